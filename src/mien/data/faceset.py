@@ -1,0 +1,336 @@
+"""A face set: pixels (or cached features) and one table, a row per face; selections and joins are views of rows."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic.dataclasses import dataclass as checked
+
+from mien.errors import MienError
+from mien.registry import STRICT, validate
+
+Rows = npt.NDArray[np.int64]
+
+COLUMNS: dict[str, pa.DataType] = {
+    "id": pa.string(),
+    "label": pa.int16(),
+    "votes": pa.list_(pa.float32()),
+    "subject": pa.string(),
+    "sequence": pa.string(),
+    "frame": pa.int32(),
+    "split": pa.string(),
+    "source": pa.string(),
+    "photo": pa.string(),
+    "box": pa.list_(pa.float32(), 4),
+    "landmarks": pa.list_(pa.float32(), 10),
+    "score": pa.float32(),
+}
+"""The columns every tool knows; `id` and `label` (-1: none) are always there, others where the source has them."""
+
+
+@checked(frozen=True, config=STRICT)
+class Info:
+    """What holds for all faces of a set: the content of faceset.json."""
+
+    classes: tuple[str, ...]
+    """Class names; a label is an index into them."""
+    kind: Literal["faces", "features"] = "faces"
+    """`faces`: uint8 (N, S, S) or (N, S, S, 3); `features`: float16 (N, V, D)."""
+    side: int = 0
+    """Side of a face in pixels, 0 for features."""
+    channels: int = 1
+    """1 gray, 3 color; for features their dimension D."""
+    views: tuple[str, ...] = ()
+    """For features: what each of the V views shows (`clean`, `mirror`, `weak`, `strong`)."""
+    name: str = ""
+    """The source and its label rule."""
+    alignment: str = "unknown"
+    """How the crops were made."""
+    license: str = "unknown"
+    """Terms under which the source is published."""
+    citation: str = ""
+    """The publication to cite."""
+    version: int = 1
+    """Version of this format."""
+    count: int = 0
+    """Number of faces."""
+    checksum: str = ""
+    """sha256 over faces.npy and table.parquet; written by the writer."""
+
+
+class Columns:
+    """The table of a stored set, each column read when first asked for and kept; or a table in memory."""
+
+    def __init__(self, table: pa.Table | Path) -> None:
+        self._table = table
+        self._schema: pa.Schema = pq.read_schema(table) if isinstance(table, Path) else table.schema
+        self._read: dict[str, pa.ChunkedArray] = {}
+
+    @property
+    def types(self) -> dict[str, pa.DataType]:
+        return {entry.name: entry.type for entry in self._schema}
+
+    def read(self, name: str) -> pa.ChunkedArray:
+        """The whole column `name`, (N,)."""
+        if not isinstance(self._table, Path):
+            return self._table.column(name)
+        if name not in self._read:
+            self._read[name] = pq.read_table(self._table, columns=[name], memory_map=True).column(0)
+        return self._read[name]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of one stored set; `rows` None means all of them."""
+
+    pixels: npt.NDArray[Any]
+    columns: Columns
+    rows: Rows | None = None
+
+    def __len__(self) -> int:
+        return len(self.pixels) if self.rows is None else len(self.rows)
+
+    def take(self, rows: Rows) -> "Part":
+        """These rows of this part, in this order."""
+        return replace(self, rows=rows if self.rows is None else self.rows[rows])
+
+    def faces(self, rows: Rows) -> npt.NDArray[Any]:
+        """Pixels of these rows, copied."""
+        taken: npt.NDArray[Any] = self.pixels[rows if self.rows is None else self.rows[rows]]
+        return taken
+
+    def column(self, name: str, kind: pa.DataType) -> pa.ChunkedArray:
+        """Column `name` at this part's rows; nulls where the set has no such column."""
+        if name not in self.columns.types:
+            return pa.chunked_array([pa.nulls(len(self), kind)])
+        values = self.columns.read(name)
+        return values if self.rows is None else values.take(pa.array(self.rows))
+
+
+@dataclass(frozen=True)
+class FaceSet:
+    """Faces with their table: open one from a folder, or make one with `from_arrays`.
+
+    A FaceSet is immutable; `select`, `where` and `join` return views that copy no pixels.
+    """
+
+    info: Info
+    parts: tuple[Part, ...]
+    folder: Path | None = field(default=None)
+
+    @staticmethod
+    def open(folder: Path | str, verify: bool = False) -> "FaceSet":
+        """Open a stored set; pixels are memory-mapped, columns are read when asked for.
+
+        `verify` reads both files through and compares the checksum. Raises MienError where the folder is no face set,
+        was changed after it was written, or has another format version.
+        """
+        folder = Path(folder)
+        info = _read_info(folder)
+        pixels = _map_pixels(folder / "faces.npy")
+        columns = Columns(folder / "table.parquet")
+        faces = FaceSet(info, (Part(pixels, columns),), folder)
+        _check(faces, pixels, pq.read_metadata(folder / "table.parquet").num_rows)
+        if verify:
+            faces.verify()
+        return faces
+
+    @staticmethod
+    def from_arrays(
+        faces: npt.NDArray[Any],
+        labels: npt.ArrayLike | None = None,
+        classes: Sequence[str] = (),
+        columns: Mapping[str, Any] | None = None,
+        info: Info | None = None,
+    ) -> "FaceSet":
+        """A set in memory. `faces`: uint8 (N, S, S) or (N, S, S, 3), or float16 (N, V, D) with an `info` of kind features.
+
+        `labels`: (N,) indices into `classes`, -1 for none. `columns`: further columns by name, N values each.
+        Raises MienError where shapes, types or labels do not fit.
+        """
+        info = info or Info(classes=tuple(classes), side=faces.shape[1], channels=1 if faces.ndim == 3 else faces.shape[-1])
+        given: dict[str, Any] = {"id": [f"{n:07d}" for n in range(len(faces))], **(columns or {})}
+        given["label"] = np.full(len(faces), -1) if labels is None else np.asarray(labels)
+        made = FaceSet(replace(info, count=len(faces)), (Part(faces, Columns(to_table(given))),))
+        _check(made, faces, len(given["label"]))
+        _check_labels(made)
+        return made
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self.parts)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.info.classes
+
+    @property
+    def column_names(self) -> list[str]:
+        """Names of the columns that any part has."""
+        return list(dict.fromkeys(name for part in self.parts for name in part.columns.types))
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """Column `name`, (N,); raises MienError where no part has it."""
+        kinds = [part.columns.types[name] for part in self.parts if name in part.columns.types]
+        if not kinds:
+            raise MienError(f"a column among {', '.join(self.column_names)}", repr(name), "choose one of those")
+        chunks = [chunk for part in self.parts for chunk in part.column(name, kinds[0]).chunks]
+        return pa.chunked_array([chunk.cast(kinds[0]) for chunk in chunks], kinds[0])
+
+    def values(self, name: str) -> npt.NDArray[Any]:
+        """Column `name` as an array, (N,); texts as objects, None where there is none."""
+        values: npt.NDArray[Any] = self.column(name).to_numpy()
+        return values
+
+    @property
+    def labels(self) -> Rows:
+        """(N,) class indices, -1 where a face has none."""
+        return self.values("label").astype(np.int64)
+
+    @property
+    def votes(self) -> npt.NDArray[np.float32] | None:
+        """(N, K) votes per class, zeros where a face has none; None where the set has no votes."""
+        if "votes" not in self.column_names:
+            return None
+        column = self.column("votes").combine_chunks()
+        votes = np.zeros((len(self), len(self.classes)), np.float32)
+        votes[column.is_valid().to_numpy(zero_copy_only=False)] = column.flatten().to_numpy().reshape(-1, len(self.classes))
+        return votes
+
+    def faces(self, rows: npt.ArrayLike | None = None) -> npt.NDArray[Any]:
+        """Pixels (or features) of these rows, all by default, copied in this order."""
+        wanted = np.arange(len(self)) if rows is None else _as_rows(rows, len(self))
+        if len(self.parts) == 1:
+            return self.parts[0].faces(wanted)
+        starts = np.cumsum([0, *(len(part) for part in self.parts)])
+        owner = np.searchsorted(starts, wanted, side="right") - 1
+        first = self.parts[0].pixels
+        out = np.empty((len(wanted), *first.shape[1:]), first.dtype)
+        for number, part in enumerate(self.parts):
+            mine = owner == number
+            out[mine] = part.faces(wanted[mine] - starts[number])
+        return out
+
+    def select(self, rows: npt.ArrayLike) -> "FaceSet":
+        """A view of these rows: indices (in this order) or a mask over all rows."""
+        wanted = _as_rows(rows, len(self))
+        if len(self.parts) == 1:
+            return replace(self, parts=(self.parts[0].take(wanted),))
+        starts = np.cumsum([0, *(len(part) for part in self.parts)])
+        owner = np.searchsorted(starts, wanted, side="right") - 1
+        runs = np.split(np.arange(len(wanted)), np.flatnonzero(np.diff(owner)) + 1) if len(wanted) else []
+        parts = [self.parts[owner[run[0]]].take(wanted[run] - starts[owner[run[0]]]) for run in runs]
+        return replace(self, parts=tuple(parts) or (self.parts[0].take(wanted),))
+
+    def where(self, **equal: str | int | Sequence[str] | Sequence[int]) -> "FaceSet":
+        """The faces whose columns have these values: `where(split="Training")`, `where(label=[0, 3])`."""
+        keep = np.ones(len(self), bool)
+        for name, wanted in equal.items():
+            options = [wanted] if isinstance(wanted, str | int) else list(wanted)
+            keep &= np.isin(self.values(name), np.asarray(options, dtype=object))
+        return self.select(keep)
+
+    def join(self, *others: "FaceSet") -> "FaceSet":
+        """This set's faces and then those of `others`, without a copy. Raises MienError where classes or shapes differ."""
+        for other in others:
+            for key in ("kind", "classes", "side", "channels", "views"):
+                mine, theirs = getattr(self.info, key), getattr(other.info, key)
+                if mine != theirs:
+                    raise MienError(f"joined sets of one {key}, {mine!r}", repr(theirs), "import it with that, or leave it out")
+        parts = (*self.parts, *(part for other in others for part in other.parts))
+        return FaceSet(replace(self.info, count=sum(map(len, parts)), checksum=""), parts)
+
+    def verify(self) -> None:
+        """Compare a stored set with its checksum; raises MienError where it was changed."""
+        from mien.data.writer import checksum
+
+        if self.folder is not None:
+            found = checksum(self.folder)
+            if found != self.info.checksum:
+                raise MienError(
+                    f"checksum {self.info.checksum[:12]}… of {self.folder}", f"{found[:12]}…", "import the set again: it was changed"
+                )
+
+    def save(self, folder: Path | str) -> "FaceSet":
+        """Write these faces as a new set and open it; raises MienError where `folder` exists."""
+        from mien.data.writer import FaceSetWriter
+
+        with FaceSetWriter(Path(folder), self.info) as writer:
+            for rows in np.array_split(np.arange(len(self)), max(1, len(self) // 4096)):
+                view = self.select(rows)
+                writer.add(view.faces(), {name: view.column(name) for name in self.column_names})
+        return FaceSet.open(folder)
+
+
+def to_table(columns: Mapping[str, Any]) -> pa.Table:
+    """A table of these columns, `id` first; the known ones get their fixed type."""
+    return pa.table({name: _to_arrow(values, COLUMNS.get(name)) for name, values in columns.items()})
+
+
+def _to_arrow(values: Any, kind: pa.DataType | None) -> pa.ChunkedArray | pa.Array:
+    if isinstance(values, pa.ChunkedArray | pa.Array):
+        return values if kind is None else values.cast(kind)
+    if isinstance(values, np.ndarray) and values.ndim == 2:
+        values = list(values.astype(np.float32))
+    return pa.array(values, kind)
+
+
+def _as_rows(rows: npt.ArrayLike, count: int) -> Rows:
+    given = np.asarray(rows)
+    if given.dtype == bool:
+        if given.shape != (count,):
+            raise MienError(f"a mask of {count} values", f"shape {given.shape}", "give one value per face")
+        return np.flatnonzero(given)
+    given = given.astype(np.int64).reshape(-1)
+    if len(given) and not (0 <= given.min() and given.max() < count):
+        raise MienError(f"rows from 0 to {count - 1}", f"{given.min()} to {given.max()}", "give rows of this set")
+    return given
+
+
+def _read_info(folder: Path) -> Info:
+    missing = [name for name in ("faceset.json", "faces.npy", "table.parquet") if not (folder / name).is_file()]
+    if missing:
+        raise MienError(f"a face set at {folder}", f"no {', '.join(missing)} there", "make one with mien import")
+    try:
+        values = json.loads((folder / "faceset.json").read_text("utf-8"))
+    except ValueError as error:
+        raise MienError(f"JSON in {folder / 'faceset.json'}", str(error), "import the set again") from error
+    if values.get("version") != 1:
+        raise MienError("a face set of version 1", f"version {values.get('version')}", "open it with the mien that wrote it")
+    return validate(Info, values)
+
+
+def _map_pixels(path: Path) -> npt.NDArray[Any]:
+    try:
+        # Copy on write: torch wants a writable array, and nothing written ever reaches the file.
+        pixels: npt.NDArray[Any] = np.load(path, mmap_mode="c", allow_pickle=False)
+    except (ValueError, OSError) as error:
+        raise MienError(f"an array in {path}", str(error), "import the set again") from error
+    return pixels
+
+
+def _check(faces: FaceSet, pixels: npt.NDArray[Any], rows: int) -> None:
+    """The pixels' type and shape and the table's length are those that `info` states."""
+    info, count = faces.info, len(pixels)
+    if info.kind == "features":
+        wanted: tuple[int, ...] = (count, len(info.views), info.channels)
+    else:
+        wanted = (count, info.side, info.side) if info.channels == 1 else (count, info.side, info.side, info.channels)
+    kind = np.dtype(np.uint8 if info.kind == "faces" else np.float16)
+    if pixels.dtype != kind or pixels.shape != wanted:
+        raise MienError(f"{info.kind} of type {kind} and shape {wanted}", f"{pixels.dtype} {pixels.shape}", "import the set again")
+    if not rows == count == info.count:
+        raise MienError(f"a table row for each of {count} faces", f"{rows} rows, {info.count} stated", "import the set again")
+
+
+def _check_labels(faces: FaceSet) -> None:
+    labels = faces.labels
+    if len(labels) and not (labels.min() >= -1 and labels.max() < len(faces.classes)):
+        raise MienError(
+            f"labels from -1 to {len(faces.classes) - 1}", f"{labels.min()} to {labels.max()}", "name every class in `classes`"
+        )

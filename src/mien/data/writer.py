@@ -1,0 +1,97 @@
+"""Writing a face set block by block, aside, and renaming it when it is whole: a half-written set never exists."""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mien.data.faceset import COLUMNS, Info, to_table
+from mien.errors import MienError
+
+
+def checksum(folder: Path) -> str:
+    """sha256 over faces.npy and then table.parquet, in hexadecimal."""
+    digest = hashlib.sha256()
+    for name in ("faces.npy", "table.parquet"):
+        with (folder / name).open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+class FaceSetWriter:
+    """`with FaceSetWriter(folder, info) as writer: writer.add(faces, columns)`, block after block.
+
+    Nothing is at `folder` before the end, and nothing is left of a set whose writing failed.
+    Raises MienError where `folder` exists already, or a block has other columns or shapes than the first.
+    """
+
+    def __init__(self, folder: Path, info: Info) -> None:
+        if folder.exists():
+            raise MienError(f"nothing at {folder} yet", "a file or folder", "choose another name, or remove it first")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        self._folder, self._info, self._count = folder, info, 0
+        self._aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        self._faces = (self._aside / "faces.npy").open("wb")
+        self._table: pq.ParquetWriter | None = None
+        self._shape: tuple[pa.Schema, tuple[int, ...], np.dtype[Any]]
+
+    def __enter__(self) -> "FaceSetWriter":
+        return self
+
+    def add(self, faces: npt.NDArray[Any], columns: Mapping[str, Any]) -> None:
+        """Append faces, (n, ...), and their columns, n values each; `id` and `label` are required."""
+        table = to_table(columns)
+        shape = (table.schema, faces.shape[1:], faces.dtype)
+        if self._table is None:
+            self._shape = shape
+            self._table = pq.ParquetWriter(self._aside / "table.parquet", table.schema, compression="zstd")
+            self._write_header(faces.shape[1:], faces.dtype)
+        if shape != self._shape or len(table) != len(faces):
+            raise MienError(
+                f"blocks like the first, {self._shape[1]} with columns {self._shape[0].names}",
+                f"{len(faces)} faces {faces.shape[1:]}, {len(table)} rows with {table.column_names}",
+                "give every block the same columns and one row per face",
+            )
+        self._faces.write(np.ascontiguousarray(faces).data)
+        self._table.write_table(table)
+        self._count += len(faces)
+
+    def _write_header(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        # numpy pads the header so that the number of rows may grow in place: the final count is written over this one.
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (self._count, *shape)}
+        self._faces.seek(0)
+        np.lib.format.write_array_header_1_0(self._faces, header)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            self._faces.close()
+            shutil.rmtree(self._aside, ignore_errors=True)
+
+    def _finish(self) -> None:
+        if self._table is None:
+            empty = {"id": pa.array([], COLUMNS["id"]), "label": pa.array([], COLUMNS["label"])}
+            square = (self._info.side, self._info.side)
+            shape = square if self._info.channels == 1 else (*square, self._info.channels)
+            self.add(np.zeros((0, *shape), np.uint8), empty)
+        assert self._table is not None
+        self._table.close()
+        self._write_header(self._shape[1], self._shape[2])
+        self._faces.close()
+        info = replace(self._info, count=self._count, checksum=checksum(self._aside))
+        (self._aside / "faceset.json").write_text(json.dumps(asdict(info), indent=1, ensure_ascii=False), "utf-8")
+        self._aside.chmod(0o755)
+        self._aside.rename(self._folder)

@@ -1,0 +1,84 @@
+"""The folder is the registry and the file name is the name; `package.module:Name` reaches a user's own."""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from mien.errors import MienError
+
+T = TypeVar("T")
+
+STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+"""The pydantic configuration of every component: unknown keys are errors, the string below a field documents it."""
+
+
+def names(room: str) -> list[str]:
+    """The components in the package `room`, for example `names("mien.models")`, sorted."""
+    path = importlib.import_module(room).__path__
+    return sorted(module.name for module in pkgutil.iter_modules(path) if not module.ispkg)
+
+
+def find(room: str, name: str) -> type[Any]:
+    """The class in `room`'s file `name` that bears the file's name, letter case and underscores aside.
+
+    Raises MienError for a name that is no file of the room, with the list of those that are.
+    """
+    if ":" in name:
+        return _find_elsewhere(name)
+    if name not in names(room):
+        kind = room.removeprefix("mien.").replace(".", "/")
+        raise MienError(f"one of {', '.join(names(room))} in {kind}", repr(name), "choose one, or name package.module:Name")
+    module = importlib.import_module(f"{room}.{name}")
+    wanted = name.replace("_", "")
+    matches = [value for key, value in vars(module).items() if key.lower() == wanted and isinstance(value, type)]
+    if len(matches) != 1:
+        raise MienError(f"one class in {module.__name__} named like its file", f"{len(matches)}", "rename the class")
+    return matches[0]
+
+
+def _find_elsewhere(name: str) -> type[Any]:
+    module, _, attribute = name.partition(":")
+    try:
+        value = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise MienError("an importable package.module:Name", f"{name!r} ({error})", "check the name and the path") from error
+    if not isinstance(value, type):
+        raise MienError(f"a class at {name}", type(value).__name__, "name the class itself")
+    return value
+
+
+def build(room: str, settings: Mapping[str, Any], key: str) -> Any:
+    """The component of `room` whose name stands under `key` in `settings`, made with the rest of them.
+
+    Raises MienError where the name is unknown, a key is unknown (the known ones are listed) or a value does not fit.
+    """
+    values = dict(settings)
+    found = find(room, str(values.pop(key)))
+    return validate(found, values)
+
+
+def validate(kind: type[T], values: Mapping[str, Any]) -> T:
+    """A `kind` made from `values`; pydantic's complaints become one MienError."""
+    try:
+        return TypeAdapter(kind).validate_python(dict(values))
+    except ValidationError as error:
+        raise _readable(kind, error) from error
+
+
+def _readable(kind: type[Any], error: ValidationError) -> MienError:
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
+        known = ", ".join(fields(kind)) or "no keys"
+        return MienError(f"{kind.__name__} to be given {known}", repr(where), "remove or rename that key")
+    found = f"{where} = {first['input']!r}" if where else repr(first["input"])
+    return MienError(f"{kind.__name__} settings that fit ({first['msg'].lower()})", found, "change that value")
+
+
+def fields(kind: type[Any]) -> dict[str, str]:
+    """The settings of a component class and their one-line documentation."""
+    known = getattr(kind, "__pydantic_fields__", {})
+    return {name: (field.description or "").strip() for name, field in known.items()}
