@@ -1,0 +1,32 @@
+"""mien trains facial-expression recognizers from few labels, doubtful labels and many faces without labels."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mien.data.faceset import FaceSet
+    from mien.errors import MienError
+    from mien.evaluation.evaluate import evaluate
+    from mien.recipe import Recipe
+    from mien.recognize.recognizer import Recognizer
+    from mien.training.train import Order, resume, train
+
+__all__ = ["FaceSet", "MienError", "Order", "Recipe", "Recognizer", "evaluate", "resume", "train"]
+
+_HOMES = {
+    "FaceSet": "mien.data.faceset",
+    "MienError": "mien.errors",
+    "Order": "mien.training.train",
+    "Recipe": "mien.recipe",
+    "Recognizer": "mien.recognize.recognizer",
+    "evaluate": "mien.evaluation.evaluate",
+    "resume": "mien.training.train",
+    "train": "mien.training.train",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Each name is imported when first used: `import mien` alone takes no time."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mien' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,6 +1,7 @@
 """The folder is the registry and the file name is the name; `package.module:Name` reaches a user's own."""
 
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -17,7 +18,8 @@ STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 def names(room: str) -> list[str]:
     """The components in the package `room`, for example `names("mien.models")`, sorted."""
-    path = importlib.import_module(room).__path__
+    spec = importlib.util.find_spec(room)
+    path = spec.submodule_search_locations if spec else None
     return sorted(module.name for module in pkgutil.iter_modules(path) if not module.ispkg)
 
 
@@ -30,7 +32,9 @@ def find(room: str, name: str) -> type[Any]:
         return _find_elsewhere(name)
     if name not in names(room):
         kind = room.removeprefix("mien.").replace(".", "/")
-        raise MienError(f"one of {', '.join(names(room))} in {kind}", repr(name), "choose one, or name package.module:Name")
+        raise MienError(
+            f"one of {', '.join(names(room))} in {kind}", repr(name), "choose one, or name package.module:Name"
+        )
     module = importlib.import_module(f"{room}.{name}")
     wanted = name.replace("_", "")
     matches = [value for key, value in vars(module).items() if key.lower() == wanted and isinstance(value, type)]
@@ -44,7 +48,9 @@ def _find_elsewhere(name: str) -> type[Any]:
     try:
         value = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise MienError("an importable package.module:Name", f"{name!r} ({error})", "check the name and the path") from error
+        raise MienError(
+            "an importable package.module:Name", f"{name!r} ({error})", "check the name and the path"
+        ) from error
     if not isinstance(value, type):
         raise MienError(f"a class at {name}", type(value).__name__, "name the class itself")
     return value

@@ -1,0 +1,92 @@
+"""What every network is: ordered blocks, known by name, and a head that can be replaced."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from mien.errors import MienError
+
+
+class Network(nn.Module):
+    """`blocks` in order, then `head`. The network of every file in models/ is one of these, built by its settings.
+
+    `blocks` are frozen, tapped and transferred by name. `head` maps the last block's output to (B, K), or to (H, B, K)
+    where a network has several heads; then the last one is the fused one that decides.
+    """
+
+    def __init__(self, blocks: Mapping[str, nn.Module], head: nn.Module, shape: tuple[int, ...]) -> None:
+        """`shape`: that of one input, (C, S, S), or (D,) for cached features."""
+        super().__init__()
+        self.blocks = nn.ModuleDict(blocks)
+        self.head = head
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (B, K) of inputs (B, C, S, S), or (B, D) for cached features."""
+        logits: Tensor = self.heads(x)[-1]
+        return logits
+
+    def heads(self, x: Tensor) -> Tensor:
+        """Logits of every head, (H, B, K)."""
+        for block in self.blocks.values():
+            x = block(x)
+        x = self.head(x)
+        return x if x.ndim == 3 else x.unsqueeze(0)
+
+    def features(self, x: Tensor, block: str) -> Tensor:
+        """Output of `block`: (B, C', S', S') or (B, D'). Raises MienError for a block that is not there."""
+        if block not in self.blocks:
+            raise MienError(f"a block among {', '.join(self.blocks)}", repr(block), "choose one of those")
+        for name, module in self.blocks.items():
+            x = module(x)
+            if name == block:
+                break
+        return x
+
+
+class Architecture(Protocol):
+    """The settings of a network: a frozen dataclass that builds it."""
+
+    def build(self, classes: int, channels: int, side: int) -> Network:
+        """The network with `classes` outputs for faces of `side` pixels (0: features of dimension `channels`)."""
+        ...
+
+
+def require_side(name: str, side: int, least: int) -> None:
+    """Raises MienError where faces of `side` pixels are smaller than the network's strides allow."""
+    if side < least:
+        raise MienError(
+            f"faces of at least {least} pixels for {name}", f"{side}", "import larger faces or take another network"
+        )
+
+
+def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    """Convolution without bias, batch normalization, ReLU: (B, inputs, S, S) to (B, outputs, S/stride, S/stride)."""
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions and a shortcut (He et al. 2016); a changed shape is matched by average pooling and a 1x1 convolution."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.first = conv_bn(inputs, outputs, stride=stride)
+        self.second = nn.Sequential(nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs))
+        self.shortcut = nn.Sequential() if stride == 1 and inputs == outputs else self._match(inputs, outputs, stride)
+
+    @staticmethod
+    def _match(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+        pool = nn.AvgPool2d(stride, ceil_mode=True) if stride > 1 else nn.Identity()
+        return nn.Sequential(pool, nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, S, S) to (B, outputs, S/stride, S/stride)."""
+        return torch.relu(self.second(self.first(x)) + self.shortcut(x))
+
+
+def pooled_head(channels: int, classes: int, dropout: float) -> nn.Sequential:
+    """Global average pooling, dropout and one linear layer: (B, channels, S, S) to (B, classes)."""
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(channels, classes))

@@ -1,0 +1,59 @@
+"""The answers to a recipe's questions: one technique a file, found by its folder and name.
+
+A technique is a frozen dataclass of its own parameters that can be called as its question's protocol below says. It sees
+the run, never the recipe, and remembers what it must in `run.state[question]`, which is checkpointed with the run.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from mien.training.pool import Batch
+    from mien.training.run import Run
+
+Unevaluated = Callable[[], Tensor]
+"""A loss over a batch whose views are drawn: called, it is evaluated at the network's present weights; a scalar."""
+
+
+class Start(Protocol):
+    """Where do the weights come from? Called once, before the first epoch; sets the weights of `run.network`."""
+
+    def __call__(self, run: "Run") -> None: ...
+
+
+class Draw(Protocol):
+    """Which faces make a batch? Called before every epoch: rows of labeled faces for each batch, (B,) each."""
+
+    def __call__(self, run: "Run") -> list[Tensor]: ...
+
+
+class Targets(Protocol):
+    """What should each face be taught? Called before every epoch: a distribution over classes for every row, (N, K)."""
+
+    def __call__(self, run: "Run") -> Tensor: ...
+
+
+class Weigh(Protocol):
+    """How much does each face count? Called before every epoch, while `run.targets` are still the old ones: (N,)."""
+
+    def __call__(self, run: "Run") -> Tensor: ...
+
+
+class Loss(Protocol):
+    """How is a miss charged? Output of a head (B, K) and target (B, K) to (B,)."""
+
+    def __call__(self, output: Tensor, target: Tensor) -> Tensor: ...
+
+
+class Unlabeled(Protocol):
+    """What do faces without labels teach? Draws its views of the batch and returns the unevaluated loss, or None."""
+
+    def __call__(self, run: "Run", batch: "Batch") -> Unevaluated | None: ...
+
+
+class Step(Protocol):
+    """When is an update kept? Evaluates the losses of one batch and updates the network."""
+
+    def __call__(self, run: "Run", labeled: Unevaluated, unlabeled: Unevaluated | None) -> None: ...

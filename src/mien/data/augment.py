@@ -1,0 +1,117 @@
+"""From stored faces to what a network sees: conversion, normalization and augmentation of a whole batch on its device."""
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic.dataclasses import dataclass
+from torch import Generator, Tensor
+
+from mien.registry import STRICT
+
+Strength = Literal["none", "weak", "strong"]
+Normalization = Literal["fixed", "face"]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Distortion:
+    """How far a face may be distorted; every face of a batch draws its own, uniformly up to these bounds."""
+
+    flip: float = 0.5
+    """Probability of mirroring."""
+    rotation: float = 10.0
+    """Degrees, either way."""
+    shift: float = 0.06
+    """Share of the side, in each direction."""
+    zoom: float = 0.1
+    """Natural logarithm of the scale, either way."""
+    contrast: float = 0.25
+    """Relative change of the distance from middle gray."""
+    brightness: float = 0.1
+    """Change of gray, where black is 0 and white 1."""
+    noise: float = 0.0
+    """Standard deviation of added noise, where black is 0 and white 1."""
+    erase: float = 0.0
+    """Probability that a rectangle is painted middle gray."""
+    erase_side: float = 0.4
+    """Largest side of that rectangle as a share of the face's; the smallest is a quarter of it."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Augmentation:
+    """The two strengths at which techniques ask for a view of a face."""
+
+    weak: Distortion = Distortion(erase=0.5)
+    """What labeled faces are trained on, and the view a pseudo-label is taken from."""
+    strong: Distortion = Distortion(
+        rotation=20.0, shift=0.12, zoom=0.2, contrast=0.5, brightness=0.2, noise=0.03, erase=1.0, erase_side=0.5
+    )
+    """The view that has to agree with the weak one."""
+
+
+def to_unit(faces: Tensor) -> Tensor:
+    """uint8 (B, S, S) or (B, S, S, C) to float32 (B, C, S, S) in [0, 1]."""
+    stacked = faces.unsqueeze(1) if faces.ndim == 3 else faces.permute(0, 3, 1, 2)
+    return stacked.float().div_(255)
+
+
+def normalize(faces: Tensor, how: Normalization) -> Tensor:
+    """(B, C, S, S) in [0, 1] to what the network sees.
+
+    `fixed` maps black and white to -2 and 2; `face` gives every face zero mean and unit variance, as ST+SW does.
+    """
+    if how == "fixed":
+        return (faces - 0.5) * 4.0
+    deviation, mean = torch.std_mean(faces, dim=(1, 2, 3), keepdim=True)
+    return (faces - mean) / (deviation + 0.02)
+
+
+def distort(faces: Tensor, by: Distortion, generator: Generator) -> Tensor:
+    """A random distortion of every face, (B, C, S, S) in [0, 1], by at most `by`; the geometry in one sampling pass."""
+    return _erase(_light(_move(faces, by, generator), by, generator), by, generator)
+
+
+def _uniform(count: int, bound: float, generator: Generator, device: torch.device) -> Tensor:
+    """(count,) uniform in [-bound, bound]."""
+    return (torch.rand(count, generator=generator, device=device) * 2 - 1) * bound
+
+
+def _move(faces: Tensor, by: Distortion, generator: Generator) -> Tensor:
+    count, device = len(faces), faces.device
+    mirror = torch.where(torch.rand(count, generator=generator, device=device) < by.flip, -1.0, 1.0)
+    angle = _uniform(count, math.radians(by.rotation), generator, device)
+    scale = torch.exp(_uniform(count, by.zoom, generator, device))
+    shift = [_uniform(count, 2 * by.shift, generator, device) for _ in "xy"]
+    cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
+    across = torch.stack([cos * mirror, -sin, shift[0]], dim=1)
+    down = torch.stack([sin * mirror, cos, shift[1]], dim=1)
+    grid = F.affine_grid(torch.stack([across, down], dim=1), list(faces.shape), align_corners=False)
+    return F.grid_sample(faces, grid, padding_mode="border", align_corners=False)
+
+
+def _light(faces: Tensor, by: Distortion, generator: Generator) -> Tensor:
+    count, device = len(faces), faces.device
+    gain = 1 + _uniform(count, by.contrast, generator, device).view(-1, 1, 1, 1)
+    lift = _uniform(count, by.brightness, generator, device).view(-1, 1, 1, 1)
+    faces = torch.addcmul(0.5 - 0.5 * gain + lift, faces, gain)
+    if by.noise:
+        faces = faces + by.noise * torch.randn(faces.shape, generator=generator, device=device)
+    return faces.clamp_(0, 1)
+
+
+def _erase(faces: Tensor, by: Distortion, generator: Generator) -> Tensor:
+    if not by.erase:
+        return faces
+    count, side, device = len(faces), faces.shape[-1], faces.device
+    steps = torch.arange(side, device=device)
+
+    def span() -> Tensor:
+        """(B, S): which rows (or columns) the rectangle covers."""
+        length = side * by.erase_side * (0.25 + 0.75 * torch.rand(count, 1, generator=generator, device=device))
+        center = side * torch.rand(count, 1, generator=generator, device=device)
+        return (steps - center).abs() < length / 2
+
+    chosen = torch.rand(count, generator=generator, device=device) < by.erase
+    covered = span().unsqueeze(2) & span().unsqueeze(1) & chosen.view(-1, 1, 1)
+    return faces.masked_fill_(covered.unsqueeze(1), 0.5)

@@ -1,0 +1,40 @@
+"""What a database is to mien: facts that hold for all its faces, and blocks of faces with their columns."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.data.faceset import Info
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """An input that gave no face, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some faces, uint8 (n, S, S) or (n, S, S, 3), and their columns, n values each (`id` and `label` at least)."""
+
+    faces: npt.NDArray[np.uint8]
+    columns: Mapping[str, Any]
+    rejected: tuple[Rejected, ...] = ()
+
+
+class Source(Protocol):
+    """A database, read with the settings of its fields; one file in data/sources, one frozen dataclass.
+
+    A source that reads something has a field `input` (Path). `total` is the number of faces expected, 0 where unknown.
+    """
+
+    def info(self) -> Info: ...
+
+    def total(self) -> int: ...
+
+    def blocks(self) -> Iterator[Block]: ...

@@ -1,0 +1,26 @@
+"""A head over cached feature vectors, so that every recipe that needs no pixels runs in seconds."""
+
+from pydantic.dataclasses import dataclass
+from torch import nn
+
+from mien.models import Network
+from mien.registry import STRICT
+
+
+@dataclass(frozen=True, config=STRICT)
+class Embedding:
+    """Logistic regression on normalized features; with `hidden` units, one hidden layer."""
+
+    hidden: int = 0
+    """Units of the hidden layer; 0 for a linear head."""
+    dropout: float = 0.0
+    """Share of features left out."""
+
+    def build(self, classes: int, channels: int, side: int) -> Network:
+        """The head over vectors of dimension `channels`; `side` is 0 for features and is not used."""
+        blocks: dict[str, nn.Module] = {
+            "input": nn.Sequential(nn.BatchNorm1d(channels, affine=False), nn.Dropout(self.dropout))
+        }
+        if self.hidden:
+            blocks["hidden"] = nn.Sequential(nn.Linear(channels, self.hidden), nn.ReLU(), nn.Dropout(self.dropout))
+        return Network(blocks, nn.Linear(self.hidden or channels, classes), (channels,))

@@ -1,0 +1,243 @@
+"""A recipe: one component for each of the questions that training answers, and the stages in which it happens."""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields as dataclass_fields
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, field_validator
+from pydantic.dataclasses import dataclass
+
+from mien.data.augment import Augmentation, Normalization
+from mien.errors import MienError
+from mien.registry import STRICT, build, names, validate
+
+QUESTIONS = ("start", "draw", "targets", "weigh", "loss", "unlabeled", "step")
+"""The questions that techniques/ answers, one folder each."""
+
+Answer = dict[str, Any]
+"""A component as it stands in a recipe: its file's name under `technique` (or `network`), and its settings."""
+
+
+def _answer(value: Any, key: str = "technique") -> Any:
+    return {key: value} if isinstance(value, str) else value
+
+
+@dataclass(frozen=True, config=STRICT)
+class Stage:
+    """Some epochs under one optimizer and schedule; any question may be answered anew for them."""
+
+    epochs: int
+    """Passes over the labeled faces."""
+    lr: float
+    """Learning rate at the schedule's highest point."""
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    """`sgd` has Nesterov momentum .9."""
+    weight_decay: float = 5e-4
+    """Decay of weight matrices; biases and normalization are left alone."""
+    schedule: Literal["constant", "cosine", "step", "one_cycle"] = "constant"
+    """`one_cycle` warms up over `warmup` and anneals to 0; `step` multiplies by 0.1 at `drops`."""
+    warmup: float = 0.15
+    """Share of the stage in which `one_cycle` rises."""
+    drops: tuple[float, ...] = (0.5, 0.75)
+    """Shares of the stage after which `step` drops."""
+    frozen: tuple[str, ...] = ()
+    """Blocks of the network that stay as they are."""
+    answers: dict[str, Answer] | None = None
+    """Questions answered otherwise in this stage."""
+
+    @field_validator("answers", mode="before")
+    @classmethod
+    def _expand(cls, value: Any) -> Any:
+        return {key: _answer(entry) for key, entry in value.items()} if isinstance(value, dict) else value
+
+
+@dataclass(frozen=True, config=STRICT)
+class Recipe:
+    """How a recognizer is trained. Read one by name or from a TOML file with `Recipe.load`."""
+
+    stages: tuple[Stage, ...]
+    """What happens one after the other; the best model and the metrics are kept for each."""
+    model: Answer
+    """The network (a file in models/) and its settings."""
+    start: Answer
+    """Where do the weights come from?"""
+    draw: Answer
+    """Which faces make a batch?"""
+    targets: Answer
+    """What should each face be taught?"""
+    weigh: tuple[Answer, ...]
+    """How much does each face count? A list is a product."""
+    loss: Answer
+    """How is a miss charged?"""
+    unlabeled: Answer
+    """What do faces without labels teach?"""
+    step: Answer
+    """When is an update kept?"""
+    augment: Augmentation = Augmentation()
+    """How far views are distorted."""
+    normalize: Normalization = "fixed"
+    """`fixed` scale, or zero mean and unit variance of every `face`."""
+    batch: int = 128
+    """Labeled faces in a batch."""
+    unlabeled_batch: int = 128
+    """Faces without labels in a batch."""
+    validation: float = 0.2
+    """Share of the given labels that choose the model and the temperature; they are part of the label budget."""
+    choose: Literal["accuracy", "average_accuracy", "loss", "last"] = "accuracy"
+    """What the kept model is best at on validation; `last` keeps the last one."""
+    average: float = 0.0
+    """Decay of the moving average of the weights that is validated and kept; 0 for none."""
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """`auto` takes bfloat16 where the processor has matrix units for it, else float32."""
+    compile: bool = False
+    """Let torch.compile fuse the network; needs a C++ compiler on a CPU."""
+    transductive: bool = False
+    """Faces of the test split may be trained on without their labels."""
+    title: str = ""
+    """What it is, in a line, and where it was published."""
+
+    @field_validator("start", "draw", "targets", "loss", "unlabeled", "step", mode="before")
+    @classmethod
+    def _expand(cls, value: Any) -> Any:
+        return _answer(value)
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _expand_model(cls, value: Any) -> Any:
+        return _answer(value, "network")
+
+    @field_validator("weigh", mode="before")
+    @classmethod
+    def _expand_list(cls, value: Any) -> Any:
+        return [_answer(entry) for entry in (value if isinstance(value, list | tuple) else [value])]
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise MienError("a recipe with stages", "none", "add one, for example { epochs = 10, lr = 0.1 }")
+        for stage in self.stages:
+            unknown = set(stage.answers or {}) - set(QUESTIONS)
+            if unknown:
+                raise MienError(
+                    f"answers to {', '.join(QUESTIONS)}", ", ".join(sorted(unknown)), "rename that question"
+                )
+            Components.of(self, stage)
+        build("mien.models", self.model, "network")
+
+    @staticmethod
+    def load(name: Path | str) -> "Recipe":
+        """The recipe of this name in recipes/, or of this TOML file. Raises MienError where it is unknown or wrong."""
+        return Recipe.parse(_read(name))
+
+    @staticmethod
+    def parse(table: Mapping[str, Any]) -> "Recipe":
+        """The recipe of this table; questions without an answer get the plain one."""
+        plain = tomllib.loads((resources.files("mien.recipes") / "supervised.toml").read_text("utf-8"))
+        return validate(Recipe, {**plain, "title": "", **table})
+
+    def table(self) -> dict[str, Any]:
+        """The recipe as plain values, every default written out; `Recipe.parse` reads it back."""
+        table: dict[str, Any] = TypeAdapter(Recipe).dump_python(self, mode="json")
+        return table
+
+    def set(self, key: str, value: str) -> "Recipe":
+        """This recipe with one value changed: `draw`, `step.temperature`, `stages.0.lr`, `augment.weak.flip`.
+
+        `value` is read as JSON where it is that, else as text. Raises MienError for an unknown key.
+        """
+        table = self.table()
+        _put(table, key, _parse(value))
+        return Recipe.parse(table)
+
+    def with_epochs(self, epochs: int) -> "Recipe":
+        """This recipe over `epochs` epochs in all, shared among its stages in proportion, each at least one."""
+        if epochs < len(self.stages):
+            raise MienError(f"at least {len(self.stages)} epochs, one a stage", f"{epochs}", "give more epochs")
+        table, total = self.table(), sum(stage.epochs for stage in self.stages)
+        left = epochs
+        for number, stage in enumerate(table["stages"]):
+            after = len(self.stages) - number - 1
+            stage["epochs"] = min(left - after, max(1, round(epochs * stage["epochs"] / total))) if after else left
+            left -= stage["epochs"]
+        return Recipe.parse(table)
+
+
+def _read(name: Path | str) -> dict[str, Any]:
+    path = Path(name)
+    if path.suffix == ".toml" and not path.is_file():
+        raise MienError("a recipe file", f"nothing at {path}", "check the path")
+    inside = resources.files("mien.recipes") / f"{name}.toml"
+    if path.suffix != ".toml" and not inside.is_file():
+        raise MienError(
+            f"a recipe among {', '.join(recipe_names())}", repr(str(name)), "choose one, or name a .toml file"
+        )
+    try:
+        return tomllib.loads(path.read_text("utf-8") if path.suffix == ".toml" else inside.read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise MienError(f"TOML in {name}", str(error), "mend the file") from error
+
+
+def recipe_names() -> list[str]:
+    """The recipes that mien brings."""
+    return sorted(
+        Path(entry.name).stem for entry in resources.files("mien.recipes").iterdir() if entry.name.endswith(".toml")
+    )
+
+
+def _parse(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _put(table: Any, key: str, value: Any) -> None:
+    first, _, rest = key.partition(".")
+    place: Any = int(first) if isinstance(table, list) and first.isdigit() else first
+    if rest:
+        # A list of one answer may be spoken of as that answer: weigh.power, not weigh.0.power.
+        inner = table[place] if isinstance(table, list) and place in range(len(table)) else _entry(table, first)
+        _put(inner[0] if isinstance(inner, list) and not rest[0].isdigit() else inner, rest, value)
+    else:
+        table[place] = value
+
+
+def _entry(table: Any, key: str) -> Any:
+    if not isinstance(table, dict) or not isinstance(table.get(key), dict | list):
+        known = ", ".join(table) if isinstance(table, dict) else f"0 to {len(table) - 1}"
+        raise MienError(f"a key among {known}", repr(key), "choose one of those")
+    return table[key]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Components:
+    """The techniques that answer the questions in one stage."""
+
+    start: Any
+    draw: Any
+    targets: Any
+    weigh: tuple[Any, ...]
+    loss: Any
+    unlabeled: Any
+    step: Any
+
+    @staticmethod
+    def of(recipe: Recipe, stage: Stage) -> "Components":
+        """Built from the recipe and what the stage answers otherwise; raises MienError for what is unknown."""
+        answers = {question: getattr(recipe, question) for question in QUESTIONS} | (stage.answers or {})
+        weigh = answers["weigh"] if isinstance(answers["weigh"], tuple) else (answers["weigh"],)
+        made = {q: build(f"mien.techniques.{q}", answers[q], "technique") for q in QUESTIONS if q != "weigh"}
+        return Components(weigh=tuple(build("mien.techniques.weigh", entry, "technique") for entry in weigh), **made)
+
+
+def known_components() -> dict[str, list[str]]:
+    """For each question, and `model`, the names of the answers that mien brings."""
+    return {q: names(f"mien.techniques.{q}") for q in QUESTIONS} | {"model": names("mien.models")}
+
+
+def recipe_fields() -> list[str]:
+    """The keys of a recipe."""
+    return [entry.name for entry in dataclass_fields(Recipe)]

@@ -1,0 +1,70 @@
+"""Where and in which precision a network runs."""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from mien.data.views import Views
+from mien.errors import MienError
+from mien.models import Network
+
+DeviceName = Literal["auto", "cpu", "cuda"]
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is the GPU where there is one. Raises MienError for another name, or cuda without a GPU."""
+    if name not in ("auto", "cpu", "cuda"):
+        raise MienError("a device among auto, cpu, cuda", repr(name), "choose one of those")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise MienError("a GPU that torch can use", "none", "take --device cpu, or install a CUDA build of torch")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """`auto` is bfloat16 where matrix units compute it (AMX, or an NVIDIA GPU since Ampere), else float32."""
+    if name != "auto":
+        return PRECISIONS[name]
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+    # Without AMX, bfloat16 on a CPU is emulated and slower than float32. torch has no public name for this question.
+    return torch.bfloat16 if torch.cpu._is_amx_tile_supported() else torch.float32
+
+
+def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager[object]:
+    """The context in which a network's forward pass runs."""
+    if precision == torch.float32:
+        return nullcontext()
+    return torch.autocast(device.type, dtype=precision)
+
+
+def channels_last(inputs: Tensor) -> Tensor:
+    """Pictures (B, C, S, S) in the memory order that convolutions like; anything else as it is."""
+    return inputs.contiguous(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs
+
+
+@torch.inference_mode()
+def predict(
+    network: Network,
+    batches: Iterable[Tensor],
+    views: Views,
+    precision: torch.dtype,
+    flip: bool = False,
+    forward: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """Logits (N, K) float32, on the CPU, of stored faces that come in batches on the network's device; sets eval mode.
+
+    `flip` averages with the mirror image's logits. `forward` replaces the network's own.
+    """
+    network.eval()
+    forward = forward or network
+    out = []
+    for faces in batches:
+        shown = [views.clean(faces), views.mirror(faces)] if flip else [views.clean(faces)]
+        with autocast(faces.device, precision):
+            logits = [forward(channels_last(inputs)).float() for inputs in shown]
+        out.append(torch.stack(logits).mean(dim=0).cpu())
+    return torch.cat(out)

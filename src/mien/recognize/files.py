@@ -1,0 +1,117 @@
+"""A model on disk: model.safetensors (weights) and model.json (the card). No pickle is ever read."""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, field
+from pathlib import Path
+from typing import Any
+
+from pydantic.dataclasses import dataclass
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from mien.data.augment import Normalization
+from mien.data.faceset import Info
+from mien.errors import MienError
+from mien.models import Network
+from mien.registry import STRICT, build, validate
+
+
+@dataclass(frozen=True, config=STRICT)
+class Card:
+    """What has to be known to use a model, and what ought to be known before: the content of model.json."""
+
+    network: dict[str, Any]
+    """Its file in models/ and its settings."""
+    classes: tuple[str, ...]
+    """Names of the outputs, in order."""
+    faces: Info
+    """What the faces were that it was trained on: kind, side, channels, alignment, source, license, checksum."""
+    normalize: Normalization = "fixed"
+    """How gray values are scaled."""
+    temperature: float = 1.0
+    """Logits are divided by this before the softmax; fitted on validation."""
+    recipe: dict[str, Any] = field(default_factory=dict)
+    """The recipe, every default written out."""
+    budget: dict[str, Any] = field(default_factory=dict)
+    """Labels used, validation included, and how they were drawn."""
+    metrics: dict[str, float] = field(default_factory=dict)
+    """Figures on validation."""
+    seed: int = 0
+    """Seed of the run."""
+    weights: str = ""
+    """sha256 of model.safetensors."""
+    version: int = 1
+    """Version of this format."""
+
+
+def write_aside(path: Path, content: bytes) -> None:
+    """Write a file under another name and rename it, so that `path` is never half-written."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        aside.write_bytes(content)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_model(folder: Path, weights: dict[str, Tensor], card: Card) -> None:
+    """Write weights and card into `folder`; the card, which names the weights' hash, comes last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()})
+    values = asdict(card) | {"weights": hashlib.sha256(content).hexdigest()}
+    write_aside(folder / "model.safetensors", content)
+    write_aside(folder / "model.json", json.dumps(values, indent=1, ensure_ascii=False, default=str).encode())
+
+
+def model_folder(path: Path) -> Path:
+    """The model folder at `path`, which may be a run. Raises MienError where there is none."""
+    for folder in (path / "model", path):
+        if (folder / "model.json").is_file():
+            return folder
+    raise MienError(f"a run or a model at {path}", "no model.json", "train one with mien train, or check the path")
+
+
+def read_card(path: Path) -> Card:
+    """The card of the model or run at `path`."""
+    file = model_folder(path) / "model.json"
+    try:
+        values = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise MienError(f"JSON in {file}", str(error), "train the model again") from error
+    return validate(Card, values)
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The weights of the model or run at `path`. Raises MienError where they are not those the card names."""
+    folder = model_folder(path)
+    card, file = read_card(path), folder / "model.safetensors"
+    if not file.is_file():
+        raise MienError(f"weights at {file}", "no such file", "train the model again")
+    content = file.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != card.weights:
+        raise MienError(
+            f"sha256 {card.weights[:12]}… of {file}", f"{found[:12]}…", "train the model again: it was changed"
+        )
+    try:
+        return load_tensors(content)
+    except SafetensorError as error:
+        raise MienError(f"safetensors in {file}", str(error), "train the model again") from error
+
+
+def build_network(network: dict[str, Any], classes: int, info: Info) -> Network:
+    """The network of these settings for faces (or features) like those of `info`."""
+    made: Network = build("mien.models", network, "network").build(classes, info.channels, info.side)
+    return made
+
+
+def read_network(path: Path) -> Network:
+    """The network at `path` with its weights, in eval mode."""
+    card = read_card(path)
+    network = build_network(card.network, len(card.classes), card.faces)
+    network.load_state_dict(read_weights(path))
+    return network.eval()

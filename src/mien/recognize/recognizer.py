@@ -1,0 +1,72 @@
+"""A trained network with its card: faces in, named probabilities out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from mien.data.faceset import FaceSet
+from mien.data.views import Views
+from mien.errors import MienError
+from mien.models import Network
+from mien.recognize.device import choose_device, choose_precision, predict
+from mien.recognize.files import Card, read_card, read_network
+
+BATCH = 512
+
+
+@dataclass(frozen=True)
+class Recognizer:
+    """Made by `train`, or read from a run or model folder with `Recognizer.load`."""
+
+    network: Network
+    card: Card
+    device: torch.device
+
+    @staticmethod
+    def load(folder: Path | str, device: str = "auto") -> "Recognizer":
+        """Reads model.json and model.safetensors and nothing else. Raises MienError where they are missing or changed."""
+        chosen = choose_device(device)
+        network = read_network(Path(folder)).to(chosen)
+        if len(network.shape) == 3:
+            network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return Recognizer(network, read_card(Path(folder)), chosen)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the columns of `probabilities`."""
+        return self.card.classes
+
+    def logits(self, faces: FaceSet | npt.NDArray[np.uint8], flip: bool = False) -> npt.NDArray[np.float32]:
+        """Unscaled scores (N, K) of a face set or of faces, uint8 (N, S, S) or (N, S, S, 3).
+
+        `flip` averages with the mirror images'. Raises MienError for faces of another kind, side or color.
+        """
+        given = faces if isinstance(faces, FaceSet) else FaceSet.from_arrays(faces)
+        for key in ("kind", "side", "channels"):
+            wanted, found = getattr(self.card.faces, key), getattr(given.info, key)
+            if wanted != found:
+                raise MienError(
+                    f"faces of {key} {wanted}, as the model was trained on", f"{found}", "import them with that"
+                )
+        views = Views(given.info, self.card.normalize)
+        precision = choose_precision("auto", self.device)
+        batches = (
+            _to_device(given, rows, self.device)
+            for rows in np.array_split(np.arange(len(given)), -(-len(given) // BATCH) or 1)
+        )
+        logits: npt.NDArray[np.float32] = predict(self.network, batches, views, precision, flip).numpy()
+        return logits
+
+    def probabilities(self, faces: FaceSet | npt.NDArray[np.uint8], flip: bool = False) -> npt.NDArray[np.float32]:
+        """Calibrated probabilities (N, K) of the classes: the softmax of logits over the card's temperature."""
+        scaled = torch.from_numpy(self.logits(faces, flip)) / self.card.temperature
+        probabilities: npt.NDArray[np.float32] = torch.softmax(scaled, dim=1).numpy()
+        return probabilities
+
+
+def _to_device(faces: FaceSet, rows: npt.NDArray[np.int64], device: torch.device) -> Tensor:
+    return torch.from_numpy(faces.faces(rows)).to(device)

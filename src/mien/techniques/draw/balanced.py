@@ -1,0 +1,36 @@
+"""Every class the same share of each batch: selective learning, the batch balancing of SNA (its "Training Details").
+
+Source: Hand, Castillo and Chellappa 2018, "Doing the best we can with what we have". SNA takes batches of 63, a multiple
+of its 7 classes; here a batch is rounded down to a multiple of the classes that have faces.
+"""
+
+import torch
+from pydantic.dataclasses import dataclass
+from torch import Generator, Tensor
+
+from mien.registry import STRICT
+from mien.training.run import Run
+
+
+def cycle(faces: Tensor, count: int, generator: Generator) -> Tensor:
+    """`count` of `faces`, (count,): permutations one after the other, so that none comes twice before all came once."""
+    rounds = -(-count // len(faces))
+    return torch.cat([faces[torch.randperm(len(faces), generator=generator)] for _ in range(rounds)])[:count]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Balanced:
+    """An epoch has as many batches as the shuffled draw; frequent classes show a part of their faces, rare ones repeat theirs."""
+
+    at_least: int = 1
+    """Batches in an epoch at least."""
+
+    def __call__(self, run: Run) -> list[Tensor]:
+        """Rows of each batch, (B,), the same number of every class."""
+        labeled = run.labeled.cpu()
+        labels = run.labels.cpu()[labeled]
+        present = [labeled[labels == label] for label in labels.unique()]
+        share = max(1, min(run.batch, len(labeled)) // len(present))
+        count = max(self.at_least, len(labeled) // (share * len(present)))
+        columns = [cycle(faces, count * share, run.generator).view(count, share) for faces in present]
+        return list(torch.cat(columns, dim=1))

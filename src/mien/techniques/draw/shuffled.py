@@ -1,0 +1,25 @@
+"""Every labeled face once an epoch, in random order."""
+
+import torch
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from mien.registry import STRICT
+from mien.training.run import Run
+
+
+@dataclass(frozen=True, config=STRICT)
+class Shuffled:
+    """Batches of equal size from a fresh permutation; faces left over at the end wait for the next epoch's."""
+
+    at_least: int = 1
+    """Batches in an epoch at least: with few labels, permutations follow one another until there are as many."""
+
+    def __call__(self, run: Run) -> list[Tensor]:
+        """Rows of each batch, (B,); one smaller batch where there are fewer faces than that."""
+        faces = run.labeled.cpu()
+        size = min(run.batch, len(faces))
+        count = max(self.at_least, len(faces) // size)
+        rounds = -(-count * size // len(faces))
+        order = torch.cat([faces[torch.randperm(len(faces), generator=run.generator)] for _ in range(rounds)])
+        return list(order[: count * size].split(size))

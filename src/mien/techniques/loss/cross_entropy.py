@@ -1,0 +1,15 @@
+"""Cross-entropy to a target distribution."""
+
+from pydantic.dataclasses import dataclass
+from torch import Tensor, log_softmax
+
+from mien.registry import STRICT
+
+
+@dataclass(frozen=True, config=STRICT)
+class CrossEntropy:
+    """-sum_k q_k log p_k."""
+
+    def __call__(self, output: Tensor, target: Tensor) -> Tensor:
+        """Logits (B, K) and targets (B, K) to (B,), in nats."""
+        return -(target * log_softmax(output, dim=1)).sum(dim=1)

@@ -1,0 +1,17 @@
+"""Every update is kept."""
+
+from pydantic.dataclasses import dataclass
+
+from mien.registry import STRICT
+from mien.techniques import Unevaluated
+from mien.training.run import Run
+
+
+@dataclass(frozen=True, config=STRICT)
+class Descend:
+    """One optimizer step down the gradient of L_labeled + L_unlabeled."""
+
+    def __call__(self, run: Run, labeled: Unevaluated, unlabeled: Unevaluated | None) -> None:
+        """Evaluates both losses at the same weights and updates."""
+        loss = labeled()
+        run.descend(loss if unlabeled is None else loss + unlabeled())

@@ -1,0 +1,153 @@
+"""The only loop: stages, epochs, batches."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mien.progress import Progress
+from mien.techniques import Unevaluated
+from mien.training.pool import Batch
+from mien.training.run import Run
+from mien.training.state import write_state
+
+CHECKPOINT_SECONDS = 5.0
+"""Shorter epochs are not all checkpointed: no more than about that much work has to be done again."""
+
+
+def fit(run: Run, progress: Progress) -> None:
+    """Train `run` from where it is to its end."""
+    with own_noise(run):
+        for stage in range(run.stage, len(run.recipe.stages)):
+            begin(run, stage)
+            settings, saved = run.recipe.stages[stage], time.monotonic()
+            progress.begin(f"stage {stage + 1} of {len(run.recipe.stages)}", settings.epochs * len(run.labeled))
+            progress.advance(run.epoch * len(run.labeled))
+            for epoch in range(run.epoch, settings.epochs):
+                started, losses = time.monotonic(), list[Tensor]()
+                batches = refresh(run)
+                for number, (batch, others) in enumerate(zip(run.pool.stream(batches), unlabeled(run), strict=False)):
+                    run.set_rate((epoch + number / len(batches)) / settings.epochs)
+                    run.components.step(run, labeled_loss(run, batch, losses), others)
+                    progress.advance(round(len(run.labeled) / len(batches)))
+                validate(run, losses, time.monotonic() - started)
+                progress.say(line(run))
+                if time.monotonic() - saved > CHECKPOINT_SECONDS or run.epoch == settings.epochs:
+                    checkpoint(run)
+                    saved = time.monotonic()
+
+
+def begin(run: Run, stage: int) -> None:
+    """Enter `stage` unless the run is already within it."""
+    if stage > run.stage or not run.history:
+        run.enter(stage)
+    if not run.history:
+        run.components.start(run)
+
+
+def refresh(run: Run) -> list[Tensor]:
+    """Before an epoch: weigh (with the old targets), then targets, then draw. Returns the rows of each batch."""
+    run.forget_predictions()
+    weights = [weigh(run) for weigh in run.components.weigh]
+    run.weights = torch.stack(weights).prod(dim=0)
+    run.targets = run.components.targets(run)
+    batches: list[Tensor] = run.components.draw(run)
+    run.forget_predictions()
+    run.train_mode()
+    return batches
+
+
+def labeled_loss(run: Run, batch: Batch, losses: list[Tensor]) -> Unevaluated:
+    """The loss of a batch of labeled faces, whose views are drawn here; its value is noted in `losses`.
+
+    Weighted losses are summed over heads and divided by the batch size.
+    """
+    inputs = run.view(batch, "weak")
+    targets, weights = run.targets[batch.rows], run.weights[batch.rows]
+
+    def evaluate() -> Tensor:
+        each = torch.stack([run.components.loss(output, targets) for output in run.heads(inputs)]).sum(dim=0)
+        loss = (weights * each).mean()
+        losses.append(loss.detach())
+        return loss
+
+    return evaluate
+
+
+def unlabeled(run: Run) -> Iterator[Unevaluated | None]:
+    """For each batch, the unevaluated loss of as many unlabeled faces as the recipe says; without end."""
+    if not len(run.unlabeled):
+        while True:
+            yield None
+    for batch in run.pool.stream(unlabeled_rows(run)):
+        yield run.components.unlabeled(run, batch)
+
+
+def unlabeled_rows(run: Run) -> Iterator[Tensor]:
+    """Rows of unlabeled batches, (U,), one permutation of them after the other."""
+    size = min(run.recipe.unlabeled_batch, len(run.unlabeled))
+    while True:
+        order = run.unlabeled.cpu()[torch.randperm(len(run.unlabeled), generator=run.generator)]
+        yield from order[: len(order) // size * size].split(size)
+
+
+def validate(run: Run, losses: list[Tensor], seconds: float) -> None:
+    """End an epoch: measure it on validation, note its figures, keep the weights if they are the best of the stage."""
+    stage = run.recipe.stages[run.stage]
+    figures: dict[str, float] = {"stage": run.stage, "epoch": run.epoch, "seconds": round(seconds, 2)}
+    figures |= {"lr": run.optimizer.param_groups[0]["lr"], "loss": float(torch.stack(losses).mean())}
+    count = len(run.validation_labels)
+    if count:
+        figures |= validation_figures(run.predict(run.validation, count), run.validation_labels)
+    run.epoch += 1
+    run.history.append(figures)
+    by = run.recipe.choose if count else "last"
+    value = 0.0 if by == "last" else figures[f"validation_{by}"] * (-1 if by == "loss" else 1)
+    # Equal is better: the later of two equally good models has seen more. The last is copied once, at the stage's end.
+    if value >= run.best.get("value", -float("inf")) and (by != "last" or run.epoch == stage.epochs):
+        weights = {name: tensor.detach().clone() for name, tensor in run.kept_network.state_dict().items()}
+        run.best = {"value": value, "epoch": run.epoch - 1, "figures": figures, "weights": weights}
+
+
+def validation_figures(logits: Tensor, labels: Tensor) -> dict[str, float]:
+    """Accuracy, average accuracy (over classes with faces) and cross-entropy of logits (N, K) against labels (N,)."""
+    hits = (logits.argmax(dim=1) == labels).float()
+    recalls = [hits[labels == label].mean() for label in labels.unique()]
+    return {
+        "validation_accuracy": float(hits.mean()),
+        "validation_average_accuracy": float(torch.stack(recalls).mean()),
+        "validation_loss": float(F.cross_entropy(logits, labels)),
+    }
+
+
+def line(run: Run) -> str:
+    """The last epoch in words."""
+    last = run.history[-1]
+    text = f"epoch {last['epoch'] + 1}: loss {last['loss']:.3f}"
+    if "validation_accuracy" in last:
+        text += f", validation accuracy {last['validation_accuracy']:.1%}, average {last['validation_average_accuracy']:.1%}"
+    return text
+
+
+def checkpoint(run: Run) -> None:
+    """Write everything that going on needs."""
+    run.global_noise = global_noise(run.device)
+    write_state(run.folder / "checkpoint.safetensors", run.state_dict())
+
+
+def global_noise(device: torch.device) -> list[Tensor]:
+    """State of torch's own generators, which dropout draws from."""
+    return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
+
+
+@contextmanager
+def own_noise(run: Run) -> Iterator[None]:
+    """Within, torch's own generators are the run's; outside, the caller's, untouched."""
+    with torch.random.fork_rng([run.device] if run.device.type == "cuda" else []):
+        torch.set_rng_state(run.global_noise[0])
+        if run.device.type == "cuda":
+            torch.cuda.set_rng_state(run.global_noise[1], run.device)
+        yield

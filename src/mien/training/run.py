@@ -1,0 +1,210 @@
+"""A run: what is being trained, on which faces, and everything that has to be remembered to go on with it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from mien.data.augment import Strength
+from mien.data.faceset import FaceSet
+from mien.data.views import Views
+from mien.models import Network
+from mien.recognize.device import autocast, channels_last, choose_precision, predict
+from mien.recognize.files import build_network
+from mien.recipe import Components, Recipe
+from mien.training.pool import Batch, Pool
+from mien.training.schedule import make_average, make_optimizer, rate
+
+EVALUATION_BATCH = 512
+
+
+@dataclass(frozen=True)
+class Material:
+    """The faces of a run. `faces`: those trained on, labels (N,) as they may be known, -1 for none; `validation` beside."""
+
+    faces: FaceSet
+    labels: Tensor
+    validation: FaceSet
+    validation_labels: Tensor
+    votes: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Of every row, un-augmented: `probabilities` (N, K), and the `losses` (N,) against the current targets."""
+
+    probabilities: Tensor
+    losses: Tensor
+
+
+class Run:
+    """One training run. Techniques read it and act through its methods; training/loop.py drives it.
+
+    Rows index labeled and unlabeled faces alike. `targets` (N, K) and `weights` (N,) are device tensors; `state` holds
+    what techniques remember, by question.
+    """
+
+    def __init__(self, recipe: Recipe, material: Material, seed: int, device: torch.device, folder: Path) -> None:
+        self.recipe, self.folder, self.device, self.seed = recipe, folder, device, seed
+        self.batch = recipe.batch
+        self.precision = choose_precision(recipe.precision, device)
+        self.views = Views(material.faces.info, recipe.normalize, recipe.augment)
+        self.pool = Pool(material.faces, device)
+        self.validation = Pool(material.validation, device)
+        self.validation_labels = material.validation_labels
+        self.labels = material.labels.to(device)
+        self.votes = None if material.votes is None else material.votes.to(device)
+        self.classes = len(material.faces.classes)
+        self.labeled = torch.nonzero(self.labels >= 0).squeeze(1)
+        self.unlabeled = torch.nonzero(self.labels < 0).squeeze(1)
+        self.targets = torch.zeros(len(self.labels), self.classes, device=device)
+        self.weights = torch.ones(len(self.labels), device=device)
+        self.generator = Generator().manual_seed(seed)
+        """Draws rows, on the CPU."""
+        self.noise = Generator(device).manual_seed(seed)
+        """Draws views, on the device."""
+        self.state: dict[str, dict[str, Any]] = {}
+        self.stage, self.epoch, self.history = 0, 0, list[dict[str, float]]()
+        self.best: dict[str, Any] = {}
+        self._predictions: Predictions | None = None
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            self.network = self._build(material.faces)
+            self.global_noise = [torch.get_rng_state()]
+            if device.type == "cuda":
+                self.global_noise.append(torch.cuda.get_rng_state(device))
+        self._components_of_stage()
+
+    def _build(self, faces: FaceSet) -> Network:
+        network = build_network(self.recipe.model, self.classes, faces.info).to(self.device)
+        if len(network.shape) == 3:
+            network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return network
+
+    def _components_of_stage(self) -> None:
+        self.components = Components.of(self.recipe, self.recipe.stages[self.stage])
+
+    def enter(self, stage: int) -> None:
+        """Begin a stage: its answers, its frozen blocks, a fresh optimizer and average."""
+        settings = self.recipe.stages[stage]
+        self.stage, self.epoch, self.best = stage, 0, {}
+        self._components_of_stage()
+        for name, block in self.network.blocks.items():
+            block.requires_grad_(name not in settings.frozen)
+        self.optimizer = make_optimizer(self.network, settings)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == torch.float16)
+        self.average = make_average(self.network, self.recipe.average) if self.recipe.average else None
+        self._heads: Callable[[Tensor], Tensor] = self.network.heads
+        if self.recipe.compile:
+            self._heads = torch.compile(self.network.heads)
+
+    def train_mode(self) -> None:
+        """Dropout and batch statistics on, except in frozen blocks."""
+        self.network.train()
+        for name in self.recipe.stages[self.stage].frozen:
+            self.network.blocks[name].eval()
+
+    # What techniques use.
+
+    def one_hot(self) -> Tensor:
+        """(N, K): the labels as one-hot vectors, zero where there is none."""
+        return F.one_hot(self.labels.clamp(min=0), self.classes).float() * (self.labels >= 0).unsqueeze(1)
+
+    def view(self, batch: Batch, strength: Strength) -> Tensor:
+        """A random view of a batch's faces: network inputs (B, C, S, S) or (B, D)."""
+        return channels_last(self.views.view(batch.faces, strength, self.noise))
+
+    def heads(self, inputs: Tensor) -> Tensor:
+        """Logits of every head, (H, B, K) float32, in the run's precision."""
+        with autocast(self.device, self.precision):
+            return self._heads(inputs).float()
+
+    def descend(self, loss: Tensor) -> None:
+        """One optimizer step down the gradient of `loss`, a scalar; moves the average of the weights along."""
+        self.optimizer.zero_grad()
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+
+    def predictions(self) -> Predictions:
+        """Of every row at the present weights; computed once between two epochs, however often it is asked for."""
+        if self._predictions is None:
+            logits = self.predict(self.pool, len(self.labels)).to(self.device)
+            losses = self.components.loss(logits, self.targets)
+            self._predictions = Predictions(torch.softmax(logits, dim=1), losses)
+        return self._predictions
+
+    # What the loop uses.
+
+    def predict(self, pool: Pool, count: int) -> Tensor:
+        """Logits (count, K) float32 on the CPU of all faces of a pool, un-augmented, by the averaged weights if any."""
+        batches = pool.stream(torch.arange(count).split(EVALUATION_BATCH))
+        logits = predict(self.kept_network, (batch.faces for batch in batches), self.views, self.precision)
+        self.train_mode()
+        return logits
+
+    @property
+    def kept_network(self) -> Network:
+        """The network that is validated and kept: the averaged one where there is an average."""
+        network = self.network if self.average is None else self.average.module
+        assert isinstance(network, Network)
+        return network
+
+    def set_rate(self, progress: float) -> None:
+        """Set the learning rate for `progress`, 0 to 1, through the stage."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate(self.recipe.stages[self.stage], progress)
+
+    def forget_predictions(self) -> None:
+        """The weights are about to change."""
+        self._predictions = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that going on needs, as nested plain values and tensors."""
+        return {
+            "stage": self.stage,
+            "epoch": self.epoch,
+            "network": self.network.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "generator": self.generator.get_state(),
+            "noise": self.noise.get_state(),
+            "global_noise": self.global_noise,
+            "targets": self.targets,
+            "weights": self.weights,
+            "state": self.state,
+            "history": self.history,
+            "best": self.best,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to where `state_dict` was taken."""
+        self.enter(state["stage"])
+        self.epoch, self.best = state["epoch"], state["best"]
+        self.network.load_state_dict(state["network"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.generator.set_state(state["generator"])
+        self.noise.set_state(state["noise"])
+        self.global_noise = state["global_noise"]
+        self.targets, self.weights = state["targets"].to(self.device), state["weights"].to(self.device)
+        self.state = {question: _to(value, self.device) for question, value in state["state"].items()}
+        self.history = state["history"]
+
+
+def _to(value: Any, device: torch.device) -> Any:
+    """Nested tensors moved to `device`."""
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, dict):
+        return {key: _to(entry, device) for key, entry in value.items()}
+    return [_to(entry, device) for entry in value] if isinstance(value, list) else value
