@@ -121,9 +121,7 @@ class Recipe:
         for stage in self.stages:
             unknown = set(stage.answers or {}) - set(QUESTIONS)
             if unknown:
-                raise MienError(
-                    f"answers to {', '.join(QUESTIONS)}", ", ".join(sorted(unknown)), "rename that question"
-                )
+                raise MienError(f"answers to {', '.join(QUESTIONS)}", ", ".join(sorted(unknown)), "rename that question")
             Components.of(self, stage)
         build("mien.models", self.model, "network")
 
@@ -171,9 +169,7 @@ def _read(name: Path | str) -> dict[str, Any]:
         raise MienError("a recipe file", f"nothing at {path}", "check the path")
     inside = resources.files("mien.recipes") / f"{name}.toml"
     if path.suffix != ".toml" and not inside.is_file():
-        raise MienError(
-            f"a recipe among {', '.join(recipe_names())}", repr(str(name)), "choose one, or name a .toml file"
-        )
+        raise MienError(f"a recipe among {', '.join(recipe_names())}", repr(str(name)), "choose one, or name a .toml file")
     try:
         return tomllib.loads(path.read_text("utf-8") if path.suffix == ".toml" else inside.read_text("utf-8"))
     except tomllib.TOMLDecodeError as error:
@@ -182,9 +178,7 @@ def _read(name: Path | str) -> dict[str, Any]:
 
 def recipe_names() -> list[str]:
     """The recipes that mien brings."""
-    return sorted(
-        Path(entry.name).stem for entry in resources.files("mien.recipes").iterdir() if entry.name.endswith(".toml")
-    )
+    return sorted(Path(entry.name).stem for entry in resources.files("mien.recipes").iterdir() if entry.name.endswith(".toml"))
 
 
 def _parse(value: str) -> Any:

@@ -32,9 +32,7 @@ def find(room: str, name: str) -> type[Any]:
         return _find_elsewhere(name)
     if name not in names(room):
         kind = room.removeprefix("mien.").replace(".", "/")
-        raise MienError(
-            f"one of {', '.join(names(room))} in {kind}", repr(name), "choose one, or name package.module:Name"
-        )
+        raise MienError(f"one of {', '.join(names(room))} in {kind}", repr(name), "choose one, or name package.module:Name")
     module = importlib.import_module(f"{room}.{name}")
     wanted = name.replace("_", "")
     matches = [value for key, value in vars(module).items() if key.lower() == wanted and isinstance(value, type)]
@@ -48,9 +46,7 @@ def _find_elsewhere(name: str) -> type[Any]:
     try:
         value = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise MienError(
-            "an importable package.module:Name", f"{name!r} ({error})", "check the name and the path"
-        ) from error
+        raise MienError("an importable package.module:Name", f"{name!r} ({error})", "check the name and the path") from error
     if not isinstance(value, type):
         raise MienError(f"a class at {name}", type(value).__name__, "name the class itself")
     return value

@@ -1,12 +1,15 @@
 """What is in a face set: faces per split and class, and what they look like."""
 
+import io
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from mien.data.faceset import FaceSet
+from mien.disk import write_aside
 from mien.errors import MienError
 
 NO_LABEL = "(no label)"
@@ -54,3 +57,13 @@ def examples(faces: FaceSet, per_class: int = 10, side: int = 64, seed: int = 0)
             face = Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC)
             sheet.paste(face, (margin + place * (side + 2), line * (side + 2)))
     return sheet
+
+
+def write_examples(faces: FaceSet, path: Path) -> None:
+    """Write `examples` as a PNG, aside and renamed. Raises MienError where `path` does not end in .png."""
+    if path.suffix.lower() != ".png":
+        raise MienError("a picture named *.png", str(path), "give it that ending")
+    content = io.BytesIO()
+    examples(faces).save(content, "PNG")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_aside(path, content.getvalue())

@@ -154,9 +154,7 @@ class FaceSet:
         `labels`: (N,) indices into `classes`, -1 for none. `columns`: further columns by name, N values each.
         Raises MienError where shapes, types or labels do not fit.
         """
-        info = info or Info(
-            classes=tuple(classes), side=faces.shape[1], channels=1 if faces.ndim == 3 else faces.shape[-1]
-        )
+        info = info or Info(classes=tuple(classes), side=faces.shape[1], channels=1 if faces.ndim == 3 else faces.shape[-1])
         given: dict[str, Any] = {"id": [f"{n:07d}" for n in range(len(faces))], **(columns or {})}
         given["label"] = np.full(len(faces), -1) if labels is None else np.asarray(labels)
         made = FaceSet(replace(info, count=len(faces)), (Part(faces, Columns(to_table(given))),))
@@ -201,9 +199,7 @@ class FaceSet:
             return None
         column = self.column("votes").combine_chunks()
         votes = np.zeros((len(self), len(self.classes)), np.float32)
-        votes[column.is_valid().to_numpy(zero_copy_only=False)] = (
-            column.flatten().to_numpy().reshape(-1, len(self.classes))
-        )
+        votes[column.is_valid().to_numpy(zero_copy_only=False)] = column.flatten().to_numpy().reshape(-1, len(self.classes))
         return votes
 
     def faces(self, rows: npt.ArrayLike | None = None) -> npt.NDArray[Any]:
@@ -245,9 +241,7 @@ class FaceSet:
             for key in ("kind", "classes", "side", "channels", "views"):
                 mine, theirs = getattr(self.info, key), getattr(other.info, key)
                 if mine != theirs:
-                    raise MienError(
-                        f"joined sets of one {key}, {mine!r}", repr(theirs), "import it with that, or leave it out"
-                    )
+                    raise MienError(f"joined sets of one {key}, {mine!r}", repr(theirs), "import it with that, or leave it out")
         parts = (*self.parts, *(part for other in others for part in other.parts))
         return FaceSet(replace(self.info, count=sum(map(len, parts)), checksum=""), parts)
 
@@ -295,7 +289,7 @@ def _as_rows(rows: npt.ArrayLike, count: int) -> Rows:
             raise MienError(f"a mask of {count} values", f"shape {given.shape}", "give one value per face")
         return np.flatnonzero(given)
     given = given.astype(np.int64).reshape(-1)
-    if len(given) and not (0 <= given.min() and given.max() < count):
+    if len(given) and not (given.min() >= 0 and given.max() < count):
         raise MienError(f"rows from 0 to {count - 1}", f"{given.min()} to {given.max()}", "give rows of this set")
     return given
 
@@ -309,9 +303,7 @@ def _read_info(folder: Path) -> Info:
     except ValueError as error:
         raise MienError(f"JSON in {folder / 'faceset.json'}", str(error), "import the set again") from error
     if values.get("version") != 1:
-        raise MienError(
-            "a face set of version 1", f"version {values.get('version')}", "open it with the mien that wrote it"
-        )
+        raise MienError("a face set of version 1", f"version {values.get('version')}", "open it with the mien that wrote it")
     return validate(Info, values)
 
 
@@ -337,9 +329,7 @@ def _check(faces: FaceSet, pixels: npt.NDArray[Any], rows: int) -> None:
             f"{info.kind} of type {kind} and shape {wanted}", f"{pixels.dtype} {pixels.shape}", "import the set again"
         )
     if not rows == count == info.count:
-        raise MienError(
-            f"a table row for each of {count} faces", f"{rows} rows, {info.count} stated", "import the set again"
-        )
+        raise MienError(f"a table row for each of {count} faces", f"{rows} rows, {info.count} stated", "import the set again")
 
 
 def _check_labels(faces: FaceSet) -> None:

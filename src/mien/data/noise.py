@@ -25,9 +25,7 @@ def flip_by_matrix(labels: Labels, matrix: npt.NDArray[np.float64], seed: int) -
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.min() < 0 or not np.allclose(matrix.sum(1), 1):
         raise MienError("a square matrix of probabilities whose rows sum to 1", f"shape {matrix.shape}", "mend it")
     if labels.max(initial=-1) >= len(matrix):
-        raise MienError(
-            f"labels below {len(matrix)}, the matrix's size", f"{labels.max()}", "give a matrix for every class"
-        )
+        raise MienError(f"labels below {len(matrix)}, the matrix's size", f"{labels.max()}", "give a matrix for every class")
     generator = np.random.default_rng((seed, 2))
     labeled = np.flatnonzero(labels >= 0)
     drawn = generator.random((len(labeled), 1)) > np.cumsum(matrix, axis=1)[labels[labeled]]

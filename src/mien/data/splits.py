@@ -62,10 +62,7 @@ def draw_labels(
     if per_class is not None and total is not None:
         raise MienError("one label budget", "one per class and one in all", "give one of them")
     classes, counts = np.unique(labels[labeled], return_counts=True)
-    if per_class is not None:
-        wanted = np.minimum(counts, per_class)
-    else:
-        wanted = _proportional(counts, int(total or 0))
+    wanted = _proportional(counts, int(total or 0)) if per_class is None else np.minimum(counts, per_class)
     if wanted.sum() < 1 or wanted.min() < 0:
         raise MienError("a label budget of at least 1", f"{per_class if per_class is not None else total}", "give more")
     generator = np.random.default_rng(seed)
@@ -115,9 +112,7 @@ def subject_folds(subjects: npt.NDArray[np.object_], folds: int, seed: int) -> n
         raise MienError("a subject for every face", "faces without one", "leave those out, or import subjects")
     names, index, counts = np.unique(subjects.astype(str), return_inverse=True, return_counts=True)
     if len(names) < folds or folds < 2:
-        raise MienError(
-            f"2 folds or more and as many subjects, {len(names)} at most here", f"{folds}", "give another number"
-        )
+        raise MienError(f"2 folds or more and as many subjects, {len(names)} at most here", f"{folds}", "give another number")
     order = np.random.default_rng(seed).permutation(len(names))
     order = order[np.argsort(-counts[order], kind="stable")]
     fold_of, sizes = np.zeros(len(names), np.int64), np.zeros(folds, np.int64)

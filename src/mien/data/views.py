@@ -1,6 +1,6 @@
 """What a network is shown of stored faces: the clean face, its mirror image, or a random view of some strength."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Generator, Tensor
@@ -19,15 +19,11 @@ class Views:
 
     info: Info
     normalization: Normalization = "fixed"
-    augmentation: Augmentation = Augmentation()
+    augmentation: Augmentation = field(default_factory=Augmentation)
 
     def clean(self, faces: Tensor) -> Tensor:
         """The faces as they are."""
-        return (
-            self._cached(faces, "clean")
-            if self.info.kind == "features"
-            else normalize(to_unit(faces), self.normalization)
-        )
+        return self._cached(faces, "clean") if self.info.kind == "features" else normalize(to_unit(faces), self.normalization)
 
     def mirror(self, faces: Tensor) -> Tensor:
         """The faces' mirror images. Raises MienError where cached features have no such view."""

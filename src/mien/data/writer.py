@@ -73,9 +73,7 @@ class FaceSetWriter:
         self._faces.seek(0)
         np.lib.format.write_array_header_1_0(self._faces, header)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
             if kind is None:
                 self._finish()

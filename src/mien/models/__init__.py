@@ -57,9 +57,7 @@ class Architecture(Protocol):
 def require_side(name: str, side: int, least: int) -> None:
     """Raises MienError where faces of `side` pixels are smaller than the network's strides allow."""
     if side < least:
-        raise MienError(
-            f"faces of at least {least} pixels for {name}", f"{side}", "import larger faces or take another network"
-        )
+        raise MienError(f"faces of at least {least} pixels for {name}", f"{side}", "import larger faces or take another network")
 
 
 def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -69,7 +67,7 @@ def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.S
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions and a shortcut (He et al. 2016); a changed shape is matched by average pooling and a 1x1 convolution."""
+    """Two 3x3 convolutions and a shortcut (He et al. 2016); another shape is matched by average pooling and a 1x1 convolution."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__()

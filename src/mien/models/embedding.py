@@ -18,9 +18,7 @@ class Embedding:
 
     def build(self, classes: int, channels: int, side: int) -> Network:
         """The head over vectors of dimension `channels`; `side` is 0 for features and is not used."""
-        blocks: dict[str, nn.Module] = {
-            "input": nn.Sequential(nn.BatchNorm1d(channels, affine=False), nn.Dropout(self.dropout))
-        }
+        blocks: dict[str, nn.Module] = {"input": nn.Sequential(nn.BatchNorm1d(channels, affine=False), nn.Dropout(self.dropout))}
         if self.hidden:
             blocks["hidden"] = nn.Sequential(nn.Linear(channels, self.hidden), nn.ReLU(), nn.Dropout(self.dropout))
         return Network(blocks, nn.Linear(self.hidden or channels, classes), (channels,))

@@ -1,5 +1,6 @@
 """Where and in which precision a network runs."""
 
+import platform
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
@@ -68,3 +69,12 @@ def predict(
             logits = [forward(channels_last(inputs)).float() for inputs in shown]
         out.append(torch.stack(logits).mean(dim=0).cpu())
     return torch.cat(out)
+
+
+def machine(device: torch.device) -> str:
+    """What figures were measured on: processor or GPU, threads, precision, torch."""
+    if device.type == "cuda":
+        where = torch.cuda.get_device_name(device)
+    else:
+        where = f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+    return f"{where}, {str(choose_precision('auto', device)).removeprefix('torch.')}, torch {torch.__version__}"

@@ -55,9 +55,7 @@ def tap(address: str, faces: FaceSet, seed: int, device: torch.device) -> Tap:
         for key in ("kind", "side", "channels"):
             wanted, found = getattr(card.faces, key), getattr(faces.info, key)
             if wanted != found:
-                raise MienError(
-                    f"faces of {key} {wanted}, as the model was trained on", f"{found}", "import them with that"
-                )
+                raise MienError(f"faces of {key} {wanted}, as the model was trained on", f"{found}", "import them with that")
         network, views = read_network(Path(place)), Views(faces.info, card.normalize)
         name = f"{card.network['network']}, weights {card.weights[:12]}"
     chosen = block or list(network.blocks)[-1]

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from mien.data.augment import Normalization
 from mien.data.faceset import Info
+from mien.disk import write_aside
 from mien.errors import MienError
 from mien.models import Network
 from mien.registry import STRICT, build, validate
@@ -46,16 +46,6 @@ class Card:
     """sha256 of model.safetensors."""
     version: int = 1
     """Version of this format."""
-
-
-def write_aside(path: Path, content: bytes) -> None:
-    """Write a file under another name and rename it, so that `path` is never half-written."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        aside.write_bytes(content)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def write_model(folder: Path, weights: dict[str, Tensor], card: Card) -> None:
@@ -94,9 +84,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     content = file.read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != card.weights:
-        raise MienError(
-            f"sha256 {card.weights[:12]}… of {file}", f"{found[:12]}…", "train the model again: it was changed"
-        )
+        raise MienError(f"sha256 {card.weights[:12]}… of {file}", f"{found[:12]}…", "train the model again: it was changed")
     try:
         return load_tensors(content)
     except SafetensorError as error:
@@ -115,3 +103,10 @@ def read_network(path: Path) -> Network:
     network = build_network(card.network, len(card.classes), card.faces)
     network.load_state_dict(read_weights(path))
     return network.eval()
+
+
+def read_history(path: Path) -> list[dict[str, float]]:
+    """Figures of every epoch of a run; empty for a model folder that has none."""
+    file = path / "history.json"
+    history: list[dict[str, float]] = json.loads(file.read_text("utf-8")) if file.is_file() else []
+    return history

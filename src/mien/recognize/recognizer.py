@@ -49,14 +49,11 @@ class Recognizer:
         for key in ("kind", "side", "channels"):
             wanted, found = getattr(self.card.faces, key), getattr(given.info, key)
             if wanted != found:
-                raise MienError(
-                    f"faces of {key} {wanted}, as the model was trained on", f"{found}", "import them with that"
-                )
+                raise MienError(f"faces of {key} {wanted}, as the model was trained on", f"{found}", "import them with that")
         views = Views(given.info, self.card.normalize)
         precision = choose_precision("auto", self.device)
         batches = (
-            _to_device(given, rows, self.device)
-            for rows in np.array_split(np.arange(len(given)), -(-len(given) // BATCH) or 1)
+            _to_device(given, rows, self.device) for rows in np.array_split(np.arange(len(given)), -(-len(given) // BATCH) or 1)
         )
         logits: npt.NDArray[np.float32] = predict(self.network, batches, views, precision, flip).numpy()
         return logits

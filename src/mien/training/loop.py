@@ -151,3 +151,14 @@ def own_noise(run: Run) -> Iterator[None]:
         if run.device.type == "cuda":
             torch.cuda.set_rng_state(run.global_noise[1], run.device)
         yield
+
+
+@contextmanager
+def own_threads(count: int | None) -> Iterator[None]:
+    """Within, torch computes with `count` threads: sums, and so weights, depend on their number."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

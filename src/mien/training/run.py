@@ -13,9 +13,9 @@ from mien.data.augment import Strength
 from mien.data.faceset import FaceSet
 from mien.data.views import Views
 from mien.models import Network
+from mien.recipe import Components, Recipe
 from mien.recognize.device import autocast, channels_last, choose_precision, predict
 from mien.recognize.files import build_network
-from mien.recipe import Components, Recipe
 from mien.training.pool import Batch, Pool
 from mien.training.schedule import make_average, make_optimizer, rate
 

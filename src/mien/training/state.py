@@ -9,8 +9,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from mien.disk import write_aside
 from mien.errors import MienError
-from mien.recognize.files import write_aside
 
 
 def write_state(path: Path, state: dict[str, Any]) -> None:

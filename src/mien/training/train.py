@@ -14,14 +14,15 @@ from pydantic.dataclasses import dataclass
 from mien.data.faceset import FaceSet
 from mien.data.noise import flip_uniform
 from mien.data.splits import Budget, carve_validation, draw_labels, split_rows, training_rows
+from mien.disk import write_aside
 from mien.errors import MienError
-from mien.recognize.device import choose_device
-from mien.recognize.files import Card, write_aside, write_model
 from mien.progress import Progress, Silent
 from mien.recipe import Recipe
+from mien.recognize.device import choose_device
+from mien.recognize.files import Card, write_model
 from mien.recognize.recognizer import Recognizer
 from mien.registry import STRICT, validate
-from mien.training.loop import fit
+from mien.training.loop import fit, own_threads
 from mien.training.run import Material, Run
 from mien.training.state import read_state
 
@@ -44,6 +45,8 @@ class Order:
     """Split whose faces a transductive recipe may see, never their labels."""
     device: str = "auto"
     """auto, cpu or cuda."""
+    threads: int | None = None
+    """Processor threads; None takes torch's own number, which is then written down and kept when resuming."""
     faces: Path | None = None
     """The face set's folder."""
     unlabeled: Path | None = None
@@ -72,7 +75,9 @@ def train(
     others = None if unlabeled is None else _opened(unlabeled)
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     checksums = (faces.info.checksum, "" if others is None else others.info.checksum)
-    order = replace(order or Order(), faces=_address(faces), unlabeled=_address(others), checksums=checksums)
+    order = order or Order()
+    threads = order.threads or torch.get_num_threads()
+    order = replace(order, threads=threads, faces=_address(faces), unlabeled=_address(others), checksums=checksums)
     run, budget = prepare(faces, others, recipe, order, folder)
     folder.mkdir(parents=True)
     written = {"order": asdict(order), "recipe": recipe.table()}
@@ -174,7 +179,8 @@ def _finish(run: Run, faces: FaceSet, order: Order, budget: Budget, progress: Pr
     """Train to the end; write the best model of every stage, and the last stage's as the run's."""
     from mien.evaluation.calibration import fit_temperature
 
-    fit(run, progress)
+    with own_threads(order.threads):
+        fit(run, progress)
     write_aside(run.folder / "history.json", json.dumps(run.history, indent=1).encode())
     run.kept_network.load_state_dict(run.best["weights"])
     temperature = 1.0

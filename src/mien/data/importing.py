@@ -1,0 +1,94 @@
+"""Turning a database into a face set."""
+
+import csv
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mien.data.faceset import FaceSet
+from mien.data.source import Rejected, Source
+from mien.data.writer import FaceSetWriter
+from mien.errors import MienError
+from mien.registry import find, validate
+
+ROOM = "mien.data.sources"
+"""The package whose files are the databases."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """The new face set, and the inputs that gave no face (also in its `rejected.csv` where there are any)."""
+
+    faces: FaceSet
+    rejected: tuple[Rejected, ...]
+
+
+def source_from(name: str, settings: Mapping[str, Any]) -> Source:
+    """The database `name` (a file in data/sources) with these settings. Raises MienError for an unknown name or key."""
+    made: Source = validate(find(ROOM, name), settings)
+    return made
+
+
+def import_source(
+    source: Source, out: Path, skip: int = 0, progress: Callable[[int, int], None] | None = None
+) -> Imported:
+    """Write all faces of `source` as a new face set at `out`, and open it.
+
+    `skip`: how many unreadable inputs may be left out. `progress(done, total)` is called after every block; total is 0
+    where the source does not know. Raises MienError where `out` exists (before anything is read), where more inputs are
+    rejected than `skip`, or where there are no faces; nothing is left behind then.
+    """
+    if out.exists() or out.is_symlink():
+        raise MienError(f"nothing at {out} yet", "a file or folder", "choose another name, or remove it first")
+    rejected: list[Rejected] = []
+    total, count = source.total(), 0
+    with _new_folders_removed(out), FaceSetWriter(out, source.info()) as writer:
+        for block in source.blocks():
+            rejected += block.rejected
+            if len(block.faces):
+                writer.add(block.faces, block.columns)
+            count += len(block.faces)
+            if progress is not None:
+                progress(count + len(rejected), total)
+        _check(count, rejected, skip)
+    if rejected:
+        _write_rejected(out, rejected)
+    return Imported(FaceSet.open(out), tuple(rejected))
+
+
+def _check(count: int, rejected: Sequence[Rejected], skip: int) -> None:
+    listed = "; ".join(f"{one.path}: {one.reason}" for one in rejected[:3]) + ("; …" if len(rejected) > 3 else "")
+    if not count:
+        found = f"none, {len(rejected)} rejected ({listed})" if rejected else "none"
+        raise MienError("at least one face", found, "check the input and the settings")
+    if len(rejected) > skip:
+        found = f"{len(rejected)} of {count + len(rejected)} without one ({listed})"
+        todo = f"mend them, or give --skip {len(rejected)} to leave them out"
+        raise MienError("a face in every input" + (f" but {skip}" if skip else ""), found, todo)
+
+
+@contextmanager
+def _new_folders_removed(out: Path) -> Iterator[None]:
+    """Folders above `out` that had to be made are removed again where the import fails."""
+    missing = [folder for folder in out.parents if not folder.exists()]
+    try:
+        yield
+    except BaseException:
+        for folder in missing:
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+        raise
+
+
+def _write_rejected(out: Path, rejected: Sequence[Rejected]) -> None:
+    try:
+        with (out / "rejected.csv").open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(("path", "reason"))
+            table.writerows((one.path, one.reason) for one in rejected)
+    except BaseException:
+        shutil.rmtree(out)
+        raise

@@ -1,0 +1,152 @@
+"""A folder of pictures, a folder a class: how most people's own faces, and many databases, lie on disk."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass as plain
+from dataclasses import field
+from pathlib import Path
+
+import numpy as np
+from pydantic.dataclasses import dataclass
+
+from mien.data.faceset import Info
+from mien.data.images import SUFFIXES, Side, common_side, read_blocks
+from mien.data.source import Block, Rejected
+from mien.errors import MienError
+from mien.expressions import canonical, rename
+from mien.registry import STRICT
+
+UNLABELED = "unlabeled"
+SPLITS = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+"""Folder names, in lower case, that are splits; and what the splits are called in the set."""
+
+
+@plain(frozen=True)
+class ClassFolder:
+    """A folder whose pictures have one class ("": none) and one split ("": there are no splits); `others`: other files."""
+
+    path: Path
+    name: str
+    split: str
+    pictures: tuple[Path, ...]
+    others: tuple[Path, ...]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Folder:
+    """Pictures in class folders, at any depth below them; class names are those we know for the folders' names, sorted.
+
+    `unlabeled/` holds faces without label. Above the classes there may be a level of splits (train, validation, test,
+    with some other spellings); an `unlabeled/` beside those belongs to train. Hidden files are passed over.
+    """
+
+    input: Path
+    """The folder above the class folders."""
+    side: Side | None = None
+    """Crop the central square and resize it to this side; without, all pictures must be squares of one size."""
+    color: bool = False
+    """Keep color; gray otherwise."""
+    classes: dict[str, str] = field(default_factory=dict)
+    """Our class for a folder's name; "" for no label."""
+
+    def info(self) -> Info:
+        """Raises MienError where there are no class folders or no picture can be read."""
+        folders = self._folders()
+        side = self.side or common_side([file for folder in folders for file in folder.pictures])
+        return Info(
+            classes=_classes(folders), side=side, channels=3 if self.color else 1, name=f"folder {self.input.name}"
+        )
+
+    def total(self) -> int:
+        """Pictures there are."""
+        return sum(len(folder.pictures) for folder in self._folders())
+
+    def blocks(self) -> Iterator[Block]:
+        """Faces with id (the path within the folder), label and, where there are splits, split.
+
+        A file that is no picture by its name, in a class folder, is rejected. Raises MienError for a class folder
+        without pictures, or pictures of several sizes where no side is given.
+        """
+        folders = self._folders()
+        classes = {name: label for label, name in enumerate(_classes(folders))}
+        files = [(file, folder) for folder in folders for file in folder.pictures]
+        paths = [file for file, _ in files]
+        ids = np.array([_text(file.relative_to(self.input)) for file in paths], object)
+        labels = np.array([classes.get(folder.name, -1) for _, folder in files], np.int64)
+        splits = np.array([folder.split for _, folder in files], object)
+        others = tuple(Rejected(str(file), "no picture by its name") for folder in folders for file in folder.others)
+        for pictures in read_blocks(paths, self.side, self.color):
+            columns = {"id": ids[pictures.index], "label": labels[pictures.index]}
+            if splits[0]:
+                columns["split"] = splits[pictures.index]
+            yield Block(pictures.faces, columns, others + pictures.rejected)
+            others = ()
+
+    def _folders(self) -> list[ClassFolder]:
+        """The class folders, by split and name."""
+        top = _subfolders(self.input)
+        if not top:
+            found = "nothing there" if not self.input.is_dir() else "no folders in it"
+            raise MienError(f"a folder for each class in {self.input}", found, "sort the pictures into class folders")
+        splits = [folder for folder in top if folder.name.lower() in SPLITS and _subfolders(folder)]
+        if not splits:
+            return self._checked(top, [""] * len(top))
+        others = [folder.name for folder in top if folder not in splits and folder.name.lower() != UNLABELED]
+        if others:
+            mixed = f"{', '.join(folder.name for folder in splits)} beside {', '.join(others)}"
+            raise MienError(f"either classes or splits in {self.input}", mixed, "put every class folder below a split")
+        pairs = [(below, SPLITS[folder.name.lower()]) for folder in splits for below in _subfolders(folder)]
+        pairs += [(folder, "train") for folder in top if folder not in splits]
+        return self._checked([folder for folder, _ in pairs], [split for _, split in pairs])
+
+    def _checked(self, folders: list[Path], splits: list[str]) -> list[ClassFolder]:
+        """Class folders named as we name classes; each has a picture."""
+        own = {folder.name: "" for folder in folders if folder.name.lower() == UNLABELED} | self.classes
+        unknown = sorted(set(self.classes) - {folder.name for folder in folders})
+        if unknown:
+            listed = ", ".join(sorted({folder.name for folder in folders}))
+            raise MienError(f"class folders {', '.join(unknown)} in {self.input}", listed, "change the map of classes")
+        renamed = rename([folder.name for folder in folders], own)
+        made = [_read(*each) for each in zip(folders, renamed, splits, strict=True)]
+        empty = [str(folder.path) for folder in made if not folder.pictures]
+        if empty:
+            raise MienError("a picture in every class folder", f"none in {', '.join(empty)}", "fill or remove it")
+        return made
+
+
+def _read(folder: Path, name: str | None, split: str) -> ClassFolder:
+    """Raises MienError for a folder that is not known as a class but holds folders that are."""
+    deeper = [below.name for below in _subfolders(folder) if canonical(below.name)] if name is None else []
+    if deeper:
+        found = f"{', '.join(deeper)} in {folder}"
+        raise MienError(
+            f"class folders in {folder.parent}", found, "give the folder above the classes, or map this one"
+        )
+    left = {"thumbs.db", "desktop.ini"}
+    files = [file for file in sorted(folder.rglob("*")) if file.is_file() and not file.name.startswith(".")]
+    pictures = tuple(file for file in files if file.suffix.lower() in SUFFIXES)
+    others = tuple(file for file in files if file.suffix.lower() not in SUFFIXES and file.name.lower() not in left)
+    return ClassFolder(folder, folder.name if name is None else name, split, pictures, others)
+
+
+def _classes(folders: list[ClassFolder]) -> tuple[str, ...]:
+    return tuple(sorted({folder.name for folder in folders} - {""}))
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(below for below in folder.iterdir() if below.is_dir() and not below.name.startswith("."))
+
+
+def _text(path: Path) -> str:
+    """A path as text; bytes that are no UTF-8 are written out."""
+    return path.as_posix().encode("utf-8", "backslashreplace").decode()

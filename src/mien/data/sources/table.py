@@ -1,0 +1,130 @@
+"""A CSV file with a row per picture: how most published databases say what their pictures show."""
+
+from collections.abc import Iterator
+from dataclasses import field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic.dataclasses import dataclass
+
+from mien.data.csv_files import header, read
+from mien.data.faceset import COLUMNS, Info
+from mien.data.images import Side, common_side, picture_path, read_blocks
+from mien.data.source import Block
+from mien.errors import MienError
+from mien.expressions import rename
+from mien.registry import STRICT
+
+KNOWN = ("path", "label", "subject", "split", "sequence", "frame", "id", "source")
+"""Our columns that a table may have; path has to be there."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Table:
+    """Pictures named in a CSV file; class names are those we know for the labels, sorted. An empty label is none.
+
+    Ids are the paths as written, unless there is a column for them.
+    """
+
+    input: Path
+    """The CSV file, with a header."""
+    columns: dict[str, str] = field(default_factory=dict)
+    """The file's column for each of path, label, subject, split, sequence, frame, id, source; "": do not take it."""
+    classes: dict[str, str] = field(default_factory=dict)
+    """Our class for a label of the file; "" for no label."""
+    images: Path | None = None
+    """Folder that the paths start from; that of the CSV file without."""
+    keep: tuple[str, ...] = ()
+    """Other columns of the file to carry along."""
+    side: Side | None = None
+    """Crop the central square and resize it to this side; without, all pictures must be squares of one size."""
+    color: bool = False
+    """Keep color; gray otherwise."""
+
+    def info(self) -> Info:
+        """Raises MienError where the table or its labels do not fit the settings, or no picture can be read."""
+        table = self._read()
+        side = self.side or common_side(self._paths(table))
+        channels = 3 if self.color else 1
+        return Info(classes=self._classes(table), side=side, channels=channels, name=f"table {self.input.name}")
+
+    def total(self) -> int:
+        """Rows of the file."""
+        return len(self._read())
+
+    def blocks(self) -> Iterator[Block]:
+        """Faces with id, label and the table's other columns."""
+        table = self._read()
+        names, labels = self._classes(table), self._labels(table)
+        places = {name: place for place, name in enumerate(names)}
+        columns: dict[str, pa.ChunkedArray | npt.NDArray[np.int64]] = {
+            "id": table["id" if "id" in table.column_names else "path"],
+            "label": np.array([places.get(name, -1) for name in labels], np.int64),
+            **{name: table[name] for name in table.column_names if name not in ("id", "path", "label")},
+        }
+        for pictures in read_blocks(self._paths(table), self.side, self.color):
+            taken = {name: _take(values, pictures.index) for name, values in columns.items()}
+            yield Block(pictures.faces, taken, pictures.rejected)
+
+    def _source_columns(self) -> dict[str, str]:
+        """The file's column for each of ours, and those to keep by their own name."""
+        unknown = [name for name in self.columns if name not in KNOWN]
+        if unknown:
+            raise MienError(f"columns among {', '.join(KNOWN)}", ", ".join(unknown), "use `keep` for other columns")
+        taken = [name for name in self.keep if name in COLUMNS or name in self.columns.values()]
+        if taken:
+            raise MienError("other columns to keep than those taken", ", ".join(taken), "remove them from `keep`")
+        found = header(self.input)
+        own = {name: self.columns.get(name, name if name in found else "") for name in KNOWN}
+        for name in ("path", "label"):
+            if not own[name] and (name == "path" or name not in self.columns):
+                todo = f"say which column it is by `columns`: {name}" + ("" if name == "path" else ', or "" for none')
+                raise MienError(f"a column {name} in {self.input}", f"only {', '.join(found)}", todo)
+        return {name: column for name, column in own.items() if column} | {name: name for name in self.keep}
+
+    def _read(self) -> pa.Table:
+        """The table under our names, texts but for frame and what is kept. Raises MienError where it does not fit."""
+        wanted = self._source_columns()
+        kinds: dict[str, pa.DataType | None] = {wanted[name]: pa.string() for name in wanted if name in KNOWN}
+        if "frame" in wanted:
+            kinds[wanted["frame"]] = pa.int32()
+        found = read(self.input, kinds | dict.fromkeys(self.keep))
+        table = pa.table({name: found[column] for name, column in wanted.items()})
+        ids = table["id" if "id" in table.column_names else "path"]
+        if table["path"].null_count or ids.null_count:
+            raise MienError(f"a path and an id in every row of {self.input}", "a row without", "mend or remove it")
+        if pc.count_distinct(ids).as_py() != len(ids):
+            counts = pc.value_counts(ids).to_pylist()
+            twice = next(entry["values"] for entry in counts if entry["counts"] > 1)
+            raise MienError(f"every id once in {self.input}", f"{twice!r} again", "remove it, or name a column `id`")
+        return table
+
+    def _paths(self, table: pa.Table) -> list[Path]:
+        folder = self.images or self.input.parent
+        return [picture_path(folder, name) for name in table["path"].to_pylist()]
+
+    def _labels(self, table: pa.Table) -> list[str]:
+        """Our name of each row's class, "" for none. Raises MienError with the labels that nobody knows."""
+        if "label" not in table.column_names:
+            return [""] * len(table)
+        written = [(name or "").strip() for name in table["label"].to_pylist()]
+        names = sorted({*written} - {""})
+        ours = dict(zip(names, rename(names, self.classes), strict=True))
+        unknown = [name for name, known in ours.items() if known is None]
+        if unknown:
+            listed = ", ".join(unknown)[:500]
+            todo = 'map each by `classes` to an expression, or to "" for no label'
+            raise MienError(f"labels in {self.input} that are expressions", listed, todo)
+        return [ours.get(name) or "" for name in written]
+
+    def _classes(self, table: pa.Table) -> tuple[str, ...]:
+        return tuple(sorted({*self._labels(table)} - {""}))
+
+
+def _take(values: Any, rows: npt.NDArray[np.int64]) -> Any:
+    """These rows of a column of either kind."""
+    return values[rows] if isinstance(values, np.ndarray) else values.take(pa.array(rows))

@@ -1,0 +1,55 @@
+"""Temperature scaling (Guo et al. 2017, section 4.2): one number that makes confidence mean what it says.
+
+It works on logits: log-probabilities do as well, since they are logits up to a constant per face.
+"""
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+
+from mien.errors import MienError
+from mien.evaluation.metrics import class_indices
+
+LOG_RANGE = (-3.0, 3.0)
+"""The logarithm of the temperature is looked for here: 0.05 to 20."""
+
+
+def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
+    """The temperature T that minimizes the cross-entropy of softmax(logits / T), (N, K), against labels (N,).
+
+    Fit it on validation, never on the faces that are measured. Convex in 1 / T, so one minimum. Where every face is right
+    the cross-entropy falls without end as T goes to 0 and says nothing about confidence: T is then 1. Raises MienError
+    without faces, for logits that are not finite and for labels that are no class.
+    """
+    scores = _checked(logits)
+    wanted = class_indices(labels, scores.shape[1], "labels")
+    if len(wanted) != len(scores):
+        raise MienError(f"a label for each of {len(scores)} faces", f"{len(wanted)}", "give both for the same faces")
+    faces = np.arange(len(scores))
+    if (scores.argmax(1) == wanted).all():
+        return 1.0
+
+    def cross_entropy(log_temperature: float) -> float:
+        return -float(log_softmax(scores / np.exp(log_temperature), axis=1)[faces, wanted].mean())
+
+    found = minimize_scalar(cross_entropy, bounds=LOG_RANGE, method="bounded", options={"xatol": 1e-6})
+    return float(np.exp(found.x))
+
+
+def apply_temperature(logits: npt.ArrayLike, temperature: float) -> npt.NDArray[np.float64]:
+    """Probabilities (N, K), softmax(logits / temperature). Raises MienError for logits or a temperature of no use."""
+    if not 0 < temperature < float("inf"):
+        raise MienError("a temperature above 0", f"{temperature}", "give the one that was fitted, or 1")
+    probabilities: npt.NDArray[np.float64] = softmax(_checked(logits) / temperature, axis=1)
+    return probabilities
+
+
+def _checked(logits: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    scores = np.asarray(logits, np.float64)
+    if scores.ndim != 2 or not scores.size:
+        raise MienError("logits (N, K) of at least one face", f"shape {scores.shape}", "give a row per face")
+    if not np.isfinite(scores).all():
+        count = int((~np.isfinite(scores).all(1)).sum())
+        raise MienError("finite logits", f"{count} faces with others", "train with a lower learning rate")
+    return scores

@@ -1,0 +1,104 @@
+"""Measure a recognizer on a split: the only place where the labels of a test split are read."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.data.faceset import FaceSet
+from mien.data.splits import split_rows
+from mien.errors import MienError
+from mien.evaluation.calibration import apply_temperature
+from mien.evaluation.report import Mistakes, write_report
+from mien.evaluation.result import Evaluation, confident_mistakes, summarize
+from mien.recognize.device import machine
+from mien.recognize.files import read_history
+from mien.recognize.recognizer import Recognizer
+
+MISTAKES = 32
+"""Most confident mistakes shown in a report."""
+
+
+def evaluate(
+    recognizer: Recognizer | Path | str,
+    faces: FaceSet | Path | str,
+    split: str = "test",
+    by: str | None = None,
+    out: Path | str | None = None,
+    flip: bool = False,
+    device: str = "auto",
+) -> Evaluation:
+    """All figures of a recognizer (or a run's folder) on the labeled faces of `split`.
+
+    `by` names a column for figures per value; `flip` averages logits with the mirror images'; `out` is a folder for
+    report.html and metrics.json. Classes are matched by name; faces of a class that the recognizer does not know are
+    left out, and the notes say how many. Raises MienError where split, column or face shape are not there.
+    """
+    history = [] if isinstance(recognizer, Recognizer) else read_history(Path(recognizer))
+    if not isinstance(recognizer, Recognizer):
+        recognizer = Recognizer.load(recognizer, device)
+    if not isinstance(faces, FaceSet):
+        faces = FaceSet.open(faces, verify=True)
+    tested = _tested(recognizer.classes, faces, split)
+    logits, labels = recognizer.logits(tested.faces, flip), tested.labels
+    result = summarize(
+        logits,
+        labels,
+        classes=recognizer.classes,
+        dataset=faces.info.name or "unnamed",
+        split=split,
+        temperature=recognizer.card.temperature,
+        flip=flip,
+        groups={} if by is None else {by: tested.faces.values(by)},
+        notes=_notes(recognizer, tested),
+    )
+    if out is not None:
+        write_report(result, Path(out), history, _mistakes(recognizer, tested.faces, logits, labels))
+    return result
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """The faces to measure on, their labels as the recognizer's classes, and how many were left out."""
+
+    faces: FaceSet
+    labels: npt.NDArray[np.int64]
+    unknown: int
+
+
+def _tested(classes: tuple[str, ...], faces: FaceSet, split: str) -> _Tested:
+    view = faces.select(split_rows(faces, split))
+    view = view.select(view.labels >= 0)
+    place = np.array([classes.index(name) if name in classes else -1 for name in faces.classes], np.int64)
+    labels = place[view.labels]
+    if not (labels >= 0).any():
+        raise MienError(f"labeled faces of {', '.join(classes)} in {split}", "none", "choose another split or set")
+    return _Tested(view.select(labels >= 0), labels[labels >= 0], int((labels < 0).sum()))
+
+
+def _notes(recognizer: Recognizer, tested: _Tested) -> dict[str, str]:
+    """How it was measured, in words."""
+    card, budget = recognizer.card, recognizer.card.budget
+    notes = {"trained on": card.faces.name or "unnamed"}
+    if budget:
+        total = budget["train"] + budget["validation"]
+        notes["label budget"] = f"{budget['train']} train + {budget['validation']} validation = {total} labels"
+        notes["label noise"] = f"{budget['noise']:.0%} of them flipped" if budget["noise"] else "none added"
+    notes["recipe"] = card.recipe.get("title") or "unnamed"
+    notes["network"] = str(card.network["network"])
+    notes["seed"] = str(card.seed)
+    notes["transductive"] = "yes" if card.recipe.get("transductive") else "no"
+    notes["machine"] = machine(recognizer.device)
+    if tested.unknown:
+        notes["left out"] = f"{tested.unknown} faces of classes that the recognizer does not know"
+    return notes
+
+
+def _mistakes(recognizer: Recognizer, faces: FaceSet, logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> Mistakes | None:
+    """The most confident mistakes as pictures; None where the set holds features."""
+    if faces.info.kind != "faces":
+        return None
+    rows = confident_mistakes(logits, labels, MISTAKES, recognizer.card.temperature)
+    confidence = apply_temperature(logits, recognizer.card.temperature).max(axis=1)
+    return Mistakes(faces.faces(rows), labels[rows], logits[rows].argmax(axis=1), confidence[rows])

@@ -1,0 +1,232 @@
+"""Figures of a confusion matrix and of probabilities, and how sure one may be of them.
+
+A confusion matrix has a row per true class and a column per predicted class. Functions of one take leading dimensions,
+(..., K, K) to (...), so that thousands of resampled matrices are one call.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.errors import MienError
+
+Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+BINS = 15
+"""Bins of the calibration error; 15 is what Guo et al. 2017 use."""
+RESAMPLES = 2000
+"""Bootstrap resamples behind an interval."""
+COVERAGE = 0.95
+"""Share of the resamples that lie within an interval."""
+BLOCK = 1 << 22
+"""Numbers that a bootstrap holds at once."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % interval; both ends nan where nothing could be measured."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """What the reliability diagram shows, per bin of confidence (bins,); nan in the first two where no face fell."""
+
+    confidence: Floats
+    """Mean confidence of the bin's faces."""
+    accuracy: Floats
+    """Share of them that are right."""
+    count: Counts
+    """Their number."""
+
+
+class Figure(Protocol):
+    """A figure of confusion matrices, (..., K, K) to (...)."""
+
+    def __call__(self, confusion: npt.NDArray[Any], /) -> Floats: ...
+
+
+def confusion(labels: npt.ArrayLike, predicted: npt.ArrayLike, classes: int) -> Counts:
+    """Faces by true and predicted class, (K, K), of labels (N,) and predictions (N,), both from 0 to K - 1.
+
+    Raises MienError for other values, -1 (no label) among them, and for lengths that differ.
+    """
+    rows, columns = class_indices(labels, classes, "labels"), class_indices(predicted, classes, "predictions")
+    if len(rows) != len(columns):
+        raise MienError("a prediction per label", f"{len(columns)} for {len(rows)}", "give both for the same faces")
+    cells: Counts = np.bincount(rows * classes + columns, minlength=classes * classes).astype(np.int64)
+    return cells.reshape(classes, classes)
+
+
+def accuracy(confusion: npt.NDArray[Any], /) -> Floats:
+    """Overall accuracy (WAR): the share of faces that are right."""
+    return _ratio(_hits(confusion).sum(-1), confusion.sum((-2, -1)))
+
+
+def recalls(confusion: npt.NDArray[Any]) -> Floats:
+    """(..., K): of the faces of each class, the share that is predicted so; nan for a class without faces."""
+    return _ratio(_hits(confusion), confusion.sum(-1))
+
+
+def precisions(confusion: npt.NDArray[Any]) -> Floats:
+    """(..., K): of the faces predicted to be of each class, the share that is; nan for a class never predicted."""
+    return _ratio(_hits(confusion), confusion.sum(-2))
+
+
+def average_accuracy(confusion: npt.NDArray[Any], /) -> Floats:
+    """Average accuracy (UAR): the mean of the recalls over the classes that have faces."""
+    return _mean_known(recalls(confusion))
+
+
+def macro_f1(confusion: npt.NDArray[Any], /) -> Floats:
+    """Mean over classes of F1 = 2 hits / (faces + predictions).
+
+    A class with neither faces nor predictions is left out; one with only either counts 0, as in torchmetrics.
+    """
+    return _mean_known(_ratio(2 * _hits(confusion), confusion.sum(-1) + confusion.sum(-2)))
+
+
+FIGURES: Mapping[str, Figure] = MappingProxyType(
+    {"accuracy": accuracy, "average_accuracy": average_accuracy, "macro_f1": macro_f1}
+)
+"""The figures of a confusion matrix, by name."""
+
+
+def intervals(confusion: Counts, seed: int, resamples: int = RESAMPLES) -> dict[str, Interval]:
+    """The 95 % percentile-bootstrap interval over faces of each of FIGURES, for a confusion matrix (K, K).
+
+    Resampling faces with replacement is drawing the matrix's cells from a multinomial, so no face is touched. A class that
+    a resample has no face of is left out of that resample's means. Raises MienError for an empty matrix.
+    """
+    blocks = [[figure(block) for figure in FIGURES.values()] for block in _resampled(confusion, seed, resamples)]
+    drawn = np.concatenate([np.stack(block) for block in blocks], axis=1)  # (figures, resamples)
+    return {name: _interval(values) for name, values in zip(FIGURES, drawn, strict=True)}
+
+
+def recall_intervals(confusion: Counts, seed: int, resamples: int = RESAMPLES) -> tuple[Interval, ...]:
+    """As `intervals`, for the recall of each class; from the resamples in which the class has faces."""
+    drawn = np.concatenate([recalls(block) for block in _resampled(confusion, seed, resamples)])
+    return tuple(_interval(values) for values in drawn.T)
+
+
+def calibration_error(probabilities: npt.ArrayLike, labels: npt.ArrayLike, bins: int = BINS) -> float:
+    """Expected calibration error of probabilities (N, K): sum over bins of share x |accuracy - confidence|.
+
+    Confidence is the largest probability; bins are of equal width over [0, 1], closed on the left, the last on both sides.
+    Naeini et al. 2015, as in Guo et al. 2017 equation 3. Raises MienError without faces or where shapes or labels do not
+    fit.
+    """
+    place, excess = _excess(probabilities, labels, bins)
+    return float(np.abs(np.bincount(place, excess, bins)).sum() / len(place))
+
+
+def calibration_interval(
+    probabilities: npt.ArrayLike, labels: npt.ArrayLike, seed: int, bins: int = BINS, resamples: int = RESAMPLES
+) -> Interval:
+    """The 95 % percentile-bootstrap interval over faces of `calibration_error`.
+
+    The error is biased upward on few faces, and more so in resamples: the interval may lie above the figure itself.
+    """
+    place, excess = _excess(probabilities, labels, bins)
+    generator, count = np.random.default_rng(seed), len(place)
+    errors = []
+    for size in _blocks(resamples, count):
+        drawn = generator.integers(count, size=(size, count), dtype=np.uint32)
+        cells = place[drawn] + bins * np.arange(size)[:, None]
+        sums = np.bincount(cells.ravel(), excess[drawn].ravel(), size * bins).reshape(size, bins)
+        errors.append(np.abs(sums).sum(1) / count)
+    return _interval(np.concatenate(errors))
+
+
+def reliability(probabilities: npt.ArrayLike, labels: npt.ArrayLike, bins: int = BINS) -> Reliability:
+    """Confidence, accuracy and number of faces per bin, binned as in `calibration_error`; raises MienError as it does."""
+    confidence, right = _judged(probabilities, labels)
+    place = _bin(confidence, bins)
+    count = np.bincount(place, minlength=bins).astype(np.int64)
+    return Reliability(_ratio(np.bincount(place, confidence, bins), count), _ratio(np.bincount(place, right, bins), count), count)
+
+
+def class_indices(values: npt.ArrayLike, classes: int, what: str) -> Counts:
+    """`values` as an array (N,) of integers from 0 to `classes` - 1; raises MienError, which calls them `what`, for others."""
+    given = np.asarray(values)
+    whole = given.ndim == 1 and (np.issubdtype(given.dtype, np.integer) or not given.size)
+    if not whole or (given.size and not (given.min() >= 0 and given.max() < classes)):
+        found = f"{given.min()} to {given.max()}" if whole else f"{given.dtype} of shape {given.shape}"
+        raise MienError(f"{what} (N,), integers from 0 to {classes - 1}", found, "leave out faces without a label")
+    return given.astype(np.int64)
+
+
+def _hits(confusion: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.diagonal(confusion, axis1=-2, axis2=-1)
+
+
+def _ratio(top: npt.NDArray[Any], bottom: npt.NDArray[Any]) -> Floats:
+    """top / bottom, nan where bottom is 0."""
+    top, bottom = np.asarray(top), np.asarray(bottom)
+    shares: Floats = np.divide(top, bottom, out=np.full(bottom.shape, np.nan), where=bottom > 0)
+    return shares
+
+
+def _mean_known(values: Floats) -> Floats:
+    """The mean over the last dimension of what is not nan."""
+    known = ~np.isnan(values)
+    return _ratio(np.where(known, values, 0.0).sum(-1), known.sum(-1))
+
+
+def _resampled(confusion: Counts, seed: int, resamples: int) -> Iterator[Counts]:
+    """Confusion matrices (block, K, K) of resampled faces, `resamples` in all."""
+    total, classes = int(confusion.sum()), confusion.shape[-1]
+    if not total:
+        raise MienError("faces to measure", "an empty confusion matrix", "choose a split that has labeled faces")
+    flat, generator = confusion.ravel(), np.random.default_rng(seed)
+    taken = np.flatnonzero(flat)
+    for size in _blocks(resamples, classes * classes):
+        cells = np.zeros((size, classes * classes), np.int64)
+        cells[:, taken] = generator.multinomial(total, flat[taken] / total, size)
+        yield cells.reshape(size, classes, classes)
+
+
+def _blocks(resamples: int, numbers: int) -> list[int]:
+    """How many resamples to draw at a time, where each takes so many numbers."""
+    size = max(1, min(resamples, BLOCK // numbers))
+    whole, rest = divmod(resamples, size)
+    return [size] * whole + [rest] * (rest > 0)
+
+
+def _interval(values: Floats) -> Interval:
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return Interval(float("nan"), float("nan"))
+    low, high = np.quantile(known, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
+    return Interval(float(low), float(high))
+
+
+def _judged(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Floats, Bools]:
+    """Confidence (N,) of each face's largest probability, and whether that class is right, (N,)."""
+    given = np.asarray(probabilities, np.float64)
+    if given.ndim != 2 or not len(given):
+        raise MienError("probabilities (N, K) of at least one face", f"shape {given.shape}", "give one row per face")
+    wanted = class_indices(labels, given.shape[1], "labels")
+    if len(wanted) != len(given):
+        raise MienError(f"a label for each of {len(given)} faces", f"{len(wanted)}", "give both for the same faces, in order")
+    if not (given.min() >= 0 and given.max() <= 1 + 1e-6):
+        raise MienError("probabilities from 0 to 1", f"{given.min()} to {given.max()}", "apply the softmax first")
+    return given.max(1), given.argmax(1) == wanted
+
+
+def _bin(confidence: Floats, bins: int) -> npt.NDArray[np.intp]:
+    return np.minimum((confidence * bins).astype(np.intp), bins - 1)
+
+
+def _excess(probabilities: npt.ArrayLike, labels: npt.ArrayLike, bins: int) -> tuple[npt.NDArray[np.intp], Floats]:
+    """Each face's bin (N,) and what it adds to that bin's sum of right minus confidence (N,)."""
+    confidence, right = _judged(probabilities, labels)
+    return _bin(confidence, bins), right - confidence

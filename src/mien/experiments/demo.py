@@ -1,0 +1,23 @@
+"""The main job on faces that need no download: render, train, evaluate, report."""
+
+from pathlib import Path
+
+from mien.data.describe import write_examples
+from mien.data.faceset import FaceSet
+from mien.data.importing import import_source, source_from
+from mien.evaluation.evaluate import evaluate
+from mien.evaluation.result import Evaluation
+from mien.progress import Progress, Silent
+from mien.recipe import Recipe
+from mien.training.train import Order, train
+
+
+def demo(out: Path, seed: int = 0, progress: Progress | None = None) -> Evaluation:
+    """Leaves faces/, faces.png and run/ with its report in the new folder `out`. Raises MienError where that exists."""
+    bar = progress or Silent()
+    bar.begin("render faces", 0)
+    import_source(source_from("synthetic", {"seed": seed}), out / "faces", 0, None)
+    faces = FaceSet.open(out / "faces")
+    write_examples(faces, out / "faces.png")
+    train(faces, Recipe.load("supervised").with_epochs(15), out / "run", Order(seed=seed), progress=bar)
+    return evaluate(out / "run", faces, "test", out=out / "run" / "evaluation-test")

@@ -1,0 +1,54 @@
+"""Label vocabularies, and the maps between the names that databases give to expressions."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+BASIC = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
+"""The six basic expressions and neutral, in alphabetical order."""
+
+FERPLUS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
+"""The eight classes of FER+, in the order of its columns."""
+
+ANXIETY = (*BASIC, "anxiety")
+"""The basic seven and anxiety."""
+
+_FOREIGN = {
+    "anger": ("angry", "an"),
+    "anxiety": ("anxious",),
+    "contempt": ("contemptuous", "scorn"),
+    "disgust": ("disgusted", "di"),
+    "fear": ("fearful", "afraid", "scared", "af", "fe"),
+    "happiness": ("happy", "joy", "joyful", "ha"),
+    "neutral": ("neutrality", "calm", "normal", "no expression", "ne"),
+    "sadness": ("sad", "sa"),
+    "surprise": ("surprised", "su"),
+}
+"""Names that databases use, by ours; those of two letters are JAFFE's and KDEF's."""
+
+SYNONYMS = {name: ours for ours, foreign in _FOREIGN.items() for name in (ours, *foreign)}
+"""Our name for every name known, ours included, in lower case."""
+
+
+def canonical(name: str) -> str | None:
+    """Our name for a database's, letter case, spaces, - and _ aside; None for a name not known."""
+    return SYNONYMS.get(" ".join(name.lower().replace("_", " ").replace("-", " ").split()))
+
+
+def rename(names: Sequence[str], own: Mapping[str, str]) -> list[str | None]:
+    """Our names for a database's `names`, in the same order: by the user's `own` map first, then by the table above.
+
+    The user's map may send a name to "" (unlabeled) or to a class of their own; None stands where neither knows a name.
+    """
+    return [own[name] if name in own else canonical(name) for name in names]
+
+
+def translation(source: Sequence[str], target: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Index in `target` of every class of `source`, -1 where it has no counterpart: (K + 1,), so that
+    `translation(source, target)[labels]` turns (N,) labels of one vocabulary into those of the other.
+
+    The last entry is -1: a face without label (-1) stays without.
+    """
+    places = {canonical(name) or name: place for place, name in enumerate(target)}
+    return np.array([*(places.get(canonical(name) or name, -1) for name in source), -1], np.int64)

@@ -1,0 +1,55 @@
+"""What several tests share: small faces whose classes can be told apart, and a recipe that trains on them in a second."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mien import FaceSet, Recipe
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def bright_faces(count: int = 120, classes: int = 3, side: int = 16, seed: int = 0) -> FaceSet:
+    """Gray noise in which each class has its own bright row; a fifth of the faces is the split `test`."""
+    generator = np.random.default_rng(seed)
+    labels = np.arange(count) % classes
+    faces = generator.integers(0, 120, (count, side, side), dtype=np.uint8)
+    for face, label in zip(faces, labels, strict=True):
+        face[2 + 4 * label : 5 + 4 * label] += 100
+    columns = {
+        "split": ["test" if n % 5 == 4 else "train" for n in range(count)],
+        "subject": [f"p{n // 6}" for n in range(count)],
+        "votes": np.eye(classes)[labels] * 8 + 1,
+    }
+    return FaceSet.from_arrays(faces, labels, [f"class{n}" for n in range(classes)], columns)
+
+
+@pytest.fixture
+def faces() -> FaceSet:
+    return bright_faces()
+
+
+@pytest.fixture
+def stored(tmp_path: Path, faces: FaceSet) -> Path:
+    faces.save(tmp_path / "set")
+    return tmp_path / "set"
+
+
+def small_recipe(**changed: object) -> Recipe:
+    """`mien_s` with 8 channels, three epochs, in float32 so that every processor agrees."""
+    table = {
+        "model": {"network": "mien_s", "width": 8, "depths": [1, 1, 1]},
+        "stages": [{"epochs": 3, "lr": 0.05, "schedule": "one_cycle"}],
+        "draw": "shuffled",
+        "batch": 16,
+        "average": 0.9,
+        "precision": "float32",
+    }
+    return Recipe.parse(table | changed)

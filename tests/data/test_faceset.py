@@ -1,0 +1,197 @@
+"""Face sets: what goes in comes out, views copy nothing, and damage is noticed."""
+
+import json
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from conftest import bright_faces
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mien import FaceSet, MienError
+from mien.data.describe import describe, examples, write_examples
+from mien.data.faceset import Info
+from mien.data.writer import FaceSetWriter
+
+
+def test_saved_and_opened_again(faces: FaceSet, tmp_path: Path) -> None:
+    again = faces.save(tmp_path / "set")
+    again.verify()
+    assert (again.faces() == faces.faces()).all()
+    assert (again.labels == faces.labels).all()
+    votes = again.votes
+    assert votes is not None
+    assert (votes == faces.votes).all()
+    assert again.column("split").to_pylist() == faces.column("split").to_pylist()
+    assert sorted(path.name for path in (tmp_path / "set").iterdir()) == ["faces.npy", "faceset.json", "table.parquet"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["set"]
+
+
+@given(st.lists(st.integers(0, 119), max_size=40), st.lists(st.integers(0, 119), max_size=40), st.data())
+@settings(max_examples=30, deadline=None, derandomize=True)
+def test_selections_and_joins_are_those_of_arrays(first: list[int], second: list[int], data: st.DataObject) -> None:
+    faces = bright_faces()
+    joined = faces.select(first).join(faces.select(second))
+    rows = first + second
+    assert len(joined) == len(rows)
+    assert (joined.labels == faces.labels[rows]).all()
+    assert (joined.faces() == faces.faces()[rows]).all()
+    if rows:
+        picked = data.draw(st.lists(st.integers(0, len(rows) - 1), max_size=20))
+        view = joined.select(picked)
+        assert (view.faces() == joined.faces()[picked]).all()
+        assert view.column("id").to_pylist() == [f"{rows[n]:07d}" for n in picked]
+
+
+def test_where(faces: FaceSet) -> None:
+    view = faces.where(split="test", label=[0, 2])
+    expected = [n for n in range(len(faces)) if n % 5 == 4 and n % 3 in (0, 2)]
+    assert view.column("id").to_pylist() == [f"{n:07d}" for n in expected]
+
+
+def test_views_copy_no_pixels(stored: Path) -> None:
+    faces = FaceSet.open(stored)
+    view = faces.join(faces).select(np.arange(10))
+    assert view.parts[0].pixels is faces.parts[0].pixels
+    assert isinstance(faces.parts[0].pixels, np.memmap)
+
+
+def test_writing_to_opened_pixels_never_reaches_the_file(stored: Path) -> None:
+    faces = FaceSet.open(stored)
+    faces.parts[0].pixels[:] = 0
+    FaceSet.open(stored).verify()
+
+
+def test_joining_different_sets_is_refused(faces: FaceSet) -> None:
+    with pytest.raises(MienError, match="one side"):
+        faces.join(bright_faces(side=20))
+    with pytest.raises(MienError, match="one classes"):
+        faces.join(bright_faces(classes=2))
+
+
+def test_columns_missing_in_one_part_are_null(faces: FaceSet) -> None:
+    plain = FaceSet.from_arrays(faces.faces(), faces.labels, faces.classes)
+    joined = plain.join(faces)
+    assert joined.column("subject").null_count == len(plain)
+    votes = joined.votes
+    assert votes is not None
+    assert votes[: len(plain)].sum() == 0
+    assert (votes[len(plain) :] == faces.votes).all()
+
+
+@pytest.mark.parametrize("name", ["faces.npy", "table.parquet"])
+def test_a_changed_file_is_noticed(stored: Path, name: str) -> None:
+    content = bytearray((stored / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (stored / name).write_bytes(content)
+    with pytest.raises(MienError, match=r"checksum.*changed"):
+        FaceSet.open(stored, verify=True)
+
+
+def test_damage_is_explained(stored: Path, tmp_path: Path) -> None:
+    with pytest.raises(MienError, match=r"no faceset.json"):
+        FaceSet.open(tmp_path)
+    (stored / "faces.npy").write_bytes((stored / "faces.npy").read_bytes()[:-100])
+    with pytest.raises(MienError, match=r"faces.npy"):
+        FaceSet.open(stored)
+    values = json.loads((stored / "faceset.json").read_text()) | {"version": 9}
+    (stored / "faceset.json").write_text(json.dumps(values))
+    with pytest.raises(MienError, match="version 9"):
+        FaceSet.open(stored)
+
+
+def test_an_object_array_is_not_unpickled(stored: Path) -> None:
+    np.save(stored / "faces.npy", np.array([{}, {}], dtype=object), allow_pickle=True)
+    with pytest.raises(MienError, match=r"faces.npy"):
+        FaceSet.open(stored)
+
+
+def test_labels_and_shapes_are_checked(faces: FaceSet) -> None:
+    with pytest.raises(MienError, match="labels from -1 to 1"):
+        FaceSet.from_arrays(faces.faces(), faces.labels, ["a", "b"])
+    with pytest.raises(MienError, match="row for each"):
+        FaceSet.from_arrays(faces.faces(), [0, 1], ["a", "b"])
+    with pytest.raises(MienError, match="uint8"):
+        FaceSet.from_arrays(faces.faces().astype(np.float32), faces.labels, faces.classes)
+    with pytest.raises(MienError, match="a mask of 120"):
+        faces.select([True, False])
+    with pytest.raises(MienError, match="rows from 0"):
+        faces.select([120])
+
+
+def test_existing_folders_are_left_alone(stored: Path, faces: FaceSet) -> None:
+    before = (stored / "faceset.json").read_bytes()
+    with pytest.raises(MienError, match="nothing at"):
+        faces.save(stored)
+    assert (stored / "faceset.json").read_bytes() == before
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path, faces: FaceSet) -> None:
+    writer = FaceSetWriter(tmp_path / "set", faces.info)
+    with pytest.raises(RuntimeError), writer:
+        writer.add(faces.faces(), {"id": faces.column("id"), "label": faces.labels})
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_blocks_must_be_alike(tmp_path: Path, faces: FaceSet) -> None:
+    columns = {"id": ["a"] * 120, "label": faces.labels}
+    with pytest.raises(MienError, match="blocks like the first"), FaceSetWriter(tmp_path / "set", faces.info) as writer:
+        writer.add(faces.faces(), columns)
+        writer.add(faces.faces()[:, :8], columns)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_features_are_a_set_too(tmp_path: Path) -> None:
+    info = Info(classes=("a", "b"), kind="features", channels=5, views=("clean", "mirror"))
+    values = np.random.default_rng(0).normal(size=(6, 2, 5)).astype(np.float16)
+    stored = FaceSet.from_arrays(values, [0, 1] * 3, info=info).save(tmp_path / "set")
+    assert (stored.faces([4, 1]) == values[[4, 1]]).all()
+    with pytest.raises(MienError, match="features"):
+        examples(stored)
+
+
+def test_an_empty_set_can_be_stored(tmp_path: Path, faces: FaceSet) -> None:
+    assert len(faces.select([]).save(tmp_path / "set")) == 0
+
+
+def test_opening_costs_no_memory(tmp_path: Path) -> None:
+    info = Info(classes=("a",), side=8)
+    with FaceSetWriter(tmp_path / "set", info) as writer:
+        for _ in range(20):
+            writer.add(np.zeros((5000, 8, 8), np.uint8), {"id": [f"{n}" for n in range(5000)], "label": np.zeros(5000)})
+    tracemalloc.start()
+    faces = FaceSet.open(tmp_path / "set")
+    assert len(faces) == 100_000
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+
+
+def test_describe_counts_like_a_loop(faces: FaceSet) -> None:
+    labels = faces.labels.copy()
+    labels[::7] = -1
+    part = FaceSet.from_arrays(faces.faces(), labels, faces.classes, {"split": faces.column("split")})
+    found = describe(part)
+    assert found.splits == ("test", "train")
+    for row, split in enumerate(found.splits):
+        for column, label in enumerate([0, 1, 2, -1]):
+            pairs = zip(part.column("split").to_pylist(), labels, strict=True)
+            assert found.counts[row, column] == sum(pair == (split, label) for pair in pairs)
+
+
+def test_the_picture_has_a_row_per_class(faces: FaceSet, tmp_path: Path) -> None:
+    picture = examples(faces, per_class=4, side=20)
+    assert picture.size == (110 + 4 * 22, 3 * 22)
+    write_examples(faces, tmp_path / "faces.png")
+    assert (tmp_path / "faces.png").read_bytes()[:4] == b"\x89PNG"
+    with pytest.raises(MienError, match=r"\.png"):
+        write_examples(faces, tmp_path / "faces.txt")
+
+
+def test_arrow_columns_keep_their_type(faces: FaceSet) -> None:
+    assert faces.column("label").type == pa.int16()
+    with pytest.raises(MienError, match="a column among id"):
+        faces.column("age")

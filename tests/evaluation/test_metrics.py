@@ -1,0 +1,286 @@
+"""Every figure against a naive loop, its properties, and the bootstrap against scipy's."""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.stats import bootstrap
+from torchmetrics.functional.classification import multiclass_calibration_error, multiclass_f1_score
+
+from mien.errors import MienError
+from mien.evaluation import metrics
+from mien.evaluation.calibration import apply_temperature, fit_temperature
+from mien.evaluation.metrics import (
+    calibration_error,
+    calibration_interval,
+    confusion,
+    intervals,
+    recall_intervals,
+    reliability,
+)
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+CLASSES = 4
+few = settings(max_examples=30, deadline=None, derandomize=True)
+indices = st.integers(1, 40).flatmap(
+    lambda count: st.tuples(*[arrays(np.int64, count, elements=st.integers(0, CLASSES - 1))] * 2)
+)
+
+
+def drawn(count: int, seed: int = 0, sharp: float = 2.0) -> tuple[Floats, Ints]:
+    """Logits (N, K) of a fair recognizer that is too sure of itself, and labels (N,)."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(CLASSES, size=count)
+    logits = generator.normal(size=(count, CLASSES))
+    logits[np.arange(count), labels] += 1.5
+    return sharp * logits, labels
+
+
+def naive(labels: Ints, predicted: Ints) -> dict[str, float]:
+    """The figures by counting faces one by one."""
+    pairs = list(zip(labels.tolist(), predicted.tolist(), strict=True))
+    recalls, scores = [], []
+    for label in range(CLASSES):
+        faces = sum(true == label for true, _ in pairs)
+        said = sum(guess == label for _, guess in pairs)
+        hits = sum(true == guess == label for true, guess in pairs)
+        if faces:
+            recalls.append(hits / faces)
+        if faces + said:
+            scores.append(2 * hits / (faces + said))
+    return {
+        "accuracy": sum(true == guess for true, guess in pairs) / len(pairs),
+        "average_accuracy": sum(recalls) / len(recalls),
+        "macro_f1": sum(scores) / len(scores),
+    }
+
+
+def naive_error(probabilities: Floats, labels: Ints, bins: int) -> float:
+    """Expected calibration error, bin by bin and face by face."""
+    error = 0.0
+    for number in range(bins):
+        low, high = number / bins, (number + 1) / bins
+        sure, right = 0.0, 0
+        for row, label in zip(probabilities, labels, strict=True):
+            if low <= row.max() < high or (number == bins - 1 and row.max() == 1):
+                sure += float(row.max())
+                right += int(row.argmax() == label)
+        error += abs(right - sure)
+    return error / len(labels)
+
+
+def contains(interval: metrics.Interval, value: float) -> bool:
+    return interval.low <= value <= interval.high
+
+
+def test_confusion_counts_faces_by_true_and_predicted_class() -> None:
+    assert confusion([0, 0, 1, 2], [0, 1, 1, 0], 3).tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 0]]
+
+
+@pytest.mark.parametrize("labels", [[0, -1], [0, 3], [0], [0.0, 1.0]])
+def test_confusion_refuses_what_is_no_label(labels: list[float]) -> None:
+    with pytest.raises(MienError):
+        confusion(labels, [0, 1], 3)
+
+
+@few
+@given(indices)
+def test_figures_are_those_of_a_naive_count(pair: tuple[Ints, Ints]) -> None:
+    matrix = confusion(*pair, CLASSES)
+    for name, value in naive(*pair).items():
+        assert metrics.FIGURES[name](matrix) == pytest.approx(value), name
+
+
+@few
+@given(indices, st.integers(0, 99))
+def test_permuting_faces_changes_nothing(pair: tuple[Ints, Ints], seed: int) -> None:
+    order = np.random.default_rng(seed).permutation(len(pair[0]))
+    assert (confusion(pair[0][order], pair[1][order], CLASSES) == confusion(*pair, CLASSES)).all()
+
+
+@few
+@given(indices)
+def test_perfect_prediction_gives_one(pair: tuple[Ints, Ints]) -> None:
+    matrix = confusion(pair[0], pair[0], CLASSES)
+    assert [float(figure(matrix)) for figure in metrics.FIGURES.values()] == [1.0, 1.0, 1.0]
+
+
+@few
+@given(arrays(np.int64, (CLASSES, 7), elements=st.integers(0, CLASSES - 1)))
+def test_average_accuracy_is_accuracy_where_classes_are_balanced(predicted: Ints) -> None:
+    matrix = confusion(np.repeat(np.arange(CLASSES), 7), predicted.ravel(), CLASSES)
+    assert metrics.average_accuracy(matrix) == pytest.approx(float(metrics.accuracy(matrix)))
+
+
+@few
+@given(indices)
+def test_macro_f1_is_that_of_torchmetrics(pair: tuple[Ints, Ints]) -> None:
+    labels, predicted = map(torch.from_numpy, pair)
+    reference = multiclass_f1_score(predicted, labels, CLASSES, average="macro")
+    assert metrics.macro_f1(confusion(*pair, CLASSES)) == pytest.approx(float(reference), abs=1e-6)
+
+
+def test_leading_dimensions_are_those_of_single_matrices() -> None:
+    matrices = np.random.default_rng(0).integers(0, 3, (2, 5, CLASSES, CLASSES))
+    for figure in (*metrics.FIGURES.values(), metrics.recalls, metrics.precisions):
+        expected = [[figure(matrix) for matrix in row] for row in matrices]
+        np.testing.assert_array_equal(figure(matrices), expected)
+
+
+def test_absent_classes_have_no_recall_and_no_part_in_the_mean() -> None:
+    matrix = np.array([[3, 1, 0], [0, 0, 0], [0, 2, 2]])
+    assert metrics.recalls(matrix)[[0, 2]].tolist() == [0.75, 0.5]
+    assert math.isnan(metrics.recalls(matrix)[1])
+    assert metrics.precisions(matrix).tolist() == [1.0, 0.0, 1.0]
+    assert metrics.average_accuracy(matrix) == 0.625
+    assert math.isnan(float(metrics.accuracy(np.zeros((3, 3), int))))
+
+
+@few
+@given(st.integers(1, 60), st.integers(1, 20), st.integers(0, 99))
+def test_calibration_error_is_that_of_a_naive_loop(count: int, bins: int, seed: int) -> None:
+    logits, labels = drawn(count, seed)
+    probabilities = apply_temperature(logits, 1.0)
+    assert calibration_error(probabilities, labels, bins) == pytest.approx(naive_error(probabilities, labels, bins))
+
+
+def test_calibration_error_is_that_of_torchmetrics() -> None:
+    logits, labels = drawn(500)
+    probabilities = apply_temperature(logits, 1.0)
+    reference = multiclass_calibration_error(torch.from_numpy(probabilities), torch.from_numpy(labels), CLASSES, n_bins=15)
+    assert calibration_error(probabilities, labels) == pytest.approx(float(reference), abs=1e-6)
+
+
+def test_certain_faces_fall_into_the_last_bin() -> None:
+    probabilities = np.array([[1.0, 0.0], [1.0, 0.0], [0.5, 0.5]])
+    found = reliability(probabilities, [0, 1, 0], bins=10)
+    assert found.count.tolist() == [0] * 5 + [1] + [0] * 3 + [2]
+    assert (found.confidence[9], found.accuracy[9], found.confidence[5], found.accuracy[5]) == (1.0, 0.5, 0.5, 1.0)
+    assert np.isnan(found.accuracy[:5]).all()
+    assert calibration_error(probabilities, [0, 1, 0], bins=10) == pytest.approx((2 * 0.5 + 0.5) / 3)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "labels"),
+    [(np.zeros((0, 3)), []), (np.full((2, 2), 0.5), [0]), (np.full((2, 2), 0.5), [0, -1]), (np.array([[3.0, -1]]), [0])],
+)
+def test_calibration_error_refuses_what_it_cannot_measure(probabilities: Floats, labels: list[int]) -> None:
+    with pytest.raises(MienError):
+        calibration_error(probabilities, labels)
+
+
+@pytest.mark.parametrize("name", sorted(metrics.FIGURES))
+def test_intervals_are_those_of_scipy(name: str) -> None:
+    logits, labels = drawn(300)
+    predicted = logits.argmax(1)
+
+    def statistic(rows: Ints, axis: int) -> Floats:
+        assert axis == -1
+        cells = labels[rows] * CLASSES + predicted[rows]
+        counts = np.stack([np.bincount(row, minlength=CLASSES**2) for row in cells.reshape(-1, rows.shape[-1])])
+        return metrics.FIGURES[name](counts.reshape(*rows.shape[:-1], CLASSES, CLASSES))
+
+    found = intervals(confusion(labels, predicted, CLASSES), seed=1, resamples=4000)[name]
+    reference = bootstrap(
+        (np.arange(300),), statistic, n_resamples=4000, method="percentile", vectorized=True, rng=2
+    ).confidence_interval
+    assert (found.low, found.high) == pytest.approx((reference.low, reference.high), abs=0.006)
+
+
+def test_calibration_interval_is_that_of_scipy() -> None:
+    logits, labels = drawn(300)
+    probabilities = apply_temperature(logits, 1.0)
+    reference = bootstrap(
+        (np.arange(300),), lambda rows: calibration_error(probabilities[rows], labels[rows]),
+        n_resamples=1500, method="percentile", vectorized=False, rng=2,
+    ).confidence_interval  # fmt: skip
+    found = calibration_interval(probabilities, labels, seed=1, resamples=4000)
+    assert (found.low, found.high) == pytest.approx((reference.low, reference.high), abs=0.008)
+
+
+def test_intervals_shrink_with_more_faces_and_hold_the_figure() -> None:
+    matrix = np.array([[30, 10], [5, 15]])
+    for name, interval in intervals(matrix, seed=0).items():
+        large = intervals(100 * matrix, seed=0)[name]
+        assert contains(interval, float(metrics.FIGURES[name](matrix)))
+        assert large.high - large.low == pytest.approx((interval.high - interval.low) / 10, rel=0.15)
+
+
+def test_intervals_depend_on_the_seed_alone_and_not_on_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    logits, labels = drawn(200)
+    probabilities, matrix = apply_temperature(logits, 1.0), confusion(labels, logits.argmax(1), CLASSES)
+    whole = intervals(matrix, 3), calibration_interval(probabilities, labels, 3)
+    monkeypatch.setattr(metrics, "BLOCK", 5000)
+    assert (intervals(matrix, 3), calibration_interval(probabilities, labels, 3)) == whole
+    assert intervals(matrix, 4) != whole[0]
+
+
+def test_recall_intervals_are_nan_for_absent_classes_only() -> None:
+    found = recall_intervals(np.array([[8, 2, 0], [0, 0, 0], [0, 1, 0]]), seed=0)
+    assert contains(found[0], 0.8)
+    assert math.isnan(found[1].low)
+    assert (found[2].low, found[2].high) == (0.0, 0.0)
+
+
+def test_nothing_has_no_intervals() -> None:
+    with pytest.raises(MienError, match="faces to measure"):
+        intervals(np.zeros((3, 3), np.int64), seed=0)
+
+
+@pytest.mark.parametrize("known", [0.4, 1.0, 3.0])
+def test_temperature_is_found_again(known: float) -> None:
+    generator = np.random.default_rng(0)
+    logits = 2 * generator.normal(size=(20_000, CLASSES))
+    chances = apply_temperature(logits, known).cumsum(1)
+    labels = (generator.random((len(logits), 1)) > chances).sum(1).clip(max=CLASSES - 1)
+    assert fit_temperature(logits, labels) == pytest.approx(known, rel=0.05)
+
+
+def test_temperature_is_where_the_cross_entropy_is_least() -> None:
+    logits, labels = drawn(400)
+
+    def cross_entropy(temperature: float) -> float:
+        return float(-np.log(apply_temperature(logits, temperature)[np.arange(400), labels]).mean())
+
+    found = fit_temperature(logits, labels)
+    assert found > 1.2
+    assert cross_entropy(found) < min(map(cross_entropy, (found * 0.98, found * 1.02, 1.0)))
+
+
+def test_log_probabilities_have_the_temperature_of_their_logits() -> None:
+    logits, labels = drawn(300)
+    shifted = np.log(apply_temperature(logits, 1.0))
+    assert fit_temperature(shifted, labels) == pytest.approx(fit_temperature(logits, labels), rel=1e-4)
+
+
+def test_faces_that_are_all_right_leave_the_temperature_at_one() -> None:
+    assert fit_temperature([[3.0, 0.0], [0.0, 0.1]], [0, 1]) == 1.0
+
+
+@few
+@given(arrays(np.float64, (6, CLASSES), elements=st.integers(-20, 20), unique=True), st.floats(0.05, 20))
+def test_temperature_never_changes_the_class(logits: Floats, temperature: float) -> None:
+    probabilities = apply_temperature(logits, temperature)
+    assert (probabilities.argmax(1) == logits.argmax(1)).all()
+    np.testing.assert_allclose(probabilities.sum(1), 1)
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels"),
+    [(np.zeros((0, 3)), []), ([[1.0, float("nan")]], [0]), ([[1.0, 2.0]], [-1]), ([[1.0, 2.0]], [0, 1]), ([1.0], [0])],
+)
+def test_fitting_refuses_what_it_cannot_use(logits: npt.ArrayLike, labels: list[int]) -> None:
+    with pytest.raises(MienError):
+        fit_temperature(logits, labels)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_temperature_is_positive(temperature: float) -> None:
+    with pytest.raises(MienError, match="above 0"):
+        apply_temperature([[1.0, 2.0]], temperature)

@@ -1,0 +1,280 @@
+"""What is summarized, and the page and the JSON that tell of it."""
+
+import base64
+import json
+import math
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mien.errors import MienError
+from mien.evaluation.metrics import accuracy, confusion, intervals
+from mien.evaluation.report import Mistakes, write_report
+from mien.evaluation.report.page import matrix, percent, whole
+from mien.evaluation.result import NO_VALUE, Evaluation, confident_mistakes, summarize
+
+CLASSES = ("happy", "<script>alert(1)</script>", 'a"b&c', "nobody")
+COUNT = 120
+HISTORY = [
+    {
+        "stage": epoch // 3, "epoch": epoch % 3, "seconds": 1.0, "lr": 10.0 ** -(1 + epoch // 3), "loss": 2.0 - epoch / 5,
+        "validation_accuracy": 0.3 + epoch / 20, "validation_average_accuracy": 0.2 + epoch / 20, "validation_loss": 1.5,
+    }
+    for epoch in range(6)
+]  # fmt: skip
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, and the text between."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def every(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def logits_and_labels() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    generator = np.random.default_rng(0)
+    labels = generator.integers(len(CLASSES) - 1, size=COUNT)
+    logits = generator.normal(size=(COUNT, len(CLASSES)))
+    logits[np.arange(COUNT), labels] += 1.5
+    logits[:, 3] = -20
+    return logits, labels
+
+
+def made(**changes: Any) -> Evaluation:
+    logits, labels = logits_and_labels()
+    given: dict[str, Any] = {
+        "classes": CLASSES, "dataset": "Set <b>", "split": "test", "temperature": 1.7, "resamples": 200,
+        "notes": {"label rule": "majority <i>", "seed": "0"},
+    }  # fmt: skip
+    return summarize(logits, labels, **(given | changes))
+
+
+def mistakes(evaluation: Evaluation, most: int = 3) -> Mistakes:
+    logits, labels = logits_and_labels()
+    rows = confident_mistakes(logits, labels, most)
+    faces = np.random.default_rng(0).integers(0, 256, (len(rows), 12, 12, 3)).astype(np.uint8)
+    return Mistakes(faces, labels[rows], logits[rows].argmax(1), np.linspace(0.9, 0.6, len(rows)))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("run") / "deep" / "report"
+    evaluation = made(groups={"source": np.array(["lab", None, "<u>"], dtype=object)[np.arange(COUNT) % 3]})
+    write_report(evaluation, out, HISTORY, mistakes(evaluation))
+    return out
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> Page:
+    return Page((folder / "report.html").read_text("utf-8"))
+
+
+def test_summary_holds_the_figures_of_its_faces() -> None:
+    logits, labels = logits_and_labels()
+    found, expected = made(), confusion(labels, logits.argmax(1), len(CLASSES))
+    assert (found.confusion == expected).all()
+    assert found.count == COUNT
+    assert found.accuracy == (logits.argmax(1) == labels).mean()
+    assert math.isnan(found.recalls[3])
+    assert sorted(found.intervals) == ["accuracy", "average_accuracy", "ece_after", "ece_before", "macro_f1"]
+    assert found.intervals["accuracy"] == intervals(expected, seed=0, resamples=200)["accuracy"]
+    assert found.ece_before != found.ece_after
+    assert found.reliability_after.count.sum() == COUNT
+
+
+def test_a_group_is_what_its_faces_alone_would_be() -> None:
+    logits, labels = logits_and_labels()
+    ages = np.where(np.arange(COUNT) % 4 == 0, np.nan, np.arange(COUNT) % 3 * 9.0)
+    found = made(groups={"age": ages}).groups
+    assert [group.value for group in found] == ["0.0", "9.0", "18.0", NO_VALUE]
+    assert sum(group.count for group in found) == COUNT
+    rows = ages == 9
+    alone = confusion(labels[rows], logits[rows].argmax(1), len(CLASSES))
+    assert found[1].accuracy == accuracy(alone)
+    assert found[1].intervals["accuracy"] == intervals(alone, seed=0, resamples=200)["accuracy"]
+
+
+def test_faces_without_a_value_are_a_group() -> None:
+    assert [(group.value, group.count) for group in made(groups={"empty": np.full(COUNT, None)}).groups] == [(NO_VALUE, COUNT)]
+
+
+@pytest.mark.parametrize("values", [np.arange(3), [[1, 2]] * COUNT])
+def test_a_column_has_a_value_per_face(values: Any) -> None:
+    with pytest.raises(MienError, match="120 values"):
+        made(groups={"column": values})
+
+
+def test_a_column_of_lists_or_of_too_many_values_has_no_groups() -> None:
+    lists = np.empty(COUNT, dtype=object)
+    lists[:] = [[1, 2]] * COUNT
+    with pytest.raises(MienError, match="texts or numbers"):
+        made(groups={"box": lists})
+    with pytest.raises(MienError, match="at most 1000"):
+        summarize(np.zeros((1001, 2)), np.zeros(1001, int), classes=("a", "b"), dataset="", split="",
+                  groups={"id": np.arange(1001)}, resamples=2)  # fmt: skip
+
+
+def test_no_figures_of_nothing_or_of_faces_without_labels() -> None:
+    with pytest.raises(MienError, match="at least one labeled face"):
+        summarize(np.zeros((0, 2)), [], classes=("a", "b"), dataset="", split="")
+    with pytest.raises(MienError, match="from 0 to 1"):
+        summarize(np.zeros((2, 2)), [0, -1], classes=("a", "b"), dataset="", split="")
+    with pytest.raises(MienError, match="logits of 3 classes"):
+        summarize(np.zeros((2, 2)), [0, 1], classes=("a", "b", "c"), dataset="", split="")
+
+
+def test_confident_mistakes_are_wrong_and_in_order() -> None:
+    logits = np.array([[5.0, 0.0], [0.0, 1.0], [0.0, 3.0], [2.0, 0.0]])
+    assert confident_mistakes(logits, np.array([1, 0, 1, 1]), 2).tolist() == [0, 3]
+
+
+def test_metrics_are_json_without_nan(folder: Path) -> None:
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON")
+
+    found = json.loads((folder / "metrics.json").read_text("utf-8"), parse_constant=refuse)
+    assert found["recalls"]["nobody"] is None
+    assert found["recall_intervals"]["nobody"] == {"low": None, "high": None}
+    assert found["accuracy"] == made().accuracy
+    assert found["confusion"] == made().confusion.tolist()
+    assert [group["value"] for group in found["groups"]] == ["<u>", "lab", NO_VALUE]
+
+
+def test_page_needs_nothing_else(page: Page) -> None:
+    assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe", "object", "svg", "base"}
+    for tag, attributes in page.tags:
+        for name in ("src", "href", "srcset", "action"):
+            value = attributes.get(name)
+            assert value is None or value.startswith("data:image/"), (tag, name)
+        assert not any(name.startswith("on") for name in attributes)
+    assert "url(" not in page.text  # the style sheet is text too
+    assert "@import" not in page.text
+
+
+def test_names_are_text_and_never_markup(folder: Path, page: Page) -> None:
+    text = (folder / "report.html").read_text("utf-8")
+    assert "<script" not in text
+    assert "<u>" not in text
+    assert "<b>" not in text
+    assert page.text.count(CLASSES[1]) >= 3  # table of classes, row and column of the matrix
+    assert any(CLASSES[1] in (image["alt"] or "") for image in page.every("img"))
+    assert "majority <i>" in page.text
+
+
+def test_diagrams_are_pictures_that_hold_no_name(page: Page) -> None:
+    sources = [image["src"] or "" for image in page.every("img")]
+    drawn = [base64.b64decode(source.split(",")[1]).decode() for source in sources if "svg" in source]
+    assert len(drawn) == 5  # reliability before and after; loss, accuracy and learning rate
+    for picture in drawn:
+        assert "<svg" in picture
+        assert "script" not in picture
+        assert CLASSES[0] not in picture
+
+
+def test_every_picture_says_what_it_shows(page: Page) -> None:
+    texts = [image["alt"] or "" for image in page.every("img")]
+    assert len(texts) == 5 + 3
+    assert all(len(text) > 20 for text in texts)
+    assert len(set(texts)) == len(texts)
+
+
+def test_page_tells_the_figures_and_how_they_came_about(page: Page) -> None:
+    evaluation = made()
+    for value in (evaluation.accuracy, evaluation.average_accuracy, evaluation.macro_f1, evaluation.ece_after):
+        assert percent(value) in page.text
+    for words in ("label rule", "1.7, fitted on validation", "bootstrap", "not used", f"{COUNT} of Set <b>, split test"):
+        assert words in page.text, words
+    assert "By source" in page.text
+    assert NO_VALUE in page.text
+
+
+def test_page_without_history_mistakes_and_groups_leaves_them_out(tmp_path: Path) -> None:
+    write_report(made(), tmp_path)
+    page = Page((tmp_path / "report.html").read_text("utf-8"))
+    assert len(page.every("img")) == 2
+    assert "Training" not in page.text
+    assert "mistakes" not in page.text
+
+
+def test_a_temperature_of_one_has_one_diagram(tmp_path: Path) -> None:
+    write_report(made(temperature=1.0), tmp_path)
+    assert len(Page((tmp_path / "report.html").read_text("utf-8")).every("img")) == 1
+
+
+@pytest.mark.parametrize(
+    "history", [HISTORY[:1], [{"stage": 0, "epoch": 0, "lr": 0.0, "loss": float("nan"), "validation_loss": None}]]
+)
+def test_short_and_broken_histories_are_drawn(tmp_path: Path, history: list[dict[str, Any]]) -> None:
+    write_report(made(), tmp_path, history)
+    assert "Learning rate" in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_perfect_recognizers_and_single_faces_have_a_report(tmp_path: Path) -> None:
+    write_report(summarize([[3.0, 1.0]], [0], classes=("a", "b"), dataset="one", split="test", resamples=20), tmp_path)
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert "No face was confused" in text
+    assert percent(1.0) in text
+
+
+def test_an_old_report_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text("old")
+    (tmp_path / "mine.txt").write_text("kept")
+    write_report(made(), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["metrics.json", "mine.txt", "report.html"]
+    assert (tmp_path / "report.html").read_text("utf-8") != "old"
+
+
+def test_bad_mistakes_leave_the_old_report_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text("old")
+    bad = Mistakes(np.zeros((2, 4, 4), np.uint8), np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1))
+    with pytest.raises(MienError, match="one length"):
+        write_report(made(), tmp_path, (), bad)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+    assert (tmp_path / "report.html").read_text() == "old"
+
+
+def test_a_file_in_the_way_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "report").write_text("a file")
+    with pytest.raises(MienError, match="a folder"):
+        write_report(made(), tmp_path / "report")
+    assert (tmp_path / "report").read_text() == "a file"
+
+
+def test_numbers_in_the_matrix_can_be_read_on_every_shade() -> None:
+    def light(color: tuple[int, ...]) -> float:
+        """Relative luminance, as WCAG 2 defines it."""
+        parts = [part / 255 for part in color]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    for right in range(101):
+        labels = np.zeros(100, int)
+        logits = np.eye(2)[(np.arange(100) >= right).astype(int)]
+        found = summarize(logits, labels, classes=("a", "b"), dataset="", split="", resamples=2)
+        style = matrix(found)[0][0].style
+        background = tuple(map(int, re.findall(r"\d+", style)[:3]))
+        text = light((255,) * 3 if style.endswith("#fff") else (0,) * 3)
+        low, high = sorted((light(background), text))
+        assert (high + 0.05) / (low + 0.05) >= 4.5, right
+
+
+def test_numbers_are_grouped_by_thousands() -> None:
+    assert [whole(number) for number in (7, 3589, 1234567)] == ["7", "3\u202f589", "1\u202f234\u202f567"]
+    assert percent(float("nan")) == "\u2013"

@@ -1,0 +1,70 @@
+"""One contract for every technique: it trains, it remembers, and interrupted and resumed it gives the same weights."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import bright_faces, small_recipe
+
+from mien import FaceSet, Order, Recipe, resume, train
+from mien.recipe import QUESTIONS
+from mien.registry import fields, find, names
+from mien.training import loop
+
+TECHNIQUES = [(question, name) for question in QUESTIONS for name in names(f"mien.techniques.{question}")]
+
+
+class Interrupted(Exception):
+    """Stands for a kill."""
+
+
+class StopAfter:
+    """Progress that interrupts the run at the n-th batch."""
+
+    def __init__(self, batches: int) -> None:
+        self.left = batches
+
+    def begin(self, title: str, total: int) -> None:
+        """Nothing."""
+
+    def advance(self, faces: int) -> None:
+        """One batch less."""
+        self.left -= 1
+        if self.left < 0:
+            raise Interrupted
+
+    def say(self, text: str) -> None:
+        """Nothing."""
+
+
+def recipe_with(question: str, name: str, tmp_path: Path) -> Recipe:
+    answer: dict[str, Any] = {"technique": name}
+    if name == "weights":
+        small = small_recipe(stages=[{"epochs": 1, "lr": 0.01}])
+        train(bright_faces(seed=9), small, tmp_path / "before", Order(threads=1))
+        answer["path"] = str(tmp_path / "before")
+    return small_recipe(**{question: answer})
+
+
+@pytest.mark.parametrize(("question", "name"), TECHNIQUES)
+def test_trains_and_resumes_identically(question: str, name: str, tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    recipe = recipe_with(question, name, tmp_path)
+    order = Order(seed=3, labels=60, threads=1)
+    whole = train(stored, recipe, tmp_path / "whole", order)
+    with pytest.raises(Interrupted):
+        train(stored, recipe, tmp_path / "killed", order, progress=StopAfter(8))
+    again = resume(tmp_path / "killed")
+    for key, value in whole.network.state_dict().items():
+        assert torch.equal(value, again.network.state_dict()[key]), key
+    assert whole.card.metrics["loss"] == again.card.metrics["loss"]
+    assert FaceSet.open(stored).info.checksum == whole.card.faces.checksum
+
+
+@pytest.mark.parametrize(("question", "name"), TECHNIQUES)
+def test_is_documented(question: str, name: str) -> None:
+    kind = find(f"mien.techniques.{question}", name)
+    assert kind.__doc__
+    assert kind.__call__.__doc__
+    assert all(fields(kind).values()), "every setting has a line of documentation"
