@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from conftest import small_recipe
 
+from conftest import small_recipe
 from mien import MienError, Recipe
 from mien.recipe import Components, known_components, recipe_names
 

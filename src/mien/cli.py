@@ -186,8 +186,7 @@ def train(
         made = made.set("model", model)
     if epochs is not None:
         made = made.with_epochs(epochs)
-    for key, value in _pairs(set_, "--set").items():
-        made = made.set(key, value)
+    made = made.with_settings(_pairs(set_, "--set"))
     order = Order(
         seed=seed, labels_per_class=labels_per_class, labels=labels, noise=noise, split=split, device=device, threads=threads
     )

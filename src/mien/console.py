@@ -11,6 +11,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from mien.data.describe import Description
+    from mien.evaluation.result import Evaluation
 
 
 class _Speed(ProgressColumn):
@@ -60,10 +61,11 @@ def show(table: Table) -> None:
 
 
 def count_table(found: "Description") -> Table:
-    """Faces per split and class."""
-    table = Table("split", *found.classes, "all")
-    for split, row in zip(found.splits, found.counts, strict=True):
-        table.add_row(split, *map(str, row), str(row.sum()))
+    """Faces per class and split, and their sums."""
+    table = Table("class", *found.splits, "all")
+    for name, column in zip(found.classes, found.counts.T, strict=True):
+        table.add_row(name, *map(str, column), str(column.sum()))
+    table.add_row("all", *map(str, found.counts.sum(axis=1)), str(found.counts.sum()))
     return table
 
 

@@ -142,12 +142,17 @@ class Recipe:
         return table
 
     def set(self, key: str, value: str) -> "Recipe":
-        """This recipe with one value changed: `draw`, `step.temperature`, `stages.0.lr`, `augment.weak.flip`.
+        """This recipe with one value changed; see `with_settings`."""
+        return self.with_settings({key: value})
 
-        `value` is read as JSON where it is that, else as text. Raises MienError for an unknown key.
+    def with_settings(self, settings: Mapping[str, str]) -> "Recipe":
+        """This recipe with values changed by key: `draw`, `step.temperature`, `stages.0.lr`, `augment.weak.flip`.
+
+        A value is read as JSON where it is that, else as text. Raises MienError for an unknown key.
         """
         table = self.table()
-        _put(table, key, _parse(value))
+        for key, value in settings.items():
+            _put(table, key, _parse(value))
         return Recipe.parse(table)
 
     def with_epochs(self, epochs: int) -> "Recipe":

@@ -78,7 +78,10 @@ def test_same_generator_same_view_and_the_global_one_is_untouched() -> None:
 
 def test_strong_views_are_farther_than_weak_ones() -> None:
     unit = torch.nn.functional.avg_pool2d(to_unit(some_faces(64, 48)), 9, 1, 4)
-    far = {s: (distort(unit.clone(), getattr(Augmentation(), s), Generator().manual_seed(0)) - unit).abs().mean() for s in ("weak", "strong")}
+    far = {
+        s: (distort(unit.clone(), getattr(Augmentation(), s), Generator().manual_seed(0)) - unit).abs().mean()
+        for s in ("weak", "strong")
+    }
     assert far["strong"] > 1.3 * far["weak"]
 
 

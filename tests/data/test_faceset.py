@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from conftest import bright_faces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import bright_faces
 from mien import FaceSet, MienError
 from mien.data.describe import describe, examples, write_examples
 from mien.data.faceset import Info
@@ -130,17 +130,21 @@ def test_existing_folders_are_left_alone(stored: Path, faces: FaceSet) -> None:
 
 
 def test_a_failed_write_leaves_nothing(tmp_path: Path, faces: FaceSet) -> None:
-    writer = FaceSetWriter(tmp_path / "set", faces.info)
-    with pytest.raises(RuntimeError), writer:
-        writer.add(faces.faces(), {"id": faces.column("id"), "label": faces.labels})
-        raise RuntimeError
+    def fail_on_the_way() -> None:
+        with FaceSetWriter(tmp_path / "set", faces.info) as writer:
+            writer.add(faces.faces(), {"id": faces.column("id"), "label": faces.labels})
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_on_the_way()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_blocks_must_be_alike(tmp_path: Path, faces: FaceSet) -> None:
     columns = {"id": ["a"] * 120, "label": faces.labels}
-    with pytest.raises(MienError, match="blocks like the first"), FaceSetWriter(tmp_path / "set", faces.info) as writer:
-        writer.add(faces.faces(), columns)
+    writer = FaceSetWriter(tmp_path / "set", faces.info)
+    writer.add(faces.faces(), columns)
+    with pytest.raises(MienError, match="blocks like the first"), writer:
         writer.add(faces.faces()[:, :8], columns)
     assert list(tmp_path.iterdir()) == []
 

@@ -1,4 +1,4 @@
-"""The databases that can be imported, on inputs of a few faces made here; the FER+ counts on the real votes."""
+"""The databases that can be imported, on inputs of a few faces made here; FER2013 and FER+ in detail."""
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
@@ -8,19 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from mien.data.faceset import FaceSet, to_table
 from mien.data.importing import ROOM, import_source, source_from
 from mien.data.source import Block, Rejected
-from mien.data.sources.ferplus import VOTES, Rule, kept_votes, label_by
+from mien.data.sources.ferplus import VOTES
 from mien.errors import MienError
-from mien.expressions import ANXIETY, BASIC, FERPLUS, SYNONYMS, canonical, rename, translation
+from mien.expressions import BASIC, FERPLUS
 from mien.registry import names
 
-SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "fer2013" / "labels.csv"
 VOTES_HEADER = ("Usage", "Image name", *VOTES)
 
 
@@ -51,9 +48,7 @@ def fer_rows(emotions: Sequence[object], usage: str = "Training") -> list[list[o
     return [[emotion, pixels(n), usage] for n, emotion in enumerate(emotions)]
 
 
-def write_fer(
-    folder: Path, rows: Sequence[Sequence[object]], header: Sequence[str] = ("emotion", "pixels", "Usage")
-) -> Path:
+def write_fer(folder: Path, rows: Sequence[Sequence[object]], header: Sequence[str] = ("emotion", "pixels", "Usage")) -> Path:
     return write_csv(folder / "fer2013.csv", [header, *rows])
 
 
@@ -208,83 +203,6 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
 # FER+
 
 
-def naive_rule(rule: Rule, raw: Sequence[int]) -> tuple[int, list[float]]:
-    """Label and kept votes of one face, written from the paper's description with plain lists."""
-    votes = [0 if rule != "argmax" and count <= 1 else count for count in raw]
-    kept, total = [0] * 10, sum(votes)
-    if rule == "argmax":
-        kept = votes
-    elif rule == "majority":
-        if max(votes) * 2 > total:
-            kept[votes.index(max(votes))] = max(votes)
-    else:
-        covered = number = 0
-        stop = False
-        while not stop and covered * 4 < total * 3 and number < 3:
-            top = max(votes)
-            for i in [i for i in range(10) if votes[i] == top]:
-                earlier = sum(kept)
-                kept[i], votes[i], covered, number = top, 0, covered + top, number + 1
-                if i >= 8:
-                    stop = True
-                    if earlier:
-                        kept[i], number = 0, number - 1
-                    break
-        if sum(kept) * 2 <= total or number > 3:
-            kept = [0] * 10
-    label = kept.index(max(kept)) if max(kept) else 8
-    return (-1, [0.0] * 8) if label >= 8 else (label, [float(count) for count in kept[:8]])
-
-
-@settings(max_examples=300, deadline=None, derandomize=True)
-@given(st.lists(st.sampled_from([0, 0, 0, 1, 2, 3, 4, 5, 6, 10]), min_size=10, max_size=10))
-def test_ferplus_rules_equal_a_naive_reading(votes: list[int]) -> None:
-    rules: tuple[Rule, ...] = ("majority", "probability", "argmax")
-    for rule in rules:
-        label, kept = naive_rule(rule, votes)
-        assert label_by(rule, [votes]).tolist() == [label], rule
-        assert kept_votes(rule, [votes])[0].tolist() == kept, rule
-
-
-@pytest.mark.parametrize(
-    ("rule", "votes", "label", "kept"),
-    [
-        ("majority", (6, 4), 0, (6,)),
-        ("majority", (5, 5), -1, ()),
-        ("majority", (3, 2, 1, 1, 1, 1, 1), 0, (3,)),  # single votes are removed first: 3 of 5
-        ("majority", (1, 1, 1, 1, 1, 1, 1, 1, 1, 1), -1, ()),
-        ("majority", (2, 0, 0, 0, 0, 0, 0, 0, 8, 0), -1, ()),  # unknown has the majority
-        ("probability", (8, 2), 0, (8,)),
-        ("probability", (5, 3, 2), 0, (5, 3)),
-        ("probability", (5, 5), 0, (5, 5)),  # ties are taken together
-        ("probability", (4, 2, 2, 2), -1, ()),  # more than three classes
-        ("probability", (6, 0, 0, 0, 0, 0, 0, 0, 4, 0), 0, (6,)),  # unknown after an emotion is dropped
-        ("probability", (3, 2, 2, 0, 0, 0, 0, 0, 0, 3), -1, ()),  # dropped, but 3 of 10 do not suffice
-        ("probability", (3, 0, 0, 0, 0, 0, 0, 0, 5, 2), -1, ()),  # unknown comes first
-        ("probability", (1, 1, 1, 1, 1), -1, ()),
-        ("argmax", (2, 3, 1, 1, 1, 1, 1), 1, (2, 3, 1, 1, 1, 1, 1)),
-        ("argmax", (5, 5), 0, (5, 5)),
-        ("argmax", (4, 0, 0, 0, 0, 0, 0, 0, 0, 6), -1, ()),
-        ("argmax", (), -1, ()),
-    ],
-)
-def test_ferplus_rules_case_by_case(rule: Rule, votes: Sequence[int], label: int, kept: Sequence[int]) -> None:
-    raw = [some_votes(*votes)]
-    assert label_by(rule, raw).tolist() == [label]
-    assert kept_votes(rule, raw)[0].tolist() == some_votes(*kept)[:8]
-
-
-def test_ferplus_counts_of_the_public_test_split() -> None:
-    if not SHARED.is_file():
-        pytest.skip("the votes of FER+ are not beside the repository (shared/data/fer2013/labels.csv)")
-    with SHARED.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["usage"] == "PublicTest"]
-    votes = np.array([[int(row[name]) for name in VOTES] for row in rows])
-    rules: tuple[Rule, ...] = ("majority", "probability", "argmax")
-    counts = [int((label_by(rule, votes) >= 0).sum()) for rule in rules]
-    assert (len(votes), *counts) == (3579, 3199, 3505, 3553)
-
-
 def ferplus_pair(folder: Path, rows: Sequence[Sequence[object]], header: Sequence[object] = VOTES_HEADER) -> Path:
     write_fer(folder, fer_rows([0, 1, 9]))
     write_csv(folder / "fer2013new.csv", [header, *rows])
@@ -359,199 +277,3 @@ def test_ferplus_rejects_a_broken_row_only_where_it_has_a_name(tmp_path: Path) -
 def test_an_unknown_rule_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MienError, match="rule = 'most'"):
         source_from("ferplus", {"input": tmp_path, "rule": "most"})
-
-
-# Folders
-
-
-def test_folder_names_become_classes_and_unlabeled_has_none(tmp_path: Path) -> None:
-    for place, name in enumerate(["happy", "Angry", "bored", "unlabeled", ".hidden"]):
-        write_faces(tmp_path / name, 1, first=place)
-    write_faces(tmp_path / "happy" / "person 1", 1, first=9)
-    (tmp_path / "happy" / "Thumbs.db").write_bytes(b"x")
-    (tmp_path / "readme.txt").write_text("x")
-    (block,), rejected = gather("folder", input=tmp_path)
-    assert source_from("folder", {"input": tmp_path}).info().classes == ("anger", "bored", "happiness")
-    found = dict(zip(block.columns["id"], block.columns["label"].tolist(), strict=True))
-    assert found == {
-        "Angry/1.png": 0,
-        "bored/2.png": 1,
-        "happy/0.png": 2,
-        "happy/person 1/9.png": 2,
-        "unlabeled/3.png": -1,
-    }
-    assert "split" not in block.columns
-    assert not rejected
-    assert (block.faces[list(found).index("bored/2.png")] == face(2, 8)).all()
-
-
-def test_folder_takes_the_users_map(tmp_path: Path) -> None:
-    for name in ("1", "2", "3", "4"):
-        write_faces(tmp_path / name, 1)
-    source = source_from("folder", {"input": tmp_path, "classes": {"1": "surprise", "2": "fear", "3": "", "4": "fear"}})
-    (block,) = source.blocks()
-    assert source.info().classes == ("fear", "surprise")
-    assert block.columns["label"].tolist() == [1, 0, -1, 0]
-    with pytest.raises(MienError, match=r"class folders 5 in .*1, 2, 3, 4"):
-        gather("folder", input=tmp_path, classes={"5": "fear"})
-
-
-def test_folder_splits_get_one_spelling(tmp_path: Path) -> None:
-    for name in ("Training/sad", "Training/happy", "val/sad", "test/happy", "unlabeled"):
-        write_faces(tmp_path / name, 1)
-    assert collect("folder", "id", input=tmp_path) == [
-        "Training/happy/0.png",
-        "Training/sad/0.png",
-        "test/happy/0.png",
-        "val/sad/0.png",
-        "unlabeled/0.png",
-    ]
-    assert collect("folder", "split", input=tmp_path) == ["train", "train", "test", "validation", "train"]
-    assert collect("folder", "label", input=tmp_path) == [0, 1, 0, 1, -1]
-    write_faces(tmp_path / "fear", 1)
-    with pytest.raises(MienError, match=r"either classes or splits .*Training, test, val beside fear"):
-        gather("folder", input=tmp_path)
-
-
-def test_folder_without_faces_in_a_class(tmp_path: Path) -> None:
-    with pytest.raises(MienError, match="a folder for each class"):
-        gather("folder", input=tmp_path)
-    write_faces(tmp_path / "happy", 1)
-    (tmp_path / "sad").mkdir()
-    with pytest.raises(MienError, match=r"a picture in every class folder; found none in .*sad"):
-        gather("folder", input=tmp_path)
-
-
-def test_folder_one_level_too_high(tmp_path: Path) -> None:
-    write_faces(tmp_path / "images" / "happy", 1)
-    with pytest.raises(MienError, match=r"found happy in .*images"):
-        gather("folder", input=tmp_path)
-
-
-def test_folder_reports_files_that_are_no_pictures(tmp_path: Path) -> None:
-    write_faces(tmp_path / "happy", 2)
-    (tmp_path / "happy" / "notes.doc").write_text("x")
-    (tmp_path / "happy" / "text.png").write_text("x")
-    (block,), rejected = gather("folder", input=tmp_path)
-    assert len(block.faces) == 2
-    assert [(Path(one.path).name, one.reason) for one in rejected] == [
-        ("notes.doc", "no picture by its name"),
-        ("text.png", "no picture of a known format"),
-    ]
-
-
-def test_folder_side_and_color(tmp_path: Path) -> None:
-    write_faces(tmp_path / "happy", 1, side=8)
-    write_faces(tmp_path / "sad", 1, side=10)
-    with pytest.raises(MienError, match="--side"):
-        gather("folder", input=tmp_path)
-    source = source_from("folder", {"input": tmp_path, "side": 6, "color": True})
-    (block,) = source.blocks()
-    assert block.faces.shape == (2, 6, 6, 3)
-    assert (source.info().side, source.info().channels) == (6, 3)
-    for side in (0, -1, 10**6):
-        with pytest.raises(MienError, match="side"):
-            source_from("folder", {"input": tmp_path, "side": side})
-
-
-# Tables
-
-
-def table_of(folder: Path, rows: Sequence[Sequence[object]], header: Sequence[str]) -> dict[str, Any]:
-    write_faces(folder / "images", 3)
-    return {"input": write_csv(folder / "images" / "table.csv", [header, *rows])}
-
-
-def test_table_columns_are_ours_by_name_or_by_map(tmp_path: Path) -> None:
-    rows: list[list[object]] = [
-        ["2.png", "a", "happy", 7, "0.5"],
-        ["0.png", "b", "", 8, ""],
-        ["1.png", "a", "SAD", "", "1"],
-    ]
-    given_settings = table_of(tmp_path, rows, ("file", "person", "label", "frame", "strength"))
-    given_settings |= {"columns": {"path": "file", "subject": "person"}, "keep": ["strength"]}
-    (block,), rejected = gather("table", **given_settings)
-    faces = FaceSet.from_arrays(block.faces, block.columns["label"], ("happiness", "sadness"), block.columns)
-    assert source_from("table", given_settings).info().classes == faces.classes
-    assert faces.values("id").tolist() == ["2.png", "0.png", "1.png"]
-    assert block.columns["label"].tolist() == [0, -1, 1]
-    assert faces.column("subject").to_pylist() == ["a", "b", "a"]
-    assert faces.column("frame").to_pylist() == [7, 8, None]
-    assert faces.column("strength").to_pylist() == [0.5, None, 1.0]
-    assert (block.faces == np.stack([face(n, 8) for n in (2, 0, 1)])).all()
-    assert not rejected
-
-
-def test_table_labels_nobody_knows_are_listed(tmp_path: Path) -> None:
-    given_settings = table_of(tmp_path, [["0.png", "1"], ["1.png", "happy"], ["2.png", "x"]], ("path", "label"))
-    with pytest.raises(MienError, match=r"that are expressions; found 1, x; map each"):
-        gather("table", **given_settings)
-    given_settings["classes"] = {"1": "boredom", "x": ""}
-    assert source_from("table", given_settings).info().classes == ("boredom", "happiness")
-    assert collect("table", "label", **given_settings) == [0, 1, -1]
-
-
-def test_table_without_labels_has_to_say_so(tmp_path: Path) -> None:
-    given_settings = table_of(tmp_path, [("0.png",)], ("path",))
-    with pytest.raises(MienError, match=r'a column label in .*only path; .*or "" for none'):
-        gather("table", **given_settings)
-    assert collect("table", "label", **given_settings, columns={"label": ""}) == [-1]
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"columns": {"path": "picture"}}, r"columns picture in .*only path, label, more"),
-        ({"columns": {"path": ""}}, "a column path"),
-        ({"columns": {"age": "more"}}, "columns among path, .*found age"),
-        ({"keep": ["color"]}, r"columns color in .*only path"),
-        ({"keep": ["label"]}, "other columns to keep"),
-        ({"columns": {"frame": "more"}}, "CSV rows that fit"),
-        ({"columns": {"id": "label"}}, "every id once .*'happy' again"),
-        ({"columns": {"id": "more"}}, "a path and an id in every row"),
-        ({"unknown": 1}, "to be given input, columns"),
-    ],
-)
-def test_table_says_which_setting_does_not_fit(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
-    rows = [["0.png", "happy", "x"], ["1.png", "happy", ""]]
-    given_settings = table_of(tmp_path, rows, ("path", "label", "more"))
-    with pytest.raises(MienError, match=message):
-        gather("table", **(given_settings | changes))
-
-
-def test_table_paths_stay_below_the_folder_unless_absolute(tmp_path: Path) -> None:
-    (outside,) = write_faces(tmp_path / "elsewhere", 1, first=5)
-    given_settings = table_of(tmp_path, [[str(outside), "sad"], ["gone.png", "sad"]], ("path", "label"))
-    (block,), rejected = gather("table", **given_settings)
-    assert (block.faces[0] == face(5, 8)).all()
-    assert [(Path(one.path).name, one.reason) for one in rejected] == [("gone.png", "no file there")]
-    given_settings = table_of(tmp_path, [["../elsewhere/5.png", "sad"]], ("path", "label"))
-    with pytest.raises(MienError, match="a file within"):
-        gather("table", **given_settings)
-
-
-# Expressions
-
-
-def test_every_name_leads_to_one_of_ours() -> None:
-    assert set(SYNONYMS.values()) == {*BASIC, *FERPLUS, *ANXIETY}
-    assert tuple(sorted(BASIC)) == BASIC
-    assert [canonical(name) for name in ("Happy", "No_Expression", "scared", "bored")] == [
-        "happiness",
-        "neutral",
-        "fear",
-        None,
-    ]
-
-
-def test_the_users_map_comes_first() -> None:
-    assert rename(["happy", "calm", "x"], {"calm": "calm", "x": ""}) == ["happiness", "calm", ""]
-
-
-def test_translation_between_vocabularies() -> None:
-    index = translation(FERPLUS, BASIC)
-    labels = np.array([0, 7, -1, 4])
-    assert index[labels].tolist() == [BASIC.index("neutral"), -1, -1, BASIC.index("anger")]
-    back = translation(BASIC, FERPLUS)
-    assert all(index[back[label]] == label for label in range(len(BASIC)))
-    assert translation(["happy", "bored"], ["bored", "happiness"]).tolist() == [1, 0, -1]

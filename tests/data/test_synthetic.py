@@ -99,9 +99,7 @@ def test_nobody_is_in_both_splits():
     seed=st.integers(0, 9),
 )
 def test_noise_and_missing_labels_are_exact_in_rate_and_spare_the_test_faces(rate, unlabeled, not_faces, faces, seed):
-    plan = Synthetic(
-        people=10, faces=faces, label_noise=rate, unlabeled=unlabeled, not_faces=not_faces, seed=seed
-    ).plan()
+    plan = Synthetic(people=10, faces=faces, label_noise=rate, unlabeled=unlabeled, not_faces=not_faces, seed=seed).plan()
     face = plan.true_label >= 0
     train = face & ~plan.test
     labeled = train & (plan.label >= 0)
@@ -177,8 +175,7 @@ def test_pixels_follow_the_intensity_where_nothing_else_changes():
 def test_every_expression_moves_the_pixels_of_the_same_person_in_its_own_way():
     calmed = calm(Scenes(np.repeat(SMALL.plan().scenes.values[:20], len(BASIC), axis=0)))
     wanted = {
-        action: np.tile(np.array([PROTOTYPES[name].get(action, 0) for name in BASIC], np.float32), 20)
-        for action in ACTIONS
+        action: np.tile(np.array([PROTOTYPES[name].get(action, 0) for name in BASIC], np.float32), 20) for action in ACTIONS
     }
     faces = render(calmed.having(**wanted)).reshape(20, len(BASIC), 48, 48)
     for one in range(len(BASIC)):

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import bright_faces, small_recipe
 
+from conftest import bright_faces, small_recipe
 from mien import FaceSet, Order, Recipe, resume, train
 from mien.recipe import QUESTIONS
 from mien.registry import fields, find, names
@@ -48,7 +48,9 @@ def recipe_with(question: str, name: str, tmp_path: Path) -> Recipe:
 
 
 @pytest.mark.parametrize(("question", "name"), TECHNIQUES)
-def test_trains_and_resumes_identically(question: str, name: str, tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trains_and_resumes_identically(
+    question: str, name: str, tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     recipe = recipe_with(question, name, tmp_path)
     order = Order(seed=3, labels=60, threads=1)

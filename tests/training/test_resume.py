@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import bright_faces
 
+from conftest import bright_faces
 from mien import FaceSet, MienError, Order, resume, train
 from mien.recipe import Recipe
 

@@ -18,7 +18,7 @@ def torch_rates(scheduler: LRScheduler) -> list[float]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # No optimizer step is taken: only the rates are wanted.
         for _ in range(STEPS):
-            rates.append(scheduler.get_last_lr()[0])
+            rates.append(float(scheduler.get_last_lr()[0]))
             scheduler.step()
     return rates
 
@@ -69,22 +69,20 @@ def test_only_matrices_decay_and_frozen_ones_stay_out(name: str, kind: str) -> N
 
 def test_the_average_is_that_of_a_loop() -> None:
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    linear, norm = nn.Linear(2, 2), nn.BatchNorm1d(2)
+    network = nn.Sequential(linear, norm)
     average = make_average(network, 0.6)
-    expected = None
+    expected: list[torch.Tensor] = []
     for count in range(30):
         with torch.no_grad():
-            network[0].weight.normal_()
+            linear.weight.normal_()
             network(torch.randn(5, 2))
         average.update_parameters(network)
-        value, mean = network[0].weight.detach().clone(), network[1].running_mean
-        assert isinstance(mean, torch.Tensor)
-        if expected is None:
-            expected = (value, mean.clone())
-        else:
-            kept = min(0.6, (1 + count) / (10 + count))
-            expected = (kept * expected[0] + (1 - kept) * value, kept * expected[1] + (1 - kept) * mean)
-    assert expected is not None
-    assert torch.allclose(average.module[0].weight, expected[0], atol=1e-5)
-    assert torch.allclose(average.module[1].running_mean, expected[1], atol=1e-5)
-    assert average.module[1].num_batches_tracked == network[1].num_batches_tracked
+        assert norm.running_mean is not None
+        values = [linear.weight.detach().clone(), norm.running_mean.clone()]
+        kept = min(0.6, (1 + count) / (10 + count)) if expected else 0.0
+        expected = [kept * old + (1 - kept) * new for old, new in zip(expected or values, values, strict=True)]
+    found = average.module.state_dict()
+    assert torch.allclose(found["0.weight"], expected[0], atol=1e-5)
+    assert torch.allclose(found["1.running_mean"], expected[1], atol=1e-5)
+    assert found["1.num_batches_tracked"] == 30

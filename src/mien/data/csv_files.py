@@ -35,9 +35,7 @@ def require(path: Path, wanted: Sequence[str]) -> tuple[str, ...]:
     missing = [name for name in wanted if name not in found]
     if missing:
         listed = ", ".join(found)[:500]
-        raise MienError(
-            f"columns {', '.join(missing)} in {path}", f"only {listed}", "check the file or the column names"
-        )
+        raise MienError(f"columns {', '.join(missing)} in {path}", f"only {listed}", "check the file or the column names")
     return found
 
 
@@ -78,9 +76,7 @@ def _require_file(path: Path) -> None:
 
 def _conversion(columns: Mapping[str, pa.DataType | None]) -> pacsv.ConvertOptions:
     types = {name: kind for name, kind in columns.items() if kind is not None}
-    return pacsv.ConvertOptions(
-        include_columns=list(columns), column_types=types, null_values=[""], strings_can_be_null=True
-    )
+    return pacsv.ConvertOptions(include_columns=list(columns), column_types=types, null_values=[""], strings_can_be_null=True)
 
 
 def _broken(path: Path, error: Exception) -> MienError:

@@ -1,5 +1,6 @@
 """A face set: pixels (or cached features) and one table, a row per face; selections and joins are views of rows."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -133,12 +134,15 @@ class FaceSet:
         """
         folder = Path(folder)
         info = _read_info(folder)
-        pixels = _map_pixels(folder / "faces.npy")
-        columns = Columns(folder / "table.parquet")
-        faces = FaceSet(info, (Part(pixels, columns),), folder)
-        _check(faces, pixels, pq.read_metadata(folder / "table.parquet").num_rows)
         if verify:
-            faces.verify()
+            _verify(folder, info)
+        pixels = _map_pixels(folder / "faces.npy")
+        try:
+            columns, rows = Columns(folder / "table.parquet"), pq.read_metadata(folder / "table.parquet").num_rows
+        except (pa.ArrowException, OSError) as error:
+            raise MienError(f"a table in {folder / 'table.parquet'}", str(error), "import the set again") from error
+        faces = FaceSet(info, (Part(pixels, columns),), folder)
+        _check(faces, pixels, rows)
         return faces
 
     @staticmethod
@@ -157,6 +161,9 @@ class FaceSet:
         info = info or Info(classes=tuple(classes), side=faces.shape[1], channels=1 if faces.ndim == 3 else faces.shape[-1])
         given: dict[str, Any] = {"id": [f"{n:07d}" for n in range(len(faces))], **(columns or {})}
         given["label"] = np.full(len(faces), -1) if labels is None else np.asarray(labels)
+        for name, values in given.items():
+            if len(values) != len(faces):
+                raise MienError(f"a row for each of {len(faces)} faces in column {name}", f"{len(values)}", "give one each")
         made = FaceSet(replace(info, count=len(faces)), (Part(faces, Columns(to_table(given))),))
         _check(made, faces, len(given["label"]))
         _check_labels(made)
@@ -247,16 +254,8 @@ class FaceSet:
 
     def verify(self) -> None:
         """Compare a stored set with its checksum; raises MienError where it was changed."""
-        from mien.data.writer import checksum
-
         if self.folder is not None:
-            found = checksum(self.folder)
-            if found != self.info.checksum:
-                raise MienError(
-                    f"checksum {self.info.checksum[:12]}… of {self.folder}",
-                    f"{found[:12]}…",
-                    "import the set again: it was changed",
-                )
+            _verify(self.folder, self.info)
 
     def save(self, folder: Path | str) -> "FaceSet":
         """Write these faces as a new set and open it; raises MienError where `folder` exists."""
@@ -267,6 +266,23 @@ class FaceSet:
                 view = self.select(rows)
                 writer.add(view.faces(), {name: view.column(name) for name in self.column_names})
         return FaceSet.open(folder)
+
+
+def checksum(folder: Path) -> str:
+    """sha256 over faces.npy and then table.parquet, in hexadecimal."""
+    digest = hashlib.sha256()
+    for name in ("faces.npy", "table.parquet"):
+        with (folder / name).open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _verify(folder: Path, info: Info) -> None:
+    found = checksum(folder)
+    if found != info.checksum:
+        stated = f"checksum {info.checksum[:12]}… of {folder}"
+        raise MienError(stated, f"{found[:12]}…", "import the set again: it was changed")
 
 
 def to_table(columns: Mapping[str, Any]) -> pa.Table:

@@ -32,9 +32,7 @@ def source_from(name: str, settings: Mapping[str, Any]) -> Source:
     return made
 
 
-def import_source(
-    source: Source, out: Path, skip: int = 0, progress: Callable[[int, int], None] | None = None
-) -> Imported:
+def import_source(source: Source, out: Path, skip: int = 0, progress: Callable[[int, int], None] | None = None) -> Imported:
     """Write all faces of `source` as a new face set at `out`, and open it.
 
     `skip`: how many unreadable inputs may be left out. `progress(done, total)` is called after every block; total is 0

@@ -8,7 +8,8 @@ Pixels see only additions, products, quotients, roots and bounds, which IEEE 754
 bit for bit, however many are drawn at once and by however many threads.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -64,8 +65,8 @@ COVERS = ("nothing", "dark glasses", "hand", "bar")
 BANK = 1 << 18
 """Values in the bank of noise; `grain` is below BANK - 128 * 128."""
 
-_CHUNK = 128
-"""Faces painted at once: few enough that their pixels stay in the processor's cache."""
+_PIXELS = 1 << 16
+"""Pixels painted at once: few enough that all shapes of a chunk stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +95,24 @@ def render(scenes: Scenes, side: int = 48) -> npt.NDArray[np.uint8]:
     """Pictures of these scenes, uint8 (N, side, side)."""
     bank = torch.from_numpy(np.random.default_rng(0).standard_normal(BANK, np.float32))
     out = np.empty((len(scenes), side, side), np.uint8)
-    for start in range(0, len(scenes), _CHUNK):
-        values = torch.from_numpy(scenes.values[start : start + _CHUNK])
-        numbers = {name: values[:, column].reshape(-1, 1, 1) for column, name in enumerate(NAMES)}
-        out[start : start + len(values)] = _picture(numbers, side, bank).numpy()
+    chunk = max(1, _PIXELS // side**2)
+    with _one_thread():
+        for start in range(0, len(scenes), chunk):
+            values = torch.from_numpy(scenes.values[start : start + chunk])
+            numbers = {name: values[:, column].reshape(-1, 1, 1) for column, name in enumerate(NAMES)}
+            out[start : start + len(values)] = _picture(numbers, side, bank).numpy()
     return out
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Hundreds of short operations: threads that wait for each other after each one cost more than they bring."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _picture(p: Numbers, side: int, bank: Tensor) -> Tensor:

@@ -1,6 +1,5 @@
 """Writing a face set block by block, aside, and renaming it when it is whole: a half-written set never exists."""
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -15,18 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mien.data.faceset import COLUMNS, Info, to_table
+from mien.data.faceset import COLUMNS, Info, checksum, to_table
 from mien.errors import MienError
-
-
-def checksum(folder: Path) -> str:
-    """sha256 over faces.npy and then table.parquet, in hexadecimal."""
-    digest = hashlib.sha256()
-    for name in ("faces.npy", "table.parquet"):
-        with (folder / name).open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 class FaceSetWriter:

@@ -95,7 +95,9 @@ def _notes(recognizer: Recognizer, tested: _Tested) -> dict[str, str]:
     return notes
 
 
-def _mistakes(recognizer: Recognizer, faces: FaceSet, logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> Mistakes | None:
+def _mistakes(
+    recognizer: Recognizer, faces: FaceSet, logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]
+) -> Mistakes | None:
     """The most confident mistakes as pictures; None where the set holds features."""
     if faces.info.kind != "faces":
         return None

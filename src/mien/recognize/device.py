@@ -42,6 +42,14 @@ def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextMan
     return torch.autocast(device.type, dtype=precision)
 
 
+def place(network: Network, device: torch.device) -> Network:
+    """The network on `device`; one for pictures in the memory order that convolutions like."""
+    network.to(device)
+    if len(network.shape) == 3:
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
+
+
 def channels_last(inputs: Tensor) -> Tensor:
     """Pictures (B, C, S, S) in the memory order that convolutions like; anything else as it is."""
     return inputs.contiguous(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs

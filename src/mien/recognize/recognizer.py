@@ -12,7 +12,7 @@ from mien.data.faceset import FaceSet
 from mien.data.views import Views
 from mien.errors import MienError
 from mien.models import Network
-from mien.recognize.device import choose_device, choose_precision, predict
+from mien.recognize.device import choose_device, choose_precision, place, predict
 from mien.recognize.files import Card, read_card, read_network
 
 BATCH = 512
@@ -30,9 +30,7 @@ class Recognizer:
     def load(folder: Path | str, device: str = "auto") -> "Recognizer":
         """Reads model.json and model.safetensors and nothing else. Raises MienError where they are missing or changed."""
         chosen = choose_device(device)
-        network = read_network(Path(folder)).to(chosen)
-        if len(network.shape) == 3:
-            network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = place(read_network(Path(folder)), chosen)
         return Recognizer(network, read_card(Path(folder)), chosen)
 
     @property

@@ -1,7 +1,7 @@
 """The only loop: stages, epochs, batches."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -18,8 +18,8 @@ CHECKPOINT_SECONDS = 5.0
 """Shorter epochs are not all checkpointed: no more than about that much work has to be done again."""
 
 
-def fit(run: Run, progress: Progress) -> None:
-    """Train `run` from where it is to its end."""
+def fit(run: Run, progress: Progress, keep: Callable[[int], None]) -> None:
+    """Train `run` from where it is to its end; `keep` is called with the number of every stage that is over."""
     with own_noise(run):
         for stage in range(run.stage, len(run.recipe.stages)):
             begin(run, stage)
@@ -38,6 +38,7 @@ def fit(run: Run, progress: Progress) -> None:
                 if time.monotonic() - saved > CHECKPOINT_SECONDS or run.epoch == settings.epochs:
                     checkpoint(run)
                     saved = time.monotonic()
+            keep(stage)
 
 
 def begin(run: Run, stage: int) -> None:

@@ -14,7 +14,7 @@ from mien.data.faceset import FaceSet
 from mien.data.views import Views
 from mien.models import Network
 from mien.recipe import Components, Recipe
-from mien.recognize.device import autocast, channels_last, choose_precision, predict
+from mien.recognize.device import autocast, channels_last, choose_precision, place, predict
 from mien.recognize.files import build_network
 from mien.training.pool import Batch, Pool
 from mien.training.schedule import make_average, make_optimizer, rate
@@ -73,17 +73,11 @@ class Run:
         self._predictions: Predictions | None = None
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
-            self.network = self._build(material.faces)
+            self.network = place(build_network(recipe.model, self.classes, material.faces.info), device)
             self.global_noise = [torch.get_rng_state()]
             if device.type == "cuda":
                 self.global_noise.append(torch.cuda.get_rng_state(device))
         self._components_of_stage()
-
-    def _build(self, faces: FaceSet) -> Network:
-        network = build_network(self.recipe.model, self.classes, faces.info).to(self.device)
-        if len(network.shape) == 3:
-            network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return network
 
     def _components_of_stage(self) -> None:
         self.components = Components.of(self.recipe, self.recipe.stages[self.stage])
@@ -144,10 +138,19 @@ class Run:
 
     def predict(self, pool: Pool, count: int) -> Tensor:
         """Logits (count, K) float32 on the CPU of all faces of a pool, un-augmented, by the averaged weights if any."""
-        batches = pool.stream(torch.arange(count).split(EVALUATION_BATCH))
-        logits = predict(self.kept_network, (batch.faces for batch in batches), self.views, self.precision)
+        logits = self._predict_by(self.kept_network, pool, count)
         self.train_mode()
         return logits
+
+    def predict_best(self, pool: Pool, count: int) -> Tensor:
+        """The same by the best weights of the stage so far; those in training stay as they are."""
+        network = build_network(self.recipe.model, self.classes, self.views.info)
+        network.load_state_dict(self.best["weights"])
+        return self._predict_by(place(network, self.device), pool, count)
+
+    def _predict_by(self, network: Network, pool: Pool, count: int) -> Tensor:
+        batches = pool.stream(torch.arange(count).split(EVALUATION_BATCH))
+        return predict(network, (batch.faces for batch in batches), self.views, self.precision)
 
     @property
     def kept_network(self) -> Network:

@@ -1,6 +1,8 @@
 """From a face set to a run folder with a model in it, and on from where a run was interrupted."""
 
 import json
+import shutil
+import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from mien.data.noise import flip_uniform
 from mien.data.splits import Budget, carve_validation, draw_labels, split_rows, training_rows
 from mien.disk import write_aside
 from mien.errors import MienError
+from mien.evaluation.calibration import fit_temperature
 from mien.progress import Progress, Silent
 from mien.recipe import Recipe
 from mien.recognize.device import choose_device
@@ -79,11 +82,14 @@ def train(
     threads = order.threads or torch.get_num_threads()
     order = replace(order, threads=threads, faces=_address(faces), unlabeled=_address(others), checksums=checksums)
     run, budget = prepare(faces, others, recipe, order, folder)
-    folder.mkdir(parents=True)
-    written = {"order": asdict(order), "recipe": recipe.table()}
-    write_aside(folder / "run.json", json.dumps(written, indent=1, default=str).encode())
-    _write_budget(folder / "budget.parquet", faces, budget, run)
-    return _finish(run, faces, order, budget, progress or Silent())
+    _begin(folder, faces, order, budget, run)
+    try:
+        return _finish(run, faces, order, budget, progress or Silent())
+    except MienError:
+        # A technique refused its settings: there is nothing to resume.
+        if not run.history:
+            shutil.rmtree(folder)
+        raise
 
 
 def resume(folder: Path | str, progress: Progress | None = None) -> Recognizer:
@@ -163,40 +169,64 @@ def _address(faces: FaceSet | None) -> Path | None:
     return None if faces is None or faces.folder is None else faces.folder.resolve()
 
 
-def _write_budget(path: Path, faces: FaceSet, budget: Budget, run: Run) -> None:
-    """Which labels were used for what, and what they said: id, role, label."""
+def _begin(folder: Path, faces: FaceSet, order: Order, budget: Budget, run: Run) -> None:
+    """The run's folder with what was asked (run.json) and which labels are used for what (budget.parquet), at once."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        written = {"order": asdict(order), "recipe": run.recipe.table()}
+        (aside / "run.json").write_text(json.dumps(written, indent=1, default=str), "utf-8")
+        pq.write_table(_budget_table(faces, budget, run), aside / "budget.parquet")
+        aside.chmod(0o755)
+        aside.rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _budget_table(faces: FaceSet, budget: Budget, run: Run) -> pa.Table:
+    """A row per label used: id, role, and what the label said."""
     rows = np.concatenate([budget.train, budget.validation])
     train_labels = run.labels[run.labeled].cpu().numpy()
-    columns = {
-        "id": faces.select(rows).column("id"),
-        "role": ["train"] * len(budget.train) + ["validation"] * len(budget.validation),
-        "label": np.concatenate([train_labels, run.validation_labels.numpy()]),
-    }
-    pq.write_table(pa.table(columns), path)
+    return pa.table(
+        {
+            "id": faces.select(rows).column("id"),
+            "role": ["train"] * len(budget.train) + ["validation"] * len(budget.validation),
+            "label": np.concatenate([train_labels, run.validation_labels.numpy()]),
+        }
+    )
 
 
 def _finish(run: Run, faces: FaceSet, order: Order, budget: Budget, progress: Progress) -> Recognizer:
-    """Train to the end; write the best model of every stage, and the last stage's as the run's."""
-    from mien.evaluation.calibration import fit_temperature
+    """Train to the end; the best model of each stage goes to stages/, the last stage's is the run's."""
+
+    def keep(stage: int) -> None:
+        last = stage == len(run.recipe.stages) - 1
+        write_aside(run.folder / "history.json", json.dumps(run.history, indent=1).encode())
+        folder = run.folder / "model" if last else run.folder / "stages" / str(stage + 1)
+        write_model(folder, run.best["weights"], _card(run, faces, order, budget))
 
     with own_threads(order.threads):
-        fit(run, progress)
-    write_aside(run.folder / "history.json", json.dumps(run.history, indent=1).encode())
-    run.kept_network.load_state_dict(run.best["weights"])
+        fit(run, progress, keep)
+    return Recognizer.load(run.folder, order.device)
+
+
+def _card(run: Run, faces: FaceSet, order: Order, budget: Budget) -> Card:
+    """The card of the stage's best model, its temperature fitted on validation."""
     temperature = 1.0
     if len(budget.validation):
-        logits = run.predict(run.validation, len(budget.validation))
+        logits = run.predict_best(run.validation, len(budget.validation))
         temperature = fit_temperature(logits.numpy(), run.validation_labels.numpy())
-    used: dict[str, float | None] = {
-        "train": len(budget.train),
-        "validation": len(budget.validation),
-        "noise": order.noise,
-        "seed": order.seed,
-    }
+    used: dict[str, float | None] = {"train": len(budget.train), "validation": len(budget.validation)}
+    used |= {"noise": order.noise, "seed": order.seed}
     used |= {"labels_per_class": order.labels_per_class, "labels": order.labels}
-    card = Card(
-        network=run.recipe.model, classes=faces.classes, faces=faces.info, normalize=run.recipe.normalize,
-        temperature=temperature, recipe=run.recipe.table(), budget=used, metrics=run.best["figures"], seed=order.seed,
-    )  # fmt: skip
-    write_model(run.folder / "model", run.best["weights"], card)
-    return Recognizer.load(run.folder)
+    return Card(
+        network=run.recipe.model,
+        classes=faces.classes,
+        faces=faces.info,
+        normalize=run.recipe.normalize,
+        temperature=temperature,
+        recipe=run.recipe.table(),
+        budget=used,
+        metrics=run.best["figures"],
+        seed=order.seed,
+    )

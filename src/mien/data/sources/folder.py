@@ -61,9 +61,7 @@ class Folder:
         """Raises MienError where there are no class folders or no picture can be read."""
         folders = self._folders()
         side = self.side or common_side([file for folder in folders for file in folder.pictures])
-        return Info(
-            classes=_classes(folders), side=side, channels=3 if self.color else 1, name=f"folder {self.input.name}"
-        )
+        return Info(classes=_classes(folders), side=side, channels=3 if self.color else 1, name=f"folder {self.input.name}")
 
     def total(self) -> int:
         """Pictures there are."""
@@ -127,9 +125,7 @@ def _read(folder: Path, name: str | None, split: str) -> ClassFolder:
     deeper = [below.name for below in _subfolders(folder) if canonical(below.name)] if name is None else []
     if deeper:
         found = f"{', '.join(deeper)} in {folder}"
-        raise MienError(
-            f"class folders in {folder.parent}", found, "give the folder above the classes, or map this one"
-        )
+        raise MienError(f"class folders in {folder.parent}", found, "give the folder above the classes, or map this one")
     left = {"thumbs.db", "desktop.ini"}
     files = [file for file in sorted(folder.rglob("*")) if file.is_file() and not file.name.startswith(".")]
     pictures = tuple(file for file in files if file.suffix.lower() in SUFFIXES)

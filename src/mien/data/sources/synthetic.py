@@ -157,9 +157,7 @@ class Synthetic:
         columns = self._columns(plan)
         for start in range(0, len(plan.label), size):
             rows = slice(start, start + size)
-            yield Block(
-                render(Scenes(plan.scenes.values[rows]), self.side), {name: c[rows] for name, c in columns.items()}
-            )
+            yield Block(render(Scenes(plan.scenes.values[rows]), self.side), {name: c[rows] for name, c in columns.items()})
 
     def plan(self) -> Plan:
         """What `blocks` draws. Raises MienError where no sequence fits into `faces`."""
@@ -260,9 +258,7 @@ class Synthetic:
         generator, size = self._generator(6), (len(expression), len(ACTIONS))
         prototypes = np.array([[PROTOTYPES[name].get(action, 0.0) for action in ACTIONS] for name in BASIC])
         manner = generator.uniform(1 - MANNER, 1 + MANNER, (self.people, len(ACTIONS)))
-        occasion = generator.uniform(1 - OCCASION, 1 + OCCASION, size) * np.where(
-            generator.random(size) < MISSING, 0.3, 1
-        )
+        occasion = generator.uniform(1 - OCCASION, 1 + OCCASION, size) * np.where(generator.random(size) < MISSING, 0.3, 1)
         idle = IDLE * np.abs(generator.standard_normal(size)).clip(max=2.5)
         peak = prototypes[expression] * manner[person] * occasion
         actions: Floats = peak[episode] * intensity[:, None] + idle[episode]
@@ -274,9 +270,7 @@ class Synthetic:
         conditions = generator.uniform(*self._bounds(), (count, len(CONDITIONS)))
         conditions[:, CONDITIONS.index("thing")] = generator.integers(1, 4, count)
         conditions[:, CONDITIONS.index("yaw")] = 0
-        return np.hstack(
-            [traits[generator.integers(0, self.people, count)], conditions, np.zeros((count, len(ACTIONS)))]
-        )
+        return np.hstack([traits[generator.integers(0, self.people, count)], conditions, np.zeros((count, len(ACTIONS)))])
 
     def _given(self, true: Integers, test: Mask) -> Integers:
         """The labels told: some of the training faces' are missing, some of the others wrong."""

@@ -1,0 +1,214 @@
+"""People's own faces: a folder for each class, or a table that names pictures."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from mien.data.faceset import FaceSet, to_table
+from mien.data.importing import source_from
+from mien.data.source import Block, Rejected
+from mien.errors import MienError
+
+
+def face(seed: int, side: int) -> npt.NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, (side, side), np.uint8)
+
+
+def write_csv(path: Path, rows: Sequence[Sequence[object]]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    return path
+
+
+def write_faces(folder: Path, count: int, side: int = 8, first: int = 0) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{n}.png" for n in range(first, first + count)]
+    for n, path in enumerate(paths, first):
+        Image.fromarray(face(n, side)).save(path)
+    return paths
+
+
+def gather(name: str, **given_settings: Any) -> tuple[list[Block], list[Rejected]]:
+    blocks = list(source_from(name, given_settings).blocks())
+    return blocks, [one for block in blocks for one in block.rejected]
+
+
+def collect(name: str, column: str, **given_settings: Any) -> list[Any]:
+    blocks = [block for block in gather(name, **given_settings)[0] if len(block.faces)]
+    return [value for block in blocks for value in to_table(block.columns).column(column).to_pylist()]
+
+
+# Folders
+
+
+def test_folder_names_become_classes_and_unlabeled_has_none(tmp_path: Path) -> None:
+    for place, name in enumerate(["happy", "Angry", "bored", "unlabeled", ".hidden"]):
+        write_faces(tmp_path / name, 1, first=place)
+    write_faces(tmp_path / "happy" / "person 1", 1, first=9)
+    (tmp_path / "happy" / "Thumbs.db").write_bytes(b"x")
+    (tmp_path / "readme.txt").write_text("x")
+    (block,), rejected = gather("folder", input=tmp_path)
+    assert source_from("folder", {"input": tmp_path}).info().classes == ("anger", "bored", "happiness")
+    found = dict(zip(block.columns["id"], block.columns["label"].tolist(), strict=True))
+    assert found == {
+        "Angry/1.png": 0,
+        "bored/2.png": 1,
+        "happy/0.png": 2,
+        "happy/person 1/9.png": 2,
+        "unlabeled/3.png": -1,
+    }
+    assert "split" not in block.columns
+    assert not rejected
+    assert (block.faces[list(found).index("bored/2.png")] == face(2, 8)).all()
+
+
+def test_folder_takes_the_users_map(tmp_path: Path) -> None:
+    for name in ("1", "2", "3", "4"):
+        write_faces(tmp_path / name, 1)
+    source = source_from("folder", {"input": tmp_path, "classes": {"1": "surprise", "2": "fear", "3": "", "4": "fear"}})
+    (block,) = source.blocks()
+    assert source.info().classes == ("fear", "surprise")
+    assert block.columns["label"].tolist() == [1, 0, -1, 0]
+    with pytest.raises(MienError, match=r"class folders 5 in .*1, 2, 3, 4"):
+        gather("folder", input=tmp_path, classes={"5": "fear"})
+
+
+def test_folder_splits_get_one_spelling(tmp_path: Path) -> None:
+    for name in ("Training/sad", "Training/happy", "val/sad", "test/happy", "unlabeled"):
+        write_faces(tmp_path / name, 1)
+    assert collect("folder", "id", input=tmp_path) == [
+        "Training/happy/0.png",
+        "Training/sad/0.png",
+        "test/happy/0.png",
+        "val/sad/0.png",
+        "unlabeled/0.png",
+    ]
+    assert collect("folder", "split", input=tmp_path) == ["train", "train", "test", "validation", "train"]
+    assert collect("folder", "label", input=tmp_path) == [0, 1, 0, 1, -1]
+    write_faces(tmp_path / "fear", 1)
+    with pytest.raises(MienError, match=r"either classes or splits .*Training, test, val beside fear"):
+        gather("folder", input=tmp_path)
+
+
+def test_folder_without_faces_in_a_class(tmp_path: Path) -> None:
+    with pytest.raises(MienError, match="a folder for each class"):
+        gather("folder", input=tmp_path)
+    write_faces(tmp_path / "happy", 1)
+    (tmp_path / "sad").mkdir()
+    with pytest.raises(MienError, match=r"a picture in every class folder; found none in .*sad"):
+        gather("folder", input=tmp_path)
+
+
+def test_folder_one_level_too_high(tmp_path: Path) -> None:
+    write_faces(tmp_path / "images" / "happy", 1)
+    with pytest.raises(MienError, match=r"found happy in .*images"):
+        gather("folder", input=tmp_path)
+
+
+def test_folder_reports_files_that_are_no_pictures(tmp_path: Path) -> None:
+    write_faces(tmp_path / "happy", 2)
+    (tmp_path / "happy" / "notes.doc").write_text("x")
+    (tmp_path / "happy" / "text.png").write_text("x")
+    (block,), rejected = gather("folder", input=tmp_path)
+    assert len(block.faces) == 2
+    assert [(Path(one.path).name, one.reason) for one in rejected] == [
+        ("notes.doc", "no picture by its name"),
+        ("text.png", "no picture of a known format"),
+    ]
+
+
+def test_folder_side_and_color(tmp_path: Path) -> None:
+    write_faces(tmp_path / "happy", 1, side=8)
+    write_faces(tmp_path / "sad", 1, side=10)
+    with pytest.raises(MienError, match="--side"):
+        gather("folder", input=tmp_path)
+    source = source_from("folder", {"input": tmp_path, "side": 6, "color": True})
+    (block,) = source.blocks()
+    assert block.faces.shape == (2, 6, 6, 3)
+    assert (source.info().side, source.info().channels) == (6, 3)
+    for side in (0, -1, 10**6):
+        with pytest.raises(MienError, match="side"):
+            source_from("folder", {"input": tmp_path, "side": side})
+
+
+# Tables
+
+
+def table_of(folder: Path, rows: Sequence[Sequence[object]], header: Sequence[str]) -> dict[str, Any]:
+    write_faces(folder / "images", 3)
+    return {"input": write_csv(folder / "images" / "table.csv", [header, *rows])}
+
+
+def test_table_columns_are_ours_by_name_or_by_map(tmp_path: Path) -> None:
+    rows: list[list[object]] = [
+        ["2.png", "a", "happy", 7, "0.5"],
+        ["0.png", "b", "", 8, ""],
+        ["1.png", "a", "SAD", "", "1"],
+    ]
+    given_settings = table_of(tmp_path, rows, ("file", "person", "label", "frame", "strength"))
+    given_settings |= {"columns": {"path": "file", "subject": "person"}, "keep": ["strength"]}
+    (block,), rejected = gather("table", **given_settings)
+    faces = FaceSet.from_arrays(block.faces, block.columns["label"], ("happiness", "sadness"), block.columns)
+    assert source_from("table", given_settings).info().classes == faces.classes
+    assert faces.values("id").tolist() == ["2.png", "0.png", "1.png"]
+    assert block.columns["label"].tolist() == [0, -1, 1]
+    assert faces.column("subject").to_pylist() == ["a", "b", "a"]
+    assert faces.column("frame").to_pylist() == [7, 8, None]
+    assert faces.column("strength").to_pylist() == [0.5, None, 1.0]
+    assert (block.faces == np.stack([face(n, 8) for n in (2, 0, 1)])).all()
+    assert not rejected
+
+
+def test_table_labels_nobody_knows_are_listed(tmp_path: Path) -> None:
+    given_settings = table_of(tmp_path, [["0.png", "1"], ["1.png", "happy"], ["2.png", "x"]], ("path", "label"))
+    with pytest.raises(MienError, match=r"that are expressions; found 1, x; map each"):
+        gather("table", **given_settings)
+    given_settings["classes"] = {"1": "boredom", "x": ""}
+    assert source_from("table", given_settings).info().classes == ("boredom", "happiness")
+    assert collect("table", "label", **given_settings) == [0, 1, -1]
+
+
+def test_table_without_labels_has_to_say_so(tmp_path: Path) -> None:
+    given_settings = table_of(tmp_path, [("0.png",)], ("path",))
+    with pytest.raises(MienError, match=r'a column label in .*only path; .*or "" for none'):
+        gather("table", **given_settings)
+    assert collect("table", "label", **given_settings, columns={"label": ""}) == [-1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"columns": {"path": "picture"}}, r"columns picture in .*only path, label, more"),
+        ({"columns": {"path": ""}}, "a column path"),
+        ({"columns": {"age": "more"}}, "columns among path, .*found age"),
+        ({"keep": ["color"]}, r"columns color in .*only path"),
+        ({"keep": ["label"]}, "other columns to keep"),
+        ({"columns": {"frame": "more"}}, "CSV rows that fit"),
+        ({"columns": {"id": "label"}}, "every id once .*'happy' again"),
+        ({"columns": {"id": "more"}}, "a path and an id in every row"),
+        ({"unknown": 1}, "to be given input, columns"),
+    ],
+)
+def test_table_says_which_setting_does_not_fit(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    rows = [["0.png", "happy", "x"], ["1.png", "happy", ""]]
+    given_settings = table_of(tmp_path, rows, ("path", "label", "more"))
+    with pytest.raises(MienError, match=message):
+        gather("table", **(given_settings | changes))
+
+
+def test_table_paths_stay_below_the_folder_unless_absolute(tmp_path: Path) -> None:
+    (outside,) = write_faces(tmp_path / "elsewhere", 1, first=5)
+    given_settings = table_of(tmp_path, [[str(outside), "sad"], ["gone.png", "sad"]], ("path", "label"))
+    (block,), rejected = gather("table", **given_settings)
+    assert (block.faces[0] == face(5, 8)).all()
+    assert [(Path(one.path).name, one.reason) for one in rejected] == [("gone.png", "no file there")]
+    given_settings = table_of(tmp_path, [["../elsewhere/5.png", "sad"]], ("path", "label"))
+    with pytest.raises(MienError, match="a file within"):
+        gather("table", **given_settings)
