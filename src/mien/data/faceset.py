@@ -160,7 +160,8 @@ class FaceSet:
         """
         info = info or Info(classes=tuple(classes), side=faces.shape[1], channels=1 if faces.ndim == 3 else faces.shape[-1])
         given: dict[str, Any] = {"id": [f"{n:07d}" for n in range(len(faces))], **(columns or {})}
-        given["label"] = np.full(len(faces), -1) if labels is None else np.asarray(labels)
+        if labels is not None or "label" not in given:
+            given["label"] = np.full(len(faces), -1) if labels is None else np.asarray(labels)
         for name, values in given.items():
             if len(values) != len(faces):
                 raise MienError(f"a row for each of {len(faces)} faces in column {name}", f"{len(values)}", "give one each")

@@ -274,9 +274,7 @@ def _around_mouth(low: Page, p: Numbers, mouth: tuple[Tensor, Tensor, Tensor]) -
     """Dimples at the corners (first: their y), shadow and chin below the lower lip (second: its y); third: half width."""
     corner, bottom, width = mouth
     dimple = bump(low.x.abs() - width - 0.02, low.y - corner, 0.05, 0.07)
-    low.shade(
-        (0.25 + 0.25 * p["smile"] + 0.3 * p["corners"] + 0.25 * p["press"] + 0.2 * p["stretch"]).clamp(0, 0.8), dimple
-    )
+    low.shade((0.25 + 0.25 * p["smile"] + 0.3 * p["corners"] + 0.25 * p["press"] + 0.2 * p["stretch"]).clamp(0, 0.8), dimple)
     low.shade(0.18 + 0.12 * p["chin"], bump(low.x, low.y - bottom - 0.045, width * 0.8, 0.06))
     boss = line(low, low.y - bottom - 0.1 - 1.2 * low.x * low.x, 0.02 * p["stroke"])
     low.shade((0.5 * p["chin"]).clamp(0, 0.6), boss.mul_(low.soft(0.17 - low.x.abs())))

@@ -46,9 +46,7 @@ def tap(address: str, faces: FaceSet, seed: int, device: torch.device) -> Tap:
     """
     place, _, block = address.partition(":")
     if place in names("mien.models"):
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            network, views = build_network({"network": place}, 2, faces.info), Views(faces.info)
+        network, views = build_network({"network": place}, 2, faces.info, seed), Views(faces.info)
         name = f"{place}, random weights, seed {seed}"
     else:
         card = read_card(Path(place))

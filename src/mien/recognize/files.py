@@ -6,6 +6,7 @@ from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic.dataclasses import dataclass
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
@@ -16,7 +17,7 @@ from mien.data.augment import Normalization
 from mien.data.faceset import Info
 from mien.disk import write_aside
 from mien.errors import MienError
-from mien.models import Network
+from mien.models import Architecture, Network
 from mien.registry import STRICT, build, validate
 
 
@@ -91,10 +92,15 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise MienError(f"safetensors in {file}", str(error), "train the model again") from error
 
 
-def build_network(network: dict[str, Any], classes: int, info: Info) -> Network:
-    """The network of these settings for faces (or features) like those of `info`."""
-    made: Network = build("mien.models", network, "network").build(classes, info.channels, info.side)
-    return made
+def build_network(network: dict[str, Any], classes: int, info: Info, seed: int = 0) -> Network:
+    """The network of these settings for faces (or features) like those of `info`, its weights random by `seed`.
+
+    The caller's random state is left alone.
+    """
+    architecture: Architecture = build("mien.models", network, "network")
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        return architecture.build(classes, info.channels, info.side)
 
 
 def read_network(path: Path) -> Network:

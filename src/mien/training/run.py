@@ -71,12 +71,9 @@ class Run:
         self.stage, self.epoch, self.history = 0, 0, list[dict[str, float]]()
         self.best: dict[str, Any] = {}
         self._predictions: Predictions | None = None
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            torch.manual_seed(seed)
-            self.network = place(build_network(recipe.model, self.classes, material.faces.info), device)
-            self.global_noise = [torch.get_rng_state()]
-            if device.type == "cuda":
-                self.global_noise.append(torch.cuda.get_rng_state(device))
+        self.network = place(build_network(recipe.model, self.classes, material.faces.info, seed), device)
+        self.global_noise = [Generator(kind).manual_seed(seed).get_state() for kind in dict.fromkeys(("cpu", device.type))]
+        """State of torch's own generators during this run: dropout draws from them."""
         self._components_of_stage()
 
     def _components_of_stage(self) -> None:

@@ -56,10 +56,10 @@ PEOPLE_B: Mapping[str, tuple[float, float]] = {
 """The traits whose statistics differ in domain b."""
 
 PICTURES: Mapping[str, tuple[float, float]] = {
-    "roll": (-14, 14), "yaw": (-28, 28), "pitch": (-16, 16), "scale": (0.88, 1.12), "shift_x": (-0.09, 0.09),
-    "shift_y": (-0.09, 0.09), "gaze": (-0.04, 0.04), "mouth_tilt": (-0.06, 0.06), "brow_tilt": (-0.05, 0.05),
-    "light_x": (-0.55, 0.55), "light_y": (-0.35, 0.35), "exposure": (0.75, 1.2), "contrast": (0.6, 1.15),
-    "curve": (-0.3, 0.3), "blur": (0, 0.6), "noise": (0.008, 0.04), "grain": (0, BANK - 128 * 128),
+    "roll": (-9, 9), "yaw": (-20, 20), "pitch": (-12, 12), "scale": (0.93, 1.07), "shift_x": (-0.05, 0.05),
+    "shift_y": (-0.05, 0.05), "gaze": (-0.04, 0.04), "mouth_tilt": (-0.04, 0.04), "brow_tilt": (-0.035, 0.035),
+    "light_x": (-0.4, 0.4), "light_y": (-0.25, 0.25), "exposure": (0.85, 1.15), "contrast": (0.75, 1.15),
+    "curve": (-0.2, 0.2), "blur": (0, 0.5), "noise": (0.005, 0.025), "grain": (0, BANK - 128 * 128),
     "stroke": (0.85, 1.15), "outline": (0, 0.25), "backdrop": (0.05, 0.95), "slope_x": (-0.3, 0.3),
     "slope_y": (-0.3, 0.3), "clothes": (0.05, 0.95), "blob_x": (-1, 1), "blob_y": (-1, 0.6), "blob_size": (0.2, 0.9),
     "blob_tone": (0, 1), "cover": (0, 0), "cover_x": (-0.6, 0.6), "cover_y": (-0.2, 0.75), "cover_angle": (-60, 60),
@@ -81,13 +81,13 @@ LIMITS: Mapping[str, tuple[float, float]] = {
 }  # fmt: skip
 """What every trait is kept within."""
 
-LOWEST = 0.35
+LOWEST = 0.45
 """The least intensity of an expression in a single picture."""
 MANNER, OCCASION = 0.25, 0.2
 """How far a muscle's part in an expression varies between persons, and between one person's pictures."""
 MISSING = 0.08
 """How often a muscle is left almost at rest."""
-IDLE = 0.05
+IDLE = 0.04
 """Deviation of what muscles do that mean nothing."""
 COVERED = 0.12
 """Share of faces that something hides in part."""

@@ -1,0 +1,69 @@
+"""Evaluation of a recognizer: the right faces, matched by name, measured as a loop would."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import bright_faces, small_recipe
+
+from mien import FaceSet, MienError, Recognizer, evaluate, train
+from mien.evaluation.calibration import apply_temperature
+
+
+@pytest.fixture
+def recognizer(tmp_path: Path, faces: FaceSet) -> Recognizer:
+    return train(faces, small_recipe(), tmp_path / "run")
+
+
+def test_figures_are_those_of_a_loop(recognizer: Recognizer, faces: FaceSet) -> None:
+    test = faces.where(split="test")
+    found = evaluate(recognizer, faces)
+    predicted = [int(row.argmax()) for row in recognizer.logits(test)]
+    assert found.count == len(test)
+    assert found.accuracy == pytest.approx(sum(a == b for a, b in zip(predicted, test.labels, strict=True)) / len(test))
+
+
+def test_classes_are_matched_by_name_and_strangers_left_out(recognizer: Recognizer, faces: FaceSet) -> None:
+    order = [2, 0, 1]
+    names = [faces.classes[n] for n in order] + ["boredom"]
+    labels = np.array([order.index(label) for label in faces.labels])
+    test = np.flatnonzero(faces.values("split") == "test")
+    labels[test[:4]] = 3
+    labels[test[4:6]] = -1
+    renamed = FaceSet.from_arrays(faces.faces(), labels, names, {"split": faces.column("split")})
+    found = evaluate(recognizer, renamed)
+    assert found.count == len(test) - 6
+    assert "4 faces" in found.notes["left out"]
+    kept = faces.select(test[6:])
+    assert found.accuracy == pytest.approx((recognizer.logits(kept).argmax(1) == kept.labels).mean())
+
+
+def test_flip_averages_with_the_mirror_image(recognizer: Recognizer, faces: FaceSet) -> None:
+    plain, mirrored = recognizer.logits(faces), recognizer.logits(faces.faces()[:, :, ::-1].copy())
+    assert recognizer.logits(faces, flip=True) == pytest.approx((plain + mirrored) / 2, abs=1e-4)
+    assert evaluate(recognizer, faces, flip=True).flip
+
+
+def test_probabilities_are_calibrated_logits(recognizer: Recognizer, faces: FaceSet) -> None:
+    probabilities = recognizer.probabilities(faces)
+    assert probabilities.sum(1) == pytest.approx(1, abs=1e-5)
+    assert probabilities == pytest.approx(apply_temperature(recognizer.logits(faces), recognizer.card.temperature), abs=1e-5)
+
+
+def test_a_report_is_written(recognizer: Recognizer, faces: FaceSet, tmp_path: Path) -> None:
+    evaluate(tmp_path / "run", faces, by="subject", out=tmp_path / "report")
+    assert {path.name for path in (tmp_path / "report").iterdir()} == {"report.html", "metrics.json"}
+    assert "data:image/png" in (tmp_path / "report" / "report.html").read_text()
+
+
+def test_what_cannot_be_measured_is_refused(recognizer: Recognizer, faces: FaceSet) -> None:
+    with pytest.raises(MienError, match="a split among"):
+        evaluate(recognizer, faces, "PrivateTest")
+    with pytest.raises(MienError, match="a column among"):
+        evaluate(recognizer, faces, by="age")
+    with pytest.raises(MienError, match="labeled faces of class0"):
+        evaluate(recognizer, FaceSet.from_arrays(faces.faces(), columns={"split": faces.column("split")}, classes=faces.classes))
+    with pytest.raises(MienError, match="faces of side 16"):
+        recognizer.logits(bright_faces(side=20))
+    with pytest.raises(MienError, match="faces of channels 1"):
+        recognizer.logits(np.zeros((2, 16, 16, 3), np.uint8))

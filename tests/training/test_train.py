@@ -1,0 +1,173 @@
+"""What a run may see, what it leaves behind, and that it learns."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from conftest import bright_faces, small_recipe
+
+from mien import FaceSet, MienError, Order, Recognizer, evaluate, train
+from mien.training.pool import Pool
+
+
+def same_weights(first: Recognizer, second: Recognizer) -> bool:
+    pairs = zip(first.network.state_dict().values(), second.network.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def with_labels(faces: FaceSet, labels: np.ndarray) -> FaceSet:
+    columns = {name: faces.column(name) for name in ("split", "subject", "votes")}
+    return FaceSet.from_arrays(faces.faces(), labels, faces.classes, columns)
+
+
+def test_learns_what_can_be_learned(tmp_path: Path) -> None:
+    faces = bright_faces(300)
+    recognizer = train(faces, small_recipe(stages=[{"epochs": 8, "lr": 0.05, "schedule": "one_cycle"}]), tmp_path / "run")
+    assert evaluate(recognizer, faces).accuracy > 0.95
+    loss = [epoch["loss"] for epoch in json.loads((tmp_path / "run" / "history.json").read_text())]
+    assert loss[-1] < 0.5 * loss[0]
+
+
+def test_test_labels_are_never_seen(tmp_path: Path, faces: FaceSet) -> None:
+    labels = faces.labels
+    test = faces.values("split") == "test"
+    labels[test] = (labels[test] + 1) % 3
+    for transductive in (False, True):
+        recipe = small_recipe(transductive=transductive)
+        first = train(faces, recipe, tmp_path / f"a{transductive}")
+        second = train(with_labels(faces, labels), recipe, tmp_path / f"b{transductive}")
+        assert same_weights(first, second)
+
+
+def test_labels_beyond_the_budget_are_never_seen(tmp_path: Path, faces: FaceSet) -> None:
+    first = train(faces, small_recipe(), tmp_path / "a", Order(labels=30))
+    used = pq.read_table(tmp_path / "a" / "budget.parquet")
+    assert used.num_rows == 30
+    beyond = ~np.isin(faces.values("id").astype(str), used.column("id").to_pylist())
+    labels = faces.labels
+    # The same number of each class, or the draw would be another: labels change places among the faces that were not drawn.
+    train_beyond = np.flatnonzero(beyond & (faces.values("split") == "train"))
+    for label in range(3):
+        assert (labels[train_beyond] == label).sum() > 0
+    wrong = labels.copy()
+    wrong[train_beyond] = -1
+    again = train(
+        with_labels(faces, labels).select(~np.isin(np.arange(len(faces)), train_beyond)), small_recipe(), tmp_path / "b"
+    )
+    assert again.card.budget["train"] + again.card.budget["validation"] == 30
+
+
+def test_budget_says_what_each_label_was_used_for(tmp_path: Path, faces: FaceSet) -> None:
+    train(faces, small_recipe(), tmp_path / "run", Order(labels_per_class=10, noise=0.2, seed=4))
+    used = pq.read_table(tmp_path / "run" / "budget.parquet").to_pydict()
+    assert len(used["role"]) == 30
+    assert 5 <= used["role"].count("validation") <= 7, "a fifth, rounded class by class"
+    truth = dict(zip(faces.values("id"), faces.labels, strict=True))
+    wrong = [truth[name] != label for name, label in zip(used["id"], used["label"], strict=True)]
+    assert sum(wrong) == 6, "a fifth of 30 labels is flipped, validation included"
+    split = dict(zip(faces.values("id"), faces.values("split"), strict=True))
+    assert {split[name] for name in used["id"]} == {"train"}
+
+
+def test_votes_do_not_give_flipped_labels_away(tmp_path: Path, faces: FaceSet) -> None:
+    hard, votes = (
+        train(faces, small_recipe(targets=targets), tmp_path / targets, Order(noise=0.3)) for targets in ("hard", "votes")
+    )
+    assert same_weights(hard, votes)
+
+
+def test_seeds_decide(tmp_path: Path, faces: FaceSet) -> None:
+    runs = [train(faces, small_recipe(), tmp_path / f"{n}", Order(seed=seed)) for n, seed in enumerate((1, 1, 2))]
+    assert same_weights(runs[0], runs[1])
+    assert not same_weights(runs[0], runs[2])
+
+
+def test_the_callers_generator_is_left_alone(tmp_path: Path, faces: FaceSet) -> None:
+    torch.manual_seed(7)
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
+    train(faces, small_recipe(), tmp_path / "run", Order(threads=1))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.get_num_threads() == threads
+
+
+def test_stages_keep_their_best_and_frozen_blocks_stay(tmp_path: Path, faces: FaceSet) -> None:
+    frozen = ["stem", "stage1_1"]
+    stages = [{"epochs": 2, "lr": 0.05}, {"epochs": 2, "lr": 0.05, "frozen": frozen, "answers": {"loss": "focal"}}]
+    recipe = small_recipe(stages=stages, average=0.0, choose="last")
+    last = train(faces, recipe, tmp_path / "run")
+    first = Recognizer.load(tmp_path / "run" / "stages" / "1")
+    before, after = first.network.state_dict(), last.network.state_dict()
+    changed = {name.split(".")[1] for name in after if not torch.equal(before[name], after[name])}
+    assert changed.isdisjoint(frozen)
+    assert "stage2_1" in changed
+    assert first.card.metrics["stage"] == 0
+    assert last.card.metrics["stage"] == 1
+
+
+@pytest.mark.parametrize("choose", ["accuracy", "average_accuracy", "loss", "last"])
+def test_the_kept_model_is_the_best(tmp_path: Path, faces: FaceSet, choose: str) -> None:
+    recipe = small_recipe(choose=choose, stages=[{"epochs": 6, "lr": 0.3}], average=0.0)
+    kept = train(faces, recipe, tmp_path / "run").card.metrics
+    history = json.loads((tmp_path / "run" / "history.json").read_text())
+    if choose == "last":
+        assert kept["epoch"] == 5
+    else:
+        values = [epoch[f"validation_{choose}"] for epoch in history]
+        assert kept[f"validation_{choose}"] == (min(values) if choose == "loss" else max(values))
+
+
+def test_the_card_says_what_was_measured_on_validation(tmp_path: Path, faces: FaceSet) -> None:
+    recognizer = train(faces, small_recipe(), tmp_path / "run")
+    used = pq.read_table(tmp_path / "run" / "budget.parquet").to_pydict()
+    names = [name for name, role in zip(used["id"], used["role"], strict=True) if role == "validation"]
+    validation = faces.select(np.isin(faces.values("id").astype(str), names))
+    hits = recognizer.logits(validation).argmax(1) == validation.labels
+    assert recognizer.card.metrics["validation_accuracy"] == pytest.approx(hits.mean(), abs=0.02)
+
+
+def test_a_refused_run_leaves_nothing(tmp_path: Path, stored: Path) -> None:
+    recipe = small_recipe(start={"technique": "weights", "path": str(tmp_path)})
+    with pytest.raises(MienError, match="a run or a model"):
+        train(stored, recipe, tmp_path / "run")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["set"]
+
+
+def test_faces_that_do_not_fit_are_read_ahead(faces: FaceSet, stored: Path) -> None:
+    batches = [torch.tensor(rows) for rows in ([3, 1], [50, 0, 119], [7])]
+    for source in (faces, FaceSet.open(stored), FaceSet.open(stored).join(faces)):
+        for hold in (True, False):
+            found = list(Pool(source, torch.device("cpu"), hold).stream(batches))
+            assert [batch.rows.tolist() for batch in found] == [rows.tolist() for rows in batches]
+            assert all(
+                (batch.faces.numpy() == source.faces(rows.numpy())).all() for batch, rows in zip(found, batches, strict=True)
+            )
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+def test_reading_ahead_changes_no_weight(tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch, precision: str) -> None:
+    held = train(stored, small_recipe(precision=precision), tmp_path / "held")
+    monkeypatch.setattr("mien.training.pool._free", lambda device: 0)
+    read = train(stored, small_recipe(precision=precision), tmp_path / "read")
+    assert same_weights(held, read)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_compiled_network_learns_the_same(tmp_path: Path, faces: FaceSet) -> None:
+    pytest.importorskip("torch._inductor")
+    import shutil
+
+    if shutil.which("g++") is None:
+        pytest.skip("torch.compile needs a C++ compiler, and there is none")
+    recipe = {"compile": True, "model": "embedding"}
+    values = np.random.default_rng(0).normal(size=(120, 1, 12)).astype(np.float16)
+    from mien.data.faceset import Info
+
+    info = Info(classes=faces.classes, kind="features", channels=12, views=("clean",))
+    features = FaceSet.from_arrays(values, faces.labels, columns={"split": faces.column("split")}, info=info)
+    plain = train(features, small_recipe(model="embedding"), tmp_path / "plain")
+    fused = train(features, small_recipe(**recipe), tmp_path / "fused")
+    for key, value in plain.network.state_dict().items():
+        assert torch.allclose(value.float(), fused.network.state_dict()[key].float(), atol=1e-4), key
