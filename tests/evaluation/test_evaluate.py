@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import bright_faces, small_recipe
 
+from conftest import bright_faces, small_recipe
 from mien import FaceSet, MienError, Recognizer, evaluate, train
 from mien.evaluation.calibration import apply_temperature
 

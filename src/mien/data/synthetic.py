@@ -306,7 +306,7 @@ def _eyes(page: Page, p: Numbers) -> None:
 
 def _brows(page: Page, p: Numbers) -> None:
     band = page.rows(-0.7, 0.0)
-    inner = 0.1 * p["inner_brow"] - 0.1 * p["frown"] - 0.04 * p["nose"]
+    inner = 0.1 * p["inner_brow"] - 0.115 * p["frown"] - 0.04 * p["nose"]
     outer = 0.11 * p["outer_brow"] - 0.05 * p["frown"] - 0.02 * p["cheek"] - 0.02 * p["inner_brow"]
     out = band.x.abs() - p["eye_x"] - 0.01 + 0.04 * p["frown"]
     t = out / p["brow_width"]

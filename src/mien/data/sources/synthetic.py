@@ -25,7 +25,7 @@ Domain = Literal["a", "b"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 PROTOTYPES: Mapping[str, Mapping[str, float]] = {
-    "anger": {"frown": 1, "upper_lid": 0.4, "cheek": 0.35, "press": 0.9, "chin": 0.35, "nose": 0.15},
+    "anger": {"frown": 1.1, "upper_lid": 0.4, "cheek": 0.35, "press": 1, "chin": 0.35, "nose": 0.15},
     "disgust": {"nose": 1, "upper_lip": 0.9, "frown": 0.5, "cheek": 0.5, "corners": 0.35, "part": 0.25, "chin": 0.3},
     "fear": {"inner_brow": 1, "outer_brow": 0.45, "frown": 0.35, "upper_lid": 1, "stretch": 1, "part": 0.7, "jaw": 0.2},
     "happiness": {"cheek": 0.8, "smile": 1, "part": 0.6},
@@ -36,22 +36,22 @@ PROTOTYPES: Mapping[str, Mapping[str, float]] = {
 """Muscles of each expression at full intensity, after the prototypes of the Facial Action Coding System."""
 
 PEOPLE: Mapping[str, tuple[float, float]] = {
-    "head_width": (0.69, 0.035), "head_height": (0.9, 0.04), "jaw_narrow": (0.26, 0.08), "skin": (0.6, 0.13),
-    "hair": (0.26, 0.14), "hair_volume": (0.1, 0.04), "hairline": (-0.6, 0.08), "hair_curve": (0.5, 0.25),
-    "hair_part": (0, 0.15), "hair_length": (0.2, 0.55), "eye_x": (0.3, 0.02), "eye_y": (-0.13, 0.025),
-    "eye_width": (0.145, 0.012), "eye_open": (0.065, 0.008), "eye_slant": (0, 0.06), "iris": (0.14, 0.05),
-    "socket": (0.12, 0.09), "brow_y": (-0.33, 0.022), "brow_width": (0.17, 0.014), "brow_thick": (0.032, 0.008),
-    "brow_arch": (0.03, 0.015), "brow_slope": (0, 0.018), "brow_dark": (0.75, 0.12), "nose_width": (0.125, 0.016),
-    "nose_length": (0.22, 0.03), "nose_dark": (0.2, 0.07), "mouth_y": (0.5, 0.025), "mouth_width": (0.23, 0.022),
-    "upper_thick": (0.035, 0.009), "lower_thick": (0.05, 0.012), "lip_dark": (0.7, 0.08), "mouth_curve": (0, 0.012),
+    "head_width": (0.69, 0.026), "head_height": (0.9, 0.03), "jaw_narrow": (0.26, 0.06), "skin": (0.6, 0.075),
+    "hair": (0.26, 0.08), "hair_volume": (0.1, 0.026), "hairline": (-0.6, 0.052), "hair_curve": (0.5, 0.14),
+    "hair_part": (0, 0.08), "hair_length": (0.2, 0.3), "eye_x": (0.3, 0.015), "eye_y": (-0.13, 0.019),
+    "eye_width": (0.145, 0.009), "eye_open": (0.065, 0.006), "eye_slant": (0, 0.045), "iris": (0.14, 0.038),
+    "socket": (0.12, 0.068), "brow_y": (-0.33, 0.017), "brow_width": (0.17, 0.011), "brow_thick": (0.032, 0.006),
+    "brow_arch": (0.03, 0.011), "brow_slope": (0, 0.013), "brow_dark": (0.75, 0.09), "nose_width": (0.125, 0.012),
+    "nose_length": (0.22, 0.022), "nose_dark": (0.2, 0.053), "mouth_y": (0.5, 0.019), "mouth_width": (0.23, 0.017),
+    "upper_thick": (0.035, 0.0067), "lower_thick": (0.05, 0.009), "lip_dark": (0.7, 0.06), "mouth_curve": (0, 0.009),
     "age": (0.6, 0.5), "beard": (-0.4, 0.6), "mustache": (-0.6, 0.7), "glasses": (0, 0.5),
 }  # fmt: skip
 """Mean and deviation of every trait over people, in domain a."""
 
 PEOPLE_B: Mapping[str, tuple[float, float]] = {
-    "head_width": (0.74, 0.03), "skin": (0.5, 0.16), "hair": (0.4, 0.2), "eye_open": (0.075, 0.009), "socket": (0.2, 0.09),
-    "mouth_width": (0.21, 0.02), "lip_dark": (0.6, 0.08), "nose_length": (0.19, 0.03), "hairline": (-0.52, 0.08),
-    "age": (0.9, 0.6), "brow_thick": (0.026, 0.006),
+    "head_width": (0.74, 0.024), "skin": (0.48, 0.085), "hair": (0.4, 0.11), "eye_open": (0.075, 0.007),
+    "socket": (0.2, 0.068), "mouth_width": (0.21, 0.016), "lip_dark": (0.6, 0.06), "nose_length": (0.19, 0.022),
+    "hairline": (-0.52, 0.052), "age": (0.9, 0.6), "brow_thick": (0.026, 0.005),
 }  # fmt: skip
 """The traits whose statistics differ in domain b."""
 
@@ -81,7 +81,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {
 }  # fmt: skip
 """What every trait is kept within."""
 
-LOWEST = 0.45
+LOWEST = 0.5
 """The least intensity of an expression in a single picture."""
 MANNER, OCCASION = 0.25, 0.2
 """How far a muscle's part in an expression varies between persons, and between one person's pictures."""
