@@ -7,12 +7,13 @@ Training sees the Training split alone: a part of it validates. The test split i
 """
 
 import argparse
-import csv
 import dataclasses
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from tables import append
 
 from mien import Order, Recipe, evaluate, train
 from mien.console import Bar
@@ -65,20 +66,12 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="folder for runs and reports; a temporary one otherwise")
     given = parser.parse_args()
     settings: dict[str, Any] = {"input": given.input} | ({"rule": given.rule} if given.source == "ferplus" else {})
-    given.table.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.keep or Path(temporary)
         imported = import_source(source_from(given.source, settings), folder / "faces")
         print(f"{len(imported.faces)} faces, {dataclasses.asdict(imported.faces.info)['name']}")
         for seed in range(given.seeds):
-            row = measure(given, seed, folder / "faces", folder)
-            new = not given.table.exists()
-            with given.table.open("a", newline="") as file:
-                writer = csv.DictWriter(file, list(row))
-                if new:
-                    writer.writeheader()
-                writer.writerow(row)
-            print(", ".join(f"{key} {value}" for key, value in row.items()), flush=True)
+            append(given.table, measure(given, seed, folder / "faces", folder))
 
 
 if __name__ == "__main__":

@@ -3,9 +3,6 @@
 A face is painted back to front with soft-edged shapes (ellipses, parabolas and bands) in its own coordinates: x to the
 right and y down, the head about 0.7 wide and 0.9 high to either side of its middle. Muscles are named after the action
 units of the Facial Action Coding System (Ekman & Friesen 1978) that they imitate.
-
-Pixels see only additions, products, quotients, roots and bounds, which IEEE 754 rounds in one way: a face is the same
-bit for bit, however many are drawn at once and by however many threads.
 """
 
 from collections.abc import Callable, Iterator
@@ -61,7 +58,6 @@ the face; `thing`: 0 a face, 1 stripes, 2 boxes, 3 a head from behind; `roll`, `
 deviation of tone; `grain` where in the bank of noise the picture's begins."""
 
 NAMES = TRAITS + CONDITIONS + ACTIONS
-COVERS = ("nothing", "dark glasses", "hand", "bar")
 BANK = 1 << 18
 """Values in the bank of noise; `grain` is below BANK - 128 * 128."""
 
@@ -140,8 +136,12 @@ def _where(chosen: Tensor, page: Page, p: Numbers, feature: Callable[[Page, Numb
         page.tone[rows] = part.tone
 
 
-def _backdrop(page: Page, p: Numbers) -> None:
+def _wall(page: Page, p: Numbers) -> None:
     page.tone.copy_(p["backdrop"] + p["slope_x"] * page.u + p["slope_y"] * page.v)
+
+
+def _backdrop(page: Page, p: Numbers) -> None:
+    _wall(page, p)
     page.paint(p["blob_tone"], bump(page.u - p["blob_x"], page.v - p["blob_y"], p["blob_size"], p["blob_size"]).sqrt_())
     low = page.rows(0.5, 1.5)
     low.paint(p["skin"] * 0.75, low.soft(0.4 * p["head_width"] + 0.1 - low.x0.abs()).mul_(low.soft(low.y0 - 0.5)))
@@ -172,8 +172,7 @@ def _outline(page: Page, p: Numbers) -> Tensor:
 
 def _sockets(page: Page, p: Numbers) -> None:
     band = page.rows(-0.5, 0.3)
-    hollow = bump(band.x.abs() - p["eye_x"], band.y - p["eye_y"] + 0.03, 0.24, 0.2)
-    band.shade(p["socket"], hollow)
+    band.shade(p["socket"], bump(band.x.abs() - p["eye_x"], band.y - p["eye_y"] + 0.03, 0.24, 0.2))
     low = page.rows(-0.1, 0.6)
     apple = bump(low.x.abs() - 0.38, low.y - 0.2 + 0.06 * p["cheek"], 0.22, 0.16)
     low.shade(-0.1 - 0.16 * p["cheek"] - 0.06 * p["smile"], apple)
@@ -362,6 +361,7 @@ def _bar(page: Page, p: Numbers) -> None:
 
 
 def _stripes(page: Page, p: Numbers) -> None:
+    _wall(page, p)
     cos, sin = turn(p["thing_angle"])
     for across, down in ((cos, sin), (-sin, cos)):
         wave = ((page.u * across + page.v * down) * (0.6 / p["thing_size"])).remainder(1.0).sub_(0.5).abs_()
@@ -369,7 +369,7 @@ def _stripes(page: Page, p: Numbers) -> None:
 
 
 def _boxes(page: Page, p: Numbers) -> None:
-    page.tone.copy_(p["backdrop"] + p["slope_x"] * page.u + p["slope_y"] * page.v)
+    _wall(page, p)
     for number, tone in enumerate(("thing_tone", "skin", "clothes", "hair")):
         x = page.x0 - p["blob_x"] * (1 - 0.6 * number)
         y = page.y0 + p["blob_y"] * (1 - 0.5 * number)
@@ -393,6 +393,5 @@ def _photograph(page: Page, p: Numbers, bank: Tensor) -> Tensor:
     lit = (lit * p["exposure"] - 0.5) * p["contrast"] + 0.5
     lit = lit.clamp_(0, 1)
     lit = lit + p["curve"] * (lit * (1 - lit))
-    steps = torch.arange(lit.shape[1] * lit.shape[2])
-    grain = bank[(p["grain"].long().reshape(-1, 1) + steps)].view(lit.shape)
+    grain = bank[p["grain"].long().reshape(-1, 1) + torch.arange(lit[0].numel())].view(lit.shape)
     return (lit + p["noise"] * grain).clamp_(0, 1).mul_(255).round_().to(torch.uint8)

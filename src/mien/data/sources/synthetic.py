@@ -69,8 +69,8 @@ PICTURES: Mapping[str, tuple[float, float]] = {
 """Bounds of every condition over pictures, in domain a."""
 
 PICTURES_B: Mapping[str, tuple[float, float]] = {
-    "stroke": (1.3, 1.7), "outline": (0.35, 0.7), "contrast": (0.45, 0.8), "curve": (-0.6, -0.2), "blur": (0.5, 1),
-    "noise": (0.02, 0.06), "exposure": (0.95, 1.4), "light_y": (-0.5, 0),
+    "stroke": (1.3, 1.7), "outline": (0.35, 0.7), "contrast": (0.5, 0.85), "curve": (-0.6, -0.2), "blur": (0.35, 0.8),
+    "noise": (0.012, 0.035), "exposure": (0.95, 1.3), "light_y": (-0.5, 0),
 }  # fmt: skip
 """The conditions whose bounds differ in domain b."""
 
