@@ -13,12 +13,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tables import append
-
 from mien import Order, Recipe, evaluate, train
 from mien.console import Bar
 from mien.data.importing import import_source, source_from
 from mien.recognize.device import choose_device, machine
+from tables import append
 
 
 def measure(given: argparse.Namespace, seed: int, faces: Path, folder: Path) -> dict[str, Any]:

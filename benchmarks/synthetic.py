@@ -1,6 +1,6 @@
 """How hard the drawn faces are: `mien_s` from scratch with few labels and with all, on the test persons.
 
-    python benchmarks/synthetic.py --table docs/results/synthetic.csv [--seeds 3]
+python benchmarks/synthetic.py --table docs/results/synthetic.csv [--seeds 3]
 """
 
 import argparse
@@ -8,16 +8,17 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tables import append
-
 from mien import FaceSet, Order, Recipe, evaluate, train
 from mien.data.importing import import_source, source_from
 from mien.recognize.device import choose_device, machine
+from tables import append
 
 
 def measure(faces: FaceSet, folder: Path, per_class: int | None, seed: int) -> dict[str, Any]:
     """Train and test once with the plain recipe."""
-    recognizer = train(faces, Recipe.load("supervised"), folder / f"{per_class}-{seed}", Order(seed=seed, labels_per_class=per_class))
+    recognizer = train(
+        faces, Recipe.load("supervised"), folder / f"{per_class}-{seed}", Order(seed=seed, labels_per_class=per_class)
+    )
     found, budget = evaluate(recognizer, faces, "test"), recognizer.card.budget
     return {
         "faces": found.dataset, "count": found.count, "labels_per_class": per_class or "all", "seed": seed,

@@ -5,8 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pydantic.dataclasses import dataclass
 
 from mien import FaceSet, Recipe
+from mien.registry import STRICT
+from mien.techniques import Unevaluated
+from mien.training.pool import Batch
+from mien.training.run import Run
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
@@ -14,6 +19,23 @@ SHARED = Path(__file__).parents[2] / "shared" / "data"
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@dataclass(frozen=True, config=STRICT)
+class Agree:
+    """An unlabeled technique for tests: two views of a face should get the same logits. Writes the rows it saw to `log`."""
+
+    log: Path | None = None
+    """File for the rows."""
+
+    def __call__(self, run: Run, batch: Batch) -> Unevaluated | None:
+        """Mean squared difference of the logits of a weak and a strong view."""
+        assert (run.labels[batch.rows] < 0).all(), "a labeled face among the unlabeled"
+        if self.log is not None:
+            with self.log.open("a") as file:
+                file.write(" ".join(map(str, batch.rows.tolist())) + "\n")
+        weak, strong = run.view(batch, "weak"), run.view(batch, "strong")
+        return lambda: (run.heads(weak)[-1] - run.heads(strong)[-1]).square().mean()
 
 
 def bright_faces(count: int = 120, classes: int = 3, side: int = 16, seed: int = 0) -> FaceSet:

@@ -66,9 +66,9 @@ def test_from_database_to_report(mien: Command, tmp_path: Path) -> None:
         assert picture.width > 100
     done = mien("train", tmp_path / "faces", "--out", tmp_path / "run", "--labels-per-class", 10, *SMALL, "--json")
     assert done.code == 0, done.err
-    assert json.loads(done.out)["budget"] | {"seed": 0} == {
-        "train": 56, "validation": 14, "noise": 0.0, "seed": 0, "labels_per_class": 10, "labels": None,
-    }  # fmt: skip
+    budget = json.loads(done.out)["budget"]
+    assert (budget["train"], budget["validation"], budget["labels_per_class"], budget["noise"]) == (56, 14, 10, 0)
+    assert set(budget["classes"].values()) == {10}
     done = mien(
         "evaluate", tmp_path / "run", tmp_path / "faces", "--by", "subject", "--flip", "--out", tmp_path / "report", "--json"
     )
@@ -90,6 +90,20 @@ def test_the_python_way_is_the_same(mien: Command, run_folder: Path, stored: Pat
     weights = [(folder / "model" / "model.safetensors").read_bytes() for folder in (run_folder, tmp_path / "python")]
     assert weights[0] == weights[1]
     assert evaluate(recognizer, stored).accuracy == json.loads(mien("evaluate", run_folder, stored, "--json").out)["accuracy"]
+
+
+def test_a_folder_of_classes_gets_a_test_split(mien: Command, tmp_path: Path) -> None:
+    for name, gray in (("happy", 200), ("sad", 60)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(40):
+            Image.new("L", (30, 24), gray + number % 7).save(tmp_path / "photos" / name / f"{number}.png")
+    words = ["import", "folder", tmp_path / "photos", tmp_path / "faces", "--side", 16, "--test", 0.25]
+    assert mien(*words).code == 0
+    counts = json.loads(mien("describe", tmp_path / "faces", "--json").out)["counts"]
+    assert sum(map(sum, (split.values() for split in counts.values()))) == 80
+    assert 8 <= sum(counts["test"].values()) <= 32
+    assert mien("train", tmp_path / "faces", "--out", tmp_path / "run", *SMALL).code == 0
+    assert json.loads(mien("evaluate", tmp_path / "run", tmp_path / "faces", "--json").out)["classes"] == ["happiness", "sadness"]
 
 
 def test_features_train_the_embedding(mien: Command, run_folder: Path, stored: Path, tmp_path: Path) -> None:
@@ -124,7 +138,9 @@ def test_the_features_are_those_of_the_network(mien: Command, run_folder: Path, 
 
 def test_unlabeled_faces_may_come_from_another_set(mien: Command, stored: Path, tmp_path: Path) -> None:
     bright_faces(seed=3, classes=2).save(tmp_path / "other")
-    assert mien("train", stored, "--unlabeled", tmp_path / "other", "--out", tmp_path / "run", *SMALL).code == 0
+    words = ["train", stored, "--unlabeled", tmp_path / "other", "--out", tmp_path / "run", *SMALL]
+    assert "learns from unlabeled" in mien(*words).err
+    assert mien(*words, "--set", "unlabeled=conftest:Agree").code == 0
     order = json.loads((tmp_path / "run" / "run.json").read_text())["order"]
     assert order["unlabeled"] == str(tmp_path / "other")
 
@@ -154,6 +170,8 @@ def test_recipes_are_listed_and_shown(mien: Command) -> None:
         (["import", "casme", "{new}"], "fer2013, ferplus"),
         (["import", "synthetic", "{new}", "--set", "colour=3"], "'colour'"),
         (["import", "folder", "{empty}", "{new}"], "folder"),
+        (["import", "fer2013", "{new}"], "name INPUT before OUT"),
+        (["train", "{set}", "--fold", "2", "--out", "{new}"], "a fold such as"),
         (["import", "synthetic", "{set}"], "nothing at"),
     ],
 )

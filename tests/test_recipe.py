@@ -29,6 +29,13 @@ def test_a_file_is_a_recipe(tmp_path: Path) -> None:
     ("table", "words"),
     [
         ({"drow": "balanced"}, ["'drow'", "draw"]),
+        ({"draw": {"at_least": 5}}, ["technique = one of balanced"]),
+        ({"model": {"width": 8}}, ["network = one of"]),
+        ({"batch": 0}, ["batch = 0"]),
+        ({"average": 1.5}, ["average = 1.5"]),
+        ({"stages": [{"epochs": 0, "lr": 0.1}]}, ["stages.0.epochs = 0"]),
+        ({"stages": [{"epochs": 1, "lr": -1}]}, ["stages.0.lr = -1"]),
+        ({"stages": [{"epochs": 1, "lr": 0.1, "answers": {"start": "scratch"}}]}, ["start"]),
         ({"draw": "ballanced"}, ["'ballanced'", "balanced, shuffled"]),
         ({"draw": {"technique": "balanced", "power": 2}}, ["'power'", "at_least"]),
         ({"model": "mien_xl"}, ["'mien_xl'", "mien_s"]),
@@ -62,9 +69,30 @@ def test_set_changes_one_value() -> None:
     weighed = recipe.set("weigh", '["equal", {"technique": "by_class", "power": 0.5}]')
     assert len(Components.of(weighed, weighed.stages[0]).weigh) == 2
     assert recipe.set("weigh", "by_class").set("weigh.power", "0.25").weigh[0]["power"] == 0.25
-    for key in ("nothing.here", "stages.7.lr", "batch.size"):
-        with pytest.raises(MienError, match="key"):
+    for key in ("nothing.here", "stages.7.lr", "batch.size", "stages.7", "weigh.1"):
+        with pytest.raises(MienError, match=r"expected a (key|number)"):
             recipe.set(key, "1")
+    assert recipe.with_settings({"stages.0.lr": 0.25}).stages[0].lr == 0.25
+    named = recipe.with_settings({"draw": "balanced", "draw.at_least": "5", "model": "mien_s", "model.width": "4"})
+    assert named.draw == {"technique": "balanced", "at_least": 5}
+    assert named.model == {"network": "mien_s", "width": 4}
+
+
+def test_several_stages_or_weights_have_to_be_told_apart() -> None:
+    recipe = small_recipe(stages=[{"epochs": 1, "lr": 0.1}] * 3, weigh=["equal", "by_class"])
+    for key in ("stages.lr", "weigh.power"):
+        with pytest.raises(MienError, match="say which one"):
+            recipe.set(key, "9")
+    assert small_recipe().set("stages.lr", "9").stages[0].lr == 9
+
+
+def test_a_stage_may_weigh_by_a_product() -> None:
+    recipe = small_recipe(stages=[{"epochs": 1, "lr": 0.1, "answers": {"weigh": ["equal", "by_class"]}}])
+    assert len(Components.of(recipe, recipe.stages[0]).weigh) == 2
+
+
+def test_an_unknown_key_is_not_set() -> None:
+    recipe = small_recipe()
     with pytest.raises(MienError):
         recipe.set("batsch", "1")
 

@@ -9,14 +9,15 @@ if TYPE_CHECKING:
     from mien.evaluation.evaluate import evaluate
     from mien.recipe import Recipe
     from mien.recognize.recognizer import Recognizer
-    from mien.training.train import Order, resume, train
+    from mien.training.prepare import Order
+    from mien.training.train import resume, train
 
 __all__ = ["FaceSet", "MienError", "Order", "Recipe", "Recognizer", "evaluate", "resume", "train"]
 
 _HOMES = {
     "FaceSet": "mien.data.faceset",
     "MienError": "mien.errors",
-    "Order": "mien.training.train",
+    "Order": "mien.training.prepare",
     "Recipe": "mien.recipe",
     "Recognizer": "mien.recognize.recognizer",
     "evaluate": "mien.evaluation.evaluate",

@@ -63,6 +63,9 @@ def import_(
     columns: Annotated[str | None, typer.Option(help="Which csv column is what: path=name,label=label,subject=person.")] = None,
     classes: Annotated[str | None, typer.Option(help="Our class names and theirs: anger=angry,happiness=happy.")] = None,
     side: Annotated[int | None, typer.Option(help="Side of the stored faces in pixels.")] = None,
+    test: Annotated[
+        float, typer.Option(help="Share of faces, whole subjects, that become the split `test` where there are no splits.")
+    ] = 0.0,
     color: Annotated[bool, typer.Option(help="Store color faces.")] = False,
     skip: Annotated[int, typer.Option(help="How many unreadable inputs may be left out; they are listed in rejected.csv.")] = 0,
     set_: Settings = None,
@@ -81,7 +84,7 @@ def import_(
     settings |= {key: value for key, value in given.items() if value is not None}
     with Bar(quiet=as_json) as bar:
         bar.begin("import", 0)
-        done = import_source(source_from(source, settings), paths[-1], skip, bar.reached)
+        done = import_source(source_from(source, settings), paths[-1], skip, bar.reached, test)
     values = {
         "faces": len(done.faces),
         "rejected": len(done.rejected),
@@ -166,6 +169,10 @@ def train(
     labels: Annotated[int | None, typer.Option(help="Label budget in all, validation included.")] = None,
     unlabeled: Annotated[Path | None, typer.Option(help="A further face set, used without its labels.")] = None,
     noise: Annotated[float, typer.Option(help="Share of the given labels to flip, validation included.")] = 0.0,
+    noise_matrix: Annotated[
+        Path | None, typer.Option(help="Instead: a csv of the probabilities of what each class becomes.")
+    ] = None,
+    fold: Annotated[str | None, typer.Option(help="Instead of splits: leave out this fold of subjects, for example 1/5.")] = None,
     split: Annotated[str | None, typer.Option(help="Split to train on; train or Training unless said.")] = None,
     seed: int = 0,
     model: Annotated[str | None, typer.Option(help="Another network.")] = None,
@@ -178,7 +185,7 @@ def train(
     """Train a recognizer."""
     from mien.console import Bar
     from mien.recipe import Recipe
-    from mien.training.train import Order
+    from mien.training.prepare import Order, read_matrix
     from mien.training.train import train as run
 
     made = Recipe.load(recipe)
@@ -188,7 +195,15 @@ def train(
         made = made.with_epochs(epochs)
     made = made.with_settings(_pairs(set_, "--set"))
     order = Order(
-        seed=seed, labels_per_class=labels_per_class, labels=labels, noise=noise, split=split, device=device, threads=threads
+        seed=seed,
+        labels_per_class=labels_per_class,
+        labels=labels,
+        noise=noise,
+        noise_matrix=read_matrix(noise_matrix) if noise_matrix else None,
+        split=split,
+        fold=fold,
+        device=device,
+        threads=threads,
     )
     with Bar(quiet=as_json) as bar:
         recognizer = run(faceset, made, out, order, unlabeled, bar)
@@ -220,6 +235,7 @@ def evaluate(
     run: Annotated[Path, typer.Argument(help="A run or a model folder.")],
     faceset: FaceSetPath,
     split: Annotated[str, typer.Option(help="Split to test on.")] = "test",
+    fold: Annotated[str | None, typer.Option(help="Instead of splits: this fold of subjects is `test`, for example 1/5.")] = None,
     by: Annotated[str | None, typer.Option(help="A column: figures for each of its values.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Where report.html and metrics.json go; RUN/evaluation-SPLIT unless said.")
@@ -233,7 +249,7 @@ def evaluate(
     from mien.evaluation.evaluate import evaluate as measure
 
     folder = out or run / f"evaluation-{split}"
-    result = measure(run, faceset, split, by=by, out=folder, flip=flip, device=device)
+    result = measure(run, faceset, split, by=by, out=folder, flip=flip, device=device, fold=fold)
     if as_json:
         print(json.dumps(result.to_json(), indent=1))
         return

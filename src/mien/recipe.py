@@ -3,12 +3,11 @@
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields as dataclass_fields
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import TypeAdapter, field_validator
+from pydantic import Field, TypeAdapter, field_validator
 from pydantic.dataclasses import dataclass
 
 from mien.data.augment import Augmentation, Normalization
@@ -18,6 +17,10 @@ from mien.registry import STRICT, build, names, validate
 QUESTIONS = ("start", "draw", "targets", "weigh", "loss", "unlabeled", "step")
 """The questions that techniques/ answers, one folder each."""
 
+Count = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
 Answer = dict[str, Any]
 """A component as it stands in a recipe: its file's name under `technique` (or `network`), and its settings."""
 
@@ -26,33 +29,37 @@ def _answer(value: Any, key: str = "technique") -> Any:
     return {key: value} if isinstance(value, str) else value
 
 
+def _answers(value: Any) -> Any:
+    return [_answer(entry) for entry in value] if isinstance(value, list | tuple) else _answer(value)
+
+
 @dataclass(frozen=True, config=STRICT)
 class Stage:
     """Some epochs under one optimizer and schedule; any question may be answered anew for them."""
 
-    epochs: int
+    epochs: Count
     """Passes over the labeled faces."""
-    lr: float
+    lr: NotNegative
     """Learning rate at the schedule's highest point."""
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     """`sgd` has Nesterov momentum .9."""
-    weight_decay: float = 5e-4
+    weight_decay: NotNegative = 5e-4
     """Decay of weight matrices; biases and normalization are left alone."""
     schedule: Literal["constant", "cosine", "step", "one_cycle"] = "constant"
     """`one_cycle` warms up over `warmup` and anneals to 0; `step` multiplies by 0.1 at `drops`."""
-    warmup: float = 0.15
+    warmup: Fraction = 0.15
     """Share of the stage in which `one_cycle` rises."""
     drops: tuple[float, ...] = (0.5, 0.75)
     """Shares of the stage after which `step` drops."""
     frozen: tuple[str, ...] = ()
     """Blocks of the network that stay as they are."""
-    answers: dict[str, Answer] | None = None
+    answers: dict[str, Answer | tuple[Answer, ...]] | None = None
     """Questions answered otherwise in this stage."""
 
     @field_validator("answers", mode="before")
     @classmethod
     def _expand(cls, value: Any) -> Any:
-        return {key: _answer(entry) for key, entry in value.items()} if isinstance(value, dict) else value
+        return {key: _answers(entry) for key, entry in value.items()} if isinstance(value, dict) else value
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -81,15 +88,15 @@ class Recipe:
     """How far views are distorted."""
     normalize: Normalization = "fixed"
     """`fixed` scale, or zero mean and unit variance of every `face`."""
-    batch: int = 128
+    batch: Count = 128
     """Labeled faces in a batch."""
-    unlabeled_batch: int = 128
+    unlabeled_batch: Count = 128
     """Faces without labels in a batch."""
-    validation: float = 0.2
+    validation: Fraction = 0.2
     """Share of the given labels that choose the model and the temperature; they are part of the label budget."""
     choose: Literal["accuracy", "average_accuracy", "loss", "last"] = "accuracy"
     """What the kept model is best at on validation; `last` keeps the last one."""
-    average: float = 0.0
+    average: Fraction = 0.0
     """Decay of the moving average of the weights that is validated and kept; 0 for none."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """`auto` takes bfloat16 where the processor has matrix units for it, else float32."""
@@ -113,15 +120,16 @@ class Recipe:
     @field_validator("weigh", mode="before")
     @classmethod
     def _expand_list(cls, value: Any) -> Any:
-        return [_answer(entry) for entry in (value if isinstance(value, list | tuple) else [value])]
+        return _answers(value if isinstance(value, list | tuple) else [value])
 
     def __post_init__(self) -> None:
         if not self.stages:
             raise MienError("a recipe with stages", "none", "add one, for example { epochs = 10, lr = 0.1 }")
         for stage in self.stages:
-            unknown = set(stage.answers or {}) - set(QUESTIONS)
+            known = [question for question in QUESTIONS if question != "start"]
+            unknown = set(stage.answers or {}) - set(known)
             if unknown:
-                raise MienError(f"answers to {', '.join(QUESTIONS)}", ", ".join(sorted(unknown)), "rename that question")
+                raise MienError(f"a stage's answers to {', '.join(known)}", ", ".join(sorted(unknown)), "rename that question")
             Components.of(self, stage)
         build("mien.models", self.model, "network")
 
@@ -141,14 +149,14 @@ class Recipe:
         table: dict[str, Any] = TypeAdapter(Recipe).dump_python(self, mode="json")
         return table
 
-    def set(self, key: str, value: str) -> "Recipe":
+    def set(self, key: str, value: Any) -> "Recipe":
         """This recipe with one value changed; see `with_settings`."""
         return self.with_settings({key: value})
 
-    def with_settings(self, settings: Mapping[str, str]) -> "Recipe":
+    def with_settings(self, settings: Mapping[str, Any]) -> "Recipe":
         """This recipe with values changed by key: `draw`, `step.temperature`, `stages.0.lr`, `augment.weak.flip`.
 
-        A value is read as JSON where it is that, else as text. Raises MienError for an unknown key.
+        A text is read as JSON where it is that. Raises MienError for an unknown key.
         """
         table = self.table()
         for key, value in settings.items():
@@ -177,7 +185,7 @@ def _read(name: Path | str) -> dict[str, Any]:
         raise MienError(f"a recipe among {', '.join(recipe_names())}", repr(str(name)), "choose one, or name a .toml file")
     try:
         return tomllib.loads(path.read_text("utf-8") if path.suffix == ".toml" else inside.read_text("utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise MienError(f"TOML in {name}", str(error), "mend the file") from error
 
 
@@ -186,7 +194,9 @@ def recipe_names() -> list[str]:
     return sorted(Path(entry.name).stem for entry in resources.files("mien.recipes").iterdir() if entry.name.endswith(".toml"))
 
 
-def _parse(value: str) -> Any:
+def _parse(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
     try:
         return json.loads(value)
     except ValueError:
@@ -194,21 +204,27 @@ def _parse(value: str) -> Any:
 
 
 def _put(table: Any, key: str, value: Any) -> None:
+    """Set `key`, names and numbers with dots between them, in nested tables."""
     first, _, rest = key.partition(".")
-    place: Any = int(first) if isinstance(table, list) and first.isdigit() else first
-    if rest:
-        # A list of one answer may be spoken of as that answer: weigh.power, not weigh.0.power.
-        inner = table[place] if isinstance(table, list) and place in range(len(table)) else _entry(table, first)
-        _put(inner[0] if isinstance(inner, list) and not rest[0].isdigit() else inner, rest, value)
-    else:
+    if isinstance(table, list):
+        if not first.isdigit() and len(table) == 1:
+            # A list of one answer may be spoken of as that answer: weigh.power for weigh.0.power.
+            _put(table[0], key, value)
+            return
+        if not first.isdigit() or int(first) >= len(table):
+            raise MienError(
+                f"a number from 0 to {len(table) - 1} before {rest or first!r}", repr(first), "say which one, as in stages.0.lr"
+            )
+    elif not isinstance(table, dict) or (rest and first not in table):
+        known = ", ".join(table) if isinstance(table, dict) else "nothing"
+        raise MienError(f"a key among {known}", repr(first), "choose one of those")
+    place: Any = int(first) if isinstance(table, list) else first
+    if not rest:
         table[place] = value
-
-
-def _entry(table: Any, key: str) -> Any:
-    if not isinstance(table, dict) or not isinstance(table.get(key), dict | list):
-        known = ", ".join(table) if isinstance(table, dict) else f"0 to {len(table) - 1}"
-        raise MienError(f"a key among {known}", repr(key), "choose one of those")
-    return table[key]
+        return
+    if isinstance(table[place], str):
+        table[place] = _answer(table[place], "network" if place == "model" else "technique")
+    _put(table[place], rest, value)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -235,8 +251,3 @@ class Components:
 def known_components() -> dict[str, list[str]]:
     """For each question, and `model`, the names of the answers that mien brings."""
     return {q: names(f"mien.techniques.{q}") for q in QUESTIONS} | {"model": names("mien.models")}
-
-
-def recipe_fields() -> list[str]:
-    """The keys of a recipe."""
-    return [entry.name for entry in dataclass_fields(Recipe)]

@@ -45,7 +45,7 @@ def _find_elsewhere(name: str) -> type[Any]:
     module, _, attribute = name.partition(":")
     try:
         value = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         raise MienError("an importable package.module:Name", f"{name!r} ({error})", "check the name and the path") from error
     if not isinstance(value, type):
         raise MienError(f"a class at {name}", type(value).__name__, "name the class itself")
@@ -58,6 +58,8 @@ def build(room: str, settings: Mapping[str, Any], key: str) -> Any:
     Raises MienError where the name is unknown, a key is unknown (the known ones are listed) or a value does not fit.
     """
     values = dict(settings)
+    if key not in values:
+        raise MienError(f"{key} = one of {', '.join(names(room))}", f"only {', '.join(values)}", f"add {key}")
     found = find(room, str(values.pop(key)))
     return validate(found, values)
 
@@ -74,8 +76,13 @@ def _readable(kind: type[Any], error: ValidationError) -> MienError:
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
-        known = ", ".join(fields(kind)) or "no keys"
+        # Within a nested component the keys of the outer one would mislead.
+        known = ", ".join(fields(kind)) or "no keys" if len(first["loc"]) == 1 else "keys that are there"
         return MienError(f"{kind.__name__} to be given {known}", repr(where), "remove or rename that key")
+    if first["type"] in {"missing", "missing_argument"}:
+        return MienError(
+            f"{kind.__name__} to be given {where}", "none", "name INPUT before OUT" if where == "input" else "add it"
+        )
     found = f"{where} = {first['input']!r}" if where else repr(first["input"])
     return MienError(f"{kind.__name__} settings that fit ({first['msg'].lower()})", found, "change that value")
 

@@ -174,6 +174,30 @@ def test_opening_costs_no_memory(tmp_path: Path) -> None:
     tracemalloc.stop()
 
 
+def test_a_join_of_different_columns_can_be_saved(tmp_path: Path, faces: FaceSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mien.data.faceset.BLOCK", 50)
+    plain = FaceSet.from_arrays(faces.faces(), faces.labels, faces.classes)
+    saved = plain.join(faces).save(tmp_path / "both")
+    assert saved.column("subject").to_pylist() == [None] * 120 + faces.column("subject").to_pylist()
+
+
+def test_a_view_is_no_stored_set(stored: Path) -> None:
+    faces = FaceSet.open(stored)
+    view = faces.where(label=np.int64(1))
+    assert (view.folder, view.info.checksum, view.info.count) == (None, "", 40)
+    assert (faces.where(subject=None).labels == []).all()
+
+
+def test_a_column_can_be_added_to_a_view(faces: FaceSet, tmp_path: Path) -> None:
+    joined = faces.join(faces)
+    ages = np.arange(240)
+    aged = joined.with_column("age", ages).select([200, 3, 119, 120])
+    assert aged.values("age").tolist() == [200, 3, 119, 120]
+    assert aged.save(tmp_path / "aged").values("age").tolist() == [200, 3, 119, 120]
+    with pytest.raises(MienError, match="240 values of age"):
+        joined.with_column("age", [1])
+
+
 def test_describe_counts_like_a_loop(faces: FaceSet) -> None:
     labels = faces.labels.copy()
     labels[::7] = -1

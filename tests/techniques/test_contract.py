@@ -13,6 +13,7 @@ from mien.registry import fields, find, names
 from mien.training import loop
 
 TECHNIQUES = [(question, name) for question in QUESTIONS for name in names(f"mien.techniques.{question}")]
+AND_A_USERS_OWN = [*TECHNIQUES, ("unlabeled", "conftest:Agree")]
 
 
 class Interrupted(Exception):
@@ -47,7 +48,7 @@ def recipe_with(question: str, name: str, tmp_path: Path) -> Recipe:
     return small_recipe(**{question: answer})
 
 
-@pytest.mark.parametrize(("question", "name"), TECHNIQUES)
+@pytest.mark.parametrize(("question", "name"), AND_A_USERS_OWN)
 def test_trains_and_resumes_identically(
     question: str, name: str, tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,9 @@ few = settings(max_examples=50, deadline=None, derandomize=True)
 def fake_run(labels: list[int], batch: int) -> Run:
     tensor = torch.tensor(labels)
     labeled = torch.nonzero(tensor >= 0).squeeze(1)
-    return cast(Run, SimpleNamespace(labels=tensor, labeled=labeled, batch=batch, generator=Generator().manual_seed(0)))
+    run = SimpleNamespace(labels=tensor, labeled=labeled, batch=batch, generator=Generator().manual_seed(0))
+    run.turns = lambda rows, count, size: Run.turns(cast(Run, run), rows, count, size)
+    return cast(Run, run)
 
 
 @given(LABELS, st.integers(1, 20), st.integers(1, 9))

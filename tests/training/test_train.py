@@ -1,6 +1,5 @@
 """What a run may see, what it leaves behind, and that it learns."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,9 @@ import pytest
 import torch
 
 from conftest import bright_faces, small_recipe
-from mien import FaceSet, MienError, Order, Recognizer, evaluate, train
+from mien import FaceSet, MienError, Order, Recognizer, evaluate, resume, train
+from mien.data.splits import fold_view
+from mien.recognize.files import read_history
 from mien.training.pool import Pool
 
 
@@ -19,15 +20,18 @@ def same_weights(first: Recognizer, second: Recognizer) -> bool:
 
 
 def with_labels(faces: FaceSet, labels: np.ndarray) -> FaceSet:
-    columns = {name: faces.column(name) for name in ("split", "subject", "votes")}
-    return FaceSet.from_arrays(faces.faces(), labels, faces.classes, columns)
+    """The same faces with other labels, and with other votes where the label is another."""
+    votes = faces.votes
+    assert votes is not None
+    votes[labels != faces.labels] = votes[labels != faces.labels][:, ::-1]
+    return faces.with_column("label", labels).with_column("votes", list(votes))
 
 
 def test_learns_what_can_be_learned(tmp_path: Path) -> None:
     faces = bright_faces(300)
     recognizer = train(faces, small_recipe(stages=[{"epochs": 8, "lr": 0.05, "schedule": "one_cycle"}]), tmp_path / "run")
     assert evaluate(recognizer, faces).accuracy > 0.95
-    loss = [epoch["loss"] for epoch in json.loads((tmp_path / "run" / "history.json").read_text())]
+    loss = [epoch["loss"] for epoch in read_history(tmp_path / "run")]
     assert loss[-1] < 0.5 * loss[0]
 
 
@@ -36,7 +40,7 @@ def test_test_labels_are_never_seen(tmp_path: Path, faces: FaceSet) -> None:
     test = faces.values("split") == "test"
     labels[test] = (labels[test] + 1) % 3
     for transductive in (False, True):
-        recipe = small_recipe(transductive=transductive)
+        recipe = small_recipe(transductive=transductive, unlabeled="conftest:Agree", targets="votes")
         first = train(faces, recipe, tmp_path / f"a{transductive}")
         second = train(with_labels(faces, labels), recipe, tmp_path / f"b{transductive}")
         assert same_weights(first, second)
@@ -102,7 +106,7 @@ def test_stages_keep_their_best_and_frozen_blocks_stay(tmp_path: Path, faces: Fa
 def test_the_kept_model_is_the_best(tmp_path: Path, faces: FaceSet, choose: str) -> None:
     recipe = small_recipe(choose=choose, stages=[{"epochs": 6, "lr": 0.3}], average=0.0)
     kept = train(faces, recipe, tmp_path / "run").card.metrics
-    history = json.loads((tmp_path / "run" / "history.json").read_text())
+    history = read_history(tmp_path / "run")
     if choose == "last":
         assert kept["epoch"] == 5
     else:
@@ -117,6 +121,112 @@ def test_the_card_says_what_was_measured_on_validation(tmp_path: Path, faces: Fa
     validation = faces.select(np.isin(faces.values("id").astype(str), names))
     hits = recognizer.logits(validation).argmax(1) == validation.labels
     assert recognizer.card.metrics["validation_accuracy"] == pytest.approx(hits.mean(), abs=0.02)
+
+
+@pytest.mark.parametrize("transductive", [False, True])
+def test_unlabeled_faces_are_the_training_splits_others(tmp_path: Path, faces: FaceSet, transductive: bool) -> None:
+    recipe = small_recipe(unlabeled={"technique": "conftest:Agree", "log": str(tmp_path / "rows")}, transductive=transductive)
+    recognizer = train(faces, recipe, tmp_path / "run", Order(labels=30))
+    seen = {int(row) for row in (tmp_path / "rows").read_text().split()}
+    used = pq.read_table(tmp_path / "run" / "budget.parquet").column("id").to_pylist()
+    beyond = (~np.isin(faces.values("id").astype(str), used)) & (faces.values("split") == "train")
+    expected = int(beyond.sum()) + (24 if transductive else 0)
+    assert recognizer.card.budget["unlabeled"] == expected == len(seen)
+
+
+def test_strangers_come_without_labels_and_without_their_test_split(tmp_path: Path, stored: Path, faces: FaceSet) -> None:
+    other = bright_faces(60, classes=2, seed=5).save(tmp_path / "other")
+    recipe = small_recipe(unlabeled="conftest:Agree")
+    recognizer = train(stored, recipe, tmp_path / "run", unlabeled=other)
+    assert recognizer.card.budget["unlabeled"] == 48
+    assert other.info.checksum[:12] in str(recognizer.card.budget["unlabeled_from"])
+    wrong = with_labels(other, 1 - other.labels).save(tmp_path / "wrong")
+    assert same_weights(recognizer, train(stored, recipe, tmp_path / "again", unlabeled=wrong))
+    with pytest.raises(MienError, match="the training set"):
+        train(stored, recipe, tmp_path / "same", unlabeled=stored)
+    with pytest.raises(MienError, match="learns from unlabeled"):
+        train(stored, small_recipe(), tmp_path / "none", unlabeled=other)
+
+
+def test_held_or_read_ahead_unlabeled_batches_are_the_same(tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = small_recipe(unlabeled="conftest:Agree", unlabeled_batch=7)
+    held = train(stored, recipe, tmp_path / "held", Order(labels=40))
+    monkeypatch.setattr("mien.training.pool._free", lambda device: 0)
+    assert same_weights(held, train(stored, recipe, tmp_path / "read", Order(labels=40)))
+
+
+def test_a_start_is_seen_by_the_average_and_by_predictions(tmp_path: Path, stored: Path) -> None:
+    before = train(stored, small_recipe(), tmp_path / "before")
+    start = {"technique": "weights", "path": str(tmp_path / "before")}
+    recipe = small_recipe(start=start, average=0.99, stages=[{"epochs": 1, "lr": 0.0}], choose="last")
+    after = train(stored, recipe, tmp_path / "after")
+    faces = FaceSet.open(stored)
+    parameters = zip(before.network.parameters(), after.network.parameters(), strict=True)
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in parameters)
+    assert after.logits(faces).shape == before.logits(faces).shape
+
+
+def test_the_head_of_other_classes_starts_afresh(tmp_path: Path, faces: FaceSet) -> None:
+    train(faces, small_recipe(), tmp_path / "before")
+    start = {"technique": "weights", "path": str(tmp_path / "before")}
+    recipe = small_recipe(start=start, average=0.0, stages=[{"epochs": 1, "lr": 0.0}], choose="last")
+    renamed = FaceSet.from_arrays(faces.faces(), faces.labels, ["class1", "class0", "class2"], {"split": faces.column("split")})
+    heads = []
+    for number, given in enumerate((faces, renamed)):
+        weights = train(given, recipe, tmp_path / f"{number}").network.head.state_dict()
+        heads.append(next(value for name, value in weights.items() if name.endswith("weight")))
+    assert not torch.equal(heads[0], heads[1])
+
+
+def test_a_run_on_a_view_cannot_be_resumed_as_if_it_were_the_set(tmp_path: Path, stored: Path) -> None:
+    view = FaceSet.open(stored).where(label=[0, 1])
+    recognizer = train(view, small_recipe(), tmp_path / "run")
+    assert recognizer.card.faces.count < 120
+    (tmp_path / "run" / "model" / "model.json").unlink()
+    with pytest.raises(MienError, match="faces in memory"):
+        resume(tmp_path / "run")
+
+
+def test_folds_leave_subjects_out(tmp_path: Path, stored: Path) -> None:
+    faces = FaceSet.open(stored)
+    tested = 0
+    for fold in ("1/3", "2/3", "3/3"):
+        recognizer = train(stored, small_recipe(), tmp_path / fold[0], Order(fold=fold))
+        used = pq.read_table(tmp_path / fold[0] / "budget.parquet").column("id").to_pylist()
+        people = set(faces.values("subject")[np.isin(faces.values("id").astype(str), used)])
+        held_out = fold_view(faces, fold).where(split="test")
+        assert people.isdisjoint(held_out.values("subject"))
+        tested += evaluate(recognizer, stored, fold=fold).count
+    assert tested == len(faces)
+    with pytest.raises(MienError, match="a fold such as"):
+        train(stored, small_recipe(), tmp_path / "bad", Order(fold="4/3"))
+
+
+def test_noise_by_a_matrix(tmp_path: Path, stored: Path) -> None:
+    matrix = ((0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (1.0, 0.0, 0.0))
+    train(stored, small_recipe(), tmp_path / "run", Order(noise_matrix=matrix))
+    used = pq.read_table(tmp_path / "run" / "budget.parquet").to_pydict()
+    truth = dict(zip(FaceSet.open(stored).values("id"), FaceSet.open(stored).labels, strict=True))
+    assert all(label == (truth[name] + 1) % 3 for name, label in zip(used["id"], used["label"], strict=True))
+
+
+def test_a_diverging_run_says_so(tmp_path: Path, faces: FaceSet) -> None:
+    recipe = small_recipe(stages=[{"epochs": 3, "lr": 1e30}])
+    with pytest.raises(MienError, match="lower learning rate"):
+        train(faces, recipe, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({"stages": [{"epochs": 1, "lr": 0.1, "frozen": ["steam"]}]}, "frozen blocks among stem"),
+        ({"model": "embedding"}, "features for embedding"),
+    ],
+)
+def test_networks_that_do_not_fit_are_refused(tmp_path: Path, faces: FaceSet, table: dict[str, object], words: str) -> None:
+    with pytest.raises(MienError, match=words):
+        train(faces, small_recipe(**table), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_refused_run_leaves_nothing(tmp_path: Path, stored: Path) -> None:

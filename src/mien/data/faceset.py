@@ -1,7 +1,6 @@
 """A face set: pixels (or cached features) and one table, a row per face; selections and joins are views of rows."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,10 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic.dataclasses import dataclass as checked
 
+from mien.disk import read_json
 from mien.errors import MienError
 from mien.registry import STRICT, validate
 
 Rows = npt.NDArray[np.int64]
+
+BLOCK = 4096
+"""Faces copied at a time."""
 
 COLUMNS: dict[str, pa.DataType] = {
     "id": pa.string(),
@@ -93,13 +96,20 @@ class Part:
     pixels: npt.NDArray[Any]
     columns: Columns
     rows: Rows | None = None
+    added: Mapping[str, pa.Array] = field(default_factory=dict)
+    """Columns of this view alone, one value for each of its rows."""
+
+    @property
+    def types(self) -> dict[str, pa.DataType]:
+        return self.columns.types | {name: values.type for name, values in self.added.items()}
 
     def __len__(self) -> int:
         return len(self.pixels) if self.rows is None else len(self.rows)
 
     def take(self, rows: Rows) -> "Part":
         """These rows of this part, in this order."""
-        return replace(self, rows=rows if self.rows is None else self.rows[rows])
+        added = {name: values.take(pa.array(rows)) for name, values in self.added.items()}
+        return replace(self, rows=rows if self.rows is None else self.rows[rows], added=added)
 
     def faces(self, rows: Rows) -> npt.NDArray[Any]:
         """Pixels of these rows, copied."""
@@ -108,6 +118,8 @@ class Part:
 
     def column(self, name: str, kind: pa.DataType) -> pa.ChunkedArray:
         """Column `name` at this part's rows; nulls where the set has no such column."""
+        if name in self.added:
+            return pa.chunked_array([self.added[name]])
         if name not in self.columns.types:
             return pa.chunked_array([pa.nulls(len(self), kind)])
         values = self.columns.read(name)
@@ -180,11 +192,11 @@ class FaceSet:
     @property
     def column_names(self) -> list[str]:
         """Names of the columns that any part has."""
-        return list(dict.fromkeys(name for part in self.parts for name in part.columns.types))
+        return list(dict.fromkeys(name for part in self.parts for name in part.types))
 
     def column(self, name: str) -> pa.ChunkedArray:
         """Column `name`, (N,); raises MienError where no part has it."""
-        kinds = [part.columns.types[name] for part in self.parts if name in part.columns.types]
+        kinds = [part.types[name] for part in self.parts if name in part.types]
         if not kinds:
             raise MienError(f"a column among {', '.join(self.column_names)}", repr(name), "choose one of those")
         chunks = [chunk for part in self.parts for chunk in part.column(name, kinds[0]).chunks]
@@ -207,7 +219,12 @@ class FaceSet:
             return None
         column = self.column("votes").combine_chunks()
         votes = np.zeros((len(self), len(self.classes)), np.float32)
-        votes[column.is_valid().to_numpy(zero_copy_only=False)] = column.flatten().to_numpy().reshape(-1, len(self.classes))
+        valid, given = column.is_valid().to_numpy(zero_copy_only=False), column.flatten().to_numpy()
+        if len(given) != valid.sum() * len(self.classes):
+            raise MienError(
+                f"votes for each of {len(self.classes)} classes", f"{len(given)} for {valid.sum()} faces", "import again"
+            )
+        votes[valid] = given.reshape(-1, len(self.classes))
         return votes
 
     def faces(self, rows: npt.ArrayLike | None = None) -> npt.NDArray[Any]:
@@ -228,19 +245,34 @@ class FaceSet:
         """A view of these rows: indices (in this order) or a mask over all rows."""
         wanted = _as_rows(rows, len(self))
         if len(self.parts) == 1:
-            return replace(self, parts=(self.parts[0].take(wanted),))
+            return self._view((self.parts[0].take(wanted),))
         starts = np.cumsum([0, *(len(part) for part in self.parts)])
         owner = np.searchsorted(starts, wanted, side="right") - 1
         runs = np.split(np.arange(len(wanted)), np.flatnonzero(np.diff(owner)) + 1) if len(wanted) else []
         parts = [self.parts[owner[run[0]]].take(wanted[run] - starts[owner[run[0]]]) for run in runs]
-        return replace(self, parts=tuple(parts) or (self.parts[0].take(wanted),))
+        return self._view(tuple(parts) or (self.parts[0].take(wanted),))
 
-    def where(self, **equal: str | int | Sequence[str] | Sequence[int]) -> "FaceSet":
+    def _view(self, parts: tuple[Part, ...]) -> "FaceSet":
+        # A view is no stored set: it has neither folder nor checksum.
+        return FaceSet(replace(self.info, count=sum(map(len, parts)), checksum=""), parts)
+
+    def with_column(self, name: str, values: Sequence[Any] | npt.NDArray[Any]) -> "FaceSet":
+        """A view with column `name` added or replaced, (N,). Raises MienError for another number of values."""
+        if len(values) != len(self):
+            raise MienError(f"{len(self)} values of {name}", f"{len(values)}", "give one value per face")
+        column = to_table({name: values}).column(0).combine_chunks()
+        starts = np.cumsum([0, *(len(part) for part in self.parts)])
+        pieces = [column.slice(start, len(part)) for start, part in zip(starts, self.parts, strict=False)]
+        parts = zip(self.parts, pieces, strict=True)
+        return self._view(tuple(replace(part, added={**part.added, name: piece}) for part, piece in parts))
+
+    def where(self, **equal: Any) -> "FaceSet":
         """The faces whose columns have these values: `where(split="Training")`, `where(label=[0, 3])`."""
         keep = np.ones(len(self), bool)
         for name, wanted in equal.items():
-            options = [wanted] if isinstance(wanted, str | int) else list(wanted)
-            keep &= np.isin(self.values(name), np.asarray(options, dtype=object))
+            options = list(wanted) if isinstance(wanted, list | tuple | np.ndarray) else [wanted]
+            values = self.values(name)
+            keep &= np.any([values == option for option in options], axis=0) if options else False
         return self.select(keep)
 
     def join(self, *others: "FaceSet") -> "FaceSet":
@@ -250,8 +282,7 @@ class FaceSet:
                 mine, theirs = getattr(self.info, key), getattr(other.info, key)
                 if mine != theirs:
                     raise MienError(f"joined sets of one {key}, {mine!r}", repr(theirs), "import it with that, or leave it out")
-        parts = (*self.parts, *(part for other in others for part in other.parts))
-        return FaceSet(replace(self.info, count=sum(map(len, parts)), checksum=""), parts)
+        return self._view((*self.parts, *(part for other in others for part in other.parts)))
 
     def verify(self) -> None:
         """Compare a stored set with its checksum; raises MienError where it was changed."""
@@ -263,9 +294,10 @@ class FaceSet:
         from mien.data.writer import FaceSetWriter
 
         with FaceSetWriter(Path(folder), self.info) as writer:
-            for rows in np.array_split(np.arange(len(self)), max(1, len(self) // 4096)):
-                view = self.select(rows)
-                writer.add(view.faces(), {name: view.column(name) for name in self.column_names})
+            columns = {name: self.column(name) for name in self.column_names}
+            for start in range(0, max(1, len(self)), BLOCK):
+                rows = np.arange(start, min(len(self), start + BLOCK))
+                writer.add(self.faces(rows), {name: values.slice(start, len(rows)) for name, values in columns.items()})
         return FaceSet.open(folder)
 
 
@@ -315,10 +347,7 @@ def _read_info(folder: Path) -> Info:
     missing = [name for name in ("faceset.json", "faces.npy", "table.parquet") if not (folder / name).is_file()]
     if missing:
         raise MienError(f"a face set at {folder}", f"no {', '.join(missing)} there", "make one with mien import")
-    try:
-        values = json.loads((folder / "faceset.json").read_text("utf-8"))
-    except ValueError as error:
-        raise MienError(f"JSON in {folder / 'faceset.json'}", str(error), "import the set again") from error
+    values = read_json(folder / "faceset.json", "import the set again")
     if values.get("version") != 1:
         raise MienError("a face set of version 1", f"version {values.get('version')}", "open it with the mien that wrote it")
     return validate(Info, values)

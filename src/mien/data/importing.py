@@ -1,6 +1,7 @@
 """Turning a database into a face set."""
 
 import csv
+import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,13 +33,20 @@ def source_from(name: str, settings: Mapping[str, Any]) -> Source:
     return made
 
 
-def import_source(source: Source, out: Path, skip: int = 0, progress: Callable[[int, int], None] | None = None) -> Imported:
+def import_source(
+    source: Source, out: Path, skip: int = 0, progress: Callable[[int, int], None] | None = None, test: float = 0.0
+) -> Imported:
     """Write all faces of `source` as a new face set at `out`, and open it.
 
     `skip`: how many unreadable inputs may be left out. `progress(done, total)` is called after every block; total is 0
     where the source does not know. Raises MienError where `out` exists (before anything is read), where more inputs are
     rejected than `skip`, or where there are no faces; nothing is left behind then.
+
+    `test`: about this share becomes the split `test`, the rest `train`, in a source without splits. Whole subjects go (or
+    sequences, or single faces, where there are no subjects), by a hash of their names: the same wherever they turn up.
     """
+    if not 0 <= test < 1:
+        raise MienError("a test share from 0 to below 1", f"{test}", "give another")
     if out.exists() or out.is_symlink():
         raise MienError(f"nothing at {out} yet", "a file or folder", "choose another name, or remove it first")
     rejected: list[Rejected] = []
@@ -47,7 +55,7 @@ def import_source(source: Source, out: Path, skip: int = 0, progress: Callable[[
         for block in source.blocks():
             rejected += block.rejected
             if len(block.faces):
-                writer.add(block.faces, block.columns)
+                writer.add(block.faces, _with_splits(block.columns, test) if test else block.columns)
             count += len(block.faces)
             if progress is not None:
                 progress(count + len(rejected), total)
@@ -55,6 +63,21 @@ def import_source(source: Source, out: Path, skip: int = 0, progress: Callable[[
     if rejected:
         _write_rejected(out, rejected)
     return Imported(FaceSet.open(out), tuple(rejected))
+
+
+def _with_splits(columns: Mapping[str, Any], test: float) -> dict[str, Any]:
+    """The columns and `split`, test or train by a hash of the subject's name (or the sequence's, or the face's)."""
+    if "split" in columns:
+        raise MienError("a source without splits, to make a test split", "one with splits", "leave --test out")
+    by = next(name for name in ("subject", "sequence", "id") if name in columns)
+    known = [name or key for name, key in zip(_texts(columns[by]), _texts(columns["id"]), strict=True)]
+    shares = [int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64 for name in known]
+    return {**columns, "split": ["test" if share < test else "train" for share in shares]}
+
+
+def _texts(values: Any) -> list[str]:
+    listed = values.to_pylist() if hasattr(values, "to_pylist") else list(values)
+    return ["" if value is None else str(value) for value in listed]
 
 
 def _check(count: int, rejected: Sequence[Rejected], skip: int) -> None:

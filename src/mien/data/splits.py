@@ -12,6 +12,10 @@ TRAINING = ("train", "Training")
 """Names under which databases publish their training split."""
 
 
+TESTING = ("test", "PublicTest", "PrivateTest")
+"""Names under which databases publish their test splits."""
+
+
 @dataclass(frozen=True)
 class Budget:
     """The labeled faces of a run, as rows of the face set: all that it may learn from or choose by."""
@@ -43,6 +47,28 @@ def training_rows(faces: FaceSet) -> Rows:
     present = set(faces.values("split"))
     name = next((name for name in TRAINING if name in present), TRAINING[0])
     return split_rows(faces, name)
+
+
+def testing_rows(faces: FaceSet) -> Rows:
+    """Rows of the test splits, ascending; none where the set has no splits."""
+    if "split" not in faces.column_names:
+        return np.zeros(0, np.int64)
+    return np.flatnonzero(np.isin(faces.values("split").astype(str), TESTING))
+
+
+def fold_view(faces: FaceSet, fold: str) -> FaceSet:
+    """A view whose splits are subject-independent folds: for `2/5`, the second of five is `test`, the others `train`.
+
+    The folds are the same for every run on these faces. Raises MienError where `fold` is no such text, or faces have no
+    subjects.
+    """
+    number, _, folds = fold.partition("/")
+    if not (number.isdigit() and folds.isdigit() and 1 <= int(number) <= int(folds)):
+        raise MienError("a fold such as 1/5", repr(fold), "give its number and how many there are")
+    if "subject" not in faces.column_names:
+        raise MienError("a face set with subjects, to make folds", "no column subject", "import it with its subjects")
+    mine = subject_folds(faces.values("subject"), int(folds), seed=0) == int(number) - 1
+    return faces.with_column("split", np.where(mine, "test", "train"))
 
 
 def draw_labels(

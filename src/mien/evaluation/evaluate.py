@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.data.faceset import FaceSet
-from mien.data.splits import split_rows
+from mien.data.splits import TRAINING, fold_view, split_rows
 from mien.errors import MienError
 from mien.evaluation.calibration import apply_temperature
 from mien.evaluation.report import Mistakes, write_report
@@ -28,18 +28,21 @@ def evaluate(
     out: Path | str | None = None,
     flip: bool = False,
     device: str = "auto",
+    fold: str | None = None,
 ) -> Evaluation:
     """All figures of a recognizer (or a run's folder) on the labeled faces of `split`.
 
     `by` names a column for figures per value; `flip` averages logits with the mirror images'; `out` is a folder for
-    report.html and metrics.json. Classes are matched by name; faces of a class that the recognizer does not know are
+    report.html and metrics.json; `fold` such as 1/5 replaces the set's splits by subject-independent folds, as in
+    training. Classes are matched by name; faces of a class that the recognizer does not know are
     left out, and the notes say how many. Raises MienError where split, column or face shape are not there.
     """
-    history = [] if isinstance(recognizer, Recognizer) else read_history(Path(recognizer))
     if not isinstance(recognizer, Recognizer):
         recognizer = Recognizer.load(recognizer, device)
     if not isinstance(faces, FaceSet):
         faces = FaceSet.open(faces, verify=True)
+    if fold is not None:
+        faces = fold_view(faces, fold)
     tested = _tested(recognizer.classes, faces, split)
     logits, labels = recognizer.logits(tested.faces, flip), tested.labels
     result = summarize(
@@ -51,9 +54,10 @@ def evaluate(
         temperature=recognizer.card.temperature,
         flip=flip,
         groups={} if by is None else {by: tested.faces.values(by)},
-        notes=_notes(recognizer, tested),
+        notes=_notes(recognizer, tested, split),
     )
     if out is not None:
+        history = read_history(recognizer.folder) if recognizer.folder else []
         write_report(result, Path(out), history, _mistakes(recognizer, tested.faces, logits, labels))
     return result
 
@@ -77,19 +81,24 @@ def _tested(classes: tuple[str, ...], faces: FaceSet, split: str) -> _Tested:
     return _Tested(view.select(labels >= 0), labels[labels >= 0], int((labels < 0).sum()))
 
 
-def _notes(recognizer: Recognizer, tested: _Tested) -> dict[str, str]:
+def _notes(recognizer: Recognizer, tested: _Tested, split: str) -> dict[str, str]:
     """How it was measured, in words."""
     card, budget = recognizer.card, recognizer.card.budget
     notes = {"trained on": card.faces.name or "unnamed"}
     if budget:
         total = budget["train"] + budget["validation"]
         notes["label budget"] = f"{budget['train']} train + {budget['validation']} validation = {total} labels"
-        notes["label noise"] = f"{budget['noise']:.0%} of them flipped" if budget["noise"] else "none added"
+        notes["trained on"] += f", {budget['split']}"
+        noise = "by a matrix" if budget["noise_matrix"] else f"{budget['noise']:.0%} of them flipped"
+        notes["label noise"] = noise if budget["noise"] or budget["noise_matrix"] else "none added"
+        notes["faces without labels"] = f"{budget['unlabeled']} trained on"
     notes["recipe"] = card.recipe.get("title") or "unnamed"
     notes["network"] = str(card.network["network"])
     notes["seed"] = str(card.seed)
     notes["transductive"] = "yes" if card.recipe.get("transductive") else "no"
     notes["machine"] = machine(recognizer.device)
+    if split in TRAINING or split == card.budget.get("split"):
+        notes["warning"] = "this is a split for training: faces that were trained on are measured"
     if tested.unknown:
         notes["left out"] = f"{tested.unknown} faces of classes that the recognizer does not know"
     return notes

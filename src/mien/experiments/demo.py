@@ -9,7 +9,8 @@ from mien.evaluation.evaluate import evaluate
 from mien.evaluation.result import Evaluation
 from mien.progress import Progress, Silent
 from mien.recipe import Recipe
-from mien.training.train import Order, train
+from mien.training.prepare import Order
+from mien.training.train import train
 
 
 def demo(out: Path, seed: int = 0, progress: Progress | None = None) -> Evaluation:

@@ -56,6 +56,8 @@ class Architecture(Protocol):
 
 def require_side(name: str, side: int, least: int) -> None:
     """Raises MienError where faces of `side` pixels are smaller than the network's strides allow."""
+    if side == 0:
+        raise MienError(f"faces for {name}", "features", "take --model embedding, which learns from features")
     if side < least:
         raise MienError(f"faces of at least {least} pixels for {name}", f"{side}", "import larger faces or take another network")
 

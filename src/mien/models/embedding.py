@@ -3,6 +3,7 @@
 from pydantic.dataclasses import dataclass
 from torch import nn
 
+from mien.errors import MienError
 from mien.models import Network
 from mien.registry import STRICT
 
@@ -17,7 +18,11 @@ class Embedding:
     """Share of features left out."""
 
     def build(self, classes: int, channels: int, side: int) -> Network:
-        """The head over vectors of dimension `channels`; `side` is 0 for features and is not used."""
+        """The head over vectors of dimension `channels`. Raises MienError for faces, whose `side` is not 0."""
+        if side:
+            raise MienError(
+                "features for embedding", f"faces of {side} pixels", "make some with mien features, or take another network"
+            )
         blocks: dict[str, nn.Module] = {"input": nn.Sequential(nn.BatchNorm1d(channels, affine=False), nn.Dropout(self.dropout))}
         if self.hidden:
             blocks["hidden"] = nn.Sequential(nn.Linear(channels, self.hidden), nn.ReLU(), nn.Dropout(self.dropout))

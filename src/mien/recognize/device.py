@@ -3,7 +3,6 @@
 import platform
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,7 +11,6 @@ from mien.data.views import Views
 from mien.errors import MienError
 from mien.models import Network
 
-DeviceName = Literal["auto", "cpu", "cuda"]
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 

@@ -45,7 +45,7 @@ def tap(address: str, faces: FaceSet, seed: int, device: torch.device) -> Tap:
     Without a block it is the last one. Raises MienError where there is no such network or block.
     """
     place, _, block = address.partition(":")
-    if place in names("mien.models"):
+    if place in names("mien.models") and not Path(place).exists():
         network, views = build_network({"network": place}, 2, faces.info, seed), Views(faces.info)
         name = f"{place}, random weights, seed {seed}"
     else:
@@ -83,11 +83,12 @@ def write_features(
     info = replace(faces.info, kind="features", side=0, views=shown, name=f"{faces.info.name}: {source.name}")
     noise = Generator(choose_device(device)).manual_seed(seed)
     with FaceSetWriter(Path(out), replace(info, channels=_dimension(source, faces, grid))) as writer:
-        for rows in np.array_split(np.arange(len(faces)), -(-len(faces) // BATCH) or 1):
-            view = faces.select(rows)
-            pixels = torch.from_numpy(view.faces()).to(choose_device(device))
+        columns = {name: faces.column(name) for name in faces.column_names}
+        for start in range(0, len(faces), BATCH):
+            rows = np.arange(start, min(len(faces), start + BATCH))
+            pixels = torch.from_numpy(faces.faces(rows)).to(choose_device(device))
             block = torch.stack(list(_features(source, pixels, shown, grid, noise)), dim=1)
-            writer.add(block.half().cpu().numpy(), {name: view.column(name) for name in view.column_names})
+            writer.add(block.half().cpu().numpy(), {name: values.slice(start, len(rows)) for name, values in columns.items()})
             bar.advance(len(rows))
     return FaceSet.open(out)
 

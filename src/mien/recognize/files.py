@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mien.data.augment import Normalization
 from mien.data.faceset import Info
-from mien.disk import write_aside
+from mien.disk import read_json, write_aside
 from mien.errors import MienError
 from mien.models import Architecture, Network
 from mien.registry import STRICT, build, validate
@@ -68,11 +68,7 @@ def model_folder(path: Path) -> Path:
 
 def read_card(path: Path) -> Card:
     """The card of the model or run at `path`."""
-    file = model_folder(path) / "model.json"
-    try:
-        values = json.loads(file.read_text("utf-8"))
-    except ValueError as error:
-        raise MienError(f"JSON in {file}", str(error), "train the model again") from error
+    values = read_json(model_folder(path) / "model.json", "train the model again")
     return validate(Card, values)
 
 
@@ -114,5 +110,10 @@ def read_network(path: Path) -> Network:
 def read_history(path: Path) -> list[dict[str, float]]:
     """Figures of every epoch of a run; empty for a model folder that has none."""
     file = path / "history.json"
-    history: list[dict[str, float]] = json.loads(file.read_text("utf-8")) if file.is_file() else []
-    return history
+    epochs: list[dict[str, float]] = read_json(file, "remove it")["epochs"] if file.is_file() else []
+    return epochs
+
+
+def write_history(path: Path, epochs: list[dict[str, float]]) -> None:
+    """Write the figures of every epoch of a run."""
+    write_aside(path / "history.json", json.dumps({"epochs": epochs}, indent=1).encode())

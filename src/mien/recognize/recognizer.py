@@ -25,13 +25,15 @@ class Recognizer:
     network: Network
     card: Card
     device: torch.device
+    folder: Path | None = None
+    """Where it was read from."""
 
     @staticmethod
     def load(folder: Path | str, device: str = "auto") -> "Recognizer":
         """Reads model.json and model.safetensors and nothing else. Raises MienError where they are missing or changed."""
         chosen = choose_device(device)
         network = place(read_network(Path(folder)), chosen)
-        return Recognizer(network, read_card(Path(folder)), chosen)
+        return Recognizer(network, read_card(Path(folder)), chosen, Path(folder))
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """The only loop: stages, epochs, batches."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mien.errors import MienError
 from mien.progress import Progress
 from mien.techniques import Unevaluated
 from mien.training.pool import Batch
@@ -23,16 +25,18 @@ def fit(run: Run, progress: Progress, keep: Callable[[int], None]) -> None:
     with own_noise(run):
         for stage in range(run.stage, len(run.recipe.stages)):
             begin(run, stage)
-            settings, saved = run.recipe.stages[stage], time.monotonic()
-            progress.begin(f"stage {stage + 1} of {len(run.recipe.stages)}", settings.epochs * len(run.labeled))
-            progress.advance(run.epoch * len(run.labeled))
-            for epoch in range(run.epoch, settings.epochs):
+            settings, saved, first = run.recipe.stages[stage], time.monotonic(), run.epoch
+            for epoch in range(first, settings.epochs):
                 started, losses = time.monotonic(), list[Tensor]()
                 batches = refresh(run)
-                for number, (batch, others) in enumerate(zip(run.pool.stream(batches), unlabeled(run), strict=False)):
+                if epoch == first:
+                    progress.begin(f"stage {stage + 1}", sum(map(len, batches)) * (settings.epochs - first))
+                for number, (batch, others) in enumerate(
+                    zip(run.pool.stream(batches), unlabeled(run, len(batches)), strict=True)
+                ):
                     run.set_rate((epoch + number / len(batches)) / settings.epochs)
                     run.components.step(run, labeled_loss(run, batch, losses), others)
-                    progress.advance(round(len(run.labeled) / len(batches)))
+                    progress.advance(len(batch.rows))
                 validate(run, losses, time.monotonic() - started)
                 progress.say(line(run))
                 if time.monotonic() - saved > CHECKPOINT_SECONDS or run.epoch == settings.epochs:
@@ -43,10 +47,11 @@ def fit(run: Run, progress: Progress, keep: Callable[[int], None]) -> None:
 
 def begin(run: Run, stage: int) -> None:
     """Enter `stage` unless the run is already within it."""
+    if not run.history:
+        # Before the optimizer and the average take the weights.
+        run.components.start(run)
     if stage > run.stage or not run.history:
         run.enter(stage)
-    if not run.history:
-        run.components.start(run)
 
 
 def refresh(run: Run) -> list[Tensor]:
@@ -78,21 +83,14 @@ def labeled_loss(run: Run, batch: Batch, losses: list[Tensor]) -> Unevaluated:
     return evaluate
 
 
-def unlabeled(run: Run) -> Iterator[Unevaluated | None]:
-    """For each batch, the unevaluated loss of as many unlabeled faces as the recipe says; without end."""
+def unlabeled(run: Run, count: int) -> Iterator[Unevaluated | None]:
+    """For each of `count` batches, the unevaluated loss of as many unlabeled faces as the recipe says."""
     if not len(run.unlabeled):
-        while True:
-            yield None
-    for batch in run.pool.stream(unlabeled_rows(run)):
+        yield from [None] * count
+        return
+    rows = run.turns(run.unlabeled.cpu(), count, min(run.recipe.unlabeled_batch, len(run.unlabeled)))
+    for batch in run.pool.stream(rows):
         yield run.components.unlabeled(run, batch)
-
-
-def unlabeled_rows(run: Run) -> Iterator[Tensor]:
-    """Rows of unlabeled batches, (U,), one permutation of them after the other."""
-    size = min(run.recipe.unlabeled_batch, len(run.unlabeled))
-    while True:
-        order = run.unlabeled.cpu()[torch.randperm(len(run.unlabeled), generator=run.generator)]
-        yield from order[: len(order) // size * size].split(size)
 
 
 def validate(run: Run, losses: list[Tensor], seconds: float) -> None:
@@ -100,6 +98,10 @@ def validate(run: Run, losses: list[Tensor], seconds: float) -> None:
     stage = run.recipe.stages[run.stage]
     figures: dict[str, float] = {"stage": run.stage, "epoch": run.epoch, "seconds": round(seconds, 2)}
     figures |= {"lr": run.optimizer.param_groups[0]["lr"], "loss": float(torch.stack(losses).mean())}
+    if not math.isfinite(figures["loss"]):
+        raise MienError(
+            "a finite loss", f"{figures['loss']} in epoch {run.epoch + 1}", "take a lower learning rate (stages.0.lr)"
+        )
     count = len(run.validation_labels)
     if count:
         figures |= validation_figures(run.predict(run.validation, count), run.validation_labels)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from mien.data.augment import Strength
 from mien.data.faceset import FaceSet
 from mien.data.views import Views
+from mien.errors import MienError
 from mien.models import Network
 from mien.recipe import Components, Recipe
 from mien.recognize.device import autocast, channels_last, choose_precision, place, predict
@@ -58,7 +59,8 @@ class Run:
         self.validation_labels = material.validation_labels
         self.labels = material.labels.to(device)
         self.votes = None if material.votes is None else material.votes.to(device)
-        self.classes = len(material.faces.classes)
+        self.class_names = material.faces.classes
+        self.classes = len(self.class_names)
         self.labeled = torch.nonzero(self.labels >= 0).squeeze(1)
         self.unlabeled = torch.nonzero(self.labels < 0).squeeze(1)
         self.targets = torch.zeros(len(self.labels), self.classes, device=device)
@@ -75,6 +77,11 @@ class Run:
         self.global_noise = [Generator(kind).manual_seed(seed).get_state() for kind in dict.fromkeys(("cpu", device.type))]
         """State of torch's own generators during this run: dropout draws from them."""
         self._components_of_stage()
+        unknown = {block for stage in recipe.stages for block in stage.frozen} - set(self.network.blocks)
+        if unknown:
+            raise MienError(
+                f"frozen blocks among {', '.join(self.network.blocks)}", ", ".join(sorted(unknown)), "choose some of those"
+            )
 
     def _components_of_stage(self) -> None:
         self.components = Components.of(self.recipe, self.recipe.stages[self.stage])
@@ -104,6 +111,14 @@ class Run:
     def one_hot(self) -> Tensor:
         """(N, K): the labels as one-hot vectors, zero where there is none."""
         return F.one_hot(self.labels.clamp(min=0), self.classes).float() * (self.labels >= 0).unsqueeze(1)
+
+    def turns(self, rows: Tensor, count: int, size: int) -> list[Tensor]:
+        """`count` batches of `size` of these rows, (size,) each: permutations one after the other, so that none comes
+        twice before all came once.
+        """
+        rounds = -(-count * size // len(rows))
+        order = torch.cat([rows[torch.randperm(len(rows), generator=self.generator)] for _ in range(rounds)])
+        return list(order[: count * size].split(size))
 
     def view(self, batch: Batch, strength: Strength) -> Tensor:
         """A random view of a batch's faces: network inputs (B, C, S, S) or (B, D)."""

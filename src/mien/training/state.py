@@ -26,7 +26,7 @@ def read_state(path: Path) -> dict[str, Any]:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
             tree = json.loads(file.metadata()["tree"])
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
         raise MienError(f"a checkpoint at {path}", str(error), "train again") from error
     state: dict[str, Any] = _unpack(tree, tensors)
     return state

@@ -6,16 +6,10 @@ of its 7 classes; here a batch is rounded down to a multiple of the classes that
 
 import torch
 from pydantic.dataclasses import dataclass
-from torch import Generator, Tensor
+from torch import Tensor
 
 from mien.registry import STRICT
 from mien.training.run import Run
-
-
-def cycle(faces: Tensor, count: int, generator: Generator) -> Tensor:
-    """`count` of `faces`, (count,): permutations one after the other, so that none comes twice before all came once."""
-    rounds = -(-count // len(faces))
-    return torch.cat([faces[torch.randperm(len(faces), generator=generator)] for _ in range(rounds)])[:count]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -32,5 +26,5 @@ class Balanced:
         present = [labeled[labels == label] for label in labels.unique()]
         share = max(1, min(run.batch, len(labeled)) // len(present))
         count = max(self.at_least, len(labeled) // (share * len(present)))
-        columns = [cycle(faces, count * share, run.generator).view(count, share) for faces in present]
-        return list(torch.cat(columns, dim=1))
+        columns = [run.turns(faces, count, share) for faces in present]
+        return [torch.cat(shares) for shares in zip(*columns, strict=True)]

@@ -1,6 +1,5 @@
 """Every labeled face once an epoch, in random order."""
 
-import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
@@ -20,6 +19,4 @@ class Shuffled:
         faces = run.labeled.cpu()
         size = min(run.batch, len(faces))
         count = max(self.at_least, len(faces) // size)
-        rounds = -(-count * size // len(faces))
-        order = torch.cat([faces[torch.randperm(len(faces), generator=run.generator)] for _ in range(rounds)])
-        return list(order[: count * size].split(size))
+        return run.turns(faces, count, size)

@@ -7,7 +7,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from mien.errors import MienError
-from mien.recognize.files import read_weights
+from mien.recognize.files import read_card, read_weights
 from mien.registry import STRICT
 from mien.training.run import Run
 
@@ -28,6 +28,9 @@ class Weights:
         """Raises MienError where the folder is no model, or a block of the network finds no counterpart in it."""
         mine = run.network.state_dict()
         copied = matching(read_weights(self.path), mine)
+        if read_card(self.path).classes != run.class_names:
+            # The same number of classes, but others or in another order: the old head would name them wrongly.
+            copied = {name: value for name, value in copied.items() if not name.startswith("head.")}
         missing = [name for name in mine if name not in copied and not name.startswith("head.")]
         if missing:
             raise MienError(

@@ -1,0 +1,166 @@
+"""What a run is asked to do, and the faces and labels that it may use: a function of sets, recipe and order alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass as plain
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from mien.data.faceset import FaceSet, Rows
+from mien.data.noise import flip_by_matrix, flip_uniform
+from mien.data.splits import Budget, carve_validation, draw_labels, fold_view, split_rows, testing_rows, training_rows
+from mien.errors import MienError
+from mien.progress import Progress
+from mien.recipe import Recipe
+from mien.registry import STRICT
+from mien.training.run import Material
+
+
+@dataclass(frozen=True, config=STRICT)
+class Order:
+    """What a run was asked to do, beside its recipe: the content of run.json, from which it can be resumed."""
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Draws labels, weights, batches and views."""
+    labels_per_class: int | None = None
+    """Label budget per class, validation included; None for all."""
+    labels: int | None = None
+    """Label budget in all, validation included; None for all."""
+    noise: float = 0.0
+    """Share of the given labels, validation included, that are flipped to another class."""
+    noise_matrix: tuple[tuple[float, ...], ...] | None = None
+    """Instead: for each class, the probabilities of the classes that its labels become."""
+    split: str | None = None
+    """Split to train on; None for the one that is called train or Training."""
+    fold: str | None = None
+    """Instead of the set's splits, all but this subject-independent fold, for example 1/5."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    threads: int | None = None
+    """Processor threads; None takes torch's own number, which is then written down and kept when resuming."""
+    faces: Path | None = None
+    """The face set's folder."""
+    unlabeled: Path | None = None
+    """Folder of a further set, of which only the pixels are used."""
+    checksums: tuple[str, str] = ("", "")
+    """Those of the two sets."""
+
+
+def read_matrix(path: Path) -> tuple[tuple[float, ...], ...]:
+    """A confusion matrix from a csv without header, a row per class. Raises MienError where it holds anything else."""
+    try:
+        rows = np.loadtxt(path, delimiter=",", ndmin=2)
+    except ValueError as error:
+        raise MienError(f"a csv of numbers at {path}", str(error), "give a row per class, probabilities that sum to 1") from error
+    return tuple(tuple(map(float, row)) for row in rows)
+
+
+@plain(frozen=True)
+class Prepared:
+    """The faces of a run, its label budget, and what of that stands on the card."""
+
+    material: Material
+    budget: Budget
+    facts: dict[str, Any]
+
+
+def prepare(faces: FaceSet, others: FaceSet | None, recipe: Recipe, order: Order, progress: Progress) -> Prepared:
+    """Draws the budget, flips labels, carves validation and gathers the faces that the recipe looks at.
+
+    `others`: a further set without labels. Raises MienError where budget, split, fold or sets do not fit.
+    """
+    faces = faces if order.fold is None else fold_view(faces, order.fold)
+    rows = training_rows(faces) if order.split is None else split_rows(faces, order.split)
+    labels = faces.labels
+    given = draw_labels(labels, rows, order.seed, order.labels_per_class, order.labels)
+    known = np.full(len(faces), -1)
+    known[given] = labels[given]
+    counts = {name: int((known == label).sum()) for label, name in enumerate(faces.classes)}
+    _say_shortages(counts, order, progress)
+    known = _noisy(known, len(faces.classes), order)
+    budget = carve_validation(known, given, recipe.validation, order.seed)
+    used = _used_rows(faces, recipe, budget, rows)
+    train_labels = np.where(np.isin(used, budget.train), known[used], -1)
+    votes = _known_votes(faces, used, train_labels, order)
+    trained, stranger = faces.select(used), _strangers(faces, others, recipe)
+    if stranger is not None:
+        trained = trained.join(stranger)
+        train_labels = np.concatenate([train_labels, np.full(len(stranger), -1)])
+        votes = None if votes is None else np.pad(votes, ((0, len(stranger)), (0, 0)))
+    material = Material(
+        trained,
+        torch.from_numpy(train_labels),
+        faces.select(budget.validation),
+        torch.from_numpy(known[budget.validation]),
+        None if votes is None else torch.from_numpy(votes).float(),
+    )
+    split = (order.fold and f"all but fold {order.fold}") or order.split or "training split"
+    facts = {"train": len(budget.train), "validation": len(budget.validation), "split": split, "classes": counts}
+    facts |= {"labels_per_class": order.labels_per_class, "labels": order.labels, "noise": order.noise}
+    facts |= {"noise_matrix": order.noise_matrix, "unlabeled": int((train_labels < 0).sum())}
+    facts |= {"unlabeled_from": None if stranger is None else f"{stranger.info.name}, checksum {order.checksums[1][:12]}"}
+    return Prepared(material, budget, facts)
+
+
+def _say_shortages(counts: dict[str, int], order: Order, progress: Progress) -> None:
+    """K per class means what the class has, if that is less: said once."""
+    short = [f"{name} {count}" for name, count in counts.items() if count < (order.labels_per_class or 1)]
+    if short:
+        progress.say(f"fewer labels than {order.labels_per_class or 1}: {', '.join(short)}")
+
+
+def _noisy(known: npt.NDArray[np.int64], classes: int, order: Order) -> npt.NDArray[np.int64]:
+    if order.noise and order.noise_matrix:
+        raise MienError("one kind of label noise", "a rate and a matrix", "give one of them")
+    if order.noise_matrix:
+        return flip_by_matrix(known, np.array(order.noise_matrix), order.seed)
+    return flip_uniform(known, order.noise, classes, order.seed) if order.noise else known
+
+
+def _used_rows(faces: FaceSet, recipe: Recipe, budget: Budget, rows: Rows) -> Rows:
+    """Labeled training rows and, where the recipe looks at unlabeled faces, the split's others."""
+    if not looks_at_unlabeled(recipe):
+        return budget.train
+    used = np.setdiff1d(rows, budget.validation)
+    return np.concatenate([used, np.setdiff1d(testing_rows(faces), rows)]) if recipe.transductive else used
+
+
+def looks_at_unlabeled(recipe: Recipe) -> bool:
+    """Whether any stage learns from faces without labels."""
+    answers: Sequence[Any] = [(stage.answers or {}).get("unlabeled", recipe.unlabeled) for stage in recipe.stages]
+    return any(answer["technique"] != "nothing" for answer in answers)
+
+
+def _known_votes(faces: FaceSet, used: Rows, train_labels: npt.NDArray[np.int64], order: Order) -> npt.NDArray[np.float32] | None:
+    """Votes of the labeled training faces, (n, K), zero for all others.
+
+    With label noise they are zero throughout: a flipped label stands for a careless annotator, and votes that contradict
+    it would give the truth away.
+    """
+    votes = faces.select(used).votes
+    if votes is None:
+        return None
+    hidden = np.ones(len(used), bool) if order.noise or order.noise_matrix else train_labels < 0
+    return np.where(hidden[:, None], np.float32(0), votes)
+
+
+def _strangers(faces: FaceSet, others: FaceSet | None, recipe: Recipe) -> FaceSet | None:
+    """The further set's faces without its test splits (unless the recipe is transductive), under the classes of `faces`."""
+    if others is None:
+        return None
+    if not looks_at_unlabeled(recipe):
+        raise MienError(
+            "a recipe that learns from unlabeled faces", "unlabeled = nothing", "choose one, or leave --unlabeled out"
+        )
+    if others.info.checksum and others.info.checksum == faces.info.checksum:
+        raise MienError(
+            "another set for --unlabeled", "the training set", "leave it out: faces beyond the budget are used anyway"
+        )
+    kept = np.arange(len(others)) if recipe.transductive else np.setdiff1d(np.arange(len(others)), testing_rows(others))
+    return replace(others.select(kept), info=replace(others.info, classes=faces.classes, count=len(kept)))
