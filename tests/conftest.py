@@ -75,3 +75,26 @@ def small_recipe(**changed: object) -> Recipe:
         "precision": "float32",
     }
     return Recipe.parse(table | changed)
+
+
+class Interrupted(Exception):
+    """Stands for a kill."""
+
+
+class StopAfter:
+    """Progress that interrupts the run at the n-th batch."""
+
+    def __init__(self, batches: int) -> None:
+        self.left = batches
+
+    def begin(self, title: str, total: int) -> None:
+        """Nothing."""
+
+    def advance(self, faces: int) -> None:
+        """One batch less."""
+        self.left -= 1
+        if self.left < 0:
+            raise Interrupted
+
+    def say(self, text: str) -> None:
+        """Nothing."""

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from conftest import bright_faces, small_recipe
+from conftest import Interrupted, StopAfter, bright_faces, small_recipe
 from mien import FaceSet, Order, Recipe, resume, train
 from mien.recipe import QUESTIONS
 from mien.registry import fields, find, names
@@ -14,29 +14,6 @@ from mien.training import loop
 
 TECHNIQUES = [(question, name) for question in QUESTIONS for name in names(f"mien.techniques.{question}")]
 AND_A_USERS_OWN = [*TECHNIQUES, ("unlabeled", "conftest:Agree")]
-
-
-class Interrupted(Exception):
-    """Stands for a kill."""
-
-
-class StopAfter:
-    """Progress that interrupts the run at the n-th batch."""
-
-    def __init__(self, batches: int) -> None:
-        self.left = batches
-
-    def begin(self, title: str, total: int) -> None:
-        """Nothing."""
-
-    def advance(self, faces: int) -> None:
-        """One batch less."""
-        self.left -= 1
-        if self.left < 0:
-            raise Interrupted
-
-    def say(self, text: str) -> None:
-        """Nothing."""
 
 
 def recipe_with(question: str, name: str, tmp_path: Path) -> Recipe:

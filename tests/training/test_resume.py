@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from conftest import bright_faces
+from conftest import Interrupted, StopAfter, bright_faces, small_recipe
 from mien import FaceSet, MienError, Order, resume, train
 from mien.recipe import Recipe
+from mien.training import loop
 
 CODE = """
 import sys
@@ -50,7 +51,7 @@ def test_killed_three_times(tmp_path: Path) -> None:
     process = subprocess.Popen(command(*words, tmp_path / "killed"), env=ENVIRONMENT, stderr=subprocess.DEVNULL)
     wait_for(tmp_path / "killed" / "checkpoint.safetensors", process)
     for _ in range(3):
-        time.sleep(moments.uniform(0.05, 0.6))
+        time.sleep(moments.uniform(0.05, 0.4))
         process.send_signal(signal.SIGKILL)
         killed += process.wait() == -signal.SIGKILL
         process = subprocess.Popen(command("resume", tmp_path / "killed"), env=ENVIRONMENT, stderr=subprocess.DEVNULL)
@@ -58,13 +59,24 @@ def test_killed_three_times(tmp_path: Path) -> None:
         while process.poll() is None and (tmp_path / "killed" / "checkpoint.safetensors").stat().st_mtime_ns == before:
             time.sleep(0.01)
     assert process.wait() == 0
-    assert killed >= 2, "the run was over before it could be killed"
+    assert killed == 3, "the run was over before it could be killed"
+    assert weights_hash(tmp_path / "killed") == weights_hash(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("batches", [3, 18, 26])
+def test_interrupted_in_any_stage(tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch, batches: int) -> None:
+    """Adam, frozen blocks and another answer in the second stage; four or five batches an epoch."""
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    second = {"epochs": 3, "lr": 0.01, "optimizer": "adam", "frozen": ["stem"], "answers": {"draw": "balanced", "loss": "focal"}}
+    recipe = small_recipe(stages=[{"epochs": 3, "lr": 0.05}, second])
+    train(stored, recipe, tmp_path / "whole", Order(threads=1))
+    with pytest.raises(Interrupted):
+        train(stored, recipe, tmp_path / "killed", Order(threads=1), progress=StopAfter(batches))
+    resume(tmp_path / "killed")
     assert weights_hash(tmp_path / "killed") == weights_hash(tmp_path / "whole")
 
 
 def test_resume_of_a_finished_run_is_its_recognizer(tmp_path: Path, stored: Path) -> None:
-    from conftest import small_recipe
-
     made = train(stored, small_recipe(), tmp_path / "run", Order(seed=1))
     before = weights_hash(tmp_path / "run")
     assert (resume(tmp_path / "run").logits(FaceSet.open(stored)) == made.logits(FaceSet.open(stored))).all()
