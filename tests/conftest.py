@@ -1,10 +1,14 @@
 """What several tests share: small faces whose classes can be told apart, and a recipe that trains on them in a second."""
 
+import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
+from PIL import Image
 from pydantic.dataclasses import dataclass
 
 from mien import FaceSet, Recipe
@@ -75,6 +79,28 @@ def small_recipe(**changed: object) -> Recipe:
         "precision": "float32",
     }
     return Recipe.parse(table | changed)
+
+
+def face(seed: int, side: int = 48) -> npt.NDArray[np.uint8]:
+    """Gray noise, (side, side)."""
+    return np.random.default_rng(seed).integers(0, 256, (side, side), np.uint8)
+
+
+def write_csv(path: Path, rows: Sequence[Sequence[object]]) -> Path:
+    """A csv file of these rows."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    return path
+
+
+def write_faces(folder: Path, count: int, side: int = 8, first: int = 0) -> list[Path]:
+    """Pictures of noise, named by their number."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{n}.png" for n in range(first, first + count)]
+    for n, path in enumerate(paths, first):
+        Image.fromarray(face(n, side)).save(path)
+    return paths
 
 
 class Interrupted(Exception):

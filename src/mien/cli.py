@@ -3,11 +3,14 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mien.errors import MienError
+
+if TYPE_CHECKING:
+    from mien.evaluation.result import Evaluation
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -245,17 +248,23 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Test a recognizer: figures with intervals, and a report to look at."""
-    from mien.console import evaluation_tables, show
     from mien.evaluation.evaluate import evaluate as measure
 
     folder = out or run / f"evaluation-{split}"
     result = measure(run, faceset, split, by=by, out=folder, flip=flip, device=device, fold=fold)
+    _show(result, as_json, [str(folder / "report.html")])
+
+
+def _show(result: "Evaluation", as_json: bool, places: list[str]) -> None:
+    """An evaluation as JSON, or as tables and then where more of it lies."""
+    from mien.console import evaluation_tables, show
+
     if as_json:
         print(json.dumps(result.to_json(), indent=1))
         return
     for table in evaluation_tables(result):
         show(table)
-    print(f"{folder / 'report.html'}")
+    print("\n".join(places))
 
 
 @app.command()
@@ -285,15 +294,10 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Render faces, train on them, and write a report: the main job, without any download."""
-    from mien.console import Bar, evaluation_tables, show
+    from mien.console import Bar
     from mien.experiments.demo import demo as go
 
     with Bar(quiet=as_json) as bar:
         result = go(out, seed, bar)
-    if as_json:
-        print(json.dumps(result.to_json(), indent=1))
-        return
-    for table in evaluation_tables(result):
-        show(table)
-    print(f"faces: {out / 'faces'}, a picture of them: {out / 'faces.png'}")
-    print(f"report: {out / 'run' / 'evaluation-test' / 'report.html'}")
+    report = out / "run" / "evaluation-test" / "report.html"
+    _show(result, as_json, [f"faces: {out / 'faces'}, a picture of them: {out / 'faces.png'}", f"report: {report}"])

@@ -1,38 +1,17 @@
 """People's own faces: a folder for each class, or a table that names pictures."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
-from PIL import Image
 
+from conftest import face, write_csv, write_faces
 from mien.data.faceset import FaceSet, to_table
 from mien.data.importing import source_from
 from mien.data.source import Block, Rejected
 from mien.errors import MienError
-
-
-def face(seed: int, side: int) -> npt.NDArray[np.uint8]:
-    return np.random.default_rng(seed).integers(0, 256, (side, side), np.uint8)
-
-
-def write_csv(path: Path, rows: Sequence[Sequence[object]]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(rows)
-    return path
-
-
-def write_faces(folder: Path, count: int, side: int = 8, first: int = 0) -> list[Path]:
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{n}.png" for n in range(first, first + count)]
-    for n, path in enumerate(paths, first):
-        Image.fromarray(face(n, side)).save(path)
-    return paths
 
 
 def gather(name: str, **given_settings: Any) -> tuple[list[Block], list[Rejected]]:

@@ -1,15 +1,13 @@
 """The databases that can be imported, on inputs of a few faces made here; FER2013 and FER+ in detail."""
 
-import csv
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
-from PIL import Image
 
+from conftest import face, write_csv, write_faces
 from mien.data.faceset import FaceSet, to_table
 from mien.data.importing import ROOM, import_source, source_from
 from mien.data.source import Block, Rejected
@@ -19,25 +17,6 @@ from mien.expressions import BASIC, FERPLUS
 from mien.registry import names
 
 VOTES_HEADER = ("Usage", "Image name", *VOTES)
-
-
-def face(seed: int, side: int = 48) -> npt.NDArray[np.uint8]:
-    return np.random.default_rng(seed).integers(0, 256, (side, side), np.uint8)
-
-
-def write_csv(path: Path, rows: Sequence[Sequence[object]]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(rows)
-    return path
-
-
-def write_faces(folder: Path, count: int, side: int = 8, first: int = 0) -> list[Path]:
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{n}.png" for n in range(first, first + count)]
-    for n, path in enumerate(paths, first):
-        Image.fromarray(face(n, side)).save(path)
-    return paths
 
 
 def pixels(seed: int) -> str:

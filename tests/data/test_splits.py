@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mien import FaceSet, MienError
 from mien.data.noise import flip_by_matrix, flip_uniform
-from mien.data.splits import carve_validation, draw_labels, split_rows, subject_folds, training_rows
+from mien.data.splits import carve_validation, draw_labels, held_out_rows, split_rows, subject_folds, training_rows
 
 LABELS = st.lists(st.integers(-1, 4), min_size=1, max_size=200).filter(lambda labels: max(labels) >= 0)
 few = settings(max_examples=60, deadline=None, derandomize=True)
@@ -82,6 +82,16 @@ def test_official_splits(faces: FaceSet) -> None:
     assert len(np.intersect1d(training_rows(faces), split_rows(faces, "test"))) == 0
     with pytest.raises(MienError, match="test, train"):
         split_rows(faces, "PublicTest")
+
+
+@given(st.lists(st.sampled_from(["train", "validation", "test", "Training", "PublicTest"]), min_size=1, max_size=40))
+@few
+def test_no_face_in_two_splits(splits: list[str]) -> None:
+    faces = FaceSet.from_arrays(np.zeros((len(splits), 2, 2), np.uint8), columns={"split": splits})
+    parts = [split_rows(faces, split) for split in set(splits)]
+    assert sorted(np.concatenate(parts)) == list(range(len(splits)))
+    trained = training_rows(faces) if {"train", "Training"} & set(splits) else np.zeros(0, np.int64)
+    assert set(trained).isdisjoint(held_out_rows(faces))
 
 
 def test_wrong_budgets_are_refused(faces: FaceSet) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Interrupted, StopAfter, bright_faces, small_recipe
-from mien import FaceSet, MienError, Order, resume, train
+from mien import FaceSet, MienError, Order, evaluate, resume, train
 from mien.recipe import Recipe
 from mien.training import loop
 
@@ -72,7 +72,11 @@ def test_interrupted_in_any_stage(tmp_path: Path, stored: Path, monkeypatch: pyt
     train(stored, recipe, tmp_path / "whole", Order(threads=1))
     with pytest.raises(Interrupted):
         train(stored, recipe, tmp_path / "killed", Order(threads=1), progress=StopAfter(batches))
+    with pytest.raises(MienError, match="mien resume"):
+        evaluate(tmp_path / "killed", stored)
+    (tmp_path / "killed" / ".checkpoint.safetensors.1").write_bytes(b"half a checkpoi")
     resume(tmp_path / "killed")
+    assert not list((tmp_path / "killed").glob(".*"))
     assert weights_hash(tmp_path / "killed") == weights_hash(tmp_path / "whole")
 
 

@@ -49,7 +49,7 @@ def training_rows(faces: FaceSet) -> Rows:
     return split_rows(faces, name)
 
 
-def testing_rows(faces: FaceSet) -> Rows:
+def held_out_rows(faces: FaceSet) -> Rows:
     """Rows of the test splits, ascending; none where the set has no splits."""
     if "split" not in faces.column_names:
         return np.zeros(0, np.int64)

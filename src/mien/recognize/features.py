@@ -16,7 +16,7 @@ from mien.errors import MienError
 from mien.models import Network
 from mien.progress import Progress, Silent
 from mien.recognize.device import autocast, channels_last, choose_device, choose_precision
-from mien.recognize.files import build_network, read_card, read_network
+from mien.recognize.files import build_network, read_card, read_network, require_alike
 from mien.registry import names
 
 BATCH = 256
@@ -50,10 +50,7 @@ def tap(address: str, faces: FaceSet, seed: int, device: torch.device) -> Tap:
         name = f"{place}, random weights, seed {seed}"
     else:
         card = read_card(Path(place))
-        for key in ("kind", "side", "channels"):
-            wanted, found = getattr(card.faces, key), getattr(faces.info, key)
-            if wanted != found:
-                raise MienError(f"faces of {key} {wanted}, as the model was trained on", f"{found}", "import them with that")
+        require_alike(card, faces.info)
         network, views = read_network(Path(place)), Views(faces.info, card.normalize)
         name = f"{card.network['network']}, weights {card.weights[:12]}"
     chosen = block or list(network.blocks)[-1]

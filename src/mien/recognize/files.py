@@ -63,6 +63,8 @@ def model_folder(path: Path) -> Path:
     for folder in (path / "model", path):
         if (folder / "model.json").is_file():
             return folder
+    if (path / "run.json").is_file():
+        raise MienError(f"a finished run at {path}", "one that was interrupted", f"go on with it: mien resume {path}")
     raise MienError(f"a run or a model at {path}", "no model.json", "train one with mien train, or check the path")
 
 
@@ -105,6 +107,14 @@ def read_network(path: Path) -> Network:
     network = build_network(card.network, len(card.classes), card.faces)
     network.load_state_dict(read_weights(path))
     return network.eval()
+
+
+def require_alike(card: Card, info: Info) -> None:
+    """Raises MienError where faces like those of `info` are not of the kind that the model was trained on."""
+    for key in ("kind", "side", "channels"):
+        wanted, found = getattr(card.faces, key), getattr(info, key)
+        if wanted != found:
+            raise MienError(f"faces of {key} {wanted}, as the model was trained on", f"{found}", "import them with that")
 
 
 def read_history(path: Path) -> list[dict[str, float]]:

@@ -10,10 +10,9 @@ from torch import Tensor
 
 from mien.data.faceset import FaceSet
 from mien.data.views import Views
-from mien.errors import MienError
 from mien.models import Network
 from mien.recognize.device import choose_device, choose_precision, place, predict
-from mien.recognize.files import Card, read_card, read_network
+from mien.recognize.files import Card, read_card, read_network, require_alike
 
 BATCH = 512
 
@@ -46,12 +45,11 @@ class Recognizer:
         `flip` averages with the mirror images'. Raises MienError for faces of another kind, side or color.
         """
         given = faces if isinstance(faces, FaceSet) else FaceSet.from_arrays(faces)
-        for key in ("kind", "side", "channels"):
-            wanted, found = getattr(self.card.faces, key), getattr(given.info, key)
-            if wanted != found:
-                raise MienError(f"faces of {key} {wanted}, as the model was trained on", f"{found}", "import them with that")
+        require_alike(self.card, given.info)
         views = Views(given.info, self.card.normalize)
-        precision = choose_precision("auto", self.device)
+        # A model that was trained in float32 on purpose stays so; others take what this device does best.
+        asked = self.card.recipe.get("precision")
+        precision = choose_precision("float32" if asked == "float32" else "auto", self.device)
         batches = (
             _to_device(given, rows, self.device) for rows in np.array_split(np.arange(len(given)), -(-len(given) // BATCH) or 1)
         )

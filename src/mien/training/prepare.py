@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 
 from mien.data.faceset import FaceSet, Rows
 from mien.data.noise import flip_by_matrix, flip_uniform
-from mien.data.splits import Budget, carve_validation, draw_labels, fold_view, split_rows, testing_rows, training_rows
+from mien.data.splits import Budget, carve_validation, draw_labels, fold_view, held_out_rows, split_rows, training_rows
 from mien.errors import MienError
 from mien.progress import Progress
 from mien.recipe import Recipe
@@ -128,7 +128,7 @@ def _used_rows(faces: FaceSet, recipe: Recipe, budget: Budget, rows: Rows) -> Ro
     if not looks_at_unlabeled(recipe):
         return budget.train
     used = np.setdiff1d(rows, budget.validation)
-    return np.concatenate([used, np.setdiff1d(testing_rows(faces), rows)]) if recipe.transductive else used
+    return np.concatenate([used, np.setdiff1d(held_out_rows(faces), rows)]) if recipe.transductive else used
 
 
 def looks_at_unlabeled(recipe: Recipe) -> bool:
@@ -162,5 +162,5 @@ def _strangers(faces: FaceSet, others: FaceSet | None, recipe: Recipe) -> FaceSe
         raise MienError(
             "another set for --unlabeled", "the training set", "leave it out: faces beyond the budget are used anyway"
         )
-    kept = np.arange(len(others)) if recipe.transductive else np.setdiff1d(np.arange(len(others)), testing_rows(others))
+    kept = np.arange(len(others)) if recipe.transductive else np.setdiff1d(np.arange(len(others)), held_out_rows(others))
     return replace(others.select(kept), info=replace(others.info, classes=faces.classes, count=len(kept)))

@@ -207,6 +207,9 @@ class Run:
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
+        for parameter, moments in self.optimizer.state.items():
+            # In the parameter's memory order, as they were: sums over another order may round differently.
+            moments |= {k: torch.empty_like(parameter).copy_(v) for k, v in moments.items() if v.shape == parameter.shape}
         self.scaler.load_state_dict(state["scaler"])
         self.generator.set_state(state["generator"])
         self.noise.set_state(state["noise"])

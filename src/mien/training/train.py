@@ -84,6 +84,8 @@ def resume(folder: Path | str, progress: Progress | None = None) -> Recognizer:
     found = (faces.info.checksum, "" if others is None else others.info.checksum)
     if found != order.checksums:
         raise MienError("the face sets that the run began with", "sets that were changed since", "train again")
+    for left_over in folder.glob(".*"):
+        left_over.unlink()  # Files that were being written when the run was killed.
     prepared = prepare(faces, others, recipe, order, Silent())
     run = Run(recipe, prepared.material, order.seed, choose_device(order.device), folder)
     if (folder / "checkpoint.safetensors").is_file():
