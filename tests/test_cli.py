@@ -2,8 +2,10 @@
 
 import json
 import resource
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -238,6 +240,17 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 1
     assert "make room" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_polite_end_of_an_import_leaves_nothing(tmp_path: Path) -> None:
+    words = ["import", "synthetic", str(tmp_path / "faces"), "--set", "faces=200000", "--set", "people=50"]
+    code = f"import sys; sys.argv = ['mien', *{words!r}]; from mien.cli import main; main()"
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    while not list(tmp_path.glob(".faces.*/table.parquet")) and process.poll() is None:
+        time.sleep(0.02)
+    process.terminate()
+    assert process.wait(timeout=60) == 128 + signal.SIGTERM
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,6 +1,7 @@
 """The command line: a thin shell over the functions that Python users call. Heavy imports wait for their command."""
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,6 +28,8 @@ FaceSetPath = Annotated[Path, typer.Argument(metavar="FACESET", help="Folder of 
 
 def main() -> None:
     """Run the command line; a MienError is one sentence and exit code 1, wrong usage is exit code 2."""
+    # A polite end cleans up like an error does: no half-written set stays.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         app()
     except MienError as error:
@@ -241,7 +244,8 @@ def evaluate(
     fold: Annotated[str | None, typer.Option(help="Instead of splits: this fold of subjects is `test`, for example 1/5.")] = None,
     by: Annotated[str | None, typer.Option(help="A column: figures for each of its values.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Where report.html and metrics.json go; RUN/evaluation-SPLIT unless said.")
+        Path | None,
+        typer.Option(help="Where report.html and metrics.json go; a folder in RUN named by what is measured unless said."),
     ] = None,
     flip: Annotated[bool, typer.Option(help="Average with the mirror image.")] = False,
     device: Device = "auto",
@@ -250,7 +254,8 @@ def evaluate(
     """Test a recognizer: figures with intervals, and a report to look at."""
     from mien.evaluation.evaluate import evaluate as measure
 
-    folder = out or run / f"evaluation-{split}"
+    part = f"fold-{fold.replace('/', '-of-')}" if fold else split
+    folder = out or run / "-".join(["evaluation", part, *(["flip"] if flip else []), *(["by", by] if by else [])])
     result = measure(run, faceset, split, by=by, out=folder, flip=flip, device=device, fold=fold)
     _show(result, as_json, [str(folder / "report.html")])
 
@@ -264,6 +269,8 @@ def _show(result: "Evaluation", as_json: bool, places: list[str]) -> None:
         return
     for table in evaluation_tables(result):
         show(table)
+    if "warning" in result.notes:
+        print(f"warning: {result.notes['warning']}", file=sys.stderr)
     print("\n".join(places))
 
 

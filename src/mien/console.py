@@ -88,9 +88,11 @@ def answer_table(answers: Mapping[str, Sequence[str]]) -> Table:
 def evaluation_tables(found: "Evaluation") -> list[Table]:
     """Headline figures with intervals, recall per class, and groups where there are any."""
     head = Table("figure", "value", "95 % interval", title=f"{found.dataset}, {found.split}: {found.count} faces")
-    for name in ("accuracy", "average_accuracy", "macro_f1", "ece_before", "ece_after"):
+    figures = {"accuracy": "accuracy", "average_accuracy": "average accuracy", "macro_f1": "macro F1"}
+    figures |= {"ece_before": "calibration error", "ece_after": "  after temperature scaling"}
+    for name, title in figures.items():
         between = found.intervals[name]
-        head.add_row(name.replace("_", " "), f"{getattr(found, name):.1%}", f"{between.low:.1%} to {between.high:.1%}")
+        head.add_row(title, f"{getattr(found, name):.1%}", f"{between.low:.1%} to {between.high:.1%}")
     classes = Table("class", "faces", "recall")
     for name, recall, row in zip(found.classes, found.recalls, found.confusion, strict=True):
         classes.add_row(name, str(row.sum()), f"{recall:.1%}" if row.sum() else "-")

@@ -142,7 +142,10 @@ class Recipe:
     def parse(table: Mapping[str, Any]) -> "Recipe":
         """The recipe of this table; questions without an answer get the plain one."""
         plain = tomllib.loads((resources.files("mien.recipes") / "supervised.toml").read_text("utf-8"))
-        return validate(Recipe, {**plain, "title": "", **table})
+        given = {**plain, "title": "", **table}
+        # Stages one by one, so that a mistake in one lists what a stage has.
+        stages = [validate(Stage, stage) if isinstance(stage, Mapping) else stage for stage in given["stages"]]
+        return validate(Recipe, given | {"stages": stages})
 
     def table(self) -> dict[str, Any]:
         """The recipe as plain values, every default written out; `Recipe.parse` reads it back."""

@@ -84,7 +84,11 @@ def _readable(kind: type[Any], error: ValidationError) -> MienError:
             f"{kind.__name__} to be given {where}", "none", "name INPUT before OUT" if where == "input" else "add it"
         )
     found = f"{where} = {first['input']!r}" if where else repr(first["input"])
-    return MienError(f"{kind.__name__} settings that fit ({first['msg'].lower()})", found, "change that value")
+    return MienError(
+        f"{kind.__name__} settings that fit ({first['msg'].lower().replace('input should', 'value should')})",
+        found,
+        "change that value",
+    )
 
 
 def fields(kind: type[Any]) -> dict[str, str]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from conftest import bright_faces, small_recipe
-from mien import FaceSet, MienError, Recognizer, evaluate, train
+from mien import FaceSet, MienError, Order, Recognizer, evaluate, train
 from mien.evaluation.calibration import apply_temperature
 
 
@@ -67,3 +67,25 @@ def test_what_cannot_be_measured_is_refused(recognizer: Recognizer, faces: FaceS
         recognizer.logits(bright_faces(side=20))
     with pytest.raises(MienError, match="faces of channels 1"):
         recognizer.logits(np.zeros((2, 16, 16, 3), np.uint8))
+
+
+def test_measuring_faces_that_were_trained_on_is_said(stored: Path, tmp_path: Path) -> None:
+    train(stored, small_recipe(), tmp_path / "run", Order(fold="1/3"))
+    assert "warning" not in evaluate(tmp_path / "run", stored, fold="1/3").notes
+    for found in (evaluate(tmp_path / "run", stored, fold="2/3"), evaluate(tmp_path / "run", stored, "all")):
+        assert "this is no test" in found.notes["warning"]
+    assert evaluate(tmp_path / "run", stored, fold="1/3").split == "fold 1/3"
+
+
+def test_a_report_is_not_put_among_other_things(recognizer: Recognizer, stored: Path) -> None:
+    before = sorted(stored.iterdir())
+    with pytest.raises(MienError, match="an earlier report"):
+        evaluate(recognizer, FaceSet.open(stored), out=stored)
+    assert sorted(stored.iterdir()) == before
+
+
+def test_every_face_of_a_set_without_splits_can_be_measured(recognizer: Recognizer, faces: FaceSet) -> None:
+    plain = FaceSet.from_arrays(faces.faces(), faces.labels, faces.classes)
+    assert evaluate(recognizer, plain, "all").count == len(faces)
+    with pytest.raises(MienError, match="or take all"):
+        evaluate(recognizer, plain)

@@ -25,9 +25,9 @@ class Description:
 
 
 def describe(faces: FaceSet) -> Description:
-    """Faces per split and class; a set without splits is one split named `all`."""
+    """Faces per split and class; a set without splits is one named `(no splits)`."""
     has_splits = "split" in faces.column_names
-    splits = faces.values("split").astype(str) if has_splits else np.full(len(faces), "all")
+    splits = faces.values("split").astype(str) if has_splits else np.full(len(faces), "(no splits)")
     names, index = np.unique(splits, return_inverse=True)
     labels, columns = faces.labels, len(faces.classes) + 1
     cells = index * columns + np.where(labels < 0, columns - 1, labels)

@@ -185,6 +185,9 @@ class FaceSet:
     def __len__(self) -> int:
         return sum(len(part) for part in self.parts)
 
+    def __repr__(self) -> str:
+        return f"FaceSet({len(self)} {self.info.kind} of {self.info.name or 'no name'}, classes {', '.join(self.classes)})"
+
     @property
     def classes(self) -> tuple[str, ...]:
         return self.info.classes

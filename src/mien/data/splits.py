@@ -29,9 +29,11 @@ class Budget:
 
 
 def split_rows(faces: FaceSet, split: str) -> Rows:
-    """Rows of a split, ascending. Raises MienError where it has no faces."""
+    """Rows of a split, ascending; of `all`, every row. Raises MienError where it has no faces."""
+    if split == "all":
+        return np.arange(len(faces))
     if "split" not in faces.column_names:
-        raise MienError(f"a face set with splits, to take {split!r}", "no column split", "import it with its splits")
+        raise MienError(f"a face set with splits, to take {split!r}", "no column split", "import it with --test 0.2, or take all")
     values = faces.values("split")
     rows = np.flatnonzero(values == split)
     if not len(rows):

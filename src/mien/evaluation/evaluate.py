@@ -7,13 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.data.faceset import FaceSet
-from mien.data.splits import TRAINING, fold_view, split_rows
+from mien.data.splits import fold_view, split_rows
 from mien.errors import MienError
 from mien.evaluation.calibration import apply_temperature
 from mien.evaluation.report import Mistakes, write_report
 from mien.evaluation.result import Evaluation, confident_mistakes, summarize
 from mien.recognize.device import machine
-from mien.recognize.files import read_history
+from mien.recognize.files import read_history, read_used
 from mien.recognize.recognizer import Recognizer
 
 MISTAKES = 32
@@ -41,20 +41,22 @@ def evaluate(
         recognizer = Recognizer.load(recognizer, device)
     if not isinstance(faces, FaceSet):
         faces = FaceSet.open(faces, verify=True)
+    checksum = faces.info.checksum
     if fold is not None:
-        faces = fold_view(faces, fold)
+        faces, split = fold_view(faces, fold), "test"
     tested = _tested(recognizer.classes, faces, split)
+    known = _known(recognizer, tested.faces) if checksum and checksum == recognizer.card.faces.checksum else 0
     logits, labels = recognizer.logits(tested.faces, flip), tested.labels
     result = summarize(
         logits,
         labels,
         classes=recognizer.classes,
         dataset=faces.info.name or "unnamed",
-        split=split,
+        split=split if fold is None else f"fold {fold}",
         temperature=recognizer.card.temperature,
         flip=flip,
         groups={} if by is None else {by: tested.faces.values(by)},
-        notes=_notes(recognizer, tested, split),
+        notes=_notes(recognizer, tested, known),
     )
     if out is not None:
         history = read_history(recognizer.folder) if recognizer.folder else []
@@ -81,7 +83,13 @@ def _tested(classes: tuple[str, ...], faces: FaceSet, split: str) -> _Tested:
     return _Tested(view.select(labels >= 0), labels[labels >= 0], int((labels < 0).sum()))
 
 
-def _notes(recognizer: Recognizer, tested: _Tested, split: str) -> dict[str, str]:
+def _known(recognizer: Recognizer, tested: FaceSet) -> int:
+    """How many of these faces' labels the run trained on or validated with."""
+    used = read_used(recognizer.folder) if recognizer.folder else set()
+    return sum(name in used for name in tested.column("id").to_pylist())
+
+
+def _notes(recognizer: Recognizer, tested: _Tested, known: int) -> dict[str, str]:
     """How it was measured, in words."""
     card, budget = recognizer.card, recognizer.card.budget
     notes = {"trained on": card.faces.name or "unnamed"}
@@ -97,8 +105,8 @@ def _notes(recognizer: Recognizer, tested: _Tested, split: str) -> dict[str, str
     notes["seed"] = str(card.seed)
     notes["transductive"] = "yes" if card.recipe.get("transductive") else "no"
     notes["machine"] = machine(recognizer.device)
-    if split in TRAINING or split == card.budget.get("split"):
-        notes["warning"] = "this is a split for training: faces that were trained on are measured"
+    if known:
+        notes["warning"] = f"{known} of these faces gave the run their labels: this is no test of it"
     if tested.unknown:
         notes["left out"] = f"{tested.unknown} faces of classes that the recognizer does not know"
     return notes

@@ -6,6 +6,7 @@ from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import torch
 from pydantic.dataclasses import dataclass
 from safetensors import SafetensorError
@@ -115,6 +116,12 @@ def require_alike(card: Card, info: Info) -> None:
         wanted, found = getattr(card.faces, key), getattr(info, key)
         if wanted != found:
             raise MienError(f"faces of {key} {wanted}, as the model was trained on", f"{found}", "import them with that")
+
+
+def read_used(path: Path) -> set[str]:
+    """Ids of the faces whose labels a run trained on or validated with; empty for a model folder that has no list."""
+    file = path / "budget.parquet"
+    return set(pq.read_table(file, columns=["id"]).column(0).to_pylist()) if file.is_file() else set()
 
 
 def read_history(path: Path) -> list[dict[str, float]]:

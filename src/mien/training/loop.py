@@ -129,7 +129,8 @@ def validation_figures(logits: Tensor, labels: Tensor) -> dict[str, float]:
 def line(run: Run) -> str:
     """The last epoch in words."""
     last = run.history[-1]
-    text = f"epoch {last['epoch'] + 1}: loss {last['loss']:.3f}"
+    stage = f"stage {run.stage + 1}, " if len(run.recipe.stages) > 1 else ""
+    text = f"{stage}epoch {last['epoch'] + 1}: loss {last['loss']:.3f}"
     if "validation_accuracy" in last:
         text += f", validation accuracy {last['validation_accuracy']:.1%}, average {last['validation_average_accuracy']:.1%}"
     return text

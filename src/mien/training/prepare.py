@@ -56,7 +56,7 @@ def read_matrix(path: Path) -> tuple[tuple[float, ...], ...]:
     """A confusion matrix from a csv without header, a row per class. Raises MienError where it holds anything else."""
     try:
         rows = np.loadtxt(path, delimiter=",", ndmin=2)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise MienError(f"a csv of numbers at {path}", str(error), "give a row per class, probabilities that sum to 1") from error
     return tuple(tuple(map(float, row)) for row in rows)
 

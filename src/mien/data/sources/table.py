@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import BeforeValidator
 from pydantic.dataclasses import dataclass
 
 from mien.data.csv_files import header, read
@@ -21,6 +22,10 @@ from mien.registry import STRICT
 
 KNOWN = ("path", "label", "subject", "split", "sequence", "frame", "id", "source")
 """Our columns that a table may have; path has to be there."""
+
+
+def _listed(given: Any) -> Any:
+    return [name.strip() for name in given.split(",")] if isinstance(given, str) else given
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -38,7 +43,7 @@ class Table:
     """Our class for a label of the file; "" for no label."""
     images: Path | None = None
     """Folder that the paths start from; that of the CSV file without."""
-    keep: tuple[str, ...] = ()
+    keep: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
     """Other columns of the file to carry along."""
     side: Side | None = None
     """Crop the central square and resize it to this side; without, all pictures must be squares of one size."""
@@ -74,7 +79,9 @@ class Table:
         """The file's column for each of ours, and those to keep by their own name."""
         unknown = [name for name in self.columns if name not in KNOWN]
         if unknown:
-            raise MienError(f"columns among {', '.join(KNOWN)}", ", ".join(unknown), "use `keep` for other columns")
+            raise MienError(
+                f"columns among {', '.join(KNOWN)}", ", ".join(unknown), "carry other columns along with keep (--set keep=NAME)"
+            )
         taken = [name for name in self.keep if name in COLUMNS or name in self.columns.values()]
         if taken:
             raise MienError("other columns to keep than those taken", ", ".join(taken), "remove them from `keep`")

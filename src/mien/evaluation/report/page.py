@@ -99,12 +99,14 @@ def write_report(
 
     `history`: a dict per epoch with stage, epoch, loss, lr and, where there was validation, validation_accuracy,
     validation_average_accuracy and validation_loss. A report that is there is replaced, each file at once. Raises
-    MienError where `out` is a file or the mistakes' arrays do not fit each other.
+    MienError where `out` is a file or a folder of other things, or the mistakes' arrays do not fit each other.
     """
     page = render(evaluation, history, mistakes)
     figures = json.dumps(evaluation.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
     if out.exists() and not out.is_dir():
         raise MienError(f"a folder at {out}", "a file", "choose another folder for the report")
+    if out.is_dir() and any(out.iterdir()) and not (out / "report.html").is_file():
+        raise MienError(f"an empty folder or an earlier report at {out}", "other files", "choose another folder for the report")
     out.mkdir(parents=True, exist_ok=True)
     write_aside(out / "report.html", page.encode())
     write_aside(out / "metrics.json", figures.encode())
