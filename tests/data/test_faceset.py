@@ -91,6 +91,13 @@ def test_a_changed_file_is_noticed(stored: Path, name: str) -> None:
         FaceSet.open(stored, verify=True)
 
 
+def test_a_changed_description_is_noticed(stored: Path) -> None:
+    values = json.loads((stored / "faceset.json").read_text())
+    (stored / "faceset.json").write_text(json.dumps(values | {"classes": values["classes"][::-1]}))
+    with pytest.raises(MienError, match=r"checksum.*changed"):
+        FaceSet.open(stored, verify=True)
+
+
 def test_damage_is_explained(stored: Path, tmp_path: Path) -> None:
     with pytest.raises(MienError, match=r"no faceset.json"):
         FaceSet.open(tmp_path)

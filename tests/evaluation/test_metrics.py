@@ -221,11 +221,15 @@ def test_intervals_depend_on_the_seed_alone_and_not_on_blocks(monkeypatch: pytes
     assert intervals(matrix, 4) != whole[0]
 
 
-def test_recall_intervals_are_nan_for_absent_classes_only() -> None:
-    found = recall_intervals(np.array([[8, 2, 0], [0, 0, 0], [0, 1, 0]]), seed=0)
-    assert contains(found[0], 0.8)
-    assert math.isnan(found[1].low)
-    assert (found[2].low, found[2].high) == (0.0, 0.0)
+def test_recall_intervals_are_wilsons() -> None:
+    found = recall_intervals(np.array([[8, 2, 0], [0, 0, 0], [0, 1, 0]]))
+    for interval, hits, faces in ((found[0], 8, 10), (found[2], 0, 1)):
+        z, share = 1.959964, hits / faces
+        center = (share + z**2 / (2 * faces)) / (1 + z**2 / faces)
+        half = z / (1 + z**2 / faces) * (share * (1 - share) / faces + z**2 / (4 * faces**2)) ** 0.5
+        assert (interval.low, interval.high) == pytest.approx((center - half, center + half), abs=1e-5)
+    assert np.isnan([found[1].low, found[1].high]).all()
+    assert found[2].high > 0.5, "one face says little"
 
 
 def test_nothing_has_no_intervals() -> None:

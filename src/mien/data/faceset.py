@@ -1,8 +1,9 @@
 """A face set: pixels (or cached features) and one table, a row per face; selections and joins are views of rows."""
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -65,7 +66,7 @@ class Info:
     count: int = 0
     """Number of faces."""
     checksum: str = ""
-    """sha256 over faces.npy and table.parquet; written by the writer."""
+    """sha256 over all the rest; written by the writer."""
 
 
 class Columns:
@@ -304,9 +305,10 @@ class FaceSet:
         return FaceSet.open(folder)
 
 
-def checksum(folder: Path) -> str:
-    """sha256 over faces.npy and then table.parquet, in hexadecimal."""
-    digest = hashlib.sha256()
+def checksum(folder: Path, info: Info) -> str:
+    """sha256 over what faceset.json states (but this checksum), faces.npy and table.parquet, in hexadecimal."""
+    stated = asdict(replace(info, checksum=""))
+    digest = hashlib.sha256(json.dumps(stated, sort_keys=True).encode())
     for name in ("faces.npy", "table.parquet"):
         with (folder / name).open("rb") as file:
             while block := file.read(1 << 20):
@@ -315,7 +317,7 @@ def checksum(folder: Path) -> str:
 
 
 def _verify(folder: Path, info: Info) -> None:
-    found = checksum(folder)
+    found = checksum(folder, info)
     if found != info.checksum:
         stated = f"checksum {info.checksum[:12]}… of {folder}"
         raise MienError(stated, f"{found[:12]}…", "import the set again: it was changed")

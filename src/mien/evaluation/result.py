@@ -136,7 +136,7 @@ def summarize(
         macro_f1=float(macro_f1(matrix)),
         recalls=tuple(recalls(matrix).tolist()),
         precisions=tuple(precisions(matrix).tolist()),
-        recall_intervals=recall_intervals(matrix, seed, resamples),
+        recall_intervals=recall_intervals(matrix),
         ece_before=before.error,
         ece_after=after.error,
         reliability_before=before.diagram,
