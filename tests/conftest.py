@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,9 @@ from PIL import Image
 from pydantic.dataclasses import dataclass
 
 from mien import FaceSet, Recipe
+from mien.data.faceset import to_table
+from mien.data.importing import source_from
+from mien.data.source import Block, Rejected
 from mien.registry import STRICT
 from mien.techniques import Unevaluated
 from mien.training.pool import Batch
@@ -101,6 +105,18 @@ def write_faces(folder: Path, count: int, side: int = 8, first: int = 0) -> list
     for n, path in enumerate(paths, first):
         Image.fromarray(face(n, side)).save(path)
     return paths
+
+
+def gather(name: str, **given_settings: Any) -> tuple[list[Block], list[Rejected]]:
+    """Blocks of a source with these settings, and what it rejected."""
+    blocks = list(source_from(name, given_settings).blocks())
+    return blocks, [one for block in blocks for one in block.rejected]
+
+
+def collect(name: str, column: str, **given_settings: Any) -> list[Any]:
+    """One column over all blocks of a source."""
+    blocks = [block for block in gather(name, **given_settings)[0] if len(block.faces)]
+    return [value for block in blocks for value in to_table(block.columns).column(column).to_pylist()]
 
 
 class Interrupted(Exception):

@@ -7,22 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import face, write_csv, write_faces
-from mien.data.faceset import FaceSet, to_table
+from conftest import collect, face, gather, write_csv, write_faces
+from mien.data.faceset import FaceSet
 from mien.data.importing import source_from
-from mien.data.source import Block, Rejected
 from mien.errors import MienError
-
-
-def gather(name: str, **given_settings: Any) -> tuple[list[Block], list[Rejected]]:
-    blocks = list(source_from(name, given_settings).blocks())
-    return blocks, [one for block in blocks for one in block.rejected]
-
-
-def collect(name: str, column: str, **given_settings: Any) -> list[Any]:
-    blocks = [block for block in gather(name, **given_settings)[0] if len(block.faces)]
-    return [value for block in blocks for value in to_table(block.columns).column(column).to_pylist()]
-
 
 # Folders
 

@@ -142,8 +142,9 @@ def test_strangers_come_without_labels_and_without_their_test_split(tmp_path: Pa
     assert other.info.checksum[:12] in str(recognizer.card.budget["unlabeled_from"])
     wrong = with_labels(other, 1 - other.labels).save(tmp_path / "wrong")
     assert same_weights(recognizer, train(stored, recipe, tmp_path / "again", unlabeled=wrong))
-    with pytest.raises(MienError, match="the training set"):
-        train(stored, recipe, tmp_path / "same", unlabeled=stored)
+    for order in (Order(), Order(fold="1/3")):
+        with pytest.raises(MienError, match="the training set"):
+            train(stored, recipe, tmp_path / "same", order, unlabeled=stored)
     with pytest.raises(MienError, match="learns from unlabeled"):
         train(stored, small_recipe(), tmp_path / "none", unlabeled=other)
 

@@ -88,7 +88,7 @@ def prepare(faces: FaceSet, others: FaceSet | None, recipe: Recipe, order: Order
     used = _used_rows(faces, recipe, budget, rows)
     train_labels = np.where(np.isin(used, budget.train), known[used], -1)
     votes = _known_votes(faces, used, train_labels, order)
-    trained, stranger = faces.select(used), _strangers(faces, others, recipe)
+    trained, stranger = faces.select(used), _strangers(faces, others, recipe, order)
     if stranger is not None:
         trained = trained.join(stranger)
         train_labels = np.concatenate([train_labels, np.full(len(stranger), -1)])
@@ -150,7 +150,7 @@ def _known_votes(faces: FaceSet, used: Rows, train_labels: npt.NDArray[np.int64]
     return np.where(hidden[:, None], np.float32(0), votes)
 
 
-def _strangers(faces: FaceSet, others: FaceSet | None, recipe: Recipe) -> FaceSet | None:
+def _strangers(faces: FaceSet, others: FaceSet | None, recipe: Recipe, order: Order) -> FaceSet | None:
     """The further set's faces without its test splits (unless the recipe is transductive), under the classes of `faces`."""
     if others is None:
         return None
@@ -158,7 +158,8 @@ def _strangers(faces: FaceSet, others: FaceSet | None, recipe: Recipe) -> FaceSe
         raise MienError(
             "a recipe that learns from unlabeled faces", "unlabeled = nothing", "choose one, or leave --unlabeled out"
         )
-    if others.info.checksum and others.info.checksum == faces.info.checksum:
+    # Of the sets as they were opened: a fold is a view, which has no checksum of its own.
+    if others.info.checksum and others.info.checksum == order.checksums[0]:
         raise MienError(
             "another set for --unlabeled", "the training set", "leave it out: faces beyond the budget are used anyway"
         )

@@ -31,7 +31,8 @@ def confident(fused: Tensor, threshold: float) -> Tensor:
 class PseudoLabel:
     """alpha(t) times the mean cross-entropy to the face's own most likely class, summed over heads.
 
-    Departures: t counts epochs; a face below `threshold` (Lee has none: 0) teaches nothing but is counted in the mean.
+    Departures: t counts epochs; label and loss are of one weakly distorted view (Lee trains on the faces as they are, with
+    dropout); a face below `threshold` (Lee has none: 0) teaches nothing but is counted in the mean.
     """
 
     weight: float = 1.0
