@@ -11,13 +11,14 @@ import pytest
 import torch
 from PIL import Image
 from pydantic.dataclasses import dataclass
+from torch import Tensor
 
 from mien import FaceSet, Recipe
 from mien.data.faceset import to_table
 from mien.data.importing import source_from
 from mien.data.source import Block, Rejected
 from mien.registry import STRICT
-from mien.techniques import Unevaluated
+from mien.techniques import Perturb, UnlabeledLoss
 from mien.training.pool import Batch
 from mien.training.run import Run
 
@@ -36,14 +37,18 @@ class Agree:
     log: Path | None = None
     """File for the rows."""
 
-    def __call__(self, run: Run, batch: Batch) -> Unevaluated | None:
+    def __call__(self, run: Run, batch: Batch) -> UnlabeledLoss | None:
         """Mean squared difference of the logits of a weak and a strong view."""
         assert (run.labels[batch.rows] < 0).all(), "a labeled face among the unlabeled"
         if self.log is not None:
             with self.log.open("a") as file:
                 file.write(" ".join(map(str, batch.rows.tolist())) + "\n")
         weak, strong = run.view(batch, "weak"), run.view(batch, "strong")
-        return lambda: (run.heads(weak)[-1] - run.heads(strong)[-1]).square().mean()
+
+        def evaluate(perturb: Perturb | None = None) -> Tensor:
+            return (run.heads(weak)[-1] - run.heads(strong)[-1]).square().mean()
+
+        return evaluate
 
 
 def bright_faces(count: int = 120, classes: int = 3, side: int = 16, seed: int = 0) -> FaceSet:

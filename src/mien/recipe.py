@@ -131,7 +131,9 @@ class Recipe:
             if unknown:
                 raise MienError(f"a stage's answers to {', '.join(known)}", ", ".join(sorted(unknown)), "rename that question")
             Components.of(self, stage)
-        build("mien.models", self.model, "network")
+        from mien.models import architecture
+
+        architecture(self.model)
 
     @staticmethod
     def load(name: Path | str) -> "Recipe":
@@ -165,6 +167,11 @@ class Recipe:
         for key, value in settings.items():
             _put(table, key, _parse(value))
         return Recipe.parse(table)
+
+    def with_network(self, name: str) -> "Recipe":
+        """This recipe on another network, with as many copies of its last layer."""
+        copies = {key: value for key, value in self.model.items() if key == "copies"}
+        return self.set("model", {"network": name, **copies})
 
     def with_epochs(self, epochs: int) -> "Recipe":
         """This recipe over `epochs` epochs in all, shared among its stages in proportion, each at least one."""

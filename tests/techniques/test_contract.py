@@ -22,7 +22,12 @@ def recipe_with(question: str, name: str, tmp_path: Path) -> Recipe:
         small = small_recipe(stages=[{"epochs": 1, "lr": 0.01}])
         train(bright_faces(seed=9), small, tmp_path / "before", Order(threads=1))
         answer["path"] = str(tmp_path / "before")
-    return small_recipe(**{question: answer})
+    changed: dict[str, Any] = {question: answer}
+    if name == "random_rates":
+        changed["model"] = {"network": "mien_s", "width": 8, "depths": [1, 1, 1], "copies": 3}
+    if question == "step":
+        changed["unlabeled"] = "pseudo_label"
+    return small_recipe(**changed)
 
 
 @pytest.mark.parametrize(("question", "name"), AND_A_USERS_OWN)

@@ -16,7 +16,12 @@ BATCH = Batch(torch.arange(5), torch.zeros(5, 2, 2, dtype=torch.uint8))
 
 def run_with(heads: torch.Tensor, epochs: int) -> Run:
     """Just what the technique reads of a run whose network gives these logits, (H, 5, K)."""
-    fake = SimpleNamespace(history=[{}] * epochs, view=lambda batch, strength: batch.faces, heads=lambda inputs: heads)
+    fake = SimpleNamespace(
+        history=[{}] * epochs,
+        view=lambda batch, strength: batch.faces,
+        heads=lambda inputs: heads,
+        note_labels=lambda rows, labels, counted: None,
+    )
     return cast(Run, fake)
 
 

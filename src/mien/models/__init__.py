@@ -1,12 +1,15 @@
 """What every network is: ordered blocks, known by name, and a head that can be replaced."""
 
+import copy
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from mien.errors import MienError
+from mien.registry import build
 
 
 class Network(nn.Module):
@@ -52,6 +55,63 @@ class Architecture(Protocol):
     def build(self, classes: int, channels: int, side: int) -> Network:
         """The network with `classes` outputs for faces of `side` pixels (0: features of dimension `channels`)."""
         ...
+
+
+def architecture(network: Mapping[str, Any]) -> Architecture:
+    """The settings of a network, checked, from its file's name under `network` and the rest; `copies` belongs to its head."""
+    head_copies(network)
+    made: Architecture = build("mien.models", {key: value for key, value in network.items() if key != "copies"}, "network")
+    return made
+
+
+def head_copies(network: Mapping[str, Any]) -> int:
+    """How many copies of the last layer a network is to have; raises MienError where that is no number from 1 on."""
+    copies = network.get("copies", 1)
+    if not isinstance(copies, int) or copies < 1:
+        raise MienError("a number of copies of the last layer, 1 or more", repr(copies), "set model.copies")
+    return copies
+
+
+class Copies(nn.Module):
+    """Copies of a head, each with weights of its own, and their average in probability: the last layer of ALRAO.
+
+    Gives (copies + 1, B, K): each copy's logits, which the blocks below learn nothing from, then the average's log
+    probabilities, which the copies learn nothing from. The sum of the heads' losses so trains every copy by its own loss
+    and the blocks by the average's. `shares` (copies,) are the average's weights.
+    """
+
+    def __init__(self, head: nn.Module, count: int) -> None:
+        super().__init__()
+        self.copies = nn.ModuleList(_fresh(head) for _ in range(count))
+        self.register_buffer("shares", torch.full((count,), 1 / count))
+        self.shares: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The last block's output to (copies + 1, B, K)."""
+        own = [_bounded(head(x.detach())) for head in self.copies]
+        fixed = [_bounded(functional_call(head, _constants(head), (x,))) for head in self.copies]
+        likely = torch.log_softmax(torch.stack(fixed).float(), dim=2) + self.shares.log().view(-1, 1, 1)
+        return torch.stack([*(logits.float() for logits in own), likely.logsumexp(dim=0)])
+
+
+def _constants(head: nn.Module) -> dict[str, Tensor]:
+    """The head's parameters as constants, by name."""
+    return {name: parameter.detach() for name, parameter in head.named_parameters()}
+
+
+def _fresh(head: nn.Module) -> nn.Module:
+    """A copy with new random weights."""
+    made = copy.deepcopy(head)
+    for module in made.modules():
+        reset = getattr(module, "reset_parameters", None)
+        if callable(reset):
+            reset()
+    return made
+
+
+def _bounded(logits: Tensor) -> Tensor:
+    """Logits that stay numbers where a copy has diverged."""
+    return logits.nan_to_num(nan=0.0).clamp(-30, 30)
 
 
 def require_side(name: str, side: int, least: int) -> None:

@@ -18,8 +18,8 @@ from mien.data.augment import Normalization
 from mien.data.faceset import Info
 from mien.disk import read_json, write_aside
 from mien.errors import MienError
-from mien.models import Architecture, Network
-from mien.registry import STRICT, build, validate
+from mien.models import Copies, Network, architecture, head_copies
+from mien.registry import STRICT, validate
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -96,10 +96,13 @@ def build_network(network: dict[str, Any], classes: int, info: Info, seed: int =
 
     The caller's random state is left alone.
     """
-    architecture: Architecture = build("mien.models", network, "network")
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
-        return architecture.build(classes, info.channels, info.side)
+        made = architecture(network).build(classes, info.channels, info.side)
+        copies = head_copies(network)
+        if copies > 1:
+            made.head = Copies(made.head, copies)
+        return made
 
 
 def read_network(path: Path) -> Network:

@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 Unevaluated = Callable[[], Tensor]
 """A loss over a batch whose views are drawn: called, it is evaluated at the network's present weights; a scalar."""
 
+Perturb = Callable[[Tensor], Tensor]
+"""Changes probabilities (U, K) before pseudo-labels are taken from them."""
+
+
+class UnlabeledLoss(Protocol):
+    """The same for unlabeled faces; a step may say how the probabilities behind pseudo-labels are perturbed."""
+
+    def __call__(self, perturb: Perturb | None = None) -> Tensor: ...
+
 
 class Start(Protocol):
     """Where do the weights come from? Called once, before the first epoch; sets the weights of `run.network`."""
@@ -24,7 +33,10 @@ class Start(Protocol):
 
 
 class Draw(Protocol):
-    """Which faces make a batch? Called before every epoch: rows of labeled faces for each batch, (B,) each."""
+    """Which faces make a batch? Called before every epoch: rows of labeled faces for each batch, (B,) each.
+
+    One that draws unlabeled faces too says so with the class attribute `draws_unlabeled = True`, and sets their targets.
+    """
 
     def __call__(self, run: "Run") -> list[Tensor]: ...
 
@@ -50,10 +62,10 @@ class Loss(Protocol):
 class Unlabeled(Protocol):
     """What do faces without labels teach? Draws its views of the batch and returns the unevaluated loss, or None."""
 
-    def __call__(self, run: "Run", batch: "Batch") -> Unevaluated | None: ...
+    def __call__(self, run: "Run", batch: "Batch") -> UnlabeledLoss | None: ...
 
 
 class Step(Protocol):
     """When is an update kept? Evaluates the losses of one batch and updates the network."""
 
-    def __call__(self, run: "Run", labeled: Unevaluated, unlabeled: Unevaluated | None) -> None: ...
+    def __call__(self, run: "Run", labeled: Unevaluated, unlabeled: UnlabeledLoss | None) -> None: ...

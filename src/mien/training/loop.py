@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from mien.errors import MienError
 from mien.progress import Progress
-from mien.techniques import Unevaluated
+from mien.techniques import Unevaluated, UnlabeledLoss
+from mien.techniques.unlabeled.nothing import Nothing
 from mien.training.pool import Batch
 from mien.training.run import Run
 from mien.training.state import write_state
@@ -29,6 +30,7 @@ def fit(run: Run, progress: Progress, keep: Callable[[int], None]) -> None:
             for epoch in range(first, settings.epochs):
                 started, losses = time.monotonic(), list[Tensor]()
                 batches = refresh(run)
+                run.batches = len(batches)
                 if epoch == first:
                     progress.begin(f"stage {stage + 1}", sum(map(len, batches)) * (settings.epochs - first))
                 for number, (batch, others) in enumerate(
@@ -75,17 +77,18 @@ def labeled_loss(run: Run, batch: Batch, losses: list[Tensor]) -> Unevaluated:
     targets, weights = run.targets[batch.rows], run.weights[batch.rows]
 
     def evaluate() -> Tensor:
-        each = torch.stack([run.components.loss(output, targets) for output in run.heads(inputs)]).sum(dim=0)
-        loss = (weights * each).mean()
+        each = weights * torch.stack([run.components.loss(output, targets) for output in run.heads(inputs)])
+        run.head_losses = each.detach().mean(dim=1)
+        loss = each.sum(dim=0).mean()
         losses.append(loss.detach())
         return loss
 
     return evaluate
 
 
-def unlabeled(run: Run, count: int) -> Iterator[Unevaluated | None]:
+def unlabeled(run: Run, count: int) -> Iterator[UnlabeledLoss | None]:
     """For each of `count` batches, the unevaluated loss of as many unlabeled faces as the recipe says."""
-    if not len(run.unlabeled):
+    if not len(run.unlabeled) or isinstance(run.components.unlabeled, Nothing):
         yield from [None] * count
         return
     rows = run.turns(run.unlabeled.cpu(), count, min(run.recipe.unlabeled_batch, len(run.unlabeled)))
@@ -98,13 +101,12 @@ def validate(run: Run, losses: list[Tensor], seconds: float) -> None:
     stage = run.recipe.stages[run.stage]
     figures: dict[str, float] = {"stage": run.stage, "epoch": run.epoch, "seconds": round(seconds, 2)}
     figures |= {"lr": run.optimizer.param_groups[0]["lr"], "loss": float(torch.stack(losses).mean())}
-    if not math.isfinite(figures["loss"]):
-        raise MienError(
-            "a finite loss", f"{figures['loss']} in epoch {run.epoch + 1}", "take a lower learning rate (stages.0.lr)"
-        )
+    require_finite(run, figures["loss"])
+    figures |= run.take_notes()
     count = len(run.validation_labels)
     if count:
         figures |= validation_figures(run.predict(run.validation, count), run.validation_labels)
+        require_finite(run, figures["validation_loss"])
     run.epoch += 1
     run.history.append(figures)
     by = run.recipe.choose if count else "last"
@@ -113,6 +115,16 @@ def validate(run: Run, losses: list[Tensor], seconds: float) -> None:
     if value >= run.best.get("value", -float("inf")) and (by != "last" or run.epoch == stage.epochs):
         weights = {name: tensor.detach().clone() for name, tensor in run.kept_network.state_dict().items()}
         run.best = {"value": value, "epoch": run.epoch - 1, "figures": figures, "weights": weights}
+
+
+def require_finite(run: Run, loss: float) -> None:
+    """Raises MienError where a loss is no number, and says what of the run is still good."""
+    if math.isfinite(loss):
+        return
+    where = f"{loss} in epoch {run.epoch + 1} of stage {run.stage + 1}"
+    checkpoint = run.folder / "checkpoint.safetensors"
+    kept = f"; {checkpoint} holds the last epochs that were" if checkpoint.is_file() else ""
+    raise MienError("a finite loss", where + kept, f"take a lower learning rate (stages.{run.stage}.lr) and another --out")
 
 
 def validation_figures(logits: Tensor, labels: Tensor) -> dict[str, float]:

@@ -1,6 +1,5 @@
 """What a run is asked to do, and the faces and labels that it may use: a function of sets, recipe and order alone."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass as plain
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +11,15 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from mien.data.faceset import FaceSet, Rows
+from mien.data.convert import alike, is_alike
+from mien.data.faceset import FaceSet, Info, Rows
 from mien.data.noise import flip_by_matrix, flip_uniform
 from mien.data.splits import Budget, carve_validation, draw_labels, fold_view, held_out_rows, split_rows, training_rows
 from mien.errors import MienError
 from mien.progress import Progress
-from mien.recipe import Recipe
+from mien.recipe import Components, Recipe
 from mien.registry import STRICT
+from mien.techniques.unlabeled.nothing import Nothing
 from mien.training.run import Material
 
 
@@ -48,6 +49,10 @@ class Order:
     """The face set's folder."""
     unlabeled: Path | None = None
     """Folder of a further set, of which only the pixels are used."""
+    own_unlabeled: bool = True
+    """Whether faces beyond the label budget are learned from as unlabeled faces."""
+    unlabeled_faces: Annotated[int, Field(ge=1)] | None = None
+    """How many unlabeled faces are used, drawn by seed; None for all."""
     checksums: tuple[str, str] = ("", "")
     """Those of the two sets."""
 
@@ -85,20 +90,24 @@ def prepare(faces: FaceSet, others: FaceSet | None, recipe: Recipe, order: Order
     _say_shortages(counts, order, progress)
     known = _noisy(known, len(faces.classes), order)
     budget = carve_validation(known, given, recipe.validation, order.seed)
-    used = _used_rows(faces, recipe, budget, rows)
+    stranger = _strangers(faces, others, recipe, order, progress)
+    used = _used_rows(faces, recipe, budget, rows, order)
+    used, kept = _drawn(used, budget, 0 if stranger is None else len(stranger), order)
     train_labels = np.where(np.isin(used, budget.train), known[used], -1)
-    votes = _known_votes(faces, used, train_labels, order)
-    trained, stranger = faces.select(used), _strangers(faces, others, recipe, order)
+    votes, truth = _known_votes(faces, used, train_labels, order), _truth(faces, used)
+    trained = faces.select(used)
     if stranger is not None:
-        trained = trained.join(stranger)
-        train_labels = np.concatenate([train_labels, np.full(len(stranger), -1)])
-        votes = None if votes is None else np.pad(votes, ((0, len(stranger)), (0, 0)))
+        trained = trained.join(stranger.select(kept))
+        train_labels = np.concatenate([train_labels, np.full(len(kept), -1)])
+        truth = np.concatenate([truth, np.full(len(kept), -1)])
+        votes = None if votes is None else np.pad(votes, ((0, len(kept)), (0, 0)))
     material = Material(
         trained,
         torch.from_numpy(train_labels),
         faces.select(budget.validation),
         torch.from_numpy(known[budget.validation]),
         None if votes is None else torch.from_numpy(votes).float(),
+        torch.from_numpy(truth),
     )
     split = (order.fold and f"all but fold {order.fold}") or order.split or "training split"
     facts = {"train": len(budget.train), "validation": len(budget.validation), "split": split, "classes": counts}
@@ -123,18 +132,35 @@ def _noisy(known: npt.NDArray[np.int64], classes: int, order: Order) -> npt.NDAr
     return flip_uniform(known, order.noise, classes, order.seed) if order.noise else known
 
 
-def _used_rows(faces: FaceSet, recipe: Recipe, budget: Budget, rows: Rows) -> Rows:
+def _used_rows(faces: FaceSet, recipe: Recipe, budget: Budget, rows: Rows, order: Order) -> Rows:
     """Labeled training rows and, where the recipe looks at unlabeled faces, the split's others."""
     if not looks_at_unlabeled(recipe):
         return budget.train
-    used = np.setdiff1d(rows, budget.validation)
+    used = np.setdiff1d(rows, budget.validation) if order.own_unlabeled else budget.train
     return np.concatenate([used, np.setdiff1d(held_out_rows(faces), rows)]) if recipe.transductive else used
+
+
+def _drawn(used: Rows, budget: Budget, strangers: int, order: Order) -> tuple[Rows, Rows]:
+    """Those of the used rows, and those of `strangers` further faces, that are left when unlabeled faces are limited."""
+    pool = np.setdiff1d(used, budget.train)
+    most = order.unlabeled_faces
+    if most is None or most >= len(pool) + strangers:
+        return used, np.arange(strangers)
+    chosen = np.sort(np.random.default_rng((order.seed, 3)).permutation(len(pool) + strangers)[:most])
+    mine = pool[chosen[chosen < len(pool)]]
+    return np.sort(np.concatenate([budget.train, mine])), chosen[chosen >= len(pool)] - len(pool)
+
+
+def _truth(faces: FaceSet, used: Rows) -> npt.NDArray[np.int64]:
+    """(n,) what is known to be true of the used faces, -1 for faces held out for tests, whose labels nobody reads here."""
+    known = faces.values("true_label") if "true_label" in faces.column_names else faces.labels
+    return np.where(np.isin(used, held_out_rows(faces)), -1, known[used]).astype(np.int64)
 
 
 def looks_at_unlabeled(recipe: Recipe) -> bool:
     """Whether any stage learns from faces without labels."""
-    answers: Sequence[Any] = [(stage.answers or {}).get("unlabeled", recipe.unlabeled) for stage in recipe.stages]
-    return any(answer["technique"] != "nothing" for answer in answers)
+    stages = [Components.of(recipe, stage) for stage in recipe.stages]
+    return any(not isinstance(stage.unlabeled, Nothing) or getattr(stage.draw, "draws_unlabeled", False) for stage in stages)
 
 
 def _known_votes(faces: FaceSet, used: Rows, train_labels: npt.NDArray[np.int64], order: Order) -> npt.NDArray[np.float32] | None:
@@ -150,7 +176,7 @@ def _known_votes(faces: FaceSet, used: Rows, train_labels: npt.NDArray[np.int64]
     return np.where(hidden[:, None], np.float32(0), votes)
 
 
-def _strangers(faces: FaceSet, others: FaceSet | None, recipe: Recipe, order: Order) -> FaceSet | None:
+def _strangers(faces: FaceSet, others: FaceSet | None, recipe: Recipe, order: Order, progress: Progress) -> FaceSet | None:
     """The further set's faces without its test splits (unless the recipe is transductive), under the classes of `faces`."""
     if others is None:
         return None
@@ -164,4 +190,12 @@ def _strangers(faces: FaceSet, others: FaceSet | None, recipe: Recipe, order: Or
             "another set for --unlabeled", "the training set", "leave it out: faces beyond the budget are used anyway"
         )
     kept = np.arange(len(others)) if recipe.transductive else np.setdiff1d(np.arange(len(others)), held_out_rows(others))
-    return replace(others.select(kept), info=replace(others.info, classes=faces.classes, count=len(kept)))
+    chosen = others.select(kept)
+    if not is_alike(others, faces.info):
+        progress.say(f"unlabeled faces are converted: {_shape(others.info)} to {_shape(faces.info)}")
+        chosen = alike(chosen, faces.info)
+    return replace(chosen, info=replace(chosen.info, classes=faces.classes, count=len(kept)))
+
+
+def _shape(info: Info) -> str:
+    return f"{info.side} pixels, {'gray' if info.channels == 1 else 'color'}"

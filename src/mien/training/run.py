@@ -19,6 +19,7 @@ from mien.recognize.device import autocast, channels_last, choose_precision, pla
 from mien.recognize.files import build_network
 from mien.training.pool import Batch, Pool
 from mien.training.schedule import make_average, make_optimizer, rate
+from mien.training.snapshot import Snapshot
 
 EVALUATION_BATCH = 512
 
@@ -32,6 +33,8 @@ class Material:
     validation: FaceSet
     validation_labels: Tensor
     votes: Tensor | None = None
+    truth: Tensor | None = None
+    """(N,) what is true of `faces`, -1 where nobody knows: to report how good pseudo-labels are, never to learn from."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,14 @@ class Run:
         """Draws rows, on the CPU."""
         self.noise = Generator(device).manual_seed(seed)
         """Draws views, on the device."""
+        self._truth = None if material.truth is None else material.truth.to(device)
         self.state: dict[str, dict[str, Any]] = {}
+        self.notes: dict[str, list[Tensor]] = {}
+        """What techniques noted since the epoch began."""
+        self.head_losses = torch.zeros(1, device=device)
+        """(H,) mean loss of each head on the last batch of labeled faces."""
+        self.batches = 0
+        """In this epoch."""
         self.stage, self.epoch, self.history = 0, 0, list[dict[str, float]]()
         self.best: dict[str, Any] = {}
         self._predictions: Predictions | None = None
@@ -129,10 +139,15 @@ class Run:
         with autocast(self.device, self.precision):
             return self._heads(inputs).float()
 
-    def descend(self, loss: Tensor) -> None:
-        """One optimizer step down the gradient of `loss`, a scalar; moves the average of the weights along."""
+    def descend(self, loss: Tensor, adjust: Callable[[], None] | None = None) -> None:
+        """One optimizer step down the gradient of `loss`, a scalar; moves the average of the weights along.
+
+        `adjust` may change the parameters' gradients before the step.
+        """
         self.optimizer.zero_grad()
         self.scaler.scale(loss).backward()
+        if adjust is not None:
+            adjust()
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.average is not None:
@@ -146,7 +161,74 @@ class Run:
             self._predictions = Predictions(torch.softmax(logits, dim=1), losses)
         return self._predictions
 
+    @torch.no_grad()
+    def validation_losses(self, rows: Tensor) -> Tensor:
+        """(V,) cross-entropy of these validation faces, un-augmented, at the present (not the averaged) weights."""
+        self.network.eval()
+        found = []
+        for part in rows.cpu().split(EVALUATION_BATCH):
+            inputs = channels_last(self.views.clean(self.validation.fetch(part).faces))
+            with autocast(self.device, self.precision):
+                logits = self.network(inputs).float()
+            found.append(F.cross_entropy(logits, self.validation_labels[part].to(self.device), reduction="none"))
+        self.train_mode()
+        return torch.cat(found)
+
+    def stratified_validation(self, count: int) -> Tensor:
+        """Rows of up to `count` random validation faces, (V,), the classes in their proportions, at least one face of each."""
+        labels = self.validation_labels
+        order = torch.randperm(len(labels), generator=self.generator)
+        # Each face's place within its class, as a share of it: the lowest places are every class's first faces.
+        place = torch.empty(len(labels), dtype=torch.float64)
+        for label in labels.unique():
+            mine = order[labels[order] == label]
+            place[mine] = torch.arange(len(mine), dtype=torch.float64) / len(mine)
+        return place.argsort(stable=True)[:count].sort().values
+
+    def snapshot(self) -> Snapshot:
+        """Everything that an update changes."""
+        return Snapshot.take(self.network, self.average, self.optimizer, self.scaler)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Undo every update since `snapshot` was taken, bit for bit."""
+        snapshot.put_back(self.network, self.average, self.optimizer, self.scaler)
+
+    def note(self, name: str, value: Tensor | float) -> None:
+        """Note a figure; its mean over the epoch stands in the run's history."""
+        self.notes.setdefault(name, []).append(torch.as_tensor(value, dtype=torch.float64).detach())
+
+    def note_labels(self, rows: Tensor, labels: Tensor, counted: Tensor) -> None:
+        """Note pseudo-labels (U,) of unlabeled `rows`, `counted` where they teach: their share and how many are right."""
+        self.note("pseudo_label_share", counted.double().mean())
+        if self._truth is not None:
+            truth = self._truth[rows]
+            judged = counted & (truth >= 0)
+            self.note("_judged", judged.sum())
+            self.note("_right", (judged & (labels == truth)).sum())
+
     # What the loop uses.
+
+    @property
+    def epochs(self) -> int:
+        """Of all stages."""
+        return sum(stage.epochs for stage in self.recipe.stages)
+
+    @property
+    def stage_epochs(self) -> int:
+        """Of this stage."""
+        return self.recipe.stages[self.stage].epochs
+
+    @property
+    def peak_rate(self) -> float:
+        """The learning rate at the highest point of this stage's schedule."""
+        return self.recipe.stages[self.stage].lr
+
+    def take_notes(self) -> dict[str, float]:
+        """The means of what was noted in this epoch, which are then forgotten."""
+        found = {name: float(torch.stack([value.cpu() for value in values]).mean()) for name, values in self.notes.items()}
+        self.notes = {}
+        judged, right = found.pop("_judged", 0.0), found.pop("_right", 0.0)
+        return found | ({"pseudo_label_accuracy": right / judged} if judged else {})
 
     def predict(self, pool: Pool, count: int) -> Tensor:
         """Logits (count, K) float32 on the CPU of all faces of a pool, un-augmented, by the averaged weights if any."""

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import torch
 
 from mien.data.faceset import FaceSet
-from mien.disk import read_json
+from mien.disk import read_json, write_aside
 from mien.errors import MienError
 from mien.evaluation.calibration import fit_temperature
 from mien.progress import Progress, Silent
@@ -131,12 +131,26 @@ def _budget_table(faces: FaceSet, prepared: Prepared, run: Run) -> pa.Table:
     )
 
 
+def _weights_table(run: Run, prepared: Prepared) -> pa.Table:
+    """A row per labeled training face: id, the label it was taught, and its weight in the last epoch."""
+    rows = run.labeled.cpu().numpy()
+    labels, weights = run.labels[run.labeled].cpu().numpy(), run.weights[run.labeled].cpu().numpy()
+    return pa.table({"id": prepared.material.faces.select(rows).column("id"), "label": labels, "weight": weights})
+
+
+def _write_table(path: Path, table: pa.Table) -> None:
+    content = pa.BufferOutputStream()
+    pq.write_table(table, content)
+    write_aside(path, content.getvalue().to_pybytes())
+
+
 def _finish(run: Run, order: Order, prepared: Prepared, progress: Progress) -> Recognizer:
     """Train to the end; the best model of each stage goes to stages/, the last stage's is the run's."""
 
     def keep(stage: int) -> None:
         last = stage == len(run.recipe.stages) - 1
         write_history(run.folder, run.history)
+        _write_table(run.folder / "weights.parquet", _weights_table(run, prepared))
         folder = run.folder / "model" if last else run.folder / "stages" / str(stage + 1)
         write_model(folder, run.best["weights"], _card(run, order, prepared))
 

@@ -3,7 +3,7 @@
 from pydantic.dataclasses import dataclass
 
 from mien.registry import STRICT
-from mien.techniques import Unevaluated
+from mien.techniques import Unevaluated, UnlabeledLoss
 from mien.training.run import Run
 
 
@@ -11,7 +11,7 @@ from mien.training.run import Run
 class Descend:
     """One optimizer step down the gradient of L_labeled + L_unlabeled."""
 
-    def __call__(self, run: Run, labeled: Unevaluated, unlabeled: Unevaluated | None) -> None:
+    def __call__(self, run: Run, labeled: Unevaluated, unlabeled: UnlabeledLoss | None) -> None:
         """Evaluates both losses at the same weights and updates."""
         loss = labeled()
         run.descend(loss if unlabeled is None else loss + unlabeled())

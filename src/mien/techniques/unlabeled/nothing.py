@@ -3,7 +3,7 @@
 from pydantic.dataclasses import dataclass
 
 from mien.registry import STRICT
-from mien.techniques import Unevaluated
+from mien.techniques import UnlabeledLoss
 from mien.training.pool import Batch
 from mien.training.run import Run
 
@@ -12,6 +12,6 @@ from mien.training.run import Run
 class Nothing:
     """No loss."""
 
-    def __call__(self, run: Run, batch: Batch) -> Unevaluated | None:
+    def __call__(self, run: Run, batch: Batch) -> UnlabeledLoss | None:
         """None."""
         return None

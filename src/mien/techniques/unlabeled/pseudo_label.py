@@ -5,7 +5,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from mien.registry import STRICT
-from mien.techniques import Unevaluated
+from mien.techniques import Perturb, UnlabeledLoss
 from mien.training.pool import Batch
 from mien.training.run import Run
 
@@ -17,14 +17,14 @@ def alpha(epoch: int, weight: float, start: int, ramp: int) -> float:
     return weight * min(1.0, (epoch - start) / ramp) if ramp else weight
 
 
-def pseudo_labels(fused: Tensor) -> Tensor:
-    """Logits of the deciding head (U, K) to the class of each face, (U,); no gradient passes."""
-    return fused.detach().argmax(dim=1)
+def probabilities(fused: Tensor) -> Tensor:
+    """Logits of the deciding head (U, K) to probabilities; no gradient passes."""
+    return fused.detach().softmax(dim=1)
 
 
-def confident(fused: Tensor, threshold: float) -> Tensor:
-    """(U,) 1 for faces whose largest probability reaches `threshold`, 0 for others."""
-    return (fused.detach().softmax(dim=1).amax(dim=1) >= threshold).float()
+def confident(chances: Tensor, threshold: float) -> Tensor:
+    """(U,) whether the largest of the probabilities (U, K) reaches `threshold`."""
+    return chances.amax(dim=1) >= threshold
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -44,16 +44,19 @@ class PseudoLabel:
     threshold: float = 0.0
     """Least probability of a face's class."""
 
-    def __call__(self, run: Run, batch: Batch) -> Unevaluated | None:
+    def __call__(self, run: Run, batch: Batch) -> UnlabeledLoss | None:
         """The unevaluated loss of a weak view of the batch; None while its weight is 0."""
         share = alpha(len(run.history), self.weight, self.start, self.ramp)
         if share == 0:
             return None
         inputs = run.view(batch, "weak")
 
-        def evaluate() -> Tensor:
+        def evaluate(perturb: Perturb | None = None) -> Tensor:
             heads = run.heads(inputs)
-            labels, counted = pseudo_labels(heads[-1]), confident(heads[-1], self.threshold)
+            chances = probabilities(heads[-1])
+            labels = (chances if perturb is None else perturb(chances)).argmax(dim=1)
+            counted = confident(chances, self.threshold)
+            run.note_labels(batch.rows, labels, counted)
             each = sum((F.cross_entropy(head, labels, reduction="none") for head in heads), start=heads.new_zeros(()))
             return share * (counted * each).mean()
 

@@ -1,0 +1,70 @@
+"""Self-training by replacement (ST+SW, "Exploiting Unlabeled Data for Model Update", Eq. 3).
+
+In every epoch a small share of the labeled faces steps aside for unlabeled ones that the model is sure of, the same number
+of every predicted class, so that the frequent class does not win every round.
+"""
+
+from typing import ClassVar
+
+import torch
+from pydantic.dataclasses import dataclass
+from torch import Generator, Tensor
+
+from mien.registry import STRICT
+from mien.training.run import Run
+
+
+def sure(probabilities: Tensor, threshold: float) -> Tensor:
+    """Eq. 3: indices of the rows of (U, K) whose largest probability is above tau."""
+    return torch.nonzero(probabilities.amax(dim=1) > threshold).squeeze(1)
+
+
+def per_class(labeled: int, classes: int, share: float) -> int:
+    """floor(share * N_l / K) faces of every class."""
+    return int(share * labeled / classes)
+
+
+def balanced(predicted: Tensor, classes: int, count: int, generator: Generator) -> Tensor:
+    """Indices of up to `count` random rows of every class of predictions (C,); a short class gives what it has."""
+    order = torch.randperm(len(predicted), generator=generator)
+    return torch.cat([order[predicted[order] == label][:count] for label in range(classes)])
+
+
+@dataclass(frozen=True, config=STRICT)
+class Replace:
+    """Batches from a permutation of the faces that are left and those that came; q_u = p_u for the latter ("Updating q_u").
+
+    Departures: none in Eq. 3. `at_least` repeats permutations where labels are few.
+    """
+
+    draws_unlabeled: ClassVar[bool] = True
+
+    share: float = 0.02
+    """Of the labeled faces that step aside."""
+    threshold: float = 0.9
+    """tau: a face is sure above this probability."""
+    at_least: int = 1
+    """Batches in an epoch at least."""
+
+    def __call__(self, run: Run) -> list[Tensor]:
+        """Rows of each batch, (B,), labeled and unlabeled; sets the targets of the unlabeled ones to their predictions."""
+        labeled = run.labeled.cpu()
+        chosen = self._chosen(run)
+        faces = torch.cat([labeled[torch.randperm(len(labeled), generator=run.generator)][len(chosen) :], chosen])
+        size = min(run.batch, len(faces))
+        return run.turns(faces, max(self.at_least, len(faces) // size), size)
+
+    def _chosen(self, run: Run) -> Tensor:
+        """Rows of the unlabeled faces of this epoch, on the CPU."""
+        count = per_class(len(run.labeled), run.classes, self.share)
+        if not count or not len(run.unlabeled):
+            return run.unlabeled.cpu()[:0]
+        predicted = run.predictions().probabilities
+        candidates = run.unlabeled[sure(predicted[run.unlabeled], self.threshold)].cpu()
+        labels = predicted.argmax(dim=1)
+        chosen = candidates[balanced(labels[candidates.to(run.device)].cpu(), run.classes, count, run.generator)]
+        rows = chosen.to(run.device)
+        run.targets[rows] = predicted[rows]
+        run.note("replaced", len(chosen))
+        run.note_labels(rows, labels[rows], torch.ones_like(rows, dtype=torch.bool))
+        return chosen

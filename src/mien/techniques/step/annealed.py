@@ -1,0 +1,119 @@
+"""Annealed Label Transfer (Florea et al. 2019, Algorithm 1): updates from unlabeled faces are tried, and kept where they help.
+
+For each batch: (a-d) a labeled step; (e) the validation loss L_v; then on unlabeled faces (a-e) a trial step whose size is
+random while the temperature T is high; (f) the validation loss L_v2; (g) the trial is kept if L_v - L_v2 is large enough,
+otherwise everything is as it was before it. T falls from epoch to epoch and is 0 over the last quarter.
+"""
+
+import math
+from typing import Any, Literal
+
+import torch
+from pydantic.dataclasses import dataclass
+from torch import Generator, Tensor
+
+from mien.errors import MienError
+from mien.registry import STRICT
+from mien.techniques import Unevaluated, UnlabeledLoss
+from mien.training.run import Run
+
+
+def temperature(first: float, epoch: int, epochs: int) -> float:
+    """T after `epoch` epochs of `epochs`: T0 - epoch * T0 / (0.75 epochs), never below 0."""
+    return first * max(0.0, 1 - epoch / (0.75 * epochs))
+
+
+def gradient_noise(loss: Tensor, hot: float, generator: Generator) -> Tensor:
+    """Step c: (L_u + T xi) / L_u with xi ~ U[-1, 1], clamped to [0, 2]: the factor of the unlabeled gradient."""
+    xi = torch.rand((), generator=generator, device=loss.device) * 2 - 1
+    return ((loss.detach() + hot * xi) / loss.detach().clamp(min=1e-12)).clamp(0, 2)
+
+
+def label_noise(probabilities: Tensor, hot: float, generator: Generator) -> Tensor:
+    """Fig. 1a: p + T xi_k of every face, (U, K); the pseudo-label is the largest."""
+    xi = torch.rand(probabilities.shape, generator=generator, device=probabilities.device) * 2 - 1
+    return probabilities + hot * xi
+
+
+def gain(before: Tensor, after: Tensor) -> float:
+    """L_v - L_v2, from losses (V,) of the same validation faces."""
+    return float((before - after).mean())
+
+
+def significance(before: Tensor, after: Tensor) -> float:
+    """z of the paired differences of losses (V,); their mean's sign times infinity where they do not vary."""
+    difference = (before - after).double()
+    error = float(difference.std()) / math.sqrt(len(difference)) if len(difference) > 1 else 0.0
+    mean = float(difference.mean())
+    return mean / error if error > 0 else math.copysign(math.inf, mean) if mean else 0.0
+
+
+@dataclass(frozen=True, config=STRICT)
+class Annealed:
+    """Departures from the letter, each with an option that follows it:
+
+    - step c adds T xi to the loss, which has no gradient (`noise = "literal"`); by default it scales the gradient;
+    - g asks for L_v - L_v2 > beta(T) = 0.75 T, more than any one step gains, and at T = 0 for more than 0 > 0
+      (`accept = "literal"`); by default beta is an epoch's worth, shared among its batches, and 0 may be gained;
+    - e and f pass the whole validation set (`validation_faces = 0`); by default one fixed stratified part of it;
+    - slips: theta + g means theta - lr g, the loss of c is that of x^u, its gradient is taken at theta_b, w_j is unused.
+    R(theta) is the optimizer's weight decay; the validation loss is the plain cross-entropy of the un-augmented faces.
+    """
+
+    temperature: float = 0.2
+    """T0 as a share of the first labeled batch's loss."""
+    slope: float = 0.75
+    """beta(T) = slope * T."""
+    noise: Literal["gradient", "literal", "labels"] = "gradient"
+    """Where the random number enters: the gradient's size, nowhere, or the pseudo-labels (Fig. 1a)."""
+    accept: Literal["budget", "literal", "metropolis", "paired"] = "budget"
+    """`budget`: gain >= beta/batches; `literal`: gain > beta > 0; `metropolis`: with probability min(1, exp(gain/T));
+    `paired`: z of the paired gains >= critical * T/T0."""
+    critical: float = 1.645
+    """z that `paired` asks for at T0: one-sided, 5 %."""
+    validation_faces: int = 256
+    """Faces of the fixed validation part; 0 for all."""
+
+    def __call__(self, run: Run, labeled: Unevaluated, unlabeled: UnlabeledLoss | None) -> None:
+        """A labeled step that is kept, and a trial step that may be undone, bit for bit."""
+        memory = run.state.setdefault("step", {})
+        loss = labeled()
+        if "first" not in memory:
+            self._begin(run, memory, float(loss.detach()))
+        run.descend(loss)
+        if unlabeled is None:
+            return
+        hot = temperature(memory["first"], len(run.history) - memory["began"], run.epochs - memory["began"])
+        before, snapshot = run.validation_losses(memory["faces"]), run.snapshot()
+        self._try(run, unlabeled, hot)
+        kept = self._accepts(run, before, run.validation_losses(memory["faces"]), hot, memory["first"])
+        if not kept:
+            run.restore(snapshot)
+        run.note("temperature", hot)
+        run.note("acceptance", float(kept))
+
+    def _begin(self, run: Run, memory: dict[str, Any], loss: float) -> None:
+        """T0 and the validation part, fixed for the rest of the run. Raises MienError without validation faces."""
+        if not len(run.validation_labels):
+            raise MienError("validation faces, which decide what annealed keeps", "none", "raise validation, or give more labels")
+        memory |= {"first": self.temperature * loss, "began": len(run.history)}
+        memory["faces"] = run.stratified_validation(self.validation_faces or len(run.validation_labels))
+
+    def _try(self, run: Run, unlabeled: UnlabeledLoss, hot: float) -> None:
+        if self.noise == "labels":
+            run.descend(unlabeled(lambda probabilities: label_noise(probabilities, hot, run.noise)))
+            return
+        loss = unlabeled()
+        run.descend(loss * gradient_noise(loss, hot, run.noise) if self.noise == "gradient" else loss + hot)
+
+    def _accepts(self, run: Run, before: Tensor, after: Tensor, hot: float, first: float) -> bool:
+        """Whether losses (V,) fell enough; never where they are no numbers."""
+        gained, beta = gain(before, after), self.slope * hot
+        if self.accept == "budget":
+            return gained >= beta / run.batches
+        if self.accept == "literal":
+            return gained > beta > 0
+        if self.accept == "paired":
+            return significance(before, after) >= self.critical * hot / first
+        chance = float(torch.rand((), generator=run.noise, device=run.noise.device))
+        return gained >= 0 or (hot > 0 and chance < math.exp(gained / hot))

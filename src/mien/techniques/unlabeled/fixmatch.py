@@ -1,0 +1,73 @@
+"""FixMatch (Sohn et al. 2020, Eq. 3-4): a strong view has to agree with what the network says of a weak one, where it is sure.
+
+`adaptive` takes the class-wise thresholds of FreeMatch (Wang et al. 2023, Eq. 4-8) instead of one fixed number.
+"""
+
+import torch
+import torch.nn.functional as F
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from mien.registry import STRICT
+from mien.techniques import Perturb, UnlabeledLoss
+from mien.training.pool import Batch
+from mien.training.run import Run
+
+
+def global_threshold(before: Tensor, probabilities: Tensor, momentum: float) -> Tensor:
+    """FreeMatch Eq. 5: () moving average of the mean largest probability of (U, K)."""
+    return momentum * before + (1 - momentum) * probabilities.amax(dim=1).mean()
+
+
+def class_expectation(before: Tensor, probabilities: Tensor, momentum: float) -> Tensor:
+    """FreeMatch Eq. 6: (K,) moving average of the mean prediction."""
+    return momentum * before + (1 - momentum) * probabilities.mean(dim=0)
+
+
+def class_thresholds(overall: Tensor, expectation: Tensor) -> Tensor:
+    """FreeMatch Eq. 7: (K,) the global threshold, lower for classes that are predicted less often."""
+    return overall * expectation / expectation.max()
+
+
+@dataclass(frozen=True, config=STRICT)
+class Fixmatch:
+    """weight times the mean over U faces of 1[max q > threshold] CE(argmax q, strong view), summed over heads.
+
+    Departures: labeled and unlabeled faces pass the network in batches of their own, so each is normalized by its own
+    statistics; weak and strong views pass it together. FreeMatch's fairness term is left out.
+    """
+
+    weight: float = 1.0
+    """lambda_u."""
+    threshold: float = 0.95
+    """tau: least probability of a face's class; not used where `adaptive`."""
+    adaptive: bool = False
+    """Thresholds by class that follow how sure the network has become."""
+    momentum: float = 0.999
+    """Of the moving averages behind adaptive thresholds; FreeMatch takes .999."""
+
+    def __call__(self, run: Run, batch: Batch) -> UnlabeledLoss | None:
+        """The unevaluated loss of a weak and a strong view of the batch."""
+        weak, strong = run.view(batch, "weak"), run.view(batch, "strong")
+
+        def evaluate(perturb: Perturb | None = None) -> Tensor:
+            both = run.heads(torch.cat([weak, strong]))
+            sure = both[-1, : len(weak)].detach().softmax(dim=1)
+            labels = (sure if perturb is None else perturb(sure)).argmax(dim=1)
+            counted = sure.amax(dim=1) > self._thresholds(run, sure)[labels]
+            run.note_labels(batch.rows, labels, counted)
+            each = torch.stack([F.cross_entropy(head[len(weak) :], labels, reduction="none") for head in both]).sum(dim=0)
+            return self.weight * (counted * each).mean()
+
+        return evaluate
+
+    def _thresholds(self, run: Run, sure: Tensor) -> Tensor:
+        """(K,) thresholds, after what this batch's probabilities (U, K) add to the averages."""
+        if not self.adaptive:
+            return sure.new_full((run.classes,), self.threshold)
+        start = sure.new_full((run.classes,), 1 / run.classes)
+        memory = run.state.setdefault("unlabeled", {"global": start[0], "classes": start})
+        memory["global"] = global_threshold(memory["global"], sure, self.momentum)
+        memory["classes"] = class_expectation(memory["classes"], sure, self.momentum)
+        run.note("threshold", memory["global"])
+        return class_thresholds(memory["global"], memory["classes"])

@@ -1,0 +1,46 @@
+"""All that one update of a network changes, so that it can be undone."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Copies of weights and buffers (of the network, then of its average), of the optimizer's memory and the scaler's."""
+
+    tensors: tuple[Tensor, ...]
+    memory: Mapping[Tensor, Mapping[str, Any]]
+    scaler: Mapping[str, Any]
+
+    @staticmethod
+    def take(network: nn.Module, average: nn.Module | None, optimizer: Optimizer, scaler: torch.amp.GradScaler) -> "Snapshot":
+        """As they are now."""
+        memory = {parameter: {name: _copy(value) for name, value in kept.items()} for parameter, kept in optimizer.state.items()}
+        return Snapshot(tuple(tensor.detach().clone() for tensor in _tensors(network, average)), memory, scaler.state_dict())
+
+    @torch.no_grad()
+    def put_back(self, network: nn.Module, average: nn.Module | None, optimizer: Optimizer, scaler: torch.amp.GradScaler) -> None:
+        """Into the same objects that it was taken of. What the optimizer began to remember since is forgotten."""
+        for tensor, before in zip(_tensors(network, average), self.tensors, strict=True):
+            tensor.copy_(before)
+        for parameter in list(optimizer.state):
+            if parameter in self.memory:
+                optimizer.state[parameter] = {name: _copy(value) for name, value in self.memory[parameter].items()}
+            else:
+                del optimizer.state[parameter]
+        scaler.load_state_dict(dict(self.scaler))
+
+
+def _tensors(network: nn.Module, average: nn.Module | None) -> Iterable[Tensor]:
+    for module in (network, average) if average is not None else (network,):
+        yield from module.parameters()
+        yield from module.buffers()
+
+
+def _copy(value: Any) -> Any:
+    return value.clone() if isinstance(value, Tensor) else value
