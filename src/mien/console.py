@@ -4,14 +4,23 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 if TYPE_CHECKING:
     from mien.data.describe import Description
+    from mien.evaluation.intensity import Growth
+    from mien.evaluation.metrics import Interval
     from mien.evaluation.result import Evaluation
+    from mien.evaluation.weights import Weights
+    from mien.experiments.comparison import Comparison
+    from mien.experiments.tables import Line
+
+MOST_NAME = 24
+"""Letters of a recipe's name that a table keeps room for."""
 
 
 class _Speed(ProgressColumn):
@@ -23,13 +32,17 @@ class _Speed(ProgressColumn):
 
 
 class Bar:
-    """Progress of long work as a bar with speed and time left; silent where `quiet`."""
+    """Progress of long work as a bar with speed and time left; silent where `quiet`.
 
-    def __init__(self, quiet: bool = False) -> None:
+    `single`: a new bar takes the place of the last, for work of more parts than a screen has lines.
+    """
+
+    def __init__(self, quiet: bool = False, single: bool = False) -> None:
         console = Console(stderr=True, quiet=quiet)
         columns = (TextColumn("{task.description}"), BarColumn(), _Speed(), TimeElapsedColumn(), TimeRemainingColumn())
         self._progress = Progress(*columns, console=console, disable=quiet or not console.is_terminal)
         self._console, self._quiet, self._task = console, quiet, TaskID(0)
+        self._single = single
 
     def __enter__(self) -> "Bar":
         self._progress.start()
@@ -40,6 +53,9 @@ class Bar:
 
     def begin(self, title: str, total: int) -> None:
         """A new bar."""
+        if self._single:
+            for task in self._progress.task_ids:
+                self._progress.remove_task(task)
         self._task = self._progress.add_task(title, total=total or None)
 
     def advance(self, faces: int) -> None:
@@ -93,6 +109,9 @@ def evaluation_tables(found: "Evaluation") -> list[Table]:
     for name, title in figures.items():
         between = found.intervals[name]
         head.add_row(title, f"{getattr(found, name):.1%}", f"{between.low:.1%} to {between.high:.1%}")
+    if found.second == found.second:  # nan where no face is wrong
+        between = found.intervals["second"]
+        head.add_row("mistakes whose second class is right", f"{found.second:.1%}", f"{between.low:.1%} to {between.high:.1%}")
     classes = Table("class", "faces", "recall")
     for name, recall, row in zip(found.classes, found.recalls, found.confusion, strict=True):
         classes.add_row(name, str(row.sum()), f"{recall:.1%}" if row.sum() else "-")
@@ -105,3 +124,69 @@ def evaluation_tables(found: "Evaluation") -> list[Table]:
             groups.add_row(group.value, str(group.count), *cells)
         tables.append(groups)
     return tables
+
+
+def weight_table(found: "Weights") -> Table:
+    """Faces, mean and lowest weight per class."""
+    table = Table("class", "faces", "mean weight", "lowest weight")
+    for entry in found.classes:
+        values = (f"{entry.mean:.3f}", f"{entry.lowest:.3f}") if entry.count else ("-", "-")
+        table.add_row(entry.name, str(entry.count), *values)
+    return table
+
+
+def growth_tables(found: "Growth") -> list[Table]:
+    """Rank correlations of probability and intensity: over all faces, by class, and within sequences where there are any."""
+    bounds, title = "95 % interval", f"{found.dataset}, {found.split}"
+    faces = Table("expression", "faces", "rank correlation", bounds, title=title)
+    for entry in (found.overall, *found.classes):
+        faces.add_row(entry.name, str(entry.count), _correlation(entry.value), _between(entry.interval))
+    within, tables = found.sequences, [faces]
+    if within.count:
+        sequences = Table(f"within {within.count} sequences", "value", bounds)
+        sequences.add_row("median rank correlation", _correlation(within.median), _between(within.median_interval))
+        shares = within.above_interval
+        sequences.add_row("above 0", f"{within.above:.1%}", f"{shares.low:.1%} to {shares.high:.1%}")
+        tables.append(sequences)
+    return tables
+
+
+def _correlation(value: float) -> str:
+    return f"{value:.2f}" if value == value else "-"
+
+
+def _between(interval: "Interval") -> str:
+    return f"{interval.low:.2f} to {interval.high:.2f}" if interval.low == interval.low else "-"
+
+
+def comparison_tables(found: "Comparison") -> list[Table]:
+    """A table for each place of the grid, the recipes below each other."""
+    tables = []
+    for group in dict.fromkeys(line.group for line in found.lines):
+        lines = [line for line in found.lines if line.group == group]
+        noisy = any(line.lost_to_noise.count for line in lines)
+        extra = ["lost to\nnoise"] if noisy else []
+        title = f"{group}; difference to {found.grid.names[0]}"
+        recipe = Column("recipe", no_wrap=True, min_width=min(MOST_NAME, max(len(line.recipe) for line in lines)))
+        table = Table(
+            recipe, "n", "accuracy\n± SD", "difference\n(95 %)", "p", "average", *extra, "best seed\non test",
+            title=f"{group}; difference to {found.grid.names[0]}", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0),
+        )  # fmt: skip
+        for line in lines:
+            table.add_row(*comparison_cells(line, noisy))
+        tables.append(table)
+    return tables
+
+
+def comparison_cells(line: "Line", noisy: bool) -> list[str]:
+    """A recipe's row; a dash where there is nothing."""
+    difference, sd = line.difference, line.accuracy.sd
+    between = f"\n({100 * difference.low:+.1f} to {100 * difference.high:+.1f})" if difference.low == difference.low else ""
+    cells = [line.recipe, str(line.accuracy.count), _percent(line.accuracy.mean) + (f"\n± {100 * sd:.1f}" if sd == sd else "")]
+    cells += [f"{100 * difference.mean:+.1f}{between}" if difference.pairs else "-"]
+    cells += [f"{difference.p:.3f}" if difference.p == difference.p else "-", _percent(line.average_accuracy.mean)]
+    return [*cells, *([_percent(line.lost_to_noise.mean)] if noisy else []), _percent(line.best_seed_on_test)]
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if share == share else "-"

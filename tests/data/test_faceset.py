@@ -218,8 +218,9 @@ def test_describe_counts_like_a_loop(faces: FaceSet) -> None:
 
 
 def test_the_picture_has_a_row_per_class(faces: FaceSet, tmp_path: Path) -> None:
-    picture = examples(faces, per_class=4, side=20)
-    assert picture.size == (110 + 4 * 22, 3 * 22)
+    picture, wider = examples(faces, per_class=4, side=20), examples(faces, per_class=7, side=20)
+    lower = examples(faces.where(label=[0, 1]), per_class=4, side=20)
+    assert (wider.width - picture.width) // 3 == (picture.height - lower.height) == 24, "a face of 20 pixels and a gap"
     write_examples(faces, tmp_path / "faces.png")
     assert (tmp_path / "faces.png").read_bytes()[:4] == b"\x89PNG"
     with pytest.raises(MienError, match=r"\.png"):

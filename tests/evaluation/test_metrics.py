@@ -22,6 +22,9 @@ from mien.evaluation.metrics import (
     intervals,
     recall_intervals,
     reliability,
+    second_interval,
+    second_share,
+    wilson,
 )
 
 Ints = npt.NDArray[np.int64]
@@ -230,6 +233,31 @@ def test_recall_intervals_are_wilsons() -> None:
         assert (interval.low, interval.high) == pytest.approx((center - half, center + half), abs=1e-5)
     assert np.isnan([found[1].low, found[1].high]).all()
     assert found[2].high > 0.5, "one face says little"
+
+
+@few
+@given(arrays(np.int64, (9, CLASSES), elements=st.integers(0, 3)), st.integers(0, 99))
+def test_second_share_is_a_loops(scores: Ints, seed: int) -> None:
+    labels = np.random.default_rng(seed).integers(CLASSES, size=len(scores))
+    hits = []
+    for row, label in zip(scores.tolist(), labels, strict=True):
+        best, second, *_ = sorted(range(CLASSES), key=lambda name: -row[name])
+        if best != label:
+            hits.append(second == label)
+    found, between = second_share(scores, labels), second_interval(scores, labels)
+    if hits:
+        assert found == pytest.approx(sum(hits) / len(hits))
+        assert between == wilson(sum(hits), len(hits))
+    else:
+        assert math.isnan(found)
+        assert math.isnan(between.low)
+
+
+def test_second_share_refuses_what_does_not_fit() -> None:
+    assert math.isnan(second_share([[2.0], [1.0]], [0, 0])), "one class cannot be mistaken"
+    for scores, labels in (([0.1, 0.2], [0, 1]), ([[0.1, 0.2]], [0, 1]), ([[0.1, 0.2]], [2])):
+        with pytest.raises(MienError):
+            second_share(scores, labels)
 
 
 def test_nothing_has_no_intervals() -> None:

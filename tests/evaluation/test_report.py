@@ -14,6 +14,7 @@ import pytest
 from mien.errors import MienError
 from mien.evaluation.metrics import accuracy, confusion, intervals
 from mien.evaluation.report import Mistakes, write_report
+from mien.evaluation.report.figures import PANELS, draw_curves, known_curves
 from mien.evaluation.report.page import matrix, percent, whole
 from mien.evaluation.result import NO_VALUE, Evaluation, confident_mistakes, summarize
 
@@ -93,10 +94,14 @@ def test_summary_holds_the_figures_of_its_faces() -> None:
     assert found.count == COUNT
     assert found.accuracy == (logits.argmax(1) == labels).mean()
     assert math.isnan(found.recalls[3])
-    assert sorted(found.intervals) == ["accuracy", "average_accuracy", "ece_after", "ece_before", "macro_f1"]
+    assert sorted(found.intervals) == ["accuracy", "average_accuracy", "ece_after", "ece_before", "macro_f1", "second"]
     assert found.intervals["accuracy"] == intervals(expected, seed=0, resamples=200)["accuracy"]
     assert found.ece_before != found.ece_after
     assert found.reliability_after.count.sum() == COUNT
+    wrong = logits.argmax(1) != labels
+    assert found.second == (np.argsort(logits, axis=1)[wrong, -2] == labels[wrong]).mean()
+    assert found.intervals["second"].low < found.second < found.intervals["second"].high
+    assert found.to_json()["second"] == found.second
 
 
 def test_a_group_is_what_its_faces_alone_would_be() -> None:
@@ -201,6 +206,7 @@ def test_page_tells_the_figures_and_how_they_came_about(page: Page) -> None:
         assert percent(value) in page.text
     for words in ("label rule", "1.7, fitted on validation", "bootstrap", "not used", f"{COUNT} of Set <b>, split test"):
         assert words in page.text, words
+    assert f"its second most likely class in {percent(evaluation.second)}" in page.text
     assert "By source" in page.text
     assert NO_VALUE in page.text
 
@@ -226,10 +232,41 @@ def test_short_and_broken_histories_are_drawn(tmp_path: Path, history: list[dict
     assert "Learning rate" in (tmp_path / "report.html").read_text("utf-8")
 
 
+def test_what_techniques_note_is_drawn_where_it_is_there(tmp_path: Path) -> None:
+    history: list[dict[str, Any]] = [entry | {"acceptance": 0.5, "weight": None, "replaced": float("nan")} for entry in HISTORY]
+    history[1]["temperature"] = 0.25
+    history[2] |= {"pseudo_label_accuracy": 0.75, "threshold": 0.875}
+    write_report(made(), tmp_path, history)
+    page = Page((tmp_path / "report.html").read_text("utf-8"))
+    drawn = {alt.partition(" over ")[0]: alt for alt in (image["alt"] or "" for image in page.every("img")) if " over " in alt}
+    assert set(drawn) == {
+        "Loss", "Validation accuracy", "Learning rate", "Updates kept", "Pseudo-labels", "Temperature of annealing"
+    }  # fmt: skip
+    assert drawn["Temperature of annealing"].endswith("temperature ends at 0.25"), "the last epoch that has one"
+    assert drawn["Pseudo-labels"].endswith(f"share that is right ends at {percent(0.75)}, threshold ends at {percent(0.875)}")
+
+
+@pytest.mark.parametrize(
+    ("key", "share"),
+    [
+        ("temperature", False), ("acceptance", True), ("pseudo_label_accuracy", True), ("pseudo_label_share", True),
+        ("replaced", False), ("weight", False), ("threshold", True),
+    ],
+)  # fmt: skip
+def test_a_noted_figure_has_its_panel(key: str, share: bool) -> None:
+    lonely: list[dict[str, Any]] = [{key: 1.0 if epoch == 4 else None} for epoch in range(30)]
+    (panel,) = [panel for panel in PANELS if known_curves(panel, lonely)]
+    assert panel.percent == share
+    whole = draw_curves(panel, [{key: 1.0}] * 30)
+    assert draw_curves(panel, lonely).count(b"<use ") == whole.count(b"<use ") + 1, "a dot where no line would pass"
+
+
 def test_perfect_recognizers_and_single_faces_have_a_report(tmp_path: Path) -> None:
     write_report(summarize([[3.0, 1.0]], [0], classes=("a", "b"), dataset="one", split="test", resamples=20), tmp_path)
     text = (tmp_path / "report.html").read_text("utf-8")
     assert "No face was confused" in text
+    assert "second most likely" not in text
+    assert json.loads((tmp_path / "metrics.json").read_text())["second"] is None
     assert percent(1.0) in text
 
 

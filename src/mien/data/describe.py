@@ -1,15 +1,14 @@
 """What is in a face set: faces per split and class, and what they look like."""
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from mien.data.faceset import FaceSet
-from mien.disk import write_aside
+from mien.data.sheet import Row, Tile, draw_sheet, write_sheet
 from mien.errors import MienError
 
 NO_LABEL = "(no label)"
@@ -42,28 +41,20 @@ def examples(faces: FaceSet, per_class: int = 10, side: int = 64, seed: int = 0)
 
     Raises MienError for a set of features, which has no pictures.
     """
-    if faces.info.kind != "faces":
-        raise MienError("a set of faces, to draw them", "features", "describe the set they were made from")
-    generator = np.random.default_rng(seed)
-    labels, margin = faces.labels, 110
+    require_pictures(faces)
+    generator, labels = np.random.default_rng(seed), faces.labels
     kinds = [(name, label) for label, name in enumerate(faces.classes)] + [(NO_LABEL, -1)]
-    rows = [(name, np.flatnonzero(labels == label)) for name, label in kinds]
-    rows = [(name, generator.permutation(found)[:per_class]) for name, found in rows if len(found)]
-    sheet = Image.new("RGB", (margin + per_class * (side + 2), len(rows) * (side + 2)), "white")
-    draw = ImageDraw.Draw(sheet)
-    for line, (name, chosen) in enumerate(rows):
-        draw.text((6, line * (side + 2) + side // 2 - 6), name, fill="black")
-        for place, pixels in enumerate(faces.faces(chosen)):
-            face = Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC)
-            sheet.paste(face, (margin + place * (side + 2), line * (side + 2)))
-    return sheet
+    found = [(name, np.flatnonzero(labels == label)) for name, label in kinds]
+    chosen = [(name, generator.permutation(rows)[:per_class]) for name, rows in found if len(rows)]
+    return draw_sheet([Row(name, tuple(map(Tile, faces.faces(rows)))) for name, rows in chosen], side)
+
+
+def require_pictures(faces: FaceSet) -> None:
+    """Raises MienError for a set of features, which has no pictures."""
+    if faces.info.kind != "faces":
+        raise MienError("a set of faces, to draw them", "features", "give the set they were made from")
 
 
 def write_examples(faces: FaceSet, path: Path) -> None:
     """Write `examples` as a PNG, aside and renamed. Raises MienError where `path` does not end in .png."""
-    if path.suffix.lower() != ".png":
-        raise MienError("a picture named *.png", str(path), "give it that ending")
-    content = io.BytesIO()
-    examples(faces).save(content, "PNG")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_aside(path, content.getvalue())
+    write_sheet(examples(faces), path)

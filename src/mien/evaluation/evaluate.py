@@ -41,11 +41,11 @@ def evaluate(
         recognizer = Recognizer.load(recognizer, device)
     if not isinstance(faces, FaceSet):
         faces = FaceSet.open(faces, verify=True)
-    checksum = faces.info.checksum
+    whole = faces
     if fold is not None:
         faces, split = fold_view(faces, fold), "test"
-    tested = _tested(recognizer.classes, faces, split)
-    known = _known(recognizer, tested.faces) if checksum and checksum == recognizer.card.faces.checksum else 0
+    tested = tested_faces(recognizer.classes, faces, split)
+    known = count_known(recognizer, tested.faces, whole)
     logits, labels = recognizer.logits(tested.faces, flip), tested.labels
     result = summarize(
         logits,
@@ -65,7 +65,7 @@ def evaluate(
 
 
 @dataclass(frozen=True)
-class _Tested:
+class Tested:
     """The faces to measure on, their labels as the recognizer's classes, and how many were left out."""
 
     faces: FaceSet
@@ -73,23 +73,26 @@ class _Tested:
     unknown: int
 
 
-def _tested(classes: tuple[str, ...], faces: FaceSet, split: str) -> _Tested:
+def tested_faces(classes: tuple[str, ...], faces: FaceSet, split: str) -> Tested:
+    """The labeled faces of `split` that are of these classes, matched by name. Raises MienError where there is none."""
     view = faces.select(split_rows(faces, split))
     view = view.select(view.labels >= 0)
     place = np.array([classes.index(name) if name in classes else -1 for name in faces.classes], np.int64)
     labels = place[view.labels]
     if not (labels >= 0).any():
         raise MienError(f"labeled faces of {', '.join(classes)} in {split}", "none", "choose another split or set")
-    return _Tested(view.select(labels >= 0), labels[labels >= 0], int((labels < 0).sum()))
+    return Tested(view.select(labels >= 0), labels[labels >= 0], int((labels < 0).sum()))
 
 
-def _known(recognizer: Recognizer, tested: FaceSet) -> int:
-    """How many of these faces' labels the run trained on or validated with."""
+def count_known(recognizer: Recognizer, tested: FaceSet, whole: FaceSet) -> int:
+    """How many labels of these faces of the set `whole` the run trained on or validated with; 0 for another set than its own."""
+    if not whole.info.checksum or whole.info.checksum != recognizer.card.faces.checksum:
+        return 0
     used = read_used(recognizer.folder) if recognizer.folder else set()
     return sum(name in used for name in tested.column("id").to_pylist())
 
 
-def _notes(recognizer: Recognizer, tested: _Tested, known: int) -> dict[str, str]:
+def _notes(recognizer: Recognizer, tested: Tested, known: int) -> dict[str, str]:
     """How it was measured, in words."""
     card, budget = recognizer.card, recognizer.card.budget
     notes = {"trained on": card.faces.name or "unnamed"}

@@ -109,7 +109,7 @@ def intervals(confusion: Counts, seed: int, resamples: int = RESAMPLES) -> dict[
     """
     blocks = [[figure(block) for figure in FIGURES.values()] for block in _resampled(confusion, seed, resamples)]
     drawn = np.concatenate([np.stack(block) for block in blocks], axis=1)  # (figures, resamples)
-    return {name: _interval(values) for name, values in zip(FIGURES, drawn, strict=True)}
+    return {name: percentiles(values) for name, values in zip(FIGURES, drawn, strict=True)}
 
 
 def recall_intervals(confusion: Counts) -> tuple[Interval, ...]:
@@ -118,9 +118,30 @@ def recall_intervals(confusion: Counts) -> tuple[Interval, ...]:
     Not the bootstrap: of a recall of 0 or 1, as rare classes have it, that would have no width.
     """
     hits, faces = np.diagonal(confusion), confusion.sum(axis=1)
-    found = [binomtest(int(k), int(n)).proportion_ci(method="wilson") if n else None for k, n in zip(hits, faces, strict=True)]
-    nowhere = Interval(float("nan"), float("nan"))
-    return tuple(nowhere if one is None else Interval(float(one.low), float(one.high)) for one in found)
+    return tuple(wilson(int(k), int(n)) for k, n in zip(hits, faces, strict=True))
+
+
+def second_share(scores: npt.ArrayLike, labels: npt.ArrayLike) -> float:
+    """Of the faces that scores (N, K) get wrong, the share whose second highest score is their label's; nan where none is wrong.
+
+    Of equal scores the class of lower number counts as the higher one. Raises MienError where shapes or labels do not fit.
+    """
+    hits = _second_hits(scores, labels)
+    return float(hits.mean()) if len(hits) else float("nan")
+
+
+def second_interval(scores: npt.ArrayLike, labels: npt.ArrayLike) -> Interval:
+    """The 95 % Wilson interval of `second_share` over the faces that are wrong; nan where none is."""
+    hits = _second_hits(scores, labels)
+    return wilson(int(hits.sum()), len(hits))
+
+
+def wilson(hits: int, total: int) -> Interval:
+    """The 95 % Wilson interval of a share of independent things; nan of nothing. It has a width at 0 and 1, too."""
+    if not total:
+        return Interval(float("nan"), float("nan"))
+    found = binomtest(hits, total).proportion_ci(method="wilson")
+    return Interval(float(found.low), float(found.high))
 
 
 def calibration_error(probabilities: npt.ArrayLike, labels: npt.ArrayLike, bins: int = BINS) -> float:
@@ -144,12 +165,12 @@ def calibration_interval(
     place, excess = _excess(probabilities, labels, bins)
     generator, count = np.random.default_rng(seed), len(place)
     errors = []
-    for size in _blocks(resamples, count):
+    for size in block_sizes(resamples, count):
         drawn = generator.integers(count, size=(size, count), dtype=np.uint32)
         cells = place[drawn] + bins * np.arange(size)[:, None]
         sums = np.bincount(cells.ravel(), excess[drawn].ravel(), size * bins).reshape(size, bins)
         errors.append(np.abs(sums).sum(1) / count)
-    return _interval(np.concatenate(errors))
+    return percentiles(np.concatenate(errors))
 
 
 def reliability(probabilities: npt.ArrayLike, labels: npt.ArrayLike, bins: int = BINS) -> Reliability:
@@ -168,6 +189,20 @@ def class_indices(values: npt.ArrayLike, classes: int, what: str) -> Counts:
         found = f"{given.min()} to {given.max()}" if whole else f"{given.dtype} of shape {given.shape}"
         raise MienError(f"{what} (N,), integers from 0 to {classes - 1}", found, "leave out faces without a label")
     return given.astype(np.int64)
+
+
+def _second_hits(scores: npt.ArrayLike, labels: npt.ArrayLike) -> Bools:
+    """(wrong,) for each face whose highest score is not its label's, whether the second highest is."""
+    given = np.asarray(scores, np.float64)
+    if given.ndim != 2:
+        raise MienError("scores (N, K)", f"shape {given.shape}", "give one row per face")
+    wanted = class_indices(labels, given.shape[1], "labels")
+    if len(wanted) != len(given):
+        raise MienError(f"a label for each of {len(given)} faces", f"{len(wanted)}", "give both for the same faces, in order")
+    order = np.argsort(-given, axis=1, kind="stable")
+    wrong = order[:, 0] != wanted
+    hits: Bools = order[wrong, min(1, given.shape[1] - 1)] == wanted[wrong]
+    return hits
 
 
 def _hits(confusion: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -194,20 +229,21 @@ def _resampled(confusion: Counts, seed: int, resamples: int) -> Iterator[Counts]
         raise MienError("faces to measure", "an empty confusion matrix", "choose a split that has labeled faces")
     flat, generator = confusion.ravel(), np.random.default_rng(seed)
     taken = np.flatnonzero(flat)
-    for size in _blocks(resamples, classes * classes):
+    for size in block_sizes(resamples, classes * classes):
         cells = np.zeros((size, classes * classes), np.int64)
         cells[:, taken] = generator.multinomial(total, flat[taken] / total, size)
         yield cells.reshape(size, classes, classes)
 
 
-def _blocks(resamples: int, numbers: int) -> list[int]:
+def block_sizes(resamples: int, numbers: int) -> list[int]:
     """How many resamples to draw at a time, where each takes so many numbers."""
     size = max(1, min(resamples, BLOCK // numbers))
     whole, rest = divmod(resamples, size)
     return [size] * whole + [rest] * (rest > 0)
 
 
-def _interval(values: Floats) -> Interval:
+def percentiles(values: Floats) -> Interval:
+    """The interval that holds COVERAGE of the resampled values (R,), nan left out; nan where all are."""
     known = values[~np.isnan(values)]
     if not len(known):
         return Interval(float("nan"), float("nan"))

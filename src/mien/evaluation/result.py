@@ -26,6 +26,8 @@ from mien.evaluation.metrics import (
     recall_intervals,
     recalls,
     reliability,
+    second_interval,
+    second_share,
 )
 
 MOST_GROUPS = 1000
@@ -68,6 +70,8 @@ class Evaluation:
     average_accuracy: float
     """Mean of the recalls over the classes that have faces (UAR)."""
     macro_f1: float
+    second: float
+    """Of the faces that are wrong, the share whose second most likely class is the label; nan where none is wrong."""
     recalls: tuple[float, ...]
     """By class; nan for a class without faces."""
     precisions: tuple[float, ...]
@@ -80,7 +84,8 @@ class Evaluation:
     reliability_before: Reliability
     reliability_after: Reliability
     intervals: dict[str, Interval]
-    """95 % bootstrap intervals over faces of accuracy, average_accuracy, macro_f1, ece_before and ece_after."""
+    """95 % intervals of accuracy, average_accuracy, macro_f1, ece_before and ece_after (bootstrap over faces), and of second
+    (Wilson's over the faces that are wrong)."""
     groups: tuple[Group, ...] = ()
     """By column and value, in order."""
     notes: dict[str, str] = field(default_factory=dict)
@@ -88,7 +93,7 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain values for JSON, under the names above; nan is null."""
-        values: dict[str, Any] = {entry.name: _plain(getattr(self, entry.name)) for entry in fields(self)}
+        values: dict[str, Any] = {entry.name: plain_values(getattr(self, entry.name)) for entry in fields(self)}
         for name in ("recalls", "precisions", "recall_intervals"):
             values[name] = dict(zip(self.classes, values[name], strict=True))
         return values
@@ -122,7 +127,7 @@ def summarize(
     matrix = faces.confusion()
     before = _calibration(apply_temperature(scores, 1.0), faces)
     after = _calibration(apply_temperature(scores, temperature), faces)
-    bounds = {"ece_before": before.interval, "ece_after": after.interval}
+    bounds = {"ece_before": before.interval, "ece_after": after.interval, "second": second_interval(scores, faces.labels)}
     return Evaluation(
         dataset=dataset,
         split=split,
@@ -134,6 +139,7 @@ def summarize(
         accuracy=float(accuracy(matrix)),
         average_accuracy=float(average_accuracy(matrix)),
         macro_f1=float(macro_f1(matrix)),
+        second=second_share(scores, faces.labels),
         recalls=tuple(recalls(matrix).tolist()),
         precisions=tuple(precisions(matrix).tolist()),
         recall_intervals=recall_intervals(matrix),
@@ -233,16 +239,16 @@ def _distinct(values: list[Any]) -> tuple[list[str], npt.NDArray[np.intp]]:
     return names, np.asarray(index, np.intp)
 
 
-def _plain(value: Any) -> Any:
+def plain_values(value: Any) -> Any:
     """`value` of lists, dicts, numbers and texts alone; nan becomes None."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {entry.name: _plain(getattr(value, entry.name)) for entry in fields(value)}
+        return {entry.name: plain_values(getattr(value, entry.name)) for entry in fields(value)}
     if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
+        return plain_values(value.tolist())
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return {str(key): plain_values(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
+        return [plain_values(entry) for entry in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -1,7 +1,9 @@
 """FER+: ten annotators' votes on the faces of FER2013 (Barsoum et al. 2016, arXiv:1608.01041)."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass as plain
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -37,6 +39,17 @@ class Table:
     names: npt.NDArray[np.object_]
     usage: npt.NDArray[np.object_]
     votes: Counts
+
+    @cached_property
+    def ids(self) -> npt.NDArray[np.object_]:
+        """(N,) names without ending; FER+ gives a few pictures one name, of which the second becomes `name-2`."""
+        seen = Counter[str]()
+        stems = [Path(name).stem for name in self.names]
+        for place, stem in enumerate(stems):
+            seen[stem] += 1
+            if stem and seen[stem] > 1:
+                stems[place] = f"{stem}-{seen[stem]}"
+        return np.array(stems, np.object_)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -109,7 +122,7 @@ class FerPlus:
     def _block(self, faces: npt.NDArray[np.uint8], table: Table, rows: npt.NDArray[np.int64]) -> Block:
         votes = table.votes[rows]
         columns = {
-            "id": [Path(name).stem for name in table.names[rows]],
+            "id": table.ids[rows].tolist(),
             "label": label_by(self.rule, votes),
             "split": table.usage[rows],
             "votes": kept_votes(self.rule, votes),

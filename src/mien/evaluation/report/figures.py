@@ -3,7 +3,7 @@
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,7 +17,7 @@ BLUE, ORANGE, GREEN, INK, LINE = "#0072b2", "#e69f00", "#009e73", "#3b4252", "#c
 SIZE = (4.2, 3.0)
 TEXT = 9.0
 FEW = 12
-"""Up to so many epochs each is marked by a dot."""
+"""Up to so many epochs each is marked by a dot; of more, those whose neighbors have no value."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Curve:
     key: str
     label: str
     color: str
-    dashed: bool = False
+    line: Literal["-", "--", ":"] = "-"
 
 
 @dataclass(frozen=True)
@@ -41,22 +41,42 @@ class Panel:
 
 
 PANELS = (
-    Panel("Loss", (Curve("loss", "training", BLUE), Curve("validation_loss", "validation", ORANGE, True))),
+    Panel("Loss", (Curve("loss", "training", BLUE), Curve("validation_loss", "validation", ORANGE, "--"))),
     Panel(
         "Validation accuracy",
         (
             Curve("validation_accuracy", "accuracy", BLUE),
-            Curve("validation_average_accuracy", "average accuracy", ORANGE, True),
+            Curve("validation_average_accuracy", "average accuracy", ORANGE, "--"),
         ),
         percent=True,
     ),
     Panel("Learning rate", (Curve("lr", "learning rate", GREEN),), logarithmic=True),
+    Panel(
+        "Pseudo-labels",
+        (
+            Curve("pseudo_label_accuracy", "share that is right", BLUE),
+            Curve("pseudo_label_share", "faces given one", ORANGE, "--"),
+            Curve("threshold", "threshold", GREEN, ":"),
+        ),
+        percent=True,
+    ),
+    Panel("Updates kept", (Curve("acceptance", "updates kept", BLUE),), percent=True),
+    Panel("Temperature of annealing", (Curve("temperature", "temperature", ORANGE),)),
+    Panel("Faces replaced", (Curve("replaced", "faces replaced", BLUE),)),
+    Panel("Mean sample weight", (Curve("weight", "mean sample weight", BLUE),)),
 )
+"""What a report draws of the history, each where any epoch has it: what techniques note stands beside what every run has."""
 
 
 def known_curves(panel: Panel, history: Sequence[Mapping[str, Any]]) -> list[Curve]:
     """Those of the panel's curves for which any epoch has a finite value."""
     return [curve for curve in panel.curves if np.isfinite(_values(curve, history)).any()]
+
+
+def last_value(curve: Curve, history: Sequence[Mapping[str, Any]]) -> float:
+    """The curve's last finite value; there has to be one."""
+    values = _values(curve, history)
+    return float(values[np.isfinite(values)][-1])
 
 
 def draw_curves(panel: Panel, history: Sequence[Mapping[str, Any]]) -> bytes:
@@ -65,9 +85,12 @@ def draw_curves(panel: Panel, history: Sequence[Mapping[str, Any]]) -> bytes:
     epochs = np.arange(1, len(history) + 1)
     curves = known_curves(panel, history)
     for curve in curves:
+        found = _values(curve, history)
+        marked = _marked(found)
         axes.plot(
-            epochs, _values(curve, history), label=curve.label, color=curve.color, linewidth=1.6,
-            linestyle="--" if curve.dashed else "-", marker="o" if len(history) <= FEW else "", markersize=3.5,
+            epochs, found, label=curve.label, color=curve.color, linewidth=1.6, linestyle=curve.line,
+            marker="o" if marked else "", markersize=3.5, markevery=marked,
+            clip_on=False,
         )  # fmt: skip
     stages = [entry.get("stage", 0) for entry in history]
     for place in np.flatnonzero(np.diff(stages)):
@@ -78,13 +101,15 @@ def draw_curves(panel: Panel, history: Sequence[Mapping[str, Any]]) -> bytes:
     values = np.concatenate([_values(curve, history) for curve in curves])
     if panel.percent:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+        low, high = axes.get_ylim()
+        axes.set_ylim(max(low, 0.0), min(high, 1.0))
     # Steps by factors of ten are seen on a logarithmic scale alone; 0 has no place on one.
     if panel.logarithmic and 0 < 5 * np.nanmin(values) < np.nanmax(values):
         axes.set_yscale("log")
     axes.grid(axis="y", color=LINE, linewidth=0.6)
     if len(curves) > 1:
         axes.legend(fontsize=TEXT, frameon=False)
-    return _svg(figure)
+    return to_svg(figure)
 
 
 def draw_reliability(found: Reliability) -> bytes:
@@ -109,10 +134,10 @@ def draw_reliability(found: Reliability) -> bytes:
     below.set_xlim(0, 1)
     below.yaxis.set_major_locator(MaxNLocator(3))
     for axes in (above, below):
-        _plain(axes)
+        plain_axes(axes)
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    return _svg(figure)
+    return to_svg(figure)
 
 
 def _values(curve: Curve, history: Sequence[Mapping[str, Any]]) -> Any:
@@ -121,21 +146,30 @@ def _values(curve: Curve, history: Sequence[Mapping[str, Any]]) -> Any:
     return np.array([np.nan if value is None else value for value in found], np.float64)
 
 
+def _marked(values: Any) -> list[int]:
+    """Places of the values (epochs,) that get a dot: all of few, else those that no line would reach."""
+    known = np.pad(np.isfinite(values), 1)
+    alone = known[1:-1] & ~known[:-2] & ~known[2:]
+    return np.flatnonzero(known[1:-1] if len(values) <= FEW else alone).tolist()
+
+
 def _blank() -> tuple[Figure, Axes]:
     figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.subplots()
-    _plain(axes)
+    plain_axes(axes)
     return figure, axes
 
 
-def _plain(axes: Axes) -> None:
+def plain_axes(axes: Axes) -> None:
+    """Axes without a frame above and to the right, in the house's colors."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(LINE)
     axes.tick_params(labelsize=TEXT, colors=INK, color=LINE)
     axes.set_axisbelow(True)
 
 
-def _svg(figure: Figure) -> bytes:
+def to_svg(figure: Figure) -> bytes:
+    """The figure as an SVG file that says neither when nor by what it was made."""
     file = io.BytesIO()
     figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return file.getvalue()

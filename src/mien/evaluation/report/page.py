@@ -18,7 +18,7 @@ from PIL import Image
 from mien.disk import write_aside
 from mien.errors import MienError
 from mien.evaluation.metrics import BINS, Interval
-from mien.evaluation.report.figures import PANELS, draw_curves, draw_reliability, known_curves
+from mien.evaluation.report.figures import PANELS, draw_curves, draw_reliability, known_curves, last_value
 from mien.evaluation.result import Evaluation, Group
 
 CELL = (12, 83, 140)
@@ -98,8 +98,9 @@ def write_report(
     """Write `report.html`, which needs nothing else to be read, and `metrics.json` into the folder `out`.
 
     `history`: a dict per epoch with stage, epoch, loss, lr and, where there was validation, validation_accuracy,
-    validation_average_accuracy and validation_loss. A report that is there is replaced, each file at once. Raises
-    MienError where `out` is a file or a folder of other things, or the mistakes' arrays do not fit each other.
+    validation_average_accuracy and validation_loss, and whatever else of `figures.PANELS` was noted. A report that is there
+    is replaced, each file at once. Raises MienError where `out` is a file or a folder of other things, or the mistakes'
+    arrays do not fit each other.
     """
     page = render(evaluation, history, mistakes)
     figures = json.dumps(evaluation.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
@@ -125,6 +126,7 @@ def render(evaluation: Evaluation, history: Sequence[Mapping[str, Any]], mistake
         classes=class_rows(evaluation),
         matrix=matrix(evaluation),
         confusions=confusions(evaluation),
+        second=second(evaluation),
         reliability=reliability(evaluation),
         curves=curves(history),
         mistakes=[] if mistakes is None else pictures(evaluation, mistakes),
@@ -198,6 +200,13 @@ def confusions(evaluation: Evaluation) -> list[str]:
     ]
 
 
+def second(evaluation: Evaluation) -> str:
+    """How often the class that came second was the label, in words; empty without mistakes."""
+    if math.isnan(evaluation.second):
+        return ""
+    return f"{percent(evaluation.second)} ({span(evaluation.intervals['second'])})"
+
+
 def reliability(evaluation: Evaluation) -> list[Picture]:
     """The reliability diagrams before and after the temperature; one where it is 1 and they are the same."""
     before, after = evaluation.reliability_before, evaluation.reliability_after
@@ -215,7 +224,7 @@ def reliability(evaluation: Evaluation) -> list[Picture]:
         detail = f"calibration error {percent(error)}, interval {span(interval)}"
         faces, mean = found.count.sum(), np.nansum(found.confidence * found.count)
         alt = f"Reliability diagram, {caption.lower()}: mean confidence {percent(mean / faces)}, {detail}"
-        made.append(Picture(_uri(draw_reliability(found), "svg+xml"), alt, caption, detail))
+        made.append(Picture(data_uri(draw_reliability(found), "svg+xml"), alt, caption, detail))
     return made
 
 
@@ -225,15 +234,13 @@ def curves(history: Sequence[Mapping[str, Any]]) -> list[Picture]:
     for panel in PANELS:
         known = known_curves(panel, history)
         if known:
-            ends = [f"{curve.label} ends at {_figure(history[-1].get(curve.key), panel.percent)}" for curve in known]
+            ends = [f"{curve.label} ends at {_figure(last_value(curve, history), panel.percent)}" for curve in known]
             alt = f"{panel.title} over {len(history)} epochs: {', '.join(ends)}"
-            made.append(Picture(_uri(draw_curves(panel, history), "svg+xml"), alt, panel.title))
+            made.append(Picture(data_uri(draw_curves(panel, history), "svg+xml"), alt, panel.title))
     return made
 
 
-def _figure(value: float | None, as_percent: bool) -> str:
-    if value is None:
-        return DASH
+def _figure(value: float, as_percent: bool) -> str:
     return percent(value) if as_percent else f"{value:.3g}"
 
 
@@ -250,7 +257,7 @@ def pictures(evaluation: Evaluation, mistakes: Mistakes) -> list[Picture]:
     for face, true, said, sure in zip(mistakes.faces, mistakes.true, mistakes.predicted, mistakes.confidence, strict=True):
         words = f"{evaluation.classes[true]} → {evaluation.classes[said]}"
         alt = f"Face labeled {evaluation.classes[true]}, recognized as {evaluation.classes[said]} at {percent(sure, 0)}"
-        made.append(Picture(_uri(_png(face), "png"), alt, words, percent(sure, 0)))
+        made.append(Picture(data_uri(_png(face), "png"), alt, words, percent(sure, 0)))
     return made
 
 
@@ -260,5 +267,6 @@ def _png(face: npt.NDArray[np.uint8]) -> bytes:
     return file.getvalue()
 
 
-def _uri(content: bytes, kind: str) -> str:
+def data_uri(content: bytes, kind: str) -> str:
+    """A picture of type image/`kind` as a data URI."""
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -33,8 +33,8 @@ def class_thresholds(overall: Tensor, expectation: Tensor) -> Tensor:
 class Fixmatch:
     """weight times the mean over U faces of 1[max q > threshold] CE(argmax q, strong view), summed over heads.
 
-    Departures: labeled and unlabeled faces pass the network in batches of their own, so each is normalized by its own
-    statistics; weak and strong views pass it together. FreeMatch's fairness term is left out.
+    Departures: labeled faces, weak and strong views pass the network in batches of their own, so each is normalized by its
+    own statistics. FreeMatch's fairness term is left out.
     """
 
     weight: float = 1.0
@@ -51,12 +51,12 @@ class Fixmatch:
         weak, strong = run.view(batch, "weak"), run.view(batch, "strong")
 
         def evaluate(perturb: Perturb | None = None) -> Tensor:
-            both = run.heads(torch.cat([weak, strong]))
-            sure = both[-1, : len(weak)].detach().softmax(dim=1)
+            with torch.no_grad():
+                sure = run.heads(weak)[-1].softmax(dim=1)
             labels = (sure if perturb is None else perturb(sure)).argmax(dim=1)
             counted = sure.amax(dim=1) > self._thresholds(run, sure)[labels]
             run.note_labels(batch.rows, labels, counted)
-            each = torch.stack([F.cross_entropy(head[len(weak) :], labels, reduction="none") for head in both]).sum(dim=0)
+            each = torch.stack([F.cross_entropy(head, labels, reduction="none") for head in run.heads(strong)]).sum(dim=0)
             return self.weight * (counted * each).mean()
 
         return evaluate

@@ -1,0 +1,50 @@
+"""The command line: a thin shell over the functions that Python users call. Heavy imports wait for their command."""
+
+import signal
+import sys
+
+import typer
+
+from mien.cli import comparing, data, measure, training
+from mien.errors import MienError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Train facial-expression recognizers from few labels, doubtful labels and many faces without labels.",
+)
+
+# In the order in which they are listed.
+app.command("import")(data.import_)
+for _command in (
+    data.describe,
+    data.features,
+    training.train,
+    training.resume,
+    measure.evaluate,
+    measure.weights,
+    measure.intensity,
+    comparing.compare,
+    training.recipes,
+    training.demo,
+):
+    app.command()(_command)
+
+
+def main() -> None:
+    """Run the command line; a MienError is one sentence and exit code 1, wrong usage is exit code 2."""
+    # A polite end cleans up like an error does: no half-written set stays.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        app()
+    except MienError as error:
+        _fail(str(error))
+    except OSError as error:
+        where = f"{error.strerror or error}: {error.filename or ''}"
+        _fail(f"expected to read and write files; found {where}; make room or check the path")
+
+
+def _fail(sentence: str) -> None:
+    print(f"mien: {sentence}", file=sys.stderr)
+    sys.exit(1)

@@ -1,0 +1,88 @@
+"""Commands that train and measure many times."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mien.cli.shared import Device, FaceSetPath, Json, Settings, pairs
+
+
+def compare(
+    faceset: FaceSetPath,
+    recipes: Annotated[str, typer.Option(help="Names or TOML files: a,b,c. Differences are to the first.")],
+    out: Annotated[Path, typer.Option(help="A new folder, or that of an earlier comparison, which goes on.")],
+    labels_per_class: Annotated[str, typer.Option(help="Label budgets per class, validation included: 10,25,all.")] = "all",
+    noise: Annotated[str, typer.Option(help="Shares of the given labels to flip: 0,0.1.")] = "0",
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 5,
+    vary: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=A,B", help="Vary a recipe's value as well; may be repeated.")
+    ] = None,
+    unlabeled: Annotated[Path | None, typer.Option(help="A further face set, used without its labels.")] = None,
+    unlabeled_faces: Annotated[int | None, typer.Option(min=1, help="How many faces without labels; all unless said.")] = None,
+    model: Annotated[str | None, typer.Option(help="Another network for every recipe.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs in all, for every recipe.")] = None,
+    set_: Settings = None,
+    split: Annotated[str, typer.Option(help="Split to test on.")] = "test",
+    device: Device = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="Processor threads.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare recipes over labels, noise, settings and seeds: tables, curves, and a report; goes on where it was."""
+    from mien.console import Bar, comparison_tables, show
+    from mien.experiments.compare import compare as run
+    from mien.experiments.grid import Grid
+    from mien.registry import validate
+
+    asked = {
+        "recipes": _parts(recipes),
+        "labels_per_class": [None if part == "all" else _value(part) for part in _parts(labels_per_class)],
+        "noise": [_value(part) for part in _parts(noise)],
+        "seeds": seeds,
+        "vary": [{"key": key, "values": _values(values)} for key, values in _axes(vary or [])],
+        "unlabeled": unlabeled,
+        "unlabeled_faces": unlabeled_faces,
+        "model": model,
+        "epochs": epochs,
+        "settings": pairs(set_, "--set"),
+        "split": split,
+        "device": device,
+        "threads": threads,
+    }
+    grid = validate(Grid, asked)
+    with Bar(quiet=as_json, single=True) as bar:
+        found = run(faceset, grid, out, bar)
+    if as_json:
+        print(json.dumps(found.to_json(), indent=1))
+    else:
+        for table in comparison_tables(found):
+            show(table)
+        print(*(out / name for name in ("table.csv", "runs.csv", "report.html")), sep="\n")
+    if found.failed:
+        raise typer.Exit(1)
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _axes(given: list[str]) -> list[tuple[str, str]]:
+    """`key=values` texts as pairs, in order."""
+    return [pair for text in given for pair in pairs([text], "--vary").items()]
+
+
+def _values(text: str) -> list[Any]:
+    """`a,b`, or a JSON list without its brackets, as values."""
+    try:
+        found: list[Any] = json.loads(f"[{text}]")
+        return found
+    except ValueError:
+        return [_value(part) for part in _parts(text)]
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

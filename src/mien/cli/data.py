@@ -1,0 +1,115 @@
+"""Commands that make and look at face sets."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mien.cli.shared import Device, FaceSetPath, Json, Settings, pairs, print_values
+
+
+def import_(
+    source: Annotated[
+        str, typer.Argument(help="A database: fer2013, ferplus, folder, table, synthetic, or package.module:Name.")
+    ],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="[INPUT] OUT", help="What to read (not for synthetic), and the new folder.")
+    ],
+    rule: Annotated[str | None, typer.Option(help="Label rule of ferplus: majority, probability or argmax.")] = None,
+    columns: Annotated[str | None, typer.Option(help="Which csv column is what: path=name,label=label,subject=person.")] = None,
+    classes: Annotated[str | None, typer.Option(help="Our class names and theirs: anger=angry,happiness=happy.")] = None,
+    side: Annotated[int | None, typer.Option(help="Side of the stored faces in pixels.")] = None,
+    test: Annotated[
+        float, typer.Option(help="Share of faces, whole subjects, that become the split `test` where there are no splits.")
+    ] = 0.0,
+    color: Annotated[bool, typer.Option(help="Store color faces.")] = False,
+    skip: Annotated[int, typer.Option(help="How many unreadable inputs may be left out; they are listed in rejected.csv.")] = 0,
+    set_: Settings = None,
+    as_json: Json = False,
+) -> None:
+    """Import a published database, a folder, a table, or rendered faces, into a face set."""
+    from mien.console import Bar
+    from mien.data.importing import import_source, source_from
+
+    if len(paths) > 2:
+        raise typer.BadParameter("expected [INPUT] OUT", param_hint="INPUT OUT")
+    settings: dict[str, Any] = {key: _value(value) for key, value in pairs(set_, "--set").items()}
+    given: dict[str, Any] = {"input": paths[0] if len(paths) == 2 else None, "rule": rule, "side": side, "color": color or None}
+    given |= {"columns": pairs(columns, "--columns") if columns else None}
+    given |= {"classes": {theirs: ours for ours, theirs in _listed(classes)} if classes else None}
+    settings |= {key: value for key, value in given.items() if value is not None}
+    with Bar(quiet=as_json) as bar:
+        bar.begin("import", 0)
+        done = import_source(source_from(source, settings), paths[-1], skip, bar.reached, test)
+    values = {
+        "faces": len(done.faces),
+        "rejected": len(done.rejected),
+        "out": str(paths[-1]),
+        "checksum": done.faces.info.checksum,
+    }
+    left_out = f", {len(done.rejected)} inputs left out (rejected.csv says why)" if done.rejected else ""
+    print_values(as_json, values, f"{len(done.faces)} faces -> {paths[-1]}{left_out}")
+
+
+def _listed(classes: str) -> list[tuple[str, str]]:
+    """`ours=theirs` pairs; ours may come several times."""
+    return [pair for part in classes.split(",") for pair in pairs([part], "--classes").items()]
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def describe(
+    faceset: FaceSetPath,
+    picture: Annotated[Path | None, typer.Option(help="Write a picture of example faces per class to this PNG.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Count the faces of a set per split and class, and show examples."""
+    from dataclasses import asdict
+
+    from mien.console import count_table, show
+    from mien.data import describe as room
+    from mien.data.faceset import FaceSet
+
+    faces = FaceSet.open(faceset, verify=True)
+    found = room.describe(faces)
+    if picture is not None:
+        room.write_examples(faces, picture)
+    if as_json:
+        counts = {
+            split: dict(zip(found.classes, map(int, row), strict=True))
+            for split, row in zip(found.splits, found.counts, strict=True)
+        }
+        print(json.dumps({"info": asdict(faces.info), "counts": counts}, indent=1))
+        return
+    print(f"{len(faces)} {faces.info.kind} of {faces.info.name or faceset}, license {faces.info.license}")
+    show(count_table(found))
+
+
+def features(
+    network: Annotated[
+        str, typer.Argument(metavar="RUN_OR_NETWORK[:BLOCK]", help="A run, a model, or a network's name; and a block.")
+    ],
+    faceset: FaceSetPath,
+    out: Annotated[Path, typer.Argument(help="The new folder.")],
+    views: Annotated[int, typer.Option(help="Views of each face: clean, mirror, then weak and strong in turn.")] = 2,
+    grid: Annotated[int, typer.Option(help="Maps are averaged to GRID x GRID.")] = 1,
+    seed: int = 0,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Cache what a network's block makes of every face, for recipes on the `embedding` network."""
+    from mien.console import Bar
+    from mien.data.faceset import FaceSet
+    from mien.recognize.features import write_features
+
+    faces = FaceSet.open(faceset, verify=True)
+    with Bar(quiet=as_json) as bar:
+        made = write_features(network, faces, out, views, grid, seed, device, bar)
+    values = {"faces": len(made), "views": made.info.views, "dimension": made.info.channels, "out": str(out)}
+    print_values(as_json, values, f"{len(made)} faces x {views} views x {made.info.channels} features -> {out}")

@@ -1,0 +1,87 @@
+"""Commands that measure what was trained."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mien.cli.shared import Device, FaceSetPath, Json, show_evaluation
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run or a model folder.")],
+    faceset: FaceSetPath,
+    split: Annotated[str, typer.Option(help="Split to test on.")] = "test",
+    fold: Annotated[str | None, typer.Option(help="Instead of splits: this fold of subjects is `test`, for example 1/5.")] = None,
+    by: Annotated[str | None, typer.Option(help="A column: figures for each of its values.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where report.html and metrics.json go; a folder in RUN named by what is measured unless said."),
+    ] = None,
+    flip: Annotated[bool, typer.Option(help="Average with the mirror image.")] = False,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Test a recognizer: figures with intervals, and a report to look at."""
+    from mien.evaluation.evaluate import evaluate as measure
+
+    part = f"fold-{fold.replace('/', '-of-')}" if fold else split
+    folder = out or run / "-".join(["evaluation", part, *(["flip"] if flip else []), *(["by", by] if by else [])])
+    result = measure(run, faceset, split, by=by, out=folder, flip=flip, device=device, fold=fold)
+    show_evaluation(result, as_json, [str(folder / "report.html")])
+
+
+def weights(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    faceset: Annotated[Path, typer.Argument(metavar="FACESET", help="Folder of the face set that it trained on.")],
+    per_class: Annotated[int, typer.Option(min=1, help="Faces of each class in the picture.")] = 8,
+    out: Annotated[Path | None, typer.Option(help="Where weights.png and weights.csv go; RUN/weights unless said.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the training faces that counted least, and how well a low weight finds wrong labels."""
+    from mien.console import show, weight_table
+    from mien.evaluation.weights import inspect_weights
+
+    found, folder = inspect_weights(run, faceset, per_class, out), out or run / "weights"
+    if as_json:
+        print(json.dumps(found.to_json(), indent=1))
+        return
+    show(weight_table(found))
+    if found.equal:
+        print("this run weighed all faces the same")
+    elif found.auroc == found.auroc:  # nan where nobody knows which labels are wrong
+        print(f"{found.flipped} labels are known to be wrong; a low weight finds them with an AUROC of {found.auroc:.3f}")
+    _warn(found.warning)
+    print(folder / "weights.png", folder / "weights.csv", sep="\n")
+
+
+def intensity(
+    run: Annotated[Path, typer.Argument(help="A run or a model folder.")],
+    faceset: FaceSetPath,
+    split: Annotated[str, typer.Option(help="Split to test on.")] = "test",
+    column: Annotated[str, typer.Option(help="Column that holds the true intensity.")] = "intensity",
+    out: Annotated[Path | None, typer.Option(help="Where intensity.png and intensity.csv go; RUN/intensity unless said.")] = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Measure whether predictions grow with the intensity of the expression."""
+    from mien.console import growth_tables, show
+    from mien.evaluation.intensity import inspect_intensity
+
+    folder = out or run / "intensity"
+    found = inspect_intensity(run, faceset, split, column, folder, device)
+    if as_json:
+        print(json.dumps(found.to_json(), indent=1))
+        return
+    for table in growth_tables(found):
+        show(table)
+    print(f"intervals: bootstrap over {found.over}")
+    _warn(found.warning)
+    print(*(path for path in (folder / "intensity.png", folder / "intensity.csv") if path.is_file()), sep="\n")
+
+
+def _warn(text: str) -> None:
+    if text:
+        print(f"warning: {text}", file=sys.stderr)

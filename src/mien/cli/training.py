@@ -1,0 +1,117 @@
+"""Commands that train."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mien.cli.shared import Device, FaceSetPath, Json, Settings, pairs, print_values, show_evaluation
+
+
+def train(
+    faceset: FaceSetPath,
+    out: Annotated[Path, typer.Option(help="The new run folder.")],
+    recipe: Annotated[str, typer.Option(help="A recipe's name (see mien recipes) or a TOML file.")] = "supervised",
+    labels_per_class: Annotated[int | None, typer.Option(help="Label budget per class, validation included.")] = None,
+    labels: Annotated[int | None, typer.Option(help="Label budget in all, validation included.")] = None,
+    unlabeled: Annotated[Path | None, typer.Option(help="A further face set, used without its labels.")] = None,
+    unlabeled_faces: Annotated[int | None, typer.Option(help="How many unlabeled faces to use; all unless said.")] = None,
+    own_unlabeled: Annotated[
+        bool, typer.Option(help="Learn from the faces beyond the label budget as unlabeled ones, beside those of --unlabeled.")
+    ] = True,
+    noise: Annotated[float, typer.Option(help="Share of the given labels to flip, validation included.")] = 0.0,
+    noise_matrix: Annotated[
+        Path | None, typer.Option(help="Instead: a csv of the probabilities of what each class becomes.")
+    ] = None,
+    fold: Annotated[str | None, typer.Option(help="Instead of splits: leave out this fold of subjects, for example 1/5.")] = None,
+    split: Annotated[str | None, typer.Option(help="Split to train on; train or Training unless said.")] = None,
+    seed: int = 0,
+    model: Annotated[str | None, typer.Option(help="Another network.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs in all, shared among the stages.")] = None,
+    set_: Settings = None,
+    device: Device = "auto",
+    threads: Annotated[int | None, typer.Option(help="Processor threads.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train a recognizer."""
+    from mien.console import Bar
+    from mien.recipe import Recipe
+    from mien.training.prepare import Order, read_matrix
+    from mien.training.train import train as run
+
+    made = Recipe.load(recipe)
+    if model is not None:
+        made = made.with_network(model)
+    if epochs is not None:
+        made = made.with_epochs(epochs)
+    made = made.with_settings(pairs(set_, "--set"))
+    order = Order(
+        seed=seed,
+        labels_per_class=labels_per_class,
+        labels=labels,
+        noise=noise,
+        noise_matrix=read_matrix(noise_matrix) if noise_matrix else None,
+        split=split,
+        fold=fold,
+        unlabeled_faces=unlabeled_faces,
+        own_unlabeled=own_unlabeled,
+        device=device,
+        threads=threads,
+    )
+    with Bar(quiet=as_json) as bar:
+        recognizer = run(faceset, made, out, order, unlabeled, bar)
+    _report_training(recognizer.card.metrics, recognizer.card.budget, out, as_json)
+
+
+def _report_training(metrics: dict[str, float], budget: dict[str, Any], out: Path, as_json: bool) -> None:
+    text = f"{budget['train']} train + {budget['validation']} validation = {budget['train'] + budget['validation']} labels"
+    if "validation_accuracy" in metrics:
+        text += (
+            f"; validation accuracy {metrics['validation_accuracy']:.1%}, average {metrics['validation_average_accuracy']:.1%}"
+        )
+    print_values(as_json, {"run": str(out), "metrics": metrics, "budget": budget}, f"{text} -> {out}")
+
+
+def resume(run: Annotated[Path, typer.Argument(help="Folder of an interrupted run.")], as_json: Json = False) -> None:
+    """Go on with an interrupted run as if nothing had happened."""
+    from mien.console import Bar
+    from mien.training.train import resume as go_on
+
+    with Bar(quiet=as_json) as bar:
+        recognizer = go_on(run, bar)
+    _report_training(recognizer.card.metrics, recognizer.card.budget, run, as_json)
+
+
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="Show this recipe in full.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the recipes and what can answer each question, or show one recipe with every default."""
+    from mien.console import answer_table, recipe_table, show
+    from mien.recipe import Recipe, known_components, recipe_names
+
+    if name is not None:
+        print(json.dumps(Recipe.load(name).table(), indent=1))
+        return
+    titles = {known: Recipe.load(known).title for known in recipe_names()}
+    if as_json:
+        print(json.dumps({"recipes": titles, "answers": known_components()}, indent=1))
+        return
+    show(recipe_table(titles))
+    show(answer_table(known_components()))
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for faces, run and report.")] = Path("demo"),
+    seed: int = 0,
+    as_json: Json = False,
+) -> None:
+    """Render faces, train on them, and write a report: the main job, without any download."""
+    from mien.console import Bar
+    from mien.experiments.demo import demo as go
+
+    with Bar(quiet=as_json) as bar:
+        result = go(out, seed, bar)
+    report = out / "run" / "evaluation-test" / "report.html"
+    show_evaluation(result, as_json, [f"faces: {out / 'faces'}, a picture of them: {out / 'faces.png'}", f"report: {report}"])

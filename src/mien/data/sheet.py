@@ -1,0 +1,131 @@
+"""A sheet of faces as a picture: named rows, and under each face what is to be said of it."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from mien.disk import write_aside
+from mien.errors import MienError
+
+Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
+
+INK, SOFT, BLUE, GRAY, RED = "#1c2430", "#566072", "#bcdcf0", "#dfe3e9", "#b8440c"
+"""Names; what is beside the point; bars that fill by a share; bars to compare them with; what is to be noticed."""
+EDGE, GAP, PAD = 12, 4, 3
+"""Around the sheet, between faces, and from a bar's edge to its text, in pixels."""
+WIDEST = 200
+"""No name takes more room than this."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """A line under a face."""
+
+    text: str
+    share: float | None = None
+    """A bar behind the text fills this share of the width, from 0 to 1; None draws none."""
+    bar: str = BLUE
+    color: str = INK
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A face and what stands under it."""
+
+    face: npt.NDArray[Any]
+    """uint8 (S, S) gray or (S, S, 3) color."""
+    notes: tuple[Note, ...] = ()
+    frame: str = ""
+    """Color of a frame around the face; empty draws none."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Tiles side by side, a name before them and perhaps something about it."""
+
+    name: str
+    tiles: tuple[Tile, ...]
+    about: str = ""
+
+
+def draw_sheet(rows: Sequence[Row], side: int = 64, title: str = "") -> Image.Image:
+    """The rows one below the other, every face `side` x `side`; `title` is a line above them. All rows leave the same room."""
+    large, small = ImageFont.load_default(max(12, side // 6)), ImageFont.load_default(max(11, side // 8))
+    line = _height(small) + 2 * PAD
+    notes = max((len(tile.notes) for row in rows for tile in row.tiles), default=0)
+    names = [width for row in rows for width in (large.getlength(row.name), small.getlength(row.about))]
+    left = EDGE + round(min(max(names, default=0), WIDEST)) + 3 * GAP
+    top = EDGE + (_height(large) + EDGE if title else 0)
+    step = side + notes * (line + 1) + (2 * GAP if notes else GAP)
+    columns = max((len(row.tiles) for row in rows), default=0)
+    right = max(left + columns * (side + GAP) - GAP, EDGE + round(large.getlength(title))) + EDGE
+    sheet = Image.new("RGB", (right, top + len(rows) * step - GAP + EDGE), "white")
+    draw = ImageDraw.Draw(sheet)
+    draw.text((EDGE, EDGE), title, SOFT, large)
+    for number, row in enumerate(rows):
+        y = top + number * step
+        _name(draw, row, (EDGE, y + side // 2), (large, small), left - EDGE - 2 * GAP)
+        for place, tile in enumerate(row.tiles):
+            x = left + place * (side + GAP)
+            face = Image.fromarray(tile.face).convert("RGB").resize((side, side), Image.Resampling.BICUBIC)
+            sheet.paste(face, (x, y))
+            if tile.frame:
+                draw.rectangle((x, y, x + side - 1, y + side - 1), outline=tile.frame, width=max(2, side // 32))
+            for under, note in enumerate(tile.notes):
+                _note(
+                    draw, note, (x, y + side + 1 + under * (line + 1), x + side - 1, y + side + (under + 1) * (line + 1)), small
+                )
+    return sheet
+
+
+def write_sheet(sheet: Image.Image, path: Path) -> None:
+    """Write the picture as a PNG, aside and renamed. Raises MienError where `path` does not end in .png."""
+    if path.suffix.lower() != ".png":
+        raise MienError("a picture named *.png", str(path), "give it that ending")
+    content = io.BytesIO()
+    sheet.save(content, "PNG")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_aside(path, content.getvalue())
+
+
+def evenly(count: int, most: int) -> npt.NDArray[np.int64]:
+    """Up to `most` of `count` places in order, first and last among them, evenly apart."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
+
+
+def _name(draw: ImageDraw.ImageDraw, row: Row, middle: tuple[int, int], fonts: tuple[Font, Font], width: int) -> None:
+    """The row's name and what is about it, centered at the height `middle`, cut where they need more than `width`."""
+    (x, y), (large, small) = middle, fonts
+    draw.text((x, y - (GAP if row.about else 0)), _cut(row.name, large, width), INK, large, anchor="ls" if row.about else "lm")
+    draw.text((x, y + GAP), _cut(row.about, small, width), SOFT, small, anchor="lt")
+
+
+def _note(draw: ImageDraw.ImageDraw, note: Note, box: tuple[int, int, int, int], font: Font) -> None:
+    """A note in its box (left, top, right, bottom), its bar behind it."""
+    left, top, right, bottom = box
+    if note.share is not None:
+        draw.rectangle((left, top, right, bottom - 2), fill="#f5f7fa")
+        end = left + round(min(max(note.share, 0.0), 1.0) * (right - left))
+        if end > left:
+            draw.rectangle((left, top, end, bottom - 2), fill=note.bar)
+    draw.text(((left + right) // 2, (top + bottom) // 2 - 1), _cut(note.text, font, right - left), note.color, font, anchor="mm")
+
+
+def _cut(text: str, font: Font, width: int) -> str:
+    """`text`, or as much of it as there is room for, and an ellipsis."""
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(text + "…") > width:
+        text = text[:-1]
+    return text + "…"
+
+
+def _height(font: Font) -> int:
+    _, top, _, bottom = font.getbbox("Äg")
+    return round(bottom - top)

@@ -1,0 +1,234 @@
+"""What a comparison asks: recipes, the axes along which they are compared, and the runs that answer it."""
+
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass as plain
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from mien.data.faceset import FaceSet
+from mien.errors import MienError
+from mien.recipe import Recipe
+from mien.registry import STRICT
+from mien.training.prepare import Order, looks_at_unlabeled
+
+Count = Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Axis:
+    """A recipe's value that is varied."""
+
+    key: str
+    """As in `Recipe.with_settings`: `draw`, `step.temperature`, `stages.0.lr`."""
+    values: Annotated[tuple[Any, ...], Field(min_length=1)]
+    """What it is set to, one after the other."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Grid:
+    """What to compare: every recipe at every combination of labels, noise, varied values and seeds."""
+
+    recipes: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Names or TOML files; differences are to the first."""
+    labels_per_class: Annotated[tuple[Count | None, ...], Field(min_length=1)] = (None,)
+    """Label budgets per class, validation included; None for all labels."""
+    noise: Annotated[tuple[Annotated[float, Field(ge=0, lt=1)], ...], Field(min_length=1)] = (0.0,)
+    """Shares of the given labels, validation included, that are flipped."""
+    seeds: Count = 5
+    """Each cell is run with seeds 0 to `seeds` - 1."""
+    vary: tuple[Axis, ...] = ()
+    """Further axes. A recipe that has no such key stands, as it is, at each of the axis's values."""
+    unlabeled: Path | None = None
+    """A further face set, used without its labels by the recipes that learn from such faces."""
+    unlabeled_faces: Count | None = None
+    """How many faces without labels are used."""
+    model: str | None = None
+    """Another network for every recipe."""
+    epochs: Count | None = None
+    """Epochs in all, for every recipe."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Values changed in every recipe, by key."""
+    split: str = "test"
+    """Split to test on."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    threads: Count | None = None
+    """Processor threads."""
+
+    def __post_init__(self) -> None:
+        names = self.names
+        if len(set(names)) < len(names):
+            raise MienError("recipes of different names", ", ".join(names), "leave one out, or rename its file")
+        keys = [axis.key for axis in self.vary]
+        if len(set(keys)) < len(keys):
+            raise MienError("different keys to vary", ", ".join(keys), "give all values of a key at once")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the recipes: of a file, its name without the ending."""
+        return tuple(Path(name).stem if name.endswith(".toml") else name for name in self.recipes)
+
+
+@plain(frozen=True)
+class Group:
+    """A place in the grid, all seeds together."""
+
+    labels: int | None
+    """Label budget per class; None for all."""
+    noise: float
+    varied: tuple[tuple[str, str], ...] = ()
+    """The varied keys and their values, as text."""
+
+    def __str__(self) -> str:
+        parts = ["all labels" if self.labels is None else f"{self.labels} labels per class"]
+        parts += [f"{100 * self.noise:g} % of them flipped"] if self.noise else []
+        return ", ".join([*parts, *(f"{key} = {value}" for key, value in self.varied)])
+
+
+@plain(frozen=True)
+class Job:
+    """A run of the grid. Two places share one where a recipe does not have the varied key."""
+
+    recipe: str
+    """The recipe's name."""
+    made: Recipe
+    """The recipe with all changes."""
+    order: Order
+    group: Group
+    """Holds only those varied values that the recipe has."""
+    folder: str
+    """Name of its folder: readable, with a hash of all that decides what it gives."""
+
+    def __str__(self) -> str:
+        return f"{self.recipe}, {self.group}, seed {self.order.seed}"
+
+
+@plain(frozen=True)
+class Place:
+    """A recipe in a cell of the grid, and the run that stands there."""
+
+    recipe: str
+    group: Group
+    seed: int
+    job: Job
+
+
+@plain(frozen=True)
+class Plan:
+    """All places in the order in which they are run, seeds outermost, so that each seed completes a comparison."""
+
+    places: tuple[Place, ...]
+    notes: tuple[str, ...]
+    """What somebody may want to know before it begins."""
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """The different runs, in order."""
+        return tuple({place.job.folder: place.job for place in self.places}.values())
+
+
+@plain(frozen=True)
+class _Variant:
+    """A recipe at one combination of varied values, and those of them that it has."""
+
+    recipe: str
+    made: Recipe
+    wanted: tuple[tuple[str, str], ...]
+    has: tuple[tuple[str, str], ...]
+
+
+def make_plan(grid: Grid, faces: FaceSet, others: FaceSet | None) -> Plan:
+    """The runs of a grid on `faces`. Raises MienError where a recipe is unknown or a setting does not fit it."""
+    made, notes = _recipes(grid), list[str]()
+    applies = {axis.key: _applies(axis, made, notes) for axis in grid.vary}
+    if others is not None and not any(map(looks_at_unlabeled, made.values())):
+        raise MienError("a recipe that learns from unlabeled faces", "none", "name one, or leave --unlabeled out")
+    variants = [
+        _variant(name, made[name], grid.vary, values, applies)
+        for values in itertools.product(*(axis.values for axis in grid.vary))
+        for name in grid.names
+    ]
+    places = [
+        _place(grid, variant, Group(labels, noise, variant.wanted), seed, faces, others)
+        for seed in range(grid.seeds)
+        for labels in dict.fromkeys(grid.labels_per_class)
+        for noise in dict.fromkeys(grid.noise)
+        for variant in variants
+    ]
+    return Plan(tuple(places), tuple(notes))
+
+
+def _recipes(grid: Grid) -> dict[str, Recipe]:
+    """The recipes by name, with the changes that are for all."""
+    made = {}
+    for name, source in zip(grid.names, grid.recipes, strict=True):
+        recipe = Recipe.load(source)
+        recipe = recipe if grid.model is None else recipe.with_network(grid.model)
+        recipe = recipe if grid.epochs is None else recipe.with_epochs(grid.epochs)
+        made[name] = recipe.with_settings(grid.settings)
+    return made
+
+
+def _applies(axis: Axis, made: Mapping[str, Recipe], notes: list[str]) -> set[str]:
+    """The recipes that have the axis's key. Raises MienError where none has it, or a value does not fit one that has."""
+    refused: dict[str, list[MienError]] = {name: [] for name in made}
+    for name, recipe in made.items():
+        for value in axis.values:
+            try:
+                recipe.set(axis.key, value)
+            except MienError as error:
+                refused[name].append(error)
+    # One that refuses every value, while another takes them, does not have the key.
+    without = {name for name, errors in refused.items() if len(errors) == len(axis.values)}
+    partly = [errors[0] for name, errors in refused.items() if errors and name not in without]
+    if partly or len(without) == len(made):
+        raise (partly or next(iter(refused.values())))[0]
+    if without:
+        same = [name for name in made if name in without]
+        notes.append(f"the same at every {axis.key}, as they do not have it: {', '.join(same)} ({refused[same[0]][0]})")
+    return set(made) - without
+
+
+def _variant(name: str, recipe: Recipe, axes: Sequence[Axis], values: Sequence[Any], applies: Mapping[str, set[str]]) -> _Variant:
+    chosen = {axis.key: value for axis, value in zip(axes, values, strict=True)}
+    mine = {key: value for key, value in chosen.items() if name in applies[key]}
+    return _Variant(name, recipe.with_settings(mine), _texts(chosen), _texts(mine))
+
+
+def _texts(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((key, value if isinstance(value, str) else json.dumps(value)) for key, value in values.items())
+
+
+def _place(grid: Grid, variant: _Variant, group: Group, seed: int, faces: FaceSet, others: FaceSet | None) -> Place:
+    asks = looks_at_unlabeled(variant.made)
+    order = Order(
+        seed=seed,
+        labels_per_class=group.labels,
+        noise=group.noise,
+        device=grid.device,
+        threads=grid.threads,
+        unlabeled_faces=grid.unlabeled_faces if asks else None,
+        checksums=(faces.info.checksum, others.info.checksum if asks and others is not None else ""),
+    )
+    mine = Group(group.labels, group.noise, variant.has)
+    job = Job(variant.recipe, variant.made, order, mine, _folder(variant, order, mine))
+    return Place(variant.recipe, group, seed, job)
+
+
+def _folder(variant: _Variant, order: Order, group: Group) -> str:
+    """A readable name, and a hash of recipe, order and sets; not of title, device and threads, which decide nothing."""
+    table = {key: value for key, value in variant.made.table().items() if key != "title"}
+    asked = [order.seed, order.labels_per_class, order.noise, order.unlabeled_faces, order.checksums]
+    digest = hashlib.sha256(json.dumps([table, asked], sort_keys=True).encode()).hexdigest()[:8]
+    labels = "all" if group.labels is None else f"{group.labels}pc"
+    parts = [variant.recipe, labels, *([f"noise{group.noise:g}"] if group.noise else [])]
+    parts += [f"{key}={value}"[:40] for key, value in group.varied]
+    return "-".join([re.sub(r"[^A-Za-z0-9_.=]+", "_", part)[:60] for part in parts] + [f"seed{order.seed}", digest])

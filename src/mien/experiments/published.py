@@ -1,0 +1,69 @@
+"""Figures that papers report, from published.toml, to stand beside ours where faces, labels and recipe are the same."""
+
+import tomllib
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from importlib import resources
+from typing import Any
+
+from pydantic.dataclasses import dataclass
+
+from mien.experiments.grid import Group
+from mien.registry import STRICT, validate
+
+
+@dataclass(frozen=True, config=STRICT)
+class Published:
+    """One figure of a paper."""
+
+    paper: str
+    faces: str
+    """Pattern of a face set's name."""
+    method: str
+    figure: float
+    """Accuracy in percent, as published."""
+    split: str
+    """On which it was measured."""
+    labels: int | str
+    """Per class, or `all`, or in words what no budget of ours is."""
+    network: str = ""
+    recipes: tuple[str, ...] = ()
+    """Ours that do the same."""
+    noise: float = 0.0
+    """Share of flipped labels."""
+    note: str = ""
+
+    def marks(self, split: str) -> tuple[str, ...]:
+        """What has to be said of it beside a figure of ours on `split`."""
+        return (*(() if self.split == split else ("other split",)), *((self.note,) if self.note else ()))
+
+
+def read_published() -> tuple[Published, ...]:
+    """All that mien knows of."""
+    table = tomllib.loads((resources.files("mien.experiments") / "published.toml").read_text("utf-8"))
+    return tuple(_read(group, figure) for group in table["group"] for figure in group["figures"])
+
+
+def _read(group: dict[str, Any], figure: dict[str, Any]) -> Published:
+    return validate(Published, {key: value for key, value in group.items() if key != "figures"} | figure)
+
+
+def published_on(name: str) -> tuple[Published, ...]:
+    """Those on the faces of the set of this name."""
+    return tuple(entry for entry in read_published() if fnmatchcase(name, entry.faces))
+
+
+def beside(known: Sequence[Published], recipe: str, group: Group) -> tuple[Published, ...]:
+    """Those of `known` that are of the same recipe, labels and noise as a place in the grid, where nothing is varied."""
+    labels = "all" if group.labels is None else group.labels
+    return tuple(
+        entry
+        for entry in known
+        if recipe in entry.recipes and entry.labels == labels and entry.noise == group.noise and not group.varied
+    )
+
+
+def in_words(entry: Published, split: str) -> str:
+    """`80.05 % (ALT (Florea et al. 2019), PL, AlexNet; other split)`."""
+    source = ", ".join(filter(None, (entry.paper, entry.method, entry.network)))
+    return f"{entry.figure:g} % ({'; '.join((source, *entry.marks(split)))})"

@@ -1,0 +1,198 @@
+"""The diagrams of a comparison as SVG files."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from mien.evaluation.report.figures import INK, LINE, TEXT, plain_axes, to_svg
+from mien.experiments.grid import Group
+from mien.experiments.tables import Line
+
+# Okabe and Ito's colors without yellow, which is too light for lines; with nine markers every pair is different.
+COLORS = ("#000000", "#e69f00", "#0072b2", "#009e73", "#d55e00", "#cc79a7", "#56b4e9")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "p")
+PANEL = (3.9, 3.1)
+MOST_BESIDE = 2
+"""Panels in a row."""
+APART = 0.05
+"""Distance of neighboring recipes' marks, in steps of the axis."""
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Accuracy over one axis of the grid, a panel for each place on the other axes."""
+
+    name: str
+    """`labels`, `noise`, or the varied key."""
+    title: str
+    label: str
+    """Of the axis."""
+    ticks: tuple[str, ...]
+    panels: tuple["Panel", ...]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Lines by tick, None where there is no result: for each recipe, (ticks,)."""
+
+    title: str
+    lines: dict[str, tuple[Line | None, ...]]
+
+
+def known_curves(lines: Sequence[Line]) -> list[Curves]:
+    """Curves over labels, noise and each varied number, where the grid has two values or more of them."""
+    labels = sorted({line.group.labels for line in lines}, key=_by_size)
+    noise = sorted({line.group.noise for line in lines})
+    made = [
+        _curves(
+            lines, "labels", "labels per class", labels, ["all" if n is None else str(n) for n in labels], lambda g: g.labels
+        ),
+        _curves(lines, "noise", "flipped labels", noise, [f"{100 * n:g} %" for n in noise], lambda g: g.noise),
+    ]
+    for key in dict.fromkeys(key for line in lines for key, _ in line.group.varied):
+        texts = {dict(line.group.varied)[key] for line in lines}
+        if all(map(_is_number, texts)):
+            values = sorted(texts, key=float)
+            made.append(_curves(lines, key, key, values, values, _reader(key)))
+    return [curves for curves in made if len(curves.ticks) > 1]
+
+
+def _reader(key: str) -> Callable[[Group], str]:
+    return lambda group: dict(group.varied)[key]
+
+
+def _by_size(labels: int | None) -> float:
+    return math.inf if labels is None else labels
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _curves(
+    lines: Sequence[Line], name: str, label: str, values: Sequence[Any], ticks: Sequence[str], read: Callable[[Group], Any]
+) -> Curves:
+    """`read` gives a group's value on this axis."""
+    panels: dict[str, dict[str, list[Line | None]]] = {}
+    for line in lines:
+        recipes = panels.setdefault(_other_axes(line.group, name), {})
+        recipes.setdefault(line.recipe, [None] * len(values))[values.index(read(line.group))] = line
+    made = tuple(Panel(title, {name: tuple(row) for name, row in recipes.items()}) for title, recipes in panels.items())
+    return Curves(name, f"Accuracy over {label}", label, tuple(ticks), made)
+
+
+def _other_axes(group: Group, name: str) -> str:
+    """The place on all axes but this one, in words."""
+    parts = [] if name == "labels" else ["all labels" if group.labels is None else f"{group.labels} labels per class"]
+    parts += [] if name == "noise" else [f"{100 * group.noise:g} % of labels flipped" if group.noise else "no labels flipped"]
+    return ", ".join([*parts, *(f"{key} = {value}" for key, value in group.varied if key != name)])
+
+
+def draw_curves(curves: Curves, recipes: Sequence[str]) -> bytes:
+    """SVG of mean accuracy over the axis, a line per recipe, with 95 % t-intervals over seeds."""
+    columns = min(MOST_BESIDE, len(curves.panels))
+    rows = math.ceil(len(curves.panels) / columns)
+    figure = Figure(figsize=(PANEL[0] * columns + 1.7, PANEL[1] * rows), layout="constrained")
+    places = figure.subplots(rows, columns, sharey=True, squeeze=False, gridspec_kw={"hspace": 0.1}).ravel()
+    for axes, panel in zip(places, curves.panels, strict=False):
+        _panel(axes, panel, curves, recipes)
+    for axes in places[len(curves.panels) :]:
+        axes.set_visible(False)
+    low, high = places[0].get_ylim()
+    places[0].set_ylim(max(low, -0.02), min(high, 1.02))  # Of all: they share the axis.
+    for axes in places[::columns]:
+        axes.set_ylabel("accuracy", fontsize=TEXT, color=INK)
+    handles = {label: handle for axes in places for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    legend = figure.legend(handles.values(), handles.keys(), loc="outside right upper", fontsize=TEXT, frameon=False)
+    _literal(legend.get_texts())
+    return to_svg(figure)
+
+
+def _panel(axes: Axes, panel: Panel, curves: Curves, recipes: Sequence[str]) -> None:
+    plain_axes(axes)
+    steps = np.arange(len(curves.ticks))
+    for number, recipe in enumerate(recipes):
+        if recipe not in panel.lines:
+            continue
+        found = [line.accuracy if line else None for line in panel.lines[recipe]]
+        mean = np.array([spread.mean if spread else np.nan for spread in found])
+        if np.isnan(mean).all():
+            continue
+        half = np.array([spread.high - spread.mean if spread else np.nan for spread in found])
+        shift = APART * (number - (len(recipes) - 1) / 2)
+        # Without an interval (one seed) a mark stands alone.
+        axes.errorbar(
+            steps + shift, mean, np.nan_to_num(half), label=_ascii(recipe), color=color(number), marker=marker(number),
+            markersize=5, linewidth=1.5, elinewidth=1.0, capsize=2.5,
+        )  # fmt: skip
+    axes.set_xticks(steps, curves.ticks)
+    axes.set_xlim(-0.4, len(steps) - 0.6)
+    axes.set_xlabel(curves.label, fontsize=TEXT, color=INK)
+    axes.set_title(_ascii(panel.title), fontsize=TEXT, color=INK)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    axes.grid(axis="y", color=LINE, linewidth=0.6)
+    _literal([axes.title, axes.xaxis.label, *axes.get_xticklabels()])
+
+
+def draw_differences(lines: Sequence[Line], recipes: Sequence[str]) -> bytes:
+    """SVG of the paired differences of accuracy to the first recipe, place by place, with 95 % t-intervals over seeds."""
+    groups = list(dict.fromkeys(line.group for line in lines))
+    rows = [line for line in lines if not line.first]
+    others = len({line.recipe for line in rows})
+    figure = Figure(figsize=(7.4, 0.9 + (0.2 * others + 0.25) * len(groups)), layout="constrained")
+    axes = figure.subplots()
+    plain_axes(axes)
+    axes.axvline(0, color=INK, linewidth=1.0, zorder=1)
+    for line in rows:
+        if not line.difference.pairs:
+            continue
+        number = recipes.index(line.recipe)
+        place = groups.index(line.group) + 0.8 * (number - others / 2 - 0.5) / max(1, others)
+        found = line.difference
+        half = 0.0 if math.isnan(found.high) else found.high - found.mean
+        axes.errorbar(
+            [100 * found.mean], [place], xerr=[100 * half], label=_ascii(line.recipe), color=color(number), marker=marker(number),
+            markersize=5, linestyle="", elinewidth=1.2, capsize=2.5,
+        )  # fmt: skip
+    for place in range(1, len(groups)):
+        axes.axhline(place - 0.5, color=LINE, linewidth=0.6)
+    axes.set_yticks(range(len(groups)), [_ascii(str(group)) for group in groups])
+    axes.set_ylim(len(groups) - 0.5, -0.5)
+    axes.set_xlabel(f"accuracy minus that of {_ascii(recipes[0])}, percentage points", fontsize=TEXT, color=INK)
+    axes.grid(axis="x", color=LINE, linewidth=0.6)
+    handles = {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    legend = figure.legend(handles.values(), handles.keys(), loc="outside right upper", fontsize=TEXT, frameon=False)
+    _literal([axes.xaxis.label, *axes.get_yticklabels(), *legend.get_texts()])
+    return to_svg(figure)
+
+
+def color(number: int) -> str:
+    """That of the recipe with this number."""
+    return COLORS[number % len(COLORS)]
+
+
+def marker(number: int) -> str:
+    """That of the recipe with this number."""
+    return MARKERS[number % len(MARKERS)]
+
+
+def _ascii(text: str) -> str:
+    """The drawn font does not have every letter."""
+    return text.encode("ascii", "replace").decode()
+
+
+def _literal(texts: Sequence[Text]) -> None:
+    """A dollar sign in a name is no formula."""
+    for text in texts:
+        text.set_parse_math(False)

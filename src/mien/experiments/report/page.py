@@ -1,0 +1,209 @@
+"""Writing report.html and the curves from a comparison."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+from mien.disk import write_aside
+from mien.evaluation.report.page import DASH, Picture, data_uri, percent, whole
+from mien.experiments.comparison import Comparison
+from mien.experiments.grid import Group
+from mien.experiments.published import Published, in_words
+from mien.experiments.report.figures import Curves, draw_curves, draw_differences, known_curves
+from mien.experiments.tables import Difference, Line, Spread
+
+
+@dataclass(frozen=True)
+class GroupTable:
+    """The recipes at one place of the grid."""
+
+    group: Group
+    labels: str
+    """Budget, in words."""
+    lines: tuple[Line, ...]
+    published: tuple[str, ...]
+    """Figures of papers beside these, in words."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """How long the runs of a recipe took."""
+
+    recipe: str
+    network: str
+    runs: int
+    seconds: float
+    """Mean of a run; nan where none is finished."""
+    factor: float
+    """As many times as long as the first recipe, over the places and seeds that both have."""
+
+
+def write_report(found: Comparison, out: Path) -> None:
+    """Write report.html, which needs nothing else to be read, and its diagrams as SVG files into the folder `out`."""
+    curves = known_curves(found.lines)
+    drawn = {f"curves-{_file_name(entry.name)}.svg": draw_curves(entry, found.grid.names) for entry in curves}
+    captions = dict(zip(drawn, (_curves_alt(entry) for entry in curves), strict=True))
+    titles = dict(zip(drawn, (entry.title for entry in curves), strict=True))
+    if any(line.difference.pairs for line in found.lines):
+        name, first = "differences.svg", found.grid.names[0]
+        drawn[name] = draw_differences(found.lines, found.grid.names)
+        titles[name] = f"Difference to {first}, paired by seed"
+        captions[name] = _difference_alt(found.lines, first)
+    pictures = [Picture(data_uri(content, "svg+xml"), captions[name], titles[name], name) for name, content in drawn.items()]
+    page = render(found, pictures)
+    for name, content in drawn.items():
+        write_aside(out / name, content)
+    for path in (*out.glob("curves-*.svg"), *out.glob("differences.svg")):
+        if path.name not in drawn:
+            path.unlink()  # Of a grid that was asked here before.
+    write_aside(out / "report.html", page.encode())
+
+
+def render(found: Comparison, pictures: Sequence[Picture]) -> str:
+    """The page as HTML. Everything that is put into it is escaped; pictures are data URIs."""
+    loaders = [PackageLoader("mien.experiments.report", ""), PackageLoader("mien.evaluation.report", "")]
+    room = Environment(
+        loader=ChoiceLoader(loaders), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    room.filters |= {
+        "percent": percent,
+        "whole": whole,
+        "bounds": bounds,
+        "points": points,
+        "signed": signed,
+        "chance": chance,
+        "time": duration,
+    }
+    grouped = tables(found)
+    return room.get_template("comparison.html.j2").render(
+        found=found,
+        first=found.grid.names[0],
+        tables=grouped,
+        pictures=pictures,
+        noisy=[table for table in grouped if any(line.lost_to_noise.count for line in table.lines)],
+        doubted=[table for table in grouped if any(line.weight_auroc.count for line in table.lines)],
+        costs=costs(found),
+        facts=facts(found),
+        published=[(entry, entry.marks(found.grid.split)) for entry in found.published],
+        tested=sorted({result.tested for result in found.results if result.tested}),
+    )
+
+
+def bounds(found: Spread | Difference) -> str:
+    """The ends of an interval in percent or percentage points, `-9.2 to 14.7`; empty for nan."""
+    return "" if found.low != found.low else f"{points(found.low)} to {points(found.high)}"
+
+
+def points(share: float) -> str:
+    """`12.3`, percent or percentage points; a dash for nan."""
+    return DASH if share != share else f"{round(100 * share, 1) + 0.0:.1f}".replace("-", "\u2212")
+
+
+def signed(share: float) -> str:
+    """`+1.2`, percentage points; a dash for nan."""
+    return DASH if share != share else f"{round(100 * share, 1) + 0.0:+.1f}".replace("-", "\u2212")
+
+
+def chance(p: float) -> str:
+    """`0.03`; a dash for nan."""
+    if p != p:
+        return DASH
+    return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+
+
+def duration(seconds: float) -> str:
+    """`73 s`, `12.5 min`; a dash for nan."""
+    if seconds != seconds:
+        return DASH
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
+
+
+def tables(found: Comparison) -> list[GroupTable]:
+    """A table for each place of the grid."""
+    return [_table(found, group) for group in dict.fromkeys(line.group for line in found.lines)]
+
+
+def _table(found: Comparison, group: Group) -> GroupTable:
+    lines = tuple(line for line in found.lines if line.group == group)
+    known: dict[Published, None] = dict.fromkeys(entry for line in lines for entry in found.beside(line))
+    budgets = dict.fromkeys(_budget(line) for line in lines if line.accuracy.count)
+    return GroupTable(group, "; ".join(budgets), lines, tuple(in_words(entry, found.grid.split) for entry in known))
+
+
+def _budget(line: Line) -> str:
+    train, validation = round(line.train_labels), round(line.validation_labels)
+    return f"{whole(train)} train + {whole(validation)} validation = {whole(train + validation)} labels"
+
+
+def costs(found: Comparison) -> list[Cost]:
+    """Mean seconds of each recipe's runs, and against the first recipe where both were run."""
+    made = []
+    runs = {recipe: {result.run: result for result in found.results if result.recipe == recipe} for recipe in found.grid.names}
+    first = {(result.group, result.seed): result.seconds for result in found.results if result.recipe == found.grid.names[0]}
+    for recipe, mine in runs.items():
+        known = [result.seconds for result in mine.values() if result.seconds is not None]
+        both = [
+            (result.seconds, first.get((result.group, result.seed)))
+            for result in found.results
+            if result.recipe == recipe and result.seconds is not None
+        ]
+        pairs = [(seconds, other) for seconds, other in both if other]
+        factor = sum(seconds for seconds, _ in pairs) / sum(other for _, other in pairs) if pairs else float("nan")
+        networks = ", ".join(sorted({result.network for result in mine.values()}))
+        made.append(Cost(recipe, networks, len(known), sum(known) / len(known) if known else float("nan"), factor))
+    return made
+
+
+def facts(found: Comparison) -> dict[str, str]:
+    """How it was measured, in words."""
+    grid, results = found.grid, found.results
+    unlabeled = {
+        recipe: sorted({result.unlabeled_faces for result in results if result.recipe == recipe and result.unlabeled_faces})
+        for recipe in grid.names
+    }
+    made = {"recipes": ", ".join(grid.recipes), "seeds": f"0 to {grid.seeds - 1}" if grid.seeds > 1 else "0"}
+    made["networks"] = ", ".join(sorted({result.network for result in results}))
+    made["epochs"] = "as each recipe says" if grid.epochs is None else f"{grid.epochs} for every recipe"
+    if grid.settings:
+        made["changed in every recipe"] = ", ".join(f"{key} = {value}" for key, value in grid.settings.items())
+    used = [f"{name} {_range(counts)}" for name, counts in unlabeled.items() if counts]
+    made["faces without labels"] = ", ".join(used) or "none"
+    if found.others:
+        made["further faces without labels"] = found.others
+    made["machine"] = "; ".join(sorted({result.machine for result in results if result.machine})) or DASH
+    return made
+
+
+def _range(counts: Sequence[int]) -> str:
+    return whole(counts[0]) if len(counts) == 1 else f"{whole(counts[0])} to {whole(counts[-1])}"
+
+
+def _curves_alt(curves: Curves) -> str:
+    """The diagram in words: every mean."""
+    panels = [
+        f"{panel.title}: " * bool(panel.title)
+        + "; ".join(f"{recipe} {', '.join(_mean(line) for line in lines)}" for recipe, lines in panel.lines.items())
+        for panel in curves.panels
+    ]
+    return f"{curves.title} ({', '.join(curves.ticks)}). {'. '.join(panels)}"
+
+
+def _mean(line: Line | None) -> str:
+    return percent(float("nan") if line is None else line.accuracy.mean)
+
+
+def _difference_alt(lines: Iterable[Line], first: str) -> str:
+    """The diagram in words."""
+    words = [
+        f"{line.recipe}, {line.group}: {signed(line.difference.mean)} ({bounds(line.difference)})"
+        for line in lines
+        if line.difference.pairs
+    ]
+    return f"Accuracy minus that of {first}, percentage points: {'; '.join(words)}"
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.]+", "_", name)
