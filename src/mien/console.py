@@ -170,7 +170,7 @@ def comparison_tables(found: "Comparison") -> list[Table]:
         recipe = Column("recipe", no_wrap=True, min_width=min(MOST_NAME, max(len(line.recipe) for line in lines)))
         table = Table(
             recipe, "n", "accuracy\n± SD", "difference\n(95 %)", "p", "average", *extra, "best seed\non test",
-            title=f"{group}; difference to {found.grid.names[0]}", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0),
+            title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0),
         )  # fmt: skip
         for line in lines:
             table.add_row(*comparison_cells(line, noisy))

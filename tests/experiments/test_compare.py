@@ -297,6 +297,16 @@ def test_weights_tell_flipped_labels_as_often_as_they_do(stored: Path, recipes: 
     assert noisy.weight_auroc == pytest.approx(float(np.mean(wins)))
 
 
+def test_faces_that_share_an_id_cost_only_the_auroc(faces: FaceSet, recipes: dict[str, str], tmp_path: Path) -> None:
+    heard = Heard()
+    faces.with_column("id", [f"{n // 2}" for n in range(len(faces))]).save(tmp_path / "twins")
+    grid = grid_of((recipes["plain"], recipes["dice"]), noise=(0.3,), labels_per_class=(None,))
+    found = compare(tmp_path / "twins", grid, tmp_path / "out", heard)
+    assert not found.failed
+    assert [row.weight_auroc for row in found.results] == [None, None]
+    assert sum("no AUROC of sample weights" in line for line in heard.lines) == 1
+
+
 def test_names_are_escaped_and_drawn_as_they_are(stored: Path, recipes: dict[str, str], tmp_path: Path) -> None:
     odd = tmp_path / "$a_<b>&\u00e9.toml"
     odd.write_text(SMALL)

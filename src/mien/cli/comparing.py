@@ -21,6 +21,9 @@ def compare(
     ] = None,
     unlabeled: Annotated[Path | None, typer.Option(help="A further face set, used without its labels.")] = None,
     unlabeled_faces: Annotated[int | None, typer.Option(min=1, help="How many faces without labels; all unless said.")] = None,
+    own_unlabeled: Annotated[
+        bool, typer.Option(help="Learn from the faces beyond the label budget as unlabeled ones, beside those of --unlabeled.")
+    ] = True,
     model: Annotated[str | None, typer.Option(help="Another network for every recipe.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs in all, for every recipe.")] = None,
     set_: Settings = None,
@@ -43,6 +46,7 @@ def compare(
         "vary": [{"key": key, "values": _values(values)} for key, values in _axes(vary or [])],
         "unlabeled": unlabeled,
         "unlabeled_faces": unlabeled_faces,
+        "own_unlabeled": own_unlabeled,
         "model": model,
         "epochs": epochs,
         "settings": pairs(set_, "--set"),

@@ -48,6 +48,8 @@ class Grid:
     """Further axes. A recipe that has no such key stands, as it is, at each of the axis's values."""
     unlabeled: Path | None = None
     """A further face set, used without its labels by the recipes that learn from such faces."""
+    own_unlabeled: bool = True
+    """Whether the training split's faces beyond the budget are unlabeled faces too, beside those of `unlabeled`."""
     unlabeled_faces: Count | None = None
     """How many faces without labels are used."""
     model: str | None = None
@@ -215,6 +217,7 @@ def _place(grid: Grid, variant: _Variant, group: Group, seed: int, faces: FaceSe
         noise=group.noise,
         device=grid.device,
         threads=grid.threads,
+        own_unlabeled=grid.own_unlabeled or not asks,
         unlabeled_faces=grid.unlabeled_faces if asks else None,
         checksums=(faces.info.checksum, others.info.checksum if asks and others is not None else ""),
     )
@@ -227,6 +230,7 @@ def _folder(variant: _Variant, order: Order, group: Group) -> str:
     """A readable name, and a hash of recipe, order and sets; not of title, device and threads, which decide nothing."""
     table = {key: value for key, value in variant.made.table().items() if key != "title"}
     asked = [order.seed, order.labels_per_class, order.noise, order.unlabeled_faces, order.checksums]
+    asked += [] if order.own_unlabeled else ["no own"]
     digest = hashlib.sha256(json.dumps([table, asked], sort_keys=True).encode()).hexdigest()[:8]
     labels = "all" if group.labels is None else f"{group.labels}pc"
     parts = [variant.recipe, labels, *([f"noise{group.noise:g}"] if group.noise else [])]

@@ -1,0 +1,67 @@
+"""Runs for tests of techniques: real ones that have not begun, fake ones that answer as a test says, and what a run holds."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mien import FaceSet, Order, Recipe
+from mien.data.faceset import Info
+from mien.progress import Silent
+from mien.training.loop import begin, refresh
+from mien.training.prepare import prepare
+from mien.training.run import Run
+
+
+def fake_run(**values: Any) -> Run:
+    """Just the attributes that a technique reads."""
+    return cast(Run, SimpleNamespace(**values))
+
+
+def dim_faces(count: int = 240, classes: int = 3, side: int = 16, lift: int = 30) -> FaceSet:
+    """Gray noise in which each class has its own row, a little brighter: classes that take more than a few steps to learn."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(count) % classes
+    faces = generator.integers(0, 160, (count, side, side), dtype=np.uint8)
+    for face, label in zip(faces, labels, strict=True):
+        face[2 + 4 * label : 5 + 4 * label] += lift
+    return FaceSet.from_arrays(faces, labels, [f"class{n}" for n in range(classes)])
+
+
+def features(count: int = 90, classes: int = 3, dimension: int = 6) -> FaceSet:
+    """Cached features, one view each, whose classes lie apart."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(count) % classes
+    values = generator.normal(size=(count, 1, dimension)) + 2 * np.eye(classes, dimension)[labels][:, None]
+    names = tuple(f"class{n}" for n in range(classes))
+    info = Info(classes=names, kind="features", channels=dimension, views=("clean",))
+    return FaceSet.from_arrays(values.astype(np.float16), labels, info=info)
+
+
+def begun(folder: Path, faces: FaceSet, recipe: Recipe, order: Order | None = None) -> tuple[Run, list[Tensor]]:
+    """A run within its first epoch, before the first batch, and the rows of each batch of that."""
+    order = order or Order()
+    run = Run(recipe, prepare(faces, None, recipe, order, Silent()).material, order.seed, torch.device("cpu"), folder)
+    begin(run, 0)
+    batches = refresh(run)
+    run.batches = len(batches)
+    return run, batches
+
+
+def tensors(run: Run) -> dict[str, Tensor]:
+    """Copies of all that an update changes: weights, buffers, the optimizer's memory and the average, by name."""
+    found = {f"network.{name}": value for name, value in run.network.state_dict().items()}
+    if run.average is not None:
+        found |= {f"average.{name}": value for name, value in run.average.state_dict().items()}
+    for number, moments in run.optimizer.state_dict()["state"].items():
+        found |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in moments.items()}
+    return {name: value.detach().clone() for name, value in found.items()}
+
+
+def changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
+    """Names of the tensors that are not the same, bit for bit."""
+    assert before.keys() == after.keys()
+    return {name for name in before if not torch.equal(before[name], after[name])}
