@@ -21,6 +21,7 @@ lint: $(VENV)/develop
 bench: $(VENV)/develop
 	$(BIN)/python benchmarks/loop.py
 	$(BIN)/python benchmarks/open.py
+	$(BIN)/python benchmarks/annealed.py
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -37,7 +37,7 @@ def test_a_file_is_a_recipe(tmp_path: Path) -> None:
         ({"stages": [{"epochs": 1, "lr": -1}]}, ["lr = -1"]),
         ({"stages": [{"epochs": 1, "lr": 1, "shedule": "cosine"}]}, ["'shedule'", "schedule"]),
         ({"stages": [{"epochs": 1, "lr": 0.1, "answers": {"start": "scratch"}}]}, ["start"]),
-        ({"draw": "ballanced"}, ["'ballanced'", "balanced, shuffled"]),
+        ({"draw": "ballanced"}, ["'ballanced'", "balanced, replace, shuffled"]),
         ({"draw": {"technique": "balanced", "power": 2}}, ["'power'", "at_least"]),
         ({"model": "mien_xl"}, ["'mien_xl'", "mien_s"]),
         ({"loss": {"technique": "focal", "gamma": "much"}}, ["gamma = 'much'"]),
@@ -116,5 +116,5 @@ def test_a_stage_may_answer_anew() -> None:
 
 def test_known_components_are_the_files() -> None:
     known = known_components()
-    assert known["draw"] == ["balanced", "shuffled"]
+    assert known["draw"] == ["balanced", "replace", "shuffled"]
     assert "network" not in known["model"]

@@ -1,5 +1,6 @@
 """A recipe: one component for each of the questions that training answers, and the stages in which it happens."""
 
+import itertools
 import json
 import tomllib
 from collections.abc import Mapping
@@ -186,7 +187,20 @@ class Recipe:
         return Recipe.parse(table)
 
 
+def recipe_comment(name: Path | str) -> str:
+    """What a recipe's file says before its first key: what it takes from its paper and what it changes."""
+    lines = itertools.takewhile(lambda line: line.startswith("#"), _text(name).splitlines())
+    return "\n".join(line.removeprefix("#").strip() for line in lines)
+
+
 def _read(name: Path | str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(_text(name))
+    except tomllib.TOMLDecodeError as error:
+        raise MienError(f"TOML in {name}", str(error), "mend the file") from error
+
+
+def _text(name: Path | str) -> str:
     path = Path(name)
     if path.suffix == ".toml" and not path.is_file():
         raise MienError("a recipe file", f"nothing at {path}", "check the path")
@@ -194,8 +208,8 @@ def _read(name: Path | str) -> dict[str, Any]:
     if path.suffix != ".toml" and not inside.is_file():
         raise MienError(f"a recipe among {', '.join(recipe_names())}", repr(str(name)), "choose one, or name a .toml file")
     try:
-        return tomllib.loads(path.read_text("utf-8") if path.suffix == ".toml" else inside.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return path.read_text("utf-8") if path.suffix == ".toml" else inside.read_text("utf-8")
+    except UnicodeDecodeError as error:
         raise MienError(f"TOML in {name}", str(error), "mend the file") from error
 
 

@@ -4,13 +4,20 @@ import importlib
 import importlib.util
 import pkgutil
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from mien.errors import MienError
 
 T = TypeVar("T")
+
+Share = Annotated[float, Field(ge=0, le=1)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+CountOrNone = Annotated[int, Field(ge=0)]
+"""Kinds of numbers that settings take."""
 
 STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 """The pydantic configuration of every component: unknown keys are errors, the string below a field documents it."""

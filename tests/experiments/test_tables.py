@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from mien.data.faceset import Info
 from mien.experiments.grid import Group
 from mien.experiments.published import beside, in_words, published_on, read_published
 from mien.experiments.results import RunResult, runs_csv, to_csv
@@ -140,8 +141,13 @@ def test_csv_files_are_read_back() -> None:
     assert row["unlabeled"] == "pseudo_label", "no column of ours takes the place of a varied key"
 
 
+def faces(name: str) -> Info:
+    """Of a set of this name."""
+    return Info(classes=("a", "b"), side=48, name=name)
+
+
 def test_published_figures_stand_beside_the_same_faces_labels_and_recipe() -> None:
-    known = published_on("ferplus, majority rule")
+    known = published_on(faces("ferplus, majority rule"))
     (alexnet, vgg) = beside(known, "alt", Group(None, 0.0))
     assert (alexnet.figure, vgg.figure) == (82.38, 85.2)
     assert "other split" in in_words(alexnet, "PublicTest")
@@ -151,9 +157,12 @@ def test_published_figures_stand_beside_the_same_faces_labels_and_recipe() -> No
     assert not beside(known, "alt", Group(None, 0.0, (("draw", "balanced"),)))
     (noisy,) = beside(known, "supervised", Group(None, 0.2))
     assert "unverified" in in_words(noisy, "PublicTest")
-    (few,) = beside(published_on("fer2013"), "fixmatch", Group(25, 0.0))
+    (few,) = beside(published_on(faces("fer2013")), "fixmatch", Group(25, 0.0))
     assert few.figure == 49.90
-    assert not published_on("synthetic, domain a, seed 0")
+    assert not published_on(faces("synthetic, domain a, seed 0"))
+    assert not published_on(Info(classes=("a", "b"), side=0, kind="features", channels=8, views=("clean",), name="ferplus, features"))
+    assert "other network" in in_words(alexnet, "PrivateTest", "mien_s")
+    assert "other network" not in in_words(alexnet, "PrivateTest", "alexnet_bn")
 
 
 @pytest.mark.skipif(not README.is_file(), reason="the papers are not beside the repository")

@@ -15,7 +15,7 @@ from mien import Order
 from mien.techniques.unlabeled.fixmatch import Fixmatch, class_expectation, class_thresholds, global_threshold
 from mien.training.pool import Batch
 from mien.training.run import Run
-from runs import begun, dim_faces, fake_run
+from runs import begun, changed, dim_faces, fake_run, tensors
 
 BATCH = Batch(torch.arange(6), torch.zeros(6, 2, 2, dtype=torch.uint8))
 few = settings(max_examples=40, deadline=None, derandomize=True)
@@ -30,6 +30,7 @@ def run_with(weak: Tensor, strong: Tensor, notes: list[Any] | None = None, state
         state={} if state is None else state,
         view=lambda batch, strength: strength,
         heads=lambda view: logits[view],
+        quiet_logits=lambda view: logits[view][-1],
         note=lambda name, value: log.append((name, float(value))),
         note_labels=lambda rows, labels, counted: log.append((rows.tolist(), labels.tolist(), counted.tolist())),
     )
@@ -47,7 +48,7 @@ def naive(weak: Tensor, strong: Tensor, thresholds: list[float]) -> float:
     for face in range(weak.shape[1]):
         q = softmax(weak[-1, face].double().tolist())
         label = q.index(max(q))
-        if max(q) > thresholds[label]:
+        if max(q) >= thresholds[label]:
             total -= sum(math.log(softmax(head)[label]) for head in strong[:, face].double().tolist())
     return total / weak.shape[1]
 
@@ -176,6 +177,7 @@ def test_two_views_of_the_same_faces_are_drawn_before_the_loss_is_evaluated(tmp_
     run, _ = begun(tmp_path, dim_faces(), recipe, Order(labels=60))
     batch = run.pool.fetch(run.unlabeled[:6])
     loss = run.components.unlabeled(run, batch)
+    assert loss is not None
     noise = run.noise.get_state()
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -184,4 +186,38 @@ def test_two_views_of_the_same_faces_are_drawn_before_the_loss_is_evaluated(tmp_
         assert torch.equal(loss(), first), "evaluated twice, it is the same loss"
     assert torch.equal(run.noise.get_state(), noise), "evaluating draws no views"
     first.backward()
-    assert run.network.blocks["stem"][0].weight.grad.abs().sum() > 0
+    assert all(parameter.grad is not None for parameter in run.network.parameters())
+
+
+def test_pseudo_labels_come_of_the_network_without_dropout_and_leave_it_as_it_is(tmp_path: Path) -> None:
+    """Only the strong view passes in train mode: it alone moves the running statistics of a batch."""
+    recipe = small_recipe(unlabeled={"technique": "fixmatch", "threshold": 0.0}, average=0.0)
+    run, _ = begun(tmp_path, dim_faces(), recipe, Order(labels=60))
+    batch = run.pool.fetch(run.unlabeled[:32])
+    views = [run.view(batch, "weak"), run.view(batch, "strong")]
+    before, dropout = tensors(run), torch.get_rng_state()
+    quiet = run.quiet_logits(views[0])
+    assert changed(before, tensors(run)) == set()
+    assert torch.equal(torch.get_rng_state(), dropout)
+    assert not quiet.requires_grad
+    assert run.network.training
+    seen: list[Tensor] = []
+    run.view = lambda batch, strength: views[strength == "strong"]  # type: ignore[method-assign]
+    run.note_labels = lambda rows, labels, counted=None: seen.append(labels)  # type: ignore
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        loss = evaluated_on(run, batch)
+        after = tensors(run)
+        torch.manual_seed(0)
+        run.network.load_state_dict({name.removeprefix("network."): value for name, value in before.items()})
+        expected = torch.nn.functional.cross_entropy(run.heads(views[1])[0], quiet.argmax(1))
+    assert torch.equal(seen[0], quiet.argmax(1))
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert changed(after, tensors(run)) == set(), "the statistics are those of one pass of the strong view"
+
+
+def evaluated_on(run: Run, batch: Batch) -> Tensor:
+    loss = run.components.unlabeled(run, batch)
+    assert loss is not None
+    found: Tensor = loss()
+    return found

@@ -1,6 +1,7 @@
 """Commands that train."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,6 +38,7 @@ def train(
     """Train a recognizer."""
     from mien.console import Bar
     from mien.recipe import Recipe
+    from mien.registry import validate
     from mien.training.prepare import Order, read_matrix
     from mien.training.train import train as run
 
@@ -46,19 +48,20 @@ def train(
     if epochs is not None:
         made = made.with_epochs(epochs)
     made = made.with_settings(pairs(set_, "--set"))
-    order = Order(
-        seed=seed,
-        labels_per_class=labels_per_class,
-        labels=labels,
-        noise=noise,
-        noise_matrix=read_matrix(noise_matrix) if noise_matrix else None,
-        split=split,
-        fold=fold,
-        unlabeled_faces=unlabeled_faces,
-        own_unlabeled=own_unlabeled,
-        device=device,
-        threads=threads,
-    )
+    asked = {
+        "seed": seed,
+        "labels_per_class": labels_per_class,
+        "labels": labels,
+        "noise": noise,
+        "noise_matrix": read_matrix(noise_matrix) if noise_matrix else None,
+        "split": split,
+        "fold": fold,
+        "unlabeled_faces": unlabeled_faces,
+        "own_unlabeled": own_unlabeled,
+        "device": device,
+        "threads": threads,
+    }
+    order = validate(Order, asked)
     with Bar(quiet=as_json) as bar:
         recognizer = run(faceset, made, out, order, unlabeled, bar)
     _report_training(recognizer.card.metrics, recognizer.card.budget, out, as_json)
@@ -89,9 +92,10 @@ def recipes(
 ) -> None:
     """List the recipes and what can answer each question, or show one recipe with every default."""
     from mien.console import answer_table, recipe_table, show
-    from mien.recipe import Recipe, known_components, recipe_names
+    from mien.recipe import Recipe, known_components, recipe_comment, recipe_names
 
     if name is not None:
+        print(recipe_comment(name), file=sys.stderr)
         print(json.dumps(Recipe.load(name).table(), indent=1))
         return
     titles = {known: Recipe.load(known).title for known in recipe_names()}

@@ -12,8 +12,8 @@ TRAINING = ("train", "Training")
 """Names under which databases publish their training split."""
 
 
-TESTING = ("test", "PublicTest", "PrivateTest")
-"""Names under which databases publish their test splits."""
+TESTING = ("test", "publictest", "privatetest")
+"""Names under which databases publish their test splits, in whatever letter case."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def held_out_rows(faces: FaceSet) -> Rows:
     """Rows of the test splits, ascending; none where the set has no splits."""
     if "split" not in faces.column_names:
         return np.zeros(0, np.int64)
-    return np.flatnonzero(np.isin(faces.values("split").astype(str), TESTING))
+    return np.flatnonzero(np.isin(np.char.lower(faces.values("split").astype(str)), TESTING))
 
 
 def fold_view(faces: FaceSet, fold: str) -> FaceSet:

@@ -172,6 +172,7 @@ def _do(work: _Work, job: Job, bar: _Quiet) -> RunResult:
         tested=found.count,
         validation_accuracy=recognizer.card.metrics.get("validation_accuracy"),
         weight_auroc=_auroc(folder, work.faces, bar),
+        transductive=bool(recognizer.card.recipe.get("transductive")),
         # Of a resumed run, what came before is in its history.
         seconds=round(max(time.monotonic() - began, sum(epoch["seconds"] for epoch in read_history(folder))), 2),
         machine=found.notes["machine"],
@@ -192,7 +193,9 @@ def _is_resumable(folder: Path, faces: FaceSet) -> bool:
     if not (folder / "run.json").is_file():
         return False
     written = read_json(folder / "run.json", f"remove {folder}")
-    return faces.folder is not None and written.get("order", {}).get("faces") == str(faces.folder.resolve())
+    order = written.get("order", {})
+    here = faces.folder is not None and order.get("faces") == str(faces.folder.resolve())
+    return here and (order.get("unlabeled") is None or Path(order["unlabeled"]).is_dir())
 
 
 def _auroc(run: Path, faces: FaceSet, bar: _Quiet) -> float | None:
@@ -266,7 +269,7 @@ def _gather(work: _Work, plan: Plan, done: dict[str, RunResult]) -> Comparison:
         done=len(done),
         results=rows,
         lines=summarize(rows, work.grid.names[0]),
-        published=published_on(work.faces.info.name),
+        published=published_on(work.faces.info),
         notes=plan.notes,
     )
 

@@ -36,9 +36,14 @@ class Comparison:
         """The runs that failed, each once."""
         return tuple({result.run: result for result in self.results if result.failed}.values())
 
-    def beside(self, line: Line) -> tuple[Published, ...]:
-        """The published figures of the line's recipe, labels and noise."""
-        return beside(self.published, line.recipe, line.group)
+    def beside(self, line: Line) -> tuple[str, ...]:
+        """The published figures of the line's recipe, labels and noise, in words."""
+        known = beside(self.published, line.recipe, line.group)
+        return tuple(in_words(entry, self.grid.split, self.network(line)) for entry in known)
+
+    def network(self, line: Line) -> str:
+        """The network of the line's recipe; empty where no run says it."""
+        return next((result.network for result in self.results if result.recipe == line.recipe), "")
 
     def runs_csv(self) -> str:
         """A row for each of `results`."""
@@ -46,7 +51,7 @@ class Comparison:
 
     def table_csv(self) -> str:
         """A row for each of `lines`, published figures in the last column."""
-        words = [" | ".join(in_words(entry, self.grid.split) for entry in self.beside(line)) for line in self.lines]
+        words = [" | ".join(self.beside(line)) for line in self.lines]
         return to_csv([table_row(line) | {"published": text} for line, text in zip(self.lines, words, strict=True)])
 
     def to_json(self) -> dict[str, Any]:

@@ -153,6 +153,8 @@ def make_plan(grid: Grid, faces: FaceSet, others: FaceSet | None) -> Plan:
     applies = {axis.key: _applies(axis, made, notes) for axis in grid.vary}
     if others is not None and not any(map(looks_at_unlabeled, made.values())):
         raise MienError("a recipe that learns from unlabeled faces", "none", "name one, or leave --unlabeled out")
+    if others is not None and others.info.checksum and others.info.checksum == faces.info.checksum:
+        raise MienError("another set for --unlabeled", "the set that is compared on", "leave it out: its faces are used anyway")
     variants = [
         _variant(name, made[name], grid.vary, values, applies)
         for values in itertools.product(*(axis.values for axis in grid.vary))
@@ -229,7 +231,7 @@ def _place(grid: Grid, variant: _Variant, group: Group, seed: int, faces: FaceSe
 def _folder(variant: _Variant, order: Order, group: Group) -> str:
     """A readable name, and a hash of recipe, order and sets; not of title, device and threads, which decide nothing."""
     table = {key: value for key, value in variant.made.table().items() if key != "title"}
-    asked = [order.seed, order.labels_per_class, order.noise, order.unlabeled_faces, order.checksums]
+    asked: list[Any] = [order.seed, order.labels_per_class, order.noise, order.unlabeled_faces, order.checksums]
     asked += [] if order.own_unlabeled else ["no own"]
     digest = hashlib.sha256(json.dumps([table, asked], sort_keys=True).encode()).hexdigest()[:8]
     labels = "all" if group.labels is None else f"{group.labels}pc"

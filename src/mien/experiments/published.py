@@ -8,8 +8,12 @@ from typing import Any
 
 from pydantic.dataclasses import dataclass
 
+from mien.data.faceset import Info
 from mien.experiments.grid import Group
 from mien.registry import STRICT, validate
+
+NETWORKS = {"AlexNet": "alexnet_bn", "VGG-16": "vgg16_bn", "ResNet-18": "resnet18"}
+"""Ours of the papers' networks; those that are not here are nobody's of ours."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -33,9 +37,11 @@ class Published:
     """Share of flipped labels."""
     note: str = ""
 
-    def marks(self, split: str) -> tuple[str, ...]:
-        """What has to be said of it beside a figure of ours on `split`."""
-        return (*(() if self.split == split else ("other split",)), *((self.note,) if self.note else ()))
+    def marks(self, split: str, network: str = "") -> tuple[str, ...]:
+        """What has to be said of it beside a figure of ours on `split`, by `network` where that is known."""
+        other = bool(network) and NETWORKS.get(self.network, self.network) != network
+        said = (self.split != split and "other split", other and "other network", self.note)
+        return tuple(mark for mark in said if mark)
 
 
 def read_published() -> tuple[Published, ...]:
@@ -48,9 +54,9 @@ def _read(group: dict[str, Any], figure: dict[str, Any]) -> Published:
     return validate(Published, {key: value for key, value in group.items() if key != "figures"} | figure)
 
 
-def published_on(name: str) -> tuple[Published, ...]:
-    """Those on the faces of the set of this name."""
-    return tuple(entry for entry in read_published() if fnmatchcase(name, entry.faces))
+def published_on(faces: Info) -> tuple[Published, ...]:
+    """Those on the faces of this set; none for cached features, whose encoder has learned from other faces."""
+    return tuple(entry for entry in read_published() if faces.kind == "faces" and fnmatchcase(faces.name, entry.faces))
 
 
 def beside(known: Sequence[Published], recipe: str, group: Group) -> tuple[Published, ...]:
@@ -63,7 +69,7 @@ def beside(known: Sequence[Published], recipe: str, group: Group) -> tuple[Publi
     )
 
 
-def in_words(entry: Published, split: str) -> str:
+def in_words(entry: Published, split: str, network: str = "") -> str:
     """`80.05 % (ALT (Florea et al. 2019), PL, AlexNet; other split)`."""
     source = ", ".join(filter(None, (entry.paper, entry.method, entry.network)))
-    return f"{entry.figure:g} % ({'; '.join((source, *entry.marks(split)))})"
+    return f"{entry.figure:g} % ({'; '.join((source, *entry.marks(split, network)))})"

@@ -51,6 +51,8 @@ class RunResult:
     validation_accuracy: float | None = None
     weight_auroc: float | None = None
     """Probability that a flipped label has the lower sample weight; None where nothing is flipped or all weigh the same."""
+    transductive: bool = False
+    """Whether faces of the test split were learned from without their labels."""
     seconds: float | None = None
     """Training and testing."""
     machine: str = ""

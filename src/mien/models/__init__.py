@@ -90,13 +90,14 @@ class Copies(nn.Module):
         """The last block's output to (copies + 1, B, K)."""
         own = [_bounded(head(x.detach())) for head in self.copies]
         fixed = [_bounded(functional_call(head, _constants(head), (x,))) for head in self.copies]
-        likely = torch.log_softmax(torch.stack(fixed).float(), dim=2) + self.shares.log().view(-1, 1, 1)
-        return torch.stack([*(logits.float() for logits in own), likely.logsumexp(dim=0)])
+        likely = torch.log_softmax(torch.stack(fixed), dim=2) + self.shares.log().view(-1, 1, 1)
+        # Where the blocks give no numbers, the sum is none, so that the loop stops.
+        return torch.stack([*own, likely.logsumexp(dim=0) + 0 * x.detach().sum()])
 
 
 def _constants(head: nn.Module) -> dict[str, Tensor]:
-    """The head's parameters as constants, by name."""
-    return {name: parameter.detach() for name, parameter in head.named_parameters()}
+    """The head's parameters as constants, by name; what is no number is 0, or it would reach the blocks' gradients."""
+    return {name: p.detach().nan_to_num(nan=0.0, posinf=0.0, neginf=0.0) for name, p in head.named_parameters()}
 
 
 def _fresh(head: nn.Module) -> nn.Module:
@@ -110,8 +111,8 @@ def _fresh(head: nn.Module) -> nn.Module:
 
 
 def _bounded(logits: Tensor) -> Tensor:
-    """Logits that stay numbers where a copy has diverged."""
-    return logits.nan_to_num(nan=0.0).clamp(-30, 30)
+    """Logits between -30 and 30 that stay numbers where a copy has diverged, and have a gradient everywhere."""
+    return 30 * torch.tanh(logits.float().nan_to_num(nan=0.0, posinf=0.0, neginf=0.0) / 30)
 
 
 def require_side(name: str, side: int, least: int) -> None:

@@ -26,7 +26,8 @@ def fit(run: Run, progress: Progress, keep: Callable[[int], None]) -> None:
     with own_noise(run):
         for stage in range(run.stage, len(run.recipe.stages)):
             begin(run, stage)
-            settings, saved, first = run.recipe.stages[stage], time.monotonic(), run.epoch
+            # A stage's first epoch is always kept: there is then something good to go back to.
+            settings, saved, first = run.recipe.stages[stage], -math.inf, run.epoch
             for epoch in range(first, settings.epochs):
                 started, losses = time.monotonic(), list[Tensor]()
                 batches = refresh(run)
@@ -107,6 +108,8 @@ def validate(run: Run, losses: list[Tensor], seconds: float) -> None:
     if count:
         figures |= validation_figures(run.predict(run.validation, count), run.validation_labels)
         require_finite(run, figures["validation_loss"])
+    # The last step's weights have not been through a labeled loss yet.
+    require_finite(run, float(torch.stack([p.detach().float().sum() for p in run.kept_network.parameters()]).sum()))
     run.epoch += 1
     run.history.append(figures)
     by = run.recipe.choose if count else "last"

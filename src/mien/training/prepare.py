@@ -43,7 +43,7 @@ class Order:
     """Instead of the set's splits, all but this subject-independent fold, for example 1/5."""
     device: str = "auto"
     """auto, cpu or cuda."""
-    threads: int | None = None
+    threads: Annotated[int, Field(ge=1)] | None = None
     """Processor threads; None takes torch's own number, which is then written down and kept when resuming."""
     faces: Path | None = None
     """The face set's folder."""
@@ -87,17 +87,19 @@ def prepare(faces: FaceSet, others: FaceSet | None, recipe: Recipe, order: Order
     known = np.full(len(faces), -1)
     known[given] = labels[given]
     counts = {name: int((known == label).sum()) for label, name in enumerate(faces.classes)}
+    if len(faces.classes) < 2:
+        raise MienError("a face set of two classes or more", f"{len(faces.classes)}", "import one that has them")
     _say_shortages(counts, order, progress)
     known = _noisy(known, len(faces.classes), order)
     budget = carve_validation(known, given, recipe.validation, order.seed)
-    stranger = _strangers(faces, others, recipe, order, progress)
+    stranger = _strangers(faces, others, recipe, order)
     used = _used_rows(faces, recipe, budget, rows, order)
     used, kept = _drawn(used, budget, 0 if stranger is None else len(stranger), order)
     train_labels = np.where(np.isin(used, budget.train), known[used], -1)
     votes, truth = _known_votes(faces, used, train_labels, order), _truth(faces, used)
     trained = faces.select(used)
     if stranger is not None:
-        trained = trained.join(stranger.select(kept))
+        trained = trained.join(_fitting(stranger.select(kept), faces.info, progress))
         train_labels = np.concatenate([train_labels, np.full(len(kept), -1)])
         truth = np.concatenate([truth, np.full(len(kept), -1)])
         votes = None if votes is None else np.pad(votes, ((0, len(kept)), (0, 0)))
@@ -109,6 +111,8 @@ def prepare(faces: FaceSet, others: FaceSet | None, recipe: Recipe, order: Order
         None if votes is None else torch.from_numpy(votes).float(),
         torch.from_numpy(truth),
     )
+    if looks_at_unlabeled(recipe) and not (train_labels < 0).any():
+        progress.say("no faces without labels: the recipe learns from its labels alone")
     split = (order.fold and f"all but fold {order.fold}") or order.split or "training split"
     facts = {"train": len(budget.train), "validation": len(budget.validation), "split": split, "classes": counts}
     facts |= {"labels_per_class": order.labels_per_class, "labels": order.labels, "noise": order.noise}
@@ -119,9 +123,10 @@ def prepare(faces: FaceSet, others: FaceSet | None, recipe: Recipe, order: Order
 
 def _say_shortages(counts: dict[str, int], order: Order, progress: Progress) -> None:
     """K per class means what the class has, if that is less: said once."""
-    short = [f"{name} {count}" for name, count in counts.items() if count < (order.labels_per_class or 1)]
+    wanted = order.labels_per_class or 1
+    short = [f"{name} {count or 'none'}" for name, count in counts.items() if count < wanted]
     if short:
-        progress.say(f"fewer labels than {order.labels_per_class or 1}: {', '.join(short)}")
+        progress.say(f"{f'fewer labels than {wanted}' if wanted > 1 else 'classes without labels'}: {', '.join(short)}")
 
 
 def _noisy(known: npt.NDArray[np.int64], classes: int, order: Order) -> npt.NDArray[np.int64]:
@@ -154,6 +159,7 @@ def _drawn(used: Rows, budget: Budget, strangers: int, order: Order) -> tuple[Ro
 def _truth(faces: FaceSet, used: Rows) -> npt.NDArray[np.int64]:
     """(n,) what is known to be true of the used faces, -1 for faces held out for tests, whose labels nobody reads here."""
     known = faces.values("true_label") if "true_label" in faces.column_names else faces.labels
+    known = known if known.dtype.kind == "i" else faces.labels
     return np.where(np.isin(used, held_out_rows(faces)), -1, known[used]).astype(np.int64)
 
 
@@ -176,7 +182,7 @@ def _known_votes(faces: FaceSet, used: Rows, train_labels: npt.NDArray[np.int64]
     return np.where(hidden[:, None], np.float32(0), votes)
 
 
-def _strangers(faces: FaceSet, others: FaceSet | None, recipe: Recipe, order: Order, progress: Progress) -> FaceSet | None:
+def _strangers(faces: FaceSet, others: FaceSet | None, recipe: Recipe, order: Order) -> FaceSet | None:
     """The further set's faces without its test splits (unless the recipe is transductive), under the classes of `faces`."""
     if others is None:
         return None
@@ -190,11 +196,15 @@ def _strangers(faces: FaceSet, others: FaceSet | None, recipe: Recipe, order: Or
             "another set for --unlabeled", "the training set", "leave it out: faces beyond the budget are used anyway"
         )
     kept = np.arange(len(others)) if recipe.transductive else np.setdiff1d(np.arange(len(others)), held_out_rows(others))
-    chosen = others.select(kept)
-    if not is_alike(others, faces.info):
-        progress.say(f"unlabeled faces are converted: {_shape(others.info)} to {_shape(faces.info)}")
-        chosen = alike(chosen, faces.info)
-    return replace(chosen, info=replace(chosen.info, classes=faces.classes, count=len(kept)))
+    return replace(others.select(kept), info=replace(others.info, classes=faces.classes, count=len(kept)))
+
+
+def _fitting(others: FaceSet, info: Info, progress: Progress) -> FaceSet:
+    """Other faces in the side and color of `info`."""
+    if is_alike(others, info):
+        return others
+    progress.say(f"unlabeled faces are converted: {_shape(others.info)} to {_shape(info)}")
+    return alike(others, info)
 
 
 def _shape(info: Info) -> str:

@@ -162,16 +162,23 @@ class Run:
         return self._predictions
 
     @torch.no_grad()
+    def quiet_logits(self, inputs: Tensor) -> Tensor:
+        """(B, K) float32 of the deciding head at the present (not the averaged) weights, without dropout; nothing is learned
+        from, batch statistics included.
+        """
+        self.network.eval()
+        with autocast(self.device, self.precision):
+            logits: Tensor = self.network(inputs).float()
+        self.train_mode()
+        return logits
+
+    @torch.no_grad()
     def validation_losses(self, rows: Tensor) -> Tensor:
         """(V,) cross-entropy of these validation faces, un-augmented, at the present (not the averaged) weights."""
-        self.network.eval()
         found = []
         for part in rows.cpu().split(EVALUATION_BATCH):
-            inputs = channels_last(self.views.clean(self.validation.fetch(part).faces))
-            with autocast(self.device, self.precision):
-                logits = self.network(inputs).float()
+            logits = self.quiet_logits(channels_last(self.views.clean(self.validation.fetch(part).faces)))
             found.append(F.cross_entropy(logits, self.validation_labels[part].to(self.device), reduction="none"))
-        self.train_mode()
         return torch.cat(found)
 
     def stratified_validation(self, count: int) -> Tensor:
@@ -197,12 +204,13 @@ class Run:
         """Note a figure; its mean over the epoch stands in the run's history."""
         self.notes.setdefault(name, []).append(torch.as_tensor(value, dtype=torch.float64).detach())
 
-    def note_labels(self, rows: Tensor, labels: Tensor, counted: Tensor) -> None:
-        """Note pseudo-labels (U,) of unlabeled `rows`, `counted` where they teach: their share and how many are right."""
-        self.note("pseudo_label_share", counted.double().mean())
+    def note_labels(self, rows: Tensor, labels: Tensor, counted: Tensor | None = None) -> None:
+        """Note pseudo-labels (U,) of unlabeled `rows`, and how many are right; with `counted`, where they teach, their share."""
+        if counted is not None:
+            self.note("pseudo_label_share", counted.double().mean())
         if self._truth is not None:
             truth = self._truth[rows]
-            judged = counted & (truth >= 0)
+            judged = truth >= 0 if counted is None else counted & (truth >= 0)
             self.note("_judged", judged.sum())
             self.note("_right", (judged & (labels == truth)).sum())
 

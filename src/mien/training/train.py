@@ -37,7 +37,7 @@ def train(
 ) -> Recognizer:
     """Train a recognizer by `recipe` on the training split of `faces` and leave run and model in the new folder `out`.
 
-    `unlabeled`: a further set of the same shape for techniques that learn without labels. Raises MienError where `out`
+    `unlabeled`: a further set for techniques that learn without labels. Raises MienError where `out`
     exists, a set was changed since it was written, or recipe, budget and faces do not fit each other.
     """
     folder = Path(out)

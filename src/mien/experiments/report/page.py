@@ -11,7 +11,6 @@ from mien.disk import write_aside
 from mien.evaluation.report.page import DASH, Picture, data_uri, percent, whole
 from mien.experiments.comparison import Comparison
 from mien.experiments.grid import Group
-from mien.experiments.published import Published, in_words
 from mien.experiments.report.figures import Curves, draw_curves, draw_differences, known_curves
 from mien.experiments.tables import Difference, Line, Spread
 
@@ -128,9 +127,9 @@ def tables(found: Comparison) -> list[GroupTable]:
 
 def _table(found: Comparison, group: Group) -> GroupTable:
     lines = tuple(line for line in found.lines if line.group == group)
-    known: dict[Published, None] = dict.fromkeys(entry for line in lines for entry in found.beside(line))
+    known = dict.fromkeys(words for line in lines for words in found.beside(line))
     budgets = dict.fromkeys(_budget(line) for line in lines if line.accuracy.count)
-    return GroupTable(group, "; ".join(budgets), lines, tuple(in_words(entry, found.grid.split) for entry in known))
+    return GroupTable(group, "; ".join(budgets), lines, tuple(known))
 
 
 def _budget(line: Line) -> str:
@@ -173,6 +172,7 @@ def facts(found: Comparison) -> dict[str, str]:
     made["faces without labels"] = ", ".join(used) or "none"
     if found.others:
         made["further faces without labels"] = found.others
+    made["transductive"] = "yes" if any(result.transductive for result in results) else "no"
     made["machine"] = "; ".join(sorted({result.machine for result in results if result.machine})) or DASH
     return made
 

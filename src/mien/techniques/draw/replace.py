@@ -10,7 +10,7 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
 
-from mien.registry import STRICT
+from mien.registry import STRICT, Count, Share
 from mien.training.run import Run
 
 
@@ -39,11 +39,11 @@ class Replace:
 
     draws_unlabeled: ClassVar[bool] = True
 
-    share: float = 0.02
+    share: Share = 0.02
     """Of the labeled faces that step aside."""
-    threshold: float = 0.9
+    threshold: Share = 0.9
     """tau: a face is sure above this probability."""
-    at_least: int = 1
+    at_least: Count = 1
     """Batches in an epoch at least."""
 
     def __call__(self, run: Run) -> list[Tensor]:
@@ -58,6 +58,7 @@ class Replace:
         """Rows of the unlabeled faces of this epoch, on the CPU."""
         count = per_class(len(run.labeled), run.classes, self.share)
         if not count or not len(run.unlabeled):
+            run.note("replaced", 0)
             return run.unlabeled.cpu()[:0]
         predicted = run.predictions().probabilities
         candidates = run.unlabeled[sure(predicted[run.unlabeled], self.threshold)].cpu()
@@ -66,5 +67,5 @@ class Replace:
         rows = chosen.to(run.device)
         run.targets[rows] = predicted[rows]
         run.note("replaced", len(chosen))
-        run.note_labels(rows, labels[rows], torch.ones_like(rows, dtype=torch.bool))
+        run.note_labels(rows, labels[rows])
         return chosen

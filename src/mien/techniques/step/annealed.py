@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
 
 from mien.errors import MienError
-from mien.registry import STRICT
+from mien.registry import STRICT, CountOrNone, NotNegative
 from mien.techniques import Unevaluated, UnlabeledLoss
 from mien.training.run import Run
 
@@ -56,22 +56,25 @@ class Annealed:
     - g asks for L_v - L_v2 > beta(T) = 0.75 T, more than any one step gains, and at T = 0 for more than 0 > 0
       (`accept = "literal"`); by default beta is an epoch's worth, shared among its batches, and 0 may be gained;
     - e and f pass the whole validation set (`validation_faces = 0`); by default one fixed stratified part of it;
+    - the trial is a step of the same optimizer, so it carries the momentum of the labeled steps, and running batch statistics
+      move with it: what is measured before and after is the whole step, of which the unlabeled gradient is a part;
     - slips: theta + g means theta - lr g, the loss of c is that of x^u, its gradient is taken at theta_b, w_j is unused.
-    R(theta) is the optimizer's weight decay; the validation loss is the plain cross-entropy of the un-augmented faces.
+    R(theta) is the optimizer's weight decay; the validation loss is the plain cross-entropy of the un-augmented faces, in the
+    run's precision. What an unlabeled technique remembers (FreeMatch's averages) is not taken back.
     """
 
-    temperature: float = 0.2
+    temperature: NotNegative = 0.2
     """T0 as a share of the first labeled batch's loss."""
-    slope: float = 0.75
+    slope: NotNegative = 0.75
     """beta(T) = slope * T."""
     noise: Literal["gradient", "literal", "labels"] = "gradient"
     """Where the random number enters: the gradient's size, nowhere, or the pseudo-labels (Fig. 1a)."""
     accept: Literal["budget", "literal", "metropolis", "paired"] = "budget"
     """`budget`: gain >= beta/batches; `literal`: gain > beta > 0; `metropolis`: with probability min(1, exp(gain/T));
     `paired`: z of the paired gains >= critical * T/T0."""
-    critical: float = 1.645
+    critical: NotNegative = 1.645
     """z that `paired` asks for at T0: one-sided, 5 %."""
-    validation_faces: int = 256
+    validation_faces: CountOrNone = 256
     """Faces of the fixed validation part; 0 for all."""
 
     def __call__(self, run: Run, labeled: Unevaluated, unlabeled: UnlabeledLoss | None) -> None:
@@ -109,11 +112,13 @@ class Annealed:
     def _accepts(self, run: Run, before: Tensor, after: Tensor, hot: float, first: float) -> bool:
         """Whether losses (V,) fell enough; never where they are no numbers."""
         gained, beta = gain(before, after), self.slope * hot
+        if not math.isfinite(gained):
+            return False
         if self.accept == "budget":
             return gained >= beta / run.batches
         if self.accept == "literal":
             return gained > beta > 0
         if self.accept == "paired":
-            return significance(before, after) >= self.critical * hot / first
+            return significance(before, after) >= (self.critical * hot / first if first else 0.0)
         chance = float(torch.rand((), generator=run.noise, device=run.noise.device))
         return gained >= 0 or (hot > 0 and chance < math.exp(gained / hot))

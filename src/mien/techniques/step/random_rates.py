@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 
 from mien.errors import MienError
 from mien.models import Copies, Network
-from mien.registry import STRICT
+from mien.registry import STRICT, Positive, Share
 from mien.techniques import Unevaluated, UnlabeledLoss
 from mien.training.run import Run
 
@@ -36,15 +36,16 @@ def posterior(shares: Tensor, losses: Tensor, switch: float) -> Tensor:
 @dataclass(frozen=True, config=STRICT)
 class RandomRates:
     """Departures: the average forgets by a fixed share (Herbster and Warmuth 1998) in place of the switch distribution; a
-    batch's likelihood is its mean's; logits of the copies are bounded, so that a diverged one does no harm. Rates follow the
-    schedule's shape (constant in the paper). Plain SGD in the paper; with momentum a rate is that of the momentum step.
+    batch's likelihood is its mean's; logits of the copies are softly bounded, and one that is no number any more counts as
+    saying nothing. Rates follow the schedule's shape (constant in the paper). Plain SGD in the paper: mien's SGD has Nesterov
+    momentum .9, which makes a rate act about ten times as large, so an interval a tenth as high is the paper's.
     """
 
-    low: float = 1e-5
+    low: Positive = 1e-5
     """Least rate."""
-    high: float = 10.0
+    high: Positive = 10.0
     """Greatest rate."""
-    switch: float = 0.01
+    switch: Share = 0.01
     """Share of the average that is dealt out evenly after each batch."""
 
     def __call__(self, run: Run, labeled: Unevaluated, unlabeled: UnlabeledLoss | None) -> None:

@@ -4,7 +4,7 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from mien.registry import STRICT
+from mien.registry import STRICT, Share
 from mien.training.run import Run
 
 
@@ -20,7 +20,7 @@ def smooth(labels: Tensor, classes: int, epsilon: float) -> Tensor:
 class Smoothed:
     """q_k = 1 - epsilon for the label's class, epsilon/(K - 1) elsewhere."""
 
-    epsilon: float = 0.05
+    epsilon: Share = 0.05
     """What the true class gives up."""
 
     def __call__(self, run: Run) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from mien.registry import STRICT
+from mien.registry import STRICT, Share
 from mien.training.run import Run
 
 
@@ -29,7 +29,7 @@ class Successive:
     When it follows Eq. 2's smoothing, the true class's target drops from 0.95 to at least alpha at once, as in the paper.
     """
 
-    alpha: float = 0.7
+    alpha: Share = 0.7
     """Least share of the given label's class."""
 
     def __call__(self, run: Run) -> Tensor:

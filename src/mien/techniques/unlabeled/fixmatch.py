@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from mien.registry import STRICT
+from mien.registry import STRICT, NotNegative, Share
 from mien.techniques import Perturb, UnlabeledLoss
 from mien.training.pool import Batch
 from mien.training.run import Run
@@ -31,19 +31,19 @@ def class_thresholds(overall: Tensor, expectation: Tensor) -> Tensor:
 
 @dataclass(frozen=True, config=STRICT)
 class Fixmatch:
-    """weight times the mean over U faces of 1[max q > threshold] CE(argmax q, strong view), summed over heads.
+    """weight times the mean over U faces of 1[max q >= threshold] CE(argmax q, strong view), summed over heads.
 
-    Departures: labeled faces, weak and strong views pass the network in batches of their own, so each is normalized by its
-    own statistics. FreeMatch's fairness term is left out.
+    Departures: q comes from the network without dropout and with its running batch statistics; labeled faces and strong
+    views are normalized each by their own batch's. FreeMatch's fairness term is left out.
     """
 
-    weight: float = 1.0
+    weight: NotNegative = 1.0
     """lambda_u."""
-    threshold: float = 0.95
+    threshold: Share = 0.95
     """tau: least probability of a face's class; not used where `adaptive`."""
     adaptive: bool = False
     """Thresholds by class that follow how sure the network has become."""
-    momentum: float = 0.999
+    momentum: Share = 0.999
     """Of the moving averages behind adaptive thresholds; FreeMatch takes .999."""
 
     def __call__(self, run: Run, batch: Batch) -> UnlabeledLoss | None:
@@ -51,10 +51,9 @@ class Fixmatch:
         weak, strong = run.view(batch, "weak"), run.view(batch, "strong")
 
         def evaluate(perturb: Perturb | None = None) -> Tensor:
-            with torch.no_grad():
-                sure = run.heads(weak)[-1].softmax(dim=1)
+            sure = run.quiet_logits(weak).softmax(dim=1)
             labels = (sure if perturb is None else perturb(sure)).argmax(dim=1)
-            counted = sure.amax(dim=1) > self._thresholds(run, sure)[labels]
+            counted = sure.amax(dim=1) >= self._thresholds(run, sure)[labels]
             run.note_labels(batch.rows, labels, counted)
             each = torch.stack([F.cross_entropy(head, labels, reduction="none") for head in run.heads(strong)]).sum(dim=0)
             return self.weight * (counted * each).mean()

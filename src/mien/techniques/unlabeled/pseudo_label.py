@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from mien.registry import STRICT
+from mien.registry import STRICT, CountOrNone, NotNegative, Share
 from mien.techniques import Perturb, UnlabeledLoss
 from mien.training.pool import Batch
 from mien.training.run import Run
@@ -35,13 +35,13 @@ class PseudoLabel:
     dropout); a face below `threshold` (Lee has none: 0) teaches nothing but is counted in the mean.
     """
 
-    weight: float = 1.0
+    weight: NotNegative = 1.0
     """alpha_f: what the unlabeled loss counts in the end; ALT takes 1, Lee 3."""
-    start: int = 0
+    start: CountOrNone = 0
     """T1: epochs before pseudo-labels begin."""
-    ramp: int = 0
+    ramp: CountOrNone = 0
     """T2 - T1: epochs over which their weight rises."""
-    threshold: float = 0.0
+    threshold: Share = 0.0
     """Least probability of a face's class."""
 
     def __call__(self, run: Run, batch: Batch) -> UnlabeledLoss | None:

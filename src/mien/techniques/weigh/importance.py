@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from mien.errors import MienError
-from mien.registry import STRICT
+from mien.registry import STRICT, Count, Positive, Share
 from mien.training.run import Run
 
 
@@ -38,11 +38,11 @@ class Importance:
     stage) are options that the paper does not have.
     """
 
-    c: float = 0.3
+    c: Share = 0.3
     """How far a weight can move at once."""
-    sigma: float = 2.0
+    sigma: Positive = 2.0
     """Loss, in nats above the average, at which a weight moves by tanh(1) of that."""
-    window: int = 3
+    window: Count = 3
     """T: epochs over which the validation loss is averaged."""
     when: Literal["rising", "always"] = "rising"
     """Move weights only after epochs in which the averaged validation loss rose, or after every epoch."""

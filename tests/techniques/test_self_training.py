@@ -1,0 +1,469 @@
+"""ST+SW: replacement (Eq. 3), successive label smoothing (Eq. 4-5) and sample weights (Eq. 6-8), against loops."""
+
+import math
+from collections import Counter
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Generator, Tensor
+
+from conftest import bright_faces, small_recipe
+from mien import FaceSet, MienError, Order, train
+from mien.data.faceset import to_table
+from mien.data.sources.synthetic import Synthetic
+from mien.evaluation.weights import flip_auroc
+from mien.recognize.files import read_history
+from mien.techniques.draw.replace import Replace, balanced, per_class, sure
+from mien.techniques.targets.successive import Successive, floor, successive
+from mien.techniques.weigh.importance import Importance, change, lowered, rises
+from mien.training.loop import labeled_loss, refresh
+from mien.training.run import Predictions, Run
+from runs import begun, fake_run
+
+few = settings(max_examples=60, deadline=None, derandomize=True)
+
+
+def chances_of(seed: int, rows: int, classes: int, sharp: float = 3.0) -> Tensor:
+    """Random probabilities (N, K), many of them sure."""
+    return (torch.randn(rows, classes, generator=Generator().manual_seed(seed)) * sharp).softmax(1)
+
+
+# Replacement.
+
+
+class Pretended:
+    """A run whose network says these probabilities, and that remembers what it was told."""
+
+    def __init__(self, labels: list[int], chances: Tensor, batch: int = 8, seed: int = 0) -> None:
+        tensor = torch.tensor(labels)
+        self.notes: list[tuple[str, Any]] = []
+        self.run = fake_run(
+            labels=tensor,
+            labeled=torch.nonzero(tensor >= 0).squeeze(1),
+            unlabeled=torch.nonzero(tensor < 0).squeeze(1),
+            classes=chances.shape[1],
+            device=torch.device("cpu"),
+            batch=batch,
+            generator=Generator().manual_seed(seed),
+            targets=torch.zeros_like(chances),
+            predictions=lambda: Predictions(chances, torch.zeros(len(chances))),
+            note=lambda name, value: self.notes.append((name, value)),
+            note_labels=lambda rows, given, counted: self.notes.append(
+                ("labels", (rows.tolist(), given.tolist(), counted.tolist()))
+            ),
+        )
+        self.run.turns = lambda rows, count, size: Run.turns(self.run, rows, count, size)  # type: ignore[method-assign]
+
+    def drawn(self, technique: Replace) -> list[int]:
+        """Rows of an epoch of one batch, which is every face once."""
+        self.notes.clear()
+        self.run.targets.zero_()
+        batches = technique(self.run)
+        assert len(batches) == 1
+        return sorted(batches[0].tolist())
+
+
+def naive_counts(labels: list[int], chances: Tensor, share: str, threshold: float) -> Counter[int]:
+    """How many unlabeled faces of every predicted class come in."""
+    classes, labeled = chances.shape[1], sum(label >= 0 for label in labels)
+    wanted = math.floor(Fraction(share) * labeled / classes)
+    have = Counter[int]()
+    for label, row in zip(labels, chances.tolist(), strict=True):
+        if label < 0 and max(row) > threshold:
+            have[row.index(max(row))] += 1
+    return Counter({k: min(wanted, count) for k, count in have.items() if min(wanted, count)})
+
+
+@given(
+    st.lists(st.integers(-1, 3), min_size=2, max_size=150).filter(lambda labels: max(labels) >= 0),
+    st.sampled_from(["0.02", "0.1", "0.5", "1.0"]),
+    st.sampled_from([0.3, 0.7, 0.9]),
+    st.integers(0, 1000),
+)
+@few
+def test_replacement_counts(labels: list[int], share: str, threshold: float, seed: int) -> None:
+    """floor(share N_l / K) of every predicted class above tau, or what it has; as many labeled faces step aside."""
+    chances = chances_of(seed, len(labels), 4)
+    pretended = Pretended(labels, chances, batch=1000, seed=seed)
+    rows = pretended.drawn(Replace(share=float(share), threshold=threshold))
+    assert len(set(rows)) == len(rows)
+    came = [row for row in rows if labels[row] < 0]
+    assert Counter(int(chances[row].argmax()) for row in came) == naive_counts(labels, chances, share, threshold)
+    assert all(chances[row].max() > threshold for row in came)
+    assert len(rows) == sum(label >= 0 for label in labels)
+    for row, target in enumerate(pretended.run.targets):
+        assert torch.equal(target, chances[row] if row in came else torch.zeros(4)), "q_u is p_u"
+
+
+def test_who_comes_and_who_goes_is_drawn_afresh_each_epoch() -> None:
+    labels = [0, 1] * 50 + [-1] * 60
+    chances = torch.tensor([0.95, 0.05]).repeat(160, 1)
+    chances[130:] = torch.tensor([0.05, 0.95])
+    pretended = Pretended(labels, chances, batch=1000)
+    epochs = [pretended.drawn(Replace(share=0.2)) for _ in range(12)]
+    came = [{row for row in rows if row >= 100} for rows in epochs]
+    left = [set(range(100)) - set(rows) for rows in epochs]
+    for new, gone in zip(came, left, strict=True):
+        assert sum(row < 130 for row in new) == sum(row >= 130 for row in new) == 10
+        assert len(gone) == 20
+    assert len({frozenset(new) for new in came}) == 12
+    assert len({frozenset(gone) for gone in left}) == 12
+    assert len(set.union(*came)) > 50, "over the epochs nearly every sure face has its turn"
+    assert len(set.union(*left)) > 90
+
+
+def test_a_class_that_nobody_is_predicted_to_be_gives_none() -> None:
+    labels = [0, 1, 2] * 100 + [-1] * 100
+    chances = torch.tensor([0.96, 0.03, 0.01]).repeat(400, 1)
+    chances[397:] = torch.tensor([0.01, 0.96, 0.03])
+    rows = Pretended(labels, chances, batch=1000).drawn(Replace(share=0.1))
+    came = [row for row in rows if row >= 300]
+    assert Counter(int(chances[row].argmax()) for row in came) == {0: 10, 1: 3}
+
+
+def test_tau_has_to_be_exceeded() -> None:
+    chances = torch.tensor([[0.75, 0.25], [0.5, 0.5], [0.25, 0.75], [1.0, 0.0]])
+    assert sure(chances, 0.75).tolist() == [3]
+    assert sure(chances, 0.5).tolist() == [0, 2, 3]
+    assert sure(chances, 1.0).tolist() == []
+
+
+@given(st.integers(1, 30_000), st.integers(2, 8), st.sampled_from(["0.01", "0.02", "0.05", "0.1", "0.2"]))
+@few
+def test_per_class_is_the_floor(labeled: int, classes: int, share: str) -> None:
+    assert per_class(labeled, classes, float(share)) == math.floor(Fraction(share) * labeled / classes)
+
+
+@given(st.lists(st.integers(0, 3), max_size=60), st.integers(0, 12), st.integers(0, 100))
+@few
+def test_balanced_takes_as_many_of_every_class(predicted: list[int], count: int, seed: int) -> None:
+    chosen = balanced(torch.tensor(predicted, dtype=torch.int64), 4, count, Generator().manual_seed(seed)).tolist()
+    assert len(set(chosen)) == len(chosen)
+    found = Counter(predicted[row] for row in chosen)
+    assert all(found[label] == min(count, predicted.count(label)) for label in range(4))
+
+
+@given(st.integers(1, 40), st.integers(1, 12), st.booleans())
+@few
+def test_epochs_are_batches_of_equal_size(batch: int, at_least: int, unlabeled: bool) -> None:
+    labels = [0, 1] * 25 + [-1] * (30 if unlabeled else 0)
+    pretended = Pretended(labels, chances_of(1, len(labels), 2), batch)
+    batches = Replace(share=0.2, threshold=0.6, at_least=at_least)(pretended.run)
+    assert {len(rows) for rows in batches} == {batch}
+    assert len(batches) == max(at_least, 50 // batch)
+
+
+def test_without_unlabeled_faces_all_labeled_ones_are_drawn(tmp_path: Path) -> None:
+    pretended = Pretended([0, 1, 2] * 20, chances_of(0, 60, 3), batch=1000)
+    assert pretended.drawn(Replace(share=0.5, threshold=0.1)) == list(range(60))
+    made = train(bright_faces(), small_recipe(draw={"technique": "replace", "share": 0.5}), tmp_path / "run", Order(threads=1))
+    assert made.card.budget["unlabeled"] == 0
+
+
+def test_what_is_replaced_is_noted() -> None:
+    labels = [0, 1] * 20 + [-1] * 20
+    chances = chances_of(4, 60, 2)
+    pretended = Pretended(labels, chances, batch=1000)
+    rows = pretended.drawn(Replace(share=0.2, threshold=0.6))
+    came = sorted(row for row in rows if row >= 40)
+    assert len(came) == 8
+    notes = dict(pretended.notes)
+    assert notes["replaced"] == 8
+    given_rows, labels_given = notes["labels"][:2]
+    assert sorted(given_rows) == came
+    assert labels_given == [int(chances[row].argmax()) for row in given_rows]
+
+
+def test_in_a_run_drawn_faces_are_taught_the_networks_prediction(tmp_path: Path) -> None:
+    """Rows of a batch, labeled or not, go through one loss: their targets and weights are what counts."""
+    recipe = small_recipe(draw={"technique": "replace", "share": 0.5, "threshold": 0.0}, average=0.0)
+    run, batches = begun(tmp_path, bright_faces(), recipe, Order(labels=60))
+    drawn = torch.cat(batches)
+    came = drawn[run.labels[drawn] < 0]
+    assert 0 < len(came) <= 24
+    run.network.eval()
+    with torch.no_grad():
+        chances = run.network(run.views.clean(run.pool.fetch(came).faces)).softmax(1)
+    assert torch.allclose(run.targets[came], chances, atol=1e-5)
+    assert torch.equal(run.targets[run.labeled], run.one_hot()[run.labeled])
+    assert run.targets.sum(1).count_nonzero() == len(run.labeled) + len(came.unique())
+    run.train_mode()
+    assert labeled_loss(run, run.pool.fetch(batches[0]), [])().isfinite()
+    refresh(run)
+    again = torch.nonzero((run.labels < 0) & (run.targets.sum(1) > 0)).squeeze(1)
+    assert again.tolist() != came.sort().values.tolist(), "others in the next epoch, and nobody else has a target"
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0])
+def test_history_holds_numbers_even_where_nobody_is_sure(tmp_path: Path, threshold: float) -> None:
+    recipe = small_recipe(draw={"technique": "replace", "share": 0.5, "threshold": threshold})
+    train(bright_faces(), recipe, tmp_path / "run", Order(labels=60, threads=1))
+    history = read_history(tmp_path / "run")
+    assert all(math.isfinite(value) for epoch in history for value in epoch.values())
+    assert all((epoch["replaced"] > 0) == (threshold == 0) for epoch in history)
+
+
+# Successive label smoothing.
+
+
+def naive_successive(chances: list[list[float]], labels: list[int], alpha: float) -> list[list[float]]:
+    """Eq. 4 and 5, face by face and class by class."""
+    out = []
+    for p, y in zip(chances, labels, strict=True):
+        classes = len(p)
+        if y < 0:
+            out.append([0.0] * classes)
+        elif max(p) > alpha and p.index(max(p)) == y:
+            out.append(p)
+        else:
+            out.append([alpha if k == y else (1 - alpha) / (classes - 1) for k in range(classes)])
+    return out
+
+
+@given(st.integers(0, 10_000), st.integers(2, 7), st.floats(0.2, 0.95))
+@few
+def test_successive_targets_are_equations_4_and_5(seed: int, classes: int, alpha: float) -> None:
+    chances = chances_of(seed, 40, classes)
+    labels = torch.randint(-1, classes, (40,), generator=Generator().manual_seed(seed))
+    found = successive(chances, labels, alpha)
+    for row, expected in zip(found.tolist(), naive_successive(chances.tolist(), labels.tolist(), alpha), strict=True):
+        assert row == pytest.approx(expected, abs=1e-6)
+    labeled = labels >= 0
+    assert found[labeled].sum(1).tolist() == pytest.approx([1.0] * int(labeled.sum()), abs=1e-5)
+    assert found[labeled, labels[labeled]].min().item() >= alpha - 1e-6 if labeled.any() else True
+    assert (found[~labeled] == 0).all()
+
+
+def test_successive_targets_at_their_corners() -> None:
+    chances = torch.tensor([[0.75, 0.25, 0.0], [0.75, 0.25, 0.0], [0.5, 0.3, 0.2], [0.1, 0.2, 0.7]])
+    found = successive(chances, torch.tensor([0, 1, 0, -1]), 0.75)
+    g = [0.75, 0.125, 0.125]
+    assert found.tolist() == [g, [0.125, 0.75, 0.125], g, [0.0] * 3], "alpha itself is not above alpha"
+    assert successive(chances, torch.tensor([0, 1, 0, -1]), 0.7)[0].tolist() == [0.75, 0.25, 0.0]
+    assert floor(torch.tensor([1, -1]), 3, 0.6).tolist()[0] == pytest.approx([0.2, 0.6, 0.2])
+
+
+def taught_hard(run: Run, batches: list[Tensor]) -> None:
+    """A few epochs of one-hot targets, after which the network is often right."""
+    run.targets = run.one_hot()
+    for rows in batches * 8:
+        run.descend(labeled_loss(run, run.pool.fetch(rows), [])())
+
+
+def test_targets_of_an_epoch_come_of_the_predictions_before_it(tmp_path: Path) -> None:
+    recipe = small_recipe(targets={"technique": "successive", "alpha": 0.4}, average=0.0)
+    run, batches = begun(tmp_path, bright_faces(), recipe, Order(labels=60))
+    taught_hard(run, batches)
+    refresh(run)
+    run.network.eval()
+    with torch.no_grad():
+        chances = run.network(run.views.clean(run.pool.fetch(torch.arange(len(run.labels))).faces)).softmax(1)
+    expected = naive_successive(chances.tolist(), run.labels.tolist(), 0.4)
+    assert torch.allclose(run.targets, torch.tensor(expected), atol=1e-5)
+    assert isinstance(run.components.targets, Successive)
+    assert len(run.targets.unique(dim=0)) > 4, "some faces are taught predictions, not g"
+
+
+# Sample weights.
+
+
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=12), st.integers(1, 5))
+@few
+def test_the_trigger_is_the_rise_of_the_average(losses: list[int], window: int) -> None:
+    """The average over the last `window` epochs is above that of an epoch before: exactly L_v(t) > L_v(t - window)."""
+    expected = False
+    if len(losses) > window:
+        now, before = losses[-window:], losses[-window - 1 : -1]
+        expected = Fraction(sum(now), window) > Fraction(sum(before), window)
+    assert rises([float(loss) for loss in losses], window) == expected
+
+
+@given(st.lists(st.floats(0, 10), min_size=1, max_size=30), st.floats(0, 1), st.floats(0.1, 5), st.integers(0, 1000))
+@few
+def test_weights_move_by_equations_7_and_8(losses: list[float], c: float, sigma: float, seed: int) -> None:
+    weights = torch.rand(len(losses), generator=Generator().manual_seed(seed))
+    found = lowered(weights, change(torch.tensor(losses), c, sigma))
+    average = sum(losses) / len(losses)
+    for new, old, loss in zip(found.tolist(), weights.tolist(), losses, strict=True):
+        assert new == pytest.approx(min(1.0, max(0.0, old - c * math.tanh((loss - average) / sigma))), abs=1e-5)
+        assert 0 <= new <= 1
+        if loss > average + 1e-4:
+            assert new <= old
+
+
+LABELS = [0, 1, 0, -1, 1, 0, -1]
+LOSSES = torch.tensor([0.1, 2.5, 0.4, 9.0, 1.0, 6.0, 0.0])
+CHANCES = torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.5, 0.5], [0.4, 0.6], [0.01, 0.99], [1.0, 0.0]])
+
+
+def weighing_run(validation: list[float], epoch: int = 0, epochs: int = 10, faces: int = 5) -> Run:
+    """A run after epochs with these validation losses."""
+    labels = torch.tensor(LABELS)
+    return fake_run(
+        state={},
+        labels=labels,
+        labeled=torch.nonzero(labels >= 0).squeeze(1),
+        device=torch.device("cpu"),
+        history=[{"validation_loss": loss} for loss in validation],
+        epoch=epoch,
+        stage_epochs=epochs,
+        validation_labels=torch.zeros(faces),
+        predictions=lambda: Predictions(CHANCES, LOSSES),
+        note=lambda name, value: None,
+    )
+
+
+def naive_weights(f: list[float], c: float, sigma: float = 2.0) -> list[float]:
+    """Once from 1; the average is over labeled faces alone, and unlabeled ones stay at 1."""
+    mine = [loss for loss, label in zip(f, LABELS, strict=True) if label >= 0]
+    average = sum(mine) / len(mine)
+    moved = [min(1.0, max(0.0, 1 - c * math.tanh((loss - average) / sigma))) for loss in f]
+    return [weight if label >= 0 else 1.0 for weight, label in zip(moved, LABELS, strict=True)]
+
+
+def test_weights_move_only_when_the_validation_loss_rises() -> None:
+    for validation in ([], [1.0], [1, 2, 3], [1, 2, 3, 1], [1, 2, 3, 0.9], [9, 1, 5, 7, 1.0]):
+        assert Importance()(weighing_run([float(loss) for loss in validation])).tolist() == [1.0] * 7
+    found = Importance()(weighing_run([1.0, 0.5, 0.2, 1.1]))
+    assert found.tolist() == pytest.approx(naive_weights(LOSSES.tolist(), 0.3), abs=1e-6)
+    assert found.min() < 1
+
+
+def test_weights_go_on_from_where_they_were_and_stay_in_0_to_1() -> None:
+    run, expected = weighing_run([1.0, 1.0, 1.0, 2.0]), [1.0] * 7
+    labeled = [loss for loss, label in zip(LOSSES.tolist(), LABELS, strict=True) if label >= 0]
+    average = sum(labeled) / len(labeled)
+    for _ in range(6):
+        found = Importance(c=0.4)(run)
+        for row, (loss, label) in enumerate(zip(LOSSES.tolist(), LABELS, strict=True)):
+            if label >= 0:
+                expected[row] = min(1.0, max(0.0, expected[row] - 0.4 * math.tanh((loss - average) / 2)))
+        assert found.tolist() == pytest.approx(expected, abs=1e-5)
+    assert found[5] == 0
+    assert found[0] == 1
+    found.zero_()
+    assert Importance(c=0.0)(run).tolist() == pytest.approx(expected, abs=1e-5), "what was given away is a copy"
+
+
+def test_against_the_label_the_loss_is_that_of_the_given_label() -> None:
+    run = weighing_run([1.0, 0.5, 0.2, 1.1])
+    found = Importance(against="label")(run)
+    losses = [-math.log(chances[max(label, 0)]) for chances, label in zip(CHANCES.tolist(), LABELS, strict=True)]
+    assert found.tolist() == pytest.approx(naive_weights(losses, 0.3), abs=1e-5)
+
+
+def test_a_face_that_the_network_rules_out_has_a_finite_loss() -> None:
+    run = weighing_run([1.0])
+    run.labels[5] = 0
+    run.predictions = lambda: Predictions(torch.tensor([[0.0, 1.0]]).repeat(7, 1), LOSSES)  # type: ignore[method-assign]
+    assert Importance(against="label", when="always")(run).isfinite().all()
+
+
+@pytest.mark.parametrize(("epoch", "share"), [(0, 1.0), (3, 0.7), (9, 0.1)])
+@pytest.mark.parametrize("against", ["target", "label"])
+def test_always_anneals_c_over_the_stage(epoch: int, share: float, against: Literal["target", "label"]) -> None:
+    """c falls to 0; falling validation losses, or none at all, do not matter."""
+    run = weighing_run([3.0, 2.0, 1.0], epoch, 10, faces=0)
+    losses = LOSSES.tolist()
+    if against == "label":
+        losses = [-math.log(chances[max(label, 0)]) for chances, label in zip(CHANCES.tolist(), LABELS, strict=True)]
+    found = Importance(when="always", against=against)(run)
+    assert found.tolist() == pytest.approx(naive_weights(losses, 0.3 * share), abs=1e-5)
+
+
+def test_before_the_first_epoch_all_weights_are_1() -> None:
+    assert Importance(when="always")(weighing_run([], faces=0)).tolist() == [1.0] * 7
+
+
+def test_without_validation_the_trigger_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MienError, match=r"weigh\.when"):
+        Importance()(weighing_run([], faces=0))
+    recipe = small_recipe(weigh="importance", validation=0.0)
+    with pytest.raises(MienError, match="validation faces"):
+        train(bright_faces(), recipe, tmp_path / "run", Order(threads=1))
+    assert not (tmp_path / "run").exists()
+    always = recipe.set("weigh.when", "always")
+    assert train(bright_faces(), always, tmp_path / "run", Order(threads=1)).card.budget["validation"] == 0
+
+
+def test_the_batch_loss_divides_by_the_batch_size(tmp_path: Path) -> None:
+    """Eq. 6: weights are not normalized; half of the weight is half of the loss."""
+    run, batches = begun(tmp_path, bright_faces(), small_recipe(model={"network": "mien_s", "width": 8, "dropout": 0.0}))
+    rows = batches[0]
+    run.weights = torch.rand(len(run.labels), generator=Generator().manual_seed(0))
+    noise = run.noise.get_state()
+    loss = labeled_loss(run, run.pool.fetch(rows), [])()
+    run.noise.set_state(noise)
+    with torch.no_grad():
+        logits = run.network(run.view(run.pool.fetch(rows), "weak")).double().tolist()
+    total = 0.0
+    for row, scores in zip(rows.tolist(), logits, strict=True):
+        f = math.log(sum(map(math.exp, scores))) - scores[int(run.labels[row])]
+        total += float(run.weights[row]) * f
+    assert loss.item() == pytest.approx(total / len(rows), rel=1e-4)
+    run.weights /= 2
+    run.noise.set_state(noise)
+    assert labeled_loss(run, run.pool.fetch(rows), [])().item() == pytest.approx(loss.item() / 2, rel=1e-5)
+
+
+def test_losses_are_against_the_targets_that_were_taught(tmp_path: Path) -> None:
+    """Weights come before targets: f_i of epoch t is against q of epoch t, not of t + 1."""
+    recipe = small_recipe(targets={"technique": "successive", "alpha": 0.4}, weigh={"technique": "importance", "when": "always"})
+    run, batches = begun(tmp_path, bright_faces(), recipe.set("average", 0.0), Order(labels=60))
+    taught_hard(run, batches)
+    taught = run.targets.clone()
+    run.history.append({"validation_loss": 1.0})
+    refresh(run)
+    assert not torch.equal(run.targets, taught)
+    run.network.eval()
+    with torch.no_grad():
+        likely = run.network(run.views.clean(run.pool.fetch(run.labeled).faces)).log_softmax(1)
+    f = -(taught[run.labeled] * likely).sum(1)
+    expected = (1 - 0.3 * torch.tanh((f - f.mean()) / 2)).clamp(0, 1)
+    assert torch.allclose(run.weights[run.labeled], expected, atol=1e-5)
+    assert (run.weights[run.unlabeled] == 1).all()
+
+
+# What it is for.
+
+
+def three_expressions() -> FaceSet:
+    """Drawn faces of happiness, surprise and neutral, with their true labels."""
+    source, wanted = Synthetic(people=60, faces=2000, side=32), ("happiness", "neutral", "surprise")
+    blocks = list(source.blocks())
+    table = pa.concat_tables([to_table(block.columns) for block in blocks])
+    classes = [source.info().classes.index(name) for name in wanted]
+    labels = table.column("label").to_numpy()
+    keep = np.isin(labels, classes)
+    labels = np.searchsorted(classes, labels[keep])
+    columns = {"split": table.column("split").filter(pa.array(keep)), "true_label": labels}
+    return FaceSet.from_arrays(np.concatenate([block.faces for block in blocks])[keep], labels, wanted, columns)
+
+
+def test_weights_tell_wrong_labels_from_right_ones(tmp_path: Path) -> None:
+    """30 % of the labels are flipped: a flipped face weighs less than a true one in more than 7 of 10 pairs."""
+    faces = three_expressions()
+    recipe = small_recipe(
+        model={"network": "mien_s", "width": 8, "depths": [1, 1, 1], "dropout": 0.0},
+        weigh={"technique": "importance", "when": "always", "against": "label", "sigma": 1.0},
+        stages=[{"epochs": 16, "lr": 0.05, "schedule": "one_cycle"}],
+        augment={"weak": {"rotation": 5, "contrast": 0.2, "zoom": 0.05}},
+        normalize="face",
+        batch=32,
+        validation=0.1,
+    )
+    train(faces, recipe, tmp_path / "run", Order(noise=0.3, threads=1))
+    found = pq.read_table(tmp_path / "run" / "weights.parquet").to_pydict()
+    truth = dict(zip(faces.values("id"), faces.labels, strict=True))
+    flipped = [truth[name] != label for name, label in zip(found["id"], found["label"], strict=True)]
+    assert 0.25 < np.mean(flipped) < 0.35
+    assert flip_auroc(found["weight"], flipped) > 0.7
+    assert read_history(tmp_path / "run")[-1]["weight"] == pytest.approx(np.mean(found["weight"]), abs=1e-5)

@@ -1,0 +1,164 @@
+"""The recipes that mien brings: each paper's own settings and its small brother, and resuming in the middle of every one."""
+
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import Interrupted, StopAfter, bright_faces
+from mien import Order, Recipe, resume, train
+from mien.recipe import QUESTIONS, Components, recipe_names
+from mien.recognize.files import read_history
+from mien.training import loop
+from mien.training.prepare import looks_at_unlabeled
+from runs import changed
+
+SYSTEMS = ("supervised", "pl", "pl_alrao", "alt", "st", "sw", "st_sw", "fixmatch")
+"""What stands in comparisons: each in the settings of its paper, and small."""
+SMALL = [f"{name}_small" for name in SYSTEMS]
+
+
+def text(name: str) -> str:
+    return (resources.files("mien.recipes") / f"{name}.toml").read_text("utf-8")
+
+
+def answer(name: str, question: str) -> dict[str, Any]:
+    """A recipe's answer to a question in its last stage, which is where its technique is at work."""
+    recipe = Recipe.load(name)
+    found = (recipe.stages[-1].answers or {}).get(question, getattr(recipe, question))
+    return dict(found[0] if isinstance(found, tuple) else found)
+
+
+def header(name: str) -> str:
+    """The comment above the first setting."""
+    lines = text(name).splitlines()
+    return " ".join(lines[: next(number for number, line in enumerate(lines) if not line.startswith("#"))])
+
+
+def test_every_system_has_both_brothers() -> None:
+    known = set(recipe_names())
+    assert known >= {*SYSTEMS, *SMALL}
+    assert {name for name in known if name.endswith("_small")} == set(SMALL)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_loads_with_all_its_techniques(name: str) -> None:
+    recipe = Recipe.load(name)
+    assert Recipe.parse(recipe.table()) == recipe
+    for stage in recipe.stages:
+        made = Components.of(recipe, stage)
+        assert all(callable(technique) for technique in (made.draw, made.targets, *made.weigh, made.unlabeled, made.step))
+
+
+@pytest.mark.parametrize("name", [*SMALL, *(name for name in SYSTEMS if name != "supervised")])
+def test_a_header_says_what_it_changes(name: str) -> None:
+    assert len(header(name)) > 80
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_brothers_use_the_same_techniques(name: str) -> None:
+    for question in QUESTIONS:
+        big, small = answer(name, question), answer(f"{name}_small", question)
+        assert big["technique"] == small["technique"], question
+        keys = (big.keys() | small.keys()) - {"at_least"}
+        if any(big.get(key) != small.get(key) for key in keys):
+            said = "Beside these" in header(f"{name}_small") or "As pl_small, but" in header(f"{name}_small")
+            assert said, f"{question} is set otherwise, and the header does not say so"
+            assert "keeps every setting" not in header(f"{name}_small")
+
+
+def test_small_ones_can_be_compared() -> None:
+    """One network, one number of epochs, batches, views and weights' average; what differs is the technique."""
+    recipes = [Recipe.load(name) for name in SMALL]
+    assert {sum(stage.epochs for stage in recipe.stages) for recipe in recipes} == {30}
+    for key in ("batch", "unlabeled_batch", "normalize", "validation", "choose", "average", "augment", "precision"):
+        assert len({str(getattr(recipe, key)) for recipe in recipes}) == 1, key
+    assert {recipe.model["network"] for recipe in recipes} == {"mien_s"}
+    assert {recipe.draw["at_least"] for recipe in recipes} == {40}
+
+
+def test_who_looks_at_unlabeled_faces() -> None:
+    looking = {name for name in SYSTEMS if looks_at_unlabeled(Recipe.load(name))}
+    assert looking == set(SYSTEMS) - {"supervised", "sw"}
+    assert {name for name in SMALL if looks_at_unlabeled(Recipe.load(name))} == {f"{name}_small" for name in looking}
+
+
+def test_the_papers_numbers() -> None:
+    """As papers/README.md gives them."""
+    alt, st_sw, alrao = (Recipe.load(name) for name in ("alt", "st_sw", "pl_alrao"))
+    assert [(stage.epochs, stage.lr, stage.optimizer) for stage in alt.stages] == [(50, lr, "sgd") for lr in (1e-3, 1e-4, 1e-5)]
+    step = answer("alt", "step")
+    assert (step["temperature"], step["slope"], step.get("noise", "gradient")) == (0.2, 0.75, "gradient")
+    assert alt.unlabeled["weight"] == 1
+    assert (st_sw.batch, st_sw.validation, st_sw.normalize) == (32, 0.1, "face")
+    assert {(stage.lr, stage.optimizer) for stage in st_sw.stages} == {(1e-4, "adam")}
+    assert st_sw.targets["epsilon"] == 0.05
+    assert answer("st_sw", "targets")["alpha"] == 0.7
+    assert answer("st_sw", "draw") == {"technique": "replace", "share": 0.02, "threshold": 0.9}
+    assert answer("st_sw", "weigh") == {"technique": "importance", "c": 0.3, "sigma": 2.0, "window": 3}
+    assert answer("pl_alrao", "step") == {"technique": "random_rates", "low": 1e-6, "high": 1.0}, (
+        "a tenth of its interval, for momentum"
+    )
+    assert alrao.model["copies"] == 10
+    assert Recipe.load("fixmatch").unlabeled["threshold"] == 0.95
+
+
+# Resuming.
+
+
+WITHIN_REACH = {"start": 1, "ramp": 1, "threshold": 0.34, "share": 0.3, "window": 1, "at_least": 4}
+"""Settings by which techniques are at work within six epochs of three classes."""
+
+NOTED: dict[str, tuple[str, ...]] = {
+    "supervised": (),
+    "pl": ("pseudo_label_share",),
+    "pl_alrao": ("pseudo_label_share",),
+    "alt": ("temperature", "acceptance"),
+    "st": ("replaced",),
+    "sw": ("weight",),
+    "st_sw": ("replaced", "weight"),
+    "fixmatch": ("pseudo_label_share",),
+}
+"""What each notes over its epochs where it is at work."""
+
+
+def tiny(name: str) -> Recipe:
+    """The recipe on a network of 8 channels, float32, 3 epochs a stage (6 in one), everything within reach of them."""
+    table = Recipe.load(name).with_network("mien_s").table()
+    table["model"] |= {"width": 8, "depths": [1, 1, 1]}
+    table |= {"batch": 16, "unlabeled_batch": 16, "average": 0.8, "precision": "float32"}
+    for stage in table["stages"]:
+        stage["epochs"] = 6 // len(table["stages"])
+    for answers in (table, *((stage["answers"] or {}) for stage in table["stages"])):
+        for question in ("draw", "weigh", "unlabeled"):
+            given = answers.get(question, {})
+            for technique in given if isinstance(given, list | tuple) else [given]:
+                technique |= {key: value for key, value in WITHIN_REACH.items() if key in technique}
+    table["draw"]["at_least"] = 4
+    return Recipe.parse(table)
+
+
+@pytest.mark.parametrize("name", [*SMALL, "alt", "st_sw"])
+def test_resumed_in_the_middle(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Big brothers too where optimizer or stages are others. Flipped labels make validation losses rise, and so weights move."""
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    recipe, order = tiny(name), Order(seed=4, labels=80, noise=0.4, threads=1)
+    bright_faces(120).save(tmp_path / "set")
+    whole = train(tmp_path / "set", recipe, tmp_path / "whole", order)
+    with pytest.raises(Interrupted):
+        train(tmp_path / "set", recipe, tmp_path / "killed", order, progress=StopAfter(18))
+    assert (tmp_path / "killed" / "checkpoint.safetensors").is_file()
+    assert not (tmp_path / "killed" / "model").exists()
+    again = resume(tmp_path / "killed")
+    assert changed(whole.network.state_dict(), again.network.state_dict()) == set()
+    histories = [read_history(tmp_path / folder) for folder in ("whole", "killed")]
+    timeless = [[{k: v for k, v in epoch.items() if k != "seconds"} for epoch in history] for history in histories]
+    assert timeless[0] == timeless[1]
+    assert len(histories[0]) == 6
+    for figure in NOTED[name.removesuffix("_small")]:
+        assert any(figure in epoch for epoch in histories[0]), f"no {figure}: the technique was not at work"
+    if "replaced" in NOTED[name.removesuffix("_small")]:
+        assert any(epoch.get("replaced", 0) > 0 for epoch in histories[0])
+    if "weight" in NOTED[name.removesuffix("_small")]:
+        assert any(epoch.get("weight", 1) < 1 for epoch in histories[0])
