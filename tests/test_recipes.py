@@ -85,7 +85,7 @@ def test_who_looks_at_unlabeled_faces() -> None:
 
 
 def test_the_papers_numbers() -> None:
-    """As papers/README.md gives them."""
+    """As papers/README.md gives them; ALRAO's interval of rates is a tenth of its paper's, for momentum."""
     alt, st_sw, alrao = (Recipe.load(name) for name in ("alt", "st_sw", "pl_alrao"))
     assert [(stage.epochs, stage.lr, stage.optimizer) for stage in alt.stages] == [(50, lr, "sgd") for lr in (1e-3, 1e-4, 1e-5)]
     step = answer("alt", "step")

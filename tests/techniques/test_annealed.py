@@ -553,6 +553,6 @@ def test_literal_noise_gives_the_weights_of_no_noise(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value"), [("temperature", -1), ("slope", -0.1), ("validation_faces", -1), ("critical", "nan"), ("accept", "often")]
 )
-def test_settings_that_mean_nothing_are_refused(key: str, value: object) -> None:
+def test_settings_that_mean_nothing_are_refused(key: str, value: Any) -> None:
     with pytest.raises(MienError, match=key):
-        alt_recipe(**{key: value})
+        alt_recipe(4, **{key: value})
