@@ -160,7 +160,9 @@ def test_published_figures_stand_beside_the_same_faces_labels_and_recipe() -> No
     (few,) = beside(published_on(faces("fer2013")), "fixmatch", Group(25, 0.0))
     assert few.figure == 49.90
     assert not published_on(faces("synthetic, domain a, seed 0"))
-    assert not published_on(Info(classes=("a", "b"), side=0, kind="features", channels=8, views=("clean",), name="ferplus, features"))
+    assert not published_on(
+        Info(classes=("a", "b"), side=0, kind="features", channels=8, views=("clean",), name="ferplus, features")
+    )
     assert "other network" in in_words(alexnet, "PrivateTest", "mien_s")
     assert "other network" not in in_words(alexnet, "PrivateTest", "alexnet_bn")
 

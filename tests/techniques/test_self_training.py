@@ -56,9 +56,7 @@ class Pretended:
             targets=torch.zeros_like(chances),
             predictions=lambda: Predictions(chances, torch.zeros(len(chances))),
             note=lambda name, value: self.notes.append((name, value)),
-            note_labels=lambda rows, given, counted: self.notes.append(
-                ("labels", (rows.tolist(), given.tolist(), counted.tolist()))
-            ),
+            note_labels=lambda rows, given: self.notes.append(("labels", (rows.tolist(), given.tolist()))),
         )
         self.run.turns = lambda rows, count, size: Run.turns(self.run, rows, count, size)  # type: ignore[method-assign]
 
@@ -177,7 +175,7 @@ def test_what_is_replaced_is_noted() -> None:
     assert len(came) == 8
     notes = dict(pretended.notes)
     assert notes["replaced"] == 8
-    given_rows, labels_given = notes["labels"][:2]
+    given_rows, labels_given = notes["labels"]
     assert sorted(given_rows) == came
     assert labels_given == [int(chances[row].argmax()) for row in given_rows]
 
