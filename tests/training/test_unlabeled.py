@@ -236,10 +236,7 @@ def test_features_join_features() -> None:
     assert made.facts["unlabeled"] == 78 + 30
 
 
-NOT_YET = pytest.mark.xfail(strict=True, reason="labels are checked against our classes while faces are converted")
-
-
-@pytest.mark.parametrize("classes", [1, 2, pytest.param(5, marks=NOT_YET)])
+@pytest.mark.parametrize("classes", [1, 2, 5])
 def test_classes_of_the_other_set_do_not_matter(classes: int) -> None:
     """More, fewer or others: of a further set only pixels are used."""
     side = max(16, 6 + 4 * classes)

@@ -183,7 +183,7 @@ def _known_votes(faces: FaceSet, used: Rows, train_labels: npt.NDArray[np.int64]
 
 
 def _strangers(faces: FaceSet, others: FaceSet | None, recipe: Recipe, order: Order) -> FaceSet | None:
-    """The further set's faces without its test splits (unless the recipe is transductive), under the classes of `faces`."""
+    """The further set's faces without its test splits (unless the recipe is transductive)."""
     if others is None:
         return None
     if not looks_at_unlabeled(recipe):
@@ -196,15 +196,15 @@ def _strangers(faces: FaceSet, others: FaceSet | None, recipe: Recipe, order: Or
             "another set for --unlabeled", "the training set", "leave it out: faces beyond the budget are used anyway"
         )
     kept = np.arange(len(others)) if recipe.transductive else np.setdiff1d(np.arange(len(others)), held_out_rows(others))
-    return replace(others.select(kept), info=replace(others.info, classes=faces.classes, count=len(kept)))
+    return others.select(kept)
 
 
 def _fitting(others: FaceSet, info: Info, progress: Progress) -> FaceSet:
-    """Other faces in the side and color of `info`."""
-    if is_alike(others, info):
-        return others
-    progress.say(f"unlabeled faces are converted: {_shape(others.info)} to {_shape(info)}")
-    return alike(others, info)
+    """Other faces in the side and color of `info`, and under its classes, since their labels are not looked at."""
+    if not is_alike(others, info):
+        progress.say(f"unlabeled faces are converted: {_shape(others.info)} to {_shape(info)}")
+        others = alike(others, info)
+    return replace(others, info=replace(others.info, classes=info.classes, count=len(others)))
 
 
 def _shape(info: Info) -> str:
