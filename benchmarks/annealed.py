@@ -1,6 +1,6 @@
 """What a step of ALT costs: annealed against a plain pseudo-label step and against literal passes over all validation faces.
 
-    python benchmarks/annealed.py [--batches 64,256] [--rounds 5] [--steps 10] [--validation 3000]
+    python benchmarks/annealed.py [--batches 64,256] [--rounds 5] [--steps 4] [--validation 3000]
 
 All three train mien_s on the same random faces of 48 pixels with batches of equal size, interleaved in one run; medians over
 the rounds. The ratios are what counts.
@@ -65,7 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batches", default="64,256")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--validation", type=int, default=3000)
     parser.add_argument("--device", default="auto")
     given = parser.parse_args()

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from conftest import small_recipe
 from mien import FaceSet, Order, Recipe
 from mien.data.faceset import Info
 from mien.progress import Silent
-from mien.training.loop import begin, refresh
+from mien.training.loop import begin, labeled_loss, refresh
 from mien.training.prepare import prepare
 from mien.training.run import Run
 
@@ -65,3 +66,22 @@ def changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
     """Names of the tensors that are not the same, bit for bit."""
     assert before.keys() == after.keys()
     return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+def alt_recipe(epochs: int = 4, **step: Any) -> Recipe:
+    """ALT on the tiny network: 20 batches an epoch, half of the labels validate."""
+    return small_recipe(
+        unlabeled="pseudo_label",
+        step={"technique": "annealed", **step},
+        stages=[{"epochs": epochs, "lr": 0.01}],
+        draw={"technique": "shuffled", "at_least": 20},
+        unlabeled_batch=16,
+        validation=0.5,
+    )
+
+
+def taught_hard(run: Run, batches: list[Tensor]) -> None:
+    """A few epochs of one-hot targets, after which the network is often right."""
+    run.targets = run.one_hot()
+    for rows in batches * 8:
+        run.descend(labeled_loss(run, run.pool.fetch(rows), [])())

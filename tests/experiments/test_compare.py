@@ -208,7 +208,7 @@ def test_varied_values_are_an_axis(stored: Path, recipes: dict[str, str], tmp_pa
     found = compare(stored, grid_of((recipes["plain"], recipes["balanced"]), vary=vary), tmp_path / "out", heard)
     assert len(found.results) == 8
     assert found.runs == 6, "a recipe without the key stands at each of its values, trained once"
-    assert "the same at every targets.epsilon, as they do not have it: plain (" in heard.lines[0]
+    assert "the same at every targets.epsilon, as they do not have it: plain" in heard.lines[0]
     shared = {row.run for row in found.results if row.recipe == "plain"}
     assert len(shared) == 2
     assert all(line.difference.pairs == 1 for line in found.lines if line.recipe == "balanced")

@@ -11,22 +11,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from conftest import bright_faces, small_recipe
-from mien import FaceSet, MienError, Order, Recipe, Recognizer, resume, train
+from mien import FaceSet, MienError, Order, Recipe, resume, train
 from mien.data.convert import alike
 from mien.data.faceset import Info
 from mien.progress import Silent
 from mien.recognize.files import read_history
-from mien.registry import STRICT
-from mien.techniques import Perturb, UnlabeledLoss
-from mien.training import loop
-from mien.training.pool import Batch
 from mien.training.prepare import Prepared, looks_at_unlabeled, prepare
 from mien.training.run import Run
-from mien.training.state import read_state
 from runs import changed, features
 
 AGREE = small_recipe(unlabeled="conftest:Agree")
@@ -89,6 +83,10 @@ def test_which_unlabeled_faces_is_the_seeds_choice() -> None:
     assert first != other
     from_other = sum(name.startswith("other") for name in first)
     assert 8 <= from_other <= 26, "of 66 and 48 faces each as likely as any"
+    foreign = [
+        ids(prepared(faces, others, labels=30, seed=seed, unlabeled_faces=9, own_unlabeled=False), True) for seed in (0, 1)
+    ]
+    assert foreign[0] != foreign[1], "not for the labels' sake alone"
 
 
 def test_only_the_other_set_where_the_own_faces_are_left_out(tmp_path: Path, stored: Path) -> None:
@@ -381,86 +379,3 @@ def test_the_truth_of_a_flipped_label_is_the_sets_own() -> None:
     labeled = made.labels >= 0
     assert (made.truth == torch.from_numpy(made.faces.labels)).all()
     assert 10 < int((made.labels[labeled] != made.truth[labeled]).sum()) < 40
-
-
-# Losses that are no number.
-
-
-def stopped(tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
-    with pytest.raises(MienError) as caught:
-        train(bright_faces(), recipe, tmp_path / "run", Order(labels=60, threads=1))
-    return str(caught.value)
-
-
-def finite(path: Path) -> bool:
-    """Whether all weights of a checkpoint are numbers."""
-    return all(value.isfinite().all() for value in read_state(path)["network"].values())
-
-
-@pytest.mark.parametrize("unlabeled", ["nothing", "pseudo_label"])
-def test_a_run_that_diverges_stops_and_keeps_its_last_good_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unlabeled: str
-) -> None:
-    good, bad = {"epochs": 2, "lr": 0.01}, {"epochs": 3, "lr": 1e30}
-    words = stopped(tmp_path, small_recipe(stages=[good, bad], unlabeled=unlabeled), monkeypatch)
-    assert "in epoch 1 of stage 2" in words
-    assert "nan" in words
-    assert "stages.1.lr" in words
-    checkpoint = tmp_path / "run" / "checkpoint.safetensors"
-    assert str(checkpoint) in words
-    assert finite(checkpoint)
-    state = read_state(checkpoint)
-    assert (state["stage"], state["epoch"], len(state["history"])) == (0, 2, 2)
-    assert Recognizer.load(tmp_path / "run" / "stages" / "1").logits(bright_faces()).shape == (120, 3)
-    assert not (tmp_path / "run" / "model").exists()
-
-
-def test_one_that_diverges_at_once_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = stopped(tmp_path, small_recipe(stages=[{"epochs": 3, "lr": 1e30}]), monkeypatch)
-    assert "in epoch 1 of stage 1" in words
-    assert "checkpoint" not in words
-    assert not (tmp_path / "run").exists()
-
-
-@dataclass(frozen=True, config=STRICT)
-class Exploding:
-    """An unlabeled technique for tests, whose gradient no network survives."""
-
-    def __call__(self, run: Run, batch: Batch) -> UnlabeledLoss | None:
-        """1e38 times the sum of the squared logits, which is infinite."""
-        inputs = run.view(batch, "weak")
-
-        def evaluate(perturb: Perturb | None = None) -> Tensor:
-            return 1e38 * (1 + run.heads(inputs).square().sum()) * 1e38
-
-        return evaluate
-
-
-def exploding_recipe(**changes: Any) -> Recipe:
-    """One batch an epoch: its labeled loss is a number; after the only step of the second stage no weight is."""
-    good, bad = {"epochs": 1, "lr": 0.01}, {"epochs": 2, "lr": 0.01, "answers": {"unlabeled": f"{__name__}:Exploding"}}
-    return small_recipe(**{"stages": [good, bad], "batch": 60, "average": 0.0, **changes})
-
-
-def test_a_validation_loss_that_is_no_number_stops_the_run_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = stopped(tmp_path, exploding_recipe(), monkeypatch)
-    assert "in epoch 1 of stage 2" in words
-    assert finite(tmp_path / "run" / "checkpoint.safetensors")
-
-
-def test_without_validation_the_checkpoint_is_a_good_one_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stopped(tmp_path, exploding_recipe(validation=0.0), monkeypatch)
-    assert finite(tmp_path / "run" / "checkpoint.safetensors")
-
-
-def test_without_validation_a_model_is_one_of_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stopped(tmp_path, exploding_recipe(validation=0.0).with_epochs(2), monkeypatch)
-
-
-def test_alt_goes_on_where_only_the_trial_diverges(tmp_path: Path) -> None:
-    """A trial step whose validation loss is no number is not kept: the run ends well."""
-    train(bright_faces(), exploding_recipe(step="annealed"), tmp_path / "run", Order(labels=60, threads=1))
-    history = read_history(tmp_path / "run")
-    assert [epoch["acceptance"] for epoch in history[1:]] == [0, 0]
-    assert all(math.isfinite(epoch["validation_loss"]) for epoch in history)

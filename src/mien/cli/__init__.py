@@ -32,12 +32,20 @@ for _command in (
     app.command()(_command)
 
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C."""
+
+
 def main() -> None:
     """Run the command line; a MienError is one sentence and exit code 1, wrong usage is exit code 2."""
     # A polite end cleans up like an error does: no half-written set stays.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         app()
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            print("mien: interrupted; training goes on with mien resume RUN, a comparison by the same command", file=sys.stderr)
+        raise
     except MienError as error:
         _fail(str(error))
     except OSError as error:

@@ -197,7 +197,7 @@ def _applies(axis: Axis, made: Mapping[str, Recipe], notes: list[str]) -> set[st
         raise (partly or next(iter(refused.values())))[0]
     if without:
         same = [name for name in made if name in without]
-        notes.append(f"the same at every {axis.key}, as they do not have it: {', '.join(same)} ({refused[same[0]][0]})")
+        notes.append(f"the same at every {axis.key}, as they do not have it: {', '.join(same)}")
     return set(made) - without
 
 

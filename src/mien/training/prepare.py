@@ -83,7 +83,11 @@ def prepare(faces: FaceSet, others: FaceSet | None, recipe: Recipe, order: Order
     faces = faces if order.fold is None else fold_view(faces, order.fold)
     rows = training_rows(faces) if order.split is None else split_rows(faces, order.split)
     labels = faces.labels
-    given = draw_labels(labels, rows, order.seed, order.labels_per_class, order.labels)
+    there = int((labels[rows] >= 0).sum())
+    if there and order.labels is not None and order.labels > there:
+        progress.say(f"fewer labels than {order.labels}: {there}")
+    total = None if order.labels is None else min(order.labels, there or order.labels)
+    given = draw_labels(labels, rows, order.seed, order.labels_per_class, total)
     known = np.full(len(faces), -1)
     known[given] = labels[given]
     counts = {name: int((known == label).sum()) for label, name in enumerate(faces.classes)}
@@ -113,6 +117,10 @@ def prepare(faces: FaceSet, others: FaceSet | None, recipe: Recipe, order: Order
     )
     if looks_at_unlabeled(recipe) and not (train_labels < 0).any():
         progress.say("no faces without labels: the recipe learns from its labels alone")
+    if not len(budget.validation):
+        progress.say("no validation faces: the last model is kept, its temperature is 1")
+    if order.unlabeled_faces is not None and 0 < (train_labels < 0).sum() < order.unlabeled_faces:
+        progress.say(f"fewer unlabeled faces than {order.unlabeled_faces}: {(train_labels < 0).sum()}")
     split = (order.fold and f"all but fold {order.fold}") or order.split or "training split"
     facts = {"train": len(budget.train), "validation": len(budget.validation), "split": split, "classes": counts}
     facts |= {"labels_per_class": order.labels_per_class, "labels": order.labels, "noise": order.noise}
@@ -202,8 +210,8 @@ def _strangers(faces: FaceSet, others: FaceSet | None, recipe: Recipe, order: Or
 def _fitting(others: FaceSet, info: Info, progress: Progress) -> FaceSet:
     """Other faces in the side and color of `info`, and under its classes, since their labels are not looked at."""
     if not is_alike(others, info):
-        progress.say(f"unlabeled faces are converted: {_shape(others.info)} to {_shape(info)}")
-        others = alike(others, info)
+        before, others = others.info, alike(others, info)
+        progress.say(f"unlabeled faces are converted: {_shape(before)} to {_shape(info)}")
     return replace(others, info=replace(others.info, classes=info.classes, count=len(others)))
 
 

@@ -21,7 +21,7 @@ def sure(probabilities: Tensor, threshold: float) -> Tensor:
 
 def per_class(labeled: int, classes: int, share: float) -> int:
     """floor(share * N_l / K) faces of every class."""
-    return int(share * labeled / classes)
+    return int(round(share * labeled / classes, 9))
 
 
 def balanced(predicted: Tensor, classes: int, count: int, generator: Generator) -> Tensor:

@@ -48,6 +48,10 @@ class RandomRates:
     switch: Share = 0.01
     """Share of the average that is dealt out evenly after each batch."""
 
+    def __post_init__(self) -> None:
+        if self.low > self.high:
+            raise MienError(f"a least rate up to {self.high}", f"{self.low}", "lower step.low, or raise step.high")
+
     def __call__(self, run: Run, labeled: Unevaluated, unlabeled: UnlabeledLoss | None) -> None:
         """One step, each feature at its own rate; then the copies' shares by their losses on the labeled batch."""
         head = self._copies(run)

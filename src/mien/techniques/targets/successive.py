@@ -24,7 +24,8 @@ def successive(probabilities: Tensor, labels: Tensor, alpha: float) -> Tensor:
 
 @dataclass(frozen=True, config=STRICT)
 class Successive:
-    """q_l of the next epoch from p_l of this one, of un-augmented faces. The q_u of unlabeled faces is set by draw/replace.
+    """q_l of the next epoch from p_l of this one, of un-augmented faces, by the averaged weights where a recipe averages. The q_u
+    of unlabeled faces is set by draw/replace.
 
     When it follows Eq. 2's smoothing, the true class's target drops from 0.95 to at least alpha at once, as in the paper.
     """
