@@ -4,7 +4,8 @@
 #   bash benchmarks/few_labels.sh FER WEB OUT PART...
 #
 # FER: folder with fer2013.csv and fer2013new.csv. WEB: folder with legend.csv and images/ (faces from the web). OUT: a folder, which
-# may hold what an earlier call left: everything goes on where it was. PART: cached, pixels, noise, domain, table1b (a CPU), or
+# may hold what an earlier call left: everything goes on where it was. PART: cached, threshold,
+# noise_cached, domain, pixels, noise_pixels, table1b (a CPU), or
 # pixels_gpu, table1b_gpu (an accelerator). SEEDS and THREADS may be set.
 set -euo pipefail
 fer=$(realpath "$1") web=$(realpath "$2")
@@ -49,10 +50,15 @@ for part in "$@"; do
     pixels)
       compare ferplus --recipes supervised_small,alt_small,st_sw_small,fixmatch_small --labels-per-class 100 --unlabeled-faces 4000 \
         --split PublicTest --out pixels ;;
-    noise)
+    threshold)
+      web_features
+      compare ferplus_features --recipes supervised_small,pl_small --labels-per-class 100 --vary unlabeled.threshold=0,0.8,0.95 "${heads[@]}" \
+        --split PublicTest --out threshold ;;
+    noise_cached)
       web_features
       compare ferplus_features --recipes supervised_small,sw_small,st_sw_small --labels-per-class 250 --noise 0,0.1,0.2,0.3 \
-        "${heads[@]}" --split PublicTest --out noise_cached
+        "${heads[@]}" --split PublicTest --out noise_cached ;;
+    noise_pixels)
       compare ferplus --recipes supervised_small,sw_small,st_sw_small --labels-per-class 100 --noise 0,0.2 --unlabeled-faces 4000 \
         --split PublicTest --out noise_pixels ;;
     domain)
