@@ -13,13 +13,11 @@ from pydantic.dataclasses import dataclass
 
 from mien.data.augment import Augmentation, Normalization
 from mien.errors import MienError
-from mien.registry import STRICT, build, names, validate
+from mien.registry import STRICT, Count, NotNegative, build, names, validate
 
 QUESTIONS = ("start", "draw", "targets", "weigh", "loss", "unlabeled", "step")
 """The questions that techniques/ answers, one folder each."""
 
-Count = Annotated[int, Field(ge=1)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 Answer = dict[str, Any]

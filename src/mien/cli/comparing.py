@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, Settings, pairs
+from mien.cli.shared import Device, FaceSetPath, Json, OwnUnlabeled, Settings, pairs
 
 
 def compare(
@@ -21,9 +21,7 @@ def compare(
     ] = None,
     unlabeled: Annotated[Path | None, typer.Option(help="A further face set, used without its labels.")] = None,
     unlabeled_faces: Annotated[int | None, typer.Option(min=1, help="How many faces without labels; all unless said.")] = None,
-    own_unlabeled: Annotated[
-        bool, typer.Option(help="Learn from the faces beyond the label budget as unlabeled ones, beside those of --unlabeled.")
-    ] = True,
+    own_unlabeled: OwnUnlabeled = True,
     model: Annotated[str | None, typer.Option(help="Another network for every recipe.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs in all, for every recipe.")] = None,
     set_: Settings = None,

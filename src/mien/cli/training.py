@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, Settings, pairs, print_values, show_evaluation
+from mien.cli.shared import Device, FaceSetPath, Json, OwnUnlabeled, Settings, pairs, print_values, show_evaluation
 
 
 def train(
@@ -18,9 +18,7 @@ def train(
     labels: Annotated[int | None, typer.Option(help="Label budget in all, validation included.")] = None,
     unlabeled: Annotated[Path | None, typer.Option(help="A further face set, used without its labels.")] = None,
     unlabeled_faces: Annotated[int | None, typer.Option(help="How many unlabeled faces to use; all unless said.")] = None,
-    own_unlabeled: Annotated[
-        bool, typer.Option(help="Learn from the faces beyond the label budget as unlabeled ones, beside those of --unlabeled.")
-    ] = True,
+    own_unlabeled: OwnUnlabeled = True,
     noise: Annotated[float, typer.Option(help="Share of the given labels to flip, validation included.")] = 0.0,
     noise_matrix: Annotated[
         Path | None, typer.Option(help="Instead: a csv of the probabilities of what each class becomes.")
@@ -95,7 +93,8 @@ def recipes(
     from mien.recipe import Recipe, known_components, recipe_comment, recipe_names
 
     if name is not None:
-        print(recipe_comment(name), file=sys.stderr)
+        if comment := recipe_comment(name):
+            print(comment, file=sys.stderr)
         print(json.dumps(Recipe.load(name).table(), indent=1))
         return
     titles = {known: Recipe.load(known).title for known in recipe_names()}

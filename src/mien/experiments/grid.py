@@ -16,10 +16,8 @@ from pydantic.dataclasses import dataclass
 from mien.data.faceset import FaceSet
 from mien.errors import MienError
 from mien.recipe import Recipe
-from mien.registry import STRICT
+from mien.registry import STRICT, Count
 from mien.training.prepare import Order, looks_at_unlabeled
-
-Count = Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -3,12 +3,11 @@
 from dataclasses import dataclass as plain
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from mien.data.convert import alike, is_alike
@@ -18,7 +17,7 @@ from mien.data.splits import Budget, carve_validation, draw_labels, fold_view, h
 from mien.errors import MienError
 from mien.progress import Progress
 from mien.recipe import Components, Recipe
-from mien.registry import STRICT
+from mien.registry import STRICT, Count, CountOrZero
 from mien.techniques.unlabeled.nothing import Nothing
 from mien.training.run import Material
 
@@ -27,7 +26,7 @@ from mien.training.run import Material
 class Order:
     """What a run was asked to do, beside its recipe: the content of run.json, from which it can be resumed."""
 
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: CountOrZero = 0
     """Draws labels, weights, batches and views."""
     labels_per_class: int | None = None
     """Label budget per class, validation included; None for all."""
@@ -43,7 +42,7 @@ class Order:
     """Instead of the set's splits, all but this subject-independent fold, for example 1/5."""
     device: str = "auto"
     """auto, cpu or cuda."""
-    threads: Annotated[int, Field(ge=1)] | None = None
+    threads: Count | None = None
     """Processor threads; None takes torch's own number, which is then written down and kept when resuming."""
     faces: Path | None = None
     """The face set's folder."""
@@ -51,7 +50,7 @@ class Order:
     """Folder of a further set, of which only the pixels are used."""
     own_unlabeled: bool = True
     """Whether faces beyond the label budget are learned from as unlabeled faces."""
-    unlabeled_faces: Annotated[int, Field(ge=1)] | None = None
+    unlabeled_faces: Count | None = None
     """How many unlabeled faces are used, drawn by seed; None for all."""
     checksums: tuple[str, str] = ("", "")
     """Those of the two sets."""

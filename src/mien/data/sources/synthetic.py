@@ -16,13 +16,12 @@ from mien.data.source import Block
 from mien.data.synthetic import ACTIONS, BANK, CONDITIONS, TRAITS, Scenes, render
 from mien.errors import MienError
 from mien.expressions import BASIC
-from mien.registry import STRICT
+from mien.registry import STRICT, Share
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Domain = Literal["a", "b"]
-Share = Annotated[float, Field(ge=0, le=1)]
 
 PROTOTYPES: Mapping[str, Mapping[str, float]] = {
     "anger": {"frown": 1.1, "upper_lid": 0.4, "cheek": 0.35, "press": 1, "chin": 0.35, "nose": 0.15},

@@ -34,7 +34,7 @@ def balanced(predicted: Tensor, classes: int, count: int, generator: Generator) 
 class Replace:
     """Batches from a permutation of the faces that are left and those that came; q_u = p_u for the latter ("Updating q_u").
 
-    Departures: none in Eq. 3. `at_least` repeats permutations where labels are few.
+    Departures: p_u is by the averaged weights where a recipe averages; `at_least` repeats permutations where labels are few.
     """
 
     draws_unlabeled: ClassVar[bool] = True

@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
 
 from mien.errors import MienError
-from mien.registry import STRICT, CountOrNone, NotNegative
+from mien.registry import STRICT, CountOrZero, NotNegative
 from mien.techniques import Unevaluated, UnlabeledLoss
 from mien.training.run import Run
 
@@ -74,7 +74,7 @@ class Annealed:
     `paired`: z of the paired gains >= critical * T/T0."""
     critical: NotNegative = 1.645
     """z that `paired` asks for at T0: one-sided, 5 %."""
-    validation_faces: CountOrNone = 256
+    validation_faces: CountOrZero = 256
     """Faces of the fixed validation part; 0 for all."""
 
     def __call__(self, run: Run, labeled: Unevaluated, unlabeled: UnlabeledLoss | None) -> None:
@@ -107,6 +107,7 @@ class Annealed:
             run.descend(unlabeled(lambda probabilities: label_noise(probabilities, hot, run.noise)))
             return
         loss = unlabeled()
+        # To the letter a constant is added, which has no gradient whatever xi is.
         run.descend(loss * gradient_noise(loss, hot, run.noise) if self.noise == "gradient" else loss + hot)
 
     def _accepts(self, run: Run, before: Tensor, after: Tensor, hot: float, first: float) -> bool:

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from mien.registry import STRICT, CountOrNone, NotNegative, Share
+from mien.registry import STRICT, CountOrZero, NotNegative, Share
 from mien.techniques import Perturb, UnlabeledLoss
 from mien.training.pool import Batch
 from mien.training.run import Run
@@ -37,9 +37,9 @@ class PseudoLabel:
 
     weight: NotNegative = 1.0
     """alpha_f: what the unlabeled loss counts in the end; ALT takes 1, Lee 3."""
-    start: CountOrNone = 0
+    start: CountOrZero = 0
     """T1: epochs before pseudo-labels begin."""
-    ramp: CountOrNone = 0
+    ramp: CountOrZero = 0
     """T2 - T1: epochs over which their weight rises."""
     threshold: Share = 0.0
     """Least probability of a face's class."""

@@ -34,8 +34,8 @@ def lowered(weights: Tensor, by: Tensor) -> Tensor:
 class Importance:
     """w_i of labeled faces; unlabeled faces always count 1 (Eq. 6). The batch loss divides by the batch's size.
 
-    Losses are of un-augmented faces. Departures: `against = "label"` and `when = "always"` (with c falling to 0 over the
-    stage) are options that the paper does not have.
+    Losses are of un-augmented faces. Departures: they are by the averaged weights where a recipe averages;
+    `against = "label"` and `when = "always"` (with c falling to 0 over the stage) are options that the paper does not have.
     """
 
     c: Share = 0.3
