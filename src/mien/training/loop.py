@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from mien.errors import MienError
 from mien.progress import Progress
@@ -33,7 +32,7 @@ def fit(run: Run, progress: Progress, keep: Callable[[int], None]) -> None:
                 batches = refresh(run)
                 run.batches = len(batches)
                 if epoch == first:
-                    progress.begin(f"stage {stage + 1}", sum(map(len, batches)) * (settings.epochs - first))
+                    progress.begin(f"{title(run)}stage {stage + 1}", sum(map(len, batches)) * (settings.epochs - first))
                 for number, (batch, others) in enumerate(
                     zip(run.pool.stream(batches), unlabeled(run, len(batches)), strict=True)
                 ):
@@ -70,17 +69,11 @@ def refresh(run: Run) -> list[Tensor]:
 
 
 def labeled_loss(run: Run, batch: Batch, losses: list[Tensor]) -> Unevaluated:
-    """The loss of a batch of labeled faces, whose views are drawn here; its value is noted in `losses`.
-
-    Weighted losses are summed over heads and divided by the batch size.
-    """
-    inputs = run.view(batch, "weak")
-    targets, weights = run.targets[batch.rows], run.weights[batch.rows]
+    """What a batch teaches: the lesson's loss, its views drawn here; its value is noted in `losses`."""
+    teach = run.lesson.loss(run, batch)
 
     def evaluate() -> Tensor:
-        each = weights * torch.stack([run.components.loss(output, targets) for output in run.heads(inputs)])
-        run.head_losses = each.detach().mean(dim=1)
-        loss = each.sum(dim=0).mean()
+        loss = teach()
         losses.append(loss.detach())
         return loss
 
@@ -104,16 +97,15 @@ def validate(run: Run, losses: list[Tensor], seconds: float) -> None:
     figures |= {"lr": run.optimizer.param_groups[0]["lr"], "loss": float(torch.stack(losses).mean())}
     require_finite(run, figures["loss"])
     figures |= run.take_notes()
-    count = len(run.validation_labels)
-    if count:
-        figures |= validation_figures(run.predict(run.validation, count), run.validation_labels)
+    figures |= run.lesson.figures(run)
+    if "validation_loss" in figures:
         require_finite(run, figures["validation_loss"])
     # The last step's weights have not been through a labeled loss yet. One of ALRAO's copies may diverge alone.
     kept = [value for name, value in run.kept_network.named_parameters() if not name.startswith("head.copies.")]
     require_finite(run, sum(float(value.detach().sum()) for value in kept))
     run.epoch += 1
     run.history.append(figures)
-    by = run.recipe.choose if count else "last"
+    by = run.recipe.choose if f"validation_{run.recipe.choose}" in figures else "last"
     value = 0.0 if by == "last" else figures[f"validation_{by}"] * (-1 if by == "loss" else 1)
     # Equal is better: the later of two equally good models has seen more. The last is copied once, at the stage's end.
     if value >= run.best.get("value", -float("inf")) and (by != "last" or run.epoch == stage.epochs):
@@ -131,25 +123,21 @@ def require_finite(run: Run, loss: float) -> None:
     raise MienError("a finite loss", where + kept, f"take a lower learning rate (stages.{run.stage}.lr)")
 
 
-def validation_figures(logits: Tensor, labels: Tensor) -> dict[str, float]:
-    """Accuracy, average accuracy (over classes with faces) and cross-entropy of logits (N, K) against labels (N,)."""
-    hits = (logits.argmax(dim=1) == labels).float()
-    recalls = [hits[labels == label].mean() for label in labels.unique()]
-    return {
-        "validation_accuracy": float(hits.mean()),
-        "validation_average_accuracy": float(torch.stack(recalls).mean()),
-        "validation_loss": float(F.cross_entropy(logits, labels)),
-    }
-
-
 def line(run: Run) -> str:
     """The last epoch in words."""
     last = run.history[-1]
     stage = f"stage {run.stage + 1}, " if len(run.recipe.stages) > 1 else ""
-    text = f"{stage}epoch {last['epoch'] + 1}: loss {last['loss']:.3f}"
+    text = f"{title(run)}{stage}epoch {last['epoch'] + 1}: loss {last['loss']:.3f}"
     if "validation_accuracy" in last:
         text += f", validation accuracy {last['validation_accuracy']:.1%}, average {last['validation_average_accuracy']:.1%}"
+    elif "validation_loss" in last:
+        text += f", on held-out faces {last['validation_loss']:.3f}"
     return text
+
+
+def title(run: Run) -> str:
+    """The name of the part that is being trained, to stand before what is said of it; nothing for the run itself."""
+    return f"{run.folder.name}: " if run.folder.parent.name == "parts" else ""
 
 
 def checkpoint(run: Run) -> None:

@@ -173,7 +173,8 @@ def _truth(faces: FaceSet, used: Rows) -> npt.NDArray[np.int64]:
 def looks_at_unlabeled(recipe: Recipe) -> bool:
     """Whether any stage learns from faces without labels."""
     stages = [Components.of(recipe, stage) for stage in recipe.stages]
-    return any(not isinstance(stage.unlabeled, Nothing) or getattr(stage.draw, "draws_unlabeled", False) for stage in stages)
+    draws = any(getattr(answer, "draws_unlabeled", False) for stage in stages for answer in (stage.start, stage.draw))
+    return draws or any(not isinstance(stage.unlabeled, Nothing) for stage in stages)
 
 
 def _known_votes(faces: FaceSet, used: Rows, train_labels: npt.NDArray[np.int64], order: Order) -> npt.NDArray[np.float32] | None:

@@ -14,9 +14,11 @@ from mien.data.faceset import FaceSet
 from mien.data.views import Views
 from mien.errors import MienError
 from mien.models import Network
+from mien.progress import Progress, Silent
 from mien.recipe import Components, Recipe
 from mien.recognize.device import autocast, channels_last, choose_precision, place, predict
 from mien.recognize.files import build_network
+from mien.training.lesson import Classes, Lesson
 from mien.training.pool import Batch, Pool
 from mien.training.schedule import make_average, make_optimizer, rate
 from mien.training.snapshot import Snapshot
@@ -52,8 +54,20 @@ class Run:
     what techniques remember, by question.
     """
 
-    def __init__(self, recipe: Recipe, material: Material, seed: int, device: torch.device, folder: Path) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        material: Material,
+        seed: int,
+        device: torch.device,
+        folder: Path,
+        progress: Progress | None = None,
+        network: Network | None = None,
+        lesson: Lesson | None = None,
+    ) -> None:
+        """`network`: what is trained, with its weights as they are; None builds the recipe's. `lesson`: classes unless said."""
         self.recipe, self.folder, self.device, self.seed = recipe, folder, device, seed
+        self.material, self.progress, self.lesson = material, progress or Silent(), lesson or Classes()
         self.batch = recipe.batch
         self.precision = choose_precision(recipe.precision, device)
         self.views = Views(material.faces.info, recipe.normalize, recipe.augment)
@@ -83,7 +97,7 @@ class Run:
         self.stage, self.epoch, self.history = 0, 0, list[dict[str, float]]()
         self.best: dict[str, Any] = {}
         self._predictions: Predictions | None = None
-        self.network = place(build_network(recipe.model, self.classes, material.faces.info, seed), device)
+        self.network = place(network or build_network(recipe.model, self.classes, material.faces.info, seed), device)
         self.global_noise = [Generator(kind).manual_seed(seed).get_state() for kind in dict.fromkeys(("cpu", device.type))]
         """State of torch's own generators during this run: dropout draws from them."""
         self._components_of_stage()

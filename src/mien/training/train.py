@@ -53,13 +53,13 @@ def train(
     if others is not None and order.unlabeled is None:
         order = replace(order, faces=None)  # Not both are stored: such a run cannot be resumed.
     prepared = prepare(faces, others, recipe, order, progress or Silent())
-    run = Run(recipe, prepared.material, order.seed, choose_device(order.device), folder)
+    run = Run(recipe, prepared.material, order.seed, choose_device(order.device), folder, progress)
     _begin(folder, faces, order, prepared, run)
     try:
         return _finish(run, order, prepared, progress or Silent())
     except MienError:
         # A technique refused its settings, or the loss is no number from the start: there is nothing to resume.
-        if not run.history:
+        if not run.history and not (folder / "parts").exists():
             shutil.rmtree(folder)
         raise
 
@@ -87,7 +87,7 @@ def resume(folder: Path | str, progress: Progress | None = None) -> Recognizer:
     for left_over in folder.glob(".*"):
         left_over.unlink()  # Files that were being written when the run was killed.
     prepared = prepare(faces, others, recipe, order, Silent())
-    run = Run(recipe, prepared.material, order.seed, choose_device(order.device), folder)
+    run = Run(recipe, prepared.material, order.seed, choose_device(order.device), folder, progress)
     if (folder / "checkpoint.safetensors").is_file():
         run.load_state_dict(read_state(folder / "checkpoint.safetensors"))
     return _finish(run, order, prepared, progress or Silent())

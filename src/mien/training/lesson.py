@@ -1,0 +1,57 @@
+"""What the faces of a batch teach, and how well it was learned: classes, unless a part of a run says otherwise."""
+
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mien.techniques import Unevaluated
+
+if TYPE_CHECKING:
+    from mien.training.pool import Batch
+    from mien.training.run import Run
+
+
+class Lesson(Protocol):
+    """What `fit` teaches a run's network."""
+
+    def loss(self, run: "Run", batch: "Batch") -> Unevaluated:
+        """The loss over a batch, a scalar; its views are drawn here."""
+        ...
+
+    def figures(self, run: "Run") -> dict[str, float]:
+        """How good the network is after an epoch; with `validation_loss` unless there are no faces to measure it on."""
+        ...
+
+
+class Classes:
+    """Faces teach the run's targets, by its weights and its recipe's loss."""
+
+    def loss(self, run: "Run", batch: "Batch") -> Unevaluated:
+        """Weighted losses are summed over heads and divided by the batch size."""
+        inputs = run.view(batch, "weak")
+        targets, weights = run.targets[batch.rows], run.weights[batch.rows]
+
+        def evaluate() -> Tensor:
+            each = weights * torch.stack([run.components.loss(output, targets) for output in run.heads(inputs)])
+            run.head_losses = each.detach().mean(dim=1)
+            return each.sum(dim=0).mean()
+
+        return evaluate
+
+    def figures(self, run: "Run") -> dict[str, float]:
+        """Accuracy, average accuracy and cross-entropy on the validation faces."""
+        count = len(run.validation_labels)
+        return validation_figures(run.predict(run.validation, count), run.validation_labels) if count else {}
+
+
+def validation_figures(logits: Tensor, labels: Tensor) -> dict[str, float]:
+    """Accuracy, average accuracy (over classes with faces) and cross-entropy of logits (N, K) against labels (N,)."""
+    hits = (logits.argmax(dim=1) == labels).float()
+    recalls = [hits[labels == label].mean() for label in labels.unique()]
+    return {
+        "validation_accuracy": float(hits.mean()),
+        "validation_average_accuracy": float(torch.stack(recalls).mean()),
+        "validation_loss": float(F.cross_entropy(logits, labels)),
+    }
