@@ -22,6 +22,7 @@ bench: $(VENV)/develop
 	$(BIN)/python benchmarks/loop.py
 	$(BIN)/python benchmarks/open.py
 	$(BIN)/python benchmarks/annealed.py
+	$(BIN)/python benchmarks/face_net.py
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

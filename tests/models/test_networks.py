@@ -1,5 +1,7 @@
 """One contract for every network in models/."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -8,8 +10,11 @@ from mien import MienError
 from mien.data.faceset import Info
 from mien.recognize.files import build_network
 from mien.registry import names
+from teachers import tiny_onnx
 
 NETWORKS = names("mien.models")
+SETTINGS: dict[str, dict[str, object]] = {"facenet_dlib": {"side": 112}, "vgg16": {"side": 0, "hidden": 64}}
+"""What makes a large network small enough for tests."""
 LEARNS_FROM = {"embedding": Info(classes=("a", "b"), kind="features", channels=24, views=("clean",))}
 
 
@@ -17,11 +22,17 @@ def face_info(name: str, side: int = 48, channels: int = 1) -> Info:
     return LEARNS_FROM.get(name, Info(classes=("a", "b"), side=side, channels=channels))
 
 
+def settings(name: str, folder: Path) -> dict[str, object]:
+    """A network's settings for tests; one that is read from a file gets a file."""
+    more = {"path": str(tiny_onnx(folder / "net.onnx"))} if name == "onnx_facenet" else SETTINGS.get(name, {})
+    return {"network": name, **more}
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize(("side", "channels"), [(48, 1), (64, 3)])
-def test_contract(name: str, side: int, channels: int) -> None:
+def test_contract(name: str, side: int, channels: int, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    network = build_network({"network": name}, 5, face_info(name, side, channels)).eval()
+    network = build_network(settings(name, tmp_path), 5, face_info(name, side, channels)).eval()
     inputs = torch.randn(3, *network.shape)
     with torch.no_grad():
         logits, heads = network(inputs), network.heads(inputs)
@@ -37,18 +48,18 @@ def test_contract(name: str, side: int, channels: int) -> None:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_parameter_learns(name: str) -> None:
+def test_every_parameter_learns(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    network = build_network({"network": name}, 5, face_info(name)).train()
+    network = build_network(settings(name, tmp_path), 5, face_info(name)).train()
     nn.functional.cross_entropy(network(torch.randn(4, *network.shape)), torch.tensor([0, 1, 2, 3])).backward()
     without = [key for key, value in network.named_parameters() if value.grad is None or not value.grad.any()]
     assert not without
 
 
 @pytest.mark.parametrize("name", [name for name in NETWORKS if name != "embedding"])
-def test_small_faces_are_refused_in_a_sentence(name: str) -> None:
+def test_small_faces_are_refused_in_a_sentence(name: str, tmp_path: Path) -> None:
     with pytest.raises(MienError, match=f"faces of at least .* pixels for {name}"):
-        build_network({"network": name}, 5, face_info(name, 8))
+        build_network(settings(name, tmp_path), 5, face_info(name, 8))
 
 
 @pytest.mark.parametrize(

@@ -98,18 +98,40 @@ def features(
     faceset: FaceSetPath,
     out: Annotated[Path, typer.Argument(help="The new folder.")],
     views: Annotated[int, typer.Option(help="Views of each face: clean, mirror, then weak and strong in turn.")] = 2,
-    grid: Annotated[int, typer.Option(help="Maps are averaged to GRID x GRID.")] = 1,
+    grid: Annotated[int, typer.Option(min=0, help="Maps are averaged to GRID x GRID; 0 keeps them as they are.")] = 1,
+    limit_gb: Annotated[float, typer.Option(min=0, help="The most that the features may take on disk.")] = 8.0,
     seed: int = 0,
     device: Device = "auto",
+    set_: Settings = None,
     as_json: Json = False,
 ) -> None:
-    """Cache what a network's block makes of every face, for recipes on the `embedding` network."""
+    """Cache what a network's block makes of every face, for recipes on the `embedding` network.
+
+    A network's name stands for its published weights where it has some (facenet_dlib), else for random ones; --set changes its
+    settings.
+    """
     from mien.console import Bar
     from mien.data.faceset import FaceSet
     from mien.recognize.features import write_features
 
     faces = FaceSet.open(faceset, verify=True)
+    settings = {key: _value(value) for key, value in pairs(set_, "--set").items()}
     with Bar(quiet=as_json) as bar:
-        made = write_features(network, faces, out, views, grid, seed, device, bar)
+        made = write_features(network, faces, out, views, grid, seed, device, bar, limit_gb, settings)
     values = {"faces": len(made), "views": made.info.views, "dimension": made.info.channels, "out": str(out)}
     print_values(as_json, values, f"{len(made)} faces x {views} views x {made.info.channels} features -> {out}")
+
+
+def convert(
+    file: Annotated[Path, typer.Argument(help="MatConvNet's vgg_face.mat, or a .safetensors with conv1_1.weight to fc8.bias.")],
+    out: Annotated[Path, typer.Argument(help="The new model folder.")],
+    side: Annotated[int, typer.Option(help="Side in pixels of the faces it will be used on; it resizes them to 224.")] = 224,
+    color: Annotated[bool, typer.Option("--color/--gray", help="Whether these faces are in color.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Turn VGG-Face's published weights into a model of vgg16, from which recipes may start and features be taken."""
+    from mien.recognize.convert_weights import convert_weights
+
+    card = convert_weights(file, out, side, 3 if color else 1)
+    values = {"network": card.network, "people": len(card.classes), "side": side, "color": color, "out": str(out)}
+    print_values(as_json, values, f"vgg16 with {len(card.classes)} people -> {out}")

@@ -1,12 +1,13 @@
 """What every network is: ordered blocks, known by name, and a head that can be replaced."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn import functional as F
 
 from mien.errors import MienError
 from mien.registry import build
@@ -48,9 +49,25 @@ class Network(nn.Module):
                 break
         return x
 
+    @torch.no_grad()
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of each block's output for one face: (C', S', S') or (D',)."""
+        training, found = self.training, {}
+        x = torch.zeros(1, *self.shape, device=next(self.parameters()).device)
+        self.eval()
+        for name, block in self.blocks.items():
+            x = block(x)
+            found[name] = tuple(x.shape[1:])
+        self.train(training)
+        return found
+
 
 class Architecture(Protocol):
-    """The settings of a network: a frozen dataclass that builds it."""
+    """The settings of a network: a frozen dataclass that builds it.
+
+    One for which others have published weights may also have `published(self) -> dict[str, Tensor]`: their state dict for
+    the blocks that these settings keep, without the head.
+    """
 
     def build(self, classes: int, channels: int, side: int) -> Network:
         """The network with `classes` outputs for faces of `side` pixels (0: features of dimension `channels`)."""
@@ -62,6 +79,15 @@ def architecture(network: Mapping[str, Any]) -> Architecture:
     head_copies(network)
     made: Architecture = build("mien.models", {key: value for key, value in network.items() if key != "copies"}, "network")
     return made
+
+
+def published(network: Mapping[str, Any]) -> dict[str, Tensor] | None:
+    """The weights that others published for a network of these settings, by its own names; None where there are none.
+
+    Raises MienError where there are some, but what holds them is not installed.
+    """
+    method = getattr(architecture(network), "published", None)
+    return method() if callable(method) else None
 
 
 def head_copies(network: Mapping[str, Any]) -> int:
@@ -121,6 +147,36 @@ def require_side(name: str, side: int, least: int) -> None:
         raise MienError(f"faces for {name}", "features", "take --model embedding, which learns from features")
     if side < least:
         raise MienError(f"faces of at least {least} pixels for {name}", f"{side}", "import larger faces or take another network")
+
+
+class FacePixels(nn.Module):
+    """What a network of others was trained on, made from mien's faces: (p - mean) / divisor of gray values p of 0 to 255.
+
+    Expects `normalize = "fixed"`, where black is -2 and white 2. Gray is repeated into all channels, and a face of another
+    side is resized (bilinear).
+    """
+
+    def __init__(self, side: int, mean: Sequence[float], divisor: float) -> None:
+        """`side` 0 leaves the size as it is. `mean`: that of each channel the network wants."""
+        super().__init__()
+        self.side = side
+        self.scale = 255 / 4 / divisor
+        shift = (127.5 - torch.tensor(mean, dtype=torch.float64)) / divisor
+        self.register_buffer("shift", shift.float().view(1, -1, 1, 1), persistent=False)
+        self.shift: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 1 or C, S, S) to (B, C, side, side)."""
+        if self.side and x.shape[-1] != self.side:
+            x = F.interpolate(x, self.side, mode="bilinear", antialias=x.shape[-1] > self.side)
+        return x * self.scale + self.shift
+
+
+def upscaling(network: Network, name: str) -> str | None:
+    """What has to be said where `network`, called `name`, was trained on larger faces than it is given; else None."""
+    given = network.shape[-1]
+    wanted = max((module.side for module in network.modules() if isinstance(module, FacePixels)), default=0)
+    return f"faces of {given} pixels are upscaled to {wanted} for {name}" if wanted > given else None
 
 
 def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:

