@@ -1,0 +1,56 @@
+"""DAL's loss: the squared error of the expected class number, trained by the gradient of cross-entropy (DAL, Eq. 3-6)."""
+
+from typing import Literal
+
+import torch
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from mien.errors import MienError
+from mien.registry import STRICT, NotNegative
+
+
+@dataclass(frozen=True, config=STRICT)
+class SoftmaxMse:
+    """Reports (yhat - y)^2 with yhat = sum_k k p_k (Eq. 4-5) and learns by p - q (Eq. 6), which is cross-entropy's gradient.
+
+    The published loss so trains exactly as cross-entropy does; only the curve is another. Eq. 5 needs classes that are
+    numbers in an order, which expressions are not: the options take it by its word, or charge each mistake what it costs.
+
+    Departures: written for target distributions q (y is then the expected class number). Option `cost`:
+    cross-entropy + weight * sum_ij q_i cost_ij p_j, a cost for each mistake, is what the text means by "cost-sensitive".
+    """
+
+    gradient: Literal["paper", "true", "cost"] = "paper"
+    """`paper`: Eq. 6; `true`: the gradient that Eq. 5 has, 2 (yhat - y) p_i (i - yhat); `cost`: see above."""
+    weight: NotNegative = 1.0
+    """Of the expected cost, where `gradient = "cost"`."""
+    costs: tuple[tuple[float, ...], ...] = ()
+    """cost_ij of taking class i for class j, a row for each class; empty: 1 for every mistake."""
+
+    def __post_init__(self) -> None:
+        if any(len(row) != len(self.costs) for row in self.costs):
+            lengths = ", ".join(str(len(row)) for row in self.costs)
+            raise MienError(f"loss.costs of {len(self.costs)} rows of as many costs", f"rows of {lengths}", "complete the matrix")
+
+    def __call__(self, output: Tensor, target: Tensor) -> Tensor:
+        """Logits (B, K) and targets (B, K) to (B,): Eq. 5 of each face, or cross-entropy and cost in nats."""
+        log_p = torch.log_softmax(output, dim=1)
+        cross_entropy = -(target * log_p).sum(dim=1)
+        if self.gradient == "cost":
+            return cross_entropy + self.weight * (target @ self._costs(output) * log_p.exp()).sum(dim=1)
+        numbers = torch.arange(output.shape[1], dtype=output.dtype, device=output.device)
+        squared = ((log_p.exp() - target) @ numbers).square()
+        # The value of Eq. 5 with the gradient of Eq. 6: the difference is zero, and what is detached teaches nothing.
+        return squared if self.gradient == "true" else squared.detach() + (cross_entropy - cross_entropy.detach())
+
+    def _costs(self, output: Tensor) -> Tensor:
+        """(K, K)."""
+        classes = output.shape[1]
+        if not self.costs:
+            return 1 - torch.eye(classes, dtype=output.dtype, device=output.device)
+        if len(self.costs) != classes:
+            raise MienError(
+                f"loss.costs for {classes} classes", f"for {len(self.costs)}", "give a row and a column for each class"
+            )
+        return torch.tensor(self.costs, dtype=output.dtype, device=output.device)

@@ -1,0 +1,113 @@
+"""What another network knows, as far as it fits: a face net's weights, or those of any model (DAL, section 3.2)."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from mien.disk import write_aside
+from mien.errors import MienError
+from mien.models import published
+from mien.recognize.files import read_card, read_weights
+from mien.registry import STRICT, names
+from mien.training.run import Run
+
+NAMED = 4
+"""So many tensors that were not copied are named in the log; transfer.json has them all."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Entry:
+    """A line of transfer.json."""
+
+    name: str
+    there: tuple[int, ...] | None
+    """Its shape in the source; None where it has none."""
+    here: tuple[int, ...] | None
+    """Its shape in the network that is trained."""
+    copied: bool
+    note: str
+    """Why not, or how."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Transfer:
+    """Copies every tensor of the same name and shape, leaves the others as they began, and lists both in transfer.json.
+
+    A convolution on colors is summed over them for gray faces, which gives the same as the gray face in every color. Layers
+    are frozen by the recipe's stages (`frozen`): DAL's two-stage transfer is a stage with its lowest k frozen, then all at a
+    tenth of the learning rate.
+    """
+
+    source: str
+    """A run, a model folder, or a network with published weights (`facenet_dlib`)."""
+    blocks: tuple[str, ...] = ()
+    """Blocks of the network that are copied; empty: all, and the head where its classes are the same."""
+
+    def __call__(self, run: Run) -> None:
+        """Raises MienError where the source has no weights, a block is not there, or nothing fits."""
+        unknown = set(self.blocks) - set(run.network.blocks)
+        if unknown:
+            known = ", ".join(run.network.blocks)
+            raise MienError(f"start.blocks among {known}", ", ".join(sorted(unknown)), "choose some of those")
+        mine = run.network.state_dict()
+        theirs, classes = self._weights(run)
+        entries, fitting = [], {}
+        for name in [*mine, *(name for name in theirs if name not in mine)]:
+            there, here = theirs.get(name), mine.get(name)
+            value, note = self._fit(name, there, here, classes == run.class_names)
+            entries.append(Entry(name, _shape(there), _shape(here), value is not None, note))
+            if value is not None:
+                fitting[name] = value
+        if not fitting:
+            first = next(iter(theirs), "nothing")
+            raise MienError(
+                f"weights in {self.source} that fit this network", f"none ({first} and others)", "train the same network"
+            )
+        with torch.no_grad():
+            run.network.load_state_dict(mine | fitting)
+        self._tell(run, entries)
+
+    def _weights(self, run: Run) -> tuple[dict[str, Tensor], tuple[str, ...] | None]:
+        """The source's state dict, and its classes where it is a model with some."""
+        if self.source not in names("mien.models") or Path(self.source).exists():
+            return read_weights(Path(self.source)), read_card(Path(self.source)).classes
+        # The same network may have settings that say which weights it wants.
+        same = run.recipe.model["network"] == self.source
+        found = published(run.recipe.model if same else {"network": self.source})
+        if found is None:
+            raise MienError("a run, a model folder, or a network with published weights", self.source, "give the path of a run")
+        return found, None
+
+    def _fit(self, name: str, there: Tensor | None, here: Tensor | None, same_classes: bool) -> tuple[Tensor | None, str]:
+        """What is copied, or None, and a note."""
+        if there is None:
+            return None, "not in the source"
+        if here is None:
+            return None, "not in this network"
+        if self.blocks and name.split(".")[1] not in self.blocks:
+            return None, "not among the blocks"
+        if name.startswith("head.") and not same_classes:
+            return None, "other classes"
+        if there.shape == here.shape:
+            return there, ""
+        if there.ndim == 4 and there.shape[1] == 3 and here.shape == there[:, :1].shape:
+            return there.sum(dim=1, keepdim=True), "summed over colors"
+        return None, "another shape"
+
+    def _tell(self, run: Run, entries: list[Entry]) -> None:
+        here = [entry for entry in entries if entry.here is not None]
+        left = [entry.name for entry in here if not entry.copied]
+        more = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
+        text = f"; not copied: {', '.join(left[:NAMED])}{more}" if left else ""
+        run.progress.say(f"copied {len(here) - len(left)} of {len(here)} tensors from {self.source}{text}")
+        table: dict[str, Any] = {"source": self.source, "tensors": [asdict(entry) for entry in entries]}
+        write_aside(run.folder / "transfer.json", json.dumps(table, indent=1).encode())
+
+
+def _shape(tensor: Tensor | None) -> tuple[int, ...] | None:
+    return None if tensor is None else tuple(tensor.shape)
