@@ -5,18 +5,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from conftest import Interrupted, StopAfter, bright_faces
 from mien import Order, Recipe, resume, train
+from mien.models import architecture
 from mien.recipe import QUESTIONS, Components, recipe_names
 from mien.recognize.files import read_history
 from mien.training import loop
 from mien.training.prepare import looks_at_unlabeled
 from runs import changed
 
-SYSTEMS = ("supervised", "pl", "pl_alrao", "alt", "st", "sw", "st_sw", "fixmatch")
+SYSTEMS = ("supervised", "pl", "pl_alrao", "alt", "st", "sw", "st_sw", "fixmatch", "self_supervised")
 """What stands in comparisons: each in the settings of its paper, and small."""
 SMALL = [f"{name}_small" for name in SYSTEMS]
+FROM_FACE_NETS = ("scratch_bn", "dal")
+"""Papers with a network of their own: their small brothers keep it, and so differ in more than a technique."""
 
 
 def text(name: str) -> str:
@@ -38,8 +42,9 @@ def header(name: str) -> str:
 
 def test_every_system_has_both_brothers() -> None:
     known = set(recipe_names())
-    assert known >= {*SYSTEMS, *SMALL}
-    assert {name for name in known if name.endswith("_small")} == set(SMALL)
+    others = {f"{name}_small" for name in FROM_FACE_NETS}
+    assert known >= {*SYSTEMS, *SMALL, *FROM_FACE_NETS, *others}
+    assert {name for name in known if name.endswith("_small")} == {*SMALL, *others}
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -54,6 +59,40 @@ def test_every_recipe_loads_with_all_its_techniques(name: str) -> None:
 @pytest.mark.parametrize("name", [*SMALL, *(name for name in SYSTEMS if name != "supervised")])
 def test_a_header_says_what_it_changes(name: str) -> None:
     assert len(header(name)) > 80
+
+
+@pytest.mark.parametrize("name", FROM_FACE_NETS)
+def test_brothers_with_a_network_of_their_own(name: str) -> None:
+    """The same stages and loss, in 30 epochs, on as many views and batches as the other small ones."""
+    big, small, plain = (Recipe.load(which) for which in (name, f"{name}_small", "supervised_small"))
+    assert small.model["network"].removesuffix("_small") == big.model["network"]
+    assert [stage.frozen for stage in small.stages] == [stage.frozen for stage in big.stages]
+    assert small.loss == big.loss
+    assert sum(stage.epochs for stage in small.stages) == 30
+    for key in ("batch", "unlabeled_batch", "normalize", "validation", "choose", "average", "augment", "precision", "draw"):
+        assert getattr(small, key) == getattr(plain, key), key
+    assert "Beside these" in header(f"{name}_small")
+    assert len(header(name)) > 80
+
+
+def test_two_stages_as_dal_says() -> None:
+    """The lowest three frozen, then none, at a tenth of the rate."""
+    for name in ("dal", "dal_small"):
+        first, second = Recipe.load(name).stages
+        assert first.frozen == ("conv1", "conv2", "conv3")
+        assert not second.frozen
+        assert second.lr == pytest.approx(first.lr / 10)
+        assert Recipe.load(name).loss["gradient"] == "paper"
+
+
+@pytest.mark.parametrize(
+    ("name", "side"), [("scratch_bn", 224), ("scratch_bn_small", 48), ("dal", 144), ("dal_small", 48), ("face_finetune", 48)]
+)
+def test_networks_and_frozen_blocks_fit_the_faces(name: str, side: int) -> None:
+    recipe = Recipe.load(name)
+    with torch.device("meta"):
+        network = architecture(recipe.model).build(7, 1, side)
+    assert {block for stage in recipe.stages for block in stage.frozen} < set(network.blocks)
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
@@ -119,6 +158,7 @@ NOTED: dict[str, tuple[str, ...]] = {
     "sw": ("weight",),
     "st_sw": ("replaced", "weight"),
     "fixmatch": ("pseudo_label_share",),
+    "self_supervised": (),
 }
 """What each notes over its epochs where it is at work."""
 
@@ -136,6 +176,7 @@ def tiny(name: str) -> Recipe:
             for technique in given if isinstance(given, list | tuple) else [given]:
                 technique |= {key: value for key, value in WITHIN_REACH.items() if key in technique}
     table["draw"]["at_least"] = 4
+    table["start"] |= {key: value for key, value in {"epochs": 2, "width": 16}.items() if key in table["start"]}
     return Recipe.parse(table)
 
 

@@ -18,10 +18,12 @@ AND_A_USERS_OWN = [*TECHNIQUES, ("unlabeled", "conftest:Agree")]
 
 def recipe_with(question: str, name: str, tmp_path: Path) -> Recipe:
     answer: dict[str, Any] = {"technique": name}
-    if name == "weights":
+    if name in ("weights", "transfer"):
         small = small_recipe(stages=[{"epochs": 1, "lr": 0.01}])
         train(bright_faces(seed=9), small, tmp_path / "before", Order(threads=1))
-        answer["path"] = str(tmp_path / "before")
+        answer["path" if name == "weights" else "source"] = str(tmp_path / "before")
+    if name == "self_supervised":
+        answer |= {"epochs": 12, "width": 16}
     changed: dict[str, Any] = {question: answer}
     if name == "random_rates":
         changed["model"] = {"network": "mien_s", "width": 8, "depths": [1, 1, 1], "copies": 3}

@@ -1,10 +1,15 @@
 """Parts of a run: what a technique trains before the run itself, by the same loop, in the run's folder `parts/`."""
 
-import torch
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from mien.data.faceset import FaceSet
+import numpy as np
+import torch
+from torch import Tensor
+
+from mien.data.faceset import FaceSet, Rows
 from mien.models import Network
-from mien.recipe import Recipe
+from mien.recipe import Answer, Recipe, Stage
 from mien.recognize.files import write_history
 from mien.training.lesson import Classes, Lesson
 from mien.training.loop import fit
@@ -18,23 +23,49 @@ def fit_part(
     """The network that `recipe` trains on `material`, in eval mode; interrupted, the part is resumed like the run.
 
     `network`: what is trained, with its weights as they are; None builds the recipe's. `lesson`: what is taught; classes
-    unless said. Everything lies in parts/`name`; a part that is there already is read and not trained again.
+    unless said. Everything lies in parts/`name`; a part that is done is read and not trained again.
     """
     folder = run.folder / "parts" / name
     folder.mkdir(parents=True, exist_ok=True)
     part = Run(recipe, material, run.seed, run.device, folder, run.progress, network, lesson or Classes())
-    done, checkpoint = folder / "weights.safetensors", folder / "checkpoint.safetensors"
-    if not done.is_file():
+    if not part_is_done(run, name):
+        checkpoint = folder / "checkpoint.safetensors"
         if checkpoint.is_file():
             part.load_state_dict(read_state(checkpoint))
         fit(part, run.progress, lambda stage: write_history(folder, part.history))
-        write_state(done, part.best["weights"])
+        write_state(folder / "weights.safetensors", part.best["weights"])
         checkpoint.unlink()
-    part.network.load_state_dict(read_state(done))
+    part.network.load_state_dict(read_state(folder / "weights.safetensors"))
     return part.network.eval()
 
 
-def without_labels(faces: FaceSet, held_out: FaceSet) -> Material:
-    """Faces to learn from without labels, as if all were of one class; `held_out` measures what was learned."""
-    one, other = torch.zeros(len(faces), dtype=torch.long), torch.zeros(len(held_out), dtype=torch.long)
-    return Material(faces, one, held_out, other)
+def part_is_done(run: Run, name: str) -> bool:
+    """Whether the part was trained to its end."""
+    return (run.folder / "parts" / name / "weights.safetensors").is_file()
+
+
+def part_recipe(recipe: Recipe, stages: Sequence[Stage], loss: Answer) -> Recipe:
+    """The run's recipe with other stages and another loss, every other question answered plainly, chosen by held-out loss."""
+    kept = {key: value for key, value in recipe.table().items() if key in ("model", "augment", "normalize", "batch", "precision")}
+    plain = {"draw": "shuffled", "average": 0.0, "choose": "loss"}
+    return Recipe.parse(kept | plain | {"stages": tuple(stages), "loss": loss})
+
+
+@dataclass(frozen=True)
+class Portions:
+    """Rows of a run, divided: those `taught` and those `held_out` to measure what was learned."""
+
+    taught: Rows
+    held_out: Rows
+
+    def material(self, faces: FaceSet) -> Material:
+        """These rows of `faces` to learn from without labels: all are of one class, which no lesson looks at."""
+        one = [torch.zeros(len(rows), dtype=torch.long) for rows in (self.taught, self.held_out)]
+        return Material(faces.select(self.taught), one[0], faces.select(self.held_out), one[1])
+
+
+def portions(rows: Tensor, held_out: float, seed: int) -> Portions:
+    """Random portions of `rows` (N,), at least one face in each. The taught rows are sorted: a set is read in order."""
+    order = rows.cpu().numpy()[np.random.default_rng((seed, 4)).permutation(len(rows))]
+    count = min(max(1, round(held_out * len(order))), len(order) - 1)
+    return Portions(np.sort(order[count:]), np.sort(order[:count]))

@@ -1,0 +1,169 @@
+"""Distillation: a teacher's maps, computed once, are imitated by the convolutions; interrupted anywhere, it goes on."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from conftest import Interrupted, StopAfter, bright_faces, small_recipe
+from mien import Order, Recipe, resume, train
+from mien.data.faceset import FaceSet
+from mien.errors import MienError
+from mien.models import Network
+from mien.recognize import features
+from mien.recognize.files import build_network
+from mien.techniques.start.distill import start_small
+from mien.training import loop
+from mien.training.imitation import Imitate, match
+from mien.training.parts import portions
+from runs import begun
+
+TEACHER: dict[str, Any] = {"network": "mien_s", "width": 8, "depths": [1, 1, 1]}
+ORDER = Order(seed=3, labels=60, threads=1)
+
+
+def recipe(**changed: Any) -> Recipe:
+    stages = [{"epochs": 3, "lr": 0.01, "optimizer": "adam"}]
+    start = {
+        "technique": "distill",
+        "teacher": TEACHER,
+        "block": "stage2_1",
+        "student": "stage2_1",
+        "stages": stages,
+        "held_out": 0.1,
+    }
+    return small_recipe(start=start | changed, stages=[{"epochs": 2, "lr": 0.05}])
+
+
+def with_fine_tuning(folder: Path) -> Recipe:
+    """A recipe whose teacher is trained first: stage 0."""
+    (folder / "teacher.toml").write_text('model = { network = "mien_s", width = 8, depths = [1, 1, 1] }\nprecision = "float32"\n'
+        'draw = "shuffled"\nbatch = 16\nstages = [ { epochs = 2, lr = 0.05 } ]\n')  # fmt: skip
+    return recipe(teacher=str(folder / "teacher.toml"))
+
+
+def history(run: Path, part: str) -> list[dict[str, float]]:
+    epochs: list[dict[str, float]] = json.loads((run / "parts" / part / "history.json").read_text())["epochs"]
+    return epochs
+
+
+def test_lowers_the_regression_loss_on_held_out_faces(tmp_path: Path) -> None:
+    longer = {"epochs": 12, "lr": 0.01, "optimizer": "adam"}
+    train(bright_faces(240), recipe(stages=[longer]), tmp_path / "run", ORDER)
+    losses = [epoch["validation_loss"] for epoch in history(tmp_path / "run", "distill")]
+    assert min(losses) < 0.5 * losses[0]
+    assert not (tmp_path / "run" / "parts" / "maps").exists(), "the maps are gone when stage 1 is over"
+
+
+def test_goes_on_in_every_stage(tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed in stage 0, after maps were written, in stage 1 and in stage 2."""
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    whole = train(stored, with_fine_tuning(tmp_path), tmp_path / "whole", ORDER)
+    states = set()
+    for batches in (4, 6, 16, 24):
+        killed = tmp_path / f"killed{batches}"
+        with pytest.raises(Interrupted):
+            train(stored, with_fine_tuning(tmp_path), killed, ORDER, progress=StopAfter(batches))
+        states.add(tuple(sorted(path.name for path in (killed / "parts").iterdir())))
+        again = resume(killed)
+        for key, value in whole.network.state_dict().items():
+            assert torch.equal(value, again.network.state_dict()[key]), key
+    assert states == {("teacher",), ("distill", "maps", "teacher"), ("distill", "teacher")}
+
+
+def test_teacher_sees_every_face_and_its_mirror_image_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, forward = list[int](), Network.features
+
+    def counted(self: Network, x: torch.Tensor, block: str) -> torch.Tensor:
+        seen.append(len(x))
+        return forward(self, x, block)
+
+    monkeypatch.setattr(Network, "features", counted)
+    faces = bright_faces(120)
+    train(faces, recipe(), tmp_path / "run", ORDER)
+    held_back = 12 + 24  # validation faces and the test split
+    assert sum(seen) == 2 * (120 - held_back)
+
+
+@pytest.mark.parametrize("unlabeled", [True, False])
+def test_learns_from_unlabeled_faces_unless_told(unlabeled: bool, tmp_path: Path) -> None:
+    run, _ = begun(tmp_path / "run", bright_faces(120), recipe(unlabeled=unlabeled), ORDER)
+    assert len(run.labeled) == 48
+    assert len(run.unlabeled) == (36 if unlabeled else 0)
+
+
+def test_a_face_and_its_mirror_image_have_maps_of_their_own(tmp_path: Path) -> None:
+    """The teacher itself as the student misses nothing but what half precision leaves out."""
+    run, _ = begun(tmp_path / "run", bright_faces(60), small_recipe(unlabeled="pseudo_label"), Order(seed=1))
+    faces = run.material.faces
+    source = features.Tap(run.network.eval(), "stage2_1", run.views, "itself")
+    maps = features.write_taps(source, faces, tmp_path / "maps", 2, 0, 0, run.device, run.progress)
+    goal = run.network.shapes()["stage2_1"]
+    parts = portions(torch.arange(len(faces)), 0.2, 0)
+    run.network = Network(
+        {name: run.network.blocks[name] for name in ("stem", "stage1_1", "stage2_1")}, nn.Identity(), (1, 16, 16)
+    )
+    run._heads = run.network.eval().heads
+    lesson = Imitate.of(maps, parts, goal, run.device)
+    batch = run.pool.fetch(torch.from_numpy(parts.taught))
+    batch = type(batch)(torch.arange(len(parts.taught)), batch.faces)
+    found = lesson.loss(run, batch)()
+    assert found < 1e-6 < run.heads(run.views.clean(batch.faces))[-1].square().mean()
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 3), st.integers(1, 3))
+def test_match_gives_the_goal_from_any_size(size: int, wanted: int, inputs: int, outputs: int) -> None:
+    made = match((inputs, size, size), (outputs, wanted, wanted))
+    assert made(torch.zeros(2, inputs, size, size)).shape == (2, outputs, wanted, wanted)
+
+
+def test_grid_one_regresses_averages(tmp_path: Path) -> None:
+    """Eq. 1: the average response over the map."""
+    train(bright_faces(60), recipe(grid=1), tmp_path / "run", Order(labels=30, threads=1))
+    assert history(tmp_path / "run", "distill")[-1]["validation_loss"] > 0
+
+
+def test_layers_above_start_small() -> None:
+    torch.manual_seed(0)
+    layer = nn.Sequential(nn.Linear(300, 200))
+    start_small(layer, 0.01)
+    weight, bias = layer.state_dict().values()
+    assert weight.std().item() == pytest.approx(0.01, rel=0.02)
+    assert weight.mean().abs() < 1e-3
+    assert not bias.any()
+
+
+def test_only_what_lies_above_the_regressed_map_is_drawn_afresh(tmp_path: Path) -> None:
+    made = recipe(deviation=1e-6)
+    run, _ = begun(tmp_path / "run", bright_faces(60), made, ORDER)
+    fresh = build_network(made.model, 3, run.material.faces.info, ORDER.seed)
+    for name, value in run.network.state_dict().items():
+        if name.endswith("weight") and value.ndim > 1:
+            above = name.startswith(("head.", "blocks.stage3_1."))
+            assert (value.abs().max() < 1e-4) == above, name
+            assert not torch.equal(value, fresh.state_dict()[name]), name
+
+
+def test_unknown_blocks_are_said(tmp_path: Path) -> None:
+    for changed, message in (({"student": "head"}, "among stem, stage1_1, stage2_1, stage3_1"), ({"block": "pool5"}, "pool5")):
+        with pytest.raises(MienError, match=message):
+            begun(tmp_path / "run", bright_faces(60), recipe(**changed), ORDER)
+
+
+@given(st.integers(2, 50), st.floats(0, 1), st.integers(0, 5))
+def test_portions_share_out_all_rows(count: int, share: float, seed: int) -> None:
+    parts = portions(torch.arange(count) * 3, share, seed)
+    assert sorted([*parts.taught, *parts.held_out]) == list(range(0, 3 * count, 3))
+    assert len(parts.taught)
+    assert len(parts.held_out)
+
+
+def test_maps_above_the_limit_are_refused(tmp_path: Path) -> None:
+    faces: FaceSet = bright_faces(60)
+    with pytest.raises(MienError, match="GB"):
+        train(faces, recipe(limit_gb=1e-6), tmp_path / "run", ORDER)
