@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from mien.cli import comparing, data, measure, training
+from mien.cli import comparing, data, identities, looking, measure, training
 from mien.errors import MienError
 
 app = typer.Typer(
@@ -20,11 +20,16 @@ app.command("import")(data.import_)
 for _command in (
     data.describe,
     data.features,
+    data.convert,
+    identities.identities,
     training.train,
     training.resume,
     measure.evaluate,
     measure.weights,
     measure.intensity,
+    looking.neurons,
+    looking.explain,
+    identities.verify,
     comparing.compare,
     training.recipes,
     training.demo,

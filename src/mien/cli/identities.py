@@ -1,0 +1,61 @@
+"""Commands about who is on a face: sets whose label is the person, and how well a network tells people apart."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mien.cli.shared import Device, FaceSetPath, Json, print_values
+
+
+def identities(
+    faceset: FaceSetPath,
+    out: Annotated[Path, typer.Argument(help="The new folder.")],
+    least: Annotated[int, typer.Option(help="Faces that a person has to have.")] = 5,
+    test: Annotated[float, typer.Option(help="Share of the people that is held out whole, as the split `test`.")] = 0.2,
+    split: Annotated[str, typer.Option(help="Split to take faces from.")] = "all",
+    seed: Annotated[int, typer.Option(help="Draws who is held out.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Make a face set whose label is the person, to pretrain a network on."""
+    from mien.console import Bar
+    from mien.data.faceset import FaceSet
+    from mien.data.identities import write_identities
+
+    faces = FaceSet.open(faceset, verify=True)
+    with Bar(quiet=as_json) as bar:
+        made = write_identities(faces, out, least, test, seed, split, bar)
+    trained, held_out = len(made.classes), len(set(made.select(made.labels < 0).values("subject")))
+    values = {"faces": len(made), "people": trained, "held_out": held_out, "out": str(out), "checksum": made.info.checksum}
+    print_values(as_json, values, f"{len(made)} faces of {trained} people and {held_out} held out -> {out}")
+
+
+def verify(
+    run: Annotated[str, typer.Argument(metavar="RUN_OR_NETWORK", help="A run, a model, or a network's name.")],
+    faceset: FaceSetPath,
+    split: Annotated[str, typer.Option(help="Split to test on.")] = "test",
+    block: Annotated[str | None, typer.Option(help="Block whose features are compared; the last one unless said.")] = None,
+    pairs: Annotated[int, typer.Option(help="Pairs of faces, half of them of one person.")] = 6000,
+    folds: Annotated[int, typer.Option(help="Folds without a person in common.")] = 10,
+    flip: Annotated[bool, typer.Option(help="Add the mirror image's features.")] = False,
+    seed: Annotated[int, typer.Option(help="Draws the pairs (and a network's random weights).")] = 0,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Measure whether a network tells if two photos show one person, as Labeled Faces in the Wild does."""
+    from mien.console import Bar
+    from mien.evaluation.verification import verify as measure
+
+    with Bar(quiet=as_json) as bar:
+        found = measure(run, faceset, split, block, pairs, folds, flip, seed, device, bar)
+    lines = [
+        found.source,
+        f"{found.pairs} pairs of {found.faces} faces of {found.people} people, {len(found.folds)} folds",
+        f"accuracy {found.accuracy:.1%} ± {found.error:.1%} (standard error), AUC {found.auc:.3f}",
+    ]
+    print_values(as_json, found.to_json(), "\n".join(lines))
+    if found.trained_on:
+        print(f"warning: the run used labels of {found.trained_on} of the split's faces", file=sys.stderr)
+    if found.pairs < pairs:
+        print(f"warning: {found.pairs} pairs instead of {pairs}; the folds' people have no more", file=sys.stderr)

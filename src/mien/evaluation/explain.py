@@ -1,0 +1,181 @@
+"""Which regions of a face decided: Grad-CAM (Selvaraju et al. 2017, "Grad-CAM: Visual Explanations from Deep Networks via
+Gradient-based Localization", Eq. 1-2), drawn over the photo."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from matplotlib import colormaps
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+from torch.nn import functional as F
+
+from mien.data.faceset import FaceSet
+from mien.data.images import read_picture
+from mien.data.sheet import BLUE, EDGE, INK, SOFT, write_sheet
+from mien.data.views import Views
+from mien.errors import MienError
+from mien.models import Network
+from mien.recognize.recognizer import Recognizer
+
+SIDE, BARS, LINE, TEXT = 256, 220, 32, 15
+"""Side of a face in the picture, width of the bars, height of a line and of its text, in pixels."""
+STRENGTH = 0.75
+"""Share of the color where the map is 1; none where it is 0."""
+NAMED = 8
+"""Classes whose probabilities stand in the picture."""
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """What a recognizer sees in one face, and where."""
+
+    classes: tuple[str, ...]
+    probabilities: npt.NDArray[np.float32]
+    """(K,) calibrated."""
+    explained: str
+    """The class whose logit the map explains."""
+    block: str
+    """The block whose maps it is made of."""
+    face: npt.NDArray[np.uint8]
+    """(S, S) or (S, S, 3), as the network gets it."""
+    heat: npt.NDArray[np.float32]
+    """(S, S) in [0, 1], 1 at the region that spoke most for the class; all 0 where none did."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Probabilities by class, and what was explained; the heat only as its peak."""
+        row, column = np.unravel_index(int(self.heat.argmax()), self.heat.shape)
+        peak = [int(row), int(column)] if self.heat.any() else None
+        probabilities = dict(zip(self.classes, map(float, self.probabilities), strict=True))
+        return {"probabilities": probabilities, "explained": self.explained, "block": self.block, "peak": peak}
+
+
+def explain_photo(
+    run: Recognizer | Path | str,
+    photo: Path | str,
+    out: Path | str | None = None,
+    name: str | None = None,
+    block: str | None = None,
+    device: str = "auto",
+) -> Explanation:
+    """Explain what a recognizer (or a run's folder) sees in a photo of one face, its central square; draw it as a PNG.
+
+    `out` is `explained_path(photo)` unless said. Raises MienError where that exists, the photo cannot be read, or class,
+    block or network do not allow it.
+    """
+    photo = Path(photo)
+    target = explained_path(photo) if out is None else Path(out)
+    if target.exists():
+        raise MienError(f"nothing at {target} yet", "a file", "choose another name with --out, or remove it first")
+    recognizer = run if isinstance(run, Recognizer) else Recognizer.load(run, device)
+    _require_faces(recognizer)
+    info = recognizer.card.faces
+    found = explain(recognizer, _read(photo, info.side, info.channels == 3), name, block)
+    write_sheet(draw_explanation(found, _read(photo, SIDE, color=True)), target)
+    return found
+
+
+def explained_path(photo: Path) -> Path:
+    """Beside the photo, PHOTO_explained.png."""
+    return photo.with_name(f"{photo.stem}_explained.png")
+
+
+def explain(
+    recognizer: Recognizer, face: npt.NDArray[np.uint8], name: str | None = None, block: str | None = None
+) -> Explanation:
+    """Explain the class `name`, the most likely unless said, of a face (S, S) or (S, S, 3), by the maps of a block.
+
+    Without a block it is the last that has maps. Raises MienError for a class or block that is not there, and a network
+    without maps.
+    """
+    _require_faces(recognizer)
+    if name is not None and name not in recognizer.classes:
+        raise MienError(f"a class among {', '.join(recognizer.classes)}", repr(name), "choose one of those with --class")
+    chosen = _block_with_maps(recognizer.network, block)
+    given = FaceSet.from_arrays(face[None])
+    probabilities = recognizer.probabilities(given)[0]
+    label = int(probabilities.argmax()) if name is None else recognizer.classes.index(name)
+    inputs = Views(given.info, recognizer.card.normalize).clean(torch.from_numpy(face[None]).to(recognizer.device))
+    heat: npt.NDArray[np.float32] = grad_cam(recognizer.network, inputs, chosen, label)[0].cpu().numpy()
+    return Explanation(recognizer.classes, probabilities, recognizer.classes[label], chosen, face, heat)
+
+
+def grad_cam(network: Network, inputs: Tensor, block: str, label: int) -> Tensor:
+    """(B, S, S) in [0, 1]: for each input (B, C, S, S) the maps of `block`, weighted by what they are worth to a class.
+
+    A map is worth the mean over its places of the slope of the class's logit (Eq. 1). Only what speaks for the class is kept
+    (Eq. 2); the sum is enlarged to the input's size and divided by its largest value.
+    """
+    network.eval()
+    with torch.enable_grad():
+        x, maps = inputs, inputs
+        for name, module in network.blocks.items():
+            x = module(x)
+            if name == block:
+                # A leaf, so that nothing below is differentiated; a copy goes on, since later blocks may work in place.
+                maps = x.detach().requires_grad_()
+                x = maps.clone()
+        out = network.head(x)
+        logits = out[-1] if out.ndim == 3 else out
+        (slopes,) = torch.autograd.grad(logits[:, label].sum(), maps)
+    worth = slopes.mean(dim=(2, 3), keepdim=True)
+    heat = torch.relu((worth * maps.detach()).sum(dim=1, keepdim=True))
+    heat = F.interpolate(heat, inputs.shape[-2:], mode="bilinear")[:, 0]
+    return heat / heat.amax(dim=(1, 2), keepdim=True).clamp(min=1e-12)
+
+
+def draw_explanation(found: Explanation, photo: npt.NDArray[np.uint8]) -> Image.Image:
+    """The face as the network gets it, the photo (SIDE, SIDE, 3) under the map, and the likeliest classes beside them."""
+    said = f"speaks for {found.explained}" if found.heat.any() else f"no region speaks for {found.explained}"
+    seen = Image.fromarray(found.face).convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    shown = [("what the network sees", seen), (said, Image.fromarray(overlay(photo, found.heat)))]
+    sheet = Image.new("RGB", (2 * (SIDE + EDGE) + BARS + 2 * EDGE, SIDE + LINE + 2 * EDGE), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(TEXT)
+    for place, (title, picture) in enumerate(shown):
+        x = EDGE + place * (SIDE + EDGE)
+        draw.text((x, EDGE + LINE // 2), title, SOFT, font, anchor="lm")
+        sheet.paste(picture, (x, EDGE + LINE))
+    left, right = 2 * (SIDE + EDGE) + EDGE, sheet.width - EDGE
+    for place, n in enumerate(np.argsort(-found.probabilities, kind="stable")[:NAMED].tolist()):
+        top, share = EDGE + LINE * (place + 1), float(found.probabilities[n])
+        draw.rectangle((left, top, right, top + LINE - 6), fill="#f5f7fa")
+        draw.rectangle((left, top, left + max(1, round(share * BARS)), top + LINE - 6), fill=BLUE)
+        middle = top + (LINE - 6) // 2
+        draw.text((left + 6, middle), found.classes[n], INK, font, anchor="lm")
+        draw.text((right - 6, middle), f"{share:.1%}", INK, font, anchor="rm")
+    return sheet
+
+
+def overlay(photo: npt.NDArray[np.uint8], heat: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """The photo (S, S, 3) in gray, colored the more the higher `heat` (s, s), which is enlarged, is."""
+    side = len(photo)
+    fine = F.interpolate(torch.from_numpy(heat)[None, None], (side, side), mode="bilinear")[0, 0].numpy()[..., None]
+    gray = photo.mean(axis=2, keepdims=True)
+    color = colormaps["YlOrRd"](fine[..., 0])[..., :3] * 255
+    mixed: npt.NDArray[np.uint8] = (gray + STRENGTH * fine * (color - gray)).round().clip(0, 255).astype(np.uint8)
+    return mixed
+
+
+def _require_faces(recognizer: Recognizer) -> None:
+    if recognizer.card.faces.kind != "faces":
+        raise MienError("a model that sees faces, to show where", "one that learned from features", "explain another model")
+
+
+def _block_with_maps(network: Network, block: str | None) -> str:
+    """The block, or the last one whose maps have more than one place."""
+    usable = [name for name, shape in network.shapes().items() if len(shape) == 3 and min(shape[1:]) > 1]
+    if not usable:
+        raise MienError("a network with a block that has maps", "none", "explain another model")
+    if block is not None and block not in usable:
+        raise MienError(f"a block with maps among {', '.join(usable)}", repr(block), "choose one of those with --block")
+    return block or usable[-1]
+
+
+def _read(photo: Path, side: int, color: bool) -> npt.NDArray[np.uint8]:
+    try:
+        return read_picture(photo, side, color)
+    except MienError as error:
+        raise MienError(error.expected, error.found, "give another photo") from error

@@ -1,0 +1,64 @@
+"""Activation maximization: a picture that excites a neuron, by gradient ascent on the input (FN2EN, Fig. 1).
+
+The paper's pictures are by DeepDraw, which blurs and moves the picture as it climbs; so does this, from gray noise, at the
+network's own size. Departures: one size instead of growing ones; steps of one length whatever the gradient's.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from mien.data.augment import normalize
+from mien.progress import Progress
+from mien.recognize.device import autocast, channels_last, choose_precision
+from mien.recognize.features import Tap
+
+STEPS = 100
+RATE = (0.08, 0.02)
+"""Length of the first and of the last step, as a root mean square over pixels, where black is 0 and white 1."""
+BLUR = (0.02, 0.009)
+"""Standard deviation of the blur after the first and the last step, as a share of the side."""
+JITTER = 0.06
+"""The picture moves by up to this share of the side before each step."""
+
+
+def maximize(source: Tap, block: str, neurons: npt.NDArray[np.int64], seed: int, bar: Progress) -> npt.NDArray[np.uint8]:
+    """A picture for each of `neurons` (M,) of a block, uint8 (M, S, S) or (M, S, S, 3), the same for the same seed."""
+    channels, side, _ = source.network.shape
+    device, noise = next(source.network.parameters()).device, Generator().manual_seed(seed)
+    x = (0.5 + 0.05 * torch.randn(1, channels, side, side, generator=noise)).repeat(len(neurons), 1, 1, 1).to(device)
+    wanted, far = torch.from_numpy(neurons).to(device), max(1, round(JITTER * side))
+    bar.begin(f"pictures of {block}", STEPS)
+    for step in range(STEPS if len(neurons) else 0):
+        down, across = torch.randint(-far, far + 1, (2,), generator=noise).tolist()
+        x = x.roll((down, across), (2, 3)).requires_grad_()
+        with autocast(device, choose_precision("auto", device)):
+            features = source.network.features(channels_last(normalize(x, source.views.normalization)), block)
+        (slope,) = torch.autograd.grad(excitement(features.float(), wanted).sum(), x)
+        length = slope.square().mean(dim=(1, 2, 3), keepdim=True).sqrt() + 1e-12
+        way = step / (STEPS - 1)
+        x = x.detach() + (RATE[0] + way * (RATE[1] - RATE[0])) * slope / length
+        x = blur(x, (BLUR[0] + way * (BLUR[1] - BLUR[0])) * side).clamp(0, 1).roll((-down, -across), (2, 3))
+        bar.advance(1)
+    pictures = (x * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    drawn: npt.NDArray[np.uint8] = pictures[..., 0] if channels == 1 else pictures
+    return drawn
+
+
+def excitement(features: Tensor, neurons: Tensor) -> Tensor:
+    """(M,): how much the neuron of each picture is excited, by features (M, C, S', S') or (M, C): the map's mean."""
+    means = features.mean(dim=(2, 3)) if features.ndim == 4 else features
+    return means.gather(1, neurons[:, None])[:, 0]
+
+
+def blur(x: Tensor, sigma: float) -> Tensor:
+    """Pictures (M, C, S, S) under a Gaussian of `sigma` pixels, edges repeated."""
+    reach = max(1, round(3 * sigma))
+    steps = torch.arange(-reach, reach + 1, device=x.device, dtype=x.dtype)
+    weights = torch.softmax(-(steps**2) / (2 * sigma**2), dim=0)
+    kernel = weights.view(1, 1, 1, -1).repeat(x.shape[1], 1, 1, 1)
+    padded = F.pad(x, (reach,) * 4, mode="replicate")
+    across = F.conv2d(padded, kernel, groups=x.shape[1])
+    return F.conv2d(across, kernel.transpose(2, 3), groups=x.shape[1])

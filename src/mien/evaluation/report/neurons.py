@@ -1,0 +1,198 @@
+"""The report on neurons: `report.html`, its pictures, `neurons.csv` and `summary.json`, in a new folder."""
+
+import csv
+import io
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from PIL import Image, ImageOps
+
+from mien.data.sheet import Note, Row, Tile, draw_sheet
+from mien.errors import MienError
+from mien.evaluation.neurons import Drawn, Found, Layer, Neurons, label_entropy, mean_faces
+from mien.evaluation.report.figures import BLUE, INK, LINE, ORANGE, TEXT, plain_axes
+from mien.evaluation.report.page import Picture, data_uri, whole
+
+SIDE = 96
+"""Side of a face in the pictures, in pixels."""
+SHOWN = 8
+"""Neurons of a class in a picture."""
+BINS = 24
+ACROSS = 4
+"""Histograms beside each other."""
+
+
+def require_new(out: Path) -> None:
+    """Raises MienError where something is at `out` already."""
+    if out.exists():
+        raise MienError(f"nothing at {out} yet", "a file or folder", "choose another name, or remove it first")
+
+
+def write_neurons(found: Neurons, out: Path | str) -> list[str]:
+    """Write all of it into the new folder `out`, which is there when it is whole; names of the files.
+
+    Raises MienError where `out` exists.
+    """
+    out = Path(out)
+    require_new(out)
+    pictures = {"histograms.png": _png(draw_histograms(found))}
+    for layer in found.after.layers:
+        pictures[f"means_{_plain(layer.name)}.png"] = _png(draw_means(found, layer))
+    for name, network in (("maximized", found.after), ("maximized_before", found.before)):
+        if network is not None and network.drawn:
+            pictures[f"{name}.png"] = _png(draw_maximized(found, network))
+    files = pictures | {
+        "neurons.csv": neuron_rows(found).encode(),
+        "summary.json": json.dumps(found.to_json(), indent=1, ensure_ascii=False).encode(),
+        "report.html": render(found, pictures).encode(),
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        for name, content in files.items():
+            (aside / name).write_bytes(content)
+        aside.chmod(0o755)
+        aside.rename(out)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return list(files)
+
+
+def neuron_rows(found: Neurons) -> str:
+    """A csv of network, layer, neuron, entropy, prefers, share, low, silent; of each network in its own order."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["network", "layer", "neuron", "entropy", "prefers", "share", "low", "silent"])
+    for when, network in (("after", found.after), ("before", found.before)):
+        for layer in () if network is None else network.layers:
+            prefers, shares = layer.counts.argmax(axis=1), layer.shares.max(axis=1)
+            low, names = layer.entropy < found.threshold, found.faces.classes
+            for n, (label, entropy, share) in enumerate(zip(prefers, layer.entropy, shares, strict=True)):
+                about = [str(low[n]).lower(), str(layer.silent[n]).lower()]
+                writer.writerow([when, layer.name, n, f"{entropy:.5f}", names[label], f"{share:.3f}", *about])
+    return file.getvalue()
+
+
+def draw_histograms(found: Neurons) -> Image.Image:
+    """Entropies of the neurons of each layer, before and after (its Fig. 3)."""
+    layers = found.after.layers
+    across = min(ACROSS, len(layers))
+    down = -(-len(layers) // across)
+    figure = Figure(figsize=(max(3.4 * across, 6.8), 2.5 * down + 0.6), layout="constrained", dpi=110)
+    panels = figure.subplots(down, across, sharex=True, squeeze=False).ravel()
+    networks = [(found.before, "before", ORANGE), (found.after, "after", BLUE)]
+    every = np.concatenate([layer.entropy for one, _, _ in networks if one for layer in one.layers])
+    base = float(label_entropy(found.base[None])[0])
+    edges = np.linspace(min(every.min(), found.threshold), max(every.max(), base), BINS + 1)
+    for number, (axes, layer) in enumerate(zip(panels, layers, strict=False)):
+        for network, when, color in networks:
+            if network is not None:
+                axes.hist(network.layers[number].entropy, edges, histtype="stepfilled", alpha=0.25, color=color)
+                axes.hist(network.layers[number].entropy, edges, histtype="step", linewidth=1.4, color=color, label=when)
+        axes.axvline(found.threshold, color=INK, linestyle=":", linewidth=1.2, label="low below this")
+        axes.axvline(base, color=INK, linestyle="--", linewidth=1.2, label="all faces")
+        plain_axes(axes)
+        axes.set_title(layer.name, fontsize=TEXT + 1, color=INK, loc="left", parse_math=False)
+        axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.grid(axis="y", color=LINE, linewidth=0.6)
+        if number % across == 0:
+            axes.set_ylabel("neurons", fontsize=TEXT, color=INK)
+        if number + across >= len(layers):
+            axes.set_xlabel("label entropy (nats)", fontsize=TEXT, color=INK)
+            axes.tick_params(labelbottom=True)
+    for axes in panels[len(layers) :]:
+        axes.set_visible(False)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), fontsize=TEXT, frameon=False)
+    file = io.BytesIO()
+    figure.savefig(file, format="png", metadata={"Software": None})
+    return Image.open(file)
+
+
+def draw_means(found: Neurons, layer: Layer) -> Image.Image:
+    """The mean of all faces, then for each class that of the top faces of its most selective neurons (its Fig. 4 and 5)."""
+    classes, rows = found.faces.classes, []
+    for label, name in enumerate(classes):
+        chosen = layer.selective(label, SHOWN)
+        notes = [_note(layer, neuron, label) for neuron in chosen.tolist()]
+        tiles = [Tile(face, (note,)) for face, note in zip(mean_faces(found.faces, layer, chosen), notes, strict=True)]
+        rows.append(Row(name, tuple(tiles), f"{_percent(found.base[label])} of faces"))
+    title = f"{layer.name}: neurons with most faces of a class among their top {found.top}, and the mean of those faces"
+    return draw_sheet(rows, SIDE, title)
+
+
+def draw_maximized(found: Neurons, network: Found) -> Image.Image:
+    """A row for each layer: pictures that excite its most selective neurons (its Fig. 1)."""
+    rows = [Row(drawn.layer.name, _maximized(found, drawn)) for drawn in network.drawn]
+    return draw_sheet(rows, SIDE, "Pictures that excite a neuron; the class it was chosen for, and its share of the top faces")
+
+
+def render(found: Neurons, pictures: dict[str, bytes]) -> str:
+    """The page as HTML, which needs nothing else; everything that is put into it is escaped."""
+    room = Environment(
+        loader=PackageLoader("mien.evaluation.report", ""), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    room.filters |= {"whole": whole}
+    shown = {name: Picture(data_uri(content, "png"), _caption(name), "") for name, content in pictures.items()}
+    befores: Sequence[Layer | None] = found.before.layers if found.before else [None] * len(found.after.layers)
+    return room.get_template("neurons.html.j2").render(
+        found=found,
+        base=float(label_entropy(found.base[None])[0]),
+        layers=list(zip(found.after.layers, befores, strict=True)),
+        histograms=shown["histograms.png"],
+        maximized=[shown[name] for name in shown if name.startswith("maximized")],
+        means=[shown[name] for name in shown if name.startswith("means_")],
+    )
+
+
+def _maximized(found: Neurons, drawn: Drawn) -> tuple[Tile, ...]:
+    chosen = zip(drawn.pictures, drawn.neurons.tolist(), drawn.labels.tolist(), strict=True)
+    return tuple(
+        Tile(_stretched(picture), (Note(found.faces.classes[label]), _note(drawn.layer, neuron, label)))
+        for picture, neuron, label in chosen
+    )
+
+
+def _stretched(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The picture in full contrast."""
+    return np.asarray(ImageOps.autocontrast(Image.fromarray(picture), cutoff=0.5, preserve_tone=True))
+
+
+def _note(layer: Layer, neuron: int, label: int) -> Note:
+    share = float(layer.shares[neuron, label])
+    return Note(f"#{neuron}: {_percent(share)}", share)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share >= 0.01 or not share else "< 1 %"
+
+
+def _caption(name: str) -> str:
+    if name.startswith("means_"):
+        return f"Mean images of the top faces, {name.removeprefix('means_').removesuffix('.png')}"
+    return {
+        "histograms.png": "Label entropy of the neurons of each layer",
+        "maximized.png": "Pictures that excite neurons",
+        "maximized_before.png": "The same before fine-tuning",
+    }[name]
+
+
+def _plain(name: str) -> str:
+    """A layer's name as part of a file's."""
+    return re.sub(r"[^\w.-]", "_", name)
+
+
+def _png(picture: Image.Image) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()

@@ -1,0 +1,255 @@
+"""Do two photos show one person? The measure of Labeled Faces in the Wild (Huang et al. 2007) on any face set with people.
+
+"Labeled Faces in the Wild: A Database for Studying Face Recognition in Unconstrained Environments", its View 2: equally
+many pairs of one person and of two, in ten folds without a person in common; on each fold the threshold is the one that is
+best on the other nine. Departures: pairs are drawn from the set at hand instead of published; every person (and every two
+persons) has as many pairs as any other, or all it can have; a fold with too few pairs has fewer of both kinds.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional as F
+
+from mien.data.faceset import FaceSet, Rows
+from mien.data.identities import find_people
+from mien.data.splits import split_rows
+from mien.errors import MienError
+from mien.evaluation.weights import flip_auroc
+from mien.models import upscaling
+from mien.progress import Progress, Silent
+from mien.recognize.device import autocast, channels_last, choose_device, choose_precision
+from mien.recognize.features import PART, Tap, tap
+from mien.recognize.files import read_card, read_used
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+MOST_MET = 1000
+"""People of a fold, at random, among whom pairs of two persons are drawn: there are half a million such twosomes then."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of faces as rows, `first` and `second` (P,), whether they show the `same` person, and their `fold`."""
+
+    first: Rows
+    second: Rows
+    same: Bools
+    fold: Integers
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What `verify` found."""
+
+    source: str
+    """Whose features, and of which block."""
+    dataset: str
+    split: str
+    accuracy: float
+    """Mean over folds."""
+    error: float
+    """Its standard error: the deviation over folds divided by the root of their number."""
+    auc: float
+    """Area under the ROC curve over all pairs."""
+    folds: tuple[float, ...]
+    """Accuracy of each fold."""
+    thresholds: tuple[float, ...]
+    """Cosine above which a pair of the fold counts as one person."""
+    pairs: int
+    people: int
+    faces: int
+    """In the pairs."""
+    flip: bool
+    trained_on: int
+    """How many of the split's faces the run learned from or chose by; 0 if it is said to know none of them."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+
+def deal_people(person: Integers, folds: int, generator: np.random.Generator) -> Integers:
+    """The fold of each person 0 to n - 1, (n,), of faces `person` (N,): as many people in each, and as many with two faces.
+
+    Raises MienError where a fold would have fewer than two people, or none with two faces.
+    """
+    counts = np.bincount(person)
+    several = int((counts >= 2).sum())
+    if folds < 2 or len(counts) < 2 * folds or several < folds:
+        raise MienError(
+            f"at least 2 people in each of {folds} folds (2 or more), one of them with 2 faces",
+            f"{len(counts)} people, {several} with 2 faces",
+            "choose another split or set, or fewer --folds",
+        )
+    order = generator.permutation(len(counts))
+    order = order[np.argsort(counts[order] < 2, kind="stable")]
+    fold = np.empty(len(counts), np.int64)
+    fold[order] = np.arange(len(counts)) % folds
+    return fold
+
+
+def draw_pairs(person: Integers, count: int = 6000, folds: int = 10, seed: int = 0) -> Pairs:
+    """About `count` pairs of faces of these people, (N,), -1 for nobody; half of each fold's show one person.
+
+    Rows are those of `person`; no pair comes twice. Raises MienError for too few people or fewer than a pair of both kinds
+    per fold.
+    """
+    if count < 2 * folds:
+        raise MienError(f"at least {2 * folds} pairs for {folds} folds", f"{count}", "give more --pairs")
+    generator = np.random.default_rng(seed)
+    rows = np.flatnonzero(person >= 0)
+    if not len(rows):
+        raise MienError("faces of known people", "none", "choose another split or set")
+    index = np.unique(person[rows], return_inverse=True)[1]
+    fold_of = deal_people(index, folds, generator)
+    rows = rows[np.argsort(index, kind="stable")]
+    sizes = np.bincount(index)
+    starts = np.cumsum(sizes) - sizes
+    drawn = []
+    for fold in range(folds):
+        mine = generator.permutation(np.flatnonzero(fold_of == fold))
+        alike, others = _alike(sizes[mine]), mine[:MOST_MET]
+        met = np.triu_indices(len(others), 1)
+        unlike = sizes[others[met[0]]] * sizes[others[met[1]]]
+        wanted = min(count // (2 * folds), int(alike.sum()), int(unlike.sum()))
+        who, place = _deal(alike, wanted, generator)
+        second, first = _corner(place)
+        same = (starts[mine[who]] + first, starts[mine[who]] + second)
+        who, place = _deal(unlike, wanted, generator)
+        left, right = others[met[0][who]], others[met[1][who]]
+        two = (starts[left] + place // sizes[right], starts[right] + place % sizes[right])
+        drawn.append((np.concatenate([same[0], two[0]]), np.concatenate([same[1], two[1]]), np.arange(2 * wanted) < wanted))
+    first, second, one = (np.concatenate(part) for part in zip(*drawn, strict=True))
+    return Pairs(rows[first], rows[second], one, np.repeat(np.arange(folds), [len(part[2]) for part in drawn]))
+
+
+def _alike(sizes: Integers) -> Integers:
+    """How many pairs n faces make."""
+    return sizes * (sizes - 1) // 2
+
+
+def _corner(place: Integers) -> tuple[Integers, Integers]:
+    """The `place`-th pair i > j of 1 > 0, 2 > 0, 2 > 1, 3 > 0, ..., (n,) each."""
+    larger = ((1 + np.sqrt(1 + 8 * place)) / 2).astype(np.int64)
+    return larger, place - _alike(larger)
+
+
+def _deal(room: Integers, count: int, generator: np.random.Generator) -> tuple[Integers, Integers]:
+    """`count` different things of groups that have `room` (G,) of them: the groups and the places in them, (count,) each.
+
+    Every group gives as many as any other, or all it has; which give one more is drawn.
+    """
+    ascending = np.sort(room)
+    # Were every group to give at most its k-th smallest room, so many would be given in all.
+    given = np.cumsum(ascending) + ascending * np.arange(len(room) - 1, -1, -1)
+    full = int(np.searchsorted(given, count, side="right"))
+    level = int(ascending[-1]) if full == len(room) else (count - int(ascending[:full].sum())) // (len(room) - full)
+    counts = np.minimum(room, level)
+    more = generator.permutation(np.flatnonzero(room > level))[: count - int(counts.sum())]
+    counts[more] += 1
+    groups = np.flatnonzero(counts)
+    places = [generator.choice(room[group], counts[group], replace=False) for group in groups]
+    return np.repeat(groups, counts[groups]), np.concatenate([np.zeros(0, np.int64), *places])
+
+
+def best_threshold(scores: Floats, same: Bools) -> float:
+    """Above which pairs count as one person so that most of these, (P,), are judged rightly; of equals the lowest."""
+    order = np.argsort(scores, kind="stable")
+    ranked, truth = scores[order], same[order]
+    # With the k lowest judged as two persons: right are those of them that are, and the one-person pairs above.
+    right = np.concatenate([[0], np.cumsum(~truth)]) + np.concatenate([np.cumsum(truth[::-1])[::-1], [0]])
+    edge = np.concatenate([[True], ranked[1:] > ranked[:-1], [True]])
+    cut = int(np.argmax(np.where(edge, right, -1)))
+    below, above = ranked[max(cut - 1, 0)], ranked[min(cut, len(ranked) - 1)]
+    if cut == 0:
+        return float(np.nextafter(above, -np.inf))
+    return float(below if cut == len(ranked) else below / 2 + above / 2)
+
+
+def judge(scores: Floats, pairs: Pairs) -> tuple[Floats, Floats]:
+    """Accuracy and threshold of each fold, (folds,) each: the threshold is the best one of the other folds."""
+    accuracies, thresholds = [], []
+    for fold in range(int(pairs.fold.max()) + 1):
+        tested = pairs.fold == fold
+        thresholds.append(best_threshold(scores[~tested], pairs.same[~tested]))
+        accuracies.append(np.mean((scores[tested] > thresholds[-1]) == pairs.same[tested]))
+    return np.array(accuracies), np.array(thresholds)
+
+
+def verify(
+    run: Path | str,
+    faces: FaceSet | Path | str,
+    split: str = "test",
+    block: str | None = None,
+    pairs: int = 6000,
+    folds: int = 10,
+    flip: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Verification:
+    """How well the cosine of a block's features tells whether two faces of `split` are of one person.
+
+    `run`: a run, a model or a network's name, as for `mien features`; `block`: the last one unless said, its maps averaged.
+    `flip` adds the mirror image's features. Raises MienError where split, people, block or face shape are not there.
+    """
+    faces = faces if isinstance(faces, FaceSet) else FaceSet.open(faces, verify=True)
+    source = tap(str(run), block, faces.info, seed, choose_device(device))
+    tested = faces.select(split_rows(faces, split))
+    person, _ = find_people(tested)
+    drawn = draw_pairs(person, pairs, folds, seed)
+    used, place = np.unique(np.concatenate([drawn.first, drawn.second]), return_inverse=True)
+    vectors = embed(source, tested.select(used), flip, progress or Silent())
+    first, second = place.reshape(2, -1)
+    scores = np.einsum("pd,pd->p", vectors[first], vectors[second])
+    accuracies, thresholds = judge(scores, drawn)
+    return Verification(
+        source=source.name,
+        dataset=faces.info.name or "unnamed",
+        split=split,
+        accuracy=float(accuracies.mean()),
+        error=float(accuracies.std(ddof=1) / np.sqrt(len(accuracies))),
+        auc=flip_auroc(-scores, drawn.same),
+        folds=tuple(map(float, accuracies)),
+        thresholds=tuple(map(float, thresholds)),
+        pairs=len(scores),
+        people=len(np.unique(person[used])),
+        faces=len(used),
+        flip=flip,
+        trained_on=_trained_on(Path(run), faces, tested),
+    )
+
+
+@torch.inference_mode()
+def embed(source: Tap, faces: FaceSet, flip: bool, progress: Progress) -> Floats:
+    """Features (N, D) of length 1 of all faces; a block's maps are averaged; `flip` adds the mirror image's."""
+    device = next(source.network.parameters()).device
+    out = []
+    larger = upscaling(source.network, source.name)
+    if larger:
+        progress.say(larger)
+    progress.begin("features", len(faces))
+    for rows in np.array_split(np.arange(len(faces)), -(-len(faces) // PART) or 1):
+        pixels = torch.from_numpy(faces.faces(rows)).to(device)
+        shown = [source.views.clean(pixels), *([source.views.mirror(pixels)] if flip else [])]
+        with autocast(device, choose_precision("auto", device)):
+            found = [source.network.features(channels_last(inputs), source.block).float() for inputs in shown]
+        pooled = torch.stack([maps.mean(dim=(2, 3)) if maps.ndim == 4 else maps for maps in found]).sum(dim=0)
+        out.append(F.normalize(pooled.double(), dim=1).cpu())
+        progress.advance(len(rows))
+    vectors: Floats = torch.cat(out).numpy()
+    return vectors
+
+
+def _trained_on(run: Path, faces: FaceSet, tested: FaceSet) -> int:
+    """How many of the tested faces a run on this very set used labels of."""
+    if not (run / "budget.parquet").is_file() or read_card(run).faces.checksum != faces.info.checksum:
+        return 0
+    return int(np.isin(tested.values("id").astype(str), list(read_used(run))).sum())
