@@ -19,7 +19,7 @@ from runs import changed
 SYSTEMS = ("supervised", "pl", "pl_alrao", "alt", "st", "sw", "st_sw", "fixmatch", "self_supervised")
 """What stands in comparisons: each in the settings of its paper, and small."""
 SMALL = [f"{name}_small" for name in SYSTEMS]
-FROM_FACE_NETS = ("scratch_bn", "dal")
+FROM_FACE_NETS = ("scratch_bn", "dal", "fn2en")
 """Papers with a network of their own: their small brothers keep it, and so differ in more than a technique."""
 
 
@@ -66,9 +66,9 @@ def test_brothers_with_a_network_of_their_own(name: str) -> None:
     """The same stages and loss, in 30 epochs, on as many views and batches as the other small ones."""
     big, small, plain = (Recipe.load(which) for which in (name, f"{name}_small", "supervised_small"))
     assert small.model["network"].removesuffix("_small") == big.model["network"]
-    assert [stage.frozen for stage in small.stages] == [stage.frozen for stage in big.stages]
+    assert small.start["technique"] == big.start["technique"]
     assert small.loss == big.loss
-    assert sum(stage.epochs for stage in small.stages) == 30
+    assert sum(stage.epochs for stage in small.stages) == (12 if name == "fn2en" else 30)
     for key in ("batch", "unlabeled_batch", "normalize", "validation", "choose", "average", "augment", "precision", "draw"):
         assert getattr(small, key) == getattr(plain, key), key
     assert "Beside these" in header(f"{name}_small")
@@ -81,18 +81,39 @@ def test_two_stages_as_dal_says() -> None:
         first, second = Recipe.load(name).stages
         assert first.frozen == ("conv1", "conv2", "conv3")
         assert not second.frozen
+        assert Recipe.load(name).start["teacher"]["network"] == "facenet_dlib"
         assert second.lr == pytest.approx(first.lr / 10)
         assert Recipe.load(name).loss["gradient"] == "paper"
 
 
 @pytest.mark.parametrize(
-    ("name", "side"), [("scratch_bn", 224), ("scratch_bn_small", 48), ("dal", 144), ("dal_small", 48), ("face_finetune", 48)]
+    ("name", "side"),
+    [
+        ("scratch_bn", 224),
+        ("scratch_bn_small", 48),
+        ("dal", 144),
+        ("dal_small", 48),
+        ("face_finetune", 48),
+        ("fn2en", 224),
+        ("fn2en_small", 48),
+    ],
 )
 def test_networks_and_frozen_blocks_fit_the_faces(name: str, side: int) -> None:
     recipe = Recipe.load(name)
     with torch.device("meta"):
         network = architecture(recipe.model).build(7, 1, side)
-    assert {block for stage in recipe.stages for block in stage.frozen} < set(network.blocks)
+    assert {block for stage in recipe.stages for block in stage.frozen} <= set(network.blocks)
+
+
+def test_fn2en_as_its_paper_says() -> None:
+    """300 epochs of regression, slower after 100; 50 on labels at 1e-4, slower after 20; the map of the fine-tuned net."""
+    recipe = Recipe.load("fn2en")
+    (regression,) = Components.of(recipe, recipe.stages[0]).start.stages
+    assert (regression.epochs, regression.lr, regression.drops) == (300, 1.25e-3, (pytest.approx(1 / 3, abs=1e-3),))
+    (labels,) = recipe.stages
+    assert (labels.epochs, labels.lr, labels.drops, recipe.batch) == (50, 1e-4, (0.4,), 64)
+    assert recipe.start["teacher"] == Recipe.load("fn2en_small").start["teacher"] == "face_finetune"
+    assert recipe.model["channels"] == 128, "those of dlib's block9 and block10"
 
 
 @pytest.mark.parametrize("name", SYSTEMS)

@@ -21,6 +21,7 @@ from mien.techniques.start.distill import start_small
 from mien.training import loop
 from mien.training.imitation import Imitate, match
 from mien.training.parts import portions
+from mien.training.state import read_state
 from runs import begun
 
 TEACHER: dict[str, Any] = {"network": "mien_s", "width": 8, "depths": [1, 1, 1]}
@@ -99,7 +100,7 @@ def test_learns_from_unlabeled_faces_unless_told(unlabeled: bool, tmp_path: Path
 
 def test_a_face_and_its_mirror_image_have_maps_of_their_own(tmp_path: Path) -> None:
     """The teacher itself as the student misses nothing but what half precision leaves out."""
-    run, _ = begun(tmp_path / "run", bright_faces(60), small_recipe(unlabeled="pseudo_label"), Order(seed=1))
+    run, _ = begun(tmp_path / "run", bright_faces(60), small_recipe(loss="squared"), Order(seed=1))
     faces = run.material.faces
     source = features.Tap(run.network.eval(), "stage2_1", run.views, "itself")
     maps = features.write_taps(source, faces, tmp_path / "maps", 2, 0, 0, run.device, run.progress)
@@ -167,3 +168,15 @@ def test_maps_above_the_limit_are_refused(tmp_path: Path) -> None:
     faces: FaceSet = bright_faces(60)
     with pytest.raises(MienError, match="GB"):
         train(faces, recipe(limit_gb=1e-6), tmp_path / "run", ORDER)
+
+
+def test_the_teachers_last_layer_goes_on_the_students_map(tmp_path: Path) -> None:
+    made = with_fine_tuning(tmp_path).with_settings(
+        {"start.head": "teacher", "start.block": "stage3_1", "start.student": "stage3_1"}
+    )
+    run, _ = begun(tmp_path / "run", bright_faces(60), made, ORDER)
+    teacher = read_state(tmp_path / "run" / "parts" / "teacher" / "weights.safetensors")
+    for name, value in run.network.head.state_dict().items():
+        assert torch.equal(value, teacher[f"head.{name}"]), name
+    with pytest.raises(MienError, match="fine-tuned teacher"):
+        begun(tmp_path / "raw", bright_faces(60), recipe(head="teacher"), ORDER)

@@ -158,3 +158,16 @@ def test_bad_sources_are_refused_in_a_sentence(source: Path, tmp_path: Path) -> 
     with pytest.raises(MienError, match=r"that fit this network; found none \(blocks"):
         Transfer(source=str(source))(other)
     assert not (tmp_path / "other" / "transfer.json").exists()
+
+
+def test_another_normalization_is_said(tmp_path: Path) -> None:
+    train(bright_faces(60), small_recipe(normalize="face", stages=[{"epochs": 1, "lr": 0.01}]), tmp_path / "source")
+    heard = Says()
+    start = {"technique": "transfer", "source": str(tmp_path / "source")}
+    train(bright_faces(60), small_recipe(start=start, stages=[{"epochs": 1, "lr": 0.01}]), tmp_path / "run", progress=heard)
+    assert any("normalize = face" in line for line in heard.lines)
+
+
+def test_a_face_net_refuses_faces_normalized_one_by_one(tmp_path: Path) -> None:
+    with pytest.raises(MienError, match="normalize = fixed for facenet_dlib"):
+        train(bright_faces(60), small_recipe(model="facenet_dlib", normalize="face"), tmp_path / "run")

@@ -179,6 +179,11 @@ def upscaling(network: Network, name: str) -> str | None:
     return f"faces of {given} pixels are upscaled to {wanted} for {name}" if wanted > given else None
 
 
+def takes_gray_values(network: Network) -> bool:
+    """Whether the network was trained on gray values as they are, so that faces must not be normalized one by one."""
+    return any(isinstance(module, FacePixels) for module in network.modules())
+
+
 def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
     """Convolution without bias, batch normalization, ReLU: (B, inputs, S, S) to (B, outputs, S/stride, S/stride)."""
     conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
@@ -207,3 +212,10 @@ class Residual(nn.Module):
 def pooled_head(channels: int, classes: int, dropout: float) -> nn.Sequential:
     """Global average pooling, dropout and one linear layer: (B, channels, S, S) to (B, classes)."""
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(channels, classes))
+
+
+def grid_head(channels: int, grid: int, classes: int, dropout: float) -> nn.Sequential:
+    """Maps averaged to grid x grid, normalized, then dropout and one linear layer: (B, channels, S, S) to (B, classes)."""
+    inputs = channels * grid**2
+    pool = nn.Sequential(nn.AdaptiveAvgPool2d(grid), nn.Flatten(), nn.BatchNorm1d(inputs, affine=False))
+    return nn.Sequential(pool, nn.Dropout(dropout), nn.Linear(inputs, classes))

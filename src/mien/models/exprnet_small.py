@@ -3,9 +3,9 @@
 from pydantic.dataclasses import dataclass
 from torch import nn
 
-from mien.models import Network, require_side
+from mien.models import Network, grid_head, require_side
 from mien.models.exprnet import HIDDEN, convolution, hidden_layer
-from mien.registry import STRICT, Count, Share
+from mien.registry import STRICT, Count, CountOrZero, Share
 
 LARGEST = 27
 """Side of the largest map that conv1 may make."""
@@ -26,15 +26,17 @@ class ExprnetSmall:
     """Of the 1x1 convolution."""
     batch_norm: bool = True
     """Batch normalization after every layer but the 1x1 convolution and the last one."""
+    grid: CountOrZero = 0
+    """0: the hidden layer, as in exprnet. Else the map is averaged to grid x grid for one linear layer, as facenet_dlib's is."""
     dropout: Share = 0.5
-    """Share of the hidden layer's features left out."""
+    """Share of the features before the last layer that is left out."""
 
     def build(self, classes: int, channels: int, side: int) -> Network:
         """The network; raises MienError below 32 pixels."""
         require_side("exprnet_small", side, 32)
         stride = -(-side // LARGEST)
         kernel = 2 * -(-stride // 2) + 1
-        grid = -(-side // stride) // 4
+        size = -(-side // stride) // 4
         first = convolution(channels, 32, self.batch_norm, kernel, stride)
         blocks: dict[str, nn.Module] = {
             "conv1": nn.Sequential(*first, nn.MaxPool2d(3, 2, ceil_mode=True)),
@@ -43,6 +45,9 @@ class ExprnetSmall:
             "conv4": convolution(64, 128, self.batch_norm),
             "conv5": convolution(128, 192, self.batch_norm),
             "match": nn.Conv2d(192, self.channels, 1),
-            "fc": hidden_layer(self.channels * grid**2, self.batch_norm, self.dropout),
         }
+        if self.grid:
+            blocks["relu"] = nn.ReLU()
+            return Network(blocks, grid_head(self.channels, self.grid, classes, self.dropout), (channels, side, side))
+        blocks["fc"] = hidden_layer(self.channels * size**2, self.batch_norm, self.dropout)
         return Network(blocks, nn.Linear(HIDDEN, classes), (channels, side, side))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mien.errors import MienError
-from mien.models import FacePixels, Network, require_side
+from mien.models import FacePixels, Network, grid_head, require_side
 from mien.registry import STRICT, Count, Share
 
 WIDTHS = (32,) * 3 + (64,) * 4 + (128,) * 3 + (256,) * 4
@@ -79,13 +79,8 @@ class FacenetDlib:
             made[f"block{n}"] = DlibResidual(wide[n - 1], outputs, n in HALVING)
         made["descriptor"] = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(256, 128, bias=False))
         kept = self._kept()
-        head = nn.Linear(128, classes) if kept == BLOCKS else self._map_head(wide[len(kept) - 1], classes)
+        head = nn.Linear(128, classes) if kept == BLOCKS else grid_head(wide[len(kept) - 1], self.grid, classes, self.dropout)
         return Network({name: made[name] for name in kept}, head, (channels, side, side))
-
-    def _map_head(self, channels: int, classes: int) -> nn.Sequential:
-        inputs = channels * self.grid**2
-        pool = nn.Sequential(nn.AdaptiveAvgPool2d(self.grid), nn.Flatten(), nn.BatchNorm1d(inputs, affine=False))
-        return nn.Sequential(pool, nn.Dropout(self.dropout), nn.Linear(inputs, classes))
 
     def published(self) -> dict[str, Tensor]:
         """dlib's weights of the blocks that are kept. Raises MienError where their package is not installed, or is another."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mien.errors import MienError
+from mien.models import upscaling
 from mien.progress import Progress
 from mien.techniques import Unevaluated, UnlabeledLoss
 from mien.techniques.unlabeled.nothing import Nothing
@@ -50,6 +51,8 @@ def fit(run: Run, progress: Progress, keep: Callable[[int], None]) -> None:
 def begin(run: Run, stage: int) -> None:
     """Enter `stage` unless the run is already within it."""
     if not run.history:
+        if larger := upscaling(run.network, run.recipe.model["network"]):
+            run.progress.say(larger)
         # Before the optimizer and the average take the weights.
         run.components.start(run)
     if stage > run.stage or not run.history:

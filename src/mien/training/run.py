@@ -13,7 +13,7 @@ from mien.data.augment import Strength
 from mien.data.faceset import FaceSet
 from mien.data.views import Views
 from mien.errors import MienError
-from mien.models import Network
+from mien.models import Network, takes_gray_values
 from mien.progress import Progress, Silent
 from mien.recipe import Components, Recipe
 from mien.recognize.device import autocast, channels_last, choose_precision, place, predict
@@ -101,6 +101,9 @@ class Run:
         self.global_noise = [Generator(kind).manual_seed(seed).get_state() for kind in dict.fromkeys(("cpu", device.type))]
         """State of torch's own generators during this run: dropout draws from them."""
         self._components_of_stage()
+        if recipe.normalize != "fixed" and takes_gray_values(self.network):
+            name = recipe.model["network"]
+            raise MienError(f"normalize = fixed for {name}, which knows gray values", recipe.normalize, "set normalize to fixed")
         unknown = {block for stage in recipe.stages for block in stage.frozen} - set(self.network.blocks)
         if unknown:
             raise MienError(

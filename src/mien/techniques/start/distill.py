@@ -1,7 +1,7 @@
 """FaceNet2ExpNet: a face-recognition network teaches the expression network's convolutions (FN2EN, Eq. 1-4, Fig. 2a)."""
 
 import shutil
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic.dataclasses import dataclass
@@ -28,7 +28,8 @@ class Distill:
     Departures: any face net and any of its blocks (the paper: VGG-Face, pool5); unlabeled faces teach as well
     (`unlabeled = false`: labeled ones only); the paper's learning rate 1e-7 is Caffe's 1/(2N) sum, 1.25e-3 on the mean; faces
     and their mirror images instead of random crops, so that the teacher's maps are computed once per face and lie, in half
-    precision, in parts/maps until stage 1 is over; the weights kept are the best on held-out faces, which need no label.
+    precision, in parts/maps until stage 1 is over; the weights kept are the best on held-out faces, which need no label. Beyond
+    the paper, the student may begin with the teacher's last layer (`head`).
     """
 
     teacher: str | dict[str, Any] = "face_finetune"
@@ -51,6 +52,8 @@ class Distill:
     """Share of these faces that measures the regression."""
     deviation: NotNegative = 0.01
     """Standard deviation of the weights above the regressed map; 0 leaves them as the network begins."""
+    head: Literal["fresh", "teacher"] = "fresh"
+    """`teacher` begins with the last layer of the teacher that a recipe fine-tuned, where the two have the same form."""
     limit_gb: Positive = 8.0
     """The most that the teacher's maps may take on disk."""
 
@@ -71,13 +74,19 @@ class Distill:
         material = parts.material(run.material.faces)
         lesson = None if part_is_done(run, "distill") else Imitate.of(self.maps(run, source), parts, goal, run.device)
         fit_part(run, "distill", recipe, material, student, lesson)
+        if self.head == "teacher":
+            self.take_head(run.network, source.network)
         shutil.rmtree(run.folder / "parts" / "maps", ignore_errors=True)
+
+    def is_recipe(self) -> bool:
+        """Whether the teacher is fine-tuned first."""
+        return isinstance(self.teacher, str) and (self.teacher in recipe_names() or self.teacher.endswith(".toml"))
 
     def face_net(self, run: Run) -> Tap:
         """Stage 0: G of Eq. 3, fine-tuned where `teacher` is a recipe."""
         info = run.material.faces.info
-        if isinstance(self.teacher, str) and (self.teacher in recipe_names() or self.teacher.endswith(".toml")):
-            recipe = Recipe.load(self.teacher).with_settings(self.settings or {})
+        if self.is_recipe():
+            recipe = Recipe.load(str(self.teacher)).with_settings(self.settings or {})
             network = fit_part(run, "teacher", recipe, run.material)
             return Tap(network, self.block, Views(info, recipe.normalize), f"{self.teacher}, fine-tuned, block {self.block}")
         return tap(self.teacher, self.block, info, run.seed, run.device)
@@ -107,6 +116,14 @@ class Distill:
                 shutil.rmtree(left_over)  # Written when the run was killed.
             write_taps(source, run.material.faces, folder, 2, self.grid, run.seed, run.device, run.progress, self.limit_gb)
         return FaceSet.open(folder)
+
+    def take_head(self, student: Network, teacher: Network) -> None:
+        """The teacher's last layer on the student's map: what it learned from the labels is not learned anew."""
+        mine, theirs = student.head.state_dict(), teacher.head.state_dict()
+        if not self.is_recipe() or {k: v.shape for k, v in mine.items()} != {k: v.shape for k, v in theirs.items()}:
+            found = "another form" if self.is_recipe() else f"teacher = {self.teacher}"
+            raise MienError("a fine-tuned teacher whose last layer has the network's form", found, "set start.head = fresh")
+        student.head.load_state_dict(theirs)
 
 
 def start_small(module: nn.Module, deviation: float) -> None:

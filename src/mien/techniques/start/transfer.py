@@ -75,7 +75,12 @@ class Transfer:
     def _weights(self, run: Run) -> tuple[dict[str, Tensor], tuple[str, ...] | None]:
         """The source's state dict, and its classes where it is a model with some."""
         if self.source not in names("mien.models") or Path(self.source).exists():
-            return read_weights(Path(self.source)), read_card(Path(self.source)).classes
+            card = read_card(Path(self.source))
+            if card.normalize != run.recipe.normalize:
+                run.progress.say(
+                    f"{self.source} saw faces under normalize = {card.normalize}, this run is {run.recipe.normalize}"
+                )
+            return read_weights(Path(self.source)), card.classes
         # The same network may have settings that say which weights it wants.
         same = run.recipe.model["network"] == self.source
         found = published(run.recipe.model if same else {"network": self.source})
