@@ -4,7 +4,7 @@
 #   bash benchmarks/face_nets.sh FER WEB OUT PART...
 #
 # FER: folder with fer2013.csv and fer2013new.csv. WEB: folder with legend.csv and images/ (faces from the web). OUT: a folder, which
-# may hold what an earlier call left: everything goes on where it was. PART: layers, few, all, frozen, people (a CPU), or gpu
+# may hold what an earlier call left: everything goes on where it was. PART: layers, linear, few, all, frozen, people (a CPU), or gpu
 # (an accelerator: the papers' sizes). SEEDS, THREADS and UNLABELED may be set.
 set -euo pipefail
 here=$(dirname "$(realpath "$0")")
@@ -13,7 +13,8 @@ mkdir -p "$3"
 cd "$3"
 shift 3
 seeds=${SEEDS:-3} threads=${THREADS:-1} unlabeled=${UNLABELED:-10000}
-recipes=scratch_bn_small,face_finetune,fn2en_small
+few=scratch_bn_small,face_finetune,fn2en_small,dal_few.toml
+all=scratch_bn_all.toml,face_finetune_all.toml,fn2en_all.toml,dal_all.toml
 
 have() { [ -e "$1" ] || "${@:2}"; }
 compare() { mien compare "$1" --seeds "$seeds" --threads "$threads" --split PublicTest "${@:2}"; }
@@ -23,8 +24,8 @@ dal_start() {
   have dal_start mien train ferplus --recipe dal_small --labels-per-class 10 --seed 100 --threads "$threads" --out dal_start \
     --set start.stages.0.epochs=5 --set 'stages=[{"epochs": 1, "lr": 0.0}]'
 }
-from_dal_start=(--set 'start={"technique": "transfer", "source": "dal_start"}')
 
+cp "$here"/face_nets/*.toml .
 have ferplus mien import ferplus "$fer" ferplus --rule probability
 have fer2013 mien import fer2013 "$fer/fer2013.csv" fer2013
 
@@ -34,14 +35,35 @@ for part in "$@"; do
       for block in block8 block9 block10; do face_features fer2013 $block; done
       rm -f face_layers.csv
       python "$here/face_layers.py" fer2013_block8 fer2013_block9 fer2013_block10 --seeds "$seeds" --threads "$threads" --table face_layers.csv ;;
-    few)
+    linear)
       face_features ferplus block9
+      compare ferplus_block9 --recipes linear_head --labels-per-class 10,25,100 --out face_linear
+      compare ferplus_block9 --recipes linear_head --out face_linear_all ;;
+    few)
       dal_start
       for labels in 10 25 100; do
-        compare ferplus --recipes $recipes --labels-per-class $labels --unlabeled-faces "$unlabeled" --out face_$labels
-        compare ferplus --recipes dal_small "${from_dal_start[@]}" --labels-per-class $labels --out face_dal_$labels
-        compare ferplus_block9 --recipes linear_head --labels-per-class $labels --out face_linear_$labels
+        compare ferplus --recipes $few --labels-per-class $labels --unlabeled-faces "$unlabeled" --out face_$labels
       done ;;
+    all)
+      dal_start
+      compare ferplus --recipes $all --out face_all ;;
+    frozen)
+      dal_start
+      compare ferplus --recipes dal_few.toml --labels-per-class 100 --out face_frozen --vary \
+        'stages.0.frozen=[],["conv1"],["conv1","conv2"],["conv1","conv2","conv3"],["conv1","conv2","conv3","conv4"],["conv1","conv2","conv3","conv4","conv5"]' ;;
+    people)
+      have web mien import table "$web/legend.csv" web --columns path=name,label=label,subject=person --side 48 --set images="$web/images"
+      have drawn mien import synthetic drawn --set faces=4000 --set people=160
+      for faces in web drawn; do
+        have ${faces}_people mien identities $faces ${faces}_people
+        have ${faces}_known mien train ${faces}_people --recipe face_pretrain --model mien_s --set stages.0.lr=0.1 --epochs 20 --threads "$threads" --out ${faces}_known
+        for network in ${faces}_known mien_s facenet_dlib; do mien verify $network ${faces}_people --flip --folds 10; done
+      done ;;
+    gpu)
+      have ferplus_large mien import ferplus "$fer" ferplus_large --rule probability --side 224
+      compare ferplus_large --recipes scratch_bn,face_finetune,fn2en --device cuda --out gpu_fn2en
+      have ferplus_144 mien import ferplus "$fer" ferplus_144 --rule probability --side 144
+      compare ferplus_144 --recipes supervised,dal --device cuda --out gpu_dal ;;
     *) echo "unknown part: $part" >&2; exit 2 ;;
   esac
 done

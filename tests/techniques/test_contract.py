@@ -22,9 +22,15 @@ def recipe_with(question: str, name: str, tmp_path: Path) -> Recipe:
         small = small_recipe(stages=[{"epochs": 1, "lr": 0.01}])
         train(bright_faces(seed=9), small, tmp_path / "before", Order(threads=1))
         answer["path" if name == "weights" else "source"] = str(tmp_path / "before")
+    if name in ("distill", "regression"):
+        teacher = {"network": "mien_s", "width": 8, "depths": [1, 1, 1]}
+        distill = {"technique": "distill", "teacher": teacher, "block": "stage2_1", "stages": [{"epochs": 2, "lr": 0.01}]}
+        answer |= distill if name == "distill" else {}
     if name == "self_supervised":
         answer |= {"epochs": 12, "width": 16}
     changed: dict[str, Any] = {question: answer}
+    if name == "regression":
+        changed["start"] = distill | {"keep_maps": True}
     if name == "random_rates":
         changed["model"] = {"network": "mien_s", "width": 8, "depths": [1, 1, 1], "copies": 3}
     if question == "step":

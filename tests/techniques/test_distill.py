@@ -16,10 +16,11 @@ from mien.data.faceset import FaceSet
 from mien.errors import MienError
 from mien.models import Network
 from mien.recognize import features
-from mien.recognize.files import build_network
+from mien.recognize.files import build_network, read_history
 from mien.techniques.start.distill import start_small
+from mien.techniques.unlabeled.regression import decay
 from mien.training import loop
-from mien.training.imitation import Imitate, match
+from mien.training.imitation import Imitate, kept, match
 from mien.training.parts import portions
 from mien.training.state import read_state
 from runs import begun
@@ -180,3 +181,35 @@ def test_the_teachers_last_layer_goes_on_the_students_map(tmp_path: Path) -> Non
         assert torch.equal(value, teacher[f"head.{name}"]), name
     with pytest.raises(MienError, match="fine-tuned teacher"):
         begun(tmp_path / "raw", bright_faces(60), recipe(head="teacher"), ORDER)
+
+
+def test_the_regression_may_stay_while_labels_are_learned(tmp_path: Path) -> None:
+    """With it the map stays nearer to the teacher's; the term decays, and only where maps were kept."""
+    near = recipe(keep_maps=True).with_settings({"unlabeled": {"technique": "regression", "weight": 100.0}, "stages.0.epochs": 4})
+    train(bright_faces(120), near, tmp_path / "near", ORDER)
+    train(bright_faces(120), near.with_settings({"unlabeled.weight": 1e-9}), tmp_path / "free", ORDER)
+    terms = {name: [epoch["regression"] for epoch in read_history(tmp_path / name)] for name in ("near", "free")}
+    assert terms["near"][-1] < 0.8 * terms["free"][-1]
+    assert (tmp_path / "near" / "parts" / "maps" / "faces.npy").is_file()
+    with pytest.raises(MienError, match="keeps its teacher's maps"):
+        train(bright_faces(120), near.with_settings({"start.keep_maps": False}), tmp_path / "none", ORDER)
+
+
+def test_regression_by_hand(tmp_path: Path) -> None:
+    """weight (1 - t/T) times the mean squared difference between matched and kept maps."""
+    made = recipe(keep_maps=True).with_settings({"unlabeled": {"technique": "regression", "weight": 3.0}})
+    run, _ = begun(tmp_path / "run", bright_faces(120), made, ORDER)
+    run.network.eval()
+    batch = run.pool.fetch(run.unlabeled.cpu()[:6])
+    state = run.noise.get_state()
+    loss = run.components.unlabeled(run, batch)()
+    run.noise.set_state(state)
+    mirrored = (torch.rand(6, generator=run.noise) < 0.5).tolist()
+    known, total = kept(run), 0.0
+    for face, row, flipped in zip(batch.faces, batch.rows.tolist(), mirrored, strict=True):
+        inputs = (run.views.mirror if flipped else run.views.clean)(face.unsqueeze(0))
+        made_map = known.matching(run.network.features(inputs, "stage2_1"))
+        goal = torch.from_numpy(known.maps.faces([row])[0, int(flipped)].astype("float32")).view(made_map.shape)
+        total += (made_map - goal).square().mean().item() / 6
+    assert loss.item() == pytest.approx(3.0 * total, rel=1e-4)
+    assert [decay(epoch, 4) for epoch in range(4)] == [1.0, 0.75, 0.5, 0.25]

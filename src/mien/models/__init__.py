@@ -52,13 +52,14 @@ class Network(nn.Module):
     @torch.no_grad()
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Of each block's output for one face: (C', S', S') or (D',)."""
-        training, found = self.training, {}
+        modes, found = {module: module.training for module in self.modules()}, {}
         x = torch.zeros(1, *self.shape, device=next(self.parameters()).device)
         self.eval()
         for name, block in self.blocks.items():
             x = block(x)
             found[name] = tuple(x.shape[1:])
-        self.train(training)
+        for module, mode in modes.items():
+            module.training = mode
         return found
 
 

@@ -1,16 +1,21 @@
-"""The lesson of a network that imitates another one's map, which was computed beforehand."""
+"""The lesson of a network that imitates another one's map, which was computed beforehand; and what a run keeps of that."""
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from mien.data.faceset import FaceSet
+from mien.disk import read_json, write_aside
+from mien.errors import MienError
 from mien.recognize.device import channels_last
 from mien.techniques import Unevaluated
 from mien.training.parts import Portions
 from mien.training.pool import Batch, Pool
 from mien.training.run import EVALUATION_BATCH, Run
+from mien.training.state import read_state
 
 
 @dataclass(frozen=True)
@@ -31,10 +36,8 @@ class Imitate:
 
     def loss(self, run: Run, batch: Batch) -> Unevaluated:
         """The recipe's loss between g(I) and G(I), mean over the batch."""
-        mirrored = torch.rand(len(batch.rows), generator=run.noise, device=run.device) < 0.5
-        inputs = torch.where(mirrored.view(-1, 1, 1, 1), run.views.mirror(batch.faces), run.views.clean(batch.faces))
-        maps = self.taught.fetch(batch.rows.cpu()).faces[torch.arange(len(mirrored)), mirrored.long()]
-        return lambda: self._difference(run, inputs, maps).mean()
+        shown = show(run, batch, self.taught.fetch(batch.rows.cpu()).faces)
+        return lambda: self._difference(run, shown.inputs, shown.maps).mean()
 
     @torch.no_grad()
     def figures(self, run: Run) -> dict[str, float]:
@@ -53,6 +56,54 @@ class Imitate:
         """(B,) of inputs (B, C, S, S) and the teacher's maps (B, C' H W)."""
         difference: Tensor = run.components.loss(run.heads(channels_last(inputs))[-1], maps.float().view(-1, *self.goal))
         return difference
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Network inputs (B, C, S, S), and the teacher's maps (B, C' H W) of just these."""
+
+    inputs: Tensor
+    maps: Tensor
+
+
+def show(run: Run, batch: Batch, maps: Tensor) -> Shown:
+    """Each face of the batch or its mirror image, by chance, with its own of the `maps` (B, 2, C' H W)."""
+    mirrored = torch.rand(len(batch.rows), generator=run.noise, device=run.device) < 0.5
+    inputs = torch.where(mirrored.view(-1, 1, 1, 1), run.views.mirror(batch.faces), run.views.clean(batch.faces))
+    return Shown(inputs, maps[torch.arange(len(mirrored)), mirrored.long()])
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a run keeps of its distillation."""
+
+    maps: FaceSet
+    """The teacher's maps (N, 2, C H W) of all its faces."""
+    block: str
+    """The student's block that imitates them."""
+    goal: tuple[int, ...]
+    """(C, H, W)."""
+    matching: nn.Module
+    """What brings the block's map to the teacher's form, as it was learned."""
+
+
+def keep(folder: Path, block: str, shape: tuple[int, ...], goal: tuple[int, ...]) -> None:
+    """Note in a run's folder what `kept` has to know beside the maps: the student's block, its map's shape, the teacher's."""
+    noted = {"block": block, "shape": shape, "goal": goal}
+    write_aside(folder / "parts" / "distill" / "imitation.json", json.dumps(noted).encode())
+
+
+def kept(run: Run) -> Kept:
+    """Raises MienError where the run kept no maps."""
+    part = run.folder / "parts" / "distill"
+    if not (part / "imitation.json").is_file():
+        raise MienError("a run that keeps its teacher's maps", "none", "start with distill, and set start.keep_maps to true")
+    noted = read_json(part / "imitation.json", "train again")
+    goal = tuple(noted["goal"])
+    matching = match(tuple(noted["shape"]), goal)
+    weights = read_state(part / "weights.safetensors")
+    matching.load_state_dict({name.removeprefix("head."): value for name, value in weights.items() if name.startswith("head.")})
+    return Kept(FaceSet.open(run.folder / "parts" / "maps"), noted["block"], goal, matching.to(run.device))
 
 
 def match(shape: tuple[int, ...], goal: tuple[int, ...]) -> nn.Module:

@@ -14,7 +14,7 @@ from mien.models import Network
 from mien.recipe import Recipe, Stage, recipe_names
 from mien.recognize.features import Tap, tap, write_taps
 from mien.registry import STRICT, CountOrZero, NotNegative, Positive, Share
-from mien.training.imitation import Imitate, match
+from mien.training.imitation import Imitate, keep, match
 from mien.training.parts import fit_part, part_is_done, part_recipe, portions
 from mien.training.run import Run
 
@@ -54,6 +54,8 @@ class Distill:
     """Standard deviation of the weights above the regressed map; 0 leaves them as the network begins."""
     head: Literal["fresh", "teacher"] = "fresh"
     """`teacher` begins with the last layer of the teacher that a recipe fine-tuned, where the two have the same form."""
+    keep_maps: bool = False
+    """Whether parts/maps stays, for unlabeled = regression to keep the term in stage 2."""
     limit_gb: Positive = 8.0
     """The most that the teacher's maps may take on disk."""
 
@@ -76,7 +78,11 @@ class Distill:
         fit_part(run, "distill", recipe, material, student, lesson)
         if self.head == "teacher":
             self.take_head(run.network, source.network)
-        shutil.rmtree(run.folder / "parts" / "maps", ignore_errors=True)
+        if self.keep_maps:
+            name = list(student.blocks)[-1]
+            keep(run.folder, name, run.network.shapes()[name], goal)
+        else:
+            shutil.rmtree(run.folder / "parts" / "maps", ignore_errors=True)
 
     def is_recipe(self) -> bool:
         """Whether the teacher is fine-tuned first."""

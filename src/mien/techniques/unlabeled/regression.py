@@ -1,0 +1,46 @@
+"""FN2EN's regression kept while the labels are learned: the expression net stays near the face net (FN2EN, Eq. 4)."""
+
+import torch
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from mien.recognize.device import autocast, channels_last
+from mien.registry import STRICT, Positive
+from mien.techniques import Perturb, UnlabeledLoss
+from mien.training.imitation import kept, show
+from mien.training.pool import Batch
+from mien.training.run import Run
+
+
+def decay(epoch: int, epochs: int) -> float:
+    """From 1 in the first epoch of the run linearly towards 0 after its last."""
+    return 1 - epoch / epochs
+
+
+@dataclass(frozen=True, config=STRICT)
+class Regression:
+    """weight (1 - t/T) || g(I) - G(I) ||_p^p / (C H W) on unlabeled faces and their mirror images; t counts epochs of all T.
+
+    Needs start = distill with keep_maps. Departures: the paper drops the term in its second stage; here it decays.
+    """
+
+    weight: Positive = 1.0
+    """What the term counts in the first epoch."""
+    p: Positive = 2.0
+    """Power of the difference."""
+
+    def __call__(self, run: Run, batch: Batch) -> UnlabeledLoss | None:
+        """The unevaluated loss of the batch. Raises MienError where the run kept no maps."""
+        known = kept(run)
+        shown = show(run, batch, torch.from_numpy(known.maps.faces(batch.rows.cpu().numpy())).to(run.device))
+        goal = shown.maps.float().view(-1, *known.goal)
+        share = self.weight * decay(len(run.history), run.epochs)
+
+        def evaluate(perturb: Perturb | None = None) -> Tensor:
+            with autocast(run.device, run.precision):
+                made = known.matching(run.network.features(channels_last(shown.inputs), known.block)).float()
+            difference: Tensor = (made - goal).abs().pow(self.p).mean()
+            run.note("regression", difference.detach())
+            return share * difference
+
+        return evaluate
