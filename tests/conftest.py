@@ -1,7 +1,9 @@
 """What several tests share: small faces whose classes can be told apart, and a recipe that trains on them in a second."""
 
 import csv
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass as plain
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from mien import FaceSet, Recipe
+from mien.cli import main
 from mien.data.faceset import to_table
 from mien.data.importing import source_from
 from mien.data.source import Block, Rejected
@@ -145,3 +148,32 @@ class StopAfter:
 
     def say(self, text: str) -> None:
         """Nothing."""
+
+
+@plain(frozen=True)
+class Done:
+    """What a command left."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture
+def mien(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs the command line in this process."""
+
+    def run(*words: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["mien", *map(str, words)])
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        said = capsys.readouterr()
+        return Done(code, said.out, said.err)
+
+    return run
