@@ -12,15 +12,13 @@ from torch import nn
 
 from conftest import Interrupted, StopAfter, bright_faces, small_recipe
 from mien import Order, Recipe, resume, train
-from mien.data.faceset import FaceSet
 from mien.errors import MienError
 from mien.models import Network
 from mien.recognize import features
 from mien.recognize.files import build_network, read_history
-from mien.techniques.start.distill import start_small
 from mien.techniques.unlabeled.regression import decay
 from mien.training import loop
-from mien.training.imitation import Imitate, kept, match
+from mien.training.imitation import Imitate, kept, match, start_small
 from mien.training.parts import portions
 from mien.training.state import read_state
 from runs import begun
@@ -151,10 +149,25 @@ def test_only_what_lies_above_the_regressed_map_is_drawn_afresh(tmp_path: Path) 
             assert not torch.equal(value, fresh.state_dict()[name]), name
 
 
-def test_unknown_blocks_are_said(tmp_path: Path) -> None:
-    for changed, message in (({"student": "head"}, "among stem, stage1_1, stage2_1, stage3_1"), ({"block": "pool5"}, "pool5")):
+def test_what_does_not_fit_is_refused_before_the_teacher_is_trained(tmp_path: Path) -> None:
+    tuned = with_fine_tuning(tmp_path)
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"start.student": "head"}, "among stem, stage1_1, stage2_1, stage3_1"),
+        ({"start.block": "pool5"}, "start.block among stem"),
+        ({"start.limit_gb": 1e-6}, "start.limit_gb"),
+        ({"start.head": "teacher", "model.width": 4}, "last layer has the network's form"),
+    )
+    for number, (changed, message) in enumerate(cases):
         with pytest.raises(MienError, match=message):
-            begun(tmp_path / "run", bright_faces(60), recipe(**changed), ORDER)
+            train(bright_faces(60), tuned.with_settings(changed), tmp_path / str(number), ORDER)
+        assert not (tmp_path / str(number)).exists()
+
+
+def test_a_vector_may_be_imitated(tmp_path: Path) -> None:
+    """A teacher's block without a map: the student's map is averaged to it."""
+    teacher = {"network": "alexnet_bn", "hidden": 64}
+    train(bright_faces(60, side=32), recipe(teacher=teacher, block="fc6"), tmp_path / "run", ORDER)
+    assert history(tmp_path / "run", "distill")[-1]["validation_loss"] >= 0
 
 
 @given(st.integers(2, 50), st.floats(0, 1), st.integers(0, 5))
@@ -163,12 +176,6 @@ def test_portions_share_out_all_rows(count: int, share: float, seed: int) -> Non
     assert sorted([*parts.taught, *parts.held_out]) == list(range(0, 3 * count, 3))
     assert len(parts.taught)
     assert len(parts.held_out)
-
-
-def test_maps_above_the_limit_are_refused(tmp_path: Path) -> None:
-    faces: FaceSet = bright_faces(60)
-    with pytest.raises(MienError, match="GB"):
-        train(faces, recipe(limit_gb=1e-6), tmp_path / "run", ORDER)
 
 
 def test_the_teachers_last_layer_goes_on_the_students_map(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from conftest import bright_faces, small_recipe
-from mien import FaceSet, MienError, Order, Recipe, train
-from mien.recognize.files import read_weights
+from mien import FaceSet, MienError, Order, Recipe, Recognizer, evaluate, train
+from mien.recognize.files import read_card, read_weights
 from mien.techniques.start import transfer
 from mien.techniques.start.transfer import Transfer
 from mien.training.prepare import prepare
@@ -171,3 +171,23 @@ def test_another_normalization_is_said(tmp_path: Path) -> None:
 def test_a_face_net_refuses_faces_normalized_one_by_one(tmp_path: Path) -> None:
     with pytest.raises(MienError, match="normalize = fixed for facenet_dlib"):
         train(bright_faces(60), small_recipe(model="facenet_dlib", normalize="face"), tmp_path / "run")
+
+
+def test_the_sources_labels_are_remembered(tmp_path: Path) -> None:
+    """A run that begins with a model trained on the test split is told from one that does not; through two hands as well."""
+    faces = bright_faces(120).save(tmp_path / "set")
+    plain = small_recipe(stages=[{"epochs": 1, "lr": 0.01}])
+    train(faces, plain, tmp_path / "leaky", Order(split="test", labels=12))
+    for source, out in (("leaky", "second"), ("second", "third")):
+        train(
+            faces,
+            plain.set("start", {"technique": "transfer", "source": str(tmp_path / source)}),
+            tmp_path / out,
+            Order(labels=30),
+        )
+    notes = evaluate(Recognizer.load(tmp_path / "third"), faces, "test").notes
+    assert notes["warning"].startswith("12 of these faces")
+    assert "30 more labels" in notes["began with"]
+    assert "12 more labels" in notes["began with"]
+    assert [source["budget"]["train"] for source in read_card(tmp_path / "third").sources] == [24, 9]
+    assert "warning" not in evaluate(train(faces, plain, tmp_path / "clean", Order(labels=30)), faces, "test").notes

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from mien.evaluation.calibration import apply_temperature
 from mien.evaluation.report import Mistakes, write_report
 from mien.evaluation.result import Evaluation, confident_mistakes, summarize
 from mien.recognize.device import machine
-from mien.recognize.files import read_history, read_used
+from mien.recognize.files import read_history, read_sources, read_used
 from mien.recognize.recognizer import Recognizer
 
 MISTAKES = 32
@@ -85,10 +86,12 @@ def tested_faces(classes: tuple[str, ...], faces: FaceSet, split: str) -> Tested
 
 
 def count_known(recognizer: Recognizer, tested: FaceSet, whole: FaceSet) -> int:
-    """How many labels of these faces of the set `whole` the run trained on or validated with; 0 for another set than its own."""
-    if not whole.info.checksum or whole.info.checksum != recognizer.card.faces.checksum:
+    """How many labels of these faces of the set `whole` the run, or one it began with, trained on or validated with."""
+    if not whole.info.checksum or not recognizer.folder:
         return 0
-    used = read_used(recognizer.folder) if recognizer.folder else set()
+    used = read_used(recognizer.folder) if whole.info.checksum == recognizer.card.faces.checksum else set()
+    for source in read_sources(recognizer.folder):
+        used |= set(source["used"]) if source["faces"] == whole.info.checksum else set()
     return sum(name in used for name in tested.column("id").to_pylist())
 
 
@@ -103,6 +106,8 @@ def _notes(recognizer: Recognizer, tested: Tested, known: int) -> dict[str, str]
         noise = "by a matrix" if budget["noise_matrix"] else f"{budget['noise']:.0%} of them flipped"
         notes["label noise"] = noise if budget["noise"] or budget["noise_matrix"] else "none added"
         notes["faces without labels"] = f"{budget['unlabeled']} trained on"
+    if card.sources:
+        notes["began with"] = "; ".join(_source(source) for source in card.sources)
     notes["recipe"] = card.recipe.get("title") or "unnamed"
     notes["network"] = str(card.network["network"])
     notes["seed"] = str(card.seed)
@@ -113,6 +118,13 @@ def _notes(recognizer: Recognizer, tested: Tested, known: int) -> dict[str, str]
     if tested.unknown:
         notes["left out"] = f"{tested.unknown} faces of classes that the recognizer does not know"
     return notes
+
+
+def _source(source: dict[str, Any]) -> str:
+    budget = source["budget"]
+    labels = f"{budget['train'] + budget['validation']} more labels" if budget else "labels unknown"
+    unlabeled = f", {budget['unlabeled']} faces without" if budget.get("unlabeled") else ""
+    return f"{source['network']['network']}, weights {source['weights'][:12]}: {labels}{unlabeled}"
 
 
 def _mistakes(

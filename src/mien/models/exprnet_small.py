@@ -15,6 +15,8 @@ LARGEST = 27
 class ExprnetSmall:
     """Blocks conv1 to conv5, match (1x1, without ReLU: what distillation regresses) and fc, as in exprnet.
 
+    With `grid`, a ReLU follows `match` in place of `fc`, as in the face net whose last layer may then be put on it.
+
     The stride of conv1 brings a face of any side to a map of about 24, and two pools bring that to 6: time goes where maps
     are small. 21 M multiply-adds for a gray face of 48 pixels, and never above 25 M up to 112. 1.6 M parameters.
 

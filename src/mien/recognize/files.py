@@ -40,6 +40,8 @@ class Card:
     """The recipe, every default written out."""
     budget: dict[str, Any] = field(default_factory=dict)
     """Labels used, validation included, and how they were drawn."""
+    sources: tuple[dict[str, Any], ...] = ()
+    """Models that it began with, directly or not: network, weights' hash, checksum of their faces, their label budget."""
     metrics: dict[str, float] = field(default_factory=dict)
     """Figures on validation."""
     seed: int = 0
@@ -125,6 +127,20 @@ def read_used(path: Path) -> set[str]:
     """Ids of the faces whose labels a run trained on or validated with; empty for a model folder that has no list."""
     file = path / "budget.parquet"
     return set(pq.read_table(file, columns=["id"]).column(0).to_pylist()) if file.is_file() else set()
+
+
+def note_source(folder: Path, source: Path) -> None:
+    """Note in a run's folder that it began with the model at `source`, whose labels so count for the run as well."""
+    card = read_card(source)
+    entry = {"network": card.network, "weights": card.weights, "faces": card.faces.checksum, "budget": card.budget}
+    known = [entry | {"used": sorted(read_used(source))}, *read_sources(source)]
+    write_aside(folder / "sources.json", json.dumps(known, indent=1, default=str).encode())
+
+
+def read_sources(path: Path) -> list[dict[str, Any]]:
+    """The models that a run began with, and those that they began with: network, weights, faces, budget, used ids."""
+    files = [path / "sources.json", *sorted(path.glob("parts/*/sources.json"))]
+    return [entry for file in files if file.is_file() for entry in json.loads(file.read_text("utf-8"))]
 
 
 def read_history(path: Path) -> list[dict[str, float]]:

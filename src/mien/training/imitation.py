@@ -1,6 +1,7 @@
 """The lesson of a network that imitates another one's map, which was computed beforehand; and what a run keeps of that."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from torch import Tensor, nn
 from mien.data.faceset import FaceSet
 from mien.disk import read_json, write_aside
 from mien.errors import MienError
-from mien.recognize.device import channels_last
+from mien.models import Network
+from mien.recognize.device import autocast, channels_last
 from mien.techniques import Unevaluated
 from mien.training.parts import Portions
 from mien.training.pool import Batch, Pool
@@ -37,24 +39,28 @@ class Imitate:
     def loss(self, run: Run, batch: Batch) -> Unevaluated:
         """The recipe's loss between g(I) and G(I), mean over the batch."""
         shown = show(run, batch, self.taught.fetch(batch.rows.cpu()).faces)
-        return lambda: self._difference(run, shown.inputs, shown.maps).mean()
+        return lambda: self._difference(run, run.heads, shown.inputs, shown.maps).mean()
 
     @torch.no_grad()
     def figures(self, run: Run) -> dict[str, float]:
         """The same on held-out faces, not mirrored."""
-        run.kept_network.eval()
+        network = run.kept_network.eval()
         count = len(run.validation_labels)
         batches = torch.arange(count).split(EVALUATION_BATCH)
         each = [
-            self._difference(run, run.views.clean(run.validation.fetch(rows).faces), self.held_out.fetch(rows).faces[:, 0])
+            self._difference(
+                run, network.heads, run.views.clean(run.validation.fetch(rows).faces), self.held_out.fetch(rows).faces[:, 0]
+            )
             for rows in batches
         ]
         run.train_mode()
         return {"validation_loss": float(torch.cat(each).mean())}
 
-    def _difference(self, run: Run, inputs: Tensor, maps: Tensor) -> Tensor:
+    def _difference(self, run: Run, heads: Callable[[Tensor], Tensor], inputs: Tensor, maps: Tensor) -> Tensor:
         """(B,) of inputs (B, C, S, S) and the teacher's maps (B, C' H W)."""
-        difference: Tensor = run.components.loss(run.heads(channels_last(inputs))[-1], maps.float().view(-1, *self.goal))
+        with autocast(run.device, run.precision):
+            made = heads(channels_last(inputs))[-1].float()
+        difference: Tensor = run.components.loss(made, maps.float().view(-1, *self.goal))
         return difference
 
 
@@ -85,16 +91,25 @@ class Kept:
     """(C, H, W)."""
     matching: nn.Module
     """What brings the block's map to the teacher's form, as it was learned."""
+    p: float
+    """Power of the difference that was regressed."""
 
 
-def keep(folder: Path, block: str, shape: tuple[int, ...], goal: tuple[int, ...]) -> None:
-    """Note in a run's folder what `kept` has to know beside the maps: the student's block, its map's shape, the teacher's."""
-    noted = {"block": block, "shape": shape, "goal": goal}
+def keep(folder: Path, block: str, shape: tuple[int, ...], goal: tuple[int, ...], p: float) -> None:
+    """Note in a run's folder what `kept` has to know: the student's block, its map's shape, the teacher's, the power."""
+    noted = {"block": block, "shape": shape, "goal": goal, "p": p}
     write_aside(folder / "parts" / "distill" / "imitation.json", json.dumps(noted).encode())
 
 
 def kept(run: Run) -> Kept:
-    """Raises MienError where the run kept no maps."""
+    """Read once. Raises MienError where the run kept no maps."""
+    if "imitation" not in run.cache:
+        run.cache["imitation"] = _read_kept(run)
+    known: Kept = run.cache["imitation"]
+    return known
+
+
+def _read_kept(run: Run) -> Kept:
     part = run.folder / "parts" / "distill"
     if not (part / "imitation.json").is_file():
         raise MienError("a run that keeps its teacher's maps", "none", "start with distill, and set start.keep_maps to true")
@@ -103,7 +118,37 @@ def kept(run: Run) -> Kept:
     matching = match(tuple(noted["shape"]), goal)
     weights = read_state(part / "weights.safetensors")
     matching.load_state_dict({name.removeprefix("head."): value for name, value in weights.items() if name.startswith("head.")})
-    return Kept(FaceSet.open(run.folder / "parts" / "maps"), noted["block"], goal, matching.to(run.device))
+    return Kept(FaceSet.open(run.folder / "parts" / "maps"), noted["block"], goal, matching.to(run.device), noted["p"])
+
+
+def convolutions(whole: Network, block: str | None, goal: tuple[int, ...], deviation: float, seed: int) -> Network:
+    """The student: the blocks of `whole` (its own, not copies) up to the one that imitates, then what matches maps to `goal`.
+
+    What lies above is drawn afresh. `block` None is the last one with a map. Raises MienError for one that has none.
+    """
+    shapes = whole.shapes()
+    maps = [name for name, shape in shapes.items() if len(shape) == 3]
+    chosen = block or (maps[-1] if maps else "none")
+    if chosen not in maps:
+        known = ", ".join(maps) or "none: it takes features"
+        raise MienError(f"a block of the network with a map, among {known}", repr(chosen), "set start.student")
+    names = list(whole.blocks)
+    below = names[: names.index(chosen) + 1]
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        if deviation:
+            for module in (*(whole.blocks[name] for name in names[len(below) :]), whole.head):
+                start_small(module, deviation)
+        return Network({name: whole.blocks[name] for name in below}, match(shapes[chosen], goal), whole.shape)
+
+
+def start_small(module: nn.Module, deviation: float) -> None:
+    """Weights from N(0, deviation), biases 0."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            nn.init.normal_(layer.weight, 0.0, deviation)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
 
 def match(shape: tuple[int, ...], goal: tuple[int, ...]) -> nn.Module:

@@ -123,7 +123,7 @@ def require_finite(run: Run, loss: float) -> None:
     where = f"{loss} in epoch {run.epoch + 1} of stage {run.stage + 1}"
     checkpoint = run.folder / "checkpoint.safetensors"
     kept = f"; {checkpoint} holds the last epochs that were" if checkpoint.is_file() else ""
-    raise MienError("a finite loss", where + kept, f"take a lower learning rate (stages.{run.stage}.lr)")
+    raise MienError("a finite loss", where + kept, f"take a lower learning rate ({title(run)}stages.{run.stage}.lr)")
 
 
 def line(run: Run) -> str:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mien.data.faceset import FaceSet, Rows
+from mien.errors import MienError
 from mien.models import Network
 from mien.recipe import Answer, Recipe, Stage
 from mien.recognize.files import write_history
@@ -27,14 +28,16 @@ def fit_part(
     """
     folder = run.folder / "parts" / name
     folder.mkdir(parents=True, exist_ok=True)
+    for left_over in folder.glob(".*"):
+        left_over.unlink()  # Files that were being written when the run was killed.
     part = Run(recipe, material, run.seed, run.device, folder, run.progress, network, lesson or Classes())
+    checkpoint = folder / "checkpoint.safetensors"
     if not part_is_done(run, name):
-        checkpoint = folder / "checkpoint.safetensors"
         if checkpoint.is_file():
             part.load_state_dict(read_state(checkpoint))
         fit(part, run.progress, lambda stage: write_history(folder, part.history))
         write_state(folder / "weights.safetensors", part.best["weights"])
-        checkpoint.unlink()
+    checkpoint.unlink(missing_ok=True)
     part.network.load_state_dict(read_state(folder / "weights.safetensors"))
     return part.network.eval()
 
@@ -65,7 +68,12 @@ class Portions:
 
 
 def portions(rows: Tensor, held_out: float, seed: int) -> Portions:
-    """Random portions of `rows` (N,), at least one face in each. The taught rows are sorted: a set is read in order."""
+    """Random portions of `rows` (N,), at least one face in each, sorted: a set is read in order.
+
+    Raises MienError where there are less than two faces.
+    """
+    if len(rows) < 2:
+        raise MienError("two faces or more to learn from without labels", f"{len(rows)}", "add faces, or --unlabeled FACESET")
     order = rows.cpu().numpy()[np.random.default_rng((seed, 4)).permutation(len(rows))]
     count = min(max(1, round(held_out * len(order))), len(order) - 1)
     return Portions(np.sort(order[count:]), np.sort(order[:count]))

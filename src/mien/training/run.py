@@ -88,6 +88,8 @@ class Run:
         """Draws views, on the device."""
         self._truth = None if material.truth is None else material.truth.to(device)
         self.state: dict[str, dict[str, Any]] = {}
+        self.cache: dict[str, Any] = {}
+        """What techniques read from files and would read again; not part of a checkpoint."""
         self.notes: dict[str, list[Tensor]] = {}
         """What techniques noted since the epoch began."""
         self.head_losses = torch.zeros(1, device=device)

@@ -18,7 +18,7 @@ from mien.evaluation.calibration import fit_temperature
 from mien.progress import Progress, Silent
 from mien.recipe import Recipe
 from mien.recognize.device import choose_device
-from mien.recognize.files import Card, write_history, write_model
+from mien.recognize.files import Card, read_sources, write_history, write_model
 from mien.recognize.recognizer import Recognizer
 from mien.registry import validate
 from mien.training.loop import fit, own_threads
@@ -174,6 +174,7 @@ def _card(run: Run, order: Order, prepared: Prepared) -> Card:
         temperature=temperature,
         recipe=run.recipe.table(),
         budget=prepared.facts,
+        sources=tuple({k: v for k, v in source.items() if k != "used"} for source in read_sources(run.folder)),
         metrics=run.best["figures"],
         seed=order.seed,
     )

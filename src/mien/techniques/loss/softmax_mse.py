@@ -25,7 +25,7 @@ class SoftmaxMse:
     """`paper`: Eq. 6; `true`: the gradient that Eq. 5 has, 2 (yhat - y) p_i (i - yhat); `cost`: see above."""
     weight: NotNegative = 1.0
     """Of the expected cost, where `gradient = "cost"`."""
-    costs: tuple[tuple[float, ...], ...] = ()
+    costs: tuple[tuple[NotNegative, ...], ...] = ()
     """cost_ij of taking class i for class j, a row for each class; empty: 1 for every mistake."""
 
     def __post_init__(self) -> None:

@@ -1,6 +1,7 @@
 """FaceNet2ExpNet: a face-recognition network teaches the expression network's convolutions (FN2EN, Eq. 1-4, Fig. 2a)."""
 
 import shutil
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -10,11 +11,11 @@ from torch import nn
 from mien.data.faceset import FaceSet
 from mien.data.views import Views
 from mien.errors import MienError
-from mien.models import Network
 from mien.recipe import Recipe, Stage, recipe_names
 from mien.recognize.features import Tap, tap, write_taps
-from mien.registry import STRICT, CountOrZero, NotNegative, Positive, Share
-from mien.training.imitation import Imitate, keep, match
+from mien.recognize.files import build_network, note_source
+from mien.registry import STRICT, CountOrZero, NotNegative, Positive, Share, names
+from mien.training.imitation import Imitate, convolutions, keep
 from mien.training.parts import fit_part, part_is_done, part_recipe, portions
 from mien.training.run import Run
 
@@ -65,11 +66,10 @@ class Distill:
         return self.unlabeled
 
     def __call__(self, run: Run) -> None:
-        """Leaves what was trained on the way in the run's parts/: teacher, distill."""
+        """Leaves what was trained on the way in the run's parts/: teacher, distill. Raises MienError for what does not fit."""
+        goal = self.goal(run)
+        student = convolutions(run.network, self.student, goal, self.deviation, run.seed)
         source = self.face_net(run)
-        channels, *size = source.network.shapes()[self.block]
-        goal = (channels, *([self.grid, self.grid] if self.grid else size))
-        student = self.convolutions(run, goal)
         rows = torch.cat([run.labeled, run.unlabeled]) if self.unlabeled else run.labeled
         parts = portions(rows, self.held_out, run.seed)
         recipe = part_recipe(run.recipe, self.stages, {"technique": "squared", "p": self.p})
@@ -77,42 +77,50 @@ class Distill:
         lesson = None if part_is_done(run, "distill") else Imitate.of(self.maps(run, source), parts, goal, run.device)
         fit_part(run, "distill", recipe, material, student, lesson)
         if self.head == "teacher":
-            self.take_head(run.network, source.network)
+            # Beyond the paper: what the teacher's last layer learned from the labels is not learned anew.
+            run.network.head.load_state_dict(source.network.head.state_dict())
         if self.keep_maps:
             name = list(student.blocks)[-1]
-            keep(run.folder, name, run.network.shapes()[name], goal)
+            keep(run.folder, name, run.network.shapes()[name], goal, self.p)
         else:
             shutil.rmtree(run.folder / "parts" / "maps", ignore_errors=True)
 
-    def is_recipe(self) -> bool:
-        """Whether the teacher is fine-tuned first."""
-        return isinstance(self.teacher, str) and (self.teacher in recipe_names() or self.teacher.endswith(".toml"))
+    def goal(self, run: Run) -> tuple[int, int, int]:
+        """Shape (C, H, W) of what is regressed. All that would be refused later is refused here, before hours of training."""
+        info = run.material.faces.info
+        recipe = self.recipe()
+        built = build_network(recipe.model, run.classes, info) if recipe else self.face_net(run).network
+        shapes = built.shapes()
+        if self.block not in shapes:
+            raise MienError(f"start.block among {', '.join(shapes)}", repr(self.block), "choose one of those")
+        channels, *size = (*shapes[self.block], 1, 1)[:3]
+        size = [self.grid, self.grid] if self.grid else size
+        gigabytes = len(run.labels) * 2 * channels * size[0] * size[1] * 2 / 1e9
+        if gigabytes > self.limit_gb:
+            raise MienError(
+                f"teacher's maps of at most {self.limit_gb:g} GB",
+                f"{gigabytes:.3g} GB",
+                "set start.grid, or raise start.limit_gb",
+            )
+        if self.head == "teacher" and (recipe is None or _form(built.head) != _form(run.network.head)):
+            found = "another form" if recipe else f"teacher = {self.teacher}"
+            raise MienError("a fine-tuned teacher whose last layer has the network's form", found, "set start.head to fresh")
+        return channels, size[0], size[1]
+
+    def recipe(self) -> Recipe | None:
+        """By which the teacher is fine-tuned; None where it is taken as it is."""
+        named = isinstance(self.teacher, str) and (self.teacher in recipe_names() or self.teacher.endswith(".toml"))
+        return Recipe.load(str(self.teacher)).with_settings(self.settings or {}) if named else None
 
     def face_net(self, run: Run) -> Tap:
         """Stage 0: G of Eq. 3, fine-tuned where `teacher` is a recipe."""
-        info = run.material.faces.info
-        if self.is_recipe():
-            recipe = Recipe.load(str(self.teacher)).with_settings(self.settings or {})
+        info, recipe = run.material.faces.info, self.recipe()
+        if recipe is not None:
             network = fit_part(run, "teacher", recipe, run.material)
             return Tap(network, self.block, Views(info, recipe.normalize), f"{self.teacher}, fine-tuned, block {self.block}")
+        if isinstance(self.teacher, str) and self.teacher not in names("mien.models"):
+            note_source(run.folder, Path(self.teacher))
         return tap(self.teacher, self.block, info, run.seed, run.device)
-
-    def convolutions(self, run: Run, goal: tuple[int, ...]) -> Network:
-        """g of Eq. 4 and what matches its map to the teacher's; the run's own modules, those above them drawn afresh."""
-        shapes = run.network.shapes()
-        name = self.student or [block for block, shape in shapes.items() if len(shape) == 3][-1]
-        if len(shapes.get(name, ())) != 3:
-            maps = ", ".join(block for block, shape in shapes.items() if len(shape) == 3)
-            raise MienError(f"a block of the network with a map, among {maps}", repr(name), "set start.student")
-        names = list(run.network.blocks)
-        above = names[names.index(name) + 1 :]
-        with torch.random.fork_rng([]):
-            torch.manual_seed(run.seed)
-            if self.deviation:
-                for module in (*(run.network.blocks[block] for block in above), run.network.head):
-                    start_small(module, self.deviation)
-            matching = match(shapes[name], goal)
-        return Network({block: run.network.blocks[block] for block in names if block not in above}, matching, run.network.shape)
 
     def maps(self, run: Run, source: Tap) -> FaceSet:
         """G(I) of every face and its mirror image, float16 (N, 2, C H W), computed once."""
@@ -123,19 +131,6 @@ class Distill:
             write_taps(source, run.material.faces, folder, 2, self.grid, run.seed, run.device, run.progress, self.limit_gb)
         return FaceSet.open(folder)
 
-    def take_head(self, student: Network, teacher: Network) -> None:
-        """The teacher's last layer on the student's map: what it learned from the labels is not learned anew."""
-        mine, theirs = student.head.state_dict(), teacher.head.state_dict()
-        if not self.is_recipe() or {k: v.shape for k, v in mine.items()} != {k: v.shape for k, v in theirs.items()}:
-            found = "another form" if self.is_recipe() else f"teacher = {self.teacher}"
-            raise MienError("a fine-tuned teacher whose last layer has the network's form", found, "set start.head = fresh")
-        student.head.load_state_dict(theirs)
 
-
-def start_small(module: nn.Module, deviation: float) -> None:
-    """Weights from N(0, deviation), biases 0."""
-    for layer in module.modules():
-        if isinstance(layer, nn.Linear | nn.Conv2d):
-            nn.init.normal_(layer.weight, 0.0, deviation)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+def _form(head: nn.Module) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in head.state_dict().items()}

@@ -12,7 +12,7 @@ from torch import Tensor
 from mien.disk import write_aside
 from mien.errors import MienError
 from mien.models import published
-from mien.recognize.files import read_card, read_weights
+from mien.recognize.files import note_source, read_card, read_weights
 from mien.registry import STRICT, names
 from mien.training.run import Run
 
@@ -76,6 +76,7 @@ class Transfer:
         """The source's state dict, and its classes where it is a model with some."""
         if self.source not in names("mien.models") or Path(self.source).exists():
             card = read_card(Path(self.source))
+            note_source(run.folder, Path(self.source))
             if card.normalize != run.recipe.normalize:
                 run.progress.say(
                     f"{self.source} saw faces under normalize = {card.normalize}, this run is {run.recipe.normalize}"

@@ -7,7 +7,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from mien.errors import MienError
-from mien.recognize.files import read_card, read_weights
+from mien.recognize.files import note_source, read_card, read_weights
 from mien.registry import STRICT
 from mien.training.run import Run
 
@@ -38,5 +38,6 @@ class Weights:
                 f"none for {missing[0]} ({len(missing)} in all)",
                 "train the same network that the model is, with the same settings",
             )
+        note_source(run.folder, self.path)
         with torch.no_grad():
             run.network.load_state_dict(mine | copied)

@@ -21,13 +21,12 @@ def decay(epoch: int, epochs: int) -> float:
 class Regression:
     """weight (1 - t/T) || g(I) - G(I) ||_p^p / (C H W) on unlabeled faces and their mirror images; t counts epochs of all T.
 
-    Needs start = distill with keep_maps. Departures: the paper drops the term in its second stage; here it decays.
+    Needs start = distill with keep_maps, whose p it takes. Departures: the paper drops the term in its second stage; here it
+    decays, on unlabeled faces alone, and what matches the student's map to the teacher's stays as stage 1 left it.
     """
 
     weight: Positive = 1.0
     """What the term counts in the first epoch."""
-    p: Positive = 2.0
-    """Power of the difference."""
 
     def __call__(self, run: Run, batch: Batch) -> UnlabeledLoss | None:
         """The unevaluated loss of the batch. Raises MienError where the run kept no maps."""
@@ -39,7 +38,7 @@ class Regression:
         def evaluate(perturb: Perturb | None = None) -> Tensor:
             with autocast(run.device, run.precision):
                 made = known.matching(run.network.features(channels_last(shown.inputs), known.block)).float()
-            difference: Tensor = (made - goal).abs().pow(self.p).mean()
+            difference: Tensor = (made - goal).abs().pow(known.p).mean()
             run.note("regression", difference.detach())
             return share * difference
 
