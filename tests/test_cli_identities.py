@@ -12,7 +12,9 @@ from mien.cli import app
 
 def test_from_faces_to_people_to_a_figure(tmp_path: Path) -> None:
     bright_faces(120).save(tmp_path / "faces")
-    made = CliRunner().invoke(app, ["identities", str(tmp_path / "faces"), str(tmp_path / "people"), "--test", "0.5", "--json"])
+    made = CliRunner().invoke(
+        app, ["identities", str(tmp_path / "faces"), str(tmp_path / "people"), "--test", "0.5", "--split", "all", "--json"]
+    )
     assert made.exit_code == 0, made.output
     values = json.loads(made.stdout)
     assert (values["faces"], values["people"], values["held_out"]) == (120, 10, 10)

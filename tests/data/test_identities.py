@@ -57,7 +57,7 @@ def test_as_counted_one_by_one(subjects: list[str | None], least: int, test: flo
 
 def test_written_sets_keep_what_was_known(tmp_path: Path) -> None:
     faces = bright_faces(120)  # 20 people with 6 faces each, in order
-    made = write_identities(faces, tmp_path / "people", test=0.25, seed=1)
+    made = write_identities(faces, tmp_path / "people", test=0.25, seed=1, split="all")
     assert len(made) == 120
     assert len(made.classes) == 15
     held_out = set(made.select(made.labels < 0).values("subject"))
@@ -108,3 +108,10 @@ def test_what_cannot_be() -> None:
 def test_an_existing_folder_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(MienError, match="nothing at"):
         write_identities(bright_faces(120), tmp_path)
+
+
+def test_faces_held_out_for_tests_are_left_out_unless_asked(tmp_path: Path) -> None:
+    faces = bright_faces(120)
+    held_out = set(faces.where(split="test").values("id"))
+    assert not held_out & set(write_identities(faces, tmp_path / "some", least=2).values("id"))
+    assert held_out <= set(write_identities(faces, tmp_path / "all", least=2, split="all").values("id"))

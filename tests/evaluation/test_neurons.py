@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from conftest import bright_faces
-from mien import FaceSet, MienError
+from conftest import bright_faces, small_recipe
+from mien import FaceSet, MienError, train
 from mien.data.views import Views
 from mien.evaluation import neurons
 from mien.evaluation.maximize import blur, excitement, maximize
@@ -24,6 +24,7 @@ from mien.models import Network
 from mien.progress import Silent
 from mien.recognize.features import Tap, tap
 from runs import features
+from teachers import tiny_onnx
 
 few = settings(max_examples=30, deadline=None, derandomize=True)
 MIEN_S = {"network": "mien_s", "width": 8, "depths": [1, 1, 1]}
@@ -235,3 +236,19 @@ def test_faces_without_a_label_are_not_among_the_top_faces() -> None:
     found = inspect_neurons(MIEN_S, faces, ["stem"], top=40, drawn=0)
     assert len(found.faces) == 40
     assert found.after.layers[0].counts.sum(axis=1).tolist() == [40] * 8
+
+
+def test_before_has_the_runs_own_settings(tmp_path: Path) -> None:
+    """`--before NETWORK` beside a run on that network: the same width, so that neurons can be set side by side."""
+    faces = bright_faces(60)
+    train(faces, small_recipe(stages=[{"epochs": 1, "lr": 0.01}]), tmp_path / "run")
+    found = inspect_neurons(tmp_path / "run", faces, ["stem"], before="mien_s", top=5, drawn=0)
+    assert found.before is not None
+    assert len(found.before.layers[0].entropy) == len(found.after.layers[0].entropy) == 8
+
+
+def test_no_pictures_without_gradients(tmp_path: Path) -> None:
+    network = {"network": "onnx_facenet", "path": str(tiny_onnx(tmp_path / "net.onnx")), "output": "map"}
+    with pytest.raises(MienError, match="--drawn 0"):
+        inspect_neurons(network, bright_faces(30), top=5)
+    assert len(inspect_neurons(network, bright_faces(30), top=5, drawn=0).after.layers[0].entropy) == 5

@@ -88,6 +88,10 @@ def test_safetensors_of_common_names(tmp_path: Path) -> None:
     save_file(weights | {"fc7.bias": torch.zeros(5)}, tmp_path / "odd.safetensors")
     with pytest.raises(MienError, match=r"fc7\.bias of shape \(2,\)"):
         convert_weights(tmp_path / "odd.safetensors", tmp_path / "other")
+    last = {name: value.permute(2, 3, 1, 0).contiguous() if value.ndim == 4 else value for name, value in weights.items()}
+    save_file(last | {"fc7.bias": torch.zeros(2)}, tmp_path / "last.safetensors")
+    with pytest.raises(MienError, match=r"conv1_1\.weight of shape"):
+        convert_weights(tmp_path / "last.safetensors", tmp_path / "other")
 
 
 def test_the_command_and_what_starts_from_it(tmp_path: Path) -> None:

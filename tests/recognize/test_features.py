@@ -117,3 +117,19 @@ def test_the_command_takes_settings_and_a_limit(faces: FaceSet, tmp_path: Path) 
     done = CliRunner().invoke(app, [*words[:3], str(tmp_path / "g"), "--limit-gb", "0"])
     assert isinstance(done.exception, MienError)
     assert "higher --limit-gb" in str(done.exception)
+
+
+def test_what_half_precision_cannot_hold_is_refused(faces: FaceSet, tmp_path: Path) -> None:
+    source = own_tap(faces)
+    with torch.no_grad():
+        source.network.blocks["stage2_1"].get_parameter("second.1.weight").fill_(1e8)
+    with pytest.raises(MienError, match="half precision can hold"):
+        write_taps(source, faces, tmp_path / "out", 1, 1, 0, CPU, Silent())
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_onnx_network_is_called_by_its_file(tmp_path: Path) -> None:
+    file = tiny_onnx(tmp_path / "known.onnx")
+    found = tap({"network": "onnx_facenet", "path": str(file), "output": "map"}, None, bright_faces(10).info, 0, CPU)
+    assert "known.onnx" in found.name
+    assert "random" not in found.name

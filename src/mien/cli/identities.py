@@ -14,7 +14,9 @@ def identities(
     out: Annotated[Path, typer.Argument(help="The new folder.")],
     least: Annotated[int, typer.Option(help="Faces that a person has to have.")] = 5,
     test: Annotated[float, typer.Option(help="Share of the people that is held out whole, as the split `test`.")] = 0.2,
-    split: Annotated[str, typer.Option(help="Split to take faces from.")] = "all",
+    split: Annotated[
+        str | None, typer.Option(help="Split to take faces from, or all; unless said, all but those held out for tests.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Draws who is held out.")] = 0,
     as_json: Json = False,
 ) -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mien.data.faceset import BLOCK, FaceSet, Rows
-from mien.data.splits import split_rows
+from mien.data.splits import held_out_rows, split_rows
 from mien.data.writer import FaceSetWriter
 from mien.errors import MienError
 from mien.progress import Progress, Silent
@@ -49,8 +49,10 @@ def find_people(faces: FaceSet) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]
     return place[index], tuple(names[order])
 
 
-def draw_identities(faces: FaceSet, least: int = 5, test: float = 0.2, seed: int = 0, split: str = "all") -> Identities:
+def draw_identities(faces: FaceSet, least: int = 5, test: float = 0.2, seed: int = 0, split: str | None = None) -> Identities:
     """The people with `least` faces or more in `split`; about a share `test` of them, at least one, is held out by seed.
+
+    `split` None: all faces but those held out for tests.
 
     Raises MienError where there are no subjects, fewer than two people would be trained on, or more than can be numbered.
     """
@@ -58,7 +60,7 @@ def draw_identities(faces: FaceSet, least: int = 5, test: float = 0.2, seed: int
         raise MienError(
             "a share of people from 0 to below 1 and at least 1 face", f"{test} and {least}", "change --test or --least"
         )
-    among = split_rows(faces, split)
+    among = np.setdiff1d(np.arange(len(faces)), held_out_rows(faces)) if split is None else split_rows(faces, split)
     person, names = find_people(faces.select(among))
     counts = np.bincount(person[person >= 0], minlength=len(names))
     chosen = np.flatnonzero(counts >= least)
@@ -83,7 +85,7 @@ def write_identities(
     least: int = 5,
     test: float = 0.2,
     seed: int = 0,
-    split: str = "all",
+    split: str | None = None,
     progress: Progress | None = None,
 ) -> FaceSet:
     """Write the faces of `draw_identities` as a new set whose classes are the people trained on, and open it.

@@ -24,10 +24,12 @@ from mien.data.faceset import FaceSet
 from mien.data.splits import draw_labels, split_rows
 from mien.errors import MienError
 from mien.evaluation.maximize import maximize
-from mien.models import Network
+from mien.models import Network, upscaling
 from mien.progress import Progress, Silent
 from mien.recognize.device import autocast, channels_last, choose_device, choose_precision
 from mien.recognize.features import Tap, tap
+from mien.recognize.files import read_card
+from mien.registry import names
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -174,10 +176,14 @@ def inspect_neurons(
         raise MienError("at least 1 top face and 0 pictures", f"{top} and {drawn}", "give more")
     labeled = _labeled(faces, split, per_class, seed)
     place = choose_device(device)
-    sources = [_source(given, labeled, seed, place) for given in (run, before) if given is not None]
+    sources = [_source(given, labeled, seed, place) for given in (run, _alike(run, before)) if given is not None]
     chosen = list(dict.fromkeys(layers)) or list(sources[0].network.blocks)
     for source in sources:
         _require_blocks(source.network, chosen)
+        if drawn and not list(source.network.blocks.parameters()):
+            raise MienError("a network that gradients pass through, for pictures", source.name, "give --drawn 0")
+        if larger := upscaling(source.network, source.name):
+            bar.say(larger)
     found = []
     for source in sources:
         scanned = scan(source, labeled, chosen, top, seed, bar)
@@ -237,6 +243,15 @@ def _labeled(faces: FaceSet, split: str, per_class: int | None, seed: int) -> Fa
         found = f"{len(labeled)} labeled faces in {split}"
         raise MienError("labeled faces of two classes or more", found, "choose another split or set")
     return labeled
+
+
+def _alike(run: Path | str | Mapping[str, Any], before: Path | str | Mapping[str, Any] | None) -> Any:
+    """`before`; where it names the run's own network, with the run's settings, so that both see the same inputs."""
+    known = names("mien.models")
+    if isinstance(run, Mapping) or str(run) in known or not isinstance(before, str) or before not in known:
+        return before
+    network = read_card(Path(run)).network
+    return network if network["network"] == before else before
 
 
 def _source(given: Path | str | Mapping[str, Any], faces: FaceSet, seed: int, device: torch.device) -> Tap:

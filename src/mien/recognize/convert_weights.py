@@ -66,10 +66,11 @@ def _our_name(name: str) -> str:
 
 
 def _fit(value: Tensor, shape: tuple[int, ...], name: str, file: Path) -> Tensor:
-    """A full layer's weights may come as a convolution's, (N, C, H, W), in the same order."""
-    if value.numel() != torch.Size(shape).numel():
-        raise MienError(f"{name} of shape {shape} in {file}", f"{tuple(value.shape)}", ANOTHER)
-    return value.float().reshape(shape)
+    """A full layer's weights may come as a convolution's, (N, C, H, W), in the same order; any other order is refused."""
+    as_full = value.flatten(1) if value.ndim == 4 and len(shape) == 2 else value
+    if tuple(as_full.shape) != tuple(shape):
+        raise MienError(f"{name} of shape {tuple(shape)} in {file}", f"{tuple(value.shape)}", ANOTHER)
+    return as_full.float()
 
 
 def _read_safetensors(file: Path) -> dict[str, Tensor]:

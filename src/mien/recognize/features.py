@@ -69,6 +69,8 @@ def _trained(folder: Path, info: Info) -> tuple[Network, Views, str]:
 
 def _built(network: dict[str, Any], info: Info, seed: int) -> tuple[Network, Views, str]:
     made, weights = build_network(network, 2, info, seed), published(network)
+    if weights is None and "path" in network:
+        return made, Views(info), f"{network['network']}, {Path(network['path']).name}"
     if weights is None:
         return made, Views(info), f"{network['network']}, random weights, seed {seed}"
     made.load_state_dict(made.state_dict() | weights)
@@ -125,9 +127,18 @@ def write_taps(
             rows = np.arange(start, min(len(faces), start + BATCH))
             pixels = torch.from_numpy(faces.faces(rows)).to(device)
             block = torch.stack(list(_features(source, pixels, shown, grid, noise)), dim=1)
-            writer.add(block.half().cpu().numpy(), {name: values.slice(start, len(rows)) for name, values in columns.items()})
+            writer.add(_halved(block).cpu().numpy(), {name: values.slice(start, len(rows)) for name, values in columns.items()})
             progress.advance(len(rows))
     return FaceSet.open(out)
+
+
+def _halved(block: Tensor) -> Tensor:
+    """In half precision. Raises MienError where a value is too large for that."""
+    half = block.half()
+    if not half.isfinite().all():
+        largest = float(block.abs().max())
+        raise MienError("features that half precision can hold, up to 65,504", f"{largest:,.0f}", "take another block")
+    return half
 
 
 def _announce(source: Tap, count: int, views: int, dimension: int, limit_gb: float, progress: Progress) -> None:
