@@ -4,7 +4,7 @@
 #   bash benchmarks/face_nets.sh FER WEB OUT PART...
 #
 # FER: folder with fer2013.csv and fer2013new.csv. WEB: folder with legend.csv and images/ (faces from the web). OUT: a folder, which
-# may hold what an earlier call left: everything goes on where it was. PART: layers, linear, few, all, frozen, people (a CPU), or gpu
+# may hold what an earlier call left: everything goes on where it was. PART: layers, linear, few, all, frozen, people, neurons (a CPU), or gpu
 # (an accelerator: the papers' sizes). SEEDS, THREADS and UNLABELED may be set.
 set -euo pipefail
 here=$(dirname "$(realpath "$0")")
@@ -55,10 +55,17 @@ for part in "$@"; do
       have web mien import table "$web/legend.csv" web --columns path=name,label=label,subject=person --side 48 --set images="$web/images"
       have drawn mien import synthetic drawn --set faces=4000 --set people=160
       for faces in web drawn; do
-        have ${faces}_people mien identities $faces ${faces}_people
-        have ${faces}_known mien train ${faces}_people --recipe face_pretrain --model mien_s --set stages.0.lr=0.1 --epochs 20 --threads "$threads" --out ${faces}_known
-        for network in ${faces}_known mien_s facenet_dlib; do mien verify $network ${faces}_people --flip --folds 10; done
+        have ${faces}_people mien identities $faces ${faces}_people --split all
+        epochs=$([ $faces = web ] && echo 20 || echo 15)
+        have ${faces}_known mien train ${faces}_people --recipe face_pretrain --model mien_s --set stages.0.lr=0.1 --epochs $epochs \
+          --threads "$threads" --out ${faces}_known
+        for network in ${faces}_known mien_s facenet_dlib; do mien verify $network ${faces}_people --flip; done
       done ;;
+    neurons)
+      have all_run mien train ferplus --recipe supervised_small --epochs 2 --threads "$threads" --out all_run
+      rm -rf neurons neurons_before
+      time mien neurons all_run ferplus --split Training --out neurons
+      mien neurons all_run ferplus --split Training --before mien_s --out neurons_before ;;
     gpu)
       have ferplus_large mien import ferplus "$fer" ferplus_large --rule probability --side 224
       compare ferplus_large --recipes scratch_bn,face_finetune,fn2en --device cuda --out gpu_fn2en

@@ -17,6 +17,16 @@ from mien.training.prepare import prepare
 from mien.training.run import Run
 
 
+class Heard(Silent):
+    """Remembers what was said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
 def fake_run(**values: Any) -> Run:
     """Just the attributes that a technique reads."""
     return cast(Run, SimpleNamespace(**values))

@@ -34,3 +34,13 @@ def test_fewer_pairs_are_said(tmp_path: Path) -> None:
     bright_faces(120).save(tmp_path / "faces")
     found = CliRunner().invoke(app, ["verify", "mien_s", str(tmp_path / "faces"), "--split", "all"])
     assert "warning: 600 pairs instead of 6000" in found.stderr
+
+
+def test_faces_that_are_left_out_are_said(tmp_path: Path) -> None:
+    bright_faces(120).save(tmp_path / "faces")
+    words = ["identities", str(tmp_path / "faces"), str(tmp_path / "people"), "--least", "4"]
+    found = CliRunner().invoke(app, words)
+    assert "24 faces held out for tests are left out (--split all takes them)" in found.stderr
+    found = CliRunner().invoke(app, [*words[:2], str(tmp_path / "every"), "--split", "all", "--json"])
+    assert json.loads(found.stdout)["left_out"] == 0
+    assert not found.stderr

@@ -11,9 +11,12 @@ from torch import Tensor, nn
 
 from conftest import bright_faces, small_recipe
 from mien import FaceSet, MienError, Order, Recognizer, train
+from mien.data.faceset import Info
 from mien.evaluation.explain import SIDE, explain, explain_photo, explained_path, grad_cam, overlay
 from mien.models import Network
-from runs import features
+from mien.recognize.files import Card, build_network
+from runs import Heard, features
+from teachers import tiny_onnx
 
 
 class Sum(nn.Module):
@@ -154,3 +157,13 @@ def test_what_cannot_be_explained_is_one_sentence(recognizer: Recognizer, tmp_pa
     head = train(features(), small_recipe(model={"network": "embedding"}), tmp_path / "head", Order(threads=1))
     with pytest.raises(MienError, match="one that learned from features"):
         explain_photo(head, tmp_path / "face.png")
+
+
+def test_a_photo_that_is_upscaled_is_said(tmp_path: Path) -> None:
+    network = {"network": "onnx_facenet", "path": str(tiny_onnx(tmp_path / "net.onnx", side=32)), "output": "map"}
+    card = Card(network, ("a", "b"), Info(("a", "b"), side=16, channels=1))
+    recognizer = Recognizer(build_network(network, 2, card.faces).eval(), card, torch.device("cpu"))
+    Image.fromarray(bright_faces().faces([0])[0]).save(tmp_path / "face.png")
+    heard = Heard()
+    explain_photo(recognizer, tmp_path / "face.png", progress=heard)
+    assert heard.lines == ["faces of 16 pixels are upscaled to 32 for onnx_facenet"]

@@ -23,7 +23,7 @@ from mien.evaluation.report.neurons import write_neurons
 from mien.models import Network
 from mien.progress import Silent
 from mien.recognize.features import Tap, tap
-from runs import features
+from runs import Heard, features
 from teachers import tiny_onnx
 
 few = settings(max_examples=30, deadline=None, derandomize=True)
@@ -245,6 +245,22 @@ def test_before_has_the_runs_own_settings(tmp_path: Path) -> None:
     found = inspect_neurons(tmp_path / "run", faces, ["stem"], before="mien_s", top=5, drawn=0)
     assert found.before is not None
     assert len(found.before.layers[0].entropy) == len(found.after.layers[0].entropy) == 8
+
+
+def test_before_is_normalized_like_the_run(tmp_path: Path) -> None:
+    faces = bright_faces(60)
+    train(faces, small_recipe(stages=[{"epochs": 1, "lr": 0.01}], normalize="face"), tmp_path / "run")
+    run, other = neurons._sources(tmp_path / "run", "mien_s", faces, 0, torch.device("cpu"))
+    assert run.views == other.views == Views(faces.info, "face")
+    run, other = neurons._sources(tmp_path / "run", {"network": "mien_s"}, faces, 0, torch.device("cpu"))
+    assert other.views == Views(faces.info, "fixed")
+
+
+def test_larger_faces_than_there_are_are_said(tmp_path: Path) -> None:
+    network = {"network": "onnx_facenet", "path": str(tiny_onnx(tmp_path / "net.onnx", side=32)), "output": "map"}
+    heard = Heard()
+    inspect_neurons(network, bright_faces(30), top=5, drawn=0, progress=heard)
+    assert [line.partition(" for ")[0] for line in heard.lines] == ["faces of 16 pixels are upscaled to 32"]
 
 
 def test_no_pictures_without_gradients(tmp_path: Path) -> None:

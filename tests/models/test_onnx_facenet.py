@@ -1,6 +1,7 @@
 """Networks from ONNX files: what they make is what the file says, with no gradient, and wrong files are one sentence."""
 
 import copy
+import hashlib
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 from mien import MienError
 from mien.data.faceset import Info
 from mien.models import Network
+from mien.onnx_file import serialize
 from mien.recognize.files import build_network
 from teachers import WEIGHTS, tiny_onnx
 
@@ -80,3 +82,25 @@ def test_wrong_files_are_refused_in_a_sentence(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(MienError, match=r"pip install 'mien\[onnx\]'"):
         teacher(path)
+
+
+def test_another_file_than_the_one_that_is_named_is_refused(tmp_path: Path) -> None:
+    path = tiny_onnx(tmp_path / "net.onnx")
+    known = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert teacher(path, sha256=known.upper()).shapes() == {"map": (5, 8, 8)}
+    with pytest.raises(MienError, match=rf"sha256 {'0' * 64} of .*; found {known}"):
+        teacher(path, sha256="0" * 64)
+
+
+def test_networks_of_two_gigabytes_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    with (tmp_path / "large.onnx").open("wb") as file:
+        file.truncate(1 << 31)  # takes no room
+    with pytest.raises(MienError, match="below 2 GB"):
+        teacher(tmp_path / "large.onnx")
+
+    class Large:
+        def SerializeToString(self) -> bytes:
+            raise ValueError("Message exceeds maximum protobuf size of 2GB")
+
+    with pytest.raises(MienError, match="below 2 GB"):
+        serialize(Large(), tmp_path / "beside.onnx")

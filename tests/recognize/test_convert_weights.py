@@ -92,6 +92,10 @@ def test_safetensors_of_common_names(tmp_path: Path) -> None:
     save_file(last | {"fc7.bias": torch.zeros(2)}, tmp_path / "last.safetensors")
     with pytest.raises(MienError, match=r"conv1_1\.weight of shape"):
         convert_weights(tmp_path / "last.safetensors", tmp_path / "other")
+    full = torch.from_numpy(LAYERS["fc6"][0].transpose(3, 0, 1, 2).copy())
+    save_file(weights | {"fc7.bias": torch.zeros(2), "fc6.weight": full}, tmp_path / "full.safetensors")
+    with pytest.raises(MienError, match=r"fc6\.weight of shape"):
+        convert_weights(tmp_path / "full.safetensors", tmp_path / "other")
 
 
 def test_the_command_and_what_starts_from_it(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What `mien features` writes: the maps of a block, their size said before, published weights where there are some."""
 
+import hashlib
 import importlib.util
 import json
 from pathlib import Path
@@ -20,20 +21,11 @@ from mien.models.facenet_dlib import PACKAGE
 from mien.progress import Silent
 from mien.recognize.features import Tap, tap, write_features, write_taps
 from mien.recognize.files import build_network
+from runs import Heard
 from teachers import tiny_onnx
 
 CPU = torch.device("cpu")
 PART = {"network": "facenet_dlib", "side": 112, "until": "block1"}
-
-
-class Heard(Silent):
-    """Remembers what was said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.lines.append(text)
 
 
 @pytest.fixture
@@ -131,5 +123,5 @@ def test_what_half_precision_cannot_hold_is_refused(faces: FaceSet, tmp_path: Pa
 def test_an_onnx_network_is_called_by_its_file(tmp_path: Path) -> None:
     file = tiny_onnx(tmp_path / "known.onnx")
     found = tap({"network": "onnx_facenet", "path": str(file), "output": "map"}, None, bright_faces(10).info, 0, CPU)
-    assert "known.onnx" in found.name
+    assert f"known.onnx, sha256 {hashlib.sha256(file.read_bytes()).hexdigest()[:12]}, block map" in found.name
     assert "random" not in found.name

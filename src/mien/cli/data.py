@@ -123,7 +123,9 @@ def features(
 
 
 def convert(
-    file: Annotated[Path, typer.Argument(help="MatConvNet's vgg_face.mat, or a .safetensors with conv1_1.weight to fc8.bias.")],
+    file: Annotated[
+        Path, typer.Argument(help="vgg_face.mat, or a .safetensors with conv1_1.weight to fc8.bias; for RGB, not Caffe's BGR.")
+    ],
     out: Annotated[Path, typer.Argument(help="The new model folder.")],
     side: Annotated[int, typer.Option(help="Side in pixels of the faces it will be used on; it resizes them to 224.")] = 224,
     color: Annotated[bool, typer.Option("--color/--gray", help="Whether these faces are in color.")] = True,

@@ -24,12 +24,17 @@ def identities(
     from mien.console import Bar
     from mien.data.faceset import FaceSet
     from mien.data.identities import write_identities
+    from mien.data.splits import held_out_rows
 
     faces = FaceSet.open(faceset, verify=True)
     with Bar(quiet=as_json) as bar:
         made = write_identities(faces, out, least, test, seed, split, bar)
+    left_out = len(held_out_rows(faces)) if split is None else 0
     trained, held_out = len(made.classes), len(set(made.select(made.labels < 0).values("subject")))
-    values = {"faces": len(made), "people": trained, "held_out": held_out, "out": str(out), "checksum": made.info.checksum}
+    counts = {"faces": len(made), "people": trained, "held_out": held_out, "left_out": left_out}
+    values = counts | {"out": str(out), "checksum": made.info.checksum}
+    if left_out:
+        print(f"{left_out} faces held out for tests are left out (--split all takes them)", file=sys.stderr)
     print_values(as_json, values, f"{len(made)} faces of {trained} people and {held_out} held out -> {out}")
 
 

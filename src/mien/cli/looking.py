@@ -75,9 +75,11 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Recognize the face on a photo, and draw the regions that decided."""
+    from mien.console import Bar
     from mien.evaluation.explain import explain_photo, explained_path
 
-    found, target = explain_photo(run, photo, out, class_, block, device), out or explained_path(photo)
+    with Bar(quiet=as_json) as bar:
+        found, target = explain_photo(run, photo, out, class_, block, device, bar), out or explained_path(photo)
     likely = sorted(found.to_json()["probabilities"].items(), key=lambda pair: -pair[1])
     lines = [*(f"{name:<12} {share:6.1%}" for name, share in likely), str(target)]
     if not found.heat.any():

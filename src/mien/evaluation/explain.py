@@ -18,7 +18,8 @@ from mien.data.images import read_picture
 from mien.data.sheet import BLUE, EDGE, INK, SOFT, write_sheet
 from mien.data.views import Views
 from mien.errors import MienError
-from mien.models import Network
+from mien.models import Network, upscaling
+from mien.progress import Progress, Silent
 from mien.recognize.recognizer import Recognizer
 
 SIDE, BARS, LINE, TEXT = 256, 220, 32, 15
@@ -60,6 +61,7 @@ def explain_photo(
     name: str | None = None,
     block: str | None = None,
     device: str = "auto",
+    progress: Progress | None = None,
 ) -> Explanation:
     """Explain what a recognizer (or a run's folder) sees in a photo of one face, its central square; draw it as a PNG.
 
@@ -73,6 +75,8 @@ def explain_photo(
     recognizer = run if isinstance(run, Recognizer) else Recognizer.load(run, device)
     _require_faces(recognizer)
     info = recognizer.card.faces
+    if larger := upscaling(recognizer.network, recognizer.card.network["network"]):
+        (progress or Silent()).say(larger)
     found = explain(recognizer, _read(photo, info.side, info.channels == 3), name, block)
     write_sheet(draw_explanation(found, _read(photo, SIDE, color=True)), target)
     return found

@@ -10,7 +10,7 @@ than a twelfth of its neurons below, which an average of its own could hardly le
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,13 @@ from mien.evaluation.maximize import maximize
 from mien.models import Network, upscaling
 from mien.progress import Progress, Silent
 from mien.recognize.device import autocast, channels_last, choose_device, choose_precision
-from mien.recognize.features import Tap, tap
+from mien.recognize.features import Tap, is_run, tap
 from mien.recognize.files import read_card
-from mien.registry import names
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+Source = Path | str | Mapping[str, Any]
+"""A run, a model folder, or a network: its name or its settings."""
 
 BATCH = 512
 """Faces whose responses are merged at a time."""
@@ -151,10 +152,10 @@ class Best:
 
 
 def inspect_neurons(
-    run: Path | str | Mapping[str, Any],
+    run: Source,
     faces: FaceSet | Path | str,
     layers: Sequence[str] = (),
-    before: Path | str | Mapping[str, Any] | None = None,
+    before: Source | None = None,
     split: str = "all",
     top: int = 100,
     per_class: int | None = None,
@@ -165,8 +166,8 @@ def inspect_neurons(
 ) -> Neurons:
     """The neurons of a run's (a model's, a network's) `layers`, all unless said, over the labeled faces of a split.
 
-    `before` is what the network was before fine-tuning; `per_class` draws so many faces of each class at most. Of each layer,
-    `drawn` neurons get a picture that excites them.
+    `before` is what the network was before fine-tuning; where it names the run's network, it has the run's settings.
+    `per_class` draws so many faces of each class at most. Of each layer, `drawn` neurons get a picture that excites them.
     The faces are visited in an order drawn by `seed`, so that ties say nothing of the order they are stored in. Raises
     MienError for features, too few labels or a layer that is not there.
     """
@@ -176,7 +177,7 @@ def inspect_neurons(
         raise MienError("at least 1 top face and 0 pictures", f"{top} and {drawn}", "give more")
     labeled = _labeled(faces, split, per_class, seed)
     place = choose_device(device)
-    sources = [_source(given, labeled, seed, place) for given in (run, _alike(run, before)) if given is not None]
+    sources = _sources(run, before, labeled, seed, place)
     chosen = list(dict.fromkeys(layers)) or list(sources[0].network.blocks)
     for source in sources:
         _require_blocks(source.network, chosen)
@@ -245,16 +246,25 @@ def _labeled(faces: FaceSet, split: str, per_class: int | None, seed: int) -> Fa
     return labeled
 
 
-def _alike(run: Path | str | Mapping[str, Any], before: Path | str | Mapping[str, Any] | None) -> Any:
-    """`before`; where it names the run's own network, with the run's settings, so that both see the same inputs."""
-    known = names("mien.models")
-    if isinstance(run, Mapping) or str(run) in known or not isinstance(before, str) or before not in known:
-        return before
-    network = read_card(Path(run)).network
-    return network if network["network"] == before else before
+def _sources(run: Source, before: Source | None, faces: FaceSet, seed: int, device: torch.device) -> list[Tap]:
+    """The run's tap, and that of `before`; where this names the run's own network, both see the same inputs."""
+    first = _tap(run, faces, seed, device)
+    if before is None:
+        return [first]
+    own = _own_settings(run, before)
+    earlier = _tap(own or before, faces, seed, device)
+    return [first, replace(earlier, views=first.views) if own else earlier]
 
 
-def _source(given: Path | str | Mapping[str, Any], faces: FaceSet, seed: int, device: torch.device) -> Tap:
+def _own_settings(run: Source, before: Source) -> dict[str, Any] | None:
+    """Settings of the run's network, where `before` is its name."""
+    if isinstance(run, Mapping) or isinstance(before, Mapping) or not is_run(str(run)) or is_run(str(before)):
+        return None
+    settings = read_card(Path(run)).network
+    return settings if settings["network"] == str(before) else None
+
+
+def _tap(given: Source, faces: FaceSet, seed: int, device: torch.device) -> Tap:
     return tap(given if isinstance(given, Mapping) else str(given), None, faces.info, seed, device)
 
 

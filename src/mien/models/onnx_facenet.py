@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mien.errors import MienError
 from mien.models import FacePixels, Network, pooled_head, require_side
+from mien.onnx_file import open_session, read_model, serialize
 from mien.registry import STRICT, CountOrZero, Positive, Share
 
 
@@ -31,13 +32,15 @@ class OnnxFacenet:
     """Order of the channels in the file."""
     side: CountOrZero = 0
     """Side to which faces are resized; 0 for the one that the file states."""
+    sha256: str = ""
+    """Of the file, in hexadecimal: another file is refused; any is taken unless said. Weights in files beside it do not count."""
     dropout: Share = 0.0
     """Share of features left out before the last layer, where the output is a map."""
 
     def build(self, classes: int, channels: int, side: int) -> Network:
         """The network; raises MienError where the file, its input or its output is not as it has to be."""
         require_side("onnx_facenet", side, 16)
-        inner = OnnxMap(self.path, self.output, self.order == "bgr")
+        inner = OnnxMap(self.path, self.output, self.order == "bgr", self.sha256)
         shown = self.side or inner.side
         if not shown:
             raise MienError(f"a side of faces stated in {self.path}", "any", "set model.side to the one it was trained on")
@@ -54,12 +57,13 @@ class OnnxFacenet:
 
 
 class OnnxMap(nn.Module):
-    """Pictures (B, 3, S, S) to the values called `output` of an ONNX file; the file is read once more by every copy."""
+    """Pictures (B, 3, S, S) to the values called `output` of an ONNX file, which is read once; copies run apart."""
 
-    def __init__(self, path: Path, output: str, flips: bool) -> None:
+    def __init__(self, path: Path, output: str, flips: bool, sha256: str = "") -> None:
         super().__init__()
         self.flips = flips
-        model = _read(path)
+        model, found = read_model(path, sha256)
+        self.file = f"{path.name}, sha256 {found[:12]}"
         self._choose(model, output, path)
         given = {entry.name for entry in model.graph.initializer}
         inputs = [entry for entry in model.graph.input if entry.name not in given]
@@ -71,7 +75,7 @@ class OnnxMap(nn.Module):
             raise MienError(f"one input (B or 1, 3, S, S) or (B or 1, S, S, 3) in {path}", found, "take another file")
         self.name, self.single, self.last = inputs[0].name, sizes[0] == 1, last
         self.side = sizes[2]
-        self.content: bytes = model.SerializeToString()
+        self.content = serialize(model, path)
         self.session: Any = None
 
     def _choose(self, model: Any, output: str, path: Path) -> None:
@@ -94,7 +98,7 @@ class OnnxMap(nn.Module):
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, S, S) to (B, C', S', S') or (B, D'), float32."""
-        self.session = self.session or _open(self.content)
+        self.session = self.session or open_session(self.content)
         shown = (x.flip(1) if self.flips else x).float().cpu()
         shown = shown.permute(0, 2, 3, 1) if self.last else shown
         parts = shown.split(1) if self.single else (shown,)
@@ -108,34 +112,3 @@ class OnnxMap(nn.Module):
             ) from error
         out = torch.cat([torch.from_numpy(array) for array in made]).to(x.device)
         return out.permute(0, 3, 1, 2).contiguous() if self.last and out.ndim == 4 else out
-
-
-def _read(path: Path) -> Any:
-    try:
-        import onnx
-        from google.protobuf.message import DecodeError
-    except ImportError as error:
-        raise MienError("onnx and onnxruntime for onnx_facenet", str(error), "pip install 'mien[onnx]'") from error
-    if not path.is_file():
-        raise MienError(f"an ONNX file at {path}", "no such file", "set model.path")
-    try:
-        model = onnx.load(path)
-    except (DecodeError, ValueError, onnx.checker.ValidationError) as error:
-        raise MienError(f"an ONNX file at {path}", f"something else ({error})", "set model.path") from error
-    if not model.graph.output:
-        raise MienError(f"an ONNX file at {path}", "one without outputs", "set model.path")
-    return model
-
-
-def _open(content: bytes) -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MienError("onnxruntime for onnx_facenet", str(error), "pip install 'mien[onnx]'") from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise MienError("an ONNX file that onnxruntime can run", str(error).splitlines()[0], "take another file") from error

@@ -30,8 +30,9 @@ PLACES = {
 def convert_weights(file: Path, out: Path, side: int = 224, channels: int = 3) -> Card:
     """Write VGG-Face's weights in `file` as a model of vgg16 for faces of `side` pixels and 1 or 3 channels.
 
-    `file` is MatConvNet's .mat or a .safetensors with the layers' names. The network resizes and colors the faces itself, so
-    that `side` and `channels` change no weight. Raises MienError where `file` holds anything else, or `out` exists.
+    `file` is MatConvNet's .mat or a .safetensors with the layers' names, for colors in the order red, green, blue. The network
+    resizes and colors the faces itself, so that `side` and `channels` change no weight. Raises MienError where `file` holds
+    anything else, or `out` exists.
     """
     if out.exists():
         raise MienError(f"nothing at {out} yet", "a file or folder", "choose another name, or remove it first")
@@ -67,8 +68,9 @@ def _our_name(name: str) -> str:
 
 def _fit(value: Tensor, shape: tuple[int, ...], name: str, file: Path) -> Tensor:
     """A full layer's weights may come as a convolution's, (N, C, H, W), in the same order; any other order is refused."""
-    as_full = value.flatten(1) if value.ndim == 4 and len(shape) == 2 else value
-    if tuple(as_full.shape) != tuple(shape):
+    kernel = value.ndim == 4 and value.shape[2] == value.shape[3]  # not so where the channels come last
+    as_full = value.flatten(1) if kernel and len(shape) == 2 else value
+    if tuple(as_full.shape) != shape:
         raise MienError(f"{name} of shape {tuple(shape)} in {file}", f"{tuple(value.shape)}", ANOTHER)
     return as_full.float()
 

@@ -16,6 +16,7 @@ from mien.data.views import Views
 from mien.data.writer import FaceSetWriter
 from mien.errors import MienError
 from mien.models import Network, published, upscaling
+from mien.models.onnx_facenet import OnnxMap
 from mien.progress import Progress, Silent
 from mien.recognize.device import autocast, channels_last, choose_device, choose_precision, place
 from mien.recognize.files import build_network, read_card, read_network, require_alike
@@ -46,18 +47,19 @@ def view_names(count: int) -> tuple[str, ...]:
 def tap(network: str | Mapping[str, Any], block: str | None, info: Info, seed: int, device: torch.device) -> Tap:
     """The tap at a block of a run, a model folder, or a network (its name, or its settings), for faces like those of `info`.
 
-    A network has its published weights where others published some, else random ones from `seed`. Without a block it is the
-    last one. Raises MienError where there is no such network or block.
+    A network has its published weights, or those of its file, where there are some, else random ones from `seed`. Without a
+    block it is the last one. Raises MienError where there is no such network or block.
     """
     settings = {"network": network} if isinstance(network, str) else dict(network)
-    made, views, name = _trained(Path(network), info) if _is_run(network) else _built(settings, info, seed)
+    made, views, name = _trained(Path(network), info) if is_run(network) else _built(settings, info, seed)
     chosen = block or list(made.blocks)[-1]
     if chosen not in made.blocks:
         raise MienError(f"a block among {', '.join(made.blocks)}", repr(chosen), "choose one of those")
     return Tap(place(made, device).eval(), chosen, views, f"{name}, block {chosen}")
 
 
-def _is_run(network: str | Mapping[str, Any]) -> TypeGuard[str]:
+def is_run(network: str | Mapping[str, Any]) -> TypeGuard[str]:
+    """Whether it is a run's or a model's folder, not a network's name or settings; a folder comes before a name."""
     return isinstance(network, str) and (network not in names("mien.models") or Path(network).exists())
 
 
@@ -69,10 +71,9 @@ def _trained(folder: Path, info: Info) -> tuple[Network, Views, str]:
 
 def _built(network: dict[str, Any], info: Info, seed: int) -> tuple[Network, Views, str]:
     made, weights = build_network(network, 2, info, seed), published(network)
-    if weights is None and "path" in network:
-        return made, Views(info), f"{network['network']}, {Path(network['path']).name}"
     if weights is None:
-        return made, Views(info), f"{network['network']}, random weights, seed {seed}"
+        files = [module.file for module in made.modules() if isinstance(module, OnnxMap)]
+        return made, Views(info), f"{network['network']}, {files[0] if files else f'random weights, seed {seed}'}"
     made.load_state_dict(made.state_dict() | weights)
     return made, Views(info), f"{network['network']}, published weights"
 
@@ -91,7 +92,7 @@ def write_features(
 ) -> FaceSet:
     """Write the features of all faces at `RUN_OR_NETWORK[:BLOCK]`, as `write_taps` does; `settings` are the network's."""
     network, _, block = address.partition(":")
-    if settings and _is_run(network):
+    if settings and is_run(network):
         known = ", ".join(names("mien.models"))
         raise MienError(f"a network among {known} to change settings of", repr(network), "leave out --set: a model has its own")
     chosen = choose_device(device)

@@ -1,0 +1,66 @@
+"""ONNX files: read and checked, in one piece, and run by onnxruntime."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mien.errors import MienError
+
+LIMIT = 1 << 31
+"""Bytes that a file in ONNX's format may not reach."""
+
+
+def read_model(path: Path, sha256: str) -> tuple[Any, str]:
+    """The model, and the file's sha256. Raises MienError where there is none, or it has another hash than `sha256`, if any."""
+    try:
+        import onnx
+        from google.protobuf.message import DecodeError
+    except ImportError as error:
+        raise MienError("onnx and onnxruntime for onnx_facenet", str(error), "pip install 'mien[onnx]'") from error
+    if not path.is_file():
+        raise MienError(f"an ONNX file at {path}", "no such file", "set model.path")
+    if path.stat().st_size >= LIMIT:
+        raise _too_large(path)
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if sha256 and sha256.lower() != found:
+        raise MienError(f"sha256 {sha256} of {path}", found, "set model.path to that file, or model.sha256 to this one's")
+    try:
+        model = onnx.load(path)
+    except (DecodeError, ValueError, onnx.checker.ValidationError) as error:
+        raise MienError(f"an ONNX file at {path}", f"something else ({error})", "set model.path") from error
+    if not model.graph.output:
+        raise MienError(f"an ONNX file at {path}", "one without outputs", "set model.path")
+    return model, found
+
+
+def serialize(model: Any, path: Path) -> bytes:
+    """The model in one piece, with the weights that lay in files beside it. Raises MienError where that is too large."""
+    from google.protobuf.message import EncodeError
+
+    try:
+        content: bytes = model.SerializeToString()
+    except (EncodeError, ValueError) as error:
+        raise _too_large(path) from error
+    return content
+
+
+def open_session(content: bytes) -> Any:
+    """onnxruntime's session on the CPU. Raises MienError where it is not installed, or cannot run this."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MienError("onnxruntime for onnx_facenet", str(error), "pip install 'mien[onnx]'") from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise MienError("an ONNX file that onnxruntime can run", str(error).splitlines()[0], "take another file") from error
+
+
+def _too_large(path: Path) -> MienError:
+    return MienError(f"an ONNX network below 2 GB at {path}", "a larger one", "take a smaller one, or one in half precision")
