@@ -40,7 +40,7 @@ class Stage:
     """Passes over the labeled faces."""
     lr: NotNegative
     """Learning rate at the schedule's highest point."""
-    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] = "sgd"
     """`sgd` has Nesterov momentum .9."""
     weight_decay: NotNegative = 5e-4
     """Decay of weight matrices; biases and normalization are left alone."""
@@ -162,10 +162,7 @@ class Recipe:
 
         A text is read as JSON where it is that. Raises MienError for an unknown key.
         """
-        table = self.table()
-        for key, value in settings.items():
-            _put(table, key, _parse(value))
-        return Recipe.parse(table)
+        return Recipe.parse(with_values(self.table(), settings))
 
     def with_network(self, name: str) -> "Recipe":
         """This recipe on another network, with as many copies of its last layer."""
@@ -214,6 +211,13 @@ def _text(name: Path | str) -> str:
 def recipe_names() -> list[str]:
     """The recipes that mien brings."""
     return sorted(Path(entry.name).stem for entry in resources.files("mien.recipes").iterdir() if entry.name.endswith(".toml"))
+
+
+def with_values(table: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The table with values changed by key, as `Recipe.with_settings` says."""
+    for key, value in settings.items():
+        _put(table, key, _parse(value))
+    return table
 
 
 def _parse(value: Any) -> Any:

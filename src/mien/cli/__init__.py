@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from mien.cli import comparing, data, identities, looking, measure, training
+from mien.cli import comparing, data, identities, looking, measure, neighbors, training
 from mien.errors import MienError
 
 app = typer.Typer(
@@ -35,6 +35,7 @@ for _command in (
     training.demo,
 ):
     app.command()(_command)
+app.add_typer(neighbors.neighbors, name="neighbors")
 
 
 INTERRUPTED = 130

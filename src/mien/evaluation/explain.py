@@ -18,7 +18,7 @@ from mien.data.images import read_picture
 from mien.data.sheet import BLUE, EDGE, INK, SOFT, write_sheet
 from mien.data.views import Views
 from mien.errors import MienError
-from mien.models import Network, upscaling
+from mien.models import Network, leading, upscaling
 from mien.progress import Progress, Silent
 from mien.recognize.recognizer import Recognizer
 
@@ -115,13 +115,14 @@ def grad_cam(network: Network, inputs: Tensor, block: str, label: int) -> Tensor
     """
     network.eval()
     with torch.enable_grad():
-        x, maps = inputs, inputs
+        x: Tensor | tuple[Tensor, ...] = inputs
+        maps = inputs
         for name, module in network.blocks.items():
             x = module(x)
             if name == block:
                 # A leaf, so that nothing below is differentiated; a copy goes on, since later blocks may work in place.
-                maps = x.detach().requires_grad_()
-                x = maps.clone()
+                maps = leading(x).detach().requires_grad_()
+                x = (maps.clone(), *x[1:]) if isinstance(x, tuple) else maps.clone()
         out = network.head(x)
         logits = out[-1] if out.ndim == 3 else out
         (slopes,) = torch.autograd.grad(logits[:, label].sum(), maps)

@@ -24,7 +24,7 @@ from mien.data.faceset import FaceSet
 from mien.data.splits import draw_labels, split_rows
 from mien.errors import MienError
 from mien.evaluation.maximize import maximize
-from mien.models import Network, upscaling
+from mien.models import Network, leading, upscaling
 from mien.progress import Progress, Silent
 from mien.recognize.device import autocast, channels_last, choose_device, choose_precision
 from mien.recognize.features import Tap, is_run, tap
@@ -282,7 +282,8 @@ def _responses(source: Tap, pixels: Tensor, layers: Sequence[str]) -> dict[str, 
         for number, (name, block) in enumerate(source.network.blocks.items()):
             x = block(x)
             if name in layers:
-                found[name] = (x.amax(dim=(2, 3)) if x.ndim == 4 else x.clone()).float()
+                made = leading(x)
+                found[name] = (made.amax(dim=(2, 3)) if made.ndim == 4 else made.clone()).float()
             if number == last:
                 break
     return found

@@ -16,8 +16,8 @@ from mien.registry import build
 class Network(nn.Module):
     """`blocks` in order, then `head`. The network of every file in models/ is one of these, built by its settings.
 
-    `blocks` are frozen, tapped and transferred by name. `head` maps the last block's output to (B, K), or to (H, B, K)
-    where a network has several heads; then the last one is the fused one that decides.
+    `blocks` are frozen, tapped and transferred by name; one may hand several maps to the next (two_scale). `head` maps the last
+    block's output to (B, K), or to (H, B, K) where a network has several heads; then the last one is the fused one that decides.
     """
 
     def __init__(self, blocks: Mapping[str, nn.Module], head: nn.Module, shape: tuple[int, ...]) -> None:
@@ -36,7 +36,7 @@ class Network(nn.Module):
         """Logits of every head, (H, B, K)."""
         for block in self.blocks.values():
             x = block(x)
-        x = self.head(x)
+        x = self.head(leading(x))
         return x if x.ndim == 3 else x.unsqueeze(0)
 
     def features(self, x: Tensor, block: str) -> Tensor:
@@ -47,7 +47,7 @@ class Network(nn.Module):
             x = module(x)
             if name == block:
                 break
-        return x
+        return leading(x)
 
     @torch.no_grad()
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -57,10 +57,15 @@ class Network(nn.Module):
         self.eval()
         for name, block in self.blocks.items():
             x = block(x)
-            found[name] = tuple(x.shape[1:])
+            found[name] = tuple(leading(x).shape[1:])
         for module, mode in modes.items():
             module.training = mode
         return found
+
+
+def leading(x: Tensor | tuple[Tensor, ...]) -> Tensor:
+    """A block's output; of a block that gives several maps, the first, which stands for it where one is asked for."""
+    return x[0] if isinstance(x, tuple) else x
 
 
 class Architecture(Protocol):

@@ -48,7 +48,11 @@ class Targets(Protocol):
 
 
 class Weigh(Protocol):
-    """How much does each face count? Called before every epoch, while `run.targets` are still the old ones: (N,)."""
+    """How much does each face count? Called before every epoch, while `run.targets` are still the old ones: (N,).
+
+    One that decides at every step as well has a method `of_batch(run, batch)`, which draws what it needs and returns the
+    unevaluated weights (B,) of the batch's faces, by which those of the epoch are multiplied.
+    """
 
     def __call__(self, run: "Run") -> Tensor: ...
 

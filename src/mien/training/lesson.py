@@ -32,9 +32,11 @@ class Classes:
         """Weighted losses are summed over heads and divided by the batch size."""
         inputs = run.view(batch, "weak")
         targets, weights = run.targets[batch.rows], run.weights[batch.rows]
+        shares = [weigh.of_batch(run, batch) for weigh in run.components.weigh if hasattr(weigh, "of_batch")]
 
         def evaluate() -> Tensor:
-            each = weights * torch.stack([run.components.loss(output, targets) for output in run.heads(inputs)])
+            counts = torch.stack([weights, *(share() for share in shares)]).prod(dim=0)
+            each = counts * torch.stack([run.components.loss(output, targets) for output in run.heads(inputs)])
             run.head_losses = each.detach().mean(dim=1)
             return each.sum(dim=0).mean()
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -10,6 +12,7 @@ from torch import Tensor
 from mien.data.faceset import FaceSet, Rows
 from mien.errors import MienError
 from mien.models import Network
+from mien.progress import Progress
 from mien.recipe import Answer, Recipe, Stage
 from mien.recognize.files import write_history
 from mien.training.lesson import Classes, Lesson
@@ -18,8 +21,21 @@ from mien.training.run import Material, Run
 from mien.training.state import read_state, write_state
 
 
+class Place(Protocol):
+    """Where a part is trained, and how it tells how far it is; a run is one."""
+
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def device(self) -> torch.device: ...
+    @property
+    def progress(self) -> Progress: ...
+
+
 def fit_part(
-    run: Run, name: str, recipe: Recipe, material: Material, network: Network | None = None, lesson: Lesson | None = None
+    run: Place, name: str, recipe: Recipe, material: Material, network: Network | None = None, lesson: Lesson | None = None
 ) -> Network:
     """The network that `recipe` trains on `material`, in eval mode; interrupted, the part is resumed like the run.
 
@@ -42,7 +58,7 @@ def fit_part(
     return part.network.eval()
 
 
-def part_is_done(run: Run, name: str) -> bool:
+def part_is_done(run: Place, name: str) -> bool:
     """Whether the part was trained to its end."""
     return (run.folder / "parts" / name / "weights.safetensors").is_file()
 

@@ -113,6 +113,7 @@ def prepare(faces: FaceSet, others: FaceSet | None, recipe: Recipe, order: Order
         torch.from_numpy(known[budget.validation]),
         None if votes is None else torch.from_numpy(votes).float(),
         torch.from_numpy(truth),
+        faces.select(rows),
     )
     if looks_at_unlabeled(recipe) and not (train_labels < 0).any():
         progress.say("no faces without labels: the recipe learns from its labels alone")

@@ -37,6 +37,8 @@ class Material:
     votes: Tensor | None = None
     truth: Tensor | None = None
     """(N,) what is true of `faces`, -1 where nobody knows: to report how good pseudo-labels are, never to learn from."""
+    split: FaceSet | None = None
+    """All faces of the training split, validation faces among them: pixels to learn from, no labels to look at."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +194,21 @@ class Run:
         return logits
 
     @torch.no_grad()
+    def quiet_neighbors(self, inputs: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+        """The same twice, of what the last block gives: as it is, and with noise of `sigma` of each number's deviation within
+        the batch.
+        """
+        self.network.eval()
+        with autocast(self.device, self.precision):
+            found = self.network.features(channels_last(inputs), list(self.network.blocks)[-1])
+            noise = torch.randn(found.shape, generator=self.noise, device=self.device)
+            moved = found + sigma * found.std(dim=0, correction=0) * noise
+            logits = [self.network.head(x).float() for x in (found, moved)]
+        self.train_mode()
+        one, other = (x[-1] if x.ndim == 3 else x for x in logits)
+        return one, other
+
+    @torch.no_grad()
     def validation_losses(self, rows: Tensor) -> Tensor:
         """(V,) cross-entropy of these validation faces, un-augmented, at the present (not the averaged) weights."""
         found = []
@@ -232,6 +249,21 @@ class Run:
             judged = truth >= 0 if counted is None else counted & (truth >= 0)
             self.note("_judged", judged.sum())
             self.note("_right", (judged & (labels == truth)).sum())
+
+    def note_masked(self, rows: Tensor, masked: Tensor, scores: Tensor) -> None:
+        """Note which faces (B,) of a batch of labeled `rows` are left out, and their scores; and how often with wrong labels."""
+        self.note("masked_share", masked.double().mean())
+        self.note("divergence", scores.double().mean())
+        if self._truth is None:
+            return
+        known = self._truth[rows] >= 0
+        wrong = known & (self._truth[rows] != self.labels[rows])
+        right = known & ~wrong
+        if bool(wrong.any()) and bool(right.any()):
+            self.note("masked_share_wrong", masked[wrong].double().mean())
+            self.note("masked_share_right", masked[right].double().mean())
+            pairs = scores[wrong].unsqueeze(1) - scores[right]
+            self.note("divergence_auroc", ((pairs > 0).double() + 0.5 * (pairs == 0).double()).mean())
 
     # What the loop uses.
 

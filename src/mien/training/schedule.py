@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 from torch.optim.swa_utils import AveragedModel
 
 from mien.recipe import Stage
@@ -47,6 +47,8 @@ def make_optimizer(network: nn.Module, stage: Stage) -> Optimizer:
     ]
     if stage.optimizer == "sgd":
         return SGD(groups, stage.lr, momentum=0.9, nesterov=True)
+    if stage.optimizer == "rmsprop":
+        return RMSprop(groups, stage.lr)
     return (Adam if stage.optimizer == "adam" else AdamW)(groups, stage.lr)
 
 

@@ -1,0 +1,45 @@
+"""Commands about semantic neighbors: the autoencoder that makes them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mien.cli.shared import Device, FaceSetPath, Json, Settings, pairs, print_values
+
+neighbors = typer.Typer(no_args_is_help=True, help="Semantic neighbors of faces: the same expression, moved a little.")
+
+
+@neighbors.command()
+def train(
+    faceset: FaceSetPath,
+    out: Annotated[Path, typer.Option(help="The new folder, or one that was interrupted, which goes on.")],
+    preset: Annotated[
+        str, typer.Option(help="small: 48-pixel faces and a CPU; paper: SNA's settings, for 112 pixels.")
+    ] = "small",
+    refine: Annotated[
+        str | None,
+        typer.Option(help="none, or wgan: a second phase with a critic and an expression network; the preset's unless said."),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Of the first phase.")] = None,
+    labels_per_class: Annotated[
+        int | None, typer.Option(help="Label budget of the expression network, which --refine wgan trains.")
+    ] = None,
+    set_: Settings = None,
+    device: Device = "auto",
+    threads: Annotated[int | None, typer.Option(help="Processor threads.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train an autoencoder on the training split, with pictures as it goes; goes on where it was."""
+    from mien.console import Bar
+    from mien.training.neighbors import autoencoding, train_neighbors
+    from mien.training.prepare import Order
+
+    changed: dict[str, object] = {**pairs(set_, "--set")}
+    changed |= {key: value for key, value in {"refine": refine, "stages.0.epochs": epochs}.items() if value is not None}
+    order = Order(labels_per_class=labels_per_class, device=device, threads=threads)
+    with Bar(quiet=as_json) as bar:
+        card = train_neighbors(faceset, out, autoencoding(preset, changed), order, bar)
+    values = {"out": str(out), "metrics": card.metrics, "labels": card.budget}
+    text = f"a pixel is {card.metrics['pixel_error']:.1f} of 255 from what it was, on faces held out -> {out}"
+    print_values(as_json, values, f"{text}\npictures: {out / 'pictures'}")

@@ -1,0 +1,129 @@
+"""Semantic neighborhood-aware optimization (SNA, Eq. 9-14, Algorithm 1): unreliable faces are left out of an update.
+
+A face is unreliable where the prediction moves much while the expression moves a little: S(I) = Div(F(I), F(I_tr)), I_tr a
+semantic neighbor of I. The mask is drawn anew at every step and covers the losses of all heads.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from mien.registry import STRICT, Count, Positive, Share
+from mien.techniques import Unevaluated
+from mien.training.neighbors import neighbors_of
+from mien.training.pool import Batch
+from mien.training.run import EVALUATION_BATCH, Run
+
+
+def kl(p: Tensor, q: Tensor) -> Tensor:
+    """Eq. 12: KL(P||Q) of log probabilities (B, K), (B,)."""
+    return (p.exp() * (p - q)).sum(dim=1)
+
+
+def divergence(one: Tensor, other: Tensor) -> Tensor:
+    """Eq. 13: half the sum of both KLs of the softmax of logits (B, K), (B,)."""
+    p, q = one.double().log_softmax(dim=1), other.double().log_softmax(dim=1)
+    return (0.5 * (kl(p, q) + kl(q, p))).float().clamp(min=0)
+
+
+def kept(scores: Tensor, threshold: Tensor) -> Tensor:
+    """delta(T - Div) of Eq. 11, (B,) bool: a face counts while its score is below the threshold, one for all or (B,).
+
+    Guard: where that would leave nobody (one face, equal scores, a threshold too low) all are kept.
+    """
+    below = scores < threshold
+    return below | ~below.any()
+
+
+def remember(recent: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
+    """(K, M) last scores of each class, NaN where there were none yet, with those of a batch put before the older ones."""
+    for label in labels.unique():
+        row = torch.cat([scores[labels == label], recent[label]])
+        recent[label] = row[: recent.shape[1]]
+    return recent
+
+
+@dataclass(frozen=True, config=STRICT)
+class Neighborhood:
+    """m_i = delta(T - S(I_i)), T the batch's mean of S (Eq. 14), a fixed number (Eq. 11), or a quantile within each class.
+
+    Departures: S compares the un-augmented face with a fresh neighbor of it, both in eval mode and without a trace in the
+    batch statistics (`scoring = "train"` as written: there dropout alone makes S > 0); sigma, which the paper does not give, is a
+    share of the codes' deviation; a batch that would lose all its faces keeps them. Beyond the paper: `space = "features"` moves
+    what the network's last block gives instead of the face, which needs no autoencoder (its outlook); on a face net's cached
+    features (network embedding) that is the face net's space.
+    """
+
+    threshold: Literal["batch", "fixed", "class_quantile"] = "batch"
+    """The batch's mean, `value`, or the `quantile` of a class's last `window` scores."""
+    value: Positive = 0.1
+    """T where it is fixed, in nats; the paper found its own by trial and does not tell."""
+    quantile: Share = 0.7
+    """Share of a class's last scores that lies below its threshold."""
+    window: Count = 256
+    """Scores of a class that are remembered for its quantile."""
+    sigma: Positive = 0.2
+    """Standard deviation of the noise (Eq. 9), in deviations of each number of a code or feature."""
+    space: Literal["autoencoder", "features"] = "autoencoder"
+    """Where neighbors lie."""
+    autoencoder: str | dict[str, Any] = "small"
+    """A folder of `mien neighbors train`; or `small`, `paper` or settings, by which one is trained and cached."""
+    scoring: Literal["eval", "train"] = "eval"
+    """Mode of the network while it is scored."""
+
+    def __call__(self, run: Run) -> Tensor:
+        """(N,) ones; an autoencoder that is not there yet is trained now. Raises MienError for one made for other faces."""
+        if self.space == "autoencoder":
+            neighbors_of(run, self.autoencoder)
+        return torch.ones(len(run.labels), device=run.device)
+
+    def of_batch(self, run: Run, batch: Batch) -> Unevaluated:
+        """The mask (B,) at the network's weights of the moment; neighbors are drawn now."""
+        scores = self._in_features(run, batch) if self.space == "features" else self._in_pixels(run, batch)
+
+        def evaluate() -> Tensor:
+            found = scores()
+            counted = kept(found, self._threshold(run, found, run.labels[batch.rows]))
+            run.note_masked(batch.rows, ~counted, found)
+            return counted.float()
+
+        return evaluate
+
+    def _in_pixels(self, run: Run, batch: Batch) -> Callable[[], Tensor]:
+        """S (B,) of Eq. 10, to be evaluated."""
+        neighbors = neighbors_of(run, self.autoencoder)
+        codes = neighbors.moved(self._codes(run)[batch.rows], self.sigma, run.noise)
+        inputs = torch.cat([run.views.clean(batch.faces), neighbors.inputs(codes, run.recipe.normalize)])
+        return lambda: divergence(*self._logits(run, inputs).chunk(2))
+
+    def _logits(self, run: Run, inputs: Tensor) -> Tensor:
+        if self.scoring == "eval":
+            return run.quiet_logits(inputs)
+        with torch.no_grad():
+            return run.heads(inputs)[-1]
+
+    def _in_features(self, run: Run, batch: Batch) -> Callable[[], Tensor]:
+        """The same with neighbors of what the last block gives, (B, D) or (B, C, H, W)."""
+        return lambda: divergence(*run.quiet_neighbors(run.views.clean(batch.faces), self.sigma))
+
+    def _codes(self, run: Run) -> Tensor:
+        """(N, D) codes of the run's faces, computed once."""
+        if "codes" not in run.cache:
+            neighbors = neighbors_of(run, self.autoencoder)
+            batches = run.pool.stream(torch.arange(len(run.labels)).split(EVALUATION_BATCH))
+            run.cache["codes"] = torch.cat([neighbors.codes(batch.faces) for batch in batches])
+        codes: Tensor = run.cache["codes"]
+        return codes
+
+    def _threshold(self, run: Run, scores: Tensor, labels: Tensor) -> Tensor:
+        """T: a scalar, or (B,) for each face its class's."""
+        if self.threshold == "batch":
+            return scores.mean()
+        if self.threshold == "fixed":
+            return torch.full_like(scores, self.value)
+        empty = torch.full((run.classes, self.window), torch.nan, device=run.device)
+        recent = remember(run.state.setdefault("weigh", {}).setdefault("neighborhood", empty), scores, labels)
+        return recent.nanquantile(self.quantile, dim=1)[labels]

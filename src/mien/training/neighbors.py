@@ -1,0 +1,302 @@
+"""Training an autoencoder of faces in two phases, alone or within a run, and keeping what was trained for other runs."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, field, replace
+from dataclasses import dataclass as plain
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import TypeAdapter
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from mien.data.faceset import BLOCK, FaceSet
+from mien.data.splits import split_rows, training_rows
+from mien.data.views import Views
+from mien.disk import read_json, write_aside
+from mien.errors import MienError
+from mien.models import Network
+from mien.models.asymmetric_autoencoder import ENCODER, critic
+from mien.progress import Progress, Silent
+from mien.recipe import Answer, Recipe, Stage, with_values
+from mien.recognize.device import channels_last, choose_device, place
+from mien.recognize.files import Card, model_folder, read_card, read_history, write_model
+from mien.recognize.neighbors import DEVIATION, Neighbors, autoencoder, encode
+from mien.registry import STRICT, Count, NotNegative, Positive, Share, validate
+from mien.training.autoencoding import Perception, Reconstruct, Refine
+from mien.training.loop import own_threads
+from mien.training.parts import Place, fit_part, portions
+from mien.training.pictures import one_of_each
+from mien.training.prepare import Order, prepare
+from mien.training.run import EVALUATION_BATCH, Material, Run
+
+
+@dataclass(frozen=True, config=STRICT)
+class Autoencoding:
+    """How an autoencoder is trained; the defaults are SNA's, for faces of 112 pixels."""
+
+    model: Answer = field(default_factory=lambda: {"network": "asymmetric_autoencoder"})
+    """Its settings."""
+    stages: tuple[Stage, ...] = (Stage(epochs=50, lr=1e-3, weight_decay=4e-4, schedule="step", drops=(0.2, 0.4, 0.6, 0.8)),)
+    """Of the first phase (Eq. 4)."""
+    batch: Count = 256
+    """Faces in a batch of the first phase."""
+    face_weight: Positive = 4.0
+    """Weight of the face itself in Eq. 4; the encoder's maps have 1."""
+    refine: Literal["none", "wgan"] = "wgan"
+    """Whether the second phase (Eq. 5-8) follows; it uses labels, for the network that compares faces."""
+    refine_stages: tuple[Stage, ...] = (Stage(epochs=100, lr=1e-4, optimizer="rmsprop", weight_decay=0.0),)
+    """Of the second phase, whose encoder is frozen."""
+    refine_batch: Count = 64
+    """Faces in a batch of the second phase."""
+    expression: str = "two_scale"
+    """The recipe of the expression network C of Eq. 5, which is trained on the labeled faces."""
+    perceptual: dict[str, float] = field(default_factory=lambda: {"conv3_b": 100.0, "conv4": 0.1, "conv5": 0.001})
+    """Blocks of that network, and what the difference of their maps weighs."""
+    autoencoding: NotNegative = 1e-3
+    """lambda_AE; it falls to a tenth four times on the way."""
+    adversarial: NotNegative = 5.0
+    """lambda_Adv."""
+    reconstruction: NotNegative = 1.0
+    """lambda_Rec."""
+    critic_rate: Positive = 2e-5
+    """Learning rate of the critic."""
+    critic_every: Count = 10
+    """Steps of the decoder for one of the critic, after the first epoch."""
+    held_out: Share = 0.05
+    """Share of the faces that measures the reconstruction and chooses the epoch of the first phase."""
+    sigma: Positive = 0.2
+    """Noise of the neighbors that are drawn in the pictures, in deviations of the code."""
+    seed: int = 0
+    """Draws weights, batches and the faces that are held out."""
+
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "paper": {},
+    "small": {
+        "model": {"network": "asymmetric_autoencoder", "residuals": [2, 2, 2, 0, 0]},
+        "stages": [{"epochs": 12, "lr": 2e-3, "optimizer": "adamw", "weight_decay": 1e-4, "schedule": "one_cycle"}],
+        "batch": 128,
+        "refine": "none",
+        "refine_stages": [{"epochs": 6, "lr": 1e-4, "optimizer": "rmsprop", "weight_decay": 0.0}],
+        "expression": "two_scale_small",
+    },
+}
+"""Settings by name: SNA's own, and those of 48-pixel faces on a CPU."""
+
+
+def autoencoding(given: str | Mapping[str, Any], changed: Mapping[str, Any] | None = None) -> Autoencoding:
+    """Settings by a preset's name, or a table of them that may name one under `preset`; `changed` by key, as in recipes."""
+    table = {"preset": given} if isinstance(given, str) else dict(given)
+    name = table.pop("preset", "paper")
+    if name not in PRESETS:
+        raise MienError(f"settings of an autoencoder among {', '.join(PRESETS)}", repr(name), "choose one, or name a folder")
+    made: Autoencoding = validate(Autoencoding, {**PRESETS[name], **table})
+    return validate(Autoencoding, with_values(TypeAdapter(Autoencoding).dump_python(made, mode="json"), changed or {}))
+
+
+def train_neighbors(
+    faceset: FaceSet | Path | str,
+    out: Path | str,
+    settings: Autoencoding,
+    order: Order | None = None,
+    progress: Progress | None = None,
+) -> Card:
+    """`mien neighbors train`: an autoencoder of the training split of a face set in the folder `out`, and its card.
+
+    Interrupted, the same call goes on. `order`: split, device, threads, and the label budget of the expression network that a
+    second phase needs; a first phase looks at no label. Raises MienError where `out` holds anything else.
+    """
+    folder, order, progress = Path(out), order or Order(), progress or Silent()
+    faces = faceset if isinstance(faceset, FaceSet) else FaceSet.open(faceset, verify=True)
+    order = replace(order, threads=order.threads or torch.get_num_threads(), checksums=(faces.info.checksum, ""))
+    _begin(folder, {"autoencoding": asdict(settings), "order": asdict(order)})
+    if not (folder / "model").is_dir():
+        bench = Bench(folder, settings.seed, choose_device(order.device), progress)
+        with own_threads(order.threads):
+            seen, budget = None, dict[str, Any]()
+            if settings.refine != "none":
+                prepared = prepare(faces, None, Recipe.load(settings.expression), order, progress)
+                seen, budget = perception(bench, settings, prepared.material), prepared.facts
+            rows = training_rows(faces) if order.split is None else split_rows(faces, order.split)
+            learn_neighbors(bench, faces.select(rows), settings, seen, budget)
+    return read_card(folder)
+
+
+def _begin(folder: Path, asked: dict[str, Any]) -> None:
+    """A new folder that says what was asked, or one that was asked the same."""
+    told = json.loads(json.dumps(asked, default=str))
+    file = folder / "neighbors.json"
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        write_aside(file, json.dumps(told, indent=1).encode())
+    elif not file.is_file():
+        raise MienError(f"nothing at {folder} yet, or an autoencoder that was begun", "another folder", "choose another --out")
+    elif read_json(file, "remove the folder") != told:
+        raise MienError(f"the settings and faces that {folder} was begun with", "others", "choose another --out")
+
+
+@plain(frozen=True)
+class Bench:
+    """Where an autoencoder is trained."""
+
+    folder: Path
+    seed: int
+    device: torch.device
+    progress: Progress
+
+
+def learn_neighbors(
+    bench: Place, faces: FaceSet, settings: Autoencoding, seen: Perception | None, budget: Mapping[str, Any] | None = None
+) -> None:
+    """Train on all these faces, without a label, into `bench.folder`: parts/, pictures/ and model/; go on where it was.
+
+    `seen`: C of Eq. 5, where there is a second phase; `budget`: the labels that it was trained with.
+    """
+    if faces.info.kind != "faces":
+        raise MienError("faces, whose pixels an autoencoder can learn", faces.info.kind, "import pictures, or compare features")
+    parts = portions(torch.arange(len(faces)), settings.held_out, settings.seed)
+    material = parts.material(faces)
+    with torch.random.fork_rng([]):
+        torch.manual_seed(settings.seed)
+        network = autoencoder(settings.model, faces.info)
+        judge = critic(faces.info.channels, faces.info.side)
+    pictures = one_of_each(faces.select(parts.held_out), bench.folder / "pictures", "autoencoder", settings.sigma)
+    recipe = _recipe(settings.model, settings.stages, settings.batch, "loss")
+    network = fit_part(bench, "autoencoder", recipe, material, network, Reconstruct(settings.face_weight, pictures))
+    if seen is not None:
+        judge.to(bench.device).requires_grad_(False)
+        lesson = Refine(
+            judge,
+            seen,
+            settings.face_weight,
+            settings.autoencoding,
+            settings.adversarial,
+            settings.reconstruction,
+            settings.critic_rate,
+            settings.critic_every,
+            replace(pictures, name="refined"),
+        )
+        stages = [replace(stage, frozen=ENCODER) for stage in settings.refine_stages]
+        recipe = _recipe(settings.model, stages, settings.refine_batch, "last")
+        network = fit_part(bench, "refined", recipe, material, network, lesson)
+    figures = read_history(bench.folder / "parts" / ("autoencoder" if seen is None else "refined"))
+    kept = figures[-1] if seen is not None else min(figures, key=lambda epoch: epoch["validation_loss"])
+    views = Views(faces.info)
+    deviation = _deviation(place(network.eval(), bench.device), views, faces.select(parts.taught), bench.device)
+    info = replace(faces.info, classes=(), checksum=digest(faces), count=len(faces))
+    told = {"autoencoding": asdict(settings)}
+    card = Card(settings.model, (), info, recipe=told, budget=dict(budget or {}), metrics=kept, seed=settings.seed)
+    write_model(bench.folder / "model", network.state_dict() | {DEVIATION: deviation}, card)
+
+
+def _recipe(model: Answer, stages: Any, batch: int, choose: str) -> Recipe:
+    return Recipe.parse(
+        {"model": model, "stages": tuple(stages), "batch": batch, "choose": choose, "draw": "shuffled", "average": 0.0}
+    )
+
+
+@torch.no_grad()
+def _deviation(network: Network, views: Views, faces: FaceSet, device: torch.device) -> Tensor:
+    """(D,) standard deviation of each number of the codes of these faces."""
+    found = []
+    for rows in np.array_split(np.arange(len(faces)), -(-len(faces) // EVALUATION_BATCH)):
+        inputs = views.clean(torch.from_numpy(faces.faces(rows)).to(device))
+        found.append(encode(network, channels_last(inputs)).float())
+    return torch.cat(found).std(dim=0, correction=0)
+
+
+def digest(faces: FaceSet) -> str:
+    """sha256 of the pixels of these faces, in hexadecimal: which faces they are, however they were selected."""
+    found = hashlib.sha256()
+    for start in range(0, len(faces), BLOCK):
+        found.update(np.ascontiguousarray(faces.faces(np.arange(start, min(len(faces), start + BLOCK)))).data)
+    return found.hexdigest()
+
+
+def cache_folder() -> Path:
+    """Where autoencoders that runs trained are kept for other runs."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mien" / "neighbors"
+
+
+def keep_for_others(trained: Path, key: str) -> None:
+    """Copy a finished model to the cache, unless it is there."""
+    target = cache_folder() / key
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{key}.", dir=target.parent))
+    shutil.copytree(trained / "model", aside / "model")
+    try:
+        aside.rename(target)
+    except OSError:
+        shutil.rmtree(aside)  # Another run was faster.
+
+
+def fetch(source: Path, folder: Path) -> None:
+    """Copy the model at `source` into `folder`/model, aside and renamed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=".model.", dir=folder))
+    shutil.copytree(model_folder(source), aside, dirs_exist_ok=True)
+    aside.chmod(0o755)
+    aside.rename(folder / "model")
+
+
+def settings_key(settings: Autoencoding, faces: str, labels: str) -> str:
+    """Under which an autoencoder is cached: the settings, the digest of its faces, and of the labels it used if any."""
+    told = json.dumps(asdict(settings), sort_keys=True, default=str)
+    return hashlib.sha256("\n".join((told, faces, labels)).encode()).hexdigest()[:32]
+
+
+def neighbors_of(run: Run, given: str | Mapping[str, Any]) -> Neighbors:
+    """The autoencoder of a run, in its parts/neighbors: copied from the folder or the cache, or trained now.
+
+    `given`: a folder, a preset's name, or settings. Raises MienError for an autoencoder that was made for other faces.
+    """
+    if "neighbors" not in run.cache:
+        folder = run.folder / "parts" / "neighbors"
+        if not (folder / "model").is_dir():
+            _obtain(run, given, folder)
+        run.cache["neighbors"] = Neighbors.load(folder, run.device)
+    known: Neighbors = run.cache["neighbors"]
+    return known
+
+
+def _obtain(run: Run, given: str | Mapping[str, Any], folder: Path) -> None:
+    faces = run.material.split or run.material.faces
+    if faces.info.kind != "faces":
+        raise MienError("faces, whose pixels make neighbors", faces.info.kind, 'set weigh.space to "features"')
+    found = digest(faces)
+    if isinstance(given, str) and given not in PRESETS:
+        Neighbors.load(Path(given), run.device).require(faces.info, found)
+        fetch(Path(given), folder)
+        return
+    settings = autoencoding(given)
+    judged = settings.refine != "none"
+    labels = hashlib.sha256(run.labels.cpu().numpy().tobytes()).hexdigest() if judged else ""
+    key = settings_key(settings, found, labels)
+    if not (cache_folder() / key).is_dir():
+        run.progress.say(f"an autoencoder of {len(faces)} faces is trained first, and kept in {cache_folder()}")
+        bench = Bench(folder, settings.seed, run.device, run.progress)
+        learn_neighbors(bench, faces, settings, perception(bench, settings, run.material) if judged else None)
+        keep_for_others(folder, key)
+        return
+    fetch(cache_folder() / key, folder)
+
+
+def perception(bench: Place, settings: Autoencoding, material: Material) -> Perception:
+    """C of Eq. 5, trained on the labeled faces of `material` alone. Raises MienError for blocks that it does not have."""
+    recipe = Recipe.load(settings.expression)
+    network = fit_part(bench, "expression", recipe, material).requires_grad_(False)
+    missing = set(settings.perceptual) - set(network.blocks)
+    if missing:
+        known = ", ".join(network.blocks)
+        raise MienError(f"perceptual blocks among {known}", ", ".join(sorted(missing)), "name some of those")
+    return Perception(network, recipe.normalize, settings.perceptual)
