@@ -33,6 +33,12 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Autoencoders that a test trains are kept among its own files."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 @dataclass(frozen=True, config=STRICT)
 class Agree:
     """An unlabeled technique for tests: two views of a face should get the same logits. Writes the rows it saw to `log`."""
@@ -91,6 +97,15 @@ def small_recipe(**changed: object) -> Recipe:
         "precision": "float32",
     }
     return Recipe.parse(table | changed)
+
+
+TINY_AUTOENCODER: dict[str, Any] = {
+    "preset": "small",
+    "model": {"network": "asymmetric_autoencoder", "latent": 8, "residuals": [1, 0, 0, 0, 0]},
+    "stages": [{"epochs": 1, "lr": 2e-3, "optimizer": "adamw"}],
+    "batch": 32,
+}
+"""Settings of an autoencoder of semantic neighbors that is trained in a moment."""
 
 
 def face(seed: int, side: int = 48) -> npt.NDArray[np.uint8]:

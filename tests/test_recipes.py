@@ -21,6 +21,8 @@ SYSTEMS = ("supervised", "pl", "pl_alrao", "alt", "st", "sw", "st_sw", "fixmatch
 SMALL = [f"{name}_small" for name in SYSTEMS]
 FROM_FACE_NETS = ("scratch_bn", "dal", "fn2en")
 """Papers with a network of their own: their small brothers keep it, and so differ in more than a technique."""
+SNA = ("two_scale", "sna", "sna_threshold")
+"""Of one paper: its network, and its mask by either threshold."""
 
 
 def text(name: str) -> str:
@@ -42,8 +44,8 @@ def header(name: str) -> str:
 
 def test_every_system_has_both_brothers() -> None:
     known = set(recipe_names())
-    others = {f"{name}_small" for name in FROM_FACE_NETS}
-    assert known >= {*SYSTEMS, *SMALL, *FROM_FACE_NETS, *others}
+    others = {f"{name}_small" for name in (*FROM_FACE_NETS, *SNA)}
+    assert known >= {*SYSTEMS, *SMALL, *FROM_FACE_NETS, *SNA, *others}
     assert {name for name in known if name.endswith("_small")} == {*SMALL, *others}
 
 
@@ -75,6 +77,33 @@ def test_brothers_with_a_network_of_their_own(name: str) -> None:
     assert len(header(name)) > 80
 
 
+def test_sna_as_its_paper_says() -> None:
+    """50 epochs at 1e-2, a tenth after every 10, equal classes in batches of 63; the recipes differ in the mask alone."""
+    baseline = Recipe.load("two_scale")
+    (stage,) = baseline.stages
+    assert (stage.epochs, stage.lr, stage.weight_decay, stage.optimizer) == (50, 1e-2, 2e-3, "sgd")
+    assert [round(drop * stage.epochs) for drop in stage.drops] == [10, 20, 30, 40]
+    assert (baseline.batch, baseline.draw["technique"], baseline.loss["technique"]) == (63, "balanced", "focal")
+    assert (baseline.model, baseline.weigh) == ({"network": "two_scale"}, ({"technique": "equal"},))
+    for size in ("", "_small"):
+        plain, preset = Recipe.load(f"two_scale{size}"), "small" if size else "paper"
+        for name, threshold in (("sna", "batch"), ("sna_threshold", "fixed")):
+            masked = Recipe.load(f"{name}{size}")
+            (mask,) = Components.of(masked, masked.stages[0]).weigh
+            assert (mask.threshold, mask.autoencoder, mask.space, mask.scoring) == (threshold, preset, "autoencoder", "eval")
+            same = {"weigh": list(plain.weigh), "title": plain.title}
+            assert Recipe.parse(masked.table() | same) == plain
+            assert len(header(f"{name}{size}")) > 80
+
+
+def test_the_small_ones_of_sna_can_be_compared_with_the_others() -> None:
+    small, other = Recipe.load("two_scale_small"), Recipe.load("supervised_small")
+    for key in ("batch", "unlabeled_batch", "normalize", "validation", "choose", "average", "augment", "precision", "stages"):
+        assert getattr(small, key) == getattr(other, key), key
+    assert small.draw["at_least"] == other.draw["at_least"]
+    assert all("Beside these: two_scale" in header(f"{name}_small") for name in SNA)
+
+
 def test_two_stages_as_dal_says() -> None:
     """The lowest three frozen, then none, at a tenth of the rate."""
     for name in ("dal", "dal_small"):
@@ -96,6 +125,8 @@ def test_two_stages_as_dal_says() -> None:
         ("face_finetune", 48),
         ("fn2en", 224),
         ("fn2en_small", 48),
+        ("sna", 112),
+        ("sna_small", 48),
     ],
 )
 def test_networks_and_frozen_blocks_fit_the_faces(name: str, side: int) -> None:

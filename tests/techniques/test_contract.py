@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from conftest import Interrupted, StopAfter, bright_faces, small_recipe
+from conftest import TINY_AUTOENCODER, Interrupted, StopAfter, bright_faces, small_recipe
 from mien import FaceSet, Order, Recipe, resume, train
 from mien.recipe import QUESTIONS
 from mien.registry import fields, find, names
@@ -28,6 +28,8 @@ def recipe_with(question: str, name: str, tmp_path: Path) -> Recipe:
         answer |= distill if name == "distill" else {}
     if name == "self_supervised":
         answer |= {"epochs": 12, "width": 16}
+    if name == "neighborhood":
+        answer["autoencoder"] = TINY_AUTOENCODER
     changed: dict[str, Any] = {question: answer}
     if name == "regression":
         changed["start"] = distill | {"keep_maps": True}

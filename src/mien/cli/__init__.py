@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from mien.cli import comparing, data, identities, looking, measure, neighbors, training
+from mien.cli import comparing, consistency, data, identities, looking, measure, neighbors, training
 from mien.errors import MienError
 
 app = typer.Typer(
@@ -22,11 +22,13 @@ for _command in (
     data.features,
     data.convert,
     identities.identities,
+    consistency.peaks,
     training.train,
     training.resume,
     measure.evaluate,
     measure.weights,
     measure.intensity,
+    consistency.consistency,
     looking.neurons,
     looking.explain,
     identities.verify,
@@ -50,7 +52,8 @@ def main() -> None:
         app()
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            print("mien: interrupted; training goes on with mien resume RUN, a comparison by the same command", file=sys.stderr)
+            how = "training goes on with mien resume RUN, a comparison or neighbors by the same command"
+            print(f"mien: interrupted; {how}", file=sys.stderr)
         raise
     except MienError as error:
         _fail(str(error))

@@ -25,6 +25,7 @@ def train(
     labels_per_class: Annotated[
         int | None, typer.Option(help="Label budget of the expression network, which --refine wgan trains.")
     ] = None,
+    split: Annotated[str | None, typer.Option(help="Split to train on; train or Training unless said.")] = None,
     set_: Settings = None,
     device: Device = "auto",
     threads: Annotated[int | None, typer.Option(help="Processor threads.")] = None,
@@ -37,7 +38,7 @@ def train(
 
     changed: dict[str, object] = {**pairs(set_, "--set")}
     changed |= {key: value for key, value in {"refine": refine, "stages.0.epochs": epochs}.items() if value is not None}
-    order = Order(labels_per_class=labels_per_class, device=device, threads=threads)
+    order = Order(labels_per_class=labels_per_class, split=split, device=device, threads=threads)
     with Bar(quiet=as_json) as bar:
         card = train_neighbors(faceset, out, autoencoding(preset, changed), order, bar)
     values = {"out": str(out), "metrics": card.metrics, "labels": card.budget}

@@ -14,6 +14,7 @@ from PIL import Image
 from scipy.stats import spearmanr
 
 from mien.data.faceset import FaceSet
+from mien.data.peaks import find_sequences
 from mien.data.sheet import GRAY, Note, Row, Tile, draw_sheet, evenly, write_sheet
 from mien.disk import write_aside
 from mien.errors import MienError
@@ -137,7 +138,7 @@ def show_faces(recognizer: Recognizer, faces: FaceSet, split: str, column: str) 
     intensity = _intensities(tested.faces, column)
     there = np.flatnonzero(np.isfinite(intensity))
     view, intensity = tested.faces.select(there), intensity[there]
-    names, sequence = _sequences(view)
+    names, sequence = find_sequences(view)
     expression = peak_labels(tested.labels[there], intensity, sequence)
     neutral = recognizer.classes.index(NEUTRAL) if NEUTRAL in recognizer.classes else -1
     kept = np.flatnonzero(expression != neutral)
@@ -279,18 +280,6 @@ def _intensities(faces: FaceSet, column: str) -> Floats:
     if not (pa.types.is_floating(given.type) or pa.types.is_integer(given.type)):
         raise MienError(f"numbers in column {column}", str(given.type), "name another column with --column")
     return np.asarray(given.cast(pa.float64()).to_numpy(), np.float64)
-
-
-def _sequences(faces: FaceSet) -> tuple[list[str], Integers]:
-    """The names of sequences and each face's number among them, (N,); a face of none has a number and an empty name."""
-    count = len(faces)
-    found = faces.column("sequence").to_pylist() if "sequence" in faces.column_names else [None] * count
-    # Databases number the sequences of each person from 1.
-    people = faces.column("subject").to_pylist() if "subject" in faces.column_names else [None] * count
-    place: dict[tuple[Any, ...], int] = {}
-    keys = [(person, name) if name else (row,) for row, (person, name) in enumerate(zip(people, found, strict=True))]
-    sequence = np.array([place.setdefault(key, len(place)) for key in keys], np.int64)
-    return [str(key[1]) if len(key) == 2 else "" for key in place], sequence
 
 
 def _spearman(probability: Floats, intensity: Floats) -> float:

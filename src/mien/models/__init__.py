@@ -113,7 +113,10 @@ class Copies(nn.Module):
     """
 
     def __init__(self, head: nn.Module, count: int) -> None:
+        """Raises MienError for a head that is several."""
         super().__init__()
+        if getattr(head, "count", 1) > 1:
+            raise MienError("a network with one head for model.copies", "one with several", "take another network, or one copy")
         self.copies = nn.ModuleList(_fresh(head) for _ in range(count))
         self.register_buffer("shares", torch.full((count,), 1 / count))
         self.shares: Tensor

@@ -40,6 +40,8 @@ class Joined(nn.Module):
 class ThreeHeads(nn.Module):
     """A prediction from either stream and the fused one, which decides: (B, whole + half) to (3, B, K)."""
 
+    count = 3
+
     def __init__(self, whole: int, half: int, classes: int) -> None:
         super().__init__()
         self.sizes = (whole, half)
@@ -55,7 +57,7 @@ class ThreeHeads(nn.Module):
 class TwoScale:
     """Blocks conv1_a to conv5 and fc; what is asked of a block's maps is answered with those of the whole face.
 
-    7.1 M parameters for gray faces of 112 pixels. As Table II has it, nothing stands between a stream's last two linear layers.
+    5.4 M parameters for gray faces of 112 pixels. As Table II has it, nothing stands between a stream's last two linear layers.
     """
 
     width: Positive = 1.0

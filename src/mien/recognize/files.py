@@ -108,8 +108,10 @@ def build_network(network: dict[str, Any], classes: int, info: Info, seed: int =
 
 
 def read_network(path: Path) -> Network:
-    """The network at `path` with its weights, in eval mode."""
+    """The network at `path` with its weights, in eval mode. Raises MienError where it is an autoencoder."""
     card = read_card(path)
+    if not card.classes:
+        raise MienError(f"a recognizer at {path}", "an autoencoder, which knows no classes", "name the run of a recognizer")
     network = build_network(card.network, len(card.classes), card.faces)
     network.load_state_dict(read_weights(path))
     return network.eval()

@@ -13,7 +13,7 @@ from mien.errors import MienError
 from mien.models import Network
 from mien.models.asymmetric_autoencoder import ENCODER, AsymmetricAutoencoder
 from mien.recognize.device import channels_last, place
-from mien.recognize.files import Card, model_folder, read_card, read_weights, require_alike
+from mien.recognize.files import Card, read_card, read_weights, require_alike
 from mien.registry import build
 
 DEVIATION = "deviation"
@@ -37,7 +37,8 @@ class Neighbors:
             raise MienError(
                 f"an autoencoder at {folder}", f"a model of {card.network['network']}", "make one with mien neighbors train"
             )
-        network = autoencoder(card.network, card.faces)
+        with torch.random.fork_rng([]):  # A run that is resumed reads it too, and draws on as if it had not.
+            network = autoencoder(card.network, card.faces)
         deviation = weights.pop(DEVIATION)
         network.load_state_dict(weights)
         return Neighbors(place(network.eval(), device), deviation.to(device), card)
@@ -76,14 +77,14 @@ class Neighbors:
 
 
 def autoencoder(network: dict[str, object], info: Info) -> Network:
-    """An autoencoder with random weights, from the settings that a card or a part's recipe gives."""
-    settings: AsymmetricAutoencoder = build("mien.models", network, "network")
+    """An autoencoder with random weights, from the settings that a card or a part's recipe gives.
+
+    Raises MienError for a network that is none, or faces whose side it cannot take.
+    """
+    settings = build("mien.models", network, "network")
+    if not isinstance(settings, AsymmetricAutoencoder):
+        raise MienError("the settings of an autoencoder", repr(network["network"]), "set model.network to asymmetric_autoencoder")
     return settings.autoencoder(info.channels, info.side)
-
-
-def is_autoencoder(folder: Path) -> bool:
-    """Whether a model folder holds an autoencoder: it names no classes."""
-    return (model_folder(folder) / "model.json").is_file() and not read_card(folder).classes
 
 
 def encode(network: Network, inputs: Tensor) -> Tensor:

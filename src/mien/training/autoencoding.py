@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from torch.optim import RMSprop
 
 from mien.data.augment import Normalization, normalize
-from mien.models import Network
+from mien.models import Network, leading
 from mien.models.asymmetric_autoencoder import SCALES
 from mien.recognize.device import autocast, channels_last
 from mien.recognize.neighbors import to_unit_range
@@ -115,8 +115,16 @@ class Perception:
 
     def maps(self, faces: Tensor) -> dict[str, Tensor]:
         """C(I): maps by block of faces (B, C, S, S) scaled to [-2, 2]."""
+        found: dict[str, Tensor] = {}
         x = channels_last(normalize(to_unit_range(faces), self.normalize))
-        return {block: self.network.features(x, block) for block in self.weights}
+        for name, block in self.network.blocks.items():
+            x = block(x)
+            if name in self.weights:
+                # A copy, since later blocks may work in place.
+                found[name] = leading(x).clone()
+            if len(found) == len(self.weights):
+                break
+        return found
 
     def distance(self, made: Tensor, real: Tensor) -> Tensor:
         """The weighted mean squared differences of the maps, a scalar."""
@@ -177,15 +185,15 @@ class Refine:
         return found
 
     def _share(self, run: Run) -> float:
-        """lambda_AE in this epoch."""
-        return float(self.autoencoding * 0.1 ** (5 * run.epoch // run.stage_epochs))
+        """lambda_AE in this epoch, counted over all stages."""
+        return float(self.autoencoding * 0.1 ** (5 * len(run.history) // run.epochs))
 
     def _criticize(self, run: Run, made: Tensor, real: Tensor) -> None:
         """A step of the critic down Eq. 6, where it is its turn; its weights are then clipped."""
         optimizer = self._optimizer(run)
         memory = run.state["critic"]
         memory["steps"] += 1
-        if run.epoch and memory["steps"] % self.critic_every:
+        if run.history and memory["steps"] % self.critic_every:
             return
         self.critic.requires_grad_(True)
         loss = self.critic(made).mean() - self.critic(real).mean()

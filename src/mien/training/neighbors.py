@@ -27,7 +27,7 @@ from mien.models.asymmetric_autoencoder import ENCODER, critic
 from mien.progress import Progress, Silent
 from mien.recipe import Answer, Recipe, Stage, with_values
 from mien.recognize.device import channels_last, choose_device, place
-from mien.recognize.files import Card, model_folder, read_card, read_history, write_model
+from mien.recognize.files import Card, build_network, model_folder, note_source, read_card, read_history, write_model
 from mien.recognize.neighbors import DEVIATION, Neighbors, autoencoder, encode
 from mien.registry import STRICT, Count, NotNegative, Positive, Share, validate
 from mien.training.autoencoding import Perception, Reconstruct, Refine
@@ -82,7 +82,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "paper": {},
     "small": {
         "model": {"network": "asymmetric_autoencoder", "residuals": [2, 2, 2, 0, 0]},
-        "stages": [{"epochs": 12, "lr": 2e-3, "optimizer": "adamw", "weight_decay": 1e-4, "schedule": "one_cycle"}],
+        "stages": [{"epochs": 8, "lr": 2e-3, "optimizer": "adamw", "weight_decay": 1e-4, "schedule": "one_cycle"}],
         "batch": 128,
         "refine": "none",
         "refine_stages": [{"epochs": 6, "lr": 1e-4, "optimizer": "rmsprop", "weight_decay": 0.0}],
@@ -102,6 +102,16 @@ def autoencoding(given: str | Mapping[str, Any], changed: Mapping[str, Any] | No
     return validate(Autoencoding, with_values(TypeAdapter(Autoencoding).dump_python(made, mode="json"), changed or {}))
 
 
+@plain(frozen=True)
+class Bench:
+    """Where an autoencoder is trained."""
+
+    folder: Path
+    seed: int
+    device: torch.device
+    progress: Progress
+
+
 def train_neighbors(
     faceset: FaceSet | Path | str,
     out: Path | str,
@@ -117,17 +127,33 @@ def train_neighbors(
     folder, order, progress = Path(out), order or Order(), progress or Silent()
     faces = faceset if isinstance(faceset, FaceSet) else FaceSet.open(faceset, verify=True)
     order = replace(order, threads=order.threads or torch.get_num_threads(), checksums=(faces.info.checksum, ""))
+    bench = Bench(folder, settings.seed, choose_device(order.device), progress)
     _begin(folder, {"autoencoding": asdict(settings), "order": asdict(order)})
-    if not (folder / "model").is_dir():
-        bench = Bench(folder, settings.seed, choose_device(order.device), progress)
-        with own_threads(order.threads):
-            seen, budget = None, dict[str, Any]()
-            if settings.refine != "none":
-                prepared = prepare(faces, None, Recipe.load(settings.expression), order, progress)
-                seen, budget = perception(bench, settings, prepared.material), prepared.facts
-            rows = training_rows(faces) if order.split is None else split_rows(faces, order.split)
-            learn_neighbors(bench, faces.select(rows), settings, seen, budget)
+    if not is_made(folder):
+        try:
+            with own_threads(order.threads):
+                _train(bench, faces, settings, order)
+        except MienError:
+            if not (folder / "parts").exists():
+                shutil.rmtree(folder)  # Settings or faces were refused: there is nothing to go on with.
+            raise
     return read_card(folder)
+
+
+def _train(bench: Bench, faces: FaceSet, settings: Autoencoding, order: Order) -> None:
+    rows = training_rows(faces) if order.split is None else split_rows(faces, order.split)
+    seen, budget, learned = None, dict[str, Any](), faces.select(rows)
+    if settings.refine != "none":
+        prepared = prepare(faces, None, Recipe.load(settings.expression), order, bench.progress)
+        seen, budget = perception(bench, settings, prepared.material), prepared.facts
+    learn_neighbors(bench, learned, settings, seen, budget)
+    if seen is None:
+        keep_for_others(bench.folder, settings_key(settings, digest(learned), ""))
+
+
+def is_made(folder: Path) -> bool:
+    """Whether the autoencoder in `folder` is finished: the card is written last."""
+    return (folder / "model" / "model.json").is_file()
 
 
 def _begin(folder: Path, asked: dict[str, Any]) -> None:
@@ -141,16 +167,6 @@ def _begin(folder: Path, asked: dict[str, Any]) -> None:
         raise MienError(f"nothing at {folder} yet, or an autoencoder that was begun", "another folder", "choose another --out")
     elif read_json(file, "remove the folder") != told:
         raise MienError(f"the settings and faces that {folder} was begun with", "others", "choose another --out")
-
-
-@plain(frozen=True)
-class Bench:
-    """Where an autoencoder is trained."""
-
-    folder: Path
-    seed: int
-    device: torch.device
-    progress: Progress
 
 
 def learn_neighbors(
@@ -188,7 +204,9 @@ def learn_neighbors(
         recipe = _recipe(settings.model, stages, settings.refine_batch, "last")
         network = fit_part(bench, "refined", recipe, material, network, lesson)
     figures = read_history(bench.folder / "parts" / ("autoencoder" if seen is None else "refined"))
-    kept = figures[-1] if seen is not None else min(figures, key=lambda epoch: epoch["validation_loss"])
+    kept = figures[-1]
+    if seen is None:  # Of the last stage, the best epoch is kept.
+        kept = min((epoch for epoch in figures if epoch["stage"] == kept["stage"]), key=lambda epoch: epoch["validation_loss"])
     views = Views(faces.info)
     deviation = _deviation(place(network.eval(), bench.device), views, faces.select(parts.taught), bench.device)
     info = replace(faces.info, classes=(), checksum=digest(faces), count=len(faces))
@@ -227,31 +245,47 @@ def cache_folder() -> Path:
 
 
 def keep_for_others(trained: Path, key: str) -> None:
-    """Copy a finished model to the cache, unless it is there."""
+    """Copy a finished model to the cache, unless it is there, or nothing can be written there."""
     target = cache_folder() / key
     if target.exists():
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{key}.", dir=target.parent))
-    shutil.copytree(trained / "model", aside / "model")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".{key}.", dir=target.parent))
+    except OSError:
+        return  # The run has its own.
+    try:
+        shutil.copytree(trained / "model", aside / "model")
         aside.rename(target)
     except OSError:
-        shutil.rmtree(aside)  # Another run was faster.
+        shutil.rmtree(aside, ignore_errors=True)  # Another run was faster, or there is no room.
 
 
 def fetch(source: Path, folder: Path) -> None:
-    """Copy the model at `source` into `folder`/model, aside and renamed."""
+    """Copy the model at `source` into `folder`/model, aside and renamed; what was begun there is removed."""
     folder.mkdir(parents=True, exist_ok=True)
+    for left_over in (*folder.glob(".model.*"), folder / "model"):
+        shutil.rmtree(left_over, ignore_errors=True)
     aside = Path(tempfile.mkdtemp(prefix=".model.", dir=folder))
     shutil.copytree(model_folder(source), aside, dirs_exist_ok=True)
     aside.chmod(0o755)
     aside.rename(folder / "model")
 
 
+def labels_digest(material: Material) -> str:
+    """sha256, in hexadecimal, of the faces of a run that have labels, and of these, validation included."""
+    labeled = torch.nonzero(material.labels >= 0).squeeze(1)
+    pixels = [digest(faces) for faces in (material.faces.select(labeled.numpy()), material.validation)]
+    labels = [labels.numpy().tobytes() for labels in (material.labels[labeled], material.validation_labels)]
+    return hashlib.sha256(b"\n".join([*map(str.encode, pixels), *labels])).hexdigest()
+
+
 def settings_key(settings: Autoencoding, faces: str, labels: str) -> str:
     """Under which an autoencoder is cached: the settings, the digest of its faces, and of the labels it used if any."""
-    told = json.dumps(asdict(settings), sort_keys=True, default=str)
+    values = asdict(settings)
+    if settings.refine != "none":
+        values["expression"] = Recipe.load(settings.expression).table()  # A file's recipe may change.
+    told = json.dumps(values, sort_keys=True, default=str)
     return hashlib.sha256("\n".join((told, faces, labels)).encode()).hexdigest()[:32]
 
 
@@ -262,7 +296,7 @@ def neighbors_of(run: Run, given: str | Mapping[str, Any]) -> Neighbors:
     """
     if "neighbors" not in run.cache:
         folder = run.folder / "parts" / "neighbors"
-        if not (folder / "model").is_dir():
+        if not is_made(folder):
             _obtain(run, given, folder)
         run.cache["neighbors"] = Neighbors.load(folder, run.device)
     known: Neighbors = run.cache["neighbors"]
@@ -276,27 +310,35 @@ def _obtain(run: Run, given: str | Mapping[str, Any], folder: Path) -> None:
     found = digest(faces)
     if isinstance(given, str) and given not in PRESETS:
         Neighbors.load(Path(given), run.device).require(faces.info, found)
+        if read_card(Path(given)).budget:  # The labels of its expression network count for this run as well.
+            folder.mkdir(parents=True, exist_ok=True)
+            note_source(folder, Path(given))
         fetch(Path(given), folder)
         return
     settings = autoencoding(given)
     judged = settings.refine != "none"
-    labels = hashlib.sha256(run.labels.cpu().numpy().tobytes()).hexdigest() if judged else ""
-    key = settings_key(settings, found, labels)
+    key = settings_key(settings, found, labels_digest(run.material) if judged else "")
     if not (cache_folder() / key).is_dir():
         run.progress.say(f"an autoencoder of {len(faces)} faces is trained first, and kept in {cache_folder()}")
         bench = Bench(folder, settings.seed, run.device, run.progress)
-        learn_neighbors(bench, faces, settings, perception(bench, settings, run.material) if judged else None)
+        budget = {"train": len(run.labeled), "validation": len(run.validation_labels)} if judged else None
+        learn_neighbors(bench, faces, settings, perception(bench, settings, run.material) if judged else None, budget)
         keep_for_others(folder, key)
         return
     fetch(cache_folder() / key, folder)
 
 
 def perception(bench: Place, settings: Autoencoding, material: Material) -> Perception:
-    """C of Eq. 5, trained on the labeled faces of `material` alone. Raises MienError for blocks that it does not have."""
-    recipe = Recipe.load(settings.expression)
-    network = fit_part(bench, "expression", recipe, material).requires_grad_(False)
-    missing = set(settings.perceptual) - set(network.blocks)
+    """C of Eq. 5, trained on the labeled faces of `material` alone.
+
+    Raises MienError for blocks that it does not have and for faces that the autoencoder cannot take, before it is trained.
+    """
+    recipe, info = Recipe.load(settings.expression), material.faces.info
+    with torch.random.fork_rng([]):
+        autoencoder(settings.model, info)
+    blocks = build_network(recipe.model, len(info.classes), info).blocks
+    missing = set(settings.perceptual) - set(blocks)
     if missing:
-        known = ", ".join(network.blocks)
-        raise MienError(f"perceptual blocks among {known}", ", ".join(sorted(missing)), "name some of those")
+        raise MienError(f"perceptual blocks among {', '.join(blocks)}", ", ".join(sorted(missing)), "name some of those")
+    network = fit_part(bench, "expression", recipe, material).requires_grad_(False)
     return Perception(network, recipe.normalize, settings.perceptual)

@@ -1,7 +1,7 @@
 """Parts of a run: what a technique trains before the run itself, by the same loop, in the run's folder `parts/`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -79,6 +79,8 @@ class Portions:
 
     def material(self, faces: FaceSet) -> Material:
         """These rows of `faces` to learn from without labels: all are of one class, which no lesson looks at."""
+        if not faces.classes:
+            faces = replace(faces, info=replace(faces.info, classes=("face",)))
         one = [torch.zeros(len(rows), dtype=torch.long) for rows in (self.taught, self.held_out)]
         return Material(faces.select(self.taught), one[0], faces.select(self.held_out), one[1])
 

@@ -39,7 +39,8 @@ class Pictures:
 
     def draw(self, run: Run) -> None:
         """Write a sheet after some of the epochs, the last among them: faces, reconstructions and neighbors in rows."""
-        if run.epoch not in evenly(run.stage_epochs, TIMES):
+        epoch = len(run.history)
+        if epoch not in evenly(run.epochs, TIMES):
             return
         network = run.kept_network.eval()
         inputs = run.views.clean(self.faces.to(run.device))
@@ -54,8 +55,8 @@ class Pictures:
             Row(title, tuple(Tile(column[n], (Note(text),)) for column, text in zip(columns, under, strict=True)))
             for n, title in enumerate(self.titles)
         ]
-        sheet = draw_sheet(rows, 96, f"{self.name}, epoch {run.epoch + 1}: neighbors at {self.sigma:g} deviations of the code")
-        write_sheet(sheet, self.folder / f"{self.name}-{run.epoch + 1:03d}.png")
+        sheet = draw_sheet(rows, 96, f"{self.name}, epoch {epoch + 1}: neighbors at {self.sigma:g} deviations of the code")
+        write_sheet(sheet, self.folder / f"{self.name}-{epoch + 1:03d}.png")
 
 
 def one_of_each(faces: FaceSet, folder: Path, name: str, sigma: float) -> Pictures:

@@ -13,6 +13,7 @@ from mien.data.augment import Strength
 from mien.data.faceset import FaceSet
 from mien.data.views import Views
 from mien.errors import MienError
+from mien.evaluation.divergence import decide, last_features, moved
 from mien.models import Network, takes_gray_values
 from mien.progress import Progress, Silent
 from mien.recipe import Components, Recipe
@@ -200,13 +201,11 @@ class Run:
         """
         self.network.eval()
         with autocast(self.device, self.precision):
-            found = self.network.features(channels_last(inputs), list(self.network.blocks)[-1])
-            noise = torch.randn(found.shape, generator=self.noise, device=self.device)
-            moved = found + sigma * found.std(dim=0, correction=0) * noise
-            logits = [self.network.head(x).float() for x in (found, moved)]
+            found = last_features(self.network, channels_last(inputs))
+            other = moved(found, found.std(dim=0, correction=0), sigma, self.noise)
+            logits = decide(self.network, found), decide(self.network, other)
         self.train_mode()
-        one, other = (x[-1] if x.ndim == 3 else x for x in logits)
-        return one, other
+        return logits
 
     @torch.no_grad()
     def validation_losses(self, rows: Tensor) -> Tensor:
@@ -251,12 +250,12 @@ class Run:
             self.note("_right", (judged & (labels == truth)).sum())
 
     def note_masked(self, rows: Tensor, masked: Tensor, scores: Tensor) -> None:
-        """Note which faces (B,) of a batch of labeled `rows` are left out, and their scores; and how often with wrong labels."""
+        """Note which faces (B,) of a batch are left out, and their scores; and how often those whose labels are wrong."""
         self.note("masked_share", masked.double().mean())
         self.note("divergence", scores.double().mean())
         if self._truth is None:
             return
-        known = self._truth[rows] >= 0
+        known = (self._truth[rows] >= 0) & (self.labels[rows] >= 0)
         wrong = known & (self._truth[rows] != self.labels[rows])
         right = known & ~wrong
         if bool(wrong.any()) and bool(right.any()):

@@ -64,7 +64,7 @@ class Transfer:
             if value is not None:
                 fitting[name] = value
         if not fitting:
-            first = next(iter(theirs), "nothing")
+            first = min(theirs, default="nothing")
             raise MienError(
                 f"weights in {self.source} that fit this network", f"none ({first} and others)", "train the same network"
             )

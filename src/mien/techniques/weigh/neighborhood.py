@@ -11,22 +11,13 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
+from mien.errors import MienError
+from mien.evaluation.divergence import divergence
 from mien.registry import STRICT, Count, Positive, Share
 from mien.techniques import Unevaluated
-from mien.training.neighbors import neighbors_of
+from mien.training.neighbors import autoencoding, neighbors_of
 from mien.training.pool import Batch
 from mien.training.run import EVALUATION_BATCH, Run
-
-
-def kl(p: Tensor, q: Tensor) -> Tensor:
-    """Eq. 12: KL(P||Q) of log probabilities (B, K), (B,)."""
-    return (p.exp() * (p - q)).sum(dim=1)
-
-
-def divergence(one: Tensor, other: Tensor) -> Tensor:
-    """Eq. 13: half the sum of both KLs of the softmax of logits (B, K), (B,)."""
-    p, q = one.double().log_softmax(dim=1), other.double().log_softmax(dim=1)
-    return (0.5 * (kl(p, q) + kl(q, p))).float().clamp(min=0)
 
 
 def kept(scores: Tensor, threshold: Tensor) -> Tensor:
@@ -52,9 +43,9 @@ class Neighborhood:
 
     Departures: S compares the un-augmented face with a fresh neighbor of it, both in eval mode and without a trace in the
     batch statistics (`scoring = "train"` as written: there dropout alone makes S > 0); sigma, which the paper does not give, is a
-    share of the codes' deviation; a batch that would lose all its faces keeps them. Beyond the paper: `space = "features"` moves
-    what the network's last block gives instead of the face, which needs no autoencoder (its outlook); on a face net's cached
-    features (network embedding) that is the face net's space.
+    share of the codes' deviation; a batch that would lose all its faces keeps them. Beyond the paper: `against =
+    "reconstruction"` leaves out of S what the autoencoder blurs; `space = "features"` moves what the network's last block gives
+    instead of the face, which needs no autoencoder (its outlook; of a face net's cached features, that is the face net's space).
     """
 
     threshold: Literal["batch", "fixed", "class_quantile"] = "batch"
@@ -71,8 +62,17 @@ class Neighborhood:
     """Where neighbors lie."""
     autoencoder: str | dict[str, Any] = "small"
     """A folder of `mien neighbors train`; or `small`, `paper` or settings, by which one is trained and cached."""
+    against: Literal["face", "reconstruction"] = "face"
+    """What a neighbor is compared with: the face (Eq. 10), or what the autoencoder makes of it without noise."""
     scoring: Literal["eval", "train"] = "eval"
     """Mode of the network while it is scored."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.autoencoder, dict):
+            autoencoding(self.autoencoder)  # Mistakes in it are refused now, not when it is needed.
+        if self.space == "features" and (self.scoring, self.against) != ("eval", "face"):
+            found = f"scoring = {self.scoring}, against = {self.against}"
+            raise MienError("neither weigh.scoring nor weigh.against for neighbors among features", found, "leave them out")
 
     def __call__(self, run: Run) -> Tensor:
         """(N,) ones; an autoencoder that is not there yet is trained now. Raises MienError for one made for other faces."""
@@ -86,7 +86,8 @@ class Neighborhood:
 
         def evaluate() -> Tensor:
             found = scores()
-            counted = kept(found, self._threshold(run, found, run.labels[batch.rows]))
+            # What they are taught: a draw may show unlabeled faces.
+            counted = kept(found, self._threshold(run, found, run.targets[batch.rows].argmax(dim=1)))
             run.note_masked(batch.rows, ~counted, found)
             return counted.float()
 
@@ -95,8 +96,12 @@ class Neighborhood:
     def _in_pixels(self, run: Run, batch: Batch) -> Callable[[], Tensor]:
         """S (B,) of Eq. 10, to be evaluated."""
         neighbors = neighbors_of(run, self.autoencoder)
-        codes = neighbors.moved(self._codes(run)[batch.rows], self.sigma, run.noise)
-        inputs = torch.cat([run.views.clean(batch.faces), neighbors.inputs(codes, run.recipe.normalize)])
+        codes = self._codes(run)[batch.rows]
+        around = neighbors.moved(codes, self.sigma, run.noise)
+        if self.against == "face":
+            inputs = torch.cat([run.views.clean(batch.faces), neighbors.inputs(around, run.recipe.normalize)])
+        else:
+            inputs = neighbors.inputs(torch.cat([codes, around]), run.recipe.normalize)
         return lambda: divergence(*self._logits(run, inputs).chunk(2))
 
     def _logits(self, run: Run, inputs: Tensor) -> Tensor:

@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Every table of docs/results.md under "Semantic neighborhoods".
+#
+#   bash benchmarks/neighborhood.sh FER OUT PART...
+#
+# FER: folder with fer2013.csv and fer2013new.csv. OUT: a folder, which may hold what an earlier call left: everything goes on where it was.
+# PART: neighbors, noise, all, sequences, table8, table6 (a CPU), or gpu (an accelerator: the paper's sizes). SEEDS and THREADS may be set.
+set -euo pipefail
+here=$(dirname "$(realpath "$0")")
+fer=$(realpath "$1")
+mkdir -p "$2"
+cd "$2"
+shift 2
+seeds=${SEEDS:-3} threads=${THREADS:-1}
+
+have() { [ -e "$1" ] || "${@:2}"; }
+compare() { mien compare "$1" --seeds "$seeds" --threads "$threads" "${@:2}"; }
+autoencoder() { have "$1_neighbors" mien neighbors train "$1" --out "$1_neighbors" --threads "$threads" "${@:2}"; }
+
+export XDG_CACHE_HOME=$PWD/cache  # Runs find the autoencoder of `neighbors` there.
+have ferplus mien import ferplus "$fer" ferplus --rule probability
+for part in "$@"; do
+  case $part in
+    neighbors)
+      autoencoder ferplus
+      have judge mien train ferplus --recipe supervised_small --epochs 4 --seed 9 --threads "$threads" --out judge
+      python "$here/neighbors.py" ferplus_neighbors judge ferplus --table neighbors.csv ;;
+    all)
+      autoencoder ferplus
+      compare ferplus --recipes two_scale_small,sna_small --split PublicTest --epochs 4 --out sna_all ;;
+    noise)
+      autoencoder ferplus
+      compare ferplus --recipes two_scale_small,sna_small --split PublicTest --labels-per-class 250 --noise 0.2 --set draw.at_least=20 --out sna_noise ;;
+    sequences)
+      have sequences mien import synthetic sequences --set faces=6000 --set people=150 --set sequences=10
+      have peaks mien peaks sequences peaks --split all
+      autoencoder peaks --epochs 30
+      compare peaks --recipes two_scale_small,sna_small --split near --set draw.at_least=10 --out sna_sequences
+      for run in sna_sequences/runs/*; do
+        have "$run/consistency.json" sh -c "mien consistency $run sequences --split all --json > $run/consistency.json"
+      done ;;
+    table8)
+      compare ferplus --recipes two_scale_small --split PublicTest --labels-per-class 250 --out table8 \
+        --vary loss=cross_entropy,focal --vary draw=shuffled,balanced
+      compare ferplus --recipes two_scale_small --split PublicTest --labels-per-class 250 --out table8_weights --set draw=shuffled --set weigh=by_class
+      compare ferplus --recipes sna_small,sna_threshold_small --split PublicTest --labels-per-class 250 --out table8_mask ;;
+    table6)
+      compare ferplus --recipes sna_small,sna_threshold_small --split PublicTest --labels-per-class 250 --vary batch=64,32,16,8 --out table6 ;;
+    gpu)
+      have ferplus_112 mien import ferplus "$fer" ferplus_112 --rule probability --side 112
+      autoencoder ferplus_112 --preset paper --device cuda
+      compare ferplus_112 --recipes two_scale,sna,sna_threshold --split PublicTest --device cuda --out gpu_sna ;;
+    *) echo "unknown part: $part" >&2; exit 2 ;;
+  esac
+done

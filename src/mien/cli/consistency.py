@@ -1,0 +1,126 @@
+"""Commands about small changes of a face: peaks to train on, and whether what is almost the same is recognized as the same."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mien.cli.shared import Device, FaceSetPath, Json, print_values
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from mien.evaluation.consistency import Failures, Scores
+
+
+def peaks(
+    faceset: FaceSetPath,
+    out: Annotated[Path, typer.Argument(help="The new folder.")],
+    nearest: Annotated[int, typer.Option(min=1, help="Frames before the last one that are kept, as the split `near`.")] = 4,
+    split: Annotated[
+        str | None, typer.Option(help="Split to take sequences from, or all; unless said, all but faces held out for tests.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a face set of peak frames to train on, and of the frames before them to test on.
+
+    The split `near` shows the people of the split `train`: it is no test on people held out.
+    """
+    from mien.data.faceset import FaceSet
+    from mien.data.peaks import write_peaks
+    from mien.data.splits import held_out_rows
+
+    faces = FaceSet.open(faceset, verify=True)
+    made, found = write_peaks(faces, out, nearest, split)
+    left_out = len(held_out_rows(faces)) if split is None else 0
+    counts = {"faces": len(made), "sequences": len(found.last), "short": found.short, "unlabeled": found.unlabeled}
+    values = counts | {"left_out": left_out, "out": str(out), "checksum": made.info.checksum}
+    if left_out:
+        print(f"{left_out} faces held out for tests are left out (--split all takes them)", file=sys.stderr)
+    if found.short or found.unlabeled:
+        print(f"left out: {_left_out(found.short, found.unlabeled, nearest)}", file=sys.stderr)
+    print_values(as_json, values, f"{len(found.last)} peaks and the {nearest} frames before each -> {out}")
+
+
+def consistency(
+    run: Annotated[Path, typer.Argument(help="A run or a model folder.")],
+    faceset: FaceSetPath,
+    split: Annotated[str, typer.Option(help="Split to measure on; `near` of a set of mien peaks.")] = "test",
+    neighbors: Annotated[
+        Path | None,
+        typer.Option(help="Folder of mien neighbors train; unless said the run's own autoencoder, or its features."),
+    ] = None,
+    draws: Annotated[int, typer.Option(min=1, help="Neighbors of each face.")] = 8,
+    sigma: Annotated[float, typer.Option(help="Noise that makes neighbors, in deviations of a code or feature.")] = 0.2,
+    nearest: Annotated[int, typer.Option(min=1, help="Frames before the last one of a sequence that are checked.")] = 4,
+    seed: Annotated[int, typer.Option(help="Draws the neighbors.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Where table and pictures go; RUN/consistency-SPLIT unless said.")] = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Measure whether faces that are almost the same are recognized as the same."""
+    from mien.console import Bar, show
+    from mien.evaluation.consistency import measure_consistency
+    from mien.evaluation.report.consistency import write_consistency
+
+    folder = out or run / f"consistency-{split}"
+    with Bar(quiet=as_json, single=True) as bar:
+        found = measure_consistency(run, faceset, split, neighbors, draws, sigma, nearest, seed, device, bar)
+        files = write_consistency(found, folder)
+    if found.warning:
+        print(f"warning: {found.warning}", file=sys.stderr)
+    if as_json:
+        print(json.dumps(found.to_json() | {"out": str(folder), "files": files}, indent=1))
+        return
+    print(f"{found.dataset}, {split}")
+    if found.failures is None:
+        print(found.unchecked)
+    else:
+        show(_failure_table(found.failures))
+        print(_about(found.failures))
+    show(_score_table(found.reliability))
+    if found.reliability.auroc == found.reliability.auroc:  # nan where all are right, or all wrong
+        print(f"a high S finds wrong predictions with an AUROC of {found.reliability.auroc:.3f}")
+    about = f"{draws} of each face, sigma {sigma:g}; {found.reliability.kept:.0%} are predicted as their face is"
+    print(f"neighbors: {found.neighbors}; {about}")
+    print(*(folder / name for name in files), sep="\n")
+
+
+def _failure_table(found: "Failures") -> "Table":
+    from rich.table import Table
+
+    table = Table(f"of {found.sequences} sequences", "number", "share", "95 % interval")
+    for name, count, share, between in (
+        ("failure cases (FC)", found.failed, found.failed_share, found.failed_interval),
+        ("consistent ones (CFC)", found.consistent, found.consistent_share, found.consistent_interval),
+    ):
+        table.add_row(name, str(count), f"{share:.1%}", f"{between.low:.1%} to {between.high:.1%}")
+    return table
+
+
+def _score_table(found: "Scores") -> "Table":
+    from rich.table import Table
+
+    table = Table("predictions", "faces", "mean S")
+    for name, count, mean in (
+        ("all", found.count, found.mean),
+        ("right", found.right, found.right_mean),
+        ("wrong", found.wrong, found.wrong_mean),
+    ):
+        table.add_row(name, str(count), f"{mean:.4g}" if count else "-")
+    return table
+
+
+def _about(found: "Failures") -> str:
+    """How the sequences were checked, in words."""
+    told = f"checked: the {found.nearest} frames before the last; the run used the label of the last frame of {found.peaks_used}"
+    left_out = _left_out(found.short, found.unlabeled, found.nearest)
+    return f"{told}; left out: {left_out}" if left_out else told
+
+
+def _left_out(short: int, unlabeled: int, nearest: int) -> str:
+    """Sequences that were passed over, in words; empty where none was."""
+    parts = [f"{short} sequences of fewer than {nearest + 1} frames"] if short else []
+    return ", ".join([*parts, *([f"{unlabeled} sequences whose last frame has no known label"] if unlabeled else [])])

@@ -1,0 +1,103 @@
+"""What `mien consistency` leaves: a table of all faces, the unreliable ones with neighbors, and sequences that failed."""
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from mien.data.sheet import BLUE, INK, RED, SOFT, Note, Row, Tile, draw_sheet, write_sheet
+from mien.disk import write_aside
+from mien.evaluation.consistency import Checked, Consistency, Example, Scored
+
+SIDE = 88
+"""Side of a face in the pictures, in pixels."""
+MOST = 16
+"""Sequences in the picture."""
+NO_LABEL = "(no label)"
+LEAST = 1e-12
+"""A bar that shows S is drawn against the highest one, at least this."""
+
+
+def write_consistency(found: Consistency, out: Path) -> list[str]:
+    """Write consistency.csv and, unless the faces are features, unreliable.png and, of sequences, failures.png; their names."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_aside(out / "consistency.csv", consistency_rows(found.scored).encode())
+    if found.scored.faces.info.kind != "faces":
+        return ["consistency.csv"]
+    write_sheet(draw_unreliable(found), out / "unreliable.png")
+    if found.checked is None:
+        return ["consistency.csv", "unreliable.png"]
+    write_sheet(draw_failures(found.scored, found.checked), out / "failures.png")
+    return ["consistency.csv", "unreliable.png", "failures.png"]
+
+
+def consistency_rows(scored: Scored) -> str:
+    """A csv of id, label, predicted, score and, where the set has sequences, sequence; the highest score first."""
+    file, faces = io.StringIO(), scored.faces
+    names = ["id", *(["sequence"] if "sequence" in faces.column_names else [])]
+    columns = [faces.column(name).to_pylist() for name in names]
+    writer, given = csv.writer(file, lineterminator="\n"), [*faces.classes, ""]
+    writer.writerow(["id", "label", "predicted", "score", *names[1:]])
+    labels = faces.labels
+    for row in np.argsort(-scored.scores, kind="stable").tolist():
+        said = [given[labels[row]], scored.classes[scored.predicted[row]], f"{scored.scores[row]:.6g}"]
+        writer.writerow([columns[0][row], *said, *(values[row] or "" for values in columns[1:])])
+    return file.getvalue()
+
+
+def draw_unreliable(found: Consistency) -> Image.Image:
+    """A row for each labeled class: its most unreliable faces with S and prediction, and beside each a neighbor, if a picture."""
+    rows = [
+        Row(example.name or NO_LABEL, tuple(_unreliable(found.scored, example)), f"{example.count} faces")
+        for example in found.examples
+    ]
+    title = "The most unreliable faces of each class. Red: predicted as something else than labeled"
+    if found.space == "autoencoder":
+        title += "; of a neighbor, something else than the face"
+    return draw_sheet(rows, SIDE, title)
+
+
+def draw_failures(scored: Scored, checked: Checked) -> Image.Image:
+    """A row for each of up to MOST failure cases, consistent ones first: the frames, the last one last, and their predictions."""
+    wrong = (scored.predicted[checked.near] != checked.labels[:, None]).sum(axis=1)
+    order = np.lexsort((-wrong, ~checked.consistent))
+    shown = order[checked.failed[order]][:MOST]
+    rows = [
+        Row(
+            scored.classes[checked.labels[number]],
+            tuple(_frames(scored, checked, number)),
+            f"{checked.names[number]}{': consistent' if checked.consistent[number] else ''}",
+        )
+        for number in shown.tolist()
+    ]
+    failed, count = int(checked.failed.sum()), len(checked.labels)
+    some = f" (here {len(shown)}, consistent ones first)" if failed > len(shown) else ""
+    return draw_sheet(rows, SIDE, f"{failed} of {count} sequences failed{some}. Blue: predicted as labeled; red: not")
+
+
+def _unreliable(scored: Scored, example: Example) -> Iterator[Tile]:
+    """The faces of an example, a neighbor after each."""
+    wrong, highest = scored.wrong, max(float(scored.scores.max()), LEAST)
+    for place, (row, face) in enumerate(zip(example.rows, scored.faces.faces(example.rows), strict=True)):
+        score, said = scored.scores[row], scored.classes[scored.predicted[row]]
+        about = Note(said, color=RED if wrong[row] else INK)
+        yield Tile(face, (Note(f"S {score:.3g}", score / highest), about), RED if wrong[row] else "")
+        if example.neighbors is not None:
+            other, same = scored.classes[example.predicted[place]], example.predicted[place] == scored.predicted[row]
+            about = Note(other, color=SOFT if same else RED)
+            yield Tile(example.neighbors[place], (Note(f"neighbor {example.scores[place]:.2g}", color=SOFT), about))
+
+
+def _frames(scored: Scored, checked: Checked, number: int) -> Iterator[Tile]:
+    """The frames of a sequence, the last one last."""
+    near, label = checked.near[number], checked.labels[number]
+    faces = [*scored.faces.faces(near), checked.peaks.faces([number])[0]]
+    predicted = [*scored.predicted[near], checked.peaks_predicted[number]]
+    under = [*(f"{left} before" for left in range(len(near), 0, -1)), "the last"]
+    for face, said, text in zip(faces, predicted, under, strict=True):
+        right = bool(said == label)
+        notes = (Note(scored.classes[said], color=INK if right else RED), Note(text, color=SOFT))
+        yield Tile(face, notes, BLUE if right else RED)

@@ -1,0 +1,421 @@
+"""SNA's mask: Eq. 9-11 and 14 against naive references, gradients by hand, what it leaves untouched, what it notes."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional as F
+
+import runs
+from conftest import TINY_AUTOENCODER, Interrupted, StopAfter, bright_faces, small_recipe
+from mien import MienError, Order, Recipe, evaluate, resume, train
+from mien.evaluation.divergence import divergence
+from mien.recognize.files import read_history
+from mien.registry import build
+from mien.techniques.weigh.neighborhood import Neighborhood, kept, remember
+from mien.training import loop
+from mien.training.neighbors import neighbors_of
+from mien.training.pool import Batch
+from mien.training.run import Run
+from runs import begun, fake_run, features, tensors
+
+TWO_SCALE: dict[str, Any] = {"network": "two_scale", "width": 0.05}
+ORDER = Order(threads=1)
+
+
+def masked(**changed: Any) -> Recipe:
+    """A recipe with the mask, and dropout in its network."""
+    more = {key: changed.pop(key) for key in ("model", "draw", "stages", "loss") if key in changed}
+    weigh = {"technique": "neighborhood", "autoencoder": TINY_AUTOENCODER} | changed
+    return small_recipe(**({"weigh": weigh} | more))
+
+
+def technique(run: Run, place: int = 0) -> Neighborhood:
+    found = run.components.weigh[place]
+    assert isinstance(found, Neighborhood)
+    return found
+
+
+def set_scores(monkeypatch: pytest.MonkeyPatch, *scores: float) -> None:
+    """Every batch's divergences are these, in order."""
+    monkeypatch.setattr(Neighborhood, "_in_pixels", lambda self, run, batch: lambda: torch.tensor(scores[: len(batch.rows)]))
+
+
+# Eq. 11 and 14.
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.lists(st.floats(0, 10, width=32), min_size=1, max_size=12))
+def test_the_batchs_mean_against_a_loop(values: list[float]) -> None:
+    scores = torch.tensor(values)
+    mean = float(scores.mean())
+    wanted = [value < mean for value in values]
+    found = kept(scores, scores.mean()).tolist()
+    assert found == (wanted if any(wanted) else [True] * len(values))
+    assert any(found)
+
+
+@pytest.mark.parametrize(
+    ("scores", "threshold"),
+    [([0.3], 0.3), ([0.3], 0.1), ([0.2] * 5, 0.2), ([0.0] * 4, 0.0), ([0.5, 0.9, 0.7], 0.1), ([0.1] * 7, 0.7 / 7)],
+)
+def test_nobody_is_left_out_where_all_would_be(scores: list[float], threshold: float) -> None:
+    """One face, equal scores, a threshold below all of them."""
+    assert kept(torch.tensor(scores), torch.tensor(threshold)).all()
+
+
+def test_a_threshold_for_each_face() -> None:
+    assert kept(torch.tensor([1.0, 1.0, 3.0]), torch.tensor([2.0, 1.0, 4.0])).tolist() == [True, False, True]
+
+
+def test_a_fixed_threshold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, _ = begun(tmp_path / "run", bright_faces(), masked(threshold="fixed", value=0.25))
+    for scores, wanted in (((0.1, 0.25, 0.2, 0.9), [1, 0, 1, 0]), ((0.3, 0.9, 0.8, 2.0), [1, 1, 1, 1])):
+        set_scores(monkeypatch, *scores)
+        assert technique(run).of_batch(run, run.pool.fetch(torch.arange(4)))().tolist() == wanted
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.lists(st.lists(st.tuples(st.integers(0, 2), st.floats(0, 5, width=32)), min_size=1, max_size=9), max_size=6))
+def test_a_classs_quantile_against_lists(batches: list[list[tuple[int, float]]]) -> None:
+    """Of its last four scores, those of the batch among them, by linear interpolation; scores of a batch in its order."""
+    weigh, run = Neighborhood(threshold="class_quantile", quantile=0.6, window=4), fake_run(state={}, classes=3, device="cpu")
+    known: dict[int, list[float]] = {0: [], 1: [], 2: []}
+    for batch in batches:
+        labels = torch.tensor([label for label, _ in batch])
+        found = weigh._threshold(run, torch.tensor([score for _, score in batch]), labels)
+        for label in known:
+            known[label] = ([score for mine, score in batch if mine == label] + known[label])[:4]
+        wanted = [float(np.quantile(np.array(known[label], np.float32), 0.6)) for label, _ in batch]
+        assert found.tolist() == pytest.approx(wanted, rel=1e-5, abs=1e-6)
+
+
+def test_scores_that_are_remembered() -> None:
+    recent = torch.full((2, 3), torch.nan)
+    remember(recent, torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1, 0, 1]))
+    assert recent[1, :2].tolist() == [1, 3]
+    assert recent[0].isnan().tolist() == [False, True, True]
+    remember(recent, torch.tensor([4.0, 5.0]), torch.tensor([1, 1]))
+    assert recent[1].tolist() == [4, 5, 1]
+
+
+def test_faces_without_labels_count_for_the_class_that_they_are_taught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A draw may show them (ST+SW): their scores are not those of the last class."""
+    draw = {"technique": "replace", "share": 0.3, "threshold": 0.34}
+    run, _ = begun(tmp_path / "run", bright_faces(), masked(threshold="class_quantile", draw=draw), Order(labels=30))
+    rows = run.unlabeled[:4].cpu()
+    run.targets[rows] = torch.tensor([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.6, 0.4, 0.0], [0.3, 0.5, 0.2]])
+    set_scores(monkeypatch, 1.0, 2.0, 3.0, 4.0)
+    technique(run).of_batch(run, run.pool.fetch(rows))()
+    ring = run.state["weigh"]["neighborhood"]
+    assert [row[~row.isnan()].tolist() for row in ring] == [[1, 3], [2, 4], []]
+    assert "masked_share_wrong" not in run.take_notes(), "they have no labels that could be wrong"
+
+
+# Eq. 9-10.
+
+
+def naive_scores(run: Run, batch: Batch, sigma: float, against: str) -> list[float]:
+    """Face by face: encode, add noise, decode, look at both in eval mode."""
+    neighbors = neighbors_of(run, TINY_AUTOENCODER)
+    noise = torch.randn(len(batch.rows), 8, generator=run.noise)
+    found = []
+    run.network.eval()
+    with torch.no_grad():
+        for face, shift in zip(batch.faces, noise, strict=True):
+            x = (face.float()[None, None] / 255 - 0.5) * 4
+            code, shown = neighbors.network.features(x, "code"), [run.views.clean(face[None])]
+            for made in (code, code + sigma * neighbors.deviation * shift):
+                for name in ("from_code", "tconv_c", "tconv_b", "tconv_a", "tconv_t"):
+                    made = neighbors.network.blocks[name](made)
+                gray = (neighbors.network.head(made) / 4 + 0.5).clamp(0, 1)
+                other = (gray - gray.mean()) / (gray.std() + 0.02) if run.recipe.normalize == "face" else (gray - 0.5) * 4
+                shown.append(other)
+            itself, reconstruction, neighbor = (run.network.heads(inputs)[-1] for inputs in shown)
+            found.append(float(divergence(itself if against == "face" else reconstruction, neighbor)))
+    run.train_mode()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("normalization", "heads", "against"),
+    [("fixed", 1, "face"), ("face", 1, "face"), ("face", 3, "face"), ("fixed", 1, "reconstruction")],
+)
+def test_scores_against_a_loop(normalization: str, heads: int, against: str, tmp_path: Path) -> None:
+    """Of the head that decides."""
+    model = {"model": TWO_SCALE} if heads == 3 else {}
+    recipe = masked(sigma=2.0, threshold="fixed", value=1e-4, against=against, **model).set("normalize", normalization)
+    run, batches = begun(tmp_path / "run", bright_faces(60, side=32 if heads == 3 else 16), recipe)
+    batch, noise = run.pool.fetch(batches[0]), run.noise.get_state()
+    mask = technique(run).of_batch(run, batch)()
+    notes = run.take_notes()
+    run.noise.set_state(noise)
+    wanted = naive_scores(run, batch, 2.0, against)
+    assert notes["divergence"] == pytest.approx(np.mean(wanted), rel=1e-3)
+    assert np.std(wanted) > 0
+    expected = [float(score < 1e-4) for score in wanted] if min(wanted) < 1e-4 else [1.0] * len(wanted)
+    assert mask.tolist() == expected
+    assert notes["masked_share"] == pytest.approx(1 - np.mean(expected))
+
+
+def test_neighbors_are_fresh_at_every_step(tmp_path: Path) -> None:
+    """Drawn when the batch is, scored when the loss is evaluated."""
+    run, batches = begun(tmp_path / "run", bright_faces(), masked(sigma=2.0))
+    batch, found = run.pool.fetch(batches[0]), []
+    for _ in range(2):
+        technique(run).of_batch(run, batch)()
+        found.append(run.take_notes()["divergence"])
+    assert found[0] != found[1]
+    share = technique(run).of_batch(run, batch)
+    noise = run.noise.get_state()
+    share()
+    share()
+    assert torch.equal(run.noise.get_state(), noise), "evaluated again, it is the same neighbors"
+    both = run.notes["divergence"]
+    assert both[0] == both[1]
+
+
+def test_no_noise_moves_no_code(tmp_path: Path) -> None:
+    run, _ = begun(tmp_path / "run", bright_faces(), masked())
+    neighbors = neighbors_of(run, TINY_AUTOENCODER)
+    codes = neighbors.codes(torch.from_numpy(bright_faces().faces()))
+    assert torch.equal(neighbors.moved(codes, 0.0, run.noise), codes)
+    far = neighbors.moved(codes.repeat(50, 1), 0.5, run.noise) - codes.repeat(50, 1)
+    assert torch.allclose(far.std(dim=0), 0.5 * neighbors.deviation, rtol=0.05)
+    made = neighbors.faces(codes)
+    assert made.shape == (120, 1, 16, 16)
+    assert 0 <= made.min() < made.max() <= 1
+
+
+# The loss.
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "focal"])
+def test_gradients_of_a_batch_of_four_by_hand(loss: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Algorithm 1: divergences .1, .5, .2, .4 have the mean .3, so the second and fourth face teach none of the three heads."""
+    recipe = masked(model=TWO_SCALE, loss=loss)
+    run, _ = begun(tmp_path / "run", bright_faces(60, side=32), recipe)
+    set_scores(monkeypatch, 0.1, 0.5, 0.2, 0.4)
+    batch = run.pool.fetch(torch.arange(4))
+    noise, torch_noise, buffers = run.noise.get_state(), torch.get_rng_state(), dict(tensors(run))
+    run.lesson.loss(run, batch)().backward()
+    found = {name: p.grad.clone() for name, p in run.network.named_parameters() if p.grad is not None}
+    assert run.head_losses.shape == (3,)
+    run.network.zero_grad()
+    run.network.load_state_dict({n.removeprefix("network."): v for n, v in buffers.items() if n.startswith("network.")})
+    run.noise.set_state(noise)
+    torch.set_rng_state(torch_noise)
+    total = torch.zeros(())
+    for head in run.network.heads(run.view(batch, "weak")):
+        for face in (0, 2):
+            likely = F.log_softmax(head[face], dim=0)[run.labels[batch.rows[face]]]
+            factor = (1 - likely.exp()) ** 2 if loss == "focal" else 1.0
+            total = total - factor * likely / 4
+    total.backward()
+    wanted = {name: p.grad for name, p in run.network.named_parameters() if p.grad is not None}
+    assert found.keys() == wanted.keys() == {name for name, _ in run.network.named_parameters()}
+    for name, slope in wanted.items():
+        assert torch.allclose(found[name], slope, rtol=1e-3, atol=1e-6), name
+
+
+def test_a_face_that_is_left_out_teaches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it is taught, in a network without batch statistics to carry it over."""
+    run, _ = begun(tmp_path / "run", bright_faces(), masked(model={"network": "mien_s", "width": 8, "depths": [1, 1, 1]}))
+    set_scores(monkeypatch, 0.1, 0.5, 0.2, 0.4)
+    batch, gradients = run.pool.fetch(torch.arange(4)), []
+    for label in range(3):
+        noise, torch_noise = run.noise.get_state(), torch.get_rng_state()
+        run.targets[1] = F.one_hot(torch.tensor(label), 3).float()
+        run.network.zero_grad()
+        run.lesson.loss(run, batch)().backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in run.network.parameters() if p.grad is not None]))
+        run.noise.set_state(noise)
+        torch.set_rng_state(torch_noise)
+    assert torch.equal(gradients[0], gradients[1])
+    assert torch.equal(gradients[0], gradients[2])
+    assert gradients[0].any()
+
+
+def test_two_ways_to_weigh_are_a_product(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights of the epoch times those of the batch."""
+    weigh = [{"technique": "neighborhood", "autoencoder": TINY_AUTOENCODER}, "by_class"]
+    faces = bright_faces()
+    uneven = faces.select(np.flatnonzero((faces.labels != 2) | (np.arange(120) % 2 == 0)))
+    run, _ = begun(tmp_path / "run", uneven, small_recipe(weigh=weigh))
+    assert len(run.weights.unique()) > 1
+    set_scores(monkeypatch, *(0.1 * n for n in range(8)))
+    batch, noise, torch_noise = run.pool.fetch(torch.arange(8)), run.noise.get_state(), torch.get_rng_state()
+    found = float(run.lesson.loss(run, batch)().detach())
+    run.noise.set_state(noise)
+    torch.set_rng_state(torch_noise)
+    output = run.heads(run.view(batch, "weak"))[0].detach()
+    each = F.cross_entropy(output, run.labels[:8], reduction="none")
+    wanted = sum(float(each[n]) * float(run.weights[n]) for n in range(4)) / 8
+    assert found == pytest.approx(wanted, rel=1e-4)
+
+
+# What it leaves untouched.
+
+
+@pytest.mark.parametrize("space", ["autoencoder", "features"])
+def test_scoring_leaves_no_trace(space: str, tmp_path: Path) -> None:
+    """Weights, batch statistics, the average, the optimizer, modes (of frozen blocks too), torch's own generators."""
+    stages = [{"epochs": 2, "lr": 0.05, "frozen": ["stem"]}]
+    run, batches = begun(tmp_path / "run", bright_faces(), masked(space=space, stages=stages))
+    run.descend(run.lesson.loss(run, run.pool.fetch(batches[1]))())
+    before, states = tensors(run), torch.get_rng_state()
+    modes = [module.training for module in run.network.modules()]
+    share = technique(run).of_batch(run, run.pool.fetch(batches[0]))
+    mask = share()
+    assert 0 < mask.sum() < len(mask)
+    assert runs.changed(before, tensors(run)) == set()
+    assert torch.equal(torch.get_rng_state(), states), "no dropout was drawn"
+    assert [module.training for module in run.network.modules()] == modes
+    assert not all(modes)
+    assert not mask.requires_grad
+
+
+def test_scoring_in_train_mode_counts_in_the_batch_statistics(tmp_path: Path) -> None:
+    """As the paper writes it; dropout alone then makes divergences."""
+    run, batches = begun(tmp_path / "run", bright_faces(), masked(scoring="train"))
+    before = tensors(run)
+    technique(run).of_batch(run, run.pool.fetch(batches[0]))()
+    moved = runs.changed(before, tensors(run))
+    assert moved
+    assert all("running" in name or "num_batches" in name for name in moved)
+    assert run.take_notes()["divergence"] > 0
+
+
+# Features.
+
+
+def test_neighbors_among_features_by_hand(tmp_path: Path) -> None:
+    """What the last block gives, moved by a share of each number's deviation within the batch; the deciding head looks."""
+    recipe = masked(space="features", sigma=0.5, model=TWO_SCALE)
+    run, batches = begun(tmp_path / "run", bright_faces(60, side=32), recipe)
+    batch, noise = run.pool.fetch(batches[0]), run.noise.get_state()
+    one, other = run.quiet_neighbors(run.views.clean(batch.faces), 0.5)
+    assert run.network.training
+    run.noise.set_state(noise)
+    run.network.eval()
+    with torch.no_grad():
+        fc = run.network.features(run.views.clean(batch.faces), "fc")
+        deviation = torch.tensor(fc.numpy().std(axis=0))
+        shifted = fc + 0.5 * deviation * torch.randn(fc.shape, generator=run.noise)
+        fused = run.network.head.get_submodule("fused")
+        assert torch.allclose(one, fused(fc), atol=1e-5)
+        assert torch.allclose(other, fused(shifted), atol=1e-5)
+    assert not torch.allclose(one, other)
+
+
+def test_one_face_has_no_deviation_within_its_batch(tmp_path: Path) -> None:
+    run, _ = begun(tmp_path / "run", bright_faces(), masked(space="features"))
+    assert technique(run).of_batch(run, run.pool.fetch(torch.arange(1)))().tolist() == [1]
+    assert run.take_notes()["divergence"] == 0
+
+
+def test_a_features_set_learns_with_features_and_is_refused_with_an_autoencoder(tmp_path: Path) -> None:
+    faces, model = features(), {"network": "embedding"}
+    stages = [{"epochs": 8, "lr": 0.05}]
+    recognizer = train(
+        faces, masked(space="features", model=model, stages=stages), tmp_path / "run", Order(split="all", threads=1)
+    )
+    assert evaluate(recognizer, faces, split="all").accuracy > 0.8
+    assert all(0 < epoch["masked_share"] < 1 for epoch in read_history(tmp_path / "run"))
+    with pytest.raises(MienError, match=r"found features; set weigh\.space to \"features\""):
+        train(faces, masked(model=model), tmp_path / "other", Order(split="all", threads=1))
+    assert not (tmp_path / "other").exists()
+    assert not (tmp_path / "run" / "parts").exists()
+
+
+# Settings and notes.
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"space": "features", "scoring": "train"}, "for neighbors among features; found scoring = train"),
+        ({"space": "features", "against": "reconstruction"}, "for neighbors among features"),
+        ({"autoencoder": {"preset": "large"}}, "among paper, small; found 'large'"),
+        ({"autoencoder": {"bach": 3}}, "'bach'"),
+        ({"threshold": "median"}, "'median'"),
+        ({"value": 0.0}, "greater than 0"),
+        ({"window": 0}, "greater than or equal to 1"),
+    ],
+)
+def test_settings_are_refused_with_the_recipe(wrong: dict[str, Any], reason: str) -> None:
+    with pytest.raises(MienError, match=reason):
+        small_recipe(weigh={"technique": "neighborhood", **wrong})
+
+
+def test_as_the_paper_unless_told() -> None:
+    made = build("mien.techniques.weigh", {"technique": "neighborhood"}, "technique")
+    assert (made.threshold, made.space, made.scoring, made.against) == ("batch", "autoencoder", "eval", "face")
+    assert made.sigma == 0.2
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    st.lists(
+        st.tuples(st.integers(-1, 2), st.integers(-1, 2), st.booleans(), st.sampled_from([0.0, 0.1, 0.5, 2.0])),
+        min_size=1,
+        max_size=10,
+    )
+)
+def test_notes_of_wrong_labels_against_loops(faces: list[tuple[int, int, bool, float]]) -> None:
+    """(label, truth, masked, score) of each; whose truth or label is not known is not counted."""
+    labels, truth, masked_out, scores = zip(*faces, strict=True)
+    run = Run.__new__(Run)
+    run.notes, run.labels, run._truth = {}, torch.tensor(labels), torch.tensor(truth)
+    run.note_masked(torch.arange(len(faces)), torch.tensor(masked_out), torch.tensor(scores))
+    found = run.take_notes()
+    assert found["masked_share"] == pytest.approx(np.mean(masked_out))
+    assert found["divergence"] == pytest.approx(np.mean(scores))
+    known = [face for face in faces if face[0] >= 0 and face[1] >= 0]
+    wrong, right = ([face for face in known if (face[0] != face[1]) == which] for which in (True, False))
+    if not wrong or not right:
+        assert found.keys() == {"masked_share", "divergence"}
+        return
+    assert found["masked_share_wrong"] == pytest.approx(np.mean([face[2] for face in wrong]))
+    assert found["masked_share_right"] == pytest.approx(np.mean([face[2] for face in right]))
+    wins = [1.0 if w[3] > r[3] else 0.5 if w[3] == r[3] else 0.0 for w in wrong for r in right]
+    assert found["divergence_auroc"] == pytest.approx(np.mean(wins))
+
+
+def test_a_run_notes_who_was_left_out(tmp_path: Path) -> None:
+    """With flipped labels, and with faces whose labels are as good as known."""
+    train(bright_faces(), masked(), tmp_path / "noisy", Order(noise=0.4, threads=1))
+    for epoch in read_history(tmp_path / "noisy"):
+        assert 0 < epoch["masked_share"] < 1
+        assert all(0 <= epoch[name] <= 1 for name in ("masked_share_wrong", "masked_share_right", "divergence_auroc"))
+    train(bright_faces(), masked(), tmp_path / "clean", ORDER)
+    assert not any("masked_share_wrong" in epoch for epoch in read_history(tmp_path / "clean"))
+
+
+@pytest.mark.parametrize("how", [{"threshold": "class_quantile", "window": 20}, {"space": "features"}, {"scoring": "train"}])
+def test_interrupted_it_goes_on_with_what_it_remembers(
+    how: dict[str, Any], tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    recipe, order = masked(**how), Order(seed=2, labels=60, threads=1)
+    whole = train(stored, recipe, tmp_path / "whole", order)
+    with pytest.raises(Interrupted):
+        train(stored, recipe, tmp_path / "killed", order, progress=StopAfter(5))
+    again = resume(tmp_path / "killed")
+    assert runs.changed(whole.network.state_dict(), again.network.state_dict()) == set()
+    assert whole.card.metrics["masked_share"] == again.card.metrics["masked_share"]
+
+
+def test_a_mask_in_small_learns(tmp_path: Path) -> None:
+    """Classes that can be told apart are, in every class, though about half of every batch is left out."""
+    recipe = masked(draw="balanced", loss="focal", stages=[{"epochs": 6, "lr": 0.05, "schedule": "one_cycle"}])
+    recognizer = train(bright_faces(240), recipe, tmp_path / "run", ORDER)
+    result = evaluate(recognizer, bright_faces(240), split="test")
+    assert result.accuracy > 0.9
+    shares = [epoch["masked_share"] for epoch in read_history(tmp_path / "run")]
+    assert 0.1 < float(Tensor(shares).mean()) < 0.7
