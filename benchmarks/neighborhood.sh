@@ -4,7 +4,7 @@
 #   bash benchmarks/neighborhood.sh FER OUT PART...
 #
 # FER: folder with fer2013.csv and fer2013new.csv. OUT: a folder, which may hold what an earlier call left: everything goes on where it was.
-# PART: neighbors, noise, all, sequences, table8, table6 (a CPU), or gpu (an accelerator: the paper's sizes). SEEDS and THREADS may be set.
+# PART: neighbors, labels, noise, sequences, table8, table6 (a CPU), or gpu (an accelerator: the paper's sizes). SEEDS and THREADS may be set.
 set -euo pipefail
 here=$(dirname "$(realpath "$0")")
 fer=$(realpath "$1")
@@ -25,20 +25,22 @@ for part in "$@"; do
       autoencoder ferplus
       have judge mien train ferplus --recipe supervised_small --epochs 4 --seed 9 --threads "$threads" --out judge
       python "$here/neighbors.py" ferplus_neighbors judge ferplus --table neighbors.csv ;;
-    all)
+    labels)
       autoencoder ferplus
-      compare ferplus --recipes two_scale_small,sna_small --split PublicTest --epochs 4 --out sna_all ;;
+      compare ferplus --recipes two_scale_small,sna_small --split PublicTest --labels-per-class 1000 --epochs 8 --set draw.at_least=1 --out sna_labels ;;
     noise)
       autoencoder ferplus
-      compare ferplus --recipes two_scale_small,sna_small --split PublicTest --labels-per-class 250 --noise 0.2 --set draw.at_least=20 --out sna_noise ;;
+      compare ferplus --recipes "two_scale_small,sna_small,$here/neighborhood/sna_reconstruction.toml,$here/neighborhood/sna_features.toml" \
+        --split PublicTest --labels-per-class 250 --noise 0.2 --epochs 16 --set draw.at_least=1 --out sna_noise
+      python "$here/masked.py" sna_noise masked.csv ;;
     sequences)
-      have sequences mien import synthetic sequences --set faces=6000 --set people=150 --set sequences=10
+      have sequences mien import synthetic sequences --set faces=18000 --set people=150 --set sequences=12
       have peaks mien peaks sequences peaks --split all
-      autoencoder peaks --epochs 30
       compare peaks --recipes two_scale_small,sna_small --split near --set draw.at_least=10 --out sna_sequences
       for run in sna_sequences/runs/*; do
-        have "$run/consistency.json" sh -c "mien consistency $run sequences --split all --json > $run/consistency.json"
-      done ;;
+        [ -e "$run/consistency.json" ] || mien consistency "$run" peaks --split near --json > "$run/consistency.json"
+      done
+      python "$here/failures.py" sna_sequences failures.csv ;;
     table8)
       compare ferplus --recipes two_scale_small --split PublicTest --labels-per-class 250 --out table8 \
         --vary loss=cross_entropy,focal --vary draw=shuffled,balanced
