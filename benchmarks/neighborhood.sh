@@ -4,7 +4,7 @@
 #   bash benchmarks/neighborhood.sh FER OUT PART...
 #
 # FER: folder with fer2013.csv and fer2013new.csv. OUT: a folder, which may hold what an earlier call left: everything goes on where it was.
-# PART: neighbors, labels, noise, sequences, table8, table6 (a CPU), or gpu (an accelerator: the paper's sizes). SEEDS and THREADS may be set.
+# PART: neighbors, labels, variants, sequences, table8, table6 (a CPU), or gpu (an accelerator: the paper's sizes). SEEDS and THREADS may be set.
 set -euo pipefail
 here=$(dirname "$(realpath "$0")")
 fer=$(realpath "$1")
@@ -27,12 +27,14 @@ for part in "$@"; do
       python "$here/neighbors.py" ferplus_neighbors judge ferplus --table neighbors.csv ;;
     labels)
       autoencoder ferplus
-      compare ferplus --recipes two_scale_small,sna_small --split PublicTest --labels-per-class 1000 --epochs 8 --set draw.at_least=1 --out sna_labels ;;
-    noise)
+      compare ferplus --recipes two_scale_small,sna_small --split PublicTest --labels-per-class 1000 --noise 0,0.2 --epochs 8 \
+        --set draw.at_least=1 --out sna_labels
+      python "$here/masked.py" sna_labels masked.csv ;;
+    variants)
       autoencoder ferplus
-      compare ferplus --recipes "two_scale_small,sna_small,$here/neighborhood/sna_reconstruction.toml,$here/neighborhood/sna_features.toml" \
-        --split PublicTest --labels-per-class 250 --noise 0.2 --epochs 16 --set draw.at_least=1 --out sna_noise
-      python "$here/masked.py" sna_noise masked.csv ;;
+      compare ferplus --recipes "$here/neighborhood/sna_reconstruction.toml,$here/neighborhood/sna_features.toml" --split PublicTest \
+        --labels-per-class 1000 --noise 0.2 --epochs 8 --set draw.at_least=1 --out sna_variants
+      python "$here/masked.py" sna_variants masked_variants.csv ;;
     sequences)
       have sequences mien import synthetic sequences --set faces=18000 --set people=150 --set sequences=12
       have peaks mien peaks sequences peaks --split all

@@ -167,7 +167,7 @@ def measure_consistency(
     split: str = "test",
     neighbors: Path | str | None = None,
     draws: int = 8,
-    sigma: float = 0.2,
+    sigma: float = 0.12,
     nearest: int = NEAREST,
     seed: int = 0,
     device: str = "auto",

@@ -72,7 +72,7 @@ class Autoencoding:
     """Steps of the decoder for one of the critic, after the first epoch."""
     held_out: Share = 0.05
     """Share of the faces that measures the reconstruction and chooses the epoch of the first phase."""
-    sigma: Positive = 0.2
+    sigma: Positive = 0.12
     """Noise of the neighbors that are drawn in the pictures, in deviations of the code."""
     seed: int = 0
     """Draws weights, batches and the faces that are held out."""

@@ -56,7 +56,7 @@ class Neighborhood:
     """Share of a class's last scores that lies below its threshold."""
     window: Count = 256
     """Scores of a class that are remembered for its quantile."""
-    sigma: Positive = 0.2
+    sigma: Positive = 0.12
     """Standard deviation of the noise (Eq. 9), in deviations of each number of a code or feature."""
     space: Literal["autoencoder", "features"] = "autoencoder"
     """Where neighbors lie."""
