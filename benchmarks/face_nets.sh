@@ -46,7 +46,8 @@ for part in "$@"; do
       done ;;
     all)
       dal_start
-      compare ferplus --recipes $all --out face_all ;;
+      compare ferplus --recipes $all --out face_all
+      compare ferplus --recipes scratch_grid_all.toml --out face_all_grid ;;
     frozen)
       dal_start
       compare ferplus --recipes dal_few.toml --labels-per-class 100 --out face_frozen --vary \
