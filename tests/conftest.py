@@ -104,6 +104,7 @@ TINY_AUTOENCODER: dict[str, Any] = {
     "model": {"network": "asymmetric_autoencoder", "latent": 8, "residuals": [1, 0, 0, 0, 0]},
     "stages": [{"epochs": 1, "lr": 2e-3, "optimizer": "adamw"}],
     "batch": 32,
+    "at_least": 1,
 }
 """Settings of an autoencoder of semantic neighbors that is trained in a moment."""
 

@@ -21,7 +21,7 @@ def train(
         str | None,
         typer.Option(help="none, or wgan: a second phase with a critic and an expression network; the preset's unless said."),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Of the first phase.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Of the first phase; refine_stages.0.epochs for the second.")] = None,
     labels_per_class: Annotated[
         int | None, typer.Option(help="Label budget of the expression network, which --refine wgan trains.")
     ] = None,
@@ -42,5 +42,6 @@ def train(
     with Bar(quiet=as_json) as bar:
         card = train_neighbors(faceset, out, autoencoding(preset, changed), order, bar)
     values = {"out": str(out), "metrics": card.metrics, "labels": card.budget}
-    text = f"a pixel is {card.metrics['pixel_error']:.1f} of 255 from what it was, on faces held out -> {out}"
+    error, plain = card.metrics["pixel_error"], card.metrics["mean_face_error"]
+    text = f"a pixel is {error:.1f} of 255 from what it was, on faces held out (the mean face: {plain:.1f}) -> {out}"
     print_values(as_json, values, f"{text}\npictures: {out / 'pictures'}")

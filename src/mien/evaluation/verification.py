@@ -86,7 +86,7 @@ def deal_people(person: Integers, folds: int, generator: np.random.Generator) ->
         raise MienError(
             f"at least 2 people in each of {folds} folds (2 or more), one of them with 2 faces",
             f"{len(counts)} people, {several} with 2 faces",
-            "choose another split or set, or fewer --folds",
+            "hold out more people (mien identities --test 0.5), or take fewer --folds or --split all",
         )
     order = generator.permutation(len(counts))
     order = order[np.argsort(counts[order] < 2, kind="stable")]

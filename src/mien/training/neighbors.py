@@ -48,6 +48,8 @@ class Autoencoding:
     """Of the first phase (Eq. 4)."""
     batch: Count = 256
     """Faces in a batch of the first phase."""
+    at_least: Count = 1
+    """Batches in each of its epochs at least."""
     face_weight: Positive = 4.0
     """Weight of the face itself in Eq. 4; the encoder's maps have 1."""
     refine: Literal["none", "wgan"] = "wgan"
@@ -71,12 +73,15 @@ class Autoencoding:
     critic_every: Count = 10
     """Steps of the decoder for one of the critic, after the first epoch."""
     held_out: Share = 0.05
-    """Share of the faces that measures the reconstruction and chooses the epoch of the first phase."""
+    """Share of the faces that measures the reconstruction."""
     sigma: Positive = 0.12
     """Noise of the neighbors that are drawn in the pictures, in deviations of the code."""
     seed: int = 0
     """Draws weights, batches and the faces that are held out."""
 
+
+GRAY = 0.8
+"""An autoencoder whose error is a larger share of the mean face's than this is warned of."""
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "paper": {},
@@ -84,6 +89,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "model": {"network": "asymmetric_autoencoder", "residuals": [2, 2, 2, 0, 0]},
         "stages": [{"epochs": 8, "lr": 2e-3, "optimizer": "adamw", "weight_decay": 1e-4, "schedule": "one_cycle"}],
         "batch": 128,
+        "at_least": 40,
         "refine": "none",
         "refine_stages": [{"epochs": 6, "lr": 1e-4, "optimizer": "rmsprop", "weight_decay": 0.0}],
         "expression": "two_scale_small",
@@ -185,7 +191,7 @@ def learn_neighbors(
         network = autoencoder(settings.model, faces.info)
         judge = critic(faces.info.channels, faces.info.side)
     pictures = one_of_each(faces.select(parts.held_out), bench.folder / "pictures", "autoencoder", settings.sigma)
-    recipe = _recipe(settings.model, settings.stages, settings.batch, "loss")
+    recipe = _recipe(settings.model, settings.stages, settings.batch, settings.at_least)
     network = fit_part(bench, "autoencoder", recipe, material, network, Reconstruct(settings.face_weight, pictures))
     if seen is not None:
         judge.to(bench.device).requires_grad_(False)
@@ -201,24 +207,43 @@ def learn_neighbors(
             replace(pictures, name="refined"),
         )
         stages = [replace(stage, frozen=ENCODER) for stage in settings.refine_stages]
-        recipe = _recipe(settings.model, stages, settings.refine_batch, "last")
+        recipe = _recipe(settings.model, stages, settings.refine_batch, 1)
         network = fit_part(bench, "refined", recipe, material, network, lesson)
-    figures = read_history(bench.folder / "parts" / ("autoencoder" if seen is None else "refined"))
-    kept = figures[-1]
-    if seen is None:  # Of the last stage, the best epoch is kept.
-        kept = min((epoch for epoch in figures if epoch["stage"] == kept["stage"]), key=lambda epoch: epoch["validation_loss"])
+    kept = read_history(bench.folder / "parts" / ("autoencoder" if seen is None else "refined"))[-1]
+    plain = mean_face_error(faces.select(parts.taught), faces.select(parts.held_out))
+    if kept["pixel_error"] > GRAY * plain:
+        found = f"a pixel is {kept['pixel_error']:.1f} of 255 from what it was, with the mean face {plain:.1f}"
+        bench.progress.say(
+            f"warning: {found}: the autoencoder knows little of these faces; take more faces or epochs, or features"
+        )
     views = Views(faces.info)
     deviation = _deviation(place(network.eval(), bench.device), views, faces.select(parts.taught), bench.device)
     info = replace(faces.info, classes=(), checksum=digest(faces), count=len(faces))
     told = {"autoencoding": asdict(settings)}
-    card = Card(settings.model, (), info, recipe=told, budget=dict(budget or {}), metrics=kept, seed=settings.seed)
+    card = Card(
+        settings.model,
+        (),
+        info,
+        recipe=told,
+        budget=dict(budget or {}),
+        metrics=kept | {"mean_face_error": plain},
+        seed=settings.seed,
+    )
     write_model(bench.folder / "model", network.state_dict() | {DEVIATION: deviation}, card)
 
 
-def _recipe(model: Answer, stages: Any, batch: int, choose: str) -> Recipe:
-    return Recipe.parse(
-        {"model": model, "stages": tuple(stages), "batch": batch, "choose": choose, "draw": "shuffled", "average": 0.0}
-    )
+def _recipe(model: Answer, stages: Any, batch: int, at_least: int) -> Recipe:
+    """What is kept is the last epoch's: the rate has fallen by then, and it is what the last picture shows."""
+    draw = {"technique": "shuffled", "at_least": at_least}
+    plain = {"model": model, "stages": tuple(stages), "batch": batch, "draw": draw}
+    return Recipe.parse(plain | {"choose": "last", "average": 0.0})
+
+
+def mean_face_error(taught: FaceSet, held_out: FaceSet) -> float:
+    """How far a pixel of held-out faces is from the mean of the others, of 255, on average: what knowing nothing gives."""
+    blocks = np.array_split(np.arange(len(taught)), -(-len(taught) // BLOCK))
+    mean = np.sum([taught.faces(rows).sum(axis=0, dtype=np.int64) for rows in blocks], axis=0) / len(taught)
+    return float(np.abs(held_out.faces() - mean).mean())
 
 
 @torch.no_grad()
@@ -326,6 +351,8 @@ def _obtain(run: Run, given: str | Mapping[str, Any], folder: Path) -> None:
         keep_for_others(folder, key)
         return
     fetch(cache_folder() / key, folder)
+    error = read_card(folder).metrics.get("pixel_error", float("nan"))
+    run.progress.say(f"autoencoder: from {cache_folder() / key} (a pixel is {error:.1f} of 255 from what it was)")
 
 
 def perception(bench: Place, settings: Autoencoding, material: Material) -> Perception:
