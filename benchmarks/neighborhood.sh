@@ -23,8 +23,13 @@ for part in "$@"; do
   case $part in
     neighbors)
       autoencoder ferplus
-      have judge mien train ferplus --recipe supervised_small --epochs 4 --seed 9 --threads "$threads" --out judge
-      python "$here/neighbors.py" ferplus_neighbors judge ferplus --table neighbors.csv ;;
+      judge=face_all/runs/scratch_bn_all-all-seed0-*  # Of face_nets.sh, part all, in the same OUT; else another is trained.
+      if [ ! -e $judge ]; then
+        judge=judge
+        have judge mien train ferplus --recipe scratch_bn_small --epochs 12 --set draw.at_least=1 --threads "$threads" --out judge
+      fi
+      python "$here/neighbors.py" ferplus_neighbors $judge ferplus --split held-out --sigmas 0.1,0.12,0.14,0.16,0.2
+      python "$here/neighbors.py" ferplus_neighbors $judge ferplus --sigmas 0.12,0.2 --table neighbors.csv ;;
     labels)
       autoencoder ferplus
       compare ferplus --recipes two_scale_small,sna_small --split PublicTest --labels-per-class 1000 --noise 0,0.2 --epochs 8 \

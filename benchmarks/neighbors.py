@@ -4,7 +4,8 @@
 
 RUN is a recognizer that took no part in training the autoencoder. For each sigma: the share of faces whose neighbor has the
 class of the noise-free reconstruction, how far these two are apart (mean absolute difference, of 255), and the share whose
-neighbor has the class of the face. The faces' labels are not looked at.
+neighbor has the class of the face. The faces' labels are not looked at. The split held-out: those of the training split
+that the autoencoder did not learn from.
 """
 
 import argparse
@@ -15,9 +16,10 @@ import numpy.typing as npt
 import torch
 
 from mien import FaceSet, Recognizer
-from mien.data.splits import split_rows
+from mien.data.splits import split_rows, training_rows
 from mien.recognize.device import choose_device
 from mien.recognize.neighbors import Neighbors
+from mien.training.parts import portions
 
 
 def classes(recognizer: Recognizer, faces: torch.Tensor) -> npt.NDArray[np.int64]:
@@ -40,7 +42,11 @@ def main() -> None:
     device, generator = choose_device("cpu"), torch.Generator().manual_seed(given.seed)
     recognizer, made = Recognizer.load(given.run, "cpu"), Neighbors.load(given.autoencoder, device)
     faces = FaceSet.open(given.faceset)
-    faces = faces.select(split_rows(faces, given.split))
+    if given.split == "held-out":
+        settings, training = made.card.recipe["autoencoding"], faces.select(training_rows(faces))
+        faces = training.select(portions(torch.arange(len(training)), settings["held_out"], settings["seed"]).held_out)
+    else:
+        faces = faces.select(split_rows(faces, given.split))
     made.require(faces.info)
     sigmas = [float(sigma) for sigma in given.sigmas.split(",")]
     counts = {sigma: np.zeros(3) for sigma in sigmas}
