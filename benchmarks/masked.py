@@ -2,8 +2,8 @@
 
     python benchmarks/masked.py COMPARISON TABLE.csv
 
-For every masked recipe and epoch: share of faces masked, share of wrong and of right labels masked, their ratio, and the AUROC
-of S for wrong labels (pairs within a batch); means over seeds. Prints epochs 1, a quarter, half and the last.
+For every masked recipe and epoch with a mask: share of faces masked, share of wrong and of right labels masked, their ratio, and
+the AUROC of S for wrong labels (pairs within a batch); means over seeds. Prints the first, the middle and the last of them.
 """
 
 import argparse
@@ -25,16 +25,19 @@ def main() -> None:
     given = parser.parse_args()
     found: dict[str, list[np.ndarray]] = {}
     for result in sorted(given.comparison.glob("runs/*/result.json")):
-        epochs = read_history(result.parent)
-        if epochs and all(name in epoch for epoch in epochs for name in FIGURES):
-            recipe = read_json(result, "compare again")["recipe"]
-            found.setdefault(recipe, []).append(np.array([[epoch[name] for name in FIGURES] for epoch in epochs]))
+        epochs = [
+            [number, *(epoch[name] for name in FIGURES)]
+            for number, epoch in enumerate(read_history(result.parent), 1)
+            if all(name in epoch for name in FIGURES)
+        ]
+        if epochs:
+            found.setdefault(read_json(result, "compare again")["recipe"], []).append(np.array(epochs))
     lines: list[tuple[object, ...]] = [("recipe", "seeds", "epoch", *FIGURES, "wrong_to_right")]
     for recipe, runs in found.items():
         means = np.mean(runs, axis=0)
-        for epoch, row in enumerate(means, 1):
-            lines.append((recipe, len(runs), epoch, *(f"{value:.4f}" for value in row), f"{row[1] / row[2]:.3f}"))
-            if epoch in {1, len(means) // 4, len(means) // 2, len(means)}:
+        for place, (epoch, *row) in enumerate(means):
+            lines.append((recipe, len(runs), int(epoch), *(f"{value:.4f}" for value in row), f"{row[1] / row[2]:.3f}"))
+            if place in {0, len(means) // 2, len(means) - 1}:
                 print(", ".join(f"{name} {value}" for name, value in zip(lines[0], lines[-1], strict=True)))
     with given.table.open("w", newline="") as file:
         csv.writer(file).writerows(lines)

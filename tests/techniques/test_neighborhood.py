@@ -1,5 +1,6 @@
 """SNA's mask: Eq. 9-11 and 14 against naive references, gradients by hand, what it leaves untouched, what it notes."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,37 @@ def test_scores_against_a_loop(normalization: str, heads: int, against: str, tmp
     assert notes["masked_share"] == pytest.approx(1 - np.mean(expected))
 
 
+@pytest.mark.parametrize("heads", [1, 3])
+def test_scores_by_the_statistics_of_faces_and_of_neighbors(heads: int, tmp_path: Path) -> None:
+    """Against a network that has no other statistics than those of what it is given, and no dropout."""
+    model = {"model": TWO_SCALE} if heads == 3 else {}
+    run, batches = begun(
+        tmp_path / "run", bright_faces(60, side=32 if heads == 3 else 16), masked(sigma=2.0, scoring="batch", **model)
+    )
+    batch, noise = run.pool.fetch(batches[0]), run.noise.get_state()
+    technique(run).of_batch(run, batch)()
+    run.noise.set_state(noise)
+    neighbors, forgetful = neighbors_of(run, TINY_AUTOENCODER), copy.deepcopy(run.network).eval()
+    for module in forgetful.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean = module.running_var = None
+    around = neighbors.moved(neighbors.codes(batch.faces), 2.0, run.noise)
+    with torch.no_grad():
+        found = [forgetful(x) for x in (run.views.clean(batch.faces), neighbors.inputs(around, run.recipe.normalize))]
+    assert run.take_notes()["divergence"] == pytest.approx(float(divergence(*found).mean()), rel=1e-4)
+    one = run.pool.fetch(batches[0][:1])
+    assert technique(run).of_batch(run, one)().tolist() == [1], "one face has no statistics of its own, and stays"
+
+
+def test_no_face_is_left_out_in_the_first_epochs(tmp_path: Path) -> None:
+    """Nor scored: of four epochs, those after the second."""
+    stages = [{"epochs": 1, "lr": 0.05}, {"epochs": 3, "lr": 0.05}]
+    train(bright_faces(), masked(after=0.5, stages=stages), tmp_path / "run", ORDER)
+    shares = [epoch.get("masked_share") for epoch in read_history(tmp_path / "run")]
+    assert shares[:2] == [None, None]
+    assert all(share is not None and 0 < share < 1 for share in shares[2:])
+
+
 def test_neighbors_are_fresh_at_every_step(tmp_path: Path) -> None:
     """Drawn when the batch is, scored when the loss is evaluated."""
     run, batches = begun(tmp_path / "run", bright_faces(), masked(sigma=2.0))
@@ -262,11 +294,11 @@ def test_two_ways_to_weigh_are_a_product(tmp_path: Path, monkeypatch: pytest.Mon
 # What it leaves untouched.
 
 
-@pytest.mark.parametrize("space", ["autoencoder", "features"])
-def test_scoring_leaves_no_trace(space: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [{}, {"space": "features"}, {"scoring": "batch"}])
+def test_scoring_leaves_no_trace(how: dict[str, Any], tmp_path: Path) -> None:
     """Weights, batch statistics, the average, the optimizer, modes (of frozen blocks too), torch's own generators."""
     stages = [{"epochs": 2, "lr": 0.05, "frozen": ["stem"]}]
-    run, batches = begun(tmp_path / "run", bright_faces(), masked(space=space, stages=stages))
+    run, batches = begun(tmp_path / "run", bright_faces(), masked(stages=stages, **how))
     run.descend(run.lesson.loss(run, run.pool.fetch(batches[1]))())
     before, states = tensors(run), torch.get_rng_state()
     modes = [module.training for module in run.network.modules()]
@@ -397,7 +429,15 @@ def test_a_run_notes_who_was_left_out(tmp_path: Path) -> None:
     assert not any("masked_share_wrong" in epoch for epoch in read_history(tmp_path / "clean"))
 
 
-@pytest.mark.parametrize("how", [{"threshold": "class_quantile", "window": 20}, {"space": "features"}, {"scoring": "train"}])
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"threshold": "class_quantile", "window": 20},
+        {"space": "features"},
+        {"scoring": "train"},
+        {"scoring": "batch", "after": 0.5},
+    ],
+)
 def test_interrupted_it_goes_on_with_what_it_remembers(
     how: dict[str, Any], tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,13 +1,15 @@
 """What every network is: ordered blocks, known by name, and a head that can be replaced."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mien.errors import MienError
 from mien.registry import build
@@ -61,6 +63,21 @@ class Network(nn.Module):
         for module, mode in modes.items():
             module.training = mode
         return found
+
+
+@contextmanager
+def by_own_statistics(network: nn.Module) -> Iterator[None]:
+    """Within, batch normalization uses the statistics of what it is given, two inputs or more, and remembers nothing of them."""
+    norms = {
+        module: module.training for module in network.modules() if isinstance(module, _BatchNorm) and module.track_running_stats
+    }
+    for module in norms:
+        module.training, module.track_running_stats = True, False
+    try:
+        yield
+    finally:
+        for module, mode in norms.items():
+            module.training, module.track_running_stats = mode, True
 
 
 def leading(x: Tensor | tuple[Tensor, ...]) -> Tensor:

@@ -1,6 +1,7 @@
 """A run: what is being trained, on which faces, and everything that has to be remembered to go on with it."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from mien.data.faceset import FaceSet
 from mien.data.views import Views
 from mien.errors import MienError
 from mien.evaluation.divergence import decide, last_features, moved
-from mien.models import Network, takes_gray_values
+from mien.models import Network, by_own_statistics, takes_gray_values
 from mien.progress import Progress, Silent
 from mien.recipe import Components, Recipe
 from mien.recognize.device import autocast, channels_last, choose_precision, place, predict
@@ -184,12 +185,13 @@ class Run:
         return self._predictions
 
     @torch.no_grad()
-    def quiet_logits(self, inputs: Tensor) -> Tensor:
+    def quiet_logits(self, inputs: Tensor, own_statistics: bool = False) -> Tensor:
         """(B, K) float32 of the deciding head at the present (not the averaged) weights, without dropout; nothing is learned
-        from, batch statistics included.
+        from, batch statistics included. `own_statistics`: two inputs or more are normalized by their own.
         """
         self.network.eval()
-        with autocast(self.device, self.precision):
+        own = by_own_statistics(self.network) if own_statistics and len(inputs) > 1 else nullcontext()
+        with own, autocast(self.device, self.precision):
             logits: Tensor = self.network(inputs).float()
         self.train_mode()
         return logits

@@ -64,8 +64,11 @@ class Neighborhood:
     """A folder of `mien neighbors train`; or `small`, `paper` or settings, by which one is trained and cached."""
     against: Literal["face", "reconstruction"] = "face"
     """What a neighbor is compared with: the face (Eq. 10), or what the autoencoder makes of it without noise."""
-    scoring: Literal["eval", "train"] = "eval"
-    """Mode of the network while it is scored."""
+    scoring: Literal["eval", "batch", "train"] = "eval"
+    """How the network is scored: as it predicts; so, but normalized by the statistics of the faces, and of the neighbors,
+    alone; or as it is trained."""
+    after: Share = 0.0
+    """Share of the run's epochs that pass before faces are left out."""
 
     def __post_init__(self) -> None:
         if isinstance(self.autoencoder, dict):
@@ -82,6 +85,8 @@ class Neighborhood:
 
     def of_batch(self, run: Run, batch: Batch) -> Unevaluated:
         """The mask (B,) at the network's weights of the moment; neighbors are drawn now."""
+        if len(run.history) < self.after * run.epochs:
+            return lambda: torch.ones(len(batch.rows), device=run.device)
         scores = self._in_features(run, batch) if self.space == "features" else self._in_pixels(run, batch)
 
         def evaluate() -> Tensor:
@@ -98,17 +103,22 @@ class Neighborhood:
         neighbors = neighbors_of(run, self.autoencoder)
         codes = self._codes(run)[batch.rows]
         around = neighbors.moved(codes, self.sigma, run.noise)
-        if self.against == "face":
-            inputs = torch.cat([run.views.clean(batch.faces), neighbors.inputs(around, run.recipe.normalize)])
-        else:
-            inputs = neighbors.inputs(torch.cat([codes, around]), run.recipe.normalize)
-        return lambda: divergence(*self._logits(run, inputs).chunk(2))
+        of_face = self.against == "face"
+        one = run.views.clean(batch.faces) if of_face else neighbors.inputs(codes, run.recipe.normalize)
+        other = neighbors.inputs(around, run.recipe.normalize)
+        return lambda: divergence(*self._logits(run, one, other))
 
-    def _logits(self, run: Run, inputs: Tensor) -> Tensor:
+    def _logits(self, run: Run, one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+        """Of both, (B, K) each."""
+        if self.scoring == "batch":
+            return run.quiet_logits(one, own_statistics=True), run.quiet_logits(other, own_statistics=True)
+        both = torch.cat([one, other])
         if self.scoring == "eval":
-            return run.quiet_logits(inputs)
+            one, other = run.quiet_logits(both).chunk(2)
+            return one, other
         with torch.no_grad():
-            return run.heads(inputs)[-1]
+            one, other = run.heads(both)[-1].chunk(2)
+            return one, other
 
     def _in_features(self, run: Run, batch: Batch) -> Callable[[], Tensor]:
         """The same with neighbors of what the last block gives, (B, D) or (B, C, H, W)."""
