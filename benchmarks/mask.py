@@ -55,7 +55,7 @@ def main() -> None:
         os.environ["XDG_CACHE_HOME"] = place
         import_source(source_from("synthetic", {"faces": 2000, "people": 100}), Path(place) / "faces")
         faces = FaceSet.open(Path(place) / "faces")
-        masked = Recipe.load("sna_small").with_settings({"weigh.0.autoencoder": AUTOENCODER})
+        masked = Recipe.load("sna_small").with_settings({"weigh.0.autoencoder": AUTOENCODER, "weigh.0.after": 0.0})
         features = masked.set("weigh.0.space", "features")
         recipes = {
             "two_scale_small": Recipe.load("two_scale_small"),

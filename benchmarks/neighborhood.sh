@@ -4,7 +4,8 @@
 #   bash benchmarks/neighborhood.sh FER OUT PART...
 #
 # FER: folder with fer2013.csv and fer2013new.csv. OUT: a folder, which may hold what an earlier call left: everything goes on where it was.
-# PART: neighbors, labels, variants, sequences, table8, table6 (a CPU), or gpu (an accelerator: the paper's sizes). SEEDS and THREADS may be set.
+# PART: choose, neighbors, refined, labels, variants, sequences, table8, table6 (a CPU), or gpu (an accelerator: the paper's sizes). SEEDS and
+# THREADS may be set. What is chosen is chosen on faces of Training that `choose` and `refined` hold out.
 set -euo pipefail
 here=$(dirname "$(realpath "$0")")
 fer=$(realpath "$1")
@@ -15,21 +16,36 @@ seeds=${SEEDS:-3} threads=${THREADS:-1}
 
 have() { [ -e "$1" ] || "${@:2}"; }
 compare() { mien compare "$1" --seeds "$seeds" --threads "$threads" "${@:2}"; }
+# A recognizer that takes no part in training an autoencoder.
+judge() { have judge mien train ferplus --recipe scratch_bn_small --epochs 12 --set draw.at_least=1 --threads "$threads" --out judge; }
 autoencoder() { have "$1_neighbors" mien neighbors train "$1" --out "$1_neighbors" --threads "$threads" "${@:2}"; }
 
 export XDG_CACHE_HOME=$PWD/cache  # Runs find the autoencoder of `neighbors` there.
 have ferplus mien import ferplus "$fer" ferplus --rule probability
 for part in "$@"; do
   case $part in
+    choose)
+      have choice python "$here/held_out.py" ferplus choice
+      for latent in 64 256; do
+        have choice_$latent mien neighbors train choice --out choice_$latent --threads "$threads" --set model.latent=$latent
+      done
+      common=(--labels-per-class 1000 --noise 0.2 --epochs 16 --set draw.at_least=1 --set model.width=0.25)
+      compare choice --recipes two_scale_small,sna_small "${common[@]}" --set weigh.0.after=0 --set weigh.0.autoencoder=$PWD/choice_64 --out choose_64
+      compare choice --recipes sna_small "${common[@]}" --set weigh.0.autoencoder=$PWD/choice_256 --out choose_256 \
+        --vary weigh.0.after=0,0.5 --vary weigh.0.scoring=eval,batch --vary weigh.0.against=face,reconstruction ;;
+    refined)
+      have choice python "$here/held_out.py" ferplus choice
+      for refine in none wgan; do
+        have choice_$refine mien neighbors train choice --out choice_$refine --threads "$threads" --refine $refine --labels-per-class 250 \
+          --set refine_stages.0.epochs=4
+        judge
+        python "$here/neighbors.py" choice_$refine judge choice --split test --sigmas 0.12 --table refined_$refine.csv
+      done ;;
     neighbors)
       autoencoder ferplus
-      judge=face_all/runs/scratch_bn_all-all-seed0-*  # Of face_nets.sh, part all, in the same OUT; else another is trained.
-      if [ ! -e $judge ]; then
-        judge=judge
-        have judge mien train ferplus --recipe scratch_bn_small --epochs 12 --set draw.at_least=1 --threads "$threads" --out judge
-      fi
-      python "$here/neighbors.py" ferplus_neighbors $judge ferplus --split held-out --sigmas 0.1,0.12,0.14,0.16,0.2
-      python "$here/neighbors.py" ferplus_neighbors $judge ferplus --sigmas 0.12,0.2 --table neighbors.csv ;;
+      judge
+      python "$here/neighbors.py" ferplus_neighbors judge ferplus --split held-out --sigmas 0.1,0.12,0.14,0.16,0.2
+      python "$here/neighbors.py" ferplus_neighbors judge ferplus --sigmas 0.12,0.2 --table neighbors.csv ;;
     labels)
       autoencoder ferplus
       compare ferplus --recipes two_scale_small,sna_small --split PublicTest --labels-per-class 1000 --noise 0,0.2 --epochs 8 \

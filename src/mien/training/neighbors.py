@@ -86,7 +86,7 @@ GRAY = 0.8
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "paper": {},
     "small": {
-        "model": {"network": "asymmetric_autoencoder", "residuals": [2, 2, 2, 0, 0]},
+        "model": {"network": "asymmetric_autoencoder", "latent": 256, "residuals": [2, 2, 2, 0, 0]},
         "stages": [{"epochs": 8, "lr": 2e-3, "optimizer": "adamw", "weight_decay": 1e-4, "schedule": "one_cycle"}],
         "batch": 128,
         "at_least": 40,
