@@ -48,9 +48,10 @@ for part in "$@"; do
       python "$here/neighbors.py" ferplus_neighbors judge ferplus --sigmas 0.12,0.2 --table neighbors.csv ;;
     labels)
       autoencoder ferplus
-      compare ferplus --recipes two_scale_small,sna_small --split PublicTest --labels-per-class 1000 --noise 0,0.2 --epochs 8 \
-        --set draw.at_least=1 --out sna_labels
-      python "$here/masked.py" sna_labels masked.csv ;;
+      common=(--recipes two_scale_small,sna_small --split PublicTest --labels-per-class 1000 --epochs 8 --set draw.at_least=1)
+      compare ferplus "${common[@]}" --out sna_labels
+      compare ferplus "${common[@]}" --noise 0.2 --out sna_noise
+      python "$here/masked.py" sna_noise masked.csv ;;
     variants)
       autoencoder ferplus
       compare ferplus --recipes "$here/neighborhood/sna_reconstruction.toml,$here/neighborhood/sna_features.toml" --split PublicTest \
