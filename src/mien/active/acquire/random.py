@@ -1,0 +1,20 @@
+"""Any faces: what every other strategy has to be better than."""
+
+from typing import ClassVar
+
+import numpy as np
+from pydantic.dataclasses import dataclass
+
+from mien.active.acquire import Candidates, LooksAt, Places
+from mien.registry import STRICT
+
+
+@dataclass(frozen=True, config=STRICT)
+class Random:
+    """Faces drawn without replacement, each with the same probability."""
+
+    looks_at: ClassVar[LooksAt] = "nothing"
+
+    def __call__(self, pool: Candidates, count: int, generator: np.random.Generator) -> Places:
+        """Places in random order, (min(count, N),)."""
+        return generator.permutation(len(pool))[: pool.wanted(count)].astype(np.int64)

@@ -1,0 +1,117 @@
+"""Worthiness (DAL, Eq. 7-12, Algorithm 1): faces that are uncertain, and whose patches are seen differently, are asked about.
+
+The patches of a face share its label, so a model that knows it predicts the same of all. Not all of them show something: the
+worth of a face is that of the patches which speak most for the class that all of them together predict.
+"""
+
+import math
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic.dataclasses import dataclass
+
+from mien.active.acquire import LEAST, Candidates, Floats, LooksAt, Places, entropy_of, most_wanted
+from mien.registry import STRICT, Count, NotNegative, Share
+
+
+def dominant(patches: Floats) -> Places:
+    """Eq. 10: the class of the highest sum over the patches (N, P, K), (N,)."""
+    classes: Places = patches.sum(axis=1).argmax(axis=1)
+    return classes
+
+
+def kept_patches(patches: int, share: float) -> int:
+    """alpha * P patches, rounded up; at least the two that diversity takes, where there are two."""
+    return min(patches, max(2, math.ceil(round(share * patches, 9))))
+
+
+def most_confident(patches: Floats, share: float) -> Floats:
+    """C^alpha: of each face's patches (N, P, K) those most confident of its dominant class, (N, m, K), in that order."""
+    confidence = np.take_along_axis(patches, dominant(patches)[:, None, None], axis=2).squeeze(2)
+    order = np.argsort(-confidence, axis=1, kind="stable")[:, : kept_patches(patches.shape[1], share)]
+    return np.take_along_axis(patches, order[:, :, None], axis=1)
+
+
+def mean_entropy(patches: Floats) -> Floats:
+    """Eq. 7: e, the mean over the patches (N, m, K) of their entropy, (N,)."""
+    mean: Floats = entropy_of(patches).mean(axis=1)
+    return mean
+
+
+def diversity(patches: Floats) -> Floats:
+    """Eq. 8: d, the sum over all pairs of patches (N, m, K) of sum_k (p_k - q_k) log(p_k / q_k), (N,).
+
+    No pair is formed: sum_{j<l} (a_j - a_l)(b_j - b_l) = m sum_j (a_j - mean a)(b_j - mean b). A pair of a patch with itself,
+    which Eq. 8 counts as well (l from j on), adds 0.
+    """
+    logs = np.log(np.maximum(patches, LEAST))
+    apart = (patches - patches.mean(axis=1, keepdims=True)) * (logs - logs.mean(axis=1, keepdims=True))
+    total: Floats = patches.shape[1] * apart.sum(axis=(1, 2))
+    return np.maximum(total, 0)
+
+
+def pairs(patches: int) -> int:
+    """Pairs of different patches; 1 where there is none, whose diversity is 0."""
+    return max(1, patches * (patches - 1) // 2)
+
+
+def sampling(worth: Floats) -> Floats:
+    """Eq. 11-12: probabilities of the top w*b faces from their W (w*b,) in descending order; 0 for the last.
+
+    Equal ones are equally probable.
+    """
+    shifted = worth - worth[-1]
+    if shifted[0] == 0:
+        return np.full(len(worth), 1 / len(worth))
+    shifted = shifted / shifted[0]
+    probabilities: Floats = shifted / shifted.sum()
+    return probabilities
+
+
+def drawn(probabilities: Floats, count: int, generator: np.random.Generator) -> Places:
+    """Q: `count` different places, drawn one after the other by probabilities (w*b,); in ascending order, (count,).
+
+    That is a race of exponential clocks. A face of probability 0 is drawn where no other is left, then any of those.
+    """
+    clocks, arrivals = generator.exponential(size=len(probabilities)), np.full(len(probabilities), np.inf)
+    np.divide(clocks, probabilities, out=arrivals, where=probabilities > 0)
+    return np.sort(np.lexsort((clocks, arrivals))[:count]).astype(np.int64)
+
+
+@dataclass(frozen=True, config=STRICT)
+class Worthiness:
+    """W = lambda_1 e + lambda_2 d (Eq. 9) over the top alpha of a face's patches; b of the top w*b faces are drawn by it.
+
+    Departures, each with an option that follows the letter:
+    - Eq. 8 is a sum over all pairs beside Eq. 7, which is a mean, so that diversity decides alone; by default it is divided by
+      the number of pairs (`normalize = "literal"`).
+    What the paper leaves open: alpha (a quarter here, 3 of 9 patches: a fraction is rounded up, and two are the least that can
+    differ); w (5); logarithms of 0 (of 1e-12 instead); all worths equal (Eq. 11 divides by 0; drawn uniformly). Alg. 1 sorts
+    the patches before it takes the dominant class, by which they are sorted: the class comes first. The chosen are given by
+    descending W. With one patch a face there is no diversity.
+    """
+
+    looks_at: ClassVar[LooksAt] = "patches"
+
+    entropy_weight: NotNegative = 1.0
+    """lambda_1."""
+    diversity_weight: NotNegative = 0.5
+    """lambda_2."""
+    share: Share = 0.25
+    """alpha: of a face's patches, those that count."""
+    extension: Count = 5
+    """w: faces that may be drawn for each one that is; 1 takes the top b."""
+    normalize: Literal["pairs", "literal"] = "pairs"
+    """Whether Eq. 8 is divided by the number of pairs, or taken as written."""
+
+    def __call__(self, pool: Candidates, count: int, generator: np.random.Generator) -> Places:
+        """Places by descending worthiness, (min(count, N),)."""
+        wanted, scores = pool.wanted(count), self.scores(pool)
+        top = most_wanted(scores, self.extension * wanted)
+        return top[drawn(sampling(scores[top]), wanted, generator)]
+
+    def scores(self, pool: Candidates) -> Floats:
+        """Eq. 9: W, (N,)."""
+        kept = most_confident(pool.predictions(), self.share)
+        count = pairs(kept.shape[1]) if self.normalize == "pairs" else 1
+        return self.entropy_weight * mean_entropy(kept) + self.diversity_weight * diversity(kept) / count

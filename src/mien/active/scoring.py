@@ -1,0 +1,105 @@
+"""What a recognizer says of the faces of a pool, as far as a strategy wants to know: a streaming pass, of which only that stays.
+
+A face's nine patches (DAL, 3.3 and Fig. 6) are a 3 x 3 grid of overlapping crops; the paper does not say how large they are. Each
+is enlarged to the face's side, which is what a network takes, and normalized on its own where faces are.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mien.active.acquire import Acquire, Candidates, Given, LooksAt
+from mien.data.augment import normalize, to_unit
+from mien.data.faceset import FaceSet, Info
+from mien.errors import MienError
+from mien.evaluation.divergence import decide, last_features
+from mien.evaluation.reliability import Sight
+from mien.progress import Progress, Silent
+from mien.recognize.device import channels_last
+from mien.recognize.recognizer import Recognizer
+
+GRID = 3
+"""Patches in a row, and rows of them."""
+SHARE = 0.75
+"""Side of a patch as a share of the face's."""
+VALUES = 1 << 22
+"""Numbers that the network's largest map may have for what it is given at a time, which is one face at least: in mien_s, 227
+faces of 48 pixels, or the patches of 25. (A large network at 224 pixels makes 3 million of one face.)"""
+
+
+def look(
+    recognizer: Recognizer,
+    faces: FaceSet,
+    strategy: Acquire,
+    known: FaceSet | None = None,
+    progress: Progress | None = None,
+) -> Candidates:
+    """The pool `faces` as `strategy` wants to see it; of `known`, the labeled faces, the features where it looks at those.
+
+    `nothing`: how many faces there are. `face`: calibrated probabilities (N, 1, K). `patches`: those of nine crops, or of all V
+    views of cached features, (N, 9 or V, K). `features`: those of the face, and what the last block makes of it, averaged
+    where that is a map, (N, D) float32. Raises MienError for an empty pool, and for faces of another kind, side or color
+    than the recognizer was trained on.
+    """
+    if not len(faces):
+        raise MienError("faces to choose from", "an empty pool", "choose another set or split, or stop asking")
+    told, near = progress or Silent(), None
+    if strategy.looks_at == "features" and known is not None and len(known):
+        near = _look_at(recognizer, known, "features", None, told).features
+    return _look_at(recognizer, faces, strategy.looks_at, near, told)
+
+
+def crops(faces: Tensor) -> Tensor:
+    """GRID x GRID overlapping parts of faces (B, C, S, S), row by row, enlarged to their side: (B, GRID^2, C, S, S)."""
+    side = faces.shape[-1]
+    length = max(1, round(SHARE * side))
+    starts = [round(n * (side - length) / (GRID - 1)) for n in range(GRID)]
+    cut = [faces[:, :, down : down + length, across : across + length] for down in starts for across in starts]
+    enlarged = F.interpolate(torch.stack(cut, dim=1).flatten(0, 1), (side, side), mode="bilinear")
+    return enlarged.reshape(len(faces), GRID**2, *enlarged.shape[1:])
+
+
+@torch.inference_mode()
+def _look_at(recognizer: Recognizer, faces: FaceSet, looks_at: LooksAt, known: Given | None, progress: Progress) -> Candidates:
+    sight, network = Sight.of(recognizer, faces.info), recognizer.network
+    if looks_at == "nothing":
+        return Candidates(np.empty((len(faces), 0, len(recognizer.classes)), np.float32))
+    count = _patches(faces.info) if looks_at == "patches" else 1
+    patches = np.empty((len(faces), count, len(recognizer.classes)), np.float32)
+    shapes = [network.shape, *network.shapes().values()]
+    features = np.empty((len(faces), shapes[-1][0]), np.float32) if looks_at == "features" else None
+    size = max(1, VALUES // (count * max(map(math.prod, shapes))))
+    progress.begin("scoring", len(faces))
+    for start in range(0, len(faces), size):
+        rows = np.arange(start, min(len(faces), start + size))
+        pixels = torch.from_numpy(faces.faces(rows)).to(recognizer.device)
+        inputs = _patch_inputs(sight, pixels) if looks_at == "patches" else sight.inputs(pixels)
+        with sight.precision():
+            found = last_features(network, inputs)
+            logits = decide(network, found)
+        probabilities = torch.softmax(logits / recognizer.card.temperature, dim=1)
+        patches[rows] = probabilities.view(len(rows), count, -1).cpu().numpy()
+        if features is not None:
+            features[rows] = _averaged(found).cpu().numpy()
+        progress.advance(len(rows))
+    return Candidates(patches, features, known)
+
+
+def _patches(info: Info) -> int:
+    """Patches of a face."""
+    return len(info.views) if info.kind == "features" else GRID**2
+
+
+def _patch_inputs(sight: Sight, pixels: Tensor) -> Tensor:
+    """The network's inputs of all patches of stored faces, those of a face together: (B * P, C, S, S) or (B * V, D)."""
+    if sight.views.info.kind == "features":
+        return pixels.flatten(0, 1).float()
+    return channels_last(normalize(crops(to_unit(pixels)).flatten(0, 1), sight.views.normalization))
+
+
+def _averaged(features: Tensor) -> Tensor:
+    """(B, C', S', S') averaged over each map, or (B, D') as it is, in float32."""
+    return features.float().mean(dim=(2, 3)) if features.ndim == 4 else features.float()
