@@ -70,6 +70,12 @@ def test_sets_without_sequences_are_scored(mien: Command, stored: Path, tmp_path
     assert "no sequences to check: no column sequence" in done.out
     assert "24" in done.out
     assert {path.name for path in (tmp_path / "run" / "consistency-test").iterdir()} == {"consistency.csv", "unreliable.png"}
+    notes = tmp_path / "run" / "consistency-test" / "notes.txt"
+    notes.write_text("mine")
+    done = mien("consistency", tmp_path / "run", stored, "--draws", 1)
+    assert done.code == 1
+    assert "what mien consistency left there and nothing else; found notes.txt" in done.err
+    assert notes.read_text() == "mine"
     done = mien("peaks", stored, tmp_path / "peaks")
     assert done.code == 1
     assert "no column sequence and no column frame" in done.err

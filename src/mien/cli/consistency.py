@@ -63,9 +63,10 @@ def consistency(
     """Measure whether faces that are almost the same are recognized as the same."""
     from mien.console import Bar, show
     from mien.evaluation.consistency import measure_consistency
-    from mien.evaluation.report.consistency import write_consistency
+    from mien.evaluation.report.consistency import require_own, write_consistency
 
     folder = out or run / f"consistency-{split}"
+    require_own(folder)
     with Bar(quiet=as_json, single=True) as bar:
         found = measure_consistency(run, faceset, split, neighbors, draws, sigma, nearest, seed, device, bar)
         files = write_consistency(found, folder)

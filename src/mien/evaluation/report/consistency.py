@@ -10,6 +10,7 @@ from PIL import Image
 
 from mien.data.sheet import BLUE, INK, RED, SOFT, Note, Row, Tile, draw_sheet, write_sheet
 from mien.disk import write_aside
+from mien.errors import MienError
 from mien.evaluation.consistency import Checked, Consistency, Example, Scored
 
 SIDE = 88
@@ -19,19 +20,37 @@ MOST = 16
 NO_LABEL = "(no label)"
 LEAST = 1e-12
 """A bar that shows S is drawn against the highest one, at least this."""
+FILES = ("consistency.csv", "unreliable.png", "failures.png")
+
+
+def require_own(out: Path) -> None:
+    """Raises MienError where anything is at `out` but what an earlier `mien consistency` left there."""
+    found = [path.name for path in out.iterdir()] if out.is_dir() else [out.name] if out.exists() else []
+    strange = sorted(set(found) - set(FILES))
+    if strange:
+        wanted = f"nothing at {out}, or what mien consistency left there and nothing else"
+        raise MienError(wanted, ", ".join(strange[:3]), "choose another --out")
 
 
 def write_consistency(found: Consistency, out: Path) -> list[str]:
-    """Write consistency.csv and, unless the faces are features, unreliable.png and, of sequences, failures.png; their names."""
+    """Write consistency.csv and, unless the faces are features, unreliable.png and, of sequences, failures.png; their names.
+
+    They take the place of earlier ones. Raises MienError as `require_own` does.
+    """
+    require_own(out)
     out.mkdir(parents=True, exist_ok=True)
+    pictures = {}
+    if found.scored.faces.info.kind == "faces":
+        pictures["unreliable.png"] = draw_unreliable(found)
+        if found.checked is not None:
+            pictures["failures.png"] = draw_failures(found.scored, found.checked)
     write_aside(out / "consistency.csv", consistency_rows(found.scored).encode())
-    if found.scored.faces.info.kind != "faces":
-        return ["consistency.csv"]
-    write_sheet(draw_unreliable(found), out / "unreliable.png")
-    if found.checked is None:
-        return ["consistency.csv", "unreliable.png"]
-    write_sheet(draw_failures(found.scored, found.checked), out / "failures.png")
-    return ["consistency.csv", "unreliable.png", "failures.png"]
+    for name, picture in pictures.items():
+        write_sheet(picture, out / name)
+    names = ["consistency.csv", *pictures]
+    for left_over in set(FILES) - set(names):
+        (out / left_over).unlink(missing_ok=True)
+    return names
 
 
 def consistency_rows(scored: Scored) -> str:

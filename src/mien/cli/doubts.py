@@ -1,0 +1,88 @@
+"""The command about labels that are probably wrong."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mien.cli.shared import Device, FaceSetPath, Json
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from mien.active.doubts import Doubts, KnownWrong
+
+MOST_PAIRS = 8
+"""Pairs of a label and a likelier class that are printed."""
+
+
+def doubts(
+    faceset: FaceSetPath,
+    model: Annotated[Path, typer.Option(metavar="RUN", help="A run or a model folder.")],
+    split: Annotated[str | None, typer.Option(help="Split to look through, or all; train or Training unless said.")] = None,
+    by: Annotated[
+        str, typer.Option(help="confident (cleanlab on held-out predictions), weights (of the run), or neighborhood (S of SNA).")
+    ] = "confident",
+    folds: Annotated[int, typer.Option(help="Folds of confident.")] = 5,
+    first: Annotated[int, typer.Option(min=1, help="Faces in the picture.")] = 100,
+    noise: Annotated[float, typer.Option(help="For experiments: share of the labels to flip before anything else.")] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, help="Draws folds, flips and neighbors.")] = 0,
+    neighbors: Annotated[
+        Path | None, typer.Option(help="For neighborhood: a folder of mien neighbors train; else the run's own, or features.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where table and picture go; RUN/doubts-SPLIT unless said.")] = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Find labels that are probably wrong, the most doubtful first."""
+    from mien.active.doubt_report import require_free, write_doubts
+    from mien.active.doubts import find_doubts
+    from mien.console import Bar, show
+
+    # An experiment, or another method, does not take the place of the list that somebody works with.
+    extra = [*([by] if by != "confident" else []), *(["noise"] if noise else [])]
+    folder = out or model / "-".join(["doubts", split or "train", *extra])
+    require_free(folder)
+    with Bar(quiet=as_json, single=True) as bar:
+        found = find_doubts(model, faceset, split, by, folds, noise, seed, neighbors, device, bar)
+        files = write_doubts(found, folder, first)
+    for warning in found.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    if as_json:
+        print(json.dumps(found.to_json() | {"out": str(folder), "files": files}, indent=1))
+        return
+    print(f"{found.dataset}, {found.split}: {len(found.ids)} labels by {found.how}")
+    if found.likely is not None:
+        print(f"cleanlab takes {found.flagged.sum()} for wrong, and estimates that {found.noise_rate:.1%} are")
+        show(_pair_table(found))
+    if found.known is not None and found.known.wrong:
+        show(_known_table(found.known, len(found.ids)))
+        if found.known.auroc == found.known.auroc:  # nan where all of them are wrong
+            print(f"the list finds them with an AUROC of {found.known.auroc:.3f}")
+    elif found.known is not None:
+        print("none of these labels is known to be wrong")
+    print(*(folder / name for name in files), sep="\n")
+
+
+def _pair_table(found: "Doubts") -> "Table":
+    """The labels that cleanlab believes to be confused most often."""
+    from rich.table import Table
+
+    table, likely, classes = Table("labeled", "likely", "faces (estimate)"), found.likely, range(len(found.classes))
+    if likely is not None:
+        pairs = [(float(likely[label, other]), label, other) for label in classes for other in classes if label != other]
+        for count, label, other in sorted(pairs, key=lambda pair: -pair[0])[:MOST_PAIRS]:
+            if round(count):
+                table.add_row(found.classes[label], found.classes[other], f"{count:.0f}")
+    return table
+
+
+def _known_table(known: "KnownWrong", count: int) -> "Table":
+    from rich.table import Table
+
+    table = Table("of the first", "known to be wrong", "share")
+    for first, wrong in {**known.first, count: known.wrong}.items():
+        table.add_row(f"{first}", str(wrong), f"{wrong / first:.1%}")
+    return table
