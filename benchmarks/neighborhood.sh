@@ -39,13 +39,13 @@ for part in "$@"; do
         have choice_$refine mien neighbors train choice --out choice_$refine --threads "$threads" --refine $refine --labels-per-class 250 \
           --set refine_stages.0.epochs=4
         judge
-        python "$here/neighbors.py" choice_$refine judge choice --split test --sigmas 0.12 --table refined_$refine.csv
+        python "$here/neighbors.py" choice_$refine judge choice --split test --sigmas 0.22 --table refined_$refine.csv
       done ;;
     neighbors)
       autoencoder ferplus
       judge
-      python "$here/neighbors.py" ferplus_neighbors judge ferplus --split held-out --sigmas 0.1,0.12,0.14,0.16,0.2
-      python "$here/neighbors.py" ferplus_neighbors judge ferplus --sigmas 0.12,0.2 --table neighbors.csv ;;
+      python "$here/neighbors.py" ferplus_neighbors judge ferplus --split held-out --sigmas 0.2,0.22,0.24,0.26
+      python "$here/neighbors.py" ferplus_neighbors judge ferplus --sigmas 0.12,0.22 --table neighbors.csv ;;
     labels)
       autoencoder ferplus
       common=(--recipes two_scale_small,sna_small --split PublicTest --labels-per-class 1000 --epochs 8 --set draw.at_least=1)

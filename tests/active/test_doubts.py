@@ -29,6 +29,7 @@ from mien.data.sheet import RED
 from mien.evaluation.reliability import find_space, score_faces
 from mien.progress import Silent
 from mien.recognize.files import Card, build_network
+from mien.recognize.neighbors import SIGMA
 from moving import moving_faces, untrained_recognizer
 from runs import features
 
@@ -369,7 +370,7 @@ def test_a_neighborhood_orders_by_s(tmp_path: Path) -> None:
     found = find_doubts(recognizer, faces, by="neighborhood", seed=5)
     train_rows = np.flatnonzero(faces.values("split") == "train")
     view = faces.select(train_rows)
-    moves = score_faces(find_space(recognizer, view, None, 0.12)[0], view, 8, 5, torch.device("cpu"))
+    moves = score_faces(find_space(recognizer, view, None, SIGMA)[0], view, 8, 5, torch.device("cpu"))
     order = sorted(range(len(view)), key=lambda row: -moves.scores[row])
     assert found.rows.tolist() == train_rows[order].tolist()
     assert found.scores.tolist() == moves.scores[order].tolist()

@@ -388,7 +388,7 @@ def test_settings_are_refused_with_the_recipe(wrong: dict[str, Any], reason: str
 def test_as_the_paper_unless_told() -> None:
     made = build("mien.techniques.weigh", {"technique": "neighborhood"}, "technique")
     assert (made.threshold, made.space, made.scoring, made.against) == ("batch", "autoencoder", "eval", "face")
-    assert made.sigma == 0.12
+    assert made.sigma == 0.22
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)

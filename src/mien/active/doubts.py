@@ -24,6 +24,7 @@ from mien.evaluation.reliability import find_space, score_faces
 from mien.evaluation.result import plain_values
 from mien.evaluation.weights import flip_auroc, read_weighed
 from mien.progress import Progress, Silent
+from mien.recognize.neighbors import SIGMA
 from mien.recognize.recognizer import Recognizer
 
 Floats = npt.NDArray[np.float64]
@@ -34,8 +35,8 @@ METHODS = ("confident", "weights", "neighborhood")
 """What faces are ordered by."""
 FIRST = (25, 50, 100, 200, 500, 1000)
 """Lengths of the list's beginning at which known mistakes are counted."""
-DRAWS, SIGMA = 8, 0.12
-"""Neighbors of each face, and their noise: those of `mien consistency`."""
+DRAWS = 8
+"""Neighbors of each face, as in `mien consistency`."""
 UNKNOWN = -2
 """The truth of a face of which nobody knows more than its label."""
 ROW = "_row"

@@ -53,7 +53,7 @@ def consistency(
         typer.Option(help="Folder of mien neighbors train; unless said the run's own autoencoder, or its features."),
     ] = None,
     draws: Annotated[int, typer.Option(min=1, help="Neighbors of each face.")] = 8,
-    sigma: Annotated[float, typer.Option(help="Noise that makes neighbors, in deviations of a code or feature.")] = 0.12,
+    sigma: Annotated[float, typer.Option(help="Noise that makes neighbors, in deviations of a code or feature.")] = 0.22,
     nearest: Annotated[int, typer.Option(min=1, help="Frames before the last one of a sequence that are checked.")] = 4,
     seed: Annotated[int, typer.Option(help="Draws the neighbors.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Where table and pictures go; RUN/consistency-SPLIT unless said.")] = None,

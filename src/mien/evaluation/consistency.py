@@ -26,6 +26,7 @@ from mien.evaluation.result import plain_values
 from mien.evaluation.weights import flip_auroc
 from mien.progress import Progress
 from mien.recognize.files import read_used
+from mien.recognize.neighbors import SIGMA
 from mien.recognize.recognizer import Recognizer
 
 Floats = npt.NDArray[np.float64]
@@ -167,7 +168,7 @@ def measure_consistency(
     split: str = "test",
     neighbors: Path | str | None = None,
     draws: int = 8,
-    sigma: float = 0.12,
+    sigma: float = SIGMA,
     nearest: int = NEAREST,
     seed: int = 0,
     device: str = "auto",

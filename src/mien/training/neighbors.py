@@ -28,7 +28,7 @@ from mien.progress import Progress, Silent
 from mien.recipe import Answer, Recipe, Stage, with_values
 from mien.recognize.device import channels_last, choose_device, place
 from mien.recognize.files import Card, build_network, model_folder, note_source, read_card, read_history, write_model
-from mien.recognize.neighbors import DEVIATION, Neighbors, autoencoder, encode
+from mien.recognize.neighbors import DEVIATION, SIGMA, Neighbors, autoencoder, encode
 from mien.registry import STRICT, Count, NotNegative, Positive, Share, validate
 from mien.training.autoencoding import Perception, Reconstruct, Refine
 from mien.training.loop import own_threads
@@ -74,7 +74,7 @@ class Autoencoding:
     """Steps of the decoder for one of the critic, after the first epoch."""
     held_out: Share = 0.05
     """Share of the faces that measures the reconstruction."""
-    sigma: Positive = 0.12
+    sigma: Positive = SIGMA
     """Noise of the neighbors that are drawn in the pictures, in deviations of the code."""
     seed: int = 0
     """Draws weights, batches and the faces that are held out."""
@@ -307,7 +307,7 @@ def labels_digest(material: Material) -> str:
 
 def settings_key(settings: Autoencoding, faces: str, labels: str) -> str:
     """Under which an autoencoder is cached: the settings, the digest of its faces, and of the labels it used if any."""
-    values = asdict(settings)
+    values = {name: value for name, value in asdict(settings).items() if name != "sigma"}  # That of pictures alone.
     if settings.refine != "none":
         values["expression"] = Recipe.load(settings.expression).table()  # A file's recipe may change.
     told = json.dumps(values, sort_keys=True, default=str)

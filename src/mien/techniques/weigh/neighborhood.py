@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mien.errors import MienError
 from mien.evaluation.divergence import divergence
+from mien.recognize.neighbors import SIGMA
 from mien.registry import STRICT, Count, Positive, Share
 from mien.techniques import Unevaluated
 from mien.training.neighbors import autoencoding, neighbors_of
@@ -56,7 +57,7 @@ class Neighborhood:
     """Share of a class's last scores that lies below its threshold."""
     window: Count = 256
     """Scores of a class that are remembered for its quantile."""
-    sigma: Positive = 0.12
+    sigma: Positive = SIGMA
     """Standard deviation of the noise (Eq. 9), in deviations of each number of a code or feature."""
     space: Literal["autoencoder", "features"] = "autoencoder"
     """Where neighbors lie."""
