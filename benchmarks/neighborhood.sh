@@ -30,7 +30,9 @@ for part in "$@"; do
         have choice_$latent mien neighbors train choice --out choice_$latent --threads "$threads" --set model.latent=$latent
       done
       common=(--labels-per-class 1000 --noise 0.2 --epochs 16 --set draw.at_least=1 --set model.width=0.25)
-      compare choice --recipes two_scale_small,sna_small "${common[@]}" --set weigh.0.after=0 --set weigh.0.autoencoder=$PWD/choice_64 --out choose_64
+      compare choice --recipes two_scale_small "${common[@]}" --out choose_base
+      common+=(--set weigh.0.sigma=0.12)
+      compare choice --recipes sna_small "${common[@]}" --set weigh.0.after=0 --set weigh.0.autoencoder=$PWD/choice_64 --out choose_64
       compare choice --recipes sna_small "${common[@]}" --set weigh.0.autoencoder=$PWD/choice_256 --out choose_256 \
         --vary weigh.0.after=0,0.5 --vary weigh.0.scoring=eval,batch --vary weigh.0.against=face,reconstruction ;;
     refined)
@@ -60,7 +62,8 @@ for part in "$@"; do
     sequences)
       have sequences mien import synthetic sequences --set faces=18000 --set people=150 --set sequences=12
       have peaks mien peaks sequences peaks --split all
-      compare peaks --recipes two_scale_small,sna_small --split near --set draw.at_least=10 --out sna_sequences
+      compare peaks --recipes two_scale_small,sna_small --split near --set draw.at_least=10 \
+        --set model.width=0.25 --out sna_sequences
       for run in sna_sequences/runs/*; do
         [ -e "$run/consistency.json" ] || mien consistency "$run" peaks --split near --json > "$run/consistency.json"
       done
