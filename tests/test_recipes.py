@@ -84,6 +84,7 @@ def test_sna_as_its_paper_says() -> None:
     assert (stage.epochs, stage.lr, stage.weight_decay, stage.optimizer) == (50, 1e-2, 2e-3, "sgd")
     assert [round(drop * stage.epochs) for drop in stage.drops] == [10, 20, 30, 40]
     assert (baseline.batch, baseline.draw["technique"], baseline.loss["technique"]) == (63, "balanced", "focal")
+    assert (baseline.average, baseline.choose) == (0.0, "accuracy")
     assert (baseline.model, baseline.weigh) == ({"network": "two_scale"}, ({"technique": "equal"},))
     for size in ("", "_small"):
         plain, preset = Recipe.load(f"two_scale{size}"), "small" if size else "paper"

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 from typing import cast
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,12 +39,22 @@ def test_shuffled_draws_labeled_faces_evenly(labels: list[int], batch: int, at_l
     assert seen.max() - seen.min() <= 1
 
 
-@given(LABELS, st.integers(4, 20))
+@pytest.mark.parametrize(("classes", "batch", "share"), [(7, 63, 9), (8, 63, 7), (8, 64, 8), (7, 5, 1)])
+def test_a_balanced_batch_is_as_large_as_can_be(classes: int, batch: int, share: int) -> None:
+    """63 of SNA's 7 classes, 56 of 8; one of each where the batch is smaller than that."""
+    (first, *_) = Balanced()(fake_run(list(range(classes)) * 30, batch))
+    assert len(first) == share * classes
+
+
+@given(LABELS, st.integers(1, 20), st.integers(1, 9))
 @few
-def test_balanced_gives_every_class_its_share_of_every_batch(labels: list[int], batch: int) -> None:
+def test_balanced_gives_every_class_its_share_of_every_batch(labels: list[int], batch: int, at_least: int) -> None:
     run = fake_run(labels, batch)
     tensor, present = torch.tensor(labels), {label for label in labels if label >= 0}
-    batches = Balanced()(run)
+    batches = Balanced(at_least=at_least)(run)
+    size = max(1, min(batch, len(run.labeled)) // len(present)) * len(present)
+    assert {len(rows) for rows in batches} == {size}
+    assert len(batches) == max(at_least, len(run.labeled) // size)
     for rows in batches:
         shares = {label: int((tensor[rows] == label).sum()) for label in present}
         assert len(set(shares.values())) == 1

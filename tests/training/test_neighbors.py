@@ -15,7 +15,7 @@ from conftest import TINY_AUTOENCODER, Interrupted, StopAfter, bright_faces, sma
 from mien import FaceSet, MienError, Order, Recipe, evaluate, resume, train
 from mien.data.splits import training_rows
 from mien.recognize.device import choose_device
-from mien.recognize.files import read_card, read_history, read_weights
+from mien.recognize.files import read_card, read_history, read_used, read_weights
 from mien.recognize.neighbors import DEVIATION, Neighbors
 from mien.training import loop
 from mien.training.neighbors import (
@@ -49,7 +49,7 @@ def refining(tmp_path: Path) -> dict[str, Any]:
     file.write_text('model = { network = "mien_s", width = 8, depths = [1, 1, 1] }\ndraw = "shuffled"\nbatch = 16\n'
         'average = 0.0\nstages = [ { epochs = 2, lr = 0.05 } ]\n')  # fmt: skip
     refined = [{"epochs": 3, "lr": 1e-4, "optimizer": "rmsprop", "weight_decay": 0.0}]
-    more = {"refine": "wgan", "refine_stages": refined, "refine_batch": 32, "critic_every": 2}
+    more = {"refine": "wgan", "refine_stages": refined, "refine_batch": 32, "critic_every": 3}
     longer = [TINY_AUTOENCODER["stages"][0] | {"epochs": 2}]
     return TINY_AUTOENCODER | more | {"stages": longer, "expression": str(file), "perceptual": {"stem": 100.0, "stage2_1": 0.1}}
 
@@ -125,7 +125,7 @@ def test_interrupted_in_either_phase_it_goes_on(
         assert not (killed / "model").exists()
         parts = sorted((killed / "parts").glob("*/checkpoint.safetensors"))
         reached += [path.parent.name for path in parts]
-        with pytest.raises(MienError, match="begun with; found others"):
+        with pytest.raises(MienError, match="begun with; found another"):
             train_neighbors(faces, killed, replace(settings, face_weight=3.0), ORDER)
         train_neighbors(faces, killed, settings, ORDER)
         assert same(killed, tmp_path / "whole"), batches
@@ -425,12 +425,32 @@ def test_a_recognizer_is_no_autoencoder_and_the_other_way_round(tmp_path: Path, 
 
 
 def test_labels_that_it_was_judged_by_count_for_the_run(tmp_path: Path, refining: dict[str, Any]) -> None:
-    faces = bright_faces()
+    faces = bright_faces().save(tmp_path / "set")
     card = train_neighbors(faces, tmp_path / "judged", autoencoding(refining), replace(ORDER, labels=30))
-    recognizer = train(faces, masked(tmp_path / "judged"), tmp_path / "run", ORDER)
+    recognizer = train(faces, masked(tmp_path / "judged"), tmp_path / "run", replace(ORDER, labels=10))
+    (told,) = json.loads((tmp_path / "run" / "parts" / "neighbors" / "sources.json").read_text())
+    assert told["faces"] == faces.info.checksum
+    assert len(told["used"]) == 30
+    used = set(told["used"]) | read_used(tmp_path / "run")
+    assert f"{len(used)} of these faces gave the run their labels" in evaluate(recognizer, faces, split="train").notes["warning"]
     (source,) = recognizer.card.sources
     assert (source["weights"], source["budget"]["train"], source["budget"]["validation"]) == (card.weights, 24, 6)
     assert "30 more labels" in evaluate(recognizer, faces).notes["began with"]
+
+
+def test_threads_are_those_that_it_was_begun_with(tmp_path: Path, stored: Path) -> None:
+    """Where none are named; others are refused, by name."""
+    first = train_neighbors(stored, tmp_path / "out", autoencoding(TINY_AUTOENCODER), Order(threads=1))
+    assert train_neighbors(stored, tmp_path / "out", autoencoding(TINY_AUTOENCODER), Order()) == first
+    with pytest.raises(MienError, match="found another threads; choose another --out"):
+        train_neighbors(stored, tmp_path / "out", autoencoding(TINY_AUTOENCODER), Order(threads=2))
+
+
+def test_a_batch_without_statistics_is_refused(tmp_path: Path) -> None:
+    """One face, whose last maps are a single number each."""
+    recipe = masked(TINY_AUTOENCODER, model={"network": "two_scale", "width": 0.05}, batch=1)
+    with pytest.raises(MienError, match="batches that batch normalization has statistics of; found 1, .*; raise batch"):
+        train(bright_faces(12, side=32), recipe, tmp_path / "run", Order(split="all", threads=1))
 
 
 def test_the_digest_is_of_pixels_however_they_were_selected(tmp_path: Path, stored: Path) -> None:
@@ -442,6 +462,8 @@ def test_the_digest_is_of_pixels_however_they_were_selected(tmp_path: Path, stor
 
 def test_a_runs_neighbors_are_read_once(tmp_path: Path) -> None:
     run, _ = begun(tmp_path / "run", bright_faces(), masked())
-    assert neighbors_of(run, "never looked at") is neighbors_of(run, TINY_AUTOENCODER)
+    assert neighbors_of(run, TINY_AUTOENCODER) is neighbors_of(run, TINY_AUTOENCODER)
+    with pytest.raises(MienError, match=r"one autoencoder for all masks of a run, .*; found 'another'"):
+        neighbors_of(run, "another")
     told = json.loads((tmp_path / "run" / "parts" / "neighbors" / "model" / "model.json").read_text())
     assert told["recipe"]["autoencoding"]["batch"] == 32

@@ -15,7 +15,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mien.data.faceset import COLUMNS, Info, checksum, to_table
+from mien.disk import write_aside
 from mien.errors import MienError
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a parquet file aside and rename it, so that `path` is never half-written."""
+    content = pa.BufferOutputStream()
+    pq.write_table(table, content)
+    write_aside(path, content.getvalue().to_pybytes())
 
 
 class FaceSetWriter:

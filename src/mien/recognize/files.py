@@ -99,7 +99,7 @@ def build_network(network: dict[str, Any], classes: int, info: Info, seed: int =
     The caller's random state is left alone.
     """
     with torch.random.fork_rng([]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         made = architecture(network).build(classes, info.channels, info.side)
         copies = head_copies(network)
         if copies > 1:
@@ -131,10 +131,14 @@ def read_used(path: Path) -> set[str]:
     return set(pq.read_table(file, columns=["id"]).column(0).to_pylist()) if file.is_file() else set()
 
 
-def note_source(folder: Path, source: Path) -> None:
-    """Note in a run's folder that it began with the model at `source`, whose labels so count for the run as well."""
+def note_source(folder: Path, source: Path, checksum: str = "") -> None:
+    """Note in a run's folder that it began with the model at `source`, whose labels so count for the run as well.
+
+    `checksum`: of the set that these labels are of, where the card says another.
+    """
     card = read_card(source)
-    entry = {"network": card.network, "weights": card.weights, "faces": card.faces.checksum, "budget": card.budget}
+    faces = checksum or card.faces.checksum
+    entry = {"network": card.network, "weights": card.weights, "faces": faces, "budget": card.budget}
     known = [entry | {"used": sorted(read_used(source))}, *read_sources(source)]
     write_aside(folder / "sources.json", json.dumps(known, indent=1, default=str).encode())
 

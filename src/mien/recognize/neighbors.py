@@ -19,7 +19,7 @@ from mien.registry import build
 DEVIATION = "deviation"
 """Name of the codes' deviation among an autoencoder's weights."""
 SIGMA = 0.22
-"""Noise that makes neighbors unless said, in deviations of each number of a code: nine of ten keep their expression."""
+"""Noise that makes neighbors unless said, in deviations of each number of a code: about nine of ten keep their expression."""
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,7 @@ def convolutions(whole: Network, block: str | None, goal: tuple[int, ...], devia
     names = list(whole.blocks)
     below = names[: names.index(chosen) + 1]
     with torch.random.fork_rng([]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         if deviation:
             for module in (*(whole.blocks[name] for name in names[len(below) :]), whole.head):
                 start_small(module, deviation)

@@ -76,7 +76,15 @@ def labeled_loss(run: Run, batch: Batch, losses: list[Tensor]) -> Unevaluated:
     teach = run.lesson.loss(run, batch)
 
     def evaluate() -> Tensor:
-        loss = teach()
+        try:
+            loss = teach()
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            found = f"{len(batch.rows)}, whose last maps are a single number each"
+            raise MienError(
+                "batches that batch normalization has statistics of", found, "raise batch, or take more faces"
+            ) from error
         losses.append(loss.detach())
         return loss
 

@@ -9,17 +9,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, field, replace
 from dataclasses import dataclass as plain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from mien.data.faceset import BLOCK, FaceSet
 from mien.data.splits import split_rows, training_rows
 from mien.data.views import Views
+from mien.data.writer import write_table
 from mien.disk import read_json, write_aside
 from mien.errors import MienError
 from mien.models import Network
@@ -29,12 +30,12 @@ from mien.recipe import Answer, Recipe, Stage, with_values
 from mien.recognize.device import channels_last, choose_device, place
 from mien.recognize.files import Card, build_network, model_folder, note_source, read_card, read_history, write_model
 from mien.recognize.neighbors import DEVIATION, SIGMA, Neighbors, autoencoder, encode
-from mien.registry import STRICT, Count, NotNegative, Positive, Share, validate
+from mien.registry import STRICT, Count, CountOrZero, NotNegative, Positive, Share, validate
 from mien.training.autoencoding import Perception, Reconstruct, Refine
 from mien.training.loop import own_threads
 from mien.training.parts import Place, fit_part, portions
 from mien.training.pictures import one_of_each
-from mien.training.prepare import Order, prepare
+from mien.training.prepare import Order, budget_table, prepare
 from mien.training.run import EVALUATION_BATCH, Material, Run
 
 
@@ -60,7 +61,9 @@ class Autoencoding:
     """Faces in a batch of the second phase."""
     expression: str = "two_scale"
     """The recipe of the expression network C of Eq. 5, which is trained on the labeled faces."""
-    perceptual: dict[str, float] = field(default_factory=lambda: {"conv3_b": 100.0, "conv4": 0.1, "conv5": 0.001})
+    perceptual: Annotated[dict[str, float], Field(min_length=1)] = field(
+        default_factory=lambda: {"conv3_b": 100.0, "conv4": 0.1, "conv5": 0.001}
+    )
     """Blocks of that network, and what the difference of their maps weighs."""
     autoencoding: NotNegative = 1e-3
     """lambda_AE; it falls to a tenth four times on the way."""
@@ -76,7 +79,7 @@ class Autoencoding:
     """Share of the faces that measures the reconstruction."""
     sigma: Positive = SIGMA
     """Noise of the neighbors that are drawn in the pictures, in deviations of the code."""
-    seed: int = 0
+    seed: CountOrZero = 0
     """Draws weights, batches and the faces that are held out."""
 
 
@@ -132,7 +135,7 @@ def train_neighbors(
     """
     folder, order, progress = Path(out), order or Order(), progress or Silent()
     faces = faceset if isinstance(faceset, FaceSet) else FaceSet.open(faceset, verify=True)
-    order = replace(order, threads=order.threads or torch.get_num_threads(), checksums=(faces.info.checksum, ""))
+    order = replace(order, threads=order.threads or _threads(folder), checksums=(faces.info.checksum, ""))
     bench = Bench(folder, settings.seed, choose_device(order.device), progress)
     _begin(folder, {"autoencoding": asdict(settings), "order": asdict(order)})
     if not is_made(folder):
@@ -148,13 +151,14 @@ def train_neighbors(
 
 def _train(bench: Bench, faces: FaceSet, settings: Autoencoding, order: Order) -> None:
     rows = training_rows(faces) if order.split is None else split_rows(faces, order.split)
-    seen, budget, learned = None, dict[str, Any](), faces.select(rows)
+    seen, budget, learned, labels = None, dict[str, Any](), faces.select(rows), ""
     if settings.refine != "none":
         prepared = prepare(faces, None, Recipe.load(settings.expression), order, bench.progress)
         seen, budget = perception(bench, settings, prepared.material), prepared.facts
+        labels = labels_digest(prepared.material)
+        write_table(bench.folder / "budget.parquet", budget_table(faces, prepared))
     learn_neighbors(bench, learned, settings, seen, budget)
-    if seen is None:
-        keep_for_others(bench.folder, settings_key(settings, digest(learned), ""))
+    keep_for_others(bench.folder, settings_key(settings, digest(learned), labels))
 
 
 def is_made(folder: Path) -> bool:
@@ -171,8 +175,17 @@ def _begin(folder: Path, asked: dict[str, Any]) -> None:
         write_aside(file, json.dumps(told, indent=1).encode())
     elif not file.is_file():
         raise MienError(f"nothing at {folder} yet, or an autoencoder that was begun", "another folder", "choose another --out")
-    elif read_json(file, "remove the folder") != told:
-        raise MienError(f"the settings and faces that {folder} was begun with", "others", "choose another --out")
+    elif (before := read_json(file, "remove the folder")) != told:
+        other = [key for part in told for key in told[part] if before.get(part, {}).get(key) != told[part][key]]
+        found = f"another {' and '.join(other[:3])}" if other else "others"
+        raise MienError(f"the settings and faces that {folder} was begun with", found, "choose another --out")
+
+
+def _threads(folder: Path) -> int:
+    """Those that an autoencoder in `folder` was begun with, else torch's own number."""
+    file = folder / "neighbors.json"
+    begun = read_json(file, "remove the folder").get("order", {}) if file.is_file() else {}
+    return int(begun.get("threads") or torch.get_num_threads())
 
 
 def learn_neighbors(
@@ -180,6 +193,7 @@ def learn_neighbors(
 ) -> None:
     """Train on all these faces, without a label, into `bench.folder`: parts/, pictures/ and model/; go on where it was.
 
+    Labels, where `faces` have some, say of which classes faces are shown in the pictures.
     `seen`: C of Eq. 5, where there is a second phase; `budget`: the labels that it was trained with.
     """
     if faces.info.kind != "faces":
@@ -187,7 +201,7 @@ def learn_neighbors(
     parts = portions(torch.arange(len(faces)), settings.held_out, settings.seed)
     material = parts.material(faces)
     with torch.random.fork_rng([]):
-        torch.manual_seed(settings.seed)
+        torch.default_generator.manual_seed(settings.seed)
         network = autoencoder(settings.model, faces.info)
         judge = critic(faces.info.channels, faces.info.side)
     pictures = one_of_each(faces.select(parts.held_out), bench.folder / "pictures", "autoencoder", settings.sigma)
@@ -319,6 +333,8 @@ def neighbors_of(run: Run, given: str | Mapping[str, Any]) -> Neighbors:
 
     `given`: a folder, a preset's name, or settings. Raises MienError for an autoencoder that was made for other faces.
     """
+    if run.cache.setdefault("neighbors_given", given) != given:
+        raise MienError(f"one autoencoder for all masks of a run, {run.cache['neighbors_given']!r}", repr(given), "name the same")
     if "neighbors" not in run.cache:
         folder = run.folder / "parts" / "neighbors"
         if not is_made(folder):
@@ -337,7 +353,7 @@ def _obtain(run: Run, given: str | Mapping[str, Any], folder: Path) -> None:
         Neighbors.load(Path(given), run.device).require(faces.info, found)
         if read_card(Path(given)).budget:  # The labels of its expression network count for this run as well.
             folder.mkdir(parents=True, exist_ok=True)
-            note_source(folder, Path(given))
+            note_source(folder, Path(given), _set_of(Path(given)))
         fetch(Path(given), folder)
         return
     settings = autoencoding(given)
@@ -347,12 +363,19 @@ def _obtain(run: Run, given: str | Mapping[str, Any], folder: Path) -> None:
         run.progress.say(f"an autoencoder of {len(faces)} faces is trained first, and kept in {cache_folder()}")
         bench = Bench(folder, settings.seed, run.device, run.progress)
         budget = {"train": len(run.labeled), "validation": len(run.validation_labels)} if judged else None
-        learn_neighbors(bench, faces, settings, perception(bench, settings, run.material) if judged else None, budget)
+        unlabeled = faces.with_column("label", np.full(len(faces), -1))
+        learn_neighbors(bench, unlabeled, settings, perception(bench, settings, run.material) if judged else None, budget)
         keep_for_others(folder, key)
         return
     fetch(cache_folder() / key, folder)
     error = read_card(folder).metrics.get("pixel_error", float("nan"))
     run.progress.say(f"autoencoder: from {cache_folder() / key} (a pixel is {error:.1f} of 255 from what it was)")
+
+
+def _set_of(folder: Path) -> str:
+    """Checksum of the face set that an autoencoder was trained on; empty where its folder does not say."""
+    file = folder / "neighbors.json"
+    return str(read_json(file, "train it again")["order"]["checksums"][0]) if file.is_file() else ""
 
 
 def perception(bench: Place, settings: Autoencoding, material: Material) -> Perception:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import torch
 from pydantic.dataclasses import dataclass
 
@@ -74,19 +75,18 @@ class Prepared:
     facts: dict[str, Any]
 
 
-def prepare(faces: FaceSet, others: FaceSet | None, recipe: Recipe, order: Order, progress: Progress) -> Prepared:
+def prepare(
+    faces: FaceSet, others: FaceSet | None, recipe: Recipe, order: Order, progress: Progress, budget: Budget | None = None
+) -> Prepared:
     """Draws the budget, flips labels, carves validation and gathers the faces that the recipe looks at.
 
-    `others`: a further set without labels. Raises MienError where budget, split, fold or sets do not fit.
+    `others`: a further set without labels. `budget`: labeled rows of `faces` that are used instead of drawing some.
+    Raises MienError where budget, split, fold or sets do not fit.
     """
     faces = faces if order.fold is None else fold_view(faces, order.fold)
     rows = training_rows(faces) if order.split is None else split_rows(faces, order.split)
     labels = faces.labels
-    there = int((labels[rows] >= 0).sum())
-    if there and order.labels is not None and order.labels > there:
-        progress.say(f"fewer labels than {order.labels}: {there}")
-    total = None if order.labels is None else min(order.labels, there or order.labels)
-    given = draw_labels(labels, rows, order.seed, order.labels_per_class, total)
+    given = _drawn_labels(labels, rows, order, progress) if budget is None else _given_labels(budget, labels, rows, order)
     known = np.full(len(faces), -1)
     known[given] = labels[given]
     counts = {name: int((known == label).sum()) for label, name in enumerate(faces.classes)}
@@ -94,7 +94,7 @@ def prepare(faces: FaceSet, others: FaceSet | None, recipe: Recipe, order: Order
         raise MienError("a face set of two classes or more", f"{len(faces.classes)}", "import one that has them")
     _say_shortages(counts, order, progress)
     known = _noisy(known, len(faces.classes), order)
-    budget = carve_validation(known, given, recipe.validation, order.seed)
+    budget = budget or carve_validation(known, given, recipe.validation, order.seed)
     stranger = _strangers(faces, others, recipe, order)
     used = _used_rows(faces, recipe, budget, rows, order)
     used, kept = _drawn(used, budget, 0 if stranger is None else len(stranger), order)
@@ -127,6 +127,37 @@ def prepare(faces: FaceSet, others: FaceSet | None, recipe: Recipe, order: Order
     facts |= {"noise_matrix": order.noise_matrix, "unlabeled": int((train_labels < 0).sum())}
     facts |= {"unlabeled_from": None if stranger is None else f"{stranger.info.name}, checksum {order.checksums[1][:12]}"}
     return Prepared(material, budget, facts)
+
+
+def budget_table(faces: FaceSet, prepared: Prepared) -> pa.Table:
+    """A row per label used: id, role, and what the label said. `faces`: the set that was prepared."""
+    budget, material = prepared.budget, prepared.material
+    rows = np.concatenate([budget.train, budget.validation])
+    labels = torch.cat([material.labels[material.labels >= 0], material.validation_labels])
+    roles = ["train"] * len(budget.train) + ["validation"] * len(budget.validation)
+    return pa.table({"id": faces.select(rows).column("id"), "role": roles, "label": labels.numpy()})
+
+
+def _drawn_labels(labels: npt.NDArray[np.int64], rows: Rows, order: Order, progress: Progress) -> Rows:
+    """Those of the labeled `rows` that the order's budget takes."""
+    there = int((labels[rows] >= 0).sum())
+    if there and order.labels is not None and order.labels > there:
+        progress.say(f"fewer labels than {order.labels}: {there}")
+    total = None if order.labels is None else min(order.labels, there or order.labels)
+    return draw_labels(labels, rows, order.seed, order.labels_per_class, total)
+
+
+def _given_labels(budget: Budget, labels: npt.NDArray[np.int64], rows: Rows, order: Order) -> Rows:
+    """All rows of a budget that nobody has to draw. Raises MienError where it cannot be learned from."""
+    if order.labels is not None or order.labels_per_class is not None or order.noise or order.noise_matrix:
+        raise MienError("a budget, or an order that draws one", "both", "leave the order's labels and noise out")
+    given = np.concatenate([budget.train, budget.validation])
+    if not len(budget.train) or len(np.unique(given)) < len(given):
+        found = f"{budget}, {len(np.unique(given))} of them different"
+        raise MienError("a budget of faces to train on and others to validate with", found, "give every face one use")
+    if not np.isin(given, rows).all() or (labels[given] < 0).any():
+        raise MienError("a budget of labeled faces of the training split", "others", "give rows of that split")
+    return given
 
 
 def _say_shortages(counts: dict[str, int], order: Order, progress: Progress) -> None:

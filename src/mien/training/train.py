@@ -6,13 +6,14 @@ import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
 from mien.data.faceset import FaceSet
-from mien.disk import read_json, write_aside
+from mien.data.splits import Budget
+from mien.data.writer import write_table
+from mien.disk import read_json
 from mien.errors import MienError
 from mien.evaluation.calibration import fit_temperature
 from mien.progress import Progress, Silent
@@ -22,7 +23,7 @@ from mien.recognize.files import Card, read_sources, write_history, write_model
 from mien.recognize.recognizer import Recognizer
 from mien.registry import validate
 from mien.training.loop import fit, own_threads
-from mien.training.prepare import Order, Prepared, prepare
+from mien.training.prepare import Order, Prepared, budget_table, prepare
 from mien.training.run import Run
 from mien.training.state import read_state
 
@@ -34,11 +35,14 @@ def train(
     order: Order | None = None,
     unlabeled: FaceSet | Path | str | None = None,
     progress: Progress | None = None,
+    budget: Budget | None = None,
 ) -> Recognizer:
     """Train a recognizer by `recipe` on the training split of `faces` and leave run and model in the new folder `out`.
 
-    `unlabeled`: a further set for techniques that learn without labels. Raises MienError where `out`
-    exists, a set was changed since it was written, or recipe, budget and faces do not fit each other.
+    `unlabeled`: a further set for techniques that learn without labels. `budget`: labeled rows of that split which are
+    learned from and validated with, instead of those that `order` would draw; the split's others have no labels then.
+    `mien resume` cannot go on with such a run, `resume` can where it is given faces and budget again. Raises MienError where
+    `out` exists, a set was changed since it was written, or recipe, budget and faces do not fit each other.
     """
     folder = Path(out)
     if folder.exists():
@@ -46,13 +50,18 @@ def train(
     faces = _opened(faces)
     others = None if unlabeled is None else _opened(unlabeled)
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
-    checksums = (faces.info.checksum, "" if others is None else others.info.checksum)
     order = order or Order()
+    # A view has none of its own; who made it may say whose faces they are.
+    checksums = (faces.info.checksum or order.checksums[0], "" if others is None else others.info.checksum)
     threads = order.threads or torch.get_num_threads()
     order = replace(order, threads=threads, faces=_address(faces), unlabeled=_address(others), checksums=checksums)
-    if others is not None and order.unlabeled is None:
-        order = replace(order, faces=None)  # Not both are stored: such a run cannot be resumed.
-    prepared = prepare(faces, others, recipe, order, progress or Silent())
+    if budget is not None and others is not None:
+        raise MienError(
+            "a budget, or a further set without labels", "both", "join that set's faces to the others, without labels"
+        )
+    if budget is not None or (others is not None and order.unlabeled is None):
+        order = replace(order, faces=None)  # Not all of it is stored: such a run cannot be resumed from its folder alone.
+    prepared = prepare(faces, others, recipe, order, progress or Silent(), budget)
     run = Run(recipe, prepared.material, order.seed, choose_device(order.device), folder, progress)
     _begin(folder, faces, order, prepared, run)
     try:
@@ -64,11 +73,14 @@ def train(
         raise
 
 
-def resume(folder: Path | str, progress: Progress | None = None) -> Recognizer:
+def resume(
+    folder: Path | str, progress: Progress | None = None, faces: FaceSet | None = None, budget: Budget | None = None
+) -> Recognizer:
     """Go on with an interrupted run; of a finished one, return the recognizer.
 
     On the same processor with the same number of threads the weights are those of a run that was never interrupted, bit
-    for bit. Raises MienError where `folder` is no run or its faces are gone or changed.
+    for bit. `faces` and `budget`: what `train` was given, of a run with a budget, since neither is in its folder.
+    Raises MienError where `folder` is no run, its faces are gone or changed, or its labels were others.
     """
     folder = Path(folder)
     if (folder / "model" / "model.json").is_file():
@@ -77,6 +89,20 @@ def resume(folder: Path | str, progress: Progress | None = None) -> Recognizer:
         raise MienError(f"a run at {folder}", "no run.json", "start one with mien train")
     written = read_json(folder / "run.json", "train again")
     order, recipe = validate(Order, written.get("order", {})), Recipe.parse(written.get("recipe", {}))
+    faces, others = _recorded(order) if faces is None or budget is None else (faces, None)
+    for left_over in folder.glob(".*"):
+        left_over.unlink()  # Files that were being written when the run was killed.
+    prepared = prepare(faces, others, recipe, order, Silent(), budget)
+    run = Run(recipe, prepared.material, order.seed, choose_device(order.device), folder, progress)
+    if not budget_table(faces, prepared).equals(pq.read_table(folder / "budget.parquet")):
+        raise MienError(f"the labels that {folder} began with", "others", "train again")
+    if (folder / "checkpoint.safetensors").is_file():
+        run.load_state_dict(read_state(folder / "checkpoint.safetensors"))
+    return _finish(run, order, prepared, progress or Silent())
+
+
+def _recorded(order: Order) -> tuple[FaceSet, FaceSet | None]:
+    """The sets that a run began with. Raises MienError where they are not stored or were changed."""
     if order.faces is None:
         raise MienError("a run on a stored face set", "one on faces in memory", "save the set, then train again")
     faces = _opened(order.faces)
@@ -84,13 +110,7 @@ def resume(folder: Path | str, progress: Progress | None = None) -> Recognizer:
     found = (faces.info.checksum, "" if others is None else others.info.checksum)
     if found != order.checksums:
         raise MienError("the face sets that the run began with", "sets that were changed since", "train again")
-    for left_over in folder.glob(".*"):
-        left_over.unlink()  # Files that were being written when the run was killed.
-    prepared = prepare(faces, others, recipe, order, Silent())
-    run = Run(recipe, prepared.material, order.seed, choose_device(order.device), folder, progress)
-    if (folder / "checkpoint.safetensors").is_file():
-        run.load_state_dict(read_state(folder / "checkpoint.safetensors"))
-    return _finish(run, order, prepared, progress or Silent())
+    return faces, others
 
 
 def _opened(faces: FaceSet | Path | str) -> FaceSet:
@@ -110,25 +130,11 @@ def _begin(folder: Path, faces: FaceSet, order: Order, prepared: Prepared, run: 
     try:
         written = {"order": asdict(order), "recipe": run.recipe.table()}
         (aside / "run.json").write_text(json.dumps(written, indent=1, default=str), "utf-8")
-        pq.write_table(_budget_table(faces, prepared, run), aside / "budget.parquet")
+        pq.write_table(budget_table(faces, prepared), aside / "budget.parquet")
         aside.chmod(0o755)
         aside.rename(folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-
-
-def _budget_table(faces: FaceSet, prepared: Prepared, run: Run) -> pa.Table:
-    """A row per label used: id, role, and what the label said."""
-    budget = prepared.budget
-    rows = np.concatenate([budget.train, budget.validation])
-    train_labels = run.labels[run.labeled].cpu().numpy()
-    return pa.table(
-        {
-            "id": faces.select(rows).column("id"),
-            "role": ["train"] * len(budget.train) + ["validation"] * len(budget.validation),
-            "label": np.concatenate([train_labels, run.validation_labels.numpy()]),
-        }
-    )
 
 
 def _weights_table(run: Run, prepared: Prepared) -> pa.Table:
@@ -138,19 +144,13 @@ def _weights_table(run: Run, prepared: Prepared) -> pa.Table:
     return pa.table({"id": prepared.material.faces.select(rows).column("id"), "label": labels, "weight": weights})
 
 
-def _write_table(path: Path, table: pa.Table) -> None:
-    content = pa.BufferOutputStream()
-    pq.write_table(table, content)
-    write_aside(path, content.getvalue().to_pybytes())
-
-
 def _finish(run: Run, order: Order, prepared: Prepared, progress: Progress) -> Recognizer:
     """Train to the end; the best model of each stage goes to stages/, the last stage's is the run's."""
 
     def keep(stage: int) -> None:
         last = stage == len(run.recipe.stages) - 1
         write_history(run.folder, run.history)
-        _write_table(run.folder / "weights.parquet", _weights_table(run, prepared))
+        write_table(run.folder / "weights.parquet", _weights_table(run, prepared))
         folder = run.folder / "model" if last else run.folder / "stages" / str(stage + 1)
         write_model(folder, run.best["weights"], _card(run, order, prepared))
 

@@ -1,14 +1,15 @@
 """Every class the same share of each batch: selective learning, the batch balancing of SNA (its "Training Details").
 
 Source: Hand, Castillo and Chellappa 2018, "Doing the best we can with what we have". SNA takes batches of 63, a multiple
-of its 7 classes; here a batch is rounded down to a multiple of the classes that have faces.
+of its 7 classes; here a batch is rounded down to a multiple of the classes that have faces, or has one of
+each where that is more.
 """
 
 import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from mien.registry import STRICT
+from mien.registry import STRICT, Count
 from mien.training.run import Run
 
 
@@ -16,7 +17,7 @@ from mien.training.run import Run
 class Balanced:
     """An epoch has as many batches as the shuffled draw; frequent classes show a part of their faces, rare ones repeat theirs."""
 
-    at_least: int = 1
+    at_least: Count = 1
     """Batches in an epoch at least."""
 
     def __call__(self, run: Run) -> list[Tensor]:

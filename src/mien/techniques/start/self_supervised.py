@@ -85,5 +85,5 @@ class SelfSupervised:
             raise MienError(f"a block among {', '.join(shapes)}", repr(chosen), "choose one of those")
         names = list(shapes)[: list(shapes).index(chosen) + 1]
         with torch.random.fork_rng([]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)
             return Network({n: whole.blocks[n] for n in names}, expander(shapes[chosen], self.width, self.layers), whole.shape)

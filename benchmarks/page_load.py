@@ -1,0 +1,203 @@
+"""People who answer on the page of `mien annotate` as fast as it allows: how long an answer takes, and whether one is lost.
+
+    python benchmarks/page_load.py [--people 20] [--seconds 120] [--per-face 5] [--store postgresql://me@/labels] [--kill]
+
+Each of them does what the page does: takes ten questions, fetches their faces, sends an answer at a time with a key of its own,
+sends it again with the same key where no confirmation came, and asks for more when five are left. Timed is an answer, from
+before it is sent until its confirmation is read. At the end the store is read past the page: every confirmed answer has to be
+there (lost counts the others), and no key twice, no answer that nobody sent (double). With --kill the server is killed
+(SIGKILL) half-way and started again, and the answers confirmed by then are looked for before it starts. The clients share the
+machine with the server. --store: a database of PostgreSQL without labels; else a SQLite file, made for this.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import re
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from mien import FaceSet
+from mien.active.store.store import Store
+
+CLASSES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
+SERVE = "from mien.cli import main; main()"
+PATIENCE = 60
+
+
+@dataclass
+class Person:
+    """Somebody who answers, and what became of it."""
+
+    name: str
+    token: str
+    sent: dict[str, int] = field(default_factory=dict)
+    """Labels by their keys."""
+    confirmed: dict[str, float] = field(default_factory=dict)
+    """Seconds that an answer took, by its key."""
+    repeated: int = 0
+    """Requests that were sent again."""
+
+
+def write_pool(folder: Path, faces: int, side: int) -> None:
+    """Gray noise, which compresses worse than faces."""
+    pixels = np.random.default_rng(0).integers(0, 256, (faces, side, side), np.uint8)
+    FaceSet.from_arrays(pixels, classes=CLASSES).save(folder)
+
+
+class Server:
+    """`mien annotate` in a process of its own."""
+
+    def __init__(self, pool: Path, store: str, per_face: int, port: int = 0) -> None:
+        words = ["annotate", str(pool), "--store", store, "--per-face", str(per_face), "--port", str(port)]
+        self.process = subprocess.Popen([sys.executable, "-c", SERVE, *words], stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        found = None
+        for line in self.process.stdout:
+            found = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
+            if found:
+                break
+        if not found:
+            raise SystemExit(f"the server ended with {self.process.wait()}")
+        self.port = int(found[1])
+
+    def kill(self) -> None:
+        """At once."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> None:
+        """As a person would."""
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(PATIENCE)
+
+
+class Client:
+    """A connection that is kept, and opened again where it broke."""
+
+    def __init__(self, port: int, person: Person) -> None:
+        self._port, self._person = port, person
+        self._headers = {"Cookie": f"mien-{port}={person.token}", "Content-Type": "application/json"}
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+
+    def ask(self, method: str, address: str, body: object = None) -> bytes:
+        """What the server says, asked until it says something."""
+        content = None if body is None else json.dumps(body)
+        ends = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self._connection.request(method, address, content, self._headers)
+                response = self._connection.getresponse()
+                said = response.read()
+                if response.status == 200:
+                    return said
+                if response.status < 500:
+                    raise SystemExit(f"{method} {address}: {response.status} {said!r}")
+            except (OSError, http.client.HTTPException):
+                self._connection.close()
+            if time.monotonic() > ends:
+                raise SystemExit(f"{method} {address}: no answer in {PATIENCE} seconds")
+            self._person.repeated += 1
+            time.sleep(0.05)
+
+
+def work(port: int, person: Person, until: float) -> None:
+    """Answer until it is that late."""
+    client, waiting, generator = Client(port, person), list[int](), np.random.default_rng(len(person.token))
+    answered: set[int] = set()
+    while time.monotonic() < until:
+        if len(waiting) <= 5:
+            found = json.loads(client.ask("GET", "/questions?count=10"))["questions"]
+            new = [one["number"] for one in found if one["number"] not in {*waiting, *answered}]
+            if not waiting and not new:
+                return
+            for number in new:
+                client.ask("GET", f"/faces/{number}")
+            waiting += new
+        number, key, label = waiting.pop(0), secrets.token_hex(16), int(generator.integers(len(CLASSES)))
+        person.sent[key] = label
+        given = {"number": number, "kind": "label", "label": label, "key": key}
+        began = time.perf_counter()
+        client.ask("POST", "/answers", {"answers": [given]})
+        person.confirmed[key] = time.perf_counter() - began
+        answered.add(number)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What the store lacks of the confirmed answers, and what it has too much."""
+
+    lost: int
+    double: int
+
+
+def compare(address: str, people: list[Person]) -> Loss:
+    """The store's log beside what people know."""
+    confirmed = [(person.name, key, person.sent[key]) for person in people for key in list(person.confirmed)]
+    with Store.open(address) as store:
+        log = Counter((entry.annotator, entry.key, entry.label) for entry in store.log())
+    sent = {(person.name, key, label) for person in people for key, label in list(person.sent.items())}
+    lost = sum(one not in log for one in confirmed)
+    return Loss(lost, sum(count - 1 for count in log.values()) + sum(one not in sent for one in log))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--people", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--per-face", type=int, default=5)
+    parser.add_argument("--faces", type=int, default=20_000)
+    parser.add_argument("--side", type=int, default=48)
+    parser.add_argument("--store")
+    parser.add_argument("--kill", action="store_true")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        pool, address = Path(folder, "pool"), given.store or str(Path(folder, "labels.db"))
+        write_pool(pool, given.faces, given.side)
+        server = Server(pool, address, given.per_face)
+        with Store.open(address) as store:
+            people = [Person(name, store.add_annotator(name)) for name in (f"person {n}" for n in range(given.people))]
+        began = time.monotonic()
+        threads = [threading.Thread(target=work, args=(server.port, one, began + given.seconds)) for one in people]
+        for thread in threads:
+            thread.start()
+        killed = ""
+        if given.kill:
+            time.sleep(given.seconds / 2)
+            server.kill()
+            before = sum(len(one.confirmed) for one in people)
+            killed = f"killed after {before:,} answers: lost {compare(address, people).lost}"
+            server = Server(pool, address, given.per_face, server.port)
+        for thread in threads:
+            thread.join()
+        took = time.monotonic() - began
+        loss = compare(address, people)
+        server.stop()
+    report(people, took, loss, killed, f"{given.store or 'SQLite'}".partition(":")[0])
+
+
+def report(people: list[Person], took: float, loss: Loss, killed: str, where: str) -> None:
+    """Print the figures."""
+    times = np.array([seconds for one in people for seconds in one.confirmed.values()]) * 1000
+    middle, most, nearly = np.percentile(times, [50, 95, 99])
+    speed = f"{len(times):,} answers in {took:.1f} s, {len(times) / took:.0f} a second"
+    print(f"{where}, {os.cpu_count()} cores: {len(people)} people, {speed}")
+    print(f"an answer took: 50 % {middle:.1f} ms, 95 % {most:.1f} ms, 99 % {nearly:.1f} ms, most {times.max():.0f} ms")
+    print(f"lost {loss.lost}, double {loss.double}, requests sent again {sum(one.repeated for one in people)}")
+    if killed:
+        print(killed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Every table of docs/results.md under "Asking only what matters".
+#
+#   bash benchmarks/rounds.sh FER OUT PART...
+#
+# FER: folder with fer2013.csv. OUT: a folder, which may hold what an earlier call left: everything goes on where it was. PART: cached
+# (heads on dlib's block9) or pixels (a whole network): FER2013's Training faces with hidden labels, 25 (100) labels per class to start
+# with, then two rounds of 2,000 faces as in DAL, and ten of 400. SEEDS, THREADS, STRATEGIES, LEARN, VIEWS, RECIPE, DEVICE, LARGE and
+# SMALL may be set.
+set -euo pipefail
+fer=$(realpath "$1")
+mkdir -p "$2"
+cd "$2"
+shift 2
+threads=${THREADS:-1} views=${VIEWS:-2} large=${LARGE:-2000} small=${SMALL:-400} device=${DEVICE:-auto}
+strategies=${STRATEGIES:-random,worthiness,worthiness extension=1,margin,entropy,diverse}
+
+have() { [ -e "$1" ] || "${@:2}"; }
+# Faces, recipe, start labels per class, seeds, name: a folder for each way to learn, NAME_two_LEARN and NAME_ten_LEARN.
+simulate() {
+  for learn in ${LEARN:-new all afresh}; do
+    some=(--recipe "$2" --start-labels-per-class "$3" --seeds "$4" --acquire "$strategies" --learn "$learn" --oracle labels
+      --split-to-test PublicTest --threads "$threads" --device "$device")
+    mien rounds "$1" "${some[@]}" --rounds 2 --per-round "$large" --out "$5_two_$learn"
+    mien rounds "$1" "${some[@]}" --rounds 10 --per-round "$small" --out "$5_ten_$learn"
+  done
+}
+
+have fer2013 mien import fer2013 "$fer/fer2013.csv" fer2013
+
+for part in "$@"; do
+  case $part in
+    cached)
+      # Worthiness compares the views of a face; with two they are the face and its mirror image.
+      features=fer2013_block9
+      if [ "$views" != 2 ]; then features=${features}_$views; fi
+      have "$features" mien features facenet_dlib:block9 fer2013 "$features" --set side=112 --views "$views" --grid 3
+      simulate "$features" "${RECIPE:-linear_head}" 25 "${SEEDS:-5}" "cached_$views" ;;
+    pixels)
+      simulate fer2013 "${RECIPE:-supervised_small}" 100 "${SEEDS:-2}" "pixels_${RECIPE:-supervised_small}" ;;
+    *) echo "unknown part: $part" >&2; exit 2 ;;
+  esac
+done
