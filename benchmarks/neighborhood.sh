@@ -52,6 +52,7 @@ for part in "$@"; do
       autoencoder ferplus
       common=(--recipes two_scale_small,sna_small --split PublicTest --labels-per-class 1000 --epochs 8 --set draw.at_least=1)
       compare ferplus "${common[@]}" --out sna_labels
+      python "$here/recalls.py" sna_labels ferplus PublicTest two_scale_small recalls.csv
       compare ferplus "${common[@]}" --noise 0.2 --out sna_noise
       python "$here/masked.py" sna_noise masked.csv ;;
     variants)
