@@ -1,10 +1,10 @@
-# make demo | test | lint | bench
+# make demo | test | lint | bench | services (a PostgreSQL server and a browser for tests, as root; without them those tests are skipped)
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint bench
+.PHONY: demo test lint bench services
 
 demo: $(VENV)/core
 	rm -rf demo
@@ -18,11 +18,15 @@ lint: $(VENV)/develop
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+services:
+	bash tests/install_services.sh
+
 bench: $(VENV)/develop
 	$(BIN)/python benchmarks/loop.py
 	$(BIN)/python benchmarks/open.py
 	$(BIN)/python benchmarks/annealed.py
 	$(BIN)/python benchmarks/face_net.py
+	$(BIN)/python benchmarks/pool.py
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

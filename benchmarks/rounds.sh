@@ -5,8 +5,8 @@
 #
 # FER: folder with fer2013.csv. OUT: a folder, which may hold what an earlier call left: everything goes on where it was. PART: cached
 # (heads on dlib's block9) or pixels (a whole network): FER2013's Training faces with hidden labels, 25 (100) labels per class to start
-# with, then two rounds of 2,000 faces as in DAL, and ten of 400. SEEDS, THREADS, STRATEGIES, LEARN, VIEWS, RECIPE, DEVICE, LARGE and
-# SMALL may be set.
+# with, then two rounds of 2,000 faces as in DAL, and ten of 400. SEEDS, THREADS, STRATEGIES, LEARN, VIEWS, RECIPE, DEVICE, START, LARGE
+# and SMALL may be set.
 set -euo pipefail
 fer=$(realpath "$1")
 mkdir -p "$2"
@@ -35,9 +35,10 @@ for part in "$@"; do
       features=fer2013_block9
       if [ "$views" != 2 ]; then features=${features}_$views; fi
       have "$features" mien features facenet_dlib:block9 fer2013 "$features" --set side=112 --views "$views" --grid 3
-      simulate "$features" "${RECIPE:-linear_head}" 25 "${SEEDS:-5}" "cached_$views" ;;
+      simulate "$features" "${RECIPE:-linear_head}" "${START:-25}" "${SEEDS:-5}" "cached_$views" ;;
     pixels)
-      simulate fer2013 "${RECIPE:-supervised_small}" 100 "${SEEDS:-2}" "pixels_${RECIPE:-supervised_small}" ;;
+      recipe=${RECIPE:-supervised_small}
+      simulate fer2013 "$recipe" "${START:-100}" "${SEEDS:-2}" "pixels_$(basename "$recipe" .toml)" ;;
     *) echo "unknown part: $part" >&2; exit 2 ;;
   esac
 done

@@ -1,0 +1,327 @@
+"""Rounds of active learning (DAL, Algorithm 1): score the pool, ask about a part of it, learn from the answers, measure, again.
+
+All that a chain of rounds has found is on disk, whole: a process that is killed goes on in the same round when it is asked the
+same again, and gives what it would have given. A round's folder is filled in this order: asked.parquet (U sorted by W, and Z),
+answers.parquet, run/ (M_T), point.json.
+
+Departures from Algorithm 1: validation takes its share of the new labels, which the paper does not say; and it says how H is
+chosen by what M_(T-1) makes of L, but not of which faces L is at first: here the start labels, since M_0 has learned from some.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from mien.active.acquire import Acquire
+from mien.active.curve import Curve, Point, draw, read_point, write_point, write_tables
+from mien.active.known import UNDECIDED, Known, World
+from mien.active.oracle import Annotators, Asked, Oracle
+from mien.active.people import People
+from mien.active.plan import Plan, Recipes, claim, folder_name, strategy
+from mien.active.scoring import look
+from mien.data.faceset import FaceSet, Rows
+from mien.data.splits import Budget, split_rows, training_rows
+from mien.data.writer import write_table
+from mien.disk import write_aside
+from mien.errors import MienError
+from mien.evaluation.evaluate import evaluate
+from mien.progress import Progress, Silent
+from mien.recipe import Recipe
+from mien.recognize.recognizer import Recognizer
+from mien.training.lesson import validation_figures
+from mien.training.loop import own_threads
+from mien.training.prepare import Order
+from mien.training.train import resume, train
+
+DRAW_SECONDS = 10.0
+"""With an oracle curve.png is not drawn anew more often."""
+DRAWS = 4
+"""Beside a seed and a round: what a strategy draws is not what labels, validation, flips or unlabeled faces are drawn by."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What all chains share."""
+
+    asked: Plan
+    faces: FaceSet
+    world: World
+    recipes: Recipes
+    annotators: Callable[[int], Annotators]
+    """By seed."""
+    threads: int
+    out: Path
+    bar: Progress
+    said: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, eq=False)
+class _Chain:
+    """A strategy followed with a seed."""
+
+    name: str
+    choose: Acquire
+    seed: int
+    folder: Path
+
+    def __str__(self) -> str:
+        return f"{self.name}, seed {self.seed}"
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """Where a chain is after a round."""
+
+    known: Known
+    run: Path
+    """Folder of the last model's run."""
+    point: Point
+
+
+class _Quiet:
+    """A run's own progress: its bar under the chain's name; of what it says, only what comes before training, each once."""
+
+    def __init__(self, bar: Progress, title: str, said: set[str]) -> None:
+        self.bar, self.title, self.said, self.began = bar, title, said, False
+
+    def begin(self, title: str, total: int) -> None:
+        """A bar with the chain's name."""
+        self.began = True
+        self.bar.begin(f"{self.title}, {title}", total)
+
+    def advance(self, faces: int) -> None:
+        """So many more."""
+        self.bar.advance(faces)
+
+    def say(self, text: str) -> None:
+        """Not every epoch of every round."""
+        if not self.began and text not in self.said:
+            self.said.add(text)
+            self.bar.say(text)
+
+
+def rounds(faceset: Path | str, asked: Plan, out: Path | str, progress: Progress | None = None, go_on: bool = False) -> Curve:
+    """Follow every strategy of the plan with every seed through its rounds, into the folder `out`.
+
+    The same plan goes on where it was. With an oracle, strategies, seeds and rounds may be others: what is there stays.
+    `go_on`: do not wait for people, but go on with the answers that are there. Leaves rounds.json, curve.csv, table.csv,
+    curve.png, the start of each seed and a folder for each chain. Raises MienError where `out` holds other things or another
+    plan, a set was changed since, classes of the pool are others, or the split to test is learned from.
+    """
+    work = _work(faceset, asked, Path(out), progress or Silent(), go_on)
+    done: dict[tuple[str, int], list[Point]] = {}
+    # People answer for hours: what they have reached is drawn after each round.
+    pause = 0.0 if asked.oracle is None else DRAW_SECONDS
+    due = time.monotonic() + pause
+
+    def write() -> None:
+        nonlocal due
+        write_tables(_curve(asked, done), work.out)
+        if time.monotonic() >= due:
+            write_aside(work.out / "curve.png", draw(_curve(asked, done)))
+            due = time.monotonic() + pause
+
+    with own_threads(work.threads):
+        for seed in range(asked.seed, asked.seed + asked.seeds):
+            for name in asked.acquire:
+                chain = _Chain(name, strategy(name), seed, work.out / f"{folder_name(name)}-seed{seed}")
+                points = done[name, seed] = list[Point]()
+                _follow(work, chain, points, write)
+    due = -np.inf
+    write()
+    return _curve(asked, done)
+
+
+def _work(faceset: Path | str, asked: Plan, out: Path, bar: Progress, go_on: bool) -> _Work:
+    """Everything checked before anything is written."""
+    for name in asked.acquire:
+        strategy(name)
+    faces = FaceSet.open(faceset, verify=True)
+    pool = None if asked.pool is None else FaceSet.open(asked.pool, verify=True)
+    recipes, world = Recipes.of(asked), World.of(faces, pool, asked.oracle is not None)
+    share, split = recipes.whole.validation, asked.split_to_test
+    if split is not None and np.intersect1d(split_rows(faces, split), training_rows(faces)).size:
+        raise MienError("a split to test that nothing is learned from", repr(split), "name another --split-to-test")
+    if asked.min_gain is not None and not share:
+        raise MienError("validation faces, to measure a gain", "a recipe with none", "set validation, or leave --min-gain out")
+    world.start(asked.start_labels_per_class, share, asked.seed)
+    threads = claim(out, asked, recipes, faces, pool)
+    people = None if asked.store is None else People(asked.store, asked.per_face, pool or faces, world, go_on)
+
+    def annotators(seed: int) -> Annotators:
+        return people or Oracle.of(world, asked.oracle or 0.0, seed)
+
+    return _Work(asked, faces, world, recipes, annotators, threads, out, bar)
+
+
+def _curve(asked: Plan, done: dict[tuple[str, int], list[Point]]) -> Curve:
+    ordered = [point for name in asked.acquire for (other, _), points in done.items() if other == name for point in points]
+    return Curve(asked.acquire, asked.reference, asked.split_to_test, tuple(ordered))
+
+
+def _follow(work: _Work, chain: _Chain, points: list[Point], write: Callable[[], None]) -> None:
+    """All rounds of a chain, whose points are added to `points`; `write` is called after each."""
+    state = _start(work, chain)
+    points.append(state.point)
+    write()
+    for number in range(1, work.asked.rounds + 1):
+        if not len(work.world.open(state.known)):
+            work.bar.say(f"{chain}: the pool is empty after round {number - 1}")
+            return
+        state = _round(work, chain, number, state)
+        points.append(state.point)
+        write()
+        gain, least = state.point.gain, work.asked.min_gain
+        if least is not None and gain is not None and gain < least:
+            work.bar.say(f"{chain}: ended after round {number}, which gained {100 * gain:+.1f} points on validation")
+            return
+
+
+def _start(work: _Work, chain: _Chain) -> _State:
+    """The first model, M_0, which all strategies of a seed share."""
+    folder = work.out / f"start-seed{chain.seed}"
+    known = work.world.start(work.asked.start_labels_per_class, work.recipes.whole.validation, chain.seed)
+    point = read_point(folder)
+    if point is None:
+        title = f"start, seed {chain.seed}"
+        model = _trained(work, title, chain.seed, folder / "run", work.recipes.whole, known, known.budget)
+        point = _measured(work, known, model, None, Point("", chain.seed, 0))
+        write_point(folder, point)
+        work.bar.say(_line(title, point))
+    return _State(known, folder / "run", replace(point, strategy=chain.name))
+
+
+def _round(work: _Work, chain: _Chain, number: int, last: _State) -> _State:
+    """One round, as far as it is not on disk."""
+    folder = chain.folder / f"round-{number:02d}"
+    folder.mkdir(parents=True, exist_ok=True)
+    chosen = _chosen(work, chain, number, last, folder / "asked.parquet")
+    answers = _answers(work, chain, chosen, folder / "answers.parquet")
+    known = last.known.with_answers(chosen.rows, answers, work.recipes.whole.validation, chain.seed)
+    # Without a new label to learn from the model stays as it is.
+    run = folder / "run" if len(known.train) > len(last.known.train) else last.run
+    point = read_point(folder)
+    if point is None:
+        undecided = int((answers == UNDECIDED).sum())
+        blank = Point(chain.name, chain.seed, number, asked=len(answers), undecided=undecided)
+        point = _learned(work, chain, last, _State(known, run, blank))
+        write_point(folder, point)
+        work.bar.say(_line(f"{chain}, round {number} of {work.asked.rounds}", point))
+    return _State(known, run, point)
+
+
+def _learned(work: _Work, chain: _Chain, last: _State, now: _State) -> Point:
+    """Train the round's model and measure it: M_T = F(H and Z, M_(T-1))."""
+    model, known = Recognizer.load(last.run, work.asked.device), now.known
+    missed = _missed(work, last.known, model)
+    if now.run == last.run:
+        return _measured(work, known, model, model, replace(now.point, missed=len(missed)))
+    new = np.setdiff1d(known.train, last.known.train)
+    learned = np.union1d(missed, new) if work.asked.learn == "new" else known.train
+    recipe = work.recipes.whole if work.asked.learn == "afresh" else work.recipes.going_on(last.run.resolve())
+    title = f"{chain}, round {now.point.round}"
+    after = _trained(work, title, chain.seed, now.run, recipe, known, Budget(learned, known.validation))
+    return _measured(work, known, after, model, replace(now.point, missed=len(missed)))
+
+
+def _chosen(work: _Work, chain: _Chain, number: int, last: _State, file: Path) -> Asked:
+    """The faces that the round asks about: what the file says, or what the last model and the strategy make of the pool."""
+    known, run = last.known, last.run
+    if file.is_file():
+        table = pq.read_table(file)
+        columns = {name: table.column(name).to_numpy().astype(np.int64) for name in ("row", "guess")}
+        return Asked(number, columns["row"], columns["guess"], table.schema.metadata[b"model"].decode(), run)
+    model, view, rows = Recognizer.load(run, work.asked.device), work.world.view(known), work.world.open(known)
+    bar = _Quiet(work.bar, f"{chain}, round {number}", work.said)
+    labeled = np.union1d(known.train, known.validation)
+    pool = look(model, view.select(rows), chain.choose, view.select(labeled), bar)
+    places = chain.choose(pool, work.asked.per_round, np.random.default_rng((chain.seed, DRAWS, number)))
+    chosen, score = view.select(rows[places]), getattr(chain.choose, "scores", None)
+    guesses: Rows = model.logits(chosen).argmax(axis=1).astype(np.int64)
+    found: dict[str, Any] = {"id": chosen.column("id"), "row": rows[places], "guess": guesses}
+    found |= {} if score is None else {"score": score(pool)[places]}
+    write_table(file, pa.table(found).replace_schema_metadata({"model": model.card.weights}))
+    return Asked(number, rows[places], guesses, model.card.weights, run)
+
+
+def _answers(work: _Work, chain: _Chain, chosen: Asked, file: Path) -> Rows:
+    """What annotators say of the faces, (n,); asked for once, and then kept."""
+    if file.is_file():
+        kept: Rows = pq.read_table(file).column("answer").to_numpy().astype(np.int64)
+        return kept
+    answers = work.annotators(chain.seed)(chosen, work.bar)
+    write_table(file, pa.table({"id": work.world.faces.select(chosen.rows).column("id"), "answer": answers}))
+    return answers
+
+
+def _missed(work: _Work, known: Known, model: Recognizer) -> Rows:
+    """H: rows of the labeled faces to train on that the model takes for something else."""
+    predicted = model.logits(work.world.faces.select(known.train)).argmax(axis=1)
+    missed: Rows = known.train[predicted != known.labels[known.train]]
+    return missed
+
+
+def _trained(work: _Work, title: str, seed: int, folder: Path, recipe: Recipe, known: Known, budget: Budget) -> Recognizer:
+    """Train on a budget of what is known, or go on with a run that was interrupted; its checkpoint is deleted."""
+    view, bar, device = work.world.view(known), _Quiet(work.bar, title, work.said), work.asked.device
+    if (folder / "model" / "model.json").is_file():
+        return Recognizer.load(folder, device)
+    if (folder / "run.json").is_file():
+        made = resume(folder, bar, view, budget)
+    else:
+        order = Order(seed=seed, device=device, threads=work.threads, checksums=(work.faces.info.checksum, ""))
+        made = train(view, recipe, folder, order, progress=bar, budget=budget)
+    (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+    return made
+
+
+def _measured(work: _Work, known: Known, model: Recognizer, before: Recognizer | None, blank: Point) -> Point:
+    """The point with its figures: of `model`, and what it gained over the one before on the same validation faces."""
+    split = work.asked.split_to_test
+    tested = evaluate(model, work.faces, split) if split else None
+    found, last = _on_validation(work, known, model), None if before is None else _on_validation(work, known, before)
+    accuracy = found.get("validation_accuracy")
+    return replace(
+        blank,
+        labels=known.charged,
+        train=len(known.train),
+        validation=len(known.validation),
+        rejected=len(known.rejected),
+        disputed=len(known.disputed),
+        pool=len(work.world.open(known)),
+        validation_accuracy=accuracy,
+        validation_average_accuracy=found.get("validation_average_accuracy"),
+        gain=None if last is None or accuracy is None else accuracy - last["validation_accuracy"],
+        accuracy=None if tested is None else tested.accuracy,
+        average_accuracy=None if tested is None else tested.average_accuracy,
+        tested=None if tested is None else tested.count,
+    )
+
+
+def _on_validation(work: _Work, known: Known, model: Recognizer) -> dict[str, float]:
+    """Figures on the validation faces; empty where there are none."""
+    if not len(known.validation):
+        return {}
+    logits = model.logits(work.world.faces.select(known.validation))
+    return validation_figures(torch.from_numpy(logits), torch.from_numpy(known.labels[known.validation]))
+
+
+def _line(title: str, point: Point) -> str:
+    """A round in words."""
+    text = f"{title}: {point.labels} labels"
+    lost = {"no face": point.rejected, "disputed": point.disputed}
+    if any(lost.values()):
+        text += f" ({', '.join(f'{count} {what}' for what, count in lost.items() if count)})"
+    if point.undecided:
+        text += f", {point.undecided} faces without enough answers stay in the pool"
+    if point.validation_accuracy is not None:
+        gain = "" if point.gain is None else f" ({100 * point.gain:+.1f} points)"
+        text += f", validation accuracy {point.validation_accuracy:.1%}{gain}"
+    return text if point.accuracy is None else f"{text}, accuracy {point.accuracy:.1%}, average {point.average_accuracy or 0:.1%}"

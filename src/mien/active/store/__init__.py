@@ -1,0 +1,1 @@
+"""What people were asked about, what each of them answered, and what that makes of a face: on SQLite or PostgreSQL."""

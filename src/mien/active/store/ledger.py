@@ -1,0 +1,156 @@
+"""The log of answers in the database: reading it, and adding to it what is not there yet."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, bindparam, distinct, func, insert, or_, select, update
+
+from mien.active.store.records import Answer, check_label
+from mien.active.store.schema import ANNOTATORS, ANSWERS, KEPT, QUESTIONS
+from mien.errors import MienError
+
+BLOCK = 1000
+"""Answers added at a time."""
+
+_said = (ANSWERS.c.kind, ANSWERS.c.label, ANSWERS.c.time, ANSWERS.c.model, ANSWERS.c.key, ANSWERS.c.undoes)
+ENTRIES: Select[Any] = (
+    select(QUESTIONS.c.face, ANNOTATORS.c.name, *_said)
+    .select_from(ANSWERS.join(QUESTIONS, ANSWERS.c.question == QUESTIONS.c.place).join(ANNOTATORS))
+    .order_by(ANSWERS.c.id)
+)
+"""The log, with names."""
+NEWEST = ENTRIES.where(ANSWERS.c.annotator == bindparam("me"), KEPT).order_by(None).order_by(ANSWERS.c.id.desc()).limit(1)
+"""An annotator's newest answer that was not taken back."""
+NAMED = ENTRIES.where(
+    ANSWERS.c.annotator.in_(bindparam("people", expanding=True)),
+    or_(
+        ANSWERS.c.key.in_(bindparam("keys", expanding=True)),
+        ANSWERS.c.undoes.in_(bindparam("undone", expanding=True)),
+    ),
+)
+"""What has one of these keys, or takes back one of those."""
+ASKED = select(QUESTIONS.c.face, QUESTIONS.c.place, QUESTIONS.c.model).where(
+    QUESTIONS.c.face.in_(bindparam("faces", expanding=True))
+)
+_answered = select(func.count(distinct(ANSWERS.c.annotator))).where(ANSWERS.c.question == QUESTIONS.c.place, KEPT)
+COUNT_AGAIN = (
+    update(QUESTIONS)
+    .where(QUESTIONS.c.place.in_(bindparam("places", expanding=True)))
+    .values(answered=_answered.correlate(QUESTIONS).scalar_subquery())
+)
+"""Notes with questions how many annotators have an answer that was not taken back."""
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of answers that were to be added."""
+
+    answers: tuple[Answer, ...]
+    """As they stand in the log, in the order given: of one whose key was there already, what was there."""
+    new: int
+    """How many were not there."""
+
+
+def read(connection: Connection) -> tuple[Answer, ...]:
+    """All of the log, in its order."""
+    return tuple(_answer(row) for row in connection.execute(ENTRIES))
+
+
+def newest(connection: Connection, annotator: int) -> Answer | None:
+    """The annotator's newest answer that was not taken back."""
+    row = connection.execute(NEWEST, {"me": annotator}).first()
+    return None if row is None else _answer(row)
+
+
+def find(connection: Connection, annotator: int, key: str) -> Answer | None:
+    """The annotator's entry of that key, an undo or another."""
+    row = connection.execute(NAMED, {"people": [annotator], "keys": [key], "undone": []}).first()
+    return None if row is None else _answer(row)
+
+
+def add(
+    connection: Connection, classes: Sequence[str], people: Mapping[str, int], entries: Sequence[Answer], source: str = ""
+) -> Added:
+    """Append to the log those whose annotator has no answer of that key yet, and count the answers of their faces again.
+
+    An answer's model is its question's where it names none. `people`: ids of the annotators in it. `source`: where answers come
+    from, for messages that name a row. Raises MienError for a face that nobody is asked about, a label that is no class, a
+    key that the annotator used for another answer, and an undo of what was not answered or was taken back already.
+    """
+    found, new = [], 0
+    for start in range(0, len(entries), BLOCK):
+        block = entries[start : start + BLOCK]
+        there = _There(connection, people, block)
+        rows = []
+        for number, entry in enumerate(block, start + 1):
+            where = f" in row {number} of {source}" if source else ""
+            stored = there.find(entry, where)
+            if stored is None:
+                stored = there.accept(entry, classes, where)
+                rows.append(there.row(stored))
+            found.append(stored)
+        if rows:
+            connection.execute(insert(ANSWERS), rows)
+            connection.execute(COUNT_AGAIN, {"places": list({row["question"] for row in rows})})
+        new += len(rows)
+    return Added(tuple(found), new)
+
+
+class _There:
+    """What the database knows of a block of answers, and what of them was accepted since."""
+
+    def __init__(self, connection: Connection, people: Mapping[str, int], block: Sequence[Answer]) -> None:
+        faces = {entry.face for entry in block}
+        self._people = {entry.annotator: people[entry.annotator] for entry in block}
+        self._asked = {row.face: row for row in connection.execute(ASKED, {"faces": list(faces)})}
+        undone = [entry.undoes for entry in block if entry.undoes is not None]
+        wanted = {"keys": [*(entry.key for entry in block), *undone], "undone": undone}
+        self._answers: dict[tuple[str, str], Answer] = {}
+        self._undone: set[tuple[str, str]] = set()
+        for row in connection.execute(NAMED, {"people": list(self._people.values())} | wanted):
+            self._remember(_answer(row))
+
+    def find(self, entry: Answer, where: str) -> Answer | None:
+        """The answer of that key, None where there is none. Raises MienError where it says something else."""
+        known = self._answers.get((entry.annotator, entry.key))
+        if known is not None and _content(known) != _content(entry):
+            found = f"another answer of key {entry.key!r} by {entry.annotator!r}"
+            raise MienError(f"an answer of a new key{where}", found, "make a new key for each answer")
+        return known
+
+    def accept(self, entry: Answer, classes: Sequence[str], where: str) -> Answer:
+        """The answer as it will stand in the log. Raises MienError where it cannot."""
+        if entry.face not in self._asked:
+            raise MienError(f"a face that people are asked about{where}", repr(entry.face), "ask about it first")
+        check_label(entry.label, len(classes), where)
+        if entry.undoes is not None:
+            undone = self._answers.get((entry.annotator, entry.undoes))
+            if undone is None or undone.kind == "undo" or undone.face != entry.face:
+                found = f"none of key {entry.undoes!r}"
+                raise MienError(f"an answer to take back{where}, of that face and annotator", found, "mend that key")
+            if (entry.annotator, entry.undoes) in self._undone:
+                raise MienError(f"an answer to take back{where}", "one that was taken back already", "leave it out")
+        model = self._asked[entry.face].model if entry.model is None else entry.model
+        stored = replace(entry, model=model)
+        self._remember(stored)
+        return stored
+
+    def row(self, entry: Answer) -> dict[str, Any]:
+        """An accepted answer as a row of the table."""
+        place, person = self._asked[entry.face].place, self._people[entry.annotator]
+        row = {"question": place, "annotator": person, "kind": entry.kind, "label": entry.label, "time": entry.time}
+        return row | {"model": entry.model, "key": entry.key, "undoes": entry.undoes}
+
+    def _remember(self, entry: Answer) -> None:
+        self._answers[entry.annotator, entry.key] = entry
+        if entry.undoes is not None:
+            self._undone.add((entry.annotator, entry.undoes))
+
+
+def _content(entry: Answer) -> tuple[object, ...]:
+    return entry.face, entry.kind, entry.label, entry.undoes
+
+
+def _answer(row: Row[Any]) -> Answer:
+    return Answer(row.face, row.name, row.kind, row.label, row.time, row.model, row.key, row.undoes)

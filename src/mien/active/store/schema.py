@@ -1,0 +1,177 @@
+"""The tables of a label store, the same on SQLite and PostgreSQL, and the steps that lead from each version to the next."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    Column,
+    ColumnElement,
+    Connection,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    TypeDecorator,
+    UniqueConstraint,
+    and_,
+    exists,
+    inspect,
+    select,
+    update,
+)
+
+from mien.active.store.records import LONGEST_NAME, LONGEST_TEXT
+from mien.errors import MienError
+
+
+class Instant(TypeDecorator[datetime]):
+    """A moment in UTC. SQLite keeps no time zone: what it gives back is in UTC since that is what it was given."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """As it is written."""
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """As it is read."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+TABLES = MetaData()
+
+STORE = Table(
+    "mien_store",
+    TABLES,
+    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("classes", JSON, nullable=False),
+    Column("pool", String(LONGEST_TEXT), nullable=False),
+    Column("checksum", String(LONGEST_TEXT), nullable=False),
+    Column("per_face", Integer, nullable=False),
+    Column("created", Instant, nullable=False),
+)
+"""One row: what holds for all."""
+
+ANNOTATORS = Table(
+    "mien_annotators",
+    TABLES,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(LONGEST_NAME), nullable=False, unique=True),
+    Column("token_hash", String(64)),
+    Column("created", Instant, nullable=False),
+)
+"""`token_hash`: sha256 in hexadecimal; null for one who was imported and has no token yet."""
+
+QUESTIONS = Table(
+    "mien_questions",
+    TABLES,
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("face", String(LONGEST_TEXT), nullable=False, unique=True),
+    Column("round", Integer, nullable=False),
+    Column("gold", Integer),
+    Column("model", String(LONGEST_TEXT)),
+    Column("guess", Integer),
+    Column("asked", Instant, nullable=False),
+    Column("answered", Integer, nullable=False, default=0),
+)
+"""In the order of `place`. `answered`, how many annotators have an answer that was not taken back, is counted again from the log
+with each answer, so that the next question is found without reading it."""
+
+ANSWERS = Table(
+    "mien_answers",
+    TABLES,
+    Column("id", Integer, primary_key=True),
+    Column("question", ForeignKey("mien_questions.place"), nullable=False),
+    Column("annotator", ForeignKey("mien_annotators.id"), nullable=False),
+    Column("kind", String(10), CheckConstraint("kind IN ('label', 'not_a_face', 'unsure', 'undo')"), nullable=False),
+    Column("label", Integer),
+    Column("time", Instant, nullable=False),
+    Column("model", String(LONGEST_TEXT)),
+    Column("key", String(LONGEST_NAME), nullable=False),
+    Column("undoes", String(LONGEST_NAME)),
+    UniqueConstraint("annotator", "key"),
+    UniqueConstraint("annotator", "undoes"),
+    ForeignKeyConstraint(["annotator", "undoes"], ["mien_answers.annotator", "mien_answers.key"]),
+    CheckConstraint("(kind = 'label') = (label IS NOT NULL)"),
+    CheckConstraint("(kind = 'undo') = (undoes IS NOT NULL)"),
+    Index("mien_answers_by_question", "question", "annotator"),
+    Index("mien_answers_by_annotator", "annotator", "id"),
+)
+"""The log, in the order of `id`: rows are added and never changed."""
+
+LEASES = Table(
+    "mien_leases",
+    TABLES,
+    Column("question", ForeignKey("mien_questions.place"), primary_key=True),
+    Column("annotator", ForeignKey("mien_annotators.id"), primary_key=True),
+    Column("until", Instant, nullable=False),
+)
+"""Who looks at which face."""
+
+KEEP_SQLITE = """
+CREATE TRIGGER mien_answers_{event} BEFORE {event} ON mien_answers
+BEGIN SELECT RAISE(ABORT, 'answers are never changed'); END
+"""
+KEEP_POSTGRESQL = """
+CREATE FUNCTION mien_answers_stay() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'answers are never changed'; END $$;
+CREATE TRIGGER mien_answers_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON mien_answers EXECUTE FUNCTION mien_answers_stay();
+"""
+
+
+def first(connection: Connection) -> None:
+    """Version 1: the tables, and triggers that keep the log from being changed."""
+    TABLES.create_all(connection)
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(KEEP_POSTGRESQL)
+        return
+    for event in ("UPDATE", "DELETE"):
+        connection.exec_driver_sql(KEEP_SQLITE.format(event=event))
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (first,)
+"""Step n leads from version n to n + 1, in the transaction that writes the new version down. A new store takes all of them, so
+that it is the same as an old one; whoever changes a table above gives the first step the old one to create."""
+
+
+def stored_version(connection: Connection) -> int:
+    """The version of the store that is there, 0 where there is none."""
+    if not inspect(connection).has_table(STORE.name):
+        return 0
+    return int(connection.execute(select(STORE.c.version)).scalar_one())
+
+
+def require_known(found: int) -> None:
+    """Raises MienError for a version that this mien does not know."""
+    if found > len(MIGRATIONS):
+        expected, todo = f"labels of version {len(MIGRATIONS)} at most", "take the mien that wrote them, or a newer one"
+        raise MienError(expected, f"version {found}", todo)
+
+
+def migrate(connection: Connection) -> None:
+    """Take the steps from the stored version, 0 in an empty database, to this mien's. Raises MienError where it is newer."""
+    found = stored_version(connection)
+    require_known(found)
+    for step in MIGRATIONS[found:]:
+        step(connection)
+    if found:
+        connection.execute(update(STORE).values(version=len(MIGRATIONS)))
+
+
+_undo = ANSWERS.alias("undo")
+KEPT: ColumnElement[bool] = and_(
+    ANSWERS.c.kind != "undo",
+    ~exists().where(_undo.c.annotator == ANSWERS.c.annotator, _undo.c.undoes == ANSWERS.c.key),
+)
+"""Of rows of ANSWERS: neither an undo nor taken back by one."""
