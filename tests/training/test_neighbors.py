@@ -125,7 +125,7 @@ def test_interrupted_in_either_phase_it_goes_on(
         assert not (killed / "model").exists()
         parts = sorted((killed / "parts").glob("*/checkpoint.safetensors"))
         reached += [path.parent.name for path in parts]
-        with pytest.raises(MienError, match="begun with; found another"):
+        with pytest.raises(MienError, match="begun with; found other"):
             train_neighbors(faces, killed, replace(settings, face_weight=3.0), ORDER)
         train_neighbors(faces, killed, settings, ORDER)
         assert same(killed, tmp_path / "whole"), batches
@@ -442,7 +442,7 @@ def test_threads_are_those_that_it_was_begun_with(tmp_path: Path, stored: Path) 
     """Where none are named; others are refused, by name."""
     first = train_neighbors(stored, tmp_path / "out", autoencoding(TINY_AUTOENCODER), Order(threads=1))
     assert train_neighbors(stored, tmp_path / "out", autoencoding(TINY_AUTOENCODER), Order()) == first
-    with pytest.raises(MienError, match="found another threads; choose another --out"):
+    with pytest.raises(MienError, match="found other threads; ask for the same again"):
         train_neighbors(stored, tmp_path / "out", autoencoding(TINY_AUTOENCODER), Order(threads=2))
 
 

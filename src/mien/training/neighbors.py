@@ -170,15 +170,17 @@ def _begin(folder: Path, asked: dict[str, Any]) -> None:
     """A new folder that says what was asked, or one that was asked the same."""
     told = json.loads(json.dumps(asked, default=str))
     file = folder / "neighbors.json"
-    if not folder.exists():
-        folder.mkdir(parents=True)
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        folder.mkdir(parents=True, exist_ok=True)
         write_aside(file, json.dumps(told, indent=1).encode())
     elif not file.is_file():
-        raise MienError(f"nothing at {folder} yet, or an autoencoder that was begun", "another folder", "choose another --out")
+        found = "a folder with other files in it, or a file"
+        raise MienError(f"nothing at {folder} yet, or an autoencoder that was begun", found, "choose another --out")
     elif (before := read_json(file, "remove the folder")) != told:
         other = [key for part in told for key in told[part] if before.get(part, {}).get(key) != told[part][key]]
-        found = f"another {' and '.join(other[:3])}" if other else "others"
-        raise MienError(f"the settings and faces that {folder} was begun with", found, "choose another --out")
+        found = f"other {', '.join(other[:3])}" if other else "others"
+        todo = "ask for the same again to go on, or choose another --out"
+        raise MienError(f"the settings and faces that {folder} was begun with", found, todo)
 
 
 def _threads(folder: Path) -> int:

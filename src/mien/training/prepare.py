@@ -163,9 +163,12 @@ def _given_labels(budget: Budget, labels: npt.NDArray[np.int64], rows: Rows, ord
 def _say_shortages(counts: dict[str, int], order: Order, progress: Progress) -> None:
     """K per class means what the class has, if that is less: said once."""
     wanted = order.labels_per_class or 1
-    short = [f"{name} {count or 'none'}" for name, count in counts.items() if count < wanted]
-    if short:
-        progress.say(f"{f'fewer labels than {wanted}' if wanted > 1 else 'classes without labels'}: {', '.join(short)}")
+    short = {name: count for name, count in counts.items() if count < wanted}
+    if short and wanted == 1:
+        progress.say(f"classes without labels: {', '.join(short)}")
+    elif short:
+        told = ", ".join(f"{name} {count or 'none'}" for name, count in short.items())
+        progress.say(f"fewer labels than {wanted}: {told}")
 
 
 def _noisy(known: npt.NDArray[np.int64], classes: int, order: Order) -> npt.NDArray[np.int64]:
