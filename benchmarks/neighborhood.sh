@@ -39,7 +39,7 @@ for part in "$@"; do
       have choice python "$here/held_out.py" ferplus choice
       for refine in none wgan; do
         have choice_$refine mien neighbors train choice --out choice_$refine --threads "$threads" --refine $refine --labels-per-class 250 \
-          --set refine_stages.0.epochs=4
+          --set refine_stages.0.epochs=2
         judge
         python "$here/neighbors.py" choice_$refine judge choice --split test --sigmas 0.22 --table refined_$refine.csv
       done ;;

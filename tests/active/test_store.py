@@ -1,6 +1,7 @@
 """A label store on both databases: what is asked, who answers, what stays in the log, who is given which face."""
 
 import hashlib
+import math
 import stat
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from sqlalchemy.exc import DatabaseError
 from mien import MienError
 from mien.active.store import schema
 from mien.active.store.assign import LEASE
+from mien.active.store.consensus import krippendorff_alpha
 from mien.active.store.records import Answer, Question, Reply
 from mien.active.store.store import Store
 from stores import CHECKSUM, CLASSES, Fresh, new_store
@@ -334,6 +336,33 @@ def test_progress_and_consensus_of_a_round(fresh: Fresh) -> None:
         assert store.consensus(round=1).labels.tolist() == [0, 2]
         assert store.consensus(round=1, minimum_answers=2).labels.tolist() == [-1, 2]
         assert store.consensus(round=7).labels.tolist() == []
+
+
+def test_alpha_is_of_the_answers_that_stand(fresh: Fresh) -> None:
+    with new_store(fresh(), 4, ("ann", "bob", "eve"), per_face=3) as store:
+        assert math.isnan(store.progress().alpha)
+        said: dict[str, list[int | str]] = {
+            "ann": [0, 1, 2, 0],
+            "bob": [0, 1, 1, "unsure"],
+            "eve": [0, "not_a_face", 2, "not_a_face"],
+        }
+        for name, values in said.items():
+            store.answer_all(name, [reply(f"f{n}", value) for n, value in enumerate(values)])
+        expected = krippendorff_alpha([[3, 0, 0, 0], [0, 2, 0, 1], [0, 1, 2, 0], [1, 0, 0, 1]])
+        assert store.progress().alpha == pytest.approx(expected)
+        store.answer("bob", reply("f2", 2))
+        expected = krippendorff_alpha([[3, 0, 0, 0], [0, 2, 0, 1], [0, 0, 3, 0], [1, 0, 0, 1]])
+        assert store.progress().alpha == pytest.approx(expected)
+        store.undo("bob")
+        store.undo("bob")
+        assert store.progress().alpha != pytest.approx(expected)
+
+
+def reply(face: str, value: int | str) -> Reply:
+    """A label where the value is a number."""
+    if isinstance(value, int):
+        return Reply(face, label=value)
+    return Reply(face, "unsure" if value == "unsure" else "not_a_face")
 
 
 def test_a_sqlite_store_is_one_file_that_writes_ahead(tmp_path: Path) -> None:

@@ -449,7 +449,7 @@ def test_threads_are_those_that_it_was_begun_with(tmp_path: Path, stored: Path) 
 def test_a_batch_without_statistics_is_refused(tmp_path: Path) -> None:
     """One face, whose last maps are a single number each."""
     recipe = masked(TINY_AUTOENCODER, model={"network": "two_scale", "width": 0.05}, batch=1)
-    with pytest.raises(MienError, match="batches that batch normalization has statistics of; found 1, .*; raise batch"):
+    with pytest.raises(MienError, match=r"batches that batch normalization has statistics of; found 1, .*; raise batch"):
         train(bright_faces(12, side=32), recipe, tmp_path / "run", Order(split="all", threads=1))
 
 

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from mien.cli import comparing, consistency, data, identities, looking, measure, neighbors, training
+from mien.cli import annotate, comparing, consistency, data, doubts, identities, looking, measure, neighbors, rounds, training
 from mien.errors import MienError
 
 app = typer.Typer(
@@ -27,17 +27,22 @@ for _command in (
     training.resume,
     measure.evaluate,
     measure.weights,
+    doubts.doubts,
     measure.intensity,
     consistency.consistency,
     looking.neurons,
     looking.explain,
     identities.verify,
     comparing.compare,
+    rounds.rounds,
+    annotate.annotate,
     training.recipes,
     training.demo,
 ):
     app.command()(_command)
 app.add_typer(neighbors.neighbors, name="neighbors")
+app.add_typer(annotate.annotators, name="annotators")
+app.add_typer(annotate.labels, name="labels")
 
 
 INTERRUPTED = 130
@@ -52,7 +57,7 @@ def main() -> None:
         app()
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            how = "training goes on with mien resume RUN, a comparison or neighbors by the same command"
+            how = "training goes on with mien resume RUN, a comparison, rounds or neighbors by the same command"
             print(f"mien: interrupted; {how}", file=sys.stderr)
         raise
     except MienError as error:

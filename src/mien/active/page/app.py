@@ -1,0 +1,275 @@
+"""The page as an application: what each address does. `build` makes it from a store and its pool."""
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import resources
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from pydantic import Field
+from pydantic.dataclasses import dataclass as checked
+from starlette.exceptions import HTTPException as AnyHTTPException
+
+from mien.active.page.faces import Faces
+from mien.active.page.guard import LOOPBACK, Guard, refusal
+from mien.active.page.shown import When, Work, guess_of, plain, question_json
+from mien.active.page.signing import Attempts, SignedIn
+from mien.active.page.together import Together
+from mien.active.store.records import LONGEST_NAME, Answer, Question
+from mien.active.store.store import Store
+from mien.data.faceset import FaceSet
+from mien.errors import MienError
+from mien.registry import STRICT
+
+MOST_AHEAD = 60
+"""Questions given at once."""
+MOST_ANSWERS = 100
+"""Answers taken at once."""
+WRONG_TOKEN_SECONDS = 0.5
+"""How long the answer to a wrong token takes."""
+MONTH = 30 * 24 * 3600
+"""How long a browser stays signed in, in seconds."""
+KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+Key = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
+Text = Annotated[str, Form(max_length=1000)]
+
+router = APIRouter()
+
+
+@checked(frozen=True, config=STRICT)
+class Given:
+    """What somebody says of a face."""
+
+    number: int
+    """Of its question."""
+    kind: Literal["label", "not_a_face", "unsure"]
+    key: Key
+    """Made by the page, anew for each answer, and sent again with the same."""
+    label: int | None = None
+    """Index into the classes, of kind `label` alone."""
+
+
+@checked(frozen=True, config=STRICT)
+class GivenAnswers:
+    """Answers in the order in which they were given."""
+
+    answers: Annotated[list[Given], Field(min_length=1, max_length=MOST_ANSWERS)]
+
+
+@checked(frozen=True, config=STRICT)
+class GivenUndo:
+    """Taking back one's last answer."""
+
+    key: Key
+
+
+@dataclass(frozen=True)
+class Page:
+    """What all requests share."""
+
+    store: Store
+    pool: str
+    """Its name."""
+    faces: Faces
+    signed_in: SignedIn
+    attempts: Attempts
+    together: Together
+    work: Work
+    templates: Environment
+    static: dict[str, bytes]
+    """Files by their names."""
+    guess: When
+
+
+def build(store: Store, pool: FaceSet, guess: When = "after", names: Collection[str] | None = LOOPBACK) -> Guard:
+    """The application. `names`: host names that it answers to, any for None. Raises MienError as `Faces` does."""
+    app = FastAPI(title="mien", docs_url=None, redoc_url=None, openapi_url=None)
+    faces, title = Faces(store, pool), pool.info.name or (pool.folder.name if pool.folder else "faces")
+    app.state.page = Page(
+        store, title, faces, SignedIn(store), Attempts(), Together(store), Work(store), _templates(), _static(), guess
+    )
+    app.include_router(router)
+    app.add_exception_handler(MienError, _on_error)
+    app.add_exception_handler(RequestValidationError, _on_bad_request)
+    app.add_exception_handler(AnyHTTPException, _on_refusal)
+    return Guard(app, names)
+
+
+async def _page(request: Request) -> Page:
+    page: Page = request.app.state.page
+    return page
+
+
+Here = Annotated[Page, Depends(_page)]
+
+
+async def _who(request: Request, page: Here) -> str | None:
+    return await page.signed_in.name(request.cookies.get(_cookie(request), ""))
+
+
+async def _annotator(who: Annotated[str | None, Depends(_who)]) -> str:
+    if who is None:
+        raise HTTPException(401)
+    return who
+
+
+Who = Annotated[str | None, Depends(_who)]
+Annotator = Annotated[str, Depends(_annotator)]
+
+
+@router.get("/")
+async def one_by_one(page: Here, who: Who) -> Response:
+    """One face after another."""
+    return _html(page, "one.html.j2", who)
+
+
+@router.get("/grid")
+async def grid(page: Here, who: Who) -> Response:
+    """Many faces at once, those of one class to be marked."""
+    return _html(page, "grid.html.j2", who)
+
+
+@router.get("/sign-in")
+async def sign_in_form(page: Here) -> Response:
+    """The form for name and token."""
+    return HTMLResponse(page.templates.get_template("sign_in.html.j2").render(pool=page.pool, trouble=""))
+
+
+@router.post("/sign-in")
+async def sign_in(request: Request, page: Here, name: Text = "", token: Text = "") -> Response:
+    """Takes the token into a cookie, which scripts cannot read and other sites' requests do not carry."""
+    address = request.client.host if request.client else ""
+    template = page.templates.get_template("sign_in.html.j2")
+    if page.attempts.too_many(address):
+        text = template.render(pool=page.pool, trouble="Too many attempts. Wait a minute, then try again.")
+        return HTMLResponse(text, 429, {"Retry-After": "60"})
+    if name.strip() != await page.signed_in.name(token.strip()):
+        page.attempts.note(address)
+        await asyncio.sleep(WRONG_TOKEN_SECONDS)
+        trouble = "This name and this token do not belong together. Whoever runs this page can give you a new token."
+        return HTMLResponse(template.render(pool=page.pool, trouble=trouble), 401)
+    done = RedirectResponse("/", 303)
+    secure = request.url.scheme == "https"
+    done.set_cookie(_cookie(request), token.strip(), MONTH, path="/", secure=secure, httponly=True, samesite="strict")
+    return done
+
+
+@router.post("/sign-out")
+async def sign_out(request: Request) -> Response:
+    """Forgets the cookie."""
+    done = RedirectResponse("/sign-in", 303)
+    done.delete_cookie(_cookie(request), path="/", httponly=True, samesite="strict")
+    return done
+
+
+@router.get("/questions")
+def questions(page: Here, annotator: Annotator, count: Annotated[int, Query(ge=1, le=MOST_AHEAD)] = 10) -> Response:
+    """The next ones, which are kept for the annotator for a while, and how far the work is."""
+    found = page.store.next_questions(annotator, count)
+    listed = [question_json(page.faces.number(question.face), page.faces, page.guess) for question in found]
+    return JSONResponse({"questions": listed, "progress": page.work.json(annotator)})
+
+
+@router.post("/answers")
+async def answers(page: Here, annotator: Annotator, given: GivenAnswers) -> Response:
+    """Once it says so, they are on disk, each once however often it was sent; none is where it says anything else."""
+    now, asked = datetime.now(UTC), [_question(page, one.number) for one in given.answers]
+    entries = [_entry(page, annotator, one, about, now) for one, about in zip(given.answers, asked, strict=True)]
+    await page.together.write(entries)
+    guesses = [None if page.guess == "never" else plain(guess_of(about)) for about in asked]
+    said = [{"number": one.number, "guess": guess} for one, guess in zip(given.answers, guesses, strict=True)]
+    return JSONResponse({"answers": said})
+
+
+@router.post("/undo")
+def undo(page: Here, annotator: Annotator, given: GivenUndo) -> Response:
+    """Takes back the annotator's last answer that was not taken back yet, and gives its question again."""
+    done = page.store.undo(annotator, given.key)
+    return JSONResponse({"question": question_json(page.faces.number(done.face), page.faces, page.guess)})
+
+
+@router.get("/faces/{number}")
+def face(page: Here, annotator: Annotator, number: str) -> Response:
+    """The picture of a face that is asked about."""
+    known = number if number.isascii() and number.isdigit() and len(number) < 10 else "-1"
+    _question(page, int(known))
+    return Response(page.faces.picture(int(known)), media_type="image/png")
+
+
+@router.get("/static/{name}")
+async def static(page: Here, name: str) -> Response:
+    """Style and scripts: a few files that were read before."""
+    if name not in page.static:
+        raise HTTPException(404)
+    kind = KINDS[name[name.rindex(".") :]]
+    return Response(page.static[name], media_type=kind, headers={"Cache-Control": "no-cache"})
+
+
+def _cookie(request: Request) -> str:
+    # Cookies are the same for all ports of a host, where several pages may be open.
+    return f"mien-{request.url.port or 'token'}"
+
+
+def _html(page: Page, name: str, who: str | None) -> Response:
+    if who is None:
+        return RedirectResponse("/sign-in", 303)
+    values = {"pool": page.pool, "annotator": who, "classes": page.store.info.classes, "guess": page.guess}
+    return HTMLResponse(page.templates.get_template(name).render(values))
+
+
+def _question(page: Page, number: int) -> Question:
+    found = page.faces.question(number)
+    if found is None:
+        raise HTTPException(404)
+    return found
+
+
+def _entry(page: Page, annotator: str, given: Given, asked: Question, now: datetime) -> Answer:
+    classes = len(page.store.info.classes)
+    if (given.label is not None) != (given.kind == "label") or not 0 <= (given.label or 0) < classes:
+        raise HTTPException(422, f"a label from 0 to {classes - 1} with kind label, and none with another")
+    return Answer(asked.face, annotator, given.kind, given.label, now, None, given.key)
+
+
+def _templates() -> Environment:
+    return Environment(
+        loader=PackageLoader("mien.active.page"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+
+
+def _static() -> dict[str, bytes]:
+    folder = resources.files("mien.active.page") / "static"
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.name.endswith(tuple(KINDS))}
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    """What the store refuses; where the database failed, which is the error's cause, the same request may succeed later."""
+    assert isinstance(error, MienError)
+    return refusal(409 if error.__cause__ is None else 503, error)
+
+
+async def _on_bad_request(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    message = MienError(f"{where}: {first['msg'].lower()}", repr(first.get("input"))[:200], "send what the page sends")
+    return refusal(422, message)
+
+
+async def _on_refusal(request: Request, error: Exception) -> Response:
+    assert isinstance(error, AnyHTTPException)
+    expected, found, todo = {
+        401: ("somebody who is signed in", "nobody", "sign in"),
+        404: ("something at this address", "nothing", "begin at the first page"),
+        405: ("another method at this address", request.method, "begin at the first page"),
+        422: (error.detail, "another", "choose one of those"),
+    }.get(error.status_code, ("another request", error.detail, "begin at the first page"))
+    response = refusal(error.status_code, MienError(expected, found, todo))
+    response.headers.update(error.headers or {})
+    return response

@@ -1,0 +1,58 @@
+"""The faces that a store asks about, by number: addresses hold no id, and no other face of the pool has a number."""
+
+import io
+import threading
+from functools import lru_cache
+
+from PIL import Image
+
+from mien.active.store.records import Question
+from mien.active.store.store import Store
+from mien.data.faceset import FaceSet
+from mien.errors import MienError
+
+KEPT = 256
+"""Pictures that are kept, since several people look at the same faces."""
+
+
+class Faces:
+    """The questions of a store, numbered in their order, and their pictures. All threads may use one.
+
+    Raises MienError where the store asks about a face that the pool does not have.
+    """
+
+    def __init__(self, store: Store, pool: FaceSet) -> None:
+        self._store, self._pool = store, pool
+        self._rows = {str(face): row for row, face in enumerate(pool.values("id"))}
+        self._questions: tuple[Question, ...] = ()
+        self._numbers: dict[str, int] = {}
+        self._turn = threading.Lock()
+        self.picture = lru_cache(KEPT)(self._picture)
+        self._read()
+
+    def number(self, face: str) -> int:
+        """Of the question about a face, which may be newer than those read so far."""
+        if face not in self._numbers:
+            self._read()
+        return self._numbers[face]
+
+    def question(self, number: int) -> Question | None:
+        """The question of a number; None where there is none."""
+        return self._questions[number] if 0 <= number < len(self._questions) else None
+
+    def _read(self) -> None:
+        # Questions are only ever added, at the end: a number stays what it is.
+        with self._turn:
+            questions = self._store.questions()
+            strange = next((one.face for one in questions if one.face not in self._rows), None)
+            if strange is not None:
+                raise MienError("questions about faces of this pool", repr(strange), "take the pool that the store was made for")
+            self._numbers |= {one.face: number for number, one in enumerate(questions)}
+            self._questions = questions
+
+    def _picture(self, number: int) -> bytes:
+        """The face of a question as PNG."""
+        file = io.BytesIO()
+        face = self._pool.faces([self._rows[self._questions[number].face]])[0]
+        Image.fromarray(face).save(file, "PNG", compress_level=3)
+        return file.getvalue()

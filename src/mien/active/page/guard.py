@@ -1,0 +1,113 @@
+"""What stands before the page: names it is called by, requests that other sites send, how much is read, and headers for all."""
+
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mien.errors import MienError
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+MOST_BYTES = 64 << 10
+"""The longest body of a request."""
+
+CONTENT = ("default-src 'self'", "base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'", "object-src 'none'")
+HEADERS = {
+    "Content-Security-Policy": "; ".join(CONTENT),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    # Nothing for other sites. With no-referrer browsers say `Origin: null` when a form is sent.
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+def refusal(status: int, error: MienError) -> JSONResponse:
+    """An error as JSON: what was expected, what was found, what to do."""
+    return JSONResponse({"expected": error.expected, "found": error.found, "todo": error.todo}, status)
+
+
+class _Refused(Exception):
+    """Why a request goes no further."""
+
+    def __init__(self, status: int, error: MienError) -> None:
+        super().__init__(str(error))
+        self.status, self.error = status, error
+
+
+class Guard:
+    """Wraps an application. `names`: host names that it answers to; any for None."""
+
+    def __init__(self, app: ASGIApp, names: Collection[str] | None = LOOPBACK) -> None:
+        self._app, self._names = app, names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """An ASGI application."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(HEADERS)
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        try:
+            headers = Headers(scope=scope)
+            self._check_name(headers)
+            if scope["method"] not in ("GET", "HEAD"):
+                _check_origin(headers)
+                receive = await _whole_body(receive)
+        except _Refused as refused:
+            await refusal(refused.status, refused.error)(scope, receive, send_with_headers)
+            return
+        await self._app(scope, receive, send_with_headers)
+
+    def _check_name(self, headers: Headers) -> None:
+        """A page elsewhere whose name was made to lead here (DNS rebinding) says that name."""
+        host = headers.get("host", "")
+        if self._names is not None and _name(host) not in self._names:
+            todo = "open the address that mien annotate printed, or give it this name with --name"
+            raise _Refused(421, MienError("a name that this page is known by", repr(host[:200]), todo))
+
+
+def _check_origin(headers: Headers) -> None:
+    """A browser says which site a form or script is of. Whatever says nothing has the cookie from elsewhere."""
+    origin, site = headers.get("origin"), headers.get("sec-fetch-site", "same-origin")
+    # Without the scheme: a proxy in front may speak TLS.
+    same = origin is None or origin.partition("://")[2] == headers.get("host")
+    if not same or site not in ("same-origin", "none"):
+        found = f"one from {origin[:200]!r}" if origin and not same else f"one that is {site[:50]}"
+        raise _Refused(403, MienError("a request from this page", found, "open the page itself"))
+
+
+async def _whole_body(receive: Receive) -> Receive:
+    """Reads the body, and gives it to whoever receives next."""
+    parts, size, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            break
+        parts.append(message.get("body", b""))
+        size, more = size + len(parts[-1]), message.get("more_body", False)
+        if size > MOST_BYTES:
+            raise _Refused(413, MienError(f"at most {MOST_BYTES} bytes", "more", "send fewer answers at once"))
+    waiting = [{"type": "http.request", "body": b"".join(parts), "more_body": False}]
+
+    async def again() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return again
+
+
+def _name(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""

@@ -1,0 +1,206 @@
+"""What a page needs before it opens: the pool as it was, its label store, and questions in it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from mien.active.store.database import Database
+from mien.active.store.records import Question
+from mien.active.store.schema import stored_version
+from mien.active.store.store import Store
+from mien.data.csv_files import read
+from mien.data.faceset import BLOCK, FaceSet
+from mien.errors import MienError
+from mien.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    from mien.recognize.recognizer import Recognizer
+
+GIVEN = "given label"
+"""Stands for a model's version where the guess is the label that a face has already."""
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Which faces people are asked about, and where their answers go."""
+
+    pool: Path | str
+    """Folder of a face set."""
+    store: str
+    """Address of a label store, which is made where there is none."""
+    model: Path | str | None = None
+    """Run or model whose guesses are noted with the questions."""
+    classes: tuple[str, ...] = ()
+    """What to choose from; the model's or the pool's unless said."""
+    per_face: int | None = None
+    """Answers wanted for a face; those of the store, or 1, for None."""
+    first: int | None = None
+    """Ask about so many faces."""
+    split: str | None = None
+    """Ask about faces of this split."""
+    unlabeled: bool = False
+    """Ask about faces without label."""
+    doubts: Path | str | None = None
+    """A list of `mien doubts`: ask about its faces, in its order."""
+    device: str = "auto"
+
+    @property
+    def chosen(self) -> bool:
+        """Whether it says which faces; otherwise a new store asks about all of them, and one that is there about no others."""
+        return bool(self.first or self.split or self.unlabeled or self.doubts)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a page can be served from."""
+
+    store: Store
+    pool: FaceSet
+    new: int
+    """Questions that were not asked before."""
+
+
+def prepare(asking: Asking, progress: Progress | None = None) -> Ready:
+    """Open the pool, open or make the store, and ask. The same again changes nothing.
+
+    Raises MienError for a pool that was changed since it was written or since the store was made, that holds features or two
+    faces of one id; for classes that are not the same in pool, model and store; for a store of a newer version or another
+    number of answers per face; and for doubts about other faces, or beside other questions.
+    """
+    pool = _open_pool(asking.pool)
+    model = None if asking.model is None else _Model.load(asking.model, asking.device)
+    store, made = _open_store(asking, pool, model)
+    try:
+        if not (made or asking.chosen):
+            return Ready(store, pool, 0)
+        wanted = _doubts(asking, pool, store) if asking.doubts else _faces(asking, pool, store, model, progress or Silent())
+        return Ready(store, pool, store.ask(wanted))
+    except BaseException:
+        store.close()
+        raise
+
+
+@dataclass(frozen=True)
+class _Model:
+    """What guesses."""
+
+    recognizer: "Recognizer"
+
+    @staticmethod
+    def load(path: Path | str, device: str) -> "_Model":
+        from mien.recognize.recognizer import Recognizer  # torch comes with it
+
+        return _Model(Recognizer.load(path, device))
+
+    def guesses(self, faces: FaceSet, progress: Progress) -> list[int]:
+        """The likeliest class of each face."""
+        progress.begin("guesses", len(faces))
+        found: list[int] = []
+        for start in range(0, len(faces), BLOCK):
+            block = faces.select(np.arange(start, min(len(faces), start + BLOCK)))
+            found += self.recognizer.logits(block).argmax(axis=1).tolist()
+            progress.advance(len(block))
+        return found
+
+
+def _open_pool(folder: Path | str) -> FaceSet:
+    pool = FaceSet.open(folder, verify=True)
+    if pool.info.kind != "faces":
+        raise MienError(f"faces that people can look at in {folder}", pool.info.kind, "give the set that they were made from")
+    different = len(pool.column("id").unique())
+    if different < len(pool):
+        raise MienError("faces with ids of their own", f"{len(pool)} faces with {different} ids", "import them again")
+    return pool
+
+
+def _open_store(asking: Asking, pool: FaceSet, model: _Model | None) -> tuple[Store, bool]:
+    """The store, and whether it is new."""
+    if not _is_there(asking.store):
+        made = Store.create(asking.store, _classes(asking, pool, model), pool.info.name, pool.info.checksum, asking.per_face or 1)
+        return made, True
+    store = Store.open(asking.store)
+    try:
+        for classes in (store.info.classes, asking.classes, model.recognizer.classes if model else ()):
+            store.require(classes or store.info.classes, pool.info.checksum)
+        if asking.per_face not in (None, store.info.per_face):
+            found = f"{store.info.per_face}, as it was made"
+            raise MienError(f"labels with {asking.per_face} answers to a face", found, "leave it out, or make another store")
+    except BaseException:
+        store.close()
+        raise
+    return store, False
+
+
+def _is_there(address: str) -> bool:
+    database = Database(address)
+    with database.opening():
+        if database.missing:
+            return False
+        with database.reading() as connection:
+            there = stored_version(connection) > 0
+    database.close()
+    return there
+
+
+def _classes(asking: Asking, pool: FaceSet, model: _Model | None) -> tuple[str, ...]:
+    """Of a new store: those that are said, which need not be the pool's, or those of model and pool, which have to agree."""
+    said = {"--classes": asking.classes, "the model": model.recognizer.classes if model else (), "the pool": pool.classes}
+    if asking.classes:
+        del said["the pool"]
+    known = {who: classes for who, classes in said.items() if classes}
+    if not known:
+        raise MienError("classes to choose from", "none in the pool, and no model", "name them: --classes happiness,sadness")
+    (first, classes), *others = known.items()
+    for who, found in others:
+        if found != classes:
+            expected, todo = (
+                f"the classes of {first}, {', '.join(classes)}",
+                "take another model, or name the classes with --classes",
+            )
+            raise MienError(expected, f"{', '.join(found)} in {who}", todo)
+    return classes
+
+
+def _faces(asking: Asking, pool: FaceSet, store: Store, model: _Model | None, progress: Progress) -> list[Question]:
+    """Questions about faces of the pool, in its order, with the model's guess at those that are new."""
+    rows = np.arange(len(pool))
+    if asking.split is not None:
+        found = sorted({str(name) for name in pool.column("split").unique().to_pylist()}) if "split" in pool.column_names else []
+        if asking.split not in found:
+            raise MienError(f"a split among {', '.join(found) or 'none'}", repr(asking.split), "choose one of those")
+        rows = rows[pool.values("split") == asking.split]
+    if asking.unlabeled:
+        rows = rows[pool.labels[rows] < 0]
+    rows = rows[: asking.first]
+    known = {question.face for question in store.questions()}
+    names = pool.values("id")
+    new = np.array([row for row in rows if names[row] not in known], np.int64)
+    if model is None:
+        return [Question(str(names[row])) for row in new]
+    guesses, version = model.guesses(pool.select(new), progress), model.recognizer.card.weights
+    return [Question(str(names[row]), model=version, guess=guess) for row, guess in zip(new, guesses, strict=True)]
+
+
+def _doubts(asking: Asking, pool: FaceSet, store: Store) -> list[Question]:
+    """Questions about the faces of a list, whose given labels are the guesses."""
+    assert asking.doubts is not None
+    path, classes = Path(asking.doubts), store.info.classes
+    table = read(path, {"id": pa.string(), "given": pa.string()})
+    faces, given = table["id"].to_pylist(), table["given"].to_pylist()
+    known = set(pool.column("id").to_pylist())
+    for row, (face, label) in enumerate(zip(faces, given, strict=True), 1):
+        if face not in known:
+            raise MienError(f"faces of {asking.pool} in {path}", f"{face!r} in row {row}", "take the set it was made from")
+        if label not in classes:
+            raise MienError(f"a label among {', '.join(classes)} in {path}", f"{label!r} in row {row}", "take that set's labels")
+    strange = sum(question.face not in set(faces) for question in store.questions())
+    if strange:
+        found = f"{strange} questions about other faces"
+        raise MienError(f"a label store for the doubts of {path} alone", found, "name another --store")
+    first = slice(asking.first)
+    return [
+        Question(face, model=GIVEN, guess=classes.index(label)) for face, label in zip(faces[first], given[first], strict=True)
+    ]

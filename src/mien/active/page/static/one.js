@@ -1,0 +1,120 @@
+// One face after another.
+
+import { Faces, isLoaded } from "./faces.js";
+import { Figures, annotator, buttonOf, find, guessText, isBounce, keyOf, nameOf, showRefusal, showState } from "./common.js";
+import { Sender, newKey } from "./sender.js";
+
+const figures = new Figures(() => sender.unsaved);
+const past = []; // what was answered in this tab, newest last
+let current = null;
+
+const sender = new Sender(annotator, {
+  answered(entries, reply) {
+    figures.save(entries.length);
+    faces.settle();
+    const last = past[past.length - 1], number = entries[entries.length - 1].number;
+    const guess = reply.answers[reply.answers.length - 1].guess;
+    if (last && last.question.number === number && guess) say(last, guess);
+  },
+  undone(entry, reply) {
+    figures.save(-1);
+    faces.settle();
+    if (entry.number === reply.question.number) return;
+    // Answered before this page was opened, or in another tab.
+    faces.back([reply.question]);
+    say(null, null, "Taken back.");
+  },
+  refused(entry, problem) {
+    if (entry.undo) return say(null, null, "There is nothing to take back.");
+    faces.refuse(entry.number);
+    showRefusal(entry, problem);
+  },
+  state(count, trouble) {
+    figures.showYours();
+    showState(count, trouble, leave);
+  },
+});
+
+const faces = new Faces(10, 1, sender.numbers, {
+  changed: show,
+  progress: (found, when) => figures.show(found, when) && faces.settle(),
+  signedOut: () => showState(sender.entries.length, "signed out", leave),
+});
+
+function leave() {
+  sender.leaving = true;
+}
+
+function show() {
+  if (current === (faces.list[0] || null) && current) return;
+  current = faces.list[0] || null;
+  const box = find("face"), waiting = find("waiting");
+  waiting.hidden = Boolean(current);
+  waiting.textContent = faces.none ? "No faces are left for you. New ones appear here by themselves." : "Looking for faces…";
+  box.replaceChildren(...(current ? [current.image] : []), waiting);
+  for (const button of document.querySelectorAll(".answer")) {
+    const guess = current && current.guess;
+    const guessed = Boolean(guess) && button.dataset.label === String(guess.label);
+    const tag = button.querySelector(".tag");
+    button.classList.toggle("guessed", guessed);
+    tag.hidden = !guessed;
+    tag.textContent = guessed ? guess.by : "";
+    button.disabled = button.dataset.kind === "undo" ? false : !current;
+  }
+}
+
+function answer(kind, label) {
+  // Nobody can have seen a face that is not there yet.
+  if (!current || !isLoaded(current.image)) return;
+  const entry = { key: newKey(), number: current.number, kind, label };
+  past.push({ question: current, kind, label });
+  say(past[past.length - 1]);
+  figures.give(1);
+  faces.take([current.number]);
+  show();
+  sender.add(entry);
+}
+
+function undo() {
+  const last = past.pop();
+  if (last) {
+    faces.back([last.question]);
+    say(null, null, `Taken back: ${nameOf(last)}.`);
+  }
+  sender.add({ key: newKey(), undo: true, number: last ? last.question.number : null });
+}
+
+function say(last, guess, text = "") {
+  const line = find("said");
+  line.replaceChildren(text);
+  if (!last) return;
+  const name = document.createElement("strong");
+  name.textContent = nameOf(last);
+  line.replaceChildren("You said ", name, ". ", guessText(guess) || "");
+}
+
+function press(button) {
+  const { kind, label } = button.dataset;
+  if (kind === "undo") undo();
+  else if (!button.disabled) answer(kind, kind === "label" ? Number(label) : null);
+  button.classList.add("pressed");
+  setTimeout(() => button.classList.remove("pressed"), 120);
+}
+
+for (const button of document.querySelectorAll(".answer")) {
+  button.addEventListener("click", (event) => isBounce(event) || press(button));
+}
+addEventListener("keydown", (event) => {
+  // A key that is held down, on a button too, answers once.
+  if (event.repeat && event.key === "Enter") event.preventDefault();
+  const key = keyOf(event);
+  if (key === "Enter" && !event.target.matches("button, a")) {
+    if (current && current.guess) answer("label", current.guess.label);
+    return;
+  }
+  const button = buttonOf(key);
+  if (!button) return;
+  event.preventDefault();
+  press(button);
+});
+show();

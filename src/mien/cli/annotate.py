@@ -1,0 +1,213 @@
+"""Commands about people who label faces: the page, the people, and what they said."""
+
+import json
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from mien.cli.shared import Device, Json, print_values
+from mien.errors import MienError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from mien.active.page.shown import When
+    from mien.active.store.consensus import AnnotatorFigures
+    from mien.active.store.store import Store
+
+WHENS = ("after", "before", "never")
+WHATS = ("consensus", "log")
+
+StoreAddress = Annotated[str, typer.Option("--store", help="Label store: a file, or postgresql://user@host/name.")]
+
+annotators = typer.Typer(no_args_is_help=True, help="The people who label faces.")
+labels = typer.Typer(no_args_is_help=True, help="What people said of faces.")
+
+
+def annotate(
+    pool: Annotated[Path, typer.Argument(metavar="POOL", help="Folder of a face set.")],
+    store: Annotated[str, typer.Option(help="Where answers go: a file, which is made, or postgresql://user@host/name.")],
+    model: Annotated[Path | None, typer.Option(metavar="RUN", help="A run or a model folder, whose guesses are noted.")] = None,
+    doubts: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="A list of mien doubts: confirm or correct its labels, in its order.")
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="What to choose from: happiness,sadness; what model or pool say otherwise.")
+    ] = None,
+    first: Annotated[int | None, typer.Option(min=1, help="Ask about so many faces; a new store: about all unless said.")] = None,
+    split: Annotated[str | None, typer.Option(help="Ask about the faces of this split.")] = None,
+    unlabeled: Annotated[bool, typer.Option("--unlabeled", help="Ask about faces without label.")] = False,
+    per_face: Annotated[
+        int | None, typer.Option(min=1, help="Answers of different people that a face wants; 1 unless said.")
+    ] = None,
+    show_guess: Annotated[
+        str | None, typer.Option(help="When to show the guess: after (unless said), before (unless said with --doubts), never.")
+    ] = None,
+    add: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Add somebody who may answer; may be repeated.")] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; others than this machine's show faces to the network.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    name: Annotated[list[str] | None, typer.Option(help="Host name under which a proxy shows the page; may be repeated.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Show faces in the browser and ask people what they express."""
+    from mien.active.page.prepare import Asking, prepare
+    from mien.active.page.serve import address, is_loopback, listen, serve
+    from mien.active.store.database import Database
+    from mien.console import Bar
+
+    when = _one_of(show_guess or ("before" if doubts else "after"), WHENS, "--show-guess")
+    named = tuple(part.strip() for part in (classes or "").split(",") if part.strip())
+    asking = Asking(pool, store, model, named, per_face, first, split, unlabeled, doubts, device)
+    with listen(host, port) as listening:
+        with Bar(single=True) as bar:
+            ready = prepare(asking, bar)
+        with ready.store:
+            _tell(ready.store, ready.new, Database(store).name, add or [])
+            if not is_loopback(host):
+                print("warning: the network can reach this page, and read along unless a proxy adds TLS", file=sys.stderr)
+            print(f"open {address(listening)} and end with Ctrl-C", flush=True)
+            with suppress(KeyboardInterrupt):
+                serve(ready, listening, cast("When", when), name or ())
+            print(_progress(ready.store))
+
+
+def _tell(store: "Store", new: int, where: str, add: list[str]) -> None:
+    """What is asked, and the tokens of those who are added."""
+    known = store.annotators()
+    for person in dict.fromkeys(add):
+        if person in known:
+            print(f"{person} is known already; a new token: mien annotators renew {person} --store {where}")
+        else:
+            print(f"token of {person}, said this once: {store.add_annotator(person)}")
+    print(f"{new} new questions; {_progress(store)}")
+    if not store.annotators():
+        print(f"nobody can sign in yet: mien annotators add NAME --store {where}")
+
+
+def _progress(store: "Store") -> str:
+    found = store.progress()
+    if not found.questions + found.gold:
+        return "no questions yet: mien rounds asks them, or --first, --split, --unlabeled or --doubts"
+    return f"{found.done} of {found.questions} faces done, {found.remaining} answers left"
+
+
+@annotators.command()
+def add(name: Annotated[str, typer.Argument(help="Who.")], store: StoreAddress, as_json: Json = False) -> None:
+    """Add somebody who may answer, and print their token, which nobody can look up again."""
+    from mien.active.store.store import Store
+
+    with Store.open(store) as opened:
+        _print_token(name, opened.add_annotator(name), as_json)
+
+
+@annotators.command()
+def renew(name: Annotated[str, typer.Argument(help="Who.")], store: StoreAddress, as_json: Json = False) -> None:
+    """Print a new token for somebody; the old one is worth nothing from now on."""
+    from mien.active.store.store import Store
+
+    with Store.open(store) as opened:
+        _print_token(name, opened.renew_token(name), as_json)
+
+
+@annotators.command("list")
+def list_(store: StoreAddress, as_json: Json = False) -> None:
+    """List who may answer, and how many answers they gave."""
+    from rich.table import Table
+
+    from mien.active.store.store import Store
+    from mien.console import show
+
+    with Store.open(store) as opened:
+        counts = dict(opened.progress().by_annotator)
+    if as_json:
+        print(json.dumps(counts, indent=1))
+        return
+    table = Table("annotator", "answers")
+    for name, count in counts.items():
+        table.add_row(name, str(count))
+    show(table)
+
+
+def _print_token(name: str, token: str, as_json: bool) -> None:
+    print_values(as_json, {"name": name, "token": token}, f"token of {name}, said this once: {token}")
+
+
+@labels.command("export")
+def export_(
+    store: Annotated[str, typer.Argument(metavar="STORE", help="A file, or postgresql://user@host/name.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A file named .csv or .parquet.")],
+    what: Annotated[str, typer.Option(help="consensus: a row for each face; log: every answer and undo.")] = "consensus",
+    min_agreement: Annotated[float, typer.Option(min=0, max=1, help="Share of votes that a label needs.")] = 0.5,
+    min_answers: Annotated[int, typer.Option(min=1, help="Votes that a label needs.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Write what people agree on, or all that they said, to a table."""
+    from mien.active.store.exchange import export_consensus, export_log
+    from mien.active.store.store import Store
+
+    _one_of(what, WHATS, "--what")
+    with Store.open(store) as opened:
+        rows = export_log(opened, out) if what == "log" else export_consensus(opened, out, min_agreement, min_answers)
+    print_values(as_json, {"rows": rows, "out": str(out)}, f"{rows} {'answers' if what == 'log' else 'faces'} -> {out}")
+
+
+@labels.command("import")
+def import_(
+    store: Annotated[str, typer.Argument(metavar="STORE", help="A file, or postgresql://user@host/name.")],
+    log: Annotated[Path, typer.Argument(metavar="LOG", help="A log that mien labels export --what log wrote.")],
+    as_json: Json = False,
+) -> None:
+    """Add the answers of another store that asked about the same faces; those that are there already stay as they are."""
+    from mien.active.store.exchange import import_log
+    from mien.active.store.store import Store
+
+    with Store.open(store) as opened:
+        added = import_log(opened, log)
+    values = {"rows": len(added.answers), "new": added.new}
+    print_values(as_json, values, f"{added.new} of {len(added.answers)} answers are new")
+
+
+@labels.command()
+def show(
+    store: Annotated[str, typer.Argument(metavar="STORE", help="A file, or postgresql://user@host/name.")],
+    as_json: Json = False,
+) -> None:
+    """Show how far the answering is, how well people agree, and what each of them did."""
+    from mien.active.store.store import Store
+    from mien.console import show as print_table
+    from mien.evaluation.result import plain_values
+
+    with Store.open(store) as opened:
+        info, found, people = opened.info, opened.progress(), opened.figures()
+    if as_json:
+        values = {"classes": info.classes, "pool": info.pool, "per_face": info.per_face, "progress": found, "annotators": people}
+        print(json.dumps(plain_values(values), indent=1))
+        return
+    print(
+        f"{info.pool or 'faces'}: {found.done} of {found.questions} faces done, {found.remaining} answers left, {found.gold} gold"
+    )
+    if found.alpha == found.alpha:  # nan where no two people can differ
+        print(f"agreement (Krippendorff's alpha): {found.alpha:.3f}")
+    if people:
+        print_table(_people_table(people))
+
+
+def _people_table(people: "tuple[AnnotatorFigures, ...]") -> "Table":
+    from rich.table import Table
+
+    table = Table("annotator", "answers", "as most others", "right on gold", "seconds an answer")
+    for one in people:
+        shares = [f"{share:.1%}" if share == share else "-" for share in (one.agreement, one.right)]
+        table.add_row(one.name, str(one.answers), *shares, f"{one.seconds:.1f}" if one.seconds == one.seconds else "-")
+    return table
+
+
+def _one_of(given: str, known: tuple[str, ...], option: str) -> str:
+    if given not in known:
+        raise MienError(f"{option} among {', '.join(known)}", repr(given), "choose one of those")
+    return given

@@ -1,0 +1,130 @@
+"""The page for tests: served by a thread of this process, or by a process that may be killed."""
+
+import http.client
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import uvicorn
+
+from mien import FaceSet
+from mien.active.page.prepare import Ready
+from mien.active.page.serve import address, listen, serve
+from mien.active.page.shown import When
+from mien.active.store.records import Question
+from mien.active.store.store import Store
+
+CLASSES = ("calm", "glad", "sad")
+
+
+def write_pool(folder: Path, count: int = 12, side: int = 16, ids: Sequence[str] = ()) -> FaceSet:
+    """Faces of noise without labels, `f0`, `f1`, ... unless said."""
+    pixels = np.random.default_rng(0).integers(0, 256, (count, side, side), np.uint8)
+    names = list(ids) or [f"f{n}" for n in range(count)]
+    return FaceSet.from_arrays(pixels, classes=CLASSES, columns={"id": names}).save(folder)
+
+
+def asked_store(place: str, pool: FaceSet, questions: Sequence[Question] = (), per_face: int = 1) -> Store:
+    """A new store that asks about all faces of the pool, or these questions."""
+    store = Store.create(place, CLASSES, "a pool", pool.info.checksum, per_face)
+    store.ask(questions or [Question(str(face)) for face in pool.values("id")])
+    return store
+
+
+@contextmanager
+def served(store: Store, pool: FaceSet, guess: When = "after", names: Sequence[str] = ()) -> Iterator[str]:
+    """The address of the page, served by a thread."""
+    servers: list[uvicorn.Server] = []
+    with listen("127.0.0.1", 0) as listening:
+        where = address(listening)
+        thread = threading.Thread(target=serve, args=(Ready(store, pool, 0), listening, guess, names, servers.append))
+        thread.start()
+        try:
+            yield where
+        finally:
+            for server in servers:
+                server.should_exit = True
+            thread.join()
+
+
+@contextmanager
+def signed_in(where: str, name: str, token: str) -> Iterator[httpx.Client]:
+    """Somebody's browser."""
+    with httpx.Client(base_url=where, timeout=60) as client:
+        response = client.post("/sign-in", data={"name": name, "token": token})
+        assert response.status_code == 303, response.text
+        yield client
+
+
+def given(number: int, label: int | None = 0, key: str = "", kind: str = "label") -> dict[str, Any]:
+    """An answer as the page sends it."""
+    return {"number": number, "kind": kind, "label": label, "key": key or f"key {number}"}
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a server said."""
+
+    status: int
+    body: bytes
+
+
+def ask_raw(where: str, target: str, cookie: str = "") -> Heard:
+    """GET this very target, which no client has tidied."""
+    host, port = re.fullmatch(r"http://(.+):(\d+)/", where).groups()  # type: ignore[union-attr]
+    connection = http.client.HTTPConnection(host, int(port), timeout=10)
+    try:
+        connection.putrequest("GET", target, skip_accept_encoding=True)
+        if cookie:
+            connection.putheader("Cookie", cookie)
+        connection.endheaders()
+        response = connection.getresponse()
+        return Heard(response.status, response.read())
+    finally:
+        connection.close()
+
+
+class Process:
+    """`mien annotate` in a process of its own."""
+
+    def __init__(self, pool: Path, store: str, *words: object) -> None:
+        command = [sys.executable, "-c", "from mien.cli import main; main()", "annotate", str(pool), "--store", store]
+        self._process = subprocess.Popen([*command, *map(str, words)], stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        self.said = ""
+        found = None
+        while found is None:
+            line = self._process.stdout.readline()
+            self.said += line
+            assert line, f"it ended: {self.said}"
+            found = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
+        self.port = int(found[1])
+
+    @property
+    def where(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.port}/"
+
+    def end(self, how: signal.Signals) -> int:
+        """Its exit code after this signal."""
+        self._process.send_signal(how)
+        self.said += self._process.communicate(timeout=60)[0]
+        return self._process.returncode
+
+
+def error_of(response: httpx.Response) -> dict[str, str]:
+    """What an error says, which has all its parts."""
+    found: dict[str, str] = json.loads(response.text)
+    assert found.keys() == {"expected", "found", "todo"}
+    assert all(isinstance(part, str) and part for part in found.values())
+    return found

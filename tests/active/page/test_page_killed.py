@@ -1,0 +1,94 @@
+"""The server is killed while people answer: what it had confirmed is in the store, once, on both databases."""
+
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from serving import Process, given, write_pool
+
+from mien import FaceSet
+from mien.active.store.store import Store
+from stores import Fresh
+
+pytest_plugins = ("databases",)
+
+PATIENCE = 120
+
+
+class Person:
+    """Answers one face after another, each until it is confirmed, until there are `count`."""
+
+    def __init__(self, where: str, token: str, count: int) -> None:
+        self.confirmed: list[str] = []
+        port = where.rstrip("/").rpartition(":")[2]
+        self._browser: dict[str, Any] = {"base_url": where, "cookies": {f"mien-{port}": token}, "timeout": 30}
+        self._count = count
+        self.thread = threading.Thread(target=self._work)
+        self.thread.start()
+
+    def _work(self) -> None:
+        ends = time.monotonic() + PATIENCE
+        with httpx.Client(**self._browser) as client:
+            for number in range(self._count):
+                body = {"answers": [given(number, number % 3)]}
+                while time.monotonic() < ends:
+                    try:
+                        if client.post("/answers", json=body).status_code == 200:
+                            self.confirmed.append(f"key {number}")
+                            break
+                    except httpx.TransportError:
+                        time.sleep(0.05)
+
+
+def log(address: str) -> list[tuple[str, str, str, int | None]]:
+    with Store.open(address) as store:
+        return [(entry.annotator, entry.key, entry.face, entry.label) for entry in store.log()]
+
+
+def test_a_kill_loses_no_confirmed_answer(fresh: Fresh, tmp_path: Path) -> None:
+    address, count = fresh(), 60
+    write_pool(tmp_path / "pool", count)
+    server = Process(tmp_path / "pool", address, "--port", 0, "--per-face", 3)
+    with Store.open(address) as store:
+        tokens = {name: store.add_annotator(name) for name in ("ann", "bob", "eve")}
+    people = {name: Person(server.where, token, count) for name, token in tokens.items()}
+    try:
+        while sum(len(one.confirmed) for one in people.values()) < count:
+            assert any(one.thread.is_alive() for one in people.values())
+            time.sleep(0.01)
+        assert server.end(signal.SIGKILL) == -signal.SIGKILL
+        confirmed = {(name, key) for name, one in people.items() for key in list(one.confirmed)}
+        assert count <= len(confirmed) < 3 * count, "it was killed in the middle"
+        found = log(address)
+        assert confirmed <= {(name, key) for name, key, _, _ in found}
+        server = Process(tmp_path / "pool", address, "--port", server.port)
+        assert "0 new questions" in server.said
+    finally:
+        for one in people.values():
+            one.thread.join()
+    assert {name: len(one.confirmed) for name, one in people.items()} == dict.fromkeys(people, count)
+    found = log(address)
+    assert len(found) == 3 * count
+    assert set(found) == {(name, f"key {n}", f"f{n}", n % 3) for name in people for n in range(count)}
+    assert server.end(signal.SIGINT) == 0
+    assert "60 of 60 faces done, 0 answers left" in server.said
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 128 + signal.SIGTERM)])
+def test_a_polite_end_is_quick(tmp_path: Path, how: signal.Signals, code: int) -> None:
+    pool = write_pool(tmp_path / "pool", 5)
+    assert isinstance(pool, FaceSet)
+    server = Process(tmp_path / "pool", str(tmp_path / "labels.db"), "--port", 0, "--add", "ann", "--add", "bob")
+    assert "5 new questions; 0 of 5 faces done, 5 answers left" in server.said
+    token = next(line.rpartition(" ")[2].strip() for line in server.said.splitlines() if line.startswith("token of ann"))
+    with httpx.Client(base_url=server.where, cookies={f"mien-{server.port}": token}, timeout=60) as client:
+        assert client.post("/answers", json={"answers": [given(0)]}).status_code == 200
+        assert server.end(how) == code
+    assert ("1 of 5 faces done" in server.said) == (how == signal.SIGINT)
+    with Store.open(tmp_path / "labels.db") as store:
+        assert len(store.log()) == 1
+        assert store.annotators() == ("ann", "bob")

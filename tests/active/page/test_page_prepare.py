@@ -1,0 +1,195 @@
+"""What `mien annotate` makes ready: which faces are asked about, with which guesses, and what is refused."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from serving import CLASSES, asked_store, write_pool
+
+from conftest import small_recipe, write_csv
+from mien import FaceSet, MienError, Recognizer, train
+from mien.active.page.prepare import GIVEN, Asking, Ready, prepare
+from mien.active.store.records import Question, Reply
+from mien.active.store.store import Store
+from runs import Heard, features
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Path:
+    """Ten faces; those of even number are of the split `new` and have no label."""
+    faces = write_pool(tmp_path / "noise", 10).faces()
+    numbers = np.arange(10)
+    columns = {"id": [f"f{n}" for n in numbers], "split": ["old" if n % 2 else "new" for n in numbers]}
+    labels = np.where(numbers % 2, numbers % 3, -1)
+    FaceSet.from_arrays(faces, labels, CLASSES, columns).save(tmp_path / "pool")
+    return tmp_path / "pool"
+
+
+@pytest.fixture
+def asking(tmp_path: Path, pool: Path) -> Asking:
+    return Asking(pool, str(tmp_path / "labels.db"))
+
+
+def ready(asking: Asking, **changed: Any) -> Ready:
+    """Ready, and its store closed: it opens again where it is used."""
+    made = prepare(replace(asking, **changed))
+    made.store.close()
+    return made
+
+
+def asked(asking: Asking, **changed: Any) -> list[str]:
+    """Faces in a store."""
+    return [question.face for question in ready(asking, **changed).store.questions()]
+
+
+def numbered(numbers: Sequence[int]) -> list[str]:
+    return [f"f{n}" for n in numbers]
+
+
+def test_a_new_store_asks_about_all_and_the_same_again_about_no_more(asking: Asking) -> None:
+    made = ready(asking)
+    assert made.new == 10
+    assert made.store.questions() == tuple(Question(name) for name in numbered(range(10)))
+    info = FaceSet.open(asking.pool).info
+    assert (made.store.info.classes, made.store.info.checksum, made.store.info.per_face) == (CLASSES, info.checksum, 1)
+    made.store.add_annotator("ann")
+    made.store.answer("ann", Reply("f0", label=1))
+    made.store.close()
+    again = ready(asking)
+    assert (again.new, len(again.store.log())) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ({"first": 3}, [0, 1, 2]),
+        ({"first": 99}, range(10)),
+        ({"split": "old"}, [1, 3, 5, 7, 9]),
+        ({"unlabeled": True}, [0, 2, 4, 6, 8]),
+        ({"unlabeled": True, "first": 2}, [0, 2]),
+        ({"unlabeled": True, "split": "old"}, []),
+    ],
+)
+def test_some_faces_are_asked_about(asking: Asking, chosen: dict[str, Any], expected: Sequence[int]) -> None:
+    assert asked(asking, **chosen) == numbered(expected)
+    assert ready(asking, **chosen).new == 0
+
+
+def test_more_may_be_asked_later(asking: Asking) -> None:
+    ready(asking, first=2, per_face=3)
+    assert asked(asking) == numbered([0, 1]), "a store that is there asks about no more than it is told to"
+    assert asked(asking, split="old", per_face=3) == numbered([0, 1, 3, 5, 7, 9])
+    assert ready(asking).store.info.per_face == 3
+
+
+def test_a_store_that_waits_for_rounds_is_left_alone(asking: Asking) -> None:
+    info = FaceSet.open(asking.pool).info
+    Store.create(asking.store, CLASSES, info.name, info.checksum, per_face=2).close()
+    assert ready(asking).new == 0
+    assert asked(asking) == []
+
+
+def test_guesses_are_the_models(asking: Asking, tmp_path: Path) -> None:
+    labels = np.arange(60) % 3
+    faces = np.random.default_rng(0).integers(0, 256, (60, 16, 16), np.uint8)
+    train(FaceSet.from_arrays(faces, labels, CLASSES), small_recipe(stages=[{"epochs": 1, "lr": 0.05}]), tmp_path / "run")
+    heard = Heard()
+    made = prepare(replace(asking, model=tmp_path / "run", split="old"), heard)
+    recognizer = Recognizer.load(tmp_path / "run")
+    pool = FaceSet.open(asking.pool)
+    expected = recognizer.logits(pool.select([1, 3, 5, 7, 9])).argmax(axis=1).tolist()
+    questions = made.store.questions()
+    assert [question.guess for question in questions] == expected
+    assert {question.model for question in questions} == {recognizer.card.weights}
+    assert [question.face for question in questions] == numbered([1, 3, 5, 7, 9])
+    made.store.close()
+    assert ready(asking, model=tmp_path / "run").new == 0
+    other = FaceSet.from_arrays(faces, labels, ["calm", "sad", "glad"])
+    train(other, small_recipe(stages=[{"epochs": 1, "lr": 0.05}]), tmp_path / "other")
+    with pytest.raises(MienError, match=r"the classes that people choose from, calm, glad, sad; found calm, sad, glad"):
+        prepare(replace(asking, model=tmp_path / "other"))
+    with pytest.raises(MienError, match=r"the classes of the model, calm, sad, glad; found calm, glad, sad in the pool"):
+        prepare(replace(asking, model=tmp_path / "other", store=str(tmp_path / "new.db")))
+    with pytest.raises(MienError, match=r"the classes of --classes, a, b; found calm, sad, glad in the model"):
+        prepare(replace(asking, model=tmp_path / "other", store=str(tmp_path / "new.db"), classes=("a", "b")))
+    with pytest.raises(MienError, match=r"choose from, calm, glad, sad; found a, b"):
+        prepare(replace(asking, model=tmp_path / "run", classes=("a", "b")))
+    assert not (tmp_path / "new.db").exists()
+    assert len(made.store.questions()) == 5
+    made.store.close()
+
+
+def test_classes_come_from_where_they_are_said(asking: Asking, tmp_path: Path) -> None:
+    faces = np.zeros((3, 16, 16), np.uint8)
+    FaceSet.from_arrays(faces).save(tmp_path / "nameless")
+    nameless = replace(asking, pool=tmp_path / "nameless")
+    with pytest.raises(MienError, match="classes to choose from; found none in the pool, and no model; name them"):
+        prepare(nameless)
+    assert ready(nameless, classes=("a", "b")).store.info.classes == ("a", "b")
+    assert ready(nameless).new == 0
+    with pytest.raises(MienError, match="choose from, a, b; found b, a"):
+        prepare(replace(nameless, classes=("b", "a")))
+    said = ready(asking, classes=("a", "b"), store=str(tmp_path / "said.db"))
+    assert said.store.info.classes == ("a", "b"), "others than the pool's, if that is said"
+
+
+def test_doubts_are_asked_in_their_order_with_the_given_labels(asking: Asking, tmp_path: Path) -> None:
+    rows: list[list[object]] = [
+        ["id", "given", "suggested", "score"],
+        ["f7", "glad", "sad", 0.9],
+        ["f1", "glad", "calm", 0.8],
+        ["f9", "calm", "", 0.7],
+    ]
+    doubts = write_csv(tmp_path / "doubts.csv", rows)
+    made = ready(asking, doubts=doubts, first=2)
+    assert made.store.questions() == (Question("f7", model=GIVEN, guess=1), Question("f1", model=GIVEN, guess=1))
+    assert asked(asking, doubts=doubts) == ["f7", "f1", "f9"]
+    with asked_store(str(tmp_path / "all.db"), FaceSet.open(asking.pool)):
+        pass
+    with pytest.raises(MienError, match=r"a label store for the doubts of .* alone; found 7 questions about other faces"):
+        prepare(replace(asking, doubts=doubts, store=str(tmp_path / "all.db")))
+    for row, told in ((["f99", "calm"], "'f99' in row 2"), (["f2", "angry"], "'angry' in row 2"), (["f2", ""], "None in row 2")):
+        bad = write_csv(tmp_path / "bad.csv", [["id", "given"], ["f1", "glad"], row])
+        with pytest.raises(MienError, match=told):
+            prepare(replace(asking, doubts=bad, store=str(tmp_path / f"{row[0]}.db")))
+
+
+def test_a_pool_that_changed_is_refused(asking: Asking, tmp_path: Path) -> None:
+    ready(asking)
+    other = write_pool(tmp_path / "other", 10)
+    with pytest.raises(MienError, match=r"the pool .* as it was when this store was made"):
+        prepare(replace(asking, pool=tmp_path / "other"))
+    del other
+    with (Path(asking.pool) / "faces.npy").open("r+b") as file:
+        file.seek(-1, 2)
+        last = file.read(1)
+        file.seek(-1, 2)
+        file.write(bytes([last[0] ^ 1]))
+    with pytest.raises(MienError, match=r"checksum .*import the set again: it was changed"):
+        prepare(asking)
+
+
+def test_what_does_not_fit_is_refused(asking: Asking, tmp_path: Path) -> None:
+    ready(asking, per_face=2)
+    with pytest.raises(MienError, match="labels with 3 answers to a face; found 2, as it was made"):
+        prepare(replace(asking, per_face=3))
+    with pytest.raises(MienError, match="a split among new, old; found 'test'"):
+        prepare(replace(asking, split="test"))
+    with sqlite3.connect(asking.store) as connection:
+        connection.execute("UPDATE mien_store SET version = 99")
+    connection.close()
+    with pytest.raises(MienError, match="labels of version 1 at most; found version 99"):
+        prepare(asking)
+    features().save(tmp_path / "features")
+    with pytest.raises(MienError, match=r"faces that people can look at .*; found features"):
+        prepare(replace(asking, pool=tmp_path / "features"))
+    FaceSet.from_arrays(np.zeros((3, 8, 8), np.uint8), columns={"id": ["a", "b", "a"]}).save(tmp_path / "twice")
+    with pytest.raises(MienError, match="faces with ids of their own; found 3 faces with 2 ids"):
+        prepare(replace(asking, pool=tmp_path / "twice"))
+    (tmp_path / "notes.txt").write_text("something else" * 100)
+    with pytest.raises(MienError, match="not a database"):
+        prepare(replace(asking, store=str(tmp_path / "notes.txt")))
