@@ -160,10 +160,9 @@ def test_doubts_are_asked_in_their_order_with_the_given_labels(asking: Asking, t
 
 def test_a_pool_that_changed_is_refused(asking: Asking, tmp_path: Path) -> None:
     ready(asking)
-    other = write_pool(tmp_path / "other", 10)
+    write_pool(tmp_path / "other", 10)
     with pytest.raises(MienError, match=r"the pool .* as it was when this store was made"):
         prepare(replace(asking, pool=tmp_path / "other"))
-    del other
     with (Path(asking.pool) / "faces.npy").open("r+b") as file:
         file.seek(-1, 2)
         last = file.read(1)

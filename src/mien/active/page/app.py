@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 from mien.active.page.faces import Faces
 from mien.active.page.guard import LOOPBACK, Guard, refusal
 from mien.active.page.shown import When, Work, guess_of, plain, question_json
-from mien.active.page.signing import Attempts, SignedIn
+from mien.active.page.signing import MINUTE, Attempts, SignedIn
 from mien.active.page.together import Together
 from mien.active.store.records import LONGEST_NAME, Answer, Question
 from mien.active.store.store import Store
@@ -101,59 +101,90 @@ def build(store: Store, pool: FaceSet, guess: When = "after", names: Collection[
     return Guard(app, names)
 
 
-async def _page(request: Request) -> Page:
-    page: Page = request.app.state.page
-    return page
+@dataclass(frozen=True)
+class Visit:
+    """A request by somebody who is signed in."""
+
+    page: Page
+    annotator: str
 
 
-Here = Annotated[Page, Depends(_page)]
-
-
-async def _who(request: Request, page: Here) -> str | None:
-    return await page.signed_in.name(request.cookies.get(_cookie(request), ""))
-
-
-async def _annotator(who: Annotated[str | None, Depends(_who)]) -> str:
+async def _visit(request: Request) -> Visit:
+    who = await _who(request)
     if who is None:
         raise HTTPException(401)
-    return who
+    return Visit(_page(request), who)
 
 
-Who = Annotated[str | None, Depends(_who)]
-Annotator = Annotated[str, Depends(_annotator)]
+Signed = Annotated[Visit, Depends(_visit)]
+
+
+@router.post("/answers")
+async def answers(visit: Signed, given: GivenAnswers) -> Response:
+    """Once it says so, they are on disk, each once however often it was sent; none is where it says anything else."""
+    page, now = visit.page, datetime.now(UTC)
+    asked = [_question(page, one.number) for one in given.answers]
+    entries = [_entry(visit, one, about, now) for one, about in zip(given.answers, asked, strict=True)]
+    await page.together.write(entries)
+    guesses = [None if page.guess == "never" else plain(guess_of(about)) for about in asked]
+    said = [{"number": one.number, "guess": guess} for one, guess in zip(given.answers, guesses, strict=True)]
+    return JSONResponse({"answers": said})
+
+
+@router.get("/faces/{number}")
+def face(visit: Signed, number: str) -> Response:
+    """The picture of a face that is asked about."""
+    known = number if number.isascii() and number.isdigit() and len(number) < 10 else "-1"
+    _question(visit.page, int(known))
+    return Response(visit.page.faces.picture(int(known)), media_type="image/png")
+
+
+@router.get("/questions")
+def questions(visit: Signed, count: Annotated[int, Query(ge=1, le=MOST_AHEAD)] = 10) -> Response:
+    """The next ones, which are kept for the annotator for a while, and how far the work is."""
+    page = visit.page
+    found = page.store.next_questions(visit.annotator, count)
+    listed = [question_json(page.faces.number(question.face), page.faces, page.guess) for question in found]
+    return JSONResponse({"questions": listed, "progress": page.work.json(visit.annotator)})
+
+
+@router.post("/undo")
+def undo(visit: Signed, given: GivenUndo) -> Response:
+    """Takes back the annotator's last answer that was not taken back yet, and gives its question again."""
+    page = visit.page
+    done = page.store.undo(visit.annotator, given.key)
+    return JSONResponse({"question": question_json(page.faces.number(done.face), page.faces, page.guess)})
 
 
 @router.get("/")
-async def one_by_one(page: Here, who: Who) -> Response:
+async def one_by_one(request: Request) -> Response:
     """One face after another."""
-    return _html(page, "one.html.j2", who)
+    return await _html(request, "one.html.j2")
 
 
 @router.get("/grid")
-async def grid(page: Here, who: Who) -> Response:
+async def grid(request: Request) -> Response:
     """Many faces at once, those of one class to be marked."""
-    return _html(page, "grid.html.j2", who)
+    return await _html(request, "grid.html.j2")
 
 
 @router.get("/sign-in")
-async def sign_in_form(page: Here) -> Response:
+async def sign_in_form(request: Request) -> Response:
     """The form for name and token."""
-    return HTMLResponse(page.templates.get_template("sign_in.html.j2").render(pool=page.pool, trouble=""))
+    return _form(_page(request))
 
 
 @router.post("/sign-in")
-async def sign_in(request: Request, page: Here, name: Text = "", token: Text = "") -> Response:
+async def sign_in(request: Request, name: Text = "", token: Text = "") -> Response:
     """Takes the token into a cookie, which scripts cannot read and other sites' requests do not carry."""
-    address = request.client.host if request.client else ""
-    template = page.templates.get_template("sign_in.html.j2")
+    page, address = _page(request), request.client.host if request.client else ""
     if page.attempts.too_many(address):
-        text = template.render(pool=page.pool, trouble="Too many attempts. Wait a minute, then try again.")
-        return HTMLResponse(text, 429, {"Retry-After": "60"})
+        return _form(page, "Too many attempts. Wait a minute, then try again.", 429)
     if name.strip() != await page.signed_in.name(token.strip()):
         page.attempts.note(address)
         await asyncio.sleep(WRONG_TOKEN_SECONDS)
         trouble = "This name and this token do not belong together. Whoever runs this page can give you a new token."
-        return HTMLResponse(template.render(pool=page.pool, trouble=trouble), 401)
+        return _form(page, trouble, 401)
     done = RedirectResponse("/", 303)
     secure = request.url.scheme == "https"
     done.set_cookie(_cookie(request), token.strip(), MONTH, path="/", secure=secure, httponly=True, samesite="strict")
@@ -168,47 +199,23 @@ async def sign_out(request: Request) -> Response:
     return done
 
 
-@router.get("/questions")
-def questions(page: Here, annotator: Annotator, count: Annotated[int, Query(ge=1, le=MOST_AHEAD)] = 10) -> Response:
-    """The next ones, which are kept for the annotator for a while, and how far the work is."""
-    found = page.store.next_questions(annotator, count)
-    listed = [question_json(page.faces.number(question.face), page.faces, page.guess) for question in found]
-    return JSONResponse({"questions": listed, "progress": page.work.json(annotator)})
-
-
-@router.post("/answers")
-async def answers(page: Here, annotator: Annotator, given: GivenAnswers) -> Response:
-    """Once it says so, they are on disk, each once however often it was sent; none is where it says anything else."""
-    now, asked = datetime.now(UTC), [_question(page, one.number) for one in given.answers]
-    entries = [_entry(page, annotator, one, about, now) for one, about in zip(given.answers, asked, strict=True)]
-    await page.together.write(entries)
-    guesses = [None if page.guess == "never" else plain(guess_of(about)) for about in asked]
-    said = [{"number": one.number, "guess": guess} for one, guess in zip(given.answers, guesses, strict=True)]
-    return JSONResponse({"answers": said})
-
-
-@router.post("/undo")
-def undo(page: Here, annotator: Annotator, given: GivenUndo) -> Response:
-    """Takes back the annotator's last answer that was not taken back yet, and gives its question again."""
-    done = page.store.undo(annotator, given.key)
-    return JSONResponse({"question": question_json(page.faces.number(done.face), page.faces, page.guess)})
-
-
-@router.get("/faces/{number}")
-def face(page: Here, annotator: Annotator, number: str) -> Response:
-    """The picture of a face that is asked about."""
-    known = number if number.isascii() and number.isdigit() and len(number) < 10 else "-1"
-    _question(page, int(known))
-    return Response(page.faces.picture(int(known)), media_type="image/png")
-
-
 @router.get("/static/{name}")
-async def static(page: Here, name: str) -> Response:
+async def static(request: Request, name: str) -> Response:
     """Style and scripts: a few files that were read before."""
-    if name not in page.static:
+    files = _page(request).static
+    if name not in files:
         raise HTTPException(404)
     kind = KINDS[name[name.rindex(".") :]]
-    return Response(page.static[name], media_type=kind, headers={"Cache-Control": "no-cache"})
+    return Response(files[name], media_type=kind, headers={"Cache-Control": "no-cache"})
+
+
+def _page(request: Request) -> Page:
+    page: Page = request.app.state.page
+    return page
+
+
+async def _who(request: Request) -> str | None:
+    return await _page(request).signed_in.name(request.cookies.get(_cookie(request), ""))
 
 
 def _cookie(request: Request) -> str:
@@ -216,11 +223,18 @@ def _cookie(request: Request) -> str:
     return f"mien-{request.url.port or 'token'}"
 
 
-def _html(page: Page, name: str, who: str | None) -> Response:
+async def _html(request: Request, name: str) -> Response:
+    """A page for whoever is signed in; the form for others."""
+    page, who = _page(request), await _who(request)
     if who is None:
         return RedirectResponse("/sign-in", 303)
     values = {"pool": page.pool, "annotator": who, "classes": page.store.info.classes, "guess": page.guess}
     return HTMLResponse(page.templates.get_template(name).render(values))
+
+
+def _form(page: Page, trouble: str = "", status: int = 200) -> Response:
+    text = page.templates.get_template("sign_in.html.j2").render(pool=page.pool, trouble=trouble)
+    return HTMLResponse(text, status, {"Retry-After": f"{MINUTE:.0f}"} if status == 429 else None)
 
 
 def _question(page: Page, number: int) -> Question:
@@ -230,11 +244,11 @@ def _question(page: Page, number: int) -> Question:
     return found
 
 
-def _entry(page: Page, annotator: str, given: Given, asked: Question, now: datetime) -> Answer:
-    classes = len(page.store.info.classes)
+def _entry(visit: Visit, given: Given, asked: Question, now: datetime) -> Answer:
+    classes = len(visit.page.store.info.classes)
     if (given.label is not None) != (given.kind == "label") or not 0 <= (given.label or 0) < classes:
         raise HTTPException(422, f"a label from 0 to {classes - 1} with kind label, and none with another")
-    return Answer(asked.face, annotator, given.kind, given.label, now, None, given.key)
+    return Answer(asked.face, visit.annotator, given.kind, given.label, now, None, given.key)
 
 
 def _templates() -> Environment:
