@@ -33,8 +33,12 @@ for part in "$@"; do
       compare choice --recipes two_scale_small "${common[@]}" --out choose_base
       common+=(--set weigh.0.sigma=0.12)
       compare choice --recipes sna_small "${common[@]}" --set weigh.0.after=0 --set weigh.0.autoencoder=$PWD/choice_64 --out choose_64
+      python "$here/masked.py" choose_64 masked_choice_64.csv
       compare choice --recipes sna_small "${common[@]}" --set weigh.0.autoencoder=$PWD/choice_256 --out choose_256 \
-        --vary weigh.0.after=0,0.5 --vary weigh.0.scoring=eval,batch --vary weigh.0.against=face,reconstruction ;;
+        --vary weigh.0.after=0,0.5 --vary weigh.0.scoring=eval,batch --vary weigh.0.against=face,reconstruction
+      # masked.py takes all cells of a recipe together: that of a mask from the start, scored as by default, is a comparison of its own.
+      compare choice --recipes sna_small "${common[@]}" --set weigh.0.autoencoder=$PWD/choice_256 --set weigh.0.after=0 --out choose_start
+      python "$here/masked.py" choose_start masked_choice_256.csv ;;
     refined)
       have choice python "$here/held_out.py" ferplus choice
       for refine in none wgan; do
