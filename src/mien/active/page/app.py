@@ -1,11 +1,11 @@
 """The page as an application: what each address does. `build` makes it from a store and its pool."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import Field
 from pydantic.dataclasses import dataclass as checked
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from mien.active.page.faces import Faces
@@ -140,12 +141,11 @@ def face(visit: Signed, number: str) -> Response:
 
 
 @router.get("/questions")
-def questions(visit: Signed, count: Annotated[int, Query(ge=1, le=MOST_AHEAD)] = 10) -> Response:
+async def questions(visit: Signed, count: Annotated[int, Query(ge=1, le=MOST_AHEAD)] = 10) -> Response:
     """The next ones, which are kept for the annotator for a while, and how far the work is."""
     page = visit.page
-    found = page.store.next_questions(visit.annotator, count)
-    listed = [question_json(page.faces.number(question.face), page.faces, page.guess) for question in found]
-    return JSONResponse({"questions": listed, "progress": page.work.json(visit.annotator)})
+    found = await page.together.next_questions(visit.annotator, count)
+    return JSONResponse(await run_in_threadpool(_listed, visit, found))
 
 
 @router.post("/undo")
@@ -235,6 +235,12 @@ async def _html(request: Request, name: str) -> Response:
 def _form(page: Page, trouble: str = "", status: int = 200) -> Response:
     text = page.templates.get_template("sign_in.html.j2").render(pool=page.pool, trouble=trouble)
     return HTMLResponse(text, status, {"Retry-After": f"{MINUTE:.0f}"} if status == 429 else None)
+
+
+def _listed(visit: Visit, found: Sequence[Question]) -> dict[str, Any]:
+    page = visit.page
+    listed = [question_json(page.faces.number(question.face), page.faces, page.guess) for question in found]
+    return {"questions": listed, "progress": page.work.json(visit.annotator)}
 
 
 def _question(page: Page, number: int) -> Question:

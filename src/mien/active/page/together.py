@@ -1,4 +1,4 @@
-"""Writing the answers of many people at once: those that come in while others are written share the next transaction."""
+"""Turns at the store for many people: answers that come in while others are written share the next transaction."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
 
-from mien.active.store.records import Answer
+from mien.active.store.records import Answer, Question
 from mien.active.store.store import Store
 from mien.errors import MienError
 
@@ -25,7 +25,12 @@ class Together:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._waiting: list[_Waiting] = []
-        self._turn = asyncio.Lock()
+        self._turn, self._asking = asyncio.Lock(), asyncio.Lock()
+
+    async def next_questions(self, annotator: str, count: int) -> tuple[Question, ...]:
+        """As `Store.next_questions`, for one annotator after another: an answer waits for one of them at most."""
+        async with self._asking:
+            return await run_in_threadpool(self._store.next_questions, annotator, count)
 
     async def write(self, entries: Sequence[Answer]) -> None:
         """Append these answers to the log; those whose keys are there already are the same answers.

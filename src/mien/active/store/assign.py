@@ -3,7 +3,7 @@
 Statements are made once, here and beside: to make one takes longer than to execute it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,11 +27,8 @@ SHARED = _new.where(~_gold, _waited_for > 0, QUESTIONS.c.answered + _waited_for 
 """Those that somebody else holds and that want one more all the same."""
 FORGET = delete(LEASES).where(or_(LEASES.c.annotator == _me, LEASES.c.until <= _now))
 """What was kept for the annotator, and what nobody waits for."""
-RELEASE = delete(LEASES).where(
-    LEASES.c.annotator == _me,
-    exists().where(ANSWERS.c.question == LEASES.c.question, ANSWERS.c.annotator == _me, KEPT),
-)
-"""What is kept for an annotator who has answered it."""
+RELEASE = delete(LEASES).where(LEASES.c.annotator == _me, LEASES.c.question == bindparam("place"))
+"""One question that is kept for an annotator."""
 
 
 def choose(connection: Connection, annotator: int, count: int, per_face: int, now: datetime) -> Sequence[Row[Any]]:
@@ -59,11 +56,12 @@ def hold(connection: Connection, annotator: int, places: Sequence[int], now: dat
 def hold_again(connection: Connection, annotator: int, face: str, now: datetime) -> None:
     """Keep one more for the annotator, who took back the answer to it."""
     place = connection.execute(select(QUESTIONS.c.place).where(QUESTIONS.c.face == face)).scalar_one()
-    connection.execute(delete(LEASES).where(LEASES.c.annotator == annotator, LEASES.c.question == place))
+    connection.execute(RELEASE, {"me": annotator, "place": place})
     connection.execute(insert(LEASES), {"question": place, "annotator": annotator, "until": now + LEASE})
 
 
-def release(connection: Connection, annotators: Iterable[int]) -> None:
-    """Keep for these annotators nothing that they have answered."""
-    for annotator in annotators:
-        connection.execute(RELEASE, {"me": annotator})
+def release(connection: Connection, answers: Sequence[Mapping[str, Any]]) -> None:
+    """Keep these questions no longer for the annotators who have answered them; rows of ANSWERS."""
+    # By their keys: PostgreSQL, which has counted nothing in a new store, reads all answers to find those that are kept.
+    if answers:
+        connection.execute(RELEASE, [{"me": row["annotator"], "place": row["question"]} for row in answers])

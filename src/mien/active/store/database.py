@@ -149,6 +149,8 @@ def _postgresql(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def connect(connection: Any, record: object) -> None:
         connection.execute(f"SET lock_timeout = '{PATIENCE}s'")
+        # A plan that is kept from when the store was empty reads all of it once it is full.
+        connection.execute("SET plan_cache_mode = force_custom_plan")
         connection.commit()
 
     @event.listens_for(engine, "begin")

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, distinct, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, distinct, func, insert, select, update
 
+from mien.active.store import assign
 from mien.active.store.records import Answer, check_label
 from mien.active.store.schema import ANNOTATORS, ANSWERS, KEPT, QUESTIONS
 from mien.errors import MienError
@@ -22,14 +23,11 @@ ENTRIES: Select[Any] = (
 """The log, with names."""
 NEWEST = ENTRIES.where(ANSWERS.c.annotator == bindparam("me"), KEPT).order_by(None).order_by(ANSWERS.c.id.desc()).limit(1)
 """An annotator's newest answer that was not taken back."""
-NAMED = ENTRIES.where(
-    ANSWERS.c.annotator.in_(bindparam("people", expanding=True)),
-    or_(
-        ANSWERS.c.key.in_(bindparam("keys", expanding=True)),
-        ANSWERS.c.undoes.in_(bindparam("undone", expanding=True)),
-    ),
-)
-"""What has one of these keys, or takes back one of those."""
+_people, _keys = bindparam("people", expanding=True), bindparam("keys", expanding=True)
+NAMED = ENTRIES.where(ANSWERS.c.annotator.in_(_people), ANSWERS.c.key.in_(_keys))
+"""What has one of these keys."""
+UNDOING = ENTRIES.where(ANSWERS.c.annotator.in_(_people), ANSWERS.c.undoes.in_(_keys))
+"""What takes back one of these keys. Both in one statement, with `or`, would read all answers."""
 ASKED = select(QUESTIONS.c.face, QUESTIONS.c.place, QUESTIONS.c.model).where(
     QUESTIONS.c.face.in_(bindparam("faces", expanding=True))
 )
@@ -65,14 +63,15 @@ def newest(connection: Connection, annotator: int) -> Answer | None:
 
 def find(connection: Connection, annotator: int, key: str) -> Answer | None:
     """The annotator's entry of that key, an undo or another."""
-    row = connection.execute(NAMED, {"people": [annotator], "keys": [key], "undone": []}).first()
+    row = connection.execute(NAMED, {"people": [annotator], "keys": [key]}).first()
     return None if row is None else _answer(row)
 
 
 def add(
     connection: Connection, classes: Sequence[str], people: Mapping[str, int], entries: Sequence[Answer], source: str = ""
 ) -> Added:
-    """Append to the log those whose annotator has no answer of that key yet, and count the answers of their faces again.
+    """Append to the log those whose annotator has no answer of that key yet, count the answers of their faces again, and keep
+    the faces no longer for who answered.
 
     An answer's model is its question's where it names none. `people`: ids of the annotators in it. `source`: where answers come
     from, for messages that name a row. Raises MienError for a face that nobody is asked about, a label that is no class, a
@@ -93,6 +92,7 @@ def add(
         if rows:
             connection.execute(insert(ANSWERS), rows)
             connection.execute(COUNT_AGAIN, {"places": list({row["question"] for row in rows})})
+            assign.release(connection, [row for row in rows if row["kind"] != "undo"])
         new += len(rows)
     return Added(tuple(found), new)
 
@@ -105,10 +105,13 @@ class _There:
         self._people = {entry.annotator: people[entry.annotator] for entry in block}
         self._asked = {row.face: row for row in connection.execute(ASKED, {"faces": list(faces)})}
         undone = [entry.undoes for entry in block if entry.undoes is not None]
-        wanted = {"keys": [*(entry.key for entry in block), *undone], "undone": undone}
+        ids, keys = list(self._people.values()), [*(entry.key for entry in block), *undone]
         self._answers: dict[tuple[str, str], Answer] = {}
         self._undone: set[tuple[str, str]] = set()
-        for row in connection.execute(NAMED, {"people": list(self._people.values())} | wanted):
+        rows = [*connection.execute(NAMED, {"people": ids, "keys": keys})]
+        if undone:
+            rows += connection.execute(UNDOING, {"people": ids, "keys": undone})
+        for row in rows:
             self._remember(_answer(row))
 
     def find(self, entry: Answer, where: str) -> Answer | None:

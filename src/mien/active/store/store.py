@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -215,7 +215,7 @@ class Store:
         time, pairs = moment(now), zip(replies, keys, strict=True)
         entries = [Answer(one.face, annotator, one.kind, one.label, time, None, key) for one, key in pairs]
         with self._writing() as connection:
-            return self._add(connection, _people(connection, [annotator]), entries).answers
+            return ledger.add(connection, self.info.classes, _people(connection, [annotator]), entries).answers
 
     def undo(self, annotator: str, key: str = "", now: datetime | None = None) -> Answer:
         """Take back this annotator's newest answer that was not taken back yet, and keep its face for them.
@@ -259,7 +259,7 @@ class Store:
             if new:
                 connection.execute(insert(ANNOTATORS), [{"name": name, "created": moment(None)} for name in new])
             people = _people(connection, sorted({entry.annotator for entry in entries}))
-            return self._add(connection, people, entries, source)
+            return ledger.add(connection, self.info.classes, people, entries, source)
 
     def progress(self, round: int | None = None) -> Tally:
         """How far the answering is, of all questions or of one round. It reads much of the store: show it every
@@ -280,11 +280,6 @@ class Store:
     def figures(self) -> tuple[AnnotatorFigures, ...]:
         """What each annotator who answered did, by name: how many, how often as the others, how often right, how fast."""
         return annotator_figures(self.log(), self.questions(), len(self.info.classes))
-
-    def _add(self, connection: Connection, people: Mapping[str, int], entries: Sequence[Answer], source: str = "") -> Added:
-        added = ledger.add(connection, self.info.classes, people, entries, source)
-        assign.release(connection, people.values())
-        return added
 
     @contextmanager
     def _writing(self, durable: bool = True) -> Iterator[Connection]:
