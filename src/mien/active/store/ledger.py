@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, distinct, func, insert, select, update
+from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, distinct, func, insert, select, update
 
 from mien.active.store import assign
 from mien.active.store.records import Answer, check_label
@@ -23,7 +23,8 @@ ENTRIES: Select[Any] = (
 """The log, with names."""
 NEWEST = ENTRIES.where(ANSWERS.c.annotator == bindparam("me"), KEPT).order_by(None).order_by(ANSWERS.c.id.desc()).limit(1)
 """An annotator's newest answer that was not taken back."""
-_people, _keys = bindparam("people", expanding=True), bindparam("keys", expanding=True)
+_people: BindParameter[Any] = bindparam("people", expanding=True)
+_keys: BindParameter[Any] = bindparam("keys", expanding=True)
 NAMED = ENTRIES.where(ANSWERS.c.annotator.in_(_people), ANSWERS.c.key.in_(_keys))
 """What has one of these keys."""
 UNDOING = ENTRIES.where(ANSWERS.c.annotator.in_(_people), ANSWERS.c.undoes.in_(_keys))
