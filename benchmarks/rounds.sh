@@ -4,7 +4,7 @@
 #   bash benchmarks/rounds.sh FER OUT PART...
 #
 # FER: folder with fer2013.csv. OUT: a folder, which may hold what an earlier call left: everything goes on where it was. PART: cached
-# (heads on dlib's block9) or pixels (a whole network): FER2013's Training faces with hidden labels, 25 (100) labels per class to start
+# (heads on dlib's block9) or pixels (a whole network): FER2013's Training faces with hidden labels, 500 labels per class to start
 # with, then two rounds of 2,000 faces as in DAL, and ten of 400. SEEDS, THREADS, STRATEGIES, LEARN, VIEWS, RECIPE, DEVICE, START, LARGE
 # and SMALL may be set.
 set -euo pipefail
@@ -16,13 +16,13 @@ threads=${THREADS:-1} views=${VIEWS:-2} large=${LARGE:-2000} small=${SMALL:-400}
 strategies=${STRATEGIES:-random,worthiness,worthiness extension=1,margin,entropy,diverse}
 
 have() { [ -e "$1" ] || "${@:2}"; }
-# Faces, recipe, start labels per class, seeds, name: a folder for each way to learn, NAME_two_LEARN and NAME_ten_LEARN.
+# Faces, recipe, start labels per class, seeds, name: a folder for each way to learn, NAME_START_two_LEARN and NAME_START_ten_LEARN.
 simulate() {
   for learn in ${LEARN:-new all afresh}; do
     some=(--recipe "$2" --start-labels-per-class "$3" --seeds "$4" --acquire "$strategies" --learn "$learn" --oracle labels
       --split-to-test PublicTest --threads "$threads" --device "$device")
-    mien rounds "$1" "${some[@]}" --rounds 2 --per-round "$large" --out "$5_two_$learn"
-    mien rounds "$1" "${some[@]}" --rounds 10 --per-round "$small" --out "$5_ten_$learn"
+    mien rounds "$1" "${some[@]}" --rounds 2 --per-round "$large" --out "$5_$3_two_$learn"
+    mien rounds "$1" "${some[@]}" --rounds 10 --per-round "$small" --out "$5_$3_ten_$learn"
   done
 }
 
@@ -35,10 +35,10 @@ for part in "$@"; do
       features=fer2013_block9
       if [ "$views" != 2 ]; then features=${features}_$views; fi
       have "$features" mien features facenet_dlib:block9 fer2013 "$features" --set side=112 --views "$views" --grid 3
-      simulate "$features" "${RECIPE:-linear_head}" "${START:-25}" "${SEEDS:-5}" "cached_$views" ;;
+      simulate "$features" "${RECIPE:-linear_head}" "${START:-500}" "${SEEDS:-5}" "cached_$views" ;;
     pixels)
       recipe=${RECIPE:-supervised_small}
-      simulate fer2013 "$recipe" "${START:-100}" "${SEEDS:-2}" "pixels_$(basename "$recipe" .toml)" ;;
+      simulate fer2013 "$recipe" "${START:-500}" "${SEEDS:-2}" "pixels_$(basename "$recipe" .toml)" ;;
     *) echo "unknown part: $part" >&2; exit 2 ;;
   esac
 done

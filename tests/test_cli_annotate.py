@@ -168,7 +168,18 @@ def test_every_group_is_documented() -> None:
     groups = {group.name: group.typer_instance for group in app.registered_groups}
     for name in ("annotators", "labels"):
         commands = groups[name].registered_commands  # type: ignore[union-attr]
-        assert len(commands) == 3
+        assert len(commands) >= 3
         for command in commands:
             word = command.name or command.callback.__name__  # type: ignore[union-attr]
             assert f"mien {name} {word}" in guide
+
+
+def test_labels_go_back_into_a_face_set(mien: Command, store: Path, stored: Path, tmp_path: Path) -> None:
+    done = mien("labels", "apply", store, stored, tmp_path / "labeled", "--min-answers", 2, "--json")
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    faces = FaceSet.open(told["out"], verify=True)
+    assert faces.labels[:4].tolist() == [0, 1, -1, 0]
+    assert (told["faces"], told["agreed"], told["changed"], told["disputed"]) == (len(faces), 2, 0, 1)
+    done = mien("labels", "apply", store, stored, tmp_path / "labeled")
+    assert (done.code, "nothing at" in done.err) == (1, True)

@@ -32,7 +32,7 @@ from mien.data.writer import write_table
 from mien.disk import write_aside
 from mien.errors import MienError
 from mien.evaluation.evaluate import evaluate
-from mien.progress import Progress, Silent
+from mien.progress import Progress, Quiet, Silent
 from mien.recipe import Recipe
 from mien.recognize.recognizer import Recognizer
 from mien.training.lesson import validation_figures
@@ -83,28 +83,6 @@ class _State:
     run: Path
     """Folder of the last model's run."""
     point: Point
-
-
-class _Quiet:
-    """A run's own progress: its bar under the chain's name; of what it says, only what comes before training, each once."""
-
-    def __init__(self, bar: Progress, title: str, said: set[str]) -> None:
-        self.bar, self.title, self.said, self.began = bar, title, said, False
-
-    def begin(self, title: str, total: int) -> None:
-        """A bar with the chain's name."""
-        self.began = True
-        self.bar.begin(f"{self.title}, {title}", total)
-
-    def advance(self, faces: int) -> None:
-        """So many more."""
-        self.bar.advance(faces)
-
-    def say(self, text: str) -> None:
-        """Not every epoch of every round."""
-        if not self.began and text not in self.said:
-            self.said.add(text)
-            self.bar.say(text)
 
 
 def rounds(faceset: Path | str, asked: Plan, out: Path | str, progress: Progress | None = None, go_on: bool = False) -> Curve:
@@ -239,7 +217,7 @@ def _chosen(work: _Work, chain: _Chain, number: int, last: _State, file: Path) -
         columns = {name: table.column(name).to_numpy().astype(np.int64) for name in ("row", "guess")}
         return Asked(number, columns["row"], columns["guess"], table.schema.metadata[b"model"].decode(), run)
     model, view, rows = Recognizer.load(run, work.asked.device), work.world.view(known), work.world.open(known)
-    bar = _Quiet(work.bar, f"{chain}, round {number}", work.said)
+    bar = Quiet(work.bar, f"{chain}, round {number}", work.said)
     labeled = np.union1d(known.train, known.validation)
     pool = look(model, view.select(rows), chain.choose, view.select(labeled), bar)
     places = chain.choose(pool, work.asked.per_round, np.random.default_rng((chain.seed, DRAWS, number)))
@@ -270,7 +248,7 @@ def _missed(work: _Work, known: Known, model: Recognizer) -> Rows:
 
 def _trained(work: _Work, title: str, seed: int, folder: Path, recipe: Recipe, known: Known, budget: Budget) -> Recognizer:
     """Train on a budget of what is known, or go on with a run that was interrupted; its checkpoint is deleted."""
-    view, bar, device = work.world.view(known), _Quiet(work.bar, title, work.said), work.asked.device
+    view, bar, device = work.world.view(known), Quiet(work.bar, title, work.said), work.asked.device
     if (folder / "model" / "model.json").is_file():
         return Recognizer.load(folder, device)
     if (folder / "run.json").is_file():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from mien.cli.shared import Device, Json, print_values
+from mien.cli.shared import Device, FaceSetPath, Json, print_values
 from mien.errors import MienError
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 WHENS = ("after", "before", "never")
 WHATS = ("consensus", "log")
 
+MinAgreement = Annotated[float, typer.Option(min=0, max=1, help="Share of votes that a label needs.")]
+MinAnswers = Annotated[int, typer.Option(min=1, help="Votes that a label needs.")]
+Place = Annotated[str, typer.Argument(metavar="STORE", help="A file, or postgresql://user@host/name.")]
 StoreAddress = Annotated[str, typer.Option("--store", help="Label store: a file, or postgresql://user@host/name.")]
 
 annotators = typer.Typer(no_args_is_help=True, help="The people who label faces.")
@@ -139,11 +142,11 @@ def _print_token(name: str, token: str, as_json: bool) -> None:
 
 @labels.command("export")
 def export_(
-    store: Annotated[str, typer.Argument(metavar="STORE", help="A file, or postgresql://user@host/name.")],
+    store: Place,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A file named .csv or .parquet.")],
     what: Annotated[str, typer.Option(help="consensus: a row for each face; log: every answer and undo.")] = "consensus",
-    min_agreement: Annotated[float, typer.Option(min=0, max=1, help="Share of votes that a label needs.")] = 0.5,
-    min_answers: Annotated[int, typer.Option(min=1, help="Votes that a label needs.")] = 1,
+    min_agreement: MinAgreement = 0.5,
+    min_answers: MinAnswers = 1,
     as_json: Json = False,
 ) -> None:
     """Write what people agree on, or all that they said, to a table."""
@@ -158,7 +161,7 @@ def export_(
 
 @labels.command("import")
 def import_(
-    store: Annotated[str, typer.Argument(metavar="STORE", help="A file, or postgresql://user@host/name.")],
+    store: Place,
     log: Annotated[Path, typer.Argument(metavar="LOG", help="A log that mien labels export --what log wrote.")],
     as_json: Json = False,
 ) -> None:
@@ -173,8 +176,31 @@ def import_(
 
 
 @labels.command()
+def apply(
+    store: Place,
+    faceset: FaceSetPath,
+    out: Annotated[Path, typer.Argument(help="The new folder.")],
+    min_agreement: MinAgreement = 0.5,
+    min_answers: MinAnswers = 1,
+    as_json: Json = False,
+) -> None:
+    """Write the face set that people were asked about as a new one, with their labels, to train on."""
+    from mien.active.store.apply import apply_labels
+    from mien.active.store.store import Store
+    from mien.data.faceset import FaceSet
+
+    faces = FaceSet.open(faceset, verify=True)
+    with Store.open(store) as opened:
+        done = apply_labels(opened, faces, out, min_agreement, min_answers)
+    counts = {name: getattr(done, name) for name in ("agreed", "changed", "disputed", "not_a_face", "open")}
+    said = f"{done.agreed} faces labeled ({done.changed} otherwise than before), {done.disputed} disputed ones without label"
+    said += f", {done.not_a_face} that are no faces left out, {done.open} with too few answers as they were"
+    print_values(as_json, {"faces": len(done.faces), **counts, "out": str(out)}, f"{len(done.faces)} faces -> {out}: {said}")
+
+
+@labels.command()
 def show(
-    store: Annotated[str, typer.Argument(metavar="STORE", help="A file, or postgresql://user@host/name.")],
+    store: Place,
     as_json: Json = False,
 ) -> None:
     """Show how far the answering is, how well people agree, and what each of them did."""

@@ -24,7 +24,7 @@ from mien.experiments.published import published_on
 from mien.experiments.report import write_report
 from mien.experiments.results import RunResult, read_result, write_result
 from mien.experiments.tables import summarize
-from mien.progress import Progress, Silent
+from mien.progress import Progress, Quiet, Silent
 from mien.recognize.files import read_history
 from mien.recognize.recognizer import Recognizer
 from mien.training.train import resume, train
@@ -63,33 +63,6 @@ class _Work:
     bar: Progress
 
 
-class _Quiet:
-    """A run's own progress: its bar is drawn; of what it says, only what comes before training, and each sentence once."""
-
-    def __init__(self, bar: Progress, title: str, said: set[str]) -> None:
-        self.bar, self.title, self.said, self.began = bar, title, said, False
-
-    def begin(self, title: str, total: int) -> None:
-        """A bar with the run's name."""
-        self.began = True
-        self.bar.begin(f"{self.title}, {title}", total)
-
-    def advance(self, faces: int) -> None:
-        """So many more."""
-        self.bar.advance(faces)
-
-    def say(self, text: str) -> None:
-        """Not every epoch: a grid has thousands."""
-        if not self.began:
-            self.warn(text)
-
-    def warn(self, text: str) -> None:
-        """A sentence, once."""
-        if text not in self.said:
-            self.said.add(text)
-            self.bar.say(text)
-
-
 class _Clock:
     """Tells how long the rest will take, from what runs took so far."""
 
@@ -126,7 +99,7 @@ def _run(work: _Work, plan: Plan) -> Comparison:
     for number, job in enumerate(jobs, 1):
         if job.folder in done:
             continue
-        result = _do(work, job, _Quiet(work.bar, f"{number}/{len(jobs)} {job.recipe}", said))
+        result = _do(work, job, Quiet(work.bar, f"{number}/{len(jobs)} {job.recipe}", said))
         if not result.failed:
             _require_same_labels(work, job, seen)
         write_result(work.out / "runs" / job.folder, result)
@@ -140,7 +113,7 @@ def _run(work: _Work, plan: Plan) -> Comparison:
     return comparison
 
 
-def _do(work: _Work, job: Job, bar: _Quiet) -> RunResult:
+def _do(work: _Work, job: Job, bar: Quiet) -> RunResult:
     """Train (or go on training) and test one run; its checkpoint is deleted."""
     folder, began = work.out / "runs" / job.folder, time.monotonic()
     blank = RunResult(
@@ -198,7 +171,7 @@ def _is_resumable(folder: Path, faces: FaceSet) -> bool:
     return here and (order.get("unlabeled") is None or Path(order["unlabeled"]).is_dir())
 
 
-def _auroc(run: Path, faces: FaceSet, bar: _Quiet) -> float | None:
+def _auroc(run: Path, faces: FaceSet, bar: Quiet) -> float | None:
     """How well a low sample weight finds flipped labels; None where nothing is flipped or all weigh the same."""
     file = run / "weights.parquet"
     if not file.is_file() or len(pq.read_table(file, columns=["weight"]).column(0).unique()) < 2:
