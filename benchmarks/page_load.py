@@ -5,7 +5,8 @@
 Each of them does what the page does: takes ten questions, fetches their faces, sends an answer at a time with a key of its own,
 sends it again with the same key where no confirmation came, and asks for more when five are left. Timed is an answer, from
 before it is sent until its confirmation is read. At the end the store is read past the page: every confirmed answer has to be
-there (lost counts the others), and no key twice, no answer that nobody sent (double). With --kill the server is killed
+there, on its face and with its label (lost counts the others), and no key twice, no answer that nobody sent (double). Somebody
+who was refused, or got no answer for a minute, ends it with an error. With --kill the server is killed
 (SIGKILL) half-way and started again, and the answers confirmed by then are looked for before it starts. The clients share the
 machine with the server. --store: a database of PostgreSQL without labels; else a SQLite file, made for this.
 """
@@ -43,12 +44,15 @@ class Person:
 
     name: str
     token: str
-    sent: dict[str, int] = field(default_factory=dict)
-    """Labels by their keys."""
+    number: int
+    sent: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Numbers of questions, and labels, by the keys of answers."""
     confirmed: dict[str, float] = field(default_factory=dict)
     """Seconds that an answer took, by its key; nan for one that was sent again."""
     repeated: int = 0
     """Requests that were sent again."""
+    trouble: str = ""
+    """Why they ended early."""
 
 
 def write_pool(folder: Path, faces: int, side: int) -> None:
@@ -84,6 +88,10 @@ class Server:
         self.process.wait(PATIENCE)
 
 
+class Refused(Exception):
+    """What a person cannot go on after."""
+
+
 class Client:
     """A connection that is kept, and opened again where it broke."""
 
@@ -104,30 +112,38 @@ class Client:
                 if response.status == 200:
                     return said
                 if response.status < 500:
-                    raise SystemExit(f"{method} {address}: {response.status} {said!r}")
+                    raise Refused(f"{method} {address}: {response.status} {said!r}")
             except (OSError, http.client.HTTPException):
                 self._connection.close()
             if time.monotonic() > ends:
-                raise SystemExit(f"{method} {address}: no answer in {PATIENCE} seconds")
+                raise Refused(f"{method} {address}: no answer in {PATIENCE} seconds")
             self._person.repeated += 1
             time.sleep(0.05)
 
 
 def work(port: int, person: Person, until: float) -> None:
-    """Answer until it is that late."""
-    client, waiting, generator = Client(port, person), list[int](), np.random.default_rng(len(person.token))
+    """Answer until it is that late, and note what ended it before."""
+    try:
+        answer(port, person, until)
+    except Refused as refused:
+        person.trouble = str(refused)
+
+
+def answer(port: int, person: Person, until: float) -> None:
+    """Answer until it is that late. Raises Refused where that cannot be, or nothing is left to answer."""
+    client, waiting, generator = Client(port, person), list[int](), np.random.default_rng(person.number)
     answered: set[int] = set()
     while time.monotonic() < until:
         if len(waiting) <= 5:
             found = json.loads(client.ask("GET", "/questions?count=10"))["questions"]
             new = [one["number"] for one in found if one["number"] not in {*waiting, *answered}]
             if not waiting and not new:
-                return
+                raise Refused("no questions are left: give more --faces")
             for number in new:
                 client.ask("GET", f"/faces/{number}")
             waiting += new
         number, key, label = waiting.pop(0), secrets.token_hex(16), int(generator.integers(len(CLASSES)))
-        person.sent[key] = label
+        person.sent[key] = number, label
         given = {"number": number, "kind": "label", "label": label, "key": key}
         repeated, began = person.repeated, time.perf_counter()
         client.ask("POST", "/answers", {"answers": [given]})
@@ -145,10 +161,11 @@ class Loss:
 
 def compare(address: str, people: list[Person]) -> Loss:
     """The store's log beside what people know."""
-    confirmed = [(person.name, key, person.sent[key]) for person in people for key in list(person.confirmed)]
+    confirmed = [(person.name, key, *person.sent[key]) for person in people for key in list(person.confirmed)]
     with Store.open(address) as store:
-        log = Counter((entry.annotator, entry.key, entry.label) for entry in store.log())
-    sent = {(person.name, key, label) for person in people for key, label in list(person.sent.items())}
+        numbers = {question.face: number for number, question in enumerate(store.questions())}
+        log = Counter((entry.annotator, entry.key, numbers[entry.face], entry.label) for entry in store.log())
+    sent = {(person.name, key, *said) for person in people for key, said in list(person.sent.items())}
     lost = sum(one not in log for one in confirmed)
     return Loss(lost, sum(count - 1 for count in log.values()) + sum(one not in sent for one in log))
 
@@ -168,7 +185,7 @@ def main() -> None:
         write_pool(pool, given.faces, given.side)
         server = Server(pool, address, given.per_face)
         with Store.open(address) as store:
-            people = [Person(name, store.add_annotator(name)) for name in (f"person {n}" for n in range(given.people))]
+            people = [Person(f"person {n}", store.add_annotator(f"person {n}"), n) for n in range(given.people)]
         began = time.monotonic()
         threads = [threading.Thread(target=work, args=(server.port, one, began + given.seconds)) for one in people]
         for thread in threads:
@@ -185,6 +202,9 @@ def main() -> None:
         took = time.monotonic() - began
         loss = compare(address, people)
         server.stop()
+    troubles = [f"{one.name}: {one.trouble}" for one in people if one.trouble]
+    if troubles:
+        raise SystemExit("\n".join(troubles))
     report(people, took, loss, killed, f"{given.store or 'SQLite'}".partition(":")[0])
 
 

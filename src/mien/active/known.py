@@ -10,11 +10,12 @@ from mien.data.splits import Budget, carve_validation, draw_labels, held_out_row
 from mien.errors import MienError
 
 UNDECIDED = -1
-"""The answer about a face of which nobody, or not everybody who should, has said what it is; it stays in the pool."""
+"""The answer about a face that wants more answers, and has no majority among those that are there; it stays in the pool."""
 NOT_A_FACE = -2
 """The answer about a face that is none; it is discarded, and charged like a label."""
 DISPUTED = -3
-"""The answer about a face on which people do not agree; it has no label, is not asked about again, and is charged like one."""
+"""The answer about a face on which people do not agree, or are all unsure; it has no label, is not asked about again, and is
+charged like one."""
 FROM_POOL = "pool:"
 """Stands before the ids of the pool's faces, which may be those of other faces in the face set."""
 

@@ -46,6 +46,10 @@ def annotate(
     per_face: Annotated[
         int | None, typer.Option(min=1, help="Answers of different people that a face wants; 1 unless said.")
     ] = None,
+    gold: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="Faces whose right answer is known, columns id and label: everybody gets them."),
+    ] = None,
     show_guess: Annotated[
         str | None, typer.Option(help="When to show the guess: after (unless said), before (unless said with --doubts), never.")
     ] = None,
@@ -65,7 +69,7 @@ def annotate(
 
     when = _one_of(show_guess or ("before" if doubts else "after"), WHENS, "--show-guess")
     named = tuple(part.strip() for part in (classes or "").split(",") if part.strip())
-    asking = Asking(pool, store, model, named, per_face, first, split, unlabeled, doubts, device)
+    asking = Asking(pool, store, model, named, per_face, first, split, unlabeled, doubts, gold, device)
     with listen(host, port) as listening:
         with Bar(single=True) as bar:
             ready = prepare(asking, bar)

@@ -158,6 +158,29 @@ def test_doubts_are_asked_in_their_order_with_the_given_labels(asking: Asking, t
             prepare(replace(asking, doubts=bad, store=str(tmp_path / f"{row[0]}.db")))
 
 
+def test_gold_faces_stand_among_the_others(asking: Asking, tmp_path: Path) -> None:
+    gold = write_csv(tmp_path / "gold.csv", [["id", "label"], ["f9", "glad"], ["f0", "sad"]])
+    made = ready(asking, gold=gold)
+    assert [question.face for question in made.store.questions()] == ["f9", "f1", "f2", "f3", "f4", "f0", "f5", "f6", "f7", "f8"]
+    assert {question.face: question.gold for question in made.store.questions() if question.gold is not None} == {
+        "f9": 1,
+        "f0": 2,
+    }
+    assert ready(asking, gold=gold).new == 0
+    later = str(tmp_path / "later.db")
+    assert asked(asking, store=later, first=2) == ["f0", "f1"]
+    more = write_csv(tmp_path / "more.csv", [["id", "label"], ["f5", "calm"]])
+    assert asked(asking, store=later, gold=more) == ["f0", "f1", "f5"], "a store that is there is asked about no others"
+    for row, told in (
+        (["f0", "calm"], "nobody was asked about; found 'f0'"),
+        (["f99", "calm"], "'f99'"),
+        (["f6", "odd"], "'odd'"),
+    ):
+        bad = write_csv(tmp_path / "bad.csv", [["id", "label"], row])
+        with pytest.raises(MienError, match=told):
+            prepare(replace(asking, gold=bad, store=later))
+
+
 def test_a_pool_that_changed_is_refused(asking: Asking, tmp_path: Path) -> None:
     ready(asking)
     write_pool(tmp_path / "other", 10)

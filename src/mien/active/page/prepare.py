@@ -45,6 +45,8 @@ class Asking:
     """Ask about faces without label."""
     doubts: Path | str | None = None
     """A list of `mien doubts`: ask about its faces, in its order."""
+    gold: Path | str | None = None
+    """A csv file with columns id and label: faces of which the right answer is known, asked of everybody among the others."""
     device: str = "auto"
 
     @property
@@ -68,15 +70,20 @@ def prepare(asking: Asking, progress: Progress | None = None) -> Ready:
 
     Raises MienError for a pool that was changed since it was written or since the store was made, that holds features or two
     faces of one id; for classes that are not the same in pool, model and store; for a store of a newer version or another
-    number of answers per face; and for doubts about other faces, or beside other questions.
+    number of answers per face; for doubts about other faces, or beside other questions; and for gold labels of other faces or
+    classes, or of faces that were asked about without.
     """
     pool = _open_pool(asking.pool)
     model = None if asking.model is None else _Model.load(asking.model, asking.device)
     store, made = _open_store(asking, pool, model)
     try:
-        if not (made or asking.chosen):
-            return Ready(store, pool, 0)
-        wanted = _doubts(asking, pool, store) if asking.doubts else _faces(asking, pool, store, model, progress or Silent())
+        wanted: list[Question] = []
+        if asking.doubts:
+            wanted = _doubts(asking, pool, store)
+        elif made or asking.chosen:
+            wanted = _faces(asking, pool, store, model, progress or Silent())
+        if asking.gold is not None:
+            wanted = _mixed(wanted, _gold(asking, pool, store))
         return Ready(store, pool, store.ask(wanted))
     except BaseException:
         store.close()
@@ -186,21 +193,44 @@ def _faces(asking: Asking, pool: FaceSet, store: Store, model: _Model | None, pr
 
 def _doubts(asking: Asking, pool: FaceSet, store: Store) -> list[Question]:
     """Questions about the faces of a list, whose given labels are the guesses."""
-    assert asking.doubts is not None
-    path, classes = Path(asking.doubts), store.info.classes
-    table = read(path, {"id": pa.string(), "given": pa.string()})
-    faces, given = table["id"].to_pylist(), table["given"].to_pylist()
-    known = set(pool.column("id").to_pylist())
-    for row, (face, label) in enumerate(zip(faces, given, strict=True), 1):
+    listed = _listed(asking, asking.doubts, "given", pool, store)
+    asked = {face for face, _ in listed}
+    strange = sum(question.face not in asked and question.gold is None for question in store.questions())
+    if strange:
+        found = f"{strange} questions about other faces"
+        raise MienError(f"a label store for the doubts of {asking.doubts} alone", found, "name another --store")
+    return [Question(face, model=GIVEN, guess=label) for face, label in listed[: asking.first]]
+
+
+def _gold(asking: Asking, pool: FaceSet, store: Store) -> list[Question]:
+    """Questions whose answer is known."""
+    listed = _listed(asking, asking.gold, "label", pool, store)
+    plain = {question.face for question in store.questions() if question.gold is None}
+    asked = next((face for face, _ in listed if face in plain), None)
+    if asked is not None:
+        raise MienError(f"faces in {asking.gold} that nobody was asked about", repr(asked), "leave it out, or make another store")
+    return [Question(face, gold=label) for face, label in listed]
+
+
+def _mixed(plain: list[Question], gold: list[Question]) -> list[Question]:
+    """Gold questions at equal distances among the others, none of which is about the same face."""
+    known = {question.face for question in gold}
+    others = [question for question in plain if question.face not in known]
+    every = len(others) / len(gold) if gold else 1.0
+    # Places between those of the others, which are whole.
+    placed = [(number * every - 0.5, question) for number, question in enumerate(gold)] + list(enumerate(others))
+    return [question for _, question in sorted(placed, key=lambda one: one[0])]
+
+
+def _listed(asking: Asking, path: Path | str | None, column: str, pool: FaceSet, store: Store) -> list[tuple[str, int]]:
+    """Faces and classes that a file names. Raises MienError where the pool or the store have none of that name."""
+    assert path is not None
+    classes, known = store.info.classes, set(pool.column("id").to_pylist())
+    table = read(Path(path), {"id": pa.string(), column: pa.string()})
+    faces, labels = table["id"].to_pylist(), table[column].to_pylist()
+    for row, (face, label) in enumerate(zip(faces, labels, strict=True), 1):
         if face not in known:
             raise MienError(f"faces of {asking.pool} in {path}", f"{face!r} in row {row}", "take the set it was made from")
         if label not in classes:
             raise MienError(f"a label among {', '.join(classes)} in {path}", f"{label!r} in row {row}", "take that set's labels")
-    strange = sum(question.face not in set(faces) for question in store.questions())
-    if strange:
-        found = f"{strange} questions about other faces"
-        raise MienError(f"a label store for the doubts of {path} alone", found, "name another --store")
-    first = slice(asking.first)
-    return [
-        Question(face, model=GIVEN, guess=classes.index(label)) for face, label in zip(faces[first], given[first], strict=True)
-    ]
+    return [(face, classes.index(label)) for face, label in zip(faces, labels, strict=True)]
