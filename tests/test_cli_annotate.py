@@ -51,6 +51,7 @@ def test_the_page_is_served_for_a_new_store(mien: Command, served: list[Any], st
     done = mien("annotate", stored, "--store", labels, "--port", 0, "--first", 5, "--add", "ann", "--name", "labels.example.org")
     assert done.code == 0, done.err
     lines = done.out.splitlines()
+    assert lines.pop(0) == f"a new label store: {labels}"
     token = lines[0].removeprefix("token of ann, said this once: ")
     assert lines[1] == "5 new questions; 0 of 5 faces done, 5 answers left"
     assert lines[2].startswith("open http://127.0.0.1:")
@@ -95,6 +96,7 @@ def test_what_cannot_be_is_one_sentence(mien: Command, served: list[Any], store:
         (["annotate", stored, "--store", store, "--port", 0, "--show-guess", "soon"], "--show-guess among after, before, never"),
         (["annotate", stored, "--store", store, "--host", "no.such.host.invalid"], "to listen at no.such.host.invalid"),
         (["annotate", stored, "--store", "mysql://here/labels", "--port", 0], "the path of a file, or postgresql://"),
+        (["annotate", stored, "--store", store, "--port", 0, "--name", "http://labels.example.org"], "without http:// or port"),
         (["annotators", "add", "ann", "--store", store], "a name that nobody has yet; found 'ann'"),
         (["annotators", "renew", "eve", "--store", store], "a known annotator; found 'eve'"),
         (["annotators", "list", "--store", tmp_path / "none.db"], "a label store at"),

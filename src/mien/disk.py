@@ -2,10 +2,17 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from mien.errors import MienError
+
+LOCK = ".lock"
+"""In a folder that one process at a time works in."""
 
 
 def read_json(path: Path, todo: str) -> dict[str, Any]:
@@ -27,3 +34,28 @@ def write_aside(path: Path, content: bytes) -> None:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Work in a folder, which is made, as the only process; nothing is left of it where nothing came into it.
+
+    Raises MienError where another one works there. A process that is killed holds nothing.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise MienError(f"a folder at {folder}", "a file", "choose another name")
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        todo = "wait until it is done, or end it"
+        raise MienError(f"to work in {folder} alone", "another process that does", todo) from error
+    try:
+        yield
+    finally:
+        # While it is held: whoever comes now makes a file of their own.
+        (folder / LOCK).unlink(missing_ok=True)
+        lock.release()
+        with suppress(OSError):
+            folder.rmdir()

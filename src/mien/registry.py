@@ -71,6 +71,26 @@ def build(room: str, settings: Mapping[str, Any], key: str) -> Any:
     return validate(found, values)
 
 
+def build_from_text(room: str, text: str, key: str) -> Any:
+    """The component that a text such as `worthiness extension=1` names, with its settings. `key`: what it is, for messages.
+
+    Raises MienError where name, key or value are unknown.
+    """
+    name, *given = text.split() or [""]
+    pairs = [setting.partition("=") for setting in given]
+    if not all(equals and setting for setting, equals, _ in pairs):
+        raise MienError(f"a {key} as NAME KEY=VALUE ...", repr(text), f"choose one of {', '.join(names(room))}")
+    return build(room, {key: name, **{setting: value for setting, _, value in pairs}}, key)
+
+
+def to_text(component: Any) -> str:
+    """The text that `build_from_text` makes this component from, all settings written out."""
+    kind = type(component)
+    own = kind.__module__.startswith("mien.")
+    name = kind.__module__.rpartition(".")[2] if own else f"{kind.__module__}:{kind.__name__}"
+    return " ".join([name, *(f"{key}={getattr(component, key)}" for key in fields(kind))])
+
+
 def validate(kind: type[T], values: Mapping[str, Any]) -> T:
     """A `kind` made from `values`; pydantic's complaints become one MienError."""
     try:

@@ -27,6 +27,7 @@ from mien.active.rounds import rounds
 from mien.active.store.records import Reply
 from mien.active.store.store import Store
 from mien.data.faceset import Info
+from mien.disk import alone
 from mien.recognize.files import read_used
 from mien.training import loop
 from runs import Heard, features
@@ -387,7 +388,7 @@ def test_what_cannot_be_asked_leaves_nothing(faceset: Path, plan: Plans, tmp_pat
         ({"split_to_test": "train"}, "a split to test that nothing is learned from"),
         ({"split_to_test": "validation"}, "a split among test, train"),
         ({"acquire": ("no_such",)}, "in active/acquire; found 'no_such'"),
-        ({"acquire": ("worthiness extension",)}, "a strategy such as"),
+        ({"acquire": ("worthiness extension",)}, "a strategy as NAME KEY=VALUE"),
         ({"acquire": ("worthiness no_such=1",)}, "no_such"),
         ({"settings": {"no_such": 1}}, "no_such"),
         ({"oracle": None, "store": str(tmp_path / "labels.db")}, "faces that people can look at"),
@@ -638,3 +639,9 @@ def test_passwords_are_not_written_down() -> None:
     pytest.importorskip("psycopg")
     assert people.shown("postgresql://ann:secret@host/labels") == "postgresql+psycopg://ann:***@host/labels"
     assert people.shown("labels.db") == "labels.db"
+
+
+def test_two_processes_do_not_work_in_one_folder(faceset: Path, plan: Plans, tmp_path: Path) -> None:
+    with alone(tmp_path / "out"), pytest.raises(MienError, match=r"to work in .* alone; found another process that does"):
+        rounds(faceset, plan(), tmp_path / "out")
+    assert not (tmp_path / "out").exists(), "nothing was written"

@@ -184,8 +184,16 @@ def test_files_of_other_content_are_refused(tmp_path: Path, suffix: str) -> None
         store.answer("ann", Reply("f0", label=0))
         (tmp_path / f"folder.{suffix}").mkdir()
         for export in (export_log, export_consensus):
-            with pytest.raises(MienError, match="to be written"):
+            with pytest.raises(MienError, match="or an earlier export; found something else"):
                 export(store, tmp_path / f"folder.{suffix}")
+            notes = tmp_path / f"notes.{suffix}"
+            notes.write_text("face,thoughts\nf0,odd\n")
+            with pytest.raises(MienError, match="or an earlier export; found something else"):
+                export(store, notes)
+            assert notes.read_text().startswith("face,thoughts")
+            assert export(store, tmp_path / f"{export.__name__}.{suffix}") == export(
+                store, tmp_path / f"{export.__name__}.{suffix}"
+            )
     with pytest.raises(MienError, match=r"a file named \.csv or \.parquet; found log.txt"):
         export_log(store, "log.txt")
 

@@ -13,10 +13,10 @@ from pydantic.dataclasses import dataclass
 from mien.active.acquire import Acquire
 from mien.active.people import shown
 from mien.data.faceset import FaceSet
-from mien.disk import read_json, write_aside
+from mien.disk import LOCK, read_json, write_aside
 from mien.errors import MienError
 from mien.recipe import Recipe
-from mien.registry import STRICT, Count, CountOrZero, Share, build
+from mien.registry import STRICT, Count, CountOrZero, Share, build_from_text
 
 RANDOM = "random"
 """What the other strategies are compared with, where it is among them; else the first is."""
@@ -119,11 +119,7 @@ class Recipes:
 
 def strategy(text: str) -> Acquire:
     """The strategy of `NAME KEY=VALUE ...`. Raises MienError where name, key or value are unknown."""
-    name, *given = text.split() or [""]
-    pairs = [setting.partition("=") for setting in given]
-    if not all(equals and key for key, equals, _ in pairs):
-        raise MienError("a strategy such as worthiness, or worthiness extension=1", repr(text), "write settings as KEY=VALUE")
-    made: Acquire = build("mien.active.acquire", {"strategy": name, **{key: value for key, _, value in pairs}}, "strategy")
+    made: Acquire = build_from_text("mien.active.acquire", text, "strategy")
     return made
 
 
@@ -133,13 +129,11 @@ def folder_name(text: str) -> str:
 
 
 def claim(out: Path, asked: Plan, recipes: Recipes, faces: FaceSet, pool: FaceSet | None) -> int:
-    """Take the folder for this plan: a new one, an empty one, or one in which it was begun. Returns the threads to use.
+    """Take the folder, which is there, for this plan: an empty one, or one in which it was begun. Returns the threads to use.
 
     Raises MienError where something that decides what rounds give was other then.
     """
     file, values = out / FILE, asdict(asked) | {"store": None if asked.store is None else shown(asked.store)}
-    if out.exists() and not out.is_dir():
-        raise MienError(f"a folder at {out}", "a file", "choose another --out")
     checksums = {"face set": faces.info.checksum, "pool": "" if pool is None else pool.info.checksum}
     tables = {f"recipe.{key}": value for key, value in recipes.whole.table().items() if key != "title"}
     tables |= {f"tuning.{key}": value for key, value in recipes.tuning.table().items() if key != "title"}
@@ -154,9 +148,8 @@ def claim(out: Path, asked: Plan, recipes: Recipes, faces: FaceSet, pool: FaceSe
             wanted, found = (f"{other[0]} = {str(values.get(other[0]))[:80]}" for values in (before, now))
             more = f" (and {len(other) - 1} more)" if len(other) > 1 else ""
             raise MienError(f"what {out} was begun with, {wanted}", found + more, "give the same again, or choose another --out")
-    elif out.is_dir() and any(out.iterdir()):
+    elif any(one.name != LOCK for one in out.iterdir()):
         raise MienError(f"an empty folder, or one where these rounds were begun, at {out}", "other files", "choose another --out")
-    out.mkdir(parents=True, exist_ok=True)
     written = {"asked": _plain(values), "decides": now, "threads": threads}
     write_aside(file, json.dumps(written, indent=1, ensure_ascii=False).encode())
     return int(threads)

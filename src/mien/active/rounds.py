@@ -29,7 +29,7 @@ from mien.active.scoring import look
 from mien.data.faceset import FaceSet, Rows
 from mien.data.splits import Budget, split_rows, training_rows
 from mien.data.writer import write_table
-from mien.disk import write_aside
+from mien.disk import alone, write_aside
 from mien.errors import MienError
 from mien.evaluation.evaluate import evaluate
 from mien.progress import Progress, Quiet, Silent
@@ -91,10 +91,16 @@ def rounds(faceset: Path | str, asked: Plan, out: Path | str, progress: Progress
     The same plan goes on where it was. With an oracle, strategies, seeds and rounds may be others: what is there stays.
     `go_on`: do not wait for people, but go on with the answers that are there. Leaves rounds.json, curve.csv, table.csv,
     curve.png, the start of each seed and a folder for each chain. Raises MienError where `out` holds other things or another
-    plan, a set was changed since, classes of the pool are others, or the split to test is learned from.
+    plan, another process works there, a set was changed since, classes of the pool are others, or the split to test is learned
+    from.
     """
-    work = _work(faceset, asked, Path(out), progress or Silent(), go_on)
-    done: dict[tuple[str, int], list[Point]] = {}
+    with alone(Path(out)):
+        return _all_rounds(_work(faceset, asked, Path(out), progress or Silent(), go_on))
+
+
+def _all_rounds(work: _Work) -> Curve:
+    """Every chain, in turn."""
+    asked, done = work.asked, dict[tuple[str, int], list[Point]]()
     # People answer for hours: what they have reached is drawn after each round.
     pause = 0.0 if asked.oracle is None else DRAW_SECONDS
     due = time.monotonic() + pause

@@ -5,7 +5,21 @@ import sys
 
 import typer
 
-from mien.cli import annotate, comparing, consistency, data, doubts, identities, looking, measure, neighbors, rounds, training
+from mien.cli import (
+    annotate,
+    comparing,
+    consistency,
+    data,
+    doubts,
+    identities,
+    looking,
+    measure,
+    neighbors,
+    preparing,
+    rounds,
+    training,
+    twins,
+)
 from mien.errors import MienError
 
 app = typer.Typer(
@@ -17,10 +31,12 @@ app = typer.Typer(
 
 # In the order in which they are listed.
 app.command("import")(data.import_)
+app.command()(preparing.prepare)
 for _command in (
     data.describe,
     data.features,
     data.convert,
+    twins.twins,
     identities.identities,
     consistency.peaks,
     training.train,

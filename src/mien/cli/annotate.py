@@ -63,24 +63,28 @@ def annotate(
 ) -> None:
     """Show faces in the browser and ask people what they express."""
     from mien.active.page.prepare import Asking, prepare
-    from mien.active.page.serve import address, is_loopback, listen, serve
+    from mien.active.page.serve import address, is_loopback, listen, require_names, serve
     from mien.active.store.database import Database
     from mien.console import Bar
 
     when = _one_of(show_guess or ("before" if doubts else "after"), WHENS, "--show-guess")
     named = tuple(part.strip() for part in (classes or "").split(",") if part.strip())
     asking = Asking(pool, store, model, named, per_face, first, split, unlabeled, doubts, gold, device)
-    with listen(host, port) as listening:
-        with Bar(single=True) as bar:
-            ready = prepare(asking, bar)
-        with ready.store:
-            _tell(ready.store, ready.new, Database(store).name, add or [])
-            if not is_loopback(host):
-                print("warning: the network can reach this page, and read along unless a proxy adds TLS", file=sys.stderr)
-            print(f"open {address(listening)} and end with Ctrl-C", flush=True)
-            with suppress(KeyboardInterrupt):
-                serve(ready, listening, cast("When", when), name or ())
-            print(_progress(ready.store))
+    require_names(name or ())
+    with Bar(single=True) as bar:
+        ready = prepare(asking, bar)
+    with ready.store, listen(host, port) as listening:
+        if ready.made:
+            print(f"a new label store: {Database(store).name}")
+        if ready.strange:
+            print(f"warning: people cannot choose {', '.join(ready.strange)}, which faces of {pool} are", file=sys.stderr)
+        _tell(ready.store, ready.new, Database(store).name, add or [])
+        if not is_loopback(host):
+            print("warning: the network can reach this page, and read along unless a proxy adds TLS", file=sys.stderr)
+        print(f"open {address(listening)} and end with Ctrl-C", flush=True)
+        with suppress(KeyboardInterrupt):
+            serve(ready, listening, cast("When", when), name or ())
+        print(_progress(ready.store))
 
 
 def _tell(store: "Store", new: int, where: str, add: list[str]) -> None:

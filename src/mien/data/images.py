@@ -131,8 +131,9 @@ def _decode(path: Path, color: bool) -> Image.Image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise _refusal(path, f"{width} x {height} pixels, more than {MAX_PIXELS:,}")
-            orientation = image.getexif().get(_ORIENTATION)
             plain = _to_plain(image, "RGB" if color else "L")
+            # Once it is decoded: Pillow has then turned a TIFF itself, and forgotten how.
+            orientation = image.getexif().get(_ORIENTATION)
     except MienError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

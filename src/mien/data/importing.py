@@ -61,7 +61,7 @@ def import_source(
                 progress(count + len(rejected), total)
         _check(count, rejected, skip)
     if rejected:
-        _write_rejected(out, rejected)
+        write_rejected(out, rejected)
     return Imported(FaceSet.open(out), tuple(rejected))
 
 
@@ -104,7 +104,8 @@ def _new_folders_removed(out: Path) -> Iterator[None]:
         raise
 
 
-def _write_rejected(out: Path, rejected: Sequence[Rejected]) -> None:
+def write_rejected(out: Path, rejected: Sequence[Rejected]) -> None:
+    """The inputs that gave no face, as rejected.csv in a new set, which is removed where that fails."""
     try:
         with (out / "rejected.csv").open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             table = csv.writer(file)

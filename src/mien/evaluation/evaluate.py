@@ -13,6 +13,7 @@ from mien.errors import MienError
 from mien.evaluation.calibration import apply_temperature
 from mien.evaluation.report import Mistakes, write_report
 from mien.evaluation.result import Evaluation, confident_mistakes, summarize
+from mien.evaluation.twins import twin_notes
 from mien.recognize.device import machine
 from mien.recognize.files import read_history, read_sources, read_used
 from mien.recognize.recognizer import Recognizer
@@ -35,8 +36,9 @@ def evaluate(
 
     `by` names a column for figures per value; `flip` averages logits with the mirror images'; `out` is a folder for
     report.html and metrics.json; `fold` such as 1/5 replaces the set's splits by subject-independent folds, as in
-    training. Classes are matched by name; faces of a class that the recognizer does not know are
-    left out, and the notes say how many. Raises MienError where split, column or face shape are not there.
+    training. Classes are matched by name; faces of a class that the recognizer does not know are left out, and the notes
+    say how many. They warn of faces that taught the run, and of those with a near-duplicate that did. Raises MienError where
+    split, column or face shape are not there.
     """
     if not isinstance(recognizer, Recognizer):
         recognizer = Recognizer.load(recognizer, device)
@@ -48,6 +50,7 @@ def evaluate(
     tested = tested_faces(recognizer.classes, faces, split)
     known = count_known(recognizer, tested.faces, whole)
     logits, labels = recognizer.logits(tested.faces, flip), tested.labels
+    twins = {} if known else twin_notes(recognizer, tested.faces, whole, logits.argmax(axis=1) == labels)
     result = summarize(
         logits,
         labels,
@@ -57,7 +60,7 @@ def evaluate(
         temperature=recognizer.card.temperature,
         flip=flip,
         groups={} if by is None else {by: tested.faces.values(by)},
-        notes=_notes(recognizer, tested, known),
+        notes=_notes(recognizer, tested, known) | twins,
     )
     if out is not None:
         history = read_history(recognizer.folder) if recognizer.folder else []

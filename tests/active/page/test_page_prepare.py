@@ -71,7 +71,6 @@ def test_a_new_store_asks_about_all_and_the_same_again_about_no_more(asking: Ask
         ({"split": "old"}, [1, 3, 5, 7, 9]),
         ({"unlabeled": True}, [0, 2, 4, 6, 8]),
         ({"unlabeled": True, "first": 2}, [0, 2]),
-        ({"unlabeled": True, "split": "old"}, []),
     ],
 )
 def test_some_faces_are_asked_about(asking: Asking, chosen: dict[str, Any], expected: Sequence[int]) -> None:
@@ -152,10 +151,22 @@ def test_doubts_are_asked_in_their_order_with_the_given_labels(asking: Asking, t
         pass
     with pytest.raises(MienError, match=r"a label store for the doubts of .* alone; found 7 questions about other faces"):
         prepare(replace(asking, doubts=doubts, store=str(tmp_path / "all.db")))
+    with pytest.raises(MienError, match="without a given label; found one for doubts"):
+        prepare(replace(asking, first=3))
     for row, told in ((["f99", "calm"], "'f99' in row 2"), (["f2", "angry"], "'angry' in row 2"), (["f2", ""], "None in row 2")):
         bad = write_csv(tmp_path / "bad.csv", [["id", "given"], ["f1", "glad"], row])
         with pytest.raises(MienError, match=told):
             prepare(replace(asking, doubts=bad, store=str(tmp_path / f"{row[0]}.db")))
+
+
+def test_nothing_to_ask_makes_no_store(asking: Asking) -> None:
+    with pytest.raises(MienError, match=r"faces to ask about in .*; found every face has a label"):
+        prepare(replace(asking, unlabeled=True, split="old"))
+    assert not Path(asking.store).exists()
+
+
+def test_classes_that_nobody_can_choose_are_told(asking: Asking) -> None:
+    assert ready(asking, classes=("happy", *CLASSES[1:])).strange == CLASSES[:1]
 
 
 def test_gold_faces_stand_among_the_others(asking: Asking, tmp_path: Path) -> None:

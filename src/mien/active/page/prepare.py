@@ -12,7 +12,7 @@ from mien.active.store.records import Question
 from mien.active.store.schema import stored_version
 from mien.active.store.store import Store
 from mien.data.csv_files import read
-from mien.data.faceset import BLOCK, FaceSet
+from mien.data.faceset import BLOCK, FaceSet, Rows
 from mien.errors import MienError
 from mien.progress import Progress, Silent
 
@@ -63,6 +63,10 @@ class Ready:
     pool: FaceSet
     new: int
     """Questions that were not asked before."""
+    made: bool = False
+    """Whether the store was made for this."""
+    strange: tuple[str, ...] = ()
+    """Classes of labeled faces of the pool that people cannot choose."""
 
 
 def prepare(asking: Asking, progress: Progress | None = None) -> Ready:
@@ -70,21 +74,22 @@ def prepare(asking: Asking, progress: Progress | None = None) -> Ready:
 
     Raises MienError for a pool that was changed since it was written or since the store was made, that holds features or two
     faces of one id; for classes that are not the same in pool, model and store; for a store of a newer version or another
-    number of answers per face; for doubts about other faces, or beside other questions; and for gold labels of other faces or
-    classes, or of faces that were asked about without.
+    number of answers per face; for no face to ask about; for doubts about other faces, or beside other questions; and for gold
+    labels of other faces or classes, or of faces that were asked about without.
     """
     pool = _open_pool(asking.pool)
     model = None if asking.model is None else _Model.load(asking.model, asking.device)
+    meant = _meant(asking, pool)
     store, made = _open_store(asking, pool, model)
     try:
         wanted: list[Question] = []
         if asking.doubts:
             wanted = _doubts(asking, pool, store)
         elif made or asking.chosen:
-            wanted = _faces(asking, pool, store, model, progress or Silent())
+            wanted = _faces(meant, pool, store, model, progress or Silent())
         if asking.gold is not None:
             wanted = _mixed(wanted, _gold(asking, pool, store))
-        return Ready(store, pool, store.ask(wanted))
+        return Ready(store, pool, store.ask(wanted), made, _strange(store, pool))
     except BaseException:
         store.close()
         raise
@@ -121,6 +126,12 @@ def _open_pool(folder: Path | str) -> FaceSet:
     if different < len(pool):
         raise MienError("faces with ids of their own", f"{len(pool)} faces with {different} ids", "import them again")
     return pool
+
+
+def _strange(store: Store, pool: FaceSet) -> tuple[str, ...]:
+    """Classes of labeled faces that people cannot choose."""
+    used = np.unique(pool.labels[pool.labels >= 0])
+    return tuple(pool.classes[label] for label in used if pool.classes[label] not in store.info.classes)
 
 
 def _open_store(asking: Asking, pool: FaceSet, model: _Model | None) -> tuple[Store, bool]:
@@ -171,8 +182,8 @@ def _classes(asking: Asking, pool: FaceSet, model: _Model | None) -> tuple[str, 
     return classes
 
 
-def _faces(asking: Asking, pool: FaceSet, store: Store, model: _Model | None, progress: Progress) -> list[Question]:
-    """Questions about faces of the pool, in its order, with the model's guess at those that are new."""
+def _meant(asking: Asking, pool: FaceSet) -> Rows:
+    """Rows of the pool that are asked about, but for doubts."""
     rows = np.arange(len(pool))
     if asking.split is not None:
         found = sorted({str(name) for name in pool.column("split").unique().to_pylist()}) if "split" in pool.column_names else []
@@ -181,10 +192,19 @@ def _faces(asking: Asking, pool: FaceSet, store: Store, model: _Model | None, pr
         rows = rows[pool.values("split") == asking.split]
     if asking.unlabeled:
         rows = rows[pool.labels[rows] < 0]
-    rows = rows[: asking.first]
-    known = {question.face for question in store.questions()}
-    names = pool.values("id")
-    new = np.array([row for row in rows if names[row] not in known], np.int64)
+    if not len(rows):
+        none = "every face has a label" if asking.unlabeled else "an empty set"
+        raise MienError(f"faces to ask about in {asking.pool}", none, "choose others")
+    return rows[: asking.first]
+
+
+def _faces(meant: Rows, pool: FaceSet, store: Store, model: _Model | None, progress: Progress) -> list[Question]:
+    """Questions about faces of the pool, in its order, with the model's guess at those that are new."""
+    asked = store.questions()
+    if any(question.model == GIVEN for question in asked):
+        raise MienError("a label store for questions without a given label", "one for doubts", "name another --store")
+    known, names = {question.face for question in asked}, pool.values("id")
+    new = np.array([row for row in meant if names[row] not in known], np.int64)
     if model is None:
         return [Question(str(names[row])) for row in new]
     guesses, version = model.guesses(pool.select(new), progress), model.recognizer.card.weights

@@ -1,5 +1,6 @@
 """Serving the page until it is told to end."""
 
+import errno
 import ipaddress
 import socket
 from collections.abc import Callable, Sequence
@@ -22,13 +23,22 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=512)
     except (OSError, OverflowError) as error:
-        raise MienError(f"to listen at {host}, port {port}", str(error), "choose another --port, or an own --host") from error
+        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        found = "somebody who listens there already" if taken else str(error)
+        raise MienError(f"to listen at {host}, port {port}", found, "choose another --port, or an own --host") from error
 
 
 def address(listening: socket.socket) -> str:
     """Where a browser finds it."""
     host, port = listening.getsockname()[:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+
+
+def require_names(names: Sequence[str]) -> None:
+    """Raises MienError for what is no host name, such as an address with a scheme."""
+    for name in names:
+        if not name or set("/:@ ") & set(name):
+            raise MienError("a host name such as labels.example.org", repr(name), "give the name alone, without http:// or port")
 
 
 def is_loopback(host: str) -> bool:

@@ -27,8 +27,8 @@ SUFFIXES = (".csv", ".parquet")
 def export_log(store: Store, path: Path | str) -> int:
     """Write all answers and undos, and return their number. Columns are those of LOG.
 
-    Written aside and renamed: a file that was there is whole until then. Raises MienError for a name that ends neither in
-    .csv nor in .parquet, and where it cannot be written.
+    An earlier log is replaced, written aside and renamed. Raises MienError for a name that ends neither in .csv nor in
+    .parquet, for a file that is something else, and where it cannot be written.
     """
     path = _named(path)
     rows, classes = store.log(), store.info.classes
@@ -119,7 +119,21 @@ def _read(path: Path) -> pa.Table:
         raise MienError(f"a log in {path}", str(error)[:300], "check that this is the right file") from error
 
 
+def _require_own(path: Path, columns: Sequence[str]) -> None:
+    """Raises MienError where a file is there that has other columns: it was not written by this."""
+    if not path.exists():
+        return
+    try:
+        table = pacsv.read_csv(path) if path.suffix == ".csv" else pq.read_schema(path)
+        found = list(table.column_names if path.suffix == ".csv" else table.names)
+    except (pa.ArrowException, OSError):
+        found = []
+    if found != list(columns):
+        raise MienError(f"nothing at {path}, or an earlier export", "something else", "choose another name")
+
+
 def _write(table: pa.Table, path: Path) -> None:
+    _require_own(path, table.column_names)
     sink = pa.BufferOutputStream()
     if path.suffix == ".csv":
         pacsv.write_csv(table, sink)

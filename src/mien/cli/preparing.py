@@ -1,0 +1,50 @@
+"""The command that makes faces of photos and videos."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mien.cli.shared import Json, print_values
+
+
+def prepare(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="INPUT... OUT", help="Folders, globs, lists, archives, photos, videos; the new folder."),
+    ],
+    align: Annotated[str, typer.Option(help="How faces are cut out: eyes, box, outline or whole; 'eyes distance=0.4'.")] = "eyes",
+    detector: Annotated[str, typer.Option(help="What finds them: mtcnn, haar or dlib; 'mtcnn least=40'.")] = "mtcnn",
+    faces: Annotated[str, typer.Option(help="Which faces of a photo: all, largest or central.")] = "largest",
+    side: Annotated[int, typer.Option(help="Side of a face in pixels.")] = 48,
+    color: Annotated[bool, typer.Option("--color", help="Store color faces.")] = False,
+    every: Annotated[float, typer.Option(help="Seconds between the frames that are taken from a video.")] = 1.0,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LIMIT", help="Faces to keep: size>=40, sharpness, overexposed, roll, turn; may be repeated."),
+    ] = None,
+    labeled: Annotated[bool, typer.Option("--labeled", help="Folders are classes (and splits above them).")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; as many as processors unless said.")] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Address of a Ray cluster, or local; its machines share the folders.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Find faces in photos and videos, and write them as a face set; a command that was killed goes on when it is given again."""
+    import os
+
+    from mien.console import Bar
+    from mien.faces.prepare import Preparing
+    from mien.faces.prepare import prepare as run
+    from mien.registry import validate
+
+    if len(paths) < 2:
+        raise typer.BadParameter("expected INPUT... OUT", param_hint="INPUT... OUT")
+    *inputs, out = paths
+    values = {"inputs": [str(one) for one in inputs], "align": align, "detector": detector, "which": faces, "side": side}
+    values |= {"color": color, "every": every, "limits": keep or [], "labeled": labeled}
+    with Bar(quiet=as_json) as bar:
+        done = run(validate(Preparing, values), out, workers or os.cpu_count() or 1, cluster, bar)
+    found = {"faces": len(done.faces), "inputs": done.inputs, "rejected": len(done.rejected), "out": str(out)}
+    left_out = f", {len(done.rejected)} without a face (rejected.csv says why)" if done.rejected else ""
+    print_values(as_json, found, f"{len(done.faces)} faces of {done.inputs} inputs -> {out}{left_out}")

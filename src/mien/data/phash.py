@@ -1,0 +1,226 @@
+"""Perceptual hashes of faces: 64 bits that near-duplicates share, the pairs of close ones, and how alike these look.
+
+The hash is the DCT hash of pHash (Klinger & Starkweather, phash.org; Zauner 2010, Implementation and benchmarking of perceptual
+image hash functions): of a gray picture of 32 x 32 pixels the two-dimensional DCT, and of its 8 x 8 lowest frequencies but those
+of index 0 whether each is above their median. Half of the bits are set, so that distances are even. Departures: the 32 x 32
+pixels are means over areas, where pHash smooths and picks pixels; what comes before the median is linear, and done as matrix
+products.
+
+Pairs are found by multi-index hashing (Norouzi, Punjani & Fleet 2012): hashes within a distance are closer still in at least one
+of four bands of 16 bits.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy import fft, ndimage, sparse
+
+from mien.data.convert import GRAY
+from mien.errors import MienError
+
+Bytes = npt.NDArray[np.uint8]
+Hashes = npt.NDArray[np.uint64]
+Floats = npt.NDArray[np.float32]
+Integers = npt.NDArray[np.int64]
+
+SIDE = 32
+"""Side of the gray picture that is hashed and compared."""
+LOW = 8
+"""Frequencies kept in each direction."""
+FLAT = 0.05
+"""Where no coefficient, of gray levels from 0 to 255, is larger than this, there is nothing but rounding."""
+BANDS, BITS = 4, 16
+EQUAL = 64
+"""Of more faces with one hash not each pair is kept, but each face's with the first."""
+MOST_PAIRS = 20_000_000
+BLOCK = 1024
+"""Faces, or pairs of them, looked at together."""
+CANDIDATES = 1 << 20
+"""Candidates compared together."""
+SHIFT = 2
+"""So many pixels of the 32 may one face lie beside the other when they are compared."""
+BLUR = 3.0
+"""Deviation of the blur, in pixels of the 32, that is taken away before faces are compared: lines are compared, not light."""
+
+
+def hashes(faces: Bytes) -> Hashes:
+    """(N, 2): the hash of each face, uint8 (N, S, S) or (N, S, S, 3), and that of its mirror image; 0 for a face of one gray."""
+    basis = fft.dct(_means(faces.shape[1]), axis=0, norm="ortho")[1 : LOW + 1]
+    # The mirror image has the same frequencies, the odd ones along a row with the other sign.
+    signs = np.stack([np.ones(LOW), (-1.0) ** np.arange(1, LOW + 1)]).astype(np.float32)
+    found = np.zeros((len(faces), 2), np.uint64)
+    for start in range(0, len(faces), BLOCK):
+        low = basis @ _gray(faces[start : start + BLOCK]) @ basis.T
+        both = (low[:, None] * signs[:, None]).reshape(-1, 2, LOW * LOW)
+        above = (both > np.median(both, axis=2, keepdims=True)) & (np.abs(both).max(axis=2, keepdims=True) > FLAT)
+        # Bits are dealt to the bands in turn: the lowest frequencies are alike in all faces, and would fill one band.
+        dealt = above.reshape(-1, 2, BITS, BANDS).swapaxes(2, 3).reshape(-1, 2, LOW * LOW)
+        found[start : start + BLOCK] = np.packbits(dealt, axis=2, bitorder="little").view("<u8")[..., 0]
+    return found
+
+
+def pairs(given: Hashes, others: Hashes | None = None, distance: int = 0) -> Integers:
+    """(M, 2) rows of `given` (N,) and of `others` whose hashes differ in at most `distance` bits, in order.
+
+    Without `others`: within `given`, the smaller row first. All pairs, but where two hashes have more than EQUAL^2 of them: there
+    each face is beside the first one with the other hash. Raises MienError for a distance that is not from 0 to 16, and for
+    more than MOST_PAIRS.
+    """
+    if not 0 <= distance <= BITS:
+        raise MienError(f"a distance from 0 to {BITS} bits", f"{distance}", "give another --distance")
+    mine = _Alike.of(given)
+    theirs = mine if others is None else _Alike.of(others)
+    close = _close(mine.values, theirs.values, distance, others is None)
+    counts = mine.counts[close[:, 0]] * theirs.counts[close[:, 1]]
+    whole = counts <= EQUAL * EQUAL
+    few, many = close[whole], close[~whole]
+    _bound(int(counts[whole].sum() + mine.counts[many[:, 0]].sum() + theirs.counts[many[:, 1]].sum()))
+    which, place = _each(counts[whole])
+    down, across = np.divmod(place, theirs.counts[few[which, 1]])
+    found = [np.stack([mine.rows(few[which, 0], down), theirs.rows(few[which, 1], across)], axis=1)]
+    for own, other in many:
+        ours, far = (one.rows(at, np.arange(one.counts[at])) for one, at in ((mine, own), (theirs, other)))
+        found += [np.stack(np.broadcast_arrays(*ends), axis=1) for ends in ((ours, far[:1]), (ours[:1], far))]
+    made = np.concatenate(found)
+    return in_order(made) if others is None else _unique(made)
+
+
+def in_order(found: Integers) -> Integers:
+    """Pairs of rows of one set, (M, 2): the smaller row first, each pair once, none of a row with itself."""
+    return _unique(np.sort(found[found[:, 0] != found[:, 1]], axis=1))
+
+
+def groups(found: Integers, count: int) -> Integers:
+    """(count,) the group of each face: all that pairs (M, 2) connect, numbered in the order of their first face; -1: alone."""
+    edges = sparse.coo_array((np.ones(len(found), bool), (found[:, 0], found[:, 1])), shape=(count, count))
+    part = sparse.csgraph.connected_components(edges, directed=False)[1]
+    together = np.bincount(part)[part] > 1
+    _, first, index = np.unique(part[together], return_index=True, return_inverse=True)
+    number = np.full(count, -1)
+    number[together] = np.argsort(np.argsort(first))[index]
+    return number
+
+
+def correlations(ours: Callable[[Integers], Bytes], theirs: Callable[[Integers], Bytes], found: Integers) -> Floats:
+    """(M,) how alike the faces of pairs (M, 2) look, from -1 to 1: `ours` and `theirs` give the faces of rows.
+
+    The normalized cross-correlation of their lines (the gray picture less what a blur leaves of it), at the best of the shifts
+    by up to SHIFT pixels; 0 where there are no lines.
+    """
+    blocks = [found[start : start + BLOCK] for start in range(0, len(found), BLOCK)]
+    alike = [_correlation(_lines(ours(block[:, 0])), _lines(theirs(block[:, 1]))) for block in blocks]
+    return np.concatenate([np.zeros(0, np.float32), *alike])
+
+
+@dataclass(frozen=True, eq=False)
+class _Alike:
+    """Rows by their hash: the rows of `values[n]` are `order[starts[n]:][:counts[n]]`, ascending."""
+
+    values: Hashes
+    order: Integers
+    starts: Integers
+    counts: Integers
+
+    @staticmethod
+    def of(given: Hashes) -> "_Alike":
+        values, index, counts = np.unique(given, return_inverse=True, return_counts=True)
+        return _Alike(values, np.argsort(index, kind="stable"), np.cumsum(counts) - counts, counts)
+
+    def rows(self, values: Integers, places: Integers) -> Integers:
+        """The row at a place among those of a hash."""
+        found: Integers = self.order[self.starts[values] + places]
+        return found
+
+
+def _close(mine: Hashes, theirs: Hashes, distance: int, within: bool) -> Integers:
+    """(M, 2) places of hashes, none of which comes twice, at most `distance` bits apart; `within` one list, the smaller first."""
+    # Of hashes that differ in more than r bits of every band, all differ in at least the sum of r + 1 over the bands.
+    least, more = divmod(distance + 1, BANDS)
+    found, count = [], 0
+    for band in range(BANDS):
+        for left, right in _candidates(_band(mine, band), _band(theirs, band), least + (band < more) - 1):
+            kept = (left <= right) if within else np.ones(len(left), bool)
+            kept &= np.bitwise_count(mine[left] ^ theirs[right]) <= distance
+            found.append(np.stack([left[kept], right[kept]], axis=1))
+            count += len(found[-1])
+            _bound(count // BANDS)
+    return _unique(np.concatenate([np.zeros((0, 2), np.int64), *found]))
+
+
+def _band(values: Hashes, band: int) -> Integers:
+    return (values >> np.uint64(BITS * band) & np.uint64((1 << BITS) - 1)).astype(np.int64)
+
+
+def _candidates(mine: Integers, theirs: Integers, radius: int) -> Iterator[tuple[Integers, Integers]]:
+    """Places whose bands differ in at most `radius` bits, in blocks of CANDIDATES or what one of `mine` has."""
+    order = np.argsort(theirs, kind="stable")
+    counts = np.bincount(theirs, minlength=1 << BITS)
+    starts = np.cumsum(counts) - counts
+    masks = [sum(bits) for r in range(radius + 1) for bits in combinations([1 << bit for bit in range(BITS)], r)]
+    for mask in masks:
+        keys = mine ^ mask
+        rows = np.flatnonzero(counts[keys])
+        lengths = counts[keys[rows]]
+        cuts = np.flatnonzero(np.diff(np.cumsum(lengths) // CANDIDATES)) + 1
+        for part in np.split(rows, cuts):
+            which, place = _each(counts[keys[part]])
+            yield part[which], order[starts[keys[part]][which] + place]
+
+
+def _each(counts: Integers) -> tuple[Integers, Integers]:
+    """For `counts` things of each kind, kinds and the places 0, 1, ... within them, both (sum,)."""
+    which = np.repeat(np.arange(len(counts)), counts)
+    return which, np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
+
+
+def _unique(found: Integers) -> Integers:
+    """Rows (M, 2) in order, each once."""
+    width = int(found[:, 1].max(initial=0)) + 1
+    codes = np.unique(found[:, 0] * width + found[:, 1])
+    return np.stack(np.divmod(codes, width), axis=1)
+
+
+def _bound(count: int) -> None:
+    if count > MOST_PAIRS:
+        raise MienError(f"at most {MOST_PAIRS:,} pairs of close faces", f"{count:,} or more", "give a smaller --distance")
+
+
+def _means(side: int) -> Floats:
+    """(SIDE, side): the mean over each of SIDE parts of a row of pixels."""
+    edges, pixels = np.linspace(0, side, SIDE + 1), np.arange(side)
+    shared = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
+    means: Floats = (shared.clip(0) * SIDE / side).astype(np.float32)
+    return means
+
+
+def _gray(faces: Bytes) -> Floats:
+    """(n, S, S) gray levels."""
+    pixels = faces.astype(np.float32)
+    return pixels if faces.ndim == 3 else pixels @ np.array(GRAY, np.float32)
+
+
+def _lines(faces: Bytes) -> Floats:
+    """(n, SIDE, SIDE): the gray picture less its blurred self."""
+    means = _means(faces.shape[1])
+    small = means @ _gray(faces) @ means.T
+    lines: Floats = small - ndimage.gaussian_filter(small, (0, BLUR, BLUR))
+    return lines
+
+
+def _correlation(ours: Floats, theirs: Floats) -> Floats:
+    """(n,) the best normalized correlation of the middle of `ours` with the windows of `theirs`, both (n, SIDE, SIDE)."""
+    side = SIDE - 2 * SHIFT
+    middle = ours[:, SHIFT:-SHIFT, SHIFT:-SHIFT]
+    middle = middle - middle.mean(axis=(1, 2), keepdims=True)
+    windows = sliding_window_view(theirs, (side, side), axis=(1, 2))
+    products = np.einsum("nij,nuvij->nuv", middle, windows, optimize=False)
+    sums, squares = windows.sum(axis=(3, 4)), np.einsum("nuvij,nuvij->nuv", windows, windows)
+    spread = np.sqrt(np.maximum(squares - sums**2 / side**2, 0)) * np.linalg.norm(middle, axis=(1, 2))[:, None, None]
+    # Lines of less than a gray level are rounding.
+    alike = np.where(spread > side**2, products / np.maximum(spread, 1e-6), 0)
+    best: Floats = alike.max(axis=(1, 2))
+    return best

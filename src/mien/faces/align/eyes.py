@@ -1,0 +1,34 @@
+"""Eyes level, at a fixed place and distance in every crop (as ST+SW's faces are)."""
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from mien.faces.align import Map
+from mien.faces.face import Face, Photo
+from mien.registry import STRICT, Share
+
+
+@dataclass(frozen=True, config=STRICT)
+class Eyes:
+    """A similarity, which turns and scales but does not shear, takes both eyes to where they are in every face."""
+
+    distance: Annotated[float, Field(gt=0, le=1)] = 0.4
+    """Between the eyes, as a share of the crop's side."""
+    height: Share = 0.38
+    """Of the eyes below the crop's upper edge, as a share of its side."""
+
+    def __call__(self, photo: Photo, face: Face) -> Map | None:
+        """None without landmarks, or with both eyes in one place."""
+        if face.landmarks is None:
+            return None
+        left, right = np.asarray(face.landmarks[:2], np.float64)
+        x, y = right - left
+        if not np.hypot(x, y) > 0:
+            return None
+        # (x, y) is turned to (1, 0), and scaled to the distance.
+        turn = self.distance / (x * x + y * y) * np.array([[x, y], [-y, x]])
+        middle = np.array([0.5, self.height]) - turn @ ((left + right) / 2)
+        return np.column_stack([turn, middle])

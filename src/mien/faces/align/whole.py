@@ -1,0 +1,18 @@
+"""No alignment: the photo is the face."""
+
+import numpy as np
+from pydantic.dataclasses import dataclass
+
+from mien.faces.align import Map, square
+from mien.faces.face import Face, Photo
+from mien.registry import STRICT
+
+
+@dataclass(frozen=True, config=STRICT)
+class Whole:
+    """The central square of the photo, wherever in it the face is."""
+
+    def __call__(self, photo: Photo, face: Face) -> Map | None:
+        """Always there."""
+        height, width = photo.shape[:2]
+        return square(np.array([width / 2, height / 2]), min(height, width))

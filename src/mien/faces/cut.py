@@ -1,0 +1,96 @@
+"""From photos to crops: find faces, choose among them, cut them out; the same for face sets and for a model that reads photos."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import cast, get_args
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mien.errors import MienError
+from mien.faces.align import Align, align_from_text, crop
+from mien.faces.detect import Detector, detector_from_text
+from mien.faces.face import Face, Photo, Which, choose
+from mien.registry import to_text
+
+WHOLE = "whole"
+"""The alignment that wants no detector."""
+NO_FACE, NO_LANDMARKS = "no face found", "no landmarks to align it by"
+"""Why a photo gives no crop."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How crops are made: faceset.json and a model's card say it, as `alignment`, in the words that `from_text` reads."""
+
+    align: str = "eyes"
+    """A way to cut out a face, and its settings."""
+    detector: str = "mtcnn"
+    """A detector, and its settings; of no use to `whole`."""
+    which: Which = "largest"
+
+    def __str__(self) -> str:
+        way = to_text(align_from_text(self.align))
+        if way == WHOLE:
+            return way
+        return f"{way}; {to_text(detector_from_text(self.detector))}; {self.which}"
+
+    @staticmethod
+    def from_text(text: str) -> "Geometry":
+        """Raises MienError for a text that `str` of a geometry did not give, such as `unknown`."""
+        align, *rest = (part.strip() for part in text.split(";"))
+        if align == WHOLE and not rest:
+            return Geometry(WHOLE)
+        if len(rest) != 2 or rest[1] not in get_args(Which):
+            todo = "give cropped faces, or prepare the set with mien prepare"
+            raise MienError("an alignment that mien prepare wrote", repr(text), todo)
+        return Geometry(align, rest[0], cast("Which", rest[1]))
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """The n crops of some photos."""
+
+    faces: npt.NDArray[np.uint8]
+    """(n, S, S) gray or (n, S, S, 3) color."""
+    photo: npt.NDArray[np.int64]
+    """(n,) which photo a crop is of, ascending."""
+    found: tuple[Face, ...]
+    """Where in its photo."""
+    empty: dict[int, str]
+    """Photos without a crop, and why."""
+
+
+def cut_out(photos: Sequence[Photo], geometry: Geometry, side: int, color: bool) -> Cut:
+    """Crops of upright photos, uint8 (H, W, 3), of any sizes. Raises MienError for an unknown way or detector."""
+    align, detector = _made(geometry)
+    found = [(_all_of(photo),) for photo in photos] if detector is None else detector(photos)
+    crops, owners, kept, empty = list[Photo](), list[int](), list[Face](), dict[int, str]()
+    for number, (photo, faces) in enumerate(zip(photos, found, strict=True)):
+        chosen = choose(faces, geometry.which, (photo.shape[1], photo.shape[0]))
+        maps = [(face, align(photo, face)) for face in chosen]
+        made = [(face, crop(photo, map_, side)) for face, map_ in maps if map_ is not None]
+        if not made:
+            empty[number] = NO_LANDMARKS if chosen else NO_FACE
+        for face, picture in made:
+            crops.append(picture if color else np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8))
+            owners.append(number)
+            kept.append(face)
+    shape = (0, side, side, 3) if color else (0, side, side)
+    faces_ = np.stack(crops) if crops else np.zeros(shape, np.uint8)
+    return Cut(faces_, np.array(owners, np.int64), tuple(kept), empty)
+
+
+@cache
+def _made(geometry: Geometry) -> tuple[Align, Detector | None]:
+    """Made once in a process: a detector reads its weights."""
+    align = align_from_text(geometry.align)
+    return align, None if to_text(align) == WHOLE else detector_from_text(geometry.detector)
+
+
+def _all_of(photo: Photo) -> Face:
+    """The photo as a face."""
+    height, width = photo.shape[:2]
+    return Face(box=(0.0, 0.0, float(width), float(height)), landmarks=None, score=1.0)

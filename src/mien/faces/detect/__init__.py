@@ -1,0 +1,46 @@
+"""Where the faces are in photos: one detector a file, found by its name, and how all are called.
+
+A detector is a frozen dataclass of its own settings; what it loads it loads when it is first called.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from mien.errors import MienError
+from mien.faces.face import Face, Photo
+from mien.registry import build_from_text
+
+ROOM = "mien.faces.detect"
+"""The package whose files are the detectors."""
+
+
+class Detector(Protocol):
+    """Finds the faces of photos; a photo's faces do not depend on the photos beside it."""
+
+    def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
+        """For each upright photo, uint8 (H, W, 3) RGB of any size, its faces, the surest first.
+
+        Raises MienError for what is no photo, or where something that the detector needs is not installed.
+        """
+        ...
+
+
+def detector_from_text(text: str) -> Detector:
+    """The detector that a text such as `mtcnn least_face=40` names. Raises MienError for an unknown one."""
+    made: Detector = build_from_text(ROOM, text, "detector")
+    return made
+
+
+def check_photos(photos: Sequence[Photo]) -> None:
+    """Raises MienError where one is not uint8 (H, W, 3) with pixels in it."""
+    for photo in photos:
+        if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
+            found = f"{photo.dtype} of shape {photo.shape}"
+            raise MienError("photos uint8 (H, W, 3), RGB", found, "read them with Pillow, convert('RGB'), as an array")
+
+
+def surest_first(faces: Sequence[Face]) -> tuple[Face, ...]:
+    """By descending score; of equal ones the first stays first."""
+    return tuple(sorted(faces, key=lambda face: -face.score))

@@ -1,0 +1,46 @@
+"""Viola and Jones 2001, "Rapid object detection using a boosted cascade of simple features", with OpenCV's frontal faces."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import cv2.data
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from mien.errors import MienError
+from mien.faces.detect import check_photos, surest_first
+from mien.faces.face import Face, Photo
+from mien.registry import STRICT, Count, CountOrZero
+
+FILE = "haarcascade_frontalface_default.xml"
+
+
+@dataclass(frozen=True, config=STRICT)
+class Haar:
+    """Boxes of upright faces from the front, without landmarks; the score is the sum of the last stage's votes."""
+
+    least_face: Count = 30
+    """Side in pixels of the smallest faces that are looked for."""
+    step: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 1.1
+    """From one size of faces to the next."""
+    neighbors: CountOrZero = 5
+    """Boxes close by that a face needs beside its own."""
+
+    def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
+        """The faces of each photo, the surest first. Raises MienError for what is no photo, or an OpenCV without its file."""
+        check_photos(photos)
+        # Made anew for each call: while one thread uses a classifier, another may not.
+        cascade = cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / FILE))
+        if cascade.empty():
+            raise MienError(f"{FILE} in OpenCV", f"cv2 {cv2.__version__} without it", "pip install 'opencv-python-headless<5'")
+        return [self._find(cascade, cv2.cvtColor(np.ascontiguousarray(photo), cv2.COLOR_RGB2GRAY)) for photo in photos]
+
+    def _find(self, cascade: cv2.CascadeClassifier, gray: "cv2.typing.MatLike") -> tuple[Face, ...]:
+        least = (self.least_face, self.least_face)
+        boxes, _, votes = cascade.detectMultiScale3(gray, self.step, self.neighbors, 0, least, outputRejectLevels=True)
+        corners = np.reshape(boxes, (-1, 4)).astype(float).tolist()
+        scores = np.reshape(votes, -1).astype(float).tolist()
+        return surest_first([Face((x, y, x + w, y + h), None, vote) for (x, y, w, h), vote in zip(corners, scores, strict=True)])

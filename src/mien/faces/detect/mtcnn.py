@@ -1,0 +1,126 @@
+"""MTCNN (Zhang et al. 2016, "Joint face detection and alignment using multitask cascaded convolutional networks").
+
+Sec. II-A: P-Net proposes boxes, R-Net looks at each again, O-Net at what that leaves, and places five landmarks. After each of
+them overlapping boxes are suppressed, and the rest is moved as the network says.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from scipy.special import expit
+
+from mien.faces.boxes import Boxes, Places, move, square, suppress
+from mien.faces.detect import check_photos
+from mien.faces.face import Face, Photo
+from mien.faces.mtcnn_nets import Net, Runtime, networks
+from mien.faces.proposals import CHUNK, WINDOW, Candidates, Search, logit, nothing, propose
+from mien.faces.sums import Sums
+from mien.registry import STRICT, Share
+
+LOAD = 1 << 23
+"""Pixels of photos that go through the cascade together; a larger photo goes alone."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Mtcnn:
+    """Boxes, landmarks and, as score, O-Net's probability of being a face.
+
+    What the paper leaves open is as in facenet-pytorch, which has the same weights: pixels of the pyramid and of crops are
+    means over areas; of boxes that overlap by more than 0.5 of their union (on one level), 0.7 of it (on all levels; after
+    R-Net) or 0.7 of the smaller one (after O-Net) the best is kept. It cuts boxes at the photo's edge (`beyond = "cut"`); here
+    they go on in black, as in the paper's own code. Beyond both: `second_look`.
+    """
+
+    least_face: Annotated[float, Field(ge=WINDOW, allow_inf_nan=False)] = 20.0
+    """Side in pixels of the smallest faces that are looked for; half of it costs four times as much."""
+    propose: Share = 0.6
+    """Probability of being a face that P-Net has to give."""
+    refine: Share = 0.7
+    """The same of R-Net."""
+    output: Share = 0.7
+    """The same of O-Net."""
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.709
+    """From one level of the pyramid to the next, smaller one."""
+    beyond: Literal["black", "cut"] = "black"
+    """What is seen of a box beyond the photo's edge: `black` pixels, or nothing: the box is `cut`, and what is left stretched."""
+    second_look: bool = True
+    """Whether a photo in which nothing is found is looked at again in a black frame, for faces that it does not hold whole."""
+    runtime: Runtime = "torch"
+    """What computes the networks; onnx asks for the extra `onnx`."""
+
+    def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
+        """The faces of each photo, the surest first. Raises MienError for what is no photo, or without weights."""
+        check_photos(photos)
+        found: list[tuple[Face, ...]] = [()] * len(photos)
+        for places in _loads(photos):
+            sums = Sums.of([photos[place] for place in places])
+            numbers = list(range(len(places)))
+            for framed in (False, True) if self.second_look else (False,):
+                for number, face in self._find(sums, numbers, framed):
+                    found[places[number]] += (face,)
+                numbers = [number for number in numbers if not found[places[number]]]
+        return found
+
+    @torch.inference_mode()
+    def _find(self, sums: Sums, numbers: list[int], framed: bool) -> list[tuple[int, Face]]:
+        """The cascade over the photos of `numbers`: their faces, each with its photo's number."""
+        nets = networks(self.runtime)
+        found = propose(nets.propose, sums, numbers, Search(self.least_face, self.factor, self.propose, framed))
+        found = found.take(suppress(found.boxes, found.logits, found.photos, 0.7))
+        boxes = square(move(found.boxes, found.offsets, 0))
+        found = self._judge(nets.refine, sums, boxes, found.photos, 24, self.refine)
+        found = found.take(suppress(found.boxes, found.logits, found.photos, 0.7))
+        boxes = square(move(found.boxes, found.offsets[:, :4], 1))
+        found = self._judge(nets.output, sums, boxes, found.photos, 48, self.output)
+        points = landmarks(found.boxes, found.offsets[:, 4:])
+        boxes = move(found.boxes, found.offsets[:, :4], 1)
+        kept = suppress(boxes + np.array([0, 0, 1, 1], np.float32), found.logits, found.photos, 0.7, "smaller")
+        # From here on the first pixel begins at 0, and a box ends where its last pixel ends.
+        edges = (boxes - np.array([1, 1, 0, 0], np.float32))[kept].tolist()
+        rows = zip(found.photos[kept].tolist(), edges, points[kept], expit(found.logits[kept]).tolist(), strict=True)
+        return [
+            (photo, Face((x0, y0, x1, y1), five, score)) for photo, (x0, y0, x1, y1), five, score in rows if x0 < x1 and y0 < y1
+        ]
+
+    def _judge(self, net: Net, sums: Sums, boxes: Boxes, photos: Places, side: int, threshold: float) -> Candidates:
+        """Those of `boxes` that R-Net or O-Net holds for faces, as they were, and where it would move them."""
+        pixels = boxes.astype(np.int64) - np.array([1, 1, 0, 0])
+        if self.beyond == "cut":
+            sizes = torch.stack([sums.widths, sums.heights], dim=1).numpy()[photos]
+            pixels = np.concatenate([pixels[:, :2].clip(0), np.minimum(pixels[:, 2:], sizes)], axis=1)
+        real = (pixels[:, 2:] > pixels[:, :2]).all(axis=1)
+        boxes, photos, pixels = boxes[real], photos[real], pixels[real]
+        if not len(boxes):
+            return nothing(14)
+        step = CHUNK // (side * side)
+        shown = zip(torch.from_numpy(pixels).split(step), torch.from_numpy(photos).split(step), strict=True)
+        made = torch.cat([net(sums.crops(part, numbers, side)) for part, numbers in shown])
+        logits, offsets = made[:, 0].numpy(), made[:, 1:].numpy()
+        return Candidates(boxes, logits, photos, offsets).take(logits > logit(threshold))
+
+
+def landmarks(boxes: Boxes, parts: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """(N, 5, 2) x and y in pixels, of 5 x and 5 y (N, 10) that are parts of the box's width and height."""
+    sides = boxes[:, 2:] - boxes[:, :2] + 1
+    points: npt.NDArray[np.float32] = parts.reshape(-1, 2, 5) * sides[:, :, None] + boxes[:, :2, None] - 1
+    return points.swapaxes(1, 2)
+
+
+def _loads(photos: Sequence[Photo]) -> Iterator[list[int]]:
+    """Places of photos that go together: those of one size beside each other, in bounded memory."""
+    load: list[int] = []
+    pixels = 0
+    for place in sorted(range(len(photos)), key=lambda place: photos[place].shape):
+        size = photos[place].shape[0] * photos[place].shape[1]
+        if load and pixels + size > LOAD:
+            yield load
+            load, pixels = [], 0
+        load.append(place)
+        pixels += size
+    if load:
+        yield load

@@ -1,0 +1,159 @@
+"""Reading frames of videos, a frame every so many seconds; memory does not grow with the video."""
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import IO, cast
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.container import InputContainer
+from av.sidedata.sidedata import SideData
+
+from mien.errors import MienError
+from mien.faces.photos import MAX_PIXELS, require_size
+from mien.faces.places import Input, fault, open_input, refusal
+
+FORMATS = "mov,avi,matroska"
+"""What is read. FFmpeg knows more, some that open other files or addresses."""
+
+_HEAD = 4096
+"""Bytes in which a video says what it is."""
+
+_MARGIN = 1 << 20
+"""Pixels that a decoder may need around a picture."""
+
+_CLOSE = 1e-6
+"""Seconds by which a frame may come early: times are rounded."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A frame, uint8 (H, W, 3), and its time in seconds since the first."""
+
+    time: float
+    pixels: npt.NDArray[np.uint8]
+
+
+def read_frames(input: Input, every: float, max_pixels: int = MAX_PIXELS) -> Iterator[Frame]:
+    """The first frame at or after 0, `every`, 2 `every`, ... seconds, RGB, upright by the video's display matrix.
+
+    Frames that the decoder calls corrupt are passed over. One thread decodes. Raises MienError for an `every` that is not
+    positive, and, after the frames before, where the video is damaged, truncated, no video, too large or unreadable.
+    """
+    if not (math.isfinite(every) and every > 0):
+        raise MienError("seconds between frames above 0", f"{every}", "give another")
+    return _frames(input, every, max_pixels)
+
+
+def _frames(input: Input, every: float, max_pixels: int) -> Iterator[Frame]:
+    due = last = 0.0
+    try:
+        for time, frame in _decoded(input, max_pixels):
+            last = time
+            if time >= due - _CLOSE:
+                due = (math.floor((time + _CLOSE) / every) + 1) * every
+                yield Frame(time, _upright(frame))
+    except Exception as error:  # FFmpeg meets a broken file with errors of many kinds; none of them is hidden.
+        found = fault(error)
+        raise refusal(input, f"{found}, after {last:.2f} s" if due else found) from error
+
+
+def _decoded(input: Input, max_pixels: int) -> Iterator[tuple[float, av.VideoFrame]]:
+    """All frames in order of their times, in seconds since the first. Raises ValueError at the end of a truncated video."""
+    with open_input(input) as file:
+        missing = _missing(file)
+        with _container(file, missing) as container:
+            if not container.streams.video:
+                raise ValueError("no video in it")
+            stream = container.streams.video[0]
+            shown = False
+            try:
+                for time, frame in _timed(container, stream, max_pixels):
+                    shown = shown or not frame.is_corrupt
+                    if not frame.is_corrupt:
+                        yield time, frame
+            except av.FFmpegError as error:
+                raise ValueError(missing or error.strerror) from error
+    if missing or not shown:  # FFmpeg takes the end of a truncated file for the video's
+        raise ValueError(missing or "no frame that can be decoded")
+
+
+def _timed(container: InputContainer, stream: av.VideoStream, max_pixels: int) -> Iterator[tuple[float, av.VideoFrame]]:
+    """All frames, corrupt ones too; one without a time follows the one before."""
+    context = stream.codec_context
+    require_size(context.width, context.height, max_pixels)
+    context.options = {"max_pixels": str(2 * max_pixels + _MARGIN)}
+    context.thread_count = 1
+    step = 1 / (stream.average_rate or Fraction(25))
+    first, time = None, -step
+    for frame in container.decode(stream):
+        require_size(frame.width, frame.height, max_pixels)
+        stated = frame.pts * frame.time_base if frame.pts is not None and frame.time_base else None
+        first = stated if first is None else first
+        time = time + step if stated is None or first is None else stated - first
+        yield float(time), frame
+
+
+def _container(file: IO[bytes], missing: str) -> InputContainer:
+    try:
+        return av.open(file, "r", options={"format_whitelist": FORMATS})
+    except av.FFmpegError as error:
+        raise ValueError(missing or "no video of a known format") from error
+
+
+def _missing(file: IO[bytes]) -> str:
+    """How much less there is than the file itself says; "" where nothing is known to be missing. Raises ValueError for none."""
+    there = file.seek(0, os.SEEK_END)
+    if not there:
+        raise ValueError("an empty file")
+    file.seek(0)
+    head = file.read(_HEAD)
+    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"):
+        stated = _boxes(file, there)
+    elif head.startswith(b"RIFF"):
+        stated = 8 + int.from_bytes(head[4:8], "little")
+    else:
+        stated = _segment(head)
+    file.seek(0)
+    return f"a truncated file of {there:,} bytes where {stated:,} are stated" if stated > there else ""
+
+
+def _boxes(file: IO[bytes], there: int) -> int:
+    """Where the last box of an MP4 ends (ISO/IEC 14496-12, 4.2); the file has `there` bytes."""
+    at = 0
+    while at + 8 <= there:
+        file.seek(at)
+        head = file.read(16)
+        size = int.from_bytes(head[:4])
+        size = int.from_bytes(head[8:]) if size == 1 else size
+        if size < 8:  # 0: to the end of the file
+            return there
+        at += size
+    return at
+
+
+def _segment(head: bytes) -> int:
+    """Where the segment of a Matroska file ends (RFC 8794, 4 and 5); 0 where it does not say."""
+    at = head.find(b"\x18\x53\x80\x67") + 4
+    if not head.startswith(b"\x1a\x45\xdf\xa3") or at < 4 or at >= len(head) or not head[at]:
+        return 0
+    width = 9 - head[at].bit_length()
+    size = int.from_bytes(head[at : at + width]) & ((1 << 7 * width) - 1)
+    return 0 if size == (1 << 7 * width) - 1 else at + width + size
+
+
+def _upright(frame: av.VideoFrame) -> npt.NDArray[np.uint8]:
+    """The pixels as they are to be seen; of a matrix that turns by other angles, the nearest quarter."""
+    pixels = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+    side = frame.side_data.get("DISPLAYMATRIX")
+    if side is None:
+        return pixels
+    # x' = a x + c y, y' = b x + d y (FFmpeg, libavutil/display.h)
+    a, b, _, c, d = np.frombuffer(bytes(cast(SideData, side)), np.int32)[:5].tolist()
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        pixels, a, d = np.swapaxes(pixels, 0, 1), c, b
+    return np.ascontiguousarray(pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])

@@ -1,0 +1,96 @@
+"""What may be wrong with a face: blurred, small, turned away, overexposed; measured, so that one may filter by it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.errors import MienError
+from mien.faces.face import Face
+
+Floats = npt.NDArray[np.float32]
+
+MEASURES = {
+    "size": "longer side of the box in pixels of the photo",
+    "sharpness": "variance of the crop's Laplacian, gray values from 0 to 255: low where it is blurred",
+    "overexposed": "share of the crop's pixels of 250 and more",
+    "roll": "degrees by which the line through the eyes is turned, clockwise",
+    "turn": "nose beside the middle of the eyes, in half eye distances: 0 from the front, about -1 or 1 from the side",
+}
+"""Columns of a prepared set."""
+BRIGHT = 250
+"""Gray value from which a pixel is overexposed."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Least and most of measures, by their names; a face whose measure is not known passes."""
+
+    least: Mapping[str, float]
+    most: Mapping[str, float]
+
+    @staticmethod
+    def parse(texts: Sequence[str]) -> "Limits":
+        """Of texts such as `size>=40` and `turn<=0.5`; roll and turn count without their sign. Raises MienError for others."""
+        least, most = dict[str, float](), dict[str, float]()
+        for text in texts:
+            name, sign, number = next((text.partition(sign) for sign in (">=", "<=") if sign in text), (text, "", ""))
+            try:
+                bound = float(number)
+            except ValueError:
+                bound = np.nan
+            if name.strip() not in MEASURES or np.isnan(bound):
+                expected = f"a limit such as size>=40, of one of {', '.join(MEASURES)}"
+                raise MienError(expected, repr(text), "write NAME>=NUMBER or NAME<=NUMBER")
+            (least if sign == ">=" else most)[name.strip()] = bound
+        return Limits(least, most)
+
+    def broken(self, measures: Mapping[str, float]) -> str:
+        """The first limit that a face is beyond, in words; empty where it is within all."""
+        for name, value in measures.items():
+            size = abs(value)
+            if size < self.least.get(name, -np.inf):
+                return f"{name} {value:.3g}, less than {self.least[name]:g}"
+            if size > self.most.get(name, np.inf):
+                return f"{name} {value:.3g}, more than {self.most[name]:g}"
+        return ""
+
+
+def measure(faces: npt.NDArray[np.uint8], found: Sequence[Face]) -> dict[str, Floats]:
+    """MEASURES of crops (n, S, S) or (n, S, S, 3) and the faces in their photos, each (n,); nan where there are no landmarks."""
+    gray = faces.astype(np.float32)
+    if gray.ndim == 4:
+        gray = gray @ np.array([0.299, 0.587, 0.114], np.float32)
+    poses = np.array([_pose(face) for face in found], np.float32).reshape(-1, 2)
+    boxes = np.array([face.box for face in found], np.float32).reshape(-1, 4)
+    return {
+        "size": np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]),
+        "sharpness": _sharpness(gray),
+        "overexposed": (gray >= BRIGHT).mean(axis=(1, 2), dtype=np.float32),
+        "roll": poses[:, 0],
+        "turn": poses[:, 1],
+    }
+
+
+def _sharpness(gray: Floats) -> Floats:
+    """(n,) of crops (n, S, S): the variance of each pixel's four neighbors less four times itself (Pech-Pacheco et al. 2000)."""
+    if gray.shape[1] < 3:
+        return np.zeros(len(gray), np.float32)
+    inner = gray[:, 1:-1, 1:-1]
+    laplacian = gray[:, :-2, 1:-1] + gray[:, 2:, 1:-1] + gray[:, 1:-1, :-2] + gray[:, 1:-1, 2:] - 4 * inner
+    variance: Floats = laplacian.var(axis=(1, 2))
+    return variance
+
+
+def _pose(face: Face) -> tuple[float, float]:
+    """Roll and turn; nan without landmarks."""
+    if face.landmarks is None:
+        return np.nan, np.nan
+    left, right, nose = np.asarray(face.landmarks[:3], np.float64)
+    across = right - left
+    distance = float(np.hypot(*across))
+    if not distance:
+        return np.nan, np.nan
+    beside = float((nose - (left + right) / 2) @ across) / distance
+    return float(np.degrees(np.arctan2(across[1], across[0]))), 2 * beside / distance

@@ -1,0 +1,189 @@
+"""Some inputs become a shard: a small face set of its own, and a record of what became of each input. Any process or machine that
+sees the folder may make one; whoever makes it again makes the same."""
+
+import hashlib
+import json
+import secrets
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mien.data.faceset import COLUMNS, Info
+from mien.data.source import Rejected
+from mien.data.writer import FaceSetWriter
+from mien.disk import read_json, write_aside
+from mien.errors import MienError
+from mien.faces.cut import Cut, Geometry, cut_out
+from mien.faces.frames import read_frames
+from mien.faces.photos import read_photo
+from mien.faces.places import Input
+from mien.faces.quality import MEASURES, Limits, measure
+
+TOGETHER, PIXELS = 16, 24_000_000
+"""Photos, and pixels of photos, that are looked at together."""
+
+TEXTS = ("id", "photo", "source_label", "split", "sequence")
+KINDS = {name: COLUMNS.get(name, pa.string()) for name in TEXTS}
+KINDS |= {"label": COLUMNS["label"], "frame": COLUMNS["frame"], "time": pa.float32()}
+KINDS |= {name: COLUMNS[name] for name in ("box", "landmarks", "score")} | dict.fromkeys(MEASURES, pa.float32())
+"""The columns of every shard; without a value where an input has none."""
+
+
+@dataclass(frozen=True)
+class Making:
+    """How faces are made of photos."""
+
+    geometry: Geometry
+    side: int
+    color: bool
+    every: float
+    """Seconds between the frames of a video."""
+    limits: Limits
+    """Faces beyond them are left out."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A shard to be made."""
+
+    number: int
+    inputs: tuple[Input, ...]
+    making: Making
+    folder: str
+    """Where shards lie."""
+
+    @property
+    def record(self) -> Path:
+        """The file that says that it is done."""
+        return Path(self.folder, f"{self.number:08d}.json")
+
+    @property
+    def names(self) -> str:
+        """A hash of the inputs' names."""
+        return hashlib.sha256("\n".join(one.name for one in self.inputs).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True)
+class Record:
+    """What became of a task's inputs; a JSON file."""
+
+    names: str
+    inputs: int
+    faces: int
+    shard: str
+    """The folder of its faces, beside the record."""
+    rejected: tuple[Rejected, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Shot:
+    """A photo, or a frame of a video."""
+
+    input: Input
+    pixels: npt.NDArray[np.uint8]
+    frame: int | None = None
+    time: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Unique among all."""
+        return self.input.name if self.time is None else f"{self.input.name}@{self.time:.3f}s"
+
+
+def read_record(task: Task) -> Record | None:
+    """What was recorded; None where it is not done. Raises MienError where it was done for other inputs."""
+    if not task.record.is_file():
+        return None
+    todo = f"remove {task.folder} to begin anew"
+    values = read_json(task.record, todo)
+    record = Record(**values | {"rejected": tuple(Rejected(**one) for one in values["rejected"])})
+    if record.names != task.names:
+        raise MienError("the inputs as they were when this was begun", f"others in part {task.number}", todo)
+    return record
+
+
+def make_shard(task: Task) -> Record:
+    """Do a task. What is not readable, or shows no face, is rejected with the reason; it raises where the disk does."""
+    shard = f"{task.number:08d}-{secrets.token_hex(4)}"
+    kept, reasons, faults = Counter[str](), dict[str, str](), list[Rejected]()
+    info = Info(classes=(), side=task.making.side, channels=3 if task.making.color else 1, alignment=str(task.making.geometry))
+    with FaceSetWriter(Path(task.folder, shard), info) as writer:
+        writer.add(*_rows([], _nothing(task.making), task.making)[:2])
+        for shots in _together(_shots(task, faults)):
+            cut = cut_out([shot.pixels for shot in shots], task.making.geometry, task.making.side, task.making.color)
+            faces, columns, left = _rows(shots, cut, task.making)
+            kept.update(str(name) for name in columns["photo"].to_pylist())
+            reasons |= {shot.input.name: left[number] for number, shot in enumerate(shots) if number in left}
+            if len(faces):
+                writer.add(faces, columns)
+    empty = [Rejected(one.name, reasons[one.name]) for one in task.inputs if one.name in reasons and not kept[one.name]]
+    record = Record(task.names, len(task.inputs), kept.total(), shard, (*faults, *empty))
+    write_aside(task.record, json.dumps(asdict(record)).encode())
+    return record
+
+
+def _shots(task: Task, faults: list[Rejected]) -> Iterator[_Shot]:
+    """All photos and frames; what cannot be read is added to `faults`."""
+    for one in task.inputs:
+        try:
+            if not one.video:
+                yield _Shot(one, read_photo(one))
+                continue
+            for number, frame in enumerate(read_frames(one, task.making.every)):
+                yield _Shot(one, frame.pixels, number, frame.time)
+        except MienError as error:
+            faults.append(Rejected(one.name, error.found))
+
+
+def _together(shots: Iterable[_Shot]) -> Iterator[list[_Shot]]:
+    """Lists of some that need not much memory."""
+    batch, pixels = list[_Shot](), 0
+    for shot in shots:
+        batch.append(shot)
+        pixels += shot.pixels.shape[0] * shot.pixels.shape[1]
+        if len(batch) >= TOGETHER or pixels >= PIXELS:
+            yield batch
+            batch, pixels = [], 0
+    if batch:
+        yield batch
+
+
+def _nothing(making: Making) -> Cut:
+    shape = (0, making.side, making.side, 3) if making.color else (0, making.side, making.side)
+    return Cut(np.zeros(shape, np.uint8), np.zeros(0, np.int64), (), {})
+
+
+def _rows(shots: Sequence[_Shot], cut: Cut, making: Making) -> tuple[npt.NDArray[np.uint8], dict[str, pa.Array], dict[int, str]]:
+    """Faces within the limits, their columns, and why others of `shots` have none."""
+    measures = measure(cut.faces, cut.found)
+    broken = [making.limits.broken({name: float(values[n]) for name, values in measures.items()}) for n in range(len(cut.found))]
+    left = dict(cut.empty) | {int(cut.photo[n]): why for n, why in enumerate(broken) if why}
+    keep = [n for n, why in enumerate(broken) if not why]
+    of = [shots[cut.photo[n]] for n in keep]
+    places = Counter[str]()
+    ids = list[str]()
+    for shot in of:
+        places[shot.name] += 1
+        ids.append(f"{shot.name}#{places[shot.name]}" if making.geometry.which == "all" else shot.name)
+    found = [cut.found[n] for n in keep]
+    values: dict[str, Sequence[Any]] = {
+        "id": ids,
+        "label": [-1] * len(keep),
+        "photo": [shot.input.name for shot in of],
+        "source_label": [shot.input.label or None for shot in of],
+        "split": [shot.input.split or None for shot in of],
+        "sequence": [shot.input.name if shot.input.video else None for shot in of],
+        "frame": [shot.frame for shot in of],
+        "time": [shot.time for shot in of],
+        "box": [face.box for face in found],
+        "landmarks": [None if face.landmarks is None else face.landmarks.ravel().tolist() for face in found],
+        "score": [face.score for face in found],
+    }
+    values |= {name: [None if np.isnan(value) else float(value) for value in array[keep]] for name, array in measures.items()}
+    return cut.faces[keep], {name: pa.array(list(column), KINDS[name]) for name, column in values.items()}, left

