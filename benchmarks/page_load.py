@@ -132,11 +132,13 @@ def work(port: int, person: Person, until: float) -> None:
 def answer(port: int, person: Person, until: float) -> None:
     """Answer until it is that late. Raises Refused where that cannot be, or nothing is left to answer."""
     client, waiting, generator = Client(port, person), list[int](), np.random.default_rng(person.number)
+    store = ""
     answered: set[int] = set()
     while time.monotonic() < until:
         if len(waiting) <= 5:
-            found = json.loads(client.ask("GET", "/questions?count=10"))["questions"]
-            new = [one["number"] for one in found if one["number"] not in {*waiting, *answered}]
+            found = json.loads(client.ask("GET", "/questions?count=10"))
+            store = found["store"]
+            new = [one["number"] for one in found["questions"] if one["number"] not in {*waiting, *answered}]
             if not waiting and not new:
                 raise Refused("no questions are left: give more --faces")
             for number in new:
@@ -146,7 +148,7 @@ def answer(port: int, person: Person, until: float) -> None:
         person.sent[key] = number, label
         given = {"number": number, "kind": "label", "label": label, "key": key}
         repeated, began = person.repeated, time.perf_counter()
-        client.ask("POST", "/answers", {"answers": [given]})
+        client.ask("POST", "/answers", {"answers": [given], "store": store})
         person.confirmed[key] = time.perf_counter() - began if person.repeated == repeated else math.nan
         answered.add(number)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 import stat
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -52,6 +53,7 @@ def test_a_store_is_made_opened_and_required(fresh: Fresh) -> None:
         made.ask([Question("f0", round=2, gold=1, model="m1", guess=2)])
     with Store.open(address) as again, Store.open_or_create(address, CLASSES, "faces", CHECKSUM, per_face=3) as third:
         assert again.info == third.info == made.info
+        assert again.id == third.id == made.id
         assert again.questions() == third.questions() == (Question("f0", 2, 1, "m1", 2),)
         again.require(CLASSES, CHECKSUM)
         with pytest.raises(MienError, match="choose from, calm, glad, sad; found calm, sad, glad"):
@@ -64,6 +66,7 @@ def test_a_store_is_made_opened_and_required(fresh: Fresh) -> None:
         Store.open_or_create(address, CLASSES, "faces", CHECKSUM)
     with Store.open_or_create(fresh(), CLASSES, "faces", CHECKSUM) as new:
         assert new.info.per_face == 1
+        assert len({new.id, made.id}) == 2, "made for the same pool, and not the same"
 
 
 def test_what_cannot_be_a_store_is_refused(tmp_path: Path) -> None:
@@ -231,6 +234,33 @@ def test_undos_take_back_one_after_the_other(fresh: Fresh) -> None:
         assert store.progress().by_annotator == {"ann": 0, "bob": 1}
 
 
+def test_an_undo_takes_back_the_answer_that_it_names(fresh: Fresh) -> None:
+    with new_store(fresh(), 2, ("ann", "bob")) as store:
+        store.answer("ann", Reply("f0", label=0, key="a"), NOON)
+        store.answer("ann", Reply("f1", label=1, key="b"), NOON)
+        store.answer("bob", Reply("f1", label=2, key="c"), NOON)
+        undone = store.undo("ann", "u", NOON, undoes="a")
+        assert (undone.kind, undone.face, undone.undoes) == ("undo", "f0", "a")
+        assert store.undo("ann", "u", undoes="a") == store.undo("ann", "u") == undone
+        assert faces(store.next_questions("bob", 9, NOON)) == [], "it is kept for who took it back"
+        before = store.log()
+        for key, undoes, told in (
+            ("v", "a", "an answer to take back; found one that was taken back already"),
+            ("v", "c", "an answer to take back; found none of key 'c'"),
+            ("v", "u", "an answer to take back, of that face and annotator; found none of key 'u'"),
+            ("u", "b", "an undo of a new key; found another undo of key 'u'"),
+            ("v", "a\0b", "a key without control characters"),
+        ):
+            with pytest.raises(MienError, match=told):
+                store.undo("ann", key, undoes=undoes)
+        assert store.log() == before
+        # Of two answers to a face the older one: the newer one stands.
+        store.answer("ann", Reply("f1", label=0, key="d"))
+        store.undo("ann", undoes="b")
+        assert store.consensus().votes.tolist() == [[0, 0, 0], [1, 0, 1]]
+        assert store.undo("ann").undoes == "d"
+
+
 @pytest.mark.parametrize("change", ["UPDATE mien_answers SET label = 2", "DELETE FROM mien_answers", "TRUNCATE mien_answers"])
 def test_the_log_cannot_be_changed(fresh: Fresh, change: str) -> None:
     address = fresh()
@@ -379,6 +409,21 @@ def test_a_sqlite_store_is_one_file_that_writes_ahead(tmp_path: Path) -> None:
     assert stat.S_ISREG(path.stat().st_mode)
 
 
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_a_new_sqlite_store_is_its_owners_alone(tmp_path: Path, umask: int) -> None:
+    path, before = tmp_path / "labels.db", os.umask(umask)
+    try:
+        with new_store(str(path), 1, ("ann",)) as store:
+            store.answer("ann", Reply("f0", label=0))
+            modes = {entry.name: stat.S_IMODE(entry.stat().st_mode) for entry in tmp_path.iterdir()}
+        assert modes == dict.fromkeys(("labels.db", "labels.db-wal", "labels.db-shm"), 0o600)
+        path.chmod(0o640)
+        Store.open_or_create(path, CLASSES, "faces", CHECKSUM).close()
+        assert stat.S_IMODE(path.stat().st_mode) == 0o640, "what was chosen since stays"
+    finally:
+        os.umask(before)
+
+
 def made_up(address: str) -> tuple[str, ...]:
     return tuple(str(row[0]) for row in execute(address, "SELECT mood FROM mien_annotators ORDER BY name"))
 
@@ -415,6 +460,7 @@ def test_an_older_store_is_brought_up_and_a_newer_one_refused(fresh: Fresh, monk
 
         monkeypatch.setattr(schema, "MIGRATIONS", shipped)
         for use in (lambda: Store.open(address), lambda: old.answer("ann", Reply("f0", label=2))):
-            with pytest.raises(MienError, match="labels of version 1 at most; found version 2; take the mien that wrote them"):
+            with pytest.raises(MienError, match=r"of version 1 at most; found version 2, .*; take the mien that wrote") as caught:
                 use()
+            assert caught.value.__cause__ is not None, "as where the database fails: it may be sent again"
         assert old.log() == log

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mien import MienError
 from mien.active.store.consensus import consensus, krippendorff_alpha, standing
 from mien.active.store.records import Answer, Question, Reply
 from mien.active.store.store import Store
@@ -29,22 +30,34 @@ ACTS = st.one_of(
     ANSWERS,
     ANSWERS,
     st.tuples(st.just("undo"), st.sampled_from(PEOPLE), st.none(), st.none()),
+    st.tuples(st.just("undo one"), st.sampled_from(PEOPLE), st.none(), st.integers(0, 4)),
     st.tuples(st.just("look"), st.sampled_from(PEOPLE), st.none(), st.integers(1, 4)),
     st.tuples(st.sampled_from(["again", "open again"]), st.just(""), st.none(), st.none()),
 )
 each = settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+@dataclass(frozen=True)
+class Laid:
+    """An answer on a pile."""
+
+    key: str
+    face: str
+    value: Value
+
+
 class Model:
     """What a store has to say, from a pile of answers for each annotator."""
 
     def __init__(self, per_face: int) -> None:
-        self.piles: dict[str, list[tuple[str, Value]]] = {name: [] for name in PEOPLE}
+        self.piles: dict[str, list[Laid]] = {name: [] for name in PEOPLE}
+        self.keys: dict[str, list[str]] = {name: ["never"] for name in PEOPLE}
+        """Of all their answers, those that were taken back too, and of none."""
         self.per_face, self.written = per_face, 0
 
     def values(self, face: str) -> list[Value]:
         """The top one of each annotator."""
-        piles = [[value for other, value in pile if other == face] for pile in self.piles.values()]
+        piles = [[laid.value for laid in pile if laid.face == face] for pile in self.piles.values()]
         return [pile[-1] for pile in piles if pile]
 
     def label(self, face: str) -> int:
@@ -55,7 +68,7 @@ class Model:
 
     def wanted(self, name: str) -> list[str]:
         """What this annotator may be asked where nobody looks at anything."""
-        mine = {face for face, _ in self.piles[name]}
+        mine = {laid.face for laid in self.piles[name]}
         left = [face for face in FACES if face not in mine]
         return [face for face in left if face == "gold" or len(self.values(face)) < self.per_face]
 
@@ -67,6 +80,7 @@ class Done:
     name: str
     key: str
     reply: Reply | None
+    undoes: str = ""
 
 
 def opened_again(store: Store, address: str) -> Store:
@@ -81,20 +95,31 @@ def act(store: Store, model: Model, acts: list[Act], address: str) -> Store:
         # Annotators use the same keys, each their own.
         now, key = NOON + timedelta(minutes=number), f"key {sum(other[1] == name for other in acts[:number])}"
         if kind == "answer":
-            model.piles[name].append((str(face), value if isinstance(value, int) else str(value)))
+            model.keys[name].append(key)
+            model.piles[name].append(Laid(key, str(face), value if isinstance(value, int) else str(value)))
             reply = _reply(str(face), value, key)
             store.answer(name, reply, now)
             last, model.written = Done(name, key, reply), model.written + 1
         elif kind == "undo" and model.piles[name]:
             last, model.written = Done(name, key, None), model.written + 1
-            assert store.undo(name, key, now).face == model.piles[name].pop()[0]
+            assert store.undo(name, key, now).face == model.piles[name].pop().face
+        elif kind == "undo one":
+            undoes = model.keys[name][-1 - int(value or 0) % len(model.keys[name])]
+            meant = next((laid for laid in model.piles[name] if laid.key == undoes), None)
+            if meant is None:
+                with pytest.raises(MienError, match="an answer to take back"):
+                    store.undo(name, key, now, undoes)
+                continue
+            last, model.written = Done(name, key, None, meant.key), model.written + 1
+            assert store.undo(name, key, now, meant.key).face == meant.face
+            model.piles[name].remove(meant)
         elif kind == "look":
             found = store.next_questions(name, int(value or 1), now)
             assert {question.face for question in found} <= set(model.wanted(name))
         elif kind == "again" and last is not None and last.reply is not None:
             assert store.answer(last.name, last.reply, now).key == last.key
         elif kind == "again" and last is not None:
-            assert store.undo(last.name, last.key, now).key == last.key
+            assert store.undo(last.name, last.key, now, last.undoes).key == last.key
         elif kind == "open again":
             store = opened_again(store, address)
     return store
@@ -130,10 +155,10 @@ def _compare(store: Store, model: Model, later: datetime) -> None:
         values = model.values(face)
         counts = [*found.votes[row], found.not_a_face[row], found.unsure[row]]
         assert counts == [values.count(value) for value in (0, 1, 2, "not_a_face", "unsure")]
-    tops = {(face, name): value for name, pile in model.piles.items() for face, value in pile}
+    tops = {(laid.face, name): laid.value for name, pile in model.piles.items() for laid in pile}
     assert {(one.face, one.annotator): one.kind if one.label is None else one.label for one in standing(log)} == tops
     tally, plain = store.progress(), [len(model.values(face)) for face in FACES if face != "gold"]
-    assert tally.by_annotator == {name: len({face for face, _ in pile}) for name, pile in model.piles.items()}
+    assert tally.by_annotator == {name: len({laid.face for laid in pile}) for name, pile in model.piles.items()}
     assert (tally.answers, tally.done) == (len(tops), sum(count >= model.per_face for count in plain))
     assert tally.remaining == sum(max(0, model.per_face - count) for count in plain)
     votes = np.column_stack([found.votes, found.not_a_face])

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
@@ -70,7 +71,7 @@ def sign_in(page: Page, name: str, token: str) -> None:
 SEEN = """number => {
   const image = document.querySelector("#face img");
   if (!image || !image.complete || !image.naturalWidth) return false;
-  return number === null || image.src.endsWith("/faces/" + number);
+  return number === null || new URL(image.src).pathname === "/faces/" + number;
 }"""
 LOADED = "count => performance.getEntriesByType('resource').filter((one) => one.name.includes('/faces/')).length >= count"
 
@@ -78,7 +79,8 @@ LOADED = "count => performance.getEntriesByType('resource').filter((one) => one.
 def see(page: Page, number: int | None = None) -> int:
     """Waits until a face is seen, this one or any; its number."""
     page.wait_for_function(SEEN, arg=number)
-    return int(page.locator("#face img").get_attribute("src", timeout=PATIENCE).rpartition("/")[2])  # type: ignore[union-attr]
+    source = page.locator("#face img").get_attribute("src", timeout=PATIENCE) or ""
+    return int(urlsplit(source).path.rpartition("/")[2])
 
 
 def ahead(page: Page, count: int = 10) -> None:

@@ -42,10 +42,10 @@ def asked_store(place: str, pool: FaceSet, questions: Sequence[Question] = (), p
 
 
 @contextmanager
-def served(store: Store, pool: FaceSet, guess: When = "after", names: Sequence[str] = ()) -> Iterator[str]:
+def served(store: Store, pool: FaceSet, guess: When = "after", names: Sequence[str] = (), port: int = 0) -> Iterator[str]:
     """The address of the page, served by a thread."""
     servers: list[uvicorn.Server] = []
-    with listen("127.0.0.1", 0) as listening:
+    with listen("127.0.0.1", port) as listening:
         where = address(listening)
         thread = threading.Thread(target=serve, args=(Ready(store, pool, 0), listening, guess, names, servers.append))
         thread.start()
@@ -69,6 +69,16 @@ def signed_in(where: str, name: str, token: str) -> Iterator[httpx.Client]:
 def given(number: int, label: int | None = 0, key: str = "", kind: str = "label") -> dict[str, Any]:
     """An answer as the page sends it."""
     return {"number": number, "kind": kind, "label": label, "key": key or f"key {number}"}
+
+
+def sent(store: Store, *answers: dict[str, Any]) -> dict[str, Any]:
+    """A request with answers as the page sends it."""
+    return {"store": store.id, "answers": list(answers)}
+
+
+def undoing(store: Store, key: str, undoes: str | None = None) -> dict[str, Any]:
+    """A request to take back an answer as the page sends it."""
+    return {"store": store.id, "key": key, "undoes": undoes}
 
 
 @dataclass(frozen=True)

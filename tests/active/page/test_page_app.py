@@ -5,7 +5,9 @@ import html
 import io
 import json
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 from PIL import Image
-from serving import ask_raw, asked_store, error_of, given, served, signed_in, write_pool
+from serving import ask_raw, asked_store, error_of, given, sent, served, signed_in, undoing, write_pool
 
 from mien import FaceSet, MienError
 from mien.active.page import app
@@ -115,8 +117,8 @@ def test_nothing_without_a_token(place: Place) -> None:
             answers = [
                 client.get("/questions"),
                 client.get("/faces/0"),
-                client.post("/answers", json={"answers": [given(0)]}),
-                client.post("/undo", json={"key": "k"}),
+                client.post("/answers", json=sent(place.store, given(0))),
+                client.post("/undo", json=undoing(place.store, "k")),
             ]
         for response in answers:
             assert response.status_code == 401
@@ -128,7 +130,7 @@ def test_answers_are_written_once(place: Place) -> None:
     asked = place.ann.get("/questions?count=3").json()
     assert [one["number"] for one in asked["questions"]] == [0, 1, 2]
     assert (asked["progress"]["questions"], asked["progress"]["remaining"], asked["progress"]["yours"]) == (9, 9, 0)
-    body = {"answers": [given(0, 2), given(1, None, kind="unsure"), given(2, None, kind="not_a_face")]}
+    body = sent(place.store, given(0, 2), given(1, None, kind="unsure"), given(2, None, kind="not_a_face"))
     for _ in range(3):
         assert [one["number"] for one in place.ann.post("/answers", json=body).json()["answers"]] == [0, 1, 2]
     assert said(place.store) == [
@@ -137,7 +139,7 @@ def test_answers_are_written_once(place: Place) -> None:
         ("ann", "f2", "not_a_face", None),
     ]
     assert place.store.log()[0].model == "m1"
-    other = place.ann.post("/answers", json={"answers": [given(0, 1)]})
+    other = place.ann.post("/answers", json=sent(place.store, given(0, 1)))
     assert other.status_code == 409
     assert "key 0" in error_of(other)["found"]
     assert [one["number"] for one in place.ann.get("/questions?count=2").json()["questions"]] == [3, 4]
@@ -146,20 +148,86 @@ def test_answers_are_written_once(place: Place) -> None:
 
 def test_two_people_on_one_face_are_both_kept(place: Place) -> None:
     for person in (place.ann, place.bob):
-        assert person.post("/answers", json={"answers": [given(5, 1, "same key")]}).status_code == 200
+        assert person.post("/answers", json=sent(place.store, given(5, 1, "same key"))).status_code == 200
     assert said(place.store) == [("ann", "f5", "label", 1), ("bob", "f5", "label", 1)]
 
 
 def test_the_last_answer_is_taken_back(place: Place) -> None:
-    nothing = place.ann.post("/undo", json={"key": "u0"})
+    nothing = place.ann.post("/undo", json=undoing(place.store, "u0"))
     assert (nothing.status_code, error_of(nothing)["expected"]) == (409, "an answer to take back")
-    place.ann.post("/answers", json={"answers": [given(0), given(4)]})
-    place.bob.post("/answers", json={"answers": [given(6)]})
+    place.ann.post("/answers", json=sent(place.store, given(0), given(4)))
+    place.bob.post("/answers", json=sent(place.store, given(6)))
     for _ in range(2):
-        assert place.ann.post("/undo", json={"key": "u1"}).json() == {"question": {"number": 4, "guess": None}}
+        assert place.ann.post("/undo", json=undoing(place.store, "u1")).json() == {"question": {"number": 4, "guess": None}}
     assert [one.kind for one in place.store.log()] == ["label", "label", "label", "undo"]
     assert place.store.log()[-1].undoes == "key 4"
     assert 4 in [one["number"] for one in place.ann.get("/questions").json()["questions"]]
+
+
+def test_the_answer_that_is_meant_is_taken_back(place: Place) -> None:
+    place.ann.post("/answers", json=sent(place.store, given(0), given(4), given(6)))
+    place.bob.post("/answers", json=sent(place.store, given(5)))
+    for _ in range(2):
+        undone = place.ann.post("/undo", json=undoing(place.store, "u1", "key 4"))
+        assert undone.json() == {"question": {"number": 4, "guess": None}}
+    for key, undoes, found in (
+        ("u2", "key 4", "taken back already"),
+        ("u2", "key 5", "none of key"),
+        ("u1", "key 6", "another undo"),
+    ):
+        refused = place.ann.post("/undo", json=undoing(place.store, key, undoes))
+        assert refused.status_code == 409
+        assert found in error_of(refused)["found"]
+    assert [(one.key, one.undoes) for one in place.store.log()[4:]] == [("u1", "key 4")]
+
+
+def test_requests_about_another_store_are_refused(place: Place, tmp_path: Path) -> None:
+    place.ann.post("/answers", json=sent(place.store, given(0)))
+    with asked_store(str(tmp_path / "other.db"), place.pool) as other:
+        assert other.id != place.store.id
+        assert place.ann.get("/questions").json()["store"] == place.store.id
+        assert all(f'data-store="{place.store.id}"' in place.ann.get(page).text for page in ("/", "/grid"))
+        for response in (
+            place.ann.post("/answers", json=sent(other, given(1))),
+            place.ann.post("/answers", json=sent(other, given(99))),
+            place.ann.post("/undo", json=undoing(other, "u")),
+            place.ann.get(f"/faces/0?store={other.id}"),
+        ):
+            assert response.status_code == 409
+            assert response.headers["Mien-Store"] == place.store.id
+            assert error_of(response)["expected"] == "the store that this page was opened for"
+    assert said(place.store) == [("ann", "f0", "label", 0)]
+    assert place.ann.get(f"/faces/0?store={place.store.id}").status_code == 200
+    other_key = place.ann.post("/answers", json=sent(place.store, given(1, key="key 0")))
+    assert (other_key.status_code, "Mien-Store" in other_key.headers) == (409, False)
+
+
+def test_a_store_that_became_newer_takes_answers_again_later(place: Place, tmp_path: Path) -> None:
+    def become(version: int) -> None:
+        with closing(sqlite3.connect(tmp_path / "labels.db")) as connection, connection:
+            connection.execute("UPDATE mien_store SET version = ?", (version,))
+
+    become(99)
+    for response in (
+        place.ann.post("/answers", json=sent(place.store, given(0), given(1))),
+        place.ann.post("/undo", json=undoing(place.store, "u")),
+        place.ann.get("/questions"),
+    ):
+        assert response.status_code == 503
+        assert error_of(response)["found"] == "version 99, which is newer"
+    become(1)
+    assert place.ann.post("/answers", json=sent(place.store, given(0), given(1))).status_code == 200
+    assert len(place.store.log()) == 2
+
+
+def test_several_servers_of_one_store_know_what_any_of_them_asked(place: Place) -> None:
+    with served(place.store, place.pool) as where, signed_in(where, "bob", place.tokens["bob"]) as bob:
+        place.store.ask([Question("f11", round=1)])
+        assert place.ann.get("/questions?count=60").json()["questions"][-1]["number"] == 10
+        assert bob.post("/answers", json=sent(place.store, given(0), given(10, 1))).status_code == 200
+        assert said(place.store) == [("bob", "f0", "label", 0), ("bob", "f11", "label", 1)]
+        place.store.ask([Question("f10", round=2)])
+        assert [bob.get(f"/faces/{number}").status_code for number in (11, 12)] == [200, 404]
 
 
 BAD: list[tuple[int, Any, str]] = [
@@ -177,6 +245,7 @@ BAD: list[tuple[int, Any, str]] = [
     (422, {"answers": [given(0) | {"number": "zero"}]}, "'zero'"),
     (422, {"answers": []}, "[]"),
     (422, {"answers": [given(n % 9, key=str(n)) for n in range(101)]}, "number"),
+    (422, {"answers": [given(0)], "store": None}, "None"),
     (422, {}, "{}"),
     (422, [], "[]"),
     (422, None, "None"),
@@ -187,6 +256,8 @@ BAD: list[tuple[int, Any, str]] = [
 
 @pytest.mark.parametrize(("status", "body", "found"), BAD)
 def test_what_cannot_be_an_answer_is_refused_and_none_of_it_kept(place: Place, status: int, body: Any, found: str) -> None:
+    if isinstance(body, dict) and body:
+        body = {"store": place.store.id} | body
     response = place.ann.post("/answers", json=body)
     assert response.status_code == status, response.text
     assert found in error_of(response)["found"]
@@ -220,7 +291,8 @@ def test_too_much_is_not_read(place: Place) -> None:
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
     lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["answers", "number", "kind", "label", "key"]), inner)
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["answers", "store", "number", "kind", "label", "key"]), inner)
     ),
     max_leaves=10,
 )
@@ -229,7 +301,7 @@ ANYTHING = st.recursive(
 @settings(derandomize=True, deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @drawn(body=ANYTHING, wrapped=st.booleans())
 def test_no_json_breaks_it(place: Place, body: Any, wrapped: bool) -> None:
-    response = place.ann.post("/answers", json={"answers": [body]} if wrapped else body)
+    response = place.ann.post("/answers", json=sent(place.store, body) if wrapped else body)
     assert response.status_code in (404, 409, 422)
     error_of(response)
     assert not place.store.log()
@@ -245,9 +317,9 @@ def test_the_guess_is_seen_when_it_may_be(tmp_path: Path, guess: Any) -> None:
             asked = ann.get("/questions?count=4").json()["questions"]
             assert [one["guess"] for one in asked] == ([model, None, label, None] if guess == "before" else [None] * 4)
             assert {tuple(one) for one in asked} == {("number", "guess")}, "gold questions look like any other"
-            told = ann.post("/answers", json={"answers": [given(0), given(1), given(2)]}).json()["answers"]
+            told = ann.post("/answers", json=sent(store, given(0), given(1), given(2))).json()["answers"]
             assert [one["guess"] for one in told] == ([None] * 3 if guess == "never" else [model, None, label])
-            undone = ann.post("/undo", json={"key": "u"}).json()["question"]
+            undone = ann.post("/undo", json=undoing(store, "u")).json()["question"]
             assert undone == {"number": 2, "guess": label if guess == "before" else None}
 
 
@@ -307,7 +379,7 @@ def test_ids_may_be_anything(tmp_path: Path) -> None:
         with served(store, pool) as where, signed_in(where, "ann", token) as ann:
             for number in range(4):
                 assert ann.get(f"/faces/{number}").status_code == 200
-                assert ann.post("/answers", json={"answers": [given(number)]}).status_code == 200
+                assert ann.post("/answers", json=sent(store, given(number))).status_code == 200
         assert [entry.face for entry in store.log()] == names
 
 
@@ -326,7 +398,7 @@ def test_it_answers_to_its_names_alone(place: Place, tmp_path: Path) -> None:
 
 def test_other_sites_cannot_send_for_somebody(place: Place) -> None:
     own = place.where.rstrip("/")
-    body = {"answers": [given(0)]}
+    body = sent(place.store, given(0))
     for headers in (
         {"Origin": "http://evil.example"},
         {"Origin": own.replace("http://", "http://evil.example/")},
@@ -404,13 +476,13 @@ def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
 
 
 def test_questions_that_come_later_are_asked_too(place: Place) -> None:
-    place.ann.post("/answers", json={"answers": [given(n) for n in range(10)]})
+    place.ann.post("/answers", json=sent(place.store, *(given(n) for n in range(10))))
     assert place.ann.get("/questions").json()["questions"] == []
     assert place.ann.get("/faces/10").status_code == 404
     place.store.ask([Question("f11", round=1)])
     assert place.ann.get("/questions").json()["questions"] == [{"number": 10, "guess": None}]
     assert place.ann.get("/faces/10").status_code == 200
-    assert place.ann.post("/answers", json={"answers": [given(10, 2)]}).status_code == 200
+    assert place.ann.post("/answers", json=sent(place.store, given(10, 2))).status_code == 200
     assert said(place.store)[-1] == ("ann", "f11", "label", 2)
 
 
@@ -421,7 +493,7 @@ def test_a_store_about_other_faces_is_refused(place: Place, tmp_path: Path) -> N
 
 
 def test_what_the_database_cannot_take_may_be_sent_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*args: object) -> None:
+    def fail(*args: object, undoes: str = "") -> None:
         try:
             raise OSError("no space")
         except OSError as error:
@@ -430,11 +502,11 @@ def test_what_the_database_cannot_take_may_be_sent_again(place: Place, monkeypat
     with monkeypatch.context() as patched:
         patched.setattr(place.store, "merge", fail)
         patched.setattr(place.store, "undo", fail)
-        for address, body in (("/answers", {"answers": [given(0, 1)]}), ("/undo", {"key": "u"})):
+        for address, body in (("/answers", sent(place.store, given(0, 1))), ("/undo", undoing(place.store, "u"))):
             response = place.ann.post(address, json=body)
             assert response.status_code == 503
             assert error_of(response)["found"] == "disk full"
-    assert place.ann.post("/answers", json={"answers": [given(0, 1)]}).status_code == 200
+    assert place.ann.post("/answers", json=sent(place.store, given(0, 1))).status_code == 200
     assert said(place.store) == [("ann", "f0", "label", 1)]
 
 

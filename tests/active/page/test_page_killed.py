@@ -22,11 +22,11 @@ PATIENCE = 120
 class Person:
     """Answers one face after another, each until it is confirmed, until there are `count`."""
 
-    def __init__(self, where: str, token: str, count: int) -> None:
+    def __init__(self, where: str, store: str, token: str, count: int) -> None:
         self.confirmed: list[str] = []
         port = where.rstrip("/").rpartition(":")[2]
         self._browser: dict[str, Any] = {"base_url": where, "cookies": {f"mien-{port}": token}, "timeout": 30}
-        self._count = count
+        self._store, self._count = store, count
         self.thread = threading.Thread(target=self._work)
         self.thread.start()
 
@@ -34,7 +34,7 @@ class Person:
         ends = time.monotonic() + PATIENCE
         with httpx.Client(**self._browser) as client:
             for number in range(self._count):
-                body = {"answers": [given(number, number % 3)]}
+                body = {"store": self._store, "answers": [given(number, number % 3)]}
                 while time.monotonic() < ends:
                     try:
                         if client.post("/answers", json=body).status_code == 200:
@@ -54,8 +54,8 @@ def test_a_kill_loses_no_confirmed_answer(fresh: Fresh, tmp_path: Path) -> None:
     write_pool(tmp_path / "pool", count)
     server = Process(tmp_path / "pool", address, "--port", 0, "--per-face", 3)
     with Store.open(address) as store:
-        tokens = {name: store.add_annotator(name) for name in ("ann", "bob", "eve")}
-    people = {name: Person(server.where, token, count) for name, token in tokens.items()}
+        tokens, identity = {name: store.add_annotator(name) for name in ("ann", "bob", "eve")}, store.id
+    people = {name: Person(server.where, identity, token, count) for name, token in tokens.items()}
     try:
         while sum(len(one.confirmed) for one in people.values()) < count:
             assert any(one.thread.is_alive() for one in people.values())
@@ -86,7 +86,8 @@ def test_a_polite_end_is_quick(tmp_path: Path, how: signal.Signals, code: int) -
     assert "5 new questions; 0 of 5 faces done, 5 answers left" in server.said
     token = next(line.rpartition(" ")[2].strip() for line in server.said.splitlines() if line.startswith("token of ann"))
     with httpx.Client(base_url=server.where, cookies={f"mien-{server.port}": token}, timeout=60) as client:
-        assert client.post("/answers", json={"answers": [given(0)]}).status_code == 200
+        identity = client.get("/questions").json()["store"]
+        assert client.post("/answers", json={"store": identity, "answers": [given(0)]}).status_code == 200
         assert server.end(how) == code
     assert ("1 of 5 faces done" in server.said) == (how == signal.SIGINT)
     with Store.open(tmp_path / "labels.db") as store:

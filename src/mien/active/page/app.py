@@ -35,6 +35,8 @@ WRONG_TOKEN_SECONDS = 0.5
 """How long the answer to a wrong token takes."""
 MONTH = 30 * 24 * 3600
 """How long a browser stays signed in, in seconds."""
+OTHER_STORE = "Mien-Store"
+"""A header that is there where a request is about another store than the page's, with the id of the page's."""
 KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 Key = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
@@ -61,13 +63,18 @@ class GivenAnswers:
     """Answers in the order in which they were given."""
 
     answers: Annotated[list[Given], Field(min_length=1, max_length=MOST_ANSWERS)]
+    store: str
+    """Id of the store whose questions they are about: another may be served at the same address by now."""
 
 
 @checked(frozen=True, config=STRICT)
 class GivenUndo:
-    """Taking back one's last answer."""
+    """Taking back an answer of one's own."""
 
     key: Key
+    store: str
+    undoes: Key | None = None
+    """Key of the answer that is meant; the last one that was not taken back yet where there is none."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +131,9 @@ Signed = Annotated[Visit, Depends(_visit)]
 async def answers(visit: Signed, given: GivenAnswers) -> Response:
     """Once it says so, they are on disk, each once however often it was sent; none is where it says anything else."""
     page, now = visit.page, datetime.now(UTC)
-    asked = [_question(page, one.number) for one in given.answers]
+    _require_same(page, given.store)
+    known = all(page.faces.knows(one.number) for one in given.answers)
+    asked = _asked(page, given.answers) if known else await run_in_threadpool(_asked, page, given.answers)
     entries = [_entry(visit, one, about, now) for one, about in zip(given.answers, asked, strict=True)]
     await page.together.write(entries)
     guesses = [None if page.guess == "never" else plain(guess_of(about)) for about in asked]
@@ -133,8 +142,10 @@ async def answers(visit: Signed, given: GivenAnswers) -> Response:
 
 
 @router.get("/faces/{number}")
-def face(visit: Signed, number: str) -> Response:
-    """The picture of a face that is asked about."""
+def face(visit: Signed, number: str, store: str = "") -> Response:
+    """The picture of a face that is asked about, in the store of that id if one is named."""
+    if store:
+        _require_same(visit.page, store)
     known = number if number.isascii() and number.isdigit() and len(number) < 10 else "-1"
     _question(visit.page, int(known))
     return Response(visit.page.faces.picture(int(known)), media_type="image/png")
@@ -150,9 +161,10 @@ async def questions(visit: Signed, count: Annotated[int, Query(ge=1, le=MOST_AHE
 
 @router.post("/undo")
 def undo(visit: Signed, given: GivenUndo) -> Response:
-    """Takes back the annotator's last answer that was not taken back yet, and gives its question again."""
+    """Takes back an answer of the annotator, and gives its question again."""
     page = visit.page
-    done = page.store.undo(visit.annotator, given.key)
+    _require_same(page, given.store)
+    done = page.store.undo(visit.annotator, given.key, undoes=given.undoes or "")
     return JSONResponse({"question": question_json(page.faces.number(done.face), page.faces, page.guess)})
 
 
@@ -228,7 +240,8 @@ async def _html(request: Request, name: str) -> Response:
     page, who = _page(request), await _who(request)
     if who is None:
         return RedirectResponse("/sign-in", 303)
-    values = {"pool": page.pool, "annotator": who, "classes": page.store.info.classes, "guess": page.guess}
+    store = page.store
+    values = {"pool": page.pool, "store": store.id, "annotator": who, "classes": store.info.classes, "guess": page.guess}
     return HTMLResponse(page.templates.get_template(name).render(values))
 
 
@@ -240,7 +253,16 @@ def _form(page: Page, trouble: str = "", status: int = 200) -> Response:
 def _listed(visit: Visit, found: Sequence[Question]) -> dict[str, Any]:
     page = visit.page
     listed = [question_json(page.faces.number(question.face), page.faces, page.guess) for question in found]
-    return {"questions": listed, "progress": page.work.json(visit.annotator)}
+    return {"store": page.store.id, "questions": listed, "progress": page.work.json(visit.annotator)}
+
+
+def _require_same(page: Page, store: str) -> None:
+    if store != page.store.id:
+        raise HTTPException(409, headers={OTHER_STORE: page.store.id})
+
+
+def _asked(page: Page, given: Sequence[Given]) -> list[Question]:
+    return [_question(page, one.number) for one in given]
 
 
 def _question(page: Page, number: int) -> Question:
@@ -287,6 +309,7 @@ async def _on_refusal(request: Request, error: Exception) -> Response:
     expected, found, todo = {
         401: ("somebody who is signed in", "nobody", "sign in"),
         404: ("something at this address", "nothing", "begin at the first page"),
+        409: ("the store that this page was opened for", "another one at this address", "load the page anew"),
         405: ("another method at this address", request.method, "begin at the first page"),
         422: (error.detail, "another", "choose one of those"),
     }.get(error.status_code, ("another request", error.detail, "begin at the first page"))

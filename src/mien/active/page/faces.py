@@ -36,8 +36,14 @@ class Faces:
             self._read()
         return self._numbers[face]
 
+    def knows(self, number: int) -> bool:
+        """Whether the number is among those read so far."""
+        return number < len(self._questions)
+
     def question(self, number: int) -> Question | None:
-        """The question of a number; None where there is none."""
+        """The question of a number, which another process may have asked since; None where there is none."""
+        if not self.knows(number):
+            self._read()
         return self._questions[number] if 0 <= number < len(self._questions) else None
 
     def _read(self) -> None:

@@ -13,7 +13,7 @@ from mien.active.store.store import Store
 REMEMBERED_SECONDS = 10.0
 """How long a token that was renewed since may still be taken."""
 ATTEMPTS = 20
-"""Wrong tokens a minute from one address."""
+"""Wrong tokens a minute from one address, where somebody signs in."""
 MINUTE = 60.0
 MOST = 1000
 """Tokens, and addresses, that are remembered."""
@@ -49,7 +49,11 @@ class SignedIn:
 
 
 class Attempts:
-    """Counts wrong tokens by the address that they came from."""
+    """Counts wrong tokens by the address that they came from.
+
+    Those in cookies are not counted: a page that is still open sends a renewed one again and again, and to refuse it for a while
+    would refuse others at that address.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

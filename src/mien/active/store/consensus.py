@@ -1,8 +1,8 @@
 """What the answers of several annotators make of a face, and how well they agree: pure functions of a log of answers.
 
-An annotator's answers are a pile: an answer is laid on top, an undo takes the top one away, whatever its face, so that two undos
-take back two answers and none brings one back. Of what lies there the newest answer of each face stands: after a correction was
-taken back, the one that it corrected. The order is the log's, not that of the clocks.
+An annotator's answers are a pile: an answer is laid on top, an undo takes the top one away, whatever its face, or the one that
+it names, so that two undos take back two answers and none brings one back. Of what lies there the newest answer of each face
+stands: after a correction was taken back, the one that it corrected. The order is the log's, not that of the clocks.
 
 Votes are counted like FER+'s: a column for each class, one for `not_a_face`, which is an answer of its own, and one for
 `unsure`, which is an answer but no vote.

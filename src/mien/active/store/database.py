@@ -5,7 +5,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -73,13 +73,17 @@ class Database:
                 yield connection
 
     def prepare(self) -> None:
-        """Set a new SQLite file to write ahead, so that those who read and the one who writes do not wait for each other."""
+        """Make a SQLite file that its owner alone can read, unless there is one, and set it to write ahead, so that those who
+        read and the one who writes do not wait for each other."""
         if self.file is None:
             return
         if self.file.is_dir():
             raise MienError(f"a file for labels at {self.file}", "a folder", "choose another name")
         with self._readable("written"):
             self.file.parent.mkdir(parents=True, exist_ok=True)
+            # SQLite would make one that all can read; those that it makes beside a file get that file's mode.
+            with suppress(FileExistsError):
+                os.close(os.open(self.file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             with closing(sqlite3.connect(self.file, PATIENCE)) as connection:
                 connection.execute("PRAGMA journal_mode=WAL")
 

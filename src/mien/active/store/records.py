@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from mien.errors import MienError
 
 Kind = Literal["label", "not_a_face", "unsure", "undo"]
-"""A class; no face at all, a vote of its own; an answer without a vote; taking back the last answer that was not taken back."""
+"""A class; no face at all, a vote of its own; an answer without a vote; taking back an answer that was not taken back."""
 
 LONGEST_NAME = 80
 LONGEST_TEXT = 1000

@@ -153,10 +153,11 @@ def stored_version(connection: Connection) -> int:
 
 
 def require_known(found: int) -> None:
-    """Raises MienError for a version that this mien does not know."""
+    """Raises MienError for a version that this mien does not know. It has a cause, as that of a database that fails: nothing is
+    wrong with what was asked, which may be sent again."""
     if found > len(MIGRATIONS):
         expected, todo = f"labels of version {len(MIGRATIONS)} at most", "take the mien that wrote them, or a newer one"
-        raise MienError(expected, f"version {found}", todo)
+        raise MienError(expected, f"version {found}, which is newer", todo) from LookupError(f"migrations to version {found}")
 
 
 def migrate(connection: Connection) -> None:

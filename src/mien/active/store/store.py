@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -45,8 +46,10 @@ class Store:
     `now` is for tests and for answers that were given elsewhere.
     """
 
-    def __init__(self, database: Database, info: StoreInfo) -> None:
+    def __init__(self, database: Database, info: StoreInfo, id: str) -> None:
         self._database, self.info = database, info
+        self.id = id
+        """Tells stores apart, wherever they are and whoever opens them: made of when this one was made and for which pool."""
 
     @staticmethod
     def create(address: str | Path, classes: Sequence[str], pool_name: str, pool_checksum: str, per_face: int = 1) -> "Store":
@@ -56,9 +59,10 @@ class Store:
         """
         info, database = StoreInfo(tuple(classes), pool_name, pool_checksum, per_face), Database(address)
         with database.opening():
-            if not _create(database, info):
+            new = _create(database, info)
+            if new is None:
                 raise MienError(f"no labels at {database.name} yet", "a label store", "open it, or choose another name")
-        return Store(database, info)
+        return Store(database, info, new)
 
     @staticmethod
     def open(address: str | Path) -> "Store":
@@ -77,7 +81,8 @@ class Store:
                     schema.migrate(connection)
             with database.reading() as connection:
                 row = connection.execute(select(STORE)).one()
-        return Store(database, StoreInfo(tuple(row.classes), row.pool, row.checksum, row.per_face))
+        info = StoreInfo(tuple(row.classes), row.pool, row.checksum, row.per_face)
+        return Store(database, info, _id(info, row.created))
 
     @staticmethod
     def open_or_create(
@@ -89,8 +94,9 @@ class Store:
         """
         info, database = StoreInfo(tuple(classes), pool_name, pool_checksum, per_face), Database(address)
         with database.opening():
-            if _create(database, info):
-                return Store(database, info)
+            new = _create(database, info)
+        if new is not None:
+            return Store(database, info, new)
         database.close()
         store = Store.open(address)
         with store._database.opening():
@@ -134,7 +140,8 @@ class Store:
         return token
 
     def renew_token(self, name: str) -> str:
-        """A new token for somebody who lost theirs, which is worth nothing from now on, or who was imported."""
+        """A new token for somebody who lost theirs, or who was imported. The lost one is worth nothing in the store from now on;
+        a page that is being served takes it for ten seconds more."""
         token = secrets.token_urlsafe()
         with self._writing() as connection:
             person = _people(connection, [name])[name]
@@ -217,29 +224,32 @@ class Store:
         with self._writing() as connection:
             return ledger.add(connection, self.info.classes, _people(connection, [annotator]), entries).answers
 
-    def undo(self, annotator: str, key: str = "", now: datetime | None = None) -> Answer:
-        """Take back this annotator's newest answer that was not taken back yet, and keep its face for them.
+    def undo(self, annotator: str, key: str = "", now: datetime | None = None, undoes: str = "") -> Answer:
+        """Take back this annotator's newest answer that was not taken back yet, or the one of the key `undoes`, and keep its face
+        for them.
 
         Returns the undo, which names that face; with a key that was used before, that undo. Raises MienError where there is no
-        answer left to take back, for an unknown annotator, and for a key that stands for another answer.
+        answer left to take back, none of the key `undoes` or one that was taken back already, for an unknown annotator, and for a
+        key that stands for another answer or undo.
         """
         time = moment(now)
-        if key:
-            check_text(key, "a key", LONGEST_NAME)
+        for given in filter(None, (key, undoes)):
+            check_text(given, "a key", LONGEST_NAME)
         with self._writing() as connection:
             people = _people(connection, [annotator])
             person = people[annotator]
             done = ledger.find(connection, person, key) if key else None
             if done is not None:
-                if done.kind != "undo":
-                    raise MienError("an undo of a new key", f"an answer of key {key!r}", "make a new key for each")
+                if done.kind != "undo" or undoes not in ("", done.undoes):
+                    found = f"{'another undo' if done.kind == 'undo' else 'an answer'} of key {key!r}"
+                    raise MienError("an undo of a new key", found, "make a new key for each")
                 return done
-            last = ledger.newest(connection, person)
-            if last is None:
-                raise MienError("an answer to take back", "none", "answer first")
-            entry = replace(last, kind="undo", label=None, time=time, key=key or secrets.token_hex(16), undoes=last.key)
+            meant = ledger.find(connection, person, undoes) if undoes else ledger.newest(connection, person)
+            if meant is None:
+                raise MienError("an answer to take back", f"none of key {undoes!r}" if undoes else "none", "answer first")
+            entry = replace(meant, kind="undo", label=None, time=time, key=key or secrets.token_hex(16), undoes=meant.key)
             added = ledger.add(connection, self.info.classes, people, [entry])
-            assign.hold_again(connection, person, last.face, time)
+            assign.hold_again(connection, person, meant.face, time)
         return added.answers[0]
 
     def log(self) -> tuple[Answer, ...]:
@@ -289,16 +299,23 @@ class Store:
             yield connection
 
 
-def _create(database: Database, info: StoreInfo) -> bool:
-    """A new store, unless there is one."""
+def _create(database: Database, info: StoreInfo) -> str | None:
+    """The id of a new store; None where there is one already."""
     database.prepare()
+    created = moment(None)
     with database.writing() as connection:
         if schema.stored_version(connection):
-            return False
+            return None
         schema.migrate(connection)
         values = {"classes": list(info.classes), "pool": info.pool, "checksum": info.checksum, "per_face": info.per_face}
-        connection.execute(insert(STORE).values(id=1, version=len(schema.MIGRATIONS), created=moment(None), **values))
-    return True
+        connection.execute(insert(STORE).values(id=1, version=len(schema.MIGRATIONS), created=created, **values))
+    return _id(info, created)
+
+
+def _id(info: StoreInfo, created: datetime) -> str:
+    """Of what a store never changes."""
+    text = json.dumps([created.isoformat(timespec="microseconds"), info.pool, info.checksum])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _version_at(database: Database) -> int:

@@ -1,6 +1,7 @@
 // What both views share: figures, troubles, names.
 
 export const classes = JSON.parse(document.body.dataset.classes);
+export const store = document.body.dataset.store;
 export const annotator = document.body.dataset.annotator;
 export const blind = document.body.dataset.guess !== "before";
 export const find = (id) => document.getElementById(id);
@@ -65,7 +66,7 @@ function sum(values) {
 
 let refusals = 0;
 
-// What is not saved, and what to do about it. leave: called when somebody goes to sign in.
+// What is not saved, and what to do about it. leave: called when somebody goes to sign in, or to another store's page.
 export function showState(count, trouble, leave) {
   find("saved").textContent = count ? `all but ${count}` : "all";
   find("saved").classList.toggle("open", count > 0);
@@ -74,14 +75,27 @@ export function showState(count, trouble, leave) {
   box.hidden = !trouble;
   box.textContent = "";
   if (trouble === "signed out") {
-    const link = document.createElement("a");
-    link.href = "/sign-in";
-    link.textContent = "sign in again";
-    link.onclick = leave;
+    const link = linkTo("/sign-in", "sign in again", leave);
     box.append(count ? `${answersText(count)} not saved: your token is no longer valid. They stay in this tab; ` : "Your token is no longer valid; ", link, ".");
+  } else if (trouble === "another store") {
+    const kept = count ? ` ${answersText(count)} not saved, and will be when the one of before is back: they stay in this tab.` : "";
+    box.append("Another label store is open at this address now; ", linkTo(location.pathname, "load its page", leave), `.${kept}`);
   } else if (trouble) {
     box.textContent = `${answersText(count)} not saved yet: ${trouble}. They stay in this tab and are sent again by themselves.`;
   }
+}
+
+function linkTo(address, text, leave) {
+  const link = document.createElement("a");
+  link.href = address;
+  link.textContent = text;
+  link.onclick = leave;
+  return link;
+}
+
+// What became of an undo that the server does not take.
+export function notUndone(entry) {
+  return entry.undoes ? "Nothing was taken back: that answer was taken back before, or never saved." : "There is nothing to take back.";
 }
 
 // An answer that the server does not take, which is said until the next page.

@@ -1,5 +1,7 @@
 // The next faces, loaded before they are needed.
 
+import { store } from "./common.js";
+
 const AGAIN = 2000, LONGEST = 30000; // milliseconds until a failed request is made again
 const KEPT = 120000; // the server keeps faces for five minutes: ask again before
 const SETTLE = 1500; // after the last answer, until figures are asked for again
@@ -7,7 +9,7 @@ const LOOK = 10000; // how often to look for new questions where none are left
 
 export class Faces {
   // ahead: how many to have. shown: how many of the first are on the page, which stay where they are.
-  // answered: the numbers of those that need not be shown. heard: { changed(), progress(figures, when), signedOut() }
+  // answered: the numbers of those that need not be shown. heard: { changed(), progress(figures, when), lost(why) }
   constructor(ahead, shown, answered, heard) {
     this.ahead = ahead;
     this.shown = shown;
@@ -54,9 +56,10 @@ export class Faces {
     let pause = AGAIN;
     try {
       const response = await fetch(`/questions?count=${this.ahead}`, { signal: AbortSignal.timeout(15000) });
-      if (response.status === 401) return this.heard.signedOut();
+      if (response.status === 401) return this.heard.lost("signed out");
       if (!response.ok) throw new Error(response.statusText);
-      const { questions, progress } = await response.json();
+      const { store: found, questions, progress } = await response.json();
+      if (found !== store) return this.heard.lost("another store");
       this.heard.progress(progress, began);
       this.merge(questions);
       pause = this.list.length ? 0 : LOOK;
@@ -85,8 +88,9 @@ function withPicture(question) {
   const image = new Image();
   let tries = 0;
   image.alt = "A face";
-  image.onerror = () => setTimeout(() => (image.src = `/faces/${question.number}?${++tries}`), Math.min(AGAIN * 2 ** tries, LONGEST));
-  image.src = `/faces/${question.number}`;
+  const address = `/faces/${question.number}?store=${store}`;
+  image.onerror = () => setTimeout(() => (image.src = `${address}&again=${++tries}`), Math.min(AGAIN * 2 ** tries, LONGEST));
+  image.src = address;
   return { ...question, image };
 }
 

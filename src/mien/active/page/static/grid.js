@@ -1,17 +1,17 @@
 // Many faces at once: one looks for one class, marks the faces that show it, and saves them together.
 
 import { Faces, isLoaded } from "./faces.js";
-import { Figures, annotator, blind, buttonOf, classes, find, isBounce, keyOf, nameOf, showRefusal, showState } from "./common.js";
+import { Figures, blind, buttonOf, classes, find, isBounce, keyOf, nameOf, notUndone, showRefusal, showState } from "./common.js";
 import { Sender, newKey } from "./sender.js";
 
 const SHOWN = 24;
 const figures = new Figures(() => sender.unsaved);
-const past = []; // the sweeps of this tab, newest last: the questions that were answered together
+const past = []; // the sweeps of this tab, newest last: the questions that were answered together, and the answers' keys
 const tiles = new Map(); // buttons by the number of their question
 const marked = new Set();
 let wanted = { kind: "label", label: 0 };
 
-const sender = new Sender(annotator, {
+const sender = new Sender({
   answered(entries) {
     figures.save(entries.length);
     faces.settle();
@@ -24,7 +24,7 @@ const sender = new Sender(annotator, {
     say("Taken back.");
   },
   refused(entry, problem) {
-    if (entry.undo) return say("There is nothing to take back.");
+    if (entry.undo) return say(notUndone(entry));
     faces.refuse(entry.number);
     showRefusal(entry, problem);
   },
@@ -37,7 +37,7 @@ const sender = new Sender(annotator, {
 const faces = new Faces(SHOWN + 12, SHOWN, sender.numbers, {
   changed: show,
   progress: (found, when) => figures.show(found, when) && faces.settle(),
-  signedOut: () => showState(sender.entries.length, "signed out", leave),
+  lost: (why) => showState(sender.entries.length, why, leave),
 });
 
 function leave() {
@@ -107,11 +107,11 @@ function want(kind, label) {
 function save() {
   const questions = shown().filter((one) => marked.has(one.number) && isLoaded(one.image));
   if (!questions.length) return;
-  past.push(questions);
   marked.clear();
   say(`${questions.length === 1 ? "1 face is" : `${questions.length} faces are`} ${nameOf(wanted)}.`);
   figures.give(questions.length);
   const entries = questions.map(({ number }) => ({ key: newKey(), number, kind: wanted.kind, label: wanted.label }));
+  past.push({ questions, keys: entries.map((one) => one.key) });
   faces.take(questions.map((one) => one.number));
   show();
   sender.add(...entries);
@@ -120,10 +120,11 @@ function save() {
 // The last sweep as a whole; before this page was opened, the last answer.
 function undo() {
   const last = past.pop();
-  if (!last) return sender.add({ key: newKey(), undo: true, number: null });
-  faces.back(last);
-  say(`Taken back: ${last.length === 1 ? "1 face" : `${last.length} faces`}.`);
-  sender.add(...last.map(({ number }) => ({ key: newKey(), undo: true, number })));
+  if (!last) return sender.add({ key: newKey(), undo: true, number: null, undoes: null });
+  const { questions, keys } = last;
+  faces.back(questions);
+  say(`Taken back: ${questions.length === 1 ? "1 face" : `${questions.length} faces`}.`);
+  sender.add(...questions.map(({ number }, n) => ({ key: newKey(), undo: true, number, undoes: keys[n] })));
 }
 
 function say(text) {

@@ -1,14 +1,14 @@
 // One face after another.
 
 import { Faces, isLoaded } from "./faces.js";
-import { Figures, annotator, buttonOf, find, guessText, isBounce, keyOf, nameOf, showRefusal, showState } from "./common.js";
+import { Figures, buttonOf, find, guessText, isBounce, keyOf, nameOf, notUndone, showRefusal, showState } from "./common.js";
 import { Sender, newKey } from "./sender.js";
 
 const figures = new Figures(() => sender.unsaved);
 const past = []; // what was answered in this tab, newest last
 let current = null;
 
-const sender = new Sender(annotator, {
+const sender = new Sender({
   answered(entries, reply) {
     figures.save(entries.length);
     faces.settle();
@@ -25,7 +25,7 @@ const sender = new Sender(annotator, {
     say(null, null, "Taken back.");
   },
   refused(entry, problem) {
-    if (entry.undo) return say(null, null, "There is nothing to take back.");
+    if (entry.undo) return say(null, null, notUndone(entry));
     faces.refuse(entry.number);
     showRefusal(entry, problem);
   },
@@ -38,7 +38,7 @@ const sender = new Sender(annotator, {
 const faces = new Faces(10, 1, sender.numbers, {
   changed: show,
   progress: (found, when) => figures.show(found, when) && faces.settle(),
-  signedOut: () => showState(sender.entries.length, "signed out", leave),
+  lost: (why) => showState(sender.entries.length, why, leave),
 });
 
 function leave() {
@@ -67,7 +67,7 @@ function answer(kind, label) {
   // Nobody can have seen a face that is not there yet.
   if (!current || !isLoaded(current.image)) return;
   const entry = { key: newKey(), number: current.number, kind, label };
-  past.push({ question: current, kind, label });
+  past.push({ key: entry.key, question: current, kind, label });
   say(past[past.length - 1]);
   figures.give(1);
   faces.take([current.number]);
@@ -81,7 +81,7 @@ function undo() {
     faces.back([last.question]);
     say(null, null, `Taken back: ${nameOf(last)}.`);
   }
-  sender.add({ key: newKey(), undo: true, number: last ? last.question.number : null });
+  sender.add({ key: newKey(), undo: true, number: last ? last.question.number : null, undoes: last ? last.key : null });
 }
 
 function say(last, guess, text = "") {

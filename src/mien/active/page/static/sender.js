@@ -1,8 +1,11 @@
 // Sends answers and undos in their order. What is not saved yet stays in this tab, also when the page is loaded anew, and is
 // sent again with the same key: nothing is lost, nothing is there twice.
 
+import { annotator, store } from "./common.js";
+
 const MOST = 50; // answers sent at once
 const PATIENCE = 15000; // milliseconds until a request counts as lost
+const NEVER = [404, 409, 422]; // what is refused so is refused whenever it is sent: no such question, its key is another's, no answer
 const FIRST_PAUSE = 500, LONGEST_PAUSE = 10000;
 
 // crypto.randomUUID is not there without TLS.
@@ -11,9 +14,10 @@ export function newKey() {
 }
 
 export class Sender {
-  // room: whose entries these are. heard: { answered(entries, reply), undone(entry, reply), refused(entry, problem), state(count, trouble) }
-  constructor(room, heard) {
-    this.room = `mien ${room}`;
+  // heard: { answered(entries, reply), undone(entry, reply), refused(entry, problem), state(count, trouble) }
+  constructor(heard) {
+    // What somebody said of the faces of one store is for nobody else and no other store that is open here later.
+    this.room = `mien ${store} ${annotator}`;
     this.heard = heard;
     this.entries = JSON.parse(sessionStorage.getItem(this.room) || "[]");
     this.pause = FIRST_PAUSE;
@@ -27,7 +31,7 @@ export class Sender {
     this.send();
   }
 
-  // An answer { key, number, kind, label }, or an undo { key, undo: true, number }.
+  // An answer { key, number, kind, label }, or an undo { key, undo: true, number, undoes: the key of the answer, null for the last }.
   add(...entries) {
     this.entries.push(...entries);
     this.keep();
@@ -68,10 +72,11 @@ export class Sender {
     const next = this.entries.findIndex((entry) => entry.undo);
     const batch = undo ? [this.entries[0]] : this.entries.slice(0, Math.min(this.most, next < 0 ? MOST : next));
     const answers = batch.map(({ key, number, kind, label }) => ({ key, number, kind, label }));
+    const { key, undoes } = batch[0];
     this.tell();
     let response, reply;
     try {
-      response = await post(undo ? "/undo" : "/answers", undo ? { key: batch[0].key } : { answers });
+      response = await post(undo ? "/undo" : "/answers", undo ? { store, key, undoes } : { store, answers });
       reply = await response.json();
     } catch {
       this.trouble = "no connection";
@@ -87,7 +92,8 @@ export class Sender {
       return true;
     }
     if (response.status === 401) this.trouble = "signed out";
-    else if (response.status >= 500 || response.status === 408 || response.status === 429) this.trouble = reply.found;
+    else if (response.headers.has("Mien-Store")) this.trouble = "another store";
+    else if (!NEVER.includes(response.status)) this.trouble = reply.found;
     else if (batch.length > 1) {
       this.most = 1; // one of them is refused: find out which
       return true;
