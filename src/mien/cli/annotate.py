@@ -118,7 +118,7 @@ def add(name: Annotated[str, typer.Argument(help="Who.")], store: StoreAddress, 
 
 @annotators.command()
 def renew(name: Annotated[str, typer.Argument(help="Who.")], store: StoreAddress, as_json: Json = False) -> None:
-    """Print a new token for somebody; the old one is worth nothing from now on."""
+    """Print a new token for somebody; the old one is worth nothing from now on (to a page that is open, within ten seconds)."""
     from mien.active.store.store import Store
 
     with Store.open(store) as opened:
