@@ -3,10 +3,10 @@
 #
 #   bash benchmarks/rounds.sh FER OUT PART...
 #
-# FER: folder with fer2013.csv. OUT: a folder, which may hold what an earlier call left: everything goes on where it was. PART: cached
-# (heads on dlib's block9) or pixels (a whole network): FER2013's Training faces with hidden labels, 500 labels per class to start
-# with, then two rounds of 2,000 faces as in DAL, and ten of 400. SEEDS, THREADS, STRATEGIES, LEARN, VIEWS, RECIPE, DEVICE, START, LARGE
-# and SMALL may be set.
+# FER: folder with fer2013.csv, and fer2013new.csv for FER+. OUT: a folder, which may hold what an earlier call left: everything goes on
+# where it was. PART: cached (heads on dlib's block9), cached_ferplus (the same with FER+'s labels) or pixels (a whole network). The
+# labels of Training's faces are hidden but for 500 per class; then two rounds of 2,000 faces as in DAL, and ten of 400. SEEDS, THREADS,
+# STRATEGIES, LEARN, VIEWS, RECIPE, DEVICE, START, LARGE and SMALL may be set.
 set -euo pipefail
 fer=$(realpath "$1")
 mkdir -p "$2"
@@ -28,14 +28,22 @@ simulate() {
 
 have fer2013 mien import fer2013 "$fer/fer2013.csv" fer2013
 
+# Faces, name of the simulations.
+heads() {
+  # Worthiness compares the views of a face; with two they are the face and its mirror image.
+  features=$1_block9
+  if [ "$views" != 2 ]; then features=${features}_$views; fi
+  have "$features" mien features facenet_dlib:block9 "$1" "$features" --set side=112 --views "$views" --grid 3
+  simulate "$features" "${RECIPE:-linear_head}" "${START:-500}" "${SEEDS:-5}" "$2_$views"
+}
+
 for part in "$@"; do
   case $part in
     cached)
-      # Worthiness compares the views of a face; with two they are the face and its mirror image.
-      features=fer2013_block9
-      if [ "$views" != 2 ]; then features=${features}_$views; fi
-      have "$features" mien features facenet_dlib:block9 fer2013 "$features" --set side=112 --views "$views" --grid 3
-      simulate "$features" "${RECIPE:-linear_head}" "${START:-500}" "${SEEDS:-5}" "cached_$views" ;;
+      heads fer2013 cached ;;
+    cached_ferplus)
+      have ferplus mien import ferplus "$fer" ferplus --rule probability
+      heads ferplus cached_ferplus ;;
     pixels)
       recipe=${RECIPE:-supervised_small}
       simulate fer2013 "$recipe" "${START:-500}" "${SEEDS:-2}" "pixels_$(basename "$recipe" .toml)" ;;
