@@ -39,18 +39,18 @@ def applied(folder: Path, faces: FaceSet, classes: tuple[str, ...]) -> Applied:
 def test_labels_and_votes_are_those_of_people(tmp_path: Path) -> None:
     faces = bright_faces(12).save(tmp_path / "faces")
     done = applied(tmp_path, faces, faces.classes)
-    assert (done.agreed, done.changed, done.disputed, done.not_a_face, done.open) == (2, 1, 2, 1, 2)
+    assert (done.agreed, done.changed, done.disputed, done.not_a_face, done.unsure, done.open) == (2, 1, 1, 1, 1, 2)
     made = FaceSet.open(tmp_path / "labeled", verify=True)
     kept = np.delete(np.arange(12), 3)
     assert made.column("id").to_pylist() == faces.select(kept).column("id").to_pylist()
     np.testing.assert_array_equal(made.faces(), faces.faces(kept))
-    np.testing.assert_array_equal(made.labels[:5], [0, 2, -1, -1, 2])
-    np.testing.assert_array_equal(made.labels[5:], faces.labels[6:])
+    np.testing.assert_array_equal(made.labels[:3], [0, 2, -1])
+    np.testing.assert_array_equal(made.labels[3:], faces.labels[4:])
     assert made.votes is not None
     assert faces.votes is not None
-    np.testing.assert_array_equal(made.votes[:4], [[2, 0, 0], [0, 0, 2], [1, 1, 0], [0, 0, 0]])
-    np.testing.assert_array_equal(made.votes[4:], faces.votes[5:])
-    assert made.column("answered").to_pylist()[:6] == ["agreed", "agreed", "disputed", "disputed", None, None]
+    np.testing.assert_array_equal(made.votes[:3], [[2, 0, 0], [0, 0, 2], [1, 1, 0]])
+    np.testing.assert_array_equal(made.votes[3:], faces.votes[4:])
+    assert made.column("answered").to_pylist()[:6] == ["agreed", "agreed", "disputed", None, None, None]
     assert made.column("source_label").to_pylist()[:3] == ["class0", "class1", "class2"]
     assert made.column("split").to_pylist() == faces.select(kept).column("split").to_pylist()
 

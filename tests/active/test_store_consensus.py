@@ -86,7 +86,7 @@ def test_consensus_is_the_majoritys(given_values: list[list[int | str]], agreeme
     for row, values in enumerate(given_values):
         votes = Counter(value for value in values if value != "unsure")
         most = votes.most_common(2)
-        state: str = "disputed"
+        state: str = "disputed" if votes else "unsure"
         label = -1
         if len(values) < least:
             state = "open"

@@ -93,7 +93,7 @@ def test_files_say_names_and_times_in_utc(tmp_path: Path, suffix: str) -> None:
     ]  # fmt: skip
     expected = [
         ("f0", 1, None, None, "disputed", 0.5, 1, 1, 0, 0, 0),
-        ("f1", 1, None, None, "disputed", None, 0, 0, 0, 0, 2),
+        ("f1", 1, None, None, "unsure", None, 0, 0, 0, 0, 2),
         (FACES[2], 1, None, None, "not_a_face", 1.0, 0, 0, 0, 2, 0),
         ("none", 1, None, None, "open", None, 0, 0, 0, 0, 0),
         ("g", 2, "sad", "sad", "agreed", 1.0, 0, 0, 2, 0, 0),

@@ -107,6 +107,6 @@ def _said(store: Store, faces: list[str]) -> _Said:
     mine = np.array([places[face] for face in faces], np.int64)
     given = (found.votes.sum(axis=1) + found.not_a_face + found.unsure)[mine]
     states, wanting = found.states[mine], given < store.info.per_face
-    conditions = [states == "agreed", states == "not_a_face", (states == "disputed") & ~wanting]
+    conditions = [states == "agreed", states == "not_a_face", np.isin(states, ["disputed", "unsure"]) & ~wanting]
     answers = np.select(conditions, [found.labels[mine], NOT_A_FACE, DISPUTED], UNDECIDED)
     return _Said(answers.astype(np.int64), int(wanting.sum()))

@@ -200,9 +200,11 @@ def apply(
     faces = FaceSet.open(faceset, verify=True)
     with Store.open(store) as opened:
         done = apply_labels(opened, faces, out, min_agreement, min_answers)
-    counts = {name: getattr(done, name) for name in ("agreed", "changed", "disputed", "not_a_face", "open")}
+    counts = {name: getattr(done, name) for name in ("agreed", "changed", "disputed", "not_a_face", "unsure", "open")}
     said = f"{done.agreed} faces labeled ({done.changed} otherwise than before), {done.disputed} disputed ones without label"
-    said += f", {done.not_a_face} that are no faces left out, {done.open} with too few answers as they were"
+    said += (
+        f", {done.not_a_face} that are no faces left out, {done.unsure + done.open} unsure or with too few answers as they were"
+    )
     print_values(as_json, {"faces": len(done.faces), **counts, "out": str(out)}, f"{len(done.faces)} faces -> {out}: {said}")
 
 

@@ -91,13 +91,14 @@ def test_who_signs_in_gets_a_cookie_that_nothing_else_can_use(place: Place) -> N
         assert "Secure" in done.headers["set-cookie"]
 
 
-@pytest.mark.parametrize("name", ["", "bob", "Ann", "eve"])
+@pytest.mark.parametrize("name", ["", "bob", "Ann", '"><b id="x">'])
 def test_a_wrong_token_is_a_clear_page(place: Place, name: str) -> None:
     with httpx.Client(base_url=place.where) as client:
         for token in ("wrong", "", place.tokens["ann"], "\udc80".encode("utf-8", "surrogatepass").decode("latin-1")):
             done = client.post("/sign-in", data={"name": name, "token": token})
             assert done.status_code == 401
             assert "do not belong together" in done.text
+            assert f'value="{html.escape(name, quote=True).replace("&quot;", "&#34;")}"' in done.text, "the name stays there"
             assert "set-cookie" not in done.headers
         assert client.get("/").status_code == 303
 

@@ -191,12 +191,12 @@ async def sign_in(request: Request, name: Text = "", token: Text = "") -> Respon
     """Takes the token into a cookie, which scripts cannot read and other sites' requests do not carry."""
     page, address = _page(request), request.client.host if request.client else ""
     if page.attempts.too_many(address):
-        return _form(page, "Too many attempts. Wait a minute, then try again.", 429)
+        return _form(page, "Too many attempts. Wait a minute, then try again.", 429, name)
     if name.strip() != await page.signed_in.name(token.strip()):
         page.attempts.note(address)
         await asyncio.sleep(WRONG_TOKEN_SECONDS)
         trouble = "This name and this token do not belong together. Whoever runs this page can give you a new token."
-        return _form(page, trouble, 401)
+        return _form(page, trouble, 401, name)
     done = RedirectResponse("/", 303)
     secure = request.url.scheme == "https"
     done.set_cookie(_cookie(request), token.strip(), MONTH, path="/", secure=secure, httponly=True, samesite="strict")
@@ -245,8 +245,8 @@ async def _html(request: Request, name: str) -> Response:
     return HTMLResponse(page.templates.get_template(name).render(values))
 
 
-def _form(page: Page, trouble: str = "", status: int = 200) -> Response:
-    text = page.templates.get_template("sign_in.html.j2").render(pool=page.pool, trouble=trouble)
+def _form(page: Page, trouble: str = "", status: int = 200, name: str = "") -> Response:
+    text = page.templates.get_template("sign_in.html.j2").render(pool=page.pool, trouble=trouble, name=name)
     return HTMLResponse(text, status, {"Retry-After": f"{MINUTE:.0f}"} if status == 429 else None)
 
 

@@ -14,7 +14,7 @@ from mien.data.faceset import FaceSet, Rows
 Votes = npt.NDArray[np.float32]
 
 ANSWERED = "answered"
-"""Column: what people made of a face, `agreed` or `disputed`; null where it has too few answers or nobody was asked."""
+"""Column: what people made of a face, `agreed` or `disputed`; null where it has too few answers, nobody is sure or was asked."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +30,10 @@ class Applied:
     """Faces on which people do not agree: they have no label now."""
     not_a_face: int
     """Faces that were left out."""
+    unsure: int
+    """Faces of which nobody is sure, which are as they were, as the next."""
     open: int
-    """Faces with too few answers, which are as they were."""
+    """Faces with too few answers."""
 
 
 def apply_labels(
@@ -52,7 +54,7 @@ def apply_labels(
     kept = np.setdiff1d(np.arange(len(faces)), rows[found.states == "not_a_face"])
     labeled = _labeled(faces, found, rows, before, faces.votes if same else None).select(kept)
     written = replace(labeled, info=replace(labeled.info, classes=store.info.classes)).save(out)
-    count = {state: int((found.states == state).sum()) for state in ("agreed", "disputed", "not_a_face", "open")}
+    count = {state: int((found.states == state).sum()) for state in ("agreed", "disputed", "not_a_face", "unsure", "open")}
     agreed = found.states == "agreed"
     return Applied(written, changed=int((found.labels[agreed] != before[rows[agreed]]).sum()), **count)
 
@@ -62,7 +64,7 @@ def _labeled(faces: FaceSet, found: Consensus, rows: Rows, before: Rows, votes: 
     what the set says in the store's classes."""
     names = pa.array([*faces.classes, None], pa.string())
     source = names.take(pa.array(np.where(faces.labels < 0, len(faces.classes), faces.labels)))
-    closed, labels, states = found.states != "open", before.copy(), np.full(len(faces), None, object)
+    closed, labels, states = ~np.isin(found.states, ["open", "unsure"]), before.copy(), np.full(len(faces), None, object)
     labels[rows[closed]], states[rows[closed]] = found.labels[closed], found.states[closed]
     counted = np.zeros((len(faces), len(found.classes)), np.float32) if votes is None else votes
     counted[rows[closed]] = found.votes[closed]

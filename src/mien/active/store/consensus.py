@@ -37,7 +37,8 @@ class Consensus:
     labels: Counts
     """(N,) indices into `classes`, -1 where there is no label."""
     states: npt.NDArray[np.str_]
-    """(N,) `open`: too few answers; `agreed`: a label; `not_a_face`: that was agreed on; `disputed`: enough answers, neither."""
+    """(N,) `open`: too few answers; `agreed`: a label; `not_a_face`: that was agreed on; `unsure`: enough answers and no vote;
+    `disputed`: enough answers, none of these."""
     agreement: Floats
     """(N,) share of the votes that the first has, nan where there are none."""
     votes: Counts
@@ -102,8 +103,8 @@ def consensus(
     votes, total = counts[:, : width + 1], counts[:, : width + 1].sum(axis=1)
     first, share = _first(votes), _share(votes.max(axis=1), total)
     decided = (first >= 0) & (total >= minimum_answers) & (np.nan_to_num(share) >= minimum_agreement - TOLERANCE)
-    conditions = [counts.sum(axis=1) < minimum_answers, decided & (first < width), decided]
-    states = np.select(conditions, ["open", "agreed", "not_a_face"], "disputed")
+    conditions = [counts.sum(axis=1) < minimum_answers, decided & (first < width), decided, total == 0]
+    states = np.select(conditions, ["open", "agreed", "not_a_face", "unsure"], "disputed")
     labels = np.where(states == "agreed", first, -1).astype(np.int64)
     return Consensus(
         tuple(faces), tuple(classes), labels, states, share, counts[:, :width], counts[:, width + 1], counts[:, width]
