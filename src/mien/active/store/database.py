@@ -161,7 +161,8 @@ def _postgresql(url: URL) -> Engine:
     def begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get("mien_writes")
         if writes:
-            connection.exec_driver_sql(f"SET LOCAL synchronous_commit = {'on' if writes == 'durable' else 'off'}")
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
+            # In one statement: each is a way there and back.
+            when = "on" if writes == "durable" else "off"
+            connection.exec_driver_sql(f"SELECT set_config('synchronous_commit', '{when}', true), pg_advisory_xact_lock({LOCK})")
 
     return engine
