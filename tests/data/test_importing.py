@@ -12,6 +12,7 @@ from PIL import Image
 from mien.data.faceset import FaceSet, Info
 from mien.data.importing import import_source, source_from
 from mien.data.source import Block, Rejected
+from mien.data.writer import FaceSetWriter
 from mien.errors import MienError
 
 
@@ -72,13 +73,22 @@ def test_more_rejected_than_allowed(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_rejected_inputs_are_listed_in_the_set(tmp_path: Path) -> None:
+def test_rejected_inputs_are_listed_in_the_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = import_source(Scripted(bad=2), tmp_path / "set", skip=2)
     with (tmp_path / "set" / "rejected.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
     assert rows == [["path", "reason"], *[[f"face {n}, left.png", 'a "reason"'] for n in range(2)]]
     assert [one.path for one in result.rejected] == ["face 0, left.png", "face 1, left.png"]
     FaceSet.open(tmp_path / "set", verify=True)
+
+    def full(writer: FaceSetWriter, name: str, content: bytes) -> None:
+        raise OSError(28, "No space left on device", name)
+
+    monkeypatch.setattr(FaceSetWriter, "attach", full)
+    with pytest.raises(OSError, match="No space left"):
+        import_source(Scripted(bad=2), tmp_path / "full", skip=2)
+    assert not (tmp_path / "full").exists(), "no set without its list"
+    monkeypatch.undo()
     import_source(Scripted(), tmp_path / "clean")
     assert not (tmp_path / "clean" / "rejected.csv").exists()
 

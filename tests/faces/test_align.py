@@ -1,6 +1,8 @@
 """Crops hold what they are said to hold, where it is said to be; quality says what it is named for."""
 
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien import MienError
-from mien.faces.align import ROOM, align_from_text, crop, scale_of
+from mien.faces.align import ROOM, align_from_text, crop, outline, scale_of
 from mien.faces.face import Face
 from mien.faces.quality import MEASURES, Limits, measure
 from mien.registry import names, to_text
@@ -104,6 +106,16 @@ def test_the_outline_holds_dlibs_landmarks() -> None:
     found = align_from_text("outline margin=0")(gray_photo(), face())
     assert found is not None
     assert 20 < scale_of(found) < 160
+
+
+def test_without_dlib_or_its_landmarks_the_outline_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outline, "points_file", lambda: None)
+    with pytest.raises(MienError, match="dlib's landmarks for outline; found no package"):
+        align_from_text("outline")(gray_photo(), face())
+    monkeypatch.setattr(outline, "points_file", lambda: Path("points.dat"))
+    monkeypatch.setitem(sys.modules, "dlib", None)
+    with pytest.raises(MienError, match="expected dlib; found"):
+        align_from_text("outline")(gray_photo(), face())
 
 
 def test_measures_say_what_they_are_named_for() -> None:

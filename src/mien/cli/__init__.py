@@ -73,7 +73,7 @@ def main() -> None:
         app()
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            how = "training goes on with mien resume RUN, a comparison, rounds or neighbors by the same command"
+            how = "training goes on with mien resume RUN, mien prepare, compare, rounds and neighbors by the same command"
             print(f"mien: interrupted; {how}", file=sys.stderr)
         raise
     except MienError as error:

@@ -2,7 +2,7 @@
 
 import csv
 import hashlib
-import shutil
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,8 +60,7 @@ def import_source(
             if progress is not None:
                 progress(count + len(rejected), total)
         _check(count, rejected, skip)
-    if rejected:
-        write_rejected(out, rejected)
+        attach_rejected(writer, rejected)
     return Imported(FaceSet.open(out), tuple(rejected))
 
 
@@ -104,13 +103,12 @@ def _new_folders_removed(out: Path) -> Iterator[None]:
         raise
 
 
-def write_rejected(out: Path, rejected: Sequence[Rejected]) -> None:
-    """The inputs that gave no face, as rejected.csv in a new set, which is removed where that fails."""
-    try:
-        with (out / "rejected.csv").open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            table = csv.writer(file)
-            table.writerow(("path", "reason"))
-            table.writerows((one.path, one.reason) for one in rejected)
-    except BaseException:
-        shutil.rmtree(out)
-        raise
+def attach_rejected(writer: FaceSetWriter, rejected: Sequence[Rejected]) -> None:
+    """The inputs that gave no face, where there are any, as rejected.csv in the new set."""
+    if not rejected:
+        return
+    file = io.StringIO()
+    table = csv.writer(file)
+    table.writerow(("path", "reason"))
+    table.writerows((one.path, one.reason) for one in rejected)
+    writer.attach("rejected.csv", file.getvalue().encode("utf-8", "backslashreplace"))

@@ -64,6 +64,10 @@ class FaceSetWriter:
         self._table.write_table(table)
         self._count += len(faces)
 
+    def attach(self, name: str, content: bytes) -> None:
+        """A further file of the set, there when the set is."""
+        (self._aside / name).write_bytes(content)
+
     def _write_header(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         # numpy pads the header so that the number of rows may grow in place: the final count is written over this one.
         header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (self._count, *shape)}

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from mien.errors import MienError
-from mien.faces.installed import folder_of
+from mien.installed import folder_of
 from mien.onnx_file import open_session
 
 Runtime = Literal["torch", "onnx"]

@@ -20,13 +20,14 @@ from pydantic.dataclasses import dataclass as checked
 
 from mien.data.faceset import BLOCK, FaceSet, Info
 from mien.data.images import Side
-from mien.data.importing import write_rejected
+from mien.data.importing import attach_rejected
 from mien.data.source import Rejected
 from mien.data.sources.folder import UNLABELED
 from mien.data.writer import FaceSetWriter
 from mien.disk import alone, read_json, write_aside
 from mien.errors import MienError
 from mien.expressions import rename
+from mien.faces.align import align_from_text
 from mien.faces.cut import Geometry
 from mien.faces.detect import detector_from_text
 from mien.faces.face import Which
@@ -69,8 +70,8 @@ class Preparing:
     def making(self) -> Making:
         """Raises MienError for a way, a detector or a limit that is not known."""
         geometry = Geometry(self.align, self.detector, self.which)
-        detector_from_text(self.detector)
-        str(geometry)
+        detector_from_text(self.detector)  # `whole` would not ask for it
+        align_from_text(self.align)
         return Making(geometry, self.side, self.color, self.every, Limits.parse(self.limits))
 
 
@@ -102,13 +103,13 @@ def prepare(
     bar.begin("faces", count)
     with alone(parts):
         _claim(parts, asked)
-        records = dict[int, Record]()
-        for record, number in _records(asked, making, parts, workers, cluster):
-            records[number] = record
+        records = list[Record]()
+        for record in _records(asked, making, parts, workers, cluster):
+            records.append(record)
             bar.advance(record.inputs)
-        ordered = [records[number] for number in sorted(records)]
-        rejected = tuple(one for record in ordered for one in record.rejected)
-        faces = _join(asked, making, parts, ordered, rejected, out)
+        records.sort(key=lambda record: record.number)
+        rejected = tuple(one for record in records for one in record.rejected)
+        faces = _join(asked, making, parts, records, rejected, out)
         for one in parts.iterdir():
             shutil.rmtree(one) if one.is_dir() else one.unlink(missing_ok=True)
     return Prepared(faces, count, rejected)
@@ -131,27 +132,26 @@ def _claim(parts: Path, asked: Preparing) -> None:
     write_aside(file, json.dumps(now, indent=1).encode())
 
 
-def _records(asked: Preparing, making: Making, parts: Path, workers: int, cluster: str | None) -> Iterator[tuple[Record, int]]:
-    """Of all tasks, those that were done before among them."""
-    waiting, told = dict[str, int](), list[tuple[Record, int]]()
+def _records(asked: Preparing, making: Making, parts: Path, workers: int, cluster: str | None) -> Iterator[Record]:
+    """Of all tasks, in any order; what was done before is not done again."""
+    done = list[Record]()
 
     def tasks() -> Iterator[Task]:
         found, number = _inputs(asked), 0
         while inputs := tuple(islice(found, INPUTS)):
             task = Task(number, inputs, making, str(parts.absolute()))
             number += 1
-            done = read_record(task)
-            if done is None:
-                waiting[task.names] = task.number
+            before = read_record(task)
+            if before is None:
                 yield task
             else:
-                told.append((done, task.number))
+                done.append(before)
 
     for record in work(tasks(), workers, cluster):
-        yield record, waiting[record.names]
-        while told:
-            yield told.pop()
-    yield from told
+        yield record
+        while done:
+            yield done.pop()
+    yield from done
 
 
 def _join(
@@ -177,6 +177,5 @@ def _join(
         for start in range(0, len(found), BLOCK):
             rows = np.arange(start, min(len(found), start + BLOCK))
             writer.add(found.faces(rows), {name: values[start : start + len(rows)] for name, values in columns.items()})
-    if rejected:
-        write_rejected(out, rejected)
+        attach_rejected(writer, rejected)
     return FaceSet.open(out)

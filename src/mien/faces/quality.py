@@ -49,10 +49,10 @@ class Limits:
     def broken(self, measures: Mapping[str, float]) -> str:
         """The first limit that a face is beyond, in words; empty where it is within all."""
         for name, value in measures.items():
-            size = abs(value)
-            if size < self.least.get(name, -np.inf):
+            amount = abs(value)
+            if amount < self.least.get(name, -np.inf):
                 return f"{name} {value:.3g}, less than {self.least[name]:g}"
-            if size > self.most.get(name, np.inf):
+            if amount > self.most.get(name, np.inf):
                 return f"{name} {value:.3g}, more than {self.most[name]:g}"
         return ""
 

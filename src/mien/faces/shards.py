@@ -73,6 +73,8 @@ class Task:
 class Record:
     """What became of a task's inputs; a JSON file."""
 
+    number: int
+    """Of the task."""
     names: str
     inputs: int
     faces: int
@@ -123,7 +125,7 @@ def make_shard(task: Task) -> Record:
             if len(faces):
                 writer.add(faces, columns)
     empty = [Rejected(one.name, reasons[one.name]) for one in task.inputs if one.name in reasons and not kept[one.name]]
-    record = Record(task.names, len(task.inputs), kept.total(), shard, (*faults, *empty))
+    record = Record(task.number, task.names, len(task.inputs), kept.total(), shard, (*faults, *empty))
     write_aside(task.record, json.dumps(asdict(record)).encode())
     return record
 

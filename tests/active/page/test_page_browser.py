@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import DESK, PATIENCE, PHONE, ahead, chromium, saved, see, sign_in, visit
+from browser import DESK, PATIENCE, PHONE, ahead, saved, see, sign_in, visit
 from playwright.sync_api import Browser, Page, Route, expect
-from serving import asked_store, served, write_pool
+from serving import asked_store, served
 
 from mien import FaceSet
 from mien.active.page import signing
@@ -20,16 +20,7 @@ from mien.active.store.consensus import standing
 from mien.active.store.records import Question
 from mien.active.store.store import Store
 
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
-
-
-@pytest.fixture
-def pool(tmp_path: Path) -> FaceSet:
-    return write_pool(tmp_path / "pool", 60)
+pytest_plugins = ("opened",)
 
 
 @pytest.fixture
@@ -196,6 +187,29 @@ def test_a_page_loaded_anew_sends_what_was_left(visiting: Visiting, store: Store
     saved(page)
     see(page, 4)
     assert stands(store) == {f"f{n}": 2 for n in range(4)}
+
+
+def test_faces_that_were_taken_back_stay_though_the_server_counted_before(visiting: Visiting, store: Store) -> None:
+    page = visiting()
+
+    def stale(route: Route) -> None:
+        response = route.fetch()
+        given = response.json()
+        given["questions"] = [one for one in given["questions"] if one["number"] > 2]
+        route.fulfill(response=response, json=given)
+
+    for number in range(3):
+        press(page, number, "1")
+    saved(page)
+    page.route("**/questions?*", stale)
+    with page.expect_response("**/questions?*", timeout=PATIENCE):
+        for number in (2, 1, 0):
+            page.keyboard.press("z")
+            see(page, number)
+    for number in range(4):
+        press(page, number, "2")
+    saved(page)
+    assert stands(store) == dict.fromkeys(("f0", "f1", "f2", "f3"), 1)
 
 
 def test_a_lost_confirmation_does_not_double_an_answer(visiting: Visiting, store: Store) -> None:

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from browser import DESK, PATIENCE, ahead, chromium, saved, see, sign_in, visit
+from browser import DESK, PATIENCE, ahead, saved, see, sign_in, visit
 from playwright.sync_api import Browser, Page, Route, expect
-from serving import asked_store, served, write_pool
+from serving import asked_store, served
 
 from mien import FaceSet
 from mien.active.store.consensus import standing
 from mien.active.store.records import Question
 from mien.active.store.store import Store
+
+pytest_plugins = ("opened",)
 
 PICTURES = "() => [...document.querySelectorAll('.tile img')].filter((one) => one.complete && one.naturalWidth).length === 24"
 
@@ -29,17 +31,6 @@ class Labels:
     def stands(self) -> dict[str, int | None]:
         """The label of each face that was not taken back."""
         return {one.face: one.label for one in standing(self.store.log())}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
-
-
-@pytest.fixture
-def pool(tmp_path: Path) -> FaceSet:
-    return write_pool(tmp_path / "pool", 60)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from mien.active.store.ledger import Added
 from mien.active.store.records import Answer, Kind
 from mien.active.store.store import Store
-from mien.data.csv_files import read
+from mien.data.csv_files import header, read
 from mien.disk import write_aside
 from mien.errors import MienError
 
@@ -124,9 +124,8 @@ def _require_own(path: Path, columns: Sequence[str]) -> None:
     if not path.exists():
         return
     try:
-        table = pacsv.read_csv(path) if path.suffix == ".csv" else pq.read_schema(path)
-        found = list(table.column_names if path.suffix == ".csv" else table.names)
-    except (pa.ArrowException, OSError):
+        found = list(header(path) if path.suffix == ".csv" else pq.read_schema(path).names)
+    except (MienError, pa.ArrowException, OSError):
         found = []
     if found != list(columns):
         raise MienError(f"nothing at {path}, or an earlier export", "something else", "choose another name")

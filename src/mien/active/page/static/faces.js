@@ -16,6 +16,7 @@ export class Faces {
     this.heard = heard;
     this.list = [];
     this.answered = answered;
+    this.returned = new Set(); // taken back and not answered since: what the server lists may be from before
     this.none = false;
     setInterval(() => document.hidden || this.refill(), KEPT);
     this.refill();
@@ -23,7 +24,10 @@ export class Faces {
 
   // These were answered.
   take(numbers) {
-    for (const number of numbers) this.answered.add(number);
+    for (const number of numbers) {
+      this.answered.add(number);
+      this.returned.delete(number);
+    }
     this.list = this.list.filter((one) => !this.answered.has(one.number));
     if (this.list.length <= this.ahead / 2) this.refill();
   }
@@ -42,7 +46,10 @@ export class Faces {
 
   // The answers to these were taken back.
   back(questions) {
-    for (const { number } of questions) this.answered.delete(number);
+    for (const { number } of questions) {
+      this.answered.delete(number);
+      this.returned.add(number);
+    }
     const here = new Set(questions.map((one) => one.number));
     this.list = [...questions.map(withPicture), ...this.list.filter((one) => !here.has(one.number))];
     this.heard.changed();
@@ -74,7 +81,7 @@ export class Faces {
 
   merge(questions) {
     const known = new Map(this.list.map((one) => [one.number, one]));
-    const first = this.list.slice(0, this.shown);
+    const first = this.list.filter((one, place) => place < this.shown || this.returned.has(one.number));
     const there = new Set([...this.answered, ...first.map((one) => one.number)]);
     const others = questions.filter((one) => !there.has(one.number));
     this.list = [...first, ...others.map((one) => known.get(one.number) || withPicture(one))];
