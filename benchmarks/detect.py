@@ -13,7 +13,9 @@ import json
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -26,25 +28,26 @@ from mien.faces.face import Face, Photo
 
 THEIRS = """
 import json, sys, time
-import numpy as np, torch
+import torch
 from PIL import Image
 from facenet_pytorch import MTCNN
-threads, rounds, paths = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
-torch.set_num_threads(threads)
+torch.set_num_threads(int(sys.argv[1]))
+paths = sys.argv[2:]
+photos = [Image.open(path).convert("RGB") for path in paths]
+canvases = [photo for path, photo in zip(paths, photos) if "canvas" in path]
 detector = MTCNN(keep_all=True, select_largest=False)
 found = []
-for path in paths:
-    boxes, scores, points = detector.detect(Image.open(path).convert("RGB"), landmarks=True)
+for photo in photos:
+    boxes, scores, points = detector.detect(photo, landmarks=True)
     found.append([] if boxes is None else [[b.tolist(), p.tolist(), float(s)] for b, s, p in zip(boxes, scores, points)])
-seconds = []
-if rounds:
-    canvases = [Image.open(path).convert("RGB") for path in paths if "canvas" in path]
-    for _ in range(rounds + 1):
-        began = time.perf_counter()
-        detector.detect(canvases, landmarks=True)
-        seconds.append(time.perf_counter() - began)
-print(json.dumps([found, seconds[1:]]))
+print(json.dumps(found), flush=True)
+for _ in sys.stdin:
+    began = time.perf_counter()
+    detector.detect(canvases, landmarks=True)
+    print(time.perf_counter() - began, flush=True)
 """
+PEER = "facenet-pytorch"
+DETECTORS = "mtcnn;mtcnn beyond=cut second_look=False;mtcnn least_face=40;mtcnn runtime=onnx;haar;dlib"
 SIZE = (640, 480)
 CELLS = [(x, y) for y in (0, 240) for x in (0, 213, 426)]
 """Corners of the places on a canvas, 213 x 240 each."""
@@ -88,15 +91,32 @@ def compose(photos: list[Photo], count: int) -> tuple[list[Photo], list[list[Til
     return canvases, tiles
 
 
-def theirs(python: Path, paths: list[Path], threads: int, rounds: int) -> tuple[list[tuple[Face, ...]], list[float]]:
-    """facenet-pytorch's faces, whose boxes count pixels from 1, and seconds of each round over the canvases."""
-    command = [str(python), "-c", THEIRS, str(threads), str(rounds), *map(str, paths)]
-    found, seconds = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
-    faces = [
-        tuple(Face((x0 - 1, y0 - 1, x1, y1), np.array(points), score) for (x0, y0, x1, y1), points, score in photo)
-        for photo in found
-    ]
-    return faces, seconds
+class Peer:
+    """facenet-pytorch, in a process of its own, which waits to be asked again."""
+
+    def __init__(self, python: Path, paths: list[Path], threads: int) -> None:
+        command = [str(python), "-c", THEIRS, str(threads), *map(str, paths)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        # Its boxes count pixels from 1.
+        self.found = [
+            tuple(Face((x0 - 1, y0 - 1, x1, y1), np.array(points), score) for (x0, y0, x1, y1), points, score in photo)
+            for photo in json.loads(self._line())
+        ]
+        """Faces of each photo."""
+
+    def seconds(self) -> float:
+        """That it took for all canvases, once more."""
+        assert self._process.stdin
+        self._process.stdin.write("again\n")
+        self._process.stdin.flush()
+        return float(self._line())
+
+    def _line(self) -> str:
+        assert self._process.stdout
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{PEER} ended")
+        return line
 
 
 def overlap(one: Face, other: Face) -> float:
@@ -141,22 +161,34 @@ def recalls(name: str, photos: list[tuple[Face, ...]], canvases: list[tuple[Face
     print(f"{name}: a face in {sum(map(bool, photos))} of {len(photos)} photos; {hits} of {total} on canvases, {other} elsewhere")
 
 
-def speed(detector: Detector, canvases: list[Photo], rounds: int) -> float:
-    """Photos a second, median over rounds, after one that does not count."""
-    seconds = []
-    for _ in range(rounds + 1):
-        began = time.perf_counter()
-        detector(canvases)
-        seconds.append(time.perf_counter() - began)
-    return len(canvases) / float(np.median(seconds[1:]))
+def seconds(detector: Detector, canvases: list[Photo]) -> float:
+    """That a detector takes for all canvases."""
+    began = time.perf_counter()
+    detector(canvases)
+    return time.perf_counter() - began
+
+
+def report_speed(ways: dict[str, Callable[[], float]], photos: int, rounds: int) -> None:
+    """Photos a second of each way, and how many times those of the peers, by turns: median and range over rounds.
+
+    One round before does not count.
+    """
+    taken = np.array([[way() for way in ways.values()] for _ in range(rounds + 1)])[1:]
+    for name, own in zip(ways, taken.T, strict=True):
+        said = [f"{name}: {photos / np.median(own):.1f} photos/s"]
+        for peer, other in zip(ways, taken.T, strict=True):
+            if peer in (PEER, "dlib") and peer != name:
+                times = other / own
+                said.append(f"{np.median(times):.2f} times {peer} ({times.min():.2f} to {times.max():.2f})")
+        print(", ".join(said))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path)
     parser.add_argument("--peers", type=Path, help="an environment with facenet-pytorch")
-    parser.add_argument("--canvases", type=int, default=32)
-    parser.add_argument("--detectors", default="mtcnn;mtcnn beyond=cut second_look=False;mtcnn runtime=onnx;haar;dlib")
+    parser.add_argument("--canvases", type=int, default=24)
+    parser.add_argument("--detectors", default=DETECTORS)
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
@@ -166,26 +198,27 @@ def main() -> None:
     paths = sorted(path for path in given.photos.iterdir() if path.suffix in (".jpg", ".jpeg", ".png"))
     photos = [np.asarray(Image.open(path).convert("RGB")) for path in paths]
     canvases, tiles = compose(photos, given.canvases)
-    rounds = given.rounds if given.speed else 0
+    peer = None
     with tempfile.TemporaryDirectory() as folder:
         for number, canvas in enumerate(canvases):
             Image.fromarray(canvas).save(path := Path(folder) / f"canvas{number:03d}.png")
             paths.append(path)
-        others, seconds = theirs(given.peers / "bin" / "python", paths, given.threads, rounds) if given.peers else ([], [])
-    if others:
-        recalls("facenet-pytorch", others[: len(photos)], others[len(photos) :], tiles)
-    if seconds:
-        print(f"  {len(canvases) / float(np.median(seconds)):.1f} photos/s")
+        if given.peers:
+            peer = Peer(given.peers / "bin" / "python", paths, given.threads)
+            recalls(PEER, peer.found[: len(photos)], peer.found[len(photos) :], tiles)
+    ways: dict[str, Callable[[], float]] = {PEER: peer.seconds} if peer else {}
     for text in given.detectors.split(";"):
         detector = detector_from_text(text)
+        ways[text] = partial(seconds, detector, canvases)
         alone, together = detector(photos), detector(canvases)
         recalls(text, alone, together, tiles)
-        if others and text.startswith("mtcnn"):
-            print(f"  photos: {agreement(alone, others[: len(photos)], photos, False)}")
-            print(f"  canvases: {agreement(together, others[len(photos) :], canvases, False)}")
-            print(f"  away from the edge: {agreement(together, others[len(photos) :], canvases, True)}")
-        if given.speed:
-            print(f"  {speed(detector, canvases, given.rounds):.1f} photos/s")
+        if peer and text.startswith("mtcnn"):
+            others = peer.found[len(photos) :]
+            print(f"  photos: {agreement(alone, peer.found[: len(photos)], photos, False)}")
+            print(f"  canvases: {agreement(together, others, canvases, False)}")
+            print(f"  away from the edge: {agreement(together, others, canvases, True)}")
+    if given.speed:
+        report_speed(ways, len(canvases), given.rounds)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from torchmetrics.functional.classification import multiclass_calibration_error,
 
 from mien.errors import MienError
 from mien.evaluation import metrics
-from mien.evaluation.calibration import apply_temperature, fit_temperature
+from mien.evaluation.calibration import apply_temperature, fit_least, fit_temperature
 from mien.evaluation.metrics import (
     calibration_error,
     calibration_interval,
@@ -316,3 +316,28 @@ def test_fitting_refuses_what_it_cannot_use(logits: npt.ArrayLike, labels: list[
 def test_a_temperature_is_positive(temperature: float) -> None:
     with pytest.raises(MienError, match="above 0"):
         apply_temperature([[1.0, 2.0]], temperature)
+
+
+def test_what_is_possible_holds_the_true_class_as_often_as_asked() -> None:
+    generator = np.random.default_rng(0)
+
+    def draw(count: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        probabilities = generator.dirichlet((0.5, 0.5, 0.5, 0.5), count)
+        return probabilities, np.array([generator.choice(4, p=row) for row in probabilities])
+
+    held = []
+    for _ in range(200):
+        least = fit_least(*draw(99), coverage=0.8)
+        probabilities, labels = draw(500)
+        held.append((probabilities[np.arange(500), labels] >= least).mean())
+    assert np.mean(held) == pytest.approx(0.8, abs=0.01)  # (k + 1) / (n + 1) = 0.8 for continuous scores
+
+
+def test_the_least_possible_probability_is_a_quantile_of_the_true_ones() -> None:
+    probabilities = np.stack([np.arange(1, 20) / 20, 1 - np.arange(1, 20) / 20], axis=1)  # 19 faces, 0.05 to 0.95
+    labels = np.zeros(19, np.int64)
+    assert fit_least(probabilities, labels, 0.9) == pytest.approx(0.1)
+    assert fit_least(probabilities, labels, 0.75) == pytest.approx(0.25)
+    assert fit_least(probabilities[:3], labels[:3], 0.9) == 0
+    with pytest.raises(MienError):
+        fit_least(probabilities, labels + 2)

@@ -14,7 +14,7 @@ def prepare(
         typer.Argument(metavar="INPUT... OUT", help="Folders, globs, lists, archives, photos, videos; the new folder."),
     ],
     align: Annotated[str, typer.Option(help="How faces are cut out: eyes, box, outline or whole; 'eyes distance=0.4'.")] = "eyes",
-    detector: Annotated[str, typer.Option(help="What finds them: mtcnn, haar or dlib; 'mtcnn least=40'.")] = "mtcnn",
+    detector: Annotated[str, typer.Option(help="What finds them: mtcnn, haar or dlib; 'mtcnn least_face=40'.")] = "mtcnn",
     faces: Annotated[str, typer.Option(help="Which faces of a photo: all, largest or central.")] = "largest",
     side: Annotated[int, typer.Option(help="Side of a face in pixels.")] = 48,
     color: Annotated[bool, typer.Option("--color", help="Store color faces.")] = False,

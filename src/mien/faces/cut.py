@@ -44,7 +44,7 @@ class Geometry:
         if align == WHOLE and not rest:
             return Geometry(WHOLE)
         if len(rest) != 2 or rest[1] not in get_args(Which):
-            todo = "give cropped faces, or prepare the set with mien prepare"
+            todo = "say how faces are cut out (mien predict --align box), or train on a set that mien prepare wrote"
             raise MienError("an alignment that mien prepare wrote", repr(text), todo)
         return Geometry(align, rest[0], cast("Which", rest[1]))
 

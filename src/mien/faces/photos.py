@@ -5,6 +5,7 @@ Color profiles (ICC) are not applied: values count as sRGB.
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO
 
 import numpy as np
@@ -18,10 +19,14 @@ from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from mien.errors import MienError
 from mien.faces.bare import bare_jpeg, bare_png, bare_tiff, orientation
 from mien.faces.places import MAX_BYTES, Input, fault, open_input, refusal
 
 Array = npt.NDArray[np.uint8]
+
+Picture = str | Path | bytes | Image.Image | Array
+"""What a photo may be given as."""
 
 MAX_PIXELS = 100_000_000
 """A photo that states more is refused before it is decoded."""
@@ -62,6 +67,27 @@ def read_photo(input: Input, max_pixels: int = MAX_PIXELS) -> Array:
         return _decoded(content, max_pixels)
     except Exception as error:  # Decoders meet a broken file with exceptions of many kinds; none of them is hidden.
         raise refusal(input, fault(error)) from error
+
+
+def as_photo(given: Picture) -> Array:
+    """A photo, uint8 (H, W, 3), upright: of a path, a file's bytes, a picture of Pillow, or an array (H, W, 3) or (H, W).
+
+    Raises MienError for what is none of them, and as `read_photo` does.
+    """
+    if isinstance(given, bytes):
+        return read_photo(Input("the bytes that were given", Path(), content=given))
+    if isinstance(given, str | Path):
+        return read_photo(Input(str(given), Path(given)))
+    if isinstance(given, Image.Image):
+        turned = UPRIGHT.get(orientation(given.info.get("exif", b"")))
+        pixels = np.array(_to_rgb(given), np.uint8)
+        return np.ascontiguousarray(turned(pixels)) if turned else pixels
+    if not isinstance(given, np.ndarray) or given.dtype != np.uint8 or given.ndim not in (2, 3) or not given.size:
+        found = f"{given.dtype} of shape {given.shape}" if isinstance(given, np.ndarray) else type(given).__name__
+        raise MienError("a path, bytes, a picture of Pillow or uint8 (H, W, 3) or (H, W)", found, "give one of these")
+    if given.ndim == 3 and given.shape[2] != 3:
+        raise MienError("three channels, RGB", f"{given.shape[2]}", "give an array of RGB")
+    return np.ascontiguousarray(given if given.ndim == 3 else np.repeat(given[:, :, None], 3, axis=2))
 
 
 def require_size(width: int, height: int, max_pixels: int) -> None:
@@ -116,7 +142,7 @@ def _opened(content: bytes) -> tuple[ImageFile.ImageFile, bytes]:
     raise ValueError("no photo of a known format")
 
 
-def _to_rgb(image: ImageFile.ImageFile) -> Image.Image:
+def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise ValueError("floating-point pixels, whose range is not known")
     if image.mode.startswith("I"):
@@ -129,7 +155,7 @@ def _to_rgb(image: ImageFile.ImageFile) -> Image.Image:
     return plain
 
 
-def _eight_bits(image: ImageFile.ImageFile) -> Array:
+def _eight_bits(image: Image.Image) -> Array:
     """Gray of 12 or 16 bits, (H, W), scaled to 8; a transparent value becomes white."""
     largest = 4095 if isinstance(image, TiffImageFile) and image.tag_v2.get(_BITS_PER_SAMPLE) == (12,) else 65535
     values = np.asarray(image)

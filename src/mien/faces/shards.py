@@ -5,7 +5,7 @@ import hashlib
 import json
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,9 @@ from mien.data.writer import FaceSetWriter
 from mien.disk import read_json, write_aside
 from mien.errors import MienError
 from mien.faces.cut import Cut, Geometry, cut_out
-from mien.faces.frames import read_frames
-from mien.faces.photos import read_photo
 from mien.faces.places import Input
 from mien.faces.quality import MEASURES, Limits, measure
-
-TOGETHER, PIXELS = 16, 24_000_000
-"""Photos, and pixels of photos, that are looked at together."""
+from mien.faces.shots import Shot, read_shots, together
 
 TEXTS = ("id", "photo", "source_label", "split", "sequence")
 KINDS = {name: COLUMNS.get(name, pa.string()) for name in TEXTS}
@@ -83,21 +79,6 @@ class Record:
     rejected: tuple[Rejected, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class _Shot:
-    """A photo, or a frame of a video."""
-
-    input: Input
-    pixels: npt.NDArray[np.uint8]
-    frame: int | None = None
-    time: float | None = None
-
-    @property
-    def name(self) -> str:
-        """Unique among all."""
-        return self.input.name if self.time is None else f"{self.input.name}@{self.time:.3f}s"
-
-
 def read_record(task: Task) -> Record | None:
     """What was recorded; None where it is not done. Raises MienError where it was done for other inputs."""
     if not task.record.is_file():
@@ -117,7 +98,7 @@ def make_shard(task: Task) -> Record:
     info = Info(classes=(), side=task.making.side, channels=3 if task.making.color else 1, alignment=str(task.making.geometry))
     with FaceSetWriter(Path(task.folder, shard), info) as writer:
         writer.add(*_rows([], _nothing(task.making), task.making)[:2])
-        for shots in _together(_shots(task, faults)):
+        for shots in together(read_shots(task.inputs, task.making.every, faults)):
             cut = cut_out([shot.pixels for shot in shots], task.making.geometry, task.making.side, task.making.color)
             faces, columns, left = _rows(shots, cut, task.making)
             kept.update(str(name) for name in columns["photo"].to_pylist())
@@ -130,38 +111,12 @@ def make_shard(task: Task) -> Record:
     return record
 
 
-def _shots(task: Task, faults: list[Rejected]) -> Iterator[_Shot]:
-    """All photos and frames; what cannot be read is added to `faults`."""
-    for one in task.inputs:
-        try:
-            if not one.video:
-                yield _Shot(one, read_photo(one))
-                continue
-            for number, frame in enumerate(read_frames(one, task.making.every)):
-                yield _Shot(one, frame.pixels, number, frame.time)
-        except MienError as error:
-            faults.append(Rejected(one.name, error.found))
-
-
-def _together(shots: Iterable[_Shot]) -> Iterator[list[_Shot]]:
-    """Lists of some that need not much memory."""
-    batch, pixels = list[_Shot](), 0
-    for shot in shots:
-        batch.append(shot)
-        pixels += shot.pixels.shape[0] * shot.pixels.shape[1]
-        if len(batch) >= TOGETHER or pixels >= PIXELS:
-            yield batch
-            batch, pixels = [], 0
-    if batch:
-        yield batch
-
-
 def _nothing(making: Making) -> Cut:
     shape = (0, making.side, making.side, 3) if making.color else (0, making.side, making.side)
     return Cut(np.zeros(shape, np.uint8), np.zeros(0, np.int64), (), {})
 
 
-def _rows(shots: Sequence[_Shot], cut: Cut, making: Making) -> tuple[npt.NDArray[np.uint8], dict[str, pa.Array], dict[int, str]]:
+def _rows(shots: Sequence[Shot], cut: Cut, making: Making) -> tuple[npt.NDArray[np.uint8], dict[str, pa.Array], dict[int, str]]:
     """Faces within the limits, their columns, and why others of `shots` have none."""
     measures = measure(cut.faces, cut.found)
     broken = [making.limits.broken({name: float(values[n]) for name, values in measures.items()}) for n in range(len(cut.found))]

@@ -36,6 +36,8 @@ class Card:
     """How gray values are scaled."""
     temperature: float = 1.0
     """Logits are divided by this before the softmax; fitted on validation."""
+    least: float = 0.5
+    """A class is possible from this probability on; fitted on validation so that the true class is possible for 90 % of faces."""
     recipe: dict[str, Any] = field(default_factory=dict)
     """The recipe, every default written out."""
     budget: dict[str, Any] = field(default_factory=dict)

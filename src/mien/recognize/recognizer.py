@@ -1,6 +1,7 @@
-"""A trained network with its card: faces in, named probabilities out."""
+"""A trained network with its card: faces or photos in, named probabilities out."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,13 @@ from torch import Tensor
 
 from mien.data.faceset import FaceSet
 from mien.data.views import Views
+from mien.errors import MienError
+from mien.faces.cut import Geometry, cut_out
+from mien.faces.photos import Picture, as_photo
 from mien.models import Network
 from mien.recognize.device import choose_device, choose_precision, place, predict
 from mien.recognize.files import Card, read_card, read_network, require_alike
+from mien.recognize.reading import Reading, reading
 
 BATCH = 512
 
@@ -33,6 +38,27 @@ class Recognizer:
         chosen = choose_device(device)
         network = place(read_network(Path(folder)), chosen)
         return Recognizer(network, read_card(Path(folder)), chosen, Path(folder))
+
+    def __call__(self, photo: Picture) -> tuple[Reading, ...]:
+        """The faces in one photo, the surest first; none where none is found. See `read`."""
+        return self.read([photo])[0]
+
+    def read(self, photos: Sequence[Picture], geometry: Geometry | None = None) -> list[tuple[Reading, ...]]:
+        """The faces in each of some photos: where they are, and what they show.
+
+        A photo is a path, a file's bytes, a picture of Pillow, or an array, uint8 (H, W, 3) RGB or (H, W) gray. Faces are found
+        and cut out as those were that the model learned from, but all of a photo's, unless `geometry` says otherwise. Raises
+        MienError for what is no photo, and where the card does not say how faces are cut out.
+        """
+        faces = self.card.faces
+        if faces.kind != "faces":
+            raise MienError("a recognizer of faces, to read photos", f"one of {faces.kind}", "train one on a set of faces")
+        how = geometry or replace(Geometry.from_text(faces.alignment), which="all")
+        cut = cut_out([as_photo(photo) for photo in photos], how, faces.side, faces.channels == 3)
+        found: list[tuple[Reading, ...]] = [()] * len(photos)
+        for number, face, row in zip(cut.photo.tolist(), cut.found, self.probabilities(cut.faces).tolist(), strict=True):
+            found[number] += (reading(face, dict(zip(self.classes, row, strict=True)), self.card.least),)
+        return found
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from mien.data.splits import Budget
 from mien.data.writer import write_table
 from mien.disk import read_json
 from mien.errors import MienError
-from mien.evaluation.calibration import fit_temperature
+from mien.evaluation.calibration import apply_temperature, fit_least, fit_temperature
 from mien.progress import Progress, Silent
 from mien.recipe import Recipe
 from mien.recognize.device import choose_device
@@ -160,21 +160,21 @@ def _finish(run: Run, order: Order, prepared: Prepared, progress: Progress) -> R
 
 
 def _card(run: Run, order: Order, prepared: Prepared) -> Card:
-    """The card of the stage's best model, its temperature fitted on validation."""
-    temperature = 1.0
-    if len(run.validation_labels):
-        logits = run.predict_best(run.validation, len(run.validation_labels))
-        temperature = fit_temperature(logits.numpy(), run.validation_labels.numpy())
+    """The card of the stage's best model, its temperature and what is possible fitted on validation."""
     faces = prepared.material.faces.info
-    return Card(
+    card = Card(
         network=run.recipe.model,
         classes=run.class_names,
         faces=replace(faces, checksum=order.checksums[0]),
         normalize=run.recipe.normalize,
-        temperature=temperature,
         recipe=run.recipe.table(),
         budget=prepared.facts,
         sources=tuple({k: v for k, v in source.items() if k != "used"} for source in read_sources(run.folder)),
         metrics=run.best["figures"],
         seed=order.seed,
     )
+    if not len(run.validation_labels):
+        return card
+    logits, labels = run.predict_best(run.validation, len(run.validation_labels)).numpy(), run.validation_labels.numpy()
+    temperature = fit_temperature(logits, labels)
+    return replace(card, temperature=temperature, least=fit_least(apply_temperature(logits, temperature), labels))

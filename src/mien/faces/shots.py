@@ -1,0 +1,57 @@
+"""Photos, and frames of videos, read from inputs as a stream."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from mien.data.source import Rejected
+from mien.errors import MienError
+from mien.faces.face import Photo
+from mien.faces.frames import read_frames
+from mien.faces.photos import read_photo
+from mien.faces.places import Input
+
+TOGETHER, PIXELS = 16, 24_000_000
+"""Photos, and pixels of photos, that are looked at together."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """A photo, or a frame of a video."""
+
+    input: Input
+    pixels: Photo
+    frame: int | None = None
+    """Of a video: the how manyth that was taken, from 0."""
+    time: float | None = None
+    """Of a video: seconds since its first frame."""
+
+    @property
+    def name(self) -> str:
+        """Unique among all."""
+        return self.input.name if self.time is None else f"{self.input.name}@{self.time:.3f}s"
+
+
+def read_shots(inputs: Iterable[Input], every: float, faults: list[Rejected]) -> Iterator[Shot]:
+    """All photos, and frames of videos `every` so many seconds; what cannot be read is added to `faults`."""
+    for one in inputs:
+        try:
+            if not one.video:
+                yield Shot(one, read_photo(one))
+                continue
+            for number, frame in enumerate(read_frames(one, every)):
+                yield Shot(one, frame.pixels, number, frame.time)
+        except MienError as error:
+            faults.append(Rejected(one.name, error.found))
+
+
+def together(shots: Iterable[Shot]) -> Iterator[list[Shot]]:
+    """Lists of some that need not much memory."""
+    batch, pixels = list[Shot](), 0
+    for shot in shots:
+        batch.append(shot)
+        pixels += shot.pixels.shape[0] * shot.pixels.shape[1]
+        if len(batch) >= TOGETHER or pixels >= PIXELS:
+            yield batch
+            batch, pixels = [], 0
+    if batch:
+        yield batch
