@@ -3,6 +3,7 @@
 import csv
 import errno
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -134,6 +135,25 @@ def test_it_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.Mon
     assert made == [0, 1, -1, 2, 3, 4], "what was done is not done again"
     assert done.faces.info.checksum == whole.faces.info.checksum
     assert done.rejected == whole.rejected
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_full_disk_is_said_and_the_same_command_goes_on(tmp_path: Path, processes: int) -> None:
+    """A limit on the size of files stands for it: the set of all faces is beyond it, or a part already."""
+    folder, limit = write_folder(tmp_path / "in", 70), 100_000
+    words = ["mien", "prepare", str(folder), str(tmp_path / "out"), "--workers", str(processes)]
+    words += ["--align", "box margin=0", "--detector", "photographs:Bright"]
+    code = f"import sys; sys.argv = {words!r}; from mien.cli import main; main()"
+    environment = os.environ | {"PYTHONPATH": HERE}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )  # fmt: skip
+    assert (done.returncode, "make room" in done.stderr) == (1, True), done.stderr
+    assert not (tmp_path / "out").exists()
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(FaceSet.open(tmp_path / "out", verify=True)) == 70
 
 
 def test_what_was_begun_otherwise_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
