@@ -9,3 +9,7 @@ class MienError(Exception):
         self.expected = expected
         self.found = found
         self.todo = todo
+
+    def __reduce__(self) -> tuple[type["MienError"], tuple[str, str, str]]:
+        """Its three parts: without, another process would hand on a sentence of which no error can be made."""
+        return type(self), (self.expected, self.found, self.todo)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from conftest import Command, bright_faces, small_recipe
-from mien import FaceSet, MienError, Recognizer, evaluate, train
+from mien import FaceSet, MienError, Order, Recognizer, evaluate, train
 from mien.data import phash
 from mien.data.faceset import Info
 from mien.data.importing import import_source, source_from
+from mien.data.splits import fold_view
 from mien.data.twins import draw_twins, find_twins, have_twins, twin_rows, with_groups, write_twins
+from mien.recognize.files import read_used
 
 Faces = npt.NDArray[np.uint8]
 
@@ -127,6 +130,64 @@ def test_candidates_come_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(whole) > 100
 
 
+@settings(derandomize=True, deadline=None, max_examples=25)
+@given(near, near, st.integers(0, 16), st.integers(1, 4), st.sampled_from([3, 1 << 20]))
+def test_any_close_is_a_loop_over_all(left: list[int], right: list[int], distance: int, divisor: int, block: int) -> None:
+    mine, theirs = np.array(left + right[:3], np.uint64), np.array(right + left[:3], np.uint64)
+    asked = list[tuple[int, int]]()
+
+    def alike(rows: phash.Integers) -> phash.Bools:
+        asked.extend((n, m) for n, m in rows.tolist())
+        return np.array([(n + m) % divisor == 0 for n, m in rows.tolist()], bool)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(phash, "CANDIDATES", block)
+        found = phash.any_close(mine, theirs, distance, alike)
+    every = phash.pairs(mine, theirs, distance).tolist()
+    assert found.tolist() == [any(n == row and (n + m) % divisor == 0 for n, m in every) for row in range(len(mine))]
+    assert len(set(asked)) == len(asked), "a pair is asked about once"
+    assert set(asked) <= {(n, m) for n, m in every}
+    if not found.any():
+        assert len(asked) == len(every)
+
+
+def test_what_is_answered_is_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four million pairs, of which each row's first is enough; where none is, they come in blocks."""
+    generator = np.random.default_rng(0)
+    frames = np.uint64(5) ^ (np.uint64(1) << generator.integers(0, 64, (2000, 4), dtype=np.uint64)).sum(axis=1, dtype=np.uint64)
+    asked = list[int]()
+
+    def answers(yes: bool, rows: phash.Integers) -> phash.Bools:
+        asked.append(len(rows))
+        return np.full(len(rows), yes)
+
+    monkeypatch.setattr(phash, "CANDIDATES", 1 << 14)
+    assert phash.any_close(frames, frames, 10, partial(answers, True)).all()
+    assert sum(asked) == 2000
+    asked.clear()
+    few = frames[:50]
+    close = len(phash.pairs(few, frames, 10))
+    assert not phash.any_close(few, frames, 10, partial(answers, False)).any()
+    assert sum(asked) == close > 50_000
+    assert max(asked) <= (1 << 14) + 2000
+
+
+def test_of_equal_hashes_so_many_are_compared() -> None:
+    equal = np.full(1000, 5, np.uint64)
+    seen = np.zeros(1000, int)
+
+    def never(rows: phash.Integers) -> phash.Bools:
+        np.add.at(seen, rows[:, 1], 1)
+        return np.zeros(len(rows), bool)
+
+    assert not phash.any_close(equal[:10], equal, 10, never).any()
+    assert seen.tolist() == [10] * phash.EQUAL + [0] * (1000 - phash.EQUAL)
+    with pytest.raises(MienError, match="a distance from 0 to 16"):
+        phash.any_close(equal, equal, 17, never)
+    assert not len(phash.any_close(equal[:0], equal, 10, never))
+    assert phash.any_close(equal[:2], equal[:0], 10, never).tolist() == [False, False]
+
+
 def test_a_hundred_thousand_equal_hashes_are_a_star() -> None:
     equal = np.full(100_000, 5, np.uint64)
     found = phash.pairs(equal, None, 10)
@@ -216,6 +277,17 @@ def test_column_and_table() -> None:
     wanted |= {"label": "anger", "twin_label": "anger"}
     assert {"id": "0000000", "twin": "0000030"} | wanted in rows
     assert [float(row["correlation"]) for row in rows] == sorted((float(row["correlation"]) for row in rows), reverse=True)
+
+
+def test_faces_with_twins_are_those_of_all_pairs() -> None:
+    """Copies of each kind, mirrored ones too, and faces that have none."""
+    faces = with_copies()
+    test, training = (faces.where(split=name) for name in ("test", "train"))
+    found = find_twins(test, training)
+    across = found.found.rows[(found.found.rows >= len(test)).any(axis=1)]
+    assert np.flatnonzero(have_twins(test, training)).tolist() == np.unique(across[:, 0]).tolist()
+    assert have_twins(test, training).sum() == 30
+    assert have_twins(training, training).all(), "a face that is there itself counts"
 
 
 def test_another_set_may_have_another_side_and_color() -> None:
@@ -335,3 +407,83 @@ def test_many_training_faces_are_not_looked_through(tmp_path: Path, monkeypatch:
     notes = evaluate(run, faces).notes
     assert "warning" not in notes
     assert notes["near-duplicates"] == "not looked for among 96 training faces: mien twins does"
+
+
+def test_frames_of_a_video_are_no_reason_to_refuse_a_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mien: Command) -> None:
+    """More pairs of close faces than are ever kept: `mien evaluate` has no --distance that would make them fewer."""
+    faces, run = leaky(tmp_path)
+    monkeypatch.setattr(phash, "MOST_PAIRS", 3)
+    with pytest.raises(MienError, match="give a smaller --distance"):
+        find_twins(faces)
+    assert evaluate(run, faces).notes["warning"].startswith("6 of 24 test faces (25.0%) have a near-duplicate")
+    assert mien("evaluate", run, tmp_path / "set").code == 0
+
+
+def without_labels(
+    tmp_path: Path, name: str, further: bool = False, transductive: bool = False, **order: object
+) -> dict[str, str]:
+    """The notes on a run that had three labels per class of the leaky set."""
+    faces = FaceSet.open(tmp_path / "set") if (tmp_path / "set").exists() else leaky(tmp_path)[0]
+    stages = [{"epochs": 1, "lr": 0.05}]
+    recipe = small_recipe(unlabeled="pseudo_label", stages=stages, validation=0.0, transductive=transductive)
+    others = bright_faces(30, seed=5).save(tmp_path / name / "others") if further else None
+    asked = Order(labels_per_class=3, threads=1, **order)  # type: ignore[arg-type]
+    train(faces, recipe, tmp_path / name / "run", asked, unlabeled=others)
+    return evaluate(tmp_path / name / "run", faces).notes
+
+
+def test_twins_that_taught_without_labels_are_noted(tmp_path: Path) -> None:
+    notes = without_labels(tmp_path, "plain")
+    faces = FaceSet.open(tmp_path / "set")
+    training, test = faces.where(split="train"), faces.where(split="test")
+    used = read_used(tmp_path / "plain" / "run")
+    labeled = np.array([name in used for name in training.values("id")])
+    assert labeled.sum() == 9
+    wanted = have_twins(test, training.select(~labeled))
+    assert wanted.sum() == 6 - labeled[:6].sum() > 0
+    right = Recognizer.load(tmp_path / "plain" / "run").logits(test).argmax(axis=1) == test.labels
+    assert notes["near-duplicates without labels"] == (
+        f"{wanted.sum()} of 24 test faces ({wanted.mean():.1%}) have a near-duplicate among 87 faces of the run's own "
+        f"training split that it learned from without labels; without them accuracy is {right[~wanted].mean():.1%}"
+    )
+    assert ("warning" in notes) == bool(labeled[:6].any())
+    # Tested on another set, it is still the run's own that is looked through.
+    other = FaceSet.from_arrays(test.faces(), test.labels, test.classes, {"split": ["test"] * 24})
+    found = evaluate(tmp_path / "plain" / "run", other).notes
+    assert found["near-duplicates without labels"] == notes["near-duplicates without labels"]
+    (tmp_path / "set").rename(tmp_path / "moved")
+    found = evaluate(tmp_path / "plain" / "run", other).notes
+    whole = "not looked for among 87 faces that the run learned from without labels"
+    assert found["near-duplicates without labels"] == whole
+    assert evaluate(tmp_path / "plain" / "run" / "model", other).notes["near-duplicates without labels"] == whole
+
+
+def test_it_is_said_where_faces_without_labels_were_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, whole = "near-duplicates without labels", "faces that the run learned from without labels"
+    notes = without_labels(tmp_path, "further", further=True)
+    assert "among 87 faces of the run's own training split" in notes[key]
+    assert notes[key].endswith("; not looked for among 24 others"), "the further set, without its test split"
+    notes = without_labels(tmp_path, "transductive", transductive=True)
+    assert notes[key].endswith("; not looked for among 24 others"), "the test faces themselves"
+    assert without_labels(tmp_path, "drawn", unlabeled_faces=40)[key] == f"not looked for among 40 {whole}"
+    notes = without_labels(tmp_path, "apart", further=True, own_unlabeled=False)
+    assert notes[key] == f"not looked for among 24 {whole}"
+    assert key not in evaluate(tmp_path / "run", tmp_path / "set").notes, "a run on labels alone"
+    recipe = small_recipe(
+        start={"technique": "weights", "path": str(tmp_path / "drawn" / "run")}, stages=[{"epochs": 1, "lr": 0.05}]
+    )
+    train(tmp_path / "set", recipe, tmp_path / "second")
+    notes = evaluate(tmp_path / "second", tmp_path / "set").notes
+    assert notes[key] == "not looked for among 40 faces without labels of models that it began with"
+    monkeypatch.setattr("mien.evaluation.twins.MOST_BYTES", 87 * 256 - 1)
+    assert evaluate(tmp_path / "transductive" / "run", tmp_path / "set").notes[key] == f"not looked for among 111 {whole}"
+
+
+def test_of_a_run_on_a_fold_all_other_folds_are_looked_through(tmp_path: Path) -> None:
+    faces, _ = leaky(tmp_path)
+    recipe = small_recipe(unlabeled="pseudo_label", stages=[{"epochs": 1, "lr": 0.05}], validation=0.0)
+    train(faces, recipe, tmp_path / "folds", Order(labels_per_class=3, fold="1/4", threads=1))
+    notes = evaluate(tmp_path / "folds", faces, fold="1/4").notes
+    view = fold_view(faces, "1/4")
+    count = int((view.values("split") == "train").sum()) - 9
+    assert f"among {count} faces of the run's own training split" in notes["near-duplicates without labels"]

@@ -12,7 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien import MienError
-from mien.faces.align import ROOM, align_from_text, crop, outline, scale_of
+from mien.faces import align
+from mien.faces.align import ROOM, Map, align_from_text, crop, outline, square
+from mien.faces.cut import Geometry, cut_out
+from mien.faces.detect import dlib
 from mien.faces.face import Face
 from mien.faces.quality import MEASURES, Limits, measure
 from mien.registry import names, to_text
@@ -23,6 +26,21 @@ LANDMARKS = np.array([[40, 50], [80, 50], [60, 72], [46, 90], [74, 90]], np.floa
 def face(landmarks: npt.NDArray[Any] | None = LANDMARKS, box: Sequence[float] = (30, 30, 90, 110)) -> Face:
     x0, y0, x1, y1 = map(float, box)
     return Face(box=(x0, y0, x1, y1), landmarks=None if landmarks is None else landmarks.astype(np.float32), score=0.9)
+
+
+def scale_of(map_: Map) -> float:
+    """The side of the crop in pixels of the photo."""
+    return float(1 / np.sqrt(abs(np.linalg.det(map_[:, :2]))))
+
+
+def turned(center: Sequence[float], side: float, angle: float) -> Map:
+    """The map of a square of the photo by its center, side and angle."""
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) / side
+    return np.column_stack([turn, [0.5, 0.5] - turn @ center])
+
+
+def white_photo(height: int, width: int) -> npt.NDArray[np.uint8]:
+    return np.full((height, width, 3), 255, np.uint8)
 
 
 def gray_photo(height: int = 160, width: int = 120) -> npt.NDArray[np.uint8]:
@@ -94,6 +112,158 @@ def test_beyond_the_photo_it_is_black() -> None:
     assert not crop(gray_photo(), found, 24).any()
 
 
+SIDES = st.sampled_from([1, 2, 7, 16, 48, 112])
+LENGTHS = st.one_of(st.integers(1, 60), st.integers(1, 1100))
+
+
+@given(LENGTHS, LENGTHS, SIDES)
+@settings(deadline=None, derandomize=True, max_examples=150)
+def test_a_white_photo_whole_is_white(height: int, width: int, side: int) -> None:
+    photo = white_photo(height, width)
+    found = align_from_text("whole")(photo, face())
+    assert found is not None
+    assert (crop(photo, found, side) == 255).all()
+
+
+@given(LENGTHS, LENGTHS, SIDES, st.floats(0, 2 * np.pi), st.floats(0.02, 1), st.floats(0, 1), st.floats(0, 1))
+@settings(deadline=None, derandomize=True, max_examples=150)
+def test_a_square_within_a_white_photo_is_white(
+    height: int, width: int, side: int, angle: float, share: float, right: float, lower: float
+) -> None:
+    """As large as `share` of what fits, and anywhere, the photo's edges included."""
+    reach = abs(np.cos(angle)) + abs(np.sin(angle))
+    scale = share * min(height, width) / reach
+    room = np.array([width, height]) - scale * reach
+    found = turned(scale * reach / 2 + room * [right, lower], scale, angle)
+    assert (crop(white_photo(height, width), found, side) == 255).all()
+
+
+@given(LENGTHS, LENGTHS, SIDES, st.floats(0, 2 * np.pi), st.floats(1, 3000), st.floats(-1, 2), st.floats(-1, 2))
+@settings(deadline=None, derandomize=True, max_examples=150)
+def test_half_a_pixel_beyond_the_photo_it_is_black(
+    height: int, width: int, side: int, angle: float, scale: float, right: float, lower: float
+) -> None:
+    """Pixel by pixel: black where the center is beyond by more, white where it is within by more."""
+    found = turned([width * right, height * lower], scale, angle)
+    made = crop(white_photo(height, width), found, side)
+    assert (made == made[:, :, :1]).all()
+    centers = (np.stack(np.meshgrid(np.arange(side), np.arange(side)), axis=-1) + 0.5) / side
+    places = (centers - found[:, 2]) @ np.linalg.inv(found[:, :2]).T
+    within = np.minimum(places, [width, height] - places).min(axis=-1)
+    half = scale / side / 2 + 1e-6
+    assert (made[within > half] == 255).all()
+    assert (made[within < -half] == 0).all()
+
+
+@pytest.mark.parametrize("size", [(64, 1019), (1019, 64), (1019, 1019), (97, 97), (200, 215)])
+def test_the_photos_edges_are_seen(size: tuple[int, int]) -> None:
+    """A line at the edge, where a pixel of the crop is many of the photo, brightens it."""
+    shorter = min(size)
+    for edge in ((0, slice(None)), (-1, slice(None)), (slice(None), 0), (slice(None), -1)):
+        photo = np.zeros((shorter, shorter, 3), np.uint8)
+        photo[edge] = 255
+        made = crop(photo, square(np.array([shorter / 2, shorter / 2]), shorter), 16)
+        assert (made[edge] > 0).all()
+        assert made.sum() == made[edge].sum()
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 9), st.integers(0, 99))
+@settings(deadline=None, derandomize=True, max_examples=60)
+def test_shrunk_by_whole_numbers_pixels_are_means_over_areas(side: int, wide: int, high: int, seed: int) -> None:
+    photo = np.random.default_rng(seed).integers(0, 256, (side * high, side * wide, 3), dtype=np.uint8)
+    found = np.array([[1 / (side * wide), 0, 0], [0, 1 / (side * high), 0]])
+    expected = photo.reshape(side, high, side, wide, 3).mean(axis=(1, 3))
+    np.testing.assert_allclose(crop(photo, found, side), expected, atol=0.51)
+
+
+@pytest.mark.parametrize("size", [(64, 33000), (33000, 64), (1, 70000), (70000, 1), (32767, 3)])
+def test_the_longest_photos_are_cut_out_whole(size: tuple[int, int]) -> None:
+    photo = np.zeros((*size, 3), np.uint8)
+    middle = tuple(slice(max(0, (length - min(size)) // 2 - 2), (length + min(size)) // 2 + 3) for length in size)
+    photo[middle] = 200
+    made = cut_out([photo], Geometry("whole"), 48, color=True)
+    assert made.empty == {}
+    assert (made.faces == 200).all()
+
+
+def test_a_small_face_in_a_panorama_is_cut_out() -> None:
+    photo = np.zeros((300, 40_000, 3), np.uint8)
+    photo[100:160, 39_900:39_960] = 200
+    found = align_from_text("box margin=0")(photo, face(box=(39_900, 100, 39_960, 160)))
+    assert found is not None
+    made = crop(photo, found, 48)
+    assert (made[1:-1, 1:-1] == 200).all()
+    assert made[:, [0, -1]].mean() > 150
+
+
+@pytest.mark.parametrize("size", [(64, 33000), (33000, 64), (1, 9_000_000)])
+def test_a_way_may_press_a_strip_into_the_square(size: tuple[int, int]) -> None:
+    """One of somebody's own, whose map does not scale both axes alike."""
+    photo = np.zeros((*size, 3), np.uint8)
+    high, wide = size
+    photo[high // 2 if high > wide else 0 :, wide // 2 if wide > high else 0 :] = 200
+    made = crop(photo, np.array([[1 / wide, 0, 0], [0, 1 / high, 0]]), 48)
+    made = made if wide > high else made.swapaxes(0, 1)
+    assert (made[:, :23] == 0).all()
+    assert (made[:, 25:] == 200).all()
+
+
+def test_more_pixels_than_cv2_adds_up_are_averaged() -> None:
+    photo = white_photo(3000, 3000)
+    assert (crop(photo, square(np.array([1500, 1500]), 3000), 1) == 255).all()
+
+
+def test_averaging_one_axis_after_the_other_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    photo = np.random.default_rng(0).integers(0, 256, (331, 420, 3), dtype=np.uint8)
+    found = square(np.array([200, 170]), 310)
+    expected = crop(photo, found, 24).astype(int)
+    monkeypatch.setattr(align, "AREA", 100)
+    assert np.abs(crop(photo, found, 24) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("name", names(ROOM))
+def test_a_way_refuses_a_detector_without_landmarks_where_it_needs_them(name: str) -> None:
+    if name == "outline":
+        pytest.importorskip("dlib")
+        pytest.importorskip("face_recognition_models")
+    way = align_from_text(name)
+    Geometry(name, "mtcnn").require_workable()
+    if way(gray_photo(), face(None)) is not None:
+        Geometry(name, "haar").require_workable()
+    else:
+        with pytest.raises(
+            MienError, match=f"a detector that gives landmarks, for {name}; found one that gives none; take mtcnn"
+        ):
+            Geometry(name, "haar").require_workable()
+
+
+def test_what_cannot_work_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    Geometry("eyes", "photographs:Bright").require_workable()  # one of somebody's own, which does not say
+    with pytest.raises(MienError, match="a detector that gives landmarks, for eyes"):
+        Geometry("eyes", "dlib landmarks=False").require_workable()
+    monkeypatch.setattr(dlib, "points_file", lambda: None)
+    with pytest.raises(MienError, match=r"pip install 'mien\[dlib,facenet\]'"):
+        Geometry("eyes", "dlib").require_workable()
+    monkeypatch.setattr(outline, "points_file", lambda: None)
+    with pytest.raises(MienError, match="dlib's landmarks for outline; found no package"):
+        Geometry("outline", "mtcnn").require_workable()
+    monkeypatch.setattr(outline, "points_file", lambda: Path("points.dat"))
+    monkeypatch.setitem(sys.modules, "dlib", None)
+    with pytest.raises(MienError, match="expected dlib; found"):
+        Geometry("outline", "haar").require_workable()
+    for wrong in (Geometry("ears"), Geometry("eyes", "retina")):
+        with pytest.raises(MienError, match="expected one of"):
+            wrong.require_workable()
+
+
+@pytest.mark.parametrize(("detector", "align", "gives"), [
+    ("mtcnn", "box", True), ("haar", "box", False), ("dlib landmarks=False", "box", False), ("photographs:Bright", "box", True),
+    ("mtcnn", "whole", False),
+])  # fmt: skip
+def test_whether_faces_have_landmarks_is_known_before(detector: str, align: str, gives: bool) -> None:
+    assert Geometry(align, detector).gives_landmarks is gives
+
+
 def test_unknown_ways_are_refused() -> None:
     for text, told in (("ears", "one of box, eyes, outline, whole"), ("eyes far", "NAME KEY=VALUE"), ("eyes distance=2", "fit")):
         with pytest.raises(MienError, match=told):
@@ -147,3 +317,16 @@ def test_limits_name_what_is_beyond_them() -> None:
     for text in ("size", "size>40", "weight>=3", "size>=big", "size>=nan"):
         with pytest.raises(MienError, match="a limit such as size>=40"):
             Limits.parse([text])
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_a_limit_on_what_cannot_be_measured_is_refused(name: str) -> None:
+    known = not np.isnan(measure(np.zeros((1, 8, 8), np.uint8), [face(None)])[name][0])
+    for text in (f"{name}>=0.1", f"{name}<=0.5"):
+        limits = Limits.parse(["size>=40", text])
+        limits.require_measurable(landmarks=True)
+        if known:
+            limits.require_measurable(landmarks=False)
+        else:
+            with pytest.raises(MienError, match=f"to measure {name}; found faces that come without; .*the limit on {name}"):
+                limits.require_measurable(landmarks=False)

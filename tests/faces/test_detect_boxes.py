@@ -83,12 +83,12 @@ def as_maps(photo: Photo) -> Tensor:
 @settings(deadline=None, derandomize=True, max_examples=60)
 def test_levels_are_means_over_areas(high: int, wide: int, frame: int, rows: int, columns: int, seed: int) -> None:
     shown = [noise(5, 7, seed), noise(high, wide, seed + 1), noise(high, wide, seed + 2)]
-    made = Sums.of(shown).level(range(1, 3), frame, rows, columns, slice(0, None))
+    made = Sums.of(shown).level(range(1, 3), frame, (rows, columns), (slice(None), slice(None)))
     for photo, found in zip(shown[1:], made, strict=True):
         expected = F.interpolate(F.pad(as_maps(photo), [frame] * 4), (rows, columns), mode="area")[0].permute(1, 2, 0)
         assert torch.allclose(found.double(), expected, atol=1e-3)
-    part = Sums.of(shown).level(range(1, 2), frame, rows, columns, slice(1, 3))
-    assert torch.equal(part[0], made[0, 1:3])
+    part = Sums.of(shown).level(range(1, 2), frame, (rows, columns), (slice(1, 3), slice(2, 5)))
+    assert torch.equal(part[0], made[0, 1:3, 2:5])
 
 
 @given(

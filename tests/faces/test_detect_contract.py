@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,7 @@ import pytest
 from drawn import drawings, photos
 
 from mien import MienError
-from mien.faces.detect import ROOM, Detector, detector_from_text
-from mien.faces.detect.dlib import _detector
+from mien.faces.detect import ROOM, Detector, detector_from_text, dlib
 from mien.faces.face import Face, Photo
 from mien.registry import fields, find, names, to_text
 
@@ -73,6 +73,14 @@ def test_every_detector_finds_faces_where_they_are(name: str) -> None:
                 assert ((face.landmarks > face.box[:2]) & (face.landmarks < face.box[2:])).all()
 
 
+@pytest.mark.parametrize("name", [*DETECTORS, "dlib doublings=0 landmarks=False"])
+def test_every_detector_says_whether_faces_have_landmarks(name: str) -> None:
+    detector = detector_of(name)
+    found = [face for faces in detector(photos()[:1]) for face in faces]
+    assert found
+    assert all((face.landmarks is not None) is getattr(detector, "gives_landmarks", None) for face in found)
+
+
 @pytest.mark.parametrize("name", DETECTORS)
 def test_a_photo_does_not_depend_on_its_neighbors(name: str) -> None:
     detector, shown = detector_of(name), photos()
@@ -116,7 +124,7 @@ def test_what_is_no_photo_is_refused(name: str) -> None:
 
 def test_dlib_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dlib", None)
-    _detector.cache_clear()
+    dlib._detector.cache_clear()
     with pytest.raises(MienError, match="pip install dlib-bin"):
         detector_from_text("dlib")(photos())
 
@@ -128,3 +136,37 @@ def test_dlib_finds_landmarks_where_they_are_wanted() -> None:
     assert all(face.landmarks is not None for face in with_[0])
     assert all(face.landmarks is None for face in without[0])
     assert [face.box for face in with_[0]] == [face.box for face in without[0]]
+
+
+def test_dlib_without_its_points_gives_no_landmarks(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("dlib", reason="dlib is not installed")
+    monkeypatch.setattr(dlib, "points_file", lambda: None)
+    detector = dlib.Dlib(doublings=0)
+    assert not detector.gives_landmarks
+    assert all(face.landmarks is None for face in detector(photos()[:1])[0])
+
+
+def test_dlib_is_given_no_photo_that_it_writes_beyond(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it resizes wrongly is 77,779 pixels wide, with doublings."""
+    shapes = list[tuple[int, ...]]()
+
+    def run(photo: Photo, doublings: int, least: float) -> tuple[list[Any], list[float], list[int]]:
+        shapes.append(photo.shape)
+        return [SimpleNamespace(left=lambda: 10, top=lambda: 2, right=lambda: 29, bottom=lambda: 9)], [1.0], [0]
+
+    monkeypatch.setattr(dlib, "_detector", lambda thread: SimpleNamespace(run=run))
+    wide, high = np.zeros((40, 70_000, 3), np.uint8), np.zeros((70_000, 40, 3), np.uint8)
+    (one,), (other,) = dlib.Dlib(landmarks=False)([wide, high])
+    assert shapes == [(13, 23_333, 3), (70_000, 40, 3)]
+    assert one.box == pytest.approx((30, 80 / 13, 90, 400 / 13), rel=1e-4)
+    assert other.box == (10, 2, 30, 10)
+
+
+def test_dlib_finds_faces_in_photos_that_are_made_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("dlib", reason="dlib is not installed")
+    drawing = drawings()[2]
+    monkeypatch.setattr(dlib, "WIDEST", 2 * drawing.photo.shape[1] - 1)
+    (faces,) = dlib.Dlib()([drawing.photo])
+    assert drawing.hits(faces) == [0]
+    if faces[0].landmarks is not None:
+        assert ((faces[0].landmarks > faces[0].box[:2]) & (faces[0].landmarks < faces[0].box[2:])).all()

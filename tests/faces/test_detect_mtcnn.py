@@ -12,6 +12,8 @@ import numpy.typing as npt
 import pytest
 import torch
 from drawn import drawings, photos
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from test_detect_boxes import greedy
 from test_detect_contract import same
@@ -24,6 +26,7 @@ from mien.faces import mtcnn_nets, proposals
 from mien.faces.detect import detector_from_text, mtcnn
 from mien.faces.face import Face, Photo
 from mien.faces.mtcnn_nets import networks, weights
+from mien.faces.sums import Sums
 
 PHOTOS = SHARED / "photos"
 
@@ -162,6 +165,8 @@ def test_memory_bounds_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     detector, shown = detector_from_text("mtcnn"), photos()
     expected = detector(shown)
     monkeypatch.setattr(proposals, "CHUNK", 3000)  # a level in strips
+    same(detector(shown), expected)
+    monkeypatch.setattr(proposals, "WIDE", 60)  # in tiles
     monkeypatch.setattr(mtcnn, "CHUNK", 3000)  # an O-Net crop at a time
     same(detector(shown), expected)
     monkeypatch.setattr(mtcnn, "LOAD", 1)  # a photo at a time
@@ -177,6 +182,40 @@ def test_a_face_that_the_photo_does_not_hold_whole_needs_the_second_look() -> No
     whole = detector_from_text("mtcnn")([drawings()[3].photo])[0][0].landmarks
     assert whole is not None
     assert np.abs(found.landmarks + np.array([38, 14]) - whole).max() < 12
+
+
+def shown_to_the_first_network(photo: Photo, framed: bool) -> list[tuple[int, int]]:
+    """Heights and widths of the pictures that P-Net is given for a photo."""
+    sizes = list[tuple[int, int]]()
+
+    def net(pictures: Tensor) -> Tensor:
+        sizes.extend([(pictures.shape[1], pictures.shape[2])] * len(pictures))
+        return torch.full((len(pictures), 5, 1, 1), -torch.inf)
+
+    proposals.propose(net, Sums.of([photo]), [0], proposals.Search(20, 0.709, 0.6, framed))
+    return sizes
+
+
+@pytest.mark.parametrize("longer", [100, 2000, 65_000])
+@pytest.mark.parametrize("shorter", [1, 11, 19, 21, 45])
+def test_a_second_look_at_a_strip_is_no_more_than_a_few_looks(shorter: int, longer: int) -> None:
+    for size in ((shorter, longer), (longer, shorter)):
+        sizes = shown_to_the_first_network(np.zeros((*size, 3), np.uint8), framed=True)
+        assert sum(high * wide for high, wide in sizes) <= 8 * shorter * longer
+
+
+@given(st.integers(1, 90), st.floats(1, 2), st.booleans())
+@settings(deadline=None, derandomize=True, max_examples=60)
+def test_a_second_look_at_other_photos_is_framed_by_half_of_the_longer_side(shorter: int, ratio: float, upright: bool) -> None:
+    longer = int(shorter * ratio)
+    height, width = (longer, shorter) if upright else (shorter, longer)
+    expected = list[tuple[int, int]]()
+    scale = 12 / max(20, shorter / 2)
+    while (shorter + 2 * (longer // 2)) * scale >= 12:
+        high, wide = (int((side + 2 * (longer // 2)) * scale + 1) for side in (height, width))
+        expected.append((high, wide))
+        scale *= 0.709
+    assert shown_to_the_first_network(np.zeros((height, width, 3), np.uint8), framed=True) == expected
 
 
 def test_settings_do_what_they_say() -> None:

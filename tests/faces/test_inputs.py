@@ -1,6 +1,8 @@
 """Finding photos and videos: in folders, patterns, lists and archives; in one order, under unique names, without growing."""
 
+import glob
 import gzip
+import hashlib
 import io
 import os
 import pickle
@@ -10,11 +12,13 @@ import subprocess
 import tarfile
 import tempfile
 import tracemalloc
+import unicodedata
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -22,6 +26,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mien.errors import MienError
+from mien.faces.archives import entries
+from mien.faces.frames import read_frames
 from mien.faces.inputs import find_inputs, printable
 from mien.faces.photos import read_photo
 from mien.faces.places import Input, open_input
@@ -86,8 +92,38 @@ def test_a_folder_is_read_at_any_depth_by_name_without_other_files(tmp_path: Pat
 
 
 def test_known_kinds_that_are_not_read_are_said(tmp_path: Path) -> None:
-    put(tmp_path, "a.png", "b.HEIC")
-    assert faults(tmp_path) == {"b.HEIC": ".heic files are not read"}
+    unread = ("b.HEIC", "c.tar.xz", "d.tar.bz2", "e.rar", "f.7z", "g.mpg", "h.mpeg", "i.mts", "j.ts", "k.jxl")
+    put(tmp_path, "a.png", *unread)
+    assert names(tmp_path) == ["a.png", *unread]
+    ends = {name: name[1:].lower() for name in unread}
+    assert faults(tmp_path) == {name: f"{end} files are not read" for name, end in ends.items()}
+
+
+@pytest.mark.parametrize(("make", "ending"), [(zipped, ".zip"), (taped, ".tar"), (taped, ".tgz")])
+def test_archives_in_archives_are_said_and_not_held(tmp_path: Path, make: Callable[..., Path], ending: str) -> None:
+    path = make(tmp_path / f"a{ending}", "1.png", "in/more.zip", "in/more.tar.gz", "old.rar", "b.heic")
+    nested = "an archive in an archive; such files are not read"
+    rest = {"old.rar": ".rar files are not read", "b.heic": ".heic files are not read"}
+    assert faults(path) == {"in/more.zip": nested, "in/more.tar.gz": nested} | rest
+    assert [found.name for found in find_inputs([path]) if found.content] == (["1.png"] if ending == ".tgz" else [])
+
+
+def test_photos_and_videos_of_rarer_names_are_read(tmp_path: Path) -> None:
+    put(tmp_path, "a.jpe", "b.mpo", "c.apng", "d.pbm")
+    videos = {"e.m4v": "mp4", "f.3gp": "3gp", "g.3g2": "3g2"}
+    for name, form in videos.items():
+        with av.open(str(tmp_path / name), "w", format=form) as film:
+            stream = film.add_stream("mpeg4", rate=10)
+            assert isinstance(stream, av.VideoStream)
+            stream.width, stream.height, stream.pix_fmt, stream.codec_context.thread_count = 64, 48, "yuv420p", 1
+            for _ in range(3):
+                film.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8))))
+            film.mux(stream.encode(None))
+    found = list(find_inputs([tmp_path]))
+    assert [one.name for one in found] == ["a.jpe", "b.mpo", "c.apng", "d.pbm", *videos]
+    assert [one.name for one in found if one.video] == list(videos)
+    assert [read_photo(one).shape for one in found[:4]] == [(4, 6, 3)] * 4
+    assert [len(list(read_frames(one, 0.1))) for one in found[4:]] == [3, 3, 3]
 
 
 def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
@@ -99,8 +135,53 @@ def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
     (tmp_path / "in" / "gone.png").symlink_to("nowhere")
     found = {each.name: each for each in find_inputs([tmp_path / "in"])}
     assert list(found) == ["a/2.png", "far/1.png", "gone.png"]
-    with pytest.raises(MienError, match=r"photo at gone.png; found No such file"):
+    with pytest.raises(MienError, match=r"photo at gone.png; found No such file or directory; replace or remove it$"):
         read_photo(found["gone.png"])
+
+
+@pytest.mark.parametrize("count", [4, 7])
+def test_folders_that_link_each_other_are_read_once(tmp_path: Path, count: int) -> None:
+    put(tmp_path, *(f"{each}/1.png" for each in range(count)))
+    for each in range(count):
+        for other in range(count):
+            if other != each:
+                (tmp_path / str(each) / f"to{other}").symlink_to(tmp_path / str(other))
+    found = names(tmp_path)
+    assert sorted(tones(tmp_path)) == list(range(count))
+    # The first path by name wins: 0, what it leads to, and so on.
+    assert found[:3] == ["0/1.png", "0/to1/1.png", "0/to1/to2/1.png"]
+    assert len(names(f"{tmp_path}/**/*.png")) == count
+
+
+def test_a_folder_counts_under_the_first_path_by_name(tmp_path: Path) -> None:
+    put(tmp_path, "middle/1.png")
+    (tmp_path / "after").symlink_to("middle")
+    (tmp_path / "zulu").symlink_to("middle")
+    assert names(tmp_path) == ["after/1.png"]
+    assert names(f"{tmp_path}/*") == ["after/1.png"]
+    # Each input is read for itself.
+    assert names(tmp_path / "middle", tmp_path / "zulu") == ["middle/1.png", "zulu/1.png"]
+
+
+def test_patterns_end_and_count_a_file_once_where_links_lead_in_circles(tmp_path: Path) -> None:
+    put(tmp_path, "a/b/1.png", "2.png")
+    for name in ("here", "self"):  # with two, glob itself would find 2 ** 40 paths
+        (tmp_path / name).symlink_to(".")
+    (tmp_path / "a" / "up").symlink_to(tmp_path)
+    (tmp_path / "3.png").symlink_to("2.png")
+    for pattern in ("**/*.png", "**/**/*.png", "**/b/../../**/*.png"):
+        assert sorted(names(f"{tmp_path}/{pattern}")) == ["2.png", "a/b/1.png"]
+    assert names(f"{tmp_path}/*.png") == ["2.png"]
+    assert names(f"{tmp_path}/**/b/**/*.png") == ["a/b/1.png"]
+
+
+@pytest.mark.parametrize("pattern", ["**", "**/*", "a/**", "*/**", "**/b/**/*.png", "a/**/**/*.png", "**/[ab]/*", "a**/*.png"])
+def test_patterns_without_links_find_what_glob_finds(tmp_path: Path, pattern: str) -> None:
+    put(tmp_path, "1.png", "a/2.png", "a/b/3.png", "a/b/c/4.png", "b/[x]/5.png", "b/b/6.png", ".no/7.png", "a/.no/8.png")
+    found = {os.path.realpath(text) for text in glob.glob(f"{tmp_path}/{pattern}", recursive=True)}
+    files = {text for text in found if os.path.isfile(text)}
+    files |= {str(path) for text in found if os.path.isdir(text) for path in Path(text).rglob("*.png") if ".no" not in path.parts}
+    assert {str(one.path) for one in find_inputs([f"{tmp_path}/{pattern}"])} == files
 
 
 def test_names_begin_at_the_one_input_or_above_all(tmp_path: Path) -> None:
@@ -167,6 +248,38 @@ def test_a_csv_list_with_labels(tmp_path: Path) -> None:
     assert places(path) == {"a/1.png": ("a", "train")}
 
 
+def test_a_csv_list_says_split_subject_and_label_whether_folders_are_labels_or_not(tmp_path: Path) -> None:
+    rows = [
+        "path,split,subject,label",
+        "a.png,val,p1,sad",
+        "b.png,Testing,,",
+        "c.png,training,p\u200b,x",
+        "d.png,,,",
+        "e.png, TEST ,2,",
+    ]
+    (tmp_path / "list.csv").write_text("\n".join(rows))
+    for labeled in (False, True):
+        said = [(one.split, one.subject, one.label) for one in find_inputs([tmp_path / "list.csv"], labeled)]
+        assert said == [
+            ("validation", "p1", "sad"),
+            ("test", "", ""),
+            ("train", "p\\u200b", "x"),
+            ("", "", ""),
+            ("test", "2", ""),
+        ]
+
+
+def test_a_split_that_is_none_is_said_at_once(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("path,split\na.png,train\nb.png,holdout\n")
+    with pytest.raises(
+        MienError, match=r"list.csv; found the split 'holdout' in row 3 \('b.png'\), none of train, validation, test"
+    ):
+        find_inputs([tmp_path / "list.csv"])
+    # A broken row is said when its turn comes.
+    (tmp_path / "list.csv").write_text("path,split\na.png,train\nc.png\n")
+    assert "Expected 2 columns" in faults(tmp_path / "list.csv")["list.csv"]
+
+
 def test_lists_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("file\na.png\n")
     with pytest.raises(MienError, match="columns path in"):
@@ -206,6 +319,19 @@ def test_names_that_an_archive_repeats_are_numbered(tmp_path: Path) -> None:
     path = taped(tmp_path / "a.tar", "x/1.png", "x/1~2.png", "x/1.png", "x/1.png")
     assert names(path) == ["x/1.png", "x/1~2.png", "x/1~3.png", "x/1~4.png"]
     assert tones(path) == [0, 1, 2, 3]
+
+
+def test_numbers_for_many_equal_names_are_not_all_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, count, hashed = taped(tmp_path / "a.tar", *["1.png"] * 300), 0, hashlib.blake2b
+
+    def counting(content: bytes, digest_size: int) -> object:
+        nonlocal count
+        count += 1
+        return hashed(content, digest_size=digest_size)
+
+    monkeypatch.setattr("mien.faces.inputs.hashlib.blake2b", counting)
+    assert names(path) == ["1.png", *(f"1~{number}.png" for number in range(2, 301))]
+    assert count <= 3 * 300
 
 
 def test_members_that_are_no_files(tmp_path: Path) -> None:
@@ -255,6 +381,12 @@ def test_a_tar_damaged_in_the_middle_does_not_just_end(tmp_path: Path) -> None:
     path.write_bytes(content)
     assert names(path) == ["1.png", "a.tar"]
     assert "damaged header at byte 1,024" in faults(path)["a.tar"]
+
+
+def test_what_to_do_about_a_damaged_archive(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(b"no zip")
+    with pytest.raises(MienError, match=r"make or download it again, or remove it$"):
+        list(entries(tmp_path / "a.zip", bool, bool))
 
 
 def test_a_packed_header_that_claims_much_is_refused(tmp_path: Path) -> None:
@@ -317,6 +449,44 @@ def test_labels_without_splits(tmp_path: Path) -> None:
     put(tmp_path, "test/1.png", "happy/a/2.png", "unlabeled/3.png", "new\nline/4.png")
     expected = {"test/1.png": ("test", ""), "happy/a/2.png": ("happy", ""), "unlabeled/3.png": ("", "")}
     assert places(tmp_path) == expected | {"new\\nline/4.png": ("new\\nline", "")}
+
+
+def test_folders_that_are_named_themselves_are_classes_or_splits(tmp_path: Path) -> None:
+    put(tmp_path / "in", "happy/1.png", "happy/deep/2.png", "sad/3.png", "unlabeled/x/4.png", "stray.png")
+    expected = {
+        "happy/1.png": ("happy", ""),
+        "happy/deep/2.png": ("happy", ""),
+        "sad/3.png": ("sad", ""),
+        "unlabeled/x/4.png": ("", ""),
+    }
+    assert places(f"{tmp_path}/in/*") == expected | {"stray.png": ("", "")} == places(tmp_path / "in")
+    assert places(*(tmp_path / "in" / name for name in ("happy", "sad", "unlabeled"))) == expected
+    # One that is no expression's is the class of its own photos alone; one that holds classes is none.
+    put(tmp_path / "of", "joy/sad/1.png", "joy/2.png", "bored/3.png", "bored/deep/4.png", "all/train/sad/5.png", "all/6.png")
+    classes = {"all/train/sad/5.png": "sad", "all/6.png": "", "bored/3.png": "bored", "bored/deep/4.png": "deep"}
+    classes |= {"joy/sad/1.png": "sad", "joy/2.png": ""}
+    assert {name: label for name, (label, _) in places(f"{tmp_path}/of/*").items()} == classes
+    put(tmp_path / "set", "train/happy/1.png", "TEST/sad/2.png", "TEST/3.png")
+    split = {"train/happy/1.png": ("happy", "train"), "TEST/sad/2.png": ("sad", "test"), "TEST/3.png": ("", "test")}
+    assert places(tmp_path / "set" / "train", tmp_path / "set" / "TEST") == split
+    # One folder alone is what holds the classes.
+    assert places(tmp_path / "in" / "happy") == {"1.png": ("", ""), "deep/2.png": ("deep", "")}
+    assert {found.label for found in find_inputs([f"{tmp_path}/in/*"])} == {""}
+
+
+def test_an_archive_in_a_folder_that_is_named_itself(tmp_path: Path) -> None:
+    for name in ("happy/a.zip", "sets/b.zip"):
+        (tmp_path / name).parent.mkdir()
+        zipped(tmp_path / name, "x/1.png")
+    assert list(places(f"{tmp_path}/*").values()) == [("happy", ""), ("x", "")]
+
+
+def test_a_class_is_one_however_its_name_is_composed(tmp_path: Path) -> None:
+    composed, apart = (unicodedata.normalize(form, "müde") for form in ("NFC", "NFD"))
+    put(tmp_path, f"{composed}/1.png", f"{apart}/2.png")
+    (tmp_path / "list.csv").write_text(f"path,label\n1.png,{apart}\n")
+    assert [label for label, _ in places(tmp_path).values()] == [composed] * 2
+    assert places(tmp_path / "list.csv") == {"1.png": (composed, "")}
 
 
 def test_labels_in_archives(tmp_path: Path) -> None:

@@ -90,6 +90,17 @@ def test_gray_and_1_bit_become_rgb(form: str) -> None:
     assert (read(encoded(bits.convert("L") if form == "WEBP" else bits, form)) == expected).all()
 
 
+def test_plain_and_packed_bitmaps() -> None:
+    # 1 is black (PBM specification of Netpbm).
+    assert read(b"P1\n3 1\n0 1 0\n")[0, :, 0].tolist() == [255, 0, 255]
+    assert read(b"P4\n3 1\n" + bytes([0b01000000]))[0, :, 0].tolist() == [255, 0, 255]
+
+
+def test_of_several_pictures_in_one_jpeg_the_first_counts() -> None:
+    first, second = (Image.fromarray(np.full((8, 8, 3), tone, np.uint8)) for tone in (50, 200))
+    assert (read(encoded(first, "MPO", save_all=True, append_images=[second])) == 50).all()
+
+
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "PPM"])
 def test_16_bits_are_scaled_by_their_largest_value(form: str) -> None:
     deep = GRAY.astype(np.uint16) * 257

@@ -9,6 +9,7 @@ from conftest import Command
 from mien import FaceSet
 from mien.faces import straight
 from mien.faces.prepare import Preparing
+from runs import Heard
 
 
 @pytest.fixture
@@ -40,3 +41,11 @@ def test_photos_are_prepared_once(mien: Command, photos: Path, tmp_path: Path) -
     done = mien(*words, "--out", tmp_path / "third")
     assert (done.code, "photos that have changed since" in done.err) == (1, True)
     assert not (tmp_path / "third").exists()
+
+
+@pytest.mark.parametrize(("here", "named"), [(".", "."), ("happy", ".."), ("happy", "../../photos")])
+def test_the_folder_where_one_is(photos: Path, monkeypatch: pytest.MonkeyPatch, here: str, named: str) -> None:
+    monkeypatch.chdir(photos / here)
+    assert straight.faces_of(Path(named), 1, Heard()) == photos.with_name("photos.faces")
+    assert len(FaceSet.open(photos.with_name("photos.faces"))) == 12
+    assert sorted(path.name for path in photos.iterdir()) == ["happy", "sad"]

@@ -44,6 +44,8 @@ def predict(
             raise MienError(f"a new or an empty folder at {draw}", "something else", "choose another, or empty it first")
         draw.mkdir(parents=True, exist_ok=True)
     geometry = Geometry(align, detector, "all") if align else None
+    if geometry:
+        geometry.require_workable()
     recognizer, faults, count = Recognizer.load(model, device), list[Rejected](), 0
     table = csv.writer(sys.stdout, lineterminator="\n")
     if as_csv:

@@ -45,6 +45,6 @@ def prepare(
     values |= {"color": color, "every": every, "limits": keep or [], "labeled": labeled}
     with Bar(quiet=as_json) as bar:
         done = run(validate(Preparing, values), out, workers or os.cpu_count() or 1, cluster, bar)
-    found = {"faces": len(done.faces), "inputs": done.inputs, "rejected": len(done.rejected), "out": str(out)}
-    left_out = f", {len(done.rejected)} without a face (rejected.csv says why)" if done.rejected else ""
+    found = {"faces": len(done.faces), "inputs": done.inputs, "rejected": done.rejected, "out": str(out)}
+    left_out = f", {done.rejected} without a face or not wholly readable (rejected.csv says why)" if done.rejected else ""
     print_values(as_json, found, f"{len(done.faces)} faces of {done.inputs} inputs -> {out}{left_out}")

@@ -3,9 +3,10 @@
 import csv
 import hashlib
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -103,12 +104,17 @@ def _new_folders_removed(out: Path) -> Iterator[None]:
         raise
 
 
-def attach_rejected(writer: FaceSetWriter, rejected: Sequence[Rejected]) -> None:
+def attach_rejected(writer: FaceSetWriter, rejected: Iterable[Rejected]) -> None:
     """The inputs that gave no face, where there are any, as rejected.csv in the new set."""
-    if not rejected:
-        return
+    left = iter(rejected)
+    first = next(left, None)
+    if first:
+        rows = chain([("path", "reason")], ((one.path, one.reason) for one in chain([first], left)))
+        writer.attach("rejected.csv", map(_line, rows))
+
+
+def _line(row: tuple[str, str]) -> bytes:
+    """Of a table in CSV."""
     file = io.StringIO()
-    table = csv.writer(file)
-    table.writerow(("path", "reason"))
-    table.writerows((one.path, one.reason) for one in rejected)
-    writer.attach("rejected.csv", file.getvalue().encode("utf-8", "backslashreplace"))
+    csv.writer(file).writerow(row)
+    return file.getvalue().encode("utf-8", "backslashreplace")

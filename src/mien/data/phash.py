@@ -26,6 +26,7 @@ Bytes = npt.NDArray[np.uint8]
 Hashes = npt.NDArray[np.uint64]
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 SIDE = 32
 """Side of the gray picture that is hashed and compared."""
@@ -35,7 +36,7 @@ FLAT = 0.05
 """Where no coefficient, of gray levels from 0 to 255, is larger than this, there is nothing but rounding."""
 BANDS, BITS = 4, 16
 EQUAL = 64
-"""Of more faces with one hash not each pair is kept, but each face's with the first."""
+"""Of more faces with one hash not each pair is kept, but each face's with the first; and only so many are compared with one."""
 MOST_PAIRS = 20_000_000
 BLOCK = 1024
 """Faces, or pairs of them, looked at together."""
@@ -70,8 +71,7 @@ def pairs(given: Hashes, others: Hashes | None = None, distance: int = 0) -> Int
     each face is beside the first one with the other hash. Raises MienError for a distance that is not from 0 to 16, and for
     more than MOST_PAIRS.
     """
-    if not 0 <= distance <= BITS:
-        raise MienError(f"a distance from 0 to {BITS} bits", f"{distance}", "give another --distance")
+    _check_distance(distance)
     mine = _Alike.of(given)
     theirs = mine if others is None else _Alike.of(others)
     close = _close(mine.values, theirs.values, distance, others is None)
@@ -87,6 +87,26 @@ def pairs(given: Hashes, others: Hashes | None = None, distance: int = 0) -> Int
         found += [np.stack(np.broadcast_arrays(*ends), axis=1) for ends in ((ours, far[:1]), (ours[:1], far))]
     made = np.concatenate(found)
     return in_order(made) if others is None else _unique(made)
+
+
+def any_close(given: Hashes, others: Hashes, distance: int, alike: Callable[[Integers], Bools]) -> Bools:
+    """(N,) whether each of `given` (N,) is within `distance` bits of one of `others` that is `alike`.
+
+    `alike` says of pairs of rows (m, 2) whether they are. Pairs are not kept, so that there may be any number: about CANDIDATES
+    are in memory, and of a row that has its yes no more are looked at. Of `others` with one hash the first EQUAL are looked at.
+    Raises MienError for a distance that is not from 0 to 16.
+    """
+    _check_distance(distance)
+    theirs, without = _Alike.of(others), np.ones(len(given), bool)
+    for found in _near(given, theirs.values, distance, without):
+        counts = np.minimum(theirs.counts[found[:, 1]], EQUAL)
+        for close, repeated in zip(_parted(found, counts), _parted(counts, counts), strict=True):
+            which, place = _each(repeated)
+            rows = np.stack([close[which, 0], theirs.rows(close[which, 1], place)], axis=1)
+            for asked in _few_first(rows):
+                asked = asked[without[asked[:, 0]]]
+                without[asked[alike(asked), 0]] = False
+    return ~without
 
 
 def in_order(found: Integers) -> Integers:
@@ -137,38 +157,63 @@ class _Alike:
 
 
 def _close(mine: Hashes, theirs: Hashes, distance: int, within: bool) -> Integers:
-    """(M, 2) places of hashes, none of which comes twice, at most `distance` bits apart; `within` one list, the smaller first."""
+    """(M, 2) places of hashes at most `distance` bits apart; `within` one list, the smaller first."""
+    kept, count = [np.zeros((0, 2), np.int64)], 0
+    for found in _near(mine, theirs, distance, np.ones(len(mine), bool)):
+        kept.append(found[found[:, 0] <= found[:, 1]] if within else found)
+        count += len(kept[-1])
+        _bound(count)
+    return np.concatenate(kept)
+
+
+def _near(mine: Hashes, theirs: Hashes, distance: int, wanted: Bools) -> Iterator[Integers]:
+    """(m, 2) places of hashes at most `distance` bits apart, in blocks, each pair once.
+
+    `wanted`: the places of `mine` that are looked for; who takes the blocks may strike some out meanwhile.
+    """
     # Of hashes that differ in more than r bits of every band, all differ in at least the sum of r + 1 over the bands.
     least, more = divmod(distance + 1, BANDS)
-    found, count = [], 0
-    for band in range(BANDS):
-        for left, right in _candidates(_band(mine, band), _band(theirs, band), least + (band < more) - 1):
-            kept = (left <= right) if within else np.ones(len(left), bool)
-            kept &= np.bitwise_count(mine[left] ^ theirs[right]) <= distance
-            found.append(np.stack([left[kept], right[kept]], axis=1))
-            count += len(found[-1])
-            _bound(count // BANDS)
-    return _unique(np.concatenate([np.zeros((0, 2), np.int64), *found]))
+    radii = [least + (band < more) - 1 for band in range(BANDS)]
+    for band, radius in enumerate(radii):
+        for left, right in _candidates(_band(mine, band), _band(theirs, band), radius, wanted):
+            places = np.stack([left, right], axis=1)[np.bitwise_count(mine[left] ^ theirs[right]) <= distance]
+            differing = mine[places[:, 0]] ^ theirs[places[:, 1]]
+            new = np.ones(len(places), bool)
+            for before in range(band):
+                new &= np.bitwise_count(_band(differing, before)) > radii[before]
+            yield places[new]
 
 
 def _band(values: Hashes, band: int) -> Integers:
     return (values >> np.uint64(BITS * band) & np.uint64((1 << BITS) - 1)).astype(np.int64)
 
 
-def _candidates(mine: Integers, theirs: Integers, radius: int) -> Iterator[tuple[Integers, Integers]]:
-    """Places whose bands differ in at most `radius` bits, in blocks of CANDIDATES or what one of `mine` has."""
+def _candidates(mine: Integers, theirs: Integers, radius: int, wanted: Bools) -> Iterator[tuple[Integers, Integers]]:
+    """Places whose bands differ in at most `radius` bits, in blocks of CANDIDATES or what one of `mine` has; those `wanted`."""
     order = np.argsort(theirs, kind="stable")
     counts = np.bincount(theirs, minlength=1 << BITS)
     starts = np.cumsum(counts) - counts
     masks = [sum(bits) for r in range(radius + 1) for bits in combinations([1 << bit for bit in range(BITS)], r)]
     for mask in masks:
         keys = mine ^ mask
-        rows = np.flatnonzero(counts[keys])
-        lengths = counts[keys[rows]]
-        cuts = np.flatnonzero(np.diff(np.cumsum(lengths) // CANDIDATES)) + 1
-        for part in np.split(rows, cuts):
+        rows = np.flatnonzero((counts[keys] > 0) & wanted)
+        for block in _parted(rows, counts[keys[rows]]):
+            part = block[wanted[block]]
             which, place = _each(counts[keys[part]])
             yield part[which], order[starts[keys[part]][which] + place]
+
+
+def _parted(things: Integers, lengths: Integers) -> list[Integers]:
+    """(n, ...) things in parts whose `lengths` (n,) sum to about CANDIDATES."""
+    return np.split(things, np.flatnonzero(np.diff(np.cumsum(lengths) // CANDIDATES)) + 1)
+
+
+def _few_first(rows: Integers) -> Iterator[Integers]:
+    """Pairs (m, 2) in parts: of each first row one pair, then two more, then four more, and so on."""
+    rows = rows[np.argsort(rows[:, 0], kind="stable")]
+    turn = np.frexp(_each(np.unique(rows[:, 0], return_counts=True)[1])[1] + 1)[1]
+    for number in range(1, int(turn.max(initial=0)) + 1):
+        yield rows[turn == number]
 
 
 def _each(counts: Integers) -> tuple[Integers, Integers]:
@@ -182,6 +227,11 @@ def _unique(found: Integers) -> Integers:
     width = int(found[:, 1].max(initial=0)) + 1
     codes = np.unique(found[:, 0] * width + found[:, 1])
     return np.stack(np.divmod(codes, width), axis=1)
+
+
+def _check_distance(distance: int) -> None:
+    if not 0 <= distance <= BITS:
+        raise MienError(f"a distance from 0 to {BITS} bits", f"{distance}", "give another --distance")
 
 
 def _bound(count: int) -> None:

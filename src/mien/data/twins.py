@@ -7,7 +7,7 @@ close to that of the mirror image; and of those pairs the ones that look the sam
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from mien.data.faceset import BLOCK, FaceSet, Rows
-from mien.data.phash import Floats, Hashes, Integers, correlations, groups, hashes, in_order, pairs
+from mien.data.phash import Bools, Bytes, Floats, Hashes, Integers, any_close, correlations, groups, hashes, in_order, pairs
 from mien.data.sheet import Note, Tile, draw_sheet, evenly, write_sheet
 from mien.data.sheet import Row as SheetRow
 from mien.disk import write_aside
@@ -157,11 +157,17 @@ def find_twins(faces: FaceSet, other: FaceSet | None = None, distance: int = DIS
     return Twins(faces, other, distance, found, together, splits, labels, shares)
 
 
-def have_twins(faces: FaceSet, among: FaceSet, distance: int = DISTANCE) -> npt.NDArray[np.bool_]:
-    """(N,) whether each of `faces` has a twin in `among`, which has none of these faces itself. Raises MienError for features."""
-    ours, theirs = (_Part(one, hash_faces(one), np.arange(len(one))) for one in (faces, among))
+def have_twins(faces: FaceSet, among: FaceSet, distance: int = DISTANCE) -> Bools:
+    """(N,) whether each of `faces` has a twin in `among`; a face that is there itself counts as one.
+
+    However many are alike, memory is bounded: no pairs are kept. Of more than 64 faces in `among` with one hash, 64 are compared.
+    Raises MienError for features, and for a distance that is not from 0 to 16.
+    """
+    ours, theirs = hash_faces(faces)[:, 0], _Part(among, hash_faces(among), np.arange(len(among)))
     found = np.zeros(len(faces), bool)
-    found[_compare(ours, theirs, distance).rows[:, 0]] = True
+    for side, turned in enumerate((among.faces, theirs.mirrored)):
+        rows = np.flatnonzero(~found)
+        found[rows] = any_close(ours[rows], theirs.hashes[:, side], distance, _alike(faces.select(rows).faces, turned))
     return found
 
 
@@ -242,6 +248,11 @@ def _compare(ours: _Part, theirs: _Part | None, distance: int) -> Pairs:
         rows = np.stack([ours.rows[kept[:, 0]], others.rows[kept[:, 1]]], axis=1)
         made.append(Pairs(rows, apart.astype(np.int64), alike[alike >= ALIKE], np.full(len(kept), mirrored)))
     return _joined(made)
+
+
+def _alike(ours: Callable[[Rows], Bytes], theirs: Callable[[Rows], Bytes]) -> Callable[[Integers], Bools]:
+    """Whether the faces of pairs of rows (m, 2) look the same."""
+    return lambda close: correlations(ours, theirs, close) >= ALIKE
 
 
 def _joined(parts: list[Pairs]) -> Pairs:

@@ -3,7 +3,7 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
@@ -64,9 +64,10 @@ class FaceSetWriter:
         self._table.write_table(table)
         self._count += len(faces)
 
-    def attach(self, name: str, content: bytes) -> None:
+    def attach(self, name: str, parts: Iterable[bytes]) -> None:
         """A further file of the set, there when the set is."""
-        (self._aside / name).write_bytes(content)
+        with (self._aside / name).open("wb") as file:
+            file.writelines(parts)
 
     def _write_header(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         # numpy pads the header so that the number of rows may grow in place: the final count is written over this one.
@@ -76,10 +77,10 @@ class FaceSetWriter:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
-            if kind is None:
-                self._finish()
-        finally:
-            self._faces.close()
+            with self._faces:
+                if kind is None:
+                    self._finish()
+        finally:  # closing may fail, too, on a full disk
             shutil.rmtree(self._aside, ignore_errors=True)
 
     def _finish(self) -> None:

@@ -37,8 +37,8 @@ def evaluate(
     `by` names a column for figures per value; `flip` averages logits with the mirror images'; `out` is a folder for
     report.html and metrics.json; `fold` such as 1/5 replaces the set's splits by subject-independent folds, as in
     training. Classes are matched by name; faces of a class that the recognizer does not know are left out, and the notes
-    say how many. They warn of faces that taught the run, and of those with a near-duplicate that did. Raises MienError where
-    split, column or face shape are not there.
+    say how many. They warn of faces that taught the run, and of those with a near-duplicate that did, and count those with one
+    that it learned from without a label. Raises MienError where split, column or face shape are not there.
     """
     if not isinstance(recognizer, Recognizer):
         recognizer = Recognizer.load(recognizer, device)

@@ -1,11 +1,13 @@
 """Whether a test is too easy, because its faces have near-duplicates among those that taught the recognizer."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from mien.data.faceset import FaceSet
+from mien.data.phash import Bools
+from mien.data.splits import fold_view, split_rows, training_rows
 from mien.data.twins import have_twins
 from mien.disk import read_json
 from mien.errors import MienError
@@ -38,34 +40,95 @@ def find_training_faces(recognizer: Recognizer, whole: FaceSet) -> FaceSet | Non
     return faces.select(taught) if taught.any() else None
 
 
+def find_unlabeled_faces(recognizer: Recognizer, whole: FaceSet) -> FaceSet | None:
+    """The faces of its own set's training split that the run learned from without labels; `whole` may be that set.
+
+    None where there are none or the run's folder does not tell which: some were drawn (`unlabeled_faces`), labels were given
+    instead of drawn, or the set is not at hand. Not among them are those of a further set, those held out for tests that a
+    transductive recipe learns from, and those of models that the run began with.
+    """
+    folder, checksum = recognizer.folder, recognizer.card.faces.checksum
+    order = {} if folder is None else _order(folder)
+    drawn = order.get("unlabeled_faces") is not None or not order.get("own_unlabeled", True)
+    if folder is None or not _count_unlabeled(recognizer) or drawn or not order.get("faces"):
+        return None
+    faces = whole if checksum and whole.info.checksum == checksum else _own_set(folder, checksum)
+    if faces is None or faces.info.kind != "faces":
+        return None
+    faces = faces if order.get("fold") is None else fold_view(faces, order["fold"])
+    split = faces.select(training_rows(faces) if order.get("split") is None else split_rows(faces, order["split"]))
+    rest = split.select(~np.isin(split.values("id"), list(read_used(folder))))
+    return rest if len(rest) else None
+
+
+def twin_notes(recognizer: Recognizer, tested: FaceSet, whole: FaceSet, right: Bools) -> dict[str, str]:
+    """What is to be said of test faces, of the set `whole`, that have twins among the training faces; `right`: (N,).
+
+    The test faces are none that taught the recognizer their labels. Of twins among the training faces with labels it warns;
+    empty where there are none, or no training faces are at hand. Of those among faces without labels there is a note, which
+    says how many of these were looked through (see `find_unlabeled_faces`) and how many were not.
+    """
+    if tested.info.kind != "faces":
+        return {}
+    return _labeled_notes(recognizer, tested, whole, right) | _unlabeled_notes(recognizer, tested, whole, right)
+
+
+def _labeled_notes(recognizer: Recognizer, tested: FaceSet, whole: FaceSet, right: Bools) -> dict[str, str]:
+    training = find_training_faces(recognizer, whole)
+    if training is None:
+        return {}
+    if _bytes(training) > MOST_BYTES:
+        return {"near-duplicates": f"not looked for among {len(training)} training faces: mien twins does"}
+    twins = have_twins(tested, training)
+    if not twins.any():
+        return {}
+    found, without = f"{_share(twins)} have a near-duplicate among the training faces", _without(twins, right)
+    if twins.mean() < LEAST:
+        return {"near-duplicates": f"{found}; {without}"}
+    return {"warning": f"{found}: figures flatter; {without}"}
+
+
+def _unlabeled_notes(recognizer: Recognizer, tested: FaceSet, whole: FaceSet, right: Bools) -> dict[str, str]:
+    faces, left, said = find_unlabeled_faces(recognizer, whole), _count_unlabeled(recognizer), list[str]()
+    if faces is not None and _bytes(faces) <= MOST_BYTES:
+        twins, left = have_twins(tested, faces), left - len(faces)
+        where = f"among {len(faces)} faces of the run's own training split that it learned from without labels"
+        said = [f"{_share(twins)} have a near-duplicate {where}", *([_without(twins, right)] if twins.any() else [])]
+    before = sum(int((source.get("budget") or {}).get("unlabeled", 0)) for source in recognizer.card.sources)
+    missed = [f"{left} {'others' if said else 'faces that the run learned from without labels'}"] if left > 0 else []
+    missed += [f"{before} faces without labels of models that it began with"] if before else []
+    said += [f"not looked for among {' and '.join(missed)}"] if missed else []
+    return {"near-duplicates without labels": "; ".join(said)} if said else {}
+
+
+def _count_unlabeled(recognizer: Recognizer) -> int:
+    return int(recognizer.card.budget.get("unlabeled", 0))
+
+
+def _share(twins: Bools) -> str:
+    return f"{twins.sum()} of {len(twins)} test faces ({twins.mean():.1%})"
+
+
+def _without(twins: Bools, right: Bools) -> str:
+    return f"without them accuracy is {right[~twins].mean():.1%}" if not twins.all() else "no face is without one"
+
+
+def _bytes(faces: FaceSet) -> int:
+    return len(faces) * faces.info.side**2 * faces.info.channels
+
+
+def _order(folder: Path) -> dict[str, Any]:
+    """What a run was asked to do; empty for a model folder."""
+    file = folder / "run.json"
+    order: dict[str, Any] = read_json(file, "train again").get("order", {}) if file.is_file() else {}
+    return order
+
+
 def _own_set(folder: Path, checksum: str) -> FaceSet | None:
     """The stored set that a run was trained on, where it is still there as it was."""
-    if not checksum or not (folder / "run.json").is_file():
-        return None
-    path = read_json(folder / "run.json", "train again").get("order", {}).get("faces")
+    path = _order(folder).get("faces") if checksum else None
     try:
         faces = None if path is None else FaceSet.open(path)
     except MienError:
         return None  # It was moved: that is no fault of the test.
     return faces if faces is not None and faces.info.checksum == checksum else None
-
-
-def twin_notes(recognizer: Recognizer, tested: FaceSet, whole: FaceSet, right: npt.NDArray[np.bool_]) -> dict[str, str]:
-    """What is to be said of test faces, of the set `whole`, that have twins among the training faces; `right`: (N,).
-
-    The test faces are none that taught the recognizer. Empty where no training faces are at hand, or no face has a twin.
-    """
-    training = find_training_faces(recognizer, whole)
-    if training is None or tested.info.kind != "faces":
-        return {}
-    size = len(training) * training.info.side**2 * training.info.channels
-    if size > MOST_BYTES:
-        return {"near-duplicates": f"not looked for among {len(training)} training faces: mien twins does"}
-    twins = have_twins(tested, training)
-    if not twins.any():
-        return {}
-    found = f"{twins.sum()} of {len(twins)} test faces ({twins.mean():.1%}) have a near-duplicate among the training faces"
-    without = f"without them accuracy is {right[~twins].mean():.1%}" if not twins.all() else "no face is without one"
-    if twins.mean() < LEAST:
-        return {"near-duplicates": f"{found}; {without}"}
-    return {"warning": f"{found}: figures flatter; {without}"}

@@ -43,8 +43,7 @@ def entries(path: Path, wanted: Callable[[str], bool], streamed: Callable[[str],
         found = _zipped(path, wanted) if path.name.lower().endswith(".zip") else _taped(path, wanted, streamed)
         yield from found
     except Exception as error:  # zipfile, tarfile and zlib meet damage with exceptions of many kinds; none is hidden.
-        known = fault(error)
-        raise MienError(f"an archive at {path}", known, "make or download it again, or leave it out with --skip") from error
+        raise MienError(f"an archive at {path}", fault(error), "make or download it again, or remove it") from error
 
 
 def _zipped(path: Path, wanted: Callable[[str], bool]) -> Iterator[Entry]:

@@ -37,6 +37,18 @@ class Geometry:
             return way
         return f"{way}; {to_text(detector_from_text(self.detector))}; {self.which}"
 
+    @property
+    def gives_landmarks(self) -> bool:
+        """Whether faces come with landmarks; raises MienError for an unknown detector."""
+        detector = _made(self)[1]
+        return detector is not None and bool(getattr(detector, "gives_landmarks", True))
+
+    def require_workable(self) -> None:
+        """Raises MienError for an unknown way or detector, and where the way cannot work, or not with faces of this detector."""
+        align = _made(self)[0]
+        if hasattr(align, "require_workable"):
+            align.require_workable(self.gives_landmarks)
+
     @staticmethod
     def from_text(text: str) -> "Geometry":
         """Raises MienError for a text that `str` of a geometry did not give, such as `unknown`."""

@@ -3,6 +3,7 @@
 import glob
 import hashlib
 import os
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -10,12 +11,24 @@ from pathlib import Path, PurePosixPath
 from mien.data.images import SUFFIXES, picture_path
 from mien.data.sources.folder import SPLITS, UNLABELED
 from mien.errors import MienError
+from mien.expressions import canonical
 from mien.faces.archives import ARCHIVES, Entry, entries
 from mien.faces.lists import LISTS, check_list, lines
 from mien.faces.places import VIDEOS, Input, fault
 
-UNREAD = (".heic", ".heif", ".avif", ".jp2", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".psd", ".wmv", ".flv", ".3gp")
-"""How the names of photos and videos end that are not read, in lower case: they are not passed over in silence."""
+PHOTOS = (*SUFFIXES, ".jpe", ".mpo", ".apng", ".pbm")
+"""How the names of photos end, in lower case."""
+
+UNREAD = tuple(
+    f".{ending}"
+    for ending in (
+        *("heic", "heif", "avif", "jp2", "j2k", "jxl", "tga", "psd", "xcf", "exr", "hdr", "pfm"),
+        *("dng", "cr2", "cr3", "nef", "arw", "orf", "raf", "rw2", "pef", "srw"),
+        *("wmv", "asf", "flv", "mpg", "mpeg", "m2v", "vob", "ts", "mts", "m2ts", "ogv", "rm", "rmvb", "mxf", "dv"),
+        *("rar", "7z", "tar.bz2", "tbz", "tbz2", "tar.xz", "txz", "tar.lzma", "tar.zst", "tzst"),
+    )
+)
+"""How the names of photos, videos and archives end that are not read, in lower case: they are not passed over in silence."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +37,10 @@ class Given:
 
     path: Path
     prefix: str
+    labeled: bool = False
+    """Folders are classes."""
+    own: str = ""
+    """The name of a folder that may be a split or a class itself: it is one of several inputs."""
     splits: bool = False
     """The folder has splits, and class folders below them."""
 
@@ -32,21 +49,26 @@ def find_inputs(inputs: Sequence[str | Path], labeled: bool = False) -> Iterator
     """The photos and videos at `inputs`, each input in turn, folders and their files by name.
 
     Folders are read at any depth, without hidden files and files that are neither photo, video nor archive by their
-    names; a link to a folder is followed unless it leads back. Patterns (*, ?, [], **) stand for the folders, photos, videos
-    and archives that match. Lists (.txt: a path a line; .csv: a column `path`, and perhaps `label` and `split`) start from
-    their own folder and name photos and videos; a repeated path counts once. Other files that are named count as photos.
+    names; links are followed, but each folder is read once for each input, under the first of its paths by name. Patterns
+    (*, ?, [], **) stand for the folders, photos, videos and archives that match, those that links make one under the first
+    of their paths by name. Lists (.txt: a path a line; .csv: a column `path`, and perhaps `label`, `split` and `subject`,
+    which always count) start from their own folder and name photos and videos; a repeated path counts once. Other files
+    that are named count as photos.
 
     Names are unique: paths from the one folder, archive or list that is given; with several inputs, from the folder above
     them all. With `labeled`, the label is the name of the first folder, below a split where there is one, as in `Folder`;
     of an archive's member, of the first folder in the archive that is not named like the archive, unless the archive lies
-    in a class folder itself; of a path in a list without labels, of its last folder.
+    in a class folder itself; of a path in a list without labels, of its last folder. With several inputs, a folder that is
+    one of them and named like a split is one; any other, without folders named like expressions, is the class of what lies
+    directly in it, and of all below it where it is itself named like one. Labels are in Unicode's form NFC.
 
     What cannot be read comes as an Input with a `fault`. In memory are what was given and the matches of patterns, the names
-    in one folder of each level, a zip's directory, and a hash for each name of one list or archive. Raises MienError at
-    once for an input that is not there, a list that cannot be read, and, with `labeled`, splits beside classes.
+    in one folder of each level, a number for each folder of one input, a zip's directory, and a hash for each name of one
+    list or archive. Raises MienError at once for an input that is not there, a list that cannot be read or names a split that
+    is none, and, with `labeled`, splits beside classes.
     """
-    given = [replace(each, splits=labeled and _has_splits(each.path)) for each in _given(inputs)]
-    return (found for each in given for found in _found(each, labeled))
+    given = [_for_labels(each) if labeled else each for each in _given(inputs)]
+    return (found for each in given for found in _found(each))
 
 
 def printable(name: str) -> str:
@@ -81,13 +103,39 @@ def _given(inputs: Sequence[str | Path]) -> list[Given]:
     return [Given(Path(text), "" if text == root else os.path.relpath(text, root)) for text in kept]
 
 
+def _for_labels(given: Given) -> Given:
+    """Raises MienError where splits lie beside classes."""
+    name, splits = given.path.name, _has_splits(given.path)
+    may = name.lower() in (*SPLITS, UNLABELED) or not _has_classes(given.path)
+    own = name if given.prefix and given.path.is_dir() and may and not splits else ""
+    return replace(given, labeled=True, own=own, splits=splits)
+
+
 def _matches(named: str | Path, pattern: str) -> list[str]:
-    found = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else []
-    taken = [text.rstrip(os.sep) for text in found if os.path.isdir(text) or _wanted(text)]
+    found = sorted(set(_expanded(pattern))) if glob.has_magic(pattern) else []
+    taken: dict[str, str] = {}
+    """By their real paths."""
+    for text in found:
+        if os.path.isdir(text) or _wanted(text):
+            taken.setdefault(os.path.realpath(text), text)
     if not taken:
         nothing = f"only other files, {found[0]} among them" if found else "nothing"
         raise MienError(f"a file, folder or pattern at {printable(str(named))}", nothing, "check the path")
-    return taken
+    return list(taken.values())
+
+
+def _expanded(pattern: str) -> Iterator[str]:
+    """All that matches, some of it more than once; where links lead in circles glob itself would not end for `**`."""
+    above, double, below = f"{pattern}{os.sep}".partition(f"{os.sep}**{os.sep}")
+    if not double:
+        yield from glob.iglob(pattern)
+        return
+    for top in filter(os.path.isdir, glob.iglob(above or os.sep)):
+        if not below:
+            yield top
+        for met in _walk(Path(top)) if below else ():
+            if met.folder:
+                yield from _expanded(os.path.join(glob.escape(str(met.path)), below.rstrip(os.sep)))
 
 
 def _plain_folder(pattern: str) -> str:
@@ -125,64 +173,84 @@ def _has_splits(folder: Path) -> bool:
     return bool(splits)
 
 
+def _has_classes(folder: Path) -> bool:
+    """Are there folders named like expressions?"""
+    try:
+        return any(canonical(below.name) and below.is_dir() for below in folder.iterdir())
+    except OSError:  # as above
+        return False
+
+
 def _wanted(name: str) -> bool:
-    return name.lower().endswith((*SUFFIXES, *VIDEOS, *ARCHIVES, *UNREAD))
+    return name.lower().endswith((*PHOTOS, *VIDEOS, *ARCHIVES, *UNREAD))
 
 
 def _wanted_member(name: str) -> bool:
     parts = PurePosixPath(name).parts
     hidden = any(part.startswith(".") and part not in (".", "..") for part in parts)
-    return not hidden and name.lower().endswith((*SUFFIXES, *VIDEOS, *UNREAD))
+    return not hidden and _wanted(name)
 
 
-def _found(given: Given, labeled: bool) -> Iterator[Input]:
+def _found(given: Given) -> Iterator[Input]:
     text = given.path.name.lower()
     if given.path.is_dir():
-        yield from _in_folder(given, labeled)
+        yield from _in_folder(given)
     elif text.endswith(LISTS):
-        yield from _in_list(given, labeled)
+        yield from _in_list(given)
     elif text.endswith(ARCHIVES):
-        yield from _in_archive(given.path, given.prefix, (), given, labeled)
+        yield from _in_archive(given.path, given.prefix, (), given)
     else:
         yield _single(given.path, given.prefix)
 
 
 def _single(path: Path, name: str, label: str = "", split: str = "") -> Input:
-    unread = f"{path.suffix.lower()} files are not read" if path.name.lower().endswith(UNREAD) else ""
-    video = path.name.lower().endswith(VIDEOS)
-    return Input(printable(name), path, video=video, label=printable(label), split=printable(split), fault=unread)
+    lower = path.name.lower()
+    ending = next((each for each in UNREAD if lower.endswith(each)), "")
+    unread = f"{ending} files are not read" if ending else ""
+    label = printable(unicodedata.normalize("NFC", label))
+    return Input(printable(name), path, video=lower.endswith(VIDEOS), label=label, split=split, fault=unread)
 
 
-def _in_folder(given: Given, labeled: bool) -> Iterator[Input]:
-    for path, error in _walk(given.path):
-        name = _joined(given.prefix, path.relative_to(given.path).as_posix())
-        if error is not None:
-            yield Input(printable(name), path, fault=fault(error))
-            continue
-        folders = path.relative_to(given.path).parts[:-1]
-        if path.name.lower().endswith(ARCHIVES):
-            yield from _in_archive(path, name, folders, given, labeled)
-        else:
-            yield _single(path, name, *(_class_of(folders, given.splits) if labeled else ("", "")))
+def _in_folder(given: Given) -> Iterator[Input]:
+    for met in _walk(given.path):
+        path, within = met.path, met.path.relative_to(given.path)
+        name = _joined(given.prefix, within.as_posix())
+        if met.error is not None:
+            yield Input(printable(name), path, fault=fault(met.error))
+        elif path.name.lower().endswith(ARCHIVES) and not met.folder:
+            yield from _in_archive(path, name, within.parts[:-1], given)
+        elif not met.folder:
+            yield _single(path, name, *_place(given, within.parts[:-1]))
 
 
-def _walk(folder: Path) -> Iterator[tuple[Path, OSError | None]]:
-    """The wanted files below a folder, and the folders that cannot be read; folders above are known, to see circles."""
-    levels: list[tuple[tuple[int, int], Iterator[os.DirEntry[str]]]] = []
-    path: Path | None = folder
+@dataclass(frozen=True)
+class Met:
+    """A folder or a wanted file on a walk, or a folder that cannot be read."""
+
+    path: Path
+    folder: bool = False
+    error: OSError | None = None
+
+
+def _walk(top: Path) -> Iterator[Met]:
+    """A folder and what lies below it, by name. Where links lead to a folder again, only the first path to it counts."""
+    known: set[tuple[int, int]] = set()
+    levels: list[Iterator[os.DirEntry[str]]] = []
+    path: Path | None = top
     while True:
         if path is not None:
             try:
                 status = os.stat(path)
-                place = (status.st_dev, status.st_ino)
-                if place not in (known for known, _ in levels):
+                if (status.st_dev, status.st_ino) not in known:
+                    known.add((status.st_dev, status.st_ino))
                     with os.scandir(path) as listed:
-                        levels.append((place, iter(sorted(listed, key=lambda entry: entry.name))))
+                        levels.append(iter(sorted(listed, key=lambda entry: entry.name)))
+                    yield Met(path, folder=True)
             except OSError as error:
-                yield path, error
+                yield Met(path, error=error)
         if not levels:
             return
-        entry = next(levels[-1][1], None)
+        entry = next(levels[-1], None)
         path = None
         if entry is None:
             levels.pop()
@@ -190,7 +258,7 @@ def _walk(folder: Path) -> Iterator[tuple[Path, OSError | None]]:
             if _is_folder(entry):
                 path = Path(entry.path)
             elif _wanted(entry.name):
-                yield Path(entry.path), None
+                yield Met(Path(entry.path))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -200,36 +268,37 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _in_archive(path: Path, prefix: str, folders: tuple[str, ...], given: Given, labeled: bool) -> Iterator[Input]:
+def _in_archive(path: Path, prefix: str, folders: tuple[str, ...], given: Given) -> Iterator[Input]:
     """The members of an archive, which lies in `folders` of what was given."""
     known = _Known()
     own = next(path.name[: -len(end)] for end in ARCHIVES if path.name.lower().endswith(end))
     try:
-        for entry in entries(path, _wanted_member, lambda name: not name.lower().endswith(VIDEOS)):
+        for entry in entries(path, _wanted_member, lambda name: name.lower().endswith(PHOTOS)):
             inner = tuple(part for part in PurePosixPath(entry.name).parts[:-1] if part not in ("/", "//", ".."))
             inner = inner[1:] if inner[:1] == (own,) else inner
-            place = _class_of((*folders, *inner), given.splits) if labeled else ("", "")
-            yield _member(path, _joined(prefix, known.unique(entry.name)), entry, *place)
+            yield _member(path, _joined(prefix, known.unique(entry.name)), entry, *_place(given, (*folders, *inner)))
     except MienError as error:
         yield Input(printable(prefix or path.name), path, fault=error.found)
 
 
 def _member(path: Path, name: str, entry: Entry, label: str, split: str) -> Input:
     found = _single(Path(entry.name), name, label, split)
-    return replace(found, path=path, member=entry.member, content=entry.content, fault=entry.fault or found.fault)
+    unread = "an archive in an archive; such files are not read" if entry.name.lower().endswith(ARCHIVES) else found.fault
+    return replace(found, path=path, member=entry.member, content=entry.content, fault=entry.fault or unread)
 
 
-def _in_list(given: Given, labeled: bool) -> Iterator[Input]:
+def _in_list(given: Given) -> Iterator[Input]:
     known, folder = _Known(), given.path.parent
     known.new(str(given.path))
     try:
-        for line in lines(given.path, labeled):
+        for line in lines(given.path):
             name = os.path.normpath(line.path)
             if not known.new(os.path.join(folder, name)):
                 continue
-            label, split = _class_of(_last_folders(name), False) if labeled else ("", "")
+            label, split = _class_of(_last_folders(name), False) if given.labeled else ("", "")
             label, split = label if line.label is None else line.label, split if line.split is None else line.split
             found = _single(folder / name, _joined(given.prefix, name), label, split)
+            found = replace(found, subject=printable(line.subject or ""))
             try:
                 picture_path(folder, name)
             except MienError:
@@ -237,6 +306,18 @@ def _in_list(given: Given, labeled: bool) -> Iterator[Input]:
             yield found
     except MienError as error:
         yield Input(printable(given.prefix or given.path.name), given.path, fault=error.found)
+
+
+def _place(given: Given, folders: tuple[str, ...]) -> tuple[str, str]:
+    """Label and split of what lies in these folders of a folder or archive that was given."""
+    if not given.labeled:
+        return "", ""
+    own = given.own
+    if own.lower() in SPLITS:
+        return _class_of((own, *folders), True)
+    if own and (not folders or own.lower() == UNLABELED or canonical(own)):
+        return _class_of((own,), False)
+    return _class_of(folders, given.splits)
 
 
 def _class_of(folders: tuple[str, ...], splits: bool) -> tuple[str, str]:
@@ -263,20 +344,27 @@ class _Known:
     """Which names there were, as hashes: two lists or archives of different names never have the same."""
 
     def __init__(self) -> None:
-        self._hashes: set[bytes] = set()
+        self._last: dict[bytes, int] = {}
+        """The last number that was tried for each name."""
 
     def new(self, name: str) -> bool:
         """Was there no such name yet?"""
-        key = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        there = key in self._hashes
-        self._hashes.add(key)
+        key = _hash(name)
+        there = key in self._last
+        self._last.setdefault(key, 1)
         return not there
 
     def unique(self, name: str) -> str:
         """The name; with a number before its ending where it was there already."""
-        stem, ending = os.path.splitext(name)
-        count, found = 1, name
-        while not self.new(found):
-            count += 1
-            found = f"{stem}~{count}{ending}"
-        return found
+        if self.new(name):
+            return name
+        (stem, ending), key = os.path.splitext(name), _hash(name)
+        while True:
+            self._last[key] += 1
+            found = f"{stem}~{self._last[key]}{ending}"
+            if self.new(found):
+                return found
+
+
+def _hash(name: str) -> bytes:
+    return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()

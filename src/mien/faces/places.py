@@ -12,7 +12,7 @@ from typing import IO, Literal, cast
 
 from mien.errors import MienError
 
-VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm")
+VIDEOS = (".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".avi", ".mkv", ".webm")
 """How the names of videos end, in lower case."""
 
 MAX_BYTES = 1 << 30
@@ -57,6 +57,8 @@ class Input:
     """The name of its class folder; "" for none."""
     split: str = ""
     """train, validation or test; "" where there are no splits."""
+    subject: str = ""
+    """Who is seen; "" where that is not said."""
     fault: str = ""
     """Why it cannot be read, where that is known already."""
 
@@ -102,7 +104,7 @@ def fault(error: Exception) -> str:
 def refusal(input: Input, found: str) -> MienError:
     """The error for a photo or video that cannot be read."""
     kind = "video" if input.video else "photo"
-    return MienError(f"a {kind} at {input.name}", found, "replace or remove it, or leave it out with --skip")
+    return MienError(f"a {kind} at {input.name}", found, "replace or remove it")
 
 
 def _open_zipped(path: Path, member: Member) -> IO[bytes]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, product
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,8 @@ WINDOW, STRIDE = 12, 2
 """Pixels that one place of P-Net's map sees, and how far apart these places are."""
 CHUNK = 1 << 17
 """Pixels that a network is shown at once, so that its maps stay near the processor; twice that takes a fifth longer."""
+WIDE = 1 << 12
+"""Columns that P-Net is shown at once: of wider ones few rows would go together, and most be shown several times."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,14 +50,15 @@ class Search:
     threshold: float
     """Probability of being a face that is kept."""
     framed: bool
-    """In a black frame that doubles the photo, and only for faces above half of its shorter side, instead of as it is."""
+    """In a black frame, which doubles the photo's longer side, and only for faces above half of its shorter side, instead of as
+    it is. The frame is no wider than the shorter side: that of a strip would hold many times the photo's pixels."""
 
 
 def propose(net: Net, sums: Sums, numbers: Sequence[int], search: Search) -> Candidates:
     """What P-Net finds in the photos of `numbers`, at all levels; of boxes of one level that overlap by over half, the best."""
     made, levels = [nothing(4)], [np.empty(0, np.int64)]
     for photos, (height, width) in _alike(sums, numbers):
-        frame = max(height, width) // 2 if search.framed else 0
+        frame = min(max(height, width) // 2, height, width) if search.framed else 0
         least = max(search.least_face, min(height, width) / 2) if search.framed else search.least_face
         size = (height + 2 * frame, width + 2 * frame)
         for level, scale in enumerate(pyramid(size, least, search.factor)):
@@ -81,24 +84,26 @@ def pyramid(size: tuple[int, int], least_face: float, factor: float) -> list[flo
 def _scan(
     net: Net, sums: Sums, photos: range, frame: int, size: tuple[int, int], scale: float, threshold: float
 ) -> Iterator[Candidates]:
-    """P-Net over one level of photos of one size, frame included: several photos, or strips of one, at a time."""
+    """P-Net over one level of photos of one size, frame included: several photos, or tiles of one, at a time."""
     height, width = (int(side * scale + 1) for side in size)
     together = max(1, CHUNK // (height * width))
-    rows = max(1, (CHUNK // width - WINDOW) // STRIDE + 1)
-    last = (height - 1) // STRIDE - 4  # the map's height: 3x3, pooling rounded up, 3x3, 3x3
+    rows, columns = (max(1, (most - WINDOW) // STRIDE + 1) for most in (CHUNK // min(width, WIDE), WIDE))
+    down, across = ((side - 1) // STRIDE - 4 for side in (height, width))  # the map: 3x3, pooling rounded up, 3x3, 3x3
     for first in range(photos.start, photos.stop, together):
         some = range(first, min(photos.stop, first + together))
-        for row in range(0, last, rows):
-            seen = slice(STRIDE * row, STRIDE * (row + rows - 1) + WINDOW)
-            found = _windows(net(sums.level(some, frame, height, width, seen)), scale, threshold, row)
+        for row, column in product(range(0, down, rows), range(0, across, columns)):
+            seen_rows = slice(STRIDE * row, STRIDE * (row + rows - 1) + WINDOW)
+            seen_columns = slice(STRIDE * column, STRIDE * (column + columns - 1) + WINDOW)
+            made = net(sums.level(some, frame, (height, width), (seen_rows, seen_columns)))
+            found = _windows(made, scale, threshold, (row, column))
             yield Candidates(found.boxes - np.float32(frame), found.logits, found.photos + first, found.offsets)
 
 
-def _windows(made: Tensor, scale: float, threshold: float, row: int) -> Candidates:
-    """Windows of P-Net's map (B, 5, h, w) that may be faces, as boxes in B photos; `row` is the map's first."""
+def _windows(made: Tensor, scale: float, threshold: float, first: tuple[int, int]) -> Candidates:
+    """Windows of P-Net's map (B, 5, h, w) that may be faces, as boxes in B photos; `first` are the map's row and column."""
     where = (made[:, 0] >= logit(threshold)).nonzero()
     places, index = where.numpy(), tuple(where.T)
-    corner = (STRIDE * (places[:, :0:-1] + np.array([0, row]))).astype(np.float32)
+    corner = (STRIDE * (places[:, :0:-1] + np.array(first[::-1]))).astype(np.float32)
     boxes = np.floor(np.concatenate([corner + 1, corner + WINDOW], axis=1) / np.float32(scale))
     found = made.permute(0, 2, 3, 1)[index].numpy()
     return Candidates(boxes, found[:, 0], places[:, 0], found[:, 1:])

@@ -19,6 +19,8 @@ MEASURES = {
     "turn": "nose beside the middle of the eyes, in half eye distances: 0 from the front, about -1 or 1 from the side",
 }
 """Columns of a prepared set."""
+POSE = ("roll", "turn")
+"""Those that are measured by landmarks."""
 BRIGHT = 250
 """Gray value from which a pixel is overexposed."""
 
@@ -45,6 +47,13 @@ class Limits:
                 raise MienError(expected, repr(text), "write NAME>=NUMBER or NAME<=NUMBER")
             (least if sign == ">=" else most)[name.strip()] = bound
         return Limits(least, most)
+
+    def require_measurable(self, landmarks: bool) -> None:
+        """Raises MienError for a limit on what is measured by landmarks where faces come without: none would be beyond it."""
+        named = [name for name in POSE if name in self.least or name in self.most]
+        if named and not landmarks:
+            todo = f"find faces with mtcnn and cut them out by eyes or box, or leave out the limit on {named[0]}"
+            raise MienError(f"faces with landmarks, to measure {named[0]}", "faces that come without", todo)
 
     def broken(self, measures: Mapping[str, float]) -> str:
         """The first limit that a face is beyond, in words; empty where it is within all."""

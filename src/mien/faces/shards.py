@@ -3,13 +3,15 @@ sees the folder may make one; whoever makes it again makes the same."""
 
 import hashlib
 import json
+import os
 import secrets
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -18,13 +20,12 @@ from mien.data.faceset import COLUMNS, Info
 from mien.data.source import Rejected
 from mien.data.writer import FaceSetWriter
 from mien.disk import read_json, write_aside
-from mien.errors import MienError
 from mien.faces.cut import Cut, Geometry, cut_out
 from mien.faces.places import Input
 from mien.faces.quality import MEASURES, Limits, measure
 from mien.faces.shots import Shot, read_shots, together
 
-TEXTS = ("id", "photo", "source_label", "split", "sequence")
+TEXTS = ("id", "photo", "source_label", "split", "subject", "sequence")
 KINDS = {name: COLUMNS.get(name, pa.string()) for name in TEXTS}
 KINDS |= {"label": COLUMNS["label"], "frame": COLUMNS["frame"], "time": pa.float32()}
 KINDS |= {name: COLUMNS[name] for name in ("box", "landmarks", "score")} | dict.fromkeys(MEASURES, pa.float32())
@@ -53,16 +54,13 @@ class Task:
     making: Making
     folder: str
     """Where shards lie."""
+    state: str
+    """A hash of the inputs as they were when the task was dealt."""
 
     @property
     def record(self) -> Path:
         """The file that says that it is done."""
         return Path(self.folder, f"{self.number:08d}.json")
-
-    @property
-    def names(self) -> str:
-        """A hash of the inputs' names."""
-        return hashlib.sha256("\n".join(one.name for one in self.inputs).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -71,44 +69,88 @@ class Record:
 
     number: int
     """Of the task."""
-    names: str
+    state: str
     inputs: int
     faces: int
     shard: str
     """The folder of its faces, beside the record."""
+    labels: tuple[str, ...]
+    """Of its inputs, each once."""
+    columns: tuple[str, ...]
+    """Those in which a face has a value."""
     rejected: tuple[Rejected, ...]
 
 
+def state_of(inputs: Sequence[Input]) -> str:
+    """A hash of what inputs are: names, labels, places, and sizes and times of their files."""
+    digest = hashlib.sha256()
+    for one in inputs:
+        try:
+            status = os.stat(one.path)
+            file = (status.st_size, status.st_mtime_ns)
+        except OSError:
+            file = (-1, -1)
+        content = hashlib.sha256(one.content or b"").hexdigest()
+        known = (one.name, one.label, one.split, one.subject, one.fault, one.member, file, content)
+        digest.update(repr(known).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
 def read_record(task: Task) -> Record | None:
-    """What was recorded; None where it is not done. Raises MienError where it was done for other inputs."""
+    """What was recorded; None where it is not done, or its inputs have changed since."""
     if not task.record.is_file():
         return None
-    todo = f"remove {task.folder} to begin anew"
-    values = read_json(task.record, todo)
-    record = Record(**values | {"rejected": tuple(Rejected(**one) for one in values["rejected"])})
-    if record.names != task.names:
-        raise MienError("the inputs as they were when this was begun", f"others in part {task.number}", todo)
-    return record
+    record = record_at(Path(task.folder), task.number)
+    return record if record.state == task.state else None
+
+
+def record_at(folder: Path, number: int) -> Record:
+    """The record of a task that is done."""
+    values = read_json(folder / f"{number:08d}.json", f"remove {folder} to begin anew")
+    rejected = tuple(Rejected(**one) for one in values["rejected"])
+    listed = {name: tuple(values[name]) for name in ("labels", "columns")}
+    return Record(**values | listed | {"rejected": rejected})
 
 
 def make_shard(task: Task) -> Record:
     """Do a task. What is not readable, or shows no face, is rejected with the reason; it raises where the disk does."""
     shard = f"{task.number:08d}-{secrets.token_hex(4)}"
-    kept, reasons, faults = Counter[str](), dict[str, str](), list[Rejected]()
+    kept, filled, reasons, faults = Counter[str](), set[str](), dict[str, str](), list[Rejected]()
     info = Info(classes=(), side=task.making.side, channels=3 if task.making.color else 1, alignment=str(task.making.geometry))
     with FaceSetWriter(Path(task.folder, shard), info) as writer:
         writer.add(*_rows([], _nothing(task.making), task.making)[:2])
         for shots in together(read_shots(task.inputs, task.making.every, faults)):
-            cut = cut_out([shot.pixels for shot in shots], task.making.geometry, task.making.side, task.making.color)
-            faces, columns, left = _rows(shots, cut, task.making)
+            faces, columns, left = _rows(shots, _cut(shots, task.making), task.making)
             kept.update(str(name) for name in columns["photo"].to_pylist())
+            filled |= {name for name, values in columns.items() if values.null_count < len(values)}
             reasons |= {shot.input.name: left[number] for number, shot in enumerate(shots) if number in left}
             if len(faces):
                 writer.add(faces, columns)
-    empty = [Rejected(one.name, reasons[one.name]) for one in task.inputs if one.name in reasons and not kept[one.name]]
-    record = Record(task.number, task.names, len(task.inputs), kept.total(), shard, (*faults, *empty))
+    said = {fault.path for fault in faults}
+    empty = [
+        Rejected(one.name, reasons[one.name]) for one in task.inputs if one.name in reasons.keys() - said and not kept[one.name]
+    ]
+    labels = tuple(sorted({one.label for one in task.inputs if one.label}))
+    counts = (len(task.inputs), kept.total())
+    record = Record(task.number, task.state, *counts, shard, labels, tuple(sorted(filled)), (*faults, *empty))
     write_aside(task.record, json.dumps(asdict(record)).encode())
     return record
+
+
+def _cut(shots: Sequence[Shot], making: Making) -> Cut:
+    """Their crops. A photo that a library fails on has none, and the others theirs."""
+    try:
+        return cut_out([shot.pixels for shot in shots], making.geometry, making.side, making.color)
+    except (cv2.error, RuntimeError, MemoryError) as error:
+        if len(shots) == 1:
+            return replace(_nothing(making), empty={0: f"a photo that cannot be looked at ({error})"})
+    parts = [_cut([shot], making) for shot in shots]
+    return Cut(
+        np.concatenate([part.faces for part in parts]),
+        np.repeat(np.arange(len(parts)), [len(part.found) for part in parts]),
+        tuple(face for part in parts for face in part.found),
+        {number: why for number, part in enumerate(parts) for why in part.empty.values()},
+    )
 
 
 def _nothing(making: Making) -> Cut:
@@ -135,6 +177,7 @@ def _rows(shots: Sequence[Shot], cut: Cut, making: Making) -> tuple[npt.NDArray[
         "photo": [shot.input.name for shot in of],
         "source_label": [shot.input.label or None for shot in of],
         "split": [shot.input.split or None for shot in of],
+        "subject": [shot.input.subject or None for shot in of],
         "sequence": [shot.input.name if shot.input.video else None for shot in of],
         "frame": [shot.frame for shot in of],
         "time": [shot.time for shot in of],

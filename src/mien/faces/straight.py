@@ -20,6 +20,7 @@ def faces_of(folder: Path, workers: int, progress: Progress) -> Path:
     It is used again as long as the photos are those it was made of, by name, size and time. Raises MienError where they are
     not, and as `prepare` does.
     """
+    folder = Path(os.path.abspath(folder))  # "." and ".." have no name of their own
     if (folder / "faceset.json").exists() or not _has_folders(folder):
         return folder
     made, now = folder.with_name(f"{folder.name}.faces"), _seen(folder)
@@ -31,7 +32,7 @@ def faces_of(folder: Path, workers: int, progress: Progress) -> Path:
     progress.say(f"{folder} holds photos: their faces are cut out into {made}, once (mien prepare has settings)")
     done = prepare(Preparing((str(folder),), labeled=True), made, workers, progress=progress)
     write_aside(made / SEEN, f'{{"photos": "{now}"}}'.encode())
-    left_out = f", {len(done.rejected)} photos without one ({made / 'rejected.csv'})" if done.rejected else ""
+    left_out = f", {done.rejected} photos without one ({made / 'rejected.csv'})" if done.rejected else ""
     progress.say(f"{len(done.faces)} faces{left_out}")
     return made
 

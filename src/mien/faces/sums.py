@@ -40,17 +40,18 @@ class Sums:
         sizes = torch.tensor([photo.shape[:2] for photo in photos])
         return Sums(torch.from_numpy(values), torch.tensor(starts[:-1]), sizes[:, 0], sizes[:, 1])
 
-    def level(self, photos: range, frame: int, height: int, width: int, rows: slice) -> Tensor:
-        """`rows` of consecutive photos of one size, each in a black frame of `frame` pixels, resized to height x width.
+    def level(self, photos: range, frame: int, size: tuple[int, int], part: tuple[slice, slice]) -> Tensor:
+        """Rows and columns, `part`, of consecutive photos of one size, each in a black frame of `frame` pixels, resized to
+        `size`, height and width.
 
-        (B, rows, width, 3), 0 to 255.
+        (B, rows, columns, 3), 0 to 255.
         """
         first = photos.start
         high, wide = int(self.heights[first]), int(self.widths[first])
-        start, size = int(self.starts[first]), (high + 1) * (wide + 1)
-        table = self.values[start : start + len(photos) * size].view(len(photos), high + 1, wide + 1, 3)
-        top, bottom = (edge[rows] - frame for edge in _bins(torch.tensor(high + 2 * frame), height))
-        left, right = (edge - frame for edge in _bins(torch.tensor(wide + 2 * frame), width))
+        start, values = int(self.starts[first]), (high + 1) * (wide + 1)
+        table = self.values[start : start + len(photos) * values].view(len(photos), high + 1, wide + 1, 3)
+        top, bottom = (edge[part[0]] - frame for edge in _bins(torch.tensor(high + 2 * frame), size[0]))
+        left, right = (edge[part[1]] - frame for edge in _bins(torch.tensor(wide + 2 * frame), size[1]))
         bands = table.index_select(1, bottom.clamp(0, high)) - table.index_select(1, top.clamp(0, high))
         sums = bands.index_select(2, right.clamp(0, wide)) - bands.index_select(2, left.clamp(0, wide))
         return sums / ((bottom - top)[:, None] * (right - left))[:, :, None]

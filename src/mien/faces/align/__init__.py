@@ -5,6 +5,10 @@ A map is a matrix (2, 3): it takes (x, y, 1), in pixels of the photo, the corner
 whose corners are (0, 0) and (1, 1).
 """
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 import cv2
@@ -17,11 +21,19 @@ from mien.registry import build_from_text
 ROOM = "mien.faces.align"
 """The package whose files are the ways."""
 
-Map = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float64]
+Map = Floats
+
+AREA = (2**31 - 1) // 255
+"""Pixels that cv2 averages at once: the sum of more may be beyond its whole numbers."""
 
 
 class Align(Protocol):
-    """A way to cut out a face, one frozen dataclass a file."""
+    """A way to cut out a face, one frozen dataclass a file.
+
+    One that does not work with every detector, or not everywhere, has a method `require_workable(landmarks)` too, which raises
+    MienError where it cannot: `landmarks` says whether the detector gives them.
+    """
 
     def __call__(self, photo: Photo, face: Face) -> Map | None:
         """The map of a face in a photo (H, W, 3); None where the face lacks what it goes by."""
@@ -40,39 +52,87 @@ def square(center: npt.NDArray[np.float64], side: float) -> Map:
     return np.array([[1 / side, 0, -corner[0]], [0, 1 / side, -corner[1]]])
 
 
-def scale_of(map_: Map) -> float:
-    """The side of the crop in pixels of the photo."""
-    return float(1 / np.sqrt(abs(np.linalg.det(map_[:, :2]))))
-
-
 def crop(photo: Photo, map_: Map, side: int) -> Photo:
     """The square of a photo (H, W, 3) that the map takes to the crop, (side, side, 3); black where the photo ends.
 
     Where it shrinks, the photo is first averaged over areas, so that nothing is passed over.
     """
-    shrink = max(1, int(scale_of(map_) / side))
-    if shrink > 1:
-        photo, map_ = _part(photo, map_, shrink)
+    # From column and row of a pixel in the crop, and 1, to x and y of its center in the photo.
+    back = cv2.invertAffineTransform(map_) @ np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, side]]) / side
+    x, y = (_seen(row, side, length) for row, length in zip(back.tolist(), photo.shape[1::-1], strict=True))
+    if not x.needed or not y.needed:
+        return np.zeros((side, side, 3), np.uint8)
+    # Not the whole photo: warpAffine takes no side of 32767 and more. What is needed is about three crops wide at most.
+    part = _averaged(photo[y.needed.start : y.needed.stop, x.needed.start : x.needed.stop], x.shrink, y.shrink)
+    matrix = back - np.array([[0, 0, x.needed.start], [0, 0, y.needed.start]])
     # cv2 counts from the center of the first pixel.
-    matrix = map_ * side
-    matrix[:, 2] += matrix[:, :2].sum(axis=1) / 2 - 0.5
-    found = cv2.warpAffine(photo, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    return np.asarray(found, np.uint8)
+    matrix = matrix / [[x.shrink], [y.shrink]] - np.array([0, 0, 0.5])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    made = np.asarray(cv2.warpAffine(part, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    if x.inside and y.inside:
+        return made
+    within = _within(back[0], x, photo.shape[1], side) * _within(back[1], y, photo.shape[0], side)
+    return np.rint(made * within[:, :, None]).astype(np.uint8)
 
 
-def _part(photo: Photo, map_: Map, shrink: int) -> tuple[Photo, Map]:
-    """What the crop needs of the photo, `shrink` times smaller, and the map from there."""
-    corners = np.array([[0.0, 0], [1, 0], [0, 1], [1, 1]])
-    inside = (corners - map_[:, 2]) @ np.linalg.inv(map_[:, :2]).T
-    height, width = photo.shape[:2]
-    low = np.clip(np.floor(inside.min(axis=0)) - 2 * shrink, 0, [width, height]).astype(int)
-    high = np.clip(np.ceil(inside.max(axis=0)) + 2 * shrink, 0, [width, height]).astype(int)
-    size = np.maximum((high - low) // shrink, 0)
-    if not size.all():
-        return np.zeros((1, 1, 3), np.uint8), map_
-    cut = photo[low[1] : low[1] + size[1] * shrink, low[0] : low[0] + size[0] * shrink]
-    smaller = np.asarray(cv2.resize(cut, (int(size[0]), int(size[1])), interpolation=cv2.INTER_AREA), np.uint8)
-    moved = map_.copy()
-    moved[:, 2] += map_[:, :2] @ low
-    moved[:, :2] *= shrink
-    return smaller, moved
+@dataclass(frozen=True)
+class _Seen:
+    """What a crop sees of a photo's width, or of its height."""
+
+    step: float
+    """Pixels of the photo from one of the crop to the next."""
+    shrink: int
+    """So many of them are averaged into one."""
+    needed: range
+    """Those that are to be averaged."""
+    inside: bool
+    """Whether the crop ends within the photo."""
+
+
+def _seen(row: Sequence[float], side: int, length: int) -> _Seen:
+    """Of a photo's `length`; `row`: of the map back, (3,)."""
+    along, down, first = row
+    step = math.hypot(along, down)
+    shrink = int(min(max(1, step * (1 + 1e-9)), length, AREA))  # what is whole but for rounding counts as whole
+    corner = first - (along + down) / 2
+    low, high = (corner + side * (limit(along, 0) + limit(down, 0)) for limit in (min, max))
+    begin, end = max(0, math.floor(low) - 2 * shrink), min(length, math.ceil(high) + 2 * shrink)
+    # What does not fill an area is left out, but not at the photo's own edges.
+    if end < length:
+        end -= (end - begin) % shrink
+    elif begin > 0:
+        begin += (end - begin) % shrink
+    return _Seen(step, shrink, range(begin, end), low >= 0 and high <= length)
+
+
+def _averaged(photo: Photo, wide: int, high: int) -> Photo:
+    """Means over areas of so many pixels, and over what is left of them at the right and the lower edge.
+
+    What is left is averaged apart, since cv2 is three times as fast where areas are of whole pixels.
+    """
+    if wide == high == 1:
+        return photo
+    if wide * high > AREA:
+        return _averaged(_averaged(photo, wide, 1), 1, high)
+    rows, columns = (
+        list(pairwise(sorted({0, length - length % by, length})))
+        for length, by in zip(photo.shape[:2], (high, wide), strict=True)
+    )
+    return np.concatenate(
+        [np.concatenate([_mean(photo[y0:y1, x0:x1], wide, high) for x0, x1 in columns], axis=1) for y0, y1 in rows]
+    )
+
+
+def _mean(photo: Photo, wide: int, high: int) -> Photo:
+    size = (-(-photo.shape[1] // wide), -(-photo.shape[0] // high))
+    return np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _within(row: Floats, seen: _Seen, length: int, side: int) -> Floats:
+    """(side, side), how much of a pixel is within a photo's `length`, 0 to 1; `row`: of the map back, (3,).
+
+    A pixel counts as one of the crop where that is enlarged, else as one of what was averaged.
+    """
+    place = row[0] * np.arange(side) + row[1] * np.arange(side)[:, None] + row[2]
+    inner: Floats = np.minimum(place, length - place)
+    return (inner / min(seen.step, seen.shrink) + 0.5).clip(0, 1)

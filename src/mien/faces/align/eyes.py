@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from mien.errors import MienError
 from mien.faces.align import Map
 from mien.faces.face import Face, Photo
 from mien.registry import STRICT, Share
@@ -19,6 +20,12 @@ class Eyes:
     """Between the eyes, as a share of the crop's side."""
     height: Share = 0.38
     """Of the eyes below the crop's upper edge, as a share of its side."""
+
+    def require_workable(self, landmarks: bool) -> None:
+        """Raises MienError without landmarks."""
+        if not landmarks:
+            todo = "take mtcnn, or dlib with its 68 points (pip install 'mien[dlib,facenet]'), or cut out by box"
+            raise MienError("a detector that gives landmarks, for eyes", "one that gives none", todo)
 
     def __call__(self, photo: Photo, face: Face) -> Map | None:
         """None without landmarks, or with both eyes in one place."""

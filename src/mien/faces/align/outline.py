@@ -1,5 +1,7 @@
 """The square around 68 landmarks of dlib (as ALT's faces are cut)."""
 
+from pathlib import Path
+
 import numpy as np
 from pydantic.dataclasses import dataclass
 
@@ -21,15 +23,25 @@ class Outline:
     margin: NotNegative = 0.1
     """On each side, as a share of the longer side of the landmarks' box."""
 
+    def require_workable(self, landmarks: bool) -> None:
+        """It finds its own landmarks. Raises MienError where dlib or they are not installed."""
+        _file()
+        library()
+
     def __call__(self, photo: Photo, face: Face) -> Map | None:
         """None for a box of no size. Raises MienError where dlib or its landmarks are not installed."""
         x0, y0, x1, y1 = face.box
         if x1 <= x0 or y1 <= y0:
             return None
-        file = points_file()
-        if file is None:
-            raise MienError("dlib's landmarks for outline", "no package that holds them", "pip install 'mien[facenet]'")
+        file = _file()
         box = library().rectangle(*(round(value) for value in face.box))
         points = find_points(file, np.ascontiguousarray(photo), box).astype(np.float64)
         low, high = points.min(axis=0), points.max(axis=0)
         return square((low + high) / 2, float((high - low).max()) * (1 + 2 * self.margin))
+
+
+def _file() -> Path:
+    file = points_file()
+    if file is None:
+        raise MienError("dlib's landmarks for outline", "no package that holds them", "pip install 'mien[facenet]'")
+    return file

@@ -17,7 +17,10 @@ ROOM = "mien.faces.detect"
 
 
 class Detector(Protocol):
-    """Finds the faces of photos; a photo's faces do not depend on the photos beside it."""
+    """Finds the faces of photos; a photo's faces do not depend on the photos beside it.
+
+    One whose faces come without landmarks says so with an attribute `gives_landmarks` that is False.
+    """
 
     def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
         """For each upright photo, uint8 (H, W, 3) RGB of any size, its faces, the surest first.

@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import get_ident
 from typing import Any
 
+import cv2
 import numpy as np
 from pydantic.dataclasses import dataclass
 
@@ -15,6 +16,9 @@ from mien.faces.dlib_points import Points, find_points, library, points_file
 from mien.faces.face import Face, Photo
 from mien.registry import STRICT, CountOrZero
 
+WIDEST = 1 << 16
+"""Columns of a photo, doubled, that dlib is given: it adds up their places in single precision, and writes beyond the end of
+photos from 77,779 columns on."""
 PARTS = (range(36, 42), range(42, 48), range(30, 31), range(48, 49), range(54, 55))
 """Of the 68 points: the left eye's outline, the right eye's, the tip of the nose, the corners of the mouth."""
 
@@ -23,13 +27,19 @@ PARTS = (range(36, 42), range(42, 48), range(30, 31), range(48, 49), range(54, 5
 class Dlib:
     """Boxes of faces from the front of 80 pixels and more; the score is the distance from the detector's margin.
 
-    Landmarks come from dlib's 68 points (see `dlib_points` for their terms); without their file there are none.
+    Landmarks come from dlib's 68 points (see `dlib_points` for their terms); without their file there are none. A photo that is
+    wider, doubled, than 65,536 pixels is made smaller first.
     """
 
     doublings: CountOrZero = 1
     """How often a photo is doubled in size: each halves the least size of faces and takes four times as long."""
     landmarks: bool = True
     """Whether to look for landmarks."""
+
+    @property
+    def gives_landmarks(self) -> bool:
+        """Where they are looked for, and their file is installed."""
+        return self.landmarks and points_file() is not None
 
     def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
         """The faces of each photo, the surest first. Raises MienError for what is no photo, or without dlib."""
@@ -39,11 +49,18 @@ class Dlib:
         return [self._find(detector, file, np.ascontiguousarray(photo)) for photo in photos]
 
     def _find(self, detector: Any, file: Path | None, photo: Photo) -> tuple[Face, ...]:
+        height, width = photo.shape[:2]
+        less = -(-(width << self.doublings) // WIDEST)
+        if less > 1:
+            size = (max(1, width // less), max(1, height // less))
+            photo = np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
+        unit = np.array([width / photo.shape[1], height / photo.shape[0]], np.float32)
         boxes, scores, _ = detector.run(photo, self.doublings, 0.0)
         faces = []
         for box, score in zip(boxes, scores, strict=True):
-            corners = (float(box.left()), float(box.top()), float(box.right() + 1), float(box.bottom() + 1))
-            faces.append(Face(corners, five_of(find_points(file, photo, box)) if file else None, float(score)))
+            x0, y0, x1, y1 = (np.tile(unit, 2) * [box.left(), box.top(), box.right() + 1, box.bottom() + 1]).tolist()
+            five = five_of(find_points(file, photo, box)) * unit if file else None
+            faces.append(Face((x0, y0, x1, y1), five, float(score)))
         return surest_first(faces)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import cv2
 import cv2.data
@@ -28,6 +28,8 @@ class Haar:
     """From one size of faces to the next."""
     neighbors: CountOrZero = 5
     """Boxes close by that a face needs beside its own."""
+
+    gives_landmarks: ClassVar[bool] = False
 
     def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
         """The faces of each photo, the surest first. Raises MienError for what is no photo, or an OpenCV without its file."""

@@ -5,7 +5,7 @@ them overlapping boxes are suppressed, and the rest is moved as the network says
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +52,8 @@ class Mtcnn:
     """Whether a photo in which nothing is found is looked at again in a black frame, for faces that it does not hold whole."""
     runtime: Runtime = "torch"
     """What computes the networks; onnx asks for the extra `onnx`."""
+
+    gives_landmarks: ClassVar[bool] = True
 
     def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
         """The faces of each photo, the surest first. Raises MienError for what is no photo, or without weights."""
