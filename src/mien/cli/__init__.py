@@ -43,6 +43,7 @@ for _command in (
     training.train,
     training.resume,
     predicting.predict,
+    predicting.watch,
     measure.evaluate,
     measure.weights,
     doubts.doubts,

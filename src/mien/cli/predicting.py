@@ -1,73 +1,127 @@
-"""The command that reads faces in photos and videos."""
+"""Commands that read faces in photos, in videos and before a camera."""
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mien.cli.shared import Device, Json
 
+if TYPE_CHECKING:
+    from mien.faces.cut import Geometry
+    from mien.recognize.teller import Form
+
 NOTHING_READ = 1
 """Exit code where not one input could be read."""
+
+Model = Annotated[Path, typer.Option(help="A run or a model folder.")]
+Align = Annotated[str | None, typer.Option(help="How faces are cut out, where the model's card does not say: 'box'.")]
+Detector = Annotated[str, typer.Option(help="What finds them, with --align: mtcnn, haar or dlib.")]
+Draw = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="A new folder: photos with their faces framed and named, and pictures of videos over time."),
+]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print a line of CSV for every face.")]
 
 
 def predict(
     paths: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Photos, videos, folders, globs, lists, archives.")],
-    model: Annotated[Path, typer.Option(help="A run or a model folder.")],
-    align: Annotated[str | None, typer.Option(help="How faces are cut out, where the model's card does not say: 'box'.")] = None,
-    detector: Annotated[str, typer.Option(help="What finds them, with --align: mtcnn, haar or dlib.")] = "mtcnn",
-    every: Annotated[float, typer.Option(help="Seconds between the frames that are read in a video.")] = 1.0,
-    draw: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="A new folder for the photos, with their faces framed and named.")
-    ] = None,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print a line of CSV for every face.")] = False,
+    model: Model,
+    align: Align = None,
+    detector: Detector = "mtcnn",
+    every: Annotated[float, typer.Option(help="Seconds between the frames that are read in a video.")] = 0.04,
+    draw: Draw = None,
+    as_csv: AsCsv = False,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Name the expression of every face in photos and videos; --json prints a line of JSON for each photo."""
-    import csv
-    import json
-    import sys
-
+    """Name the expression of every face in photos and videos; --json prints a line of JSON for each photo and frame."""
     from mien.console import Bar
     from mien.data.source import Rejected
-    from mien.errors import MienError
-    from mien.faces.cut import Geometry
     from mien.faces.inputs import find_inputs
-    from mien.recognize.predict import read_all, row, sentence, write_drawn
+    from mien.recognize.predict import read_all
     from mien.recognize.recognizer import Recognizer
+    from mien.recognize.teller import Teller
 
+    form, geometry, folder = _form(as_json, as_csv), _geometry(align, detector), _new_folder(draw)
+    recognizer, faults, nothing = Recognizer.load(model, device), list[Rejected](), True
+    teller = Teller(form, recognizer.classes, sys.stdout, folder)
+    with Bar(quiet=form != "text") as bar:
+        bar.begin("photos and frames", 0)
+        for read in read_all(recognizer, find_inputs(paths), every, faults, geometry):
+            nothing = False
+            teller.tell(read)
+            bar.advance(1)
+    teller.close()
+    for fault in faults:
+        teller.fault(fault)
+        print(f"mien: {fault.path}: {fault.reason}", file=sys.stderr)
+    if faults and nothing:
+        raise typer.Exit(NOTHING_READ)
+
+
+def watch(
+    camera: Annotated[int, typer.Argument(metavar="CAMERA", min=0, help="Number of a camera, from 0.")],
+    model: Model,
+    align: Align = None,
+    detector: Detector = "mtcnn",
+    seconds: Annotated[float | None, typer.Option(min=0, help="How long; until Ctrl-C unless said.")] = None,
+    draw: Draw = None,
+    as_csv: AsCsv = False,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Name the expressions before a camera, now and over time. Nothing is stored but what --draw, --csv and --json ask for."""
+    from contextlib import suppress
+
+    from rich.live import Live
+
+    from mien.faces.places import Input
+    from mien.faces.shots import Shot
+    from mien.recognize.camera import camera_frames
+    from mien.recognize.predict import TRACKING, Read
+    from mien.recognize.reading import sentence
+    from mien.recognize.recognizer import Recognizer
+    from mien.recognize.teller import Teller
+    from mien.recognize.tracking import Tracker
+
+    form, geometry, folder = _form(as_json, as_csv), _geometry(align, detector), _new_folder(draw)
+    recognizer, name = Recognizer.load(model, device), Input(f"camera {camera}", Path())
+    tracker, teller = Tracker(TRACKING, recognizer.card.least), Teller(form, recognizer.classes, sys.stdout, folder)
+    with Live(auto_refresh=False, transient=True) as live, suppress(KeyboardInterrupt):
+        for number, frame in enumerate(camera_frames(camera, seconds)):
+            found = tracker.follow(frame.time, recognizer.read([frame.pixels], geometry)[0])
+            teller.tell(Read(Shot(name, frame.pixels, number, frame.time), found))
+            if form == "text":
+                lines = [f"{frame.time:.0f} s, {(number + 1) / max(frame.time, 1e-3):.0f} frames a second"]
+                live.update("\n".join(lines + [f"face {one.track}: {sentence(one)}" for one in found]), refresh=True)
+    teller.close()
+
+
+def _form(as_json: bool, as_csv: bool) -> "Form":
     if as_json and as_csv:
         raise typer.BadParameter("expected one of --json and --csv", param_hint="--csv")
-    if draw:
-        if draw.exists() and (not draw.is_dir() or any(draw.iterdir())):
-            raise MienError(f"a new or an empty folder at {draw}", "something else", "choose another, or empty it first")
-        draw.mkdir(parents=True, exist_ok=True)
-    geometry = Geometry(align, detector, "all") if align else None
-    if geometry:
-        geometry.require_workable()
-    recognizer, faults, count = Recognizer.load(model, device), list[Rejected](), 0
-    table = csv.writer(sys.stdout, lineterminator="\n")
-    if as_csv:
-        names = ("photo", "time", "x0", "y0", "x1", "y1", "top", "confidence", "unsure", *recognizer.classes)
-        table.writerow(names)
-    with Bar(quiet=as_json or as_csv) as bar:
-        bar.begin("photos", 0)
-        for count, read in enumerate(read_all(recognizer, find_inputs(paths), every, faults, geometry), 1):
-            shot = read.shot
-            if as_json:
-                print(json.dumps(read.to_json(), ensure_ascii=False), flush=True)
-            elif as_csv:
-                for one in read.readings:
-                    table.writerow([shot.input.name, "" if shot.time is None else f"{shot.time:.3f}", *row(one)])
-            else:
-                print(f"{shot.name}: {'; '.join(map(sentence, read.readings)) or 'no face'}")
-            if draw:
-                write_drawn(read, draw, count)
-            bar.advance(1)
-    for fault in faults:
-        if as_json:
-            print(json.dumps({"photo": fault.path, "fault": fault.reason}, ensure_ascii=False))
-        print(f"mien: {fault.path}: {fault.reason}", file=sys.stderr)
-    if faults and not count:
-        raise typer.Exit(NOTHING_READ)
+    return "json" if as_json else "csv" if as_csv else "text"
+
+
+def _geometry(align: str | None, detector: str) -> "Geometry | None":
+    from mien.faces.cut import Geometry
+
+    if align is None:
+        return None
+    geometry = Geometry(align, detector, "all")
+    geometry.require_workable()
+    return geometry
+
+
+def _new_folder(folder: Path | None) -> Path | None:
+    """Made where it is not there."""
+    from mien.errors import MienError
+
+    if folder is None:
+        return None
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise MienError(f"a new or an empty folder at {folder}", "something else", "choose another, or empty it first")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -15,11 +15,13 @@ from mien.faces.cut import Geometry
 from mien.faces.face import Photo
 from mien.faces.places import Input
 from mien.faces.shots import Shot, read_shots, together
-from mien.recognize.reading import Reading
+from mien.recognize.reading import Reading, sentence
 from mien.recognize.recognizer import Recognizer
+from mien.recognize.tracking import Tracker, Tracking
 
 SURE, UNSURE = (0, 114, 178), (213, 94, 0)
 """Blue and vermilion, which color-blind people tell apart (Okabe and Ito 2008)."""
+TRACKING = Tracking()
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,28 +39,27 @@ class Read:
 
 
 def read_all(
-    recognizer: Recognizer, inputs: Iterable[Input], every: float, faults: list[Rejected], geometry: Geometry | None = None
+    recognizer: Recognizer,
+    inputs: Iterable[Input],
+    every: float,
+    faults: list[Rejected],
+    geometry: Geometry | None = None,
+    tracking: Tracking = TRACKING,
 ) -> Iterator[Read]:
-    """All photos, and frames of videos `every` so many seconds; what cannot be read is added to `faults`.
+    """All photos, and frames of videos `every` so many seconds, whose faces are followed.
 
-    Without a `geometry` faces are cut out as the model's card says. Raises MienError as `Recognizer.read` does.
+    What cannot be read is added to `faults`. Without a `geometry` faces are cut out as the model's card says. Raises MienError as
+    `Recognizer.read` does.
     """
+    video, tracker = None, Tracker(tracking, recognizer.card.least)
     for shots in together(read_shots(inputs, every, faults)):
         for shot, readings in zip(shots, recognizer.read([shot.pixels for shot in shots], geometry), strict=True):
-            yield Read(shot, readings)
-
-
-def row(reading: Reading) -> list[str | float]:
-    """A line of a table: box, the likeliest expression and its probability, whether that is unsure, and all probabilities."""
-    box = [round(value, 1) for value in reading.face.box]
-    return [*box, reading.top, round(reading.confidence, 4), int(reading.unsure), *(round(p, 4) for p in reading.scores.values())]
-
-
-def sentence(reading: Reading) -> str:
-    """For people: `happiness 97%`, or the two likeliest where not one alone is possible."""
-    named = sorted(reading.scores, key=lambda name: -reading.scores[name])[: 2 if reading.unsure else 1]
-    said = ", ".join(f"{name} {reading.scores[name]:.0%}" for name in named)
-    return f"unsure ({said})" if reading.unsure else said
+            if shot.time is None:
+                yield Read(shot, readings)
+                continue
+            if shot.input is not video:
+                video, tracker = shot.input, Tracker(tracking, recognizer.card.least)
+            yield Read(shot, tracker.follow(shot.time, readings))
 
 
 def write_drawn(read: Read, folder: Path, number: int) -> Path:
@@ -66,12 +67,16 @@ def write_drawn(read: Read, folder: Path, number: int) -> Path:
 
     A name may come from an archive: nothing of it that leads elsewhere is kept.
     """
-    plain = re.sub(r"[^\w.@-]+", "_", read.shot.name)[-100:]
     content = io.BytesIO()
     draw(read.shot.pixels, read.readings).save(content, "JPEG", quality=92)
-    path = folder / f"{number:06d}-{plain}.jpg"
+    path = folder / f"{number:06d}-{plain_name(read.shot.name)}.jpg"
     write_aside(path, content.getvalue())
     return path
+
+
+def plain_name(name: str) -> str:
+    """Of letters, digits and . @ - alone, and not too long."""
+    return re.sub(r"[^\w.@-]+", "_", name)[-100:]
 
 
 def draw(photo: Photo, readings: Iterable[Reading]) -> Image.Image:

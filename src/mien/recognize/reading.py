@@ -17,6 +17,9 @@ class Reading:
     possible: tuple[str, ...]
     """The expressions that cannot be ruled out, the likeliest first: from the probability on that the model's card states."""
 
+    track: int | None = None
+    """In a video: the same number for the face of one person, frame after frame."""
+
     @property
     def top(self) -> str:
         """The likeliest expression."""
@@ -34,7 +37,7 @@ class Reading:
 
     def to_json(self) -> dict[str, Any]:
         """Names and numbers alone: box is x0, y0, x1, y1, landmarks are five of x, y, or none."""
-        return {
+        return ({} if self.track is None else {"track": self.track}) | {
             "box": [round(value, 1) for value in self.face.box],
             "landmarks": None if self.face.landmarks is None else self.face.landmarks.astype(float).round(1).tolist(),
             "face": round(self.face.score, 4),
@@ -50,3 +53,10 @@ def reading(face: Face, scores: dict[str, float], least: float) -> Reading:
     """Of a face with these probabilities; an expression is possible from `least` on."""
     likely = sorted(scores, key=lambda name: -scores[name])
     return Reading(face, scores, tuple(name for name in likely if scores[name] >= least))
+
+
+def sentence(reading: Reading) -> str:
+    """For people: `happiness 97%`, or the two likeliest where not one alone is possible."""
+    named = sorted(reading.scores, key=lambda name: -reading.scores[name])[: 2 if reading.unsure else 1]
+    said = ", ".join(f"{name} {reading.scores[name]:.0%}" for name in named)
+    return f"unsure ({said})" if reading.unsure else said

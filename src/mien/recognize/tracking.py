@@ -1,0 +1,87 @@
+"""Faces followed through a video, and their scores averaged over time; memory does not grow with the video's length."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from pydantic.dataclasses import dataclass as checked
+from scipy.optimize import linear_sum_assignment
+
+from mien.recognize.reading import Reading, reading
+from mien.registry import STRICT, NotNegative, Positive, Share
+
+Floats = npt.NDArray[np.float64]
+
+
+@checked(frozen=True, config=STRICT)
+class Tracking:
+    """What counts as the same face in the next frame, and how scores are averaged."""
+
+    overlap: Share = 0.3
+    """Intersection over union of its boxes, at least."""
+    away: Positive = 0.5
+    """Seconds for which a face may be lost."""
+    smooth: NotNegative = 0.3
+    """Seconds after which a score counts for 1/e of a new one; 0 for no average."""
+
+
+@dataclass(eq=False)
+class _Track:
+    number: int
+    box: Floats
+    """(4,) when it was seen last."""
+    time: float
+    scores: Floats
+    """(K,) averaged."""
+
+
+class Tracker:
+    """Follows the faces of one video, frame after frame."""
+
+    def __init__(self, tracking: Tracking, least: float) -> None:
+        """`least`: an expression is possible from that probability on, as a model's card says."""
+        self._tracking, self._least = tracking, least
+        self._tracks: list[_Track] = []
+        self._count = 0
+
+    def follow(self, time: float, found: Sequence[Reading]) -> tuple[Reading, ...]:
+        """The faces of the next frame, `time` seconds after the first, with the numbers of their tracks and scores averaged
+        over time.
+
+        Faces and tracks are matched so that their boxes overlap most in all (Kuhn 1955).
+        """
+        self._tracks = [track for track in self._tracks if time - track.time <= self._tracking.away]
+        tracks = dict[int, _Track]()
+        if found and self._tracks:
+            boxes = np.array([one.face.box for one in found], np.float64)
+            common = overlaps(boxes, np.stack([track.box for track in self._tracks]))
+            tracks = {
+                face: self._tracks[track]
+                for face, track in zip(*linear_sum_assignment(-common), strict=True)
+                if common[face, track] >= self._tracking.overlap
+            }
+        return tuple(self._next(time, one, tracks.get(number)) for number, one in enumerate(found))
+
+    def _next(self, time: float, found: Reading, track: _Track | None) -> Reading:
+        box, scores = np.array(found.face.box, np.float64), np.array(list(found.scores.values()))
+        if track is None:
+            self._count += 1
+            track = _Track(self._count, box, time, scores)
+            self._tracks.append(track)
+        smooth = self._tracking.smooth
+        kept = math.exp((track.time - time) / smooth) if smooth else 0.0
+        track.box, track.time, track.scores = box, time, kept * track.scores + (1 - kept) * scores
+        averaged = dict(zip(found.scores, track.scores.tolist(), strict=True))
+        return replace(reading(found.face, averaged, self._least), track=track.number)
+
+
+def overlaps(one: Floats, other: Floats) -> Floats:
+    """(N, M) intersection over union of boxes (N, 4) and (M, 4); 0 for boxes of no size."""
+    low, high = np.maximum(one[:, None, :2], other[:, :2]), np.minimum(one[:, None, 2:], other[:, 2:])
+    common = (high - low).clip(0).prod(axis=2)
+    area, areas = ((boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (one, other))
+    whole = area[:, None] + areas - common
+    found: Floats = np.divide(common, whole, out=np.zeros_like(common), where=whole > 0)
+    return found
