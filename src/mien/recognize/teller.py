@@ -61,7 +61,9 @@ class Teller:
         if not self._video:
             return
         if self._form == "text":
-            print(f"{self._video}: {self._line.end:.1f} s, {len(self._line.lines)} faces", file=self._file)
+            count = len(self._line.lines)
+            faces = "no face" if not count else "1 face" if count == 1 else f"{count} faces"
+            print(f"{self._video}: {self._line.end:.1f} s, {faces}", file=self._file)
             for line in sorted(self._line.lines, key=lambda line: line.track):
                 print(
                     f"  face {line.track}, {line.begin:.1f} to {line.end:.1f} s: {self._shown(line.means.tolist())}",
