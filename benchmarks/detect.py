@@ -47,7 +47,18 @@ for _ in sys.stdin:
     print(time.perf_counter() - began, flush=True)
 """
 PEER = "facenet-pytorch"
-DETECTORS = "mtcnn;mtcnn beyond=cut second_look=False;mtcnn least_face=40;mtcnn runtime=onnx;haar;dlib"
+DETECTORS = ";".join(
+    (
+        "mtcnn",
+        "mtcnn beyond=cut second_look=False",
+        "mtcnn least_face=40",
+        "mtcnn least_face=64",
+        "mtcnn runtime=onnx",
+        "haar",
+        "dlib",
+        "dlib doublings=0",
+    )
+)
 SIZE = (640, 480)
 CELLS = [(x, y) for y in (0, 240) for x in (0, 213, 426)]
 """Corners of the places on a canvas, 213 x 240 each."""

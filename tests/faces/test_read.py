@@ -79,6 +79,8 @@ def test_photos_of_a_phone_are_turned(recognizer: Recognizer) -> None:
 
 
 def test_no_face_and_no_photos(recognizer: Recognizer) -> None:
+    normalized = replace(recognizer, card=replace(recognizer.card, normalize="face"))
+    assert normalized(photo_of()) == ()
     assert recognizer(photo_of()) == ()
     assert recognizer(np.zeros((1, 1, 3), np.uint8)) == ()
     assert recognizer.read([]) == []
@@ -160,6 +162,12 @@ def test_a_command_that_reads_nothing_fails(mien: Command, model: Path, tmp_path
     (tmp_path / "in" / "c.png").write_bytes(b"broken")
     assert mien("predict", tmp_path / "in", "--model", model).code == 1
     assert mien("predict", tmp_path / "in", "--model", model, "--json", "--csv").code == 2
+    assert mien("predict", tmp_path / "in", "--model", model, "--every", 0).code == 2
+    refused = mien("predict", tmp_path / "in", "--model", model, "--detector", "haar")
+    assert (refused.code, "--align" in refused.err) == (2, True)
+    (tmp_path / "empty").mkdir()
+    done = mien("predict", tmp_path / "empty", "--model", model)
+    assert (done.code, "at least one photo or video; found none" in done.err) == (1, True)
 
 
 def test_frames_are_blue_or_vermilion_around_faces(recognizer: Recognizer) -> None:

@@ -17,7 +17,7 @@ NOTHING_READ = 1
 
 Model = Annotated[Path, typer.Option(help="A run or a model folder.")]
 Align = Annotated[str | None, typer.Option(help="How faces are cut out, where the model's card does not say: 'box'.")]
-Detector = Annotated[str, typer.Option(help="What finds them, with --align: mtcnn, haar or dlib.")]
+Detector = Annotated[str | None, typer.Option(help="What finds them, with --align: mtcnn, haar or dlib.")]
 Draw = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="A new folder: photos with their faces framed and named, and pictures of videos over time."),
@@ -29,8 +29,8 @@ def predict(
     paths: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Photos, videos, folders, globs, lists, archives.")],
     model: Model,
     align: Align = None,
-    detector: Detector = "mtcnn",
-    every: Annotated[float, typer.Option(help="Seconds between the frames that are read in a video.")] = 0.04,
+    detector: Detector = None,
+    every: Annotated[float, typer.Option(min=0.001, help="Seconds between the frames that are read in a video.")] = 0.04,
     draw: Draw = None,
     as_csv: AsCsv = False,
     device: Device = "auto",
@@ -39,6 +39,7 @@ def predict(
     """Name the expression of every face in photos and videos; --json prints a line of JSON for each photo and frame."""
     from mien.console import Bar
     from mien.data.source import Rejected
+    from mien.errors import MienError
     from mien.faces.inputs import find_inputs
     from mien.recognize.predict import read_all
     from mien.recognize.recognizer import Recognizer
@@ -59,13 +60,15 @@ def predict(
         print(f"mien: {fault.path}: {fault.reason}", file=sys.stderr)
     if faults and nothing:
         raise typer.Exit(NOTHING_READ)
+    if nothing:
+        raise MienError("at least one photo or video", "none", "check the inputs")
 
 
 def watch(
     camera: Annotated[int, typer.Argument(metavar="CAMERA", min=0, help="Number of a camera, from 0.")],
     model: Model,
     align: Align = None,
-    detector: Detector = "mtcnn",
+    detector: Detector = None,
     seconds: Annotated[float | None, typer.Option(min=0, help="How long; until Ctrl-C unless said.")] = None,
     draw: Draw = None,
     as_csv: AsCsv = False,
@@ -105,12 +108,16 @@ def _form(as_json: bool, as_csv: bool) -> "Form":
     return "json" if as_json else "csv" if as_csv else "text"
 
 
-def _geometry(align: str | None, detector: str) -> "Geometry | None":
+def _geometry(align: str | None, detector: str | None) -> "Geometry | None":
     from mien.faces.cut import Geometry
 
     if align is None:
+        if detector is not None:
+            raise typer.BadParameter(
+                "expected --align with it: else the model's card says what finds faces", param_hint="--detector"
+            )
         return None
-    geometry = Geometry(align, detector, "all")
+    geometry = Geometry(align, detector or "mtcnn", "all")
     geometry.require_workable()
     return geometry
 

@@ -46,5 +46,5 @@ def prepare(
     with Bar(quiet=as_json) as bar:
         done = run(validate(Preparing, values), out, workers or os.cpu_count() or 1, cluster, bar)
     found = {"faces": len(done.faces), "inputs": done.inputs, "rejected": done.rejected, "out": str(out)}
-    left_out = f", {done.rejected} without a face or not wholly readable (rejected.csv says why)" if done.rejected else ""
+    left_out = f", {done.rejected} left out or not wholly readable (rejected.csv says why)" if done.rejected else ""
     print_values(as_json, found, f"{len(done.faces)} faces of {done.inputs} inputs -> {out}{left_out}")

@@ -16,7 +16,7 @@ from mien.faces.sums import Sums
 WINDOW, STRIDE = 12, 2
 """Pixels that one place of P-Net's map sees, and how far apart these places are."""
 CHUNK = 1 << 17
-"""Pixels that a network is shown at once, so that its maps stay near the processor; twice that takes a fifth longer."""
+"""Pixels that a network is shown at once, so that its maps stay near the processor."""
 WIDE = 1 << 12
 """Columns that P-Net is shown at once: of wider ones few rows would go together, and most be shown several times."""
 

@@ -72,12 +72,14 @@ class Recognizer:
         """
         given = faces if isinstance(faces, FaceSet) else FaceSet.from_arrays(faces)
         require_alike(self.card, given.info)
+        if not len(given):
+            return np.zeros((0, len(self.classes)), np.float32)
         views = Views(given.info, self.card.normalize)
         # A model that was trained in float32 on purpose stays so; others take what this device does best.
         asked = self.card.recipe.get("precision")
         precision = choose_precision("float32" if asked == "float32" else "auto", self.device)
         batches = (
-            _to_device(given, rows, self.device) for rows in np.array_split(np.arange(len(given)), -(-len(given) // BATCH) or 1)
+            _to_device(given, rows, self.device) for rows in np.array_split(np.arange(len(given)), -(-len(given) // BATCH))
         )
         logits: npt.NDArray[np.float32] = predict(self.network, batches, views, precision, flip).numpy()
         return logits
