@@ -85,7 +85,7 @@ class Database:
             with suppress(FileExistsError):
                 os.close(os.open(self.file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             with closing(sqlite3.connect(self.file, PATIENCE)) as connection:
-                connection.execute("PRAGMA journal_mode=WAL")
+                _write_ahead(connection)
 
     @contextmanager
     def opening(self) -> Iterator[None]:
@@ -110,6 +110,20 @@ class Database:
             todo = next(advice, "check that it can be reached and is as mien made it, then try again")
             kept = "; nothing of this was kept, all that was acknowledged is" if wanted == "written" else ""
             raise MienError(f"labels that can be {wanted} at {self.name}", cause + kept, todo) from error
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Set the file to write ahead. SQLite waits for others everywhere but here: while another does the same, it refuses."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _parse(address: str | Path) -> URL:
