@@ -53,7 +53,7 @@ DETECTORS = ";".join(
         "mtcnn beyond=cut second_look=False",
         "mtcnn least_face=40",
         "mtcnn least_face=64",
-        "mtcnn runtime=onnx",
+        "mtcnn runtime=torch",
         "haar",
         "dlib",
         "dlib doublings=0",

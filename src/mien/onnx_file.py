@@ -1,10 +1,11 @@
 """ONNX files: read and checked, in one piece, and run by onnxruntime."""
 
 import hashlib
+import os
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from mien.errors import MienError
 
@@ -18,7 +19,7 @@ def read_model(path: Path, sha256: str) -> tuple[Any, str]:
         import onnx
         from google.protobuf.message import DecodeError
     except ImportError as error:
-        raise MienError("onnx and onnxruntime for onnx_facenet", str(error), "pip install 'mien[onnx]'") from error
+        raise MienError(f"onnx, to read {path}", str(error), "pip install onnx onnxruntime") from error
     if not path.is_file():
         raise MienError(f"an ONNX file at {path}", "no such file", "set model.path")
     if path.stat().st_size >= LIMIT:
@@ -47,15 +48,33 @@ def serialize(model: Any, path: Path) -> bytes:
     return content
 
 
-def open_session(content: bytes) -> Any:
-    """onnxruntime's session on the CPU. Raises MienError where it is not installed, or cannot run this."""
+def threads() -> int:
+    """How many threads a network may have: torch's number where torch is loaded, else OMP_NUM_THREADS, else a core each."""
+    if torch := sys.modules.get("torch"):  # it knows OMP_NUM_THREADS, and what a command was told
+        return int(torch.get_num_threads())
+    said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if said.isdecimal() and int(said):
+        return int(said)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def open_session(content: bytes, threads: int, files: Mapping[str, bytes] | None = None) -> Any:
+    """onnxruntime's session on the CPU. `files`: those by name in which the graph says that weights lie.
+
+    Raises MienError where onnxruntime is not installed, or cannot run this.
+    """
     try:
         import onnxruntime
     except ImportError as error:
-        raise MienError("onnxruntime for onnx_facenet", str(error), "pip install 'mien[onnx]'") from error
+        raise MienError("onnxruntime, to run networks", str(error), "pip install onnxruntime") from error
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
+    options.intra_op_num_threads = threads
     options.log_severity_level = 3
+    # Threads that wait do so asleep: workers beside them want the cores.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if files:
+        # From memory, so that what is run is what was checked.
+        options.add_external_initializers_from_files_in_memory(list(files), list(files.values()), list(map(len, files.values())))
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:

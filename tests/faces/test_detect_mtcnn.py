@@ -1,6 +1,8 @@
 """MTCNN's networks against plain formulas of their arrays, its cascade against loops over boxes, and what it finds in photos."""
 
 import importlib.util
+import os
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -53,15 +55,15 @@ def by_formula(name: str, pictures: Tensor) -> list[Tensor]:
     return [made[-1].softmax(dim=-1)[..., 1], *made[:-1]]
 
 
-@pytest.mark.parametrize("runtime", ["torch", "onnx"])
+@pytest.mark.parametrize("runtime", ["onnx", "torch"])
 @pytest.mark.parametrize(("name", "role", "size"), [
     ("pnet", "propose", (31, 44)), ("pnet", "propose", (12, 12)), ("rnet", "refine", (24, 24)), ("onet", "output", (48, 48)),
 ])  # fmt: skip
 def test_networks_are_what_their_arrays_say(runtime: Any, name: str, role: str, size: tuple[int, int]) -> None:
-    if runtime == "onnx":
-        pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     pictures = torch.rand(3, *size, 3, generator=torch.Generator().manual_seed(0)) * 255
-    made = getattr(networks(runtime), role)(pictures)
+    found = getattr(networks(runtime), role)(pictures.numpy())
+    assert found.dtype == np.float32
+    made = torch.from_numpy(found)
     made = made.permute(0, 2, 3, 1) if name == "pnet" else made
     face, *others = by_formula(name, pictures)
     assert torch.allclose(made[..., 0].sigmoid(), face, atol=1e-5)
@@ -85,9 +87,30 @@ def test_missing_and_other_weights_are_refused_in_a_sentence(monkeypatch: pytest
 
 
 def test_onnx_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = mtcnn_nets.layers("pnet", weights("pnet"))
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(MienError, match=r"pip install 'mien\[onnx\]'"):
-        mtcnn_nets.onnx_bytes(mtcnn_nets.layers("pnet"))
+    with pytest.raises(MienError, match="pip install onnx onnxruntime"):
+        mtcnn_nets.onnx_bytes(net)
+
+
+def test_finding_faces_loads_nothing_heavy(tmp_path: Path) -> None:
+    np.save(tmp_path / "photo.npy", photos()[0])
+    code = """if True:
+        import sys
+        import numpy as np
+        from mien.faces.detect import detector_from_text
+        print(len(detector_from_text("mtcnn")([np.load("photo.npy")])[0]))
+        print(sorted({"torch", "scipy", "matplotlib", "pyarrow"} & set(sys.modules)))
+    """
+    one = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path, env=one)
+    assert done.stdout.split("\n") == ["2", "[]", ""]
+
+
+@pytest.mark.parametrize("probability", [0.0, 1e-300, 0.3, 0.5, 0.7, 1 - 1e-12, 1.0])
+def test_logits_are_those_of_torch(probability: float) -> None:
+    expected = torch.tensor(probability, dtype=torch.float64).logit().item()
+    assert proposals.logit(probability) == pytest.approx(expected, rel=1e-12)
 
 
 def crop_of(photo: Photo, box: npt.NDArray[np.float32], side: int, cut: bool) -> Tensor:
@@ -188,9 +211,9 @@ def shown_to_the_first_network(photo: Photo, framed: bool) -> list[tuple[int, in
     """Heights and widths of the pictures that P-Net is given for a photo."""
     sizes = list[tuple[int, int]]()
 
-    def net(pictures: Tensor) -> Tensor:
+    def net(pictures: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         sizes.extend([(pictures.shape[1], pictures.shape[2])] * len(pictures))
-        return torch.full((len(pictures), 5, 1, 1), -torch.inf)
+        return np.full((len(pictures), 5, 1, 1), -np.inf, np.float32)
 
     proposals.propose(net, Sums.of([photo]), [0], proposals.Search(20, 0.709, 0.6, framed))
     return sizes

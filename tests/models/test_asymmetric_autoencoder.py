@@ -11,8 +11,8 @@ from mien import MienError, Order, train
 from mien.data.faceset import Info
 from mien.models import Residual
 from mien.models.asymmetric_autoencoder import ENCODER, SCALES, AsymmetricAutoencoder, critic
-from mien.recognize.files import build_network, read_weights
 from mien.recognize.neighbors import autoencoder, decode, encode
+from mien.recognize.networks import build_network, read_weights
 from mien.training.neighbors import autoencoding, train_neighbors
 
 ENCODED = [("conv_a", 16, 56), ("conv_b", 32, 28), ("conv_c", 64, 14), ("conv_d", 80, 7)]

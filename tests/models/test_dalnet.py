@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mien.data.faceset import Info
 from mien.models import Network
 from mien.models.dalnet import MaxFeatureMap
-from mien.recognize.files import build_network
+from mien.recognize.networks import build_network
 
 
 def made(side: int = 48, **settings: object) -> Network:

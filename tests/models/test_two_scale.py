@@ -16,7 +16,8 @@ from mien.evaluation.explain import explain, grad_cam
 from mien.evaluation.neurons import inspect_neurons
 from mien.models import Network
 from mien.recognize.features import write_features
-from mien.recognize.files import Card, build_network, read_weights
+from mien.recognize.files import Card
+from mien.recognize.networks import build_network, read_weights
 
 TINY = {"network": "two_scale", "width": 0.05}
 TABLE = [
@@ -114,7 +115,7 @@ def test_copies_of_the_last_layer_are_refused() -> None:
 @pytest.fixture(scope="module")
 def recognizer() -> Recognizer:
     info = bright_faces(6, side=32).info
-    return Recognizer(build_network(TINY, 3, info, 1).eval(), Card(TINY, info.classes, info), torch.device("cpu"))
+    return Recognizer.of(build_network(TINY, 3, info, 1).eval(), Card(TINY, info.classes, info), torch.device("cpu"))
 
 
 @pytest.mark.parametrize("block", ["conv1_a", "conv3_b", "conv5"])

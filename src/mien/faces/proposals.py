@@ -1,13 +1,12 @@
 """MTCNN's first stage (Zhang et al. 2016, Sec. II-A): P-Net slides over a pyramid of each photo and proposes boxes."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, product
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from mien.faces.boxes import Boxes, Places, Scores, suppress
 from mien.faces.mtcnn_nets import Net
@@ -99,19 +98,20 @@ def _scan(
             yield Candidates(found.boxes - np.float32(frame), found.logits, found.photos + first, found.offsets)
 
 
-def _windows(made: Tensor, scale: float, threshold: float, first: tuple[int, int]) -> Candidates:
+def _windows(made: npt.NDArray[np.float32], scale: float, threshold: float, first: tuple[int, int]) -> Candidates:
     """Windows of P-Net's map (B, 5, h, w) that may be faces, as boxes in B photos; `first` are the map's row and column."""
-    where = (made[:, 0] >= logit(threshold)).nonzero()
-    places, index = where.numpy(), tuple(where.T)
-    corner = (STRIDE * (places[:, :0:-1] + np.array(first[::-1]))).astype(np.float32)
+    photos, rows, columns = (made[:, 0] >= logit(threshold)).nonzero()
+    corner = (STRIDE * np.stack([columns + first[1], rows + first[0]], axis=1)).astype(np.float32)
     boxes = np.floor(np.concatenate([corner + 1, corner + WINDOW], axis=1) / np.float32(scale))
-    found = made.permute(0, 2, 3, 1)[index].numpy()
-    return Candidates(boxes, found[:, 0], places[:, 0], found[:, 1:])
+    found = made[photos, :, rows, columns]
+    return Candidates(boxes, found[:, 0], photos, found[:, 1:])
 
 
 def logit(probability: float) -> float:
     """log(p / (1 - p)), infinite at 0 and 1."""
-    return float(torch.tensor(probability, dtype=torch.float64).logit())
+    if probability in (0, 1):
+        return math.inf if probability else -math.inf
+    return math.log(probability / (1 - probability))
 
 
 def _alike(sums: Sums, numbers: Sequence[int]) -> Iterator[tuple[range, tuple[int, int]]]:

@@ -10,23 +10,25 @@ from itertools import accumulate
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor
+import numpy.typing as npt
 
 from mien.faces.face import Photo
+
+Numbers = npt.NDArray[np.int64]
+Pictures = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class Sums:
     """The tables of P photos, one after the other; those of photos of one size that follow each other are one array."""
 
-    values: Tensor
-    """(M, 3) int32. They wrap around in large photos; differences are right all the same below 2^31."""
-    starts: Tensor
+    values: npt.NDArray[np.int32]
+    """(M, 3). They wrap around in large photos; differences are right all the same below 2^31."""
+    starts: Numbers
     """(P,) the first row of each table."""
-    heights: Tensor
+    heights: Numbers
     """(P,) of the photos, in pixels."""
-    widths: Tensor
+    widths: Numbers
     """(P,)"""
 
     @staticmethod
@@ -37,10 +39,10 @@ class Sums:
         values = np.empty((starts[-1], 3), np.int32)
         for photo, shape, start in zip(photos, shapes, starts, strict=False):
             cv2.integral(np.ascontiguousarray(photo), values[start : start + shape[0] * shape[1]].reshape(shape), cv2.CV_32S)
-        sizes = torch.tensor([photo.shape[:2] for photo in photos])
-        return Sums(torch.from_numpy(values), torch.tensor(starts[:-1]), sizes[:, 0], sizes[:, 1])
+        sizes = np.array([photo.shape[:2] for photo in photos], np.int64)
+        return Sums(values, np.array(starts[:-1], np.int64), sizes[:, 0], sizes[:, 1])
 
-    def level(self, photos: range, frame: int, size: tuple[int, int], part: tuple[slice, slice]) -> Tensor:
+    def level(self, photos: range, frame: int, size: tuple[int, int], part: tuple[slice, slice]) -> Pictures:
         """Rows and columns, `part`, of consecutive photos of one size, each in a black frame of `frame` pixels, resized to
         `size`, height and width.
 
@@ -49,34 +51,46 @@ class Sums:
         first = photos.start
         high, wide = int(self.heights[first]), int(self.widths[first])
         start, values = int(self.starts[first]), (high + 1) * (wide + 1)
-        table = self.values[start : start + len(photos) * values].view(len(photos), high + 1, wide + 1, 3)
-        top, bottom = (edge[part[0]] - frame for edge in _bins(torch.tensor(high + 2 * frame), size[0]))
-        left, right = (edge[part[1]] - frame for edge in _bins(torch.tensor(wide + 2 * frame), size[1]))
-        bands = table.index_select(1, bottom.clamp(0, high)) - table.index_select(1, top.clamp(0, high))
-        sums = bands.index_select(2, right.clamp(0, wide)) - bands.index_select(2, left.clamp(0, wide))
-        return sums / ((bottom - top)[:, None] * (right - left))[:, :, None]
+        table = self.values[start : start + len(photos) * values].reshape(len(photos), high + 1, wide + 1, 3)
+        top, bottom = (edge[part[0]] - frame for edge in _bins(high + 2 * frame, size[0]))
+        left, right = (edge[part[1]] - frame for edge in _bins(wide + 2 * frame, size[1]))
+        # "clip" takes the photo's edge for what lies in the frame.
+        bands = table.take(bottom, axis=1, mode="clip")
+        bands -= table.take(top, axis=1, mode="clip")
+        sums = bands.take(right, axis=2, mode="clip")
+        sums -= bands.take(left, axis=2, mode="clip")
+        return _means(sums, (bottom - top)[None], (right - left)[None])
 
-    def crops(self, boxes: Tensor, photos: Tensor, side: int) -> Tensor:
+    def crops(self, boxes: Numbers, photos: Numbers, side: int) -> Pictures:
         """Boxes (N, 4) of `photos` (N,), resized to (N, side, side, 3), 0 to 255; what is beyond a photo is black.
 
         Boxes are whole numbers x0 < x1, y0 < y1: pixels x0 to x1 - 1, y0 to y1 - 1.
         """
         left, right = (boxes[:, :1] + edge for edge in _bins((boxes[:, 2] - boxes[:, 0])[:, None], side))
         top, bottom = (boxes[:, 1:2] + edge for edge in _bins((boxes[:, 3] - boxes[:, 1])[:, None], side))
-        pixels = (bottom - top)[:, :, None] * (right - left)[:, None, :]
+        rows, columns = bottom - top, right - left
         starts, high, wide = (values[photos][:, None] for values in (self.starts, self.heights, self.widths))
-        left, right = (torch.minimum(edge.clamp(min=0), wide) for edge in (left, right))
-        top, bottom = (starts + torch.minimum(edge.clamp(min=0), high) * (wide + 1) for edge in (top, bottom))
-        sums = self._at(bottom, right) - self._at(bottom, left) - self._at(top, right) + self._at(top, left)
-        return sums / pixels[..., None]
+        left, right = (np.minimum(edge.clip(0), wide) for edge in (left, right))
+        top, bottom = (starts + np.minimum(edge.clip(0), high) * (wide + 1) for edge in (top, bottom))
+        sums = self._at(bottom, right)
+        sums -= self._at(bottom, left)
+        sums -= self._at(top, right)
+        sums += self._at(top, left)
+        return _means(sums, rows, columns)
 
-    def _at(self, rows: Tensor, columns: Tensor) -> Tensor:
+    def _at(self, rows: Numbers, columns: Numbers) -> npt.NDArray[np.int32]:
         """(N, side, side, 3) values where rows (N, side) and columns (N, side) cross."""
-        places = rows[:, :, None] + columns[:, None, :]
-        return self.values.index_select(0, places.flatten()).view(*places.shape, 3)
+        return self.values.take(rows[:, :, None] + columns[:, None, :], axis=0)
 
 
-def _bins(length: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def _means(sums: npt.NDArray[np.int32], rows: Numbers, columns: Numbers) -> Pictures:
+    """Sums (N, rows, columns, 3) by their numbers of pixels: rows (N or 1, rows) high, columns (N or 1, columns) wide."""
+    means = sums.reshape(*sums.shape[:2], 3 * sums.shape[2]).astype(np.float32)
+    means /= rows.astype(np.float32)[:, :, None] * columns.astype(np.float32).repeat(3, axis=1)[:, None, :]
+    return means.reshape(sums.shape)
+
+
+def _bins(length: int | Numbers, count: int) -> tuple[Numbers, Numbers]:
     """Where each of `count` equal parts of `length` pixels begins, rounded down, and ends, rounded up: (..., count)."""
-    part = torch.arange(count)
+    part = np.arange(count, dtype=np.int64)
     return part * length // count, ((part + 1) * length + count - 1) // count

@@ -9,10 +9,8 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
-from scipy.special import expit
 
 from mien.faces.boxes import Boxes, Places, move, square, suppress
 from mien.faces.detect import check_photos
@@ -50,8 +48,8 @@ class Mtcnn:
     """What is seen of a box beyond the photo's edge: `black` pixels, or nothing: the box is `cut`, and what is left stretched."""
     second_look: bool = True
     """Whether a photo in which nothing is found is looked at again in a black frame, for faces that it does not hold whole."""
-    runtime: Runtime = "torch"
-    """What computes the networks; onnx asks for the extra `onnx`."""
+    runtime: Runtime = "onnx"
+    """What computes the networks: onnxruntime, or torch, which takes longer to load."""
 
     gives_landmarks: ClassVar[bool] = True
 
@@ -68,7 +66,6 @@ class Mtcnn:
                 numbers = [number for number in numbers if not found[places[number]]]
         return found
 
-    @torch.inference_mode()
     def _find(self, sums: Sums, numbers: list[int], framed: bool) -> list[tuple[int, Face]]:
         """The cascade over the photos of `numbers`: their faces, each with its photo's number."""
         nets = networks(self.runtime)
@@ -84,7 +81,8 @@ class Mtcnn:
         kept = suppress(boxes + np.array([0, 0, 1, 1], np.float32), found.logits, found.photos, 0.7, "smaller")
         # From here on the first pixel begins at 0, and a box ends where its last pixel ends.
         edges = (boxes - np.array([1, 1, 0, 0], np.float32))[kept].tolist()
-        rows = zip(found.photos[kept].tolist(), edges, points[kept], expit(found.logits[kept]).tolist(), strict=True)
+        scores = (1 + np.tanh(found.logits[kept] / 2)) / 2  # the logistic function, without overflow
+        rows = zip(found.photos[kept].tolist(), edges, points[kept], scores.tolist(), strict=True)
         return [
             (photo, Face((x0, y0, x1, y1), five, score)) for photo, (x0, y0, x1, y1), five, score in rows if x0 < x1 and y0 < y1
         ]
@@ -93,17 +91,16 @@ class Mtcnn:
         """Those of `boxes` that R-Net or O-Net holds for faces, as they were, and where it would move them."""
         pixels = boxes.astype(np.int64) - np.array([1, 1, 0, 0])
         if self.beyond == "cut":
-            sizes = torch.stack([sums.widths, sums.heights], dim=1).numpy()[photos]
+            sizes = np.stack([sums.widths[photos], sums.heights[photos]], axis=1)
             pixels = np.concatenate([pixels[:, :2].clip(0), np.minimum(pixels[:, 2:], sizes)], axis=1)
         real = (pixels[:, 2:] > pixels[:, :2]).all(axis=1)
         boxes, photos, pixels = boxes[real], photos[real], pixels[real]
         if not len(boxes):
             return nothing(14)
         step = CHUNK // (side * side)
-        shown = zip(torch.from_numpy(pixels).split(step), torch.from_numpy(photos).split(step), strict=True)
-        made = torch.cat([net(sums.crops(part, numbers, side)) for part, numbers in shown])
-        logits, offsets = made[:, 0].numpy(), made[:, 1:].numpy()
-        return Candidates(boxes, logits, photos, offsets).take(logits > logit(threshold))
+        parts = (slice(first, first + step) for first in range(0, len(boxes), step))
+        made = np.concatenate([net(sums.crops(pixels[part], photos[part], side)) for part in parts])
+        return Candidates(boxes, made[:, 0], photos, made[:, 1:]).take(made[:, 0] > logit(threshold))
 
 
 def landmarks(boxes: Boxes, parts: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
