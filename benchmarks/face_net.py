@@ -21,7 +21,7 @@ from mien.models import published
 from mien.models.facenet_dlib import weights_file
 from mien.recognize.device import autocast, channels_last, choose_precision, machine, place
 from mien.recognize.features import Tap, tap
-from mien.recognize.files import build_network
+from mien.recognize.networks import build_network
 
 CPU = torch.device("cpu")
 

@@ -28,7 +28,7 @@ from mien.data.augment import Augmentation, distort, normalize, to_unit
 from mien.models import Network
 from mien.progress import Silent
 from mien.recognize.device import autocast, channels_last, choose_precision, machine, place
-from mien.recognize.files import build_network
+from mien.recognize.networks import build_network
 from mien.training.loop import fit
 from mien.training.run import Material, Run
 from mien.training.schedule import make_optimizer

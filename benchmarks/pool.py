@@ -25,12 +25,13 @@ from mien import FaceSet, Recognizer
 from mien.active.acquire.worthiness import Worthiness
 from mien.active.scoring import look
 from mien.recognize.device import choose_device, machine, place
-from mien.recognize.files import Card, build_network
+from mien.recognize.files import Card
+from mien.recognize.networks import build_network
 torch.set_num_threads(int(sys.argv[2]))
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 faces, device = FaceSet.open(sys.argv[1]), choose_device("auto")
 card = Card({"network": "mien_s"}, faces.classes, faces.info)
-recognizer = Recognizer(place(build_network(card.network, len(card.classes), card.faces), device), card, device)
+recognizer = Recognizer.of(place(build_network(card.network, len(card.classes), card.faces), device), card, device)
 before, began = peak(), time.perf_counter()
 pool = look(recognizer, faces, Worthiness())
 looked = time.perf_counter() - began

@@ -7,8 +7,9 @@ import torch
 
 from mien import FaceSet, Recognizer
 from mien.data.faceset import Info
-from mien.recognize.files import Card, build_network, write_model
+from mien.recognize.files import Card
 from mien.recognize.neighbors import DEVIATION, autoencoder
+from mien.recognize.networks import build_network, write_model
 
 CLASSES = ("anger", "fear", "joy")
 FRAMES = 6
@@ -49,7 +50,7 @@ def untrained_recognizer(folder: Path, faces: FaceSet) -> Path:
     weights["head.3.weight"] = weights["head.3.weight"] * 10
     network.load_state_dict(weights)
     card = Card(MIEN_S, faces.classes, faces.info, recipe={"precision": "float32"})
-    logits = Recognizer(network, card, torch.device("cpu")).logits(faces)
+    logits = Recognizer.of(network, card, torch.device("cpu")).logits(faces)
     weights["head.3.bias"] = weights["head.3.bias"] - torch.from_numpy(logits.mean(axis=0))
     write_model(folder / "model", weights, card)
     return folder
@@ -64,4 +65,4 @@ def told(predicted: list[int], classes: tuple[str, ...] = CLASSES, **columns: ob
         network.state_dict() | {"head.weight": 4 * torch.eye(len(classes)), "head.bias": torch.zeros(len(classes))}
     )
     card = Card({"network": "embedding"}, classes, info, recipe={"precision": "float32"})
-    return Recognizer(network, card, torch.device("cpu")), FaceSet.from_arrays(values, columns=columns, info=info)
+    return Recognizer.of(network, card, torch.device("cpu")), FaceSet.from_arrays(values, columns=columns, info=info)

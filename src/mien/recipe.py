@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, field_validator
 from pydantic.dataclasses import dataclass
 
-from mien.data.augment import Augmentation, Normalization
+from mien.data.augment import Augmentation
+from mien.data.faceset import Normalization
 from mien.errors import MienError
 from mien.registry import STRICT, Count, NotNegative, build, names, validate
 

@@ -28,8 +28,9 @@ from mien.data.faceset import Info
 from mien.data.sheet import RED
 from mien.evaluation.reliability import find_space, score_faces
 from mien.progress import Silent
-from mien.recognize.files import Card, build_network
+from mien.recognize.files import Card
 from mien.recognize.neighbors import SIGMA
+from mien.recognize.networks import build_network
 from moving import moving_faces, untrained_recognizer
 from runs import features
 
@@ -40,7 +41,7 @@ def reader(faces: FaceSet, classes: tuple[str, ...] | None = None) -> Recognizer
     """A recognizer of cached features that nobody trained; its last block gives them as they are."""
     known, network = classes or faces.classes, {"network": "embedding"}
     card = Card(network, known, faces.info, recipe={"precision": "float32"})
-    return Recognizer(build_network(network, len(known), faces.info).eval(), card, torch.device("cpu"))
+    return Recognizer.of(build_network(network, len(known), faces.info).eval(), card, torch.device("cpu"))
 
 
 def with_columns(faces: FaceSet, **columns: Any) -> FaceSet:

@@ -21,7 +21,8 @@ from mien.active.acquire.random import Random
 from mien.active.acquire.worthiness import Worthiness
 from mien.active.scoring import crops, look
 from mien.data.faceset import Info
-from mien.recognize.files import Card, build_network
+from mien.recognize.files import Card
+from mien.recognize.networks import build_network
 from mien.registry import build, names
 from moving import CLASSES, MIEN_S, told
 from runs import features as cached_features
@@ -44,7 +45,7 @@ def recognizer_of(faces: FaceSet, network: dict[str, Any] | None = None, **card:
         for head in (module for module in made.head.modules() if isinstance(module, torch.nn.Linear)):
             head.weight.mul_(60)
     whole = {"recipe": {"precision": "float32"}, "temperature": 1.7, **card}
-    return Recognizer(made, Card(settings, faces.classes, faces.info, **whole), CPU)
+    return Recognizer.of(made, Card(settings, faces.classes, faces.info, **whole), CPU)
 
 
 def enlarged(crop: npt.NDArray[Any], side: int) -> npt.NDArray[np.float64]:

@@ -14,7 +14,8 @@ from mien import FaceSet, MienError, Order, Recognizer, train
 from mien.data.faceset import Info
 from mien.evaluation.explain import SIDE, explain, explain_photo, explained_path, grad_cam, overlay
 from mien.models import Network
-from mien.recognize.files import Card, build_network
+from mien.recognize.files import Card
+from mien.recognize.networks import build_network
 from runs import Heard, features
 from teachers import tiny_onnx
 
@@ -162,7 +163,7 @@ def test_what_cannot_be_explained_is_one_sentence(recognizer: Recognizer, tmp_pa
 def test_a_photo_that_is_upscaled_is_said(tmp_path: Path) -> None:
     network = {"network": "onnx_facenet", "path": str(tiny_onnx(tmp_path / "net.onnx", side=32)), "output": "map"}
     card = Card(network, ("a", "b"), Info(("a", "b"), side=16, channels=1))
-    recognizer = Recognizer(build_network(network, 2, card.faces).eval(), card, torch.device("cpu"))
+    recognizer = Recognizer.of(build_network(network, 2, card.faces).eval(), card, torch.device("cpu"))
     Image.fromarray(bright_faces().faces([0])[0]).save(tmp_path / "face.png")
     heard = Heard()
     explain_photo(recognizer, tmp_path / "face.png", progress=heard)

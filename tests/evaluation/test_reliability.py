@@ -124,7 +124,7 @@ def test_heads_of_several_are_decided_by_the_last(faces: FaceSet, recognizer: Re
             return torch.stack([one * 0, one * -3, one])
 
     network = recognizer.network
-    several = Recognizer(Network(dict(network.blocks.items()), Three(network.head), network.shape), recognizer.card, CPU)
+    several = Recognizer.of(Network(dict(network.blocks.items()), Three(network.head), network.shape), recognizer.card, CPU)
     found = [score_faces(find_space(one, faces, None, 0.5)[0], faces, 2, 0, CPU) for one in (recognizer, several)]
     assert np.allclose(found[0].scores, found[1].scores)
 
@@ -147,7 +147,7 @@ def test_the_runs_own_autoencoder_is_taken_unless_another_is_named(
     assert find_space(recognizer, faces, None, 0.2)[1] == f"the autoencoder of the run, {own}"
     other = untrained_autoencoder(tmp_path / "other", faces.info)
     assert find_space(recognizer, faces, other, 0.2)[1] == f"the autoencoder {other}"
-    in_memory = Recognizer(recognizer.network, recognizer.card, CPU)
+    in_memory = Recognizer.of(recognizer.network, recognizer.card, CPU)
     assert find_space(in_memory, faces, None, 0.2)[0].kind == "features"
 
 

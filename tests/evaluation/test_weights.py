@@ -20,7 +20,8 @@ from mien.cli import app
 from mien.data.faceset import Info
 from mien.data.sheet import RED
 from mien.evaluation.weights import flip_auroc, inspect_weights, read_weighed
-from mien.recognize.files import Card, write_model
+from mien.recognize.files import Card
+from mien.recognize.networks import write_model
 
 few = settings(max_examples=40, deadline=None, derandomize=True)
 

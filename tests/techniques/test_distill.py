@@ -15,7 +15,8 @@ from mien import Order, Recipe, resume, train
 from mien.errors import MienError
 from mien.models import Network
 from mien.recognize import features
-from mien.recognize.files import build_network, read_history
+from mien.recognize.files import read_history
+from mien.recognize.networks import build_network
 from mien.techniques.unlabeled.regression import decay
 from mien.training import loop
 from mien.training.imitation import Imitate, kept, match, start_small

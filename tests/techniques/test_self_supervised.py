@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from conftest import Interrupted, StopAfter, bright_faces, small_recipe
 from mien import MienError, Order, Recipe, resume, train
-from mien.recognize.files import build_network, read_history
+from mien.recognize.files import read_history
+from mien.recognize.networks import build_network
 from mien.training import loop
 from mien.training.agreement import EPSILON, Agree, covariance, invariance, variance
 

@@ -9,7 +9,8 @@ import torch
 
 from conftest import bright_faces, small_recipe
 from mien import FaceSet, MienError, Order, Recipe, Recognizer, evaluate, train
-from mien.recognize.files import read_card, read_weights
+from mien.recognize.files import read_card
+from mien.recognize.networks import read_weights
 from mien.techniques.start import transfer
 from mien.techniques.start.transfer import Transfer
 from mien.training.prepare import prepare

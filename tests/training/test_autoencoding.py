@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from conftest import TINY_AUTOENCODER, bright_faces
 from mien import FaceSet, Recipe
 from mien.models.asymmetric_autoencoder import ENCODER, critic
-from mien.recognize.files import build_network
 from mien.recognize.neighbors import autoencoder, decode, encode
+from mien.recognize.networks import build_network
 from mien.training.autoencoding import (
     CLIP,
     FACE,

@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
 
+from mien.data.faceset import Normalization
 from mien.registry import STRICT
 
 Strength = Literal["none", "weak", "strong"]
-Normalization = Literal["fixed", "face"]
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -19,6 +19,9 @@ from mien.registry import STRICT, validate
 
 Rows = npt.NDArray[np.int64]
 
+Normalization = Literal["fixed", "face"]
+"""How gray values are scaled for a network: all alike, or every face to zero mean and unit variance."""
+
 BLOCK = 4096
 """Faces copied at a time."""
 

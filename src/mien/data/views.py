@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Generator, Tensor
 
-from mien.data.augment import Augmentation, Normalization, Strength, distort, normalize, to_unit
-from mien.data.faceset import Info
+from mien.data.augment import Augmentation, Strength, distort, normalize, to_unit
+from mien.data.faceset import Info, Normalization
 from mien.errors import MienError
 
 WEAK_VIEWS = ("clean", "mirror", "weak")

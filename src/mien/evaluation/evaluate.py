@@ -14,7 +14,6 @@ from mien.evaluation.calibration import apply_temperature
 from mien.evaluation.report import Mistakes, write_report
 from mien.evaluation.result import Evaluation, confident_mistakes, summarize
 from mien.evaluation.twins import twin_notes
-from mien.recognize.device import machine
 from mien.recognize.files import read_history, read_sources, read_used
 from mien.recognize.recognizer import Recognizer
 
@@ -115,7 +114,7 @@ def _notes(recognizer: Recognizer, tested: Tested, known: int) -> dict[str, str]
     notes["network"] = str(card.network["network"])
     notes["seed"] = str(card.seed)
     notes["transductive"] = "yes" if card.recipe.get("transductive") else "no"
-    notes["machine"] = machine(recognizer.device)
+    notes["machine"] = recognizer.runs.machine()
     if known:
         notes["warning"] = f"{known} of these faces gave the run their labels: this is no test of it"
     if tested.unknown:

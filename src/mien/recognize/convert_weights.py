@@ -14,7 +14,8 @@ from mien.data.faceset import Info
 from mien.errors import MienError
 from mien.models import architecture
 from mien.models.vgg16 import STAGES
-from mien.recognize.files import Card, write_model
+from mien.recognize.files import Card
+from mien.recognize.networks import write_model
 
 CITATION = "O. M. Parkhi, A. Vedaldi, A. Zisserman: Deep Face Recognition. BMVC 2015."
 ANOTHER = "take vgg_face.mat, or a .safetensors with conv1_1.weight to fc8.bias"

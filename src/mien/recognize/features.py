@@ -19,7 +19,8 @@ from mien.models import Network, published, upscaling
 from mien.models.onnx_facenet import OnnxMap
 from mien.progress import Progress, Silent
 from mien.recognize.device import autocast, channels_last, choose_device, choose_precision, place
-from mien.recognize.files import build_network, read_card, read_network, require_alike
+from mien.recognize.files import read_card, require_alike
+from mien.recognize.networks import build_network, read_network
 from mien.registry import names
 
 BATCH = 256

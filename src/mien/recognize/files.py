@@ -1,25 +1,23 @@
-"""A model on disk: model.safetensors (weights) and model.json (the card). No pickle is ever read."""
+"""A model on disk: model.safetensors (weights), model.json (the card) and, where it was exported, model.onnx (the network, whose
+weights stay where they are). No pickle is ever read."""
 
 import hashlib
 import json
-from dataclasses import asdict, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-import torch
 from pydantic.dataclasses import dataclass
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
-from torch import Tensor
 
-from mien.data.augment import Normalization
-from mien.data.faceset import Info
+from mien.data.faceset import Info, Normalization
 from mien.disk import read_json, write_aside
 from mien.errors import MienError
-from mien.models import Copies, Network, architecture, head_copies
 from mien.registry import STRICT, validate
+
+WEIGHTS, CARD, GRAPH = "model.safetensors", "model.json", "model.onnx"
+"""Files of a model folder."""
+FACES, LOGITS = "faces", "logits"
+"""Input and output of the graph."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -50,23 +48,16 @@ class Card:
     """Seed of the run."""
     weights: str = ""
     """sha256 of model.safetensors."""
+    graph: str = ""
+    """sha256 of model.onnx; none where the model was not exported."""
     version: int = 1
     """Version of this format."""
-
-
-def write_model(folder: Path, weights: dict[str, Tensor], card: Card) -> None:
-    """Write weights and card into `folder`; the card, which names the weights' hash, comes last."""
-    folder.mkdir(parents=True, exist_ok=True)
-    content = save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()})
-    values = asdict(card) | {"weights": hashlib.sha256(content).hexdigest()}
-    write_aside(folder / "model.safetensors", content)
-    write_aside(folder / "model.json", json.dumps(values, indent=1, ensure_ascii=False, default=str).encode())
 
 
 def model_folder(path: Path) -> Path:
     """The model folder at `path`, which may be a run. Raises MienError where there is none."""
     for folder in (path / "model", path):
-        if (folder / "model.json").is_file():
+        if (folder / CARD).is_file():
             return folder
     if (path / "run.json").is_file():
         raise MienError(f"a finished run at {path}", "one that was interrupted", f"go on with it: mien resume {path}")
@@ -75,48 +66,32 @@ def model_folder(path: Path) -> Path:
 
 def read_card(path: Path) -> Card:
     """The card of the model or run at `path`."""
-    values = read_json(model_folder(path) / "model.json", "train the model again")
+    values = read_json(model_folder(path) / CARD, "train the model again")
     return validate(Card, values)
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """The weights of the model or run at `path`. Raises MienError where they are not those the card names."""
-    folder = model_folder(path)
-    card, file = read_card(path), folder / "model.safetensors"
+def read_weights_file(path: Path) -> bytes:
+    """The file of the weights of the model or run at `path`. Raises MienError where it is not the one that the card names."""
+    return _read_file(model_folder(path) / WEIGHTS, read_card(path).weights)
+
+
+def read_graph(path: Path) -> bytes | None:
+    """The network as a file of ONNX, whose weights lie in the file beside it; None where the model was not exported.
+
+    Raises MienError where it is not the one that the card names.
+    """
+    graph = read_card(path).graph
+    return _read_file(model_folder(path) / GRAPH, graph) if graph else None
+
+
+def _read_file(file: Path, sha256: str) -> bytes:
     if not file.is_file():
-        raise MienError(f"weights at {file}", "no such file", "train the model again")
+        raise MienError(f"a file of the model at {file}", "no such file", "train the model again, or copy its folder whole")
     content = file.read_bytes()
     found = hashlib.sha256(content).hexdigest()
-    if found != card.weights:
-        raise MienError(f"sha256 {card.weights[:12]}… of {file}", f"{found[:12]}…", "train the model again: it was changed")
-    try:
-        return load_tensors(content)
-    except SafetensorError as error:
-        raise MienError(f"safetensors in {file}", str(error), "train the model again") from error
-
-
-def build_network(network: dict[str, Any], classes: int, info: Info, seed: int = 0) -> Network:
-    """The network of these settings for faces (or features) like those of `info`, its weights random by `seed`.
-
-    The caller's random state is left alone.
-    """
-    with torch.random.fork_rng([]):
-        torch.default_generator.manual_seed(seed)
-        made = architecture(network).build(classes, info.channels, info.side)
-        copies = head_copies(network)
-        if copies > 1:
-            made.head = Copies(made.head, copies)
-        return made
-
-
-def read_network(path: Path) -> Network:
-    """The network at `path` with its weights, in eval mode. Raises MienError where it is an autoencoder."""
-    card = read_card(path)
-    if not card.classes:
-        raise MienError(f"a recognizer at {path}", "an autoencoder, which knows no classes", "name the run of a recognizer")
-    network = build_network(card.network, len(card.classes), card.faces)
-    network.load_state_dict(read_weights(path))
-    return network.eval()
+    if found != sha256:
+        raise MienError(f"sha256 {sha256[:12]}… of {file}", f"{found[:12]}…", "train the model again: it was changed")
+    return content
 
 
 def require_alike(card: Card, info: Info) -> None:
@@ -129,6 +104,8 @@ def require_alike(card: Card, info: Info) -> None:
 
 def read_used(path: Path) -> set[str]:
     """Ids of the faces whose labels a run trained on or validated with; empty for a model folder that has no list."""
+    import pyarrow.parquet as pq
+
     file = path / "budget.parquet"
     return set(pq.read_table(file, columns=["id"]).column(0).to_pylist()) if file.is_file() else set()
 

@@ -6,14 +6,15 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor
 
-from mien.data.augment import Normalization, normalize
-from mien.data.faceset import Info
+from mien.data.augment import normalize
+from mien.data.faceset import Info, Normalization
 from mien.data.views import Views
 from mien.errors import MienError
 from mien.models import Network
 from mien.models.asymmetric_autoencoder import ENCODER, AsymmetricAutoencoder
 from mien.recognize.device import channels_last, place
-from mien.recognize.files import Card, read_card, read_weights, require_alike
+from mien.recognize.files import Card, read_card, require_alike
+from mien.recognize.networks import read_weights
 from mien.registry import build
 
 DEVIATION = "deviation"

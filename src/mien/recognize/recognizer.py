@@ -1,43 +1,97 @@
 """A trained network with its card: faces or photos in, named probabilities out."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from mien.data.faceset import FaceSet
-from mien.data.views import Views
 from mien.errors import MienError
 from mien.faces.cut import Geometry, cut_out
 from mien.faces.photos import Picture, as_photo
-from mien.models import Network
-from mien.recognize.device import choose_device, choose_precision, place, predict
-from mien.recognize.files import Card, read_card, read_network, require_alike
+from mien.recognize.box import find_model
+from mien.recognize.files import Card, read_card, read_graph, require_alike
+from mien.recognize.in_onnx import InOnnx
 from mien.recognize.reading import Reading, reading
 
-BATCH = 512
+if TYPE_CHECKING:
+    import torch
+
+    from mien.models import Network
+    from mien.recognize.in_torch import InTorch
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class Runs(Protocol):
+    """What computes a network."""
+
+    def logits(self, card: Card, faces: FaceSet, flip: bool) -> npt.NDArray[np.float32]:
+        """(N, K) of at least one face of the card's kind; `flip` averages with the mirror images'."""
+        ...
+
+    def machine(self) -> str:
+        """What figures were measured on."""
+        ...
 
 
 @dataclass(frozen=True)
 class Recognizer:
-    """Made by `train`, or read from a run or model folder with `Recognizer.load`."""
+    """Made by `train`, or read with `Recognizer.load`."""
 
-    network: Network
+    runs: Runs
     card: Card
-    device: torch.device
     folder: Path | None = None
     """Where it was read from."""
 
     @staticmethod
-    def load(folder: Path | str, device: str = "auto") -> "Recognizer":
-        """Reads model.json and model.safetensors and nothing else. Raises MienError where they are missing or changed."""
-        chosen = choose_device(device)
-        network = place(read_network(Path(folder)), chosen)
-        return Recognizer(network, read_card(Path(folder)), chosen, Path(folder))
+    def load(model: Path | str = "mien-s", device: str = "auto") -> "Recognizer":
+        """The model `mien-s`, which comes with mien, or that of a run or a model folder.
+
+        On the CPU an exported model is run by onnxruntime, and others by torch; on a GPU torch runs all. Reads model.json,
+        model.safetensors and model.onnx, and nothing else. Raises MienError where they are missing or changed.
+        """
+        folder = find_model(model)
+        card = read_card(folder)
+        if device == "cpu" or (device == "auto" and not _gpu_at_hand()):
+            graph = read_graph(folder)
+            if graph:
+                return Recognizer(InOnnx.load(folder, card, graph), card, folder)
+        from mien.recognize.in_torch import load_in_torch
+
+        return Recognizer(load_in_torch(folder, device), card, folder)
+
+    @staticmethod
+    def of(network: "Network", card: Card, device: "torch.device") -> "Recognizer":
+        """Of a network in memory, on `device`."""
+        from mien.recognize.in_torch import InTorch
+
+        return Recognizer(InTorch(network, device), card)
+
+    @property
+    def network(self) -> "Network":
+        """In torch, for what looks into it."""
+        return self._in_torch.network
+
+    @property
+    def device(self) -> "torch.device":
+        """Where `network` is."""
+        return self._in_torch.device
+
+    @cached_property
+    def _in_torch(self) -> "InTorch":
+        from mien.recognize.in_torch import InTorch, load_in_torch
+
+        if isinstance(self.runs, InTorch):
+            return self.runs
+        if self.folder is None:
+            raise MienError("a recognizer with a network in torch", "one without", "read it with Recognizer.load")
+        return load_in_torch(self.folder, "cpu")
 
     def __call__(self, photo: Picture) -> tuple[Reading, ...]:
         """The faces in one photo, the surest first; none where none is found. See `read`."""
@@ -74,22 +128,16 @@ class Recognizer:
         require_alike(self.card, given.info)
         if not len(given):
             return np.zeros((0, len(self.classes)), np.float32)
-        views = Views(given.info, self.card.normalize)
-        # A model that was trained in float32 on purpose stays so; others take what this device does best.
-        asked = self.card.recipe.get("precision")
-        precision = choose_precision("float32" if asked == "float32" else "auto", self.device)
-        batches = (
-            _to_device(given, rows, self.device) for rows in np.array_split(np.arange(len(given)), -(-len(given) // BATCH))
-        )
-        logits: npt.NDArray[np.float32] = predict(self.network, batches, views, precision, flip).numpy()
-        return logits
+        return self.runs.logits(self.card, given, flip)
 
     def probabilities(self, faces: FaceSet | npt.NDArray[np.uint8], flip: bool = False) -> npt.NDArray[np.float32]:
         """Calibrated probabilities (N, K) of the classes: the softmax of logits over the card's temperature."""
-        scaled = torch.from_numpy(self.logits(faces, flip)) / self.card.temperature
-        probabilities: npt.NDArray[np.float32] = torch.softmax(scaled, dim=1).numpy()
+        scaled = self.logits(faces, flip) / np.float32(self.card.temperature)
+        odds = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        probabilities: npt.NDArray[np.float32] = odds / odds.sum(axis=1, keepdims=True)
         return probabilities
 
 
-def _to_device(faces: FaceSet, rows: npt.NDArray[np.int64], device: torch.device) -> Tensor:
-    return torch.from_numpy(faces.faces(rows)).to(device)
+def _gpu_at_hand() -> bool:
+    """Whether it is worth asking torch, which takes a second to load."""
+    return shutil.which("nvidia-smi") is not None

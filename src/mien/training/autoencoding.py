@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import RMSprop
 
-from mien.data.augment import Normalization, normalize
+from mien.data.augment import normalize
+from mien.data.faceset import Normalization
 from mien.models import Network, leading
 from mien.models.asymmetric_autoencoder import SCALES
 from mien.recognize.device import autocast, channels_last

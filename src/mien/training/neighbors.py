@@ -28,8 +28,9 @@ from mien.models.asymmetric_autoencoder import ENCODER, critic
 from mien.progress import Progress, Silent
 from mien.recipe import Answer, Recipe, Stage, with_values
 from mien.recognize.device import channels_last, choose_device, place
-from mien.recognize.files import Card, build_network, model_folder, note_source, read_card, read_history, write_model
+from mien.recognize.files import Card, model_folder, note_source, read_card, read_history
 from mien.recognize.neighbors import DEVIATION, SIGMA, Neighbors, autoencoder, encode
+from mien.recognize.networks import build_network, write_model
 from mien.registry import STRICT, Count, CountOrZero, NotNegative, Positive, Share, validate
 from mien.training.autoencoding import Perception, Reconstruct, Refine
 from mien.training.loop import own_threads

@@ -19,7 +19,7 @@ from mien.models import Network, by_own_statistics, takes_gray_values
 from mien.progress import Progress, Silent
 from mien.recipe import Components, Recipe
 from mien.recognize.device import autocast, channels_last, choose_precision, place, predict
-from mien.recognize.files import build_network
+from mien.recognize.networks import build_network
 from mien.training.lesson import Classes, Lesson
 from mien.training.pool import Batch, Pool
 from mien.training.schedule import make_average, make_optimizer, rate

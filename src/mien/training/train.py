@@ -19,7 +19,8 @@ from mien.evaluation.calibration import apply_temperature, fit_least, fit_temper
 from mien.progress import Progress, Silent
 from mien.recipe import Recipe
 from mien.recognize.device import choose_device
-from mien.recognize.files import Card, read_sources, write_history, write_model
+from mien.recognize.files import Card, read_sources, write_history
+from mien.recognize.networks import write_model
 from mien.recognize.recognizer import Recognizer
 from mien.registry import validate
 from mien.training.loop import fit, own_threads

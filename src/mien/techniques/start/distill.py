@@ -13,7 +13,8 @@ from mien.data.views import Views
 from mien.errors import MienError
 from mien.recipe import Recipe, Stage, recipe_names
 from mien.recognize.features import Tap, tap, write_taps
-from mien.recognize.files import build_network, note_source
+from mien.recognize.files import note_source
+from mien.recognize.networks import build_network
 from mien.registry import STRICT, CountOrZero, NotNegative, Positive, Share, names
 from mien.training.imitation import Imitate, convolutions, keep
 from mien.training.parts import fit_part, part_is_done, part_recipe, portions

@@ -12,7 +12,8 @@ from torch import Tensor
 from mien.disk import write_aside
 from mien.errors import MienError
 from mien.models import published
-from mien.recognize.files import note_source, read_card, read_weights
+from mien.recognize.files import note_source, read_card
+from mien.recognize.networks import read_weights
 from mien.registry import STRICT, names
 from mien.training.run import Run
 

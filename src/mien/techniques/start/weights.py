@@ -7,7 +7,8 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from mien.errors import MienError
-from mien.recognize.files import note_source, read_card, read_weights
+from mien.recognize.files import note_source, read_card
+from mien.recognize.networks import read_weights
 from mien.registry import STRICT
 from mien.training.run import Run
 

@@ -1,0 +1,55 @@
+"""A network that onnxruntime runs on the CPU, from its exported graph; torch is not loaded."""
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.data.faceset import FaceSet
+from mien.errors import MienError
+from mien.onnx_file import open_session, threads
+from mien.recognize.files import FACES, WEIGHTS, Card, read_weights_file
+
+BATCH = 64
+"""Faces at once: their maps stay near the processor."""
+
+
+@dataclass(frozen=True)
+class InOnnx:
+    """Runs a session of onnxruntime, which takes faces as they are stored."""
+
+    session: Any
+
+    @staticmethod
+    def load(path: Path, card: Card, graph: bytes) -> "InOnnx":
+        """The model at `path`, of this card and graph. Raises MienError where its weights are missing or changed, and where the
+        card is that of another model."""
+        session = open_session(graph, threads(), {WEIGHTS: read_weights_file(path)})
+        (faces,), (logits,) = session.get_inputs(), session.get_outputs()
+        side, color = card.faces.side, [3] if card.faces.channels == 3 else []
+        if logits.shape[1:] != [len(card.classes)] or faces.shape[1:] != [side, side, *color]:
+            expected = f"a graph of {len(card.classes)} classes and faces of {side} pixels at {path}"
+            raise MienError(expected, f"one from {faces.shape} to {logits.shape}", "copy the model's folder whole")
+        return InOnnx(session)
+
+    def logits(self, card: Card, faces: FaceSet, flip: bool) -> npt.NDArray[np.float32]:
+        """(N, K) of at least one face of the card's kind."""
+        made = []
+        for rows in np.array_split(np.arange(len(faces)), -(-len(faces) // BATCH)):
+            shown = faces.faces(rows)
+            own = self._run(shown)
+            made.append((own + self._run(np.ascontiguousarray(shown[:, :, ::-1]))) / 2 if flip else own)
+        return np.concatenate(made)
+
+    def machine(self) -> str:
+        """What figures were measured on."""
+        import onnxruntime
+
+        return f"{platform.machine()} CPU, {threads()} threads, float32, onnxruntime {onnxruntime.__version__}"
+
+    def _run(self, faces: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        logits: npt.NDArray[np.float32] = self.session.run(None, {FACES: faces})[0]
+        return logits
