@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mien.evaluation.metrics import Interval
     from mien.evaluation.result import Evaluation
     from mien.evaluation.weights import Weights
+    from mien.experiments.adapt import Adapted
     from mien.experiments.comparison import Comparison
     from mien.experiments.tables import Line
 
@@ -132,6 +133,18 @@ def weight_table(found: "Weights") -> Table:
     for entry in found.classes:
         values = (f"{entry.mean:.3f}", f"{entry.lowest:.3f}") if entry.count else ("-", "-")
         table.add_row(entry.name, str(entry.count), *values)
+    return table
+
+
+def adapted_table(found: "Adapted") -> Table:
+    """Share of the faces of each class that is named right, before and after, and the means."""
+    table = Table("class", "faces", "before", "after")
+    for line in found.lines:
+        before = "new" if line.name in found.new else f"{line.before:.1%}"
+        table.add_row(line.name, str(line.faces), before, f"{line.after:.1%}")
+    table.add_section()
+    table.add_row("mean over classes", "", f"{found.average_before:.1%}", f"{found.average_after:.1%}")
+    table.add_row("known classes, as frequent as the model knew them", "", f"{found.before:.1%}", f"{found.after:.1%}")
     return table
 
 

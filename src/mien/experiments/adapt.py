@@ -1,0 +1,318 @@
+"""A trained model fitted to its user's own few faces and classes, in seconds: its blocks stay, its last layer learns."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Generator, Tensor, nn
+
+from mien.data.faceset import FaceSet, Rows
+from mien.data.splits import groups_of, training_rows
+from mien.data.views import Views
+from mien.errors import MienError
+from mien.evaluation.calibration import apply_temperature, fit_least
+from mien.experiments.last_layer import Row, discriminant, fit_scale, refit, with_one
+from mien.models import Network
+from mien.progress import Progress, Silent
+from mien.recognize.export import write_exported
+from mien.recognize.files import Card, require_alike
+from mien.recognize.networks import build_network
+from mien.recognize.recognizer import Recognizer
+
+FOLDS = 5
+"""So many times the last layer is fitted to a part of the faces, and tried on the rest."""
+VIEWS = 6
+"""Random weak views of each face, beside itself and its mirror image."""
+LEAST = 5
+"""Faces that a new class needs: one for each part."""
+LOSE = 0.02
+"""Share of the faces whose known class is found that may be lost to a new class."""
+STRENGTHS = (1.0, 10.0, 100.0)
+"""Of what holds known rows where they were; the best is taken."""
+WORSE = 0.03
+"""So much accuracy the known classes may lose where new ones are learned."""
+CHUNK = 512
+
+
+@dataclass(frozen=True)
+class Line:
+    """One class, before and after: the share of its faces that is named right."""
+
+    name: str
+    faces: int
+    before: float
+    """0 for a new class."""
+    after: float
+    """Each face by a last layer that it was not fitted to."""
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """What came of it. Figures are shares from 0 to 1, on the faces that were given."""
+
+    lines: tuple[Line, ...]
+    new: tuple[str, ...]
+    """Classes that the model did not know."""
+    before: float
+    """Accuracy on faces of known classes, which count as often as among those that the model was trained on."""
+    after: float
+    """The same, afterwards."""
+    average_before: float
+    """Mean of the shares of all classes, new ones included."""
+    average_after: float
+    folder: str = ""
+    """The model's."""
+
+    @property
+    def worse(self) -> str:
+        """Why it is of no use; empty where it is."""
+        if self.new and self.after < self.before - WORSE:
+            return f"known classes {self.before:.1%} before and {self.after:.1%} after"
+        if self.average_after <= self.average_before:
+            return f"an average accuracy of {self.average_before:.1%} before and {self.average_after:.1%} after"
+        return ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values under the names above."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class _Given:
+    """N labeled faces, seen by the model."""
+
+    views: Tensor
+    """(V, N, D) float64: what the last layer is given of each face's views; the first is the face as it is."""
+    labels: Tensor
+    """(N,), into `classes`."""
+    classes: tuple[str, ...]
+    """The known ones, then the new ones."""
+    folds: Tensor
+    """(N,) which part a face is in."""
+    rows: Tensor
+    """(K, D + 1) float64 of the known classes, the bias last."""
+    prior: Tensor
+    """(K,) how much more frequent each known class is here than among the faces that the model was trained on, as a logarithm."""
+
+    @property
+    def known(self) -> int:
+        return len(self.rows)
+
+    @property
+    def weights(self) -> Tensor:
+        """(N,) what makes known classes as frequent as the model knows them; 1 for faces of new ones."""
+        prior = torch.cat([self.prior, torch.zeros(len(self.classes) - self.known)])
+        return (-prior[self.labels]).exp()
+
+    @property
+    def logits(self) -> Tensor:
+        """(V, N, K) of the known classes, as the model gives them."""
+        return self.views @ self.rows[:, :-1].T + self.rows[:, -1]
+
+
+def adapt(
+    model: Path | str, faces: FaceSet, out: Path, seed: int = 0, device: str = "auto", progress: Progress | None = None
+) -> Adapted:
+    """Fit the last layer of `model` to the labeled training faces of `faces`, and write it as a model into the folder `out`.
+
+    Classes that the model does not know get a row each, and known ones stay as they are; without new ones, known rows learn.
+    Whether it got better is found by fitting to four fifths of the faces and looking at the rest. Raises MienError where it did
+    not (nothing is written then), for faces of another kind, for too few of them, and for a network whose last layer is none.
+    """
+    recognizer = Recognizer.load(model, device)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise MienError(f"a new or an empty folder at {out}", "something else", "choose another, or empty it first")
+    require_alike(recognizer.card, faces.info)
+    given = _look(recognizer, faces, seed, progress or Silent())
+    _require_enough(given)
+    rows, shown = _with_new(given) if len(given.classes) > given.known else _refitted(given)
+    found = _compare(given, shown)
+    if found.worse:
+        todo = "give more faces of each class, or train a model of your own with mien train"
+        raise MienError("a model that gets better by these faces", found.worse, todo)
+    card = _card(recognizer, faces, given, shown, seed)
+    write_exported(_with_rows(recognizer, rows.float(), card), card, out)
+    return replace(found, folder=str(out))
+
+
+def _look(recognizer: Recognizer, faces: FaceSet, seed: int, progress: Progress) -> _Given:
+    rows = training_rows(faces)
+    rows = rows[faces.labels[rows] >= 0]
+    mine = faces.select(rows)
+    present = [faces.classes[label] for label in np.unique(mine.labels)]
+    classes = (*recognizer.classes, *(name for name in present if name not in recognizer.classes))
+    place = np.array([classes.index(name) if name in classes else -1 for name in faces.classes], np.int64)
+    labels = place[mine.labels]
+    groups = groups_of(mine)
+    folds = _folds(labels, np.arange(len(mine)) if groups is None else groups.of, seed)
+    last = _last_layer(recognizer.network)
+    own = torch.cat([last.weight, last.bias[:, None]], dim=1).detach().cpu().double()
+    views = _features(recognizer, mine, seed, progress) if len(mine) else torch.zeros(1, 0, own.shape[1] - 1)
+    return _Given(views, torch.from_numpy(labels), classes, torch.from_numpy(folds), own, _prior(labels, recognizer.card))
+
+
+def _last_layer(network: Network) -> nn.Linear:
+    """Raises MienError where the head is not a sequence that ends with it."""
+    last = network.head[-1] if isinstance(network.head, nn.Sequential) else None
+    if not isinstance(last, nn.Linear) or last.bias is None:
+        raise MienError("a network whose head ends in one linear layer", "another head", "take a model of mien_s or resnet18")
+    return last
+
+
+@torch.inference_mode()
+def _features(recognizer: Recognizer, faces: FaceSet, seed: int, progress: Progress) -> Tensor:
+    """(V, N, D) float64: the last layer's inputs for each face, its mirror image, and weak views."""
+    network, device = recognizer.network.eval(), recognizer.device
+    assert isinstance(network.head, nn.Sequential)
+    views, generator = Views(faces.info, recognizer.card.normalize), Generator(device).manual_seed(seed)
+    made = []
+    progress.begin("looking at the faces", len(faces))
+    for first in range(0, len(faces), CHUNK):
+        pixels = torch.from_numpy(faces.faces(np.arange(first, min(first + CHUNK, len(faces))))).to(device)
+        shown = [views.clean(pixels), views.mirror(pixels), *(views.view(pixels, "weak", generator) for _ in range(VIEWS))]
+        parts = [network.head[:-1](network.features(inputs, list(network.blocks)[-1])) for inputs in shown]
+        made.append(torch.stack(parts).cpu().double())
+        progress.advance(len(pixels))
+    return torch.cat(made, dim=1)
+
+
+def _folds(labels: Rows, groups: Rows, seed: int) -> Rows:
+    """(N,) a part for each face: faces of a group in one, classes dealt out evenly."""
+    chance = np.random.default_rng(seed).permutation(groups.max(initial=-1) + 1)
+    order = np.lexsort((chance[groups], labels))
+    names, first, index = np.unique(groups[order], return_index=True, return_inverse=True)
+    turn = np.empty(len(names), np.int64)
+    turn[np.argsort(first)] = np.arange(len(names)) % FOLDS
+    folds = np.empty(len(labels), np.int64)
+    folds[order] = turn[index]
+    return folds
+
+
+def _require_enough(given: _Given) -> None:
+    counts = torch.bincount(given.labels, minlength=len(given.classes)).tolist()
+    named = dict(zip(given.classes, counts, strict=True))
+    if not sum(counts[: given.known]):
+        todo = "add labeled faces of the known classes too, or nothing keeps the new one from taking theirs"
+        raise MienError("labeled faces of classes that the model knows", "none", todo)
+    for number, (name, count) in enumerate(named.items()):
+        parts = len(given.folds[given.labels == number].unique())
+        if number >= given.known and parts < FOLDS:
+            found = f"{count}" if count < LEAST else f"{count} of {parts} people or videos"
+            raise MienError(
+                f"{LEAST} faces or more of the new class {name}, of as many people", found, "add some, or leave it out"
+            )
+    if not any(counts[given.known :]) and sum(counts) < 2 * FOLDS:
+        raise MienError(f"{2 * FOLDS} labeled faces or more", f"{sum(counts)}", "add some")
+
+
+def _with_new(given: _Given) -> tuple[Tensor, Tensor]:
+    """The known rows and those of the new classes, (K', D + 1), and logits (N, K') by rows that a face had no part in."""
+    seen, rows, shown = len(given.views), [given.rows], [given.logits[0]]
+    weights = given.weights.repeat(seen)
+    for number in range(given.known, len(given.classes)):
+        new = given.labels == number
+        mine = new | (given.labels < given.known)
+        scores = torch.zeros(seen, len(new), dtype=torch.float64)
+        for fold in range(FOLDS):
+            left_out = given.folds == fold
+            scores[:, left_out] = _row(given, new & ~left_out, ~new & ~left_out)(given.views[:, left_out])
+        used = mine.repeat(seen)
+        known = given.logits.flatten(0, 1)[used]
+        scale = fit_scale(scores.flatten()[used], known, given.labels.repeat(seen)[used], weights[used], LOSE)
+        row = _row(given, new, ~new)
+        bias = torch.tensor([row.bias * scale.factor + scale.shift], dtype=torch.float64)
+        rows.append(torch.cat([row.weight * scale.factor, bias])[None])
+        shown.append(scale(scores[0])[:, None])
+    return torch.cat(rows), torch.cat(shown, dim=1)
+
+
+def _row(given: _Given, new: Tensor, others: Tensor) -> Row:
+    return discriminant(given.views[:, new].flatten(0, 1), given.views[:, others].flatten(0, 1))
+
+
+def _refitted(given: _Given) -> tuple[Tensor, Tensor]:
+    """The known rows fitted again, (K, D + 1), and logits (N, K) by rows that a face had no part in."""
+    everything = torch.ones(len(given.labels), dtype=torch.bool)
+    best, best_shown, best_average = STRENGTHS[-1], given.logits[0], -1.0
+    for strength in STRENGTHS:
+        shown = torch.zeros(len(given.labels), given.known, dtype=torch.float64)
+        for fold in range(FOLDS):
+            left_out = given.folds == fold
+            shown[left_out] = with_one(given.views[0, left_out]) @ _fitted(given, ~left_out, strength).T
+        average = _compare(given, shown).average_after
+        if average > best_average:
+            best, best_shown, best_average = strength, shown, average
+    return _fitted(given, everything, best), best_shown
+
+
+def _fitted(given: _Given, some: Tensor, strength: float) -> Tensor:
+    views = given.views[:, some]
+    # A face counts once, however many views there are of it.
+    return refit(given.rows, views.flatten(0, 1), given.labels[some].repeat(len(views)), given.prior, strength * len(views))
+
+
+def _prior(labels: Rows, card: Card) -> Tensor:
+    known = len(card.classes)
+    here = torch.from_numpy(np.bincount(labels, minlength=known)[:known]).double() + 1
+    there = torch.tensor([card.budget.get("classes", {}).get(name, 0) for name in card.classes]).double() + 1
+    return (here / here.sum()).log() - (there / there.sum()).log() if float(there.sum()) > known else 0 * here
+
+
+def _compare(given: _Given, shown: Tensor) -> Adapted:
+    labels = given.labels
+    before, after = given.logits[0].argmax(1) == labels, shown.argmax(1) == labels
+    lines = []
+    for number, name in enumerate(given.classes):
+        mine = labels == number
+        if mine.any():
+            shares = (float(right[mine].double().mean()) for right in (before, after))
+            lines.append(Line(name, int(mine.sum()), *shares))
+    weights = given.weights * (labels < given.known)
+    accuracies = [float((right * weights).sum() / weights.sum()) for right in (before, after)]
+    return Adapted(
+        tuple(lines),
+        given.classes[given.known :],
+        before=accuracies[0],
+        after=accuracies[1],
+        average_before=float(np.mean([line.before for line in lines])),
+        average_after=float(np.mean([line.after for line in lines])),
+    )
+
+
+def _card(recognizer: Recognizer, faces: FaceSet, given: _Given, shown: Tensor, seed: int) -> Card:
+    """The model's, with the classes, and with what is possible set on faces that a row had no part in."""
+    card, count = recognizer.card, len(given.labels)
+    entry = {"network": card.network, "weights": card.weights, "faces": card.faces.checksum, "budget": card.budget}
+    budget = {"train": count, "validation": 0, "split": "train", "classes": _counts(given), "noise": 0.0, "noise_matrix": None}
+    likely: npt.NDArray[np.float64] = apply_temperature(shown.numpy(), card.temperature)
+    return replace(
+        card,
+        classes=given.classes,
+        faces=replace(
+            card.faces, classes=given.classes, name=faces.info.name or "faces of its user", checksum=faces.info.checksum
+        ),
+        least=fit_least(likely, given.labels.numpy()),
+        recipe={"title": f"last layer fitted to {count} faces (mien adapt)"},
+        budget=budget | {"unlabeled": 0},
+        sources=(*card.sources, entry),
+        metrics={},
+        seed=seed,
+    )
+
+
+def _counts(given: _Given) -> dict[str, int]:
+    counts: Sequence[int] = torch.bincount(given.labels, minlength=len(given.classes)).tolist()
+    return dict(zip(given.classes, counts, strict=True))
+
+
+def _with_rows(recognizer: Recognizer, rows: Tensor, card: Card) -> Network:
+    """The network with these rows (K', D + 1) as its last layer."""
+    made = build_network(card.network, len(rows), card.faces)
+    state = {name: value.cpu() for name, value in recognizer.network.state_dict().items()}
+    last = next(name for name, module in made.named_modules() if module is _last_layer(made))
+    made.load_state_dict(state | {f"{last}.weight": rows[:, :-1], f"{last}.bias": rows[:, -1]})
+    return made.eval()

@@ -1,0 +1,192 @@
+"""A model fitted to few faces, and to classes that it does not know."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conftest import Command, small_recipe
+from mien import FaceSet, MienError, Order, Recognizer, train
+from mien.experiments.adapt import FOLDS, _folds, adapt
+from mien.experiments.last_layer import SHRINK, discriminant, fit_scale, refit, with_one
+from mien.recognize.files import CARD, GRAPH
+from runs import dim_faces, features
+
+CLASSES = [f"class{number}" for number in range(4)]
+
+
+def part(faces: FaceSet, classes: list[str]) -> FaceSet:
+    """The faces with classes by name, in another order."""
+    names = [faces.classes[label] for label in faces.labels]
+    return FaceSet.from_arrays(faces.faces(), np.array([classes.index(name) for name in names]), classes)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Knows three of four classes."""
+    whole = dim_faces(480, 4, lift=70)
+    known = whole.select(np.flatnonzero(whole.labels < 3))
+    faces = FaceSet.from_arrays(known.faces(), known.labels, CLASSES[:3])
+    folder = tmp_path_factory.mktemp("adapt") / "run"
+    train(faces, small_recipe(stages=[{"epochs": 6, "lr": 0.05, "schedule": "one_cycle"}]), folder, Order(seed=0))
+    return folder
+
+
+def test_a_new_class_is_learned_and_known_ones_stay(model: Path, tmp_path: Path) -> None:
+    tested = dim_faces(400, 4, lift=70)
+    given = part(dim_faces(1000, 4, lift=70).select(np.arange(500, 580)), ["class3", "class1", "class0", "class2"])
+    found = adapt(model, given, tmp_path / "model")
+    assert found.new == ("class3",)
+    assert {line.name: line.faces for line in found.lines} == dict.fromkeys(CLASSES, 20)
+    before, after = Recognizer.load(model), Recognizer.load(tmp_path / "model")
+    assert after.classes == tuple(CLASSES)
+    logits, known = after.logits(tested), before.logits(tested)
+    np.testing.assert_allclose(logits[:, :3], known, atol=0.01 * np.abs(known).max())
+    right, was = logits.argmax(1) == tested.labels, known.argmax(1) == tested.labels
+    new = tested.labels == 3
+    assert right[new].mean() > 0.5
+    assert right[~new].mean() > was[~new].mean() - 0.03
+    assert abs(next(line.after for line in found.lines if line.name == "class3") - right[new].mean()) < 0.3
+    card = after.card
+    assert card.sources[-1]["weights"] == before.card.weights
+    assert (card.budget["train"], card.faces.classes) == (80, tuple(CLASSES))
+    assert 0 <= card.least <= 1
+
+
+def test_known_classes_are_fitted_to_other_faces(model: Path, tmp_path: Path) -> None:
+    """All rows of pixels moved down: the model is mostly wrong, and learns it from 30 faces of each class."""
+    whole = dim_faces(360, 3, lift=70)
+    moved = FaceSet.from_arrays(np.roll(whole.faces(), 2, axis=1), whole.labels, CLASSES[:3])
+    found = adapt(model, moved.select(np.arange(90)), tmp_path / "model")
+    rest = moved.select(np.arange(90, 360))
+    before, after = (Recognizer.load(path).logits(rest).argmax(1) == rest.labels for path in (model, tmp_path / "model"))
+    assert found.average_after > found.average_before
+    assert after.mean() > before.mean()
+
+
+def test_what_gets_worse_is_refused_and_not_written(model: Path, tmp_path: Path) -> None:
+    whole = dim_faces(200, 4, lift=70)
+    chance = np.random.default_rng(0).integers(0, 4, 200)
+    with pytest.raises(MienError, match="gets better by these faces"):
+        adapt(model, FaceSet.from_arrays(whole.faces(), chance, CLASSES), tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_bad_faces_are_refused(model: Path, tmp_path: Path) -> None:
+    whole, out = dim_faces(240, 4, lift=70), tmp_path / "model"
+    new = np.flatnonzero(whole.labels == 3)
+    with pytest.raises(MienError, match="classes that the model knows; found none"):
+        adapt(model, whole.select(new), out)
+    few = np.sort(np.concatenate([np.flatnonzero(whole.labels < 3), new[:4]]))
+    with pytest.raises(MienError, match=r"5 faces or more of the new class class3.*found 4"):
+        adapt(model, whole.select(few), out)
+    with pytest.raises(MienError, match="10 labeled faces or more"):
+        adapt(model, whole.select(np.flatnonzero(whole.labels < 3)[:6]), out)
+    with pytest.raises(MienError, match="side"):
+        adapt(model, dim_faces(80, 4, side=24), out)
+    one_person = whole.with_column("subject", np.where(whole.labels == 3, "anna", [f"p{n}" for n in range(240)]))
+    with pytest.raises(MienError, match="people"):
+        adapt(model, one_person, out)
+    out.mkdir()
+    (out / "mine.txt").write_text("mine")
+    with pytest.raises(MienError, match="empty folder"):
+        adapt(model, whole, out)
+    assert [file.name for file in out.iterdir()] == ["mine.txt"]
+
+
+def test_a_model_of_features_is_refused(tmp_path: Path) -> None:
+    train(features(), small_recipe(model={"network": "embedding"}), tmp_path / "run", Order())
+    with pytest.raises(MienError):
+        adapt(tmp_path / "run", features(), tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_adapt_on_the_command_line(model: Path, tmp_path: Path, mien: Command) -> None:
+    part(dim_faces(80, 4, lift=70), CLASSES).save(tmp_path / "faces")
+    said = mien("adapt", model, tmp_path / "faces", "--out", tmp_path / "model")
+    assert said.code == 0
+    assert "class3" in said.out
+    assert "new" in said.out
+    assert {CARD, GRAPH} < {file.name for file in (tmp_path / "model").iterdir()}
+    again = mien("adapt", tmp_path / "model", tmp_path / "faces", "--out", tmp_path / "other", "--json")
+    # It knows all of them now: either their rows get better, or it says why not.
+    assert (again.code == 0 and json.loads(again.out)["new"] == []) or "better" in again.err
+
+
+@settings(derandomize=True, deadline=None, max_examples=20)
+@given(st.integers(2, 30), st.integers(3, 40), st.integers(1, 6), st.integers(0, 99))
+def test_a_discriminant_is_the_textbook_one(new: int, others: int, dimension: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    a, b = generator.normal(1, 1, (new, dimension)), generator.normal(0, 2, (others, dimension))
+    scatter = sum(np.outer(x - a.mean(0), x - a.mean(0)) for x in a) + sum(np.outer(x - b.mean(0), x - b.mean(0)) for x in b)
+    covariance = scatter / (new + others)
+    covariance = covariance + np.eye(dimension) * (SHRINK * np.diag(covariance).mean() + 1e-6)
+    weight = np.linalg.inv(covariance) @ (a.mean(0) - b.mean(0))
+    row = discriminant(torch.from_numpy(a), torch.from_numpy(b))
+    np.testing.assert_allclose(row.weight.numpy(), weight, rtol=1e-6, atol=1e-9)
+    middle = torch.from_numpy((a.mean(0) + b.mean(0)) / 2)
+    assert abs(float(row(middle))) < 1e-6
+
+
+def test_features_that_are_all_alike_tell_nothing_apart() -> None:
+    row = discriminant(torch.ones(3, 4).double(), torch.ones(5, 4).double())
+    assert float(row(torch.ones(1, 4).double())) == pytest.approx(0)
+
+
+@settings(derandomize=True, deadline=None, max_examples=30)
+@given(st.integers(0, 999), st.sampled_from([0.0, 0.02, 0.1, 0.5]))
+def test_no_more_known_faces_are_lost_than_allowed(seed: int, lose: float) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(0, 4, (120,), generator=generator)
+    labels[:2] = torch.tensor([3, 0])
+    logits = torch.randn(120, 3, generator=generator).double() + 2 * torch.eye(4)[labels][:, :3].double()
+    scores = torch.randn(120, generator=generator).double() + 2.0 * (labels == 3)
+    weights = torch.rand(120, generator=generator).double() + 0.1
+    scale = fit_scale(scores, logits, labels, weights, lose)
+    assert scale.factor > 0
+    assert math.isfinite(scale.shift)
+    right = (logits.argmax(1) == labels) & (labels < 3)
+    lost = right & (scale(scores) > logits.max(1).values)
+    assert float(weights[lost].sum()) <= lose * float(weights[right].sum()) + 1e-9
+
+
+def test_rows_stay_near_and_leave_their_prior_out() -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(90) % 3
+    inputs = torch.randn(90, 5, generator=generator).double() + 3 * torch.eye(3, 5)[labels]
+    rows = torch.zeros(3, 6).double()
+    held, free = (refit(rows, inputs, labels, torch.zeros(3).double(), strength) for strength in (1e9, 1e-3))
+    assert held.abs().max() < 1e-6
+    assert ((with_one(inputs) @ free.T).argmax(1) == labels).double().mean() > 0.95
+    # Faces that say nothing, of class 0 ten times as often: only who is not told that learns it.
+    many, nothing = torch.tensor([0] * 100 + [1] * 10 + [2] * 10), torch.zeros(120, 5).double()
+    prior = torch.tensor([10.0, 1.0, 1.0]).double().log()
+    told, untold = (refit(rows, nothing, many, each, 1e-3)[:, -1] for each in (prior, torch.zeros(3).double()))
+    assert told.max() - told.min() < 0.01
+    assert float(untold[0] - untold[1]) == pytest.approx(math.log(10), abs=0.1)
+
+
+@settings(derandomize=True, deadline=None, max_examples=40)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 12)), min_size=1, max_size=60), st.integers(0, 99))
+def test_folds_keep_groups_whole_and_deal_classes_out(faces: list[tuple[int, int]], seed: int) -> None:
+    labels, groups = (np.array(values) for values in zip(*faces, strict=True))
+    folds = _folds(labels, groups, seed)
+    for group in np.unique(groups):
+        assert len(np.unique(folds[groups == group])) == 1
+    assert set(folds.tolist()) <= set(range(FOLDS))
+    alone = _folds(labels, np.arange(len(labels)), seed)
+    for label in np.unique(labels):
+        counts = np.bincount(alone[labels == label], minlength=FOLDS)
+        assert counts.max() - counts.min() <= 1
+    assert np.array_equal(folds, _folds(labels, groups, seed))
+
+
+def test_folds_are_drawn_by_seed() -> None:
+    labels = np.arange(100) % 4
+    first, second = (_folds(labels, np.arange(100), seed) for seed in (0, 1))
+    assert not np.array_equal(first, second)
