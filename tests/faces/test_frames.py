@@ -85,6 +85,7 @@ def test_a_frame_every_so_many_seconds(tmp_path: Path, ending: str) -> None:
     frames, reason = read(video(tmp_path / f"a{ending}"), 0.5)
     assert reason == ""
     assert [frame.time for frame in frames] == pytest.approx([0, 0.5, 1.0, 1.5], abs=1e-6)
+    assert [frame.number for frame in frames] == [0, 5, 10, 15]
     assert [tone(frame) for frame in frames] == pytest.approx([0, 50, 100, 150], abs=6)
     assert {frame.pixels.shape for frame in frames} == {(48, 64, 3)}
     assert frames[0].pixels.dtype == np.uint8

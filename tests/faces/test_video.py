@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,14 +17,18 @@ from photographs import photo_of
 from PIL import Image
 
 from conftest import Command
-from mien import MienError
+from mien import MienError, Recognizer
 from mien.data.faceset import Info
 from mien.faces.face import Face, Photo
+from mien.faces.inputs import find_inputs
+from mien.faces.shots import TOGETHER, Shot
 from mien.recognize.camera import camera_frames
-from mien.recognize.files import Card, build_network, write_model
+from mien.recognize.files import Card
+from mien.recognize.networks import build_network, write_model
+from mien.recognize.predict import read_all
 from mien.recognize.reading import Reading, reading
 from mien.recognize.timeline import BINS, LINES, WIDTH, Timeline
-from mien.recognize.tracking import Tracker, Tracking, overlaps
+from mien.recognize.tracking import Cuts, Tracker, Tracking, overlaps
 
 CLASSES = ("anger", "happiness", "$x$")
 
@@ -147,15 +152,104 @@ def test_the_command_follows_the_faces_of_a_video(mien: Command, model: Path, tm
     clip = write_video(tmp_path / "clip.mp4", [photo_of((n, 8, 16), (50 - n, 40, 16), size=(64, 80)) for n in range(20)])
     done = mien("predict", clip, "--model", model, "--draw", tmp_path / "drawn", "--device", "cpu")
     assert done.code == 0, done.err
+    assert done.err == f"1 picture of a video over time in {tmp_path / 'drawn'}\n"
     first, *faces = done.out.splitlines()
     assert first == "clip.mp4: 1.9 s, 2 faces"
     assert [line.split(":")[0] for line in faces] == ["  face 1, 0.0 to 1.9 s", "  face 2, 0.0 to 1.9 s"]
-    assert [path.name for path in (tmp_path / "drawn").iterdir()] == ["000001-clip.mp4.png"]
+    assert [path.name for path in (tmp_path / "drawn").iterdir()] == ["000001-clip.png"]
     lines = [json.loads(line) for line in mien("predict", clip, "--model", model, "--json").out.splitlines()]
     assert [line["frame"] for line in lines] == list(range(20))
     assert [line["time"] for line in lines] == pytest.approx(np.arange(20) / 10)
+    assert {line["path"] for line in lines} == {str(clip)}
     for line in lines:
         assert {one["box"][1] < 30: one["track"] for one in line["faces"]} == {True: 1, False: 2}
+
+
+def scene(seed: int) -> Photo:
+    """A picture of soft patches."""
+    patches = np.random.default_rng(seed).integers(0, 256, (9, 12, 3), np.uint8)
+    return np.asarray(cv2.resize(patches, (480, 360), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def cuts_in(photos: Sequence[Photo]) -> list[int]:
+    cuts = Cuts()
+    return [number for number, photo in enumerate(photos) if cuts.at(photo)]
+
+
+def panned(photo: Photo, speeds: Sequence[int]) -> list[Photo]:
+    """A window of 240 x 180 that goes so many pixels to the right from frame to frame."""
+    return [photo[60:240, at : at + 240] for at in np.cumsum(speeds).tolist()]
+
+
+@pytest.mark.parametrize("speed", [0, 2, 8])
+def test_cuts_are_found_whatever_moves(speed: int) -> None:
+    photos = [photo for seed in range(5) for photo in panned(scene(seed), [speed] * 12)]
+    assert cuts_in(photos) == [12, 24, 36, 48]
+
+
+def test_motion_is_no_cut() -> None:
+    for seed in range(10):
+        assert cuts_in(panned(scene(seed), [1, 3, 6, 10, 15, 20, 24, 24, 24, 24, 20, 15])) == []
+    still, face = scene(0), scene(1)[:150, :150]
+    moved = [still.copy() for _ in range(30)]
+    for number, photo in enumerate(moved):
+        photo[100:250, 10 * number : 10 * number + 150] = face
+    assert cuts_in(moved) == []
+
+
+def test_flicker_noise_and_black_are_no_cuts() -> None:
+    generator, photo = np.random.default_rng(0), scene(0)
+    gains, lifts = generator.uniform(0.5, 1.5, 40), generator.uniform(-30, 30, 40)
+    noise = (generator.normal(0, 6, photo.shape) for _ in gains)
+    lit = [photo * gain + lift + grain for gain, lift, grain in zip(gains, lifts, noise, strict=True)]
+    photos = [one.clip(0, 255).astype(np.uint8) for one in lit]
+    assert cuts_in(photos) == []
+    black = [scene(seed) // 50 for seed in range(2, 5)]
+    assert cuts_in([*photos[:5], *black, *photos[5:10]]) == []
+    assert cuts_in([*photos[:5], *black, scene(1)]) == [8]
+
+
+def test_a_cut_ends_all_tracks(mien: Command, model: Path, tmp_path: Path) -> None:
+    """Another face at the same place, before something else."""
+    photos = []
+    for side in (slice(0, 40), slice(40, 80)):
+        photo = photo_of((30, 20, 20), size=(64, 80))
+        photo[:, side] = np.maximum(photo[:, side], 150)
+        photos += [photo] * 10
+    clip = write_video(tmp_path / "clip.mp4", photos)
+    lines = [json.loads(line) for line in mien("predict", clip, "--model", model, "--json").out.splitlines()]
+    assert [[one["track"] for one in line["faces"]] for line in lines] == [[1]] * 10 + [[2]] * 10
+
+
+def test_frames_have_their_numbers_in_the_video(mien: Command, model: Path, tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "clip.mp4", [photo_of((n, 8, 16), size=(64, 80)) for n in range(20)])
+    done = mien("predict", clip, "--model", model, "--json", "--every", 0.5)
+    lines = [json.loads(line) for line in done.out.splitlines()]
+    assert [(line["frame"], line["time"]) for line in lines] == [(0, 0.0), (5, 0.5), (10, 1.0), (15, 1.5)]
+
+
+def test_a_truncated_video_is_told_as_far_as_it_goes(mien: Command, model: Path, tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "clip.avi", [photo_of((n, 8, 16), size=(64, 80)) for n in range(40)])
+    clip.write_bytes(clip.read_bytes()[: clip.stat().st_size * 8 // 10])
+    done = mien("predict", clip, "--model", model, "--json")
+    *lines, last = [json.loads(line) for line in done.out.splitlines()]
+    assert done.code == 0
+    assert 0 < len(lines) < 40
+    assert [line["frame"] for line in lines] == list(range(len(lines)))
+    assert last["path"] == str(clip)
+    assert last["fault"].startswith("a truncated file of")
+    assert done.err == f"mien: clip.avi: {last['fault']}\n"
+
+
+def test_frames_are_let_go(model: Path, tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "clip.mp4", [photo_of((n % 50, 8, 16), size=(64, 80)) for n in range(150)])
+    alive = weakref.WeakSet[Shot]()
+    most = count = 0
+    for read in read_all(Recognizer.load(model, "cpu"), find_inputs([clip]), 0.04, []):
+        alive.add(read.shot)
+        most, count = max(most, len(alive)), count + 1
+    assert count == 150
+    assert most <= 2 * TOGETHER
 
 
 class FakeCamera:
@@ -187,6 +281,8 @@ def test_a_camera_is_watched(mien: Command, model: Path, tmp_path: Path, monkeyp
     lines = [json.loads(line) for line in done.out.splitlines()]
     assert len(lines) == 30
     assert {tuple(one["track"] for one in line["faces"]) for line in lines} == {(1, 2)}
+    assert {(line["photo"], line.get("path")) for line in lines} == {("camera 0", None)}
+    assert [line["frame"] for line in lines] == list(range(30))
     done = mien("watch", 1, "--model", model)
     assert (done.code, "a camera of number 1" in done.err) == (1, True)
     done = mien("watch", 0, "--model", model, "--seconds", 0.05, "--draw", tmp_path / "drawn")

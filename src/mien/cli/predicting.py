@@ -1,6 +1,9 @@
 """Commands that read faces in photos, in videos and before a camera."""
 
+import signal
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,13 +13,15 @@ from mien.cli.shared import Device, Json
 
 if TYPE_CHECKING:
     from mien.faces.cut import Geometry
-    from mien.recognize.teller import Form
+    from mien.recognize.predict import Fault
+    from mien.recognize.recognizer import Recognizer
+    from mien.recognize.teller import Form, Teller
 
-NOTHING_READ = 1
-"""Exit code where not one input could be read."""
+NOTHING_READ, STOPPED = 1, 130
+"""Exit codes where not one input could be read, and after Ctrl-C."""
 
-Model = Annotated[Path, typer.Option(help="A run or a model folder.")]
-Align = Annotated[str | None, typer.Option(help="How faces are cut out, where the model's card does not say: 'box'.")]
+Model = Annotated[str, typer.Option(help="A run, a model folder, or mien-s, which comes with mien.")]
+Align = Annotated[str | None, typer.Option(help="How faces are cut out, instead of as the model's card says: 'box'.")]
 Detector = Annotated[str | None, typer.Option(help="What finds them, with --align: mtcnn, haar or dlib.")]
 Draw = Annotated[
     Path | None,
@@ -27,7 +32,7 @@ AsCsv = Annotated[bool, typer.Option("--csv", help="Print a line of CSV for ever
 
 def predict(
     paths: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Photos, videos, folders, globs, lists, archives.")],
-    model: Model,
+    model: Model = "mien-s",
     align: Align = None,
     detector: Detector = None,
     every: Annotated[float, typer.Option(min=0.001, help="Seconds between the frames that are read in a video.")] = 0.04,
@@ -38,26 +43,32 @@ def predict(
 ) -> None:
     """Name the expression of every face in photos and videos; --json prints a line of JSON for each photo and frame."""
     from mien.console import Bar
-    from mien.data.source import Rejected
     from mien.errors import MienError
     from mien.faces.inputs import find_inputs
-    from mien.recognize.predict import read_all
+    from mien.faces.places import require_local
+    from mien.recognize.predict import Fault, read_all
     from mien.recognize.recognizer import Recognizer
     from mien.recognize.teller import Teller
 
+    for path in paths:
+        require_local(path)
     form, geometry, folder = _form(as_json, as_csv), _geometry(align, detector), _new_folder(draw)
-    recognizer, faults, nothing = Recognizer.load(model, device), list[Rejected](), True
-    teller = Teller(form, recognizer.classes, sys.stdout, folder)
-    with Bar(quiet=form != "text") as bar:
-        bar.begin("photos and frames", 0)
-        for read in read_all(recognizer, find_inputs(paths), every, faults, geometry):
-            nothing = False
-            teller.tell(read)
-            bar.advance(1)
-    teller.close()
-    for fault in faults:
-        teller.fault(fault)
-        print(f"mien: {fault.path}: {fault.reason}", file=sys.stderr)
+    faults, nothing = list[Fault](), True
+    with _stopped():
+        recognizer = Recognizer.load(model, device)
+        _say_overridden(recognizer, geometry)
+        teller = Teller(form, recognizer.classes, sys.stdout, folder)
+        try:
+            with Bar(quiet=form != "text") as bar:
+                bar.begin("photos and frames", 0)
+                for read in read_all(recognizer, find_inputs(paths), every, faults, geometry):
+                    nothing = False
+                    with _whole():
+                        teller.tell(read)
+                    bar.advance(1)
+        finally:
+            with _whole():
+                _close(teller, faults)
     if faults and nothing:
         raise typer.Exit(NOTHING_READ)
     if nothing:
@@ -66,7 +77,7 @@ def predict(
 
 def watch(
     camera: Annotated[int, typer.Argument(metavar="CAMERA", min=0, help="Number of a camera, from 0.")],
-    model: Model,
+    model: Model = "mien-s",
     align: Align = None,
     detector: Detector = None,
     seconds: Annotated[float | None, typer.Option(min=0, help="How long; until Ctrl-C unless said.")] = None,
@@ -76,8 +87,6 @@ def watch(
     as_json: Json = False,
 ) -> None:
     """Name the expressions before a camera, now and over time. Nothing is stored but what --draw, --csv and --json ask for."""
-    from contextlib import suppress
-
     from rich.live import Live
 
     from mien.faces.places import Input
@@ -90,16 +99,76 @@ def watch(
     from mien.recognize.tracking import Tracker
 
     form, geometry, folder = _form(as_json, as_csv), _geometry(align, detector), _new_folder(draw)
-    recognizer, name = Recognizer.load(model, device), Input(f"camera {camera}", Path())
-    tracker, teller = Tracker(TRACKING, recognizer.card.least), Teller(form, recognizer.classes, sys.stdout, folder)
-    with Live(auto_refresh=False, transient=True) as live, suppress(KeyboardInterrupt):
-        for number, frame in enumerate(camera_frames(camera, seconds)):
-            found = tracker.follow(frame.time, recognizer.read([frame.pixels], geometry)[0])
-            teller.tell(Read(Shot(name, frame.pixels, number, frame.time), found))
-            if form == "text":
-                lines = [f"{frame.time:.0f} s, {(number + 1) / max(frame.time, 1e-3):.0f} frames a second"]
-                live.update("\n".join(lines + [f"face {one.track}: {sentence(one)}" for one in found]), refresh=True)
+    name = Input(f"camera {camera}", Path())
+    with _stopped():
+        recognizer = Recognizer.load(model, device)
+        _say_overridden(recognizer, geometry)
+        tracker, teller = Tracker(TRACKING, recognizer.card.least), Teller(form, recognizer.classes, sys.stdout, folder)
+        try:
+            with Live(auto_refresh=False, transient=True) as live, suppress(KeyboardInterrupt):
+                for frame in camera_frames(camera, seconds):
+                    found = tracker.follow(frame.time, recognizer.read([frame.pixels], geometry)[0])
+                    with _whole():
+                        teller.tell(Read(Shot(name, frame.pixels, frame.number, frame.time, frame.number), found))
+                    if form == "text":
+                        speed = (frame.number + 1) / max(frame.time, 1e-3)
+                        lines = [f"{frame.time:.0f} s, {speed:.0f} frames a second"]
+                        live.update("\n".join(lines + [f"face {one.track}: {sentence(one)}" for one in found]), refresh=True)
+        finally:
+            with _whole():
+                _close(teller, [])
+
+
+@contextmanager
+def _stopped() -> Iterator[None]:
+    """Ctrl-C ends the command."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        stop = typer.Exit(STOPPED)
+        stop.add_note("what was read until then is written")
+        raise stop from None
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    """Ctrl-C waits until what is written here is whole."""
+    pressed = list[int]()
+    before = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
+
+
+def _close(teller: "Teller", faults: "Sequence[Fault]") -> None:
+    """Tell what is left to tell."""
     teller.close()
+    for fault in faults:
+        teller.fault(fault)
+        print(f"mien: {fault.input.name}: {fault.reason}", file=sys.stderr)
+    if teller.drawn():
+        print(teller.drawn(), file=sys.stderr)
+
+
+def _say_overridden(recognizer: "Recognizer", geometry: "Geometry | None") -> None:
+    """A line on stderr where faces are cut out in another way than the model's card says."""
+    from dataclasses import replace
+
+    from mien.errors import MienError
+    from mien.faces.cut import Geometry
+
+    try:
+        stated = str(replace(Geometry.from_text(recognizer.card.faces.alignment), which="all"))
+    except MienError:  # it does not say, which is why another way was asked for
+        return
+    if geometry and stated != str(geometry):
+        ours, theirs = str(geometry).split("; "), stated.split("; ")
+        taken = "; ".join(part for part in ours if part not in theirs)
+        said = "; ".join(part for part in theirs if part not in ours)
+        print(f"mien: faces are cut out by '{taken}', not by '{said}' as the model's card says", file=sys.stderr)
 
 
 def _form(as_json: bool, as_csv: bool) -> "Form":

@@ -5,17 +5,19 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
-import av
 import numpy as np
 import numpy.typing as npt
-from av.container import InputContainer
-from av.sidedata.sidedata import SideData
 
 from mien.errors import MienError
 from mien.faces.photos import MAX_PIXELS, require_size
 from mien.faces.places import Input, fault, open_input, refusal
+
+if TYPE_CHECKING:
+    import av
+    from av.container import InputContainer
+    from av.sidedata.sidedata import SideData
 
 FORMATS = "mov,avi,matroska"
 """What is read. FFmpeg knows more, some that open other files or addresses."""
@@ -32,17 +34,27 @@ _CLOSE = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A frame, uint8 (H, W, 3), and its time in seconds since the first."""
+    """A frame, uint8 (H, W, 3), its number among all frames of the video, from 0, and its time in seconds since the first."""
 
+    number: int
     time: float
     pixels: npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class _Decoded:
+    """A frame as the decoder gives it, and as above."""
+
+    number: int
+    time: float
+    picture: "av.VideoFrame"
 
 
 def read_frames(input: Input, every: float, max_pixels: int = MAX_PIXELS) -> Iterator[Frame]:
     """The first frame at or after 0, `every`, 2 `every`, ... seconds, RGB, upright by the video's display matrix.
 
-    Frames that the decoder calls corrupt are passed over. One thread decodes. Raises MienError for an `every` that is not
-    positive, and, after the frames before, where the video is damaged, truncated, no video, too large or unreadable.
+    Frames that the decoder calls corrupt are passed over, but counted. One thread decodes. Raises MienError for an `every` that
+    is not positive, and, after the frames before, where the video is damaged, truncated, no video, too large or unreadable.
     """
     if not (math.isfinite(every) and every > 0):
         raise MienError("seconds between frames above 0", f"{every}", "give another")
@@ -52,18 +64,20 @@ def read_frames(input: Input, every: float, max_pixels: int = MAX_PIXELS) -> Ite
 def _frames(input: Input, every: float, max_pixels: int) -> Iterator[Frame]:
     due = last = 0.0
     try:
-        for time, frame in _decoded(input, max_pixels):
-            last = time
-            if time >= due - _CLOSE:
-                due = (math.floor((time + _CLOSE) / every) + 1) * every
-                yield Frame(time, _upright(frame))
+        for one in _decoded(input, max_pixels):
+            last = one.time
+            if last >= due - _CLOSE:
+                due = (math.floor((last + _CLOSE) / every) + 1) * every
+                yield Frame(one.number, last, _upright(one.picture))
     except Exception as error:  # FFmpeg meets a broken file with errors of many kinds; none of them is hidden.
         found = fault(error)
         raise refusal(input, f"{found}, after {last:.2f} s" if due else found) from error
 
 
-def _decoded(input: Input, max_pixels: int) -> Iterator[tuple[float, av.VideoFrame]]:
-    """All frames in order of their times, in seconds since the first. Raises ValueError at the end of a truncated video."""
+def _decoded(input: Input, max_pixels: int) -> Iterator[_Decoded]:
+    """All frames in order of their times. Raises ValueError at the end of a truncated video."""
+    import av
+
     with open_input(input) as file:
         missing = _missing(file)
         with _container(file, missing) as container:
@@ -72,17 +86,17 @@ def _decoded(input: Input, max_pixels: int) -> Iterator[tuple[float, av.VideoFra
             stream = container.streams.video[0]
             shown = False
             try:
-                for time, frame in _timed(container, stream, max_pixels):
-                    shown = shown or not frame.is_corrupt
-                    if not frame.is_corrupt:
-                        yield time, frame
+                for one in _timed(container, stream, max_pixels):
+                    shown = shown or not one.picture.is_corrupt
+                    if not one.picture.is_corrupt:
+                        yield one
             except av.FFmpegError as error:
                 raise ValueError(missing or error.strerror) from error
     if missing or not shown:  # FFmpeg takes the end of a truncated file for the video's
         raise ValueError(missing or "no frame that can be decoded")
 
 
-def _timed(container: InputContainer, stream: av.VideoStream, max_pixels: int) -> Iterator[tuple[float, av.VideoFrame]]:
+def _timed(container: "InputContainer", stream: "av.VideoStream", max_pixels: int) -> Iterator[_Decoded]:
     """All frames, corrupt ones too; one without a time follows the one before."""
     context = stream.codec_context
     require_size(context.width, context.height, max_pixels)
@@ -90,15 +104,17 @@ def _timed(container: InputContainer, stream: av.VideoStream, max_pixels: int) -
     context.thread_count = 1
     step = 1 / (stream.average_rate or Fraction(25))
     first, time = None, -step
-    for frame in container.decode(stream):
+    for number, frame in enumerate(container.decode(stream)):
         require_size(frame.width, frame.height, max_pixels)
         stated = frame.pts * frame.time_base if frame.pts is not None and frame.time_base else None
         first = stated if first is None else first
         time = time + step if stated is None or first is None else stated - first
-        yield float(time), frame
+        yield _Decoded(number, float(time), frame)
 
 
-def _container(file: IO[bytes], missing: str) -> InputContainer:
+def _container(file: IO[bytes], missing: str) -> "InputContainer":
+    import av
+
     try:
         return av.open(file, "r", options={"format_whitelist": FORMATS})
     except av.FFmpegError as error:
@@ -146,14 +162,14 @@ def _segment(head: bytes) -> int:
     return 0 if size == (1 << 7 * width) - 1 else at + width + size
 
 
-def _upright(frame: av.VideoFrame) -> npt.NDArray[np.uint8]:
+def _upright(frame: "av.VideoFrame") -> npt.NDArray[np.uint8]:
     """The pixels as they are to be seen; of a matrix that turns by other angles, the nearest quarter."""
     pixels = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
     side = frame.side_data.get("DISPLAYMATRIX")
     if side is None:
         return pixels
     # x' = a x + c y, y' = b x + d y (FFmpeg, libavutil/display.h)
-    a, b, _, c, d = np.frombuffer(bytes(cast(SideData, side)), np.int32)[:5].tolist()
+    a, b, _, c, d = np.frombuffer(bytes(cast("SideData", side)), np.int32)[:5].tolist()
     if abs(b) + abs(c) > abs(a) + abs(d):
         pixels, a, d = np.swapaxes(pixels, 0, 1), c, b
     return np.ascontiguousarray(pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])

@@ -21,7 +21,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from mien.errors import MienError
 from mien.faces.bare import bare_jpeg, bare_png, bare_tiff, orientation
-from mien.faces.places import MAX_BYTES, Input, fault, open_input, refusal
+from mien.faces.places import MAX_BYTES, Input, fault, open_input, refusal, require_local
 
 Array = npt.NDArray[np.uint8]
 
@@ -77,6 +77,7 @@ def as_photo(given: Picture) -> Array:
     if isinstance(given, bytes):
         return read_photo(Input("the bytes that were given", Path(), content=given))
     if isinstance(given, str | Path):
+        require_local(given)
         return read_photo(Input(str(given), Path(given)))
     if isinstance(given, Image.Image):
         turned = UPRIGHT.get(orientation(given.info.get("exif", b"")))

@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import re
 import stat
 import struct
 import zipfile
@@ -17,6 +18,9 @@ VIDEOS = (".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".avi", ".mkv", ".webm")
 
 MAX_BYTES = 1 << 30
 """A photo whose file is larger is refused."""
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
+"""How an address on a network begins, with one slash at least: a Path keeps no more."""
 
 _LOCAL_HEADER = 30
 """Bytes of a zip entry's header before its name."""
@@ -90,6 +94,12 @@ def require_regular(path: Path) -> None:
         raise ValueError("a folder, no file" if stat.S_ISDIR(mode) else "a pipe, a socket or a device, no file")
 
 
+def require_local(named: str | Path) -> None:
+    """Raises MienError for an address on a network, unless there is such a file."""
+    if _ADDRESS.match(str(named)) and not os.path.lexists(named):
+        raise MienError("a file or folder", f"an address, {named}", "mien reads files only: download it first")
+
+
 def fault(error: Exception) -> str:
     """What is wrong with a file, as a phrase."""
     if isinstance(error, MienError):
@@ -98,7 +108,10 @@ def fault(error: Exception) -> str:
         return error.strerror
     if type(error) is ValueError:
         return str(error)
-    return f"a file that cannot be decoded ({error!r})"
+    said = str(error) or type(error).__name__
+    if isinstance(error, EOFError | struct.error) or "truncated" in said.lower():
+        return "a truncated file, which ends too early"
+    return f"a file that cannot be decoded ({said})"
 
 
 def refusal(input: Input, found: str) -> MienError:

@@ -24,6 +24,8 @@ class Shot:
     """Of a video: the how manyth that was taken, from 0."""
     time: float | None = None
     """Of a video: seconds since its first frame."""
+    number: int | None = None
+    """Of a video: the frame's number among all its frames, from 0."""
 
     @property
     def name(self) -> str:
@@ -39,7 +41,7 @@ def read_shots(inputs: Iterable[Input], every: float, faults: list[Rejected]) ->
                 yield Shot(one, read_photo(one))
                 continue
             for number, frame in enumerate(read_frames(one, every)):
-                yield Shot(one, frame.pixels, number, frame.time)
+                yield Shot(one, frame.pixels, number, frame.time, frame.number)
         except MienError as error:
             faults.append(Rejected(one.name, error.found))
 

@@ -1,26 +1,24 @@
 """What a recognizer reads in many photos and videos, as a stream: memory does not grow with their number or length."""
 
 import io
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
-
 from mien.data.source import Rejected
 from mien.disk import write_aside
 from mien.faces.cut import Geometry
-from mien.faces.face import Photo
-from mien.faces.places import Input
+from mien.faces.inputs import PHOTOS, printable
+from mien.faces.places import VIDEOS, Input
 from mien.faces.shots import Shot, read_shots, together
-from mien.recognize.reading import Reading, sentence
+from mien.recognize.drawing import draw
+from mien.recognize.reading import Reading
 from mien.recognize.recognizer import Recognizer
-from mien.recognize.tracking import Tracker, Tracking
+from mien.recognize.tracking import Cuts, Tracker, Tracking
 
-SURE, UNSURE = (0, 114, 178), (213, 94, 0)
-"""Blue and vermilion, which color-blind people tell apart (Okabe and Ito 2008)."""
 TRACKING = Tracking()
 
 
@@ -32,68 +30,89 @@ class Read:
     readings: tuple[Reading, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Name, frame and second of a video, and the faces."""
+        """Name and place of the file, number and second of a video's frame, and the faces."""
         shot = self.shot
-        place = {} if shot.time is None else {"frame": shot.frame, "time": round(shot.time, 3)}
-        return {"photo": shot.input.name} | place | {"faces": [reading.to_json() for reading in self.readings]}
+        frame = {} if shot.time is None else {"frame": shot.number, "time": round(shot.time, 3)}
+        return place_of(shot.input) | frame | {"faces": [reading.to_json() for reading in self.readings]}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What could not be read, or not wholly, and why."""
+
+    input: Input
+    reason: str
+
+    def to_json(self) -> dict[str, str]:
+        """Name and place of the file, and the reason."""
+        return place_of(self.input) | {"fault": self.reason}
 
 
 def read_all(
     recognizer: Recognizer,
     inputs: Iterable[Input],
     every: float,
-    faults: list[Rejected],
+    faults: list[Fault],
     geometry: Geometry | None = None,
     tracking: Tracking = TRACKING,
 ) -> Iterator[Read]:
-    """All photos, and frames of videos `every` so many seconds, whose faces are followed.
+    """All photos, and frames of videos `every` so many seconds, whose faces are followed from cut to cut.
 
     What cannot be read is added to `faults`. Without a `geometry` faces are cut out as the model's card says. Raises MienError as
     `Recognizer.read` does.
     """
-    video, tracker = None, Tracker(tracking, recognizer.card.least)
-    for shots in together(read_shots(inputs, every, faults)):
+    video, tracker, cuts = None, Tracker(tracking, recognizer.card.least), Cuts()
+    for shots in together(_shots(inputs, every, faults)):
         for shot, readings in zip(shots, recognizer.read([shot.pixels for shot in shots], geometry), strict=True):
             if shot.time is None:
                 yield Read(shot, readings)
                 continue
             if shot.input is not video:
-                video, tracker = shot.input, Tracker(tracking, recognizer.card.least)
+                video, tracker, cuts = shot.input, Tracker(tracking, recognizer.card.least), Cuts()
+            if cuts.at(shot.pixels):
+                tracker.cut()
             yield Read(shot, tracker.follow(shot.time, readings))
 
 
-def write_drawn(read: Read, folder: Path, number: int) -> Path:
-    """The photo with its faces framed and named, as a JPEG in `folder`; its name begins with `number`.
+def place_of(input: Input) -> dict[str, str]:
+    """`photo`, the name among all that were given; `path`, absolute, of the file or of the archive around it; and `member`, its
+    name in the archive. A camera has no path."""
+    place = {"photo": input.name}
+    if input.path != Path():
+        place["path"] = os.path.abspath(input.path)
+    if input.member is not None:
+        place["member"] = _in_archive(input)
+    return place
 
-    A name may come from an archive: nothing of it that leads elsewhere is kept.
-    """
+
+def write_drawn(read: Read, folder: Path, number: int) -> Path:
+    """The photo with its faces framed and named, as a JPEG in `folder`; its name begins with `number`."""
     content = io.BytesIO()
     draw(read.shot.pixels, read.readings).save(content, "JPEG", quality=92)
-    path = folder / f"{number:06d}-{plain_name(read.shot.name)}.jpg"
+    path = folder / drawn_name(read.shot.name, number, ".jpg")
     write_aside(path, content.getvalue())
     return path
 
 
-def plain_name(name: str) -> str:
-    """Of letters, digits and . @ - alone, and not too long."""
-    return re.sub(r"[^\w.@-]+", "_", name)[-100:]
+def drawn_name(name: str, number: int, ending: str) -> str:
+    """A file's name for what is drawn of a photo or video: its number and name, with another ending.
+
+    A name may come from an archive: of letters, digits and . @ - alone, and not too long, it leads nowhere.
+    """
+    own = next((each for each in (*PHOTOS, *VIDEOS) if name.lower().endswith(each)), "")
+    plain = re.sub(r"[^\w.@-]+", "_", name[: len(name) - len(own)])
+    return f"{number:06d}-{plain[-100:]}{ending}"
 
 
-def draw(photo: Photo, readings: Iterable[Reading]) -> Image.Image:
-    """The photo with a frame around each face, blue where one expression alone is possible, and what it shows above."""
-    picture = Image.fromarray(photo)
-    canvas = ImageDraw.Draw(picture)
-    width = max(2, min(picture.size) // 200)
-    font = ImageFont.load_default(max(12, min(picture.size) // 28))
-    for reading in readings:
-        color = UNSURE if reading.unsure else SURE
-        x0, y0, x1, y1 = reading.face.box
-        canvas.rectangle((x0, y0, x1, y1), outline=color, width=width)
-        text = sentence(reading)
-        _, _, right, bottom = canvas.textbbox((0, 0), text, font=font)
-        wide, high = right + 2 * width, bottom + width
-        x = min(max(0, x0), max(0, picture.width - wide))
-        y = y0 - high if y0 >= high else min(max(0, y1), picture.height - high)
-        canvas.rectangle((x, y, x + wide, y + high), fill=color)
-        canvas.text((x + width, y), text, fill=(255, 255, 255), font=font)
-    return picture
+def _shots(inputs: Iterable[Input], every: float, faults: list[Fault]) -> Iterator[Shot]:
+    for one in inputs:
+        rejected = list[Rejected]()
+        yield from read_shots([one], every, rejected)
+        faults += [Fault(one, each.reason) for each in rejected]
+
+
+def _in_archive(input: Input) -> str:
+    """Its name there: the name without what of the archive's own path stands before it."""
+    parts = input.path.parts
+    before = (f"{printable('/'.join(parts[first:]))}/" for first in range(len(parts)))
+    return next((input.name.removeprefix(each) for each in before if input.name.startswith(each)), input.name)

@@ -4,16 +4,15 @@ import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import Any, Literal, TextIO
 
-from mien.data.source import Rejected
 from mien.disk import write_aside
-from mien.recognize.predict import Read, plain_name, write_drawn
+from mien.recognize.predict import Fault, Read, drawn_name, place_of, write_drawn
 from mien.recognize.reading import Reading, sentence
 from mien.recognize.timeline import Timeline
 
 Form = Literal["text", "json", "csv"]
-FIELDS = ("photo", "time", "track", "x0", "y0", "x1", "y1", "top", "confidence", "unsure")
+FIELDS = ("photo", "path", "member", "time", "track", "x0", "y0", "x1", "y1", "top", "confidence", "unsure")
 """Columns of CSV, before a column for each class."""
 
 
@@ -27,7 +26,7 @@ class Teller:
         """`folder`: photos are drawn there, and of videos what they show over time."""
         self._form, self._classes, self._file, self._folder = form, tuple(classes), file, folder
         self._table = csv.writer(file, lineterminator="\n")
-        self._count, self._video, self._line = 0, "", Timeline(classes)
+        self._photos, self._videos, self._video, self._line = 0, 0, "", Timeline(classes)
         if form == "csv":
             self._table.writerow((*FIELDS, *classes))
 
@@ -37,47 +36,77 @@ class Teller:
         if shot.input.name != self._video:
             self.close()
         if self._form == "json":
-            print(json.dumps(read.to_json(), ensure_ascii=False), file=self._file, flush=True)
+            self._print_json(read.to_json())
         elif self._form == "csv":
-            time = "" if shot.time is None else f"{shot.time:.3f}"
-            self._table.writerows([shot.input.name, time, *_row(one)] for one in read.readings)
+            self._print_rows(read)
         if shot.time is not None:
             self._video = shot.input.name
             self._line.add(shot.time, read.readings)
             return
-        self._count += 1
+        self._photos += 1
         if self._form == "text":
-            print(f"{shot.name}: {'; '.join(map(sentence, read.readings)) or 'no face'}", file=self._file)
+            self._print(f"{shot.name}: {'; '.join(map(sentence, read.readings)) or 'no face'}")
         if self._folder:
-            write_drawn(read, self._folder, self._count)
+            write_drawn(read, self._folder, self._photos + self._videos)
 
-    def fault(self, fault: Rejected) -> None:
+    def fault(self, fault: Fault) -> None:
         """What could not be read, or not wholly; for people that is for stderr."""
         if self._form == "json":
-            print(json.dumps({"photo": fault.path, "fault": fault.reason}, ensure_ascii=False), file=self._file)
+            self._print_json(fault.to_json())
 
     def close(self) -> None:
         """The video is over."""
         if not self._video:
             return
+        self._videos += 1
         if self._form == "text":
             count = len(self._line.lines)
             faces = "no face" if not count else "1 face" if count == 1 else f"{count} faces"
-            print(f"{self._video}: {self._line.end:.1f} s, {faces}", file=self._file)
+            self._print(f"{self._video}: {self._line.end:.1f} s, {faces}")
             for line in sorted(self._line.lines, key=lambda line: line.track):
-                print(
-                    f"  face {line.track}, {line.begin:.1f} to {line.end:.1f} s: {self._shown(line.means.tolist())}",
-                    file=self._file,
-                )
+                self._print(f"  face {line.track}, {line.begin:.1f} to {line.end:.1f} s: {self._shown(line.means.tolist())}")
         if self._folder:
-            self._count += 1
-            write_aside(self._folder / f"{self._count:06d}-{plain_name(self._video)}.png", self._line.picture())
+            name = drawn_name(self._video, self._photos + self._videos, ".png")
+            write_aside(self._folder / name, self._line.picture())
         self._video, self._line = "", Timeline(self._classes)
+
+    def drawn(self) -> str:
+        """What was drawn and where, as a sentence; "" for nothing."""
+        photos = f"{self._photos} photo{'s' * (self._photos != 1)}" if self._photos else ""
+        one = self._videos == 1
+        videos = (
+            "1 picture of a video over time" if one else f"{self._videos} pictures of videos over time" if self._videos else ""
+        )
+        return f"{' and '.join(filter(None, (photos, videos)))} in {self._folder}" if self._folder and photos + videos else ""
+
+    def _print(self, line: str) -> None:
+        """At once: who stops between a line and its end would leave half of one."""
+        self._file.write(f"{line}\n")
+
+    def _print_json(self, values: dict[str, Any]) -> None:
+        line = json.dumps(values, ensure_ascii=False)
+        self._print(line if _is_text(line) else json.dumps(values))
+        self._file.flush()
+
+    def _print_rows(self, read: Read) -> None:
+        place, time = place_of(read.shot.input), "" if read.shot.time is None else f"{read.shot.time:.3f}"
+        names = (place.get(name, "") for name in ("photo", "path", "member"))
+        where = [name.encode("utf-8", "backslashreplace").decode() for name in names]
+        self._table.writerows([*where, time, *_row(one)] for one in read.readings)
 
     def _shown(self, means: Sequence[float]) -> str:
         """The expressions that a face shows most, on average."""
         likely = sorted(zip(means, self._classes, strict=True), reverse=True)[:3]
         return ", ".join(f"{name} {mean:.0%}" for mean, name in likely)
+
+
+def _is_text(text: str) -> bool:
+    """Whether it can be written as UTF-8: a path may have bytes that cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _row(reading: Reading) -> list[str | float]:

@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib import colormaps
-from matplotlib.figure import Figure
 
 from mien.recognize.reading import Reading
 
@@ -81,6 +79,9 @@ class Timeline:
 
     def picture(self) -> bytes:
         """A PNG with a band for each face: how probable each expression was over time."""
+        from matplotlib import colormaps
+        from matplotlib.figure import Figure
+
         lines = sorted(self.lines[:DRAWN], key=lambda line: line.track)
         figure = Figure((10, 1 + 1.3 * max(1, len(lines))), layout="constrained")
         every = figure.subplots(max(1, len(lines)), 1, sharex=True, squeeze=False)[:, 0]
