@@ -1,10 +1,11 @@
 # make demo | test | lint | bench | services (a PostgreSQL server and a browser for tests, as root; without them those tests are skipped)
+# make model FERPLUS=FOLDER: trains the model in the box again, from a face set of FER+; it goes on where it was interrupted
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint bench services
+.PHONY: demo test lint bench services model
 
 demo: $(VENV)/core
 	rm -rf demo
@@ -17,6 +18,15 @@ lint: $(VENV)/develop
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+BOX = src/mien/recognize/weights/mien-s
+ALIGN = eyes distance=0.37 height=0.39; mtcnn; largest
+
+model: $(VENV)/core
+	$(BIN)/mien $(if $(wildcard build/mien_s),resume build/mien_s,train $(FERPLUS) --recipe ferplus_long --seed 0 --out build/mien_s)
+	rm -rf $(BOX)
+	$(BIN)/mien export build/mien_s $(BOX) --align '$(ALIGN)'
+	$(BIN)/python benchmarks/model_card.py $(FERPLUS) $(BOX)
 
 services:
 	bash tests/install_services.sh

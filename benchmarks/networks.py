@@ -17,7 +17,7 @@ from mien import Recipe
 from mien.data.faceset import Info
 from mien.models import Network
 from mien.recognize.device import autocast, channels_last, choose_precision, machine, place
-from mien.recognize.files import build_network
+from mien.recognize.networks import build_network
 from tables import append
 
 CPU = torch.device("cpu")

@@ -36,6 +36,12 @@ def write_aside(path: Path, content: bytes) -> None:
         aside.unlink(missing_ok=True)
 
 
+def require_new(folder: Path) -> None:
+    """Raises MienError where a file is already, or a folder that holds something."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise MienError(f"a new or an empty folder at {folder}", "something else", "choose another, or empty it first")
+
+
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Work in a folder, which is made, as the only process; nothing is left of it where nothing came into it.

@@ -1,13 +1,27 @@
 """Splits and budgets are exact: no face in two roles, no subject in two folds, noise at its rate."""
 
+from pathlib import Path
+
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien import FaceSet, MienError
+from mien.data.identities import write_identities
 from mien.data.noise import flip_by_matrix, flip_uniform
-from mien.data.splits import carve_validation, draw_labels, held_out_rows, split_rows, subject_folds, training_rows
+from mien.data.splits import (
+    carve_validation,
+    draw_labels,
+    draw_test,
+    group_faces,
+    groups_of,
+    held_out_rows,
+    split_rows,
+    subject_folds,
+    training_rows,
+)
 
 LABELS = st.lists(st.integers(-1, 4), min_size=1, max_size=200).filter(lambda labels: max(labels) >= 0)
 few = settings(max_examples=60, deadline=None, derandomize=True)
@@ -54,6 +68,115 @@ def test_validation_is_carved_from_the_budget(given_labels: list[int], share: fl
         if share > 0 and has >= 2:
             assert validates >= 1
             assert abs(validates - share * has) <= 1
+
+
+def test_validation_by_face_is_what_it_always_was() -> None:
+    labels = np.random.default_rng(5).integers(-1, 4, 40)
+    rows = np.flatnonzero(labels >= 0)
+    for groups in (None, np.arange(40), np.random.default_rng(0).permutation(40)):
+        assert carve_validation(labels, rows, 0.2, 0, groups).validation.tolist() == [4, 8, 10, 22, 37]
+        assert carve_validation(labels, rows, 0.2, 3, groups).validation.tolist() == [4, 11, 19, 36, 37]
+
+
+GROUPED = st.lists(st.tuples(st.integers(-1, 4), st.integers(0, 25)), min_size=1, max_size=150)
+
+
+@given(GROUPED.filter(lambda pairs: max(pairs)[0] >= 0), st.floats(0, 0.9), st.integers(0, 5))
+@few
+def test_whole_groups_validate(pairs: list[tuple[int, int]], share: float, seed: int) -> None:
+    labels, groups = np.array(pairs).T
+    rows = np.flatnonzero(labels >= 0)
+    budget = carve_validation(labels, rows, share, seed, groups)
+    assert sorted([*budget.train, *budget.validation]) == list(rows)
+    assert set(groups[budget.train]).isdisjoint(groups[budget.validation])
+    again = carve_validation(labels, rows, share, seed, groups)
+    assert (again.validation == budget.validation).all()
+    if len(set(groups[rows])) == len(rows):
+        return
+    wanted, validates = dict[int, int](), dict[int, int]()
+    for label in set(labels[rows]):
+        mine = rows[labels[rows] == label]
+        several = len(set(groups[mine])) > 1
+        assert np.isin(mine, budget.train).any(), "every class keeps faces to train with"
+        assert several or np.isin(mine, budget.train).all(), "a class of one group trains"
+        wanted[label] = min(max(round(share * len(mine)), 1), len(mine) - 1) if several and share > 0 else 0
+        validates[label] = int(np.isin(mine, budget.validation).sum())
+    assert share > 0 or not len(budget.validation)
+    # Within reason: no group that may be drawn would bring the classes nearer to their shares.
+    for group in set(groups[budget.train]):
+        mine = budget.train[groups[budget.train] == group]
+        rest = np.setdiff1d(budget.train, mine)
+        if set(labels[mine]) <= set(labels[rest]):
+            more = {label: validates[label] + int((labels[mine] == label).sum()) for label in set(labels[mine])}
+            before = sum((validates[label] - wanted[label]) ** 2 / max(1, wanted[label]) for label in more)
+            after = sum((count - wanted[label]) ** 2 / max(1, wanted[label]) for label, count in more.items())
+            assert after >= before - 1e-9
+            missed = [label for label in set(labels[mine]) if wanted[label] and not validates[label]]
+            assert not missed, "a class that can gives a group"
+
+
+def test_groups_of_one_size_give_each_class_its_share() -> None:
+    """60 people of four faces of each of two classes: twelve validate, a fifth of each."""
+    people, labels = np.repeat(np.arange(60), 8), np.tile(np.arange(8) % 2, 60)
+    drawn = set()
+    for seed in range(3):
+        validation = carve_validation(labels, np.arange(480), 0.2, seed, people).validation
+        assert np.bincount(labels[validation]).tolist() == [48, 48]
+        drawn.add(tuple(sorted(set(people[validation]))))
+    assert len(drawn) == 3
+
+
+def test_large_groups_give_the_smallest() -> None:
+    """Of three videos of a class the largest would be most of it; of the other class there is one, which trains."""
+    videos, labels = np.repeat([0, 1, 2, 3], [60, 30, 50, 10]), np.repeat([0, 1], [140, 10])
+    for seed in range(5):
+        assert set(videos[carve_validation(labels, np.arange(150), 0.1, seed, videos).validation]) == {1}
+
+
+def columned(**columns: list[str | None]) -> FaceSet:
+    count = len(next(iter(columns.values())))
+    return FaceSet.from_arrays(np.zeros((count, 2, 2), np.uint8), [0] * count, ["calm"], columns)
+
+
+def test_people_before_sequences_before_faces() -> None:
+    subject = ["ann", None, " ann", "", "bob", None, None]
+    sequence = ["a", "b", "c", "b", "a", None, ""]
+    assert groups_of(columned(source=subject)) is None
+    groups = groups_of(columned(subject=subject, sequence=sequence))
+    assert groups is not None
+    assert groups.of[0] == groups.of[2], "spaces aside"
+    assert groups.of[1] == groups.of[3], "who has no subject goes by the sequence"
+    assert len(set(groups.of)) == 5, "bob is not ann though both have a sequence a, and nobody is the same as nobody"
+    assert groups.tell(np.array([0, 1, 3]), np.arange(7)) == "1 of 2 people, 1 of 1 sequences"
+    assert groups.mates(np.array([0, 5]), np.arange(7)).tolist() == [0, 2, 5]
+    groups = groups_of(columned(sequence=sequence))
+    assert groups is not None
+    assert groups.tell(np.array([0]), np.arange(7)) == "1 of 3 sequences"
+    groups = groups_of(columned(subject=[None] * 7))
+    assert groups is not None
+    assert (len(set(groups.of)), groups.tell(np.array([0]), np.arange(7))) == (7, "")
+
+
+def test_where_people_are_the_classes_they_part_nothing(tmp_path: Path) -> None:
+    people = [f"p{n // 6}" for n in range(60)]
+    faces = FaceSet.from_arrays(np.zeros((60, 2, 2), np.uint8), columns={"subject": people})
+    assert groups_of(write_identities(faces, tmp_path / "known")) is None
+    faces = faces.with_column("sequence", [f"s{n // 3}" for n in range(60)])
+    groups = groups_of(write_identities(faces, tmp_path / "moving"))
+    assert groups is not None
+    assert set(groups.named) == {"sequences"}
+
+
+def test_a_test_split_takes_unlabeled_faces_along() -> None:
+    names = pa.chunked_array([[f"p{n // 4}" for n in range(80)]])
+    labels, groups = np.tile([0, 1, -1, -1], 20), group_faces({"people": names}).of
+    labels[-4:] = -1
+    test = draw_test(labels, groups, 0.25, 0)
+    assert test.sum() == 20
+    assert set(groups[test]).isdisjoint(groups[~test])
+    assert not test[-4:].any(), "somebody without a label trains"
+    assert draw_test(np.full(80, -1), groups, 0.25, 0).sum() == 20
+    assert (draw_test(labels, groups, 0.25, 1) != test).any()
 
 
 @given(st.lists(st.integers(0, 30), min_size=40, max_size=120), st.integers(2, 5), st.integers(0, 5))

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from mien.data.faceset import Info
 from mien.data.importing import import_source, source_from
 from mien.data.splits import fold_view
 from mien.data.twins import draw_twins, find_twins, have_twins, twin_rows, with_groups, write_twins
+from mien.faces.inputs import require_prepared
 from mien.recognize.files import read_used
 
 Faces = npt.NDArray[np.uint8]
@@ -301,6 +303,8 @@ def test_another_set_may_have_another_side_and_color() -> None:
         ("(no splits)", "(no splits)", 0, 0),
         ("(no splits)", "other: (no splits)", 4, 2),
     ]
+    assert found.have_twins(across=True).tolist() == [True] * 4 + [False] * 8
+    assert not found.have_twins(across=False).any()
     assert (with_groups(found).values("twin")[:4] >= 0).all()
     assert have_twins(ours, theirs).tolist() == [True] * 4 + [False] * 8
     assert draw_twins(found).height > 4 * 72
@@ -317,7 +321,7 @@ def test_a_set_without_twins_or_faces(tmp_path: Path) -> None:
     for faces in (smooth_faces(9), smooth_faces(1)[:0]):
         found = find_twins(FaceSet.from_arrays(faces))
         assert found.to_json()["largest"] == []
-        assert write_twins(found, tmp_path / "out") == ("twins.csv",)
+        assert write_twins(found, tmp_path / str(len(faces))) == ("twins.csv",)
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
@@ -357,6 +361,55 @@ def test_the_command(mien: Command, tmp_path: Path) -> None:
     refused = mien("twins", tmp_path / "faces", "--write", tmp_path / "new")
     assert refused.code == 1
     assert "expected nothing at" in refused.err
+
+
+def test_the_command_tells_twins_within_a_set_from_those_across(mien: Command, tmp_path: Path) -> None:
+    """Two faces are there twice, of which one is in the other set, too, as is a third one, twice."""
+    drawn, theirs = smooth_faces(6), Info(("joy", "fear"), side=48, name="theirs")
+    FaceSet.from_arrays(np.concatenate([drawn, drawn[:2]]), np.zeros(8), ["joy"]).save(tmp_path / "ours")
+    FaceSet.from_arrays(drawn[[1, 2, 2]], np.ones(3), info=theirs).save(tmp_path / "theirs")
+    done = mien("twins", tmp_path / "ours", tmp_path / "theirs")
+    assert done.code == 0, done.err
+    told = "unnamed: 4 of 8 faces (50.0%) have a near-duplicate in the set itself, 3 (37.5%) in theirs\n"
+    assert done.out.startswith(told)
+    assert "6 pairs (2 within the set, 4 across), 0 of them mirrored, in 3 groups; the largest have 3, 3, 2 faces" in done.out
+    values = json.loads(mien("twins", tmp_path / "ours", tmp_path / "theirs", "--json").out)
+    assert {name: values[name] for name in ("twins", "twins_within", "twins_across", "pairs", "pairs_across")} == {
+        "twins": 5, "twins_within": 4, "twins_across": 3, "pairs": 6, "pairs_across": 4
+    }  # fmt: skip
+
+
+def test_nothing_that_is_there_is_overwritten(mien: Command, tmp_path: Path) -> None:
+    with_copies().save(tmp_path / "faces")
+    assert mien("twins", tmp_path / "faces", "--out", tmp_path / "out").code == 0
+    before = (tmp_path / "out" / "twins.csv").read_bytes()
+    refused = mien("twins", tmp_path / "faces", "--out", tmp_path / "out", "--distance", 0)
+    assert (refused.code, refused.out) == (1, "")
+    assert f"expected a new or an empty folder at {tmp_path / 'out'}; found something else; choose another" in refused.err
+    with pytest.raises(MienError, match="a new or an empty folder"):
+        write_twins(find_twins(with_copies(), distance=0), tmp_path / "out")
+    assert (tmp_path / "out" / "twins.csv").read_bytes() == before
+    (tmp_path / "empty").mkdir()
+    assert mien("twins", tmp_path / "faces", "--out", tmp_path / "empty").code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("my list.CSV", "a list"), ("a.tar.gz", "an archive"), ("a.jpg", "a photo"), ("a.mp4", "a video")]
+)
+def test_photos_are_to_be_prepared_first(mien: Command, tmp_path: Path, name: str, kind: str) -> None:
+    path = tmp_path / name
+    path.touch()
+    bright_faces(12).save(tmp_path / "set")
+    for words in ((path,), (tmp_path / "set", path)):
+        done = mien("twins", *words)
+        assert done.code == 1
+        todo = f"mien prepare {shlex.quote(str(path))} OUT"
+        assert done.err == f"mien: expected a face set at {path}; found {kind}; make one of it first: {todo}\n"
+    with pytest.raises(MienError, match=r"OUT --labeled$"):
+        require_prepared(path, labeled=True)
+    (tmp_path / "set").rename(tmp_path / "set.zip")
+    assert mien("twins", tmp_path / "set.zip").code == 0
+    assert "no faceset.json" in mien("twins", tmp_path / "nowhere.csv").err
 
 
 def leaky(tmp_path: Path) -> tuple[FaceSet, Path]:
@@ -487,3 +540,18 @@ def test_of_a_run_on_a_fold_all_other_folds_are_looked_through(tmp_path: Path) -
     view = fold_view(faces, "1/4")
     count = int((view.values("split") == "train").sum()) - 9
     assert f"among {count} faces of the run's own training split" in notes["near-duplicates without labels"]
+
+
+def test_a_twin_of_another_person_is_said_of_a_test_by_folds(tmp_path: Path, mien: Command) -> None:
+    """Photos that are there twice, under two names: folds of people do not keep them together."""
+    plain = bright_faces()
+    mine = fold_view(plain, "1/4").values("split") == "test"
+    test, training = np.flatnonzero(mine), np.flatnonzero(~mine)
+    pixels = plain.faces()
+    pixels[test[:6]] = pixels[training[:6]] + 9
+    columns = {name: plain.column(name) for name in plain.column_names if name != "label"}
+    faces = FaceSet.from_arrays(pixels, plain.labels, plain.classes, columns).save(tmp_path / "set")
+    train(faces, small_recipe(stages=[{"epochs": 1, "lr": 0.05}], validation=0.0), tmp_path / "run", Order(fold="1/4", threads=1))
+    said = f"6 of {len(test)} test faces ({6 / len(test):.1%}) have a near-duplicate among the training faces: figures flatter"
+    assert evaluate(tmp_path / "run", faces, fold="1/4").notes["warning"].startswith(said)
+    assert f"warning: {said}" in mien("evaluate", tmp_path / "run", tmp_path / "set", "--fold", "1/4").err

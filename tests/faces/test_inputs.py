@@ -31,6 +31,7 @@ from mien.faces.frames import read_frames
 from mien.faces.inputs import find_inputs, printable
 from mien.faces.photos import read_photo
 from mien.faces.places import Input, open_input
+from mien.faces.prepare import Preparing, prepare
 
 OTHERS = ("notes.md", ".hidden.png", "Thumbs.db", "labels.csv", "list.txt")
 
@@ -223,7 +224,9 @@ def test_a_text_list(tmp_path: Path) -> None:
     other = put(tmp_path / "other", "3.png") / "3.png"
     content = f"\ufeffa/1.png\r\n\n./2.png\na/../2.png\n{other}\n../up.png\ngone.png\n".encode() + b"odd\xff.png\nlist.txt\n"
     (tmp_path / "list.txt").write_bytes(content)
-    assert names(tmp_path / "list.txt") == ["a/1.png", "2.png", str(other), "../up.png", "gone.png", "odd\\udcff.png"]
+    expected = ["a/1.png", "2.png", "2.png (row 4)", str(other), "../up.png", "gone.png", "odd\\udcff.png"]
+    assert names(tmp_path / "list.txt") == expected
+    assert faults(tmp_path / "list.txt")["2.png (row 4)"] == "the same file as in row 3, which counts"
     found = {each.name: each for each in find_inputs([tmp_path / "list.txt"])}
     assert read_photo(found["odd\\udcff.png"])[0, 0, 0] == 2
     assert read_photo(found[str(other)]).shape == (4, 6, 3)
@@ -241,9 +244,10 @@ def test_a_csv_list_with_labels(tmp_path: Path) -> None:
     put(tmp_path, "a/1.png", "test/sad/2.png")
     path = tmp_path / "list.csv"
     path.write_text('label,path\nhappy,a/1.png\n,test/sad/2.png\nhappy,a/1.png\nsad,"a, b.png"\n')
-    assert names(path) == ["a/1.png", "test/sad/2.png", "a, b.png"]
-    expected = {"a/1.png": ("happy", ""), "test/sad/2.png": ("", "test"), "a, b.png": ("sad", "")}
+    assert names(path) == ["a/1.png", "test/sad/2.png", "a/1.png (row 4)", "a, b.png"]
+    expected = {"a/1.png": ("happy", ""), "test/sad/2.png": ("", "test"), "a/1.png (row 4)": ("", ""), "a, b.png": ("sad", "")}
     assert places(path) == expected
+    assert faults(path) == {"a/1.png (row 4)": "the same file as in row 2, which counts"}
     path.write_text("path,split\na/1.png,train\n")
     assert places(path) == {"a/1.png": ("a", "train")}
 
@@ -278,6 +282,33 @@ def test_a_split_that_is_none_is_said_at_once(tmp_path: Path) -> None:
     # A broken row is said when its turn comes.
     (tmp_path / "list.csv").write_text("path,split\na.png,train\nc.png\n")
     assert "Expected 2 columns" in faults(tmp_path / "list.csv")["list.csv"]
+
+
+@pytest.mark.parametrize(
+    ("column", "first", "second"), [("label", "happy", "sad"), ("split", "train", "test"), ("subject", "a", "")]
+)
+@pytest.mark.parametrize("labeled", [False, True])
+def test_a_file_of_which_a_list_says_different_things_is_refused(
+    tmp_path: Path, column: str, first: str, second: str, labeled: bool
+) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(f"{column},path\n{first},a/1.png\n{first},b.png\n\n{second},{tmp_path}/c/../a/1.png\n")
+    said = f"the {column} {first!r} in row 2 and {second!r} in row 4; mend it"
+    with pytest.raises(MienError, match=f"list.csv; found '.*c/../a/1.png' with {said}"):
+        find_inputs([path], labeled)
+    # What is said of it in another list is another's word.
+    path.write_text(f"{column},path\n{first},1.png\n")
+    (tmp_path / "other.csv").write_text(f"{column},path\n{second},1.png\n")
+    assert names(path, tmp_path / "other.csv") == ["list.csv/1.png", "other.csv/1.png"]
+
+
+def test_a_repeated_file_is_a_line_among_the_rejected(tmp_path: Path) -> None:
+    put(tmp_path, "1.png", "2.png")
+    (tmp_path / "list.csv").write_text("path,label\n1.png,happy\n./1.png,happy\n2.png,sad\nlist.csv,sad\n")
+    done = prepare(Preparing((str(tmp_path / "list.csv"),), "whole", side=16), tmp_path / "out")
+    assert (done.faces.column("id").to_pylist(), done.inputs, done.rejected) == (["1.png", "2.png"], 3, 1)
+    lines = (tmp_path / "out" / "rejected.csv").read_text().splitlines()
+    assert lines[1:] == ['1.png (row 3),"the same file as in row 2, which counts"']
 
 
 def test_lists_that_cannot_be_read(tmp_path: Path) -> None:
@@ -329,7 +360,7 @@ def test_numbers_for_many_equal_names_are_not_all_tried_again(tmp_path: Path, mo
         count += 1
         return hashed(content, digest_size=digest_size)
 
-    monkeypatch.setattr("mien.faces.inputs.hashlib.blake2b", counting)
+    monkeypatch.setattr("mien.faces.lists.hashlib.blake2b", counting)
     assert names(path) == ["1.png", *(f"1~{number}.png" for number in range(2, 301))]
     assert count <= 3 * 300
 

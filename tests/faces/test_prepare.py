@@ -74,6 +74,8 @@ def test_faces_carry_where_they_are_from(tmp_path: Path) -> None:
     assert (faces.faces() == 250).all(), "the crop is the square and nothing else"
     assert Geometry.from_text(faces.info.alignment) == Geometry("box margin=0.0", "photographs:Bright", "largest")
     assert not (tmp_path / ".out.parts").exists()
+    assert heard.lines == ["labels: happiness 2, sadness 1, 1 faces without"]
+    assert (dict(done.labels), done.unlabeled) == ({"happiness": 2, "sadness": 1}, 1)
 
 
 def test_every_input_ends_as_faces_or_as_a_line(tmp_path: Path) -> None:
@@ -131,9 +133,11 @@ def test_it_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.Mon
         return make_shard(task)
 
     monkeypatch.setattr(workers, "make_shard", stopping)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as stopped:
         prepare(asking(folder), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+    parts = tmp_path / ".out.parts"
+    assert stopped.value.__notes__ == [f"what is done lies in {parts}: give the same command again to go on, or remove it"]
     made.append(-1)
     done = prepare(asking(folder), tmp_path / "out")
     assert made == [0, 1, -1, 2, 3, 4], "what was done is not done again"
@@ -156,6 +160,8 @@ def test_a_full_disk_is_said_and_the_same_command_goes_on(tmp_path: Path, proces
     )  # fmt: skip
     assert (done.returncode, "make room" in done.stderr) == (1, True), done.stderr
     assert not (tmp_path / "out").exists()
+    parts = tmp_path / ".out.parts"
+    assert parts.exists() == (f"what is done lies in {parts}: give the same command again" in done.stderr)
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert len(FaceSet.open(tmp_path / "out", verify=True)) == 70
@@ -253,9 +259,113 @@ def test_parts_are_not_open_at_once(tmp_path: Path) -> None:
 
 
 def test_labels_that_are_nowhere_are_missed(tmp_path: Path) -> None:
-    write_photo(tmp_path / "in" / "a.png", photo_of((3, 3, 20)))
-    with pytest.raises(MienError, match="photos in class folders; found none"):
+    write_photo(tmp_path / "in" / "unlabeled" / "a.png", photo_of((3, 3, 20)))
+    with pytest.raises(MienError, match="photos in class folders; found none; give"):
         prepare(asking(tmp_path / "in", labeled=True), tmp_path / "out")
+    write_photo(tmp_path / "in" / "b.png", photo_of((3, 3, 20)))
+    with pytest.raises(MienError, match=r"found none, but 1 in .*/in itself, without a class folder"):
+        prepare(asking(tmp_path / "in", labeled=True), tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_nothing_is_left_where_nothing_was_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_photo(tmp_path / "in" / "a.png", photo_of((3, 3, 20)))
+    with pytest.raises(MienError, match="none in 1 inputs") as refused:
+        prepare(asking(tmp_path / "in", limits=("size>=40",)), tmp_path / "out")
+    assert not hasattr(refused.value, "__notes__")
+    assert len(prepare(asking(tmp_path / "in", limits=("size>=10",)), tmp_path / "first").faces) == 1
+    for error in (OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()):
+
+        def failing(task: Task, error: BaseException = error) -> Record:
+            raise error
+
+        monkeypatch.setattr(workers, "make_shard", failing)
+        with pytest.raises(type(error)):
+            prepare(asking(tmp_path / "in"), tmp_path / "out")
+    assert error.__notes__ == ["nothing is done yet: give the same command again to begin anew"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "in"]
+
+
+@pytest.mark.parametrize(
+    ("ends", "code", "said"), [(signal.SIGINT, 130, "mien: interrupted; what"), (signal.SIGTERM, 143, "mien: ended; what")]
+)
+def test_whoever_ends_it_is_told_how_to_go_on(tmp_path: Path, ends: signal.Signals, code: int, said: str) -> None:
+    folder, parts = write_folder(tmp_path / "in", 700), tmp_path / ".out.parts"
+    words = [sys.executable, "-c", "from mien.cli import main; main()", "prepare", str(folder), str(tmp_path / "out")]
+    words += ["--align", "whole", "--side", "16", "--workers", "1", "--json"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while not list(parts.glob("0*.json")) and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.002)
+    process.send_signal(ends)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (code, ""), err
+    assert err == f"{said} is done lies in {parts}: give the same command again to go on, or remove it\n"
+
+
+def test_a_test_split_holds_whole_people_videos_and_photos(mien: Command, tmp_path: Path) -> None:
+    for n in range(24):
+        write_photo(tmp_path / "in" / f"{n:02d}.png", photo_of((10, 20, 16), (50, 20, 20)))
+    lines = [f"in/{n:02d}.png,{'sad' if n % 2 else 'happy'},{f'p{n // 4}' if n < 12 else ''}" for n in range(24)]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label,subject", *lines]))
+    words = ["--align", "box margin=0", "--detector", "photographs:Bright", "--faces", "all", "--side", 16, "--workers", 1]
+    splits = list[list[str]]()
+    for seed in (0, 0, 1):
+        out = tmp_path / f"out{len(splits)}"
+        done = mien("prepare", tmp_path / "list.csv", out, *words, "--test", 0.25, "--seed", seed)
+        assert done.code == 0, done.err
+        faces = FaceSet.open(out, verify=True)
+        where, split, photo, who = (faces.values(name) for name in ("label", "split", "photo", "subject"))
+        assert set(photo[split == "test"]).isdisjoint(photo[split == "train"])
+        people = set(who[split == "test"]) - {None}
+        assert people.isdisjoint(who[split == "train"])
+        tested = np.bincount(where[split == "test"])
+        assert np.abs(tested - 6).max() <= 2, "a photo has two faces"
+        photos = len({name for name, one in zip(photo[split == "test"], who[split == "test"], strict=True) if one is None})
+        assert f"test: {len(people)} of 3 people, {photos} of 12 photos, {tested.sum()} of 48 faces" in done.err
+        splits.append(split.tolist())
+    assert splits[0] == splits[1] != splits[2]
+
+
+def test_a_test_split_beside_splits_is_refused(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        write_photo(tmp_path / "in" / split / "happy" / "a.png", photo_of((10, 20, 16)))
+    write_photo(tmp_path / "photo.png", photo_of((10, 20, 16)))
+    (tmp_path / "list.csv").write_text("path,split\nphoto.png,train\n")
+    for asked in (asking(tmp_path / "in", labeled=True, test=0.2), asking(tmp_path / "list.csv", test=0.2)):
+        with pytest.raises(MienError, match="inputs without splits"):
+            prepare(asked, tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "list.csv", "photo.png"]
+
+
+def test_wrong_values_are_errors_in_python_as_in_the_command_line(mien: Command, tmp_path: Path) -> None:
+    for wrong in ({"side": "large"}, {"test": 1.0}, {"which": "some"}, {"colour": True}, {"inputs": ()}):
+        with pytest.raises(MienError, match="Preparing") as said:
+            Preparing(**{"inputs": ("in",)} | wrong)
+        assert next(iter(wrong)) in str(said.value)
+    with pytest.raises(MienError, match="Preparing to be given inputs"):
+        Preparing()  # type: ignore[call-arg]
+    with pytest.raises(MienError, match="align = 3"):
+        Preparing(("in",), 3)  # type: ignore[arg-type]
+    assert Preparing(("in",), "box", side=16) == Preparing(align="box", inputs=("in",), side=16)
+    done = mien("prepare", tmp_path, tmp_path / "out", "--test", 1)
+    assert (done.code, "test = 1.0" in done.err) == (1, True), done.err
+
+
+def test_the_first_classes_are_counted_in_a_line(tmp_path: Path) -> None:
+    for n in range(14):
+        write_photo(tmp_path / "in" / f"class{n:02d}" / "a.png", photo_of((10, 20, 16)))
+    heard = Heard()
+    prepare(asking(tmp_path / "in", labeled=True), tmp_path / "out", progress=heard)
+    assert heard.lines[0].startswith("labels: class00 1, class01 1, ")
+    assert heard.lines[0].endswith("class11 1, 2 more classes, 0 faces without")
+
+
+def test_a_face_beyond_a_limit_is_told_without_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "measure", lambda faces, found: {"turn": np.full(len(found), -1.25, np.float32)})
+    write_photo(tmp_path / "in" / "a.png", photo_of((3, 3, 20)))
+    with pytest.raises(MienError, match=r"a.png: turn 1.25, more than 0.5"):
+        prepare(asking(tmp_path / "in", limits=("turn<=0.5",)), tmp_path / "out")
 
 
 def test_a_class_without_faces_is_a_class(tmp_path: Path) -> None:
@@ -291,7 +401,8 @@ def test_what_cannot_be_is_said(mien: Command, tmp_path: Path) -> None:
         assert (done.code, done.out) == (1, ""), words
         assert told in done.err, done.err
         assert not (tmp_path / "out").exists()
-    assert mien("prepare", folder).code == 2
+    done = mien("prepare", folder)
+    assert (done.code, "the last word the new set" in " ".join(done.err.replace("│", "").split())) == (2, True), done.err
 
 
 def test_killed_twice_nothing_is_lost_and_nothing_twice(tmp_path: Path) -> None:
@@ -339,9 +450,8 @@ def test_a_cluster_gives_what_one_process_gives_though_a_worker_is_lost(tmp_path
     assert done.stdout.split()[-1] == alone.faces.info.checksum
 
 
-def test_a_killed_process_is_said_and_the_same_command_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_process_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "INPUTS", 5)
     asked = asking(write_folder(tmp_path / "in", 12), detector=f"photographs:Mortal marker={tmp_path / 'marker'}")
-    with pytest.raises(MienError, match="processes that live until they are done; found one was killed"):
-        prepare(asked, tmp_path / "out", workers=2)
-    assert len(prepare(asked, tmp_path / "out").faces) == 12
+    assert len(prepare(asked, tmp_path / "out", workers=2).faces) == 12
+    assert (tmp_path / "marker").exists(), "nobody died"

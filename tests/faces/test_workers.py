@@ -1,19 +1,27 @@
-"""Tasks are drawn a few ahead, fewer where they bring photos along; what a process raises is what is raised."""
+"""Tasks are drawn a few ahead, fewer where they bring photos along; what a process raises is what is raised, and one that dies
+takes along what it dies of and nothing else."""
 
 import copy
+import os
 import pickle
+import signal
+import socket
+import subprocess
 import sys
-from collections.abc import Callable, Container, Iterator, Sequence
-from concurrent.futures import Future
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from photographs import Photo, write_folder
+from photographs import Bright, Photo, photo_of, write_folder, write_photo
+from pydantic.dataclasses import dataclass as checked
 
 from mien import MienError
+from mien.faces import prepare as room
 from mien.faces import workers
 from mien.faces.face import Face
 from mien.faces.places import Input
@@ -28,6 +36,35 @@ class Absent:
     def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
         """Never any faces."""
         raise MienError("ONNX Runtime", "it is not installed", "pip install 'mien[onnx]'")
+
+
+@checked(frozen=True)
+class Deadly:
+    """A detector by the name `test_workers:Deadly`: as Bright, but its process dies of some photos, without a word."""
+
+    width: int = 99
+    """Of photos that it dies of; 0 for any."""
+    several: bool = False
+    """It dies of many of them alone."""
+
+    def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
+        """Boxes, or the end."""
+        if len(photos) > self.several and any(self.width in (0, photo.shape[1]) for photo in photos):
+            os._exit(1)
+        return Bright()(photos)
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A detector by the name `test_workers:Wrong`, with an error that no other process can make again."""
+
+    def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
+        """Never any faces."""
+
+        class Own(Exception):
+            """Of this function alone."""
+
+        raise Own("a mistake in the detector")
 
 
 def test_an_error_is_whole_after_a_pickle() -> None:
@@ -53,6 +90,7 @@ class Counted:
     """Tasks that count how many of them are drawn and not done, each with a photo of so many bytes."""
 
     sizes: Sequence[int]
+    folder: Path = Path()
     open: int = 0
     held: int = 0
     most_open: int = 0
@@ -64,45 +102,48 @@ class Counted:
             self.open, self.held = self.open + 1, self.held + size
             self.most_open, self.most_held = max(self.most_open, self.open), max(self.most_held, self.held)
             photos = (Input("a", Path("a.tar.gz"), content=content), Input("b", Path("b.png")))
-            yield cast(Task, SimpleNamespace(number=number, inputs=photos))
+            yield cast(Task, SimpleNamespace(number=number, inputs=photos, record=self.folder / str(number)))
 
     def make(self, task: Task) -> Record:
         self.open, self.held = self.open - 1, self.held - self.sizes[task.number]
         return cast(Record, SimpleNamespace(number=task.number))
 
 
-@dataclass(frozen=True)
-class Waited:
-    """What came of waiting."""
+@dataclass(eq=False)
+class Pretending:
+    """Instead of a process: its task is done when somebody waits, and of several the one that came first."""
 
-    done: set[Future[Record]]
+    make: Callable[[Task], Record]
+    task: Task | None = None
 
+    @property
+    def pipe(self) -> "Pretending":
+        return self
 
-@dataclass
-class OneByOne:
-    """Instead of a pool of processes: a task is done when somebody waits, the one that came first."""
+    def require_begun(self) -> None:
+        """It is there at once."""
 
-    waiting: list[tuple[Future[Record], Callable[[Task], Record], Task]]
+    def give(self, task: Task) -> None:
+        assert self.task is None
+        self.task = task
 
-    def submit(self, call: Callable[[Task], Record], task: Task) -> Future[Record]:
-        self.waiting.append((Future(), call, task))
-        return self.waiting[-1][0]
+    def take(self) -> Record:
+        task, self.task = self.task, None
+        assert task is not None
+        return self.make(task)
 
-    def wait(self, waiting: Container[Future[Record]], return_when: str) -> "Waited":
-        future, call, task = self.waiting.pop(0)
-        assert future in waiting
-        future.set_result(call(task))
-        return Waited({future})
+    def end(self) -> None:
+        """Nothing is left of it."""
 
-    def shutdown(self, cancel_futures: bool) -> None:
-        assert not self.waiting
+    @staticmethod
+    def wait(busy: "Sequence[Pretending]") -> "list[Pretending]":
+        return [min(busy, key=lambda one: one.task.number)]  # type: ignore[union-attr]
 
 
 def drawn_by_processes(sizes: Sequence[int], monkeypatch: pytest.MonkeyPatch, count: int = 3) -> Counted:
-    pool, counted = OneByOne([]), Counted(sizes)
-    monkeypatch.setattr(workers, "ProcessPoolExecutor", lambda *given: pool)
-    monkeypatch.setattr(workers, "wait", pool.wait)
-    monkeypatch.setattr(workers, "make_shard", counted.make)
+    counted = Counted(sizes)
+    monkeypatch.setattr(workers, "_Worker", lambda: Pretending(counted.make))
+    monkeypatch.setattr(workers, "wait", Pretending.wait)
     records = [record.number for record in workers.work(counted.tasks(), count, None)]
     assert records == list(range(len(sizes)))
     return counted
@@ -163,19 +204,20 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     return cluster
 
 
-def drawn_by_a_cluster(sizes: Sequence[int], monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    cluster, counted = stand_in(monkeypatch), Counted(sizes)
+def drawn_by_a_cluster(sizes: Sequence[int], folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    cluster, counted = stand_in(monkeypatch), Counted(sizes, folder)
     monkeypatch.setattr(workers, "make_shard", counted.make)
     assert [record.number for record in workers.work(counted.tasks(), 1, "local")] == list(range(len(sizes)))
     return cluster.given
 
 
-def test_a_cluster_is_given_tasks_until_their_photos_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert drawn_by_a_cluster([0] * 2001, monkeypatch) == [1000, 1000, 1]
+def test_a_cluster_is_given_tasks_until_their_photos_are_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert drawn_by_a_cluster([0] * 2001, tmp_path, monkeypatch) == [1000, 1000, 1]
     monkeypatch.setattr(workers, "WINDOW_BYTES", 100)
-    assert drawn_by_a_cluster([40] * 7, monkeypatch) == [3, 3, 1]
-    assert drawn_by_a_cluster([500] * 3, monkeypatch) == [1, 1, 1]
-    assert drawn_by_a_cluster([0, 0, 500, 0], monkeypatch) == [3, 1]
+    assert drawn_by_a_cluster([40] * 7, tmp_path, monkeypatch) == [3, 3, 1]
+    assert drawn_by_a_cluster([500] * 3, tmp_path, monkeypatch) == [1, 1, 1]
+    assert drawn_by_a_cluster([0, 0, 500, 0], tmp_path, monkeypatch) == [3, 1]
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_a_detector_lacks_is_said_by_a_cluster_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,3 +225,166 @@ def test_what_a_detector_lacks_is_said_by_a_cluster_too(tmp_path: Path, monkeypa
     asked = Preparing((str(write_folder(tmp_path / "in", 3)),), "box", "test_workers:Absent", side=16)
     with pytest.raises(MienError, match="expected ONNX Runtime; found it is not installed"):
         prepare(asked, tmp_path / "out", cluster="local")
+
+
+def asking(folder: Path, detector: str) -> Preparing:
+    return Preparing((str(folder),), "box margin=0", f"test_workers:{detector}", side=16)
+
+
+def test_photos_that_a_process_dies_of_are_rejected_and_the_rest_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "INPUTS", 3)
+    folder, asked = write_folder(tmp_path / "in", 7), asking(tmp_path / "in", "Deadly")
+    write_photo(folder / "0001.png", photo_of((3, 3, 20), size=(64, 99)))
+    with monkeypatch.context() as stopped:
+        stopped.setattr(room, "_join", lambda *given: pytest.fail("stopped"))
+        with pytest.raises(pytest.fail.Exception):
+            prepare(asked, tmp_path / "out", workers=2)
+    monkeypatch.setattr(workers, "make_shard", lambda task: pytest.fail("done again"))
+    done = prepare(asked, tmp_path / "out")
+    assert done.faces.column("id").to_pylist() == [f"{n:04d}.png" for n in range(7) if n != 1]
+    assert (tmp_path / "out" / "rejected.csv").read_text().splitlines()[1:] == ["0001.png,reading it ended the process"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
+
+
+ALONE = """
+import sys
+from mien.faces.prepare import Preparing, prepare
+prepare(Preparing((sys.argv[1],), "box margin=0", "test_workers:Deadly", side=16), sys.argv[2])
+"""
+
+
+def test_what_ended_the_only_process_does_not_end_the_next(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "in", 3)
+    write_photo(folder / "0001.png", photo_of((3, 3, 20), size=(64, 99)))
+    with started("-c", ALONE, str(folder), str(tmp_path / "out")) as process:
+        said = process.communicate(timeout=60)[1]
+    assert (process.returncode, said) == (1, ""), "it died without a word"
+    assert (tmp_path / ".out.parts" / "00000000.begun").exists()
+    done = prepare(asking(folder, "Deadly"), tmp_path / "out")
+    assert done.faces.column("id").to_pylist() == ["0000.png", "0002.png"]
+    assert (tmp_path / "out" / "rejected.csv").read_text().splitlines()[1:] == ["0001.png,reading it ended the process"]
+
+
+def test_a_process_that_was_killed_costs_nothing(tmp_path: Path) -> None:
+    detector = f"photographs:Mortal marker={tmp_path / 'marker'}"
+    asked = Preparing((str(write_folder(tmp_path / "in", 5)),), "box", detector, side=16)
+    done = prepare(asked, tmp_path / "out", workers=2)
+    assert (tmp_path / "marker").exists(), "nobody died"
+    assert (len(done.faces), done.rejected) == (5, 0)
+
+
+@pytest.mark.parametrize("detector", ["Deadly width=0", "Deadly width=80 several=true"])
+def test_where_no_photo_is_to_blame_none_is_rejected(tmp_path: Path, detector: str) -> None:
+    """Processes that die of any photo, as where memory is short; or of several together."""
+    asked = asking(write_folder(tmp_path / "in", 3), detector)
+    with pytest.raises(MienError, match="processes that live until they are done; found one that ended twice; see whether"):
+        prepare(asked, tmp_path / "out", workers=2)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_error_of_any_kind_comes_with_its_trace(tmp_path: Path) -> None:
+    asked = asking(write_folder(tmp_path / "in", 3), "Wrong")
+    with pytest.raises(RuntimeError, match=r"(?s)in another process:.*test_workers.py.*a mistake in the detector"):
+        prepare(asked, tmp_path / "out", workers=2)
+
+
+def started(*words: str) -> "subprocess.Popen[str]":
+    """Python with these words, in a session of its own, as a terminal has them."""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    return subprocess.Popen(
+        [sys.executable, *words], env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )  # fmt: skip
+
+
+def test_a_program_that_begins_itself_over_and_over_is_told(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "in", 3)
+    (tmp_path / "program.py").write_text(
+        "from mien.faces.prepare import Preparing, prepare\n"
+        f"prepare(Preparing(({str(folder)!r},), 'whole', side=16), {str(tmp_path / 'out')!r}, workers=2)\n"
+    )
+    with started(str(tmp_path / "program.py")) as process:
+        said = process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    assert 'begin under `if __name__ == "__main__":`' in said.splitlines()[-1]
+
+
+@pytest.mark.parametrize("records", [0, 2])
+def test_ctrl_c_is_heard_once(tmp_path: Path, records: int) -> None:
+    """All processes of a terminal get the signal, those that have only begun as well."""
+    words = ["prepare", str(write_folder(tmp_path / "in", 1500)), str(tmp_path / "out"), "--align", "whole", "--workers", "2"]
+    parts, ends = tmp_path / ".out.parts", time.monotonic() + 60
+    with started("-c", "from mien.cli import main; main()", *words) as process:
+        while len(list(parts.glob("0*.json"))) < records or not (parts / "prepare.json").exists():
+            assert process.poll() is None, "done before it could be stopped"
+            assert time.monotonic() < ends
+            time.sleep(0.01)
+        time.sleep(0 if records else 0.3)
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, said
+    assert said.count("mien: interrupted") == 1
+    assert not {"Traceback", "Fatal", "Warning", "KeyboardInterrupt"} & set(said.replace(":", " ").split()), said
+    while living(process.pid):
+        assert time.monotonic() < ends, "somebody is left"
+        time.sleep(0.01)
+
+
+def living(group: int) -> list[str]:
+    """The states of the processes of a group that have not ended."""
+    states = list[str]()
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it ended meanwhile
+            state, _, its = file.read_text().rpartition(")")[2].split()[:3]
+            states += [state] if int(its) == group and state != "Z" else []
+    return states
+
+
+ADDRESSES = """
+import sys, warnings
+warnings.simplefilter("ignore")
+from mien import MienError
+from mien.faces.workers import work
+for address in sys.argv[1:]:
+    try:
+        list(work(iter(()), 1, address))
+    except MienError as error:
+        print(error)
+"""
+
+
+def test_an_address_without_a_cluster_is_said() -> None:
+    """By Ray itself, and before it would try for minutes."""
+    addresses = ["127.0.0.1:1", "nowhere.invalid:6379", "nonsense", "ray://head:10001"]
+    done = subprocess.run([sys.executable, "-c", ADDRESSES, *addresses], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    refused, unknown, nonsense, client = done.stdout.splitlines()
+    todo = "on a machine of the cluster give auto, or HOST:PORT of its head"
+    assert refused.startswith(f"expected a Ray cluster at 127.0.0.1:1; found Connection refused; {todo}; set RAY_AUTH_MODE=token")
+    assert unknown.startswith("expected a Ray cluster at nowhere.invalid:6379; found ")
+    assert "found Invalid address format: nonsense" in nonsense
+    assert client == (
+        f"expected an address that Ray Data works with; found Ray's client, ray://head:10001, with which it does not; {todo}"
+    )
+
+
+def test_ray_is_asked_to_give_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = list[str]()
+
+    def init(address: str, log_to_driver: bool) -> None:
+        tries.append(os.environ[workers.RAY_TRIES])
+        raise ConnectionError(f"Failed to connect to {address}\n\nand more")
+
+    stand_in(monkeypatch)
+    monkeypatch.setattr(sys.modules["ray"], "is_initialized", lambda: False)
+    monkeypatch.setattr(sys.modules["ray"], "init", init, raising=False)
+    monkeypatch.delenv(workers.RAY_TRIES, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        for address in ("auto", f"127.0.0.1:{server.getsockname()[1]}"):
+            with pytest.raises(MienError, match=f"cluster at {address}; found Failed to connect to {address}; on a machine"):
+                list(workers.work(iter(()), 1, address))
+    assert workers.RAY_TRIES not in os.environ
+    monkeypatch.setenv(workers.RAY_TRIES, "7")
+    with pytest.raises(MienError, match="cluster at auto"):
+        list(workers.work(iter(()), 1, "auto"))
+    assert tries == ["1", "1", "7"]
+    assert os.environ[workers.RAY_TRIES] == "7"

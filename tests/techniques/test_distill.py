@@ -85,7 +85,7 @@ def test_teacher_sees_every_face_and_its_mirror_image_once(tmp_path: Path, monke
         return forward(self, x, block)
 
     monkeypatch.setattr(Network, "features", counted)
-    faces = bright_faces(120)
+    faces = bright_faces(120).with_column("subject", [None] * 120)  # so that no unlabeled face is left out
     train(faces, recipe(), tmp_path / "run", ORDER)
     held_back = 12 + 24  # validation faces and the test split
     assert sum(seen) == 2 * (120 - held_back)
@@ -93,7 +93,8 @@ def test_teacher_sees_every_face_and_its_mirror_image_once(tmp_path: Path, monke
 
 @pytest.mark.parametrize("unlabeled", [True, False])
 def test_learns_from_unlabeled_faces_unless_told(unlabeled: bool, tmp_path: Path) -> None:
-    run, _ = begun(tmp_path / "run", bright_faces(120), recipe(unlabeled=unlabeled), ORDER)
+    faces = bright_faces(120).with_column("subject", [None] * 120)
+    run, _ = begun(tmp_path / "run", faces, recipe(unlabeled=unlabeled), ORDER)
     assert len(run.labeled) == 48
     assert len(run.unlabeled) == (36 if unlabeled else 0)
 

@@ -177,7 +177,7 @@ def test_what_is_replaced_is_noted() -> None:
 def test_in_a_run_drawn_faces_are_taught_the_networks_prediction(tmp_path: Path) -> None:
     """Rows of a batch, labeled or not, go through one loss: their targets and weights are what counts."""
     recipe = small_recipe(draw={"technique": "replace", "share": 0.5, "threshold": 0.0}, average=0.0)
-    run, batches = begun(tmp_path, bright_faces(), recipe, Order(labels=60))
+    run, batches = begun(tmp_path, bright_faces().with_column("subject", [None] * 120), recipe, Order(labels=60))
     drawn = torch.cat(batches)
     came = drawn[run.labels[drawn] < 0]
     assert 0 < len(came) <= 24

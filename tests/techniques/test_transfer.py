@@ -39,7 +39,7 @@ def run_of(folder: Path, faces: FaceSet, recipe: Recipe) -> tuple[Run, Says]:
     """A run that has not begun."""
     folder.mkdir(parents=True, exist_ok=True)
     says = Says()
-    material = prepare(faces, None, recipe, Order(), says).material
+    material = prepare(faces, None, recipe, Order(), Says()).material
     return Run(recipe, material, 5, torch.device("cpu"), folder, says), says
 
 

@@ -129,7 +129,12 @@ def test_unlabeled_faces_are_the_training_splits_others(tmp_path: Path, faces: F
     recognizer = train(faces, recipe, tmp_path / "run", Order(labels=30))
     seen = {int(row) for row in (tmp_path / "rows").read_text().split()}
     used = pq.read_table(tmp_path / "run" / "budget.parquet").column("id").to_pylist()
-    beyond = (~np.isin(faces.values("id").astype(str), used)) & (faces.values("split") == "train")
+    roles = pq.read_table(tmp_path / "run" / "budget.parquet").column("role").to_pylist()
+    validate = [name for name, role in zip(used, roles, strict=True) if role == "validation"]
+    subject, names = faces.values("subject"), faces.values("id").astype(str)
+    apart = np.isin(subject, subject[np.isin(names, validate)])
+    beyond = ~np.isin(names, used) & (faces.values("split") == "train") & ~apart
+    assert (apart & ~np.isin(names, used)).sum() > 0
     expected = int(beyond.sum()) + (24 if transductive else 0)
     assert recognizer.card.budget["unlabeled"] == expected == len(seen)
 

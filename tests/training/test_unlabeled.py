@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from conftest import bright_faces, small_recipe
+import conftest
+from conftest import small_recipe
 from mien import FaceSet, MienError, Order, Recipe, resume, train
 from mien.data.convert import alike
 from mien.data.faceset import Info
@@ -39,6 +40,11 @@ class Said(Silent):
 
     def about(self, word: str) -> list[str]:
         return [line for line in self.lines if word in line]
+
+
+def bright_faces(count: int = 120, classes: int = 3, side: int = 16, seed: int = 0) -> FaceSet:
+    """As everywhere, but of people whom nobody names: each face is on a side by itself."""
+    return conftest.bright_faces(count, classes, side, seed).with_column("subject", [None] * count)
 
 
 def prepared(faces: FaceSet, others: FaceSet | None = None, recipe: Recipe = AGREE, **order: Any) -> Prepared:

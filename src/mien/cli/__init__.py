@@ -11,6 +11,7 @@ from mien.cli import (
     consistency,
     data,
     doubts,
+    exporting,
     identities,
     looking,
     measure,
@@ -44,6 +45,8 @@ for _command in (
     training.resume,
     predicting.predict,
     predicting.watch,
+    exporting.adapt,
+    exporting.export,
     measure.evaluate,
     measure.weights,
     doubts.doubts,
@@ -69,23 +72,37 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the command line; a MienError is one sentence and exit code 1, wrong usage is exit code 2."""
+    """Run the command line; a MienError is one sentence and exit code 1, wrong usage is exit code 2.
+
+    The notes of whatever ended a command are said, too.
+    """
     # A polite end cleans up like an error does: no half-written set stays.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         app()
     except SystemExit as end:
+        how = _notes(end)
         if end.code == INTERRUPTED:
-            how = "training goes on with mien resume RUN, mien prepare, compare, rounds and neighbors by the same command"
-            print(f"mien: interrupted; {how}", file=sys.stderr)
+            again = "mien prepare, compare, rounds and neighbors go on by the same command, training with mien resume RUN"
+            _say("interrupted", *(how or [again]))
+        elif how:
+            _say("ended", *how)
         raise
     except MienError as error:
-        _fail(str(error))
+        _say(str(error), *_notes(error))
+        sys.exit(1)
     except OSError as error:
         where = f"{error.strerror or error}: {error.filename or ''}"
-        _fail(f"expected to read and write files; found {where}; make room or check the path")
+        _say(f"expected to read and write files; found {where}; make room or check the path", *_notes(error))
+        sys.exit(1)
 
 
-def _fail(sentence: str) -> None:
-    print(f"mien: {sentence}", file=sys.stderr)
-    sys.exit(1)
+def _notes(error: BaseException) -> list[str]:
+    """Those of an error, or of the first that it came from and that has some."""
+    notes: list[str] = getattr(error, "__notes__", [])
+    above = error.__cause__ or error.__context__
+    return notes if notes or above is None else _notes(above)
+
+
+def _say(*parts: str) -> None:
+    print(f"mien: {'; '.join(parts)}", file=sys.stderr)

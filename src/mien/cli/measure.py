@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, show_evaluation
+from mien.cli.shared import Device, FaceSetOrPhotos, FaceSetPath, Json, show_evaluation
 
 
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A run or a model folder.")],
-    faceset: FaceSetPath,
+    faceset: FaceSetOrPhotos,
     split: Annotated[str, typer.Option(help="Split to test on.")] = "test",
     fold: Annotated[str | None, typer.Option(help="Instead of splits: this fold of subjects is `test`, for example 1/5.")] = None,
     by: Annotated[str | None, typer.Option(help="A column: figures for each of its values.")] = None,
@@ -25,11 +25,19 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Test a recognizer: figures with intervals, and a report to look at."""
-    from mien.evaluation.evaluate import evaluate as measure
+    import os
 
+    from mien.console import Bar
+    from mien.evaluation.evaluate import evaluate as measure
+    from mien.faces.straight import faces_of
+    from mien.recognize.recognizer import Recognizer
+
+    recognizer = Recognizer.load(run, device)
+    with Bar(quiet=as_json) as bar:
+        faces = faces_of(faceset, os.cpu_count() or 1, bar)
     part = f"fold-{fold.replace('/', '-of-')}" if fold else split
     folder = out or run / "-".join(["evaluation", part, *(["flip"] if flip else []), *(["by", by] if by else [])])
-    result = measure(run, faceset, split, by=by, out=folder, flip=flip, device=device, fold=fold)
+    result = measure(recognizer, faces, split, by=by, out=folder, flip=flip, fold=fold)
     show_evaluation(result, as_json, [str(folder / "report.html")])
 
 

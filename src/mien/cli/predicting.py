@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NOTHING_READ, STOPPED = 1, 130
 """Exit codes where not one input could be read, and after Ctrl-C."""
 
-Model = Annotated[str, typer.Option(help="A run, a model folder, or mien-s, which comes with mien.")]
+Model = Annotated[str, typer.Option(help="A run or a model folder.")]
 Align = Annotated[str | None, typer.Option(help="How faces are cut out, instead of as the model's card says: 'box'.")]
 Detector = Annotated[str | None, typer.Option(help="What finds them, with --align: mtcnn, haar or dlib.")]
 Draw = Annotated[
@@ -32,7 +32,7 @@ AsCsv = Annotated[bool, typer.Option("--csv", help="Print a line of CSV for ever
 
 def predict(
     paths: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Photos, videos, folders, globs, lists, archives.")],
-    model: Model = "mien-s",
+    model: Model,
     align: Align = None,
     detector: Detector = None,
     every: Annotated[float, typer.Option(min=0.001, help="Seconds between the frames that are read in a video.")] = 0.04,
@@ -77,7 +77,7 @@ def predict(
 
 def watch(
     camera: Annotated[int, typer.Argument(metavar="CAMERA", min=0, help="Number of a camera, from 0.")],
-    model: Model = "mien-s",
+    model: Model,
     align: Align = None,
     detector: Detector = None,
     seconds: Annotated[float | None, typer.Option(min=0, help="How long; until Ctrl-C unless said.")] = None,
@@ -193,11 +193,10 @@ def _geometry(align: str | None, detector: str | None) -> "Geometry | None":
 
 def _new_folder(folder: Path | None) -> Path | None:
     """Made where it is not there."""
-    from mien.errors import MienError
+    from mien.disk import require_new
 
     if folder is None:
         return None
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise MienError(f"a new or an empty folder at {folder}", "something else", "choose another, or empty it first")
+    require_new(folder)
     folder.mkdir(parents=True, exist_ok=True)
     return folder

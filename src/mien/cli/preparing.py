@@ -11,7 +11,9 @@ from mien.cli.shared import Json, print_values
 def prepare(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="INPUT... OUT", help="Folders, globs, lists, archives, photos, videos; the new folder."),
+        typer.Argument(
+            metavar="INPUT... OUT", help="Folders, globs, lists, archives, photos, videos; last, the new set's folder."
+        ),
     ],
     align: Annotated[str, typer.Option(help="How faces are cut out: eyes, box, outline or whole; 'eyes distance=0.4'.")] = "eyes",
     detector: Annotated[str, typer.Option(help="What finds them: mtcnn, haar or dlib; 'mtcnn least_face=40'.")] = "mtcnn",
@@ -24,9 +26,17 @@ def prepare(
         typer.Option(metavar="LIMIT", help="Faces to keep: size>=40, sharpness, overexposed, roll, turn; may be repeated."),
     ] = None,
     labeled: Annotated[bool, typer.Option("--labeled", help="Folders are classes (and splits above them).")] = False,
+    test: Annotated[
+        float,
+        typer.Option(help="Share of faces that become the split `test`: whole people (of a list's subjects), videos, photos."),
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(help="Draws the faces of --test.")] = 0,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; as many as processors unless said.")] = None,
     cluster: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Address of a Ray cluster, or local; its machines share the folders.")
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="auto or HOST:PORT on a Ray cluster's machine, or local; its machines share folders."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -39,12 +49,13 @@ def prepare(
     from mien.registry import validate
 
     if len(paths) < 2:
-        raise typer.BadParameter("expected INPUT... OUT", param_hint="INPUT... OUT")
+        raise typer.BadParameter("expected photos, and as the last word the new set", param_hint="INPUT... OUT")
     *inputs, out = paths
     values = {"inputs": [str(one) for one in inputs], "align": align, "detector": detector, "which": faces, "side": side}
-    values |= {"color": color, "every": every, "limits": keep or [], "labeled": labeled}
+    values |= {"color": color, "every": every, "limits": keep or [], "labeled": labeled, "test": test, "seed": seed}
     with Bar(quiet=as_json) as bar:
         done = run(validate(Preparing, values), out, workers or os.cpu_count() or 1, cluster, bar)
     found = {"faces": len(done.faces), "inputs": done.inputs, "rejected": done.rejected, "out": str(out)}
+    found |= {"labels": dict(done.labels), "unlabeled": done.unlabeled}
     left_out = f", {done.rejected} left out or not wholly readable (rejected.csv says why)" if done.rejected else ""
     print_values(as_json, found, f"{len(done.faces)} faces of {done.inputs} inputs -> {out}{left_out}")

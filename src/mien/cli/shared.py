@@ -17,6 +17,7 @@ OwnUnlabeled = Annotated[
     bool, typer.Option(help="Learn from the faces beyond the label budget as unlabeled ones, beside those of --unlabeled.")
 ]
 FaceSetPath = Annotated[Path, typer.Argument(metavar="FACESET", help="Folder of a face set.")]
+FaceSetOrPhotos = Annotated[Path, typer.Argument(metavar="FACESET", help="Folder of a face set, or of photos in class folders.")]
 
 
 def pairs(given: str | list[str] | None, option: str) -> dict[str, str]:

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from mien.cli.shared import Device, Json, OwnUnlabeled, Settings, pairs, print_values, show_evaluation
+from mien.cli.shared import Device, FaceSetOrPhotos, Json, OwnUnlabeled, Settings, pairs, print_values, show_evaluation
 
 
 def train(
-    faceset: Annotated[Path, typer.Argument(metavar="FACESET", help="Folder of a face set, or of photos in class folders.")],
+    faceset: FaceSetOrPhotos,
     out: Annotated[Path, typer.Option(help="The new run folder.")],
     recipe: Annotated[str, typer.Option(help="A recipe's name (see mien recipes) or a TOML file.")] = "supervised",
     labels_per_class: Annotated[int | None, typer.Option(help="Label budget per class, validation included.")] = None,
@@ -64,7 +64,7 @@ def train(
     }
     order = validate(Order, asked)
     with Bar(quiet=as_json) as bar:
-        faces = faces_of(faceset, threads or os.cpu_count() or 1, bar)
+        faces = faces_of(faceset, threads or os.cpu_count() or 1, bar, least=2)
         recognizer = run(faces, made, out, order, unlabeled, bar)
     _report_training(recognizer.card.metrics, recognizer.card.budget, out, as_json)
 

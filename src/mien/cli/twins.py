@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,7 +18,9 @@ def twins(
     faceset: FaceSetPath,
     other: Annotated[Path | None, typer.Argument(help="Another face set: twins across to it are found as well.")] = None,
     distance: Annotated[int, typer.Option(min=0, max=16, help="Bits of 64 in which the hashes of twins may differ.")] = 10,
-    out: Annotated[Path | None, typer.Option(help="Folder for twins.csv and twins.png; neither is written unless said.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="New folder for twins.csv and twins.png; neither is written unless said.")
+    ] = None,
     write: Annotated[
         Path | None, typer.Option(metavar="NEW_SET", help="Write the set anew with a column `twin`: groups, -1 for none.")
     ] = None,
@@ -28,7 +30,14 @@ def twins(
     from mien.console import Bar, show
     from mien.data.faceset import FaceSet
     from mien.data.twins import find_twins, with_groups, write_twins
+    from mien.disk import require_new
+    from mien.faces.inputs import require_prepared
 
+    for path in (faceset, other):
+        if path is not None:
+            require_prepared(path)
+    if out is not None:
+        require_new(out)
     faces = FaceSet.open(faceset, verify=True)
     others = None if other is None else FaceSet.open(other, verify=True)
     with Bar(quiet=as_json, single=True) as bar:
@@ -41,16 +50,32 @@ def twins(
     if as_json:
         print(json.dumps(values | {"files": list(map(str, written))}, indent=1))
         return
-    count, total = values["twins"], len(faces)
-    print(f"{values['dataset']}: {count} of {total} faces{_share(count, total)} have a near-duplicate")
-    if count:
+    _say(values)
+    if values["twins"]:
         show(_split_table(found))
-        print(f"{values['pairs']} pairs, {values['mirrored']} of them mirrored, in {values['groups']} groups", end="")
-        print(f"; the largest have {', '.join(map(str, values['largest']))} faces")
-        differ, labeled = values["disagreeing_pairs"], values["labeled_pairs"]
-        print(f"{differ} of {labeled} pairs with two labels{_share(differ, labeled)} have different ones")
+        _say_pairs(values)
     if written:
         print(*written, sep="\n")
+
+
+def _say(values: dict[str, Any]) -> None:
+    """How many faces have a twin, within the set and across."""
+    total, has = values["faces"], "have a near-duplicate"
+    if values["other"] is None:
+        print(f"{values['dataset']}: {values['twins']} of {total} faces{_share(values['twins'], total)} {has}")
+        return
+    within, across = values["twins_within"], values["twins_across"]
+    print(f"{values['dataset']}: {within} of {total} faces{_share(within, total)} {has} in the set itself,", end=" ")
+    print(f"{across}{_share(across, total)} in {values['other']}")
+
+
+def _say_pairs(values: dict[str, Any]) -> None:
+    pairs, across = values["pairs"], values["pairs_across"]
+    where = "" if values["other"] is None else f" ({pairs - across} within the set, {across} across)"
+    print(f"{pairs} pairs{where}, {values['mirrored']} of them mirrored, in {values['groups']} groups", end="")
+    print(f"; the largest have {', '.join(map(str, values['largest']))} faces")
+    differ, labeled = values["disagreeing_pairs"], values["labeled_pairs"]
+    print(f"{differ} of {labeled} pairs with two labels{_share(differ, labeled)} have different ones")
 
 
 def _split_table(found: "Twins") -> "Table":

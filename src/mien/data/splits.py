@@ -1,9 +1,13 @@
 """Which faces train, validate and test: official splits, label budgets, subject-independent folds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from mien.data.faceset import FaceSet, Rows
 from mien.errors import MienError
@@ -14,6 +18,9 @@ TRAINING = ("train", "Training")
 
 TESTING = ("test", "publictest", "privatetest")
 """Names under which databases publish their test splits, in whatever letter case."""
+
+TOGETHER = {"people": "subject", "sequences": "sequence"}
+"""What validates whole, and the column that names it; a face goes by the first that it has."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +35,72 @@ class Budget:
         return f"{len(self.train)} train + {len(self.validation)} validation = {total} labels"
 
 
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Which of N faces are kept on one side of a split."""
+
+    of: Rows
+    """(N,) numbers; those with the same number stay together."""
+    named: Mapping[str, range]
+    """The numbers of people, of sequences and so on; any other is that of a face alone."""
+
+    def mates(self, some: Rows, among: Rows) -> Rows:
+        """Those of the rows `among` in whose group one of the rows `some` is."""
+        return among[np.isin(self.of[among], self.of[some])]
+
+    def tell(self, some: Rows, among: Rows) -> str:
+        """`12 of 60 people`: how many groups of the rows `among` are those of the rows `some`; empty where none has a name."""
+        here, there = np.unique(self.of[some]), np.unique(self.of[among])
+        parts = []
+        for kind, numbers in self.named.items():
+            part, whole = (int(((each >= numbers.start) & (each < numbers.stop)).sum()) for each in (here, there))
+            parts += [f"{part} of {whole} {kind}"] if whole else []
+        return ", ".join(parts)
+
+
+def group_faces(names: Mapping[str, pa.ChunkedArray]) -> Groups:
+    """Groups by columns of names, (N,) each, under what they name: a face goes by the first that is neither null nor empty.
+
+    A face without any is a group of its own.
+    """
+    of, first, named = np.full(len(next(iter(names.values()))), -1), 0, dict[str, range]()
+    for kind, column in names.items():
+        texts = _trimmed(column)
+        known = pc.unique(texts)
+        known = known.filter(pc.greater(pc.utf8_length(known), 0))
+        index = pc.index_in(texts, value_set=known).fill_null(-1).to_numpy()
+        mine = (of < 0) & (index >= 0)
+        of[mine] = first + index[mine]
+        named[kind] = range(first, first + len(known))
+        first += len(known)
+    alone = of < 0
+    of[alone] = first + np.arange(alone.sum())
+    return Groups(of, named)
+
+
+def groups_of(faces: FaceSet) -> Groups | None:
+    """The faces that validate together, by subject, else by sequence; None where the set has neither column.
+
+    In a set whose classes are its people (`mien identities`) subjects part nothing: each is a class.
+    """
+    names = {kind: faces.column(name) for kind, name in TOGETHER.items() if name in faces.column_names}
+    if "people" in names and not set(faces.classes).isdisjoint(pc.unique(_trimmed(names["people"])).to_pylist()):
+        del names["people"]
+    return group_faces(names) if names else None
+
+
+def _trimmed(names: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.utf8_trim_whitespace(names.cast(pa.string()))
+
+
 def split_rows(faces: FaceSet, split: str) -> Rows:
     """Rows of a split, ascending; of `all`, every row. Raises MienError where it has no faces."""
     if split == "all":
         return np.arange(len(faces))
     if "split" not in faces.column_names:
-        raise MienError(f"a face set with splits, to take {split!r}", "no column split", "import it with --test 0.2, or take all")
+        raise MienError(
+            f"a face set with splits, to take {split!r}", "no column split", "import or prepare it with --test 0.2, or take all"
+        )
     values = faces.values("split")
     rows = np.flatnonzero(values == split)
     if not len(rows):
@@ -111,14 +178,27 @@ def _proportional(counts: npt.NDArray[np.int64], total: int) -> npt.NDArray[np.i
     return proportional
 
 
-def carve_validation(labels: npt.NDArray[np.int64], rows: Rows, share: float, seed: int) -> Budget:
+def carve_validation(
+    labels: npt.NDArray[np.int64], rows: Rows, share: float, seed: int, groups: npt.NDArray[np.int64] | None = None
+) -> Budget:
     """Splits labeled rows into train and validation, class by class: `share` of each class validates, rounded to nearest.
 
-    A class of two faces or more gives at least one and keeps at least one; a class of one trains.
+    A class of two faces or more gives at least one and keeps at least one; a class of one trains. `groups` (N,): faces of one
+    number stay together, so that classes come as near to their shares as whole groups allow; a class of two groups or more
+    keeps at least one to train with, and gives at least one where no other class then has none; a class of one group trains.
     """
     if not 0 <= share < 1:
         raise MienError("a validation share from 0 to below 1", f"{share}", "give another")
     generator = np.random.default_rng((seed, 1))
+    if groups is None or len(np.unique(groups[rows])) == len(rows):
+        validation = _draw_faces(labels, rows, share, generator)
+    else:
+        validation = np.sort(rows[_draw_groups(labels[rows], groups[rows], share, generator)])
+    return Budget(np.setdiff1d(rows, validation), validation)
+
+
+def _draw_faces(labels: npt.NDArray[np.int64], rows: Rows, share: float, generator: np.random.Generator) -> Rows:
+    """A share of the rows of each class."""
     chosen = []
     for label in np.unique(labels[rows]):
         order = generator.permutation(rows[labels[rows] == label])
@@ -126,8 +206,64 @@ def carve_validation(labels: npt.NDArray[np.int64], rows: Rows, share: float, se
         if share > 0 and len(order) >= 2:
             count = min(max(count, 1), len(order) - 1)
         chosen.append(order[: count if len(order) >= 2 else 0])
-    validation = np.sort(np.concatenate(chosen))
-    return Budget(np.setdiff1d(rows, validation), validation)
+    return np.sort(np.concatenate(chosen))
+
+
+def _draw_groups(
+    labels: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], share: float, generator: np.random.Generator
+) -> npt.NDArray[np.bool_]:
+    """(n,) whether a face is in a group that is drawn, of `labels` (n,) and `groups` (n,).
+
+    In an order drawn by seed a group is taken where it brings its classes nearer to their shares: by the sum of the squares
+    of what they lack, each by its share. A class that has got none then, since its groups are large, gives the best of them.
+    """
+    _, label, totals = np.unique(labels, return_inverse=True, return_counts=True)
+    names, group = np.unique(groups, return_inverse=True)
+    pairs, counts = np.unique(group * len(totals) + label, return_counts=True)
+    owner, kind = np.divmod(pairs, len(totals))
+    left = np.bincount(kind)
+    wanted = np.where((left > 1) & (share > 0), np.clip(np.round(share * totals), 1, totals - 1), 0).astype(np.int64)
+    starts = np.searchsorted(owner, np.arange(len(names) + 1)).tolist()
+    held: list[list[tuple[int, int]]] = [
+        list(zip(kind[i:j].tolist(), counts[i:j].tolist(), strict=True)) for i, j in pairwise(starts)
+    ]
+    due, missing, drawn = list[int](wanted.tolist()), list[int](wanted.tolist()), np.zeros(len(names), bool)
+    training = list[int](left.tolist())
+
+    def nearer(one: int) -> float:
+        """By how much; minus infinity where one of its classes has no other group to train with."""
+        if any(training[its] < 2 for its, _ in held[one]):
+            return -np.inf
+        return sum(count * (2 * missing[its] - count) / max(1, due[its]) for its, count in held[one])
+
+    def draw(one: int) -> None:
+        drawn[one] = True
+        for its, count in held[one]:
+            missing[its] -= count
+            training[its] -= 1
+
+    order = generator.permutation(len(names))
+    for one in order.tolist():
+        if nearer(one) > 0:
+            draw(one)
+    by_class = np.lexsort((np.argsort(order)[owner], kind))
+    for its, ones in enumerate(np.split(owner[by_class], np.cumsum(left)[:-1])):
+        best = max(ones.tolist(), key=nearer) if 0 < due[its] == missing[its] else None
+        if best is not None and nearer(best) > -np.inf:
+            draw(best)
+    chosen: npt.NDArray[np.bool_] = drawn[group]
+    return chosen
+
+
+def draw_test(labels: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], share: float, seed: int) -> npt.NDArray[np.bool_]:
+    """(N,) which faces become a test split: about `share` of each class, whole groups, drawn by seed.
+
+    Faces without label (-1) go where their group goes, or train; where no face has one, they are drawn like a class.
+    """
+    rows = np.flatnonzero(labels >= 0)
+    rows = rows if len(rows) else np.arange(len(labels))
+    held_out: npt.NDArray[np.bool_] = np.isin(groups, groups[carve_validation(labels, rows, share, seed, groups).validation])
+    return held_out
 
 
 def subject_folds(subjects: npt.NDArray[np.object_], folds: int, seed: int) -> npt.NDArray[np.int64]:

@@ -20,7 +20,7 @@ from mien.data.faceset import BLOCK, FaceSet, Rows
 from mien.data.phash import Bools, Bytes, Floats, Hashes, Integers, any_close, correlations, groups, hashes, in_order, pairs
 from mien.data.sheet import Note, Tile, draw_sheet, evenly, write_sheet
 from mien.data.sheet import Row as SheetRow
-from mien.disk import write_aside
+from mien.disk import require_new, write_aside
 from mien.errors import MienError
 from mien.progress import Progress, Silent
 
@@ -87,6 +87,18 @@ class Twins:
         return _disagree(self.labels, self.found.rows)
 
     @property
+    def across(self) -> Bools:
+        """(M,) whether a pair is one of a face with one of the other set."""
+        return self.found.rows[:, 1] >= len(self.faces)
+
+    def have_twins(self, across: bool) -> Bools:
+        """(N,) whether each face of the set has a twin in the other, or in the set itself."""
+        ends = self.found.rows[self.across == across].ravel()
+        have = np.zeros(len(self.faces), bool)
+        have[ends[ends < len(self.faces)]] = True
+        return have
+
+    @property
     def sizes(self) -> Integers:
         """(G,) faces in each group, those of the other set as well."""
         return np.bincount(self.group[self.group >= 0])
@@ -100,7 +112,10 @@ class Twins:
             "distance": self.distance,
             "faces": len(self.faces),
             "twins": int((self.group[: len(self.faces)] >= 0).sum()),
+            "twins_within": int(self.have_twins(across=False).sum()),
+            "twins_across": int(self.have_twins(across=True).sum()),
             "pairs": len(self.found.rows),
+            "pairs_across": int(self.across.sum()),
             "mirrored": int(self.found.mirrored.sum()),
             "labeled_pairs": int((ends != "").all(axis=1).sum()),
             "disagreeing_pairs": int(self.disagreeing.sum()),
@@ -185,8 +200,12 @@ def hash_faces(faces: FaceSet, progress: Progress | None = None) -> Hashes:
 
 
 def write_twins(found: Twins, out: Path | str) -> tuple[str, ...]:
-    """Write twins.csv and, where there are twins, twins.png into the folder `out`; their names."""
+    """Write twins.csv and, where there are twins, twins.png into the new folder `out`; their names.
+
+    Raises MienError where something lies there.
+    """
     out = Path(out)
+    require_new(out)
     out.mkdir(parents=True, exist_ok=True)
     write_aside(out / "twins.csv", twin_rows(found).encode())
     if not len(found.sizes):

@@ -13,6 +13,7 @@ from torch import Generator, Tensor, nn
 from mien.data.faceset import FaceSet, Rows
 from mien.data.splits import groups_of, training_rows
 from mien.data.views import Views
+from mien.disk import require_new
 from mien.errors import MienError
 from mien.evaluation.calibration import apply_temperature, fit_least
 from mien.experiments.last_layer import Row, discriminant, fit_scale, refit, with_one
@@ -115,7 +116,7 @@ class _Given:
 
 
 def adapt(
-    model: Path | str, faces: FaceSet, out: Path, seed: int = 0, device: str = "auto", progress: Progress | None = None
+    model: Path | str, faces: FaceSet, out: Path | str, seed: int = 0, device: str = "auto", progress: Progress | None = None
 ) -> Adapted:
     """Fit the last layer of `model` to the labeled training faces of `faces`, and write it as a model into the folder `out`.
 
@@ -123,9 +124,8 @@ def adapt(
     Whether it got better is found by fitting to four fifths of the faces and looking at the rest. Raises MienError where it did
     not (nothing is written then), for faces of another kind, for too few of them, and for a network whose last layer is none.
     """
-    recognizer = Recognizer.load(model, device)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise MienError(f"a new or an empty folder at {out}", "something else", "choose another, or empty it first")
+    recognizer, out = Recognizer.load(model, device), Path(out)
+    require_new(out)
     require_alike(recognizer.card, faces.info)
     given = _look(recognizer, faces, seed, progress or Silent())
     _require_enough(given)

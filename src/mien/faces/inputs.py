@@ -1,8 +1,8 @@
 """From what people name (folders, patterns, lists, archives, single files) to the photos and videos there."""
 
 import glob
-import hashlib
 import os
+import shlex
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from mien.data.sources.folder import SPLITS, UNLABELED
 from mien.errors import MienError
 from mien.expressions import canonical
 from mien.faces.archives import ARCHIVES, Entry, entries
-from mien.faces.lists import LISTS, check_list, lines
+from mien.faces.lists import LISTS, check_list, lines, short_hash
 from mien.faces.places import VIDEOS, Input, fault
 
 PHOTOS = (*SUFFIXES, ".jpe", ".mpo", ".apng", ".pbm")
@@ -52,8 +52,8 @@ def find_inputs(inputs: Sequence[str | Path], labeled: bool = False) -> Iterator
     names; links are followed, but each folder is read once for each input, under the first of its paths by name. Patterns
     (*, ?, [], **) stand for the folders, photos, videos and archives that match, those that links make one under the first
     of their paths by name. Lists (.txt: a path a line; .csv: a column `path`, and perhaps `label`, `split` and `subject`,
-    which always count) start from their own folder and name photos and videos; a repeated path counts once. Other files
-    that are named count as photos.
+    which always count) start from their own folder and name photos and videos; a file that is there again comes with a fault.
+    Other files that are named count as photos.
 
     Names are unique: paths from the one folder, archive or list that is given; with several inputs, from the folder above
     them all. With `labeled`, the label is the name of the first folder, below a split where there is one, as in `Folder`;
@@ -63,12 +63,22 @@ def find_inputs(inputs: Sequence[str | Path], labeled: bool = False) -> Iterator
     directly in it, and of all below it where it is itself named like one. Labels are in Unicode's form NFC.
 
     What cannot be read comes as an Input with a `fault`. In memory are what was given and the matches of patterns, the names
-    in one folder of each level, a number for each folder of one input, a zip's directory, and a hash for each name of one
-    list or archive. Raises MienError at once for an input that is not there, a list that cannot be read or names a split that
-    is none, and, with `labeled`, splits beside classes.
+    in one folder of each level, a number for each folder of one input, a zip's directory, a hash for each name of one
+    archive, and a hash and a row for each file of one list. Raises MienError at once for an input that is not there, a list
+    that cannot be read, names a split that is none or a file twice with different labels, splits or subjects, and, with
+    `labeled`, splits beside classes.
     """
     given = [_for_labels(each) if labeled else each for each in _given(inputs)]
     return (found for each in given for found in _found(each))
+
+
+def require_prepared(path: Path, labeled: bool = False) -> None:
+    """Raises MienError for a list, an archive, a photo or a video where a face set is wanted; `labeled`: with labels."""
+    kinds = {LISTS: "a list", ARCHIVES: "an archive", PHOTOS: "a photo", VIDEOS: "a video"}
+    kind = next((kind for ends, kind in kinds.items() if path.name.lower().endswith(ends)), "")
+    if kind and path.is_file():
+        todo = f"make one of it first: mien prepare {shlex.quote(str(path))} OUT{' --labeled' if labeled else ''}"
+        raise MienError(f"a face set at {printable(str(path))}", kind, todo)
 
 
 def printable(name: str) -> str:
@@ -288,12 +298,13 @@ def _member(path: Path, name: str, entry: Entry, label: str, split: str) -> Inpu
 
 
 def _in_list(given: Given) -> Iterator[Input]:
-    known, folder = _Known(), given.path.parent
-    known.new(str(given.path))
+    folder = given.path.parent
     try:
         for line in lines(given.path):
             name = os.path.normpath(line.path)
-            if not known.new(os.path.join(folder, name)):
+            if line.before:
+                named = _joined(given.prefix, f"{name} (row {line.row})")
+                yield Input(printable(named), folder / name, fault=f"the same file as in row {line.before}, which counts")
                 continue
             label, split = _class_of(_last_folders(name), False) if given.labeled else ("", "")
             label, split = label if line.label is None else line.label, split if line.split is None else line.split
@@ -349,7 +360,7 @@ class _Known:
 
     def new(self, name: str) -> bool:
         """Was there no such name yet?"""
-        key = _hash(name)
+        key = short_hash(name)
         there = key in self._last
         self._last.setdefault(key, 1)
         return not there
@@ -358,13 +369,9 @@ class _Known:
         """The name; with a number before its ending where it was there already."""
         if self.new(name):
             return name
-        (stem, ending), key = os.path.splitext(name), _hash(name)
+        (stem, ending), key = os.path.splitext(name), short_hash(name)
         while True:
             self._last[key] += 1
             found = f"{stem}~{self._last[key]}{ending}"
             if self.new(found):
                 return found
-
-
-def _hash(name: str) -> bytes:
-    return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -1,8 +1,9 @@
 """Lists of photos and videos: texts with a path a line, and CSV files with a column `path`."""
 
+import hashlib
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,9 @@ from mien.faces.places import fault, require_regular
 
 LISTS = (".txt", ".csv")
 """How the names of lists end, in lower case."""
+
+SAID = ("label", "split", "subject")
+"""What a csv may say of a path, each in its column."""
 
 LONGEST = 1 << 16
 """The most bytes of a line."""
@@ -28,15 +32,20 @@ class Line:
     split: str | None = None
     """train, validation, test or ""."""
     subject: str | None = None
+    row: int = 0
+    """From 1; that of column names is the first."""
+    before: int = 0
+    """The row in which the same file was first; 0 where it is new."""
 
 
 def check_list(path: Path) -> None:
-    """Raises MienError for a list that cannot be read, has no column `path`, or names a split that is none."""
+    """Raises MienError for a list that cannot be read, has no column `path`, names a split that is none, or one file twice with
+    different labels, splits or subjects."""
     try:
         require_regular(path)
-        if path.suffix.lower() == ".csv" and "split" in require(path, ["path"]):
+        if path.suffix.lower() == ".csv" and {*SAID} & {*require(path, ["path"])}:
             with suppress(MienError):  # a broken row is said when its turn comes
-                deque(_rows(path), 0)
+                deque(_noted(path, _rows(path)), 0)
         with path.open("rb"):
             pass
     except (OSError, ValueError) as error:
@@ -46,12 +55,40 @@ def check_list(path: Path) -> None:
 def lines(path: Path) -> Iterator[Line]:
     """The paths of a list in order, with label, split and subject where the list has such columns.
 
-    Empty lines are passed over; bytes that are no UTF-8 stay what they are. Raises MienError where the list breaks.
+    Empty lines are passed over, and so is the list itself; bytes that are no UTF-8 stay what they are. Raises MienError where
+    the list breaks.
     """
     try:
-        yield from _rows(path) if path.suffix.lower() == ".csv" else _texts(path)
+        yield from _noted(path, _rows(path) if path.suffix.lower() == ".csv" else _texts(path))
     except (OSError, ValueError) as error:
         raise _unread(path, fault(error)) from error
+
+
+def _noted(path: Path, found: Iterable[Line]) -> Iterator[Line]:
+    """The lines, with a note where a file was before. Raises ValueError where something else was said of it then."""
+    own, seen, known = os.path.normpath(path), dict[bytes, _Seen](), dict[tuple[str | None, ...], tuple[str | None, ...]]()
+    for line in found:
+        file = os.path.normpath(os.path.join(path.parent, line.path))
+        said = (line.label, line.split, line.subject)
+        first = seen.setdefault(short_hash(file), _Seen(line.row, known.setdefault(said, said)))
+        for name, here, there in zip(SAID, said, first.said, strict=True):
+            if here != there:
+                raise ValueError(f"{line.path!r} with the {name} {there!r} in row {first.row} and {here!r} in row {line.row}")
+        if file != own:
+            yield line if first.row == line.row else replace(line, before=first.row)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A file of a list: its first row, and label, split and subject there."""
+
+    row: int
+    said: tuple[str | None, ...]
+
+
+def short_hash(name: str) -> bytes:
+    """16 bytes; two of different names are never the same."""
+    return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _texts(path: Path) -> Iterator[Line]:
@@ -61,27 +98,28 @@ def _texts(path: Path) -> Iterator[Line]:
                 raise _unread(path, f"line {count} of {LONGEST:,} bytes or more")
             text = os.fsdecode(line.removeprefix(b"\xef\xbb\xbf") if count == 1 else line).rstrip("\r\n")
             if text:
-                yield Line(text)
+                yield Line(text, row=count)
 
 
 def _rows(path: Path) -> Iterator[Line]:
     there, before = header(path), 1
-    for block in stream(path, ["path", *(name for name in ("label", "split", "subject") if name in there)]):
+    for block in stream(path, ["path", *(name for name in SAID if name in there)]):
         for number, row in enumerate(block.to_pylist(), before + 1):
-            line = Line(**{name: value or "" for name, value in row.items()})
+            said = {name: value or "" for name, value in row.items()}
+            line = Line(said["path"], said.get("label"), said.get("split"), said.get("subject"), number)
             if line.path:
-                yield line if line.split is None else replace(line, split=_split(line, number))
+                yield line if line.split is None else replace(line, split=_split(line))
         before += len(block)
 
 
-def _split(line: Line, number: int) -> str:
+def _split(line: Line) -> str:
     """Raises ValueError for one that is none."""
     text = (line.split or "").strip()
     if text and text.lower() not in SPLITS:
         known = ", ".join(dict.fromkeys(SPLITS.values()))
-        raise ValueError(f"the split {text!r} in row {number} ({line.path!r}), none of {known}")
+        raise ValueError(f"the split {text!r} in row {line.row} ({line.path!r}), none of {known}")
     return SPLITS[text.lower()] if text else ""
 
 
 def _unread(path: Path, found: str) -> MienError:
-    return MienError(f"a list of paths in {path}", found, "check that this is the right file")
+    return MienError(f"a list of paths in {path}", found, "mend it, or give the right file")

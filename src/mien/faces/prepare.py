@@ -6,23 +6,27 @@ the reason, in rejected.csv.
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic.dataclasses import dataclass as checked
+from pydantic_core import ArgsKwargs
 
 from mien.data.faceset import BLOCK, FaceSet, Info
 from mien.data.images import Side
 from mien.data.importing import attach_rejected
 from mien.data.source import Rejected
 from mien.data.sources.folder import UNLABELED
+from mien.data.splits import TOGETHER, draw_test, group_faces
 from mien.data.writer import FaceSetWriter
 from mien.disk import LOCK, alone, read_json, write_aside
 from mien.errors import MienError
@@ -36,12 +40,14 @@ from mien.faces.quality import Limits
 from mien.faces.shards import Making, Record, Task, read_record, record_at, state_of
 from mien.faces.workers import work
 from mien.progress import Progress, Silent
-from mien.registry import STRICT, Positive
+from mien.registry import STRICT, CountOrZero, Positive, fields, validate
 
 INPUTS, BYTES = 64, 1 << 26
 """Inputs of a task, and bytes that they may bring along."""
 FILE, WHOLE = "prepare.json", "whole"
 """In the folder of what is done: what was asked, and the set before it is where it belongs."""
+NAMED = 12
+"""Most classes whose faces are counted in a line."""
 
 
 @checked(frozen=True, config=STRICT)
@@ -66,6 +72,21 @@ class Preparing:
     """Faces to keep, as `size>=40`."""
     labeled: bool = False
     """Folders are classes, and above them splits."""
+    test: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the faces that becomes the split `test`, the rest `train`: whole people, videos and photos."""
+    seed: CountOrZero = 0
+    """Draws those."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _worded(cls, given: Any, check: ModelWrapValidatorHandler["Preparing"]) -> "Preparing":
+        """Whoever writes `Preparing(...)` gets a MienError, too, where a value does not fit."""
+        try:
+            return check(given)
+        except ValidationError:
+            if isinstance(given, ArgsKwargs):
+                validate(cls, dict(zip(fields(cls), given.args, strict=False)) | (given.kwargs or {}))
+            raise
 
     def making(self) -> Making:
         """Raises MienError for a way, a detector or a limit that is not known, and for those that do not go together."""
@@ -83,6 +104,27 @@ class Prepared:
     faces: FaceSet
     inputs: int
     rejected: int
+    labels: Mapping[str, int]
+    """How many faces each class has."""
+
+    @property
+    def unlabeled(self) -> int:
+        """Faces without label."""
+        return len(self.faces) - sum(self.labels.values())
+
+
+@dataclass(frozen=True)
+class Found:
+    """What lies at inputs."""
+
+    photos: int
+    """And videos."""
+    labels: Mapping[str, int]
+    """How many of them are in the folders of each name; "": in none."""
+    loose: int
+    """Those that lie in the one folder that was given itself."""
+    splits: bool
+    """Whether some have a split."""
 
 
 def prepare(
@@ -91,24 +133,57 @@ def prepare(
     """Write the faces of photos and videos as a new set, and open it.
 
     Until it is whole, what is done lies in `.OUT.parts` beside it; asked the same again, it goes on there, and reads again
-    what has changed since. `cluster`: see `mien.faces.workers`. Raises MienError where `out` exists, something else was begun
-    there, another process works there, no input shows a face or, with `labeled`, has a label, or a setting cannot be.
+    what has changed since. An error on the way has a note that names that folder; where nothing was done yet, or no face was
+    found, it is removed. `cluster`: see `mien.faces.workers`. With `test`, in memory are a number and the names of every face.
+
+    Raises MienError where `out` exists, something else was begun there, another process works there, no input shows a face
+    or, with `labeled`, has a label, inputs for `test` have splits, or a setting cannot be.
     """
     out, bar, making = Path(out), progress or Silent(), asked.making()
     _require_nothing(out)
     parts = out.parent / f".{out.name}.parts"
-    count = _count(asked)
+    count = _require_fitting(asked, survey(asked))
     bar.begin("faces", count)
     with alone(parts):
         _require_nothing(out)  # another process may have been done meanwhile
         _claim(parts, asked)
-        tasks = 0
-        for record in _records(asked, making, parts, workers, cluster):
-            tasks = max(tasks, record.number + 1)
-            bar.advance(record.inputs)
-        rejected = _join(asked, making, parts, tasks, out)
+        with _kept(parts), closing(_records(asked, making, parts, workers, cluster)) as records:
+            tasks = 0
+            for record in records:
+                tasks = max(tasks, record.number + 1)
+                bar.advance(record.inputs)
+            rejected = _join(asked, making, parts, tasks, out, bar)
         _clear(parts)
-    return Prepared(FaceSet.open(out), count, rejected)
+    faces = FaceSet.open(out)
+    labels = faces.labels
+    counts = np.bincount(labels[labels >= 0], minlength=len(faces.classes)).tolist()
+    done = Prepared(faces, count, rejected, dict(zip(faces.classes, counts, strict=True)))
+    if done.labels:
+        bar.say(f"labels: {_listed(done.labels)}, {done.unlabeled} faces without")
+    return done
+
+
+def survey(asked: Preparing) -> Found:
+    """Count what lies at the inputs; raises MienError as `find_inputs` does."""
+    labels, loose, splits = Counter[str](), 0, False
+    for one in _inputs(asked):
+        labels[one.label] += 1
+        loose += not one.label and "/" not in one.name
+        splits |= bool(one.split)
+    return Found(labels.total(), labels, loose if len(asked.inputs) == 1 else 0, splits)
+
+
+def classes_of(labels: Iterable[str]) -> dict[str, str]:
+    """Our class for each name of a class folder, where it is one."""
+    names = sorted(set(labels) - {""})
+    return {name: one or name for name, one in zip(names, rename(names, {}), strict=True) if name.lower() != UNLABELED}
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    """The first classes and their faces, in words."""
+    more = len(counts) - NAMED
+    told = [f"{name} {count}" for name, count in islice(counts.items(), NAMED)]
+    return ", ".join(told + ([f"{more} more classes"] if more > 0 else []))
 
 
 def _require_nothing(out: Path) -> None:
@@ -120,15 +195,33 @@ def _inputs(asked: Preparing) -> Iterator[Input]:
     return find_inputs(asked.inputs, labeled=asked.labeled)
 
 
-def _count(asked: Preparing) -> int:
-    count, labels = 0, False
-    for one in _inputs(asked):
-        count, labels = count + 1, labels or bool(one.label)
-    if not count:
+def _require_fitting(asked: Preparing, found: Found) -> int:
+    """How many photos and videos there are. Raises MienError where they do not fit what is asked."""
+    if not found.photos:
         raise MienError("at least one photo or video", "none", "check the inputs")
-    if asked.labeled and not labels:
-        raise MienError("photos in class folders", "none", "give the folder that holds the class folders, or leave out --labeled")
-    return count
+    if asked.labeled and not classes_of(found.labels):
+        loose = f", but {found.loose} in {printable(asked.inputs[0])} itself, without a class folder" if found.loose else ""
+        todo = "give the folder that holds the class folders, or leave out --labeled"
+        raise MienError("photos in class folders", f"none{loose}", todo)
+    if asked.test and found.splits:
+        raise MienError("inputs without splits, to make a test split", "some with splits", "leave --test out")
+    return found.photos
+
+
+@contextmanager
+def _kept(parts: Path) -> Iterator[None]:
+    """Whatever ends the work before it is done says where the rest can go on; where nothing is done, nothing is left."""
+    try:
+        yield
+    except BaseException as error:
+        if any(parts.glob("*[0-9].json")):
+            error.add_note(f"what is done lies in {parts}: give the same command again to go on, or remove it")
+        else:
+            with suppress(OSError):  # the error itself is what matters
+                _clear(parts)
+            if not isinstance(error, Exception):
+                error.add_note("nothing is done yet: give the same command again to begin anew")
+        raise
 
 
 def _claim(parts: Path, asked: Preparing) -> None:
@@ -144,7 +237,7 @@ def _claim(parts: Path, asked: Preparing) -> None:
     write_aside(file, json.dumps(now, indent=1).encode())
 
 
-def _records(asked: Preparing, making: Making, parts: Path, workers: int, cluster: str | None) -> Iterator[Record]:
+def _records(asked: Preparing, making: Making, parts: Path, workers: int, cluster: str | None) -> Generator[Record, None, None]:
     """Of all tasks, in any order; what was done before is not done again."""
     done = list[Record]()
 
@@ -177,7 +270,7 @@ def _dealt(inputs: Iterable[Input]) -> Iterator[tuple[Input, ...]]:
         yield tuple(lot)
 
 
-def _join(asked: Preparing, making: Making, parts: Path, tasks: int, out: Path) -> int:
+def _join(asked: Preparing, making: Making, parts: Path, tasks: int, out: Path, bar: Progress) -> int:
     """All shards, one after the other, as one set, with the classes that their folders are named for; the rejected inputs."""
     faces, labels, columns, rejected = 0, set[str](), set[str](), 0
     for record in _recorded(parts, tasks):
@@ -185,9 +278,9 @@ def _join(asked: Preparing, making: Making, parts: Path, tasks: int, out: Path) 
         labels, columns = labels.union(record.labels), columns.union(record.columns)
     if not faces:
         listed = "; ".join(f"{one.path}: {one.reason}" for one in islice(_rejected(parts, tasks), 3))
+        _clear(parts)  # other limits would be something else than was begun
         raise MienError("at least one face", f"none in {rejected} inputs ({listed})", "check the inputs, or the limits")
-    names = sorted(labels)
-    ours = {name: one or name for name, one in zip(names, rename(names, {}), strict=True) if name.lower() != UNLABELED}
+    ours = classes_of(labels)
     classes = tuple(sorted(set(ours.values())))
     numbers = {name: classes.index(one) for name, one in ours.items()}
     title = f"faces of {', '.join(printable(Path(one).name or one) for one in asked.inputs[:3])}"
@@ -195,15 +288,34 @@ def _join(asked: Preparing, making: Making, parts: Path, tasks: int, out: Path) 
     whole = parts / WHOLE
     for left in (whole, *parts.glob(f".{WHOLE}.*")):  # a process that was killed here
         shutil.rmtree(left, ignore_errors=True)
+    held_out = _draw_test(asked, parts, tasks, numbers, bar) if asked.test else None
     with FaceSetWriter(whole, info) as writer:
+        start = 0
         for pixels, table in _blocks(parts, tasks):
-            folders = table.column("source_label").to_pylist()
-            label = pa.array([numbers.get(name, -1) for name in folders], pa.int64())
             kept = {name: table.column(name) for name in table.column_names if name in columns}
-            writer.add(pixels, kept | {"label": label})
+            kept["label"] = pa.array(_numbered(table, numbers))
+            if held_out is not None:
+                kept["split"] = pa.array(np.where(held_out[start : start + len(table)], "test", "train"))
+            writer.add(pixels, kept)
+            start += len(table)
         attach_rejected(writer, _rejected(parts, tasks))
     whole.rename(out)
     return rejected
+
+
+def _numbered(table: pa.Table, numbers: Mapping[str, int]) -> npt.NDArray[np.int64]:
+    """(n,) labels, -1 for none."""
+    return np.array([numbers.get(name, -1) for name in table.column("source_label").to_pylist()], np.int64)
+
+
+def _draw_test(asked: Preparing, parts: Path, tasks: int, numbers: Mapping[str, int], bar: Progress) -> npt.NDArray[np.bool_]:
+    """(N,) which faces of all shards become the split `test`; says of how many people, videos and photos they are."""
+    columns = {**TOGETHER, "photos": "photo"}
+    table = pa.concat_tables(_table(shard, ["source_label", *columns.values()]) for shard in _shards(parts, tasks))
+    groups = group_faces({kind: table.column(name) for kind, name in columns.items()})
+    held_out, rows = draw_test(_numbered(table, numbers), groups.of, asked.test, asked.seed), np.arange(len(table))
+    bar.say(f"test: {groups.tell(rows[held_out], rows)}, {held_out.sum()} of {len(rows)} faces")
+    return held_out
 
 
 def _recorded(parts: Path, tasks: int) -> Iterator[Record]:
@@ -215,15 +327,21 @@ def _rejected(parts: Path, tasks: int) -> Iterator[Rejected]:
     return (one for record in _recorded(parts, tasks) for one in record.rejected)
 
 
+def _shards(parts: Path, tasks: int) -> Iterator[FaceSet]:
+    """Those with faces, one open at a time."""
+    return (FaceSet.open(parts / record.shard) for record in _recorded(parts, tasks) if record.faces)
+
+
+def _table(shard: FaceSet, names: Iterable[str]) -> pa.Table:
+    return pa.table({name: shard.column(name) for name in names})
+
+
 def _blocks(parts: Path, tasks: int) -> Iterator[tuple[npt.NDArray[np.uint8], pa.Table]]:
     """The faces and columns of all shards, some at a time."""
     pixels, tables, rows = list[npt.NDArray[np.uint8]](), list[pa.Table](), 0
-    for record in _recorded(parts, tasks):
-        if not record.faces:
-            continue
-        shard = FaceSet.open(parts / record.shard)
+    for shard in _shards(parts, tasks):
         pixels.append(np.array(shard.faces(np.arange(len(shard)))))
-        tables.append(pa.table({name: shard.column(name) for name in shard.column_names}))
+        tables.append(_table(shard, shard.column_names))
         rows += len(shard)
         if rows >= BLOCK:
             yield np.concatenate(pixels), pa.concat_tables(tables)

@@ -161,7 +161,9 @@ def _nothing(making: Making) -> Cut:
 def _rows(shots: Sequence[Shot], cut: Cut, making: Making) -> tuple[npt.NDArray[np.uint8], dict[str, pa.Array], dict[int, str]]:
     """Faces within the limits, their columns, and why others of `shots` have none."""
     measures = measure(cut.faces, cut.found)
-    broken = [making.limits.broken({name: float(values[n]) for name, values in measures.items()}) for n in range(len(cut.found))]
+    broken = [
+        making.limits.broken({name: abs(float(values[n])) for name, values in measures.items()}) for n in range(len(cut.found))
+    ]
     left = dict(cut.empty) | {int(cut.photo[n]): why for n, why in enumerate(broken) if why}
     keep = [n for n, why in enumerate(broken) if not why]
     of = [shots[cut.photo[n]] for n in keep]

@@ -6,22 +6,23 @@ from pathlib import Path
 
 from mien.disk import read_json, write_aside
 from mien.errors import MienError
-from mien.faces.inputs import find_inputs
-from mien.faces.prepare import Preparing, prepare
+from mien.faces.inputs import find_inputs, printable, require_prepared
+from mien.faces.prepare import Found, Preparing, classes_of, prepare, survey
 from mien.progress import Progress
 
 SEEN = "photos.json"
 """In a set that was made here: a hash of the photos that it was made of."""
 
 
-def faces_of(folder: Path, workers: int, progress: Progress) -> Path:
+def faces_of(folder: Path, workers: int, progress: Progress, least: int = 1) -> Path:
     """The face set at `folder`; where photos in class folders lie there, the set `FOLDER.faces`, which is made beside it.
 
     It is used again as long as the photos are those it was made of, by name, size and time. Raises MienError where they are
-    not, and as `prepare` does.
+    not, where there are photos in fewer than `least` class folders, and as `prepare` does.
     """
+    require_prepared(folder, labeled=True)
     folder = Path(os.path.abspath(folder))  # "." and ".." have no name of their own
-    if (folder / "faceset.json").exists() or not _has_folders(folder):
+    if (folder / "faceset.json").exists() or not folder.is_dir():
         return folder
     made, now = folder.with_name(f"{folder.name}.faces"), _seen(folder)
     if made.exists():
@@ -29,16 +30,27 @@ def faces_of(folder: Path, workers: int, progress: Progress) -> Path:
             expected, todo = f"{made} to be made of the photos in {folder} as they are", f"remove {made}, or give it instead"
             raise MienError(expected, "something else, or photos that have changed since", todo)
         return made
+    asked = Preparing((str(folder),), labeled=True)
+    found = survey(asked)
+    if not found.photos:
+        return folder
+    _require_classes(folder, found, least)
     progress.say(f"{folder} holds photos: their faces are cut out into {made}, once (mien prepare has settings)")
-    done = prepare(Preparing((str(folder),), labeled=True), made, workers, progress=progress)
+    done = prepare(asked, made, workers, progress=progress)
     write_aside(made / SEEN, f'{{"photos": "{now}"}}'.encode())
     left_out = f", {done.rejected} photos without one ({made / 'rejected.csv'})" if done.rejected else ""
     progress.say(f"{len(done.faces)} faces{left_out}")
     return made
 
 
-def _has_folders(folder: Path) -> bool:
-    return folder.is_dir() and any(one.is_dir() and not one.name.startswith(".") for one in folder.iterdir())
+def _require_classes(folder: Path, found: Found, least: int) -> None:
+    classes = classes_of(found.labels)
+    if len(set(classes.values())) < least:
+        there = [f"{found.labels[name]} in {printable(name)}" for name in classes]
+        there += [f"{found.loose} in {folder} itself, without a class folder"] if found.loose else []
+        folders = "a class folder" if least == 1 else f"at least {least} class folders"
+        expected = f"photos in {folders}, such as {folder / 'happiness'}"
+        raise MienError(expected, ", ".join(there) or "none", "sort the photos into a folder for each class")
 
 
 def _seen(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""The models that come with mien."""
+"""Models with a name: those that `make model` puts into the package."""
 
 from pathlib import Path
 

@@ -6,22 +6,24 @@ from pathlib import Path
 from safetensors.torch import save
 from torch import Tensor
 
+from mien.disk import require_new
 from mien.errors import MienError
 from mien.faces.cut import Geometry
 from mien.models import Network
+from mien.recognize.box import find_model
 from mien.recognize.files import Card, read_card
 from mien.recognize.graph import write_graph
 from mien.recognize.networks import read_network, write_model
 
 
-def export(model: Path, out: Path, align: str | None = None) -> Card:
+def export(model: Path | str, out: Path | str, align: str | None = None) -> Card:
     """Write the model or run at `model` into the folder `out`: weights in half precision, the network's graph, and the card.
 
     `align`: how faces are cut out of photos for it, in a geometry's words, where its set does not say. Raises MienError for a
     network whose layers `graph` does not know, for weights beyond half precision, and where `out` holds something else.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise MienError(f"a new or an empty folder at {out}", "something else", "choose another, or empty it first")
+    model, out = find_model(model), Path(out)
+    require_new(out)
     card, network = read_card(model), read_network(model)
     if align is not None:
         card = replace(card, faces=replace(card.faces, alignment=str(Geometry.from_text(align))))

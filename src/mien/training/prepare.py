@@ -14,7 +14,17 @@ from pydantic.dataclasses import dataclass
 from mien.data.convert import alike, is_alike
 from mien.data.faceset import FaceSet, Info, Rows
 from mien.data.noise import flip_by_matrix, flip_uniform
-from mien.data.splits import Budget, carve_validation, draw_labels, fold_view, held_out_rows, split_rows, training_rows
+from mien.data.splits import (
+    Budget,
+    Groups,
+    carve_validation,
+    draw_labels,
+    fold_view,
+    groups_of,
+    held_out_rows,
+    split_rows,
+    training_rows,
+)
 from mien.errors import MienError
 from mien.progress import Progress
 from mien.recipe import Components, Recipe
@@ -81,6 +91,7 @@ def prepare(
     """Draws the budget, flips labels, carves validation and gathers the faces that the recipe looks at.
 
     `others`: a further set without labels. `budget`: labeled rows of `faces` that are used instead of drawing some.
+    Where the set names people, or else sequences, whole ones validate: their other faces are no unlabeled ones to learn from.
     Raises MienError where budget, split, fold or sets do not fit.
     """
     faces = faces if order.fold is None else fold_view(faces, order.fold)
@@ -94,9 +105,14 @@ def prepare(
         raise MienError("a face set of two classes or more", f"{len(faces.classes)}", "import one that has them")
     _say_shortages(counts, order, progress)
     known = _noisy(known, len(faces.classes), order)
-    budget = budget or carve_validation(known, given, recipe.validation, order.seed)
+    groups = groups_of(faces) if budget is None else None  # whoever gives a budget has parted the faces
+    together = None if groups is None else groups.of
+    budget = budget or carve_validation(known, given, recipe.validation, order.seed, together)
     stranger = _strangers(faces, others, recipe, order)
-    used = _used_rows(faces, recipe, budget, rows, order)
+    apart = budget.validation
+    if groups is not None:
+        apart = _kept_apart(groups, budget, given, rows, recipe, order, progress)
+    used = _used_rows(faces, recipe, budget, rows, apart, order)
     used, kept = _drawn(used, budget, 0 if stranger is None else len(stranger), order)
     train_labels = np.where(np.isin(used, budget.train), known[used], -1)
     votes, truth = _known_votes(faces, used, train_labels, order), _truth(faces, used)
@@ -160,6 +176,19 @@ def _given_labels(budget: Budget, labels: npt.NDArray[np.int64], rows: Rows, ord
     return given
 
 
+def _kept_apart(
+    groups: Groups, budget: Budget, given: Rows, rows: Rows, recipe: Recipe, order: Order, progress: Progress
+) -> Rows:
+    """Those of all `rows` whose group validates. What was kept together is said."""
+    apart, told = groups.mates(budget.validation, rows), groups.tell(budget.validation, given)
+    others = len(apart) - len(budget.validation)
+    if told:
+        seen = others and order.own_unlabeled and looks_at_unlabeled(recipe)
+        more = f"; {others} others of theirs are left out" if seen else ""
+        progress.say(f"validation: {told}, {len(budget.validation)} faces{more}")
+    return apart
+
+
 def _say_shortages(counts: dict[str, int], order: Order, progress: Progress) -> None:
     """K per class means what the class has, if that is less: said once."""
     wanted = order.labels_per_class or 1
@@ -179,11 +208,11 @@ def _noisy(known: npt.NDArray[np.int64], classes: int, order: Order) -> npt.NDAr
     return flip_uniform(known, order.noise, classes, order.seed) if order.noise else known
 
 
-def _used_rows(faces: FaceSet, recipe: Recipe, budget: Budget, rows: Rows, order: Order) -> Rows:
-    """Labeled training rows and, where the recipe looks at unlabeled faces, the split's others."""
+def _used_rows(faces: FaceSet, recipe: Recipe, budget: Budget, rows: Rows, apart: Rows, order: Order) -> Rows:
+    """Labeled training rows and, where the recipe looks at unlabeled faces, the split's others but those `apart`."""
     if not looks_at_unlabeled(recipe):
         return budget.train
-    used = np.setdiff1d(rows, budget.validation) if order.own_unlabeled else budget.train
+    used = np.setdiff1d(rows, apart) if order.own_unlabeled else budget.train
     return np.concatenate([used, np.setdiff1d(held_out_rows(faces), rows)]) if recipe.transductive else used
 
 
