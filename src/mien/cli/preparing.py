@@ -35,7 +35,7 @@ def prepare(
     cluster: Annotated[
         str | None,
         typer.Option(
-            metavar="ADDRESS", help="auto or HOST:PORT on a Ray cluster's machine, or local; its machines share folders."
+            metavar="ADDRESS", help="auto or HOST:PORT on a Ray cluster's machine, or local; machines share folders."
         ),
     ] = None,
     as_json: Json = False,
