@@ -19,13 +19,14 @@ from PIL import Image
 from conftest import Command
 from mien import MienError, Recognizer
 from mien.data.faceset import Info
+from mien.faces.cut import Geometry
 from mien.faces.face import Face, Photo
 from mien.faces.inputs import find_inputs
 from mien.faces.shots import TOGETHER, Shot
 from mien.recognize.camera import camera_frames
 from mien.recognize.files import Card
 from mien.recognize.networks import build_network, write_model
-from mien.recognize.predict import read_all
+from mien.recognize.predict import in_frames, read_all
 from mien.recognize.reading import Reading, reading
 from mien.recognize.timeline import BINS, LINES, WIDTH, Timeline
 from mien.recognize.tracking import Cuts, Tracker, Tracking, overlaps
@@ -299,3 +300,34 @@ def test_a_camera_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     frames.close()  # type: ignore[attr-defined]
     with pytest.raises(MienError, match="none any more"):
         list(camera_frames(0))
+
+
+def test_small_faces_are_not_looked_for_in_videos() -> None:
+    mtcnn = Geometry("eyes", "mtcnn", "all")
+    assert in_frames(mtcnn, (480, 640, 3)).least_face == 40
+    assert in_frames(mtcnn, (100, 640, 3)).least_face == 20  # as in photos
+    assert in_frames(mtcnn.looking_for(64), (480, 640, 3)).least_face == 64
+    haar = in_frames(Geometry("box", "haar", "all"), (485, 640, 3))
+    assert (haar.least_face, type(haar.least_face)) == (40, float)
+    assert str(haar).startswith("box margin=0.15; haar least_face=40 step=1.1")
+    for without in (Geometry("whole"), Geometry("box", "photographs:Bright", "all")):
+        assert in_frames(without, (480, 640, 3)) == without
+    with pytest.raises(MienError, match="least_face"):
+        mtcnn.looking_for(3)
+
+
+def test_how_small_faces_may_be_can_be_said(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_video(tmp_path / "clip.mp4", [photo_of((10, 20, 16))] * 2)
+    Image.fromarray(photo_of((10, 20, 16))).save(tmp_path / "photo.png")
+    recognizer, asked = Recognizer.load(model, "cpu"), list[float]()
+    geometry = Geometry("box", "haar", "all")
+
+    def read(self: Recognizer, photos: Sequence[Photo], how: Geometry) -> list[tuple[Reading, ...]]:
+        asked.extend([how.least_face] * len(photos))
+        return [()] * len(photos)
+
+    monkeypatch.setattr(Recognizer, "read", read)
+    inputs = list(find_inputs([tmp_path / "photo.png", tmp_path / "clip.mp4"]))
+    assert len(list(read_all(recognizer, inputs, 0.04, [], geometry))) == 3
+    assert len(list(read_all(recognizer, inputs, 0.04, [], geometry, least_face=50))) == 3
+    assert asked == [30, 30, 30, 50, 50, 50]  # of small frames nothing smaller than in photos

@@ -23,6 +23,12 @@ NOTHING_READ, STOPPED = 1, 130
 Model = Annotated[str, typer.Option(help="A run or a model folder.")]
 Align = Annotated[str | None, typer.Option(help="How faces are cut out, instead of as the model's card says: 'box'.")]
 Detector = Annotated[str | None, typer.Option(help="What finds them, with --align: mtcnn, haar or dlib.")]
+LeastFace = Annotated[
+    float | None,
+    typer.Option(
+        min=1, help="Pixels of the smallest faces looked for; in videos a twelfth of a frame's shorter side unless said."
+    ),
+]
 Draw = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="A new folder: photos with their faces framed and named, and pictures of videos over time."),
@@ -35,6 +41,7 @@ def predict(
     model: Model,
     align: Align = None,
     detector: Detector = None,
+    least_face: LeastFace = None,
     every: Annotated[float, typer.Option(min=0.001, help="Seconds between the frames that are read in a video.")] = 0.04,
     draw: Draw = None,
     as_csv: AsCsv = False,
@@ -61,7 +68,7 @@ def predict(
         try:
             with Bar(quiet=form != "text") as bar:
                 bar.begin("photos and frames", 0)
-                for read in read_all(recognizer, find_inputs(paths), every, faults, geometry):
+                for read in read_all(recognizer, find_inputs(paths), every, faults, geometry, least_face=least_face):
                     nothing = False
                     with _whole():
                         teller.tell(read)
@@ -80,6 +87,7 @@ def watch(
     model: Model,
     align: Align = None,
     detector: Detector = None,
+    least_face: LeastFace = None,
     seconds: Annotated[float | None, typer.Option(min=0, help="How long; until Ctrl-C unless said.")] = None,
     draw: Draw = None,
     as_csv: AsCsv = False,
@@ -92,7 +100,7 @@ def watch(
     from mien.faces.places import Input
     from mien.faces.shots import Shot
     from mien.recognize.camera import camera_frames
-    from mien.recognize.predict import TRACKING, Read
+    from mien.recognize.predict import TRACKING, Read, in_frames
     from mien.recognize.reading import sentence
     from mien.recognize.recognizer import Recognizer
     from mien.recognize.teller import Teller
@@ -104,10 +112,12 @@ def watch(
         recognizer = Recognizer.load(model, device)
         _say_overridden(recognizer, geometry)
         tracker, teller = Tracker(TRACKING, recognizer.card.least), Teller(form, recognizer.classes, sys.stdout, folder)
+        how = geometry or recognizer.geometry
         try:
             with Live(auto_refresh=False, transient=True) as live, suppress(KeyboardInterrupt):
                 for frame in camera_frames(camera, seconds):
-                    found = tracker.follow(frame.time, recognizer.read([frame.pixels], geometry)[0])
+                    searched = how.looking_for(least_face) if least_face else in_frames(how, frame.pixels.shape)
+                    found = tracker.follow(frame.time, recognizer.read([frame.pixels], searched)[0])
                     with _whole():
                         teller.tell(Read(Shot(name, frame.pixels, frame.number, frame.time, frame.number), found))
                     if form == "text":

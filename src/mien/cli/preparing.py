@@ -34,9 +34,7 @@ def prepare(
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; as many as processors unless said.")] = None,
     cluster: Annotated[
         str | None,
-        typer.Option(
-            metavar="ADDRESS", help="auto or HOST:PORT on a Ray cluster's machine, or local; machines share folders."
-        ),
+        typer.Option(metavar="ADDRESS", help="auto or HOST:PORT on a Ray cluster's machine, or local; machines share folders."),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -1,7 +1,7 @@
 """From photos to crops: find faces, choose among them, cut them out; the same for face sets and for a model that reads photos."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import cast, get_args
 
@@ -13,7 +13,7 @@ from mien.errors import MienError
 from mien.faces.align import Align, align_from_text, crop
 from mien.faces.detect import Detector, detector_from_text
 from mien.faces.face import Face, Photo, Which, choose
-from mien.registry import to_text
+from mien.registry import fields, to_text, validate
 
 WHOLE = "whole"
 """The alignment that wants no detector."""
@@ -48,6 +48,20 @@ class Geometry:
         align = _made(self)[0]
         if hasattr(align, "require_workable"):
             align.require_workable(self.gives_landmarks)
+
+    @property
+    def least_face(self) -> float:
+        """Side in pixels of the smallest faces that are looked for; 0 where the detector has no such setting."""
+        return float(getattr(_made(self)[1], "least_face", 0))
+
+    def looking_for(self, least_face: float) -> "Geometry":
+        """For faces of so many pixels and more, where the detector takes that; raises MienError for too few."""
+        detector = _made(self)[1]
+        if detector is None or not hasattr(detector, "least_face"):
+            return self
+        kind = type(detector.least_face)
+        changed = {name: getattr(detector, name) for name in fields(type(detector))} | {"least_face": kind(least_face)}
+        return replace(self, detector=to_text(validate(type(detector), changed)))
 
     @staticmethod
     def from_text(text: str) -> "Geometry":

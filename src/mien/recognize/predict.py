@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from mien.recognize.recognizer import Recognizer
 from mien.recognize.tracking import Cuts, Tracker, Tracking
 
 TRACKING = Tracking()
+SMALLEST = 12
+"""So many of the smallest faces that are looked for in a video fit into a frame's shorter side."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,15 +58,24 @@ def read_all(
     faults: list[Fault],
     geometry: Geometry | None = None,
     tracking: Tracking = TRACKING,
+    least_face: float | None = None,
 ) -> Iterator[Read]:
     """All photos, and frames of videos `every` so many seconds, whose faces are followed from cut to cut.
 
-    What cannot be read is added to `faults`. Without a `geometry` faces are cut out as the model's card says. Raises MienError as
-    `Recognizer.read` does.
+    What cannot be read is added to `faults`. Without a `geometry` faces are cut out as the model's card says. They are looked for
+    from `least_face` pixels on; unless said, as the geometry says in photos, and as `in_frames` does in videos. Raises MienError
+    as `Recognizer.read` does.
     """
     video, tracker, cuts = None, Tracker(tracking, recognizer.card.least), Cuts()
+    how = geometry or recognizer.geometry
+    if least_face is not None:
+        how = how.looking_for(least_face)
     for shots in together(_shots(inputs, every, faults)):
-        for shot, readings in zip(shots, recognizer.read([shot.pixels for shot in shots], geometry), strict=True):
+        readings_of = list[tuple[Reading, ...]]()
+        for in_video, some in groupby(shots, lambda shot: () if shot.time is None else shot.pixels.shape):
+            searched = in_frames(how, in_video) if in_video and least_face is None else how
+            readings_of += recognizer.read([shot.pixels for shot in some], searched)
+        for shot, readings in zip(shots, readings_of, strict=True):
             if shot.time is None:
                 yield Read(shot, readings)
                 continue
@@ -72,6 +84,15 @@ def read_all(
             if cuts.at(shot.pixels):
                 tracker.cut()
             yield Read(shot, tracker.follow(shot.time, readings))
+
+
+def in_frames(geometry: Geometry, shape: tuple[int, ...]) -> Geometry:
+    """How faces are looked for in a video's frames (H, W, 3): from a twelfth of the shorter side on, or as in photos if that
+    is more.
+
+    Smaller ones show little, and looking for them takes most of the time.
+    """
+    return geometry.looking_for(max(min(shape[:2]) / SMALLEST, geometry.least_face))
 
 
 def place_of(input: Input) -> dict[str, str]:

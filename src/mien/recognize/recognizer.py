@@ -104,15 +104,19 @@ class Recognizer:
         and cut out as those were that the model learned from, but all of a photo's, unless `geometry` says otherwise. Raises
         MienError for what is no photo, and where the card does not say how faces are cut out.
         """
-        faces = self.card.faces
+        how, faces = geometry or self.geometry, self.card.faces
         if faces.kind != "faces":
             raise MienError("a recognizer of faces, to read photos", f"one of {faces.kind}", "train one on a set of faces")
-        how = geometry or replace(Geometry.from_text(faces.alignment), which="all")
         cut = cut_out([as_photo(photo) for photo in photos], how, faces.side, faces.channels == 3)
         found: list[tuple[Reading, ...]] = [()] * len(photos)
         for number, face, row in zip(cut.photo.tolist(), cut.found, self.probabilities(cut.faces).tolist(), strict=True):
             found[number] += (reading(face, dict(zip(self.classes, row, strict=True)), self.card.least),)
         return found
+
+    @property
+    def geometry(self) -> Geometry:
+        """How all faces of a photo are cut out, by the card. Raises MienError where it does not say."""
+        return replace(Geometry.from_text(self.card.faces.alignment), which="all")
 
     @property
     def classes(self) -> tuple[str, ...]:
