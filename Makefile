@@ -12,7 +12,7 @@ demo: $(VENV)/core
 	$(BIN)/mien demo --out demo
 
 test: $(VENV)/develop
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/develop
 	$(BIN)/ruff check .
