@@ -5,7 +5,7 @@
 
 FERPLUS: a face set of FER+. Both see the same faces of the split, those of which one of seven expressions alone got the most
 votes. fer's net was trained on FER2013's labels and is asked as it came. Batches of 32, classification only: each net is given
-arrays as it wants them, mien's uint8 faces of 48 pixels, fer's float32 of 64 in [0, 1].
+arrays as it wants them, mien's uint8 faces of 48 pixels, fer's float32 of 64 in [-1, 1].
 """
 
 import argparse
@@ -33,7 +33,7 @@ net = Interpreter(model_path=model, num_threads=1)
 seen, made = net.get_input_details()[0]["index"], net.get_output_details()[0]["index"]
 net.resize_tensor_input(seen, [32, 64, 64, 1])
 net.allocate_tensors()
-large = np.stack([cv2.resize(face, (64, 64)) for face in faces]).astype(np.float32)[..., None] / 255
+large = np.stack([cv2.resize(face, (64, 64)) for face in faces]).astype(np.float32)[..., None] / 127.5 - 1
 def run(batch):
     net.set_tensor(seen, batch)
     net.invoke()

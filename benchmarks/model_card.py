@@ -56,7 +56,7 @@ skin or country is not known, so it is not known either how figures differ betwe
 ## Limits
 
 - It names what a face shows, as ten strangers on the web would name it. That is not what a person feels.
-- Rare expressions are read badly: see the table. Half of all faces that show contempt or disgust are given another name, or more.
+- Rare expressions are read badly: see the table. Most faces that show contempt or disgust are given another name.
 - It learned from single gray faces of 48 pixels, more or less from the front. Turned, covered, very small or badly lit faces, masks,
   drawings and animals were not tested.
 - The threshold of *unsure* holds for faces like FER+'s. On other photos it promises nothing; `mien adapt` and `mien train` fit a

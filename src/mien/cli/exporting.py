@@ -31,7 +31,7 @@ def export(
 
 
 def adapt(
-    model: Annotated[str, typer.Argument(help="A run or a model folder.")],
+    model: Annotated[str, typer.Argument(metavar="RUN_OR_BOX", help="A run, a model folder, or mien-s, which comes with mien.")],
     faceset: FaceSetPath,
     out: Annotated[Path, typer.Option(help="The new model folder.")],
     seed: Annotated[int, typer.Option(help="Draws the five parts in which it is tried, and views of faces.")] = 0,

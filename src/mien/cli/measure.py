@@ -30,8 +30,11 @@ def evaluate(
     from mien.console import Bar
     from mien.evaluation.evaluate import evaluate as measure
     from mien.faces.straight import faces_of
+    from mien.recognize.box import BOX
     from mien.recognize.recognizer import Recognizer
 
+    if out is None and str(run) in BOX:
+        raise typer.BadParameter(f"expected a folder for the report, since {run} comes with mien", param_hint="--out")
     recognizer = Recognizer.load(run, device)
     with Bar(quiet=as_json) as bar:
         faces = faces_of(faceset, os.cpu_count() or 1, bar)

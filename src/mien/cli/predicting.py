@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NOTHING_READ, STOPPED = 1, 130
 """Exit codes where not one input could be read, and after Ctrl-C."""
 
-Model = Annotated[str, typer.Option(help="A run or a model folder.")]
+Model = Annotated[str, typer.Option(help="A run, a model folder, or mien-s, which comes with mien.")]
 Align = Annotated[str | None, typer.Option(help="How faces are cut out, instead of as the model's card says: 'box'.")]
 Detector = Annotated[str | None, typer.Option(help="What finds them, with --align: mtcnn, haar or dlib.")]
 LeastFace = Annotated[
@@ -38,7 +38,7 @@ AsCsv = Annotated[bool, typer.Option("--csv", help="Print a line of CSV for ever
 
 def predict(
     paths: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Photos, videos, folders, globs, lists, archives.")],
-    model: Model,
+    model: Model = "mien-s",
     align: Align = None,
     detector: Detector = None,
     least_face: LeastFace = None,
@@ -84,7 +84,7 @@ def predict(
 
 def watch(
     camera: Annotated[int, typer.Argument(metavar="CAMERA", min=0, help="Number of a camera, from 0.")],
-    model: Model,
+    model: Model = "mien-s",
     align: Align = None,
     detector: Detector = None,
     least_face: LeastFace = None,

@@ -1,4 +1,4 @@
-"""Models with a name: those that `make model` puts into the package."""
+"""The models that come with mien."""
 
 from pathlib import Path
 

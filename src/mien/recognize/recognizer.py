@@ -50,8 +50,8 @@ class Recognizer:
     """Where it was read from."""
 
     @staticmethod
-    def load(model: Path | str, device: str = "auto") -> "Recognizer":
-        """The model of a run or a model folder, or `mien-s` where `make model` made it.
+    def load(model: Path | str = "mien-s", device: str = "auto") -> "Recognizer":
+        """The model `mien-s`, which comes with mien, or that of a run or a model folder.
 
         On the CPU an exported model is run by onnxruntime, and others by torch; on a GPU torch runs all. Reads model.json,
         model.safetensors and model.onnx, and nothing else. Raises MienError where they are missing or changed.
