@@ -21,6 +21,7 @@ from mien.faces.cut import Geometry
 from mien.models import Network
 from mien.recognize.export import export
 from mien.recognize.files import CARD, GRAPH, WEIGHTS, Card
+from mien.recognize.graph import write_graph
 from mien.recognize.in_onnx import InOnnx
 from mien.recognize.networks import build_network, write_model
 
@@ -182,3 +183,17 @@ def test_export_on_the_command_line(tmp_path: Path, mien: Command) -> None:
     assert "an alignment" in unknown.err
     shutil.rmtree(run)  # the model stands alone
     assert Recognizer.load(tmp_path / "model").network.shape == (1, 16, 16)
+
+
+def test_a_sum_with_a_number_is_refused(tmp_path: Path) -> None:
+    """ONNX would take it for a sum of one."""
+
+    class Lifted(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + 1
+
+    info = Info(CLASSES, side=16)
+    network = network_of(SMALL, info)
+    lifted = Network({**dict(network.blocks.items()), "lifted": Lifted()}, network.head, network.shape)
+    with pytest.raises(MienError, match="to export it"):
+        write_graph(lifted, info, "face", b"")

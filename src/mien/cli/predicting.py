@@ -165,13 +165,10 @@ def _close(teller: "Teller", faults: "Sequence[Fault]") -> None:
 
 def _say_overridden(recognizer: "Recognizer", geometry: "Geometry | None") -> None:
     """A line on stderr where faces are cut out in another way than the model's card says."""
-    from dataclasses import replace
-
     from mien.errors import MienError
-    from mien.faces.cut import Geometry
 
     try:
-        stated = str(replace(Geometry.from_text(recognizer.card.faces.alignment), which="all"))
+        stated = str(recognizer.geometry)
     except MienError:  # it does not say, which is why another way was asked for
         return
     if geometry and stated != str(geometry):

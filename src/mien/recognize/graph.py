@@ -99,7 +99,7 @@ def _layers(graph: _Graph, network: Network, inputs: str) -> str:
             number, _, rest = str(node.target).partition(".")
             name = ".".join([prefixes[int(number)], *filter(None, [rest])])
             found[node] = _module(graph, traced.get_submodule(str(node.target)), name, values)
-        elif node.target in _FUNCTIONS:
+        elif node.target in _FUNCTIONS and len(values) == len(node.args) and not node.kwargs:
             found[node] = graph.add(_FUNCTIONS[node.target], values)
         else:
             raise _unknown(str(node.target))
