@@ -7,20 +7,38 @@ if TYPE_CHECKING:
     from mien.data.faceset import FaceSet
     from mien.errors import MienError
     from mien.evaluation.evaluate import evaluate
+    from mien.experiments.adapt import adapt
     from mien.recipe import Recipe
+    from mien.recognize.export import export
+    from mien.recognize.reading import Reading
     from mien.recognize.recognizer import Recognizer
     from mien.training.prepare import Order
     from mien.training.train import resume, train
 
-__all__ = ["FaceSet", "MienError", "Order", "Recipe", "Recognizer", "evaluate", "resume", "train"]
+__all__ = [
+    "FaceSet",
+    "MienError",
+    "Order",
+    "Reading",
+    "Recipe",
+    "Recognizer",
+    "adapt",
+    "evaluate",
+    "export",
+    "resume",
+    "train",
+]
 
 _HOMES = {
     "FaceSet": "mien.data.faceset",
     "MienError": "mien.errors",
     "Order": "mien.training.prepare",
+    "Reading": "mien.recognize.reading",
     "Recipe": "mien.recipe",
     "Recognizer": "mien.recognize.recognizer",
+    "adapt": "mien.experiments.adapt",
     "evaluate": "mien.evaluation.evaluate",
+    "export": "mien.recognize.export",
     "resume": "mien.training.train",
     "train": "mien.training.train",
 }
