@@ -24,9 +24,11 @@ ALIGN = eyes distance=0.37 height=0.39; mtcnn; largest
 
 model: $(VENV)/core
 	$(BIN)/mien $(if $(wildcard build/mien_s),resume build/mien_s,train $(FERPLUS) --recipe ferplus_long --seed 0 --out build/mien_s)
+	rm -rf build/box
+	$(BIN)/mien export build/mien_s build/box --align '$(ALIGN)'
+	$(BIN)/python benchmarks/model_card.py $(FERPLUS) build/box
 	rm -rf $(BOX)
-	$(BIN)/mien export build/mien_s $(BOX) --align '$(ALIGN)'
-	$(BIN)/python benchmarks/model_card.py $(FERPLUS) $(BOX)
+	mv build/box $(BOX)
 
 services:
 	bash tests/install_services.sh

@@ -4,8 +4,9 @@
     python benchmarks/classify.py FERPLUS --peers PEERS [--model mien-s] [--split PublicTest]
 
 FERPLUS: a face set of FER+. Both see the same faces of the split, those of which one of seven expressions alone got the most
-votes. fer's net was trained on FER2013's labels and is asked as it came. Batches of 32, classification only: each net is given
-arrays as it wants them, mien's uint8 faces of 48 pixels, fer's float32 of 64 in [-1, 1].
+votes, counting the votes that the set's label rule keeps: faces that it leaves without a label are not among them (by the rule
+`probability` 3,360 of PublicTest are). fer's net was trained on FER2013's labels and is asked as it came. Batches of 32,
+classification only: each net is given arrays as it wants them, mien's uint8 faces of 48 pixels, fer's float32 of 64 in [-1, 1].
 """
 
 import argparse

@@ -27,12 +27,12 @@ otherwise.
 | learned from | the votes of {train:,} faces of FER+, split Training; {validation:,} more of it chose the epoch and set temperature and threshold |
 | recipe | `ferplus_long`, seed {seed}; `make model` trains it again |
 | probabilities | softmax of the logits over a temperature of {temperature:.3f} |
-| unsure | an expression is possible from a probability of {least:.3f} on (split conformal prediction: for at least 90 % of faces like those that it was set on, the true expression is among the possible ones); a face is *unsure* where not exactly one is |
+| unsure | an expression is possible from a probability of {least:.3f} on (split conformal prediction: for about 90 % of faces like those that it was set on, the true expression is among the possible ones; about, since those faces also chose the epoch and set the temperature; measured: {covered}, see below); a face is *unsure* where not exactly one is |
 
 ## Figures
 
 FER+, split {split}, {count:,} faces of which nothing was learned or chosen, labeled by the probability rule (the expression with
-most votes); 95 % intervals by bootstrap over faces:
+most votes); 95 % intervals by bootstrap over faces, which are FER2013's own crops:
 
 | | as they are | averaged with the mirror image |
 |---|---|---|
@@ -47,6 +47,9 @@ most votes); 95 % intervals by bootstrap over faces:
 |---|---|---|---|
 {rows}
 
+Photos are cut by the alignment above, which was chosen to give crops that look like FER2013's. How well faces that are cut out of
+photos so are named was not measured.
+
 ## Data, and rights
 
 The labels are FER+'s votes (Barsoum et al. 2016, MIT license). The pictures are FER2013's (Goodfellow et al. 2013), found by a web
@@ -56,7 +59,7 @@ skin or country is not known, so it is not known either how figures differ betwe
 ## Limits
 
 - It names what a face shows, as ten strangers on the web would name it. That is not what a person feels.
-- Rare expressions are read badly: see the table. Most faces that show contempt or disgust are given another name.
+- Rare expressions are read badly: see the table.{missed}
 - It learned from single gray faces of 48 pixels, more or less from the front. Turned, covered, very small or badly lit faces, masks,
   drawings and animals were not tested.
 - The threshold of *unsure* holds for faces like FER+'s. On other photos it promises nothing; `mien adapt` and `mien train` fit a
@@ -88,7 +91,7 @@ def main() -> None:
     plain, mirrored = (measured(recognizer, faces, given.split, flip) for flip in (False, True))
     flipped = {f"{key}_flip": value for key, value in figures(mirrored).items()}
     values = facts(recognizer, given.model) | figures(plain) | flipped | possible(recognizer, faces)
-    text = TEXT.format(**values, split=given.split, count=len(faces), rows=table(plain))
+    text = TEXT.format(**values, split=given.split, count=len(faces), rows=table(plain), missed=missed(plain))
     (given.model / "README.md").write_text(text)
     print(text)
 
@@ -148,6 +151,12 @@ def table(found: Evaluation) -> str:
             found.classes, counts, found.recalls, found.recall_intervals, found.precisions, strict=True
         )
     )
+
+
+def missed(found: Evaluation) -> str:
+    """A sentence on the classes of which fewer than half of the faces are found; "" for none."""
+    names = [name for name, recall in zip(found.classes, found.recalls, strict=True) if recall < 0.5]
+    return f" Most faces that show {' or '.join(names)} are given another name." if names else ""
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python benchmarks/reading.py PHOTO [--model mien-s] [--rounds 9] [--threads 2]
 
-PHOTO holds a face; what is read is a canvas of 640 x 480 with that one face, a quarter of it high. Cold: `mien predict` of that
+PHOTO holds a face; what is read is a canvas of 640 x 480 with that photo, half of it high. Cold: `mien predict` of that
 file as a process of its own, imports, weights and all. Warm: `Recognizer` on the array, and on the file's bytes. Video: frames
 in which the face moves, as `mien predict` reads them.
 """

@@ -3,10 +3,11 @@
 import importlib
 import importlib.util
 import pkgutil
+import sys
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError
 
 from mien.errors import MienError
 
@@ -46,6 +47,19 @@ def find(room: str, name: str) -> type[Any]:
     if len(matches) != 1:
         raise MienError(f"one class in {module.__name__} named like its file", f"{len(matches)}", "rename the class")
     return matches[0]
+
+
+def require_loaded(name: str) -> None:
+    """Raises MienError for a `package.module:Name` whose module this process has not imported.
+
+    For names out of a file that somebody else may have written, such as a model's card: it must not choose what is run. Whoever
+    wrote the module, or trusts it, imports it first.
+    """
+    module, colon, _ = name.partition(":")
+    if colon and module not in sys.modules:
+        raise MienError(
+            "a part of mien, or one whose module is imported already", repr(name), f"import {module} before, if you trust it"
+        )
 
 
 def _find_elsewhere(name: str) -> type[Any]:
@@ -95,6 +109,8 @@ def validate(kind: type[T], values: Mapping[str, Any]) -> T:
     """A `kind` made from `values`; pydantic's complaints become one MienError."""
     try:
         return TypeAdapter(kind).validate_python(dict(values))
+    except PydanticUserError as error:
+        raise MienError("a dataclass of settings", f"{kind.__module__}:{kind.__name__}", "name one, as mien's own are") from error
     except ValidationError as error:
         raise _readable(kind, error) from error
 

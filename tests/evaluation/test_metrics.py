@@ -339,5 +339,9 @@ def test_the_least_possible_probability_is_a_quantile_of_the_true_ones() -> None
     assert fit_least(probabilities, labels, 0.9) == pytest.approx(0.1)
     assert fit_least(probabilities, labels, 0.75) == pytest.approx(0.25)
     assert fit_least(probabilities[:3], labels[:3], 0.9) == 0
+    many = np.repeat(np.arange(19), np.arange(1, 20))  # as if a face of weight 3 were there three times, near enough
+    weighted = fit_least(probabilities, labels, 0.8, weights=np.arange(1, 20))
+    assert weighted == pytest.approx(fit_least(probabilities[many], labels[many], 0.8), abs=0.051)
+    assert weighted > fit_least(probabilities, labels, 0.8)
     with pytest.raises(MienError):
         fit_least(probabilities, labels + 2)

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mien.errors import MienError
-from mien.faces.photos import MAX_PIXELS, read_photo
+from mien.faces.photos import MAX_PIXELS, as_photo, read_photo
 from mien.faces.places import Input
 
 Array = npt.NDArray[Any]
@@ -366,3 +366,33 @@ def test_threads_read_side_by_side() -> None:
 
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(outcome, made)) == [outcome(content) for content in made]
+
+
+@pytest.mark.parametrize("color", [(), (3,)])
+def test_an_array_of_too_many_pixels_is_refused(color: tuple[int, ...]) -> None:
+    small = as_photo(np.broadcast_to(np.uint8(7), (10, 20, *color)))
+    assert (small.shape, small.flags["C_CONTIGUOUS"], set(small.ravel().tolist())) == ((10, 20, 3), True, {7})
+    large = np.broadcast_to(np.uint8(7), (10_000, 10_001, *color))
+    tracemalloc.start()
+    try:
+        with pytest.raises(MienError, match="found 10001 x 10000 pixels, more than 100,000,000"):
+            as_photo(large)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        large = Image.open(io.BytesIO(claim_png(10_000, 10_001)))
+    with pytest.raises(MienError, match="found 10000 x 10001 pixels, more than 100,000,000"):
+        as_photo(large)
+
+
+def test_a_picture_that_cannot_be_decoded_is_refused() -> None:
+    with pytest.raises(MienError, match="a photo at the picture that was given"):
+        as_photo(Image.open(io.BytesIO(encoded(Image.fromarray(NOISE), "PNG")[:-60])))
+    with pytest.raises(MienError, match="floating-point pixels"):
+        as_photo(Image.new("F", (4, 4)))
+    assert (as_photo(Image.fromarray(NOISE)) == NOISE).all()

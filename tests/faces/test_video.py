@@ -5,6 +5,7 @@ import json
 import math
 import weakref
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -22,13 +23,15 @@ from mien.data.faceset import Info
 from mien.faces.cut import Geometry
 from mien.faces.face import Face, Photo
 from mien.faces.inputs import find_inputs
+from mien.faces.places import Input
 from mien.faces.shots import TOGETHER, Shot
 from mien.recognize.camera import camera_frames
 from mien.recognize.files import Card
 from mien.recognize.networks import build_network, write_model
-from mien.recognize.predict import in_frames, read_all
+from mien.recognize.predict import Read, in_frames, read_all
 from mien.recognize.reading import Reading, reading
-from mien.recognize.timeline import BINS, LINES, WIDTH, Timeline
+from mien.recognize.teller import Teller
+from mien.recognize.timeline import BINS, KEPT, LINES, WIDTH, Timeline
 from mien.recognize.tracking import Cuts, Tracker, Tracking, overlaps
 
 CLASSES = ("anger", "happiness", "$x$")
@@ -48,10 +51,10 @@ def model(tmp_path: Path) -> Path:
     return tmp_path / "model"
 
 
-def write_video(path: Path, photos: Sequence[Photo]) -> Path:
-    """Ten frames a second."""
+def write_video(path: Path, photos: Sequence[Photo], rate: Fraction = Fraction(10)) -> Path:
+    """Ten frames a second unless said."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=10)
+        stream = container.add_stream("mpeg4", rate=rate)
         stream.width, stream.height, stream.pix_fmt = photos[0].shape[1], photos[0].shape[0], "yuv420p"
         for photo in photos:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(photo, format="rgb24")))
@@ -80,14 +83,78 @@ def test_a_face_that_is_away_for_long_is_a_new_one() -> None:
     assert [one.track for one in tracker.follow(1.2, [seen(30, 0), seen(1, 0)])] == [3, 2]
 
 
-def test_scores_are_averaged_over_time() -> None:
-    tracker = Tracker(Tracking(smooth=0.3), 0.5)
-    assert tracker.follow(0.0, [seen(0, 0, 1.0, 0.0, 0.0)])[0].scores["anger"] == 1
-    second = tracker.follow(0.3, [seen(0, 0, 0.0, 1.0, 0.0)])[0]
-    assert second.scores["anger"] == pytest.approx(1 / math.e)
+@pytest.mark.parametrize("every", [0.5, 0.9])
+def test_a_face_may_be_missed_once_however_far_apart_frames_are(every: float) -> None:
+    tracker, found = Tracker(Tracking().for_frames(every), 0.5), list[int | None]()
+    for frame in range(8):
+        faces = tracker.follow(every * frame, [seen(frame, 0)] if frame not in (2, 5, 6) else [])
+        found += [one.track for one in faces]
+    assert found == [1, 1, 1, 1, 2]  # one frame was missed, and then two
+
+
+def test_how_long_a_face_may_be_lost_depends_on_the_frames() -> None:
+    away = [Tracking().for_frames(every).away for every in (0.001, 0.04, 0.2, 0.5, 0.8, 1.0, 60.0)]
+    assert away == [0.5, 0.5, 0.5, 1.25, 2.0, 0.5, 0.5]
+    assert Tracking(away=3.0, overlap=0.4).for_frames(0.5) == Tracking(away=3.0, overlap=0.4)
+
+
+@pytest.mark.parametrize(("every", "tracks"), [(0.5, [1] * 8), (1.0, [1, 2, 3, 4])])
+def test_faces_are_followed_at_the_times_that_frames_have(model: Path, tmp_path: Path, every: float, tracks: list[int]) -> None:
+    """Of 29.97 frames a second none comes each half second: some that are read are more than half a second apart."""
+    photos = [photo_of((10 + n // 15, 8, 16), size=(64, 80)) for n in range(112)]
+    clip = write_video(tmp_path / "clip.mp4", photos, Fraction(30000, 1001))
+    read = list(read_all(Recognizer.load(model, "cpu"), find_inputs([clip]), every, []))
+    times = [one.shot.time for one in read if one.shot.time is not None]
+    assert max(np.diff(times)) > every
+    assert [one.track for each in read for one in each.readings] == tracks
+
+
+def test_boxes_that_overlap_too_little_take_no_track_from_others() -> None:
+    before, after = [seen(0, 0, side=100), seen(98, 0, side=100)], [seen(-55, 0, side=100), seen(34, 0, side=100)]
+    boxes, others = (np.array([one.face.box for one in faces], float) for faces in (after, before))
+    np.testing.assert_allclose(overlaps(boxes, others), [[0.29, 0], [0.49, 0.22]], atol=0.005)
+    tracker = Tracker(Tracking(overlap=0.3), 0.5)
+    assert [one.track for one in tracker.follow(0.0, before)] == [1, 2]
+    assert [one.track for one in tracker.follow(0.04, after)] == [3, 1]
+
+
+STEPS = st.lists(st.tuples(st.integers(1, 12), st.integers(0, 10), st.integers(0, 10)), min_size=1, max_size=20)
+
+
+@settings(deadline=None, derandomize=True)
+@given(STEPS, st.sampled_from([0.1, 0.3, 2.0]))
+def test_scores_are_averaged_over_time(steps: list[tuple[int, int, int]], smooth: float) -> None:
+    tracker, time, times, rows = Tracker(Tracking(smooth=smooth), 0.5), 0.0, list[float](), list[tuple[float, ...]]()
+    for frames, anger, happiness in steps:
+        time += 0.04 * frames
+        times.append(time)
+        rows.append((anger / 20, happiness / 20, 1 - (anger + happiness) / 20))
+        (found,) = tracker.follow(time, [seen(0, 0, *rows[-1])])
+        weights = [math.exp(-(time - each) / smooth) for each in times]
+        expected = [sum(w * row[k] for w, row in zip(weights, rows, strict=True)) / sum(weights) for k in range(3)]
+        assert list(found.scores.values()) == pytest.approx(expected)
+        assert found.possible == reading(found.face, found.scores, 0.5).possible
+
+
+def test_the_first_frame_counts_no_more_than_another() -> None:
+    tracker = Tracker(Tracking(), 0.5)
+    assert tracker.follow(0.0, [seen(0, 0, 1.0, 0.0, 0.0)])[0].top == "anger"
+    second = tracker.follow(0.04, [seen(0, 0, 0.0, 1.0, 0.0)])[0]
+    old = math.exp(-0.04 / 0.3)
+    assert second.scores == pytest.approx({"anger": old / (1 + old), "happiness": 1 / (1 + old), "$x$": 0})
     assert (second.top, second.possible) == ("happiness", ("happiness",))
-    third = tracker.follow(0.6, [seen(0, 0, 0.0, 1.0, 0.0)])[0]
-    assert third.scores["anger"] == pytest.approx(1 / math.e**2)
+
+
+def test_two_thirds_of_an_average_come_from_the_last_third_of_a_second() -> None:
+    tracker = Tracker(Tracking(), 0.5)
+    for frame in range(200):
+        tracker.follow(frame / 24, [seen(0, 0, 1.0, 0.0, 0.0)])
+    for frame in range(200, 208):
+        (last,) = tracker.follow(frame / 24, [seen(0, 0, 0.0, 1.0, 0.0)])
+    assert last.scores["happiness"] == pytest.approx(2 / 3, abs=0.01)
+
+
+def test_without_an_average_a_score_is_the_frames() -> None:
     at_once = Tracker(Tracking(smooth=0), 0.5)
     at_once.follow(0.0, [seen(0, 0, 1.0, 0.0, 0.0)])
     assert at_once.follow(0.04, [seen(0, 0, 0.0, 1.0, 0.0)])[0].scores["anger"] == 0
@@ -132,6 +199,69 @@ def test_of_many_faces_those_seen_longest_are_remembered() -> None:
     assert len(line.lines) == LINES
     long = [line.track for line in line.lines[:9]]
     assert long == [10, 20, 30, 40, 50, 60, 70, 80, 90]
+
+
+def told(frames: Sequence[Sequence[int]]) -> list[str]:
+    """What is said of a video of 25 frames a second with these tracks in each."""
+    out, scores = io.StringIO(), dict(zip(CLASSES, (0.2, 0.7, 0.1), strict=True))
+    teller, clip = Teller("text", CLASSES, out), Input("clip.mp4", Path("clip.mp4"))
+    for number, tracks in enumerate(frames):
+        shot = Shot(clip, photo_of(), number, number / 25, number)
+        teller.tell(Read(shot, tuple(Reading(seen(0, 0).face, scores, (), track) for track in tracks)))
+    teller.close()
+    return out.getvalue().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("frames", "expected"),
+    [
+        ([[]] * 6, "0.2 s, no face"),
+        ([[1]] * 6, "0.2 s, 1 face"),
+        ([[*range(1, LINES + 1)]] * 6, f"0.2 s, {LINES} faces"),
+        ([[n] for n in range(1, 501)], f"20.0 s, 500 faces, of which {LINES} are told: those seen longest"),
+    ],
+)
+def test_all_faces_of_a_video_are_counted(frames: list[list[int]], expected: str) -> None:
+    first, *lines = told(frames)
+    assert first == f"clip.mp4: {expected}"
+    assert len(lines) == min(LINES, max(max(tracks, default=0) for tracks in frames))
+
+
+@pytest.mark.parametrize("count", [40, KEPT + 20])
+def test_faces_of_a_crowd_begin_when_they_came(count: int) -> None:
+    first, *lines = told([[*range(1, count + 1)]] * 101)
+    assert first == f"clip.mp4: 4.0 s, {count} faces, of which {LINES} are told: those seen longest"
+    assert len(lines) == LINES
+    assert {line.partition(", ")[2] for line in lines} == {"0.0 to 4.0 s: happiness 70%, anger 20%, $x$ 10%"}
+
+
+@pytest.mark.parametrize(("count", "gap"), [(KEPT, 100), (LINES, 0)])
+def test_who_comes_late_and_stays_longest_is_told(count: int, gap: int) -> None:
+    """Many were there for long, and leave or have left; two come at once, and one of them is missed now and then."""
+    many = [*range(1, count + 1)]
+    late = [[count + 1, count + 2] if n % 2 else [count + 1] for n in range(150)]
+    staying = [many + some for some in late[:10]] if not gap else late[:10]
+    first, *lines = told([many] * 25 + [[]] * gap + staying + late[10:])
+    begin, end = (25 + gap) / 25, (25 + gap + 149) / 25
+    assert first == f"clip.mp4: {end:.1f} s, {count + 2} faces, of which {LINES} are told: those seen longest"
+    assert [line.split(":")[0] for line in lines[-2:]] == [
+        f"  face {track}, {begin:.1f} to {end:.1f} s" for track in (count + 1, count + 2)
+    ]
+
+
+def test_who_was_forgotten_does_not_come_back_with_another_begin() -> None:
+    """Of a larger crowd than is remembered the last stay longest."""
+    crowd = [*range(1, KEPT + 21)]
+    _, *lines = told([crowd] * 50 + [crowd[KEPT - 1 :]] * 200)
+    assert {line.partition(", ")[2].partition(" to ")[0] for line in lines} == {"0.0"}
+
+
+def test_no_more_than_so_many_faces_are_remembered() -> None:
+    line = Timeline(CLASSES)
+    for track in range(1, 5 * KEPT):
+        line.add(track / 25, [Reading(seen(0, 0).face, dict.fromkeys(CLASSES, 0.1), (), track)])
+        assert len(line._lines) <= KEPT
+    assert (line.faces, len(line.lines)) == (5 * KEPT - 1, LINES)
 
 
 def test_the_picture_shows_what_is_likely_when() -> None:
@@ -253,8 +383,40 @@ def test_frames_are_let_go(model: Path, tmp_path: Path) -> None:
     assert most <= 2 * TOGETHER
 
 
+RED = np.array([250, 60, 30], np.uint8)
+
+
+def in_color(*squares: tuple[int, int, int], blue: tuple[int, int, int] = (0, 0, 0)) -> Photo:
+    """RGB, dark, with red squares and a blue one; the detector of bright spots sees red alone."""
+    bright, other = photo_of(*squares, size=(64, 80)) > 200, photo_of(blue, size=(64, 80)) > 200
+    return np.where(bright, RED, np.where(other, RED[::-1], np.array([10, 40, 90], np.uint8)))
+
+
+def test_color_is_read_in_the_order_that_arrays_have(tmp_path: Path) -> None:
+    info = Info(CLASSES, side=16, channels=3, alignment="box margin=0; photographs:Bright; largest")
+    network = {"network": "mien_s", "width": 8, "depths": [1, 1, 1]}
+    write_model(tmp_path / "model", dict(build_network(network, 3, info).state_dict()), Card(network, CLASSES, info))
+    recognizer, photo = Recognizer.load(tmp_path / "model", "cpu"), in_color((5, 8, 16), blue=(40, 30, 16))
+    Image.fromarray(photo).save(tmp_path / "a.png")
+    crop = photo[8:24, 5:21]
+    expected, turned = recognizer.probabilities(np.stack([crop, crop[:, :, ::-1]]))
+    assert np.abs(expected - turned).max() > 1e-3
+    for (one,) in recognizer.read([photo, Image.fromarray(photo), tmp_path / "a.png"]):
+        assert one.face.box == (5, 8, 21, 24)
+        np.testing.assert_allclose(list(one.scores.values()), expected, atol=1e-6)
+
+
+def test_videos_come_in_rgb(model: Path, tmp_path: Path) -> None:
+    photo = in_color((10, 8, 16), blue=(50, 40, 16))
+    clip = write_video(tmp_path / "clip.mp4", [photo] * 4)
+    for read in read_all(Recognizer.load(model, "cpu"), find_inputs([clip]), 0.1, []):
+        (one,) = read.readings  # the red one
+        assert one.face.box == pytest.approx((10, 8, 26, 24), abs=2)
+        assert np.abs(read.shot.pixels[10:22, 12:24].mean(axis=(0, 1)) - RED).max() < 12
+
+
 class FakeCamera:
-    """Two squares; it is unplugged after 30 frames."""
+    """Two red squares, in BGR as OpenCV gives them; it is unplugged after 30 frames."""
 
     count = 0
 
@@ -269,7 +431,7 @@ class FakeCamera:
 
     def read(self) -> tuple[bool, Photo | None]:
         self.count += 1
-        return (False, None) if self.count > 30 else (True, photo_of((5, 8, 16), (50, 40, 16), size=(64, 80)))
+        return (False, None) if self.count > 30 else (True, in_color((5, 8, 16), (50, 40, 16))[:, :, ::-1].copy())
 
     def release(self) -> None:
         self.number = -1
@@ -296,7 +458,7 @@ def test_a_camera_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "VideoCapture", FakeCamera)
     frames = camera_frames(0)
     first = next(frames)
-    assert first.pixels.shape == (64, 80, 3)
+    np.testing.assert_array_equal(first.pixels, in_color((5, 8, 16), (50, 40, 16)))
     frames.close()  # type: ignore[attr-defined]
     with pytest.raises(MienError, match="none any more"):
         list(camera_frames(0))

@@ -1,10 +1,11 @@
 """A model that was exported reads as the run does, without torch."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,21 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic.dataclasses import dataclass
 
 from conftest import Command
 from mien import MienError, Recognizer
 from mien.data.faceset import Info, Normalization
 from mien.faces.cut import Geometry
+from mien.faces.face import Face, Photo
 from mien.models import Network
 from mien.recognize.export import export
 from mien.recognize.files import CARD, GRAPH, WEIGHTS, Card
 from mien.recognize.graph import write_graph
 from mien.recognize.in_onnx import InOnnx
-from mien.recognize.networks import build_network, write_model
+from mien.recognize.networks import build_network, read_network, write_model
+from mien.registry import STRICT
+from teachers import tiny_onnx
 
 CLASSES = ("anger", "happiness", "sadness")
 SMALL = {"network": "mien_s", "width": 8, "depths": [1, 1, 1]}
@@ -51,6 +56,15 @@ def written(folder: Path, settings: dict[str, Any], info: Info, normalize: Norma
 def faces_for(info: Info, count: int, seed: int = 0) -> np.ndarray[Any, np.dtype[np.uint8]]:
     shape = (count, info.side, info.side, 3)[: 4 if info.channels == 3 else 3]
     return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+
+
+@dataclass(frozen=True, config=STRICT)
+class Boxes:
+    """A detector for tests: in every photo a face without landmarks."""
+
+    def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
+        """One box each."""
+        return [(Face((5.0, 5.0, 30.0, 30.0), None, 1.0),) for _ in photos]
 
 
 @pytest.fixture
@@ -162,6 +176,167 @@ def test_a_card_that_is_changed_is_told(exported: Path) -> None:
     (exported / CARD).write_text("{")
     with pytest.raises(MienError, match="JSON"):
         Recognizer.load(exported, "cpu")
+
+
+def changed(folder: Path, values: Mapping[str, Any]) -> Path:
+    """The model, whose card says something else."""
+    card = json.loads((folder / CARD).read_text())
+    (folder / CARD).write_text(json.dumps(card | values))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        ({"temperature": 0}, "temperature = 0"),
+        ({"temperature": -1.5}, "temperature = -1.5"),
+        ({"temperature": float("nan")}, "temperature = nan"),
+        ({"temperature": float("inf")}, "temperature = inf"),
+        ({"least": 7}, "least = 7"),
+        ({"least": -0.1}, "least = -0.1"),
+        ({"least": float("nan")}, "least = nan"),
+        ({"version": 99}, "a model of version 1; found version 99"),
+        ({"version": 99, "fresh": 1}, "a model of version 1; found version 99"),
+        ({"version": "new"}, "a model of version 1; found version new"),
+        ({"classes": ["anger"] * 3}, "classes that differ in"),
+        ({"classes": [*CLASSES[:2], "joy"]}, "found anger, happiness, joy and anger, happiness, sadness"),
+        ({"classes": CLASSES[::-1]}, "found sadness, happiness, anger and anger"),
+        ({"classes": []}, "found none and anger"),
+    ],
+)
+def test_a_card_of_no_sense_is_refused(exported: Path, values: Mapping[str, Any], found: str) -> None:
+    for folder in (exported, exported.parent / "run"):
+        with pytest.raises(MienError, match=found):
+            Recognizer.load(changed(folder, values), "cpu")
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({"width": 16}, r"blocks\.stem\.0\.weight of shape \(16, 1, 3, 3\) by its card .*; found \(8, 1, 3, 3\)"),
+        ({"width": 200_000}, r"shape \(200000, 1, 3, 3\).*; found \(8, 1, 3, 3\)"),
+        ({"width": 10**12}, "settings of a network"),
+        ({"width": -8}, "settings of a network"),
+        ({"dropout": 7}, "settings of a network"),
+        ({"depths": [1, 1, 2]}, r"stage3_2.*; found none"),
+        ({"depths": [1, 1, 0]}, r"head\.3\.weight of shape"),
+        ({"wide": 16}, "to be given width, depths, dropout; found 'wide'"),
+        ({"copies": 2}, r"head\..* of shape"),
+    ],
+)
+def test_weights_of_other_shapes_are_refused_before_memory_is_taken(exported: Path, settings: dict[str, Any], found: str) -> None:
+    for folder in (exported, exported.parent / "run"):
+        with pytest.raises(MienError, match=found):
+            read_network(changed(folder, {"network": SMALL | settings}))
+
+
+def test_weights_that_are_too_many_are_refused(tmp_path: Path) -> None:
+    run = written(tmp_path / "run", SMALL | {"depths": [1, 1, 2]}, Info(CLASSES, side=16))
+    with pytest.raises(MienError, match=r"expected no blocks\.stage3_2.* by its card"):
+        read_network(changed(run, {"network": SMALL}))
+
+
+EVIL = "open({mark!r}, 'w').close()\nfrom mien.models.mien_s import MienS as Net\nfrom mien.faces.align.box import Box as Way\n"
+
+
+@pytest.fixture
+def evil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file that a module `evil_mod`, which can be imported, makes when it is."""
+    mark = tmp_path / "imported"
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "evil_mod.py").write_text(EVIL.format(mark=str(mark)))
+    monkeypatch.syspath_prepend(tmp_path / "there")
+    monkeypatch.delitem(sys.modules, "evil_mod", raising=False)
+    return mark
+
+
+@pytest.mark.parametrize("kind", ["run", "model"])
+def test_a_card_imports_no_network(exported: Path, evil: Path, kind: str) -> None:
+    folder = changed(exported.parent / kind, {"network": SMALL | {"network": "evil_mod:Net"}})
+    (folder / "run.json").write_text("{}")  # a run may be given away, too
+    with pytest.raises(MienError, match="whose module is imported already; found 'evil_mod:Net'; import evil_mod before, if you"):
+        print(Recognizer.load(folder, "cpu").network)
+    assert not evil.exists()
+    assert "evil_mod" not in sys.modules
+
+
+@pytest.mark.parametrize("kind", ["run", "model"])
+@pytest.mark.parametrize(
+    "alignment", ["evil_mod:Way; mtcnn; largest", " evil_mod:Way  margin=0 ;mtcnn;all", "box margin=0; evil_mod:Finder; largest"]
+)
+def test_a_card_imports_no_way_and_no_detector(exported: Path, evil: Path, kind: str, alignment: str) -> None:
+    faces = dict(json.loads((exported / CARD).read_text())["faces"], alignment=alignment)
+    recognizer = Recognizer.load(changed(exported.parent / kind, {"faces": faces}), "cpu")
+    for read in (lambda: recognizer(np.zeros((40, 40, 3), np.uint8)), lambda: recognizer.geometry):
+        with pytest.raises(MienError, match="whose module is imported already; found 'evil_mod:"):
+            read()
+    assert len(recognizer.read([np.zeros((40, 40, 3), np.uint8)], Geometry("whole"))[0]) == 1  # the caller's own words
+    assert not evil.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["subprocess:Popen", "json:JSONDecoder", "pathlib:Path", "json:nothing", "json:loads", ":", "json:"]
+)
+def test_what_is_no_part_of_a_model_is_told(exported: Path, name: str) -> None:
+    with pytest.raises(MienError):
+        read_network(changed(exported, {"network": {"network": name, "args": "true"}}))
+
+
+def test_what_is_imported_already_is_trusted(exported: Path, evil: Path) -> None:
+    __import__("evil_mod")
+    assert evil.exists()
+    run = changed(exported.parent / "run", {"network": SMALL | {"network": "evil_mod:Net"}})
+    faces = dict(json.loads((run / CARD).read_text())["faces"], alignment="evil_mod:Way; mtcnn; largest")
+    recognizer = Recognizer.load(changed(run, {"faces": faces}), "cpu")
+    assert recognizer.geometry == Geometry("evil_mod:Way", "mtcnn", "all")
+    assert recognizer.network.shape == (1, 16, 16)
+    assert recognizer(np.zeros((40, 40, 3), np.uint8)) == ()
+
+
+def test_a_users_own_network_is_read_by_a_command_that_imports_it(exported: Path, evil: Path, mien: Command) -> None:
+    run, out = changed(exported.parent / "run", {"network": SMALL | {"network": "evil_mod:Net"}}), evil.parent / "out"
+    refused = mien("export", run, out)
+    assert (refused.code, "import evil_mod before, if you trust it" in refused.err) == (1, True)
+    assert not evil.exists()
+    words = [sys.executable, "-c", "import evil_mod; from mien.cli import main; main()", "export", str(run), str(out)]
+    environment = os.environ | {"PYTHONPATH": str(evil.parent / "there"), "OMP_NUM_THREADS": "1"}
+    subprocess.run(words, env=environment, capture_output=True, check=True)
+    # What was exported needs the module no more, but in torch.
+    assert Recognizer.load(out, "cpu").logits(faces_for(Info(CLASSES, side=16), 2)).shape == (2, 3)
+    with pytest.raises(MienError, match="import evil_mod before"):
+        print(Recognizer.load(out, "cpu").network)
+
+
+def test_a_file_beside_the_model_is_read_for_a_run_alone(tmp_path: Path) -> None:
+    network = {"network": "onnx_facenet", "path": str(tiny_onnx(tmp_path / "net.onnx", side=32)), "output": "map"}
+    folder = written(tmp_path / "run" / "model", network, Info(CLASSES, side=32))
+    with pytest.raises(MienError, match=r"a model of its own files alone.*net\.onnx too; name the run"):
+        Recognizer.load(folder, "cpu")
+    (tmp_path / "run" / "run.json").write_text("{}")
+    expected = Recognizer.load(folder, "cpu").logits(faces_for(Info(CLASSES, side=32), 2))
+    np.testing.assert_array_equal(Recognizer.load(tmp_path / "run", "cpu").logits(faces_for(Info(CLASSES, side=32), 2)), expected)
+
+
+def test_a_way_that_cannot_work_is_refused(tmp_path: Path, mien: Command) -> None:
+    run = written(tmp_path / "run", SMALL, Info(CLASSES, side=16, alignment="eyes; haar; largest"))
+    done = mien("export", run, tmp_path / "model", "--align", "eyes; haar; largest")
+    assert (done.code, "a detector that gives landmarks, for eyes" in done.err) == (1, True)
+    assert not (tmp_path / "model").exists()
+    recognizer = Recognizer.load(run, "cpu")
+    with pytest.raises(MienError, match="a detector that gives landmarks, for eyes"):
+        recognizer(np.zeros((40, 40, 3), np.uint8))
+    with pytest.raises(MienError, match="a detector that gives landmarks, for eyes"):
+        recognizer.read([], Geometry("eyes", "haar"))
+
+
+def test_a_face_without_landmarks_is_not_no_face(tmp_path: Path) -> None:
+    """A user's own detector does not say beforehand what it gives."""
+    card = Card(SMALL, CLASSES, Info(CLASSES, side=16))
+    recognizer = Recognizer.of(network_of(SMALL, card.faces), card, CPU)
+    photo = np.zeros((40, 40, 3), np.uint8)
+    with pytest.raises(MienError, match=r"cut out by eyes .*Boxes; all; found one with no landmarks to align it by; take a det"):
+        recognizer.read([photo], Geometry("eyes", "test_export:Boxes", "all"))
+    assert len(recognizer.read([photo], Geometry("box", "test_export:Boxes", "all"))[0]) == 1
 
 
 def test_a_pickle_is_never_read(exported: Path) -> None:

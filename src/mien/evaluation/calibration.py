@@ -45,19 +45,26 @@ def apply_temperature(logits: npt.ArrayLike, temperature: float) -> npt.NDArray[
     return probabilities
 
 
-def fit_least(probabilities: npt.ArrayLike, labels: npt.ArrayLike, coverage: float = 0.9) -> float:
+def fit_least(
+    probabilities: npt.ArrayLike, labels: npt.ArrayLike, coverage: float = 0.9, weights: npt.ArrayLike | None = None
+) -> float:
     """The probability from which a class is possible: split conformal prediction (Sadinle et al. 2019, "Least ambiguous
     set-valued classifiers with bounded error levels"; Angelopoulos and Bates 2021, arXiv 2107.07511, section 1).
 
     Of new faces like those given, the classes with at least that probability hold the true one for a share of at least
-    `coverage`. 0, so that every class is possible, where there are too few faces to say. Takes probabilities (N, K) and labels
-    (N,); raises MienError for labels that are no class.
+    `coverage`. 0, so that every class is possible, where there are too few faces to say. Takes probabilities (N, K), labels
+    (N,), and weights (N,): how much more frequent faces like each are among new ones (Tibshirani et al. 2019, "Conformal
+    prediction under covariate shift"; the weight of the new face is their mean here). Raises MienError for labels that are no
+    class.
     """
     values = np.asarray(probabilities, np.float64)
     wanted = class_indices(labels, values.shape[1], "labels")
-    true = np.sort(values[np.arange(len(wanted)), wanted])
-    beyond = int(round((1 - coverage) * (len(true) + 1), 9))  # 0.1 * 20 is 2, and no less
-    return float(true[beyond - 1]) if beyond else 0.0
+    true = values[np.arange(len(wanted)), wanted]
+    frequent = np.ones(len(true)) if weights is None else np.asarray(weights, np.float64)
+    order, count = np.argsort(true, kind="stable"), len(true)
+    below = np.cumsum(frequent[order]) * count / frequent.sum() if count else frequent
+    beyond = int((below <= (1 - coverage) * (count + 1) + 1e-9).sum())  # 0.1 * 20 is 2, and no less
+    return float(true[order[beyond - 1]]) if beyond else 0.0
 
 
 def _checked(logits: npt.ArrayLike) -> npt.NDArray[np.float64]:

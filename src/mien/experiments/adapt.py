@@ -1,6 +1,6 @@
 """A trained model fitted to its user's own few faces and classes, in seconds: its blocks stay, its last layer learns."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,12 +30,16 @@ VIEWS = 6
 """Random weak views of each face, beside itself and its mirror image."""
 LEAST = 5
 """Faces that a new class needs: one for each part."""
-LOSE = 0.02
-"""Share of the faces whose known class is found that may be lost to a new class."""
+LOSE = 0.04
+"""Share of the faces whose known class is found that may be lost to new classes: of all, and of a class on average."""
 STRENGTHS = (1.0, 10.0, 100.0)
 """Of what holds known rows where they were; the best is taken."""
 WORSE = 0.03
-"""So much accuracy the known classes may lose where new ones are learned."""
+"""So much accuracy the known classes may lose where new ones are learned, as frequent as they are, and each as much."""
+FOUND = 0.2
+"""Share of its faces on which a new class has to be found, or it is not worth a place."""
+HARM, HARMED = 0.15, 3
+"""A known class that loses more than this share of its faces, and as many of them, is harmed."""
 CHUNK = 512
 
 
@@ -48,7 +52,12 @@ class Line:
     before: float
     """0 for a new class."""
     after: float
-    """Each face by a last layer that it was not fitted to."""
+    """Each face by a last layer that was fitted, in all its parts, to others."""
+
+    @property
+    def harmed(self) -> bool:
+        """More was lost than chance explains."""
+        return self.before - self.after > HARM and (self.before - self.after) * self.faces > HARMED - 0.5
 
 
 @dataclass(frozen=True)
@@ -71,8 +80,18 @@ class Adapted:
     @property
     def worse(self) -> str:
         """Why it is of no use; empty where it is."""
+        known = [line for line in self.lines if line.name not in self.new]
+        each_before, each_after = (float(np.mean([getattr(line, when) for line in known])) for when in ("before", "after"))
         if self.new and self.after < self.before - WORSE:
             return f"known classes {self.before:.1%} before and {self.after:.1%} after"
+        if self.new and each_after < each_before - WORSE:
+            return f"known classes {each_before:.1%} on average before and {each_after:.1%} after"
+        harmed = [f"{line.name} {line.before:.1%} before and {line.after:.1%} after" for line in known if line.harmed]
+        if self.new and harmed:
+            return ", ".join(harmed)
+        missed = [f"{line.name} found on {line.after:.1%} of its faces" for line in self.lines if line.name in self.new]
+        if any(line.after < FOUND for line in self.lines if line.name in self.new):
+            return ", ".join(missed)
         if self.average_after <= self.average_before:
             return f"an average accuracy of {self.average_before:.1%} before and {self.average_after:.1%} after"
         return ""
@@ -92,6 +111,8 @@ class _Given:
     """(N,), into `classes`."""
     classes: tuple[str, ...]
     """The known ones, then the new ones."""
+    groups: Tensor
+    """(N,) whose face it is, or of which video."""
     folds: Tensor
     """(N,) which part a face is in."""
     rows: Tensor
@@ -105,9 +126,15 @@ class _Given:
 
     @property
     def weights(self) -> Tensor:
-        """(N,) what makes known classes as frequent as the model knows them; 1 for faces of new ones."""
+        """(2, N) what makes known classes as frequent as the model knows them, and what makes all as frequent; in the first 1 for
+        faces of new ones."""
         prior = torch.cat([self.prior, torch.zeros(len(self.classes) - self.known)])
-        return (-prior[self.labels]).exp()
+        return torch.stack([(-prior[self.labels]).exp(), 1 / self.counts[self.labels]])
+
+    @property
+    def counts(self) -> Tensor:
+        """(K',) faces of each class."""
+        return torch.bincount(self.labels, minlength=len(self.classes)).double()
 
     @property
     def logits(self) -> Tensor:
@@ -121,15 +148,21 @@ def adapt(
     """Fit the last layer of `model` to the labeled training faces of `faces`, and write it as a model into the folder `out`.
 
     Classes that the model does not know get a row each, and known ones stay as they are; without new ones, known rows learn.
-    Whether it got better is found by fitting to four fifths of the faces and looking at the rest. Raises MienError where it did
-    not (nothing is written then), for faces of another kind, for too few of them, and for a network whose last layer is none.
+    Whether it got better is found by fitting all of it to four fifths of the faces and looking at the rest. Raises MienError
+    where it did not (nothing is written then), for faces of another kind, for too few of them, and for a network whose last
+    layer is none.
     """
     recognizer, out = Recognizer.load(model, device), Path(out)
     require_new(out)
     require_alike(recognizer.card, faces.info)
-    given = _look(recognizer, faces, seed, progress or Silent())
+    progress = progress or Silent()
+    wanted, cut = recognizer.card.faces.alignment, faces.info.alignment
+    if "unknown" not in (wanted, cut) and wanted != cut:
+        progress.say(f"faces were cut out by {cut}, and the model cuts them out by {wanted}")
+    given = _look(recognizer, faces, seed, progress)
     _require_enough(given)
-    rows, shown = _with_new(given) if len(given.classes) > given.known else _refitted(given)
+    fit = _with_new if len(given.classes) > given.known else _refitted
+    rows, shown = fit(given, torch.ones(len(given.labels), dtype=torch.bool)), _shown(given, fit)
     found = _compare(given, shown)
     if found.worse:
         todo = "give more faces of each class, or train a model of your own with mien train"
@@ -148,11 +181,13 @@ def _look(recognizer: Recognizer, faces: FaceSet, seed: int, progress: Progress)
     place = np.array([classes.index(name) if name in classes else -1 for name in faces.classes], np.int64)
     labels = place[mine.labels]
     groups = groups_of(mine)
-    folds = _folds(labels, np.arange(len(mine)) if groups is None else groups.of, seed)
+    of = np.arange(len(mine)) if groups is None else groups.of
+    folds = _folds(labels, of, seed)
     last = _last_layer(recognizer.network)
     own = torch.cat([last.weight, last.bias[:, None]], dim=1).detach().cpu().double()
     views = _features(recognizer, mine, seed, progress) if len(mine) else torch.zeros(1, 0, own.shape[1] - 1)
-    return _Given(views, torch.from_numpy(labels), classes, torch.from_numpy(folds), own, _prior(labels, recognizer.card))
+    whose, parts = torch.from_numpy(of), torch.from_numpy(folds)
+    return _Given(views, torch.from_numpy(labels), classes, whose, parts, own, _prior(labels, recognizer.card))
 
 
 def _last_layer(network: Network) -> nn.Linear:
@@ -181,27 +216,31 @@ def _features(recognizer: Recognizer, faces: FaceSet, seed: int, progress: Progr
 
 
 def _folds(labels: Rows, groups: Rows, seed: int) -> Rows:
-    """(N,) a part for each face: faces of a group in one, classes dealt out evenly."""
-    chance = np.random.default_rng(seed).permutation(groups.max(initial=-1) + 1)
-    order = np.lexsort((chance[groups], labels))
-    names, first, index = np.unique(groups[order], return_index=True, return_inverse=True)
-    turn = np.empty(len(names), np.int64)
-    turn[np.argsort(first)] = np.arange(len(names)) % FOLDS
-    folds = np.empty(len(labels), np.int64)
-    folds[order] = turn[index]
-    return folds
+    """(N,) a part for each face: faces of a group in one, and of each class dealt out, the rarest first."""
+    generator = np.random.default_rng(seed)
+    _, group = np.unique(groups, return_inverse=True)
+    counts = np.bincount(labels)
+    # A group goes by the rarest class that it shows.
+    rarest = np.full(group.max(initial=-1) + 1, labels.max(initial=0))
+    by_count = np.argsort(np.argsort(counts, kind="stable"), kind="stable")
+    np.minimum.at(rarest, group, by_count[labels])
+    order = np.lexsort((generator.permutation(len(rarest)), rarest))
+    part = np.empty(len(rarest), np.int64)
+    part[order] = np.arange(len(rarest)) % FOLDS
+    return part[group]
 
 
 def _require_enough(given: _Given) -> None:
-    counts = torch.bincount(given.labels, minlength=len(given.classes)).tolist()
+    counts = [int(count) for count in given.counts]
     named = dict(zip(given.classes, counts, strict=True))
     if not sum(counts[: given.known]):
         todo = "add labeled faces of the known classes too, or nothing keeps the new one from taking theirs"
         raise MienError("labeled faces of classes that the model knows", "none", todo)
     for number, (name, count) in enumerate(named.items()):
+        people = len(given.groups[given.labels == number].unique())
         parts = len(given.folds[given.labels == number].unique())
         if number >= given.known and parts < FOLDS:
-            found = f"{count}" if count < LEAST else f"{count} of {parts} people or videos"
+            found = f"{count}" if count < LEAST else f"{count} of {people} people or videos"
             raise MienError(
                 f"{LEAST} faces or more of the new class {name}, of as many people", found, "add some, or leave it out"
             )
@@ -209,44 +248,53 @@ def _require_enough(given: _Given) -> None:
         raise MienError(f"{2 * FOLDS} labeled faces or more", f"{sum(counts)}", "add some")
 
 
-def _with_new(given: _Given) -> tuple[Tensor, Tensor]:
-    """The known rows and those of the new classes, (K', D + 1), and logits (N, K') by rows that a face had no part in."""
-    seen, rows, shown = len(given.views), [given.rows], [given.logits[0]]
-    weights = given.weights.repeat(seen)
+def _shown(given: _Given, fit: Callable[[_Given, Tensor], Tensor]) -> Tensor:
+    """Logits (N, K'), a face's by rows for which it, and its whole part, might as well not be there."""
+    shown = torch.zeros(len(given.labels), len(given.classes), dtype=torch.float64)
+    for fold in range(FOLDS):
+        left_out = given.folds == fold
+        shown[left_out] = with_one(given.views[0, left_out]) @ fit(given, ~left_out).T
+    return shown
+
+
+def _with_new(given: _Given, some: Tensor) -> Tensor:
+    """The known rows and those of the new classes, (K', D + 1), by `some` (N,) of the faces."""
+    seen, rows = len(given.views), [given.rows]
     for number in range(given.known, len(given.classes)):
         new = given.labels == number
-        mine = new | (given.labels < given.known)
         scores = torch.zeros(seen, len(new), dtype=torch.float64)
-        for fold in range(FOLDS):
-            left_out = given.folds == fold
-            scores[:, left_out] = _row(given, new & ~left_out, ~new & ~left_out)(given.views[:, left_out])
-        used = mine.repeat(seen)
-        known = given.logits.flatten(0, 1)[used]
-        scale = fit_scale(scores.flatten()[used], known, given.labels.repeat(seen)[used], weights[used], LOSE)
-        row = _row(given, new, ~new)
+        for fold in given.folds[some].unique():
+            rest, left_out = some & (given.folds != fold), some & (given.folds == fold)
+            scores[:, left_out] = _row(given, new & rest, ~new & rest)(given.views[:, left_out])
+        # A face counts by each of its views; those of other new classes are not asked.
+        used = (some & (new | (given.labels < given.known))).repeat(seen)
+        weights, lose = given.weights.repeat(1, seen)[:, used], LOSE / (len(given.classes) - given.known)
+        scale = fit_scale(
+            scores.flatten()[used], given.logits.flatten(0, 1)[used], given.labels.repeat(seen)[used], weights, lose
+        )
+        row = _row(given, new & some, ~new & some)
         bias = torch.tensor([row.bias * scale.factor + scale.shift], dtype=torch.float64)
         rows.append(torch.cat([row.weight * scale.factor, bias])[None])
-        shown.append(scale(scores[0])[:, None])
-    return torch.cat(rows), torch.cat(shown, dim=1)
+    return torch.cat(rows)
 
 
 def _row(given: _Given, new: Tensor, others: Tensor) -> Row:
     return discriminant(given.views[:, new].flatten(0, 1), given.views[:, others].flatten(0, 1))
 
 
-def _refitted(given: _Given) -> tuple[Tensor, Tensor]:
-    """The known rows fitted again, (K, D + 1), and logits (N, K) by rows that a face had no part in."""
-    everything = torch.ones(len(given.labels), dtype=torch.bool)
-    best, best_shown, best_average = STRENGTHS[-1], given.logits[0], -1.0
+def _refitted(given: _Given, some: Tensor) -> Tensor:
+    """The known rows fitted again, (K, D + 1), by `some` (N,) of the faces, with the strength that is best among these."""
+    best, best_average = STRENGTHS[-1], -1.0
     for strength in STRENGTHS:
-        shown = torch.zeros(len(given.labels), given.known, dtype=torch.float64)
-        for fold in range(FOLDS):
-            left_out = given.folds == fold
-            shown[left_out] = with_one(given.views[0, left_out]) @ _fitted(given, ~left_out, strength).T
-        average = _compare(given, shown).average_after
+        shown = given.logits[0].clone()
+        for fold in given.folds[some].unique():
+            rest, left_out = some & (given.folds != fold), some & (given.folds == fold)
+            shown[left_out] = with_one(given.views[0, left_out]) @ _fitted(given, rest, strength).T
+        right = (shown.argmax(1) == given.labels)[some].double()
+        average = float((right * given.weights[1, some]).sum())
         if average > best_average:
-            best, best_shown, best_average = strength, shown, average
-    return _fitted(given, everything, best), best_shown
+            best, best_average = strength, average
+    return _fitted(given, some, best)
 
 
 def _fitted(given: _Given, some: Tensor, strength: float) -> Tensor:
@@ -255,10 +303,16 @@ def _fitted(given: _Given, some: Tensor, strength: float) -> Tensor:
     return refit(given.rows, views.flatten(0, 1), given.labels[some].repeat(len(views)), given.prior, strength * len(views))
 
 
+def _frequencies(card: Card) -> dict[str, float]:
+    """How many faces of each class made the model take it as frequent as it does; empty where that is not known."""
+    found: dict[str, float] = card.budget.get("frequencies") or card.budget.get("classes") or {}
+    return found
+
+
 def _prior(labels: Rows, card: Card) -> Tensor:
-    known = len(card.classes)
+    known, frequencies = len(card.classes), _frequencies(card)
     here = torch.from_numpy(np.bincount(labels, minlength=known)[:known]).double() + 1
-    there = torch.tensor([card.budget.get("classes", {}).get(name, 0) for name in card.classes]).double() + 1
+    there = torch.tensor([frequencies.get(name, 0) for name in card.classes]).double() + 1
     return (here / here.sum()).log() - (there / there.sum()).log() if float(there.sum()) > known else 0 * here
 
 
@@ -271,7 +325,7 @@ def _compare(given: _Given, shown: Tensor) -> Adapted:
         if mine.any():
             shares = (float(right[mine].double().mean()) for right in (before, after))
             lines.append(Line(name, int(mine.sum()), *shares))
-    weights = given.weights * (labels < given.known)
+    weights = given.weights[0] * (labels < given.known)
     accuracies = [float((right * weights).sum() / weights.sum()) for right in (before, after)]
     return Adapted(
         tuple(lines),
@@ -284,29 +338,30 @@ def _compare(given: _Given, shown: Tensor) -> Adapted:
 
 
 def _card(recognizer: Recognizer, faces: FaceSet, given: _Given, shown: Tensor, seed: int) -> Card:
-    """The model's, with the classes, and with what is possible set on faces that a row had no part in."""
-    card, count = recognizer.card, len(given.labels)
+    """The model's, with the classes, and with what is possible set on faces that rows were not fitted to."""
+    card, count, info = recognizer.card, len(given.labels), faces.info
     entry = {"network": card.network, "weights": card.weights, "faces": card.faces.checksum, "budget": card.budget}
-    budget = {"train": count, "validation": 0, "split": "train", "classes": _counts(given), "noise": 0.0, "noise_matrix": None}
+    entry |= {"name": card.faces.name, "license": card.faces.license, "citation": card.faces.citation}
+    classes = {name: int(number) for name, number in zip(given.classes, given.counts, strict=True)}
+    budget = {"train": count, "validation": 0, "split": "train", "classes": classes, "noise": 0.0, "noise_matrix": None}
+    frequencies = _frequencies(card)
+    if frequencies:
+        # A new class counts as a known one of middling frequency when its model is adapted again.
+        mean = float(np.mean(list(frequencies.values())))
+        budget["frequencies"] = {name: frequencies.get(name, mean) for name in given.classes}
     likely: npt.NDArray[np.float64] = apply_temperature(shown.numpy(), card.temperature)
+    mine = replace(card.faces, classes=given.classes, name=info.name or "faces of its user", checksum=info.checksum, count=count)
     return replace(
         card,
         classes=given.classes,
-        faces=replace(
-            card.faces, classes=given.classes, name=faces.info.name or "faces of its user", checksum=faces.info.checksum
-        ),
-        least=fit_least(likely, given.labels.numpy()),
+        faces=replace(mine, license=info.license, citation=info.citation),
+        least=fit_least(likely, given.labels.numpy(), weights=given.weights[0].numpy()),
         recipe={"title": f"last layer fitted to {count} faces (mien adapt)"},
         budget=budget | {"unlabeled": 0},
         sources=(*card.sources, entry),
         metrics={},
         seed=seed,
     )
-
-
-def _counts(given: _Given) -> dict[str, int]:
-    counts: Sequence[int] = torch.bincount(given.labels, minlength=len(given.classes)).tolist()
-    return dict(zip(given.classes, counts, strict=True))
 
 
 def _with_rows(recognizer: Recognizer, rows: Tensor, card: Card) -> Network:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-SHRINK = 1.0
+SHRINK = 0.1
 """What is added to a covariance's diagonal, in its own mean."""
 STEPS = 200
 """At most, of L-BFGS."""
@@ -60,10 +60,11 @@ def fit_scale(scores: Tensor, logits: Tensor, labels: Tensor, weights: Tensor, l
 
     By logistic regression, as in Platt 1999, of the faces that are of no known class (`labels` (N,) of K or more) against the
     others, both of equal weight in all; then lowered until no more than the share `lose` of the faces whose known class was
-    found are lost to the new one. `weights` (N,): how much a face counts among those on its side.
+    found are lost to the new one, by each of the `weights` (W, N): how much a face counts among those on its side. The
+    regression uses the first.
     """
     new, known = labels >= logits.shape[1], torch.logsumexp(logits, dim=1)
-    even = torch.where(new, weights / weights[new].sum(), weights / weights[~new].sum())
+    even = torch.where(new, weights[0] / weights[0, new].sum(), weights[0] / weights[0, ~new].sum())
     start = torch.tensor([-math.log(float(scores.std()) + 1e-6), float(known.mean())], dtype=scores.dtype)
     truth = new.to(scores.dtype)
     found = _minimize(start, lambda at: F.binary_cross_entropy_with_logits(at[0].exp() * scores + at[1] - known, truth, even))
@@ -71,10 +72,12 @@ def fit_scale(scores: Tensor, logits: Tensor, labels: Tensor, weights: Tensor, l
     right = (logits.argmax(1) == labels) & ~new
     # The shift from which a face is lost.
     lost_from, order = (logits.max(1).values - factor * scores)[right].sort()
-    lost = weights[right][order].cumsum(0)
-    allowed = int((lost <= lose * lost[-1]).sum()) if len(lost) else 0
-    limit = float(lost_from[allowed]) - 1e-6 if allowed < len(lost_from) else math.inf
-    return Scale(factor, min(shift, limit))
+    for each in weights:
+        lost = each[right][order].cumsum(0)
+        allowed = int((lost <= lose * lost[-1]).sum()) if len(lost) else 0
+        if allowed < len(lost_from):
+            shift = min(shift, float(lost_from[allowed]) - 1e-6)
+    return Scale(factor, shift)
 
 
 def refit(rows: Tensor, features: Tensor, labels: Tensor, prior: Tensor, strength: float) -> Tensor:

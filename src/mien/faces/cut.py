@@ -13,7 +13,7 @@ from mien.errors import MienError
 from mien.faces.align import Align, align_from_text, crop
 from mien.faces.detect import Detector, detector_from_text
 from mien.faces.face import Face, Photo, Which, choose
-from mien.registry import fields, to_text, validate
+from mien.registry import fields, require_loaded, to_text, validate
 
 WHOLE = "whole"
 """The alignment that wants no detector."""
@@ -48,6 +48,11 @@ class Geometry:
         align = _made(self)[0]
         if hasattr(align, "require_workable"):
             align.require_workable(self.gives_landmarks)
+
+    def require_loaded(self) -> None:
+        """Raises MienError for a way or detector in a module that is not imported: the words of a model's card import none."""
+        for text in (self.align, self.detector):
+            require_loaded("".join(text.split()[:1]))
 
     @property
     def least_face(self) -> float:

@@ -29,7 +29,7 @@ Picture = str | Path | bytes | Image.Image | Array
 """What a photo may be given as."""
 
 MAX_PIXELS = 100_000_000
-"""A photo that states more is refused before it is decoded."""
+"""A photo of more is refused, and a file that states more before it is decoded."""
 
 _PILLOW_WARNS = 89_478_485
 """Pixels from which Pillow itself warns where a format checks again; there the limit is no higher."""
@@ -80,15 +80,27 @@ def as_photo(given: Picture) -> Array:
         require_local(given)
         return read_photo(Input(str(given), Path(given)))
     if isinstance(given, Image.Image):
-        turned = UPRIGHT.get(orientation(given.info.get("exif", b"")))
-        pixels = np.array(_to_rgb(given), np.uint8)
-        return np.ascontiguousarray(turned(pixels)) if turned else pixels
+        return _of_picture(given)
     if not isinstance(given, np.ndarray) or given.dtype != np.uint8 or given.ndim not in (2, 3) or not given.size:
         found = f"{given.dtype} of shape {given.shape}" if isinstance(given, np.ndarray) else type(given).__name__
         raise MienError("a path, bytes, a picture of Pillow or uint8 (H, W, 3) or (H, W)", found, "give one of these")
     if given.ndim == 3 and given.shape[2] != 3:
         raise MienError("three channels, RGB", f"{given.shape[2]}", "give an array of RGB")
+    try:
+        require_size(given.shape[1], given.shape[0], MAX_PIXELS)
+    except ValueError as error:
+        raise refusal(Input("the array that was given", Path()), fault(error)) from error
     return np.ascontiguousarray(given if given.ndim == 3 else np.repeat(given[:, :, None], 3, axis=2))
+
+
+def _of_picture(given: Image.Image) -> Array:
+    try:
+        require_size(given.width, given.height, MAX_PIXELS)
+        turned = UPRIGHT.get(orientation(given.info.get("exif", b"")))
+        pixels = np.array(_to_rgb(given), np.uint8)
+    except Exception as error:  # It may be a file that is not decoded yet.
+        raise refusal(Input("the picture that was given", Path()), fault(error)) from error
+    return np.ascontiguousarray(turned(pixels)) if turned else pixels
 
 
 def require_size(width: int, height: int, max_pixels: int) -> None:

@@ -15,8 +15,7 @@ def camera_frames(number: int, seconds: float | None = None) -> Iterator[Frame]:
     """What the camera of that number sees, frame after frame, for so many seconds or until nobody asks any more.
 
     Times are those of a clock, so that a slow recognizer gets fewer frames and falls back behind nothing; frames are numbered as
-    they are taken. Raises MienError where
-    there is no such camera, or it stops.
+    they are taken. Raises MienError where there is no such camera, or it stops.
     """
     camera = cv2.VideoCapture(number)
     try:

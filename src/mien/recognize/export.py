@@ -20,13 +20,16 @@ def export(model: Path | str, out: Path | str, align: str | None = None) -> Card
     """Write the model or run at `model` into the folder `out`: weights in half precision, the network's graph, and the card.
 
     `align`: how faces are cut out of photos for it, in a geometry's words, where its set does not say. Raises MienError for a
-    network whose layers `graph` does not know, for weights beyond half precision, and where `out` holds something else.
+    network whose layers `graph` does not know, for weights beyond half precision, for a way that cannot work with the faces of
+    its detector, and where `out` holds something else.
     """
     model, out = find_model(model), Path(out)
     require_new(out)
     card, network = read_card(model), read_network(model)
     if align is not None:
-        card = replace(card, faces=replace(card.faces, alignment=str(Geometry.from_text(align))))
+        geometry = Geometry.from_text(align)
+        geometry.require_workable()
+        card = replace(card, faces=replace(card.faces, alignment=str(geometry)))
     write_exported(network, card, out)
     return read_card(out)
 

@@ -12,10 +12,14 @@ from pydantic.dataclasses import dataclass
 from mien.data.faceset import Info, Normalization
 from mien.disk import read_json, write_aside
 from mien.errors import MienError
-from mien.registry import STRICT, validate
+from mien.registry import STRICT, Positive, Share, validate
 
 WEIGHTS, CARD, GRAPH = "model.safetensors", "model.json", "model.onnx"
 """Files of a model folder."""
+RUN = "run.json"
+"""In the folder of a run."""
+VERSION = 1
+"""Of a card."""
 FACES, LOGITS = "faces", "logits"
 """Input and output of the graph."""
 
@@ -29,13 +33,15 @@ class Card:
     classes: tuple[str, ...]
     """Names of the outputs, in order."""
     faces: Info
-    """What the faces were that it was trained on: kind, side, channels, alignment, source, license, checksum."""
+    """What the faces were that it was trained on: kind, side, channels, source, license, checksum. `alignment` is how faces are
+    cut out of photos for it: as those were, unless it was exported with another way."""
     normalize: Normalization = "fixed"
     """How gray values are scaled."""
-    temperature: float = 1.0
+    temperature: Positive = 1.0
     """Logits are divided by this before the softmax; fitted on validation."""
-    least: float = 0.5
-    """A class is possible from this probability on; fitted on validation so that the true class is possible for 90 % of faces."""
+    least: Share = 0.5
+    """A class is possible from this probability on; fitted on validation so that the true class is possible for about 90 %
+    of faces."""
     recipe: dict[str, Any] = field(default_factory=dict)
     """The recipe, every default written out."""
     budget: dict[str, Any] = field(default_factory=dict)
@@ -50,7 +56,7 @@ class Card:
     """sha256 of model.safetensors."""
     graph: str = ""
     """sha256 of model.onnx; none where the model was not exported."""
-    version: int = 1
+    version: int = VERSION
     """Version of this format."""
 
 
@@ -59,15 +65,30 @@ def model_folder(path: Path) -> Path:
     for folder in (path / "model", path):
         if (folder / CARD).is_file():
             return folder
-    if (path / "run.json").is_file():
+    if (path / RUN).is_file():
         raise MienError(f"a finished run at {path}", "one that was interrupted", f"go on with it: mien resume {path}")
     raise MienError(f"a run or a model at {path}", "no model.json", "train one with mien train, or check the path")
 
 
 def read_card(path: Path) -> Card:
-    """The card of the model or run at `path`."""
-    values = read_json(model_folder(path) / CARD, "train the model again")
-    return validate(Card, values)
+    """The card of the model or run at `path`. Raises MienError for one of another version, and for values that make no sense."""
+    file = model_folder(path) / CARD
+    values = read_json(file, "train the model again")
+    if values.get("version", VERSION) != VERSION:
+        raise MienError(f"a model of version {VERSION}", f"version {values['version']}", "read it with the mien that wrote it")
+    card = validate(Card, values)
+    if len(set(card.classes)) != len(card.classes):
+        raise MienError(f"classes that differ in {file}", ", ".join(card.classes), "train the model again")
+    if card.classes != card.faces.classes:
+        found = f"{', '.join(card.classes) or 'none'} and {', '.join(card.faces.classes) or 'none'}"
+        raise MienError(f"the same classes of the model and of its faces in {file}", found, "train the model again")
+    return card
+
+
+def is_of_run(path: Path) -> bool:
+    """Whether the model at `path` lies in a run, or is the model of one of its stages."""
+    folder = model_folder(path).absolute()
+    return any((place / RUN).is_file() for place in (folder, *folder.parents[:2]))
 
 
 def read_weights_file(path: Path) -> bytes:

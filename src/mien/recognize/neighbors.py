@@ -15,7 +15,7 @@ from mien.models.asymmetric_autoencoder import ENCODER, AsymmetricAutoencoder
 from mien.recognize.device import channels_last, place
 from mien.recognize.files import Card, read_card, require_alike
 from mien.recognize.networks import read_weights
-from mien.registry import build
+from mien.registry import build, require_loaded
 
 DEVIATION = "deviation"
 """Name of the codes' deviation among an autoencoder's weights."""
@@ -40,6 +40,7 @@ class Neighbors:
             raise MienError(
                 f"an autoencoder at {folder}", f"a model of {card.network['network']}", "make one with mien neighbors train"
             )
+        require_loaded(str(card.network["network"]))
         with torch.random.fork_rng([]):  # A run that is resumed reads it too, and draws on as if it had not.
             network = autoencoder(card.network, card.faces)
         deviation = weights.pop(DEVIATION)

@@ -16,7 +16,8 @@ from mien.data.faceset import Info
 from mien.disk import write_aside
 from mien.errors import MienError
 from mien.models import Copies, Network, architecture, head_copies
-from mien.recognize.files import CARD, GRAPH, WEIGHTS, Card, model_folder, read_card, read_weights_file
+from mien.recognize.files import CARD, GRAPH, WEIGHTS, Card, is_of_run, model_folder, read_card, read_weights_file
+from mien.registry import fields, require_loaded
 
 
 def write_model(folder: Path, weights: dict[str, Tensor], card: Card, graph: bytes = b"") -> None:
@@ -54,10 +55,50 @@ def build_network(network: dict[str, Any], classes: int, info: Info, seed: int =
 
 
 def read_network(path: Path) -> Network:
-    """The network at `path` with its weights, in eval mode. Raises MienError where it is an autoencoder."""
+    """The network at `path` with its weights, in eval mode. Nothing is imported because the card says so.
+
+    Raises MienError where it is an autoencoder, where its module is not imported, where it names a file and is not of a run, and
+    where the weights are not of its shapes.
+    """
     card = read_card(path)
     if not card.classes:
         raise MienError(f"a recognizer at {path}", "an autoencoder, which knows no classes", "name the run of a recognizer")
-    network = build_network(card.network, len(card.classes), card.faces)
-    network.load_state_dict(read_weights(path))
+    name, weights = str(card.network.get("network")), read_weights(path)
+    require_loaded(name)
+    files = _files(card.network)
+    if files and not is_of_run(path):
+        raise MienError(f"a model of its own files alone at {path}", f"one of {files[0]} too", "name the run that it is of")
+    if ":" not in name and not files:
+        # At first without memory: a card may ask for more than there is. What computes while it is built cannot be built so.
+        with torch.device("meta"):
+            _require_shapes(_build(card, path), weights, path)
+    network = _build(card, path)
+    _require_shapes(network, weights, path)
+    network.load_state_dict(weights)
     return network.eval()
+
+
+def _files(network: dict[str, Any]) -> list[Path]:
+    """Those that a network's settings name."""
+    settings = architecture(network)
+    values = (getattr(settings, name) for name in fields(type(settings)))
+    return [value for value in values if isinstance(value, Path)]
+
+
+def _build(card: Card, path: Path) -> Network:
+    try:
+        return build_network(card.network, len(card.classes), card.faces)
+    except MienError:
+        raise
+    except Exception as error:  # torch meets sizes that make no sense with exceptions of many kinds
+        raise MienError(f"settings of a network in {model_folder(path) / CARD}", str(error), "train the model again") from error
+
+
+def _require_shapes(network: Network, weights: dict[str, Tensor], path: Path) -> None:
+    wanted, found = ({name: tuple(value.shape) for name, value in each.items()} for each in (network.state_dict(), weights))
+    for name in (*wanted, *found):
+        if wanted.get(name) != found.get(name):
+            expected = f"{name} of shape {wanted[name]}" if name in wanted else f"no {name}"
+            where = f"by its card in {model_folder(path) / WEIGHTS}"
+            todo = "train the model again, or copy its folder whole"
+            raise MienError(f"{expected} {where}", str(found.get(name, "none")), todo)

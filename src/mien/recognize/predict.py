@@ -60,13 +60,15 @@ def read_all(
     tracking: Tracking = TRACKING,
     least_face: float | None = None,
 ) -> Iterator[Read]:
-    """All photos, and frames of videos `every` so many seconds, whose faces are followed from cut to cut.
+    """All photos, and frames of videos `every` so many seconds, whose faces are followed from cut to cut, as
+    `Tracking.for_frames` says.
 
     What cannot be read is added to `faults`. Without a `geometry` faces are cut out as the model's card says. They are looked for
     from `least_face` pixels on; unless said, as the geometry says in photos, and as `in_frames` does in videos. Raises MienError
     as `Recognizer.read` does.
     """
-    video, tracker, cuts = None, Tracker(tracking, recognizer.card.least), Cuts()
+    following, least = tracking.for_frames(every), recognizer.card.least
+    video, tracker, cuts = None, Tracker(following, least), Cuts()
     how = geometry or recognizer.geometry
     if least_face is not None:
         how = how.looking_for(least_face)
@@ -80,7 +82,7 @@ def read_all(
                 yield Read(shot, readings)
                 continue
             if shot.input is not video:
-                video, tracker, cuts = shot.input, Tracker(tracking, recognizer.card.least), Cuts()
+                video, tracker, cuts = shot.input, Tracker(following, least), Cuts()
             if cuts.at(shot.pixels):
                 tracker.cut()
             yield Read(shot, tracker.follow(shot.time, readings))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from mien.data.faceset import FaceSet
 from mien.errors import MienError
-from mien.faces.cut import Geometry, cut_out
+from mien.faces.cut import NO_LANDMARKS, Geometry, cut_out
 from mien.faces.photos import Picture, as_photo
 from mien.recognize.box import find_model
 from mien.recognize.files import Card, read_card, read_graph, require_alike
@@ -54,7 +54,9 @@ class Recognizer:
         """The model `mien-s`, which comes with mien, or that of a run or a model folder.
 
         On the CPU an exported model is run by onnxruntime, and others by torch; on a GPU torch runs all. Reads model.json,
-        model.safetensors and model.onnx, and nothing else. Raises MienError where they are missing or changed.
+        model.safetensors and model.onnx, and nothing else but a file that the network of a run names (`onnx_facenet`). Nothing
+        is imported because a card says so: whoever wrote a network, a way to cut out faces or a detector of their own, or trusts
+        it, imports its module before. Raises MienError where files are missing or changed, or such a module is not imported.
         """
         folder = find_model(model)
         card = read_card(folder)
@@ -102,12 +104,17 @@ class Recognizer:
 
         A photo is a path, a file's bytes, a picture of Pillow, or an array, uint8 (H, W, 3) RGB or (H, W) gray. Faces are found
         and cut out as those were that the model learned from, but all of a photo's, unless `geometry` says otherwise. Raises
-        MienError for what is no photo, and where the card does not say how faces are cut out.
+        MienError for what is no photo, where the card does not say how faces are cut out, and where faces come without the
+        landmarks to cut them out by.
         """
         how, faces = geometry or self.geometry, self.card.faces
         if faces.kind != "faces":
             raise MienError("a recognizer of faces, to read photos", f"one of {faces.kind}", "train one on a set of faces")
+        how.require_workable()
         cut = cut_out([as_photo(photo) for photo in photos], how, faces.side, faces.channels == 3)
+        if NO_LANDMARKS in cut.empty.values():
+            todo = "take a detector that gives landmarks, such as mtcnn, or cut out by box"
+            raise MienError(f"faces that can be cut out by {how}", f"one with {NO_LANDMARKS}", todo)
         found: list[tuple[Reading, ...]] = [()] * len(photos)
         for number, face, row in zip(cut.photo.tolist(), cut.found, self.probabilities(cut.faces).tolist(), strict=True):
             found[number] += (reading(face, dict(zip(self.classes, row, strict=True)), self.card.least),)
@@ -115,8 +122,13 @@ class Recognizer:
 
     @property
     def geometry(self) -> Geometry:
-        """How all faces of a photo are cut out, by the card. Raises MienError where it does not say."""
-        return replace(Geometry.from_text(self.card.faces.alignment), which="all")
+        """How all faces of a photo are cut out, by the card.
+
+        Raises MienError where it does not say, and for a way or a detector whose module is not imported.
+        """
+        said = Geometry.from_text(self.card.faces.alignment)
+        said.require_loaded()
+        return replace(said, which="all")
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -60,9 +60,7 @@ class Teller:
             return
         self._videos += 1
         if self._form == "text":
-            count = len(self._line.lines)
-            faces = "no face" if not count else "1 face" if count == 1 else f"{count} faces"
-            self._print(f"{self._video}: {self._line.end:.1f} s, {faces}")
+            self._print(f"{self._video}: {self._line.end:.1f} s, {self._faces()}")
             for line in sorted(self._line.lines, key=lambda line: line.track):
                 self._print(f"  face {line.track}, {line.begin:.1f} to {line.end:.1f} s: {self._shown(line.means.tolist())}")
         if self._folder:
@@ -78,6 +76,12 @@ class Teller:
             "1 picture of a video over time" if one else f"{self._videos} pictures of videos over time" if self._videos else ""
         )
         return f"{' and '.join(filter(None, (photos, videos)))} in {self._folder}" if self._folder and photos + videos else ""
+
+    def _faces(self) -> str:
+        """How many faces the video has, and of how many a line follows."""
+        count, told = self._line.faces, len(self._line.lines)
+        faces = "no face" if not count else "1 face" if count == 1 else f"{count} faces"
+        return faces if told == count else f"{faces}, of which {told} are told: those seen longest"
 
     def _print(self, line: str) -> None:
         """At once: who stops between a line and its end would leave half of one."""

@@ -13,7 +13,10 @@ from mien.recognize.reading import Reading
 BINS, WIDTH = 512, 0.1
 """Parts that time is divided into, and their seconds at first, which double when there are more."""
 LINES, DRAWN = 32, 6
-"""Faces that are remembered, and drawn: those that were seen longest."""
+"""Faces that are told, and drawn: those that were seen longest."""
+KEPT, LOST = 96, 2.5
+"""Faces that are remembered: more, so that who comes while many are there can still be told; and seconds for which a face may be
+lost and come back."""
 COLORS = {
     "anger": "#d55e00", "contempt": "#cc79a7", "disgust": "#009e73", "fear": "#000000",
     "happiness": "#e69f00", "neutral": "#bbbbbb", "sadness": "#0072b2", "surprise": "#56b4e9",
@@ -52,10 +55,16 @@ class Timeline:
     def __init__(self, classes: Sequence[str]) -> None:
         self.classes, self.width, self.end, self._step = tuple(classes), WIDTH, 0.0, 0.0
         """Seconds of a bin, of the last frame, and between two of them at most."""
+        self.faces = 0
+        """That were seen, those included that are no longer remembered."""
         self._lines: dict[int, Line] = {}
 
     def add(self, time: float, readings: Sequence[Reading]) -> None:
-        """The faces of a frame, which have tracks, `time` seconds after the first."""
+        """The faces of a frame, `time` seconds after the first; their tracks are numbered from 1 as they come.
+
+        A face that was forgotten stays so, even if it is still there: its line would begin too late. That happens to those who
+        come last where more than 96 are there at once.
+        """
         self.end, self._step = time, max(self._step, time - self.end)
         while time >= BINS * self.width:
             self.width *= 2
@@ -63,10 +72,13 @@ class Timeline:
                 line.sums, line.counts = _halved(line.sums), _halved(line.counts)
         for one in readings:
             number = one.track or 0
-            if number not in self._lines:
+            if number > self.faces:
+                self.faces = number
                 self._make_room()
                 shape = (BINS, len(self.classes))
                 self._lines[number] = Line(number, time, time, np.zeros(shape), np.zeros(BINS, np.int64))
+            if number not in self._lines:
+                continue
             line, place = self._lines[number], int(time / self.width)
             line.end = time
             line.sums[place] += list(one.scores.values())
@@ -74,8 +86,8 @@ class Timeline:
 
     @property
     def lines(self) -> list[Line]:
-        """Those seen longest first."""
-        return sorted(self._lines.values(), key=lambda line: (-line.frames, line.track))
+        """Those seen longest first, 32 at most."""
+        return sorted(self._lines.values(), key=lambda line: (-line.frames, line.track))[:LINES]
 
     def picture(self) -> bytes:
         """A PNG with a band for each face: how probable each expression was over time."""
@@ -116,9 +128,11 @@ class Timeline:
         return np.where(seen[:, None], means[last], 0.0)
 
     def _make_room(self) -> None:
-        """Forget the face that was seen least, where there are too many."""
-        if len(self._lines) >= LINES:
-            del self._lines[self.lines[-1].track]
+        """Where there are too many, forget the face that was seen least, of those that will not come back if there are any."""
+        if len(self._lines) >= KEPT:
+            lines = self._lines.values()
+            least = min(lines, key=lambda line: (self.end - line.end <= LOST, line.frames, -line.track))
+            del self._lines[least.track]
 
 
 def _halved(values: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -18,6 +18,9 @@ Floats = npt.NDArray[np.float64]
 
 SIDE, FLAT = 16, 2.0
 """Of the thumbnails that frames are compared by; and the deviation of its gray, of 255, below which one shows nothing."""
+APART, TOO_FAR = 2.5, 1.0
+"""So many times as long as from one read frame to the next a face may be lost at least; from so many seconds on no frames follow
+each other."""
 JUMP, TIMES, BEFORE = 0.25, 2.0, 4
 """Of two frames that a cut parts: their distance, at least; and how often it is the largest of so many before."""
 
@@ -33,6 +36,13 @@ class Tracking:
     smooth: NotNegative = 0.3
     """Seconds after which a score counts for 1/e of a new one; 0 for no average."""
 
+    def for_frames(self, every: float) -> "Tracking":
+        """For frames that are read `every` so many seconds: a face may be lost for 2.5 times as long, where that is more.
+
+        At a second or more nothing changes: whoever was there a second ago may be anywhere.
+        """
+        return replace(self, away=max(self.away, APART * every)) if every < TOO_FAR else self
+
 
 @dataclass(eq=False)
 class _Track:
@@ -40,8 +50,10 @@ class _Track:
     box: Floats
     """(4,) when it was seen last."""
     time: float
-    scores: Floats
-    """(K,) averaged."""
+    sums: Floats
+    """(K,) of all scores, each times its weight."""
+    weight: float
+    """Sum of the weights."""
 
 
 class Tracker:
@@ -57,7 +69,9 @@ class Tracker:
         """The faces of the next frame, `time` seconds after the first, with the numbers of their tracks and scores averaged
         over time.
 
-        Faces and tracks are matched so that their boxes overlap most in all (Kuhn 1955).
+        Faces and tracks are matched so that their boxes overlap most in all (Kuhn 1955), what overlaps too little not counted.
+        The average is that of all scores of the track, weighted by exp(-(t - t_i) / smooth), t_i being a score's time and t this
+        frame's: the first score has no more weight than any other.
         """
         from scipy.optimize import linear_sum_assignment  # which takes long to load, and photos do not need
 
@@ -66,6 +80,7 @@ class Tracker:
         if found and self._tracks:
             boxes = np.array([one.face.box for one in found], np.float64)
             common = overlaps(boxes, np.stack([track.box for track in self._tracks]))
+            common[common < self._tracking.overlap] = 0
             tracks = {
                 face: self._tracks[track]
                 for face, track in zip(*linear_sum_assignment(-common), strict=True)
@@ -81,12 +96,13 @@ class Tracker:
         box, scores = np.array(found.face.box, np.float64), np.array(list(found.scores.values()))
         if track is None:
             self._count += 1
-            track = _Track(self._count, box, time, scores)
+            track = _Track(self._count, box, time, np.zeros_like(scores), 0.0)
             self._tracks.append(track)
         smooth = self._tracking.smooth
         kept = math.exp((track.time - time) / smooth) if smooth else 0.0
-        track.box, track.time, track.scores = box, time, kept * track.scores + (1 - kept) * scores
-        averaged = dict(zip(found.scores, track.scores.tolist(), strict=True))
+        track.box, track.time = box, time
+        track.sums, track.weight = kept * track.sums + scores, kept * track.weight + 1
+        averaged = dict(zip(found.scores, (track.sums / track.weight).tolist(), strict=True))
         return replace(reading(found.face, averaged, self._least), track=track.number)
 
 
