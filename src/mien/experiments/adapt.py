@@ -30,12 +30,12 @@ VIEWS = 6
 """Random weak views of each face, beside itself and its mirror image."""
 LEAST = 5
 """Faces that a new class needs: one for each part."""
-LOSE = 0.04
+LOSE = (0.025, 0.04)
 """Share of the faces whose known class is found that may be lost to new classes: of all, and of a class on average."""
 STRENGTHS = (1.0, 10.0, 100.0)
 """Of what holds known rows where they were; the best is taken."""
-WORSE = 0.03
-"""So much accuracy the known classes may lose where new ones are learned, as frequent as they are, and each as much."""
+WORSE = (0.03, 0.05)
+"""So much accuracy the known classes may lose where new ones are learned: as frequent as they are, and on average."""
 FOUND = 0.2
 """Share of its faces on which a new class has to be found, or it is not worth a place."""
 HARM, HARMED = 0.15, 3
@@ -82,9 +82,9 @@ class Adapted:
         """Why it is of no use; empty where it is."""
         known = [line for line in self.lines if line.name not in self.new]
         each_before, each_after = (float(np.mean([getattr(line, when) for line in known])) for when in ("before", "after"))
-        if self.new and self.after < self.before - WORSE:
+        if self.new and self.after < self.before - WORSE[0]:
             return f"known classes {self.before:.1%} before and {self.after:.1%} after"
-        if self.new and each_after < each_before - WORSE:
+        if self.new and each_after < each_before - WORSE[1]:
             return f"known classes {each_before:.1%} on average before and {each_after:.1%} after"
         harmed = [f"{line.name} {line.before:.1%} before and {line.after:.1%} after" for line in known if line.harmed]
         if self.new and harmed:
@@ -268,7 +268,7 @@ def _with_new(given: _Given, some: Tensor) -> Tensor:
             scores[:, left_out] = _row(given, new & rest, ~new & rest)(given.views[:, left_out])
         # A face counts by each of its views; those of other new classes are not asked.
         used = (some & (new | (given.labels < given.known))).repeat(seen)
-        weights, lose = given.weights.repeat(1, seen)[:, used], LOSE / (len(given.classes) - given.known)
+        weights, lose = given.weights.repeat(1, seen)[:, used], [share / (len(given.classes) - given.known) for share in LOSE]
         scale = fit_scale(
             scores.flatten()[used], given.logits.flatten(0, 1)[used], given.labels.repeat(seen)[used], weights, lose
         )

@@ -6,7 +6,7 @@ fitted again by cross-entropy near where they were (L2-SP, Li et al. 2018, "Expl
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -55,12 +55,12 @@ class Scale:
         return scores * self.factor + self.shift
 
 
-def fit_scale(scores: Tensor, logits: Tensor, labels: Tensor, weights: Tensor, lose: float) -> Scale:
+def fit_scale(scores: Tensor, logits: Tensor, labels: Tensor, weights: Tensor, lose: Sequence[float]) -> Scale:
     """Of scores (N,) of faces that the discriminant did not learn from, beside their logits (N, K) of known classes.
 
     By logistic regression, as in Platt 1999, of the faces that are of no known class (`labels` (N,) of K or more) against the
-    others, both of equal weight in all; then lowered until no more than the share `lose` of the faces whose known class was
-    found are lost to the new one, by each of the `weights` (W, N): how much a face counts among those on its side. The
+    others, both of equal weight in all; then lowered until no more than the shares `lose` of the faces whose known class was
+    found are lost to the new one, one by each of the `weights` (W, N): how much a face counts among those on its side. The
     regression uses the first.
     """
     new, known = labels >= logits.shape[1], torch.logsumexp(logits, dim=1)
@@ -72,9 +72,9 @@ def fit_scale(scores: Tensor, logits: Tensor, labels: Tensor, weights: Tensor, l
     right = (logits.argmax(1) == labels) & ~new
     # The shift from which a face is lost.
     lost_from, order = (logits.max(1).values - factor * scores)[right].sort()
-    for each in weights:
+    for each, share in zip(weights, lose, strict=True):
         lost = each[right][order].cumsum(0)
-        allowed = int((lost <= lose * lost[-1]).sum()) if len(lost) else 0
+        allowed = int((lost <= share * lost[-1]).sum()) if len(lost) else 0
         if allowed < len(lost_from):
             shift = min(shift, float(lost_from[allowed]) - 1e-6)
     return Scale(factor, shift)
