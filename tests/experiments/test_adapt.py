@@ -72,8 +72,8 @@ def test_known_classes_are_fitted_to_other_faces(model: Path, tmp_path: Path) ->
 
 def test_an_adapted_model_knows_how_frequent_its_classes_were(model: Path, tmp_path: Path) -> None:
     """Whatever its user's few faces are: adapted again, known classes count as they did at first, the new one as their mean."""
-    given = part(dim_faces(80, 4, lift=70), CLASSES)
-    adapt(model, given, tmp_path / "first")
+    given = part(dim_faces(80, 4, lift=70), CLASSES).save(tmp_path / "faces")
+    adapt(model, tmp_path / "faces", tmp_path / "first")
     trained = Recognizer.load(model).card.budget["classes"]
     adapted = Recognizer.load(tmp_path / "first").card
     assert adapted.budget["classes"] == dict.fromkeys(CLASSES, 20)

@@ -103,6 +103,11 @@ def test_no_face_and_no_photos(recognizer: Recognizer) -> None:
     assert recognizer(photo_of()) == ()
     assert recognizer(np.zeros((1, 1, 3), np.uint8)) == ()
     assert recognizer.read([]) == []
+    for one in (np.zeros((40, 40, 3), np.uint8), "photo.jpg", b"", Path("photo.jpg")):
+        with pytest.raises(MienError, match="a list of photos"):
+            recognizer.read(one)  # type: ignore[arg-type]
+    with pytest.raises(MienError, match=r"FaceSet\.open"):
+        recognizer.probabilities("faces")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

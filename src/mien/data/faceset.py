@@ -354,7 +354,11 @@ def _as_rows(rows: npt.ArrayLike, count: int) -> Rows:
 def _read_info(folder: Path) -> Info:
     missing = [name for name in ("faceset.json", "faces.npy", "table.parquet") if not (folder / name).is_file()]
     if missing:
-        raise MienError(f"a face set at {folder}", f"no {', '.join(missing)} there", "make one with mien import")
+        raise MienError(
+            f"a face set at {folder}",
+            f"no {', '.join(missing)} there",
+            "make one with mien import or mien prepare",
+        )
     values = read_json(folder / "faceset.json", "import the set again")
     if values.get("version") != 1:
         raise MienError("a face set of version 1", f"version {values.get('version')}", "open it with the mien that wrote it")

@@ -143,7 +143,12 @@ class _Given:
 
 
 def adapt(
-    model: Path | str, faces: FaceSet, out: Path | str, seed: int = 0, device: str = "auto", progress: Progress | None = None
+    model: Path | str,
+    faces: FaceSet | Path | str,
+    out: Path | str,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
 ) -> Adapted:
     """Fit the last layer of `model` to the labeled training faces of `faces`, and write it as a model into the folder `out`.
 
@@ -154,6 +159,7 @@ def adapt(
     """
     recognizer, out = Recognizer.load(model, device), Path(out)
     require_new(out)
+    faces = faces if isinstance(faces, FaceSet) else FaceSet.open(faces)
     require_alike(recognizer.card, faces.info)
     progress = progress or Silent()
     wanted, cut = recognizer.card.faces.alignment, faces.info.alignment

@@ -111,7 +111,11 @@ def _read_file(file: Path, sha256: str) -> bytes:
     content = file.read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
-        raise MienError(f"sha256 {sha256[:12]}… of {file}", f"{found[:12]}…", "train the model again: it was changed")
+        raise MienError(
+            f"sha256 {sha256[:12]}… of {file}",
+            f"{found[:12]}…",
+            "it was changed: copy it again, or train it",
+        )
     return content
 
 

@@ -107,6 +107,8 @@ class Recognizer:
         MienError for what is no photo, where the card does not say how faces are cut out, and where faces come without the
         landmarks to cut them out by.
         """
+        if isinstance(photos, str | bytes) or not isinstance(photos, Sequence):
+            raise MienError("a list of photos", f"one {type(photos).__name__}", "put it in a list, or call the recognizer itself")
         how, faces = geometry or self.geometry, self.card.faces
         if faces.kind != "faces":
             raise MienError("a recognizer of faces, to read photos", f"one of {faces.kind}", "train one on a set of faces")
@@ -140,6 +142,8 @@ class Recognizer:
 
         `flip` averages with the mirror images'. Raises MienError for faces of another kind, side or color.
         """
+        if not isinstance(faces, FaceSet | np.ndarray):
+            raise MienError("a face set or an array of faces", f"a {type(faces).__name__}", "open a set by FaceSet.open")
         given = faces if isinstance(faces, FaceSet) else FaceSet.from_arrays(faces)
         require_alike(self.card, given.info)
         if not len(given):
