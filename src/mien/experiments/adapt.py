@@ -89,9 +89,9 @@ class Adapted:
         harmed = [f"{line.name} {line.before:.1%} before and {line.after:.1%} after" for line in known if line.harmed]
         if self.new and harmed:
             return ", ".join(harmed)
-        missed = [f"{line.name} found on {line.after:.1%} of its faces" for line in self.lines if line.name in self.new]
-        if any(line.after < FOUND for line in self.lines if line.name in self.new):
-            return ", ".join(missed)
+        missed = [line for line in self.lines if line.name in self.new and line.after < FOUND]
+        if missed:
+            return ", ".join(f"{line.name} found on {line.after:.1%} of its faces" for line in missed)
         if self.average_after <= self.average_before:
             return f"an average accuracy of {self.average_before:.1%} before and {self.average_after:.1%} after"
         return ""
