@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import MienError
+from mien.silence import import_onnxruntime
 
 LIMIT = 1 << 31
 """Bytes that a file in ONNX's format may not reach."""
@@ -64,7 +65,7 @@ def open_session(content: bytes, threads: int, files: Mapping[str, bytes] | None
     Raises MienError where onnxruntime is not installed, or cannot run this.
     """
     try:
-        import onnxruntime
+        onnxruntime = import_onnxruntime()
     except ImportError as error:
         raise MienError("onnxruntime, to run networks", str(error), "pip install onnxruntime") from error
     options = onnxruntime.SessionOptions()

@@ -9,9 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
 from pydantic.dataclasses import dataclass
 
 from mien.disk import read_json, write_aside
@@ -20,6 +17,7 @@ from mien.evaluation.result import plain_values
 from mien.experiments.report.figures import color, marker
 from mien.experiments.results import to_csv
 from mien.experiments.tables import Difference, Spread, paired, spread
+from mien.plots import Axes, Figure, MaxNLocator, PercentFormatter
 from mien.registry import STRICT, validate
 
 FILE = "point.json"

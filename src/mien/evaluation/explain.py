@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from matplotlib import colormaps
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional as F
@@ -19,6 +18,7 @@ from mien.data.sheet import BLUE, EDGE, INK, SOFT, write_sheet
 from mien.data.views import Views
 from mien.errors import MienError
 from mien.models import Network, leading, upscaling
+from mien.plots import colormaps
 from mien.progress import Progress, Silent
 from mien.recognize.recognizer import Recognizer
 

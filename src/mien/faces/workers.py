@@ -8,7 +8,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -21,8 +21,10 @@ import cv2
 import numpy as np
 
 from mien.errors import MienError
+from mien.faces.own_cluster import alone, own_homes, own_place
 from mien.faces.places import Input
 from mien.faces.shards import Record, Task, make_shard
+from mien.silence import changed_environment
 
 AHEAD, AHEAD_BYTES = 2, 1 << 27
 """Tasks drawn ahead for each process, and bytes of photos after which no more are drawn: those of a tar.gz come in the tasks."""
@@ -239,40 +241,50 @@ def _bytes_in(task: Task) -> int:
 
 def _on_cluster(tasks: Iterator[Task], address: str) -> Iterator[Record]:
     """Ray Data spreads the tasks, and gives those of a lost worker to others. Folders have to be the same on all machines."""
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise MienError("Ray, which speaks to clusters", "it is not installed", "pip install 'mien[cluster]'") from error
-    begun = not ray.is_initialized()
-    if begun:
-        _connect(address)
-    try:
-        while items := [{"task": task} for task in _drawn(tasks, WINDOW, WINDOW_BYTES)]:
-            made = ray.data.from_items(items, override_num_blocks=len(items)).map(_make)
-            items.clear()  # Ray has copies of them.
-            for row in made.iter_rows():
-                if isinstance(row["record"], MienError):
-                    raise row["record"]
-                yield row["record"]
-    finally:
-        if begun:
-            ray.shutdown()
+    with own_place() if address == "local" else nullcontext() as place:
+        ray, begun = _connected(address, place)
+        try:
+            while items := [{"task": task} for task in _drawn(tasks, WINDOW, WINDOW_BYTES)]:
+                made = ray.data.from_items(items, override_num_blocks=len(items)).map(_make)
+                items.clear()  # Ray has copies of them.
+                for row in made.iter_rows():
+                    if isinstance(row["record"], MienError):
+                        raise row["record"]
+                    yield row["record"]
+        finally:
+            if begun:
+                ray.shutdown()
+
+
+def _connected(address: str, place: str | None) -> tuple[Any, bool]:
+    """Ray, and whether it was begun here; with a folder for it, a cluster of its own. Raises MienError where Ray is missing."""
+    homes = own_homes()
+    with alone(place) if place else nullcontext():
+        try:
+            import ray
+            import ray.data
+        except ImportError as error:
+            raise MienError("Ray, which speaks to clusters", "it is not installed", "pip install 'mien[cluster]'") from error
+        if ray.is_initialized():
+            return ray, False
+        if place:
+            own = {"env_vars": homes}
+            ray.init(address=address, include_dashboard=False, log_to_driver=False, runtime_env=own, _temp_dir=place)
+        else:
+            _connect(address)
+    return ray, True
 
 
 def _connect(address: str) -> None:
     """Begin to work with a cluster. Raises MienError where none answers at that address."""
     import ray
 
-    if address == "local":
-        ray.init(address=address, include_dashboard=False, log_to_driver=False)
-        return
     todo = "on a machine of the cluster give auto, or HOST:PORT of its head"
     if address.startswith("ray://"):
         raise MienError("an address that Ray Data works with", f"Ray's client, {address}, with which it does not", todo)
     try:
         _require_answer(address)
-        with _few_tries():
+        with changed_environment({RAY_TRIES: os.environ.get(RAY_TRIES, "1")}):
             ray.init(address=address, log_to_driver=False)
     except Exception as error:  # Ray says what is wrong with errors of many kinds; none of them is hidden.
         found = (isinstance(error, OSError) and error.strerror) or str(error).partition("\n")[0]
@@ -285,17 +297,6 @@ def _require_answer(address: str) -> None:
     host, _, port = address.rpartition(":")
     if port.isdigit() and "/" not in host:
         socket.create_connection((host.strip("[]"), int(port)), SECONDS).close()
-
-
-@contextmanager
-def _few_tries() -> Iterator[None]:
-    there = RAY_TRIES in os.environ
-    os.environ.setdefault(RAY_TRIES, "1")
-    try:
-        yield
-    finally:
-        if not there:
-            del os.environ[RAY_TRIES]
 
 
 def _make(row: dict[str, Any]) -> dict[str, Record | MienError]:

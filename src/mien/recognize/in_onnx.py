@@ -12,6 +12,7 @@ from mien.data.faceset import FaceSet
 from mien.errors import MienError
 from mien.onnx_file import open_session, threads
 from mien.recognize.files import FACES, WEIGHTS, Card, read_weights_file
+from mien.silence import import_onnxruntime
 
 BATCH = 64
 """Faces at once: their maps stay near the processor."""
@@ -46,9 +47,7 @@ class InOnnx:
 
     def machine(self) -> str:
         """What figures were measured on."""
-        import onnxruntime
-
-        return f"{platform.machine()} CPU, {threads()} threads, float32, onnxruntime {onnxruntime.__version__}"
+        return f"{platform.machine()} CPU, {threads()} threads, float32, onnxruntime {import_onnxruntime().__version__}"
 
     def _run(self, faces: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         logits: npt.NDArray[np.float32] = self.session.run(None, {FACES: faces})[0]

@@ -91,8 +91,7 @@ class Timeline:
 
     def picture(self) -> bytes:
         """A PNG with a band for each face: how probable each expression was over time."""
-        from matplotlib import colormaps
-        from matplotlib.figure import Figure
+        from mien.plots import Figure, colormaps
 
         lines = sorted(self.lines[:DRAWN], key=lambda line: line.track)
         figure = Figure((10, 1 + 1.3 * max(1, len(lines))), layout="constrained")

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -32,6 +31,7 @@ from mien.recognize.files import Card, model_folder, note_source, read_card, rea
 from mien.recognize.neighbors import DEVIATION, SIGMA, Neighbors, autoencoder, encode
 from mien.recognize.networks import build_network, write_model
 from mien.registry import STRICT, Count, CountOrZero, NotNegative, Positive, Share, validate
+from mien.silence import own_cache
 from mien.training.autoencoding import Perception, Reconstruct, Refine
 from mien.training.loop import own_threads
 from mien.training.parts import Place, fit_part, portions
@@ -283,7 +283,7 @@ def digest(faces: FaceSet) -> str:
 
 def cache_folder() -> Path:
     """Where autoencoders that runs trained are kept for other runs."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mien" / "neighbors"
+    return own_cache() / "neighbors"
 
 
 def keep_for_others(trained: Path, key: str) -> None:

@@ -97,7 +97,11 @@ class Page:
 
 def build(store: Store, pool: FaceSet, guess: When = "after", names: Collection[str] | None = LOOPBACK) -> Guard:
     """The application. `names`: host names that it answers to, any for None. Raises MienError as `Faces` does."""
-    app = FastAPI(title="mien", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="mien", docs_url=None, redoc_url=None, openapi_url=None,
+        # It would hand requests, answers among them, to whatever the environment says that collects traces.
+        telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False, "operation_spans": False},
+    )  # fmt: skip
     faces, title = Faces(store, pool), pool.info.name or (pool.folder.name if pool.folder else "faces")
     app.state.page = Page(
         store, title, faces, SignedIn(store), Attempts(), Together(store), Work(store), _templates(), _static(), guess

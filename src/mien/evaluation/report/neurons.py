@@ -12,8 +12,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageOps
 
 from mien.data.sheet import Note, Row, Tile, draw_sheet
@@ -21,6 +19,7 @@ from mien.errors import MienError
 from mien.evaluation.neurons import Drawn, Found, Layer, Neurons, label_entropy, mean_faces
 from mien.evaluation.report.figures import BLUE, INK, LINE, ORANGE, TEXT, plain_axes
 from mien.evaluation.report.page import Picture, data_uri, whole
+from mien.plots import Figure, MaxNLocator
 
 SIDE = 96
 """Side of a face in the pictures, in pixels."""

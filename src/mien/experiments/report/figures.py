@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.text import Text
-from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from mien.evaluation.report.figures import INK, LINE, TEXT, plain_axes, to_svg
 from mien.experiments.grid import Group
 from mien.experiments.tables import Line
+from mien.plots import Axes, Figure, MaxNLocator, PercentFormatter, Text
 
 # Okabe and Ito's colors without yellow, which is too light for lines; with nine markers every pair is different.
 COLORS = ("#000000", "#e69f00", "#0072b2", "#009e73", "#d55e00", "#cc79a7", "#56b4e9")
