@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 WHENS = ("after", "before", "never")
 WHATS = ("consensus", "log")
+MOST_PER_FACE = 1000
 
 MinAgreement = Annotated[float, typer.Option(min=0, max=1, help="Share of votes that a label needs.")]
 MinAnswers = Annotated[int, typer.Option(min=1, help="Votes that a label needs.")]
@@ -44,7 +45,7 @@ def annotate(
     split: Annotated[str | None, typer.Option(help="Ask about the faces of this split.")] = None,
     unlabeled: Annotated[bool, typer.Option("--unlabeled", help="Ask about faces without label.")] = False,
     per_face: Annotated[
-        int | None, typer.Option(min=1, help="Answers of different people that a face wants; 1 unless said.")
+        int | None, typer.Option(min=1, max=MOST_PER_FACE, help="Answers of different people that a face wants; 1 unless said.")
     ] = None,
     gold: Annotated[
         Path | None,
@@ -59,18 +60,28 @@ def annotate(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     name: Annotated[list[str] | None, typer.Option(help="Host name under which a proxy shows the page; may be repeated.")] = None,
+    proxy: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ADDRESS", help="IP address or network of a proxy to believe about its clients; may be repeated."),
+    ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="Certificate, to speak TLS without a proxy.")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="Key of the certificate, unless it is in the same file.")
+    ] = None,
     device: Device = "auto",
 ) -> None:
     """Show faces in the browser and ask people what they express."""
     from mien.active.page.prepare import Asking, prepare
-    from mien.active.page.serve import address, is_loopback, listen, require_names, serve
+    from mien.active.page.serve import address, is_loopback, listen, reached_by, serve
     from mien.active.store.database import Database
     from mien.console import Bar
 
     when = _one_of(show_guess or ("before" if doubts else "after"), WHENS, "--show-guess")
     named = tuple(part.strip() for part in (classes or "").split(",") if part.strip())
     asking = Asking(pool, store, model, named, per_face, first, split, unlabeled, doubts, gold, device)
-    require_names(name or ())
+    reached = reached_by(name or (), proxy or (), certificate, key)
     with Bar(single=True) as bar:
         ready = prepare(asking, bar)
     with ready.store, listen(host, port) as listening:
@@ -79,11 +90,11 @@ def annotate(
         if ready.strange:
             print(f"warning: people cannot choose {', '.join(ready.strange)}, which faces of {pool} are", file=sys.stderr)
         _tell(ready.store, ready.new, Database(store).name, add or [])
-        if not is_loopback(host):
+        if not is_loopback(host) and reached.tls is None:
             print("warning: the network can reach this page, and read along unless a proxy adds TLS", file=sys.stderr)
-        print(f"open {address(listening)} and end with Ctrl-C", flush=True)
+        print(f"open {address(listening, reached.tls is not None)} and end with Ctrl-C", flush=True)
         with suppress(KeyboardInterrupt):
-            serve(ready, listening, cast("When", when), name or ())
+            serve(ready, listening, cast("When", when), reached)
         print(_progress(ready.store))
 
 

@@ -1,7 +1,9 @@
 """The page as an application: what each address does. `build` makes it from a store and its pool."""
 
 import asyncio
+import reprlib
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
@@ -16,11 +18,16 @@ from pydantic.dataclasses import dataclass as checked
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as AnyHTTPException
 
+from mien.active.page.addresses import counted
 from mien.active.page.faces import Faces
 from mien.active.page.guard import LOOPBACK, Guard, refusal
+from mien.active.page.limits import Limits
+from mien.active.page.protocol import KNOWN
 from mien.active.page.shown import When, Work, guess_of, plain, question_json
-from mien.active.page.signing import MINUTE, Attempts, SignedIn
+from mien.active.page.signing import MINUTE, Attempts, Lookups, Notes, SignedIn, may_be_token
 from mien.active.page.together import Together
+from mien.active.page.trouble import public
+from mien.active.store.people import Holder, Outcome
 from mien.active.store.records import LONGEST_NAME, Answer, Question
 from mien.active.store.store import Store
 from mien.data.faceset import FaceSet
@@ -31,13 +38,17 @@ MOST_AHEAD = 60
 """Questions given at once."""
 MOST_ANSWERS = 100
 """Answers taken at once."""
-WRONG_TOKEN_SECONDS = 0.5
-"""How long the answer to a wrong token takes."""
-MONTH = 30 * 24 * 3600
-"""How long a browser stays signed in, in seconds."""
 OTHER_STORE = "Mien-Store"
 """A header that is there where a request is about another store than the page's, with the id of the page's."""
 KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+NOT_SIGNED_IN: dict[Outcome, str] = {
+    "wrong": "This name and this token do not belong together. Whoever runs this page can give you a new token.",
+    "expired": "This token has ended. Whoever runs this page can give you a new one.",
+    "disabled": "You may not answer at present. Ask whoever runs this page.",
+}
+SHORT = reprlib.Repr()
+"""Shows the beginning of what was sent, however deep it is."""
 
 Key = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
 Text = Annotated[str, Form(max_length=1000)]
@@ -85,8 +96,11 @@ class Page:
     pool: str
     """Its name."""
     faces: Faces
+    lookups: Lookups
     signed_in: SignedIn
     attempts: Attempts
+    notes: Notes
+    limits: Limits
     together: Together
     work: Work
     templates: Environment
@@ -95,13 +109,18 @@ class Page:
     guess: When
 
 
-def build(store: Store, pool: FaceSet, guess: When = "after", names: Collection[str] | None = LOOPBACK) -> Guard:
+def build(
+    store: Store, pool: FaceSet, guess: When = "after", names: Collection[str] | None = LOOPBACK, limits: Limits | None = None
+) -> Guard:
     """The application. `names`: host names that it answers to, any for None. Raises MienError as `Faces` does."""
+    limits = limits or Limits()
+    lookups = Lookups(limits)
     app = FastAPI(title="mien", docs_url=None, redoc_url=None, openapi_url=None)
     faces, title = Faces(store, pool), pool.info.name or (pool.folder.name if pool.folder else "faces")
     app.state.page = Page(
-        store, title, faces, SignedIn(store), Attempts(), Together(store), Work(store), _templates(), _static(), guess
-    )
+        store, title, faces, lookups, SignedIn(store, lookups), Attempts(limits), Notes(store), limits, Together(store),
+        Work(store), _templates(), _static(), guess,
+    )  # fmt: skip
     app.include_router(router)
     app.add_exception_handler(MienError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_bad_request)
@@ -188,26 +207,35 @@ async def sign_in_form(request: Request) -> Response:
 
 @router.post("/sign-in")
 async def sign_in(request: Request, name: Text = "", token: Text = "") -> Response:
-    """Takes the token into a cookie, which scripts cannot read and other sites' requests do not carry."""
-    page, address = _page(request), request.client.host if request.client else ""
-    if page.attempts.too_many(address):
-        return _form(page, "Too many attempts. Wait a minute, then try again.", 429, name)
-    if name.strip() != await page.signed_in.name(token.strip()):
-        page.attempts.note(address)
-        await asyncio.sleep(WRONG_TOKEN_SECONDS)
-        trouble = "This name and this token do not belong together. Whoever runs this page can give you a new token."
-        return _form(page, trouble, 401, name)
-    done = RedirectResponse("/", 303)
-    secure = request.url.scheme == "https"
-    done.set_cookie(_cookie(request), token.strip(), MONTH, path="/", secure=secure, httponly=True, samesite="strict")
+    """Begins a session, whose secret a cookie holds: scripts cannot read it, and other sites' requests do not carry it."""
+    page, address, token, name = _page(request), _address(request), token.strip(), name.strip()
+    try:
+        found = await page.lookups.ask(address, page.store.holder, token) if may_be_token(token) else Holder(None, "wrong")
+        session = await run_in_threadpool(page.store.begin_session, token) if (found.name, found.outcome) == (name, "in") else None
+    except MienError as error:
+        return _form(page, _sentence(public(error)), 503, name)
+    if session is None:
+        outcome = "wrong" if found.name != name or found.outcome == "in" else found.outcome
+        return await _not_signed_in(request, name, address, outcome)
+    page.notes.add(session.annotator, address, "in")
+    done, seconds = RedirectResponse("/", 303), round((session.until - datetime.now(UTC)).total_seconds())
+    done.set_cookie(_cookie(request), session.secret, seconds, **_how(request))
     return done
 
 
 @router.post("/sign-out")
 async def sign_out(request: Request) -> Response:
-    """Forgets the cookie."""
-    done = RedirectResponse("/sign-in", 303)
-    done.delete_cookie(_cookie(request), path="/", httponly=True, samesite="strict")
+    """Ends the session, here and for all who have its secret."""
+    page, secret = _page(request), _secret(request)
+    done: Response = RedirectResponse("/sign-in", 303)
+    try:
+        who = await _who(request)
+        if who is not None and await run_in_threadpool(page.store.end_session, secret):
+            page.signed_in.end(secret)
+            page.notes.add(who, _address(request), "out")
+    except MienError as error:
+        done = _form(page, f"This browser is signed out, but the labels do not know of it. {_sentence(public(error))}", 503)
+    done.delete_cookie(_cookie(request), **_how(request))
     return done
 
 
@@ -226,13 +254,44 @@ def _page(request: Request) -> Page:
     return page
 
 
+async def _not_signed_in(request: Request, name: str, address: str, outcome: Outcome) -> Response:
+    """Counted after the store was asked: a right token is never refused."""
+    page = _page(request)
+    page.lookups.note_wrong(address)
+    if page.attempts.note(address, name):
+        return _form(page, "Too many attempts. Wait a minute, then try again.", 429, name)
+    page.notes.add(name, address, outcome)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(page.limits.wrong_seconds):
+            # Only as long as the client waits, too, so that there are no more of these than connections.
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+    return _form(page, NOT_SIGNED_IN[outcome], 401, name)
+
+
 async def _who(request: Request) -> str | None:
-    return await _page(request).signed_in.name(request.cookies.get(_cookie(request), ""))
+    who = await _page(request).signed_in.name(_secret(request), _address(request))
+    if who is not None:
+        setattr(request.state, KNOWN, True)
+    return who
+
+
+def _secret(request: Request) -> str:
+    return request.cookies.get(_cookie(request), "")
+
+
+def _address(request: Request) -> str:
+    return counted(request.client.host if request.client else "")
 
 
 def _cookie(request: Request) -> str:
-    # Cookies are the same for all ports of a host, where several pages may be open.
-    return f"mien-{request.url.port or 'token'}"
+    # Cookies are the same for all ports of a host, where several pages may be open. Those that are named __Host- cannot be set
+    # without TLS, nor by another host of the same domain.
+    return f"{'__Host-' if request.url.scheme == 'https' else ''}mien-{request.url.port or 'token'}"
+
+
+def _how(request: Request) -> dict[str, Any]:
+    return {"path": "/", "secure": request.url.scheme == "https", "httponly": True, "samesite": "strict"}
 
 
 async def _html(request: Request, name: str) -> Response:
@@ -248,6 +307,10 @@ async def _html(request: Request, name: str) -> Response:
 def _form(page: Page, trouble: str = "", status: int = 200, name: str = "") -> Response:
     text = page.templates.get_template("sign_in.html.j2").render(pool=page.pool, trouble=trouble, name=name)
     return HTMLResponse(text, status, {"Retry-After": f"{MINUTE:.0f}"} if status == 429 else None)
+
+
+def _sentence(error: MienError) -> str:
+    return f"Expected {error.expected}; found {error.found}; {error.todo}."
 
 
 def _listed(visit: Visit, found: Sequence[Question]) -> dict[str, Any]:
@@ -293,14 +356,22 @@ def _static() -> dict[str, bytes]:
 async def _on_error(request: Request, error: Exception) -> Response:
     """What the store refuses; where the database failed, which is the error's cause, the same request may succeed later."""
     assert isinstance(error, MienError)
-    return refusal(409 if error.__cause__ is None else 503, error)
+    if error.__cause__ is not None:
+        return refusal(503, public(error))
+    # It may be refused because its annotator is out since a moment.
+    _page(request).signed_in.forget(_secret(request))
+    try:
+        who = await _who(request)
+    except MienError as failed:
+        return refusal(503, public(failed))
+    return refusal(409, error) if who is not None else await _on_refusal(request, HTTPException(401))
 
 
 async def _on_bad_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
-    message = MienError(f"{where}: {first['msg'].lower()}", repr(first.get("input"))[:200], "send what the page sends")
+    message = MienError(f"{where}: {first['msg'].lower()}"[:200], SHORT.repr(first.get("input"))[:200], "send what the page sends")
     return refusal(422, message)
 
 
