@@ -24,7 +24,7 @@ class Log:
         self.groups: list[list[str]] = []
         self._refused, self._broken = refused, broken
 
-    def merge(self, entries: Sequence[Answer]) -> None:
+    def append(self, entries: Sequence[Answer]) -> None:
         """As a store does, all or nothing."""
         keys = [entry.key for entry in entries]
         self.groups.append(keys)
@@ -73,7 +73,7 @@ def test_what_is_wrong_with_the_database_is_told_to_all_and_not_tried_again() ->
 
 def test_a_bug_is_told_to_all_who_wait() -> None:
     class Broken(Log):
-        def merge(self, entries: Sequence[Answer]) -> None:
+        def append(self, entries: Sequence[Answer]) -> None:
             raise ZeroDivisionError
 
     results = write(Broken(), [["a"], ["b"], ["c"]])

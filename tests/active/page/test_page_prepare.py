@@ -215,7 +215,7 @@ def test_what_does_not_fit_is_refused(asking: Asking, tmp_path: Path) -> None:
     with sqlite3.connect(asking.store) as connection:
         connection.execute("UPDATE mien_store SET version = 99")
     connection.close()
-    with pytest.raises(MienError, match="labels of version 1 at most; found version 99"):
+    with pytest.raises(MienError, match="labels of version 2 at most; found version 99"):
         prepare(asking)
     features().save(tmp_path / "features")
     with pytest.raises(MienError, match=r"faces that people can look at .*; found features"):

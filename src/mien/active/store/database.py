@@ -88,6 +88,9 @@ class Database:
             with closing(sqlite3.connect(self.file, PATIENCE)) as connection:
                 _write_ahead(connection)
 
+    def forget(self) -> None:
+        """Take the bytes of what was deleted out of a SQLite file. PostgreSQL does so in its own time."""
+
     @contextmanager
     def opening(self) -> Iterator[None]:
         """Closes it where something is raised."""
