@@ -57,8 +57,8 @@ def test_the_page_is_served_for_a_new_store(mien: Command, served: list[Any], st
     assert lines[2].startswith("open http://127.0.0.1:")
     assert lines[3] == "0 of 5 faces done, 5 answers left"
     assert done.err == ""
-    (ready, _, guess, names), = served  # fmt: skip
-    assert (guess, names, ready.new) == ("after", ["labels.example.org"], 5)
+    (ready, _, guess, reached), = served  # fmt: skip
+    assert (guess, reached.names, ready.new) == ("after", ["labels.example.org"], 5)
     with Store.open(labels) as opened:
         assert opened.annotator_by_token(token) == "ann"
     done = mien("annotate", stored, "--store", labels, "--port", 0, "--add", "ann", "--show-guess", "never")

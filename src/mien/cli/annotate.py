@@ -64,9 +64,7 @@ def annotate(
         list[str] | None,
         typer.Option(metavar="ADDRESS", help="IP address or network of a proxy to believe about its clients; may be repeated."),
     ] = None,
-    certificate: Annotated[
-        Path | None, typer.Option(metavar="PEM", help="Certificate, to speak TLS without a proxy.")
-    ] = None,
+    certificate: Annotated[Path | None, typer.Option(metavar="PEM", help="Certificate, to speak TLS without a proxy.")] = None,
     key: Annotated[
         Path | None, typer.Option(metavar="PEM", help="Key of the certificate, unless it is in the same file.")
     ] = None,

@@ -19,7 +19,7 @@ import uvicorn
 
 from mien import FaceSet
 from mien.active.page.prepare import Ready
-from mien.active.page.serve import address, listen, serve
+from mien.active.page.serve import DIRECTLY, Reached, address, listen, serve
 from mien.active.page.shown import When
 from mien.active.store.records import Question
 from mien.active.store.store import Store
@@ -42,12 +42,12 @@ def asked_store(place: str, pool: FaceSet, questions: Sequence[Question] = (), p
 
 
 @contextmanager
-def served(store: Store, pool: FaceSet, guess: When = "after", names: Sequence[str] = (), port: int = 0) -> Iterator[str]:
+def served(store: Store, pool: FaceSet, guess: When = "after", reached: Reached = DIRECTLY, port: int = 0) -> Iterator[str]:
     """The address of the page, served by a thread."""
     servers: list[uvicorn.Server] = []
     with listen("127.0.0.1", port) as listening:
-        where = address(listening)
-        thread = threading.Thread(target=serve, args=(Ready(store, pool, 0), listening, guess, names, servers.append))
+        where = address(listening, reached.tls is not None)
+        thread = threading.Thread(target=serve, args=(Ready(store, pool, 0), listening, guess, reached, servers.append))
         thread.start()
         try:
             yield where

@@ -211,7 +211,9 @@ async def sign_in(request: Request, name: Text = "", token: Text = "") -> Respon
     page, address, token, name = _page(request), _address(request), token.strip(), name.strip()
     try:
         found = await page.lookups.ask(address, page.store.holder, token) if may_be_token(token) else Holder(None, "wrong")
-        session = await run_in_threadpool(page.store.begin_session, token) if (found.name, found.outcome) == (name, "in") else None
+        session = (
+            await run_in_threadpool(page.store.begin_session, token) if (found.name, found.outcome) == (name, "in") else None
+        )
     except MienError as error:
         return _form(page, _sentence(public(error)), 503, name)
     if session is None:
@@ -371,7 +373,9 @@ async def _on_bad_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
-    message = MienError(f"{where}: {first['msg'].lower()}"[:200], SHORT.repr(first.get("input"))[:200], "send what the page sends")
+    message = MienError(
+        f"{where}: {first['msg'].lower()}"[:200], SHORT.repr(first.get("input"))[:200], "send what the page sends"
+    )
     return refusal(422, message)
 
 

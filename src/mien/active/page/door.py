@@ -41,9 +41,7 @@ class PageServer(uvicorn.Server):
         """Of uvicorn, which is given no socket."""
         await super().startup(sockets=[])
         self._loop = asyncio.get_running_loop()
-        self._connections = Connections(
-            room(self._limits.connections), self._limits.per_address, self._is_proxy, self._loop.time
-        )
+        self._connections = Connections(room(self._limits.connections), self._limits.per_address, self._is_proxy, self._loop.time)
         self._listening.setblocking(False)
         self._open()
         self._look()
@@ -83,9 +81,7 @@ class PageServer(uvicorn.Server):
 
     def _admit(self, accepted: socket.socket, address: str) -> None:
         accepted.setblocking(False)
-        one = Connection(
-            self.config, self.server_state, self._loop, self._connections, self._limits, address, self._loop.time
-        )
+        one = Connection(self.config, self.server_state, self._loop, self._connections, self._limits, address, self._loop.time)
         self._connections.admit(one)
         one.handshake = self._loop.create_task(self._begin(one, accepted))
         self._opening.add(one.handshake)

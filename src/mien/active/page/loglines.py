@@ -22,7 +22,7 @@ class _Kind:
 
 
 class Few(logging.Filter):
-    """Lets pass `most` lines a minute of each logger that begin alike in their source; of the rest it says how many there were."""
+    """Lets pass `most` lines a minute of each kind, those of a logger that begin alike, and says how many were left out."""
 
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()

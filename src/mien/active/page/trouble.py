@@ -9,7 +9,7 @@ EXPECTED = "labels that can be read and written"
 KINDS = (
     (("full", "no space"), "a full disk", "ask whoever runs this page to free space, then send it again"),
     (("locked", "lock timeout"), "others who are writing", "send it again"),
-    (("readonly", "read-only", "permission denied"), "labels that are read-only", "ask whoever runs this page, then send it again"),
+    (("readonly", "read-only", "permission denied"), "labels that are read-only", "ask whoever runs this page to mend it"),
     (("connection", "connect"), "a database that is away", "wait until it is back, then send it again"),
 )
 """Parts of a database's complaint, what to say of it, and what helps."""
