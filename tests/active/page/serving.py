@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import signal
 import subprocess
@@ -105,11 +106,15 @@ def ask_raw(where: str, target: str, cookie: str = "") -> Heard:
 
 
 class Process:
-    """`mien annotate` in a process of its own."""
+    """`mien annotate` in a process of its own, which may open so many `files` and says what is wrong in `log`."""
 
-    def __init__(self, pool: Path, store: str, *words: object) -> None:
-        command = [sys.executable, "-c", "from mien.cli import main; main()", "annotate", str(pool), "--store", store]
-        self._process = subprocess.Popen([*command, *map(str, words)], stdout=subprocess.PIPE, text=True)
+    def __init__(self, pool: Path, store: str, *words: object, files: int = 1024, log: Path = Path(os.devnull)) -> None:
+        main = (
+            f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({files}, {files})); from mien.cli import main; main()"
+        )
+        command = [sys.executable, "-c", main, "annotate", str(pool), "--store", store, *map(str, words)]
+        with log.open("wb") as errors:
+            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
         assert self._process.stdout is not None
         self.said = ""
         found = None

@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from mien.active.page.connections import Connections
-from mien.active.page.guard import refusal
+from mien.active.page.guard import HEADERS, refusal
 from mien.active.page.limits import Limits
 from mien.errors import MienError
 
@@ -99,8 +99,8 @@ class Connection(HttpToolsProtocol):
     def on_url(self, url: bytes) -> None:
         """Of httptools, of a part of the address."""
         super().on_url(url)
-        self._count(len(url))
         self._require(len(self.url) <= self._limits.target_bytes, 414)
+        self._count(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Of httptools, also of headers after a body, which are passed over."""
@@ -163,14 +163,14 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, status: int) -> None:
         """Say why, and throw away what still comes: closed at once, the client would not read it."""
         self._refused = True
-        if self._owed:
-            self.abort()
+        if self._owed or self._in_body:
+            self.abort()  # other replies, or the one to this request, are on their way or were sent
             return
-        if not self._in_body:  # else the reply was sent before
-            reply = refusal(status, MienError(*TROUBLES[status]))
-            headers = [*self.server_state.default_headers, *reply.raw_headers, (b"connection", b"close")]
-            lines = b"".join(b"%s: %s\r\n" % header for header in headers)
-            self.transport.write(STATUS_LINE[status] + lines + b"\r\n" + bytes(reply.body))
+        reply = refusal(status, MienError(*TROUBLES[status]))
+        reply.headers.update(HEADERS | {"Cache-Control": "no-store", "Connection": "close"})
+        headers = [*self.server_state.default_headers, *reply.raw_headers]
+        lines = b"".join(b"%s: %s\r\n" % header for header in headers)
+        self.transport.write(STATUS_LINE[status] + lines + b"\r\n" + bytes(reply.body))
         self._next_by, self._rest_by = self._clock() + self._limits.linger_seconds, math.inf
         if self.transport.can_write_eof():
             self.transport.write_eof()
