@@ -358,15 +358,17 @@ def _static() -> dict[str, bytes]:
 async def _on_error(request: Request, error: Exception) -> Response:
     """What the store refuses; where the database failed, which is the error's cause, the same request may succeed later."""
     assert isinstance(error, MienError)
-    if error.__cause__ is not None:
+    if not isinstance(error.__cause__, PermissionError | None):
         return refusal(503, public(error))
-    # It may be refused because its annotator is out since a moment.
+    # It may be refused because its annotator is out since a moment: then it is kept until they are in again.
     _page(request).signed_in.forget(_secret(request))
     try:
         who = await _who(request)
     except MienError as failed:
         return refusal(503, public(failed))
-    return refusal(409, error) if who is not None else await _on_refusal(request, HTTPException(401))
+    if who is None:
+        return await _on_refusal(request, HTTPException(401))
+    return refusal(409, error) if error.__cause__ is None else refusal(503, public(error))
 
 
 async def _on_bad_request(request: Request, error: Exception) -> Response:
