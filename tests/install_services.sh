@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# What tests talk to, from Debian's packages: a PostgreSQL server and a browser. Tests that miss one are skipped, so where nothing can
+# What tests talk to, from Debian's packages: a PostgreSQL server, a browser, and openssl, which makes certificates. Tests that miss one are skipped, so where nothing can
 # be installed this says so and succeeds. A cluster that the package starts is not used: tests start their own.
 set -u
 missing=()
 command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 command -v chromium >/dev/null || missing+=(chromium)
+command -v openssl >/dev/null || missing+=(openssl)
 if ((${#missing[@]} == 0)); then
     exit 0
 fi

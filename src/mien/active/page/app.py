@@ -26,7 +26,7 @@ from mien.active.page.protocol import KNOWN
 from mien.active.page.shown import When, Work, guess_of, plain, question_json
 from mien.active.page.signing import MINUTE, Attempts, Lookups, Notes, SignedIn, may_be_token
 from mien.active.page.together import Together
-from mien.active.page.trouble import public
+from mien.active.page.trouble import public, unreadable
 from mien.active.store.people import Holder, Outcome
 from mien.active.store.records import LONGEST_NAME, Answer, Question
 from mien.active.store.store import Store
@@ -167,7 +167,10 @@ def face(visit: Signed, number: str, store: str = "") -> Response:
         _require_same(visit.page, store)
     known = number if number.isascii() and number.isdigit() and len(number) < 10 else "-1"
     _question(visit.page, int(known))
-    return Response(visit.page.faces.picture(int(known)), media_type="image/png")
+    try:
+        return Response(visit.page.faces.picture(int(known)), media_type="image/png")
+    except (MienError, OSError, ValueError) as error:
+        return refusal(503, unreadable(error))
 
 
 @router.get("/questions")

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from mien.errors import MienError
 
+LOCKED = "a key with a password", "take the password off: openssl pkey -in KEY -out NEW"
+
 
 def tls_context(certificate: Path, key: Path | None = None) -> ssl.SSLContext:
     """For servers, from PEM files; the key may be in the certificate's file. TLS 1.2 and newer.
@@ -18,12 +20,19 @@ def tls_context(certificate: Path, key: Path | None = None) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
+    asked = []
+
+    def password() -> str:
+        """Without it, OpenSSL would ask at the terminal for the password of a key that has one."""
+        asked.append(True)
+        return ""
+
     try:
-        # Without this function, OpenSSL would ask at the terminal for the password of a key that has one.
-        context.load_cert_chain(certificate, key, password=lambda: "")
+        context.load_cert_chain(certificate, key, password)
     except (ssl.SSLError, OSError, ValueError) as error:
         where = " and ".join(str(path) for path, _ in named)
-        raise MienError(f"a certificate and its key in {where}", *_found(error, key)) from error
+        found, todo = LOCKED if asked else _found(error, key)
+        raise MienError(f"a certificate and its key in {where}", found, todo) from error
     return context
 
 
@@ -41,8 +50,6 @@ def _found(error: Exception, key: Path | None) -> tuple[str, str]:
     reason = str(getattr(error, "reason", None) or error).upper()
     if "MISMATCH" in reason:
         return "a key of another certificate", "give the key that the certificate was made with"
-    if "DECRYPT" in reason or "PASSWORD" in reason:
-        return "a key with a password", "take the password off: openssl pkey -in KEY -out NEW"
     if "TOO_SMALL" in reason or "TOO_WEAK" in reason:
         return "a key or signature that is too weak", "make a new one, of 2048 bits of RSA or on an elliptic curve"
     todo = "give PEM files" if key else "give PEM files, and the key with --key where it is not in the certificate's file"

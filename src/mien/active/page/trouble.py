@@ -10,6 +10,8 @@ KINDS = (
     (("full", "no space"), "a full disk", "ask whoever runs this page to free space, then send it again"),
     (("locked", "lock timeout"), "others who are writing", "send it again"),
     (("readonly", "read-only", "permission denied"), "labels that are read-only", "ask whoever runs this page to mend it"),
+    (("removed", "moved"), "labels that were moved away", "ask whoever runs this page to put them back"),
+    (("damaged", "malformed", "not a database"), "damaged labels", "ask whoever runs this page"),
     (("connection", "connect"), "a database that is away", "wait until it is back, then send it again"),
 )
 """Parts of a database's complaint, what to say of it, and what helps."""
@@ -26,3 +28,9 @@ def public(error: MienError) -> MienError:
     known = ((found, todo) for signs, found, todo in KINDS if any(sign in said for sign in signs))
     found, todo = next(known, ("labels that cannot be reached", "ask whoever runs this page, then send it again"))
     return MienError(EXPECTED, found, todo)
+
+
+def unreadable(error: Exception) -> MienError:
+    """What may be told of a picture that cannot be read; the rest of it goes to the log."""
+    log.error("a face that cannot be read: %s", error)
+    return MienError("the picture of a face", "none that can be read", "ask whoever runs this page")
