@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# What tests talk to, from Debian's packages: a PostgreSQL server, a browser, and openssl, which makes certificates. Tests that miss one are skipped, so where nothing can
-# be installed this says so and succeeds. A cluster that the package starts is not used: tests start their own.
+# What tests talk to, from Debian's packages: a PostgreSQL server, a browser, and openssl, which makes certificates. Tests that miss
+# one are skipped, so where nothing can be installed this says so and succeeds. A cluster that the package starts is not used: tests
+# start their own.
 set -u
 missing=()
 command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
