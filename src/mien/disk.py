@@ -1,4 +1,4 @@
-"""Writing files so that what is there is whole, the old content or the new; and reading JSON that may be damaged."""
+"""Writing files so that what is there is whole, old or new, after a crash too; and reading JSON that may be damaged."""
 
 import json
 import os
@@ -27,13 +27,58 @@ def read_json(path: Path, todo: str) -> dict[str, Any]:
 
 
 def write_aside(path: Path, content: bytes) -> None:
-    """Write a file under another name and rename it, so that `path` is never half-written."""
+    """Write a file under another name and rename it: after a crash, too, `path` is the old file or the new one, never half."""
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         aside.write_bytes(content)
-        aside.replace(path)
+        put(aside, path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def put(aside: Path, path: Path) -> None:
+    """Give a file, or a folder and all in it, that was written aside its name: all of it is on disk before, and the name after.
+
+    An earlier file is replaced. `aside` lies beside `path`, or at least in the same file system.
+    """
+    for folder, _, files in os.walk(aside, topdown=False):
+        for name in files:
+            _sync(Path(folder, name))
+        _sync_folder(Path(folder))
+    if not aside.is_dir():
+        _sync(aside)
+    os.replace(aside, path)
+    _sync_folder(path.parent)
+
+
+def put_new(aside: Path, path: Path) -> None:
+    """As `put`, for a file, where there is nothing yet. Raises FileExistsError where there is something."""
+    _sync(aside)
+    try:
+        os.link(aside, path)  # Renaming would replace what came meanwhile.
+    except FileExistsError:
+        raise
+    except OSError:  # A file system without such links.
+        if os.path.lexists(path):
+            raise FileExistsError(path) from None
+        os.replace(aside, path)
+    aside.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _sync(file: Path) -> None:
+    # Windows wants a file that could be written to.
+    number = os.open(file, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Where that can be: Windows opens no folder, and some file systems sync none."""
+    with suppress(OSError):
+        _sync(folder)
 
 
 def require_new(folder: Path) -> None:

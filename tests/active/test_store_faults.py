@@ -18,7 +18,7 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.pool import Pool
 
 from mien import MienError
-from mien.active.store import database
+from mien.active.store import database, sqlite_file
 from mien.active.store.records import Answer, Question, Reply
 from mien.active.store.store import Store
 from stores import CHECKSUM, CLASSES, Fresh, Postgres, new_store
@@ -178,7 +178,8 @@ def test_what_fails_on_its_way_is_not_half_there(fresh: Fresh, step: str) -> Non
 
 
 def test_others_who_write_too_long_are_said(fresh: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "PATIENCE", 0.2)
+    for module in (database, sqlite_file):
+        monkeypatch.setattr(module, "PATIENCE", 0.2)
     address = fresh()
     with new_store(address, 1, ("ann",)) as store, Store.open(address) as other:
         with other._database.writing():

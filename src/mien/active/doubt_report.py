@@ -11,7 +11,7 @@ from PIL import Image
 
 from mien.active.doubts import Doubts
 from mien.data.sheet import INK, RED, SOFT, Note, Row, Tile, draw_sheet, write_sheet
-from mien.disk import read_json
+from mien.disk import put, read_json
 from mien.errors import MienError
 
 FILES = ("doubts.csv", "doubts.png", "doubts.json")
@@ -71,7 +71,7 @@ def _swap(new: Path, out: Path, old: Path) -> None:
     try:
         if out.exists():
             out.rename(old)
-        new.rename(out)
+        put(new, out)
     except BaseException:
         if old.exists() and not out.exists():
             old.rename(out)

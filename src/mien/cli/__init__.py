@@ -7,6 +7,7 @@ import typer
 
 from mien.cli import (
     annotate,
+    annotators,
     comparing,
     consistency,
     data,
@@ -63,7 +64,7 @@ for _command in (
 ):
     app.command()(_command)
 app.add_typer(neighbors.neighbors, name="neighbors")
-app.add_typer(annotate.annotators, name="annotators")
+app.add_typer(annotators.annotators, name="annotators")
 app.add_typer(annotate.labels, name="labels")
 
 

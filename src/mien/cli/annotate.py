@@ -25,9 +25,7 @@ MOST_PER_FACE = 1000
 MinAgreement = Annotated[float, typer.Option(min=0, max=1, help="Share of votes that a label needs.")]
 MinAnswers = Annotated[int, typer.Option(min=1, help="Votes that a label needs.")]
 Place = Annotated[str, typer.Argument(metavar="STORE", help="A file, or postgresql://user@host/name.")]
-StoreAddress = Annotated[str, typer.Option("--store", help="Label store: a file, or postgresql://user@host/name.")]
 
-annotators = typer.Typer(no_args_is_help=True, help="The people who label faces.")
 labels = typer.Typer(no_args_is_help=True, help="What people said of faces.")
 
 
@@ -116,47 +114,6 @@ def _progress(store: "Store") -> str:
     return f"{found.done} of {found.questions} faces done, {found.remaining} answers left"
 
 
-@annotators.command()
-def add(name: Annotated[str, typer.Argument(help="Who.")], store: StoreAddress, as_json: Json = False) -> None:
-    """Add somebody who may answer, and print their token, which nobody can look up again."""
-    from mien.active.store.store import Store
-
-    with Store.open(store) as opened:
-        _print_token(name, opened.add_annotator(name), as_json)
-
-
-@annotators.command()
-def renew(name: Annotated[str, typer.Argument(help="Who.")], store: StoreAddress, as_json: Json = False) -> None:
-    """Print a new token for somebody; the old one is worth nothing from now on (to a page that is open, within ten seconds)."""
-    from mien.active.store.store import Store
-
-    with Store.open(store) as opened:
-        _print_token(name, opened.renew_token(name), as_json)
-
-
-@annotators.command("list")
-def list_(store: StoreAddress, as_json: Json = False) -> None:
-    """List who may answer, and how many answers they gave."""
-    from rich.table import Table
-
-    from mien.active.store.store import Store
-    from mien.console import show
-
-    with Store.open(store) as opened:
-        counts = dict(opened.progress().by_annotator)
-    if as_json:
-        print(json.dumps(counts, indent=1))
-        return
-    table = Table("annotator", "answers")
-    for name, count in counts.items():
-        table.add_row(name, str(count))
-    show(table)
-
-
-def _print_token(name: str, token: str, as_json: bool) -> None:
-    print_values(as_json, {"name": name, "token": token}, f"token of {name}, said this once: {token}")
-
-
 @labels.command("export")
 def export_(
     store: Place,
@@ -171,7 +128,7 @@ def export_(
     from mien.active.store.store import Store
 
     _one_of(what, WHATS, "--what")
-    with Store.open(store) as opened:
+    with Store.open(store, reads=True) as opened:
         rows = export_log(opened, out) if what == "log" else export_consensus(opened, out, min_agreement, min_answers)
     print_values(as_json, {"rows": rows, "out": str(out)}, f"{rows} {'answers' if what == 'log' else 'faces'} -> {out}")
 
@@ -207,7 +164,7 @@ def apply(
     from mien.data.faceset import FaceSet
 
     faces = FaceSet.open(faceset, verify=True)
-    with Store.open(store) as opened:
+    with Store.open(store, reads=True) as opened:
         done = apply_labels(opened, faces, out, min_agreement, min_answers)
     counts = {name: getattr(done, name) for name in ("agreed", "changed", "disputed", "not_a_face", "unsure", "open")}
     said = f"{done.agreed} faces labeled ({done.changed} otherwise than before), {done.disputed} disputed ones without label"
@@ -227,7 +184,7 @@ def show(
     from mien.console import show as print_table
     from mien.evaluation.result import plain_values
 
-    with Store.open(store) as opened:
+    with Store.open(store, reads=True) as opened:
         info, found, people = opened.info, opened.progress(), opened.figures()
     if as_json:
         values = {"classes": info.classes, "pool": info.pool, "per_face": info.per_face, "progress": found, "annotators": people}
@@ -240,6 +197,32 @@ def show(
         print(f"agreement (Krippendorff's alpha): {found.alpha:.3f}")
     if people:
         print_table(_people_table(people))
+
+
+@labels.command()
+def backup(
+    store: Place,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new file.")],
+    as_json: Json = False,
+) -> None:
+    """Copy a label store, which may be in use, into a new file: a label store as any other."""
+    from mien.active.store.backup import backup as copy
+
+    rows = copy(store, out)
+    print_values(as_json, {"rows": rows, "out": str(out)}, f"{rows} answers -> {out}")
+
+
+@labels.command()
+def check(store: Place, as_json: Json = False) -> None:
+    """Look a label store over: whether it is whole, and all in it as it has to be. Changes nothing; exit code 1 for a fault."""
+    from mien.active.store.check import check as look
+    from mien.active.store.database import Database
+
+    found, where = look(store), Database(store).name
+    values = {"store": where, "version": found.version, "sound": not found.faults, "faults": found.faults}
+    print_values(as_json, values, "\n".join(found.faults) or f"{where} is sound")
+    if found.faults:
+        raise typer.Exit(1)
 
 
 def _people_table(people: "tuple[AnnotatorFigures, ...]") -> "Table":

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mien.data.faceset import COLUMNS, Info, checksum, to_table
-from mien.disk import write_aside
+from mien.disk import put, write_aside
 from mien.errors import MienError
 
 
@@ -97,4 +97,4 @@ class FaceSetWriter:
         info = replace(info, checksum=checksum(self._aside, info))
         (self._aside / "faceset.json").write_text(json.dumps(asdict(info), indent=1, ensure_ascii=False), "utf-8")
         self._aside.chmod(0o755)
-        self._aside.rename(self._folder)
+        put(self._aside, self._folder)

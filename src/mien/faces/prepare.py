@@ -28,7 +28,7 @@ from mien.data.source import Rejected
 from mien.data.sources.folder import UNLABELED
 from mien.data.splits import TOGETHER, draw_test, group_faces
 from mien.data.writer import FaceSetWriter
-from mien.disk import LOCK, alone, read_json, write_aside
+from mien.disk import LOCK, alone, put, read_json, write_aside
 from mien.errors import MienError
 from mien.expressions import rename
 from mien.faces.cut import Geometry
@@ -299,7 +299,7 @@ def _join(asked: Preparing, making: Making, parts: Path, tasks: int, out: Path, 
             writer.add(pixels, kept)
             start += len(table)
         attach_rejected(writer, _rejected(parts, tasks))
-    whole.rename(out)
+    put(whole, out)
     return rejected
 
 

@@ -21,7 +21,7 @@ from mien.data.faceset import BLOCK, FaceSet
 from mien.data.splits import split_rows, training_rows
 from mien.data.views import Views
 from mien.data.writer import write_table
-from mien.disk import read_json, write_aside
+from mien.disk import put, read_json, write_aside
 from mien.errors import MienError
 from mien.models import Network
 from mien.models.asymmetric_autoencoder import ENCODER, critic
@@ -298,7 +298,7 @@ def keep_for_others(trained: Path, key: str) -> None:
         return  # The run has its own.
     try:
         shutil.copytree(trained / "model", aside / "model")
-        aside.rename(target)
+        put(aside, target)
     except OSError:
         shutil.rmtree(aside, ignore_errors=True)  # Another run was faster, or there is no room.
 
@@ -311,7 +311,7 @@ def fetch(source: Path, folder: Path) -> None:
     aside = Path(tempfile.mkdtemp(prefix=".model.", dir=folder))
     shutil.copytree(model_folder(source), aside, dirs_exist_ok=True)
     aside.chmod(0o755)
-    aside.rename(folder / "model")
+    put(aside, folder / "model")
 
 
 def labels_digest(material: Material) -> str:

@@ -13,7 +13,7 @@ import torch
 from mien.data.faceset import FaceSet
 from mien.data.splits import Budget
 from mien.data.writer import write_table
-from mien.disk import read_json
+from mien.disk import put, read_json
 from mien.errors import MienError
 from mien.evaluation.calibration import apply_temperature, fit_least, fit_temperature
 from mien.progress import Progress, Silent
@@ -133,7 +133,7 @@ def _begin(folder: Path, faces: FaceSet, order: Order, prepared: Prepared, run: 
         (aside / "run.json").write_text(json.dumps(written, indent=1, default=str), "utf-8")
         pq.write_table(budget_table(faces, prepared), aside / "budget.parquet")
         aside.chmod(0o755)
-        aside.rename(folder)
+        put(aside, folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, insert, inspect, select
 
 from mien.active.store import schema
 from mien.active.store.database import Database
@@ -28,6 +28,10 @@ def create(database: Database, info: StoreInfo) -> str | None:
     with database.writing() as connection:
         if schema.stored_version(connection):
             return None
+        others = inspect(connection).get_table_names() if connection.dialect.name == "sqlite" else []
+        if others:
+            found = f"that of another program, with {', '.join(others[:3])}"
+            raise MienError(f"a new file for labels, or an empty one, at {database.name}", found, "choose another name")
         schema.migrate(connection)
         values: dict[str, Any] = {"classes": list(info.classes), "pool": info.pool, "checksum": info.checksum}
         values |= {"per_face": info.per_face, "created": created, "secret": secrets.token_hex(32)}
@@ -43,9 +47,21 @@ def version_at(database: Database) -> int:
         return schema.stored_version(connection)
 
 
+def require_there(database: Database) -> int:
+    """The version of the store there. Raises MienError where there is none, or a newer one."""
+    found = version_at(database)
+    if not found:
+        raise MienError(f"a label store at {database.name}", "none there", "check the address, or make one")
+    schema.require_known(found)
+    return found
+
+
 def read(connection: Connection) -> tuple[StoreInfo, str]:
-    """What holds for the store that is there, and its id."""
+    """What holds for the store that is there, and its id. Raises MienError where it cannot be what mien wrote."""
     row = connection.execute(LOOK).one()
+    kinds = ((row.classes, list), (row.pool, str), (row.checksum, str), (row.per_face, int), (row.created, datetime))
+    if not all(isinstance(value, kind) for value, kind in kinds) or not all(isinstance(name, str) for name in row.classes):
+        raise MienError("a label store as mien writes it", "other values", "take a backup of it")
     return StoreInfo(tuple(row.classes), row.pool, row.checksum, row.per_face), id_of(row.created, row.pool, row.checksum)
 
 

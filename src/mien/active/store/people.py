@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, delete, func, insert, or_, select, update
 
 from mien.active.store.records import LONGEST_NAME, check_name
 from mien.active.store.schema import ANNOTATORS, SESSIONS, SIGN_INS, Instant
@@ -71,13 +71,13 @@ class Person:
     """When their token ends; None for never, or without a token."""
 
 
-_token, _secret = bindparam("digest"), bindparam("digest")
-BY_TOKEN = select(ANNOTATORS).where(ANNOTATORS.c.token_hash == _token, ANNOTATORS.c.removed.is_(None))
+_digest: BindParameter[Any] = bindparam("digest")
+BY_TOKEN = select(ANNOTATORS).where(ANNOTATORS.c.token_hash == _digest, ANNOTATORS.c.removed.is_(None))
 BY_SECRET = (
     select(ANNOTATORS.c.name)
     .select_from(SESSIONS.join(ANNOTATORS))
     .where(
-        SESSIONS.c.secret_hash == _secret,
+        SESSIONS.c.secret_hash == _digest,
         SESSIONS.c.until > bindparam("now", type_=Instant),
         ANNOTATORS.c.disabled.is_(None),
         ANNOTATORS.c.removed.is_(None),

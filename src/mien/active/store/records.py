@@ -39,6 +39,15 @@ class Question:
 
 
 @dataclass(frozen=True)
+class Guess:
+    """What a model takes a face for, or what somebody labeled it before."""
+
+    label: int
+    model: str
+    """Version of the model."""
+
+
+@dataclass(frozen=True)
 class Reply:
     """What an annotator says of a face: `Reply(face, label=3)`, `Reply(face, "unsure")`. Raises MienError where it is neither."""
 

@@ -148,11 +148,11 @@ SIGN_INS = Table(
 )
 """Who signed in and out, or tried to, in the order of `id`. `annotator`: null where the name is nobody's."""
 
-_BEFORE = MetaData()
+BEFORE = MetaData()
 """The tables as version 1 had them."""
 Table(
     "mien_store",
-    _BEFORE,
+    BEFORE,
     Column("id", Integer, CheckConstraint("id = 1"), primary_key=True),
     Column("version", Integer, nullable=False),
     Column("classes", JSON, nullable=False),
@@ -163,14 +163,14 @@ Table(
 )
 Table(
     "mien_annotators",
-    _BEFORE,
+    BEFORE,
     Column("id", Integer, primary_key=True),
     Column("name", String(LONGEST_NAME), nullable=False, unique=True),
     Column("token_hash", String(64)),
     Column("created", Instant, nullable=False),
 )
 for _table in (QUESTIONS, ANSWERS, LEASES):
-    _table.to_metadata(_BEFORE)
+    _table.to_metadata(BEFORE)
 
 KEEP_SQLITE = """
 CREATE TRIGGER mien_answers_{event} BEFORE {event} ON mien_answers
@@ -196,7 +196,7 @@ def keep_answers(connection: Connection) -> None:
 
 def first(connection: Connection) -> None:
     """Version 1: the tables, and triggers that keep the log from being changed."""
-    _BEFORE.create_all(connection)
+    BEFORE.create_all(connection)
     keep_answers(connection)
 
 
@@ -221,7 +221,10 @@ def stored_version(connection: Connection) -> int:
     """The version of the store that is there, 0 where there is none."""
     if not inspect(connection).has_table(STORE.name):
         return 0
-    return int(connection.execute(select(STORE.c.version)).scalar_one())
+    found = connection.execute(select(STORE.c.version)).scalar_one()
+    if type(found) is not int or found < 1:
+        raise MienError("a label store as mien writes it", f"version {found!r}", "check the address, or take a backup of it")
+    return found
 
 
 def require_known(found: int) -> None:

@@ -1,7 +1,8 @@
 """The label store: questions, the people who answer them, and a log of what they said that only grows."""
 
+import hashlib
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -9,18 +10,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from mien.active.store import assign, erase, ledger, opening, people, schema
 from mien.active.store.consensus import AnnotatorFigures, Consensus, annotator_figures, consensus, standing
 from mien.active.store.database import Database
 from mien.active.store.ledger import Added
 from mien.active.store.people import DAYS, Holder, Outcome, Person, Session, SignIn
-from mien.active.store.records import LONGEST_NAME, Answer, Question, Reply, StoreInfo, check_label, check_text, moment
+from mien.active.store.records import LONGEST_NAME, Answer, Guess, Question, Reply, StoreInfo, check_label, check_text, moment
 from mien.active.store.schema import ANNOTATORS, QUESTIONS, STORE
-from mien.active.store.tally import Tally, of_round, tally
+from mien.active.store.tally import GoldProgress, Tally, gold_progress, of_round, tally
 from mien.errors import MienError
 
+ADD_GUESS = (
+    update(QUESTIONS)
+    .where(QUESTIONS.c.face == bindparam("its"), QUESTIONS.c.gold.is_not(None), QUESTIONS.c.guess.is_(None))
+    .values(model=bindparam("by"), guess=bindparam("what"))
+)
 IDENTITY = select(STORE.c.version, STORE.c.pool, STORE.c.checksum, STORE.c.created)
 
 
@@ -52,18 +58,16 @@ class Store:
         return Store(database, info, new)
 
     @staticmethod
-    def open(address: str | Path) -> "Store":
+    def open(address: str | Path, reads: bool = False) -> "Store":
         """The store at an address; one of an older version is brought to this one, or left as it was.
 
+        A store that `reads` is never written to, so that one that cannot be will do, and one of an older version stays so.
         Raises MienError where there is none, and for one of a newer version.
         """
-        database = Database(address)
+        database = Database(address, reads)
         with database.opening():
-            found = opening.version_at(database)
-            if not found:
-                raise MienError(f"a label store at {database.name}", "none there", "check the address, or make one")
-            schema.require_known(found)
-            if found < len(schema.MIGRATIONS):
+            found = opening.require_there(database)
+            if found < len(schema.MIGRATIONS) and not reads:
                 with database.writing() as connection:
                     schema.migrate(connection)
             with database.reading() as connection:
@@ -217,6 +221,22 @@ class Store:
                 connection.execute(insert(QUESTIONS), [row | {"place": n, "asked": time} for n, row in enumerate(rows, first)])
         return len(rows)
 
+    def add_guesses(self, guesses: Mapping[str, Guess]) -> None:
+        """Note what these faces are taken for, by their ids, where nothing is noted yet and they are gold questions: any other
+        says what was guessed when it was asked. Raises MienError for a guess that is no class."""
+        for face, found in guesses.items():
+            check_label(found.label, len(self.info.classes), f" as guess of {face!r}")
+        rows = [{"its": face, "by": found.model, "what": found.label} for face, found in guesses.items()]
+        with self._writing() as connection:
+            if rows:
+                connection.execute(ADD_GUESS, rows)
+
+    def seed(self, what: str) -> int:
+        """A large number that is always the same for this store and this word, and that nobody knows who cannot read it."""
+        with self._reading() as connection:
+            secret = connection.execute(select(STORE.c.secret)).scalar_one()
+        return int.from_bytes(hashlib.sha256(f"{secret} {what}".encode()).digest())
+
     def questions(self, round: int | None = None) -> tuple[Question, ...]:
         """Those asked so far, or those of one round, in their order."""
         with self._reading() as connection:
@@ -287,7 +307,7 @@ class Store:
     def log(self) -> tuple[Answer, ...]:
         """All answers and undos, oldest first."""
         with self._reading() as connection:
-            return ledger.read(connection)
+            return ledger.read(connection, len(self.info.classes))
 
     def merge(self, entries: Sequence[Answer], source: str = "the log") -> Added:
         """Append what another store's log says and this one does not, with its times; annotators who are missing are added.
@@ -314,6 +334,11 @@ class Store:
         few seconds rather than with every answer."""
         with self._reading() as connection:
             return tally(connection, self.info, round)
+
+    def gold_progress(self) -> GoldProgress:
+        """How far the gold questions are, to be counted for each annotator as if they were like all others."""
+        with self._reading() as connection:
+            return gold_progress(connection, self.info)
 
     def consensus(self, minimum_agreement: float = 0.5, minimum_answers: int = 1, round: int | None = None) -> Consensus:
         """What the log makes of each face asked about, gold ones too, or of those of one round, in the order of `questions`.

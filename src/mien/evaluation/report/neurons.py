@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageOps
 
 from mien.data.sheet import Note, Row, Tile, draw_sheet
+from mien.disk import put
 from mien.errors import MienError
 from mien.evaluation.neurons import Drawn, Found, Layer, Neurons, label_entropy, mean_faces
 from mien.evaluation.report.figures import BLUE, INK, LINE, ORANGE, TEXT, plain_axes
@@ -61,7 +62,7 @@ def write_neurons(found: Neurons, out: Path | str) -> list[str]:
         for name, content in files.items():
             (aside / name).write_bytes(content)
         aside.chmod(0o755)
-        aside.rename(out)
+        put(aside, out)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return list(files)
