@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -67,6 +68,36 @@ def test_the_page_is_served_for_a_new_store(mien: Command, served: list[Any], st
     assert served[-1][2] == "never"
 
 
+def test_a_page_with_tls_and_proxies(mien: Command, served: list[Any], stored: Path, tmp_path: Path) -> None:
+    program = shutil.which("openssl")
+    if program is None:
+        pytest.skip("openssl is not installed")
+    both = tmp_path / "both.pem"
+    making = [
+        program,
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-subj",
+        "/CN=mien",
+        "-keyout",
+        both,
+        "-out",
+        tmp_path / "c",
+    ]
+    subprocess.run(making, check=True, capture_output=True)
+    both.write_bytes(both.read_bytes() + (tmp_path / "c").read_bytes())
+    words = ["--port", 0, "--host", "0.0.0.0", "--certificate", both, "--proxy", "10.0.0.0/8", "--proxy", "::1"]
+    done = mien("annotate", stored, "--store", tmp_path / "labels.db", *words)
+    assert (done.code, done.err) == (0, ""), "no warning"
+    assert "open https://0.0.0.0:" in done.out
+    reached = served[0][3]
+    assert reached.tls is not None
+    assert reached.proxies == ("10.0.0.0/8", "::1")
+
+
 def test_what_is_missing_is_said(mien: Command, served: list[Any], stored: Path, tmp_path: Path) -> None:
     done = mien("annotate", stored, "--store", tmp_path / "labels.db", "--port", 0, "--host", "0.0.0.0")
     assert "nobody can sign in yet: mien annotators add NAME --store" in done.out
@@ -97,6 +128,9 @@ def test_what_cannot_be_is_one_sentence(mien: Command, served: list[Any], store:
         (["annotate", stored, "--store", store, "--host", "no.such.host.invalid"], "to listen at no.such.host.invalid"),
         (["annotate", stored, "--store", "mysql://here/labels", "--port", 0], "the path of a file, or postgresql://"),
         (["annotate", stored, "--store", store, "--port", 0, "--name", "http://labels.example.org"], "without http:// or port"),
+        (["annotate", stored, "--store", store, "--port", 0, "--proxy", "localhost"], "the IP address of a proxy, or a network"),
+        (["annotate", stored, "--store", store, "--port", 0, "--key", store], "--certificate beside --key"),
+        (["annotate", stored, "--store", store, "--port", 0, "--certificate", tmp_path / "c.pem"], "no such file or directory"),
         (["annotators", "add", "ann", "--store", store], "a name that nobody has yet; found 'ann'"),
         (["annotators", "renew", "eve", "--store", store], "a known annotator; found 'eve'"),
         (["annotators", "list", "--store", tmp_path / "none.db"], "a label store at"),
@@ -112,7 +146,11 @@ def test_what_cannot_be_is_one_sentence(mien: Command, served: list[Any], store:
     assert not (tmp_path / "none.db").exists()
     assert not (tmp_path / "out.csv").exists()
     assert mien("annotate", stored).code == 2
-    assert mien("annotate", stored, "--store", store, "--port", 99999).code == 2
+    for option in ("--port", "--per-face"):
+        for number in ("99999", "99999999999999999999", "-1", "1.5", "nan", "²"):
+            done = mien("annotate", stored, "--store", tmp_path / "none.db", option, number)
+            assert (done.code, "Traceback" in done.err) == (2, False)
+    assert not (tmp_path / "none.db").exists()
 
 
 def test_people_are_added_listed_and_given_new_tokens(mien: Command, store: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import httpx
@@ -26,6 +27,14 @@ from mien.active.store.records import Question
 from mien.active.store.store import Store
 
 CLASSES = ("calm", "glad", "sad")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A page that is served."""
+
+    where: str
+    server: uvicorn.Server
 
 
 def write_pool(folder: Path, count: int = 12, side: int = 16, ids: Sequence[str] = ()) -> FaceSet:
@@ -43,19 +52,26 @@ def asked_store(place: str, pool: FaceSet, questions: Sequence[Question] = (), p
 
 
 @contextmanager
-def served(store: Store, pool: FaceSet, guess: When = "after", reached: Reached = DIRECTLY, port: int = 0) -> Iterator[str]:
-    """The address of the page, served by a thread."""
-    servers: list[uvicorn.Server] = []
+def running(store: Store, pool: FaceSet, guess: When = "after", reached: Reached = DIRECTLY, port: int = 0) -> Iterator[Running]:
+    """The page, served by a thread."""
+    servers: Queue[uvicorn.Server] = Queue()
     with listen("127.0.0.1", port) as listening:
         where = address(listening, reached.tls is not None)
-        thread = threading.Thread(target=serve, args=(Ready(store, pool, 0), listening, guess, reached, servers.append))
+        thread = threading.Thread(target=serve, args=(Ready(store, pool, 0), listening, guess, reached, servers.put))
         thread.start()
+        server = servers.get(timeout=60)
         try:
-            yield where
+            yield Running(where, server)
         finally:
-            for server in servers:
-                server.should_exit = True
+            server.should_exit = True
             thread.join()
+
+
+@contextmanager
+def served(store: Store, pool: FaceSet, guess: When = "after", reached: Reached = DIRECTLY, port: int = 0) -> Iterator[str]:
+    """The address of the page, served by a thread."""
+    with running(store, pool, guess, reached, port) as page:
+        yield page.where
 
 
 @contextmanager

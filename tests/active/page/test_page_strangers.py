@@ -4,13 +4,14 @@ import json
 import re
 import resource
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-from serving import Process, asked_store, error_of, given, sent, served, signed_in, write_pool
+from serving import Process, asked_store, error_of, given, running, sent, served, signed_in, write_pool
 
 from mien import FaceSet
 from mien.active.page.guard import HEADERS
@@ -238,6 +239,27 @@ def test_a_refusal_has_the_headers_of_the_page_and_no_others(store: Store, pool:
         assert {name: response.headers.get(name) for name in HEADERS} == HEADERS
         assert response.headers["cache-control"] == "no-store"
         assert "server" not in response.headers
+
+
+def test_wrong_tokens_are_waited_for_only_as_long_as_their_clients_wait(store: Store, pool: FaceSet) -> None:
+    limits = Limits(wrong_seconds=10 * PATIENCE)
+    body = b"name=ann&token=wrong"
+    asked = b"POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\n" + FORM + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    with running(store, pool, reached=Reached(limits=limits)) as page:
+        tasks = page.server.server_state.tasks
+        with ExitStack() as held:
+            for _ in range(20):
+                held.enter_context(line(page.where, asked))
+            assert eventually(lambda: len(tasks) == 20)
+        assert eventually(lambda: not tasks), "they are gone with their clients"
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    """Whether it does, after a while at most."""
+    ends = time.monotonic() + PATIENCE
+    while not holds() and time.monotonic() < ends:
+        time.sleep(0.02)
+    return holds()
 
 
 def test_a_burst_of_strangers_writes_no_log(tmp_path: Path, pool: FaceSet, store: Store) -> None:

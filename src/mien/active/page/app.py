@@ -1,15 +1,12 @@
 """The page as an application: what each address does. `build` makes it from a store and its pool."""
 
-import asyncio
 import reprlib
 from collections.abc import Collection, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Query, Request
+from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -18,16 +15,15 @@ from pydantic.dataclasses import dataclass as checked
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as AnyHTTPException
 
-from mien.active.page.addresses import counted
+from mien.active.page import sign_in
 from mien.active.page.faces import Faces
 from mien.active.page.guard import LOOPBACK, Guard, refusal
 from mien.active.page.limits import Limits
-from mien.active.page.protocol import KNOWN
 from mien.active.page.shown import When, Work, guess_of, plain, question_json
-from mien.active.page.signing import MINUTE, Attempts, Lookups, Notes, SignedIn, may_be_token
+from mien.active.page.signing import Attempts, Lookups, Notes, SignedIn
 from mien.active.page.together import Together
 from mien.active.page.trouble import public, unreadable
-from mien.active.store.people import Holder, Outcome
+from mien.active.page.visit import Page, Signed, Visit, page_of, secret_of, who
 from mien.active.store.records import LONGEST_NAME, Answer, Question
 from mien.active.store.store import Store
 from mien.data.faceset import FaceSet
@@ -42,16 +38,10 @@ OTHER_STORE = "Mien-Store"
 """A header that is there where a request is about another store than the page's, with the id of the page's."""
 KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
-NOT_SIGNED_IN: dict[Outcome, str] = {
-    "wrong": "This name and this token do not belong together. Whoever runs this page can give you a new token.",
-    "expired": "This token has ended. Whoever runs this page can give you a new one.",
-    "disabled": "You may not answer at present. Ask whoever runs this page.",
-}
 SHORT = reprlib.Repr()
 """Shows the beginning of what was sent, however deep it is."""
 
 Key = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
-Text = Annotated[str, Form(max_length=1000)]
 
 router = APIRouter()
 
@@ -88,27 +78,6 @@ class GivenUndo:
     """Key of the answer that is meant; the last one that was not taken back yet where there is none."""
 
 
-@dataclass(frozen=True)
-class Page:
-    """What all requests share."""
-
-    store: Store
-    pool: str
-    """Its name."""
-    faces: Faces
-    lookups: Lookups
-    signed_in: SignedIn
-    attempts: Attempts
-    notes: Notes
-    limits: Limits
-    together: Together
-    work: Work
-    templates: Environment
-    static: dict[str, bytes]
-    """Files by their names."""
-    guess: When
-
-
 def build(
     store: Store, pool: FaceSet, guess: When = "after", names: Collection[str] | None = LOOPBACK, limits: Limits | None = None
 ) -> Guard:
@@ -122,28 +91,11 @@ def build(
         Work(store), _templates(), _static(), guess,
     )  # fmt: skip
     app.include_router(router)
+    app.include_router(sign_in.router)
     app.add_exception_handler(MienError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_bad_request)
     app.add_exception_handler(AnyHTTPException, _on_refusal)
     return Guard(app, names)
-
-
-@dataclass(frozen=True)
-class Visit:
-    """A request by somebody who is signed in."""
-
-    page: Page
-    annotator: str
-
-
-async def _visit(request: Request) -> Visit:
-    who = await _who(request)
-    if who is None:
-        raise HTTPException(401)
-    return Visit(_page(request), who)
-
-
-Signed = Annotated[Visit, Depends(_visit)]
 
 
 @router.post("/answers")
@@ -202,120 +154,24 @@ async def grid(request: Request) -> Response:
     return await _html(request, "grid.html.j2")
 
 
-@router.get("/sign-in")
-async def sign_in_form(request: Request) -> Response:
-    """The form for name and token."""
-    return _form(_page(request))
-
-
-@router.post("/sign-in")
-async def sign_in(request: Request, name: Text = "", token: Text = "") -> Response:
-    """Begins a session, whose secret a cookie holds: scripts cannot read it, and other sites' requests do not carry it."""
-    page, address, token, name = _page(request), _address(request), token.strip(), name.strip()
-    try:
-        found = await page.lookups.ask(address, page.store.holder, token) if may_be_token(token) else Holder(None, "wrong")
-        session = (
-            await run_in_threadpool(page.store.begin_session, token) if (found.name, found.outcome) == (name, "in") else None
-        )
-    except MienError as error:
-        return _form(page, _sentence(public(error)), 503, name)
-    if session is None:
-        outcome = "wrong" if found.name != name or found.outcome == "in" else found.outcome
-        return await _not_signed_in(request, name, address, outcome)
-    page.notes.add(session.annotator, address, "in")
-    done, seconds = RedirectResponse("/", 303), round((session.until - datetime.now(UTC)).total_seconds())
-    done.set_cookie(_cookie(request), session.secret, seconds, **_how(request))
-    return done
-
-
-@router.post("/sign-out")
-async def sign_out(request: Request) -> Response:
-    """Ends the session, here and for all who have its secret."""
-    page, secret = _page(request), _secret(request)
-    done: Response = RedirectResponse("/sign-in", 303)
-    try:
-        who = await _who(request)
-        if who is not None and await run_in_threadpool(page.store.end_session, secret):
-            page.signed_in.end(secret)
-            page.notes.add(who, _address(request), "out")
-    except MienError as error:
-        done = _form(page, f"This browser is signed out, but the labels do not know of it. {_sentence(public(error))}", 503)
-    done.delete_cookie(_cookie(request), **_how(request))
-    return done
-
-
 @router.get("/static/{name}")
 async def static(request: Request, name: str) -> Response:
     """Style and scripts: a few files that were read before."""
-    files = _page(request).static
+    files = page_of(request).static
     if name not in files:
         raise HTTPException(404)
     kind = KINDS[name[name.rindex(".") :]]
     return Response(files[name], media_type=kind, headers={"Cache-Control": "no-cache"})
 
 
-def _page(request: Request) -> Page:
-    page: Page = request.app.state.page
-    return page
-
-
-async def _not_signed_in(request: Request, name: str, address: str, outcome: Outcome) -> Response:
-    """Counted after the store was asked: a right token is never refused."""
-    page = _page(request)
-    page.lookups.note_wrong(address)
-    if page.attempts.note(address, name):
-        return _form(page, "Too many attempts. Wait a minute, then try again.", 429, name)
-    page.notes.add(name, address, outcome)
-    with suppress(TimeoutError):
-        async with asyncio.timeout(page.limits.wrong_seconds):
-            # Only as long as the client waits, too, so that there are no more of these than connections.
-            while (await request.receive())["type"] != "http.disconnect":
-                pass
-    return _form(page, NOT_SIGNED_IN[outcome], 401, name)
-
-
-async def _who(request: Request) -> str | None:
-    who = await _page(request).signed_in.name(_secret(request), _address(request))
-    if who is not None:
-        setattr(request.state, KNOWN, True)
-    return who
-
-
-def _secret(request: Request) -> str:
-    return request.cookies.get(_cookie(request), "")
-
-
-def _address(request: Request) -> str:
-    return counted(request.client.host if request.client else "")
-
-
-def _cookie(request: Request) -> str:
-    # Cookies are the same for all ports of a host, where several pages may be open. Those that are named __Host- cannot be set
-    # without TLS, nor by another host of the same domain.
-    return f"{'__Host-' if request.url.scheme == 'https' else ''}mien-{request.url.port or 'token'}"
-
-
-def _how(request: Request) -> dict[str, Any]:
-    return {"path": "/", "secure": request.url.scheme == "https", "httponly": True, "samesite": "strict"}
-
-
 async def _html(request: Request, name: str) -> Response:
     """A page for whoever is signed in; the form for others."""
-    page, who = _page(request), await _who(request)
-    if who is None:
+    page, annotator = page_of(request), await who(request)
+    if annotator is None:
         return RedirectResponse("/sign-in", 303)
     store = page.store
-    values = {"pool": page.pool, "store": store.id, "annotator": who, "classes": store.info.classes, "guess": page.guess}
+    values = {"pool": page.pool, "store": store.id, "annotator": annotator, "classes": store.info.classes, "guess": page.guess}
     return HTMLResponse(page.templates.get_template(name).render(values))
-
-
-def _form(page: Page, trouble: str = "", status: int = 200, name: str = "") -> Response:
-    text = page.templates.get_template("sign_in.html.j2").render(pool=page.pool, trouble=trouble, name=name)
-    return HTMLResponse(text, status, {"Retry-After": f"{MINUTE:.0f}"} if status == 429 else None)
-
-
-def _sentence(error: MienError) -> str:
-    return f"Expected {error.expected}; found {error.found}; {error.todo}."
 
 
 def _listed(visit: Visit, found: Sequence[Question]) -> dict[str, Any]:
@@ -364,12 +220,12 @@ async def _on_error(request: Request, error: Exception) -> Response:
     if not isinstance(error.__cause__, PermissionError | None):
         return refusal(503, public(error))
     # It may be refused because its annotator is out since a moment: then it is kept until they are in again.
-    _page(request).signed_in.forget(_secret(request))
+    page_of(request).signed_in.forget(secret_of(request))
     try:
-        who = await _who(request)
+        name = await who(request)
     except MienError as failed:
         return refusal(503, public(failed))
-    if who is None:
+    if name is None:
         return await _on_refusal(request, HTTPException(401))
     return refusal(409, error) if error.__cause__ is None else refusal(503, public(error))
 
