@@ -31,7 +31,7 @@ class Postgres:
         # PostgreSQL refuses to run as root.
         self._user: dict[str, Any] = {}
         if os.geteuid() == 0:
-            person = _without_rights()
+            person = without_rights()
             os.chown(folder, person.pw_uid, person.pw_gid)
             self._user = {"user": person.pw_uid, "group": person.pw_gid, "extra_groups": []}
         self._do("initdb", "-U", "mien", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
@@ -73,6 +73,7 @@ def new_store(address: str, faces: int = 0, people: tuple[str, ...] = (), per_fa
     return store
 
 
-def _without_rights() -> pwd.struct_passwd:
+def without_rights() -> pwd.struct_passwd:
+    """A user who may read what all may read."""
     names = {person.pw_name: person for person in pwd.getpwall()}
     return names["postgres"] if "postgres" in names else names["nobody"]

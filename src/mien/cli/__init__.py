@@ -1,5 +1,6 @@
 """The command line: a thin shell over the functions that Python users call. Heavy imports wait for their command."""
 
+import io
 import signal
 import sys
 
@@ -79,6 +80,10 @@ def main() -> None:
     """
     # A polite end cleans up like an error does: no half-written set stays.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Names of files need not be texts, nor has a terminal to know all letters.
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except SystemExit as end:

@@ -243,8 +243,8 @@ def _gold(asking: Asking, pool: FaceSet, store: Store) -> list[Question]:
 
 
 def _mixed(plain: list[Question], gold: list[Question], store: Store) -> list[Question]:
-    """Gold questions among the others, none of which is about the same face: one in each of equal parts, anywhere in it and in any
-    order, but for the same store always the same."""
+    """Gold questions among the others, none of which is about the same face: one in each of equal parts, anywhere in it, and
+    in any order; for the same store always the same."""
     known = {question.face for question in gold}
     others = [question for question in plain if question.face not in known]
     if not gold:

@@ -34,9 +34,7 @@ def backup(address: str | Path, out: Path | str) -> int:
             out.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as aside:
                 count = _write(source, Path(aside, "labels.db"))
-                put_new(Path(aside, "labels.db"), out)
-        except FileExistsError as error:
-            raise _taken(out) from error
+                _place(Path(aside, "labels.db"), out)
         except OSError as error:
             raise MienError(f"{out} to be written", str(error), "free space there, or choose another place") from error
     source.close()
@@ -53,6 +51,13 @@ def _named(out: Path | str) -> Path:
 
 def _taken(out: Path) -> MienError:
     return MienError(f"nothing at {out} yet", "something there", "choose another name; a backup replaces nothing")
+
+
+def _place(made: Path, out: Path) -> None:
+    try:
+        put_new(made, out)
+    except FileExistsError as error:  # It came meanwhile.
+        raise _taken(out) from error
 
 
 def _write(source: Database, path: Path) -> int:

@@ -211,9 +211,7 @@ def _end(days: int | None, now: datetime) -> datetime | None:
     if days is None:
         return None
     if type(days) is not int or not 1 <= days <= MOST_DAYS:
-        raise MienError(
-            f"1 to {MOST_DAYS} days for a token", f"{days!r}", "give another number, or None for a token that never ends"
-        )
+        raise MienError(f"1 to {MOST_DAYS} days for a token", f"{days!r}", "give another number, or let it never end")
     return now + timedelta(days=days)
 
 

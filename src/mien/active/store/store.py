@@ -17,7 +17,18 @@ from mien.active.store.consensus import AnnotatorFigures, Consensus, annotator_f
 from mien.active.store.database import Database
 from mien.active.store.ledger import Added
 from mien.active.store.people import DAYS, Holder, Outcome, Person, Session, SignIn
-from mien.active.store.records import LONGEST_NAME, Answer, Guess, Question, Reply, StoreInfo, check_label, check_text, moment
+from mien.active.store.records import (
+    LONGEST_NAME,
+    MOST,
+    Answer,
+    Guess,
+    Question,
+    Reply,
+    StoreInfo,
+    check_label,
+    check_text,
+    moment,
+)
 from mien.active.store.schema import ANNOTATORS, QUESTIONS, STORE
 from mien.active.store.tally import GoldProgress, Tally, gold_progress, of_round, tally
 from mien.errors import MienError
@@ -250,8 +261,8 @@ class Store:
         are left where all have their answers, or others hold the last ones. Gold questions, which look like any other,
         are for everybody. Raises MienError for an unknown annotator.
         """
-        if count < 1:
-            raise MienError("at least 1 question", f"{count}", "ask for more")
+        if not 1 <= count <= MOST:
+            raise MienError(f"at least 1 question, and {MOST} at most", f"{count}", "ask for others")
         time = moment(now)
         with self._writing(durable=False) as connection:
             person = opening.ids(connection, [annotator], active=True)[annotator]

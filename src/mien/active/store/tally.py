@@ -7,7 +7,7 @@ import numpy as np
 from sqlalchemy import ColumnElement, Connection, case, distinct, func, select, true
 
 from mien.active.store.consensus import krippendorff_alpha
-from mien.active.store.records import StoreInfo
+from mien.active.store.records import StoreInfo, check_round
 from mien.active.store.schema import ANNOTATORS, ANSWERS, KEPT, QUESTIONS
 
 
@@ -82,8 +82,11 @@ def gold_progress(connection: Connection, info: StoreInfo) -> GoldProgress:
 
 
 def of_round(round: int | None) -> ColumnElement[bool]:
-    """Of rows of QUESTIONS: those of a round, or all."""
-    return true() if round is None else QUESTIONS.c.round == round
+    """Of rows of QUESTIONS: those of a round, or all. Raises MienError for what is no round."""
+    if round is None:
+        return true()
+    check_round(round)
+    return QUESTIONS.c.round == round
 
 
 def _by_annotator(connection: Connection, ours: ColumnElement[bool]) -> dict[str, int]:
