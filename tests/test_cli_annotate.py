@@ -73,20 +73,8 @@ def test_a_page_with_tls_and_proxies(mien: Command, served: list[Any], stored: P
     if program is None:
         pytest.skip("openssl is not installed")
     both = tmp_path / "both.pem"
-    making = [
-        program,
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-subj",
-        "/CN=mien",
-        "-keyout",
-        both,
-        "-out",
-        tmp_path / "c",
-    ]
+    making = [program, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=mien"]
+    making += ["-keyout", str(both), "-out", str(tmp_path / "c")]
     subprocess.run(making, check=True, capture_output=True)
     both.write_bytes(both.read_bytes() + (tmp_path / "c").read_bytes())
     words = ["--port", 0, "--host", "0.0.0.0", "--certificate", both, "--proxy", "10.0.0.0/8", "--proxy", "::1"]

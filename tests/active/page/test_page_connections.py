@@ -1,5 +1,6 @@
 """Which connections are closed to make room, without any."""
 
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +9,6 @@ from dataclasses import dataclass, field
 import pytest
 
 from mien import MienError
-from mien.active.page import connections
 from mien.active.page.addresses import counted, is_among, require_proxies
 from mien.active.page.connections import FEWEST, Connections, room
 
@@ -137,7 +137,7 @@ def files(allowed: int) -> Iterator[None]:
 
 
 def test_there_are_no_more_than_the_process_may_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections.os, "listdir", lambda folder: ["file"] * 30)
+    monkeypatch.setattr(os, "listdir", lambda folder: ["file"] * 30)
     for allowed, wanted, there in ((300, 50, 50), (300, 400, 230), (64, 400, FEWEST)):
         with files(allowed):
             assert room(wanted) == there

@@ -151,7 +151,8 @@ def test_who_signs_out_is_out_at_once_even_while_the_store_is_asked() -> None:
 
         def meanwhile() -> None:
             done = threading.Event()
-            loop.call_soon_threadsafe(lambda: (signed_in.end(OTHER), done.set()))
+            loop.call_soon_threadsafe(signed_in.end, OTHER)
+            loop.call_soon_threadsafe(done.set)
             assert done.wait(60)
 
         tokens.meanwhile = meanwhile
@@ -174,7 +175,11 @@ def test_an_address_that_sends_many_wrong_tokens_is_asked_about_one_at_a_time() 
         assert (tokens.asked, tokens.most_at_once) == (35, 1)
         assert await signed_in.name(TOKEN, "there") == "ann", "nobody is refused"
         meeting = threading.Barrier(2)
-        tokens.meanwhile = lambda: meeting.wait(60) and None
+
+        def meet() -> None:
+            meeting.wait(60)
+
+        tokens.meanwhile = meet
         await asyncio.gather(*(signed_in.name(f"{n:045}", "here") for n in range(2)))
         assert tokens.most_at_once == 2, "others do not wait for one another"
 

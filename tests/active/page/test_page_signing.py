@@ -1,5 +1,6 @@
 """Who signs in, from where: sessions that end on the server, wrong tokens that are counted, proxies that are believed or not."""
 
+import asyncio
 import re
 import time
 from collections import Counter
@@ -208,7 +209,7 @@ def test_the_list_takes_no_more_than_it_can(door: Door) -> None:
             return False
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(signing.asyncio, "get_running_loop", Loop)
+        patched.setattr(asyncio, "get_running_loop", Loop)
         for n in range(signing.MOST_NOTES + 5):
             notes.add(f"name {n}", "here", "wrong")
     assert len(written) == 1

@@ -3,6 +3,7 @@
 import json
 import re
 import resource
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -92,7 +93,7 @@ def test_a_process_that_may_open_few_files_serves_all_the_same(tmp_path: Path, p
             with signed_in(server.where, "ann", token) as again:
                 assert again.get("/questions").status_code == 200
     finally:
-        server.end(2)
+        server.end(signal.SIGINT)
     assert (tmp_path / "log").stat().st_size < 10_000
     assert len(store.log()) == 1
 
@@ -269,7 +270,7 @@ def test_a_burst_of_strangers_writes_no_log(tmp_path: Path, pool: FaceSet, store
             with line(server.where, b"nonsense\r\n\r\n") as opened:
                 rest(opened)
     finally:
-        server.end(2)
+        server.end(signal.SIGINT)
     said = (tmp_path / "log").read_text()
     assert len(re.findall("Invalid HTTP request", said)) <= 11
     assert "190 more lines of this kind were left out" in said

@@ -86,7 +86,8 @@ class Connections:
 
     def _longest(self, address: str | None = None) -> Held:
         groups = next(groups for groups in self._groups if (groups if address is None else address in groups))
-        return next(iter(max(groups.values(), key=len) if address is None else groups[address]))
+        crowd = max(groups.values(), key=len) if address is None else groups[address]
+        return next(iter(crowd))
 
     def _place(self, one: Held, rank: int) -> None:
         self._ranks[one] = rank
