@@ -22,7 +22,7 @@ from mien.active.store.backup import backup
 from mien.active.store.check import check
 from mien.active.store.records import Question, Reply
 from mien.active.store.store import Store
-from stores import CHECKSUM, CLASSES, Fresh, new_store, without_rights
+from stores import CHECKSUM, CLASSES, Fresh, Postgres, new_store, without_rights
 
 pytest_plugins = ("databases",)
 
@@ -273,3 +273,23 @@ def test_a_store_that_cannot_be_written_can_be_shown(how: str) -> None:
         assert "writable" in refused or "written to" in refused
         assert {entry.name: entry.read_bytes() for entry in folder.iterdir() if not entry.name.endswith("-shm")} == before
         store.close()
+
+
+def test_a_reader_of_postgresql_can_show_a_store(postgres: Postgres, tmp_path: Path) -> None:
+    address = postgres.new_schema()
+    schema = address.rpartition("%3D")[2]
+    answered(address).close()
+    role = f"reader_{schema}"
+    execute(
+        address,
+        f"CREATE ROLE {role} LOGIN",
+        f"GRANT USAGE ON SCHEMA {schema} TO {role}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}",
+    )
+    reader = address.replace("mien@", f"{role}@")
+    with Store.open(reader, reads=True) as store:
+        assert (len(store.log()), len(store.people()), store.progress().answers) == (5, 2, 3)
+    assert check(reader).faults == ()
+    assert backup(reader, tmp_path / "backup.db") == 5
+    with Store.open(reader) as store, pytest.raises(MienError, match=r"permission denied.*make it writable"):
+        store.add_annotator("eve")

@@ -1,9 +1,11 @@
 """Who may answer: tokens that end, browsers, people who are disabled or removed, and the list of sign-ins, on both databases."""
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, inspect, text
@@ -53,9 +55,10 @@ def test_a_token_ends_and_a_new_one_begins_anew(fresh: Fresh) -> None:
         renewed = store.renew_token("eve", 7)
         assert store.signed_in(short) is None
         assert [store.signed_in(renewed, now + days * DAY) for days in (1, 8)] == ["eve", None]
-        for days in (0, -1, 36501, 10**30, True, 1.5):
+        wrong: tuple[Any, ...] = (0, -1, 36501, 10**30, True, 1.5)
+        for days in wrong:
             with pytest.raises(MienError, match="1 to 36500 days for a token"):
-                store.add_annotator("max", days)  # type: ignore[arg-type]
+                store.add_annotator("max", days)
         assert "max" not in store.annotators()
 
 
@@ -116,12 +119,13 @@ def test_who_is_disabled_is_out_at_once_and_may_come_back(fresh: Fresh) -> None:
         assert store.begin_session(token) is None
         assert [one.state for one in store.people()] == ["disabled"]
         entry = Answer("f1", "ann", "label", 1, datetime.now(UTC), None, "k")
-        for act in (
+        acts: list[Callable[[], object]] = [
             lambda: store.answer("ann", Reply("f1", label=1)),
             lambda: store.undo("ann"),
             lambda: store.next_questions("ann"),
             lambda: store.append([entry]),
-        ):
+        ]
+        for act in acts:
             with pytest.raises(MienError, match="an annotator who may answer; found 'ann', who is disabled") as caught:
                 act()
             assert caught.value.__cause__ is not None, "what is not saved may be taken later"
@@ -131,9 +135,10 @@ def test_who_is_disabled_is_out_at_once_and_may_come_back(fresh: Fresh) -> None:
         store.enable("ann")
         assert [store.signed_in(one) for one in (token, session.secret)] == ["ann", None]
         store.append([entry])
-        for act in (store.disable, store.enable, lambda name: store.remove(name, True)):
+        changes: list[Callable[[str], object]] = [store.disable, store.enable, lambda name: store.remove(name, True)]
+        for change in changes:
             with pytest.raises(MienError, match="a known annotator; found 'eve'"):
-                act("eve")
+                change("eve")
 
 
 def answered(address: str) -> Store:
@@ -184,7 +189,8 @@ def test_who_is_removed_without_their_answers_has_no_name(fresh: Fresh, tmp_path
         assert store.signed_in(token) is None
         assert [(one.name, one.state) for one in store.people()] == [("bob", "active"), (nobody, "removed")]
         assert store.consensus().votes.tolist() == before.votes.tolist()
-        for act in (store.renew_token, store.disable, lambda name: store.remove(name, True), store.next_questions):
+        acts: list[Callable[[str], object]] = [store.renew_token, store.disable, lambda name: store.remove(name, True)]
+        for act in (*acts, store.next_questions):
             with pytest.raises(MienError, match="a known annotator; found 'removed"):
                 act(nobody)
         assert export_log(store, tmp_path / "log.csv") == 6
