@@ -20,11 +20,17 @@ if TYPE_CHECKING:
 
 WHENS = ("after", "before", "never")
 WHATS = ("consensus", "log")
-MOST_PER_FACE = 1000
 
 MinAgreement = Annotated[float, typer.Option(min=0, max=1, help="Share of votes that a label needs.")]
 MinAnswers = Annotated[int, typer.Option(min=1, help="Votes that a label needs.")]
 Place = Annotated[str, typer.Argument(metavar="STORE", help="A file, or postgresql://user@host/name.")]
+
+Proxies = Annotated[
+    list[str] | None,
+    typer.Option(metavar="ADDRESS", help="IP address or network of a proxy to believe about its clients; may be repeated."),
+]
+Certificate = Annotated[Path | None, typer.Option(metavar="PEM", help="Certificate, to speak TLS without a proxy.")]
+Key = Annotated[Path | None, typer.Option(metavar="PEM", help="Key of the certificate, unless it is in the same file.")]
 
 labels = typer.Typer(no_args_is_help=True, help="What people said of faces.")
 
@@ -43,7 +49,7 @@ def annotate(
     split: Annotated[str | None, typer.Option(help="Ask about the faces of this split.")] = None,
     unlabeled: Annotated[bool, typer.Option("--unlabeled", help="Ask about faces without label.")] = False,
     per_face: Annotated[
-        int | None, typer.Option(min=1, max=MOST_PER_FACE, help="Answers of different people that a face wants; 1 unless said.")
+        int | None, typer.Option(min=1, help="Answers of different people that a face wants; 1 unless said.")
     ] = None,
     gold: Annotated[
         Path | None,
@@ -58,14 +64,9 @@ def annotate(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     name: Annotated[list[str] | None, typer.Option(help="Host name under which a proxy shows the page; may be repeated.")] = None,
-    proxy: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ADDRESS", help="IP address or network of a proxy to believe about its clients; may be repeated."),
-    ] = None,
-    certificate: Annotated[Path | None, typer.Option(metavar="PEM", help="Certificate, to speak TLS without a proxy.")] = None,
-    key: Annotated[
-        Path | None, typer.Option(metavar="PEM", help="Key of the certificate, unless it is in the same file.")
-    ] = None,
+    proxy: Proxies = None,
+    certificate: Certificate = None,
+    key: Key = None,
     device: Device = "auto",
 ) -> None:
     """Show faces in the browser and ask people what they express."""
