@@ -99,7 +99,7 @@ class Database:
         """Take the bytes of what was deleted out of a SQLite file; PostgreSQL does so in its own time. Raises MienError where
         others read the file for long."""
         if self._file is not None:
-            with self._turn, self._readable("written"), self._used():
+            with self._turn, self._readable("freed of old bytes"), self._used():
                 self._file.forget_deleted()
 
     @contextmanager

@@ -111,7 +111,10 @@ class SqliteFile:
             with self._turn:
                 self._state = _state(self.path)
         if busy:
-            found, todo = "others who read it for so long", "end what has it open: the last that closes it takes them out"
+            found, todo = (
+                "others who read it for so long; all else is done",
+                "end what has it open: the last that closes it takes them out",
+            )
             raise MienError(f"{self.path} to be free for a moment, to take old bytes out of it", found, todo)
 
     def _require_file(self) -> Mark:
