@@ -28,9 +28,13 @@ BACKLOG = 1024
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens; at port 0 at one that is free. Raises MienError where it cannot."""
     try:
+        # What is no name is told before there is a socket, which create_server would leave open.
+        host.encode("idna")
+        if "\0" in host:
+            raise ValueError("a name with a zero byte")
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, ValueError) as error:
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         found = "somebody who listens there already" if taken else str(error)
         raise MienError(f"to listen at {host}, port {port}", found, "choose another --port, or an own --host") from error
