@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import MienError
+from mien.plain import plain
 
 LIMIT = 1 << 31
 """Bytes that a file in ONNX's format may not reach."""
@@ -78,7 +79,12 @@ def open_session(content: bytes, threads: int, files: Mapping[str, bytes] | None
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise MienError("an ONNX file that onnxruntime can run", str(error).splitlines()[0], "take another file") from error
+        raise MienError("an ONNX file that onnxruntime can run", first_line(error), "take another file") from error
+
+
+def first_line(error: Exception) -> str:
+    """Of what a library says."""
+    return plain((str(error).splitlines() or [type(error).__name__])[0], 400)
 
 
 def _too_large(path: Path) -> MienError:

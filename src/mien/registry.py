@@ -7,21 +7,43 @@ import sys
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
 
 from mien.errors import MienError
+from mien.plain import plain
 
 T = TypeVar("T")
 
-Share = Annotated[float, Field(ge=0, le=1)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
-CountOrZero = Annotated[int, Field(ge=0)]
-"""Kinds of numbers that settings take."""
 
-STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
-"""The pydantic configuration of every component: unknown keys are errors, the string below a field documents it."""
+def _no_truth(value: Any) -> Any:
+    """`true` would be 1."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("number", "Input should be a number, not true or false")
+    return value
+
+
+_NUMBER = BeforeValidator(_no_truth)
+
+Share = Annotated[float, _NUMBER, Field(ge=0, le=1, allow_inf_nan=False)]
+NotNegative = Annotated[float, _NUMBER, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, _NUMBER, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, _NUMBER, Field(ge=1)]
+CountOrZero = Annotated[int, _NUMBER, Field(ge=0)]
+"""Kinds of numbers that settings take."""
+Units = Annotated[int, _NUMBER, Field(ge=1, le=1 << 16)]
+UnitsOrZero = Annotated[int, _NUMBER, Field(ge=0, le=1 << 16)]
+Layers = Annotated[int, _NUMBER, Field(ge=0, le=64)]
+Grid = Annotated[int, _NUMBER, Field(ge=1, le=64)]
+GridOrZero = Annotated[int, _NUMBER, Field(ge=0, le=64)]
+Side = Annotated[int, _NUMBER, Field(ge=0, le=2048)]
+Factor = Annotated[float, _NUMBER, Field(gt=0, le=16, allow_inf_nan=False)]
+"""Sizes of networks: channels or units of a layer, layers one after the other, places of a grid, pixels of a side, and what
+widths are multiplied by. A card may come from anywhere: what it asks for is built, if only for a moment."""
+
+STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+"""The pydantic configuration of every component: unknown keys are errors, the string below a field documents it, and no number is
+nan or infinite."""
 
 
 def names(room: str) -> list[str]:
@@ -126,7 +148,9 @@ def _readable(kind: type[Any], error: ValidationError) -> MienError:
         return MienError(
             f"{kind.__name__} to be given {where}", "none", "name INPUT before OUT" if where == "input" else "add it"
         )
-    found = f"{where} = {first['input']!r}" if where else repr(first["input"])
+    # Of a text without end a sentence shows the beginning.
+    given = plain(repr(first["input"]), 200)
+    found = f"{plain(where, 200)} = {given}" if where else given
     return MienError(
         f"{kind.__name__} settings that fit ({first['msg'].lower().replace('input should', 'value should')})",
         found,

@@ -1,7 +1,6 @@
 """What rounds gave: figures after every round, means over seeds with differences to the reference, and both as a diagram."""
 
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from dataclasses import dataclass as plain
@@ -16,10 +15,10 @@ from pydantic.dataclasses import dataclass
 
 from mien.disk import read_json, write_aside
 from mien.evaluation.report.figures import INK, LINE, TEXT, plain_axes
-from mien.evaluation.result import plain_values
 from mien.experiments.report.figures import color, marker
 from mien.experiments.results import to_csv
 from mien.experiments.tables import Difference, Spread, paired, spread
+from mien.plain import plain_values, short, to_json
 from mien.registry import STRICT, validate
 
 FILE = "point.json"
@@ -70,7 +69,7 @@ class Point:
 
 def write_point(folder: Path, point: Point) -> None:
     """Leave the point in the round's folder; the round is over then."""
-    write_aside(folder / FILE, json.dumps(asdict(point), indent=1).encode())
+    write_aside(folder / FILE, to_json(point).encode())
 
 
 def read_point(folder: Path) -> Point | None:
@@ -196,7 +195,7 @@ def _panel(axes: Axes, found: Curve, name: Figures) -> None:
         # Without an interval (one seed) a mark stands alone.
         axes.errorbar(
             np.array([line.labels.mean for line in mine]) + shift, mean, np.nan_to_num(half),
-            label=strategy.encode("ascii", "replace").decode(), color=color(number), marker=marker(number),
+            label=short(strategy).encode("ascii", "replace").decode(), color=color(number), marker=marker(number),
             markersize=5, linewidth=1.5, elinewidth=1.0, capsize=2.5,
         )  # fmt: skip
     low, high = axes.get_ylim()

@@ -21,8 +21,8 @@ from mien.errors import MienError
 from mien.evaluation.consistency import FEW, known_labels
 from mien.evaluation.evaluate import count_known
 from mien.evaluation.reliability import find_space, score_faces
-from mien.evaluation.result import plain_values
 from mien.evaluation.weights import flip_auroc, read_weighed
+from mien.plain import plain_values
 from mien.progress import Progress, Silent
 from mien.recognize.neighbors import SIGMA
 from mien.recognize.recognizer import Recognizer

@@ -15,6 +15,7 @@ from mien.active.people import shown
 from mien.data.faceset import FaceSet
 from mien.disk import LOCK, read_json, write_aside
 from mien.errors import MienError
+from mien.plain import to_json
 from mien.recipe import Recipe
 from mien.registry import STRICT, Count, CountOrZero, Share, build_from_text
 
@@ -151,11 +152,11 @@ def claim(out: Path, asked: Plan, recipes: Recipes, faces: FaceSet, pool: FaceSe
     elif any(one.name != LOCK for one in out.iterdir()):
         raise MienError(f"an empty folder, or one where these rounds were begun, at {out}", "other files", "choose another --out")
     written = {"asked": _plain(values), "decides": now, "threads": threads}
-    write_aside(file, json.dumps(written, indent=1, ensure_ascii=False).encode())
+    write_aside(file, to_json(written).encode())
     return int(threads)
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
     """As JSON gives it back."""
-    made: dict[str, Any] = json.loads(json.dumps(values, default=str))
+    made: dict[str, Any] = json.loads(to_json(values))
     return made

@@ -23,6 +23,7 @@ from mien.cli import (
     twins,
 )
 from mien.errors import MienError
+from mien.plain import plain
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -105,4 +106,4 @@ def _notes(error: BaseException) -> list[str]:
 
 
 def _say(*parts: str) -> None:
-    print(f"mien: {'; '.join(parts)}", file=sys.stderr)
+    print(f"mien: {'; '.join(map(plain, parts))}", file=sys.stderr)

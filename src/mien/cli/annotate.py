@@ -1,6 +1,5 @@
 """Commands about people who label faces: the page, the people, and what they said."""
 
-import json
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -8,15 +7,14 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, print_values
+from mien.cli.shared import Device, FaceSetPath, Json, print_json, print_values, say
 from mien.errors import MienError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from mien.active.page.shown import When
     from mien.active.store.consensus import AnnotatorFigures
     from mien.active.store.store import Store
+    from mien.console import Table
 
 WHENS = ("after", "before", "never")
 WHATS = ("consensus", "log")
@@ -75,16 +73,16 @@ def annotate(
         ready = prepare(asking, bar)
     with ready.store, listen(host, port) as listening:
         if ready.made:
-            print(f"a new label store: {Database(store).name}")
+            say(f"a new label store: {Database(store).name}")
         if ready.strange:
-            print(f"warning: people cannot choose {', '.join(ready.strange)}, which faces of {pool} are", file=sys.stderr)
+            say(f"warning: people cannot choose {', '.join(ready.strange)}, which faces of {pool} are", file=sys.stderr)
         _tell(ready.store, ready.new, Database(store).name, add or [])
         if not is_loopback(host):
-            print("warning: the network can reach this page, and read along unless a proxy adds TLS", file=sys.stderr)
-        print(f"open {address(listening)} and end with Ctrl-C", flush=True)
+            say("warning: the network can reach this page, and read along unless a proxy adds TLS", file=sys.stderr)
+        say(f"open {address(listening)} and end with Ctrl-C", flush=True)
         with suppress(KeyboardInterrupt):
             serve(ready, listening, cast("When", when), name or ())
-        print(_progress(ready.store))
+        say(_progress(ready.store))
 
 
 def _tell(store: "Store", new: int, where: str, add: list[str]) -> None:
@@ -92,12 +90,12 @@ def _tell(store: "Store", new: int, where: str, add: list[str]) -> None:
     known = store.annotators()
     for person in dict.fromkeys(add):
         if person in known:
-            print(f"{person} is known already; a new token: mien annotators renew {person} --store {where}")
+            say(f"{person} is known already; a new token: mien annotators renew {person} --store {where}")
         else:
-            print(f"token of {person}, said this once: {store.add_annotator(person)}")
-    print(f"{new} new questions; {_progress(store)}")
+            say(f"token of {person}, said this once: {store.add_annotator(person)}")
+    say(f"{new} new questions; {_progress(store)}")
     if not store.annotators():
-        print(f"nobody can sign in yet: mien annotators add NAME --store {where}")
+        say(f"nobody can sign in yet: mien annotators add NAME --store {where}")
 
 
 def _progress(store: "Store") -> str:
@@ -128,15 +126,13 @@ def renew(name: Annotated[str, typer.Argument(help="Who.")], store: StoreAddress
 @annotators.command("list")
 def list_(store: StoreAddress, as_json: Json = False) -> None:
     """List who may answer, and how many answers they gave."""
-    from rich.table import Table
-
     from mien.active.store.store import Store
-    from mien.console import show
+    from mien.console import Table, show
 
     with Store.open(store) as opened:
         counts = dict(opened.progress().by_annotator)
     if as_json:
-        print(json.dumps(counts, indent=1))
+        print_json(counts)
         return
     table = Table("annotator", "answers")
     for name, count in counts.items():
@@ -216,25 +212,24 @@ def show(
     """Show how far the answering is, how well people agree, and what each of them did."""
     from mien.active.store.store import Store
     from mien.console import show as print_table
-    from mien.evaluation.result import plain_values
 
     with Store.open(store) as opened:
         info, found, people = opened.info, opened.progress(), opened.figures()
     if as_json:
         values = {"classes": info.classes, "pool": info.pool, "per_face": info.per_face, "progress": found, "annotators": people}
-        print(json.dumps(plain_values(values), indent=1))
+        print_json(values)
         return
-    print(
+    say(
         f"{info.pool or 'faces'}: {found.done} of {found.questions} faces done, {found.remaining} answers left, {found.gold} gold"
     )
     if found.alpha == found.alpha:  # nan where no two people can differ
-        print(f"agreement (Krippendorff's alpha): {found.alpha:.3f}")
+        say(f"agreement (Krippendorff's alpha): {found.alpha:.3f}")
     if people:
         print_table(_people_table(people))
 
 
 def _people_table(people: "tuple[AnnotatorFigures, ...]") -> "Table":
-    from rich.table import Table
+    from mien.console import Table
 
     table = Table("annotator", "answers", "as most others", "right on gold", "seconds an answer")
     for one in people:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, OwnUnlabeled, Settings, pairs
+from mien.cli.shared import Device, FaceSetPath, Json, OwnUnlabeled, Settings, pairs, print_json, say
 
 
 def compare(
@@ -56,11 +56,11 @@ def compare(
     with Bar(quiet=as_json, single=True) as bar:
         found = run(faceset, grid, out, bar)
     if as_json:
-        print(json.dumps(found.to_json(), indent=1))
+        print_json(found.to_json())
     else:
         for table in comparison_tables(found):
             show(table)
-        print(*(out / name for name in ("table.csv", "runs.csv", "report.html")), sep="\n")
+        say(*(out / name for name in ("table.csv", "runs.csv", "report.html")), sep="\n")
     if found.failed:
         raise typer.Exit(1)
 

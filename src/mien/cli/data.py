@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, Settings, pairs, print_values
+from mien.cli.shared import Device, FaceSetPath, Json, Settings, pairs, print_json, print_values, say
 
 
 def import_(
@@ -85,9 +85,9 @@ def describe(
             split: dict(zip(found.classes, map(int, row), strict=True))
             for split, row in zip(found.splits, found.counts, strict=True)
         }
-        print(json.dumps({"info": asdict(faces.info), "counts": counts}, indent=1))
+        print_json({"info": asdict(faces.info), "counts": counts})
         return
-    print(f"{len(faces)} {faces.info.kind} of {faces.info.name or faceset}, license {faces.info.license}")
+    say(f"{len(faces)} {faces.info.kind} of {faces.info.name or faceset}, license {faces.info.license}")
     show(count_table(found))
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, print_values
+from mien.cli.shared import Device, FaceSetPath, Json, print_values, say
 
 
 def identities(
@@ -34,7 +34,7 @@ def identities(
     counts = {"faces": len(made), "people": trained, "held_out": held_out, "left_out": left_out}
     values = counts | {"out": str(out), "checksum": made.info.checksum}
     if left_out:
-        print(f"{left_out} faces held out for tests are left out (--split all takes them)", file=sys.stderr)
+        say(f"{left_out} faces held out for tests are left out (--split all takes them)", file=sys.stderr)
     print_values(as_json, values, f"{len(made)} faces of {trained} people and {held_out} held out -> {out}")
 
 
@@ -61,8 +61,8 @@ def verify(
         f"{found.pairs} pairs of {found.faces} faces of {found.people} people, {len(found.folds)} folds",
         f"accuracy {found.accuracy:.1%} ± {found.error:.1%} (standard error), AUC {found.auc:.3f}",
     ]
-    print_values(as_json, found.to_json(), "\n".join(lines))
+    print_values(as_json, found.to_json(), *lines)
     if found.trained_on:
-        print(f"warning: the run used labels of {found.trained_on} of the split's faces", file=sys.stderr)
+        say(f"warning: the run used labels of {found.trained_on} of the split's faces", file=sys.stderr)
     if found.pairs < pairs:
-        print(f"warning: {found.pairs} pairs instead of {pairs}; the folds' people have no more", file=sys.stderr)
+        say(f"warning: {found.pairs} pairs instead of {pairs}; the folds' people have no more", file=sys.stderr)

@@ -1,13 +1,12 @@
 """Commands that measure what was trained."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetOrPhotos, FaceSetPath, Json, show_evaluation
+from mien.cli.shared import Device, FaceSetOrPhotos, FaceSetPath, Json, print_json, say, show_evaluation
 
 
 def evaluate(
@@ -57,15 +56,15 @@ def weights(
 
     found, folder = inspect_weights(run, faceset, per_class, out), out or run / "weights"
     if as_json:
-        print(json.dumps(found.to_json(), indent=1))
+        print_json(found.to_json())
         return
     show(weight_table(found))
     if found.equal:
-        print("this run weighed all faces the same")
+        say("this run weighed all faces the same")
     elif found.auroc == found.auroc:  # nan where nobody knows which labels are wrong
-        print(f"{found.flipped} labels are known to be wrong; a low weight finds them with an AUROC of {found.auroc:.3f}")
+        say(f"{found.flipped} labels are known to be wrong; a low weight finds them with an AUROC of {found.auroc:.3f}")
     _warn(found.warning)
-    print(folder / "weights.png", folder / "weights.csv", sep="\n")
+    say(folder / "weights.png", folder / "weights.csv", sep="\n")
 
 
 def intensity(
@@ -84,15 +83,15 @@ def intensity(
     folder = out or run / "intensity"
     found = inspect_intensity(run, faceset, split, column, folder, device)
     if as_json:
-        print(json.dumps(found.to_json(), indent=1))
+        print_json(found.to_json())
         return
     for table in growth_tables(found):
         show(table)
-    print(f"intervals: bootstrap over {found.over}")
+    say(f"intervals: bootstrap over {found.over}")
     _warn(found.warning)
-    print(*(path for path in (folder / "intensity.png", folder / "intensity.csv") if path.is_file()), sep="\n")
+    say(*(path for path in (folder / "intensity.png", folder / "intensity.csv") if path.is_file()), sep="\n")
 
 
 def _warn(text: str) -> None:
     if text:
-        print(f"warning: {text}", file=sys.stderr)
+        say(f"warning: {text}", file=sys.stderr)

@@ -44,4 +44,4 @@ def train(
     values = {"out": str(out), "metrics": card.metrics, "labels": card.budget}
     error, plain = card.metrics["pixel_error"], card.metrics["mean_face_error"]
     text = f"a pixel is {error:.1f} of 255 from what it was, on faces held out (the mean face: {plain:.1f}) -> {out}"
-    print_values(as_json, values, f"{text}\npictures: {out / 'pictures'}")
+    print_values(as_json, values, text, f"pictures: {out / 'pictures'}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.shared import Device, Json
+from mien.cli.shared import Device, Json, say
 
 if TYPE_CHECKING:
     from mien.faces.cut import Geometry
@@ -95,8 +95,7 @@ def watch(
     as_json: Json = False,
 ) -> None:
     """Name the expressions before a camera, now and over time. Nothing is stored but what --draw, --csv and --json ask for."""
-    from rich.live import Live
-
+    from mien.console import live
     from mien.faces.places import Input
     from mien.faces.shots import Shot
     from mien.recognize.camera import camera_frames
@@ -114,7 +113,7 @@ def watch(
         tracker, teller = Tracker(TRACKING, recognizer.card.least), Teller(form, recognizer.classes, sys.stdout, folder)
         how = geometry or recognizer.geometry
         try:
-            with Live(auto_refresh=False, transient=True) as live, suppress(KeyboardInterrupt):
+            with live() as shown, suppress(KeyboardInterrupt):
                 for frame in camera_frames(camera, seconds):
                     searched = how.looking_for(least_face) if least_face else in_frames(how, frame.pixels.shape)
                     found = tracker.follow(frame.time, recognizer.read([frame.pixels], searched)[0])
@@ -122,8 +121,9 @@ def watch(
                         teller.tell(Read(Shot(name, frame.pixels, frame.number, frame.time, frame.number), found))
                     if form == "text":
                         speed = (frame.number + 1) / max(frame.time, 1e-3)
-                        lines = [f"{frame.time:.0f} s, {speed:.0f} frames a second"]
-                        live.update("\n".join(lines + [f"face {one.track}: {sentence(one)}" for one in found]), refresh=True)
+                        said = [f"{frame.time:.0f} s, {speed:.0f} frames a second"]
+                        said += [f"face {one.track}: {sentence(one)}" for one in found]
+                        shown.update("\n".join(said), refresh=True)
         finally:
             with _whole():
                 _close(teller, [])
@@ -158,9 +158,9 @@ def _close(teller: "Teller", faults: "Sequence[Fault]") -> None:
     teller.close()
     for fault in faults:
         teller.fault(fault)
-        print(f"mien: {fault.input.name}: {fault.reason}", file=sys.stderr)
+        say(f"mien: {fault.input.name}: {fault.reason}", file=sys.stderr)
     if teller.drawn():
-        print(teller.drawn(), file=sys.stderr)
+        say(teller.drawn(), file=sys.stderr)
 
 
 def _say_overridden(recognizer: "Recognizer", geometry: "Geometry | None") -> None:
@@ -175,7 +175,7 @@ def _say_overridden(recognizer: "Recognizer", geometry: "Geometry | None") -> No
         ours, theirs = str(geometry).split("; "), stated.split("; ")
         taken = "; ".join(part for part in ours if part not in theirs)
         said = "; ".join(part for part in theirs if part not in ours)
-        print(f"mien: faces are cut out by '{taken}', not by '{said}' as the model's card says", file=sys.stderr)
+        say(f"mien: faces are cut out by '{taken}', not by '{said}' as the model's card says", file=sys.stderr)
 
 
 def _form(as_json: bool, as_csv: bool) -> "Form":

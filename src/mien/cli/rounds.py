@@ -1,17 +1,15 @@
 """The command that asks for labels and learns from them, round by round."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, Settings, pairs
+from mien.cli.shared import Device, FaceSetPath, Json, Settings, pairs, print_json, say
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from mien.active.curve import Curve, Line
+    from mien.console import Table
 
 
 Acquire = Annotated[str, typer.Option(help="Which faces are asked about: a,b,c; with settings, 'worthiness extension=1'.")]
@@ -88,16 +86,17 @@ def rounds(
     with Bar(quiet=as_json, single=True) as bar:
         found = run(faceset, plan, out, bar, go_on)
     if as_json:
-        print(json.dumps(found.to_json() | {"out": str(out)}, indent=1))
+        print_json(found.to_json() | {"out": str(out)})
         return
     show(_table(found))
-    print(*(out / name for name in ("curve.csv", "table.csv", "curve.png")), sep="\n")
+    say(*(out / name for name in ("curve.csv", "table.csv", "curve.png")), sep="\n")
 
 
 def _table(found: "Curve") -> "Table":
     """Every round of one strategy, or the last round of each of several."""
     from rich import box
-    from rich.table import Table
+
+    from mien.console import Table
 
     several = len(found.strategies) > 1
     where = found.tested or "validation"

@@ -1,11 +1,12 @@
 """What several commands share: options, and how they print."""
 
-import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
+
+from mien.plain import plain, to_json
 
 if TYPE_CHECKING:
     from mien.evaluation.result import Evaluation
@@ -29,9 +30,22 @@ def pairs(given: str | list[str] | None, option: str) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in split}
 
 
-def print_values(as_json: bool, values: Any, text: str) -> None:
-    """The values as JSON, or the text."""
-    print(json.dumps(values, indent=1, default=str) if as_json else text)
+def say(*parts: object, sep: str = " ", end: str = "\n", file: TextIO | None = None, flush: bool = False) -> None:
+    """As `print`, but names are shown as they are: a part with control characters has them written out, line breaks too."""
+    print(*map(plain, parts), sep=sep, end=end, file=file, flush=flush)
+
+
+def print_json(values: Any) -> None:
+    """For machines."""
+    print(to_json(values, ascii_only=True))
+
+
+def print_values(as_json: bool, values: Any, *lines: str) -> None:
+    """The values as JSON, or these lines."""
+    if as_json:
+        print_json(values)
+    else:
+        say(*lines, sep="\n")
 
 
 def show_evaluation(result: "Evaluation", as_json: bool, places: list[str]) -> None:
@@ -39,10 +53,10 @@ def show_evaluation(result: "Evaluation", as_json: bool, places: list[str]) -> N
     from mien.console import evaluation_tables, show
 
     if as_json:
-        print(json.dumps(result.to_json(), indent=1))
+        print_json(result.to_json())
         return
     for table in evaluation_tables(result):
         show(table)
     if "warning" in result.notes:
-        print(f"warning: {result.notes['warning']}", file=sys.stderr)
-    print("\n".join(places))
+        say(f"warning: {result.notes['warning']}", file=sys.stderr)
+    say(*places, sep="\n")

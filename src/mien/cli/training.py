@@ -1,13 +1,23 @@
 """Commands that train."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from mien.cli.shared import Device, FaceSetOrPhotos, Json, OwnUnlabeled, Settings, pairs, print_values, show_evaluation
+from mien.cli.shared import (
+    Device,
+    FaceSetOrPhotos,
+    Json,
+    OwnUnlabeled,
+    Settings,
+    pairs,
+    print_json,
+    print_values,
+    say,
+    show_evaluation,
+)
 
 
 def train(
@@ -98,12 +108,12 @@ def recipes(
 
     if name is not None:
         if comment := recipe_comment(name):
-            print(comment, file=sys.stderr)
-        print(json.dumps(Recipe.load(name).table(), indent=1))
+            say(*comment.splitlines(), sep="\n", file=sys.stderr)
+        print_json(Recipe.load(name).table())
         return
     titles = {known: Recipe.load(known).title for known in recipe_names()}
     if as_json:
-        print(json.dumps({"recipes": titles, "answers": known_components()}, indent=1))
+        print_json({"recipes": titles, "answers": known_components()})
         return
     show(recipe_table(titles))
     show(answer_table(known_components()))

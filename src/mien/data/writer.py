@@ -1,10 +1,9 @@
 """Writing a face set block by block, aside, and renaming it when it is whole: a half-written set never exists."""
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 from mien.data.faceset import COLUMNS, Info, checksum, to_table
 from mien.disk import write_aside
 from mien.errors import MienError
+from mien.plain import to_json
 
 
 def write_table(path: Path, table: pa.Table) -> None:
@@ -95,6 +95,6 @@ class FaceSetWriter:
         self._faces.close()
         info = replace(self._info, count=self._count)
         info = replace(info, checksum=checksum(self._aside, info))
-        (self._aside / "faceset.json").write_text(json.dumps(asdict(info), indent=1, ensure_ascii=False), "utf-8")
+        (self._aside / "faceset.json").write_text(to_json(info), "utf-8")
         self._aside.chmod(0o755)
         self._aside.rename(self._folder)

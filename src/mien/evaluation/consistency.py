@@ -22,8 +22,8 @@ from mien.evaluation.divergence import divergence
 from mien.evaluation.evaluate import count_known
 from mien.evaluation.metrics import Interval, wilson
 from mien.evaluation.reliability import Space, find_space, score_faces
-from mien.evaluation.result import plain_values
 from mien.evaluation.weights import flip_auroc
+from mien.plain import plain_values
 from mien.progress import Progress
 from mien.recognize.files import read_used
 from mien.recognize.neighbors import SIGMA

@@ -20,7 +20,7 @@ from mien.data.faceset import FaceSet
 from mien.data.sheet import RED, Note, Row, Tile, draw_sheet, write_sheet
 from mien.disk import write_aside
 from mien.errors import MienError
-from mien.evaluation.result import plain_values
+from mien.plain import plain_values
 from mien.recognize.files import Card, read_card
 
 SIDE = 96

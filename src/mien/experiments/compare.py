@@ -1,7 +1,6 @@
 """Compare recipes on a grid: every run trained and tested once, resumable, with tables and a report that grow as it runs."""
 
 import hashlib
-import json
 import shutil
 import time
 from dataclasses import asdict, dataclass, replace
@@ -16,7 +15,6 @@ from mien.data.splits import split_rows, training_rows
 from mien.disk import read_json, write_aside
 from mien.errors import MienError
 from mien.evaluation.evaluate import evaluate
-from mien.evaluation.result import plain_values
 from mien.evaluation.weights import flip_auroc, read_weighed
 from mien.experiments.comparison import Comparison
 from mien.experiments.grid import Grid, Job, Plan, make_plan
@@ -24,6 +22,7 @@ from mien.experiments.published import published_on
 from mien.experiments.report import write_report
 from mien.experiments.results import RunResult, read_result, write_result
 from mien.experiments.tables import summarize
+from mien.plain import plain_values, to_json
 from mien.progress import Progress, Quiet, Silent
 from mien.recognize.files import read_history
 from mien.recognize.recognizer import Recognizer
@@ -286,4 +285,4 @@ def _claim(work: _Work) -> None:
     (out / "runs").mkdir(parents=True, exist_ok=True)
     info, asked = work.faces.info, plain_values(asdict(work.grid))
     written = {"faces": str(work.faces.folder), "name": info.name, "checksum": info.checksum, "asked": asked}
-    write_aside(file, json.dumps(written, indent=1, ensure_ascii=False, default=str).encode())
+    write_aside(file, to_json(written).encode())

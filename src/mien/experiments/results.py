@@ -2,10 +2,9 @@
 
 import csv
 import io
-import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from mien.disk import read_json, write_aside
 from mien.experiments.grid import Group
+from mien.plain import to_json
 from mien.registry import STRICT, validate
 
 FILE = "result.json"
@@ -69,7 +69,7 @@ COLUMNS = tuple(name for name in RunResult.__dataclass_fields__ if name != "vari
 
 def write_result(folder: Path, result: RunResult) -> None:
     """Leave the result in the run's folder."""
-    write_aside(folder / FILE, json.dumps(asdict(result), indent=1, ensure_ascii=False).encode())
+    write_aside(folder / FILE, to_json(result).encode())
 
 
 def read_result(folder: Path) -> RunResult | None:

@@ -9,7 +9,7 @@ import shutil
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,6 +39,7 @@ from mien.faces.places import Input
 from mien.faces.quality import Limits
 from mien.faces.shards import Making, Record, Task, read_record, record_at, state_of
 from mien.faces.workers import work
+from mien.plain import to_json
 from mien.progress import Progress, Silent
 from mien.registry import STRICT, CountOrZero, Positive, fields, validate
 
@@ -226,7 +227,7 @@ def _kept(parts: Path) -> Iterator[None]:
 
 def _claim(parts: Path, asked: Preparing) -> None:
     """Take the folder for this, or go on in it."""
-    now = json.loads(json.dumps(asdict(asked)))
+    now = json.loads(to_json(asked))
     file = parts / FILE
     if file.is_file():
         before = read_json(file, f"remove {parts}")
@@ -234,7 +235,7 @@ def _claim(parts: Path, asked: Preparing) -> None:
         if other:
             expected = f"what {parts} was begun with, {other[0]} = {before.get(other[0])!r}"
             raise MienError(expected, repr(now[other[0]]), f"give the same again, or remove {parts} to begin anew")
-    write_aside(file, json.dumps(now, indent=1).encode())
+    write_aside(file, to_json(now).encode())
 
 
 def _records(asked: Preparing, making: Making, parts: Path, workers: int, cluster: str | None) -> Generator[Record, None, None]:

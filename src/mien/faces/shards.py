@@ -2,12 +2,11 @@
 sees the folder may make one; whoever makes it again makes the same."""
 
 import hashlib
-import json
 import os
 import secrets
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from mien.faces.cut import Cut, Geometry, cut_out
 from mien.faces.places import Input
 from mien.faces.quality import MEASURES, Limits, measure
 from mien.faces.shots import Shot, read_shots, together
+from mien.plain import to_json
 
 TEXTS = ("id", "photo", "source_label", "split", "subject", "sequence")
 KINDS = {name: COLUMNS.get(name, pa.string()) for name in TEXTS}
@@ -133,7 +133,7 @@ def make_shard(task: Task) -> Record:
     labels = tuple(sorted({one.label for one in task.inputs if one.label}))
     counts = (len(task.inputs), kept.total())
     record = Record(task.number, task.state, *counts, shard, labels, tuple(sorted(filled)), (*faults, *empty))
-    write_aside(task.record, json.dumps(asdict(record)).encode())
+    write_aside(task.record, to_json(record, indent=None).encode())
     return record
 
 

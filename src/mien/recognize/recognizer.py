@@ -61,7 +61,7 @@ class Recognizer:
         folder = find_model(model)
         card = read_card(folder)
         if device == "cpu" or (device == "auto" and not _gpu_at_hand()):
-            graph = read_graph(folder)
+            graph = read_graph(folder, card)
             if graph:
                 return Recognizer(InOnnx.load(folder, card, graph), card, folder)
         from mien.recognize.in_torch import load_in_torch
@@ -148,13 +148,17 @@ class Recognizer:
         require_alike(self.card, given.info)
         if not len(given):
             return np.zeros((0, len(self.classes)), np.float32)
-        return self.runs.logits(self.card, given, flip)
+        made = self.runs.logits(self.card, given, flip)
+        if made.shape != (len(given), len(self.classes)) or not np.isfinite(made).all():
+            expected = f"logits ({len(given)}, {len(self.classes)}) that are numbers"
+            raise MienError(expected, f"{made.shape}, or nan", "take another model, or train it again with a lower learning rate")
+        return made
 
     def probabilities(self, faces: FaceSet | npt.NDArray[np.uint8], flip: bool = False) -> npt.NDArray[np.float32]:
         """Calibrated probabilities (N, K) of the classes: the softmax of logits over the card's temperature."""
-        scaled = self.logits(faces, flip) / np.float32(self.card.temperature)
-        odds = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-        probabilities: npt.NDArray[np.float32] = odds / odds.sum(axis=1, keepdims=True)
+        logits = self.logits(faces, flip).astype(np.float64)  # where no difference of them is too large
+        odds = np.exp((logits - logits.max(axis=1, keepdims=True)) / self.card.temperature)
+        probabilities: npt.NDArray[np.float32] = (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
         return probabilities
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mien.plain import short
 from mien.recognize.reading import Reading
 
 BINS, WIDTH = 512, 0.1
@@ -109,10 +110,8 @@ class Timeline:
             axes.set_ylabel(f"face {line.track}")
         every[-1].set_xlabel("seconds")
         if lines:
-            handles = every[0].collections
-            legend = figure.legend(
-                handles, self.classes, loc="outside upper center", ncols=min(8, len(self.classes)), frameon=False
-            )
+            handles, named = every[0].collections, [short(name) for name in self.classes]
+            legend = figure.legend(handles, named, loc="outside upper center", ncols=min(8, len(named)), frameon=False)
             for text in legend.get_texts():
                 text.set_parse_math(False)  # a class may be named with a $
         content = io.BytesIO()

@@ -1,6 +1,5 @@
 """The lesson of a network that imitates another one's map, which was computed beforehand; and what a run keeps of that."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from mien.data.faceset import FaceSet
 from mien.disk import read_json, write_aside
 from mien.errors import MienError
 from mien.models import Network
+from mien.plain import to_json
 from mien.recognize.device import autocast, channels_last
 from mien.techniques import Unevaluated
 from mien.training.parts import Portions
@@ -98,7 +98,7 @@ class Kept:
 def keep(folder: Path, block: str, shape: tuple[int, ...], goal: tuple[int, ...], p: float) -> None:
     """Note in a run's folder what `kept` has to know: the student's block, its map's shape, the teacher's, the power."""
     noted = {"block": block, "shape": shape, "goal": goal, "p": p}
-    write_aside(folder / "parts" / "distill" / "imitation.json", json.dumps(noted).encode())
+    write_aside(folder / "parts" / "distill" / "imitation.json", to_json(noted, indent=None).encode())
 
 
 def kept(run: Run) -> Kept:

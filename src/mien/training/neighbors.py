@@ -25,6 +25,7 @@ from mien.disk import read_json, write_aside
 from mien.errors import MienError
 from mien.models import Network
 from mien.models.asymmetric_autoencoder import ENCODER, critic
+from mien.plain import to_json
 from mien.progress import Progress, Silent
 from mien.recipe import Answer, Recipe, Stage, with_values
 from mien.recognize.device import channels_last, choose_device, place
@@ -169,11 +170,11 @@ def is_made(folder: Path) -> bool:
 
 def _begin(folder: Path, asked: dict[str, Any]) -> None:
     """A new folder that says what was asked, or one that was asked the same."""
-    told = json.loads(json.dumps(asked, default=str))
+    told = json.loads(to_json(asked))
     file = folder / "neighbors.json"
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         folder.mkdir(parents=True, exist_ok=True)
-        write_aside(file, json.dumps(told, indent=1).encode())
+        write_aside(file, to_json(told).encode())
     elif not file.is_file():
         found = "a folder with other files in it, or a file"
         raise MienError(f"nothing at {folder} yet, or an autoencoder that was begun", found, "choose another --out")

@@ -1,6 +1,5 @@
 """From a face set to a run folder with a model in it, and on from where a run was interrupted."""
 
-import json
 import shutil
 import tempfile
 from dataclasses import asdict, replace
@@ -16,6 +15,7 @@ from mien.data.writer import write_table
 from mien.disk import read_json
 from mien.errors import MienError
 from mien.evaluation.calibration import apply_temperature, fit_least, fit_temperature
+from mien.plain import to_json
 from mien.progress import Progress, Silent
 from mien.recipe import Recipe
 from mien.recognize.device import choose_device
@@ -130,7 +130,7 @@ def _begin(folder: Path, faces: FaceSet, order: Order, prepared: Prepared, run: 
     aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         written = {"order": asdict(order), "recipe": run.recipe.table()}
-        (aside / "run.json").write_text(json.dumps(written, indent=1, default=str), "utf-8")
+        (aside / "run.json").write_text(to_json(written), "utf-8")
         pq.write_table(budget_table(faces, prepared), aside / "budget.parquet")
         aside.chmod(0o755)
         aside.rename(folder)

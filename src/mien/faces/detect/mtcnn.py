@@ -42,7 +42,7 @@ class Mtcnn:
     """The same of R-Net."""
     output: Share = 0.7
     """The same of O-Net."""
-    factor: Annotated[float, Field(gt=0, lt=1)] = 0.709
+    factor: Annotated[float, Field(gt=0, le=0.99)] = 0.709
     """From one level of the pyramid to the next, smaller one."""
     beyond: Literal["black", "cut"] = "black"
     """What is seen of a box beyond the photo's edge: `black` pixels, or nothing: the box is `cut`, and what is left stretched."""
