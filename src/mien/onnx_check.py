@@ -58,6 +58,8 @@ class Refusal:
 def require_operators(model: ModelProto, known: Collection[str], refuse: Refusal, most: int = MOST_NODES) -> None:
     """Raises MienError for operators that are not `known`, for graphs within graphs, for functions, and for what is trained."""
     graph = model.graph
+    if not all(isinstance(text, str) for text in _texts(model)):
+        raise refuse("names that are texts", "bytes that are none")
     for name, given in (
         ("functions", model.functions),
         ("training", model.training_info),
@@ -75,6 +77,15 @@ def require_operators(model: ModelProto, known: Collection[str], refuse: Refusal
             texts = one.type == AttributeProto.STRING and one.name not in _TEXTS
             if one.type not in _PLAIN or texts or one.ref_attr_name:
                 raise refuse("settings of operators that are numbers", short(f"{one.name} of {node.op_type}"))
+
+
+def _texts(model: ModelProto) -> Iterator[Any]:
+    """All names; what is no UTF-8 comes as bytes."""
+    yield from (entry.domain for entry in model.opset_import)
+    yield from (entry.name for entry in (*model.graph.input, *model.graph.output, *model.graph.initializer))
+    for node in model.graph.node:
+        yield from (node.domain, node.op_type, *node.input, *node.output, *(one.name for one in node.attribute))
+    yield from (said for tensor in model.graph.initializer for one in tensor.external_data for said in (one.key, one.value))
 
 
 def tensors(graph: GraphProto) -> Iterator[TensorProto]:

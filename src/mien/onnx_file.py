@@ -70,7 +70,7 @@ def open_session(content: bytes, threads: int, files: Mapping[str, bytes] | None
         raise MienError("onnxruntime, to run networks", str(error), "pip install onnxruntime") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what goes wrong is raised; said as well, it would show names as they are
     # Threads that wait do so asleep: workers beside them want the cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if files:

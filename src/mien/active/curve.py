@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 from mien.disk import read_json, write_aside
 from mien.evaluation.report.figures import INK, LINE, TEXT, plain_axes
 from mien.experiments.report.figures import color, marker
-from mien.experiments.results import to_csv
+from mien.experiments.results import Measured, to_csv
 from mien.experiments.tables import Difference, Spread, paired, spread
 from mien.plain import plain_values, short, to_json
 from mien.registry import STRICT, validate
@@ -56,14 +56,14 @@ class Point:
     """Of the faces to learn from until then, those that the last model takes for something else (H of DAL's Algorithm 1)."""
     pool: int = 0
     """Faces that are left to be asked about."""
-    validation_accuracy: float | None = None
+    validation_accuracy: Measured = None
     """On the validation faces known by now, as the next two."""
-    validation_average_accuracy: float | None = None
-    gain: float | None = None
+    validation_average_accuracy: Measured = None
+    gain: Measured = None
     """Validation accuracy minus that of the model before, on the same faces."""
-    accuracy: float | None = None
+    accuracy: Measured = None
     """On the split to test, as the next two."""
-    average_accuracy: float | None = None
+    average_accuracy: Measured = None
     tested: int | None = None
 
 

@@ -31,7 +31,8 @@ def find_training_faces(recognizer: Recognizer, whole: FaceSet) -> FaceSet | Non
     checksum = recognizer.card.faces.checksum
     used = {checksum: read_used(folder)}
     for source in read_sources(folder):
-        used[source["faces"]] = used.get(source["faces"], set()) | set(source["used"])
+        theirs = source.get("faces", "")
+        used[theirs] = used.get(theirs, set()) | set(source.get("used", ()))
     taught_here = bool(whole.info.checksum) and bool(used.get(whole.info.checksum))
     faces = whole if taught_here else _own_set(folder, checksum)
     if faces is None or faces.info.kind != "faces":

@@ -6,9 +6,12 @@ import json
 import math
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import (
+    Annotated,
+    Any,  # pydantic takes no others before Python 3.12
+)
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from mien.data.faceset import Info, Normalization
@@ -16,7 +19,7 @@ from mien.disk import read_json, write_aside
 from mien.errors import MienError
 from mien.plain import plain, short, to_json
 from mien.recognize.tensors import Weights, check_weights
-from mien.registry import STRICT, Share, validate
+from mien.registry import STRICT, CountOrZero, NotNegative, Share, validate
 
 WEIGHTS, CARD, GRAPH = "model.safetensors", "model.json", "model.onnx"
 """Files of a model folder."""
@@ -72,6 +75,40 @@ class Card:
     """Version of this format."""
 
 
+_TOLD = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+
+@dataclass(frozen=True, config=_TOLD)
+class _Budget:
+    """What is read of a label budget; others of its keys are told alone."""
+
+    train: CountOrZero = 0
+    validation: CountOrZero = 0
+    unlabeled: CountOrZero = 0
+    split: str = ""
+    noise: Share = 0.0
+    classes: dict[str, NotNegative] = field(default_factory=dict)
+    frequencies: dict[str, NotNegative] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, config=_TOLD)
+class _Source:
+    """What is read of a model that another began with."""
+
+    network: dict[str, Any]
+    weights: str
+    budget: _Budget = _Budget()
+    faces: str = ""
+    used: list[str] = field(default_factory=list)
+
+
+def _require_told(card: Card) -> None:
+    """Raises MienError where what is told of labels and of earlier models is of other kinds than mien writes."""
+    validate(_Budget, card.budget)
+    for source in card.sources:
+        validate(_Source, source)
+
+
 def model_folder(path: Path) -> Path:
     """The model folder at `path`, which may be a run. Raises MienError where there is none."""
     for folder in (path / "model", path):
@@ -102,6 +139,7 @@ def read_card(path: Path) -> Card:
     if not (0 <= side <= MOST_SIDE and channels >= 1) or (card.faces.kind == "faces" and channels not in (1, 3)):
         expected = f"faces of at most {MOST_SIDE} pixels and 1 or 3 channels in {file}"
         raise MienError(expected, f"{side} pixels, {channels} channels", "train the model again")
+    _require_told(card)
     if len(set(card.classes)) != len(card.classes):
         raise MienError(f"classes that differ in {file}", _listed(card.classes), "train the model again")
     if card.classes != card.faces.classes:
@@ -185,14 +223,36 @@ def note_source(folder: Path, source: Path, checksum: str = "") -> None:
 def read_sources(path: Path) -> list[dict[str, Any]]:
     """The models that a run began with, and those that they began with: network, weights, faces, budget, used ids."""
     files = [path / "sources.json", *sorted(path.glob("parts/*/sources.json"))]
-    return [entry for file in files if file.is_file() for entry in json.loads(file.read_text("utf-8"))]
+    return [entry for file in files if file.is_file() for entry in _sources(file)]
+
+
+def _sources(file: Path) -> list[dict[str, Any]]:
+    try:
+        found = json.loads(file.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise MienError(f"JSON in {file}", short(error), "train the run again") from error
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise MienError(f"a list of models in {file}", short(found), "train the run again")
+    for entry in found:
+        validate(_Source, entry)
+    return found
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
     """Figures of every epoch of a run; empty for a model folder that has none."""
     file = path / "history.json"
-    epochs: list[dict[str, float]] = read_json(file, "remove it")["epochs"] if file.is_file() else []
-    return epochs
+    epochs = read_json(file, "remove it").get("epochs") if file.is_file() else []
+    if not isinstance(epochs, list) or not all(isinstance(epoch, dict) for epoch in epochs):
+        raise MienError(f"figures of epochs in {file}", "others", "remove it")
+    try:
+        return [{key: _figure(value) for key, value in epoch.items()} for epoch in epochs]
+    except (TypeError, ValueError) as error:
+        raise MienError(f"numbers in {file}", short(error), "remove it") from error
+
+
+def _figure(value: Any) -> float:
+    """null is nan; whole numbers stay so."""
+    return math.nan if value is None else value if isinstance(value, int) else float(value)
 
 
 def write_history(path: Path, epochs: list[dict[str, float]]) -> None:
