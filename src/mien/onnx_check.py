@@ -11,6 +11,8 @@ from mien.errors import MienError
 from mien.plain import short
 
 MOST_NODES = 20_000
+MOST_PARTS = 200_000
+"""Inputs, outputs and settings of all operators."""
 MOST_VALUE = 1 << 26
 """Elements of any value for one face: a quarter of a gigabyte."""
 _PLAIN = {
@@ -58,6 +60,14 @@ class Refusal:
 def require_operators(model: ModelProto, known: Collection[str], refuse: Refusal, most: int = MOST_NODES) -> None:
     """Raises MienError for operators that are not `known`, for graphs within graphs, for functions, and for what is trained."""
     graph = model.graph
+    # Their numbers first: a small file holds a million that are empty.
+    if len(graph.node) > most or len(graph.initializer) > most:
+        raise refuse(f"at most {most:,} operators and as many weights", f"{len(graph.node):,} and {len(graph.initializer):,}")
+    beside = (tensor.external_data for tensor in graph.initializer)
+    inner = (part for node in graph.node for part in (node.input, node.output, node.attribute))
+    parts = (model.opset_import, graph.input, graph.output, *beside, *inner)
+    if any(len(part) > most for part in parts) or sum(map(len, parts)) > MOST_PARTS:
+        raise refuse(f"at most {most:,} inputs, outputs and settings of operators", "more")
     if not all(isinstance(text, str) for text in _texts(model)):
         raise refuse("names that are texts", "bytes that are none")
     for name, given in (
@@ -68,8 +78,6 @@ def require_operators(model: ModelProto, known: Collection[str], refuse: Refusal
     ):
         if given:
             raise refuse("a graph of operators and weights alone", name)
-    if len(graph.node) > most or len(graph.initializer) > most:
-        raise refuse(f"at most {most:,} operators and as many weights", f"{len(graph.node):,} and {len(graph.initializer):,}")
     for node in graph.node:
         if node.domain not in ("", "ai.onnx") or node.op_type not in known:
             raise refuse("operators that a network of this kind needs", short(f"{node.domain} {node.op_type}".strip()))

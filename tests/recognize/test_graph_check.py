@@ -195,6 +195,41 @@ def test_what_is_no_graph_is_refused(card: Card) -> None:
         check_graph(raw, card, weights)
 
 
+def wrapped(field: int, content: bytes) -> bytes:
+    """A message of Protobuf within another."""
+    length, left = b"", len(content)
+    while left > 127:
+        length, left = length + bytes([left & 127 | 128]), left >> 7
+    return bytes([field << 3 | 2]) + length + bytes([left]) + content
+
+
+def deep() -> bytes:
+    """Graphs within settings of operators of graphs."""
+    made = b""
+    for _ in range(2000):
+        made = wrapped(1, wrapped(5, wrapped(6, made)))
+    return made
+
+
+BOMBS = {
+    "operators": wrapped(7, b"\x0a\x00" * 300_000),
+    "weights": wrapped(7, b"\x2a\x00" * 300_000),
+    "settings": wrapped(7, wrapped(1, b"\x2a\x00" * 300_000)),
+    "places": wrapped(7, wrapped(5, b"\x6a\x00" * 300_000)),
+    "inputs": wrapped(7, b"\x5a\x00" * 300_000),
+    "domains": b"\x42\x00" * 300_000,
+    "depth": wrapped(7, deep()),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_small_file_of_many_parts_is_refused(bomb: str, card: Card) -> None:
+    head = b"\x08\x08" + wrapped(8, b"\x10\x11")
+    with pytest.raises(MienError, match=r"at most 8,192|an ONNX file|operators of version 17") as caught:
+        check_graph(head + BOMBS[bomb], card, read_weights_file(FOLDER, card))
+    assert len(str(caught.value)) < 400
+
+
 def test_names_in_a_sentence_are_plain(card: Card) -> None:
     for name in ("\x1b[2J", "x" * 10**5):
         with pytest.raises(MienError) as caught:
