@@ -78,6 +78,7 @@ def check_graph(content: bytes, card: Card, weights: Weights, file: object = GRA
     for node in model.graph.node:
         _require_settings(node, refuse)
     _require_arrays(model, weights, refuse)
+    _require_order(model, refuse)
     side, color = card.faces.side, [3] if card.faces.channels == 3 else []
     _require_one(model.graph.input, FACES, TensorProto.UINT8, [side, side, *color], refuse)
     _require_one(model.graph.output, LOGITS, TensorProto.FLOAT, [len(card.classes)], refuse)
@@ -107,6 +108,15 @@ def _require_settings(node: NodeProto, refuse: Refusal) -> None:
         raise refuse(f"settings of {node.op_type} from 0 to 1", short(", ".join(names)))
     if node.op_type == "Cast" and numbers[:1] != [TensorProto.FLOAT]:
         raise refuse("casts to float32", "others")
+
+
+def _require_order(model: ModelProto, refuse: Refusal) -> None:
+    """Every operator makes one value, once, of values that were made before."""
+    made = {FACES, *(entry.name for entry in model.graph.initializer)}
+    for node in model.graph.node:
+        if not made.issuperset(node.input) or len(node.output) != 1 or node.output[0] in made or not node.output[0]:
+            raise refuse("operators after those whose values they take", short(f"{node.op_type} {', '.join(node.output)}"))
+        made.add(node.output[0])
 
 
 def _require_one(given: Sequence[ValueInfoProto], name: str, kind: int, shape: list[int], refuse: Refusal) -> None:
