@@ -177,15 +177,15 @@ def test_every_published_figure_is_in_the_papers_notes() -> None:
 
 @pytest.mark.parametrize("written", ["null", "NaN"])
 def test_results_without_figures_are_read_as_null_and_as_nan(tmp_path: Path, written: str) -> None:
-    text = '{"recipe": "a", "network": "b", "labels_per_class": null, "noise": 0.0, "seed": 1, "run": "c", "accuracy": %s}'
-    (tmp_path / "result.json").write_text(text % written)
+    named = '"recipe": "a", "network": "b", "labels_per_class": null, "noise": 0.0, "seed": 1, "run": "c"'
+    (tmp_path / "result.json").write_text(f'{{{named}, "accuracy": {written}}}')
     found = read_result(tmp_path)
     assert found is not None
     assert found.accuracy is None
     write_result(tmp_path, replace(found, macro_f1=0.5))
     assert '"accuracy": null' in (tmp_path / "result.json").read_text()
     assert read_result(tmp_path) == replace(found, macro_f1=0.5)
-    (tmp_path / "point.json").write_text('{"strategy": "a", "seed": 1, "round": 0, "gain": %s}' % written)
+    (tmp_path / "point.json").write_text(f'{{"strategy": "a", "seed": 1, "round": 0, "gain": {written}}}')
     point = read_point(tmp_path)
     assert point is not None
     assert point.gain is None
