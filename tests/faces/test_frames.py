@@ -22,6 +22,7 @@ from mien.errors import MienError
 from mien.faces.frames import Frame, read_frames
 from mien.faces.inputs import find_inputs
 from mien.faces.places import Input
+from mien.files.limits import FileLimits
 
 CODECS = {".mp4": "mpeg4", ".mov": "libx264", ".avi": "mpeg4", ".mkv": "libx264", ".webm": "libvpx-vp9"}
 
@@ -181,8 +182,8 @@ def test_what_is_no_file(tmp_path: Path) -> None:
 
 def test_a_large_picture_is_refused(tmp_path: Path) -> None:
     path = video(tmp_path / "a.mp4", frames=2)
-    assert read(path, max_pixels=64 * 48 - 1) == ([], "64 x 48 pixels, more than 3,071")
-    assert len(read(path, max_pixels=64 * 48)[0]) == 2
+    assert read(path, limits=FileLimits(frame_pixels=64 * 48 - 1)) == ([], "64 x 48 pixels, more than 3,071")
+    assert len(read(path, limits=FileLimits(frame_pixels=64 * 48))[0]) == 2
 
 
 @pytest.mark.parametrize("form", ["zip", "stored.zip", "tar", "tgz"])
@@ -245,7 +246,7 @@ def test_any_video_gives_frames_or_a_reason(
     path.write_bytes(content)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        frames, reason = read(path, 0.2, max_pixels=1_000_000)
+        frames, reason = read(path, 0.2, limits=FileLimits(frame_pixels=1_000_000))
     assert not said
     assert frames or reason
     assert all(frame.pixels.shape[2] == 3 and np.isfinite(frame.time) for frame in frames)

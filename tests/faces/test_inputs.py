@@ -32,6 +32,7 @@ from mien.faces.inputs import find_inputs, printable
 from mien.faces.photos import read_photo
 from mien.faces.places import Input, open_input
 from mien.faces.prepare import Preparing, prepare
+from mien.files.limits import FileLimits
 
 OTHERS = ("notes.md", ".hidden.png", "Thumbs.db", "labels.csv", "list.txt")
 
@@ -433,14 +434,13 @@ def test_a_packed_header_that_claims_much_is_refused(tmp_path: Path) -> None:
     tracemalloc.stop()
 
 
-def test_a_zip_bomb_is_refused_by_what_it_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.faces.photos.MAX_BYTES", 1 << 20)
+def test_a_zip_bomb_is_refused_by_what_it_states(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("1.png", bytes(32 << 20))
     (found,) = find_inputs([tmp_path / "a.zip"])
     tracemalloc.start()
     with pytest.raises(MienError, match="more than 1,048,576 bytes"):
-        read_photo(found)
+        read_photo(found, FileLimits(bytes=1 << 20))
     assert tracemalloc.get_traced_memory()[1] < 8 << 20
     tracemalloc.stop()
 

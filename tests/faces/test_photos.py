@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mien.errors import MienError
-from mien.faces.photos import MAX_PIXELS, as_photo, read_photo
+from mien.faces.photos import as_photo, read_photo
 from mien.faces.places import Input
+from mien.files.limits import FileLimits
 
 Array = npt.NDArray[Any]
 
@@ -39,12 +40,12 @@ def encoded(picture: Image.Image, form: str, **options: Any) -> bytes:
     return file.getvalue()
 
 
-def read(content: bytes, max_pixels: int = MAX_PIXELS) -> Array:
+def read(content: bytes, max_pixels: int = FileLimits.pixels) -> Array:
     """The photo of a file with this content, whatever its name says."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.jpg"
         path.write_bytes(content)
-        return read_photo(Input("a.jpg", path), max_pixels)
+        return read_photo(Input("a.jpg", path), FileLimits(pixels=max_pixels))
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
@@ -130,7 +131,7 @@ def test_deep_tiffs() -> None:
 
 def test_deep_pixels_are_scaled_strip_by_strip(monkeypatch: pytest.MonkeyPatch) -> None:
     deep = np.random.default_rng(0).integers(0, 65536, (37, 11), np.uint16)
-    monkeypatch.setattr("mien.faces.photos._STRIP", 50)
+    monkeypatch.setattr("mien.files.decode._STRIP", 50)
     assert (read(encoded(Image.fromarray(deep), "PNG"))[..., 0] == np.round(deep / 257)).all()
 
 
@@ -248,7 +249,7 @@ def test_color_profiles_are_not_applied() -> None:
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no photo of a known format"),
         (b"P5 0 4 255\n", "cannot be decoded"),
         (tiff(b"", 2, 2, 8)[:60], "truncated TIFF directory"),
-        (tiff(bytes(4), 2, 2, 8, ((274, 3, 2, 1),)), "tag 274 has 2 values, not 1"),
+        (tiff(bytes(4), 2, 2, 8, ((266, 3, 2, 1),)), "tag 266 has 2 values, not 1"),
         (tiff(bytes(4), 2, 2, 8, ((320, 3, 1 << 30, 8),)), "tag 320 has"),
     ],
 )

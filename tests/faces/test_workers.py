@@ -132,11 +132,15 @@ class Pretending:
         assert task is not None
         return self.make(task)
 
+    def hangs(self) -> bool:
+        """Never."""
+        return False
+
     def end(self) -> None:
         """Nothing is left of it."""
 
     @staticmethod
-    def wait(busy: "Sequence[Pretending]") -> "list[Pretending]":
+    def wait(busy: "Sequence[Pretending]", seconds: float) -> "list[Pretending]":
         return [min(busy, key=lambda one: one.task.number)]  # type: ignore[union-attr]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetOrPhotos, FaceSetPath, Json, show_evaluation
+from mien.cli.shared import Device, FaceSetOrPhotos, FaceSetPath, Json, Limits, show_evaluation
 
 
 def evaluate(
@@ -22,6 +22,7 @@ def evaluate(
     ] = None,
     flip: Annotated[bool, typer.Option(help="Average with the mirror image.")] = False,
     device: Device = "auto",
+    limits: Limits = "on",
     as_json: Json = False,
 ) -> None:
     """Test a recognizer: figures with intervals, and a report to look at."""
@@ -30,6 +31,7 @@ def evaluate(
     from mien.console import Bar
     from mien.evaluation.evaluate import evaluate as measure
     from mien.faces.straight import faces_of
+    from mien.files.limits import limits_of
     from mien.recognize.box import BOX
     from mien.recognize.recognizer import Recognizer
 
@@ -37,7 +39,7 @@ def evaluate(
         raise typer.BadParameter(f"expected a folder for the report, since {run} comes with mien", param_hint="--out")
     recognizer = Recognizer.load(run, device)
     with Bar(quiet=as_json) as bar:
-        faces = faces_of(faceset, os.cpu_count() or 1, bar)
+        faces = faces_of(faceset, os.cpu_count() or 1, bar, limits=limits_of(limits))
     part = f"fold-{fold.replace('/', '-of-')}" if fold else split
     folder = out or run / "-".join(["evaluation", part, *(["flip"] if flip else []), *(["by", by] if by else [])])
     result = measure(recognizer, faces, split, by=by, out=folder, flip=flip, fold=fold)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.shared import Device, Json
+from mien.cli.shared import Device, Json, Limits
 
 if TYPE_CHECKING:
     from mien.faces.cut import Geometry
@@ -46,6 +46,7 @@ def predict(
     draw: Draw = None,
     as_csv: AsCsv = False,
     device: Device = "auto",
+    limits: Limits = "on",
     as_json: Json = False,
 ) -> None:
     """Name the expression of every face in photos and videos; --json prints a line of JSON for each photo and frame."""
@@ -53,6 +54,7 @@ def predict(
     from mien.errors import MienError
     from mien.faces.inputs import find_inputs
     from mien.faces.places import require_local
+    from mien.files.limits import limits_of
     from mien.recognize.predict import Fault, read_all
     from mien.recognize.recognizer import Recognizer
     from mien.recognize.teller import Teller
@@ -60,6 +62,7 @@ def predict(
     for path in paths:
         require_local(path)
     form, geometry, folder = _form(as_json, as_csv), _geometry(align, detector), _new_folder(draw)
+    within = limits_of(limits)
     faults, nothing = list[Fault](), True
     with _stopped():
         recognizer = Recognizer.load(model, device)
@@ -68,7 +71,8 @@ def predict(
         try:
             with Bar(quiet=form != "text") as bar:
                 bar.begin("photos and frames", 0)
-                for read in read_all(recognizer, find_inputs(paths), every, faults, geometry, least_face=least_face):
+                inputs = find_inputs(paths, limits=within)
+                for read in read_all(recognizer, inputs, every, faults, geometry, least_face=least_face, limits=within):
                     nothing = False
                     with _whole():
                         teller.tell(read)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.shared import Json, print_values
+from mien.cli.shared import Json, Limits, print_values
 
 
 def prepare(
@@ -36,6 +36,7 @@ def prepare(
         str | None,
         typer.Option(metavar="ADDRESS", help="auto or HOST:PORT on a Ray cluster's machine, or local; machines share folders."),
     ] = None,
+    limits: Limits = "on",
     as_json: Json = False,
 ) -> None:
     """Find faces in photos and videos, and write them as a face set; a command that was killed goes on when it is given again."""
@@ -44,6 +45,7 @@ def prepare(
     from mien.console import Bar
     from mien.faces.prepare import Preparing
     from mien.faces.prepare import prepare as run
+    from mien.files.limits import limits_of
     from mien.registry import validate
 
     if len(paths) < 2:
@@ -52,7 +54,7 @@ def prepare(
     values = {"inputs": [str(one) for one in inputs], "align": align, "detector": detector, "which": faces, "side": side}
     values |= {"color": color, "every": every, "limits": keep or [], "labeled": labeled, "test": test, "seed": seed}
     with Bar(quiet=as_json) as bar:
-        done = run(validate(Preparing, values), out, workers or os.cpu_count() or 1, cluster, bar)
+        done = run(validate(Preparing, values), out, workers or os.cpu_count() or 1, cluster, bar, limits_of(limits))
     found = {"faces": len(done.faces), "inputs": done.inputs, "rejected": done.rejected, "out": str(out)}
     found |= {"labels": dict(done.labels), "unlabeled": done.unlabeled}
     left_out = f", {done.rejected} left out or not wholly readable (rejected.csv says why)" if done.rejected else ""

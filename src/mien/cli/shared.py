@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.files.limits import Switch
+
 if TYPE_CHECKING:
     from mien.evaluation.result import Evaluation
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines and nothing else.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")]
+Limits = Annotated[
+    Switch, typer.Option("--limits", help="Limits of files: off reads what is larger or takes longer, if you know it.")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 OwnUnlabeled = Annotated[
     bool, typer.Option(help="Learn from the faces beyond the label budget as unlabeled ones, beside those of --unlabeled.")

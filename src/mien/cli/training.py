@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mien.cli.shared import Device, FaceSetOrPhotos, Json, OwnUnlabeled, Settings, pairs, print_values, show_evaluation
+from mien.cli.shared import Device, FaceSetOrPhotos, Json, Limits, OwnUnlabeled, Settings, pairs, print_values, show_evaluation
 
 
 def train(
@@ -31,6 +31,7 @@ def train(
     set_: Settings = None,
     device: Device = "auto",
     threads: Annotated[int | None, typer.Option(help="Processor threads.")] = None,
+    limits: Limits = "on",
     as_json: Json = False,
 ) -> None:
     """Train a recognizer."""
@@ -38,6 +39,7 @@ def train(
 
     from mien.console import Bar
     from mien.faces.straight import faces_of
+    from mien.files.limits import limits_of
     from mien.recipe import Recipe
     from mien.registry import validate
     from mien.training.prepare import Order, read_matrix
@@ -64,7 +66,7 @@ def train(
     }
     order = validate(Order, asked)
     with Bar(quiet=as_json) as bar:
-        faces = faces_of(faceset, threads or os.cpu_count() or 1, bar, least=2)
+        faces = faces_of(faceset, threads or os.cpu_count() or 1, bar, least=2, limits=limits_of(limits))
         recognizer = run(faces, made, out, order, unlabeled, bar)
     _report_training(recognizer.card.metrics, recognizer.card.budget, out, as_json)
 

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import MienError
-from mien.faces.photos import MAX_PIXELS, require_size
 from mien.faces.places import Input, fault, open_input, refusal
+from mien.files.decode import require_size
+from mien.files.limits import LIMITS, FileLimits
 
 if TYPE_CHECKING:
     import av
@@ -50,7 +51,7 @@ class _Decoded:
     picture: "av.VideoFrame"
 
 
-def read_frames(input: Input, every: float, max_pixels: int = MAX_PIXELS) -> Iterator[Frame]:
+def read_frames(input: Input, every: float, limits: FileLimits = LIMITS) -> Iterator[Frame]:
     """The first frame at or after 0, `every`, 2 `every`, ... seconds, RGB, upright by the video's display matrix.
 
     Frames that the decoder calls corrupt are passed over, but counted. One thread decodes. Raises MienError for an `every` that
@@ -58,13 +59,13 @@ def read_frames(input: Input, every: float, max_pixels: int = MAX_PIXELS) -> Ite
     """
     if not (math.isfinite(every) and every > 0):
         raise MienError("seconds between frames above 0", f"{every}", "give another")
-    return _frames(input, every, max_pixels)
+    return _frames(input, every, limits)
 
 
-def _frames(input: Input, every: float, max_pixels: int) -> Iterator[Frame]:
+def _frames(input: Input, every: float, limits: FileLimits) -> Iterator[Frame]:
     due = last = 0.0
     try:
-        for one in _decoded(input, max_pixels):
+        for one in _decoded(input, limits):
             last = one.time
             if last >= due - _CLOSE:
                 due = (math.floor((last + _CLOSE) / every) + 1) * every
@@ -74,7 +75,7 @@ def _frames(input: Input, every: float, max_pixels: int) -> Iterator[Frame]:
         raise refusal(input, f"{found}, after {last:.2f} s" if due else found) from error
 
 
-def _decoded(input: Input, max_pixels: int) -> Iterator[_Decoded]:
+def _decoded(input: Input, limits: FileLimits) -> Iterator[_Decoded]:
     """All frames in order of their times. Raises ValueError at the end of a truncated video."""
     import av
 
@@ -86,7 +87,7 @@ def _decoded(input: Input, max_pixels: int) -> Iterator[_Decoded]:
             stream = container.streams.video[0]
             shown = False
             try:
-                for one in _timed(container, stream, max_pixels):
+                for one in _timed(container, stream, limits):
                     shown = shown or not one.picture.is_corrupt
                     if not one.picture.is_corrupt:
                         yield one
@@ -96,16 +97,16 @@ def _decoded(input: Input, max_pixels: int) -> Iterator[_Decoded]:
         raise ValueError(missing or "no frame that can be decoded")
 
 
-def _timed(container: "InputContainer", stream: "av.VideoStream", max_pixels: int) -> Iterator[_Decoded]:
+def _timed(container: "InputContainer", stream: "av.VideoStream", limits: FileLimits) -> Iterator[_Decoded]:
     """All frames, corrupt ones too; one without a time follows the one before."""
     context = stream.codec_context
-    require_size(context.width, context.height, max_pixels)
-    context.options = {"max_pixels": str(2 * max_pixels + _MARGIN)}
+    require_size(context.width, context.height, limits.frame_pixels)
+    context.options = {"max_pixels": str(2 * limits.frame_pixels + _MARGIN)}
     context.thread_count = 1
     step = 1 / (stream.average_rate or Fraction(25))
     first, time = None, -step
     for number, frame in enumerate(container.decode(stream)):
-        require_size(frame.width, frame.height, max_pixels)
+        require_size(frame.width, frame.height, limits.frame_pixels)
         stated = frame.pts * frame.time_base if frame.pts is not None and frame.time_base else None
         first = stated if first is None else first
         time = time + step if stated is None or first is None else stated - first

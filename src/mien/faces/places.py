@@ -6,18 +6,15 @@ import os
 import re
 import stat
 import struct
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Literal, cast
 
 from mien.errors import MienError
+from mien.faces.unpack import Unpacked
 
 VIDEOS = (".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".avi", ".mkv", ".webm")
 """How the names of videos end, in lower case."""
-
-MAX_BYTES = 1 << 30
-"""A photo whose file is larger is refused."""
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 """How an address on a network begins, with one slash at least: a Path keeps no more."""
@@ -108,6 +105,8 @@ def fault(error: Exception) -> str:
         return error.strerror
     if type(error) is ValueError:
         return str(error)
+    if isinstance(error, MemoryError):
+        return "a file that takes more memory than there is"
     said = str(error) or type(error).__name__
     if isinstance(error, EOFError | struct.error) or "truncated" in said.lower():
         return "a truncated file, which ends too early"
@@ -129,10 +128,8 @@ def _open_zipped(path: Path, member: Member) -> IO[bytes]:
         if len(header) < _LOCAL_HEADER or header[:4] != b"PK\x03\x04":
             raise ValueError("no entry of the zip where its directory says")
         file.seek(sum(struct.unpack_from("<HH", header, 26)), os.SEEK_CUR)  # the name and the extra field
-        info = zipfile.ZipInfo()
-        info.compress_type, info.compress_size = member.method, member.stored
-        info.file_size, info.CRC = member.size, member.crc
-        return cast(IO[bytes], zipfile.ZipExtFile(file, "r", info, close_fileobj=True))
+        unpacked = Unpacked(file, member.stored, member.size, member.method, member.crc)
+        return cast(IO[bytes], io.BufferedReader(unpacked))
     except BaseException:
         file.close()
         raise

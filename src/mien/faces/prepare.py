@@ -39,6 +39,7 @@ from mien.faces.places import Input
 from mien.faces.quality import Limits
 from mien.faces.shards import Making, Record, Task, read_record, record_at, state_of
 from mien.faces.workers import work
+from mien.files.limits import LIMITS, FileLimits
 from mien.progress import Progress, Silent
 from mien.registry import STRICT, CountOrZero, Positive, fields, validate
 
@@ -88,13 +89,13 @@ class Preparing:
                 validate(cls, dict(zip(fields(cls), given.args, strict=False)) | (given.kwargs or {}))
             raise
 
-    def making(self) -> Making:
+    def making(self, files: FileLimits = LIMITS) -> Making:
         """Raises MienError for a way, a detector or a limit that is not known, and for those that do not go together."""
         geometry, limits = Geometry(self.align, self.detector, self.which), Limits.parse(self.limits)
         detector_from_text(self.detector)  # `whole` would not ask for it
         geometry.require_workable()
         limits.require_measurable(geometry.gives_landmarks)
-        return Making(geometry, self.side, self.color, self.every, limits)
+        return Making(geometry, self.side, self.color, self.every, limits, files)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,21 +129,27 @@ class Found:
 
 
 def prepare(
-    asked: Preparing, out: Path | str, workers: int = 1, cluster: str | None = None, progress: Progress | None = None
+    asked: Preparing,
+    out: Path | str,
+    workers: int = 1,
+    cluster: str | None = None,
+    progress: Progress | None = None,
+    limits: FileLimits = LIMITS,
 ) -> Prepared:
     """Write the faces of photos and videos as a new set, and open it.
 
     Until it is whole, what is done lies in `.OUT.parts` beside it; asked the same again, it goes on there, and reads again
     what has changed since. An error on the way has a note that names that folder; where nothing was done yet, or no face was
     found, it is removed. `cluster`: see `mien.faces.workers`. With `test`, in memory are a number and the names of every face.
+    Files beyond the `limits` are rejected.
 
     Raises MienError where `out` exists, something else was begun there, another process works there, no input shows a face
     or, with `labeled`, has a label, inputs for `test` have splits, or a setting cannot be.
     """
-    out, bar, making = Path(out), progress or Silent(), asked.making()
+    out, bar, making = Path(out), progress or Silent(), asked.making(limits)
     _require_nothing(out)
     parts = out.parent / f".{out.name}.parts"
-    count = _require_fitting(asked, survey(asked))
+    count = _require_fitting(asked, survey(asked, limits))
     bar.begin("faces", count)
     with alone(parts):
         _require_nothing(out)  # another process may have been done meanwhile
@@ -163,10 +170,10 @@ def prepare(
     return done
 
 
-def survey(asked: Preparing) -> Found:
+def survey(asked: Preparing, limits: FileLimits = LIMITS) -> Found:
     """Count what lies at the inputs; raises MienError as `find_inputs` does."""
     labels, loose, splits = Counter[str](), 0, False
-    for one in _inputs(asked):
+    for one in _inputs(asked, limits):
         labels[one.label] += 1
         loose += not one.label and "/" not in one.name
         splits |= bool(one.split)
@@ -191,8 +198,8 @@ def _require_nothing(out: Path) -> None:
         raise MienError(f"nothing at {out} yet", "a file or folder", "choose another name, or remove it first")
 
 
-def _inputs(asked: Preparing) -> Iterator[Input]:
-    return find_inputs(asked.inputs, labeled=asked.labeled)
+def _inputs(asked: Preparing, limits: FileLimits) -> Iterator[Input]:
+    return find_inputs(asked.inputs, labeled=asked.labeled, limits=limits)
 
 
 def _require_fitting(asked: Preparing, found: Found) -> int:
@@ -242,8 +249,8 @@ def _records(asked: Preparing, making: Making, parts: Path, workers: int, cluste
     done = list[Record]()
 
     def undone() -> Iterator[Task]:
-        for number, inputs in enumerate(_dealt(_inputs(asked))):
-            task = Task(number, inputs, making, str(parts.absolute()), state_of(inputs))
+        for number, inputs in enumerate(_dealt(_inputs(asked, making.files))):
+            task = Task(number, inputs, making, str(parts.absolute()), state_of(inputs, making.files))
             before = read_record(task)
             if before is None:
                 yield task

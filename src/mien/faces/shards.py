@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from mien.faces.cut import Cut, Geometry, cut_out
 from mien.faces.places import Input
 from mien.faces.quality import MEASURES, Limits, measure
 from mien.faces.shots import Shot, read_shots, together
+from mien.files.limits import LIMITS, FileLimits
 
 TEXTS = ("id", "photo", "source_label", "split", "subject", "sequence")
 KINDS = {name: COLUMNS.get(name, pa.string()) for name in TEXTS}
@@ -43,6 +44,8 @@ class Making:
     """Seconds between the frames of a video."""
     limits: Limits
     """Faces beyond them are left out."""
+    files: FileLimits = LIMITS
+    """Photos and videos beyond them are rejected."""
 
 
 @dataclass(frozen=True)
@@ -81,14 +84,14 @@ class Record:
     rejected: tuple[Rejected, ...]
 
 
-def state_of(inputs: Sequence[Input]) -> str:
-    """A hash of what inputs are: names, labels, places, and sizes and times of their files."""
-    digest = hashlib.sha256()
+def state_of(inputs: Sequence[Input], limits: FileLimits = LIMITS) -> str:
+    """A hash of what inputs are: names, labels, places, and sizes and times of their files; and of other limits than usual."""
+    digest = hashlib.sha256(b"" if limits == LIMITS else repr(limits).encode())
     for one in inputs:
         try:
             status = os.stat(one.path)
             file = (status.st_size, status.st_mtime_ns)
-        except OSError:
+        except (OSError, ValueError):  # a name with a null byte is none
             file = (-1, -1)
         content = hashlib.sha256(one.content or b"").hexdigest()
         known = (one.name, one.label, one.split, one.subject, one.fault, one.member, file, content)
@@ -112,14 +115,18 @@ def record_at(folder: Path, number: int) -> Record:
     return Record(**values | listed | {"rejected": rejected})
 
 
-def make_shard(task: Task) -> Record:
-    """Do a task. What is not readable, or shows no face, is rejected with the reason; it raises where the disk does."""
+def make_shard(task: Task, beat: Callable[[], None] = lambda: None) -> Record:
+    """Do a task. What is not readable, or shows no face, is rejected with the reason; it raises where the disk does.
+
+    `beat` is called for each photo and frame, and when some of them were looked at.
+    """
     shard = f"{task.number:08d}-{secrets.token_hex(4)}"
     kept, filled, reasons, faults = Counter[str](), set[str](), dict[str, str](), list[Rejected]()
     info = Info(classes=(), side=task.making.side, channels=3 if task.making.color else 1, alignment=str(task.making.geometry))
     with FaceSetWriter(Path(task.folder, shard), info) as writer:
         writer.add(*_rows([], _nothing(task.making), task.making)[:2])
-        for shots in together(read_shots(task.inputs, task.making.every, faults)):
+        for shots in together(read_shots(task.inputs, task.making.every, faults, task.making.files, beat)):
+            beat()
             faces, columns, left = _rows(shots, _cut(shots, task.making), task.making)
             kept.update(str(name) for name in columns["photo"].to_pylist())
             filled |= {name for name, values in columns.items() if values.null_count < len(values)}

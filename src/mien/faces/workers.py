@@ -3,11 +3,12 @@
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from multiprocessing import get_context
@@ -15,7 +16,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.resource_tracker import ensure_running
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from time import monotonic
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -24,6 +26,9 @@ from mien.errors import MienError
 from mien.faces.places import Input
 from mien.faces.shards import Record, Task, make_shard
 
+if TYPE_CHECKING:
+    from ctypes import c_ulonglong
+
 AHEAD, AHEAD_BYTES = 2, 1 << 27
 """Tasks drawn ahead for each process, and bytes of photos after which no more are drawn: those of a tar.gz come in the tasks."""
 WINDOW, WINDOW_BYTES = 1000, 1 << 30
@@ -31,6 +36,10 @@ WINDOW, WINDOW_BYTES = 1000, 1 << 30
 ENDED = "reading it ended the process"
 """Why a photo is rejected whose decoder, or whatever looks at it, takes the process along."""
 MEMORY = "see whether memory ran out, take fewer --workers, and give the same command again: it goes on"
+PATIENCE = 30.0
+"""A process that begins with nothing new for so many times the seconds that a photo may take is ended."""
+TICK = 1.0
+"""Seconds between two looks at whether that is so."""
 SECONDS = 10.0
 """How long the head of a cluster may take to answer at all."""
 RAY_TRIES = "RAY_gcs_server_port_wait_time_s"
@@ -43,7 +52,7 @@ def work(tasks: Iterator[Task], workers: int, cluster: str | None) -> Iterator[R
     On a machine of the cluster an address is `auto`, or HOST:PORT of its head; Ray's client (ray://) cannot do Ray Data. A task
     in which a process died is tried again in one of its own, and then photo by photo: those that end a process again are
     rejected. Of several processes the others wait meanwhile; this process itself, where it is the only one, has to be begun
-    again.
+    again. Of several, each may take as much memory as the limits of its tasks say, and one that hangs counts as died.
 
     Raises MienError where processes die without such a photo, Ray is not installed, or no cluster answers.
     """
@@ -80,9 +89,9 @@ def _in_processes(tasks: Iterator[Task], workers: int) -> Iterator[Record]:
             if not busy:
                 yield _alone(lost.pop())
                 continue
-            ready = wait([one.pipe for one in busy])
+            ready = wait([one.pipe for one in busy], TICK)
             for one, task in busy.items():
-                if one.pipe not in ready:
+                if one.pipe not in ready and not one.hangs():
                     continue
                 record = one.take()
                 if record is None:
@@ -156,7 +165,8 @@ class _Worker:
         context = get_context("spawn")  # forked processes would share torch's threads
         self.pipe, theirs = context.Pipe()
         self.task: Task | None = None
-        self._process = context.Process(target=_serve, args=(theirs, os.getpid()), daemon=True)
+        self._beats, self._seen, self._since = context.Value("Q", 0, lock=False), 0, monotonic()
+        self._process = context.Process(target=_serve, args=(theirs, os.getpid(), self._beats), daemon=True)
         ensure_running()  # a process of Python's own, which would undo what follows
         # Ctrl-C in a terminal goes to all processes: this one, which hears it, ends the others.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -176,12 +186,23 @@ class _Worker:
 
     def give(self, task: Task) -> None:
         """A task for a process without one."""
-        self.task = task
+        self.task, self._since = task, monotonic()
         with suppress(OSError):  # it is gone, which `take` finds
             self.pipe.send(task)
 
+    def hangs(self) -> bool:
+        """Whether it has begun with nothing new for too long."""
+        now, beats = monotonic(), int(self._beats.value)
+        if beats != self._seen:
+            self._seen, self._since = beats, now
+        return self.task is not None and now - self._since > PATIENCE * self.task.making.files.seconds
+
     def take(self) -> Record | None:
-        """The record, when the task is done; None, and an end, where the process died. Raises what the task did."""
+        """The record, when the task is done; None, and an end, where the process died or hangs. Raises what the task did."""
+        while not self.pipe.poll(TICK):
+            if self.hangs():
+                self.end()
+                return None
         self.task = None
         try:
             made: Record | Exception = self.pipe.recv()
@@ -194,12 +215,12 @@ class _Worker:
 
     def end(self) -> None:
         """At once, whatever it does: what is not recorded is done again."""
-        self._process.terminate()
+        self._process.kill()
         self._process.join()
         self.pipe.close()
 
 
-def _serve(pipe: Connection, parent: int) -> None:
+def _serve(pipe: Connection, parent: int, beats: "c_ulonglong") -> None:
     """Do task after task, one thread each, until the process that began this one is gone: a killed one ends nobody."""
     # Read when torch is imported, which waits for a detector that needs it.
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -211,15 +232,39 @@ def _serve(pipe: Connection, parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+    def beat() -> None:
+        beats.value += 1
+
     pipe.send(None)
     with suppress(EOFError):
+        task = pipe.recv()
+        limit_memory(task.making.files.worker)
         while True:
-            pipe.send(_outcome(pipe.recv()))
+            pipe.send(_outcome(task, beat))
+            task = pipe.recv()
 
 
-def _outcome(task: Task) -> Record | Exception:
+def limit_memory(more: int) -> None:
+    """Let this process take so many bytes beyond what it has; on Linux alone, where the system counts what it may write to.
+
+    What wants more gets none, and most libraries say so.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    import resource
+
+    lines = Path("/proc/self/status").read_text().splitlines()
+    now = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = now + more
+    if wanted < sys.maxsize >> 1 and (soft == resource.RLIM_INFINITY or wanted < soft):
+        resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
+
+
+def _outcome(task: Task, beat: Callable[[], None]) -> Record | Exception:
     try:
-        return make_shard(task)
+        return make_shard(task, beat)
     except (MienError, OSError) as error:
         return error
     except Exception:  # of any kind, and of many a kind that no other process could make again

@@ -14,6 +14,7 @@ from mien.data.faceset import FaceSet
 from mien.errors import MienError
 from mien.faces.cut import NO_LANDMARKS, Geometry, cut_out
 from mien.faces.photos import Picture, as_photo
+from mien.files.limits import LIMITS, FileLimits
 from mien.recognize.box import find_model
 from mien.recognize.files import Card, read_card, read_graph, require_alike
 from mien.recognize.in_onnx import InOnnx
@@ -99,13 +100,15 @@ class Recognizer:
         """The faces in one photo, the surest first; none where none is found. See `read`."""
         return self.read([photo])[0]
 
-    def read(self, photos: Sequence[Picture], geometry: Geometry | None = None) -> list[tuple[Reading, ...]]:
+    def read(
+        self, photos: Sequence[Picture], geometry: Geometry | None = None, limits: FileLimits = LIMITS
+    ) -> list[tuple[Reading, ...]]:
         """The faces in each of some photos: where they are, and what they show.
 
         A photo is a path, a file's bytes, a picture of Pillow, or an array, uint8 (H, W, 3) RGB or (H, W) gray. Faces are found
         and cut out as those were that the model learned from, but all of a photo's, unless `geometry` says otherwise. Raises
-        MienError for what is no photo, where the card does not say how faces are cut out, and where faces come without the
-        landmarks to cut them out by.
+        MienError for what is no photo or beyond the `limits`, where the card does not say how faces are cut out, and where faces
+        come without the landmarks to cut them out by.
         """
         if isinstance(photos, str | bytes) or not isinstance(photos, Sequence):
             raise MienError("a list of photos", f"one {type(photos).__name__}", "put it in a list, or call the recognizer itself")
@@ -113,7 +116,7 @@ class Recognizer:
         if faces.kind != "faces":
             raise MienError("a recognizer of faces, to read photos", f"one of {faces.kind}", "train one on a set of faces")
         how.require_workable()
-        cut = cut_out([as_photo(photo) for photo in photos], how, faces.side, faces.channels == 3)
+        cut = cut_out([as_photo(photo, limits) for photo in photos], how, faces.side, faces.channels == 3)
         if NO_LANDMARKS in cut.empty.values():
             todo = "take a detector that gives landmarks, such as mtcnn, or cut out by box"
             raise MienError(f"faces that can be cut out by {how}", f"one with {NO_LANDMARKS}", todo)
