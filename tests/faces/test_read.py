@@ -114,7 +114,7 @@ def test_no_face_and_no_photos(recognizer: Recognizer) -> None:
     ("given", "found"),
     [
         (b"", "an empty file"),
-        (b"no photo", "no photo of a known format"),
+        (b"no photo", "no picture of a known format"),
         (encoded("JPEG")[:-300], "found a truncated file, which ends too early; replace"),
         (encoded("PNG")[:-300], "found a truncated file, which ends too early; replace"),
         (encoded("BMP")[:20], "found a truncated file, which ends too early; replace"),
@@ -163,12 +163,12 @@ def test_the_command_prints_every_face(mien: Command, model: Path, tmp_path: Pat
     assert first.startswith("a.png: ")
     assert first.count("%") >= 2
     assert second == "b.png: no face"
-    assert "c.png: no photo of a known format" in done.err
+    assert "c.png: no picture of a known format" in done.err
     lines = [json.loads(line) for line in mien(*words, "--json").out.splitlines()]
     assert [line["photo"] for line in lines] == ["a.png", "b.png", "c.png"]
     assert [line["path"] for line in lines] == [str(tmp_path / "in" / name) for name in ("a.png", "b.png", "c.png")]
     assert [len(line.get("faces", [])) for line in lines] == [2, 0, 0]
-    assert lines[2]["fault"] == "no photo of a known format"
+    assert lines[2]["fault"] == "no picture of a known format"
     rows = list(csv.DictReader(io.StringIO(mien(*words, "--csv").out)))
     assert [row["photo"] for row in rows] == ["a.png", "a.png"]
     assert {(row["path"], row["member"]) for row in rows} == {(str(tmp_path / "in" / "a.png"), "")}
@@ -199,7 +199,7 @@ def test_a_member_is_named_beside_its_archive(mien: Command, model: Path, tmp_pa
         done = mien("predict", *inputs, "--model", model, "--json", "--device", "cpu")
         lines = [line for line in map(json.loads, done.out.splitlines()) if "member" in line]
         assert ([line["path"] for line in lines], [line["member"] for line in lines]) == members
-        assert lines[2]["fault"] == "no photo of a known format"
+        assert lines[2]["fault"] == "no picture of a known format"
     rows = list(csv.DictReader(io.StringIO(mien("predict", archive, "--model", model, "--csv").out)))
     assert [(row["path"], row["member"]) for row in rows[::2]] == list(zip(*members, strict=True))[:2]
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, Settings, pairs, print_values
+from mien.cli.shared import Device, FaceSetPath, Json, Limits, Settings, pairs, print_values
 
 
 def import_(
@@ -26,6 +26,7 @@ def import_(
     color: Annotated[bool, typer.Option(help="Store color faces.")] = False,
     skip: Annotated[int, typer.Option(help="How many unreadable inputs may be left out; they are listed in rejected.csv.")] = 0,
     set_: Settings = None,
+    limits: Limits = "on",
     as_json: Json = False,
 ) -> None:
     """Import a published database, a folder, a table, or rendered faces, into a face set."""
@@ -36,6 +37,7 @@ def import_(
         raise typer.BadParameter("expected [INPUT] OUT", param_hint="INPUT OUT")
     settings: dict[str, Any] = {key: _value(value) for key, value in pairs(set_, "--set").items()}
     given: dict[str, Any] = {"input": paths[0] if len(paths) == 2 else None, "rule": rule, "side": side, "color": color or None}
+    given |= {"limits": limits if limits == "off" else None}
     given |= {"columns": pairs(columns, "--columns") if columns else None}
     given |= {"classes": {theirs: ours for ours, theirs in _listed(classes)} if classes else None}
     settings |= {key: value for key, value in given.items() if value is not None}

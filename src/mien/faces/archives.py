@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import IO, cast
 
 from mien.errors import MienError
-from mien.faces.places import Member, fault, require_regular
+from mien.faces.places import Member, require_regular
+from mien.files.faults import fault
 from mien.files.limits import LIMITS, FileLimits
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")

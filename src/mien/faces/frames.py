@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import MienError
-from mien.faces.places import Input, fault, open_input, refusal
+from mien.faces.places import Input, open_input, refusal
 from mien.files.decode import require_size
+from mien.files.faults import fault
 from mien.files.limits import LIMITS, FileLimits
 
 if TYPE_CHECKING:

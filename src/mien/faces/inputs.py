@@ -14,7 +14,8 @@ from mien.errors import MienError
 from mien.expressions import canonical
 from mien.faces.archives import ARCHIVES, Entry, entries
 from mien.faces.lists import LISTS, check_list, lines, short_hash
-from mien.faces.places import VIDEOS, Input, fault
+from mien.faces.places import VIDEOS, Input
+from mien.files.faults import fault
 from mien.files.limits import LIMITS, FileLimits
 
 PHOTOS = (*SUFFIXES, ".jpe", ".mpo", ".apng", ".pbm")

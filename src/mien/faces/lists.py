@@ -11,7 +11,8 @@ from pathlib import Path
 from mien.data.csv_files import header, require, stream
 from mien.data.sources.folder import SPLITS
 from mien.errors import MienError
-from mien.faces.places import fault, require_regular
+from mien.faces.places import require_regular
+from mien.files.faults import fault
 
 LISTS = (".txt", ".csv")
 """How the names of lists end, in lower case."""

@@ -11,9 +11,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from mien.errors import MienError
-from mien.faces.places import Input, fault, open_input, refusal, require_local
+from mien.faces.places import Input, open_input, refusal, require_local
 from mien.files.bare import orientation
 from mien.files.decode import Opened, open_picture, read_content, require_size
+from mien.files.faults import fault
 from mien.files.limits import LIMITS, Clock, FileLimits
 
 Array = npt.NDArray[np.uint8]

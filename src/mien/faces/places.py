@@ -97,22 +97,6 @@ def require_local(named: str | Path) -> None:
         raise MienError("a file or folder", f"an address, {named}", "mien reads files only: download it first")
 
 
-def fault(error: Exception) -> str:
-    """What is wrong with a file, as a phrase."""
-    if isinstance(error, MienError):
-        return error.found
-    if isinstance(error, OSError) and error.errno and error.strerror:
-        return error.strerror
-    if type(error) is ValueError:
-        return str(error)
-    if isinstance(error, MemoryError):
-        return "a file that takes more memory than there is"
-    said = str(error) or type(error).__name__
-    if isinstance(error, EOFError | struct.error) or "truncated" in said.lower():
-        return "a truncated file, which ends too early"
-    return f"a file that cannot be decoded ({said})"
-
-
 def refusal(input: Input, found: str) -> MienError:
     """The error for a photo or video that cannot be read."""
     kind = "video" if input.video else "photo"

@@ -134,7 +134,7 @@ def _known(content: bytes, limits: FileLimits) -> tuple[Callable[[IO[bytes]], Im
         return PpmImageFile, Bare([content])
     if content.startswith(b"BM"):
         return BmpImageFile, Bare([content])
-    raise ValueError("no photo of a known format")
+    raise ValueError("no picture of a known format")
 
 
 def _memory(image: ImageFile.ImageFile, extra: int, size: int) -> int:
@@ -143,7 +143,7 @@ def _memory(image: ImageFile.ImageFile, extra: int, size: int) -> int:
     own = many * (1 if image.mode in ("1", "L", "P") else 2 if image.mode.startswith("I;16") else 4)
     decoding, always = own + extra, 0
     if isinstance(image, WebPImageFile):
-        decoding, always = decoding + 9 * many + size, 8 * many
+        decoding, always = decoding + 5 * many + size, 8 * many
     elif isinstance(image, TiffImageFile) and extra:
         decoding += size
     elif isinstance(image, PpmImageFile | BmpImageFile) and image.tile and image.tile[0].codec_name != "raw":

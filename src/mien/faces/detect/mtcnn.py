@@ -4,9 +4,12 @@ Sec. II-A: P-Net proposes boxes, R-Net looks at each again, O-Net at what that l
 them overlapping boxes are suppressed, and the rest is moved as the network says.
 """
 
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
@@ -19,6 +22,9 @@ from mien.faces.mtcnn_nets import Net, Runtime, networks
 from mien.faces.proposals import CHUNK, WINDOW, Candidates, Search, logit, nothing, propose
 from mien.faces.sums import Sums
 from mien.registry import STRICT, Share
+
+MOST = 32_000_000
+"""In a photo of more pixels faces are looked for in a smaller one: its tables would take 12 bytes for each of them."""
 
 LOAD = 1 << 23
 """Pixels of photos that go through the cascade together; a larger photo goes alone."""
@@ -57,6 +63,9 @@ class Mtcnn:
         """The faces of each photo, the surest first. Raises MienError for what is no photo, or without weights."""
         check_photos(photos)
         found: list[tuple[Face, ...]] = [()] * len(photos)
+        for place, photo in enumerate(photos):
+            if photo.shape[0] * photo.shape[1] > MOST:
+                found[place] = self._in_smaller(photo)
         for places in _loads(photos):
             sums = Sums.of([photos[place] for place in places])
             numbers = list(range(len(places)))
@@ -65,6 +74,20 @@ class Mtcnn:
                     found[places[number]] += (face,)
                 numbers = [number for number in numbers if not found[places[number]]]
         return found
+
+    def _in_smaller(self, photo: Photo) -> tuple[Face, ...]:
+        """The faces of a large photo, down to the same size."""
+        high, wide = photo.shape[:2]
+        share = math.sqrt(MOST / (high * wide))
+        size = (max(1, int(wide * share)), max(1, int(high * share)))
+        smaller = np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
+        unit = np.array([wide / size[0], high / size[1]], np.float32)
+        found = []
+        for face in replace(self, least_face=max(WINDOW, self.least_face * share))([smaller])[0]:
+            x0, y0, x1, y1 = (np.array(face.box) * np.tile(unit, 2)).tolist()
+            five = None if face.landmarks is None else face.landmarks * unit
+            found.append(Face((x0, y0, x1, y1), five, face.score))
+        return tuple(found)
 
     def _find(self, sums: Sums, numbers: list[int], framed: bool) -> list[tuple[int, Face]]:
         """The cascade over the photos of `numbers`: their faces, each with its photo's number."""
@@ -111,11 +134,13 @@ def landmarks(boxes: Boxes, parts: npt.NDArray[np.float32]) -> npt.NDArray[np.fl
 
 
 def _loads(photos: Sequence[Photo]) -> Iterator[list[int]]:
-    """Places of photos that go together: those of one size beside each other, in bounded memory."""
+    """Places of photos that go together: those of one size beside each other, in bounded memory; none of the largest."""
     load: list[int] = []
     pixels = 0
     for place in sorted(range(len(photos)), key=lambda place: photos[place].shape):
         size = photos[place].shape[0] * photos[place].shape[1]
+        if size > MOST:
+            continue
         if load and pixels + size > LOAD:
             yield load
             load, pixels = [], 0
