@@ -265,9 +265,13 @@ def test_faces_are_found_in_real_photos() -> None:
 def test_in_a_large_photo_faces_are_looked_for_in_a_smaller_one(monkeypatch: pytest.MonkeyPatch) -> None:
     detector, drawing = detector_from_text("mtcnn least_face=40"), drawings()[2]
     (whole,) = detector([drawing.photo])
-    made = list[int]()
-    of = Sums.of
-    monkeypatch.setattr(Sums, "of", staticmethod(lambda photos: made.extend(photo.size // 3 for photo in photos) or of(photos)))
+    made, of = list[int](), Sums.of
+
+    def watched(given: list[Photo]) -> Sums:
+        made.extend(photo.size // 3 for photo in given)
+        return of(given)
+
+    monkeypatch.setattr(Sums, "of", staticmethod(watched))
     monkeypatch.setattr(mtcnn, "MOST", 60_000)
     small, large = detector([drawings()[3].photo, drawing.photo])
     assert max(made) <= 60_000 < drawing.photo.size // 3

@@ -41,7 +41,7 @@ class Unpacked(io.RawIOBase):
     def __init__(self, file: IO[bytes], stored: int, size: int, method: int, crc: int) -> None:
         self._file, self._start = file, file.tell()
         self._stored, self._size, self._method, self._crc = stored, size, method, crc
-        self._at = self._left = self._sum = 0
+        self._at = self._left = self._sum = self._wanted = 0
         self._restart()
 
     def readable(self) -> bool:
@@ -51,18 +51,20 @@ class Unpacked(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
-        target = max(0, start + offset)
-        if target < self._at:
-            self._restart()
-        while self._at < target and self._next(min(target - self._at, _UNPACKED)):
-            pass
-        self._at = target
-        return target
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._wanted, os.SEEK_END: self._size}[whence]
+        self._wanted = max(0, start + offset)
+        return self._wanted
 
     def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]  # any writable buffer
+        if self._wanted < self._at:
+            self._restart()
+        while self._at < self._wanted and self._next(min(self._wanted - self._at, _UNPACKED)):
+            pass
+        if self._wanted > self._at:  # beyond the end
+            return 0
         content = self._next(min(len(buffer), _UNPACKED))
         buffer[: len(content)] = content
+        self._wanted = self._at
         return len(content)
 
     def close(self) -> None:

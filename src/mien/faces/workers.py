@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 import traceback
@@ -25,6 +24,7 @@ import numpy as np
 from mien.errors import MienError
 from mien.faces.places import Input
 from mien.faces.shards import Record, Task, make_shard
+from mien.files.memory import limit_memory
 
 if TYPE_CHECKING:
     from ctypes import c_ulonglong
@@ -243,23 +243,6 @@ def _serve(pipe: Connection, parent: int, beats: "c_ulonglong") -> None:
         while True:
             pipe.send(_outcome(task, beat))
             task = pipe.recv()
-
-
-def limit_memory(more: int) -> None:
-    """Let this process take so many bytes beyond what it has; on Linux alone, where the system counts what it may write to.
-
-    What wants more gets none, and most libraries say so.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    import resource
-
-    lines = Path("/proc/self/status").read_text().splitlines()
-    now = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:"))
-    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    wanted = now + more
-    if wanted < sys.maxsize >> 1 and (soft == resource.RLIM_INFINITY or wanted < soft):
-        resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
 
 
 def _outcome(task: Task, beat: Callable[[], None]) -> Record | Exception:
