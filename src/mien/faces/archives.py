@@ -28,7 +28,7 @@ NAME_BYTES = 1 << 16
 HEADERS = 1000
 """The most that a tar says of all its members."""
 
-SOME = 1 << 28
+SOME = 1 << 27
 """Bytes that an archive of any size may be unpacked to."""
 
 _DIGITS = re.compile(rb"\d{100}")

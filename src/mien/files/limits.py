@@ -31,7 +31,7 @@ class FileLimits:
     """Of a JPEG: a progressive one tells a picture in several."""
     scanned: int = 2_000_000_000
     """Scans of a JPEG, each with all its pixels."""
-    seconds: float = 20.0
+    seconds: float = 15.0
     """For decoding a photo, or for the next frame of a video."""
     memory: int = 950_000_000
     """Bytes that decoding a photo or a video takes."""
