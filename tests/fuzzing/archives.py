@@ -53,7 +53,7 @@ def _photo() -> bytes:
 
 
 def _name(generator: Generator) -> str:
-    names = (
+    names: tuple[str, ...] = (
         "1.png",
         "../../up.png",
         "/root.png",
@@ -96,7 +96,7 @@ def _harmed(generator: Generator) -> tuple[str, bytes]:
     if kind == 2 and generator.random() < 0.7:
         made = bytearray(gzip.compress(bytes(made), 1))
     for _ in range(generator.integers(0, 12)):
-        made[generator.integers(len(made))] = generator.choice([0, 1, 255, generator.integers(256)])
+        made[generator.integers(len(made))] = generator.choice([0, 1, 255, int(generator.integers(256))])
     if generator.random() < 0.3:
         made = made[: generator.integers(1, len(made))]
     if generator.random() < 0.2:

@@ -58,7 +58,7 @@ def seeds() -> tuple[bytes, ...]:
     color, gray, deep = Image.fromarray(noise), smooth.convert("L"), Image.fromarray(noise[..., 0].astype(np.uint16) * 257)
     clear, palette = Image.merge("RGBA", [*smooth.split(), gray]), smooth.quantize(16)
     exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
-    made = [
+    made: list[tuple[Image.Image, str, dict[str, Any]]] = [
         (one, "JPEG", {"exif": exif, "progressive": way})
         for one in (smooth, gray, smooth.convert("CMYK"))
         for way in (False, True)
@@ -114,7 +114,7 @@ def _harmed(generator: Generator) -> bytes:
     made = _any(generator)
     reach = len(made) if generator.random() < 0.5 else min(len(made), 300)
     for _ in range(generator.integers(1, 20)):
-        made[generator.integers(reach)] = generator.choice([0, 1, 127, 128, 254, 255, generator.integers(256)])
+        made[generator.integers(reach)] = generator.choice([0, 1, 127, 128, 254, 255, int(generator.integers(256))])
     kind = generator.integers(4)
     if kind == 0:
         made = made[: generator.integers(1, len(made) + 1)]
