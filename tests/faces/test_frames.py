@@ -3,11 +3,14 @@
 import os
 import pickle
 import random
+import resource
+import socket
 import tarfile
 import tracemalloc
 import warnings
 import zipfile
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +22,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien.errors import MienError
-from mien.faces.frames import Frame, read_frames
+from mien.faces.frames import Frame, _timed, read_frames
 from mien.faces.inputs import find_inputs
 from mien.faces.places import Input
-from mien.files.limits import FileLimits
+from mien.files.limits import LIMITS, OFF, Deadline, FileLimits
 
 CODECS = {".mp4": "mpeg4", ".mov": "libx264", ".avi": "mpeg4", ".mkv": "libx264", ".webm": "libvpx-vp9"}
 
@@ -269,3 +272,80 @@ def test_reading_a_video_says_nothing(tmp_path: Path, capfd: pytest.CaptureFixtu
     path.write_bytes(content)
     read(path)
     assert capfd.readouterr() == ("", "")
+
+
+LISTS = ("#EXTM3U\n#EXTINF:1,\n{0}\n", "ffconcat version 1.0\nfile '{0}'\n", "<MPD><BaseURL>{0}</BaseURL></MPD>")
+
+
+@pytest.mark.parametrize("form", LISTS)
+@pytest.mark.parametrize("ending", [".mp4", ".mkv", ".avi", ".mov"])
+def test_no_other_file_and_no_address_is_opened(tmp_path: Path, form: str, ending: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/a.mp4"
+        for other in (address, str(video(tmp_path / "other.mp4", frames=2)), "other.mp4"):
+            path = tmp_path / f"a{ending}"
+            path.write_text(form.format(other))
+            assert read(path) == ([], "no video of a known format")
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+def boxed(kind: bytes, *parts: bytes) -> bytes:
+    return (8 + sum(map(len, parts))).to_bytes(4) + kind + b"".join(parts)
+
+
+def test_a_movie_that_refers_to_another_file(tmp_path: Path) -> None:
+    """By a data reference, as QuickTime has them; FFmpeg would open it if it were told to."""
+    whole = video(tmp_path / "whole.mp4", frames=3).read_bytes()
+    own = boxed(b"dref", bytes(7) + b"\1", boxed(b"url ", b"\0\0\0\1"))
+    assert own in whole
+    other = boxed(b"url ", bytes(4), str(tmp_path / "whole.mp4").encode() + b"\0")
+    longer = boxed(b"dref", bytes(7) + b"\1", other)
+    made = whole.replace(own, longer)
+    for name in (b"dinf", b"minf", b"mdia", b"trak", b"moov"):
+        at = made.index(name) - 4
+        made = made[:at] + (int.from_bytes(made[at : at + 4]) + len(longer) - len(own)).to_bytes(4) + made[at + 4 :]
+    first, last = made.index(b"mdat") + 4, made.index(b"moov") - 4
+    assert first < last
+    (tmp_path / "refers.mp4").write_bytes(made[:first] + bytes(last - first) + made[last:])
+    assert read(tmp_path / "refers.mp4")[0] == [], "its own bytes show nothing"
+
+
+def test_so_many_samples_take_no_more_memory_than_a_video_may(tmp_path: Path) -> None:
+    made = bytearray(video(tmp_path / "a.mp4", frames=3).read_bytes())
+    for name, at in ((b"stsz", 12), (b"stsc", 16), (b"stts", 12)):
+        start = made.index(name)
+        made[start + at : start + at + 4] = (100_000_000).to_bytes(4)
+    start = made.index(b"stsz")
+    made[start + 8 : start + 12] = (1).to_bytes(4)
+    (tmp_path / "b.mp4").write_bytes(made)
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    frames, reason = read(tmp_path / "b.mp4", limits=FileLimits(memory=300_000_000))
+    assert not frames
+    assert reason
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
+
+
+def test_the_next_frame_may_take_so_many_seconds(tmp_path: Path) -> None:
+    path = video(tmp_path / "a.mkv", frames=30)
+    assert len(read(path, clock=lambda: 7.0)[0]) == 30
+    for begun in (1, 2, 5, 9):
+        ticks = (0.0 if tick < begun else 16.0 * (tick - begun + 1) for tick in count())
+        frames, reason = read(path, clock=lambda ticks=ticks: next(ticks))
+        assert len(frames) < 30
+        assert "more than 15 seconds of decoding" in reason
+    ticks = (1e3 * tick for tick in count())
+    assert len(read(path, limits=OFF, clock=lambda: next(ticks))[0]) == 30
+
+
+def test_frames_that_share_their_bytes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where all entries of an index name one place."""
+    path = video(tmp_path / "a.mp4", frames=9)
+    there = path.stat().st_size
+    monkeypatch.setattr("mien.faces.frames._missing", lambda file: "")
+    with av.open(str(path)) as container:
+        some = list(_timed(container, LIMITS, Deadline(60), there))
+    assert len(some) == 9
+    with av.open(str(path)) as container, pytest.raises(ValueError, match="frames that share their bytes"):
+        list(_timed(container, LIMITS, Deadline(60), there // 3))

@@ -11,11 +11,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import pytest
 from photographs import Bright, Photo, photo_of, write_folder, write_photo
 from pydantic.dataclasses import dataclass as checked
@@ -27,6 +28,7 @@ from mien.faces.face import Face
 from mien.faces.places import Input
 from mien.faces.prepare import Preparing, prepare
 from mien.faces.shards import Record, Task
+from mien.files.limits import LIMITS, OFF
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,34 @@ class Deadly:
         """Boxes, or the end."""
         if len(photos) > self.several and any(self.width in (0, photo.shape[1]) for photo in photos):
             os._exit(1)
+        return Bright()(photos)
+
+
+@checked(frozen=True)
+class Hungry:
+    """A detector by the name `test_workers:Hungry`: as Bright, but it wants much memory for some photos."""
+
+    def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
+        """Boxes, or MemoryError."""
+        if any(photo.shape[1] == 99 for photo in photos):
+            np.empty(1 << 33, np.uint8)
+        return Bright()(photos)
+
+
+@checked(frozen=True)
+class Stuck:
+    """A detector by the name `test_workers:Stuck`: as Bright, but it never comes back from some photos."""
+
+    marker: Path
+    """A file that then holds its process's number."""
+
+    def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
+        """Boxes, or nothing ever."""
+        if any(photo.shape[1] == 99 for photo in photos):
+            self.marker.write_text(str(os.getpid()))
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+            while True:
+                time.sleep(1)
         return Bright()(photos)
 
 
@@ -248,6 +278,55 @@ def test_photos_that_a_process_dies_of_are_rejected_and_the_rest_is_made(tmp_pat
     assert done.faces.column("id").to_pylist() == [f"{n:04d}.png" for n in range(7) if n != 1]
     assert (tmp_path / "out" / "rejected.csv").read_text().splitlines()[1:] == ["0001.png,reading it ended the process"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the system counts no memory for a process")
+def test_a_process_takes_no_more_memory_than_it_may(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "in", 3)
+    write_photo(folder / "0001.png", photo_of((3, 3, 20), size=(64, 99)))
+    done = prepare(asking(folder, "Hungry"), tmp_path / "out", workers=2)
+    assert done.faces.column("id").to_pylist() == ["0000.png", "0002.png"]
+    reason = "a photo that cannot be looked at (Unable to allocate 8.00 GiB"
+    assert reason in (tmp_path / "out" / "rejected.csv").read_text()
+
+
+def test_a_process_that_hangs_is_ended_and_its_photo_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, marker, now = write_folder(tmp_path / "in", 4), tmp_path / "marker", [0.0]
+    write_photo(folder / "0001.png", photo_of((3, 3, 20), size=(64, 99)))
+
+    def clock() -> float:
+        """It goes on, and then by much, while somebody is stuck."""
+        stuck = marker.exists() and marker.read_text() and Path(f"/proc/{marker.read_text()}").exists()
+        now[0] += 1e6 if stuck else 0
+        return now[0]
+
+    monkeypatch.setattr(workers, "monotonic", clock)
+    monkeypatch.setattr(workers, "TICK", 0.05)
+    done = prepare(asking(folder, f"Stuck marker={marker}"), tmp_path / "out", workers=2)
+    assert done.faces.column("id").to_pylist() == ["0000.png", "0002.png", "0003.png"]
+    assert (tmp_path / "out" / "rejected.csv").read_text().splitlines()[1:] == ["0001.png,reading it ended the process"]
+
+
+def test_limits_of_files_are_those_of_every_process(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "in", 3)
+    write_photo(folder / "0001.png", photo_of((3, 3, 20), size=(640, 990)))
+    asked, few = Preparing((str(folder),), "box margin=0", "photographs:Bright", side=16), replace(LIMITS, pixels=600_000)
+    for count in (1, 2):
+        done = prepare(asked, tmp_path / f"out{count}", workers=count, limits=few)
+        assert (len(done.faces), done.rejected) == (2, 1)
+        assert "990 x 640 pixels, more than 600,000" in (tmp_path / f"out{count}" / "rejected.csv").read_text()
+    assert prepare(asked, tmp_path / "all", workers=2, limits=OFF).rejected == 0
+
+
+def test_what_was_refused_is_read_again_with_other_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_folder(tmp_path / "in", 3)
+    asked, few = Preparing((str(folder),), "box margin=0", "photographs:Bright", side=16), replace(LIMITS, pixels=10)
+    with monkeypatch.context() as stopped:
+        stopped.setattr(room, "_join", lambda *given: pytest.fail("stopped"))
+        with pytest.raises(pytest.fail.Exception):
+            prepare(asked, tmp_path / "out", limits=few)
+    assert (tmp_path / ".out.parts").is_dir()
+    assert len(prepare(asked, tmp_path / "out").faces) == 3
 
 
 ALONE = """

@@ -22,6 +22,9 @@ ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 HEADER_BYTES = 1 << 17
 """The longest header of a tar's member."""
 
+END_BYTES = 1 << 17
+"""More than stand behind a zip's directory."""
+
 NAME_BYTES = 1 << 16
 """The most bytes of a name in a gzip's header."""
 
@@ -138,7 +141,7 @@ class _Sparing:
     def read(self, size: int = -1) -> bytes:
         if size > self._most:
             raise ValueError(f"a {self._what} of {size:,} bytes, more than {self._most:,}")
-        content = self._file.read(self._most + 1 if size < 0 else size)
+        content = self._file.read(END_BYTES if size < 0 else size)
         if len(content) > tarfile.BLOCKSIZE and self._what == "header" and _DIGITS.search(content):
             raise ValueError("a header of digits")
         return content

@@ -127,7 +127,7 @@ def _timed(container: "InputContainer", limits: FileLimits, deadline: Deadline, 
     stream = container.streams.video[0]
     context = stream.codec_context
     require_size(context.width, context.height, limits.frame_pixels)
-    context.options = {"max_pixels": str(2 * limits.frame_pixels + _MARGIN)}
+    context.options = {"max_pixels": str(min(2 * limits.frame_pixels + _MARGIN, 2**31 - 1))}
     context.thread_count = 1
     step = 1 / (stream.average_rate or Fraction(25))
     first, time, number, read = None, -step, 0, 0

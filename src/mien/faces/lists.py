@@ -23,6 +23,9 @@ SAID = ("label", "split", "subject")
 LONGEST = 1 << 16
 """The most bytes of a line."""
 
+FILES = 3_000_000
+"""The most files of a list: each is remembered."""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -71,6 +74,8 @@ def _noted(path: Path, found: Iterable[Line]) -> Iterator[Line]:
     for line in found:
         file = os.path.normpath(os.path.join(path.parent, line.path))
         said = (line.label, line.split, line.subject)
+        if len(seen) >= FILES:
+            raise ValueError(f"more than {FILES:,} files in a list; make several of it")
         first = seen.setdefault(short_hash(file), _Seen(line.row, known.setdefault(said, said)))
         for name, here, there in zip(SAID, said, first.said, strict=True):
             if here != there:
