@@ -32,6 +32,7 @@ from mien.faces.inputs import find_inputs, printable
 from mien.faces.photos import read_photo
 from mien.faces.places import Input, open_input
 from mien.faces.prepare import Preparing, prepare
+from mien.faces.shards import state_of
 from mien.files.limits import FileLimits
 
 OTHERS = ("notes.md", ".hidden.png", "Thumbs.db", "labels.csv", "list.txt")
@@ -676,3 +677,20 @@ def test_any_archive_gives_photos_or_reasons(ending: str, seed: int, harm: str) 
                 assert read_photo(found).shape[2] == 3
         assert tracemalloc.get_traced_memory()[1] < 64 << 20
         tracemalloc.stop()
+
+
+def test_the_files_of_a_list_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.txt").write_text("".join(f"{n}.png\n" for n in range(5)))
+    assert len(list(find_inputs([tmp_path / "a.txt"]))) == 5
+    monkeypatch.setattr("mien.faces.lists.FILES", 3)
+    *some, last = find_inputs([tmp_path / "a.txt"])
+    assert [one.name for one in some] == ["0.png", "1.png", "2.png"]
+    assert last.fault == "more than 3 files in a list; make several of it"
+
+
+def test_a_name_with_a_null_byte_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"a\0b.png\n")
+    (one,) = find_inputs([tmp_path / "a.txt"])
+    assert len(state_of([one])) == 64
+    with pytest.raises(MienError, match="null byte"):
+        read_photo(one)

@@ -28,6 +28,7 @@ from mien.faces.cut import Geometry
 from mien.faces.inputs import find_inputs
 from mien.faces.photos import Picture
 from mien.faces.prepare import Preparing, prepare
+from mien.files.limits import LIMITS
 from mien.recognize import teller
 from mien.recognize.drawing import Box, draw, place_labels
 from mien.recognize.files import Card
@@ -150,6 +151,29 @@ def test_what_is_possible_is_named(recognizer: Recognizer) -> None:
     assert (either.top, either.possible, either.unsure) == ("b", ("b", "a"), True)
     none = reading(face, {"a": 0.42, "b": 0.48, "c": 0.1}, 0.5)
     assert (none.top, none.possible, none.unsure) == ("b", (), True)
+
+
+def test_limits_are_on_unless_said(
+    recognizer: Recognizer, mien: Command, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = replace(LIMITS, pixels=10)
+    with pytest.raises(MienError, match="pixels, more than 10"):
+        recognizer.read([PHOTO], limits=few)
+    monkeypatch.setattr("mien.files.limits.LIMITS", few)
+    write_photo(tmp_path / "in" / "a.png", PHOTO)
+    for word in (
+        ("predict", tmp_path / "in", "--model", model, "--device", "cpu"),
+        ("prepare", tmp_path / "in", tmp_path / "out"),
+    ):
+        more = ("--align", "box", "--detector", "photographs:Bright") if word[0] == "prepare" else ()
+        done = mien(*word, *more)
+        assert done.code, done.out
+        assert "pixels, more than 10" in done.err
+        done = mien(*word, *more, "--limits", "off")
+        assert done.code == 0, done.err
+        done = mien(*word, *more, "--limits", "some")
+        assert done.code == 2
+        assert "--limits" in done.err
 
 
 def test_the_command_prints_every_face(mien: Command, model: Path, tmp_path: Path) -> None:

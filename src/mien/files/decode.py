@@ -66,6 +66,9 @@ class Opened:
         self.image.load()
         wide, high, channels = self.image.width, self.image.height, (3,) if mode == "RGB" else ()
         turned = UPRIGHT.get(self.turn)
+        if wide * high <= _STRIP:
+            whole = np.array(_plain(self.image, mode, background, _largest(self.image)))
+            return np.ascontiguousarray(turned(whole)) if turned else whole
         made = np.empty((wide, high, *channels) if turned and self.turn > 4 else (high, wide, *channels), np.uint8)
         lying = UPRIGHT[_BACK.get(self.turn, self.turn)](made) if turned else made
         columns = min(wide, _STRIP)

@@ -20,10 +20,17 @@ class Pieces:
         self._pieces = [piece for piece in pieces if len(piece)]
         self._starts = [0, *accumulate(map(len, self._pieces))]
         self._at, self._deadline = 0, deadline
+        self._near: Piece = b""
+        self._low = 0
+        """The piece that was read last, and where it begins."""
 
     def read(self, size: int | None = -1) -> bytes:
         """The next bytes; all that are left for a negative size."""
         self._deadline.check()
+        begin = self._at - self._low
+        if size is not None and 0 <= begin <= begin + size <= len(self._near):  # most reading is of a few bytes
+            self._at += size
+            return bytes(self._near[begin : begin + size])
         left = max(0, self._starts[-1] - self._at)
         size = left if size is None or size < 0 else min(size, left)
         if size == self._starts[-1] and len(self._pieces) == 1 and isinstance(self._pieces[0], bytes):
@@ -31,8 +38,9 @@ class Pieces:
             return self._pieces[0]
         parts, place = list[Piece](), bisect_right(self._starts, self._at) - 1
         while size:
-            begin = self._at - self._starts[place]
-            part = self._pieces[place][begin : begin + size]
+            self._near, self._low = self._pieces[place], self._starts[place]
+            begin = self._at - self._low
+            part = self._near[begin : begin + size]
             parts.append(part)
             size, self._at, place = size - len(part), self._at + len(part), place + 1
         return b"".join(parts)
