@@ -25,6 +25,7 @@ from mien.errors import MienError
 from mien.faces.frames import Frame, _timed, read_frames
 from mien.faces.inputs import find_inputs
 from mien.faces.places import Input
+from mien.faces.shots import read_shots
 from mien.files.limits import LIMITS, OFF, Deadline, FileLimits
 
 CODECS = {".mp4": "mpeg4", ".mov": "libx264", ".avi": "mpeg4", ".mkv": "libx264", ".webm": "libvpx-vp9"}
@@ -349,3 +350,11 @@ def test_frames_that_share_their_bytes_are_refused(tmp_path: Path, monkeypatch: 
     assert len(some) == 9
     with av.open(str(path)) as container, pytest.raises(ValueError, match="frames that share their bytes"):
         list(_timed(container, LIMITS, Deadline(60), there // 3))
+
+
+def test_somebody_hears_of_frames_that_are_not_taken(tmp_path: Path) -> None:
+    """Or else whoever decodes a long video would seem to hang."""
+    path, beats = video(tmp_path / "a.mkv", frames=30), list[int]()
+    (shot,) = read_shots([of(path)], 1000.0, [], beat=lambda: beats.append(1))
+    assert shot.frame == 0
+    assert len(beats) > 30

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from time import thread_time
 
 from mien.data.source import Rejected
 from mien.errors import MienError
@@ -43,16 +44,20 @@ def read_shots(
 ) -> Iterator[Shot]:
     """All photos, and frames of videos `every` so many seconds; what cannot be read is added to `faults`.
 
-    `beat` is called for each, before it is read.
+    `beat` is called for each photo before it is read, and while a video is, whether its frames are taken or not.
     """
+
+    def clock() -> float:
+        beat()
+        return thread_time()
+
     for one in inputs:
         beat()
         try:
             if not one.video:
                 yield Shot(one, read_photo(one, limits))
                 continue
-            for number, frame in enumerate(read_frames(one, every, limits)):
-                beat()
+            for number, frame in enumerate(read_frames(one, every, limits, clock)):
                 yield Shot(one, frame.pixels, number, frame.time, frame.number)
         except MienError as error:
             faults.append(Rejected(one.name, error.found))

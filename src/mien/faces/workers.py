@@ -16,7 +16,7 @@ from multiprocessing.resource_tracker import ensure_running
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,9 +25,6 @@ from mien.errors import MienError
 from mien.faces.places import Input
 from mien.faces.shards import Record, Task, make_shard
 from mien.files.memory import limit_memory
-
-if TYPE_CHECKING:
-    from ctypes import c_ulonglong
 
 AHEAD, AHEAD_BYTES = 2, 1 << 27
 """Tasks drawn ahead for each process, and bytes of photos after which no more are drawn: those of a tar.gz come in the tasks."""
@@ -165,8 +162,9 @@ class _Worker:
         context = get_context("spawn")  # forked processes would share torch's threads
         self.pipe, theirs = context.Pipe()
         self.task: Task | None = None
-        self._beats, self._seen, self._since = context.Value("Q", 0, lock=False), 0, monotonic()
-        self._process = context.Process(target=_serve, args=(theirs, os.getpid(), self._beats), daemon=True)
+        self._beats, beats = context.Pipe(duplex=False)  # shared memory would be a file
+        self._since = monotonic()
+        self._process = context.Process(target=_serve, args=(theirs, os.getpid(), beats), daemon=True)
         ensure_running()  # a process of Python's own, which would undo what follows
         # Ctrl-C in a terminal goes to all processes: this one, which hears it, ends the others.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -175,6 +173,7 @@ class _Worker:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
+        beats.close()
 
     def require_begun(self) -> None:
         """Wait until it is there. Raises MienError where it never is."""
@@ -192,9 +191,11 @@ class _Worker:
 
     def hangs(self) -> bool:
         """Whether it has begun with nothing new for too long."""
-        now, beats = monotonic(), int(self._beats.value)
-        if beats != self._seen:
-            self._seen, self._since = beats, now
+        now = monotonic()
+        with suppress(EOFError, OSError):  # it is gone, which `take` finds
+            while self._beats.poll():
+                self._beats.recv_bytes()
+                self._since = now
         return self.task is not None and now - self._since > PATIENCE * self.task.making.files.seconds
 
     def take(self) -> Record | None:
@@ -218,9 +219,10 @@ class _Worker:
         self._process.kill()
         self._process.join()
         self.pipe.close()
+        self._beats.close()
 
 
-def _serve(pipe: Connection, parent: int, beats: "c_ulonglong") -> None:
+def _serve(pipe: Connection, parent: int, beats: Connection) -> None:
     """Do task after task, one thread each, until the process that began this one is gone: a killed one ends nobody."""
     # Read when torch is imported, which waits for a detector that needs it.
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -233,8 +235,13 @@ def _serve(pipe: Connection, parent: int, beats: "c_ulonglong") -> None:
 
     threading.Thread(target=watch, daemon=True).start()
 
+    last = 0.0
+
     def beat() -> None:
-        beats.value += 1
+        nonlocal last
+        if time.monotonic() - last > TICK:
+            last = time.monotonic()
+            beats.send_bytes(b".")
 
     pipe.send(None)
     with suppress(EOFError):
