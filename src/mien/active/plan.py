@@ -16,7 +16,7 @@ from mien.data.faceset import FaceSet
 from mien.disk import LOCK, read_json, write_aside
 from mien.errors import MienError
 from mien.recipe import Recipe
-from mien.registry import STRICT, Count, CountOrZero, Share, build_from_text
+from mien.registry import STRICT, Count, Finite, Seed, Share, Threads, build_from_text, worded
 
 RANDOM = "random"
 """What the other strategies are compared with, where it is among them; else the first is."""
@@ -28,6 +28,7 @@ FREE, FREE_WITH_ORACLE = ("rounds",), ("rounds", "acquire", "seed", "seeds")
 """What may be other when a plan is asked again: it decides which chains there are and how long, not what is in them."""
 
 
+@worded
 @dataclass(frozen=True, config=STRICT)
 class Plan:
     """Rounds of asking and learning; every strategy with every seed is a chain of them."""
@@ -58,9 +59,9 @@ class Plan:
     tune: str | None = None
     """Recipe by which `new` and `all` go on from the last model; None for the last stage of `recipe`, or, where that is the only
     one, for the same at a tenth of its learning rate, as in DAL's second stage."""
-    min_gain: float | None = None
+    min_gain: Finite | None = None
     """A chain ends where validation accuracy gained less in a round, from 0 to 1."""
-    seed: CountOrZero = 0
+    seed: Seed = 0
     """Draws start labels, weights, batches, views, what strategies draw, and flips: that of the first chain."""
     seeds: Count = 1
     """Each strategy is followed with seeds from `seed` on."""
@@ -68,7 +69,7 @@ class Plan:
     """Values changed in `recipe`, by key."""
     device: str = "auto"
     """auto, cpu or cuda."""
-    threads: Count | None = None
+    threads: Threads | None = None
     """Processor threads; None takes torch's own number, which is then written down and kept."""
 
     def __post_init__(self) -> None:

@@ -12,14 +12,13 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import Field
 from pydantic.dataclasses import dataclass as checked
-from pydantic_core import ArgsKwargs
 
 from mien.data.faceset import BLOCK, FaceSet, Info
 from mien.data.images import Side
@@ -40,7 +39,7 @@ from mien.faces.quality import Limits
 from mien.faces.shards import Making, Record, Task, read_record, record_at, state_of
 from mien.faces.workers import work
 from mien.progress import Progress, Silent
-from mien.registry import STRICT, CountOrZero, Positive, fields, validate
+from mien.registry import STRICT, Seconds, Seed, worded
 
 INPUTS, BYTES = 64, 1 << 26
 """Inputs of a task, and bytes that they may bring along."""
@@ -50,6 +49,7 @@ NAMED = 12
 """Most classes whose faces are counted in a line."""
 
 
+@worded
 @checked(frozen=True, config=STRICT)
 class Preparing:
     """What `prepare` is asked."""
@@ -66,27 +66,16 @@ class Preparing:
     """Of a crop, in pixels."""
     color: bool = False
     """Keep color; gray otherwise."""
-    every: Positive = 1.0
+    every: Seconds = 1.0
     """Seconds between the frames that are taken from a video."""
     limits: tuple[str, ...] = ()
     """Faces to keep, as `size>=40`."""
     labeled: bool = False
     """Folders are classes, and above them splits."""
-    test: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    test: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = 0.0
     """Share of the faces that becomes the split `test`, the rest `train`: whole people, videos and photos."""
-    seed: CountOrZero = 0
+    seed: Seed = 0
     """Draws those."""
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _worded(cls, given: Any, check: ModelWrapValidatorHandler["Preparing"]) -> "Preparing":
-        """Whoever writes `Preparing(...)` gets a MienError, too, where a value does not fit."""
-        try:
-            return check(given)
-        except ValidationError:
-            if isinstance(given, ArgsKwargs):
-                validate(cls, dict(zip(fields(cls), given.args, strict=False)) | (given.kwargs or {}))
-            raise
 
     def making(self) -> Making:
         """Raises MienError for a way, a detector or a limit that is not known, and for those that do not go together."""

@@ -4,7 +4,7 @@ from pydantic.dataclasses import dataclass
 from torch import nn
 
 from mien.models import Network, conv_bn, require_side
-from mien.registry import STRICT
+from mien.registry import STRICT, Share, Width
 
 
 def _pool() -> nn.MaxPool2d:
@@ -20,9 +20,9 @@ class AlexnetBn:
     The convolutional features are pooled to 6x6 (3x3 below 112 pixels) before the fully connected layers.
     """
 
-    hidden: int = 4096
+    hidden: Width = 4096
     """Units of the two hidden fully connected layers at 112 pixels or more; a quarter of it below."""
-    dropout: float = 0.5
+    dropout: Share = 0.5
     """Dropout before each hidden fully connected layer."""
 
     def build(self, classes: int, channels: int, side: int) -> Network:

@@ -1,20 +1,23 @@
 """A head over cached feature vectors, so that every recipe that needs no pixels runs in seconds."""
 
+from typing import Annotated
+
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import nn
 
 from mien.errors import MienError
 from mien.models import Network
-from mien.registry import STRICT
+from mien.registry import STRICT, Share
 
 
 @dataclass(frozen=True, config=STRICT)
 class Embedding:
     """Logistic regression on normalized features; with `hidden` units, one hidden layer."""
 
-    hidden: int = 0
+    hidden: Annotated[int, Field(ge=0, le=2**16)] = 0
     """Units of the hidden layer; 0 for a linear head."""
-    dropout: float = 0.0
+    dropout: Share = 0.0
     """Share of features left out."""
 
     def build(self, classes: int, channels: int, side: int) -> Network:

@@ -1,16 +1,17 @@
 """Any face-recognition network from an ONNX file, as a teacher that does not learn."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from mien.errors import MienError
 from mien.models import FacePixels, Network, pooled_head, require_side
 from mien.onnx_file import open_session, read_model, serialize, threads
-from mien.registry import STRICT, CountOrZero, Positive, Share
+from mien.registry import STRICT, Finite, Positive, Share
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -24,13 +25,13 @@ class OnnxFacenet:
     """The ONNX file."""
     output: str = ""
     """The feature map's name, an output or any value inside; the first output unless said."""
-    mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
+    mean: tuple[Finite, Finite, Finite] = (127.5, 127.5, 127.5)
     """Subtracted from gray values of 0 to 255: red, green, blue."""
     divisor: Positive = 127.5
     """What is left is divided by this."""
     order: Literal["rgb", "bgr"] = "rgb"
     """Order of the channels in the file."""
-    side: CountOrZero = 0
+    side: Annotated[int, Field(ge=0, le=4096)] = 0
     """Side to which faces are resized; 0 for the one that the file states."""
     sha256: str = ""
     """Of the file, in hexadecimal: another file is refused; any is taken unless said. Weights in files beside it do not count."""

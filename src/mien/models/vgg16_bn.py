@@ -4,7 +4,7 @@ from pydantic.dataclasses import dataclass
 from torch import nn
 
 from mien.models import Network, conv_bn, require_side
-from mien.registry import STRICT
+from mien.registry import STRICT, Share, Width
 
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 
@@ -17,9 +17,9 @@ class Vgg16Bn:
     their units, which is the usual VGG for small pictures.
     """
 
-    hidden: int = 4096
+    hidden: Width = 4096
     """Units of the two hidden fully connected layers at 112 pixels or more; an eighth of it below."""
-    dropout: float = 0.5
+    dropout: Share = 0.5
     """Dropout after each hidden fully connected layer."""
 
     def build(self, classes: int, channels: int, side: int) -> Network:

@@ -31,7 +31,7 @@ from mien.recognize.device import channels_last, choose_device, place
 from mien.recognize.files import Card, model_folder, note_source, read_card, read_history
 from mien.recognize.neighbors import DEVIATION, SIGMA, Neighbors, autoencoder, encode
 from mien.recognize.networks import build_network, write_model
-from mien.registry import STRICT, Count, CountOrZero, NotNegative, Positive, Share, validate
+from mien.registry import STRICT, Count, NotNegative, Positive, Seed, Share, validate, worded
 from mien.training.autoencoding import Perception, Reconstruct, Refine
 from mien.training.loop import own_threads
 from mien.training.parts import Place, fit_part, portions
@@ -40,6 +40,7 @@ from mien.training.prepare import Order, budget_table, prepare
 from mien.training.run import EVALUATION_BATCH, Material, Run
 
 
+@worded
 @dataclass(frozen=True, config=STRICT)
 class Autoencoding:
     """How an autoencoder is trained; the defaults are SNA's, for faces of 112 pixels."""
@@ -62,7 +63,7 @@ class Autoencoding:
     """Faces in a batch of the second phase."""
     expression: str = "two_scale"
     """The recipe of the expression network C of Eq. 5, which is trained on the labeled faces."""
-    perceptual: Annotated[dict[str, float], Field(min_length=1)] = field(
+    perceptual: Annotated[dict[str, NotNegative], Field(min_length=1)] = field(
         default_factory=lambda: {"conv3_b": 100.0, "conv4": 0.1, "conv5": 0.001}
     )
     """Blocks of that network, and what the difference of their maps weighs."""
@@ -80,7 +81,7 @@ class Autoencoding:
     """Share of the faces that measures the reconstruction."""
     sigma: Positive = SIGMA
     """Noise of the neighbors that are drawn in the pictures, in deviations of the code."""
-    seed: CountOrZero = 0
+    seed: Seed = 0
     """Draws weights, batches and the faces that are held out."""
 
 

@@ -5,14 +5,14 @@ from pydantic.dataclasses import dataclass
 
 from mien.faces.align import Map, square
 from mien.faces.face import Face, Photo
-from mien.registry import STRICT, NotNegative
+from mien.registry import STRICT, Power
 
 
 @dataclass(frozen=True, config=STRICT)
 class Box:
     """The square around the box's center whose side is the box's longer one, and the margin on each side."""
 
-    margin: NotNegative = 0.15
+    margin: Power = 0.15
     """As a share of the longer side."""
 
     def __call__(self, photo: Photo, face: Face) -> Map | None:

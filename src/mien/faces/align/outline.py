@@ -9,7 +9,7 @@ from mien.errors import MienError
 from mien.faces.align import Map, square
 from mien.faces.dlib_points import find_points, library, points_file
 from mien.faces.face import Face, Photo
-from mien.registry import STRICT, NotNegative
+from mien.registry import STRICT, Power
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -20,7 +20,7 @@ class Outline:
     terms stand in `dlib_points`.
     """
 
-    margin: NotNegative = 0.1
+    margin: Power = 0.1
     """On each side, as a share of the longer side of the landmarks' box."""
 
     def require_workable(self, landmarks: bool) -> None:

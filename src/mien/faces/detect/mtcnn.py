@@ -18,7 +18,7 @@ from mien.faces.face import Face, Photo
 from mien.faces.mtcnn_nets import Net, Runtime, networks
 from mien.faces.proposals import CHUNK, WINDOW, Candidates, Search, logit, nothing, propose
 from mien.faces.sums import Sums
-from mien.registry import STRICT, Share
+from mien.registry import MOST, STRICT, Share
 
 LOAD = 1 << 23
 """Pixels of photos that go through the cascade together; a larger photo goes alone."""
@@ -34,7 +34,7 @@ class Mtcnn:
     they go on in black, as in the paper's own code. Beyond both: `second_look`.
     """
 
-    least_face: Annotated[float, Field(ge=WINDOW, allow_inf_nan=False)] = 20.0
+    least_face: Annotated[float, Field(ge=WINDOW, le=MOST, allow_inf_nan=False)] = 20.0
     """Side in pixels of the smallest faces that are looked for; half of it costs four times as much."""
     propose: Share = 0.6
     """Probability of being a face that P-Net has to give."""
@@ -42,7 +42,7 @@ class Mtcnn:
     """The same of R-Net."""
     output: Share = 0.7
     """The same of O-Net."""
-    factor: Annotated[float, Field(gt=0, lt=1)] = 0.709
+    factor: Annotated[float, Field(ge=0.1, le=0.95, allow_inf_nan=False)] = 0.709
     """From one level of the pyramid to the next, smaller one."""
     beyond: Literal["black", "cut"] = "black"
     """What is seen of a box beyond the photo's edge: `black` pixels, or nothing: the box is `cut`, and what is left stretched."""
