@@ -4,7 +4,7 @@ import json
 import os
 import stat
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -59,7 +59,11 @@ def read_json(path: Path, todo: str) -> dict[str, Any]:
 
 def read_as(kind: type[T], path: Path, todo: str) -> T:
     """A dataclass `kind` from the object in a JSON file. Raises MienError where the file holds none, or other values."""
-    values = read_json(path, todo)
+    return fit(kind, read_json(path, todo), path, todo)
+
+
+def fit(kind: type[T], values: Mapping[str, Any], path: Path, todo: str) -> T:
+    """A dataclass `kind` from the values of a file. Raises MienError, which names the file, where they do not fit."""
     try:
         return validate(kind, values)
     except MienError as error:

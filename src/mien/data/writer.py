@@ -14,8 +14,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mien.data.faceset import COLUMNS, Info, checksum, to_table
-from mien.disk import write_aside
+from mien.data.faceset import Info, checksum, require_labels
+from mien.data.tables import COLUMNS, to_table
+from mien.disk import require_name, write_aside
 from mien.errors import MienError
 
 
@@ -34,6 +35,7 @@ class FaceSetWriter:
     """
 
     def __init__(self, folder: Path, info: Info) -> None:
+        require_name(folder)
         if folder.exists():
             raise MienError(f"nothing at {folder} yet", "a file or folder", "choose another name, or remove it first")
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -60,6 +62,7 @@ class FaceSetWriter:
                 f"{len(faces)} faces {faces.shape[1:]}, {len(table)} rows with {table.column_names}",
                 "give every block the same columns and one row per face",
             )
+        require_labels(table.column("label"), len(self._info.classes), f"what is written to {self._folder}")
         self._faces.write(np.ascontiguousarray(faces).data)
         self._table.write_table(table)
         self._count += len(faces)

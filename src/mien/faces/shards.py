@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mien.data.faceset import COLUMNS, Info
+from mien.data.faceset import Info
 from mien.data.source import Rejected
+from mien.data.tables import COLUMNS
 from mien.data.writer import FaceSetWriter
 from mien.disk import read_json, write_aside
 from mien.faces.cut import Cut, Geometry, cut_out
