@@ -145,7 +145,9 @@ class Recipe:
 
         `trusted`: modules beyond mien that the file names are imported, and so run; else they have to be imported already.
         """
-        return Recipe.parse(_read(name), trusted)
+        if trusted:
+            trust_recipe(name)
+        return Recipe.parse(_read(name))
 
     @staticmethod
     def parse(table: Mapping[str, Any], trusted: bool = False) -> "Recipe":
@@ -155,6 +157,8 @@ class Recipe:
         require_plain(dict(table), "a recipe", "give simpler values")
         if trusted:
             trust(table)
+            for file in _files(table):
+                trust_recipe(file)
         plain = tomllib.loads((resources.files("mien.recipes") / "supervised.toml").read_text("utf-8"))
         given = {**plain, "title": "", **table}
         if isinstance(given["stages"], list | tuple):
@@ -203,6 +207,30 @@ def recipe_comment(name: Path | str) -> str:
     text = _inside(name) if path is None else read_bytes(path, "mend the file", MOST_TOML).decode("utf-8", "replace")
     lines = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines())
     return "\n".join(line.removeprefix("#").strip() for line in lines)
+
+
+def trust_recipe(name: Path | str) -> None:
+    """Import the modules beyond mien that a recipe's file names, and those of the recipes that it names: what they hold is run.
+
+    Raises MienError where the file is no recipe, or a module cannot be imported.
+    """
+    left, seen = [str(name)], set[str]()
+    while left:
+        file = left.pop()
+        if file not in seen:
+            seen.add(file)
+            table = _read(file)
+            trust(table)
+            left += _files(table)
+
+
+def _files(values: Any) -> list[str]:
+    """The recipes' files that nested settings name, such as that of a teacher."""
+    if isinstance(values, Mapping):
+        values = list(values.values())
+    if isinstance(values, list | tuple):
+        return [file for value in values for file in _files(value)]
+    return [values] if isinstance(values, str) and values.endswith(".toml") and Path(values).is_file() else []
 
 
 def _read(name: Path | str) -> dict[str, Any]:

@@ -13,11 +13,9 @@ from typing import Annotated, Any, TypeVar
 from pydantic import ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError
 
 from mien.errors import MienError
+from mien.limits import EVERY, LEAST_NUMBER, LONGEST, MOST, MOST_NUMBER, MOST_SEED, MOST_THREADS
 
 T = TypeVar("T")
-
-MOST, LEAST_NUMBER, MOST_NUMBER, MOST_SEED, MOST_THREADS = 10**9, 1e-30, 1e30, 2**64 - 1, 1024
-"""Bounds of settings: what is counted fits 32 bits, other numbers fit half of what single precision holds, seeds fit torch."""
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Finite = Annotated[float, Field(ge=-MOST_NUMBER, le=MOST_NUMBER, allow_inf_nan=False)]
@@ -27,7 +25,7 @@ Count = Annotated[int, Field(ge=1, le=MOST)]
 CountOrZero = Annotated[int, Field(ge=0, le=MOST)]
 Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
 Threads = Annotated[int, Field(ge=1, le=MOST_THREADS)]
-Seconds = Annotated[float, Field(ge=0.001, le=MOST, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=EVERY, le=LONGEST, allow_inf_nan=False)]
 Width = Annotated[int, Field(ge=1, le=2**16)]
 Depth = Annotated[int, Field(ge=0, le=100)]
 Factor = Annotated[float, Field(ge=0.001, le=1000, allow_inf_nan=False)]
@@ -92,8 +90,7 @@ def trust(values: Any) -> None:
     Importing runs what they hold. Raises MienError where one cannot be imported.
     """
     if isinstance(values, Mapping):
-        for value in values.values():
-            trust(value)
+        trust([value for key, value in values.items() if key != "title"])
     elif isinstance(values, list | tuple):
         for value in values:
             trust(value)

@@ -14,13 +14,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from pydantic.dataclasses import dataclass
 
-from mien.disk import read_json, write_aside
+from mien.disk import read_as, write_aside
 from mien.evaluation.report.figures import INK, LINE, TEXT, plain_axes
 from mien.evaluation.result import plain_values
 from mien.experiments.report.figures import color, marker
 from mien.experiments.results import to_csv
 from mien.experiments.tables import Difference, Spread, paired, spread
-from mien.registry import STRICT, validate
+from mien.registry import STRICT
 
 FILE = "point.json"
 SIZE = (9.4, 3.6)
@@ -77,7 +77,7 @@ def read_point(folder: Path) -> Point | None:
     """The point in a round's folder, None where the round is not over. Raises MienError where it is damaged."""
     if not (folder / FILE).is_file():
         return None
-    return validate(Point, read_json(folder / FILE, "remove it, and it is measured again"))
+    return read_as(Point, folder / FILE, "remove it, and it is measured again")
 
 
 @plain(frozen=True)

@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from mien.active.confidence import deal_folds, embed_faces, judge_labels, predict_held_out, require_cleanlab
 from mien.data.faceset import FaceSet, Rows
 from mien.data.identities import find_people
 from mien.data.noise import flip_uniform
 from mien.data.splits import split_rows, training_rows
+from mien.data.tables import LABELS, read_table
 from mien.errors import MienError
 from mien.evaluation.consistency import FEW, known_labels
 from mien.evaluation.evaluate import count_known
@@ -365,7 +365,7 @@ def _seen(asked: Labeled) -> tuple[str, ...]:
         return ()
     said = f"{used} of these {len(faces)} labels taught the run: what it says of these faces is not wholly out of sample"
     file = folder / "budget.parquet"
-    rows = pq.read_table(file, columns=["id", "label"]).to_pylist() if file.is_file() else []
+    rows = read_table(file, LABELS, "train again").to_pylist() if file.is_file() else []
     taught = {row["id"]: row["label"] for row in rows}
     ids = faces.column("id").to_pylist()
     other = sum(taught.get(name, label) != label for name, label in zip(ids, asked.given.tolist(), strict=True))

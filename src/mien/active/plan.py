@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from mien.active.acquire import Acquire
 from mien.active.people import shown
 from mien.data.faceset import FaceSet
-from mien.disk import LOCK, read_json, write_aside
+from mien.disk import LOCK, read_as, write_aside
 from mien.errors import MienError
 from mien.recipe import Recipe
 from mien.registry import STRICT, Count, Finite, Seed, Share, Threads, build_from_text, worded
@@ -129,6 +129,14 @@ def folder_name(text: str) -> str:
     return "".join(letter if letter.isalnum() or letter in "_.=-" else "_" for letter in text)
 
 
+@dataclass(frozen=True)
+class _Begun:
+    """What rounds.json says that rounds were begun with."""
+
+    decides: dict[str, Any]
+    threads: Threads | None = None
+
+
 def claim(out: Path, asked: Plan, recipes: Recipes, faces: FaceSet, pool: FaceSet | None) -> int:
     """Take the folder, which is there, for this plan: an empty one, or one in which it was begun. Returns the threads to use.
 
@@ -141,8 +149,8 @@ def claim(out: Path, asked: Plan, recipes: Recipes, faces: FaceSet, pool: FaceSe
     now = _plain({key: value for key, value in values.items() if key not in BY_CONTENT} | checksums | tables)
     threads = asked.threads or torch.get_num_threads()
     if file.is_file():
-        written = read_json(file, "choose another --out")
-        before, threads = written.get("decides", {}), written.get("threads", threads)
+        begun = read_as(_Begun, file, "choose another --out")
+        before, threads = begun.decides, begun.threads or threads
         free = FREE_WITH_ORACLE if asked.oracle is not None else FREE
         other = [key for key in now if key not in free and before.get(key) != now[key]]
         if other:

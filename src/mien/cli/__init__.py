@@ -1,5 +1,6 @@
 """The command line: a thin shell over the functions that Python users call. Heavy imports wait for their command."""
 
+import io
 import signal
 import sys
 
@@ -76,6 +77,9 @@ def main() -> None:
 
     The notes of whatever ended a command are said, too.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name may have letters that the terminal cannot write
     # A polite end cleans up like an error does: no half-written set stays.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
@@ -91,10 +95,20 @@ def main() -> None:
     except MienError as error:
         _say(str(error), *_notes(error))
         sys.exit(1)
+    except (MemoryError, RuntimeError) as error:
+        if not _is_of_memory(error):
+            raise
+        _say("expected enough memory; found too little; take fewer or smaller faces, batches or networks", *_notes(error))
+        sys.exit(1)
     except OSError as error:
         where = f"{error.strerror or error}: {error.filename or ''}"
         _say(f"expected to read and write files; found {where}; make room or check the path", *_notes(error))
         sys.exit(1)
+
+
+def _is_of_memory(error: BaseException) -> bool:
+    """Whether there was not enough: torch has no class of its own for that on a processor."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "allocate memory" in str(error)
 
 
 def _notes(error: BaseException) -> list[str]:

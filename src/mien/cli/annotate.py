@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, print_values
+from mien.cli.shared import Device, FaceSetPath, Json, print_values, share, whole
 from mien.errors import MienError
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 WHENS = ("after", "before", "never")
 WHATS = ("consensus", "log")
 
-MinAgreement = Annotated[float, typer.Option(min=0, max=1, help="Share of votes that a label needs.")]
-MinAnswers = Annotated[int, typer.Option(min=1, help="Votes that a label needs.")]
+MinAgreement = Annotated[float, share("Share of votes that a label needs.")]
+MinAnswers = Annotated[int, whole("Votes that a label needs.")]
 Place = Annotated[str, typer.Argument(metavar="STORE", help="A file, or postgresql://user@host/name.")]
 StoreAddress = Annotated[str, typer.Option("--store", help="Label store: a file, or postgresql://user@host/name.")]
 
@@ -40,12 +40,10 @@ def annotate(
     classes: Annotated[
         str | None, typer.Option(help="What to choose from: happiness,sadness; what model or pool say otherwise.")
     ] = None,
-    first: Annotated[int | None, typer.Option(min=1, help="Ask about so many faces; a new store: about all unless said.")] = None,
+    first: Annotated[int | None, whole("Ask about so many faces; a new store: about all unless said.")] = None,
     split: Annotated[str | None, typer.Option(help="Ask about the faces of this split.")] = None,
     unlabeled: Annotated[bool, typer.Option("--unlabeled", help="Ask about faces without label.")] = False,
-    per_face: Annotated[
-        int | None, typer.Option(min=1, help="Answers of different people that a face wants; 1 unless said.")
-    ] = None,
+    per_face: Annotated[int | None, whole("Answers of different people that a face wants; 1 unless said.")] = None,
     gold: Annotated[
         Path | None,
         typer.Option(metavar="CSV", help="Faces whose right answer is known, columns id and label: everybody gets them."),
@@ -57,7 +55,7 @@ def annotate(
     host: Annotated[
         str, typer.Option(help="Address to listen at; others than this machine's show faces to the network.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    port: Annotated[int, whole("0 takes a free one.", 0, 65535)] = 8000,
     name: Annotated[list[str] | None, typer.Option(help="Host name under which a proxy shows the page; may be repeated.")] = None,
     device: Device = "auto",
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, print_values
+from mien.cli.shared import Device, FaceSetPath, Json, number, print_values, seed_option, whole
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def peaks(
     faceset: FaceSetPath,
     out: Annotated[Path, typer.Argument(help="The new folder.")],
-    nearest: Annotated[int, typer.Option(min=1, help="Frames before the last one that are kept, as the split `near`.")] = 4,
+    nearest: Annotated[int, whole("Frames before the last one that are kept, as the split `near`.")] = 4,
     split: Annotated[
         str | None, typer.Option(help="Split to take sequences from, or all; unless said, all but faces held out for tests.")
     ] = None,
@@ -52,10 +52,13 @@ def consistency(
         Path | None,
         typer.Option(help="Folder of mien neighbors train; unless said the run's own autoencoder, or its features."),
     ] = None,
-    draws: Annotated[int, typer.Option(min=1, help="Neighbors of each face.")] = 8,
-    sigma: Annotated[float, typer.Option(help="Noise that makes neighbors, in deviations of a code or feature.")] = 0.22,
-    nearest: Annotated[int, typer.Option(min=1, help="Frames before the last one of a sequence that are checked.")] = 4,
-    seed: Annotated[int, typer.Option(help="Draws the neighbors.")] = 0,
+    draws: Annotated[int, whole("Neighbors of each face.", 1, 10_000)] = 8,
+    sigma: Annotated[
+        float,
+        number("Noise that makes neighbors, in deviations of a code or feature.", 1e-30, 1e30),
+    ] = 0.22,
+    nearest: Annotated[int, whole("Frames before the last one of a sequence that are checked.")] = 4,
+    seed: Annotated[int, seed_option("Draws the neighbors.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Where table and pictures go; RUN/consistency-SPLIT unless said.")] = None,
     device: Device = "auto",
     as_json: Json = False,

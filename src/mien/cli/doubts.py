@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json
+from mien.cli.shared import Device, FaceSetPath, Json, seed_option, share, whole
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,10 +25,10 @@ def doubts(
     by: Annotated[
         str, typer.Option(help="confident (cleanlab on held-out predictions), weights (of the run), or neighborhood (S of SNA).")
     ] = "confident",
-    folds: Annotated[int, typer.Option(help="Folds of confident.")] = 5,
-    first: Annotated[int, typer.Option(min=1, help="Faces in the picture.")] = 100,
-    noise: Annotated[float, typer.Option(help="For experiments: share of the labels to flip before anything else.")] = 0.0,
-    seed: Annotated[int, typer.Option(min=0, help="Draws folds, flips and neighbors.")] = 0,
+    folds: Annotated[int, whole("Folds of confident.", 2, 1000)] = 5,
+    first: Annotated[int, whole("Faces in the picture.", 1, 100_000)] = 100,
+    noise: Annotated[float, share("For experiments: share of the labels to flip before anything else.")] = 0.0,
+    seed: Annotated[int, seed_option("Draws folds, flips and neighbors.")] = 0,
     neighbors: Annotated[
         Path | None, typer.Option(help="For neighborhood: a folder of mien neighbors train; else the run's own, or features.")
     ] = None,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, print_values
+from mien.cli.shared import Device, FaceSetPath, Json, print_values, seed_option
 
 
 def export(
@@ -34,7 +34,7 @@ def adapt(
     model: Annotated[str, typer.Argument(metavar="RUN_OR_BOX", help="A run, a model folder, or mien-s, which comes with mien.")],
     faceset: FaceSetPath,
     out: Annotated[Path, typer.Option(help="The new model folder.")],
-    seed: Annotated[int, typer.Option(help="Draws the five parts in which it is tried, and views of faces.")] = 0,
+    seed: Annotated[int, seed_option("Draws the five parts in which it is tried, and views of faces.")] = 0,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:

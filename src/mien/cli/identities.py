@@ -6,18 +6,18 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, print_values
+from mien.cli.shared import Device, FaceSetPath, Json, print_values, seed_option, share, whole
 
 
 def identities(
     faceset: FaceSetPath,
     out: Annotated[Path, typer.Argument(help="The new folder.")],
-    least: Annotated[int, typer.Option(help="Faces that a person has to have.")] = 5,
-    test: Annotated[float, typer.Option(help="Share of the people that is held out whole, as the split `test`.")] = 0.2,
+    least: Annotated[int, whole("Faces that a person has to have.")] = 5,
+    test: Annotated[float, share("Share of the people that is held out whole, as the split `test`.")] = 0.2,
     split: Annotated[
         str | None, typer.Option(help="Split to take faces from, or all; unless said, all but those held out for tests.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Draws who is held out.")] = 0,
+    seed: Annotated[int, seed_option("Draws who is held out.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Make a face set whose label is the person, to pretrain a network on."""
@@ -43,10 +43,10 @@ def verify(
     faceset: FaceSetPath,
     split: Annotated[str, typer.Option(help="Split to test on.")] = "test",
     block: Annotated[str | None, typer.Option(help="Block whose features are compared; the last one unless said.")] = None,
-    pairs: Annotated[int, typer.Option(help="Pairs of faces, half of them of one person.")] = 6000,
-    folds: Annotated[int, typer.Option(help="Folds without a person in common.")] = 10,
+    pairs: Annotated[int, whole("Pairs of faces, half of them of one person.", 2, 10**7)] = 6000,
+    folds: Annotated[int, whole("Folds without a person in common.", 2, 1000)] = 10,
     flip: Annotated[bool, typer.Option(help="Add the mirror image's features.")] = False,
-    seed: Annotated[int, typer.Option(help="Draws the pairs (and a network's random weights).")] = 0,
+    seed: Annotated[int, seed_option("Draws the pairs (and a network's random weights).")] = 0,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, print_values
+from mien.cli.shared import Device, FaceSetPath, Json, print_values, seed_option, whole
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,10 +22,10 @@ def neurons(
     layers: Annotated[str | None, typer.Option(help="Blocks, for example stage2_1,stage3_1; all unless said.")] = None,
     before: Annotated[str | None, typer.Option(metavar="RUN_OR_NETWORK", help="What it was before fine-tuning.")] = None,
     split: Annotated[str, typer.Option(help="Split to take labeled faces from.")] = "all",
-    per_class: Annotated[int | None, typer.Option(min=1, help="Take so many faces of each class at most.")] = None,
-    top: Annotated[int, typer.Option(min=1, help="Faces that excite a neuron most, which are counted.")] = 100,
-    drawn: Annotated[int, typer.Option(min=0, help="Neurons of each layer that get a picture which excites them.")] = 8,
-    seed: Annotated[int, typer.Option(help="Draws the order of ties, the noise of pictures, a network's random weights.")] = 0,
+    per_class: Annotated[int | None, whole("Take so many faces of each class at most.")] = None,
+    top: Annotated[int, whole("Faces that excite a neuron most, which are counted.")] = 100,
+    drawn: Annotated[int, whole("Neurons of each layer that get a picture which excites them.", 0, 10_000)] = 8,
+    seed: Annotated[int, seed_option("Draws the order of ties, the noise of pictures, a network's random weights.")] = 0,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetOrPhotos, FaceSetPath, Json, show_evaluation
+from mien.cli.shared import Device, FaceSetOrPhotos, FaceSetPath, Json, show_evaluation, whole
 
 
 def evaluate(
@@ -47,7 +47,7 @@ def evaluate(
 def weights(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     faceset: Annotated[Path, typer.Argument(metavar="FACESET", help="Folder of the face set that it trained on.")],
-    per_class: Annotated[int, typer.Option(min=1, help="Faces of each class in the picture.")] = 8,
+    per_class: Annotated[int, whole("Faces of each class in the picture.", 1, 10_000)] = 8,
     out: Annotated[Path | None, typer.Option(help="Where weights.png and weights.csv go; RUN/weights unless said.")] = None,
     as_json: Json = False,
 ) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.shared import Device, Json
+from mien.cli.shared import Device, Json, number
 
 if TYPE_CHECKING:
     from mien.faces.cut import Geometry
@@ -25,9 +25,7 @@ Align = Annotated[str | None, typer.Option(help="How faces are cut out, instead 
 Detector = Annotated[str | None, typer.Option(help="What finds them, with --align: mtcnn, haar or dlib.")]
 LeastFace = Annotated[
     float | None,
-    typer.Option(
-        min=1, help="Pixels of the smallest faces looked for; in videos a twelfth of a frame's shorter side unless said."
-    ),
+    number("Pixels of the smallest faces looked for; in videos a twelfth of a frame's shorter side unless said.", 1, 1e6),
 ]
 Draw = Annotated[
     Path | None,
@@ -42,7 +40,7 @@ def predict(
     align: Align = None,
     detector: Detector = None,
     least_face: LeastFace = None,
-    every: Annotated[float, typer.Option(min=0.001, help="Seconds between the frames that are read in a video.")] = 0.04,
+    every: Annotated[float, number("Seconds between the frames that are read in a video.", 0.001, 1e9)] = 0.04,
     draw: Draw = None,
     as_csv: AsCsv = False,
     device: Device = "auto",
@@ -83,12 +81,12 @@ def predict(
 
 
 def watch(
-    camera: Annotated[int, typer.Argument(metavar="CAMERA", min=0, help="Number of a camera, from 0.")],
+    camera: Annotated[int, typer.Argument(metavar="CAMERA", min=0, max=10**6, help="Number of a camera, from 0.")],
     model: Model = "mien-s",
     align: Align = None,
     detector: Detector = None,
     least_face: LeastFace = None,
-    seconds: Annotated[float | None, typer.Option(min=0, help="How long; until Ctrl-C unless said.")] = None,
+    seconds: Annotated[float | None, number("How long; until Ctrl-C unless said.", 0, 1e9)] = None,
     draw: Draw = None,
     as_csv: AsCsv = False,
     device: Device = "auto",

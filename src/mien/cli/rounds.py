@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, Settings, pairs
+from mien.cli.shared import Device, FaceSetPath, Json, Settings, Threads, Trust, number, pairs, seed_option, typed, whole
+from mien.limits import MOST
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 Acquire = Annotated[str, typer.Option(help="Which faces are asked about: a,b,c; with settings, 'worthiness extension=1'.")]
-StartLabels = Annotated[int | None, typer.Option(min=1, help="Labels for the first model, validation included; all unless said.")]
+StartLabels = Annotated[int | None, whole("Labels for the first model, validation included; all unless said.")]
 Oracle = Annotated[
     str | None, typer.Option(metavar="labels|RATE", help="For experiments: known labels answer, this share of them flipped.")
 ]
@@ -30,7 +31,8 @@ Tune = Annotated[
     ),
 ]
 MinGain = Annotated[
-    float | None, typer.Option(help="End where validation accuracy gained less in a round: 0.005 is half a point.")
+    float | None,
+    number("End where validation accuracy gained less in a round: 0.005 is half a point.", -1, 1),
 ]
 
 
@@ -38,24 +40,25 @@ def rounds(
     faceset: FaceSetPath,
     recipe: Annotated[str, typer.Option(help="How the first model is trained: a recipe's name or a TOML file.")],
     out: Annotated[Path, typer.Option(help="A new folder, or one in which the same rounds were begun, which go on.")],
-    per_round: Annotated[int, typer.Option(min=1, help="Faces asked about in a round.")],
+    per_round: Annotated[int, whole("Faces asked about in a round.")],
     acquire: Acquire = "worthiness",
-    number: Annotated[int, typer.Option("--rounds", min=1, help="How many rounds.")] = 2,
+    number: Annotated[int, typer.Option("--rounds", min=1, max=MOST, help="How many rounds.")] = 2,
     start_labels_per_class: StartLabels = None,
     pool: Annotated[Path | None, typer.Option(help="Face set to ask about; else the rest of the training split.")] = None,
     oracle: Oracle = None,
     store: Annotated[str | None, typer.Option(help="Label store that people answer into: a file, or postgresql://...")] = None,
-    per_face: Annotated[int, typer.Option(min=1, help="Answers of different people that a face wants, with --store.")] = 1,
+    per_face: Annotated[int, whole("Answers of different people that a face wants, with --store.")] = 1,
     split_to_test: Test = None,
     learn: Learn = "new",
     tune: Tune = None,
     min_gain: MinGain = None,
-    seed: Annotated[int, typer.Option(min=0, help="Draws everything that is drawn.")] = 0,
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from --seed on; with an oracle alone.")] = 1,
+    seed: Annotated[int, seed_option()] = 0,
+    seeds: Annotated[int, whole("How many seeds, from --seed on; with an oracle alone.")] = 1,
     go_on: Annotated[bool, typer.Option("--go-on", help="Do not wait: go on with the answers that are there.")] = False,
     set_: Settings = None,
     device: Device = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="Processor threads.")] = None,
+    threads: Threads = None,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Ask about the faces that matter most, learn from the answers, and again; or compare ways to choose them."""
@@ -64,6 +67,8 @@ def rounds(
     from mien.console import Bar, show
     from mien.registry import validate
 
+    changes = pairs(set_, "--set")
+    typed(changes, recipes=(recipe, tune) if trust else ())
     asked = {
         "recipe": recipe,
         "acquire": [part.strip() for part in acquire.split(",") if part.strip()],
@@ -80,7 +85,7 @@ def rounds(
         "min_gain": min_gain,
         "seed": seed,
         "seeds": seeds,
-        "settings": pairs(set_, "--set"),
+        "settings": changes,
         "device": device,
         "threads": threads,
     }

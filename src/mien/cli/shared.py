@@ -2,14 +2,48 @@
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.limits import MOST, MOST_SEED, MOST_THREADS
+
 if TYPE_CHECKING:
     from mien.evaluation.result import Evaluation
 
+
+def whole(text: str, least: int = 1, most: int = MOST) -> Any:
+    """An option that is a whole number, with `text` as its help."""
+    return typer.Option(min=least, max=most, help=text)
+
+
+def number(text: str, least: float, most: float) -> Any:
+    """An option that is a number, with `text` as its help."""
+    return typer.Option(min=least, max=most, help=text, callback=_a_number)
+
+
+def _a_number(value: float | None) -> float | None:
+    """What is no number is neither below nor above a bound."""
+    if value is not None and value != value:
+        raise typer.BadParameter(f"{value} is no number.")
+    return value
+
+
+def share(text: str) -> Any:
+    """An option that is a share, from 0 to 1."""
+    return number(text, 0, 1)
+
+
+def seed_option(text: str = "Draws everything that is drawn.") -> Any:
+    """A seed, with what it draws as its help."""
+    return typer.Option(min=0, max=MOST_SEED, help=text)
+
+
+Seed = Annotated[int, seed_option()]
+Threads = Annotated[int | None, typer.Option(min=1, max=MOST_THREADS, help="Processor threads.")]
+Trust = Annotated[bool, typer.Option("--trust", help="Run the code beyond mien that recipes name.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines and nothing else.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
@@ -27,6 +61,21 @@ def pairs(given: str | list[str] | None, option: str) -> dict[str, str]:
     if not all(equals and key for key, equals, _ in split):
         raise typer.BadParameter(f"expected KEY=VALUE, found {given!r}", param_hint=option)
     return {key.strip(): value.strip() for key, _, value in split}
+
+
+def typed(*given: Any, recipes: Iterable[str | None] = ()) -> None:
+    """What somebody typed may name code of theirs: its modules are imported, and those that the `recipes` name."""
+    from mien.disk import value_of
+    from mien.recipe import trust_recipe
+    from mien.registry import trust
+
+    for name in recipes:
+        if name is not None:
+            trust_recipe(name)
+
+    for one in given:
+        values = {key: value_of(value) for key, value in one.items() if isinstance(value, str)} if isinstance(one, dict) else one
+        trust(values)
 
 
 def print_values(as_json: bool, values: Any, text: str) -> None:

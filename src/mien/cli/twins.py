@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli.shared import FaceSetPath, Json
+from mien.cli.shared import FaceSetPath, Json, whole
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def twins(
     faceset: FaceSetPath,
     other: Annotated[Path | None, typer.Argument(help="Another face set: twins across to it are found as well.")] = None,
-    distance: Annotated[int, typer.Option(min=0, max=16, help="Bits of 64 in which the hashes of twins may differ.")] = 10,
+    distance: Annotated[int, whole("Bits of 64 in which the hashes of twins may differ.", 0, 16)] = 10,
     out: Annotated[
         Path | None, typer.Option(help="New folder for twins.csv and twins.png; neither is written unless said.")
     ] = None,

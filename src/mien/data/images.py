@@ -15,8 +15,9 @@ from pydantic import Field
 
 from mien.data.source import Rejected
 from mien.errors import MienError
+from mien.limits import MOST_SIDE
 
-Side = Annotated[int, Field(ge=1, le=4096)]
+Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
 """A side in pixels, as a setting."""
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")

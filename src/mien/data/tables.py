@@ -28,6 +28,11 @@ COLUMNS: dict[str, pa.DataType] = {
 }
 """The columns every tool knows; `id` and `label` (-1: none) are always there, others where the source has them."""
 
+LABELS = {"id": pa.string(), "label": pa.int64()}
+"""Columns of the tables that runs keep of labels."""
+BUDGET = LABELS | {"role": pa.string()}
+"""Of budget.parquet: a row for each label used, and what for."""
+
 WHOLE = ("id", "label")
 """Columns in which every face has a value."""
 LONGEST = 1 << 16

@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic.dataclasses import dataclass
 
-from mien.disk import read_json, write_aside
+from mien.disk import read_as, write_aside
 from mien.experiments.grid import Group
-from mien.registry import STRICT, validate
+from mien.registry import STRICT
 
 FILE = "result.json"
 
@@ -76,7 +76,7 @@ def read_result(folder: Path) -> RunResult | None:
     """The result in a run's folder, None where there is none yet. Raises MienError where it is damaged."""
     if not (folder / FILE).is_file():
         return None
-    return validate(RunResult, read_json(folder / FILE, "remove it, and the run is done again"))
+    return read_as(RunResult, folder / FILE, "remove it, and the run is done again")
 
 
 def runs_csv(results: Sequence[RunResult]) -> str:

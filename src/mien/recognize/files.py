@@ -3,14 +3,15 @@ weights stay where they are). No pickle is ever read."""
 
 import hashlib
 import json
-from dataclasses import field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any
 
 from pydantic.dataclasses import dataclass
 
 from mien.data.faceset import Info, Normalization
-from mien.disk import read_json, write_aside
+from mien.data.tables import LABELS, read_table
+from mien.disk import fit, parse_json, read_as, read_bytes, read_json, require_name, write_aside
 from mien.errors import MienError
 from mien.registry import STRICT, Positive, Share, validate
 
@@ -60,8 +61,27 @@ class Card:
     """Version of this format."""
 
 
+@dataclass(frozen=True)
+class _History:
+    """The content of history.json."""
+
+    epochs: list[dict[str, float]]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """An entry of sources.json."""
+
+    network: dict[str, Any]
+    weights: str
+    faces: str
+    budget: dict[str, Any]
+    used: list[str]
+
+
 def model_folder(path: Path) -> Path:
     """The model folder at `path`, which may be a run. Raises MienError where there is none."""
+    require_name(path)
     for folder in (path / "model", path):
         if (folder / CARD).is_file():
             return folder
@@ -129,10 +149,8 @@ def require_alike(card: Card, info: Info) -> None:
 
 def read_used(path: Path) -> set[str]:
     """Ids of the faces whose labels a run trained on or validated with; empty for a model folder that has no list."""
-    import pyarrow.parquet as pq
-
     file = path / "budget.parquet"
-    return set(pq.read_table(file, columns=["id"]).column(0).to_pylist()) if file.is_file() else set()
+    return set(read_table(file, {"id": LABELS["id"]}, "train again").column(0).to_pylist()) if file.is_file() else set()
 
 
 def note_source(folder: Path, source: Path, checksum: str = "") -> None:
@@ -150,14 +168,20 @@ def note_source(folder: Path, source: Path, checksum: str = "") -> None:
 def read_sources(path: Path) -> list[dict[str, Any]]:
     """The models that a run began with, and those that they began with: network, weights, faces, budget, used ids."""
     files = [path / "sources.json", *sorted(path.glob("parts/*/sources.json"))]
-    return [entry for file in files if file.is_file() for entry in json.loads(file.read_text("utf-8"))]
+    return [entry for file in files if file.is_file() for entry in _read_list(file)]
+
+
+def _read_list(file: Path) -> list[dict[str, Any]]:
+    values = parse_json(read_bytes(file, "train again"), str(file), "train again")
+    if not isinstance(values, list):
+        raise MienError(f"a list of models in {file}", type(values).__name__, "train again")
+    return [asdict(fit(_Source, entry, file, "train again")) for entry in values]
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
     """Figures of every epoch of a run; empty for a model folder that has none."""
     file = path / "history.json"
-    epochs: list[dict[str, float]] = read_json(file, "remove it")["epochs"] if file.is_file() else []
-    return epochs
+    return read_as(_History, file, "remove it").epochs if file.is_file() else []
 
 
 def write_history(path: Path, epochs: list[dict[str, float]]) -> None:

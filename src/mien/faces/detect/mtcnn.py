@@ -18,7 +18,8 @@ from mien.faces.face import Face, Photo
 from mien.faces.mtcnn_nets import Net, Runtime, networks
 from mien.faces.proposals import CHUNK, WINDOW, Candidates, Search, logit, nothing, propose
 from mien.faces.sums import Sums
-from mien.registry import MOST, STRICT, Share
+from mien.limits import MOST
+from mien.registry import STRICT, Share
 
 LOAD = 1 << 23
 """Pixels of photos that go through the cascade together; a larger photo goes alone."""
