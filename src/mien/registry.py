@@ -26,7 +26,7 @@ CountOrZero = Annotated[int, Field(ge=0, le=MOST)]
 Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
 Threads = Annotated[int, Field(ge=1, le=MOST_THREADS)]
 Seconds = Annotated[float, Field(ge=EVERY, le=LONGEST, allow_inf_nan=False)]
-Width = Annotated[int, Field(ge=1, le=2**16)]
+Width = Annotated[int, Field(ge=1, le=2**20)]
 Depth = Annotated[int, Field(ge=0, le=100)]
 Factor = Annotated[float, Field(ge=0.001, le=1000, allow_inf_nan=False)]
 Power = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
@@ -173,15 +173,16 @@ def validate(kind: type[T], values: Mapping[str, Any]) -> T:
     if not isinstance(values, Mapping):
         raise MienError(f"settings of {kind.__name__} by name", told(values), "give a table")
     try:
-        return _adapter(kind).validate_python(dict(values))
+        made: T = _adapter(kind).validate_python(dict(values))
     except PydanticUserError as error:
         raise MienError("a dataclass of settings", f"{kind.__module__}:{kind.__name__}", "name one, as mien's own are") from error
     except ValidationError as error:
         raise _readable(kind, error) from error
+    return made
 
 
 @functools.cache
-def _adapter(kind: type[T]) -> TypeAdapter[T]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
@@ -207,7 +208,7 @@ def worded(kind: type[T]) -> type[T]:
         except ValidationError as error:
             raise _readable(kind, error) from error
 
-    kind.__init__ = make  # type: ignore[method-assign, assignment]
+    kind.__init__ = make  # type: ignore[method-assign]
     return kind
 
 
@@ -222,13 +223,29 @@ def told(value: Any) -> str:
         return f"a {type(value).__name__} that is too long to write"
 
 
+BOUNDS = {
+    "greater_than": ("greater than", "gt"),
+    "greater_than_equal": ("greater than or equal to", "ge"),
+    "less_than": ("less than", "lt"),
+    "less_than_equal": ("less than or equal to", "le"),
+}
+
+
 def _complaint(first: Any) -> str:
+    """What pydantic says, bounds in few letters."""
+    if first["type"] in BOUNDS:
+        words, name = BOUNDS[first["type"]]
+        bound = first["ctx"][name]
+        return f"value should be {words} {bound if isinstance(bound, int) else f'{bound:g}'}"
     return str(first["msg"]).lower().replace("input should", "value should")
 
 
 def _readable(kind: type[Any], error: ValidationError) -> MienError:
     first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"])[:80]
+    place = list(first["loc"])
+    if place and isinstance(place[0], int):  # given by its place, not by name
+        place[0] = [*fields(kind), *map(str, range(place[0] + 1))][place[0]]
+    where = ".".join(map(str, place))[:80]
     if first["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
         # Within a nested component the keys of the outer one would mislead.
         known = ", ".join(fields(kind)) or "no keys" if len(first["loc"]) == 1 else "keys that are there"

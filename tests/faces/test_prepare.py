@@ -394,13 +394,14 @@ def test_what_cannot_be_is_said(mien: Command, tmp_path: Path) -> None:
         ((folder, tmp_path / "out", "--detector", "eagle"), "one of dlib, haar, mtcnn"),
         ((folder, tmp_path / "out", "--keep", "size"), "a limit such as size>=40"),
         ((folder, tmp_path / "out", "--faces", "some"), "which"),
-        ((folder, tmp_path / "out", "--every", "0"), "every"),
         ((tmp_path / "dark", tmp_path / "out", "--detector", "photographs:Bright"), "none in 1 inputs (a.png: no face found)"),
     ):
         done = mien("prepare", *words, "--workers", 1)
         assert (done.code, done.out) == (1, ""), words
         assert told in done.err, done.err
         assert not (tmp_path / "out").exists()
+    done = mien("prepare", folder, tmp_path / "out", "--every", "0")
+    assert (done.code, "'--every'" in done.err) == (2, True), done.err
     done = mien("prepare", folder)
     assert (done.code, "the last word the new set" in " ".join(done.err.replace("│", "").split())) == (2, True), done.err
 

@@ -19,15 +19,13 @@ from mien.recognize.files import read_card, read_history, read_used
 from mien.recognize.neighbors import DEVIATION, Neighbors
 from mien.recognize.networks import read_weights
 from mien.training import loop
+from mien.training.cache import cache_folder, fetch, keep_for_others
 from mien.training.neighbors import (
     PRESETS,
     Autoencoding,
     Bench,
     autoencoding,
-    cache_folder,
     digest,
-    fetch,
-    keep_for_others,
     labels_digest,
     neighbors_of,
     perception,

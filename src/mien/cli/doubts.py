@@ -25,7 +25,7 @@ def doubts(
     by: Annotated[
         str, typer.Option(help="confident (cleanlab on held-out predictions), weights (of the run), or neighborhood (S of SNA).")
     ] = "confident",
-    folds: Annotated[int, whole("Folds of confident.", 2, 1000)] = 5,
+    folds: Annotated[int, whole("Folds of confident.", 1, 1000)] = 5,
     first: Annotated[int, whole("Faces in the picture.", 1, 100_000)] = 100,
     noise: Annotated[float, share("For experiments: share of the labels to flip before anything else.")] = 0.0,
     seed: Annotated[int, seed_option("Draws folds, flips and neighbors.")] = 0,

@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass as checked
 from mien.data.tables import COLUMNS as COLUMNS
 from mien.data.tables import Columns
 from mien.data.tables import to_table as to_table
-from mien.disk import fit, read_json, require_name, require_regular
+from mien.disk import fit, read_json, require_name, require_plain, require_regular
 from mien.errors import MienError
 from mien.registry import STRICT, told, worded
 
@@ -348,7 +348,7 @@ def _map_pixels(path: Path) -> npt.NDArray[Any]:
         _require_header(path)
         # Copy on write: torch wants a writable array, and nothing written ever reaches the file.
         pixels: npt.NDArray[Any] = np.load(path, mmap_mode="c", allow_pickle=False)
-    except (ValueError, OSError, EOFError, TypeError, OverflowError, RecursionError, MemoryError, SyntaxError) as error:
+    except Exception as error:  # numpy meets headers that make no sense with exceptions of many kinds
         raise MienError(f"an array in {path}", str(error)[:200] or type(error).__name__, todo) from error
     if not pixels.flags.c_contiguous:
         raise MienError(f"an array in {path} that lies row by row", "another order", todo)
@@ -384,6 +384,7 @@ def _check(faces: FaceSet) -> None:
         raise MienError(f"a table row for each of {count} faces in {where}", found, "import the set again")
     if len(set(info.classes)) < len(info.classes):
         raise MienError(f"classes of different names in {where}", told(info.classes), "import the set again")
+    require_plain(asdict(info), f"what holds for the faces in {where}", "give other texts")
 
 
 def require_labels(column: pa.ChunkedArray | pa.Array, classes: int, where: str) -> Rows:

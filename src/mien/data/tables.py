@@ -30,7 +30,7 @@ COLUMNS: dict[str, pa.DataType] = {
 
 LABELS = {"id": pa.string(), "label": pa.int64()}
 """Columns of the tables that runs keep of labels."""
-BUDGET = LABELS | {"role": pa.string()}
+BUDGET = {"id": pa.string(), "role": pa.string(), "label": pa.int64()}
 """Of budget.parquet: a row for each label used, and what for."""
 
 WHOLE = ("id", "label")

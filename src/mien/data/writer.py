@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from mien.data.faceset import Info, checksum, require_labels
 from mien.data.tables import COLUMNS, to_table
-from mien.disk import require_name, write_aside
+from mien.disk import require_name, require_plain, write_aside
 from mien.errors import MienError
 
 
@@ -36,6 +36,7 @@ class FaceSetWriter:
 
     def __init__(self, folder: Path, info: Info) -> None:
         require_name(folder)
+        require_plain(asdict(info), f"what is written to {folder}", "give other texts")
         if folder.exists():
             raise MienError(f"nothing at {folder} yet", "a file or folder", "choose another name, or remove it first")
         folder.parent.mkdir(parents=True, exist_ok=True)

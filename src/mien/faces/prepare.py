@@ -318,7 +318,15 @@ def _rejected(parts: Path, tasks: int) -> Iterator[Rejected]:
 
 def _shards(parts: Path, tasks: int) -> Iterator[FaceSet]:
     """Those with faces, one open at a time."""
-    return (FaceSet.open(parts / record.shard) for record in _recorded(parts, tasks) if record.faces)
+    return (_shard(parts, record) for record in _recorded(parts, tasks) if record.faces)
+
+
+def _shard(parts: Path, record: Record) -> FaceSet:
+    shard = FaceSet.open(parts / record.shard)
+    if len(shard) != record.faces:
+        found = f"{len(shard)} in {parts / record.shard}"
+        raise MienError(f"{record.faces} faces of task {record.number}", found, f"remove {parts} to begin anew")
+    return shard
 
 
 def _table(shard: FaceSet, names: Iterable[str]) -> pa.Table:

@@ -4,6 +4,7 @@ sees the folder may make one; whoever makes it again makes the same."""
 import hashlib
 import json
 import os
+import re
 import secrets
 from collections import Counter
 from collections.abc import Sequence
@@ -20,11 +21,13 @@ from mien.data.faceset import Info
 from mien.data.source import Rejected
 from mien.data.tables import COLUMNS
 from mien.data.writer import FaceSetWriter
-from mien.disk import read_json, write_aside
+from mien.disk import read_as, write_aside
+from mien.errors import MienError
 from mien.faces.cut import Cut, Geometry, cut_out
 from mien.faces.places import Input
 from mien.faces.quality import MEASURES, Limits, measure
 from mien.faces.shots import Shot, read_shots, together
+from mien.registry import told
 
 TEXTS = ("id", "photo", "source_label", "split", "subject", "sequence")
 KINDS = {name: COLUMNS.get(name, pa.string()) for name in TEXTS}
@@ -106,11 +109,12 @@ def read_record(task: Task) -> Record | None:
 
 
 def record_at(folder: Path, number: int) -> Record:
-    """The record of a task that is done."""
-    values = read_json(folder / f"{number:08d}.json", f"remove {folder} to begin anew")
-    rejected = tuple(Rejected(**one) for one in values["rejected"])
-    listed = {name: tuple(values[name]) for name in ("labels", "columns")}
-    return Record(**values | listed | {"rejected": rejected})
+    """The record of a task that is done. Raises MienError where it is damaged, or that of another."""
+    file, todo = folder / f"{number:08d}.json", f"remove {folder} to begin anew"
+    record = read_as(Record, file, todo)
+    if record.number != number or not re.fullmatch(rf"{number:08d}-[0-9a-f]{{8}}", record.shard):
+        raise MienError(f"the record of task {number} in {file}", f"that of {record.number}, {told(record.shard)}", todo)
+    return record
 
 
 def make_shard(task: Task) -> Record:

@@ -15,9 +15,12 @@ from torch import Tensor
 from mien.data.faceset import Info
 from mien.disk import write_aside
 from mien.errors import MienError
-from mien.models import Copies, Network, architecture, head_copies
+from mien.models import Architecture, Copies, Network, architecture, head_copies
 from mien.recognize.files import CARD, GRAPH, WEIGHTS, Card, is_of_run, model_folder, read_card, read_weights_file
 from mien.registry import fields, require_loaded
+
+MOST_PARAMETERS = 10**9
+"""Of a network: 4 GB of weights."""
 
 
 def write_model(folder: Path, weights: dict[str, Tensor], card: Card, graph: bytes = b"") -> None:
@@ -45,13 +48,25 @@ def build_network(network: dict[str, Any], classes: int, info: Info, seed: int =
 
     The caller's random state is left alone.
     """
+    settings, copies = architecture(network), head_copies(network)
     with torch.random.fork_rng([]):
         torch.default_generator.manual_seed(seed)
-        made = architecture(network).build(classes, info.channels, info.side)
-        copies = head_copies(network)
+        _require_size(settings, classes, info)
+        made = settings.build(classes, info.channels, info.side)
         if copies > 1:
             made.head = Copies(made.head, copies)
         return made
+
+
+def _require_size(settings: Architecture, classes: int, info: Info) -> None:
+    """Raises MienError for one of mien's networks that has too many parameters, before memory is taken."""
+    if not type(settings).__module__.startswith("mien.") or _own_files(settings):
+        return  # What computes while it is built cannot be built without memory.
+    with torch.device("meta"):
+        count = sum(parameter.numel() for parameter in settings.build(classes, info.channels, info.side).parameters())
+    if count > MOST_PARAMETERS:
+        found = f"{count:,} of {type(settings).__name__}"
+        raise MienError(f"a network of at most {MOST_PARAMETERS:,} parameters", found, "take smaller settings, or smaller faces")
 
 
 def read_network(path: Path) -> Network:
@@ -80,7 +95,10 @@ def read_network(path: Path) -> Network:
 
 def _files(network: dict[str, Any]) -> list[Path]:
     """Those that a network's settings name."""
-    settings = architecture(network)
+    return _own_files(architecture(network))
+
+
+def _own_files(settings: Architecture) -> list[Path]:
     values = (getattr(settings, name) for name in fields(type(settings)))
     return [value for value in values if isinstance(value, Path)]
 

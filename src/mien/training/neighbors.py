@@ -19,7 +19,7 @@ from mien.data.faceset import BLOCK, FaceSet
 from mien.data.splits import split_rows, training_rows
 from mien.data.views import Views
 from mien.data.writer import write_table
-from mien.disk import read_as, read_json, write_aside
+from mien.disk import read_as, read_json, require_name, write_aside
 from mien.errors import MienError
 from mien.models import Network
 from mien.models.asymmetric_autoencoder import ENCODER, critic
@@ -135,6 +135,7 @@ def train_neighbors(
     second phase needs; a first phase looks at no label. Raises MienError where `out` holds anything else.
     """
     folder, order, progress = Path(out), order or Order(), progress or Silent()
+    require_name(folder)
     faces = faceset if isinstance(faceset, FaceSet) else FaceSet.open(faceset, verify=True)
     order = replace(order, threads=order.threads or _threads(folder), checksums=(faces.info.checksum, ""))
     bench = Bench(folder, settings.seed, choose_device(order.device), progress)
