@@ -255,7 +255,7 @@ def test_what_is_asked_is_checked() -> None:
     for by in ("weights", "neighborhood"):
         with pytest.raises(MienError, match="train a run with --noise"):
             find_doubts(reader(faces), faces, by=by, noise=0.1)
-    with pytest.raises(MienError, match="a noise rate from 0 to 1"):
+    with pytest.raises(MienError, match="noise that fits"):
         find_doubts(reader(faces), faces, noise=1.5)
     with pytest.raises(MienError, match="a recognizer in memory"):
         find_doubts(reader(faces), faces, by="weights")

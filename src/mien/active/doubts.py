@@ -26,6 +26,7 @@ from mien.evaluation.weights import flip_auroc, read_weighed
 from mien.progress import Progress, Silent
 from mien.recognize.neighbors import SIGMA
 from mien.recognize.recognizer import Recognizer
+from mien.registry import Count, Seed, Share, require
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -165,6 +166,9 @@ def find_doubts(
     Raises MienError without cleanlab for `confident`, for a recognizer that knows none of the classes or was trained on faces
     of another kind, fewer than two classes to tell apart, and where the set has not as many people or faces as folds.
     """
+    require(Seed, seed=seed)
+    require(Share, noise=noise)
+    require(Count, folds=folds)
     bar = progress or Silent()
     if by not in METHODS:
         raise MienError(f"doubts by one of {', '.join(METHODS)}", repr(by), "choose one of those")

@@ -39,7 +39,7 @@ from mien.faces.quality import Limits
 from mien.faces.shards import Making, Record, Task, read_record, record_at, state_of
 from mien.faces.workers import work
 from mien.progress import Progress, Silent
-from mien.registry import STRICT, Seconds, Seed, worded
+from mien.registry import STRICT, Seconds, Seed, Threads, require, worded
 
 INPUTS, BYTES = 64, 1 << 26
 """Inputs of a task, and bytes that they may bring along."""
@@ -128,6 +128,7 @@ def prepare(
     Raises MienError where `out` exists, something else was begun there, another process works there, no input shows a face
     or, with `labeled`, has a label, inputs for `test` have splits, or a setting cannot be.
     """
+    require(Threads, workers=workers)
     out, bar, making = Path(out), progress or Silent(), asked.making()
     _require_nothing(out)
     parts = out.parent / f".{out.name}.parts"

@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from mien.data.faceset import Info, Normalization
 from mien.data.tables import LABELS, read_table
-from mien.disk import fit, parse_json, read_as, read_bytes, read_json, require_name, write_aside
+from mien.disk import fit, parse_json, read_as, read_bytes, read_json, require_name, require_regular, write_aside
 from mien.errors import MienError
 from mien.registry import STRICT, Positive, Share, validate
 
@@ -21,6 +21,8 @@ RUN = "run.json"
 """In the folder of a run."""
 VERSION = 1
 """Of a card."""
+LARGE = 256 << 20
+"""Bytes of a file that is looked through before it is read."""
 FACES, LOGITS = "faces", "logits"
 """Input and output of the graph."""
 
@@ -128,15 +130,18 @@ def read_graph(path: Path) -> bytes | None:
 def _read_file(file: Path, sha256: str) -> bytes:
     if not file.is_file():
         raise MienError(f"a file of the model at {file}", "no such file", "train the model again, or copy its folder whole")
+    if require_regular(file, "copy the model again") > LARGE:
+        # A file of nothing but zeros takes no room on disk, and all of it in memory.
+        with file.open("rb") as opened:
+            _require_hash(file, hashlib.file_digest(opened, "sha256").hexdigest(), sha256)
     content = file.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise MienError(
-            f"sha256 {sha256[:12]}… of {file}",
-            f"{found[:12]}…",
-            "it was changed: copy it again, or train it",
-        )
+    _require_hash(file, hashlib.sha256(content).hexdigest(), sha256)
     return content
+
+
+def _require_hash(file: Path, found: str, sha256: str) -> None:
+    if found != sha256:
+        raise MienError(f"sha256 {sha256[:12]}… of {file}", f"{found[:12]}…", "it was changed: copy it again, or train it")
 
 
 def require_alike(card: Card, info: Info) -> None:
