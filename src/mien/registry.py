@@ -114,9 +114,10 @@ def _load(name: str) -> Any:
 
 def _find_elsewhere(room: str, name: str, typed: bool) -> type[Any]:
     module = name.partition(":")[0]
-    if module.partition(".")[0] == "mien" and not module.startswith(f"{room}."):
+    ours = module.partition(".")[0] == "mien"
+    if ours and not module.startswith(f"{room}."):
         raise MienError(f"a part of mien in {_kind(room)}", told(name), f"choose one of {', '.join(names(room))}")
-    if not typed:
+    if not typed and not ours:
         todo = f"a recipe can name code that is run: if you trust it, give --trust, or in Python import {module} before"
         require_loaded(name, todo)
     value = _load(name)
@@ -125,7 +126,7 @@ def _find_elsewhere(room: str, name: str, typed: bool) -> type[Any]:
     if not is_dataclass(value):
         raise MienError("a dataclass of settings", told(name), "name one, as mien's own are")
     method = CALLED_BY.get(room, "__call__")
-    if not callable(getattr(value, method, None)):
+    if not any(method in vars(base) for base in value.__mro__):  # a class itself can be called, too
         raise MienError(f"one of {_kind(room)}, which has {method}", told(name), "name one, as mien's own are")
     return value
 

@@ -156,9 +156,9 @@ class FaceSet:
         if labels is not None or "label" not in given:
             given["label"] = np.full(len(faces), -1) if labels is None else np.asarray(labels)
         for name, values in given.items():
-            if (np.ndim(values) < 1 and not hasattr(values, "__len__")) or len(values) != len(faces):
-                found = f"{len(values)}" if hasattr(values, "__len__") and np.ndim(values) else told(values)
-                raise MienError(f"a row for each of {len(faces)} faces in column {name}", found, "give one each")
+            count = len(values) if hasattr(values, "__len__") and getattr(values, "ndim", 1) else told(values)
+            if count != len(faces):
+                raise MienError(f"a row for each of {len(faces)} faces in column {name}", f"{count}", "give one each")
         made = FaceSet(replace(info, count=len(faces)), (Part(faces, Columns(to_table(given))),))
         _check(made)
         require_labels(made.column("label"), len(made.classes), "a set in memory")

@@ -100,6 +100,8 @@ def _to_arrow(name: str, values: Any, kind: pa.DataType | None) -> pa.ChunkedArr
             return values if kind is None else values.cast(kind)
         if isinstance(values, np.ndarray) and values.ndim == 2:
             values = list(values.astype(np.float32))
+        if kind is not None and pa.types.is_integer(kind) and pa.types.is_floating((made := pa.array(values)).type):
+            return made.cast(kind)  # a fraction is not cut off
         return pa.array(values, kind)
     except FAULTS as error:
         wanted = "values of one kind" if kind is None else f"values that are {kind}"
