@@ -157,7 +157,7 @@ class Recipe:
         require_plain(dict(table), "a recipe", "give simpler values")
         if trusted:
             trust(table)
-            for file in _files(table):
+            for file in files_of(table):
                 trust_recipe(file)
         plain = tomllib.loads((resources.files("mien.recipes") / "supervised.toml").read_text("utf-8"))
         given = {**plain, "title": "", **table}
@@ -221,15 +221,15 @@ def trust_recipe(name: Path | str) -> None:
             seen.add(file)
             table = _read(file)
             trust(table)
-            left += _files(table)
+            left += files_of(table)
 
 
-def _files(values: Any) -> list[str]:
+def files_of(values: Any) -> list[str]:
     """The recipes' files that nested settings name, such as that of a teacher."""
     if isinstance(values, Mapping):
         values = list(values.values())
     if isinstance(values, list | tuple):
-        return [file for value in values for file in _files(value)]
+        return [file for value in values for file in files_of(value)]
     return [values] if isinstance(values, str) and values.endswith(".toml") and Path(values).is_file() else []
 
 

@@ -39,7 +39,7 @@ def compare(
     from mien.registry import validate
 
     changes, axes = pairs(set_, "--set"), [{"key": key, "values": _values(values)} for key, values in _axes(vary or [])]
-    typed(model, changes, axes, recipes=_parts(recipes) if trust else ())
+    typed(model, changes, axes, trusted=trust, recipes=_parts(recipes))
     asked = {
         "recipes": _parts(recipes),
         "labels_per_class": [None if part == "all" else value_of(part) for part in _parts(labels_per_class)],

@@ -36,8 +36,7 @@ def train(
     from mien.training.prepare import Order
 
     changed: dict[str, object] = {**pairs(set_, "--set")}
-    expression = changed.get("expression")
-    typed(changed, recipes=[str(expression)] if trust and expression else ())
+    typed(changed, trusted=trust)
     changed |= {key: value for key, value in {"refine": refine, "stages.0.epochs": epochs}.items() if value is not None}
     order = Order(labels_per_class=labels_per_class, split=split, device=device, threads=threads)
     with Bar(quiet=as_json) as bar:

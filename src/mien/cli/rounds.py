@@ -68,7 +68,7 @@ def rounds(
     from mien.registry import validate
 
     changes = pairs(set_, "--set")
-    typed(changes, recipes=(recipe, tune) if trust else ())
+    typed(changes, trusted=trust, recipes=(recipe, tune))
     asked = {
         "recipe": recipe,
         "acquire": [part.strip() for part in acquire.split(",") if part.strip()],

@@ -63,19 +63,24 @@ def pairs(given: str | list[str] | None, option: str) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in split}
 
 
-def typed(*given: Any, recipes: Iterable[str | None] = ()) -> None:
-    """What somebody typed may name code of theirs: its modules are imported, and those that the `recipes` name."""
+def typed(*given: Any, trusted: bool = False, recipes: Iterable[str | None] = ()) -> None:
+    """What somebody typed may name code of theirs: its modules are imported.
+
+    Where that is `trusted`, so is the code that the `recipes` name, and the recipes' files that are typed elsewhere.
+    """
     from mien.disk import value_of
-    from mien.recipe import trust_recipe
+    from mien.recipe import files_of, trust_recipe
     from mien.registry import trust
 
-    for name in recipes:
+    for name in recipes if trusted else ():
         if name is not None:
             trust_recipe(name)
 
     for one in given:
         values = {key: value_of(value) for key, value in one.items() if isinstance(value, str)} if isinstance(one, dict) else one
         trust(values)
+        for file in files_of(values) if trusted else ():
+            trust_recipe(file)
 
 
 def print_values(as_json: bool, values: Any, text: str) -> None:

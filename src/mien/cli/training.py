@@ -60,8 +60,8 @@ def train(
     from mien.training.train import train as run
 
     changes = pairs(set_, "--set")
-    typed(model, changes)
-    made = Recipe.load(recipe, trust)
+    typed(model, changes, trusted=trust, recipes=[recipe])
+    made = Recipe.load(recipe)
     if model is not None:
         made = made.with_network(model)
     if epochs is not None:
