@@ -14,9 +14,9 @@ from mien.active.plan import Plan
 from mien.data.faceset import Info
 from mien.data.importing import source_from
 from mien.experiments.grid import Axis, Grid
+from mien.limits import MOST_SEED
 from mien.recipe import Stage
 from mien.registry import (
-    MOST_SEED,
     Count,
     NotNegative,
     Positive,

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -123,11 +123,12 @@ def test_a_run_does_not_choose_what_resumes_it(
 
 def test_programs_import_what_they_trust(recipe: Path, ran: Path) -> None:
     table = {"weigh": "bold_code:Bold"}
-    for read in (
+    reads: tuple[Callable[[], Recipe], ...] = (
         lambda: Recipe.load(recipe),
         lambda: Recipe.parse(table),
         lambda: Recipe.load("supervised").with_settings(table),
-    ):
+    )
+    for read in reads:
         with pytest.raises(MienError, match="import bold_code before"):
             read()
     assert not ran.exists()

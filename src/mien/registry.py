@@ -6,9 +6,9 @@ import importlib.util
 import pkgutil
 import reprlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import is_dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError
 
@@ -174,7 +174,7 @@ def validate(kind: type[T], values: Mapping[str, Any]) -> T:
     if not isinstance(values, Mapping):
         raise MienError(f"settings of {kind.__name__} by name", told(values), "give a table")
     try:
-        made: T = _adapter(kind).validate_python(dict(values))
+        made: T = _adapter(cast(Hashable, kind)).validate_python(dict(values))
     except PydanticUserError as error:
         raise MienError("a dataclass of settings", f"{kind.__module__}:{kind.__name__}", "name one, as mien's own are") from error
     except ValidationError as error:

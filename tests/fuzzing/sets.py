@@ -15,6 +15,7 @@ from mien import FaceSet, MienError, Order, Recipe
 from mien.data.describe import describe
 from mien.data.faceset import Info, checksum
 from mien.disk import read_json
+from mien.registry import validate
 from mien.training.train import train
 
 Damage = Callable[[np.random.Generator, Path], None]
@@ -43,7 +44,7 @@ def make(generator: np.random.Generator, folder: Path) -> None:
         if not all(_is_small(made / name) for name in NAMES):
             return
         try:
-            DAMAGES[generator.integers(len(DAMAGES))](generator, made)
+            DAMAGES[int(generator.integers(len(DAMAGES)))](generator, made)
         except (OSError, LookupError, ValueError, RecursionError, pa.ArrowException):
             continue  # an earlier fault left nothing to damage
     if generator.random() < 0.5:
@@ -104,7 +105,7 @@ def _sign(folder: Path) -> None:
     try:
         if all(_is_small(folder / name) for name in NAMES):
             values = read_json(folder / "faceset.json", "")
-            info = Info(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+            info = validate(Info, values)
             (folder / "faceset.json").write_text(json.dumps(values | {"checksum": checksum(folder, info)}), "utf-8")
     except (MienError, OSError, ValueError, TypeError, AttributeError):
         return
@@ -164,7 +165,7 @@ def odd_json(generator: np.random.Generator, file: Path) -> None:
     elif kind == 3:
         file.write_text("9" * 5000)
     elif kind == 4:
-        file.write_text(json.dumps(VALUES[generator.integers(len(VALUES))]))
+        file.write_text(json.dumps(VALUES[int(generator.integers(len(VALUES)))]))
     elif kind == 5:
         content = file.read_text("utf-8")
         file.write_text(content.replace("{", '{"version": 1, "version": 1, ', 1), "utf-8")
@@ -284,7 +285,7 @@ def _table(generator: np.random.Generator, folder: Path) -> None:
     else:
         columns = _columns_of(len(table), generator)
         name = list(columns)[generator.integers(len(columns))]
-        column = columns[name][generator.integers(len(columns[name]))]
+        column = columns[name][int(generator.integers(len(columns[name])))]
         place = table.column_names.index(name) if name in table.column_names else None
         table = table.append_column(name, column) if place is None else table.set_column(place, name, column)
     pq.write_table(table, folder / "table.parquet", compression="zstd")

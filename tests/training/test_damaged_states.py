@@ -66,8 +66,8 @@ def test_a_bit_that_changed_is_noticed(killed: Begin) -> None:
         with pytest.raises(MienError, match="changed since") as caught:
             resume(file.parent)
         assert str(file) in str(caught.value)
-    for content in (b"", whole[:100], whole[: len(whole) // 2], b"x" * 500):
-        file.write_bytes(content)
+    for damaged in (b"", whole[:100], whole[: len(whole) // 2], b"x" * 500):
+        file.write_bytes(damaged)
         with pytest.raises(MienError, match="a checkpoint at"):
             resume(file.parent)
 
@@ -207,7 +207,8 @@ def test_a_run_whose_order_is_odd_is_measured_or_refused(stored: Path, tmp_path:
     recognizer = train(stored, small_recipe(unlabeled="fixmatch"), tmp_path / "run", Order(threads=1, labels=20))
     file = tmp_path / "run" / "run.json"
     written = json.loads(file.read_text())
-    for order in ([], "x", {"fold": 5}, {"faces": 5}, {"unlabeled_faces": "many"}):
+    orders: list[Any] = [[], "x", {"fold": 5}, {"faces": 5}, {"unlabeled_faces": "many"}]
+    for order in orders:
         file.write_text(json.dumps(written | {"order": order}))
         with pytest.raises(MienError, match=r"run\.json"):
             evaluate(recognizer, stored)

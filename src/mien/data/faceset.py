@@ -156,7 +156,7 @@ class FaceSet:
         if labels is not None or "label" not in given:
             given["label"] = np.full(len(faces), -1) if labels is None else np.asarray(labels)
         for name, values in given.items():
-            count = len(values) if hasattr(values, "__len__") and getattr(values, "ndim", 1) else told(values)
+            count = len(values) if hasattr(values, "__len__") and getattr(values, "ndim", True) else told(values)
             if count != len(faces):
                 raise MienError(f"a row for each of {len(faces)} faces in column {name}", f"{count}", "give one each")
         made = FaceSet(replace(info, count=len(faces)), (Part(faces, Columns(to_table(given))),))
