@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from PIL import Image
 from pydantic.dataclasses import dataclass
 from torch import Tensor
@@ -26,11 +27,23 @@ from mien.training.pool import Batch
 from mien.training.run import Run
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+WAIT = 600.0
+"""Seconds until a test gives up on what it waits for: no test may fail because a machine is slow or busy."""
+
+# The same examples each time, and as long as a machine takes for them.
+settings.register_profile("mien", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("mien")
 
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _same_draws() -> None:
+    """What a test draws without a seed of its own does not depend on the tests before it."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True)

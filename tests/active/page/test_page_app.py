@@ -299,7 +299,12 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(derandomize=True, deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    derandomize=True,
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @drawn(body=ANYTHING, wrapped=st.booleans())
 def test_no_json_breaks_it(place: Place, body: Any, wrapped: bool) -> None:
     response = place.ann.post("/answers", json=sent(place.store, body) if wrapped else body)
