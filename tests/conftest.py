@@ -27,8 +27,6 @@ from mien.training.pool import Batch
 from mien.training.run import Run
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
-WAIT = 600.0
-"""Seconds until a test gives up on what it waits for: no test may fail because a machine is slow or busy."""
 
 # The same examples each time, and as long as a machine takes for them.
 settings.register_profile("mien", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
