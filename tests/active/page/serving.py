@@ -4,6 +4,7 @@ import http.client
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +24,7 @@ from mien.active.page.serve import address, listen, serve
 from mien.active.page.shown import When
 from mien.active.store.records import Question
 from mien.active.store.store import Store
+from processes import WAIT
 
 CLASSES = ("calm", "glad", "sad")
 
@@ -39,6 +41,15 @@ def asked_store(place: str, pool: FaceSet, questions: Sequence[Question] = (), p
     store = Store.create(place, CLASSES, "a pool", pool.info.checksum, per_face)
     store.ask(questions or [Question(str(face)) for face in pool.values("id")])
     return store
+
+
+@contextmanager
+def held_port() -> Iterator[int]:
+    """A port at which one server after another can listen: while none does, nobody else gets it."""
+    with socket.socket() as holding:
+        holding.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holding.bind(("127.0.0.1", 0))
+        yield holding.getsockname()[1]
 
 
 @contextmanager
@@ -60,7 +71,7 @@ def served(store: Store, pool: FaceSet, guess: When = "after", names: Sequence[s
 @contextmanager
 def signed_in(where: str, name: str, token: str) -> Iterator[httpx.Client]:
     """Somebody's browser."""
-    with httpx.Client(base_url=where, timeout=60) as client:
+    with httpx.Client(base_url=where, timeout=WAIT) as client:
         response = client.post("/sign-in", data={"name": name, "token": token})
         assert response.status_code == 303, response.text
         yield client
@@ -92,7 +103,7 @@ class Heard:
 def ask_raw(where: str, target: str, cookie: str = "") -> Heard:
     """GET this very target, which no client has tidied."""
     host, port = re.fullmatch(r"http://(.+):(\d+)/", where).groups()  # type: ignore[union-attr]
-    connection = http.client.HTTPConnection(host, int(port), timeout=10)
+    connection = http.client.HTTPConnection(host, int(port), timeout=WAIT)
     try:
         connection.putrequest("GET", target, skip_accept_encoding=True)
         if cookie:
@@ -128,7 +139,7 @@ class Process:
     def end(self, how: signal.Signals) -> int:
         """Its exit code after this signal."""
         self._process.send_signal(how)
-        self.said += self._process.communicate(timeout=60)[0]
+        self.said += self._process.communicate(timeout=WAIT)[0]
         return self._process.returncode
 
 

@@ -4,12 +4,14 @@ import hashlib
 import html
 import io
 import json
+import math
 import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -23,11 +25,12 @@ from PIL import Image
 from serving import ask_raw, asked_store, error_of, given, sent, served, signed_in, undoing, write_pool
 
 from mien import FaceSet, MienError
-from mien.active.page import app
+from mien.active.page import app, shown, signing
 from mien.active.page.prepare import GIVEN
 from mien.active.page.signing import ATTEMPTS
 from mien.active.store.records import Question, Reply
 from mien.active.store.store import Store
+from processes import WAIT
 
 QUESTIONS = (
     Question("f0", model="m1", guess=2),
@@ -68,7 +71,7 @@ def said(store: Store) -> list[tuple[str, str, str, int | None]]:
 
 
 def test_who_signs_in_gets_a_cookie_that_nothing_else_can_use(place: Place) -> None:
-    with httpx.Client(base_url=place.where) as client:
+    with httpx.Client(base_url=place.where, timeout=WAIT) as client:
         assert client.get("/").headers["location"] == "/sign-in"
         assert client.get("/grid").headers["location"] == "/sign-in"
         form = client.get("/sign-in")
@@ -93,7 +96,7 @@ def test_who_signs_in_gets_a_cookie_that_nothing_else_can_use(place: Place) -> N
 
 @pytest.mark.parametrize("name", ["", "bob", "Ann", '"><b id="x">'])
 def test_a_wrong_token_is_a_clear_page(place: Place, name: str) -> None:
-    with httpx.Client(base_url=place.where) as client:
+    with httpx.Client(base_url=place.where, timeout=WAIT) as client:
         for token in ("wrong", "", place.tokens["ann"], "\udc80".encode("utf-8", "surrogatepass").decode("latin-1")):
             done = client.post("/sign-in", data={"name": name, "token": token})
             assert done.status_code == 401
@@ -103,8 +106,9 @@ def test_a_wrong_token_is_a_clear_page(place: Place, name: str) -> None:
         assert client.get("/").status_code == 303
 
 
-def test_attempts_are_counted(place: Place) -> None:
-    with httpx.Client(base_url=place.where) as client:
+def test_attempts_are_counted(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signing, "MINUTE", math.inf)
+    with httpx.Client(base_url=place.where, timeout=WAIT) as client:
         for _ in range(ATTEMPTS):
             assert client.post("/sign-in", data={"name": "ann", "token": "wrong"}).status_code == 401
         late = client.post("/sign-in", data={"name": "ann", "token": place.tokens["ann"]})
@@ -114,7 +118,7 @@ def test_attempts_are_counted(place: Place) -> None:
 
 def test_nothing_without_a_token(place: Place) -> None:
     for cookies in ({}, {next(iter(place.ann.cookies)): "wrong"}):
-        with httpx.Client(base_url=place.where, cookies=cookies) as client:
+        with httpx.Client(base_url=place.where, cookies=cookies, timeout=WAIT) as client:
             answers = [
                 client.get("/questions"),
                 client.get("/faces/0"),
@@ -398,8 +402,8 @@ def test_it_answers_to_its_names_alone(place: Place, tmp_path: Path) -> None:
     for name in (f"localhost:{port}", f"127.0.0.1:{port}", f"[::1]:{port}", f"LOCALHOST:{port}"):
         assert place.ann.get("/questions", headers={"Host": name}).status_code == 200, name
     with served(place.store, place.pool, names=["labels.example.org"]) as where:
-        assert httpx.get(where, headers={"Host": "labels.example.org"}).status_code == 303
-        assert httpx.get(where, headers={"Host": "evil.example"}).status_code == 421
+        assert httpx.get(where, headers={"Host": "labels.example.org"}, timeout=WAIT).status_code == 303
+        assert httpx.get(where, headers={"Host": "evil.example"}, timeout=WAIT).status_code == 421
 
 
 def test_other_sites_cannot_send_for_somebody(place: Place) -> None:
@@ -516,8 +520,9 @@ def test_what_the_database_cannot_take_may_be_sent_again(place: Place, monkeypat
     assert said(place.store) == [("ann", "f0", "label", 1)]
 
 
-def test_progress_says_nothing_of_others_but_sums(tmp_path: Path) -> None:
-    pool = write_pool(tmp_path / "pool", 6)
+def test_progress_says_nothing_of_others_but_sums(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, moments = write_pool(tmp_path / "pool", 6), iter((100.0, 100.25, 100.5))
+    monkeypatch.setattr(shown, "time", SimpleNamespace(monotonic=lambda: next(moments)))
     with asked_store(str(tmp_path / "labels.db"), pool, per_face=2) as store:
         tokens = {name: store.add_annotator(name) for name in ("ann", "bob")}
         for name, answers in (("ann", (0, 1, 2)), ("bob", (0, 1, 1))):
@@ -525,8 +530,7 @@ def test_progress_says_nothing_of_others_but_sums(tmp_path: Path) -> None:
                 store.answer(name, Reply(f"f{number}", label=label))
         with served(store, pool) as where, signed_in(where, "ann", tokens["ann"]) as ann:
             found = ann.get("/questions").json()["progress"]
-    age = found.pop("age")
-    assert 0 <= age < 10
+    assert found.pop("age") == 0.5, "from before it was counted until it is told"
     alpha = found.pop("alpha")
     assert alpha == pytest.approx(store_alpha(), abs=1e-3)
     assert found == {"questions": 6, "done": 3, "remaining": 6, "per_face": 2, "yours": 3, "people": 2}

@@ -15,6 +15,7 @@ from mien.active.page.signing import ATTEMPTS, MINUTE, MOST, REMEMBERED_SECONDS,
 from mien.active.page.together import Together
 from mien.active.store.records import Answer
 from mien.active.store.store import Store
+from processes import WAIT
 
 
 class Log:
@@ -45,7 +46,7 @@ def write(log: Log, keys: Sequence[Sequence[str]]) -> list[BaseException | None]
     async def run() -> list[BaseException | None]:
         together = Together(cast(Store, log))
         tasks = [together.write([entry(key) for key in request]) for request in keys]
-        return await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10)
+        return await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), WAIT)
 
     return asyncio.run(run())
 
