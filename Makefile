@@ -1,4 +1,5 @@
 # make demo | test | lint | bench | services (a PostgreSQL server and a browser for tests, as root; without them those tests are skipped)
+# bash tests/again.sh [--load] [--shuffle]: the tests ten times, to find those that depend on how fast or busy a machine is
 # make model FERPLUS=FOLDER: trains the model in the box again, from a face set of FER+; it goes on where it was interrupted
 PYTHON ?= python3
 VENV ?= .venv

@@ -12,6 +12,7 @@ import pytest
 
 from mien.active.store.records import Question
 from mien.active.store.store import Store
+from processes import WAIT
 
 CLASSES = ("calm", "glad", "sad")
 CHECKSUM = "0123456789abcdef"
@@ -39,11 +40,11 @@ class Postgres:
     def start(self) -> None:
         """Returns when it listens."""
         settings = f"-c listen_addresses= -c unix_socket_directories={self._folder} -c fsync=off"
-        self._do("pg_ctl", "-w", "-l", str(self._folder / "log"), "-o", settings, "start")
+        self._do("pg_ctl", "-w", "-t", f"{WAIT:.0f}", "-l", str(self._folder / "log"), "-o", settings, "start")
 
     def stop(self) -> None:
         """At once, as if it were killed."""
-        self._do("pg_ctl", "-w", "-m", "immediate", "stop")
+        self._do("pg_ctl", "-w", "-t", f"{WAIT:.0f}", "-m", "immediate", "stop")
 
     def new_schema(self) -> str:
         """The address of an empty one: as good as a database, and made in no time."""
@@ -61,7 +62,7 @@ class Postgres:
         command = [str(self._programs / program), "-D", str(self._folder / "data"), *words]
         # Not to a pipe: the server would hold it open.
         with (self._folder.parent / f"{self._folder.name}.out").open("wb") as out:
-            subprocess.run(command, cwd=self._folder, stdout=out, stderr=out, check=True, timeout=120, **self._user)
+            subprocess.run(command, cwd=self._folder, stdout=out, stderr=out, check=True, timeout=2 * WAIT, **self._user)
 
 
 def new_store(address: str, faces: int = 0, people: tuple[str, ...] = (), per_face: int = 1) -> Store:

@@ -188,7 +188,7 @@ def test_what_changed_meanwhile_is_read_again(tmp_path: Path, monkeypatch: pytes
         stopped.setattr(room, "_join", lambda *given: pytest.fail("stopped"))
         with pytest.raises(pytest.fail.Exception):
             prepare(asking(listed, labeled=True), tmp_path / "out")
-    write_photo(folder / "0007.png", photo_of((3, 3, 50)))  # in part 1
+    os.utime(write_photo(folder / "0007.png", photo_of((3, 3, 50))), (0, 0))  # in part 1; at another time, however soon
     write_list(["happy"] * 16 + ["sad"] * 2 + ["happy"] * 5)  # in part 3
     monkeypatch.setattr(workers, "make_shard", noting)
     done = prepare(asking(listed, labeled=True), tmp_path / "out")
