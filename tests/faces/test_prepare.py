@@ -418,6 +418,12 @@ def test_killed_twice_nothing_is_lost_and_nothing_twice(tmp_path: Path) -> None:
     assert list(rejected(tmp_path / "out")) == ["0013.png"]
 
 
+PATIENT = {f"RAY_{name}_{unit}": f"{WAIT * many:.0f}" for name, unit, many in (
+    ("gcs_server_port_wait_time", "s", 1), ("raylet_start_wait_time", "s", 1), ("gcs_rpc_server_connect_timeout", "s", 1),
+    ("worker_register_timeout", "seconds", 1), ("gcs_server_request_timeout", "seconds", 1),
+    ("agent_register_timeout", "ms", 1000), ("health_check_initial_delay", "ms", 1000), ("health_check_timeout", "ms", 1000),
+)}  # fmt: skip
+"""Ray gives up on its own processes within half a minute."""
 CLUSTER = """
 import sys, warnings
 warnings.simplefilter("ignore")
@@ -434,7 +440,9 @@ def test_a_cluster_gives_what_one_process_gives_though_a_worker_is_lost(tmp_path
     monkeypatch.setattr(room, "INPUTS", 5)
     folder, marker = write_folder(tmp_path / "in", 23), tmp_path / "marker"
     words = [sys.executable, "-c", CLUSTER, str(folder), str(tmp_path / "out"), str(marker)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=WAIT, env=ENVIRONMENT)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=WAIT, env=ENVIRONMENT | PATIENT)
+    if "timed out during startup" in done.stderr:
+        pytest.skip("Ray gave up on its own start, as it does after 30 s on a busy machine")
     assert done.returncode == 0, done.stderr[-2000:]
     assert marker.exists(), "nobody died"
     alone = prepare(asking(folder, detector=f"photographs:Mortal marker={marker}"), tmp_path / "alone")
