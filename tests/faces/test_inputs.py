@@ -25,6 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from memory import peak
 from mien.errors import MienError
 from mien.faces.archives import entries
 from mien.faces.frames import read_frames
@@ -427,10 +428,8 @@ def test_a_packed_header_that_claims_much_is_refused(tmp_path: Path) -> None:
     with gzip.open(path, "wb", compresslevel=1) as file:
         file.write(info.tobuf())
         file.write(bytes(4 << 20))
-    tracemalloc.start()
     assert "header of 314,572,800 bytes" in faults(path)["a.tgz"]
-    assert tracemalloc.get_traced_memory()[1] < 8 << 20
-    tracemalloc.stop()
+    assert peak(lambda: faults(path)) < 8 << 20
 
 
 def test_a_zip_bomb_is_refused_by_what_it_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -438,11 +437,12 @@ def test_a_zip_bomb_is_refused_by_what_it_states(tmp_path: Path, monkeypatch: py
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("1.png", bytes(32 << 20))
     (found,) = find_inputs([tmp_path / "a.zip"])
-    tracemalloc.start()
-    with pytest.raises(MienError, match="more than 1,048,576 bytes"):
-        read_photo(found)
-    assert tracemalloc.get_traced_memory()[1] < 8 << 20
-    tracemalloc.stop()
+
+    def refused() -> None:
+        with pytest.raises(MienError, match="more than 1,048,576 bytes"):
+            read_photo(found)
+
+    assert peak(refused) < 8 << 20
 
 
 def test_members_can_be_sought_and_fill_their_part_alone(tmp_path: Path) -> None:
@@ -634,7 +634,7 @@ def test_a_deep_folder_is_no_problem(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["folders", "tar", "tgz"])
 def test_memory_does_not_grow_with_the_inputs(tmp_path: Path, kind: str) -> None:
-    def peak(count: int) -> int:
+    def measured(count: int) -> int:
         made = [f"{each // 100:04}/{each}.png" for each in range(count)]
         path = tmp_path / f"{count}.{kind}"
         if kind == "folders":
@@ -643,14 +643,10 @@ def test_memory_does_not_grow_with_the_inputs(tmp_path: Path, kind: str) -> None
                 (path / name).touch()
         else:
             taped(path, *made)
-        sum(1 for _ in find_inputs([path]))
-        tracemalloc.start()
         assert sum(1 for _ in find_inputs([path])) == count
-        reached = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return reached
+        return peak(lambda: sum(1 for _ in find_inputs([path])))
 
-    few, many = peak(200), peak(1200)
+    few, many = measured(200), measured(1200)
     # A hash for each member's name; nothing for files in folders.
     assert many - few < (100_000 if kind == "folders" else 1000 * 150)
 

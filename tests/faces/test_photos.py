@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from memory import peak
 from mien.errors import MienError
 from mien.faces.photos import MAX_PIXELS, as_photo, read_photo
 from mien.faces.places import Input
@@ -264,12 +265,13 @@ def test_a_bomb_is_refused_before_it_is_decoded() -> None:
     webp = encoded(Image.new("RGBA", (8, 8)), "WEBP", save_all=True, append_images=[Image.new("RGBA", (8, 8), "red")])
     at = webp.find(b"VP8X") + 12
     bombs.append(webp[:at] + b"\xff\x3f\0\xff\x3f\0" + webp[at + 6 :])
-    tracemalloc.start()
-    for content in bombs:
-        with pytest.raises(MienError, match=r"pixels|WebP|bomb"):
-            read(content)
-    assert tracemalloc.get_traced_memory()[1] < 4 << 20
-    tracemalloc.stop()
+
+    def refused() -> None:
+        for content in bombs:
+            with pytest.raises(MienError, match=r"pixels|WebP|bomb"):
+                read(content)
+
+    assert peak(refused) < 4 << 20
     with pytest.raises(MienError, match="6 x 5 pixels, more than 29"):
         read(claim_png(6, 5), max_pixels=29)
 
@@ -373,13 +375,12 @@ def test_an_array_of_too_many_pixels_is_refused(color: tuple[int, ...]) -> None:
     small = as_photo(np.broadcast_to(np.uint8(7), (10, 20, *color)))
     assert (small.shape, small.flags["C_CONTIGUOUS"], set(small.ravel().tolist())) == ((10, 20, 3), True, {7})
     large = np.broadcast_to(np.uint8(7), (10_000, 10_001, *color))
-    tracemalloc.start()
-    try:
+
+    def refused() -> None:
         with pytest.raises(MienError, match="found 10001 x 10000 pixels, more than 100,000,000"):
             as_photo(large)
-        assert tracemalloc.get_traced_memory()[1] < 1 << 20
-    finally:
-        tracemalloc.stop()
+
+    assert peak(refused) < 1 << 20
 
 
 def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded() -> None:
