@@ -34,6 +34,11 @@ def living(group: int) -> list[str]:
     return states
 
 
+def wait_for_all(group: int) -> None:
+    """Until none of the processes of a group is left."""
+    wait_until(lambda: not living(group))
+
+
 def wait_until(there: Callable[[], object], process: "subprocess.Popen[str] | None" = None) -> None:
     """Until it is so; fails where the process ends before."""
     ends = time.monotonic() + WAIT

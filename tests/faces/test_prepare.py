@@ -26,7 +26,7 @@ from mien.faces.face import Photo
 from mien.faces.prepare import Preparing, prepare
 from mien.faces.quality import MEASURES
 from mien.faces.shards import Record, Task, make_shard
-from processes import ENVIRONMENT, PREPARE, WAIT, living, started, wait_until
+from processes import ENVIRONMENT, PREPARE, WAIT, started, wait_for_all, wait_until
 from runs import Heard
 
 
@@ -407,7 +407,7 @@ def test_killed_twice_nothing_is_lost_and_nothing_twice(tmp_path: Path) -> None:
         with started("-c", PREPARE, *words) as process:
             wait_until((parts / f"{done:08d}.json").exists, process)
             process.kill()
-        wait_until(lambda group=process.pid: not living(group))
+        wait_for_all(process.pid)
         write_photo(folder / held, photo_of((3, 3, 20)))
     with started("-c", PREPARE, *words) as process:
         said = process.communicate(timeout=WAIT)[1]

@@ -25,7 +25,7 @@ from mien.faces.face import Face
 from mien.faces.places import Input
 from mien.faces.prepare import Preparing, prepare
 from mien.faces.shards import Record, Task
-from processes import PREPARE, WAIT, living, started, wait_until
+from processes import PREPARE, WAIT, living, started, wait_for_all, wait_until
 
 
 @dataclass(frozen=True)
@@ -318,7 +318,7 @@ def test_ctrl_c_is_heard_once(tmp_path: Path, records: int) -> None:
     assert process.returncode == 130, said
     assert said.count("mien: interrupted") == 1
     assert not {"Traceback", "Fatal", "Warning", "KeyboardInterrupt"} & set(said.replace(":", " ").split()), said
-    wait_until(lambda: not living(process.pid))
+    wait_for_all(process.pid)
 
 
 ADDRESSES = """
