@@ -219,7 +219,7 @@ from mien.data.writer import FaceSetWriter
 def add(*given):
     real(*given)
     print("a block is written", flush=True)
-    Event().wait()
+    Event().wait(600)
 
 real, FaceSetWriter.add = FaceSetWriter.add, add
 main()

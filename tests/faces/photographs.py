@@ -46,12 +46,12 @@ class Mortal:
 
 @dataclass(frozen=True)
 class Held:
-    """As Bright, but a process that looks at a photo of HELD goes no further, until it is ended."""
+    """As Bright, but a process that looks at a photo of HELD goes no further, until it is ended, or all have given up on it."""
 
     def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
         """Boxes, if it comes to that."""
         if any(photo.shape[:2] == HELD for photo in photos):
-            Event().wait()
+            Event().wait(600)
         return Bright()(photos)
 
 
