@@ -1,11 +1,16 @@
-# make demo | test | lint | bench | services (a PostgreSQL server and a browser for tests, as root; without them those tests are skipped)
+# make demo | extras (all of mien's, from the locks) | test | lint | bench | locks (anew, from pyproject.toml)
+# make services: a PostgreSQL server, a browser, openssl and strace for tests, as root; without them those tests are skipped
+# bash tests/again.sh [--load] [--shuffle]: the tests ten times, to find those that depend on how fast or busy a machine is
 # make model FERPLUS=FOLDER: trains the model in the box again, from a face set of FER+; it goes on where it was interrupted
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+# Every package by its version and by a hash of its file. Nothing is built but mien itself, with what the lock brings.
+LOCKED = $(PIP) --require-hashes --only-binary :all: --requirement
+WANTS_CUDA = $(BIN)/python -c "import importlib.metadata as m; raise SystemExit('nvidia' not in str(m.requires('torch')))"
 
-.PHONY: demo test lint bench services model
+.PHONY: demo extras test lint bench locks services model
 
 demo: $(VENV)/core
 	rm -rf demo
@@ -30,6 +35,11 @@ model: $(VENV)/core
 	rm -rf $(BOX)
 	mv build/box $(BOX)
 
+extras: $(VENV)/extras
+
+locks: $(VENV)/uv
+	$(BIN)/python locks/lock.py
+
 services:
 	bash tests/install_services.sh
 
@@ -43,10 +53,24 @@ bench: $(VENV)/develop
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/core: pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) --editable .
+$(VENV)/core: pyproject.toml locks/core.txt locks/cuda.txt locks/torch_cpu.txt | $(BIN)/python
+	$(LOCKED) locks/torch_cpu.txt --no-index 2>/dev/null || true
+	$(LOCKED) locks/core.txt
+	if $(WANTS_CUDA); then $(LOCKED) locks/cuda.txt; fi
+	$(PIP) --no-build-isolation --editable .
+	$(BIN)/python -m pip check
 	touch $@
 
-$(VENV)/develop: pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) --editable '.[test,lint]'
+$(VENV)/extras: $(VENV)/core locks/extras.txt
+	$(LOCKED) locks/extras.txt
+	$(BIN)/python -m pip check
+	touch $@
+
+$(VENV)/develop: $(VENV)/extras locks/develop.txt
+	$(LOCKED) locks/develop.txt
+	$(BIN)/python -m pip check
+	touch $@
+
+$(VENV)/uv: | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	touch $@

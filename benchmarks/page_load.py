@@ -1,6 +1,7 @@
 """People who answer on the page of `mien annotate` as fast as it allows: how long an answer takes, and whether one is lost.
 
     python benchmarks/page_load.py [--people 20] [--seconds 120] [--per-face 5] [--store postgresql://me@/labels] [--kill]
+        [--strangers 1000]
 
 Each of them does what the page does: takes ten questions, fetches their faces, sends an answer at a time with a key of its own,
 sends it again with the same key where no confirmation came, and asks for more when five are left. Timed is an answer, from
@@ -8,7 +9,9 @@ before it is sent until its confirmation is read. At the end the store is read p
 there, on its face and with its label (lost counts the others), and no key twice, no answer that nobody sent (double). Somebody
 who was refused, or got no answer for a minute, ends it with an error. With --kill the server is killed
 (SIGKILL) half-way and started again, and the answers confirmed by then are looked for before it starts. The clients share the
-machine with the server. --store: a database of PostgreSQL without labels; else a SQLite file, made for this.
+machine with the server. With --strangers that many connections more are held by other processes, half of them without a byte
+and half with half a request; those that the page closes are opened again, at most a hundred a second. --store: a database of
+PostgreSQL without labels; else a SQLite file, made for this.
 """
 
 import argparse
@@ -18,14 +21,20 @@ import math
 import os
 import re
 import secrets
+import selectors
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import get_context
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +45,10 @@ from mien.active.store.store import Store
 CLASSES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 SERVE = "from mien.cli import main; main()"
 PATIENCE = 60
+STRANGERS = 250
+"""Connections of strangers that a process holds, so that its limit of files does not bind."""
+AGAIN = 100
+"""Connections that all strangers together open again in a second."""
 
 
 @dataclass
@@ -153,6 +166,65 @@ def answer(port: int, person: Person, until: float) -> None:
         answered.add(number)
 
 
+class Strangers:
+    """Connections of one process that send nothing, or half a request."""
+
+    def __init__(self, port: int) -> None:
+        self._port, self._all, self._opened = port, selectors.DefaultSelector(), 0
+
+    def open(self) -> None:
+        """One more; none where the page takes none just now."""
+        self._opened += 1
+        try:
+            connection = socket.create_connection(("127.0.0.1", self._port), timeout=1)
+            if self._opened % 2:
+                connection.sendall(b"GET /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+        except OSError:
+            return
+        connection.setblocking(False)
+        self._all.register(connection, selectors.EVENT_READ)
+
+    def drop_closed(self) -> int:
+        """Let go of those that the page closed; how many are left."""
+        for key, _ in self._all.select(0):
+            assert isinstance(key.fileobj, socket.socket)
+            self._all.unregister(key.fileobj)
+            key.fileobj.close()
+        return len(self._all.get_map())
+
+
+def hold(port: int, count: int, again: float, ready: Event, ended: Event) -> None:
+    """So many strangers until it has ended, of whom so many are opened again in a second."""
+    strangers = Strangers(port)
+    for _ in range(count):
+        strangers.open()
+    ready.set()
+    while not ended.wait(1 / again):
+        if strangers.drop_closed() < count:
+            strangers.open()
+
+
+@contextmanager
+def strangers_at(port: int, count: int) -> Iterator[None]:
+    """So many of them beside what is done meanwhile."""
+    context = get_context("spawn")
+    ended, processes = context.Event(), []
+    for first in range(0, count, STRANGERS):
+        ready, held = context.Event(), min(STRANGERS, count - first)
+        process = context.Process(target=hold, args=(port, held, AGAIN * held / count, ready, ended))
+        process.start()
+        processes.append((process, ready))
+    try:
+        for _, ready in processes:
+            if not ready.wait(PATIENCE):
+                raise SystemExit("the strangers did not come")
+        yield
+    finally:
+        ended.set()
+        for process, _ in processes:
+            process.join()
+
+
 @dataclass(frozen=True)
 class Loss:
     """What the store lacks of the confirmed answers, and what it has too much."""
@@ -181,6 +253,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=48)
     parser.add_argument("--store")
     parser.add_argument("--kill", action="store_true")
+    parser.add_argument("--strangers", type=int, default=0)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         pool, address = Path(folder, "pool"), given.store or str(Path(folder, "labels.db"))
@@ -188,26 +261,28 @@ def main() -> None:
         server = Server(pool, address, given.per_face)
         with Store.open(address) as store:
             people = [Person(f"person {n}", store.add_annotator(f"person {n}"), n) for n in range(given.people)]
-        began = time.monotonic()
-        threads = [threading.Thread(target=work, args=(server.port, one, began + given.seconds)) for one in people]
-        for thread in threads:
-            thread.start()
         killed = ""
-        if given.kill:
-            time.sleep(given.seconds / 2)
-            server.kill()
-            before = sum(len(one.confirmed) for one in people)
-            killed = f"killed after {before:,} answers: lost {compare(address, people).lost}"
-            server = Server(pool, address, given.per_face, server.port)
-        for thread in threads:
-            thread.join()
-        took = time.monotonic() - began
+        with strangers_at(server.port, given.strangers):
+            began = time.monotonic()
+            threads = [threading.Thread(target=work, args=(server.port, one, began + given.seconds)) for one in people]
+            for thread in threads:
+                thread.start()
+            if given.kill:
+                time.sleep(given.seconds / 2)
+                server.kill()
+                before = sum(len(one.confirmed) for one in people)
+                killed = f"killed after {before:,} answers: lost {compare(address, people).lost}"
+                server = Server(pool, address, given.per_face, server.port)
+            for thread in threads:
+                thread.join()
+            took = time.monotonic() - began
         loss = compare(address, people)
         server.stop()
     troubles = [f"{one.name}: {one.trouble}" for one in people if one.trouble]
     if troubles:
         raise SystemExit("\n".join(troubles))
-    report(people, took, loss, killed, f"{given.store or 'SQLite'}".partition(":")[0])
+    where = f"{given.store or 'SQLite'}".partition(":")[0]
+    report(people, took, loss, killed, f"{where}, {given.strangers} strangers" if given.strangers else where)
 
 
 def report(people: list[Person], took: float, loss: Loss, killed: str, where: str) -> None:

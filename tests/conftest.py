@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 from PIL import Image
 from pydantic.dataclasses import dataclass
 from torch import Tensor
@@ -27,10 +29,23 @@ from mien.training.run import Run
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
+# The same examples each time, and as long as a machine takes for them. Hypothesis also draws numbers that it finds in modules
+# that happen to be loaded, which are others where other tests came before: here it has none of them.
+_none = providers._local_constants
+providers._get_local_constants = lambda: _none
+settings.register_profile("mien", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("mien")
+
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _same_draws() -> None:
+    """What a test draws without a seed of its own does not depend on the tests before it."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True)

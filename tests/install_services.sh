@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# What tests talk to, from Debian's packages: a PostgreSQL server and a browser. Tests that miss one are skipped, so where nothing can
-# be installed this says so and succeeds. A cluster that the package starts is not used: tests start their own.
+# What tests talk to and look with, from Debian's packages: a PostgreSQL server, a browser, openssl, which makes certificates, and
+# strace. Tests that miss one are skipped, so where nothing can be installed this says so and succeeds. A cluster that the package
+# starts is not used: tests start their own.
 set -u
 missing=()
 command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 command -v chromium >/dev/null || missing+=(chromium)
+command -v openssl >/dev/null || missing+=(openssl)
+command -v strace >/dev/null || missing+=(strace)
 if ((${#missing[@]} == 0)); then
     exit 0
 fi

@@ -12,6 +12,7 @@ import pytest
 
 from mien.active.store.records import Question
 from mien.active.store.store import Store
+from processes import WAIT
 
 CLASSES = ("calm", "glad", "sad")
 CHECKSUM = "0123456789abcdef"
@@ -31,7 +32,7 @@ class Postgres:
         # PostgreSQL refuses to run as root.
         self._user: dict[str, Any] = {}
         if os.geteuid() == 0:
-            person = _without_rights()
+            person = without_rights()
             os.chown(folder, person.pw_uid, person.pw_gid)
             self._user = {"user": person.pw_uid, "group": person.pw_gid, "extra_groups": []}
         self._do("initdb", "-U", "mien", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
@@ -39,11 +40,11 @@ class Postgres:
     def start(self) -> None:
         """Returns when it listens."""
         settings = f"-c listen_addresses= -c unix_socket_directories={self._folder} -c fsync=off"
-        self._do("pg_ctl", "-w", "-l", str(self._folder / "log"), "-o", settings, "start")
+        self._do("pg_ctl", "-w", "-t", f"{WAIT:.0f}", "-l", str(self._folder / "log"), "-o", settings, "start")
 
     def stop(self) -> None:
         """At once, as if it were killed."""
-        self._do("pg_ctl", "-w", "-m", "immediate", "stop")
+        self._do("pg_ctl", "-w", "-t", f"{WAIT:.0f}", "-m", "immediate", "stop")
 
     def new_schema(self) -> str:
         """The address of an empty one: as good as a database, and made in no time."""
@@ -61,7 +62,7 @@ class Postgres:
         command = [str(self._programs / program), "-D", str(self._folder / "data"), *words]
         # Not to a pipe: the server would hold it open.
         with (self._folder.parent / f"{self._folder.name}.out").open("wb") as out:
-            subprocess.run(command, cwd=self._folder, stdout=out, stderr=out, check=True, timeout=120, **self._user)
+            subprocess.run(command, cwd=self._folder, stdout=out, stderr=out, check=True, timeout=2 * WAIT, **self._user)
 
 
 def new_store(address: str, faces: int = 0, people: tuple[str, ...] = (), per_face: int = 1) -> Store:
@@ -73,6 +74,7 @@ def new_store(address: str, faces: int = 0, people: tuple[str, ...] = (), per_fa
     return store
 
 
-def _without_rights() -> pwd.struct_passwd:
+def without_rights() -> pwd.struct_passwd:
+    """A user who may read what all may read."""
     names = {person.pw_name: person for person in pwd.getpwall()}
     return names["postgres"] if "postgres" in names else names["nobody"]

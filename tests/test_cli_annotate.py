@@ -2,9 +2,13 @@
 
 import csv
 import json
+import os
+import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -57,14 +61,32 @@ def test_the_page_is_served_for_a_new_store(mien: Command, served: list[Any], st
     assert lines[2].startswith("open http://127.0.0.1:")
     assert lines[3] == "0 of 5 faces done, 5 answers left"
     assert done.err == ""
-    (ready, _, guess, names), = served  # fmt: skip
-    assert (guess, names, ready.new) == ("after", ["labels.example.org"], 5)
+    (ready, _, guess, reached), = served  # fmt: skip
+    assert (guess, reached.names, ready.new) == ("after", ["labels.example.org"], 5)
     with Store.open(labels) as opened:
         assert opened.annotator_by_token(token) == "ann"
     done = mien("annotate", stored, "--store", labels, "--port", 0, "--add", "ann", "--show-guess", "never")
     assert done.code == 0, done.err
     assert "ann is known already; a new token: mien annotators renew ann --store" in done.out
     assert served[-1][2] == "never"
+
+
+def test_a_page_with_tls_and_proxies(mien: Command, served: list[Any], stored: Path, tmp_path: Path) -> None:
+    program = shutil.which("openssl")
+    if program is None:
+        pytest.skip("openssl is not installed")
+    both = tmp_path / "both.pem"
+    making = [program, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=mien"]
+    making += ["-keyout", str(both), "-out", str(tmp_path / "c")]
+    subprocess.run(making, check=True, capture_output=True)
+    both.write_bytes(both.read_bytes() + (tmp_path / "c").read_bytes())
+    words = ["--port", 0, "--host", "0.0.0.0", "--certificate", both, "--proxy", "10.0.0.0/8", "--proxy", "::1"]
+    done = mien("annotate", stored, "--store", tmp_path / "labels.db", *words)
+    assert (done.code, done.err) == (0, ""), "no warning"
+    assert "open https://0.0.0.0:" in done.out
+    reached = served[0][3]
+    assert reached.tls is not None
+    assert reached.proxies == ("10.0.0.0/8", "::1")
 
 
 def test_what_is_missing_is_said(mien: Command, served: list[Any], stored: Path, tmp_path: Path) -> None:
@@ -97,6 +119,9 @@ def test_what_cannot_be_is_one_sentence(mien: Command, served: list[Any], store:
         (["annotate", stored, "--store", store, "--host", "no.such.host.invalid"], "to listen at no.such.host.invalid"),
         (["annotate", stored, "--store", "mysql://here/labels", "--port", 0], "the path of a file, or postgresql://"),
         (["annotate", stored, "--store", store, "--port", 0, "--name", "http://labels.example.org"], "without http:// or port"),
+        (["annotate", stored, "--store", store, "--port", 0, "--proxy", "localhost"], "the IP address of a proxy, or a network"),
+        (["annotate", stored, "--store", store, "--port", 0, "--key", store], "--certificate beside --key"),
+        (["annotate", stored, "--store", store, "--port", 0, "--certificate", tmp_path / "c.pem"], "no such file or directory"),
         (["annotators", "add", "ann", "--store", store], "a name that nobody has yet; found 'ann'"),
         (["annotators", "renew", "eve", "--store", store], "a known annotator; found 'eve'"),
         (["annotators", "list", "--store", tmp_path / "none.db"], "a label store at"),
@@ -112,17 +137,98 @@ def test_what_cannot_be_is_one_sentence(mien: Command, served: list[Any], store:
     assert not (tmp_path / "none.db").exists()
     assert not (tmp_path / "out.csv").exists()
     assert mien("annotate", stored).code == 2
-    assert mien("annotate", stored, "--store", store, "--port", 99999).code == 2
+    for number in ("99999", "99999999999999999999", "-1", "1.5", "nan", "x"):
+        done = mien("annotate", stored, "--store", tmp_path / "none.db", "--port", number)
+        assert (done.code, "Traceback" in done.err) == (2, False)
+    assert not (tmp_path / "none.db").exists()
 
 
 def test_people_are_added_listed_and_given_new_tokens(mien: Command, store: Path) -> None:
     token = json.loads(mien("annotators", "add", "Zoë B.", "--store", store, "--json").out)["token"]
-    assert json.loads(mien("annotators", "list", "--store", store, "--json").out) == {"Zoë B.": 0, "ann": 5, "bob": 4}
+    listed = json.loads(mien("annotators", "list", "--store", store, "--json").out)
+    assert {name: one["answers"] for name, one in listed.items()} == {"Zoë B.": 0, "ann": 5, "bob": 4}
     assert "Zoë B." in mien("annotators", "list", "--store", store).out
     done = mien("annotators", "renew", "Zoë B.", "--store", store)
     with Store.open(store) as opened:
         assert opened.annotator_by_token(token) is None
         assert opened.annotator_by_token(done.out.split()[-1]) == "Zoë B."
+
+
+def test_people_come_and_go(mien: Command, store: Path) -> None:
+    def listed() -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = json.loads(mien("annotators", "list", "--store", store, "--json").out)
+        return found
+
+    assert mien("annotators", "add", "[/x]", "--store", store, "--days", 0).code == 0
+    assert "[/x]" in mien("annotators", "list", "--store", store).out
+    assert (listed()["[/x]"]["expires"], listed()["[/x]"]["state"]) == (None, "active")
+    token = mien("annotators", "renew", "ann", "--store", store, "--days", 3).out.split()[-1]
+    until = datetime.fromisoformat(listed()["ann"]["expires"])
+    assert timedelta(days=2) < until - datetime.now(UTC) < timedelta(days=4)
+    assert mien("annotators", "disable", "ann", "--store", store).out == "ann cannot answer any more; their answers stay\n"
+    assert listed()["ann"]["state"] == "disabled"
+    with Store.open(store) as opened:
+        assert opened.signed_in(token) is None
+        opened.note_sign_in("ann", "192.0.2.1", "disabled")
+    assert mien("annotators", "enable", "ann", "--store", store).out == "ann is active\n"
+    (row,) = json.loads(mien("annotators", "sign-ins", "--store", store, "--json").out)
+    assert (row["name"], row["address"], row["outcome"]) == ("ann", "192.0.2.1", "disabled")
+    assert "192.0.2.1" in mien("annotators", "sign-ins", "--store", store).out
+    done = mien("annotators", "remove", "ann", "--store", store)
+    assert (done.code, done.out) == (1, "")
+    assert "nobody at a terminal to ask; give --yes" in done.err
+    assert listed()["ann"]["answers"] == 5
+    done = mien("annotators", "remove", "ann", "--store", store, "--yes", "--json")
+    nobody = json.loads(done.out)["answers"]
+    assert listed()[nobody] == {"answers": 5, "state": "removed", "expires": None}
+    assert "ann" not in listed()
+    assert mien("annotators", "remove", "bob", "--store", store, "--yes", "--answers").code == 0
+    assert listed().keys() == {"[/x]", nobody}
+    assert mien("labels", "check", store).code == 0
+
+
+def test_stores_are_backed_up_and_looked_over(mien: Command, store: Path, tmp_path: Path) -> None:
+    done = mien("labels", "backup", store, tmp_path / "backup.db")
+    assert (done.code, done.out) == (0, f"9 answers -> {tmp_path / 'backup.db'}\n")
+    assert "nothing at" in mien("labels", "backup", store, tmp_path / "backup.db").err
+    assert mien("labels", "check", tmp_path / "backup.db").out == f"{tmp_path / 'backup.db'} is sound\n"
+    assert mien("labels", "show", tmp_path / "backup.db").out == mien("labels", "show", store).out
+    connection = sqlite3.connect(store)
+    with connection:
+        connection.execute("UPDATE mien_questions SET answered = 7")
+        connection.execute("DROP TRIGGER mien_answers_DELETE")
+    connection.close()
+    done = mien("labels", "check", store)
+    assert done.code == 1
+    assert len(done.out.splitlines()) == 2
+    told = json.loads(mien("labels", "check", store, "--json").out)
+    assert (told["sound"], told["version"], told["faults"]) == (False, 2, done.out.splitlines())
+
+
+def test_numbers_and_names_that_cannot_be_are_a_sentence(mien: Command, store: Path, stored: Path, tmp_path: Path) -> None:
+    huge, strange = "9" * 30, os.fsdecode(b"\xff")
+    for words in (
+        ["annotators", "add", "max", "--store", store, "--days", huge],
+        ["annotators", "add", strange, "--store", store],
+        ["annotators", "renew", strange, "--store", store],
+        ["annotators", "list", "--store", tmp_path / strange],
+        ["annotators", "list", "--store", ""],
+        ["labels", "check", tmp_path / strange],
+        ["labels", "show", tmp_path],
+    ):
+        done = mien(*words)
+        assert (done.code, done.out) == (1, ""), words
+        assert done.err.startswith("mien: expected"), words
+    for words in (
+        ["annotate", stored, "--store", tmp_path / "new.db", "--port", 0, "--per-face", huge],
+        ["labels", "export", store, tmp_path / "out.csv", "--min-answers", huge],
+    ):
+        done = mien(*words)
+        assert (done.code, done.out, "less than or equal to" in done.err) == (2, "", True), words
+    log = tmp_path / "log.csv"
+    for time in ("9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", "yesterday"):
+        log.write_text(f"face,annotator,kind,label,time,model,key,undoes\n0000000,eve,label,class1,{time},,k,\n")
+        assert "a time" in mien("labels", "import", store, log).err
 
 
 def test_what_people_said_is_shown(mien: Command, store: Path) -> None:

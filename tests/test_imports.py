@@ -36,6 +36,8 @@ def test_imports_go_one_way(path: Path) -> None:
         assert {name for name in names if name.startswith("mien.techniques.")} <= {f"mien.techniques.{name}" for name in types}
     if path.parent.name == "acquire":
         assert not names & {f"mien.active.acquire.{other.stem}" for other in path.parent.iterdir()}
+    if room == "files":
+        assert all(name.startswith(("mien.files", "mien.errors")) for name in names)
     if room == "data":
         assert not any(name.startswith(("mien.models", "mien.recognize", "mien.evaluation")) for name in names)
 

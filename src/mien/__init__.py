@@ -3,6 +3,8 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from mien.silence import keep_silent as _keep_silent
+
 if TYPE_CHECKING:
     from mien.data.faceset import FaceSet
     from mien.errors import MienError
@@ -42,6 +44,9 @@ _HOMES = {
     "resume": "mien.training.train",
     "train": "mien.training.train",
 }
+
+# The one thing that importing mien does: what is imported through it, or after it, reads the environment only once.
+_keep_silent()
 
 
 def __getattr__(name: str) -> Any:

@@ -1,14 +1,22 @@
-"""What people see in a terminal: bars and tables. Bars go to the error stream, so that output stays clean."""
+"""What people see in a terminal: bars and tables. Bars go to the error stream, so that output stays clean.
+
+Names in them are text, whoever wrote them: brackets are no markup, and control characters are written out.
+"""
 
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import rich.table
 from rich import box
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.live import Live
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Column, Table
+from rich.style import StyleType
+from rich.table import Column
 from rich.text import Text
+
+from mien.plain import LINE, plain
 
 if TYPE_CHECKING:
     from mien.data.describe import Description
@@ -22,6 +30,32 @@ if TYPE_CHECKING:
 
 MOST_NAME = 24
 """Letters of a recipe's name that a table keeps room for."""
+MOST_CELL = 400
+"""Letters of a line in a table."""
+
+
+def lines(text: str, most: int = MOST_CELL) -> str:
+    """Lines of plain text, each cut after so many letters."""
+    return "\n".join(plain(line, most) for line in text.split("\n"))
+
+
+def terminal(to_errors: bool = False, quiet: bool = False) -> Console:
+    """Where people see something. Neither brackets nor names of pictures between colons are markup in it."""
+    return Console(stderr=to_errors, quiet=quiet, markup=False, emoji=False)
+
+
+class Table(rich.table.Table):
+    """One whose title, headers and cells are text, shown as it is."""
+
+    def __init__(self, *headers: Column | str, title: str = "", **looks: Any) -> None:
+        """`looks`: rich's settings."""
+        shown = (lines(header) if isinstance(header, str) else header for header in headers)
+        super().__init__(*shown, title=lines(title) or None, **looks)
+
+    def add_row(self, *cells: RenderableType | None, style: StyleType | None = None, end_section: bool = False) -> None:
+        """A row of texts."""
+        shown = (lines(cell) if isinstance(cell, str) else cell for cell in cells)
+        super().add_row(*shown, style=style, end_section=end_section)
 
 
 class _Speed(ProgressColumn):
@@ -39,8 +73,14 @@ class Bar:
     """
 
     def __init__(self, quiet: bool = False, single: bool = False) -> None:
-        console = Console(stderr=True, quiet=quiet)
-        columns = (TextColumn("{task.description}"), BarColumn(), _Speed(), TimeElapsedColumn(), TimeRemainingColumn())
+        console = terminal(to_errors=True, quiet=quiet)
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            _Speed(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
         self._progress = Progress(*columns, console=console, disable=quiet or not console.is_terminal)
         self._console, self._quiet, self._task = console, quiet, TaskID(0)
         self._single = single
@@ -57,7 +97,7 @@ class Bar:
         if self._single:
             for task in self._progress.task_ids:
                 self._progress.remove_task(task)
-        self._task = self._progress.add_task(title, total=total or None)
+        self._task = self._progress.add_task(plain(title), total=total or None)
 
     def advance(self, faces: int) -> None:
         """So many more."""
@@ -69,12 +109,17 @@ class Bar:
 
     def say(self, text: str) -> None:
         """A line above the bar."""
-        self._console.print(text, highlight=False, soft_wrap=True)
+        self._console.print(lines(text, LINE), highlight=False, soft_wrap=True)
 
 
 def show(table: Table) -> None:
     """Print a table."""
-    Console().print(table)
+    terminal().print(table)
+
+
+def live() -> Live:
+    """Lines that take each other's place."""
+    return Live(console=terminal(), auto_refresh=False, transient=True)
 
 
 def count_table(found: "Description") -> Table:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import MienError
+from mien.plain import plain
+from mien.silence import import_onnxruntime
 
 LIMIT = 1 << 31
 """Bytes that a file in ONNX's format may not reach."""
@@ -64,12 +66,12 @@ def open_session(content: bytes, threads: int, files: Mapping[str, bytes] | None
     Raises MienError where onnxruntime is not installed, or cannot run this.
     """
     try:
-        import onnxruntime
+        onnxruntime = import_onnxruntime()
     except ImportError as error:
         raise MienError("onnxruntime, to run networks", str(error), "pip install onnxruntime") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what goes wrong is raised; said as well, it would show names as they are
     # Threads that wait do so asleep: workers beside them want the cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if files:
@@ -78,7 +80,12 @@ def open_session(content: bytes, threads: int, files: Mapping[str, bytes] | None
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise MienError("an ONNX file that onnxruntime can run", str(error).splitlines()[0], "take another file") from error
+        raise MienError("an ONNX file that onnxruntime can run", first_line(error), "take another file") from error
+
+
+def first_line(error: Exception) -> str:
+    """Of what a library says."""
+    return plain((str(error).splitlines() or [type(error).__name__])[0], 400)
 
 
 def _too_large(path: Path) -> MienError:

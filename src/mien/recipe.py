@@ -1,7 +1,6 @@
 """A recipe: one component for each of the questions that training answers, and the stages in which it happens."""
 
 import itertools
-import json
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
@@ -13,13 +12,16 @@ from pydantic.dataclasses import dataclass
 
 from mien.data.augment import Augmentation
 from mien.data.faceset import Normalization
+from mien.disk import MOST_TOML, read_bytes, read_toml, require_plain, value_of
 from mien.errors import MienError
-from mien.registry import STRICT, Count, NotNegative, build, names, validate
+from mien.registry import STRICT, Count, NotNegative, Share, build, names, require, told, trust, validate, worded
+
+MOST_STAGES = 1000
 
 QUESTIONS = ("start", "draw", "targets", "weigh", "loss", "unlabeled", "step")
 """The questions that techniques/ answers, one folder each."""
 
-Fraction = Annotated[float, Field(ge=0, lt=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 
 Answer = dict[str, Any]
 """A component as it stands in a recipe: its file's name under `technique` (or `network`), and its settings."""
@@ -33,6 +35,7 @@ def _answers(value: Any) -> Any:
     return [_answer(entry) for entry in value] if isinstance(value, list | tuple) else _answer(value)
 
 
+@worded
 @dataclass(frozen=True, config=STRICT)
 class Stage:
     """Some epochs under one optimizer and schedule; any question may be answered anew for them."""
@@ -43,13 +46,13 @@ class Stage:
     """Learning rate at the schedule's highest point."""
     optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] = "sgd"
     """`sgd` has Nesterov momentum .9."""
-    weight_decay: NotNegative = 5e-4
+    weight_decay: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] = 5e-4
     """Decay of weight matrices; biases and normalization are left alone."""
     schedule: Literal["constant", "cosine", "step", "one_cycle"] = "constant"
     """`one_cycle` warms up over `warmup` and anneals to 0; `step` multiplies by 0.1 at `drops`."""
     warmup: Fraction = 0.15
     """Share of the stage in which `one_cycle` rises."""
-    drops: tuple[float, ...] = (0.5, 0.75)
+    drops: tuple[Share, ...] = (0.5, 0.75)
     """Shares of the stage after which `step` drops."""
     frozen: tuple[str, ...] = ()
     """Blocks of the network that stay as they are."""
@@ -62,11 +65,12 @@ class Stage:
         return {key: _answers(entry) for key, entry in value.items()} if isinstance(value, dict) else value
 
 
+@worded
 @dataclass(frozen=True, config=STRICT)
 class Recipe:
     """How a recognizer is trained. Read one by name or from a TOML file with `Recipe.load`."""
 
-    stages: tuple[Stage, ...]
+    stages: Annotated[tuple[Stage, ...], Field(max_length=MOST_STAGES)]
     """What happens one after the other; the best model and the metrics are kept for each."""
     model: Answer
     """The network (a file in models/) and its settings."""
@@ -76,7 +80,7 @@ class Recipe:
     """Which faces make a batch?"""
     targets: Answer
     """What should each face be taught?"""
-    weigh: tuple[Answer, ...]
+    weigh: Annotated[tuple[Answer, ...], Field(min_length=1)]
     """How much does each face count? A list is a product."""
     loss: Answer
     """How is a miss charged?"""
@@ -136,18 +140,31 @@ class Recipe:
         architecture(self.model)
 
     @staticmethod
-    def load(name: Path | str) -> "Recipe":
-        """The recipe of this name in recipes/, or of this TOML file. Raises MienError where it is unknown or wrong."""
+    def load(name: Path | str, trusted: bool = False) -> "Recipe":
+        """The recipe of this name in recipes/, or of this TOML file. Raises MienError where it is unknown or wrong.
+
+        `trusted`: modules beyond mien that the file names are imported, and so run; else they have to be imported already.
+        """
+        if trusted:
+            trust_recipe(name)
         return Recipe.parse(_read(name))
 
     @staticmethod
-    def parse(table: Mapping[str, Any]) -> "Recipe":
-        """The recipe of this table; questions without an answer get the plain one."""
+    def parse(table: Mapping[str, Any], trusted: bool = False) -> "Recipe":
+        """The recipe of this table; questions without an answer get the plain one. `trusted`: as of `load`."""
+        if not isinstance(table, Mapping):
+            raise MienError("a recipe's keys and values", told(table), "give a table")
+        require_plain(dict(table), "a recipe", "give simpler values")
+        if trusted:
+            trust(table)
+            for file in files_of(table):
+                trust_recipe(file)
         plain = tomllib.loads((resources.files("mien.recipes") / "supervised.toml").read_text("utf-8"))
         given = {**plain, "title": "", **table}
-        # Stages one by one, so that a mistake in one lists what a stage has.
-        stages = [validate(Stage, stage) if isinstance(stage, Mapping) else stage for stage in given["stages"]]
-        return validate(Recipe, given | {"stages": stages})
+        if isinstance(given["stages"], list | tuple):
+            # One by one, so that a mistake in one lists what a stage has.
+            given["stages"] = [validate(Stage, one) if isinstance(one, Mapping) else one for one in given["stages"]]
+        return validate(Recipe, given)
 
     def table(self) -> dict[str, Any]:
         """The recipe as plain values, every default written out; `Recipe.parse` reads it back."""
@@ -172,6 +189,7 @@ class Recipe:
 
     def with_epochs(self, epochs: int) -> "Recipe":
         """This recipe over `epochs` epochs in all, shared among its stages in proportion, each at least one."""
+        require(Count, epochs=epochs)
         if epochs < len(self.stages):
             raise MienError(f"at least {len(self.stages)} epochs, one a stage", f"{epochs}", "give more epochs")
         table, total = self.table(), sum(stage.epochs for stage in self.stages)
@@ -185,28 +203,53 @@ class Recipe:
 
 def recipe_comment(name: Path | str) -> str:
     """What a recipe's file says before its first key: what it takes from its paper and what it changes."""
-    lines = itertools.takewhile(lambda line: line.startswith("#"), _text(name).splitlines())
+    path = _file(name)
+    text = _inside(name) if path is None else read_bytes(path, "mend the file", MOST_TOML).decode("utf-8", "replace")
+    lines = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines())
     return "\n".join(line.removeprefix("#").strip() for line in lines)
 
 
+def trust_recipe(name: Path | str) -> None:
+    """Import the modules beyond mien that a recipe's file names, and those of the recipes that it names: what they hold is run.
+
+    Raises MienError where the file is no recipe, or a module cannot be imported.
+    """
+    left, seen = [str(name)], set[str]()
+    while left:
+        file = left.pop()
+        if file not in seen:
+            seen.add(file)
+            table = _read(file)
+            trust(table)
+            left += files_of(table)
+
+
+def files_of(values: Any) -> list[str]:
+    """The recipes' files that nested settings name, such as that of a teacher."""
+    if isinstance(values, Mapping):
+        values = list(values.values())
+    if isinstance(values, list | tuple):
+        return [file for value in values for file in files_of(value)]
+    return [values] if isinstance(values, str) and values.endswith(".toml") and Path(values).is_file() else []
+
+
 def _read(name: Path | str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(_text(name))
-    except tomllib.TOMLDecodeError as error:
-        raise MienError(f"TOML in {name}", str(error), "mend the file") from error
+    path = _file(name)
+    return tomllib.loads(_inside(name)) if path is None else read_toml(path, "mend the file")
 
 
-def _text(name: Path | str) -> str:
+def _file(name: Path | str) -> Path | None:
+    """The file that a recipe is read from; None for one that mien brings. Raises MienError where there is neither."""
     path = Path(name)
     if path.suffix == ".toml" and not path.is_file():
         raise MienError("a recipe file", f"nothing at {path}", "check the path")
-    inside = resources.files("mien.recipes") / f"{name}.toml"
-    if path.suffix != ".toml" and not inside.is_file():
-        raise MienError(f"a recipe among {', '.join(recipe_names())}", repr(str(name)), "choose one, or name a .toml file")
-    try:
-        return path.read_text("utf-8") if path.suffix == ".toml" else inside.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise MienError(f"TOML in {name}", str(error), "mend the file") from error
+    if path.suffix != ".toml" and str(name) not in recipe_names():
+        raise MienError(f"a recipe among {', '.join(recipe_names())}", told(str(name)), "choose one, or name a .toml file")
+    return path if path.suffix == ".toml" else None
+
+
+def _inside(name: Path | str) -> str:
+    return (resources.files("mien.recipes") / f"{name}.toml").read_text("utf-8")
 
 
 def recipe_names() -> list[str]:
@@ -217,28 +260,24 @@ def recipe_names() -> list[str]:
 def with_values(table: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """The table with values changed by key, as `Recipe.with_settings` says."""
     for key, value in settings.items():
-        _put(table, key, _parse(value))
+        _put(table, key, value_of(value) if isinstance(value, str) else value)
     return table
 
 
-def _parse(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError:
-        return value
+def _is_place(text: str) -> bool:
+    """Whether it is the number of a place in a list."""
+    return text.isascii() and text.isdigit() and len(text) < 10
 
 
 def _put(table: Any, key: str, value: Any) -> None:
     """Set `key`, names and numbers with dots between them, in nested tables."""
     first, _, rest = key.partition(".")
     if isinstance(table, list):
-        if not first.isdigit() and len(table) == 1:
+        if not _is_place(first) and len(table) == 1:
             # A list of one answer may be spoken of as that answer: weigh.power for weigh.0.power.
             _put(table[0], key, value)
             return
-        if not first.isdigit() or int(first) >= len(table):
+        if not _is_place(first) or int(first) >= len(table):
             raise MienError(
                 f"a number from 0 to {len(table) - 1} before {rest or first!r}", repr(first), "say which one, as in stages.0.lr"
             )
@@ -271,6 +310,8 @@ class Components:
         """Built from the recipe and what the stage answers otherwise; raises MienError for what is unknown."""
         answers = {question: getattr(recipe, question) for question in QUESTIONS} | (stage.answers or {})
         weigh = answers["weigh"] if isinstance(answers["weigh"], tuple) else (answers["weigh"],)
+        if not weigh:
+            raise MienError("an answer to weigh", "an empty list", "name one, such as equal")
         made = {q: build(f"mien.techniques.{q}", answers[q], "technique") for q in QUESTIONS if q != "weigh"}
         return Components(weigh=tuple(build("mien.techniques.weigh", entry, "technique") for entry in weigh), **made)
 

@@ -432,7 +432,7 @@ def test_an_older_store_is_brought_up_and_a_newer_one_refused(fresh: Fresh, monk
     address = fresh()
     with new_store(address, 1, ("ann",)) as old:
         old.answer("ann", Reply("f0", label=1))
-        log, shipped = old.log(), schema.MIGRATIONS
+        log, shipped, now = old.log(), schema.MIGRATIONS, len(schema.MIGRATIONS)
 
         def mood(connection: Connection) -> None:
             connection.exec_driver_sql("ALTER TABLE mien_annotators ADD COLUMN mood VARCHAR(9) DEFAULT 'fine' NOT NULL")
@@ -444,14 +444,14 @@ def test_an_older_store_is_brought_up_and_a_newer_one_refused(fresh: Fresh, monk
         monkeypatch.setattr(schema, "MIGRATIONS", (*shipped, mood, failing))
         with pytest.raises(MienError, match=r"labels that can be written.*nowhere.*nothing of this was kept"):
             Store.open(address)
-        assert execute(address, "SELECT version FROM mien_store") == [(1,)]
+        assert execute(address, "SELECT version FROM mien_store") == [(now,)]
         with pytest.raises(DatabaseError, match="mood"):
             made_up(address)
 
         monkeypatch.setattr(schema, "MIGRATIONS", (*shipped, mood))
         with Store.open(address) as new:
             assert new.log() == log
-            assert execute(address, "SELECT version FROM mien_store") == [(2,)]
+            assert execute(address, "SELECT version FROM mien_store") == [(now + 1,)]
             assert made_up(address) == ("fine",)
             new.add_annotator("bob")
         another = fresh()
@@ -460,7 +460,9 @@ def test_an_older_store_is_brought_up_and_a_newer_one_refused(fresh: Fresh, monk
 
         monkeypatch.setattr(schema, "MIGRATIONS", shipped)
         for use in (lambda: Store.open(address), lambda: old.answer("ann", Reply("f0", label=2))):
-            with pytest.raises(MienError, match=r"of version 1 at most; found version 2, .*; take the mien that wrote") as caught:
+            with pytest.raises(
+                MienError, match=rf"of version {now} at most; found version {now + 1}, .*; take the mien that wrote"
+            ) as caught:
                 use()
             assert caught.value.__cause__ is not None, "as where the database fails: it may be sent again"
         assert old.log() == log

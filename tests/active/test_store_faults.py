@@ -18,9 +18,10 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.pool import Pool
 
 from mien import MienError
-from mien.active.store import database
+from mien.active.store import database, sqlite_file
 from mien.active.store.records import Answer, Question, Reply
 from mien.active.store.store import Store
+from processes import WAIT
 from stores import CHECKSUM, CLASSES, Fresh, Postgres, new_store
 
 pytest_plugins = ("databases",)
@@ -29,12 +30,18 @@ THREADS = 4
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for others here is served in the end, however slow the disk is."""
+    monkeypatch.setattr(database, "PATIENCE", WAIT)
+
+
 def at_once(work: Callable[[int], Any], threads: int = THREADS) -> list[Any]:
     """What `work(n)` returns in each of several threads that begin together."""
     start = threading.Barrier(threads)
 
     def begin(number: int) -> Any:
-        start.wait(30)
+        start.wait(WAIT)
         return work(number)
 
     with ThreadPoolExecutor(threads) as pool:
@@ -178,7 +185,8 @@ def test_what_fails_on_its_way_is_not_half_there(fresh: Fresh, step: str) -> Non
 
 
 def test_others_who_write_too_long_are_said(fresh: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "PATIENCE", 0.2)
+    for module in (database, sqlite_file):
+        monkeypatch.setattr(module, "PATIENCE", 0.2)
     address = fresh()
     with new_store(address, 1, ("ann",)) as store, Store.open(address) as other:
         with other._database.writing():
@@ -210,12 +218,11 @@ def test_a_killed_process_has_kept_what_it_acknowledged(fresh: Fresh) -> None:
             told = [process.stdout.readline().strip() for _ in range(20)]
             process.send_signal(signal.SIGKILL)
             told += process.stdout.read().split()
+        store.answer("ann", Reply("f0", label=0, key="k0"))  # after what the server may still be about to write for it
         keys = [answer.key for answer in store.log()]
         # At most one was written and not told.
         assert keys[: len(told)] == told == [f"k{n}" for n in range(len(told))]
-        assert len(keys) <= len(told) + 1
-        store.answer("ann", Reply("f0", label=0, key="k0"))
-        assert len(store.log()) == len(keys)
+        assert len(set(keys)) == len(keys) <= len(told) + 1
 
 
 def test_a_server_that_was_killed_is_found_again(postgres: Postgres) -> None:

@@ -34,7 +34,12 @@ ACTS = st.one_of(
     st.tuples(st.just("look"), st.sampled_from(PEOPLE), st.none(), st.integers(1, 4)),
     st.tuples(st.sampled_from(["again", "open again"]), st.just(""), st.none(), st.none()),
 )
-each = settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+each = settings(
+    max_examples=15,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 
 
 @dataclass(frozen=True)

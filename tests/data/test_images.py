@@ -3,8 +3,10 @@
 import io
 import struct
 import tempfile
+import time
 import warnings
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from conftest import Command
+from mien.data import images
 from mien.data.images import MAX_PIXELS, common_side, picture_path, read_blocks, read_picture
 from mien.errors import MienError
+from mien.files.decode import Opened
+from mien.files.limits import LIMITS, OFF
 
 Array = npt.NDArray[Any]
 
@@ -236,3 +242,53 @@ def test_a_relative_path_stays_within_its_folder(tmp_path: Path, name: str) -> N
         picture_path(tmp_path, name)
     assert picture_path(tmp_path, "sub/..a.png") == tmp_path / "sub/..a.png"
     assert picture_path(tmp_path, "/faces/a.png") == Path("/faces/a.png")
+
+
+def test_a_picture_has_the_limits_of_photos(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.jpg", np.repeat(np.repeat(NOISE, 4, 0), 4, 1))
+    Image.open(path).save(path, progressive=True)
+    content = path.read_bytes()
+    last = content[content.rfind(b"\xff\xda") : -2]
+    path.write_bytes(content[:-2] + last * 300 + content[-2:])
+    with pytest.raises(MienError, match=r"a picture at .*a\.jpg; found 30\d scans of 16,384 pixels"):
+        read_picture(path, side=8)
+    assert read_picture(path, side=8, limits=OFF).shape == (8, 8)
+    with pytest.raises(MienError, match="more than 10 bytes"):
+        read_picture(path, side=8, limits=replace(LIMITS, bytes=10))
+
+
+def test_large_pictures_are_decoded_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many threads read: what each takes adds up."""
+    paths = [save(tmp_path / f"{n}.png", NOISE) for n in range(12)]
+    busy, most, decode = [0], [0], Opened.pixels
+
+    def watched(self: Opened, mode: Any, background: int = 255) -> Array:
+        busy[0] += 1
+        most[0] = max(most[0], busy[0])
+        time.sleep(0.01)
+        try:
+            return decode(self, mode, background)
+        finally:
+            busy[0] -= 1
+
+    monkeypatch.setattr(Opened, "pixels", watched)
+    monkeypatch.setattr(images, "LARGE", 1000)
+    (block,) = read_blocks(paths, 8, False)
+    assert (len(block.faces), most[0]) == (12, 1)
+
+
+@pytest.mark.parametrize("words", [("folder",), ("table", "--columns", "path=path,label=label")])
+def test_limits_of_an_import_are_on_unless_said(
+    mien: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(images, "PICTURES", replace(LIMITS, pixels=10))
+    (tmp_path / "in" / "happy").mkdir(parents=True)
+    save(tmp_path / "in" / "happy" / "a.png", GRAY)
+    (tmp_path / "in" / "a.csv").write_text("path,label\nhappy/a.png,happy\n")
+    source, *more = words
+    given = tmp_path / "in" / ("a.csv" if source == "table" else "")
+    done = mien("import", source, given, tmp_path / "out", "--side", 8, *more)
+    assert done.code == 1
+    assert "8 x 8 pixels, more than 10" in done.err
+    done = mien("import", source, given, tmp_path / "out", "--side", 8, *more, "--limits", "off")
+    assert done.code == 0, done.err

@@ -122,6 +122,13 @@ def test_fer2013_rejects_rows_by_number_and_keeps_the_others(tmp_path: Path) -> 
     ]
 
 
+def test_fer2013_without_one_row_that_fits(tmp_path: Path) -> None:
+    rows = [[0, "1 2 3", "Training"], [1, "", "Training"]]
+    blocks, rejected = gather("fer2013", input=write_fer(tmp_path, rows))
+    assert [len(block.faces) for block in blocks] == [0]
+    assert [one.reason for one in rejected] == ["3 pixels instead of 2304", "0 pixels instead of 2304"]
+
+
 def test_fer2013_counts_rows_over_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mien.data.csv_files.BLOCK_BYTES", 30_000)
     rows = fer_rows([n % 7 for n in range(20)])
@@ -158,6 +165,14 @@ def test_fer2013_says_what_is_wrong_with_a_file(tmp_path: Path, content: bytes, 
     (tmp_path / "fer2013.csv").write_bytes(content)
     with pytest.raises(MienError, match=message):
         gather("fer2013", input=tmp_path)
+
+
+def test_a_table_that_is_too_large_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_csv(tmp_path / "a.csv", [["path", "label"], ["a.png", "happy"]])
+    size = path.stat().st_size
+    monkeypatch.setattr("mien.data.csv_files.MOST_BYTES", size - 1)
+    with pytest.raises(MienError, match=rf"a CSV file of at most {size - 1} bytes at .*a\.csv; found {size}; part it"):
+        gather("table", input=path, side=8)
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
@@ -223,6 +238,7 @@ def test_ferplus_reads_the_folders_of_the_authors_scripts(tmp_path: Path) -> Non
         ([[*row[:-1], -1] for row in GOOD], VOTES_HEADER, "ten counts of votes"),
         ([[*row[:-1], ""] for row in GOOD], VOTES_HEADER, "ten counts of votes"),
         ([[*row[:-1], "many"] for row in GOOD], VOTES_HEADER, "CSV rows that fit"),
+        ([[*row[:-1], "1e308"] for row in GOOD], VOTES_HEADER, "ten counts of votes"),
         (GOOD, [*VOTES_HEADER[:-1], "other"], "columns NF in .*only Usage, Image name, neutral"),
     ],
 )

@@ -206,7 +206,7 @@ def without_labels(faces: FaceSet) -> FaceSet:
         (bright_faces(), {"layers": ["stem", "fc7"]}, "a layer among stem, stage1_1"),
         (bright_faces(), {"split": "nowhere"}, "a split among"),
         (bright_faces(), {"before": "resnet18", "layers": ["stage4_1"]}, "a layer among stem"),
-        (bright_faces(), {"top": 0}, "at least 1 top face"),
+        (bright_faces(), {"top": 0}, "top that fits"),
         (without_labels(bright_faces()), {}, "labeled faces of two classes"),
     ],
 )

@@ -16,10 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from mien.active.curve import read_point
 from mien.data.faceset import Info
 from mien.experiments.grid import Group
 from mien.experiments.published import beside, in_words, published_on, read_published
-from mien.experiments.results import RunResult, runs_csv, to_csv
+from mien.experiments.results import RunResult, read_result, runs_csv, to_csv, write_result
 from mien.experiments.tables import Line, paired, spread, summarize, table_row
 
 README = Path(__file__).parents[3] / "shared" / "papers" / "README.md"
@@ -172,3 +173,19 @@ def test_every_published_figure_is_in_the_papers_notes() -> None:
     text = README.read_text("utf-8")
     written = set(map(float, re.findall(r"\d+\.\d+", text[text.index("## Published figures") :])))
     assert {entry.figure for entry in read_published()} <= written
+
+
+@pytest.mark.parametrize("written", ["null", "NaN"])
+def test_results_without_figures_are_read_as_null_and_as_nan(tmp_path: Path, written: str) -> None:
+    named = '"recipe": "a", "network": "b", "labels_per_class": null, "noise": 0.0, "seed": 1, "run": "c"'
+    (tmp_path / "result.json").write_text(f'{{{named}, "accuracy": {written}}}')
+    found = read_result(tmp_path)
+    assert found is not None
+    assert found.accuracy is None
+    write_result(tmp_path, replace(found, macro_f1=0.5))
+    assert '"accuracy": null' in (tmp_path / "result.json").read_text()
+    assert read_result(tmp_path) == replace(found, macro_f1=0.5)
+    (tmp_path / "point.json").write_text(f'{{"strategy": "a", "seed": 1, "round": 0, "gain": {written}}}')
+    point = read_point(tmp_path)
+    assert point is not None
+    assert point.gain is None

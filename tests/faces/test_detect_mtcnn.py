@@ -260,3 +260,24 @@ def test_faces_are_found_in_real_photos() -> None:
     for photo, faces in zip(shown, found, strict=True):
         for face in faces[:1]:
             assert face.area > 0.3 * photo.shape[0] * photo.shape[1], "they were cut around the face"
+
+
+def test_in_a_large_photo_faces_are_looked_for_in_a_smaller_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    detector, drawing = detector_from_text("mtcnn least_face=40"), drawings()[2]
+    (whole,) = detector([drawing.photo])
+    made, of = list[int](), Sums.of
+
+    def watched(given: list[Photo]) -> Sums:
+        made.extend(photo.size // 3 for photo in given)
+        return of(given)
+
+    monkeypatch.setattr(Sums, "of", staticmethod(watched))
+    monkeypatch.setattr(mtcnn, "MOST_SEARCHED", 60_000)
+    small, large = detector([drawings()[3].photo, drawing.photo])
+    assert max(made) <= 60_000 < drawing.photo.size // 3
+    assert drawing.hits(large) == drawing.hits(whole) == [0]
+    assert np.abs(np.subtract(large[0].box, whole[0].box)).max() < 8
+    assert large[0].landmarks is not None
+    assert whole[0].landmarks is not None
+    assert np.abs(large[0].landmarks - whole[0].landmarks).max() < 8
+    assert len(small) == 1

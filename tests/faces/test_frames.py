@@ -3,11 +3,13 @@
 import os
 import pickle
 import random
+import resource
+import socket
 import tarfile
-import tracemalloc
 import warnings
 import zipfile
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from memory import peak
 from mien.errors import MienError
-from mien.faces.frames import Frame, read_frames
+from mien.faces.frames import Frame, _timed, read_frames
 from mien.faces.inputs import find_inputs
 from mien.faces.places import Input
+from mien.faces.shots import read_shots
+from mien.files.limits import LIMITS, OFF, Deadline, FileLimits
 
 CODECS = {".mp4": "mpeg4", ".mov": "libx264", ".avi": "mpeg4", ".mkv": "libx264", ".webm": "libvpx-vp9"}
 
@@ -181,8 +186,8 @@ def test_what_is_no_file(tmp_path: Path) -> None:
 
 def test_a_large_picture_is_refused(tmp_path: Path) -> None:
     path = video(tmp_path / "a.mp4", frames=2)
-    assert read(path, max_pixels=64 * 48 - 1) == ([], "64 x 48 pixels, more than 3,071")
-    assert len(read(path, max_pixels=64 * 48)[0]) == 2
+    assert read(path, limits=FileLimits(frame_pixels=64 * 48 - 1)) == ([], "64 x 48 pixels, more than 3,071")
+    assert len(read(path, limits=FileLimits(frame_pixels=64 * 48))[0]) == 2
 
 
 @pytest.mark.parametrize("form", ["zip", "stored.zip", "tar", "tgz"])
@@ -210,13 +215,11 @@ def test_videos_in_archives(tmp_path: Path, form: str) -> None:
 
 def test_frames_come_one_by_one(tmp_path: Path) -> None:
     path = video(tmp_path / "a.mp4", frames=200, size=(320, 240))
-    tracemalloc.start()
     frames = read_frames(of(path), 0.1)
     assert isinstance(frames, Iterator)
     assert sum(1 for _ in frames) == 200
     # A few frames, of 200.
-    assert tracemalloc.get_traced_memory()[1] < 10 * 320 * 240 * 3
-    tracemalloc.stop()
+    assert peak(lambda: sum(1 for _ in read_frames(of(path), 0.1))) < 10 * 320 * 240 * 3
     # Files are closed where somebody stops early (a warning of an open file would be an error here).
     early = read_frames(of(path), 0.1)
     assert next(early).time == 0
@@ -245,7 +248,7 @@ def test_any_video_gives_frames_or_a_reason(
     path.write_bytes(content)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        frames, reason = read(path, 0.2, max_pixels=1_000_000)
+        frames, reason = read(path, 0.2, limits=FileLimits(frame_pixels=1_000_000))
     assert not said
     assert frames or reason
     assert all(frame.pixels.shape[2] == 3 and np.isfinite(frame.time) for frame in frames)
@@ -268,3 +271,88 @@ def test_reading_a_video_says_nothing(tmp_path: Path, capfd: pytest.CaptureFixtu
     path.write_bytes(content)
     read(path)
     assert capfd.readouterr() == ("", "")
+
+
+LISTS = ("#EXTM3U\n#EXTINF:1,\n{0}\n", "ffconcat version 1.0\nfile '{0}'\n", "<MPD><BaseURL>{0}</BaseURL></MPD>")
+
+
+@pytest.mark.parametrize("form", LISTS)
+@pytest.mark.parametrize("ending", [".mp4", ".mkv", ".avi", ".mov"])
+def test_no_other_file_and_no_address_is_opened(tmp_path: Path, form: str, ending: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/a.mp4"
+        for other in (address, str(video(tmp_path / "other.mp4", frames=2)), "other.mp4"):
+            path = tmp_path / f"a{ending}"
+            path.write_text(form.format(other))
+            assert read(path) == ([], "no video of a known format")
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+def boxed(kind: bytes, *parts: bytes) -> bytes:
+    return (8 + sum(map(len, parts))).to_bytes(4) + kind + b"".join(parts)
+
+
+def test_a_movie_that_refers_to_another_file(tmp_path: Path) -> None:
+    """By a data reference, as QuickTime has them; FFmpeg would open it if it were told to."""
+    whole = video(tmp_path / "whole.mp4", frames=3).read_bytes()
+    own = boxed(b"dref", bytes(7) + b"\1", boxed(b"url ", b"\0\0\0\1"))
+    assert own in whole
+    other = boxed(b"url ", bytes(4), str(tmp_path / "whole.mp4").encode() + b"\0")
+    longer = boxed(b"dref", bytes(7) + b"\1", other)
+    made = whole.replace(own, longer)
+    for name in (b"dinf", b"minf", b"mdia", b"trak", b"moov"):
+        at = made.index(name) - 4
+        made = made[:at] + (int.from_bytes(made[at : at + 4]) + len(longer) - len(own)).to_bytes(4) + made[at + 4 :]
+    first, last = made.index(b"mdat") + 4, made.index(b"moov") - 4
+    assert first < last
+    (tmp_path / "refers.mp4").write_bytes(made[:first] + bytes(last - first) + made[last:])
+    assert read(tmp_path / "refers.mp4")[0] == [], "its own bytes show nothing"
+
+
+def test_so_many_samples_take_no_more_memory_than_a_video_may(tmp_path: Path) -> None:
+    made = bytearray(video(tmp_path / "a.mp4", frames=3).read_bytes())
+    for name, at in ((b"stsz", 12), (b"stsc", 16), (b"stts", 12)):
+        start = made.index(name)
+        made[start + at : start + at + 4] = (100_000_000).to_bytes(4)
+    start = made.index(b"stsz")
+    made[start + 8 : start + 12] = (1).to_bytes(4)
+    (tmp_path / "b.mp4").write_bytes(made)
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    frames, reason = read(tmp_path / "b.mp4", limits=FileLimits(memory=300_000_000))
+    assert not frames
+    assert reason
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
+
+
+def test_the_next_frame_may_take_so_many_seconds(tmp_path: Path) -> None:
+    path = video(tmp_path / "a.mkv", frames=30)
+    assert len(read(path, clock=lambda: 7.0)[0]) == 30
+    for begun in (1, 2, 5, 9):
+        ticks = (0.0 if tick < begun else 16.0 * (tick - begun + 1) for tick in count())
+        frames, reason = read(path, clock=lambda ticks=ticks: next(ticks))
+        assert len(frames) < 30
+        assert "more than 15 seconds of decoding" in reason
+    ticks = (1e3 * tick for tick in count())
+    assert len(read(path, limits=OFF, clock=lambda: next(ticks))[0]) == 30
+
+
+def test_frames_that_share_their_bytes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where all entries of an index name one place."""
+    path = video(tmp_path / "a.mp4", frames=9)
+    there = path.stat().st_size
+    monkeypatch.setattr("mien.faces.frames._missing", lambda file: "")
+    with av.open(str(path)) as container:
+        some = list(_timed(container, LIMITS, Deadline(60), there))
+    assert len(some) == 9
+    with av.open(str(path)) as container, pytest.raises(ValueError, match="frames that share their bytes"):
+        list(_timed(container, LIMITS, Deadline(60), there // 3))
+
+
+def test_somebody_hears_of_frames_that_are_not_taken(tmp_path: Path) -> None:
+    """Or else whoever decodes a long video would seem to hang."""
+    path, beats = video(tmp_path / "a.mkv", frames=30), list[int]()
+    (shot,) = read_shots([of(path)], 1000.0, [], beat=lambda: beats.append(1))
+    assert shot.frame == 0
+    assert len(beats) > 30

@@ -25,6 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from memory import peak
 from mien.errors import MienError
 from mien.faces.archives import entries
 from mien.faces.frames import read_frames
@@ -32,6 +33,8 @@ from mien.faces.inputs import find_inputs, printable
 from mien.faces.photos import read_photo
 from mien.faces.places import Input, open_input
 from mien.faces.prepare import Preparing, prepare
+from mien.faces.shards import state_of
+from mien.files.limits import FileLimits
 
 OTHERS = ("notes.md", ".hidden.png", "Thumbs.db", "labels.csv", "list.txt")
 
@@ -427,22 +430,20 @@ def test_a_packed_header_that_claims_much_is_refused(tmp_path: Path) -> None:
     with gzip.open(path, "wb", compresslevel=1) as file:
         file.write(info.tobuf())
         file.write(bytes(4 << 20))
-    tracemalloc.start()
     assert "header of 314,572,800 bytes" in faults(path)["a.tgz"]
-    assert tracemalloc.get_traced_memory()[1] < 8 << 20
-    tracemalloc.stop()
+    assert peak(lambda: faults(path)) < 8 << 20
 
 
-def test_a_zip_bomb_is_refused_by_what_it_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.faces.photos.MAX_BYTES", 1 << 20)
+def test_a_zip_bomb_is_refused_by_what_it_states(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("1.png", bytes(32 << 20))
     (found,) = find_inputs([tmp_path / "a.zip"])
-    tracemalloc.start()
-    with pytest.raises(MienError, match="more than 1,048,576 bytes"):
-        read_photo(found)
-    assert tracemalloc.get_traced_memory()[1] < 8 << 20
-    tracemalloc.stop()
+
+    def refused() -> None:
+        with pytest.raises(MienError, match="more than 1,048,576 bytes"):
+            read_photo(found, FileLimits(bytes=1 << 20))
+
+    assert peak(refused) < 8 << 20
 
 
 def test_members_can_be_sought_and_fill_their_part_alone(tmp_path: Path) -> None:
@@ -634,7 +635,7 @@ def test_a_deep_folder_is_no_problem(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["folders", "tar", "tgz"])
 def test_memory_does_not_grow_with_the_inputs(tmp_path: Path, kind: str) -> None:
-    def peak(count: int) -> int:
+    def measured(count: int) -> int:
         made = [f"{each // 100:04}/{each}.png" for each in range(count)]
         path = tmp_path / f"{count}.{kind}"
         if kind == "folders":
@@ -643,14 +644,10 @@ def test_memory_does_not_grow_with_the_inputs(tmp_path: Path, kind: str) -> None
                 (path / name).touch()
         else:
             taped(path, *made)
-        sum(1 for _ in find_inputs([path]))
-        tracemalloc.start()
         assert sum(1 for _ in find_inputs([path])) == count
-        reached = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return reached
+        return peak(lambda: sum(1 for _ in find_inputs([path])))
 
-    few, many = peak(200), peak(1200)
+    few, many = measured(200), measured(1200)
     # A hash for each member's name; nothing for files in folders.
     assert many - few < (100_000 if kind == "folders" else 1000 * 150)
 
@@ -676,3 +673,20 @@ def test_any_archive_gives_photos_or_reasons(ending: str, seed: int, harm: str) 
                 assert read_photo(found).shape[2] == 3
         assert tracemalloc.get_traced_memory()[1] < 64 << 20
         tracemalloc.stop()
+
+
+def test_the_files_of_a_list_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.txt").write_text("".join(f"{n}.png\n" for n in range(5)))
+    assert len(list(find_inputs([tmp_path / "a.txt"]))) == 5
+    monkeypatch.setattr("mien.faces.lists.FILES", 3)
+    *some, last = find_inputs([tmp_path / "a.txt"])
+    assert [one.name for one in some] == ["0.png", "1.png", "2.png"]
+    assert last.fault == "more than 3 files in a list; make several of it"
+
+
+def test_a_name_with_a_null_byte_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"a\0b.png\n")
+    (one,) = find_inputs([tmp_path / "a.txt"])
+    assert len(state_of([one])) == 64
+    with pytest.raises(MienError, match="null byte"):
+        read_photo(one)

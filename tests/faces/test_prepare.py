@@ -3,12 +3,10 @@
 import csv
 import errno
 import os
-import resource
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +15,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from photographs import photo_of, write_folder, write_photo
+from photographs import HELD, photo_of, write_folder, write_photo
 
 from conftest import Command
 from mien import FaceSet, MienError
@@ -28,9 +26,8 @@ from mien.faces.face import Photo
 from mien.faces.prepare import Preparing, prepare
 from mien.faces.quality import MEASURES
 from mien.faces.shards import Record, Task, make_shard
+from processes import ENVIRONMENT, PREPARE, WAIT, started, wait_for_all, wait_until
 from runs import Heard
-
-HERE = str(Path(__file__).parent)
 
 
 def asking(*inputs: Path, **changed: object) -> Preparing:
@@ -153,16 +150,13 @@ def test_a_full_disk_is_said_and_the_same_command_goes_on(tmp_path: Path, proces
     words = ["mien", "prepare", str(folder), str(tmp_path / "out"), "--workers", str(processes)]
     words += ["--align", "box margin=0", "--detector", "photographs:Bright"]
     code = f"import sys; sys.argv = {words!r}; from mien.cli import main; main()"
-    environment = os.environ | {"PYTHONPATH": HERE}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-    )  # fmt: skip
+    full = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit})); {code}"
+    done = subprocess.run([sys.executable, "-c", full], env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert (done.returncode, "make room" in done.stderr) == (1, True), done.stderr
     assert not (tmp_path / "out").exists()
     parts = tmp_path / ".out.parts"
     assert parts.exists() == (f"what is done lies in {parts}: give the same command again" in done.stderr)
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert len(FaceSet.open(tmp_path / "out", verify=True)) == 70
 
@@ -194,7 +188,7 @@ def test_what_changed_meanwhile_is_read_again(tmp_path: Path, monkeypatch: pytes
         stopped.setattr(room, "_join", lambda *given: pytest.fail("stopped"))
         with pytest.raises(pytest.fail.Exception):
             prepare(asking(listed, labeled=True), tmp_path / "out")
-    write_photo(folder / "0007.png", photo_of((3, 3, 50)))  # in part 1
+    os.utime(write_photo(folder / "0007.png", photo_of((3, 3, 50))), (0, 0))  # in part 1; at another time, however soon
     write_list(["happy"] * 16 + ["sad"] * 2 + ["happy"] * 5)  # in part 3
     monkeypatch.setattr(workers, "make_shard", noting)
     done = prepare(asking(listed, labeled=True), tmp_path / "out")
@@ -290,15 +284,13 @@ def test_nothing_is_left_where_nothing_was_done(tmp_path: Path, monkeypatch: pyt
     ("ends", "code", "said"), [(signal.SIGINT, 130, "mien: interrupted; what"), (signal.SIGTERM, 143, "mien: ended; what")]
 )
 def test_whoever_ends_it_is_told_how_to_go_on(tmp_path: Path, ends: signal.Signals, code: int, said: str) -> None:
-    folder, parts = write_folder(tmp_path / "in", 700), tmp_path / ".out.parts"
-    words = [sys.executable, "-c", "from mien.cli import main; main()", "prepare", str(folder), str(tmp_path / "out")]
-    words += ["--align", "whole", "--side", "16", "--workers", "1", "--json"]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    until = time.monotonic() + 60
-    while not list(parts.glob("0*.json")) and process.poll() is None and time.monotonic() < until:
-        time.sleep(0.002)
-    process.send_signal(ends)
-    out, err = process.communicate(timeout=60)
+    folder, parts = write_folder(tmp_path / "in", 12), tmp_path / ".out.parts"
+    write_photo(folder / "0007.png", photo_of(size=HELD))
+    words = ["prepare", str(folder), str(tmp_path / "out"), "--align", "box", "--detector", "photographs:Held", "--workers", "1"]
+    with started("-c", PREPARE, *words, "--json") as process:
+        wait_until(lambda: list(parts.glob("0*.json")), process)
+        process.send_signal(ends)
+        out, err = process.communicate(timeout=WAIT)
     assert (process.returncode, out) == (code, ""), err
     assert err == f"{said} is done lies in {parts}: give the same command again to go on, or remove it\n"
 
@@ -394,39 +386,45 @@ def test_what_cannot_be_is_said(mien: Command, tmp_path: Path) -> None:
         ((folder, tmp_path / "out", "--detector", "eagle"), "one of dlib, haar, mtcnn"),
         ((folder, tmp_path / "out", "--keep", "size"), "a limit such as size>=40"),
         ((folder, tmp_path / "out", "--faces", "some"), "which"),
-        ((folder, tmp_path / "out", "--every", "0"), "every"),
         ((tmp_path / "dark", tmp_path / "out", "--detector", "photographs:Bright"), "none in 1 inputs (a.png: no face found)"),
     ):
         done = mien("prepare", *words, "--workers", 1)
         assert (done.code, done.out) == (1, ""), words
         assert told in done.err, done.err
         assert not (tmp_path / "out").exists()
+    done = mien("prepare", folder, tmp_path / "out", "--every", "0")
+    assert (done.code, "'--every'" in done.err) == (2, True), done.err
     done = mien("prepare", folder)
     assert (done.code, "the last word the new set" in " ".join(done.err.replace("│", "").split())) == (2, True), done.err
 
 
 def test_killed_twice_nothing_is_lost_and_nothing_twice(tmp_path: Path) -> None:
     """A real SIGKILL of the command while its processes work; they end as well."""
-    folder = write_folder(tmp_path / "in", 700)
-    (folder / "0100.png").write_text("no photo")
-    words = [sys.executable, "-c", "from mien.cli import main; main()", "prepare", str(folder), str(tmp_path / "out")]
-    words += ["--align", "whole", "--side", "16", "--workers", "2", "--json"]
-    parts = tmp_path / ".out.parts"
-    for more in (1, 3):
-        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": HERE})
-        ends = time.monotonic() + 60
-        while len(list(parts.glob("*.json"))) <= more and process.poll() is None and time.monotonic() < ends:
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert len(list(parts.glob("0*.json"))) >= 1
-    subprocess.run(words, stdout=subprocess.DEVNULL, check=True, timeout=120)
+    folder, parts = write_folder(tmp_path / "in", 23), tmp_path / ".out.parts"
+    (folder / "0013.png").write_text("no photo")
+    words = ["prepare", str(folder), str(tmp_path / "out"), "--align", "box", "--detector", "photographs:Held", "--workers", "2"]
+    for held, done in (("0007.png", 0), ("0021.png", 1)):
+        write_photo(folder / held, photo_of(size=HELD))
+        with started("-c", PREPARE, *words) as process:
+            wait_until((parts / f"{done:08d}.json").exists, process)
+            process.kill()
+        wait_for_all(process.pid)
+        write_photo(folder / held, photo_of((3, 3, 20)))
+    with started("-c", PREPARE, *words) as process:
+        said = process.communicate(timeout=WAIT)[1]
+    assert process.returncode == 0, said
     faces = FaceSet.open(tmp_path / "out", verify=True)
     names = faces.column("id").to_pylist()
-    assert names == [f"{n:04d}.png" for n in range(700) if n != 100]
-    assert list(rejected(tmp_path / "out")) == ["0100.png"]
+    assert names == [f"{n:04d}.png" for n in range(23) if n != 13]
+    assert list(rejected(tmp_path / "out")) == ["0013.png"]
 
 
+PATIENT = {f"RAY_{name}_{unit}": f"{WAIT * many:.0f}" for name, unit, many in (
+    ("gcs_server_port_wait_time", "s", 1), ("raylet_start_wait_time", "s", 1), ("gcs_rpc_server_connect_timeout", "s", 1),
+    ("worker_register_timeout", "seconds", 1), ("gcs_server_request_timeout", "seconds", 1),
+    ("agent_register_timeout", "ms", 1000), ("health_check_initial_delay", "ms", 1000), ("health_check_timeout", "ms", 1000),
+)}  # fmt: skip
+"""Ray gives up on its own processes within half a minute."""
 CLUSTER = """
 import sys, warnings
 warnings.simplefilter("ignore")
@@ -443,7 +441,9 @@ def test_a_cluster_gives_what_one_process_gives_though_a_worker_is_lost(tmp_path
     monkeypatch.setattr(room, "INPUTS", 5)
     folder, marker = write_folder(tmp_path / "in", 23), tmp_path / "marker"
     words = [sys.executable, "-c", CLUSTER, str(folder), str(tmp_path / "out"), str(marker)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=300, env={**os.environ, "PYTHONPATH": HERE})
+    done = subprocess.run(words, capture_output=True, text=True, timeout=WAIT, env=ENVIRONMENT | PATIENT)
+    if "timed out during startup" in done.stderr:
+        pytest.skip("Ray gave up on its own start, as it does after 30 s on a busy machine")
     assert done.returncode == 0, done.stderr[-2000:]
     assert marker.exists(), "nobody died"
     alone = prepare(asking(folder, detector=f"photographs:Mortal marker={marker}"), tmp_path / "alone")

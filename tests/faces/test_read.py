@@ -28,6 +28,7 @@ from mien.faces.cut import Geometry
 from mien.faces.inputs import find_inputs
 from mien.faces.photos import Picture
 from mien.faces.prepare import Preparing, prepare
+from mien.files.limits import LIMITS
 from mien.recognize import teller
 from mien.recognize.drawing import Box, draw, place_labels
 from mien.recognize.files import Card
@@ -114,7 +115,7 @@ def test_no_face_and_no_photos(recognizer: Recognizer) -> None:
     ("given", "found"),
     [
         (b"", "an empty file"),
-        (b"no photo", "no photo of a known format"),
+        (b"no photo", "no picture of a known format"),
         (encoded("JPEG")[:-300], "found a truncated file, which ends too early; replace"),
         (encoded("PNG")[:-300], "found a truncated file, which ends too early; replace"),
         (encoded("BMP")[:20], "found a truncated file, which ends too early; replace"),
@@ -152,6 +153,29 @@ def test_what_is_possible_is_named(recognizer: Recognizer) -> None:
     assert (none.top, none.possible, none.unsure) == ("b", (), True)
 
 
+def test_limits_are_on_unless_said(
+    recognizer: Recognizer, mien: Command, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = replace(LIMITS, pixels=10)
+    with pytest.raises(MienError, match="pixels, more than 10"):
+        recognizer.read([PHOTO], limits=few)
+    monkeypatch.setattr("mien.files.limits.LIMITS", few)
+    write_photo(tmp_path / "in" / "a.png", PHOTO)
+    for word in (
+        ("predict", tmp_path / "in", "--model", model, "--device", "cpu"),
+        ("prepare", tmp_path / "in", tmp_path / "out"),
+    ):
+        more = ("--align", "box", "--detector", "photographs:Bright") if word[0] == "prepare" else ()
+        done = mien(*word, *more)
+        assert done.code, done.out
+        assert "pixels, more than 10" in done.err
+        done = mien(*word, *more, "--limits", "off")
+        assert done.code == 0, done.err
+        done = mien(*word, *more, "--limits", "some")
+        assert done.code == 2
+        assert "--limits" in done.err
+
+
 def test_the_command_prints_every_face(mien: Command, model: Path, tmp_path: Path) -> None:
     write_photo(tmp_path / "in" / "a.png", PHOTO)
     write_photo(tmp_path / "in" / "b.png", photo_of())
@@ -163,12 +187,12 @@ def test_the_command_prints_every_face(mien: Command, model: Path, tmp_path: Pat
     assert first.startswith("a.png: ")
     assert first.count("%") >= 2
     assert second == "b.png: no face"
-    assert "c.png: no photo of a known format" in done.err
+    assert "c.png: no picture of a known format" in done.err
     lines = [json.loads(line) for line in mien(*words, "--json").out.splitlines()]
     assert [line["photo"] for line in lines] == ["a.png", "b.png", "c.png"]
     assert [line["path"] for line in lines] == [str(tmp_path / "in" / name) for name in ("a.png", "b.png", "c.png")]
     assert [len(line.get("faces", [])) for line in lines] == [2, 0, 0]
-    assert lines[2]["fault"] == "no photo of a known format"
+    assert lines[2]["fault"] == "no picture of a known format"
     rows = list(csv.DictReader(io.StringIO(mien(*words, "--csv").out)))
     assert [row["photo"] for row in rows] == ["a.png", "a.png"]
     assert {(row["path"], row["member"]) for row in rows} == {(str(tmp_path / "in" / "a.png"), "")}
@@ -199,7 +223,7 @@ def test_a_member_is_named_beside_its_archive(mien: Command, model: Path, tmp_pa
         done = mien("predict", *inputs, "--model", model, "--json", "--device", "cpu")
         lines = [line for line in map(json.loads, done.out.splitlines()) if "member" in line]
         assert ([line["path"] for line in lines], [line["member"] for line in lines]) == members
-        assert lines[2]["fault"] == "no photo of a known format"
+        assert lines[2]["fault"] == "no picture of a known format"
     rows = list(csv.DictReader(io.StringIO(mien("predict", archive, "--model", model, "--csv").out)))
     assert [(row["path"], row["member"]) for row in rows[::2]] == list(zip(*members, strict=True))[:2]
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from conftest import Command
 from mien import FaceSet, MienError
 from mien.faces import straight
 from mien.faces.prepare import Preparing
+from mien.files.limits import LIMITS
 from runs import Heard
 
 
@@ -93,3 +95,20 @@ def test_the_folder_where_one_is(photos: Path, monkeypatch: pytest.MonkeyPatch, 
     assert straight.faces_of(Path(named), 1, Heard()) == photos.with_name("photos.faces")
     assert len(FaceSet.open(photos.with_name("photos.faces"))) == 12
     assert sorted(path.name for path in photos.iterdir()) == ["happy", "sad"]
+
+
+def test_limits_hold_for_photos_that_are_trained_on(
+    mien: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mien.files.limits.LIMITS", replace(LIMITS, pixels=10))
+    words = ["train", photos, "--recipe", "supervised_small", "--epochs", 1, "--threads", 1, "--out", tmp_path / "run"]
+    done = mien(*words)
+    assert done.code
+    assert "pixels, more than 10" in done.err
+    assert not (tmp_path / "photos.faces").exists()
+    done = mien(*words, "--limits", "off")
+    assert done.code == 0, done.err
+    shutil.rmtree(tmp_path / "photos.faces")
+    measured = ["evaluate", tmp_path / "run", photos, "--split", "all"]
+    assert "pixels, more than 10" in mien(*measured).err
+    assert mien(*measured, "--limits", "off").code == 0

@@ -25,6 +25,7 @@ from mien.faces.face import Face, Photo
 from mien.faces.inputs import find_inputs
 from mien.faces.places import Input
 from mien.faces.shots import TOGETHER, Shot
+from mien.recognize import camera
 from mien.recognize.camera import camera_frames
 from mien.recognize.files import Card
 from mien.recognize.networks import build_network, write_model
@@ -418,10 +419,15 @@ def test_videos_come_in_rgb(model: Path, tmp_path: Path) -> None:
 class FakeCamera:
     """Two red squares, in BGR as OpenCV gives them; it is unplugged after 30 frames."""
 
-    count = 0
+    count, now = 0, 0.0
 
     def __init__(self, number: int) -> None:
-        self.number = number
+        self.number, type(self).now = number, 0.0
+
+    @classmethod
+    def monotonic(cls) -> float:
+        """The clock, which a frame moves on: so long a frame takes, however quick or busy the machine is."""
+        return cls.now
 
     def isOpened(self) -> bool:
         return self.number == 0
@@ -431,6 +437,7 @@ class FakeCamera:
 
     def read(self) -> tuple[bool, Photo | None]:
         self.count += 1
+        type(self).now += 1 / 32
         return (False, None) if self.count > 30 else (True, in_color((5, 8, 16), (50, 40, 16))[:, :, ::-1].copy())
 
     def release(self) -> None:
@@ -439,6 +446,7 @@ class FakeCamera:
 
 def test_a_camera_is_watched(mien: Command, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "VideoCapture", FakeCamera)
+    monkeypatch.setattr(camera, "time", FakeCamera)
     done = mien("watch", 0, "--model", model, "--json")
     assert (done.code, "found none any more" in done.err) == (1, True)
     lines = [json.loads(line) for line in done.out.splitlines()]
@@ -446,6 +454,9 @@ def test_a_camera_is_watched(mien: Command, model: Path, tmp_path: Path, monkeyp
     assert {tuple(one["track"] for one in line["faces"]) for line in lines} == {(1, 2)}
     assert {(line["photo"], line.get("path")) for line in lines} == {("camera 0", None)}
     assert [line["frame"] for line in lines] == list(range(30))
+    done = mien("watch", 0, "--model", model, "--seconds", 0.05, "--json")
+    assert done.code == 0, done.err
+    assert [json.loads(line)["time"] for line in done.out.splitlines()] == [0.031, 0.062], "the next is late"
     done = mien("watch", 1, "--model", model)
     assert (done.code, "a camera of number 1" in done.err) == (1, True)
     done = mien("watch", 0, "--model", model, "--seconds", 0.05, "--draw", tmp_path / "drawn")

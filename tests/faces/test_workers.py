@@ -10,14 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import pytest
-from photographs import Bright, Photo, photo_of, write_folder, write_photo
+from photographs import HELD, Bright, Photo, photo_of, write_folder, write_photo
 from pydantic.dataclasses import dataclass as checked
 
 from mien import MienError
@@ -27,6 +27,8 @@ from mien.faces.face import Face
 from mien.faces.places import Input
 from mien.faces.prepare import Preparing, prepare
 from mien.faces.shards import Record, Task
+from mien.files.limits import LIMITS, OFF
+from processes import PREPARE, WAIT, living, started, wait_for_all, wait_until
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,34 @@ class Deadly:
         """Boxes, or the end."""
         if len(photos) > self.several and any(self.width in (0, photo.shape[1]) for photo in photos):
             os._exit(1)
+        return Bright()(photos)
+
+
+@checked(frozen=True)
+class Hungry:
+    """A detector by the name `test_workers:Hungry`: as Bright, but it wants much memory for some photos."""
+
+    def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
+        """Boxes, or MemoryError."""
+        if any(photo.shape[1] == 99 for photo in photos):
+            np.empty(1 << 33, np.uint8)
+        return Bright()(photos)
+
+
+@checked(frozen=True)
+class Stuck:
+    """A detector by the name `test_workers:Stuck`: as Bright, but it never comes back from some photos."""
+
+    marker: Path
+    """A file that then holds its process's number."""
+
+    def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
+        """Boxes, or nothing ever."""
+        if any(photo.shape[1] == 99 for photo in photos):
+            self.marker.write_text(str(os.getpid()))
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+            while True:
+                time.sleep(1)
         return Bright()(photos)
 
 
@@ -132,11 +162,15 @@ class Pretending:
         assert task is not None
         return self.make(task)
 
+    def hangs(self) -> bool:
+        """Never."""
+        return False
+
     def end(self) -> None:
         """Nothing is left of it."""
 
     @staticmethod
-    def wait(busy: "Sequence[Pretending]") -> "list[Pretending]":
+    def wait(busy: "Sequence[Pretending]", seconds: float) -> "list[Pretending]":
         return [min(busy, key=lambda one: one.task.number)]  # type: ignore[union-attr]
 
 
@@ -246,6 +280,55 @@ def test_photos_that_a_process_dies_of_are_rejected_and_the_rest_is_made(tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the system counts no memory for a process")
+def test_a_process_takes_no_more_memory_than_it_may(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "in", 3)
+    write_photo(folder / "0001.png", photo_of((3, 3, 20), size=(64, 99)))
+    done = prepare(asking(folder, "Hungry"), tmp_path / "out", workers=2)
+    assert done.faces.column("id").to_pylist() == ["0000.png", "0002.png"]
+    reason = "a photo that cannot be looked at (Unable to allocate 8.00 GiB"
+    assert reason in (tmp_path / "out" / "rejected.csv").read_text()
+
+
+def test_a_process_that_hangs_is_ended_and_its_photo_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, marker, now = write_folder(tmp_path / "in", 4), tmp_path / "marker", [0.0]
+    write_photo(folder / "0001.png", photo_of((3, 3, 20), size=(64, 99)))
+
+    def clock() -> float:
+        """It goes on, and then by much, while somebody is stuck."""
+        stuck = marker.exists() and marker.read_text() and Path(f"/proc/{marker.read_text()}").exists()
+        now[0] += 1e6 if stuck else 0
+        return now[0]
+
+    monkeypatch.setattr(workers, "monotonic", clock)
+    monkeypatch.setattr(workers, "TICK", 0.05)
+    done = prepare(asking(folder, f"Stuck marker={marker}"), tmp_path / "out", workers=2)
+    assert done.faces.column("id").to_pylist() == ["0000.png", "0002.png", "0003.png"]
+    assert (tmp_path / "out" / "rejected.csv").read_text().splitlines()[1:] == ["0001.png,reading it ended the process"]
+
+
+def test_limits_of_files_are_those_of_every_process(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "in", 3)
+    write_photo(folder / "0001.png", photo_of((3, 3, 20), size=(640, 990)))
+    asked, few = Preparing((str(folder),), "box margin=0", "photographs:Bright", side=16), replace(LIMITS, pixels=600_000)
+    for count in (1, 2):
+        done = prepare(asked, tmp_path / f"out{count}", workers=count, limits=few)
+        assert (len(done.faces), done.rejected) == (2, 1)
+        assert "990 x 640 pixels, more than 600,000" in (tmp_path / f"out{count}" / "rejected.csv").read_text()
+    assert prepare(asked, tmp_path / "all", workers=2, limits=OFF).rejected == 0
+
+
+def test_what_was_refused_is_read_again_with_other_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_folder(tmp_path / "in", 3)
+    asked, few = Preparing((str(folder),), "box margin=0", "photographs:Bright", side=16), replace(LIMITS, pixels=10)
+    with monkeypatch.context() as stopped:
+        stopped.setattr(room, "_join", lambda *given: pytest.fail("stopped"))
+        with pytest.raises(pytest.fail.Exception):
+            prepare(asked, tmp_path / "out", limits=few)
+    assert (tmp_path / ".out.parts").is_dir()
+    assert len(prepare(asked, tmp_path / "out").faces) == 3
+
+
 ALONE = """
 import sys
 from mien.faces.prepare import Preparing, prepare
@@ -257,7 +340,7 @@ def test_what_ended_the_only_process_does_not_end_the_next(tmp_path: Path) -> No
     folder = write_folder(tmp_path / "in", 3)
     write_photo(folder / "0001.png", photo_of((3, 3, 20), size=(64, 99)))
     with started("-c", ALONE, str(folder), str(tmp_path / "out")) as process:
-        said = process.communicate(timeout=60)[1]
+        said = process.communicate(timeout=WAIT)[1]
     assert (process.returncode, said) == (1, ""), "it died without a word"
     assert (tmp_path / ".out.parts" / "00000000.begun").exists()
     done = prepare(asking(folder, "Deadly"), tmp_path / "out")
@@ -288,14 +371,6 @@ def test_an_error_of_any_kind_comes_with_its_trace(tmp_path: Path) -> None:
         prepare(asked, tmp_path / "out", workers=2)
 
 
-def started(*words: str) -> "subprocess.Popen[str]":
-    """Python with these words, in a session of its own, as a terminal has them."""
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
-    return subprocess.Popen(
-        [sys.executable, *words], env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )  # fmt: skip
-
-
 def test_a_program_that_begins_itself_over_and_over_is_told(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "in", 3)
     (tmp_path / "program.py").write_text(
@@ -303,7 +378,7 @@ def test_a_program_that_begins_itself_over_and_over_is_told(tmp_path: Path) -> N
         f"prepare(Preparing(({str(folder)!r},), 'whole', side=16), {str(tmp_path / 'out')!r}, workers=2)\n"
     )
     with started(str(tmp_path / "program.py")) as process:
-        said = process.communicate(timeout=60)[1]
+        said = process.communicate(timeout=WAIT)[1]
     assert process.returncode == 1
     assert 'begin under `if __name__ == "__main__":`' in said.splitlines()[-1]
 
@@ -311,32 +386,23 @@ def test_a_program_that_begins_itself_over_and_over_is_told(tmp_path: Path) -> N
 @pytest.mark.parametrize("records", [0, 2])
 def test_ctrl_c_is_heard_once(tmp_path: Path, records: int) -> None:
     """All processes of a terminal get the signal, those that have only begun as well."""
-    words = ["prepare", str(write_folder(tmp_path / "in", 1500)), str(tmp_path / "out"), "--align", "whole", "--workers", "2"]
-    parts, ends = tmp_path / ".out.parts", time.monotonic() + 60
-    with started("-c", "from mien.cli import main; main()", *words) as process:
-        while len(list(parts.glob("0*.json"))) < records or not (parts / "prepare.json").exists():
-            assert process.poll() is None, "done before it could be stopped"
-            assert time.monotonic() < ends
-            time.sleep(0.01)
-        time.sleep(0 if records else 0.3)
+    folder, parts = write_folder(tmp_path / "in", 25), tmp_path / ".out.parts"
+    for n in (12, 17, 22):  # two of five tasks are done
+        write_photo(folder / f"{n:04d}.png", photo_of(size=HELD))
+    words = ["prepare", str(folder), str(tmp_path / "out"), "--align", "box", "--detector", "photographs:Held", "--workers", "2"]
+    with started("-c", PREPARE, *words) as process:
+        if records:
+            wait_until(lambda: len(list(parts.glob("0*.json"))) == records, process)
+        else:
+            wait_until(
+                lambda: len(living(process.pid)) == 4, process
+            )  # itself, one of Python's own, and two that have only begun
         os.killpg(process.pid, signal.SIGINT)
-        said = process.communicate(timeout=60)[1]
+        said = process.communicate(timeout=WAIT)[1]
     assert process.returncode == 130, said
     assert said.count("mien: interrupted") == 1
     assert not {"Traceback", "Fatal", "Warning", "KeyboardInterrupt"} & set(said.replace(":", " ").split()), said
-    while living(process.pid):
-        assert time.monotonic() < ends, "somebody is left"
-        time.sleep(0.01)
-
-
-def living(group: int) -> list[str]:
-    """The states of the processes of a group that have not ended."""
-    states = list[str]()
-    for file in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):  # it ended meanwhile
-            state, _, its = file.read_text().rpartition(")")[2].split()[:3]
-            states += [state] if int(its) == group and state != "Z" else []
-    return states
+    wait_for_all(process.pid)
 
 
 ADDRESSES = """
@@ -354,12 +420,15 @@ for address in sys.argv[1:]:
 
 def test_an_address_without_a_cluster_is_said() -> None:
     """By Ray itself, and before it would try for minutes."""
-    addresses = ["127.0.0.1:1", "nowhere.invalid:6379", "nonsense", "ray://head:10001"]
-    done = subprocess.run([sys.executable, "-c", ADDRESSES, *addresses], capture_output=True, text=True, timeout=60)
+    with socket.socket() as bound:  # and nobody listens there
+        bound.bind(("127.0.0.1", 0))
+        nobody = f"127.0.0.1:{bound.getsockname()[1]}"
+        addresses = [nobody, "nowhere.invalid:6379", "nonsense", "ray://head:10001"]
+        done = subprocess.run([sys.executable, "-c", ADDRESSES, *addresses], capture_output=True, text=True, timeout=WAIT)
     assert done.returncode == 0, done.stderr
     refused, unknown, nonsense, client = done.stdout.splitlines()
     todo = "on a machine of the cluster give auto, or HOST:PORT of its head"
-    assert refused.startswith(f"expected a Ray cluster at 127.0.0.1:1; found Connection refused; {todo}; set RAY_AUTH_MODE=token")
+    assert refused.startswith(f"expected a Ray cluster at {nobody}; found Connection refused; {todo}; set RAY_AUTH_MODE=token")
     assert unknown.startswith("expected a Ray cluster at nowhere.invalid:6379; found ")
     assert "found Invalid address format: nonsense" in nonsense
     assert client == (

@@ -3,8 +3,12 @@
 import copy
 import hashlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import onnx
 import pytest
 import torch
 from torch import Tensor, nn
@@ -104,3 +108,84 @@ def test_networks_of_two_gigabytes_are_refused_in_a_sentence(tmp_path: Path) -> 
 
     with pytest.raises(MienError, match="below 2 GB"):
         serialize(Large(), tmp_path / "beside.onnx")
+
+
+Change = Callable[[onnx.ModelProto], object]
+
+
+def edited(path: Path, *changes: Change) -> Path:
+    """The tiny network, changed."""
+    model = onnx.load(tiny_onnx(path))
+    for change in changes:
+        change(model)
+    onnx.save(model, path)
+    return path
+
+
+def then(kind: str, *names: str, **settings: Any) -> Change:
+    """An operator whose output is `end`, after the map."""
+    return lambda model: model.graph.node.append(onnx.helper.make_node(kind, ["map", *names], ["end"], **settings))
+
+
+def array(name: str, values: object, dtype: type[np.generic] = np.int64) -> Change:
+    return lambda model: model.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(values, dtype), name))
+
+
+def inner() -> onnx.GraphProto:
+    value = onnx.helper.make_tensor_value_info
+    same = [onnx.helper.make_node("Identity", [name], [f"{name}2"]) for name in ("go", "x")]
+    inputs = [value("i", 7, []), value("go", 9, []), value("x", 1, None)]
+    return onnx.helper.make_graph(same, "inner", inputs, [value("go2", 9, []), value("x2", 1, None)])
+
+
+def looped(model: onnx.ModelProto) -> None:
+    model.graph.node.append(onnx.helper.make_node("Loop", ["", "go", "map"], ["end"], body=inner()))
+
+
+REFUSED: dict[str, tuple[list[Change], str]] = {
+    "loop": ([array("go", True, np.bool_), looped], "found Loop"),
+    "random": ([then("RandomNormalLike")], "found RandomNormalLike"),
+    "own": ([then("Relu", domain="own")], "found own Relu"),
+    "function": ([lambda model: model.functions.add(), then("Relu")], "found functions"),
+    "tiles": ([array("times", [1, 1000, 1000, 1000]), then("Tile", "times")], "values of at most"),
+    "expanded": ([array("to", [10**4, 10**4, 5, 8, 8]), then("Expand", "to")], "values of at most"),
+    "size unknown": ([lambda m: m.graph.node.append(onnx.helper.make_node("Cast", ["vector"], ["to"], to=7)), then("Tile", "to")],
+                     "a size of end|fit each other"),
+    "nan": ([array("bad", [np.nan], np.float32), then("Add", "bad")], "nan at bad"),
+    "texts": ([array("few", [0.5], np.float32), then("Add", "few", own="x")], "settings of operators that are numbers"),
+    "does not fit": ([array("wide", np.zeros((3, 3)), np.float32), then("MatMul", "wide")], "operators that fit each other"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", REFUSED)
+def test_a_file_that_is_no_network_of_layers_is_refused(tmp_path: Path, fault: str) -> None:
+    changes, said = REFUSED[fault]
+    with pytest.raises(MienError, match=said):
+        teacher(edited(tmp_path / "net.onnx", *changes), output="end")
+
+
+def test_layers_of_other_face_nets_are_taken(tmp_path: Path) -> None:
+    """PReLU, and a flattening whose size is computed, as exporters write it."""
+    node = onnx.helper.make_node
+    nodes = [
+        node("PRelu", ["map", "slope"], ["bent"]),
+        node("Shape", ["bent"], ["shape"]),
+        node("Gather", ["shape", "zero"], ["batch"], axis=0),
+        node("Unsqueeze", ["batch", "first"], ["batches"]),
+        node("Concat", ["batches", "rest"], ["flat"], axis=0),
+        node("Reshape", ["bent", "flat"], ["end"]),
+    ]
+    arrays = [array("slope", np.full((5, 1, 1), 0.25), np.float32), array("zero", 0), array("first", [0]), array("rest", [-1])]
+    path = edited(tmp_path / "net.onnx", *arrays, lambda model: model.graph.node.extend(nodes))
+    inputs = torch.randn(3, 3, 16, 16)
+    found = teacher(path, output="end").features(inputs, "map")
+    assert torch.allclose(found, reference(inputs).relu().flatten(1), atol=1e-3)
+
+
+def test_other_numbers_than_faces_and_no_numbers_are_refused(tmp_path: Path) -> None:
+    fixed = edited(tmp_path / "a.onnx", array("to", [-1, 160]), then("Reshape", "to"))
+    with pytest.raises(MienError, match="numbers for each of 1 faces"):
+        teacher(fixed, output="end")
+    divided = edited(tmp_path / "b.onnx", array("none", [0], np.float32), then("Div", "none"))
+    with pytest.raises(MienError, match="numbers for each of 1 faces"):
+        teacher(divided, output="end")

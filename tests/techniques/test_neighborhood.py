@@ -376,7 +376,7 @@ def test_a_features_set_learns_with_features_and_is_refused_with_an_autoencoder(
         ({"autoencoder": {"preset": "large"}}, "among paper, small; found 'large'"),
         ({"autoencoder": {"bach": 3}}, "'bach'"),
         ({"threshold": "median"}, "'median'"),
-        ({"value": 0.0}, "greater than 0"),
+        ({"value": 0.0}, "greater than or equal to 1e-30"),
         ({"window": 0}, "greater than or equal to 1"),
     ],
 )

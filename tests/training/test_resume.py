@@ -1,13 +1,11 @@
-"""Killed for real, with SIGKILL, at random moments, and resumed: the same weights, bit for bit."""
+"""Killed for real, with SIGKILL, at many a place, and resumed: the same weights, bit for bit."""
 
 import hashlib
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,49 +16,59 @@ from mien.recipe import Recipe
 from mien.training import loop
 
 CODE = """
-import sys
-from mien.training import loop
+import os, signal, sys
 from mien.cli import main
+from mien.console import Bar
+from mien.training import loop
+
 loop.CHECKPOINT_SECONDS = 0.0
+place, left = sys.argv.pop(1), int(sys.argv.pop(1))
+
+def dying(real):
+    def call(*given):
+        global left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*given)
+    return call
+
+if place == "batch":
+    Bar.advance = dying(Bar.advance)
+if place == "rename":
+    os.replace = dying(os.replace)
 main()
 """
+"""mien, which is killed by SIGKILL in its n-th batch, or before its n-th file that was written aside is renamed; 0: never."""
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
 
-def command(*words: object) -> list[str]:
-    return [sys.executable, "-c", CODE, *map(str, words)]
+def command(*words: object, dies: tuple[str, int] = ("batch", 0)) -> int:
+    """The exit code."""
+    asked = [sys.executable, "-c", CODE, *map(str, (*dies, *words))]
+    return subprocess.run(asked, env=ENVIRONMENT, stderr=subprocess.DEVNULL, check=False).returncode
 
 
 def weights_hash(run: Path) -> str:
     return hashlib.sha256((run / "model" / "model.safetensors").read_bytes()).hexdigest()
 
 
-def wait_for(condition: Path, process: "subprocess.Popen[bytes]") -> None:
-    while not condition.exists() and process.poll() is None:
-        time.sleep(0.01)
-
-
-def test_killed_three_times(tmp_path: Path) -> None:
+def test_killed_again_and_again(tmp_path: Path) -> None:
     """The dropout of mien_s, the average, momentum, the draws and the views all have to be restored."""
     bright_faces(600, side=24).save(tmp_path / "set")
-    settings = ["--set", "model.width=8", "--set", "stages.0.lr=0.05", "--set", "batch=16", "--epochs", "24", "--threads", "1"]
+    settings = ["--set", "model.width=8", "--set", "stages.0.lr=0.05", "--set", "batch=16", "--epochs", "6", "--threads", "1"]
     words = ["train", tmp_path / "set", *settings, "--seed", "5", "--out"]
-    subprocess.run(command(*words, tmp_path / "whole"), check=True, env=ENVIRONMENT, capture_output=True)
-
-    moments, killed = random.Random(0), 0
-    process = subprocess.Popen(command(*words, tmp_path / "killed"), env=ENVIRONMENT, stderr=subprocess.DEVNULL)
-    wait_for(tmp_path / "killed" / "checkpoint.safetensors", process)
-    for _ in range(3):
-        time.sleep(moments.uniform(0.05, 0.4))
-        process.send_signal(signal.SIGKILL)
-        killed += process.wait() == -signal.SIGKILL
-        process = subprocess.Popen(command("resume", tmp_path / "killed"), env=ENVIRONMENT, stderr=subprocess.DEVNULL)
-        before = (tmp_path / "killed" / "checkpoint.safetensors").stat().st_mtime_ns
-        while process.poll() is None and (tmp_path / "killed" / "checkpoint.safetensors").stat().st_mtime_ns == before:
-            time.sleep(0.01)
-    assert process.wait() == 0
-    assert killed == 3, "the run was over before it could be killed"
-    assert weights_hash(tmp_path / "killed") == weights_hash(tmp_path / "whole")
+    assert command(*words, tmp_path / "whole") == 0
+    killed, checkpoint = tmp_path / "killed", tmp_path / "killed" / "checkpoint.safetensors"
+    assert command(*words, killed, dies=("batch", 40)) == -signal.SIGKILL, "in the second epoch"
+    for dies in (("rename", 1), ("batch", 17), ("batch", 61)):
+        before = checkpoint.read_bytes()
+        assert command("resume", killed, dies=dies) == -signal.SIGKILL, dies
+        assert (checkpoint.read_bytes() != before) == (dies == ("batch", 61)), "24 batches an epoch"
+        assert bool(list(killed.glob(".checkpoint.*"))) == (dies[0] == "rename")
+    assert command("resume", killed) == 0
+    assert not list(killed.glob(".*"))
+    assert weights_hash(killed) == weights_hash(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("batches", [3, 18, 26])

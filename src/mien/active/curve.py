@@ -1,7 +1,6 @@
 """What rounds gave: figures after every round, means over seeds with differences to the reference, and both as a diagram."""
 
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from dataclasses import dataclass as plain
@@ -9,18 +8,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
 from pydantic.dataclasses import dataclass
 
-from mien.disk import read_json, write_aside
+from mien.disk import read_as, write_aside
 from mien.evaluation.report.figures import INK, LINE, TEXT, plain_axes
-from mien.evaluation.result import plain_values
 from mien.experiments.report.figures import color, marker
-from mien.experiments.results import to_csv
+from mien.experiments.results import Measured, to_csv
 from mien.experiments.tables import Difference, Spread, paired, spread
-from mien.registry import STRICT, validate
+from mien.plain import plain_values, short, to_json
+from mien.plots import Axes, Figure, MaxNLocator, PercentFormatter
+from mien.registry import STRICT
 
 FILE = "point.json"
 SIZE = (9.4, 3.6)
@@ -57,27 +54,27 @@ class Point:
     """Of the faces to learn from until then, those that the last model takes for something else (H of DAL's Algorithm 1)."""
     pool: int = 0
     """Faces that are left to be asked about."""
-    validation_accuracy: float | None = None
+    validation_accuracy: Measured = None
     """On the validation faces known by now, as the next two."""
-    validation_average_accuracy: float | None = None
-    gain: float | None = None
+    validation_average_accuracy: Measured = None
+    gain: Measured = None
     """Validation accuracy minus that of the model before, on the same faces."""
-    accuracy: float | None = None
+    accuracy: Measured = None
     """On the split to test, as the next two."""
-    average_accuracy: float | None = None
+    average_accuracy: Measured = None
     tested: int | None = None
 
 
 def write_point(folder: Path, point: Point) -> None:
     """Leave the point in the round's folder; the round is over then."""
-    write_aside(folder / FILE, json.dumps(asdict(point), indent=1).encode())
+    write_aside(folder / FILE, to_json(point).encode())
 
 
 def read_point(folder: Path) -> Point | None:
     """The point in a round's folder, None where the round is not over. Raises MienError where it is damaged."""
     if not (folder / FILE).is_file():
         return None
-    return validate(Point, read_json(folder / FILE, "remove it, and it is measured again"))
+    return read_as(Point, folder / FILE, "remove it, and it is measured again")
 
 
 @plain(frozen=True)
@@ -196,7 +193,7 @@ def _panel(axes: Axes, found: Curve, name: Figures) -> None:
         # Without an interval (one seed) a mark stands alone.
         axes.errorbar(
             np.array([line.labels.mean for line in mine]) + shift, mean, np.nan_to_num(half),
-            label=strategy.encode("ascii", "replace").decode(), color=color(number), marker=marker(number),
+            label=short(strategy).encode("ascii", "replace").decode(), color=color(number), marker=marker(number),
             markersize=5, linewidth=1.5, elinewidth=1.0, capsize=2.5,
         )  # fmt: skip
     low, high = axes.get_ylim()

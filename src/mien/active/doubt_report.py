@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -11,8 +10,9 @@ from PIL import Image
 
 from mien.active.doubts import Doubts
 from mien.data.sheet import INK, RED, SOFT, Note, Row, Tile, draw_sheet, write_sheet
-from mien.disk import read_json
+from mien.disk import put, read_json
 from mien.errors import MienError
+from mien.plain import to_json
 
 FILES = ("doubts.csv", "doubts.png", "doubts.json")
 MADE_BY = "mien doubts"
@@ -59,7 +59,7 @@ def write_doubts(found: Doubts, out: Path | str, first: int = SHOWN) -> list[str
         if found.faces.info.kind == "faces":
             write_sheet(draw_doubts(found, first), new / "doubts.png")
         figures = {"made_by": MADE_BY} | found.to_json()
-        (new / "doubts.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False), "utf-8")
+        (new / "doubts.json").write_text(to_json(figures), "utf-8")
         _swap(new, out, old)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -71,7 +71,7 @@ def _swap(new: Path, out: Path, old: Path) -> None:
     try:
         if out.exists():
             out.rename(old)
-        new.rename(out)
+        put(new, out)
     except BaseException:
         if old.exists() and not out.exists():
             old.rename(out)

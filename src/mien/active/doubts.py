@@ -10,22 +10,23 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from mien.active.confidence import deal_folds, embed_faces, judge_labels, predict_held_out, require_cleanlab
 from mien.data.faceset import FaceSet, Rows
 from mien.data.identities import find_people
 from mien.data.noise import flip_uniform
 from mien.data.splits import split_rows, training_rows
+from mien.data.tables import LABELS, read_table
 from mien.errors import MienError
 from mien.evaluation.consistency import FEW, known_labels
 from mien.evaluation.evaluate import count_known
 from mien.evaluation.reliability import find_space, score_faces
-from mien.evaluation.result import plain_values
 from mien.evaluation.weights import flip_auroc, read_weighed
+from mien.plain import plain_values
 from mien.progress import Progress, Silent
 from mien.recognize.neighbors import SIGMA
 from mien.recognize.recognizer import Recognizer
+from mien.registry import Count, Seed, Share, require
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -165,6 +166,9 @@ def find_doubts(
     Raises MienError without cleanlab for `confident`, for a recognizer that knows none of the classes or was trained on faces
     of another kind, fewer than two classes to tell apart, and where the set has not as many people or faces as folds.
     """
+    require(Seed, seed=seed)
+    require(Share, noise=noise)
+    require(Count, folds=folds)
     bar = progress or Silent()
     if by not in METHODS:
         raise MienError(f"doubts by one of {', '.join(METHODS)}", repr(by), "choose one of those")
@@ -365,7 +369,7 @@ def _seen(asked: Labeled) -> tuple[str, ...]:
         return ()
     said = f"{used} of these {len(faces)} labels taught the run: what it says of these faces is not wholly out of sample"
     file = folder / "budget.parquet"
-    rows = pq.read_table(file, columns=["id", "label"]).to_pylist() if file.is_file() else []
+    rows = read_table(file, LABELS, "train again").to_pylist() if file.is_file() else []
     taught = {row["id"]: row["label"] for row in rows}
     ids = faces.column("id").to_pylist()
     other = sum(taught.get(name, label) != label for name, label in zip(ids, asked.given.tolist(), strict=True))

@@ -13,10 +13,11 @@ from pydantic.dataclasses import dataclass
 from mien.active.acquire import Acquire
 from mien.active.people import shown
 from mien.data.faceset import FaceSet
-from mien.disk import LOCK, read_json, write_aside
+from mien.disk import LOCK, read_as, write_aside
 from mien.errors import MienError
+from mien.plain import to_json
 from mien.recipe import Recipe
-from mien.registry import STRICT, Count, CountOrZero, Share, build_from_text
+from mien.registry import STRICT, Count, Finite, Seed, Share, Threads, build_from_text, worded
 
 RANDOM = "random"
 """What the other strategies are compared with, where it is among them; else the first is."""
@@ -28,6 +29,7 @@ FREE, FREE_WITH_ORACLE = ("rounds",), ("rounds", "acquire", "seed", "seeds")
 """What may be other when a plan is asked again: it decides which chains there are and how long, not what is in them."""
 
 
+@worded
 @dataclass(frozen=True, config=STRICT)
 class Plan:
     """Rounds of asking and learning; every strategy with every seed is a chain of them."""
@@ -58,9 +60,9 @@ class Plan:
     tune: str | None = None
     """Recipe by which `new` and `all` go on from the last model; None for the last stage of `recipe`, or, where that is the only
     one, for the same at a tenth of its learning rate, as in DAL's second stage."""
-    min_gain: float | None = None
+    min_gain: Finite | None = None
     """A chain ends where validation accuracy gained less in a round, from 0 to 1."""
-    seed: CountOrZero = 0
+    seed: Seed = 0
     """Draws start labels, weights, batches, views, what strategies draw, and flips: that of the first chain."""
     seeds: Count = 1
     """Each strategy is followed with seeds from `seed` on."""
@@ -68,7 +70,7 @@ class Plan:
     """Values changed in `recipe`, by key."""
     device: str = "auto"
     """auto, cpu or cuda."""
-    threads: Count | None = None
+    threads: Threads | None = None
     """Processor threads; None takes torch's own number, which is then written down and kept."""
 
     def __post_init__(self) -> None:
@@ -128,6 +130,14 @@ def folder_name(text: str) -> str:
     return "".join(letter if letter.isalnum() or letter in "_.=-" else "_" for letter in text)
 
 
+@dataclass(frozen=True)
+class _Begun:
+    """What rounds.json says that rounds were begun with."""
+
+    decides: dict[str, Any]
+    threads: Threads | None = None
+
+
 def claim(out: Path, asked: Plan, recipes: Recipes, faces: FaceSet, pool: FaceSet | None) -> int:
     """Take the folder, which is there, for this plan: an empty one, or one in which it was begun. Returns the threads to use.
 
@@ -140,8 +150,8 @@ def claim(out: Path, asked: Plan, recipes: Recipes, faces: FaceSet, pool: FaceSe
     now = _plain({key: value for key, value in values.items() if key not in BY_CONTENT} | checksums | tables)
     threads = asked.threads or torch.get_num_threads()
     if file.is_file():
-        written = read_json(file, "choose another --out")
-        before, threads = written.get("decides", {}), written.get("threads", threads)
+        begun = read_as(_Begun, file, "choose another --out")
+        before, threads = begun.decides, begun.threads or threads
         free = FREE_WITH_ORACLE if asked.oracle is not None else FREE
         other = [key for key in now if key not in free and before.get(key) != now[key]]
         if other:
@@ -151,11 +161,11 @@ def claim(out: Path, asked: Plan, recipes: Recipes, faces: FaceSet, pool: FaceSe
     elif any(one.name != LOCK for one in out.iterdir()):
         raise MienError(f"an empty folder, or one where these rounds were begun, at {out}", "other files", "choose another --out")
     written = {"asked": _plain(values), "decides": now, "threads": threads}
-    write_aside(file, json.dumps(written, indent=1, ensure_ascii=False).encode())
+    write_aside(file, to_json(written).encode())
     return int(threads)
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
     """As JSON gives it back."""
-    made: dict[str, Any] = json.loads(json.dumps(values, default=str))
+    made: dict[str, Any] = json.loads(to_json(values))
     return made

@@ -16,20 +16,20 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from mien.active.acquire import Acquire
 from mien.active.curve import Curve, Point, draw, read_point, write_point, write_tables
-from mien.active.known import UNDECIDED, Known, World
+from mien.active.known import DISPUTED, UNDECIDED, Known, World
 from mien.active.oracle import Annotators, Asked, Oracle
 from mien.active.people import People
 from mien.active.plan import Plan, Recipes, claim, folder_name, strategy
 from mien.active.scoring import look
 from mien.data.faceset import FaceSet, Rows
 from mien.data.splits import Budget, split_rows, training_rows
+from mien.data.tables import read_table
 from mien.data.writer import write_table
-from mien.disk import alone, write_aside
+from mien.disk import alone, require_name, write_aside
 from mien.errors import MienError
 from mien.evaluation.evaluate import evaluate
 from mien.progress import Progress, Quiet, Silent
@@ -42,6 +42,7 @@ from mien.training.train import resume, train
 
 DRAW_SECONDS = 10.0
 """With an oracle curve.png is not drawn anew more often."""
+AGAIN = "remove the folder of this round and of those after it, and they are done again"
 DRAWS = 4
 """Beside a seed and a round: what a strategy draws is not what labels, validation, flips or unlabeled faces are drawn by."""
 
@@ -94,6 +95,7 @@ def rounds(faceset: Path | str, asked: Plan, out: Path | str, progress: Progress
     plan, another process works there, a set was changed since, classes of the pool are others, or the split to test is learned
     from.
     """
+    require_name(Path(out))
     with alone(Path(out)):
         return _all_rounds(_work(faceset, asked, Path(out), progress or Silent(), go_on))
 
@@ -172,7 +174,7 @@ def _start(work: _Work, chain: _Chain) -> _State:
     """The first model, M_0, which all strategies of a seed share."""
     folder = work.out / f"start-seed{chain.seed}"
     known = work.world.start(work.asked.start_labels_per_class, work.recipes.whole.validation, chain.seed)
-    point = read_point(folder)
+    point = _own_point(folder, "", chain.seed, 0)
     if point is None:
         title = f"start, seed {chain.seed}"
         model = _trained(work, title, chain.seed, folder / "run", work.recipes.whole, known, known.budget)
@@ -191,7 +193,7 @@ def _round(work: _Work, chain: _Chain, number: int, last: _State) -> _State:
     known = last.known.with_answers(chosen.rows, answers, work.recipes.whole.validation, chain.seed)
     # Without a new label to learn from the model stays as it is.
     run = folder / "run" if len(known.train) > len(last.known.train) else last.run
-    point = read_point(folder)
+    point = _own_point(folder, chain.name, chain.seed, number)
     if point is None:
         undecided = int((answers == UNDECIDED).sum())
         blank = Point(chain.name, chain.seed, number, asked=len(answers), undecided=undecided)
@@ -219,9 +221,7 @@ def _chosen(work: _Work, chain: _Chain, number: int, last: _State, file: Path) -
     """The faces that the round asks about: what the file says, or what the last model and the strategy make of the pool."""
     known, run = last.known, last.run
     if file.is_file():
-        table = pq.read_table(file)
-        columns = {name: table.column(name).to_numpy().astype(np.int64) for name in ("row", "guess")}
-        return Asked(number, columns["row"], columns["guess"], table.schema.metadata[b"model"].decode(), run)
+        return _asked_before(work, known, number, run, file)
     model, view, rows = Recognizer.load(run, work.asked.device), work.world.view(known), work.world.open(known)
     bar = Quiet(work.bar, f"{chain}, round {number}", work.said)
     labeled = np.union1d(known.train, known.validation)
@@ -238,11 +238,42 @@ def _chosen(work: _Work, chain: _Chain, number: int, last: _State, file: Path) -
 def _answers(work: _Work, chain: _Chain, chosen: Asked, file: Path) -> Rows:
     """What annotators say of the faces, (n,); asked for once, and then kept."""
     if file.is_file():
-        kept: Rows = pq.read_table(file).column("answer").to_numpy().astype(np.int64)
+        table = read_table(file, {"id": pa.string(), "answer": pa.int64()}, AGAIN)
+        kept: Rows = table.column("answer").to_numpy()
+        if not ((kept >= DISPUTED) & (kept < len(work.world.faces.classes))).all():
+            raise MienError(f"answers that are classes in {file}", "others", AGAIN)
+        _require_ids(work, chosen.rows, table, file)
         return kept
     answers = work.annotators(chain.seed)(chosen, work.bar)
     write_table(file, pa.table({"id": work.world.faces.select(chosen.rows).column("id"), "answer": answers}))
     return answers
+
+
+def _asked_before(work: _Work, known: Known, number: int, run: Path, file: Path) -> Asked:
+    """What the file of a round says. Raises MienError where it is damaged, or that of another round."""
+    table = read_table(file, {"id": pa.string(), "row": pa.int64(), "guess": pa.int64()}, AGAIN)
+    rows, guesses = (table.column(name).to_numpy() for name in ("row", "guess"))
+    model = (table.schema.metadata or {}).get(b"model", b"").decode("ascii", "replace")
+    if not model or len(np.unique(rows)) < len(rows) or not np.isin(rows, work.world.open(known)).all():
+        raise MienError(f"faces that this round may ask about in {file}", "others", AGAIN)
+    if not ((guesses >= 0) & (guesses < len(work.world.faces.classes))).all():
+        raise MienError(f"guesses that are classes in {file}", "others", AGAIN)
+    _require_ids(work, rows, table, file)
+    return Asked(number, rows, guesses, model, run)
+
+
+def _require_ids(work: _Work, rows: Rows, table: pa.Table, file: Path) -> None:
+    """Raises MienError where a table is not of the faces of these rows, in their order."""
+    if table.column("id").to_pylist() != work.world.faces.select(rows).column("id").to_pylist():
+        raise MienError(f"the faces of this round in {file}", "others", AGAIN)
+
+
+def _own_point(folder: Path, strategy: str, seed: int, number: int) -> Point | None:
+    """The point in a round's folder, None where the round is not over. Raises MienError for that of another round."""
+    point = read_point(folder)
+    if point is not None and (point.strategy, point.seed, point.round) != (strategy, seed, number):
+        raise MienError(f"the figures of this round in {folder}", f"those of round {point.round} of {point.strategy!r}", AGAIN)
+    return point
 
 
 def _missed(work: _Work, known: Known, model: Recognizer) -> Rows:

@@ -1,5 +1,6 @@
 """The command line: a thin shell over the functions that Python users call. Heavy imports wait for their command."""
 
+import io
 import signal
 import sys
 
@@ -7,6 +8,7 @@ import typer
 
 from mien.cli import (
     annotate,
+    annotators,
     comparing,
     consistency,
     data,
@@ -23,6 +25,7 @@ from mien.cli import (
     twins,
 )
 from mien.errors import MienError
+from mien.plain import plain
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -63,7 +66,7 @@ for _command in (
 ):
     app.command()(_command)
 app.add_typer(neighbors.neighbors, name="neighbors")
-app.add_typer(annotate.annotators, name="annotators")
+app.add_typer(annotators.annotators, name="annotators")
 app.add_typer(annotate.labels, name="labels")
 
 
@@ -76,8 +79,15 @@ def main() -> None:
 
     The notes of whatever ended a command are said, too.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name may have letters that the terminal cannot write
     # A polite end cleans up like an error does: no half-written set stays.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Names of files need not be texts, nor has a terminal to know all letters.
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except SystemExit as end:
@@ -91,10 +101,20 @@ def main() -> None:
     except MienError as error:
         _say(str(error), *_notes(error))
         sys.exit(1)
+    except (MemoryError, RuntimeError) as error:
+        if not _is_of_memory(error):
+            raise
+        _say("expected enough memory; found too little; take fewer or smaller faces, batches or networks", *_notes(error))
+        sys.exit(1)
     except OSError as error:
         where = f"{error.strerror or error}: {error.filename or ''}"
         _say(f"expected to read and write files; found {where}; make room or check the path", *_notes(error))
         sys.exit(1)
+
+
+def _is_of_memory(error: BaseException) -> bool:
+    """Whether there was not enough: torch has no class of its own for that on a processor."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "allocate memory" in str(error)
 
 
 def _notes(error: BaseException) -> list[str]:
@@ -105,4 +125,4 @@ def _notes(error: BaseException) -> list[str]:
 
 
 def _say(*parts: str) -> None:
-    print(f"mien: {'; '.join(parts)}", file=sys.stderr)
+    print(f"mien: {'; '.join(map(plain, parts))}", file=sys.stderr)

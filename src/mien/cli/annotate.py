@@ -1,6 +1,5 @@
 """Commands about people who label faces: the page, the people, and what they said."""
 
-import json
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -8,25 +7,29 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, print_values
+from mien.cli.shared import Device, FaceSetPath, Json, print_json, print_values, say, share, whole
 from mien.errors import MienError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from mien.active.page.shown import When
     from mien.active.store.consensus import AnnotatorFigures
     from mien.active.store.store import Store
+    from mien.console import Table
 
 WHENS = ("after", "before", "never")
 WHATS = ("consensus", "log")
 
-MinAgreement = Annotated[float, typer.Option(min=0, max=1, help="Share of votes that a label needs.")]
-MinAnswers = Annotated[int, typer.Option(min=1, help="Votes that a label needs.")]
+MinAgreement = Annotated[float, share("Share of votes that a label needs.")]
+MinAnswers = Annotated[int, whole("Votes that a label needs.")]
 Place = Annotated[str, typer.Argument(metavar="STORE", help="A file, or postgresql://user@host/name.")]
-StoreAddress = Annotated[str, typer.Option("--store", help="Label store: a file, or postgresql://user@host/name.")]
 
-annotators = typer.Typer(no_args_is_help=True, help="The people who label faces.")
+Proxies = Annotated[
+    list[str] | None,
+    typer.Option(metavar="ADDRESS", help="IP address or network of a proxy to believe about its clients; may be repeated."),
+]
+Certificate = Annotated[Path | None, typer.Option(metavar="PEM", help="Certificate, to speak TLS without a proxy.")]
+Key = Annotated[Path | None, typer.Option(metavar="PEM", help="Key of the certificate, unless it is in the same file.")]
+
 labels = typer.Typer(no_args_is_help=True, help="What people said of faces.")
 
 
@@ -40,12 +43,10 @@ def annotate(
     classes: Annotated[
         str | None, typer.Option(help="What to choose from: happiness,sadness; what model or pool say otherwise.")
     ] = None,
-    first: Annotated[int | None, typer.Option(min=1, help="Ask about so many faces; a new store: about all unless said.")] = None,
+    first: Annotated[int | None, whole("Ask about so many faces; a new store: about all unless said.")] = None,
     split: Annotated[str | None, typer.Option(help="Ask about the faces of this split.")] = None,
     unlabeled: Annotated[bool, typer.Option("--unlabeled", help="Ask about faces without label.")] = False,
-    per_face: Annotated[
-        int | None, typer.Option(min=1, help="Answers of different people that a face wants; 1 unless said.")
-    ] = None,
+    per_face: Annotated[int | None, whole("Answers of different people that a face wants; 1 unless said.")] = None,
     gold: Annotated[
         Path | None,
         typer.Option(metavar="CSV", help="Faces whose right answer is known, columns id and label: everybody gets them."),
@@ -57,34 +58,37 @@ def annotate(
     host: Annotated[
         str, typer.Option(help="Address to listen at; others than this machine's show faces to the network.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    port: Annotated[int, whole("0 takes a free one.", 0, 65535)] = 8000,
     name: Annotated[list[str] | None, typer.Option(help="Host name under which a proxy shows the page; may be repeated.")] = None,
+    proxy: Proxies = None,
+    certificate: Certificate = None,
+    key: Key = None,
     device: Device = "auto",
 ) -> None:
     """Show faces in the browser and ask people what they express."""
     from mien.active.page.prepare import Asking, prepare
-    from mien.active.page.serve import address, is_loopback, listen, require_names, serve
+    from mien.active.page.serve import address, is_loopback, listen, reached_by, serve
     from mien.active.store.database import Database
     from mien.console import Bar
 
     when = _one_of(show_guess or ("before" if doubts else "after"), WHENS, "--show-guess")
     named = tuple(part.strip() for part in (classes or "").split(",") if part.strip())
     asking = Asking(pool, store, model, named, per_face, first, split, unlabeled, doubts, gold, device)
-    require_names(name or ())
+    reached = reached_by(name or (), proxy or (), certificate, key)
     with Bar(single=True) as bar:
         ready = prepare(asking, bar)
     with ready.store, listen(host, port) as listening:
         if ready.made:
-            print(f"a new label store: {Database(store).name}")
+            say(f"a new label store: {Database(store).name}")
         if ready.strange:
-            print(f"warning: people cannot choose {', '.join(ready.strange)}, which faces of {pool} are", file=sys.stderr)
+            say(f"warning: people cannot choose {', '.join(ready.strange)}, which faces of {pool} are", file=sys.stderr)
         _tell(ready.store, ready.new, Database(store).name, add or [])
-        if not is_loopback(host):
-            print("warning: the network can reach this page, and read along unless a proxy adds TLS", file=sys.stderr)
-        print(f"open {address(listening)} and end with Ctrl-C", flush=True)
+        if not is_loopback(host) and reached.tls is None:
+            say("warning: the network can reach this page, and read along unless a proxy adds TLS", file=sys.stderr)
+        say(f"open {address(listening, reached.tls is not None)} and end with Ctrl-C", flush=True)
         with suppress(KeyboardInterrupt):
-            serve(ready, listening, cast("When", when), name or ())
-        print(_progress(ready.store))
+            serve(ready, listening, cast("When", when), reached)
+        say(_progress(ready.store))
 
 
 def _tell(store: "Store", new: int, where: str, add: list[str]) -> None:
@@ -92,12 +96,12 @@ def _tell(store: "Store", new: int, where: str, add: list[str]) -> None:
     known = store.annotators()
     for person in dict.fromkeys(add):
         if person in known:
-            print(f"{person} is known already; a new token: mien annotators renew {person} --store {where}")
+            say(f"{person} is known already; a new token: mien annotators renew {person} --store {where}")
         else:
-            print(f"token of {person}, said this once: {store.add_annotator(person)}")
-    print(f"{new} new questions; {_progress(store)}")
+            say(f"token of {person}, said this once: {store.add_annotator(person)}")
+    say(f"{new} new questions; {_progress(store)}")
     if not store.annotators():
-        print(f"nobody can sign in yet: mien annotators add NAME --store {where}")
+        say(f"nobody can sign in yet: mien annotators add NAME --store {where}")
 
 
 def _progress(store: "Store") -> str:
@@ -105,47 +109,6 @@ def _progress(store: "Store") -> str:
     if not found.questions + found.gold:
         return "no questions yet: mien rounds asks them, or --first, --split, --unlabeled or --doubts"
     return f"{found.done} of {found.questions} faces done, {found.remaining} answers left"
-
-
-@annotators.command()
-def add(name: Annotated[str, typer.Argument(help="Who.")], store: StoreAddress, as_json: Json = False) -> None:
-    """Add somebody who may answer, and print their token, which nobody can look up again."""
-    from mien.active.store.store import Store
-
-    with Store.open(store) as opened:
-        _print_token(name, opened.add_annotator(name), as_json)
-
-
-@annotators.command()
-def renew(name: Annotated[str, typer.Argument(help="Who.")], store: StoreAddress, as_json: Json = False) -> None:
-    """Print a new token for somebody; the old one is worth nothing from now on (to a page that is open, within ten seconds)."""
-    from mien.active.store.store import Store
-
-    with Store.open(store) as opened:
-        _print_token(name, opened.renew_token(name), as_json)
-
-
-@annotators.command("list")
-def list_(store: StoreAddress, as_json: Json = False) -> None:
-    """List who may answer, and how many answers they gave."""
-    from rich.table import Table
-
-    from mien.active.store.store import Store
-    from mien.console import show
-
-    with Store.open(store) as opened:
-        counts = dict(opened.progress().by_annotator)
-    if as_json:
-        print(json.dumps(counts, indent=1))
-        return
-    table = Table("annotator", "answers")
-    for name, count in counts.items():
-        table.add_row(name, str(count))
-    show(table)
-
-
-def _print_token(name: str, token: str, as_json: bool) -> None:
-    print_values(as_json, {"name": name, "token": token}, f"token of {name}, said this once: {token}")
 
 
 @labels.command("export")
@@ -162,7 +125,7 @@ def export_(
     from mien.active.store.store import Store
 
     _one_of(what, WHATS, "--what")
-    with Store.open(store) as opened:
+    with Store.open(store, reads=True) as opened:
         rows = export_log(opened, out) if what == "log" else export_consensus(opened, out, min_agreement, min_answers)
     print_values(as_json, {"rows": rows, "out": str(out)}, f"{rows} {'answers' if what == 'log' else 'faces'} -> {out}")
 
@@ -198,7 +161,7 @@ def apply(
     from mien.data.faceset import FaceSet
 
     faces = FaceSet.open(faceset, verify=True)
-    with Store.open(store) as opened:
+    with Store.open(store, reads=True) as opened:
         done = apply_labels(opened, faces, out, min_agreement, min_answers)
     counts = {name: getattr(done, name) for name in ("agreed", "changed", "disputed", "not_a_face", "unsure", "open")}
     said = f"{done.agreed} faces labeled ({done.changed} otherwise than before), {done.disputed} disputed ones without label"
@@ -216,25 +179,50 @@ def show(
     """Show how far the answering is, how well people agree, and what each of them did."""
     from mien.active.store.store import Store
     from mien.console import show as print_table
-    from mien.evaluation.result import plain_values
 
-    with Store.open(store) as opened:
+    with Store.open(store, reads=True) as opened:
         info, found, people = opened.info, opened.progress(), opened.figures()
     if as_json:
         values = {"classes": info.classes, "pool": info.pool, "per_face": info.per_face, "progress": found, "annotators": people}
-        print(json.dumps(plain_values(values), indent=1))
+        print_json(values)
         return
-    print(
+    say(
         f"{info.pool or 'faces'}: {found.done} of {found.questions} faces done, {found.remaining} answers left, {found.gold} gold"
     )
     if found.alpha == found.alpha:  # nan where no two people can differ
-        print(f"agreement (Krippendorff's alpha): {found.alpha:.3f}")
+        say(f"agreement (Krippendorff's alpha): {found.alpha:.3f}")
     if people:
         print_table(_people_table(people))
 
 
+@labels.command()
+def backup(
+    store: Place,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new file.")],
+    as_json: Json = False,
+) -> None:
+    """Copy a label store, which may be in use, into a new file: a label store as any other."""
+    from mien.active.store.backup import backup as copy
+
+    rows = copy(store, out)
+    print_values(as_json, {"rows": rows, "out": str(out)}, f"{rows} answers -> {out}")
+
+
+@labels.command()
+def check(store: Place, as_json: Json = False) -> None:
+    """Look a label store over: whether it is whole, and all in it as it has to be. Changes nothing; exit code 1 for a fault."""
+    from mien.active.store.check import check as look
+    from mien.active.store.database import Database
+
+    found, where = look(store), Database(store).name
+    values = {"store": where, "version": found.version, "sound": not found.faults, "faults": found.faults}
+    print_values(as_json, values, *(found.faults or [f"{where} is sound"]))
+    if found.faults:
+        raise typer.Exit(1)
+
+
 def _people_table(people: "tuple[AnnotatorFigures, ...]") -> "Table":
-    from rich.table import Table
+    from mien.console import Table
 
     table = Table("annotator", "answers", "as most others", "right on gold", "seconds an answer")
     for one in people:

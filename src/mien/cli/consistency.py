@@ -1,24 +1,22 @@
 """Commands about small changes of a face: peaks to train on, and whether what is almost the same is recognized as the same."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, print_values
+from mien.cli.shared import Device, FaceSetPath, Json, number, print_json, print_values, say, seed_option, whole
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from mien.console import Table
     from mien.evaluation.consistency import Failures, Scores
 
 
 def peaks(
     faceset: FaceSetPath,
     out: Annotated[Path, typer.Argument(help="The new folder.")],
-    nearest: Annotated[int, typer.Option(min=1, help="Frames before the last one that are kept, as the split `near`.")] = 4,
+    nearest: Annotated[int, whole("Frames before the last one that are kept, as the split `near`.")] = 4,
     split: Annotated[
         str | None, typer.Option(help="Split to take sequences from, or all; unless said, all but faces held out for tests.")
     ] = None,
@@ -38,9 +36,9 @@ def peaks(
     counts = {"faces": len(made), "sequences": len(found.last), "short": found.short, "unlabeled": found.unlabeled}
     values = counts | {"left_out": left_out, "out": str(out), "checksum": made.info.checksum}
     if left_out:
-        print(f"{left_out} faces held out for tests are left out (--split all takes them)", file=sys.stderr)
+        say(f"{left_out} faces held out for tests are left out (--split all takes them)", file=sys.stderr)
     if found.short or found.unlabeled:
-        print(f"left out: {_left_out(found.short, found.unlabeled, nearest)}", file=sys.stderr)
+        say(f"left out: {_left_out(found.short, found.unlabeled, nearest)}", file=sys.stderr)
     print_values(as_json, values, f"{len(found.last)} peaks and the {nearest} frames before each -> {out}")
 
 
@@ -52,10 +50,13 @@ def consistency(
         Path | None,
         typer.Option(help="Folder of mien neighbors train; unless said the run's own autoencoder, or its features."),
     ] = None,
-    draws: Annotated[int, typer.Option(min=1, help="Neighbors of each face.")] = 8,
-    sigma: Annotated[float, typer.Option(help="Noise that makes neighbors, in deviations of a code or feature.")] = 0.22,
-    nearest: Annotated[int, typer.Option(min=1, help="Frames before the last one of a sequence that are checked.")] = 4,
-    seed: Annotated[int, typer.Option(help="Draws the neighbors.")] = 0,
+    draws: Annotated[int, whole("Neighbors of each face.", 1, 10_000)] = 8,
+    sigma: Annotated[
+        float,
+        number("Noise that makes neighbors, in deviations of a code or feature.", 1e-30, 1e30),
+    ] = 0.22,
+    nearest: Annotated[int, whole("Frames before the last one of a sequence that are checked.")] = 4,
+    seed: Annotated[int, seed_option("Draws the neighbors.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Where table and pictures go; RUN/consistency-SPLIT unless said.")] = None,
     device: Device = "auto",
     as_json: Json = False,
@@ -71,26 +72,26 @@ def consistency(
         found = measure_consistency(run, faceset, split, neighbors, draws, sigma, nearest, seed, device, bar)
         files = write_consistency(found, folder)
     if found.warning:
-        print(f"warning: {found.warning}", file=sys.stderr)
+        say(f"warning: {found.warning}", file=sys.stderr)
     if as_json:
-        print(json.dumps(found.to_json() | {"out": str(folder), "files": files}, indent=1))
+        print_json(found.to_json() | {"out": str(folder), "files": files})
         return
-    print(f"{found.dataset}, {split}")
+    say(f"{found.dataset}, {split}")
     if found.failures is None:
-        print(found.unchecked)
+        say(found.unchecked)
     else:
         show(_failure_table(found.failures))
-        print(_about(found.failures))
+        say(_about(found.failures))
     show(_score_table(found.reliability))
     if found.reliability.auroc == found.reliability.auroc:  # nan where all are right, or all wrong
-        print(f"a high S finds wrong predictions with an AUROC of {found.reliability.auroc:.3f}")
+        say(f"a high S finds wrong predictions with an AUROC of {found.reliability.auroc:.3f}")
     about = f"{draws} of each face, sigma {sigma:g}; {found.reliability.kept:.0%} are predicted as their face is"
-    print(f"neighbors: {found.neighbors}; {about}")
-    print(*(folder / name for name in files), sep="\n")
+    say(f"neighbors: {found.neighbors}; {about}")
+    say(*(folder / name for name in files), sep="\n")
 
 
 def _failure_table(found: "Failures") -> "Table":
-    from rich.table import Table
+    from mien.console import Table
 
     table = Table(f"of {found.sequences} sequences", "number", "share", "95 % interval")
     for name, count, share, between in (
@@ -102,7 +103,7 @@ def _failure_table(found: "Failures") -> "Table":
 
 
 def _score_table(found: "Scores") -> "Table":
-    from rich.table import Table
+    from mien.console import Table
 
     table = Table("predictions", "faces", "mean S")
     for name, count, mean in (

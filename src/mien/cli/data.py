@@ -1,12 +1,25 @@
 """Commands that make and look at face sets."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, Settings, pairs, print_values
+from mien.cli.shared import (
+    Device,
+    FaceSetPath,
+    Json,
+    Limits,
+    Seed,
+    Settings,
+    number,
+    pairs,
+    print_json,
+    print_values,
+    say,
+    share,
+    whole,
+)
 
 
 def import_(
@@ -19,23 +32,26 @@ def import_(
     rule: Annotated[str | None, typer.Option(help="Label rule of ferplus: majority, probability or argmax.")] = None,
     columns: Annotated[str | None, typer.Option(help="Which csv column is what: path=name,label=label,subject=person.")] = None,
     classes: Annotated[str | None, typer.Option(help="Our class names and theirs: anger=angry,happiness=happy.")] = None,
-    side: Annotated[int | None, typer.Option(help="Side of the stored faces in pixels.")] = None,
+    side: Annotated[int | None, whole("Side of the stored faces in pixels.", 1, 4096)] = None,
     test: Annotated[
-        float, typer.Option(help="Share of faces, whole subjects, that become the split `test` where there are no splits.")
+        float, share("Share of faces, whole subjects, that become the split `test` where there are no splits.")
     ] = 0.0,
     color: Annotated[bool, typer.Option(help="Store color faces.")] = False,
-    skip: Annotated[int, typer.Option(help="How many unreadable inputs may be left out; they are listed in rejected.csv.")] = 0,
+    skip: Annotated[int, whole("How many unreadable inputs may be left out; they are listed in rejected.csv.", least=0)] = 0,
     set_: Settings = None,
+    limits: Limits = "on",
     as_json: Json = False,
 ) -> None:
     """Import a published database, a folder, a table, or rendered faces, into a face set."""
     from mien.console import Bar
     from mien.data.importing import import_source, source_from
+    from mien.disk import value_of
 
     if len(paths) > 2:
         raise typer.BadParameter("expected [INPUT] OUT", param_hint="INPUT OUT")
-    settings: dict[str, Any] = {key: _value(value) for key, value in pairs(set_, "--set").items()}
+    settings: dict[str, Any] = {key: value_of(value) for key, value in pairs(set_, "--set").items()}
     given: dict[str, Any] = {"input": paths[0] if len(paths) == 2 else None, "rule": rule, "side": side, "color": color or None}
+    given |= {"limits": limits if limits == "off" else None}
     given |= {"columns": pairs(columns, "--columns") if columns else None}
     given |= {"classes": {theirs: ours for ours, theirs in _listed(classes)} if classes else None}
     settings |= {key: value for key, value in given.items() if value is not None}
@@ -55,13 +71,6 @@ def import_(
 def _listed(classes: str) -> list[tuple[str, str]]:
     """`ours=theirs` pairs; ours may come several times."""
     return [pair for part in classes.split(",") for pair in pairs([part], "--classes").items()]
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def describe(
@@ -85,9 +94,9 @@ def describe(
             split: dict(zip(found.classes, map(int, row), strict=True))
             for split, row in zip(found.splits, found.counts, strict=True)
         }
-        print(json.dumps({"info": asdict(faces.info), "counts": counts}, indent=1))
+        print_json({"info": asdict(faces.info), "counts": counts})
         return
-    print(f"{len(faces)} {faces.info.kind} of {faces.info.name or faceset}, license {faces.info.license}")
+    say(f"{len(faces)} {faces.info.kind} of {faces.info.name or faceset}, license {faces.info.license}")
     show(count_table(found))
 
 
@@ -97,10 +106,10 @@ def features(
     ],
     faceset: FaceSetPath,
     out: Annotated[Path, typer.Argument(help="The new folder.")],
-    views: Annotated[int, typer.Option(help="Views of each face: clean, mirror, then weak and strong in turn.")] = 2,
-    grid: Annotated[int, typer.Option(min=0, help="Maps are averaged to GRID x GRID; 0 keeps them as they are.")] = 1,
-    limit_gb: Annotated[float, typer.Option(min=0, help="The most that the features may take on disk.")] = 8.0,
-    seed: int = 0,
+    views: Annotated[int, whole("Views of each face: clean, mirror, then weak and strong in turn.", 1, 1000)] = 2,
+    grid: Annotated[int, whole("Maps are averaged to GRID x GRID; 0 keeps them as they are.", 0, 4096)] = 1,
+    limit_gb: Annotated[float, number("The most that the features may take on disk.", 0, 1e9)] = 8.0,
+    seed: Seed = 0,
     device: Device = "auto",
     set_: Settings = None,
     as_json: Json = False,
@@ -112,10 +121,11 @@ def features(
     """
     from mien.console import Bar
     from mien.data.faceset import FaceSet
+    from mien.disk import value_of
     from mien.recognize.features import write_features
 
     faces = FaceSet.open(faceset, verify=True)
-    settings = {key: _value(value) for key, value in pairs(set_, "--set").items()}
+    settings = {key: value_of(value) for key, value in pairs(set_, "--set").items()}
     with Bar(quiet=as_json) as bar:
         made = write_features(network, faces, out, views, grid, seed, device, bar, limit_gb, settings)
     values = {"faces": len(made), "views": made.info.views, "dimension": made.info.channels, "out": str(out)}
@@ -127,7 +137,7 @@ def convert(
         Path, typer.Argument(help="vgg_face.mat, or a .safetensors with conv1_1.weight to fc8.bias; for RGB, not Caffe's BGR.")
     ],
     out: Annotated[Path, typer.Argument(help="The new model folder.")],
-    side: Annotated[int, typer.Option(help="Side in pixels of the faces it will be used on; it resizes them to 224.")] = 224,
+    side: Annotated[int, whole("Side in pixels of the faces it will be used on; it resizes them to 224.", 1, 4096)] = 224,
     color: Annotated[bool, typer.Option("--color/--gray", help="Whether these faces are in color.")] = True,
     as_json: Json = False,
 ) -> None:

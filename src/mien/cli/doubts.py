@@ -1,18 +1,16 @@
 """The command about labels that are probably wrong."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json
+from mien.cli.shared import Device, FaceSetPath, Json, print_json, say, seed_option, share, whole
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from mien.active.doubts import Doubts, KnownWrong
+    from mien.console import Table
 
 MOST_PAIRS = 8
 """Pairs of a label and a likelier class that are printed."""
@@ -25,10 +23,10 @@ def doubts(
     by: Annotated[
         str, typer.Option(help="confident (cleanlab on held-out predictions), weights (of the run), or neighborhood (S of SNA).")
     ] = "confident",
-    folds: Annotated[int, typer.Option(help="Folds of confident.")] = 5,
-    first: Annotated[int, typer.Option(min=1, help="Faces in the picture.")] = 100,
-    noise: Annotated[float, typer.Option(help="For experiments: share of the labels to flip before anything else.")] = 0.0,
-    seed: Annotated[int, typer.Option(min=0, help="Draws folds, flips and neighbors.")] = 0,
+    folds: Annotated[int, whole("Folds of confident.", 1, 1000)] = 5,
+    first: Annotated[int, whole("Faces in the picture.", 1, 100_000)] = 100,
+    noise: Annotated[float, share("For experiments: share of the labels to flip before anything else.")] = 0.0,
+    seed: Annotated[int, seed_option("Draws folds, flips and neighbors.")] = 0,
     neighbors: Annotated[
         Path | None, typer.Option(help="For neighborhood: a folder of mien neighbors train; else the run's own, or features.")
     ] = None,
@@ -49,26 +47,26 @@ def doubts(
         found = find_doubts(model, faceset, split, by, folds, noise, seed, neighbors, device, bar)
         files = write_doubts(found, folder, first)
     for warning in found.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        say(f"warning: {warning}", file=sys.stderr)
     if as_json:
-        print(json.dumps(found.to_json() | {"out": str(folder), "files": files}, indent=1))
+        print_json(found.to_json() | {"out": str(folder), "files": files})
         return
-    print(f"{found.dataset}, {found.split}: {len(found.ids)} labels by {found.how}")
+    say(f"{found.dataset}, {found.split}: {len(found.ids)} labels by {found.how}")
     if found.likely is not None:
-        print(f"cleanlab takes {found.flagged.sum()} for wrong, and estimates that {found.noise_rate:.1%} are")
+        say(f"cleanlab takes {found.flagged.sum()} for wrong, and estimates that {found.noise_rate:.1%} are")
         show(_pair_table(found))
     if found.known is not None and found.known.wrong:
         show(_known_table(found.known, len(found.ids)))
         if found.known.auroc == found.known.auroc:  # nan where all of them are wrong
-            print(f"the list finds them with an AUROC of {found.known.auroc:.3f}")
+            say(f"the list finds them with an AUROC of {found.known.auroc:.3f}")
     elif found.known is not None:
-        print("none of these labels is known to be wrong")
-    print(*(folder / name for name in files), sep="\n")
+        say("none of these labels is known to be wrong")
+    say(*(folder / name for name in files), sep="\n")
 
 
 def _pair_table(found: "Doubts") -> "Table":
     """The labels that cleanlab believes to be confused most often."""
-    from rich.table import Table
+    from mien.console import Table
 
     table, likely, classes = Table("labeled", "likely", "faces (estimate)"), found.likely, range(len(found.classes))
     if likely is not None:
@@ -80,7 +78,7 @@ def _pair_table(found: "Doubts") -> "Table":
 
 
 def _known_table(known: "KnownWrong", count: int) -> "Table":
-    from rich.table import Table
+    from mien.console import Table
 
     table = Table("of the first", "known to be wrong", "share")
     for first, wrong in {**known.first, count: known.wrong}.items():

@@ -1,12 +1,11 @@
 """Commands that make a model of a model: to give away, or for other faces."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, print_values
+from mien.cli.shared import Device, FaceSetPath, Json, print_json, print_values, say, seed_option
 
 
 def export(
@@ -34,7 +33,7 @@ def adapt(
     model: Annotated[str, typer.Argument(metavar="RUN_OR_BOX", help="A run, a model folder, or mien-s, which comes with mien.")],
     faceset: FaceSetPath,
     out: Annotated[Path, typer.Option(help="The new model folder.")],
-    seed: Annotated[int, typer.Option(help="Draws the five parts in which it is tried, and views of faces.")] = 0,
+    seed: Annotated[int, seed_option("Draws the five parts in which it is tried, and views of faces.")] = 0,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -46,8 +45,8 @@ def adapt(
     with Bar(quiet=as_json) as bar:
         found = fit(model, FaceSet.open(faceset), out, seed, device, bar)
     if as_json:
-        print(json.dumps(found.to_json(), indent=1))
+        print_json(found.to_json())
         return
     show(adapted_table(found))
-    print("each face by a last layer that was fitted to others")
-    print(f"-> {out}")
+    say("each face by a last layer that was fitted to others")
+    say(f"-> {out}")

@@ -6,18 +6,18 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, print_values
+from mien.cli.shared import Device, FaceSetPath, Json, print_values, say, seed_option, share, whole
 
 
 def identities(
     faceset: FaceSetPath,
     out: Annotated[Path, typer.Argument(help="The new folder.")],
-    least: Annotated[int, typer.Option(help="Faces that a person has to have.")] = 5,
-    test: Annotated[float, typer.Option(help="Share of the people that is held out whole, as the split `test`.")] = 0.2,
+    least: Annotated[int, whole("Faces that a person has to have.")] = 5,
+    test: Annotated[float, share("Share of the people that is held out whole, as the split `test`.")] = 0.2,
     split: Annotated[
         str | None, typer.Option(help="Split to take faces from, or all; unless said, all but those held out for tests.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Draws who is held out.")] = 0,
+    seed: Annotated[int, seed_option("Draws who is held out.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Make a face set whose label is the person, to pretrain a network on."""
@@ -34,7 +34,7 @@ def identities(
     counts = {"faces": len(made), "people": trained, "held_out": held_out, "left_out": left_out}
     values = counts | {"out": str(out), "checksum": made.info.checksum}
     if left_out:
-        print(f"{left_out} faces held out for tests are left out (--split all takes them)", file=sys.stderr)
+        say(f"{left_out} faces held out for tests are left out (--split all takes them)", file=sys.stderr)
     print_values(as_json, values, f"{len(made)} faces of {trained} people and {held_out} held out -> {out}")
 
 
@@ -43,10 +43,10 @@ def verify(
     faceset: FaceSetPath,
     split: Annotated[str, typer.Option(help="Split to test on.")] = "test",
     block: Annotated[str | None, typer.Option(help="Block whose features are compared; the last one unless said.")] = None,
-    pairs: Annotated[int, typer.Option(help="Pairs of faces, half of them of one person.")] = 6000,
-    folds: Annotated[int, typer.Option(help="Folds without a person in common.")] = 10,
+    pairs: Annotated[int, whole("Pairs of faces, half of them of one person.", 2, 10**7)] = 6000,
+    folds: Annotated[int, whole("Folds without a person in common.", 2, 1000)] = 10,
     flip: Annotated[bool, typer.Option(help="Add the mirror image's features.")] = False,
-    seed: Annotated[int, typer.Option(help="Draws the pairs (and a network's random weights).")] = 0,
+    seed: Annotated[int, seed_option("Draws the pairs (and a network's random weights).")] = 0,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -61,8 +61,8 @@ def verify(
         f"{found.pairs} pairs of {found.faces} faces of {found.people} people, {len(found.folds)} folds",
         f"accuracy {found.accuracy:.1%} ± {found.error:.1%} (standard error), AUC {found.auc:.3f}",
     ]
-    print_values(as_json, found.to_json(), "\n".join(lines))
+    print_values(as_json, found.to_json(), *lines)
     if found.trained_on:
-        print(f"warning: the run used labels of {found.trained_on} of the split's faces", file=sys.stderr)
+        say(f"warning: the run used labels of {found.trained_on} of the split's faces", file=sys.stderr)
     if found.pairs < pairs:
-        print(f"warning: {found.pairs} pairs instead of {pairs}; the folds' people have no more", file=sys.stderr)
+        say(f"warning: {found.pairs} pairs instead of {pairs}; the folds' people have no more", file=sys.stderr)

@@ -1,17 +1,15 @@
 """Commands that look into a network: what its neurons respond to, where it looks."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, print_values
+from mien.cli.shared import Device, FaceSetPath, Json, print_json, print_values, say, seed_option, whole
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from mien.console import Table
     from mien.evaluation.neurons import Neurons
 
 
@@ -22,10 +20,10 @@ def neurons(
     layers: Annotated[str | None, typer.Option(help="Blocks, for example stage2_1,stage3_1; all unless said.")] = None,
     before: Annotated[str | None, typer.Option(metavar="RUN_OR_NETWORK", help="What it was before fine-tuning.")] = None,
     split: Annotated[str, typer.Option(help="Split to take labeled faces from.")] = "all",
-    per_class: Annotated[int | None, typer.Option(min=1, help="Take so many faces of each class at most.")] = None,
-    top: Annotated[int, typer.Option(min=1, help="Faces that excite a neuron most, which are counted.")] = 100,
-    drawn: Annotated[int, typer.Option(min=0, help="Neurons of each layer that get a picture which excites them.")] = 8,
-    seed: Annotated[int, typer.Option(help="Draws the order of ties, the noise of pictures, a network's random weights.")] = 0,
+    per_class: Annotated[int | None, whole("Take so many faces of each class at most.")] = None,
+    top: Annotated[int, whole("Faces that excite a neuron most, which are counted.")] = 100,
+    drawn: Annotated[int, whole("Neurons of each layer that get a picture which excites them.", 0, 10_000)] = 8,
+    seed: Annotated[int, seed_option("Draws the order of ties, the noise of pictures, a network's random weights.")] = 0,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -40,17 +38,17 @@ def neurons(
         found = inspect_neurons(run, faceset, chosen, before, split, top, per_class, drawn, seed, device, bar)
         files = write_neurons(found, out)
     if found.warning:
-        print(f"warning: {found.warning}", file=sys.stderr)
+        say(f"warning: {found.warning}", file=sys.stderr)
     if as_json:
-        print(json.dumps(found.to_json() | {"out": str(out), "files": files}, indent=1))
+        print_json(found.to_json() | {"out": str(out), "files": files})
         return
     show(_table(found))
-    print(f"low: entropy below {found.threshold:.3f}, the lowest average of a layer")
-    print(out / "report.html")
+    say(f"low: entropy below {found.threshold:.3f}, the lowest average of a layer")
+    say(out / "report.html")
 
 
 def _table(found: "Neurons") -> "Table":
-    from rich.table import Table
+    from mien.console import Table
 
     table = Table("layer", "neurons", "average entropy", "low", title=f"{found.dataset}, {len(found.faces)} labeled faces")
     if found.before is not None:
@@ -77,11 +75,12 @@ def explain(
     """Recognize the face on a photo, and draw the regions that decided."""
     from mien.console import Bar
     from mien.evaluation.explain import explain_photo, explained_path
+    from mien.plain import short
 
     with Bar(quiet=as_json) as bar:
         found, target = explain_photo(run, photo, out, class_, block, device, bar), out or explained_path(photo)
     likely = sorted(found.to_json()["probabilities"].items(), key=lambda pair: -pair[1])
-    lines = [*(f"{name:<12} {share:6.1%}" for name, share in likely), str(target)]
+    lines = [*(f"{short(name):<12} {share:6.1%}" for name, share in likely), str(target)]
     if not found.heat.any():
-        print(f"warning: no region speaks for {found.explained}", file=sys.stderr)
-    print_values(as_json, found.to_json() | {"out": str(target)}, "\n".join(lines))
+        say(f"warning: no region speaks for {found.explained}", file=sys.stderr)
+    print_values(as_json, found.to_json() | {"out": str(target)}, *lines)

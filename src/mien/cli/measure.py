@@ -1,13 +1,12 @@
 """Commands that measure what was trained."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetOrPhotos, FaceSetPath, Json, show_evaluation
+from mien.cli.shared import Device, FaceSetOrPhotos, FaceSetPath, Json, Limits, print_json, say, show_evaluation, whole
 
 
 def evaluate(
@@ -22,6 +21,7 @@ def evaluate(
     ] = None,
     flip: Annotated[bool, typer.Option(help="Average with the mirror image.")] = False,
     device: Device = "auto",
+    limits: Limits = "on",
     as_json: Json = False,
 ) -> None:
     """Test a recognizer: figures with intervals, and a report to look at."""
@@ -30,6 +30,7 @@ def evaluate(
     from mien.console import Bar
     from mien.evaluation.evaluate import evaluate as measure
     from mien.faces.straight import faces_of
+    from mien.files.limits import limits_of
     from mien.recognize.box import BOX
     from mien.recognize.recognizer import Recognizer
 
@@ -37,7 +38,7 @@ def evaluate(
         raise typer.BadParameter(f"expected a folder for the report, since {run} comes with mien", param_hint="--out")
     recognizer = Recognizer.load(run, device)
     with Bar(quiet=as_json) as bar:
-        faces = faces_of(faceset, os.cpu_count() or 1, bar)
+        faces = faces_of(faceset, os.cpu_count() or 1, bar, limits=limits_of(limits))
     part = f"fold-{fold.replace('/', '-of-')}" if fold else split
     folder = out or run / "-".join(["evaluation", part, *(["flip"] if flip else []), *(["by", by] if by else [])])
     result = measure(recognizer, faces, split, by=by, out=folder, flip=flip, fold=fold)
@@ -47,7 +48,7 @@ def evaluate(
 def weights(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     faceset: Annotated[Path, typer.Argument(metavar="FACESET", help="Folder of the face set that it trained on.")],
-    per_class: Annotated[int, typer.Option(min=1, help="Faces of each class in the picture.")] = 8,
+    per_class: Annotated[int, whole("Faces of each class in the picture.", 1, 10_000)] = 8,
     out: Annotated[Path | None, typer.Option(help="Where weights.png and weights.csv go; RUN/weights unless said.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -57,15 +58,15 @@ def weights(
 
     found, folder = inspect_weights(run, faceset, per_class, out), out or run / "weights"
     if as_json:
-        print(json.dumps(found.to_json(), indent=1))
+        print_json(found.to_json())
         return
     show(weight_table(found))
     if found.equal:
-        print("this run weighed all faces the same")
+        say("this run weighed all faces the same")
     elif found.auroc == found.auroc:  # nan where nobody knows which labels are wrong
-        print(f"{found.flipped} labels are known to be wrong; a low weight finds them with an AUROC of {found.auroc:.3f}")
+        say(f"{found.flipped} labels are known to be wrong; a low weight finds them with an AUROC of {found.auroc:.3f}")
     _warn(found.warning)
-    print(folder / "weights.png", folder / "weights.csv", sep="\n")
+    say(folder / "weights.png", folder / "weights.csv", sep="\n")
 
 
 def intensity(
@@ -84,15 +85,15 @@ def intensity(
     folder = out or run / "intensity"
     found = inspect_intensity(run, faceset, split, column, folder, device)
     if as_json:
-        print(json.dumps(found.to_json(), indent=1))
+        print_json(found.to_json())
         return
     for table in growth_tables(found):
         show(table)
-    print(f"intervals: bootstrap over {found.over}")
+    say(f"intervals: bootstrap over {found.over}")
     _warn(found.warning)
-    print(*(path for path in (folder / "intensity.png", folder / "intensity.csv") if path.is_file()), sep="\n")
+    say(*(path for path in (folder / "intensity.png", folder / "intensity.csv") if path.is_file()), sep="\n")
 
 
 def _warn(text: str) -> None:
     if text:
-        print(f"warning: {text}", file=sys.stderr)
+        say(f"warning: {text}", file=sys.stderr)

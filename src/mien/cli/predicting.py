@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.shared import Device, Json
+from mien.cli.shared import Device, Json, Limits, number, say
 
 if TYPE_CHECKING:
     from mien.faces.cut import Geometry
@@ -25,9 +25,7 @@ Align = Annotated[str | None, typer.Option(help="How faces are cut out, instead 
 Detector = Annotated[str | None, typer.Option(help="What finds them, with --align: mtcnn, haar or dlib.")]
 LeastFace = Annotated[
     float | None,
-    typer.Option(
-        min=1, help="Pixels of the smallest faces looked for; in videos a twelfth of a frame's shorter side unless said."
-    ),
+    number("Pixels of the smallest faces looked for; in videos a twelfth of a frame's shorter side unless said.", 1, 1e6),
 ]
 Draw = Annotated[
     Path | None,
@@ -42,10 +40,11 @@ def predict(
     align: Align = None,
     detector: Detector = None,
     least_face: LeastFace = None,
-    every: Annotated[float, typer.Option(min=0.001, help="Seconds between the frames that are read in a video.")] = 0.04,
+    every: Annotated[float, number("Seconds between the frames that are read in a video.", 0.001, 1e9)] = 0.04,
     draw: Draw = None,
     as_csv: AsCsv = False,
     device: Device = "auto",
+    limits: Limits = "on",
     as_json: Json = False,
 ) -> None:
     """Name the expression of every face in photos and videos; --json prints a line of JSON for each photo and frame."""
@@ -53,6 +52,7 @@ def predict(
     from mien.errors import MienError
     from mien.faces.inputs import find_inputs
     from mien.faces.places import require_local
+    from mien.files.limits import limits_of
     from mien.recognize.predict import Fault, read_all
     from mien.recognize.recognizer import Recognizer
     from mien.recognize.teller import Teller
@@ -60,6 +60,7 @@ def predict(
     for path in paths:
         require_local(path)
     form, geometry, folder = _form(as_json, as_csv), _geometry(align, detector), _new_folder(draw)
+    within = limits_of(limits)
     faults, nothing = list[Fault](), True
     with _stopped():
         recognizer = Recognizer.load(model, device)
@@ -68,7 +69,8 @@ def predict(
         try:
             with Bar(quiet=form != "text") as bar:
                 bar.begin("photos and frames", 0)
-                for read in read_all(recognizer, find_inputs(paths), every, faults, geometry, least_face=least_face):
+                inputs = find_inputs(paths, limits=within)
+                for read in read_all(recognizer, inputs, every, faults, geometry, least_face=least_face, limits=within):
                     nothing = False
                     with _whole():
                         teller.tell(read)
@@ -83,20 +85,19 @@ def predict(
 
 
 def watch(
-    camera: Annotated[int, typer.Argument(metavar="CAMERA", min=0, help="Number of a camera, from 0.")],
+    camera: Annotated[int, typer.Argument(metavar="CAMERA", min=0, max=10**6, help="Number of a camera, from 0.")],
     model: Model = "mien-s",
     align: Align = None,
     detector: Detector = None,
     least_face: LeastFace = None,
-    seconds: Annotated[float | None, typer.Option(min=0, help="How long; until Ctrl-C unless said.")] = None,
+    seconds: Annotated[float | None, number("How long; until Ctrl-C unless said.", 0, 1e9)] = None,
     draw: Draw = None,
     as_csv: AsCsv = False,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Name the expressions before a camera, now and over time. Nothing is stored but what --draw, --csv and --json ask for."""
-    from rich.live import Live
-
+    from mien.console import live
     from mien.faces.places import Input
     from mien.faces.shots import Shot
     from mien.recognize.camera import camera_frames
@@ -114,7 +115,7 @@ def watch(
         tracker, teller = Tracker(TRACKING, recognizer.card.least), Teller(form, recognizer.classes, sys.stdout, folder)
         how = geometry or recognizer.geometry
         try:
-            with Live(auto_refresh=False, transient=True) as live, suppress(KeyboardInterrupt):
+            with live() as shown, suppress(KeyboardInterrupt):
                 for frame in camera_frames(camera, seconds):
                     searched = how.looking_for(least_face) if least_face else in_frames(how, frame.pixels.shape)
                     found = tracker.follow(frame.time, recognizer.read([frame.pixels], searched)[0])
@@ -122,8 +123,9 @@ def watch(
                         teller.tell(Read(Shot(name, frame.pixels, frame.number, frame.time, frame.number), found))
                     if form == "text":
                         speed = (frame.number + 1) / max(frame.time, 1e-3)
-                        lines = [f"{frame.time:.0f} s, {speed:.0f} frames a second"]
-                        live.update("\n".join(lines + [f"face {one.track}: {sentence(one)}" for one in found]), refresh=True)
+                        said = [f"{frame.time:.0f} s, {speed:.0f} frames a second"]
+                        said += [f"face {one.track}: {sentence(one)}" for one in found]
+                        shown.update("\n".join(said), refresh=True)
         finally:
             with _whole():
                 _close(teller, [])
@@ -158,9 +160,9 @@ def _close(teller: "Teller", faults: "Sequence[Fault]") -> None:
     teller.close()
     for fault in faults:
         teller.fault(fault)
-        print(f"mien: {fault.input.name}: {fault.reason}", file=sys.stderr)
+        say(f"mien: {fault.input.name}: {fault.reason}", file=sys.stderr)
     if teller.drawn():
-        print(teller.drawn(), file=sys.stderr)
+        say(teller.drawn(), file=sys.stderr)
 
 
 def _say_overridden(recognizer: "Recognizer", geometry: "Geometry | None") -> None:
@@ -175,7 +177,7 @@ def _say_overridden(recognizer: "Recognizer", geometry: "Geometry | None") -> No
         ours, theirs = str(geometry).split("; "), stated.split("; ")
         taken = "; ".join(part for part in ours if part not in theirs)
         said = "; ".join(part for part in theirs if part not in ours)
-        print(f"mien: faces are cut out by '{taken}', not by '{said}' as the model's card says", file=sys.stderr)
+        say(f"mien: faces are cut out by '{taken}', not by '{said}' as the model's card says", file=sys.stderr)
 
 
 def _form(as_json: bool, as_csv: bool) -> "Form":

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.shared import Json, print_values
+from mien.cli.shared import Json, Limits, number, print_values, seed_option, share, whole
 
 
 def prepare(
@@ -18,9 +18,9 @@ def prepare(
     align: Annotated[str, typer.Option(help="How faces are cut out: eyes, box, outline or whole; 'eyes distance=0.4'.")] = "eyes",
     detector: Annotated[str, typer.Option(help="What finds them: mtcnn, haar or dlib; 'mtcnn least_face=40'.")] = "mtcnn",
     faces: Annotated[str, typer.Option(help="Which faces of a photo: all, largest or central.")] = "largest",
-    side: Annotated[int, typer.Option(help="Side of a face in pixels.")] = 48,
+    side: Annotated[int, whole("Side of a face in pixels.", 1, 4096)] = 48,
     color: Annotated[bool, typer.Option("--color", help="Store color faces.")] = False,
-    every: Annotated[float, typer.Option(help="Seconds between the frames that are taken from a video.")] = 1.0,
+    every: Annotated[float, number("Seconds between the frames that are taken from a video.", 0.001, 1e9)] = 1.0,
     keep: Annotated[
         list[str] | None,
         typer.Option(metavar="LIMIT", help="Faces to keep: size>=40, sharpness, overexposed, roll, turn; may be repeated."),
@@ -28,14 +28,15 @@ def prepare(
     labeled: Annotated[bool, typer.Option("--labeled", help="Folders are classes (and splits above them).")] = False,
     test: Annotated[
         float,
-        typer.Option(help="Share of faces that become the split `test`: whole people (of a list's subjects), videos, photos."),
+        share("Share of faces that become the split `test`: whole people (of a list's subjects), videos, photos."),
     ] = 0.0,
-    seed: Annotated[int, typer.Option(help="Draws the faces of --test.")] = 0,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; as many as processors unless said.")] = None,
+    seed: Annotated[int, seed_option("Draws the faces of --test.")] = 0,
+    workers: Annotated[int | None, whole("Processes; as many as processors unless said.", 1, 1024)] = None,
     cluster: Annotated[
         str | None,
         typer.Option(metavar="ADDRESS", help="auto or HOST:PORT on a Ray cluster's machine, or local; machines share folders."),
     ] = None,
+    limits: Limits = "on",
     as_json: Json = False,
 ) -> None:
     """Find faces in photos and videos, and write them as a face set; a command that was killed goes on when it is given again."""
@@ -44,6 +45,7 @@ def prepare(
     from mien.console import Bar
     from mien.faces.prepare import Preparing
     from mien.faces.prepare import prepare as run
+    from mien.files.limits import limits_of
     from mien.registry import validate
 
     if len(paths) < 2:
@@ -52,7 +54,7 @@ def prepare(
     values = {"inputs": [str(one) for one in inputs], "align": align, "detector": detector, "which": faces, "side": side}
     values |= {"color": color, "every": every, "limits": keep or [], "labeled": labeled, "test": test, "seed": seed}
     with Bar(quiet=as_json) as bar:
-        done = run(validate(Preparing, values), out, workers or os.cpu_count() or 1, cluster, bar)
+        done = run(validate(Preparing, values), out, workers or os.cpu_count() or 1, cluster, bar, limits_of(limits))
     found = {"faces": len(done.faces), "inputs": done.inputs, "rejected": done.rejected, "out": str(out)}
     found |= {"labels": dict(done.labels), "unlabeled": done.unlabeled}
     left_out = f", {done.rejected} left out or not wholly readable (rejected.csv says why)" if done.rejected else ""

@@ -1,21 +1,34 @@
 """The command that asks for labels and learns from them, round by round."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, Settings, pairs
+from mien.cli.shared import (
+    Device,
+    FaceSetPath,
+    Json,
+    Settings,
+    Threads,
+    Trust,
+    number,
+    pairs,
+    print_json,
+    say,
+    seed_option,
+    typed,
+    whole,
+)
+from mien.limits import MOST
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from mien.active.curve import Curve, Line
+    from mien.console import Table
 
 
 Acquire = Annotated[str, typer.Option(help="Which faces are asked about: a,b,c; with settings, 'worthiness extension=1'.")]
-StartLabels = Annotated[int | None, typer.Option(min=1, help="Labels for the first model, validation included; all unless said.")]
+StartLabels = Annotated[int | None, whole("Labels for the first model, validation included; all unless said.")]
 Oracle = Annotated[
     str | None, typer.Option(metavar="labels|RATE", help="For experiments: known labels answer, this share of them flipped.")
 ]
@@ -30,7 +43,8 @@ Tune = Annotated[
     ),
 ]
 MinGain = Annotated[
-    float | None, typer.Option(help="End where validation accuracy gained less in a round: 0.005 is half a point.")
+    float | None,
+    number("End where validation accuracy gained less in a round: 0.005 is half a point.", -1, 1),
 ]
 
 
@@ -38,24 +52,25 @@ def rounds(
     faceset: FaceSetPath,
     recipe: Annotated[str, typer.Option(help="How the first model is trained: a recipe's name or a TOML file.")],
     out: Annotated[Path, typer.Option(help="A new folder, or one in which the same rounds were begun, which go on.")],
-    per_round: Annotated[int, typer.Option(min=1, help="Faces asked about in a round.")],
+    per_round: Annotated[int, whole("Faces asked about in a round.")],
     acquire: Acquire = "worthiness",
-    number: Annotated[int, typer.Option("--rounds", min=1, help="How many rounds.")] = 2,
+    number: Annotated[int, typer.Option("--rounds", min=1, max=MOST, help="How many rounds.")] = 2,
     start_labels_per_class: StartLabels = None,
     pool: Annotated[Path | None, typer.Option(help="Face set to ask about; else the rest of the training split.")] = None,
     oracle: Oracle = None,
     store: Annotated[str | None, typer.Option(help="Label store that people answer into: a file, or postgresql://...")] = None,
-    per_face: Annotated[int, typer.Option(min=1, help="Answers of different people that a face wants, with --store.")] = 1,
+    per_face: Annotated[int, whole("Answers of different people that a face wants, with --store.")] = 1,
     split_to_test: Test = None,
     learn: Learn = "new",
     tune: Tune = None,
     min_gain: MinGain = None,
-    seed: Annotated[int, typer.Option(min=0, help="Draws everything that is drawn.")] = 0,
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from --seed on; with an oracle alone.")] = 1,
+    seed: Annotated[int, seed_option()] = 0,
+    seeds: Annotated[int, whole("How many seeds, from --seed on; with an oracle alone.")] = 1,
     go_on: Annotated[bool, typer.Option("--go-on", help="Do not wait: go on with the answers that are there.")] = False,
     set_: Settings = None,
     device: Device = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="Processor threads.")] = None,
+    threads: Threads = None,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Ask about the faces that matter most, learn from the answers, and again; or compare ways to choose them."""
@@ -64,6 +79,8 @@ def rounds(
     from mien.console import Bar, show
     from mien.registry import validate
 
+    changes = pairs(set_, "--set")
+    typed(changes, trusted=trust, recipes=(recipe, tune))
     asked = {
         "recipe": recipe,
         "acquire": [part.strip() for part in acquire.split(",") if part.strip()],
@@ -80,7 +97,7 @@ def rounds(
         "min_gain": min_gain,
         "seed": seed,
         "seeds": seeds,
-        "settings": pairs(set_, "--set"),
+        "settings": changes,
         "device": device,
         "threads": threads,
     }
@@ -88,16 +105,17 @@ def rounds(
     with Bar(quiet=as_json, single=True) as bar:
         found = run(faceset, plan, out, bar, go_on)
     if as_json:
-        print(json.dumps(found.to_json() | {"out": str(out)}, indent=1))
+        print_json(found.to_json() | {"out": str(out)})
         return
     show(_table(found))
-    print(*(out / name for name in ("curve.csv", "table.csv", "curve.png")), sep="\n")
+    say(*(out / name for name in ("curve.csv", "table.csv", "curve.png")), sep="\n")
 
 
 def _table(found: "Curve") -> "Table":
     """Every round of one strategy, or the last round of each of several."""
     from rich import box
-    from rich.table import Table
+
+    from mien.console import Table
 
     several = len(found.strategies) > 1
     where = found.tested or "validation"

@@ -1,17 +1,55 @@
 """What several commands share: options, and how they print."""
 
-import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
+
+from mien.files.limits import Switch
+from mien.limits import MOST, MOST_SEED, MOST_THREADS
+from mien.plain import plain, to_json
 
 if TYPE_CHECKING:
     from mien.evaluation.result import Evaluation
 
+
+def whole(text: str, least: int = 1, most: int = MOST) -> Any:
+    """An option that is a whole number, with `text` as its help."""
+    return typer.Option(min=least, max=most, help=text)
+
+
+def number(text: str, least: float, most: float) -> Any:
+    """An option that is a number, with `text` as its help."""
+    return typer.Option(min=least, max=most, help=text, callback=_a_number)
+
+
+def _a_number(value: float | None) -> float | None:
+    """What is no number is neither below nor above a bound."""
+    if value is not None and value != value:
+        raise typer.BadParameter(f"{value} is no number.")
+    return value
+
+
+def share(text: str) -> Any:
+    """An option that is a share, from 0 to 1."""
+    return number(text, 0, 1)
+
+
+def seed_option(text: str = "Draws everything that is drawn.") -> Any:
+    """A seed, with what it draws as its help."""
+    return typer.Option(min=0, max=MOST_SEED, help=text)
+
+
+Seed = Annotated[int, seed_option()]
+Threads = Annotated[int | None, typer.Option(min=1, max=MOST_THREADS, help="Processor threads.")]
+Trust = Annotated[bool, typer.Option("--trust", help="Run the code beyond mien that recipes name.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines and nothing else.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")]
+Limits = Annotated[
+    Switch, typer.Option("--limits", help="Limits of files: off reads what is larger or takes longer, if you know it.")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 OwnUnlabeled = Annotated[
     bool, typer.Option(help="Learn from the faces beyond the label budget as unlabeled ones, beside those of --unlabeled.")
@@ -29,9 +67,42 @@ def pairs(given: str | list[str] | None, option: str) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in split}
 
 
-def print_values(as_json: bool, values: Any, text: str) -> None:
-    """The values as JSON, or the text."""
-    print(json.dumps(values, indent=1, default=str) if as_json else text)
+def say(*parts: object, sep: str = " ", end: str = "\n", file: TextIO | None = None, flush: bool = False) -> None:
+    """As `print`, but names are shown as they are: a part with control characters has them written out, line breaks too."""
+    print(*map(plain, parts), sep=sep, end=end, file=file, flush=flush)
+
+
+def print_json(values: Any) -> None:
+    """For machines."""
+    print(to_json(values, ascii_only=True))
+
+
+def print_values(as_json: bool, values: Any, *lines: str) -> None:
+    """The values as JSON, or these lines."""
+    if as_json:
+        print_json(values)
+    else:
+        say(*lines, sep="\n")
+
+
+def typed(*given: Any, trusted: bool = False, recipes: Iterable[str | None] = ()) -> None:
+    """What somebody typed may name code of theirs: its modules are imported.
+
+    Where that is `trusted`, so is the code that the `recipes` name, and the recipes' files that are typed elsewhere.
+    """
+    from mien.disk import value_of
+    from mien.recipe import files_of, trust_recipe
+    from mien.registry import trust
+
+    for name in recipes if trusted else ():
+        if name is not None:
+            trust_recipe(name)
+
+    for one in given:
+        values = {key: value_of(value) for key, value in one.items() if isinstance(value, str)} if isinstance(one, dict) else one
+        trust(values)
+        for file in files_of(values) if trusted else ():
+            trust_recipe(file)
 
 
 def show_evaluation(result: "Evaluation", as_json: bool, places: list[str]) -> None:
@@ -39,10 +110,10 @@ def show_evaluation(result: "Evaluation", as_json: bool, places: list[str]) -> N
     from mien.console import evaluation_tables, show
 
     if as_json:
-        print(json.dumps(result.to_json(), indent=1))
+        print_json(result.to_json())
         return
     for table in evaluation_tables(result):
         show(table)
     if "warning" in result.notes:
-        print(f"warning: {result.notes['warning']}", file=sys.stderr)
-    print("\n".join(places))
+        say(f"warning: {result.notes['warning']}", file=sys.stderr)
+    say(*places, sep="\n")

@@ -1,36 +1,58 @@
 """Commands that train."""
 
-import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli.shared import Device, FaceSetOrPhotos, Json, OwnUnlabeled, Settings, pairs, print_values, show_evaluation
+from mien.cli.shared import (
+    Device,
+    FaceSetOrPhotos,
+    Json,
+    Limits,
+    OwnUnlabeled,
+    Seed,
+    Settings,
+    Threads,
+    Trust,
+    pairs,
+    print_json,
+    print_values,
+    say,
+    share,
+    show_evaluation,
+    typed,
+    whole,
+)
+
+if TYPE_CHECKING:
+    from mien.recipe import Recipe
 
 
 def train(
     faceset: FaceSetOrPhotos,
     out: Annotated[Path, typer.Option(help="The new run folder.")],
     recipe: Annotated[str, typer.Option(help="A recipe's name (see mien recipes) or a TOML file.")] = "supervised",
-    labels_per_class: Annotated[int | None, typer.Option(help="Label budget per class, validation included.")] = None,
-    labels: Annotated[int | None, typer.Option(help="Label budget in all, validation included.")] = None,
+    labels_per_class: Annotated[int | None, whole("Label budget per class, validation included.")] = None,
+    labels: Annotated[int | None, whole("Label budget in all, validation included.")] = None,
     unlabeled: Annotated[Path | None, typer.Option(help="A further face set, used without its labels.")] = None,
-    unlabeled_faces: Annotated[int | None, typer.Option(help="How many unlabeled faces to use; all unless said.")] = None,
+    unlabeled_faces: Annotated[int | None, whole("How many unlabeled faces to use; all unless said.")] = None,
     own_unlabeled: OwnUnlabeled = True,
-    noise: Annotated[float, typer.Option(help="Share of the given labels to flip, validation included.")] = 0.0,
+    noise: Annotated[float, share("Share of the given labels to flip, validation included.")] = 0.0,
     noise_matrix: Annotated[
         Path | None, typer.Option(help="Instead: a csv of the probabilities of what each class becomes.")
     ] = None,
     fold: Annotated[str | None, typer.Option(help="Instead of splits: leave out this fold of subjects, for example 1/5.")] = None,
     split: Annotated[str | None, typer.Option(help="Split to train on; train or Training unless said.")] = None,
-    seed: int = 0,
+    seed: Seed = 0,
     model: Annotated[str | None, typer.Option(help="Another network.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs in all, shared among the stages.")] = None,
+    epochs: Annotated[int | None, whole("Epochs in all, shared among the stages.")] = None,
     set_: Settings = None,
     device: Device = "auto",
-    threads: Annotated[int | None, typer.Option(help="Processor threads.")] = None,
+    threads: Threads = None,
+    limits: Limits = "on",
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Train a recognizer."""
@@ -38,17 +60,12 @@ def train(
 
     from mien.console import Bar
     from mien.faces.straight import faces_of
-    from mien.recipe import Recipe
+    from mien.files.limits import limits_of
     from mien.registry import validate
     from mien.training.prepare import Order, read_matrix
     from mien.training.train import train as run
 
-    made = Recipe.load(recipe)
-    if model is not None:
-        made = made.with_network(model)
-    if epochs is not None:
-        made = made.with_epochs(epochs)
-    made = made.with_settings(pairs(set_, "--set"))
+    made = _recipe(recipe, trust, model, epochs, pairs(set_, "--set"))
     asked = {
         "seed": seed,
         "labels_per_class": labels_per_class,
@@ -64,9 +81,22 @@ def train(
     }
     order = validate(Order, asked)
     with Bar(quiet=as_json) as bar:
-        faces = faces_of(faceset, threads or os.cpu_count() or 1, bar, least=2)
+        faces = faces_of(faceset, threads or os.cpu_count() or 1, bar, least=2, limits=limits_of(limits))
         recognizer = run(faces, made, out, order, unlabeled, bar)
     _report_training(recognizer.card.metrics, recognizer.card.budget, out, as_json)
+
+
+def _recipe(name: str, trust: bool, model: str | None, epochs: int | None, changes: dict[str, str]) -> "Recipe":
+    """The recipe of that name with what was typed instead."""
+    from mien.recipe import Recipe
+
+    typed(model, changes, trusted=trust, recipes=[name])
+    made = Recipe.load(name)
+    if model is not None:
+        made = made.with_network(model)
+    if epochs is not None:
+        made = made.with_epochs(epochs)
+    return made.with_settings(changes)
 
 
 def _report_training(metrics: dict[str, float], budget: dict[str, Any], out: Path, as_json: bool) -> None:
@@ -78,18 +108,21 @@ def _report_training(metrics: dict[str, float], budget: dict[str, Any], out: Pat
     print_values(as_json, {"run": str(out), "metrics": metrics, "budget": budget}, f"{text} -> {out}")
 
 
-def resume(run: Annotated[Path, typer.Argument(help="Folder of an interrupted run.")], as_json: Json = False) -> None:
+def resume(
+    run: Annotated[Path, typer.Argument(help="Folder of an interrupted run.")], trust: Trust = False, as_json: Json = False
+) -> None:
     """Go on with an interrupted run as if nothing had happened."""
     from mien.console import Bar
     from mien.training.train import resume as go_on
 
     with Bar(quiet=as_json) as bar:
-        recognizer = go_on(run, bar)
+        recognizer = go_on(run, bar, trusted=trust)
     _report_training(recognizer.card.metrics, recognizer.card.budget, run, as_json)
 
 
 def recipes(
     name: Annotated[str | None, typer.Argument(help="Show this recipe in full.")] = None,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """List the recipes and what can answer each question, or show one recipe with every default."""
@@ -98,12 +131,12 @@ def recipes(
 
     if name is not None:
         if comment := recipe_comment(name):
-            print(comment, file=sys.stderr)
-        print(json.dumps(Recipe.load(name).table(), indent=1))
+            say(*comment.splitlines(), sep="\n", file=sys.stderr)
+        print_json(Recipe.load(name, trust).table())
         return
     titles = {known: Recipe.load(known).title for known in recipe_names()}
     if as_json:
-        print(json.dumps({"recipes": titles, "answers": known_components()}, indent=1))
+        print_json({"recipes": titles, "answers": known_components()})
         return
     show(recipe_table(titles))
     show(answer_table(known_components()))
@@ -111,7 +144,7 @@ def recipes(
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for faces, run and report.")] = Path("demo"),
-    seed: int = 0,
+    seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Render faces, train on them, and write a report: the main job, without any download."""

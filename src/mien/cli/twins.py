@@ -1,23 +1,21 @@
 """The command about near-duplicates."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli.shared import FaceSetPath, Json
+from mien.cli.shared import FaceSetPath, Json, print_json, say, whole
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from mien.console import Table
     from mien.data.twins import Twins
 
 
 def twins(
     faceset: FaceSetPath,
     other: Annotated[Path | None, typer.Argument(help="Another face set: twins across to it are found as well.")] = None,
-    distance: Annotated[int, typer.Option(min=0, max=16, help="Bits of 64 in which the hashes of twins may differ.")] = 10,
+    distance: Annotated[int, whole("Bits of 64 in which the hashes of twins may differ.", 0, 16)] = 10,
     out: Annotated[
         Path | None, typer.Option(help="New folder for twins.csv and twins.png; neither is written unless said.")
     ] = None,
@@ -48,38 +46,38 @@ def twins(
         written.append(write)
     values = found.to_json()
     if as_json:
-        print(json.dumps(values | {"files": list(map(str, written))}, indent=1))
+        print_json(values | {"files": list(map(str, written))})
         return
     _say(values)
     if values["twins"]:
         show(_split_table(found))
         _say_pairs(values)
     if written:
-        print(*written, sep="\n")
+        say(*written, sep="\n")
 
 
 def _say(values: dict[str, Any]) -> None:
     """How many faces have a twin, within the set and across."""
     total, has = values["faces"], "have a near-duplicate"
     if values["other"] is None:
-        print(f"{values['dataset']}: {values['twins']} of {total} faces{_share(values['twins'], total)} {has}")
+        say(f"{values['dataset']}: {values['twins']} of {total} faces{_share(values['twins'], total)} {has}")
         return
     within, across = values["twins_within"], values["twins_across"]
-    print(f"{values['dataset']}: {within} of {total} faces{_share(within, total)} {has} in the set itself,", end=" ")
-    print(f"{across}{_share(across, total)} in {values['other']}")
+    say(f"{values['dataset']}: {within} of {total} faces{_share(within, total)} {has} in the set itself,", end=" ")
+    say(f"{across}{_share(across, total)} in {values['other']}")
 
 
 def _say_pairs(values: dict[str, Any]) -> None:
     pairs, across = values["pairs"], values["pairs_across"]
     where = "" if values["other"] is None else f" ({pairs - across} within the set, {across} across)"
-    print(f"{pairs} pairs{where}, {values['mirrored']} of them mirrored, in {values['groups']} groups", end="")
-    print(f"; the largest have {', '.join(map(str, values['largest']))} faces")
+    say(f"{pairs} pairs{where}, {values['mirrored']} of them mirrored, in {values['groups']} groups", end="")
+    say(f"; the largest have {', '.join(map(str, values['largest']))} faces")
     differ, labeled = values["disagreeing_pairs"], values["labeled_pairs"]
-    print(f"{differ} of {labeled} pairs with two labels{_share(differ, labeled)} have different ones")
+    say(f"{differ} of {labeled} pairs with two labels{_share(differ, labeled)} have different ones")
 
 
 def _split_table(found: "Twins") -> "Table":
-    from rich.table import Table
+    from mien.console import Table
 
     table = Table("split", "with a twin in", "faces", "share", "labeled otherwise than a twin there")
     for line in found.shares:

@@ -1,40 +1,42 @@
 """From stored faces to what a network sees: conversion, normalization and augmentation of a whole batch on its device."""
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
 
 from mien.data.faceset import Normalization
-from mien.registry import STRICT
+from mien.registry import STRICT, Share
 
 Strength = Literal["none", "weak", "strong"]
+Change = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, config=STRICT)
 class Distortion:
     """How far a face may be distorted; every face of a batch draws its own, uniformly up to these bounds."""
 
-    flip: float = 0.5
+    flip: Share = 0.5
     """Probability of mirroring."""
-    rotation: float = 10.0
+    rotation: Annotated[float, Field(ge=0, le=360, allow_inf_nan=False)] = 10.0
     """Degrees, either way."""
-    shift: float = 0.06
+    shift: Share = 0.06
     """Share of the side, in each direction."""
-    zoom: float = 0.1
+    zoom: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0.1
     """Natural logarithm of the scale, either way."""
-    contrast: float = 0.25
+    contrast: Change = 0.25
     """Relative change of the distance from middle gray."""
-    brightness: float = 0.1
+    brightness: Change = 0.1
     """Change of gray, where black is 0 and white 1."""
-    noise: float = 0.0
+    noise: Change = 0.0
     """Standard deviation of added noise, where black is 0 and white 1."""
-    erase: float = 0.0
+    erase: Share = 0.0
     """Probability that a rectangle is painted middle gray."""
-    erase_side: float = 0.4
+    erase_side: Share = 0.4
     """Largest side of that rectangle as a share of the face's; the smallest is a quarter of it."""
 
 

@@ -12,6 +12,9 @@ from mien.errors import MienError
 HEADER_BYTES = 1 << 20
 """The longest header."""
 
+MOST_BYTES = 1 << 30
+"""The largest file that is read whole."""
+
 BLOCK_BYTES = 8 << 20
 """A streamed file is read in blocks of this size."""
 
@@ -50,7 +53,7 @@ def stream(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     try:
         with pacsv.open_csv(path, options, convert_options=_conversion(dict.fromkeys(columns, pa.string()))) as reader:
             yield from reader
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, MemoryError) as error:
         raise _broken(path, error) from error
 
 
@@ -61,11 +64,14 @@ def read(path: Path, columns: Mapping[str, pa.DataType | None], headless: Sequen
     value of another type.
     """
     _require_file(path)
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise MienError(f"a CSV file of at most {MOST_BYTES:,} bytes at {path}", f"{size:,}", "part it, or leave columns out")
     names = tuple(headless) or require(path, list(columns))
     options = pacsv.ReadOptions(column_names=list(names), skip_rows=0 if headless else 1, use_threads=False)
     try:
         return pacsv.read_csv(path, options, convert_options=_conversion(columns))
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, MemoryError) as error:
         raise _broken(path, error) from error
 
 

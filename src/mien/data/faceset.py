@@ -5,17 +5,21 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
+from pydantic import Field
 from pydantic.dataclasses import dataclass as checked
 
-from mien.disk import read_json
+from mien.data.tables import COLUMNS as COLUMNS
+from mien.data.tables import Columns
+from mien.data.tables import to_table as to_table
+from mien.disk import fit, read_json, require_name, require_plain, require_regular
 from mien.errors import MienError
-from mien.registry import STRICT, validate
+from mien.registry import STRICT, told, worded
 
 Rows = npt.NDArray[np.int64]
 
@@ -25,72 +29,42 @@ Normalization = Literal["fixed", "face"]
 BLOCK = 4096
 """Faces copied at a time."""
 
-COLUMNS: dict[str, pa.DataType] = {
-    "id": pa.string(),
-    "label": pa.int16(),
-    "votes": pa.list_(pa.float32()),
-    "subject": pa.string(),
-    "sequence": pa.string(),
-    "frame": pa.int32(),
-    "split": pa.string(),
-    "source": pa.string(),
-    "photo": pa.string(),
-    "box": pa.list_(pa.float32(), 4),
-    "landmarks": pa.list_(pa.float32(), 10),
-    "score": pa.float32(),
-}
-"""The columns every tool knows; `id` and `label` (-1: none) are always there, others where the source has them."""
+MOST_CLASSES, MOST_SIDE, MOST_VALUES = 2**15 - 1, 2**15 - 1, 2**24
+"""A label fits 16 bits; a side in pixels and the numbers of a feature are bounded before memory is taken."""
+MOST_HEADER = 10_000
+"""Bytes of the header of faces.npy; numpy takes no more."""
+Text = Annotated[str, Field(max_length=2**16)]
 
 
+@worded
 @checked(frozen=True, config=STRICT)
 class Info:
     """What holds for all faces of a set: the content of faceset.json."""
 
-    classes: tuple[str, ...]
+    classes: Annotated[tuple[Annotated[str, Field(max_length=1000)], ...], Field(max_length=MOST_CLASSES)]
     """Class names; a label is an index into them."""
     kind: Literal["faces", "features"] = "faces"
     """`faces`: uint8 (N, S, S) or (N, S, S, 3); `features`: float16 (N, V, D)."""
-    side: int = 0
+    side: Annotated[int, Field(ge=0, le=MOST_SIDE)] = 0
     """Side of a face in pixels, 0 for features."""
-    channels: int = 1
+    channels: Annotated[int, Field(ge=1, le=MOST_VALUES)] = 1
     """1 gray, 3 color; for features their dimension D."""
-    views: tuple[str, ...] = ()
+    views: Annotated[tuple[Text, ...], Field(max_length=1000)] = ()
     """For features: what each of the V views shows (`clean`, `mirror`, `weak`, `strong`)."""
-    name: str = ""
+    name: Text = ""
     """The source and its label rule."""
-    alignment: str = "unknown"
+    alignment: Text = "unknown"
     """How the crops were made."""
-    license: str = "unknown"
+    license: Text = "unknown"
     """Terms under which the source is published."""
-    citation: str = ""
+    citation: Text = ""
     """The publication to cite."""
     version: int = 1
     """Version of this format."""
-    count: int = 0
+    count: Annotated[int, Field(ge=0, le=2**40)] = 0
     """Number of faces."""
-    checksum: str = ""
+    checksum: Annotated[str, Field(max_length=64)] = ""
     """sha256 over all the rest; written by the writer."""
-
-
-class Columns:
-    """The table of a stored set, each column read when first asked for and kept; or a table in memory."""
-
-    def __init__(self, table: pa.Table | Path) -> None:
-        self._table = table
-        self._schema: pa.Schema = pq.read_schema(table) if isinstance(table, Path) else table.schema
-        self._read: dict[str, pa.ChunkedArray] = {}
-
-    @property
-    def types(self) -> dict[str, pa.DataType]:
-        return {entry.name: entry.type for entry in self._schema}
-
-    def read(self, name: str) -> pa.ChunkedArray:
-        """The whole column `name`, (N,)."""
-        if not isinstance(self._table, Path):
-            return self._table.column(name)
-        if name not in self._read:
-            self._read[name] = pq.read_table(self._table, columns=[name], memory_map=True).column(0)
-        return self._read[name]
 
 
 @dataclass(frozen=True)
@@ -118,6 +92,9 @@ class Part:
     def faces(self, rows: Rows) -> npt.NDArray[Any]:
         """Pixels of these rows, copied."""
         taken: npt.NDArray[Any] = self.pixels[rows if self.rows is None else self.rows[rows]]
+        # Of half precision, all bits of the exponent: infinite, or no number.
+        if taken.dtype == np.float16 and ((taken.view(np.uint16) & 0x7C00) == 0x7C00).any():
+            raise MienError(f"features that are numbers in {self.columns.place}", "infinite ones, or none", "make them again")
         return taken
 
     def column(self, name: str, kind: pa.DataType) -> pa.ChunkedArray:
@@ -149,16 +126,13 @@ class FaceSet:
         was changed after it was written, or has another format version.
         """
         folder = Path(folder)
+        require_name(folder)
         info = _read_info(folder)
         if verify:
             _verify(folder, info)
         pixels = _map_pixels(folder / "faces.npy")
-        try:
-            columns, rows = Columns(folder / "table.parquet"), pq.read_metadata(folder / "table.parquet").num_rows
-        except (pa.ArrowException, OSError) as error:
-            raise MienError(f"a table in {folder / 'table.parquet'}", str(error), "import the set again") from error
-        faces = FaceSet(info, (Part(pixels, columns),), folder)
-        _check(faces, pixels, rows)
+        faces = FaceSet(info, (Part(pixels, Columns(folder / "table.parquet")),), folder)
+        _check(faces)
         return faces
 
     @staticmethod
@@ -174,16 +148,20 @@ class FaceSet:
         `labels`: (N,) indices into `classes`, -1 for none. `columns`: further columns by name, N values each.
         Raises MienError where shapes, types or labels do not fit.
         """
+        if not isinstance(faces, np.ndarray) or faces.ndim not in (3, 4):
+            found = f"shape {faces.shape}" if isinstance(faces, np.ndarray) else f"a {type(faces).__name__}"
+            raise MienError("faces as an array (N, S, S) or (N, S, S, 3)", found, "give such an array")
         info = info or Info(classes=tuple(classes), side=faces.shape[1], channels=1 if faces.ndim == 3 else faces.shape[-1])
         given: dict[str, Any] = {"id": [f"{n:07d}" for n in range(len(faces))], **(columns or {})}
         if labels is not None or "label" not in given:
             given["label"] = np.full(len(faces), -1) if labels is None else np.asarray(labels)
         for name, values in given.items():
-            if len(values) != len(faces):
-                raise MienError(f"a row for each of {len(faces)} faces in column {name}", f"{len(values)}", "give one each")
+            count = len(values) if hasattr(values, "__len__") and getattr(values, "ndim", 1) != 0 else told(values)
+            if count != len(faces):
+                raise MienError(f"a row for each of {len(faces)} faces in column {name}", f"{count}", "give one each")
         made = FaceSet(replace(info, count=len(faces)), (Part(faces, Columns(to_table(given))),))
-        _check(made, faces, len(given["label"]))
-        _check_labels(made)
+        _check(made)
+        require_labels(made.column("label"), len(made.classes), "a set in memory")
         return made
 
     def __len__(self) -> int:
@@ -217,21 +195,27 @@ class FaceSet:
     @property
     def labels(self) -> Rows:
         """(N,) class indices, -1 where a face has none."""
-        return self.values("label").astype(np.int64)
+        return require_labels(self.column("label"), len(self.classes), self._place)
+
+    @property
+    def _place(self) -> str:
+        """Where its first table lies, for messages."""
+        return self.parts[0].columns.place
 
     @property
     def votes(self) -> npt.NDArray[np.float32] | None:
         """(N, K) votes per class, zeros where a face has none; None where the set has no votes."""
         if "votes" not in self.column_names:
             return None
-        column = self.column("votes").combine_chunks()
-        votes = np.zeros((len(self), len(self.classes)), np.float32)
-        valid, given = column.is_valid().to_numpy(zero_copy_only=False), column.flatten().to_numpy()
-        if len(given) != valid.sum() * len(self.classes):
-            raise MienError(
-                f"votes for each of {len(self.classes)} classes", f"{len(given)} for {valid.sum()} faces", "import again"
-            )
-        votes[valid] = given.reshape(-1, len(self.classes))
+        column, classes = self.column("votes").combine_chunks(), len(self.classes)
+        votes = np.zeros((len(self), classes), np.float32)
+        valid, given = column.is_valid().to_numpy(zero_copy_only=False), column.flatten().to_numpy(zero_copy_only=False)
+        found = pc.unique(pc.list_value_length(column).drop_null()).to_pylist()
+        if found not in ([], [classes]):
+            raise MienError(f"votes for each of {classes} classes in {self._place}", f"{told(found)} of them", "import again")
+        if not (np.isfinite(given).all() and (given >= 0).all()):
+            raise MienError(f"votes from 0 up in {self._place}", "others", "import again")
+        votes[valid] = given.reshape(-1, classes) if classes else 0
         return votes
 
     def faces(self, rows: npt.ArrayLike | None = None) -> npt.NDArray[Any]:
@@ -268,6 +252,8 @@ class FaceSet:
         if len(values) != len(self):
             raise MienError(f"{len(self)} values of {name}", f"{len(values)}", "give one value per face")
         column = to_table({name: values}).column(0).combine_chunks()
+        if name == "label":
+            require_labels(column, len(self.classes), "the column given")
         starts = np.cumsum([0, *(len(part) for part in self.parts)])
         pieces = [column.slice(start, len(part)) for start, part in zip(starts, self.parts, strict=False)]
         parts = zip(self.parts, pieces, strict=True)
@@ -326,26 +312,16 @@ def _verify(folder: Path, info: Info) -> None:
         raise MienError(stated, f"{found[:12]}…", "import the set again: it was changed")
 
 
-def to_table(columns: Mapping[str, Any]) -> pa.Table:
-    """A table of these columns, `id` first; the known ones get their fixed type."""
-    return pa.table({name: _to_arrow(values, COLUMNS.get(name)) for name, values in columns.items()})
-
-
-def _to_arrow(values: Any, kind: pa.DataType | None) -> pa.ChunkedArray | pa.Array:
-    if isinstance(values, pa.ChunkedArray | pa.Array):
-        return values if kind is None else values.cast(kind)
-    if isinstance(values, np.ndarray) and values.ndim == 2:
-        values = list(values.astype(np.float32))
-    return pa.array(values, kind)
-
-
 def _as_rows(rows: npt.ArrayLike, count: int) -> Rows:
-    given = np.asarray(rows)
+    try:
+        given = np.asarray(rows)
+        given = given if given.dtype == bool else given.astype(np.int64).reshape(-1)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise MienError(f"rows from 0 to {count - 1}", told(rows), "give rows of this set") from error
     if given.dtype == bool:
         if given.shape != (count,):
             raise MienError(f"a mask of {count} values", f"shape {given.shape}", "give one value per face")
         return np.flatnonzero(given)
-    given = given.astype(np.int64).reshape(-1)
     if len(given) and not (given.min() >= 0 and given.max() < count):
         raise MienError(f"rows from 0 to {count - 1}", f"{given.min()} to {given.max()}", "give rows of this set")
     return given
@@ -362,39 +338,62 @@ def _read_info(folder: Path) -> Info:
     values = read_json(folder / "faceset.json", "import the set again")
     if values.get("version") != 1:
         raise MienError("a face set of version 1", f"version {values.get('version')}", "open it with the mien that wrote it")
-    return validate(Info, values)
+    return fit(Info, values, folder / "faceset.json", "import the set again")
 
 
 def _map_pixels(path: Path) -> npt.NDArray[Any]:
+    todo = "import the set again"
+    require_regular(path, todo)
     try:
+        _require_header(path)
         # Copy on write: torch wants a writable array, and nothing written ever reaches the file.
         pixels: npt.NDArray[Any] = np.load(path, mmap_mode="c", allow_pickle=False)
-    except (ValueError, OSError) as error:
-        raise MienError(f"an array in {path}", str(error), "import the set again") from error
+    except Exception as error:  # numpy meets headers that make no sense with exceptions of many kinds
+        raise MienError(f"an array in {path}", str(error)[:200] or type(error).__name__, todo) from error
+    if not pixels.flags.c_contiguous:
+        raise MienError(f"an array in {path} that lies row by row", "another order", todo)
     return pixels
 
 
-def _check(faces: FaceSet, pixels: npt.NDArray[Any], rows: int) -> None:
+def _require_header(path: Path) -> None:
+    """Raises ValueError where a file does not begin as numpy's arrays do, or states a header that is none."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    length = int.from_bytes(head[8:10] if head[6:7] == b"\x01" else head[8:12], "little")
+    if head[:6] != b"\x93NUMPY" or length > MOST_HEADER:
+        raise ValueError("no header of an array" if head else "an empty file")
+
+
+def _check(faces: FaceSet) -> None:
     """The pixels' type and shape and the table's length are those that `info` states."""
-    info, count = faces.info, len(pixels)
+    info, pixels, rows = faces.info, faces.parts[0].pixels, faces.parts[0].columns.rows
+    where, count = faces.folder or "memory", len(pixels) if pixels.ndim else 0
     if info.kind == "features":
         wanted: tuple[int, ...] = (count, len(info.views), info.channels)
     else:
         wanted = (count, info.side, info.side) if info.channels == 1 else (count, info.side, info.side, info.channels)
     kind = np.dtype(np.uint8 if info.kind == "faces" else np.float16)
     if pixels.dtype != kind or pixels.shape != wanted:
-        raise MienError(
-            f"{info.kind} of type {kind} and shape {wanted}", f"{pixels.dtype} {pixels.shape}", "import the set again"
-        )
+        found = f"{str(pixels.dtype)[:80]} {pixels.shape}"
+        raise MienError(f"{info.kind} of type {kind} and shape {wanted} in {where}", found, "import the set again")
+    if info.kind == "faces" and (info.channels not in (1, 3) or not info.side):
+        found = f"side {info.side}, channels {info.channels}"
+        raise MienError(f"gray or color faces with pixels in {where}", found, "import the set again")
     if not rows == count == info.count:
-        raise MienError(f"a table row for each of {count} faces", f"{rows} rows, {info.count} stated", "import the set again")
+        found = f"{rows} rows, {info.count} stated"
+        raise MienError(f"a table row for each of {count} faces in {where}", found, "import the set again")
+    if len(set(info.classes)) < len(info.classes):
+        raise MienError(f"classes of different names in {where}", told(info.classes), "import the set again")
+    require_plain(asdict(info), f"what holds for the faces in {where}", "give other texts")
 
 
-def _check_labels(faces: FaceSet) -> None:
-    labels = faces.labels
-    if len(labels) and not (labels.min() >= -1 and labels.max() < len(faces.classes)):
-        raise MienError(
-            f"labels from -1 to {len(faces.classes) - 1}",
-            f"{labels.min()} to {labels.max()}",
-            "name every class in `classes`",
-        )
+def require_labels(column: pa.ChunkedArray | pa.Array, classes: int, where: str) -> Rows:
+    """The labels (N,) of a column. Raises MienError where one is missing, or is neither -1 nor a class's number."""
+    if column.null_count or not pa.types.is_integer(column.type):
+        raise MienError(f"a label for every face of {where}, -1 for none", "none, or no number", "name a class for each")
+    labels = column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy()
+    if len(labels) and not (labels.min() >= -1 and labels.max() < classes):
+        found = f"{labels.min()} to {labels.max()}"
+        raise MienError(f"labels from -1 to {classes - 1} in {where}", found, "name every class in `classes`")
+    numbers: Rows = labels.astype(np.int64)
+    return numbers

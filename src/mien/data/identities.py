@@ -13,6 +13,7 @@ from mien.data.splits import held_out_rows, split_rows
 from mien.data.writer import FaceSetWriter
 from mien.errors import MienError
 from mien.progress import Progress, Silent
+from mien.registry import Count, Seed, Share, require
 
 MOST_PEOPLE = 32767
 """What the column `label` can number."""
@@ -93,6 +94,9 @@ def write_identities(
     Those are the split `train`; the people held out are the split `test`, label -1. The other columns stay; the old label
     (by name), votes and split are `source_label`, `source_votes` and `source_split`. Raises MienError where `out` exists.
     """
+    require(Seed, seed=seed)
+    require(Share, test=test)
+    require(Count, least=least)
     found, bar = draw_identities(faces, least, test, seed, split), progress or Silent()
     columns = _columns(faces, found)
     info = replace(faces.info, classes=found.names, name=f"identities of {faces.info.name or 'no name'}")

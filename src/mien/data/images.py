@@ -3,24 +3,27 @@
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from threading import RLock
 from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from pydantic import Field
 
 from mien.data.source import Rejected
 from mien.errors import MienError
+from mien.files.decode import open_picture, read_content
+from mien.files.faults import fault
+from mien.files.limits import LIMITS, OFF, FileLimits, Switch
+from mien.limits import MOST_SIDE
 
-Side = Annotated[int, Field(ge=1, le=4096)]
+Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
 """A side in pixels, as a setting."""
-
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
-"""What is read (JPEG covers MPO). Pillow knows more, some by starting other programs."""
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pnm")
 """How the names of such files end, in lower case."""
@@ -28,23 +31,17 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".tif", ".tiff", "
 MAX_PIXELS = 50_000_000
 """A picture that states more is refused before it is decoded."""
 
+PICTURES = replace(LIMITS, pixels=MAX_PIXELS)
+"""What a picture may cost, unless somebody says otherwise."""
+
 BLOCK_BYTES = 32 << 20
 """Faces are read in blocks of about this size."""
 
 BLOCK_FACES = 1024
 """The most faces in a block."""
 
-_ORIENTATION = 0x0112
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""What makes a picture upright, by its EXIF orientation."""
+LARGE = 1 << 22
+"""Pixels, or bytes of a file, from which pictures are decoded one after the other, whatever the number of threads."""
 
 
 @dataclass(frozen=True)
@@ -56,26 +53,33 @@ class Pictures:
     rejected: tuple[Rejected, ...]
 
 
-def read_picture(path: Path, side: int | None = None, color: bool = False) -> npt.NDArray[np.uint8]:
+def read_picture(
+    path: Path, side: int | None = None, color: bool = False, limits: FileLimits = PICTURES
+) -> npt.NDArray[np.uint8]:
     """One picture, uint8 (S, S) gray or (S, S, 3) color, upright by its EXIF orientation.
 
     With a `side` the central square is resized to it, averaging areas; without, the picture has to be square. 16-bit
     values are scaled to 8, transparent parts become black, of moving pictures the first frame counts.
-    Raises MienError for a file that is empty, truncated, broken, no picture, too large or (without a side) not square.
+    Raises MienError for a file that is empty, truncated, broken, no picture, beyond the limits or (without a side) not square.
     """
-    return _fit(_decode(path, color), path, side)
+    return _fit(_decode(path, color, limits, nullcontext()), path, side)
 
 
-def read_blocks(paths: Sequence[Path], side: int | None, color: bool) -> Iterator[Pictures]:
+def picture_limits(switch: Switch) -> FileLimits:
+    """Those that there are unless somebody says off."""
+    return OFF if switch == "off" else PICTURES
+
+
+def read_blocks(paths: Sequence[Path], side: int | None, color: bool, limits: FileLimits = PICTURES) -> Iterator[Pictures]:
     """All `paths` in order, in bounded blocks, by a few threads; files that cannot be read are `rejected`.
 
     Without a `side` all must be squares of one size: raises MienError for the first that is not.
     """
     if not paths:
         return
-    expected = side or common_side(paths)
+    expected = side or common_side(paths, limits)
     count = max(1, min(BLOCK_FACES, BLOCK_BYTES // (expected * expected * (3 if color else 1))))
-    read = partial(_read_one, side=side, expected=expected, color=color)
+    read = partial(_read_one, side=side, expected=expected, color=color, limits=limits, one_at_a_time=RLock())
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as threads:
         for first in range(0, len(paths), count):
             results = list(threads.map(read, paths[first : first + count]))
@@ -86,12 +90,12 @@ def read_blocks(paths: Sequence[Path], side: int | None, color: bool) -> Iterato
             yield Pictures(np.stack(faces) if faces else empty, first + np.array(good, np.int64), rejected)
 
 
-def common_side(paths: Sequence[Path]) -> int:
+def common_side(paths: Sequence[Path], limits: FileLimits = PICTURES) -> int:
     """The side of the first readable picture. Raises MienError where it is not square, or none is readable."""
     reason = "no pictures"
     for path in paths:
         try:
-            image = _decode(path, color=False)
+            image = _decode(path, False, limits, nullcontext())
         except MienError as error:
             reason = f"{path}: {error.found}" if reason == "no pictures" else reason
             continue
@@ -109,9 +113,11 @@ def picture_path(folder: Path, name: str) -> Path:
     return folder / name
 
 
-def _read_one(path: Path, side: int | None, expected: int, color: bool) -> npt.NDArray[np.uint8] | Rejected:
+def _read_one(
+    path: Path, side: int | None, expected: int, color: bool, limits: FileLimits, one_at_a_time: AbstractContextManager[object]
+) -> npt.NDArray[np.uint8] | Rejected:
     try:
-        image = _decode(path, color)
+        image = _decode(path, color, limits, one_at_a_time)
     except MienError as error:
         return Rejected(str(path), error.found)
     face = _fit(image, path, side)
@@ -120,47 +126,19 @@ def _read_one(path: Path, side: int | None, expected: int, color: bool) -> npt.N
     return face
 
 
-def _decode(path: Path, color: bool) -> Image.Image:
-    """The picture as mode L or RGB, upright."""
+def _decode(path: Path, color: bool, limits: FileLimits, one_at_a_time: AbstractContextManager[object]) -> Image.Image:
+    """The picture as mode L or RGB, upright. Large ones are decoded `one_at_a_time`."""
     try:
         if not path.is_file():
-            raise _refusal(path, "no file there")
-        if not path.stat().st_size:
-            raise _refusal(path, "an empty file")
-        with Image.open(path, formats=FORMATS) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise _refusal(path, f"{width} x {height} pixels, more than {MAX_PIXELS:,}")
-            plain = _to_plain(image, "RGB" if color else "L")
-            # Once it is decoded: Pillow has then turned a TIFF itself, and forgotten how.
-            orientation = image.getexif().get(_ORIENTATION)
-    except MienError:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _refusal(path, f"more than {MAX_PIXELS:,} pixels") from error
+            raise ValueError("no file there")
+        size = path.stat().st_size
+        with one_at_a_time if size > LARGE else nullcontext():
+            with path.open("rb") as file:
+                opened = open_picture(read_content(file, limits), limits)
+            with one_at_a_time if opened.image.width * opened.image.height > LARGE else nullcontext():
+                return Image.fromarray(opened.pixels("RGB" if color else "L", background=0))
     except Exception as error:  # Decoders meet a broken file with exceptions of many kinds; none of them is hidden.
-        unknown = isinstance(error, UnidentifiedImageError)
-        known = "no picture of a known format" if unknown else f"a file that cannot be decoded ({error!r})"
-        raise _refusal(path, known) from error
-    return plain.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else plain
-
-
-def _to_plain(image: Image.Image, mode: str) -> Image.Image:
-    """L or RGB, decoded: deep, palette, transparent and CMYK pictures included."""
-    if image.mode == "F":
-        raise ValueError("floating-point pixels, whose range is not known")
-    if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > 65535:
-            raise ValueError(f"pixel values from {values.min()} to {values.max()}, beyond 16 bits")
-        return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8)).convert(mode)
-    if image.has_transparency_data:
-        seen = image.convert("RGBA")
-        image = Image.new("RGBA", seen.size, (0, 0, 0, 255))
-        image.alpha_composite(seen)
-    if image.mode not in ("1", "L", "RGB"):
-        image = image.convert("RGB")
-    return image.convert(mode)
+        raise _refusal(path, fault(error)) from error
 
 
 def _fit(image: Image.Image, path: Path, side: int | None) -> npt.NDArray[np.uint8]:

@@ -14,7 +14,7 @@ from mien.data.faceset import FaceSet
 from mien.data.source import Rejected, Source
 from mien.data.writer import FaceSetWriter
 from mien.errors import MienError
-from mien.registry import find, validate
+from mien.registry import CountOrZero, Share, find, require, validate
 
 ROOM = "mien.data.sources"
 """The package whose files are the databases."""
@@ -46,6 +46,8 @@ def import_source(
     `test`: about this share becomes the split `test`, the rest `train`, in a source without splits. Whole subjects go (or
     sequences, or single faces, where there are no subjects), by a hash of their names: the same wherever they turn up.
     """
+    require(Share, test=test)
+    require(CountOrZero, skip=skip)
     if not 0 <= test < 1:
         raise MienError("a test share from 0 to below 1", f"{test}", "give another")
     if out.exists() or out.is_symlink():

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from mien.data.faceset import FaceSet, Rows
 from mien.data.splits import held_out_rows, split_rows
 from mien.errors import MienError
+from mien.registry import Count, require
 
 NEAREST = 4
 """Frames before the last one that SNA looks at."""
@@ -97,6 +98,7 @@ def write_peaks(faces: FaceSet, out: Path | str, nearest: int = NEAREST, split: 
     are followed, and is no test on people held out. Raises MienError as `find_peaks` does, where no sequence has enough frames,
     and where `out` exists.
     """
+    require(Count, nearest=nearest)
     among = np.setdiff1d(np.arange(len(faces)), held_out_rows(faces)) if split is None else split_rows(faces, split)
     found = find_peaks(faces, nearest, among)
     if not len(found.last):

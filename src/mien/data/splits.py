@@ -132,7 +132,8 @@ def fold_view(faces: FaceSet, fold: str) -> FaceSet:
     subjects.
     """
     number, _, folds = fold.partition("/")
-    if not (number.isdigit() and folds.isdigit() and 1 <= int(number) <= int(folds)):
+    plain = all(part.isascii() and part.isdigit() and len(part) < 10 for part in (number, folds))
+    if not (plain and 1 <= int(number) <= int(folds)):
         raise MienError("a fold such as 1/5", repr(fold), "give its number and how many there are")
     if "subject" not in faces.column_names:
         raise MienError("a face set with subjects, to make folds", "no column subject", "import it with its subjects")

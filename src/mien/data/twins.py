@@ -23,6 +23,7 @@ from mien.data.sheet import Row as SheetRow
 from mien.disk import require_new, write_aside
 from mien.errors import MienError
 from mien.progress import Progress, Silent
+from mien.registry import CountOrZero, require
 
 DISTANCE = 10
 """Bits in which the hashes of twins may differ: nine in ten of FER2013's twins within 14 bits do; beyond, candidates are many."""
@@ -146,6 +147,7 @@ def find_twins(faces: FaceSet, other: FaceSet | None = None, distance: int = DIS
 
     Faces of one gray have none. Raises MienError for features, for a set that is compared with itself, and as `pairs` does.
     """
+    require(CountOrZero, distance=distance)
     if other is not None and other.info.checksum and other.info.checksum == faces.info.checksum:
         raise MienError("another set to compare with", "the face set itself", "leave it out: twins within a set are found anyhow")
     sets, progress = [faces] if other is None else [faces, other], progress or Silent()

@@ -1,6 +1,5 @@
 """Writing a face set block by block, aside, and renaming it when it is whole: a half-written set never exists."""
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -14,9 +13,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mien.data.faceset import COLUMNS, Info, checksum, to_table
-from mien.disk import write_aside
+from mien.data.faceset import Info, checksum, require_labels
+from mien.data.tables import COLUMNS, to_table
+from mien.disk import put, require_name, require_plain, write_aside
 from mien.errors import MienError
+from mien.plain import to_json
 
 
 def write_table(path: Path, table: pa.Table) -> None:
@@ -34,6 +35,8 @@ class FaceSetWriter:
     """
 
     def __init__(self, folder: Path, info: Info) -> None:
+        require_name(folder)
+        require_plain(asdict(info), f"what is written to {folder}", "give other texts")
         if folder.exists():
             raise MienError(f"nothing at {folder} yet", "a file or folder", "choose another name, or remove it first")
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -60,6 +63,7 @@ class FaceSetWriter:
                 f"{len(faces)} faces {faces.shape[1:]}, {len(table)} rows with {table.column_names}",
                 "give every block the same columns and one row per face",
             )
+        require_labels(table.column("label"), len(self._info.classes), f"what is written to {self._folder}")
         self._faces.write(np.ascontiguousarray(faces).data)
         self._table.write_table(table)
         self._count += len(faces)
@@ -95,6 +99,6 @@ class FaceSetWriter:
         self._faces.close()
         info = replace(self._info, count=self._count)
         info = replace(info, checksum=checksum(self._aside, info))
-        (self._aside / "faceset.json").write_text(json.dumps(asdict(info), indent=1, ensure_ascii=False), "utf-8")
+        (self._aside / "faceset.json").write_text(to_json(info), "utf-8")
         self._aside.chmod(0o755)
-        self._aside.rename(self._folder)
+        put(self._aside, self._folder)

@@ -17,17 +17,17 @@ from torch import Generator
 from mien.data.faceset import FaceSet, Rows
 from mien.data.peaks import NEAREST, Peaks, find_peaks, find_sequences, missing_columns
 from mien.data.splits import split_rows
-from mien.errors import MienError
 from mien.evaluation.divergence import divergence
 from mien.evaluation.evaluate import count_known
 from mien.evaluation.metrics import Interval, wilson
 from mien.evaluation.reliability import Space, find_space, score_faces
-from mien.evaluation.result import plain_values
 from mien.evaluation.weights import flip_auroc
+from mien.plain import plain_values
 from mien.progress import Progress
 from mien.recognize.files import read_used
 from mien.recognize.neighbors import SIGMA
 from mien.recognize.recognizer import Recognizer
+from mien.registry import Count, Positive, Seed, require
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -181,8 +181,9 @@ def measure_consistency(
     own autoencoder is taken, or features where it has none. Raises MienError for an autoencoder or recognizer made for other
     faces, and where there is no such split.
     """
-    if draws < 1 or not 0 < sigma < math.inf:
-        raise MienError("1 neighbor or more and a sigma above 0", f"{draws} and {sigma}", "change --draws or --sigma")
+    require(Seed, seed=seed)
+    require(Count, draws=draws, nearest=nearest)
+    require(Positive, sigma=sigma)
     if not isinstance(recognizer, Recognizer):
         recognizer = Recognizer.load(recognizer, device)
     if not isinstance(faces, FaceSet):

@@ -93,7 +93,7 @@ def count_known(recognizer: Recognizer, tested: FaceSet, whole: FaceSet) -> int:
         return 0
     used = read_used(recognizer.folder) if whole.info.checksum == recognizer.card.faces.checksum else set()
     for source in read_sources(recognizer.folder):
-        used |= set(source["used"]) if source["faces"] == whole.info.checksum else set()
+        used |= set(source.get("used", ())) if source.get("faces") == whole.info.checksum else set()
     return sum(name in used for name in tested.column("id").to_pylist())
 
 
@@ -102,15 +102,16 @@ def _notes(recognizer: Recognizer, tested: Tested, known: int) -> dict[str, str]
     card, budget = recognizer.card, recognizer.card.budget
     notes = {"trained on": card.faces.name or "unnamed"}
     if budget:
-        total = budget["train"] + budget["validation"]
-        notes["label budget"] = f"{budget['train']} train + {budget['validation']} validation = {total} labels"
-        notes["trained on"] += f", {budget['split']}"
-        noise = "by a matrix" if budget["noise_matrix"] else f"{budget['noise']:.0%} of them flipped"
-        notes["label noise"] = noise if budget["noise"] or budget["noise_matrix"] else "none added"
-        notes["faces without labels"] = f"{budget['unlabeled']} trained on"
+        train, validation = budget.get("train", 0), budget.get("validation", 0)
+        notes["label budget"] = f"{train} train + {validation} validation = {train + validation} labels"
+        notes["trained on"] += f", {budget.get('split', 'split unknown')}"
+        share, matrix = budget.get("noise", 0.0), budget.get("noise_matrix")
+        noise = "by a matrix" if matrix else f"{share:.0%} of them flipped"
+        notes["label noise"] = noise if share or matrix else "none added"
+        notes["faces without labels"] = f"{budget.get('unlabeled', 0)} trained on"
     if card.sources:
         notes["began with"] = "; ".join(_source(source) for source in card.sources)
-    notes["recipe"] = card.recipe.get("title") or "unnamed"
+    notes["recipe"] = str(card.recipe.get("title") or "unnamed")
     notes["network"] = str(card.network["network"])
     notes["seed"] = str(card.seed)
     notes["transductive"] = "yes" if card.recipe.get("transductive") else "no"
@@ -123,10 +124,11 @@ def _notes(recognizer: Recognizer, tested: Tested, known: int) -> dict[str, str]
 
 
 def _source(source: dict[str, Any]) -> str:
-    budget = source["budget"]
-    labels = f"{budget['train'] + budget['validation']} more labels" if budget else "labels unknown"
+    budget = source.get("budget") or {}
+    count = budget.get("train", 0) + budget.get("validation", 0)
+    labels = f"{count} more labels" if budget else "labels unknown"
     unlabeled = f", {budget['unlabeled']} faces without" if budget.get("unlabeled") else ""
-    return f"{source['network']['network']}, weights {source['weights'][:12]}: {labels}{unlabeled}"
+    return f"{source['network'].get('network', 'unknown')}, weights {source['weights'][:12]}: {labels}{unlabeled}"
 
 
 def _mistakes(

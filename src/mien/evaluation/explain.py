@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from matplotlib import colormaps
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional as F
@@ -19,6 +18,8 @@ from mien.data.sheet import BLUE, EDGE, INK, SOFT, write_sheet
 from mien.data.views import Views
 from mien.errors import MienError
 from mien.models import Network, leading, upscaling
+from mien.plain import short
+from mien.plots import colormaps
 from mien.progress import Progress, Silent
 from mien.recognize.recognizer import Recognizer
 
@@ -141,7 +142,7 @@ def draw_explanation(found: Explanation, photo: npt.NDArray[np.uint8]) -> Image.
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(TEXT)
     for place, (title, picture) in enumerate(shown):
         x = EDGE + place * (SIDE + EDGE)
-        draw.text((x, EDGE + LINE // 2), title, SOFT, font, anchor="lm")
+        draw.text((x, EDGE + LINE // 2), short(title), SOFT, font, anchor="lm")
         sheet.paste(picture, (x, EDGE + LINE))
     left, right = 2 * (SIDE + EDGE) + EDGE, sheet.width - EDGE
     for place, n in enumerate(np.argsort(-found.probabilities, kind="stable")[:NAMED].tolist()):
@@ -149,7 +150,7 @@ def draw_explanation(found: Explanation, photo: npt.NDArray[np.uint8]) -> Image.
         draw.rectangle((left, top, right, top + LINE - 6), fill="#f5f7fa")
         draw.rectangle((left, top, left + max(1, round(share * BARS)), top + LINE - 6), fill=BLUE)
         middle = top + (LINE - 6) // 2
-        draw.text((left + 6, middle), found.classes[n], INK, font, anchor="lm")
+        draw.text((left + 6, middle), short(found.classes[n]), INK, font, anchor="lm")
         draw.text((right - 6, middle), f"{share:.1%}", INK, font, anchor="rm")
     return sheet
 

@@ -21,7 +21,7 @@ from mien.errors import MienError
 from mien.evaluation.calibration import apply_temperature
 from mien.evaluation.evaluate import count_known, tested_faces
 from mien.evaluation.metrics import RESAMPLES, Interval, block_sizes, percentiles
-from mien.evaluation.result import plain_values
+from mien.plain import plain_values
 from mien.recognize.recognizer import Recognizer
 
 Floats = npt.NDArray[np.float64]

@@ -29,6 +29,7 @@ from mien.progress import Progress, Silent
 from mien.recognize.device import autocast, channels_last, choose_device, choose_precision
 from mien.recognize.features import Tap, is_run, tap
 from mien.recognize.files import read_card
+from mien.registry import Count, CountOrZero, Seed, require
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -171,10 +172,11 @@ def inspect_neurons(
     The faces are visited in an order drawn by `seed`, so that ties say nothing of the order they are stored in. Raises
     MienError for features, too few labels or a layer that is not there.
     """
+    require(Seed, seed=seed)
+    require(Count, top=top, per_class=per_class)
+    require(CountOrZero, drawn=drawn)
     faces, bar = faces if isinstance(faces, FaceSet) else FaceSet.open(faces, verify=True), progress or Silent()
     require_pictures(faces)
-    if top < 1 or drawn < 0:
-        raise MienError("at least 1 top face and 0 pictures", f"{top} and {drawn}", "give more")
     labeled = _labeled(faces, split, per_class, seed)
     place = choose_device(device)
     sources = _sources(run, before, labeled, seed, place)

@@ -1,8 +1,7 @@
 """What an evaluation found: all figures, how sure they are, and how they were measured."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from mien.evaluation.metrics import (
     second_interval,
     second_share,
 )
+from mien.plain import plain_values
 
 MOST_GROUPS = 1000
 """A column with more values than this has no groups worth a table."""
@@ -237,18 +237,3 @@ def _distinct(values: list[Any]) -> tuple[list[str], npt.NDArray[np.intp]]:
     index = [len(known) if absent else place[value] for value, absent in zip(values, missing, strict=True)]
     names = [str(value) for value in known] + [NO_VALUE] * any(missing)
     return names, np.asarray(index, np.intp)
-
-
-def plain_values(value: Any) -> Any:
-    """`value` of lists, dicts, numbers and texts alone; nan becomes None."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {entry.name: plain_values(getattr(value, entry.name)) for entry in fields(value)}
-    if isinstance(value, np.ndarray):
-        return plain_values(value.tolist())
-    if isinstance(value, Mapping):
-        return {str(key): plain_values(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain_values(entry) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -1,15 +1,17 @@
 """Whether a test is too easy, because its faces have near-duplicates among those that taught the recognizer."""
 
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic.dataclasses import dataclass
 
 from mien.data.faceset import FaceSet
 from mien.data.phash import Bools
 from mien.data.splits import fold_view, split_rows, training_rows
 from mien.data.twins import have_twins
-from mien.disk import read_json
+from mien.disk import read_as
 from mien.errors import MienError
 from mien.recognize.files import read_sources, read_used
 from mien.recognize.recognizer import Recognizer
@@ -31,7 +33,8 @@ def find_training_faces(recognizer: Recognizer, whole: FaceSet) -> FaceSet | Non
     checksum = recognizer.card.faces.checksum
     used = {checksum: read_used(folder)}
     for source in read_sources(folder):
-        used[source["faces"]] = used.get(source["faces"], set()) | set(source["used"])
+        theirs = source.get("faces", "")
+        used[theirs] = used.get(theirs, set()) | set(source.get("used", ()))
     taught_here = bool(whole.info.checksum) and bool(used.get(whole.info.checksum))
     faces = whole if taught_here else _own_set(folder, checksum)
     if faces is None or faces.info.kind != "faces":
@@ -48,15 +51,15 @@ def find_unlabeled_faces(recognizer: Recognizer, whole: FaceSet) -> FaceSet | No
     transductive recipe learns from, and those of models that the run began with.
     """
     folder, checksum = recognizer.folder, recognizer.card.faces.checksum
-    order = {} if folder is None else _order(folder)
-    drawn = order.get("unlabeled_faces") is not None or not order.get("own_unlabeled", True)
-    if folder is None or not _count_unlabeled(recognizer) or drawn or not order.get("faces"):
+    order = _Order() if folder is None else _order(folder)
+    drawn = order.unlabeled_faces is not None or not order.own_unlabeled
+    if folder is None or not _count_unlabeled(recognizer) or drawn or order.faces is None:
         return None
     faces = whole if checksum and whole.info.checksum == checksum else _own_set(folder, checksum)
     if faces is None or faces.info.kind != "faces":
         return None
-    faces = faces if order.get("fold") is None else fold_view(faces, order["fold"])
-    split = faces.select(training_rows(faces) if order.get("split") is None else split_rows(faces, order["split"]))
+    faces = faces if order.fold is None else fold_view(faces, order.fold)
+    split = faces.select(training_rows(faces) if order.split is None else split_rows(faces, order.split))
     rest = split.select(~np.isin(split.values("id"), list(read_used(folder))))
     return rest if len(rest) else None
 
@@ -94,7 +97,7 @@ def _unlabeled_notes(recognizer: Recognizer, tested: FaceSet, whole: FaceSet, ri
         twins, left = have_twins(tested, faces), left - len(faces)
         where = f"among {len(faces)} faces of the run's own training split that it learned from without labels"
         said = [f"{_share(twins)} have a near-duplicate {where}", *([_without(twins, right)] if twins.any() else [])]
-    before = sum(int((source.get("budget") or {}).get("unlabeled", 0)) for source in recognizer.card.sources)
+    before = sum(_number(source.get("budget")) for source in recognizer.card.sources)
     missed = [f"{left} {'others' if said else 'faces that the run learned from without labels'}"] if left > 0 else []
     missed += [f"{before} faces without labels of models that it began with"] if before else []
     said += [f"not looked for among {' and '.join(missed)}"] if missed else []
@@ -102,7 +105,13 @@ def _unlabeled_notes(recognizer: Recognizer, tested: FaceSet, whole: FaceSet, ri
 
 
 def _count_unlabeled(recognizer: Recognizer) -> int:
-    return int(recognizer.card.budget.get("unlabeled", 0))
+    return _number(recognizer.card.budget)
+
+
+def _number(budget: Any) -> int:
+    """Faces without labels that a model learned from, by its card, which may say anything."""
+    found = budget.get("unlabeled", 0) if isinstance(budget, dict) else 0
+    return found if isinstance(found, int) else 0
 
 
 def _share(twins: Bools) -> str:
@@ -117,16 +126,33 @@ def _bytes(faces: FaceSet) -> int:
     return len(faces) * faces.info.side**2 * faces.info.channels
 
 
-def _order(folder: Path) -> dict[str, Any]:
-    """What a run was asked to do; empty for a model folder."""
+@dataclass(frozen=True)
+class _Order:
+    """What of a run's order says which faces it saw."""
+
+    faces: Path | None = None
+    unlabeled_faces: int | None = None
+    own_unlabeled: bool = True
+    fold: str | None = None
+    split: str | None = None
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The content of run.json, as far as it matters here."""
+
+    order: _Order = field(default_factory=_Order)
+
+
+def _order(folder: Path) -> _Order:
+    """What a run was asked to do; nothing for a model folder."""
     file = folder / "run.json"
-    order: dict[str, Any] = read_json(file, "train again").get("order", {}) if file.is_file() else {}
-    return order
+    return read_as(_Asked, file, "train again").order if file.is_file() else _Order()
 
 
 def _own_set(folder: Path, checksum: str) -> FaceSet | None:
     """The stored set that a run was trained on, where it is still there as it was."""
-    path = _order(folder).get("faces") if checksum else None
+    path = _order(folder).faces if checksum else None
     try:
         faces = None if path is None else FaceSet.open(path)
     except MienError:

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 from PIL import Image
 from scipy.stats import rankdata
 
 from mien.data.describe import require_pictures
 from mien.data.faceset import FaceSet
 from mien.data.sheet import RED, Note, Row, Tile, draw_sheet, write_sheet
+from mien.data.tables import LABELS, read_table
 from mien.disk import write_aside
 from mien.errors import MienError
-from mien.evaluation.result import plain_values
+from mien.plain import plain_values
 from mien.recognize.files import Card, read_card
 
 SIDE = 96
@@ -191,10 +191,7 @@ def weight_rows(weighed: Weighed) -> str:
 def _read_table(path: Path) -> pa.Table:
     if not path.is_file():
         raise MienError(f"a run's sample weights at {path}", "no such file", "give a run's folder, or train it again")
-    try:
-        table = pq.read_table(path, columns=["id", "label", "weight"])
-    except (pa.ArrowException, OSError) as error:
-        raise MienError(f"columns id, label and weight in {path}", str(error), "train again") from error
+    table = read_table(path, LABELS | {"weight": pa.float64()}, "train again")
     if not len(table):
         raise MienError(f"labeled faces in {path}", "none", "train again")
     return table

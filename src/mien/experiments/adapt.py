@@ -23,6 +23,7 @@ from mien.recognize.export import write_exported
 from mien.recognize.files import Card, require_alike
 from mien.recognize.networks import build_network
 from mien.recognize.recognizer import Recognizer
+from mien.registry import Seed, require
 
 FOLDS = 5
 """So many times the last layer is fitted to a part of the faces, and tried on the rest."""
@@ -157,6 +158,7 @@ def adapt(
     where it did not (nothing is written then), for faces of another kind, for too few of them, and for a network whose last
     layer is none.
     """
+    require(Seed, seed=seed)
     recognizer, out = Recognizer.load(model, device), Path(out)
     require_new(out)
     faces = faces if isinstance(faces, FaceSet) else FaceSet.open(faces)

@@ -1,7 +1,6 @@
 """Compare recipes on a grid: every run trained and tested once, resumable, with tables and a report that grow as it runs."""
 
 import hashlib
-import json
 import shutil
 import time
 from dataclasses import asdict, dataclass, replace
@@ -9,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
+import pyarrow as pa
 
 from mien.data.faceset import FaceSet
 from mien.data.splits import split_rows, training_rows
-from mien.disk import read_json, write_aside
+from mien.data.tables import LABELS, read_table
+from mien.disk import read_as, read_json, require_name, write_aside
 from mien.errors import MienError
 from mien.evaluation.evaluate import evaluate
-from mien.evaluation.result import plain_values
 from mien.evaluation.weights import flip_auroc, read_weighed
 from mien.experiments.comparison import Comparison
 from mien.experiments.grid import Grid, Job, Plan, make_plan
@@ -24,10 +23,11 @@ from mien.experiments.published import published_on
 from mien.experiments.report import write_report
 from mien.experiments.results import RunResult, read_result, write_result
 from mien.experiments.tables import summarize
+from mien.plain import plain_values, to_json
 from mien.progress import Progress, Quiet, Silent
 from mien.recognize.files import read_history
 from mien.recognize.recognizer import Recognizer
-from mien.training.train import resume, train
+from mien.training.train import Written, resume, train
 
 REPORT_SECONDS = 10.0
 """While it runs, report.html is not drawn anew more often, nor for more than REPORT_SHARE of the time; the tables are."""
@@ -89,7 +89,7 @@ def _run(work: _Work, plan: Plan) -> Comparison:
     done, clock, seen, said = dict[str, RunResult](), _Clock(), dict[Any, _Used](), set[str]()
     jobs, due = plan.jobs, -np.inf
     for job in jobs:
-        found = read_result(work.out / "runs" / job.folder)
+        found = _own_result(work.out / "runs" / job.folder, job)
         if found is not None and not found.failed:
             _require_same_labels(work, job, seen)
             done[job.folder] = found
@@ -111,6 +111,14 @@ def _run(work: _Work, plan: Plan) -> Comparison:
     comparison = _gather(work, plan, done)
     _write(work, comparison, -np.inf)
     return comparison
+
+
+def _own_result(folder: Path, job: Job) -> RunResult | None:
+    """The result in a run's folder, None where there is none. Raises MienError for that of another run."""
+    found = read_result(folder)
+    if found is not None and found.run != job.folder:
+        raise MienError(f"the result of {job.folder} in {folder}", f"that of {found.run}", "remove it, and the run is done again")
+    return found
 
 
 def _do(work: _Work, job: Job, bar: Quiet) -> RunResult:
@@ -165,18 +173,17 @@ def _is_resumable(folder: Path, faces: FaceSet) -> bool:
     """Whether a run was begun here on these faces where they still are."""
     if not (folder / "run.json").is_file():
         return False
-    written = read_json(folder / "run.json", f"remove {folder}")
-    order = written.get("order", {})
-    here = faces.folder is not None and order.get("faces") == str(faces.folder.resolve())
-    return here and (order.get("unlabeled") is None or Path(order["unlabeled"]).is_dir())
+    order = read_as(Written, folder / "run.json", f"remove {folder}").order
+    here = faces.folder is not None and order.faces == faces.folder.resolve()
+    return here and (order.unlabeled is None or order.unlabeled.is_dir())
 
 
 def _auroc(run: Path, faces: FaceSet, bar: Quiet) -> float | None:
     """How well a low sample weight finds flipped labels; None where nothing is flipped or all weigh the same."""
     file = run / "weights.parquet"
-    if not file.is_file() or len(pq.read_table(file, columns=["weight"]).column(0).unique()) < 2:
-        return None
     try:
+        if not file.is_file() or len(read_table(file, {"weight": pa.float64()}, "train again").column(0).unique()) < 2:
+            return None
         weighed = read_weighed(run, faces)
     except MienError as error:
         bar.warn(f"no AUROC of sample weights: {error}")
@@ -210,7 +217,7 @@ def _labels_used(folder: Path) -> list[tuple[str, int]]:
     file = folder / "budget.parquet"
     if not file.is_file():
         raise MienError(f"the labels that a run used in {file}", "no such file", f"remove {folder}: it is done again")
-    table = pq.read_table(file, columns=["id", "label"])
+    table = read_table(file, LABELS, f"remove {folder}: it is done again")
     return sorted(zip(table.column("id").to_pylist(), table.column("label").to_pylist(), strict=True))
 
 
@@ -275,6 +282,7 @@ def _require_untrained(faces: FaceSet, split: str) -> None:
 def _claim(work: _Work) -> None:
     """Take the folder for this grid: a new one, an empty one, or an earlier grid's on the same faces."""
     out, file = work.out, work.out / "grid.json"
+    require_name(out)
     if out.exists() and not out.is_dir():
         raise MienError(f"a folder at {out}", "a file", "choose another --out")
     if file.is_file():
@@ -286,4 +294,4 @@ def _claim(work: _Work) -> None:
     (out / "runs").mkdir(parents=True, exist_ok=True)
     info, asked = work.faces.info, plain_values(asdict(work.grid))
     written = {"faces": str(work.faces.folder), "name": info.name, "checksum": info.checksum, "asked": asked}
-    write_aside(file, json.dumps(written, indent=1, ensure_ascii=False, default=str).encode())
+    write_aside(file, to_json(written).encode())

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, fields
 from typing import Any
 
-from mien.evaluation.result import plain_values
 from mien.experiments.grid import Grid
 from mien.experiments.published import Published, beside, in_words
 from mien.experiments.results import RunResult, runs_csv, to_csv
 from mien.experiments.tables import Line, table_row
+from mien.plain import plain_values
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,14 @@ from mien.evaluation.evaluate import evaluate
 from mien.evaluation.result import Evaluation
 from mien.progress import Progress, Silent
 from mien.recipe import Recipe
+from mien.registry import Seed, require
 from mien.training.prepare import Order
 from mien.training.train import train
 
 
 def demo(out: Path, seed: int = 0, progress: Progress | None = None) -> Evaluation:
     """Leaves faces/, faces.png and run/ with its report in the new folder `out`. Raises MienError where that exists."""
+    require(Seed, seed=seed)
     bar = progress or Silent()
     bar.begin("render faces", 0)
     import_source(source_from("synthetic", {"seed": seed}), out / "faces", 0, None)

@@ -16,10 +16,11 @@ from pydantic.dataclasses import dataclass
 from mien.data.faceset import FaceSet
 from mien.errors import MienError
 from mien.recipe import Recipe
-from mien.registry import STRICT, Count
+from mien.registry import STRICT, Count, Threads, worded
 from mien.training.prepare import Order, looks_at_unlabeled
 
 
+@worded
 @dataclass(frozen=True, config=STRICT)
 class Axis:
     """A recipe's value that is varied."""
@@ -30,6 +31,7 @@ class Axis:
     """What it is set to, one after the other."""
 
 
+@worded
 @dataclass(frozen=True, config=STRICT)
 class Grid:
     """What to compare: every recipe at every combination of labels, noise, varied values and seeds."""
@@ -60,7 +62,7 @@ class Grid:
     """Split to test on."""
     device: str = "auto"
     """auto, cpu or cuda."""
-    threads: Count | None = None
+    threads: Threads | None = None
     """Processor threads."""
 
     def __post_init__(self) -> None:

@@ -2,20 +2,23 @@
 
 import csv
 import io
-import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, field
+from dataclasses import field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import BeforeValidator
 from pydantic.dataclasses import dataclass
 
-from mien.disk import read_json, write_aside
+from mien.disk import read_as, write_aside
 from mien.experiments.grid import Group
-from mien.registry import STRICT, validate
+from mien.plain import to_json
+from mien.registry import STRICT
 
 FILE = "result.json"
+Measured = Annotated[float | None, BeforeValidator(lambda value: None if value != value else value)]
+"""None where there is nothing to measure; old files have nan for that."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -40,20 +43,20 @@ class RunResult:
     """Labels that chose the model and the temperature."""
     unlabeled_faces: int | None = None
     """Faces used without label."""
-    accuracy: float | None = None
+    accuracy: Measured = None
     """On the test faces, as the next three."""
-    average_accuracy: float | None = None
-    macro_f1: float | None = None
-    ece_after: float | None = None
+    average_accuracy: Measured = None
+    macro_f1: Measured = None
+    ece_after: Measured = None
     """Calibration error at the fitted temperature."""
     tested: int | None = None
     """Test faces."""
-    validation_accuracy: float | None = None
-    weight_auroc: float | None = None
+    validation_accuracy: Measured = None
+    weight_auroc: Measured = None
     """Probability that a flipped label has the lower sample weight; None where nothing is flipped or all weigh the same."""
     transductive: bool = False
     """Whether faces of the test split were learned from without their labels."""
-    seconds: float | None = None
+    seconds: Measured = None
     """Training and testing."""
     machine: str = ""
 
@@ -69,14 +72,14 @@ COLUMNS = tuple(name for name in RunResult.__dataclass_fields__ if name != "vari
 
 def write_result(folder: Path, result: RunResult) -> None:
     """Leave the result in the run's folder."""
-    write_aside(folder / FILE, json.dumps(asdict(result), indent=1, ensure_ascii=False).encode())
+    write_aside(folder / FILE, to_json(result).encode())
 
 
 def read_result(folder: Path) -> RunResult | None:
     """The result in a run's folder, None where there is none yet. Raises MienError where it is damaged."""
     if not (folder / FILE).is_file():
         return None
-    return validate(RunResult, read_json(folder / FILE, "remove it, and the run is done again"))
+    return read_as(RunResult, folder / FILE, "remove it, and the run is done again")
 
 
 def runs_csv(results: Sequence[RunResult]) -> str:

@@ -5,22 +5,26 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from time import thread_time
 from typing import IO, TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from mien.errors import MienError
-from mien.faces.photos import MAX_PIXELS, require_size
-from mien.faces.places import Input, fault, open_input, refusal
+from mien.faces.places import Input, open_input, refusal
+from mien.files.decode import require_size
+from mien.files.faults import fault
+from mien.files.limits import LIMITS, Clock, Deadline, FileLimits
+from mien.files.memory import Allowance
 
 if TYPE_CHECKING:
     import av
     from av.container import InputContainer
     from av.sidedata.sidedata import SideData
 
-FORMATS = "mov,avi,matroska"
-"""What is read. FFmpeg knows more, some that open other files or addresses."""
+OPTIONS = {"format_whitelist": "mov,avi,matroska", "protocol_whitelist": "none"}
+"""What is read. FFmpeg knows more, some that open other files or addresses: none of them is opened by any protocol."""
 
 _HEAD = 4096
 """Bytes in which a video says what it is."""
@@ -50,21 +54,22 @@ class _Decoded:
     picture: "av.VideoFrame"
 
 
-def read_frames(input: Input, every: float, max_pixels: int = MAX_PIXELS) -> Iterator[Frame]:
+def read_frames(input: Input, every: float, limits: FileLimits = LIMITS, clock: Clock = thread_time) -> Iterator[Frame]:
     """The first frame at or after 0, `every`, 2 `every`, ... seconds, RGB, upright by the video's display matrix.
 
-    Frames that the decoder calls corrupt are passed over, but counted. One thread decodes. Raises MienError for an `every` that
-    is not positive, and, after the frames before, where the video is damaged, truncated, no video, too large or unreadable.
+    Frames that the decoder calls corrupt are passed over, but counted. One thread decodes. Nothing but the file itself is opened.
+    Raises MienError for an `every` that is not positive, and, after the frames before, where the video is damaged, truncated, no
+    video, beyond the limits or unreadable.
     """
     if not (math.isfinite(every) and every > 0):
         raise MienError("seconds between frames above 0", f"{every}", "give another")
-    return _frames(input, every, max_pixels)
+    return _frames(input, every, limits, clock)
 
 
-def _frames(input: Input, every: float, max_pixels: int) -> Iterator[Frame]:
+def _frames(input: Input, every: float, limits: FileLimits, clock: Clock) -> Iterator[Frame]:
     due = last = 0.0
     try:
-        for one in _decoded(input, max_pixels):
+        for one in _decoded(input, limits, Deadline(limits.seconds, clock)):
             last = one.time
             if last >= due - _CLOSE:
                 due = (math.floor((last + _CLOSE) / every) + 1) * every
@@ -74,51 +79,82 @@ def _frames(input: Input, every: float, max_pixels: int) -> Iterator[Frame]:
         raise refusal(input, f"{found}, after {last:.2f} s" if due else found) from error
 
 
-def _decoded(input: Input, max_pixels: int) -> Iterator[_Decoded]:
+def _decoded(input: Input, limits: FileLimits, deadline: Deadline) -> Iterator[_Decoded]:
     """All frames in order of their times. Raises ValueError at the end of a truncated video."""
     import av
 
+    allowance, shown = Allowance(limits.memory - 3 * limits.frame_pixels), False  # and a frame of RGB
     with open_input(input) as file:
-        missing = _missing(file)
-        with _container(file, missing) as container:
-            if not container.streams.video:
-                raise ValueError("no video in it")
-            stream = container.streams.video[0]
-            shown = False
-            try:
-                for one in _timed(container, stream, max_pixels):
+        there, missing = file.seek(0, os.SEEK_END), _missing(file)
+        try:
+            with _container(_Hurried(file, deadline), missing, allowance) as container:
+                frames = _timed(container, limits, deadline, there)
+                while (one := _next(frames, deadline, allowance)) is not None:
                     shown = shown or not one.picture.is_corrupt
                     if not one.picture.is_corrupt:
                         yield one
-            except av.FFmpegError as error:
-                raise ValueError(missing or error.strerror) from error
+        except MemoryError as error:  # FFmpeg's is one, too
+            raise ValueError(f"a video that takes more than {limits.memory:,} bytes of memory") from error
+        except av.FFmpegError as error:
+            raise ValueError(missing or error.strerror) from error
     if missing or not shown:  # FFmpeg takes the end of a truncated file for the video's
         raise ValueError(missing or "no frame that can be decoded")
 
 
-def _timed(container: "InputContainer", stream: "av.VideoStream", max_pixels: int) -> Iterator[_Decoded]:
-    """All frames, corrupt ones too; one without a time follows the one before."""
-    context = stream.codec_context
-    require_size(context.width, context.height, max_pixels)
-    context.options = {"max_pixels": str(2 * max_pixels + _MARGIN)}
-    context.thread_count = 1
-    step = 1 / (stream.average_rate or Fraction(25))
-    first, time = None, -step
-    for number, frame in enumerate(container.decode(stream)):
-        require_size(frame.width, frame.height, max_pixels)
-        stated = frame.pts * frame.time_base if frame.pts is not None and frame.time_base else None
-        first = stated if first is None else first
-        time = time + step if stated is None or first is None else stated - first
-        yield _Decoded(number, float(time), frame)
-
-
-def _container(file: IO[bytes], missing: str) -> "InputContainer":
+def _container(file: "_Hurried", missing: str, allowance: Allowance) -> "InputContainer":
     import av
 
     try:
-        return av.open(file, "r", options={"format_whitelist": FORMATS})
+        with allowance.step():
+            return av.open(file, "r", options=OPTIONS)
+    except av.MemoryError:
+        raise
     except av.FFmpegError as error:
         raise ValueError(missing or "no video of a known format") from error
+
+
+def _next(frames: Iterator[_Decoded], deadline: Deadline, allowance: Allowance) -> _Decoded | None:
+    """The next one, for which there is as much time as for the one before; None at the end."""
+    deadline.begin()
+    with allowance.step():
+        return next(frames, None)
+
+
+def _timed(container: "InputContainer", limits: FileLimits, deadline: Deadline, there: int) -> Iterator[_Decoded]:
+    """All frames, corrupt ones too, of a file that has so many bytes; one without a time follows the one before."""
+    if not container.streams.video:
+        raise ValueError("no video in it")
+    stream = container.streams.video[0]
+    context = stream.codec_context
+    require_size(context.width, context.height, limits.frame_pixels)
+    context.options = {"max_pixels": str(min(2 * limits.frame_pixels + _MARGIN, 2**31 - 1))}
+    context.thread_count = 1
+    step = 1 / (stream.average_rate or Fraction(25))
+    first, time, number, read = None, -step, 0, 0
+    for packet in container.demux(stream):
+        deadline.check()
+        read += packet.size
+        if read > there:
+            raise ValueError("frames that share their bytes")
+        for frame in packet.decode():
+            require_size(frame.width, frame.height, limits.frame_pixels)
+            stated = frame.pts * frame.time_base if frame.pts is not None and frame.time_base else None
+            first = stated if first is None else first
+            time = time + step if stated is None or first is None else stated - first
+            yield _Decoded(number, float(time), frame)
+            number += 1
+
+
+class _Hurried:
+    """A file that is read as long as there is time."""
+
+    def __init__(self, file: IO[bytes], deadline: Deadline) -> None:
+        self.seek, self.tell, self._file, self._deadline = file.seek, file.tell, file, deadline
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes. Raises ValueError where the time is over."""
+        self._deadline.check()
+        return self._file.read(size)
 
 
 def _missing(file: IO[bytes]) -> str:

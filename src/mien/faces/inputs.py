@@ -14,7 +14,9 @@ from mien.errors import MienError
 from mien.expressions import canonical
 from mien.faces.archives import ARCHIVES, Entry, entries
 from mien.faces.lists import LISTS, check_list, lines, short_hash
-from mien.faces.places import VIDEOS, Input, fault
+from mien.faces.places import VIDEOS, Input
+from mien.files.faults import fault
+from mien.files.limits import LIMITS, FileLimits
 
 PHOTOS = (*SUFFIXES, ".jpe", ".mpo", ".apng", ".pbm")
 """How the names of photos end, in lower case."""
@@ -43,9 +45,11 @@ class Given:
     """The name of a folder that may be a split or a class itself: it is one of several inputs."""
     splits: bool = False
     """The folder has splits, and class folders below them."""
+    limits: FileLimits = LIMITS
+    """Of archives."""
 
 
-def find_inputs(inputs: Sequence[str | Path], labeled: bool = False) -> Iterator[Input]:
+def find_inputs(inputs: Sequence[str | Path], labeled: bool = False, limits: FileLimits = LIMITS) -> Iterator[Input]:
     """The photos and videos at `inputs`, each input in turn, folders and their files by name.
 
     Folders are read at any depth, without hidden files and files that are neither photo, video nor archive by their
@@ -68,7 +72,7 @@ def find_inputs(inputs: Sequence[str | Path], labeled: bool = False) -> Iterator
     that cannot be read, names a split that is none or a file twice with different labels, splits or subjects, and, with
     `labeled`, splits beside classes.
     """
-    given = [_for_labels(each) if labeled else each for each in _given(inputs)]
+    given = [replace(_for_labels(each) if labeled else each, limits=limits) for each in _given(inputs)]
     return (found for each in given for found in _found(each))
 
 
@@ -283,7 +287,7 @@ def _in_archive(path: Path, prefix: str, folders: tuple[str, ...], given: Given)
     known = _Known()
     own = next(path.name[: -len(end)] for end in ARCHIVES if path.name.lower().endswith(end))
     try:
-        for entry in entries(path, _wanted_member, lambda name: name.lower().endswith(PHOTOS)):
+        for entry in entries(path, _wanted_member, lambda name: name.lower().endswith(PHOTOS), given.limits):
             inner = tuple(part for part in PurePosixPath(entry.name).parts[:-1] if part not in ("/", "//", ".."))
             inner = inner[1:] if inner[:1] == (own,) else inner
             yield _member(path, _joined(prefix, known.unique(entry.name)), entry, *_place(given, (*folders, *inner)))

@@ -11,7 +11,8 @@ from pathlib import Path
 from mien.data.csv_files import header, require, stream
 from mien.data.sources.folder import SPLITS
 from mien.errors import MienError
-from mien.faces.places import fault, require_regular
+from mien.faces.places import require_regular
+from mien.files.faults import fault
 
 LISTS = (".txt", ".csv")
 """How the names of lists end, in lower case."""
@@ -21,6 +22,9 @@ SAID = ("label", "split", "subject")
 
 LONGEST = 1 << 16
 """The most bytes of a line."""
+
+FILES = 3_000_000
+"""The most files of a list: each is remembered."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ def _noted(path: Path, found: Iterable[Line]) -> Iterator[Line]:
     for line in found:
         file = os.path.normpath(os.path.join(path.parent, line.path))
         said = (line.label, line.split, line.subject)
+        if len(seen) >= FILES:
+            raise ValueError(f"more than {FILES:,} files in a list; make several of it")
         first = seen.setdefault(short_hash(file), _Seen(line.row, known.setdefault(said, said)))
         for name, here, there in zip(SAID, said, first.said, strict=True):
             if here != there:

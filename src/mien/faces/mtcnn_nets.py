@@ -116,7 +116,10 @@ def _in_onnx(net: Sequence[Layer]) -> Net:
     session = open_session(onnx_bytes(net), threads())
 
     def run(pictures: Array) -> Array:
-        made: Array = session.run(None, {"pictures": pictures})[0]
+        try:
+            made: Array = session.run(None, {"pictures": pictures})[0]
+        except Exception as error:  # of kinds of its own: where memory runs out, for one
+            raise RuntimeError(str(error)) from error
         return made
 
     return run

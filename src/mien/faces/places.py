@@ -6,18 +6,15 @@ import os
 import re
 import stat
 import struct
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Literal, cast
 
 from mien.errors import MienError
+from mien.faces.unpack import Unpacked
 
 VIDEOS = (".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".avi", ".mkv", ".webm")
 """How the names of videos end, in lower case."""
-
-MAX_BYTES = 1 << 30
-"""A photo whose file is larger is refused."""
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 """How an address on a network begins, with one slash at least: a Path keeps no more."""
@@ -100,20 +97,6 @@ def require_local(named: str | Path) -> None:
         raise MienError("a file or folder", f"an address, {named}", "mien reads files only: download it first")
 
 
-def fault(error: Exception) -> str:
-    """What is wrong with a file, as a phrase."""
-    if isinstance(error, MienError):
-        return error.found
-    if isinstance(error, OSError) and error.errno and error.strerror:
-        return error.strerror
-    if type(error) is ValueError:
-        return str(error)
-    said = str(error) or type(error).__name__
-    if isinstance(error, EOFError | struct.error) or "truncated" in said.lower():
-        return "a truncated file, which ends too early"
-    return f"a file that cannot be decoded ({said})"
-
-
 def refusal(input: Input, found: str) -> MienError:
     """The error for a photo or video that cannot be read."""
     kind = "video" if input.video else "photo"
@@ -129,10 +112,8 @@ def _open_zipped(path: Path, member: Member) -> IO[bytes]:
         if len(header) < _LOCAL_HEADER or header[:4] != b"PK\x03\x04":
             raise ValueError("no entry of the zip where its directory says")
         file.seek(sum(struct.unpack_from("<HH", header, 26)), os.SEEK_CUR)  # the name and the extra field
-        info = zipfile.ZipInfo()
-        info.compress_type, info.compress_size = member.method, member.stored
-        info.file_size, info.CRC = member.size, member.crc
-        return cast(IO[bytes], zipfile.ZipExtFile(file, "r", info, close_fileobj=True))
+        unpacked = Unpacked(file, member.stored, member.size, member.method, member.crc)
+        return cast(IO[bytes], io.BufferedReader(unpacked))
     except BaseException:
         file.close()
         raise

@@ -9,17 +9,16 @@ import shutil
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import Field
 from pydantic.dataclasses import dataclass as checked
-from pydantic_core import ArgsKwargs
 
 from mien.data.faceset import BLOCK, FaceSet, Info
 from mien.data.images import Side
@@ -28,7 +27,7 @@ from mien.data.source import Rejected
 from mien.data.sources.folder import UNLABELED
 from mien.data.splits import TOGETHER, draw_test, group_faces
 from mien.data.writer import FaceSetWriter
-from mien.disk import LOCK, alone, read_json, write_aside
+from mien.disk import LOCK, alone, put, read_json, write_aside
 from mien.errors import MienError
 from mien.expressions import rename
 from mien.faces.cut import Geometry
@@ -39,8 +38,10 @@ from mien.faces.places import Input
 from mien.faces.quality import Limits
 from mien.faces.shards import Making, Record, Task, read_record, record_at, state_of
 from mien.faces.workers import work
+from mien.files.limits import LIMITS, FileLimits
+from mien.plain import to_json
 from mien.progress import Progress, Silent
-from mien.registry import STRICT, CountOrZero, Positive, fields, validate
+from mien.registry import STRICT, Seconds, Seed, Threads, require, worded
 
 INPUTS, BYTES = 64, 1 << 26
 """Inputs of a task, and bytes that they may bring along."""
@@ -50,6 +51,7 @@ NAMED = 12
 """Most classes whose faces are counted in a line."""
 
 
+@worded
 @checked(frozen=True, config=STRICT)
 class Preparing:
     """What `prepare` is asked."""
@@ -66,35 +68,24 @@ class Preparing:
     """Of a crop, in pixels."""
     color: bool = False
     """Keep color; gray otherwise."""
-    every: Positive = 1.0
+    every: Seconds = 1.0
     """Seconds between the frames that are taken from a video."""
     limits: tuple[str, ...] = ()
     """Faces to keep, as `size>=40`."""
     labeled: bool = False
     """Folders are classes, and above them splits."""
-    test: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    test: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = 0.0
     """Share of the faces that becomes the split `test`, the rest `train`: whole people, videos and photos."""
-    seed: CountOrZero = 0
+    seed: Seed = 0
     """Draws those."""
 
-    @model_validator(mode="wrap")
-    @classmethod
-    def _worded(cls, given: Any, check: ModelWrapValidatorHandler["Preparing"]) -> "Preparing":
-        """Whoever writes `Preparing(...)` gets a MienError, too, where a value does not fit."""
-        try:
-            return check(given)
-        except ValidationError:
-            if isinstance(given, ArgsKwargs):
-                validate(cls, dict(zip(fields(cls), given.args, strict=False)) | (given.kwargs or {}))
-            raise
-
-    def making(self) -> Making:
+    def making(self, files: FileLimits = LIMITS) -> Making:
         """Raises MienError for a way, a detector or a limit that is not known, and for those that do not go together."""
         geometry, limits = Geometry(self.align, self.detector, self.which), Limits.parse(self.limits)
         detector_from_text(self.detector)  # `whole` would not ask for it
         geometry.require_workable()
         limits.require_measurable(geometry.gives_landmarks)
-        return Making(geometry, self.side, self.color, self.every, limits)
+        return Making(geometry, self.side, self.color, self.every, limits, files)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,21 +119,28 @@ class Found:
 
 
 def prepare(
-    asked: Preparing, out: Path | str, workers: int = 1, cluster: str | None = None, progress: Progress | None = None
+    asked: Preparing,
+    out: Path | str,
+    workers: int = 1,
+    cluster: str | None = None,
+    progress: Progress | None = None,
+    limits: FileLimits = LIMITS,
 ) -> Prepared:
     """Write the faces of photos and videos as a new set, and open it.
 
     Until it is whole, what is done lies in `.OUT.parts` beside it; asked the same again, it goes on there, and reads again
     what has changed since. An error on the way has a note that names that folder; where nothing was done yet, or no face was
     found, it is removed. `cluster`: see `mien.faces.workers`. With `test`, in memory are a number and the names of every face.
+    Files beyond the `limits` are rejected.
 
     Raises MienError where `out` exists, something else was begun there, another process works there, no input shows a face
     or, with `labeled`, has a label, inputs for `test` have splits, or a setting cannot be.
     """
-    out, bar, making = Path(out), progress or Silent(), asked.making()
+    require(Threads, workers=workers)
+    out, bar, making = Path(out), progress or Silent(), asked.making(limits)
     _require_nothing(out)
     parts = out.parent / f".{out.name}.parts"
-    count = _require_fitting(asked, survey(asked))
+    count = _require_fitting(asked, survey(asked, limits))
     bar.begin("faces", count)
     with alone(parts):
         _require_nothing(out)  # another process may have been done meanwhile
@@ -163,10 +161,10 @@ def prepare(
     return done
 
 
-def survey(asked: Preparing) -> Found:
+def survey(asked: Preparing, limits: FileLimits = LIMITS) -> Found:
     """Count what lies at the inputs; raises MienError as `find_inputs` does."""
     labels, loose, splits = Counter[str](), 0, False
-    for one in _inputs(asked):
+    for one in _inputs(asked, limits):
         labels[one.label] += 1
         loose += not one.label and "/" not in one.name
         splits |= bool(one.split)
@@ -191,8 +189,8 @@ def _require_nothing(out: Path) -> None:
         raise MienError(f"nothing at {out} yet", "a file or folder", "choose another name, or remove it first")
 
 
-def _inputs(asked: Preparing) -> Iterator[Input]:
-    return find_inputs(asked.inputs, labeled=asked.labeled)
+def _inputs(asked: Preparing, limits: FileLimits) -> Iterator[Input]:
+    return find_inputs(asked.inputs, labeled=asked.labeled, limits=limits)
 
 
 def _require_fitting(asked: Preparing, found: Found) -> int:
@@ -226,7 +224,7 @@ def _kept(parts: Path) -> Iterator[None]:
 
 def _claim(parts: Path, asked: Preparing) -> None:
     """Take the folder for this, or go on in it."""
-    now = json.loads(json.dumps(asdict(asked)))
+    now = json.loads(to_json(asked))
     file = parts / FILE
     if file.is_file():
         before = read_json(file, f"remove {parts}")
@@ -234,7 +232,7 @@ def _claim(parts: Path, asked: Preparing) -> None:
         if other:
             expected = f"what {parts} was begun with, {other[0]} = {before.get(other[0])!r}"
             raise MienError(expected, repr(now[other[0]]), f"give the same again, or remove {parts} to begin anew")
-    write_aside(file, json.dumps(now, indent=1).encode())
+    write_aside(file, to_json(now).encode())
 
 
 def _records(asked: Preparing, making: Making, parts: Path, workers: int, cluster: str | None) -> Generator[Record, None, None]:
@@ -242,8 +240,8 @@ def _records(asked: Preparing, making: Making, parts: Path, workers: int, cluste
     done = list[Record]()
 
     def undone() -> Iterator[Task]:
-        for number, inputs in enumerate(_dealt(_inputs(asked))):
-            task = Task(number, inputs, making, str(parts.absolute()), state_of(inputs))
+        for number, inputs in enumerate(_dealt(_inputs(asked, making.files))):
+            task = Task(number, inputs, making, str(parts.absolute()), state_of(inputs, making.files))
             before = read_record(task)
             if before is None:
                 yield task
@@ -299,7 +297,7 @@ def _join(asked: Preparing, making: Making, parts: Path, tasks: int, out: Path, 
             writer.add(pixels, kept)
             start += len(table)
         attach_rejected(writer, _rejected(parts, tasks))
-    whole.rename(out)
+    put(whole, out)
     return rejected
 
 
@@ -329,7 +327,15 @@ def _rejected(parts: Path, tasks: int) -> Iterator[Rejected]:
 
 def _shards(parts: Path, tasks: int) -> Iterator[FaceSet]:
     """Those with faces, one open at a time."""
-    return (FaceSet.open(parts / record.shard) for record in _recorded(parts, tasks) if record.faces)
+    return (_shard(parts, record) for record in _recorded(parts, tasks) if record.faces)
+
+
+def _shard(parts: Path, record: Record) -> FaceSet:
+    shard = FaceSet.open(parts / record.shard)
+    if len(shard) != record.faces:
+        found = f"{len(shard)} in {parts / record.shard}"
+        raise MienError(f"{record.faces} faces of task {record.number}", found, f"remove {parts} to begin anew")
+    return shard
 
 
 def _table(shard: FaceSet, names: Iterable[str]) -> pa.Table:

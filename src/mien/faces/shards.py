@@ -2,12 +2,12 @@
 sees the folder may make one; whoever makes it again makes the same."""
 
 import hashlib
-import json
 import os
+import re
 import secrets
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,19 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mien.data.faceset import COLUMNS, Info
+from mien.data.faceset import Info
 from mien.data.source import Rejected
+from mien.data.tables import COLUMNS
 from mien.data.writer import FaceSetWriter
-from mien.disk import read_json, write_aside
+from mien.disk import read_as, write_aside
+from mien.errors import MienError
 from mien.faces.cut import Cut, Geometry, cut_out
 from mien.faces.places import Input
 from mien.faces.quality import MEASURES, Limits, measure
 from mien.faces.shots import Shot, read_shots, together
+from mien.files.limits import LIMITS, FileLimits
+from mien.plain import to_json
+from mien.registry import told
 
 TEXTS = ("id", "photo", "source_label", "split", "subject", "sequence")
 KINDS = {name: COLUMNS.get(name, pa.string()) for name in TEXTS}
@@ -43,6 +48,8 @@ class Making:
     """Seconds between the frames of a video."""
     limits: Limits
     """Faces beyond them are left out."""
+    files: FileLimits = LIMITS
+    """Photos and videos beyond them are rejected."""
 
 
 @dataclass(frozen=True)
@@ -81,14 +88,14 @@ class Record:
     rejected: tuple[Rejected, ...]
 
 
-def state_of(inputs: Sequence[Input]) -> str:
-    """A hash of what inputs are: names, labels, places, and sizes and times of their files."""
-    digest = hashlib.sha256()
+def state_of(inputs: Sequence[Input], limits: FileLimits = LIMITS) -> str:
+    """A hash of what inputs are: names, labels, places, and sizes and times of their files; and of other limits than usual."""
+    digest = hashlib.sha256(b"" if limits == LIMITS else repr(limits).encode())
     for one in inputs:
         try:
             status = os.stat(one.path)
             file = (status.st_size, status.st_mtime_ns)
-        except OSError:
+        except (OSError, ValueError):  # a name with a null byte is none
             file = (-1, -1)
         content = hashlib.sha256(one.content or b"").hexdigest()
         known = (one.name, one.label, one.split, one.subject, one.fault, one.member, file, content)
@@ -105,21 +112,26 @@ def read_record(task: Task) -> Record | None:
 
 
 def record_at(folder: Path, number: int) -> Record:
-    """The record of a task that is done."""
-    values = read_json(folder / f"{number:08d}.json", f"remove {folder} to begin anew")
-    rejected = tuple(Rejected(**one) for one in values["rejected"])
-    listed = {name: tuple(values[name]) for name in ("labels", "columns")}
-    return Record(**values | listed | {"rejected": rejected})
+    """The record of a task that is done. Raises MienError where it is damaged, or that of another."""
+    file, todo = folder / f"{number:08d}.json", f"remove {folder} to begin anew"
+    record = read_as(Record, file, todo)
+    if record.number != number or not re.fullmatch(rf"{number:08d}-[0-9a-f]{{8}}", record.shard):
+        raise MienError(f"the record of task {number} in {file}", f"that of {record.number}, {told(record.shard)}", todo)
+    return record
 
 
-def make_shard(task: Task) -> Record:
-    """Do a task. What is not readable, or shows no face, is rejected with the reason; it raises where the disk does."""
+def make_shard(task: Task, beat: Callable[[], None] = lambda: None) -> Record:
+    """Do a task. What is not readable, or shows no face, is rejected with the reason; it raises where the disk does.
+
+    `beat` is called for each photo and frame, and when some of them were looked at.
+    """
     shard = f"{task.number:08d}-{secrets.token_hex(4)}"
     kept, filled, reasons, faults = Counter[str](), set[str](), dict[str, str](), list[Rejected]()
     info = Info(classes=(), side=task.making.side, channels=3 if task.making.color else 1, alignment=str(task.making.geometry))
     with FaceSetWriter(Path(task.folder, shard), info) as writer:
         writer.add(*_rows([], _nothing(task.making), task.making)[:2])
-        for shots in together(read_shots(task.inputs, task.making.every, faults)):
+        for shots in together(read_shots(task.inputs, task.making.every, faults, task.making.files, beat)):
+            beat()
             faces, columns, left = _rows(shots, _cut(shots, task.making), task.making)
             kept.update(str(name) for name in columns["photo"].to_pylist())
             filled |= {name for name, values in columns.items() if values.null_count < len(values)}
@@ -133,7 +145,7 @@ def make_shard(task: Task) -> Record:
     labels = tuple(sorted({one.label for one in task.inputs if one.label}))
     counts = (len(task.inputs), kept.total())
     record = Record(task.number, task.state, *counts, shard, labels, tuple(sorted(filled)), (*faults, *empty))
-    write_aside(task.record, json.dumps(asdict(record)).encode())
+    write_aside(task.record, to_json(record, indent=None).encode())
     return record
 
 

@@ -1,7 +1,8 @@
 """Photos, and frames of videos, read from inputs as a stream."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from time import thread_time
 
 from mien.data.source import Rejected
 from mien.errors import MienError
@@ -9,6 +10,7 @@ from mien.faces.face import Photo
 from mien.faces.frames import read_frames
 from mien.faces.photos import read_photo
 from mien.faces.places import Input
+from mien.files.limits import LIMITS, FileLimits
 
 TOGETHER, PIXELS = 16, 24_000_000
 """Photos, and pixels of photos, that are looked at together."""
@@ -33,14 +35,29 @@ class Shot:
         return self.input.name if self.time is None else f"{self.input.name}@{self.time:.3f}s"
 
 
-def read_shots(inputs: Iterable[Input], every: float, faults: list[Rejected]) -> Iterator[Shot]:
-    """All photos, and frames of videos `every` so many seconds; what cannot be read is added to `faults`."""
+def read_shots(
+    inputs: Iterable[Input],
+    every: float,
+    faults: list[Rejected],
+    limits: FileLimits = LIMITS,
+    beat: Callable[[], None] = lambda: None,
+) -> Iterator[Shot]:
+    """All photos, and frames of videos `every` so many seconds; what cannot be read is added to `faults`.
+
+    `beat` is called for each photo before it is read, and while a video is, whether its frames are taken or not.
+    """
+
+    def clock() -> float:
+        beat()
+        return thread_time()
+
     for one in inputs:
+        beat()
         try:
             if not one.video:
-                yield Shot(one, read_photo(one))
+                yield Shot(one, read_photo(one, limits))
                 continue
-            for number, frame in enumerate(read_frames(one, every)):
+            for number, frame in enumerate(read_frames(one, every, limits, clock)):
                 yield Shot(one, frame.pixels, number, frame.time, frame.number)
         except MienError as error:
             faults.append(Rejected(one.name, error.found))

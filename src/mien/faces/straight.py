@@ -8,13 +8,14 @@ from mien.disk import read_json, write_aside
 from mien.errors import MienError
 from mien.faces.inputs import find_inputs, printable, require_prepared
 from mien.faces.prepare import Found, Preparing, classes_of, prepare, survey
+from mien.files.limits import LIMITS, FileLimits
 from mien.progress import Progress
 
 SEEN = "photos.json"
 """In a set that was made here: a hash of the photos that it was made of."""
 
 
-def faces_of(folder: Path, workers: int, progress: Progress, least: int = 1) -> Path:
+def faces_of(folder: Path, workers: int, progress: Progress, least: int = 1, limits: FileLimits = LIMITS) -> Path:
     """The face set at `folder`; where photos in class folders lie there, the set `FOLDER.faces`, which is made beside it.
 
     It is used again as long as the photos are those it was made of, by name, size and time. Raises MienError where they are
@@ -31,12 +32,12 @@ def faces_of(folder: Path, workers: int, progress: Progress, least: int = 1) -> 
             raise MienError(expected, "something else, or photos that have changed since", todo)
         return made
     asked = Preparing((str(folder),), labeled=True)
-    found = survey(asked)
+    found = survey(asked, limits)
     if not found.photos:
         return folder
     _require_classes(folder, found, least)
     progress.say(f"{folder} holds photos: their faces are cut out into {made}, once (mien prepare has settings)")
-    done = prepare(asked, made, workers, progress=progress)
+    done = prepare(asked, made, workers, progress=progress, limits=limits)
     write_aside(made / SEEN, f'{{"photos": "{now}"}}'.encode())
     left_out = f", {done.rejected} photos without one ({made / 'rejected.csv'})" if done.rejected else ""
     progress.say(f"{len(done.faces)} faces{left_out}")

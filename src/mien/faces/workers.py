@@ -7,22 +7,26 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.resource_tracker import ensure_running
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import monotonic
 from typing import Any
 
 import cv2
 import numpy as np
 
 from mien.errors import MienError
+from mien.faces.own_cluster import alone, own_homes, own_place
 from mien.faces.places import Input
 from mien.faces.shards import Record, Task, make_shard
+from mien.files.memory import limit_memory
+from mien.silence import changed_environment
 
 AHEAD, AHEAD_BYTES = 2, 1 << 27
 """Tasks drawn ahead for each process, and bytes of photos after which no more are drawn: those of a tar.gz come in the tasks."""
@@ -31,6 +35,10 @@ WINDOW, WINDOW_BYTES = 1000, 1 << 30
 ENDED = "reading it ended the process"
 """Why a photo is rejected whose decoder, or whatever looks at it, takes the process along."""
 MEMORY = "see whether memory ran out, take fewer --workers, and give the same command again: it goes on"
+PATIENCE = 30.0
+"""A process that begins with nothing new for so many times the seconds that a photo may take is ended."""
+TICK = 1.0
+"""Seconds between two looks at whether that is so."""
 SECONDS = 10.0
 """How long the head of a cluster may take to answer at all."""
 RAY_TRIES = "RAY_gcs_server_port_wait_time_s"
@@ -43,7 +51,7 @@ def work(tasks: Iterator[Task], workers: int, cluster: str | None) -> Iterator[R
     On a machine of the cluster an address is `auto`, or HOST:PORT of its head; Ray's client (ray://) cannot do Ray Data. A task
     in which a process died is tried again in one of its own, and then photo by photo: those that end a process again are
     rejected. Of several processes the others wait meanwhile; this process itself, where it is the only one, has to be begun
-    again.
+    again. Of several, each may take as much memory as the limits of its tasks say, and one that hangs counts as died.
 
     Raises MienError where processes die without such a photo, Ray is not installed, or no cluster answers.
     """
@@ -80,9 +88,9 @@ def _in_processes(tasks: Iterator[Task], workers: int) -> Iterator[Record]:
             if not busy:
                 yield _alone(lost.pop())
                 continue
-            ready = wait([one.pipe for one in busy])
+            ready = wait([one.pipe for one in busy], TICK)
             for one, task in busy.items():
-                if one.pipe not in ready:
+                if one.pipe not in ready and not one.hangs():
                     continue
                 record = one.take()
                 if record is None:
@@ -156,7 +164,9 @@ class _Worker:
         context = get_context("spawn")  # forked processes would share torch's threads
         self.pipe, theirs = context.Pipe()
         self.task: Task | None = None
-        self._process = context.Process(target=_serve, args=(theirs, os.getpid()), daemon=True)
+        self._beats, beats = context.Pipe(duplex=False)  # shared memory would be a file
+        self._since = monotonic()
+        self._process = context.Process(target=_serve, args=(theirs, os.getpid(), beats), daemon=True)
         ensure_running()  # a process of Python's own, which would undo what follows
         # Ctrl-C in a terminal goes to all processes: this one, which hears it, ends the others.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -165,6 +175,7 @@ class _Worker:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
+        beats.close()
 
     def require_begun(self) -> None:
         """Wait until it is there. Raises MienError where it never is."""
@@ -176,12 +187,25 @@ class _Worker:
 
     def give(self, task: Task) -> None:
         """A task for a process without one."""
-        self.task = task
+        self.task, self._since = task, monotonic()
         with suppress(OSError):  # it is gone, which `take` finds
             self.pipe.send(task)
 
+    def hangs(self) -> bool:
+        """Whether it has begun with nothing new for too long."""
+        now = monotonic()
+        with suppress(EOFError, OSError):  # it is gone, which `take` finds
+            while self._beats.poll():
+                self._beats.recv_bytes()
+                self._since = now
+        return self.task is not None and now - self._since > PATIENCE * self.task.making.files.seconds
+
     def take(self) -> Record | None:
-        """The record, when the task is done; None, and an end, where the process died. Raises what the task did."""
+        """The record, when the task is done; None, and an end, where the process died or hangs. Raises what the task did."""
+        while not self.pipe.poll(TICK):
+            if self.hangs():
+                self.end()
+                return None
         self.task = None
         try:
             made: Record | Exception = self.pipe.recv()
@@ -194,12 +218,13 @@ class _Worker:
 
     def end(self) -> None:
         """At once, whatever it does: what is not recorded is done again."""
-        self._process.terminate()
+        self._process.kill()
         self._process.join()
         self.pipe.close()
+        self._beats.close()
 
 
-def _serve(pipe: Connection, parent: int) -> None:
+def _serve(pipe: Connection, parent: int, beats: Connection) -> None:
     """Do task after task, one thread each, until the process that began this one is gone: a killed one ends nobody."""
     # Read when torch is imported, which waits for a detector that needs it.
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -211,15 +236,27 @@ def _serve(pipe: Connection, parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+    last = 0.0
+
+    def beat() -> None:
+        nonlocal last
+        if time.monotonic() - last > TICK:
+            last = time.monotonic()
+            beats.send_bytes(b".")
+
     pipe.send(None)
     with suppress(EOFError):
+        task = pipe.recv()
+        limit_memory(task.making.files.worker)
         while True:
-            pipe.send(_outcome(pipe.recv()))
+            pipe.send(_outcome(task, beat))
+            task = pipe.recv()
 
 
-def _outcome(task: Task) -> Record | Exception:
+def _outcome(task: Task, beat: Callable[[], None]) -> Record | Exception:
     try:
-        return make_shard(task)
+        return make_shard(task, beat)
     except (MienError, OSError) as error:
         return error
     except Exception:  # of any kind, and of many a kind that no other process could make again
@@ -239,40 +276,50 @@ def _bytes_in(task: Task) -> int:
 
 def _on_cluster(tasks: Iterator[Task], address: str) -> Iterator[Record]:
     """Ray Data spreads the tasks, and gives those of a lost worker to others. Folders have to be the same on all machines."""
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise MienError("Ray, which speaks to clusters", "it is not installed", "pip install 'mien[cluster]'") from error
-    begun = not ray.is_initialized()
-    if begun:
-        _connect(address)
-    try:
-        while items := [{"task": task} for task in _drawn(tasks, WINDOW, WINDOW_BYTES)]:
-            made = ray.data.from_items(items, override_num_blocks=len(items)).map(_make)
-            items.clear()  # Ray has copies of them.
-            for row in made.iter_rows():
-                if isinstance(row["record"], MienError):
-                    raise row["record"]
-                yield row["record"]
-    finally:
-        if begun:
-            ray.shutdown()
+    with own_place() if address == "local" else nullcontext() as place:
+        ray, begun = _connected(address, place)
+        try:
+            while items := [{"task": task} for task in _drawn(tasks, WINDOW, WINDOW_BYTES)]:
+                made = ray.data.from_items(items, override_num_blocks=len(items)).map(_make)
+                items.clear()  # Ray has copies of them.
+                for row in made.iter_rows():
+                    if isinstance(row["record"], MienError):
+                        raise row["record"]
+                    yield row["record"]
+        finally:
+            if begun:
+                ray.shutdown()
+
+
+def _connected(address: str, place: str | None) -> tuple[Any, bool]:
+    """Ray, and whether it was begun here; with a folder for it, a cluster of its own. Raises MienError where Ray is missing."""
+    homes = own_homes()
+    with alone(place) if place else nullcontext():
+        try:
+            import ray
+            import ray.data
+        except ImportError as error:
+            raise MienError("Ray, which speaks to clusters", "it is not installed", "pip install 'mien[cluster]'") from error
+        if ray.is_initialized():
+            return ray, False
+        if place:
+            own = {"env_vars": homes}
+            ray.init(address=address, include_dashboard=False, log_to_driver=False, runtime_env=own, _temp_dir=place)
+        else:
+            _connect(address)
+    return ray, True
 
 
 def _connect(address: str) -> None:
     """Begin to work with a cluster. Raises MienError where none answers at that address."""
     import ray
 
-    if address == "local":
-        ray.init(address=address, include_dashboard=False, log_to_driver=False)
-        return
     todo = "on a machine of the cluster give auto, or HOST:PORT of its head"
     if address.startswith("ray://"):
         raise MienError("an address that Ray Data works with", f"Ray's client, {address}, with which it does not", todo)
     try:
         _require_answer(address)
-        with _few_tries():
+        with changed_environment({RAY_TRIES: os.environ.get(RAY_TRIES, "1")}):
             ray.init(address=address, log_to_driver=False)
     except Exception as error:  # Ray says what is wrong with errors of many kinds; none of them is hidden.
         found = (isinstance(error, OSError) and error.strerror) or str(error).partition("\n")[0]
@@ -285,17 +332,6 @@ def _require_answer(address: str) -> None:
     host, _, port = address.rpartition(":")
     if port.isdigit() and "/" not in host:
         socket.create_connection((host.strip("[]"), int(port)), SECONDS).close()
-
-
-@contextmanager
-def _few_tries() -> Iterator[None]:
-    there = RAY_TRIES in os.environ
-    os.environ.setdefault(RAY_TRIES, "1")
-    try:
-        yield
-    finally:
-        if not there:
-            del os.environ[RAY_TRIES]
 
 
 def _make(row: dict[str, Any]) -> dict[str, Record | MienError]:

@@ -12,7 +12,11 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mien.errors import MienError
+from mien.plain import plain
 from mien.registry import build
+
+MOST_COPIES = 1000
+"""Of the last layer."""
 
 
 class Network(nn.Module):
@@ -114,10 +118,10 @@ def published(network: Mapping[str, Any]) -> dict[str, Tensor] | None:
 
 
 def head_copies(network: Mapping[str, Any]) -> int:
-    """How many copies of the last layer a network is to have; raises MienError where that is no number from 1 on."""
+    """How many copies of the last layer a network is to have; raises MienError where that is no number from 1 to 1,000."""
     copies = network.get("copies", 1)
-    if not isinstance(copies, int) or copies < 1:
-        raise MienError("a number of copies of the last layer, 1 or more", repr(copies), "set model.copies")
+    if not isinstance(copies, int) or isinstance(copies, bool) or not 1 <= copies <= MOST_COPIES:
+        raise MienError(f"a number of copies of the last layer, 1 to {MOST_COPIES}", plain(repr(copies), 200), "set model.copies")
     return copies
 
 

@@ -4,7 +4,7 @@ from pydantic.dataclasses import dataclass
 from torch import nn
 
 from mien.models import Network, conv_bn, require_side
-from mien.registry import STRICT
+from mien.registry import STRICT, Share, Units
 
 
 def _pool() -> nn.MaxPool2d:
@@ -20,16 +20,16 @@ class AlexnetBn:
     The convolutional features are pooled to 6x6 (3x3 below 112 pixels) before the fully connected layers.
     """
 
-    hidden: int = 4096
+    hidden: Units = 4096
     """Units of the two hidden fully connected layers at 112 pixels or more; a quarter of it below."""
-    dropout: float = 0.5
+    dropout: Share = 0.5
     """Dropout before each hidden fully connected layer."""
 
     def build(self, classes: int, channels: int, side: int) -> Network:
         """The network; raises MienError below 32 pixels."""
         require_side("alexnet_bn", side, 32)
         large = side >= 112
-        grid, hidden = (6, self.hidden) if large else (3, self.hidden // 4)
+        grid, hidden = (6, self.hidden) if large else (3, max(1, self.hidden // 4))
         first = conv_bn(channels, 64, 11, 4) if large else conv_bn(channels, 64, 5)
         blocks = {
             "conv1": nn.Sequential(first, _pool()),

@@ -7,7 +7,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from mien.models import Network, require_side
-from mien.registry import STRICT, Positive, Share
+from mien.registry import STRICT, Factor, Share
 
 LAYERS = ((96, 5), (192, 3), (384, 3), (384, 3), (256, 3))
 """Table 1: maps before the max feature map halves them, and kernel side."""
@@ -32,7 +32,7 @@ class Dalnet:
     """The layer whose activation is max(X1, X2, 0): Fig. 2 draws it at the last convolution, the text leads it to IP2."""
     activation: Literal["max_feature_map", "relu"] = "max_feature_map"
     """`relu`: plain layers of half as many maps, which the next layer so sees as many of; nothing is then double."""
-    width: Positive = 1.0
+    width: Factor = 1.0
     """Multiplies the number of maps; 0.5 makes a network for small faces of it."""
     dropout: Share = 0.7
     """Share of IP1's features left out."""

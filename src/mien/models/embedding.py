@@ -5,16 +5,16 @@ from torch import nn
 
 from mien.errors import MienError
 from mien.models import Network
-from mien.registry import STRICT
+from mien.registry import STRICT, Share, UnitsOrZero
 
 
 @dataclass(frozen=True, config=STRICT)
 class Embedding:
     """Logistic regression on normalized features; with `hidden` units, one hidden layer."""
 
-    hidden: int = 0
+    hidden: UnitsOrZero = 0
     """Units of the hidden layer; 0 for a linear head."""
-    dropout: float = 0.0
+    dropout: Share = 0.0
     """Share of features left out."""
 
     def build(self, classes: int, channels: int, side: int) -> Network:

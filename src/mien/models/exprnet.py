@@ -4,7 +4,7 @@ from pydantic.dataclasses import dataclass
 from torch import nn
 
 from mien.models import Network, require_side
-from mien.registry import STRICT, Count, Share
+from mien.registry import STRICT, Share, Units
 
 WIDTHS = (64, 128, 256, 512, 512)
 HIDDEN = 256
@@ -22,7 +22,7 @@ class Exprnet:
     batch normalization.
     """
 
-    channels: Count = 512
+    channels: Units = 512
     """Of the 1x1 convolution: those of the face net's map (VGG-Face's pool5: 512)."""
     batch_norm: bool = False
     """Batch normalization after the 3x3 convolutions and the hidden layer: the paper's baseline "Train From Scratch (BN)"."""

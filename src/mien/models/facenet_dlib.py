@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from mien.errors import MienError
 from mien.installed import folder_of
 from mien.models import FacePixels, Network, grid_head, require_side
-from mien.registry import STRICT, Count, Share
+from mien.registry import STRICT, Grid, Share, Side
 
 WIDTHS = (32,) * 3 + (64,) * 4 + (128,) * 3 + (256,) * 4
 """Channels of block1 to block14."""
@@ -56,11 +56,11 @@ class FacenetDlib:
     before them, which is exact; faces of another size are resized, and side = 112 leaves half of the work.
     """
 
-    side: int = 150
+    side: Side = 150
     """Side to which faces are resized, 112 to 150 pixels; dlib's is 150."""
     until: str = "descriptor"
     """The last block kept: stem, block1 to block14, or descriptor."""
-    grid: Count = 1
+    grid: Grid = 1
     """A map that is the last block's output is averaged to grid x grid, and normalized, before the last layer."""
     dropout: Share = 0.0
     """Share of these features left out."""

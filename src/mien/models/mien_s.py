@@ -4,7 +4,7 @@ from pydantic.dataclasses import dataclass
 from torch import nn
 
 from mien.models import Network, Residual, conv_bn, pooled_head, require_side
-from mien.registry import STRICT
+from mien.registry import STRICT, Layers, Share, Units
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -15,11 +15,11 @@ class MienS:
     strided stem spares it. Channels are multiples of 32, which matrix units like.
     """
 
-    width: int = 32
+    width: Units = 32
     """Channels of the stem; the stages have 1, 2 and 4 times as many."""
-    depths: tuple[int, int, int] = (1, 1, 2)
+    depths: tuple[Layers, Layers, Layers] = (1, 1, 2)
     """Residual blocks in each stage."""
-    dropout: float = 0.2
+    dropout: Share = 0.2
     """Share of features left out before the last layer."""
 
     def build(self, classes: int, channels: int, side: int) -> Network:

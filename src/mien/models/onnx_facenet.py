@@ -3,14 +3,15 @@
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from mien.errors import MienError
 from mien.models import FacePixels, Network, pooled_head, require_side
-from mien.onnx_file import open_session, read_model, serialize, threads
-from mien.registry import STRICT, CountOrZero, Positive, Share
+from mien.onnx_file import first_line, open_session, read_model, serialize, threads
+from mien.registry import STRICT, Finite, Positive, Share, Side
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -24,13 +25,13 @@ class OnnxFacenet:
     """The ONNX file."""
     output: str = ""
     """The feature map's name, an output or any value inside; the first output unless said."""
-    mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
+    mean: tuple[Finite, Finite, Finite] = (127.5, 127.5, 127.5)
     """Subtracted from gray values of 0 to 255: red, green, blue."""
     divisor: Positive = 127.5
     """What is left is divided by this."""
     order: Literal["rgb", "bgr"] = "rgb"
     """Order of the channels in the file."""
-    side: CountOrZero = 0
+    side: Side = 0
     """Side to which faces are resized; 0 for the one that the file states."""
     sha256: str = ""
     """Of the file, in hexadecimal: another file is refused; any is taken unless said. Weights in files beside it do not count."""
@@ -40,7 +41,7 @@ class OnnxFacenet:
     def build(self, classes: int, channels: int, side: int) -> Network:
         """The network; raises MienError where the file, its input or its output is not as it has to be."""
         require_side("onnx_facenet", side, 16)
-        inner = OnnxMap(self.path, self.output, self.order == "bgr", self.sha256)
+        inner = OnnxMap(self.path, self.output, self.order == "bgr", self.sha256, self.side)
         shown = self.side or inner.side
         if not shown:
             raise MienError(f"a side of faces stated in {self.path}", "any", "set model.side to the one it was trained on")
@@ -59,7 +60,7 @@ class OnnxFacenet:
 class OnnxMap(nn.Module):
     """Pictures (B, 3, S, S) to the values called `output` of an ONNX file, which is read once; copies run apart."""
 
-    def __init__(self, path: Path, output: str, flips: bool, sha256: str = "") -> None:
+    def __init__(self, path: Path, output: str, flips: bool, sha256: str = "", side: int = 0) -> None:
         super().__init__()
         self.flips = flips
         model, found = read_model(path, sha256)
@@ -75,6 +76,11 @@ class OnnxMap(nn.Module):
             raise MienError(f"one input (B or 1, 3, S, S) or (B or 1, S, S, 3) in {path}", found, "take another file")
         self.name, self.single, self.last = inputs[0].name, sizes[0] == 1, last
         self.side = sizes[2]
+        if shown := self.side or side:
+            from mien.onnx_check import Refusal, require_feed_forward
+
+            refuse = Refusal(path, "set model.path to a network of layers alone")
+            require_feed_forward(model, {self.name: (1, shown, shown, 3) if last else (1, 3, shown, shown)}, refuse)
         self.content = serialize(model, path)
         self.session: Any = None
 
@@ -107,8 +113,10 @@ class OnnxMap(nn.Module):
         except Exception as error:  # onnxruntime's own kinds are not public
             raise MienError(
                 f"an ONNX file that takes {tuple(parts[0].shape)}",
-                str(error).splitlines()[0],
+                first_line(error),
                 "set model.side, or take another file",
             ) from error
+        if not all(len(array) == len(part) and np.isfinite(array).all() for array, part in zip(made, parts, strict=True)):
+            raise MienError(f"numbers for each of {len(shown)} faces", "others, nan or infinite ones", "take another file")
         out = torch.cat([torch.from_numpy(array) for array in made]).to(x.device)
         return out.permute(0, 3, 1, 2).contiguous() if self.last and out.ndim == 4 else out

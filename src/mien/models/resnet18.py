@@ -4,7 +4,7 @@ from pydantic.dataclasses import dataclass
 from torch import nn
 
 from mien.models import Network, Residual, conv_bn, pooled_head, require_side
-from mien.registry import STRICT
+from mien.registry import STRICT, Share
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -15,7 +15,7 @@ class Resnet18:
     ResNet-D); below 96 pixels the stem is one 3x3 convolution without pooling, as is usual for small pictures.
     """
 
-    dropout: float = 0.0
+    dropout: Share = 0.0
     """Share of features left out before the last layer."""
 
     def build(self, classes: int, channels: int, side: int) -> Network:

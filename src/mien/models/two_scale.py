@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mien.models import Network, conv_bn, require_side
-from mien.registry import STRICT, Positive, Share
+from mien.registry import STRICT, Factor, Share
 
 Streams = tuple[Tensor, Tensor]
 """The maps of the whole face, and those of the face at half size."""
@@ -60,7 +60,7 @@ class TwoScale:
     5.4 M parameters for gray faces of 112 pixels. As Table II has it, nothing stands between a stream's last two linear layers.
     """
 
-    width: Positive = 1.0
+    width: Factor = 1.0
     """Factor for the channels of all convolutions; the streams end in 64 and 32 numbers whatever it is."""
     dropout: Share = 0.5
     """Share of the last maps' values that is left out."""

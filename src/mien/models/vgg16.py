@@ -7,7 +7,7 @@ from pydantic.dataclasses import dataclass
 from torch import nn
 
 from mien.models import FacePixels, Network, require_side
-from mien.registry import STRICT, Count, CountOrZero, Share
+from mien.registry import STRICT, Share, Side, Units
 
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 MEAN = (129.1863, 104.7624, 93.5940)
@@ -26,9 +26,9 @@ class Vgg16:
     below 112 pixels (`side = 0`) the last map is pooled to one vector and the hidden layers have an eighth of their units.
     """
 
-    side: CountOrZero = 224
+    side: Side = 224
     """Side to which faces are resized, 32 pixels or more; 0 leaves them as they are."""
-    hidden: Count = 4096
+    hidden: Units = 4096
     """Units of the two hidden fully connected layers at 112 pixels or more; an eighth of it below."""
     dropout: Share = 0.5
     """Dropout after each hidden fully connected layer."""

@@ -4,7 +4,7 @@ from pydantic.dataclasses import dataclass
 from torch import nn
 
 from mien.models import Network, conv_bn, require_side
-from mien.registry import STRICT
+from mien.registry import STRICT, Share, Units
 
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 
@@ -17,15 +17,15 @@ class Vgg16Bn:
     their units, which is the usual VGG for small pictures.
     """
 
-    hidden: int = 4096
+    hidden: Units = 4096
     """Units of the two hidden fully connected layers at 112 pixels or more; an eighth of it below."""
-    dropout: float = 0.5
+    dropout: Share = 0.5
     """Dropout after each hidden fully connected layer."""
 
     def build(self, classes: int, channels: int, side: int) -> Network:
         """The network; raises MienError below 32 pixels, where five halvings leave nothing."""
         require_side("vgg16_bn", side, 32)
-        grid, hidden = (7, self.hidden) if side >= 112 else (1, self.hidden // 8)
+        grid, hidden = (7, self.hidden) if side >= 112 else (1, max(1, self.hidden // 8))
         blocks: dict[str, nn.Module] = {}
         inputs = channels
         for stage, widths in enumerate(STAGES):

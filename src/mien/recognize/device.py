@@ -1,5 +1,6 @@
 """Where and in which precision a network runs."""
 
+import os
 import platform
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -10,6 +11,7 @@ from torch import Tensor
 from mien.data.views import Views
 from mien.errors import MienError
 from mien.models import Network
+from mien.silence import own_cache
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -18,6 +20,9 @@ def choose_device(name: str) -> torch.device:
     """`auto` is the GPU where there is one. Raises MienError for another name, or cuda without a GPU."""
     if name not in ("auto", "cpu", "cuda"):
         raise MienError("a device among auto, cpu, cuda", repr(name), "choose one of those")
+    # What NVIDIA's driver compiles it would keep in the home folder.
+    if name != "cpu":
+        os.environ.setdefault("CUDA_CACHE_PATH", str(own_cache() / "cuda"))
     if name == "cuda" and not torch.cuda.is_available():
         raise MienError("a GPU that torch can use", "none", "take --device cpu, or install a CUDA build of torch")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

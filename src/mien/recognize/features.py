@@ -21,7 +21,7 @@ from mien.progress import Progress, Silent
 from mien.recognize.device import autocast, channels_last, choose_device, choose_precision, place
 from mien.recognize.files import read_card, require_alike
 from mien.recognize.networks import build_network, read_network
-from mien.registry import names
+from mien.registry import Count, CountOrZero, NotNegative, Seed, names, require
 
 BATCH = 256
 PART = 64
@@ -92,6 +92,10 @@ def write_features(
     settings: Mapping[str, Any] | None = None,
 ) -> FaceSet:
     """Write the features of all faces at `RUN_OR_NETWORK[:BLOCK]`, as `write_taps` does; `settings` are the network's."""
+    require(Seed, seed=seed)
+    require(Count, views=views)
+    require(CountOrZero, grid=grid)
+    require(NotNegative, limit_gb=limit_gb)
     network, _, block = address.partition(":")
     if settings and is_run(network):
         known = ", ".join(names("mien.models"))

@@ -19,10 +19,7 @@ from mien.data.faceset import Info, Normalization
 from mien.errors import MienError
 from mien.models import Network
 from mien.recognize.files import FACES, LOGITS, WEIGHTS
-
-OPSET, VERSION = 17, 8
-"""Of ONNX: old enough for every onnxruntime that mien takes."""
-TYPES = {"F16": TensorProto.FLOAT16, "F32": TensorProto.FLOAT}
+from mien.recognize.graph_check import KINDS, OPSET, VERSION
 
 
 class _Graph:
@@ -162,7 +159,7 @@ def _refer(graph: _Graph, weights: bytes) -> None:
     for name in dict.fromkeys(given for node in graph.nodes for given in node.input if given not in made):
         entry = arrays[name]
         begin, end = entry["data_offsets"]
-        value = TensorProto(name=name, data_type=TYPES[entry["dtype"]], dims=entry["shape"])
+        value = TensorProto(name=name, data_type=KINDS[entry["dtype"]], dims=entry["shape"])
         value.data_location = TensorProto.EXTERNAL
         for key, said in (("location", WEIGHTS), ("offset", 8 + length + begin), ("length", end - begin)):
             value.external_data.add(key=key, value=str(said))

@@ -10,8 +10,10 @@ import numpy.typing as npt
 
 from mien.data.faceset import FaceSet
 from mien.errors import MienError
-from mien.onnx_file import open_session, threads
-from mien.recognize.files import FACES, WEIGHTS, Card, read_weights_file
+from mien.onnx_file import first_line, open_session, threads
+from mien.recognize.box import BOX
+from mien.recognize.files import FACES, WEIGHTS, Card, read_card, read_weights_file
+from mien.silence import import_onnxruntime
 
 BATCH = 64
 """Faces at once: their maps stay near the processor."""
@@ -22,23 +24,35 @@ class InOnnx:
     """Runs a session of onnxruntime, which takes faces as they are stored."""
 
     session: Any
+    batch: int = BATCH
+    """Faces at once."""
 
     @staticmethod
     def load(path: Path, card: Card, graph: bytes) -> "InOnnx":
-        """The model at `path`, of this card and graph. Raises MienError where its weights are missing or changed, and where the
-        card is that of another model."""
-        session = open_session(graph, threads(), {WEIGHTS: read_weights_file(path)})
+        """The model at `path`, of this card and graph.
+
+        Raises MienError where its weights are missing, changed or no numbers, where the card is that of another model, and where
+        the graph is not one as mien writes.
+        """
+        weights, batch = read_weights_file(path, card), BATCH
+        # What comes with mien is known; without it `onnx` need not be loaded, which takes a tenth of a second.
+        if (card.graph, card.weights) not in {(own.graph, own.weights) for own in map(read_card, BOX.values())}:
+            from mien.recognize.graph_check import check_graph
+
+            checked = check_graph(graph, card, weights, path)
+            graph, batch = checked.content, checked.batch
+        session = open_session(graph, threads(), {WEIGHTS: weights.content})
         (faces,), (logits,) = session.get_inputs(), session.get_outputs()
         side, color = card.faces.side, [3] if card.faces.channels == 3 else []
         if logits.shape[1:] != [len(card.classes)] or faces.shape[1:] != [side, side, *color]:
             expected = f"a graph of {len(card.classes)} classes and faces of {side} pixels at {path}"
             raise MienError(expected, f"one from {faces.shape} to {logits.shape}", "copy the model's folder whole")
-        return InOnnx(session)
+        return InOnnx(session, batch)
 
     def logits(self, card: Card, faces: FaceSet, flip: bool) -> npt.NDArray[np.float32]:
         """(N, K) of at least one face of the card's kind."""
         made = []
-        for rows in np.array_split(np.arange(len(faces)), -(-len(faces) // BATCH)):
+        for rows in np.array_split(np.arange(len(faces)), -(-len(faces) // self.batch)):
             shown = faces.faces(rows)
             own = self._run(shown)
             made.append((own + self._run(np.ascontiguousarray(shown[:, :, ::-1]))) / 2 if flip else own)
@@ -46,10 +60,13 @@ class InOnnx:
 
     def machine(self) -> str:
         """What figures were measured on."""
-        import onnxruntime
-
-        return f"{platform.machine()} CPU, {threads()} threads, float32, onnxruntime {onnxruntime.__version__}"
+        return f"{platform.machine()} CPU, {threads()} threads, float32, onnxruntime {import_onnxruntime().__version__}"
 
     def _run(self, faces: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        logits: npt.NDArray[np.float32] = self.session.run(None, {FACES: faces})[0]
+        try:
+            logits: npt.NDArray[np.float32] = self.session.run(None, {FACES: faces})[0]
+        except Exception as error:  # onnxruntime's own kinds are not public
+            raise MienError("a model that onnxruntime can run", first_line(error), "take another model") from error
+        if len(logits) != len(faces):
+            raise MienError(f"logits of {len(faces)} faces", f"{len(logits)}", "take another model")
         return logits

@@ -14,7 +14,7 @@ from mien.models import Network
 from mien.models.asymmetric_autoencoder import ENCODER, AsymmetricAutoencoder
 from mien.recognize.device import channels_last, place
 from mien.recognize.files import Card, read_card, require_alike
-from mien.recognize.networks import read_weights
+from mien.recognize.networks import fill, read_weights
 from mien.registry import build, require_loaded
 
 DEVIATION = "deviation"
@@ -42,10 +42,12 @@ class Neighbors:
             )
         require_loaded(str(card.network["network"]))
         with torch.random.fork_rng([]):  # A run that is resumed reads it too, and draws on as if it had not.
-            network = autoencoder(card.network, card.faces)
-        deviation = weights.pop(DEVIATION)
-        network.load_state_dict(weights)
-        return Neighbors(place(network.eval(), device), deviation.to(device), card)
+            deviation = weights.pop(DEVIATION)
+            network = fill(lambda: autoencoder(card.network, card.faces), weights, folder)
+        codes = weights[f"blocks.{ENCODER[-1]}.1.bias"]
+        if deviation.shape != codes.shape:
+            raise MienError(f"deviations of {len(codes)} numbers at {folder}", str(tuple(deviation.shape)), "train it again")
+        return Neighbors(place(network, device), deviation.to(device), card)
 
     @torch.no_grad()
     def codes(self, faces: Tensor) -> Tensor:

@@ -1,13 +1,12 @@
 """Networks in torch, to and from model folders."""
 
 import hashlib
-import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
@@ -15,9 +14,13 @@ from torch import Tensor
 from mien.data.faceset import Info
 from mien.disk import write_aside
 from mien.errors import MienError
-from mien.models import Copies, Network, architecture, head_copies
+from mien.models import Architecture, Copies, Network, architecture, head_copies
+from mien.plain import plain, to_json
 from mien.recognize.files import CARD, GRAPH, WEIGHTS, Card, is_of_run, model_folder, read_card, read_weights_file
 from mien.registry import fields, require_loaded
+
+MOST_PARAMETERS = 10**9
+"""Of a network: 4 GB of weights."""
 
 
 def write_model(folder: Path, weights: dict[str, Tensor], card: Card, graph: bytes = b"") -> None:
@@ -28,16 +31,12 @@ def write_model(folder: Path, weights: dict[str, Tensor], card: Card, graph: byt
     write_aside(folder / WEIGHTS, content)
     if graph:
         write_aside(folder / GRAPH, graph)
-    write_aside(folder / CARD, json.dumps(asdict(card) | hashes, indent=1, ensure_ascii=False, default=str).encode())
+    write_aside(folder / CARD, to_json(asdict(card) | hashes).encode())
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The weights of the model or run at `path`. Raises MienError where they are not those the card names."""
-    content = read_weights_file(path)
-    try:
-        return load_tensors(content)
-    except SafetensorError as error:
-        raise MienError(f"safetensors in {model_folder(path) / WEIGHTS}", str(error), "train the model again") from error
+    """The weights of the model or run at `path`. Raises MienError where they are not those the card names, or no numbers."""
+    return load_tensors(read_weights_file(path, read_card(path)).content)
 
 
 def build_network(network: dict[str, Any], classes: int, info: Info, seed: int = 0) -> Network:
@@ -45,13 +44,25 @@ def build_network(network: dict[str, Any], classes: int, info: Info, seed: int =
 
     The caller's random state is left alone.
     """
+    settings, copies = architecture(network), head_copies(network)
     with torch.random.fork_rng([]):
         torch.default_generator.manual_seed(seed)
-        made = architecture(network).build(classes, info.channels, info.side)
-        copies = head_copies(network)
+        _require_size(settings, classes, info)
+        made = settings.build(classes, info.channels, info.side)
         if copies > 1:
             made.head = Copies(made.head, copies)
         return made
+
+
+def _require_size(settings: Architecture, classes: int, info: Info) -> None:
+    """Raises MienError for one of mien's networks that has too many parameters, before memory is taken."""
+    if not type(settings).__module__.startswith("mien.") or _own_files(settings):
+        return  # What computes while it is built cannot be built without memory.
+    with torch.device("meta"):
+        count = sum(parameter.numel() for parameter in settings.build(classes, info.channels, info.side).parameters())
+    if count > MOST_PARAMETERS:
+        found = f"{count:,} of {type(settings).__name__}"
+        raise MienError(f"a network of at most {MOST_PARAMETERS:,} parameters", found, "take smaller settings, or smaller faces")
 
 
 def read_network(path: Path) -> Network:
@@ -68,11 +79,21 @@ def read_network(path: Path) -> Network:
     files = _files(card.network)
     if files and not is_of_run(path):
         raise MienError(f"a model of its own files alone at {path}", f"one of {files[0]} too", "name the run that it is of")
-    if ":" not in name and not files:
-        # At first without memory: a card may ask for more than there is. What computes while it is built cannot be built so.
+    # What computes while it is built cannot be built without memory.
+    ours = ":" not in name and not files
+    return fill(lambda: build_network(card.network, len(card.classes), card.faces), weights, path, ours)
+
+
+def fill(build: Callable[[], Network], weights: dict[str, Tensor], path: Path, check_first: bool = True) -> Network:
+    """The network that `build` gives, with the weights of the model at `path`, in eval mode.
+
+    It is built without memory at first, unless told: a card may ask for more than there is. Raises MienError where its settings
+    make no sense, or the weights are not of its shapes.
+    """
+    if check_first:
         with torch.device("meta"):
-            _require_shapes(_build(card, path), weights, path)
-    network = _build(card, path)
+            _require_shapes(_built(build, path), weights, path)
+    network = _built(build, path)
     _require_shapes(network, weights, path)
     network.load_state_dict(weights)
     return network.eval()
@@ -80,18 +101,22 @@ def read_network(path: Path) -> Network:
 
 def _files(network: dict[str, Any]) -> list[Path]:
     """Those that a network's settings name."""
-    settings = architecture(network)
+    return _own_files(architecture(network))
+
+
+def _own_files(settings: Architecture) -> list[Path]:
     values = (getattr(settings, name) for name in fields(type(settings)))
     return [value for value in values if isinstance(value, Path)]
 
 
-def _build(card: Card, path: Path) -> Network:
+def _built(build: Callable[[], Network], path: Path) -> Network:
     try:
-        return build_network(card.network, len(card.classes), card.faces)
+        return build()
     except MienError:
         raise
     except Exception as error:  # torch meets sizes that make no sense with exceptions of many kinds
-        raise MienError(f"settings of a network in {model_folder(path) / CARD}", str(error), "train the model again") from error
+        where = f"settings of a network in {model_folder(path) / CARD}"
+        raise MienError(where, plain(error, 400), "train the model again") from error
 
 
 def _require_shapes(network: Network, weights: dict[str, Tensor], path: Path) -> None:

@@ -15,6 +15,7 @@ from mien.faces.cut import Geometry
 from mien.faces.inputs import PHOTOS, printable
 from mien.faces.places import VIDEOS, Input
 from mien.faces.shots import Shot, read_shots, together
+from mien.files.limits import LIMITS, FileLimits
 from mien.recognize.drawing import draw
 from mien.recognize.reading import Reading
 from mien.recognize.recognizer import Recognizer
@@ -59,20 +60,21 @@ def read_all(
     geometry: Geometry | None = None,
     tracking: Tracking = TRACKING,
     least_face: float | None = None,
+    limits: FileLimits = LIMITS,
 ) -> Iterator[Read]:
     """All photos, and frames of videos `every` so many seconds, whose faces are followed from cut to cut, as
     `Tracking.for_frames` says.
 
-    What cannot be read is added to `faults`. Without a `geometry` faces are cut out as the model's card says. They are looked for
-    from `least_face` pixels on; unless said, as the geometry says in photos, and as `in_frames` does in videos. Raises MienError
-    as `Recognizer.read` does.
+    What cannot be read, or is beyond the `limits`, is added to `faults`. Without a `geometry` faces are cut out as the model's
+    card says. They are looked for from `least_face` pixels on; unless said, as the geometry says in photos, and as `in_frames`
+    does in videos. Raises MienError as `Recognizer.read` does.
     """
     following, least = tracking.for_frames(every), recognizer.card.least
     video, tracker, cuts = None, Tracker(following, least), Cuts()
     how = geometry or recognizer.geometry
     if least_face is not None:
         how = how.looking_for(least_face)
-    for shots in together(_shots(inputs, every, faults)):
+    for shots in together(_shots(inputs, every, faults, limits)):
         readings_of = list[tuple[Reading, ...]]()
         for in_video, some in groupby(shots, lambda shot: () if shot.time is None else shot.pixels.shape):
             searched = in_frames(how, in_video) if in_video and least_face is None else how
@@ -127,10 +129,10 @@ def drawn_name(name: str, number: int, ending: str) -> str:
     return f"{number:06d}-{plain[-100:]}{ending}"
 
 
-def _shots(inputs: Iterable[Input], every: float, faults: list[Fault]) -> Iterator[Shot]:
+def _shots(inputs: Iterable[Input], every: float, faults: list[Fault], limits: FileLimits) -> Iterator[Shot]:
     for one in inputs:
         rejected = list[Rejected]()
-        yield from read_shots([one], every, rejected)
+        yield from read_shots([one], every, rejected, limits)
         faults += [Fault(one, each.reason) for each in rejected]
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mien.faces.face import Face
+from mien.plain import short
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,5 +59,5 @@ def reading(face: Face, scores: dict[str, float], least: float) -> Reading:
 def sentence(reading: Reading) -> str:
     """For people: `happiness 97%`, or the two likeliest where not one alone is possible."""
     named = sorted(reading.scores, key=lambda name: -reading.scores[name])[: 2 if reading.unsure else 1]
-    said = ", ".join(f"{name} {reading.scores[name]:.0%}" for name in named)
+    said = ", ".join(f"{short(name)} {reading.scores[name]:.0%}" for name in named)
     return f"unsure ({said})" if reading.unsure else said

@@ -14,6 +14,7 @@ from mien.data.faceset import FaceSet
 from mien.errors import MienError
 from mien.faces.cut import NO_LANDMARKS, Geometry, cut_out
 from mien.faces.photos import Picture, as_photo
+from mien.files.limits import LIMITS, FileLimits
 from mien.recognize.box import find_model
 from mien.recognize.files import Card, read_card, read_graph, require_alike
 from mien.recognize.in_onnx import InOnnx
@@ -61,7 +62,7 @@ class Recognizer:
         folder = find_model(model)
         card = read_card(folder)
         if device == "cpu" or (device == "auto" and not _gpu_at_hand()):
-            graph = read_graph(folder)
+            graph = read_graph(folder, card)
             if graph:
                 return Recognizer(InOnnx.load(folder, card, graph), card, folder)
         from mien.recognize.in_torch import load_in_torch
@@ -99,13 +100,15 @@ class Recognizer:
         """The faces in one photo, the surest first; none where none is found. See `read`."""
         return self.read([photo])[0]
 
-    def read(self, photos: Sequence[Picture], geometry: Geometry | None = None) -> list[tuple[Reading, ...]]:
+    def read(
+        self, photos: Sequence[Picture], geometry: Geometry | None = None, limits: FileLimits = LIMITS
+    ) -> list[tuple[Reading, ...]]:
         """The faces in each of some photos: where they are, and what they show.
 
         A photo is a path, a file's bytes, a picture of Pillow, or an array, uint8 (H, W, 3) RGB or (H, W) gray. Faces are found
         and cut out as those were that the model learned from, but all of a photo's, unless `geometry` says otherwise. Raises
-        MienError for what is no photo, where the card does not say how faces are cut out, and where faces come without the
-        landmarks to cut them out by.
+        MienError for what is no photo or beyond the `limits`, where the card does not say how faces are cut out, and where faces
+        come without the landmarks to cut them out by.
         """
         if isinstance(photos, str | bytes) or not isinstance(photos, Sequence):
             raise MienError("a list of photos", f"one {type(photos).__name__}", "put it in a list, or call the recognizer itself")
@@ -113,7 +116,7 @@ class Recognizer:
         if faces.kind != "faces":
             raise MienError("a recognizer of faces, to read photos", f"one of {faces.kind}", "train one on a set of faces")
         how.require_workable()
-        cut = cut_out([as_photo(photo) for photo in photos], how, faces.side, faces.channels == 3)
+        cut = cut_out([as_photo(photo, limits) for photo in photos], how, faces.side, faces.channels == 3)
         if NO_LANDMARKS in cut.empty.values():
             todo = "take a detector that gives landmarks, such as mtcnn, or cut out by box"
             raise MienError(f"faces that can be cut out by {how}", f"one with {NO_LANDMARKS}", todo)
@@ -148,13 +151,17 @@ class Recognizer:
         require_alike(self.card, given.info)
         if not len(given):
             return np.zeros((0, len(self.classes)), np.float32)
-        return self.runs.logits(self.card, given, flip)
+        made = self.runs.logits(self.card, given, flip)
+        if made.shape != (len(given), len(self.classes)) or not np.isfinite(made).all():
+            expected = f"logits ({len(given)}, {len(self.classes)}) that are numbers"
+            raise MienError(expected, f"{made.shape}, or nan", "take another model, or train it again with a lower learning rate")
+        return made
 
     def probabilities(self, faces: FaceSet | npt.NDArray[np.uint8], flip: bool = False) -> npt.NDArray[np.float32]:
         """Calibrated probabilities (N, K) of the classes: the softmax of logits over the card's temperature."""
-        scaled = self.logits(faces, flip) / np.float32(self.card.temperature)
-        odds = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-        probabilities: npt.NDArray[np.float32] = odds / odds.sum(axis=1, keepdims=True)
+        logits = self.logits(faces, flip).astype(np.float64)  # where no difference of them is too large
+        odds = np.exp((logits - logits.max(axis=1, keepdims=True)) / self.card.temperature)
+        probabilities: npt.NDArray[np.float32] = (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
         return probabilities
 
 

@@ -1,12 +1,12 @@
 """Says what was read, as lines for people, JSON or CSV, and draws it."""
 
 import csv
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from mien.disk import write_aside
+from mien.plain import plain, short, to_json
 from mien.recognize.predict import Fault, Read, drawn_name, place_of, write_drawn
 from mien.recognize.reading import Reading, sentence
 from mien.recognize.timeline import Timeline
@@ -28,7 +28,7 @@ class Teller:
         self._table = csv.writer(file, lineterminator="\n")
         self._photos, self._videos, self._video, self._line = 0, 0, "", Timeline(classes)
         if form == "csv":
-            self._table.writerow((*FIELDS, *classes))
+            self._table.writerow((*FIELDS, *map(plain, classes)))
 
     def tell(self, read: Read) -> None:
         """The next photo or frame."""
@@ -85,11 +85,10 @@ class Teller:
 
     def _print(self, line: str) -> None:
         """At once: who stops between a line and its end would leave half of one."""
-        self._file.write(f"{line}\n")
+        self._file.write(f"{plain(line)}\n")
 
     def _print_json(self, values: dict[str, Any]) -> None:
-        line = json.dumps(values, ensure_ascii=False)
-        self._print(line if _is_text(line) else json.dumps(values))
+        self._file.write(f"{to_json(values, indent=None)}\n")
         self._file.flush()
 
     def _print_rows(self, read: Read) -> None:
@@ -101,20 +100,11 @@ class Teller:
     def _shown(self, means: Sequence[float]) -> str:
         """The expressions that a face shows most, on average."""
         likely = sorted(zip(means, self._classes, strict=True), reverse=True)[:3]
-        return ", ".join(f"{name} {mean:.0%}" for mean, name in likely)
-
-
-def _is_text(text: str) -> bool:
-    """Whether it can be written as UTF-8: a path may have bytes that cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+        return ", ".join(f"{short(name)} {mean:.0%}" for mean, name in likely)
 
 
 def _row(reading: Reading) -> list[str | float]:
     """A line of a table: track, box, the likeliest expression and its probability, whether that is unsure, all probabilities."""
     place = ["" if reading.track is None else reading.track, *(round(value, 1) for value in reading.face.box)]
     scores = (round(score, 4) for score in reading.scores.values())
-    return [*place, reading.top, round(reading.confidence, 4), int(reading.unsure), *scores]
+    return [*place, plain(reading.top), round(reading.confidence, 4), int(reading.unsure), *scores]

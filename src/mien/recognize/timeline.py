@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mien.plain import short
 from mien.recognize.reading import Reading
 
 BINS, WIDTH = 512, 0.1
@@ -91,8 +92,7 @@ class Timeline:
 
     def picture(self) -> bytes:
         """A PNG with a band for each face: how probable each expression was over time."""
-        from matplotlib import colormaps
-        from matplotlib.figure import Figure
+        from mien.plots import Figure, colormaps
 
         lines = sorted(self.lines[:DRAWN], key=lambda line: line.track)
         figure = Figure((10, 1 + 1.3 * max(1, len(lines))), layout="constrained")
@@ -109,10 +109,8 @@ class Timeline:
             axes.set_ylabel(f"face {line.track}")
         every[-1].set_xlabel("seconds")
         if lines:
-            handles = every[0].collections
-            legend = figure.legend(
-                handles, self.classes, loc="outside upper center", ncols=min(8, len(self.classes)), frameon=False
-            )
+            handles, named = every[0].collections, [short(name) for name in self.classes]
+            legend = figure.legend(handles, named, loc="outside upper center", ncols=min(8, len(named)), frameon=False)
             for text in legend.get_texts():
                 text.set_parse_math(False)  # a class may be named with a $
         content = io.BytesIO()

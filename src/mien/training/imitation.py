@@ -1,23 +1,26 @@
 """The lesson of a network that imitates another one's map, which was computed beforehand; and what a run keeps of that."""
 
-import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from pydantic.dataclasses import dataclass as checked
 from torch import Tensor, nn
 
 from mien.data.faceset import FaceSet
-from mien.disk import read_json, write_aside
+from mien.disk import read_as, write_aside
 from mien.errors import MienError
 from mien.models import Network
+from mien.plain import to_json
 from mien.recognize.device import autocast, channels_last
+from mien.registry import STRICT, Positive, Units
 from mien.techniques import Unevaluated
 from mien.training.parts import Portions
 from mien.training.pool import Batch, Pool
 from mien.training.run import EVALUATION_BATCH, Run
-from mien.training.state import read_state
+from mien.training.state import load_weights, read_state
 
 
 @dataclass(frozen=True)
@@ -95,10 +98,23 @@ class Kept:
     """Power of the difference that was regressed."""
 
 
+Shape = tuple[Units, Units, Units]
+
+
+@checked(frozen=True, config=STRICT)
+class Noted:
+    """The content of imitation.json."""
+
+    block: str
+    shape: Shape
+    goal: Shape
+    p: Positive
+
+
 def keep(folder: Path, block: str, shape: tuple[int, ...], goal: tuple[int, ...], p: float) -> None:
     """Note in a run's folder what `kept` has to know: the student's block, its map's shape, the teacher's, the power."""
     noted = {"block": block, "shape": shape, "goal": goal, "p": p}
-    write_aside(folder / "parts" / "distill" / "imitation.json", json.dumps(noted).encode())
+    write_aside(folder / "parts" / "distill" / "imitation.json", to_json(noted, indent=None).encode())
 
 
 def kept(run: Run) -> Kept:
@@ -113,12 +129,15 @@ def _read_kept(run: Run) -> Kept:
     part = run.folder / "parts" / "distill"
     if not (part / "imitation.json").is_file():
         raise MienError("a run that keeps its teacher's maps", "none", "start with distill, and set start.keep_maps to true")
-    noted = read_json(part / "imitation.json", "train again")
-    goal = tuple(noted["goal"])
-    matching = match(tuple(noted["shape"]), goal)
-    weights = read_state(part / "weights.safetensors")
-    matching.load_state_dict({name.removeprefix("head."): value for name, value in weights.items() if name.startswith("head.")})
-    return Kept(FaceSet.open(run.folder / "parts" / "maps"), noted["block"], goal, matching.to(run.device), noted["p"])
+    noted, file = read_as(Noted, part / "imitation.json", "train again"), part / "weights.safetensors"
+    maps = FaceSet.open(run.folder / "parts" / "maps")
+    if noted.block not in run.network.blocks or maps.info.channels != math.prod(noted.goal) or len(maps) != len(run.labels):
+        found = f"block {noted.block}, maps {noted.goal} and {len(maps)} faces"
+        raise MienError(f"what this run kept of its teacher in {part}", found, "train again")
+    matching = match(noted.shape, noted.goal)
+    mine = {name.removeprefix("head."): value for name, value in read_state(file).items() if name.startswith("head.")}
+    load_weights(matching, mine, file)
+    return Kept(maps, noted.block, noted.goal, matching.to(run.device), noted.p)
 
 
 def convolutions(whole: Network, block: str | None, goal: tuple[int, ...], deviation: float, seed: int) -> Network:

@@ -42,7 +42,7 @@ def fit(run: Run, progress: Progress, keep: Callable[[int], None]) -> None:
                     progress.advance(len(batch.rows))
                 validate(run, losses, time.monotonic() - started)
                 progress.say(line(run))
-                if time.monotonic() - saved > CHECKPOINT_SECONDS or run.epoch == settings.epochs:
+                if time.monotonic() - saved >= CHECKPOINT_SECONDS or run.epoch == settings.epochs:
                     checkpoint(run)
                     saved = time.monotonic()
             keep(stage)

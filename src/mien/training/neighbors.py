@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, field, replace
 from dataclasses import dataclass as plain
@@ -21,18 +19,20 @@ from mien.data.faceset import BLOCK, FaceSet
 from mien.data.splits import split_rows, training_rows
 from mien.data.views import Views
 from mien.data.writer import write_table
-from mien.disk import read_json, write_aside
+from mien.disk import read_as, read_json, require_name, write_aside
 from mien.errors import MienError
 from mien.models import Network
 from mien.models.asymmetric_autoencoder import ENCODER, critic
+from mien.plain import to_json
 from mien.progress import Progress, Silent
 from mien.recipe import Answer, Recipe, Stage, with_values
 from mien.recognize.device import channels_last, choose_device, place
-from mien.recognize.files import Card, model_folder, note_source, read_card, read_history
+from mien.recognize.files import Card, note_source, read_card, read_history
 from mien.recognize.neighbors import DEVIATION, SIGMA, Neighbors, autoencoder, encode
 from mien.recognize.networks import build_network, write_model
-from mien.registry import STRICT, Count, CountOrZero, NotNegative, Positive, Share, validate
+from mien.registry import STRICT, Count, NotNegative, Positive, Seed, Share, validate, worded
 from mien.training.autoencoding import Perception, Reconstruct, Refine
+from mien.training.cache import cache_folder, fetch, is_kept, keep_for_others
 from mien.training.loop import own_threads
 from mien.training.parts import Place, fit_part, portions
 from mien.training.pictures import one_of_each
@@ -40,6 +40,7 @@ from mien.training.prepare import Order, budget_table, prepare
 from mien.training.run import EVALUATION_BATCH, Material, Run
 
 
+@worded
 @dataclass(frozen=True, config=STRICT)
 class Autoencoding:
     """How an autoencoder is trained; the defaults are SNA's, for faces of 112 pixels."""
@@ -62,7 +63,7 @@ class Autoencoding:
     """Faces in a batch of the second phase."""
     expression: str = "two_scale"
     """The recipe of the expression network C of Eq. 5, which is trained on the labeled faces."""
-    perceptual: Annotated[dict[str, float], Field(min_length=1)] = field(
+    perceptual: Annotated[dict[str, NotNegative], Field(min_length=1)] = field(
         default_factory=lambda: {"conv3_b": 100.0, "conv4": 0.1, "conv5": 0.001}
     )
     """Blocks of that network, and what the difference of their maps weighs."""
@@ -80,7 +81,7 @@ class Autoencoding:
     """Share of the faces that measures the reconstruction."""
     sigma: Positive = SIGMA
     """Noise of the neighbors that are drawn in the pictures, in deviations of the code."""
-    seed: CountOrZero = 0
+    seed: Seed = 0
     """Draws weights, batches and the faces that are held out."""
 
 
@@ -135,6 +136,7 @@ def train_neighbors(
     second phase needs; a first phase looks at no label. Raises MienError where `out` holds anything else.
     """
     folder, order, progress = Path(out), order or Order(), progress or Silent()
+    require_name(folder)
     faces = faceset if isinstance(faceset, FaceSet) else FaceSet.open(faceset, verify=True)
     order = replace(order, threads=order.threads or _threads(folder), checksums=(faces.info.checksum, ""))
     bench = Bench(folder, settings.seed, choose_device(order.device), progress)
@@ -162,6 +164,13 @@ def _train(bench: Bench, faces: FaceSet, settings: Autoencoding, order: Order) -
     keep_for_others(bench.folder, settings_key(settings, digest(learned), labels))
 
 
+@dataclass(frozen=True)
+class _Begun:
+    """What neighbors.json says that an autoencoder was begun with."""
+
+    order: Order
+
+
 def is_made(folder: Path) -> bool:
     """Whether the autoencoder in `folder` is finished: the card is written last."""
     return (folder / "model" / "model.json").is_file()
@@ -169,16 +178,17 @@ def is_made(folder: Path) -> bool:
 
 def _begin(folder: Path, asked: dict[str, Any]) -> None:
     """A new folder that says what was asked, or one that was asked the same."""
-    told = json.loads(json.dumps(asked, default=str))
+    told = json.loads(to_json(asked))
     file = folder / "neighbors.json"
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         folder.mkdir(parents=True, exist_ok=True)
-        write_aside(file, json.dumps(told, indent=1).encode())
+        write_aside(file, to_json(told).encode())
     elif not file.is_file():
         found = "a folder with other files in it, or a file"
         raise MienError(f"nothing at {folder} yet, or an autoencoder that was begun", found, "choose another --out")
     elif (before := read_json(file, "remove the folder")) != told:
-        other = [key for part in told for key in told[part] if before.get(part, {}).get(key) != told[part][key]]
+        parts = {part: values for part in told if isinstance(values := before.get(part), dict)}
+        other = [key for part in told for key in told[part] if parts.get(part, {}).get(key) != told[part][key]]
         found = f"other {', '.join(other[:3])}" if other else "others"
         todo = "ask for the same again to go on, or choose another --out"
         raise MienError(f"the settings and faces that {folder} was begun with", found, todo)
@@ -187,8 +197,8 @@ def _begin(folder: Path, asked: dict[str, Any]) -> None:
 def _threads(folder: Path) -> int:
     """Those that an autoencoder in `folder` was begun with, else torch's own number."""
     file = folder / "neighbors.json"
-    begun = read_json(file, "remove the folder").get("order", {}) if file.is_file() else {}
-    return int(begun.get("threads") or torch.get_num_threads())
+    begun = read_as(_Begun, file, "remove the folder").order.threads if file.is_file() else None
+    return begun or torch.get_num_threads()
 
 
 def learn_neighbors(
@@ -281,39 +291,6 @@ def digest(faces: FaceSet) -> str:
     return found.hexdigest()
 
 
-def cache_folder() -> Path:
-    """Where autoencoders that runs trained are kept for other runs."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mien" / "neighbors"
-
-
-def keep_for_others(trained: Path, key: str) -> None:
-    """Copy a finished model to the cache, unless it is there, or nothing can be written there."""
-    target = cache_folder() / key
-    if target.exists():
-        return
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{key}.", dir=target.parent))
-    except OSError:
-        return  # The run has its own.
-    try:
-        shutil.copytree(trained / "model", aside / "model")
-        aside.rename(target)
-    except OSError:
-        shutil.rmtree(aside, ignore_errors=True)  # Another run was faster, or there is no room.
-
-
-def fetch(source: Path, folder: Path) -> None:
-    """Copy the model at `source` into `folder`/model, aside and renamed; what was begun there is removed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for left_over in (*folder.glob(".model.*"), folder / "model"):
-        shutil.rmtree(left_over, ignore_errors=True)
-    aside = Path(tempfile.mkdtemp(prefix=".model.", dir=folder))
-    shutil.copytree(model_folder(source), aside, dirs_exist_ok=True)
-    aside.chmod(0o755)
-    aside.rename(folder / "model")
-
-
 def labels_digest(material: Material) -> str:
     """sha256, in hexadecimal, of the faces of a run that have labels, and of these, validation included."""
     labeled = torch.nonzero(material.labels >= 0).squeeze(1)
@@ -362,7 +339,7 @@ def _obtain(run: Run, given: str | Mapping[str, Any], folder: Path) -> None:
     settings = autoencoding(given)
     judged = settings.refine != "none"
     key = settings_key(settings, found, labels_digest(run.material) if judged else "")
-    if not (cache_folder() / key).is_dir():
+    if not is_kept(key, asdict(settings), found):
         run.progress.say(f"an autoencoder of {len(faces)} faces is trained first, and kept in {cache_folder()}")
         bench = Bench(folder, settings.seed, run.device, run.progress)
         budget = {"train": len(run.labeled), "validation": len(run.validation_labels)} if judged else None
@@ -378,7 +355,7 @@ def _obtain(run: Run, given: str | Mapping[str, Any], folder: Path) -> None:
 def _set_of(folder: Path) -> str:
     """Checksum of the face set that an autoencoder was trained on; empty where its folder does not say."""
     file = folder / "neighbors.json"
-    return str(read_json(file, "train it again")["order"]["checksums"][0]) if file.is_file() else ""
+    return read_as(_Begun, file, "train it again").order.checksums[0] if file.is_file() else ""
 
 
 def perception(bench: Place, settings: Autoencoding, material: Material) -> Perception:

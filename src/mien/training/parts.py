@@ -18,7 +18,7 @@ from mien.recognize.files import write_history
 from mien.training.lesson import Classes, Lesson
 from mien.training.loop import fit
 from mien.training.run import Material, Run
-from mien.training.state import read_state, write_state
+from mien.training.state import load_weights, read_state, write_state
 
 
 class Place(Protocol):
@@ -54,7 +54,8 @@ def fit_part(
         fit(part, run.progress, lambda stage: write_history(folder, part.history))
         write_state(folder / "weights.safetensors", part.best["weights"])
     checkpoint.unlink(missing_ok=True)
-    part.network.load_state_dict(read_state(folder / "weights.safetensors"))
+    file = folder / "weights.safetensors"
+    load_weights(part.network, read_state(file), file)
     return part.network.eval()
 
 

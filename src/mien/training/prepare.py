@@ -28,24 +28,25 @@ from mien.data.splits import (
 from mien.errors import MienError
 from mien.progress import Progress
 from mien.recipe import Components, Recipe
-from mien.registry import STRICT, Count, CountOrZero
+from mien.registry import STRICT, Count, Seed, Share, Threads, worded
 from mien.techniques.unlabeled.nothing import Nothing
 from mien.training.run import Material
 
 
+@worded
 @dataclass(frozen=True, config=STRICT)
 class Order:
     """What a run was asked to do, beside its recipe: the content of run.json, from which it can be resumed."""
 
-    seed: CountOrZero = 0
+    seed: Seed = 0
     """Draws labels, weights, batches and views."""
-    labels_per_class: int | None = None
+    labels_per_class: Count | None = None
     """Label budget per class, validation included; None for all."""
-    labels: int | None = None
+    labels: Count | None = None
     """Label budget in all, validation included; None for all."""
-    noise: float = 0.0
+    noise: Share = 0.0
     """Share of the given labels, validation included, that are flipped to another class."""
-    noise_matrix: tuple[tuple[float, ...], ...] | None = None
+    noise_matrix: tuple[tuple[Share, ...], ...] | None = None
     """Instead: for each class, the probabilities of the classes that its labels become."""
     split: str | None = None
     """Split to train on; None for the one that is called train or Training."""
@@ -53,7 +54,7 @@ class Order:
     """Instead of the set's splits, all but this subject-independent fold, for example 1/5."""
     device: str = "auto"
     """auto, cpu or cuda."""
-    threads: Count | None = None
+    threads: Threads | None = None
     """Processor threads; None takes torch's own number, which is then written down and kept when resuming."""
     faces: Path | None = None
     """The face set's folder."""

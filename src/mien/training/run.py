@@ -24,6 +24,7 @@ from mien.training.lesson import Classes, Lesson
 from mien.training.pool import Batch, Pool
 from mien.training.schedule import make_average, make_optimizer, rate
 from mien.training.snapshot import Snapshot
+from mien.training.state import FAULTS, not_of_run, require_numbers
 
 EVALUATION_BATCH = 512
 
@@ -342,7 +343,33 @@ class Run:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go back to where `state_dict` was taken."""
+        """Go back to where `state_dict` was taken. Raises MienError for a state that is none of this run."""
+        try:
+            self._require_own(state)
+            self._load(state)
+        except FAULTS as error:
+            raise not_of_run(self.folder / "checkpoint.safetensors", error) from error
+
+    def _require_own(self, state: dict[str, Any]) -> None:
+        """Raises one of FAULTS where the stage, the epoch, what was kept or the number of faces cannot be this run's."""
+        stage, epoch, best, history = (state[key] for key in ("stage", "epoch", "best", "history"))
+        epochs = [each.epochs for each in self.recipe.stages]
+        if not (type(stage) is int and type(epoch) is int and 0 <= stage < len(epochs) and 0 <= epoch <= epochs[stage]):
+            raise ValueError(f"epoch {epoch} of stage {stage}")
+        if len(history) != sum(epochs[:stage]) + epoch or any(
+            not isinstance(v, int | float) for e in history for v in e.values()
+        ):
+            raise ValueError(f"{len(history)} epochs in its history")
+        if best or epoch == epochs[stage]:
+            require_numbers(best["weights"])
+            wanted = {name: value.shape for name, value in self.network.state_dict().items()}
+            if {name: value.shape for name, value in best["weights"].items()} != wanted or not isinstance(best["figures"], dict):
+                raise ValueError("best weights of another network")
+        require_numbers(state["network"])
+        if (state["targets"].shape, state["weights"].shape) != (self.targets.shape, self.weights.shape):
+            raise ValueError(f"targets and weights of {len(state['targets'])} faces")
+
+    def _load(self, state: dict[str, Any]) -> None:
         self.enter(state["stage"])
         self.epoch, self.best = state["epoch"], state["best"]
         self.network.load_state_dict(state["network"])

@@ -1,32 +1,34 @@
 """From a face set to a run folder with a model in it, and on from where a run was interrupted."""
 
-import json
 import shutil
 import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from pydantic.dataclasses import dataclass
 
 from mien.data.faceset import FaceSet
 from mien.data.splits import Budget
+from mien.data.tables import BUDGET, read_table
 from mien.data.writer import write_table
-from mien.disk import read_json
+from mien.disk import put, read_as, require_name
 from mien.errors import MienError
 from mien.evaluation.calibration import apply_temperature, fit_least, fit_temperature
+from mien.plain import to_json
 from mien.progress import Progress, Silent
 from mien.recipe import Recipe
 from mien.recognize.device import choose_device
-from mien.recognize.files import Card, read_sources, write_history
+from mien.recognize.files import Card, read_card, read_sources, write_history
 from mien.recognize.networks import write_model
 from mien.recognize.recognizer import Recognizer
-from mien.registry import validate
 from mien.training.loop import fit, own_threads
 from mien.training.prepare import Order, Prepared, budget_table, prepare
 from mien.training.run import Run
-from mien.training.state import read_state
+from mien.training.state import TODO, read_state
 
 
 def train(
@@ -46,6 +48,7 @@ def train(
     `out` exists, a set was changed since it was written, or recipe, budget and faces do not fit each other.
     """
     folder = Path(out)
+    require_name(folder)
     if folder.exists():
         raise MienError(f"nothing at {folder} yet", "a file or folder", "choose another --out, or mien resume it")
     faces = _opened(faces)
@@ -75,31 +78,55 @@ def train(
 
 
 def resume(
-    folder: Path | str, progress: Progress | None = None, faces: FaceSet | None = None, budget: Budget | None = None
+    folder: Path | str,
+    progress: Progress | None = None,
+    faces: FaceSet | None = None,
+    budget: Budget | None = None,
+    trusted: bool = False,
 ) -> Recognizer:
     """Go on with an interrupted run; of a finished one, return the recognizer.
 
     On the same processor with the same number of threads the weights are those of a run that was never interrupted, bit
-    for bit. `faces` and `budget`: what `train` was given, of a run with a budget, since neither is in its folder.
+    for bit. `faces` and `budget`: what `train` was given, of a run with a budget, since neither is in its folder. `trusted`:
+    modules beyond mien that the run's recipe names are imported, and so run; else they have to be imported already.
     Raises MienError where `folder` is no run, its faces are gone or changed, or its labels were others.
     """
     folder = Path(folder)
-    if (folder / "model" / "model.json").is_file():
-        return Recognizer.load(folder)
     if not (folder / "run.json").is_file():
+        if (folder / "model" / "model.json").is_file():
+            return Recognizer.load(folder)
         raise MienError(f"a run at {folder}", "no run.json", "start one with mien train")
-    written = read_json(folder / "run.json", "train again")
-    order, recipe = validate(Order, written.get("order", {})), Recipe.parse(written.get("recipe", {}))
+    written = read_as(Written, folder / "run.json", TODO)
+    order, recipe = written.order, Recipe.parse(written.recipe, trusted)
+    if (folder / "model" / "model.json").is_file():
+        _require_own(folder, written)
+        return Recognizer.load(folder)
     faces, others = _recorded(order) if faces is None or budget is None else (faces, None)
     for left_over in folder.glob(".*"):
         left_over.unlink()  # Files that were being written when the run was killed.
     prepared = prepare(faces, others, recipe, order, Silent(), budget)
     run = Run(recipe, prepared.material, order.seed, choose_device(order.device), folder, progress)
-    if not budget_table(faces, prepared).equals(pq.read_table(folder / "budget.parquet")):
+    if not budget_table(faces, prepared).equals(read_table(folder / "budget.parquet", BUDGET, TODO)):
         raise MienError(f"the labels that {folder} began with", "others", "train again")
     if (folder / "checkpoint.safetensors").is_file():
         run.load_state_dict(read_state(folder / "checkpoint.safetensors"))
     return _finish(run, order, prepared, progress or Silent())
+
+
+@dataclass(frozen=True)
+class Written:
+    """The content of run.json."""
+
+    order: Order
+    recipe: dict[str, Any]
+
+
+def _require_own(folder: Path, written: Written) -> None:
+    """Raises MienError where the model in a run's folder is that of another run."""
+    card = read_card(folder)
+    mine = (written.recipe, written.order.seed, written.order.checksums[0])
+    if (card.recipe, card.seed, card.faces.checksum) != mine:
+        raise MienError(f"the model of this run in {folder / 'model'}", "that of another one", "put its own back, or train again")
 
 
 def _recorded(order: Order) -> tuple[FaceSet, FaceSet | None]:
@@ -130,10 +157,10 @@ def _begin(folder: Path, faces: FaceSet, order: Order, prepared: Prepared, run: 
     aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         written = {"order": asdict(order), "recipe": run.recipe.table()}
-        (aside / "run.json").write_text(json.dumps(written, indent=1, default=str), "utf-8")
+        (aside / "run.json").write_text(to_json(written), "utf-8")
         pq.write_table(budget_table(faces, prepared), aside / "budget.parquet")
         aside.chmod(0o755)
-        aside.rename(folder)
+        put(aside, folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

@@ -25,8 +25,8 @@ PHONE: dict[str, Any] = {
     "is_mobile": True,
     "device_scale_factor": 2,
 }
-PATIENCE = 30_000
-"""Milliseconds to wait for what should be there."""
+PATIENCE = 180_000
+"""Milliseconds to wait for what should be there, on a machine that is slow and busy."""
 
 
 @contextmanager
@@ -34,8 +34,9 @@ def chromium() -> Iterator[Browser]:
     """The browser, or a skipped test that says why."""
     if not os.path.exists(CHROMIUM):
         pytest.skip("no Chromium is installed: neither chromium is on the path nor /usr/bin/chromium there")
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS), timeout=PATIENCE)
         try:
             yield opened
         finally:
@@ -91,6 +92,11 @@ def ahead(page: Page, count: int = 10) -> None:
 def saved(page: Page) -> None:
     """Waits until all is saved."""
     expect(page.locator("#saved")).to_have_text("all", timeout=PATIENCE)
+
+
+def at(page: Page, moment: float) -> None:
+    """From now on what somebody does is done at this moment, in milliseconds, however long the browser takes for it."""
+    page.evaluate("now => Object.defineProperty(Event.prototype, 'timeStamp', { get: () => now, configurable: true })", moment)
 
 
 def picture(page: Page, path: Path) -> None:

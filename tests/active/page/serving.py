@@ -2,8 +2,10 @@
 
 import http.client
 import json
+import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -11,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import httpx
@@ -18,13 +21,26 @@ import numpy as np
 import uvicorn
 
 from mien import FaceSet
+from mien.active.page.limits import Limits
 from mien.active.page.prepare import Ready
-from mien.active.page.serve import address, listen, serve
+from mien.active.page.serve import Reached, address, listen, serve
 from mien.active.page.shown import When
 from mien.active.store.records import Question
 from mien.active.store.store import Store
+from processes import WAIT
 
 CLASSES = ("calm", "glad", "sad")
+PATIENT = Limits(head_seconds=WAIT, body_seconds=WAIT, idle_seconds=WAIT, unread_seconds=WAIT, linger_seconds=WAIT)
+"""As long as a machine takes for a request."""
+SLOWLY = Reached(limits=PATIENT)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A page that is served."""
+
+    where: str
+    server: uvicorn.Server
 
 
 def write_pool(folder: Path, count: int = 12, side: int = 16, ids: Sequence[str] = ()) -> FaceSet:
@@ -42,25 +58,41 @@ def asked_store(place: str, pool: FaceSet, questions: Sequence[Question] = (), p
 
 
 @contextmanager
-def served(store: Store, pool: FaceSet, guess: When = "after", names: Sequence[str] = (), port: int = 0) -> Iterator[str]:
-    """The address of the page, served by a thread."""
-    servers: list[uvicorn.Server] = []
+def held_port() -> Iterator[int]:
+    """A port at which one server after another can listen: while none does, nobody else gets it."""
+    with socket.socket() as holding:
+        holding.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holding.bind(("127.0.0.1", 0))
+        yield holding.getsockname()[1]
+
+
+@contextmanager
+def running(store: Store, pool: FaceSet, guess: When = "after", reached: Reached = SLOWLY, port: int = 0) -> Iterator[Running]:
+    """The page, served by a thread."""
+    servers: Queue[uvicorn.Server] = Queue()
     with listen("127.0.0.1", port) as listening:
-        where = address(listening)
-        thread = threading.Thread(target=serve, args=(Ready(store, pool, 0), listening, guess, names, servers.append))
+        where = address(listening, reached.tls is not None)
+        thread = threading.Thread(target=serve, args=(Ready(store, pool, 0), listening, guess, reached, servers.put))
         thread.start()
+        server = servers.get(timeout=WAIT)
         try:
-            yield where
+            yield Running(where, server)
         finally:
-            for server in servers:
-                server.should_exit = True
+            server.should_exit = True
             thread.join()
+
+
+@contextmanager
+def served(store: Store, pool: FaceSet, guess: When = "after", reached: Reached = SLOWLY, port: int = 0) -> Iterator[str]:
+    """The address of the page, served by a thread."""
+    with running(store, pool, guess, reached, port) as page:
+        yield page.where
 
 
 @contextmanager
 def signed_in(where: str, name: str, token: str) -> Iterator[httpx.Client]:
     """Somebody's browser."""
-    with httpx.Client(base_url=where, timeout=60) as client:
+    with httpx.Client(base_url=where, timeout=WAIT) as client:
         response = client.post("/sign-in", data={"name": name, "token": token})
         assert response.status_code == 303, response.text
         yield client
@@ -92,7 +124,7 @@ class Heard:
 def ask_raw(where: str, target: str, cookie: str = "") -> Heard:
     """GET this very target, which no client has tidied."""
     host, port = re.fullmatch(r"http://(.+):(\d+)/", where).groups()  # type: ignore[union-attr]
-    connection = http.client.HTTPConnection(host, int(port), timeout=10)
+    connection = http.client.HTTPConnection(host, int(port), timeout=WAIT)
     try:
         connection.putrequest("GET", target, skip_accept_encoding=True)
         if cookie:
@@ -105,11 +137,15 @@ def ask_raw(where: str, target: str, cookie: str = "") -> Heard:
 
 
 class Process:
-    """`mien annotate` in a process of its own."""
+    """`mien annotate` in a process of its own, which may open so many `files` and says what is wrong in `log`."""
 
-    def __init__(self, pool: Path, store: str, *words: object) -> None:
-        command = [sys.executable, "-c", "from mien.cli import main; main()", "annotate", str(pool), "--store", store]
-        self._process = subprocess.Popen([*command, *map(str, words)], stdout=subprocess.PIPE, text=True)
+    def __init__(self, pool: Path, store: str, *words: object, files: int = 1024, log: Path = Path(os.devnull)) -> None:
+        # All that a test does is within a minute by its log.
+        main = f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({files}, {files})); "
+        main += "from mien.active.page import loglines; loglines.MINUTE = float('inf'); from mien.cli import main; main()"
+        command = [sys.executable, "-c", main, "annotate", str(pool), "--store", store, *map(str, words)]
+        with log.open("wb") as errors:
+            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
         assert self._process.stdout is not None
         self.said = ""
         found = None
@@ -128,7 +164,7 @@ class Process:
     def end(self, how: signal.Signals) -> int:
         """Its exit code after this signal."""
         self._process.send_signal(how)
-        self.said += self._process.communicate(timeout=60)[0]
+        self.said += self._process.communicate(timeout=WAIT)[0]
         return self._process.returncode
 
 

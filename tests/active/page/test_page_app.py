@@ -8,8 +8,9 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -20,14 +21,15 @@ from hypothesis import HealthCheck, settings
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 from PIL import Image
-from serving import ask_raw, asked_store, error_of, given, sent, served, signed_in, undoing, write_pool
+from serving import PATIENT, ask_raw, asked_store, error_of, given, sent, served, signed_in, undoing, write_pool
 
 from mien import FaceSet, MienError
-from mien.active.page import app
+from mien.active.page import app, shown
 from mien.active.page.prepare import GIVEN
-from mien.active.page.signing import ATTEMPTS
+from mien.active.page.serve import Reached
 from mien.active.store.records import Question, Reply
 from mien.active.store.store import Store
+from processes import WAIT
 
 QUESTIONS = (
     Question("f0", model="m1", guess=2),
@@ -36,6 +38,9 @@ QUESTIONS = (
     *(Question(f"f{n}") for n in range(3, 10)),
 )
 """Two faces of the pool are not asked about."""
+
+
+QUICK = Reached(limits=replace(PATIENT, wrong_seconds=0.0))
 
 
 @dataclass(frozen=True)
@@ -51,12 +56,11 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    monkeypatch.setattr(app, "WRONG_TOKEN_SECONDS", 0.0)
+def place(tmp_path: Path) -> Iterator[Place]:
     pool = write_pool(tmp_path / "pool")
     with asked_store(str(tmp_path / "labels.db"), pool, QUESTIONS) as store:
         tokens = {name: store.add_annotator(name) for name in ("ann", "bob")}
-        with served(store, pool) as where:
+        with served(store, pool, reached=QUICK) as where:
             people = [signed_in(where, name, token) for name, token in tokens.items()]
             with people[0] as ann, people[1] as bob:
                 yield Place(where, store, pool, tokens, ann, bob)
@@ -68,7 +72,7 @@ def said(store: Store) -> list[tuple[str, str, str, int | None]]:
 
 
 def test_who_signs_in_gets_a_cookie_that_nothing_else_can_use(place: Place) -> None:
-    with httpx.Client(base_url=place.where) as client:
+    with httpx.Client(base_url=place.where, timeout=WAIT) as client:
         assert client.get("/").headers["location"] == "/sign-in"
         assert client.get("/grid").headers["location"] == "/sign-in"
         form = client.get("/sign-in")
@@ -86,14 +90,11 @@ def test_who_signs_in_gets_a_cookie_that_nothing_else_can_use(place: Place) -> N
         out = client.post("/sign-out")
         assert out.headers["location"] == "/sign-in"
         assert client.get("/").status_code == 303
-        behind_tls = {"X-Forwarded-Proto": "https"}
-        done = client.post("/sign-in", data={"name": "ann", "token": place.tokens["ann"]}, headers=behind_tls)
-        assert "Secure" in done.headers["set-cookie"]
 
 
 @pytest.mark.parametrize("name", ["", "bob", "Ann", '"><b id="x">'])
 def test_a_wrong_token_is_a_clear_page(place: Place, name: str) -> None:
-    with httpx.Client(base_url=place.where) as client:
+    with httpx.Client(base_url=place.where, timeout=WAIT) as client:
         for token in ("wrong", "", place.tokens["ann"], "\udc80".encode("utf-8", "surrogatepass").decode("latin-1")):
             done = client.post("/sign-in", data={"name": name, "token": token})
             assert done.status_code == 401
@@ -103,18 +104,9 @@ def test_a_wrong_token_is_a_clear_page(place: Place, name: str) -> None:
         assert client.get("/").status_code == 303
 
 
-def test_attempts_are_counted(place: Place) -> None:
-    with httpx.Client(base_url=place.where) as client:
-        for _ in range(ATTEMPTS):
-            assert client.post("/sign-in", data={"name": "ann", "token": "wrong"}).status_code == 401
-        late = client.post("/sign-in", data={"name": "ann", "token": place.tokens["ann"]})
-        assert (late.status_code, late.headers["retry-after"]) == (429, "60")
-    assert place.ann.get("/").status_code == 200, "who is signed in stays so"
-
-
 def test_nothing_without_a_token(place: Place) -> None:
     for cookies in ({}, {next(iter(place.ann.cookies)): "wrong"}):
-        with httpx.Client(base_url=place.where, cookies=cookies) as client:
+        with httpx.Client(base_url=place.where, cookies=cookies, timeout=WAIT) as client:
             answers = [
                 client.get("/questions"),
                 client.get("/faces/0"),
@@ -130,7 +122,7 @@ def test_nothing_without_a_token(place: Place) -> None:
 def test_answers_are_written_once(place: Place) -> None:
     asked = place.ann.get("/questions?count=3").json()
     assert [one["number"] for one in asked["questions"]] == [0, 1, 2]
-    assert (asked["progress"]["questions"], asked["progress"]["remaining"], asked["progress"]["yours"]) == (9, 9, 0)
+    assert (asked["progress"]["questions"], asked["progress"]["remaining"], asked["progress"]["yours"]) == (10, 10, 0)
     body = sent(place.store, given(0, 2), given(1, None, kind="unsure"), given(2, None, kind="not_a_face"))
     for _ in range(3):
         assert [one["number"] for one in place.ann.post("/answers", json=body).json()["answers"]] == [0, 1, 2]
@@ -216,7 +208,7 @@ def test_a_store_that_became_newer_takes_answers_again_later(place: Place, tmp_p
     ):
         assert response.status_code == 503
         assert error_of(response)["found"] == "version 99, which is newer"
-    become(1)
+    become(2)
     assert place.ann.post("/answers", json=sent(place.store, given(0), given(1))).status_code == 200
     assert len(place.store.log()) == 2
 
@@ -299,7 +291,12 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(derandomize=True, deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    derandomize=True,
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @drawn(body=ANYTHING, wrapped=st.booleans())
 def test_no_json_breaks_it(place: Place, body: Any, wrapped: bool) -> None:
     response = place.ann.post("/answers", json=sent(place.store, body) if wrapped else body)
@@ -392,9 +389,9 @@ def test_it_answers_to_its_names_alone(place: Place, tmp_path: Path) -> None:
         assert "--name" in error_of(response)["todo"]
     for name in (f"localhost:{port}", f"127.0.0.1:{port}", f"[::1]:{port}", f"LOCALHOST:{port}"):
         assert place.ann.get("/questions", headers={"Host": name}).status_code == 200, name
-    with served(place.store, place.pool, names=["labels.example.org"]) as where:
-        assert httpx.get(where, headers={"Host": "labels.example.org"}).status_code == 303
-        assert httpx.get(where, headers={"Host": "evil.example"}).status_code == 421
+    with served(place.store, place.pool, reached=Reached(names=["labels.example.org"])) as where:
+        assert httpx.get(where, headers={"Host": "labels.example.org"}, timeout=WAIT).status_code == 303
+        assert httpx.get(where, headers={"Host": "evil.example"}, timeout=WAIT).status_code == 421
 
 
 def test_other_sites_cannot_send_for_somebody(place: Place) -> None:
@@ -501,18 +498,19 @@ def test_what_the_database_cannot_take_may_be_sent_again(place: Place, monkeypat
             raise MienError("labels that can be written", "disk full", "free space, then send it again") from error
 
     with monkeypatch.context() as patched:
-        patched.setattr(place.store, "merge", fail)
+        patched.setattr(place.store, "append", fail)
         patched.setattr(place.store, "undo", fail)
         for address, body in (("/answers", sent(place.store, given(0, 1))), ("/undo", undoing(place.store, "u"))):
             response = place.ann.post(address, json=body)
             assert response.status_code == 503
-            assert error_of(response)["found"] == "disk full"
+            assert error_of(response)["found"] == "a full disk"
     assert place.ann.post("/answers", json=sent(place.store, given(0, 1))).status_code == 200
     assert said(place.store) == [("ann", "f0", "label", 1)]
 
 
-def test_progress_says_nothing_of_others_but_sums(tmp_path: Path) -> None:
-    pool = write_pool(tmp_path / "pool", 6)
+def test_progress_says_nothing_of_others_but_sums(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, moments = write_pool(tmp_path / "pool", 6), iter((100.0, 100.25, 100.5))
+    monkeypatch.setattr(shown, "time", SimpleNamespace(monotonic=lambda: next(moments)))
     with asked_store(str(tmp_path / "labels.db"), pool, per_face=2) as store:
         tokens = {name: store.add_annotator(name) for name in ("ann", "bob")}
         for name, answers in (("ann", (0, 1, 2)), ("bob", (0, 1, 1))):
@@ -520,8 +518,7 @@ def test_progress_says_nothing_of_others_but_sums(tmp_path: Path) -> None:
                 store.answer(name, Reply(f"f{number}", label=label))
         with served(store, pool) as where, signed_in(where, "ann", tokens["ann"]) as ann:
             found = ann.get("/questions").json()["progress"]
-    age = found.pop("age")
-    assert 0 <= age < 10
+    assert found.pop("age") == 0.5, "from before it was counted until it is told"
     alpha = found.pop("alpha")
     assert alpha == pytest.approx(store_alpha(), abs=1e-3)
     assert found == {"questions": 6, "done": 3, "remaining": 6, "per_face": 2, "yours": 3, "people": 2}

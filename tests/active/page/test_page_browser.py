@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import DESK, PATIENCE, PHONE, ahead, saved, see, sign_in, visit
+from browser import DESK, PATIENCE, PHONE, ahead, at, saved, see, sign_in, visit
 from playwright.sync_api import Browser, Page, Route, expect
 from serving import asked_store, served
 
@@ -123,9 +123,10 @@ def test_a_phone_labels_by_tapping(visiting: Visiting, store: Store) -> None:
         assert box["width"] >= 44
         assert box["y"] + box["height"] <= 844, "without scrolling"
         assert 0 <= box["x"] <= 390 - box["width"]
+        at(page, 150 * number)
         button.tap()
-        page.wait_for_timeout(160)
     see(page, 6)
+    at(page, 150 * 6)
     page.get_by_role("button", name="undo", exact=True).tap()
     see(page, 5)
     saved(page)
@@ -136,6 +137,7 @@ def test_a_phone_labels_by_tapping(visiting: Visiting, store: Store) -> None:
 def test_a_press_that_bounces_is_one(visiting: Visiting, store: Store) -> None:
     page = visiting()
     see(page, 0)
+    at(page, 1000)
     page.get_by_role("button", name="glad").dblclick()
     see(page, 1)
     page.keyboard.press("Enter")
@@ -362,7 +364,7 @@ CONTRAST = """() => {
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_can_be_read(visiting: Visiting, scheme: str) -> None:
     """Contrast of all texts 4.5 at least; landmarks, names and states that a screen reader finds; nothing but names on faces."""
-    page = visiting(DESK | {"color_scheme": scheme}, guess="before")
+    page = visiting(DESK | {"color_scheme": scheme, "reduced_motion": "reduce"}, guess="before")
     see(page, 0)
     page.context.set_offline(True)
     page.keyboard.press("1")
@@ -373,6 +375,7 @@ def test_it_can_be_read(visiting: Visiting, scheme: str) -> None:
             saved(page)
             page.get_by_role("link", name="Grid").click()
             expect(page.locator(".tile")).to_have_count(24, timeout=PATIENCE)
+        expect(page.locator(".pressed")).to_have_count(0)
         contrasts = page.evaluate(CONTRAST)
         assert len(contrasts) > 12
         assert [one for one in contrasts if one[1] < 4.5] == []

@@ -172,7 +172,9 @@ def test_classes_that_nobody_can_choose_are_told(asking: Asking) -> None:
 def test_gold_faces_stand_among_the_others(asking: Asking, tmp_path: Path) -> None:
     gold = write_csv(tmp_path / "gold.csv", [["id", "label"], ["f9", "glad"], ["f0", "sad"]])
     made = ready(asking, gold=gold)
-    assert [question.face for question in made.store.questions()] == ["f9", "f1", "f2", "f3", "f4", "f0", "f5", "f6", "f7", "f8"]
+    order = [question.face for question in made.store.questions()]
+    assert [face for face in order if face not in ("f0", "f9")] == [f"f{n}" for n in range(1, 9)]
+    assert sorted(order) == sorted(f"f{n}" for n in range(10))
     assert {question.face: question.gold for question in made.store.questions() if question.gold is not None} == {
         "f9": 1,
         "f0": 2,
@@ -190,6 +192,76 @@ def test_gold_faces_stand_among_the_others(asking: Asking, tmp_path: Path) -> No
         bad = write_csv(tmp_path / "bad.csv", [["id", "label"], row])
         with pytest.raises(MienError, match=told):
             prepare(replace(asking, gold=bad, store=later))
+
+
+def gold_places(asking: Asking) -> list[int]:
+    return [place for place, question in enumerate(ready(asking).store.questions()) if question.gold is not None]
+
+
+def test_gold_questions_stand_anywhere_and_always_at_the_same_places(asking: Asking, tmp_path: Path) -> None:
+    names = [f"f{n}" for n in range(200)]
+    write_pool(tmp_path / "large", 200, 8)
+    gold = write_csv(tmp_path / "gold.csv", [["id", "label"], *([name, "glad"] for name in names[:20])])
+    large = replace(asking, pool=tmp_path / "large", gold=gold)
+    found = [gold_places(replace(large, store=str(tmp_path / f"{n}.db"))) for n in range(2)]
+    assert found[0] != found[1], "each store has places of its own"
+    gaps = {after - before for before, after in zip(found[0], found[0][1:], strict=False)}
+    assert len(gaps) > 4, "not at equal distances"
+    assert gold_places(replace(large, store=str(tmp_path / "0.db"))) == found[0]
+    with Store.open(tmp_path / "0.db") as store:
+        order = [question.face for question in store.questions()]
+        assert [face for face in order if face in names[:20]] != names[:20], "nor in the order of the list"
+
+
+def with_run(asking: Asking, tmp_path: Path) -> Asking:
+    faces = np.random.default_rng(0).integers(0, 256, (60, 16, 16), np.uint8)
+    pixels = FaceSet.from_arrays(faces, np.arange(60) % 3, CLASSES)
+    train(pixels, small_recipe(stages=[{"epochs": 1, "lr": 0.05}]), tmp_path / "run")
+    return replace(asking, model=tmp_path / "run")
+
+
+def test_gold_questions_have_a_guess_as_the_others_have(asking: Asking, tmp_path: Path) -> None:
+    gold = write_csv(tmp_path / "gold.csv", [["id", "label"], ["f9", "glad"], ["f0", "sad"]])
+    guessing, heard = with_run(replace(asking, gold=gold), tmp_path), Heard()
+    with prepare(guessing, heard).store as store:
+        questions = {question.face: question for question in store.questions()}
+    expected = Recognizer.load(tmp_path / "run").logits(FaceSet.open(asking.pool)).argmax(axis=1).tolist()
+    assert [questions[f"f{n}"].guess for n in range(10)] == expected
+    assert len({question.model for question in questions.values()}) == 1
+    assert [questions[face].gold for face in ("f9", "f0")] == [1, 2]
+    assert not heard.lines
+    # A store of before, in which they have none.
+    with sqlite3.connect(asking.store) as connection:
+        connection.execute("UPDATE mien_questions SET guess = NULL, model = NULL WHERE gold IS NOT NULL")
+    connection.close()
+    prepare(asking, heard).store.close()
+    assert heard.lines == ["warning: people can tell 2 gold questions, which have no guess as the others have: give --model, too"]
+    with prepare(guessing, heard).store as store:
+        assert {question.face: question for question in store.questions()} == questions
+    assert len(heard.lines) == 1
+
+
+def test_gold_questions_beside_others_without_a_guess_have_none(asking: Asking, tmp_path: Path) -> None:
+    gold = write_csv(tmp_path / "gold.csv", [["id", "label"], ["f9", "glad"]])
+    assert ready(asking, first=4).new == 4
+    assert ready(with_run(asking, tmp_path), gold=gold).new == 1
+    with Store.open(asking.store) as store:
+        assert {question.guess for question in store.questions()} == {None}
+
+
+def test_gold_questions_among_doubts_have_their_given_label(asking: Asking, tmp_path: Path) -> None:
+    doubts = write_csv(tmp_path / "doubts.csv", [["id", "given"], ["f7", "glad"], ["f1", "glad"], ["f3", "calm"]])
+    gold = write_csv(tmp_path / "gold.csv", [["id", "label"], ["f9", "sad"], ["f5", "sad"]])
+    pool = FaceSet.open(asking.pool)
+    made = ready(asking, doubts=doubts, gold=gold).store.questions()
+    assert {question.face: question.guess for question in made if question.gold is not None} == {
+        "f9": pool.labels[9],
+        "f5": pool.labels[5],
+    }
+    assert {question.model for question in made} == {GIVEN}
+    bare = write_csv(tmp_path / "bare.csv", [["id", "label"], ["f0", "sad"]])
+    with pytest.raises(MienError, match=r"a label in .*, as the doubtful ones have; found 'f0' without one"):
+        prepare(replace(asking, store=str(tmp_path / "bare.db"), doubts=doubts, gold=bare))
 
 
 def test_a_pool_that_changed_is_refused(asking: Asking, tmp_path: Path) -> None:
@@ -215,7 +287,7 @@ def test_what_does_not_fit_is_refused(asking: Asking, tmp_path: Path) -> None:
     with sqlite3.connect(asking.store) as connection:
         connection.execute("UPDATE mien_store SET version = 99")
     connection.close()
-    with pytest.raises(MienError, match="labels of version 1 at most; found version 99"):
+    with pytest.raises(MienError, match="labels of version 2 at most; found version 99"):
         prepare(asking)
     features().save(tmp_path / "features")
     with pytest.raises(MienError, match=r"faces that people can look at .*; found features"):

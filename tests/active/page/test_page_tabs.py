@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from browser import DESK, PATIENCE, ahead, saved, see, sign_in, visit
 from playwright.sync_api import Browser, Page, Route, expect
-from serving import asked_store, served
+from serving import asked_store, held_port, served
 
 from mien import FaceSet
 from mien.active.store.consensus import standing
@@ -62,8 +62,8 @@ class Left:
 @contextmanager
 def left(browser: Browser, labels: Labels, pool: FaceSet) -> Iterator[Left]:
     """Answers 1 and 2 to the first two faces are in the tab."""
-    with ExitStack() as server:
-        where = server.enter_context(served(labels.store, pool))
+    with held_port() as port, ExitStack() as server:
+        where = server.enter_context(served(labels.store, pool, port=port))
         with visit(browser, where, labels.token, DESK) as page:
             page.on("dialog", lambda dialog: dialog.accept())
             ahead(page)
@@ -73,7 +73,7 @@ def left(browser: Browser, labels: Labels, pool: FaceSet) -> Iterator[Left]:
                 page.keyboard.press(str(number + 1))
             see(page, 2)
             expect(page.locator("#saved")).to_have_text("all but 2")
-            yield Left(page, where, int(where.rstrip("/").rpartition(":")[2]))
+            yield Left(page, where, port)
 
 
 def test_who_signs_in_to_another_store_gives_it_no_answers_of_the_first(
@@ -106,7 +106,8 @@ def test_a_tab_of_another_store_says_so_and_waits(browser: Browser, labels: Labe
             expect(trouble).to_contain_text("2 answers are not saved, and will be when the one of before is back")
             tab.page.keyboard.press("3")
             expect(tab.page.locator("#saved")).to_have_text("all but 3")
-            tab.page.wait_for_timeout(700)
+            with tab.page.expect_response("**/answers"):
+                """They are sent again."""
             assert others.store.log() == ()
             tab.page.get_by_role("link", name="load its page").click()
             see(tab.page, 0)

@@ -1,13 +1,12 @@
 """The page as an application: what each address does. `build` makes it from a store and its pool."""
 
-import asyncio
+import reprlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Query, Request
+from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -16,11 +15,15 @@ from pydantic.dataclasses import dataclass as checked
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as AnyHTTPException
 
+from mien.active.page import sign_in
 from mien.active.page.faces import Faces
 from mien.active.page.guard import LOOPBACK, Guard, refusal
+from mien.active.page.limits import Limits
 from mien.active.page.shown import When, Work, guess_of, plain, question_json
-from mien.active.page.signing import MINUTE, Attempts, SignedIn
+from mien.active.page.signing import Attempts, Lookups, Notes, SignedIn
 from mien.active.page.together import Together
+from mien.active.page.trouble import public, unreadable
+from mien.active.page.visit import Page, Signed, Visit, page_of, secret_of, who
 from mien.active.store.records import LONGEST_NAME, Answer, Question
 from mien.active.store.store import Store
 from mien.data.faceset import FaceSet
@@ -31,16 +34,14 @@ MOST_AHEAD = 60
 """Questions given at once."""
 MOST_ANSWERS = 100
 """Answers taken at once."""
-WRONG_TOKEN_SECONDS = 0.5
-"""How long the answer to a wrong token takes."""
-MONTH = 30 * 24 * 3600
-"""How long a browser stays signed in, in seconds."""
 OTHER_STORE = "Mien-Store"
 """A header that is there where a request is about another store than the page's, with the id of the page's."""
 KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
+SHORT = reprlib.Repr()
+"""Shows the beginning of what was sent, however deep it is."""
+
 Key = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
-Text = Annotated[str, Form(max_length=1000)]
 
 router = APIRouter()
 
@@ -77,54 +78,28 @@ class GivenUndo:
     """Key of the answer that is meant; the last one that was not taken back yet where there is none."""
 
 
-@dataclass(frozen=True)
-class Page:
-    """What all requests share."""
-
-    store: Store
-    pool: str
-    """Its name."""
-    faces: Faces
-    signed_in: SignedIn
-    attempts: Attempts
-    together: Together
-    work: Work
-    templates: Environment
-    static: dict[str, bytes]
-    """Files by their names."""
-    guess: When
-
-
-def build(store: Store, pool: FaceSet, guess: When = "after", names: Collection[str] | None = LOOPBACK) -> Guard:
+def build(
+    store: Store, pool: FaceSet, guess: When = "after", names: Collection[str] | None = LOOPBACK, limits: Limits | None = None
+) -> Guard:
     """The application. `names`: host names that it answers to, any for None. Raises MienError as `Faces` does."""
-    app = FastAPI(title="mien", docs_url=None, redoc_url=None, openapi_url=None)
+    limits = limits or Limits()
+    lookups = Lookups(limits)
+    app = FastAPI(
+        title="mien", docs_url=None, redoc_url=None, openapi_url=None,
+        # It would hand requests, answers among them, to whatever the environment says that collects traces.
+        telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False, "operation_spans": False},
+    )  # fmt: skip
     faces, title = Faces(store, pool), pool.info.name or (pool.folder.name if pool.folder else "faces")
     app.state.page = Page(
-        store, title, faces, SignedIn(store), Attempts(), Together(store), Work(store), _templates(), _static(), guess
-    )
+        store, title, faces, lookups, SignedIn(store, lookups), Attempts(limits), Notes(store), limits, Together(store),
+        Work(store), _templates(), _static(), guess,
+    )  # fmt: skip
     app.include_router(router)
+    app.include_router(sign_in.router)
     app.add_exception_handler(MienError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_bad_request)
     app.add_exception_handler(AnyHTTPException, _on_refusal)
     return Guard(app, names)
-
-
-@dataclass(frozen=True)
-class Visit:
-    """A request by somebody who is signed in."""
-
-    page: Page
-    annotator: str
-
-
-async def _visit(request: Request) -> Visit:
-    who = await _who(request)
-    if who is None:
-        raise HTTPException(401)
-    return Visit(_page(request), who)
-
-
-Signed = Annotated[Visit, Depends(_visit)]
 
 
 @router.post("/answers")
@@ -148,7 +123,10 @@ def face(visit: Signed, number: str, store: str = "") -> Response:
         _require_same(visit.page, store)
     known = number if number.isascii() and number.isdigit() and len(number) < 10 else "-1"
     _question(visit.page, int(known))
-    return Response(visit.page.faces.picture(int(known)), media_type="image/png")
+    try:
+        return Response(visit.page.faces.picture(int(known)), media_type="image/png")
+    except (MienError, OSError, ValueError) as error:
+        return refusal(503, unreadable(error))
 
 
 @router.get("/questions")
@@ -180,74 +158,24 @@ async def grid(request: Request) -> Response:
     return await _html(request, "grid.html.j2")
 
 
-@router.get("/sign-in")
-async def sign_in_form(request: Request) -> Response:
-    """The form for name and token."""
-    return _form(_page(request))
-
-
-@router.post("/sign-in")
-async def sign_in(request: Request, name: Text = "", token: Text = "") -> Response:
-    """Takes the token into a cookie, which scripts cannot read and other sites' requests do not carry."""
-    page, address = _page(request), request.client.host if request.client else ""
-    if page.attempts.too_many(address):
-        return _form(page, "Too many attempts. Wait a minute, then try again.", 429, name)
-    if name.strip() != await page.signed_in.name(token.strip()):
-        page.attempts.note(address)
-        await asyncio.sleep(WRONG_TOKEN_SECONDS)
-        trouble = "This name and this token do not belong together. Whoever runs this page can give you a new token."
-        return _form(page, trouble, 401, name)
-    done = RedirectResponse("/", 303)
-    secure = request.url.scheme == "https"
-    done.set_cookie(_cookie(request), token.strip(), MONTH, path="/", secure=secure, httponly=True, samesite="strict")
-    return done
-
-
-@router.post("/sign-out")
-async def sign_out(request: Request) -> Response:
-    """Forgets the cookie."""
-    done = RedirectResponse("/sign-in", 303)
-    done.delete_cookie(_cookie(request), path="/", httponly=True, samesite="strict")
-    return done
-
-
 @router.get("/static/{name}")
 async def static(request: Request, name: str) -> Response:
     """Style and scripts: a few files that were read before."""
-    files = _page(request).static
+    files = page_of(request).static
     if name not in files:
         raise HTTPException(404)
     kind = KINDS[name[name.rindex(".") :]]
     return Response(files[name], media_type=kind, headers={"Cache-Control": "no-cache"})
 
 
-def _page(request: Request) -> Page:
-    page: Page = request.app.state.page
-    return page
-
-
-async def _who(request: Request) -> str | None:
-    return await _page(request).signed_in.name(request.cookies.get(_cookie(request), ""))
-
-
-def _cookie(request: Request) -> str:
-    # Cookies are the same for all ports of a host, where several pages may be open.
-    return f"mien-{request.url.port or 'token'}"
-
-
 async def _html(request: Request, name: str) -> Response:
     """A page for whoever is signed in; the form for others."""
-    page, who = _page(request), await _who(request)
-    if who is None:
+    page, annotator = page_of(request), await who(request)
+    if annotator is None:
         return RedirectResponse("/sign-in", 303)
     store = page.store
-    values = {"pool": page.pool, "store": store.id, "annotator": who, "classes": store.info.classes, "guess": page.guess}
+    values = {"pool": page.pool, "store": store.id, "annotator": annotator, "classes": store.info.classes, "guess": page.guess}
     return HTMLResponse(page.templates.get_template(name).render(values))
-
-
-def _form(page: Page, trouble: str = "", status: int = 200, name: str = "") -> Response:
-    text = page.templates.get_template("sign_in.html.j2").render(pool=page.pool, trouble=trouble, name=name)
-    return HTMLResponse(text, status, {"Retry-After": f"{MINUTE:.0f}"} if status == 429 else None)
 
 
 def _listed(visit: Visit, found: Sequence[Question]) -> dict[str, Any]:
@@ -293,14 +221,26 @@ def _static() -> dict[str, bytes]:
 async def _on_error(request: Request, error: Exception) -> Response:
     """What the store refuses; where the database failed, which is the error's cause, the same request may succeed later."""
     assert isinstance(error, MienError)
-    return refusal(409 if error.__cause__ is None else 503, error)
+    if not isinstance(error.__cause__, PermissionError | None):
+        return refusal(503, public(error))
+    # It may be refused because its annotator is out since a moment: then it is kept until they are in again.
+    page_of(request).signed_in.forget(secret_of(request))
+    try:
+        name = await who(request)
+    except MienError as failed:
+        return refusal(503, public(failed))
+    if name is None:
+        return await _on_refusal(request, HTTPException(401))
+    return refusal(409, error) if error.__cause__ is None else refusal(503, public(error))
 
 
 async def _on_bad_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
-    message = MienError(f"{where}: {first['msg'].lower()}", repr(first.get("input"))[:200], "send what the page sends")
+    message = MienError(
+        f"{where}: {first['msg'].lower()}"[:200], SHORT.repr(first.get("input"))[:200], "send what the page sends"
+    )
     return refusal(422, message)
 
 

@@ -39,6 +39,10 @@ class _Refused(Exception):
         self.status, self.error = status, error
 
 
+class _Gone(Exception):
+    """The client left before its request was there."""
+
+
 class Guard:
     """Wraps an application. `names`: host names that it answers to; any for None."""
 
@@ -63,16 +67,19 @@ class Guard:
             self._check_name(headers)
             if scope["method"] not in ("GET", "HEAD"):
                 _check_origin(headers)
-                receive = await _whole_body(receive)
+            receive = await _whole_body(headers, receive)
         except _Refused as refused:
             await refusal(refused.status, refused.error)(scope, receive, send_with_headers)
+            return
+        except _Gone:
             return
         await self._app(scope, receive, send_with_headers)
 
     def _check_name(self, headers: Headers) -> None:
         """A page elsewhere whose name was made to lead here (DNS rebinding) says that name."""
         host = headers.get("host", "")
-        if self._names is not None and _name(host) not in self._names:
+        name = _name(host)
+        if (host and not name) or (self._names is not None and name not in self._names):
             todo = "open the address that mien annotate printed, or give it this name with --name"
             raise _Refused(421, MienError("a name that this page is known by", repr(host[:200]), todo))
 
@@ -87,17 +94,20 @@ def _check_origin(headers: Headers) -> None:
         raise _Refused(403, MienError("a request from this page", found, "open the page itself"))
 
 
-async def _whole_body(receive: Receive) -> Receive:
+async def _whole_body(headers: Headers, receive: Receive) -> Receive:
     """Reads the body, and gives it to whoever receives next."""
     parts, size, more = [], 0, True
+    length = headers.get("content-length", "")
+    if len(length) > 9 or (length.isdigit() and int(length) > MOST_BYTES):
+        raise _too_long()
     while more:
         message = await receive()
         if message["type"] != "http.request":
-            break
+            raise _Gone
         parts.append(message.get("body", b""))
         size, more = size + len(parts[-1]), message.get("more_body", False)
         if size > MOST_BYTES:
-            raise _Refused(413, MienError(f"at most {MOST_BYTES} bytes", "more", "send fewer answers at once"))
+            raise _too_long()
     waiting = [{"type": "http.request", "body": b"".join(parts), "more_body": False}]
 
     async def again() -> Message:
@@ -106,8 +116,14 @@ async def _whole_body(receive: Receive) -> Receive:
     return again
 
 
+def _too_long() -> _Refused:
+    return _Refused(413, MienError(f"at most {MOST_BYTES} bytes", "more", "send fewer answers at once"))
+
+
 def _name(host: str) -> str:
+    """Without its port; empty for what is no host."""
     try:
-        return urlsplit(f"//{host}").hostname or ""
+        parts = urlsplit(f"//{host}")
+        return (parts.hostname or "") if parts.port != 0 else ""
     except ValueError:
         return ""

@@ -1,5 +1,7 @@
 """What a page needs before it opens: the pool as it was, its label store, and questions in it."""
 
+from bisect import bisect
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from mien.active.store.database import Database
-from mien.active.store.records import Question
+from mien.active.store.records import Guess, Question
 from mien.active.store.schema import stored_version
 from mien.active.store.store import Store
 from mien.data.csv_files import read
@@ -88,8 +90,10 @@ def prepare(asking: Asking, progress: Progress | None = None) -> Ready:
         elif made or asking.chosen:
             wanted = _faces(meant, pool, store, model, progress or Silent())
         if asking.gold is not None:
-            wanted = _mixed(wanted, _gold(asking, pool, store))
-        return Ready(store, pool, store.ask(wanted), made, _strange(store, pool))
+            wanted = _mixed(wanted, _gold(asking, pool, store), store)
+        new = store.ask(wanted)
+        _guess_gold(store, pool, model, progress or Silent())
+        return Ready(store, pool, new, made, _strange(store, pool))
     except BaseException:
         store.close()
         raise
@@ -229,17 +233,64 @@ def _gold(asking: Asking, pool: FaceSet, store: Store) -> list[Question]:
     asked = next((face for face, _ in listed if face in plain), None)
     if asked is not None:
         raise MienError(f"faces in {asking.gold} that nobody was asked about", repr(asked), "leave it out, or make another store")
+    if asking.doubts:
+        rows = {str(face): row for row, face in enumerate(pool.values("id"))}
+        bare = next((face for face, _ in listed if _given(store, pool, rows[face]) is None), None)
+        if bare is not None:
+            expected = f"faces in {asking.gold} that have a label in {asking.pool}, as the doubtful ones have"
+            raise MienError(expected, f"{bare!r} without one", "leave it out: people would know it from the others")
     return [Question(face, gold=label) for face, label in listed]
 
 
-def _mixed(plain: list[Question], gold: list[Question]) -> list[Question]:
-    """Gold questions at equal distances among the others, none of which is about the same face."""
+def _mixed(plain: list[Question], gold: list[Question], store: Store) -> list[Question]:
+    """Gold questions among the others, none of which is about the same face: one in each of equal parts, anywhere in it, and
+    in any order; for the same store always the same."""
     known = {question.face for question in gold}
     others = [question for question in plain if question.face not in known]
-    every = len(others) / len(gold) if gold else 1.0
-    # Places between those of the others, which are whole.
-    placed = [(number * every - 0.5, question) for number, question in enumerate(gold)] + list(enumerate(others))
+    if not gold:
+        return others
+    chance = np.random.default_rng(store.seed(f"gold after {len(store.questions())}"))
+    places = (np.arange(len(gold)) + chance.random(len(gold))) * (len(others) / len(gold)) - 0.5
+    placed = [*enumerate(others), *zip(places.tolist(), (gold[n] for n in chance.permutation(len(gold))), strict=True)]
     return [question for _, question in sorted(placed, key=lambda one: one[0])]
+
+
+def _guess_gold(store: Store, pool: FaceSet, model: _Model | None, progress: Progress) -> None:
+    """Gold questions without a guess where the nearest other one, if possible before them, has one; and its model."""
+    beside = _lacking(store.questions())
+    names = pool.values("id")
+    rows = {str(face): row for row, face in enumerate(names) if str(face) in beside}
+    found: dict[str, Guess] = {}
+    for face, row in rows.items():
+        label = _given(store, pool, row)
+        if beside[face] == GIVEN and label is not None:
+            found[face] = Guess(label, GIVEN)
+    guessed = [face for face in rows if beside[face] != GIVEN]
+    if model is not None and guessed:
+        labels = model.guesses(pool.select([rows[face] for face in guessed]), progress)
+        found |= {face: Guess(label, model.recognizer.card.weights) for face, label in zip(guessed, labels, strict=True)}
+    store.add_guesses(found)
+    if left := len(beside) - len(found):
+        todo = "give --model, too" if guessed else "label them in a new set, or leave them out of a new store"
+        progress.say(f"warning: people can tell {left} gold questions, which have no guess as the others have: {todo}")
+
+
+def _lacking(questions: Sequence[Question]) -> dict[str, str | None]:
+    """Gold questions without a guess where the nearest other one, if possible before them, has one; and that one's model."""
+    others = [number for number, question in enumerate(questions) if question.gold is None]
+    found: dict[str, str | None] = {}
+    for number, question in enumerate(questions):
+        if question.gold is not None and question.guess is None and others:
+            beside = questions[others[max(bisect(others, number) - 1, 0)]]
+            if beside.guess is not None:
+                found[question.face] = beside.model
+    return found
+
+
+def _given(store: Store, pool: FaceSet, row: int) -> int | None:
+    """The label that a face has in the pool, as the store's; None where it has none that people can choose."""
+    name = pool.classes[pool.labels[row]] if pool.labels[row] >= 0 else None
+    return store.info.classes.index(name) if name in store.info.classes else None
 
 
 def _listed(asking: Asking, path: Path | str | None, column: str, pool: FaceSet, store: Store) -> list[tuple[str, int]]:

@@ -3,35 +3,47 @@
 import errno
 import ipaddress
 import socket
+import ssl
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import uvicorn
 
+from mien.active.page.addresses import require_proxies
 from mien.active.page.app import build
+from mien.active.page.door import PageServer
 from mien.active.page.guard import LOOPBACK
+from mien.active.page.limits import Limits
+from mien.active.page.loglines import few_lines
 from mien.active.page.prepare import Ready
 from mien.active.page.shown import When
+from mien.active.page.tls import tls_context
 from mien.errors import MienError
 
-IDLE_SECONDS = 60
-"""How long a connection is kept for the next answer."""
+BACKLOG = 1024
+"""Connections that the system keeps until they are accepted."""
 
 
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens; at port 0 at one that is free. Raises MienError where it cannot."""
     try:
+        # What is no name is told before there is a socket, which create_server would leave open.
+        host.encode("idna")
+        if "\0" in host:
+            raise ValueError("a name with a zero byte")
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=512)
-    except (OSError, OverflowError) as error:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except (OSError, OverflowError, ValueError) as error:
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         found = "somebody who listens there already" if taken else str(error)
         raise MienError(f"to listen at {host}, port {port}", found, "choose another --port, or an own --host") from error
 
 
-def address(listening: socket.socket) -> str:
+def address(listening: socket.socket, tls: bool = False) -> str:
     """Where a browser finds it."""
     host, port = listening.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+    return f"http{'s' if tls else ''}://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
 def require_names(names: Sequence[str]) -> None:
@@ -49,26 +61,55 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+@dataclass(frozen=True)
+class Reached:
+    """How clients reach the page."""
+
+    names: Sequence[str] = ()
+    """Host names that it answers to beside those of loopback."""
+    proxies: Sequence[str] = ()
+    """Addresses and networks of proxies, which are believed about the client's address and about TLS."""
+    tls: ssl.SSLContext | None = None
+    """For TLS of its own."""
+    limits: Limits = field(default_factory=Limits)
+
+
+DIRECTLY = Reached()
+"""Without name, proxy or TLS."""
+
+
+def reached_by(names: Sequence[str], proxies: Sequence[str], certificate: Path | None = None, key: Path | None = None) -> Reached:
+    """How clients reach the page. Raises MienError for names that are none, proxies that are not given by an IP address or
+    network, and a certificate or key that cannot be used."""
+    require_names(names)
+    if key is not None and certificate is None:
+        raise MienError("--certificate beside --key", "none", "give the certificate that the key was made for")
+    tls = tls_context(certificate, key) if certificate is not None else None
+    return Reached(names, require_proxies(proxies), tls)
+
+
 def serve(
     ready: Ready,
     listening: socket.socket,
     guess: When = "after",
-    names: Sequence[str] = (),
+    reached: Reached = DIRECTLY,
     started: Callable[[uvicorn.Server], None] = lambda server: None,
 ) -> None:
     """Serve the page until a signal ends it; `started` is given the server, which ends when its `should_exit` is set.
 
-    On loopback it answers to the names of that and to `names`; elsewhere to any name, unless there are `names`.
-    Raises MienError for questions about faces that the pool does not have.
+    On loopback it answers to the names of that and to those named; elsewhere to any name, unless some are named.
+    Raises MienError for questions about faces that the pool does not have, and for what is no address of a proxy.
     """
-    host = listening.getsockname()[0]
-    known = LOOPBACK | {host, *names} if names or is_loopback(host) else None
-    app = build(ready.store, ready.pool, guess, known)
+    host, proxies, limits = listening.getsockname()[0], require_proxies(reached.proxies), reached.limits
+    known = LOOPBACK | {host, *reached.names} if reached.names or is_loopback(host) else None
+    app = build(ready.store, ready.pool, guess, known, limits)
+    # Whom to believe is said in any case: else uvicorn would believe this machine, or whom the environment names.
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=IDLE_SECONDS,
-        timeout_graceful_shutdown=5, ws="none", lifespan="off",
+        app, http="httptools", ws="none", lifespan="off", log_level="warning", access_log=False, server_header=False,
+        timeout_keep_alive=round(limits.idle_seconds), timeout_graceful_shutdown=5, proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
     )  # fmt: skip
-    server = uvicorn.Server(config)
+    server = PageServer(config, listening, limits, proxies, reached.tls)
     started(server)
-    with listening:
-        server.run(sockets=[listening])
+    with listening, few_lines(limits.log_lines):
+        server.run()

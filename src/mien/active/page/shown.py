@@ -10,7 +10,7 @@ from mien.active.page.faces import Faces
 from mien.active.page.prepare import GIVEN
 from mien.active.store.records import Question
 from mien.active.store.store import Store
-from mien.active.store.tally import Tally
+from mien.active.store.tally import GoldProgress, Tally
 
 When = Literal["after", "before", "never"]
 """When people see what the model takes a face for: once they have answered, at once, or not at all."""
@@ -54,16 +54,18 @@ class Work:
     def __init__(self, store: Store) -> None:
         self._store, self._turn = store, threading.Lock()
         self._due = self._began = -math.inf
-        self._tally: Tally | None = None
+        self._found: tuple[Tally, GoldProgress] | None = None
 
     def json(self, annotator: str) -> dict[str, Any]:
         """The figures as one annotator gets them; those of others are in the sums alone."""
-        tally = self._count()
+        tally, gold = self._count()
+        # As of any other question: who sees that an answer changes nothing knows that it was to a gold one.
+        left = gold.left(annotator)
         others = sum(count > 0 for name, count in tally.by_annotator.items() if name != annotator)
         return {
-            "questions": tally.questions,
-            "done": tally.done,
-            "remaining": tally.remaining,
+            "questions": tally.questions + len(left),
+            "done": tally.done + left.count(0),
+            "remaining": tally.remaining + sum(left),
             "per_face": self._store.info.per_face,
             "yours": tally.by_annotator.get(annotator, 0),
             "age": round(time.monotonic() - self._began, 3),
@@ -71,11 +73,11 @@ class Work:
             "alpha": None if math.isnan(tally.alpha) else round(tally.alpha, 3),
         }
 
-    def _count(self) -> Tally:
+    def _count(self) -> tuple[Tally, GoldProgress]:
         with self._turn:
             began = time.monotonic()
-            if self._tally is None or began >= self._due:
-                self._tally, self._began = self._store.progress(), began
+            if self._found is None or began >= self._due:
+                self._found, self._began = (self._store.progress(), self._store.gold_progress()), began
                 ended = time.monotonic()
                 self._due = ended + max(COUNTED_SECONDS, (ended - began) / COUNTED_SHARE)
-            return self._tally
+            return self._found

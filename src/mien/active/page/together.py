@@ -35,7 +35,7 @@ class Together:
     async def write(self, entries: Sequence[Answer]) -> None:
         """Append these answers to the log; those whose keys are there already are the same answers.
 
-        Raises MienError as `Store.merge` does.
+        Raises MienError as `Store.append` does.
         """
         mine = _Waiting(tuple(entries), asyncio.get_running_loop().create_future())
         self._waiting.append(mine)
@@ -47,7 +47,7 @@ class Together:
 
     async def _write(self, batch: Sequence[_Waiting]) -> None:
         try:
-            await run_in_threadpool(self._store.merge, [entry for one in batch for entry in one.entries])
+            await run_in_threadpool(self._store.append, [entry for one in batch for entry in one.entries])
         except BaseException as error:
             # What is wrong with one request is no fault of the others; what is wrong with the database is.
             if len(batch) > 1 and isinstance(error, MienError) and error.__cause__ is None:

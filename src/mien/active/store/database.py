@@ -6,17 +6,16 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from mien.active.store.sqlite_file import PATIENCE, SqliteFile
 from mien.errors import MienError
 
-PATIENCE = 30
-"""Seconds to wait for others who write."""
 LOCK = 0x6D69656E
 """PostgreSQL's advisory lock that a writer holds."""
 
@@ -41,23 +40,28 @@ class Database:
     before it is used. All threads of a process may use one.
     """
 
-    def __init__(self, address: str | Path) -> None:
-        url = _parse(address)
+    def __init__(self, address: str | Path, reads: bool = False) -> None:
+        """`reads`: nothing is ever written there, so that a file on a medium that cannot be written to will do."""
+        found = _parse(address)
         # Neither the password nor what an answer says is in a message.
-        self.name = url.database or "" if url.drivername == "sqlite" else url.set(query={}).render_as_string()
-        self.file = Path(self.name) if url.drivername == "sqlite" else None
-        self._engine = _sqlite(url) if self.file else _postgresql(url)
+        self.name = str(found) if isinstance(found, Path) else found.set(query={}).render_as_string()
+        self._file: SqliteFile | None = None
+        if isinstance(found, Path):
+            self._file = SqliteFile(found, reads)
+            self._engine = _sqlite(self._file)
+        else:
+            self._engine = _postgresql(found, reads)
         self._turn = threading.Lock()
 
     @property
     def missing(self) -> bool:
-        """Whether there is no such file; opening it would make one."""
-        return self.file is not None and not os.path.exists(self.file)
+        """Whether there is no such file."""
+        return self._file is not None and not os.path.exists(self._file.path)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that reads. Raises MienError where the database fails."""
-        with self._readable("read"), self._engine.connect() as connection, connection.begin():
+        with self._readable("read"), self._used(), self._engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -68,25 +72,35 @@ class Database:
         where the database fails.
         """
         # Threads take turns here, since SQLite lets those who wait sleep, and wakes none of them first.
-        with self._turn, self._readable("written"), self._engine.connect() as opened:
-            connection = opened.execution_options(mien_writes="durable" if durable else "soon")
-            with connection.begin():
-                yield connection
+        with self._turn, self._readable("written"), self._used():
+            with self._engine.connect() as opened:
+                connection = opened.execution_options(mien_writes="durable" if durable else "soon")
+                with connection.begin():
+                    yield connection
+            if self._file is not None:
+                self._file.require_unmoved()
 
     def prepare(self) -> None:
         """Make a SQLite file that its owner alone can read, unless there is one, and set it to write ahead, so that those who
         read and the one who writes do not wait for each other."""
-        if self.file is None:
+        if self._file is None:
             return
-        if self.file.is_dir():
-            raise MienError(f"a file for labels at {self.file}", "a folder", "choose another name")
+        path = self._file.path
         with self._readable("written"):
-            self.file.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             # SQLite would make one that all can read; those that it makes beside a file get that file's mode.
             with suppress(FileExistsError):
-                os.close(os.open(self.file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-            with closing(sqlite3.connect(self.file, PATIENCE)) as connection:
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            with closing(self._file.connect()) as connection:
                 _write_ahead(connection)
+            self._file.closed()
+
+    def forget(self) -> None:
+        """Take the bytes of what was deleted out of a SQLite file; PostgreSQL does so in its own time. Raises MienError where
+        others read the file for long."""
+        if self._file is not None:
+            with self._turn, self._readable("freed of old bytes"), self._used():
+                self._file.forget_deleted()
 
     @contextmanager
     def opening(self) -> Iterator[None]:
@@ -100,15 +114,21 @@ class Database:
     def close(self) -> None:
         """Close what is open; it is opened again where it is used again."""
         self._engine.dispose()
+        if self._file is not None:
+            self._file.closed()
+
+    def _used(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._file is None else self._file.used(self._engine.dispose)
 
     @contextmanager
     def _readable(self, wanted: str) -> Iterator[None]:
         try:
             yield
-        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+        # Whatever a damaged file holds instead of numbers, times and JSON.
+        except (SQLAlchemyError, sqlite3.Error, OSError, ValueError, TypeError, OverflowError) as error:
             cause = " ".join(str(getattr(error, "orig", None) or error).split())[:300]
             advice = (todo for sign, todo in ADVICE.items() if sign in cause.lower())
-            todo = next(advice, "check that it can be reached and is as mien made it, then try again")
+            todo = next(advice, "check that it can be reached and is as mien made it, then try again (mien labels check)")
             kept = "; nothing of this was kept, all that was acknowledged is" if wanted == "written" else ""
             raise MienError(f"labels that can be {wanted} at {self.name}", cause + kept, todo) from error
 
@@ -127,11 +147,13 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             return
 
 
-def _parse(address: str | Path) -> URL:
-    text = str(address)
+def _parse(address: str | Path) -> URL | Path:
+    """Of PostgreSQL, or the path of a file."""
+    text, expected = str(address), "the path of a file, or postgresql://user@host/name"
+    if not text or "\0" in text:
+        raise MienError(expected, repr(text), "check the address")
     if "://" not in text:
-        return URL.create("sqlite", database=str(Path(address).absolute()))
-    expected = "the path of a file, or postgresql://user@host/name"
+        return Path(address).absolute()
     try:
         url = make_url(text)
     except (SQLAlchemyError, ValueError) as error:
@@ -143,14 +165,9 @@ def _parse(address: str | Path) -> URL:
     return url.set(drivername="postgresql+psycopg")
 
 
-def _sqlite(url: URL) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": PATIENCE}, hide_parameters=True)
-
-    @event.listens_for(engine, "connect")
-    def connect(connection: Any, record: object) -> None:
-        # Python's module begins transactions late, and not before all statements; the next function does.
-        connection.isolation_level = None
-        connection.execute("PRAGMA foreign_keys=ON")
+def _sqlite(file: SqliteFile) -> Engine:
+    # Python's module begins transactions late, and not before all statements, so that it is told not to; the next function does.
+    engine = create_engine("sqlite://", creator=file.connect, poolclass=QueuePool, hide_parameters=True)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -162,7 +179,7 @@ def _sqlite(url: URL) -> Engine:
     return engine
 
 
-def _postgresql(url: URL) -> Engine:
+def _postgresql(url: URL, reads: bool) -> Engine:
     engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
@@ -170,6 +187,8 @@ def _postgresql(url: URL) -> Engine:
         connection.execute(f"SET lock_timeout = '{PATIENCE}s'")
         # A plan that is kept from when the store was empty reads all of it once it is full.
         connection.execute("SET plan_cache_mode = force_custom_plan")
+        if reads:
+            connection.execute("SET default_transaction_read_only = on")
         connection.commit()
 
     @event.listens_for(engine, "begin")

@@ -32,11 +32,12 @@ UNDOING = ENTRIES.where(ANSWERS.c.annotator.in_(_people), ANSWERS.c.undoes.in_(_
 ASKED = select(QUESTIONS.c.face, QUESTIONS.c.place, QUESTIONS.c.model).where(
     QUESTIONS.c.face.in_(bindparam("faces", expanding=True))
 )
-_answered = select(func.count(distinct(ANSWERS.c.annotator))).where(ANSWERS.c.question == QUESTIONS.c.place, KEPT)
+STANDING = select(func.count(distinct(ANSWERS.c.annotator))).where(ANSWERS.c.question == QUESTIONS.c.place, KEPT)
+"""Of a question, how many annotators have an answer that was not taken back."""
 COUNT_AGAIN = (
     update(QUESTIONS)
     .where(QUESTIONS.c.place.in_(bindparam("places", expanding=True)))
-    .values(answered=_answered.correlate(QUESTIONS).scalar_subquery())
+    .values(answered=STANDING.correlate(QUESTIONS).scalar_subquery())
 )
 """Notes with questions how many annotators have an answer that was not taken back."""
 
@@ -51,9 +52,12 @@ class Added:
     """How many were not there."""
 
 
-def read(connection: Connection) -> tuple[Answer, ...]:
-    """All of the log, in its order."""
-    return tuple(_answer(row) for row in connection.execute(ENTRIES))
+def read(connection: Connection, classes: int) -> tuple[Answer, ...]:
+    """All of the log, in its order. Raises MienError for a label that is none of so many classes."""
+    entries = tuple(_answer(row) for row in connection.execute(ENTRIES))
+    for entry in entries:
+        check_label(entry.label, classes, f" in the log, of {entry.face!r}")
+    return entries
 
 
 def newest(connection: Connection, annotator: int) -> Answer | None:

@@ -13,6 +13,8 @@ Kind = Literal["label", "not_a_face", "unsure", "undo"]
 LONGEST_NAME = 80
 LONGEST_TEXT = 1000
 """Letters of an annotator's name or of a key, and of a face's id or of a version."""
+MOST = 2**31 - 1
+"""The largest number that every database keeps."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,16 @@ class Question:
         check_text(self.face, "a face's id")
         if self.model is not None:
             check_text(self.model, "a model's version")
-        if self.round < 0:
-            raise MienError("a round from 0", f"{self.round}", "count rounds from 0")
+        check_round(self.round)
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What a model takes a face for, or what somebody labeled it before."""
+
+    label: int
+    model: str
+    """Version of the model."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +119,9 @@ class StoreInfo:
             check_text(name, "a class's name", LONGEST_NAME)
         for text in filter(None, (self.pool, self.checksum)):
             check_text(text, "a pool's name or checksum")
-        if self.per_face < 1:
-            raise MienError("at least 1 answer for a face", f"{self.per_face}", "ask for more")
+        if not 1 <= self.per_face <= MOST:
+            todo = "ask for more" if self.per_face < 1 else "ask for fewer"
+            raise MienError(f"at least 1 answer for a face, and {MOST} at most", f"{self.per_face}", todo)
 
 
 def moment(time: datetime | None) -> datetime:
@@ -119,7 +130,15 @@ def moment(time: datetime | None) -> datetime:
         return datetime.now(UTC)
     if time.utcoffset() is None:
         raise MienError("a time with its zone", time.isoformat(), "give it in UTC: 2026-01-31T12:00:00+00:00")
+    if not 1 < time.year < 9999:  # In UTC it may be of the year before or after.
+        raise MienError("a time of the years 2 to 9998", time.isoformat(), "mend it")
     return time.astimezone(UTC)
+
+
+def check_round(number: int) -> None:
+    """Raises MienError for what cannot be the number of a round."""
+    if type(number) is not int or not 0 <= number <= MOST:
+        raise MienError(f"a round from 0 to {MOST}", f"{number!r}", "count rounds from 0")
 
 
 def check_name(name: str) -> None:

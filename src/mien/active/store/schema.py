@@ -1,5 +1,6 @@
 """The tables of a label store, the same on SQLite and PostgreSQL, and the steps that lead from each version to the next."""
 
+import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -60,8 +61,9 @@ STORE = Table(
     Column("checksum", String(LONGEST_TEXT), nullable=False),
     Column("per_face", Integer, nullable=False),
     Column("created", Instant, nullable=False),
+    Column("secret", String(64)),
 )
-"""One row: what holds for all."""
+"""One row: what holds for all. `secret`: random and told to nobody; where gold questions stand comes from it."""
 
 ANNOTATORS = Table(
     "mien_annotators",
@@ -70,8 +72,13 @@ ANNOTATORS = Table(
     Column("name", String(LONGEST_NAME), nullable=False, unique=True),
     Column("token_hash", String(64)),
     Column("created", Instant, nullable=False),
+    Column("expires", Instant),
+    Column("disabled", Instant),
+    Column("removed", Instant),
+    Index("mien_annotators_by_token", "token_hash"),
 )
-"""`token_hash`: sha256 in hexadecimal; null for one who was imported and has no token yet."""
+"""`token_hash`: sha256 in hexadecimal; null for one who was imported and has no token yet. `expires`: when the token
+ends, null for never. `disabled`, `removed`: since when. Whoever was removed and left answers has a name that names nobody."""
 
 QUESTIONS = Table(
     "mien_questions",
@@ -119,10 +126,58 @@ LEASES = Table(
 )
 """Who looks at which face."""
 
+SESSIONS = Table(
+    "mien_sessions",
+    TABLES,
+    Column("secret_hash", String(64), primary_key=True),
+    Column("annotator", ForeignKey("mien_annotators.id"), nullable=False),
+    Column("until", Instant, nullable=False),
+    Index("mien_sessions_by_annotator", "annotator", "until"),
+)
+"""Browsers that are signed in. `secret_hash`: sha256 in hexadecimal of what the browser holds."""
+
+SIGN_INS = Table(
+    "mien_sign_ins",
+    TABLES,
+    Column("id", Integer, primary_key=True),
+    Column("annotator", ForeignKey("mien_annotators.id")),
+    Column("address", String(LONGEST_NAME), nullable=False),
+    Column("outcome", String(10), nullable=False),
+    Column("time", Instant, nullable=False),
+    Index("mien_sign_ins_by_annotator", "annotator"),
+)
+"""Who signed in and out, or tried to, in the order of `id`. `annotator`: null where the name is nobody's."""
+
+BEFORE = MetaData()
+"""The tables as version 1 had them."""
+Table(
+    "mien_store",
+    BEFORE,
+    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("classes", JSON, nullable=False),
+    Column("pool", String(LONGEST_TEXT), nullable=False),
+    Column("checksum", String(LONGEST_TEXT), nullable=False),
+    Column("per_face", Integer, nullable=False),
+    Column("created", Instant, nullable=False),
+)
+Table(
+    "mien_annotators",
+    BEFORE,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(LONGEST_NAME), nullable=False, unique=True),
+    Column("token_hash", String(64)),
+    Column("created", Instant, nullable=False),
+)
+for _table in (QUESTIONS, ANSWERS, LEASES):
+    _table.to_metadata(BEFORE)
+
 KEEP_SQLITE = """
 CREATE TRIGGER mien_answers_{event} BEFORE {event} ON mien_answers
 BEGIN SELECT RAISE(ABORT, 'answers are never changed'); END
 """
+EVENTS = ("UPDATE", "DELETE")
+"""What never happens to an answer."""
 KEEP_POSTGRESQL = """
 CREATE FUNCTION mien_answers_stay() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'answers are never changed'; END $$;
@@ -130,17 +185,34 @@ CREATE TRIGGER mien_answers_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON mien_ans
 """
 
 
-def first(connection: Connection) -> None:
-    """Version 1: the tables, and triggers that keep the log from being changed."""
-    TABLES.create_all(connection)
+def keep_answers(connection: Connection) -> None:
+    """Make the triggers that keep the log from being changed."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(KEEP_POSTGRESQL)
         return
-    for event in ("UPDATE", "DELETE"):
+    for event in EVENTS:
         connection.exec_driver_sql(KEEP_SQLITE.format(event=event))
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (first,)
+def first(connection: Connection) -> None:
+    """Version 1: the tables, and triggers that keep the log from being changed."""
+    BEFORE.create_all(connection)
+    keep_answers(connection)
+
+
+def second(connection: Connection) -> None:
+    """Version 2: tokens that end, sessions, a list of sign-ins, people who are disabled or removed, and a secret of the store."""
+    new = (STORE.c.secret, ANNOTATORS.c.expires, ANNOTATORS.c.disabled, ANNOTATORS.c.removed)
+    for column in new:
+        kind = column.type.compile(connection.dialect)
+        connection.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {column.name} {kind}")
+    for index in ANNOTATORS.indexes:
+        index.create(connection)
+    TABLES.create_all(connection, [SESSIONS, SIGN_INS])
+    connection.execute(update(STORE).values(secret=secrets.token_hex(32)))
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (first, second)
 """Step n leads from version n to n + 1, in the transaction that writes the new version down. A new store takes all of them, so
 that it is the same as an old one; whoever changes a table above gives the first step the old one to create."""
 
@@ -149,7 +221,10 @@ def stored_version(connection: Connection) -> int:
     """The version of the store that is there, 0 where there is none."""
     if not inspect(connection).has_table(STORE.name):
         return 0
-    return int(connection.execute(select(STORE.c.version)).scalar_one())
+    found = connection.execute(select(STORE.c.version)).scalar_one()
+    if type(found) is not int or found < 1:
+        raise MienError("a label store as mien writes it", f"version {found!r}", "check the address, or take a backup of it")
+    return found
 
 
 def require_known(found: int) -> None:

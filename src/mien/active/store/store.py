@@ -1,10 +1,8 @@
 """The label store: questions, the people who answer them, and a log of what they said that only grows."""
 
 import hashlib
-import hmac
-import json
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -14,27 +12,33 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
-from mien.active.store import assign, ledger, schema
+from mien.active.store import assign, erase, ledger, opening, people, schema
 from mien.active.store.consensus import AnnotatorFigures, Consensus, annotator_figures, consensus, standing
 from mien.active.store.database import Database
 from mien.active.store.ledger import Added
+from mien.active.store.people import DAYS, Holder, Outcome, Person, Session, SignIn
 from mien.active.store.records import (
     LONGEST_NAME,
+    MOST,
     Answer,
+    Guess,
     Question,
     Reply,
     StoreInfo,
     check_label,
-    check_name,
     check_text,
     moment,
 )
 from mien.active.store.schema import ANNOTATORS, QUESTIONS, STORE
-from mien.active.store.tally import Tally, of_round, tally
+from mien.active.store.tally import GoldProgress, Tally, gold_progress, of_round, tally
 from mien.errors import MienError
 
-VERSION = select(STORE.c.version)
-PEOPLE = select(ANNOTATORS.c.name, ANNOTATORS.c.id).where(ANNOTATORS.c.name.in_(bindparam("names", expanding=True)))
+ADD_GUESS = (
+    update(QUESTIONS)
+    .where(QUESTIONS.c.face == bindparam("its"), QUESTIONS.c.gold.is_not(None), QUESTIONS.c.guess.is_(None))
+    .values(model=bindparam("by"), guess=bindparam("what"))
+)
+IDENTITY = select(STORE.c.version, STORE.c.pool, STORE.c.checksum, STORE.c.created)
 
 
 class Store:
@@ -59,30 +63,27 @@ class Store:
         """
         info, database = StoreInfo(tuple(classes), pool_name, pool_checksum, per_face), Database(address)
         with database.opening():
-            new = _create(database, info)
+            new = opening.create(database, info)
             if new is None:
                 raise MienError(f"no labels at {database.name} yet", "a label store", "open it, or choose another name")
         return Store(database, info, new)
 
     @staticmethod
-    def open(address: str | Path) -> "Store":
+    def open(address: str | Path, reads: bool = False) -> "Store":
         """The store at an address; one of an older version is brought to this one, or left as it was.
 
+        A store that `reads` is never written to, so that one that cannot be will do, and one of an older version stays so.
         Raises MienError where there is none, and for one of a newer version.
         """
-        database = Database(address)
+        database = Database(address, reads)
         with database.opening():
-            found = _version_at(database)
-            if not found:
-                raise MienError(f"a label store at {database.name}", "none there", "check the address, or make one")
-            schema.require_known(found)
-            if found < len(schema.MIGRATIONS):
+            found = opening.require_there(database)
+            if found < len(schema.MIGRATIONS) and not reads:
                 with database.writing() as connection:
                     schema.migrate(connection)
             with database.reading() as connection:
-                row = connection.execute(select(STORE)).one()
-        info = StoreInfo(tuple(row.classes), row.pool, row.checksum, row.per_face)
-        return Store(database, info, _id(info, row.created))
+                info, id = opening.read(connection)
+        return Store(database, info, id)
 
     @staticmethod
     def open_or_create(
@@ -94,7 +95,7 @@ class Store:
         """
         info, database = StoreInfo(tuple(classes), pool_name, pool_checksum, per_face), Database(address)
         with database.opening():
-            new = _create(database, info)
+            new = opening.create(database, info)
         if new is not None:
             return Store(database, info, new)
         database.close()
@@ -125,42 +126,87 @@ class Store:
             expected = f"the pool {self.info.pool!r} as it was when this store was made, {self.info.checksum[:12]}…"
             raise MienError(expected, f"{checksum[:12]}…", "take that pool, or make another store for the changed one")
 
-    def add_annotator(self, name: str) -> str:
+    def add_annotator(self, name: str, days: int | None = DAYS) -> str:
         """Somebody new who answers. Returns the token that says who they are; the store keeps none, so that it is said once.
 
-        Raises MienError for a name that is taken, empty, longer than 80 letters or not printable.
+        It ends after so many days, never for None. Raises MienError for a name that is taken, empty, longer than 80 letters or
+        not printable, and for days that cannot be.
         """
-        check_name(name)
-        token = secrets.token_urlsafe()
         with self._writing() as connection:
-            if connection.execute(select(ANNOTATORS.c.id).where(ANNOTATORS.c.name == name)).first():
-                raise MienError("a name that nobody has yet", repr(name), "choose another, or renew their token")
-            row = {"name": name, "token_hash": _hash(token), "created": moment(None)}
-            connection.execute(insert(ANNOTATORS), row)
-        return token
+            return people.add(connection, name, days, moment(None))
 
-    def renew_token(self, name: str) -> str:
-        """A new token for somebody who lost theirs, or who was imported. The lost one is worth nothing in the store from now on;
-        a page that is being served takes it for ten seconds more."""
-        token = secrets.token_urlsafe()
+    def renew_token(self, name: str, days: int | None = DAYS) -> str:
+        """A new token for somebody whose token was lost or has ended, or who was imported. The one before is worth nothing from
+        now on, and browsers that signed in with it are signed out. Raises MienError for somebody unknown or disabled."""
         with self._writing() as connection:
-            person = _people(connection, [name])[name]
-            connection.execute(update(ANNOTATORS).where(ANNOTATORS.c.id == person).values(token_hash=_hash(token)))
-        return token
+            return people.renew(connection, name, days, moment(None))
+
+    def disable(self, name: str) -> None:
+        """Let somebody answer no more, and sign out their browsers; their answers stay. Raises MienError for somebody unknown."""
+        with self._writing() as connection:
+            people.disable(connection, name, moment(None))
+
+    def enable(self, name: str) -> None:
+        """Let somebody who was disabled answer again, with the token they have. Raises MienError for somebody unknown."""
+        with self._writing() as connection:
+            people.disable(connection, name, None)
+
+    def remove(self, name: str, answers: bool) -> str | None:
+        """Take somebody out of the store: their name, token, sign-ins, and what was kept for them.
+
+        With `answers` all that they said goes too, and faces want answers in its stead. Otherwise it stays, under a name that
+        names nobody, which is returned where there is any. Of a SQLite file the bytes are gone as well. Raises MienError for
+        somebody unknown, and where others read the file for so long that old bytes have to stay in it; then all else is done.
+        """
+        with self._writing() as connection:
+            nobody = erase.remove(connection, name, answers, moment(None))
+        self._database.forget()
+        return nobody
+
+    def holder(self, token: str, now: datetime | None = None) -> Holder:
+        """Whose token it is, and whether it is good, to say so and to note it."""
+        with self._reading() as connection:
+            return people.holder(connection, token, moment(now))
 
     def annotator_by_token(self, token: str) -> str | None:
-        """The name of whose token it is; None for a wrong one. Takes the same time whichever it is."""
-        given, found = _hash(token), None
-        with self._database.reading() as connection:
-            known = connection.execute(select(ANNOTATORS.c.name, ANNOTATORS.c.token_hash)).all()
-        for row in known:
-            if hmac.compare_digest(given, row.token_hash or ""):
-                found = str(row.name)
-        return found
+        """The name of whose token it is; None for one that is wrong, has ended, or belongs to somebody who is disabled."""
+        found = self.holder(token)
+        return found.name if found.outcome == "in" else None
+
+    def begin_session(self, token: str, now: datetime | None = None) -> Session | None:
+        """Sign in a browser with a secret of its own, for 30 days, or until the token ends; None where the token is not good."""
+        with self._writing(durable=False) as connection:
+            return people.begin_session(connection, token, moment(now))
+
+    def signed_in(self, secret: str, now: datetime | None = None) -> str | None:
+        """The name of whose browser it is, by its secret, or whose token; None where it is nobody's, has ended, or its
+        annotator is disabled."""
+        with self._reading() as connection:
+            return people.signed_in(connection, secret, moment(now))
+
+    def end_session(self, secret: str) -> bool:
+        """Sign out a browser, by its secret; whether it was signed in."""
+        with self._writing() as connection:
+            return people.end_session(connection, secret)
+
+    def note_sign_in(self, name: str | None, address: str, outcome: Outcome, now: datetime | None = None) -> None:
+        """Add to the list of sign-ins, which keeps the newest 10,000. A name that nobody has is left out of it."""
+        with self._writing(durable=False) as connection:
+            people.note_sign_in(connection, name, address, outcome, moment(now))
+
+    def sign_ins(self) -> tuple[SignIn, ...]:
+        """The list of sign-ins, oldest first; empty in a store of version 1."""
+        with self._reading() as connection:
+            return people.sign_ins(connection) if self._require_same(connection) > 1 else ()
+
+    def people(self, now: datetime | None = None) -> tuple[Person, ...]:
+        """All annotators by name: whether they may answer, and when their tokens end."""
+        with self._reading() as connection:
+            return people.listed(connection, self._require_same(connection), moment(now))
 
     def annotators(self) -> tuple[str, ...]:
-        """The names of all, sorted."""
-        with self._database.reading() as connection:
+        """The names of all, sorted, those who were disabled or removed too."""
+        with self._reading() as connection:
             return tuple(sorted(connection.execute(select(ANNOTATORS.c.name)).scalars()))
 
     def ask(self, asked: Sequence[Question], now: datetime | None = None) -> int:
@@ -186,9 +232,25 @@ class Store:
                 connection.execute(insert(QUESTIONS), [row | {"place": n, "asked": time} for n, row in enumerate(rows, first)])
         return len(rows)
 
+    def add_guesses(self, guesses: Mapping[str, Guess]) -> None:
+        """Note what these faces are taken for, by their ids, where nothing is noted yet and they are gold questions: any other
+        says what was guessed when it was asked. Raises MienError for a guess that is no class."""
+        for face, found in guesses.items():
+            check_label(found.label, len(self.info.classes), f" as guess of {face!r}")
+        rows = [{"its": face, "by": found.model, "what": found.label} for face, found in guesses.items()]
+        with self._writing() as connection:
+            if rows:
+                connection.execute(ADD_GUESS, rows)
+
+    def seed(self, what: str) -> int:
+        """A large number that is always the same for this store and this word, and that nobody knows who cannot read it."""
+        with self._reading() as connection:
+            secret = connection.execute(select(STORE.c.secret)).scalar_one()
+        return int.from_bytes(hashlib.sha256(f"{secret} {what}".encode()).digest())
+
     def questions(self, round: int | None = None) -> tuple[Question, ...]:
         """Those asked so far, or those of one round, in their order."""
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             rows = connection.execute(select(QUESTIONS).where(of_round(round)).order_by(QUESTIONS.c.place)).all()
         return tuple(_question(row) for row in rows)
 
@@ -199,11 +261,11 @@ class Store:
         are left where all have their answers, or others hold the last ones. Gold questions, which look like any other,
         are for everybody. Raises MienError for an unknown annotator.
         """
-        if count < 1:
-            raise MienError("at least 1 question", f"{count}", "ask for more")
+        if not 1 <= count <= MOST:
+            raise MienError(f"at least 1 question, and {MOST} at most", f"{count}", "ask for others")
         time = moment(now)
         with self._writing(durable=False) as connection:
-            person = _people(connection, [annotator])[annotator]
+            person = opening.ids(connection, [annotator], active=True)[annotator]
             rows = assign.choose(connection, person, count, self.info.per_face, time)
             assign.hold(connection, person, [row.place for row in rows], time)
         return tuple(_question(row) for row in rows)
@@ -222,7 +284,8 @@ class Store:
         time, pairs = moment(now), zip(replies, keys, strict=True)
         entries = [Answer(one.face, annotator, one.kind, one.label, time, None, key) for one, key in pairs]
         with self._writing() as connection:
-            return ledger.add(connection, self.info.classes, _people(connection, [annotator]), entries).answers
+            known = opening.ids(connection, [annotator], active=True)
+            return ledger.add(connection, self.info.classes, known, entries).answers
 
     def undo(self, annotator: str, key: str = "", now: datetime | None = None, undoes: str = "") -> Answer:
         """Take back this annotator's newest answer that was not taken back yet, or the one of the key `undoes`, and keep its face
@@ -236,8 +299,8 @@ class Store:
         for given in filter(None, (key, undoes)):
             check_text(given, "a key", LONGEST_NAME)
         with self._writing() as connection:
-            people = _people(connection, [annotator])
-            person = people[annotator]
+            known = opening.ids(connection, [annotator], active=True)
+            person = known[annotator]
             done = ledger.find(connection, person, key) if key else None
             if done is not None:
                 if done.kind != "undo" or undoes not in ("", done.undoes):
@@ -248,14 +311,14 @@ class Store:
             if meant is None:
                 raise MienError("an answer to take back", f"none of key {undoes!r}" if undoes else "none", "answer first")
             entry = replace(meant, kind="undo", label=None, time=time, key=key or secrets.token_hex(16), undoes=meant.key)
-            added = ledger.add(connection, self.info.classes, people, [entry])
+            added = ledger.add(connection, self.info.classes, known, [entry])
             assign.hold_again(connection, person, meant.face, time)
         return added.answers[0]
 
     def log(self) -> tuple[Answer, ...]:
         """All answers and undos, oldest first."""
-        with self._database.reading() as connection:
-            return ledger.read(connection)
+        with self._reading() as connection:
+            return ledger.read(connection, len(self.info.classes))
 
     def merge(self, entries: Sequence[Answer], source: str = "the log") -> Added:
         """Append what another store's log says and this one does not, with its times; annotators who are missing are added.
@@ -263,19 +326,30 @@ class Store:
         All of it or nothing. Raises MienError, which names the row in `source`, as `answer` does, and for an undo of what is not
         there or was taken back.
         """
+        names = sorted({entry.annotator for entry in entries})
         with self._writing() as connection:
-            known = set(connection.execute(select(ANNOTATORS.c.name)).scalars())
-            new = sorted({entry.annotator for entry in entries} - known)
+            there = set(connection.execute(select(ANNOTATORS.c.name)).scalars())
+            new = [{"name": name, "created": moment(None)} for name in names if name not in there]
             if new:
-                connection.execute(insert(ANNOTATORS), [{"name": name, "created": moment(None)} for name in new])
-            people = _people(connection, sorted({entry.annotator for entry in entries}))
-            return ledger.add(connection, self.info.classes, people, entries, source)
+                connection.execute(insert(ANNOTATORS), new)
+            return ledger.add(connection, self.info.classes, opening.ids(connection, names), entries, source)
+
+    def append(self, entries: Sequence[Answer]) -> Added:
+        """Append what people say now, as `answer` does, all of it or nothing. Raises MienError as that."""
+        with self._writing() as connection:
+            known = opening.ids(connection, sorted({entry.annotator for entry in entries}), active=True)
+            return ledger.add(connection, self.info.classes, known, entries)
 
     def progress(self, round: int | None = None) -> Tally:
         """How far the answering is, of all questions or of one round. It reads much of the store: show it every
         few seconds rather than with every answer."""
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             return tally(connection, self.info, round)
+
+    def gold_progress(self) -> GoldProgress:
+        """How far the gold questions are, to be counted for each annotator as if they were like all others."""
+        with self._reading() as connection:
+            return gold_progress(connection, self.info)
 
     def consensus(self, minimum_agreement: float = 0.5, minimum_answers: int = 1, round: int | None = None) -> Consensus:
         """What the log makes of each face asked about, gold ones too, or of those of one round, in the order of `questions`.
@@ -292,51 +366,26 @@ class Store:
         return annotator_figures(self.log(), self.questions(), len(self.info.classes))
 
     @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self._database.reading() as connection:
+            self._require_same(connection)
+            yield connection
+
+    @contextmanager
     def _writing(self, durable: bool = True) -> Iterator[Connection]:
         with self._database.writing(durable) as connection:
             # Another process may have brought the store to a newer version since.
-            schema.require_known(int(connection.execute(VERSION).scalar_one()))
+            schema.require_known(self._require_same(connection))
             yield connection
 
-
-def _create(database: Database, info: StoreInfo) -> str | None:
-    """The id of a new store; None where there is one already."""
-    database.prepare()
-    created = moment(None)
-    with database.writing() as connection:
-        if schema.stored_version(connection):
-            return None
-        schema.migrate(connection)
-        values = {"classes": list(info.classes), "pool": info.pool, "checksum": info.checksum, "per_face": info.per_face}
-        connection.execute(insert(STORE).values(id=1, version=len(schema.MIGRATIONS), created=created, **values))
-    return _id(info, created)
-
-
-def _id(info: StoreInfo, created: datetime) -> str:
-    """Of what a store never changes."""
-    text = json.dumps([created.isoformat(timespec="microseconds"), info.pool, info.checksum])
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def _version_at(database: Database) -> int:
-    """Of the store there, 0 where there is none; makes no file."""
-    if database.missing:
-        return 0
-    with database.reading() as connection:
-        return schema.stored_version(connection)
-
-
-def _people(connection: Connection, names: Sequence[str]) -> dict[str, int]:
-    """The ids of these annotators. Raises MienError for an unknown one."""
-    found = {str(row.name): int(row.id) for row in connection.execute(PEOPLE, {"names": names})}
-    for name in names:
-        if name not in found:
-            raise MienError("a known annotator", repr(name), "add them first")
-    return found
-
-
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+    def _require_same(self, connection: Connection) -> int:
+        """The version of the store. Raises MienError, with a cause, where another one has come to the same address."""
+        row = connection.execute(IDENTITY).one()
+        if opening.id_of(row.created, row.pool, row.checksum) != self.id:
+            expected = f"the label store that was opened at {self._database.name}"
+            todo = "put that one back: until then nothing is kept here, or end this and open the other one"
+            raise MienError(expected, "another label store", todo) from LookupError(f"another store at {self._database.name}")
+        return int(row.version)
 
 
 def _row(question: Question) -> dict[str, Any]:

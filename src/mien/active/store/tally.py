@@ -7,7 +7,7 @@ import numpy as np
 from sqlalchemy import ColumnElement, Connection, case, distinct, func, select, true
 
 from mien.active.store.consensus import krippendorff_alpha
-from mien.active.store.records import StoreInfo
+from mien.active.store.records import StoreInfo, check_round
 from mien.active.store.schema import ANNOTATORS, ANSWERS, KEPT, QUESTIONS
 
 
@@ -52,9 +52,41 @@ def tally(connection: Connection, info: StoreInfo, round: int | None) -> Tally:
     )
 
 
+@dataclass(frozen=True)
+class GoldProgress:
+    """How far the gold questions are. All of them are for everybody, so that it is another thing for each annotator."""
+
+    per_face: int
+    answers: Mapping[int, int]
+    """Of each gold question, by its place, how many annotators have an answer that stands."""
+    mine: Mapping[str, frozenset[int]]
+    """The places that each annotator has an answer to."""
+
+    def left(self, annotator: str) -> list[int]:
+        """For each, the answers still wanted as one annotator is to see it: like a question that nobody has a special interest
+        in, with at least one left before they answered, and one less after."""
+        mine = self.mine.get(annotator, frozenset())
+        return [max(int(place not in mine), self.per_face - count) for place, count in self.answers.items()]
+
+
+def gold_progress(connection: Connection, info: StoreInfo) -> GoldProgress:
+    """Of all gold questions."""
+    gold = QUESTIONS.c.gold.is_not(None)
+    answers = {int(row.place): int(row.answered) for row in connection.execute(select(QUESTIONS).where(gold))}
+    joined = ANSWERS.join(QUESTIONS).join(ANNOTATORS)
+    said = select(ANNOTATORS.c.name, ANSWERS.c.question).select_from(joined).where(gold, KEPT).distinct()
+    mine: dict[str, set[int]] = {}
+    for name, place in connection.execute(said):
+        mine.setdefault(str(name), set()).add(int(place))
+    return GoldProgress(info.per_face, answers, {name: frozenset(places) for name, places in mine.items()})
+
+
 def of_round(round: int | None) -> ColumnElement[bool]:
-    """Of rows of QUESTIONS: those of a round, or all."""
-    return true() if round is None else QUESTIONS.c.round == round
+    """Of rows of QUESTIONS: those of a round, or all. Raises MienError for what is no round."""
+    if round is None:
+        return true()
+    check_round(round)
+    return QUESTIONS.c.round == round
 
 
 def _by_annotator(connection: Connection, ours: ColumnElement[bool]) -> dict[str, int]:

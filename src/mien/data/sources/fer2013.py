@@ -127,7 +127,7 @@ def parse_pixels(texts: pa.Array) -> tuple[npt.NDArray[np.uint8], dict[int, str]
 def _to_bytes(words: pa.Array) -> tuple[npt.NDArray[np.uint8], list[int]]:
     """(n, 2304) of n lists of 2,304 words, and the rows whose words are not numbers from 0 to 255."""
     try:
-        return words.flatten().cast(pa.uint8()).to_numpy().reshape(len(words), -1), []
+        return words.flatten().cast(pa.uint8()).to_numpy().reshape(len(words), SIDE * SIDE), []
     except pa.ArrowInvalid:
         if len(words) == 1:
             return np.zeros((1, SIDE * SIDE), np.uint8), [0]

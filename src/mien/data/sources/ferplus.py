@@ -214,7 +214,7 @@ def _read_labels(folder: Path, split: str) -> Table:
 
 def _to_table(path: Path, table: pa.Table, usage: npt.NDArray[np.object_]) -> Table:
     votes = np.stack([table[name].to_numpy() for name in VOTES], axis=1)
-    bad = np.flatnonzero(~(votes >= 0).all(axis=1))
+    bad = np.flatnonzero(~(np.isfinite(votes) & (votes >= 0)).all(axis=1))
     if len(bad):
         raise MienError(f"ten counts of votes in every row of {path}", f"others in row {bad[0]}", "mend that row")
     names = np.array([name.strip() for name in table["Image name"].fill_null("").to_pylist()], object)

@@ -9,10 +9,11 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from mien.data.faceset import Info
-from mien.data.images import SUFFIXES, Side, common_side, read_blocks
+from mien.data.images import SUFFIXES, Side, common_side, picture_limits, read_blocks
 from mien.data.source import Block, Rejected
 from mien.errors import MienError
 from mien.expressions import canonical, rename
+from mien.files.limits import Switch
 from mien.registry import STRICT
 
 UNLABELED = "unlabeled"
@@ -56,11 +57,13 @@ class Folder:
     """Keep color; gray otherwise."""
     classes: dict[str, str] = field(default_factory=dict)
     """Our class for a folder's name; "" for no label."""
+    limits: Switch = "on"
+    """Limits of the pictures' files: off, where they are known."""
 
     def info(self) -> Info:
         """Raises MienError where there are no class folders or no picture can be read."""
         folders = self._folders()
-        side = self.side or common_side([file for folder in folders for file in folder.pictures])
+        side = self.side or common_side([file for folder in folders for file in folder.pictures], picture_limits(self.limits))
         return Info(classes=_classes(folders), side=side, channels=3 if self.color else 1, name=f"folder {self.input.name}")
 
     def total(self) -> int:
@@ -81,7 +84,7 @@ class Folder:
         labels = np.array([classes.get(folder.name, -1) for _, folder in files], np.int64)
         splits = np.array([folder.split for _, folder in files], object)
         others = tuple(Rejected(str(file), "no picture by its name") for folder in folders for file in folder.others)
-        for pictures in read_blocks(paths, self.side, self.color):
+        for pictures in read_blocks(paths, self.side, self.color, picture_limits(self.limits)):
             columns = {"id": ids[pictures.index], "label": labels[pictures.index]}
             if splits[0]:
                 columns["split"] = splits[pictures.index]

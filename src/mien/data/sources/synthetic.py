@@ -16,7 +16,7 @@ from mien.data.source import Block
 from mien.data.synthetic import ACTIONS, BANK, CONDITIONS, TRAITS, Scenes, render
 from mien.errors import MienError
 from mien.expressions import BASIC
-from mien.registry import STRICT, Share
+from mien.registry import STRICT, Seed, Share
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -117,13 +117,13 @@ class Synthetic:
     sideways), occluded, face.
     """
 
-    people: Annotated[int, Field(ge=2)] = 300
+    people: Annotated[int, Field(ge=2, le=10**6)] = 300
     """Persons drawn; a quarter of them, at least one, are the test split."""
-    faces: Annotated[int, Field(ge=1)] = 6000
+    faces: Annotated[int, Field(ge=1, le=10**6)] = 6000
     """Pictures drawn; of sequences as many as there is room for."""
     side: Annotated[int, Field(ge=32, le=128)] = 48
     """Side of a picture in pixels."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     """What all randomness comes from; another seed draws other people."""
     domain: Domain = "a"
     """`b` draws other faces by other means: tones, line widths, contrast, sharpness and proportions differ."""
@@ -133,7 +133,7 @@ class Synthetic:
     """Share of the training faces without a label."""
     not_faces: Share = 0.0
     """Share of the pictures that show no face; their label is -1."""
-    sequences: Annotated[int, Field(ge=0)] = 0
+    sequences: Annotated[int, Field(ge=0, le=10**6)] = 0
     """Frames of each sequence, from neutral to the peak of one of the six expressions; 0 draws single faces."""
 
     def info(self) -> Info:

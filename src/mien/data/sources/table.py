@@ -14,10 +14,11 @@ from pydantic.dataclasses import dataclass
 
 from mien.data.csv_files import header, read
 from mien.data.faceset import COLUMNS, Info
-from mien.data.images import Side, common_side, picture_path, read_blocks
+from mien.data.images import Side, common_side, picture_limits, picture_path, read_blocks
 from mien.data.source import Block
 from mien.errors import MienError
 from mien.expressions import rename
+from mien.files.limits import Switch
 from mien.registry import STRICT
 
 KNOWN = ("path", "label", "subject", "split", "sequence", "frame", "id", "source")
@@ -49,11 +50,13 @@ class Table:
     """Crop the central square and resize it to this side; without, all pictures must be squares of one size."""
     color: bool = False
     """Keep color; gray otherwise."""
+    limits: Switch = "on"
+    """Limits of the pictures' files: off, where they are known."""
 
     def info(self) -> Info:
         """Raises MienError where the table or its labels do not fit the settings, or no picture can be read."""
         table = self._read()
-        side = self.side or common_side(self._paths(table))
+        side = self.side or common_side(self._paths(table), picture_limits(self.limits))
         channels = 3 if self.color else 1
         return Info(classes=self._classes(table), side=side, channels=channels, name=f"table {self.input.name}")
 
@@ -71,7 +74,7 @@ class Table:
             "label": np.array([places.get(name, -1) for name in labels], np.int64),
             **{name: table[name] for name in table.column_names if name not in ("id", "path", "label")},
         }
-        for pictures in read_blocks(self._paths(table), self.side, self.color):
+        for pictures in read_blocks(self._paths(table), self.side, self.color, picture_limits(self.limits)):
             taken = {name: _take(values, pictures.index) for name, values in columns.items()}
             yield Block(pictures.faces, taken, pictures.rejected)
 

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from mien.evaluation.metrics import Reliability
+from mien.plots import Axes, Figure, MaxNLocator, PercentFormatter
 
 # Okabe and Ito's colors, which every kind of color vision tells apart.
 BLUE, ORANGE, GREEN, INK, LINE = "#0072b2", "#e69f00", "#009e73", "#3b4252", "#c9ced6"

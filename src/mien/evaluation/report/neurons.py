@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import re
 import shutil
 import tempfile
@@ -12,15 +11,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageOps
 
 from mien.data.sheet import Note, Row, Tile, draw_sheet
+from mien.disk import put
 from mien.errors import MienError
 from mien.evaluation.neurons import Drawn, Found, Layer, Neurons, label_entropy, mean_faces
 from mien.evaluation.report.figures import BLUE, INK, LINE, ORANGE, TEXT, plain_axes
 from mien.evaluation.report.page import Picture, data_uri, whole
+from mien.plain import short, to_json
+from mien.plots import Figure, MaxNLocator
 
 SIDE = 96
 """Side of a face in the pictures, in pixels."""
@@ -52,7 +52,7 @@ def write_neurons(found: Neurons, out: Path | str) -> list[str]:
             pictures[f"{name}.png"] = _png(draw_maximized(found, network))
     files = pictures | {
         "neurons.csv": neuron_rows(found).encode(),
-        "summary.json": json.dumps(found.to_json(), indent=1, ensure_ascii=False).encode(),
+        "summary.json": to_json(found.to_json()).encode(),
         "report.html": render(found, pictures).encode(),
     }
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ def write_neurons(found: Neurons, out: Path | str) -> list[str]:
         for name, content in files.items():
             (aside / name).write_bytes(content)
         aside.chmod(0o755)
-        aside.rename(out)
+        put(aside, out)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return list(files)
@@ -101,7 +101,7 @@ def draw_histograms(found: Neurons) -> Image.Image:
         axes.axvline(found.threshold, color=INK, linestyle=":", linewidth=1.2, label="low below this")
         axes.axvline(base, color=INK, linestyle="--", linewidth=1.2, label="all faces")
         plain_axes(axes)
-        axes.set_title(layer.name, fontsize=TEXT + 1, color=INK, loc="left", parse_math=False)
+        axes.set_title(short(layer.name), fontsize=TEXT + 1, color=INK, loc="left", parse_math=False)
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.grid(axis="y", color=LINE, linewidth=0.6)
         if number % across == 0:

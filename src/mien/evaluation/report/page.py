@@ -2,7 +2,6 @@
 
 import base64
 import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from mien.errors import MienError
 from mien.evaluation.metrics import BINS, Interval
 from mien.evaluation.report.figures import PANELS, draw_curves, draw_reliability, known_curves, last_value
 from mien.evaluation.result import Evaluation, Group
+from mien.plain import to_json
 
 CELL = (12, 83, 140)
 """Color of a confusion cell that holds all faces of its class; white at none. Only lightness tells cells apart."""
@@ -103,7 +103,7 @@ def write_report(
     arrays do not fit each other.
     """
     page = render(evaluation, history, mistakes)
-    figures = json.dumps(evaluation.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
+    figures = to_json(evaluation.to_json())
     if out.exists() and not out.is_dir():
         raise MienError(f"a folder at {out}", "a file", "choose another folder for the report")
     if out.is_dir() and any(out.iterdir()) and not (out / "report.html").is_file():

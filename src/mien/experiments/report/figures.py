@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.text import Text
-from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from mien.evaluation.report.figures import INK, LINE, TEXT, plain_axes, to_svg
 from mien.experiments.grid import Group
 from mien.experiments.tables import Line
+from mien.plain import short
+from mien.plots import Axes, Figure, MaxNLocator, PercentFormatter, Text
 
 # Okabe and Ito's colors without yellow, which is too light for lines; with nine markers every pair is different.
 COLORS = ("#000000", "#e69f00", "#0072b2", "#009e73", "#d55e00", "#cc79a7", "#56b4e9")
@@ -135,9 +133,9 @@ def _panel(axes: Axes, panel: Panel, curves: Curves, recipes: Sequence[str]) -> 
             steps + shift, mean, np.nan_to_num(half), label=_ascii(recipe), color=color(number), marker=marker(number),
             markersize=5, linewidth=1.5, elinewidth=1.0, capsize=2.5,
         )  # fmt: skip
-    axes.set_xticks(steps, curves.ticks)
+    axes.set_xticks(steps, [_ascii(tick) for tick in curves.ticks])
     axes.set_xlim(-0.4, len(steps) - 0.6)
-    axes.set_xlabel(curves.label, fontsize=TEXT, color=INK)
+    axes.set_xlabel(_ascii(curves.label), fontsize=TEXT, color=INK)
     axes.set_title(_ascii(panel.title), fontsize=TEXT, color=INK)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
@@ -189,7 +187,7 @@ def marker(number: int) -> str:
 
 def _ascii(text: str) -> str:
     """The drawn font does not have every letter."""
-    return text.encode("ascii", "replace").decode()
+    return short(text).encode("ascii", "replace").decode()
 
 
 def _literal(texts: Sequence[Text]) -> None:

@@ -1,18 +1,21 @@
 """The detector's box with a margin, as a square (as SNA's faces are, with 15 %)."""
 
+from typing import Annotated
+
 import numpy as np
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from mien.faces.align import Map, square
 from mien.faces.face import Face, Photo
-from mien.registry import STRICT, NotNegative
+from mien.registry import STRICT
 
 
 @dataclass(frozen=True, config=STRICT)
 class Box:
     """The square around the box's center whose side is the box's longer one, and the margin on each side."""
 
-    margin: NotNegative = 0.15
+    margin: Annotated[float, Field(ge=0, le=10)] = 0.15
     """As a share of the longer side."""
 
     def __call__(self, photo: Photo, face: Face) -> Map | None:

@@ -16,7 +16,7 @@ from mien.registry import STRICT, Share
 class Eyes:
     """A similarity, which turns and scales but does not shear, takes both eyes to where they are in every face."""
 
-    distance: Annotated[float, Field(gt=0, le=1)] = 0.4
+    distance: Annotated[float, Field(ge=0.01, le=1, allow_inf_nan=False)] = 0.4
     """Between the eyes, as a share of the crop's side."""
     height: Share = 0.38
     """Of the eyes below the crop's upper edge, as a share of its side."""

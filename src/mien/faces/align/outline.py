@@ -1,15 +1,17 @@
 """The square around 68 landmarks of dlib (as ALT's faces are cut)."""
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from mien.errors import MienError
 from mien.faces.align import Map, square
 from mien.faces.dlib_points import find_points, library, points_file
 from mien.faces.face import Face, Photo
-from mien.registry import STRICT, NotNegative
+from mien.registry import STRICT
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -20,7 +22,7 @@ class Outline:
     terms stand in `dlib_points`.
     """
 
-    margin: NotNegative = 0.1
+    margin: Annotated[float, Field(ge=0, le=10)] = 0.1
     """On each side, as a share of the longer side of the landmarks' box."""
 
     def require_workable(self, landmarks: bool) -> None:

@@ -5,16 +5,17 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from threading import get_ident
-from typing import Any
+from typing import Annotated, Any
 
 import cv2
 import numpy as np
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from mien.faces.detect import check_photos, surest_first
 from mien.faces.dlib_points import Points, find_points, library, points_file
 from mien.faces.face import Face, Photo
-from mien.registry import STRICT, CountOrZero
+from mien.registry import STRICT
 
 WIDEST = 1 << 16
 """Columns of a photo, doubled, that dlib is given: it adds up their places in single precision, and writes beyond the end of
@@ -31,7 +32,7 @@ class Dlib:
     wider, doubled, than 65,536 pixels is made smaller first.
     """
 
-    doublings: CountOrZero = 1
+    doublings: Annotated[int, Field(ge=0, le=4)] = 1
     """How often a photo is doubled in size: each halves the least size of faces and takes four times as long."""
     landmarks: bool = True
     """Whether to look for landmarks."""

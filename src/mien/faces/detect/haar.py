@@ -24,7 +24,7 @@ class Haar:
 
     least_face: Count = 30
     """Side in pixels of the smallest faces that are looked for."""
-    step: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 1.1
+    step: Annotated[float, Field(ge=1.01, le=100, allow_inf_nan=False)] = 1.1
     """From one size of faces to the next."""
     neighbors: CountOrZero = 5
     """Boxes close by that a face needs beside its own."""

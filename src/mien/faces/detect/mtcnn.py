@@ -4,9 +4,12 @@ Sec. II-A: P-Net proposes boxes, R-Net looks at each again, O-Net at what that l
 them overlapping boxes are suppressed, and the rest is moved as the network says.
 """
 
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
@@ -18,7 +21,11 @@ from mien.faces.face import Face, Photo
 from mien.faces.mtcnn_nets import Net, Runtime, networks
 from mien.faces.proposals import CHUNK, WINDOW, Candidates, Search, logit, nothing, propose
 from mien.faces.sums import Sums
+from mien.limits import MOST
 from mien.registry import STRICT, Share
+
+MOST_SEARCHED = 32_000_000
+"""In a photo of more pixels faces are looked for in a smaller one: its tables would take 12 bytes for each of them."""
 
 LOAD = 1 << 23
 """Pixels of photos that go through the cascade together; a larger photo goes alone."""
@@ -34,7 +41,7 @@ class Mtcnn:
     they go on in black, as in the paper's own code. Beyond both: `second_look`.
     """
 
-    least_face: Annotated[float, Field(ge=WINDOW, allow_inf_nan=False)] = 20.0
+    least_face: Annotated[float, Field(ge=WINDOW, le=MOST, allow_inf_nan=False)] = 20.0
     """Side in pixels of the smallest faces that are looked for; half of it costs four times as much."""
     propose: Share = 0.6
     """Probability of being a face that P-Net has to give."""
@@ -42,7 +49,7 @@ class Mtcnn:
     """The same of R-Net."""
     output: Share = 0.7
     """The same of O-Net."""
-    factor: Annotated[float, Field(gt=0, lt=1)] = 0.709
+    factor: Annotated[float, Field(ge=0.1, le=0.95, allow_inf_nan=False)] = 0.709
     """From one level of the pyramid to the next, smaller one."""
     beyond: Literal["black", "cut"] = "black"
     """What is seen of a box beyond the photo's edge: `black` pixels, or nothing: the box is `cut`, and what is left stretched."""
@@ -57,6 +64,9 @@ class Mtcnn:
         """The faces of each photo, the surest first. Raises MienError for what is no photo, or without weights."""
         check_photos(photos)
         found: list[tuple[Face, ...]] = [()] * len(photos)
+        for place, photo in enumerate(photos):
+            if photo.shape[0] * photo.shape[1] > MOST_SEARCHED:
+                found[place] = self._in_smaller(photo)
         for places in _loads(photos):
             sums = Sums.of([photos[place] for place in places])
             numbers = list(range(len(places)))
@@ -65,6 +75,20 @@ class Mtcnn:
                     found[places[number]] += (face,)
                 numbers = [number for number in numbers if not found[places[number]]]
         return found
+
+    def _in_smaller(self, photo: Photo) -> tuple[Face, ...]:
+        """The faces of a large photo, down to the same size."""
+        high, wide = photo.shape[:2]
+        share = math.sqrt(MOST_SEARCHED / (high * wide))
+        size = (max(1, int(wide * share)), max(1, int(high * share)))
+        smaller = np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
+        unit = np.array([wide / size[0], high / size[1]], np.float32)
+        found = []
+        for face in replace(self, least_face=max(WINDOW, self.least_face * share))([smaller])[0]:
+            x0, y0, x1, y1 = (np.array(face.box) * np.tile(unit, 2)).tolist()
+            five = None if face.landmarks is None else face.landmarks * unit
+            found.append(Face((x0, y0, x1, y1), five, face.score))
+        return tuple(found)
 
     def _find(self, sums: Sums, numbers: list[int], framed: bool) -> list[tuple[int, Face]]:
         """The cascade over the photos of `numbers`: their faces, each with its photo's number."""
@@ -111,11 +135,13 @@ def landmarks(boxes: Boxes, parts: npt.NDArray[np.float32]) -> npt.NDArray[np.fl
 
 
 def _loads(photos: Sequence[Photo]) -> Iterator[list[int]]:
-    """Places of photos that go together: those of one size beside each other, in bounded memory."""
+    """Places of photos that go together: those of one size beside each other, in bounded memory; none of the largest."""
     load: list[int] = []
     pixels = 0
     for place in sorted(range(len(photos)), key=lambda place: photos[place].shape):
         size = photos[place].shape[0] * photos[place].shape[1]
+        if size > MOST_SEARCHED:
+            continue
         if load and pixels + size > LOAD:
             yield load
             load, pixels = [], 0

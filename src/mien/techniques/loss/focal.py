@@ -3,7 +3,7 @@
 from pydantic.dataclasses import dataclass
 from torch import Tensor, log_softmax
 
-from mien.registry import STRICT
+from mien.registry import STRICT, Power
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -14,7 +14,7 @@ class Focal:
     balanced by `draw` or `weigh`.
     """
 
-    gamma: float = 2.0
+    gamma: Power = 2.0
     """0 gives cross-entropy; Lin et al. take 2, SNA does not say."""
 
     def __call__(self, output: Tensor, target: Tensor) -> Tensor:

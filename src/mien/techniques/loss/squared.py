@@ -16,7 +16,7 @@ class Squared:
     Departures: a mean where Eq. 4 has a sum, so that learning rates do not depend on the size of what is regressed.
     """
 
-    p: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 2.0
+    p: Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)] = 2.0
     """Power of the difference; 1 is the absolute error."""
 
     def __call__(self, output: Tensor, target: Tensor) -> Tensor:

@@ -2,9 +2,10 @@
 
 import shutil
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import nn
 
@@ -15,7 +16,7 @@ from mien.recipe import Recipe, Stage, recipe_names
 from mien.recognize.features import Tap, tap, write_taps
 from mien.recognize.files import note_source
 from mien.recognize.networks import build_network
-from mien.registry import STRICT, CountOrZero, NotNegative, Positive, Share, names
+from mien.registry import STRICT, NotNegative, Positive, Share, names
 from mien.training.imitation import Imitate, convolutions, keep
 from mien.training.parts import fit_part, part_is_done, part_recipe, portions
 from mien.training.run import Run
@@ -40,11 +41,11 @@ class Distill:
     """What is changed in the teacher's recipe, by key."""
     block: str = "block9"
     """The teacher's block whose map is regressed."""
-    grid: CountOrZero = 0
+    grid: Annotated[int, Field(ge=0, le=4096)] = 0
     """The teacher's map is averaged to grid x grid first; 0 for its own size, 1 for the vectors of Eq. 1-3."""
     student: str | None = None
     """The block that regresses it; unless said, the last one that has a map."""
-    p: Positive = 2
+    p: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)] = 2
     """Power of the difference in Eq. 4."""
     stages: tuple[Stage, ...] = (Stage(epochs=300, lr=1.25e-3, schedule="step", drops=(1 / 3,)),)
     """Epochs and learning rates of stage 1."""

@@ -10,7 +10,7 @@ from torch import nn
 from mien.errors import MienError
 from mien.models import Network
 from mien.recipe import Stage
-from mien.registry import STRICT, Count, NotNegative, Positive
+from mien.registry import STRICT, Count, NotNegative
 from mien.training.agreement import Agree
 from mien.training.parts import fit_part, part_recipe, portions
 from mien.training.run import Run
@@ -44,11 +44,11 @@ class SelfSupervised:
     """Passes over all faces, labeled and not."""
     lr: NotNegative = 1e-3
     """Highest learning rate."""
-    batch: Annotated[int, Field(ge=2)] = 256
+    batch: Annotated[int, Field(ge=2, le=2**16)] = 256
     """Faces in a batch; covariances are taken over them."""
-    width: Count = 512
+    width: Annotated[int, Field(ge=1, le=2**14)] = 512
     """Features that the expander gives, and units of its hidden layers; the paper takes 8192."""
-    layers: Count = 3
+    layers: Annotated[int, Field(ge=1, le=16)] = 3
     """Linear layers of the expander."""
     block: str | None = None
     """The block whose average the expander takes; the last one with maps unless said."""
@@ -60,7 +60,7 @@ class SelfSupervised:
     """Weight of the spread that features lack, mu."""
     covariance: NotNegative = 1.0
     """Weight of what features repeat of each other, nu."""
-    held_out: Annotated[Positive, Field(lt=1)] = 0.05
+    held_out: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.05
     """Share of the faces, two at least, that measures the loss and chooses the epoch."""
 
     def __call__(self, run: Run) -> None:

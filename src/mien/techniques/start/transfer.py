@@ -1,6 +1,5 @@
 """What another network knows, as far as it fits: a face net's weights, or those of any model (DAL, section 3.2)."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from torch import Tensor
 from mien.disk import write_aside
 from mien.errors import MienError
 from mien.models import published
+from mien.plain import to_json
 from mien.recognize.files import note_source, read_card
 from mien.recognize.networks import read_weights
 from mien.registry import STRICT, names
@@ -113,7 +113,7 @@ class Transfer:
         text = f"; not copied: {', '.join(left[:NAMED])}{more}" if left else ""
         run.progress.say(f"copied {len(here) - len(left)} of {len(here)} tensors from {self.source}{text}")
         table: dict[str, Any] = {"source": self.source, "tensors": [asdict(entry) for entry in entries]}
-        write_aside(run.folder / "transfer.json", json.dumps(table, indent=1).encode())
+        write_aside(run.folder / "transfer.json", to_json(table).encode())
 
 
 def _shape(tensor: Tensor | None) -> tuple[int, ...] | None:

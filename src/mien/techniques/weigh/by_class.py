@@ -4,7 +4,7 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from mien.registry import STRICT
+from mien.registry import STRICT, Power
 from mien.training.run import Run
 
 
@@ -19,7 +19,7 @@ def class_weights(labels: Tensor, classes: int, power: float) -> Tensor:
 class ByClass:
     """w_i = n_{y_i}^-power, scaled to a mean of 1. SNA does not give the power; 1 is the usual reading."""
 
-    power: float = 1.0
+    power: Power = 1.0
     """1: every class has the same sum of weights; 0: every face the same weight."""
 
     def __call__(self, run: Run) -> Tensor:

@@ -5,16 +5,17 @@ semantic neighbor of I. The mask is drawn anew at every step and covers the loss
 """
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from mien.errors import MienError
 from mien.evaluation.divergence import divergence
 from mien.recognize.neighbors import SIGMA
-from mien.registry import STRICT, Count, Positive, Share
+from mien.registry import STRICT, Positive, Share
 from mien.techniques import Unevaluated
 from mien.training.neighbors import autoencoding, neighbors_of
 from mien.training.pool import Batch
@@ -55,7 +56,7 @@ class Neighborhood:
     """T where it is fixed, in nats; the paper found its own by trial and does not tell."""
     quantile: Share = 0.7
     """Share of a class's last scores that lies below its threshold."""
-    window: Count = 256
+    window: Annotated[int, Field(ge=1, le=10**6)] = 256
     """Scores of a class that are remembered for its quantile."""
     sigma: Positive = SIGMA
     """Standard deviation of the noise (Eq. 9), in deviations of each number of a code or feature."""

@@ -1,0 +1,56 @@
+"""TLS of the page's own: a certificate and its key."""
+
+import ssl
+from pathlib import Path
+
+from mien.errors import MienError
+
+LOCKED = "a key with a password", "take the password off: openssl pkey -in KEY -out NEW"
+
+
+def tls_context(certificate: Path, key: Path | None = None) -> ssl.SSLContext:
+    """For servers, from PEM files; the key may be in the certificate's file. TLS 1.2 and newer.
+
+    Raises MienError for files that are not there, cannot be read, or are no certificate and its key without password.
+    """
+    named = [(certificate, "--certificate"), *([(key, "--key")] if key else [])]
+    for path, option in named:
+        _require_readable(path, option)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    context.set_alpn_protocols(["http/1.1"])
+    asked = []
+
+    def password() -> str:
+        """Without it, OpenSSL would ask at the terminal for the password of a key that has one."""
+        asked.append(True)
+        return ""
+
+    try:
+        context.load_cert_chain(certificate, key, password)
+    except (ssl.SSLError, OSError, ValueError) as error:
+        where = " and ".join(str(path) for path, _ in named)
+        found, todo = LOCKED if asked else _found(error, key)
+        raise MienError(f"a certificate and its key in {where}", found, todo) from error
+    return context
+
+
+def _require_readable(path: Path, option: str) -> None:
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except (OSError, ValueError) as error:
+        found = error.strerror.lower() if isinstance(error, OSError) and error.strerror else "a name that no file can have"
+        raise MienError(f"a PEM file that can be read at {path}", found, f"check {option}") from error
+
+
+def _found(error: Exception, key: Path | None) -> tuple[str, str]:
+    """What is wrong, and what to do."""
+    reason = str(getattr(error, "reason", None) or error).upper()
+    if "MISMATCH" in reason:
+        return "a key of another certificate", "give the key that the certificate was made with"
+    if "TOO_SMALL" in reason or "TOO_WEAK" in reason:
+        return "a key or signature that is too weak", "make a new one, of 2048 bits of RSA or on an elliptic curve"
+    todo = "give PEM files" if key else "give PEM files, and the key with --key where it is not in the certificate's file"
+    return "something else", todo

@@ -1,0 +1,92 @@
+"""What all requests share, and who sent one."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, HTTPException, Request
+from jinja2 import Environment
+
+from mien.active.page.addresses import counted
+from mien.active.page.faces import Faces
+from mien.active.page.limits import Limits
+from mien.active.page.protocol import KNOWN
+from mien.active.page.shown import When, Work
+from mien.active.page.signing import Attempts, Lookups, Notes, SignedIn
+from mien.active.page.together import Together
+from mien.active.store.store import Store
+
+
+@dataclass(frozen=True)
+class Page:
+    """What all requests share."""
+
+    store: Store
+    pool: str
+    """Its name."""
+    faces: Faces
+    lookups: Lookups
+    signed_in: SignedIn
+    attempts: Attempts
+    notes: Notes
+    limits: Limits
+    together: Together
+    work: Work
+    templates: Environment
+    static: dict[str, bytes]
+    """Files by their names."""
+    guess: When
+
+
+def page_of(request: Request) -> Page:
+    """What it shares with the others."""
+    page: Page = request.app.state.page
+    return page
+
+
+async def who(request: Request) -> str | None:
+    """Who sent a request; None for somebody who is not signed in. Raises MienError where the store cannot be asked."""
+    name = await page_of(request).signed_in.name(secret_of(request), address_of(request))
+    if name is not None:
+        setattr(request.state, KNOWN, True)
+    return name
+
+
+def secret_of(request: Request) -> str:
+    """What its cookie holds; empty without one."""
+    return request.cookies.get(cookie_name(request), "")
+
+
+def host_of(request: Request) -> str:
+    """The address that it came from."""
+    return request.client.host if request.client else ""
+
+
+def address_of(request: Request) -> str:
+    """What its client is counted by."""
+    return counted(host_of(request))
+
+
+def cookie_name(request: Request) -> str:
+    """Of the page that was asked."""
+    # Cookies are the same for all ports of a host, where several pages may be open. Those that are named __Host- cannot be set
+    # without TLS, nor by another host of the same domain.
+    return f"{'__Host-' if request.url.scheme == 'https' else ''}mien-{request.url.port or 'token'}"
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A request by somebody who is signed in."""
+
+    page: Page
+    annotator: str
+
+
+async def _visit(request: Request) -> Visit:
+    name = await who(request)
+    if name is None:
+        raise HTTPException(401)
+    return Visit(page_of(request), name)
+
+
+Signed = Annotated[Visit, Depends(_visit)]
+"""For whom nobody else is let in."""

@@ -1,0 +1,50 @@
+"""Taking somebody out of a store, with what they said or without."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, select, update
+
+from mien.active.store import people
+from mien.active.store.ledger import BLOCK, COUNT_AGAIN
+from mien.active.store.schema import ANNOTATORS, ANSWERS, EVENTS, LEASES, SESSIONS, SIGN_INS, keep_answers
+
+
+def remove(connection: Connection, name: str, answers: bool, now: datetime) -> str | None:
+    """Take somebody out. Their answers go too, or stay under a name that names nobody, which is returned.
+
+    Raises MienError for somebody unknown.
+    """
+    person: int = people.known(connection, name).id
+    for table in (LEASES, SESSIONS, SIGN_INS):
+        connection.execute(delete(table).where(table.c.annotator == person))
+    places = list(connection.execute(select(ANSWERS.c.question).where(ANSWERS.c.annotator == person).distinct()).scalars())
+    if places and not answers:
+        # By chance, not counted: logs of several stores may come together in one.
+        nobody = f"removed {secrets.token_hex(4)}"
+        changed = {"name": nobody, "token_hash": None, "expires": None, "disabled": None, "removed": now}
+        connection.execute(update(ANNOTATORS).where(ANNOTATORS.c.id == person).values(changed))
+        return nobody
+    if places:
+        with _changeable(connection):
+            connection.execute(delete(ANSWERS).where(ANSWERS.c.annotator == person))
+        for start in range(0, len(places), BLOCK):
+            connection.execute(COUNT_AGAIN, {"places": places[start : start + BLOCK]})
+    connection.execute(delete(ANNOTATORS).where(ANNOTATORS.c.id == person))
+    return None
+
+
+@contextmanager
+def _changeable(connection: Connection) -> Iterator[None]:
+    """The log without the triggers that keep it from being changed, for this transaction alone: nobody else sees it so."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("ALTER TABLE mien_answers DISABLE TRIGGER mien_answers_stay")
+        yield
+        connection.exec_driver_sql("ALTER TABLE mien_answers ENABLE TRIGGER mien_answers_stay")
+        return
+    for event in EVENTS:
+        connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS mien_answers_{event}")
+    yield
+    keep_answers(connection)

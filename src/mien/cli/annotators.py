@@ -1,0 +1,135 @@
+"""Commands about the people who label faces: who may answer, until when, and who signed in."""
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mien.cli.shared import Json, print_json, print_values
+from mien.errors import MienError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+Name = Annotated[str, typer.Argument(help="Who.")]
+StoreAddress = Annotated[str, typer.Option("--store", help="Label store: a file, or postgresql://user@host/name.")]
+Days = Annotated[int, typer.Option(min=0, help="How long the token is good for; 0: for ever.")]
+
+annotators = typer.Typer(no_args_is_help=True, help="The people who label faces.")
+
+
+@annotators.command()
+def add(name: Name, store: StoreAddress, days: Days = 90, as_json: Json = False) -> None:
+    """Add somebody who may answer, and print their token, which nobody can look up again."""
+    from mien.active.store.store import Store
+
+    with Store.open(store) as opened:
+        _print_token(name, opened.add_annotator(name, days or None), as_json)
+
+
+@annotators.command()
+def renew(name: Name, store: StoreAddress, days: Days = 90, as_json: Json = False) -> None:
+    """Print a new token for somebody; the old one is worth nothing from now on, and their browsers are signed out.
+
+    A page that is open follows within ten seconds.
+    """
+    from mien.active.store.store import Store
+
+    with Store.open(store) as opened:
+        _print_token(name, opened.renew_token(name, days or None), as_json)
+
+
+@annotators.command()
+def disable(name: Name, store: StoreAddress, as_json: Json = False) -> None:
+    """Let somebody answer no more, and sign out their browsers; what they said stays."""
+    from mien.active.store.store import Store
+
+    with Store.open(store) as opened:
+        opened.disable(name)
+    print_values(as_json, {"name": name, "state": "disabled"}, f"{name} cannot answer any more; their answers stay")
+
+
+@annotators.command()
+def enable(name: Name, store: StoreAddress, as_json: Json = False) -> None:
+    """Let somebody who was disabled answer again, with the token they have."""
+    from mien.active.store.store import Store
+
+    with Store.open(store) as opened:
+        opened.enable(name)
+        (state,) = (person.state for person in opened.people() if person.name == name)
+    print_values(as_json, {"name": name, "state": state}, f"{name} is {state}")
+
+
+@annotators.command()
+def remove(
+    name: Name,
+    store: StoreAddress,
+    answers: Annotated[bool, typer.Option("--answers", help="Remove all that they said, too.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove somebody for good: name, token and sign-ins, and their answers, too, or those stay without a name."""
+    from mien.active.store.store import Store
+
+    with Store.open(store) as opened:
+        if not yes:
+            what = "and all their answers" if answers else "but not their answers"
+            _confirm(f"Remove {name}, {what}? Nobody can undo this.")
+        nobody = opened.remove(name, answers)
+    left = "all that they said is, too" if answers else f"their answers are now of {nobody!r}" if nobody else "they said nothing"
+    print_values(as_json, {"name": name, "answers": nobody}, f"{name} is removed; {left}")
+
+
+@annotators.command("list")
+def list_(store: StoreAddress, as_json: Json = False) -> None:
+    """List all people: how many answers they gave, whether they may answer, and when their tokens end."""
+    from mien.active.store.store import Store
+    from mien.console import Table, show
+
+    with Store.open(store, reads=True) as opened:
+        people, counts = opened.people(), opened.progress().by_annotator
+    if as_json:
+        listed = {
+            one.name: {"answers": counts.get(one.name, 0), "state": one.state, "expires": _iso(one.expires)} for one in people
+        }
+        print_json(listed)
+        return
+    table = Table("annotator", "answers", "state", "token ends")
+    for one in people:
+        ends = "-" if one.state in ("no token", "removed") else f"{one.expires:%Y-%m-%d}" if one.expires else "never"
+        table.add_row(one.name, str(counts.get(one.name, 0)), one.state, ends)
+    show(table)
+
+
+@annotators.command("sign-ins")
+def sign_ins(store: StoreAddress, as_json: Json = False) -> None:
+    """List who signed in and out, or tried to, from where: the newest 10,000, oldest first."""
+    from mien.active.store.store import Store
+    from mien.console import Table, show
+
+    with Store.open(store, reads=True) as opened:
+        rows = opened.sign_ins()
+    if as_json:
+        print_json([asdict(row) | {"time": _iso(row.time)} for row in rows])
+        return
+    table = Table("time (UTC)", "annotator", "from", "what")
+    for row in rows:
+        table.add_row(f"{row.time:%Y-%m-%d %H:%M:%S}", row.name or "-", row.address, row.outcome)
+    show(table)
+
+
+def _print_token(name: str, token: str, as_json: bool) -> None:
+    print_values(as_json, {"name": name, "token": token}, f"token of {name}, said this once: {token}")
+
+
+def _iso(time: "datetime | None") -> str | None:
+    return None if time is None else time.isoformat(timespec="seconds")
+
+
+def _confirm(question: str) -> None:
+    """Raises MienError where there is nobody to ask, or they say no."""
+    if not sys.stdin.isatty():
+        raise MienError("--yes", "nobody at a terminal to ask", "give --yes where that is meant")
+    if not typer.confirm(question):
+        raise MienError("a yes", "a no", "nothing was changed")

@@ -1,0 +1,21 @@
+"""What is wrong with a file, in words."""
+
+import struct
+
+from mien.errors import MienError
+
+
+def fault(error: Exception) -> str:
+    """What is wrong with a file, as a phrase."""
+    if isinstance(error, MienError):
+        return error.found
+    if isinstance(error, OSError) and error.errno and error.strerror:
+        return error.strerror
+    if type(error) is ValueError:
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "a file that takes more memory than there is"
+    said = str(error) or type(error).__name__
+    if isinstance(error, EOFError | struct.error) or "truncated" in said.lower():
+        return "a truncated file, which ends too early"
+    return f"a file that cannot be decoded ({said})"

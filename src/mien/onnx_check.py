@@ -1,0 +1,171 @@
+"""Graphs of ONNX from elsewhere, checked before anything runs them: an unrestricted one is a program, which may never end."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
+
+from mien.errors import MienError
+from mien.plain import short
+
+MOST_NODES = 20_000
+MOST_PARTS = 200_000
+"""Inputs, outputs and settings of all operators."""
+MOST_VALUE = 1 << 26
+"""Elements of any value for one face: a quarter of a gigabyte."""
+_PLAIN = {
+    AttributeProto.FLOAT, AttributeProto.INT, AttributeProto.STRING, AttributeProto.TENSOR, AttributeProto.FLOATS,
+    AttributeProto.INTS,
+}  # fmt: skip
+_TEXTS = {
+    "approximate", "auto_pad", "coordinate_transformation_mode", "equation", "keep_aspect_ratio_policy", "mode", "nearest_mode",
+}  # fmt: skip
+"""Attributes that are texts."""
+_NUMBERS = {
+    TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE, TensorProto.BOOL, TensorProto.UINT8,
+    TensorProto.INT8, TensorProto.INT32, TensorProto.INT64,
+}  # fmt: skip
+GROWING = {
+    "ConstantOfShape", "ConvTranspose", "Expand", "OneHot", "Pad", "Range", "Resize", "Tile", "Upsample",
+}  # fmt: skip
+"""Operators whose outputs may be of any size, whatever goes in."""
+FEED_FORWARD = GROWING | {
+    "Abs", "Add", "And", "ArgMax", "AveragePool", "BatchNormalization", "Cast", "Ceil", "Clip", "Concat", "Constant",
+    "Conv", "CumSum", "DepthToSpace", "Div", "Dropout", "Einsum", "Elu", "Equal", "Erf", "Exp", "Flatten", "Floor",
+    "Gather", "GatherElements", "GatherND", "Gelu", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "Greater",
+    "GreaterOrEqual", "GroupNormalization", "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization", "LRN",
+    "LayerNormalization", "LeakyRelu", "Less", "LessOrEqual", "Log", "LogSoftmax", "LpNormalization", "LpPool", "MatMul",
+    "Max", "MaxPool", "Mean", "MeanVarianceNormalization", "Min", "Mish", "Mod", "Mul", "Neg", "Not", "Or", "PRelu", "Pow",
+    "Reciprocal", "ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd",
+    "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Round", "Selu", "Shape", "Sigmoid", "Sign", "Size", "Slice",
+    "Softmax", "Softplus", "Softsign", "SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Swish", "Tanh",
+    "ThresholdedRelu", "TopK", "Transpose", "Unsqueeze", "Where", "Xor",
+}  # fmt: skip
+"""What networks that look at a picture are made of. Nothing that repeats, chooses or draws at random, no texts, no lists."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """How a graph's fault is told."""
+
+    file: object
+    todo: str
+
+    def __call__(self, expected: str, found: str) -> MienError:
+        return MienError(f"{expected} in {self.file}", found, self.todo)
+
+
+def require_operators(model: ModelProto, known: Collection[str], refuse: Refusal, most: int = MOST_NODES) -> None:
+    """Raises MienError for operators that are not `known`, for graphs within graphs, for functions, and for what is trained."""
+    graph = model.graph
+    # Their numbers first: a small file holds a million that are empty.
+    if len(graph.node) > most or len(graph.initializer) > most:
+        raise refuse(f"at most {most:,} operators and as many weights", f"{len(graph.node):,} and {len(graph.initializer):,}")
+    beside = (tensor.external_data for tensor in graph.initializer)
+    inner = (part for node in graph.node for part in (node.input, node.output, node.attribute))
+    parts = (model.opset_import, graph.input, graph.output, *beside, *inner)
+    if any(len(part) > most for part in parts) or sum(map(len, parts)) > MOST_PARTS:
+        raise refuse(f"at most {most:,} inputs, outputs and settings of operators", "more")
+    if not all(isinstance(text, str) for text in _texts(model)):
+        raise refuse("names that are texts", "bytes that are none")
+    for name, given in (
+        ("functions", model.functions),
+        ("training", model.training_info),
+        ("sparse weights", graph.sparse_initializer),
+        ("quantized weights", graph.quantization_annotation),
+    ):
+        if given:
+            raise refuse("a graph of operators and weights alone", name)
+    for node in graph.node:
+        if node.domain not in ("", "ai.onnx") or node.op_type not in known:
+            raise refuse("operators that a network of this kind needs", short(f"{node.domain} {node.op_type}".strip()))
+        for one in node.attribute:
+            texts = one.type == AttributeProto.STRING and one.name not in _TEXTS
+            if one.type not in _PLAIN or texts or one.ref_attr_name:
+                raise refuse("settings of operators that are numbers", short(f"{one.name} of {node.op_type}"))
+
+
+def _texts(model: ModelProto) -> Iterator[Any]:
+    """All names; what is no UTF-8 comes as bytes."""
+    yield from (entry.domain for entry in model.opset_import)
+    yield from (entry.name for entry in (*model.graph.input, *model.graph.output, *model.graph.initializer))
+    for node in model.graph.node:
+        yield from (node.domain, node.op_type, *node.input, *node.output, *(one.name for one in node.attribute))
+    yield from (said for tensor in model.graph.initializer for one in tensor.external_data for said in (one.key, one.value))
+
+
+def tensors(graph: GraphProto) -> Iterator[TensorProto]:
+    """All that lie in it."""
+    yield from graph.initializer
+    yield from (one.t for node in graph.node for one in node.attribute if one.type == AttributeProto.TENSOR)
+
+
+def values_of(tensor: TensorProto, refuse: Refusal) -> Any:
+    """The array that lies in a graph. Raises MienError for a damaged one, for texts, and for what is no number (nan)."""
+    if tensor.data_type not in _NUMBERS or tensor.data_location == TensorProto.EXTERNAL:
+        raise refuse("numbers", short(f"others at {tensor.name}"))
+    try:
+        array = numpy_helper.to_array(tensor)
+    except Exception as error:  # of many kinds: the library trusts what it reads
+        raise refuse("whole arrays", short(f"{tensor.name}: {error}")) from error
+    # nan differs from itself.
+    if array.dtype.kind not in "biu" and not (array == array).all():
+        raise refuse("numbers", short(f"nan at {tensor.name}"))
+    return array
+
+
+def infer_sizes(model: ModelProto, inputs: Mapping[str, Collection[int]], refuse: Refusal) -> dict[str, tuple[int, ...] | None]:
+    """The shape of every value where `inputs` have these shapes; None for what cannot be known. What the file says is not
+    believed. Raises MienError where shapes do not fit."""
+    copied = ModelProto()
+    copied.CopyFrom(model)
+    graph = copied.graph
+    del graph.value_info[:]
+    for entry in graph.output:
+        entry.type.tensor_type.ClearField("shape")
+    for entry in graph.input:
+        if entry.name in inputs:
+            kind = entry.type.tensor_type.elem_type
+            entry.CopyFrom(helper.make_tensor_value_info(entry.name, kind, list(inputs[entry.name])))
+    try:
+        made = shape_inference.infer_shapes(copied, check_type=True, strict_mode=True, data_prop=True).graph
+    except Exception as error:  # of many kinds, as above
+        raise refuse("operators that fit each other", short((str(error).splitlines() or ["others"])[0])) from error
+    found: dict[str, tuple[int, ...] | None] = {entry.name: tuple(entry.dims) for entry in graph.initializer}
+    for entry in (*made.input, *made.value_info, *made.output):
+        found[entry.name] = _shape(entry)
+    return {name: found.get(name) for name in (*found, *(name for node in graph.node for name in node.output if name))}
+
+
+def _shape(entry: Any) -> tuple[int, ...] | None:
+    kind = entry.type.tensor_type
+    if not kind.HasField("shape") or not all(one.HasField("dim_value") and one.dim_value >= 0 for one in kind.shape.dim):
+        return None
+    return tuple(one.dim_value for one in kind.shape.dim)
+
+
+def elements(shape: Collection[int]) -> int:
+    """Of a value of this shape."""
+    return int(np.prod([int(size) for size in shape], dtype=object)) if shape else 1
+
+
+def require_feed_forward(model: ModelProto, inputs: Mapping[str, Collection[int]], refuse: Refusal) -> None:
+    """For a network of a user's own choice: raises MienError for operators that none needs that looks at a picture, and for
+    values without end, as far as their sizes can be known beforehand."""
+    require_operators(model, FEED_FORWARD, refuse)
+    for tensor in tensors(model.graph):
+        values_of(tensor, refuse)
+    shapes = infer_sizes(model, inputs, refuse)
+    for node in model.graph.node:
+        _require_bounded(node, shapes, refuse)
+
+
+def _require_bounded(node: NodeProto, shapes: Mapping[str, tuple[int, ...] | None], refuse: Refusal) -> None:
+    for name in filter(None, node.output):
+        shape = shapes[name]
+        if shape is None and node.op_type in GROWING:
+            raise refuse(f"a size of {short(name)} ({node.op_type}) that can be known beforehand", "none")
+        if shape is not None and elements(shape) > MOST_VALUE:
+            raise refuse(f"values of at most {MOST_VALUE:,} elements", f"{short(name)} of shape {shape}")

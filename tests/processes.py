@@ -1,0 +1,49 @@
+"""Processes that tests begin and end: in a session of their own, and waited for by what they have done."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+WAIT = 600.0
+"""Seconds until a test gives up on what it waits for: no test may fail because a machine is slow or busy."""
+HERE = Path(__file__).parent
+ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [f"{HERE}/faces", str(HERE), os.getenv("PYTHONPATH")]))}
+"""In which detectors of tests are found."""
+PREPARE = "from mien.faces import prepare as room; room.INPUTS = 5; from mien.cli import main; main()"
+"""`mien` with tasks of five photos."""
+
+
+def started(*words: str) -> "subprocess.Popen[str]":
+    """Python with these words, in a session of its own, as a terminal has them."""
+    pipe = subprocess.PIPE
+    asked = [sys.executable, *words]
+    return subprocess.Popen(asked, env=ENVIRONMENT, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+
+
+def living(group: int) -> list[str]:
+    """The states of the processes of a group that have not ended."""
+    states = list[str]()
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it ended meanwhile
+            state, _, its = file.read_text().rpartition(")")[2].split()[:3]
+            states += [state] if int(its) == group and state != "Z" else []
+    return states
+
+
+def wait_for_all(group: int) -> None:
+    """Until none of the processes of a group is left."""
+    wait_until(lambda: not living(group))
+
+
+def wait_until(there: Callable[[], object], process: "subprocess.Popen[str] | None" = None) -> None:
+    """Until it is so; fails where the process ends before."""
+    tries = WAIT / 0.01  # not a time at which to give up: all of this may be stopped for a while
+    while not there():
+        assert process is None or process.poll() is None, f"it ended before, {process and process.communicate()}"
+        tries -= 1
+        assert tries > 0
+        time.sleep(0.01)

@@ -1,0 +1,64 @@
+"""What `make` installs is known by hash, and is what pyproject.toml asks for."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+LOCKS = sorted((ROOT / "locks").glob("*.txt"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
+FOR_USERS = [extra for extra in EXTRAS if extra not in ("test", "lint")]
+CORE: list[str] = PROJECT["project"]["dependencies"]
+
+
+def pinned(*names: str) -> dict[str, str]:
+    """Versions in these locks, by name."""
+    found = dict[str, str]()
+    for name in names:
+        for line in (ROOT / "locks" / f"{name}.txt").read_text().splitlines():
+            if match := re.match(r"([\w.-]+)==([\w.!+]+)", line):
+                found[canonicalize_name(match[1])] = match[2]
+    return found
+
+
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
+def test_a_lock_names_versions_and_hashes_and_no_place(path: Path) -> None:
+    text = re.sub(r"^#.*\n", "", path.read_text(), flags=re.M).replace("\\\n", "")
+    lines = text.splitlines()
+    assert lines
+    assert all(re.fullmatch(r"[\w.-]+==[\w.!+]+( ; [^#]+?)?( +--hash=sha256:[0-9a-f]{64})+", line) for line in lines)
+    assert "://" not in path.read_text()
+
+
+def test_constraints_are_the_versions_of_the_locks() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    said = dict(line.split("==") for line in lines)
+    assert len(said) == len(lines)
+    assert said == pinned(*(path.stem for path in LOCKS))
+
+
+@pytest.mark.parametrize(
+    ("asked", "locks"),
+    [
+        (PROJECT["build-system"]["requires"], ["core"]),
+        (CORE, ["core"]),
+        ([one for extra in FOR_USERS for one in EXTRAS[extra]], ["core", "extras"]),
+        ([one for extra in ("test", "lint") for one in EXTRAS[extra]], ["core", "extras", "develop"]),
+    ],
+)
+def test_locks_hold_what_is_asked_for(asked: list[str], locks: list[str]) -> None:
+    found = pinned(*locks)
+    for requirement in map(Requirement, asked):
+        if requirement.name != "mien":
+            assert found[canonicalize_name(requirement.name)] in requirement.specifier, requirement
+
+
+def test_no_dependency_is_open_to_versions_that_nobody_watched() -> None:
+    asked = [*CORE, *(one for extra in FOR_USERS for one in EXTRAS[extra])]
+    open_ended = [one for one in asked if not any(bound.operator in ("<", "==") for bound in Requirement(one).specifier)]
+    assert open_ended == []
