@@ -2,6 +2,7 @@
 
 import os
 import resource
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -141,6 +142,12 @@ def test_there_are_no_more_than_the_process_may_open(monkeypatch: pytest.MonkeyP
     for allowed, wanted, there in ((300, 50, 50), (300, 400, 230), (64, 400, FEWEST)):
         with files(allowed):
             assert room(wanted) == there
+
+
+def test_on_windows_sockets_are_no_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setitem(sys.modules, "resource", None)
+    assert room(400) == 400
 
 
 def test_what_counts_as_one_client() -> None:

@@ -1,7 +1,7 @@
 """All connections of the page: how many there may be, which are closed to make room, and which waited too long."""
 
 import os
-import resource
+import sys
 from collections.abc import Callable
 from typing import Protocol
 
@@ -100,6 +100,10 @@ class Connections:
 
 def room(wanted: int) -> int:
     """How many connections there may be, so that the process still has files for the store."""
+    if sys.platform == "win32":  # where sockets are no files
+        return wanted
+    import resource
+
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if allowed == resource.RLIM_INFINITY:
         return wanted

@@ -103,11 +103,12 @@ def serve(
     host, proxies, limits = listening.getsockname()[0], require_proxies(reached.proxies), reached.limits
     known = LOOPBACK | {host, *reached.names} if reached.names or is_loopback(host) else None
     app = build(ready.store, ready.pool, guess, known, limits)
-    # Whom to believe is said in any case: else uvicorn would believe this machine, or whom the environment names.
+    # Whom to believe is said in any case: else uvicorn would believe this machine, or whom the environment names. The loop is one
+    # that watches a socket for the door, on Windows too.
     config = uvicorn.Config(
-        app, http="httptools", ws="none", lifespan="off", log_level="warning", access_log=False, server_header=False,
-        timeout_keep_alive=round(limits.idle_seconds), timeout_graceful_shutdown=5, proxy_headers=bool(proxies),
-        forwarded_allow_ips=list(proxies),
+        app, loop="asyncio:SelectorEventLoop", http="httptools", ws="none", lifespan="off", log_level="warning", access_log=False,
+        server_header=False, timeout_keep_alive=round(limits.idle_seconds), timeout_graceful_shutdown=5,
+        proxy_headers=bool(proxies), forwarded_allow_ips=list(proxies),
     )  # fmt: skip
     server = PageServer(config, listening, limits, proxies, reached.tls)
     started(server)
