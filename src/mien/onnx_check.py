@@ -15,6 +15,10 @@ MOST_PARTS = 200_000
 """Inputs, outputs and settings of all operators."""
 MOST_VALUE = 1 << 26
 """Elements of any value for one face: a quarter of a gigabyte."""
+MOST_MADE = 1 << 27
+"""Elements of all values together, as far as they are known."""
+MOST_WORK = 5 * 10**10
+"""Multiplications for a face: seconds of one core."""
 _PLAIN = {
     AttributeProto.FLOAT, AttributeProto.INT, AttributeProto.STRING, AttributeProto.TENSOR, AttributeProto.FLOATS,
     AttributeProto.INTS,
@@ -33,7 +37,7 @@ GROWING = {
 """Operators whose outputs may be of any size, whatever goes in."""
 FEED_FORWARD = GROWING | {
     "Abs", "Add", "And", "ArgMax", "AveragePool", "BatchNormalization", "Cast", "Ceil", "Clip", "Concat", "Constant",
-    "Conv", "CumSum", "DepthToSpace", "Div", "Dropout", "Einsum", "Elu", "Equal", "Erf", "Exp", "Flatten", "Floor",
+    "Conv", "CumSum", "DepthToSpace", "Div", "Dropout", "Elu", "Equal", "Erf", "Exp", "Flatten", "Floor",
     "Gather", "GatherElements", "GatherND", "Gelu", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "Greater",
     "GreaterOrEqual", "GroupNormalization", "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization", "LRN",
     "LayerNormalization", "LeakyRelu", "Less", "LessOrEqual", "Log", "LogSoftmax", "LpNormalization", "LpPool", "MatMul",
@@ -160,6 +164,25 @@ def require_feed_forward(model: ModelProto, inputs: Mapping[str, Collection[int]
     shapes = infer_sizes(model, inputs, refuse)
     for node in model.graph.node:
         _require_bounded(node, shapes, refuse)
+    known = {name: shape for name, shape in shapes.items() if shape is not None}
+    made = [(node, sum(elements(known[name]) for name in node.output if name in known)) for node in model.graph.node]
+    if sum(size for _, size in made) > MOST_MADE:
+        raise refuse(f"at most {MOST_MADE:,} numbers in all values together", "more")
+    if sum(size * each(node, known) for node, size in made) > MOST_WORK:
+        raise refuse(f"at most {MOST_WORK:,} multiplications", "more")
+
+
+def each(node: NodeProto, shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """Multiplications for a number of the output, where the shapes of what it takes are known."""
+    given = [shapes.get(name) for name in node.input[:2]]
+    if node.op_type == "Conv" and len(given) > 1 and given[1]:
+        return elements(given[1][1:])
+    if node.op_type == "ConvTranspose" and len(given) > 1 and given[1]:
+        return given[1][0] * elements(given[1][2:])
+    if node.op_type in ("Gemm", "MatMul") and given[0]:
+        return max(given[0])  # the side that is summed over, or a longer one
+    window = [number for one in node.attribute if one.name == "kernel_shape" for number in one.ints]
+    return max(1, elements(window))
 
 
 def _require_bounded(node: NodeProto, shapes: Mapping[str, tuple[int, ...] | None], refuse: Refusal) -> None:

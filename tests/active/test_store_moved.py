@@ -153,6 +153,29 @@ def test_what_was_written_ahead_is_kept_where_it_alone_is_removed(path: Path) ->
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows lets nobody remove or rename a file that is open")
+def test_who_no_longer_shares_locks_with_others_overwrites_nothing_of_theirs(path: Path) -> None:
+    with new_store(str(path), 3, ("ann",)) as store:
+        store.answer("ann", Reply("f0", label=0, key="a"))
+        path.with_name("labels.db-shm").unlink()
+        with Store.open(path) as beside:
+            beside.answer("ann", Reply("f1", label=0, key="b"))
+            store.answer("ann", Reply("f2", label=0, key="c"))
+            assert keys(store) == keys(beside) == ["a", "b", "c"]
+    with Store.open(path) as again:
+        assert keys(again) == ["a", "b", "c"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows lets nobody change a file that is open")
+def test_nothing_more_is_acknowledged_where_what_was_written_ahead_is_cut_off(path: Path) -> None:
+    with new_store(str(path), 3, ("ann",)) as store:
+        store.answer("ann", Reply("f0", label=0, key="a"))
+        os.truncate(path.with_name("labels.db-wal"), 0)
+        with pytest.raises(MienError) as caught:
+            store.answer("ann", Reply("f1", label=0, key="b"))
+        assert caught.value.__cause__ is not None, "it may be sent again"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows lets nobody remove or rename a file that is open")
 def test_an_older_file_is_not_mixed_with_what_was_written_ahead_for_the_former(path: Path, tmp_path: Path) -> None:
     with new_store(str(path), 3, ("ann",)) as store:
         with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(tmp_path / "backup.db")) as backup:

@@ -25,6 +25,7 @@ from mien.faces.face import Face, Photo
 from mien.faces.inputs import find_inputs
 from mien.faces.places import Input
 from mien.faces.shots import TOGETHER, Shot
+from mien.files.limits import LIMITS, OFF, FileLimits
 from mien.recognize import camera
 from mien.recognize.camera import camera_frames
 from mien.recognize.files import Card
@@ -492,10 +493,10 @@ def test_small_faces_are_not_looked_for_in_videos() -> None:
 def test_how_small_faces_may_be_can_be_said(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_video(tmp_path / "clip.mp4", [photo_of((10, 20, 16))] * 2)
     Image.fromarray(photo_of((10, 20, 16))).save(tmp_path / "photo.png")
-    recognizer, asked = Recognizer.load(model, "cpu"), list[float]()
+    recognizer, asked, held = Recognizer.load(model, "cpu"), list[float](), list[FileLimits]()
     geometry = Geometry("box", "haar", "all")
 
-    def read(self: Recognizer, photos: Sequence[Photo], how: Geometry) -> list[tuple[Reading, ...]]:
+    def read(self: Recognizer, photos: Sequence[Photo], how: Geometry, limits: object) -> list[tuple[Reading, ...]]:
         asked.extend([how.least_face] * len(photos))
         return [()] * len(photos)
 
@@ -504,3 +505,7 @@ def test_how_small_faces_may_be_can_be_said(model: Path, tmp_path: Path, monkeyp
     assert len(list(read_all(recognizer, inputs, 0.04, [], geometry))) == 3
     assert len(list(read_all(recognizer, inputs, 0.04, [], geometry, least_face=50))) == 3
     assert asked == [30, 30, 30, 50, 50, 50]  # of small frames nothing smaller than in photos
+    assert set(held) == {LIMITS}
+    held.clear()
+    assert list(read_all(recognizer, inputs, 0.04, [], geometry, limits=OFF))
+    assert set(held) == {OFF}

@@ -131,6 +131,15 @@ def array(name: str, values: object, dtype: type[np.generic] = np.int64) -> Chan
     return lambda model: model.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(values, dtype), name))
 
 
+def filled(name: str) -> Change:
+    """A constant of the shape `size`, which takes no room in the file."""
+    return lambda model: model.graph.node.append(onnx.helper.make_node("ConstantOfShape", ["size"], [name]))
+
+
+def multiplied(name: str) -> Change:
+    return lambda model: model.graph.node.append(onnx.helper.make_node("MatMul", [name, name], [f"{name}{name}"]))
+
+
 def inner() -> onnx.GraphProto:
     value = onnx.helper.make_tensor_value_info
     same = [onnx.helper.make_node("Identity", [name], [f"{name}2"]) for name in ("go", "x")]
@@ -149,6 +158,10 @@ REFUSED: dict[str, tuple[list[Change], str]] = {
     "function": ([lambda model: model.functions.add(), then("Relu")], "found functions"),
     "tiles": ([array("times", [1, 1000, 1000, 1000]), then("Tile", "times")], "values of at most"),
     "expanded": ([array("to", [10**4, 10**4, 5, 8, 8]), then("Expand", "to")], "values of at most"),
+    "too much together": ([array("size", [8192, 8192]), *(filled(name) for name in "abc"), then("Identity")],
+                          "numbers in all values together"),
+    "never done": ([array("size", [4096, 4096]), filled("a"), multiplied("a"), then("Identity")],
+                   "at most 50,000,000,000 multiplications"),
     "size unknown": ([lambda m: m.graph.node.append(onnx.helper.make_node("Cast", ["vector"], ["to"], to=7)), then("Tile", "to")],
                      "a size of end|fit each other"),
     "nan": ([array("bad", [np.nan], np.float32), then("Add", "bad")], "nan at bad"),

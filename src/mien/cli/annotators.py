@@ -104,7 +104,7 @@ def list_(store: StoreAddress, as_json: Json = False) -> None:
 
 @annotators.command("sign-ins")
 def sign_ins(store: StoreAddress, as_json: Json = False) -> None:
-    """List who signed in and out, or tried to, from where: the newest 10,000, oldest first."""
+    """List who signed in and out, or tried to, from where, oldest first: 10,000 times that it worked, and 10,000 others."""
     from mien.active.store.store import Store
     from mien.console import Table, show
 

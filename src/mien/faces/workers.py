@@ -8,7 +8,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -157,6 +157,19 @@ def _tried(tasks: Iterable[Task]) -> Iterator[Record | None]:
             one.end()
 
 
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Processes that begin meanwhile do not hear Ctrl-C. Windows has no such mask: there all hear it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class _Worker:
     """A process that does a task at a time."""
 
@@ -169,11 +182,8 @@ class _Worker:
         self._process = context.Process(target=_serve, args=(theirs, os.getpid(), beats), daemon=True)
         ensure_running()  # a process of Python's own, which would undo what follows
         # Ctrl-C in a terminal goes to all processes: this one, which hears it, ends the others.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
+        with _without_interrupts():
             self._process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         beats.close()
 

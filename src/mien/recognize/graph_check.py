@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from mien.errors import MienError
-from mien.onnx_check import Refusal, elements, infer_sizes, require_operators, values_of
+from mien.onnx_check import MOST_WORK, Refusal, each, elements, infer_sizes, require_operators, values_of
 from mien.plain import short
 from mien.recognize.files import FACES, GRAPH, LOGITS, WEIGHTS, Card
 from mien.recognize.tensors import Weights
@@ -40,8 +40,6 @@ OPERATORS: Mapping[str, tuple[str, ...]] = {
 MOST_NODES, MOST_SETTING = 8192, 1 << 16
 MOST_LIVE = 1 << 26
 """Elements that are in memory at one time for a face: a quarter of a gigabyte."""
-MOST_WORK = 5 * 10**10
-"""Multiplications for a face: three times those of VGG-16 at 224 pixels, some seconds of a core."""
 BATCH = 64
 """Faces at once: their maps stay near the processor."""
 WORK_AT_ONCE = 2 * 10**10
@@ -166,7 +164,7 @@ def _costs(model: ModelProto, shapes: Mapping[str, tuple[int, ...]], refuse: Ref
             continue
         alive += size
         most = max(most, alive)
-        work += size * _each(node, shapes)
+        work += size * each(node, shapes)
         given = {name for name in node.input if name not in fixed}
         work += sum(elements(shapes[name]) for name in given)
         over = [name for name in {*given, *node.output} if last.get(name, number) == number]
@@ -175,13 +173,3 @@ def _costs(model: ModelProto, shapes: Mapping[str, tuple[int, ...]], refuse: Ref
             limits = f"at most {MOST_LIVE:,} numbers in memory and {MOST_WORK:,} multiplications for a face"
             raise refuse(limits, short(f"more at {node.output[0]}"))
     return -(-most // TRIED), -(-work // TRIED)
-
-
-def _each(node: NodeProto, shapes: Mapping[str, tuple[int, ...]]) -> int:
-    """Multiplications for a number of the output."""
-    if node.op_type == "Conv":
-        return elements(shapes[node.input[1]][1:])
-    if node.op_type == "Gemm":
-        return shapes[node.input[0]][-1]
-    window = [number for one in node.attribute if one.name == "kernel_shape" for number in one.ints]
-    return max(1, elements(window))

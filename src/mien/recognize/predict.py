@@ -78,7 +78,7 @@ def read_all(
         readings_of = list[tuple[Reading, ...]]()
         for in_video, some in groupby(shots, lambda shot: () if shot.time is None else shot.pixels.shape):
             searched = in_frames(how, in_video) if in_video and least_face is None else how
-            readings_of += recognizer.read([shot.pixels for shot in some], searched)
+            readings_of += recognizer.read([shot.pixels for shot in some], searched, limits=limits)
         for shot, readings in zip(shots, readings_of, strict=True):
             if shot.time is None:
                 yield Read(shot, readings)

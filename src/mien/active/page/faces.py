@@ -52,7 +52,9 @@ class Faces:
             questions = self._store.questions()
             strange = next((one.face for one in questions if one.face not in self._rows), None)
             if strange is not None:
-                raise MienError("questions about faces of this pool", repr(strange), "take the pool that the store was made for")
+                expected, todo = "questions about faces of this pool", "take the pool that the store was made for"
+                # With a cause, as a failure of the store: the page tells nobody which face.
+                raise MienError(expected, repr(strange), todo) from LookupError(strange)
             self._numbers |= {one.face: number for number, one in enumerate(questions)}
             self._questions = questions
 

@@ -18,6 +18,10 @@ def remove(connection: Connection, name: str, answers: bool, now: datetime) -> s
     Raises MienError for somebody unknown.
     """
     person: int = people.known(connection, name).id
+    # Who mistyped their own name is noted without one.
+    addresses = select(SIGN_INS.c.address).where(SIGN_INS.c.annotator == person).distinct()
+    mistyped = SIGN_INS.c.annotator.is_(None) & SIGN_INS.c.address.in_(list(connection.execute(addresses).scalars()))
+    connection.execute(delete(SIGN_INS).where(mistyped))
     for table in (LEASES, SESSIONS, SIGN_INS):
         connection.execute(delete(table).where(table.c.annotator == person))
     places = list(connection.execute(select(ANSWERS.c.question).where(ANSWERS.c.annotator == person).distinct()).scalars())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
-from sqlalchemy import BindParameter, Connection, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, or_, select, update
 
 from mien.active.store.records import LONGEST_NAME, check_name
 from mien.active.store.schema import ANNOTATORS, SESSIONS, SIGN_INS, Instant
@@ -23,10 +23,11 @@ SESSION = timedelta(days=30)
 MOST_SESSIONS = 100
 """Browsers of one annotator: whoever signs in with another one signs out the one that ends first."""
 MOST_SIGN_INS = 10_000
-"""Rows of the list of sign-ins; the oldest go first."""
+"""Rows of the list of sign-ins that got in or out, and of the others; the oldest go first."""
 
 Outcome = Literal["in", "wrong", "expired", "disabled", "out"]
 """Of a sign-in: it succeeded; no such name and token; a token that has ended; somebody who is disabled; or signed out."""
+ADMITTED = ("in", "out")
 State = Literal["active", "expired", "disabled", "no token", "removed"]
 
 
@@ -175,8 +176,10 @@ def note_sign_in(connection: Connection, name: str | None, address: str, outcome
     shown = "".join(letter if letter.isprintable() else "?" for letter in address[:LONGEST_NAME])
     values = {"annotator": row and row.id, "address": shown, "outcome": outcome, "time": now}
     connection.execute(insert(SIGN_INS), values)
-    newest = connection.execute(select(func.max(SIGN_INS.c.id))).scalar_one()
-    connection.execute(delete(SIGN_INS).where(SIGN_INS.c.id <= newest - MOST_SIGN_INS))
+    # Those that got in apart from the others, so that strangers push none of them out.
+    alike = SIGN_INS.c.outcome.in_(ADMITTED) if outcome in ADMITTED else SIGN_INS.c.outcome.not_in(ADMITTED)
+    last = select(SIGN_INS.c.id).where(alike).order_by(SIGN_INS.c.id.desc()).offset(MOST_SIGN_INS).limit(1).scalar_subquery()
+    connection.execute(delete(SIGN_INS).where(alike, SIGN_INS.c.id <= last))
 
 
 def sign_ins(connection: Connection) -> tuple[SignIn, ...]:

@@ -30,6 +30,8 @@ class _Marks:
     file: Mark | None
     ahead: Mark | None
     """Written ahead, beside it."""
+    shared: Mark | None
+    """What all who have it open share, their locks among it."""
 
 
 class SqliteFile:
@@ -37,7 +39,9 @@ class SqliteFile:
 
     def __init__(self, path: Path, reading: bool = False) -> None:
         self.path, self._reading = path, reading
-        self._ahead = path.with_name(f"{path.name}-wal")
+        self._ahead, self._shared = (path.with_name(f"{path.name}-{ending}") for ending in ("wal", "shm"))
+        self._written = 0
+        """Bytes that were written ahead: fewer are there only where somebody cut them off."""
         self._opened: _Marks | None = None
         self._state: tuple[int, int] | None = None
         self._writes = False
@@ -61,6 +65,7 @@ class SqliteFile:
                 if now.file != before or self._opened not in (None, now):
                     raise self._moved_error("another one")
                 self._opened, self._state, self._former = now, self._state or _state(self.path), None
+                self._written = _size(self._ahead)
         except BaseException:
             connection.close()
             raise
@@ -92,9 +97,10 @@ class SqliteFile:
     def require_unmoved(self) -> None:
         """Raises MienError, with a cause, where what was written just now may have gone into a file that is no longer there."""
         with self._turn:
-            if self._opened is not None and self._marks() != self._opened:
+            size = _size(self._ahead)
+            if self._opened is not None and (self._marks() != self._opened or size < self._written):
                 raise self._moved_error("none, or another one")
-            self._state, self._writes = _state(self.path), True
+            self._state, self._writes, self._written = _state(self.path), True, size
             self._turn.notify_all()
 
     def closed(self) -> None:
@@ -105,11 +111,12 @@ class SqliteFile:
     def forget_deleted(self) -> None:
         """Write the file anew: no bytes of what was deleted stay in it. Raises MienError where others read it for long."""
         with closing(self.connect()) as connection:
+            connection.execute("PRAGMA temp_store=MEMORY")  # else a copy of all of it lies on another disk meanwhile
             connection.execute("VACUUM")
             # Busy, pages written ahead, pages put into the file.
             busy: int = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
             with self._turn:
-                self._state = _state(self.path)
+                self._state, self._written = _state(self.path), _size(self._ahead)
         if busy:
             found, todo = (
                 "others who read it for so long; all else is done",
@@ -164,10 +171,12 @@ class SqliteFile:
         return connection
 
     def _marks(self) -> _Marks:
-        return _Marks(_mark(self.path), _mark(self._ahead))
+        return _Marks(_mark(self.path), _mark(self._ahead), _mark(self._shared))
 
     def _changed(self) -> bool:
-        return self._marks() != self._opened or (self._writes and _state(self.path) != self._state)
+        if self._marks() != self._opened or _size(self._ahead) < self._written:
+            return True
+        return self._writes and _state(self.path) != self._state
 
     def _require_sound(self) -> None:
         """Where the file is the same and others wrote to it: SQLite, or somebody who copied another file over it."""

@@ -190,7 +190,8 @@ class Store:
             return people.end_session(connection, secret)
 
     def note_sign_in(self, name: str | None, address: str, outcome: Outcome, now: datetime | None = None) -> None:
-        """Add to the list of sign-ins, which keeps the newest 10,000. A name that nobody has is left out of it."""
+        """Add to the list of sign-ins, which keeps the newest 10,000 that worked and 10,000 others. A name that nobody has is
+        left out of it."""
         with self._writing(durable=False) as connection:
             people.note_sign_in(connection, name, address, outcome, moment(now))
 
