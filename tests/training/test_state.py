@@ -12,9 +12,8 @@ from mien import MienError
 from mien.training.state import read_state, write_state
 
 LEAVES = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(max_size=5)
-TREES = st.recursive(
-    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3) | st.integers(), inner, max_size=3)
-)
+KEYS = st.text(max_size=3) | st.integers(-(2**63), 2**63 - 1)
+TREES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3))
 
 
 @given(tree=TREES)
