@@ -28,7 +28,7 @@ from mien.faces.cut import Geometry
 from mien.faces.inputs import find_inputs
 from mien.faces.photos import Picture
 from mien.faces.prepare import Preparing, prepare
-from mien.files.limits import LIMITS
+from mien.files.limits import LIMITS, FileLimits
 from mien.recognize import teller
 from mien.recognize.drawing import Box, draw, place_labels
 from mien.recognize.files import Card
@@ -286,10 +286,12 @@ def test_who_stops_while_photos_are_read_is_told_of_those_before(
     monkeypatch.setattr(shots, "TOGETHER", 1)
     as_ever = Recognizer.read
 
-    def stopped(self: Recognizer, photos: Sequence[Picture], geometry: Geometry | None = None) -> list[tuple[Reading, ...]]:
+    def stopped(
+        self: Recognizer, photos: Sequence[Picture], geometry: Geometry | None = None, limits: FileLimits = LIMITS
+    ) -> list[tuple[Reading, ...]]:
         if not np.any(np.asarray(photos[0]) > 200):
             raise KeyboardInterrupt
-        return as_ever(self, photos, geometry)
+        return as_ever(self, photos, geometry, limits)
 
     monkeypatch.setattr(Recognizer, "read", stopped)
     done = mien("predict", tmp_path / "in", "--model", model, "--device", "cpu")
