@@ -19,12 +19,16 @@ def neurons(
     run: Annotated[str, typer.Argument(metavar="RUN_OR_NETWORK", help="A run, a model, or a network's name.")],
     faceset: FaceSetPath,
     out: Annotated[Path, typer.Option(help="The new folder for report.html, pictures and tables.")],
-    layers: Annotated[str | None, typer.Option(help="Blocks, for example stage2_1,stage3_1; all unless said.")] = None,
+    layers: Annotated[
+        str | None, typer.Option(help="Blocks, for example stage2_1,stage3_1; head is the class outputs. All blocks unless said.")
+    ] = None,
     before: Annotated[str | None, typer.Option(metavar="RUN_OR_NETWORK", help="What it was before fine-tuning.")] = None,
     split: Annotated[str, typer.Option(help="Split to take labeled faces from.")] = "all",
     per_class: Annotated[int | None, typer.Option(min=1, help="Take so many faces of each class at most.")] = None,
     top: Annotated[int, typer.Option(min=1, help="Faces that excite a neuron most, which are counted.")] = 100,
-    drawn: Annotated[int, typer.Option(min=0, help="Neurons of each layer that get a picture which excites them.")] = 8,
+    drawn: Annotated[
+        int, typer.Option(min=0, help="Neurons of each layer that get a picture which excites them; of head each class.")
+    ] = 8,
     seed: Annotated[int, typer.Option(help="Draws the order of ties, the noise of pictures, a network's random weights.")] = 0,
     device: Device = "auto",
     as_json: Json = False,

@@ -36,6 +36,8 @@ class Tap:
     block: str
     views: Views
     name: str
+    classes: tuple[str, ...] = ()
+    """Names of the network's outputs; none where it was trained for no classes of ours."""
 
 
 def view_names(count: int) -> tuple[str, ...]:
@@ -53,10 +55,11 @@ def tap(network: str | Mapping[str, Any], block: str | None, info: Info, seed: i
     """
     settings = {"network": network} if isinstance(network, str) else dict(network)
     made, views, name = _trained(Path(network), info) if is_run(network) else _built(settings, info, seed)
+    classes = read_card(Path(network)).classes if is_run(network) else ()
     chosen = block or list(made.blocks)[-1]
     if chosen not in made.blocks:
         raise MienError(f"a block among {', '.join(made.blocks)}", repr(chosen), "choose one of those")
-    return Tap(place(made, device).eval(), chosen, views, f"{name}, block {chosen}")
+    return Tap(place(made, device).eval(), chosen, views, f"{name}, block {chosen}", classes)
 
 
 def is_run(network: str | Mapping[str, Any]) -> TypeGuard[str]:
