@@ -1,11 +1,12 @@
 # make demo | test | lint | bench | services (a PostgreSQL server and a browser for tests, as root; without them those tests are skipped)
 # make model FERPLUS=FOLDER: trains the model in the box again, from a face set of FER+; it goes on where it was interrupted
+# make card FERPLUS=FOLDER: sets from which probability on the model in the box is sure, and writes its README again
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint bench services model
+.PHONY: demo test lint bench services model card
 
 demo: $(VENV)/core
 	rm -rf demo
@@ -29,6 +30,10 @@ model: $(VENV)/core
 	$(BIN)/python benchmarks/model_card.py $(FERPLUS) build/box
 	rm -rf $(BOX)
 	mv build/box $(BOX)
+
+card: $(VENV)/core
+	$(BIN)/python benchmarks/sure.py $(FERPLUS) $(BOX)
+	$(BIN)/python benchmarks/model_card.py $(FERPLUS) $(BOX)
 
 services:
 	bash tests/install_services.sh

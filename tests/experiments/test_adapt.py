@@ -57,6 +57,7 @@ def test_a_new_class_is_learned_and_known_ones_stay(model: Path, tmp_path: Path)
     assert card.sources[-1]["weights"] == before.card.weights
     assert (card.budget["train"], card.faces.classes) == (80, tuple(CLASSES))
     assert 0 <= card.least <= 1
+    assert card.least <= card.sure <= 1
 
 
 def test_known_classes_are_fitted_to_other_faces(model: Path, tmp_path: Path) -> None:

@@ -70,9 +70,12 @@ def test_what_a_branch_reads_from_around_it_is_read(tmp_path: Path) -> None:
     }
     yes = onnx.helper.make_tensor("yes", onnx.TensorProto.BOOL, [], [True])
     graph = onnx.helper.make_graph(
-        [node("If", ["yes"], ["map"], **branches)], "tiny", [value("picture", FLOAT, [1, 3, 16, 16])], [value("map", FLOAT, None)],
+        [node("If", ["yes"], ["map"], **branches)],
+        "tiny",
+        [value("picture", FLOAT, [1, 3, 16, 16])],
+        [value("map", FLOAT, None)],
         [yes],
-    )  # fmt: skip
+    )
     made = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8)
     onnx.save(made, tmp_path / "net.onnx")
     inputs = torch.randn(1, 3, 16, 16)

@@ -19,7 +19,7 @@ from mien.evaluation.report.figures import INK, LINE, TEXT, plain_axes
 from mien.evaluation.result import plain_values
 from mien.experiments.report.figures import color, marker
 from mien.experiments.results import to_csv
-from mien.experiments.tables import Difference, Spread, paired, spread
+from mien.experiments.tables import SHARE, Difference, Spread, paired, spread
 from mien.registry import STRICT, validate
 
 FILE = "point.json"
@@ -121,8 +121,8 @@ class Curve:
             strategy=strategy,
             round=number,
             labels=spread(float(point.labels) for point in self._points(strategy, number)),
-            accuracy=spread(self.by_seed(strategy, number, "accuracy").values()),
-            average_accuracy=spread(self.by_seed(strategy, number, "average_accuracy").values()),
+            accuracy=spread(self.by_seed(strategy, number, "accuracy").values(), SHARE),
+            average_accuracy=spread(self.by_seed(strategy, number, "average_accuracy").values(), SHARE),
             difference=against("accuracy"),
             average_difference=against("average_accuracy"),
         )
@@ -167,7 +167,7 @@ def write_tables(found: Curve, out: Path) -> None:
 
 
 def draw(found: Curve) -> bytes:
-    """PNG of accuracy and average accuracy over labels, a line per strategy, with 95 % t-intervals over seeds."""
+    """PNG of accuracy and average accuracy over labels, a line per strategy, with 95 % t-intervals over three seeds or more."""
     figure = Figure(figsize=SIZE, layout="constrained")
     left, right = figure.subplots(1, 2)
     _panel(left, found, "accuracy")
@@ -191,11 +191,13 @@ def _panel(axes: Axes, found: Curve, name: Figures) -> None:
         mean = np.array([figure.mean for figure in figures])
         if np.isnan(mean).all():
             continue
-        half = np.array([figure.high - figure.mean for figure in figures])
+        reach = np.nan_to_num(
+            [[figure.mean - figure.low for figure in figures], [figure.high - figure.mean for figure in figures]]
+        )
         shift = APART * widest * (number - (len(found.strategies) - 1) / 2)
-        # Without an interval (one seed) a mark stands alone.
+        # Without an interval (one seed, or two) a mark stands alone.
         axes.errorbar(
-            np.array([line.labels.mean for line in mine]) + shift, mean, np.nan_to_num(half),
+            np.array([line.labels.mean for line in mine]) + shift, mean, reach,
             label=strategy.encode("ascii", "replace").decode(), color=color(number), marker=marker(number),
             markersize=5, linewidth=1.5, elinewidth=1.0, capsize=2.5,
         )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, Settings, pairs, print_values
+from mien.cli.shared import Device, FaceSetPath, Json, Settings, pairs, print_values, warn_of_few_tests
 
 
 def import_(
@@ -49,6 +49,8 @@ def import_(
         "checksum": done.faces.info.checksum,
     }
     left_out = f", {len(done.rejected)} inputs left out (rejected.csv says why)" if done.rejected else ""
+    if test:
+        warn_of_few_tests(done.faces)
     print_values(as_json, values, f"{len(done.faces)} faces -> {paths[-1]}{left_out}")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from mien.data.faceset import FaceSet
     from mien.evaluation.result import Evaluation
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines and nothing else.")]
@@ -29,6 +30,18 @@ def pairs(given: str | list[str] | None, option: str) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in split}
 
 
+def warn_of_few_tests(faces: "FaceSet") -> None:
+    """A line on stderr where the split `test` has too few labeled faces to say much, or will have when faces are labeled."""
+    from mien.evaluation.result import thin
+
+    labels = faces.labels[faces.values("split") == "test"]
+    if not (faces.labels >= 0).any():
+        todo = "label first: mien labels apply --test 0.2 draws them among the labeled ones"
+        print(f"warning: no face has a label yet, and few of the test faces may get one; {todo}", file=sys.stderr)
+    elif text := thin({name: int((labels == number).sum()) for number, name in enumerate(faces.classes)}):
+        print(f"warning: {text}", file=sys.stderr)
+
+
 def print_values(as_json: bool, values: Any, text: str) -> None:
     """The values as JSON, or the text."""
     print(json.dumps(values, indent=1, default=str) if as_json else text)
@@ -43,6 +56,16 @@ def show_evaluation(result: "Evaluation", as_json: bool, places: list[str]) -> N
         return
     for table in evaluation_tables(result):
         show(table)
-    if "warning" in result.notes:
-        print(f"warning: {result.notes['warning']}", file=sys.stderr)
+    print(sure_answers(result))
+    for text in (*result.cautions, *([result.notes["warning"]] if "warning" in result.notes else [])):
+        print(f"warning: {text}", file=sys.stderr)
     print("\n".join(places))
+
+
+def sure_answers(result: "Evaluation") -> str:
+    """How many answers are sure, and how often these are right, in a sentence."""
+    many, right = (result.intervals[name] for name in ("sure", "sure_right"))
+    if not result.sure:
+        return "sure answers: none of the faces has one"
+    said = f"sure answers: {result.sure:.1%} of the faces ({many.low:.1%} to {many.high:.1%}) have one, "
+    return said + f"and {result.sure_right:.1%} of these are right ({right.low:.1%} to {right.high:.1%})"

@@ -15,7 +15,7 @@ from mien.data.splits import groups_of, training_rows
 from mien.data.views import Views
 from mien.disk import require_new
 from mien.errors import MienError
-from mien.evaluation.calibration import apply_temperature, fit_least
+from mien.evaluation.calibration import apply_temperature, fit_least, fit_sure
 from mien.experiments.last_layer import Row, discriminant, fit_scale, refit, with_one
 from mien.models import Network
 from mien.progress import Progress, Silent
@@ -356,12 +356,15 @@ def _card(recognizer: Recognizer, faces: FaceSet, given: _Given, shown: Tensor, 
         mean = float(np.mean(list(frequencies.values())))
         budget["frequencies"] = {name: frequencies.get(name, mean) for name in given.classes}
     likely: npt.NDArray[np.float64] = apply_temperature(shown.numpy(), card.temperature)
+    labels, weights = given.labels.numpy(), given.weights[0].numpy()
+    least = fit_least(likely, labels, weights=weights)
     mine = replace(card.faces, classes=given.classes, name=info.name or "faces of its user", checksum=info.checksum, count=count)
     return replace(
         card,
         classes=given.classes,
         faces=replace(mine, license=info.license, citation=info.citation),
-        least=fit_least(likely, given.labels.numpy(), weights=given.weights[0].numpy()),
+        least=least,
+        sure=fit_sure(likely, labels, least, weights=weights),
         recipe={"title": f"last layer fitted to {count} faces (mien adapt)"},
         budget=budget | {"unlabeled": 0},
         sources=(*card.sources, entry),
