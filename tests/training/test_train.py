@@ -140,10 +140,8 @@ def test_the_card_says_from_where_on_answers_are_sure(tmp_path: Path) -> None:
 
 def test_what_a_model_is_not_good_for_is_said(tmp_path: Path) -> None:
     """Faces that are all the same get one answer."""
-    heard, faces = (
-        Heard(),
-        FaceSet.from_arrays(np.full((60, 16, 16), 90, np.uint8), np.arange(60) % 3, ["class0", "class1", "class2"]),
-    )
+    heard, gray = Heard(), np.full((60, 16, 16), 90, np.uint8)
+    faces = FaceSet.from_arrays(gray, np.arange(60) % 3, ["class0", "class1", "class2"])
     recipe = small_recipe(stages=[{"epochs": 1, "lr": 0.01}], validation=0.5)
     train(faces, recipe, tmp_path / "run", Order(threads=1), progress=heard)
     said = [line for line in heard.lines if line.startswith("warning: the model takes every validation face for class")]

@@ -161,9 +161,8 @@ def summarize(
     likely = apply_temperature(scores, temperature)
     after = _calibration(likely, faces)
     bounds = {"ece_before": before.interval, "ece_after": after.interval, "second": second_interval(scores, faces.labels)}
-    certain, right = are_sure(likely, least, sure), faces.predicted == faces.labels
-    told, hits = int(certain.sum()), int((certain & right).sum())
-    bounds |= {"sure": wilson(told, len(scores)), "sure_right": wilson(hits, told)}
+    certain = faces.hits[are_sure(likely, least, sure)]
+    bounds |= {"sure": wilson(len(certain), len(scores)), "sure_right": wilson(int(certain.sum()), len(certain))}
     return Evaluation(
         dataset=dataset,
         split=split,
@@ -184,8 +183,8 @@ def summarize(
         reliability_before=before.diagram,
         reliability_after=after.diagram,
         sure_from=sure,
-        sure=told / len(scores),
-        sure_right=hits / told if told else math.nan,
+        sure=len(certain) / len(scores),
+        sure_right=float(certain.mean()) if len(certain) else math.nan,
         intervals=intervals(matrix, seed, resamples) | bounds,
         groups=tuple(group for name, values in (groups or {}).items() for group in _groups(faces, name, values)),
         notes=dict(notes or {}),
@@ -228,6 +227,12 @@ class _Faces:
     classes: int
     seed: int
     resamples: int
+
+    @property
+    def hits(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether a face is right."""
+        right: npt.NDArray[np.bool_] = self.predicted == self.labels
+        return right
 
     def confusion(self) -> Counts:
         return confusion(self.labels, self.predicted, self.classes)
