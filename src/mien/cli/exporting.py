@@ -1,6 +1,7 @@
 """Commands that make a model of a model: to give away, or for other faces."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -46,8 +47,10 @@ def adapt(
     with Bar(quiet=as_json) as bar:
         found = fit(model, FaceSet.open(faceset), out, seed, device, bar)
     if as_json:
-        print(json.dumps(found.to_json(), indent=1))
+        print(json.dumps(found.to_json() | {"caution": found.caution}, indent=1))
         return
+    if found.caution:
+        print(f"warning: {found.caution}", file=sys.stderr)
     show(adapted_table(found))
     print("each face by a last layer that was fitted to others")
     print(f"-> {out}")
