@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from conftest import bright_faces, small_recipe
-from mien import FaceSet, MienError, train
+from mien import FaceSet, MienError, Recognizer, train
 from mien.data.views import Views
 from mien.evaluation import neurons
 from mien.evaluation.maximize import blur, excitement, maximize
@@ -196,6 +196,13 @@ def test_class_outputs_are_looked_at_and_drawn_one_for_each_class(tmp_path: Path
     assert recognizer.logits(drawn.pictures).argmax(axis=1).tolist() == [0, 1, 2]
     write_neurons(found, tmp_path / "out")
     assert (tmp_path / "out" / "means_head.png").is_file()
+
+
+def test_the_model_in_the_box_is_looked_at_by_its_name() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 48, 48), np.uint8)
+    faces = FaceSet.from_arrays(pixels, np.arange(24) % 2, ["sadness", "anger"])
+    (drawn,) = inspect_neurons("mien-s", faces, ["head"], top=5).after.drawn
+    assert [Recognizer.load("mien-s", "cpu").classes[neuron] for neuron in drawn.neurons] == ["sadness", "anger"]
 
 
 def test_class_outputs_go_by_their_names_and_those_that_the_faces_lack_are_left_out(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 
 from mien.disk import read_json, write_aside
 from mien.evaluation.report.figures import INK, LINE, TEXT, plain_axes
-from mien.evaluation.result import plain_values
+from mien.evaluation.result import FEW, plain_values
 from mien.experiments.report.figures import color, marker
 from mien.experiments.results import to_csv
 from mien.experiments.tables import SHARE, Difference, Spread, paired, spread
@@ -136,6 +136,13 @@ class Curve:
         found = {point.seed: getattr(point, key) for point in self._points(strategy, number)}
         return {seed: np.nan if value is None else float(value) for seed, value in found.items()}
 
+    @property
+    def caution(self) -> str:
+        """What has to be known before a figure is believed, in a sentence; empty where there is nothing."""
+        tested = max((point.tested or 0 for point in self.points), default=0)
+        few = bool(self.tested) and 0 < tested < FEW
+        return f"only {tested} test face{'s' * (tested != 1)}: with fewer than {FEW}, figures say little" if few else ""
+
     def curve_csv(self) -> str:
         """A row for each point."""
         return to_csv([asdict(point) for point in self.points])
@@ -147,7 +154,7 @@ class Curve:
     def to_json(self) -> dict[str, Any]:
         """All of it as plain values for JSON; nan is null."""
         found = {entry.name: plain_values(getattr(self, entry.name)) for entry in fields(self)}
-        return found | {"table": [plain_values(table_row(line)) for line in self.lines]}
+        return found | {"table": [plain_values(table_row(line)) for line in self.lines], "caution": self.caution}
 
 
 def table_row(line: Line) -> dict[str, Any]:

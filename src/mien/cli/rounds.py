@@ -1,6 +1,7 @@
 """The command that asks for labels and learns from them, round by round."""
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -90,6 +91,8 @@ def rounds(
     if as_json:
         print(json.dumps(found.to_json() | {"out": str(out)}, indent=1))
         return
+    if found.caution:
+        print(f"warning: {found.caution}", file=sys.stderr)
     show(_table(found))
     print(*(out / name for name in ("curve.csv", "table.csv", "curve.png")), sep="\n")
 

@@ -28,6 +28,7 @@ from mien.evaluation.divergence import decide
 from mien.evaluation.maximize import HEAD, maximize, responses
 from mien.models import leading, upscaling
 from mien.progress import Progress, Silent
+from mien.recognize.box import find_model
 from mien.recognize.device import autocast, channels_last, choose_device, choose_precision
 from mien.recognize.features import Tap, is_run, tap
 from mien.recognize.files import read_card
@@ -263,7 +264,7 @@ def _own_settings(run: Source, before: Source) -> dict[str, Any] | None:
     """Settings of the run's network, where `before` is its name."""
     if isinstance(run, Mapping) or isinstance(before, Mapping) or not is_run(str(run)) or is_run(str(before)):
         return None
-    settings = read_card(Path(run)).network
+    settings = read_card(find_model(str(run))).network
     return settings if settings["network"] == str(before) else None
 
 
