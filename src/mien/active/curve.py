@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from mien.disk import read_as, write_aside
 from mien.evaluation.report.figures import INK, LINE, TEXT, plain_axes
-from mien.evaluation.result import FEW, plain_values
+from mien.evaluation.result import FEW
 from mien.experiments.report.figures import color, marker
 from mien.experiments.results import Measured, to_csv
 from mien.experiments.tables import SHARE, Difference, Spread, paired, spread

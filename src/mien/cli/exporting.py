@@ -49,7 +49,7 @@ def adapt(
         print_json(found.to_json() | {"caution": found.caution})
         return
     if found.caution:
-        print(f"warning: {found.caution}", file=sys.stderr)
+        say(f"warning: {found.caution}", file=sys.stderr)
     show(adapted_table(found))
     say("each face by a last layer that was fitted to others")
     say(f"-> {out}")

@@ -24,9 +24,7 @@ def neurons(
     split: Annotated[str, typer.Option(help="Split to take labeled faces from.")] = "all",
     per_class: Annotated[int | None, whole("Take so many faces of each class at most.")] = None,
     top: Annotated[int, whole("Faces that excite a neuron most, which are counted.")] = 100,
-    drawn: Annotated[
-        int, whole("Neurons of each layer that get a picture which excites them; of head each class.", 0, 10_000)
-    ] = 8,
+    drawn: Annotated[int, whole("Neurons of each layer that get a picture which excites them; of head all.", 0, 10_000)] = 8,
     seed: Annotated[int, seed_option("Draws the order of ties, the noise of pictures, a network's random weights.")] = 0,
     device: Device = "auto",
     as_json: Json = False,

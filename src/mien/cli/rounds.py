@@ -109,7 +109,7 @@ def rounds(
         print_json(found.to_json() | {"out": str(out)})
         return
     if found.caution:
-        print(f"warning: {found.caution}", file=sys.stderr)
+        say(f"warning: {found.caution}", file=sys.stderr)
     show(_table(found))
     say(*(out / name for name in ("curve.csv", "table.csv", "curve.png")), sep="\n")
 

@@ -1,5 +1,6 @@
 """What an evaluation found: all figures, how sure they are, and how they were measured."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any

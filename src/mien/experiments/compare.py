@@ -16,7 +16,7 @@ from mien.data.tables import LABELS, read_table
 from mien.disk import read_as, read_json, require_name, write_aside
 from mien.errors import MienError
 from mien.evaluation.evaluate import evaluate
-from mien.evaluation.result import plain_values, thin
+from mien.evaluation.result import thin
 from mien.evaluation.weights import flip_auroc, read_weighed
 from mien.experiments.comparison import Comparison
 from mien.experiments.grid import Grid, Job, Plan, make_plan
