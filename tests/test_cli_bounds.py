@@ -168,3 +168,28 @@ def test_too_little_memory_is_a_sentence(mien: Command, monkeypatch: pytest.Monk
         return
     done = mien("recipes")
     assert (done.code, "mien: expected enough memory" in done.err) == (1, True)
+
+
+def test_what_is_no_file_is_not_waited_for(mien: Command, stored: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    for name, found in (
+        ("pipe", "a pipe or a device"),
+        ("loop", "symbolic links"),
+        ("none", "No such file"),
+        ("set", "a folder"),
+    ):
+        done = mien("train", stored, "--out", tmp_path / "run", "--noise-matrix", tmp_path / name)
+        assert (done.code, found in done.err) == (1, True), done.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_links_in_a_circle_and_names_that_are_empty_are_said(
+    mien: Command, stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    mien("train", stored, "--out", "run", "--recipe", "supervised_small", "--epochs", 1, "--set", "model.width=8")
+    for words in (["doubts", stored, "--model", "run", "--by", "weights", "--out", "loop"], ["explain", "run", ""]):
+        done = mien(*words)
+        assert (done.code, done.err.splitlines()[-1].startswith("mien: expected")) == (1, True), done.err

@@ -256,7 +256,7 @@ def test_a_state_is_written_and_read_bit_for_bit(tmp_path: Path) -> None:
         "one": torch.tensor(2.5),
         "flags": torch.tensor([True, False]),
         "half": torch.tensor([1.0, -0.0], dtype=torch.bfloat16),
-        "nested": {3: [1, None, "é", float("nan")]},
+        "nested": {3: [1, None, "é", float("nan")], "a\0b": 10**30},
     }
     write_state(tmp_path / "state.safetensors", state)
     found = read_state(tmp_path / "state.safetensors")
@@ -264,4 +264,5 @@ def test_a_state_is_written_and_read_bit_for_bit(tmp_path: Path) -> None:
         assert found[name].dtype == state[name].dtype  # type: ignore[attr-defined]
         assert torch.equal(found[name], state[name])  # type: ignore[arg-type]
     assert found["nested"][3][:3] == [1, None, "é"]
+    assert found["nested"]["a\0b"] == 10**30
     assert np.isnan(found["nested"][3][3])

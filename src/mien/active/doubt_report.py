@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -48,7 +49,7 @@ def write_doubts(found: Doubts, out: Path | str, first: int = SHOWN) -> list[str
     """
     if first < 1:
         raise MienError("at least 1 face to show", f"{first}", "show more")
-    out = Path(out).resolve()
+    out = Path(os.path.realpath(out))  # of links that lead in a circle, one of them
     require_free(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))

@@ -84,7 +84,9 @@ def explain_photo(
 
 
 def explained_path(photo: Path) -> Path:
-    """Beside the photo, PHOTO_explained.png."""
+    """Beside the photo, PHOTO_explained.png. Raises MienError for a path without a name."""
+    if not photo.name:
+        raise MienError("a photo", f"{photo}", "name the file")
     return photo.with_name(f"{photo.stem}_explained.png")
 
 

@@ -1,5 +1,6 @@
 """What a run is asked to do, and the faces and labels that it may use: a function of sets, recipe and order alone."""
 
+import io
 from dataclasses import dataclass as plain
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from mien.data.splits import (
     split_rows,
     training_rows,
 )
+from mien.disk import read_bytes
 from mien.errors import MienError
 from mien.progress import Progress
 from mien.recipe import Components, Recipe
@@ -70,10 +72,11 @@ class Order:
 
 def read_matrix(path: Path) -> tuple[tuple[float, ...], ...]:
     """A confusion matrix from a csv without header, a row per class. Raises MienError where it holds anything else."""
+    todo = "give a row per class, probabilities that sum to 1"
     try:
-        rows = np.loadtxt(path, delimiter=",", ndmin=2)
-    except (ValueError, OSError) as error:
-        raise MienError(f"a csv of numbers at {path}", str(error), "give a row per class, probabilities that sum to 1") from error
+        rows = np.loadtxt(io.BytesIO(read_bytes(path, todo)), delimiter=",", ndmin=2)
+    except ValueError as error:
+        raise MienError(f"a csv of numbers at {path}", str(error), todo) from error
     return tuple(tuple(map(float, row)) for row in rows)
 
 

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from mien.disk import parse_json, read_json, require_regular, write_aside
+from mien.disk import read_json, require_regular, write_aside
 from mien.errors import MienError
 
 FAULTS = (AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError, AssertionError)
@@ -48,7 +48,7 @@ def read_state(path: Path) -> dict[str, Any]:
     if told.get("asked", "") not in ("", asked_of(path.parent)):
         raise MienError(f"a checkpoint of this run at {path}", "that of another one", "put its own back, or train again")
     try:
-        state = _unpack(parse_json(tree.encode(), str(path), TODO), tensors)
+        state = _unpack(json.loads(tree), tensors)
     except (*FAULTS, RecursionError) as error:
         raise MienError(f"a checkpoint at {path}", f"another form of it ({error})", TODO) from error
     if not isinstance(state, dict):
