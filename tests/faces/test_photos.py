@@ -98,6 +98,12 @@ def test_plain_and_packed_bitmaps() -> None:
     assert read(b"P4\n3 1\n" + bytes([0b01000000]))[0, :, 0].tolist() == [255, 0, 255]
 
 
+def test_comments_in_pictures_of_text_cost_nothing() -> None:
+    assert read(b"P1 # a\n3 #b\r1\n0# 1 1\n 1 #\n#\n0#").tolist() == [[[255] * 3, [0] * 3, [255] * 3]]
+    with pytest.raises(MienError, match="not enough image data"):
+        read(b"P3 2000 2000 255\n" + b"#\n" * 1_900_000)
+
+
 def test_of_several_pictures_in_one_jpeg_the_first_counts() -> None:
     first, second = (Image.fromarray(np.full((8, 8, 3), tone, np.uint8)) for tone in (50, 200))
     assert (read(encoded(first, "MPO", save_all=True, append_images=[second])) == 50).all()

@@ -85,7 +85,8 @@ def annotate(
         _tell(ready.store, ready.new, Database(store).name, add or [])
         if not is_loopback(host) and reached.tls is None:
             say("warning: the network can reach this page, and read along unless a proxy adds TLS", file=sys.stderr)
-        say(f"open {address(listening, reached.tls is not None)} and end with Ctrl-C", flush=True)
+        others = f", others {' or '.join(name)}" if name else ""
+        say(f"open {address(listening, reached.tls is not None)}{others}, and end with Ctrl-C", flush=True)
         with suppress(KeyboardInterrupt):
             serve(ready, listening, cast("When", when), reached)
         say(_progress(ready.store))

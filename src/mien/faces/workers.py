@@ -340,7 +340,7 @@ def _connect(address: str) -> None:
 def _require_answer(address: str) -> None:
     """Raises OSError where nothing listens at HOST:PORT, which Ray itself would find out in minutes."""
     host, _, port = address.rpartition(":")
-    if port.isdigit() and "/" not in host:
+    if port.isdecimal() and "/" not in host:
         socket.create_connection((host.strip("[]"), int(port)), SECONDS).close()
 
 

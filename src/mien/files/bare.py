@@ -27,6 +27,8 @@ _MARKER = re.compile(rb"\xff([^\x00\xff])")
 _BETWEEN = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 """The next marker among a JPEG's scans, but for those that lie within one."""
 
+_COMMENT = re.compile(rb"#[^\r\n]*")
+
 _SCAN = b"\xff\xda"
 
 _PNG_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IEND")
@@ -95,6 +97,12 @@ def bare_jpeg(content: bytes, limits: FileLimits) -> Bare:
         if marker in (0xE0, 0xEE) or not (0xE0 <= marker <= 0xEF or marker == 0xFE):
             kept += bytes([0xFF, marker]) + segment
     raise ValueError(f"more than {SEGMENTS:,} segments of a JPEG")
+
+
+def bare_text(content: bytes) -> Bare:
+    """A bitmap, gray map or pixel map written in text, without its comments, each of which takes its decoder as long as all
+    that comes after it."""
+    return Bare([_COMMENT.sub(b"", content)])
 
 
 def _end_of_scans(content: bytes, at: int) -> int:

@@ -16,7 +16,7 @@ from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from mien.files.bare import Bare, bare_jpeg, bare_png, bare_tiff, orientation
+from mien.files.bare import Bare, bare_jpeg, bare_png, bare_text, bare_tiff, orientation
 from mien.files.limits import Clock, Deadline, FileLimits
 from mien.files.pieces import Pieces
 
@@ -133,7 +133,9 @@ def _known(content: bytes, limits: FileLimits) -> tuple[Callable[[IO[bytes]], Im
         return GifImageFile, Bare([content])
     if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
         return WebPImageFile, Bare([content])
-    if content.startswith((b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")):
+    if content.startswith((b"P1", b"P2", b"P3")):
+        return PpmImageFile, bare_text(content)
+    if content.startswith((b"P4", b"P5", b"P6")):
         return PpmImageFile, Bare([content])
     if content.startswith(b"BM"):
         return BmpImageFile, Bare([content])

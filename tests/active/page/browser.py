@@ -62,7 +62,7 @@ def visit(browser: Browser, where: str, token: str, how: dict[str, Any]) -> Iter
 
 def sign_in(page: Page, name: str, token: str) -> None:
     """With the keyboard alone, once the form is there."""
-    page.wait_for_function("() => document.activeElement.id === 'name'")
+    page.wait_for_function("() => document.activeElement?.id === 'name'")
     page.keyboard.type(name)
     page.keyboard.press("Tab")
     page.keyboard.type(token)

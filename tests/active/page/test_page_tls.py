@@ -108,10 +108,10 @@ def test_files_that_cannot_be_used_are_one_sentence(tmp_path: Path) -> None:
         (tmp_path / "a\0b", None, "a name that no file can have; check --certificate"),
         (certificate, other, "a key of another certificate"),
         (certificate, locked, "a key with a password; take the password off"),
-        (tmp_path / "text", None, "give PEM files, and the key with --key"),
+        (tmp_path / "text", None, "no key; give a key's PEM file with --key"),
         (tmp_path / "empty", key, "give PEM files"),
-        (certificate, tmp_path / "text", "give PEM files"),
-        (certificate, None, "give PEM files, and the key with --key"),
+        (certificate, tmp_path / "text", "no key"),
+        (certificate, None, "no key; give a key's PEM file with --key"),
         (key, key, "give PEM files"),
     ):
         with pytest.raises(MienError) as raised:

@@ -31,7 +31,7 @@ def tls_context(certificate: Path, key: Path | None = None) -> ssl.SSLContext:
         context.load_cert_chain(certificate, key, password)
     except (ssl.SSLError, OSError, ValueError) as error:
         where = " and ".join(str(path) for path, _ in named)
-        found, todo = LOCKED if asked else _found(error, key)
+        found, todo = LOCKED if asked else _found(error, certificate, key)
         raise MienError(f"a certificate and its key in {where}", found, todo) from error
     return context
 
@@ -45,12 +45,13 @@ def _require_readable(path: Path, option: str) -> None:
         raise MienError(f"a PEM file that can be read at {path}", found, f"check {option}") from error
 
 
-def _found(error: Exception, key: Path | None) -> tuple[str, str]:
+def _found(error: Exception, certificate: Path, key: Path | None) -> tuple[str, str]:
     """What is wrong, and what to do."""
+    if b"PRIVATE KEY" not in (key or certificate).read_bytes():
+        return "no key", "give a key's PEM file with --key"
     reason = str(getattr(error, "reason", None) or error).upper()
     if "MISMATCH" in reason:
         return "a key of another certificate", "give the key that the certificate was made with"
     if "TOO_SMALL" in reason or "TOO_WEAK" in reason:
         return "a key or signature that is too weak", "make a new one, of 2048 bits of RSA or on an elliptic curve"
-    todo = "give PEM files" if key else "give PEM files, and the key with --key where it is not in the certificate's file"
-    return "something else", todo
+    return "something else", "give PEM files"

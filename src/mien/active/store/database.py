@@ -128,7 +128,7 @@ class Database:
         except (SQLAlchemyError, sqlite3.Error, OSError, ValueError, TypeError, OverflowError) as error:
             cause = " ".join(str(getattr(error, "orig", None) or error).split())[:300]
             advice = (todo for sign, todo in ADVICE.items() if sign in cause.lower())
-            todo = next(advice, "check that it can be reached and is as mien made it, then try again (mien labels check)")
+            todo = next(advice, "check that it can be reached and is as mien made it, or bring back its last backup")
             kept = "; nothing of this was kept, all that was acknowledged is" if wanted == "written" else ""
             raise MienError(f"labels that can be {wanted} at {self.name}", cause + kept, todo) from error
 

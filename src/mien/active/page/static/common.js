@@ -76,7 +76,7 @@ export function showState(count, trouble, leave) {
   box.textContent = "";
   if (trouble === "signed out") {
     const link = linkTo("/sign-in", "sign in again", leave);
-    box.append(count ? `${answersText(count)} not saved: your token is no longer valid. They stay in this tab; ` : "Your token is no longer valid; ", link, ".");
+    box.append(count ? `${answersText(count)} not saved: you are signed out. They stay in this tab; ` : "You are signed out; ", link, ".");
   } else if (trouble === "another store") {
     const kept = count ? ` ${answersText(count)} not saved, and will be when the one of before is back: they stay in this tab.` : "";
     box.append("Another label store is open at this address now; ", linkTo(location.pathname, "load its page", leave), `.${kept}`);
