@@ -2,6 +2,7 @@
 # make services: a PostgreSQL server, a browser, openssl and strace for tests, as root; without them those tests are skipped
 # bash tests/again.sh [--load] [--shuffle]: the tests ten times, to find those that depend on how fast or busy a machine is
 # make model FERPLUS=FOLDER: trains the model in the box again, from a face set of FER+; it goes on where it was interrupted
+# make card FERPLUS=FOLDER: sets from which probability on the model in the box is sure, and writes its README again
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -10,7 +11,7 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 LOCKED = $(PIP) --require-hashes --only-binary :all: --requirement
 WANTS_CUDA = $(BIN)/python -c "import importlib.metadata as m; raise SystemExit('nvidia' not in str(m.requires('torch')))"
 
-.PHONY: demo extras test lint bench locks services model
+.PHONY: demo extras test lint bench locks services model card
 
 demo: $(VENV)/core
 	rm -rf demo
@@ -39,6 +40,10 @@ extras: $(VENV)/extras
 
 locks: $(VENV)/uv
 	$(BIN)/python locks/lock.py
+
+card: $(VENV)/core
+	$(BIN)/python benchmarks/sure.py $(FERPLUS) $(BOX)
+	$(BIN)/python benchmarks/model_card.py $(FERPLUS) $(BOX)
 
 services:
 	bash tests/install_services.sh

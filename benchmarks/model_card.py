@@ -27,7 +27,8 @@ otherwise.
 | learned from | the votes of {train:,} faces of FER+, split Training; {validation:,} more of it chose the epoch and set temperature and threshold |
 | recipe | `ferplus_long`, seed {seed}; `make model` trains it again |
 | probabilities | softmax of the logits over a temperature of {temperature:.3f} |
-| unsure | an expression is possible from a probability of {least:.3f} on (split conformal prediction: for about 90 % of faces like those that it was set on, the true expression is among the possible ones; about, since those faces also chose the epoch and set the temperature; measured: {covered}, see below); a face is *unsure* where not exactly one is |
+| possible | an expression is possible from a probability of {least:.3f} on (split conformal prediction: for about 90 % of faces like those that it was set on, the true expression is among the possible ones; about, since those faces also chose the epoch and set the temperature; measured: {covered}, see below) |
+| sure | an answer is *sure* where one expression alone is possible and has a probability of {needed:.3f} or more, which was set on those faces so that 95 % of sure answers are right there; any other face is *unsure* |
 
 ## Figures
 
@@ -40,7 +41,7 @@ most votes); 95 % intervals by bootstrap over faces, which are FER2013's own cro
 | average accuracy over classes | {average} | {average_flip} |
 | expected calibration error, before the temperature | {before} | {before_flip} |
 | and after it | {after} | {after_flip} |
-| faces with one possible expression; of these right | {sure} | |
+| faces with a sure answer; of these answers right | {sure} | {sure_flip} |
 | faces whose true expression is among the possible ones | {covered} | |
 
 | expression | faces | recall | precision |
@@ -62,8 +63,8 @@ skin or country is not known, so it is not known either how figures differ betwe
 - Rare expressions are read badly: see the table.{missed}
 - It learned from single gray faces of 48 pixels, more or less from the front. Turned, covered, very small or badly lit faces, masks,
   drawings and animals were not tested.
-- The threshold of *unsure* holds for faces like FER+'s. On other photos it promises nothing; `mien adapt` and `mien train` fit a
-  model to yours.
+- *Sure* holds for faces like FER+'s. On other photos it promises nothing: `mien evaluate` says of labeled faces of yours how often
+  sure answers are right, and `mien adapt` and `mien train` fit a model to yours.
 - A face that the detector does not find is not read.
 
 ## Uses to keep away from
@@ -100,8 +101,9 @@ def measured(recognizer: Recognizer, faces: FaceSet, split: str, flip: bool) -> 
     """All figures of the model on `faces`."""
     logits, card = recognizer.logits(faces, flip), recognizer.card
     return summarize(
-        logits, faces.labels, classes=card.classes, dataset="FER+", split=split, temperature=card.temperature, flip=flip
-    )
+        logits, faces.labels, classes=card.classes, dataset="FER+", split=split, temperature=card.temperature,
+        least=card.least, sure=card.sure, flip=flip,
+    )  # fmt: skip
 
 
 def facts(recognizer: Recognizer, folder: Path) -> dict[str, object]:
@@ -118,6 +120,7 @@ def facts(recognizer: Recognizer, folder: Path) -> dict[str, object]:
         "seed": card.seed,
         "temperature": card.temperature,
         "least": card.least,
+        "needed": card.sure,
     }
 
 
@@ -129,17 +132,14 @@ def figures(found: Evaluation) -> dict[str, str]:
     for key, value in values.items():
         interval = found.intervals[names[key]]
         shown[key] = f"{100 * value:.1f} % ({100 * interval.low:.1f} to {100 * interval.high:.1f})"
-    return shown
+    return shown | {"sure": f"{100 * found.sure:.1f} %; {100 * found.sure_right:.1f} %"}
 
 
 def possible(recognizer: Recognizer, faces: FaceSet) -> dict[str, str]:
-    """How often one expression alone is possible, and how often the true one is."""
-    scores = recognizer.probabilities(faces)
-    sets, labels = scores >= recognizer.card.least, faces.labels
-    sure = sets.sum(axis=1) == 1
-    right = float((scores.argmax(axis=1) == labels)[sure].mean())
-    covered = float(sets[np.arange(len(labels)), labels].mean())
-    return {"sure": f"{100 * sure.mean():.1f} %; {100 * right:.1f} %", "covered": f"{100 * covered:.1f} %"}
+    """How often the true expression is among the possible ones."""
+    scores, labels = recognizer.probabilities(faces), faces.labels
+    covered = float((scores >= recognizer.card.least)[np.arange(len(labels)), labels].mean())
+    return {"covered": f"{100 * covered:.1f} %"}
 
 
 def table(found: Evaluation) -> str:

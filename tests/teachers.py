@@ -1,5 +1,6 @@
 """Small files like those that hold other people's face-recognition networks."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,13 @@ WEIGHTS = np.random.default_rng(0).normal(0, 0.3, (5, 3, 3, 3)).astype(np.float3
 """The convolution of the tiny network: (outputs, inputs, 3, 3)."""
 
 
-def tiny_onnx(path: Path, batch: str | int = "batch", side: int | str = 16, last: bool = False) -> Path:
+def tiny_onnx(
+    path: Path, batch: str | int = "batch", side: int | str = 16, last: bool = False, beside: Sequence[str] = ()
+) -> Path:
     """A network of one 3x3 convolution with stride 2 (`inner`), ReLU (`map`) and an average over the map (`vector`).
 
-    With `last` the channels come last, in the input and in `map`.
+    With `last` the channels come last, in the input and in `map`. `beside`: further inputs, of which `noise` is read by a node
+    on the way to `loss`, which is an output then, and others by none; `weights` is listed as an input as well.
     """
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
@@ -29,10 +33,15 @@ def tiny_onnx(path: Path, batch: str | int = "batch", side: int | str = 16, last
     ]
     shape = [batch, side, side, 3] if last else [batch, 3, side, side]
     outputs = [value(name, onnx.TensorProto.FLOAT, None) for name in ("map", "vector")]
+    shapes = {"weights": list(WEIGHTS.shape), "noise": [5]}
+    further = [value(name, onnx.TensorProto.FLOAT, shapes.get(name, [1])) for name in beside]
+    if "noise" in beside:
+        nodes.append(node("Add", ["vector", "noise"], ["loss"]))
+        outputs.append(value("loss", onnx.TensorProto.FLOAT, None))
     graph = onnx.helper.make_graph(
         nodes,
         "tiny",
-        [value("picture", onnx.TensorProto.FLOAT, shape)],
+        [*further, value("picture", onnx.TensorProto.FLOAT, shape)],
         outputs,
         [onnx.numpy_helper.from_array(WEIGHTS, "weights")],
     )

@@ -1,6 +1,7 @@
 """The command line as people type it: what it prints, what it leaves, how it fails."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -69,12 +70,17 @@ def test_a_folder_of_classes_gets_a_test_split(mien: Command, tmp_path: Path) ->
         for number in range(40):
             Image.new("L", (30, 24), gray + number % 7).save(tmp_path / "photos" / name / f"{number}.png")
     words = ["import", "folder", tmp_path / "photos", tmp_path / "faces", "--side", 16, "--test", 0.25]
-    assert mien(*words).code == 0
+    done = mien(*words)
+    assert (done.code, "warning: " in done.err, "figures say little" in done.err) == (0, True, True)
     counts = json.loads(mien("describe", tmp_path / "faces", "--json").out)["counts"]
     assert sum(map(sum, (split.values() for split in counts.values()))) == 80
     assert 8 <= sum(counts["test"].values()) <= 32
     assert mien("train", tmp_path / "faces", "--out", tmp_path / "run", *SMALL).code == 0
     assert json.loads(mien("evaluate", tmp_path / "run", tmp_path / "faces", "--json").out)["classes"] == ["happiness", "sadness"]
+    done = mien("evaluate", tmp_path / "run", tmp_path / "faces")
+    assert re.search(r"^sure answers: (none of|\d+\.\d% of) the faces", done.out, re.MULTILINE)
+    assert "warning: " in done.err
+    assert "figures say little" in done.err
 
 
 def test_features_train_the_embedding(mien: Command, run_folder: Path, stored: Path, tmp_path: Path) -> None:

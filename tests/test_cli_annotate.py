@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from conftest import Command, bright_faces
@@ -290,4 +291,30 @@ def test_labels_go_back_into_a_face_set(mien: Command, store: Path, stored: Path
     assert faces.labels[:4].tolist() == [0, 1, -1, 0]
     assert (told["faces"], told["agreed"], told["changed"], told["disputed"]) == (len(faces), 2, 0, 1)
     done = mien("labels", "apply", store, stored, tmp_path / "labeled")
+    assert (done.code, "nothing at" in done.err) == (1, True)
+
+
+def test_labels_may_be_parted_into_train_and_test_as_they_are_applied(mien: Command, stored: Path, tmp_path: Path) -> None:
+    """A split that was drawn before anyone labeled has hardly a labeled face in it."""
+    pool = FaceSet.open(stored)
+    with Store.create(tmp_path / "labels.db", pool.classes, "bright", pool.info.checksum) as made:
+        made.ask([Question(name) for name in pool.values("id")[:90]])
+        made.add_annotator("ann")
+        for number in range(60):
+            made.answer("ann", Reply(f"{number:07d}", label=number % 3))
+    words = ["labels", "apply", tmp_path / "labels.db", stored]
+    done = mien(*words, tmp_path / "new" / "parted", "--test", 0.3, "--json")
+    assert done.code == 0, done.err
+    faces = FaceSet.open(json.loads(done.out)["out"], verify=True)
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["parted"], "nothing is left beside it"
+    test, people = faces.values("split") == "test", faces.values("subject")
+    assert set(people[test]).isdisjoint(people[~test])
+    counts = np.bincount(faces.labels[test & (faces.labels >= 0)], minlength=3)
+    assert f"only {counts.sum()} test faces" in done.err or f"whose figures say little: class0 ({counts[0]})" in done.err
+    shares = counts / np.bincount(faces.labels[faces.labels >= 0], minlength=3)
+    assert (np.abs(shares - 0.3) < 0.15).all()
+    again = mien(*words, tmp_path / "again", "--test", 0.3)
+    assert (FaceSet.open(tmp_path / "again").values("split") == faces.values("split")).all(), "drawn by seed"
+    assert again.out.startswith(f"{len(faces)} faces -> ")
+    done = mien(*words, tmp_path / "again", "--test", 0.3)
     assert (done.code, "nothing at" in done.err) == (1, True)

@@ -35,11 +35,16 @@ def test_strategies_are_compared(mien: Command, words: list[Any], tmp_path: Path
     assert (found["strategies"], found["reference"]) == (["random", "worthiness extension=1"], "random")
     assert (len(found["points"]), len(found["table"]), found["out"]) == (8, 4, str(out))
     assert {point["tested"] for point in found["points"]} == {24}
+    assert found["caution"] == "only 24 test faces: with fewer than 30, figures say little"
+    assert all(row["difference_low"] is row["difference_p"] is None for row in found["table"]), (
+        "of two seeds there is no interval"
+    )
     assert json.loads((out / "rounds.json").read_text())["asked"]["settings"] == {"batch": "8"}
     done = mien(*words, "--set", "batch=8")
     assert done.code == 0, done.err
     assert "figures on test; difference to random" in done.out
     assert "worthiness extension=1" in done.out
+    assert f"warning: {found['caution']}" in done.err
     for name in ("curve.csv", "table.csv", "curve.png"):
         assert str(out / name) in done.out.replace("\n", "")
     done = mien(*words)

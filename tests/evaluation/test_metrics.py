@@ -14,7 +14,7 @@ from torchmetrics.functional.classification import multiclass_calibration_error,
 
 from mien.errors import MienError
 from mien.evaluation import metrics
-from mien.evaluation.calibration import apply_temperature, fit_least, fit_temperature
+from mien.evaluation.calibration import apply_temperature, are_sure, fit_least, fit_sure, fit_temperature
 from mien.evaluation.metrics import (
     calibration_error,
     calibration_interval,
@@ -345,3 +345,66 @@ def test_the_least_possible_probability_is_a_quantile_of_the_true_ones() -> None
     assert weighted > fit_least(probabilities, labels, 0.8)
     with pytest.raises(MienError):
         fit_least(probabilities, labels + 2)
+
+
+def test_sure_is_one_possible_class_that_is_probable_enough() -> None:
+    rows = [[0.47, 0.2, 0.2, 0.13], [0.85, 0.05, 0.05, 0.05], [0.7, 0.3, 0.0, 0.0], [0.24, 0.26, 0.25, 0.25]]
+    assert are_sure(rows, 0.268, 0.0).tolist() == [True, True, False, False], "one alone is possible"
+    assert are_sure(rows, 0.268, 0.8).tolist() == [False, True, False, False]
+    assert are_sure(rows, 0.268, 0.47).tolist() == [True, True, False, False], "from that probability on"
+    assert not are_sure([[1.0, 0.0]], 0.268, 1.0).any(), "1: none is"
+
+
+@pytest.mark.parametrize("right", [0.9, 0.95])
+def test_sure_answers_are_right_as_often_as_asked(right: float) -> None:
+    generator = np.random.default_rng(0)
+
+    def draw(count: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        probabilities = generator.dirichlet((0.3, 0.3, 0.3), count)
+        return probabilities, np.array([generator.choice(3, p=row) for row in probabilities])
+
+    shares, many = [], []
+    for _ in range(60):
+        given, labels = draw(400)
+        sure = fit_sure(given, labels, 0.3, right)
+        certain = are_sure(given, 0.3, sure)
+        hits = (given.argmax(axis=1) == labels)[certain]
+        assert (~hits).sum() + 1 <= (1 - right) * len(hits) + 1e-9, "with a mistake more than there is"
+        lower = np.sort(given.max(axis=1)[are_sure(given, 0.3, 0.0)])
+        lower = lower[lower < sure]
+        for one in lower:
+            others = are_sure(given, 0.3, float(one))
+            wrong = (given.argmax(axis=1) != labels)[others].sum()
+            assert 1 + wrong > (1 - right) * others.sum() - 1e-9, "no lower one will do"
+        fresh, truth = draw(2000)
+        told = are_sure(fresh, 0.3, sure)
+        shares.append((fresh.argmax(axis=1) == truth)[told].mean())
+        many.append(told.mean())
+    assert np.mean(shares) == pytest.approx(right, abs=0.02)
+    assert np.mean(many) > 0.3
+
+
+def test_few_faces_promise_no_sure_answer() -> None:
+    rows = np.array([[0.9, 0.1]] * 19)
+    assert fit_sure(rows, np.zeros(19, np.int64), 0.5) == 1.0
+    assert fit_sure(np.vstack([rows, rows[:1]]), np.zeros(20, np.int64), 0.5) == 0.9
+    assert fit_sure(rows, np.ones(19, np.int64), 0.5) == 1.0
+    assert fit_sure(np.zeros((0, 2)), np.zeros(0, np.int64), 0.5) == 1.0
+    assert fit_sure(rows, np.zeros(19, np.int64), 0.05) == 1.0, "two are possible"
+    with pytest.raises(MienError):
+        fit_sure(rows, np.full(19, 2), 0.5)
+
+
+def test_equal_probabilities_are_sure_together_or_not_at_all() -> None:
+    rows = np.array([[0.9, 0.1]] * 40 + [[0.8, 0.2]] * 10)
+    labels = np.array([0] * 40 + [0] * 5 + [1] * 5)
+    assert fit_sure(rows, labels, 0.5, 0.95) == 0.9
+
+
+def test_weights_count_faces_as_if_there_were_more_of_them() -> None:
+    rows = np.stack([np.linspace(0.6, 0.99, 40), 1 - np.linspace(0.6, 0.99, 40)], axis=1)
+    labels = (np.arange(40) % 7 == 0).astype(np.int64)
+    equal = fit_sure(rows, labels, 0.5, 0.7, weights=np.full(40, 3.0))
+    assert equal == fit_sure(rows, labels, 0.5, 0.7)
+    heavy = fit_sure(rows, labels, 0.5, 0.7, weights=np.where(labels == 1, 10.0, 1.0))
+    assert heavy > equal, "mistakes of frequent faces count more"

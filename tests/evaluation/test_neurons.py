@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from conftest import bright_faces, small_recipe
-from mien import FaceSet, MienError, train
+from mien import FaceSet, MienError, Recognizer, train
 from mien.data.views import Views
 from mien.evaluation import neurons
 from mien.evaluation.maximize import blur, excitement, maximize
@@ -156,7 +156,65 @@ def test_blur_keeps_the_mean_of_a_dot_and_spreads_it_like_a_gaussian() -> None:
     assert float((spread[0, 0].sum(dim=0) * steps**2).sum()) == pytest.approx(4, rel=0.05)
     assert torch.allclose(spread[0, 1], torch.tensor(0.3))
     maps = torch.arange(24.0).view(2, 3, 2, 2)
-    assert excitement(maps, torch.tensor([1, 2])).tolist() == [5.5, 21.5]
+    assert excitement(maps, torch.tensor([1, 2])).tolist() == [7, 23], "a response is the map's largest value"
+    assert excitement(maps[..., 0, 0], torch.tensor([1, 2])).tolist() == [4, 20]
+
+
+def test_the_climb_is_towards_the_maximum_of_the_map() -> None:
+    """A neuron that one bright place excites fully: the mean would light up all of the map, the maximum need not."""
+    source = Tap(
+        Network({"square": Square()}, nn.Linear(1, 2), (1, 16, 16)).eval(), "square", Views(bright_faces().info), "square"
+    )
+    (picture,) = maximize(source, "square", np.array([0]), 0, Silent())
+    with torch.no_grad():
+        found = source.network.features(source.views.clean(torch.from_numpy(picture[None])), "square")[0, 0]
+    assert float(found.max()) > 2.5
+    assert float(found.median()) < 0.5, "places that are not the largest were left as they were"
+
+
+class Square(nn.Module):
+    """One map, of mean squares of 4 x 4 pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 1, S, S) to (B, 1, S / 4, S / 4)."""
+        return nn.functional.avg_pool2d(x.square(), 4)
+
+
+def test_class_outputs_are_looked_at_and_drawn_one_for_each_class(tmp_path: Path) -> None:
+    faces = bright_faces(90)
+    recognizer = train(faces, small_recipe(stages=[{"epochs": 8, "lr": 0.05}]), tmp_path / "run")
+    found = inspect_neurons(tmp_path / "run", faces, ["head", "stem"], top=30, drawn=1)
+    layer, (drawn, _) = found.after.layers[0], found.after.drawn
+    logits = recognizer.logits(faces)
+    for label in range(3):
+        assert sorted(layer.top[label].tolist()) == sorted(logits[:, label].argsort()[::-1][:30].tolist())
+    assert drawn.neurons.tolist() == drawn.labels.tolist() == [0, 1, 2]
+    assert recognizer.logits(drawn.pictures).argmax(axis=1).tolist() == [0, 1, 2]
+    write_neurons(found, tmp_path / "out")
+    assert (tmp_path / "out" / "means_head.png").is_file()
+
+
+def test_the_model_in_the_box_is_looked_at_by_its_name() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 48, 48), np.uint8)
+    faces = FaceSet.from_arrays(pixels, np.arange(24) % 2, ["sadness", "anger"])
+    (drawn,) = inspect_neurons("mien-s", faces, ["head"], top=5).after.drawn
+    assert [Recognizer.load("mien-s", "cpu").classes[neuron] for neuron in drawn.neurons] == ["sadness", "anger"]
+
+
+def test_class_outputs_go_by_their_names_and_those_that_the_faces_lack_are_left_out(tmp_path: Path) -> None:
+    faces = bright_faces(60)
+    train(faces, small_recipe(stages=[{"epochs": 1, "lr": 0.05}]), tmp_path / "run")
+    others = FaceSet.from_arrays(faces.faces(), faces.labels, ["class2", "awe", "class0"])
+    (drawn,) = inspect_neurons(tmp_path / "run", others, ["head"], top=5).after.drawn
+    assert (drawn.neurons.tolist(), drawn.labels.tolist()) == ([2, 0], [0, 2])
+    with pytest.raises(MienError, match=r"a trained model, whose head has classes; found mien_s, random weights"):
+        inspect_neurons("mien_s", faces, ["head"], top=5)
+    with pytest.raises(MienError, match=r"a trained model, whose head has classes; found mien_s, random weights"):
+        inspect_neurons(tmp_path / "run", faces, ["head"], before="mien_s", top=5)
 
 
 def test_the_folder_holds_everything_and_says_the_same(tmp_path: Path) -> None:

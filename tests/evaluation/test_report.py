@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from mien.errors import MienError
-from mien.evaluation.metrics import accuracy, confusion, intervals
+from mien.evaluation.calibration import apply_temperature
+from mien.evaluation.metrics import accuracy, confusion, intervals, wilson
 from mien.evaluation.report import Mistakes, write_report
 from mien.evaluation.report.figures import PANELS, draw_curves, known_curves
 from mien.evaluation.report.page import matrix, percent, whole
@@ -94,7 +95,8 @@ def test_summary_holds_the_figures_of_its_faces() -> None:
     assert found.count == COUNT
     assert found.accuracy == (logits.argmax(1) == labels).mean()
     assert math.isnan(found.recalls[3])
-    assert sorted(found.intervals) == ["accuracy", "average_accuracy", "ece_after", "ece_before", "macro_f1", "second"]
+    figures = ["accuracy", "average_accuracy", "ece_after", "ece_before", "macro_f1", "second", "sure", "sure_right"]
+    assert sorted(found.intervals) == figures
     assert found.intervals["accuracy"] == intervals(expected, seed=0, resamples=200)["accuracy"]
     assert found.ece_before != found.ece_after
     assert found.reliability_after.count.sum() == COUNT
@@ -102,6 +104,62 @@ def test_summary_holds_the_figures_of_its_faces() -> None:
     assert found.second == (np.argsort(logits, axis=1)[wrong, -2] == labels[wrong]).mean()
     assert found.intervals["second"].low < found.second < found.intervals["second"].high
     assert found.to_json()["second"] == found.second
+
+
+def test_sure_answers_are_counted_and_judged(tmp_path: Path) -> None:
+    logits, labels = logits_and_labels()
+    found = made(least=0.3, sure=0.6)
+    likely = apply_temperature(logits, 1.7)
+    sure = [sum(p >= 0.3 for p in row) == 1 and max(row) >= 0.6 for row in likely.tolist()]
+    right = [bool(row.argmax() == label) for row, label in zip(logits, labels, strict=True)]
+    hits = [hit for hit, certain in zip(right, sure, strict=True) if certain]
+    assert 0 < len(hits) < COUNT
+    assert found.sure == len(hits) / COUNT
+    assert found.sure_right == sum(hits) / len(hits)
+    assert found.intervals["sure_right"] == wilson(sum(hits), len(hits))
+    values = found.to_json()
+    assert (values["sure_from"], values["sure"], values["sure_right"]) == (0.6, found.sure, found.sure_right)
+    write_report(found, tmp_path)
+    text = Page((tmp_path / "report.html").read_text("utf-8")).text
+    assert f"{percent(found.sure)} of the faces" in text
+    assert f"Of these answers {percent(found.sure_right)} are right" in text
+
+
+def test_where_no_answer_is_sure_that_is_said(tmp_path: Path) -> None:
+    found = made(sure=1.0)
+    assert found.sure == 0
+    assert found.to_json()["sure_right"] is None
+    write_report(found, tmp_path)
+    assert "No face has a sure answer" in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_figures_of_few_faces_come_with_a_caution(tmp_path: Path) -> None:
+    logits, labels = logits_and_labels()
+    few = summarize(logits[:6], labels[:6], classes=CLASSES, dataset="", split="", resamples=20)
+    assert few.cautions == ("only 6 test faces: with fewer than 30, figures say little",)
+    assert few.to_json()["cautions"] == list(few.cautions)
+    write_report(few, tmp_path)
+    assert "only 6 test faces" in (tmp_path / "report.html").read_text("utf-8")
+    place = np.argsort(labels, kind="stable")
+    some = np.concatenate([place[labels[place] == 0], place[labels[place] == 1], place[labels[place] == 2][:5]])
+    (said,) = summarize(logits[some], labels[some], classes=CLASSES, dataset="", split="", resamples=20).cautions
+    assert said == f"classes with fewer than 30 test faces, whose figures say little: {CLASSES[2]} (5)"
+    rows = np.tile(logits, (3, 1)), np.tile(labels, 3)
+    groups = {"person": np.where(np.arange(3 * COUNT) < 20, "a", "b").astype(object)}
+    kept = summarize(*rows, classes=CLASSES, dataset="", split="", resamples=20, groups=groups)
+    assert kept.cautions == ("1 of 2 values of person have fewer than 30 faces: their figures say little",)
+    assert summarize(*rows, classes=CLASSES, dataset="", split="", resamples=20).cautions == ()
+
+
+def test_a_model_that_gives_one_answer_is_said() -> None:
+    labels = np.arange(120) % 3
+    logits = np.tile([0.0, 2.0, 1.0], (120, 1))
+    (said,) = summarize(logits, labels, classes=("a", "b", "c"), dataset="", split="", resamples=20).cautions
+    assert said == "every face was taken for b: the average accuracy of 33.3% is 1 of 3 classes"
+    (one,) = summarize(
+        logits[labels == 1], labels[labels == 1], classes=("a", "b", "c"), dataset="", split="", resamples=9
+    ).cautions
+    assert one == "all test faces are of b: what is taken for it wrongly was not measured"
 
 
 def test_a_group_is_what_its_faces_alone_would_be() -> None:

@@ -27,7 +27,7 @@ README = Path(__file__).parents[3] / "shared" / "papers" / "README.md"
 
 # Shares with four digits, as of some thousand test faces: their differences are 0 or well above rounding.
 SHARES = st.integers(0, 9999).map(lambda number: number / 9999)
-SEVERAL = st.lists(SHARES, min_size=2, max_size=8)
+SEVERAL = st.lists(SHARES, min_size=3, max_size=8)
 
 
 def result(recipe: str = "a", seed: int = 0, accuracy: float | None = 0.5, **changed: Any) -> RunResult:
@@ -52,7 +52,7 @@ def test_the_spread_is_that_of_the_textbook(values: list[float]) -> None:
 
 
 @settings(deadline=None, max_examples=40, derandomize=True)
-@given(st.lists(st.tuples(SHARES, SHARES), min_size=2, max_size=8))
+@given(st.lists(st.tuples(SHARES, SHARES), min_size=3, max_size=8))
 def test_differences_are_those_of_the_paired_t_test(pairs: list[tuple[float, float]]) -> None:
     mine, theirs = dict(enumerate(pair[0] for pair in pairs)), dict(enumerate(pair[1] for pair in pairs))
     found, differences = paired(mine, theirs), [a - b for a, b in pairs]
@@ -75,18 +75,28 @@ def test_seeds_are_paired_and_what_one_lacks_is_left_out() -> None:
     assert found.mean == pytest.approx(0.15)
 
 
-@pytest.mark.parametrize("values", [{}, {0: 0.5}])
-def test_one_seed_or_none_has_no_interval(values: Mapping[int, float]) -> None:
-    found, difference = spread(values.values()), paired(values, values)
+@pytest.mark.parametrize("values", [{}, {0: 0.5}, {0: 0.5, 1: 0.7}])
+def test_fewer_than_three_seeds_have_no_interval(values: Mapping[int, float]) -> None:
+    """Of two seeds 20 points apart a t-interval is 254 points wide, which says nothing of an accuracy."""
+    found, difference = spread(values.values()), paired(values, dict.fromkeys(values, 0.1))
     assert found.count == difference.pairs == len(values)
-    assert all(map(math.isnan, (found.sd, found.low, found.high, difference.low, difference.high, difference.p)))
+    assert all(map(math.isnan, (found.low, found.high, difference.low, difference.high, difference.p)))
+    assert math.isnan(found.sd) == (len(values) < 2)
     assert math.isnan(found.mean) == (not values)
 
 
+def test_an_interval_of_shares_ends_at_0_and_100_percent() -> None:
+    plain, bounded = spread([0.9, 0.99, 0.999]), spread([0.9, 0.99, 0.999], (0.0, 1.0))
+    assert plain.high > 1 == bounded.high
+    assert bounded.low == plain.low
+    assert line_of(summarize([result(seed=seed, accuracy=0.9 + seed / 25) for seed in range(3)], "a"), "a").accuracy.high == 1
+    assert not spread([0.9, 0.99], (0.0, 1.0)).high <= 1, "and none has none"
+
+
 def test_equal_differences_need_no_test() -> None:
-    same = {0: 0.5, 1: 0.25}
+    same = {0: 0.5, 1: 0.25, 2: 0.125}
     assert math.isnan(paired(same, same).p)
-    assert paired({0: 0.75, 1: 0.5}, same).p == 0.0
+    assert paired({0: 0.75, 1: 0.5, 2: 0.375}, same).p == 0.0
     rounded = paired({0: 0.1 + 0.2, 1: 0.7, 2: 0.6}, {0: 0.3, 1: 0.1 + 0.6, 2: 0.6})
     assert math.isnan(rounded.p), "no test of rounding errors"
     assert rounded.low == rounded.high == 0

@@ -315,8 +315,20 @@ def test_a_test_split_holds_whole_people_videos_and_photos(mien: Command, tmp_pa
         assert np.abs(tested - 6).max() <= 2, "a photo has two faces"
         photos = len({name for name, one in zip(photo[split == "test"], who[split == "test"], strict=True) if one is None})
         assert f"test: {len(people)} of 3 people, {photos} of 12 photos, {tested.sum()} of 48 faces" in done.err
+        assert f"warning: only {tested.sum()} test faces: with fewer than 30, figures say little" in done.err
         splits.append(split.tolist())
     assert splits[0] == splits[1] != splits[2]
+
+
+def test_a_test_split_before_anyone_labels_is_said_to_be_drawn_too_early(mien: Command, tmp_path: Path) -> None:
+    for n in range(6):
+        write_photo(tmp_path / "in" / f"{n}.png", photo_of((10, 20, 16)))
+    words = ["--align", "box margin=0", "--detector", "photographs:Bright", "--side", 16, "--workers", 1]
+    done = mien("prepare", tmp_path / "in", tmp_path / "out", *words, "--test", 0.5)
+    assert done.code == 0, done.err
+    assert "warning: no face has a label yet" in done.err
+    assert "mien labels apply --test" in done.err
+    assert "warning" not in mien("prepare", tmp_path / "in", tmp_path / "plain", *words).err
 
 
 def test_a_test_split_beside_splits_is_refused(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from mien.recognize.drawing import Box, draw, place_labels
 from mien.recognize.files import Card
 from mien.recognize.networks import build_network, write_model
 from mien.recognize.predict import Read, drawn_name, place_of, write_drawn
-from mien.recognize.reading import Reading, reading
+from mien.recognize.reading import Reading, reading, sentence
 
 GEOMETRY = "box margin=0; photographs:Bright; largest"
 CLASSES = ("anger", "happiness", "sadness")
@@ -77,7 +77,7 @@ def test_a_photo_is_read_as_its_faces_in_a_set_are(recognizer: Recognizer, tmp_p
         assert tuple(one.scores) == CLASSES
         assert one.top == max(one.scores, key=lambda name: one.scores[name])
         assert one.confidence == max(one.scores.values())
-        assert one.unsure == (sum(score >= 0.4 for score in one.scores.values()) != 1)
+        assert one.unsure == (sum(score >= 0.4 for score in one.scores.values()) != 1 or one.confidence < 0.8)
 
 
 def test_a_photo_may_be_given_in_any_form(recognizer: Recognizer, tmp_path: Path) -> None:
@@ -174,6 +174,30 @@ def test_limits_are_on_unless_said(
         done = mien(*word, *more, "--limits", "some")
         assert done.code == 2
         assert "--limits" in done.err
+
+
+def test_sure_takes_a_probability_of_its_own(recognizer: Recognizer) -> None:
+    """One expression alone was possible from 27 % on, and so anger at 47 % was sure."""
+    face, scores = recognizer(PHOTO)[0].face, {"anger": 0.47, "fear": 0.23, "surprise": 0.22, "neutral": 0.08}
+    doubtful = reading(face, scores, 0.27, 0.77)
+    assert (doubtful.possible, doubtful.unsure) == (("anger",), True)
+    assert (sentence(doubtful), doubtful.to_json()["unsure"]) == ("unsure (anger 47%, fear 23%)", True)
+    certain = reading(face, scores, 0.27, 0.47)
+    assert (sentence(certain), certain.unsure) == ("anger 47%", False)
+    assert reading(face, {"a": 1.0, "b": 0.0}, 0.27, 1.0).unsure, "at 1 none is"
+
+
+def test_a_models_card_says_from_where_on_answers_are_sure(model: Path, recognizer: Recognizer) -> None:
+    card = json.loads((model / "model.json").read_text())
+    assert card.pop("sure") == 0.8
+    (model / "model.json").write_text(json.dumps(card))
+    older = Recognizer.load(model, "cpu")
+    assert older.card.sure == 0.8, "a card from before it was stated"
+    for sure in (0.0, 0.999999):
+        (model / "model.json").write_text(json.dumps(card | {"sure": sure, "least": 0.34}))
+        found = Recognizer.load(model, "cpu")(PHOTO)
+        assert [one.unsure for one in found] == [len(one.possible) != 1 or one.confidence < sure for one in found]
+        assert any(one.unsure for one in found) == (sure > 0)
 
 
 def test_the_command_prints_every_face(mien: Command, model: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import json
 import math
 import weakref
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -136,6 +137,15 @@ def test_scores_are_averaged_over_time(steps: list[tuple[int, int, int]], smooth
         expected = [sum(w * row[k] for w, row in zip(weights, rows, strict=True)) / sum(weights) for k in range(3)]
         assert list(found.scores.values()) == pytest.approx(expected)
         assert found.possible == reading(found.face, found.scores, 0.5).possible
+
+
+def test_an_average_is_as_sure_as_the_models_card_asks() -> None:
+    tracker = Tracker(Tracking(smooth=2.0), 0.5)
+    likely, other = (replace(seen(0, 0, *scores), needed=0.7) for scores in ((0.9, 0.06, 0.04), (0.4, 0.4, 0.2)))
+    (first,), (second,) = tracker.follow(0.0, [likely]), tracker.follow(0.1, [other])
+    assert (first.possible, first.unsure) == (("anger",), False)
+    assert 0.5 < second.confidence < 0.7
+    assert (second.possible, second.unsure) == (("anger",), True)
 
 
 def test_the_first_frame_counts_no_more_than_another() -> None:

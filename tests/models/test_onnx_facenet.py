@@ -52,6 +52,41 @@ def test_values_inside_are_reached(tmp_path: Path) -> None:
     assert isinstance(teacher(path, output="vector").head, nn.Linear)
 
 
+@pytest.mark.parametrize("beside", [("label",), ("weights", "label"), ("noise",), ("noise", "label", "weights")])
+def test_inputs_that_the_output_does_not_read_are_no_inputs(tmp_path: Path, beside: tuple[str, ...]) -> None:
+    """Files of other programs list weights, labels and noise of training among their inputs; SFace's is one."""
+    path, inputs = tiny_onnx(tmp_path / "net.onnx", beside=beside), torch.randn(2, 3, 16, 16)
+    for output in ("map", "vector"):
+        expected = reference(inputs).relu()
+        expected = expected if output == "map" else expected.mean((2, 3))
+        assert torch.allclose(teacher(path, output=output).features(inputs, "map"), expected, atol=1e-3)
+    if "noise" in beside:
+        with pytest.raises(MienError, match=r"one input .*; found 2 inputs"):
+            teacher(path, output="loss")
+
+
+def test_what_a_branch_reads_from_around_it_is_read(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    node, value, FLOAT = onnx.helper.make_node, onnx.helper.make_tensor_value_info, onnx.TensorProto.FLOAT
+    branches = {
+        name: onnx.helper.make_graph([node(kind, ["picture"], [name])], name, [], [value(name, FLOAT, None)])
+        for name, kind in (("then_branch", "Relu"), ("else_branch", "Neg"))
+    }
+    yes = onnx.helper.make_tensor("yes", onnx.TensorProto.BOOL, [], [True])
+    graph = onnx.helper.make_graph(
+        [node("If", ["yes"], ["map"], **branches)],
+        "tiny",
+        [value("picture", FLOAT, [1, 3, 16, 16])],
+        [value("map", FLOAT, None)],
+        [yes],
+    )
+    made = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(made, tmp_path / "net.onnx")
+    inputs = torch.randn(1, 3, 16, 16)
+    expected = (inputs * 63.75 / 2).relu()
+    assert torch.allclose(teacher(tmp_path / "net.onnx").features(inputs, "map"), expected, atol=1e-3)
+
+
 def test_gray_faces_of_another_size(tmp_path: Path) -> None:
     network, inputs = teacher(tiny_onnx(tmp_path / "net.onnx"), channels=1, face=24), torch.randn(2, 1, 24, 24)
     shown = F.interpolate(inputs, 16, mode="bilinear", antialias=True).expand(-1, 3, -1, -1)

@@ -46,6 +46,8 @@ def test_its_readme_says_what_its_card_says() -> None:
     card, text = Recognizer.load("mien-s", "cpu").card, (FOLDER / "README.md").read_text()
     assert f"{card.temperature:.3f}" in text
     assert f"{card.least:.3f}" in text
+    assert f"a probability of {card.sure:.3f} or more" in text
+    assert 0.5 < card.sure < 0.95
     assert card.faces.alignment in text
     assert f"{card.budget['train']:,}" in text
     for name in CLASSES:

@@ -1,6 +1,7 @@
 """DAL's loss: its value and both gradients by hand and by autograd, its costs by a loop; and the regression loss."""
 
 import math
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -10,10 +11,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from mien import MienError
+from mien import MienError, Order, train
+from mien.recognize.files import read_history
 from mien.techniques.loss.cross_entropy import CrossEntropy
 from mien.techniques.loss.softmax_mse import SoftmaxMse
 from mien.techniques.loss.squared import Squared
+from runs import alt_recipe, dim_faces
 
 COSTS = ((0.0, 2.0, 0.5, 1.0), (1.0, 0.0, 3.0, 0.25), (0.0, 1.0, 0.0, 1.0), (4.0, 0.0, 1.0, 0.0))
 
@@ -51,7 +54,7 @@ def naive(logits: Tensor, labels: Tensor) -> tuple[list[list[float]], list[float
 @given(st.integers(0, 10_000))
 @settings(max_examples=25, deadline=None, derandomize=True)
 def test_value_and_gradients_by_hand(seed: int) -> None:
-    """Eq. 5's value for both; Eq. 6 and the true derivative, each over n for the mean."""
+    """Eq. 5 is displayed for both; Eq. 6 and the true derivative, each over n for the mean."""
     logits, labels = drawn(seed)
     p, expected = naive(logits, labels)
     n, target = len(labels), one_hot(labels)
@@ -63,24 +66,47 @@ def test_value_and_gradients_by_hand(seed: int) -> None:
     ]
     for kind, wanted in (("paper", eq6), ("true", eq5)):
         loss = SoftmaxMse(gradient=kind)  # type: ignore[arg-type]
-        assert loss(logits, target).tolist() == pytest.approx(squared, rel=1e-9, abs=1e-12)
+        assert loss.displayed(logits, target).tolist() == pytest.approx(squared, rel=1e-9, abs=1e-12)
         assert torch.allclose(gradient(loss, logits, target), torch.tensor(wanted, dtype=torch.float64), atol=1e-12)
 
 
-def test_the_true_gradient_is_that_of_the_value() -> None:
+def test_the_value_is_that_of_the_loss_that_trains() -> None:
+    """Whoever reads how large a loss is gets the one whose gradient is followed; Eq. 6 is not that of Eq. 5."""
     logits, labels = drawn(3)
     target = one_hot(labels)
-    assert torch.autograd.gradcheck(lambda x: SoftmaxMse(gradient="true")(x, target), (logits.clone().requires_grad_(),))
-    assert not torch.autograd.gradcheck(
-        lambda x: SoftmaxMse()(x, target), (logits.clone().requires_grad_(),), raise_exception=False
-    ), "Eq. 6 is another one's"
+    for loss in (SoftmaxMse(), SoftmaxMse(gradient="true"), SoftmaxMse(gradient="cost", costs=COSTS)):
+        assert torch.autograd.gradcheck(lambda x, loss=loss: loss(x, target), (logits.clone().requires_grad_(),))
+    shown = logits.clone().requires_grad_()
+    SoftmaxMse().displayed(shown, target).mean().backward()
+    assert shown.grad is not None
+    assert not torch.allclose(shown.grad, gradient(SoftmaxMse(), logits, target), atol=1e-3)
+    assert torch.equal(SoftmaxMse(gradient="cost").displayed(logits, target), SoftmaxMse(gradient="cost")(logits, target))
 
 
 def test_it_learns_as_cross_entropy_does_bit_for_bit() -> None:
     logits = torch.randn(8, 5)
     target = torch.softmax(torch.randn(8, 5), dim=1)
     assert torch.equal(gradient(SoftmaxMse(), logits, target), gradient(CrossEntropy(), logits, target))
-    assert not torch.equal(SoftmaxMse()(logits, target), CrossEntropy()(logits, target))
+    assert torch.equal(SoftmaxMse()(logits, target), CrossEntropy()(logits, target))
+    assert not torch.equal(SoftmaxMse().displayed(logits, target), CrossEntropy()(logits, target))
+
+
+def test_a_run_differs_from_one_of_cross_entropy_in_its_curve_alone(tmp_path: Path) -> None:
+    """ALT's first temperature is a share of the loss and sample weights go by it: both read the loss that trains."""
+    recipe = alt_recipe(2).set("draw.at_least", 2).set("weigh", {"technique": "importance", "when": "always"})
+    runs = {
+        name: train(dim_faces(), recipe.set("loss", name), tmp_path / name, Order(labels=60, threads=1))
+        for name in ("cross_entropy", "softmax_mse")
+    }
+    histories = [read_history(tmp_path / name) for name in runs]
+    for mine, theirs in zip(*histories, strict=True):
+        assert mine.keys() == theirs.keys()
+        assert mine["weight"] < 1 or mine["epoch"] == 0
+        for key in mine.keys() - {"seconds", "loss"}:
+            assert mine[key] == theirs[key], key
+        assert mine["loss"] != theirs["loss"]
+    weights, others = (run.network.state_dict() for run in runs.values())
+    assert all(torch.equal(value, others[name]) for name, value in weights.items())
 
 
 @pytest.mark.parametrize("costs", [(), COSTS])

@@ -10,8 +10,10 @@ import torch
 from conftest import bright_faces, small_recipe
 from mien import FaceSet, MienError, Order, Recognizer, evaluate, resume, train
 from mien.data.splits import fold_view
+from mien.evaluation.calibration import are_sure
 from mien.recognize.files import read_history
 from mien.training.pool import Pool
+from runs import Heard
 
 
 def same_weights(first: Recognizer, second: Recognizer) -> bool:
@@ -121,6 +123,42 @@ def test_the_card_says_what_was_measured_on_validation(tmp_path: Path, faces: Fa
     validation = faces.select(np.isin(faces.values("id").astype(str), names))
     hits = recognizer.logits(validation).argmax(1) == validation.labels
     assert recognizer.card.metrics["validation_accuracy"] == pytest.approx(hits.mean(), abs=0.02)
+
+
+def test_the_card_says_from_where_on_answers_are_sure(tmp_path: Path) -> None:
+    faces = bright_faces(300)
+    recognizer = train(faces, small_recipe(validation=0.4), tmp_path / "run", Order(threads=1))
+    used = pq.read_table(tmp_path / "run" / "budget.parquet").to_pydict()
+    names = [name for name, role in zip(used["id"], used["role"], strict=True) if role == "validation"]
+    validation = faces.select(np.isin(faces.values("id").astype(str), names))
+    card, scores = recognizer.card, recognizer.probabilities(validation)
+    assert card.sure < 1
+    certain = are_sure(scores, card.least, card.sure - 1e-4)
+    assert (scores.argmax(1) == validation.labels)[certain].mean() >= 0.95
+    assert Recognizer.load(tmp_path / "run").card.sure == card.sure
+
+
+def test_what_a_model_is_not_good_for_is_said(tmp_path: Path) -> None:
+    """Faces that are all the same get one answer."""
+    heard, gray = Heard(), np.full((60, 16, 16), 90, np.uint8)
+    faces = FaceSet.from_arrays(gray, np.arange(60) % 3, ["class0", "class1", "class2"])
+    recipe = small_recipe(stages=[{"epochs": 1, "lr": 0.01}], validation=0.5)
+    train(faces, recipe, tmp_path / "run", Order(threads=1), progress=heard)
+    said = [line for line in heard.lines if line.startswith("warning: the model takes every validation face for class")]
+    assert len(said) == 1
+    assert said[0].endswith("its average accuracy is 1 of 3 classes")
+    assert any(line.startswith("no answer of this model is sure: 30 validation faces are too few") for line in heard.lines)
+
+
+@pytest.mark.parametrize("order", [Order(), Order(labels=1), Order(labels_per_class=5)])
+def test_one_class_is_nothing_to_learn(tmp_path: Path, order: Order) -> None:
+    """It gave a run with 100 % accuracy that can say one thing."""
+    faces = bright_faces(40)
+    labels = np.ones(40, np.int64) if order.labels is None else faces.labels
+    alone = FaceSet.from_arrays(faces.faces(), labels, faces.classes)
+    with pytest.raises(MienError, match=r"labels of two classes or more to train on; found \d+ of class\d alone"):
+        train(alone, small_recipe(), tmp_path / "run", order)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("transductive", [False, True])

@@ -12,9 +12,10 @@ from pydantic.dataclasses import dataclass
 
 from mien.disk import read_as, write_aside
 from mien.evaluation.report.figures import INK, LINE, TEXT, plain_axes
+from mien.evaluation.result import FEW
 from mien.experiments.report.figures import color, marker
 from mien.experiments.results import Measured, to_csv
-from mien.experiments.tables import Difference, Spread, paired, spread
+from mien.experiments.tables import SHARE, Difference, Spread, paired, spread
 from mien.plain import plain_values, short, to_json
 from mien.plots import Axes, Figure, MaxNLocator, PercentFormatter
 from mien.registry import STRICT
@@ -118,8 +119,8 @@ class Curve:
             strategy=strategy,
             round=number,
             labels=spread(float(point.labels) for point in self._points(strategy, number)),
-            accuracy=spread(self.by_seed(strategy, number, "accuracy").values()),
-            average_accuracy=spread(self.by_seed(strategy, number, "average_accuracy").values()),
+            accuracy=spread(self.by_seed(strategy, number, "accuracy").values(), SHARE),
+            average_accuracy=spread(self.by_seed(strategy, number, "average_accuracy").values(), SHARE),
             difference=against("accuracy"),
             average_difference=against("average_accuracy"),
         )
@@ -133,6 +134,13 @@ class Curve:
         found = {point.seed: getattr(point, key) for point in self._points(strategy, number)}
         return {seed: np.nan if value is None else float(value) for seed, value in found.items()}
 
+    @property
+    def caution(self) -> str:
+        """What has to be known before a figure is believed, in a sentence; empty where there is nothing."""
+        tested = max((point.tested or 0 for point in self.points), default=0)
+        few = bool(self.tested) and 0 < tested < FEW
+        return f"only {tested} test face{'s' * (tested != 1)}: with fewer than {FEW}, figures say little" if few else ""
+
     def curve_csv(self) -> str:
         """A row for each point."""
         return to_csv([asdict(point) for point in self.points])
@@ -144,7 +152,7 @@ class Curve:
     def to_json(self) -> dict[str, Any]:
         """All of it as plain values for JSON; nan is null."""
         found = {entry.name: plain_values(getattr(self, entry.name)) for entry in fields(self)}
-        return found | {"table": [plain_values(table_row(line)) for line in self.lines]}
+        return found | {"table": [plain_values(table_row(line)) for line in self.lines], "caution": self.caution}
 
 
 def table_row(line: Line) -> dict[str, Any]:
@@ -164,7 +172,7 @@ def write_tables(found: Curve, out: Path) -> None:
 
 
 def draw(found: Curve) -> bytes:
-    """PNG of accuracy and average accuracy over labels, a line per strategy, with 95 % t-intervals over seeds."""
+    """PNG of accuracy and average accuracy over labels, a line per strategy, with 95 % t-intervals over three seeds or more."""
     figure = Figure(figsize=SIZE, layout="constrained")
     left, right = figure.subplots(1, 2)
     _panel(left, found, "accuracy")
@@ -188,11 +196,13 @@ def _panel(axes: Axes, found: Curve, name: Figures) -> None:
         mean = np.array([figure.mean for figure in figures])
         if np.isnan(mean).all():
             continue
-        half = np.array([figure.high - figure.mean for figure in figures])
+        reach = np.nan_to_num(
+            [[figure.mean - figure.low for figure in figures], [figure.high - figure.mean for figure in figures]]
+        )
         shift = APART * widest * (number - (len(found.strategies) - 1) / 2)
-        # Without an interval (one seed) a mark stands alone.
+        # Without an interval (one seed, or two) a mark stands alone.
         axes.errorbar(
-            np.array([line.labels.mean for line in mine]) + shift, mean, np.nan_to_num(half),
+            np.array([line.labels.mean for line in mine]) + shift, mean, reach,
             label=short(strategy).encode("ascii", "replace").decode(), color=color(number), marker=marker(number),
             markersize=5, linewidth=1.5, elinewidth=1.0, capsize=2.5,
         )  # fmt: skip

@@ -1,13 +1,16 @@
 """Commands about people who label faces: the page, the people, and what they said."""
 
 import sys
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, print_json, print_values, say, share, whole
+from mien.cli.shared import Device, FaceSetPath, Json, print_json, print_values, say, share, warn_of_few_tests, whole
 from mien.errors import MienError
 
 if TYPE_CHECKING:
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from mien.active.store.consensus import AnnotatorFigures
     from mien.active.store.store import Store
     from mien.console import Table
+    from mien.data.faceset import FaceSet
 
 WHENS = ("after", "before", "never")
 WHATS = ("consensus", "log")
@@ -154,6 +158,13 @@ def apply(
     out: Annotated[Path, typer.Argument(help="The new folder.")],
     min_agreement: MinAgreement = 0.5,
     min_answers: MinAnswers = 1,
+    test: Annotated[
+        float,
+        typer.Option(
+            min=0, max=0.9, help="Share of the labeled faces that become the split `test`: whole people, videos, photos."
+        ),
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(help="Draws the faces of --test.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Write the face set that people were asked about as a new one, with their labels, to train on."""
@@ -162,14 +173,35 @@ def apply(
     from mien.data.faceset import FaceSet
 
     faces = FaceSet.open(faceset, verify=True)
-    with Store.open(store, reads=True) as opened:
-        done = apply_labels(opened, faces, out, min_agreement, min_answers)
+    with Store.open(store, reads=True) as opened, _aside(out) if test else nullcontext(out) as place:
+        done = apply_labels(opened, faces, place, min_agreement, min_answers)
+        if test:
+            done = replace(done, faces=_with_test(done.faces, out, test, seed))
     counts = {name: getattr(done, name) for name in ("agreed", "changed", "disputed", "not_a_face", "unsure", "open")}
     said = f"{done.agreed} faces labeled ({done.changed} otherwise than before), {done.disputed} disputed ones without label"
     said += (
         f", {done.not_a_face} that are no faces left out, {done.unsure + done.open} unsure or with too few answers as they were"
     )
     print_values(as_json, {"faces": len(done.faces), **counts, "out": str(out)}, f"{len(done.faces)} faces -> {out}: {said}")
+
+
+@contextmanager
+def _aside(out: Path) -> Iterator[Path]:
+    """A place for a set beside `out`, which is not to be there yet; gone afterwards."""
+    if out.exists():
+        raise MienError(f"nothing at {out} yet", "a file or folder", "choose another name, or remove it first")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
+        yield Path(folder) / "labeled"
+
+
+def _with_test(faces: "FaceSet", out: Path, test: float, seed: int) -> "FaceSet":
+    """Written to `out` with splits of its own; what is thin about them is said."""
+    from mien.data.splits import with_test_split
+
+    made = with_test_split(faces, test, seed).save(out)
+    warn_of_few_tests(made)
+    return made
 
 
 @labels.command()

@@ -18,6 +18,7 @@ from mien.cli.shared import (
     print_values,
     say,
     share,
+    warn_of_few_tests,
     whole,
 )
 
@@ -65,6 +66,8 @@ def import_(
         "checksum": done.faces.info.checksum,
     }
     left_out = f", {len(done.rejected)} inputs left out (rejected.csv says why)" if done.rejected else ""
+    if test:
+        warn_of_few_tests(done.faces)
     print_values(as_json, values, f"{len(done.faces)} faces -> {paths[-1]}{left_out}")
 
 

@@ -1,5 +1,6 @@
 """Commands that make a model of a model: to give away, or for other faces."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -45,8 +46,10 @@ def adapt(
     with Bar(quiet=as_json) as bar:
         found = fit(model, FaceSet.open(faceset), out, seed, device, bar)
     if as_json:
-        print_json(found.to_json())
+        print_json(found.to_json() | {"caution": found.caution})
         return
+    if found.caution:
+        say(f"warning: {found.caution}", file=sys.stderr)
     show(adapted_table(found))
     say("each face by a last layer that was fitted to others")
     say(f"-> {out}")

@@ -17,12 +17,14 @@ def neurons(
     run: Annotated[str, typer.Argument(metavar="RUN_OR_NETWORK", help="A run, a model, or a network's name.")],
     faceset: FaceSetPath,
     out: Annotated[Path, typer.Option(help="The new folder for report.html, pictures and tables.")],
-    layers: Annotated[str | None, typer.Option(help="Blocks, for example stage2_1,stage3_1; all unless said.")] = None,
+    layers: Annotated[
+        str | None, typer.Option(help="Blocks, for example stage2_1,stage3_1; head is the class outputs. All blocks unless said.")
+    ] = None,
     before: Annotated[str | None, typer.Option(metavar="RUN_OR_NETWORK", help="What it was before fine-tuning.")] = None,
     split: Annotated[str, typer.Option(help="Split to take labeled faces from.")] = "all",
     per_class: Annotated[int | None, whole("Take so many faces of each class at most.")] = None,
     top: Annotated[int, whole("Faces that excite a neuron most, which are counted.")] = 100,
-    drawn: Annotated[int, whole("Neurons of each layer that get a picture which excites them.", 0, 10_000)] = 8,
+    drawn: Annotated[int, whole("Neurons of each layer that get a picture which excites them; of head all.", 0, 10_000)] = 8,
     seed: Annotated[int, seed_option("Draws the order of ties, the noise of pictures, a network's random weights.")] = 0,
     device: Device = "auto",
     as_json: Json = False,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.shared import Json, Limits, number, print_values, seed_option, share, whole
+from mien.cli.shared import Json, Limits, number, print_values, seed_option, share, warn_of_few_tests, whole
 
 
 def prepare(
@@ -58,4 +58,6 @@ def prepare(
     found = {"faces": len(done.faces), "inputs": done.inputs, "rejected": done.rejected, "out": str(out)}
     found |= {"labels": dict(done.labels), "unlabeled": done.unlabeled}
     left_out = f", {done.rejected} left out or not wholly readable (rejected.csv says why)" if done.rejected else ""
+    if test:
+        warn_of_few_tests(done.faces)
     print_values(as_json, found, f"{len(done.faces)} faces of {done.inputs} inputs -> {out}{left_out}")

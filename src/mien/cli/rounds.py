@@ -1,5 +1,6 @@
 """The command that asks for labels and learns from them, round by round."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -107,6 +108,8 @@ def rounds(
     if as_json:
         print_json(found.to_json() | {"out": str(out)})
         return
+    if found.caution:
+        say(f"warning: {found.caution}", file=sys.stderr)
     show(_table(found))
     say(*(out / name for name in ("curve.csv", "table.csv", "curve.png")), sep="\n")
 

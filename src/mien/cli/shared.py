@@ -12,6 +12,7 @@ from mien.limits import MOST, MOST_SEED, MOST_THREADS
 from mien.plain import plain, to_json
 
 if TYPE_CHECKING:
+    from mien.data.faceset import FaceSet
     from mien.evaluation.result import Evaluation
 
 
@@ -105,6 +106,18 @@ def typed(*given: Any, trusted: bool = False, recipes: Iterable[str | None] = ()
             trust_recipe(file)
 
 
+def warn_of_few_tests(faces: "FaceSet") -> None:
+    """A line on stderr where the split `test` has too few labeled faces to say much, or will have when faces are labeled."""
+    from mien.evaluation.result import thin
+
+    labels = faces.labels[faces.values("split") == "test"]
+    if not (faces.labels >= 0).any():
+        todo = "label first: mien labels apply --test 0.2 draws them among the labeled ones"
+        say(f"warning: no face has a label yet, and few of the test faces may get one; {todo}", file=sys.stderr)
+    elif text := thin({name: int((labels == number).sum()) for number, name in enumerate(faces.classes)}):
+        say(f"warning: {text}", file=sys.stderr)
+
+
 def show_evaluation(result: "Evaluation", as_json: bool, places: list[str]) -> None:
     """An evaluation as JSON, or as tables and then where more of it lies."""
     from mien.console import evaluation_tables, show
@@ -114,6 +127,16 @@ def show_evaluation(result: "Evaluation", as_json: bool, places: list[str]) -> N
         return
     for table in evaluation_tables(result):
         show(table)
-    if "warning" in result.notes:
-        say(f"warning: {result.notes['warning']}", file=sys.stderr)
+    say(sure_answers(result))
+    for text in (*result.cautions, *([result.notes["warning"]] if "warning" in result.notes else [])):
+        say(f"warning: {text}", file=sys.stderr)
     say(*places, sep="\n")
+
+
+def sure_answers(result: "Evaluation") -> str:
+    """How many answers are sure, and how often these are right, in a sentence."""
+    many, right = (result.intervals[name] for name in ("sure", "sure_right"))
+    if not result.sure:
+        return "sure answers: none of the faces has one"
+    said = f"sure answers: {result.sure:.1%} of the faces ({many.low:.1%} to {many.high:.1%}) have one, "
+    return said + f"and {result.sure_right:.1%} of these are right ({right.low:.1%} to {right.high:.1%})"

@@ -267,6 +267,16 @@ def draw_test(labels: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], shar
     return held_out
 
 
+def with_test_split(faces: FaceSet, share: float, seed: int) -> FaceSet:
+    """A view with the splits `train` and `test`, which about `share` of the labeled faces of each class become, whole people,
+    sequences and photos; splits that were there are gone. Raises MienError for a share that is none.
+    """
+    columns = {kind: name for kind, name in {**TOGETHER, "photos": "photo"}.items() if name in faces.column_names}
+    names = {kind: faces.column(name) for kind, name in columns.items()}
+    of = group_faces(names).of if names else np.arange(len(faces))
+    return faces.with_column("split", np.where(draw_test(faces.labels, of, share, seed), "test", "train"))
+
+
 def subject_folds(subjects: npt.NDArray[np.object_], folds: int, seed: int) -> npt.NDArray[np.int64]:
     """The fold of every face, (N,): all faces of a subject in one, folds about equal, drawn by seed.
 

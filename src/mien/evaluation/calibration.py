@@ -11,6 +11,9 @@ from scipy.special import log_softmax, softmax
 from mien.errors import MienError
 from mien.evaluation.metrics import class_indices
 
+SURE_RIGHT = 0.95
+"""Share of sure answers that are right on the faces by which that is set: with nine of ten, every second of those that were just
+sure enough was wrong (mien-s on FER+)."""
 LOG_RANGE = (-3.0, 3.0)
 """The logarithm of the temperature is looked for here: 0.05 to 20."""
 
@@ -65,6 +68,42 @@ def fit_least(
     below = np.cumsum(frequent[order]) * count / frequent.sum() if count else frequent
     beyond = int((below <= (1 - coverage) * (count + 1) + 1e-9).sum())  # 0.1 * 20 is 2, and no less
     return float(true[order[beyond - 1]]) if beyond else 0.0
+
+
+def are_sure(probabilities: npt.ArrayLike, least: float, sure: float) -> npt.NDArray[np.bool_]:
+    """(N,) whether answers of probabilities (N, K) are sure: one class alone is possible, from `least` on, and it has at least
+    the probability `sure`. Where that is 1 none is."""
+    values = np.asarray(probabilities)
+    alone = (values >= least).sum(axis=1) == 1
+    found: npt.NDArray[np.bool_] = alone & (values.max(axis=1) >= sure) & (sure < 1)
+    return found
+
+
+def fit_sure(
+    probabilities: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    least: float,
+    right: float = SURE_RIGHT,
+    weights: npt.ArrayLike | None = None,
+) -> float:
+    """The probability from which an answer is sure: the lowest from which sure answers are right for a share of at least `right`.
+
+    Of the faces given, with one more mistake counted than there is, so that few faces promise nothing (as knockoffs are chosen,
+    Barber and Candes 2015, eq. 1.9): without a mistake there have to be 20 for 0.95. 1, so that no answer is sure, where no
+    probability will do. Takes probabilities (N, K), labels (N,), the probability `least` from which a class is possible, and
+    weights (N,) as `fit_least` does. Raises MienError for labels that are no class.
+    """
+    values = np.asarray(probabilities, np.float64)
+    wanted = class_indices(labels, values.shape[1], "labels")
+    frequent = np.ones(len(wanted)) if weights is None else np.asarray(weights, np.float64) * len(wanted) / np.sum(weights)
+    alone = np.flatnonzero(are_sure(values, least, 0.0)) if len(wanted) else np.zeros(0, np.int64)
+    top = values[alone].max(axis=1, initial=0.0)
+    order = np.argsort(-top, kind="stable")
+    top, alone = top[order], alone[order]
+    wrong = (values[alone].argmax(axis=1) != wanted[alone]) * frequent[alone] if len(alone) else np.zeros(0)
+    enough = 1 + np.cumsum(wrong) <= (1 - right) * np.cumsum(frequent[alone]) + 1e-9
+    enough[:-1] &= top[:-1] > top[1:]  # of equal ones all are sure, or none
+    return float(top[np.flatnonzero(enough)[-1]]) if enough.any() else 1.0
 
 
 def _checked(logits: npt.ArrayLike) -> npt.NDArray[np.float64]:

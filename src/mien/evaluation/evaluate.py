@@ -57,6 +57,8 @@ def evaluate(
         dataset=faces.info.name or "unnamed",
         split=split if fold is None else f"fold {fold}",
         temperature=recognizer.card.temperature,
+        least=recognizer.card.least,
+        sure=recognizer.card.sure,
         flip=flip,
         groups={} if by is None else {by: tested.faces.values(by)},
         notes=_notes(recognizer, tested, known) | twins,

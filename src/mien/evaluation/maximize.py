@@ -1,4 +1,4 @@
-"""Activation maximization: a picture that excites a neuron, by gradient ascent on the input (FN2EN, Fig. 1).
+"""Activation maximization: a picture that excites a neuron or a class output, by gradient ascent on the input (FN2EN, Fig. 1).
 
 The paper's pictures are by DeepDraw, which blurs and moves the picture as it climbs; so does this, from gray noise, at the
 network's own size. Departures: one size instead of growing ones; steps of one length whatever the gradient's.
@@ -15,6 +15,8 @@ from mien.progress import Progress
 from mien.recognize.device import autocast, channels_last, choose_precision
 from mien.recognize.features import Tap
 
+HEAD = "head"
+"""Stands for the network's last layer among its blocks: a neuron for each class, whose response is its logit."""
 STEPS = 100
 RATE = (0.08, 0.02)
 """Length of the first and of the last step, as a root mean square over pixels, where black is 0 and white 1."""
@@ -25,7 +27,7 @@ JITTER = 0.06
 
 
 def maximize(source: Tap, block: str, neurons: npt.NDArray[np.int64], seed: int, bar: Progress) -> npt.NDArray[np.uint8]:
-    """A picture for each of `neurons` (M,) of a block, uint8 (M, S, S) or (M, S, S, 3), the same for the same seed."""
+    """A picture for each of `neurons` (M,) of a block or of HEAD, uint8 (M, S, S) or (M, S, S, 3), the same for the same seed."""
     channels, side, _ = source.network.shape
     device, noise = next(source.network.parameters()).device, Generator().manual_seed(seed)
     x = (0.5 + 0.05 * torch.randn(1, channels, side, side, generator=noise)).repeat(len(neurons), 1, 1, 1).to(device)
@@ -35,8 +37,9 @@ def maximize(source: Tap, block: str, neurons: npt.NDArray[np.int64], seed: int,
         down, across = torch.randint(-far, far + 1, (2,), generator=noise).tolist()
         x = x.roll((down, across), (2, 3)).requires_grad_()
         with autocast(device, choose_precision("auto", device)):
-            features = source.network.features(channels_last(normalize(x, source.views.normalization)), block)
-        (slope,) = torch.autograd.grad(excitement(features.float(), wanted).sum(), x)
+            inputs = channels_last(normalize(x, source.views.normalization))
+            made = source.network(inputs) if block == HEAD else source.network.features(inputs, block)
+        (slope,) = torch.autograd.grad(excitement(made.float(), wanted).sum(), x)
         length = slope.square().mean(dim=(1, 2, 3), keepdim=True).sqrt() + 1e-12
         way = step / (STEPS - 1)
         x = x.detach() + (RATE[0] + way * (RATE[1] - RATE[0])) * slope / length
@@ -48,9 +51,13 @@ def maximize(source: Tap, block: str, neurons: npt.NDArray[np.int64], seed: int,
 
 
 def excitement(features: Tensor, neurons: Tensor) -> Tensor:
-    """(M,): how much the neuron of each picture is excited, by features (M, C, S', S') or (M, C): the map's mean."""
-    means = features.mean(dim=(2, 3)) if features.ndim == 4 else features
-    return means.gather(1, neurons[:, None])[:, 0]
+    """(M,): the response of each picture's neuron, by features (M, C, S', S') or (M, C)."""
+    return responses(features).gather(1, neurons[:, None])[:, 0]
+
+
+def responses(features: Tensor) -> Tensor:
+    """(M, C) of features (M, C, S', S') or (M, C): a neuron's response is the largest value of its map (FN2EN, III-C)."""
+    return features.amax(dim=(2, 3)) if features.ndim == 4 else features
 
 
 def blur(x: Tensor, sigma: float) -> Tensor:

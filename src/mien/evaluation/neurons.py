@@ -1,6 +1,7 @@
 """What neurons respond to (FN2EN, section III-C and IV-B): label entropy, the faces that excite them, pictures that would.
 
-A neuron is a channel of a block's output, or a unit of a vector; its response to a face is the map's maximum. Its top 100
+A neuron is a channel of a block's output, or a unit of a vector; its response to a face is the map's maximum. `head` stands for
+the last layer, whose neurons are the classes, as the paper's Fig. 1 draws them, and their responses the logits. Its top 100
 faces are counted by label, and H = -sum p log p of the shares (in nats) is low where it answers to few expressions.
 
 Departures: the counts of the paper's Table I (7,763 of pool4, which has 512 channels) are of single places of a map, ours of
@@ -23,9 +24,11 @@ from mien.data.describe import require_pictures
 from mien.data.faceset import FaceSet
 from mien.data.splits import draw_labels, split_rows
 from mien.errors import MienError
-from mien.evaluation.maximize import maximize
-from mien.models import Network, leading, upscaling
+from mien.evaluation.divergence import decide
+from mien.evaluation.maximize import HEAD, maximize, responses
+from mien.models import leading, upscaling
 from mien.progress import Progress, Silent
+from mien.recognize.box import find_model
 from mien.recognize.device import autocast, channels_last, choose_device, choose_precision
 from mien.recognize.features import Tap, is_run, tap
 from mien.recognize.files import read_card
@@ -165,12 +168,13 @@ def inspect_neurons(
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Neurons:
-    """The neurons of a run's (a model's, a network's) `layers`, all unless said, over the labeled faces of a split.
+    """The neurons of a run's (a model's, a network's) `layers`, all blocks unless said, over the labeled faces of a split.
 
+    The layer `head` is that of the class outputs; each class that the faces have gets a picture, however many are `drawn`.
     `before` is what the network was before fine-tuning; where it names the run's network, it has the run's settings.
     `per_class` draws so many faces of each class at most. Of each layer, `drawn` neurons get a picture that excites them.
     The faces are visited in an order drawn by `seed`, so that ties say nothing of the order they are stored in. Raises
-    MienError for features, too few labels or a layer that is not there.
+    MienError for features, too few labels, a layer that is not there, or the class outputs of a network that has no classes.
     """
     require(Seed, seed=seed)
     require(Count, top=top, per_class=per_class)
@@ -182,7 +186,7 @@ def inspect_neurons(
     sources = _sources(run, before, labeled, seed, place)
     chosen = list(dict.fromkeys(layers)) or list(sources[0].network.blocks)
     for source in sources:
-        _require_blocks(source.network, chosen)
+        _require_layers(source, chosen)
         if drawn and not list(source.network.blocks.parameters()):
             raise MienError("a network that gradients pass through, for pictures", source.name, "give --drawn 0")
         if larger := upscaling(source.network, source.name):
@@ -190,7 +194,7 @@ def inspect_neurons(
     found = []
     for source in sources:
         scanned = scan(source, labeled, chosen, top, seed, bar)
-        pictures = tuple(_draw(source, layer, drawn, seed, bar) for layer in scanned) if drawn else ()
+        pictures = tuple(_draw(source, layer, labeled.classes, drawn, seed, bar) for layer in scanned) if drawn else ()
         found.append(Found(source.name.partition(", block ")[0], scanned, pictures))
     threshold = min(float(layer.entropy.mean()) for one in found for layer in one.layers)
     few = f"{len(labeled)} labeled faces: every neuron's top faces are all of them" if len(labeled) <= top else ""
@@ -262,7 +266,7 @@ def _own_settings(run: Source, before: Source) -> dict[str, Any] | None:
     """Settings of the run's network, where `before` is its name."""
     if isinstance(run, Mapping) or isinstance(before, Mapping) or not is_run(str(run)) or is_run(str(before)):
         return None
-    settings = read_card(Path(run)).network
+    settings = read_card(find_model(str(run))).network
     return settings if settings["network"] == str(before) else None
 
 
@@ -270,24 +274,25 @@ def _tap(given: Source, faces: FaceSet, seed: int, device: torch.device) -> Tap:
     return tap(given if isinstance(given, Mapping) else str(given), None, faces.info, seed, device)
 
 
-def _require_blocks(network: Network, layers: Sequence[str]) -> None:
-    """Raises MienError for a layer that the network does not have."""
+def _require_layers(source: Tap, layers: Sequence[str]) -> None:
+    """Raises MienError for a layer that the network does not have, and for outputs that stand for no classes."""
     for name in layers:
-        if name not in network.blocks:
-            raise MienError(f"a layer among {', '.join(network.blocks)}", repr(name), "choose from those with --layers")
+        if name not in (*source.network.blocks, HEAD):
+            known = ", ".join((*source.network.blocks, HEAD))
+            raise MienError(f"a layer among {known}", repr(name), "choose from those with --layers")
+        if name == HEAD and not source.classes:
+            todo = "name a run or a model, or leave head out of --layers"
+            raise MienError("a trained model, whose head has classes", source.name.partition(", block ")[0], todo)
 
 
 def _responses(source: Tap, pixels: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
     """The response (B, C) float32 of every neuron of these layers to every face."""
-    found, x, last = {}, channels_last(source.views.clean(pixels)), max(map(list(source.network.blocks).index, layers))
+    found, x, names = {}, channels_last(source.views.clean(pixels)), [*source.network.blocks, HEAD]
     with autocast(pixels.device, choose_precision("auto", pixels.device)):
-        for number, (name, block) in enumerate(source.network.blocks.items()):
-            x = block(x)
+        for name in names[: max(map(names.index, layers)) + 1]:
+            x = decide(source.network, leading(x)) if name == HEAD else source.network.blocks[name](x)
             if name in layers:
-                made = leading(x)
-                found[name] = (made.amax(dim=(2, 3)) if made.ndim == 4 else made.clone()).float()
-            if number == last:
-                break
+                found[name] = responses(leading(x)).clone().float()  # the next block may change it in place
     return found
 
 
@@ -302,8 +307,13 @@ def _layer(name: str, best: Best, faces: FaceSet) -> Layer:
     return Layer(name, rows, counts.numpy(), label_entropy(counts.numpy()), silent)
 
 
-def _draw(source: Tap, layer: Layer, count: int, seed: int, bar: Progress) -> Drawn:
-    """Pictures that excite up to `count` neurons: the most selective of each class, then the second of each, and so on."""
+def _draw(source: Tap, layer: Layer, faces: Sequence[str], count: int, seed: int, bar: Progress) -> Drawn:
+    """Pictures that excite up to `count` neurons: the most selective of each class, then the second of each, and so on; of the
+    head, one for each class of the faces that it knows."""
+    if layer.name == HEAD:
+        known = [(label, source.classes.index(name)) for label, name in enumerate(faces) if name in source.classes]
+        labels, neurons = (np.array([pair[n] for pair in known], np.int64) for n in (0, 1))
+        return Drawn(layer, neurons, labels, maximize(source, HEAD, neurons, seed, bar))
     classes = layer.counts.shape[1]
     each = [layer.selective(label, -(-count // classes)).tolist() for label in range(classes)]
     turns = [(label, mine[turn]) for turn in range(-(-count // classes)) for label, mine in enumerate(each) if turn < len(mine)]

@@ -1,5 +1,6 @@
 """What an evaluation found: all figures, how sure they are, and how they were measured."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import MienError
-from mien.evaluation.calibration import apply_temperature
+from mien.evaluation.calibration import apply_temperature, are_sure
 from mien.evaluation.metrics import (
     RESAMPLES,
     Counts,
@@ -27,9 +28,12 @@ from mien.evaluation.metrics import (
     reliability,
     second_interval,
     second_share,
+    wilson,
 )
 from mien.plain import plain_values
 
+FEW = 30
+"""Faces behind a figure below which it says little: its interval is then about 35 points wide."""
 MOST_GROUPS = 1000
 """A column with more values than this has no groups worth a table."""
 NO_VALUE = "(none)"
@@ -83,17 +87,43 @@ class Evaluation:
     """The same at `temperature`."""
     reliability_before: Reliability
     reliability_after: Reliability
+    sure_from: float
+    """An answer is sure where one class alone is possible and has at least this probability."""
+    sure: float
+    """Share of the faces with a sure answer."""
+    sure_right: float
+    """Share of the sure answers that are right; nan where none is sure."""
     intervals: dict[str, Interval]
     """95 % intervals of accuracy, average_accuracy, macro_f1, ece_before and ece_after (bootstrap over faces), and of second
-    (Wilson's over the faces that are wrong)."""
+    (over the faces that are wrong), sure and sure_right (over those that are sure), which are Wilson's."""
     groups: tuple[Group, ...] = ()
     """By column and value, in order."""
     notes: dict[str, str] = field(default_factory=dict)
     """How it was measured: label rule, label budget, seed, recipe, machine."""
 
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What has to be known before a figure is believed, in sentences; none where there is nothing."""
+        counts, said = self.confusion.sum(axis=1), self.confusion.any(axis=0)
+        few = thin(dict(zip(self.classes, counts.tolist(), strict=True)))
+        groups = [group for group in self.groups if group.count < FEW]
+        column = self.groups[0].column if self.groups else ""
+        found = [few] if few else []
+        if groups and self.count >= FEW:
+            found.append(
+                f"{len(groups)} of {len(self.groups)} values of {column} have fewer than {FEW} faces: their figures say little"
+            )
+        if said.sum() == 1 < (counts > 0).sum():
+            name, average = self.classes[int(said.argmax())], f"{self.average_accuracy:.1%}"
+            found.append(
+                f"every face was taken for {name}: the average accuracy of {average} is 1 of {(counts > 0).sum()} classes"
+            )
+        return tuple(found)
+
     def to_json(self) -> dict[str, Any]:
         """All of it as plain values for JSON, under the names above; nan is null."""
         values: dict[str, Any] = {entry.name: plain_values(getattr(self, entry.name)) for entry in fields(self)}
+        values["cautions"] = list(self.cautions)
         for name in ("recalls", "precisions", "recall_intervals"):
             values[name] = dict(zip(self.classes, values[name], strict=True))
         return values
@@ -107,6 +137,8 @@ def summarize(
     dataset: str,
     split: str,
     temperature: float = 1.0,
+    least: float = 0.5,
+    sure: float = 0.8,
     flip: bool = False,
     groups: Mapping[str, npt.ArrayLike] | None = None,
     notes: Mapping[str, str] | None = None,
@@ -115,6 +147,7 @@ def summarize(
 ) -> Evaluation:
     """The evaluation of logits (N, K) against labels (N,), integers from 0 to K - 1.
 
+    `least` and `sure`: the probabilities from which a class is possible, and an answer sure, as a card states them.
     `groups`: columns (N,) by name; each value's faces are measured on their own too. `seed` draws the bootstrap.
     Raises MienError without faces, for a face without label (-1) and where shapes do not fit.
     """
@@ -126,8 +159,11 @@ def summarize(
     faces = _Faces(np.asarray(labels), scores.argmax(1), len(classes), seed, resamples)
     matrix = faces.confusion()
     before = _calibration(apply_temperature(scores, 1.0), faces)
-    after = _calibration(apply_temperature(scores, temperature), faces)
+    likely = apply_temperature(scores, temperature)
+    after = _calibration(likely, faces)
     bounds = {"ece_before": before.interval, "ece_after": after.interval, "second": second_interval(scores, faces.labels)}
+    certain = faces.hits[are_sure(likely, least, sure)]
+    bounds |= {"sure": wilson(len(certain), len(scores)), "sure_right": wilson(int(certain.sum()), len(certain))}
     return Evaluation(
         dataset=dataset,
         split=split,
@@ -147,10 +183,29 @@ def summarize(
         ece_after=after.error,
         reliability_before=before.diagram,
         reliability_after=after.diagram,
+        sure_from=sure,
+        sure=len(certain) / len(scores),
+        sure_right=float(certain.mean()) if len(certain) else math.nan,
         intervals=intervals(matrix, seed, resamples) | bounds,
         groups=tuple(group for name, values in (groups or {}).items() for group in _groups(faces, name, values)),
         notes=dict(notes or {}),
     )
+
+
+def thin(counts: Mapping[str, int]) -> str:
+    """A sentence where test faces are all of one class, or fewer than 30 stand behind a figure: in all, or behind the recall of
+    a class; "" elsewhere.
+
+    `counts`: test faces of each class; of a class without any nothing is measured.
+    """
+    alone = [name for name, count in counts.items() if count]
+    if len(alone) == 1:
+        return f"all test faces are of {alone[0]}: what is taken for it wrongly was not measured"
+    total, few = sum(counts.values()), {name: count for name, count in counts.items() if 0 < count < FEW}
+    if total < FEW:
+        return f"only {total} test face{'s' * (total != 1)}: with fewer than {FEW}, figures say little"
+    told = ", ".join(f"{name} ({count})" for name, count in few.items())
+    return f"classes with fewer than {FEW} test faces, whose figures say little: {told}" if few else ""
 
 
 def confident_mistakes(logits: npt.ArrayLike, labels: npt.ArrayLike, most: int, temperature: float = 1.0) -> npt.NDArray[np.intp]:
@@ -173,6 +228,12 @@ class _Faces:
     classes: int
     seed: int
     resamples: int
+
+    @property
+    def hits(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether a face is right."""
+        right: npt.NDArray[np.bool_] = self.predicted == self.labels
+        return right
 
     def confusion(self) -> Counts:
         return confusion(self.labels, self.predicted, self.classes)

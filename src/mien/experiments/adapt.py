@@ -15,8 +15,9 @@ from mien.data.splits import groups_of, training_rows
 from mien.data.views import Views
 from mien.disk import require_new
 from mien.errors import MienError
-from mien.evaluation.calibration import apply_temperature, fit_least
-from mien.experiments.last_layer import Row, discriminant, fit_scale, refit, with_one
+from mien.evaluation.calibration import apply_temperature, fit_least, fit_sure
+from mien.experiments.fitted_rows import FOLDS, LEAST, Given, refitted, with_new
+from mien.experiments.last_layer import with_one
 from mien.models import Network
 from mien.progress import Progress, Silent
 from mien.recognize.export import write_exported
@@ -25,18 +26,13 @@ from mien.recognize.networks import build_network
 from mien.recognize.recognizer import Recognizer
 from mien.registry import Seed, require
 
-FOLDS = 5
-"""So many times the last layer is fitted to a part of the faces, and tried on the rest."""
 VIEWS = 6
 """Random weak views of each face, beside itself and its mirror image."""
-LEAST = 5
-"""Faces that a new class needs: one for each part."""
-LOSE = (0.025, 0.04)
-"""Share of the faces whose known class is found that may be lost to new classes: of all, and of a class on average."""
-STRENGTHS = (1.0, 10.0, 100.0)
-"""Of what holds known rows where they were; the best is taken."""
+COVER = 0.9
+"""Of the faces that the model was trained on, the share that was of known classes with faces here, where new ones are learned:
+what new ones take from the others is not seen."""
 WORSE = (0.03, 0.05)
-"""So much accuracy the known classes may lose where new ones are learned: as frequent as they are, and on average."""
+"""So much accuracy the known classes may lose: as frequent as they are, and, where new ones are learned, on average."""
 FOUND = 0.2
 """Share of its faces on which a new class has to be found, or it is not worth a place."""
 HARM, HARMED = 0.15, 3
@@ -69,21 +65,34 @@ class Adapted:
     new: tuple[str, ...]
     """Classes that the model did not know."""
     before: float
-    """Accuracy on faces of known classes, which count as often as among those that the model was trained on."""
+    """Accuracy on faces of known classes that are judged, which count as often as among those that the model was trained on."""
     after: float
     """The same, afterwards."""
     average_before: float
-    """Mean of the shares of all classes, new ones included."""
+    """Mean of the shares of the classes that are judged, new ones included."""
     average_after: float
     folder: str = ""
     """The model's."""
+    unseen: tuple[str, ...] = ()
+    """Known classes that were not judged: they have fewer than five faces here."""
+    unseen_share: float = 0.0
+    """Of the faces that the model was trained on, or of its classes where it does not say."""
+
+    @property
+    def caution(self) -> str:
+        """What was not judged, in a sentence; empty where all was."""
+        if not self.unseen:
+            return ""
+        names, share = ", ".join(self.unseen), f"{self.unseen_share:.1%} of what the model learned from"
+        held = "what the new classes take from them is not known" if self.new else "their rows stay as they are"
+        return f"known classes with fewer than {LEAST} faces here, {share}, were not judged: {names}; {held}"
 
     @property
     def worse(self) -> str:
         """Why it is of no use; empty where it is."""
         known = [line for line in self.lines if line.name not in self.new]
         each_before, each_after = (float(np.mean([getattr(line, when) for line in known])) for when in ("before", "after"))
-        if self.new and self.after < self.before - WORSE[0]:
+        if self.after < self.before - WORSE[0]:
             return f"known classes {self.before:.1%} before and {self.after:.1%} after"
         if self.new and each_after < each_before - WORSE[1]:
             return f"known classes {each_before:.1%} on average before and {each_after:.1%} after"
@@ -102,47 +111,6 @@ class Adapted:
         return asdict(self)
 
 
-@dataclass(frozen=True, eq=False)
-class _Given:
-    """N labeled faces, seen by the model."""
-
-    views: Tensor
-    """(V, N, D) float64: what the last layer is given of each face's views; the first is the face as it is."""
-    labels: Tensor
-    """(N,), into `classes`."""
-    classes: tuple[str, ...]
-    """The known ones, then the new ones."""
-    groups: Tensor
-    """(N,) whose face it is, or of which video."""
-    folds: Tensor
-    """(N,) which part a face is in."""
-    rows: Tensor
-    """(K, D + 1) float64 of the known classes, the bias last."""
-    prior: Tensor
-    """(K,) how much more frequent each known class is here than among the faces that the model was trained on, as a logarithm."""
-
-    @property
-    def known(self) -> int:
-        return len(self.rows)
-
-    @property
-    def weights(self) -> Tensor:
-        """(2, N) what makes known classes as frequent as the model knows them, and what makes all as frequent; in the first 1 for
-        faces of new ones."""
-        prior = torch.cat([self.prior, torch.zeros(len(self.classes) - self.known)])
-        return torch.stack([(-prior[self.labels]).exp(), 1 / self.counts[self.labels]])
-
-    @property
-    def counts(self) -> Tensor:
-        """(K',) faces of each class."""
-        return torch.bincount(self.labels, minlength=len(self.classes)).double()
-
-    @property
-    def logits(self) -> Tensor:
-        """(V, N, K) of the known classes, as the model gives them."""
-        return self.views @ self.rows[:, :-1].T + self.rows[:, -1]
-
-
 def adapt(
     model: Path | str,
     faces: FaceSet | Path | str,
@@ -153,10 +121,10 @@ def adapt(
 ) -> Adapted:
     """Fit the last layer of `model` to the labeled training faces of `faces`, and write it as a model into the folder `out`.
 
-    Classes that the model does not know get a row each, and known ones stay as they are; without new ones, known rows learn.
-    Whether it got better is found by fitting all of it to four fifths of the faces and looking at the rest. Raises MienError
-    where it did not (nothing is written then), for faces of another kind, for too few of them, and for a network whose last
-    layer is none.
+    Classes that the model does not know get a row each, and known ones stay as they are; without new ones, known rows learn,
+    those with faces alone. Whether it got better is found by fitting all of it to four fifths of the faces and looking at the
+    rest; what that cannot see is said (`Adapted.caution`). Raises MienError where it did not (nothing is written then), for
+    faces of another kind, for too few of them or of too few known classes, and for a network whose last layer is none.
     """
     require(Seed, seed=seed)
     recognizer, out = Recognizer.load(model, device), Path(out)
@@ -169,9 +137,10 @@ def adapt(
         progress.say(f"faces were cut out by {cut}, and the model cuts them out by {wanted}")
     given = _look(recognizer, faces, seed, progress)
     _require_enough(given)
-    fit = _with_new if len(given.classes) > given.known else _refitted
+    _require_known(given, recognizer.card)
+    fit = with_new if len(given.classes) > given.known else refitted
     rows, shown = fit(given, torch.ones(len(given.labels), dtype=torch.bool)), _shown(given, fit)
-    found = _compare(given, shown)
+    found = _compare(given, shown, recognizer.card)
     if found.worse:
         todo = "give more faces of each class, or train a model of your own with mien train"
         raise MienError("a model that gets better by these faces", found.worse, todo)
@@ -180,7 +149,7 @@ def adapt(
     return replace(found, folder=str(out))
 
 
-def _look(recognizer: Recognizer, faces: FaceSet, seed: int, progress: Progress) -> _Given:
+def _look(recognizer: Recognizer, faces: FaceSet, seed: int, progress: Progress) -> Given:
     rows = training_rows(faces)
     rows = rows[faces.labels[rows] >= 0]
     mine = faces.select(rows)
@@ -195,7 +164,7 @@ def _look(recognizer: Recognizer, faces: FaceSet, seed: int, progress: Progress)
     own = torch.cat([last.weight, last.bias[:, None]], dim=1).detach().cpu().double()
     views = _features(recognizer, mine, seed, progress) if len(mine) else torch.zeros(1, 0, own.shape[1] - 1)
     whose, parts = torch.from_numpy(of), torch.from_numpy(folds)
-    return _Given(views, torch.from_numpy(labels), classes, whose, parts, own, _prior(labels, recognizer.card))
+    return Given(views, torch.from_numpy(labels), classes, whose, parts, own, _prior(labels, recognizer.card))
 
 
 def _last_layer(network: Network) -> nn.Linear:
@@ -238,11 +207,12 @@ def _folds(labels: Rows, groups: Rows, seed: int) -> Rows:
     return part[group]
 
 
-def _require_enough(given: _Given) -> None:
+def _require_enough(given: Given) -> None:
     counts = [int(count) for count in given.counts]
     named = dict(zip(given.classes, counts, strict=True))
     if not sum(counts[: given.known]):
-        todo = "add labeled faces of the known classes too, or nothing keeps the new one from taking theirs"
+        start = "--recipe supervised_small --set start.technique=weights --set start.path=MODEL"
+        todo = f"add some, or train a model of your classes alone that starts from this one: mien train FACES --out RUN {start}"
         raise MienError("labeled faces of classes that the model knows", "none", todo)
     for number, (name, count) in enumerate(named.items()):
         people = len(given.groups[given.labels == number].unique())
@@ -256,7 +226,30 @@ def _require_enough(given: _Given) -> None:
         raise MienError(f"{2 * FOLDS} labeled faces or more", f"{sum(counts)}", "add some")
 
 
-def _shown(given: _Given, fit: Callable[[_Given, Tensor], Tensor]) -> Tensor:
+def _require_known(given: Given, card: Card) -> None:
+    """Raises MienError where the judgment would see too little of the known classes."""
+    seen, shares = given.seen[: given.known], _shares(card)
+    if len(given.classes) == given.known:
+        if int(seen.sum()) < 2:
+            names = [name for name, one in zip(given.classes, seen.tolist(), strict=False) if one]
+            found = f"those of {names[0]} alone" if names else "fewer of each"
+            todo = "add faces of other classes: of one alone nothing tells what is wrongly taken for it"
+            raise MienError(f"{LEAST} faces or more of each of two known classes", found, todo)
+        return
+    covered = float(shares[seen].sum())
+    if covered < COVER - 1e-9:
+        missing = [
+            (float(share), name) for share, name, one in zip(shares, given.classes, seen.tolist(), strict=False) if not one
+        ]
+        named = ", ".join(f"{name} {share:.0%}" for share, name in sorted(missing, reverse=True))
+        raise MienError(
+            f"{LEAST} faces or more of known classes that are {COVER:.0%} of what the model learned from, beside the new ones",
+            f"{covered:.0%}, without {named}",
+            "add faces of those: what a new class takes from them is not seen otherwise",
+        )
+
+
+def _shown(given: Given, fit: Callable[[Given, Tensor], Tensor]) -> Tensor:
     """Logits (N, K'), a face's by rows for which it, and its whole part, might as well not be there."""
     shown = torch.zeros(len(given.labels), len(given.classes), dtype=torch.float64)
     for fold in range(FOLDS):
@@ -265,56 +258,18 @@ def _shown(given: _Given, fit: Callable[[_Given, Tensor], Tensor]) -> Tensor:
     return shown
 
 
-def _with_new(given: _Given, some: Tensor) -> Tensor:
-    """The known rows and those of the new classes, (K', D + 1), by `some` (N,) of the faces."""
-    seen, rows = len(given.views), [given.rows]
-    for number in range(given.known, len(given.classes)):
-        new = given.labels == number
-        scores = torch.zeros(seen, len(new), dtype=torch.float64)
-        for fold in given.folds[some].unique():
-            rest, left_out = some & (given.folds != fold), some & (given.folds == fold)
-            scores[:, left_out] = _row(given, new & rest, ~new & rest)(given.views[:, left_out])
-        # A face counts by each of its views; those of other new classes are not asked.
-        used = (some & (new | (given.labels < given.known))).repeat(seen)
-        weights, lose = given.weights.repeat(1, seen)[:, used], [share / (len(given.classes) - given.known) for share in LOSE]
-        scale = fit_scale(
-            scores.flatten()[used], given.logits.flatten(0, 1)[used], given.labels.repeat(seen)[used], weights, lose
-        )
-        row = _row(given, new & some, ~new & some)
-        bias = torch.tensor([row.bias * scale.factor + scale.shift], dtype=torch.float64)
-        rows.append(torch.cat([row.weight * scale.factor, bias])[None])
-    return torch.cat(rows)
-
-
-def _row(given: _Given, new: Tensor, others: Tensor) -> Row:
-    return discriminant(given.views[:, new].flatten(0, 1), given.views[:, others].flatten(0, 1))
-
-
-def _refitted(given: _Given, some: Tensor) -> Tensor:
-    """The known rows fitted again, (K, D + 1), by `some` (N,) of the faces, with the strength that is best among these."""
-    best, best_average = STRENGTHS[-1], -1.0
-    for strength in STRENGTHS:
-        shown = given.logits[0].clone()
-        for fold in given.folds[some].unique():
-            rest, left_out = some & (given.folds != fold), some & (given.folds == fold)
-            shown[left_out] = with_one(given.views[0, left_out]) @ _fitted(given, rest, strength).T
-        right = (shown.argmax(1) == given.labels)[some].double()
-        average = float((right * given.weights[1, some]).sum())
-        if average > best_average:
-            best, best_average = strength, average
-    return _fitted(given, some, best)
-
-
-def _fitted(given: _Given, some: Tensor, strength: float) -> Tensor:
-    views = given.views[:, some]
-    # A face counts once, however many views there are of it.
-    return refit(given.rows, views.flatten(0, 1), given.labels[some].repeat(len(views)), given.prior, strength * len(views))
-
-
 def _frequencies(card: Card) -> dict[str, float]:
     """How many faces of each class made the model take it as frequent as it does; empty where that is not known."""
     found: dict[str, float] = card.budget.get("frequencies") or card.budget.get("classes") or {}
     return found
+
+
+def _shares(card: Card) -> Tensor:
+    """(K,) of each class in the faces that the model was trained on; all the same where that is not known."""
+    counts, frequencies = torch.ones(len(card.classes)).double(), _frequencies(card)
+    if sum(frequencies.get(name, 0) for name in card.classes) > 0:
+        counts = torch.tensor([frequencies.get(name, 0) for name in card.classes]).double()
+    return counts / counts.sum()
 
 
 def _prior(labels: Rows, card: Card) -> Tensor:
@@ -324,8 +279,8 @@ def _prior(labels: Rows, card: Card) -> Tensor:
     return (here / here.sum()).log() - (there / there.sum()).log() if float(there.sum()) > known else 0 * here
 
 
-def _compare(given: _Given, shown: Tensor) -> Adapted:
-    labels = given.labels
+def _compare(given: Given, shown: Tensor, card: Card) -> Adapted:
+    labels, seen = given.labels, given.seen
     before, after = given.logits[0].argmax(1) == labels, shown.argmax(1) == labels
     lines = []
     for number, name in enumerate(given.classes):
@@ -333,19 +288,23 @@ def _compare(given: _Given, shown: Tensor) -> Adapted:
         if mine.any():
             shares = (float(right[mine].double().mean()) for right in (before, after))
             lines.append(Line(name, int(mine.sum()), *shares))
-    weights = given.weights[0] * (labels < given.known)
+    judged = [line for line, one in zip(lines, seen[given.counts > 0].tolist(), strict=True) if one]
+    unseen = ~seen[: given.known]
+    weights = given.weights[0] * (labels < given.known) * seen[labels]
     accuracies = [float((right * weights).sum() / weights.sum()) for right in (before, after)]
     return Adapted(
         tuple(lines),
         given.classes[given.known :],
         before=accuracies[0],
         after=accuracies[1],
-        average_before=float(np.mean([line.before for line in lines])),
-        average_after=float(np.mean([line.after for line in lines])),
+        average_before=float(np.mean([line.before for line in judged])),
+        average_after=float(np.mean([line.after for line in judged])),
+        unseen=tuple(name for name, one in zip(card.classes, unseen.tolist(), strict=True) if one),
+        unseen_share=float(_shares(card)[unseen].sum()),
     )
 
 
-def _card(recognizer: Recognizer, faces: FaceSet, given: _Given, shown: Tensor, seed: int) -> Card:
+def _card(recognizer: Recognizer, faces: FaceSet, given: Given, shown: Tensor, seed: int) -> Card:
     """The model's, with the classes, and with what is possible set on faces that rows were not fitted to."""
     card, count, info = recognizer.card, len(given.labels), faces.info
     entry = {"network": card.network, "weights": card.weights, "faces": card.faces.checksum, "budget": card.budget}
@@ -358,12 +317,15 @@ def _card(recognizer: Recognizer, faces: FaceSet, given: _Given, shown: Tensor, 
         mean = float(np.mean(list(frequencies.values())))
         budget["frequencies"] = {name: frequencies.get(name, mean) for name in given.classes}
     likely: npt.NDArray[np.float64] = apply_temperature(shown.numpy(), card.temperature)
+    labels, weights = given.labels.numpy(), given.weights[0].numpy()
+    least = fit_least(likely, labels, weights=weights)
     mine = replace(card.faces, classes=given.classes, name=info.name or "faces of its user", checksum=info.checksum, count=count)
     return replace(
         card,
         classes=given.classes,
         faces=replace(mine, license=info.license, citation=info.citation),
-        least=fit_least(likely, given.labels.numpy(), weights=given.weights[0].numpy()),
+        least=least,
+        sure=fit_sure(likely, labels, least, weights=weights),
         recipe={"title": f"last layer fitted to {count} faces (mien adapt)"},
         budget=budget | {"unlabeled": 0},
         sources=(*card.sources, entry),

@@ -16,13 +16,14 @@ from mien.data.tables import LABELS, read_table
 from mien.disk import read_as, read_json, require_name, write_aside
 from mien.errors import MienError
 from mien.evaluation.evaluate import evaluate
+from mien.evaluation.result import thin
 from mien.evaluation.weights import flip_auroc, read_weighed
 from mien.experiments.comparison import Comparison
 from mien.experiments.grid import Grid, Job, Plan, make_plan
 from mien.experiments.published import published_on
 from mien.experiments.report import write_report
 from mien.experiments.results import RunResult, read_result, write_result
-from mien.experiments.tables import summarize
+from mien.experiments.tables import LEAST, summarize
 from mien.plain import plain_values, to_json
 from mien.progress import Progress, Quiet, Silent
 from mien.recognize.files import read_history
@@ -51,6 +52,8 @@ def compare(faces: FaceSet | Path | str, grid: Grid, out: Path | str, progress: 
     _claim(work)
     for note in plan.notes:
         work.bar.say(note)
+    for caution in _cautions(work):
+        work.bar.say(f"warning: {caution}")
     return _run(work, plan)
 
 
@@ -251,7 +254,17 @@ def _gather(work: _Work, plan: Plan, done: dict[str, RunResult]) -> Comparison:
         lines=summarize(rows, work.grid.names[0]),
         published=published_on(work.faces.info),
         notes=plan.notes,
+        cautions=_cautions(work),
     )
+
+
+def _cautions(work: _Work) -> tuple[str, ...]:
+    """Where there are too few test faces, or too few seeds."""
+    faces, seeds = work.faces, work.grid.seeds
+    labels = faces.labels[split_rows(faces, work.grid.split)]
+    few = thin({name: int((labels == number).sum()) for number, name in enumerate(faces.classes)})
+    alone = f"{seeds} seed{'s' * (seeds != 1)}: intervals and p need {LEAST}" if seeds < LEAST else ""
+    return tuple(text for text in (few, alone) if text)
 
 
 def _write(work: _Work, found: Comparison, due: float) -> float:

@@ -30,6 +30,8 @@ class Comparison:
     published: tuple[Published, ...] = ()
     """Figures that papers report on these faces."""
     notes: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
+    """What has to be known before a figure is believed, in sentences."""
 
     @property
     def failed(self) -> tuple[RunResult, ...]:

@@ -14,6 +14,9 @@ from mien.experiments.results import RunResult
 NAN = math.nan
 COVERAGE = 0.95
 DIGITS = 12
+SHARE = (0.0, 1.0)
+LEAST = 3
+"""Seeds that an interval or a test needs: of two, a t-interval is nine times as wide as they are apart."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +27,9 @@ class Spread:
     """Number of seeds."""
     mean: float
     sd: float
-    """Standard deviation with n - 1; nan of one seed, as are the ends."""
+    """Standard deviation with n - 1; nan of one seed."""
     low: float
-    """Ends of the 95 % t-interval of the mean."""
+    """Ends of the 95 % t-interval of the mean; nan of fewer than three seeds."""
     high: float
 
 
@@ -38,7 +41,7 @@ class Difference:
     """Seeds that both have."""
     mean: float
     low: float
-    """Ends of the 95 % t-interval of the mean; nan of one pair, as is p."""
+    """Ends of the 95 % t-interval of the mean; nan of fewer than three pairs, as is p."""
     high: float
     p: float
     """Of the two-sided paired t-test; nan where all differences are 0."""
@@ -74,13 +77,13 @@ class Line:
     """Accuracy of the best seed, chosen on the test faces: what much of the literature reports. Never used for anything."""
 
 
-def spread(values: Iterable[float]) -> Spread:
-    """Of the values that are not nan."""
+def spread(values: Iterable[float], within: tuple[float, float] = (-math.inf, math.inf)) -> Spread:
+    """Of the values that are not nan. What they can be, `within`, bounds the interval too: 0 and 1 for shares."""
     known = _known(values)
     mean = float(known.mean()) if len(known) else NAN
     sd = float(known.std(ddof=1)) if len(known) > 1 else NAN
     half = _half(sd, len(known))
-    return Spread(len(known), mean, sd, mean - half, mean + half)
+    return Spread(len(known), mean, sd, *(min(max(end, within[0]), within[1]) for end in (mean - half, mean + half)))
 
 
 def paired(mine: Mapping[int, float], theirs: Mapping[int, float]) -> Difference:
@@ -98,12 +101,14 @@ def _known(values: Iterable[float]) -> Any:
 
 def _half(sd: float, count: int) -> float:
     """Half the width of the t-interval."""
-    return float(stats.t.ppf((1 + COVERAGE) / 2, count - 1)) * sd / math.sqrt(count) if count > 1 else NAN
+    return float(stats.t.ppf((1 + COVERAGE) / 2, count - 1)) * sd / math.sqrt(count) if count >= LEAST else NAN
 
 
 def _p(found: Spread) -> float:
+    if found.count < LEAST:
+        return NAN
     if not found.sd > 0:
-        return NAN if found.count < 2 or found.mean == 0 else 0.0
+        return NAN if found.mean == 0 else 0.0
     return float(2 * stats.t.sf(abs(found.mean) / (found.sd / math.sqrt(found.count)), found.count - 1))
 
 
@@ -142,8 +147,8 @@ class _Table:
         return {seed: clean[seed] - noisy[seed] for seed in sorted(clean.keys() & noisy.keys())}
 
     def line(self, recipe: str, group: Group) -> Line:
-        def over(figure: str) -> Spread:
-            return spread(self.values(recipe, group, figure).values())
+        def over(figure: str, within: tuple[float, float] = (0.0, math.inf)) -> Spread:
+            return spread(self.values(recipe, group, figure).values(), within)
 
         def against(figures: Callable[[str], dict[int, float]]) -> Difference:
             return paired(figures(recipe), {} if recipe == self.first else figures(self.first))
@@ -155,12 +160,12 @@ class _Table:
             train_labels=over("train_labels").mean,
             validation_labels=over("validation_labels").mean,
             unlabeled_faces=over("unlabeled_faces").mean,
-            accuracy=over("accuracy"),
-            average_accuracy=over("average_accuracy"),
-            macro_f1=over("macro_f1"),
-            ece_after=over("ece_after"),
+            accuracy=over("accuracy", SHARE),
+            average_accuracy=over("average_accuracy", SHARE),
+            macro_f1=over("macro_f1", SHARE),
+            ece_after=over("ece_after", SHARE),
             seconds=over("seconds"),
-            weight_auroc=over("weight_auroc"),
+            weight_auroc=over("weight_auroc", SHARE),
             difference=against(lambda name: self.values(name, group, "accuracy")),
             average_difference=against(lambda name: self.values(name, group, "average_accuracy")),
             lost_to_noise=spread(self.lost(recipe, group).values()),

@@ -66,7 +66,8 @@ class OnnxMap(nn.Module):
         model, found = read_model(path, sha256)
         self.file = f"{path.name}, sha256 {found[:12]}"
         self._choose(model, output, path)
-        given = {entry.name for entry in model.graph.initializer}
+        _leave_needed(model.graph, self.output)
+        given = {entry.name for entry in (*model.graph.initializer, *(one.values for one in model.graph.sparse_initializer))}
         inputs = [entry for entry in model.graph.input if entry.name not in given]
         sizes = [entry.dim_value for entry in inputs[0].type.tensor_type.shape.dim] if len(inputs) == 1 else []
         last = len(sizes) == 4 and sizes[1] != 3
@@ -120,3 +121,35 @@ class OnnxMap(nn.Module):
             raise MienError(f"numbers for each of {len(shown)} faces", "others, nan or infinite ones", "take another file")
         out = torch.cat([torch.from_numpy(array) for array in made]).to(x.device)
         return out.permute(0, 3, 1, 2).contiguous() if self.last and out.ndim == 4 else out
+
+
+def _leave_needed(graph: Any, output: str) -> None:
+    """Take away the nodes that `output` does not depend on, and the inputs that no other node reads.
+
+    Files carry some: of training, of outputs that nobody asked for. onnxruntime wants a value for every input, read or not.
+    """
+    makers = {name: number for number, node in enumerate(graph.node) for name in node.output if name}
+    wanted, needed, due = {output}, set[int](), [output]
+    while due:
+        number = makers.get(due.pop())
+        if number is not None and number not in needed:
+            needed.add(number)
+            read = _read(graph.node[number]) - wanted
+            wanted |= read
+            due += read
+    for number in reversed(range(len(graph.node))):
+        if number not in needed:
+            del graph.node[number]
+    for number in reversed(range(len(graph.input))):
+        if graph.input[number].name not in wanted:
+            del graph.input[number]
+
+
+def _read(node: Any) -> set[str]:
+    """Names of the values that a node reads; also those that graphs within it (of `If`, `Loop`) take from around them."""
+    read = set(node.input)
+    for value in node.attribute:
+        for inner in (value.g, *value.graphs):
+            read.update(entry.name for entry in inner.output)
+            read.update(*map(_read, inner.node))
+    return read

@@ -36,7 +36,7 @@ class Label:
 
 
 def draw(photo: Photo, readings: Sequence[Reading]) -> Image.Image:
-    """The photo with a frame around each face, blue where one expression alone is possible, and what it shows beside it.
+    """The photo with a frame around each face, blue where the model is sure, vermilion where not, and what it shows beside it.
 
     A small photo is enlarged by a whole number.
     """

@@ -18,6 +18,7 @@ from mien.errors import MienError
 from mien.models import Network, published, upscaling
 from mien.models.onnx_facenet import OnnxMap
 from mien.progress import Progress, Silent
+from mien.recognize.box import find_model
 from mien.recognize.device import autocast, channels_last, choose_device, choose_precision, place
 from mien.recognize.files import read_card, require_alike
 from mien.recognize.networks import build_network, read_network
@@ -36,6 +37,8 @@ class Tap:
     block: str
     views: Views
     name: str
+    classes: tuple[str, ...] = ()
+    """Names of the network's outputs; none where it was trained for no classes of ours."""
 
 
 def view_names(count: int) -> tuple[str, ...]:
@@ -52,11 +55,12 @@ def tap(network: str | Mapping[str, Any], block: str | None, info: Info, seed: i
     block it is the last one. Raises MienError where there is no such network or block.
     """
     settings = {"network": network} if isinstance(network, str) else dict(network)
-    made, views, name = _trained(Path(network), info) if is_run(network) else _built(settings, info, seed)
+    made, views, name = _trained(find_model(network), info) if is_run(network) else _built(settings, info, seed)
+    classes = read_card(find_model(network)).classes if is_run(network) else ()
     chosen = block or list(made.blocks)[-1]
     if chosen not in made.blocks:
         raise MienError(f"a block among {', '.join(made.blocks)}", repr(chosen), "choose one of those")
-    return Tap(place(made, device).eval(), chosen, views, f"{name}, block {chosen}")
+    return Tap(place(made, device).eval(), chosen, views, f"{name}, block {chosen}", classes)
 
 
 def is_run(network: str | Mapping[str, Any]) -> TypeGuard[str]:

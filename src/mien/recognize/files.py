@@ -59,6 +59,9 @@ class Card:
     least: Share = 0.5
     """A class is possible from this probability on; fitted on validation so that the true class is possible for about 90 %
     of faces."""
+    sure: Share = 0.8
+    """An answer is sure where one class alone is possible and has at least this probability; fitted on validation so that sure
+    answers are right for about 95 % of faces. 1: none is. Cards that do not say have the default."""
     recipe: dict[str, Any] = field(default_factory=dict)
     """The recipe, every default written out."""
     budget: dict[str, Any] = field(default_factory=dict)

@@ -20,6 +20,8 @@ class Reading:
 
     track: int | None = None
     """In a video: the same number for the face of one person, frame after frame."""
+    needed: float = 0.0
+    """The probability from which an expression that alone is possible is sure, as the model's card states; at 1 none is."""
 
     @property
     def top(self) -> str:
@@ -33,8 +35,8 @@ class Reading:
 
     @property
     def unsure(self) -> bool:
-        """Not one expression alone is possible."""
-        return len(self.possible) != 1
+        """Not one expression alone is possible, or it is not probable enough."""
+        return len(self.possible) != 1 or not self.needed <= self.confidence or self.needed >= 1
 
     def to_json(self) -> dict[str, Any]:
         """Names and numbers alone: box is x0, y0, x1, y1, landmarks are five of x, y, or none."""
@@ -50,14 +52,14 @@ class Reading:
         }
 
 
-def reading(face: Face, scores: dict[str, float], least: float) -> Reading:
-    """Of a face with these probabilities; an expression is possible from `least` on."""
+def reading(face: Face, scores: dict[str, float], least: float, needed: float = 0.0) -> Reading:
+    """Of a face with these probabilities; an expression is possible from `least` on, and sure from `needed` on if no other is."""
     likely = sorted(scores, key=lambda name: -scores[name])
-    return Reading(face, scores, tuple(name for name in likely if scores[name] >= least))
+    return Reading(face, scores, tuple(name for name in likely if scores[name] >= least), needed=needed)
 
 
 def sentence(reading: Reading) -> str:
-    """For people: `happiness 97%`, or the two likeliest where not one alone is possible."""
+    """For people: `happiness 97%`, or the two likeliest where that is not sure."""
     named = sorted(reading.scores, key=lambda name: -reading.scores[name])[: 2 if reading.unsure else 1]
     said = ", ".join(f"{short(name)} {reading.scores[name]:.0%}" for name in named)
     return f"unsure ({said})" if reading.unsure else said

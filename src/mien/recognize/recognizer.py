@@ -122,7 +122,7 @@ class Recognizer:
             raise MienError(f"faces that can be cut out by {how}", f"one with {NO_LANDMARKS}", todo)
         found: list[tuple[Reading, ...]] = [()] * len(photos)
         for number, face, row in zip(cut.photo.tolist(), cut.found, self.probabilities(cut.faces).tolist(), strict=True):
-            found[number] += (reading(face, dict(zip(self.classes, row, strict=True)), self.card.least),)
+            found[number] += (reading(face, dict(zip(self.classes, row, strict=True)), self.card.least, self.card.sure),)
         return found
 
     @property

@@ -103,7 +103,7 @@ class Tracker:
         track.box, track.time = box, time
         track.sums, track.weight = kept * track.sums + scores, kept * track.weight + 1
         averaged = dict(zip(found.scores, (track.sums / track.weight).tolist(), strict=True))
-        return replace(reading(found.face, averaged, self._least), track=track.number)
+        return replace(reading(found.face, averaged, self._least, found.needed), track=track.number)
 
 
 class Cuts:

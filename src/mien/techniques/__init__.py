@@ -58,7 +58,11 @@ class Weigh(Protocol):
 
 
 class Loss(Protocol):
-    """How is a miss charged? Output of a head (B, K) and target (B, K) to (B,)."""
+    """How is a miss charged? Output of a head (B, K) and target (B, K) to (B,), by which the network trains.
+
+    One that is published with another value than the one it trains by has a method `displayed` of the same arguments: a run's
+    curve shows that. Whatever else asks for a loss gets the one that trains.
+    """
 
     def __call__(self, output: Tensor, target: Tensor) -> Tensor: ...
 

@@ -36,8 +36,12 @@ class Classes:
 
         def evaluate() -> Tensor:
             counts = torch.stack([weights, *(share() for share in shares)]).prod(dim=0)
-            each = counts * torch.stack([run.components.loss(output, targets) for output in run.heads(inputs)])
+            outputs = run.heads(inputs)
+            each = counts * torch.stack([run.components.loss(output, targets) for output in outputs])
             run.head_losses = each.detach().mean(dim=1)
+            if displayed := getattr(run.components.loss, "displayed", None):
+                shown = counts * torch.stack([displayed(output.detach(), targets) for output in outputs])
+                run.note("loss", shown.sum(dim=0).mean())  # takes the place of the loss that trains in the history
             return each.sum(dim=0).mean()
 
         return evaluate

@@ -107,6 +107,7 @@ def prepare(
     counts = {name: int((known == label).sum()) for label, name in enumerate(faces.classes)}
     if len(faces.classes) < 2:
         raise MienError("a face set of two classes or more", f"{len(faces.classes)}", "import one that has them")
+    _require_two_classes(counts)
     _say_shortages(counts, order, progress)
     known = _noisy(known, len(faces.classes), order)
     groups = groups_of(faces) if budget is None else None  # whoever gives a budget has parted the faces
@@ -191,6 +192,18 @@ def _kept_apart(
         more = f"; {others} others of theirs are left out" if seen else ""
         progress.say(f"validation: {told}, {len(budget.validation)} faces{more}")
     return apart
+
+
+def _require_two_classes(counts: dict[str, int]) -> None:
+    """Whoever learns one class alone says it of every face, and is right as often as it is true."""
+    present = [name for name, count in counts.items() if count]
+    if len(present) < 2:
+        found = f"{counts[present[0]]} of {present[0]} alone" if present else "none"
+        raise MienError(
+            "labels of two classes or more to train on",
+            found,
+            "label faces of another class, choose another split, or use more labels",
+        )
 
 
 def _say_shortages(counts: dict[str, int], order: Order, progress: Progress) -> None:

@@ -17,7 +17,7 @@ from mien.data.tables import BUDGET, read_table
 from mien.data.writer import write_table
 from mien.disk import put, read_as, require_name
 from mien.errors import MienError
-from mien.evaluation.calibration import apply_temperature, fit_least, fit_temperature
+from mien.evaluation.calibration import apply_temperature, fit_least, fit_sure, fit_temperature
 from mien.plain import to_json
 from mien.progress import Progress, Silent
 from mien.recipe import Recipe
@@ -180,15 +180,36 @@ def _finish(run: Run, order: Order, prepared: Prepared, progress: Progress) -> R
         write_history(run.folder, run.history)
         write_table(run.folder / "weights.parquet", _weights_table(run, prepared))
         folder = run.folder / "model" if last else run.folder / "stages" / str(stage + 1)
-        write_model(folder, run.best["weights"], _card(run, order, prepared))
+        card = _card(run, order, prepared)
+        write_model(folder, run.best["weights"], card)
+        if last:
+            _say_doubtful(run, card, progress)
 
     with own_threads(order.threads):
         fit(run, progress, keep)
     return Recognizer.load(run.folder, order.device)
 
 
+def _say_doubtful(run: Run, card: Card, progress: Progress) -> None:
+    """Of a finished model that gives one answer to all validation faces, or is sure of none."""
+    if not len(run.validation_labels):
+        return
+    said, known = (
+        run.predict_best(run.validation, len(run.validation_labels)).argmax(dim=1).unique(),
+        run.validation_labels.unique(),
+    )
+    if len(said) == 1 < len(known):
+        name = run.class_names[int(said)]
+        progress.say(
+            f"warning: the model takes every validation face for {name}: its average accuracy is 1 of {len(known)} classes"
+        )
+    if card.sure >= 1:
+        found = f"{len(run.validation_labels)} validation faces are too few, or too often named wrongly, to say so"
+        progress.say(f"no answer of this model is sure: {found}")
+
+
 def _card(run: Run, order: Order, prepared: Prepared) -> Card:
-    """The card of the stage's best model, its temperature and what is possible fitted on validation."""
+    """The card of the stage's best model, its temperature and what is possible and sure fitted on validation."""
     faces = prepared.material.faces.info
     card = Card(
         network=run.recipe.model,
@@ -205,4 +226,6 @@ def _card(run: Run, order: Order, prepared: Prepared) -> Card:
         return card
     logits, labels = run.predict_best(run.validation, len(run.validation_labels)).numpy(), run.validation_labels.numpy()
     temperature = fit_temperature(logits, labels)
-    return replace(card, temperature=temperature, least=fit_least(apply_temperature(logits, temperature), labels))
+    likely = apply_temperature(logits, temperature)
+    least = fit_least(likely, labels)
+    return replace(card, temperature=temperature, least=least, sure=fit_sure(likely, labels, least))

@@ -126,11 +126,12 @@ def _panel(axes: Axes, panel: Panel, curves: Curves, recipes: Sequence[str]) -> 
         mean = np.array([spread.mean if spread else np.nan for spread in found])
         if np.isnan(mean).all():
             continue
-        half = np.array([spread.high - spread.mean if spread else np.nan for spread in found])
+        below = [spread.mean - spread.low if spread else np.nan for spread in found]
+        above = [spread.high - spread.mean if spread else np.nan for spread in found]
         shift = APART * (number - (len(recipes) - 1) / 2)
-        # Without an interval (one seed) a mark stands alone.
+        # Without an interval (one seed, or two) a mark stands alone.
         axes.errorbar(
-            steps + shift, mean, np.nan_to_num(half), label=_ascii(recipe), color=color(number), marker=marker(number),
+            steps + shift, mean, np.nan_to_num([below, above]), label=_ascii(recipe), color=color(number), marker=marker(number),
             markersize=5, linewidth=1.5, elinewidth=1.0, capsize=2.5,
         )  # fmt: skip
     axes.set_xticks(steps, [_ascii(tick) for tick in curves.ticks])

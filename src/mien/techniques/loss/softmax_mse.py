@@ -14,8 +14,9 @@ from mien.registry import STRICT, NotNegative
 class SoftmaxMse:
     """Reports (yhat - y)^2 with yhat = sum_k k p_k (Eq. 4-5) and learns by p - q (Eq. 6), which is cross-entropy's gradient.
 
-    The published loss so trains exactly as cross-entropy does; only the curve is another. Eq. 5 needs classes that are
-    numbers in an order, which expressions are not: the options take it by its word, or charge each mistake what it costs.
+    The published loss so is cross-entropy, to whoever trains or asks how large a face's loss is; only the curve of a run shows
+    Eq. 5. That needs classes that are numbers in an order, which expressions are not: the options take it by its word, or charge
+    each mistake what it costs.
 
     Departures: written for target distributions q (y is then the expected class number). Option `cost`:
     cross-entropy + weight * sum_ij q_i cost_ij p_j, a cost for each mistake, is what the text means by "cost-sensitive".
@@ -34,15 +35,23 @@ class SoftmaxMse:
             raise MienError(f"loss.costs of {len(self.costs)} rows of as many costs", f"rows of {lengths}", "complete the matrix")
 
     def __call__(self, output: Tensor, target: Tensor) -> Tensor:
-        """Logits (B, K) and targets (B, K) to (B,): Eq. 5 of each face, or cross-entropy and cost in nats."""
+        """Logits (B, K) and targets (B, K) to (B,), what each face trains by: cross-entropy (and cost) in nats, or Eq. 5."""
+        if self.gradient == "true":
+            return self._squared(output, target)
         log_p = torch.log_softmax(output, dim=1)
         cross_entropy = -(target * log_p).sum(dim=1)
-        if self.gradient == "cost":
-            return cross_entropy + self.weight * (target @ self._costs(output) * log_p.exp()).sum(dim=1)
+        if self.gradient == "paper":
+            return cross_entropy
+        return cross_entropy + self.weight * (target @ self._costs(output) * log_p.exp()).sum(dim=1)
+
+    def displayed(self, output: Tensor, target: Tensor) -> Tensor:
+        """Logits (B, K) and targets (B, K) to (B,): what a run's curve shows, Eq. 5 of each face; with a cost what trains."""
+        return self(output, target) if self.gradient == "cost" else self._squared(output, target)
+
+    def _squared(self, output: Tensor, target: Tensor) -> Tensor:
+        """(B,) of Eq. 5."""
         numbers = torch.arange(output.shape[1], dtype=output.dtype, device=output.device)
-        squared = ((log_p.exp() - target) @ numbers).square()
-        # The value of Eq. 5 with the gradient of Eq. 6: the difference is zero, and what is detached teaches nothing.
-        return squared if self.gradient == "true" else squared.detach() + (cross_entropy - cross_entropy.detach())
+        return ((output.softmax(dim=1) - target) @ numbers).square()
 
     def _costs(self, output: Tensor) -> Tensor:
         """(K, K)."""

@@ -7,6 +7,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from mien.errors import MienError
+from mien.recognize.box import find_model
 from mien.recognize.files import note_source, read_card
 from mien.recognize.networks import read_weights
 from mien.registry import STRICT
@@ -23,13 +24,13 @@ class Weights:
     """Copies every weight of the same name and shape; a head for other classes starts afresh."""
 
     path: Path
-    """A run or a model folder."""
+    """A run or a model folder, or mien-s, which comes with mien."""
 
     def __call__(self, run: Run) -> None:
         """Raises MienError where the folder is no model, or a block of the network finds no counterpart in it."""
-        mine = run.network.state_dict()
-        copied = matching(read_weights(self.path), mine)
-        if read_card(self.path).classes != run.class_names:
+        source, mine = find_model(self.path), run.network.state_dict()
+        copied = matching(read_weights(source), mine)
+        if read_card(source).classes != run.class_names:
             # The same number of classes, but others or in another order: the old head would name them wrongly.
             copied = {name: value for name, value in copied.items() if not name.startswith("head.")}
         missing = [name for name in mine if name not in copied and not name.startswith("head.")]
@@ -39,6 +40,6 @@ class Weights:
                 f"none for {missing[0]} ({len(missing)} in all)",
                 "train the same network that the model is, with the same settings",
             )
-        note_source(run.folder, self.path)
+        note_source(run.folder, source)
         with torch.no_grad():
             run.network.load_state_dict(mine | copied)
