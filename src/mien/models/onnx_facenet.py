@@ -134,22 +134,12 @@ def _leave_needed(graph: Any, output: str) -> None:
         number = makers.get(due.pop())
         if number is not None and number not in needed:
             needed.add(number)
-            read = _read(graph.node[number]) - wanted
+            read = set(graph.node[number].input) - wanted
             wanted |= read
             due += read
-    for number in reversed(range(len(graph.node))):
-        if number not in needed:
-            del graph.node[number]
-    for number in reversed(range(len(graph.input))):
-        if graph.input[number].name not in wanted:
-            del graph.input[number]
-
-
-def _read(node: Any) -> set[str]:
-    """Names of the values that a node reads; also those that graphs within it (of `If`, `Loop`) take from around them."""
-    read = set(node.input)
-    for value in node.attribute:
-        for inner in (value.g, *value.graphs):
-            read.update(entry.name for entry in inner.output)
-            read.update(*map(_read, inner.node))
-    return read
+    nodes = [node for number, node in enumerate(graph.node) if number in needed]
+    inputs = [entry for entry in graph.input if entry.name in wanted]
+    for entries, kept in ((graph.node, nodes), (graph.input, inputs)):
+        if len(kept) < len(entries):
+            del entries[:]
+            entries.extend(kept)
