@@ -97,11 +97,11 @@ def test_a_face_may_be_missed_once_however_far_apart_frames_are(every: float) ->
 
 def test_how_long_a_face_may_be_lost_depends_on_the_frames() -> None:
     away = [Tracking().for_frames(every).away for every in (0.001, 0.04, 0.2, 0.5, 0.8, 1.0, 60.0)]
-    assert away == [0.5, 0.5, 0.5, 1.25, 2.0, 0.5, 0.5]
+    assert away == [0.5, 0.5, 0.5, 1.25, 2.0, 2.5, 150.0]
     assert Tracking(away=3.0, overlap=0.4).for_frames(0.5) == Tracking(away=3.0, overlap=0.4)
 
 
-@pytest.mark.parametrize(("every", "tracks"), [(0.5, [1] * 8), (1.0, [1, 2, 3, 4])])
+@pytest.mark.parametrize(("every", "tracks"), [(0.5, [1] * 8), (1.0, [1] * 4)])
 def test_faces_are_followed_at_the_times_that_frames_have(model: Path, tmp_path: Path, every: float, tracks: list[int]) -> None:
     """Of 29.97 frames a second none comes each half second: some that are read are more than half a second apart."""
     photos = [photo_of((10 + n // 15, 8, 16), size=(64, 80)) for n in range(112)]

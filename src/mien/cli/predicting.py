@@ -53,6 +53,7 @@ def predict(
     from mien.faces.inputs import find_inputs
     from mien.faces.places import require_local
     from mien.files.limits import limits_of
+    from mien.recognize.looks import weakness
     from mien.recognize.predict import Fault, read_all
     from mien.recognize.recognizer import Recognizer
     from mien.recognize.teller import Teller
@@ -61,7 +62,7 @@ def predict(
         require_local(path)
     form, geometry, folder = _form(as_json, as_csv), _geometry(align, detector), _new_folder(draw)
     within = limits_of(limits)
-    faults, nothing = list[Fault](), True
+    faults, nothing, weak = list[Fault](), True, weakness(every)
     with _stopped():
         recognizer = Recognizer.load(model, device)
         _say_overridden(recognizer, geometry)
@@ -72,6 +73,9 @@ def predict(
                 inputs = find_inputs(paths, limits=within)
                 for read in read_all(recognizer, inputs, every, faults, geometry, least_face=least_face, limits=within):
                     nothing = False
+                    if weak and read.shot.time is not None:
+                        say(f"mien: {weak}", file=sys.stderr)
+                        weak = ""
                     with _whole():
                         teller.tell(read)
                     bar.advance(1)
