@@ -89,7 +89,12 @@ def predict(
 
 
 def watch(
-    camera: Annotated[int, typer.Argument(metavar="CAMERA", min=0, max=10**6, help="Number of a camera, from 0.")],
+    camera: Annotated[
+        str,
+        typer.Argument(
+            metavar="CAMERA", help="Its number from 0, a device such as /dev/video2, or an address such as rtsp://..."
+        ),
+    ],
     model: Model = "mien-s",
     align: Align = None,
     detector: Detector = None,
@@ -102,9 +107,10 @@ def watch(
 ) -> None:
     """Name the expressions before a camera, now and over time. Nothing is stored but what --draw, --csv and --json ask for."""
     from mien.console import live
+    from mien.errors import MienError
     from mien.faces.places import Input
     from mien.faces.shots import Shot
-    from mien.recognize.camera import camera_frames
+    from mien.recognize.camera import camera_frames, find_camera
     from mien.recognize.predict import TRACKING, Read, in_frames
     from mien.recognize.reading import sentence
     from mien.recognize.recognizer import Recognizer
@@ -112,7 +118,10 @@ def watch(
     from mien.recognize.tracking import Tracker
 
     form, geometry, folder = _form(as_json, as_csv), _geometry(align, detector), _new_folder(draw)
-    name = Input(f"camera {camera}", Path())
+    try:
+        name = Input(find_camera(camera).name, Path())
+    except MienError as error:
+        raise typer.BadParameter(str(error), param_hint="'CAMERA'") from None
     with _stopped():
         recognizer = Recognizer.load(model, device)
         _say_overridden(recognizer, geometry)

@@ -89,7 +89,7 @@ def _frames(input: Input, every: float, limits: FileLimits, clock: Clock) -> Ite
             last = one.time
             if last >= due - _CLOSE:
                 due = (math.floor((last + _CLOSE) / every) + 1) * every
-                yield Frame(one.number, last, _upright(_stretched(one), one.picture))
+                yield Frame(one.number, last, as_shown(one.picture, one.width))
     except Exception as error:  # FFmpeg meets a broken file with errors of many kinds; none of them is hidden.
         cause, found = error, fault(error)
     ended = [] if cause is None else [f"{found}, after {last:.2f} s" if due else found]
@@ -148,8 +148,8 @@ def _timed(container: "InputContainer", limits: FileLimits, deadline: Deadline, 
 
     stream = _largest(container, told)
     context = stream.codec_context
-    require_size(_shown_width(context.width, stream.sample_aspect_ratio), context.height, limits.frame_pixels)
-    require_size(context.width, context.height, limits.frame_pixels)
+    width = shown_width(context.width, stream.sample_aspect_ratio)
+    require_size(max(width, context.width), context.height, limits.frame_pixels)
     context.options = {"max_pixels": str(min(2 * limits.frame_pixels + _MARGIN, 2**31 - 1))}
     context.thread_count = 1
     step = 1 / (stream.average_rate or Fraction(25))
@@ -167,9 +167,8 @@ def _timed(container: "InputContainer", limits: FileLimits, deadline: Deadline, 
             told.gaps.undecoded(packet.pts if packet.size else None)
             continue
         for frame in decoded:
-            width = _shown_width(frame.width, stream.sample_aspect_ratio or context.sample_aspect_ratio)
-            require_size(frame.width, frame.height, limits.frame_pixels)
-            require_size(width, frame.height, limits.frame_pixels)
+            width = shown_width(frame.width, stream.sample_aspect_ratio or context.sample_aspect_ratio)
+            require_size(max(width, frame.width), frame.height, limits.frame_pixels)
             number += told.gaps.before(frame.pts)
             stated = frame.pts * frame.time_base if frame.pts is not None and frame.time_base else None
             first = stated if first is None else first
@@ -184,7 +183,7 @@ def _largest(container: "InputContainer", told: _Told) -> "av.VideoStream":
     known = [one for one in videos if one.codec_context is not None]
     if not known:
         raise ValueError("a video of no known codec" if videos else "no video in it")
-    sizes = [(_shown_width(one.codec_context.width, one.sample_aspect_ratio), one.codec_context.height) for one in known]
+    sizes = [(shown_width(one.codec_context.width, one.sample_aspect_ratio), one.codec_context.height) for one in known]
     width, height = max(sizes, key=math.prod)
     if len(videos) > 1:
         told.streams = f"{len(videos)} videos in one file, of which the largest is read, {width} x {height} pixels"
@@ -209,19 +208,19 @@ def _packets(container: "InputContainer", stream: "av.VideoStream", gaps: Gaps) 
             gaps.undecoded(None)
 
 
-def _shown_width(width: int, ratio: Fraction | None) -> int:
-    """Of so many stored pixels, each so many times as wide as high."""
+def shown_width(width: int, ratio: Fraction | None) -> int:
+    """Pixels of a row of so many that are stored, each of which is so many times as wide as high."""
     return max(1, round(width * ratio)) if width and ratio and ratio > 0 else width
 
 
-def _stretched(one: _Decoded) -> npt.NDArray[np.uint8]:
-    """The pixels (H, W, 3), as wide as they are to be seen."""
-    pixels = np.asarray(one.picture.to_ndarray(format="rgb24"), np.uint8)
-    height, width = pixels.shape[:2]
-    if width == one.width:
-        return pixels
-    way = cv2.INTER_AREA if one.width < width else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(pixels, (one.width, height), interpolation=way), np.uint8)
+def as_shown(frame: "av.VideoFrame", width: int) -> npt.NDArray[np.uint8]:
+    """RGB (H, W, 3) as a player shows it: stretched to a width in pixels, and then turned by the frame's display matrix."""
+    pixels = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+    height, stored = pixels.shape[:2]
+    if width != stored:
+        way = cv2.INTER_AREA if width < stored else cv2.INTER_LINEAR
+        pixels = np.asarray(cv2.resize(pixels, (width, height), interpolation=way), np.uint8)
+    return _upright(pixels, frame)
 
 
 class _Hurried:

@@ -57,8 +57,8 @@ class ByColors:
 
     Brightness and contrast alter it little. Measured on studio photos of 52 people, each once neutral and once smiling, each of
     another size, turn and brightness: of pairs of one person 97 % are nearer than 0.34; of pairs of two people 1 % are nearer
-    than 0.29, and half are beyond 0.54. The area under the ROC curve is 0.994; by what `mien-s` computes before its last layer it is
-    0.42, as that has learned to overlook who it is. All faces were seen from the front, in one light. It takes 1 ms a face.
+    than 0.29, and half are beyond 0.54. The area under the ROC curve is 0.994; by what `mien-s` computes before its last layer
+    it is 0.42, as that has learned to overlook who it is. All faces were seen from the front, in one light. It takes 1 ms a face.
     """
 
     same: float = 0.29

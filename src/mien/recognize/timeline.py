@@ -134,7 +134,7 @@ class Timeline:
         every[-1, 1].set_xlabel("seconds")
         if lines:
             handles, named = list(every[0, 1].collections), [*map(short, self.classes), "unsure"]
-            legend = figure.legend(handles, named, loc="outside upper center", ncols=min(9, len(named)), frameon=False)
+            legend = figure.legend(handles, named, loc="outside upper center", ncols=min(5, len(named)), frameon=False)
             for text in legend.get_texts():
                 text.set_parse_math(False)  # a class may be named with a $
         content = io.BytesIO()
