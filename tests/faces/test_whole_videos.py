@@ -104,6 +104,39 @@ def test_nothing_that_can_be_decoded_is_told_as_such(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", [".webm", ".mkv"])
+def test_what_a_matroska_file_loses_without_a_word_is_told(tmp_path: Path, ending: str) -> None:
+    path = write(tmp_path / f"a{ending}", moving(300), codec="libvpx")
+    assert read(path)[1] == ""
+    content = bytearray(path.read_bytes())
+    middle, part = len(content) // 2, len(content) // 20
+    content[middle : middle + part] = bytes(part)
+    path.write_bytes(content)
+    found, reason = read(path)
+    assert 200 < len(found) < 300
+    times = [frame.time for frame in found]
+    assert times[-1] == pytest.approx(29.9)
+    place = int(np.diff(times).argmax())
+    assert reason.startswith("left out as damaged: ")
+    assert f"between {times[place]:.2f} and {times[place + 1]:.2f} s" in reason
+
+
+def test_frames_of_any_rate_are_not_missing(tmp_path: Path) -> None:
+    """As where a screen is recorded, whose frames come when something moves."""
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream = container.add_stream("libvpx", rate=30)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 80, 64, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for number, time in enumerate((0, 33, 70, 4000, 4033, 9000, 9040)):
+            frame = av.VideoFrame.from_ndarray(moving(7)[number], format="rgb24")
+            frame.pts, frame.time_base = time, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    found, reason = read(tmp_path / "a.mkv", 0.001)
+    assert (len(found), reason) == (7, "")
+
+
+@pytest.mark.parametrize("ending", [".webm", ".mkv"])
 def test_a_video_that_begins_without_its_key_frame(tmp_path: Path, ending: str) -> None:
     """As cameras cut them that record in a circle."""
     whole = write(tmp_path / f"whole{ending}", moving(30), codec="libvpx")

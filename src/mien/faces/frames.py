@@ -37,6 +37,9 @@ _MARGIN = 1 << 20
 _STILL = 1024 | 2048
 """FFmpeg's marks of a stream that is no video: an attached picture, thumbnails."""
 
+_PAUSE, _BETWEEN = 0.5, 256
+"""Of a file in which bytes are passed over, more than so many: seconds without a frame, at least, that are told as missing."""
+
 _CLOSE = 1e-6
 """Seconds by which a frame may come early: times are rounded."""
 
@@ -153,10 +156,16 @@ def _timed(container: "InputContainer", limits: FileLimits, deadline: Deadline, 
     context.options = {"max_pixels": str(min(2 * limits.frame_pixels + _MARGIN, 2**31 - 1))}
     context.thread_count = 1
     step = 1 / (stream.average_rate or Fraction(25))
-    first, time, number, read = None, -step, 0, 0
+    if "matroska" in container.format.name and stream.average_rate == stream.base_rate:  # what is damaged is passed over unsaid
+        told.gaps.longest = max(_PAUSE, 10 * float(step))
+    first, time, number, read, end = None, -step, 0, 0, there
     for packet in _packets(container, stream, told.gaps):
         deadline.check()
         read += packet.size
+        if packet.pos is not None:
+            if packet.pos > end + _BETWEEN:
+                told.gaps.skipped()
+            end = packet.pos + packet.size
         if read > there:
             raise ValueError("frames that share their bytes")
         try:

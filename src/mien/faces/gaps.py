@@ -12,6 +12,7 @@ class Gap:
     """Damaged frames between two others."""
 
     frames: int
+    """0 where it is not known how many."""
     begin: float | None
     """Seconds of the frame before; None where there is none."""
     end: float | None
@@ -24,13 +25,16 @@ class Gap:
             where = f"after {self.begin:.2f} s, up to the end"
         else:
             where = f"between {self.begin:.2f} and {self.end:.2f} s"
-        return f"{_frames(self.frames)} {where}"
+        return f"{_frames(self.frames) if self.frames else 'all'} {where}"
 
 
 class Gaps:
     """Takes frame after frame, and what is damaged between them."""
 
     def __init__(self) -> None:
+        self.longest = math.inf
+        """Seconds between two frames beyond which some are missing where bytes were skipped."""
+        self._skipped = False
         self._pending, self._waiting = 0, list[float]()
         """Damaged frames since the last sound one, and the times, in the stream's own units, of those that may come later."""
         self._last: float | None = None
@@ -47,13 +51,17 @@ class Gaps:
         self._pending += count - len(self._waiting)
         return count - len(self._waiting)
 
+    def skipped(self) -> None:
+        """Bytes that are no packet: somewhere there may be frames missing."""
+        self._skipped = True
+
     def corrupt(self) -> None:
         """A frame that the decoder itself calls corrupt."""
         self._pending += 1
 
     def sound(self, time: float) -> None:
         """A frame of so many seconds that is as it should be."""
-        if self._pending:
+        if self._pending or (self._last is not None and time - self._last > self.longest and self._skipped):
             self._add(time)
         self._last = time
 
@@ -73,7 +81,7 @@ class Gaps:
         self._gaps, self._frames = self._gaps + 1, self._frames + self._pending
         if len(self._told) < TOLD:
             self._told.append(Gap(self._pending, self._last, end))
-        self._pending = 0
+        self._pending, self._skipped = 0, False
 
 
 def _frames(count: int) -> str:
