@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 
 from memory import peak
 from mien.errors import MienError
-from mien.faces.frames import Frame, _timed, read_frames
+from mien.faces.frames import Frame, _timed, _Told, read_frames
+from mien.faces.gaps import Gaps
 from mien.faces.inputs import find_inputs
 from mien.faces.places import Input
 from mien.faces.shots import read_shots
@@ -344,10 +345,10 @@ def test_frames_that_share_their_bytes_are_refused(tmp_path: Path, monkeypatch: 
     there = path.stat().st_size
     monkeypatch.setattr("mien.faces.frames._missing", lambda file: "")
     with av.open(str(path)) as container:
-        some = list(_timed(container, LIMITS, Deadline(60), there))
+        some = list(_timed(container, LIMITS, Deadline(60), there, _Told(Gaps())))
     assert len(some) == 9
     with av.open(str(path)) as container, pytest.raises(ValueError, match="frames that share their bytes"):
-        list(_timed(container, LIMITS, Deadline(60), there // 3))
+        list(_timed(container, LIMITS, Deadline(60), there // 3, _Told(Gaps())))
 
 
 def test_somebody_hears_of_frames_that_are_not_taken(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ def predict(
     from mien.faces.inputs import find_inputs
     from mien.faces.places import require_local
     from mien.files.limits import limits_of
+    from mien.recognize.looks import weakness
     from mien.recognize.predict import Fault, read_all
     from mien.recognize.recognizer import Recognizer
     from mien.recognize.teller import Teller
@@ -61,7 +62,7 @@ def predict(
         require_local(path)
     form, geometry, folder = _form(as_json, as_csv), _geometry(align, detector), _new_folder(draw)
     within = limits_of(limits)
-    faults, nothing = list[Fault](), True
+    faults, nothing, weak = list[Fault](), True, weakness(every)
     with _stopped():
         recognizer = Recognizer.load(model, device)
         _say_overridden(recognizer, geometry)
@@ -72,6 +73,9 @@ def predict(
                 inputs = find_inputs(paths, limits=within)
                 for read in read_all(recognizer, inputs, every, faults, geometry, least_face=least_face, limits=within):
                     nothing = False
+                    if weak and read.shot.time is not None:
+                        say(f"mien: {weak}", file=sys.stderr)
+                        weak = ""
                     with _whole():
                         teller.tell(read)
                     bar.advance(1)
@@ -85,7 +89,12 @@ def predict(
 
 
 def watch(
-    camera: Annotated[int, typer.Argument(metavar="CAMERA", min=0, max=10**6, help="Number of a camera, from 0.")],
+    camera: Annotated[
+        str,
+        typer.Argument(
+            metavar="CAMERA", help="Its number from 0, a device such as /dev/video2, or an address such as rtsp://..."
+        ),
+    ],
     model: Model = "mien-s",
     align: Align = None,
     detector: Detector = None,
@@ -98,9 +107,10 @@ def watch(
 ) -> None:
     """Name the expressions before a camera, now and over time. Nothing is stored but what --draw, --csv and --json ask for."""
     from mien.console import live
+    from mien.errors import MienError
     from mien.faces.places import Input
     from mien.faces.shots import Shot
-    from mien.recognize.camera import camera_frames
+    from mien.recognize.camera import camera_frames, find_camera
     from mien.recognize.predict import TRACKING, Read, in_frames
     from mien.recognize.reading import sentence
     from mien.recognize.recognizer import Recognizer
@@ -108,7 +118,10 @@ def watch(
     from mien.recognize.tracking import Tracker
 
     form, geometry, folder = _form(as_json, as_csv), _geometry(align, detector), _new_folder(draw)
-    name = Input(f"camera {camera}", Path())
+    try:
+        name = Input(find_camera(camera).name, Path())
+    except MienError as error:
+        raise typer.BadParameter(str(error), param_hint="'CAMERA'") from None
     with _stopped():
         recognizer = Recognizer.load(model, device)
         _say_overridden(recognizer, geometry)

@@ -8,10 +8,12 @@ from fractions import Fraction
 from time import thread_time
 from typing import IO, TYPE_CHECKING, cast
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from mien.errors import MienError
+from mien.faces.gaps import Gaps
 from mien.faces.places import Input, open_input, refusal
 from mien.files.decode import require_size
 from mien.files.faults import fault
@@ -31,6 +33,12 @@ _HEAD = 4096
 
 _MARGIN = 1 << 20
 """Pixels that a decoder may need around a picture."""
+
+_STILL = 1024 | 2048
+"""FFmpeg's marks of a stream that is no video: an attached picture, thumbnails."""
+
+_PAUSE, _BETWEEN = 0.5, 256
+"""Of a file in which bytes are passed over, more than so many: seconds without a frame, at least, that are told as missing."""
 
 _CLOSE = 1e-6
 """Seconds by which a frame may come early: times are rounded."""
@@ -52,14 +60,25 @@ class _Decoded:
     number: int
     time: float
     picture: "av.VideoFrame"
+    width: int
+    """At which it is to be seen, before it is turned."""
+
+
+@dataclass(eq=False)
+class _Told:
+    """What is to be said of a video that was read, but not wholly."""
+
+    gaps: Gaps
+    streams: str = ""
 
 
 def read_frames(input: Input, every: float, limits: FileLimits = LIMITS, clock: Clock = thread_time) -> Iterator[Frame]:
-    """The first frame at or after 0, `every`, 2 `every`, ... seconds, RGB, upright by the video's display matrix.
+    """The first frame at or after 0, `every`, 2 `every`, ... seconds, RGB, as a player shows it: upright by the video's display
+    matrix, and as wide as its sample aspect ratio says.
 
-    Frames that the decoder calls corrupt are passed over, but counted. One thread decodes. Nothing but the file itself is opened.
-    Raises MienError for an `every` that is not positive, and, after the frames before, where the video is damaged, truncated, no
-    video, beyond the limits or unreadable.
+    Of several videos in a file the largest is read. What is damaged is passed over, but counted. One thread decodes. Nothing but
+    the file itself is opened. Raises MienError for an `every` that is not positive, and, after all frames that can be read, where
+    the video is damaged, truncated, one of several, no video, beyond the limits or unreadable.
     """
     if not (math.isfinite(every) and every > 0):
         raise MienError("seconds between frames above 0", f"{every}", "give another")
@@ -67,20 +86,23 @@ def read_frames(input: Input, every: float, limits: FileLimits = LIMITS, clock: 
 
 
 def _frames(input: Input, every: float, limits: FileLimits, clock: Clock) -> Iterator[Frame]:
-    due = last = 0.0
+    due, last, told, cause = 0.0, 0.0, _Told(Gaps()), None
     try:
-        for one in _decoded(input, limits, Deadline(limits.seconds, clock)):
+        for one in _decoded(input, limits, Deadline(limits.seconds, clock), told):
             last = one.time
             if last >= due - _CLOSE:
                 due = (math.floor((last + _CLOSE) / every) + 1) * every
-                yield Frame(one.number, last, _upright(one.picture))
+                yield Frame(one.number, last, as_shown(one.picture, one.width))
     except Exception as error:  # FFmpeg meets a broken file with errors of many kinds; none of them is hidden.
-        found = fault(error)
-        raise refusal(input, f"{found}, after {last:.2f} s" if due else found) from error
+        cause, found = error, fault(error)
+    ended = [] if cause is None else [f"{found}, after {last:.2f} s" if due else found]
+    reasons = [*ended, told.gaps.tell(to_the_end=not ended), told.streams]
+    if any(reasons):
+        raise refusal(input, "; ".join(filter(None, reasons))) from cause
 
 
-def _decoded(input: Input, limits: FileLimits, deadline: Deadline) -> Iterator[_Decoded]:
-    """All frames in order of their times. Raises ValueError at the end of a truncated video."""
+def _decoded(input: Input, limits: FileLimits, deadline: Deadline, told: _Told) -> Iterator[_Decoded]:
+    """All sound frames in order of their times. Raises ValueError at the end of a truncated video."""
     import av
 
     allowance, shown = Allowance(limits.memory - 3 * limits.frame_pixels), False  # and a frame of RGB
@@ -88,11 +110,14 @@ def _decoded(input: Input, limits: FileLimits, deadline: Deadline) -> Iterator[_
         there, missing = file.seek(0, os.SEEK_END), _missing(file)
         try:
             with _container(_Hurried(file, deadline), missing, allowance) as container:
-                frames = _timed(container, limits, deadline, there)
+                frames = _timed(container, limits, deadline, there, told)
                 while (one := _next(frames, deadline, allowance)) is not None:
-                    shown = shown or not one.picture.is_corrupt
-                    if not one.picture.is_corrupt:
-                        yield one
+                    if one.picture.is_corrupt:
+                        told.gaps.corrupt()
+                        continue
+                    shown = True
+                    told.gaps.sound(one.time)
+                    yield one
         except MemoryError as error:  # FFmpeg's is one, too
             raise ValueError(f"a video that takes more than {limits.memory:,} bytes of memory") from error
         except av.FFmpegError as error:
@@ -120,29 +145,91 @@ def _next(frames: Iterator[_Decoded], deadline: Deadline, allowance: Allowance) 
         return next(frames, None)
 
 
-def _timed(container: "InputContainer", limits: FileLimits, deadline: Deadline, there: int) -> Iterator[_Decoded]:
+def _timed(container: "InputContainer", limits: FileLimits, deadline: Deadline, there: int, told: _Told) -> Iterator[_Decoded]:
     """All frames, corrupt ones too, of a file that has so many bytes; one without a time follows the one before."""
-    if not container.streams.video:
-        raise ValueError("no video in it")
-    stream = container.streams.video[0]
+    import av
+
+    stream = _largest(container, told)
     context = stream.codec_context
-    require_size(context.width, context.height, limits.frame_pixels)
+    width = shown_width(context.width, stream.sample_aspect_ratio)
+    require_size(max(width, context.width), context.height, limits.frame_pixels)
     context.options = {"max_pixels": str(min(2 * limits.frame_pixels + _MARGIN, 2**31 - 1))}
     context.thread_count = 1
     step = 1 / (stream.average_rate or Fraction(25))
-    first, time, number, read = None, -step, 0, 0
-    for packet in container.demux(stream):
+    if "matroska" in container.format.name and stream.average_rate == stream.base_rate:  # what is damaged is passed over unsaid
+        told.gaps.longest = max(_PAUSE, 10 * float(step))
+    first, time, number, read, end = None, -step, 0, 0, there
+    for packet in _packets(container, stream, told.gaps):
         deadline.check()
         read += packet.size
+        if packet.pos is not None:
+            if packet.pos > end + _BETWEEN:
+                told.gaps.skipped()
+            end = packet.pos + packet.size
         if read > there:
             raise ValueError("frames that share their bytes")
-        for frame in packet.decode():
-            require_size(frame.width, frame.height, limits.frame_pixels)
+        try:
+            decoded = packet.decode()
+        except av.MemoryError:
+            raise
+        except av.FFmpegError:  # the next packet may be sound
+            told.gaps.undecoded(packet.pts if packet.size else None)
+            continue
+        for frame in decoded:
+            width = shown_width(frame.width, stream.sample_aspect_ratio or context.sample_aspect_ratio)
+            require_size(max(width, frame.width), frame.height, limits.frame_pixels)
+            number += told.gaps.before(frame.pts)
             stated = frame.pts * frame.time_base if frame.pts is not None and frame.time_base else None
             first = stated if first is None else first
             time = time + step if stated is None or first is None else stated - first
-            yield _Decoded(number, float(time), frame)
+            yield _Decoded(number, float(time), frame, width)
             number += 1
+
+
+def _largest(container: "InputContainer", told: _Told) -> "av.VideoStream":
+    """The stream that is shown largest; of equal ones the first. A picture that belongs to a file, such as a cover, is none."""
+    videos = [one for one in container.streams.video if not int(getattr(one, "disposition", 0)) & _STILL]
+    known = [one for one in videos if one.codec_context is not None]
+    if not known:
+        raise ValueError("a video of no known codec" if videos else "no video in it")
+    sizes = [(shown_width(one.codec_context.width, one.sample_aspect_ratio), one.codec_context.height) for one in known]
+    width, height = max(sizes, key=math.prod)
+    if len(videos) > 1:
+        told.streams = f"{len(videos)} videos in one file, of which the largest is read, {width} x {height} pixels"
+    return known[sizes.index((width, height))]
+
+
+def _packets(container: "InputContainer", stream: "av.VideoStream", gaps: Gaps) -> "Iterator[av.Packet[av.VideoStream]]":
+    """All packets of a stream. Where a part of the file cannot be taken apart, those after it, as long as there are some."""
+    import av
+
+    came = True
+    while came:
+        came = False
+        try:
+            for packet in container.demux(stream):
+                came = True
+                yield packet
+            return
+        except av.InvalidDataError:
+            if not came:
+                raise
+            gaps.undecoded(None)
+
+
+def shown_width(width: int, ratio: Fraction | None) -> int:
+    """Pixels of a row of so many that are stored, each of which is so many times as wide as high."""
+    return max(1, round(width * ratio)) if width and ratio and ratio > 0 else width
+
+
+def as_shown(frame: "av.VideoFrame", width: int) -> npt.NDArray[np.uint8]:
+    """RGB (H, W, 3) as a player shows it: stretched to a width in pixels, and then turned by the frame's display matrix."""
+    pixels = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+    height, stored = pixels.shape[:2]
+    if width != stored:
+        way = cv2.INTER_AREA if width < stored else cv2.INTER_LINEAR
+        pixels = np.asarray(cv2.resize(pixels, (width, height), interpolation=way), np.uint8)
+    return _upright(pixels, frame)
 
 
 class _Hurried:
@@ -198,9 +285,8 @@ def _segment(head: bytes) -> int:
     return 0 if size == (1 << 7 * width) - 1 else at + width + size
 
 
-def _upright(frame: "av.VideoFrame") -> npt.NDArray[np.uint8]:
+def _upright(pixels: npt.NDArray[np.uint8], frame: "av.VideoFrame") -> npt.NDArray[np.uint8]:
     """The pixels as they are to be seen; of a matrix that turns by other angles, the nearest quarter."""
-    pixels = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
     side = frame.side_data.get("DISPLAYMATRIX")
     if side is None:
         return pixels

@@ -1,36 +1,204 @@
-"""Frames of a camera."""
+"""Frames of cameras: those of this computer, and those that an address leads to."""
 
+import os
+import re
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from fractions import Fraction
 from itertools import count
+from threading import Condition, Thread
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
 
 from mien.errors import MienError
-from mien.faces.frames import Frame
+from mien.faces.face import Photo
+from mien.faces.frames import Frame, as_shown, shown_width
+from mien.files.decode import require_size
+from mien.files.limits import LIMITS
+
+if TYPE_CHECKING:
+    import av
+
+SCHEMES = ("rtsp", "rtsps", "http", "https")
+"""Addresses of cameras that are read."""
+OPTIONS = {
+    "protocol_whitelist": "rtsp,rtsps,rtp,udp,tcp,tls,http,https",
+    "format_whitelist": "rtsp,mpjpeg,mjpeg,mpegts,flv,mov,matroska,h264,hevc",
+    "rtsp_flags": "prefer_tcp",
+    "max_redirects": "0",
+}
+"""What is read there: no playlist, and nothing that opens files or other addresses."""
+SECONDS = 10.0
+"""How long a camera may take to answer, and to send its next frame."""
+_LARGEST = 10**6
+"""The largest number of a camera."""
 
 
-def camera_frames(number: int, seconds: float | None = None) -> Iterator[Frame]:
-    """What the camera of that number sees, frame after frame, for so many seconds or until nobody asks any more.
+@dataclass(frozen=True)
+class Camera:
+    """A camera, by its number or its address."""
 
-    Times are those of a clock, so that a slow recognizer gets fewer frames and falls back behind nothing; frames are numbered as
-    they are taken. Raises MienError where there is no such camera, or it stops.
+    place: str
+    """For people, after "a camera": `of number 0`, or where it is; of an address what may be secret is left out."""
+    number: int | None = None
+    address: str = ""
+
+    @property
+    def name(self) -> str:
+        """For people and in files."""
+        return f"camera {self.place.removeprefix('of number ').removeprefix('at ')}"
+
+
+def find_camera(given: str | int) -> Camera:
+    """The camera of a number from 0, a device such as /dev/video2, or an address such as rtsp://192.168.1.20/stream.
+
+    Raises MienError for anything else.
     """
-    camera = cv2.VideoCapture(number)
-    try:
-        if not camera.isOpened():
-            raise MienError(
-                f"a camera of number {number}", "none that can be opened", "plug it in, or try another number, from 0"
-            )
-        camera.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # no frame from a while ago
+    text = str(given).strip()
+    if text.isascii() and text.isdigit() and int(text) <= _LARGEST:
+        return Camera(f"of number {int(text)}", int(text))
+    scheme, slashes, _ = text.partition("://")
+    if slashes:
+        return _at_address(text, scheme.lower())
+    device = re.fullmatch(r"/dev/video(\d{1,6})", os.path.realpath(text))  # others in /dev are links to it
+    if device:
+        return Camera(f"at {text}", int(device[1]))
+    expected = "a camera: its number from 0, a device such as /dev/video2, or an address such as rtsp://192.168.1.20/stream"
+    if os.path.isfile(text):
+        raise MienError(expected, f"a file, {text}", "read files with mien predict")
+    raise MienError(expected, repr(text), "give one of these")
+
+
+def camera_frames(camera: int | str, seconds: float | None = None) -> Iterator[Frame]:
+    """What a camera sees, frame after frame, for so many seconds or until nobody asks any more.
+
+    A camera is a number, a device or an address, as `find_camera` reads it; an address is opened because it is named here, and
+    no other. Times are those of a clock, so that a slow recognizer gets fewer frames and falls back behind nothing; frames are
+    numbered as they are taken. Raises MienError where there is no such camera, or it stops.
+    """
+    return _frames(find_camera(camera), seconds)
+
+
+def _frames(camera: Camera, seconds: float | None) -> Iterator[Frame]:
+    source = _Newest(camera) if camera.number is None else _Numbered(camera, camera.number)
+    with closing(source):
         began = time.monotonic()
         for taken in count():
             if seconds is not None and time.monotonic() - began >= seconds:
                 return
-            there, picture = camera.read()
-            if not there:
-                raise MienError(f"frames of camera {number}", "none any more", "plug it in again")
-            yield Frame(taken, time.monotonic() - began, np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8))
-    finally:
-        camera.release()
+            picture = source.next()
+            yield Frame(taken, time.monotonic() - began, picture)
+
+
+class _Numbered:
+    """A camera of this computer."""
+
+    def __init__(self, camera: Camera, number: int) -> None:
+        self._camera, self._opened = camera, cv2.VideoCapture(number)
+        if not self._opened.isOpened():
+            self.close()
+            todo = "plug it in, or try another number, from 0"
+            raise MienError(f"a camera {camera.place}", "none that can be opened", todo)
+        self._opened.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # no frame from a while ago
+
+    def next(self) -> Photo:
+        """The next frame. Raises MienError where there is none."""
+        there, picture = self._opened.read()
+        if not there:
+            raise MienError(f"frames of {self._camera.name}", "none any more", "plug it in again")
+        return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+
+    def close(self) -> None:
+        """Let the camera go."""
+        self._opened.release()
+
+
+def _at_address(text: str, scheme: str) -> Camera:
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if scheme not in SCHEMES or not host:
+        expected = f"an address of a camera that begins with {', '.join(f'{one}://' for one in SCHEMES)}"
+        found = f"{scheme}://" if scheme not in SCHEMES else "one without a host that can be read"
+        raise MienError(expected, found, "give the address that the camera's manual states")
+    shown = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()  # a query may hold a password
+    return Camera(f"at {shown}", address=text)
+
+
+class _Newest:
+    """The newest frame of a stream, which a thread of its own reads, so that nobody waits for frames from a while ago."""
+
+    def __init__(self, camera: Camera) -> None:
+        import av
+
+        self._camera, self._there = camera, Condition()
+        self._newest: tuple[av.VideoFrame, int] | None = None
+        self._ended, self._over = "", False
+        try:
+            self._container = av.open(camera.address, "r", options=OPTIONS, timeout=(SECONDS, SECONDS))
+        except (av.FFmpegError, OSError, ValueError) as error:  # without its cause, which names the whole address
+            todo = "check the address, and whether the camera is on"
+            raise MienError(f"a camera {camera.place}", _said(error), todo) from None
+        if not self._container.streams.video:
+            self._container.close()
+            raise MienError(f"a camera {camera.place}", "no video", "check the address")
+        self._thread = Thread(target=self._read, name="mien-camera", daemon=True)
+        self._thread.start()
+
+    def next(self) -> Photo:
+        """The newest frame, once it is there; each once. Raises MienError where the stream ends."""
+        with self._there:
+            self._there.wait_for(lambda: self._newest or self._ended)
+            newest, self._newest = self._newest, None
+        if newest is None:
+            raise MienError(f"frames of {self._camera.name}", self._ended, "check whether the camera is on")
+        return as_shown(*newest)
+
+    def close(self) -> None:
+        """Let the stream go."""
+        self._over = True
+        self._thread.join()
+
+    def _read(self) -> None:
+        ended = "none any more"
+        try:
+            with self._container as container:
+                stream = container.streams.video[0]
+                stream.codec_context.options = {"max_pixels": str(LIMITS.frame_pixels)}
+                stream.codec_context.thread_count = 1
+                for packet in container.demux(stream):
+                    if self._over:
+                        return
+                    self._take(packet, stream.sample_aspect_ratio)
+        except Exception as error:  # whatever FFmpeg meets is told to who asks for the next frame
+            ended = f"none any more ({_said(error)})"
+        finally:
+            with self._there:
+                self._ended = ended
+                self._there.notify()
+
+    def _take(self, packet: "av.Packet[av.VideoStream]", ratio: Fraction | None) -> None:
+        import av
+
+        try:
+            frames = packet.decode()
+        except av.InvalidDataError:  # the next one may be sound
+            return
+        for frame in frames:
+            if not frame.is_corrupt:
+                width = shown_width(frame.width, ratio)
+                require_size(max(width, frame.width), frame.height, LIMITS.frame_pixels)
+                with self._there:
+                    self._newest = frame, width
+                    self._there.notify()
+
+
+def _said(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)

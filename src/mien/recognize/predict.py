@@ -17,9 +17,10 @@ from mien.faces.places import VIDEOS, Input
 from mien.faces.shots import Shot, read_shots, together
 from mien.files.limits import LIMITS, FileLimits
 from mien.recognize.drawing import draw
+from mien.recognize.following import Following
 from mien.recognize.reading import Reading
 from mien.recognize.recognizer import Recognizer
-from mien.recognize.tracking import Cuts, Tracker, Tracking
+from mien.recognize.tracking import Tracking
 
 TRACKING = Tracking()
 SMALLEST = 12
@@ -62,15 +63,15 @@ def read_all(
     least_face: float | None = None,
     limits: FileLimits = LIMITS,
 ) -> Iterator[Read]:
-    """All photos, and frames of videos `every` so many seconds, whose faces are followed from cut to cut, as
-    `Tracking.for_frames` says.
+    """All photos, and frames of videos `every` so many seconds, whose faces are followed as `Following` does, and may be lost as
+    `Tracking.for_frames` says. What that cannot promise `mien.recognize.looks.weakness` tells.
 
-    What cannot be read, or is beyond the `limits`, is added to `faults`. Without a `geometry` faces are cut out as the model's
-    card says. They are looked for from `least_face` pixels on; unless said, as the geometry says in photos, and as `in_frames`
-    does in videos. Raises MienError as `Recognizer.read` does.
+    What cannot be read, or not wholly, or is beyond the `limits`, is added to `faults`. Without a `geometry` faces are cut out as
+    the model's card says. They are looked for from `least_face` pixels on; unless said, as the geometry says in photos, and as
+    `in_frames` does in videos. Raises MienError as `Recognizer.read` does.
     """
     following, least = tracking.for_frames(every), recognizer.card.least
-    video, tracker, cuts = None, Tracker(following, least), Cuts()
+    video, people = None, Following(following, least)
     how = geometry or recognizer.geometry
     if least_face is not None:
         how = how.looking_for(least_face)
@@ -84,10 +85,8 @@ def read_all(
                 yield Read(shot, readings)
                 continue
             if shot.input is not video:
-                video, tracker, cuts = shot.input, Tracker(following, least), Cuts()
-            if cuts.at(shot.pixels):
-                tracker.cut()
-            yield Read(shot, tracker.follow(shot.time, readings))
+                video, people = shot.input, Following(following, least)
+            yield Read(shot, people.follow(shot.time, shot.pixels, readings))
 
 
 def in_frames(geometry: Geometry, shape: tuple[int, ...]) -> Geometry:

@@ -41,7 +41,7 @@ class Teller:
             self._print_rows(read)
         if shot.time is not None:
             self._video = shot.input.name
-            self._line.add(shot.time, read.readings)
+            self._line.add(shot.time, read.readings, shot.pixels if self._folder else None)
             return
         self._photos += 1
         if self._form == "text":

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mien.faces.align import crop, square
+from mien.faces.face import Face, Photo
 from mien.plain import short
 from mien.recognize.reading import Reading
 
@@ -15,9 +17,14 @@ BINS, WIDTH = 512, 0.1
 """Parts that time is divided into, and their seconds at first, which double when there are more."""
 LINES, DRAWN = 32, 6
 """Faces that are told, and drawn: those that were seen longest."""
-KEPT, LOST = 96, 2.5
-"""Faces that are remembered: more, so that who comes while many are there can still be told; and seconds for which a face may be
-lost and come back."""
+KEPT = 96
+"""Faces that are remembered: more, so that who comes while many are there can still be told."""
+LOST = 2.5
+"""Seconds for which a face may be lost and come back, or as many times as long as from one frame to the next, if that is more."""
+SIDE, LARGER = 64, 1.2
+"""Of a face's small picture, in pixels; and how many times as large as in that a face has to be for another one."""
+STRIP, DARK = 0.12, "#444444"
+"""Above a band: where the model is unsure."""
 COLORS = {
     "anger": "#d55e00", "contempt": "#cc79a7", "disgust": "#009e73", "fear": "#000000",
     "happiness": "#e69f00", "neutral": "#bbbbbb", "sadness": "#0072b2", "surprise": "#56b4e9",
@@ -37,6 +44,12 @@ class Line:
     """(BINS, K) of scores."""
     counts: npt.NDArray[np.int64]
     """(BINS,) of frames."""
+    unsure: npt.NDArray[np.int64]
+    """(BINS,) of those in which it is not sure what the face shows."""
+    picture: Photo | None = None
+    """(SIDE, SIDE, 3) of the face, where it is seen well."""
+    worth: float = 0.0
+    """How well: pixels of its box, times how sure the detector is."""
 
     @property
     def frames(self) -> int:
@@ -60,8 +73,9 @@ class Timeline:
         """That were seen, those included that are no longer remembered."""
         self._lines: dict[int, Line] = {}
 
-    def add(self, time: float, readings: Sequence[Reading]) -> None:
-        """The faces of a frame, `time` seconds after the first; their tracks are numbered from 1 as they come.
+    def add(self, time: float, readings: Sequence[Reading], photo: Photo | None = None) -> None:
+        """The faces of a frame, `time` seconds after the first; their tracks are numbered from 1 as they come. Small pictures of
+        faces are made from `photo`, the frame (H, W, 3), where it is given.
 
         A face that was forgotten stays so, even if it is still there: its line would begin too late. That happens to those who
         come last where more than 96 are there at once.
@@ -70,20 +84,23 @@ class Timeline:
         while time >= BINS * self.width:
             self.width *= 2
             for line in self._lines.values():
-                line.sums, line.counts = _halved(line.sums), _halved(line.counts)
+                line.sums, line.counts, line.unsure = map(_halved, (line.sums, line.counts, line.unsure))
         for one in readings:
             number = one.track or 0
             if number > self.faces:
                 self.faces = number
                 self._make_room()
-                shape = (BINS, len(self.classes))
-                self._lines[number] = Line(number, time, time, np.zeros(shape), np.zeros(BINS, np.int64))
+                sums, counts = np.zeros((BINS, len(self.classes))), np.zeros((2, BINS), np.int64)
+                self._lines[number] = Line(number, time, time, sums, *counts)
             if number not in self._lines:
                 continue
             line, place = self._lines[number], int(time / self.width)
             line.end = time
             line.sums[place] += list(one.scores.values())
             line.counts[place] += 1
+            line.unsure[place] += one.unsure
+            if photo is not None:
+                _picture(line, one.face, photo)
 
     @property
     def lines(self) -> list[Line]:
@@ -91,46 +108,72 @@ class Timeline:
         return sorted(self._lines.values(), key=lambda line: (-line.frames, line.track))[:LINES]
 
     def picture(self) -> bytes:
-        """A PNG with a band for each face: how probable each expression was over time."""
+        """A PNG with a band for each face: how probable each expression was over time, where that is unsure, and the face."""
         from mien.plots import Figure, colormaps
 
         lines = sorted(self.lines[:DRAWN], key=lambda line: line.track)
         figure = Figure((10, 1 + 1.3 * max(1, len(lines))), layout="constrained")
-        every = figure.subplots(max(1, len(lines)), 1, sharex=True, squeeze=False)[:, 0]
+        every = figure.subplots(max(1, len(lines)), 2, squeeze=False, sharex="col", width_ratios=(1, 9))
         used = int(self.end / self.width) + 1
-        times = np.arange(used) * self.width
+        times, end = np.arange(used) * self.width, max(self.end, self.width)
         table = colormaps["tab20"]
         colors = [COLORS.get(name, table(number % 20)) for number, name in enumerate(self.classes)]
-        for axes, line in zip(every, lines, strict=False):
+        for seen, _ in every:
+            seen.set_axis_off()
+        for (seen, axes), line in zip(every, lines, strict=False):
             axes.stackplot(times, self._shares(line)[:used].T, colors=colors, step="post", linewidth=0)
-            axes.set_ylim(0, 1)
-            axes.set_xlim(0, max(self.end, self.width))
-            axes.set_yticks([])
-            axes.set_ylabel(f"face {line.track}")
-        every[-1].set_xlabel("seconds")
+            unsure = (2 * line.unsure > line.counts)[np.maximum(self._last(line), 0)] & self._there(line)
+            top = [1 + STRIP * 0.3, 1 + STRIP]
+            axes.fill_between(times, *top, where=unsure[:used], color=DARK, step="post", linewidth=0)
+            axes.set_ylim(0, top[1])
+            axes.set_xlim(0, end)
+            axes.set_yticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
+            axes.set_title(f"face {line.track}", loc="left", fontsize="medium")
+            if line.picture is not None:
+                seen.imshow(line.picture)
+        every[-1, 1].set_xlabel("seconds")
         if lines:
-            handles, named = every[0].collections, [short(name) for name in self.classes]
-            legend = figure.legend(handles, named, loc="outside upper center", ncols=min(8, len(named)), frameon=False)
+            handles, named = list(every[0, 1].collections), [*map(short, self.classes), "unsure"]
+            legend = figure.legend(handles, named, loc="outside upper center", ncols=min(5, len(named)), frameon=False)
             for text in legend.get_texts():
                 text.set_parse_math(False)  # a class may be named with a $
         content = io.BytesIO()
         figure.savefig(content, format="png", dpi=110, metadata={"Software": None})
         return content.getvalue()
 
+    def _last(self, line: Line) -> npt.NDArray[np.int64]:
+        """(BINS,) the last bin up to each into which a frame fell; below 0 where there is none."""
+        found: npt.NDArray[np.int64] = np.maximum.accumulate(np.where(line.counts > 0, np.arange(BINS), -1))
+        return found
+
+    def _there(self, line: Line) -> npt.NDArray[np.bool_]:
+        """(BINS,) where the face was seen, or the next frame was not due yet."""
+        last = self._last(line)
+        there: npt.NDArray[np.bool_] = (last >= 0) & ((np.arange(BINS) - last) * self.width <= self._step)
+        return there
+
     def _shares(self, line: Line) -> npt.NDArray[np.float64]:
         """(BINS, K) mean scores; where no frame fell into a bin those before, until the next frame was due, and then 0."""
-        bins = np.arange(BINS)
-        last = np.maximum.accumulate(np.where(line.counts > 0, bins, -1))
-        seen = (last >= 0) & ((bins - last) * self.width <= self._step)
         means = line.sums / line.counts.clip(1)[:, None]
-        return np.where(seen[:, None], means[last], 0.0)
+        return np.where(self._there(line)[:, None], means[self._last(line)], 0.0)
 
     def _make_room(self) -> None:
         """Where there are too many, forget the face that was seen least, of those that will not come back if there are any."""
         if len(self._lines) >= KEPT:
             lines = self._lines.values()
-            least = min(lines, key=lambda line: (self.end - line.end <= LOST, line.frames, -line.track))
+            lost = LOST * max(1.0, self._step)
+            least = min(lines, key=lambda line: (self.end - line.end <= lost, line.frames, -line.track))
             del self._lines[least.track]
+
+
+def _picture(line: Line, face: Face, photo: Photo) -> None:
+    """Keep how the face looks here, if it is seen better than before."""
+    worth = face.area * max(face.score, 0.0)
+    if worth <= LARGER * line.worth:
+        return
+    x0, y0, x1, y1 = face.box
+    whole = square(np.array(face.center), max(x1 - x0, y1 - y0, 1.0) * LARGER)
+    line.picture, line.worth = crop(photo, whole, SIDE), worth
 
 
 def _halved(values: npt.NDArray[Any]) -> npt.NDArray[Any]:

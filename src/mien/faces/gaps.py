@@ -1,0 +1,88 @@
+"""What of a video could not be decoded: how many frames, and where."""
+
+import math
+from dataclasses import dataclass
+
+TOLD = 3
+"""Gaps whose times are told; of more, how many there are."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Damaged frames between two others."""
+
+    frames: int
+    """0 where it is not known how many."""
+    begin: float | None
+    """Seconds of the frame before; None where there is none."""
+    end: float | None
+    """Seconds of the frame after; None where there is none."""
+
+    def __str__(self) -> str:
+        if self.begin is None:
+            where = "before all others"
+        elif self.end is None:
+            where = f"after {self.begin:.2f} s, up to the end"
+        else:
+            where = f"between {self.begin:.2f} and {self.end:.2f} s"
+        return f"{_frames(self.frames) if self.frames else 'all'} {where}"
+
+
+class Gaps:
+    """Takes frame after frame, and what is damaged between them."""
+
+    def __init__(self) -> None:
+        self.longest = math.inf
+        """Seconds between two frames beyond which some are missing where bytes were skipped."""
+        self._skipped = False
+        self._pending, self._waiting = 0, list[float]()
+        """Damaged frames since the last sound one, and the times, in the stream's own units, of those that may come later."""
+        self._last: float | None = None
+        self._told, self._gaps, self._frames = list[Gap](), 0, 0
+
+    def undecoded(self, stamp: int | None) -> None:
+        """A packet without a frame. Its time is `stamp` where known: frames before it may still come."""
+        self._waiting.append(-math.inf if stamp is None else stamp)
+
+    def before(self, stamp: int | None) -> int:
+        """How many of these packets come before a frame of this time; each is counted once."""
+        count = len(self._waiting)
+        self._waiting = [] if stamp is None else [one for one in self._waiting if one > stamp]
+        self._pending += count - len(self._waiting)
+        return count - len(self._waiting)
+
+    def skipped(self) -> None:
+        """Bytes that are no packet: somewhere there may be frames missing."""
+        self._skipped = True
+
+    def corrupt(self) -> None:
+        """A frame that the decoder itself calls corrupt."""
+        self._pending += 1
+
+    def sound(self, time: float) -> None:
+        """A frame of so many seconds that is as it should be."""
+        if self._pending or (self._last is not None and time - self._last > self.longest and self._skipped):
+            self._add(time)
+        self._last = time
+
+    def tell(self, to_the_end: bool) -> str:
+        """A phrase, "" where nothing is missing; `to_the_end`: whether those after the last sound frame count."""
+        self._pending, self._waiting = self._pending + len(self._waiting), []
+        if to_the_end and self._pending:
+            self._add(None)
+        if not self._gaps:
+            return ""
+        more, places = self._frames - sum(gap.frames for gap in self._told), self._gaps - len(self._told)
+        told = [str(gap) for gap in self._told]
+        told += [f"{_frames(more)} in {places} more place{'s' * (places != 1)}"] if places else []
+        return f"left out as damaged: {', '.join(told)}"
+
+    def _add(self, end: float | None) -> None:
+        self._gaps, self._frames = self._gaps + 1, self._frames + self._pending
+        if len(self._told) < TOLD:
+            self._told.append(Gap(self._pending, self._last, end))
+        self._pending, self._skipped = 0, False
+
+
+def _frames(count: int) -> str:
+    return f"{count:,} frame{'s' * (count != 1)}"
