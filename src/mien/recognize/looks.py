@@ -56,9 +56,10 @@ class ByColors:
     """A small picture of the face, upright by its eyes, with some of what is around it; and how much there is of which color.
 
     Brightness and contrast alter it little. Measured on studio photos of 52 people, each once neutral and once smiling, each of
-    another size, turn and brightness: of pairs of one person 97 % are nearer than 0.34; of pairs of two people 1 % are nearer
-    than 0.29, and half are beyond 0.54. The area under the ROC curve is 0.994; by what `mien-s` computes before its last layer
-    it is 0.42, as that has learned to overlook who it is. All faces were seen from the front, in one light. It takes 1 ms a face.
+    another size, turn and brightness (benchmarks/looks.py): of pairs of one person 97 % are nearer than 0.32; of pairs of two
+    people 1 % are nearer than 0.29, and half are beyond 0.54. The area under the ROC curve is 0.994; by what `mien-s` computes
+    before its last layer it is 0.43, as that has learned to overlook who it is. All faces were seen from the front, in one light.
+    It takes 1 ms a face.
     """
 
     same: float = 0.29
@@ -73,7 +74,7 @@ class ByColors:
 class ByNet:
     """dlib's face network, whose descriptions of one person are less than 0.6 apart by its maker's word (King 2017).
 
-    Measured as `ByColors`: pairs of one person are up to 0.33 apart, of two people from 0.45 on, and 99 % from 0.61 on (area
+    Measured as `ByColors`: pairs of one person are up to 0.34 apart, of two people from 0.50 on, and 99 % from 0.60 on (area
     1.000). It takes 10 ms a face on one core, and two seconds to load.
     """
 
