@@ -12,6 +12,7 @@ from mien.cli.shared import (
     Limits,
     Seed,
     Settings,
+    listed,
     number,
     pairs,
     print_json,
@@ -54,7 +55,7 @@ def import_(
     given: dict[str, Any] = {"input": paths[0] if len(paths) == 2 else None, "rule": rule, "side": side, "color": color or None}
     given |= {"limits": limits if limits == "off" else None}
     given |= {"columns": pairs(columns, "--columns") if columns else None}
-    given |= {"classes": {theirs: ours for ours, theirs in _listed(classes)} if classes else None}
+    given |= {"classes": {theirs: ours for ours, theirs in listed(classes)} if classes else None}
     settings |= {key: value for key, value in given.items() if value is not None}
     with Bar(quiet=as_json) as bar:
         bar.begin("import", 0)
@@ -69,11 +70,6 @@ def import_(
     if test:
         warn_of_few_tests(done.faces)
     print_values(as_json, values, f"{len(done.faces)} faces -> {paths[-1]}{left_out}")
-
-
-def _listed(classes: str) -> list[tuple[str, str]]:
-    """`ours=theirs` pairs; ours may come several times."""
-    return [pair for part in classes.split(",") for pair in pairs([part], "--classes").items()]
 
 
 def describe(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.shared import Json, Limits, number, print_values, seed_option, share, warn_of_few_tests, whole
+from mien.cli.shared import Json, Limits, listed, number, print_values, seed_option, share, warn_of_few_tests, whole
 
 
 def prepare(
@@ -26,6 +26,7 @@ def prepare(
         typer.Option(metavar="LIMIT", help="Faces to keep: size>=40, sharpness, overexposed, roll, turn; may be repeated."),
     ] = None,
     labeled: Annotated[bool, typer.Option("--labeled", help="Folders are classes (and splits above them).")] = False,
+    classes: Annotated[str | None, typer.Option(help="Our class names and theirs: anger=angry,happiness=happy.")] = None,
     test: Annotated[
         float,
         share("Share of faces that become the split `test`: whole people (of a list's subjects), videos, photos."),
@@ -53,6 +54,7 @@ def prepare(
     *inputs, out = paths
     values = {"inputs": [str(one) for one in inputs], "align": align, "detector": detector, "which": faces, "side": side}
     values |= {"color": color, "every": every, "limits": keep or [], "labeled": labeled, "test": test, "seed": seed}
+    values |= {"classes": {theirs: ours for ours, theirs in listed(classes)} if classes else {}}
     with Bar(quiet=as_json) as bar:
         done = run(validate(Preparing, values), out, workers or os.cpu_count() or 1, cluster, bar, limits_of(limits))
     found = {"faces": len(done.faces), "inputs": done.inputs, "rejected": done.rejected, "out": str(out)}

@@ -68,6 +68,11 @@ def pairs(given: str | list[str] | None, option: str) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in split}
 
 
+def listed(classes: str) -> list[tuple[str, str]]:
+    """`ours=theirs` pairs; ours may come several times."""
+    return [pair for part in classes.split(",") for pair in pairs([part], "--classes").items()]
+
+
 def say(*parts: object, sep: str = " ", end: str = "\n", file: TextIO | None = None, flush: bool = False) -> None:
     """As `print`, but names are shown as they are: a part with control characters has them written out, line breaks too."""
     print(*map(plain, parts), sep=sep, end=end, file=file, flush=flush)

@@ -59,7 +59,7 @@ def read_picture(
     """One picture, uint8 (S, S) gray or (S, S, 3) color, upright by its EXIF orientation.
 
     With a `side` the central square is resized to it, averaging areas; without, the picture has to be square. 16-bit
-    values are scaled to 8, transparent parts become black, of moving pictures the first frame counts.
+    values are scaled to 8, transparent parts become white, as in `mien prepare`, of moving pictures the first frame counts.
     Raises MienError for a file that is empty, truncated, broken, no picture, beyond the limits or (without a side) not square.
     """
     return _fit(_decode(path, color, limits, nullcontext()), path, side)
@@ -136,7 +136,7 @@ def _decode(path: Path, color: bool, limits: FileLimits, one_at_a_time: Abstract
             with path.open("rb") as file:
                 opened = open_picture(read_content(file, limits), limits)
             with one_at_a_time if opened.image.width * opened.image.height > LARGE else nullcontext():
-                return Image.fromarray(opened.pixels("RGB" if color else "L", background=0))
+                return Image.fromarray(opened.pixels("RGB" if color else "L"))
     except Exception as error:  # Decoders meet a broken file with exceptions of many kinds; none of them is hidden.
         raise _refusal(path, fault(error)) from error
 

@@ -3,13 +3,13 @@
 import hashlib
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mien.data.csv_files import header, require, stream
-from mien.data.sources.folder import SPLITS
+from mien.data.words import FOLDERS, known_split, read_label, read_text
 from mien.errors import MienError
 from mien.faces.places import require_regular
 from mien.files.faults import fault
@@ -42,28 +42,29 @@ class Line:
     """The row in which the same file was first; 0 where it is new."""
 
 
-def check_list(path: Path) -> None:
+def check_list(path: Path, mapped: Collection[str] = ()) -> None:
     """Raises MienError for a list that cannot be read, has no column `path`, names a split that is none, or one file twice with
     different labels, splits or subjects."""
     try:
         require_regular(path)
         if path.suffix.lower() == ".csv" and {*SAID} & {*require(path, ["path"])}:
             with suppress(MienError):  # a broken row is said when its turn comes
-                deque(_noted(path, _rows(path)), 0)
+                deque(_noted(path, _rows(path, mapped)), 0)
         with path.open("rb"):
             pass
     except (OSError, ValueError) as error:
         raise _unread(path, fault(error)) from error
 
 
-def lines(path: Path) -> Iterator[Line]:
-    """The paths of a list in order, with label, split and subject where the list has such columns.
+def lines(path: Path, mapped: Collection[str] = ()) -> Iterator[Line]:
+    """The paths of a list in order, with label, split and subject where the list has such columns; "" for nan, NA and the like,
+    unless a label is among those `mapped`.
 
     Empty lines are passed over, and so is the list itself; bytes that are no UTF-8 stay what they are. Raises MienError where
     the list breaks.
     """
     try:
-        yield from _noted(path, _rows(path) if path.suffix.lower() == ".csv" else _texts(path))
+        yield from _noted(path, _rows(path, mapped) if path.suffix.lower() == ".csv" else _texts(path))
     except (OSError, ValueError) as error:
         raise _unread(path, fault(error)) from error
 
@@ -107,24 +108,28 @@ def _texts(path: Path) -> Iterator[Line]:
                 yield Line(text, row=count)
 
 
-def _rows(path: Path) -> Iterator[Line]:
+def _rows(path: Path, mapped: Collection[str]) -> Iterator[Line]:
     there, before = header(path), 1
     for block in stream(path, ["path", *(name for name in SAID if name in there)]):
         for number, row in enumerate(block.to_pylist(), before + 1):
-            said = {name: value or "" for name, value in row.items()}
-            line = Line(said["path"], said.get("label"), said.get("split"), said.get("subject"), number)
+            line = Line(row["path"] or "", row=number)
+            if "label" in row:
+                line = replace(line, label=read_label(row["label"], mapped))
+            if "subject" in row:
+                line = replace(line, subject=read_text(row["subject"]))
+            if "split" in row and line.path:
+                line = replace(line, split=_split(row["split"], line))
             if line.path:
-                yield line if line.split is None else replace(line, split=_split(line))
+                yield line
         before += len(block)
 
 
-def _split(line: Line) -> str:
+def _split(written: str | None, line: Line) -> str:
     """Raises ValueError for one that is none."""
-    text = (line.split or "").strip()
-    if text and text.lower() not in SPLITS:
-        known = ", ".join(dict.fromkeys(SPLITS.values()))
-        raise ValueError(f"the split {text!r} in row {line.row} ({line.path!r}), none of {known}")
-    return SPLITS[text.lower()] if text else ""
+    text = read_text(written)
+    if text and not known_split(text):
+        raise ValueError(f"the split {text!r} in row {line.row} ({line.path!r}), none of {', '.join(FOLDERS)}")
+    return known_split(text)
 
 
 def _unread(path: Path, found: str) -> MienError:

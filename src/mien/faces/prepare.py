@@ -9,9 +9,10 @@ import shutil
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated
 
 import numpy as np
@@ -24,7 +25,6 @@ from mien.data.faceset import BLOCK, FaceSet, Info
 from mien.data.images import Side
 from mien.data.importing import attach_rejected
 from mien.data.source import Rejected
-from mien.data.sources.folder import UNLABELED
 from mien.data.splits import TOGETHER, draw_test, group_faces
 from mien.data.writer import FaceSetWriter
 from mien.disk import LOCK, alone, put, read_json, write_aside
@@ -74,6 +74,8 @@ class Preparing:
     """Faces to keep, as `size>=40`."""
     labeled: bool = False
     """Folders are classes, and above them splits."""
+    classes: dict[str, str] = field(default_factory=dict)
+    """Our class for the name of a folder or a label; "" for no label."""
     test: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = 0.0
     """Share of the faces that becomes the split `test`, the rest `train`: whole people, videos and photos."""
     seed: Seed = 0
@@ -171,10 +173,10 @@ def survey(asked: Preparing, limits: FileLimits = LIMITS) -> Found:
     return Found(labels.total(), labels, loose if len(asked.inputs) == 1 else 0, splits)
 
 
-def classes_of(labels: Iterable[str]) -> dict[str, str]:
-    """Our class for each name of a class folder, where it is one."""
+def classes_of(labels: Iterable[str], own: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+    """Our class for each name of a class folder, where it is one: by the user's `own` map first."""
     names = sorted(set(labels) - {""})
-    return {name: one or name for name, one in zip(names, rename(names, {}), strict=True) if name.lower() != UNLABELED}
+    return {name: name if one is None else one for name, one in zip(names, rename(names, own), strict=True) if one != ""}
 
 
 def _listed(counts: Mapping[str, int]) -> str:
@@ -190,17 +192,20 @@ def _require_nothing(out: Path) -> None:
 
 
 def _inputs(asked: Preparing, limits: FileLimits) -> Iterator[Input]:
-    return find_inputs(asked.inputs, labeled=asked.labeled, limits=limits)
+    return find_inputs(asked.inputs, labeled=asked.labeled, limits=limits, mapped=asked.classes)
 
 
 def _require_fitting(asked: Preparing, found: Found) -> int:
     """How many photos and videos there are. Raises MienError where they do not fit what is asked."""
     if not found.photos:
         raise MienError("at least one photo or video", "none", "check the inputs")
-    if asked.labeled and not classes_of(found.labels):
+    if asked.labeled and not classes_of(found.labels, asked.classes):
         loose = f", but {found.loose} in {printable(asked.inputs[0])} itself, without a class folder" if found.loose else ""
         todo = "give the folder that holds the class folders, or leave out --labeled"
         raise MienError("photos in class folders", f"none{loose}", todo)
+    if unknown := sorted(set(asked.classes) - set(found.labels)):
+        listed = ", ".join(sorted({name for name in found.labels if name})[:NAMED]) or "none"
+        raise MienError(f"labels {', '.join(unknown)} in the inputs", listed, "change the map of classes")
     if asked.test and found.splits:
         raise MienError("inputs without splits, to make a test split", "some with splits", "leave --test out")
     return found.photos
@@ -224,11 +229,11 @@ def _kept(parts: Path) -> Iterator[None]:
 
 def _claim(parts: Path, asked: Preparing) -> None:
     """Take the folder for this, or go on in it."""
-    now = json.loads(to_json(asked))
+    now, usual = (json.loads(to_json(one)) for one in (asked, Preparing(asked.inputs)))
     file = parts / FILE
     if file.is_file():
         before = read_json(file, f"remove {parts}")
-        other = [key for key in now if before.get(key) != now[key]]
+        other = [key for key in now if before.get(key, usual[key]) != now[key]]  # it may lack what is new
         if other:
             expected = f"what {parts} was begun with, {other[0]} = {before.get(other[0])!r}"
             raise MienError(expected, repr(now[other[0]]), f"give the same again, or remove {parts} to begin anew")
@@ -278,7 +283,7 @@ def _join(asked: Preparing, making: Making, parts: Path, tasks: int, out: Path, 
         listed = "; ".join(f"{one.path}: {one.reason}" for one in islice(_rejected(parts, tasks), 3))
         _clear(parts)  # other limits would be something else than was begun
         raise MienError("at least one face", f"none in {rejected} inputs ({listed})", "check the inputs, or the limits")
-    ours = classes_of(labels)
+    ours = classes_of(labels, asked.classes)
     classes = tuple(sorted(set(ours.values())))
     numbers = {name: classes.index(one) for name, one in ours.items()}
     title = f"faces of {', '.join(printable(Path(one).name or one) for one in asked.inputs[:3])}"

@@ -32,6 +32,9 @@ _BLOCK = 1 << 20
 _STRIP = 1 << 22
 """Pixels are converted in strips of about so many."""
 
+WHITE = 255
+"""What is transparent is laid on it, whichever command reads it."""
+
 _BITS_PER_SAMPLE = 258
 
 UPRIGHT: dict[int, Callable[[Array], Array]] = {
@@ -57,8 +60,8 @@ class Opened:
     turn: int
     """Its EXIF orientation."""
 
-    def pixels(self, mode: Mode, background: int = 255) -> Array:
-        """Upright, (H, W) of mode L or (H, W, 3) of mode RGB, 8 bits; what is transparent is laid on `background`.
+    def pixels(self, mode: Mode) -> Array:
+        """Upright, (H, W) of mode L or (H, W, 3) of mode RGB, 8 bits; what is transparent is laid on white.
 
         Values of more than 8 bits are scaled by the largest that the format has; palettes and CMYK become RGB. Raises ValueError
         for floating-point pixels, and what decoders do for a damaged file.
@@ -67,7 +70,7 @@ class Opened:
         wide, high, channels = self.image.width, self.image.height, (3,) if mode == "RGB" else ()
         turned = UPRIGHT.get(self.turn)
         if wide * high <= _STRIP:
-            whole = np.array(_plain(self.image, mode, background, _largest(self.image)))
+            whole = np.array(_plain(self.image, mode, _largest(self.image)))
             return np.ascontiguousarray(turned(whole)) if turned else whole
         made = np.empty((wide, high, *channels) if turned and self.turn > 4 else (high, wide, *channels), np.uint8)
         lying = UPRIGHT[_BACK.get(self.turn, self.turn)](made) if turned else made
@@ -76,7 +79,7 @@ class Opened:
         for top in range(0, high, rows):
             for left in range(0, wide, columns):
                 box = (left, top, min(left + columns, wide), min(top + rows, high))
-                strip = _plain(self.image.crop(box), mode, background, _largest(self.image))
+                strip = _plain(self.image.crop(box), mode, _largest(self.image))
                 lying[box[1] : box[3], box[0] : box[2]] = np.asarray(strip)
         return made
 
@@ -161,27 +164,27 @@ def _largest(image: Image.Image) -> int:
     return 4095 if isinstance(image, TiffImageFile) and image.tag_v2.get(_BITS_PER_SAMPLE) == (12,) else 65535
 
 
-def _plain(image: Image.Image, mode: Mode, background: int, largest: int) -> Image.Image:
+def _plain(image: Image.Image, mode: Mode, largest: int) -> Image.Image:
     if image.mode == "F":
         raise ValueError("floating-point pixels, whose range is not known")
     if image.mode.startswith("I"):
-        return Image.fromarray(_eight_bits(image, background, largest)).convert(mode)
+        return Image.fromarray(_eight_bits(image, largest)).convert(mode)
     if image.has_transparency_data:
         seen = image.convert("RGBA")
-        image = Image.new("RGB", seen.size, (background,) * 3)
+        image = Image.new("RGB", seen.size, (WHITE,) * 3)
         image.paste(seen, mask=seen.getchannel("A"))
     elif image.mode not in ("1", "L"):
         image = image.convert("RGB")
     return image.convert(mode)
 
 
-def _eight_bits(image: Image.Image, background: int, largest: int) -> Array:
-    """Gray of 12 or 16 bits, (H, W), scaled to 8; a transparent value becomes the background."""
+def _eight_bits(image: Image.Image, largest: int) -> Array:
+    """Gray of 12 or 16 bits, (H, W), scaled to 8; a transparent value becomes white."""
     values = np.asarray(image)
     if values.min() < 0 or values.max() > largest:
         raise ValueError(f"pixel values from {values.min()} to {values.max()}, beyond 0 to {largest}")
     scaled = ((values.astype(np.uint32) * 255 + largest // 2) // largest).astype(np.uint8)
     clear = image.info.get("transparency")
     if isinstance(clear, int):
-        scaled[values == clear] = background
+        scaled[values == clear] = WHITE
     return scaled
