@@ -25,7 +25,10 @@ from mien.limits import MOST_SIDE
 Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
 """A side in pixels, as a setting."""
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pnm")
+SUFFIXES = (
+    *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif"),
+    *(".jp2", ".j2k", ".jpx", ".jpf", ".j2c", ".jpc", ".pbm", ".pgm", ".ppm", ".pnm"),
+)
 """How the names of such files end, in lower case."""
 
 MAX_PIXELS = 50_000_000

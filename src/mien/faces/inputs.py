@@ -15,16 +15,17 @@ from mien.faces.archives import ARCHIVES, Entry, entries
 from mien.faces.labels import Given, above_members, class_of, for_labels, inner_folders, is_folder, last_folders, place_of
 from mien.faces.lists import LISTS, check_list, lines, short_hash
 from mien.faces.places import VIDEOS, Input
+from mien.files.containers import HEIC
 from mien.files.faults import fault
 from mien.files.limits import LIMITS, FileLimits
 
-PHOTOS = (*SUFFIXES, ".jpe", ".mpo", ".apng", ".pbm")
+PHOTOS = SUFFIXES
 """How the names of photos end, in lower case."""
 
 UNREAD = tuple(
     f".{ending}"
     for ending in (
-        *("heic", "heif", "avif", "jp2", "j2k", "jxl", "tga", "psd", "xcf", "exr", "hdr", "pfm"),
+        *("heic", "heif", "hif", "jxl", "tga", "psd", "xcf", "exr", "hdr", "pfm"),
         *("dng", "cr2", "cr3", "nef", "arw", "orf", "raf", "rw2", "pef", "srw"),
         *("wmv", "asf", "flv", "mpg", "mpeg", "m2v", "vob", "ts", "mts", "m2ts", "ogv", "rm", "rmvb", "mxf", "dv"),
         *("rar", "7z", "tar.bz2", "tbz", "tbz2", "tar.xz", "txz", "tar.lzma", "tar.zst", "tzst"),
@@ -180,7 +181,7 @@ def _found(given: Given) -> Iterator[Input]:
 def _single(path: Path, name: str, label: str = "", split: str = "") -> Input:
     lower = path.name.lower()
     ending = next((each for each in UNREAD if lower.endswith(each)), "")
-    unread = f"{ending} files are not read" if ending else ""
+    unread = HEIC if ending in (".heic", ".heif", ".hif") else f"{ending} files are not read" if ending else ""
     label = printable(unicodedata.normalize("NFC", label))
     return Input(printable(name), path, video=lower.endswith(VIDEOS), label=label, split=split, fault=unread)
 
