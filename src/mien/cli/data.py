@@ -1,5 +1,6 @@
 """Commands that make and look at face sets."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,7 +47,7 @@ def import_(
 ) -> None:
     """Import a published database, a folder, a table, or rendered faces, into a face set."""
     from mien.console import Bar
-    from mien.data.importing import import_source, source_from
+    from mien.data.importing import import_source, source_from, told_notes
     from mien.disk import value_of
 
     if len(paths) > 2:
@@ -67,6 +68,8 @@ def import_(
         "checksum": done.faces.info.checksum,
     }
     left_out = f", {len(done.rejected)} inputs left out (rejected.csv says why)" if done.rejected else ""
+    if done.notes:
+        say(told_notes(done.notes), file=sys.stderr)
     if test:
         warn_of_few_tests(done.faces)
     print_values(as_json, values, f"{len(done.faces)} faces -> {paths[-1]}{left_out}")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.shared import Json, Limits, listed, number, print_values, seed_option, share, warn_of_few_tests, whole
+from mien.cli.shared import Json, Limits, Turn, listed, number, print_values, seed_option, share, warn_of_few_tests, whole
 
 
 def prepare(
@@ -21,6 +21,7 @@ def prepare(
     side: Annotated[int, whole("Side of a face in pixels.", 1, 4096)] = 48,
     color: Annotated[bool, typer.Option("--color", help="Store color faces.")] = False,
     every: Annotated[float, number("Seconds between the frames that are taken from a video.", 0.001, 1e9)] = 1.0,
+    turn: Turn = False,
     keep: Annotated[
         list[str] | None,
         typer.Option(metavar="LIMIT", help="Faces to keep: size>=40, sharpness, overexposed, roll, turn; may be repeated."),
@@ -53,7 +54,7 @@ def prepare(
         raise typer.BadParameter("expected photos, and as the last word the new set", param_hint="INPUT... OUT")
     *inputs, out = paths
     values = {"inputs": [str(one) for one in inputs], "align": align, "detector": detector, "which": faces, "side": side}
-    values |= {"color": color, "every": every, "limits": keep or [], "labeled": labeled, "test": test, "seed": seed}
+    values |= {"color": color, "every": every, "limits": keep or [], "labeled": labeled, "test": test, "seed": seed, "turn": turn}
     values |= {"classes": {theirs: ours for ours, theirs in listed(classes)} if classes else {}}
     with Bar(quiet=as_json) as bar:
         done = run(validate(Preparing, values), out, workers or os.cpu_count() or 1, cluster, bar, limits_of(limits))

@@ -51,6 +51,7 @@ Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE"
 Limits = Annotated[
     Switch, typer.Option("--limits", help="Limits of files: off reads what is larger or takes longer, if you know it.")
 ]
+Turn = Annotated[bool, typer.Option("--turn", help="Find faces in photos that lie on their side or upside down, too.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 OwnUnlabeled = Annotated[
     bool, typer.Option(help="Learn from the faces beyond the label budget as unlabeled ones, beside those of --unlabeled.")

@@ -12,7 +12,7 @@ from mien.data.faceset import Info
 
 @dataclass(frozen=True)
 class Rejected:
-    """An input that gave no face, and why."""
+    """An input that gave no face, and why; or one of which something else is to be said."""
 
     path: str
     reason: str
@@ -25,6 +25,8 @@ class Block:
     faces: npt.NDArray[np.uint8]
     columns: Mapping[str, Any]
     rejected: tuple[Rejected, ...] = ()
+    notes: tuple[Rejected, ...] = ()
+    """Of inputs that gave a face, what is to be said of how they were read."""
 
 
 class Source(Protocol):

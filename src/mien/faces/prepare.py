@@ -23,14 +23,14 @@ from pydantic.dataclasses import dataclass as checked
 
 from mien.data.faceset import BLOCK, FaceSet, Info
 from mien.data.images import Side
-from mien.data.importing import attach_rejected
+from mien.data.importing import NOTES, attach_rejected, told_notes
 from mien.data.source import Rejected
 from mien.data.splits import TOGETHER, draw_test, group_faces
 from mien.data.writer import FaceSetWriter
 from mien.disk import LOCK, alone, put, read_json, write_aside
 from mien.errors import MienError
 from mien.expressions import rename
-from mien.faces.cut import Geometry
+from mien.faces.cut import NO_FACE, TURN, Geometry
 from mien.faces.detect import detector_from_text
 from mien.faces.face import Which
 from mien.faces.inputs import find_inputs, printable
@@ -80,6 +80,8 @@ class Preparing:
     """Share of the faces that becomes the split `test`, the rest `train`: whole people, videos and photos."""
     seed: Seed = 0
     """Draws those."""
+    turn: bool = False
+    """Look for faces in photos that lie on their side or upside down, too."""
 
     def making(self, files: FileLimits = LIMITS) -> Making:
         """Raises MienError for a way, a detector or a limit that is not known, and for those that do not go together."""
@@ -87,7 +89,7 @@ class Preparing:
         detector_from_text(self.detector)  # `whole` would not ask for it
         geometry.require_workable()
         limits.require_measurable(geometry.gives_landmarks)
-        return Making(geometry, self.side, self.color, self.every, limits, files)
+        return Making(geometry, self.side, self.color, self.every, limits, files, self.turn)
 
 
 @dataclass(frozen=True, eq=False)
@@ -302,8 +304,19 @@ def _join(asked: Preparing, making: Making, parts: Path, tasks: int, out: Path, 
             writer.add(pixels, kept)
             start += len(table)
         attach_rejected(writer, _rejected(parts, tasks))
+        attach_rejected(writer, _notes(parts, tasks), NOTES)
+    _say_notes(asked, parts, tasks, bar)
     put(whole, out)
     return rejected
+
+
+def _say_notes(asked: Preparing, parts: Path, tasks: int, bar: Progress) -> None:
+    """What is to be said of photos, and what may be done where no face is found in some."""
+    if notes := list(_notes(parts, tasks)):
+        bar.say(told_notes(notes))
+    lost = sum(one.reason == NO_FACE for one in _rejected(parts, tasks))
+    if lost and not asked.turn:
+        bar.say(f"no face found in {lost} of the inputs; {TURN}")
 
 
 def _numbered(table: pa.Table, numbers: Mapping[str, int]) -> npt.NDArray[np.int64]:
@@ -324,6 +337,10 @@ def _draw_test(asked: Preparing, parts: Path, tasks: int, numbers: Mapping[str, 
 def _recorded(parts: Path, tasks: int) -> Iterator[Record]:
     """The records of all tasks, in their order, read when they are due."""
     return (record_at(parts, number) for number in range(tasks))
+
+
+def _notes(parts: Path, tasks: int) -> Iterator[Rejected]:
+    return (one for record in _recorded(parts, tasks) for one in record.notes)
 
 
 def _rejected(parts: Path, tasks: int) -> Iterator[Rejected]:

@@ -191,7 +191,9 @@ def bare_png(content: bytes) -> Bare:
     if packed:
         head += struct.pack(">I", size) + b"IDAT"
     pixels = (view[start:stop] for start, stop in packed)
-    return Bare([bytes(head), *pixels, bytes(4 if packed else 0) + bytes(last)], orientation(exif), 0, note, (1 << min(bits, 16)) - 1)
+    return Bare(
+        [bytes(head), *pixels, bytes(4 if packed else 0) + bytes(last)], orientation(exif), 0, note, (1 << min(bits, 16)) - 1
+    )
 
 
 def bare_tiff(content: bytes, limits: FileLimits) -> Bare:

@@ -1,7 +1,7 @@
 """The pixels of a picture's file, upright, within limits: nothing is decoded before it is known what that takes."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from time import thread_time
 from typing import IO, Literal, cast
 
@@ -194,9 +194,9 @@ def _memory(image: ImageFile.ImageFile, extra: int, size: int) -> int:
     if isinstance(image, WebPImageFile):
         decoding, always = decoding + 5 * many + size, 8 * many
     elif isinstance(image, AvifImageFile):
-        decoding, always = decoding + 16 * many + size, 8 * many
+        decoding, always = decoding + 12 * many + size, 4 * many
     elif isinstance(image, Jpeg2KImageFile):
-        decoding += 9 * many * len(image.getbands()) + size
+        decoding += 7 * many * len(image.getbands()) + size
     elif is_deep(image):
         decoding += 24 * many
     elif isinstance(image, TiffImageFile) and extra:
@@ -212,7 +212,9 @@ def _largest(image: Image.Image, stated: int) -> tuple[int, str]:
         return 4095, ""
     if isinstance(image, Jpeg2KImageFile) or image.info.get(_SCALED):  # by their decoders
         return FULL, ""
-    return used(max(int(np.asarray(image.crop(box)).max()) for box in _strips(*image.size)), stated)
+    extremes = [(values.min(), values.max()) for box in _strips(*image.size) for values in [np.asarray(image.crop(box))]]
+    least, most = int(min(low for low, _ in extremes)), int(max(high for _, high in extremes))
+    return used(most, stated) if least >= 0 else (FULL, "")
 
 
 def _use_depth(image: PpmImageFile, content: bytes) -> None:
@@ -223,7 +225,9 @@ def _use_depth(image: PpmImageFile, content: bytes) -> None:
     if tile.args[1] != FULL:
         image.info[_SCALED] = True
     elif tile.codec_name == "ppm" and image.mode == "RGB":
-        values = np.frombuffer(content, ">u2", min((len(content) - tile.offset) // 2, 3 * image.width * image.height), tile.offset)
+        values = np.frombuffer(
+            content, ">u2", min((len(content) - tile.offset) // 2, 3 * image.width * image.height), tile.offset
+        )
         largest, said = used(int(values.max(initial=0)), 0)
         image.tile = [tile._replace(args=(tile.args[0], largest))]
         image.info[_SAID] = said

@@ -78,7 +78,7 @@ class Folder:
             columns = {"id": ids[pictures.index], "label": labels[pictures.index]}
             if splits[0]:
                 columns["split"] = splits[pictures.index]
-            yield Block(pictures.faces, columns, others + pictures.rejected)
+            yield Block(pictures.faces, columns, others + pictures.rejected, pictures.notes)
             others = ()
 
     def _folders(self) -> list[ClassFolder]:

@@ -78,7 +78,7 @@ class Table:
         }
         for pictures in read_blocks(self._paths(table), self.side, self.color, picture_limits(self.limits)):
             taken = {name: _take(values, pictures.index) for name, values in columns.items()}
-            yield Block(pictures.faces, taken, pictures.rejected)
+            yield Block(pictures.faces, taken, pictures.rejected, pictures.notes)
 
     def _source_columns(self) -> dict[str, str]:
         """The file's column for each of ours, and those to keep by their own name."""
