@@ -60,7 +60,8 @@ def import_(
     settings |= {key: value for key, value in given.items() if value is not None}
     with Bar(quiet=as_json) as bar:
         bar.begin("import", 0)
-        done = import_source(source_from(source, settings), paths[-1], skip, bar.reached, test)
+        database = source_from(source, settings)
+        done = import_source(database, paths[-1], skip, bar.reached, test)
     values = {
         "faces": len(done.faces),
         "rejected": len(done.rejected),
@@ -68,11 +69,22 @@ def import_(
         "checksum": done.faces.info.checksum,
     }
     left_out = f", {len(done.rejected)} inputs left out (rejected.csv says why)" if done.rejected else ""
+    _warn_of_whole_photos(database)
     if done.notes:
         say(told_notes(done.notes), file=sys.stderr)
     if test:
         warn_of_few_tests(done.faces)
     print_values(as_json, values, f"{len(done.faces)} faces -> {paths[-1]}{left_out}")
+
+
+def _warn_of_whole_photos(database: Any) -> None:
+    """A line on stderr where the pictures of a folder or a table are no crops of faces."""
+    if not hasattr(database, "pictures"):
+        return
+    from mien.faces.whole_photos import look
+
+    if warning := look(database.pictures()).warning:
+        say(f"warning: {warning}", file=sys.stderr)
 
 
 def describe(

@@ -32,7 +32,8 @@ class Block:
 class Source(Protocol):
     """A database, read with the settings of its fields; one file in data/sources, one frozen dataclass.
 
-    A source that reads something has a field `input` (Path). `total` is the number of faces expected, 0 where unknown.
+    A source that reads something has a field `input` (Path); one of files of pictures has a method `pictures`, which gives
+    them. `total` is the number of faces expected, 0 where unknown.
     """
 
     def info(self) -> Info: ...
@@ -40,3 +41,8 @@ class Source(Protocol):
     def total(self) -> int: ...
 
     def blocks(self) -> Iterator[Block]: ...
+
+
+def listed(given: Any) -> Any:
+    """Names, as a setting: a text has commas between them."""
+    return [name.strip() for name in given.split(",") if name.strip()] if isinstance(given, str) else given

@@ -35,16 +35,20 @@ UNREAD = tuple(
 
 
 def find_inputs(
-    inputs: Sequence[str | Path], labeled: bool = False, limits: FileLimits = LIMITS, mapped: Collection[str] = ()
+    inputs: Sequence[str | Path],
+    labeled: bool = False,
+    limits: FileLimits = LIMITS,
+    mapped: Collection[str] = (),
+    keep: Sequence[str] = (),
 ) -> Iterator[Input]:
     """The photos and videos at `inputs`, each input in turn, folders and their files by name.
 
-    Folders are read at any depth, without hidden files and files that are neither photo, video nor archive by their
-    names; links are followed, but each folder is read once for each input, under the first of its paths by name. Patterns
-    (*, ?, [], **) stand for the folders, photos, videos and archives that match, those that links make one under the first
-    of their paths by name. Lists (.txt: a path a line; .csv: a column `path`, and perhaps `label`, `split` and `subject`,
-    which always count) start from their own folder and name photos and videos; a file that is there again comes with a fault.
-    Other files that are named count as photos.
+    Folders are read at any depth, without hidden files and files that are neither photo, video nor archive by their names;
+    links are followed, but each folder is read once for each input, under the first of its paths by name. Patterns (*, ?, [],
+    **) stand for the folders, photos, videos and archives that match, those that links make one under the first of their
+    paths by name. Lists (.txt: a path a line; .csv: a column `path`, and perhaps `label`, `split` and `subject`, which always
+    count; others that are among those to `keep` are taken along) start from their own folder and name photos and videos; a
+    file that is there again comes with a fault. Other files that are named count as photos.
 
     Names are unique: paths from the one folder, archive or list that is given; with several inputs, from the folder above
     them all. With `labeled`, the label is the name of the first folder, below a split where there is one, and below folders
@@ -62,7 +66,8 @@ def find_inputs(
     subjects. With `labeled`, it does so for splits beside classes, and where folders do not say which of them are the
     classes.
     """
-    known = [replace(each, limits=limits, mapped=frozenset(mapped)) for each in _given(inputs, mapped)]
+    names, columns = frozenset(mapped), tuple(keep)
+    known = [replace(each, limits=limits, mapped=names, keep=columns) for each in _given(inputs, mapped)]
     given = [for_labels(each, _wanted) if labeled else each for each in known]
     return (found for each in given for found in _found(each))
 
@@ -264,7 +269,7 @@ def _member(path: Path, name: str, entry: Entry, label: str, split: str) -> Inpu
 def _in_list(given: Given) -> Iterator[Input]:
     folder = given.path.parent
     try:
-        for line in lines(given.path, given.mapped):
+        for line in lines(given.path, given.mapped, given.keep):
             name = os.path.normpath(line.path)
             if line.before:
                 named = _joined(given.prefix, f"{name} (row {line.row})")
@@ -273,7 +278,7 @@ def _in_list(given: Given) -> Iterator[Input]:
             label, split = class_of(last_folders(name), False, given.mapped) if given.labeled else ("", "")
             label, split = label if line.label is None else line.label, split if line.split is None else line.split
             found = _single(folder / name, _joined(given.prefix, name), label, split)
-            found = replace(found, subject=printable(line.subject or ""))
+            found = replace(found, subject=printable(line.subject or ""), more=line.more)
             try:
                 picture_path(folder, name)
             except MienError:

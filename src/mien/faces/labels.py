@@ -35,6 +35,8 @@ class Given:
     """Folders that lie, each alone, above those of splits and classes."""
     mapped: frozenset[str] = frozenset()
     """Names that the user maps to a class, whatever they are."""
+    keep: tuple[str, ...] = ()
+    """Other columns of lists to take along."""
     limits: FileLimits = LIMITS
     """Of archives."""
 

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,6 +40,8 @@ class Line:
     """From 1; that of column names is the first."""
     before: int = 0
     """The row in which the same file was first; 0 where it is new."""
+    more: tuple[tuple[str, str], ...] = ()
+    """Other columns that are taken along, and what is in them."""
 
 
 def check_list(path: Path, mapped: Collection[str] = ()) -> None:
@@ -56,7 +58,7 @@ def check_list(path: Path, mapped: Collection[str] = ()) -> None:
         raise _unread(path, fault(error)) from error
 
 
-def lines(path: Path, mapped: Collection[str] = ()) -> Iterator[Line]:
+def lines(path: Path, mapped: Collection[str] = (), keep: Sequence[str] = ()) -> Iterator[Line]:
     """The paths of a list in order, with label, split and subject where the list has such columns; "" for nan, NA and the like,
     unless a label is among those `mapped`.
 
@@ -64,7 +66,7 @@ def lines(path: Path, mapped: Collection[str] = ()) -> Iterator[Line]:
     the list breaks.
     """
     try:
-        yield from _noted(path, _rows(path, mapped) if path.suffix.lower() == ".csv" else _texts(path))
+        yield from _noted(path, _rows(path, mapped, keep) if path.suffix.lower() == ".csv" else _texts(path))
     except (OSError, ValueError) as error:
         raise _unread(path, fault(error)) from error
 
@@ -108,11 +110,12 @@ def _texts(path: Path) -> Iterator[Line]:
                 yield Line(text, row=count)
 
 
-def _rows(path: Path, mapped: Collection[str]) -> Iterator[Line]:
+def _rows(path: Path, mapped: Collection[str], keep: Sequence[str] = ()) -> Iterator[Line]:
     there, before = header(path), 1
-    for block in stream(path, ["path", *(name for name in SAID if name in there)]):
+    kept = [name for name in keep if name in there]
+    for block in stream(path, ["path", *(name for name in SAID if name in there), *kept]):
         for number, row in enumerate(block.to_pylist(), before + 1):
-            line = Line(row["path"] or "", row=number)
+            line = Line(row["path"] or "", row=number, more=tuple((name, row[name]) for name in kept if row[name]))
             if "label" in row:
                 line = replace(line, label=read_label(row["label"], mapped))
             if "subject" in row:

@@ -18,13 +18,13 @@ from typing import Annotated
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass as checked
 
 from mien.data.faceset import BLOCK, FaceSet, Info
 from mien.data.images import Side
 from mien.data.importing import NOTES, attach_rejected, told_notes
-from mien.data.source import Rejected
+from mien.data.source import Rejected, listed
 from mien.data.splits import TOGETHER, draw_test, group_faces
 from mien.data.writer import FaceSetWriter
 from mien.disk import LOCK, alone, put, read_json, write_aside
@@ -34,9 +34,10 @@ from mien.faces.cut import NO_FACE, TURN, Geometry
 from mien.faces.detect import detector_from_text
 from mien.faces.face import Which
 from mien.faces.inputs import find_inputs, printable
+from mien.faces.kept import check_kept, left_out, types_of
 from mien.faces.places import Input
 from mien.faces.quality import Limits
-from mien.faces.shards import Making, Record, Task, read_record, record_at, state_of
+from mien.faces.shards import KINDS, Making, Record, Task, read_record, record_at, state_of
 from mien.faces.workers import work
 from mien.files.limits import LIMITS, FileLimits
 from mien.plain import to_json
@@ -80,6 +81,8 @@ class Preparing:
     """Share of the faces that becomes the split `test`, the rest `train`: whole people, videos and photos."""
     seed: Seed = 0
     """Draws those."""
+    keep: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
+    """Other columns of .csv lists to take along."""
     turn: bool = False
     """Look for faces in photos that lie on their side or upside down, too."""
 
@@ -89,7 +92,7 @@ class Preparing:
         detector_from_text(self.detector)  # `whole` would not ask for it
         geometry.require_workable()
         limits.require_measurable(geometry.gives_landmarks)
-        return Making(geometry, self.side, self.color, self.every, limits, files, self.turn)
+        return Making(geometry, self.side, self.color, self.every, limits, files, self.turn, self.keep)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,8 +146,11 @@ def prepare(
     require(Threads, workers=workers)
     out, bar, making = Path(out), progress or Silent(), asked.making(limits)
     _require_nothing(out)
+    check_kept(asked.inputs, asked.keep, (*KINDS, "path"))
     parts = out.parent / f".{out.name}.parts"
     count = _require_fitting(asked, survey(asked, limits))
+    if more := left_out(asked.inputs, (*KINDS, "path", *asked.keep)):
+        bar.say(more)
     bar.begin("faces", count)
     with alone(parts):
         _require_nothing(out)  # another process may have been done meanwhile
@@ -194,7 +200,7 @@ def _require_nothing(out: Path) -> None:
 
 
 def _inputs(asked: Preparing, limits: FileLimits) -> Iterator[Input]:
-    return find_inputs(asked.inputs, labeled=asked.labeled, limits=limits, mapped=asked.classes)
+    return find_inputs(asked.inputs, labeled=asked.labeled, limits=limits, mapped=asked.classes, keep=asked.keep)
 
 
 def _require_fitting(asked: Preparing, found: Found) -> int:
@@ -293,11 +299,13 @@ def _join(asked: Preparing, making: Making, parts: Path, tasks: int, out: Path, 
     whole = parts / WHOLE
     for left in (whole, *parts.glob(f".{WHOLE}.*")):  # a process that was killed here
         shutil.rmtree(left, ignore_errors=True)
+    kinds = types_of((_table(shard, asked.keep) for shard in _shards(parts, tasks)), asked.keep)
     held_out = _draw_test(asked, parts, tasks, numbers, bar) if asked.test else None
     with FaceSetWriter(whole, info) as writer:
         start = 0
         for pixels, table in _blocks(parts, tasks):
             kept = {name: table.column(name) for name in table.column_names if name in columns}
+            kept |= {name: kept[name].cast(kind) for name, kind in kinds.items() if name in kept}
             kept["label"] = pa.array(_numbered(table, numbers))
             if held_out is not None:
                 kept["split"] = pa.array(np.where(held_out[start : start + len(table)], "test", "train"))

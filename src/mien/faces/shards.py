@@ -52,6 +52,8 @@ class Making:
     """Photos and videos beyond them are rejected."""
     turn: bool = False
     """Photos may lie in any direction."""
+    keep: tuple[str, ...] = ()
+    """Columns of lists to take along, as texts."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def state_of(inputs: Sequence[Input], limits: FileLimits = LIMITS) -> str:
         except (OSError, ValueError):  # a name with a null byte is none
             file = (-1, -1)
         content = hashlib.sha256(one.content or b"").hexdigest()
-        known = (one.name, one.label, one.split, one.subject, one.fault, one.member, file, content)
+        known = (one.name, one.label, one.split, one.subject, one.fault, one.member, file, content, *one.more)
         digest.update(repr(known).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
@@ -218,5 +220,6 @@ def _rows(shots: Sequence[Shot], cut: Cut, making: Making) -> tuple[npt.NDArray[
         "landmarks": [None if face.landmarks is None else face.landmarks.ravel().tolist() for face in found],
         "score": [face.score for face in found],
     }
+    values |= {name: [dict(shot.input.more).get(name) for shot in of] for name in making.keep}
     values |= {name: [None if np.isnan(value) else float(value) for value in array[keep]] for name, array in measures.items()}
-    return cut.faces[keep], {name: pa.array(list(column), KINDS[name]) for name, column in values.items()}, left
+    return cut.faces[keep], {name: pa.array(list(column), KINDS.get(name, pa.string())) for name, column in values.items()}, left

@@ -168,8 +168,8 @@ def _known(content: bytes, limits: FileLimits) -> tuple[Callable[[IO[bytes]], Im
     if content.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
         return TiffImageFile, bare_tiff(content, limits)
     if content.startswith((b"GIF87a", b"GIF89a")):
-        bare, *size = bare_gif(content)
-        require_size(*size, min(limits.pixels, _PILLOW_WARNS))  # before Pillow, which warns first
+        bare, wide, high = bare_gif(content)
+        require_size(wide, high, min(limits.pixels, _PILLOW_WARNS))  # before Pillow, which warns first
         return GifImageFile, bare
     if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
         return WebPImageFile, bare_webp(content)

@@ -53,12 +53,16 @@ class Folder:
     def info(self) -> Info:
         """Raises MienError where there are no class folders or no picture can be read."""
         folders = self._folders()
-        side = self.side or common_side([file for folder in folders for file in folder.pictures], picture_limits(self.limits))
+        side = self.side or common_side(self.pictures(), picture_limits(self.limits))
         return Info(classes=_classes(folders), side=side, channels=3 if self.color else 1, name=f"folder {self.input.name}")
 
     def total(self) -> int:
         """Pictures there are."""
         return sum(len(folder.pictures) for folder in self._folders())
+
+    def pictures(self) -> list[Path]:
+        """Their files."""
+        return [file for folder in self._folders() for file in folder.pictures]
 
     def blocks(self) -> Iterator[Block]:
         """Faces with id (the path within the folder), label and, where there are splits, split.

@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass
 from mien.data.csv_files import header, read
 from mien.data.faceset import COLUMNS, Info
 from mien.data.images import Side, common_side, picture_limits, picture_path, read_blocks
-from mien.data.source import Block
+from mien.data.source import Block, listed
 from mien.data.words import read_label, read_split, read_text
 from mien.errors import MienError
 from mien.expressions import rename
@@ -24,10 +24,6 @@ from mien.registry import STRICT
 
 KNOWN = ("path", "label", "subject", "split", "sequence", "frame", "id", "source")
 """Our columns that a table may have; path has to be there."""
-
-
-def _listed(given: Any) -> Any:
-    return [name.strip() for name in given.split(",")] if isinstance(given, str) else given
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -46,7 +42,7 @@ class Table:
     """Our class for a label of the file; "" for no label."""
     images: Path | None = None
     """Folder that the paths start from; that of the CSV file without."""
-    keep: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    keep: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
     """Other columns of the file to carry along."""
     side: Side | None = None
     """Crop the central square and resize it to this side; without, all pictures must be squares of one size."""
@@ -65,6 +61,10 @@ class Table:
     def total(self) -> int:
         """Rows of the file."""
         return len(self._read())
+
+    def pictures(self) -> list[Path]:
+        """Their files."""
+        return self._paths(self._read())
 
     def blocks(self) -> Iterator[Block]:
         """Faces with id, label and the table's other columns."""
