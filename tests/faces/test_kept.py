@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -32,6 +33,25 @@ def test_columns_of_a_list_go_along_by_their_type(mien: Command, tmp_path: Path)
     assert faces.column("camera").to_pylist() == ["x", "y z", None]
 
 
+def test_a_list_may_be_parquet(mien: Command, tmp_path: Path) -> None:
+    listed(tmp_path)
+    table = {"path": ["a.png", "b.png", None], "label": ["sad", "nan", "x"], "split": ["TEST", None, ""], "age": [30, None, 4]}
+    pq.write_table(pa.table(table), tmp_path / "list.parquet")
+    done = mien("prepare", tmp_path / "list.parquet", tmp_path / "set", "--align", "whole", "--workers", 1, "--set", "keep=age")
+    assert done.code == 0
+    faces = FaceSet.open(tmp_path / "set")
+    assert [faces.column(name).to_pylist() for name in ("id", "label", "split", "age")] == [
+        ["a.png", "b.png"],
+        [0, -1],
+        ["test", None],
+        [30, None],
+    ]
+    pq.write_table(pa.table({"file": ["a.png"]}), tmp_path / "list.parquet")
+    assert "columns path in" in mien("prepare", tmp_path / "list.parquet", tmp_path / "other").err
+    (tmp_path / "list.parquet").write_bytes(b"PAR1 and more")
+    assert "mend it, or give the right file" in mien("prepare", tmp_path / "list.parquet", tmp_path / "other").err
+
+
 def test_columns_that_are_left_out_are_named(mien: Command, tmp_path: Path) -> None:
     path = listed(tmp_path, "path,label,age,camera", "a.png,sad,30,x")
     done = mien("prepare", path, tmp_path / "set", "--align", "whole", "--workers", 1, "--set", "keep=age")
@@ -42,7 +62,7 @@ def test_columns_that_are_left_out_are_named(mien: Command, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("keep", "said"),
     [
-        ("height", "columns height in a .csv list among the inputs; found only path, label, age"),
+        ("height", "columns height in a list among the inputs; found only path, label, age"),
         ("box", "other columns to keep than those that faces have anyhow; found box"),
     ],
 )

@@ -43,7 +43,7 @@ def prepare(
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="keep=COLUMNS", help="Columns of a .csv list to take along: keep=age,camera."),
+        typer.Option("--set", metavar="keep=COLUMNS", help="Columns of a list to take along: keep=age,camera."),
     ] = None,
     limits: Limits = "on",
     as_json: Json = False,

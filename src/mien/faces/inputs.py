@@ -46,9 +46,9 @@ def find_inputs(
     Folders are read at any depth, without hidden files and files that are neither photo, video nor archive by their names;
     links are followed, but each folder is read once for each input, under the first of its paths by name. Patterns (*, ?, [],
     **) stand for the folders, photos, videos and archives that match, those that links make one under the first of their
-    paths by name. Lists (.txt: a path a line; .csv: a column `path`, and perhaps `label`, `split` and `subject`, which always
-    count; others that are among those to `keep` are taken along) start from their own folder and name photos and videos; a
-    file that is there again comes with a fault. Other files that are named count as photos.
+    paths by name. Lists (.txt: a path a line; .csv and .parquet: a column `path`, and perhaps `label`, `split` and `subject`,
+    which always count; others that are among those to `keep` are taken along) start from their own folder and name photos and
+    videos; a file that is there again comes with a fault. Other files that are named count as photos.
 
     Names are unique: paths from the one folder, archive or list that is given; with several inputs, from the folder above
     them all. With `labeled`, the label is the name of the first folder, below a split where there is one, and below folders

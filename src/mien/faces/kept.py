@@ -6,11 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mien.data.csv_files import header
 from mien.errors import MienError
-
-LIST = ".csv"
-"""How the names of lists with columns end, in lower case."""
+from mien.faces.lists import TABLES, columns_of
 
 _TYPES = (pa.int64(), pa.float64(), pa.string())
 """A column is of the first of them that fits all its values."""
@@ -21,17 +18,17 @@ def check_kept(inputs: Sequence[str], keep: Sequence[str], ours: Iterable[str]) 
     taken = [name for name in keep if name in {*ours}]
     if taken:
         raise MienError("other columns to keep than those that faces have anyhow", ", ".join(taken), "remove them from `keep`")
-    there = [name for path in _lists(inputs) for name in header(path)]
+    there = [name for path in _lists(inputs) for name in columns_of(path)]
     missing = [name for name in keep if name not in there]
     if missing:
         found = f"only {', '.join(dict.fromkeys(there))}" if there else "no list with columns"
-        raise MienError(f"columns {', '.join(missing)} in a .csv list among the inputs", found, "check the names of the columns")
+        raise MienError(f"columns {', '.join(missing)} in a list among the inputs", found, "check the names of the columns")
 
 
 def left_out(inputs: Sequence[str], taken: Iterable[str]) -> str:
     """Which columns of lists are none of those `taken`, and what to do about it; "" where there are none."""
     known = {*taken}
-    more = list(dict.fromkeys(name for path in _lists(inputs) for name in header(path) if name and name not in known))
+    more = list(dict.fromkeys(name for path in _lists(inputs) for name in columns_of(path) if name and name not in known))
     if not more:
         return ""
     return f"columns {', '.join(more[:10])} of the list are left out; --set keep={','.join(more[:10])} takes them along"
@@ -58,4 +55,4 @@ def _fits(values: pa.ChunkedArray, kind: pa.DataType) -> bool:
 
 
 def _lists(inputs: Sequence[str]) -> list[Path]:
-    return [Path(one) for one in inputs if one.lower().endswith(LIST) and Path(one).is_file()]
+    return [Path(one) for one in inputs if one.lower().endswith(TABLES) and Path(one).is_file()]

@@ -1,4 +1,4 @@
-"""Lists of photos and videos: texts with a path a line, and CSV files with a column `path`."""
+"""Lists of photos and videos: texts with a path a line, and CSV and parquet files with a column `path`."""
 
 import hashlib
 import os
@@ -8,23 +8,35 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mien.data.csv_files import header, require, stream
+import pyarrow as pa
+
+from mien.data.csv_files import require, stream
+from mien.data.tables import column_names, read_texts
 from mien.data.words import FOLDERS, known_split, read_label, read_text
 from mien.errors import MienError
 from mien.faces.places import require_regular
 from mien.files.faults import fault
 
-LISTS = (".txt", ".csv")
+TABLES = (".csv", ".parquet")
+"""How the names of lists with columns end, in lower case."""
+
+LISTS = (".txt", *TABLES)
 """How the names of lists end, in lower case."""
 
 SAID = ("label", "split", "subject")
-"""What a csv may say of a path, each in its column."""
+"""What a list with columns may say of a path, each in its column."""
 
 LONGEST = 1 << 16
 """The most bytes of a line."""
 
 FILES = 3_000_000
 """The most files of a list: each is remembered."""
+
+
+ROWS = 4096
+"""Rows that are looked at together."""
+
+MEND = "mend it, or give the right file"
 
 
 @dataclass(frozen=True)
@@ -49,7 +61,7 @@ def check_list(path: Path, mapped: Collection[str] = ()) -> None:
     different labels, splits or subjects."""
     try:
         require_regular(path)
-        if path.suffix.lower() == ".csv" and {*SAID} & {*require(path, ["path"])}:
+        if path.suffix.lower() in TABLES and {*SAID} & {*columns_of(path)}:
             with suppress(MienError):  # a broken row is said when its turn comes
                 deque(_noted(path, _rows(path, mapped)), 0)
         with path.open("rb"):
@@ -66,7 +78,7 @@ def lines(path: Path, mapped: Collection[str] = (), keep: Sequence[str] = ()) ->
     the list breaks.
     """
     try:
-        yield from _noted(path, _rows(path, mapped, keep) if path.suffix.lower() == ".csv" else _texts(path))
+        yield from _noted(path, _rows(path, mapped, keep) if path.suffix.lower() in TABLES else _texts(path))
     except (OSError, ValueError) as error:
         raise _unread(path, fault(error)) from error
 
@@ -111,9 +123,9 @@ def _texts(path: Path) -> Iterator[Line]:
 
 
 def _rows(path: Path, mapped: Collection[str], keep: Sequence[str] = ()) -> Iterator[Line]:
-    there, before = header(path), 1
+    there, before = columns_of(path), 1
     kept = [name for name in keep if name in there]
-    for block in stream(path, ["path", *(name for name in SAID if name in there), *kept]):
+    for block in _blocks(path, ["path", *(name for name in SAID if name in there), *kept]):
         for number, row in enumerate(block.to_pylist(), before + 1):
             line = Line(row["path"] or "", row=number, more=tuple((name, row[name]) for name in kept if row[name]))
             if "label" in row:
@@ -127,6 +139,21 @@ def _rows(path: Path, mapped: Collection[str], keep: Sequence[str] = ()) -> Iter
         before += len(block)
 
 
+def columns_of(path: Path) -> tuple[str, ...]:
+    """Their names in a list that has some. Raises MienError where `path` is none of them."""
+    if path.suffix.lower() == ".csv":
+        return require(path, ["path"])
+    found = column_names(path, MEND)
+    if "path" not in found:
+        raise MienError(f"columns path in {path}", f"only {', '.join(found)[:500]}", "check the file or the column names")
+    return found
+
+
+def _blocks(path: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
+    """These columns as texts, some rows at a time."""
+    return stream(path, names) if path.suffix.lower() == ".csv" else iter(read_texts(path, names, MEND).to_batches(ROWS))
+
+
 def _split(written: str | None, line: Line) -> str:
     """Raises ValueError for one that is none."""
     text = read_text(written)
@@ -136,4 +163,4 @@ def _split(written: str | None, line: Line) -> str:
 
 
 def _unread(path: Path, found: str) -> MienError:
-    return MienError(f"a list of paths in {path}", found, "mend it, or give the right file")
+    return MienError(f"a list of paths in {path}", found, MEND)

@@ -82,7 +82,7 @@ class Preparing:
     seed: Seed = 0
     """Draws those."""
     keep: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
-    """Other columns of .csv lists to take along."""
+    """Other columns of lists to take along."""
     turn: bool = False
     """Look for faces in photos that lie on their side or upside down, too."""
 
