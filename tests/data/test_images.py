@@ -21,6 +21,8 @@ from conftest import Command
 from mien.data import images
 from mien.data.images import MAX_PIXELS, common_side, picture_path, read_blocks, read_picture
 from mien.errors import MienError
+from mien.faces.photos import read_photo
+from mien.faces.places import Input
 from mien.files.decode import Opened
 from mien.files.limits import LIMITS, OFF
 
@@ -92,15 +94,16 @@ def test_palette_transparency_and_cmyk(tmp_path: Path) -> None:
     assert (read_picture(tmp_path / "palette.png", color=True) == rgb).all()
     assert np.abs(read_picture(tmp_path / "cmyk.jpg", color=True).astype(int) - rgb).max() < 12
     see_through = read_picture(tmp_path / "palette.gif", color=True)
-    hidden = (see_through == 0).all(axis=2)
+    hidden = (see_through == 255).all(axis=2)
     assert hidden.sum() == 32
     assert (see_through[~hidden] == rgb[~hidden]).all()
 
 
-def test_alpha_is_laid_on_black(tmp_path: Path) -> None:
+def test_alpha_is_laid_on_white_as_in_prepare(tmp_path: Path) -> None:
     pixels = np.dstack([GRAY, np.where(np.eye(8, dtype=bool), 0, 255).astype(np.uint8)])
     path = save(tmp_path / "a.png", pixels)
-    assert (read_picture(path) == np.where(np.eye(8, dtype=bool), 0, GRAY)).all()
+    assert (read_picture(path) == np.where(np.eye(8, dtype=bool), 255, GRAY)).all()
+    assert (read_picture(path, color=True) == read_photo(Input(path.name, path))).all()
 
 
 @pytest.mark.parametrize("suffix", ["png", "tiff", "webp"])
@@ -262,12 +265,12 @@ def test_large_pictures_are_decoded_one_after_the_other(tmp_path: Path, monkeypa
     paths = [save(tmp_path / f"{n}.png", NOISE) for n in range(12)]
     busy, most, decode = [0], [0], Opened.pixels
 
-    def watched(self: Opened, mode: Any, background: int = 255) -> Array:
+    def watched(self: Opened, mode: Any) -> Array:
         busy[0] += 1
         most[0] = max(most[0], busy[0])
         time.sleep(0.01)
         try:
-            return decode(self, mode, background)
+            return decode(self, mode)
         finally:
             busy[0] -= 1
 

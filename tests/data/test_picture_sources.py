@@ -1,5 +1,6 @@
 """People's own faces: a folder for each class, or a table that names pictures."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -73,10 +74,57 @@ def test_folder_without_faces_in_a_class(tmp_path: Path) -> None:
         gather("folder", input=tmp_path)
 
 
-def test_folder_one_level_too_high(tmp_path: Path) -> None:
-    write_faces(tmp_path / "images" / "happy", 1)
-    with pytest.raises(MienError, match=r"found happy in .*images"):
+@pytest.mark.parametrize("above", ["images", "images/all of them"])
+@pytest.mark.parametrize("inner", [("happy", "sad"), ("train/happy", "test/sad"), ("happy", "unlabeled", "bored")])
+def test_one_folder_above_the_classes_is_passed_through(tmp_path: Path, above: str, inner: tuple[str, ...]) -> None:
+    for name in inner:
+        write_faces(tmp_path / above / name, 1)
+        write_faces(tmp_path / "plain" / name, 1)
+    plain = tmp_path / "plain"
+    expected = [collect("folder", "label", input=plain), source_from("folder", {"input": plain}).info().classes]
+    shutil.rmtree(plain)
+    (tmp_path / "readme.txt").write_text("x")
+    (tmp_path / "__MACOSX" / "images").mkdir(parents=True)
+    found = [collect("folder", "label", input=tmp_path), source_from("folder", {"input": tmp_path}).info().classes]
+    assert found == expected
+
+
+def test_folders_above_the_classes_that_are_several_are_named(tmp_path: Path) -> None:
+    for person in ("alice", "bob"):
+        write_faces(tmp_path / person / "happy", 1)
+        write_faces(tmp_path / person / "sad", 1)
+    with pytest.raises(MienError, match=r"found happy, sad in .*alice; give the folder above the classes, or map this one"):
         gather("folder", input=tmp_path)
+    assert collect("folder", "label", input=tmp_path, classes={"alice": "alice", "bob": "bob"}) == [0, 0, 1, 1]
+
+
+def test_folders_that_may_be_classes_or_lie_above_them_are_refused(tmp_path: Path) -> None:
+    for name in ("calm one", "tense"):
+        write_faces(tmp_path / "mine" / name, 1)
+    todo = r"give .*/mine if these are the classes, or say --classes CLASS=mine if all of it is one class"
+    with pytest.raises(MienError, match=rf"found one folder, mine, with calm one, tense in it; {todo}"):
+        gather("folder", input=tmp_path)
+    assert collect("folder", "label", input=tmp_path / "mine") == [0, 1]
+    assert collect("folder", "label", input=tmp_path, classes={"mine": "mine"}) == [0, 0]
+    write_faces(tmp_path / "others", 1)  # two folders are two classes, whatever lies in them
+    assert collect("folder", "label", input=tmp_path) == [0, 0, 1]
+
+
+def test_splits_below_the_classes_are_refused(tmp_path: Path) -> None:
+    for name in ("happy/train", "happy/test", "sad/train"):
+        write_faces(tmp_path / name, 1)
+    with pytest.raises(MienError, match=r"splits above the class folders .* test, train in .*happy; put the class folders below"):
+        gather("folder", input=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["nan", "None", "NA", "null", "Unlabeled", "unlabelled", "n_a"])
+def test_folders_of_no_class_have_no_label_unless_the_users_map_says_so(tmp_path: Path, name: str) -> None:
+    write_faces(tmp_path / "happy", 1)
+    write_faces(tmp_path / name, 1)
+    label = {"happy": "happiness", name: "own"}
+    by_name = dict(zip(collect("folder", "id", input=tmp_path), collect("folder", "label", input=tmp_path), strict=True))
+    assert by_name == {"happy/0.png": 0, f"{name}/0.png": -1}
+    assert source_from("folder", {"input": tmp_path, "classes": label}).info().classes == ("happiness", "own")
 
 
 def test_folder_reports_files_that_are_no_pictures(tmp_path: Path) -> None:
@@ -131,6 +179,18 @@ def test_table_columns_are_ours_by_name_or_by_map(tmp_path: Path) -> None:
     assert faces.column("strength").to_pylist() == [0.5, None, 1.0]
     assert (block.faces == np.stack([face(n, 8) for n in (2, 0, 1)])).all()
     assert not rejected
+
+
+def test_a_table_says_nothing_in_many_ways(tmp_path: Path) -> None:
+    rows = [["0.png", "nan", "NaN", "None"], ["1.png", " None ", "p", "TEST"], ["2.png", "Happy", "NA", " Training "]]
+    given_settings = table_of(tmp_path, rows, ("path", "label", "subject", "split"))
+    assert collect("table", "label", **given_settings) == [-1, -1, 0]
+    assert source_from("table", given_settings).info().classes == ("happiness",)
+    (block,), _ = gather("table", **given_settings)
+    assert block.columns["subject"].to_pylist() == [None, "p", None]
+    assert block.columns["split"].to_pylist() == [None, "test", "train"]
+    given_settings["classes"] = {"nan": "not a number"}
+    assert source_from("table", given_settings).info().classes == ("happiness", "not a number")
 
 
 def test_table_labels_nobody_knows_are_listed(tmp_path: Path) -> None:

@@ -255,3 +255,15 @@ def test_matrix_noise_follows_the_matrix() -> None:
         flip_by_matrix(labels, matrix * 2, 0)
     with pytest.raises(MienError, match="labels below 3"):
         flip_by_matrix(np.array([3]), matrix, 0)
+
+
+@pytest.mark.parametrize(("written", "asked"), [("TEST", "test"), ("Testing", "test"), ("test", "Test"), ("val", "validation")])
+def test_a_split_is_found_however_it_is_written(written: str, asked: str) -> None:
+    splits = ["Train", written, None, "PUBLICTEST", written]
+    faces = FaceSet.from_arrays(np.zeros((5, 2, 2), np.uint8), columns={"split": splits})
+    assert split_rows(faces, asked).tolist() == [1, 4]
+    assert training_rows(faces).tolist() == [0]
+    assert split_rows(faces, "PublicTest").tolist() == split_rows(faces, "publictest").tolist() == [3]
+    assert held_out_rows(faces).tolist() == ([1, 3, 4] if asked.lower() == "test" else [3])
+    with pytest.raises(MienError, match=r"a split among PUBLICTEST, .*; found 'none'"):
+        split_rows(faces, "none")

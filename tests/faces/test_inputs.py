@@ -34,6 +34,7 @@ from mien.faces.photos import read_photo
 from mien.faces.places import Input, open_input
 from mien.faces.prepare import Preparing, prepare
 from mien.faces.shards import state_of
+from mien.files.containers import HEIC
 from mien.files.limits import FileLimits
 
 OTHERS = ("notes.md", ".hidden.png", "Thumbs.db", "labels.csv", "list.txt")
@@ -99,15 +100,15 @@ def test_known_kinds_that_are_not_read_are_said(tmp_path: Path) -> None:
     unread = ("b.HEIC", "c.tar.xz", "d.tar.bz2", "e.rar", "f.7z", "g.mpg", "h.mpeg", "i.mts", "j.ts", "k.jxl")
     put(tmp_path, "a.png", *unread)
     assert names(tmp_path) == ["a.png", *unread]
-    ends = {name: name[1:].lower() for name in unread}
-    assert faults(tmp_path) == {name: f"{end} files are not read" for name, end in ends.items()}
+    ends = {name: name[1:].lower() for name in unread if name != "b.HEIC"}
+    assert faults(tmp_path) == {name: f"{end} files are not read" for name, end in ends.items()} | {"b.HEIC": HEIC}
 
 
 @pytest.mark.parametrize(("make", "ending"), [(zipped, ".zip"), (taped, ".tar"), (taped, ".tgz")])
 def test_archives_in_archives_are_said_and_not_held(tmp_path: Path, make: Callable[..., Path], ending: str) -> None:
     path = make(tmp_path / f"a{ending}", "1.png", "in/more.zip", "in/more.tar.gz", "old.rar", "b.heic")
     nested = "an archive in an archive; such files are not read"
-    rest = {"old.rar": ".rar files are not read", "b.heic": ".heic files are not read"}
+    rest = {"old.rar": ".rar files are not read", "b.heic": HEIC}
     assert faults(path) == {"in/more.zip": nested, "in/more.tar.gz": nested} | rest
     assert [found.name for found in find_inputs([path]) if found.content] == (["1.png"] if ending == ".tgz" else [])
 
@@ -274,6 +275,56 @@ def test_a_csv_list_says_split_subject_and_label_whether_folders_are_labels_or_n
             ("", "", ""),
             ("test", "2", ""),
         ]
+
+
+def test_a_list_says_nothing_in_many_ways(tmp_path: Path) -> None:
+    rows = ["path,split,subject,label", "a.png,NaN,nan,None", "b.png,None,NA,nan", "c.png,PublicTest,?, Sad ", "d.png,,,none"]
+    (tmp_path / "list.csv").write_text("\n".join(rows))
+    said = [(one.split, one.subject, one.label) for one in find_inputs([tmp_path / "list.csv"], True, mapped=["none"])]
+    assert said == [("", "", ""), ("", "", ""), ("PublicTest", "", "Sad"), ("", "", "none")]
+
+
+MEMBERS = ("in/happy/1.png", "in/sad/2.png", "in/none/3.png", "__MACOSX/in/happy/._1.png")
+
+
+@pytest.mark.parametrize("kind", ["mine.zip", "mine.tar", "mine.tgz", "folder", "zip in a folder", "in.zip"])
+@pytest.mark.parametrize("before", ["", "deeper/", "deeper/and deeper/"])
+def test_folders_above_the_classes_are_passed_through(tmp_path: Path, kind: str, before: str) -> None:
+    names = [f"{before}{name}" for name in MEMBERS]
+    place = tmp_path / "given"
+    place.mkdir()
+    if kind == "folder":
+        put(place, *names)
+    elif kind == "zip in a folder":
+        zipped(place / "train.zip", *names)
+    else:
+        place = (zipped if kind.endswith("zip") else taped)(place / kind, *names)
+    found = {name.rpartition("/")[2]: where for name, where in places(place).items()}
+    assert found == {"1.png": ("happy", ""), "2.png": ("sad", ""), "3.png": ("", "")}
+
+
+def test_splits_below_a_folder_of_their_own_are_found(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "mine.zip", "data/Train/calm/1.png", "data/TEST/tense/2.png", "data/unlabeled/3.png")
+    assert [*places(path).values()] == [("calm", "train"), ("tense", "test"), ("", "")]
+    zipfile.ZipFile(path).extractall(tmp_path / "out")
+    assert sorted(places(tmp_path / "out").values()) == [("", "train"), ("calm", "train"), ("tense", "test")]
+
+
+@pytest.mark.parametrize("archive", [True, False])
+def test_folders_that_may_be_the_classes_or_above_them_are_refused(tmp_path: Path, archive: bool) -> None:
+    def place(*names: str) -> Path:
+        folder = Path(tempfile.mkdtemp(dir=tmp_path))
+        return zipped(folder / "mine.zip", *names) if archive else put(folder, *names)
+
+    own = ("mine here/eager/1.png", "mine here/tense/2.png")
+    todo = r"unpack mine.zip and give the folder 'mine here'" if archive else r"give '/.*/mine here'"
+    with pytest.raises(MienError, match=rf"one folder, mine here, with eager, tense in it; {todo} if these are the classes"):
+        places(place(*own))
+    assert {one.label for one in find_inputs([place(*own)], True, mapped=["mine here"])} == {"mine here"}
+    with pytest.raises(MienError, match=r"found happy in .*alice; give the folder above the classes"):
+        places(place("alice/happy/1.png", "bob/happy/1.png"))
+    with pytest.raises(MienError, match=r"splits above the class folders in .*; found test, train in .*sad; put"):
+        places(place("sad/train/1.png", "sad/test/1.png"))
 
 
 def test_a_split_that_is_none_is_said_at_once(tmp_path: Path) -> None:

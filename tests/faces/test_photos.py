@@ -10,9 +10,11 @@ import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -24,7 +26,8 @@ from memory import peak
 from mien.errors import MienError
 from mien.faces.photos import as_photo, read_photo
 from mien.faces.places import Input
-from mien.files.limits import FileLimits
+from mien.files.decode import Opened, open_picture
+from mien.files.limits import LIMITS, FileLimits
 
 Array = npt.NDArray[Any]
 
@@ -319,6 +322,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 SEEDS = [encoded(Image.fromarray(NOISE), form) for form in ("JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP", "PPM")]
+SEEDS += [encoded(Image.fromarray(NOISE), form) for form in ("AVIF", "JPEG2000")]
 SEEDS += [encoded(Image.fromarray(NOISE).quantize(9), form, transparency=1) for form in ("PNG", "GIF")]
 SEEDS += [encoded(Image.fromarray(NOISE), "TIFF", compression=form) for form in ("tiff_lzw", "tiff_adobe_deflate", "jpeg")]
 SEEDS += [encoded(Image.fromarray(NOISE[..., 0].astype(np.uint16)), form) for form in ("PNG", "TIFF", "PPM")]
@@ -404,3 +408,125 @@ def test_a_picture_that_cannot_be_decoded_is_refused() -> None:
     with pytest.raises(MienError, match="floating-point pixels"):
         as_photo(Image.new("F", (4, 4)))
     assert (as_photo(Image.fromarray(NOISE)) == NOISE).all()
+
+
+DEEP = np.linspace(0, 1023, 48 * 64).reshape(48, 64).astype(np.uint16)
+BY_TEN = (DEEP.astype(np.int64) * 255 + 511) // 1023
+
+
+def opened(content: bytes) -> Opened:
+    return open_picture(content, LIMITS)
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "PPM"])
+@pytest.mark.parametrize("most", [200, 1023, 4095, 16383])
+def test_values_of_fewer_bits_than_16_are_scaled_by_theirs(form: str, most: int) -> None:
+    values = (DEEP.astype(np.int64) * most // 1023).astype(np.uint16)
+    photo = opened(encoded(Image.fromarray(values), form))
+    bits = most.bit_length()
+    expected = (values.astype(np.int64) * 255 + ((1 << bits) - 1) // 2) // ((1 << bits) - 1)
+    assert (photo.pixels("L") == expected).all()
+    assert photo.notes == [f"values of 16 bits of which the largest is {most:,}: read as {bits} bits"]
+
+
+@pytest.mark.parametrize("ending", [".png", ".tiff", ".ppm"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_deep_colors_are_scaled_by_the_bits_they_have(ending: str, channels: int) -> None:
+    if ending == ".ppm" and channels == 4:
+        pytest.skip("pixel maps have no transparency")
+    values = np.stack([DEEP, DEEP[::-1], DEEP[:, ::-1], np.full_like(DEEP, 1023)], axis=2)[..., :channels]
+    content = cv2.imencode(ending, values[..., [2, 1, 0, 3][:channels]])[1].tobytes()
+    photo = opened(content)
+    expected = np.stack([BY_TEN, BY_TEN[::-1], BY_TEN[:, ::-1]], axis=2)
+    assert (photo.pixels("RGB") == expected).all()
+    assert photo.notes == ["values of 16 bits of which the largest is 1,023: read as 10 bits"]
+    full = cv2.imencode(ending, values * 64)[1].tobytes()  # of all 16 bits nothing is said
+    photo = opened(full)
+    assert photo.pixels("RGB").max() == 255
+    assert not photo.notes
+
+
+def test_what_a_file_says_of_its_depth_counts() -> None:
+    dark = Image.fromarray(DEEP // 2)  # up to 511
+    stated = png_with(encoded(dark, "PNG"), b"sBIT", b"\x0c")
+    photo = opened(stated)
+    assert (photo.pixels("L").max(), photo.notes) == (32, [])
+    photo = opened(png_with(encoded(Image.fromarray(DEEP * 64), "PNG"), b"sBIT", b"\x0a"))  # scaled up, as the standard wants
+    assert (photo.pixels("L").max(), photo.notes) == (255, [])
+    photo = opened(encoded(dark, "TIFF", tiffinfo={281: 4095}))
+    assert (photo.pixels("L").max(), photo.notes) == (32, [])
+    photo = opened(b"P5 64 48 4095\n" + (DEEP // 2).astype(">u2").tobytes())
+    assert (photo.pixels("L").max(), photo.notes) == (32, [])
+    photo = opened(b"P6 64 16 4095\n" + (DEEP // 2).astype(">u2").tobytes())
+    assert (photo.pixels("RGB").max(), photo.notes) == (32, [])
+
+
+def png_with(content: bytes, kind: bytes, body: bytes) -> bytes:
+    """A PNG with a further chunk behind its header."""
+    return content[:33] + chunk(kind, body) + content[33:]
+
+
+@pytest.mark.parametrize("form", ["GIF", "PNG", "WEBP", "AVIF", "TIFF", "MPO"])
+def test_it_is_said_where_there_are_more_pictures_in_a_file(form: str) -> None:
+    first, second = Image.fromarray(RGB), Image.fromarray(RGB[::-1].copy())
+    photo = opened(encoded(first, form, save_all=True, append_images=[second]))
+    known = {"TIFF": "several pages, of which the first is read"}
+    known["MPO"] = "several pictures in one file, of which the first is read"
+    assert photo.notes == [known.get(form, "an animation, of which the first frame is read")]
+    assert not opened(encoded(first, "JPEG" if form == "MPO" else form)).notes
+
+
+@pytest.mark.parametrize(
+    ("form", "options"), [("AVIF", {"quality": 100, "subsampling": "4:4:4"}), ("JPEG2000", {}), ("JPEG2000", {"no_jp2": True})]
+)
+def test_avif_and_jpeg_2000(form: str, options: dict[str, Any]) -> None:
+    pixels = np.asarray(Image.fromarray(NOISE).resize((96, 72), Image.Resampling.BICUBIC))
+    content = encoded(Image.fromarray(pixels), form, **options)
+    found = opened(content).pixels("RGB").astype(int)
+    assert np.abs(found - pixels).mean() < (3 if form == "AVIF" else 0.1)
+    with pytest.raises(ValueError, match="96 x 72 pixels, more than 10"):
+        open_picture(content, replace(LIMITS, pixels=10))
+    with pytest.raises(ValueError, match="bytes, more than 1,000"):
+        open_picture(content, replace(LIMITS, memory=1000))
+
+
+def test_an_avif_is_turned_by_what_it_says_beside_exif_which_is_not_read() -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "a maker" * 9
+    content = encoded(Image.fromarray(NOISE), "AVIF", exif=exif, xmp=b"<x:xmpmeta/>")
+    photo = opened(content)
+    assert photo.pixels("RGB").shape == (NOISE.shape[1], NOISE.shape[0], 3)
+    assert "xmp" not in photo.image.info
+    assert b"a maker" not in photo.image.info["exif"]
+
+
+def test_comments_and_boxes_of_a_jpeg_2000_are_not_read() -> None:
+    content = encoded(Image.fromarray(NOISE), "JPEG2000", comment="a comment")
+    head, stream = content[: content.index(b"jp2c") - 4], content[content.index(b"jp2c") - 4 :]
+    photo = opened(head + struct.pack(">I", 2008) + b"uuid" + bytes(2000) + stream)
+    assert (photo.pixels("RGB") == opened(content).pixels("RGB")).all()
+    assert "comment" not in photo.image.info
+
+
+def test_a_jpeg_2000_of_many_small_parts_is_refused() -> None:
+    big = Image.fromarray(np.zeros((600, 600), np.uint8))
+    with pytest.raises(ValueError, match="22,500 tiles"):
+        opened(encoded(big, "JPEG2000", tile_size=(4, 4)))
+    content = encoded(big, "JPEG2000", precinct_size=(8, 8), codeblock_size=(4, 4))
+    with pytest.raises(ValueError, match="small code-blocks"):
+        opened(content)
+    blocks = content.index(b"\xff\x52") + 10
+    with pytest.raises(ValueError, match="small precincts"):
+        opened(content[:blocks] + b"\2\2" + content[blocks + 2 :])
+
+
+def test_heic_says_what_to_do_whatever_it_is_called() -> None:
+    with pytest.raises(ValueError, match=r"HEIC, which is not read: save it as JPEG"):
+        opened(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_gif_with_a_frame_larger_than_its_screen_is_refused_before_anything_warns() -> None:
+    content = b"GIF89a\x10\0\x10\0\x80\0\0" + bytes(6) + b",\0\0\0\0\xff\xff\xff\xff\0\x08\2\0\1\0;"
+    with pytest.raises(ValueError, match="65535 x 65535 pixels, more than"):
+        opened(content)

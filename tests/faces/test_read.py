@@ -311,11 +311,15 @@ def test_who_stops_while_photos_are_read_is_told_of_those_before(
     as_ever = Recognizer.read
 
     def stopped(
-        self: Recognizer, photos: Sequence[Picture], geometry: Geometry | None = None, limits: FileLimits = LIMITS
+        self: Recognizer,
+        photos: Sequence[Picture],
+        geometry: Geometry | None = None,
+        limits: FileLimits = LIMITS,
+        turn: bool = False,
     ) -> list[tuple[Reading, ...]]:
         if not np.any(np.asarray(photos[0]) > 200):
             raise KeyboardInterrupt
-        return as_ever(self, photos, geometry, limits)
+        return as_ever(self, photos, geometry, limits, turn)
 
     monkeypatch.setattr(Recognizer, "read", stopped)
     done = mien("predict", tmp_path / "in", "--model", model, "--device", "cpu")

@@ -550,7 +550,9 @@ def test_how_small_faces_may_be_can_be_said(model: Path, tmp_path: Path, monkeyp
     recognizer, asked, held = Recognizer.load(model, "cpu"), list[float](), list[FileLimits]()
     geometry = Geometry("box", "haar", "all")
 
-    def read(self: Recognizer, photos: Sequence[Photo], how: Geometry, limits: FileLimits) -> list[tuple[Reading, ...]]:
+    def read(
+        self: Recognizer, photos: Sequence[Photo], how: Geometry, limits: FileLimits, turn: bool
+    ) -> list[tuple[Reading, ...]]:
         held.append(limits)
         asked.extend([how.least_face] * len(photos))
         return [()] * len(photos)

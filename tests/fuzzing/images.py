@@ -28,7 +28,7 @@ def make(generator: Generator, folder: Path) -> None:
     """One photo, `a.jpg` whatever it is."""
     how = [_harmed, _harmed, _harmed, _harmed, _lying, _doubled, _bomb, _crafted]
     content = how[generator.integers(len(how))](generator)
-    (folder / f"a{generator.choice(['.jpg', '.png', '.tif', '.webp'])}").write_bytes(content)
+    (folder / f"a{generator.choice(['.jpg', '.png', '.tif', '.webp', '.avif', '.jp2'])}").write_bytes(content)
 
 
 def read(folder: Path) -> None:
@@ -79,6 +79,12 @@ def seeds() -> tuple[bytes, ...]:
     ]
     made += [(one, "WEBP", {"lossless": way, "exif": exif}) for one in (smooth, clear) for way in (False, True)]
     made += [(clear, "WEBP", {"save_all": True, "append_images": [clear.rotate(90)]})]
+    made += [(one, "AVIF", {"exif": exif}) for one in (smooth, clear)]
+    made += [(smooth, "AVIF", {"save_all": True, "append_images": [smooth.rotate(90)]})]
+    made += [(one, "JPEG2000", {"no_jp2": way, "comment": "c" * 90}) for one in (smooth, gray, clear) for way in (False, True)]
+    made += [(deep, "JPEG2000", {}), (smooth, "JPEG2000", {"tile_size": (32, 32), "irreversible": True})]
+    made += [(Image.fromarray(np.asarray(deep) >> 6), form, {}) for form in ("PNG", "TIFF", "PPM")]
+    made += [(gray, "MPO", {"save_all": True, "append_images": [gray]})]
     made += [(one, "BMP", {}) for one in (smooth, gray, palette.convert("1"))]
     made += [(one, "PPM", {}) for one in (smooth, gray, deep, palette.convert("1"))]
     return (*(_saved(*one) for one in made), *_texts())
@@ -96,7 +102,11 @@ def _texts() -> list[bytes]:
     row = b"\x04\x07\x04\x03\0\0"
     head = struct.pack("<IiiHHIIiiII", 40, 8, 4, 1, 8, 1, 4 * len(row) + 2, 0, 0, 256, 0)
     bmp = b"BM" + struct.pack("<IHHI", 1078 + 4 * len(row) + 2, 0, 0, 1078) + head + bytes(range(256)) * 4 + row * 4 + b"\0\1"
+    bright = np.arange(192, dtype=">u2").tobytes()
     return [
+        b"P6 8 8 65535\n" + bright,
+        png_of(16, 2, bright),
+        png_of(16, 6, bright + bright[:128]),
         b"P3\n# c\n8 8 255\n" + digits,
         b"P2 16 12 1000\n" + digits,
         b"P1 8 8\n" + b"10" * 32,
@@ -146,6 +156,14 @@ def _doubled(generator: Generator) -> bytes:
 def chunk(kind: bytes, body: bytes) -> bytes:
     """Of a PNG."""
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png_of(depth: int, color: int, values: bytes) -> bytes:
+    """Of 8 x 8 pixels."""
+    rows = len(values) // 8
+    body = zlib.compress(b"".join(b"\0" + values[at : at + rows] for at in range(0, 8 * rows, rows)))
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, depth, color, 0, 0, 0)) + chunk(b"sBIT", b"\x0a" * 3)
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", body) + chunk(b"IEND", b"")
 
 
 def packed(size: int) -> bytes:

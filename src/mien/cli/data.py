@@ -1,5 +1,6 @@
 """Commands that make and look at face sets."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from mien.cli.shared import (
     Limits,
     Seed,
     Settings,
+    listed,
     number,
     pairs,
     print_json,
@@ -45,7 +47,7 @@ def import_(
 ) -> None:
     """Import a published database, a folder, a table, or rendered faces, into a face set."""
     from mien.console import Bar
-    from mien.data.importing import import_source, source_from
+    from mien.data.importing import import_source, source_from, told_notes
     from mien.disk import value_of
 
     if len(paths) > 2:
@@ -54,11 +56,12 @@ def import_(
     given: dict[str, Any] = {"input": paths[0] if len(paths) == 2 else None, "rule": rule, "side": side, "color": color or None}
     given |= {"limits": limits if limits == "off" else None}
     given |= {"columns": pairs(columns, "--columns") if columns else None}
-    given |= {"classes": {theirs: ours for ours, theirs in _listed(classes)} if classes else None}
+    given |= {"classes": {theirs: ours for ours, theirs in listed(classes)} if classes else None}
     settings |= {key: value for key, value in given.items() if value is not None}
     with Bar(quiet=as_json) as bar:
         bar.begin("import", 0)
-        done = import_source(source_from(source, settings), paths[-1], skip, bar.reached, test)
+        database = source_from(source, settings)
+        done = import_source(database, paths[-1], skip, bar.reached, test)
     values = {
         "faces": len(done.faces),
         "rejected": len(done.rejected),
@@ -66,14 +69,22 @@ def import_(
         "checksum": done.faces.info.checksum,
     }
     left_out = f", {len(done.rejected)} inputs left out (rejected.csv says why)" if done.rejected else ""
+    _warn_of_whole_photos(database)
+    if done.notes:
+        say(told_notes(done.notes), file=sys.stderr)
     if test:
         warn_of_few_tests(done.faces)
     print_values(as_json, values, f"{len(done.faces)} faces -> {paths[-1]}{left_out}")
 
 
-def _listed(classes: str) -> list[tuple[str, str]]:
-    """`ours=theirs` pairs; ours may come several times."""
-    return [pair for part in classes.split(",") for pair in pairs([part], "--classes").items()]
+def _warn_of_whole_photos(database: Any) -> None:
+    """A line on stderr where the pictures of a folder or a table are no crops of faces."""
+    if not hasattr(database, "pictures"):
+        return
+    from mien.faces.whole_photos import look
+
+    if warning := look(database.pictures()).warning:
+        say(f"warning: {warning}", file=sys.stderr)
 
 
 def describe(

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.shared import Device, Json, Limits, number, say
+from mien.cli.shared import Device, Json, Limits, Turn, number, say
 
 if TYPE_CHECKING:
     from mien.faces.cut import Geometry
-    from mien.recognize.predict import Fault
+    from mien.recognize.predict import Fault, Read
     from mien.recognize.recognizer import Recognizer
     from mien.recognize.teller import Form, Teller
 
@@ -40,6 +40,7 @@ def predict(
     align: Align = None,
     detector: Detector = None,
     least_face: LeastFace = None,
+    turn: Turn = False,
     every: Annotated[float, number("Seconds between the frames that are read in a video.", 0.001, 1e9)] = 0.04,
     draw: Draw = None,
     as_csv: AsCsv = False,
@@ -50,6 +51,7 @@ def predict(
     """Name the expression of every face in photos and videos; --json prints a line of JSON for each photo and frame."""
     from mien.console import Bar
     from mien.errors import MienError
+    from mien.faces.cut import TURN
     from mien.faces.inputs import find_inputs
     from mien.faces.places import require_local
     from mien.files.limits import limits_of
@@ -62,7 +64,7 @@ def predict(
         require_local(path)
     form, geometry, folder = _form(as_json, as_csv), _geometry(align, detector), _new_folder(draw)
     within = limits_of(limits)
-    faults, nothing, weak = list[Fault](), True, weakness(every)
+    faults, nothing, lost, weak = list[Fault](), True, 0, weakness(every)
     with _stopped():
         recognizer = Recognizer.load(model, device)
         _say_overridden(recognizer, geometry)
@@ -71,17 +73,23 @@ def predict(
             with Bar(quiet=form != "text") as bar:
                 bar.begin("photos and frames", 0)
                 inputs = find_inputs(paths, limits=within)
-                for read in read_all(recognizer, inputs, every, faults, geometry, least_face=least_face, limits=within):
+                for read in read_all(
+                    recognizer, inputs, every, faults, geometry, least_face=least_face, limits=within, turn=turn
+                ):
                     nothing = False
                     if weak and read.shot.time is not None:
                         say(f"mien: {weak}", file=sys.stderr)
                         weak = ""
+                    lost += read.shot.time is None and not read.readings
+                    _say_notes(read)
                     with _whole():
                         teller.tell(read)
                     bar.advance(1)
         finally:
             with _whole():
                 _close(teller, faults)
+    if lost and not turn:
+        say(f"mien: no face in {lost} of the photos; {TURN}", file=sys.stderr)
     if faults and nothing:
         raise typer.Exit(NOTHING_READ)
     if nothing:
@@ -176,6 +184,12 @@ def _close(teller: "Teller", faults: "Sequence[Fault]") -> None:
         say(f"mien: {fault.input.name}: {fault.reason}", file=sys.stderr)
     if teller.drawn():
         say(teller.drawn(), file=sys.stderr)
+
+
+def _say_notes(read: "Read") -> None:
+    """On stderr."""
+    for note in read.shot.notes:
+        say(f"mien: {read.shot.input.name}: {note}", file=sys.stderr)
 
 
 def _say_overridden(recognizer: "Recognizer", geometry: "Geometry | None") -> None:

@@ -1,11 +1,14 @@
 """The command that makes faces of photos and videos."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.shared import Json, Limits, number, print_values, seed_option, share, warn_of_few_tests, whole
+from mien.cli.shared import Json, Limits, Turn, listed, number, pairs, print_values, seed_option, share, warn_of_few_tests, whole
+
+if TYPE_CHECKING:
+    from mien.faces.prepare import Prepared
 
 
 def prepare(
@@ -21,11 +24,13 @@ def prepare(
     side: Annotated[int, whole("Side of a face in pixels.", 1, 4096)] = 48,
     color: Annotated[bool, typer.Option("--color", help="Store color faces.")] = False,
     every: Annotated[float, number("Seconds between the frames that are taken from a video.", 0.001, 1e9)] = 1.0,
+    turn: Turn = False,
     keep: Annotated[
         list[str] | None,
         typer.Option(metavar="LIMIT", help="Faces to keep: size>=40, sharpness, overexposed, roll, turn; may be repeated."),
     ] = None,
     labeled: Annotated[bool, typer.Option("--labeled", help="Folders are classes (and splits above them).")] = False,
+    classes: Annotated[str | None, typer.Option(help="Our class names and theirs: anger=angry,happiness=happy.")] = None,
     test: Annotated[
         float,
         share("Share of faces that become the split `test`: whole people (of a list's subjects), videos, photos."),
@@ -35,6 +40,10 @@ def prepare(
     cluster: Annotated[
         str | None,
         typer.Option(metavar="ADDRESS", help="auto or HOST:PORT on a Ray cluster's machine, or local; machines share folders."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="keep=COLUMNS", help="Columns of a list to take along: keep=age,camera."),
     ] = None,
     limits: Limits = "on",
     as_json: Json = False,
@@ -52,12 +61,26 @@ def prepare(
         raise typer.BadParameter("expected photos, and as the last word the new set", param_hint="INPUT... OUT")
     *inputs, out = paths
     values = {"inputs": [str(one) for one in inputs], "align": align, "detector": detector, "which": faces, "side": side}
-    values |= {"color": color, "every": every, "limits": keep or [], "labeled": labeled, "test": test, "seed": seed}
+    values |= {"color": color, "every": every, "limits": keep or [], "labeled": labeled, "test": test, "seed": seed, "turn": turn}
+    values |= {"classes": {theirs: ours for ours, theirs in listed(classes)} if classes else {}}
+    values |= _kept(set_)
     with Bar(quiet=as_json) as bar:
         done = run(validate(Preparing, values), out, workers or os.cpu_count() or 1, cluster, bar, limits_of(limits))
+    if test:
+        warn_of_few_tests(done.faces)
+    _tell(done, out, as_json)
+
+
+def _tell(done: "Prepared", out: Path, as_json: bool) -> None:
     found = {"faces": len(done.faces), "inputs": done.inputs, "rejected": done.rejected, "out": str(out)}
     found |= {"labels": dict(done.labels), "unlabeled": done.unlabeled}
     left_out = f", {done.rejected} left out or not wholly readable (rejected.csv says why)" if done.rejected else ""
-    if test:
-        warn_of_few_tests(done.faces)
     print_values(as_json, found, f"{len(done.faces)} faces of {done.inputs} inputs -> {out}{left_out}")
+
+
+def _kept(given: list[str] | None) -> dict[str, str]:
+    """The columns to keep, where some are named."""
+    found = pairs(given, "--set")
+    if other := [name for name in found if name != "keep"]:
+        raise typer.BadParameter(f"expected keep=COLUMNS, found {other[0]!r}", param_hint="--set")
+    return found

@@ -51,6 +51,7 @@ Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE"
 Limits = Annotated[
     Switch, typer.Option("--limits", help="Limits of files: off reads what is larger or takes longer, if you know it.")
 ]
+Turn = Annotated[bool, typer.Option("--turn", help="Find faces in photos that lie on their side or upside down, too.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 OwnUnlabeled = Annotated[
     bool, typer.Option(help="Learn from the faces beyond the label budget as unlabeled ones, beside those of --unlabeled.")
@@ -66,6 +67,11 @@ def pairs(given: str | list[str] | None, option: str) -> dict[str, str]:
     if not all(equals and key for key, equals, _ in split):
         raise typer.BadParameter(f"expected KEY=VALUE, found {given!r}", param_hint=option)
     return {key.strip(): value.strip() for key, _, value in split}
+
+
+def listed(classes: str) -> list[tuple[str, str]]:
+    """`ours=theirs` pairs; ours may come several times."""
+    return [pair for part in classes.split(",") for pair in pairs([part], "--classes").items()]
 
 
 def say(*parts: object, sep: str = " ", end: str = "\n", file: TextIO | None = None, flush: bool = False) -> None:

@@ -25,7 +25,10 @@ from mien.limits import MOST_SIDE
 Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
 """A side in pixels, as a setting."""
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pnm")
+SUFFIXES = (
+    *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif"),
+    *(".jp2", ".j2k", ".jpx", ".jpf", ".j2c", ".jpc", ".pbm", ".pgm", ".ppm", ".pnm"),
+)
 """How the names of such files end, in lower case."""
 
 MAX_PIXELS = 50_000_000
@@ -51,6 +54,8 @@ class Pictures:
     faces: npt.NDArray[np.uint8]
     index: npt.NDArray[np.int64]
     rejected: tuple[Rejected, ...]
+    notes: tuple[Rejected, ...] = ()
+    """Of pictures that were read, what is to be said of how."""
 
 
 def read_picture(
@@ -59,10 +64,10 @@ def read_picture(
     """One picture, uint8 (S, S) gray or (S, S, 3) color, upright by its EXIF orientation.
 
     With a `side` the central square is resized to it, averaging areas; without, the picture has to be square. 16-bit
-    values are scaled to 8, transparent parts become black, of moving pictures the first frame counts.
+    values are scaled to 8, transparent parts become white, as in `mien prepare`, of moving pictures the first frame counts.
     Raises MienError for a file that is empty, truncated, broken, no picture, beyond the limits or (without a side) not square.
     """
-    return _fit(_decode(path, color, limits, nullcontext()), path, side)
+    return _fit(_decode(path, color, limits, nullcontext())[0], path, side)
 
 
 def picture_limits(switch: Switch) -> FileLimits:
@@ -82,12 +87,13 @@ def read_blocks(paths: Sequence[Path], side: int | None, color: bool, limits: Fi
     read = partial(_read_one, side=side, expected=expected, color=color, limits=limits, one_at_a_time=RLock())
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as threads:
         for first in range(0, len(paths), count):
-            results = list(threads.map(read, paths[first : first + count]))
+            said = list[Rejected]()
+            results = list(threads.map(partial(read, notes=said), paths[first : first + count]))
             faces = [face for face in results if not isinstance(face, Rejected)]
             good = [place for place, face in enumerate(results) if not isinstance(face, Rejected)]
             empty = np.zeros((0, expected, expected, 3) if color else (0, expected, expected), np.uint8)
             rejected = tuple(face for face in results if isinstance(face, Rejected))
-            yield Pictures(np.stack(faces) if faces else empty, first + np.array(good, np.int64), rejected)
+            yield Pictures(np.stack(faces) if faces else empty, first + np.array(good, np.int64), rejected, _in_order(said))
 
 
 def common_side(paths: Sequence[Path], limits: FileLimits = PICTURES) -> int:
@@ -95,7 +101,7 @@ def common_side(paths: Sequence[Path], limits: FileLimits = PICTURES) -> int:
     reason = "no pictures"
     for path in paths:
         try:
-            image = _decode(path, False, limits, nullcontext())
+            image, _ = _decode(path, False, limits, nullcontext())
         except MienError as error:
             reason = f"{path}: {error.found}" if reason == "no pictures" else reason
             continue
@@ -114,20 +120,34 @@ def picture_path(folder: Path, name: str) -> Path:
 
 
 def _read_one(
-    path: Path, side: int | None, expected: int, color: bool, limits: FileLimits, one_at_a_time: AbstractContextManager[object]
+    path: Path,
+    side: int | None,
+    expected: int,
+    color: bool,
+    limits: FileLimits,
+    one_at_a_time: AbstractContextManager[object],
+    notes: list[Rejected],
 ) -> npt.NDArray[np.uint8] | Rejected:
     try:
-        image = _decode(path, color, limits, one_at_a_time)
+        image, said = _decode(path, color, limits, one_at_a_time)
     except MienError as error:
         return Rejected(str(path), error.found)
+    notes.extend(Rejected(str(path), note) for note in said)
     face = _fit(image, path, side)
     if len(face) != expected:
         raise _size_error(path, f"{expected} x {expected} pixels like the first", image)
     return face
 
 
-def _decode(path: Path, color: bool, limits: FileLimits, one_at_a_time: AbstractContextManager[object]) -> Image.Image:
-    """The picture as mode L or RGB, upright. Large ones are decoded `one_at_a_time`."""
+def _in_order(notes: list[Rejected]) -> tuple[Rejected, ...]:
+    """By path: threads are done in any order."""
+    return tuple(sorted(notes, key=lambda note: (note.path, note.reason)))
+
+
+def _decode(
+    path: Path, color: bool, limits: FileLimits, one_at_a_time: AbstractContextManager[object]
+) -> tuple[Image.Image, list[str]]:
+    """The picture as mode L or RGB, upright, and what is to be said of it. Large ones are decoded `one_at_a_time`."""
     try:
         if not path.is_file():
             raise ValueError("no file there")
@@ -136,7 +156,7 @@ def _decode(path: Path, color: bool, limits: FileLimits, one_at_a_time: Abstract
             with path.open("rb") as file:
                 opened = open_picture(read_content(file, limits), limits)
             with one_at_a_time if opened.image.width * opened.image.height > LARGE else nullcontext():
-                return Image.fromarray(opened.pixels("RGB" if color else "L", background=0))
+                return Image.fromarray(opened.pixels("RGB" if color else "L")), opened.notes
     except Exception as error:  # Decoders meet a broken file with exceptions of many kinds; none of them is hidden.
         raise _refusal(path, fault(error)) from error
 

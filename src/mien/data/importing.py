@@ -20,12 +20,20 @@ ROOM = "mien.data.sources"
 """The package whose files are the databases."""
 
 
+NOTES = "notes.csv"
+"""In a set: what is to be said of inputs that did give faces."""
+NAMED = 3
+"""Of them, the most that are named in a line."""
+
+
 @dataclass(frozen=True)
 class Imported:
     """The new face set, and the inputs that gave no face (also in its `rejected.csv` where there are any)."""
 
     faces: FaceSet
     rejected: tuple[Rejected, ...]
+    notes: tuple[Rejected, ...] = ()
+    """What is to be said of pictures that were read: that there are more in their files, or how deep their values are."""
 
 
 def source_from(name: str, settings: Mapping[str, Any]) -> Source:
@@ -52,11 +60,12 @@ def import_source(
         raise MienError("a test share from 0 to below 1", f"{test}", "give another")
     if out.exists() or out.is_symlink():
         raise MienError(f"nothing at {out} yet", "a file or folder", "choose another name, or remove it first")
-    rejected: list[Rejected] = []
+    rejected, notes = list[Rejected](), list[Rejected]()
     total, count = source.total(), 0
     with _new_folders_removed(out), FaceSetWriter(out, source.info()) as writer:
         for block in source.blocks():
             rejected += block.rejected
+            notes += block.notes
             if len(block.faces):
                 writer.add(block.faces, _with_splits(block.columns, test) if test else block.columns)
             count += len(block.faces)
@@ -64,7 +73,8 @@ def import_source(
                 progress(count + len(rejected), total)
         _check(count, rejected, skip)
         attach_rejected(writer, rejected)
-    return Imported(FaceSet.open(out), tuple(rejected))
+        attach_rejected(writer, notes, NOTES)
+    return Imported(FaceSet.open(out), tuple(rejected), tuple(notes))
 
 
 def _with_splits(columns: Mapping[str, Any], test: float) -> dict[str, Any]:
@@ -106,13 +116,19 @@ def _new_folders_removed(out: Path) -> Iterator[None]:
         raise
 
 
-def attach_rejected(writer: FaceSetWriter, rejected: Iterable[Rejected]) -> None:
-    """The inputs that gave no face, where there are any, as rejected.csv in the new set."""
+def attach_rejected(writer: FaceSetWriter, rejected: Iterable[Rejected], name: str = "rejected.csv") -> None:
+    """The inputs that gave no face, where there are any, as rejected.csv in the new set; or others, as another file."""
     left = iter(rejected)
     first = next(left, None)
     if first:
-        rows = chain([("path", "reason")], ((one.path, one.reason) for one in chain([first], left)))
-        writer.attach("rejected.csv", map(_line, rows))
+        rows = chain([("path", "note" if name == NOTES else "reason")], ((one.path, one.reason) for one in chain([first], left)))
+        writer.attach(name, map(_line, rows))
+
+
+def told_notes(notes: Sequence[Rejected]) -> str:
+    """The first of some notes, in a line."""
+    listed = "; ".join(f"{one.path}: {one.reason}" for one in notes[:NAMED])
+    return f"{listed}; and {len(notes) - NAMED} more ({NOTES})" if len(notes) > NAMED else listed
 
 
 def _line(row: tuple[str, str]) -> bytes:

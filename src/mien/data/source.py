@@ -12,7 +12,7 @@ from mien.data.faceset import Info
 
 @dataclass(frozen=True)
 class Rejected:
-    """An input that gave no face, and why."""
+    """An input that gave no face, and why; or one of which something else is to be said."""
 
     path: str
     reason: str
@@ -25,12 +25,15 @@ class Block:
     faces: npt.NDArray[np.uint8]
     columns: Mapping[str, Any]
     rejected: tuple[Rejected, ...] = ()
+    notes: tuple[Rejected, ...] = ()
+    """Of inputs that gave a face, what is to be said of how they were read."""
 
 
 class Source(Protocol):
     """A database, read with the settings of its fields; one file in data/sources, one frozen dataclass.
 
-    A source that reads something has a field `input` (Path). `total` is the number of faces expected, 0 where unknown.
+    A source that reads something has a field `input` (Path); one of files of pictures has a method `pictures`, which gives
+    them. `total` is the number of faces expected, 0 where unknown.
     """
 
     def info(self) -> Info: ...
@@ -38,3 +41,8 @@ class Source(Protocol):
     def total(self) -> int: ...
 
     def blocks(self) -> Iterator[Block]: ...
+
+
+def listed(given: Any) -> Any:
+    """Names, as a setting: a text has commas between them."""
+    return [name.strip() for name in given.split(",") if name.strip()] if isinstance(given, str) else given

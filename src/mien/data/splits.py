@@ -10,14 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mien.data.faceset import FaceSet, Rows
+from mien.data.words import read_split
 from mien.errors import MienError
 
-TRAINING = ("train", "Training")
-"""Names under which databases publish their training split."""
-
-
-TESTING = ("test", "publictest", "privatetest")
-"""Names under which databases publish their test splits, in whatever letter case."""
+TESTING = ("test", "PublicTest", "PrivateTest")
+"""Test splits, by our names and FER2013's."""
 
 TOGETHER = {"people": "subject", "sequences": "sequence"}
 """What validates whole, and the column that names it; a face goes by the first that it has."""
@@ -94,35 +91,42 @@ def _trimmed(names: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def split_rows(faces: FaceSet, split: str) -> Rows:
-    """Rows of a split, ascending; of `all`, every row. Raises MienError where it has no faces."""
+    """Rows of a split, ascending; of `all`, every row. Where no split is written like that, `test` finds TEST and testing, as
+    `train` and `validation` find their like. Raises MienError where it has no faces.
+    """
     if split == "all":
         return np.arange(len(faces))
     if "split" not in faces.column_names:
         raise MienError(
             f"a face set with splits, to take {split!r}", "no column split", "import or prepare it with --test 0.2, or take all"
         )
-    values = faces.values("split")
-    rows = np.flatnonzero(values == split)
-    if not len(rows):
-        known = ", ".join(sorted({str(value) for value in values}))
-        raise MienError(f"a split among {known}", repr(split), "choose one of those")
-    return rows
+    written = faces.values("split")
+    lower = np.array([(name or "").casefold() for name in written], object)
+    for found, wanted in ((written, split), (_splits(faces), read_split(split)), (lower, split.casefold())):
+        rows = np.flatnonzero(found == wanted)
+        if wanted and len(rows):
+            return rows
+    known = ", ".join(sorted({str(value) for value in written if value}))
+    raise MienError(f"a split among {known}", repr(split), "choose one of those")
 
 
 def training_rows(faces: FaceSet) -> Rows:
     """Rows of the training split; all rows where the set has no splits. Raises MienError where none is for training."""
-    if "split" not in faces.column_names:
-        return np.arange(len(faces))
-    present = set(faces.values("split"))
-    name = next((name for name in TRAINING if name in present), TRAINING[0])
-    return split_rows(faces, name)
+    return split_rows(faces, "train") if "split" in faces.column_names else np.arange(len(faces))
 
 
 def held_out_rows(faces: FaceSet) -> Rows:
     """Rows of the test splits, ascending; none where the set has no splits."""
     if "split" not in faces.column_names:
         return np.zeros(0, np.int64)
-    return np.flatnonzero(np.isin(np.char.lower(faces.values("split").astype(str)), TESTING))
+    return np.flatnonzero(np.isin(_splits(faces), TESTING))
+
+
+def _splits(faces: FaceSet) -> npt.NDArray[np.object_]:
+    """(N,) our names of the splits, "" where a face has none."""
+    column = faces.column("split")
+    ours = {name: read_split(name) for name in pc.unique(column).to_pylist()}
+    return np.array([ours[name] for name in column.to_pylist()], object)
 
 
 def fold_view(faces: FaceSet, fold: str) -> FaceSet:

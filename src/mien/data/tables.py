@@ -1,6 +1,6 @@
 """The columns of face sets and of what runs keep, as parquet: a file that is damaged, or states what cannot be, is told of."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,17 @@ def read_table(path: Path, kinds: Mapping[str, pa.DataType], todo: str) -> pa.Ta
             raise MienError(f"a value in every row of column {name} in {path}", f"{column.null_count} without", todo)
     table: pa.Table = pa.table(columns)
     return table.replace_schema_metadata(metadata.schema.to_arrow_schema().metadata)
+
+
+def column_names(path: Path, todo: str) -> tuple[str, ...]:
+    """Of a parquet file. Raises MienError, with what to do, where it is damaged."""
+    return tuple(_schema(path, _metadata(path, todo), todo).names)
+
+
+def read_texts(path: Path, names: Sequence[str], todo: str) -> pa.Table:
+    """These columns of a parquet file as texts, null where there is none. Raises MienError as `read_table` does."""
+    metadata = _metadata(path, todo)
+    return pa.table({name: _column(path, metadata, name, pa.string(), todo) for name in names})
 
 
 def _metadata(path: Path, todo: str) -> pq.FileMetaData:

@@ -14,6 +14,7 @@ from mien.evaluation.calibration import apply_temperature
 from mien.evaluation.report import Mistakes, write_report
 from mien.evaluation.result import Evaluation, confident_mistakes, summarize
 from mien.evaluation.twins import twin_notes
+from mien.recognize.alignment import alignment_note
 from mien.recognize.files import read_history, read_sources, read_used
 from mien.recognize.recognizer import Recognizer
 
@@ -61,7 +62,7 @@ def evaluate(
         sure=recognizer.card.sure,
         flip=flip,
         groups={} if by is None else {by: tested.faces.values(by)},
-        notes=_notes(recognizer, tested, known) | twins,
+        notes=_notes(recognizer, tested, known) | twins | _cut_out(recognizer, tested.faces),
     )
     if out is not None:
         history = read_history(recognizer.folder) if recognizer.folder else []
@@ -123,6 +124,11 @@ def _notes(recognizer: Recognizer, tested: Tested, known: int) -> dict[str, str]
     if tested.unknown:
         notes["left out"] = f"{tested.unknown} faces of classes that the recognizer does not know"
     return notes
+
+
+def _cut_out(recognizer: Recognizer, faces: FaceSet) -> dict[str, str]:
+    note = alignment_note(recognizer.card.faces, faces.info)
+    return {"cut out": note} if note else {}
 
 
 def _source(source: dict[str, Any]) -> str:

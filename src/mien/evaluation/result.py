@@ -118,7 +118,7 @@ class Evaluation:
             found.append(
                 f"every face was taken for {name}: the average accuracy of {average} is 1 of {(counts > 0).sum()} classes"
             )
-        return tuple(found)
+        return (*found, *([self.notes["cut out"]] if "cut out" in self.notes else []))
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain values for JSON, under the names above; nan is null."""

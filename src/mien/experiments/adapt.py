@@ -20,6 +20,7 @@ from mien.experiments.fitted_rows import FOLDS, LEAST, Given, refitted, with_new
 from mien.experiments.last_layer import with_one
 from mien.models import Network
 from mien.progress import Progress, Silent
+from mien.recognize.alignment import alignment_note
 from mien.recognize.export import write_exported
 from mien.recognize.files import Card, require_alike
 from mien.recognize.networks import build_network
@@ -132,9 +133,8 @@ def adapt(
     faces = faces if isinstance(faces, FaceSet) else FaceSet.open(faces)
     require_alike(recognizer.card, faces.info)
     progress = progress or Silent()
-    wanted, cut = recognizer.card.faces.alignment, faces.info.alignment
-    if "unknown" not in (wanted, cut) and wanted != cut:
-        progress.say(f"faces were cut out by {cut}, and the model cuts them out by {wanted}")
+    if note := alignment_note(recognizer.card.faces, faces.info):
+        progress.say(f"warning: {note}")
     given = _look(recognizer, faces, seed, progress)
     _require_enough(given)
     _require_known(given, recognizer.card)

@@ -4,27 +4,28 @@ import glob
 import os
 import shlex
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from mien.data.images import SUFFIXES, picture_path
-from mien.data.sources.folder import SPLITS, UNLABELED
 from mien.errors import MienError
-from mien.expressions import canonical
 from mien.faces.archives import ARCHIVES, Entry, entries
+from mien.faces.labels import Given, above_members, class_of, for_labels, inner_folders, is_folder, last_folders, place_of
 from mien.faces.lists import LISTS, check_list, lines, short_hash
 from mien.faces.places import VIDEOS, Input
+from mien.files.containers import HEIC
 from mien.files.faults import fault
 from mien.files.limits import LIMITS, FileLimits
 
-PHOTOS = (*SUFFIXES, ".jpe", ".mpo", ".apng", ".pbm")
+PHOTOS = SUFFIXES
 """How the names of photos end, in lower case."""
 
 UNREAD = tuple(
     f".{ending}"
     for ending in (
-        *("heic", "heif", "avif", "jp2", "j2k", "jxl", "tga", "psd", "xcf", "exr", "hdr", "pfm"),
+        *("heic", "heif", "hif", "jxl", "tga", "psd", "xcf", "exr", "hdr", "pfm"),
         *("dng", "cr2", "cr3", "nef", "arw", "orf", "raf", "rw2", "pef", "srw"),
         *("wmv", "asf", "flv", "mpg", "mpeg", "m2v", "vob", "ts", "mts", "m2ts", "ogv", "rm", "rmvb", "mxf", "dv"),
         *("rar", "7z", "tar.bz2", "tbz", "tbz2", "tar.xz", "txz", "tar.lzma", "tar.zst", "tzst"),
@@ -33,46 +34,41 @@ UNREAD = tuple(
 """How the names of photos, videos and archives end that are not read, in lower case: they are not passed over in silence."""
 
 
-@dataclass(frozen=True)
-class Given:
-    """A folder, list, archive or file that was named; `prefix` begins the names of what is found there."""
-
-    path: Path
-    prefix: str
-    labeled: bool = False
-    """Folders are classes."""
-    own: str = ""
-    """The name of a folder that may be a split or a class itself: it is one of several inputs."""
-    splits: bool = False
-    """The folder has splits, and class folders below them."""
-    limits: FileLimits = LIMITS
-    """Of archives."""
-
-
-def find_inputs(inputs: Sequence[str | Path], labeled: bool = False, limits: FileLimits = LIMITS) -> Iterator[Input]:
+def find_inputs(
+    inputs: Sequence[str | Path],
+    labeled: bool = False,
+    limits: FileLimits = LIMITS,
+    mapped: Collection[str] = (),
+    keep: Sequence[str] = (),
+) -> Iterator[Input]:
     """The photos and videos at `inputs`, each input in turn, folders and their files by name.
 
-    Folders are read at any depth, without hidden files and files that are neither photo, video nor archive by their
-    names; links are followed, but each folder is read once for each input, under the first of its paths by name. Patterns
-    (*, ?, [], **) stand for the folders, photos, videos and archives that match, those that links make one under the first
-    of their paths by name. Lists (.txt: a path a line; .csv: a column `path`, and perhaps `label`, `split` and `subject`,
-    which always count) start from their own folder and name photos and videos; a file that is there again comes with a fault.
-    Other files that are named count as photos.
+    Folders are read at any depth, without hidden files and files that are neither photo, video nor archive by their names;
+    links are followed, but each folder is read once for each input, under the first of its paths by name. Patterns (*, ?, [],
+    **) stand for the folders, photos, videos and archives that match, those that links make one under the first of their
+    paths by name. Lists (.txt: a path a line; .csv and .parquet: a column `path`, and perhaps `label`, `split` and `subject`,
+    which always count; others that are among those to `keep` are taken along) start from their own folder and name photos and
+    videos; a file that is there again comes with a fault. Other files that are named count as photos.
 
     Names are unique: paths from the one folder, archive or list that is given; with several inputs, from the folder above
-    them all. With `labeled`, the label is the name of the first folder, below a split where there is one, as in `Folder`;
-    of an archive's member, of the first folder in the archive that is not named like the archive, unless the archive lies
-    in a class folder itself; of a path in a list without labels, of its last folder. With several inputs, a folder that is
-    one of them and named like a split is one; any other, without folders named like expressions, is the class of what lies
-    directly in it, and of all below it where it is itself named like one. Labels are in Unicode's form NFC.
+    them all. With `labeled`, the label is the name of the first folder, below a split where there is one, and below folders
+    that lie, each alone, above all classes, as in `Folder`; of an archive's member, of the first such folder in the archive
+    that is not named like the archive, unless the archive lies in a class folder itself; of a path in a list without labels,
+    of its last folder. With several inputs, a folder that is one of them and named like a split is one; any other, without
+    folders named like expressions, is the class of what lies directly in it, and of all below it where it is itself named
+    like one. Labels are in Unicode's form NFC; what is named none, nan, unlabeled and the like has none, unless it is among
+    the `mapped`.
 
     What cannot be read comes as an Input with a `fault`. In memory are what was given and the matches of patterns, the names
-    in one folder of each level, a number for each folder of one input, a zip's directory, a hash for each name of one
-    archive, and a hash and a row for each file of one list. Raises MienError at once for an input that is not there, a list
-    that cannot be read, names a split that is none or a file twice with different labels, splits or subjects, and, with
-    `labeled`, splits beside classes.
+    in one folder of each level, a number for each folder of one input, a zip's directory, a hash for each name of one archive
+    and, with `labeled`, its folders, and a hash and a row for each file of one list. Raises MienError at once for an input
+    that is not there, a list that cannot be read, names a split that is none or a file twice with different labels, splits or
+    subjects. With `labeled`, it does so for splits beside classes, and where folders do not say which of them are the
+    classes.
     """
-    given = [replace(_for_labels(each) if labeled else each, limits=limits) for each in _given(inputs)]
+    names, columns = frozenset(mapped), tuple(keep)
+    known = [replace(each, limits=limits, mapped=names, keep=columns) for each in _given(inputs, mapped)]
+    given = [for_labels(each, _wanted) if labeled else each for each in known]
     return (found for each in given for found in _found(each))
 
 
@@ -96,7 +92,7 @@ def printable(name: str) -> str:
     return "".join(escaped)
 
 
-def _given(inputs: Sequence[str | Path]) -> list[Given]:
+def _given(inputs: Sequence[str | Path], mapped: Collection[str]) -> list[Given]:
     """What was named, once each, without what lies in a folder that was named too."""
     paths: dict[str, str] = {}
     """The folder above each: names start there."""
@@ -113,16 +109,8 @@ def _given(inputs: Sequence[str | Path]) -> list[Given]:
     root = kept[0] if single else os.path.commonpath(list(paths.values())) if paths else ""
     for text in kept:
         if text.lower().endswith(LISTS):
-            check_list(Path(text))
+            check_list(Path(text), mapped)
     return [Given(Path(text), "" if text == root else os.path.relpath(text, root)) for text in kept]
-
-
-def _for_labels(given: Given) -> Given:
-    """Raises MienError where splits lie beside classes."""
-    name, splits = given.path.name, _has_splits(given.path)
-    may = name.lower() in (*SPLITS, UNLABELED) or not _has_classes(given.path)
-    own = name if given.prefix and given.path.is_dir() and may and not splits else ""
-    return replace(given, labeled=True, own=own, splits=splits)
 
 
 def _matches(named: str | Path, pattern: str) -> list[str]:
@@ -173,28 +161,6 @@ def _is_many(text: str) -> bool:
     return os.path.isdir(text) or text.lower().endswith((*ARCHIVES, *LISTS))
 
 
-def _has_splits(folder: Path) -> bool:
-    """Are there splits above the classes of a folder? Raises MienError where other folders lie beside them."""
-    try:
-        top = [below for below in sorted(folder.iterdir()) if below.is_dir() and not below.name.startswith(".")]
-        splits = [below for below in top if below.name.lower() in SPLITS and any(each.is_dir() for each in below.iterdir())]
-    except OSError:  # no folder, or one that cannot be read, which is said when its turn comes
-        return False
-    others = [below.name for below in top if below not in splits and below.name.lower() != UNLABELED]
-    if splits and others:
-        mixed = printable(f"{', '.join(below.name for below in splits)} beside {', '.join(others)}")
-        raise MienError(f"either classes or splits in {folder}", mixed, "put every class folder below a split")
-    return bool(splits)
-
-
-def _has_classes(folder: Path) -> bool:
-    """Are there folders named like expressions?"""
-    try:
-        return any(canonical(below.name) and below.is_dir() for below in folder.iterdir())
-    except OSError:  # as above
-        return False
-
-
 def _wanted(name: str) -> bool:
     return name.lower().endswith((*PHOTOS, *VIDEOS, *ARCHIVES, *UNREAD))
 
@@ -220,7 +186,7 @@ def _found(given: Given) -> Iterator[Input]:
 def _single(path: Path, name: str, label: str = "", split: str = "") -> Input:
     lower = path.name.lower()
     ending = next((each for each in UNREAD if lower.endswith(each)), "")
-    unread = f"{ending} files are not read" if ending else ""
+    unread = HEIC if ending in (".heic", ".heif", ".hif") else f"{ending} files are not read" if ending else ""
     label = printable(unicodedata.normalize("NFC", label))
     return Input(printable(name), path, video=lower.endswith(VIDEOS), label=label, split=split, fault=unread)
 
@@ -234,7 +200,7 @@ def _in_folder(given: Given) -> Iterator[Input]:
         elif path.name.lower().endswith(ARCHIVES) and not met.folder:
             yield from _in_archive(path, name, within.parts[:-1], given)
         elif not met.folder:
-            yield _single(path, name, *_place(given, within.parts[:-1]))
+            yield _single(path, name, *place_of(given, within.parts[:-1]))
 
 
 @dataclass(frozen=True)
@@ -269,30 +235,29 @@ def _walk(top: Path) -> Iterator[Met]:
         if entry is None:
             levels.pop()
         elif not entry.name.startswith("."):
-            if _is_folder(entry):
+            if is_folder(entry):
                 path = Path(entry.path)
             elif _wanted(entry.name):
                 yield Met(Path(entry.path))
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself: no folder, and no file either when it is read
-        return False
 
 
 def _in_archive(path: Path, prefix: str, folders: tuple[str, ...], given: Given) -> Iterator[Input]:
     """The members of an archive, which lies in `folders` of what was given."""
     known = _Known()
     own = next(path.name[: -len(end)] for end in ARCHIVES if path.name.lower().endswith(end))
+    above = above_members(given, folders, _names(path, given), _wanted_member) if given.labeled else ()
     try:
         for entry in entries(path, _wanted_member, lambda name: name.lower().endswith(PHOTOS), given.limits):
-            inner = tuple(part for part in PurePosixPath(entry.name).parts[:-1] if part not in ("/", "//", ".."))
-            inner = inner[1:] if inner[:1] == (own,) else inner
-            yield _member(path, _joined(prefix, known.unique(entry.name)), entry, *_place(given, (*folders, *inner)))
+            inner = inner_folders(entry.name, own) if not above else inner_folders(entry.name, "")[len(above) :]
+            yield _member(path, _joined(prefix, known.unique(entry.name)), entry, *place_of(given, (*folders, *inner)))
     except MienError as error:
         yield Input(printable(prefix or path.name), path, fault=error.found)
+
+
+def _names(path: Path, given: Given) -> Iterator[str]:
+    """Of an archive's members, up to where it is damaged, which is said when its turn comes."""
+    with suppress(MienError):
+        yield from (entry.name for entry in entries(path, _wanted_member, lambda name: False, given.limits))
 
 
 def _member(path: Path, name: str, entry: Entry, label: str, split: str) -> Input:
@@ -304,16 +269,16 @@ def _member(path: Path, name: str, entry: Entry, label: str, split: str) -> Inpu
 def _in_list(given: Given) -> Iterator[Input]:
     folder = given.path.parent
     try:
-        for line in lines(given.path):
+        for line in lines(given.path, given.mapped, given.keep):
             name = os.path.normpath(line.path)
             if line.before:
                 named = _joined(given.prefix, f"{name} (row {line.row})")
                 yield Input(printable(named), folder / name, fault=f"the same file as in row {line.before}, which counts")
                 continue
-            label, split = _class_of(_last_folders(name), False) if given.labeled else ("", "")
+            label, split = class_of(last_folders(name), False, given.mapped) if given.labeled else ("", "")
             label, split = label if line.label is None else line.label, split if line.split is None else line.split
             found = _single(folder / name, _joined(given.prefix, name), label, split)
-            found = replace(found, subject=printable(line.subject or ""))
+            found = replace(found, subject=printable(line.subject or ""), more=line.more)
             try:
                 picture_path(folder, name)
             except MienError:
@@ -321,34 +286,6 @@ def _in_list(given: Given) -> Iterator[Input]:
             yield found
     except MienError as error:
         yield Input(printable(given.prefix or given.path.name), given.path, fault=error.found)
-
-
-def _place(given: Given, folders: tuple[str, ...]) -> tuple[str, str]:
-    """Label and split of what lies in these folders of a folder or archive that was given."""
-    if not given.labeled:
-        return "", ""
-    own = given.own
-    if own.lower() in SPLITS:
-        return _class_of((own, *folders), True)
-    if own and (not folders or own.lower() == UNLABELED or canonical(own)):
-        return _class_of((own,), False)
-    return _class_of(folders, given.splits)
-
-
-def _class_of(folders: tuple[str, ...], splits: bool) -> tuple[str, str]:
-    """Label and split of a file in these folders; `splits`: the first folder is one, or holds what has no label."""
-    split = ""
-    if folders and folders[0].lower() in SPLITS and (splits or len(folders) > 1):
-        split, folders = SPLITS[folders[0].lower()], folders[1:]
-    if not folders or folders[0].lower() == UNLABELED:
-        return "", split or ("train" if splits and folders else "")
-    return folders[0], split
-
-
-def _last_folders(name: str) -> tuple[str, ...]:
-    """The last folder of a path, and the one above where that is a split."""
-    folders = tuple(part for part in PurePosixPath(name).parts[:-1] if part not in ("/", "//", ".."))
-    return folders[-2:] if len(folders) > 1 and folders[-2].lower() in SPLITS else folders[-1:]
 
 
 def _joined(prefix: str, name: str) -> str:

@@ -1,30 +1,42 @@
-"""Lists of photos and videos: texts with a path a line, and CSV files with a column `path`."""
+"""Lists of photos and videos: texts with a path a line, and CSV and parquet files with a column `path`."""
 
 import hashlib
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mien.data.csv_files import header, require, stream
-from mien.data.sources.folder import SPLITS
+import pyarrow as pa
+
+from mien.data.csv_files import require, stream
+from mien.data.tables import column_names, read_texts
+from mien.data.words import FOLDERS, known_split, read_label, read_text
 from mien.errors import MienError
 from mien.faces.places import require_regular
 from mien.files.faults import fault
 
-LISTS = (".txt", ".csv")
+TABLES = (".csv", ".parquet")
+"""How the names of lists with columns end, in lower case."""
+
+LISTS = (".txt", *TABLES)
 """How the names of lists end, in lower case."""
 
 SAID = ("label", "split", "subject")
-"""What a csv may say of a path, each in its column."""
+"""What a list with columns may say of a path, each in its column."""
 
 LONGEST = 1 << 16
 """The most bytes of a line."""
 
 FILES = 3_000_000
 """The most files of a list: each is remembered."""
+
+
+ROWS = 4096
+"""Rows that are looked at together."""
+
+MEND = "mend it, or give the right file"
 
 
 @dataclass(frozen=True)
@@ -40,30 +52,33 @@ class Line:
     """From 1; that of column names is the first."""
     before: int = 0
     """The row in which the same file was first; 0 where it is new."""
+    more: tuple[tuple[str, str], ...] = ()
+    """Other columns that are taken along, and what is in them."""
 
 
-def check_list(path: Path) -> None:
+def check_list(path: Path, mapped: Collection[str] = ()) -> None:
     """Raises MienError for a list that cannot be read, has no column `path`, names a split that is none, or one file twice with
     different labels, splits or subjects."""
     try:
         require_regular(path)
-        if path.suffix.lower() == ".csv" and {*SAID} & {*require(path, ["path"])}:
+        if path.suffix.lower() in TABLES and {*SAID} & {*columns_of(path)}:
             with suppress(MienError):  # a broken row is said when its turn comes
-                deque(_noted(path, _rows(path)), 0)
+                deque(_noted(path, _rows(path, mapped)), 0)
         with path.open("rb"):
             pass
     except (OSError, ValueError) as error:
         raise _unread(path, fault(error)) from error
 
 
-def lines(path: Path) -> Iterator[Line]:
-    """The paths of a list in order, with label, split and subject where the list has such columns.
+def lines(path: Path, mapped: Collection[str] = (), keep: Sequence[str] = ()) -> Iterator[Line]:
+    """The paths of a list in order, with label, split and subject where the list has such columns; "" for nan, NA and the like,
+    unless a label is among those `mapped`.
 
     Empty lines are passed over, and so is the list itself; bytes that are no UTF-8 stay what they are. Raises MienError where
     the list breaks.
     """
     try:
-        yield from _noted(path, _rows(path) if path.suffix.lower() == ".csv" else _texts(path))
+        yield from _noted(path, _rows(path, mapped, keep) if path.suffix.lower() in TABLES else _texts(path))
     except (OSError, ValueError) as error:
         raise _unread(path, fault(error)) from error
 
@@ -107,25 +122,45 @@ def _texts(path: Path) -> Iterator[Line]:
                 yield Line(text, row=count)
 
 
-def _rows(path: Path) -> Iterator[Line]:
-    there, before = header(path), 1
-    for block in stream(path, ["path", *(name for name in SAID if name in there)]):
+def _rows(path: Path, mapped: Collection[str], keep: Sequence[str] = ()) -> Iterator[Line]:
+    there, before = columns_of(path), 1
+    kept = [name for name in keep if name in there]
+    for block in _blocks(path, ["path", *(name for name in SAID if name in there), *kept]):
         for number, row in enumerate(block.to_pylist(), before + 1):
-            said = {name: value or "" for name, value in row.items()}
-            line = Line(said["path"], said.get("label"), said.get("split"), said.get("subject"), number)
+            line = Line(row["path"] or "", row=number, more=tuple((name, row[name]) for name in kept if row[name]))
+            if "label" in row:
+                line = replace(line, label=read_label(row["label"], mapped))
+            if "subject" in row:
+                line = replace(line, subject=read_text(row["subject"]))
+            if "split" in row and line.path:
+                line = replace(line, split=_split(row["split"], line))
             if line.path:
-                yield line if line.split is None else replace(line, split=_split(line))
+                yield line
         before += len(block)
 
 
-def _split(line: Line) -> str:
+def columns_of(path: Path) -> tuple[str, ...]:
+    """Their names in a list that has some. Raises MienError where `path` is none of them."""
+    if path.suffix.lower() == ".csv":
+        return require(path, ["path"])
+    found = column_names(path, MEND)
+    if "path" not in found:
+        raise MienError(f"columns path in {path}", f"only {', '.join(found)[:500]}", "check the file or the column names")
+    return found
+
+
+def _blocks(path: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
+    """These columns as texts, some rows at a time."""
+    return stream(path, names) if path.suffix.lower() == ".csv" else iter(read_texts(path, names, MEND).to_batches(ROWS))
+
+
+def _split(written: str | None, line: Line) -> str:
     """Raises ValueError for one that is none."""
-    text = (line.split or "").strip()
-    if text and text.lower() not in SPLITS:
-        known = ", ".join(dict.fromkeys(SPLITS.values()))
-        raise ValueError(f"the split {text!r} in row {line.row} ({line.path!r}), none of {known}")
-    return SPLITS[text.lower()] if text else ""
+    text = read_text(written)
+    if text and not known_split(text):
+        raise ValueError(f"the split {text!r} in row {line.row} ({line.path!r}), none of {', '.join(FOLDERS)}")
+    return known_split(text)
 
 
 def _unread(path: Path, found: str) -> MienError:
-    return MienError(f"a list of paths in {path}", found, "mend it, or give the right file")
+    return MienError(f"a list of paths in {path}", found, MEND)

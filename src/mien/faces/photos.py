@@ -23,19 +23,24 @@ Picture = str | Path | bytes | Image.Image | Array
 """What a photo may be given as."""
 
 
-def read_photo(input: Input, limits: FileLimits = LIMITS, clock: Clock = thread_time) -> Array:
+def read_photo(input: Input, limits: FileLimits = LIMITS, clock: Clock = thread_time, notes: list[str] | None = None) -> Array:
     """One photo, uint8 (H, W, 3), upright by its EXIF orientation.
 
-    Values of more than 8 bits are scaled by the largest that the format has; transparent parts become white; gray,
-    palettes and CMYK become RGB; of moving pictures the first frame counts. Files are known by their content, not by
-    their name. Raises MienError for what is empty, truncated, damaged, no photo, beyond the limits, unreadable or no file.
+    Values of more than 8 bits are scaled as `Opened.pixels` says; transparent parts become white; gray, palettes and CMYK
+    become RGB; of moving pictures the first frame counts. Files are known by their content, not by their name. What is to be
+    said of how it was read is added to the `notes`. Raises MienError for what is empty, truncated, damaged, no photo, beyond
+    the limits, unreadable or no file.
     """
     try:
         with open_input(input) as file:
             content = input.content or read_content(file, limits)
-        return open_picture(content, limits, clock).pixels("RGB")
+        opened = open_picture(content, limits, clock)
+        pixels = opened.pixels("RGB")
     except Exception as error:  # Decoders meet a broken file with exceptions of many kinds; none of them is hidden.
         raise refusal(input, fault(error)) from error
+    if notes is not None:
+        notes.extend(opened.notes)
+    return pixels
 
 
 def as_photo(given: Picture, limits: FileLimits = LIMITS) -> Array:

@@ -60,6 +60,8 @@ class Input:
     """train, validation or test; "" where there are no splits."""
     subject: str = ""
     """Who is seen; "" where that is not said."""
+    more: tuple[tuple[str, str], ...] = ()
+    """Other columns of the list that names it, and what is in them."""
     fault: str = ""
     """Why it cannot be read, where that is known already."""
 

@@ -9,34 +9,35 @@ import shutil
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass as checked
 
 from mien.data.faceset import BLOCK, FaceSet, Info
 from mien.data.images import Side
-from mien.data.importing import attach_rejected
-from mien.data.source import Rejected
-from mien.data.sources.folder import UNLABELED
+from mien.data.importing import NOTES, attach_rejected, told_notes
+from mien.data.source import Rejected, listed
 from mien.data.splits import TOGETHER, draw_test, group_faces
 from mien.data.writer import FaceSetWriter
 from mien.disk import LOCK, alone, put, read_json, write_aside
 from mien.errors import MienError
 from mien.expressions import rename
-from mien.faces.cut import Geometry
+from mien.faces.cut import NO_FACE, TURN, Geometry
 from mien.faces.detect import detector_from_text
 from mien.faces.face import Which
 from mien.faces.inputs import find_inputs, printable
+from mien.faces.kept import check_kept, left_out, types_of
 from mien.faces.places import Input
 from mien.faces.quality import Limits
-from mien.faces.shards import Making, Record, Task, read_record, record_at, state_of
+from mien.faces.shards import KINDS, Making, Record, Task, read_record, record_at, state_of
 from mien.faces.workers import work
 from mien.files.limits import LIMITS, FileLimits
 from mien.plain import to_json
@@ -74,10 +75,16 @@ class Preparing:
     """Faces to keep, as `size>=40`."""
     labeled: bool = False
     """Folders are classes, and above them splits."""
+    classes: dict[str, str] = field(default_factory=dict)
+    """Our class for the name of a folder or a label; "" for no label."""
     test: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = 0.0
     """Share of the faces that becomes the split `test`, the rest `train`: whole people, videos and photos."""
     seed: Seed = 0
     """Draws those."""
+    keep: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
+    """Other columns of lists to take along."""
+    turn: bool = False
+    """Look for faces in photos that lie on their side or upside down, too."""
 
     def making(self, files: FileLimits = LIMITS) -> Making:
         """Raises MienError for a way, a detector or a limit that is not known, and for those that do not go together."""
@@ -85,7 +92,7 @@ class Preparing:
         detector_from_text(self.detector)  # `whole` would not ask for it
         geometry.require_workable()
         limits.require_measurable(geometry.gives_landmarks)
-        return Making(geometry, self.side, self.color, self.every, limits, files)
+        return Making(geometry, self.side, self.color, self.every, limits, files, self.turn, self.keep)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,8 +146,11 @@ def prepare(
     require(Threads, workers=workers)
     out, bar, making = Path(out), progress or Silent(), asked.making(limits)
     _require_nothing(out)
+    check_kept(asked.inputs, asked.keep, (*KINDS, "path"))
     parts = out.parent / f".{out.name}.parts"
     count = _require_fitting(asked, survey(asked, limits))
+    if more := left_out(asked.inputs, (*KINDS, "path", *asked.keep)):
+        bar.say(more)
     bar.begin("faces", count)
     with alone(parts):
         _require_nothing(out)  # another process may have been done meanwhile
@@ -171,10 +181,10 @@ def survey(asked: Preparing, limits: FileLimits = LIMITS) -> Found:
     return Found(labels.total(), labels, loose if len(asked.inputs) == 1 else 0, splits)
 
 
-def classes_of(labels: Iterable[str]) -> dict[str, str]:
-    """Our class for each name of a class folder, where it is one."""
+def classes_of(labels: Iterable[str], own: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+    """Our class for each name of a class folder, where it is one: by the user's `own` map first."""
     names = sorted(set(labels) - {""})
-    return {name: one or name for name, one in zip(names, rename(names, {}), strict=True) if name.lower() != UNLABELED}
+    return {name: name if one is None else one for name, one in zip(names, rename(names, own), strict=True) if one != ""}
 
 
 def _listed(counts: Mapping[str, int]) -> str:
@@ -190,17 +200,20 @@ def _require_nothing(out: Path) -> None:
 
 
 def _inputs(asked: Preparing, limits: FileLimits) -> Iterator[Input]:
-    return find_inputs(asked.inputs, labeled=asked.labeled, limits=limits)
+    return find_inputs(asked.inputs, labeled=asked.labeled, limits=limits, mapped=asked.classes, keep=asked.keep)
 
 
 def _require_fitting(asked: Preparing, found: Found) -> int:
     """How many photos and videos there are. Raises MienError where they do not fit what is asked."""
     if not found.photos:
         raise MienError("at least one photo or video", "none", "check the inputs")
-    if asked.labeled and not classes_of(found.labels):
+    if asked.labeled and not classes_of(found.labels, asked.classes):
         loose = f", but {found.loose} in {printable(asked.inputs[0])} itself, without a class folder" if found.loose else ""
         todo = "give the folder that holds the class folders, or leave out --labeled"
         raise MienError("photos in class folders", f"none{loose}", todo)
+    if unknown := sorted(set(asked.classes) - set(found.labels)):
+        listed = ", ".join(sorted({name for name in found.labels if name})[:NAMED]) or "none"
+        raise MienError(f"labels {', '.join(unknown)} in the inputs", listed, "change the map of classes")
     if asked.test and found.splits:
         raise MienError("inputs without splits, to make a test split", "some with splits", "leave --test out")
     return found.photos
@@ -224,11 +237,11 @@ def _kept(parts: Path) -> Iterator[None]:
 
 def _claim(parts: Path, asked: Preparing) -> None:
     """Take the folder for this, or go on in it."""
-    now = json.loads(to_json(asked))
+    now, usual = (json.loads(to_json(one)) for one in (asked, Preparing(asked.inputs)))
     file = parts / FILE
     if file.is_file():
         before = read_json(file, f"remove {parts}")
-        other = [key for key in now if before.get(key) != now[key]]
+        other = [key for key in now if before.get(key, usual[key]) != now[key]]  # it may lack what is new
         if other:
             expected = f"what {parts} was begun with, {other[0]} = {before.get(other[0])!r}"
             raise MienError(expected, repr(now[other[0]]), f"give the same again, or remove {parts} to begin anew")
@@ -278,7 +291,7 @@ def _join(asked: Preparing, making: Making, parts: Path, tasks: int, out: Path, 
         listed = "; ".join(f"{one.path}: {one.reason}" for one in islice(_rejected(parts, tasks), 3))
         _clear(parts)  # other limits would be something else than was begun
         raise MienError("at least one face", f"none in {rejected} inputs ({listed})", "check the inputs, or the limits")
-    ours = classes_of(labels)
+    ours = classes_of(labels, asked.classes)
     classes = tuple(sorted(set(ours.values())))
     numbers = {name: classes.index(one) for name, one in ours.items()}
     title = f"faces of {', '.join(printable(Path(one).name or one) for one in asked.inputs[:3])}"
@@ -286,19 +299,32 @@ def _join(asked: Preparing, making: Making, parts: Path, tasks: int, out: Path, 
     whole = parts / WHOLE
     for left in (whole, *parts.glob(f".{WHOLE}.*")):  # a process that was killed here
         shutil.rmtree(left, ignore_errors=True)
+    kinds = types_of((_table(shard, asked.keep) for shard in _shards(parts, tasks)), asked.keep)
     held_out = _draw_test(asked, parts, tasks, numbers, bar) if asked.test else None
     with FaceSetWriter(whole, info) as writer:
         start = 0
         for pixels, table in _blocks(parts, tasks):
             kept = {name: table.column(name) for name in table.column_names if name in columns}
+            kept |= {name: kept[name].cast(kind) for name, kind in kinds.items() if name in kept}
             kept["label"] = pa.array(_numbered(table, numbers))
             if held_out is not None:
                 kept["split"] = pa.array(np.where(held_out[start : start + len(table)], "test", "train"))
             writer.add(pixels, kept)
             start += len(table)
         attach_rejected(writer, _rejected(parts, tasks))
+        attach_rejected(writer, _notes(parts, tasks), NOTES)
+    _say_notes(asked, parts, tasks, bar)
     put(whole, out)
     return rejected
+
+
+def _say_notes(asked: Preparing, parts: Path, tasks: int, bar: Progress) -> None:
+    """What is to be said of photos, and what may be done where no face is found in some."""
+    if notes := list(_notes(parts, tasks)):
+        bar.say(told_notes(notes))
+    lost = sum(one.reason == NO_FACE for one in _rejected(parts, tasks))
+    if lost and not asked.turn:
+        bar.say(f"no face found in {lost} of the inputs; {TURN}")
 
 
 def _numbered(table: pa.Table, numbers: Mapping[str, int]) -> npt.NDArray[np.int64]:
@@ -319,6 +345,10 @@ def _draw_test(asked: Preparing, parts: Path, tasks: int, numbers: Mapping[str, 
 def _recorded(parts: Path, tasks: int) -> Iterator[Record]:
     """The records of all tasks, in their order, read when they are due."""
     return (record_at(parts, number) for number in range(tasks))
+
+
+def _notes(parts: Path, tasks: int) -> Iterator[Rejected]:
+    return (one for record in _recorded(parts, tasks) for one in record.notes)
 
 
 def _rejected(parts: Path, tasks: int) -> Iterator[Rejected]:

@@ -50,6 +50,10 @@ class Making:
     """Faces beyond them are left out."""
     files: FileLimits = LIMITS
     """Photos and videos beyond them are rejected."""
+    turn: bool = False
+    """Photos may lie in any direction."""
+    keep: tuple[str, ...] = ()
+    """Columns of lists to take along, as texts."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,8 @@ class Record:
     columns: tuple[str, ...]
     """Those in which a face has a value."""
     rejected: tuple[Rejected, ...]
+    notes: tuple[Rejected, ...] = ()
+    """Photos that were read, and what is to be said of how."""
 
 
 def state_of(inputs: Sequence[Input], limits: FileLimits = LIMITS) -> str:
@@ -98,7 +104,7 @@ def state_of(inputs: Sequence[Input], limits: FileLimits = LIMITS) -> str:
         except (OSError, ValueError):  # a name with a null byte is none
             file = (-1, -1)
         content = hashlib.sha256(one.content or b"").hexdigest()
-        known = (one.name, one.label, one.split, one.subject, one.fault, one.member, file, content)
+        known = (one.name, one.label, one.split, one.subject, one.fault, one.member, file, content, *one.more)
         digest.update(repr(known).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
@@ -127,12 +133,15 @@ def make_shard(task: Task, beat: Callable[[], None] = lambda: None) -> Record:
     """
     shard = f"{task.number:08d}-{secrets.token_hex(4)}"
     kept, filled, reasons, faults = Counter[str](), set[str](), dict[str, str](), list[Rejected]()
+    notes = list[Rejected]()
     info = Info(classes=(), side=task.making.side, channels=3 if task.making.color else 1, alignment=str(task.making.geometry))
     with FaceSetWriter(Path(task.folder, shard), info) as writer:
         writer.add(*_rows([], _nothing(task.making), task.making)[:2])
         for shots in together(read_shots(task.inputs, task.making.every, faults, task.making.files, beat)):
             beat()
-            faces, columns, left = _rows(shots, _cut(shots, task.making), task.making)
+            cut = _cut(shots, task.making)
+            faces, columns, left = _rows(shots, cut, task.making)
+            notes += _notes(shots, cut)
             kept.update(str(name) for name in columns["photo"].to_pylist())
             filled |= {name for name, values in columns.items() if values.null_count < len(values)}
             reasons |= {shot.input.name: left[number] for number, shot in enumerate(shots) if number in left}
@@ -144,7 +153,7 @@ def make_shard(task: Task, beat: Callable[[], None] = lambda: None) -> Record:
     ]
     labels = tuple(sorted({one.label for one in task.inputs if one.label}))
     counts = (len(task.inputs), kept.total())
-    record = Record(task.number, task.state, *counts, shard, labels, tuple(sorted(filled)), (*faults, *empty))
+    record = Record(task.number, task.state, *counts, shard, labels, tuple(sorted(filled)), (*faults, *empty), tuple(notes))
     write_aside(task.record, to_json(record, indent=None).encode())
     return record
 
@@ -152,7 +161,7 @@ def make_shard(task: Task, beat: Callable[[], None] = lambda: None) -> Record:
 def _cut(shots: Sequence[Shot], making: Making) -> Cut:
     """Their crops. A photo that a library fails on has none, and the others theirs."""
     try:
-        return cut_out([shot.pixels for shot in shots], making.geometry, making.side, making.color)
+        return cut_out([shot.pixels for shot in shots], making.geometry, making.side, making.color, making.turn)
     except (cv2.error, RuntimeError, MemoryError) as error:
         if len(shots) == 1:
             return replace(_nothing(making), empty={0: f"a photo that cannot be looked at ({error})"})
@@ -162,7 +171,18 @@ def _cut(shots: Sequence[Shot], making: Making) -> Cut:
         np.repeat(np.arange(len(parts)), [len(part.found) for part in parts]),
         tuple(face for part in parts for face in part.found),
         {number: why for number, part in enumerate(parts) for why in part.empty.values()},
+        {number: times for number, part in enumerate(parts) for times in part.turned.values()},
     )
+
+
+def _notes(shots: Sequence[Shot], cut: Cut) -> list[Rejected]:
+    """What is to be said of photos; a video's frames are too many."""
+    said = list[Rejected]()
+    for number, shot in enumerate(shots):
+        turned = f"turned to the left by {90 * cut.turned[number]} degrees" if number in cut.turned else ""
+        if shot.time is None and (shot.notes or turned):
+            said.append(Rejected(shot.input.name, "; ".join([*shot.notes, *([turned] if turned else [])])))
+    return said
 
 
 def _nothing(making: Making) -> Cut:
@@ -184,7 +204,8 @@ def _rows(shots: Sequence[Shot], cut: Cut, making: Making) -> tuple[npt.NDArray[
     for shot in of:
         places[shot.name] += 1
         ids.append(f"{shot.name}#{places[shot.name]}" if making.geometry.which == "all" else shot.name)
-    found = [cut.found[n] for n in keep]
+    lying = cut.lying([shot.pixels for shot in shots])
+    found = [lying[n] for n in keep]
     values: dict[str, Sequence[Any]] = {
         "id": ids,
         "label": [-1] * len(keep),
@@ -199,5 +220,6 @@ def _rows(shots: Sequence[Shot], cut: Cut, making: Making) -> tuple[npt.NDArray[
         "landmarks": [None if face.landmarks is None else face.landmarks.ravel().tolist() for face in found],
         "score": [face.score for face in found],
     }
+    values |= {name: [dict(shot.input.more).get(name) for shot in of] for name in making.keep}
     values |= {name: [None if np.isnan(value) else float(value) for value in array[keep]] for name, array in measures.items()}
-    return cut.faces[keep], {name: pa.array(list(column), KINDS[name]) for name, column in values.items()}, left
+    return cut.faces[keep], {name: pa.array(list(column), KINDS.get(name, pa.string())) for name, column in values.items()}, left

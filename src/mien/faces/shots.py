@@ -28,6 +28,8 @@ class Shot:
     """Of a video: seconds since its first frame."""
     number: int | None = None
     """Of a video: the frame's number among all its frames, from 0."""
+    notes: tuple[str, ...] = ()
+    """What is to be said of how a photo was read."""
 
     @property
     def name(self) -> str:
@@ -55,7 +57,9 @@ def read_shots(
         beat()
         try:
             if not one.video:
-                yield Shot(one, read_photo(one, limits))
+                notes = list[str]()
+                pixels = read_photo(one, limits, notes=notes)
+                yield Shot(one, pixels, notes=tuple(notes))
                 continue
             for number, frame in enumerate(read_frames(one, every, limits, clock)):
                 yield Shot(one, frame.pixels, number, frame.time, frame.number)

@@ -8,6 +8,7 @@ import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from PIL import TiffTags
 
@@ -20,6 +21,10 @@ CHUNKS = 200_000
 """The most chunks of a PNG."""
 STRIPS = 100_000
 """The most strips or tiles of a TIFF."""
+
+PICTURES = "several pictures in one file, of which the first is read"
+PAGES = "several pages, of which the first is read"
+FRAMES = "an animation, of which the first frame is read"
 
 _MARKER = re.compile(rb"\xff([^\x00\xff])")
 """The next marker of a JPEG, after whatever is none."""
@@ -35,9 +40,9 @@ _PNG_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IEND")
 
 _TIFF_TAGS = {
     *(256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 293, 317, 320, 322, 323, 324, 325),
-    *(332, 338, 339, 347, 529, 530, 531, 532),
+    *(281, 332, 338, 339, 347, 529, 530, 531, 532),
 }
-"""Sizes, layout, compression, colors and transparency."""
+"""Sizes, layout, compression, largest values, colors and transparency."""
 
 _PLAIN, _JPEG = 1, 7
 _PACKED = (_PLAIN, 2, 3, 4, 5, _JPEG, 8, 32773, 32946)
@@ -48,8 +53,12 @@ _UNITS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
 """Bytes of a value, by the TIFF type."""
 
 _ORIENTATION = 0x0112
+_LARGEST = 281
 _JPEG_TABLES = 347
 _SHORT = 3
+_SUBFILE, _REDUCED = 254, 1
+"""What a picture in a TIFF is: perhaps a small copy of another."""
+_BYTE_ORDERS: dict[str, Literal["little", "big"]] = {"<": "little", ">": "big"}
 
 Entry = tuple[int, int, int, bytes]
 """Tag, type, count, and value or offset."""
@@ -65,6 +74,10 @@ class Bare:
     """How the picture lies, 1 to 8, as EXIF has it."""
     extra: int = 0
     """Bytes that its decoder takes beside the file and the pixels."""
+    note: str = ""
+    """What is to be said of it: that it holds other pictures, too."""
+    largest: int = 0
+    """The largest value that is possible in a picture of 16 bits; 0 where it does not say."""
 
 
 def bare_jpeg(content: bytes, limits: FileLimits) -> Bare:
@@ -72,11 +85,11 @@ def bare_jpeg(content: bytes, limits: FileLimits) -> Bare:
 
     Raises ValueError where it has more scans than the limits have.
     """
-    kept, exif, frame, at = bytearray(content[:2]), b"", b"", 2
+    kept, exif, frame, note, at = bytearray(content[:2]), b"", b"", "", 2
     for _ in range(SEGMENTS):
         found = _MARKER.search(content, at)
         if found is None:
-            return Bare([bytes(kept)], orientation(exif))
+            return Bare([bytes(kept)], orientation(exif), note=note)
         marker, at = found[1][0], found.end()
         if marker == 0xDA:  # a scan begins
             end = _end_of_scans(content, at)
@@ -84,7 +97,7 @@ def bare_jpeg(content: bytes, limits: FileLimits) -> Bare:
             # As often as they stand in what is decoded: no reading of it finds more.
             scans = kept.count(_SCAN) + content.count(_SCAN, at, end)
             extra = _require_scans(frame, scans, content[at + 2], limits) if at + 2 < end else 0
-            return Bare([bytes(kept), memoryview(content)[at:end]], orientation(exif), extra)
+            return Bare([bytes(kept), memoryview(content)[at:end]], orientation(exif), extra, note)
         if marker == 0x01 or 0xD0 <= marker <= 0xD9:  # these stand alone
             kept += bytes([0xFF, marker])
             continue
@@ -92,6 +105,8 @@ def bare_jpeg(content: bytes, limits: FileLimits) -> Bare:
         at += len(segment)
         if marker == 0xE1 and not exif and segment[2:8] == b"Exif\0\0":
             exif = segment[8:]
+        if marker == 0xE2 and segment[2:6] == b"MPF\0" and _pictures(segment[6:]) > 1:
+            note = PICTURES
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             frame = max(frame, bytes([marker]) + segment, key=_pixels)
         if marker in (0xE0, 0xEE) or not (0xE0 <= marker <= 0xEF or marker == 0xFE):
@@ -120,6 +135,15 @@ def _end_of_scans(content: bytes, at: int) -> int:
     raise ValueError(f"more than {SEGMENTS:,} segments of a JPEG")
 
 
+def _pictures(index: bytes) -> int:
+    """How many pictures the index of a file of several has; 1 where it is damaged."""
+    try:
+        order = _order(index)
+        return next((int.from_bytes(value, _BYTE_ORDERS[order]) for tag, *_, value in _entries(index, order) if tag == 0xB001), 1)
+    except (ValueError, struct.error):
+        return 1
+
+
 def _pixels(frame: bytes) -> int:
     """Of a frame's header: its marker and segment."""
     return int.from_bytes(frame[4:6]) * int.from_bytes(frame[6:8])
@@ -141,6 +165,7 @@ def _require_scans(frame: bytes, scans: int, first: int, limits: FileLimits) -> 
 def bare_png(content: bytes) -> Bare:
     """A PNG without texts, profiles and animation, its pixels as one chunk."""
     view, head, last, exif, at = memoryview(content), bytearray(content[:8]), bytearray(), b"", 8
+    note, bits = "", 0
     packed = list[tuple[int, int]]()
     for _ in range(CHUNKS):
         if at + 8 > len(content):
@@ -153,6 +178,10 @@ def bare_png(content: bytes) -> Bare:
             (last if packed else head).extend(view[at:end])
         elif kind == b"eXIf":
             exif = content[at + 8 : end - 4]
+        elif kind == b"acTL" and int.from_bytes(content[at + 8 : at + 12]) > 1:
+            note = FRAMES
+        elif kind == b"sBIT" and not packed:
+            bits = max(content[at + 8 : min(at + 11, end - 4)], default=0)
         at = end
     else:
         raise ValueError(f"more than {CHUNKS:,} chunks of a PNG")
@@ -162,7 +191,9 @@ def bare_png(content: bytes) -> Bare:
     if packed:
         head += struct.pack(">I", size) + b"IDAT"
     pixels = (view[start:stop] for start, stop in packed)
-    return Bare([bytes(head), *pixels, bytes(4 if packed else 0) + bytes(last)], orientation(exif))
+    return Bare(
+        [bytes(head), *pixels, bytes(4 if packed else 0) + bytes(last)], orientation(exif), 0, note, (1 << min(bits, 16)) - 1
+    )
 
 
 def bare_tiff(content: bytes, limits: FileLimits) -> Bare:
@@ -189,12 +220,25 @@ def bare_tiff(content: bytes, limits: FileLimits) -> Bare:
         if count > 1 and TiffTags.lookup(tag).length == 1 and tag != _JPEG_TABLES:  # of which Pillow thinks so wrongly
             raise ValueError(f"a damaged TIFF directory: tag {tag} has {count} values, not 1")
         kept.append((tag, kind, count, value))
-    extra = _Layout({tag: _values(content, order, entry) for entry in reversed(kept) if (tag := entry[0])}).extra(content, limits)
+    tags = {tag: _values(content, order, entry) for entry in reversed(kept) if (tag := entry[0])}
+    extra, largest = _Layout(tags).extra(content, limits), max(tags.get(_LARGEST, (0,)))
     packed = b"".join(struct.pack(order + "HHL4s", *entry) for entry in kept)
     directory = struct.pack(order + "H", len(kept)) + packed + bytes(4)
     (at,) = struct.unpack_from(order + "L", content, 4)
     view = memoryview(content)
-    return Bare([view[:at], directory, view[at + len(directory) :]], turn, extra)
+    note = PAGES if _has_page(content, order, at + 2 + 12 * len(entries)) else ""
+    return Bare([view[:at], directory, view[at + len(directory) :]], turn, extra, note, largest)
+
+
+def _has_page(content: bytes, order: str, at: int) -> bool:
+    """Does another picture follow in a TIFF, whose place stands at `at`? A small copy of the first is none."""
+    try:
+        (place,) = struct.unpack_from(order + "L", content, at)
+        entries = _entries(content, order, place) if place else []
+    except struct.error:
+        return False
+    kinds = [struct.unpack(order + "L", value)[0] for tag, kind, _, value in entries if tag == _SUBFILE and kind == 4]
+    return bool(entries) and not any(kind & _REDUCED for kind in kinds)
 
 
 @dataclass(frozen=True)
@@ -265,8 +309,8 @@ def _order(content: bytes) -> str:
     return "<" if content[:2] == b"II" else ">"
 
 
-def _entries(content: bytes, order: str) -> list[Entry]:
-    """Those of the first directory."""
-    (at,) = struct.unpack_from(order + "L", content, 4)
+def _entries(content: bytes, order: str, at: int | None = None) -> list[Entry]:
+    """Those of the directory at a place, or of the first one."""
+    at = int(struct.unpack_from(order + "L", content, 4)[0]) if at is None else at
     (count,) = struct.unpack_from(order + "H", content, at)
     return [struct.unpack_from(order + "HHL4s", content, at + 2 + 12 * place) for place in range(count)]

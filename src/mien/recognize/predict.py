@@ -38,7 +38,8 @@ class Read:
         """Name and place of the file, number and second of a video's frame, and the faces."""
         shot = self.shot
         frame = {} if shot.time is None else {"frame": shot.number, "time": round(shot.time, 3)}
-        return place_of(shot.input) | frame | {"faces": [reading.to_json() for reading in self.readings]}
+        notes = {"notes": list(shot.notes)} if shot.notes else {}
+        return place_of(shot.input) | frame | notes | {"faces": [reading.to_json() for reading in self.readings]}
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,14 @@ def read_all(
     tracking: Tracking = TRACKING,
     least_face: float | None = None,
     limits: FileLimits = LIMITS,
+    turn: bool = False,
 ) -> Iterator[Read]:
     """All photos, and frames of videos `every` so many seconds, whose faces are followed as `Following` does, and may be lost as
     `Tracking.for_frames` says. What that cannot promise `mien.recognize.looks.weakness` tells.
 
     What cannot be read, or not wholly, or is beyond the `limits`, is added to `faults`. Without a `geometry` faces are cut out as
     the model's card says. They are looked for from `least_face` pixels on; unless said, as the geometry says in photos, and as
-    `in_frames` does in videos. Raises MienError as `Recognizer.read` does.
+    `in_frames` does in videos. `turn`: see `Recognizer.read`. Raises MienError as that does.
     """
     following, least = tracking.for_frames(every), recognizer.card.least
     video, people = None, Following(following, least)
@@ -79,7 +81,7 @@ def read_all(
         readings_of = list[tuple[Reading, ...]]()
         for in_video, some in groupby(shots, lambda shot: () if shot.time is None else shot.pixels.shape):
             searched = in_frames(how, in_video) if in_video and least_face is None else how
-            readings_of += recognizer.read([shot.pixels for shot in some], searched, limits=limits)
+            readings_of += recognizer.read([shot.pixels for shot in some], searched, limits, turn)
         for shot, readings in zip(shots, readings_of, strict=True):
             if shot.time is None:
                 yield Read(shot, readings)

@@ -96,17 +96,18 @@ class Recognizer:
             raise MienError("a recognizer with a network in torch", "one without", "read it with Recognizer.load")
         return load_in_torch(self.folder, "cpu")
 
-    def __call__(self, photo: Picture) -> tuple[Reading, ...]:
+    def __call__(self, photo: Picture, turn: bool = False) -> tuple[Reading, ...]:
         """The faces in one photo, the surest first; none where none is found. See `read`."""
-        return self.read([photo])[0]
+        return self.read([photo], turn=turn)[0]
 
     def read(
-        self, photos: Sequence[Picture], geometry: Geometry | None = None, limits: FileLimits = LIMITS
+        self, photos: Sequence[Picture], geometry: Geometry | None = None, limits: FileLimits = LIMITS, turn: bool = False
     ) -> list[tuple[Reading, ...]]:
         """The faces in each of some photos: where they are, and what they show.
 
         A photo is a path, a file's bytes, a picture of Pillow, or an array, uint8 (H, W, 3) RGB or (H, W) gray. Faces are found
-        and cut out as those were that the model learned from, but all of a photo's, unless `geometry` says otherwise. Raises
+        and cut out as those were that the model learned from, but all of a photo's, unless `geometry` says otherwise. With `turn`
+        they are found in photos that lie on their side or upside down, too, which takes four times as long. Raises
         MienError for what is no photo or beyond the `limits`, where the card does not say how faces are cut out, and where faces
         come without the landmarks to cut them out by.
         """
@@ -116,12 +117,13 @@ class Recognizer:
         if faces.kind != "faces":
             raise MienError("a recognizer of faces, to read photos", f"one of {faces.kind}", "train one on a set of faces")
         how.require_workable()
-        cut = cut_out([as_photo(photo, limits) for photo in photos], how, faces.side, faces.channels == 3)
+        given = [as_photo(photo, limits) for photo in photos]
+        cut = cut_out(given, how, faces.side, faces.channels == 3, turn)
         if NO_LANDMARKS in cut.empty.values():
             todo = "take a detector that gives landmarks, such as mtcnn, or cut out by box"
             raise MienError(f"faces that can be cut out by {how}", f"one with {NO_LANDMARKS}", todo)
         found: list[tuple[Reading, ...]] = [()] * len(photos)
-        for number, face, row in zip(cut.photo.tolist(), cut.found, self.probabilities(cut.faces).tolist(), strict=True):
+        for number, face, row in zip(cut.photo.tolist(), cut.lying(given), self.probabilities(cut.faces).tolist(), strict=True):
             found[number] += (reading(face, dict(zip(self.classes, row, strict=True)), self.card.least, self.card.sure),)
         return found
 

@@ -15,6 +15,7 @@ from mien.active.store.schema import stored_version
 from mien.active.store.store import Store
 from mien.data.csv_files import read
 from mien.data.faceset import BLOCK, FaceSet, Rows
+from mien.data.splits import split_rows
 from mien.errors import MienError
 from mien.progress import Progress, Silent
 
@@ -190,10 +191,7 @@ def _meant(asking: Asking, pool: FaceSet) -> Rows:
     """Rows of the pool that are asked about, but for doubts."""
     rows = np.arange(len(pool))
     if asking.split is not None:
-        found = sorted({str(name) for name in pool.column("split").unique().to_pylist()}) if "split" in pool.column_names else []
-        if asking.split not in found:
-            raise MienError(f"a split among {', '.join(found) or 'none'}", repr(asking.split), "choose one of those")
-        rows = rows[pool.values("split") == asking.split]
+        rows = split_rows(pool, asking.split)
     if asking.unlabeled:
         rows = rows[pool.labels[rows] < 0]
     if not len(rows):

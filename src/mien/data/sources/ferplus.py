@@ -117,7 +117,7 @@ class FerPlus:
         paths = [picture_path(folder, name) for name in table.names]
         for pictures in read_blocks(paths, fer2013.SIDE, color=False):
             block = self._block(pictures.faces, table, pictures.index)
-            yield Block(block.faces, block.columns, pictures.rejected)
+            yield Block(block.faces, block.columns, pictures.rejected, pictures.notes)
 
     def _block(self, faces: npt.NDArray[np.uint8], table: Table, rows: npt.NDArray[np.int64]) -> Block:
         votes = table.votes[rows]

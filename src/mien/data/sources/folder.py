@@ -10,24 +10,13 @@ from pydantic.dataclasses import dataclass
 
 from mien.data.faceset import Info
 from mien.data.images import SUFFIXES, Side, common_side, picture_limits, read_blocks
+from mien.data.nesting import PASSED_OVER, Folders, Level, above_classes, require_classes
 from mien.data.source import Block, Rejected
+from mien.data.words import is_unlabeled, read_text, split_folder
 from mien.errors import MienError
-from mien.expressions import canonical, rename
+from mien.expressions import rename
 from mien.files.limits import Switch
 from mien.registry import STRICT
-
-UNLABELED = "unlabeled"
-SPLITS = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-}
-"""Folder names, in lower case, that are splits; and what the splits are called in the set."""
 
 
 @plain(frozen=True)
@@ -45,8 +34,9 @@ class ClassFolder:
 class Folder:
     """Pictures in class folders, at any depth below them; class names are those we know for the folders' names, sorted.
 
-    `unlabeled/` holds faces without label. Above the classes there may be a level of splits (train, validation, test,
-    with some other spellings); an `unlabeled/` beside those belongs to train. Hidden files are passed over.
+    `unlabeled/` holds faces without label, and so do folders named none, nan and the like. Above the classes there may be a
+    level of splits (train, validation, test, with some other spellings); an `unlabeled/` beside those belongs to train. One
+    folder that alone lies above all these is passed through. Hidden files are passed over.
     """
 
     input: Path
@@ -63,12 +53,16 @@ class Folder:
     def info(self) -> Info:
         """Raises MienError where there are no class folders or no picture can be read."""
         folders = self._folders()
-        side = self.side or common_side([file for folder in folders for file in folder.pictures], picture_limits(self.limits))
+        side = self.side or common_side(self.pictures(), picture_limits(self.limits))
         return Info(classes=_classes(folders), side=side, channels=3 if self.color else 1, name=f"folder {self.input.name}")
 
     def total(self) -> int:
         """Pictures there are."""
         return sum(len(folder.pictures) for folder in self._folders())
+
+    def pictures(self) -> list[Path]:
+        """Their files."""
+        return [file for folder in self._folders() for file in folder.pictures]
 
     def blocks(self) -> Iterator[Block]:
         """Faces with id (the path within the folder), label and, where there are splits, split.
@@ -88,29 +82,36 @@ class Folder:
             columns = {"id": ids[pictures.index], "label": labels[pictures.index]}
             if splits[0]:
                 columns["split"] = splits[pictures.index]
-            yield Block(pictures.faces, columns, others + pictures.rejected)
+            yield Block(pictures.faces, columns, others + pictures.rejected, pictures.notes)
             others = ()
 
     def _folders(self) -> list[ClassFolder]:
         """The class folders, by split and name."""
-        top = _subfolders(self.input)
+        place = self.input.joinpath(*above_classes(self._look, self.input, self.classes))
+        top = _subfolders(place)
         if not top:
             found = "nothing there" if not self.input.is_dir() else "no folders in it"
             raise MienError(f"a folder for each class in {self.input}", found, "sort the pictures into class folders")
-        splits = [folder for folder in top if folder.name.lower() in SPLITS and _subfolders(folder)]
+        require_classes(self._look, place.relative_to(self.input).parts, self.input, self.classes)
+        splits = [folder for folder in top if split_folder(folder.name) and _subfolders(folder)]
         if not splits:
             return self._checked(top, [""] * len(top))
-        others = [folder.name for folder in top if folder not in splits and folder.name.lower() != UNLABELED]
+        others = [folder.name for folder in top if folder not in splits and not is_unlabeled(folder.name)]
         if others:
             mixed = f"{', '.join(folder.name for folder in splits)} beside {', '.join(others)}"
-            raise MienError(f"either classes or splits in {self.input}", mixed, "put every class folder below a split")
-        pairs = [(below, SPLITS[folder.name.lower()]) for folder in splits for below in _subfolders(folder)]
+            raise MienError(f"either classes or splits in {place}", mixed, "put every class folder below a split")
+        pairs = [(below, split_folder(folder.name)) for folder in splits for below in _subfolders(folder)]
         pairs += [(folder, "train") for folder in top if folder not in splits]
         return self._checked([folder for folder, _ in pairs], [split for _, split in pairs])
 
+    def _look(self, folders: Folders) -> Level:
+        place = self.input.joinpath(*folders)
+        names = tuple(folder.name for folder in _subfolders(place))
+        return Level(names, place.is_dir() and any(_is_picture(file) for file in place.iterdir()))
+
     def _checked(self, folders: list[Path], splits: list[str]) -> list[ClassFolder]:
         """Class folders named as we name classes; each has a picture."""
-        own = {folder.name: "" for folder in folders if folder.name.lower() == UNLABELED} | self.classes
+        own = {folder.name: "" for folder in folders if is_unlabeled(folder.name)} | self.classes
         unknown = sorted(set(self.classes) - {folder.name for folder in folders})
         if unknown:
             listed = ", ".join(sorted({folder.name for folder in folders}))
@@ -124,16 +125,15 @@ class Folder:
 
 
 def _read(folder: Path, name: str | None, split: str) -> ClassFolder:
-    """Raises MienError for a folder that is not known as a class but holds folders that are."""
-    deeper = [below.name for below in _subfolders(folder) if canonical(below.name)] if name is None else []
-    if deeper:
-        found = f"{', '.join(deeper)} in {folder}"
-        raise MienError(f"class folders in {folder.parent}", found, "give the folder above the classes, or map this one")
     left = {"thumbs.db", "desktop.ini"}
     files = [file for file in sorted(folder.rglob("*")) if file.is_file() and not file.name.startswith(".")]
-    pictures = tuple(file for file in files if file.suffix.lower() in SUFFIXES)
-    others = tuple(file for file in files if file.suffix.lower() not in SUFFIXES and file.name.lower() not in left)
-    return ClassFolder(folder, folder.name if name is None else name, split, pictures, others)
+    pictures = tuple(file for file in files if _is_picture(file))
+    others = tuple(file for file in files if not _is_picture(file) and file.name.lower() not in left)
+    return ClassFolder(folder, read_text(folder.name) if name is None else name, split, pictures, others)
+
+
+def _is_picture(file: Path) -> bool:
+    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
 
 
 def _classes(folders: list[ClassFolder]) -> tuple[str, ...]:
@@ -143,7 +143,8 @@ def _classes(folders: list[ClassFolder]) -> tuple[str, ...]:
 def _subfolders(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted(below for below in folder.iterdir() if below.is_dir() and not below.name.startswith("."))
+    hidden = (".", *PASSED_OVER)
+    return sorted(below for below in folder.iterdir() if below.is_dir() and not below.name.startswith(hidden))
 
 
 def _text(path: Path) -> str:

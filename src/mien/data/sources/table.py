@@ -1,6 +1,6 @@
 """A CSV file with a row per picture: how most published databases say what their pictures show."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +15,8 @@ from pydantic.dataclasses import dataclass
 from mien.data.csv_files import header, read
 from mien.data.faceset import COLUMNS, Info
 from mien.data.images import Side, common_side, picture_limits, picture_path, read_blocks
-from mien.data.source import Block
+from mien.data.source import Block, listed
+from mien.data.words import read_label, read_split, read_text
 from mien.errors import MienError
 from mien.expressions import rename
 from mien.files.limits import Switch
@@ -25,13 +26,10 @@ KNOWN = ("path", "label", "subject", "split", "sequence", "frame", "id", "source
 """Our columns that a table may have; path has to be there."""
 
 
-def _listed(given: Any) -> Any:
-    return [name.strip() for name in given.split(",")] if isinstance(given, str) else given
-
-
 @dataclass(frozen=True, config=STRICT)
 class Table:
-    """Pictures named in a CSV file; class names are those we know for the labels, sorted. An empty label is none.
+    """Pictures named in a CSV file; class names are those we know for the labels, sorted. An empty label is none, and so are
+    nan, NA, null and the like. Splits are train, validation and test where they are written so in any way (Train, TEST, val).
 
     Ids are the paths as written, unless there is a column for them.
     """
@@ -44,7 +42,7 @@ class Table:
     """Our class for a label of the file; "" for no label."""
     images: Path | None = None
     """Folder that the paths start from; that of the CSV file without."""
-    keep: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    keep: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
     """Other columns of the file to carry along."""
     side: Side | None = None
     """Crop the central square and resize it to this side; without, all pictures must be squares of one size."""
@@ -64,6 +62,10 @@ class Table:
         """Rows of the file."""
         return len(self._read())
 
+    def pictures(self) -> list[Path]:
+        """Their files."""
+        return self._paths(self._read())
+
     def blocks(self) -> Iterator[Block]:
         """Faces with id, label and the table's other columns."""
         table = self._read()
@@ -76,7 +78,7 @@ class Table:
         }
         for pictures in read_blocks(self._paths(table), self.side, self.color, picture_limits(self.limits)):
             taken = {name: _take(values, pictures.index) for name, values in columns.items()}
-            yield Block(pictures.faces, taken, pictures.rejected)
+            yield Block(pictures.faces, taken, pictures.rejected, pictures.notes)
 
     def _source_columns(self) -> dict[str, str]:
         """The file's column for each of ours, and those to keep by their own name."""
@@ -103,7 +105,9 @@ class Table:
         if "frame" in wanted:
             kinds[wanted["frame"]] = pa.int32()
         found = read(self.input, kinds | dict.fromkeys(self.keep))
-        table = pa.table({name: found[column] for name, column in wanted.items()})
+        reads = {"split": read_split, "subject": read_text, "sequence": read_text}
+        columns = {name: found[column] for name, column in wanted.items()}
+        table = pa.table({name: _read(values, reads[name]) if name in reads else values for name, values in columns.items()})
         ids = table["id" if "id" in table.column_names else "path"]
         if table["path"].null_count or ids.null_count:
             raise MienError(f"a path and an id in every row of {self.input}", "a row without", "mend or remove it")
@@ -121,7 +125,7 @@ class Table:
         """Our name of each row's class, "" for none. Raises MienError with the labels that nobody knows."""
         if "label" not in table.column_names:
             return [""] * len(table)
-        written = [(name or "").strip() for name in table["label"].to_pylist()]
+        written = [read_label(name, self.classes) for name in table["label"].to_pylist()]
         names = sorted({*written} - {""})
         ours = dict(zip(names, rename(names, self.classes), strict=True))
         unknown = [name for name, known in ours.items() if known is None]
@@ -133,6 +137,13 @@ class Table:
 
     def _classes(self, table: pa.Table) -> tuple[str, ...]:
         return tuple(sorted({*self._labels(table)} - {""}))
+
+
+def _read(column: pa.ChunkedArray, read: Callable[[str | None], str]) -> pa.ChunkedArray:
+    """Each text as it is read; null where that is none."""
+    known = pc.unique(column).to_pylist()
+    ours = dict(zip(known, map(read, known), strict=True))
+    return pa.chunked_array([pa.array([ours[name] or None for name in column.to_pylist()], pa.string())])
 
 
 def _take(values: Any, rows: npt.NDArray[np.int64]) -> Any:

@@ -1,0 +1,50 @@
+"""Photos that do not lie upright and do not say so: faces are looked for in all four directions."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.faces.detect import Detector
+from mien.faces.face import Face, Photo
+
+QUARTERS = 4
+CLEARLY = 0.001
+"""A direction other than the one in which a photo lies has to be better by so much of a detector's score."""
+
+
+def turned(photo: Photo, quarters: int) -> Photo:
+    """Turned to the left by so many times 90 degrees."""
+    return np.ascontiguousarray(np.rot90(photo, quarters)) if quarters else photo
+
+
+def in_all_directions(photos: Sequence[Photo], detector: Detector) -> list[tuple[int, tuple[Face, ...]]]:
+    """For each photo, how often it is turned to the left by 90 degrees for its surest face to be upright, and the faces there."""
+    best = [(0, tuple(faces)) for faces in detector(photos)]
+    for quarters in range(1, QUARTERS):
+        for place, faces in enumerate(detector([turned(photo, quarters) for photo in photos])):
+            before = _score(best[place][1]) + (CLEARLY if not best[place][0] else 0)
+            if _score(faces) > before:
+                best[place] = (quarters, tuple(faces))
+    return best
+
+
+def as_it_lies(face: Face, quarters: int, photo: Photo) -> Face:
+    """A face that was found in a photo when it was turned, where it lies in the photo itself."""
+    high, wide = photo.shape[:2]
+    if not quarters:
+        return face
+
+    def back(points: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        x, y = np.asarray(points, np.float64).reshape(-1, 2).T
+        return np.stack([[wide - y, x], [wide - x, high - y], [y, high - x]][quarters - 1], axis=1)
+
+    corners = back(face.box)
+    (left, top), (right, bottom) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
+    landmarks = None if face.landmarks is None else back(face.landmarks)
+    return replace(face, box=(left, top, right, bottom), landmarks=landmarks)
+
+
+def _score(faces: Sequence[Face]) -> float:
+    return max((face.score for face in faces), default=-np.inf)

@@ -1,0 +1,77 @@
+"""Values of more than 8 bits: how many of a picture's 16 bits are used, and the values of colors, of which Pillow keeps the
+upper half."""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFile
+
+Array = npt.NDArray[np.uint8]
+Deep = npt.NDArray[np.uint16] | npt.NDArray[np.int32]
+
+FULL = 65535
+BITS = (8, 10, 12, 14)
+"""Depths of cameras whose values are stored in 16 bits as they are."""
+
+_SWAPPED = {"B": "L", "L": "B", "N": "B" if np.little_endian else "L"}
+"""The order of bytes in which Pillow takes the lower byte of a value for the upper one."""
+
+
+def used(most: int, stated: int) -> tuple[int, str]:
+    """The largest value that is possible where the largest that there is is `most`, and what is to be said of it.
+
+    `stated`: the largest value that the file says is possible, 0 where it does not say; one that says too little counts
+    for nothing.
+    """
+    if most <= stated < FULL:
+        return stated, ""
+    bits = next((bits for bits in BITS if 0 < most < 1 << bits), 16)
+    return (1 << bits) - 1, f"values of 16 bits of which the largest is {most:,}: read as {bits} bits" if bits < 16 else ""
+
+
+def scaled(values: Deep, largest: int) -> Array:
+    """To 8 bits."""
+    return ((values.astype(np.uint32) * 255 + largest // 2) // largest).clip(0, 255).astype(np.uint8)
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Are these colors of 16 bits, of which Pillow takes the upper 8?"""
+    return image.mode in ("RGB", "RGBA") and bool(_raw(image).rpartition(";16")[1])
+
+
+def deep_colors(image: Image.Image, again: Callable[[], ImageFile.ImageFile], stated: int) -> tuple[Image.Image, str]:
+    """The picture, which `is_deep` and is loaded, by all 16 bits where the upper 8 tell little; and what is to be said of it.
+
+    `again` opens it once more.
+    """
+    upper = np.asarray(image)
+    if upper[..., :3].max(initial=0) >= 1 << max(BITS) - 8:
+        return image, ""
+    lower = again()
+    lower.tile = [_swapped(tile) for tile in lower.tile]
+    if _raw(lower) == "" or image.size != lower.size:
+        return image, ""
+    values = upper.astype(np.uint16) << 8 | np.asarray(lower)
+    largest, said = used(int(values[..., :3].max()), stated)
+    made = scaled(values, largest)
+    if image.mode == "RGBA":
+        made[..., 3] = scaled(values[..., 3], used(int(values[..., 3].max()), stated)[0])
+    return Image.fromarray(made), said
+
+
+def _raw(image: Image.Image) -> str:
+    """How the first tile's pixels are stored; "" where that is not said."""
+    tiles = getattr(image, "tile", None) or []
+    args = tiles[0].args if tiles else ""
+    text = args[0] if isinstance(args, tuple) and args else args
+    return text if isinstance(text, str) else ""
+
+
+def _swapped(tile: ImageFile._Tile) -> ImageFile._Tile:
+    def other(text: object) -> object:
+        head, deep, order = str(text).rpartition(";16")
+        return f"{head}{deep}{_SWAPPED[order]}" if deep and order in _SWAPPED else text
+
+    args = tuple(map(other, tile.args)) if isinstance(tile.args, tuple) else other(tile.args)
+    return tile._replace(args=args)  # type: ignore[arg-type]
