@@ -385,7 +385,7 @@ def test_what_cannot_be_asked_leaves_nothing(faceset: Path, plan: Plans, tmp_pat
         ({"pool": tmp_path / "renamed"}, "a pool of the classes class0, class1, class2"),
         ({"pool": faceset}, "another set for --pool"),
         ({"pool": tmp_path / "narrow"}, "joined sets of one views"),
-        ({"split_to_test": "train"}, "a split to test that nothing is learned from"),
+        ({"split_to_test": "train"}, "a split to test on that nothing is trained on"),
         ({"split_to_test": "validation"}, "a split among test, train"),
         ({"acquire": ("no_such",)}, "in active/acquire; found 'no_such'"),
         ({"acquire": ("worthiness extension",)}, "a strategy as NAME KEY=VALUE"),

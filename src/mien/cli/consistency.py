@@ -45,7 +45,9 @@ def peaks(
 def consistency(
     run: Annotated[Path, typer.Argument(help="A run or a model folder.")],
     faceset: FaceSetPath,
-    split: Annotated[str, typer.Option(help="Split to measure on; `near` of a set of mien peaks.")] = "test",
+    split: Annotated[
+        str | None, typer.Option(help="Split to measure on; `near` of a set of mien peaks. test or PublicTest unless said.")
+    ] = None,
     neighbors: Annotated[
         Path | None,
         typer.Option(help="Folder of mien neighbors train; unless said the run's own autoencoder, or its features."),
@@ -63,9 +65,12 @@ def consistency(
 ) -> None:
     """Measure whether faces that are almost the same are recognized as the same."""
     from mien.console import Bar, show
+    from mien.data.faceset import FaceSet
+    from mien.data.splits import test_split
     from mien.evaluation.consistency import measure_consistency
     from mien.evaluation.report.consistency import require_own, write_consistency
 
+    split = split or test_split(FaceSet.open(faceset))
     folder = out or run / f"consistency-{split}"
     require_own(folder)
     with Bar(quiet=as_json, single=True) as bar:

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetOrPhotos, FaceSetPath, Json, Limits, print_json, say, show_evaluation, whole
+from mien.cli.shared import Device, FaceSetOrPhotos, FaceSetPath, Json, Limits, TestSplit, print_json, say, show_evaluation, whole
 
 
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A run or a model folder.")],
     faceset: FaceSetOrPhotos,
-    split: Annotated[str, typer.Option(help="Split to test on.")] = "test",
+    split: TestSplit = None,
     fold: Annotated[str | None, typer.Option(help="Instead of splits: this fold of subjects is `test`, for example 1/5.")] = None,
     by: Annotated[str | None, typer.Option(help="A column: figures for each of its values.")] = None,
     out: Annotated[
@@ -28,6 +28,7 @@ def evaluate(
     import os
 
     from mien.console import Bar
+    from mien.data.splits import test_split
     from mien.evaluation.evaluate import evaluate as measure
     from mien.faces.straight import faces_of
     from mien.files.limits import limits_of
@@ -39,6 +40,7 @@ def evaluate(
     recognizer = Recognizer.load(run, device)
     with Bar(quiet=as_json) as bar:
         faces = faces_of(faceset, os.cpu_count() or 1, bar, limits=limits_of(limits))
+    split = None if fold else split or test_split(faces)
     part = f"fold-{fold.replace('/', '-of-')}" if fold else split
     folder = out or run / "-".join(["evaluation", part, *(["flip"] if flip else []), *(["by", by] if by else [])])
     result = measure(recognizer, faces, split, by=by, out=folder, flip=flip, fold=fold)
@@ -72,7 +74,7 @@ def weights(
 def intensity(
     run: Annotated[Path, typer.Argument(help="A run or a model folder.")],
     faceset: FaceSetPath,
-    split: Annotated[str, typer.Option(help="Split to test on.")] = "test",
+    split: TestSplit = None,
     column: Annotated[str, typer.Option(help="Column that holds the true intensity.")] = "intensity",
     out: Annotated[Path | None, typer.Option(help="Where intensity.png and intensity.csv go; RUN/intensity unless said.")] = None,
     device: Device = "auto",

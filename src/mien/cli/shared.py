@@ -52,9 +52,13 @@ Limits = Annotated[
     Switch, typer.Option("--limits", help="Limits of files: off reads what is larger or takes longer, if you know it.")
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Start = Annotated[
+    str | None, typer.Option(metavar="MODEL", help="Start from a model's weights, on its network: mien-s, a run, a model folder.")
+]
 OwnUnlabeled = Annotated[
     bool, typer.Option(help="Learn from the faces beyond the label budget as unlabeled ones, beside those of --unlabeled.")
 ]
+TestSplit = Annotated[str | None, typer.Option(help="Split to test on; test or PublicTest unless said.")]
 FaceSetPath = Annotated[Path, typer.Argument(metavar="FACESET", help="Folder of a face set.")]
 FaceSetOrPhotos = Annotated[Path, typer.Argument(metavar="FACESET", help="Folder of a face set, or of photos in class folders.")]
 

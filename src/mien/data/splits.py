@@ -98,15 +98,41 @@ def split_rows(faces: FaceSet, split: str) -> Rows:
     if split == "all":
         return np.arange(len(faces))
     if "split" not in faces.column_names:
-        raise MienError(
-            f"a face set with splits, to take {split!r}", "no column split", "import or prepare it with --test 0.2, or take all"
-        )
+        raise _no_splits(split)
     values = faces.values("split")
     rows = np.flatnonzero(values == split)
     if not len(rows):
         known = ", ".join(sorted({str(value) for value in values}))
         raise MienError(f"a split among {known}", repr(split), "choose one of those")
     return rows
+
+
+def _no_splits(split: str) -> MienError:
+    return MienError(
+        f"a face set with splits, to take {split!r}", "no column split", "import or prepare it with --test 0.2, or take all"
+    )
+
+
+def test_split(faces: FaceSet) -> str:
+    """The name of the split to test on: `test`, or what the database calls it, such as PublicTest.
+
+    Raises MienError where the set has none, and says what to give.
+    """
+    if "split" not in faces.column_names:
+        raise _no_splits(TESTING[0])
+    present = sorted({str(value) for value in faces.values("split")})
+    for name in TESTING:
+        found = [one for one in present if one.casefold() == name]
+        if found:
+            return found[0]
+    known = ", ".join(present)
+    raise MienError("a split to test on, such as test or PublicTest", f"{known or 'no faces'}", "name the one to test on")
+
+
+def require_untrained(faces: FaceSet, split: str, option: str = "--split") -> None:
+    """Raises MienError where faces of a split to test on are trained on."""
+    if np.intersect1d(split_rows(faces, split), training_rows(faces)).size:
+        raise MienError("a split to test on that nothing is trained on", repr(split), f"name another {option}")
 
 
 def training_rows(faces: FaceSet) -> Rows:

@@ -21,7 +21,7 @@ from mien.experiments.last_layer import with_one
 from mien.models import Network
 from mien.progress import Progress, Silent
 from mien.recognize.export import write_exported
-from mien.recognize.files import Card, require_alike
+from mien.recognize.files import Card, other_alignment, require_alike
 from mien.recognize.networks import build_network
 from mien.recognize.recognizer import Recognizer
 from mien.registry import Seed, require
@@ -132,9 +132,8 @@ def adapt(
     faces = faces if isinstance(faces, FaceSet) else FaceSet.open(faces)
     require_alike(recognizer.card, faces.info)
     progress = progress or Silent()
-    wanted, cut = recognizer.card.faces.alignment, faces.info.alignment
-    if "unknown" not in (wanted, cut) and wanted != cut:
-        progress.say(f"faces were cut out by {cut}, and the model cuts them out by {wanted}")
+    if other := other_alignment(recognizer.card, faces.info):
+        progress.say(other)
     given = _look(recognizer, faces, seed, progress)
     _require_enough(given)
     _require_known(given, recognizer.card)

@@ -212,6 +212,16 @@ def require_alike(card: Card, info: Info) -> None:
             raise MienError(f"faces of {key} {wanted}, as the model was trained on", f"{found}", "import them with that")
 
 
+def other_alignment(card: Card, info: Info) -> str:
+    """What is to be said where faces like those of `info` were cut out otherwise than the model's; empty where they were not, and
+    where nobody knows.
+    """
+    wanted, found = card.faces.alignment, info.alignment
+    if "unknown" in (wanted, found) or wanted == found:
+        return ""
+    return f"faces were cut out by {found}, and the model cuts them out by {wanted}"
+
+
 def read_used(path: Path) -> set[str]:
     """Ids of the faces whose labels a run trained on or validated with; empty for a model folder that has no list."""
     file = path / "budget.parquet"
