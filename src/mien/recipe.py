@@ -1,6 +1,7 @@
 """A recipe: one component for each of the questions that training answers, and the stages in which it happens."""
 
 import itertools
+import os.path
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
@@ -254,7 +255,7 @@ def files_of(values: Any) -> list[str]:
         values = list(values.values())
     if isinstance(values, list | tuple):
         return [file for value in values for file in files_of(value)]
-    return [values] if isinstance(values, str) and values.endswith(".toml") and Path(values).is_file() else []
+    return [values] if isinstance(values, str) and values.endswith(".toml") and os.path.isfile(values) else []
 
 
 def _read(name: Path | str) -> dict[str, Any]:
@@ -270,7 +271,7 @@ def _as_it_stands(name: Path | str) -> dict[str, Any]:
 def _file(name: Path | str) -> Path | None:
     """The file that a recipe is read from; None for one that mien brings. Raises MienError where there is neither."""
     path = Path(name)
-    if path.suffix == ".toml" and not path.is_file():
+    if path.suffix == ".toml" and not os.path.isfile(path):
         raise MienError("a recipe file", f"nothing at {path}", "check the path")
     if path.suffix != ".toml" and str(name) not in recipe_names():
         raise MienError(f"a recipe among {', '.join(recipe_names())}", told(str(name)), "choose one, or name a .toml file")

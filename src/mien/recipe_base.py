@@ -26,7 +26,7 @@ def with_bases(table: Mapping[str, Any], where: Path | str | None, read: Read) -
     while BASE in layers[-1]:
         name = _beside(layers[-1][BASE], names[-1])
         if _place(name) in [_place(other) for other in names if other is not None]:
-            circle = " -> ".join(str(other) for other in (*names, name) if other is not None)
+            circle = " -> ".join(Path(other).name for other in (*names, name) if other is not None)
             raise MienError("recipes that are not based on each other in a circle", told(circle), "take one base away")
         if len(layers) > MOST_BASES:
             raise MienError(f"at most {MOST_BASES} recipes based one on the other", "more", "write some of them into one file")

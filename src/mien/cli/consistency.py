@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, number, print_json, print_values, say, seed_option, whole
+from mien.cli.shared import Device, FaceSetPath, Json, number, own_folder, print_json, print_values, say, seed_option, whole
 
 if TYPE_CHECKING:
     from mien.console import Table
@@ -71,7 +71,7 @@ def consistency(
     from mien.evaluation.report.consistency import require_own, write_consistency
 
     split = split or test_split(FaceSet.open(faceset))
-    folder = out or run / f"consistency-{split}"
+    folder = out or own_folder(run, f"consistency-{split}")
     require_own(folder)
     with Bar(quiet=as_json, single=True) as bar:
         found = measure_consistency(run, faceset, split, neighbors, draws, sigma, nearest, seed, device, bar)

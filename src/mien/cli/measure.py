@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetOrPhotos, FaceSetPath, Json, Limits, TestSplit, print_json, say, show_evaluation, whole
+from mien.cli.shared import (
+    Device,
+    FaceSetOrPhotos,
+    FaceSetPath,
+    Json,
+    Limits,
+    TestSplit,
+    own_folder,
+    print_json,
+    say,
+    show_evaluation,
+    whole,
+)
 
 
 def evaluate(
@@ -84,7 +96,7 @@ def intensity(
     from mien.console import growth_tables, show
     from mien.evaluation.intensity import inspect_intensity
 
-    folder = out or run / "intensity"
+    folder = out or own_folder(run, "intensity")
     found = inspect_intensity(run, faceset, split, column, folder, device)
     if as_json:
         print_json(found.to_json())

@@ -90,6 +90,13 @@ def print_values(as_json: bool, values: Any, *lines: str) -> None:
         say(*lines, sep="\n")
 
 
+def own_folder(model: Path, name: str) -> Path:
+    """Where a command leaves what it finds of a run: in its folder; of a model that comes with mien: here, under its name."""
+    from mien.recognize.box import BOX
+
+    return Path(f"{model}-{name}") if str(model) in BOX else model / name
+
+
 def typed(*given: Any, trusted: bool = False, recipes: Iterable[str | None] = ()) -> None:
     """What somebody typed may name code of theirs: its modules are imported.
 

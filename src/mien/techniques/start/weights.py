@@ -39,9 +39,6 @@ class Weights:
         """
         source, mine = find_model(self.path), run.network.state_dict()
         card, info = read_card(source), run.material.faces.info
-        if card.faces.kind != info.kind:
-            todo = "take another model, or make both sets alike"
-            raise MienError(f"{card.faces.kind}, to start from {self.path}", f"{info.kind}", todo)
         copied = matching(read_weights(source), mine)
         if card.classes != run.class_names:
             # The same number of classes, but others or in another order: the old head would name them wrongly.
