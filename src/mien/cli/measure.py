@@ -40,6 +40,7 @@ def evaluate(
     import os
 
     from mien.console import Bar
+    from mien.data.faceset import FaceSet
     from mien.data.splits import test_split
     from mien.evaluation.evaluate import evaluate as measure
     from mien.faces.straight import faces_of
@@ -52,6 +53,7 @@ def evaluate(
     recognizer = Recognizer.load(run, device)
     with Bar(quiet=as_json) as bar:
         faces = faces_of(faceset, os.cpu_count() or 1, bar, limits=limits_of(limits))
+    faces = faces if isinstance(faces, FaceSet) else FaceSet.open(faces, verify=True)
     split = None if fold else split or test_split(faces)
     part = f"fold-{fold.replace('/', '-of-')}" if fold else split
     folder = out or run / "-".join(["evaluation", part, *(["flip"] if flip else []), *(["by", by] if by else [])])
