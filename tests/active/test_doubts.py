@@ -183,13 +183,13 @@ def test_folds_that_cannot_be_are_refused() -> None:
 def test_faces_of_nobody_are_people_of_their_own() -> None:
     faces = features(60)
     some = with_columns(faces, subject=pa.array([f"p{n // 6}" if n < 30 else None for n in range(60)]))
-    people = doubts.people_of(some)
+    people = confidence.people_of(some)
     assert people is not None
     assert people[:30].tolist() == [n // 6 for n in range(30)]
     assert len(set(people[30:])) == 30
     assert not set(people[:30]) & set(people[30:])
     nobody = with_columns(faces, subject=pa.array([None] * 60, pa.string()))
-    assert doubts.people_of(nobody) is None
+    assert confidence.people_of(nobody) is None
     assert "of people" not in find_doubts(reader(nobody), nobody).how
 
 

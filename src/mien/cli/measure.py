@@ -52,10 +52,8 @@ def evaluate(
         raise typer.BadParameter(f"expected a folder for the report, since {run} comes with mien", param_hint="--out")
     recognizer = Recognizer.load(run, device)
     with Bar(quiet=as_json) as bar:
-        faces = faces_of(faceset, os.cpu_count() or 1, bar, limits=limits_of(limits))
-    faces = faces if isinstance(faces, FaceSet) else FaceSet.open(faces, verify=True)
-    split = None if fold else split or test_split(faces)
-    part = f"fold-{fold.replace('/', '-of-')}" if fold else split
+        faces = FaceSet.open(faces_of(faceset, os.cpu_count() or 1, bar, limits=limits_of(limits)), verify=True)
+    part = f"fold-{fold.replace('/', '-of-')}" if fold else split or test_split(faces)
     folder = out or run / "-".join(["evaluation", part, *(["flip"] if flip else []), *(["by", by] if by else [])])
     result = measure(recognizer, faces, split, by=by, out=folder, flip=flip, fold=fold)
     show_evaluation(result, as_json, [str(folder / "report.html")])
