@@ -53,9 +53,10 @@ class Weights:
         note_source(run.folder, source)
         with torch.no_grad():
             run.network.load_state_dict(mine | copied)
-        whole = all(name in copied for name in mine)
-        head = "its last layer too" if whole else f"the last layer begins anew, for {len(run.class_names)} classes"
-        run.progress.say(f"starts from {self.path}: {head}")
+        if all(name in copied for name in mine):
+            run.progress.say("starts from the model's weights, its last layer too")  # in rounds of many models: said once
+        else:
+            run.progress.say(f"starts from {self.path}: the last layer begins anew, for {len(run.class_names)} classes")
         for text in _differences(self.path, card, info, run):
             run.progress.say(text)
 
