@@ -80,5 +80,26 @@ def test_what_cannot_be_is_one_sentence(mien: Command, stored: Path, run: Path, 
     assert (tmp_path / "mine" / "notes.txt").read_text() == "mine"
     assert not list(run.glob("doubts-*"))
     bright_faces(side=24).save(tmp_path / "larger")
-    assert "faces of side 16" in mien("doubts", tmp_path / "larger", "--model", run).err
+    assert "faces of side 16" in mien("doubts", tmp_path / "larger", "--model", run, "--by", "neighborhood").err
     assert mien("doubts", stored).code == 2
+
+
+def test_the_model_in_the_box_needs_no_run(mien: Command, stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = mien("doubts", stored, "--model", "mien-s")
+    assert done.code == 0, done.err
+    assert "faces are converted for the model: 16 pixels, gray to 48 pixels, gray" in done.err
+    assert (tmp_path / "mien-s-doubts-train" / "doubts.csv").is_file()
+
+
+def test_a_set_of_cached_features_needs_no_model(
+    mien: Command, stored: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert mien("features", run, stored, tmp_path / "features").code == 0
+    done = mien("doubts", tmp_path / "features")
+    assert done.code == 0, done.err
+    assert "heads on 32 features of the set" in done.out
+    assert (tmp_path / "doubts-train" / "doubts.csv").is_file()
+    done = mien("doubts", tmp_path / "features", "--by", "weights")
+    assert (done.code, "expected a model, such as mien-s or a run" in done.err) == (2, True)

@@ -1,6 +1,7 @@
 """A recipe: one component for each of the questions that training answers, and the stages in which it happens."""
 
 import itertools
+import os.path
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
@@ -14,7 +15,8 @@ from mien.data.augment import Augmentation
 from mien.data.faceset import Normalization
 from mien.disk import MOST_TOML, read_bytes, read_toml, require_plain, value_of
 from mien.errors import MienError
-from mien.registry import STRICT, Count, NotNegative, Share, build, names, require, told, trust, validate, worded
+from mien.recipe_base import BASE, with_bases
+from mien.registry import STRICT, Count, NotNegative, Share, build, names, require, require_loaded, told, trust, validate, worded
 
 MOST_STAGES = 1000
 
@@ -151,15 +153,18 @@ class Recipe:
 
     @staticmethod
     def parse(table: Mapping[str, Any], trusted: bool = False) -> "Recipe":
-        """The recipe of this table; questions without an answer get the plain one. `trusted`: as of `load`."""
+        """The recipe of this table; questions without an answer get that of `base`, or else the plain one. `trusted`: as of
+        `load`.
+        """
         if not isinstance(table, Mapping):
             raise MienError("a recipe's keys and values", told(table), "give a table")
         require_plain(dict(table), "a recipe", "give simpler values")
+        table = with_bases(table, None, _as_it_stands)
         if trusted:
             trust(table)
             for file in files_of(table):
                 trust_recipe(file)
-        plain = tomllib.loads((resources.files("mien.recipes") / "supervised.toml").read_text("utf-8"))
+        plain = tomllib.loads(_inside("supervised"))
         given = {**plain, "title": "", **table}
         if isinstance(given["stages"], list | tuple):
             # One by one, so that a mistake in one lists what a stage has.
@@ -180,12 +185,31 @@ class Recipe:
 
         A text is read as JSON where it is that. Raises MienError for an unknown key.
         """
+        if BASE in settings:
+            raise MienError("a value of the recipe to change", BASE, "name that recipe itself, or write a TOML file with a base")
         return Recipe.parse(with_values(self.table(), settings))
 
     def with_network(self, name: str) -> "Recipe":
         """This recipe on another network, with as many copies of its last layer."""
         copies = {key: value for key, value in self.model.items() if key == "copies"}
         return self.set("model", {"network": name, **copies})
+
+    def with_start(self, model: Path | str) -> "Recipe":
+        """This recipe from the weights of a model on: mien-s, a run or a model folder.
+
+        The network, and how gray values are scaled, become the model's. Raises MienError where there is no such model, or its
+        network is somebody's own and not imported.
+        """
+        from mien.recognize.box import find_model
+        from mien.recognize.files import read_card
+
+        card = read_card(find_model(model))
+        name = str(card.network["network"])
+        require_loaded(name, f"give --model {name} too if you trust it, or in Python import {name.partition(':')[0]} before")
+        copies = {key: value for key, value in self.model.items() if key == "copies"}
+        network = {key: value for key, value in card.network.items() if key != "copies"} | copies
+        start = {"technique": "weights", "path": str(model)}
+        return self.with_settings({"model": network, "normalize": card.normalize, "start": start})
 
     def with_epochs(self, epochs: int) -> "Recipe":
         """This recipe over `epochs` epochs in all, shared among its stages in proportion, each at least one."""
@@ -210,7 +234,8 @@ def recipe_comment(name: Path | str) -> str:
 
 
 def trust_recipe(name: Path | str) -> None:
-    """Import the modules beyond mien that a recipe's file names, and those of the recipes that it names: what they hold is run.
+    """Import the modules beyond mien that a recipe's file names, or its base, and those of the recipes that it names: what they
+    hold is run.
 
     Raises MienError where the file is no recipe, or a module cannot be imported.
     """
@@ -230,10 +255,15 @@ def files_of(values: Any) -> list[str]:
         values = list(values.values())
     if isinstance(values, list | tuple):
         return [file for value in values for file in files_of(value)]
-    return [values] if isinstance(values, str) and values.endswith(".toml") and Path(values).is_file() else []
+    return [values] if isinstance(values, str) and values.endswith(".toml") and os.path.isfile(values) else []
 
 
 def _read(name: Path | str) -> dict[str, Any]:
+    """What a recipe's file says, with all that it is based on."""
+    return with_bases(_as_it_stands(name), name, _as_it_stands)
+
+
+def _as_it_stands(name: Path | str) -> dict[str, Any]:
     path = _file(name)
     return tomllib.loads(_inside(name)) if path is None else read_toml(path, "mend the file")
 
@@ -241,7 +271,7 @@ def _read(name: Path | str) -> dict[str, Any]:
 def _file(name: Path | str) -> Path | None:
     """The file that a recipe is read from; None for one that mien brings. Raises MienError where there is neither."""
     path = Path(name)
-    if path.suffix == ".toml" and not path.is_file():
+    if path.suffix == ".toml" and not os.path.isfile(path):
         raise MienError("a recipe file", f"nothing at {path}", "check the path")
     if path.suffix != ".toml" and str(name) not in recipe_names():
         raise MienError(f"a recipe among {', '.join(recipe_names())}", told(str(name)), "choose one, or name a .toml file")

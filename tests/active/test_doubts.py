@@ -183,31 +183,33 @@ def test_folds_that_cannot_be_are_refused() -> None:
 def test_faces_of_nobody_are_people_of_their_own() -> None:
     faces = features(60)
     some = with_columns(faces, subject=pa.array([f"p{n // 6}" if n < 30 else None for n in range(60)]))
-    people = doubts.people_of(some)
+    people = confidence.people_of(some)
     assert people is not None
     assert people[:30].tolist() == [n // 6 for n in range(30)]
     assert len(set(people[30:])) == 30
     assert not set(people[:30]) & set(people[30:])
     nobody = with_columns(faces, subject=pa.array([None] * 60, pa.string()))
-    assert doubts.people_of(nobody) is None
+    assert confidence.people_of(nobody) is None
     assert "of people" not in find_doubts(reader(nobody), nobody).how
 
 
 def test_faces_that_cannot_be_judged_are_left_out_and_counted() -> None:
-    """No label, a class that the recognizer does not know, a class of one face; one of two faces is judged."""
+    """No label, a class of one face; one of two faces is judged, and one that the recognizer does not know."""
     faces = features(60, classes=3, dimension=6)
     names = ("class0", "class1", "class2", "rare", "single", "unknown")
     labels = faces.labels.copy()
     labels[:7], labels[7:9], labels[9], labels[10:12] = -1, 3, 4, 5
     other = FaceSet.from_arrays(faces.faces(), labels, info=Info(names, "features", channels=6, views=("clean",)))
     found = find_doubts(reader(faces, names[:5]), other)
-    assert sorted(found.rows.tolist()) == [7, 8, *range(12, 60)]
+    assert sorted(found.rows.tolist()) == [7, 8, *range(10, 60)]
     assert "left out: 7 faces without label" in found.warnings
-    assert "left out: 2 faces of classes that the recognizer does not know" in found.warnings
     assert "left out: classes whose faces all fell into one fold: single 1" in found.warnings
     assert found.likely is not None
-    assert found.likely.shape == (5, 5)
+    assert found.likely.shape == (6, 6)
     assert found.likely[4].sum() == found.likely[:, 4].sum() == 0
+    moves = find_doubts(reader(faces, names[:5]), other, by="neighborhood")
+    assert "left out: 2 faces of classes that the recognizer does not know" in moves.warnings
+    assert not {10, 11} & set(moves.rows.tolist())
 
 
 def test_a_class_of_one_person_is_left_out() -> None:
@@ -234,19 +236,48 @@ def test_one_class_is_refused() -> None:
         find_doubts(reader(faces), faces.with_column("label", np.zeros(60, np.int64)))
 
 
-def test_a_run_of_other_classes_is_refused() -> None:
+def test_features_serve_whatever_classes_the_recognizer_has() -> None:
     faces = features(60)
+    found, same = find_doubts(reader(faces, ("pride", "shame")), faces), find_doubts(reader(faces), faces)
+    assert found.classes == faces.classes
+    assert found.rows.tolist() == same.rows.tolist()
     with pytest.raises(MienError, match=r"labeled faces of pride, shame in the training split; found none"):
-        find_doubts(reader(faces, ("pride", "shame")), faces)
+        find_doubts(reader(faces, ("pride", "shame")), faces, by="neighborhood")
+
+
+def test_the_features_that_a_set_holds_need_no_model() -> None:
+    faces = features(60)
+    found, same = find_doubts(None, faces, noise=0.2), find_doubts(reader(faces), faces, noise=0.2)
+    assert "features of the set" in found.how
+    assert found.rows.tolist() == same.rows.tolist()
+    for by in ("weights", "neighborhood"):
+        with pytest.raises(MienError, match="give --model mien-s, or a run"):
+            find_doubts(None, faces, by=by)
+    with pytest.raises(MienError, match="give --model mien-s, or a run"):
+        find_doubts(None, bright_faces())
+
+
+def test_the_model_in_the_box_looks_at_any_faces() -> None:
+    """Of other classes, another side, and in color."""
+    gray = bright_faces(60, side=24)
+    pixels = np.repeat(gray.faces()[..., None], 3, axis=3)
+    faces = FaceSet.from_arrays(pixels, gray.labels, ["keen", "bored", "tired"])
+    found = find_doubts("mien-s", faces, noise=0.1, seed=1)
+    assert found.classes == ("keen", "bored", "tired")
+    assert "faces are converted for the model: 24 pixels, color to 48 pixels, gray" in found.warnings
+    assert found.known is not None
+    assert (len(found.ids), found.known.wrong) == (60, 6)
+    assert (found.faces.faces() == pixels[found.rows]).all(), "the list shows the faces as they are"
 
 
 def test_faces_of_another_side_or_kind_are_refused(tmp_path: Path) -> None:
     run = untrained_recognizer(tmp_path / "run", bright_faces(side=32))
-    for by in ("confident", "neighborhood"):
-        with pytest.raises(MienError, match="faces of side 32"):
-            find_doubts(run, bright_faces(side=16), by=by)
-        with pytest.raises(MienError, match="faces of kind faces"):
-            find_doubts(run, features(60), by=by)
+    with pytest.raises(MienError, match="faces of side 32"):
+        find_doubts(run, bright_faces(side=16), by="neighborhood")
+    with pytest.raises(MienError, match="leave --model out"):
+        find_doubts(run, features(60))
+    with pytest.raises(MienError, match="faces of kind faces"):
+        find_doubts(run, features(60), by="neighborhood")
 
 
 def test_what_is_asked_is_checked() -> None:

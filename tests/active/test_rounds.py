@@ -385,7 +385,7 @@ def test_what_cannot_be_asked_leaves_nothing(faceset: Path, plan: Plans, tmp_pat
         ({"pool": tmp_path / "renamed"}, "a pool of the classes class0, class1, class2"),
         ({"pool": faceset}, "another set for --pool"),
         ({"pool": tmp_path / "narrow"}, "joined sets of one views"),
-        ({"split_to_test": "train"}, "a split to test that nothing is learned from"),
+        ({"split_to_test": "train"}, "a split to test on that nothing is trained on"),
         ({"split_to_test": "validation"}, "a split among test, train"),
         ({"acquire": ("no_such",)}, "in active/acquire; found 'no_such'"),
         ({"acquire": ("worthiness extension",)}, "a strategy as NAME KEY=VALUE"),
@@ -499,6 +499,40 @@ def test_without_a_split_to_test_figures_are_those_on_validation(faceset: Path, 
     found = rounds(faceset, plan(split_to_test=None), tmp_path / "out")
     assert {point.accuracy for point in found.points} == {None}
     assert [line.accuracy.mean for line in found.lines] == pytest.approx([point.validation_accuracy for point in found.points])
+
+
+def test_the_split_to_test_is_the_sets_own(faceset: Path, plan: Plans, tmp_path: Path) -> None:
+    """Where nobody says, and as the rounds were begun, in whatever folder; validation where there is none, which is said."""
+    found = rounds(faceset, plan(split_to_test="auto"), tmp_path / "out")
+    assert (found.tested, {point.tested for point in found.points}) == ("test", {30})
+    assert rounds(faceset, plan(split_to_test="test"), tmp_path / "out") == found
+    rounds(faceset, plan(split_to_test=None, rounds=1), tmp_path / "old")
+    again = rounds(faceset, plan(split_to_test="auto"), tmp_path / "old")
+    assert (again.tested, {point.accuracy for point in again.points}) == (None, {None})
+    faces = cached()
+    for number, column in enumerate((np.where(faces.values("split") == "test", "dev", "train"), np.full(120, "train"))):
+        faces.with_column("split", column).save(tmp_path / f"faces{number}")
+        heard = Heard()
+        said = rounds(tmp_path / f"faces{number}", plan(split_to_test="auto", rounds=1), tmp_path / f"out{number}", heard)
+        assert said.tested is None
+        assert "no labeled split to test on: figures are those on validation; name a split with --split-to-test" in heard.lines
+    unlabeled = faces.with_column("label", np.where(faces.values("split") == "test", -1, faces.labels))
+    unlabeled.save(tmp_path / "unlabeled")
+    assert rounds(tmp_path / "unlabeled", plan(split_to_test="auto", rounds=1), tmp_path / "out2").tested is None
+
+
+def test_epochs_and_a_start_are_asked_for(tmp_path: Path, plan: Plans) -> None:
+    """Of the first model's recipe; going on has its last stage's share, and the same network."""
+    whole = Recipes.of(plan(epochs=10))
+    assert [stage.epochs for stage in whole.whole.stages] == [5, 5]
+    assert [stage.epochs for stage in whole.tuning.stages] == [5]
+    begun = Recipes.of(plan(start="mien-s", tune="supervised"))
+    assert begun.whole.start == {"technique": "weights", "path": "mien-s"}
+    assert begun.whole.model == begun.tuning.model == {"network": "mien_s"}
+    assert begun.whole.normalize == begun.tuning.normalize == "face"
+    assert begun.going_on(tmp_path).start == {"technique": "weights", "path": str(tmp_path)}
+    with pytest.raises(MienError, match="at least 2 epochs"):
+        Recipes.of(plan(epochs=1))
 
 
 def test_chains_that_ended_early_are_compared_where_both_are() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import bright_faces, small_recipe
+from conftest import Command, bright_faces, small_recipe
 from mien import FaceSet, MienError, Order, Recognizer, evaluate, train
 from mien.evaluation.calibration import apply_temperature
 
@@ -89,3 +89,25 @@ def test_every_face_of_a_set_without_splits_can_be_measured(recognizer: Recogniz
     assert evaluate(recognizer, plain, "all").count == len(faces)
     with pytest.raises(MienError, match="or take all"):
         evaluate(recognizer, plain)
+
+
+@pytest.mark.parametrize("name", ["PublicTest", "Test", "privatetest"])
+def test_the_split_is_the_sets_own(mien: Command, stored: Path, faces: FaceSet, tmp_path: Path, name: str) -> None:
+    """In Python, and on the command line, where the report's folder is named by it."""
+    train(stored, small_recipe(), tmp_path / "run")
+    split = np.where(faces.values("split") == "test", name, "Training")
+    other = faces.with_column("split", split)
+    other.save(tmp_path / "other")
+    assert (evaluate(tmp_path / "run", other).split, evaluate(tmp_path / "run", other).count) == (name, 24)
+    done = mien("evaluate", tmp_path / "run", tmp_path / "other")
+    assert done.code == 0, done.err
+    assert (tmp_path / "run" / f"evaluation-{name}" / "report.html").is_file()
+    faces.with_column("split", np.where(split == name, "dev", split)).save(tmp_path / "dev")
+    for command in ("evaluate", "consistency"):
+        done = mien(command, tmp_path / "run", tmp_path / "dev")
+        assert (done.code, "expected a split to test on, such as test or PublicTest; found Training, dev" in done.err) == (
+            1,
+            True,
+        )
+    assert mien("consistency", tmp_path / "run", tmp_path / "other").code == 0
+    assert (tmp_path / "run" / f"consistency-{name}").is_dir()

@@ -163,7 +163,7 @@ def test_own_classes_alone_are_trained_from_the_model(model: Path, tmp_path: Pat
     with pytest.raises(MienError, match="classes that the model knows; found none") as refused:
         adapt(model, own, tmp_path / "model")
     said = str(refused.value)
-    assert said.endswith("--recipe supervised_small --set start.technique=weights --set start.path=MODEL")
+    assert said.endswith("--recipe supervised_small --start MODEL")
     table = {"start": {"technique": "weights", "path": str(model)}, "stages": [{"epochs": 1, "lr": 0.0}]}
     recognizer = train(own, small_recipe(**table), tmp_path / "run", Order(threads=1))
     theirs, mine = Recognizer.load(model).network.state_dict(), recognizer.network.state_dict()

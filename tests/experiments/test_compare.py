@@ -344,3 +344,39 @@ def test_on_the_command_line(stored: Path, recipes: dict[str, str], tmp_path: Pa
     assert done.exit_code == 2
     with pytest.raises(MienError, match="Grid settings"):
         run(app, [*map(str, words), "--recipes", recipes["plain"], "--noise", "2"], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(("named", "found"), [("PublicTest", "PublicTest"), ("TEST", "TEST"), ("privatetest", "privatetest")])
+def test_the_split_to_test_is_the_sets_own(tmp_path: Path, recipes: dict[str, str], named: str, found: str) -> None:
+    faces = bright_faces()
+    split = np.where(faces.values("split") == "test", named, np.where(np.arange(120) % 7 == 1, "other", "Training"))
+    faces.with_column("split", split).save(tmp_path / "faces")
+    made = compare(tmp_path / "faces", Grid((recipes["plain"],), seeds=1, threads=1), tmp_path / "out")
+    assert (made.split, {row.tested for row in made.results}) == (found, {24})
+    assert f"tested on {found}" in (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert json.loads((tmp_path / "out" / "grid.json").read_text())["asked"]["split"] == found
+
+
+def test_without_a_split_to_test_a_sentence_says_what_to_give(tmp_path: Path, recipes: dict[str, str]) -> None:
+    faces = bright_faces()
+    faces.with_column("split", np.where(faces.values("split") == "test", "dev", "train")).save(tmp_path / "faces")
+    with pytest.raises(
+        MienError, match="a split to test on, such as test or PublicTest; found dev, train; name the one to test on"
+    ):
+        compare(tmp_path / "faces", Grid((recipes["plain"],), seeds=1), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_every_recipe_may_start_from_a_model(tmp_path: Path, recipes: dict[str, str]) -> None:
+    """On its network; a recipe's file can say the same for itself alone."""
+    faces, heard = bright_faces(60, side=48), Heard()
+    faces.save(tmp_path / "faces")
+    grid = Grid((recipes["plain"],), seeds=1, start="mien-s", epochs=1, settings={"draw": "shuffled"}, threads=1)
+    made = compare(tmp_path / "faces", grid, tmp_path / "out", heard)
+    assert not made.failed
+    (run,) = (tmp_path / "out" / "runs").iterdir()
+    card = json.loads((run / "model" / "model.json").read_text())
+    assert (card["network"], card["recipe"]["start"]["path"]) == ({"network": "mien_s"}, "mien-s")
+    assert any("starts from mien-s: the last layer begins anew, for 3 classes" in line for line in heard.lines)
+    with pytest.raises(MienError, match="a run or a model at nowhere"):
+        make_plan(replace(grid, start="nowhere"), FaceSet.open(tmp_path / "faces"), None)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -192,3 +193,16 @@ def test_the_sources_labels_are_remembered(tmp_path: Path) -> None:
     assert "12 more labels" in notes["began with"]
     assert [source["budget"]["train"] for source in read_card(tmp_path / "third").sources] == [24, 9]
     assert "warning" not in evaluate(train(faces, plain, tmp_path / "clean", Order(labels=30)), faces, "test").notes
+
+
+def test_the_box_is_a_source_and_gray_is_spread_over_colors(tmp_path: Path) -> None:
+    gray = bright_faces(30, side=48)
+    faces = FaceSet.from_arrays(np.repeat(gray.faces()[..., None], 3, axis=3), gray.labels, gray.classes)
+    start = {"technique": "transfer", "source": "mien-s"}
+    recipe = small_recipe(model={"network": "mien_s"}, start=start, stages=[{"epochs": 1, "lr": 0.0}], normalize="face")
+    train(faces, recipe, tmp_path / "run", Order(threads=1))
+    told = json.loads((tmp_path / "run" / "transfer.json").read_text("utf-8"))["tensors"]
+    notes = {entry["name"]: (entry["copied"], entry["note"]) for entry in told}
+    assert notes["blocks.stem.0.weight"] == (True, "spread over colors")
+    assert notes["head.3.weight"] == (False, "other classes")
+    assert Recognizer.load(tmp_path / "run").card.sources[0]["weights"] == Recognizer.load("mien-s").card.weights

@@ -15,11 +15,14 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
+from mien.data.convert import alike, is_alike, shape_in_words
 from mien.data.faceset import FaceSet
+from mien.data.identities import find_people
 from mien.errors import MienError
 from mien.evaluation.divergence import last_features
 from mien.evaluation.reliability import Sight, batches
 from mien.progress import Progress
+from mien.recognize.alignment import alignment_note
 from mien.recognize.recognizer import Recognizer
 
 Floats = npt.NDArray[np.float64]
@@ -50,6 +53,48 @@ def deal_folds(labels: Integers, people: Integers | None, folds: int, seed: int)
         for number, (_, held_out) in enumerate(dealt):
             fold[held_out] = number
     return fold
+
+
+def people_of(faces: FaceSet) -> Integers | None:
+    """(N,) who is on each face, a face of nobody being a person of its own; None where the set names no subject."""
+    if "subject" not in faces.column_names:
+        return None
+    people, names = find_people(faces)
+    nobody = people < 0
+    people[nobody] = len(names) + np.arange(nobody.sum())
+    return people if names else None
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Features of N faces."""
+
+    features: Features
+    """(N, D)."""
+    source: str
+    """Where they are from, in words."""
+    warnings: tuple[str, ...] = ()
+
+
+def look_at(recognizer: Recognizer | None, faces: FaceSet, bar: Progress) -> Seen:
+    """What the recognizer's last block makes of every face, of its side and color; None: the features that the set holds.
+
+    Raises MienError where a recognizer of faces is given features, or the other way round.
+    """
+    if recognizer is None:
+        own: Features = faces.faces(np.arange(len(faces)))[:, 0].astype(np.float32)
+        return Seen(own, "of the set")
+    card, info, said = recognizer.card, faces.info, list[str]()
+    if card.faces.kind != info.kind and info.kind == "features":
+        raise MienError(
+            f"{card.faces.kind}, for this model", info.kind, "leave --model out: the set's own features are taken then"
+        )
+    if card.faces.kind == info.kind == "faces":
+        if not is_alike(faces, card.faces):
+            said += [f"faces are converted for the model: {shape_in_words(info)} to {shape_in_words(card.faces)}"]
+            faces = alike(faces, card.faces)
+        said += [text for text in [alignment_note(card.faces, info)] if text]
+    return Seen(embed_faces(recognizer, faces, bar), f"of block {list(recognizer.network.blocks)[-1]}", tuple(said))
 
 
 @torch.inference_mode()

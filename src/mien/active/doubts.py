@@ -11,9 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mien.active.confidence import deal_folds, embed_faces, judge_labels, predict_held_out, require_cleanlab
+from mien.active.confidence import deal_folds, judge_labels, look_at, people_of, predict_held_out, require_cleanlab
 from mien.data.faceset import FaceSet, Rows
-from mien.data.identities import find_people
 from mien.data.noise import flip_uniform
 from mien.data.splits import split_rows, training_rows
 from mien.data.tables import LABELS, read_table
@@ -71,7 +70,7 @@ class Doubts:
     how: str
     """How it was done, in words."""
     classes: tuple[str, ...]
-    """Of the recognizer; labels and suggestions are indices into them."""
+    """Of the set for `confident`, of the recognizer for others; labels and suggestions are indices into them."""
     faces: FaceSet
     ids: tuple[str, ...]
     rows: Rows
@@ -110,13 +109,15 @@ class Doubts:
 class Labeled:
     """The N faces whose labels are asked about, in the set's order."""
 
-    recognizer: Recognizer
+    recognizer: Recognizer | None
+    """None: nothing but the features that the set holds."""
+    classes: tuple[str, ...]
     whole: FaceSet
     split: str
     rows: Rows
     """(N,) of `whole`, ascending."""
     given: Integers
-    """(N,) labels, flips included, as the recognizer's classes."""
+    """(N,) labels, flips included, by their places among `classes`."""
     wrong: Bools | None
     """(N,) whether a label is known to be wrong; None where nothing is known."""
     noise: float
@@ -127,6 +128,13 @@ class Labeled:
     def faces(self) -> FaceSet:
         """A view of them."""
         return self.whole.select(self.rows)
+
+    @property
+    def model(self) -> Recognizer:
+        """The recognizer. Raises MienError where there is none."""
+        if self.recognizer is None:
+            raise MienError("a model, by which labels are judged", "none", "give a run")
+        return self.recognizer
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +155,7 @@ class Judged:
 
 
 def find_doubts(
-    recognizer: Recognizer | Path | str,
+    recognizer: Recognizer | Path | str | None,
     faces: FaceSet | Path | str,
     split: str | None = None,
     by: str = "confident",
@@ -160,11 +168,13 @@ def find_doubts(
 ) -> Doubts:
     """The labeled faces of a split (None: the training split), those whose label is most doubtful first.
 
+    `recognizer`: for `confident` any model, of whatever classes, as its features alone are looked at; mien-s is one. None: the
+    features that the set holds.
     `folds` of `confident` are stratified by label and drawn by `seed`; where the set has subjects no person is in two. `noise`
     flips this share of the labels first, for experiments: the very flips of a run that was trained on all labels of this split
     with the same noise and seed. `neighbors`: for `neighborhood`, a folder of `mien neighbors train`.
-    Raises MienError without cleanlab for `confident`, for a recognizer that knows none of the classes or was trained on faces
-    of another kind, fewer than two classes to tell apart, and where the set has not as many people or faces as folds.
+    Raises MienError without cleanlab for `confident`, for others without a recognizer, or one that knows none of the classes or
+    was trained on other faces, fewer than two classes to tell apart, and where the set has not as many people or faces as folds.
     """
     require(Seed, seed=seed)
     require(Share, noise=noise)
@@ -177,11 +187,13 @@ def find_doubts(
         raise MienError("--by confident, to flip labels for an experiment", found, "train a run with --noise instead")
     if by == "confident":
         require_cleanlab()
-    if not isinstance(recognizer, Recognizer):
-        recognizer = Recognizer.load(recognizer, device)
     if not isinstance(faces, FaceSet):
         faces = FaceSet.open(faces, verify=True)
-    asked = labeled_faces(recognizer, faces, split, noise, seed)
+    if recognizer is None and (by != "confident" or faces.info.kind != "features"):
+        raise MienError("a model, by which labels are judged", "none", "give --model mien-s, or a run")
+    if recognizer is not None and not isinstance(recognizer, Recognizer):
+        recognizer = Recognizer.load(recognizer, device)
+    asked = labeled_faces(recognizer, by, faces, split, noise, seed)
     if by == "confident":
         judged = by_confidence(asked, folds, bar)
     elif by == "weights":
@@ -191,8 +203,12 @@ def find_doubts(
     return order_faces(asked, judged, by)
 
 
-def labeled_faces(recognizer: Recognizer, faces: FaceSet, split: str | None, noise: float, seed: int) -> Labeled:
-    """The labeled faces of a split that are of the recognizer's classes, after flips. Raises MienError where there is none."""
+def labeled_faces(recognizer: Recognizer | None, by: str, faces: FaceSet, split: str | None, noise: float, seed: int) -> Labeled:
+    """The labeled faces of a split, after flips; unless by `confident` those of the recognizer's classes alone.
+
+    Raises MienError where there is none.
+    """
+    names = faces.classes if recognizer is None or by == "confident" else recognizer.classes
     rows = training_rows(faces) if split is None else split_rows(faces, split)
     before = np.full(len(faces), -1)
     before[rows] = faces.labels[rows]
@@ -200,17 +216,17 @@ def labeled_faces(recognizer: Recognizer, faces: FaceSet, split: str | None, noi
         raise MienError("a face set of two classes or more, to flip labels", f"{len(faces.classes)}", "leave --noise out")
     # As in training, over the whole set with the labels of others hidden: the same seed then flips the same labels.
     labels = flip_uniform(before, noise, len(faces.classes), seed) if noise else before
-    classes = known_labels(recognizer.classes, faces.with_column("label", labels))
+    classes = known_labels(names, faces.with_column("label", labels))
     kept = rows[classes[rows] >= 0]
     if not len(kept):
-        known = f"labeled faces of {', '.join(recognizer.classes)} in {split or 'the training split'}"
+        known = f"labeled faces of {', '.join(names) or 'some class'} in {split or 'the training split'}"
         raise MienError(known, "none", "choose a run of these classes, or another split")
     truth = known_truth(faces, before if noise else np.full(len(faces), UNKNOWN))[kept]
     wrong = (truth != UNKNOWN) & (truth != labels[kept]) if (truth != UNKNOWN).any() else None
     unlabeled, others = int((labels[rows] < 0).sum()), int(((labels[rows] >= 0) & (classes[rows] < 0)).sum())
     left_out = [f"left out: {unlabeled} faces without label"] if unlabeled else []
     left_out += [f"left out: {others} faces of classes that the recognizer does not know"] if others else []
-    return Labeled(recognizer, faces, split or "train", kept, classes[kept], wrong, noise, seed, tuple(left_out))
+    return Labeled(recognizer, names, faces, split or "train", kept, classes[kept], wrong, noise, seed, tuple(left_out))
 
 
 def known_truth(faces: FaceSet, otherwise: Integers) -> Integers:
@@ -234,22 +250,21 @@ def by_confidence(asked: Labeled, folds: int, bar: Progress) -> Judged:
     people = people_of(asked.faces)
     fold = deal_folds(asked.given, people, folds, asked.seed)
     # (K, folds): faces of a class by fold.
-    spread = np.zeros((len(asked.recognizer.classes), folds), np.int64)
+    spread = np.zeros((len(asked.classes), folds), np.int64)
     np.add.at(spread, (asked.given, fold), 1)
     single = (spread > 0).sum(axis=1) == 1
     at = np.flatnonzero(~single[asked.given])
     present, labels = np.unique(asked.given[at], return_inverse=True)
     if len(present) < 2:
         raise MienError("two classes or more that several folds have faces of", f"{len(present)}", "label more faces")
-    features = embed_faces(asked.recognizer, asked.whole.select(asked.rows[at]), bar)
-    probabilities = predict_held_out(features, labels, fold[at], bar)
+    seen = look_at(asked.recognizer, asked.whole.select(asked.rows[at]), bar)
+    probabilities = predict_held_out(seen.features, labels, fold[at], bar)
     judged = judge_labels(labels, probabilities)
-    likely = np.zeros((len(asked.recognizer.classes),) * 2)
+    likely = np.zeros((len(asked.classes),) * 2)
     likely[np.ix_(present, present)] = (judged.joint * len(at)).round(6)
-    names = [f"{asked.recognizer.classes[label]} {spread[label].sum()}" for label in np.flatnonzero(single)]
+    names = [f"{asked.classes[label]} {spread[label].sum()}" for label in np.flatnonzero(single)]
     left_out = (f"left out: classes whose faces all fell into one fold: {', '.join(names)}",) if names else ()
-    block = list(asked.recognizer.network.blocks)[-1]
-    how = f"{folds} folds{'' if people is None else ' of people'}, heads on {features.shape[1]} features of block {block}"
+    how = f"{folds} folds{'' if people is None else ' of people'}, heads on {seen.features.shape[1]} features {seen.source}"
     return Judged(
         how=f"cleanlab's confident learning: {how}",
         at=at,
@@ -260,18 +275,8 @@ def by_confidence(asked: Labeled, folds: int, bar: Progress) -> Judged:
         wrong=None if asked.wrong is None else asked.wrong[at],
         noise_rate=1 - float(np.trace(judged.joint)),
         likely=likely,
-        warnings=(*left_out, *_seen(asked)),
+        warnings=(*left_out, *seen.warnings, *_taught(asked)),
     )
-
-
-def people_of(faces: FaceSet) -> Integers | None:
-    """(N,) who is on each face, a face of nobody being a person of its own; None where the set names no subject."""
-    if "subject" not in faces.column_names:
-        return None
-    people, names = find_people(faces)
-    nobody = people < 0
-    people[nobody] = len(names) + np.arange(nobody.sum())
-    return people if names else None
 
 
 def by_weights(asked: Labeled) -> Judged:
@@ -279,9 +284,10 @@ def by_weights(asked: Labeled) -> Judged:
 
     Raises MienError where the run has none, or of no face of this split.
     """
-    if asked.recognizer.folder is None:
+    recognizer = asked.model
+    if recognizer.folder is None:
         raise MienError("a run's folder, which has its sample weights", "a recognizer in memory", "give the folder")
-    weighed = read_weighed(asked.recognizer.folder, asked.whole.with_column(ROW, np.arange(len(asked.whole))))
+    weighed = read_weighed(recognizer.folder, asked.whole.with_column(ROW, np.arange(len(asked.whole))))
     rows = weighed.faces.values(ROW)
     mine = np.flatnonzero(np.isin(rows, asked.rows))
     mine = mine[np.argsort(rows[mine])]
@@ -290,7 +296,7 @@ def by_weights(asked: Labeled) -> Judged:
     left_out, weights = len(asked.rows) - len(mine), weighed.weights[mine]
     said = [f"left out: {left_out} labeled faces that the run did not train on"] if left_out else []
     said += ["this run weighed all faces the same: the order says nothing"] if np.ptp(weights) == 0 else []
-    here, there = asked.whole.info, asked.recognizer.card.faces
+    here, there = asked.whole.info, recognizer.card.faces
     strange = here.checksum and there.checksum and here.checksum != there.checksum and here.kind == there.kind
     said += ["this is not the set that the run trained on: check that ids mean the same faces"] if strange else []
     return Judged(
@@ -307,7 +313,7 @@ def by_weights(asked: Labeled) -> Judged:
 
 def by_neighborhood(asked: Labeled, neighbors: Path | str | None, bar: Progress) -> Judged:
     """S of every face (SNA), highest first: how far the prediction moves where the face moves a little. It reads no label."""
-    recognizer, faces = asked.recognizer, asked.faces
+    recognizer, faces = asked.model, asked.faces
     space, told = find_space(recognizer, faces, neighbors, SIGMA, bar)
     moves = score_faces(space, faces, DRAWS, asked.seed, recognizer.device, bar)
     kept = float(moves.kept.mean())
@@ -320,7 +326,7 @@ def by_neighborhood(asked: Labeled, neighbors: Path | str | None, bar: Progress)
         scores=moves.scores,
         flagged=np.zeros(len(asked.rows), bool),
         wrong=asked.wrong,
-        warnings=(*few, *_seen(asked)),
+        warnings=(*few, *_taught(asked)),
     )
 
 
@@ -335,7 +341,7 @@ def order_faces(asked: Labeled, judged: Judged, by: str) -> Doubts:
         split=asked.split,
         by=by,
         how=judged.how,
-        classes=asked.recognizer.classes,
+        classes=asked.classes,
         faces=faces,
         ids=tuple(faces.column("id").to_pylist()),
         rows=rows,
@@ -361,8 +367,10 @@ def count_wrong(scores: Floats, flagged: Bools, wrong: Bools) -> KnownWrong:
     return KnownWrong(int(wrong.sum()), first, flip_auroc(place, wrong))
 
 
-def _seen(asked: Labeled) -> tuple[str, ...]:
+def _taught(asked: Labeled) -> tuple[str, ...]:
     """That the run learned from these labels, and from how many as they are not given here."""
+    if asked.recognizer is None:
+        return ()
     faces, folder = asked.faces, asked.recognizer.folder
     used = count_known(asked.recognizer, faces, asked.whole)
     if not used or folder is None:

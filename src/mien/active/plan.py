@@ -13,17 +13,21 @@ from pydantic.dataclasses import dataclass
 from mien.active.acquire import Acquire
 from mien.active.people import shown
 from mien.data.faceset import FaceSet
+from mien.data.splits import split_rows, test_split
 from mien.disk import LOCK, read_as, write_aside
 from mien.errors import MienError
 from mien.plain import to_json
+from mien.progress import Progress, Silent
 from mien.recipe import Recipe
 from mien.registry import STRICT, Count, Finite, Seed, Share, Threads, build_from_text, worded
+from mien.training.asked import asked_recipe
 
 RANDOM = "random"
 """What the other strategies are compared with, where it is among them; else the first is."""
 
 FILE = "rounds.json"
-BY_CONTENT = ("recipe", "tune", "settings", "pool")
+AUTO = "auto"
+BY_CONTENT = ("recipe", "tune", "start", "epochs", "settings", "pool")
 """What of a plan is compared by what it names, not by its name."""
 FREE, FREE_WITH_ORACLE = ("rounds",), ("rounds", "acquire", "seed", "seeds")
 """What may be other when a plan is asked again: it decides which chains there are and how long, not what is in them."""
@@ -52,8 +56,9 @@ class Plan:
     """File or address of the label store that people answer into."""
     per_face: Count = 1
     """Answers of different people that a face wants."""
-    split_to_test: str | None = None
-    """Split that the curve is drawn on; nothing is chosen by it. None: the curve shows figures on validation."""
+    split_to_test: str | None = AUTO
+    """Split that the curve is drawn on; nothing is chosen by it. auto: the set's own, such as test, where it has labels. None,
+    and auto where there is none: the curve shows figures on validation."""
     learn: Literal["new", "all", "afresh"] = "new"
     """`new`: from the last model, with the new labels and those that it misses (DAL, Algorithm 1); `all`: from the last model,
     with all labels; `afresh`: as the first model, with all labels."""
@@ -66,6 +71,10 @@ class Plan:
     """Draws start labels, weights, batches, views, what strategies draw, and flips: that of the first chain."""
     seeds: Count = 1
     """Each strategy is followed with seeds from `seed` on."""
+    start: str | None = None
+    """Model whose weights the first model starts from, on its network: mien-s, a run or a model folder."""
+    epochs: Count | None = None
+    """Epochs in all, of `recipe`; what goes on by its last stage has that stage's share of them."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Values changed in `recipe`, by key."""
     device: str = "auto"
@@ -98,14 +107,16 @@ class Recipes:
     tuning: Recipe
 
     @staticmethod
-    def of(asked: Plan) -> "Recipes":
+    def of(asked: Plan, progress: Progress | None = None) -> "Recipes":
         """Raises MienError where one is unknown, or they are not for the same network."""
-        whole = Recipe.load(asked.recipe).with_settings(asked.settings)
+        whole = asked_recipe(asked.recipe, (progress or Silent()).say, None, asked.epochs, asked.start, asked.settings)
         if asked.tune is None:
             last = whole.stages[-1]
             gentle = last if len(whole.stages) > 1 else replace(last, lr=last.lr / 10)
             return Recipes(whole, replace(whole, stages=(gentle,)))
         tuning = Recipe.load(asked.tune)
+        if asked.start is not None:
+            tuning = tuning.with_settings({"model": whole.model, "normalize": whole.normalize})
         for key, mine, theirs in (
             ("network", whole.model["network"], tuning.model["network"]),
             ("normalize", whole.normalize, tuning.normalize),
@@ -117,6 +128,21 @@ class Recipes:
     def going_on(self, model: Path) -> Recipe:
         """The tuning recipe, from the model in this folder on."""
         return replace(self.tuning, start={"technique": "weights", "path": str(model)})
+
+
+def settled(asked: Plan, out: Path, faces: FaceSet) -> Plan:
+    """The plan with a split to test on, or None: as it was begun in `out`, else the set's own where that has labels."""
+    if asked.split_to_test != AUTO:
+        return asked
+    if (out / FILE).is_file():
+        before = read_as(_Begun, out / FILE, "choose another --out").decides.get("split_to_test")
+        return replace(asked, split_to_test=before if isinstance(before, str) else None)
+    try:
+        own = test_split(faces)
+    except MienError:
+        return replace(asked, split_to_test=None)
+    labeled = bool((faces.labels[split_rows(faces, own)] >= 0).any())
+    return replace(asked, split_to_test=own if labeled else None)
 
 
 def strategy(text: str) -> Acquire:

@@ -23,10 +23,10 @@ from mien.active.curve import Curve, Point, draw, read_point, write_point, write
 from mien.active.known import DISPUTED, UNDECIDED, Known, World
 from mien.active.oracle import Annotators, Asked, Oracle
 from mien.active.people import People
-from mien.active.plan import Plan, Recipes, claim, folder_name, strategy
+from mien.active.plan import Plan, Recipes, claim, folder_name, settled, strategy
 from mien.active.scoring import look
 from mien.data.faceset import FaceSet, Rows
-from mien.data.splits import Budget, split_rows, training_rows
+from mien.data.splits import Budget, require_untrained
 from mien.data.tables import read_table
 from mien.data.writer import write_table
 from mien.disk import alone, require_name, write_aside
@@ -131,10 +131,13 @@ def _work(faceset: Path | str, asked: Plan, out: Path, bar: Progress, go_on: boo
         strategy(name)
     faces = FaceSet.open(faceset, verify=True)
     pool = None if asked.pool is None else FaceSet.open(asked.pool, verify=True)
-    recipes, world = Recipes.of(asked), World.of(faces, pool, asked.oracle is not None)
+    asked, given = settled(asked, out, faces), asked
+    recipes, world = Recipes.of(asked, bar), World.of(faces, pool, asked.oracle is not None)
     share, split = recipes.whole.validation, asked.split_to_test
-    if split is not None and np.intersect1d(split_rows(faces, split), training_rows(faces)).size:
-        raise MienError("a split to test that nothing is learned from", repr(split), "name another --split-to-test")
+    if split is None and given.split_to_test is not None:
+        bar.say("no labeled split to test on: figures are those on validation; name a split with --split-to-test")
+    if split is not None:
+        require_untrained(faces, split, "--split-to-test")
     if asked.min_gain is not None and not share:
         raise MienError("validation faces, to measure a gain", "a recipe with none", "set validation, or leave --min-gain out")
     world.start(asked.start_labels_per_class, share, asked.seed)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, number, print_json, print_values, say, seed_option, whole
+from mien.cli.shared import Device, FaceSetPath, Json, number, own_folder, print_json, print_values, say, seed_option, whole
 
 if TYPE_CHECKING:
     from mien.console import Table
@@ -45,7 +45,9 @@ def peaks(
 def consistency(
     run: Annotated[Path, typer.Argument(help="A run or a model folder.")],
     faceset: FaceSetPath,
-    split: Annotated[str, typer.Option(help="Split to measure on; `near` of a set of mien peaks.")] = "test",
+    split: Annotated[
+        str | None, typer.Option(help="Split to measure on; `near` of a set of mien peaks. test or PublicTest unless said.")
+    ] = None,
     neighbors: Annotated[
         Path | None,
         typer.Option(help="Folder of mien neighbors train; unless said the run's own autoencoder, or its features."),
@@ -63,10 +65,13 @@ def consistency(
 ) -> None:
     """Measure whether faces that are almost the same are recognized as the same."""
     from mien.console import Bar, show
+    from mien.data.faceset import FaceSet
+    from mien.data.splits import test_split
     from mien.evaluation.consistency import measure_consistency
     from mien.evaluation.report.consistency import require_own, write_consistency
 
-    folder = out or run / f"consistency-{split}"
+    split = split or test_split(FaceSet.open(faceset))
+    folder = out or own_folder(run, f"consistency-{split}")
     require_own(folder)
     with Bar(quiet=as_json, single=True) as bar:
         found = measure_consistency(run, faceset, split, neighbors, draws, sigma, nearest, seed, device, bar)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, print_json, say, seed_option, share, whole
+from mien.cli.shared import Device, FaceSetPath, Json, own_folder, print_json, say, seed_option, share, whole
 
 if TYPE_CHECKING:
     from mien.active.doubts import Doubts, KnownWrong
@@ -18,7 +18,10 @@ MOST_PAIRS = 8
 
 def doubts(
     faceset: FaceSetPath,
-    model: Annotated[Path, typer.Option(metavar="RUN", help="A run or a model folder.")],
+    model: Annotated[
+        Path | None,
+        typer.Option(metavar="MODEL", help="A run, a model folder or mien-s; a set of cached features needs none."),
+    ] = None,
     split: Annotated[str | None, typer.Option(help="Split to look through, or all; train or Training unless said.")] = None,
     by: Annotated[
         str, typer.Option(help="confident (cleanlab on held-out predictions), weights (of the run), or neighborhood (S of SNA).")
@@ -30,7 +33,9 @@ def doubts(
     neighbors: Annotated[
         Path | None, typer.Option(help="For neighborhood: a folder of mien neighbors train; else the run's own, or features.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Where table and picture go; RUN/doubts-SPLIT unless said.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where table and picture go; RUN/doubts-SPLIT unless said; without a run, a folder here.")
+    ] = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -38,10 +43,14 @@ def doubts(
     from mien.active.doubt_report import require_free, write_doubts
     from mien.active.doubts import find_doubts
     from mien.console import Bar, show
+    from mien.data.faceset import FaceSet
 
     # An experiment, or another method, does not take the place of the list that somebody works with.
     extra = [*([by] if by != "confident" else []), *(["noise"] if noise else [])]
-    folder = out or model / "-".join(["doubts", split or "train", *extra])
+    name = "-".join(["doubts", split or "train", *extra])
+    if model is None and (by != "confident" or FaceSet.open(faceset).info.kind != "features"):
+        raise typer.BadParameter("expected a model, such as mien-s or a run, to judge labels by", param_hint="--model")
+    folder = out or (Path(name) if model is None else own_folder(model, name))
     require_free(folder)
     with Bar(quiet=as_json, single=True) as bar:
         found = find_doubts(model, faceset, split, by, folds, noise, seed, neighbors, device, bar)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, print_values, say, seed_option, share, whole
+from mien.cli.shared import Device, FaceSetPath, Json, TestSplit, print_values, say, seed_option, share, whole
 
 
 def identities(
@@ -41,7 +41,7 @@ def identities(
 def verify(
     run: Annotated[str, typer.Argument(metavar="RUN_OR_NETWORK", help="A run, a model, or a network's name.")],
     faceset: FaceSetPath,
-    split: Annotated[str, typer.Option(help="Split to test on.")] = "test",
+    split: TestSplit = None,
     block: Annotated[str | None, typer.Option(help="Block whose features are compared; the last one unless said.")] = None,
     pairs: Annotated[int, whole("Pairs of faces, half of them of one person.", 2, 10**7)] = 6000,
     folds: Annotated[int, whole("Folds without a person in common.", 2, 1000)] = 10,

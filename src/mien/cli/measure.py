@@ -6,13 +6,25 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetOrPhotos, FaceSetPath, Json, Limits, print_json, say, show_evaluation, whole
+from mien.cli.shared import (
+    Device,
+    FaceSetOrPhotos,
+    FaceSetPath,
+    Json,
+    Limits,
+    TestSplit,
+    own_folder,
+    print_json,
+    say,
+    show_evaluation,
+    whole,
+)
 
 
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A run or a model folder.")],
     faceset: FaceSetOrPhotos,
-    split: Annotated[str, typer.Option(help="Split to test on.")] = "test",
+    split: TestSplit = None,
     fold: Annotated[str | None, typer.Option(help="Instead of splits: this fold of subjects is `test`, for example 1/5.")] = None,
     by: Annotated[str | None, typer.Option(help="A column: figures for each of its values.")] = None,
     out: Annotated[
@@ -28,6 +40,8 @@ def evaluate(
     import os
 
     from mien.console import Bar
+    from mien.data.faceset import FaceSet
+    from mien.data.splits import test_split
     from mien.evaluation.evaluate import evaluate as measure
     from mien.faces.straight import faces_of
     from mien.files.limits import limits_of
@@ -38,8 +52,8 @@ def evaluate(
         raise typer.BadParameter(f"expected a folder for the report, since {run} comes with mien", param_hint="--out")
     recognizer = Recognizer.load(run, device)
     with Bar(quiet=as_json) as bar:
-        faces = faces_of(faceset, os.cpu_count() or 1, bar, limits=limits_of(limits))
-    part = f"fold-{fold.replace('/', '-of-')}" if fold else split
+        faces = FaceSet.open(faces_of(faceset, os.cpu_count() or 1, bar, limits=limits_of(limits)), verify=True)
+    part = f"fold-{fold.replace('/', '-of-')}" if fold else split or test_split(faces)
     folder = out or run / "-".join(["evaluation", part, *(["flip"] if flip else []), *(["by", by] if by else [])])
     result = measure(recognizer, faces, split, by=by, out=folder, flip=flip, fold=fold)
     show_evaluation(result, as_json, [str(folder / "report.html")])
@@ -72,7 +86,7 @@ def weights(
 def intensity(
     run: Annotated[Path, typer.Argument(help="A run or a model folder.")],
     faceset: FaceSetPath,
-    split: Annotated[str, typer.Option(help="Split to test on.")] = "test",
+    split: TestSplit = None,
     column: Annotated[str, typer.Option(help="Column that holds the true intensity.")] = "intensity",
     out: Annotated[Path | None, typer.Option(help="Where intensity.png and intensity.csv go; RUN/intensity unless said.")] = None,
     device: Device = "auto",
@@ -82,7 +96,7 @@ def intensity(
     from mien.console import growth_tables, show
     from mien.evaluation.intensity import inspect_intensity
 
-    folder = out or run / "intensity"
+    folder = out or own_folder(run, "intensity")
     found = inspect_intensity(run, faceset, split, column, folder, device)
     if as_json:
         print_json(found.to_json())

@@ -11,6 +11,7 @@ from mien.cli.shared import (
     FaceSetPath,
     Json,
     Settings,
+    Start,
     Threads,
     Trust,
     number,
@@ -33,7 +34,10 @@ StartLabels = Annotated[int | None, whole("Labels for the first model, validatio
 Oracle = Annotated[
     str | None, typer.Option(metavar="labels|RATE", help="For experiments: known labels answer, this share of them flipped.")
 ]
-Test = Annotated[str | None, typer.Option(help="Split to draw the curve on, by which nothing is chosen; else validation.")]
+Test = Annotated[
+    str,
+    typer.Option(help="Split to draw the curve on; auto: test or PublicTest, else validation; none: validation."),
+]
 Learn = Annotated[
     str, typer.Option(help="new: new labels and those the last model misses; all: all labels; afresh: all, from the start.")
 ]
@@ -61,12 +65,14 @@ def rounds(
     oracle: Oracle = None,
     store: Annotated[str | None, typer.Option(help="Label store that people answer into: a file, or postgresql://...")] = None,
     per_face: Annotated[int, whole("Answers of different people that a face wants, with --store.")] = 1,
-    split_to_test: Test = None,
+    split_to_test: Test = "auto",
     learn: Learn = "new",
     tune: Tune = None,
     min_gain: MinGain = None,
     seed: Annotated[int, seed_option()] = 0,
     seeds: Annotated[int, whole("How many seeds, from --seed on; with an oracle alone.")] = 1,
+    start: Start = None,
+    epochs: Annotated[int | None, whole("Epochs in all, of --recipe.")] = None,
     go_on: Annotated[bool, typer.Option("--go-on", help="Do not wait: go on with the answers that are there.")] = False,
     set_: Settings = None,
     device: Device = "auto",
@@ -77,7 +83,7 @@ def rounds(
     """Ask about the faces that matter most, learn from the answers, and again; or compare ways to choose them."""
     from mien.active.plan import Plan
     from mien.active.rounds import rounds as run
-    from mien.console import Bar, show
+    from mien.console import Bar
     from mien.registry import validate
 
     changes = pairs(set_, "--set")
@@ -92,12 +98,14 @@ def rounds(
         "oracle": 0.0 if oracle == "labels" else oracle,
         "store": store,
         "per_face": per_face,
-        "split_to_test": split_to_test,
+        "split_to_test": None if split_to_test == "none" else split_to_test,
         "learn": learn,
         "tune": tune,
         "min_gain": min_gain,
         "seed": seed,
         "seeds": seeds,
+        "start": start,
+        "epochs": epochs,
         "settings": changes,
         "device": device,
         "threads": threads,
@@ -105,6 +113,12 @@ def rounds(
     plan = validate(Plan, asked)
     with Bar(quiet=as_json, single=True) as bar:
         found = run(faceset, plan, out, bar, go_on)
+    _print(found, out, as_json)
+
+
+def _print(found: "Curve", out: Path, as_json: bool) -> None:
+    from mien.console import show
+
     if as_json:
         print_json(found.to_json() | {"out": str(out)})
         return

@@ -53,9 +53,13 @@ Limits = Annotated[
 ]
 Turn = Annotated[bool, typer.Option("--turn", help="Find faces in photos that lie on their side or upside down, too.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Start = Annotated[
+    str | None, typer.Option(metavar="MODEL", help="Start from a model's weights, on its network: mien-s, a run, a model folder.")
+]
 OwnUnlabeled = Annotated[
     bool, typer.Option(help="Learn from the faces beyond the label budget as unlabeled ones, beside those of --unlabeled.")
 ]
+TestSplit = Annotated[str | None, typer.Option(help="Split to test on; test or PublicTest unless said.")]
 FaceSetPath = Annotated[Path, typer.Argument(metavar="FACESET", help="Folder of a face set.")]
 FaceSetOrPhotos = Annotated[Path, typer.Argument(metavar="FACESET", help="Folder of a face set, or of photos in class folders.")]
 
@@ -90,6 +94,13 @@ def print_values(as_json: bool, values: Any, *lines: str) -> None:
         print_json(values)
     else:
         say(*lines, sep="\n")
+
+
+def own_folder(model: Path, name: str) -> Path:
+    """Where a command leaves what it finds of a run: in its folder; of a model that comes with mien: here, under its name."""
+    from mien.recognize.box import BOX
+
+    return Path(f"{model}-{name}") if str(model) in BOX else model / name
 
 
 def typed(*given: Any, trusted: bool = False, recipes: Iterable[str | None] = ()) -> None:

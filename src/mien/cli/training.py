@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from mien.cli.shared import (
     OwnUnlabeled,
     Seed,
     Settings,
+    Start,
     Threads,
     Trust,
     pairs,
@@ -26,14 +27,12 @@ from mien.cli.shared import (
     whole,
 )
 
-if TYPE_CHECKING:
-    from mien.recipe import Recipe
-
 
 def train(
     faceset: FaceSetOrPhotos,
     out: Annotated[Path, typer.Option(help="The new run folder.")],
     recipe: Annotated[str, typer.Option(help="A recipe's name (see mien recipes) or a TOML file.")] = "supervised",
+    start: Start = None,
     labels_per_class: Annotated[int | None, whole("Label budget per class, validation included.")] = None,
     labels: Annotated[int | None, whole("Label budget in all, validation included.")] = None,
     unlabeled: Annotated[Path | None, typer.Option(help="A further face set, used without its labels.")] = None,
@@ -62,10 +61,12 @@ def train(
     from mien.faces.straight import faces_of
     from mien.files.limits import limits_of
     from mien.registry import validate
+    from mien.training.asked import asked_recipe
     from mien.training.prepare import Order, read_matrix
     from mien.training.train import train as run
 
-    made = _recipe(recipe, trust, model, epochs, pairs(set_, "--set"))
+    changes = pairs(set_, "--set")
+    typed(model, changes, trusted=trust, recipes=[recipe])
     asked = {
         "seed": seed,
         "labels_per_class": labels_per_class,
@@ -81,22 +82,10 @@ def train(
     }
     order = validate(Order, asked)
     with Bar(quiet=as_json) as bar:
+        made = asked_recipe(recipe, bar.say, model, epochs, start, changes)
         faces = faces_of(faceset, threads or os.cpu_count() or 1, bar, least=2, limits=limits_of(limits))
         recognizer = run(faces, made, out, order, unlabeled, bar)
     _report_training(recognizer.card.metrics, recognizer.card.budget, out, as_json)
-
-
-def _recipe(name: str, trust: bool, model: str | None, epochs: int | None, changes: dict[str, str]) -> "Recipe":
-    """The recipe of that name with what was typed instead."""
-    from mien.recipe import Recipe
-
-    typed(model, changes, trusted=trust, recipes=[name])
-    made = Recipe.load(name)
-    if model is not None:
-        made = made.with_network(model)
-    if epochs is not None:
-        made = made.with_epochs(epochs)
-    return made.with_settings(changes)
 
 
 def _report_training(metrics: dict[str, float], budget: dict[str, Any], out: Path, as_json: bool) -> None:

@@ -19,6 +19,11 @@ def is_alike(faces: FaceSet, info: Info) -> bool:
     return (faces.info.side, faces.info.channels) == (info.side, info.channels)
 
 
+def shape_in_words(info: Info) -> str:
+    """`48 pixels, gray`."""
+    return f"{info.side} pixels, {'gray' if info.channels == 1 else 'color'}"
+
+
 def alike(faces: FaceSet, info: Info) -> FaceSet:
     """The same faces in memory, uint8, with the side and channels of `info`; all columns stay.
 

@@ -97,9 +97,7 @@ def split_rows(faces: FaceSet, split: str) -> Rows:
     if split == "all":
         return np.arange(len(faces))
     if "split" not in faces.column_names:
-        raise MienError(
-            f"a face set with splits, to take {split!r}", "no column split", "import or prepare it with --test 0.2, or take all"
-        )
+        raise _no_splits(split)
     written = faces.values("split")
     lower = np.array([(name or "").casefold() for name in written], object)
     for found, wanted in ((written, split), (_splits(faces), read_split(split)), (lower, split.casefold())):
@@ -108,6 +106,34 @@ def split_rows(faces: FaceSet, split: str) -> Rows:
             return rows
     known = ", ".join(sorted({str(value) for value in written if value}))
     raise MienError(f"a split among {known}", repr(split), "choose one of those")
+
+
+def _no_splits(split: str) -> MienError:
+    return MienError(
+        f"a face set with splits, to take {split!r}", "no column split", "import or prepare it with --test 0.2, or take all"
+    )
+
+
+def test_split(faces: FaceSet) -> str:
+    """The name of the split to test on: `test`, or what the database calls it, such as PublicTest.
+
+    Raises MienError where the set has none, and says what to give.
+    """
+    if "split" not in faces.column_names:
+        raise _no_splits(TESTING[0])
+    present = sorted({str(value) for value in faces.values("split") if value})
+    for name in TESTING:
+        found = [written for written in present if read_split(written) == name]
+        if found:
+            return name if name in found else found[0]
+    known = ", ".join(present)
+    raise MienError("a split to test on, such as test or PublicTest", f"{known or 'no faces'}", "name the one to test on")
+
+
+def require_untrained(faces: FaceSet, split: str, option: str = "--split") -> None:
+    """Raises MienError where faces of a split to test on are trained on."""
+    if np.intersect1d(split_rows(faces, split), training_rows(faces)).size:
+        raise MienError("a split to test on that nothing is trained on", repr(split), f"name another {option}")
 
 
 def training_rows(faces: FaceSet) -> Rows:

@@ -16,7 +16,7 @@ from torch import Generator
 
 from mien.data.faceset import FaceSet, Rows
 from mien.data.peaks import NEAREST, Peaks, find_peaks, find_sequences, missing_columns
-from mien.data.splits import split_rows
+from mien.data.splits import split_rows, test_split
 from mien.evaluation.divergence import divergence
 from mien.evaluation.evaluate import count_known
 from mien.evaluation.metrics import Interval, wilson
@@ -165,7 +165,7 @@ class Consistency:
 def measure_consistency(
     recognizer: Recognizer | Path | str,
     faces: FaceSet | Path | str,
-    split: str = "test",
+    split: str | None = None,
     neighbors: Path | str | None = None,
     draws: int = 8,
     sigma: float = SIGMA,
@@ -188,6 +188,7 @@ def measure_consistency(
         recognizer = Recognizer.load(recognizer, device)
     if not isinstance(faces, FaceSet):
         faces = FaceSet.open(faces, verify=True)
+    split = split or test_split(faces)
     rows = split_rows(faces, split)
     peaks = None if missing_columns(faces) else find_peaks(faces, nearest, rows, last=False)
     view, labels = faces.select(rows), known_labels(recognizer.classes, faces)

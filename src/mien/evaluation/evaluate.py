@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.data.faceset import FaceSet
-from mien.data.splits import fold_view, split_rows
+from mien.data.splits import fold_view, split_rows, test_split
 from mien.errors import MienError
 from mien.evaluation.calibration import apply_temperature
 from mien.evaluation.report import Mistakes, write_report
@@ -25,14 +25,14 @@ MISTAKES = 32
 def evaluate(
     recognizer: Recognizer | Path | str,
     faces: FaceSet | Path | str,
-    split: str = "test",
+    split: str | None = None,
     by: str | None = None,
     out: Path | str | None = None,
     flip: bool = False,
     device: str = "auto",
     fold: str | None = None,
 ) -> Evaluation:
-    """All figures of a recognizer (or a run's folder) on the labeled faces of `split`.
+    """All figures of a recognizer (or a run's folder) on the labeled faces of `split` (None: the set's own, such as test).
 
     `by` names a column for figures per value; `flip` averages logits with the mirror images'; `out` is a folder for
     report.html and metrics.json; `fold` such as 1/5 replaces the set's splits by subject-independent folds, as in
@@ -47,6 +47,7 @@ def evaluate(
     whole = faces
     if fold is not None:
         faces, split = fold_view(faces, fold), "test"
+    split = split or test_split(faces)
     tested = tested_faces(recognizer.classes, faces, split)
     known = count_known(recognizer, tested.faces, whole)
     logits, labels = recognizer.logits(tested.faces, flip), tested.labels

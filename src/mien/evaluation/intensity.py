@@ -16,6 +16,7 @@ from scipy.stats import spearmanr
 from mien.data.faceset import FaceSet
 from mien.data.peaks import find_sequences
 from mien.data.sheet import GRAY, Note, Row, Tile, draw_sheet, evenly, write_sheet
+from mien.data.splits import test_split
 from mien.disk import write_aside
 from mien.errors import MienError
 from mien.evaluation.calibration import apply_temperature
@@ -102,7 +103,7 @@ class Shown:
 def inspect_intensity(
     recognizer: Recognizer | Path | str,
     faces: FaceSet | Path | str,
-    split: str = "test",
+    split: str | None = None,
     column: str = "intensity",
     out: Path | str | None = None,
     device: str = "auto",
@@ -120,6 +121,7 @@ def inspect_intensity(
         faces = FaceSet.open(faces, verify=True)
     if out is None and recognizer.folder is None:
         raise MienError("a folder for the picture", "a recognizer in memory and no `out`", "give one")
+    split = split or test_split(faces)
     shown = show_faces(recognizer, faces, split, column)
     known = count_known(recognizer, shown.faces, faces)
     folder = Path(out) if out is not None else Path(recognizer.folder or "") / "intensity"

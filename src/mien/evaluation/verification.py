@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from mien.data.faceset import FaceSet, Rows
 from mien.data.identities import find_people
-from mien.data.splits import split_rows
+from mien.data.splits import split_rows, test_split
 from mien.errors import MienError
 from mien.evaluation.weights import flip_auroc
 from mien.models import upscaling
@@ -187,7 +187,7 @@ def judge(scores: Floats, pairs: Pairs) -> tuple[Floats, Floats]:
 def verify(
     run: Path | str,
     faces: FaceSet | Path | str,
-    split: str = "test",
+    split: str | None = None,
     block: str | None = None,
     pairs: int = 6000,
     folds: int = 10,
@@ -205,6 +205,7 @@ def verify(
     require(Count, pairs=pairs, folds=folds)
     faces = faces if isinstance(faces, FaceSet) else FaceSet.open(faces, verify=True)
     source = tap(str(run), block, faces.info, seed, choose_device(device))
+    split = split or test_split(faces)
     tested = faces.select(split_rows(faces, split))
     person, _ = find_people(tested)
     drawn = draw_pairs(person, pairs, folds, seed)

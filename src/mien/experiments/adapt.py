@@ -211,7 +211,7 @@ def _require_enough(given: Given) -> None:
     counts = [int(count) for count in given.counts]
     named = dict(zip(given.classes, counts, strict=True))
     if not sum(counts[: given.known]):
-        start = "--recipe supervised_small --set start.technique=weights --set start.path=MODEL"
+        start = "--recipe supervised_small --start MODEL"
         todo = f"add some, or train a model of your classes alone that starts from this one: mien train FACES --out RUN {start}"
         raise MienError("labeled faces of classes that the model knows", "none", todo)
     for number, (name, count) in enumerate(named.items()):

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from mien.data.faceset import FaceSet
-from mien.data.splits import split_rows, training_rows
+from mien.data.splits import require_untrained, split_rows, test_split
 from mien.data.tables import LABELS, read_table
 from mien.disk import read_as, read_json, require_name, write_aside
 from mien.errors import MienError
@@ -44,11 +44,11 @@ def compare(faces: FaceSet | Path | str, grid: Grid, out: Path | str, progress: 
     the grid of another set, where the sets are not stored, a recipe is wrong, the split to test on was trained on, or two
     recipes did not get the same labels in a cell.
     """
-    work = _Work(
-        _stored(faces), None if grid.unlabeled is None else _stored(grid.unlabeled), grid, Path(out), progress or Silent()
-    )
+    opened = _stored(faces)
+    grid = replace(grid, split=grid.split or test_split(opened))
+    work = _Work(opened, None if grid.unlabeled is None else _stored(grid.unlabeled), grid, Path(out), progress or Silent())
     plan = make_plan(grid, work.faces, work.others)
-    _require_untrained(work.faces, grid.split)
+    require_untrained(work.faces, work.split)
     _claim(work)
     for note in plan.notes:
         work.bar.say(note)
@@ -64,6 +64,11 @@ class _Work:
     grid: Grid
     out: Path
     bar: Progress
+
+    @property
+    def split(self) -> str:
+        """That is tested on."""
+        return self.grid.split or test_split(self.faces)
 
 
 class _Clock:
@@ -138,7 +143,7 @@ def _do(work: _Work, job: Job, bar: Quiet) -> RunResult:
     )
     try:
         recognizer = _trained(work, job, folder, bar)
-        found = evaluate(recognizer, work.faces, work.grid.split)
+        found = evaluate(recognizer, work.faces, work.split)
     except MienError as error:
         folder.mkdir(parents=True, exist_ok=True)
         return replace(blank, failed=str(error))
@@ -261,7 +266,7 @@ def _gather(work: _Work, plan: Plan, done: dict[str, RunResult]) -> Comparison:
 def _cautions(work: _Work) -> tuple[str, ...]:
     """Where there are too few test faces, or too few seeds."""
     faces, seeds = work.faces, work.grid.seeds
-    labels = faces.labels[split_rows(faces, work.grid.split)]
+    labels = faces.labels[split_rows(faces, work.split)]
     few = thin({name: int((labels == number).sum()) for number, name in enumerate(faces.classes)})
     alone = f"{seeds} seed{'s' * (seeds != 1)}: intervals and p need {LEAST}" if seeds < LEAST else ""
     return tuple(text for text in (few, alone) if text)
@@ -285,11 +290,6 @@ def _stored(faces: FaceSet | Path | str) -> FaceSet:
     if faces.folder is None:
         raise MienError("a stored face set", "one in memory", "save it first: runs are resumed from disk")
     return faces
-
-
-def _require_untrained(faces: FaceSet, split: str) -> None:
-    if np.intersect1d(split_rows(faces, split), training_rows(faces)).size:
-        raise MienError("a split to test on that nothing is trained on", repr(split), "name another --split")
 
 
 def _claim(work: _Work) -> None:

@@ -38,10 +38,15 @@ class Comparison:
         """The runs that failed, each once."""
         return tuple({result.run: result for result in self.results if result.failed}.values())
 
+    @property
+    def split(self) -> str:
+        """That was tested on."""
+        return self.grid.split or ""
+
     def beside(self, line: Line) -> tuple[str, ...]:
         """The published figures of the line's recipe, labels and noise, in words."""
         known = beside(self.published, line.recipe, line.group)
-        return tuple(in_words(entry, self.grid.split, self.network(line)) for entry in known)
+        return tuple(in_words(entry, self.split, self.network(line)) for entry in known)
 
     def network(self, line: Line) -> str:
         """The network of the line's recipe; empty where no run says it."""

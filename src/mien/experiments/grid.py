@@ -17,6 +17,7 @@ from mien.data.faceset import FaceSet
 from mien.errors import MienError
 from mien.recipe import Recipe
 from mien.registry import STRICT, Count, Threads, worded
+from mien.training.asked import asked_recipe
 from mien.training.prepare import Order, looks_at_unlabeled
 
 
@@ -54,12 +55,14 @@ class Grid:
     """How many faces without labels are used."""
     model: str | None = None
     """Another network for every recipe."""
+    start: str | None = None
+    """Model whose weights every recipe starts from, on its network: mien-s, a run or a model folder."""
     epochs: Count | None = None
     """Epochs in all, for every recipe."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Values changed in every recipe, by key."""
-    split: str = "test"
-    """Split to test on."""
+    split: str | None = None
+    """Split to test on; None for the set's own, such as test or PublicTest."""
     device: str = "auto"
     """auto, cpu or cuda."""
     threads: Threads | None = None
@@ -149,7 +152,8 @@ class _Variant:
 
 def make_plan(grid: Grid, faces: FaceSet, others: FaceSet | None) -> Plan:
     """The runs of a grid on `faces`. Raises MienError where a recipe is unknown or a setting does not fit it."""
-    made, notes = _recipes(grid), list[str]()
+    notes = list[str]()
+    made = _recipes(grid, notes)
     applies = {axis.key: _applies(axis, made, notes) for axis in grid.vary}
     if others is not None and not any(map(looks_at_unlabeled, made.values())):
         raise MienError("a recipe that learns from unlabeled faces", "none", "name one, or leave --unlabeled out")
@@ -170,15 +174,12 @@ def make_plan(grid: Grid, faces: FaceSet, others: FaceSet | None) -> Plan:
     return Plan(tuple(places), tuple(notes))
 
 
-def _recipes(grid: Grid) -> dict[str, Recipe]:
-    """The recipes by name, with the changes that are for all."""
-    made = {}
-    for name, source in zip(grid.names, grid.recipes, strict=True):
-        recipe = Recipe.load(source)
-        recipe = recipe if grid.model is None else recipe.with_network(grid.model)
-        recipe = recipe if grid.epochs is None else recipe.with_epochs(grid.epochs)
-        made[name] = recipe.with_settings(grid.settings)
-    return made
+def _recipes(grid: Grid, notes: list[str]) -> dict[str, Recipe]:
+    """The recipes by name, with the changes that are for all; what these take the place of is noted."""
+    return {
+        name: asked_recipe(source, notes.append, grid.model, grid.epochs, grid.start, grid.settings)
+        for name, source in zip(grid.names, grid.recipes, strict=True)
+    }
 
 
 def _applies(axis: Axis, made: Mapping[str, Recipe], notes: list[str]) -> set[str]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import torch
 from pydantic.dataclasses import dataclass
 
-from mien.data.convert import alike, is_alike
+from mien.data.convert import alike, is_alike, shape_in_words
 from mien.data.faceset import FaceSet, Info, Rows
 from mien.data.noise import flip_by_matrix, flip_uniform
 from mien.data.splits import (
@@ -292,9 +292,5 @@ def _fitting(others: FaceSet, info: Info, progress: Progress) -> FaceSet:
     """Other faces in the side and color of `info`, and under its classes, since their labels are not looked at."""
     if not is_alike(others, info):
         before, others = others.info, alike(others, info)
-        progress.say(f"unlabeled faces are converted: {_shape(before)} to {_shape(info)}")
+        progress.say(f"unlabeled faces are converted: {shape_in_words(before)} to {shape_in_words(info)}")
     return replace(others, info=replace(others.info, classes=info.classes, count=len(others)))
-
-
-def _shape(info: Info) -> str:
-    return f"{info.side} pixels, {'gray' if info.channels == 1 else 'color'}"

@@ -86,7 +86,7 @@ def render(found: Comparison, pictures: Sequence[Picture]) -> str:
         doubted=[table for table in grouped if any(line.weight_auroc.count for line in table.lines)],
         costs=costs(found),
         facts=facts(found),
-        published=[(entry, entry.marks(found.grid.split)) for entry in found.published],
+        published=[(entry, entry.marks(found.split)) for entry in found.published],
         tested=sorted({result.tested for result in found.results if result.tested}),
     )
 

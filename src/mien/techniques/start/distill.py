@@ -1,7 +1,6 @@
 """FaceNet2ExpNet: a face-recognition network teaches the expression network's convolutions (FN2EN, Eq. 1-4, Fig. 2a)."""
 
 import shutil
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
@@ -13,6 +12,7 @@ from mien.data.faceset import FaceSet
 from mien.data.views import Views
 from mien.errors import MienError
 from mien.recipe import Recipe, Stage, recipe_names
+from mien.recognize.box import find_model
 from mien.recognize.features import Tap, tap, write_taps
 from mien.recognize.files import note_source
 from mien.recognize.networks import build_network
@@ -121,7 +121,7 @@ class Distill:
             network = fit_part(run, "teacher", recipe, run.material)
             return Tap(network, self.block, Views(info, recipe.normalize), f"{self.teacher}, fine-tuned, block {self.block}")
         if isinstance(self.teacher, str) and self.teacher not in names("mien.models"):
-            note_source(run.folder, Path(self.teacher))
+            note_source(run.folder, find_model(self.teacher))
         return tap(self.teacher, self.block, info, run.seed, run.device)
 
     def maps(self, run: Run, source: Tap) -> FaceSet:

@@ -12,9 +12,11 @@ from mien.disk import write_aside
 from mien.errors import MienError
 from mien.models import published
 from mien.plain import to_json
+from mien.recognize.box import find_model
 from mien.recognize.files import note_source, read_card
 from mien.recognize.networks import read_weights
 from mien.registry import STRICT, names
+from mien.training.colors import fit_colors
 from mien.training.run import Run
 
 NAMED = 4
@@ -39,13 +41,13 @@ class Entry:
 class Transfer:
     """Copies every tensor of the same name and shape, leaves the others as they began, and lists both in transfer.json.
 
-    A convolution on colors is summed over them for gray faces, which gives the same as the gray face in every color. Layers
+    A convolution on colors is summed over them for gray faces, and one on gray is spread over them for faces in color. Layers
     are frozen by the recipe's stages (`frozen`): DAL's two-stage transfer is a stage with its lowest k frozen, then all at a
     tenth of the learning rate.
     """
 
     source: str
-    """A run, a model folder, or a network with published weights (`facenet_dlib`)."""
+    """A run, a model folder, mien-s, or a network with published weights (`facenet_dlib`)."""
     blocks: tuple[str, ...] = ()
     """Blocks of the network that are copied; empty: all, and the head where its classes are the same."""
 
@@ -76,13 +78,14 @@ class Transfer:
     def _weights(self, run: Run) -> tuple[dict[str, Tensor], tuple[str, ...] | None]:
         """The source's state dict, and its classes where it is a model with some."""
         if self.source not in names("mien.models") or Path(self.source).exists():
-            card = read_card(Path(self.source))
-            note_source(run.folder, Path(self.source))
+            source = find_model(self.source)
+            card = read_card(source)
+            note_source(run.folder, source)
             if card.normalize != run.recipe.normalize:
                 run.progress.say(
                     f"{self.source} saw faces under normalize = {card.normalize}, this run is {run.recipe.normalize}"
                 )
-            return read_weights(Path(self.source)), card.classes
+            return read_weights(source), card.classes
         # The same network may have settings that say which weights it wants.
         same = run.recipe.model["network"] == self.source
         found = published(run.recipe.model if same else {"network": self.source})
@@ -100,11 +103,7 @@ class Transfer:
             return None, "not among the blocks"
         if name.startswith("head.") and not same_classes:
             return None, "other classes"
-        if there.shape == here.shape:
-            return there, ""
-        if there.ndim == 4 and there.shape[1] == 3 and here.shape == there[:, :1].shape:
-            return there.sum(dim=1, keepdim=True), "summed over colors"
-        return None, "another shape"
+        return fit_colors(there, tuple(here.shape))
 
     def _tell(self, run: Run, entries: list[Entry]) -> None:
         here = [entry for entry in entries if entry.here is not None]

@@ -6,31 +6,42 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
+from mien.data.faceset import Info
 from mien.errors import MienError
+from mien.recognize.alignment import alignment_note
 from mien.recognize.box import find_model
-from mien.recognize.files import note_source, read_card
+from mien.recognize.files import Card, note_source, read_card
 from mien.recognize.networks import read_weights
 from mien.registry import STRICT
+from mien.training.colors import fit_colors
 from mien.training.run import Run
 
 
 def matching(theirs: dict[str, Tensor], mine: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Those of `theirs` that `mine` has under the same name and with the same shape."""
-    return {name: value for name, value in theirs.items() if name in mine and mine[name].shape == value.shape}
+    """Those of `theirs` that `mine` has under the same name, in its shapes: between gray and color they are converted."""
+    found = {name: fit_colors(value, tuple(mine[name].shape))[0] for name, value in theirs.items() if name in mine}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 @dataclass(frozen=True, config=STRICT)
 class Weights:
-    """Copies every weight of the same name and shape; a head for other classes starts afresh."""
+    """Copies every weight of the same name and shape; a head for other classes starts afresh.
+
+    A first convolution on gray faces is spread over the colors of others, and one on colors summed for gray faces.
+    """
 
     path: Path
     """A run or a model folder, or mien-s, which comes with mien."""
 
     def __call__(self, run: Run) -> None:
-        """Raises MienError where the folder is no model, or a block of the network finds no counterpart in it."""
+        """Raises MienError where the folder is no model, or a block of the network finds no counterpart in it.
+
+        What of the model stays behind is said, and where it saw other faces than those of the run.
+        """
         source, mine = find_model(self.path), run.network.state_dict()
+        card, info = read_card(source), run.material.faces.info
         copied = matching(read_weights(source), mine)
-        if read_card(source).classes != run.class_names:
+        if card.classes != run.class_names:
             # The same number of classes, but others or in another order: the old head would name them wrongly.
             copied = {name: value for name, value in copied.items() if not name.startswith("head.")}
         missing = [name for name in mine if name not in copied and not name.startswith("head.")]
@@ -38,8 +49,36 @@ class Weights:
             raise MienError(
                 f"weights in {self.path} for every block of the network",
                 f"none for {missing[0]} ({len(missing)} in all)",
-                "train the same network that the model is, with the same settings",
+                _todo(card, info, run),
             )
         note_source(run.folder, source)
         with torch.no_grad():
             run.network.load_state_dict(mine | copied)
+        if all(name in copied for name in mine):
+            run.progress.say("starts from the model's weights, its last layer too")  # in rounds of many models: said once
+        else:
+            run.progress.say(f"starts from {self.path}: the last layer begins anew, for {len(run.class_names)} classes")
+        for text in _differences(self.path, card, info, run):
+            run.progress.say(text)
+
+
+def _todo(card: Card, info: Info, run: Run) -> str:
+    """What to do where a block finds no weights."""
+    other = card.network["network"] != run.recipe.model["network"]
+    if other or card.faces.side == info.side:
+        return f"train the same network that the model is, {card.network['network']}, with the same settings: --start does that"
+    return f"import faces of {card.faces.side} pixels, as the model has them"
+
+
+def _differences(path: Path, card: Card, info: Info, run: Run) -> list[str]:
+    """How the model saw faces, where the run sees them otherwise."""
+    said = []
+    if card.faces.side != info.side:
+        said += [f"{path} learned from faces of {card.faces.side} pixels, these have {info.side}: faces of its size start better"]
+    if card.faces.channels != info.channels:
+        there, here = (("gray", "color")[one.channels == 3] for one in (card.faces, info))
+        said += [f"{path} learned from faces in {there}: its first layer is converted, as these are in {here}"]
+    if card.normalize != run.recipe.normalize:
+        said += [f"{path} saw faces under normalize = {card.normalize}, this run is {run.recipe.normalize}"]
+    other = alignment_note(card.faces, info)
+    return [*said, *([f"warning: {other}"] if other else [])]
