@@ -1,12 +1,14 @@
 """The folder is the registry and the file name is the name; `package.module:Name` reaches a user's own."""
 
+import difflib
 import functools
 import importlib
 import importlib.util
 import pkgutil
+import re
 import reprlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import is_dataclass
 from typing import Annotated, Any, TypeVar, cast
 
@@ -55,6 +57,9 @@ widths are multiplied by. A card may come from anywhere: what it asks for is bui
 CALLED_BY = {"mien.models": "build", "mien.data.sources": "blocks"}
 """What a component of a room has to have, beside its fields; those of other rooms can be called."""
 
+LETTERS = 80
+"""Of a name that is none, which are compared with those that are."""
+
 STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 """The pydantic configuration of every component: unknown keys are errors, the string below a field documents it, and no number is
 nan or infinite."""
@@ -78,7 +83,9 @@ def find(room: str, name: str, typed: bool = False) -> type[Any]:
         return _find_elsewhere(room, name, typed)
     if name not in names(room):
         raise MienError(
-            f"one of {', '.join(names(room))} in {_kind(room)}", told(name), "choose one, or name package.module:Name"
+            f"one of {', '.join(names(room))} in {_kind(room)}",
+            meant(name, names(room)),
+            "choose one, or name package.module:Name",
         )
     module = importlib.import_module(f"{room}.{name}")
     wanted = name.replace("_", "")
@@ -244,6 +251,18 @@ def told(value: Any) -> str:
         return f"a {type(value).__name__} that is too long to write"
 
 
+def meant(given: object, known: Iterable[str]) -> str:
+    """A name in a message that is none of those `known`, and which of them it is like: `'fixmach' (did you mean fixmatch?)`."""
+    return plain(told(given), 200) + like(given, known)
+
+
+def like(given: object, known: Iterable[str]) -> str:
+    """` (did you mean fixmatch?)` where one of the names is like what was given, else nothing."""
+    names = {name.lower(): name for name in known}
+    found = difflib.get_close_matches(str(given)[:LETTERS].strip().lower(), names, 1)
+    return f" (did you mean {names[found[0]]}?)" if found else ""
+
+
 BOUNDS = {
     "greater_than": ("greater than", "gt"),
     "greater_than_equal": ("greater than or equal to", "ge"),
@@ -270,13 +289,16 @@ def _readable(kind: type[Any], error: ValidationError) -> MienError:
     if first["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
         # Within a nested component the keys of the outer one would mislead.
         known = ", ".join(fields(kind)) or "no keys" if len(first["loc"]) == 1 else "keys that are there"
-        return MienError(f"{kind.__name__} to be given {known}", repr(where), "remove or rename that key")
+        found = meant(where, fields(kind) if len(first["loc"]) == 1 else ())
+        return MienError(f"{kind.__name__} to be given {known}", found, "remove or rename that key")
     if first["type"] in {"missing", "missing_argument"}:
         return MienError(
             f"{kind.__name__} to be given {where}", "none", "name INPUT before OUT" if where == "input" else "add it"
         )
     # Of a text without end a sentence shows the beginning.
     given = plain(told(first["input"]), 200)
+    if first["type"] == "literal_error":
+        given = meant(first["input"], re.findall(r"'([^']*)'", first["ctx"]["expected"]))
     found = f"{plain(where, 200)} = {given}" if where else given
     return MienError(f"{kind.__name__} settings that fit ({_complaint(first)})", found, "change that value")
 

@@ -26,7 +26,7 @@ from mien.plain import plain_values
 from mien.progress import Progress, Silent
 from mien.recognize.neighbors import SIGMA
 from mien.recognize.recognizer import Recognizer
-from mien.registry import Count, Seed, Share, require
+from mien.registry import Count, Seed, Share, meant, require
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -171,7 +171,7 @@ def find_doubts(
     require(Count, folds=folds)
     bar = progress or Silent()
     if by not in METHODS:
-        raise MienError(f"doubts by one of {', '.join(METHODS)}", repr(by), "choose one of those")
+        raise MienError(f"doubts by one of {', '.join(METHODS)}", meant(by, METHODS), "choose one of those")
     if noise and by != "confident":
         found = f"--by {by}, which the run's own training decides"
         raise MienError("--by confident, to flip labels for an experiment", found, "train a run with --noise instead")

@@ -12,6 +12,7 @@ import typer
 
 from mien.cli.shared import Device, FaceSetPath, Json, print_json, print_values, say, share, warn_of_few_tests, whole
 from mien.errors import MienError
+from mien.registry import meant
 
 if TYPE_CHECKING:
     from mien.active.page.shown import When
@@ -266,5 +267,5 @@ def _people_table(people: "tuple[AnnotatorFigures, ...]") -> "Table":
 
 def _one_of(given: str, known: tuple[str, ...], option: str) -> str:
     if given not in known:
-        raise MienError(f"{option} among {', '.join(known)}", repr(given), "choose one of those")
+        raise MienError(f"{option} among {', '.join(known)}", meant(given, known), "choose one of those")
     return given

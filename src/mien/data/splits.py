@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from mien.data.faceset import FaceSet, Rows
 from mien.errors import MienError
+from mien.registry import meant
 
 TRAINING = ("train", "Training")
 """Names under which databases publish their training split."""
@@ -105,7 +106,7 @@ def split_rows(faces: FaceSet, split: str) -> Rows:
     rows = np.flatnonzero(values == split)
     if not len(rows):
         known = ", ".join(sorted({str(value) for value in values}))
-        raise MienError(f"a split among {known}", repr(split), "choose one of those")
+        raise MienError(f"a split among {known}", meant(split, map(str, values)), "choose one of those")
     return rows
 
 

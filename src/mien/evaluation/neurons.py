@@ -32,7 +32,7 @@ from mien.recognize.box import find_model
 from mien.recognize.device import autocast, channels_last, choose_device, choose_precision
 from mien.recognize.features import Tap, is_run, tap
 from mien.recognize.files import read_card
-from mien.registry import Count, CountOrZero, Seed, require
+from mien.registry import Count, CountOrZero, Seed, meant, require
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -279,7 +279,9 @@ def _require_layers(source: Tap, layers: Sequence[str]) -> None:
     for name in layers:
         if name not in (*source.network.blocks, HEAD):
             known = ", ".join((*source.network.blocks, HEAD))
-            raise MienError(f"a layer among {known}", repr(name), "choose from those with --layers")
+            raise MienError(
+                f"a layer among {known}", meant(name, (*source.network.blocks, HEAD)), "choose from those with --layers"
+            )
         if name == HEAD and not source.classes:
             todo = "name a run or a model, or leave head out of --layers"
             raise MienError("a trained model, whose head has classes", source.name.partition(", block ")[0], todo)

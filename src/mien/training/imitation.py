@@ -15,7 +15,7 @@ from mien.errors import MienError
 from mien.models import Network
 from mien.plain import to_json
 from mien.recognize.device import autocast, channels_last
-from mien.registry import STRICT, Positive, Units
+from mien.registry import STRICT, Positive, Units, meant
 from mien.techniques import Unevaluated
 from mien.training.parts import Portions
 from mien.training.pool import Batch, Pool
@@ -150,7 +150,7 @@ def convolutions(whole: Network, block: str | None, goal: tuple[int, ...], devia
     chosen = block or (maps[-1] if maps else "none")
     if chosen not in maps:
         known = ", ".join(maps) or "none: it takes features"
-        raise MienError(f"a block of the network with a map, among {known}", repr(chosen), "set start.student")
+        raise MienError(f"a block of the network with a map, among {known}", meant(chosen, maps), "set start.student")
     names = list(whole.blocks)
     below = names[: names.index(chosen) + 1]
     with torch.random.fork_rng([]):

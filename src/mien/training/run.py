@@ -20,6 +20,7 @@ from mien.progress import Progress, Silent
 from mien.recipe import Components, Recipe
 from mien.recognize.device import autocast, channels_last, choose_precision, place, predict
 from mien.recognize.networks import build_network
+from mien.registry import meant
 from mien.training.lesson import Classes, Lesson
 from mien.training.pool import Batch, Pool
 from mien.training.schedule import make_average, make_optimizer, rate
@@ -113,9 +114,8 @@ class Run:
             raise MienError(f"normalize = fixed for {name}, which knows gray values", recipe.normalize, "set normalize to fixed")
         unknown = {block for stage in recipe.stages for block in stage.frozen} - set(self.network.blocks)
         if unknown:
-            raise MienError(
-                f"frozen blocks among {', '.join(self.network.blocks)}", ", ".join(sorted(unknown)), "choose some of those"
-            )
+            known = ", ".join(self.network.blocks)
+            raise MienError(f"frozen blocks among {known}", meant(min(unknown), self.network.blocks), "choose some of those")
 
     def _components_of_stage(self) -> None:
         self.components = Components.of(self.recipe, self.recipe.stages[self.stage])

@@ -17,6 +17,7 @@ from mien.data.csv_files import read
 from mien.data.faceset import BLOCK, FaceSet, Rows
 from mien.errors import MienError
 from mien.progress import Progress, Silent
+from mien.registry import meant
 
 if TYPE_CHECKING:
     from mien.recognize.recognizer import Recognizer
@@ -192,7 +193,7 @@ def _meant(asking: Asking, pool: FaceSet) -> Rows:
     if asking.split is not None:
         found = sorted({str(name) for name in pool.column("split").unique().to_pylist()}) if "split" in pool.column_names else []
         if asking.split not in found:
-            raise MienError(f"a split among {', '.join(found) or 'none'}", repr(asking.split), "choose one of those")
+            raise MienError(f"a split among {', '.join(found) or 'none'}", meant(asking.split, found), "choose one of those")
         rows = rows[pool.values("split") == asking.split]
     if asking.unlabeled:
         rows = rows[pool.labels[rows] < 0]
@@ -303,5 +304,7 @@ def _listed(asking: Asking, path: Path | str | None, column: str, pool: FaceSet,
         if face not in known:
             raise MienError(f"faces of {asking.pool} in {path}", f"{face!r} in row {row}", "take the set it was made from")
         if label not in classes:
-            raise MienError(f"a label among {', '.join(classes)} in {path}", f"{label!r} in row {row}", "take that set's labels")
+            raise MienError(
+                f"a label among {', '.join(classes)} in {path}", f"{meant(label, classes)} in row {row}", "take that set's labels"
+            )
     return [(face, classes.index(label)) for face, label in zip(faces, labels, strict=True)]

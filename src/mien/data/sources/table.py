@@ -19,7 +19,7 @@ from mien.data.source import Block
 from mien.errors import MienError
 from mien.expressions import rename
 from mien.files.limits import Switch
-from mien.registry import STRICT
+from mien.registry import STRICT, meant
 
 KNOWN = ("path", "label", "subject", "split", "sequence", "frame", "id", "source")
 """Our columns that a table may have; path has to be there."""
@@ -83,7 +83,9 @@ class Table:
         unknown = [name for name in self.columns if name not in KNOWN]
         if unknown:
             raise MienError(
-                f"columns among {', '.join(KNOWN)}", ", ".join(unknown), "carry other columns along with keep (--set keep=NAME)"
+                f"columns among {', '.join(KNOWN)}",
+                meant(unknown[0], KNOWN),
+                "carry other columns along with keep (--set keep=NAME)",
             )
         taken = [name for name in self.keep if name in COLUMNS or name in self.columns.values()]
         if taken:
