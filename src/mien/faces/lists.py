@@ -1,4 +1,4 @@
-"""Lists of photos and videos: texts with a path a line, and CSV files with a column `path`."""
+"""Lists of photos and videos: texts with a path a line, and tables with a column `path`."""
 
 import hashlib
 import os
@@ -8,13 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mien.data.csv_files import header, require, stream
+from mien.data.csv_files import encoding_of, header, require, stream
+from mien.data.images import by_slashes
 from mien.data.sources.folder import SPLITS
 from mien.errors import MienError
 from mien.faces.places import require_regular
 from mien.files.faults import fault
 
-LISTS = (".txt", ".csv")
+LISTS = (".txt", ".csv", ".tsv")
 """How the names of lists end, in lower case."""
 
 SAID = ("label", "split", "subject")
@@ -47,7 +48,7 @@ def check_list(path: Path) -> None:
     different labels, splits or subjects."""
     try:
         require_regular(path)
-        if path.suffix.lower() == ".csv" and {*SAID} & {*require(path, ["path"])}:
+        if _is_table(path) and {*SAID} & {*require(path, ["path"])}:
             with suppress(MienError):  # a broken row is said when its turn comes
                 deque(_noted(path, _rows(path)), 0)
         with path.open("rb"):
@@ -63,7 +64,7 @@ def lines(path: Path) -> Iterator[Line]:
     the list breaks.
     """
     try:
-        yield from _noted(path, _rows(path) if path.suffix.lower() == ".csv" else _texts(path))
+        yield from _noted(path, _rows(path) if _is_table(path) else _texts(path))
     except (OSError, ValueError) as error:
         raise _unread(path, fault(error)) from error
 
@@ -97,14 +98,26 @@ def short_hash(name: str) -> bytes:
     return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
+def _is_table(path: Path) -> bool:
+    """By its name; a text is one whose first line names columns, as Excel writes it with tabs."""
+    if path.suffix.lower() != ".txt":
+        return True
+    with suppress(MienError):
+        names = header(path)
+        return len(names) > 1 and "path" in names
+    return False
+
+
 def _texts(path: Path) -> Iterator[Line]:
-    with path.open("rb") as file:
-        for count, line in enumerate(iter(lambda: file.readline(LONGEST), b""), 1):
+    coding = encoding_of(path)
+    # Names of files need not be texts.
+    errors = "surrogateescape" if coding == "utf-8-sig" else "replace"
+    with path.open(encoding=coding, errors=errors, newline="\n") as file:
+        for count, line in enumerate(iter(lambda: file.readline(LONGEST), ""), 1):
             if len(line) == LONGEST:
                 raise _unread(path, f"line {count} of {LONGEST:,} bytes or more")
-            text = os.fsdecode(line.removeprefix(b"\xef\xbb\xbf") if count == 1 else line).rstrip("\r\n")
-            if text:
-                yield Line(text, row=count)
+            if text := line.rstrip("\r\n"):
+                yield Line(by_slashes(path.parent, text), row=count)
 
 
 def _rows(path: Path) -> Iterator[Line]:
@@ -112,7 +125,7 @@ def _rows(path: Path) -> Iterator[Line]:
     for block in stream(path, ["path", *(name for name in SAID if name in there)]):
         for number, row in enumerate(block.to_pylist(), before + 1):
             said = {name: value or "" for name, value in row.items()}
-            line = Line(said["path"], said.get("label"), said.get("split"), said.get("subject"), number)
+            line = Line(by_slashes(path.parent, said["path"]), said.get("label"), said.get("split"), said.get("subject"), number)
             if line.path:
                 yield line if line.split is None else replace(line, split=_split(line))
         before += len(block)

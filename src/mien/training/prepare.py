@@ -13,6 +13,7 @@ import torch
 from pydantic.dataclasses import dataclass
 
 from mien.data.convert import alike, is_alike
+from mien.data.csv_files import SEPARATORS, encoding_of
 from mien.data.faceset import FaceSet, Info, Rows
 from mien.data.noise import flip_by_matrix, flip_uniform
 from mien.data.splits import (
@@ -73,8 +74,13 @@ class Order:
 def read_matrix(path: Path) -> tuple[tuple[float, ...], ...]:
     """A confusion matrix from a csv without header, a row per class. Raises MienError where it holds anything else."""
     todo = "give a row per class, probabilities that sum to 1"
+    content = read_bytes(path, todo)
     try:
-        rows = np.loadtxt(io.BytesIO(read_bytes(path, todo)), delimiter=",", ndmin=2)
+        text = content.decode(encoding_of(path))
+        # Where numbers have commas, something else parts them.
+        separator = next((sign for sign in SEPARATORS[1:] if sign in text), ",")
+        text = text if separator == "," else text.replace(",", ".")
+        rows = np.loadtxt(io.StringIO(text), delimiter=separator, ndmin=2)
     except ValueError as error:
         raise MienError(f"a csv of numbers at {path}", str(error), todo) from error
     return tuple(tuple(map(float, row)) for row in rows)

@@ -14,12 +14,12 @@ from pydantic.dataclasses import dataclass
 
 from mien.data.csv_files import header, read
 from mien.data.faceset import COLUMNS, Info
-from mien.data.images import Side, common_side, picture_limits, picture_path, read_blocks
+from mien.data.images import Side, by_slashes, common_side, picture_limits, picture_path, read_blocks
 from mien.data.source import Block
 from mien.errors import MienError
 from mien.expressions import rename
 from mien.files.limits import Switch
-from mien.registry import STRICT, meant
+from mien.registry import STRICT, like
 
 KNOWN = ("path", "label", "subject", "split", "sequence", "frame", "id", "source")
 """Our columns that a table may have; path has to be there."""
@@ -84,7 +84,7 @@ class Table:
         if unknown:
             raise MienError(
                 f"columns among {', '.join(KNOWN)}",
-                meant(unknown[0], KNOWN),
+                ", ".join(name + like(name, KNOWN) for name in unknown),
                 "carry other columns along with keep (--set keep=NAME)",
             )
         taken = [name for name in self.keep if name in COLUMNS or name in self.columns.values()]
@@ -106,6 +106,9 @@ class Table:
             kinds[wanted["frame"]] = pa.int32()
         found = read(self.input, kinds | dict.fromkeys(self.keep))
         table = pa.table({name: found[column] for name, column in wanted.items()})
+        if not table["path"].null_count:
+            paths = [by_slashes(self._folder, name) for name in table["path"].to_pylist()]
+            table = table.set_column(table.column_names.index("path"), "path", pa.chunked_array([pa.array(paths, pa.string())]))
         ids = table["id" if "id" in table.column_names else "path"]
         if table["path"].null_count or ids.null_count:
             raise MienError(f"a path and an id in every row of {self.input}", "a row without", "mend or remove it")
@@ -115,9 +118,12 @@ class Table:
             raise MienError(f"every id once in {self.input}", f"{twice!r} again", "remove it, or name a column `id`")
         return table
 
+    @property
+    def _folder(self) -> Path:
+        return self.images or self.input.parent
+
     def _paths(self, table: pa.Table) -> list[Path]:
-        folder = self.images or self.input.parent
-        return [picture_path(folder, name) for name in table["path"].to_pylist()]
+        return [picture_path(self._folder, name) for name in table["path"].to_pylist()]
 
     def _labels(self, table: pa.Table) -> list[str]:
         """Our name of each row's class, "" for none. Raises MienError with the labels that nobody knows."""
