@@ -307,6 +307,10 @@ class Components:
     unlabeled: Any
     step: Any
 
+    def all(self) -> tuple[Any, ...]:
+        """In the order of the questions."""
+        return self.start, self.draw, self.targets, *self.weigh, self.loss, self.unlabeled, self.step
+
     @staticmethod
     def of(recipe: Recipe, stage: Stage) -> "Components":
         """Built from the recipe and what the stage answers otherwise; raises MienError for what is unknown."""

@@ -191,9 +191,13 @@ def build_from_text(room: str, text: str, key: str) -> Any:
 def to_text(component: Any) -> str:
     """The text that `build_from_text` makes this component from, all settings written out."""
     kind = type(component)
+    return " ".join([name_of(kind), *(f"{key}={getattr(component, key)}" for key in fields(kind))])
+
+
+def name_of(kind: type[Any]) -> str:
+    """The name by which `find` finds a component."""
     own = kind.__module__.startswith("mien.")
-    name = kind.__module__.rpartition(".")[2] if own else f"{kind.__module__}:{kind.__name__}"
-    return " ".join([name, *(f"{key}={getattr(component, key)}" for key in fields(kind))])
+    return kind.__module__.rpartition(".")[2] if own else f"{kind.__module__}:{kind.__name__}"
 
 
 def validate(kind: type[T], values: Mapping[str, Any]) -> T:
@@ -254,6 +258,12 @@ def told(value: Any) -> str:
 def meant(given: object, known: Iterable[str]) -> str:
     """A name in a message that is none of those `known`, and which of them it is like: `'fixmach' (did you mean fixmatch?)`."""
     return plain(told(given), 200) + like(given, known)
+
+
+def each_meant(given: Iterable[str], known: Iterable[str]) -> str:
+    """Several such names, sorted and with commas between them."""
+    names = list(known)
+    return ", ".join(sorted(name + like(name, names) for name in given))
 
 
 def like(given: object, known: Iterable[str]) -> str:

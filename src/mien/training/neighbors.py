@@ -30,7 +30,7 @@ from mien.recognize.device import channels_last, choose_device, place
 from mien.recognize.files import Card, note_source, read_card, read_history
 from mien.recognize.neighbors import DEVIATION, SIGMA, Neighbors, autoencoder, encode
 from mien.recognize.networks import build_network, write_model
-from mien.registry import STRICT, Count, NotNegative, Positive, Seed, Share, meant, validate, worded
+from mien.registry import STRICT, Count, NotNegative, Positive, Seed, Share, each_meant, meant, validate, worded
 from mien.training.autoencoding import Perception, Reconstruct, Refine
 from mien.training.cache import cache_folder, fetch, is_kept, keep_for_others
 from mien.training.loop import own_threads
@@ -371,6 +371,10 @@ def perception(bench: Place, settings: Autoencoding, material: Material) -> Perc
     blocks = build_network(recipe.model, len(info.classes), info).blocks
     missing = set(settings.perceptual) - set(blocks)
     if missing:
-        raise MienError(f"perceptual blocks among {', '.join(blocks)}", meant(min(missing), blocks), "name some of those")
+        raise MienError(
+            f"perceptual blocks among {', '.join(blocks)}",
+            each_meant(missing, blocks),
+            "name some of those",
+        )
     network = fit_part(bench, "expression", recipe, material).requires_grad_(False)
     return Perception(network, recipe.normalize, settings.perceptual)

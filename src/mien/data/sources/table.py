@@ -19,7 +19,7 @@ from mien.data.source import Block
 from mien.errors import MienError
 from mien.expressions import rename
 from mien.files.limits import Switch
-from mien.registry import STRICT, like
+from mien.registry import STRICT, each_meant
 
 KNOWN = ("path", "label", "subject", "split", "sequence", "frame", "id", "source")
 """Our columns that a table may have; path has to be there."""
@@ -84,7 +84,7 @@ class Table:
         if unknown:
             raise MienError(
                 f"columns among {', '.join(KNOWN)}",
-                ", ".join(name + like(name, KNOWN) for name in unknown),
+                each_meant(unknown, KNOWN),
                 "carry other columns along with keep (--set keep=NAME)",
             )
         taken = [name for name in self.keep if name in COLUMNS or name in self.columns.values()]

@@ -14,7 +14,7 @@ from mien.models import published
 from mien.plain import to_json
 from mien.recognize.files import note_source, read_card
 from mien.recognize.networks import read_weights
-from mien.registry import STRICT, meant, names
+from mien.registry import STRICT, each_meant, names
 from mien.training.run import Run
 
 NAMED = 4
@@ -54,7 +54,11 @@ class Transfer:
         unknown = set(self.blocks) - set(run.network.blocks)
         if unknown:
             known = ", ".join(run.network.blocks)
-            raise MienError(f"start.blocks among {known}", meant(min(unknown), run.network.blocks), "choose some of those")
+            raise MienError(
+                f"start.blocks among {known}",
+                each_meant(unknown, run.network.blocks),
+                "choose some of those",
+            )
         mine = run.network.state_dict()
         theirs, classes = self._weights(run)
         entries, fitting = [], {}
