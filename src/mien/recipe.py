@@ -14,7 +14,21 @@ from mien.data.augment import Augmentation
 from mien.data.faceset import Normalization
 from mien.disk import MOST_TOML, read_bytes, read_toml, require_plain, value_of
 from mien.errors import MienError
-from mien.registry import STRICT, Count, NotNegative, Share, build, meant, names, require, told, trust, validate, worded
+from mien.registry import (
+    STRICT,
+    Count,
+    NotNegative,
+    Share,
+    build,
+    meant,
+    names,
+    require,
+    standing_in,
+    told,
+    trust,
+    validate,
+    worded,
+)
 
 MOST_STAGES = 1000
 
@@ -147,7 +161,8 @@ class Recipe:
         """
         if trusted:
             trust_recipe(name)
-        return Recipe.parse(_read(name))
+        with standing_in(name):
+            return Recipe.parse(_read(name))
 
     @staticmethod
     def parse(table: Mapping[str, Any], trusted: bool = False) -> "Recipe":

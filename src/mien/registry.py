@@ -8,7 +8,8 @@ import pkgutil
 import re
 import reprlib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import is_dataclass
 from typing import Annotated, Any, TypeVar, cast
 
@@ -57,6 +58,8 @@ widths are multiplied by. A card may come from anywhere: what it asks for is bui
 CALLED_BY = {"mien.models": "build", "mien.data.sources": "blocks"}
 """What a component of a room has to have, beside its fields; those of other rooms can be called."""
 
+LOADED = "a part of mien, or one whose module is imported already"
+
 LETTERS = 80
 """Of a name that is none, which are compared with those that are."""
 
@@ -99,16 +102,27 @@ def _kind(room: str) -> str:
     return room.removeprefix("mien.").replace(".", "/")
 
 
-def require_loaded(name: str, todo: str = "") -> None:
-    """Raises MienError for a `package.module:Name` whose module this process has not imported.
+def require_loaded(name: str, todo: str = "", place: object = "") -> None:
+    """Raises MienError for a `package.module:Name` whose module this process has not imported. `place`: where it stands.
 
     For names out of a file that somebody else may have written, such as a recipe or a model's card: it must not choose what is
     run. Whoever wrote the module, or trusts it, imports it first.
     """
     module, colon, _ = name.partition(":")
     if colon and module not in sys.modules:
-        expected = "a part of mien, or one whose module is imported already"
-        raise MienError(expected, told(name), todo or f"import {module} before, if you trust it")
+        where = f" in {place}" if place else ""
+        raise MienError(f"{LOADED}{where}", told(name), todo or f"import {module} before, if you trust it")
+
+
+@contextmanager
+def standing_in(place: object) -> Iterator[None]:
+    """What `require_loaded` refuses in here stands in this file, which is then named."""
+    try:
+        yield
+    except MienError as error:
+        if error.expected != LOADED:
+            raise
+        raise MienError(f"{LOADED} in {place}", error.found, error.todo) from error
 
 
 def trust(values: Any) -> None:
@@ -172,7 +186,8 @@ def _build(room: str, settings: Mapping[str, Any], key: str, typed: bool) -> Any
     values = dict(settings)
     if key not in values:
         raise MienError(f"{key} = one of {', '.join(names(room))}", f"only {told(list(values))}", f"add {key}")
-    return validate(find(room, str(values.pop(key)), typed), values)
+    place = "model" if room == "mien.models" else room.rpartition(".")[2] if room.startswith("mien.techniques.") else ""
+    return validate(find(room, str(values.pop(key)), typed), values, place)
 
 
 def build_from_text(room: str, text: str, key: str) -> Any:
@@ -200,8 +215,8 @@ def name_of(kind: type[Any]) -> str:
     return kind.__module__.rpartition(".")[2] if own else f"{kind.__module__}:{kind.__name__}"
 
 
-def validate(kind: type[T], values: Mapping[str, Any]) -> T:
-    """A `kind` made from `values`; pydantic's complaints become one MienError."""
+def validate(kind: type[T], values: Mapping[str, Any], place: str = "") -> T:
+    """A `kind` made from `values`; pydantic's complaints become one MienError. `place`: the key in a recipe that it answers."""
     if not isinstance(values, Mapping):
         raise MienError(f"settings of {kind.__name__} by name", told(values), "give a table")
     try:
@@ -209,7 +224,7 @@ def validate(kind: type[T], values: Mapping[str, Any]) -> T:
     except PydanticUserError as error:
         raise MienError("a dataclass of settings", f"{kind.__module__}:{kind.__name__}", "name one, as mien's own are") from error
     except ValidationError as error:
-        raise _readable(kind, error) from error
+        raise _readable(kind, error, place) from error
     return made
 
 
@@ -290,27 +305,39 @@ def _complaint(first: Any) -> str:
     return str(first["msg"]).lower().replace("input should", "value should")
 
 
-def _readable(kind: type[Any], error: ValidationError) -> MienError:
+def _readable(kind: type[Any], error: ValidationError, place: str = "") -> MienError:
     first = error.errors(include_url=False)[0]
-    place = list(first["loc"])
-    if place and isinstance(place[0], int):  # given by its place, not by name
-        place[0] = [*fields(kind), *map(str, range(place[0] + 1))][place[0]]
-    where = ".".join(map(str, place))[:80]
+    loc = list(first["loc"])
+    if loc and isinstance(loc[0], int):  # given by its place, not by name
+        loc[0] = [*fields(kind), *map(str, range(loc[0] + 1))][loc[0]]
+    where = ".".join(map(str, loc))[:80]
     if first["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
         # Within a nested component the keys of the outer one would mislead.
         known = ", ".join(fields(kind)) or "no keys" if len(first["loc"]) == 1 else "keys that are there"
         found = meant(where, fields(kind) if len(first["loc"]) == 1 else ())
         return MienError(f"{kind.__name__} to be given {known}", found, "remove or rename that key")
     if first["type"] in {"missing", "missing_argument"}:
-        return MienError(
-            f"{kind.__name__} to be given {where}", "none", "name INPUT before OUT" if where == "input" else "add it"
-        )
+        return _missing(kind, where, place)
     # Of a text without end a sentence shows the beginning.
     given = plain(told(first["input"]), 200)
     if first["type"] == "literal_error":
         given = meant(first["input"], re.findall(r"'([^']*)'", first["ctx"]["expected"]))
     found = f"{plain(where, 200)} = {given}" if where else given
     return MienError(f"{kind.__name__} settings that fit ({_complaint(first)})", found, "change that value")
+
+
+def _missing(kind: type[Any], where: str, place: str) -> MienError:
+    """A setting that has no default: which key it is, what it wants, and how it is given."""
+    key = f"{place}.{where}" if place else where
+    about = fields(kind).get(where, "").removesuffix(".")
+    todo = (
+        f"give it: --set {key}=VALUE, or {where} = VALUE beside the name under {place} in a recipe's file" if place else "add it"
+    )
+    return MienError(
+        f"{kind.__name__} to be given {key}" + (f" ({about})" if about else ""),
+        "none",
+        "name INPUT before OUT" if where == "input" else todo,
+    )
 
 
 def fields(kind: type[Any]) -> dict[str, str]:

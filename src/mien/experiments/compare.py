@@ -25,7 +25,8 @@ from mien.experiments.report import write_report
 from mien.experiments.results import RunResult, read_result, write_result
 from mien.experiments.tables import LEAST, summarize
 from mien.plain import plain_values, to_json
-from mien.progress import Progress, Quiet, Silent
+from mien.progress import Progress, Quiet, Silent, duration
+from mien.recognize.device import choose_device
 from mien.recognize.files import read_history
 from mien.recognize.recognizer import Recognizer
 from mien.training.train import Written, resume, train
@@ -44,6 +45,7 @@ def compare(faces: FaceSet | Path | str, grid: Grid, out: Path | str, progress: 
     the grid of another set, where the sets are not stored, a recipe is wrong, the split to test on was trained on, or two
     recipes did not get the same labels in a cell.
     """
+    choose_device(grid.device)
     work = _Work(
         _stored(faces), None if grid.unlabeled is None else _stored(grid.unlabeled), grid, Path(out), progress or Silent()
     )
@@ -229,14 +231,8 @@ def _line(job: Job, result: RunResult, done: int, total: int, left: float) -> st
     if result.failed:
         return f"{job}: failed: {result.failed} ({done} of {total})"
     figures = f"accuracy {result.accuracy or 0:.1%}, average {result.average_accuracy or 0:.1%}"
-    rest = f", about {_duration(left)} left" if done < total and np.isfinite(left) else ""
-    return f"{job}: {figures} ({done} of {total}, {_duration(result.seconds or 0)}{rest})"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.{0 if seconds >= 10 else 1}f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+    rest = f", about {duration(left)} left" if done < total and np.isfinite(left) else ""
+    return f"{job}: {figures} ({done} of {total}, {duration(result.seconds or 0)}{rest})"
 
 
 def _gather(work: _Work, plan: Plan, done: dict[str, RunResult]) -> Comparison:

@@ -61,7 +61,7 @@ class Grid:
     split: str = "test"
     """Split to test on."""
     device: str = "auto"
-    """auto, cpu or cuda."""
+    """auto, cpu, cuda or cuda:1 (the second GPU)."""
     threads: Threads | None = None
     """Processor threads."""
 

@@ -141,7 +141,7 @@ def prepare(
     _require_nothing(out)
     parts = out.parent / f".{out.name}.parts"
     count = _require_fitting(asked, survey(asked, limits))
-    bar.begin("faces", count)
+    bar.begin("photos and videos", count)
     with alone(parts):
         _require_nothing(out)  # another process may have been done meanwhile
         _claim(parts, asked)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mien.errors import MienError
 from mien.models import upscaling
-from mien.progress import Progress
+from mien.progress import Progress, duration, tell_part
 from mien.registry import name_of
 from mien.techniques import Unevaluated, UnlabeledLoss
 from mien.techniques.unlabeled.nothing import Nothing
@@ -36,6 +36,7 @@ def fit(run: Run, progress: Progress, keep: Callable[[int], None]) -> None:
                 run.batches = len(batches)
                 if epoch == first:
                     progress.begin(f"{title(run)}stage {stage + 1}", sum(map(len, batches)) * (settings.epochs - first))
+                tell_part(progress, f"epoch {epoch + 1} of {settings.epochs}")
                 for number, (batch, others) in enumerate(
                     zip(run.pool.stream(batches), unlabeled(run, len(batches)), strict=True)
                 ):
@@ -43,8 +44,9 @@ def fit(run: Run, progress: Progress, keep: Callable[[int], None]) -> None:
                     step = run.components.step
                     contract.nothing(step(run, labeled_loss(run, batch, losses), others), "step", step)
                     progress.advance(len(batch.rows))
-                validate(run, losses, time.monotonic() - started)
-                progress.say(line(run))
+                seconds = time.monotonic() - started
+                validate(run, losses, seconds)
+                progress.say(line(run) + pace(run, sum(map(len, batches)), seconds))
                 if time.monotonic() - saved >= CHECKPOINT_SECONDS or run.epoch == settings.epochs:
                     checkpoint(run)
                     saved = time.monotonic()
@@ -145,13 +147,25 @@ def require_finite(run: Run, loss: float) -> None:
 def line(run: Run) -> str:
     """The last epoch in words."""
     last = run.history[-1]
-    stage = f"stage {run.stage + 1}, " if len(run.recipe.stages) > 1 else ""
-    text = f"{title(run)}{stage}epoch {last['epoch'] + 1}: loss {last['loss']:.3f}"
+    text = f"{title(run)}{place(run)}epoch {last['epoch'] + 1:.0f} of {run.stage_epochs}: loss {last['loss']:.3f}"
     if "validation_accuracy" in last:
         text += f", validation accuracy {last['validation_accuracy']:.1%}, average {last['validation_average_accuracy']:.1%}"
     elif "validation_loss" in last:
         text += f", on held-out faces {last['validation_loss']:.3f}"
     return text
+
+
+def pace(run: Run, faces: int, seconds: float) -> str:
+    """How fast the last epoch was, and about how long the rest of all stages takes by those of this one."""
+    speed = f"; {faces / seconds:,.0f} faces/s" if seconds > 0 else ""
+    left = run.stage_epochs - run.epoch + sum(stage.epochs for stage in run.recipe.stages[run.stage + 1 :])
+    took = [figures["seconds"] for figures in run.history if figures["stage"] == run.stage]
+    return f"{speed}, about {duration(left * sum(took) / len(took))} left for all" if left else speed
+
+
+def place(run: Run) -> str:
+    """Which stage it is, where there are several."""
+    return f"stage {run.stage + 1} of {len(run.recipe.stages)}, " if len(run.recipe.stages) > 1 else ""
 
 
 def title(run: Run) -> str:

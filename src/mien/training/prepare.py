@@ -56,7 +56,7 @@ class Order:
     fold: str | None = None
     """Instead of the set's splits, all but this subject-independent fold, for example 1/5."""
     device: str = "auto"
-    """auto, cpu or cuda."""
+    """auto, cpu, cuda or cuda:1 (the second GPU)."""
     threads: Threads | None = None
     """Processor threads; None takes torch's own number, which is then written down and kept when resuming."""
     faces: Path | None = None

@@ -25,6 +25,7 @@ from mien.recognize.device import choose_device
 from mien.recognize.files import Card, read_card, read_sources, write_history
 from mien.recognize.networks import write_model
 from mien.recognize.recognizer import Recognizer
+from mien.registry import standing_in
 from mien.training.loop import fit, own_threads
 from mien.training.prepare import Order, Prepared, budget_table, prepare
 from mien.training.run import Run
@@ -97,7 +98,8 @@ def resume(
             return Recognizer.load(folder)
         raise MienError(f"a run at {folder}", "no run.json", "start one with mien train")
     written = read_as(Written, folder / "run.json", TODO)
-    order, recipe = written.order, Recipe.parse(written.recipe, trusted)
+    with standing_in(folder / "run.json"):
+        order, recipe = written.order, Recipe.parse(written.recipe, trusted)
     if (folder / "model" / "model.json").is_file():
         _require_own(folder, written)
         return Recognizer.load(folder)
