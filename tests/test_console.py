@@ -73,15 +73,15 @@ def test_a_bar_says_what_of_it_is_done_how_fast_and_until_when(monkeypatch: pyte
         lambda **settings: Console(file=file, force_terminal=True, width=200, markup=False, color_system=None),
     )
     with Bar() as bar:
-        hours = iter(range(0, 10**6, 3600))
-        monkeypatch.setattr(bar._progress, "get_time", lambda: float(next(hours)))
+        seconds = iter(range(10**6))
+        monkeypatch.setattr(bar._progress, "get_time", lambda: float(next(seconds)))
         bar.begin("2/3 alt, stage 1", 1000)
         tell_part(Quiet(bar, "", set()), "epoch 3 of 40")
         for _ in range(3):
             bar.advance(100)
         bar._progress.refresh()
     assert "2/3 alt, stage 1, epoch 3 of 40" in file.getvalue()
-    assert re.search(r"0/s .*\d+:\d\d:\d\d to the bar's end", file.getvalue())
+    assert re.search(r"\d/s .*\d+:\d\d:\d\d to the bar's end", file.getvalue())
 
 
 def test_a_run_says_epoch_speed_and_what_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from rich.style import StyleType
 from rich.table import Column
 from rich.text import Text
 
-from mien.plain import LINE, plain
+from mien.plain import LINE, counted, plain
 
 if TYPE_CHECKING:
     from mien.data.describe import Description
@@ -164,7 +164,7 @@ def answer_table(answers: Mapping[str, Sequence[str]]) -> Table:
 
 def evaluation_tables(found: "Evaluation") -> list[Table]:
     """Headline figures with intervals, recall per class, and groups where there are any."""
-    head = Table("figure", "value", "95 % interval", title=f"{found.dataset}, {found.split}: {found.count} faces")
+    head = Table("figure", "value", "95 % interval", title=f"{found.dataset}, {found.split}: {counted(found.count, 'face')}")
     figures = {"accuracy": "accuracy", "average_accuracy": "average accuracy", "macro_f1": "macro F1"}
     figures |= {"ece_before": "calibration error", "ece_after": "  after temperature scaling"}
     for name, title in figures.items():
@@ -216,7 +216,7 @@ def growth_tables(found: "Growth") -> list[Table]:
         faces.add_row(entry.name, str(entry.count), _correlation(entry.value), _between(entry.interval))
     within, tables = found.sequences, [faces]
     if within.count:
-        sequences = Table(f"within {within.count} sequences", "value", bounds)
+        sequences = Table(f"within {counted(within.count, 'sequence')}", "value", bounds)
         sequences.add_row("median rank correlation", _correlation(within.median), _between(within.median_interval))
         shares = within.above_interval
         sequences.add_row("above 0", f"{within.above:.1%}", f"{shares.low:.1%} to {shares.high:.1%}")

@@ -111,7 +111,7 @@ def require_loaded(name: str, todo: str = "", place: object = "") -> None:
     module, colon, _ = name.partition(":")
     if colon and module not in sys.modules:
         where = f" in {place}" if place else ""
-        raise MienError(f"{LOADED}{where}", told(name), todo or f"import {module} before, if you trust it")
+        raise MienError(LOADED, f"{told(name)}{where}", todo or f"import {module} before, if you trust it")
 
 
 @contextmanager
@@ -120,9 +120,9 @@ def standing_in(place: object) -> Iterator[None]:
     try:
         yield
     except MienError as error:
-        if error.expected != LOADED:
+        if error.expected != LOADED or " in " in error.found:
             raise
-        raise MienError(f"{LOADED} in {place}", error.found, error.todo) from error
+        raise MienError(LOADED, f"{error.found} in {place}", error.todo) from error
 
 
 def trust(values: Any) -> None:

@@ -22,7 +22,7 @@ from mien.evaluation.consistency import FEW, known_labels
 from mien.evaluation.evaluate import count_known
 from mien.evaluation.reliability import find_space, score_faces
 from mien.evaluation.weights import flip_auroc, read_weighed
-from mien.plain import plain_values
+from mien.plain import counted, plain_values
 from mien.progress import Progress, Silent
 from mien.recognize.neighbors import SIGMA
 from mien.recognize.recognizer import Recognizer
@@ -208,8 +208,8 @@ def labeled_faces(recognizer: Recognizer, faces: FaceSet, split: str | None, noi
     truth = known_truth(faces, before if noise else np.full(len(faces), UNKNOWN))[kept]
     wrong = (truth != UNKNOWN) & (truth != labels[kept]) if (truth != UNKNOWN).any() else None
     unlabeled, others = int((labels[rows] < 0).sum()), int(((labels[rows] >= 0) & (classes[rows] < 0)).sum())
-    left_out = [f"left out: {unlabeled} faces without label"] if unlabeled else []
-    left_out += [f"left out: {others} faces of classes that the recognizer does not know"] if others else []
+    left_out = [f"left out: {counted(unlabeled, 'face')} without label"] if unlabeled else []
+    left_out += [f"left out: {counted(others, 'face')} of classes that the recognizer does not know"] if others else []
     return Labeled(recognizer, faces, split or "train", kept, classes[kept], wrong, noise, seed, tuple(left_out))
 
 
@@ -249,7 +249,8 @@ def by_confidence(asked: Labeled, folds: int, bar: Progress) -> Judged:
     names = [f"{asked.recognizer.classes[label]} {spread[label].sum()}" for label in np.flatnonzero(single)]
     left_out = (f"left out: classes whose faces all fell into one fold: {', '.join(names)}",) if names else ()
     block = list(asked.recognizer.network.blocks)[-1]
-    how = f"{folds} folds{'' if people is None else ' of people'}, heads on {features.shape[1]} features of block {block}"
+    by = f"{counted(folds, 'fold')}{'' if people is None else ' of people'}"
+    how = f"{by}, heads on {counted(features.shape[1], 'feature')} of block {block}"
     return Judged(
         how=f"cleanlab's confident learning: {how}",
         at=at,
@@ -288,7 +289,7 @@ def by_weights(asked: Labeled) -> Judged:
     if not len(mine):
         raise MienError(f"faces of {asked.split} that the run trained on", "none", "choose the split that it trained on")
     left_out, weights = len(asked.rows) - len(mine), weighed.weights[mine]
-    said = [f"left out: {left_out} labeled faces that the run did not train on"] if left_out else []
+    said = [f"left out: {counted(left_out, 'labeled face')} that the run did not train on"] if left_out else []
     said += ["this run weighed all faces the same: the order says nothing"] if np.ptp(weights) == 0 else []
     here, there = asked.whole.info, asked.recognizer.card.faces
     strange = here.checksum and there.checksum and here.checksum != there.checksum and here.kind == there.kind

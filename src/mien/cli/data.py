@@ -21,6 +21,7 @@ from mien.cli.shared import (
     warn_of_few_tests,
     whole,
 )
+from mien.plain import counted
 
 
 def import_(
@@ -65,10 +66,10 @@ def import_(
         "out": str(paths[-1]),
         "checksum": done.faces.info.checksum,
     }
-    left_out = f", {len(done.rejected)} inputs left out (rejected.csv says why)" if done.rejected else ""
+    left_out = f", {counted(len(done.rejected), 'input')} left out (rejected.csv says why)" if done.rejected else ""
     if test:
         warn_of_few_tests(done.faces)
-    print_values(as_json, values, f"{len(done.faces)} faces -> {paths[-1]}{left_out}")
+    print_values(as_json, values, f"{counted(len(done.faces), 'face')} -> {paths[-1]}{left_out}")
 
 
 def _listed(classes: str) -> list[tuple[str, str]]:
@@ -132,7 +133,11 @@ def features(
     with Bar(quiet=as_json) as bar:
         made = write_features(network, faces, out, views, grid, seed, device, bar, limit_gb, settings)
     values = {"faces": len(made), "views": made.info.views, "dimension": made.info.channels, "out": str(out)}
-    print_values(as_json, values, f"{len(made)} faces x {views} views x {made.info.channels} features -> {out}")
+    print_values(
+        as_json,
+        values,
+        f"{counted(len(made), 'face')} x {counted(views, 'view')} x {counted(made.info.channels, 'feature')} -> {out}",
+    )
 
 
 def convert(
@@ -149,4 +154,4 @@ def convert(
 
     card = convert_weights(file, out, side, 3 if color else 1)
     values = {"network": card.network, "people": len(card.classes), "side": side, "color": color, "out": str(out)}
-    print_values(as_json, values, f"vgg16 with {len(card.classes)} people -> {out}")
+    print_values(as_json, values, f"vgg16 with {counted(len(card.classes), 'person', 'people')} -> {out}")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mien.cli.shared import Device, FaceSetOrPhotos, FaceSetPath, Json, Limits, print_json, say, show_evaluation, whole
+from mien.plain import counted
 
 
 def evaluate(
@@ -64,7 +65,8 @@ def weights(
     if found.equal:
         say("this run weighed all faces the same")
     elif found.auroc == found.auroc:  # nan where nobody knows which labels are wrong
-        say(f"{found.flipped} labels are known to be wrong; a low weight finds them with an AUROC of {found.auroc:.3f}")
+        wrong = counted(found.flipped, "label is", "labels are")
+        say(f"{wrong} known to be wrong; a low weight finds them with an AUROC of {found.auroc:.3f}")
     _warn(found.warning)
     say(folder / "weights.png", folder / "weights.csv", sep="\n")
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mien.cli.shared import Json, Limits, number, print_values, seed_option, share, warn_of_few_tests, whole
+from mien.plain import counted
 
 
 def prepare(
@@ -60,4 +61,4 @@ def prepare(
     left_out = f", {done.rejected} left out or not wholly readable (rejected.csv says why)" if done.rejected else ""
     if test:
         warn_of_few_tests(done.faces)
-    print_values(as_json, found, f"{len(done.faces)} faces of {done.inputs} inputs -> {out}{left_out}")
+    print_values(as_json, found, f"{counted(len(done.faces), 'face')} of {counted(done.inputs, 'input')} -> {out}{left_out}")

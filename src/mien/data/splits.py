@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from mien.data.faceset import FaceSet, Rows
 from mien.errors import MienError
+from mien.plain import counted
 from mien.registry import meant
 
 TRAINING = ("train", "Training")
@@ -33,7 +34,7 @@ class Budget:
 
     def __str__(self) -> str:
         total = len(self.train) + len(self.validation)
-        return f"{len(self.train)} train + {len(self.validation)} validation = {total} labels"
+        return f"{len(self.train)} train + {len(self.validation)} validation = {counted(total, 'label')}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,6 +27,7 @@ from mien.errors import MienError
 from mien.evaluation.divergence import decide
 from mien.evaluation.maximize import HEAD, maximize, responses
 from mien.models import leading, upscaling
+from mien.plain import counted
 from mien.progress import Progress, Silent
 from mien.recognize.box import find_model
 from mien.recognize.device import autocast, channels_last, choose_device, choose_precision
@@ -197,7 +198,7 @@ def inspect_neurons(
         pictures = tuple(_draw(source, layer, labeled.classes, drawn, seed, bar) for layer in scanned) if drawn else ()
         found.append(Found(source.name.partition(", block ")[0], scanned, pictures))
     threshold = min(float(layer.entropy.mean()) for one in found for layer in one.layers)
-    few = f"{len(labeled)} labeled faces: every neuron's top faces are all of them" if len(labeled) <= top else ""
+    few = f"{counted(len(labeled), 'labeled face')}: every neuron's top faces are all of them" if len(labeled) <= top else ""
     name, earlier = faces.info.name or "unnamed", found[1] if len(found) > 1 else None
     return Neurons(name, split, labeled, min(top, len(labeled)), threshold, found[0], earlier, few)
 
@@ -247,7 +248,7 @@ def _labeled(faces: FaceSet, split: str, per_class: int | None, seed: int) -> Fa
     rows = rows[faces.labels[rows] >= 0]
     labeled = faces.select(draw_labels(faces.labels, rows, seed, per_class) if len(rows) else rows)
     if len(labeled) < 2 or len(np.unique(labeled.labels)) < 2:
-        found = f"{len(labeled)} labeled faces in {split}"
+        found = f"{counted(len(labeled), 'labeled face')} in {split}"
         raise MienError("labeled faces of two classes or more", found, "choose another split or set")
     return labeled
 

@@ -24,7 +24,7 @@ from mien.experiments.published import published_on
 from mien.experiments.report import write_report
 from mien.experiments.results import RunResult, read_result, write_result
 from mien.experiments.tables import LEAST, summarize
-from mien.plain import plain_values, to_json
+from mien.plain import counted, plain_values, to_json
 from mien.progress import Progress, Quiet, Silent, duration
 from mien.recognize.device import choose_device
 from mien.recognize.files import read_history
@@ -100,7 +100,7 @@ def _run(work: _Work, plan: Plan) -> Comparison:
             done[job.folder] = found
             clock.took(job, found.seconds)
     if done:
-        work.bar.say(f"{len(done)} of {len(jobs)} runs are finished already")
+        work.bar.say(f"{len(done)} of {counted(len(jobs), 'run')} {'is' if len(done) == 1 else 'are'} finished already")
     for number, job in enumerate(jobs, 1):
         if job.folder in done:
             continue
@@ -213,7 +213,7 @@ def _require_same_labels(work: _Work, job: Job, seen: dict[Any, _Used]) -> None:
     other = seen.setdefault((job.group.labels, job.group.noise, job.order.seed), _Used(folder, digest))
     if digest != other.digest:
         count = len(set(labels) - set(_labels_used(other.folder)))
-        found = f"{count} of {len(labels)} labels of {folder} not in {other.folder}"
+        found = f"{count} of {counted(len(labels), 'label')} of {folder} not in {other.folder}"
         raise MienError("the same labels for every recipe of a cell", found, "remove both folders: they are done again")
 
 

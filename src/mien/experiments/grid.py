@@ -15,6 +15,7 @@ from pydantic.dataclasses import dataclass
 
 from mien.data.faceset import FaceSet
 from mien.errors import MienError
+from mien.plain import counted
 from mien.recipe import Recipe
 from mien.registry import STRICT, Count, Threads, worded
 from mien.training.prepare import Order, looks_at_unlabeled
@@ -90,7 +91,7 @@ class Group:
     """The varied keys and their values, as text."""
 
     def __str__(self) -> str:
-        parts = ["all labels" if self.labels is None else f"{self.labels} labels per class"]
+        parts = ["all labels" if self.labels is None else f"{counted(self.labels, 'label')} per class"]
         parts += [f"{100 * self.noise:g} % of them flipped"] if self.noise else []
         return ", ".join([*parts, *(f"{key} = {value}" for key, value in self.varied)])
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from mien.data.faceset import FaceSet
 from mien.errors import MienError
 from mien.onnx_file import first_line, open_session, threads
+from mien.plain import counted
 from mien.recognize.box import BOX, find_model
 from mien.recognize.files import FACES, WEIGHTS, Card, read_card, read_graph, read_weights_file
 from mien.silence import import_onnxruntime
@@ -51,7 +52,7 @@ class InOnnx:
         (faces,), (logits,) = session.get_inputs(), session.get_outputs()
         side, color = card.faces.side, [3] if card.faces.channels == 3 else []
         if logits.shape[1:] != [len(card.classes)] or faces.shape[1:] != [side, side, *color]:
-            expected = f"a graph of {len(card.classes)} classes and faces of {side} pixels at {path}"
+            expected = f"a graph of {counted(len(card.classes), 'class', 'classes')} and faces of {side} pixels at {path}"
             raise MienError(expected, f"one from {faces.shape} to {logits.shape}", "copy the model's folder whole")
         return InOnnx(session, batch, path, (card.weights, card.graph))
 

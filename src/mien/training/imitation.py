@@ -13,7 +13,7 @@ from mien.data.faceset import FaceSet
 from mien.disk import read_as, write_aside
 from mien.errors import MienError
 from mien.models import Network
-from mien.plain import to_json
+from mien.plain import counted, to_json
 from mien.recognize.device import autocast, channels_last
 from mien.registry import STRICT, Positive, Units, meant
 from mien.techniques import Unevaluated
@@ -132,7 +132,7 @@ def _read_kept(run: Run) -> Kept:
     noted, file = read_as(Noted, part / "imitation.json", "train again"), part / "weights.safetensors"
     maps = FaceSet.open(run.folder / "parts" / "maps")
     if noted.block not in run.network.blocks or maps.info.channels != math.prod(noted.goal) or len(maps) != len(run.labels):
-        found = f"block {noted.block}, maps {noted.goal} and {len(maps)} faces"
+        found = f"block {noted.block}, maps {noted.goal} and {counted(len(maps), 'face')}"
         raise MienError(f"what this run kept of its teacher in {part}", found, "train again")
     matching = match(noted.shape, noted.goal)
     mine = {name.removeprefix("head."): value for name, value in read_state(file).items() if name.startswith("head.")}

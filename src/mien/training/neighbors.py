@@ -23,7 +23,7 @@ from mien.disk import read_as, read_json, require_name, write_aside
 from mien.errors import MienError
 from mien.models import Network
 from mien.models.asymmetric_autoencoder import ENCODER, critic
-from mien.plain import to_json
+from mien.plain import counted, to_json
 from mien.progress import Progress, Silent
 from mien.recipe import Answer, Recipe, Stage, with_values
 from mien.recognize.device import channels_last, choose_device, place
@@ -342,7 +342,7 @@ def _obtain(run: Run, given: str | Mapping[str, Any], folder: Path) -> None:
     judged = settings.refine != "none"
     key = settings_key(settings, found, labels_digest(run.material) if judged else "")
     if not is_kept(key, asdict(settings), found):
-        run.progress.say(f"an autoencoder of {len(faces)} faces is trained first, and kept in {cache_folder()}")
+        run.progress.say(f"an autoencoder of {counted(len(faces), 'face')} is trained first, and kept in {cache_folder()}")
         bench = Bench(folder, settings.seed, run.device, run.progress)
         budget = {"train": len(run.labeled), "validation": len(run.validation_labels)} if judged else None
         unlabeled = faces.with_column("label", np.full(len(faces), -1))

@@ -29,6 +29,7 @@ from mien.data.splits import (
 )
 from mien.disk import read_bytes
 from mien.errors import MienError
+from mien.plain import counted
 from mien.progress import Progress
 from mien.recipe import Components, Recipe
 from mien.registry import STRICT, Count, Seed, Share, Threads, worded
@@ -195,8 +196,8 @@ def _kept_apart(
     others = len(apart) - len(budget.validation)
     if told:
         seen = others and order.own_unlabeled and looks_at_unlabeled(recipe)
-        more = f"; {others} others of theirs are left out" if seen else ""
-        progress.say(f"validation: {told}, {len(budget.validation)} faces{more}")
+        more = f"; {counted(others, 'other of theirs is', 'others of theirs are')} left out" if seen else ""
+        progress.say(f"validation: {told}, {counted(len(budget.validation), 'face')}{more}")
     return apart
 
 

@@ -18,7 +18,7 @@ from mien.data.writer import write_table
 from mien.disk import put, read_as, require_name
 from mien.errors import MienError
 from mien.evaluation.calibration import apply_temperature, fit_least, fit_sure, fit_temperature
-from mien.plain import to_json
+from mien.plain import counted, to_json
 from mien.progress import Progress, Silent
 from mien.recipe import Recipe
 from mien.recognize.device import choose_device
@@ -206,7 +206,8 @@ def _say_doubtful(run: Run, card: Card, progress: Progress) -> None:
             f"warning: the model takes every validation face for {name}: its average accuracy is 1 of {len(known)} classes"
         )
     if card.sure >= 1:
-        found = f"{len(run.validation_labels)} validation faces are too few, or too often named wrongly, to say so"
+        few = counted(len(run.validation_labels), "validation face is", "validation faces are")
+        found = f"{few} too few, or too often named wrongly, to say so"
         progress.say(f"no answer of this model is sure: {found}")
 
 
