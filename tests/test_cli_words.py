@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def test_help_has_every_option_whole(
     assert max(map(len, done.out.splitlines())) <= columns
     assert "…" not in done.out
     assert not re.search(r"[a-z,]\.\.\.$", done.out, re.MULTILINE), "a line that is cut"
-    command = GROUP
+    command: Any = GROUP
     for word in words:
         command = command.commands[word]
     options = [name for one in command.params if one.param_type_name == "option" for name in (*one.opts, *one.secondary_opts)]
@@ -151,3 +152,16 @@ def test_what_is_drawn_is_not_read(mien: Command, tmp_path: Path, monkeypatch: p
     done = mien("predict", "photos", *WHOLE, "--draw", "photos/../photos/drawn")
     assert (done.code, len(done.out.splitlines())) == (0, 1)
     assert len(list((tmp_path / "photos" / "drawn").iterdir())) == 1
+
+
+def test_a_class_without_test_face_is_named(mien: Command, tmp_path: Path) -> None:
+    for name, count in (("happy", 40), ("sad", 1), ("angry", 1)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(count):
+            _photo(tmp_path / "photos" / name / f"{number}.png")
+    done = mien("import", "folder", tmp_path / "photos", tmp_path / "faces", "--test", 0.25)
+    splits = package.FaceSet.open(tmp_path / "faces")
+    tested = {splits.classes[label] for label in splits.labels[splits.values("split") == "test"]}
+    left = [name for name in splits.classes if name not in tested]
+    assert left
+    assert f"warning: no test face of {', '.join(left)}: figures" in done.err

@@ -110,8 +110,8 @@ def require_loaded(name: str, todo: str = "", place: object = "") -> None:
     """
     module, colon, _ = name.partition(":")
     if colon and module not in sys.modules:
-        where = f" in {place}" if place else ""
-        raise MienError(LOADED, f"{told(name)}{where}", todo or f"import {module} before, if you trust it")
+        where = f"; it stands in {place}" if place else ""
+        raise MienError(LOADED, told(name), (todo or f"import {module} before, if you trust it") + where)
 
 
 @contextmanager
@@ -120,9 +120,9 @@ def standing_in(place: object) -> Iterator[None]:
     try:
         yield
     except MienError as error:
-        if error.expected != LOADED or " in " in error.found:
+        if error.expected != LOADED or "; it stands in " in error.todo:
             raise
-        raise MienError(LOADED, f"{error.found} in {place}", error.todo) from error
+        raise MienError(LOADED, error.found, f"{error.todo}; it stands in {place}") from error
 
 
 def trust(values: Any) -> None:

@@ -19,6 +19,7 @@ from mien.cli.shared import (
     say,
     share,
     warn_of_few_tests,
+    warn_of_untested,
     whole,
 )
 from mien.plain import counted
@@ -69,6 +70,7 @@ def import_(
     left_out = f", {counted(len(done.rejected), 'input')} left out (rejected.csv says why)" if done.rejected else ""
     if test:
         warn_of_few_tests(done.faces)
+        warn_of_untested(done.faces)
     print_values(as_json, values, f"{counted(len(done.faces), 'face')} -> {paths[-1]}{left_out}")
 
 

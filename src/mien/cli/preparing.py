@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.shared import Json, Limits, number, print_values, seed_option, share, warn_of_few_tests, whole
+from mien.cli.shared import Json, Limits, number, print_values, seed_option, share, warn_of_few_tests, warn_of_untested, whole
 from mien.plain import counted
 
 
@@ -41,6 +41,7 @@ def prepare(
     as_json: Json = False,
 ) -> None:
     """Find faces in photos and videos, and write them as a face set; a command that was killed goes on when it is given again."""
+    import logging
     import os
 
     from mien.console import Bar
@@ -54,6 +55,8 @@ def prepare(
     *inputs, out = paths
     values = {"inputs": [str(one) for one in inputs], "align": align, "detector": detector, "which": faces, "side": side}
     values |= {"color": color, "every": every, "limits": keep or [], "labeled": labeled, "test": test, "seed": seed}
+    if cluster is not None:
+        logging.disable(logging.WARNING)  # Ray tells of every step
     with Bar(quiet=as_json) as bar:
         done = run(validate(Preparing, values), out, workers or os.cpu_count() or 1, cluster, bar, limits_of(limits))
     found = {"faces": len(done.faces), "inputs": done.inputs, "rejected": done.rejected, "out": str(out)}
@@ -61,4 +64,5 @@ def prepare(
     left_out = f", {done.rejected} left out or not wholly readable (rejected.csv says why)" if done.rejected else ""
     if test:
         warn_of_few_tests(done.faces)
+        warn_of_untested(done.faces)
     print_values(as_json, found, f"{counted(len(done.faces), 'face')} of {counted(done.inputs, 'input')} -> {out}{left_out}")

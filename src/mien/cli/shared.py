@@ -118,6 +118,17 @@ def warn_of_few_tests(faces: "FaceSet") -> None:
         say(f"warning: {text}", file=sys.stderr)
 
 
+def warn_of_untested(faces: "FaceSet") -> None:
+    """A line on stderr that names the classes whose faces are all in other splits than `test`: no figure will be about them."""
+    tested = faces.values("split") == "test"
+    left = [
+        name for number, name in enumerate(faces.classes) if (faces.labels == number).any() and number not in faces.labels[tested]
+    ]
+    if left and (faces.labels >= 0).any():
+        said = f"no test face of {', '.join(left)}: figures will not be about {'it' if len(left) == 1 else 'them'}"
+        say(f"warning: {said}; add faces, or take a larger --test", file=sys.stderr)
+
+
 def show_evaluation(result: "Evaluation", as_json: bool, places: list[str]) -> None:
     """An evaluation as JSON, or as tables and then where more of it lies."""
     from mien.console import evaluation_tables, show
