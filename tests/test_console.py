@@ -2,19 +2,23 @@
 
 import io
 import json
+import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from conftest import Command, bright_faces
-from mien import FaceSet
+from conftest import Command, bright_faces, small_recipe
+from mien import FaceSet, Order, train
 from mien.console import Bar, Table, live, show, terminal
 from mien.data.faceset import Info
 from mien.faces.face import Face
+from mien.progress import Quiet, Silent, tell_part
 from mien.recognize.reading import reading, sentence
 from mien.recognize.timeline import Timeline
+from mien.training import loop
 
 NAMES = ["calm [/]", "happy [posed]", "[/b]", ":smiley:", "\x1b]0;title\x07\x1b[2J", "gnp.‮exe", "a\nb", "[red]red"]
 SHOWN = ["calm [/]", "happy [posed]", "[/b]", ":smiley:", "\\x1b]0;title\\x07\\x1b[2J", "gnp.\\u202eexe", "[red]red"]
@@ -60,6 +64,51 @@ def test_bars_show_titles_and_lines_as_they_are(monkeypatch: pytest.MonkeyPatch)
     assert "\x1b[2J" not in text
     assert live().console is not None
     assert terminal().render_str("[b]x[/b] :smiley:").plain == "[b]x[/b] :smiley:"
+
+
+def test_a_bar_says_what_of_it_is_done_how_fast_and_until_when(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.StringIO()
+    monkeypatch.setattr(
+        "mien.console.terminal",
+        lambda **settings: Console(file=file, force_terminal=True, width=200, markup=False, color_system=None),
+    )
+    with Bar() as bar:
+        seconds = iter(range(10**6))
+        monkeypatch.setattr(bar._progress, "get_time", lambda: float(next(seconds)))
+        bar.begin("2/3 alt, stage 1", 1000)
+        tell_part(Quiet(bar, "", set()), "epoch 3 of 40")
+        for _ in range(3):
+            bar.advance(100)
+        bar._progress.refresh()
+    assert "2/3 alt, stage 1, epoch 3 of 40" in file.getvalue()
+    assert re.search(r"\d/s .*\d+:\d\d:\d\d to the bar's end", file.getvalue())
+
+
+def test_a_run_says_epoch_speed_and_what_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Heard(Silent):
+        def __init__(self) -> None:
+            self.said, self.parts = list[str](), list[str]()
+
+        def say(self, text: str) -> None:
+            self.said.append(text)
+
+        def part(self, text: str) -> None:
+            self.parts.append(text)
+
+    heard, clock = Heard(), iter(range(0, 10**6, 30))
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    recipe = small_recipe(stages=[{"epochs": 2, "lr": 0.01}, {"epochs": 3, "lr": 0.01}])
+    train(bright_faces(), recipe, tmp_path / "run", Order(threads=1, device="cpu"), progress=heard)
+    lines = [line for line in heard.said if "epoch" in line]
+    assert [re.match(r"stage \d of 2, epoch \d of \d: loss ", line) is not None for line in lines] == [True] * 5
+    assert [re.sub(r".*; [\d,]+ faces/s", "", line) for line in lines] == [
+        ", about 2 min left for all",
+        ", about 90 s left for all",
+        ", about 60 s left for all",
+        ", about 30 s left for all",
+        "",
+    ]
+    assert heard.parts == ["epoch 1 of 2", "epoch 2 of 2", "epoch 1 of 3", "epoch 2 of 3", "epoch 3 of 3"]
 
 
 def test_sentences_of_readings_are_plain() -> None:

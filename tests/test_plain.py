@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mien
-from mien.plain import plain, plain_values, short, to_json
+from mien.plain import counted, plain, plain_values, short, to_json
 
 SOURCES = Path(mien.__file__).parent
 
@@ -123,3 +124,22 @@ INTERNAL = {
 def test_json_that_people_read_is_written_by_one_function() -> None:
     found = {file.relative_to(SOURCES).as_posix() for file in SOURCES.rglob("*.py") if "json.dumps" in _calls(file)}
     assert found <= INTERNAL
+
+
+def test_one_of_a_thing_is_no_several() -> None:
+    assert [counted(number, "face") for number in (0, 1, 2)] == ["0 faces", "1 face", "2 faces"]
+    assert counted(1, "person", "people") == "1 person"
+    assert counted(3, "person", "people") == "3 people"
+
+
+SEVERAL = re.compile(r"\{(?![A-Z_]+\})[^{}:]*\} (faces|labels|photos|answers|inputs|pairs|sequences|groups|questions)\b")
+
+
+def test_what_commands_print_counts_things_properly() -> None:
+    found = {
+        f"{file.name}: {line.strip()}"
+        for file in (SOURCES / "cli").glob("*.py")
+        for line in file.read_text("utf-8").splitlines()
+        if SEVERAL.search(line) and "', '.join" not in line
+    }
+    assert not found

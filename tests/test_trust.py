@@ -72,6 +72,7 @@ def test_no_command_runs_what_a_recipe_names(
     done = mien(*commands(stored, recipe, tmp_path / "out")[number])
     assert done.code == 1
     assert "'bold_code:Bold'" in done.err
+    assert f"it stands in {recipe}" in done.err
     assert "--trust" in done.err
     assert not ran.exists()
     assert not list((tmp_path / "out").rglob("*.safetensors"))
@@ -112,7 +113,7 @@ def test_a_run_does_not_choose_what_resumes_it(
         train(stored, made, tmp_path / "run", Order(threads=1), progress=StopAfter(5))
     sys.modules.pop("bold_code")
     ran.unlink()
-    with pytest.raises(MienError, match="--trust"):
+    with pytest.raises(MienError, match=r"--trust.*; it stands in .*run\.json"):
         resume(tmp_path / "run")
     done = mien("resume", tmp_path / "run")
     assert (done.code, "--trust" in done.err, ran.exists()) == (1, True, False)

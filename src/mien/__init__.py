@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from mien.training.prepare import Order
     from mien.training.train import resume, train
 
+__version__: str
+"""Of the installed package."""
+
 __all__ = [
     "FaceSet",
     "MienError",
@@ -51,6 +54,8 @@ _keep_silent()
 
 def __getattr__(name: str) -> Any:
     """Each name is imported when first used: `import mien` alone takes no time."""
+    if name == "__version__":
+        return importlib.import_module("mien.installed").own_version()
     if name not in _HOMES:
         raise AttributeError(f"module 'mien' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

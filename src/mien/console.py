@@ -4,6 +4,7 @@ Names in them are text, whoever wrote them: brackets are no markup, and control 
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,12 @@ import rich.table
 from rich import box
 from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
 from rich.style import StyleType
 from rich.table import Column
 from rich.text import Text
 
-from mien.plain import LINE, plain
+from mien.plain import LINE, counted, plain
 
 if TYPE_CHECKING:
     from mien.data.describe import Description
@@ -59,11 +60,20 @@ class Table(rich.table.Table):
 
 
 class _Speed(ProgressColumn):
-    """Faces per second."""
+    """Of what the bar counts, per second."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.0f} faces/s")
+        return Text("" if speed is None else f"{speed:,.0f}/s")
+
+
+class _Left(ProgressColumn):
+    """Time until the bar is full."""
+
+    def render(self, task: Task) -> Text:
+        if task.finished or task.time_remaining is None:
+            return Text("")
+        return Text(f"{timedelta(seconds=int(task.time_remaining))} to the bar's end")
 
 
 class Bar:
@@ -79,11 +89,11 @@ class Bar:
             BarColumn(),
             _Speed(),
             TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            _Left(),
         )
         self._progress = Progress(*columns, console=console, disable=quiet or not console.is_terminal)
         self._console, self._quiet, self._task = console, quiet, TaskID(0)
-        self._single = single
+        self._single, self._title = single, ""
 
     def __enter__(self) -> "Bar":
         self._progress.start()
@@ -97,7 +107,12 @@ class Bar:
         if self._single:
             for task in self._progress.task_ids:
                 self._progress.remove_task(task)
-        self._task = self._progress.add_task(plain(title), total=total or None)
+        self._title = plain(title)
+        self._task = self._progress.add_task(self._title, total=total or None)
+
+    def part(self, text: str) -> None:
+        """Which part of the bar's work is done now."""
+        self._progress.update(self._task, description=f"{self._title}, {plain(text)}")
 
     def advance(self, faces: int) -> None:
         """So many more."""
@@ -149,7 +164,7 @@ def answer_table(answers: Mapping[str, Sequence[str]]) -> Table:
 
 def evaluation_tables(found: "Evaluation") -> list[Table]:
     """Headline figures with intervals, recall per class, and groups where there are any."""
-    head = Table("figure", "value", "95 % interval", title=f"{found.dataset}, {found.split}: {found.count} faces")
+    head = Table("figure", "value", "95 % interval", title=f"{found.dataset}, {found.split}: {counted(found.count, 'face')}")
     figures = {"accuracy": "accuracy", "average_accuracy": "average accuracy", "macro_f1": "macro F1"}
     figures |= {"ece_before": "calibration error", "ece_after": "  after temperature scaling"}
     for name, title in figures.items():
@@ -201,7 +216,7 @@ def growth_tables(found: "Growth") -> list[Table]:
         faces.add_row(entry.name, str(entry.count), _correlation(entry.value), _between(entry.interval))
     within, tables = found.sequences, [faces]
     if within.count:
-        sequences = Table(f"within {within.count} sequences", "value", bounds)
+        sequences = Table(f"within {counted(within.count, 'sequence')}", "value", bounds)
         sequences.add_row("median rank correlation", _correlation(within.median), _between(within.median_interval))
         shares = within.above_interval
         sequences.add_row("above 0", f"{within.above:.1%}", f"{shares.low:.1%} to {shares.high:.1%}")

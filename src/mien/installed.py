@@ -1,7 +1,16 @@
-"""Files that other packages bring, found without importing them."""
+"""What is installed: files that other packages bring, found without importing them, and which mien this is."""
 
 import importlib.util
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+
+def own_version() -> str:
+    """Of the package mien, as `1.2.3`; `unknown` where its files are used without being installed."""
+    try:
+        return version("mien")
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def folder_of(package: str) -> Path | None:

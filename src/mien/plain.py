@@ -30,6 +30,11 @@ def short(text: object) -> str:
     return plain(text, NAME)
 
 
+def counted(number: int, one: str, several: str = "") -> str:
+    """`1 face`, `2 faces`; `several` where it is more than an s."""
+    return f"{number} {one if number == 1 else several or one + 's'}"
+
+
 def _shown(letter: str) -> bool:
     return letter.isprintable() or letter in _JOINERS or unicodedata.category(letter) == "Zs"
 

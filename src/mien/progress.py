@@ -1,6 +1,6 @@
 """How long work tells how far it is; the command line draws bars, everybody else may stay silent."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Progress(Protocol):
@@ -11,6 +11,28 @@ class Progress(Protocol):
     def advance(self, faces: int) -> None: ...
 
     def say(self, text: str) -> None: ...
+
+
+@runtime_checkable
+class Parted(Protocol):
+    """A progress that also shows which part of its work is done now."""
+
+    def part(self, text: str) -> None:
+        """Such as `epoch 3 of 40`, of the work that began last."""
+        ...
+
+
+def tell_part(progress: Progress, text: str) -> None:
+    """Tell it to a progress that shows parts; to others it makes no difference."""
+    if isinstance(progress, Parted):
+        progress.part(text)
+
+
+def duration(seconds: float) -> str:
+    """A time in words, roughly."""
+    if seconds < 100:
+        return f"{seconds:.{0 if seconds >= 10 else 1}f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 class Silent:
@@ -37,6 +59,10 @@ class Quiet:
         """A bar with the run's name."""
         self.began = True
         self.bar.begin(f"{self.title}, {title}", total)
+
+    def part(self, text: str) -> None:
+        """Shown where the bar shows it."""
+        tell_part(self.bar, text)
 
     def advance(self, faces: int) -> None:
         """So many more."""

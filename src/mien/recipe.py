@@ -16,7 +16,22 @@ from mien.data.faceset import Normalization
 from mien.disk import MOST_TOML, read_bytes, read_toml, require_plain, value_of
 from mien.errors import MienError
 from mien.recipe_base import BASE, with_bases
-from mien.registry import STRICT, Count, NotNegative, Share, build, names, require, require_loaded, told, trust, validate, worded
+from mien.registry import (
+    STRICT,
+    Count,
+    NotNegative,
+    Share,
+    build,
+    meant,
+    names,
+    require,
+    require_loaded,
+    standing_in,
+    told,
+    trust,
+    validate,
+    worded,
+)
 
 MOST_STAGES = 1000
 
@@ -135,7 +150,7 @@ class Recipe:
             known = [question for question in QUESTIONS if question != "start"]
             unknown = set(stage.answers or {}) - set(known)
             if unknown:
-                raise MienError(f"a stage's answers to {', '.join(known)}", ", ".join(sorted(unknown)), "rename that question")
+                raise MienError(f"a stage's answers to {', '.join(known)}", meant(min(unknown), known), "rename that question")
             Components.of(self, stage)
         from mien.models import architecture
 
@@ -149,7 +164,8 @@ class Recipe:
         """
         if trusted:
             trust_recipe(name)
-        return Recipe.parse(_read(name))
+        with standing_in(name):
+            return Recipe.parse(_read(name))
 
     @staticmethod
     def parse(table: Mapping[str, Any], trusted: bool = False) -> "Recipe":
@@ -274,7 +290,9 @@ def _file(name: Path | str) -> Path | None:
     if path.suffix == ".toml" and not os.path.isfile(path):
         raise MienError("a recipe file", f"nothing at {path}", "check the path")
     if path.suffix != ".toml" and str(name) not in recipe_names():
-        raise MienError(f"a recipe among {', '.join(recipe_names())}", told(str(name)), "choose one, or name a .toml file")
+        raise MienError(
+            f"a recipe among {', '.join(recipe_names())}", meant(str(name), recipe_names()), "choose one, or name a .toml file"
+        )
     return path if path.suffix == ".toml" else None
 
 
@@ -313,7 +331,7 @@ def _put(table: Any, key: str, value: Any) -> None:
             )
     elif not isinstance(table, dict) or (rest and first not in table):
         known = ", ".join(table) if isinstance(table, dict) else "nothing"
-        raise MienError(f"a key among {known}", repr(first), "choose one of those")
+        raise MienError(f"a key among {known}", meant(first, table if isinstance(table, dict) else ()), "choose one of those")
     place: Any = int(first) if isinstance(table, list) else first
     if not rest:
         table[place] = value
@@ -334,6 +352,10 @@ class Components:
     loss: Any
     unlabeled: Any
     step: Any
+
+    def all(self) -> tuple[Any, ...]:
+        """In the order of the questions."""
+        return self.start, self.draw, self.targets, *self.weigh, self.loss, self.unlabeled, self.step
 
     @staticmethod
     def of(recipe: Recipe, stage: Stage) -> "Components":

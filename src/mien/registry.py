@@ -1,12 +1,15 @@
 """The folder is the registry and the file name is the name; `package.module:Name` reaches a user's own."""
 
+import difflib
 import functools
 import importlib
 import importlib.util
 import pkgutil
+import re
 import reprlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import is_dataclass
 from typing import Annotated, Any, TypeVar, cast
 
@@ -55,6 +58,11 @@ widths are multiplied by. A card may come from anywhere: what it asks for is bui
 CALLED_BY = {"mien.models": "build", "mien.data.sources": "blocks"}
 """What a component of a room has to have, beside its fields; those of other rooms can be called."""
 
+LOADED = "a part of mien, or one whose module is imported already"
+
+LETTERS = 80
+"""Of a name that is none, which are compared with those that are."""
+
 STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 """The pydantic configuration of every component: unknown keys are errors, the string below a field documents it, and no number is
 nan or infinite."""
@@ -78,7 +86,9 @@ def find(room: str, name: str, typed: bool = False) -> type[Any]:
         return _find_elsewhere(room, name, typed)
     if name not in names(room):
         raise MienError(
-            f"one of {', '.join(names(room))} in {_kind(room)}", told(name), "choose one, or name package.module:Name"
+            f"one of {', '.join(names(room))} in {_kind(room)}",
+            meant(name, names(room)),
+            "choose one, or name package.module:Name",
         )
     module = importlib.import_module(f"{room}.{name}")
     wanted = name.replace("_", "")
@@ -92,16 +102,27 @@ def _kind(room: str) -> str:
     return room.removeprefix("mien.").replace(".", "/")
 
 
-def require_loaded(name: str, todo: str = "") -> None:
-    """Raises MienError for a `package.module:Name` whose module this process has not imported.
+def require_loaded(name: str, todo: str = "", place: object = "") -> None:
+    """Raises MienError for a `package.module:Name` whose module this process has not imported. `place`: where it stands.
 
     For names out of a file that somebody else may have written, such as a recipe or a model's card: it must not choose what is
     run. Whoever wrote the module, or trusts it, imports it first.
     """
     module, colon, _ = name.partition(":")
     if colon and module not in sys.modules:
-        expected = "a part of mien, or one whose module is imported already"
-        raise MienError(expected, told(name), todo or f"import {module} before, if you trust it")
+        where = f"; it stands in {place}" if place else ""
+        raise MienError(LOADED, told(name), (todo or f"import {module} before, if you trust it") + where)
+
+
+@contextmanager
+def standing_in(place: object) -> Iterator[None]:
+    """What `require_loaded` refuses in here stands in this file, which is then named."""
+    try:
+        yield
+    except MienError as error:
+        if error.expected != LOADED or "; it stands in " in error.todo:
+            raise
+        raise MienError(LOADED, error.found, f"{error.todo}; it stands in {place}") from error
 
 
 def trust(values: Any) -> None:
@@ -165,7 +186,8 @@ def _build(room: str, settings: Mapping[str, Any], key: str, typed: bool) -> Any
     values = dict(settings)
     if key not in values:
         raise MienError(f"{key} = one of {', '.join(names(room))}", f"only {told(list(values))}", f"add {key}")
-    return validate(find(room, str(values.pop(key)), typed), values)
+    place = "model" if room == "mien.models" else room.rpartition(".")[2] if room.startswith("mien.techniques.") else ""
+    return validate(find(room, str(values.pop(key)), typed), values, place)
 
 
 def build_from_text(room: str, text: str, key: str) -> Any:
@@ -184,13 +206,17 @@ def build_from_text(room: str, text: str, key: str) -> Any:
 def to_text(component: Any) -> str:
     """The text that `build_from_text` makes this component from, all settings written out."""
     kind = type(component)
+    return " ".join([name_of(kind), *(f"{key}={getattr(component, key)}" for key in fields(kind))])
+
+
+def name_of(kind: type[Any]) -> str:
+    """The name by which `find` finds a component."""
     own = kind.__module__.startswith("mien.")
-    name = kind.__module__.rpartition(".")[2] if own else f"{kind.__module__}:{kind.__name__}"
-    return " ".join([name, *(f"{key}={getattr(component, key)}" for key in fields(kind))])
+    return kind.__module__.rpartition(".")[2] if own else f"{kind.__module__}:{kind.__name__}"
 
 
-def validate(kind: type[T], values: Mapping[str, Any]) -> T:
-    """A `kind` made from `values`; pydantic's complaints become one MienError."""
+def validate(kind: type[T], values: Mapping[str, Any], place: str = "") -> T:
+    """A `kind` made from `values`; pydantic's complaints become one MienError. `place`: the key in a recipe that it answers."""
     if not isinstance(values, Mapping):
         raise MienError(f"settings of {kind.__name__} by name", told(values), "give a table")
     try:
@@ -198,7 +224,7 @@ def validate(kind: type[T], values: Mapping[str, Any]) -> T:
     except PydanticUserError as error:
         raise MienError("a dataclass of settings", f"{kind.__module__}:{kind.__name__}", "name one, as mien's own are") from error
     except ValidationError as error:
-        raise _readable(kind, error) from error
+        raise _readable(kind, error, place) from error
     return made
 
 
@@ -244,6 +270,24 @@ def told(value: Any) -> str:
         return f"a {type(value).__name__} that is too long to write"
 
 
+def meant(given: object, known: Iterable[str]) -> str:
+    """A name in a message that is none of those `known`, and which of them it is like: `'fixmach' (did you mean fixmatch?)`."""
+    return plain(told(given), 200) + like(given, known)
+
+
+def each_meant(given: Iterable[str], known: Iterable[str]) -> str:
+    """Several such names, sorted and with commas between them."""
+    names = list(known)
+    return ", ".join(sorted(name + like(name, names) for name in given))
+
+
+def like(given: object, known: Iterable[str]) -> str:
+    """` (did you mean fixmatch?)` where one of the names is like what was given, else nothing."""
+    names = {name.lower(): name for name in known}
+    found = difflib.get_close_matches(str(given)[:LETTERS].strip().lower(), names, 1)
+    return f" (did you mean {names[found[0]]}?)" if found else ""
+
+
 BOUNDS = {
     "greater_than": ("greater than", "gt"),
     "greater_than_equal": ("greater than or equal to", "ge"),
@@ -261,24 +305,39 @@ def _complaint(first: Any) -> str:
     return str(first["msg"]).lower().replace("input should", "value should")
 
 
-def _readable(kind: type[Any], error: ValidationError) -> MienError:
+def _readable(kind: type[Any], error: ValidationError, place: str = "") -> MienError:
     first = error.errors(include_url=False)[0]
-    place = list(first["loc"])
-    if place and isinstance(place[0], int):  # given by its place, not by name
-        place[0] = [*fields(kind), *map(str, range(place[0] + 1))][place[0]]
-    where = ".".join(map(str, place))[:80]
+    loc = list(first["loc"])
+    if loc and isinstance(loc[0], int):  # given by its place, not by name
+        loc[0] = [*fields(kind), *map(str, range(loc[0] + 1))][loc[0]]
+    where = ".".join(map(str, loc))[:80]
     if first["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
         # Within a nested component the keys of the outer one would mislead.
         known = ", ".join(fields(kind)) or "no keys" if len(first["loc"]) == 1 else "keys that are there"
-        return MienError(f"{kind.__name__} to be given {known}", repr(where), "remove or rename that key")
+        found = meant(where, fields(kind) if len(first["loc"]) == 1 else ())
+        return MienError(f"{kind.__name__} to be given {known}", found, "remove or rename that key")
     if first["type"] in {"missing", "missing_argument"}:
-        return MienError(
-            f"{kind.__name__} to be given {where}", "none", "name INPUT before OUT" if where == "input" else "add it"
-        )
+        return _missing(kind, where, place)
     # Of a text without end a sentence shows the beginning.
     given = plain(told(first["input"]), 200)
+    if first["type"] == "literal_error":
+        given = meant(first["input"], re.findall(r"'([^']*)'", first["ctx"]["expected"]))
     found = f"{plain(where, 200)} = {given}" if where else given
     return MienError(f"{kind.__name__} settings that fit ({_complaint(first)})", found, "change that value")
+
+
+def _missing(kind: type[Any], where: str, place: str) -> MienError:
+    """A setting that has no default: which key it is, what it wants, and how it is given."""
+    key = f"{place}.{where}" if place else where
+    about = fields(kind).get(where, "").removesuffix(".")
+    todo = (
+        f"give it: --set {key}=VALUE, or {where} = VALUE beside the name under {place} in a recipe's file" if place else "add it"
+    )
+    return MienError(
+        f"{kind.__name__} to be given {key}" + (f" ({about})" if about else ""),
+        "none",
+        "name INPUT before OUT" if where == "input" else todo,
+    )
 
 
 def fields(kind: type[Any]) -> dict[str, str]:

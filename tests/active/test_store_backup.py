@@ -125,7 +125,7 @@ def test_what_cannot_be_backed_up_leaves_nothing(tmp_path: Path) -> None:
 
 
 DAMAGE = (
-    ("UPDATE mien_questions SET answered = 7 WHERE face = 'f1'", "1 questions have another number of answers noted than the log"),
+    ("UPDATE mien_questions SET answered = 7 WHERE face = 'f1'", "1 question has another number of answers noted than the log"),
     ("UPDATE mien_questions SET gold = 3 WHERE face = 'g'", "1 gold questions have a label that is none of the 3 classes"),
     ("UPDATE mien_questions SET guess = -1 WHERE face = 'g'", "1 guesses have a label that is none of the 3 classes"),
     ("UPDATE mien_store SET per_face = 0", "what holds for the whole store cannot be: .*at least 1 answer"),

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from conftest import TINY_AUTOENCODER, Interrupted, StopAfter, bright_faces, small_recipe
-from mien import FaceSet, Order, Recipe, resume, train
+from mien import FaceSet, MienError, Order, Recipe, resume, train
 from mien.recipe import QUESTIONS
 from mien.registry import fields, find, names
 from mien.training import loop
@@ -63,3 +63,24 @@ def test_is_documented(question: str, name: str) -> None:
     assert kind.__doc__
     assert kind.__call__.__doc__
     assert all(fields(kind).values()), "every setting has a line of documentation"
+
+
+REQUIRED = [
+    (room, name, setting)
+    for room in (*(f"mien.techniques.{question}" for question in QUESTIONS), "mien.models")
+    for name in names(room)
+    for setting, field in find(room, name).__pydantic_fields__.items()
+    if field.is_required()
+]
+
+
+@pytest.mark.parametrize(("room", "name", "setting"), REQUIRED)
+def test_a_setting_that_is_missing_is_named_with_what_it_wants(room: str, name: str, setting: str) -> None:
+    question, key = room.rpartition(".")[2], "technique"
+    if room == "mien.models":
+        question, key = "model", "network"
+    about = fields(find(room, name))[setting].removesuffix(".")
+    with pytest.raises(MienError) as caught:
+        Recipe.load("supervised").with_settings({question: {key: name}})
+    said = str(caught.value)
+    assert f"to be given {question}.{setting} ({about}); found none; give it: --set {question}.{setting}=VALUE" in said

@@ -81,7 +81,9 @@ def test_other_faces_are_said(tmp_path: Path) -> None:
         "mien-s learned from faces in gray: its first layer is converted, as these are in color",
     ):
         assert told in said
-    assert [line for line in said if line.startswith("warning: the model") and "these were cut out by box margin=0.1; mtcnn" in line]
+    assert [
+        line for line in said if line.startswith("warning: the model") and "these were cut out by box margin=0.1; mtcnn" in line
+    ]
     alike, quiet = own_faces(), Heard()
     alike = replace(alike, info=replace(alike.info, alignment=Recognizer.load().card.faces.alignment))
     train(alike, Recipe.load("supervised").with_start("mien-s").with_settings(SHORT), tmp_path / "same", progress=quiet)

@@ -13,7 +13,7 @@ from mien.active.doubts import Doubts
 from mien.data.sheet import INK, RED, SOFT, Note, Row, Tile, draw_sheet, write_sheet
 from mien.disk import put, read_json
 from mien.errors import MienError
-from mien.plain import to_json
+from mien.plain import counted, to_json
 
 FILES = ("doubts.csv", "doubts.png", "doubts.json")
 MADE_BY = "mien doubts"
@@ -106,5 +106,5 @@ def draw_doubts(found: Doubts, first: int = SHOWN) -> Image.Image:
         Row(f"{start + 1} to {min(start + ACROSS, count)}", tuple(tiles[start : start + ACROSS]))
         for start in range(0, count, ACROSS)
     ]
-    title = f"The {count} most doubtful of {len(found.ids)} labels"
+    title = f"The {count} most doubtful of {counted(len(found.ids), 'label')}"
     return draw_sheet(rows, SIDE, title + ("" if found.wrong is None else "; framed: known to be wrong"))

@@ -21,11 +21,11 @@ from mien.evaluation.consistency import FEW, known_labels
 from mien.evaluation.evaluate import count_known
 from mien.evaluation.reliability import find_space, score_faces
 from mien.evaluation.weights import flip_auroc, read_weighed
-from mien.plain import plain_values
+from mien.plain import counted, plain_values
 from mien.progress import Progress, Silent
 from mien.recognize.neighbors import SIGMA
 from mien.recognize.recognizer import Recognizer
-from mien.registry import Count, Seed, Share, require
+from mien.registry import Count, Seed, Share, meant, require
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -181,7 +181,7 @@ def find_doubts(
     require(Count, folds=folds)
     bar = progress or Silent()
     if by not in METHODS:
-        raise MienError(f"doubts by one of {', '.join(METHODS)}", repr(by), "choose one of those")
+        raise MienError(f"doubts by one of {', '.join(METHODS)}", meant(by, METHODS), "choose one of those")
     if noise and by != "confident":
         found = f"--by {by}, which the run's own training decides"
         raise MienError("--by confident, to flip labels for an experiment", found, "train a run with --noise instead")
@@ -224,8 +224,8 @@ def labeled_faces(recognizer: Recognizer | None, by: str, faces: FaceSet, split:
     truth = known_truth(faces, before if noise else np.full(len(faces), UNKNOWN))[kept]
     wrong = (truth != UNKNOWN) & (truth != labels[kept]) if (truth != UNKNOWN).any() else None
     unlabeled, others = int((labels[rows] < 0).sum()), int(((labels[rows] >= 0) & (classes[rows] < 0)).sum())
-    left_out = [f"left out: {unlabeled} faces without label"] if unlabeled else []
-    left_out += [f"left out: {others} faces of classes that the recognizer does not know"] if others else []
+    left_out = [f"left out: {counted(unlabeled, 'face')} without label"] if unlabeled else []
+    left_out += [f"left out: {counted(others, 'face')} of classes that the recognizer does not know"] if others else []
     return Labeled(recognizer, names, faces, split or "train", kept, classes[kept], wrong, noise, seed, tuple(left_out))
 
 
@@ -264,7 +264,8 @@ def by_confidence(asked: Labeled, folds: int, bar: Progress) -> Judged:
     likely[np.ix_(present, present)] = (judged.joint * len(at)).round(6)
     names = [f"{asked.classes[label]} {spread[label].sum()}" for label in np.flatnonzero(single)]
     left_out = (f"left out: classes whose faces all fell into one fold: {', '.join(names)}",) if names else ()
-    how = f"{folds} folds{'' if people is None else ' of people'}, heads on {seen.features.shape[1]} features {seen.source}"
+    by = f"{counted(folds, 'fold')}{'' if people is None else ' of people'}"
+    how = f"{by}, heads on {counted(seen.features.shape[1], 'feature')} {seen.source}"
     return Judged(
         how=f"cleanlab's confident learning: {how}",
         at=at,
@@ -294,7 +295,7 @@ def by_weights(asked: Labeled) -> Judged:
     if not len(mine):
         raise MienError(f"faces of {asked.split} that the run trained on", "none", "choose the split that it trained on")
     left_out, weights = len(asked.rows) - len(mine), weighed.weights[mine]
-    said = [f"left out: {left_out} labeled faces that the run did not train on"] if left_out else []
+    said = [f"left out: {counted(left_out, 'labeled face')} that the run did not train on"] if left_out else []
     said += ["this run weighed all faces the same: the order says nothing"] if np.ptp(weights) == 0 else []
     here, there = asked.whole.info, recognizer.card.faces
     strange = here.checksum and there.checksum and here.checksum != there.checksum and here.kind == there.kind

@@ -12,6 +12,7 @@ from mien.active.store.records import Question
 from mien.active.store.store import Store
 from mien.data.faceset import FaceSet, Rows
 from mien.errors import MienError
+from mien.plain import counted
 from mien.progress import Progress
 
 POLL_SECONDS = 2.0
@@ -53,7 +54,7 @@ class People:
                 self._tell(asked, said.left, progress)
                 said = _wait(store, asked.round, faces, progress)
         if go_on and (said.answers == UNDECIDED).all():
-            found = f"none to the {len(faces)} faces of round {asked.round}"
+            found = f"none to the {counted(len(faces), 'face')} of round {asked.round}"
             raise MienError("an answer to go on with", found, self._todo(asked))
         return said.answers
 
@@ -62,8 +63,9 @@ class People:
         return Store.open_or_create(self._address, info.classes, info.name, info.checksum, self._per_face)
 
     def _tell(self, asked: Asked, left: int, progress: Progress) -> None:
+        wait = f"{left} of {counted(len(asked.rows), 'face')} {'waits' if left == 1 else 'wait'}"
         progress.say(
-            f"round {asked.round}: {left} of {len(asked.rows)} faces wait for answers; {self._todo(asked)}. This command goes on "
+            f"round {asked.round}: {wait} for answers; {self._todo(asked)}. This command goes on "
             "when they are there; stopped and given again with --go-on, it takes those that are there by then"
         )
 

@@ -78,7 +78,7 @@ class Plan:
     settings: dict[str, Any] = field(default_factory=dict)
     """Values changed in `recipe`, by key."""
     device: str = "auto"
-    """auto, cpu or cuda."""
+    """auto, cpu, cuda or cuda:1 (the second GPU)."""
     threads: Threads | None = None
     """Processor threads; None takes torch's own number, which is then written down and kept."""
 

@@ -32,6 +32,7 @@ from mien.data.writer import write_table
 from mien.disk import alone, require_name, write_aside
 from mien.errors import MienError
 from mien.evaluation.evaluate import evaluate
+from mien.plain import counted
 from mien.progress import Progress, Quiet, Silent
 from mien.recipe import Recipe
 from mien.recognize.recognizer import Recognizer
@@ -333,12 +334,13 @@ def _on_validation(work: _Work, known: Known, model: Recognizer) -> dict[str, fl
 
 def _line(title: str, point: Point) -> str:
     """A round in words."""
-    text = f"{title}: {point.labels} labels"
+    text = f"{title}: {counted(point.labels, 'label')}"
     lost = {"no face": point.rejected, "disputed": point.disputed}
     if any(lost.values()):
         text += f" ({', '.join(f'{count} {what}' for what, count in lost.items() if count)})"
     if point.undecided:
-        text += f", {point.undecided} faces without enough answers stay in the pool"
+        stay = counted(point.undecided, "face without enough answers stays", "faces without enough answers stay")
+        text += f", {stay} in the pool"
     if point.validation_accuracy is not None:
         gain = "" if point.gain is None else f" ({100 * point.gain:+.1f} points)"
         text += f", validation accuracy {point.validation_accuracy:.1%}{gain}"

@@ -1,8 +1,12 @@
 """The command line: a thin shell over the functions that Python users call. Heavy imports wait for their command."""
 
 import io
+import os
 import signal
 import sys
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Annotated
 
 import typer
 
@@ -25,14 +29,32 @@ from mien.cli import (
     twins,
 )
 from mien.errors import MienError
+from mien.installed import own_version
 from mien.plain import plain
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="Train facial-expression recognizers from few labels, doubtful labels and many faces without labels.",
 )
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        print(f"mien {own_version()}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _top(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Say which mien this is.")
+    ] = False,
+) -> None:
+    """What may stand before a command."""
+
 
 # In the order in which they are listed.
 app.command("import")(data.import_)
@@ -70,8 +92,23 @@ app.add_typer(annotators.annotators, name="annotators")
 app.add_typer(annotate.labels, name="labels")
 
 
+def _whole_lines(one: typer.Typer) -> None:
+    """Commands are listed with the first paragraph of what they do: of longer ones a part would be left out."""
+    for command in one.registered_commands:
+        command.short_help = " ".join((command.callback.__doc__ or "").partition("\n\n")[0].split()) if command.callback else None
+    for group in one.registered_groups:
+        if group.typer_instance is not None:
+            group.short_help = group.typer_instance.info.help
+            _whole_lines(group.typer_instance)
+
+
+_whole_lines(app)
+
+
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""
+PRINTED = {"--csv": (".csv", ".tsv", ".txt"), "--json": (".json", ".jsonl", ".ndjson")}
+"""Options that print, and how files end that people would have them write."""
 
 
 def main() -> None:
@@ -79,9 +116,6 @@ def main() -> None:
 
     The notes of whatever ended a command are said, too.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name may have letters that the terminal cannot write
     # A polite end cleans up like an error does: no half-written set stays.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     for stream in (sys.stdout, sys.stderr):
@@ -89,6 +123,7 @@ def main() -> None:
             # Names of files need not be texts, nor has a terminal to know all letters.
             stream.reconfigure(errors="backslashreplace")
     try:
+        _require_no_file(sys.argv[1:])
         app()
     except SystemExit as end:
         how = _notes(end)
@@ -110,6 +145,14 @@ def main() -> None:
         where = f"{error.strerror or error}: {error.filename or ''}"
         _say(f"expected to read and write files; found {where}; make room or check the path", *_notes(error))
         sys.exit(1)
+
+
+def _require_no_file(words: Sequence[str]) -> None:
+    """Raises MienError for a new file's name after an option that prints: it would be taken for an input, or for OUT."""
+    for option, word in pairwise(words):
+        if word.lower().endswith(PRINTED.get(option, ())) and not os.path.lexists(word):
+            todo = f"write what is printed to a file: mien ... {option} > {word}"
+            raise MienError(f"no file's name after {option}, which prints", repr(word), todo)
 
 
 def _is_of_memory(error: BaseException) -> bool:

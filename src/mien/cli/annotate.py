@@ -12,6 +12,8 @@ import typer
 
 from mien.cli.shared import Device, FaceSetPath, Json, print_json, print_values, say, share, warn_of_few_tests, whole
 from mien.errors import MienError
+from mien.plain import counted
+from mien.registry import meant
 
 if TYPE_CHECKING:
     from mien.active.page.shown import When
@@ -104,7 +106,7 @@ def _tell(store: "Store", new: int, where: str, add: list[str]) -> None:
             say(f"{person} is known already; a new token: mien annotators renew {person} --store {where}")
         else:
             say(f"token of {person}, said this once: {store.add_annotator(person)}")
-    say(f"{new} new questions; {_progress(store)}")
+    say(f"{counted(new, 'new question')}; {_progress(store)}")
     if not store.annotators():
         say(f"nobody can sign in yet: mien annotators add NAME --store {where}")
 
@@ -113,7 +115,7 @@ def _progress(store: "Store") -> str:
     found = store.progress()
     if not found.questions + found.gold:
         return "no questions yet: mien rounds asks them, or --first, --split, --unlabeled or --doubts"
-    return f"{found.done} of {found.questions} faces done, {found.remaining} answers left"
+    return f"{found.done} of {counted(found.questions, 'face')} done, {counted(found.remaining, 'answer')} left"
 
 
 @labels.command("export")
@@ -148,7 +150,8 @@ def import_(
     with Store.open(store) as opened:
         added = import_log(opened, log)
     values = {"rows": len(added.answers), "new": added.new}
-    print_values(as_json, values, f"{added.new} of {len(added.answers)} answers are new")
+    be = "is" if added.new == 1 else "are"
+    print_values(as_json, values, f"{added.new} of {counted(len(added.answers), 'answer')} {be} new")
 
 
 @labels.command()
@@ -178,11 +181,13 @@ def apply(
         if test:
             done = replace(done, faces=_with_test(done.faces, out, test, seed))
     counts = {name: getattr(done, name) for name in ("agreed", "changed", "disputed", "not_a_face", "unsure", "open")}
-    said = f"{done.agreed} faces labeled ({done.changed} otherwise than before), {done.disputed} disputed ones without label"
-    said += (
-        f", {done.not_a_face} that are no faces left out, {done.unsure + done.open} unsure or with too few answers as they were"
+    said = (
+        f"{counted(done.agreed, 'face')} labeled ({done.changed} otherwise than before), {done.disputed} disputed without label"
     )
-    print_values(as_json, {"faces": len(done.faces), **counts, "out": str(out)}, f"{len(done.faces)} faces -> {out}: {said}")
+    said += f", {done.not_a_face} left out as no face, {done.unsure + done.open} unsure or with too few answers as before"
+    print_values(
+        as_json, {"faces": len(done.faces), **counts, "out": str(out)}, f"{counted(len(done.faces), 'face')} -> {out}: {said}"
+    )
 
 
 @contextmanager
@@ -219,9 +224,8 @@ def show(
         values = {"classes": info.classes, "pool": info.pool, "per_face": info.per_face, "progress": found, "annotators": people}
         print_json(values)
         return
-    say(
-        f"{info.pool or 'faces'}: {found.done} of {found.questions} faces done, {found.remaining} answers left, {found.gold} gold"
-    )
+    done = f"{found.done} of {counted(found.questions, 'face')} done, {counted(found.remaining, 'answer')} left"
+    say(f"{info.pool or 'faces'}: {done}, {found.gold} gold")
     if found.alpha == found.alpha:  # nan where no two people can differ
         say(f"agreement (Krippendorff's alpha): {found.alpha:.3f}")
     if people:
@@ -238,7 +242,7 @@ def backup(
     from mien.active.store.backup import backup as copy
 
     rows = copy(store, out)
-    print_values(as_json, {"rows": rows, "out": str(out)}, f"{rows} answers -> {out}")
+    print_values(as_json, {"rows": rows, "out": str(out)}, f"{counted(rows, 'answer')} -> {out}")
 
 
 @labels.command()
@@ -266,5 +270,5 @@ def _people_table(people: "tuple[AnnotatorFigures, ...]") -> "Table":
 
 def _one_of(given: str, known: tuple[str, ...], option: str) -> str:
     if given not in known:
-        raise MienError(f"{option} among {', '.join(known)}", repr(given), "choose one of those")
+        raise MienError(f"{option} among {', '.join(known)}", meant(given, known), "choose one of those")
     return given

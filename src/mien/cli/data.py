@@ -21,8 +21,10 @@ from mien.cli.shared import (
     say,
     share,
     warn_of_few_tests,
+    warn_of_untested,
     whole,
 )
+from mien.plain import counted
 
 
 def import_(
@@ -68,13 +70,14 @@ def import_(
         "out": str(paths[-1]),
         "checksum": done.faces.info.checksum,
     }
-    left_out = f", {len(done.rejected)} inputs left out (rejected.csv says why)" if done.rejected else ""
+    left_out = f", {counted(len(done.rejected), 'input')} left out (rejected.csv says why)" if done.rejected else ""
     _warn_of_whole_photos(database)
     if done.notes:
         say(told_notes(done.notes), file=sys.stderr)
     if test:
         warn_of_few_tests(done.faces)
-    print_values(as_json, values, f"{len(done.faces)} faces -> {paths[-1]}{left_out}")
+        warn_of_untested(done.faces)
+    print_values(as_json, values, f"{counted(len(done.faces), 'face')} -> {paths[-1]}{left_out}")
 
 
 def _warn_of_whole_photos(database: Any) -> None:
@@ -143,7 +146,11 @@ def features(
     with Bar(quiet=as_json) as bar:
         made = write_features(network, faces, out, views, grid, seed, device, bar, limit_gb, settings)
     values = {"faces": len(made), "views": made.info.views, "dimension": made.info.channels, "out": str(out)}
-    print_values(as_json, values, f"{len(made)} faces x {views} views x {made.info.channels} features -> {out}")
+    print_values(
+        as_json,
+        values,
+        f"{counted(len(made), 'face')} x {counted(views, 'view')} x {counted(made.info.channels, 'feature')} -> {out}",
+    )
 
 
 def convert(
@@ -160,4 +167,4 @@ def convert(
 
     card = convert_weights(file, out, side, 3 if color else 1)
     values = {"network": card.network, "people": len(card.classes), "side": side, "color": color, "out": str(out)}
-    print_values(as_json, values, f"vgg16 with {len(card.classes)} people -> {out}")
+    print_values(as_json, values, f"vgg16 with {counted(len(card.classes), 'person', 'people')} -> {out}")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mien.cli.shared import Device, FaceSetPath, Json, TestSplit, print_values, say, seed_option, share, whole
+from mien.plain import counted
 
 
 def identities(
@@ -34,8 +35,13 @@ def identities(
     counts = {"faces": len(made), "people": trained, "held_out": held_out, "left_out": left_out}
     values = counts | {"out": str(out), "checksum": made.info.checksum}
     if left_out:
-        say(f"{left_out} faces held out for tests are left out (--split all takes them)", file=sys.stderr)
-    print_values(as_json, values, f"{len(made)} faces of {trained} people and {held_out} held out -> {out}")
+        held = counted(left_out, "face held out for tests is", "faces held out for tests are")
+        say(f"{held} left out (--split all takes them)", file=sys.stderr)
+    print_values(
+        as_json,
+        values,
+        f"{counted(len(made), 'face')} of {counted(trained, 'person', 'people')} and {held_out} held out -> {out}",
+    )
 
 
 def verify(
@@ -56,13 +62,14 @@ def verify(
 
     with Bar(quiet=as_json) as bar:
         found = measure(run, faceset, split, block, pairs, folds, flip, seed, device, bar)
+    of = f"{counted(found.faces, 'face')} of {counted(found.people, 'person', 'people')}"
     lines = [
         found.source,
-        f"{found.pairs} pairs of {found.faces} faces of {found.people} people, {len(found.folds)} folds",
+        f"{counted(found.pairs, 'pair')} of {of}, {counted(len(found.folds), 'fold')}",
         f"accuracy {found.accuracy:.1%} ± {found.error:.1%} (standard error), AUC {found.auc:.3f}",
     ]
     print_values(as_json, found.to_json(), *lines)
     if found.trained_on:
         say(f"warning: the run used labels of {found.trained_on} of the split's faces", file=sys.stderr)
     if found.pairs < pairs:
-        say(f"warning: {found.pairs} pairs instead of {pairs}; the folds' people have no more", file=sys.stderr)
+        say(f"warning: {counted(found.pairs, 'pair')} instead of {pairs}; the folds' people have no more", file=sys.stderr)

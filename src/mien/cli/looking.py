@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.shared import Device, FaceSetPath, Json, print_json, print_values, say, seed_option, whole
+from mien.plain import counted
 
 if TYPE_CHECKING:
     from mien.console import Table
@@ -52,7 +53,9 @@ def neurons(
 def _table(found: "Neurons") -> "Table":
     from mien.console import Table
 
-    table = Table("layer", "neurons", "average entropy", "low", title=f"{found.dataset}, {len(found.faces)} labeled faces")
+    table = Table(
+        "layer", "neurons", "average entropy", "low", title=f"{found.dataset}, {counted(len(found.faces), 'labeled face')}"
+    )
     if found.before is not None:
         table.add_column("average before")
         table.add_column("low before")

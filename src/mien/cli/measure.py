@@ -19,6 +19,7 @@ from mien.cli.shared import (
     show_evaluation,
     whole,
 )
+from mien.plain import counted
 
 
 def evaluate(
@@ -78,7 +79,8 @@ def weights(
     if found.equal:
         say("this run weighed all faces the same")
     elif found.auroc == found.auroc:  # nan where nobody knows which labels are wrong
-        say(f"{found.flipped} labels are known to be wrong; a low weight finds them with an AUROC of {found.auroc:.3f}")
+        wrong = counted(found.flipped, "label is", "labels are")
+        say(f"{wrong} known to be wrong; a low weight finds them with an AUROC of {found.auroc:.3f}")
     _warn(found.warning)
     say(folder / "weights.png", folder / "weights.csv", sep="\n")
 

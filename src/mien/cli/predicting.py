@@ -1,5 +1,6 @@
 """Commands that read faces in photos, in videos and before a camera."""
 
+import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from mien.cli.shared import Device, Json, Limits, Turn, number, say
 
 if TYPE_CHECKING:
     from mien.faces.cut import Geometry
+    from mien.faces.places import Input
     from mien.recognize.predict import Fault, Read
     from mien.recognize.recognizer import Recognizer
     from mien.recognize.teller import Form, Teller
@@ -58,10 +60,13 @@ def predict(
     from mien.recognize.looks import weakness
     from mien.recognize.predict import Fault, read_all
     from mien.recognize.recognizer import Recognizer
-    from mien.recognize.teller import Teller
+    from mien.recognize.teller import Teller, is_told
 
     for path in paths:
         require_local(path)
+        if len(paths) > 1 and as_csv and is_told(path):
+            todo = f"leave it out; to write it anew: mien predict ... --csv > {path}"
+            raise MienError("photos and videos", f"{path}, which mien predict --csv wrote", todo)
     form, geometry, folder = _form(as_json, as_csv), _geometry(align, detector), _new_folder(draw)
     within = limits_of(limits)
     faults, nothing, lost, weak = list[Fault](), True, 0, weakness(every)
@@ -72,7 +77,7 @@ def predict(
         try:
             with Bar(quiet=form != "text") as bar:
                 bar.begin("photos and frames", 0)
-                inputs = find_inputs(paths, limits=within)
+                inputs = _but_drawn(find_inputs(paths, limits=within), folder)
                 for read in read_all(
                     recognizer, inputs, every, faults, geometry, least_face=least_face, limits=within, turn=turn
                 ):
@@ -205,6 +210,12 @@ def _say_overridden(recognizer: "Recognizer", geometry: "Geometry | None") -> No
         taken = "; ".join(part for part in ours if part not in theirs)
         said = "; ".join(part for part in theirs if part not in ours)
         say(f"mien: faces are cut out by '{taken}', not by '{said}' as the model's card says", file=sys.stderr)
+
+
+def _but_drawn(inputs: "Iterator[Input]", folder: Path | None) -> "Iterator[Input]":
+    """What is drawn now may lie in a folder whose photos are read."""
+    drawn = None if folder is None else Path(os.path.abspath(folder))
+    return (one for one in inputs if drawn is None or not one.path.is_relative_to(drawn))
 
 
 def _form(as_json: bool, as_csv: bool) -> "Form":

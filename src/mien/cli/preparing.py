@@ -5,7 +5,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.shared import Json, Limits, Turn, listed, number, pairs, print_values, seed_option, share, warn_of_few_tests, whole
+from mien.cli.shared import (
+    Json,
+    Limits,
+    Turn,
+    listed,
+    number,
+    pairs,
+    print_values,
+    seed_option,
+    share,
+    warn_of_few_tests,
+    warn_of_untested,
+    whole,
+)
+from mien.plain import counted
 
 if TYPE_CHECKING:
     from mien.faces.prepare import Prepared
@@ -49,6 +63,7 @@ def prepare(
     as_json: Json = False,
 ) -> None:
     """Find faces in photos and videos, and write them as a face set; a command that was killed goes on when it is given again."""
+    import logging
     import os
 
     from mien.console import Bar
@@ -64,10 +79,13 @@ def prepare(
     values |= {"color": color, "every": every, "limits": keep or [], "labeled": labeled, "test": test, "seed": seed, "turn": turn}
     values |= {"classes": {theirs: ours for ours, theirs in listed(classes)} if classes else {}}
     values |= _kept(set_)
+    if cluster is not None:
+        logging.disable(logging.WARNING)  # Ray tells of every step
     with Bar(quiet=as_json) as bar:
         done = run(validate(Preparing, values), out, workers or os.cpu_count() or 1, cluster, bar, limits_of(limits))
     if test:
         warn_of_few_tests(done.faces)
+        warn_of_untested(done.faces)
     _tell(done, out, as_json)
 
 
@@ -75,7 +93,7 @@ def _tell(done: "Prepared", out: Path, as_json: bool) -> None:
     found = {"faces": len(done.faces), "inputs": done.inputs, "rejected": done.rejected, "out": str(out)}
     found |= {"labels": dict(done.labels), "unlabeled": done.unlabeled}
     left_out = f", {done.rejected} left out or not wholly readable (rejected.csv says why)" if done.rejected else ""
-    print_values(as_json, found, f"{len(done.faces)} faces of {done.inputs} inputs -> {out}{left_out}")
+    print_values(as_json, found, f"{counted(len(done.faces), 'face')} of {counted(done.inputs, 'input')} -> {out}{left_out}")
 
 
 def _kept(given: list[str] | None) -> dict[str, str]:

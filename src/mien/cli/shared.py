@@ -52,7 +52,7 @@ Limits = Annotated[
     Switch, typer.Option("--limits", help="Limits of files: off reads what is larger or takes longer, if you know it.")
 ]
 Turn = Annotated[bool, typer.Option("--turn", help="Find faces in photos that lie on their side or upside down, too.")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 for the second GPU, or mps.")]
 Start = Annotated[
     str | None, typer.Option(metavar="MODEL", help="Start from a model's weights, on its network: mien-s, a run, a model folder.")
 ]
@@ -133,6 +133,17 @@ def warn_of_few_tests(faces: "FaceSet") -> None:
         say(f"warning: no face has a label yet, and few of the test faces may get one; {todo}", file=sys.stderr)
     elif text := thin({name: int((labels == number).sum()) for number, name in enumerate(faces.classes)}):
         say(f"warning: {text}", file=sys.stderr)
+
+
+def warn_of_untested(faces: "FaceSet") -> None:
+    """A line on stderr that names the classes whose faces are all in other splits than `test`: no figure will be about them."""
+    tested = faces.values("split") == "test"
+    left = [
+        name for number, name in enumerate(faces.classes) if (faces.labels == number).any() and number not in faces.labels[tested]
+    ]
+    if left and (faces.labels >= 0).any():
+        said = f"no test face of {', '.join(left)}: figures will not be about {'it' if len(left) == 1 else 'them'}"
+        say(f"warning: {said}; add faces, or take a larger --test", file=sys.stderr)
 
 
 def show_evaluation(result: "Evaluation", as_json: bool, places: list[str]) -> None:

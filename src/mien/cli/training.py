@@ -26,6 +26,7 @@ from mien.cli.shared import (
     typed,
     whole,
 )
+from mien.plain import counted
 
 
 def train(
@@ -89,7 +90,8 @@ def train(
 
 
 def _report_training(metrics: dict[str, float], budget: dict[str, Any], out: Path, as_json: bool) -> None:
-    text = f"{budget['train']} train + {budget['validation']} validation = {budget['train'] + budget['validation']} labels"
+    train, validation = budget["train"], budget["validation"]
+    text = f"{train} train + {validation} validation = {counted(train + validation, 'label')}"
     if "validation_accuracy" in metrics:
         text += (
             f"; validation accuracy {metrics['validation_accuracy']:.1%}, average {metrics['validation_average_accuracy']:.1%}"

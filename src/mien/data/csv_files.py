@@ -1,8 +1,11 @@
 """Reading CSV files by column name; whatever is wrong with one is said in a sentence."""
 
 import csv
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -19,17 +22,73 @@ BLOCK_BYTES = 8 << 20
 """A streamed file is read in blocks of this size."""
 
 
+SAVE = "save it as UTF-8 (in Excel: CSV UTF-8), or check that this is the right file"
+
+SEPARATORS = (",", ";", "\t", "|")
+"""Between the columns, the most usual first."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a table is written: what programs for tables make of the same one differs from country to country."""
+
+    names: tuple[str, ...]
+    """In the first line; of a file without header, its first row."""
+    separator: str
+    encoding: str
+    skipped: int
+    """Lines before the rows."""
+
+
+def form(path: Path) -> Form:
+    """How the table at `path` is written, by its first line. Raises MienError where there is no such file or line.
+
+    The separator is the one that makes the most columns. A line `sep=;` before the names says it, as Excel reads it.
+    """
+    _require_file(path)
+    encoding = encoding_of(path)
+    try:
+        (line, after), skipped = _first_lines(path, encoding), 1
+        if said := re.fullmatch(r"sep=([,;\t|])", line.strip('" ')):
+            line, skipped = after, 2
+        rows = {sign: next(csv.reader([line], delimiter=sign), []) for sign in (said[1] if said else SEPARATORS)}
+    except (UnicodeError, csv.Error) as error:
+        found = "letters of another encoding" if isinstance(error, UnicodeError) else str(error)
+        raise MienError(f"CSV text in UTF-8 in {path}", found, SAVE) from error
+    separator = max(rows, key=lambda sign: len(rows[sign]))
+    if not rows[separator]:
+        raise MienError(f"a line with column names in {path}", "an empty file", "check that this is the right file")
+    return Form(tuple(name.strip() for name in rows[separator]), separator, encoding, skipped)
+
+
+def encoding_of(path: Path) -> str:
+    """UTF-8, unless the beginning has its zeros where UTF-16 has them, with or without a mark of byte order."""
+    with path.open("rb") as file:
+        begin = file.read(256)
+    for mark, coding, high in ((b"\xff\xfe", "utf-16-le", 1), (b"\xfe\xff", "utf-16-be", 0)):
+        # A damaged file may begin so, too.
+        if begin.startswith(mark) and 0 in begin[high::2]:
+            return "utf-16"
+        if len(begin) >= 8 and not any(begin[high:8:2]) and all(begin[1 - high : 8 : 2]):
+            return coding
+    return "utf-8-sig"
+
+
+def _first_lines(path: Path, encoding: str) -> tuple[str, str]:
+    """Old Macs end lines by a carriage return alone."""
+    with path.open("rb") as file:
+        if encoding == "utf-8-sig":
+            text = b"".join(file.readline(HEADER_BYTES) for _ in range(2)).decode(encoding, "surrogateescape")
+        else:
+            text = file.read(HEADER_BYTES).decode(encoding, "replace")
+    first, second = [*re.split(r"\r\n|\r|\n", text, maxsplit=2), ""][:2]
+    first.encode()  # the second may be a row, of which others complain
+    return first, second
+
+
 def header(path: Path) -> tuple[str, ...]:
     """The column names in the first line of `path`. Raises MienError where there is no such file or line."""
-    _require_file(path)
-    try:
-        with path.open("rb") as file:
-            names = next(csv.reader([file.readline(HEADER_BYTES).decode("utf-8-sig")]), [])
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise MienError(f"CSV text in UTF-8 in {path}", str(error), "check that this is the right file") from error
-    if not names:
-        raise MienError(f"a line with column names in {path}", "an empty file", "check that this is the right file")
-    return tuple(name.strip() for name in names)
+    return form(path).names
 
 
 def require(path: Path, wanted: Sequence[str]) -> tuple[str, ...]:
@@ -47,13 +106,12 @@ def stream(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
 
     Raises MienError for a missing column or a broken row.
     """
-    # One thread: blocks come in the order of the file, and an error names its row.
-    names = require(path, columns)
-    options = pacsv.ReadOptions(column_names=list(names), skip_rows=1, block_size=BLOCK_BYTES, use_threads=False)
+    require(path, columns)
+    types = dict.fromkeys(columns, pa.string())
     try:
-        with pacsv.open_csv(path, options, convert_options=_conversion(dict.fromkeys(columns, pa.string()))) as reader:
+        with pacsv.open_csv(path, **_options(types, form(path), block_size=BLOCK_BYTES)) as reader:
             yield from reader
-    except (pa.ArrowException, MemoryError) as error:
+    except (pa.ArrowException, UnicodeError, MemoryError) as error:
         raise _broken(path, error) from error
 
 
@@ -67,11 +125,14 @@ def read(path: Path, columns: Mapping[str, pa.DataType | None], headless: Sequen
     size = path.stat().st_size
     if size > MOST_BYTES:
         raise MienError(f"a CSV file of at most {MOST_BYTES:,} bytes at {path}", f"{size:,}", "part it, or leave columns out")
-    names = tuple(headless) or require(path, list(columns))
-    options = pacsv.ReadOptions(column_names=list(names), skip_rows=0 if headless else 1, use_threads=False)
+    written = form(path)
+    if headless:
+        written = replace(written, names=tuple(headless), skipped=written.skipped - 1)
+    else:
+        require(path, list(columns))
     try:
-        return pacsv.read_csv(path, options, convert_options=_conversion(columns))
-    except (pa.ArrowException, MemoryError) as error:
+        return pacsv.read_csv(path, **_options(columns, written))
+    except (pa.ArrowException, UnicodeError, MemoryError) as error:
         raise _broken(path, error) from error
 
 
@@ -80,10 +141,23 @@ def _require_file(path: Path) -> None:
         raise MienError(f"a CSV file at {path}", "no file there", "check the path")
 
 
-def _conversion(columns: Mapping[str, pa.DataType | None]) -> pacsv.ConvertOptions:
+def _options(columns: Mapping[str, pa.DataType | None], written: Form, **more: int) -> dict[str, Any]:
     types = {name: kind for name, kind in columns.items() if kind is not None}
-    return pacsv.ConvertOptions(include_columns=list(columns), column_types=types, null_values=[""], strings_can_be_null=True)
+    encoding = "utf8" if written.encoding == "utf-8-sig" else written.encoding
+    # One thread: blocks come in the order of the file, and an error names its row.
+    reading = pacsv.ReadOptions(
+        column_names=list(written.names), skip_rows=written.skipped, use_threads=False, encoding=encoding, **more
+    )
+    return {
+        "read_options": reading,
+        "parse_options": pacsv.ParseOptions(delimiter=written.separator),
+        "convert_options": pacsv.ConvertOptions(
+            include_columns=list(columns), column_types=types, null_values=[""], strings_can_be_null=True
+        ),
+    }
 
 
 def _broken(path: Path, error: Exception) -> MienError:
+    if isinstance(error, UnicodeError) or "invalid UTF8" in str(error):
+        return MienError(f"CSV rows that fit {path} and its header, in UTF-8", "letters of another encoding", SAVE)
     return MienError(f"CSV rows that fit {path} and its header", str(error)[:300], "mend that row")

@@ -19,7 +19,7 @@ from mien.data.tables import Columns
 from mien.data.tables import to_table as to_table
 from mien.disk import fit, read_json, require_name, require_plain, require_regular
 from mien.errors import MienError
-from mien.registry import STRICT, told, worded
+from mien.registry import STRICT, meant, told, worded
 
 Rows = npt.NDArray[np.int64]
 
@@ -183,7 +183,8 @@ class FaceSet:
         """Column `name`, (N,); raises MienError where no part has it."""
         kinds = [part.types[name] for part in self.parts if name in part.types]
         if not kinds:
-            raise MienError(f"a column among {', '.join(self.column_names)}", repr(name), "choose one of those")
+            known = self.column_names
+            raise MienError(f"a column among {', '.join(known)}", meant(name, known), "choose one of those")
         chunks = [chunk for part in self.parts for chunk in part.column(name, kinds[0]).chunks]
         return pa.chunked_array([chunk.cast(kinds[0]) for chunk in chunks], kinds[0])
 

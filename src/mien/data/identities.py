@@ -12,6 +12,7 @@ from mien.data.faceset import BLOCK, FaceSet, Rows
 from mien.data.splits import held_out_rows, split_rows
 from mien.data.writer import FaceSetWriter
 from mien.errors import MienError
+from mien.plain import counted
 from mien.progress import Progress, Silent
 from mien.registry import Count, Seed, Share, require
 
@@ -67,7 +68,7 @@ def draw_identities(faces: FaceSet, least: int = 5, test: float = 0.2, seed: int
     chosen = np.flatnonzero(counts >= least)
     held_out = max(1, round(test * len(chosen))) if test else 0
     if len(chosen) - held_out < 2:
-        most = f"{len(chosen)} of {len(names)} people, the most faces of one are {counts.max(initial=0)}"
+        most = f"{len(chosen)} of {counted(len(names), 'person', 'people')}, the most faces of one are {counts.max(initial=0)}"
         raise MienError(
             f"two people to train on with {least} faces or more, {held_out} held out", most, "lower --least or --test"
         )

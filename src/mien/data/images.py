@@ -119,6 +119,24 @@ def picture_path(folder: Path, name: str) -> Path:
     return folder / name
 
 
+def from_elsewhere(path: Path) -> str:
+    """A hint for a file that is not there, by a path that may be of another system or another encoding; else nothing."""
+    hint = ""
+    if "\\" in path.name:
+        hint = ", by a path with backslashes as Windows has them: write slashes, from the list's folder"
+    elif any("\ud800" <= letter <= "\udfff" for letter in str(path)):
+        hint = ", by letters of another encoding: save the list as UTF-8"
+    return hint if hint and not os.path.lexists(path) else ""
+
+
+def by_slashes(folder: Path, name: str) -> str:
+    """A path as a list has it; that of a list from Windows with slashes, where such a file is there."""
+    if "\\" not in name or os.path.lexists(folder / name):
+        return name
+    other = name.replace("\\", "/")
+    return other if os.path.lexists(folder / other) else name
+
+
 def _read_one(
     path: Path,
     side: int | None,
@@ -150,7 +168,7 @@ def _decode(
     """The picture as mode L or RGB, upright, and what is to be said of it. Large ones are decoded `one_at_a_time`."""
     try:
         if not path.is_file():
-            raise ValueError("no file there")
+            raise ValueError(f"no file there{from_elsewhere(path)}")
         size = path.stat().st_size
         with one_at_a_time if size > LARGE else nullcontext():
             with path.open("rb") as file:

@@ -12,6 +12,8 @@ import pyarrow.compute as pc
 from mien.data.faceset import FaceSet, Rows
 from mien.data.words import read_split
 from mien.errors import MienError
+from mien.plain import counted
+from mien.registry import meant
 
 TESTING = ("test", "PublicTest", "PrivateTest")
 """Test splits, by our names and FER2013's."""
@@ -29,7 +31,7 @@ class Budget:
 
     def __str__(self) -> str:
         total = len(self.train) + len(self.validation)
-        return f"{len(self.train)} train + {len(self.validation)} validation = {total} labels"
+        return f"{len(self.train)} train + {len(self.validation)} validation = {counted(total, 'label')}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +106,8 @@ def split_rows(faces: FaceSet, split: str) -> Rows:
         rows = np.flatnonzero(found == wanted)
         if wanted and len(rows):
             return rows
-    known = ", ".join(sorted({str(value) for value in written if value}))
-    raise MienError(f"a split among {known}", repr(split), "choose one of those")
+    known = sorted({str(value) for value in written if value})
+    raise MienError(f"a split among {', '.join(known)}", meant(split, known), "choose one of those")
 
 
 def _no_splits(split: str) -> MienError:

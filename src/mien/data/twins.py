@@ -22,6 +22,7 @@ from mien.data.sheet import Note, Tile, draw_sheet, evenly, write_sheet
 from mien.data.sheet import Row as SheetRow
 from mien.disk import require_new, write_aside
 from mien.errors import MienError
+from mien.plain import counted
 from mien.progress import Progress, Silent
 from mien.registry import CountOrZero, require
 
@@ -238,7 +239,7 @@ def twin_rows(found: Twins) -> str:
 
 def draw_twins(found: Twins) -> Image.Image:
     """The largest groups and some of the others, a row each; under each face its label and its split."""
-    return draw_sheet(list(_drawn(found)), SIDE, f"{len(found.sizes)} groups of near-duplicates, by size")
+    return draw_sheet(list(_drawn(found)), SIDE, f"{counted(len(found.sizes), 'group')} of near-duplicates, by size")
 
 
 def _drawn(found: Twins) -> Iterator[SheetRow]:
@@ -251,7 +252,7 @@ def _drawn(found: Twins) -> Iterator[SheetRow]:
             assert source is not None
             face = source.faces([row if row < count else row - count])[0]
             tiles.append(Tile(face, (Note(found.labels[row] or "-"), Note(found.splits[row]))))
-        yield SheetRow(f"{len(members)} faces", tuple(tiles))
+        yield SheetRow(f"{counted(len(members), 'face')}", tuple(tiles))
 
 
 def _compare(ours: _Part, theirs: _Part | None, distance: int) -> Pairs:

@@ -17,7 +17,7 @@ from mien.data.faceset import Info, checksum, require_labels
 from mien.data.tables import COLUMNS, to_table
 from mien.disk import put, require_name, require_plain, write_aside
 from mien.errors import MienError
-from mien.plain import to_json
+from mien.plain import counted, to_json
 
 
 def write_table(path: Path, table: pa.Table) -> None:
@@ -60,7 +60,7 @@ class FaceSetWriter:
         if shape != self._shape or len(table) != len(faces):
             raise MienError(
                 f"blocks like the first, {self._shape[1]} with columns {self._shape[0].names}",
-                f"{len(faces)} faces {faces.shape[1:]}, {len(table)} rows with {table.column_names}",
+                f"{counted(len(faces), 'face')} {faces.shape[1:]}, {counted(len(table), 'row')} with {table.column_names}",
                 "give every block the same columns and one row per face",
             )
         require_labels(table.column("label"), len(self._info.classes), f"what is written to {self._folder}")

@@ -22,7 +22,7 @@ from mien.evaluation.evaluate import count_known
 from mien.evaluation.metrics import Interval, wilson
 from mien.evaluation.reliability import Space, find_space, score_faces
 from mien.evaluation.weights import flip_auroc
-from mien.plain import plain_values
+from mien.plain import counted, plain_values
 from mien.progress import Progress
 from mien.recognize.files import read_used
 from mien.recognize.neighbors import SIGMA
@@ -289,7 +289,7 @@ def find_examples(space: Space, scored: Scored, seed: int, device: torch.device)
             logits, codes = space.begin(torch.from_numpy(scored.faces.faces(rows)).to(device))
             codes = space.moved(codes, generator)
             beside = space.logits(codes)
-            scores = divergence(logits, beside).double().cpu().numpy()
+            scores = divergence(logits, beside).cpu().double().numpy()
             predicted = beside.argmax(dim=1).cpu().numpy()
             found.append(Example(name, len(mine), rows, space.pictures(codes), predicted, scores))
     return tuple(found)
@@ -299,7 +299,7 @@ def _why_unchecked(faces: FaceSet, peaks: Peaks | None, nearest: int, split: str
     if peaks is None:
         return f"no sequences to check: no column {' and no column '.join(missing_columns(faces))}"
     left = f"{peaks.short} have too few, {peaks.unlabeled + len(peaks.last)} no label that the recognizer knows"
-    return f"no sequences to check: none has a label and {nearest} frames before its last one in {split} ({left})"
+    return f"no sequences to check: none has a label and {counted(nearest, 'frame')} before its last one in {split} ({left})"
 
 
 def _warning(scored: Scored, used: int) -> str:

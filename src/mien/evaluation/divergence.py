@@ -7,6 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from mien.models import Network
+from mien.recognize.device import wide
 
 
 def kl(p: Tensor, q: Tensor) -> Tensor:
@@ -16,7 +17,7 @@ def kl(p: Tensor, q: Tensor) -> Tensor:
 
 def divergence(one: Tensor, other: Tensor) -> Tensor:
     """Eq. 13: half the sum of both KLs of the softmax of logits (B, K), (B,)."""
-    p, q = one.double().log_softmax(dim=1), other.double().log_softmax(dim=1)
+    p, q = (each.to(wide(each.device)).log_softmax(dim=1) for each in (one, other))
     return (0.5 * (kl(p, q) + kl(q, p))).float().clamp(min=0)
 
 

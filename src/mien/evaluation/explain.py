@@ -22,6 +22,7 @@ from mien.plain import short
 from mien.plots import colormaps
 from mien.progress import Progress, Silent
 from mien.recognize.recognizer import Recognizer
+from mien.registry import meant
 
 SIDE, BARS, LINE, TEXT = 256, 220, 32, 15
 """Side of a face in the picture, width of the bars, height of a line and of its text, in pixels."""
@@ -100,7 +101,9 @@ def explain(
     """
     _require_faces(recognizer)
     if name is not None and name not in recognizer.classes:
-        raise MienError(f"a class among {', '.join(recognizer.classes)}", repr(name), "choose one of those with --class")
+        raise MienError(
+            f"a class among {', '.join(recognizer.classes)}", meant(name, recognizer.classes), "choose one of those with --class"
+        )
     chosen = _block_with_maps(recognizer.network, block)
     given = FaceSet.from_arrays(face[None])
     probabilities = recognizer.probabilities(given)[0]
@@ -178,7 +181,7 @@ def _block_with_maps(network: Network, block: str | None) -> str:
     if not usable:
         raise MienError("a network with a block that has maps", "none", "explain another model")
     if block is not None and block not in usable:
-        raise MienError(f"a block with maps among {', '.join(usable)}", repr(block), "choose one of those with --block")
+        raise MienError(f"a block with maps among {', '.join(usable)}", meant(block, usable), "choose one of those with --block")
     return block or usable[-1]
 
 

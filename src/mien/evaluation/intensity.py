@@ -22,7 +22,7 @@ from mien.errors import MienError
 from mien.evaluation.calibration import apply_temperature
 from mien.evaluation.evaluate import count_known, tested_faces
 from mien.evaluation.metrics import RESAMPLES, Interval, block_sizes, percentiles
-from mien.plain import plain_values
+from mien.plain import counted, plain_values
 from mien.recognize.recognizer import Recognizer
 
 Floats = npt.NDArray[np.float64]
@@ -148,7 +148,7 @@ def show_faces(recognizer: Recognizer, faces: FaceSet, split: str, column: str) 
     if len(kept) < 2 or np.ptp(intensity) == 0:
         raise MienError(
             f"faces of different {column} in {split}, neutral left out",
-            f"{len(kept)} faces of one",
+            f"{counted(len(kept), 'face')} of one",
             "take another split or column",
         )
     used, sequence = np.unique(sequence[kept], return_inverse=True)
@@ -239,7 +239,7 @@ def draw_intensity(shown: Shown, within: Floats) -> Image.Image:
         chosen = np.random.default_rng(label).permutation(known)[:SHOWN]
         parts = [(mine[shown.sequence[mine] == number], f"rank correlation {within[number]:.2f}") for number in chosen]
         if len(mine) and not len(known):
-            parts = [(mine, f"{len(mine)} faces")]
+            parts = [(mine, f"{counted(len(mine), 'face')}")]
         rows += [_row(shown, part, name, about) for part, about in parts]
     return draw_sheet(rows, SIDE, "Under each face its class's probability (blue) and the true intensity (gray)")
 

@@ -27,12 +27,13 @@ from mien.errors import MienError
 from mien.evaluation.divergence import decide
 from mien.evaluation.maximize import HEAD, maximize, responses
 from mien.models import leading, upscaling
+from mien.plain import counted
 from mien.progress import Progress, Silent
 from mien.recognize.box import find_model
 from mien.recognize.device import autocast, channels_last, choose_device, choose_precision
 from mien.recognize.features import Tap, is_run, tap
 from mien.recognize.files import read_card
-from mien.registry import Count, CountOrZero, Seed, require
+from mien.registry import Count, CountOrZero, Seed, meant, require
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -197,7 +198,7 @@ def inspect_neurons(
         pictures = tuple(_draw(source, layer, labeled.classes, drawn, seed, bar) for layer in scanned) if drawn else ()
         found.append(Found(source.name.partition(", block ")[0], scanned, pictures))
     threshold = min(float(layer.entropy.mean()) for one in found for layer in one.layers)
-    few = f"{len(labeled)} labeled faces: every neuron's top faces are all of them" if len(labeled) <= top else ""
+    few = f"{counted(len(labeled), 'labeled face')}: every neuron's top faces are all of them" if len(labeled) <= top else ""
     name, earlier = faces.info.name or "unnamed", found[1] if len(found) > 1 else None
     return Neurons(name, split, labeled, min(top, len(labeled)), threshold, found[0], earlier, few)
 
@@ -247,7 +248,7 @@ def _labeled(faces: FaceSet, split: str, per_class: int | None, seed: int) -> Fa
     rows = rows[faces.labels[rows] >= 0]
     labeled = faces.select(draw_labels(faces.labels, rows, seed, per_class) if len(rows) else rows)
     if len(labeled) < 2 or len(np.unique(labeled.labels)) < 2:
-        found = f"{len(labeled)} labeled faces in {split}"
+        found = f"{counted(len(labeled), 'labeled face')} in {split}"
         raise MienError("labeled faces of two classes or more", found, "choose another split or set")
     return labeled
 
@@ -279,7 +280,9 @@ def _require_layers(source: Tap, layers: Sequence[str]) -> None:
     for name in layers:
         if name not in (*source.network.blocks, HEAD):
             known = ", ".join((*source.network.blocks, HEAD))
-            raise MienError(f"a layer among {known}", repr(name), "choose from those with --layers")
+            raise MienError(
+                f"a layer among {known}", meant(name, (*source.network.blocks, HEAD)), "choose from those with --layers"
+            )
         if name == HEAD and not source.classes:
             todo = "name a run or a model, or leave head out of --layers"
             raise MienError("a trained model, whose head has classes", source.name.partition(", block ")[0], todo)

@@ -21,7 +21,7 @@ from mien.data.views import Views
 from mien.errors import MienError
 from mien.evaluation.divergence import decide, divergence, last_features, moved
 from mien.progress import Progress, Silent
-from mien.recognize.device import autocast, channels_last, choose_precision
+from mien.recognize.device import autocast, channels_last, choose_precision, wide
 from mien.recognize.files import require_alike
 from mien.recognize.neighbors import Neighbors
 from mien.recognize.recognizer import Recognizer
@@ -123,9 +123,9 @@ class InFeatures:
         if len(faces) < 2:
             raise MienError("two faces or more, to know how features vary", f"{len(faces)}", "take another split, or --neighbors")
         progress.begin("features", len(faces))
-        total = squares = torch.zeros((), dtype=torch.float64, device=sight.recognizer.device)
+        total = squares = torch.zeros((), dtype=wide(sight.recognizer.device), device=sight.recognizer.device)
         for pixels in batches(faces, sight.recognizer.device):
-            found = _features(sight, pixels).double()
+            found = _features(sight, pixels).to(total.dtype)
             total, squares = total + found.sum(dim=0), squares + found.square().sum(dim=0)
             progress.advance(len(pixels))
         variance = squares / len(faces) - (total / len(faces)).square()
@@ -195,7 +195,7 @@ def score_faces(
     found = []
     for pixels in batches(faces, device):
         own, codes = space.begin(pixels)
-        scores = kept = torch.zeros(len(own), dtype=torch.float64, device=device)
+        scores = kept = torch.zeros(len(own), dtype=wide(device), device=device)
         for _ in range(draws):
             beside = space.logits(space.moved(codes, generator))
             scores = scores + divergence(own, beside)

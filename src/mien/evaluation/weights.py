@@ -20,7 +20,7 @@ from mien.data.sheet import RED, Note, Row, Tile, draw_sheet, write_sheet
 from mien.data.tables import LABELS, read_table
 from mien.disk import write_aside
 from mien.errors import MienError
-from mien.plain import plain_values
+from mien.plain import counted, plain_values
 from mien.recognize.files import Card, read_card
 
 SIDE = 96
@@ -170,7 +170,7 @@ def draw_weights(weighed: Weighed, per_class: int = SHOWN) -> Image.Image:
             weight = Note(f"{weighed.weights[row]:.3f}", weighed.weights[row] / scale)
             mark = Note(str(weighed.truth[row]) if flipped[row] else "", color=RED)
             tiles.append(Tile(face, (weight, mark) if marked else (weight,), RED if flipped[row] else ""))
-        rows.append(Row(name, tuple(tiles), f"{len(mine)} faces"))
+        rows.append(Row(name, tuple(tiles), f"{counted(len(mine), 'face')}"))
     title = "All faces counted the same" if weighed.equal else "The faces that counted least, and their weights"
     return draw_sheet(rows, SIDE, title + ("; framed: what a face really is" if marked else ""))
 

@@ -19,6 +19,7 @@ from mien.evaluation.calibration import apply_temperature, fit_least, fit_sure
 from mien.experiments.fitted_rows import FOLDS, LEAST, Given, refitted, with_new
 from mien.experiments.last_layer import with_one
 from mien.models import Network
+from mien.plain import counted
 from mien.progress import Progress, Silent
 from mien.recognize.alignment import alignment_note
 from mien.recognize.export import write_exported
@@ -326,7 +327,7 @@ def _card(recognizer: Recognizer, faces: FaceSet, given: Given, shown: Tensor, s
         faces=replace(mine, license=info.license, citation=info.citation),
         least=least,
         sure=fit_sure(likely, labels, least, weights=weights),
-        recipe={"title": f"last layer fitted to {count} faces (mien adapt)"},
+        recipe={"title": f"last layer fitted to {counted(count, 'face')} (mien adapt)"},
         budget=budget | {"unlabeled": 0},
         sources=(*card.sources, entry),
         metrics={},

@@ -24,8 +24,9 @@ from mien.experiments.published import published_on
 from mien.experiments.report import write_report
 from mien.experiments.results import RunResult, read_result, write_result
 from mien.experiments.tables import LEAST, summarize
-from mien.plain import plain_values, to_json
-from mien.progress import Progress, Quiet, Silent
+from mien.plain import counted, plain_values, to_json
+from mien.progress import Progress, Quiet, Silent, duration
+from mien.recognize.device import choose_device
 from mien.recognize.files import read_history
 from mien.recognize.recognizer import Recognizer
 from mien.training.train import Written, resume, train
@@ -44,6 +45,7 @@ def compare(faces: FaceSet | Path | str, grid: Grid, out: Path | str, progress: 
     the grid of another set, where the sets are not stored, a recipe is wrong, the split to test on was trained on, or two
     recipes did not get the same labels in a cell.
     """
+    choose_device(grid.device)
     opened = _stored(faces)
     grid = replace(grid, split=grid.split or test_split(opened))
     work = _Work(opened, None if grid.unlabeled is None else _stored(grid.unlabeled), grid, Path(out), progress or Silent())
@@ -103,7 +105,7 @@ def _run(work: _Work, plan: Plan) -> Comparison:
             done[job.folder] = found
             clock.took(job, found.seconds)
     if done:
-        work.bar.say(f"{len(done)} of {len(jobs)} runs are finished already")
+        work.bar.say(f"{len(done)} of {counted(len(jobs), 'run')} {'is' if len(done) == 1 else 'are'} finished already")
     for number, job in enumerate(jobs, 1):
         if job.folder in done:
             continue
@@ -216,7 +218,7 @@ def _require_same_labels(work: _Work, job: Job, seen: dict[Any, _Used]) -> None:
     other = seen.setdefault((job.group.labels, job.group.noise, job.order.seed), _Used(folder, digest))
     if digest != other.digest:
         count = len(set(labels) - set(_labels_used(other.folder)))
-        found = f"{count} of {len(labels)} labels of {folder} not in {other.folder}"
+        found = f"{count} of {counted(len(labels), 'label')} of {folder} not in {other.folder}"
         raise MienError("the same labels for every recipe of a cell", found, "remove both folders: they are done again")
 
 
@@ -234,14 +236,8 @@ def _line(job: Job, result: RunResult, done: int, total: int, left: float) -> st
     if result.failed:
         return f"{job}: failed: {result.failed} ({done} of {total})"
     figures = f"accuracy {result.accuracy or 0:.1%}, average {result.average_accuracy or 0:.1%}"
-    rest = f", about {_duration(left)} left" if done < total and np.isfinite(left) else ""
-    return f"{job}: {figures} ({done} of {total}, {_duration(result.seconds or 0)}{rest})"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.{0 if seconds >= 10 else 1}f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+    rest = f", about {duration(left)} left" if done < total and np.isfinite(left) else ""
+    return f"{job}: {figures} ({done} of {total}, {duration(result.seconds or 0)}{rest})"
 
 
 def _gather(work: _Work, plan: Plan, done: dict[str, RunResult]) -> Comparison:

@@ -15,6 +15,7 @@ from pydantic.dataclasses import dataclass
 
 from mien.data.faceset import FaceSet
 from mien.errors import MienError
+from mien.plain import counted
 from mien.recipe import Recipe
 from mien.registry import STRICT, Count, Threads, worded
 from mien.training.asked import asked_recipe
@@ -64,7 +65,7 @@ class Grid:
     split: str | None = None
     """Split to test on; None for the set's own, such as test or PublicTest."""
     device: str = "auto"
-    """auto, cpu or cuda."""
+    """auto, cpu, cuda or cuda:1 (the second GPU)."""
     threads: Threads | None = None
     """Processor threads."""
 
@@ -93,7 +94,7 @@ class Group:
     """The varied keys and their values, as text."""
 
     def __str__(self) -> str:
-        parts = ["all labels" if self.labels is None else f"{self.labels} labels per class"]
+        parts = ["all labels" if self.labels is None else f"{counted(self.labels, 'label')} per class"]
         parts += [f"{100 * self.noise:g} % of them flipped"] if self.noise else []
         return ", ".join([*parts, *(f"{key} = {value}" for key, value in self.varied)])
 

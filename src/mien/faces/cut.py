@@ -52,10 +52,12 @@ class Geometry:
         if hasattr(align, "require_workable"):
             align.require_workable(self.gives_landmarks)
 
-    def require_loaded(self) -> None:
-        """Raises MienError for a way or detector in a module that is not imported: the words of a model's card import none."""
+    def require_loaded(self, place: object = "") -> None:
+        """Raises MienError for a way or detector in a module that is not imported: the words of a model's card import none.
+
+        `place`: where they stand, for the message."""
         for text in (self.align, self.detector):
-            require_loaded("".join(text.split()[:1]))
+            require_loaded("".join(text.split()[:1]), place=place)
 
     @property
     def least_face(self) -> float:

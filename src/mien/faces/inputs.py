@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from mien.data.images import SUFFIXES, picture_path
+from mien.data.images import SUFFIXES, from_elsewhere, picture_path
 from mien.errors import MienError
 from mien.faces.archives import ARCHIVES, Entry, entries
 from mien.faces.labels import Given, above_members, class_of, for_labels, inner_folders, is_folder, last_folders, place_of
@@ -283,6 +283,8 @@ def _in_list(given: Given) -> Iterator[Input]:
                 picture_path(folder, name)
             except MienError:
                 found = replace(found, fault="a path that leaves the list's folder; write it from the root")
+            if not found.fault and (hint := from_elsewhere(folder / name)):
+                found = replace(found, fault=f"no file there{hint}")
             yield found
     except MienError as error:
         yield Input(printable(given.prefix or given.path.name), given.path, fault=error.found)

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mien.errors import MienError
-from mien.faces.lists import TABLES, columns_of
+from mien.faces.lists import LISTS, columns_of, is_table
 
 _TYPES = (pa.int64(), pa.float64(), pa.string())
 """A column is of the first of them that fits all its values."""
@@ -55,4 +55,4 @@ def _fits(values: pa.ChunkedArray, kind: pa.DataType) -> bool:
 
 
 def _lists(inputs: Sequence[str]) -> list[Path]:
-    return [Path(one) for one in inputs if one.lower().endswith(TABLES) and Path(one).is_file()]
+    return [Path(one) for one in inputs if one.lower().endswith(LISTS) and Path(one).is_file() and is_table(Path(one))]

@@ -1,4 +1,4 @@
-"""Lists of photos and videos: texts with a path a line, and CSV and parquet files with a column `path`."""
+"""Lists of photos and videos: texts with a path a line, and tables (CSV and its like, parquet) with a column `path`."""
 
 import hashlib
 import os
@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from mien.data.csv_files import require, stream
+from mien.data.csv_files import encoding_of, header, require, stream
+from mien.data.images import by_slashes
 from mien.data.tables import column_names, read_texts
 from mien.data.words import FOLDERS, known_split, read_label, read_text
 from mien.errors import MienError
 from mien.faces.places import require_regular
 from mien.files.faults import fault
 
-TABLES = (".csv", ".parquet")
-"""How the names of lists with columns end, in lower case."""
+PARQUET = ".parquet"
 
-LISTS = (".txt", *TABLES)
+LISTS = (".txt", ".csv", ".tsv", PARQUET)
 """How the names of lists end, in lower case."""
 
 SAID = ("label", "split", "subject")
@@ -61,7 +61,7 @@ def check_list(path: Path, mapped: Collection[str] = ()) -> None:
     different labels, splits or subjects."""
     try:
         require_regular(path)
-        if path.suffix.lower() in TABLES and {*SAID} & {*columns_of(path)}:
+        if is_table(path) and {*SAID} & {*columns_of(path)}:
             with suppress(MienError):  # a broken row is said when its turn comes
                 deque(_noted(path, _rows(path, mapped)), 0)
         with path.open("rb"):
@@ -78,7 +78,7 @@ def lines(path: Path, mapped: Collection[str] = (), keep: Sequence[str] = ()) ->
     the list breaks.
     """
     try:
-        yield from _noted(path, _rows(path, mapped, keep) if path.suffix.lower() in TABLES else _texts(path))
+        yield from _noted(path, _rows(path, mapped, keep) if is_table(path) else _texts(path))
     except (OSError, ValueError) as error:
         raise _unread(path, fault(error)) from error
 
@@ -112,14 +112,26 @@ def short_hash(name: str) -> bytes:
     return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
+def is_table(path: Path) -> bool:
+    """Whether a list has columns, by its name; a text has them where its first line names them, as Excel writes it with tabs."""
+    if path.suffix.lower() != ".txt":
+        return True
+    with suppress(MienError):
+        names = header(path)
+        return len(names) > 1 and "path" in names
+    return False
+
+
 def _texts(path: Path) -> Iterator[Line]:
-    with path.open("rb") as file:
-        for count, line in enumerate(iter(lambda: file.readline(LONGEST), b""), 1):
+    coding = encoding_of(path)
+    # Names of files need not be texts.
+    errors = "surrogateescape" if coding == "utf-8-sig" else "replace"
+    with path.open(encoding=coding, errors=errors, newline="\n") as file:
+        for count, line in enumerate(iter(lambda: file.readline(LONGEST), ""), 1):
             if len(line) == LONGEST:
                 raise _unread(path, f"line {count} of {LONGEST:,} bytes or more")
-            text = os.fsdecode(line.removeprefix(b"\xef\xbb\xbf") if count == 1 else line).rstrip("\r\n")
-            if text:
-                yield Line(text, row=count)
+            if text := line.rstrip("\r\n"):
+                yield Line(by_slashes(path.parent, text), row=count)
 
 
 def _rows(path: Path, mapped: Collection[str], keep: Sequence[str] = ()) -> Iterator[Line]:
@@ -127,7 +139,8 @@ def _rows(path: Path, mapped: Collection[str], keep: Sequence[str] = ()) -> Iter
     kept = [name for name in keep if name in there]
     for block in _blocks(path, ["path", *(name for name in SAID if name in there), *kept]):
         for number, row in enumerate(block.to_pylist(), before + 1):
-            line = Line(row["path"] or "", row=number, more=tuple((name, row[name]) for name in kept if row[name]))
+            written = by_slashes(path.parent, row["path"] or "")
+            line = Line(written, row=number, more=tuple((name, row[name]) for name in kept if row[name]))
             if "label" in row:
                 line = replace(line, label=read_label(row["label"], mapped))
             if "subject" in row:
@@ -141,7 +154,7 @@ def _rows(path: Path, mapped: Collection[str], keep: Sequence[str] = ()) -> Iter
 
 def columns_of(path: Path) -> tuple[str, ...]:
     """Their names in a list that has some. Raises MienError where `path` is none of them."""
-    if path.suffix.lower() == ".csv":
+    if path.suffix.lower() != PARQUET:
         return require(path, ["path"])
     found = column_names(path, MEND)
     if "path" not in found:
@@ -151,7 +164,7 @@ def columns_of(path: Path) -> tuple[str, ...]:
 
 def _blocks(path: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
     """These columns as texts, some rows at a time."""
-    return stream(path, names) if path.suffix.lower() == ".csv" else iter(read_texts(path, names, MEND).to_batches(ROWS))
+    return stream(path, names) if path.suffix.lower() != PARQUET else iter(read_texts(path, names, MEND).to_batches(ROWS))
 
 
 def _split(written: str | None, line: Line) -> str:

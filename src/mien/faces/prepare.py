@@ -40,7 +40,7 @@ from mien.faces.quality import Limits
 from mien.faces.shards import KINDS, Making, Record, Task, read_record, record_at, state_of
 from mien.faces.workers import work
 from mien.files.limits import LIMITS, FileLimits
-from mien.plain import to_json
+from mien.plain import counted, to_json
 from mien.progress import Progress, Silent
 from mien.registry import STRICT, Seconds, Seed, Threads, require, worded
 
@@ -151,7 +151,7 @@ def prepare(
     count = _require_fitting(asked, survey(asked, limits))
     if more := left_out(asked.inputs, (*KINDS, "path", *asked.keep)):
         bar.say(more)
-    bar.begin("faces", count)
+    bar.begin("photos and videos", count)
     with alone(parts):
         _require_nothing(out)  # another process may have been done meanwhile
         _claim(parts, asked)
@@ -167,7 +167,7 @@ def prepare(
     counts = np.bincount(labels[labels >= 0], minlength=len(faces.classes)).tolist()
     done = Prepared(faces, count, rejected, dict(zip(faces.classes, counts, strict=True)))
     if done.labels:
-        bar.say(f"labels: {_listed(done.labels)}, {done.unlabeled} faces without")
+        bar.say(f"labels: {_listed(done.labels)}, {counted(done.unlabeled, 'face')} without")
     return done
 
 
@@ -191,7 +191,7 @@ def _listed(counts: Mapping[str, int]) -> str:
     """The first classes and their faces, in words."""
     more = len(counts) - NAMED
     told = [f"{name} {count}" for name, count in islice(counts.items(), NAMED)]
-    return ", ".join(told + ([f"{more} more classes"] if more > 0 else []))
+    return ", ".join(told + ([f"{counted(more, 'more class', 'more classes')}"] if more > 0 else []))
 
 
 def _require_nothing(out: Path) -> None:
@@ -338,7 +338,7 @@ def _draw_test(asked: Preparing, parts: Path, tasks: int, numbers: Mapping[str, 
     table = pa.concat_tables(_table(shard, ["source_label", *columns.values()]) for shard in _shards(parts, tasks))
     groups = group_faces({kind: table.column(name) for kind, name in columns.items()})
     held_out, rows = draw_test(_numbered(table, numbers), groups.of, asked.test, asked.seed), np.arange(len(table))
-    bar.say(f"test: {groups.tell(rows[held_out], rows)}, {held_out.sum()} of {len(rows)} faces")
+    bar.say(f"test: {groups.tell(rows[held_out], rows)}, {held_out.sum()} of {counted(len(rows), 'face')}")
     return held_out
 
 

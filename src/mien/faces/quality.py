@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from mien.errors import MienError
 from mien.faces.face import Face
+from mien.registry import meant
 
 Floats = npt.NDArray[np.float32]
 
@@ -44,7 +45,8 @@ class Limits:
                 bound = np.nan
             if name.strip() not in MEASURES or np.isnan(bound):
                 expected = f"a limit such as size>=40, of one of {', '.join(MEASURES)}"
-                raise MienError(expected, repr(text), "write NAME>=NUMBER or NAME<=NUMBER")
+                found = repr(text) if name.strip() in MEASURES else meant(name, MEASURES)
+                raise MienError(expected, found, "write NAME>=NUMBER or NAME<=NUMBER")
             (least if sign == ">=" else most)[name.strip()] = bound
         return Limits(least, most)
 

@@ -9,6 +9,7 @@ from mien.errors import MienError
 from mien.faces.inputs import find_inputs, printable, require_prepared
 from mien.faces.prepare import Found, Preparing, classes_of, prepare, survey
 from mien.files.limits import LIMITS, FileLimits
+from mien.plain import counted
 from mien.progress import Progress
 
 SEEN = "photos.json"
@@ -39,8 +40,8 @@ def faces_of(folder: Path, workers: int, progress: Progress, least: int = 1, lim
     progress.say(f"{folder} holds photos: their faces are cut out into {made}, once (mien prepare has settings)")
     done = prepare(asked, made, workers, progress=progress, limits=limits)
     write_aside(made / SEEN, f'{{"photos": "{now}"}}'.encode())
-    left_out = f", {done.rejected} photos without one ({made / 'rejected.csv'})" if done.rejected else ""
-    progress.say(f"{len(done.faces)} faces{left_out}")
+    left_out = f", {counted(done.rejected, 'photo')} without one ({made / 'rejected.csv'})" if done.rejected else ""
+    progress.say(f"{counted(len(done.faces), 'face')}{left_out}")
     return made
 
 

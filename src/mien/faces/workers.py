@@ -317,6 +317,7 @@ def _connected(address: str, place: str | None) -> tuple[Any, bool]:
             ray.init(address=address, include_dashboard=False, log_to_driver=False, runtime_env=own, _temp_dir=place)
         else:
             _connect(address)
+        ray.data.DataContext.get_current().enable_progress_bars = False  # there is a bar already
     return ray, True
 
 

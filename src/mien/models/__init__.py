@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mien.errors import MienError
 from mien.plain import plain
-from mien.registry import build
+from mien.registry import build, meant
 
 MOST_COPIES = 1000
 """Of the last layer."""
@@ -48,7 +48,7 @@ class Network(nn.Module):
     def features(self, x: Tensor, block: str) -> Tensor:
         """Output of `block`: (B, C', S', S') or (B, D'). Raises MienError for a block that is not there."""
         if block not in self.blocks:
-            raise MienError(f"a block among {', '.join(self.blocks)}", repr(block), "choose one of those")
+            raise MienError(f"a block among {', '.join(self.blocks)}", meant(block, self.blocks), "choose one of those")
         for name, module in self.blocks.items():
             x = module(x)
             if name == block:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from mien.errors import MienError
 from mien.installed import folder_of
 from mien.models import FacePixels, Network, grid_head, require_side
-from mien.registry import STRICT, Grid, Share, Side
+from mien.registry import STRICT, Grid, Share, Side, meant
 
 WIDTHS = (32,) * 3 + (64,) * 4 + (128,) * 3 + (256,) * 4
 """Channels of block1 to block14."""
@@ -89,7 +89,7 @@ class FacenetDlib:
 
     def _kept(self) -> tuple[str, ...]:
         if self.until not in BLOCKS:
-            raise MienError(f"model.until among {', '.join(BLOCKS)}", repr(self.until), "choose one of those")
+            raise MienError(f"model.until among {', '.join(BLOCKS)}", meant(self.until, BLOCKS), "choose one of those")
         return BLOCKS[: BLOCKS.index(self.until) + 1]
 
 

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 
@@ -11,21 +12,52 @@ from torch import Tensor
 from mien.data.views import Views
 from mien.errors import MienError
 from mien.models import Network
+from mien.registry import meant, told
 from mien.silence import own_cache
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-def choose_device(name: str) -> torch.device:
-    """`auto` is the GPU where there is one. Raises MienError for another name, or cuda without a GPU."""
-    if name not in ("auto", "cpu", "cuda"):
-        raise MienError("a device among auto, cpu, cuda", repr(name), "choose one of those")
+def choose_device(name: str, trains: bool = True) -> torch.device:
+    """`auto` is the GPU where there is one; `cuda:1` is the second. `mps`, Apple's, reads but does not train.
+
+    Raises MienError for another name, and for a device that is not there.
+    """
     # What NVIDIA's driver compiles it would keep in the home folder.
     if name != "cpu":
         os.environ.setdefault("CUDA_CACHE_PATH", str(own_cache() / "cuda"))
-    if name == "cuda" and not torch.cuda.is_available():
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if not re.fullmatch(r"cpu|mps|cuda(:[0-9]{1,3})?", name, re.ASCII):
+        raise MienError(
+            "a device among auto, cpu, cuda, cuda:1, mps", meant(name, ("auto", "cpu", "cuda", "mps")), "choose one of those"
+        )
+    if name == "mps":
+        _require_mps(trains)
+    elif name != "cpu":
+        _require_cuda(name)
+    return torch.device(name)
+
+
+def _require_cuda(name: str) -> None:
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not there:
         raise MienError("a GPU that torch can use", "none", "take --device cpu, or install a CUDA build of torch")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    if int(name.partition(":")[2] or 0) >= there:
+        known = ", ".join(f"cuda:{number}" for number in range(there))
+        raise MienError(f"a GPU among {known}", told(name), "choose one that is there")
+
+
+def _require_mps(trains: bool) -> None:
+    if not torch.backends.mps.is_available():
+        raise MienError("a GPU of Apple that torch can use", "none", "take --device cpu")
+    if trains:
+        raise MienError("a device with numbers of double precision, which this needs", "mps, which has none", "take --device cpu")
+
+
+def wide(device: torch.device) -> torch.dtype:
+    """What sums are taken in: double precision where the device has it."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
@@ -34,6 +66,8 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
         return PRECISIONS[name]
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+    if device.type != "cpu":
+        return torch.float32
     # Without AMX, bfloat16 on a CPU is emulated and slower than float32. torch has no public name for this question.
     return torch.bfloat16 if torch.cpu._is_amx_tile_supported() else torch.float32
 
@@ -86,6 +120,8 @@ def machine(device: torch.device) -> str:
     """What figures were measured on: processor or GPU, threads, precision, torch."""
     if device.type == "cuda":
         where = torch.cuda.get_device_name(device)
+    elif device.type == "mps":
+        where = f"{platform.machine()} mps"
     else:
         where = f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
     return f"{where}, {str(choose_precision('auto', device)).removeprefix('torch.')}, torch {torch.__version__}"

@@ -1,7 +1,10 @@
 """A model folder to give away: half the size, and ready to run without torch."""
 
-from dataclasses import replace
-from pathlib import Path
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path, PureWindowsPath
+from typing import Any
 
 from safetensors.torch import save
 from torch import Tensor
@@ -14,10 +17,16 @@ from mien.recognize.box import find_model
 from mien.recognize.files import Card, read_card
 from mien.recognize.graph import write_graph
 from mien.recognize.networks import read_network, write_model
+from mien.registry import validate
+
+ABSOLUTE = re.compile(r"(?<![\w:/\\.~-])(?:/[^\s/;,'\"]+/|[A-Za-z]:[/\\]|\\\\)[^\s;,'\"]+")
+"""A path from the root of a computer, within a text."""
 
 
 def export(model: Path | str, out: Path | str, align: str | None = None) -> Card:
     """Write the model or run at `model` into the folder `out`: weights in half precision, the network's graph, and the card.
+
+    The card names no folder of this computer: of absolute paths in the recipe, such as that of a teacher, the last part is left.
 
     `align`: how faces are cut out of photos for it, in a geometry's words, where its set does not say. Raises MienError for a
     network whose layers `graph` does not know, for weights beyond half precision, for a way that cannot work with the faces of
@@ -38,6 +47,7 @@ def write_exported(network: Network, card: Card, out: Path) -> None:
     """Write a network in memory, which becomes one of half precision. Raises MienError as `export` does."""
     if card.faces.kind != "faces":
         raise MienError("a model of faces, to export it", f"one of {card.faces.kind}", "train one on a set of faces")
+    card = validate(Card, without_folders(asdict(card)))
     weights = {name: _half(name, tensor) for name, tensor in network.state_dict().items()}
     network.load_state_dict(weights)
     graph = write_graph(network, card.faces, card.normalize, save(weights))
@@ -52,3 +62,22 @@ def _half(name: str, weights: Tensor) -> Tensor:
         largest = float(weights.abs().max())
         raise MienError(f"weights up to 65,504, for half precision, in {name}", f"{largest:g}", "use the run as it is")
     return made.contiguous()
+
+
+def without_folders(value: Any) -> Any:
+    """Nested values whose texts name no folder of this computer: of an absolute path the last part is left."""
+    if isinstance(value, Mapping):
+        return {without_folders(key): without_folders(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(without_folders(entry) for entry in value)
+    if isinstance(value, Path):
+        value = str(value)
+    if not isinstance(value, str):
+        return value
+    if value.startswith("/") or PureWindowsPath(value).is_absolute():
+        return _last(value)
+    return ABSOLUTE.sub(lambda found: _last(found[0]), value)
+
+
+def _last(path: str) -> str:
+    return PureWindowsPath(path).name

@@ -22,7 +22,7 @@ from mien.recognize.box import find_model
 from mien.recognize.device import autocast, channels_last, choose_device, choose_precision, place
 from mien.recognize.files import read_card, require_alike
 from mien.recognize.networks import build_network, read_network
-from mien.registry import Count, CountOrZero, NotNegative, Seed, names, require
+from mien.registry import Count, CountOrZero, NotNegative, Seed, meant, names, require
 
 BATCH = 256
 PART = 64
@@ -59,7 +59,7 @@ def tap(network: str | Mapping[str, Any], block: str | None, info: Info, seed: i
     classes = read_card(find_model(network)).classes if is_run(network) else ()
     chosen = block or list(made.blocks)[-1]
     if chosen not in made.blocks:
-        raise MienError(f"a block among {', '.join(made.blocks)}", repr(chosen), "choose one of those")
+        raise MienError(f"a block among {', '.join(made.blocks)}", meant(chosen, made.blocks), "choose one of those")
     return Tap(place(made, device).eval(), chosen, views, f"{name}, block {chosen}", classes)
 
 

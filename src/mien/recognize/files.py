@@ -18,8 +18,9 @@ from mien.data.tables import LABELS, read_table
 from mien.disk import fit, parse_json, read_as, read_bytes, read_json, require_name, require_regular, write_aside
 from mien.errors import MienError
 from mien.plain import plain, short, to_json
+from mien.recognize.box import BOX
 from mien.recognize.tensors import Weights, check_weights
-from mien.registry import STRICT, CountOrZero, NotNegative, Share, validate
+from mien.registry import STRICT, CountOrZero, NotNegative, Share, like, validate
 
 WEIGHTS, CARD, GRAPH = "model.safetensors", "model.json", "model.onnx"
 """Files of a model folder."""
@@ -129,7 +130,9 @@ def model_folder(path: Path) -> Path:
             return folder
     if (path / RUN).is_file():
         raise MienError(f"a finished run at {path}", "one that was interrupted", f"go on with it: mien resume {path}")
-    raise MienError(f"a run or a model at {path}", "no model.json", "train one with mien train, or check the path")
+    raise MienError(
+        f"a run or a model at {path}", f"no model.json{like(path, BOX)}", "train one with mien train, or check the path"
+    )
 
 
 def read_card(path: Path) -> Card:

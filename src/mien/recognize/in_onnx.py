@@ -1,6 +1,8 @@
 """A network that onnxruntime runs on the CPU, from its exported graph; torch is not loaded."""
 
+import os
 import platform
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,9 @@ import numpy.typing as npt
 from mien.data.faceset import FaceSet
 from mien.errors import MienError
 from mien.onnx_file import first_line, open_session, threads
-from mien.recognize.box import BOX
-from mien.recognize.files import FACES, WEIGHTS, Card, read_card, read_weights_file
+from mien.plain import counted
+from mien.recognize.box import BOX, find_model
+from mien.recognize.files import FACES, WEIGHTS, Card, read_card, read_graph, read_weights_file
 from mien.silence import import_onnxruntime
 
 BATCH = 64
@@ -24,8 +27,12 @@ class InOnnx:
     """Runs a session of onnxruntime, which takes faces as they are stored."""
 
     session: Any
-    batch: int = BATCH
+    batch: int
     """Faces at once."""
+    folder: Path
+    """Of the model, where another process reads it again."""
+    hashes: tuple[str, str]
+    """Of its weights and its graph."""
 
     @staticmethod
     def load(path: Path, card: Card, graph: bytes) -> "InOnnx":
@@ -45,9 +52,14 @@ class InOnnx:
         (faces,), (logits,) = session.get_inputs(), session.get_outputs()
         side, color = card.faces.side, [3] if card.faces.channels == 3 else []
         if logits.shape[1:] != [len(card.classes)] or faces.shape[1:] != [side, side, *color]:
-            expected = f"a graph of {len(card.classes)} classes and faces of {side} pixels at {path}"
+            expected = f"a graph of {counted(len(card.classes), 'class', 'classes')} and faces of {side} pixels at {path}"
             raise MienError(expected, f"one from {faces.shape} to {logits.shape}", "copy the model's folder whole")
-        return InOnnx(session, batch)
+        return InOnnx(session, batch, path, (card.weights, card.graph))
+
+    def __reduce__(self) -> tuple[Callable[[str, tuple[str, str]], "InOnnx"], tuple[str, tuple[str, str]]]:
+        """A session cannot be sent to another process, nor copied: the model is read again there, from its folder."""
+        boxed = next((name for name, folder in BOX.items() if folder == self.folder), "")
+        return _again, (boxed or os.path.abspath(self.folder), self.hashes)
 
     def logits(self, card: Card, faces: FaceSet, flip: bool) -> npt.NDArray[np.float32]:
         """(N, K) of at least one face of the card's kind."""
@@ -70,3 +82,13 @@ class InOnnx:
         if len(logits) != len(faces):
             raise MienError(f"logits of {len(faces)} faces", f"{len(logits)}", "take another model")
         return logits
+
+
+def _again(model: str, hashes: tuple[str, str]) -> InOnnx:
+    """What was sent to this process. Raises MienError where the model is not there any more, or another one."""
+    folder = find_model(model)
+    card = read_card(folder)
+    graph = read_graph(folder, card)
+    if graph is None or (card.weights, card.graph) != hashes:
+        raise MienError(f"the model at {folder} as it was when it was sent here", "another one", "load it in this process")
+    return InOnnx.load(folder, card, graph)

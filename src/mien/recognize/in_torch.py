@@ -45,5 +45,5 @@ class InTorch:
 
 def load_in_torch(folder: Path, device: str) -> InTorch:
     """The model or run at `folder`, on a device that `choose_device` knows."""
-    chosen = choose_device(device)
+    chosen = choose_device(device, trains=False)
     return InTorch(place(read_network(folder), chosen), chosen)

@@ -13,7 +13,7 @@ from mien.errors import MienError
 from mien.models import Network
 from mien.models.asymmetric_autoencoder import ENCODER, AsymmetricAutoencoder
 from mien.recognize.device import channels_last, place
-from mien.recognize.files import Card, read_card, require_alike
+from mien.recognize.files import CARD, Card, read_card, require_alike
 from mien.recognize.networks import fill, read_weights
 from mien.registry import build, require_loaded
 
@@ -40,7 +40,7 @@ class Neighbors:
             raise MienError(
                 f"an autoencoder at {folder}", f"a model of {card.network['network']}", "make one with mien neighbors train"
             )
-        require_loaded(str(card.network["network"]))
+        require_loaded(str(card.network["network"]), place=folder / CARD)
         with torch.random.fork_rng([]):  # A run that is resumed reads it too, and draws on as if it had not.
             deviation = weights.pop(DEVIATION)
             network = fill(lambda: autoencoder(card.network, card.faces), weights, folder)

@@ -75,7 +75,7 @@ def read_network(path: Path) -> Network:
     if not card.classes:
         raise MienError(f"a recognizer at {path}", "an autoencoder, which knows no classes", "name the run of a recognizer")
     name, weights = str(card.network.get("network")), read_weights(path)
-    require_loaded(name)
+    require_loaded(name, place=model_folder(path) / CARD)
     files = _files(card.network)
     if files and not is_of_run(path):
         raise MienError(f"a model of its own files alone at {path}", f"one of {files[0]} too", "name the run that it is of")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from mien.faces.cut import NO_LANDMARKS, Geometry, cut_out
 from mien.faces.photos import Picture, as_photo
 from mien.files.limits import LIMITS, FileLimits
 from mien.recognize.box import find_model
-from mien.recognize.files import Card, read_card, read_graph, require_alike
+from mien.recognize.files import CARD, Card, model_folder, read_card, read_graph, require_alike
 from mien.recognize.in_onnx import InOnnx
 from mien.recognize.reading import Reading, reading
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from mien.models import Network
     from mien.recognize.in_torch import InTorch
-
-Device = Literal["auto", "cpu", "cuda"]
 
 
 class Runs(Protocol):
@@ -134,7 +132,7 @@ class Recognizer:
         Raises MienError where it does not say, and for a way or a detector whose module is not imported.
         """
         said = Geometry.from_text(self.card.faces.alignment)
-        said.require_loaded()
+        said.require_loaded("" if self.folder is None else model_folder(self.folder) / CARD)
         return replace(said, which="all")
 
     @property

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
@@ -14,6 +15,14 @@ from mien.recognize.timeline import Timeline
 Form = Literal["text", "json", "csv"]
 FIELDS = ("photo", "path", "member", "time", "track", "x0", "y0", "x1", "y1", "top", "confidence", "unsure")
 """Columns of CSV, before a column for each class."""
+_HEAD = ",".join(FIELDS).encode()
+
+
+def is_told(path: Path) -> bool:
+    """Whether a file is a table as `Teller` writes it."""
+    with suppress(OSError), path.open("rb") as file:
+        return path.is_file() and file.read(len(_HEAD)) == _HEAD
+    return False
 
 
 class Teller:
@@ -88,7 +97,8 @@ class Teller:
         self._file.write(f"{plain(line)}\n")
 
     def _print_json(self, values: dict[str, Any]) -> None:
-        self._file.write(f"{to_json(values, indent=None)}\n")
+        # Letters as escapes: a file in another code page would be no JSON.
+        self._file.write(f"{to_json(values, indent=None, ascii_only=True)}\n")
         self._file.flush()
 
     def _print_rows(self, read: Read) -> None:

@@ -1,5 +1,6 @@
 """What the faces of a batch teach, and how well it was learned: classes, unless a part of a run says otherwise."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mien.techniques import Unevaluated
+from mien.training import contract
 
 if TYPE_CHECKING:
     from mien.training.pool import Batch
@@ -32,15 +34,23 @@ class Classes:
         """Weighted losses are summed over heads and divided by the batch size."""
         inputs = run.view(batch, "weak")
         targets, weights = run.targets[batch.rows], run.weights[batch.rows]
-        shares = [weigh.of_batch(run, batch) for weigh in run.components.weigh if hasattr(weigh, "of_batch")]
+        shape, loss = (len(batch.rows),), run.components.loss
+        shares = [
+            contract.unevaluated(weigh.of_batch(run, batch), shape, run.device, "weigh", weigh)
+            for weigh in run.components.weigh
+            if hasattr(weigh, "of_batch")
+        ]
+
+        def charged(charge: Callable[[Tensor, Tensor], Tensor], output: Tensor) -> Tensor:
+            return contract.numbers(charge(output, targets), shape, run.device, "loss", loss)
 
         def evaluate() -> Tensor:
             counts = torch.stack([weights, *(share() for share in shares)]).prod(dim=0)
             outputs = run.heads(inputs)
-            each = counts * torch.stack([run.components.loss(output, targets) for output in outputs])
+            each = counts * torch.stack([contract.trainable(charged(loss, output), loss) for output in outputs])
             run.head_losses = each.detach().mean(dim=1)
-            if displayed := getattr(run.components.loss, "displayed", None):
-                shown = counts * torch.stack([displayed(output.detach(), targets) for output in outputs])
+            if displayed := getattr(loss, "displayed", None):
+                shown = counts * torch.stack([charged(displayed, output.detach()) for output in outputs])
                 run.note("loss", shown.sum(dim=0).mean())  # takes the place of the loss that trains in the history
             return each.sum(dim=0).mean()
 

@@ -10,9 +10,11 @@ from torch import Tensor
 
 from mien.errors import MienError
 from mien.models import upscaling
-from mien.progress import Progress
+from mien.progress import Progress, duration, tell_part
+from mien.registry import name_of
 from mien.techniques import Unevaluated, UnlabeledLoss
 from mien.techniques.unlabeled.nothing import Nothing
+from mien.training import contract
 from mien.training.pool import Batch
 from mien.training.run import Run
 from mien.training.state import write_state
@@ -34,14 +36,17 @@ def fit(run: Run, progress: Progress, keep: Callable[[int], None]) -> None:
                 run.batches = len(batches)
                 if epoch == first:
                     progress.begin(f"{title(run)}stage {stage + 1}", sum(map(len, batches)) * (settings.epochs - first))
+                tell_part(progress, f"epoch {epoch + 1} of {settings.epochs}")
                 for number, (batch, others) in enumerate(
                     zip(run.pool.stream(batches), unlabeled(run, len(batches)), strict=True)
                 ):
                     run.set_rate((epoch + number / len(batches)) / settings.epochs)
-                    run.components.step(run, labeled_loss(run, batch, losses), others)
+                    step = run.components.step
+                    contract.nothing(step(run, labeled_loss(run, batch, losses), others), "step", step)
                     progress.advance(len(batch.rows))
-                validate(run, losses, time.monotonic() - started)
-                progress.say(line(run))
+                seconds = time.monotonic() - started
+                validate(run, losses, seconds)
+                progress.say(line(run) + pace(run, sum(map(len, batches)), seconds))
                 if time.monotonic() - saved >= CHECKPOINT_SECONDS or run.epoch == settings.epochs:
                     checkpoint(run)
                     saved = time.monotonic()
@@ -54,7 +59,8 @@ def begin(run: Run, stage: int) -> None:
         if larger := upscaling(run.network, run.recipe.model["network"]):
             run.progress.say(larger)
         # Before the optimizer and the average take the weights.
-        run.components.start(run)
+        contract.nothing(run.components.start(run), "start", run.components.start)
+        contract.started(run.network, run.device, run.components.start)
     if stage > run.stage or not run.history:
         run.enter(stage)
 
@@ -62,10 +68,11 @@ def begin(run: Run, stage: int) -> None:
 def refresh(run: Run) -> list[Tensor]:
     """Before an epoch: weigh (with the old targets), then targets, then draw. Returns the rows of each batch."""
     run.forget_predictions()
-    weights = [weigh(run) for weigh in run.components.weigh]
+    count, parts = len(run.labels), run.components
+    weights = [contract.finite(weigh(run), (count,), run.device, "weigh", weigh) for weigh in parts.weigh]
     run.weights = torch.stack(weights).prod(dim=0)
-    run.targets = run.components.targets(run)
-    batches: list[Tensor] = run.components.draw(run)
+    run.targets = contract.finite(parts.targets(run), (count, run.classes), run.device, "targets", parts.targets)
+    batches = contract.batches(parts.draw(run), count, parts.draw)
     run.forget_predictions()
     run.train_mode()
     return batches
@@ -98,7 +105,8 @@ def unlabeled(run: Run, count: int) -> Iterator[UnlabeledLoss | None]:
         return
     rows = run.turns(run.unlabeled.cpu(), count, min(run.recipe.unlabeled_batch, len(run.unlabeled)))
     for batch in run.pool.stream(rows):
-        yield run.components.unlabeled(run, batch)
+        technique = run.components.unlabeled
+        yield contract.unlabeled_loss(technique(run, batch), run.device, technique)
 
 
 def validate(run: Run, losses: list[Tensor], seconds: float) -> None:
@@ -131,19 +139,33 @@ def require_finite(run: Run, loss: float) -> None:
     where = f"{loss} in epoch {run.epoch + 1} of stage {run.stage + 1}"
     checkpoint = run.folder / "checkpoint.safetensors"
     kept = f"; {checkpoint} holds the last epochs that were" if checkpoint.is_file() else ""
-    raise MienError("a finite loss", where + kept, f"take a lower learning rate ({title(run)}stages.{run.stage}.lr)")
+    own = [name_of(type(one)) for one in run.components.all() if not type(one).__module__.startswith("mien.")]
+    mend = f", or look at {', '.join(own)}" if own else ""
+    raise MienError("a finite loss", where + kept, f"take a lower learning rate ({title(run)}stages.{run.stage}.lr){mend}")
 
 
 def line(run: Run) -> str:
     """The last epoch in words."""
     last = run.history[-1]
-    stage = f"stage {run.stage + 1}, " if len(run.recipe.stages) > 1 else ""
-    text = f"{title(run)}{stage}epoch {last['epoch'] + 1}: loss {last['loss']:.3f}"
+    text = f"{title(run)}{place(run)}epoch {last['epoch'] + 1:.0f} of {run.stage_epochs}: loss {last['loss']:.3f}"
     if "validation_accuracy" in last:
         text += f", validation accuracy {last['validation_accuracy']:.1%}, average {last['validation_average_accuracy']:.1%}"
     elif "validation_loss" in last:
         text += f", on held-out faces {last['validation_loss']:.3f}"
     return text
+
+
+def pace(run: Run, faces: int, seconds: float) -> str:
+    """How fast the last epoch was, and about how long the rest of all stages takes by those of this one."""
+    speed = f"; {faces / seconds:,.0f} faces/s" if seconds > 0 else ""
+    left = run.stage_epochs - run.epoch + sum(stage.epochs for stage in run.recipe.stages[run.stage + 1 :])
+    took = [figures["seconds"] for figures in run.history if figures["stage"] == run.stage]
+    return f"{speed}, about {duration(left * sum(took) / len(took))} left for all" if left else speed
+
+
+def place(run: Run) -> str:
+    """Which stage it is, where there are several."""
+    return f"stage {run.stage + 1} of {len(run.recipe.stages)}, " if len(run.recipe.stages) > 1 else ""
 
 
 def title(run: Run) -> str:

@@ -23,14 +23,14 @@ from mien.disk import read_as, read_json, require_name, write_aside
 from mien.errors import MienError
 from mien.models import Network
 from mien.models.asymmetric_autoencoder import ENCODER, critic
-from mien.plain import to_json
+from mien.plain import counted, to_json
 from mien.progress import Progress, Silent
 from mien.recipe import Answer, Recipe, Stage, with_values
 from mien.recognize.device import channels_last, choose_device, place
 from mien.recognize.files import Card, note_source, read_card, read_history
 from mien.recognize.neighbors import DEVIATION, SIGMA, Neighbors, autoencoder, encode
 from mien.recognize.networks import build_network, write_model
-from mien.registry import STRICT, Count, NotNegative, Positive, Seed, Share, validate, worded
+from mien.registry import STRICT, Count, NotNegative, Positive, Seed, Share, each_meant, meant, validate, worded
 from mien.training.autoencoding import Perception, Reconstruct, Refine
 from mien.training.cache import cache_folder, fetch, is_kept, keep_for_others
 from mien.training.loop import own_threads
@@ -108,7 +108,9 @@ def autoencoding(given: str | Mapping[str, Any], changed: Mapping[str, Any] | No
     table = {"preset": given} if isinstance(given, str) else dict(given)
     name = table.pop("preset", "paper")
     if name not in PRESETS:
-        raise MienError(f"settings of an autoencoder among {', '.join(PRESETS)}", repr(name), "choose one, or name a folder")
+        raise MienError(
+            f"settings of an autoencoder among {', '.join(PRESETS)}", meant(name, PRESETS), "choose one, or name a folder"
+        )
     made: Autoencoding = validate(Autoencoding, {**PRESETS[name], **table})
     return validate(Autoencoding, with_values(TypeAdapter(Autoencoding).dump_python(made, mode="json"), changed or {}))
 
@@ -340,7 +342,7 @@ def _obtain(run: Run, given: str | Mapping[str, Any], folder: Path) -> None:
     judged = settings.refine != "none"
     key = settings_key(settings, found, labels_digest(run.material) if judged else "")
     if not is_kept(key, asdict(settings), found):
-        run.progress.say(f"an autoencoder of {len(faces)} faces is trained first, and kept in {cache_folder()}")
+        run.progress.say(f"an autoencoder of {counted(len(faces), 'face')} is trained first, and kept in {cache_folder()}")
         bench = Bench(folder, settings.seed, run.device, run.progress)
         budget = {"train": len(run.labeled), "validation": len(run.validation_labels)} if judged else None
         unlabeled = faces.with_column("label", np.full(len(faces), -1))
@@ -369,6 +371,10 @@ def perception(bench: Place, settings: Autoencoding, material: Material) -> Perc
     blocks = build_network(recipe.model, len(info.classes), info).blocks
     missing = set(settings.perceptual) - set(blocks)
     if missing:
-        raise MienError(f"perceptual blocks among {', '.join(blocks)}", ", ".join(sorted(missing)), "name some of those")
+        raise MienError(
+            f"perceptual blocks among {', '.join(blocks)}",
+            each_meant(missing, blocks),
+            "name some of those",
+        )
     network = fit_part(bench, "expression", recipe, material).requires_grad_(False)
     return Perception(network, recipe.normalize, settings.perceptual)

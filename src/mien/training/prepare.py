@@ -13,6 +13,7 @@ import torch
 from pydantic.dataclasses import dataclass
 
 from mien.data.convert import alike, is_alike, shape_in_words
+from mien.data.csv_files import SEPARATORS, encoding_of
 from mien.data.faceset import FaceSet, Info, Rows
 from mien.data.noise import flip_by_matrix, flip_uniform
 from mien.data.splits import (
@@ -28,6 +29,7 @@ from mien.data.splits import (
 )
 from mien.disk import read_bytes
 from mien.errors import MienError
+from mien.plain import counted
 from mien.progress import Progress
 from mien.recipe import Components, Recipe
 from mien.registry import STRICT, Count, Seed, Share, Threads, worded
@@ -55,7 +57,7 @@ class Order:
     fold: str | None = None
     """Instead of the set's splits, all but this subject-independent fold, for example 1/5."""
     device: str = "auto"
-    """auto, cpu or cuda."""
+    """auto, cpu, cuda or cuda:1 (the second GPU)."""
     threads: Threads | None = None
     """Processor threads; None takes torch's own number, which is then written down and kept when resuming."""
     faces: Path | None = None
@@ -73,8 +75,13 @@ class Order:
 def read_matrix(path: Path) -> tuple[tuple[float, ...], ...]:
     """A confusion matrix from a csv without header, a row per class. Raises MienError where it holds anything else."""
     todo = "give a row per class, probabilities that sum to 1"
+    content = read_bytes(path, todo)
     try:
-        rows = np.loadtxt(io.BytesIO(read_bytes(path, todo)), delimiter=",", ndmin=2)
+        text = content.decode(encoding_of(path))
+        # Where numbers have commas, something else parts them.
+        separator = next((sign for sign in SEPARATORS[1:] if sign in text), ",")
+        text = text if separator == "," else text.replace(",", ".")
+        rows = np.loadtxt(io.StringIO(text), delimiter=separator, ndmin=2)
     except ValueError as error:
         raise MienError(f"a csv of numbers at {path}", str(error), todo) from error
     return tuple(tuple(map(float, row)) for row in rows)
@@ -189,8 +196,8 @@ def _kept_apart(
     others = len(apart) - len(budget.validation)
     if told:
         seen = others and order.own_unlabeled and looks_at_unlabeled(recipe)
-        more = f"; {others} others of theirs are left out" if seen else ""
-        progress.say(f"validation: {told}, {len(budget.validation)} faces{more}")
+        more = f"; {counted(others, 'other of theirs is', 'others of theirs are')} left out" if seen else ""
+        progress.say(f"validation: {told}, {counted(len(budget.validation), 'face')}{more}")
     return apart
 
 

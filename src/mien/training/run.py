@@ -20,6 +20,8 @@ from mien.progress import Progress, Silent
 from mien.recipe import Components, Recipe
 from mien.recognize.device import autocast, channels_last, choose_precision, place, predict
 from mien.recognize.networks import build_network
+from mien.registry import each_meant
+from mien.training.contract import numbers
 from mien.training.lesson import Classes, Lesson
 from mien.training.pool import Batch, Pool
 from mien.training.schedule import make_average, make_optimizer, rate
@@ -113,9 +115,8 @@ class Run:
             raise MienError(f"normalize = fixed for {name}, which knows gray values", recipe.normalize, "set normalize to fixed")
         unknown = {block for stage in recipe.stages for block in stage.frozen} - set(self.network.blocks)
         if unknown:
-            raise MienError(
-                f"frozen blocks among {', '.join(self.network.blocks)}", ", ".join(sorted(unknown)), "choose some of those"
-            )
+            known = ", ".join(self.network.blocks)
+            raise MienError(f"frozen blocks among {known}", each_meant(unknown, self.network.blocks), "choose some of those")
 
     def _components_of_stage(self) -> None:
         self.components = Components.of(self.recipe, self.recipe.stages[self.stage])
@@ -181,7 +182,8 @@ class Run:
         """Of every row at the present weights; computed once between two epochs, however often it is asked for."""
         if self._predictions is None:
             logits = self.predict(self.pool, len(self.labels)).to(self.device)
-            losses = self.components.loss(logits, self.targets)
+            loss = self.components.loss
+            losses = numbers(loss(logits, self.targets), (len(logits),), self.device, "loss", loss)
             self._predictions = Predictions(torch.softmax(logits, dim=1), losses)
         return self._predictions
 

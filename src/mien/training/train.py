@@ -18,13 +18,14 @@ from mien.data.writer import write_table
 from mien.disk import put, read_as, require_name
 from mien.errors import MienError
 from mien.evaluation.calibration import apply_temperature, fit_least, fit_sure, fit_temperature
-from mien.plain import to_json
+from mien.plain import counted, to_json
 from mien.progress import Progress, Silent
 from mien.recipe import Recipe
 from mien.recognize.device import choose_device
 from mien.recognize.files import Card, read_card, read_sources, write_history
 from mien.recognize.networks import write_model
 from mien.recognize.recognizer import Recognizer
+from mien.registry import standing_in
 from mien.training.loop import fit, own_threads
 from mien.training.prepare import Order, Prepared, budget_table, prepare
 from mien.training.run import Run
@@ -97,7 +98,8 @@ def resume(
             return Recognizer.load(folder)
         raise MienError(f"a run at {folder}", "no run.json", "start one with mien train")
     written = read_as(Written, folder / "run.json", TODO)
-    order, recipe = written.order, Recipe.parse(written.recipe, trusted)
+    with standing_in(folder / "run.json"):
+        order, recipe = written.order, Recipe.parse(written.recipe, trusted)
     if (folder / "model" / "model.json").is_file():
         _require_own(folder, written)
         return Recognizer.load(folder)
@@ -204,7 +206,8 @@ def _say_doubtful(run: Run, card: Card, progress: Progress) -> None:
             f"warning: the model takes every validation face for {name}: its average accuracy is 1 of {len(known)} classes"
         )
     if card.sure >= 1:
-        found = f"{len(run.validation_labels)} validation faces are too few, or too often named wrongly, to say so"
+        few = counted(len(run.validation_labels), "validation face is", "validation faces are")
+        found = f"{few} too few, or too often named wrongly, to say so"
         progress.say(f"no answer of this model is sure: {found}")
 
 

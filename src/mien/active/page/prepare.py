@@ -17,7 +17,9 @@ from mien.data.csv_files import read
 from mien.data.faceset import BLOCK, FaceSet, Rows
 from mien.data.splits import split_rows
 from mien.errors import MienError
+from mien.plain import counted
 from mien.progress import Progress, Silent
+from mien.registry import meant
 
 if TYPE_CHECKING:
     from mien.recognize.recognizer import Recognizer
@@ -219,7 +221,7 @@ def _doubts(asking: Asking, pool: FaceSet, store: Store) -> list[Question]:
     asked = {face for face, _ in listed}
     strange = sum(question.face not in asked and question.gold is None for question in store.questions())
     if strange:
-        found = f"{strange} questions about other faces"
+        found = f"{counted(strange, 'question')} about other faces"
         raise MienError(f"a label store for the doubts of {asking.doubts} alone", found, "name another --store")
     return [Question(face, model=GIVEN, guess=label) for face, label in listed[: asking.first]]
 
@@ -270,7 +272,8 @@ def _guess_gold(store: Store, pool: FaceSet, model: _Model | None, progress: Pro
     store.add_guesses(found)
     if left := len(beside) - len(found):
         todo = "give --model, too" if guessed else "label them in a new set, or leave them out of a new store"
-        progress.say(f"warning: people can tell {left} gold questions, which have no guess as the others have: {todo}")
+        told = counted(left, "gold question, which has", "gold questions, which have")
+        progress.say(f"warning: people can tell {told} no guess as the others have: {todo}")
 
 
 def _lacking(questions: Sequence[Question]) -> dict[str, str | None]:
@@ -301,5 +304,7 @@ def _listed(asking: Asking, path: Path | str | None, column: str, pool: FaceSet,
         if face not in known:
             raise MienError(f"faces of {asking.pool} in {path}", f"{face!r} in row {row}", "take the set it was made from")
         if label not in classes:
-            raise MienError(f"a label among {', '.join(classes)} in {path}", f"{label!r} in row {row}", "take that set's labels")
+            raise MienError(
+                f"a label among {', '.join(classes)} in {path}", f"{meant(label, classes)} in row {row}", "take that set's labels"
+            )
     return [(face, classes.index(label)) for face, label in zip(faces, labels, strict=True)]

@@ -12,6 +12,7 @@ from mien.active.store.database import Database
 from mien.active.store.ledger import STANDING
 from mien.active.store.schema import ANNOTATORS, ANSWERS, EVENTS, QUESTIONS, TABLES
 from mien.errors import MienError
+from mien.plain import counted
 
 MOST = 5
 """Of what the database itself finds wrong, so much is told."""
@@ -56,7 +57,7 @@ def _database(connection: Connection) -> Iterator[str]:
     rows = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
     if rows:
         tables = ", ".join(sorted({f"{row[0]} to {row[2]}" for row in rows}))
-        yield f"{len(rows)} rows refer to others that are not there ({tables})"
+        yield f"{counted(len(rows), 'row refers', 'rows refer')} to others that are not there ({tables})"
 
 
 def _tables(connection: Connection) -> Iterator[str]:
@@ -87,7 +88,7 @@ def _triggers(connection: Connection) -> Iterator[str]:
 def _info(connection: Connection) -> Iterator[str]:
     rows = connection.execute(select(schema.STORE.c.id)).all()
     if len(rows) != 1:
-        yield f"mien_store has {len(rows)} rows instead of one"
+        yield f"mien_store has {counted(len(rows), 'row')} instead of one"
     try:
         opening.read(connection)
     except MienError as error:
@@ -95,25 +96,28 @@ def _info(connection: Connection) -> Iterator[str]:
 
 
 def _counts(connection: Connection) -> Iterator[str]:
-    counted = STANDING.correlate(QUESTIONS).scalar_subquery()
-    query = select(QUESTIONS.c.face, QUESTIONS.c.answered, counted.label("there"))
-    wrong = connection.execute(query.where(QUESTIONS.c.answered != counted).order_by(QUESTIONS.c.place)).all()
+    noted = STANDING.correlate(QUESTIONS).scalar_subquery()
+    query = select(QUESTIONS.c.face, QUESTIONS.c.answered, noted.label("there"))
+    wrong = connection.execute(query.where(QUESTIONS.c.answered != noted).order_by(QUESTIONS.c.place)).all()
     if wrong:
         first = f"{wrong[0].face!r}: {wrong[0].answered} noted, {wrong[0].there} in the log"
-        yield f"{len(wrong)} questions have another number of answers noted than the log has ({first})"
+        said = counted(len(wrong), "question has", "questions have")
+        yield f"{said} another number of answers noted than the log has ({first})"
 
 
 def _labels(connection: Connection) -> Iterator[str]:
     classes = len(opening.read(connection)[0].classes)
     columns: tuple[tuple[str, ColumnElement[Any]], ...] = (
-        ("answers", ANSWERS.c.label),
-        ("gold questions", QUESTIONS.c.gold),
-        ("guesses", QUESTIONS.c.guess),
+        ("answer", ANSWERS.c.label),
+        ("gold question", QUESTIONS.c.gold),
+        ("guess", QUESTIONS.c.guess),
     )
     for what, column in columns:
         count = connection.execute(select(func.count()).where(or_(column < 0, column >= classes))).scalar_one()
         if count:
-            yield f"{count} {what} have a label that is none of the {classes} classes"
+            many = "guesses" if what == "guess" else f"{what}s"
+            said = counted(count, f"{what} has", f"{many} have")
+            yield f"{said} a label that is none of the {classes} classes"
 
 
 def _undos(connection: Connection) -> Iterator[str]:

@@ -18,6 +18,7 @@ from mien.active.store.store import Store
 from mien.data.csv_files import header, read
 from mien.disk import write_aside
 from mien.errors import MienError
+from mien.registry import meant
 
 LOG = ("face", "annotator", "kind", "label", "time", "model", "key", "undoes")
 """The columns of a log, all of them texts."""
@@ -85,7 +86,7 @@ def import_log(store: Store, path: Path | str) -> Added:
 def _answer(row: dict[str, str | None], classes: Sequence[str]) -> Answer:
     label = row["label"]
     if label is not None and label not in classes:
-        raise MienError(f"a label among {', '.join(classes)}", repr(label), "take the log of a store of those classes")
+        raise MienError(f"a label among {', '.join(classes)}", meant(label, classes), "take the log of a store of those classes")
     try:
         time = datetime.fromisoformat(row["time"] or "")
     except ValueError as error:

@@ -20,6 +20,7 @@ from mien.data.source import Block
 from mien.data.sources import fer2013
 from mien.errors import MienError
 from mien.expressions import FERPLUS
+from mien.plain import counted
 from mien.registry import STRICT
 
 Rule = Literal["majority", "probability", "argmax"]
@@ -110,7 +111,7 @@ class FerPlus:
             yield Block(block.faces, block.columns, fer2013.rejections(path, rows.first, faults))
             count = here.stop
         if count != len(table.names):
-            raise _unlike(path, f"{count} rows and {len(table.names)} rows of votes")
+            raise _unlike(path, f"{counted(count, 'row')} and {counted(len(table.names), 'row')} of votes")
 
     def _from_folder(self, folder: Path, split: str) -> Iterator[Block]:
         table = _read_labels(folder, split)

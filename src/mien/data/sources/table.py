@@ -14,13 +14,13 @@ from pydantic.dataclasses import dataclass
 
 from mien.data.csv_files import header, read
 from mien.data.faceset import COLUMNS, Info
-from mien.data.images import Side, common_side, picture_limits, picture_path, read_blocks
+from mien.data.images import Side, by_slashes, common_side, picture_limits, picture_path, read_blocks
 from mien.data.source import Block, listed
 from mien.data.words import read_label, read_split, read_text
 from mien.errors import MienError
 from mien.expressions import rename
 from mien.files.limits import Switch
-from mien.registry import STRICT
+from mien.registry import STRICT, each_meant
 
 KNOWN = ("path", "label", "subject", "split", "sequence", "frame", "id", "source")
 """Our columns that a table may have; path has to be there."""
@@ -85,7 +85,9 @@ class Table:
         unknown = [name for name in self.columns if name not in KNOWN]
         if unknown:
             raise MienError(
-                f"columns among {', '.join(KNOWN)}", ", ".join(unknown), "carry other columns along with keep (--set keep=NAME)"
+                f"columns among {', '.join(KNOWN)}",
+                each_meant(unknown, KNOWN),
+                "carry other columns along with keep (--set keep=NAME)",
             )
         taken = [name for name in self.keep if name in COLUMNS or name in self.columns.values()]
         if taken:
@@ -105,7 +107,9 @@ class Table:
         if "frame" in wanted:
             kinds[wanted["frame"]] = pa.int32()
         found = read(self.input, kinds | dict.fromkeys(self.keep))
-        reads = {"split": read_split, "subject": read_text, "sequence": read_text}
+        reads: dict[str, Callable[[str | None], str]] = {"split": read_split, "subject": read_text, "sequence": read_text}
+        if not found[wanted["path"]].null_count:
+            reads["path"] = lambda name: by_slashes(self._folder, name or "")
         columns = {name: found[column] for name, column in wanted.items()}
         table = pa.table({name: _read(values, reads[name]) if name in reads else values for name, values in columns.items()})
         ids = table["id" if "id" in table.column_names else "path"]
@@ -117,9 +121,12 @@ class Table:
             raise MienError(f"every id once in {self.input}", f"{twice!r} again", "remove it, or name a column `id`")
         return table
 
+    @property
+    def _folder(self) -> Path:
+        return self.images or self.input.parent
+
     def _paths(self, table: pa.Table) -> list[Path]:
-        folder = self.images or self.input.parent
-        return [picture_path(folder, name) for name in table["path"].to_pylist()]
+        return [picture_path(self._folder, name) for name in table["path"].to_pylist()]
 
     def _labels(self, table: pa.Table) -> list[str]:
         """Our name of each row's class, "" for none. Raises MienError with the labels that nobody knows."""

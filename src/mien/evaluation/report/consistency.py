@@ -12,6 +12,7 @@ from mien.data.sheet import BLUE, INK, RED, SOFT, Note, Row, Tile, draw_sheet, w
 from mien.disk import write_aside
 from mien.errors import MienError
 from mien.evaluation.consistency import Checked, Consistency, Example, Scored
+from mien.plain import counted
 
 SIDE = 88
 """Side of a face in the pictures, in pixels."""
@@ -70,7 +71,7 @@ def consistency_rows(scored: Scored) -> str:
 def draw_unreliable(found: Consistency) -> Image.Image:
     """A row for each labeled class: its most unreliable faces with S and prediction, and beside each a neighbor, if a picture."""
     rows = [
-        Row(example.name or NO_LABEL, tuple(_unreliable(found.scored, example)), f"{example.count} faces")
+        Row(example.name or NO_LABEL, tuple(_unreliable(found.scored, example)), f"{counted(example.count, 'face')}")
         for example in found.examples
     ]
     title = "The most unreliable faces of each class. Red: predicted as something else than labeled"
@@ -94,7 +95,7 @@ def draw_failures(scored: Scored, checked: Checked) -> Image.Image:
     ]
     failed, count = int(checked.failed.sum()), len(checked.labels)
     some = f" (here {len(shown)}, consistent ones first)" if failed > len(shown) else ""
-    return draw_sheet(rows, SIDE, f"{failed} of {count} sequences failed{some}. Blue: predicted as labeled; red: not")
+    return draw_sheet(rows, SIDE, f"{failed} of {counted(count, 'sequence')} failed{some}. Blue: predicted as labeled; red: not")
 
 
 def _unreliable(scored: Scored, example: Example) -> Iterator[Tile]:

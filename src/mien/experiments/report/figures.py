@@ -10,7 +10,7 @@ import numpy as np
 from mien.evaluation.report.figures import INK, LINE, TEXT, plain_axes, to_svg
 from mien.experiments.grid import Group
 from mien.experiments.tables import Line
-from mien.plain import short
+from mien.plain import counted, short
 from mien.plots import Axes, Figure, MaxNLocator, PercentFormatter, Text
 
 # Okabe and Ito's colors without yellow, which is too light for lines; with nine markers every pair is different.
@@ -91,7 +91,7 @@ def _curves(
 
 def _other_axes(group: Group, name: str) -> str:
     """The place on all axes but this one, in words."""
-    parts = [] if name == "labels" else ["all labels" if group.labels is None else f"{group.labels} labels per class"]
+    parts = [] if name == "labels" else ["all labels" if group.labels is None else f"{counted(group.labels, 'label')} per class"]
     parts += [] if name == "noise" else [f"{100 * group.noise:g} % of labels flipped" if group.noise else "no labels flipped"]
     return ", ".join([*parts, *(f"{key} = {value}" for key, value in group.varied if key != name)])
 

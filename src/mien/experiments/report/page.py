@@ -134,7 +134,8 @@ def _table(found: Comparison, group: Group) -> GroupTable:
 
 def _budget(line: Line) -> str:
     train, validation = round(line.train_labels), round(line.validation_labels)
-    return f"{whole(train)} train + {whole(validation)} validation = {whole(train + validation)} labels"
+    total = f"{whole(train + validation)} label{'s' * (train + validation != 1)}"
+    return f"{whole(train)} train + {whole(validation)} validation = {total}"
 
 
 def costs(found: Comparison) -> list[Cost]:

@@ -16,7 +16,7 @@ from mien.recognize.box import find_model
 from mien.recognize.features import Tap, tap, write_taps
 from mien.recognize.files import note_source
 from mien.recognize.networks import build_network
-from mien.registry import STRICT, NotNegative, Positive, Share, names
+from mien.registry import STRICT, NotNegative, Positive, Share, meant, names
 from mien.training.imitation import Imitate, convolutions, keep
 from mien.training.parts import fit_part, part_is_done, part_recipe, portions
 from mien.training.run import Run
@@ -94,7 +94,7 @@ class Distill:
         built = build_network(recipe.model, run.classes, info) if recipe else self.face_net(run).network
         shapes = built.shapes()
         if self.block not in shapes:
-            raise MienError(f"start.block among {', '.join(shapes)}", repr(self.block), "choose one of those")
+            raise MienError(f"start.block among {', '.join(shapes)}", meant(self.block, shapes), "choose one of those")
         channels, *size = (*shapes[self.block], 1, 1)[:3]
         size = [self.grid, self.grid] if self.grid else size
         gigabytes = len(run.labels) * 2 * channels * size[0] * size[1] * 2 / 1e9

@@ -10,7 +10,7 @@ from torch import nn
 from mien.errors import MienError
 from mien.models import Network
 from mien.recipe import Stage
-from mien.registry import STRICT, Count, NotNegative
+from mien.registry import STRICT, Count, NotNegative, meant
 from mien.training.agreement import Agree
 from mien.training.parts import fit_part, part_recipe, portions
 from mien.training.run import Run
@@ -82,7 +82,7 @@ class SelfSupervised:
         last = [name for name, shape in shapes.items() if len(shape) == 3] or list(shapes)
         chosen = self.block or last[-1]
         if chosen not in shapes:
-            raise MienError(f"a block among {', '.join(shapes)}", repr(chosen), "choose one of those")
+            raise MienError(f"a block among {', '.join(shapes)}", meant(chosen, shapes), "choose one of those")
         names = list(shapes)[: list(shapes).index(chosen) + 1]
         with torch.random.fork_rng([]):
             torch.default_generator.manual_seed(seed)

@@ -11,11 +11,11 @@ from torch import Tensor
 from mien.disk import write_aside
 from mien.errors import MienError
 from mien.models import published
-from mien.plain import to_json
+from mien.plain import counted, to_json
 from mien.recognize.box import find_model
 from mien.recognize.files import note_source, read_card
 from mien.recognize.networks import read_weights
-from mien.registry import STRICT, names
+from mien.registry import STRICT, each_meant, names
 from mien.training.colors import fit_colors
 from mien.training.run import Run
 
@@ -56,7 +56,11 @@ class Transfer:
         unknown = set(self.blocks) - set(run.network.blocks)
         if unknown:
             known = ", ".join(run.network.blocks)
-            raise MienError(f"start.blocks among {known}", ", ".join(sorted(unknown)), "choose some of those")
+            raise MienError(
+                f"start.blocks among {known}",
+                each_meant(unknown, run.network.blocks),
+                "choose some of those",
+            )
         mine = run.network.state_dict()
         theirs, classes = self._weights(run)
         entries, fitting = [], {}
@@ -110,7 +114,7 @@ class Transfer:
         left = [entry.name for entry in here if not entry.copied]
         more = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
         text = f"; not copied: {', '.join(left[:NAMED])}{more}" if left else ""
-        run.progress.say(f"copied {len(here) - len(left)} of {len(here)} tensors from {self.source}{text}")
+        run.progress.say(f"copied {len(here) - len(left)} of {counted(len(here), 'tensor')} from {self.source}{text}")
         table: dict[str, Any] = {"source": self.source, "tensors": [asdict(entry) for entry in entries]}
         write_aside(run.folder / "transfer.json", to_json(table).encode())
 
