@@ -14,6 +14,7 @@ from mien.cli.shared import Device, FaceSetPath, Json, print_json, print_values,
 from mien.errors import MienError
 
 if TYPE_CHECKING:
+    from mien.active.page.prepare import Ready
     from mien.active.page.shown import When
     from mien.active.store.consensus import AnnotatorFigures
     from mien.active.store.store import Store
@@ -50,7 +51,10 @@ def annotate(
     first: Annotated[int | None, whole("Ask about so many faces; a new store: about all unless said.")] = None,
     split: Annotated[str | None, typer.Option(help="Ask about the faces of this split.")] = None,
     unlabeled: Annotated[bool, typer.Option("--unlabeled", help="Ask about faces without label.")] = False,
-    per_face: Annotated[int | None, whole("Answers of different people that a face wants; 1 unless said.")] = None,
+    per_face: Annotated[
+        int | None,
+        whole("Answers of different people that a face wants; 1 unless said. More than a store has: for disputed faces alone."),
+    ] = None,
     gold: Annotated[
         Path | None,
         typer.Option(metavar="CSV", help="Faces whose right answer is known, columns id and label: everybody gets them."),
@@ -86,7 +90,7 @@ def annotate(
             say(f"a new label store: {Database(store).name}")
         if ready.strange:
             say(f"warning: people cannot choose {', '.join(ready.strange)}, which faces of {pool} are", file=sys.stderr)
-        _tell(ready.store, ready.new, Database(store).name, add or [])
+        _tell(ready, Database(store).name, add or [])
         if not is_loopback(host) and reached.tls is None:
             say("warning: the network can reach this page, and read along unless a proxy adds TLS", file=sys.stderr)
         others = f", others {' or '.join(name)}" if name else ""
@@ -96,15 +100,21 @@ def annotate(
         say(_progress(ready.store))
 
 
-def _tell(store: "Store", new: int, where: str, add: list[str]) -> None:
+def _tell(ready: "Ready", where: str, add: list[str]) -> None:
     """What is asked, and the tokens of those who are added."""
+    store, info = ready.store, ready.store.info
     known = store.annotators()
     for person in dict.fromkeys(add):
         if person in known:
             say(f"{person} is known already; a new token: mien annotators renew {person} --store {where}")
         else:
             say(f"token of {person}, said this once: {store.add_annotator(person)}")
-    say(f"{new} new questions; {_progress(store)}")
+    if ready.disputed is not None and info.most == info.least:
+        say(f"answers wanted for each face: {info.least}")
+    elif ready.disputed is not None:
+        now = f"{ready.disputed or 'none'} so far"
+        say(f"faces on which people disagree ({now}) want {info.most} answers, all others {info.least} as before")
+    say(f"{ready.new} new questions; {_progress(store)}")
     if not store.annotators():
         say(f"nobody can sign in yet: mien annotators add NAME --store {where}")
 
@@ -216,7 +226,14 @@ def show(
     with Store.open(store, reads=True) as opened:
         info, found, people = opened.info, opened.progress(), opened.figures()
     if as_json:
-        values = {"classes": info.classes, "pool": info.pool, "per_face": info.per_face, "progress": found, "annotators": people}
+        values = {
+            "classes": info.classes,
+            "pool": info.pool,
+            "per_face": info.per_face,
+            "most": info.most,
+            "progress": found,
+            "annotators": people,
+        }
         print_json(values)
         return
     say(

@@ -66,7 +66,7 @@ class Work:
             "questions": tally.questions + len(left),
             "done": tally.done + left.count(0),
             "remaining": tally.remaining + sum(left),
-            "per_face": self._store.info.per_face,
+            "per_face": self._store.info.least,
             "yours": tally.by_annotator.get(annotator, 0),
             "age": round(time.monotonic() - self._began, 3),
             "people": others + 1,
