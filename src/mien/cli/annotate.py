@@ -59,6 +59,15 @@ def annotate(
         Path | None,
         typer.Option(metavar="CSV", help="Faces whose right answer is known, columns id and label: everybody gets them."),
     ] = None,
+    definitions: Annotated[
+        Path | None, typer.Option(metavar="TOML", help="What each class means, for the help of the page.")
+    ] = None,
+    photos: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER", help="Photos around the faces: as mien prepare noted unless said; none: do not show them."
+        ),
+    ] = None,
     show_guess: Annotated[
         str | None, typer.Option(help="When to show the guess: after (unless said), before (unless said with --doubts), never.")
     ] = None,
@@ -69,6 +78,7 @@ def annotate(
     port: Annotated[int, whole("0 takes a free one.", 0, 65535)] = 8000,
     name: Annotated[list[str] | None, typer.Option(help="Host name under which a proxy shows the page; may be repeated.")] = None,
     proxy: Proxies = None,
+    path: Annotated[str, typer.Option(help="Path below which a proxy shows the page: /label.")] = "",
     certificate: Certificate = None,
     key: Key = None,
     device: Device = "auto",
@@ -81,8 +91,8 @@ def annotate(
 
     when = _one_of(show_guess or ("before" if doubts else "after"), WHENS, "--show-guess")
     named = tuple(part.strip() for part in (classes or "").split(",") if part.strip())
-    asking = Asking(pool, store, model, named, per_face, first, split, unlabeled, doubts, gold, device)
-    reached = reached_by(name or (), proxy or (), certificate, key)
+    asking = Asking(pool, store, model, named, per_face, first, split, unlabeled, doubts, gold, device, definitions, photos)
+    reached = reached_by(name or (), proxy or (), certificate, key, path)
     with Bar(single=True) as bar:
         ready = prepare(asking, bar)
     with ready.store, listen(host, port) as listening:
@@ -93,8 +103,13 @@ def annotate(
         _tell(ready, Database(store).name, add or [])
         if not is_loopback(host) and reached.tls is None:
             say("warning: the network can reach this page, and read along unless a proxy adds TLS", file=sys.stderr)
+        if ready.photos is not None:
+            say(f"a key shows the photo around a face, from {ready.photos.place}; --photos none keeps that back")
         others = f", others {' or '.join(name)}" if name else ""
-        say(f"open {address(listening, reached.tls is not None)}{others}, and end with Ctrl-C", flush=True)
+        say(
+            f"open {address(listening, reached.tls is not None)}{reached.path.lstrip('/')}{others}, and end with Ctrl-C",
+            flush=True,
+        )
         with suppress(KeyboardInterrupt):
             serve(ready, listening, cast("When", when), reached)
         say(_progress(ready.store))

@@ -34,6 +34,7 @@ from mien.faces.cut import Geometry
 from mien.faces.detect import detector_from_text
 from mien.faces.face import Which
 from mien.faces.inputs import find_inputs, printable
+from mien.faces.origins import note_origins
 from mien.faces.places import Input
 from mien.faces.quality import Limits
 from mien.faces.shards import Making, Record, Task, read_record, record_at, state_of
@@ -297,6 +298,7 @@ def _join(asked: Preparing, making: Making, parts: Path, tasks: int, out: Path, 
             writer.add(pixels, kept)
             start += len(table)
         attach_rejected(writer, _rejected(parts, tasks))
+        note_origins(writer, asked.inputs, out)
     put(whole, out)
     return rejected
 

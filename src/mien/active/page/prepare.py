@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from mien.active.page.photos import Photos, find_photos
 from mien.active.store.database import Database
 from mien.active.store.guide import read_guide
 from mien.active.store.questions import require_more
@@ -55,6 +56,8 @@ class Asking:
     device: str = "auto"
     definitions: Path | str | None = None
     """A TOML file that says what each class means, and perhaps the question; as the store has it for None."""
+    photos: str | None = None
+    """Where the photos around the faces are: a folder, archive or list; as `mien prepare` noted for None; "none" shows none."""
 
     @property
     def chosen(self) -> bool:
@@ -74,6 +77,8 @@ class Ready:
     """Whether the store was made for this."""
     strange: tuple[str, ...] = ()
     """Classes of labeled faces of the pool that people cannot choose."""
+    photos: Photos | None = None
+    """Those around the faces, where they are known."""
     disputed: int | None = None
     """Faces on which people disagree that want another answer, where `per_face` was given for a store that was there."""
 
@@ -104,7 +109,7 @@ def prepare(asking: Asking, progress: Progress | None = None) -> Ready:
         if guide is not None:
             store.set_guide(guide)
         disputed = None if made or asking.per_face is None else store.want_more(asking.per_face)
-        return Ready(store, pool, new, made, _strange(store, pool), disputed)
+        return Ready(store, pool, new, made, _strange(store, pool), find_photos(pool, asking.photos), disputed)
     except BaseException:
         store.close()
         raise
