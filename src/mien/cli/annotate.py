@@ -32,6 +32,11 @@ Proxies = Annotated[
     list[str] | None,
     typer.Option(metavar="ADDRESS", help="IP address or network of a proxy to believe about its clients; may be repeated."),
 ]
+Definitions = Annotated[Path | None, typer.Option(metavar="TOML", help="What each class means, for the help of the page.")]
+Photos = Annotated[
+    str | None,
+    typer.Option(metavar="FOLDER", help="Where the photos around faces are, if mien prepare did not note it; none: show none."),
+]
 Certificate = Annotated[Path | None, typer.Option(metavar="PEM", help="Certificate, to speak TLS without a proxy.")]
 Key = Annotated[Path | None, typer.Option(metavar="PEM", help="Key of the certificate, unless it is in the same file.")]
 
@@ -59,15 +64,8 @@ def annotate(
         Path | None,
         typer.Option(metavar="CSV", help="Faces whose right answer is known, columns id and label: everybody gets them."),
     ] = None,
-    definitions: Annotated[
-        Path | None, typer.Option(metavar="TOML", help="What each class means, for the help of the page.")
-    ] = None,
-    photos: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FOLDER", help="Photos around the faces: as mien prepare noted unless said; none: do not show them."
-        ),
-    ] = None,
+    definitions: Definitions = None,
+    photos: Photos = None,
     show_guess: Annotated[
         str | None, typer.Option(help="When to show the guess: after (unless said), before (unless said with --doubts), never.")
     ] = None,
@@ -103,11 +101,9 @@ def annotate(
         _tell(ready, Database(store).name, add or [])
         if not is_loopback(host) and reached.tls is None:
             say("warning: the network can reach this page, and read along unless a proxy adds TLS", file=sys.stderr)
-        if ready.photos is not None:
-            say(f"a key shows the photo around a face, from {ready.photos.place}; --photos none keeps that back")
         others = f", others {' or '.join(name)}" if name else ""
         say(
-            f"open {address(listening, reached.tls is not None)}{reached.path.lstrip('/')}{others}, and end with Ctrl-C",
+            f"open {address(listening, reached.tls is not None, reached.path)}{others}, and end with Ctrl-C",
             flush=True,
         )
         with suppress(KeyboardInterrupt):
@@ -129,6 +125,8 @@ def _tell(ready: "Ready", where: str, add: list[str]) -> None:
     elif ready.disputed is not None:
         now = f"{ready.disputed or 'none'} so far"
         say(f"faces on which people disagree ({now}) want {info.most} answers, all others {info.least} as before")
+    if ready.photos is not None:
+        say(f"the key p shows the photo around a face, from {ready.photos.place}; --photos none shows none")
     say(f"{ready.new} new questions; {_progress(store)}")
     if not store.annotators():
         say(f"nobody can sign in yet: mien annotators add NAME --store {where}")

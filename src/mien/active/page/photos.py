@@ -72,7 +72,7 @@ class Photos:
 
 
 class Turns:
-    """One photo is read at a time, and one of each person waits for that, so that nobody holds up the others. For one event loop."""
+    """One photo is read at a time, and one of each person waits for that: nobody holds up the others. For one event loop."""
 
     def __init__(self) -> None:
         self._all = asyncio.Lock()

@@ -43,10 +43,10 @@ def listen(host: str, port: int) -> socket.socket:
         raise MienError(f"to listen at {host}, port {port}", found, "choose another --port, or an own --host") from error
 
 
-def address(listening: socket.socket, tls: bool = False) -> str:
+def address(listening: socket.socket, tls: bool = False, path: str = "") -> str:
     """Where a browser finds it."""
     host, port = listening.getsockname()[:2]
-    return f"http{'s' if tls else ''}://{f'[{host}]' if ':' in host else host}:{port}/"
+    return f"http{'s' if tls else ''}://{f'[{host}]' if ':' in host else host}:{port}{path}/"
 
 
 def require_names(names: Sequence[str]) -> None:
@@ -93,9 +93,8 @@ def reached_by(
         raise MienError("--certificate beside --key", "none", "give the certificate that the key was made for")
     tls = tls_context(certificate, key) if certificate is not None else None
     if path.rstrip("/") and not PATH.fullmatch(path.rstrip("/")):
-        raise MienError(
-            "a path such as /label", repr(path[:200]), "begin it with a slash; letters, digits, . _ ~ and - may be in it"
-        )
+        todo = "begin it with a slash; letters, digits, . _ ~ and - may be in it"
+        raise MienError("a path such as /label", repr(path[:200]), todo)
     return Reached(names, require_proxies(proxies), tls, path=path.rstrip("/"))
 
 
