@@ -320,7 +320,7 @@ def test_the_guess_is_seen_when_it_may_be(tmp_path: Path, guess: Any) -> None:
             told = ann.post("/answers", json=sent(store, given(0), given(1), given(2))).json()["answers"]
             assert [one["guess"] for one in told] == ([None] * 3 if guess == "never" else [model, None, label])
             undone = ann.post("/undo", json=undoing(store, "u")).json()["question"]
-            assert undone == {"number": 2, "guess": label if guess == "before" else None}
+            assert undone == {"number": 2, "guess": label if guess == "before" else None, "photo": False}
 
 
 def test_a_face_is_the_pools(place: Place) -> None:

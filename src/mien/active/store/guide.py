@@ -60,7 +60,7 @@ def read_guide(path: Path, classes: Sequence[str]) -> Guide:
         known = ", ".join(classes)
         raise MienError(f"definitions of {known} in {path}", repr(strange[:LONGEST_NAME]), "name classes as the store does")
     said = dict(usual(classes).definitions) | written.definitions
-    return Guide(written.question, tuple((name, said[name]) for name in classes if said.get(name)))
+    return Guide(written.question, tuple((name, said[name]) for name in classes if name in said))
 
 
 def stored(connection: Connection, classes: Sequence[str]) -> Guide:
