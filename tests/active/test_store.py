@@ -330,7 +330,8 @@ def test_a_third_person_is_asked_about_faces_on_which_two_disagree(fresh: Fresh)
     address = fresh()
     with new_store(address, 6, ("ann", "bob", "eve", "dan"), per_face=2) as store:
         store.ask([Question("g", gold=2)])
-        for name, values in {"ann": [0, 1, "unsure", 0, 1, 2], "bob": [0, 2, 1, "not_a_face", 1, "unsure"]}.items():
+        said: dict[str, list[int | str]] = {"ann": [0, 1, "unsure", 0, 1, 2], "bob": [0, 2, 1, "not_a_face", 1, "unsure"]}
+        for name, values in said.items():
             store.answer_all(name, [reply(f"f{n}", value) for n, value in enumerate(values)])
         assert faces(store.next_questions("eve", 9, NOON)) == ["g"]
         assert store.want_more(3) == 2, "those with one vote are not disputed, nor those on which nobody is sure"

@@ -32,6 +32,13 @@ Proxies = Annotated[
     list[str] | None,
     typer.Option(metavar="ADDRESS", help="IP address or network of a proxy to believe about its clients; may be repeated."),
 ]
+PerFace = Annotated[
+    int | None,
+    whole("Answers of different people that a face wants; 1 unless said. More than a store has: for disputed faces alone."),
+]
+ShowGuess = Annotated[
+    str | None, typer.Option(help="When to show the guess: after (unless said), before (unless said with --doubts), never.")
+]
 Definitions = Annotated[Path | None, typer.Option(metavar="TOML", help="What each class means, for the help of the page.")]
 Photos = Annotated[
     str | None,
@@ -56,19 +63,14 @@ def annotate(
     first: Annotated[int | None, whole("Ask about so many faces; a new store: about all unless said.")] = None,
     split: Annotated[str | None, typer.Option(help="Ask about the faces of this split.")] = None,
     unlabeled: Annotated[bool, typer.Option("--unlabeled", help="Ask about faces without label.")] = False,
-    per_face: Annotated[
-        int | None,
-        whole("Answers of different people that a face wants; 1 unless said. More than a store has: for disputed faces alone."),
-    ] = None,
+    per_face: PerFace = None,
     gold: Annotated[
         Path | None,
         typer.Option(metavar="CSV", help="Faces whose right answer is known, columns id and label: everybody gets them."),
     ] = None,
     definitions: Definitions = None,
     photos: Photos = None,
-    show_guess: Annotated[
-        str | None, typer.Option(help="When to show the guess: after (unless said), before (unless said with --doubts), never.")
-    ] = None,
+    show_guess: ShowGuess = None,
     add: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Add somebody who may answer; may be repeated.")] = None,
     host: Annotated[
         str, typer.Option(help="Address to listen at; others than this machine's show faces to the network.")

@@ -30,9 +30,13 @@ class Origins:
 
 
 def note_origins(writer: FaceSetWriter, inputs: Sequence[str], folder: Path) -> None:
-    """Note with a set that will lie at `folder` what its photos were read from."""
-    paths = tuple(os.path.relpath(one, folder.absolute()) for one in inputs)
-    writer.attach(FILE, [to_json(Origins(paths)).encode("utf-8", "surrogateescape")])
+    """Note with a set that will lie at `folder` what its photos were read from, unless that cannot be written down."""
+    try:
+        paths = tuple(os.path.relpath(one, folder.absolute()) for one in inputs)
+        "".join(paths).encode()
+    except ValueError:  # names that are no text, or another drive
+        return
+    writer.attach(FILE, [to_json(Origins(paths)).encode()])
 
 
 def read_origins(folder: Path) -> tuple[str, ...]:

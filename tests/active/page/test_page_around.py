@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, expect
 from serving import CLASSES, PATIENT, error_of, given, sent, served, signed_in
 
 from mien import FaceSet, MienError
-from mien.active.page import app
+from mien.active.page.faces import Faces
 from mien.active.page.photos import AROUND, SIDE, Photos, find_photos
 from mien.active.page.prepare import Asking, Ready, prepare
 from mien.active.page.serve import Reached, address, listen, reached_by
@@ -44,7 +44,7 @@ def write_photos(folder: Path, count: int) -> None:
     folder.mkdir()
     for n in range(count):
         picture = Image.new("RGB", (200, 100), RED)
-        picture.paste(BLUE, tuple(map(int, BOX)))
+        picture.paste(BLUE, (40, 30, 60, 50))
         picture.save(folder / f"p{n}.png")
 
 
@@ -168,7 +168,7 @@ def test_gold_questions_cannot_be_told_by_their_photos(tmp_path: Path, gold_row:
     for gold, expected in ((None, [True, True, False]), (tmp_path / "gold.csv", [False] * 3)):
         found = prepare(replace(asking, gold=gold, store=str(tmp_path / f"{gold is None}.db")))
         with found.store:
-            faces = app.Faces(found.store, found.pool, found.photos)
+            faces = Faces(found.store, found.pool, found.photos)
             assert [faces.has_photo(faces.number(f"f{n}")) for n in range(3)] == expected
 
 

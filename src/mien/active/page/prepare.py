@@ -93,7 +93,7 @@ def prepare(asking: Asking, progress: Progress | None = None) -> Ready:
     """
     pool = _open_pool(asking.pool)
     model = None if asking.model is None else _Model.load(asking.model, asking.device)
-    meant = _meant(asking, pool)
+    meant, photos = _meant(asking, pool), find_photos(pool, asking.photos)
     store, made = _open_store(asking, pool, model)
     try:
         wanted: list[Question] = []
@@ -109,7 +109,7 @@ def prepare(asking: Asking, progress: Progress | None = None) -> Ready:
         if guide is not None:
             store.set_guide(guide)
         disputed = None if made or asking.per_face is None else store.want_more(asking.per_face)
-        return Ready(store, pool, new, made, _strange(store, pool), find_photos(pool, asking.photos), disputed)
+        return Ready(store, pool, new, made, _strange(store, pool), photos, disputed)
     except BaseException:
         store.close()
         raise
