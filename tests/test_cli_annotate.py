@@ -90,6 +90,19 @@ def test_a_page_with_tls_and_proxies(mien: Command, served: list[Any], stored: P
     assert reached.proxies == ("10.0.0.0/8", "::1")
 
 
+def test_a_third_answer_is_wanted_later(mien: Command, served: list[Any], store: Path, stored: Path) -> None:
+    words = ["annotate", stored, "--store", store, "--port", 0, "--per-face"]
+    done = mien(*words, 3)
+    assert done.code == 0, done.err
+    assert "faces on which people disagree (1 so far) want 3 answers, all others 2 as before" in done.out.splitlines()
+    assert "0 new questions; 2 of 9 faces done, 11 answers left" in done.out
+    assert mien(*words, 3).out.splitlines()[0].startswith("faces on which people disagree (1 so far)")
+    refused = mien(*words, 2)
+    assert (refused.code, refused.out) == (1, "")
+    assert "at least the 3 answers to a face where people disagree that this store wants; found 2" in refused.err
+    assert "3 of 9" not in mien("annotate", stored, "--store", store, "--port", 0).out
+
+
 def test_what_is_missing_is_said(mien: Command, served: list[Any], stored: Path, tmp_path: Path) -> None:
     done = mien("annotate", stored, "--store", tmp_path / "labels.db", "--port", 0, "--host", "0.0.0.0")
     assert "nobody can sign in yet: mien annotators add NAME --store" in done.out
@@ -115,7 +128,10 @@ def test_what_cannot_be_is_one_sentence(mien: Command, served: list[Any], store:
     for words, told in (
         (["annotate", tmp_path / "none", "--store", store, "--port", 0], "a face set at"),
         (["annotate", tmp_path / "other", "--store", store, "--port", 0], "as it was when this store was made"),
-        (["annotate", stored, "--store", store, "--port", 0, "--per-face", 1], "labels with 1 answers to a face; found 2"),
+        (
+            ["annotate", stored, "--store", store, "--port", 0, "--per-face", 1],
+            "at least the 2 answers to a face that this store wants",
+        ),
         (["annotate", stored, "--store", store, "--port", 0, "--show-guess", "soon"], "--show-guess among after, before, never"),
         (["annotate", stored, "--store", store, "--host", "no.such.host.invalid"], "to listen at no.such.host.invalid"),
         (["annotate", stored, "--store", "mysql://here/labels", "--port", 0], "the path of a file, or postgresql://"),
@@ -203,7 +219,7 @@ def test_stores_are_backed_up_and_looked_over(mien: Command, store: Path, tmp_pa
     assert done.code == 1
     assert len(done.out.splitlines()) == 2
     told = json.loads(mien("labels", "check", store, "--json").out)
-    assert (told["sound"], told["version"], told["faults"]) == (False, 2, done.out.splitlines())
+    assert (told["sound"], told["version"], told["faults"]) == (False, 3, done.out.splitlines())
 
 
 def test_numbers_and_names_that_cannot_be_are_a_sentence(mien: Command, store: Path, stored: Path, tmp_path: Path) -> None:

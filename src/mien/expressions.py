@@ -14,6 +14,18 @@ FERPLUS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "f
 ANXIETY = (*BASIC, "anxiety")
 """The basic seven and anxiety."""
 
+DEFINITIONS = {
+    "anger": "The brows are drawn down and together. The eyes stare hard. The lips are pressed together, or the teeth show.",
+    "contempt": "One corner of the mouth is pulled back and up, the other is not. The rest of the face is calm.",
+    "disgust": "The nose is wrinkled and the upper lip is raised. The cheeks push up and the eyes narrow.",
+    "fear": "The brows are raised and drawn together. The eyes are wide open. The lips are stretched sideways.",
+    "happiness": "The corners of the mouth go up, and the cheeks with them. Small folds may show beside the eyes.",
+    "neutral": "The face is at rest: no part of it shows a feeling.",
+    "sadness": "The inner ends of the brows go up. The corners of the mouth go down. The eyes may look down or be wet.",
+    "surprise": "The brows are raised high and the eyes are wide open. The jaw drops, and the mouth hangs open.",
+}
+"""What people who label faces are told to look for, by our names."""
+
 _FOREIGN = {
     "anger": ("angry", "an"),
     "anxiety": ("anxious",),

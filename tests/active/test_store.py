@@ -16,6 +16,7 @@ from sqlalchemy.exc import DatabaseError
 from mien import MienError
 from mien.active.store import schema
 from mien.active.store.assign import LEASE
+from mien.active.store.check import check
 from mien.active.store.consensus import krippendorff_alpha
 from mien.active.store.records import Answer, Question, Reply
 from mien.active.store.store import Store
@@ -62,7 +63,7 @@ def test_a_store_is_made_opened_and_required(fresh: Fresh) -> None:
             again.require(CLASSES, "ffff")
     with pytest.raises(MienError, match="choose from"):
         Store.open_or_create(address, CLASSES[:2], "faces", CHECKSUM, per_face=3)
-    with pytest.raises(MienError, match="labels with 1 answers to a face; found 3"):
+    with pytest.raises(MienError, match="a store made for 1 answers to a face; found 3"):
         Store.open_or_create(address, CLASSES, "faces", CHECKSUM)
     with Store.open_or_create(fresh(), CLASSES, "faces", CHECKSUM) as new:
         assert new.info.per_face == 1
@@ -323,6 +324,59 @@ def test_faces_that_several_answer_go_first_to_those_whom_nobody_keeps_waiting(f
         store.undo("ann", now=NOON)
         assert (store.progress().done, store.progress().remaining) == (0, 5)
         assert faces(store.next_questions("eve", 3, NOON + 2 * LEASE)) == ["f0", "f1", "f2"]
+
+
+def test_a_third_person_is_asked_about_faces_on_which_two_disagree(fresh: Fresh) -> None:
+    address = fresh()
+    with new_store(address, 6, ("ann", "bob", "eve", "dan"), per_face=2) as store:
+        store.ask([Question("g", gold=2)])
+        said: dict[str, list[int | str]] = {"ann": [0, 1, "unsure", 0, 1, 2], "bob": [0, 2, 1, "not_a_face", 1, "unsure"]}
+        for name, values in said.items():
+            store.answer_all(name, [reply(f"f{n}", value) for n, value in enumerate(values)])
+        assert faces(store.next_questions("eve", 9, NOON)) == ["g"]
+        assert store.want_more(3) == 2, "those with one vote are not disputed, nor those on which nobody is sure"
+        assert (store.info.per_face, store.info.most) == (2, 3)
+        assert (store.progress().done, store.progress().open, store.progress().remaining) == (4, 2, 2)
+        assert store.want_more(3) == 2, "the same again changes nothing"
+    with Store.open(address) as store, Store.open(address) as served:
+        assert faces(served.next_questions("ann", 9, NOON)) == ["g"]
+        assert faces(served.next_questions("eve", 9, NOON)) == ["f1", "f3", "g"]
+        store.answer("eve", reply("f1", 1), NOON)
+        store.answer("eve", reply("f3", 2), NOON)
+        assert faces(served.next_questions("dan", 9, NOON)) == ["g"]
+        assert (store.progress().done, store.progress().remaining) == (6, 0)
+        assert store.consensus().states.tolist()[:4] == ["agreed", "agreed", "agreed", "disputed"]
+        assert store.want_more(4) == 1
+        assert faces(served.next_questions("dan", 9, NOON)) == ["f3", "g"], "another process wants more since"
+        store.answer("bob", reply("f0", 1), NOON)
+        assert faces(served.next_questions("dan", 9, NOON)) == ["f0", "f3", "g"], "a correction makes a dispute"
+        store.undo("bob", now=NOON)
+        assert faces(served.next_questions("dan", 9, NOON)) == ["f3", "g"]
+        for fewer in (1, 3):
+            with pytest.raises(MienError, match="at least the 4 answers to a face where people disagree that this store wants"):
+                store.want_more(fewer)
+        assert check(address).faults == ()
+        execute(address, "UPDATE mien_questions SET disputed = NOT disputed WHERE face IN ('f0', 'f3')")
+        assert check(address).faults == ("of 2 questions it is noted wrongly whether people disagree",)
+
+
+def test_a_gold_question_that_is_disputed_is_counted_as_any_other(fresh: Fresh) -> None:
+    with new_store(fresh(), 1, ("ann", "bob", "eve"), per_face=2) as store:
+        store.ask([Question("g", gold=2)])
+        store.want_more(3)
+        left = []
+        for name, label in (("ann", 0), ("bob", 1), ("eve", 0)):
+            store.answer_all(name, [reply("f0", label), reply("g", label)])
+            left.append((store.progress().remaining, store.gold_progress().left(name)))
+        assert left == [(1, [1]), (1, [1]), (0, [0])]
+
+
+def test_where_one_answer_was_wanted_nobody_can_disagree(fresh: Fresh) -> None:
+    with new_store(fresh(), 2, ("ann", "bob")) as store:
+        store.answer("ann", Reply("f0", label=0), NOON)
+        store.want_more(2)
+        assert (store.info.least, store.info.most, store.progress().remaining) == (2, 2, 3)
+        assert faces(store.next_questions("bob", 9, NOON)) == ["f0", "f1"]
 
 
 def test_an_answer_from_elsewhere_ends_the_wait_for_it(fresh: Fresh) -> None:

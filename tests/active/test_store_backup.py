@@ -143,7 +143,7 @@ CHANGED_ANSWERS = (
 def test_a_check_tells_what_is_wrong(fresh: Fresh, change: str, told: str) -> None:
     address = fresh()
     answered(address).close()
-    assert (check(address).version, check(address).faults) == (2, ())
+    assert (check(address).version, check(address).faults) == (3, ())
     if "mien_answers" not in change:
         execute(address, change)
     elif "://" in address:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DatabaseError
 
 from mien import MienError
 from mien.active.store import people, schema
+from mien.active.store.backup import backup
 from mien.active.store.check import check
 from mien.active.store.database import Database
 from mien.active.store.exchange import export_log, import_log
@@ -271,15 +272,20 @@ def test_sign_ins_are_listed_without_what_was_typed(fresh: Fresh, monkeypatch: p
             store.note_sign_in("ann", "", "lost")  # type: ignore[arg-type]
 
 
-def of_version_one(address: str, monkeypatch: pytest.MonkeyPatch, name: str = "ann") -> str:
-    """A store as mien wrote it before; a token of it."""
+def make_tables(address: str, monkeypatch: pytest.MonkeyPatch, version: int) -> None:
+    """As mien made them in that version."""
     with monkeypatch.context() as patched:
-        patched.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+        patched.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:version])
         database = Database(address)
         database.prepare()
         with database.writing() as connection:
             schema.migrate(connection)
         database.close()
+
+
+def of_version_one(address: str, monkeypatch: pytest.MonkeyPatch, name: str = "ann") -> str:
+    """A store as mien wrote it before; a token of it."""
+    make_tables(address, monkeypatch, 1)
     token, classes = "a token of before", '["calm", "glad", "sad"]'
     day = "'2026-01-31 12:00:00.000001'"
     execute(
@@ -312,7 +318,39 @@ def test_a_store_of_version_one_goes_on(fresh: Fresh, monkeypatch: pytest.Monkey
         assert store.seed("a") != store.seed("b")
         assert [entry.key for entry in store.log()] == ["k"]
         store.add_annotator("bob")
-    assert (check(address).version, check(address).faults) == (2, ())
+    assert (check(address).version, check(address).faults) == (3, ())
+
+
+def test_a_store_of_version_two_wants_a_third_answer(fresh: Fresh, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    address, day = fresh(), "'2026-01-31 12:00:00.000001'"
+    make_tables(address, monkeypatch, 2)
+    said = [(0, 1, 2), (0, 2, 1), (1, 1, 0), (1, 2, 0)]
+    names = "id, version, classes, pool, checksum, per_face, created, secret"
+    execute(
+        address,
+        f"INSERT INTO mien_store ({names}) VALUES (1, 2, '[\"calm\", \"glad\", \"sad\"]', 'a pool', '{CHECKSUM}', 2, {day}, 's')",
+        *(f"INSERT INTO mien_annotators (name, created) VALUES ('{name}', {day})" for name in ("ann", "bob", "eve")),
+        *(f"INSERT INTO mien_questions VALUES ({n}, 'f{n}', 0, NULL, NULL, NULL, {day}, 2)" for n in range(2)),
+        *(
+            "INSERT INTO mien_answers (question, annotator, kind, label, time, key) "
+            f"VALUES ({place}, {person}, 'label', {label}, {day}, 'k{place}')"
+            for place, person, label in said
+        ),
+    )
+    copy = str(tmp_path / "copy.db")
+    backup(address, copy)
+    with Store.open(address, reads=True) as before:
+        assert (before.info.per_face, before.info.most, before.progress().done, len(before.questions())) == (2, 2, 2, 2)
+        assert before.gold_progress().left("ann") == []
+        assert before.guide().question == "Which expression does this face show?"
+    assert check(address).faults == ()
+    assert execute(address, "SELECT version FROM mien_store") == [(2,)], "what only reads changes nothing"
+    for place in (address, copy):
+        with Store.open(place) as store:
+            assert store.next_questions("eve", 9) == ()
+            assert store.want_more(3) == 1
+            assert [one.face for one in store.next_questions("eve", 9)] == ["f0"]
+        assert (check(place).version, check(place).faults) == (3, ())
 
 
 def test_a_new_store_is_as_one_that_was_brought_up(fresh: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:

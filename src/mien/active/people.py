@@ -108,7 +108,8 @@ def _said(store: Store, faces: list[str]) -> _Said:
     places = {face: place for place, face in enumerate(found.faces)}
     mine = np.array([places[face] for face in faces], np.int64)
     given = (found.votes.sum(axis=1) + found.not_a_face + found.unsure)[mine]
-    states, wanting = found.states[mine], given < store.info.per_face
+    states = found.states[mine]
+    wanting = given < np.where(states == "disputed", store.info.most, store.info.least)
     conditions = [states == "agreed", states == "not_a_face", np.isin(states, ["disputed", "unsure"]) & ~wanting]
     answers = np.select(conditions, [found.labels[mine], NOT_A_FACE, DISPUTED], UNDECIDED)
     return _Said(answers.astype(np.int64), int(wanting.sum()))

@@ -16,6 +16,7 @@ from mien.plain import counted
 from mien.registry import meant
 
 if TYPE_CHECKING:
+    from mien.active.page.prepare import Ready
     from mien.active.page.shown import When
     from mien.active.store.consensus import AnnotatorFigures
     from mien.active.store.store import Store
@@ -32,6 +33,18 @@ Place = Annotated[str, typer.Argument(metavar="STORE", help="A file, or postgres
 Proxies = Annotated[
     list[str] | None,
     typer.Option(metavar="ADDRESS", help="IP address or network of a proxy to believe about its clients; may be repeated."),
+]
+PerFace = Annotated[
+    int | None,
+    whole("Answers of different people that a face wants; 1 unless said. More than a store has: for disputed faces alone."),
+]
+ShowGuess = Annotated[
+    str | None, typer.Option(help="When to show the guess: after (unless said), before (unless said with --doubts), never.")
+]
+Definitions = Annotated[Path | None, typer.Option(metavar="TOML", help="What each class means, for the help of the page.")]
+Photos = Annotated[
+    str | None,
+    typer.Option(metavar="FOLDER", help="Where the photos around faces are, if mien prepare did not note it; none: show none."),
 ]
 Certificate = Annotated[Path | None, typer.Option(metavar="PEM", help="Certificate, to speak TLS without a proxy.")]
 Key = Annotated[Path | None, typer.Option(metavar="PEM", help="Key of the certificate, unless it is in the same file.")]
@@ -52,14 +65,14 @@ def annotate(
     first: Annotated[int | None, whole("Ask about so many faces; a new store: about all unless said.")] = None,
     split: Annotated[str | None, typer.Option(help="Ask about the faces of this split.")] = None,
     unlabeled: Annotated[bool, typer.Option("--unlabeled", help="Ask about faces without label.")] = False,
-    per_face: Annotated[int | None, whole("Answers of different people that a face wants; 1 unless said.")] = None,
+    per_face: PerFace = None,
     gold: Annotated[
         Path | None,
         typer.Option(metavar="CSV", help="Faces whose right answer is known, columns id and label: everybody gets them."),
     ] = None,
-    show_guess: Annotated[
-        str | None, typer.Option(help="When to show the guess: after (unless said), before (unless said with --doubts), never.")
-    ] = None,
+    definitions: Definitions = None,
+    photos: Photos = None,
+    show_guess: ShowGuess = None,
     add: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Add somebody who may answer; may be repeated.")] = None,
     host: Annotated[
         str, typer.Option(help="Address to listen at; others than this machine's show faces to the network.")
@@ -67,6 +80,7 @@ def annotate(
     port: Annotated[int, whole("0 takes a free one.", 0, 65535)] = 8000,
     name: Annotated[list[str] | None, typer.Option(help="Host name under which a proxy shows the page; may be repeated.")] = None,
     proxy: Proxies = None,
+    path: Annotated[str, typer.Option(help="Path below which a proxy shows the page: /label.")] = "",
     certificate: Certificate = None,
     key: Key = None,
     device: Device = "auto",
@@ -79,8 +93,8 @@ def annotate(
 
     when = _one_of(show_guess or ("before" if doubts else "after"), WHENS, "--show-guess")
     named = tuple(part.strip() for part in (classes or "").split(",") if part.strip())
-    asking = Asking(pool, store, model, named, per_face, first, split, unlabeled, doubts, gold, device)
-    reached = reached_by(name or (), proxy or (), certificate, key)
+    asking = Asking(pool, store, model, named, per_face, first, split, unlabeled, doubts, gold, device, definitions, photos)
+    reached = reached_by(name or (), proxy or (), certificate, key, path)
     with Bar(single=True) as bar:
         ready = prepare(asking, bar)
     with ready.store, listen(host, port) as listening:
@@ -88,25 +102,37 @@ def annotate(
             say(f"a new label store: {Database(store).name}")
         if ready.strange:
             say(f"warning: people cannot choose {', '.join(ready.strange)}, which faces of {pool} are", file=sys.stderr)
-        _tell(ready.store, ready.new, Database(store).name, add or [])
+        _tell(ready, Database(store).name, add or [])
         if not is_loopback(host) and reached.tls is None:
             say("warning: the network can reach this page, and read along unless a proxy adds TLS", file=sys.stderr)
         others = f", others {' or '.join(name)}" if name else ""
-        say(f"open {address(listening, reached.tls is not None)}{others}, and end with Ctrl-C", flush=True)
+        say(
+            f"open {address(listening, reached.tls is not None, reached.path)}{others}, and end with Ctrl-C",
+            flush=True,
+        )
         with suppress(KeyboardInterrupt):
             serve(ready, listening, cast("When", when), reached)
         say(_progress(ready.store))
 
 
-def _tell(store: "Store", new: int, where: str, add: list[str]) -> None:
+def _tell(ready: "Ready", where: str, add: list[str]) -> None:
     """What is asked, and the tokens of those who are added."""
+    store, info = ready.store, ready.store.info
     known = store.annotators()
     for person in dict.fromkeys(add):
         if person in known:
             say(f"{person} is known already; a new token: mien annotators renew {person} --store {where}")
         else:
             say(f"token of {person}, said this once: {store.add_annotator(person)}")
-    say(f"{counted(new, 'new question')}; {_progress(store)}")
+    if ready.disputed is not None and info.most == info.least:
+        say(f"answers wanted for each face: {info.least}")
+    elif ready.disputed is not None:
+        now = f"{ready.disputed or 'none'} so far"
+        many = counted(info.most, "answer")
+        say(f"faces on which people disagree ({now}) want {many}, all others {info.least} as before")
+    if ready.photos is not None:
+        say(f"the key p shows the photo around a face, from {ready.photos.place}; --photos none shows none")
+    say(f"{counted(ready.new, 'new question')}; {_progress(store)}")
     if not store.annotators():
         say(f"nobody can sign in yet: mien annotators add NAME --store {where}")
 
@@ -221,7 +247,14 @@ def show(
     with Store.open(store, reads=True) as opened:
         info, found, people = opened.info, opened.progress(), opened.figures()
     if as_json:
-        values = {"classes": info.classes, "pool": info.pool, "per_face": info.per_face, "progress": found, "annotators": people}
+        values = {
+            "classes": info.classes,
+            "pool": info.pool,
+            "per_face": info.per_face,
+            "most": info.most,
+            "progress": found,
+            "annotators": people,
+        }
         print_json(values)
         return
     done = f"{found.done} of {counted(found.questions, 'face')} done, {counted(found.remaining, 'answer')} left"

@@ -35,6 +35,7 @@ from mien.faces.detect import detector_from_text
 from mien.faces.face import Which
 from mien.faces.inputs import find_inputs, printable
 from mien.faces.kept import check_kept, left_out, types_of
+from mien.faces.origins import note_origins
 from mien.faces.places import Input
 from mien.faces.quality import Limits
 from mien.faces.shards import KINDS, Making, Record, Task, read_record, record_at, state_of
@@ -313,6 +314,7 @@ def _join(asked: Preparing, making: Making, parts: Path, tasks: int, out: Path, 
             start += len(table)
         attach_rejected(writer, _rejected(parts, tasks))
         attach_rejected(writer, _notes(parts, tasks), NOTES)
+        note_origins(writer, asked.inputs, out)
     _say_notes(asked, parts, tasks, bar)
     put(whole, out)
     return rejected

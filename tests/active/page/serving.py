@@ -22,6 +22,7 @@ import uvicorn
 
 from mien import FaceSet
 from mien.active.page.limits import Limits
+from mien.active.page.photos import Photos
 from mien.active.page.prepare import Ready
 from mien.active.page.serve import Reached, address, listen, serve
 from mien.active.page.shown import When
@@ -67,12 +68,21 @@ def held_port() -> Iterator[int]:
 
 
 @contextmanager
-def running(store: Store, pool: FaceSet, guess: When = "after", reached: Reached = SLOWLY, port: int = 0) -> Iterator[Running]:
+def running(
+    store: Store,
+    pool: FaceSet,
+    guess: When = "after",
+    reached: Reached = SLOWLY,
+    port: int = 0,
+    photos: Photos | None = None,
+) -> Iterator[Running]:
     """The page, served by a thread."""
     servers: Queue[uvicorn.Server] = Queue()
     with listen("127.0.0.1", port) as listening:
         where = address(listening, reached.tls is not None)
-        thread = threading.Thread(target=serve, args=(Ready(store, pool, 0), listening, guess, reached, servers.put))
+        thread = threading.Thread(
+            target=serve, args=(Ready(store, pool, 0, photos=photos), listening, guess, reached, servers.put)
+        )
         thread.start()
         server = servers.get(timeout=WAIT)
         try:
@@ -83,9 +93,16 @@ def running(store: Store, pool: FaceSet, guess: When = "after", reached: Reached
 
 
 @contextmanager
-def served(store: Store, pool: FaceSet, guess: When = "after", reached: Reached = SLOWLY, port: int = 0) -> Iterator[str]:
+def served(
+    store: Store,
+    pool: FaceSet,
+    guess: When = "after",
+    reached: Reached = SLOWLY,
+    port: int = 0,
+    photos: Photos | None = None,
+) -> Iterator[str]:
     """The address of the page, served by a thread."""
-    with running(store, pool, guess, reached, port) as page:
+    with running(store, pool, guess, reached, port, photos) as page:
         yield page.where
 
 

@@ -88,7 +88,7 @@ def test_fifty_faces_by_keyboard_and_three_taken_back(visiting: Visiting, store:
 def test_the_guess_comes_after_the_answer(visiting: Visiting) -> None:
     page = visiting()
     press(page, 0, "3")
-    expect(page.locator("#said")).to_have_text("You said sad. The model says calm.", timeout=PATIENCE)
+    expect(page.locator("#said")).to_have_text("The last face: you said sad. The model says calm.", timeout=PATIENCE)
     see(page, 1)
     assert page.locator(".guessed").count() == 0
     page.keyboard.press("Enter")
@@ -105,7 +105,7 @@ def test_labels_in_doubt_are_confirmed_with_one_key(browser: Browser, tmp_path: 
             page.keyboard.press("Enter")
             press(page, 1, "2")
             press(page, 2, "Enter")
-            expect(page.locator("#said")).to_contain_text("You said glad. It was labeled glad.", timeout=PATIENCE)
+            expect(page.locator("#said")).to_contain_text("The last face: you said glad. It was labeled glad.", timeout=PATIENCE)
             expect(page.locator("#waiting")).to_have_text("No faces are left for you. New ones appear here by themselves.")
             saved(page)
         assert stands(store) == {"f5": 2, "f3": 1, "f1": 1}
@@ -308,7 +308,7 @@ def test_a_grid_is_swept_class_by_class(visiting: Visiting, store: Store) -> Non
     assert tiles.evaluate_all("all => all.map((one) => one.ariaPressed).indexOf('true')") == 0
     page.keyboard.press("Enter")
     saved(page)
-    expect(page.locator("#said")).to_have_text("3 faces are glad.")
+    expect(page.locator("#said")).to_have_text("The last 3 faces: glad.")
     assert stands(store) == {"f0": 1, "f2": 1, "f7": 1}
     expect(tiles).to_have_count(24, timeout=PATIENCE)
     page.keyboard.press("x")
@@ -391,15 +391,15 @@ def test_the_keyboard_reaches_all_and_shows_where_it_is(visiting: Visiting) -> N
     page = visiting()
     see(page, 0)
     reached = []
-    for _ in range(9):
+    for _ in range(10):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.textContent.trim().replace(/\\s+/g, ' ')"))
         assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-    assert reached == ["One by one", "Grid", "Sign out", "1calm", "2glad", "3sad", "xnot a face", "uunsure", "zundo"]
+    assert reached == ["One by one", "Grid", "? Help", "Sign out", "1calm", "2glad", "3sad", "xnot a face", "uunsure", "zundo"]
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Enter")
     see(page, 1)
-    expect(page.locator("#said")).to_have_text("You said unsure. The model says calm.", timeout=PATIENCE)
+    expect(page.locator("#said")).to_have_text("The last face: you said unsure. The model says calm.", timeout=PATIENCE)
 
 
 def test_new_questions_appear_by_themselves(browser: Browser, tmp_path: Path, pool: FaceSet) -> None:

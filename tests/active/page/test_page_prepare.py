@@ -280,14 +280,14 @@ def test_a_pool_that_changed_is_refused(asking: Asking, tmp_path: Path) -> None:
 
 def test_what_does_not_fit_is_refused(asking: Asking, tmp_path: Path) -> None:
     ready(asking, per_face=2)
-    with pytest.raises(MienError, match="labels with 3 answers to a face; found 2, as it was made"):
-        prepare(replace(asking, per_face=3))
+    with pytest.raises(MienError, match="at least the 2 answers to a face that this store wants; found 1; leave it out"):
+        prepare(replace(asking, per_face=1))
     with pytest.raises(MienError, match="a split among new, old; found 'test'"):
         prepare(replace(asking, split="test"))
     with sqlite3.connect(asking.store) as connection:
         connection.execute("UPDATE mien_store SET version = 99")
     connection.close()
-    with pytest.raises(MienError, match="labels of version 2 at most; found version 99"):
+    with pytest.raises(MienError, match="labels of version 3 at most; found version 99"):
         prepare(asking)
     features().save(tmp_path / "features")
     with pytest.raises(MienError, match=r"faces that people can look at .*; found features"):

@@ -40,7 +40,7 @@ def test_the_page_speaks_tls_and_its_cookie_is_for_it_alone(tmp_path: Path) -> N
             assert where.startswith("https://127.0.0.1:")
             with httpx.Client(base_url=where, verify=trusting, timeout=WAIT) as client:
                 done = client.post("/sign-in", data={"name": "ann", "token": token})
-                assert (done.status_code, done.headers["location"]) == (303, "/")
+                assert (done.status_code, done.headers["location"]) == (303, "./")
                 assert done.headers["set-cookie"].startswith("__Host-mien-")
                 assert "Secure" in done.headers["set-cookie"]
                 assert "strict-transport-security" not in done.headers

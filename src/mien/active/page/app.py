@@ -19,6 +19,7 @@ from mien.active.page import sign_in
 from mien.active.page.faces import Faces
 from mien.active.page.guard import LOOPBACK, Guard, refusal
 from mien.active.page.limits import Limits
+from mien.active.page.photos import Photos, Turns
 from mien.active.page.shown import When, Work, guess_of, plain, question_json
 from mien.active.page.signing import Attempts, Lookups, Notes, SignedIn
 from mien.active.page.together import Together
@@ -79,27 +80,36 @@ class GivenUndo:
 
 
 def build(
-    store: Store, pool: FaceSet, guess: When = "after", names: Collection[str] | None = LOOPBACK, limits: Limits | None = None
+    store: Store,
+    pool: FaceSet,
+    guess: When = "after",
+    names: Collection[str] | None = LOOPBACK,
+    limits: Limits | None = None,
+    photos: Photos | None = None,
+    path: str = "",
 ) -> Guard:
-    """The application. `names`: host names that it answers to, any for None. Raises MienError as `Faces` does."""
+    """The application. `names`: host names that it answers to, any for None. `photos`: those around the faces. `path`: below
+    which a proxy shows the page. Raises MienError as `Faces` does."""
     limits = limits or Limits()
     lookups = Lookups(limits)
     app = FastAPI(
         title="mien", docs_url=None, redoc_url=None, openapi_url=None,
+        # Where to is told relatively everywhere: nobody knows what a proxy puts before.
+        redirect_slashes=False,
         # It would hand requests, answers among them, to whatever the environment says that collects traces.
         telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )  # fmt: skip
-    faces, title = Faces(store, pool), pool.info.name or (pool.folder.name if pool.folder else "faces")
+    faces, title = Faces(store, pool, photos), pool.info.name or (pool.folder.name if pool.folder else "faces")
     app.state.page = Page(
         store, title, faces, lookups, SignedIn(store, lookups), Attempts(limits), Notes(store), limits, Together(store),
-        Work(store), _templates(), _static(), guess,
+        Work(store), _templates(), _static(), guess, Turns(), path,
     )  # fmt: skip
     app.include_router(router)
     app.include_router(sign_in.router)
     app.add_exception_handler(MienError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_bad_request)
     app.add_exception_handler(AnyHTTPException, _on_refusal)
-    return Guard(app, names)
+    return Guard(app, names, path)
 
 
 @router.post("/answers")
@@ -121,10 +131,27 @@ def face(visit: Signed, number: str, store: str = "") -> Response:
     """The picture of a face that is asked about, in the store of that id if one is named."""
     if store:
         _require_same(visit.page, store)
-    known = number if number.isascii() and number.isdigit() and len(number) < 10 else "-1"
-    _question(visit.page, int(known))
+    known = _number(number)
+    _question(visit.page, known)
     try:
-        return Response(visit.page.faces.picture(int(known)), media_type="image/png")
+        return Response(visit.page.faces.picture(known), media_type="image/png")
+    except (MienError, OSError, ValueError) as error:
+        return refusal(503, unreadable(error))
+
+
+@router.get("/photos/{number}")
+async def photo(visit: Signed, number: str, store: str = "") -> Response:
+    """What is around a face in its photo, which was given to this annotator, in the store of that id if one is named."""
+    page, known = visit.page, _number(number)
+    if store:
+        _require_same(page, store)
+    question = await run_in_threadpool(_question, page, known)
+    given = page.faces.has_photo(known) and await run_in_threadpool(page.store.is_given, visit.annotator, question.face)
+    if not given:
+        raise HTTPException(404)
+    try:
+        async with page.turns.of(visit.annotator):
+            return Response(await run_in_threadpool(page.faces.photo, known), media_type="image/jpeg")
     except (MienError, OSError, ValueError) as error:
         return refusal(503, unreadable(error))
 
@@ -172,9 +199,16 @@ async def _html(request: Request, name: str) -> Response:
     """A page for whoever is signed in; the form for others."""
     page, annotator = page_of(request), await who(request)
     if annotator is None:
-        return RedirectResponse("/sign-in", 303)
+        return RedirectResponse("sign-in", 303)
     store = page.store
-    values = {"pool": page.pool, "store": store.id, "annotator": annotator, "classes": store.info.classes, "guess": page.guess}
+    values: dict[str, Any] = {
+        "pool": page.pool,
+        "store": store.id,
+        "annotator": annotator,
+        "classes": store.info.classes,
+        "guess": page.guess,
+    }
+    values["guide"] = await run_in_threadpool(store.guide)
     return HTMLResponse(page.templates.get_template(name).render(values))
 
 
@@ -187,6 +221,11 @@ def _listed(visit: Visit, found: Sequence[Question]) -> dict[str, Any]:
 def _require_same(page: Page, store: str) -> None:
     if store != page.store.id:
         raise HTTPException(409, headers={OTHER_STORE: page.store.id})
+
+
+def _number(text: str) -> int:
+    """Of a question; one that no question has for what is no number."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
 
 
 def _asked(page: Page, given: Sequence[Given]) -> list[Question]:

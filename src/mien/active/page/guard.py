@@ -4,7 +4,7 @@ from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mien.errors import MienError
@@ -44,10 +44,11 @@ class _Gone(Exception):
 
 
 class Guard:
-    """Wraps an application. `names`: host names that it answers to; any for None."""
+    """Wraps an application. `names`: host names that it answers to; any for None. `path`: what a proxy may leave before the
+    application's own paths."""
 
-    def __init__(self, app: ASGIApp, names: Collection[str] | None = LOOPBACK) -> None:
-        self._app, self._names = app, names
+    def __init__(self, app: ASGIApp, names: Collection[str] | None = LOOPBACK, path: str = "") -> None:
+        self._app, self._names, self._path = app, names, path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """An ASGI application."""
@@ -73,7 +74,16 @@ class Guard:
             return
         except _Gone:
             return
-        await self._app(scope, receive, send_with_headers)
+        if self._path and scope["path"] == self._path:
+            # Links are relative to what ends with a slash.
+            await RedirectResponse(f"{self._path.rpartition('/')[2]}/", 307)(scope, receive, send_with_headers)
+            return
+        await self._app(self._within(scope), receive, send_with_headers)
+
+    def _within(self, scope: Scope) -> Scope:
+        """The request as the application knows its paths."""
+        path: str = scope["path"]
+        return {**scope, "path": path[len(self._path) :]} if self._path and path.startswith(f"{self._path}/") else scope
 
     def _check_name(self, headers: Headers) -> None:
         """A page elsewhere whose name was made to lead here (DNS rebinding) says that name."""

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from mien.active.page.photos import Photos, find_photos
 from mien.active.store.database import Database
+from mien.active.store.guide import read_guide
+from mien.active.store.questions import require_more
 from mien.active.store.records import Guess, Question
 from mien.active.store.schema import stored_version
 from mien.active.store.store import Store
@@ -41,7 +44,8 @@ class Asking:
     classes: tuple[str, ...] = ()
     """What to choose from; the model's or the pool's unless said."""
     per_face: int | None = None
-    """Answers wanted for a face; those of the store, or 1, for None."""
+    """Answers wanted for a face; those of the store, or 1, for None. More than a store wants are for faces on which people
+    disagree alone."""
     first: int | None = None
     """Ask about so many faces."""
     split: str | None = None
@@ -53,6 +57,10 @@ class Asking:
     gold: Path | str | None = None
     """A csv file with columns id and label: faces of which the right answer is known, asked of everybody among the others."""
     device: str = "auto"
+    definitions: Path | str | None = None
+    """A TOML file that says what each class means, and perhaps the question; as the store has it for None."""
+    photos: str | None = None
+    """Where the photos around the faces are: a folder, archive or list; as `mien prepare` noted for None; "none" shows none."""
 
     @property
     def chosen(self) -> bool:
@@ -72,19 +80,23 @@ class Ready:
     """Whether the store was made for this."""
     strange: tuple[str, ...] = ()
     """Classes of labeled faces of the pool that people cannot choose."""
+    photos: Photos | None = None
+    """Those around the faces, where they are known."""
+    disputed: int | None = None
+    """Faces on which people disagree that want another answer, where `per_face` was given for a store that was there."""
 
 
 def prepare(asking: Asking, progress: Progress | None = None) -> Ready:
     """Open the pool, open or make the store, and ask. The same again changes nothing.
 
     Raises MienError for a pool that was changed since it was written or since the store was made, that holds features or two
-    faces of one id; for classes that are not the same in pool, model and store; for a store of a newer version or another
-    number of answers per face; for no face to ask about; for doubts about other faces, or beside other questions; and for gold
+    faces of one id; for classes that are not the same in pool, model and store; for a store of a newer version, or one that wants
+    more answers; for no face to ask about; for doubts about other faces, or beside other questions; and for gold
     labels of other faces or classes, or of faces that were asked about without.
     """
     pool = _open_pool(asking.pool)
     model = None if asking.model is None else _Model.load(asking.model, asking.device)
-    meant = _meant(asking, pool)
+    meant, photos = _meant(asking, pool), find_photos(pool, asking.photos)
     store, made = _open_store(asking, pool, model)
     try:
         wanted: list[Question] = []
@@ -94,9 +106,13 @@ def prepare(asking: Asking, progress: Progress | None = None) -> Ready:
             wanted = _faces(meant, pool, store, model, progress or Silent())
         if asking.gold is not None:
             wanted = _mixed(wanted, _gold(asking, pool, store), store)
+        guide = None if asking.definitions is None else read_guide(Path(asking.definitions), store.info.classes)
         new = store.ask(wanted)
         _guess_gold(store, pool, model, progress or Silent())
-        return Ready(store, pool, new, made, _strange(store, pool))
+        if guide is not None:
+            store.set_guide(guide)
+        disputed = None if made or asking.per_face is None else store.want_more(asking.per_face)
+        return Ready(store, pool, new, made, _strange(store, pool), photos, disputed)
     except BaseException:
         store.close()
         raise
@@ -150,9 +166,8 @@ def _open_store(asking: Asking, pool: FaceSet, model: _Model | None) -> tuple[St
     try:
         for classes in (store.info.classes, asking.classes, model.recognizer.classes if model else ()):
             store.require(classes or store.info.classes, pool.info.checksum)
-        if asking.per_face not in (None, store.info.per_face):
-            found = f"{store.info.per_face}, as it was made"
-            raise MienError(f"labels with {asking.per_face} answers to a face", found, "leave it out, or make another store")
+        if asking.per_face is not None:
+            require_more(store.info, asking.per_face)
     except BaseException:
         store.close()
         raise

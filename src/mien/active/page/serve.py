@@ -2,6 +2,7 @@
 
 import errno
 import ipaddress
+import re
 import socket
 import ssl
 from collections.abc import Callable, Sequence
@@ -21,6 +22,8 @@ from mien.active.page.shown import When
 from mien.active.page.tls import tls_context
 from mien.errors import MienError
 
+PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")
+"""What may stand before the page's own paths: without . and .. as parts, which browsers take out."""
 BACKLOG = 1024
 """Connections that the system keeps until they are accepted."""
 
@@ -40,10 +43,10 @@ def listen(host: str, port: int) -> socket.socket:
         raise MienError(f"to listen at {host}, port {port}", found, "choose another --port, or an own --host") from error
 
 
-def address(listening: socket.socket, tls: bool = False) -> str:
+def address(listening: socket.socket, tls: bool = False, path: str = "") -> str:
     """Where a browser finds it."""
     host, port = listening.getsockname()[:2]
-    return f"http{'s' if tls else ''}://{f'[{host}]' if ':' in host else host}:{port}/"
+    return f"http{'s' if tls else ''}://{f'[{host}]' if ':' in host else host}:{port}{path}/"
 
 
 def require_names(names: Sequence[str]) -> None:
@@ -72,20 +75,27 @@ class Reached:
     tls: ssl.SSLContext | None = None
     """For TLS of its own."""
     limits: Limits = field(default_factory=Limits)
+    path: str = ""
+    """Below which path a proxy shows the page, such as /label."""
 
 
 DIRECTLY = Reached()
 """Without name, proxy or TLS."""
 
 
-def reached_by(names: Sequence[str], proxies: Sequence[str], certificate: Path | None = None, key: Path | None = None) -> Reached:
+def reached_by(
+    names: Sequence[str], proxies: Sequence[str], certificate: Path | None = None, key: Path | None = None, path: str = ""
+) -> Reached:
     """How clients reach the page. Raises MienError for names that are none, proxies that are not given by an IP address or
-    network, and a certificate or key that cannot be used."""
+    network, a certificate or key that cannot be used, and a path that does not begin with a slash or has unusual letters."""
     require_names(names)
     if key is not None and certificate is None:
         raise MienError("--certificate beside --key", "none", "give the certificate that the key was made for")
     tls = tls_context(certificate, key) if certificate is not None else None
-    return Reached(names, require_proxies(proxies), tls)
+    if path.rstrip("/") and not PATH.fullmatch(path.rstrip("/")):
+        todo = "begin it with a slash; letters, digits, . _ ~ and - may be in it"
+        raise MienError("a path such as /label", repr(path[:200]), todo)
+    return Reached(names, require_proxies(proxies), tls, path=path.rstrip("/"))
 
 
 def serve(
@@ -102,7 +112,7 @@ def serve(
     """
     host, proxies, limits = listening.getsockname()[0], require_proxies(reached.proxies), reached.limits
     known = LOOPBACK | {host, *reached.names} if reached.names or is_loopback(host) else None
-    app = build(ready.store, ready.pool, guess, known, limits)
+    app = build(ready.store, ready.pool, guess, known, limits, ready.photos, reached.path)
     # Whom to believe is said in any case: else uvicorn would believe this machine, or whom the environment names. The loop is one
     # that watches a socket for the door, on Windows too.
     config = uvicorn.Config(

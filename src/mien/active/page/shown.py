@@ -38,9 +38,11 @@ def guess_of(question: Question) -> Guess | None:
 
 
 def question_json(number: int, faces: Faces, when: When) -> dict[str, Any]:
-    """A question as the page gets it: its number and, if that is to be seen, the guess. Gold ones look like any other."""
+    """A question as the page gets it: its number, whether there is a photo, and the guess, if that is to be seen. Gold ones look
+    like any other."""
     question = faces.question(number)
-    return {"number": number, "guess": plain(guess_of(question)) if question and when == "before" else None}
+    guess = plain(guess_of(question)) if question and when == "before" else None
+    return {"number": number, "guess": guess, "photo": faces.has_photo(number)}
 
 
 def plain(guess: Guess | None) -> dict[str, Any] | None:
@@ -66,7 +68,7 @@ class Work:
             "questions": tally.questions + len(left),
             "done": tally.done + left.count(0),
             "remaining": tally.remaining + sum(left),
-            "per_face": self._store.info.per_face,
+            "per_face": self._store.info.least,
             "yours": tally.by_annotator.get(annotator, 0),
             "age": round(time.monotonic() - self._began, 3),
             "people": others + 1,

@@ -46,7 +46,7 @@ async def sign_in(request: Request, name: Text = "", token: Text = "") -> Respon
         outcome = "wrong" if found.name != name or found.outcome == "in" else found.outcome
         return await _refused(request, name, outcome)
     page.notes.add(session.annotator, host_of(request), "in")
-    done, seconds = RedirectResponse("/", 303), round((session.until - datetime.now(UTC)).total_seconds())
+    done, seconds = RedirectResponse("./", 303), round((session.until - datetime.now(UTC)).total_seconds())
     done.set_cookie(cookie_name(request), session.secret, seconds, **_cookie_rules(request))
     return done
 
@@ -55,7 +55,7 @@ async def sign_in(request: Request, name: Text = "", token: Text = "") -> Respon
 async def sign_out(request: Request) -> Response:
     """Ends the session, here and for all who have its secret."""
     page, secret = page_of(request), secret_of(request)
-    done: Response = RedirectResponse("/sign-in", 303)
+    done: Response = RedirectResponse("sign-in", 303)
     try:
         name = await who(request)
         if name is not None and await run_in_threadpool(page.store.end_session, secret):
@@ -85,8 +85,11 @@ async def _refused(request: Request, name: str, outcome: Outcome) -> Response:
 
 
 def _cookie_rules(request: Request) -> dict[str, Any]:
-    """That scripts cannot read it, and no other site's request carries it."""
-    return {"path": "/", "secure": request.url.scheme == "https", "httponly": True, "samesite": "strict"}
+    """That scripts cannot read it, and no other site's request carries it; below which path, where its name leaves that open."""
+    secure = request.url.scheme == "https"
+    # Without a path browsers send it below the one that they see, which a proxy may have put before the page's own.
+    path = "/" if cookie_name(request).startswith("__Host-") else None
+    return {"path": path, "secure": secure, "httponly": True, "samesite": "strict"}
 
 
 def _form(page: Page, trouble: str = "", status: int = 200, name: str = "") -> Response:

@@ -9,6 +9,7 @@ from jinja2 import Environment
 from mien.active.page.addresses import counted
 from mien.active.page.faces import Faces
 from mien.active.page.limits import Limits
+from mien.active.page.photos import Turns
 from mien.active.page.protocol import KNOWN
 from mien.active.page.shown import When, Work
 from mien.active.page.signing import Attempts, Lookups, Notes, SignedIn
@@ -35,6 +36,9 @@ class Page:
     static: dict[str, bytes]
     """Files by their names."""
     guess: When
+    turns: Turns
+    path: str = ""
+    """Below which path a proxy shows the page, such as /label; empty where nobody said."""
 
 
 def page_of(request: Request) -> Page:
@@ -69,8 +73,10 @@ def address_of(request: Request) -> str:
 def cookie_name(request: Request) -> str:
     """Of the page that was asked."""
     # Cookies are the same for all ports of a host, where several pages may be open. Those that are named __Host- cannot be set
-    # without TLS, nor by another host of the same domain.
-    return f"{'__Host-' if request.url.scheme == 'https' else ''}mien-{request.url.port or 'token'}"
+    # without TLS, nor by another host of the same domain, and are for the whole of the host: below a path of its own, where
+    # several pages may be as well, a page has one that browsers keep for that path.
+    prefix = "" if request.url.scheme != "https" else "__Secure-" if page_of(request).path else "__Host-"
+    return f"{prefix}mien-{request.url.port or 'token'}"
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Row, and_, bindparam, delete, exists, func, insert, or_, select
+from sqlalchemy import Connection, Integer, Row, and_, bindparam, case, delete, exists, func, insert, or_, select
 
+from mien.active.store.records import StoreInfo
 from mien.active.store.schema import ANSWERS, KEPT, LEASES, QUESTIONS, Instant
 
 LEASE = timedelta(minutes=5)
@@ -19,25 +20,29 @@ _mine = exists().where(ANSWERS.c.question == QUESTIONS.c.place, ANSWERS.c.annota
 _others = and_(LEASES.c.question == QUESTIONS.c.place, LEASES.c.annotator != _me, LEASES.c.until > _now)
 _waited_for = select(func.count()).select_from(LEASES).where(_others).correlate(QUESTIONS).scalar_subquery()
 _new = select(QUESTIONS).where(~_mine).order_by(QUESTIONS.c.place).limit(bindparam("count"))
-_gold, _per_face = QUESTIONS.c.gold.is_not(None), bindparam("per_face", type_=Integer)
+_gold, _least, _most = QUESTIONS.c.gold.is_not(None), bindparam("least", type_=Integer), bindparam("most", type_=Integer)
+_wanted = case((QUESTIONS.c.disputed.is_(True), _most), else_=_least)
 
-FREE = _new.where(or_(_gold, and_(QUESTIONS.c.answered < _per_face, ~exists().where(_others))))
+FREE = _new.where(or_(_gold, and_(QUESTIONS.c.answered < _wanted, ~exists().where(_others))))
 """Gold questions, and those that want an answer and that nobody else holds."""
-SHARED = _new.where(~_gold, _waited_for > 0, QUESTIONS.c.answered + _waited_for < _per_face)
+SHARED = _new.where(~_gold, _waited_for > 0, QUESTIONS.c.answered + _waited_for < _wanted)
 """Those that somebody else holds and that want one more all the same."""
 FORGET = delete(LEASES).where(or_(LEASES.c.annotator == _me, LEASES.c.until <= _now))
 """What was kept for the annotator, and what nobody waits for."""
+_kept = exists().where(LEASES.c.question == QUESTIONS.c.place, LEASES.c.annotator == _me, LEASES.c.until > _now)
+GIVEN = select(QUESTIONS.c.place).where(QUESTIONS.c.face == bindparam("face"), or_(_kept, _mine))
+"""A face, if it was given to the annotator."""
 RELEASE = delete(LEASES).where(LEASES.c.annotator == _me, LEASES.c.question == bindparam("place"))
 """One question that is kept for an annotator."""
 
 
-def choose(connection: Connection, annotator: int, count: int, per_face: int, now: datetime) -> Sequence[Row[Any]]:
+def choose(connection: Connection, annotator: int, count: int, info: StoreInfo, now: datetime) -> Sequence[Row[Any]]:
     """At most `count` questions that this annotator has not answered and that want more answers than they have and may get.
 
     First those that nobody else holds, in their order, then those that want one more all the same. Gold questions want the
     answer of everybody.
     """
-    values = {"me": annotator, "now": now, "per_face": per_face}
+    values = {"me": annotator, "now": now, "least": info.least, "most": info.most}
     # Two statements: the first stops at the first free faces, and sorts nothing.
     found = connection.execute(FREE, values | {"count": count}).all()
     if len(found) == count:
@@ -58,6 +63,11 @@ def hold_again(connection: Connection, annotator: int, face: str, now: datetime)
     place = connection.execute(select(QUESTIONS.c.place).where(QUESTIONS.c.face == face)).scalar_one()
     connection.execute(RELEASE, {"me": annotator, "place": place})
     connection.execute(insert(LEASES), {"question": place, "annotator": annotator, "until": now + LEASE})
+
+
+def is_given(connection: Connection, annotator: int, face: str, now: datetime) -> bool:
+    """Whether a face is kept for this annotator, or answered by them."""
+    return connection.execute(GIVEN, {"me": annotator, "now": now, "face": face}).first() is not None
 
 
 def release(connection: Connection, answers: Sequence[Mapping[str, Any]]) -> None:

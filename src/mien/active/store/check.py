@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, inspect, or_, se
 
 from mien.active.store import opening, schema
 from mien.active.store.database import Database
-from mien.active.store.ledger import STANDING
+from mien.active.store.ledger import STANDING, disputed_among
 from mien.active.store.schema import ANNOTATORS, ANSWERS, EVENTS, QUESTIONS, TABLES
 from mien.errors import MienError
 from mien.plain import counted
@@ -63,11 +63,14 @@ def _database(connection: Connection) -> Iterator[str]:
 def _tables(connection: Connection) -> Iterator[str]:
     found = inspect(connection)
     version = schema.stored_version(connection)
-    for table in (TABLES if version > 1 else schema.BEFORE).sorted_tables:
-        if not found.has_table(table.name):
-            yield f"the table {table.name} is missing"
+    later = {column for since, columns in schema.NEW.items() if since > version for column in columns}
+    for name in (TABLES if version > 1 else schema.BEFORE).tables:
+        if not found.has_table(name):
+            yield f"the table {name} is missing"
             continue
-        missing = set(table.columns.keys()) - {column["name"] for column in found.get_columns(table.name)}
+        table = TABLES.tables[name]
+        missing = {column.name for column in table.columns if column not in later}
+        missing -= {column["name"] for column in found.get_columns(name)}
         if missing:
             yield f"columns of {table.name} are missing: {', '.join(sorted(missing))}"
 
@@ -103,6 +106,11 @@ def _counts(connection: Connection) -> Iterator[str]:
         first = f"{wrong[0].face!r}: {wrong[0].answered} noted, {wrong[0].there} in the log"
         said = counted(len(wrong), "question has", "questions have")
         yield f"{said} another number of answers noted than the log has ({first})"
+    if opening.read(connection)[0].per_disputed is not None:
+        marked = set(connection.execute(select(QUESTIONS.c.place).where(QUESTIONS.c.disputed.is_(True))).scalars())
+        there = disputed_among(connection, list(connection.execute(select(QUESTIONS.c.place)).scalars()))
+        if others := marked.symmetric_difference(there):
+            yield f"of {counted(len(others), 'question')} it is noted wrongly whether people disagree"
 
 
 def _labels(connection: Connection) -> Iterator[str]:

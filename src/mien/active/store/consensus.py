@@ -23,6 +23,8 @@ from mien.errors import MienError
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
+HALF = 0.5
+"""The share of its votes that a label needs, unless somebody says another."""
 TOLERANCE = 1e-9
 """A share may be so much below the least agreement: 2 of 3 are two thirds, whichever way they are computed."""
 
@@ -102,13 +104,28 @@ def consensus(
     counts = count_votes(answers, faces, width)
     votes, total = counts[:, : width + 1], counts[:, : width + 1].sum(axis=1)
     first, share = _first(votes), _share(votes.max(axis=1), total)
-    decided = (first >= 0) & (total >= minimum_answers) & (np.nan_to_num(share) >= minimum_agreement - TOLERANCE)
+    decided = _decided(votes, minimum_agreement) & (total >= minimum_answers)
     conditions = [counts.sum(axis=1) < minimum_answers, decided & (first < width), decided, total == 0]
     states = np.select(conditions, ["open", "agreed", "not_a_face", "unsure"], "disputed")
     labels = np.where(states == "agreed", first, -1).astype(np.int64)
     return Consensus(
         tuple(faces), tuple(classes), labels, states, share, counts[:, :width], counts[:, width + 1], counts[:, width]
     )
+
+
+def disputed(votes: Counts) -> npt.NDArray[np.bool_]:
+    """(N,) of (N, C) votes: whether there are any, and none of the C values has half of them and more than any other."""
+    found: npt.NDArray[np.bool_] = (votes.sum(axis=1) > 0) & ~_decided(votes, HALF)
+    return found
+
+
+def votes_of(rows: Sequence[tuple[int, int | None, int]]) -> tuple[Counts, Counts]:
+    """From (face's number, label or None, count): the numbers (N,), sorted, and votes (N, C) with a column for no label first."""
+    cells = np.array([(face, 0 if label is None else label + 1, count) for face, label, count in rows], np.int64).reshape(-1, 3)
+    faces, found = np.unique(cells[:, 0], return_inverse=True)
+    votes = np.zeros((len(faces), int(cells[:, 1].max(initial=0)) + 1), np.int64)
+    votes[found, cells[:, 1]] = cells[:, 2]
+    return faces, votes
 
 
 def krippendorff_alpha(votes: npt.ArrayLike) -> float:
@@ -159,6 +176,12 @@ def _votes_of_others(voted: Sequence[Answer], mine: Counts, classes: int) -> Cou
     votes = count_votes(voted, faces, classes)[rows, : classes + 1]
     votes[np.arange(len(voted)), mine] -= 1
     return votes
+
+
+def _decided(votes: Counts, minimum_agreement: float) -> npt.NDArray[np.bool_]:
+    share = np.nan_to_num(_share(votes.max(axis=1), votes.sum(axis=1)))
+    decided: npt.NDArray[np.bool_] = (_first(votes) >= 0) & (share >= minimum_agreement - TOLERANCE)
+    return decided
 
 
 def _column(answer: Answer, classes: int) -> int:

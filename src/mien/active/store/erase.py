@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, select, update
 
 from mien.active.store import people
-from mien.active.store.ledger import BLOCK, COUNT_AGAIN
+from mien.active.store.ledger import count_again
 from mien.active.store.schema import ANNOTATORS, ANSWERS, EVENTS, LEASES, SESSIONS, SIGN_INS, keep_answers
 
 
@@ -34,8 +34,7 @@ def remove(connection: Connection, name: str, answers: bool, now: datetime) -> s
     if places:
         with _changeable(connection):
             connection.execute(delete(ANSWERS).where(ANSWERS.c.annotator == person))
-        for start in range(0, len(places), BLOCK):
-            connection.execute(COUNT_AGAIN, {"places": places[start : start + BLOCK]})
+        count_again(connection, places)
     connection.execute(delete(ANNOTATORS).where(ANNOTATORS.c.id == person))
     return None
 

@@ -1,12 +1,13 @@
 """The log of answers in the database: reading it, and adding to it what is not there yet."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, distinct, func, insert, select, update
 
 from mien.active.store import assign
+from mien.active.store.consensus import disputed, votes_of
 from mien.active.store.records import Answer, check_label
 from mien.active.store.schema import ANNOTATORS, ANSWERS, KEPT, QUESTIONS
 from mien.errors import MienError
@@ -34,12 +35,22 @@ ASKED = select(QUESTIONS.c.face, QUESTIONS.c.place, QUESTIONS.c.model).where(
 )
 STANDING = select(func.count(distinct(ANSWERS.c.annotator))).where(ANSWERS.c.question == QUESTIONS.c.place, KEPT)
 """Of a question, how many annotators have an answer that was not taken back."""
+_places: BindParameter[Any] = bindparam("places", expanding=True)
+_newest = (
+    select(func.max(ANSWERS.c.id)).where(KEPT, ANSWERS.c.question.in_(_places)).group_by(ANSWERS.c.question, ANSWERS.c.annotator)
+)
+_voted = (ANSWERS.c.question, ANSWERS.c.label)
+VOTES = select(*_voted, func.count()).where(ANSWERS.c.id.in_(_newest), ANSWERS.c.kind != "unsure").group_by(*_voted)
+"""Votes on questions that were not taken back: a question, a label or null, how many."""
 COUNT_AGAIN = (
     update(QUESTIONS)
-    .where(QUESTIONS.c.place.in_(bindparam("places", expanding=True)))
-    .values(answered=STANDING.correlate(QUESTIONS).scalar_subquery())
+    .where(QUESTIONS.c.place.in_(_places))
+    .values(
+        answered=STANDING.correlate(QUESTIONS).scalar_subquery(),
+        disputed=QUESTIONS.c.place.in_(bindparam("open", expanding=True)),
+    )
 )
-"""Notes with questions how many annotators have an answer that was not taken back."""
+"""Notes with questions how many annotators have an answer that was not taken back, and on which they disagree."""
 
 
 @dataclass(frozen=True)
@@ -96,10 +107,29 @@ def add(
             found.append(stored)
         if rows:
             connection.execute(insert(ANSWERS), rows)
-            connection.execute(COUNT_AGAIN, {"places": list({row["question"] for row in rows})})
+            count_again(connection, list({row["question"] for row in rows}))
             assign.release(connection, [row for row in rows if row["kind"] != "undo"])
         new += len(rows)
     return Added(tuple(found), new)
+
+
+def count_again(connection: Connection, places: Sequence[int]) -> None:
+    """Note with these questions how many answers they have, and whether people disagree."""
+    for block in _blocks(places):
+        connection.execute(COUNT_AGAIN, {"places": block, "open": disputed_among(connection, block)})
+
+
+def disputed_among(connection: Connection, places: Sequence[int]) -> list[int]:
+    """Those of these questions on which people disagree, by the log."""
+    found: list[int] = []
+    for block in _blocks(places):
+        faces, votes = votes_of([tuple(row) for row in connection.execute(VOTES, {"places": block})])
+        found.extend(faces[disputed(votes)].tolist())
+    return found
+
+
+def _blocks(places: Sequence[int]) -> Iterator[list[int]]:
+    return (list(places[start : start + BLOCK]) for start in range(0, len(places), BLOCK))
 
 
 class _There:

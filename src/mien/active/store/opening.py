@@ -15,7 +15,8 @@ from mien.active.store.records import StoreInfo, moment
 from mien.active.store.schema import ANNOTATORS, STORE
 from mien.errors import MienError
 
-LOOK = select(STORE.c.classes, STORE.c.pool, STORE.c.checksum, STORE.c.per_face, STORE.c.created)
+LOOK = select(STORE.c.version, STORE.c.classes, STORE.c.pool, STORE.c.checksum, STORE.c.per_face, STORE.c.created)
+PER_DISPUTED = select(STORE.c.per_disputed)
 PEOPLE = select(ANNOTATORS.c.name, ANNOTATORS.c.id, ANNOTATORS.c.disabled, ANNOTATORS.c.removed).where(
     ANNOTATORS.c.name.in_(bindparam("names", expanding=True))
 )
@@ -59,10 +60,13 @@ def require_there(database: Database) -> int:
 def read(connection: Connection) -> tuple[StoreInfo, str]:
     """What holds for the store that is there, and its id. Raises MienError where it cannot be what mien wrote."""
     row = connection.execute(LOOK).one()
-    kinds = ((row.classes, list), (row.pool, str), (row.checksum, str), (row.per_face, int), (row.created, datetime))
+    more = connection.execute(PER_DISPUTED).scalar_one() if row.version >= schema.DISPUTES else None
+    kinds: list[tuple[Any, Any]] = [(row.classes, list), (row.pool, str), (row.checksum, str), (row.created, datetime)]
+    kinds += [(row.per_face, int), (more, int | None)]
     if not all(isinstance(value, kind) for value, kind in kinds) or not all(isinstance(name, str) for name in row.classes):
         raise MienError("a label store as mien writes it", "other values", "take a backup of it")
-    return StoreInfo(tuple(row.classes), row.pool, row.checksum, row.per_face), id_of(row.created, row.pool, row.checksum)
+    info = StoreInfo(tuple(row.classes), row.pool, row.checksum, row.per_face, more)
+    return info, id_of(row.created, row.pool, row.checksum)
 
 
 def id_of(created: datetime, pool: str, checksum: str) -> str:

@@ -110,7 +110,9 @@ class StoreInfo:
     checksum: str
     """Of that set."""
     per_face: int = 1
-    """Answers wanted for a face."""
+    """Answers wanted for a face when the store was made."""
+    per_disputed: int | None = None
+    """Answers wanted later for a face on which people disagree; None where nobody wanted more."""
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
@@ -119,9 +121,23 @@ class StoreInfo:
             check_text(name, "a class's name", LONGEST_NAME)
         for text in filter(None, (self.pool, self.checksum)):
             check_text(text, "a pool's name or checksum")
-        if not 1 <= self.per_face <= MOST:
-            todo = "ask for more" if self.per_face < 1 else "ask for fewer"
-            raise MienError(f"at least 1 answer for a face, and {MOST} at most", f"{self.per_face}", todo)
+        for wanted in (self.per_face, self.most):
+            if not 1 <= wanted <= MOST:
+                todo = "ask for more" if wanted < 1 else "ask for fewer"
+                raise MienError(f"at least 1 answer for a face, and {MOST} at most", f"{wanted}", todo)
+        if self.most < self.per_face:
+            found = f"{self.most} where people disagree"
+            raise MienError(f"at least {self.per_face} answers for every face", found, "ask for more")
+
+    @property
+    def least(self) -> int:
+        """Answers wanted for any face: where one was, nobody could disagree, and more are wanted for all."""
+        return self.most if self.per_face == 1 else self.per_face
+
+    @property
+    def most(self) -> int:
+        """Answers wanted for a face on which people disagree."""
+        return self.per_face if self.per_disputed is None else self.per_disputed
 
 
 def moment(time: datetime | None) -> datetime:

@@ -1,11 +1,13 @@
 """The tables of a label store, the same on SQLite and PostgreSQL, and the steps that lead from each version to the next."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     CheckConstraint,
     Column,
     ColumnElement,
@@ -62,8 +64,12 @@ STORE = Table(
     Column("per_face", Integer, nullable=False),
     Column("created", Instant, nullable=False),
     Column("secret", String(64)),
+    Column("per_disputed", Integer),
+    Column("guide", JSON),
 )
-"""One row: what holds for all. `secret`: random and told to nobody; where gold questions stand comes from it."""
+"""One row: what holds for all. `secret`: random and told to nobody; where gold questions stand comes from it. `per_disputed`:
+answers wanted for a face on which people disagree, null for as many as for others. `guide`: what people are told of the task,
+null for what mien says of itself."""
 
 ANNOTATORS = Table(
     "mien_annotators",
@@ -91,9 +97,11 @@ QUESTIONS = Table(
     Column("guess", Integer),
     Column("asked", Instant, nullable=False),
     Column("answered", Integer, nullable=False, default=0),
+    Column("disputed", Boolean),
 )
-"""In the order of `place`. `answered`, how many annotators have an answer that was not taken back, is counted again from the log
-with each answer, so that the next question is found without reading it."""
+"""In the order of `place`. `answered`, how many annotators have an answer that was not taken back, and `disputed`, whether their
+votes decide nothing, are counted again from the log with each answer, so that the next question is found without reading it.
+`disputed` is null where nobody answered since stores have it."""
 
 ANSWERS = Table(
     "mien_answers",
@@ -169,8 +177,28 @@ Table(
     Column("token_hash", String(64)),
     Column("created", Instant, nullable=False),
 )
-for _table in (QUESTIONS, ANSWERS, LEASES):
+Table(
+    "mien_questions",
+    BEFORE,
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("face", String(LONGEST_TEXT), nullable=False, unique=True),
+    Column("round", Integer, nullable=False),
+    Column("gold", Integer),
+    Column("model", String(LONGEST_TEXT)),
+    Column("guess", Integer),
+    Column("asked", Instant, nullable=False),
+    Column("answered", Integer, nullable=False, default=0),
+)
+for _table in (ANSWERS, LEASES):
     _table.to_metadata(BEFORE)
+
+NEW: dict[int, tuple[Column[Any], ...]] = {
+    2: (STORE.c.secret, ANNOTATORS.c.expires, ANNOTATORS.c.disabled, ANNOTATORS.c.removed),
+    3: (STORE.c.per_disputed, STORE.c.guide, QUESTIONS.c.disputed),
+}
+"""Columns that came with a version into tables that were there."""
+DISPUTES = GUIDES = 3
+"""The first version that knows of faces on which people disagree, and that says what people are told."""
 
 KEEP_SQLITE = """
 CREATE TRIGGER mien_answers_{event} BEFORE {event} ON mien_answers
@@ -202,17 +230,25 @@ def first(connection: Connection) -> None:
 
 def second(connection: Connection) -> None:
     """Version 2: tokens that end, sessions, a list of sign-ins, people who are disabled or removed, and a secret of the store."""
-    new = (STORE.c.secret, ANNOTATORS.c.expires, ANNOTATORS.c.disabled, ANNOTATORS.c.removed)
-    for column in new:
-        kind = column.type.compile(connection.dialect)
-        connection.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {column.name} {kind}")
+    _add(connection, NEW[2])
     for index in ANNOTATORS.indexes:
         index.create(connection)
     TABLES.create_all(connection, [SESSIONS, SIGN_INS])
     connection.execute(update(STORE).values(secret=secrets.token_hex(32)))
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (first, second)
+def third(connection: Connection) -> None:
+    """Version 3: more answers for faces on which people disagree, and what people are told of the task."""
+    _add(connection, NEW[3])
+
+
+def _add(connection: Connection, columns: Iterable[Column[Any]]) -> None:
+    for column in columns:
+        kind = column.type.compile(connection.dialect)
+        connection.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {column.name} {kind}")
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (first, second, third)
 """Step n leads from version n to n + 1, in the transaction that writes the new version down. A new store takes all of them, so
 that it is the same as an old one; whoever changes a table above gives the first step the old one to create."""
 

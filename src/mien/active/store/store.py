@@ -8,13 +8,13 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, insert, select
 
-from mien.active.store import assign, erase, ledger, opening, people, schema
+from mien.active.store import assign, erase, guide, ledger, opening, people, questions, schema
 from mien.active.store.consensus import AnnotatorFigures, Consensus, annotator_figures, consensus, standing
 from mien.active.store.database import Database
+from mien.active.store.guide import Guide
 from mien.active.store.ledger import Added
 from mien.active.store.people import DAYS, Holder, Outcome, Person, Session, SignIn
 from mien.active.store.records import (
@@ -25,19 +25,13 @@ from mien.active.store.records import (
     Question,
     Reply,
     StoreInfo,
-    check_label,
     check_text,
     moment,
 )
-from mien.active.store.schema import ANNOTATORS, QUESTIONS, STORE
-from mien.active.store.tally import GoldProgress, Tally, gold_progress, of_round, tally
+from mien.active.store.schema import ANNOTATORS, STORE
+from mien.active.store.tally import GoldProgress, Tally, gold_progress, tally
 from mien.errors import MienError
 
-ADD_GUESS = (
-    update(QUESTIONS)
-    .where(QUESTIONS.c.face == bindparam("its"), QUESTIONS.c.gold.is_not(None), QUESTIONS.c.guess.is_(None))
-    .values(model=bindparam("by"), guess=bindparam("what"))
-)
 IDENTITY = select(STORE.c.version, STORE.c.pool, STORE.c.checksum, STORE.c.created)
 
 
@@ -104,7 +98,7 @@ class Store:
             store.require(classes, pool_checksum)
             if store.info.per_face != per_face:
                 found = f"{store.info.per_face}, as it was made"
-                raise MienError(f"labels with {per_face} answers to a face", found, "ask for that many, or make another store")
+                raise MienError(f"a store made for {per_face} answers to a face", found, "ask for that many, or make another")
         return store
 
     def close(self) -> None:
@@ -217,31 +211,14 @@ class Store:
         labels or guesses that are no classes.
         """
         time = moment(now)
-        for question in asked:
-            check_label(question.gold, len(self.info.classes), f" as gold of {question.face!r}")
-            check_label(question.guess, len(self.info.classes), f" as guess of {question.face!r}")
         with self._writing() as connection:
-            known = set(connection.execute(select(QUESTIONS.c.face)).scalars())
-            new: dict[str, Question] = {}
-            for question in asked:
-                if question.face not in known:
-                    new.setdefault(question.face, question)
-            last = connection.execute(select(func.max(QUESTIONS.c.place))).scalar()
-            first = 0 if last is None else last + 1
-            rows = [_row(question) for question in new.values()]
-            if rows:
-                connection.execute(insert(QUESTIONS), [row | {"place": n, "asked": time} for n, row in enumerate(rows, first)])
-        return len(rows)
+            return questions.add(connection, asked, len(self.info.classes), time)
 
     def add_guesses(self, guesses: Mapping[str, Guess]) -> None:
         """Note what these faces are taken for, by their ids, where nothing is noted yet and they are gold questions: any other
         says what was guessed when it was asked. Raises MienError for a guess that is no class."""
-        for face, found in guesses.items():
-            check_label(found.label, len(self.info.classes), f" as guess of {face!r}")
-        rows = [{"its": face, "by": found.model, "what": found.label} for face, found in guesses.items()]
         with self._writing() as connection:
-            if rows:
-                connection.execute(ADD_GUESS, rows)
+            questions.add_guesses(connection, guesses, len(self.info.classes))
 
     def seed(self, what: str) -> int:
         """A large number that is always the same for this store and this word, and that nobody knows who cannot read it."""
@@ -252,8 +229,7 @@ class Store:
     def questions(self, round: int | None = None) -> tuple[Question, ...]:
         """Those asked so far, or those of one round, in their order."""
         with self._reading() as connection:
-            rows = connection.execute(select(QUESTIONS).where(of_round(round)).order_by(QUESTIONS.c.place)).all()
-        return tuple(_question(row) for row in rows)
+            return questions.listed(connection, round)
 
     def next_questions(self, annotator: str, count: int = 1, now: datetime | None = None) -> tuple[Question, ...]:
         """At most `count` that this annotator has not answered and that want another answer, and keeps them for five minutes.
@@ -267,9 +243,39 @@ class Store:
         time = moment(now)
         with self._writing(durable=False) as connection:
             person = opening.ids(connection, [annotator], active=True)[annotator]
-            rows = assign.choose(connection, person, count, self.info.per_face, time)
+            # Another process may want more answers since.
+            info, _ = opening.read(connection)
+            rows = assign.choose(connection, person, count, info, time)
             assign.hold(connection, person, [row.place for row in rows], time)
-        return tuple(_question(row) for row in rows)
+        return tuple(questions.as_question(row) for row in rows)
+
+    def is_given(self, annotator: str, face: str, now: datetime | None = None) -> bool:
+        """Whether a face is kept for an annotator, or answered by them. Raises MienError for an unknown annotator."""
+        with self._reading() as connection:
+            person = opening.ids(connection, [annotator])[annotator]
+            return assign.is_given(connection, person, face, moment(now))
+
+    def want_more(self, per_face: int) -> int:
+        """From now on want so many answers to a face on which people disagree: one where no answer has half of the votes and
+        more of them than any other. All other faces want as many as before, but in a store that wanted one answer, on which
+        nobody can disagree: there all want so many.
+
+        Returns how many such faces want another answer now, gold questions aside. Raises MienError for fewer than are wanted.
+        """
+        with self._writing() as connection:
+            found = questions.want_more(connection, opening.read(connection)[0], per_face)
+            self.info, _ = opening.read(connection)
+        return found
+
+    def guide(self) -> Guide:
+        """What people are told of their task."""
+        with self._reading() as connection:
+            return guide.stored(connection, self.info.classes)
+
+    def set_guide(self, new: Guide) -> None:
+        """Tell people this from now on; pages that are open show it when they are loaded again."""
+        with self._writing() as connection:
+            guide.write(connection, new)
 
     def answer(self, annotator: str, reply: Reply, now: datetime | None = None) -> Answer:
         """Write down what somebody says of a face, whether it was kept for them or not; what they said before stays in the log.
@@ -345,12 +351,12 @@ class Store:
         """How far the answering is, of all questions or of one round. It reads much of the store: show it every
         few seconds rather than with every answer."""
         with self._reading() as connection:
-            return tally(connection, self.info, round)
+            return tally(connection, opening.read(connection)[0], round)
 
     def gold_progress(self) -> GoldProgress:
         """How far the gold questions are, to be counted for each annotator as if they were like all others."""
         with self._reading() as connection:
-            return gold_progress(connection, self.info)
+            return gold_progress(connection, opening.read(connection)[0])
 
     def consensus(self, minimum_agreement: float = 0.5, minimum_answers: int = 1, round: int | None = None) -> Consensus:
         """What the log makes of each face asked about, gold ones too, or of those of one round, in the order of `questions`.
@@ -387,12 +393,3 @@ class Store:
             todo = "put that one back: until then nothing is kept here, or end this and open the other one"
             raise MienError(expected, "another label store", todo) from LookupError(f"another store at {self._database.name}")
         return int(row.version)
-
-
-def _row(question: Question) -> dict[str, Any]:
-    row = {"face": question.face, "round": question.round, "gold": question.gold}
-    return row | {"model": question.model, "guess": question.guess, "answered": 0}
-
-
-def _question(row: Any) -> Question:
-    return Question(row.face, row.round, row.gold, row.model, row.guess)

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-from sqlalchemy import ColumnElement, Connection, case, distinct, func, select, true
+from sqlalchemy import ColumnElement, Connection, case, distinct, func, literal, select, true
 
-from mien.active.store.consensus import krippendorff_alpha
+from mien.active.store.consensus import krippendorff_alpha, votes_of
 from mien.active.store.records import StoreInfo, check_round
 from mien.active.store.schema import ANNOTATORS, ANSWERS, KEPT, QUESTIONS
 
@@ -27,7 +26,7 @@ class Tally:
     by_annotator: Mapping[str, int]
     """Of each annotator; 0 for one who has none."""
     remaining: int
-    """Answers still wanted: what is left of a budget of `per_face` answers to each question."""
+    """Answers still wanted: what is left of a budget of `per_face` answers to each question, `per_disputed` to disputed ones."""
     alpha: float
     """Krippendorff's alpha of the answers that stand, `not_a_face` being a value of its own and `unsure` none."""
 
@@ -35,7 +34,8 @@ class Tally:
 def tally(connection: Connection, info: StoreInfo, round: int | None) -> Tally:
     """Of all questions, or of those of one round."""
     ours, plain, answered = of_round(round), QUESTIONS.c.gold.is_(None), QUESTIONS.c.answered
-    left = case((plain & (answered < info.per_face), info.per_face - answered), else_=0)
+    wanted = _wanted(info)
+    left = case((plain & (answered < wanted), wanted - answered), else_=0)
     sums = {"questions": case((plain, 1), else_=0), "open": case((left > 0, 1), else_=0), "remaining": left, "answers": answered}
     query = select(func.count().label("all"), *(func.coalesce(func.sum(value), 0).label(name) for name, value in sums.items()))
     found = connection.execute(query.select_from(QUESTIONS).where(ours)).one()
@@ -48,7 +48,7 @@ def tally(connection: Connection, info: StoreInfo, round: int | None) -> Tally:
         answers=int(found.answers),
         by_annotator=_by_annotator(connection, ours),
         remaining=int(found.remaining),
-        alpha=_alpha(connection, ours, len(info.classes)),
+        alpha=_alpha(connection, ours),
     )
 
 
@@ -56,9 +56,8 @@ def tally(connection: Connection, info: StoreInfo, round: int | None) -> Tally:
 class GoldProgress:
     """How far the gold questions are. All of them are for everybody, so that it is another thing for each annotator."""
 
-    per_face: int
-    answers: Mapping[int, int]
-    """Of each gold question, by its place, how many annotators have an answer that stands."""
+    left_of_all: Mapping[int, int]
+    """Of each gold question, by its place, how many answers it wants as one that is for few; below 0 where it has more."""
     mine: Mapping[str, frozenset[int]]
     """The places that each annotator has an answer to."""
 
@@ -66,19 +65,27 @@ class GoldProgress:
         """For each, the answers still wanted as one annotator is to see it: like a question that nobody has a special interest
         in, with at least one left before they answered, and one less after."""
         mine = self.mine.get(annotator, frozenset())
-        return [max(int(place not in mine), self.per_face - count) for place, count in self.answers.items()]
+        return [max(int(place not in mine), left) for place, left in self.left_of_all.items()]
 
 
 def gold_progress(connection: Connection, info: StoreInfo) -> GoldProgress:
     """Of all gold questions."""
     gold = QUESTIONS.c.gold.is_not(None)
-    answers = {int(row.place): int(row.answered) for row in connection.execute(select(QUESTIONS).where(gold))}
+    query = select(QUESTIONS.c.place, (_wanted(info) - QUESTIONS.c.answered).label("left")).where(gold)
+    left = {int(row.place): int(row.left) for row in connection.execute(query)}
     joined = ANSWERS.join(QUESTIONS).join(ANNOTATORS)
     said = select(ANNOTATORS.c.name, ANSWERS.c.question).select_from(joined).where(gold, KEPT).distinct()
     mine: dict[str, set[int]] = {}
     for name, place in connection.execute(said):
         mine.setdefault(str(name), set()).add(int(place))
-    return GoldProgress(info.per_face, answers, {name: frozenset(places) for name, places in mine.items()})
+    return GoldProgress(left, {name: frozenset(places) for name, places in mine.items()})
+
+
+def _wanted(info: StoreInfo) -> ColumnElement[int]:
+    """Of rows of QUESTIONS, the answers that one that is for few wants."""
+    if info.most == info.least:  # a store of an older version does not know which are disputed
+        return literal(info.least)
+    return case((QUESTIONS.c.disputed.is_(True), info.most), else_=info.least)
 
 
 def of_round(round: int | None) -> ColumnElement[bool]:
@@ -98,15 +105,10 @@ def _by_annotator(connection: Connection, ours: ColumnElement[bool]) -> dict[str
     return dict(sorted((str(name), int(faces)) for name, faces in rows))
 
 
-def _alpha(connection: Connection, ours: ColumnElement[bool], classes: int) -> float:
+def _alpha(connection: Connection, ours: ColumnElement[bool]) -> float:
     """Krippendorff's alpha of the answers that stand; only faces with two are read."""
     newest = select(func.max(ANSWERS.c.id)).where(KEPT).group_by(ANSWERS.c.question, ANSWERS.c.annotator)
     voted = (ANSWERS.c.id.in_(newest), ANSWERS.c.kind != "unsure", QUESTIONS.c.answered >= 2, ours)
     given = (ANSWERS.c.question, ANSWERS.c.label)
     query = select(*given, func.count()).select_from(ANSWERS.join(QUESTIONS)).where(*voted).group_by(*given)
-    rows = [(place, classes if label is None else label, count) for place, label, count in connection.execute(query)]
-    cells = np.array(rows, np.int64).reshape(-1, 3)
-    places, found = np.unique(cells[:, 0], return_inverse=True)
-    votes = np.zeros((len(places), classes + 1), np.int64)
-    votes[found, cells[:, 1]] = cells[:, 2]
-    return krippendorff_alpha(votes)
+    return krippendorff_alpha(votes_of([tuple(row) for row in connection.execute(query)])[1])

@@ -75,7 +75,7 @@ export function showState(count, trouble, leave) {
   box.hidden = !trouble;
   box.textContent = "";
   if (trouble === "signed out") {
-    const link = linkTo("/sign-in", "sign in again", leave);
+    const link = linkTo("sign-in", "sign in again", leave);
     box.append(count ? `${answersText(count)} not saved: you are signed out. They stay in this tab; ` : "You are signed out; ", link, ".");
   } else if (trouble === "another store") {
     const kept = count ? ` ${answersText(count)} not saved, and will be when the one of before is back: they stay in this tab.` : "";
@@ -112,7 +112,7 @@ function answersText(count) {
 // The key of a keyboard event as the page names its keys, "" for those that are not the page's.
 export function keyOf(event) {
   if (event.ctrlKey || event.altKey || event.metaKey || event.repeat || event.isComposing) return "";
-  if (event.target.matches("input, textarea, select")) return "";
+  if (event.target.matches("input, textarea, select") || document.querySelector("dialog[open]")) return "";
   const digit = /^(?:Digit|Numpad)(\d)$/.exec(event.code); // also where digits need the shift key
   if (digit) return digit[1];
   return event.key.length === 1 ? event.key.toLowerCase() : event.key;

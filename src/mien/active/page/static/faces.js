@@ -62,7 +62,7 @@ export class Faces {
     const began = performance.now();
     let pause = AGAIN;
     try {
-      const response = await fetch(`/questions?count=${this.ahead}`, { signal: AbortSignal.timeout(15000) });
+      const response = await fetch(`questions?count=${this.ahead}`, { signal: AbortSignal.timeout(15000) });
       if (response.status === 401) return this.heard.lost("signed out");
       if (!response.ok) throw new Error(response.statusText);
       const { store: found, questions, progress } = await response.json();
@@ -95,7 +95,7 @@ function withPicture(question) {
   const image = new Image();
   let tries = 0;
   image.alt = "A face";
-  const address = `/faces/${question.number}?store=${store}`;
+  const address = `faces/${question.number}?store=${store}`;
   image.onerror = () => setTimeout(() => (image.src = `${address}&again=${++tries}`), Math.min(AGAIN * 2 ** tries, LONGEST));
   image.src = address;
   return { ...question, image };

@@ -3,6 +3,7 @@
 import { Faces, isLoaded } from "./faces.js";
 import { Figures, blind, buttonOf, classes, find, isBounce, keyOf, nameOf, notUndone, showRefusal, showState } from "./common.js";
 import { Sender, newKey } from "./sender.js";
+import { openPhoto } from "./sheets.js";
 
 const SHOWN = 24;
 const figures = new Figures(() => sender.unsaved);
@@ -88,7 +89,7 @@ function toggle({ number, image }) {
 
 function showMarks() {
   for (const [number, tile] of tiles) tile.setAttribute("aria-pressed", marked.has(number));
-  find("wanted").textContent = nameOf(wanted);
+  find("wanted").textContent = { not_a_face: "what is no face", unsure: "the faces that you are unsure of" }[wanted.kind] || `the faces that show ${nameOf(wanted)}`;
   for (const button of find("choices").children) {
     const chosen = button.dataset.kind === wanted.kind && (wanted.kind !== "label" || button.dataset.label === String(wanted.label));
     button.setAttribute("aria-pressed", chosen);
@@ -108,7 +109,7 @@ function save() {
   const questions = shown().filter((one) => marked.has(one.number) && isLoaded(one.image));
   if (!questions.length) return;
   marked.clear();
-  say(`${questions.length === 1 ? "1 face is" : `${questions.length} faces are`} ${nameOf(wanted)}.`);
+  say(`The last ${questions.length === 1 ? "face" : `${questions.length} faces`}: ${nameOf(wanted)}.`);
   figures.give(questions.length);
   const entries = questions.map(({ number }) => ({ key: newKey(), number, kind: wanted.kind, label: wanted.label }));
   past.push({ questions, keys: entries.map((one) => one.key) });
@@ -139,6 +140,13 @@ function move(key) {
   if (next) next.focus();
 }
 
+// The photo around the face that has the focus.
+function around() {
+  const question = shown().find((one) => tiles.get(one.number) === document.activeElement);
+  if (question) openPhoto(question);
+  else say("Choose a face with the arrow keys first, then p shows its photo.");
+}
+
 for (const button of find("choices").children) {
   button.addEventListener("click", () => want(button.dataset.kind, button.dataset.kind === "label" ? Number(button.dataset.label) : null));
 }
@@ -148,6 +156,7 @@ addEventListener("keydown", (event) => {
   const key = keyOf(event);
   if (key.startsWith("Arrow") && tiles.size) move(key);
   else if (key === "Enter" && !event.target.closest("a, header, .choices, #undo")) save();
+  else if (key === "p") around();
   else if (key.length === 1 && buttonOf(key)) buttonOf(key).click();
   else return;
   event.preventDefault();

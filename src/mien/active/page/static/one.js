@@ -3,9 +3,11 @@
 import { Faces, isLoaded } from "./faces.js";
 import { Figures, buttonOf, find, guessText, isBounce, keyOf, nameOf, notUndone, showRefusal, showState } from "./common.js";
 import { Sender, newKey } from "./sender.js";
+import { openPhoto } from "./sheets.js";
 
 const figures = new Figures(() => sender.unsaved);
 const past = []; // what was answered in this tab, newest last
+const choices = document.querySelectorAll(".answer[data-kind]");
 let current = null;
 
 const sender = new Sender({
@@ -52,7 +54,7 @@ function show() {
   waiting.hidden = Boolean(current);
   waiting.textContent = faces.none ? "No faces are left for you. New ones appear here by themselves." : "Looking for faces…";
   box.replaceChildren(...(current ? [current.image] : []), waiting);
-  for (const button of document.querySelectorAll(".answer")) {
+  for (const button of choices) {
     const guess = current && current.guess;
     const guessed = Boolean(guess) && button.dataset.label === String(guess.label);
     const tag = button.querySelector(".tag");
@@ -61,6 +63,9 @@ function show() {
     tag.textContent = guessed ? guess.by : "";
     button.disabled = button.dataset.kind === "undo" ? false : !current;
   }
+  const around = find("around");
+  around.disabled = !(current && current.photo);
+  around.querySelector(".name").textContent = current && !current.photo ? "no photo" : "photo";
 }
 
 function answer(kind, label) {
@@ -84,13 +89,15 @@ function undo() {
   sender.add({ key: newKey(), undo: true, number: last ? last.question.number : null, undoes: last ? last.key : null });
 }
 
+// What was said of the last face, beside a small picture of it: it is no answer to the face that is seen now.
 function say(last, guess, text = "") {
   const line = find("said");
   line.replaceChildren(text);
+  find("last-face").replaceChildren(...(last ? [last.question.image] : []));
   if (!last) return;
   const name = document.createElement("strong");
   name.textContent = nameOf(last);
-  line.replaceChildren("You said ", name, ". ", guessText(guess) || "");
+  line.replaceChildren("The last face: you said ", name, ". ", guessText(guess) || "");
 }
 
 function press(button) {
@@ -101,7 +108,8 @@ function press(button) {
   setTimeout(() => button.classList.remove("pressed"), 120);
 }
 
-for (const button of document.querySelectorAll(".answer")) {
+find("around").addEventListener("click", () => current && openPhoto(current));
+for (const button of choices) {
   button.addEventListener("click", (event) => isBounce(event) || press(button));
 }
 addEventListener("keydown", (event) => {
@@ -115,6 +123,7 @@ addEventListener("keydown", (event) => {
   const button = buttonOf(key);
   if (!button) return;
   event.preventDefault();
-  press(button);
+  if (key !== "p") press(button);
+  else if (current) openPhoto(current);
 });
 show();

@@ -76,7 +76,7 @@ export class Sender {
     this.tell();
     let response, reply;
     try {
-      response = await post(undo ? "/undo" : "/answers", undo ? { store, key, undoes } : { store, answers });
+      response = await post(undo ? "undo" : "answers", undo ? { store, key, undoes } : { store, answers });
       reply = await response.json();
     } catch {
       this.trouble = "no connection";
