@@ -57,7 +57,7 @@ def test_what_is_left_out_is_said(mien: Command, moving: Path, tmp_path: Path) -
     done = mien("peaks", tmp_path / "some", tmp_path / "peaks", "--split", "all")
     assert done.code == 0, done.err
     assert "16 peaks and the 4 frames before each" in done.out
-    assert "left out: 1 sequences of fewer than 5 frames, 1 sequences whose last frame has no known label" in done.err
+    assert "left out: 1 sequence of fewer than 5 frames, 1 sequence whose last frame has no known label" in done.err
     done = mien("peaks", tmp_path / "some", tmp_path / "peaks")
     assert done.code == 1
     assert "nothing at" in done.err

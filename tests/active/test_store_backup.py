@@ -126,15 +126,15 @@ def test_what_cannot_be_backed_up_leaves_nothing(tmp_path: Path) -> None:
 
 DAMAGE = (
     ("UPDATE mien_questions SET answered = 7 WHERE face = 'f1'", "1 question has another number of answers noted than the log"),
-    ("UPDATE mien_questions SET gold = 3 WHERE face = 'g'", "1 gold questions have a label that is none of the 3 classes"),
-    ("UPDATE mien_questions SET guess = -1 WHERE face = 'g'", "1 guesses have a label that is none of the 3 classes"),
+    ("UPDATE mien_questions SET gold = 3 WHERE face = 'g'", "1 gold question has a label that is none of the 3 classes"),
+    ("UPDATE mien_questions SET guess = -1 WHERE face = 'g'", "1 guess has a label that is none of the 3 classes"),
     ("UPDATE mien_store SET per_face = 0", "what holds for the whole store cannot be: .*at least 1 answer"),
     ("UPDATE mien_store SET classes = '\"calm\"'", "what holds for the whole store cannot be"),
     ("DROP TABLE mien_sessions", "the table mien_sessions is missing"),
     ("ALTER TABLE mien_annotators DROP COLUMN expires", "columns of mien_annotators are missing: expires"),
 )
 CHANGED_ANSWERS = (
-    ("UPDATE mien_answers SET label = 99 WHERE key = 'a0'", "1 answers have a label that is none of the 3 classes"),
+    ("UPDATE mien_answers SET label = 99 WHERE key = 'a0'", "1 answer has a label that is none of the 3 classes"),
     ("UPDATE mien_answers SET undoes = 'a0' WHERE key = 'u'", "1 undos take back nothing that their annotator said of that face"),
 )
 

@@ -71,7 +71,7 @@ def test_faces_carry_where_they_are_from(tmp_path: Path) -> None:
     assert (faces.faces() == 250).all(), "the crop is the square and nothing else"
     assert Geometry.from_text(faces.info.alignment) == Geometry("box margin=0.0", "photographs:Bright", "largest")
     assert not (tmp_path / ".out.parts").exists()
-    assert heard.lines == ["labels: happiness 2, sadness 1, 1 faces without"]
+    assert heard.lines == ["labels: happiness 2, sadness 1, 1 face without"]
     assert (dict(done.labels), done.unlabeled) == ({"happiness": 2, "sadness": 1}, 1)
 
 

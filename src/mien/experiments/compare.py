@@ -105,7 +105,7 @@ def _run(work: _Work, plan: Plan) -> Comparison:
             done[job.folder] = found
             clock.took(job, found.seconds)
     if done:
-        work.bar.say(f"{len(done)} of {counted(len(jobs), 'run')} {'is' if len(done) == 1 else 'are'} finished already")
+        work.bar.say(f"{len(done)} of {len(jobs)} runs are finished already")
     for number, job in enumerate(jobs, 1):
         if job.folder in done:
             continue
