@@ -5,12 +5,14 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mien.cli.shared import Device, Json, Limits, Turn, number, say
+from mien.plain import counted
 
 if TYPE_CHECKING:
     from mien.faces.cut import Geometry
@@ -55,21 +57,16 @@ def predict(
     from mien.errors import MienError
     from mien.faces.cut import TURN
     from mien.faces.inputs import find_inputs
-    from mien.faces.places import require_local
     from mien.files.limits import limits_of
     from mien.recognize.looks import weakness
     from mien.recognize.predict import Fault, read_all
     from mien.recognize.recognizer import Recognizer
-    from mien.recognize.teller import Teller, is_told
+    from mien.recognize.teller import Teller
 
-    for path in paths:
-        require_local(path)
-        if len(paths) > 1 and as_csv and is_told(path):
-            todo = f"leave it out; to write it anew: mien predict ... --csv > {path}"
-            raise MienError("photos and videos", f"{path}, which mien predict --csv wrote", todo)
+    _require_inputs(paths, as_csv)
     form, geometry, folder = _form(as_json, as_csv), _geometry(align, detector), _new_folder(draw)
     within = limits_of(limits)
-    faults, nothing, lost, weak = list[Fault](), True, 0, weakness(every)
+    faults, noted = list[Fault](), _Noted(weakness(every))
     with _stopped():
         recognizer = Recognizer.load(model, device)
         _say_overridden(recognizer, geometry)
@@ -81,24 +78,54 @@ def predict(
                 for read in read_all(
                     recognizer, inputs, every, faults, geometry, least_face=least_face, limits=within, turn=turn
                 ):
-                    nothing = False
-                    if weak and read.shot.time is not None:
-                        say(f"mien: {weak}", file=sys.stderr)
-                        weak = ""
-                    lost += read.shot.time is None and not read.readings
-                    _say_notes(read)
+                    noted.note(read)
                     with _whole():
                         teller.tell(read)
                     bar.advance(1)
         finally:
             with _whole():
                 _close(teller, faults)
-    if lost and not turn:
-        say(f"mien: no face in {lost} of the photos; {TURN}", file=sys.stderr)
-    if faults and nothing:
+    if noted.lost and not turn:
+        say(f"mien: no face in {noted.lost} of {counted(noted.photos, 'photo')}; {TURN}", file=sys.stderr)
+    if faults and not noted.read:
         raise typer.Exit(NOTHING_READ)
-    if nothing:
+    if not noted.read:
         raise MienError("at least one photo or video", "none", "check the inputs")
+
+
+@dataclass
+class _Noted:
+    """What is to be said of all that is read, at once or at the end."""
+
+    weak: str
+    """What cannot be promised of videos, once one is read; "" for nothing."""
+    read: int = 0
+    photos: int = 0
+    lost: int = 0
+    """Photos without a face."""
+
+    def note(self, read: "Read") -> None:
+        self.read += 1
+        if read.shot.time is None:
+            self.photos += 1
+            self.lost += not read.readings
+        elif self.weak:
+            say(f"mien: {self.weak}", file=sys.stderr)
+            self.weak = ""
+        _say_notes(read)
+
+
+def _require_inputs(paths: Sequence[Path], as_csv: bool) -> None:
+    """Raises MienError for addresses on the web, and for what --csv wrote before."""
+    from mien.errors import MienError
+    from mien.faces.places import require_local
+    from mien.recognize.teller import is_told
+
+    for path in paths:
+        require_local(path)
+        if len(paths) > 1 and as_csv and is_told(path):
+            todo = f"leave it out; to write it anew: mien predict ... --csv > {path}"
+            raise MienError("photos and videos", f"{path}, which mien predict --csv wrote", todo)
 
 
 def watch(

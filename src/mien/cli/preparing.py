@@ -83,13 +83,13 @@ def prepare(
         logging.disable(logging.WARNING)  # Ray tells of every step
     with Bar(quiet=as_json) as bar:
         done = run(validate(Preparing, values), out, workers or os.cpu_count() or 1, cluster, bar, limits_of(limits))
-    if test:
+    _tell(done, out, test > 0, as_json)
+
+
+def _tell(done: "Prepared", out: Path, is_tested: bool, as_json: bool) -> None:
+    if is_tested:
         warn_of_few_tests(done.faces)
         warn_of_untested(done.faces)
-    _tell(done, out, as_json)
-
-
-def _tell(done: "Prepared", out: Path, as_json: bool) -> None:
     found = {"faces": len(done.faces), "inputs": done.inputs, "rejected": done.rejected, "out": str(out)}
     found |= {"labels": dict(done.labels), "unlabeled": done.unlabeled}
     left_out = f", {done.rejected} left out or not wholly readable (rejected.csv says why)" if done.rejected else ""
