@@ -368,6 +368,7 @@ def test_the_page_works_below_a_path(browser: Browser, ready: Ready, path: str, 
             page.get_by_role("link", name="Grid").click()
             expect(page.locator(".tile")).to_have_count(3, timeout=PATIENCE)
             page.get_by_role("link", name="One by one").click()
+            see(page)
             page.get_by_role("button", name="Sign out").click()
             page.wait_for_function("() => document.activeElement?.id === 'name'")
             assert page.url == f"{proxy.where}sign-in"
