@@ -1,6 +1,7 @@
 """What several tests share: small faces whose classes can be told apart, and a recipe that trains on them in a second."""
 
 import csv
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass as plain
@@ -26,6 +27,10 @@ from mien.registry import STRICT
 from mien.techniques import Perturb, UnlabeledLoss
 from mien.training.pool import Batch
 from mien.training.run import Run
+
+# A shell that runs the tests in its background lets them ignore Ctrl-C, and all that they begin.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 

@@ -1,11 +1,12 @@
 """Processes that tests begin and end: in a session of their own, and waited for by what they have done."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 WAIT = 600.0
@@ -17,11 +18,18 @@ PREPARE = "from mien.faces import prepare as room; room.INPUTS = 5; from mien.cl
 """`mien` with tasks of five photos."""
 
 
-def started(*words: str) -> "subprocess.Popen[str]":
-    """Python with these words, in a session of its own, as a terminal has them."""
+@contextmanager
+def started(*words: str) -> Iterator["subprocess.Popen[str]"]:
+    """Python with these words, in a session of its own, as a terminal has them; one that a failing test leaves is ended."""
     pipe = subprocess.PIPE
     asked = [sys.executable, *words]
-    return subprocess.Popen(asked, env=ENVIRONMENT, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+    with subprocess.Popen(asked, env=ENVIRONMENT, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
+        try:
+            yield process
+        except BaseException:
+            with suppress(OSError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
 
 
 def living(group: int) -> list[str]:

@@ -24,6 +24,7 @@ from mien.recognize.export import export
 from mien.recognize.files import CARD, GRAPH, LOGITS, MOST_GRAPH, WEIGHTS, Card, read_card, read_graph, read_weights_file
 from mien.recognize.graph_check import BATCH, OPERATORS, check_graph
 from mien.recognize.networks import build_network, write_model
+from processes import WAIT
 
 FOLDER = BOX["mien-s"]
 CLASSES = ("anger", "happiness", "sadness")
@@ -373,7 +374,7 @@ recognizer.logits(faces)
         assert process.stdout.readline() == "begun\n"
         process.terminate()
         try:
-            assert process.wait(120) == 128 + signal.SIGTERM
+            assert process.wait(WAIT) == 128 + signal.SIGTERM
         finally:
             process.kill()
 
