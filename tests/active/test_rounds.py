@@ -661,7 +661,7 @@ def test_a_store_of_something_else_is_refused(stored: Path, pictures: Plan, tmp_
         rounds(stored, pictures, tmp_path / "out")
     info = FaceSet.open(tmp_path / "pool").info
     Store.create(tmp_path / "three.db", info.classes, info.name, info.checksum, 3).close()
-    with pytest.raises(MienError, match="labels with 2 answers to a face"):
+    with pytest.raises(MienError, match="a store made for 2 answers to a face; found 3"):
         rounds(stored, replace(pictures, store=str(tmp_path / "three.db")), tmp_path / "other")
     twins = bright_faces(20, seed=4).with_column("id", [f"{n // 2}" for n in range(20)])
     twins.save(tmp_path / "twins")

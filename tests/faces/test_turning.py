@@ -91,7 +91,7 @@ def test_commands_say_what_to_do_where_no_face_is_found(mien: Command, tmp_path:
     hint = "--turn looks for faces in photos that lie on their side or upside down, too"
     assert f"no face found in 1 of the inputs; {hint}" in done.err
     done = mien("predict", tmp_path / "in", "--align", "box", "--detector", "haar")
-    assert f"mien: no face in 1 of 1 photo; {hint}" in done.err
+    assert f"mien: no face in 1 of 2 photos; {hint}" in done.err
     assert "side.png: no face" in done.out
     done = mien("predict", tmp_path / "in", "--align", "box", "--detector", "haar", "--turn")
     assert "no face" not in done.out + done.err

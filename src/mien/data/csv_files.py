@@ -131,9 +131,12 @@ def read(path: Path, columns: Mapping[str, pa.DataType | None], headless: Sequen
     else:
         require(path, list(columns))
     try:
-        return pacsv.read_csv(path, **_options(columns, written))
+        table = pacsv.read_csv(path, **_options(columns, written))
     except (pa.ArrowException, UnicodeError, MemoryError) as error:
         raise _broken(path, error) from error
+    if any(pa.types.is_binary(kind) for kind in table.schema.types):  # what values are that are no texts
+        raise _foreign(path)
+    return table
 
 
 def _require_file(path: Path) -> None:
@@ -159,5 +162,9 @@ def _options(columns: Mapping[str, pa.DataType | None], written: Form, **more: i
 
 def _broken(path: Path, error: Exception) -> MienError:
     if isinstance(error, UnicodeError) or "invalid UTF8" in str(error):
-        return MienError(f"CSV rows that fit {path} and its header, in UTF-8", "letters of another encoding", SAVE)
+        return _foreign(path)
     return MienError(f"CSV rows that fit {path} and its header", str(error)[:300], "mend that row")
+
+
+def _foreign(path: Path) -> MienError:
+    return MienError(f"CSV rows that fit {path} and its header, in UTF-8", "letters of another encoding", SAVE)
