@@ -106,6 +106,9 @@ def test_folders_that_may_be_classes_or_lie_above_them_are_refused(tmp_path: Pat
         gather("folder", input=tmp_path)
     assert collect("folder", "label", input=tmp_path / "mine") == [0, 1]
     assert collect("folder", "label", input=tmp_path, classes={"mine": "mine"}) == [0, 0]
+    write_faces(tmp_path, 1)
+    with pytest.raises(MienError, match=r"found one folder, mine, with calm one, tense in it"):
+        gather("folder", input=tmp_path)
     write_faces(tmp_path / "others", 1)  # two folders are two classes, whatever lies in them
     assert collect("folder", "label", input=tmp_path) == [0, 0, 1]
 

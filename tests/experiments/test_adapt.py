@@ -133,6 +133,18 @@ def test_new_classes_are_judged_beside_most_of_what_the_model_knows(model: Path,
     assert not (tmp_path / "model").exists()
 
 
+def test_rare_classes_alone_are_refused(tmp_path: Path) -> None:
+    """Faces of two that are together less than half of what the model learned from: what they take from the rest is not seen."""
+    whole = dim_faces(600, 3, lift=70)
+    learned = np.concatenate([np.flatnonzero(whole.labels == label)[:count] for label, count in enumerate((150, 20, 20))])
+    taught = FaceSet.from_arrays(whole.faces(np.sort(learned)), whole.labels[np.sort(learned)], CLASSES[:3])
+    train(taught, small_recipe(stages=[{"epochs": 2, "lr": 0.05}]), tmp_path / "run", Order(seed=0))
+    wanted = r"known classes that are 50% of what the model learned from; found 21%, without class0 79%; add faces of those"
+    with pytest.raises(MienError, match=wanted):
+        adapt(tmp_path / "run", faces_of(whole, class1=30, class2=30), tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
 def test_a_rare_known_class_without_faces_is_named(tmp_path: Path) -> None:
     """Without it nine tenths of what the model learned from are judged."""
     whole = dim_faces(480, 4, lift=70)

@@ -321,6 +321,13 @@ def test_folders_that_may_be_the_classes_or_above_them_are_refused(tmp_path: Pat
     with pytest.raises(MienError, match=rf"one folder, mine here, with eager, tense in it; {todo} if these are the classes"):
         places(place(*own))
     assert {one.label for one in find_inputs([place(*own)], True, mapped=["mine here"])} == {"mine here"}
+    for photo in ("cover.jpg", "mine here/cover.jpg"):
+        with pytest.raises(MienError, match=rf"one folder, mine here, with eager, tense in it; {todo} if these are the classes"):
+            places(place(*own, photo))
+    below = ("train/all/eager/1.png", "train/all/tense/2.png", "test/all/eager/3.png")
+    with pytest.raises(MienError, match=r"in .*train; found one folder, all, with eager, tense in it; put the class folders"):
+        places(place(*below))
+    assert {one.label for one in find_inputs([place(*below)], True, mapped=["all"])} == {"all"}
     with pytest.raises(MienError, match=r"found happy in .*alice; give the folder above the classes"):
         places(place("alice/happy/1.png", "bob/happy/1.png"))
     with pytest.raises(MienError, match=r"splits above the class folders in .*; found test, train in .*sad; put"):

@@ -446,6 +446,18 @@ def test_deep_colors_are_scaled_by_the_bits_they_have(ending: str, channels: int
     assert not photo.notes
 
 
+def test_values_of_fewer_bits_in_jpeg_2000_and_beside_transparency_are_read() -> None:
+    photo = opened(encoded(Image.fromarray(DEEP), "JPEG2000"))
+    assert (photo.pixels("L") == BY_TEN).all()
+    assert photo.notes == ["values of 16 bits of which the largest is 1,023: read as 10 bits"]
+    assert (opened(encoded(Image.fromarray(GRAY), "JPEG2000")).pixels("L") == GRAY).all()
+    rows = b"".join(b"\0" + np.stack([row, np.full_like(row, 65535)], 1).astype(">u2").tobytes() for row in DEEP)
+    plain = encoded(Image.new("L", (64, 48)), "PNG")
+    header = struct.pack(">IIBBBBB", 64, 48, 16, 4, 0, 0, 0)
+    dark = opened(plain[:8] + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + plain[-12:])
+    assert dark.pixels("L").shape == (48, 64)
+
+
 def test_what_a_file_says_of_its_depth_counts() -> None:
     dark = Image.fromarray(DEEP // 2)  # up to 511
     stated = png_with(encoded(dark, "PNG"), b"sBIT", b"\x0c")

@@ -182,6 +182,17 @@ def test_where_a_file_cannot_be_taken_apart_what_follows_is_read(tmp_path: Path,
         assert (len(packets), len(calls), gaps.before(None)) == (20, 2, 1)
 
 
+def test_frames_that_went_with_skipped_bytes_are_counted_by_their_times() -> None:
+    gaps = Gaps()
+    gaps.step, gaps.longest = 0.1, 1.0
+    gaps.sound(1.9)
+    gaps.skipped()
+    gaps.undecoded(None)
+    assert gaps.before(30) == 1
+    gaps.sound(3.0)
+    assert gaps.tell(to_the_end=True) == "left out as damaged: 10 frames between 1.90 and 3.00 s"
+
+
 def test_a_file_that_cannot_be_taken_apart_at_all_ends() -> None:
     def nothing(stream: Any) -> Iterator[Any]:
         raise av.InvalidDataError(-1, "made up")

@@ -84,6 +84,7 @@ WRONG: dict[str, list[tuple[Callable[..., Any], str]]] = {
         (lambda run: run.one_hot().long(), "of int64 on cpu"),
         (lambda run: run.one_hot()[:, :1], "of float32 on cpu"),
         (lambda run: run.one_hot() * torch.nan, "some that are"),
+        (lambda run: -run.one_hot(), "-1"),
         (lambda run: run.one_hot().to("meta"), "on meta"),
         (lambda run: run.one_hot().numpy(), "a ndarray"),
     ],
@@ -94,6 +95,7 @@ WRONG: dict[str, list[tuple[Callable[..., Any], str]]] = {
         (lambda run: torch.ones(3), r"a tensor \(3,\) of float32"),
         (lambda run: run.labels >= 0, "of bool on cpu"),
         (lambda run: run.weights / 0, "some that are"),
+        (lambda run: -run.weights, "-1"),
         (lambda run: run.weights.to("meta"), "on meta"),
     ],
     "loss": [
@@ -111,7 +113,11 @@ WRONG: dict[str, list[tuple[Callable[..., Any], str]]] = {
         (lambda run, batch: lambda: 0.5, "a float"),
         (lambda run, batch: lambda: torch.ones(3), r"a tensor \(3,\) of float32"),
     ],
-    "step": [(lambda run, labeled, unlabeled: labeled(), r"a tensor \(\) of float32"), (lambda *given: 1.0, "a float")],
+    "step": [
+        (lambda run, labeled, unlabeled: labeled(), r"a tensor \(\) of float32"),
+        (lambda *given: 1.0, "a float"),
+        (lambda *given: None, "none in an epoch"),
+    ],
 }
 CASES = [(question, made, found) for question, wrong in WRONG.items() for made, found in wrong]
 

@@ -95,29 +95,28 @@ def annotate(
     named = tuple(part.strip() for part in (classes or "").split(",") if part.strip())
     asking = Asking(pool, store, model, named, per_face, first, split, unlabeled, doubts, gold, device, definitions, photos)
     reached = reached_by(name or (), proxy or (), certificate, key, path)
-    with Bar(single=True) as bar:
-        ready = prepare(asking, bar)
-    with ready.store, listen(host, port) as listening:
-        if ready.made:
-            say(f"a new label store: {Database(store).name}")
-        if ready.strange:
-            say(f"warning: people cannot choose {', '.join(ready.strange)}, which faces of {pool} are", file=sys.stderr)
-        _tell(ready, Database(store).name, add or [])
-        if not is_loopback(host) and reached.tls is None:
-            say("warning: the network can reach this page, and read along unless a proxy adds TLS", file=sys.stderr)
-        others = f", others {' or '.join(name)}" if name else ""
-        say(
-            f"open {address(listening, reached.tls is not None, reached.path)}{others}, and end with Ctrl-C",
-            flush=True,
-        )
-        with suppress(KeyboardInterrupt):
-            serve(ready, listening, cast("When", when), reached)
-        say(_progress(ready.store))
+    with listen(host, port) as listening:  # before a store is made
+        with Bar(single=True) as bar:
+            ready = prepare(asking, bar)
+        with ready.store:
+            _tell(ready, str(pool), Database(store).name, add or [])
+            if not is_loopback(host) and reached.tls is None:
+                say("warning: the network can reach this page, and read along unless a proxy adds TLS", file=sys.stderr)
+            others = f", others {' or '.join(name)}" if name else ""
+            where = address(listening, reached.tls is not None, reached.path)
+            say(f"open {where}{others}, and end with Ctrl-C", flush=True)
+            with suppress(KeyboardInterrupt):
+                serve(ready, listening, cast("When", when), reached)
+            say(_progress(ready.store))
 
 
-def _tell(ready: "Ready", where: str, add: list[str]) -> None:
+def _tell(ready: "Ready", pool: str, where: str, add: list[str]) -> None:
     """What is asked, and the tokens of those who are added."""
     store, info = ready.store, ready.store.info
+    if ready.made:
+        say(f"a new label store: {where}")
+    if ready.strange:
+        say(f"warning: people cannot choose {', '.join(ready.strange)}, which faces of {pool} are", file=sys.stderr)
     known = store.annotators()
     for person in dict.fromkeys(add):
         if person in known:

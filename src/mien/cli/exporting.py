@@ -51,5 +51,7 @@ def adapt(
     if found.caution:
         say(f"warning: {found.caution}", file=sys.stderr)
     show(adapted_table(found))
+    if found.sure == 1:
+        say("no answer of this model is sure, since there are few faces: look at each answer yourself")
     say("each face by a last layer that was fitted to others")
     say(f"-> {out}")

@@ -41,7 +41,9 @@ def prepare(
     turn: Turn = False,
     keep: Annotated[
         list[str] | None,
-        typer.Option(metavar="LIMIT", help="Faces to keep: size>=40, sharpness, overexposed, roll, turn; may be repeated."),
+        typer.Option(
+            metavar="LIMIT", help="Faces to keep, in quotes: 'size>=40', sharpness, overexposed, roll, turn; may be repeated."
+        ),
     ] = None,
     labeled: Annotated[bool, typer.Option("--labeled", help="Folders are classes (and splits above them).")] = False,
     classes: Annotated[str | None, typer.Option(help="Our class names and theirs: anger=angry,happiness=happy.")] = None,

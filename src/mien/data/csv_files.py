@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from mien.errors import MienError
+from mien.registry import each_meant
 
 HEADER_BYTES = 1 << 20
 """The longest header."""
@@ -97,7 +98,8 @@ def require(path: Path, wanted: Sequence[str]) -> tuple[str, ...]:
     missing = [name for name in wanted if name not in found]
     if missing:
         listed = ", ".join(found)[:500]
-        raise MienError(f"columns {', '.join(missing)} in {path}", f"only {listed}", "check the file or the column names")
+        wanted = each_meant(missing, found)
+        raise MienError(f"columns {wanted} in {path}", f"only {listed}", "check the file or the column names")
     return found
 
 
@@ -109,7 +111,8 @@ def stream(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     require(path, columns)
     types = dict.fromkeys(columns, pa.string())
     try:
-        with pacsv.open_csv(path, **_options(types, form(path), block_size=BLOCK_BYTES)) as reader:
+        written = form(path)
+        with pacsv.open_csv(_source(path, written), **_options(types, written, block_size=BLOCK_BYTES)) as reader:
             yield from reader
     except (pa.ArrowException, UnicodeError, MemoryError) as error:
         raise _broken(path, error) from error
@@ -122,21 +125,33 @@ def read(path: Path, columns: Mapping[str, pa.DataType | None], headless: Sequen
     value of another type.
     """
     _require_file(path)
-    size = path.stat().st_size
-    if size > MOST_BYTES:
-        raise MienError(f"a CSV file of at most {MOST_BYTES:,} bytes at {path}", f"{size:,}", "part it, or leave columns out")
+    _require_size(path)
     written = form(path)
     if headless:
         written = replace(written, names=tuple(headless), skipped=written.skipped - 1)
     else:
         require(path, list(columns))
     try:
-        table = pacsv.read_csv(path, **_options(columns, written))
+        table = pacsv.read_csv(_source(path, written), **_options(columns, written))
     except (pa.ArrowException, UnicodeError, MemoryError) as error:
         raise _broken(path, error) from error
     if any(pa.types.is_binary(kind) for kind in table.schema.types):  # what values are that are no texts
         raise _foreign(path)
     return table
+
+
+def _source(path: Path, written: Form) -> Any:
+    """What pyarrow reads; UTF-16 is decoded before, as its threads would do that by Python, which may be about to end."""
+    if written.encoding == "utf-8-sig":
+        return path
+    _require_size(path)
+    return pa.BufferReader(path.read_bytes().decode(written.encoding).encode())
+
+
+def _require_size(path: Path) -> None:
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise MienError(f"a CSV file of at most {MOST_BYTES:,} bytes at {path}", f"{size:,}", "part it, or leave columns out")
 
 
 def _require_file(path: Path) -> None:
@@ -146,11 +161,8 @@ def _require_file(path: Path) -> None:
 
 def _options(columns: Mapping[str, pa.DataType | None], written: Form, **more: int) -> dict[str, Any]:
     types = {name: kind for name, kind in columns.items() if kind is not None}
-    encoding = "utf8" if written.encoding == "utf-8-sig" else written.encoding
     # One thread: blocks come in the order of the file, and an error names its row.
-    reading = pacsv.ReadOptions(
-        column_names=list(written.names), skip_rows=written.skipped, use_threads=False, encoding=encoding, **more
-    )
+    reading = pacsv.ReadOptions(column_names=list(written.names), skip_rows=written.skipped, use_threads=False, **more)
     return {
         "read_options": reading,
         "parse_options": pacsv.ParseOptions(delimiter=written.separator),

@@ -40,15 +40,26 @@ def above_classes(look: Look, place: Path, own: Collection[str] = ()) -> Folders
         level = look(above)
         if any(name in own or is_named(name) for name in level.folders):
             return above
-        if above and len(level.folders) > 1 and not level.photos:
+        if above and len(level.folders) > 1:
             raise _either(place, above, level)
-        if len(level.folders) != 1 or level.photos:
+        if len(level.folders) != 1:
+            return ()
+        if level.photos:
+            _require_plain(look, (*above, level.folders[0]), place)
             return ()
         above = (*above, level.folders[0])
 
 
+def _require_plain(look: Look, folder: Folders, place: Path) -> None:
+    """Raises MienError where a folder that lies alone beside photos holds several: it, or each of them, may be a class."""
+    inner = look(folder)
+    if len(inner.folders) > 1 or any(is_named(name) for name in inner.folders):
+        raise _either(place, folder, inner)
+
+
 def require_classes(look: Look, above: Folders, place: Path, own: Collection[str] = ()) -> None:
     """Raises MienError where a folder that would be a class holds folders that are, or holds splits."""
+    _require_classes_below_splits(look, above, place, own)
     for folder in _class_folders(look, above):
         name, inner = folder[-1], look(folder).folders
         where = place.joinpath(*folder)
@@ -60,6 +71,19 @@ def require_classes(look: Look, above: Folders, place: Path, own: Collection[str
         if deeper and name not in own and not is_named(name):
             todo = "give the folder above the classes, or map this one to a class"
             raise MienError(f"class folders in {where.parent}", f"{', '.join(deeper)} in {where}", todo)
+
+
+def _require_classes_below_splits(look: Look, above: Folders, place: Path, own: Collection[str]) -> None:
+    """Raises MienError where one folder alone lies between a split and what may be its classes."""
+    for split in (name for name in look(above).folders if split_folder(name)):
+        level = look((*above, split))
+        if len(level.folders) != 1 or level.folders[0] in own or is_named(level.folders[0]):
+            continue
+        inner = look((*above, split, level.folders[0]))
+        if len(inner.folders) > 1 or any(is_named(name) for name in inner.folders):
+            found = f"one folder, {level.folders[0]}, with {', '.join(inner.folders[:10])} in it"
+            todo = f"put the class folders directly below the splits, or say --classes CLASS={shlex.quote(level.folders[0])}"
+            raise MienError(f"class folders in {place.joinpath(*above, split)}", found, todo)
 
 
 def _class_folders(look: Look, above: Folders) -> list[Folders]:

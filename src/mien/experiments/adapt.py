@@ -33,6 +33,9 @@ VIEWS = 6
 COVER = 0.9
 """Of the faces that the model was trained on, the share that was of known classes with faces here, where new ones are learned:
 what new ones take from the others is not seen."""
+HALF = 0.5
+"""The same without new classes, where the others keep their rows."""
+
 WORSE = (0.03, 0.05)
 """So much accuracy the known classes may lose: as frequent as they are, and, where new ones are learned, on average."""
 FOUND = 0.2
@@ -75,6 +78,8 @@ class Adapted:
     average_after: float
     folder: str = ""
     """The model's."""
+    sure: float = 1.0
+    """From which probability on an answer of the model is sure; at 1 none is."""
     unseen: tuple[str, ...] = ()
     """Known classes that were not judged: they have fewer than five faces here."""
     unseen_share: float = 0.0
@@ -147,7 +152,7 @@ def adapt(
         raise MienError("a model that gets better by these faces", found.worse, todo)
     card = _card(recognizer, faces, given, shown, seed)
     write_exported(_with_rows(recognizer, rows.float(), card), card, out)
-    return replace(found, folder=str(out))
+    return replace(found, folder=str(out), sure=card.sure)
 
 
 def _look(recognizer: Recognizer, faces: FaceSet, seed: int, progress: Progress) -> Given:
@@ -230,23 +235,22 @@ def _require_enough(given: Given) -> None:
 def _require_known(given: Given, card: Card) -> None:
     """Raises MienError where the judgment would see too little of the known classes."""
     seen, shares = given.seen[: given.known], _shares(card)
-    if len(given.classes) == given.known:
-        if int(seen.sum()) < 2:
-            names = [name for name, one in zip(given.classes, seen.tolist(), strict=False) if one]
-            found = f"those of {names[0]} alone" if names else "fewer of each"
-            todo = "add faces of other classes: of one alone nothing tells what is wrongly taken for it"
-            raise MienError(f"{LEAST} faces or more of each of two known classes", found, todo)
-        return
-    covered = float(shares[seen].sum())
-    if covered < COVER - 1e-9:
+    if len(given.classes) == given.known and int(seen.sum()) < 2:
+        names = [name for name, one in zip(given.classes, seen.tolist(), strict=False) if one]
+        found = f"those of {names[0]} alone" if names else "fewer of each"
+        todo = "add faces of other classes: of one alone nothing tells what is wrongly taken for it"
+        raise MienError(f"{LEAST} faces or more of each of two known classes", found, todo)
+    covered, wanted = float(shares[seen].sum()), COVER if len(given.classes) > given.known else HALF
+    if covered < wanted - 1e-9:
         missing = [
             (float(share), name) for share, name, one in zip(shares, given.classes, seen.tolist(), strict=False) if not one
         ]
         named = ", ".join(f"{name} {share:.0%}" for share, name in sorted(missing, reverse=True))
+        beside, takes = (", beside the new ones", "a new class") if wanted == COVER else ("", "the others")
         raise MienError(
-            f"{LEAST} faces or more of known classes that are {COVER:.0%} of what the model learned from, beside the new ones",
+            f"{LEAST} faces or more of known classes that are {wanted:.0%} of what the model learned from{beside}",
             f"{covered:.0%}, without {named}",
-            "add faces of those: what a new class takes from them is not seen otherwise",
+            f"add faces of those: what {takes} take{'s' * (wanted == COVER)} from them is not seen otherwise",
         )
 
 

@@ -157,7 +157,7 @@ def _timed(container: "InputContainer", limits: FileLimits, deadline: Deadline, 
     context.thread_count = 1
     step = 1 / (stream.average_rate or Fraction(25))
     if "matroska" in container.format.name and stream.average_rate == stream.base_rate:  # what is damaged is passed over unsaid
-        told.gaps.longest = max(_PAUSE, 10 * float(step))
+        told.gaps.step, told.gaps.longest = float(step), max(_PAUSE, 10 * float(step))
     first, time, number, read, end = None, -step, 0, 0, there
     for packet in _packets(container, stream, told.gaps):
         deadline.check()

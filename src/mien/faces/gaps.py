@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from mien.plain import counted
+
 TOLD = 3
 """Gaps whose times are told; of more, how many there are."""
 
@@ -25,13 +27,15 @@ class Gap:
             where = f"after {self.begin:.2f} s, up to the end"
         else:
             where = f"between {self.begin:.2f} and {self.end:.2f} s"
-        return f"{_frames(self.frames) if self.frames else 'all'} {where}"
+        return f"{counted(self.frames, 'frame') if self.frames else 'all'} {where}"
 
 
 class Gaps:
     """Takes frame after frame, and what is damaged between them."""
 
     def __init__(self) -> None:
+        self.step = math.inf
+        """Seconds from frame to frame where that is always the same, so that those that are missing can be counted."""
         self.longest = math.inf
         """Seconds between two frames beyond which some are missing where bytes were skipped."""
         self._skipped = False
@@ -55,6 +59,12 @@ class Gaps:
         """Bytes that are no packet: somewhere there may be frames missing."""
         self._skipped = True
 
+    def missing(self, time: float) -> int:
+        """How many frames are missing before one of so many seconds, where bytes were skipped since the last sound one."""
+        if not self._skipped or self._last is None:
+            return 0
+        return max(0, round((time - self._last) / self.step) - 1)
+
     def corrupt(self) -> None:
         """A frame that the decoder itself calls corrupt."""
         self._pending += 1
@@ -62,6 +72,7 @@ class Gaps:
     def sound(self, time: float) -> None:
         """A frame of so many seconds that is as it should be."""
         if self._pending or (self._last is not None and time - self._last > self.longest and self._skipped):
+            self._pending = max(self._pending, self.missing(time))
             self._add(time)
         self._last = time
 
@@ -74,7 +85,7 @@ class Gaps:
             return ""
         more, places = self._frames - sum(gap.frames for gap in self._told), self._gaps - len(self._told)
         told = [str(gap) for gap in self._told]
-        told += [f"{_frames(more)} in {places} more place{'s' * (places != 1)}"] if places else []
+        told += [f"{counted(more, 'frame')} in {counted(places, 'more place')}"] if places else []
         return f"left out as damaged: {', '.join(told)}"
 
     def _add(self, end: float | None) -> None:
@@ -82,7 +93,3 @@ class Gaps:
         if len(self._told) < TOLD:
             self._told.append(Gap(self._pending, self._last, end))
         self._pending, self._skipped = 0, False
-
-
-def _frames(count: int) -> str:
-    return f"{count:,} frame{'s' * (count != 1)}"

@@ -46,7 +46,7 @@ class Limits:
             if name.strip() not in MEASURES or np.isnan(bound):
                 expected = f"a limit such as size>=40, of one of {', '.join(MEASURES)}"
                 found = repr(text) if name.strip() in MEASURES else meant(name, MEASURES)
-                raise MienError(expected, found, "write NAME>=NUMBER or NAME<=NUMBER")
+                raise MienError(expected, found, "write 'NAME>=NUMBER' or 'NAME<=NUMBER' in quotes: a shell takes > for a file")
             (least if sign == ">=" else most)[name.strip()] = bound
         return Limits(least, most)
 

@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterator
 
 from mien.files.bare import FRAMES, Bare
+from mien.files.depth import FULL
 from mien.files.limits import FileLimits
 
 HEIC = "HEIC, which is not read: save it as JPEG (an iPhone does so by Settings, Camera, Formats, Most Compatible)"
@@ -92,17 +93,24 @@ def bare_jpeg2000(content: bytes, limits: FileLimits) -> Bare:
     Raises ValueError for what costs its decoder more than pixels do: many small parts.
     """
     if content.startswith(b"\xff\x4f"):
-        return Bare([_bare_stream(content, 0, limits)])
-    pieces = list[bytes | memoryview]()
+        return Bare([_bare_stream(content, 0, limits)], largest=_largest(content, 0))
+    pieces, largest = list[bytes | memoryview](), 0
     for start, end in _boxes(content, 0, len(content), *_KEPT):
         kind = content[start - 4 : start]
         if kind == b"jp2c":
             pieces += [bytes(4) + kind, _bare_stream(content, start, limits)]
+            largest = _largest(content, start)
             break
         if end - start > HEADER:
             raise ValueError(f"a header of {end - start:,} bytes in a JPEG 2000")
         pieces.append(struct.pack(">I", end - start + 8) + kind + content[start:end])
-    return Bare(pieces)
+    return Bare(pieces, largest=largest)
+
+
+def _largest(content: bytes, at: int) -> int:
+    """65,535 where the stream's values have fewer than 16 bits, which its decoder scales to them; 0 where nothing is known."""
+    bits = (content[at + 42] & 127) + 1 if content[at + 2 : at + 4] == b"\xff\x51" and len(content) > at + 42 else 16
+    return FULL if bits < 16 else 0
 
 
 def _bare_stream(content: bytes, at: int, limits: FileLimits) -> bytes:

@@ -210,7 +210,7 @@ def _largest(image: Image.Image, stated: int) -> tuple[int, str]:
     """The largest value that is possible in a picture of gray of more than 8 bits, and what is to be said of it."""
     if isinstance(image, TiffImageFile) and image.tag_v2.get(_BITS_PER_SAMPLE) == (12,):
         return 4095, ""
-    if isinstance(image, Jpeg2KImageFile) or image.info.get(_SCALED):  # by their decoders
+    if (isinstance(image, Jpeg2KImageFile) and stated == FULL) or image.info.get(_SCALED):  # by their decoders
         return FULL, ""
     extremes = [(values.min(), values.max()) for box in _strips(*image.size) for values in [np.asarray(image.crop(box))]]
     least, most = int(min(low for low, _ in extremes)), int(max(high for _, high in extremes))

@@ -37,7 +37,8 @@ def scaled(values: Deep, largest: int) -> Array:
 
 def is_deep(image: Image.Image) -> bool:
     """Are these colors of 16 bits, of which Pillow takes the upper 8?"""
-    return image.mode in ("RGB", "RGBA") and bool(_raw(image).rpartition(";16")[1])
+    bands, deep, _ = _raw(image).rpartition(";16")
+    return image.mode in ("RGB", "RGBA") and bool(deep) and bands.startswith("RGB")
 
 
 def deep_colors(image: Image.Image, again: Callable[[], ImageFile.ImageFile], stated: int) -> tuple[Image.Image, str]:

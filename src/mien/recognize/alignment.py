@@ -16,10 +16,10 @@ def alignment_note(model: Info, faces: Info) -> str:
     ours, theirs = _way(faces.alignment), _way(model.alignment)
     if ours == theirs or theirs == (UNKNOWN,):
         return ""
-    wanted = f"the model learned from faces cut out by {model.alignment}"
+    wanted = f"the model learned from faces cut out by {'; '.join(theirs)}"
     if ours == (UNKNOWN,):
         return f"{wanted}, and this set does not say how its faces were cut out: mien prepare cuts them out in that way"
-    return f"{wanted}, and these were cut out by {faces.alignment}: it may do better on faces cut out in its way"
+    return f"{wanted}, and these were cut out by {'; '.join(ours)}: it may do better on faces cut out in its way"
 
 
 def _way(alignment: str) -> tuple[str, ...]:

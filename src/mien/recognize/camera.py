@@ -99,10 +99,15 @@ class _Numbered:
     """A camera of this computer."""
 
     def __init__(self, camera: Camera, number: int) -> None:
-        self._camera, self._opened = camera, cv2.VideoCapture(number)
+        before = cv2.utils.logging.getLogLevel()
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # of OpenCV's own tries
+        try:
+            self._camera, self._opened = camera, cv2.VideoCapture(number)
+        finally:
+            cv2.utils.logging.setLogLevel(before)
         if not self._opened.isOpened():
             self.close()
-            todo = "plug it in, or try another number, from 0"
+            todo = "plug it in, or try another one"
             raise MienError(f"a camera {camera.place}", "none that can be opened", todo)
         self._opened.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # no frame from a while ago
 

@@ -22,10 +22,12 @@ def numbers(made: Any, shape: tuple[int, ...], device: torch.device, question: s
 
 
 def finite(made: Any, shape: tuple[int, ...], device: torch.device, question: str, technique: Any) -> Tensor:
-    """The same; raises MienError where one is nan or infinite, too."""
+    """The same, shares or weights; raises MienError where one is nan, infinite or below 0, too."""
     checked = numbers(made, shape, device, question, technique)
     if not checked.isfinite().all():
         raise _refusal(f"a tensor {shape} without nan and infinity", "some that are", question, technique)
+    if (checked < 0).any():
+        raise _refusal(f"a tensor {shape} of numbers from 0 on", f"{float(checked.min()):g}", question, technique)
     return checked
 
 
@@ -67,6 +69,12 @@ def nothing(made: Any, question: str, technique: Any) -> None:
     """Raises MienError where a technique gives something back, of which nobody would take notice."""
     if made is not None:
         raise _refusal("None, which acts on the run itself", made, question, technique)
+
+
+def asked(losses: list[Tensor], technique: Any) -> None:
+    """Raises MienError where a step has asked for no labeled loss in a whole epoch, so that nothing was learned of labels."""
+    if not losses:
+        raise _refusal("a call of `labeled`, the labeled loss", "none in an epoch", "step", technique)
 
 
 def trainable(loss: Tensor, technique: Any) -> Tensor:

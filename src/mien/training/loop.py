@@ -44,6 +44,7 @@ def fit(run: Run, progress: Progress, keep: Callable[[int], None]) -> None:
                     step = run.components.step
                     contract.nothing(step(run, labeled_loss(run, batch, losses), others), "step", step)
                     progress.advance(len(batch.rows))
+                contract.asked(losses, run.components.step)
                 seconds = time.monotonic() - started
                 validate(run, losses, seconds)
                 progress.say(line(run) + pace(run, sum(map(len, batches)), seconds))

@@ -165,6 +165,18 @@ def test_nothing_to_ask_makes_no_store(asking: Asking) -> None:
     assert not Path(asking.store).exists()
 
 
+def test_files_that_do_not_fit_make_no_store(asking: Asking, tmp_path: Path) -> None:
+    (tmp_path / "gold.csv").write_text("id,label\nnobody,calm\n")
+    (tmp_path / "guide.toml").write_text("[definition]\ncalm = 'At rest.'\n")
+    wrong: tuple[dict[str, Any], ...] = (
+        {"gold": tmp_path / "none.csv"}, {"gold": tmp_path / "gold.csv"}, {"definitions": tmp_path / "guide.toml"}
+    )  # fmt: skip
+    for changed in wrong:
+        with pytest.raises(MienError):
+            prepare(replace(asking, **changed))
+        assert not Path(asking.store).exists()
+
+
 def test_classes_that_nobody_can_choose_are_told(asking: Asking) -> None:
     assert ready(asking, classes=("happy", *CLASSES[1:])).strange == CLASSES[:1]
 

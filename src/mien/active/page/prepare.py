@@ -160,8 +160,9 @@ def _strange(store: Store, pool: FaceSet) -> tuple[str, ...]:
 def _open_store(asking: Asking, pool: FaceSet, model: _Model | None) -> tuple[Store, bool]:
     """The store, and whether it is new."""
     if not _is_there(asking.store):
-        made = Store.create(asking.store, _classes(asking, pool, model), pool.info.name, pool.info.checksum, asking.per_face or 1)
-        return made, True
+        classes = _classes(asking, pool, model)
+        _require_files(asking, pool, classes)
+        return Store.create(asking.store, classes, pool.info.name, pool.info.checksum, asking.per_face or 1), True
     store = Store.open(asking.store)
     try:
         for classes in (store.info.classes, asking.classes, model.recognizer.classes if model else ()):
@@ -172,6 +173,15 @@ def _open_store(asking: Asking, pool: FaceSet, model: _Model | None) -> tuple[St
         store.close()
         raise
     return store, False
+
+
+def _require_files(asking: Asking, pool: FaceSet, classes: Sequence[str]) -> None:
+    """Raises MienError for files that a store cannot be made with, before there is one that asks about faces."""
+    for path, column in ((asking.gold, "label"), (asking.doubts, "given")):
+        if path is not None:
+            _listed(asking, path, column, pool, classes)
+    if asking.definitions is not None:
+        read_guide(Path(asking.definitions), classes)
 
 
 def _is_there(address: str) -> bool:
@@ -232,7 +242,7 @@ def _faces(meant: Rows, pool: FaceSet, store: Store, model: _Model | None, progr
 
 def _doubts(asking: Asking, pool: FaceSet, store: Store) -> list[Question]:
     """Questions about the faces of a list, whose given labels are the guesses."""
-    listed = _listed(asking, asking.doubts, "given", pool, store)
+    listed = _listed(asking, asking.doubts, "given", pool, store.info.classes)
     asked = {face for face, _ in listed}
     strange = sum(question.face not in asked and question.gold is None for question in store.questions())
     if strange:
@@ -243,7 +253,7 @@ def _doubts(asking: Asking, pool: FaceSet, store: Store) -> list[Question]:
 
 def _gold(asking: Asking, pool: FaceSet, store: Store) -> list[Question]:
     """Questions whose answer is known."""
-    listed = _listed(asking, asking.gold, "label", pool, store)
+    listed = _listed(asking, asking.gold, "label", pool, store.info.classes)
     plain = {question.face for question in store.questions() if question.gold is None}
     asked = next((face for face, _ in listed if face in plain), None)
     if asked is not None:
@@ -309,10 +319,10 @@ def _given(store: Store, pool: FaceSet, row: int) -> int | None:
     return store.info.classes.index(name) if name in store.info.classes else None
 
 
-def _listed(asking: Asking, path: Path | str | None, column: str, pool: FaceSet, store: Store) -> list[tuple[str, int]]:
+def _listed(asking: Asking, path: Path | str | None, column: str, pool: FaceSet, classes: Sequence[str]) -> list[tuple[str, int]]:
     """Faces and classes that a file names. Raises MienError where the pool or the store have none of that name."""
     assert path is not None
-    classes, known = store.info.classes, set(pool.column("id").to_pylist())
+    known = set(pool.column("id").to_pylist())
     table = read(Path(path), {"id": pa.string(), column: pa.string()})
     faces, labels = table["id"].to_pylist(), table[column].to_pylist()
     for row, (face, label) in enumerate(zip(faces, labels, strict=True), 1):
