@@ -78,7 +78,7 @@ def test_refined_with_a_critic(mien: Command, stored: Path, tmp_path: Path, refi
         (["{new}", "--out", "{new}2"], "a face set at"),
         (["{set}", "--out", "{new}", "--preset", "big"], "among paper, small; found 'big'"),
         (["{set}", "--out", "{new}", "--refine", "gan"], "'none' or 'wgan'"),
-        (["{set}", "--out", "{new}", "--set", "model.network=mien_s"], "MienS to be given"),
+        (["{set}", "--out", "{new}", "--set", "model.network=mien_s"], "mien_s to be given"),
         (["{set}", "--out", "{new}", "--device", "tpu"], "a device among"),
         (["{odd}", "--out", "{new}"], "a multiple of 16, to be halved four times; found 20"),
         (["{odd}", "--out", "{new}", "--refine", "wgan"], "a multiple of 16"),

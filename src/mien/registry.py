@@ -313,9 +313,11 @@ def _readable(kind: type[Any], error: ValidationError, place: str = "") -> MienE
     where = ".".join(map(str, loc))[:80]
     if first["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
         # Within a nested component the keys of the outer one would mislead.
-        known = ", ".join(fields(kind)) or "no keys" if len(first["loc"]) == 1 else "keys that are there"
+        known = ", ".join(fields(kind)) if len(first["loc"]) == 1 else "keys that are there"
+        if not known:
+            return MienError(f"{_called(kind)} alone, which has no settings", told(where), "remove that key, or name another")
         found = meant(where, fields(kind) if len(first["loc"]) == 1 else ())
-        return MienError(f"{kind.__name__} to be given {known}", found, "remove or rename that key")
+        return MienError(f"{_called(kind)} to be given {known}", found, "remove or rename that key")
     if first["type"] in {"missing", "missing_argument"}:
         return _missing(kind, where, place)
     # Of a text without end a sentence shows the beginning.
@@ -323,7 +325,13 @@ def _readable(kind: type[Any], error: ValidationError, place: str = "") -> MienE
     if first["type"] == "literal_error":
         given = meant(first["input"], re.findall(r"'([^']*)'", first["ctx"]["expected"]))
     found = f"{plain(where, 200)} = {given}" if where else given
-    return MienError(f"{kind.__name__} settings that fit ({_complaint(first)})", found, "change that value")
+    return MienError(f"{_called(kind)} settings that fit ({_complaint(first)})", found, "change that value")
+
+
+def _called(kind: type[Any]) -> str:
+    """A component by the name that recipes and commands have for it; others by their class."""
+    name = kind.__module__.rpartition(".")[2]
+    return name if name.replace("_", "") == kind.__name__.lower() else kind.__name__
 
 
 def _missing(kind: type[Any], where: str, place: str) -> MienError:
@@ -334,7 +342,7 @@ def _missing(kind: type[Any], where: str, place: str) -> MienError:
         f"give it: --set {key}=VALUE, or {where} = VALUE beside the name under {place} in a recipe's file" if place else "add it"
     )
     return MienError(
-        f"{kind.__name__} to be given {key}" + (f" ({about})" if about else ""),
+        f"{_called(kind)} to be given {key}" + (f" ({about})" if about else ""),
         "none",
         "name INPUT before OUT" if where == "input" else todo,
     )

@@ -96,7 +96,7 @@ class Table:
         own = {name: self.columns.get(name, name if name in found else "") for name in KNOWN}
         for name in ("path", "label"):
             if not own[name] and (name == "path" or name not in self.columns):
-                todo = f"say which column it is by `columns`: {name}" + ("" if name == "path" else ', or "" for none')
+                todo = f"say which column it is: --columns {name}=ITS-NAME" + ("" if name == "path" else f", or {name}= for none")
                 raise MienError(f"a column {name} in {self.input}", f"only {', '.join(found)}", todo)
         return {name: column for name, column in own.items() if column} | {name: name for name in self.keep}
 
