@@ -72,6 +72,13 @@ def test_a_file_whose_name_has_a_backslash_is_itself(photos: Path) -> None:
     assert [one.path for one in find_inputs([photos / "list.csv"])] == [photos / "p\\a.png"]
 
 
+def test_quotes_and_blanks_around_a_path_are_none_of_it(photos: Path) -> None:
+    (photos / "list.txt").write_text('"p\\a.png"\n  p/a.png \n"none.png"\n"\n')
+    (photos / "list.csv").write_text("path , label\n p/a.png , happy\n")
+    assert [one.path.name for one in find_inputs([photos / "list.txt"])] == ["a.png", "a.png", '"none.png"', '"']
+    assert [one.path for one in find_inputs([photos / "list.csv"])] == [photos / "p" / "a.png"]
+
+
 def test_what_is_not_there_says_why(photos: Path) -> None:
     (photos / "list.csv").write_text("path\nC:\\photos\\a.png\n..\\p\\a.png\nc.png\n")
     faults = [one.fault for one in find_inputs([photos / "list.csv"])]

@@ -207,7 +207,7 @@ def test_table_labels_nobody_knows_are_listed(tmp_path: Path) -> None:
 
 def test_table_without_labels_has_to_say_so(tmp_path: Path) -> None:
     given_settings = table_of(tmp_path, [("0.png",)], ("path",))
-    with pytest.raises(MienError, match=r'a column label in .*only path; .*or label= for none'):
+    with pytest.raises(MienError, match=r"a column label in .*only path; .*or label= for none"):
         gather("table", **given_settings)
     assert collect("table", "label", **given_settings, columns={"label": ""}) == [-1]
 

@@ -130,11 +130,14 @@ def from_elsewhere(path: Path) -> str:
 
 
 def by_slashes(folder: Path, name: str) -> str:
-    """A path as a list has it; that of a list from Windows with slashes, where such a file is there."""
-    if "\\" not in name or os.path.lexists(folder / name):
+    """A path as a list has it; without the quotes or blanks around it, and of a list from Windows with slashes, where such a file
+    is there."""
+    bare = name.strip()
+    bare = bare[1:-1] if len(bare) > 1 and bare[0] == bare[-1] == '"' else bare
+    others = [other for other in (bare, bare.replace("\\", "/")) if other and other != name]
+    if not others or os.path.lexists(folder / name):
         return name
-    other = name.replace("\\", "/")
-    return other if os.path.lexists(folder / other) else name
+    return next((other for other in others if os.path.lexists(folder / other)), name)
 
 
 def _read_one(

@@ -229,7 +229,7 @@ def _require_enough(given: Given) -> None:
                 f"{LEAST} faces or more of the new class {name}, of as many people", found, "add some, or leave it out"
             )
     if not any(counts[given.known :]) and sum(counts) < 2 * FOLDS:
-        raise MienError(f"{2 * FOLDS} labeled faces or more", f"{sum(counts)}", "add some")
+        raise MienError(f"{2 * FOLDS} labeled faces or more", f"{sum(counts)} to train on", "add some")
 
 
 def _require_known(given: Given, card: Card) -> None:

@@ -96,7 +96,8 @@ def require_regular(path: Path) -> None:
 def require_local(named: str | Path) -> None:
     """Raises MienError for an address on a network, unless there is such a file."""
     if _ADDRESS.match(str(named)) and not os.path.lexists(named):
-        raise MienError("a file or folder", f"an address, {named}", "mien reads files only: download it first")
+        address = re.sub("^([a-z]+:)/(?!/)", r"\1//", str(named))  # a path has no two slashes
+        raise MienError("a file or folder", f"an address, {address}", "mien reads files only: download it first")
 
 
 def refusal(input: Input, found: str) -> MienError:
