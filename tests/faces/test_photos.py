@@ -26,6 +26,7 @@ from memory import peak
 from mien.errors import MienError
 from mien.faces.photos import as_photo, read_photo
 from mien.faces.places import Input
+from mien.files.av1 import coded_pixels
 from mien.files.decode import Opened, open_picture
 from mien.files.limits import LIMITS, FileLimits
 
@@ -456,6 +457,33 @@ def test_values_of_fewer_bits_in_jpeg_2000_and_beside_transparency_are_read() ->
     header = struct.pack(">IIBBBBB", 64, 48, 16, 4, 0, 0, 0)
     dark = opened(plain[:8] + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + plain[-12:])
     assert dark.pixels("L").shape == (48, 64)
+
+
+@pytest.mark.parametrize("moving", [False, True])
+def test_a_frame_that_is_larger_than_its_picture_is_refused(moving: bool) -> None:
+    picture = Image.new("L", (2500, 2000))
+    more: dict[str, Any] = {"save_all": True, "append_images": [picture]} if moving else {}
+    content = encoded(picture, "AVIF", **more)
+    assert opened(content).pixels("L").shape == (2000, 2500)
+    if moving:
+        assert content.count(struct.pack(">HHHH", 2500, 0, 2000, 0)), "as the track has it"
+        content = content.replace(struct.pack(">HHHH", 2500, 0, 2000, 0), struct.pack(">HHHH", 64, 0, 64, 0))
+        content = content.replace(struct.pack(">HH", 2500, 2000), struct.pack(">HH", 64, 64))
+    lying = content.replace(struct.pack(">II", 2500, 2000), struct.pack(">II", 64, 64))
+    with pytest.raises(ValueError, match="a picture of 64 x 64 pixels whose frame has 5,000,000"):
+        opened(lying).pixels("L")
+
+
+def test_a_header_of_av1_is_read_whole_and_halved_without_an_end() -> None:
+    content = encoded(Image.new("RGB", (99, 77)), "AVIF")
+    at = content.index(b"iloc") + 4
+    places = content[at : at + int.from_bytes(content[at - 8 : at - 4]) - 8]
+    assert coded_pixels(content, places) == 99 * 77
+    for size in range(len(places)):
+        assert coded_pixels(content, places[:size]) >= 0
+    draw = random.Random(0)
+    for _ in range(300):
+        assert coded_pixels(draw.randbytes(400), draw.randbytes(60)) >= 0
 
 
 def test_what_a_file_says_of_its_depth_counts() -> None:

@@ -78,6 +78,8 @@ class Bare:
     """What is to be said of it: that it holds other pictures, too."""
     largest: int = 0
     """The largest value that is possible in a picture of 16 bits; 0 where it does not say."""
+    coded: int = 0
+    """Pixels of the frame that is decoded, where its own header says so; what else the file says may be another number."""
 
 
 def bare_jpeg(content: bytes, limits: FileLimits) -> Bare:

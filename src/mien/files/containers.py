@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Iterator
 
+from mien.files.av1 import coded_pixels
 from mien.files.bare import FRAMES, Bare
 from mien.files.depth import FULL
 from mien.files.limits import FileLimits
@@ -76,15 +77,17 @@ def bare_avif(content: bytes) -> Bare:
     brands = [content[at : at + 4] for at in range(8, size, 4)]
     if not set(brands) & set(_AVIF):
         raise ValueError(HEIC)
-    made = bytearray(content)
+    made, coded = bytearray(content), 0
     for meta, end in _boxes(content, 0, len(content), b"meta"):
+        for places, last in _boxes(content, meta + 4, end, b"iloc"):
+            coded = max(coded, coded_pixels(content, content[places:last]))
         for items, last in _boxes(content, meta + 4, end, b"iinf"):
             version = content[items]
             for entry, _ in _boxes(content, items + (8 if version else 6), last, b"infe"):
                 at = entry + 4 + (4 if content[entry] >= 3 else 2) + 2
                 if content[at : at + 4] in (b"Exif", b"mime"):
                     made[at : at + 4] = b"none"
-    return Bare([bytes(made)], note=FRAMES if content[8:12] == b"avis" else "")
+    return Bare([bytes(made)], note=FRAMES if content[8:12] == b"avis" else "", coded=coded)
 
 
 def bare_jpeg2000(content: bytes, limits: FileLimits) -> Bare:

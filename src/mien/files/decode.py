@@ -143,6 +143,8 @@ def open_picture(content: bytes, limits: FileLimits, clock: Clock = thread_time)
     require_size(image.width, image.height, min(limits.pixels, _PILLOW_WARNS) if again else limits.pixels)
     if max(image.size) > limits.side:
         raise ValueError(f"{image.width} x {image.height} pixels, a side of more than {limits.side:,}")
+    if bare.coded > 2 * image.width * image.height + _STRIP:
+        raise ValueError(f"a picture of {image.width} x {image.height} pixels whose frame has {bare.coded:,}")
     needed = len(content) + _memory(image, bare.extra, len(content))
     if needed > limits.memory:
         raise ValueError(f"{image.width} x {image.height} pixels that take {needed:,} bytes, more than {limits.memory:,}")
