@@ -1,7 +1,9 @@
 """Face sets: what goes in comes out, views copy nothing, and damage is noticed."""
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -44,6 +46,19 @@ def test_selections_and_joins_are_those_of_arrays(first: list[int], second: list
         view = joined.select(picked)
         assert (view.faces() == joined.faces()[picked]).all()
         assert view.column("id").to_pylist() == [f"{rows[n]:07d}" for n in picked]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros((8, 8), np.uint8), np.zeros((2, 8, 9), np.uint8), np.zeros((8, 8, 8, 8), np.uint8),
+        np.zeros((2, 8, 8, 1), np.uint8), np.zeros((2, 8, 8), np.float32), np.zeros((), np.uint8), [[1]],
+    ],
+)  # fmt: skip
+def test_what_is_no_array_of_faces_is_said_as_it_is(wrong: Any) -> None:
+    found = re.escape(f"{wrong.dtype} {wrong.shape}") if isinstance(wrong, np.ndarray) else "a list"
+    with pytest.raises(MienError, match=rf"faces as an array, uint8 \(N, S, S\) or \(N, S, S, 3\); found {found}; give such"):
+        FaceSet.from_arrays(wrong)
 
 
 def test_where(faces: FaceSet) -> None:

@@ -15,7 +15,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as checked
 
 from mien.data.tables import COLUMNS as COLUMNS
-from mien.data.tables import Columns
+from mien.data.tables import Columns, is_pixels
 from mien.data.tables import to_table as to_table
 from mien.disk import fit, read_json, require_name, require_plain, require_regular
 from mien.errors import MienError
@@ -148,9 +148,9 @@ class FaceSet:
         `labels`: (N,) indices into `classes`, -1 for none. `columns`: further columns by name, N values each.
         Raises MienError where shapes, types or labels do not fit.
         """
-        if not isinstance(faces, np.ndarray) or faces.ndim not in (3, 4):
-            found = f"shape {faces.shape}" if isinstance(faces, np.ndarray) else f"a {type(faces).__name__}"
-            raise MienError("faces as an array (N, S, S) or (N, S, S, 3)", found, "give such an array")
+        found = f"{faces.dtype} {faces.shape}" if isinstance(faces, np.ndarray) else f"a {type(faces).__name__}"
+        if not isinstance(faces, np.ndarray) or faces.ndim not in (3, 4) or (info is None and not is_pixels(faces)):
+            raise MienError("faces as an array, uint8 (N, S, S) or (N, S, S, 3)", found, "give such an array")
         info = info or Info(classes=tuple(classes), side=faces.shape[1], channels=1 if faces.ndim == 3 else faces.shape[-1])
         given: dict[str, Any] = {"id": [f"{n:07d}" for n in range(len(faces))], **(columns or {})}
         if labels is not None or "label" not in given:

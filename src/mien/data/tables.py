@@ -202,3 +202,8 @@ def _text_bytes(values: pa.Array) -> int:
         return int(values.nbytes)
     lengths = pc.binary_length(values.dictionary).cast(pa.int64())
     return int(pc.sum(lengths.take(values.indices)).as_py() or 0)
+
+
+def is_pixels(array: np.ndarray[Any, Any]) -> bool:
+    """Are these square faces, uint8 (N, S, S) of gray or (N, S, S, 3) of color?"""
+    return array.dtype == np.uint8 and array.shape[3:] in ((), (3,)) and array.shape[1:2] == array.shape[2:3] != ()
