@@ -11,6 +11,7 @@ from mien import MienError
 from mien.data.csv_files import form, read, stream
 from mien.data.importing import import_source, source_from
 from mien.faces.inputs import find_inputs
+from mien.faces.prepare import Preparing, prepare
 from mien.training.prepare import read_matrix
 
 CODINGS = {
@@ -85,6 +86,9 @@ def test_what_is_not_there_says_why(photos: Path) -> None:
     assert ["backslashes" in fault for fault in faults] == [True, True, False]
     (photos / "list.txt").write_bytes("p/b,;é.png\n".encode("latin-1"))
     assert "another encoding" in next(find_inputs([photos / "list.txt"])).fault
+    (photos / "labels.csv").write_bytes("path,label\np/é.png,happy\n".encode("latin-1"))
+    with pytest.raises(MienError, match=r"photos in class folders; found none; .*labels.csv: .*another encoding"):
+        prepare(Preparing((str(photos / "labels.csv"),), labeled=True), photos / "out")
     (photos / "table.csv").write_text("path,label\nC:\\photos\\a.png,happy\np/a.png,sad\n")
     with pytest.raises(MienError, match="backslashes"):
         import_source(source_from("table", {"input": photos / "table.csv", "side": 8}), photos / "faces")

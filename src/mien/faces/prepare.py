@@ -124,6 +124,8 @@ class Found:
     """Those that lie in the one folder that was given itself."""
     splits: bool
     """Whether some have a split."""
+    fault: str = ""
+    """Why the first one cannot be read of which that is known."""
 
 
 def prepare(
@@ -174,12 +176,12 @@ def prepare(
 
 def survey(asked: Preparing, limits: FileLimits = LIMITS) -> Found:
     """Count what lies at the inputs; raises MienError as `find_inputs` does."""
-    labels, loose, splits = Counter[str](), 0, False
+    labels, loose, splits, faulty = Counter[str](), 0, False, ""
     for one in _inputs(asked, limits):
         labels[one.label] += 1
         loose += not one.label and "/" not in one.name
-        splits |= bool(one.split)
-    return Found(labels.total(), labels, loose if len(asked.inputs) == 1 else 0, splits)
+        splits, faulty = splits or bool(one.split), faulty or (one.fault and f"{one.name}: {one.fault}")
+    return Found(labels.total(), labels, loose if len(asked.inputs) == 1 else 0, splits, faulty)
 
 
 def classes_of(labels: Iterable[str], own: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
@@ -210,6 +212,7 @@ def _require_fitting(asked: Preparing, found: Found) -> int:
         raise MienError("at least one photo or video", "none", "check the inputs")
     if asked.labeled and not classes_of(found.labels, asked.classes):
         loose = f", but {found.loose} in {printable(asked.inputs[0])} itself, without a class folder" if found.loose else ""
+        loose = f"; {found.fault}" if found.fault else loose
         todo = "give the folder that holds the class folders, or leave out --labeled"
         raise MienError("photos in class folders", f"none{loose}", todo)
     if unknown := sorted(set(asked.classes) - set(found.labels)):
