@@ -342,7 +342,7 @@ def test_on_the_command_line(stored: Path, recipes: dict[str, str], tmp_path: Pa
     assert str(out / "report.html") in done.stdout.replace("\n", "")
     done = run(app, [*map(str, words), "--recipes", recipes["plain"], "--vary", "draw"])
     assert done.exit_code == 2
-    with pytest.raises(MienError, match="Grid settings"):
+    with pytest.raises(MienError, match="grid settings"):
         run(app, [*map(str, words), "--recipes", recipes["plain"], "--noise", "2"], catch_exceptions=False)
 
 
