@@ -86,17 +86,25 @@ ANNOTATORS = Table(
 """`token_hash`: sha256 in hexadecimal; null for one who was imported and has no token yet. `expires`: when the token
 ends, null for never. `disabled`, `removed`: since when. Whoever was removed and left answers has a name that names nobody."""
 
+
+def _questions() -> list[Column[Any]]:
+    """The columns of questions, as they were from the first version on."""
+    return [
+        Column("place", Integer, primary_key=True, autoincrement=False),
+        Column("face", String(LONGEST_TEXT), nullable=False, unique=True),
+        Column("round", Integer, nullable=False),
+        Column("gold", Integer),
+        Column("model", String(LONGEST_TEXT)),
+        Column("guess", Integer),
+        Column("asked", Instant, nullable=False),
+        Column("answered", Integer, nullable=False, default=0),
+    ]
+
+
 QUESTIONS = Table(
     "mien_questions",
     TABLES,
-    Column("place", Integer, primary_key=True, autoincrement=False),
-    Column("face", String(LONGEST_TEXT), nullable=False, unique=True),
-    Column("round", Integer, nullable=False),
-    Column("gold", Integer),
-    Column("model", String(LONGEST_TEXT)),
-    Column("guess", Integer),
-    Column("asked", Instant, nullable=False),
-    Column("answered", Integer, nullable=False, default=0),
+    *_questions(),
     Column("disputed", Boolean),
 )
 """In the order of `place`. `answered`, how many annotators have an answer that was not taken back, and `disputed`, whether their
@@ -180,14 +188,7 @@ Table(
 Table(
     "mien_questions",
     BEFORE,
-    Column("place", Integer, primary_key=True, autoincrement=False),
-    Column("face", String(LONGEST_TEXT), nullable=False, unique=True),
-    Column("round", Integer, nullable=False),
-    Column("gold", Integer),
-    Column("model", String(LONGEST_TEXT)),
-    Column("guess", Integer),
-    Column("asked", Instant, nullable=False),
-    Column("answered", Integer, nullable=False, default=0),
+    *_questions(),
 )
 for _table in (ANSWERS, LEASES):
     _table.to_metadata(BEFORE)
