@@ -68,21 +68,12 @@ def held_port() -> Iterator[int]:
 
 
 @contextmanager
-def running(
-    store: Store,
-    pool: FaceSet,
-    guess: When = "after",
-    reached: Reached = SLOWLY,
-    port: int = 0,
-    photos: Photos | None = None,
-) -> Iterator[Running]:
+def running(ready: Ready, guess: When, reached: Reached, port: int = 0) -> Iterator[Running]:
     """The page, served by a thread."""
     servers: Queue[uvicorn.Server] = Queue()
     with listen("127.0.0.1", port) as listening:
         where = address(listening, reached.tls is not None)
-        thread = threading.Thread(
-            target=serve, args=(Ready(store, pool, 0, photos=photos), listening, guess, reached, servers.put)
-        )
+        thread = threading.Thread(target=serve, args=(ready, listening, guess, reached, servers.put))
         thread.start()
         server = servers.get(timeout=WAIT)
         try:
@@ -102,7 +93,7 @@ def served(
     photos: Photos | None = None,
 ) -> Iterator[str]:
     """The address of the page, served by a thread."""
-    with running(store, pool, guess, reached, port, photos) as page:
+    with running(Ready(store, pool, 0, photos=photos), guess, reached, port) as page:
         yield page.where
 
 

@@ -18,6 +18,7 @@ from serving import PATIENT, Process, asked_store, error_of, given, running, sen
 from mien import FaceSet
 from mien.active.page.guard import HEADERS
 from mien.active.page.limits import Limits
+from mien.active.page.prepare import Ready
 from mien.active.page.serve import Reached
 from mien.active.store.store import Store
 from processes import WAIT
@@ -247,7 +248,7 @@ def test_wrong_tokens_are_waited_for_only_as_long_as_their_clients_wait(store: S
     limits = replace(PATIENT, wrong_seconds=10 * WAIT)
     body = b"name=ann&token=wrong"
     asked = b"POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\n" + FORM + b"Content-Length: %d\r\n\r\n" % len(body) + body
-    with running(store, pool, reached=Reached(limits=limits)) as page:
+    with running(Ready(store, pool, 0), "after", Reached(limits=limits)) as page:
         tasks = page.server.server_state.tasks
         with ExitStack() as held:
             for _ in range(20):
