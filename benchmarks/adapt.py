@@ -17,7 +17,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mien import FaceSet, MienError, Order, Recipe, Recognizer, train
+from mien import (
+    FaceSet,
+    MienError,
+    Recipe,
+    Recognizer,
+    TrainingSettings,
+    train,
+)
 from mien.data.splits import held_out_rows, training_rows
 from mien.experiments.adapt import Adapted, adapt
 
@@ -91,7 +98,7 @@ def main() -> None:
     trained, rest = parted(faces)
     if not (given.out / "base" / "model").is_dir():
         recipe = Recipe.load(given.recipe).with_epochs(given.epochs)
-        train(without(faces, trained, given.left_out), recipe, given.out / "base", Order(split="all"))
+        train(without(faces, trained, given.left_out), recipe, given.out / "base", TrainingSettings(split="all"))
     base = Recognizer.load(given.out / "base")
     tested = faces.select(held_out_rows(faces))
     tested = tested.select(np.flatnonzero(tested.labels >= 0))

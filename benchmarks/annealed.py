@@ -20,7 +20,7 @@ import torch
 from mien import FaceSet, Recipe
 from mien.recognize.device import choose_device, machine
 from mien.training.loop import labeled_loss, refresh
-from mien.training.run import Material, Run
+from mien.training.run import Run, RunData
 
 STEPS: Mapping[str, Mapping[str, Any]] = {
     "pseudo-labels": {"technique": "descend"},
@@ -29,7 +29,7 @@ STEPS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def material(batch: int, validation: int) -> Material:
+def material(batch: int, validation: int) -> RunData:
     """Ten batches of labeled and of unlabeled faces, and validation faces beside."""
     count = 20 * batch + validation
     pixels = np.random.default_rng(0).integers(0, 256, (count, 48, 48), dtype=np.uint8)
@@ -38,10 +38,10 @@ def material(batch: int, validation: int) -> Material:
     trained, rest = np.arange(20 * batch), np.arange(20 * batch, count)
     known = labels[: 20 * batch].clone()
     known[10 * batch :] = -1
-    return Material(faces.select(trained), known, faces.select(rest), labels[20 * batch :])
+    return RunData(faces.select(trained), known, faces.select(rest), labels[20 * batch :])
 
 
-def stepper(step: Mapping[str, Any], faces: Material, batch: int, device: torch.device) -> Callable[[int], None]:
+def stepper(step: Mapping[str, Any], faces: RunData, batch: int, device: torch.device) -> Callable[[int], None]:
     """A function that takes so many steps of a run."""
     table = {"step": dict(step), "unlabeled": "pseudo_label", "batch": batch, "unlabeled_batch": batch, "average": 0.0}
     recipe = Recipe.load("supervised").with_settings(table | {"draw.at_least": 1})

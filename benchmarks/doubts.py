@@ -15,8 +15,8 @@ import csv
 from pathlib import Path
 
 from mien import FaceSet
-from mien.active.doubts import Doubts, find_doubts
-from mien.experiments.tables import spread
+from mien.experiments.statistics import spread
+from mien.label_errors.find import Doubts, find_doubts
 
 NAMES = ("seed", "faces", "flipped", "among_first", "auroc", "flagged", "flagged_wrong", "estimated_rate")
 

@@ -12,7 +12,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from mien import FaceSet, Order, Recipe, evaluate, train
+from mien import (
+    FaceSet,
+    Recipe,
+    TrainingSettings,
+    evaluate,
+    train,
+)
 from mien.recognize.device import choose_device, machine
 from tables import append
 
@@ -21,7 +27,7 @@ RECIPE = "linear_head"
 
 def measure(given: argparse.Namespace, layers: dict[str, FaceSet], labels: int, seed: int) -> dict[str, Any]:
     """Choose a layer and test it."""
-    order = Order(seed=seed, labels_per_class=labels, threads=given.threads)
+    order = TrainingSettings(seed=seed, labels_per_class=labels, threads=given.threads)
     recipe = Recipe.load(RECIPE)
     with tempfile.TemporaryDirectory() as folder:
         figures = {

@@ -10,7 +10,7 @@ import csv
 from pathlib import Path
 
 from mien.disk import read_json
-from mien.experiments.tables import paired, spread
+from mien.experiments.statistics import paired, spread
 
 
 def main() -> None:

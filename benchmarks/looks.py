@@ -21,9 +21,9 @@ from mien import Recognizer
 from mien.faces.align import align_from_text, crop
 from mien.faces.detect import detector_from_text
 from mien.faces.face import Face
-from mien.faces.photos import as_photo
+from mien.media.photos import as_photo
+from mien.recognize.face_embeddings import ByColors, best_looks
 from mien.recognize.features import tap
-from mien.recognize.looks import ByColors, best_looks
 
 WIDTH = 320
 

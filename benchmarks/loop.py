@@ -30,7 +30,7 @@ from mien.progress import Silent
 from mien.recognize.device import autocast, channels_last, choose_precision, machine, place
 from mien.recognize.networks import build_network
 from mien.training.loop import fit
-from mien.training.run import Material, Run
+from mien.training.run import Run, RunData
 from mien.training.schedule import make_optimizer
 
 CPU = torch.device("cpu")
@@ -64,7 +64,7 @@ def network_for(faces: FaceSet) -> Network:
 def mien_loop(faces: FaceSet) -> Callable[[], None]:
     """One epoch through mien: draw, targets, weights, views, step, checkpoint."""
     labels = torch.from_numpy(faces.labels)
-    material = Material(faces, labels, faces.select([]), labels[:0])
+    material = RunData(faces, labels, faces.select([]), labels[:0])
 
     def epoch() -> None:
         with tempfile.TemporaryDirectory() as folder:

@@ -15,15 +15,15 @@ from pathlib import Path
 
 import torch
 
-from mien import Order, Recipe
+from mien import Recipe, TrainingSettings
 from mien.data.faceset import FaceSet
 from mien.data.importing import import_source, source_from
+from mien.pretraining.autoencoder.train import neighbors_of
 from mien.progress import Silent
 from mien.recognize.device import machine
 from mien.training.loop import begin, labeled_loss, refresh
-from mien.training.neighbors import neighbors_of
-from mien.training.prepare import prepare
 from mien.training.run import Run
+from mien.training.run_data import prepare_run
 
 CPU = torch.device("cpu")
 AUTOENCODER = {"preset": "small", "stages": [{"epochs": 1, "lr": 1e-3, "optimizer": "adamw"}]}
@@ -31,7 +31,7 @@ AUTOENCODER = {"preset": "small", "stages": [{"epochs": 1, "lr": 1e-3, "optimize
 
 def started(faces: FaceSet, recipe: Recipe, folder: Path) -> tuple[Run, list[torch.Tensor]]:
     """A run before its first batch, and the rows of its batches."""
-    run = Run(recipe, prepare(faces, None, recipe, Order(), Silent()).material, 0, CPU, folder)
+    run = Run(recipe, prepare_run(faces, None, recipe, TrainingSettings(), Silent()).material, 0, CPU, folder)
     begin(run, 0)
     return run, refresh(run)
 

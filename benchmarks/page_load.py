@@ -40,7 +40,7 @@ from pathlib import Path
 import numpy as np
 
 from mien import FaceSet
-from mien.active.store.store import Store
+from mien.labeling.store.store import Store
 
 CLASSES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 SERVE = "from mien.cli import main; main()"

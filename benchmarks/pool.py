@@ -25,7 +25,7 @@ from mien import FaceSet, Recognizer
 from mien.active.acquire.worthiness import Worthiness
 from mien.active.scoring import look
 from mien.recognize.device import choose_device, machine, place
-from mien.recognize.files import Card
+from mien.recognize.model_card import Card
 from mien.recognize.networks import build_network
 torch.set_num_threads(int(sys.argv[2]))
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

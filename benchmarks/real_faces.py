@@ -13,8 +13,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mien import Order, Recipe, evaluate, train
-from mien.console import Bar
+from mien import (
+    Recipe,
+    TrainingSettings,
+    evaluate,
+    train,
+)
+from mien.cli.console import Bar
 from mien.data.importing import import_source, source_from
 from mien.recognize.device import choose_device, machine
 from tables import append
@@ -28,7 +33,7 @@ def measure(given: argparse.Namespace, seed: int, faces: Path, folder: Path) -> 
     if given.epochs:
         recipe = recipe.with_epochs(given.epochs)
     recipe = recipe.with_settings(dict(pair.split("=", 1) for pair in given.set or []))
-    order = Order(seed=seed, device=given.device, labels_per_class=given.labels_per_class)
+    order = TrainingSettings(seed=seed, device=given.device, labels_per_class=given.labels_per_class)
     began = time.perf_counter()
     with Bar() as bar:
         recognizer = train(faces, recipe, folder / f"run{seed}", order, progress=bar)

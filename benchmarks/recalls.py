@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mien import FaceSet, Recognizer, evaluate
 from mien.disk import read_json
-from mien.experiments.tables import paired, spread
+from mien.experiments.statistics import paired, spread
 
 
 def main() -> None:

@@ -15,7 +15,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from mien import Order, Recipe, evaluate, train
+from mien import (
+    Recipe,
+    TrainingSettings,
+    evaluate,
+    train,
+)
 from mien.data.importing import import_source, source_from
 from tables import append
 
@@ -67,7 +72,7 @@ def main() -> None:
                     made = Recipe.load(recipe) if start == "scratch" else Recipe.load(recipe).with_start(start)
                     made = made.with_epochs(given.epochs) if given.epochs else made
                     began = time.perf_counter()
-                    order = Order(seed=seed, labels_per_class=given.labels_per_class)
+                    order = TrainingSettings(seed=seed, labels_per_class=given.labels_per_class)
                     trained = train(faces, made, folder / f"run-{seed}-{number}-{start}", order)
                     found, seconds = evaluate(trained, faces), time.perf_counter() - began
                     between, budget = found.intervals["accuracy"], trained.card.budget

@@ -13,8 +13,8 @@ from pathlib import Path
 from mien import FaceSet, Recognizer
 from mien.data.splits import carve_validation, training_rows
 from mien.disk import write_aside
-from mien.evaluation.calibration import are_sure, fit_sure
-from mien.recognize.files import CARD
+from mien.recognize.calibration import are_sure, fit_sure
+from mien.recognize.model_card import CARD
 
 NEAR = 0.002
 """Halved weights may change an answer."""

@@ -8,7 +8,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from mien import FaceSet, Order, Recipe, evaluate, train
+from mien import (
+    FaceSet,
+    Recipe,
+    TrainingSettings,
+    evaluate,
+    train,
+)
 from mien.data.importing import import_source, source_from
 from mien.recognize.device import choose_device, machine
 from tables import append
@@ -17,7 +23,7 @@ from tables import append
 def measure(faces: FaceSet, folder: Path, per_class: int | None, seed: int) -> dict[str, Any]:
     """Train and test once with the plain recipe."""
     recognizer = train(
-        faces, Recipe.load("supervised"), folder / f"{per_class}-{seed}", Order(seed=seed, labels_per_class=per_class)
+        faces, Recipe.load("supervised"), folder / f"{per_class}-{seed}", TrainingSettings(seed=seed, labels_per_class=per_class)
     )
     found, budget = evaluate(recognizer, faces, "test"), recognizer.card.budget
     return {

@@ -7,9 +7,9 @@ import torch
 
 from mien import FaceSet, Recognizer
 from mien.data.faceset import Info
-from mien.recognize.files import Card
-from mien.recognize.neighbors import DEVIATION, autoencoder
+from mien.recognize.model_card import ModelCard
 from mien.recognize.networks import build_network, write_model
+from mien.recognize.semantic_neighbors import DEVIATION, autoencoder
 
 CLASSES = ("anger", "fear", "joy")
 FRAMES = 6
@@ -38,7 +38,7 @@ def untrained_autoencoder(folder: Path, info: Info) -> Path:
     """A model folder like that of `mien neighbors train`, with random weights, whose codes deviate by 0.5 to 1.5."""
     torch.manual_seed(1)
     network = autoencoder(AUTOENCODER, info)
-    card = Card(AUTOENCODER, (), Info((), side=info.side, channels=info.channels, alignment=info.alignment))
+    card = ModelCard(AUTOENCODER, (), Info((), side=info.side, channels=info.channels, alignment=info.alignment))
     write_model(folder / "model", network.state_dict() | {DEVIATION: torch.linspace(0.5, 1.5, 8)}, card)
     return folder
 
@@ -49,7 +49,7 @@ def untrained_recognizer(folder: Path, faces: FaceSet) -> Path:
     weights = network.state_dict()
     weights["head.3.weight"] = weights["head.3.weight"] * 10
     network.load_state_dict(weights)
-    card = Card(MIEN_S, faces.classes, faces.info, recipe={"precision": "float32"})
+    card = ModelCard(MIEN_S, faces.classes, faces.info, recipe={"precision": "float32"})
     logits = Recognizer.of(network, card, torch.device("cpu")).logits(faces)
     weights["head.3.bias"] = weights["head.3.bias"] - torch.from_numpy(logits.mean(axis=0))
     write_model(folder / "model", weights, card)
@@ -64,5 +64,5 @@ def told(predicted: list[int], classes: tuple[str, ...] = CLASSES, **columns: ob
     network.load_state_dict(
         network.state_dict() | {"head.weight": 4 * torch.eye(len(classes)), "head.bias": torch.zeros(len(classes))}
     )
-    card = Card({"network": "embedding"}, classes, info, recipe={"precision": "float32"})
+    card = ModelCard({"network": "embedding"}, classes, info, recipe={"precision": "float32"})
     return Recognizer.of(network, card, torch.device("cpu")), FaceSet.from_arrays(values, columns=columns, info=info)

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from conftest import small_recipe
-from mien import FaceSet, Order, Recipe
+from mien import FaceSet, Recipe, TrainingSettings
 from mien.data.faceset import Info
 from mien.progress import Silent
 from mien.training.loop import begin, labeled_loss, refresh
-from mien.training.prepare import prepare
 from mien.training.run import Run
+from mien.training.run_data import prepare_run
 
 
 class Heard(Silent):
@@ -52,10 +52,10 @@ def features(count: int = 90, classes: int = 3, dimension: int = 6) -> FaceSet:
     return FaceSet.from_arrays(values.astype(np.float16), labels, info=info)
 
 
-def begun(folder: Path, faces: FaceSet, recipe: Recipe, order: Order | None = None) -> tuple[Run, list[Tensor]]:
+def begun(folder: Path, faces: FaceSet, recipe: Recipe, order: TrainingSettings | None = None) -> tuple[Run, list[Tensor]]:
     """A run within its first epoch, before the first batch, and the rows of each batch of that."""
-    order = order or Order()
-    run = Run(recipe, prepare(faces, None, recipe, order, Silent()).material, order.seed, torch.device("cpu"), folder)
+    order = order or TrainingSettings()
+    run = Run(recipe, prepare_run(faces, None, recipe, order, Silent()).material, order.seed, torch.device("cpu"), folder)
     begin(run, 0)
     batches = refresh(run)
     run.batches = len(batches)

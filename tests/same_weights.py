@@ -17,9 +17,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from mien import FaceSet, Order, Recipe, train
+from mien import (
+    FaceSet,
+    Recipe,
+    TrainingSettings,
+    train,
+)
 from mien.data.faceset import Info
-from mien.recipe import recipe_names
+from mien.recipes.recipe import recipe_names
 
 FILE = Path(__file__).parent / "same_weights.json"
 SIDE = 48
@@ -107,7 +112,7 @@ def hash_of(name: str, folder: Path) -> str:
     EXPRESSION.write_text('model = { network = "two_scale", width = 0.25 }\nbatch = 32\nstages = [{ epochs = 1, lr = 0.01 }]\n')
     recipe = Recipe.load(name)
     # Flipped labels would put votes aside.
-    order = Order(seed=4, labels=60, noise=0.0 if recipe.targets["technique"] == "votes" else 0.3, threads=1)
+    order = TrainingSettings(seed=4, labels=60, noise=0.0 if recipe.targets["technique"] == "votes" else 0.3, threads=1)
     faces = drawn(features=recipe.model["network"] == "embedding")
     network = train(faces, ten_steps(name), folder, order).network
     for key, value in network.state_dict().items():

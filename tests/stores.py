@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from mien.active.store.records import Question
-from mien.active.store.store import Store
+from mien.labeling.store.records import Question
+from mien.labeling.store.store import Store
 from processes import WAIT
 
 CLASSES = ("calm", "glad", "sad")

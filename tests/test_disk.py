@@ -8,7 +8,7 @@ import pytest
 
 from mien import FaceSet
 from mien.disk import put, put_new, write_aside
-from mien.training.state import write_state
+from mien.training.checkpoint import write_state
 
 
 class Recorder:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from conftest import Command, bright_faces, small_recipe
-from mien.recipe import QUESTIONS
+from mien.recipes.recipe import QUESTIONS
 from mien.training.run import Run
 from runs import begun
 

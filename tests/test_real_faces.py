@@ -8,7 +8,13 @@ import pytest
 from PIL import Image
 
 from conftest import SHARED
-from mien import FaceSet, Order, Recipe, evaluate, train
+from mien import (
+    FaceSet,
+    Recipe,
+    TrainingSettings,
+    evaluate,
+    train,
+)
 from mien.data.importing import import_source, source_from
 
 FER = SHARED / "fer2013"
@@ -38,7 +44,7 @@ def ferplus(tmp_path_factory: pytest.TempPathFactory) -> FaceSet:
 
 def test_better_than_the_most_frequent_class_in_seconds(ferplus: FaceSet, tmp_path: Path) -> None:
     recipe = Recipe.load("ferplus").with_settings({"average": "0.9"}).with_epochs(3)
-    recognizer = train(ferplus, recipe, tmp_path / "run", Order(threads=1))
+    recognizer = train(ferplus, recipe, tmp_path / "run", TrainingSettings(threads=1))
     found = evaluate(recognizer, ferplus, "PublicTest")
     always = found.confusion.sum(axis=1).max() / found.count
     assert found.count > 1000

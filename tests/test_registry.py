@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from conftest import small_recipe
-from mien import MienError, Order, Recipe
-from mien.active.plan import Plan
+from mien import MienError, Recipe, TrainingSettings
+from mien.active.settings import RoundsSettings
 from mien.data.faceset import Info
 from mien.data.importing import source_from
 from mien.experiments.grid import Axis, Grid
 from mien.limits import MOST_SEED
-from mien.recipe import Stage
+from mien.pretraining.autoencoder.train import Autoencoding
+from mien.recipes.recipe import Stage
 from mien.registry import (
     Count,
     NotNegative,
@@ -30,7 +31,6 @@ from mien.registry import (
     trust,
     validate,
 )
-from mien.training.neighbors import Autoencoding
 
 LOSS = "mien.techniques.loss"
 
@@ -40,7 +40,7 @@ LOSS = "mien.techniques.loss"
     [
         ("mien.cli:main", "a part of mien in techniques/loss"),
         ("mien.disk:os", "a part of mien in techniques/loss"),
-        ("mien.recipe:Recipe", "a part of mien in techniques/loss"),
+        ("mien.recipes.recipe:Recipe", "a part of mien in techniques/loss"),
         ("mien.techniques.draw.shuffled:Shuffled", "a part of mien in techniques/loss"),
         ("os:system", "a class at"),
         ("subprocess:Popen", "a dataclass of settings"),
@@ -106,12 +106,12 @@ def test_every_kind_of_number_ends_somewhere(kind: Any, good: tuple[Any, ...], b
 @pytest.mark.parametrize(
     ("make", "found"),
     [
-        (lambda: Order(seed=-1), "seed = -1"),
-        (lambda: Order(seed=10**20), "seed = 1000"),
-        (lambda: Order(labels_per_class=10**20), "labels_per_class"),
-        (lambda: Order(noise=math.nan), "noise = nan"),
-        (lambda: Order(threads=10**6), "threads"),
-        (lambda: Order("many"), "seed = 'many'"),  # type: ignore[arg-type]
+        (lambda: TrainingSettings(seed=-1), "seed = -1"),
+        (lambda: TrainingSettings(seed=10**20), "seed = 1000"),
+        (lambda: TrainingSettings(labels_per_class=10**20), "labels_per_class"),
+        (lambda: TrainingSettings(noise=math.nan), "noise = nan"),
+        (lambda: TrainingSettings(threads=10**6), "threads"),
+        (lambda: TrainingSettings("many"), "seed = 'many'"),  # type: ignore[arg-type]
         (lambda: Stage(epochs=1, lr=1e308), r"less than or equal to 1e\+30\); found lr = 1e\+308"),
         (lambda: Stage(epochs=10**20, lr=1), "epochs"),
         (lambda: Info(("a",), side=10**9), "side"),
@@ -121,7 +121,7 @@ def test_every_kind_of_number_ends_somewhere(kind: Any, good: tuple[Any, ...], b
         (lambda: Grid(()), "recipes"),
         (lambda: Grid(("supervised",), seeds=0), "seeds = 0"),
         (lambda: Axis("draw", ()), "values"),
-        (lambda: Plan("supervised", ("random",), 10**20, 1, oracle=0.0), "per_round"),
+        (lambda: RoundsSettings("supervised", ("random",), 10**20, 1, oracle=0.0), "per_round"),
         (lambda: Autoencoding(batch=10**12), "batch"),
         (lambda: small_recipe(batch=10**12), "batch"),
         (lambda: small_recipe(weigh=[]), "weigh"),

@@ -20,10 +20,10 @@ from opentelemetry.trace import NoOpTracer, Tracer, TracerProvider
 from PIL import Image
 
 from mien import FaceSet
-from mien.active.page.app import build
-from mien.active.store.store import Store
 from mien.cli import app
 from mien.data.importing import source_from
+from mien.labeling.page.app import build
+from mien.labeling.store.store import Store
 from mien.recognize.device import choose_device
 from mien.silence import OFF, changed_environment, import_onnxruntime, keep_silent, own_cache
 from moving import FRAMES, moving_faces
@@ -333,4 +333,4 @@ def test_what_talks_is_imported_in_one_place() -> None:
             names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
             for name in {name.partition(".")[0] for name in names} & set(homes):
                 homes[name].add(path.relative_to(SOURCE).as_posix())
-    assert homes == {"onnxruntime": {"silence.py"}, "matplotlib": {"plots.py"}, "ray": {"faces/workers.py"}}
+    assert homes == {"onnxruntime": {"silence.py"}, "matplotlib": {"plots.py"}, "ray": {"preparation/workers.py"}}

@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from conftest import Command, Interrupted, StopAfter
-from mien import MienError, Order, Recipe, resume, train
+from mien import (
+    MienError,
+    Recipe,
+    TrainingSettings,
+    resume,
+    train,
+)
 from mien.training import loop
 
 CODE = """
@@ -110,7 +116,7 @@ def test_a_run_does_not_choose_what_resumes_it(
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     made = Recipe.load(recipe, trusted=True)
     with pytest.raises(Interrupted):
-        train(stored, made, tmp_path / "run", Order(threads=1), progress=StopAfter(5))
+        train(stored, made, tmp_path / "run", TrainingSettings(threads=1), progress=StopAfter(5))
     sys.modules.pop("bold_code")
     ran.unlink()
     with pytest.raises(MienError, match=r"--trust.*; it stands in .*run\.json"):

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from mien.errors import MienError
     from mien.evaluation.evaluate import evaluate
     from mien.experiments.adapt import adapt
-    from mien.recipe import Recipe
+    from mien.recipes.recipe import Recipe
     from mien.recognize.export import export
     from mien.recognize.reading import Reading
     from mien.recognize.recognizer import Recognizer
-    from mien.training.prepare import Order
+    from mien.training.run_data import TrainingSettings
     from mien.training.train import resume, train
 
 __version__: str
@@ -23,10 +23,10 @@ __version__: str
 __all__ = [
     "FaceSet",
     "MienError",
-    "Order",
     "Reading",
     "Recipe",
     "Recognizer",
+    "TrainingSettings",
     "adapt",
     "evaluate",
     "export",
@@ -37,9 +37,9 @@ __all__ = [
 _HOMES = {
     "FaceSet": "mien.data.faceset",
     "MienError": "mien.errors",
-    "Order": "mien.training.prepare",
+    "TrainingSettings": "mien.training.run_data",
     "Reading": "mien.recognize.reading",
-    "Recipe": "mien.recipe",
+    "Recipe": "mien.recipes.recipe",
     "Recognizer": "mien.recognize.recognizer",
     "adapt": "mien.experiments.adapt",
     "evaluate": "mien.evaluation.evaluate",

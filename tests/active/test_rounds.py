@@ -17,18 +17,29 @@ from PIL import Image
 
 from conftest import Interrupted, StopAfter, bright_faces
 from mien import FaceSet, MienError, Recognizer, evaluate
-from mien.active import people
+from mien.active import human_annotators
 from mien.active import rounds as module
-from mien.active.curve import Curve, Point
-from mien.active.known import DISPUTED, NOT_A_FACE, UNDECIDED, Known, World
+from mien.active.learning_curve import Curve, Point
 from mien.active.oracle import Oracle
-from mien.active.plan import Plan, Recipes, folder_name, strategy
+from mien.active.pool import (
+    DISPUTED,
+    NOT_A_FACE,
+    UNDECIDED,
+    Known,
+    World,
+)
 from mien.active.rounds import rounds
-from mien.active.store.records import Reply
-from mien.active.store.store import Store
+from mien.active.settings import (
+    Recipes,
+    RoundsSettings,
+    folder_name,
+    strategy,
+)
 from mien.data.faceset import Info
 from mien.disk import alone
-from mien.recognize.files import read_used
+from mien.labeling.store.records import Reply
+from mien.labeling.store.store import Store
+from mien.recognize.model_card import read_used
 from mien.training import loop
 from runs import Heard, features
 
@@ -42,7 +53,7 @@ stages = [{ epochs = 2, lr = 0.02 }, { epochs = 2, lr = 0.05 }]
 """
 TINY = HEAD.replace('"embedding"', '"mien_s", width = 8, depths = [1, 1, 1]').replace("lr = 0.05", "lr = 0.02")
 
-Plans = Callable[..., Plan]
+Plans = Callable[..., RoundsSettings]
 
 
 @pytest.fixture
@@ -50,10 +61,10 @@ def plan(tmp_path: Path) -> Plans:
     """Plans whose recipe trains in a moment, on features unless `recipe` says otherwise."""
     (tmp_path / "head.toml").write_text(HEAD)
 
-    def make(**asked: Any) -> Plan:
+    def make(**asked: Any) -> RoundsSettings:
         given: dict[str, Any] = {"acquire": ("worthiness",), "per_round": 10, "rounds": 2, "start_labels_per_class": 4}
         given |= {"recipe": str(tmp_path / "head.toml"), "oracle": 0.0, "split_to_test": "test", "threads": 1}
-        return Plan(**given | asked)
+        return RoundsSettings(**given | asked)
 
     return make
 
@@ -552,7 +563,7 @@ def test_chains_that_ended_early_are_compared_where_both_are() -> None:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path, plan: Plans, stored: Path) -> Plan:
+def pictures(tmp_path: Path, plan: Plans, stored: Path) -> RoundsSettings:
     """A plan for `stored`, whose pool is another set, on pixels; people answer."""
     (tmp_path / "tiny.toml").write_text(TINY + 'unlabeled = "conftest:Agree"\n')
     bright_faces(40, seed=3).save(tmp_path / "pool")
@@ -569,11 +580,13 @@ def answering(monkeypatch: pytest.MonkeyPatch, address: Path, answers: Callable[
         with Store.open(address) as store:
             answers(store)
 
-    monkeypatch.setattr(people, "time", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(human_annotators, "time", SimpleNamespace(sleep=sleep))
     return waited
 
 
-def test_people_are_asked_and_waited_for(stored: Path, pictures: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_people_are_asked_and_waited_for(
+    stored: Path, pictures: RoundsSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two of them, face by face: labels, a face that is none, one they do not agree on; each charged as it has to be."""
     truth = dict(zip(FaceSet.open(tmp_path / "pool").values("id"), FaceSet.open(tmp_path / "pool").labels.tolist(), strict=True))
     odd: list[str] = []
@@ -623,7 +636,7 @@ def test_people_are_asked_and_waited_for(stored: Path, pictures: Plan, tmp_path:
 
 
 def test_stopped_while_waiting_and_told_to_go_on(
-    stored: Path, pictures: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stored: Path, pictures: RoundsSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Faces with too few answers stay in the pool, uncharged; the next round waits again."""
     given = replace(pictures, split_to_test=None)
@@ -655,7 +668,7 @@ def test_stopped_while_waiting_and_told_to_go_on(
     assert not (folder / "round-02" / "answers.parquet").exists()
 
 
-def test_a_store_of_something_else_is_refused(stored: Path, pictures: Plan, tmp_path: Path) -> None:
+def test_a_store_of_something_else_is_refused(stored: Path, pictures: RoundsSettings, tmp_path: Path) -> None:
     Store.create(tmp_path / "labels.db", ["class0", "class1", "class2"], "another", "0" * 64, 2).close()
     with pytest.raises(MienError, match="the pool 'another' as it was when"):
         rounds(stored, pictures, tmp_path / "out")
@@ -671,8 +684,8 @@ def test_a_store_of_something_else_is_refused(stored: Path, pictures: Plan, tmp_
 
 def test_passwords_are_not_written_down() -> None:
     pytest.importorskip("psycopg")
-    assert people.shown("postgresql://ann:secret@host/labels") == "postgresql+psycopg://ann:***@host/labels"
-    assert people.shown("labels.db") == "labels.db"
+    assert human_annotators.shown("postgresql://ann:secret@host/labels") == "postgresql+psycopg://ann:***@host/labels"
+    assert human_annotators.shown("labels.db") == "labels.db"
 
 
 def test_two_processes_do_not_work_in_one_folder(faceset: Path, plan: Plans, tmp_path: Path) -> None:

@@ -11,7 +11,13 @@ import torch
 from scipy.special import softmax
 
 from conftest import StopAfter, bright_faces, small_recipe
-from mien import FaceSet, MienError, Order, Recognizer, train
+from mien import (
+    FaceSet,
+    MienError,
+    Recognizer,
+    TrainingSettings,
+    train,
+)
 from mien.active import scoring
 from mien.active.acquire import Acquire
 from mien.active.acquire.diverse import Diverse
@@ -21,7 +27,7 @@ from mien.active.acquire.random import Random
 from mien.active.acquire.worthiness import Worthiness
 from mien.active.scoring import crops, look
 from mien.data.faceset import Info
-from mien.recognize.files import Card
+from mien.recognize.model_card import ModelCard
 from mien.recognize.networks import build_network
 from mien.registry import build, names
 from moving import CLASSES, MIEN_S, told
@@ -45,7 +51,7 @@ def recognizer_of(faces: FaceSet, network: dict[str, Any] | None = None, **card:
         for head in (module for module in made.head.modules() if isinstance(module, torch.nn.Linear)):
             head.weight.mul_(60)
     whole = {"recipe": {"precision": "float32"}, "temperature": 1.7, **card}
-    return Recognizer.of(made, Card(settings, faces.classes, faces.info, **whole), CPU)
+    return Recognizer.of(made, ModelCard(settings, faces.classes, faces.info, **whole), CPU)
 
 
 def enlarged(crop: npt.NDArray[Any], side: int) -> npt.NDArray[np.float64]:
@@ -258,7 +264,7 @@ def test_what_cannot_be_seen_is_refused() -> None:
 
 def test_a_trained_recognizer_asks_about_the_faces_it_cannot_tell(tmp_path: Path) -> None:
     recipe = small_recipe(stages=[{"epochs": 12, "lr": 0.05, "schedule": "one_cycle"}])
-    recognizer = train(bright_faces(), recipe, tmp_path / "run", Order(threads=1))
+    recognizer = train(bright_faces(), recipe, tmp_path / "run", TrainingSettings(threads=1))
     clear = bright_faces(60, seed=5)
     mixed = clear.faces()[:30].astype(np.float32)
     mixed = ((mixed + mixed[np.r_[1:30, 0]]) / 2).astype(np.uint8)  # of two classes each

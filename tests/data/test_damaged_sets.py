@@ -15,8 +15,8 @@ import pytest
 from conftest import bright_faces
 from mien import FaceSet, MienError
 from mien.data.faceset import Info
-from mien.data.tables import read_table
 from mien.data.writer import FaceSetWriter
+from mien.tabular.parquet_files import read_table
 
 COUNT, SIDE = 12, 16
 

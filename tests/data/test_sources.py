@@ -130,7 +130,7 @@ def test_fer2013_without_one_row_that_fits(tmp_path: Path) -> None:
 
 
 def test_fer2013_counts_rows_over_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.data.csv_files.BLOCK_BYTES", 30_000)
+    monkeypatch.setattr("mien.tabular.csv_files.BLOCK_BYTES", 30_000)
     rows = fer_rows([n % 7 for n in range(20)])
     rows[17][1] = "1 2"
     blocks, rejected = gather("fer2013", input=write_fer(tmp_path, rows))
@@ -170,7 +170,7 @@ def test_fer2013_says_what_is_wrong_with_a_file(tmp_path: Path, content: bytes, 
 def test_a_table_that_is_too_large_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_csv(tmp_path / "a.csv", [["path", "label"], ["a.png", "happy"]])
     size = path.stat().st_size
-    monkeypatch.setattr("mien.data.csv_files.MOST_BYTES", size - 1)
+    monkeypatch.setattr("mien.tabular.csv_files.MOST_BYTES", size - 1)
     with pytest.raises(MienError, match=rf"a CSV file of at most {size - 1} bytes at .*a\.csv; found {size}; part it"):
         gather("table", input=path, side=8)
 

@@ -12,9 +12,9 @@ from PIL import Image, ImageColor
 
 from conftest import small_recipe
 from mien import FaceSet, MienError, Recognizer, train
+from mien.data.face_grid import RED
 from mien.data.faceset import Info
 from mien.data.peaks import write_peaks
-from mien.data.sheet import RED
 from mien.evaluation.consistency import Scored, failure_cases, measure_consistency, summarize_scores
 from mien.evaluation.report.consistency import write_consistency
 from moving import CLASSES, moving_faces, told, untrained_autoencoder, untrained_recognizer

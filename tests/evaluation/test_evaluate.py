@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 
 from conftest import Command, bright_faces, small_recipe
-from mien import FaceSet, MienError, Order, Recognizer, evaluate, train
-from mien.evaluation.calibration import apply_temperature
+from mien import (
+    FaceSet,
+    MienError,
+    Recognizer,
+    TrainingSettings,
+    evaluate,
+    train,
+)
+from mien.recognize.calibration import apply_temperature
 
 
 @pytest.fixture
@@ -70,7 +77,7 @@ def test_what_cannot_be_measured_is_refused(recognizer: Recognizer, faces: FaceS
 
 
 def test_measuring_faces_that_were_trained_on_is_said(stored: Path, tmp_path: Path) -> None:
-    train(stored, small_recipe(), tmp_path / "run", Order(fold="1/3"))
+    train(stored, small_recipe(), tmp_path / "run", TrainingSettings(fold="1/3"))
     assert "warning" not in evaluate(tmp_path / "run", stored, fold="1/3").notes
     for found in (evaluate(tmp_path / "run", stored, fold="2/3"), evaluate(tmp_path / "run", stored, "all")):
         assert "this is no test" in found.notes["warning"]

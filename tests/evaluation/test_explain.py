@@ -10,11 +10,17 @@ from PIL import Image
 from torch import Tensor, nn
 
 from conftest import bright_faces, small_recipe
-from mien import FaceSet, MienError, Order, Recognizer, train
+from mien import (
+    FaceSet,
+    MienError,
+    Recognizer,
+    TrainingSettings,
+    train,
+)
 from mien.data.faceset import Info
 from mien.evaluation.explain import SIDE, explain, explain_photo, explained_path, grad_cam, overlay
 from mien.models import Network
-from mien.recognize.files import Card
+from mien.recognize.model_card import ModelCard
 from mien.recognize.networks import build_network
 from runs import Heard, features
 from teachers import tiny_onnx
@@ -76,7 +82,7 @@ def spots(count: int, seed: int) -> tuple[FaceSet, npt.NDArray[np.float64]]:
 def trained(faces: FaceSet, folder: Path) -> Recognizer:
     torch.set_num_threads(1)
     recipe = small_recipe(stages=[{"epochs": 8, "lr": 0.05, "schedule": "one_cycle"}])
-    return train(faces, recipe, folder, Order(threads=1))
+    return train(faces, recipe, folder, TrainingSettings(threads=1))
 
 
 @pytest.fixture(scope="module")
@@ -155,14 +161,14 @@ def test_what_cannot_be_explained_is_one_sentence(recognizer: Recognizer, tmp_pa
     with pytest.raises(MienError, match="a class among"):
         explain_photo(recognizer, tmp_path / "face.png", name="joy")
     assert {path.name for path in tmp_path.iterdir()} == {"broken.png", "face.png"}, "nothing is written of what failed"
-    head = train(features(), small_recipe(model={"network": "embedding"}), tmp_path / "head", Order(threads=1))
+    head = train(features(), small_recipe(model={"network": "embedding"}), tmp_path / "head", TrainingSettings(threads=1))
     with pytest.raises(MienError, match="one that learned from features"):
         explain_photo(head, tmp_path / "face.png")
 
 
 def test_a_photo_that_is_upscaled_is_said(tmp_path: Path) -> None:
     network = {"network": "onnx_facenet", "path": str(tiny_onnx(tmp_path / "net.onnx", side=32)), "output": "map"}
-    card = Card(network, ("a", "b"), Info(("a", "b"), side=16, channels=1))
+    card = ModelCard(network, ("a", "b"), Info(("a", "b"), side=16, channels=1))
     recognizer = Recognizer.of(build_network(network, 2, card.faces).eval(), card, torch.device("cpu"))
     Image.fromarray(bright_faces().faces([0])[0]).save(tmp_path / "face.png")
     heard = Heard()

@@ -14,17 +14,23 @@ from torchmetrics.functional.classification import multiclass_calibration_error,
 
 from mien.errors import MienError
 from mien.evaluation import metrics
-from mien.evaluation.calibration import apply_temperature, are_sure, fit_least, fit_sure, fit_temperature
 from mien.evaluation.metrics import (
+    calibration_bins,
     calibration_error,
     calibration_interval,
     confusion,
     intervals,
     recall_intervals,
-    reliability,
     second_interval,
     second_share,
     wilson,
+)
+from mien.recognize.calibration import (
+    apply_temperature,
+    are_sure,
+    fit_least,
+    fit_sure,
+    fit_temperature,
 )
 
 Ints = npt.NDArray[np.int64]
@@ -162,7 +168,7 @@ def test_calibration_error_is_that_of_torchmetrics() -> None:
 
 def test_certain_faces_fall_into_the_last_bin() -> None:
     probabilities = np.array([[1.0, 0.0], [1.0, 0.0], [0.5, 0.5]])
-    found = reliability(probabilities, [0, 1, 0], bins=10)
+    found = calibration_bins(probabilities, [0, 1, 0], bins=10)
     assert found.count.tolist() == [0] * 5 + [1] + [0] * 3 + [2]
     assert (found.confidence[9], found.accuracy[9], found.confidence[5], found.accuracy[5]) == (1.0, 0.5, 0.5, 1.0)
     assert np.isnan(found.accuracy[:5]).all()

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from mien.errors import MienError
-from mien.evaluation.calibration import apply_temperature
 from mien.evaluation.metrics import accuracy, confusion, intervals, wilson
 from mien.evaluation.report import Mistakes, write_report
 from mien.evaluation.report.figures import PANELS, draw_curves, known_curves
 from mien.evaluation.report.page import matrix, percent, whole
 from mien.evaluation.result import NO_VALUE, Evaluation, confident_mistakes, summarize
+from mien.recognize.calibration import apply_temperature
 
 CLASSES = ("happy", "<script>alert(1)</script>", 'a"b&c', "nobody")
 COUNT = 120

@@ -12,7 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import small_recipe
-from mien import FaceSet, MienError, Order, train
+from mien import (
+    FaceSet,
+    MienError,
+    TrainingSettings,
+    train,
+)
 from mien.data.identities import write_identities
 from mien.evaluation.verification import Pairs, best_threshold, draw_pairs, embed, judge, verify
 from mien.progress import Silent
@@ -130,7 +135,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_people_never_seen_are_told_apart(known: Path, tmp_path: Path) -> None:
     torch.set_num_threads(1)
-    train(known, small_recipe(stages=[{"epochs": 2, "lr": 0.05}]), tmp_path / "run", Order(threads=1))
+    train(known, small_recipe(stages=[{"epochs": 2, "lr": 0.05}]), tmp_path / "run", TrainingSettings(threads=1))
     found = verify(tmp_path / "run", known, pairs=120, folds=4, flip=True)
     assert found.accuracy > 0.8
     assert found.auc > 0.85

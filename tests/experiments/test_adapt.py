@@ -12,11 +12,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import Command, small_recipe
-from mien import FaceSet, MienError, Order, Recognizer, train
-from mien.experiments.adapt import Adapted, Line, _folds, adapt
+from mien import (
+    FaceSet,
+    MienError,
+    Recognizer,
+    TrainingSettings,
+    train,
+)
+from mien.experiments.adapt import (
+    Adapted,
+    ClassChange,
+    _folds,
+    adapt,
+)
 from mien.experiments.fitted_rows import FOLDS, Given, refitted, with_new
 from mien.experiments.last_layer import SHRINK, discriminant, fit_scale, refit, with_one
-from mien.recognize.files import CARD, GRAPH
+from mien.recognize.model_card import CARD, GRAPH
 from runs import dim_faces, features
 
 CLASSES = [f"class{number}" for number in range(4)]
@@ -35,7 +46,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     known = whole.select(np.flatnonzero(whole.labels < 3))
     faces = FaceSet.from_arrays(known.faces(), known.labels, CLASSES[:3])
     folder = tmp_path_factory.mktemp("adapt") / "run"
-    train(faces, small_recipe(stages=[{"epochs": 6, "lr": 0.05, "schedule": "one_cycle"}]), folder, Order(seed=0))
+    train(faces, small_recipe(stages=[{"epochs": 6, "lr": 0.05, "schedule": "one_cycle"}]), folder, TrainingSettings(seed=0))
     return folder
 
 
@@ -138,7 +149,7 @@ def test_rare_classes_alone_are_refused(tmp_path: Path) -> None:
     whole = dim_faces(600, 3, lift=70)
     learned = np.concatenate([np.flatnonzero(whole.labels == label)[:count] for label, count in enumerate((150, 20, 20))])
     taught = FaceSet.from_arrays(whole.faces(np.sort(learned)), whole.labels[np.sort(learned)], CLASSES[:3])
-    train(taught, small_recipe(stages=[{"epochs": 2, "lr": 0.05}]), tmp_path / "run", Order(seed=0))
+    train(taught, small_recipe(stages=[{"epochs": 2, "lr": 0.05}]), tmp_path / "run", TrainingSettings(seed=0))
     wanted = r"known classes that are 50% of what the model learned from; found 21%, without class0 79%; add faces of those"
     with pytest.raises(MienError, match=wanted):
         adapt(tmp_path / "run", faces_of(whole, class1=30, class2=30), tmp_path / "model")
@@ -153,7 +164,7 @@ def test_a_rare_known_class_without_faces_is_named(tmp_path: Path) -> None:
     learned = np.sort(np.concatenate([known[whole.labels[known] < 2], rare]))
     taught = FaceSet.from_arrays(whole.faces(learned), whole.labels[learned], CLASSES[:3])
     recipe = small_recipe(stages=[{"epochs": 6, "lr": 0.05, "schedule": "one_cycle"}])
-    train(taught, recipe, tmp_path / "run", Order(seed=0))
+    train(taught, recipe, tmp_path / "run", TrainingSettings(seed=0))
     found = adapt(tmp_path / "run", faces_of(dim_faces(1000, 4, lift=70), class0=30, class1=30, class3=30), tmp_path / "model")
     assert found.unseen == ("class2",)
     assert found.caution == (
@@ -164,7 +175,7 @@ def test_a_rare_known_class_without_faces_is_named(tmp_path: Path) -> None:
 
 def test_known_classes_do_not_pay_for_the_mean_over_classes() -> None:
     """Without new classes too: as frequent as they are, known ones lose three points at the most."""
-    lines = (Line("often", 40, 0.9, 0.8), Line("seldom", 40, 0.2, 0.5))
+    lines = (ClassChange("often", 40, 0.9, 0.8), ClassChange("seldom", 40, 0.2, 0.5))
     assert "known classes 85.0% before and 80.0% after" in Adapted(lines, (), 0.85, 0.80, 0.55, 0.65).worse
     assert Adapted(lines, (), 0.85, 0.83, 0.55, 0.65).worse == ""
 
@@ -177,7 +188,7 @@ def test_own_classes_alone_are_trained_from_the_model(model: Path, tmp_path: Pat
     said = str(refused.value)
     assert said.endswith("--recipe supervised_small --start MODEL")
     table = {"start": {"technique": "weights", "path": str(model)}, "stages": [{"epochs": 1, "lr": 0.0}]}
-    recognizer = train(own, small_recipe(**table), tmp_path / "run", Order(threads=1))
+    recognizer = train(own, small_recipe(**table), tmp_path / "run", TrainingSettings(threads=1))
     theirs, mine = Recognizer.load(model).network.state_dict(), recognizer.network.state_dict()
     blocks = [name for name in mine if name.startswith("blocks.") and name.endswith("weight")]
     assert blocks
@@ -212,7 +223,7 @@ def test_nothing_is_fitted_to_faces_that_are_left_out(fit: Callable[[Given, torc
 
 def adapted(*lines: tuple[str, float, float]) -> Adapted:
     """Of twenty faces a class, the last one new."""
-    told = tuple(Line(name, 20, before, after) for name, before, after in lines)
+    told = tuple(ClassChange(name, 20, before, after) for name, before, after in lines)
     before, after = (float(np.mean([getattr(line, when) for line in told])) for when in ("before", "after"))
     return Adapted(told, (lines[-1][0],), 0.8, 0.79, before, after)
 
@@ -256,7 +267,7 @@ def test_bad_faces_are_refused(model: Path, tmp_path: Path) -> None:
 
 
 def test_a_model_of_features_is_refused(tmp_path: Path) -> None:
-    train(features(), small_recipe(model={"network": "embedding"}), tmp_path / "run", Order())
+    train(features(), small_recipe(model={"network": "embedding"}), tmp_path / "run", TrainingSettings())
     with pytest.raises(MienError):
         adapt(tmp_path / "run", features(), tmp_path / "model")
     assert not (tmp_path / "model").exists()

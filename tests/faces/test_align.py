@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mien import MienError
 from mien.faces import align
 from mien.faces.align import ROOM, Map, align_from_text, crop, outline, square
-from mien.faces.cut import Geometry, cut_out
+from mien.faces.crop import CropSpec, cut_out
 from mien.faces.detect import dlib
 from mien.faces.face import Face
 from mien.faces.quality import MEASURES, Limits, measure
@@ -181,7 +181,7 @@ def test_the_longest_photos_are_cut_out_whole(size: tuple[int, int]) -> None:
     photo = np.zeros((*size, 3), np.uint8)
     middle = tuple(slice(max(0, (length - min(size)) // 2 - 2), (length + min(size)) // 2 + 3) for length in size)
     photo[middle] = 200
-    made = cut_out([photo], Geometry("whole"), 48, color=True)
+    made = cut_out([photo], CropSpec("whole"), 48, color=True)
     assert made.empty == {}
     assert (made.faces == 200).all()
 
@@ -227,31 +227,31 @@ def test_a_way_refuses_a_detector_without_landmarks_where_it_needs_them(name: st
         pytest.importorskip("dlib")
         pytest.importorskip("face_recognition_models")
     way = align_from_text(name)
-    Geometry(name, "mtcnn").require_workable()
+    CropSpec(name, "mtcnn").require_workable()
     if way(gray_photo(), face(None)) is not None:
-        Geometry(name, "haar").require_workable()
+        CropSpec(name, "haar").require_workable()
     else:
         with pytest.raises(
             MienError, match=f"a detector that gives landmarks, for {name}; found one that gives none; take mtcnn"
         ):
-            Geometry(name, "haar").require_workable()
+            CropSpec(name, "haar").require_workable()
 
 
 def test_what_cannot_work_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    Geometry("eyes", "photographs:Bright").require_workable()  # one of somebody's own, which does not say
+    CropSpec("eyes", "photographs:Bright").require_workable()  # one of somebody's own, which does not say
     with pytest.raises(MienError, match="a detector that gives landmarks, for eyes"):
-        Geometry("eyes", "dlib landmarks=False").require_workable()
+        CropSpec("eyes", "dlib landmarks=False").require_workable()
     monkeypatch.setattr(dlib, "points_file", lambda: None)
     with pytest.raises(MienError, match=r"pip install 'mien\[dlib,facenet\]'"):
-        Geometry("eyes", "dlib").require_workable()
+        CropSpec("eyes", "dlib").require_workable()
     monkeypatch.setattr(outline, "points_file", lambda: None)
     with pytest.raises(MienError, match="dlib's landmarks for outline; found no package"):
-        Geometry("outline", "mtcnn").require_workable()
+        CropSpec("outline", "mtcnn").require_workable()
     monkeypatch.setattr(outline, "points_file", lambda: Path("points.dat"))
     monkeypatch.setitem(sys.modules, "dlib", None)
     with pytest.raises(MienError, match="expected dlib; found"):
-        Geometry("outline", "haar").require_workable()
-    for wrong in (Geometry("ears"), Geometry("eyes", "retina")):
+        CropSpec("outline", "haar").require_workable()
+    for wrong in (CropSpec("ears"), CropSpec("eyes", "retina")):
         with pytest.raises(MienError, match="expected one of"):
             wrong.require_workable()
 
@@ -261,7 +261,7 @@ def test_what_cannot_work_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     ("mtcnn", "whole", False),
 ])  # fmt: skip
 def test_whether_faces_have_landmarks_is_known_before(detector: str, align: str, gives: bool) -> None:
-    assert Geometry(align, detector).gives_landmarks is gives
+    assert CropSpec(align, detector).gives_landmarks is gives
 
 
 def test_unknown_ways_are_refused() -> None:

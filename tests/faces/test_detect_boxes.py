@@ -11,9 +11,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from mien.faces.boxes import Places, move, square, suppress
 from mien.faces.face import Photo
-from mien.faces.sums import Sums
+from mien.faces.mtcnn.boxes import (
+    Places,
+    move,
+    square,
+    suppress,
+)
+from mien.faces.mtcnn.integral_image import Sums
 
 Over = Literal["union", "smaller"]
 

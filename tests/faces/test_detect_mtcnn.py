@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from drawn import drawings, photos
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -23,12 +22,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from conftest import SHARED
+from drawn import drawings, photos
 from mien import MienError
-from mien.faces import mtcnn_nets, proposals
 from mien.faces.detect import detector_from_text, mtcnn
 from mien.faces.face import Face, Photo
-from mien.faces.mtcnn_nets import networks, weights
-from mien.faces.sums import Sums
+from mien.faces.mtcnn import networks as nets
+from mien.faces.mtcnn import proposals
+from mien.faces.mtcnn.integral_image import Sums
+from mien.faces.mtcnn.networks import networks, weights
 
 PHOTOS = SHARED / "photos"
 
@@ -87,10 +88,10 @@ def test_missing_and_other_weights_are_refused_in_a_sentence(monkeypatch: pytest
 
 
 def test_onnx_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    net = mtcnn_nets.layers("pnet", weights("pnet"))
+    net = nets.layers("pnet", weights("pnet"))
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(MienError, match="pip install onnx onnxruntime"):
-        mtcnn_nets.onnx_bytes(net)
+        nets.onnx_bytes(net)
 
 
 def test_finding_faces_loads_nothing_heavy(tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ import numpy as np
 from PIL import Image
 
 from mien.errors import MienError
-from mien.faces.inputs import find_inputs
-from mien.faces.shots import read_shots
-from mien.files.limits import FileLimits
+from mien.media.inputs import find_inputs
+from mien.media.limits import FileLimits
+from mien.media.photos_and_frames import read_shots
 
 Generator = np.random.Generator
 

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mien.data.images import read_picture
 from mien.errors import MienError
-from mien.faces.cut import Geometry, cut_out
-from mien.faces.inputs import find_inputs
-from mien.faces.shots import read_shots
-from mien.files.limits import FileLimits
+from mien.faces.crop import CropSpec, cut_out
+from mien.media.inputs import find_inputs
+from mien.media.limits import FileLimits
+from mien.media.photos_and_frames import read_shots
+from mien.media.pictures import read_picture
 
 Generator = np.random.Generator
 
@@ -40,14 +40,14 @@ def read(folder: Path) -> None:
     faults = list[Any]()
     for shot in read_shots(find_inputs([folder]), 1.0, faults, FileLimits()):
         if shot.pixels.size < 3 * LOOKED_AT:
-            cut_out([shot.pixels], Geometry("box", "mtcnn", "all"), 48, False)
+            cut_out([shot.pixels], CropSpec("box", "mtcnn", "all"), 48, False)
     if faults:
         raise MienError("a photo", faults[0].reason, "give another")
 
 
 def begin() -> None:
     """Load the detector."""
-    cut_out([np.zeros((64, 64, 3), np.uint8)], Geometry("box", "mtcnn", "all"), 48, False)
+    cut_out([np.zeros((64, 64, 3), np.uint8)], CropSpec("box", "mtcnn", "all"), 48, False)
 
 
 @cache

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from mien.faces.cut import Geometry
+from mien.faces.crop import CropSpec
 from mien.models import architecture
 from mien.plain import to_json
-from mien.recognize.box import BOX
-from mien.recognize.files import CARD, GRAPH, WEIGHTS
+from mien.recognize.bundled import BOX
+from mien.recognize.model_card import CARD, GRAPH, WEIGHTS
 from mien.recognize.reading import sentence
 from mien.recognize.recognizer import Recognizer
 
@@ -64,7 +64,7 @@ def read(folder: Path) -> None:
     found = recognizer.probabilities(faces, flip=True)
     assert np.allclose(found.sum(axis=1), 1, atol=1e-3), found
     # As the card says, whether or not that finds the face, and the photo as it is.
-    for reading in (*recognizer(_photo()), *recognizer.read([_photo()], Geometry("whole"))[0]):
+    for reading in (*recognizer(_photo()), *recognizer.read([_photo()], CropSpec("whole"))[0]):
         assert sentence(reading).isprintable()
         json.loads(to_json(reading.to_json()), parse_constant=_refuse)
 

@@ -20,12 +20,12 @@ import numpy as np
 import uvicorn
 
 from mien import FaceSet, MienError
-from mien.active.page.limits import Limits
-from mien.active.page.loglines import LOGGERS
-from mien.active.page.prepare import Ready
-from mien.active.page.serve import Reached, listen, serve
-from mien.active.store.records import Question
-from mien.active.store.store import Store
+from mien.labeling.page.limits import Limits
+from mien.labeling.page.log_limits import LOGGERS
+from mien.labeling.page.serve import Reached, listen, serve
+from mien.labeling.page.setup import Ready
+from mien.labeling.store.records import Question
+from mien.labeling.store.store import Store
 
 COOKIE, STORE, PORT = b"@COOKIE@", b"@STORE@", b"@PORT@"
 """Replaced by those of the page that is served."""

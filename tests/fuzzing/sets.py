@@ -11,7 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from mien import FaceSet, MienError, Order, Recipe
+from mien import (
+    FaceSet,
+    MienError,
+    Recipe,
+    TrainingSettings,
+)
 from mien.data.describe import describe
 from mien.data.faceset import Info, checksum
 from mien.disk import read_json
@@ -80,7 +85,7 @@ def _columns(folder: Path) -> None:
 
 def _train(folder: Path) -> None:
     model: dict[str, Any] = {"model": "embedding"} if FaceSet.open(folder / "set").info.kind == "features" else {}
-    train(FaceSet.open(folder / "set"), Recipe.parse(RECIPE | model), folder / "run", Order(threads=1)).logits(
+    train(FaceSet.open(folder / "set"), Recipe.parse(RECIPE | model), folder / "run", TrainingSettings(threads=1)).logits(
         FaceSet.open(folder / "set")
     )
 

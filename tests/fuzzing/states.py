@@ -11,9 +11,15 @@ import numpy as np
 import torch
 
 from fuzzing.sets import RECIPE, cut, flip, odd_json, swap_kind
-from mien import FaceSet, Order, Recipe, resume, train
+from mien import (
+    FaceSet,
+    Recipe,
+    TrainingSettings,
+    resume,
+    train,
+)
 from mien.evaluation.evaluate import evaluate
-from mien.evaluation.weights import inspect_weights
+from mien.evaluation.sample_weights import inspect_weights
 from mien.experiments import compare as comparing
 from mien.training import loop
 
@@ -82,7 +88,7 @@ def _make(generator: np.random.Generator, folder: Path) -> None:
     touched = {_damage(generator, folder) for _ in range(int(generator.integers(1, 3)))}
     shutil.rmtree(folder / "theirs")
     if kind in RUNS and "run.json" not in touched:
-        whole = train(folder / "set", RUNS[kind], folder / "whole", Order(threads=1))
+        whole = train(folder / "set", RUNS[kind], folder / "whole", TrainingSettings(threads=1))
         (folder / "expected").write_text(whole.card.weights)
 
 
@@ -123,7 +129,7 @@ def _interrupted(recipe: Recipe) -> Callable[[Path, str, int], None]:
     def begin(folder: Path, name: str, batches: int) -> None:
         seconds, loop.CHECKPOINT_SECONDS = loop.CHECKPOINT_SECONDS, 0.0
         try:
-            train(folder / name, recipe, folder / "out", Order(threads=1), progress=StopAfter(2 + batches))
+            train(folder / name, recipe, folder / "out", TrainingSettings(threads=1), progress=StopAfter(2 + batches))
         except Interrupted:
             pass
         finally:
@@ -146,15 +152,15 @@ def _go_on(folder: Path) -> None:
 
 
 def _neighbors(folder: Path, name: str, batches: int) -> None:
-    from mien.training.neighbors import autoencoding, train_neighbors
+    from mien.pretraining.autoencoder.train import autoencoding, train_neighbors
 
-    train_neighbors(folder / name, folder / "out", autoencoding(AUTOENCODER), Order(threads=1))
+    train_neighbors(folder / name, folder / "out", autoencoding(AUTOENCODER), TrainingSettings(threads=1))
     if batches == 1:
         shutil.rmtree(folder / "out" / "model")
 
 
 def _go_on_with_neighbors(folder: Path) -> None:
-    from mien.recognize.neighbors import Neighbors
+    from mien.recognize.semantic_neighbors import Neighbors
 
     _neighbors(folder, "set", 0)
     Neighbors.load(folder / "out", torch.device("cpu"))
@@ -171,10 +177,10 @@ def _compare(folder: Path, name: str, batches: int) -> None:
 
 
 def _rounds(folder: Path, name: str, batches: int) -> None:
-    from mien.active.plan import Plan
     from mien.active.rounds import rounds
+    from mien.active.settings import RoundsSettings
 
-    plan = Plan(str(folder / "tiny.toml"), ("random",), 4, 1, start_labels_per_class=2, oracle=0.0, threads=1)
+    plan = RoundsSettings(str(folder / "tiny.toml"), ("random",), 4, 1, start_labels_per_class=2, oracle=0.0, threads=1)
     rounds(folder / name, plan, folder / "out")
     if batches == 1:
         for point in (folder / "out").rglob("point.json"):

@@ -9,8 +9,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from mien.faces.frames import read_frames
-from mien.faces.inputs import find_inputs
+from mien.media.frames import read_frames
+from mien.media.inputs import find_inputs
 
 Generator = np.random.Generator
 

@@ -7,13 +7,13 @@ import torch
 from torch import nn
 
 from conftest import TINY_AUTOENCODER, bright_faces, small_recipe
-from mien import MienError, Order, train
+from mien import MienError, TrainingSettings, train
 from mien.data.faceset import Info
 from mien.models import Residual
 from mien.models.asymmetric_autoencoder import ENCODER, SCALES, AsymmetricAutoencoder, critic
-from mien.recognize.neighbors import autoencoder, decode, encode
+from mien.pretraining.autoencoder.train import autoencoding, train_neighbors
 from mien.recognize.networks import build_network, read_weights
-from mien.training.neighbors import autoencoding, train_neighbors
+from mien.recognize.semantic_neighbors import autoencoder, decode, encode
 
 ENCODED = [("conv_a", 16, 56), ("conv_b", 32, 28), ("conv_c", 64, 14), ("conv_d", 80, 7)]
 DECODED = [("tconv_c", 64, 14, 2), ("tconv_b", 32, 28, 2), ("tconv_a", 16, 56, 2), ("tconv_t", 16, 112, 2)]
@@ -119,11 +119,11 @@ def test_another_network_is_no_autoencoder() -> None:
 def test_what_it_learned_may_begin_a_recognizer(tmp_path: Path) -> None:
     """As a recognizer it is the encoder and a linear layer, whose weights an autoencoder has by the same names."""
     faces = bright_faces(60)
-    train_neighbors(faces, tmp_path / "autoencoder", autoencoding(TINY_AUTOENCODER), Order(threads=1))
+    train_neighbors(faces, tmp_path / "autoencoder", autoencoding(TINY_AUTOENCODER), TrainingSettings(threads=1))
     start = {"technique": "transfer", "source": str(tmp_path / "autoencoder")}
     model = {"network": "asymmetric_autoencoder", "latent": 8}
     recipe = small_recipe(model=model, start=start, stages=[{"epochs": 1, "lr": 0.0}], average=0.0)
-    made = train(faces, recipe, tmp_path / "run", Order(threads=1)).network.state_dict()
+    made = train(faces, recipe, tmp_path / "run", TrainingSettings(threads=1)).network.state_dict()
     theirs, fresh = read_weights(tmp_path / "autoencoder"), build_network(model, 3, faces.info).state_dict()
     assert list(made) == list(fresh)
     kernels = [name for name in made if name.endswith("weight")]

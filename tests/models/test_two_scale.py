@@ -9,14 +9,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from conftest import bright_faces, small_recipe
-from mien import MienError, Order, Recognizer, train
+from mien import (
+    MienError,
+    Recognizer,
+    TrainingSettings,
+    train,
+)
 from mien.data.faceset import Info
 from mien.data.views import Views
 from mien.evaluation.explain import explain, grad_cam
 from mien.evaluation.neurons import inspect_neurons
 from mien.models import Network
 from mien.recognize.features import write_features
-from mien.recognize.files import Card
+from mien.recognize.model_card import ModelCard
 from mien.recognize.networks import build_network, read_weights
 
 TINY = {"network": "two_scale", "width": 0.05}
@@ -115,7 +120,7 @@ def test_copies_of_the_last_layer_are_refused() -> None:
 @pytest.fixture(scope="module")
 def recognizer() -> Recognizer:
     info = bright_faces(6, side=32).info
-    return Recognizer.of(build_network(TINY, 3, info, 1).eval(), Card(TINY, info.classes, info), torch.device("cpu"))
+    return Recognizer.of(build_network(TINY, 3, info, 1).eval(), ModelCard(TINY, info.classes, info), torch.device("cpu"))
 
 
 @pytest.mark.parametrize("block", ["conv1_a", "conv3_b", "conv5"])
@@ -176,7 +181,7 @@ def test_cached_features_are_those_of_the_whole_face(tmp_path: Path) -> None:
 
 def test_every_tensor_is_transferred(tmp_path: Path) -> None:
     """To other classes all but the heads."""
-    order = Order(threads=1)
+    order = TrainingSettings(threads=1)
     first = small_recipe(model=TINY, stages=[{"epochs": 1, "lr": 0.01}])
     train(bright_faces(60, side=32), first, tmp_path / "first", order)
     start = {"technique": "transfer", "source": str(tmp_path / "first")}

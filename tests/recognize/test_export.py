@@ -19,14 +19,19 @@ from pydantic.dataclasses import dataclass
 from conftest import Command
 from mien import MienError, Recognizer
 from mien.data.faceset import Info, Normalization
-from mien.faces.cut import Geometry
+from mien.faces.crop import CropSpec
 from mien.faces.face import Face, Photo
 from mien.models import Network
 from mien.recognize.export import export
-from mien.recognize.files import CARD, GRAPH, WEIGHTS, Card
-from mien.recognize.graph import write_graph
-from mien.recognize.in_onnx import InOnnx
+from mien.recognize.model_card import (
+    CARD,
+    GRAPH,
+    WEIGHTS,
+    ModelCard,
+)
 from mien.recognize.networks import build_network, read_network, write_model
+from mien.recognize.onnx_backend import InOnnx
+from mien.recognize.onnx_export import write_graph
 from mien.registry import STRICT
 from teachers import tiny_onnx
 
@@ -49,7 +54,7 @@ def network_of(settings: dict[str, Any], info: Info, seed: int = 0) -> Network:
 
 def written(folder: Path, settings: dict[str, Any], info: Info, normalize: Normalization = "face", seed: int = 0) -> Path:
     weights = dict(network_of(settings, info, seed).state_dict())
-    write_model(folder, weights, Card(settings, info.classes, info, normalize, temperature=1.5))
+    write_model(folder, weights, ModelCard(settings, info.classes, info, normalize, temperature=1.5))
     return folder
 
 
@@ -282,7 +287,7 @@ def test_a_card_imports_no_way_and_no_detector(exported: Path, evil: Path, kind:
     for read in (lambda: recognizer(np.zeros((40, 40, 3), np.uint8)), lambda: recognizer.geometry):
         with pytest.raises(MienError, match="whose module is imported already; found 'evil_mod:"):
             read()
-    assert len(recognizer.read([np.zeros((40, 40, 3), np.uint8)], Geometry("whole"))[0]) == 1  # the caller's own words
+    assert len(recognizer.read([np.zeros((40, 40, 3), np.uint8)], CropSpec("whole"))[0]) == 1  # the caller's own words
     assert not evil.exists()
 
 
@@ -300,7 +305,7 @@ def test_what_is_imported_already_is_trusted(exported: Path, evil: Path) -> None
     run = changed(exported.parent / "run", {"network": SMALL | {"network": "evil_mod:Net"}})
     faces = dict(json.loads((run / CARD).read_text())["faces"], alignment="evil_mod:Way; mtcnn; largest")
     recognizer = Recognizer.load(changed(run, {"faces": faces}), "cpu")
-    assert recognizer.geometry == Geometry("evil_mod:Way", "mtcnn", "all")
+    assert recognizer.geometry == CropSpec("evil_mod:Way", "mtcnn", "all")
     assert recognizer.network.shape == (1, 16, 16)
     assert recognizer(np.zeros((40, 40, 3), np.uint8)) == ()
 
@@ -338,17 +343,17 @@ def test_a_way_that_cannot_work_is_refused(tmp_path: Path, mien: Command) -> Non
     with pytest.raises(MienError, match="a detector that gives landmarks, for eyes"):
         recognizer(np.zeros((40, 40, 3), np.uint8))
     with pytest.raises(MienError, match="a detector that gives landmarks, for eyes"):
-        recognizer.read([], Geometry("eyes", "haar"))
+        recognizer.read([], CropSpec("eyes", "haar"))
 
 
 def test_a_face_without_landmarks_is_not_no_face(tmp_path: Path) -> None:
     """A user's own detector does not say beforehand what it gives."""
-    card = Card(SMALL, CLASSES, Info(CLASSES, side=16))
+    card = ModelCard(SMALL, CLASSES, Info(CLASSES, side=16))
     recognizer = Recognizer.of(network_of(SMALL, card.faces), card, CPU)
     photo = np.zeros((40, 40, 3), np.uint8)
     with pytest.raises(MienError, match=r"cut out by eyes .*Boxes; all; found one with no landmarks to align it by; take a det"):
-        recognizer.read([photo], Geometry("eyes", "test_export:Boxes", "all"))
-    assert len(recognizer.read([photo], Geometry("box", "test_export:Boxes", "all"))[0]) == 1
+        recognizer.read([photo], CropSpec("eyes", "test_export:Boxes", "all"))
+    assert len(recognizer.read([photo], CropSpec("box", "test_export:Boxes", "all"))[0]) == 1
 
 
 def test_a_pickle_is_never_read(exported: Path) -> None:
@@ -361,7 +366,7 @@ def test_export_on_the_command_line(tmp_path: Path, mien: Command) -> None:
     run = written(tmp_path / "run", SMALL, Info(CLASSES, side=16))
     done = mien("export", run, tmp_path / "model", "--align", "box margin=0; haar; largest", "--json")
     assert done.code == 0
-    alignment = str(Geometry("box margin=0", "haar", "largest"))
+    alignment = str(CropSpec("box margin=0", "haar", "largest"))
     assert json.loads(done.out)["alignment"] == Recognizer.load(tmp_path / "model").card.faces.alignment == alignment
     again, unknown = mien("export", run, tmp_path / "model"), mien("export", run, tmp_path / "other", "--align", "round")
     assert again.code == 1

@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from conftest import bright_faces, small_recipe
-from mien import FaceSet, Order, Recognizer, export, train
+from mien import (
+    FaceSet,
+    Recognizer,
+    TrainingSettings,
+    export,
+    train,
+)
 from mien.recognize.export import without_folders
 
 
@@ -16,11 +22,11 @@ def test_no_byte_of_an_export_names_a_folder(tmp_path: Path, monkeypatch: pytest
     bright_faces().save(place / "faces")
     monkeypatch.setenv("HOME", str(place))
     faces = FaceSet.open(place / "faces")
-    train(faces, small_recipe(), place / "before", Order(threads=1, device="cpu"))
+    train(faces, small_recipe(), place / "before", TrainingSettings(threads=1, device="cpu"))
     recipe = small_recipe(
         start={"technique": "transfer", "source": str(place / "before")}, title=f"from {tmp_path}/x/teacher.toml"
     )
-    train(faces, recipe, place / "run", Order(threads=1, device="cpu"), unlabeled=None)
+    train(faces, recipe, place / "run", TrainingSettings(threads=1, device="cpu"), unlabeled=None)
     assert str(place) in (place / "run" / "model" / "model.json").read_text("utf-8")
     export(place / "run", tmp_path / "model")
     files = [file for file in (tmp_path / "model").rglob("*") if file.is_file()]

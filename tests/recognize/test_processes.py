@@ -13,8 +13,14 @@ import numpy as np
 import pytest
 
 from conftest import bright_faces, small_recipe
-from mien import MienError, Order, Recognizer, export, train
-from mien.recognize.in_onnx import InOnnx
+from mien import (
+    MienError,
+    Recognizer,
+    TrainingSettings,
+    export,
+    train,
+)
+from mien.recognize.onnx_backend import InOnnx
 from processes import WAIT
 
 FACES = np.random.default_rng(0).integers(0, 256, (3, 32, 32), dtype=np.uint8)
@@ -22,7 +28,7 @@ FACES = np.random.default_rng(0).integers(0, 256, (3, 32, 32), dtype=np.uint8)
 
 @pytest.fixture
 def folders(tmp_path: Path) -> dict[str, Path]:
-    train(bright_faces(), small_recipe(), tmp_path / "run", Order(threads=1, device="cpu"))
+    train(bright_faces(), small_recipe(), tmp_path / "run", TrainingSettings(threads=1, device="cpu"))
     export(tmp_path / "run", tmp_path / "model")
     return {"run": tmp_path / "run", "model": tmp_path / "model"}
 
@@ -56,7 +62,7 @@ def test_another_process_reads_it_again(folders: dict[str, Path], tmp_path: Path
 def test_another_model_in_the_meantime_is_said(folders: dict[str, Path], tmp_path: Path) -> None:
     sent = pickle.dumps(Recognizer.load(folders["model"], "cpu"))
     assert isinstance(pickle.loads(sent).runs, InOnnx)
-    train(bright_faces(), small_recipe(), tmp_path / "other", Order(seed=1, threads=1, device="cpu"))
+    train(bright_faces(), small_recipe(), tmp_path / "other", TrainingSettings(seed=1, threads=1, device="cpu"))
     shutil.rmtree(folders["model"])
     with pytest.raises(MienError, match="a run or a model at"):
         pickle.loads(sent)

@@ -13,8 +13,14 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Generator, Tensor
 
-from mien import FaceSet, MienError, Order, Recipe, train
-from mien.recognize.files import read_history
+from mien import (
+    FaceSet,
+    MienError,
+    Recipe,
+    TrainingSettings,
+    train,
+)
+from mien.recognize.model_card import read_history
 from mien.techniques import Perturb, UnlabeledLoss
 from mien.techniques.step.annealed import Annealed, gain, gradient_noise, label_noise, significance, temperature
 from mien.training.run import Run
@@ -59,7 +65,7 @@ def test_a_run_cools_from_a_fifth_of_its_first_loss(tmp_path: Path) -> None:
             plain(self, run, memory, loss)
 
         patch.setattr(Annealed, "_begin", watched)
-        train(dim_faces(), Recipe.parse(recipe), tmp_path / "run", Order(labels=60, threads=1))
+        train(dim_faces(), Recipe.parse(recipe), tmp_path / "run", TrainingSettings(labels=60, threads=1))
     history = read_history(tmp_path / "run")
     assert len(seen) == 1
     assert "temperature" not in history[0]

@@ -13,8 +13,13 @@ from pydantic.dataclasses import dataclass as checked
 from torch import Generator, Tensor
 
 from conftest import bright_faces
-from mien import MienError, Order, Recipe, train
-from mien.recognize.files import read_history
+from mien import (
+    MienError,
+    Recipe,
+    TrainingSettings,
+    train,
+)
+from mien.recognize.model_card import read_history
 from mien.registry import STRICT
 from mien.techniques import Unevaluated, UnlabeledLoss
 from mien.training.loop import labeled_loss
@@ -44,7 +49,7 @@ def walked(
     """A real run after three batches; torch's own generator, which dropout draws from, is the same before each."""
     changes = {"stages": [{"epochs": 4, "lr": 0.02, "optimizer": optimizer}], "average": 0.9}
     recipe = Recipe.parse(alt_recipe(**step).table() | changes)
-    run, batches = begun(folder, dim_faces(), recipe, Order(labels=120))
+    run, batches = begun(folder, dim_faces(), recipe, TrainingSettings(labels=120))
     if watch is not None:
         watch(run)
     for number, (labeled, unlabeled) in enumerate(losses_of(run, batches, 3)):
@@ -93,7 +98,7 @@ def test_an_accepted_step_is_kept(tmp_path: Path, optimizer: str) -> None:
 
 
 def test_what_an_optimizer_began_to_remember_is_forgotten(tmp_path: Path) -> None:
-    run, batches = begun(tmp_path, dim_faces(), alt_recipe(), Order(labels=60))
+    run, batches = begun(tmp_path, dim_faces(), alt_recipe(), TrainingSettings(labels=60))
     before, snapshot = tensors(run), run.snapshot()
     loss = labeled_loss(run, run.pool.fetch(batches[0]), [])
     for _ in range(2):
@@ -106,7 +111,7 @@ def test_what_an_optimizer_began_to_remember_is_forgotten(tmp_path: Path) -> Non
 
 def test_a_snapshot_can_be_put_back_again(tmp_path: Path) -> None:
     """What was put back is a copy: going on changes neither the snapshot nor what comes of putting it back again."""
-    run, batches = begun(tmp_path, dim_faces(), alt_recipe(), Order(labels=60))
+    run, batches = begun(tmp_path, dim_faces(), alt_recipe(), TrainingSettings(labels=60))
     loss = labeled_loss(run, run.pool.fetch(batches[0]), [])
     run.descend(loss())
     before, snapshot = tensors(run), run.snapshot()
@@ -121,7 +126,7 @@ def test_a_snapshot_can_be_put_back_again(tmp_path: Path) -> None:
 
 
 def test_validation_losses_are_those_of_a_loop_and_change_nothing(tmp_path: Path) -> None:
-    run, batches = begun(tmp_path, dim_faces(), alt_recipe(), Order(labels=60))
+    run, batches = begun(tmp_path, dim_faces(), alt_recipe(), TrainingSettings(labels=60))
     loss = labeled_loss(run, run.pool.fetch(batches[0]), [])
     for _ in range(2):
         run.descend(loss())
@@ -170,7 +175,7 @@ def asked_for(tmp_path: Path, faces_asked: int) -> tuple[list[list[int]], int]:
 
         patch.setattr(Run, "validation_losses", watched)
         recipe = alt_recipe(2, validation_faces=faces_asked).set("draw.at_least", 4)
-        recognizer = train(dim_faces(), recipe, tmp_path / f"{faces_asked}", Order(labels=90, threads=1))
+        recognizer = train(dim_faces(), recipe, tmp_path / f"{faces_asked}", TrainingSettings(labels=90, threads=1))
     return rows, int(recognizer.card.budget["validation"])
 
 
@@ -187,7 +192,7 @@ def test_one_part_serves_the_whole_run(tmp_path: Path, asked: int, found: int) -
 def test_without_validation_faces_it_is_refused(tmp_path: Path, unlabeled: str) -> None:
     recipe = alt_recipe().set("validation", 0.0).set("unlabeled", unlabeled)
     with pytest.raises(MienError, match="validation faces"):
-        train(bright_faces(), recipe, tmp_path / "run", Order(labels=30, threads=1))
+        train(bright_faces(), recipe, tmp_path / "run", TrainingSettings(labels=30, threads=1))
     assert not (tmp_path / "run").exists()
 
 
@@ -196,7 +201,7 @@ def test_without_validation_faces_it_is_refused(tmp_path: Path, unlabeled: str) 
 
 def acceptance(tmp_path: Path, **step: Any) -> tuple[list[float], list[float]]:
     """Acceptance rates of the epochs while hot, and of those at T = 0."""
-    train(dim_faces(), alt_recipe(**step), tmp_path / "run", Order(labels=120, threads=1))
+    train(dim_faces(), alt_recipe(**step), tmp_path / "run", TrainingSettings(labels=120, threads=1))
     history = read_history(tmp_path / "run")
     hot = [epoch["acceptance"] for epoch in history if epoch["temperature"] > 0]
     cold = [epoch["acceptance"] for epoch in history if epoch["temperature"] == 0]
@@ -244,7 +249,7 @@ def test_literal_noise_gives_the_weights_of_no_noise(tmp_path: Path) -> None:
         # The last epoch, in which T is 0, would ask whether validation gained.
         stages = [{"epochs": 2, "lr": 0.01}, {"epochs": 1, "lr": 0.0}]
         recipe = Recipe.parse(alt_recipe().table() | {"stages": stages, "step": step, "choose": "last", "average": 0.0})
-        made = train(dim_faces(), recipe.set("draw.at_least", 5), tmp_path / name, Order(labels=60, threads=1))
+        made = train(dim_faces(), recipe.set("draw.at_least", 5), tmp_path / name, TrainingSettings(labels=60, threads=1))
         weights[name] = {key: value.clone() for key, value in made.network.named_parameters()}
     for name in ("literal", "hotter"):
         assert changed(weights["plain"], weights[name]) == set(), name

@@ -7,8 +7,15 @@ import pytest
 import torch
 
 from conftest import TINY_AUTOENCODER, Interrupted, StopAfter, bright_faces, small_recipe
-from mien import FaceSet, MienError, Order, Recipe, resume, train
-from mien.recipe import QUESTIONS
+from mien import (
+    FaceSet,
+    MienError,
+    Recipe,
+    TrainingSettings,
+    resume,
+    train,
+)
+from mien.recipes.recipe import QUESTIONS
 from mien.registry import fields, find, names
 from mien.training import loop
 
@@ -20,7 +27,7 @@ def recipe_with(question: str, name: str, tmp_path: Path) -> Recipe:
     answer: dict[str, Any] = {"technique": name}
     if name in ("weights", "transfer"):
         small = small_recipe(stages=[{"epochs": 1, "lr": 0.01}])
-        train(bright_faces(seed=9), small, tmp_path / "before", Order(threads=1))
+        train(bright_faces(seed=9), small, tmp_path / "before", TrainingSettings(threads=1))
         answer["path" if name == "weights" else "source"] = str(tmp_path / "before")
     if name in ("distill", "regression"):
         teacher = {"network": "mien_s", "width": 8, "depths": [1, 1, 1]}
@@ -46,7 +53,7 @@ def test_trains_and_resumes_identically(
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     recipe = recipe_with(question, name, tmp_path)
-    order = Order(seed=3, labels=60, threads=1)
+    order = TrainingSettings(seed=3, labels=60, threads=1)
     whole = train(stored, recipe, tmp_path / "whole", order)
     with pytest.raises(Interrupted):
         train(stored, recipe, tmp_path / "killed", order, progress=StopAfter(8))

@@ -11,21 +11,31 @@ from hypothesis import strategies as st
 from torch import nn
 
 from conftest import Interrupted, StopAfter, bright_faces, small_recipe
-from mien import Order, Recipe, resume, train
+from mien import (
+    Recipe,
+    TrainingSettings,
+    resume,
+    train,
+)
 from mien.errors import MienError
 from mien.models import Network
+from mien.pretraining.distillation import (
+    Imitate,
+    kept,
+    match,
+    start_small,
+)
+from mien.pretraining.pretrain import portions
 from mien.recognize import features
-from mien.recognize.files import read_history
+from mien.recognize.model_card import read_history
 from mien.recognize.networks import build_network
 from mien.techniques.unlabeled.regression import decay
 from mien.training import loop
-from mien.training.imitation import Imitate, kept, match, start_small
-from mien.training.parts import portions
-from mien.training.state import read_state
+from mien.training.checkpoint import read_state
 from runs import begun
 
 TEACHER: dict[str, Any] = {"network": "mien_s", "width": 8, "depths": [1, 1, 1]}
-ORDER = Order(seed=3, labels=60, threads=1)
+ORDER = TrainingSettings(seed=3, labels=60, threads=1)
 
 
 def recipe(**changed: Any) -> Recipe:
@@ -101,7 +111,7 @@ def test_learns_from_unlabeled_faces_unless_told(unlabeled: bool, tmp_path: Path
 
 def test_a_face_and_its_mirror_image_have_maps_of_their_own(tmp_path: Path) -> None:
     """The teacher itself as the student misses nothing but what half precision leaves out."""
-    run, _ = begun(tmp_path / "run", bright_faces(60), small_recipe(loss="squared"), Order(seed=1))
+    run, _ = begun(tmp_path / "run", bright_faces(60), small_recipe(loss="squared"), TrainingSettings(seed=1))
     faces = run.material.faces
     source = features.Tap(run.network.eval(), "stage2_1", run.views, "itself")
     maps = features.write_taps(source, faces, tmp_path / "maps", 2, 0, 0, run.device, run.progress)
@@ -126,7 +136,7 @@ def test_match_gives_the_goal_from_any_size(size: int, wanted: int, inputs: int,
 
 def test_grid_one_regresses_averages(tmp_path: Path) -> None:
     """Eq. 1: the average response over the map."""
-    train(bright_faces(60), recipe(grid=1), tmp_path / "run", Order(labels=30, threads=1))
+    train(bright_faces(60), recipe(grid=1), tmp_path / "run", TrainingSettings(labels=30, threads=1))
     assert history(tmp_path / "run", "distill")[-1]["validation_loss"] > 0
 
 

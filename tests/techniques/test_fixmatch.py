@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from conftest import small_recipe
-from mien import Order
+from mien import TrainingSettings
 from mien.techniques.unlabeled.fixmatch import Fixmatch, class_expectation, class_thresholds, global_threshold
-from mien.training.pool import Batch
+from mien.training.face_loader import Batch
 from mien.training.run import Run
 from runs import begun, changed, dim_faces, fake_run, tensors
 
@@ -174,7 +174,7 @@ def test_class_thresholds_are_at_most_the_global_one(seed: int, classes: int, mo
 
 def test_two_views_of_the_same_faces_are_drawn_before_the_loss_is_evaluated(tmp_path: Path) -> None:
     recipe = small_recipe(unlabeled={"technique": "fixmatch", "threshold": 0.0}, unlabeled_batch=6)
-    run, _ = begun(tmp_path, dim_faces(), recipe, Order(labels=60))
+    run, _ = begun(tmp_path, dim_faces(), recipe, TrainingSettings(labels=60))
     batch = run.pool.fetch(run.unlabeled[:6])
     loss = run.components.unlabeled(run, batch)
     assert loss is not None
@@ -192,7 +192,7 @@ def test_two_views_of_the_same_faces_are_drawn_before_the_loss_is_evaluated(tmp_
 def test_pseudo_labels_come_of_the_network_without_dropout_and_leave_it_as_it_is(tmp_path: Path) -> None:
     """Only the strong view passes in train mode: it alone moves the running statistics of a batch."""
     recipe = small_recipe(unlabeled={"technique": "fixmatch", "threshold": 0.0}, average=0.0)
-    run, _ = begun(tmp_path, dim_faces(), recipe, Order(labels=60))
+    run, _ = begun(tmp_path, dim_faces(), recipe, TrainingSettings(labels=60))
     batch = run.pool.fetch(run.unlabeled[:32])
     views = [run.view(batch, "weak"), run.view(batch, "strong")]
     before, dropout = tensors(run), torch.get_rng_state()

@@ -14,19 +14,26 @@ from torch.nn import functional as F
 
 import runs
 from conftest import TINY_AUTOENCODER, Interrupted, StopAfter, bright_faces, small_recipe
-from mien import MienError, Order, Recipe, evaluate, resume, train
-from mien.evaluation.divergence import divergence
-from mien.recognize.files import read_history
+from mien import (
+    MienError,
+    Recipe,
+    TrainingSettings,
+    evaluate,
+    resume,
+    train,
+)
+from mien.pretraining.autoencoder.train import neighbors_of
+from mien.recognize.divergence import divergence
+from mien.recognize.model_card import read_history
 from mien.registry import build
 from mien.techniques.weigh.neighborhood import Neighborhood, kept, remember
 from mien.training import loop
-from mien.training.neighbors import neighbors_of
-from mien.training.pool import Batch
+from mien.training.face_loader import Batch
 from mien.training.run import Run
 from runs import begun, fake_run, features, tensors
 
 TWO_SCALE: dict[str, Any] = {"network": "two_scale", "width": 0.05}
-ORDER = Order(threads=1)
+ORDER = TrainingSettings(threads=1)
 
 
 def masked(**changed: Any) -> Recipe:
@@ -108,7 +115,7 @@ def test_scores_that_are_remembered() -> None:
 def test_faces_without_labels_count_for_the_class_that_they_are_taught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A draw may show them (ST+SW): their scores are not those of the last class."""
     draw = {"technique": "replace", "share": 0.3, "threshold": 0.34}
-    run, _ = begun(tmp_path / "run", bright_faces(), masked(threshold="class_quantile", draw=draw), Order(labels=30))
+    run, _ = begun(tmp_path / "run", bright_faces(), masked(threshold="class_quantile", draw=draw), TrainingSettings(labels=30))
     rows = run.unlabeled[:4].cpu()
     run.targets[rows] = torch.tensor([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.6, 0.4, 0.0], [0.3, 0.5, 0.2]])
     set_scores(monkeypatch, 1.0, 2.0, 3.0, 4.0)
@@ -355,12 +362,12 @@ def test_a_features_set_learns_with_features_and_is_refused_with_an_autoencoder(
     faces, model = features(), {"network": "embedding"}
     stages = [{"epochs": 8, "lr": 0.05}]
     recognizer = train(
-        faces, masked(space="features", model=model, stages=stages), tmp_path / "run", Order(split="all", threads=1)
+        faces, masked(space="features", model=model, stages=stages), tmp_path / "run", TrainingSettings(split="all", threads=1)
     )
     assert evaluate(recognizer, faces, split="all").accuracy > 0.8
     assert all(0 < epoch["masked_share"] < 1 for epoch in read_history(tmp_path / "run"))
     with pytest.raises(MienError, match=r"found features; set weigh\.space to \"features\""):
-        train(faces, masked(model=model), tmp_path / "other", Order(split="all", threads=1))
+        train(faces, masked(model=model), tmp_path / "other", TrainingSettings(split="all", threads=1))
     assert not (tmp_path / "other").exists()
     assert not (tmp_path / "run" / "parts").exists()
 
@@ -421,7 +428,7 @@ def test_notes_of_wrong_labels_against_loops(faces: list[tuple[int, int, bool, f
 
 def test_a_run_notes_who_was_left_out(tmp_path: Path) -> None:
     """With flipped labels, and with faces whose labels are as good as known."""
-    train(bright_faces(), masked(), tmp_path / "noisy", Order(noise=0.4, threads=1))
+    train(bright_faces(), masked(), tmp_path / "noisy", TrainingSettings(noise=0.4, threads=1))
     for epoch in read_history(tmp_path / "noisy"):
         assert 0 < epoch["masked_share"] < 1
         assert all(0 <= epoch[name] <= 1 for name in ("masked_share_wrong", "masked_share_right", "divergence_auroc"))
@@ -442,7 +449,7 @@ def test_interrupted_it_goes_on_with_what_it_remembers(
     how: dict[str, Any], tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
-    recipe, order = masked(**how), Order(seed=2, labels=60, threads=1)
+    recipe, order = masked(**how), TrainingSettings(seed=2, labels=60, threads=1)
     whole = train(stored, recipe, tmp_path / "whole", order)
     with pytest.raises(Interrupted):
         train(stored, recipe, tmp_path / "killed", order, progress=StopAfter(5))

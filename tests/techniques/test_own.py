@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from conftest import bright_faces, small_recipe
-from mien import MienError, Order, train
+from mien import MienError, TrainingSettings, train
 from mien.techniques.loss.cross_entropy import CrossEntropy
 
 
@@ -129,7 +129,7 @@ def test_what_is_wrong_is_said_and_names_the_technique(
     monkeypatch.setattr(Own, "made", staticmethod(made), raising=False)
     recipe = small_recipe(**{question: {"technique": f"{__name__}:Own"}})
     with pytest.raises(MienError, match=rf" from {question} = {re.escape(__name__)}:Own; found .*{found}"):
-        train(bright_faces(), recipe, tmp_path / "run", Order(labels=60, threads=1, device="cpu"))
+        train(bright_faces(), recipe, tmp_path / "run", TrainingSettings(labels=60, threads=1, device="cpu"))
     assert not (tmp_path / "run").exists()
 
 
@@ -137,22 +137,31 @@ def test_what_is_wrong_is_said_and_names_the_technique(
 def test_weights_of_a_batch(made: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(OfBatch, "made", staticmethod(made), raising=False)
     with pytest.raises(MienError, match=rf" from weigh = {re.escape(__name__)}:OfBatch"):
-        train(bright_faces(), small_recipe(weigh=f"{__name__}:OfBatch"), tmp_path / "run", Order(threads=1, device="cpu"))
+        train(
+            bright_faces(), small_recipe(weigh=f"{__name__}:OfBatch"), tmp_path / "run", TrainingSettings(threads=1, device="cpu")
+        )
 
 
 def test_a_loss_that_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Displayed, "made", staticmethod(lambda: 1.0), raising=False)
     with pytest.raises(MienError, match=rf" from loss = {re.escape(__name__)}:Displayed; found a float"):
-        train(bright_faces(), small_recipe(loss=f"{__name__}:Displayed"), tmp_path / "run", Order(threads=1, device="cpu"))
+        train(
+            bright_faces(),
+            small_recipe(loss=f"{__name__}:Displayed"),
+            tmp_path / "run",
+            TrainingSettings(threads=1, device="cpu"),
+        )
 
 
 def test_a_loss_that_is_no_number_may_be_that_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Own, "made", staticmethod(lambda output, target: output.sum(dim=1) * torch.nan), raising=False)
     with pytest.raises(MienError, match=rf"a finite loss; .* or look at {re.escape(__name__)}:Own"):
-        train(bright_faces(), small_recipe(loss=f"{__name__}:Own"), tmp_path / "run", Order(threads=1, device="cpu"))
+        train(bright_faces(), small_recipe(loss=f"{__name__}:Own"), tmp_path / "run", TrainingSettings(threads=1, device="cpu"))
 
 
 def test_halves_and_doubles_are_numbers_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Own, "made", staticmethod(lambda run: run.one_hot().double()), raising=False)
-    made = train(bright_faces(), small_recipe(targets=f"{__name__}:Own"), tmp_path / "run", Order(threads=1, device="cpu"))
+    made = train(
+        bright_faces(), small_recipe(targets=f"{__name__}:Own"), tmp_path / "run", TrainingSettings(threads=1, device="cpu")
+    )
     assert made.card.metrics["validation_accuracy"] >= 0

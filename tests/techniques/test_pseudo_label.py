@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mien.techniques.unlabeled.pseudo_label import PseudoLabel, alpha
-from mien.training.pool import Batch
+from mien.training.face_loader import Batch
 from mien.training.run import Run
 
 BATCH = Batch(torch.arange(5), torch.zeros(5, 2, 2, dtype=torch.uint8))

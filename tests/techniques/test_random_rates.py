@@ -13,7 +13,14 @@ from scipy import stats
 from torch import Generator, Tensor, nn
 
 from conftest import bright_faces, small_recipe
-from mien import FaceSet, MienError, Order, Recipe, Recognizer, train
+from mien import (
+    FaceSet,
+    MienError,
+    Recipe,
+    Recognizer,
+    TrainingSettings,
+    train,
+)
 from mien.models import Copies, Network
 from mien.recognize.networks import build_network
 from mien.techniques.step.random_rates import copy_rates, feature_rates, posterior, scale_gradients
@@ -65,7 +72,7 @@ def test_every_feature_has_one_rate_for_the_whole_run(tmp_path: Path) -> None:
     """Weight and bias of a layer share it; another layer, another seed has others."""
     drawn = list[dict[str, Tensor]]()
     for folder, seed in (("a", 0), ("b", 0), ("c", 1)):
-        run, batches = begun(tmp_path / folder, dim_faces(), alrao_recipe(TINY), Order(labels=60, seed=seed))
+        run, batches = begun(tmp_path / folder, dim_faces(), alrao_recipe(TINY), TrainingSettings(labels=60, seed=seed))
         seen = list[dict[str, Tensor]]()
         for rows in batches[:2]:
             run.components.step(run, labeled_loss(run, run.pool.fetch(rows), []), None)
@@ -199,7 +206,7 @@ def test_a_diverged_copy_leaves_what_is_below_finite(bad: float) -> None:
 def hidden_run(folder: Path, **step: Any) -> tuple[Run, list[Tensor]]:
     """Features, one hidden layer, three copies of the last."""
     model = {"network": "embedding", "hidden": 5, "copies": 3}
-    return begun(folder, features(), alrao_recipe(model, low=1e-2, high=2.0, **step), Order(labels=60))
+    return begun(folder, features(), alrao_recipe(model, low=1e-2, high=2.0, **step), TrainingSettings(labels=60))
 
 
 def named_gradients(network: Network, x: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -279,7 +286,7 @@ def test_scaled_gradients_follow_the_schedules_shape() -> None:
 def test_frozen_blocks_stay(tmp_path: Path) -> None:
     recipe = alrao_recipe(TINY).table()
     recipe["stages"][0]["frozen"] = ["stem"]
-    run, batches = begun(tmp_path, dim_faces(), Recipe.parse(recipe), Order(labels=60))
+    run, batches = begun(tmp_path, dim_faces(), Recipe.parse(recipe), TrainingSettings(labels=60))
     before = tensors(run)
     run.components.step(run, labeled_loss(run, run.pool.fetch(batches[0]), []), None)
     after = tensors(run)
@@ -298,7 +305,7 @@ def test_frozen_blocks_stay(tmp_path: Path) -> None:
 def test_what_it_cannot_work_with_is_refused(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
     recipe = Recipe.parse(alrao_recipe(TINY).table() | changes)
     with pytest.raises(MienError, match=words):
-        train(bright_faces(), recipe, tmp_path / "run", Order(labels=30, threads=1))
+        train(bright_faces(), recipe, tmp_path / "run", TrainingSettings(labels=30, threads=1))
     assert not (tmp_path / "run").exists()
 
 
@@ -312,7 +319,7 @@ def test_a_finished_runs_model_is_the_average_of_its_copies(tmp_path: Path) -> N
     """Read from the folder alone, it predicts what the run measured, by shares that moved."""
     faces = bright_faces()
     recipe = alrao_recipe(TINY, low=1e-3, high=0.3)
-    made = train(faces, recipe, tmp_path / "run", Order(labels=60, threads=1))
+    made = train(faces, recipe, tmp_path / "run", TrainingSettings(labels=60, threads=1))
     (tmp_path / "run" / "model").rename(tmp_path / "moved")
     loaded = Recognizer.load(tmp_path / "moved")
     logits = torch.from_numpy(loaded.logits(faces))
@@ -327,13 +334,13 @@ def test_a_finished_runs_model_is_the_average_of_its_copies(tmp_path: Path) -> N
 def test_rates_too_great_for_most_features_do_no_harm_to_the_run(tmp_path: Path) -> None:
     """The paper's interval, up to 10, with momentum: some copies diverge, the model is one of numbers all the same."""
     recipe = alrao_recipe(TINY, low=1e-5, high=10.0)
-    made = train(bright_faces(), recipe, tmp_path / "run", Order(labels=60, threads=1))
+    made = train(bright_faces(), recipe, tmp_path / "run", TrainingSettings(labels=60, threads=1))
     assert all(value.isfinite().all() for value in made.network.state_dict().values())
 
 
 def test_without_unlabeled_faces_it_is_plain_alrao(tmp_path: Path, faces: FaceSet) -> None:
     recipe = alrao_recipe(TINY, high=0.3)
-    made = train(faces, recipe, tmp_path / "a", Order(threads=1))
+    made = train(faces, recipe, tmp_path / "a", TrainingSettings(threads=1))
     assert made.card.budget["unlabeled"] == 0
-    plain = train(faces, recipe.set("unlabeled", "nothing"), tmp_path / "b", Order(threads=1))
+    plain = train(faces, recipe.set("unlabeled", "nothing"), tmp_path / "b", TrainingSettings(threads=1))
     assert changed(made.network.state_dict(), plain.network.state_dict()) == set()

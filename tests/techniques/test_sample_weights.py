@@ -15,11 +15,16 @@ from hypothesis import strategies as st
 from torch import Generator
 
 from conftest import bright_faces, small_recipe
-from mien import FaceSet, MienError, Order, train
-from mien.data.faceset import to_table
+from mien import (
+    FaceSet,
+    MienError,
+    TrainingSettings,
+    train,
+)
 from mien.data.sources.synthetic import Synthetic
-from mien.evaluation.weights import flip_auroc
-from mien.recognize.files import read_history
+from mien.evaluation.sample_weights import flip_auroc
+from mien.recognize.model_card import read_history
+from mien.tabular.parquet_files import to_table
 from mien.techniques.weigh.importance import Importance, change, lowered, rises
 from mien.training.loop import labeled_loss, refresh
 from mien.training.run import Predictions, Run
@@ -141,10 +146,10 @@ def test_without_validation_the_trigger_is_refused(tmp_path: Path) -> None:
         Importance()(weighing_run([], faces=0))
     recipe = small_recipe(weigh="importance", validation=0.0)
     with pytest.raises(MienError, match="validation faces"):
-        train(bright_faces(), recipe, tmp_path / "run", Order(threads=1))
+        train(bright_faces(), recipe, tmp_path / "run", TrainingSettings(threads=1))
     assert not (tmp_path / "run").exists()
     always = recipe.set("weigh.when", "always")
-    assert train(bright_faces(), always, tmp_path / "run", Order(threads=1)).card.budget["validation"] == 0
+    assert train(bright_faces(), always, tmp_path / "run", TrainingSettings(threads=1)).card.budget["validation"] == 0
 
 
 def test_the_batch_loss_divides_by_the_batch_size(tmp_path: Path) -> None:
@@ -170,7 +175,7 @@ def test_the_batch_loss_divides_by_the_batch_size(tmp_path: Path) -> None:
 def test_losses_are_against_the_targets_that_were_taught(tmp_path: Path) -> None:
     """Weights come before targets: f_i of epoch t is against q of epoch t, not of t + 1."""
     recipe = small_recipe(targets={"technique": "successive", "alpha": 0.4}, weigh={"technique": "importance", "when": "always"})
-    run, batches = begun(tmp_path, bright_faces(), recipe.set("average", 0.0), Order(labels=60))
+    run, batches = begun(tmp_path, bright_faces(), recipe.set("average", 0.0), TrainingSettings(labels=60))
     taught_hard(run, batches)
     taught = run.targets.clone()
     run.history.append({"validation_loss": 1.0})
@@ -213,7 +218,7 @@ def test_weights_tell_wrong_labels_from_right_ones(tmp_path: Path) -> None:
         batch=32,
         validation=0.1,
     )
-    train(faces, recipe, tmp_path / "run", Order(noise=0.3, threads=1))
+    train(faces, recipe, tmp_path / "run", TrainingSettings(noise=0.3, threads=1))
     found = pq.read_table(tmp_path / "run" / "weights.parquet").to_pydict()
     truth = dict(zip(faces.values("id"), faces.labels, strict=True))
     flipped = [truth[name] != label for name, label in zip(found["id"], found["label"], strict=True)]

@@ -10,11 +10,23 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from conftest import Interrupted, StopAfter, bright_faces, small_recipe
-from mien import MienError, Order, Recipe, resume, train
-from mien.recognize.files import read_history
+from mien import (
+    MienError,
+    Recipe,
+    TrainingSettings,
+    resume,
+    train,
+)
+from mien.pretraining.vicreg import (
+    EPSILON,
+    Agree,
+    covariance,
+    invariance,
+    variance,
+)
+from mien.recognize.model_card import read_history
 from mien.recognize.networks import build_network
 from mien.training import loop
-from mien.training.agreement import EPSILON, Agree, covariance, invariance, variance
 
 WEIGHTS = {"invariance": 25.0, "variance": 25.0, "covariance": 1.0}
 START = {"technique": "self_supervised", "epochs": 4, "batch": 32, "width": 16, "layers": 2}
@@ -71,7 +83,7 @@ def test_what_each_term_forbids() -> None:
 
 def run_on(tmp_path: Path, name: str, recipe: Recipe, labels: int | None = None) -> dict[str, Tensor]:
     faces = bright_faces(120)
-    return dict(train(faces, recipe, tmp_path / name, Order(threads=1, labels=labels)).network.state_dict())
+    return dict(train(faces, recipe, tmp_path / name, TrainingSettings(threads=1, labels=labels)).network.state_dict())
 
 
 def test_the_loss_falls_on_faces_held_out(tmp_path: Path) -> None:
@@ -95,7 +107,7 @@ def test_labels_are_not_looked_at(tmp_path: Path) -> None:
     plain = run_on(tmp_path, "plain", recipe)
     faces = bright_faces(120)
     turned = faces.with_column("label", (faces.labels + 1) % 3).with_column("votes", [None] * 120)
-    other = train(turned, recipe, tmp_path / "turned", Order(threads=1)).network.state_dict()
+    other = train(turned, recipe, tmp_path / "turned", TrainingSettings(threads=1)).network.state_dict()
     for key, value in plain.items():
         if key.endswith("weight"):
             assert torch.equal(value, other[key]), key
@@ -113,9 +125,9 @@ def test_resumed_within_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     bright_faces(120).save(tmp_path / "set")
     recipe = small_recipe(start=START)
-    whole = train(tmp_path / "set", recipe, tmp_path / "whole", Order(threads=1, labels=60))
+    whole = train(tmp_path / "set", recipe, tmp_path / "whole", TrainingSettings(threads=1, labels=60))
     with pytest.raises(Interrupted):
-        train(tmp_path / "set", recipe, tmp_path / "killed", Order(threads=1, labels=60), progress=StopAfter(5))
+        train(tmp_path / "set", recipe, tmp_path / "killed", TrainingSettings(threads=1, labels=60), progress=StopAfter(5))
     assert (tmp_path / "killed" / "parts" / "self_supervised" / "checkpoint.safetensors").is_file()
     assert not read_history(tmp_path / "killed")
     again = resume(tmp_path / "killed").network.state_dict()
@@ -127,6 +139,6 @@ def test_what_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(MienError, match="a block among stem, "):
         run_on(tmp_path, "block", small_recipe(start=START | {"block": "nowhere"}))
     with pytest.raises(MienError, match="at least 4 faces"):
-        train(bright_faces(6).select([0, 1, 2]), small_recipe(start=START), tmp_path / "few", Order(threads=1))
+        train(bright_faces(6).select([0, 1, 2]), small_recipe(start=START), tmp_path / "few", TrainingSettings(threads=1))
     with pytest.raises(MienError, match="batch"):
         small_recipe(start=START | {"batch": 1})

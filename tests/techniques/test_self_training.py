@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from torch import Generator, Tensor
 
 from conftest import bright_faces, small_recipe
-from mien import Order, train
-from mien.recognize.files import read_history
+from mien import TrainingSettings, train
+from mien.recognize.model_card import read_history
 from mien.techniques.draw.replace import Replace, balanced, per_class, sure
 from mien.techniques.targets.successive import Successive, floor, successive
 from mien.training.loop import labeled_loss, refresh
@@ -155,7 +155,9 @@ def test_epochs_are_batches_of_equal_size(batch: int, at_least: int, unlabeled: 
 def test_without_unlabeled_faces_all_labeled_ones_are_drawn(tmp_path: Path) -> None:
     pretended = Pretended([0, 1, 2] * 20, chances_of(0, 60, 3), batch=1000)
     assert pretended.drawn(Replace(share=0.5, threshold=0.1)) == list(range(60))
-    made = train(bright_faces(), small_recipe(draw={"technique": "replace", "share": 0.5}), tmp_path / "run", Order(threads=1))
+    made = train(
+        bright_faces(), small_recipe(draw={"technique": "replace", "share": 0.5}), tmp_path / "run", TrainingSettings(threads=1)
+    )
     assert made.card.budget["unlabeled"] == 0
     assert [epoch["replaced"] for epoch in read_history(tmp_path / "run")] == [0, 0, 0]
 
@@ -177,7 +179,7 @@ def test_what_is_replaced_is_noted() -> None:
 def test_in_a_run_drawn_faces_are_taught_the_networks_prediction(tmp_path: Path) -> None:
     """Rows of a batch, labeled or not, go through one loss: their targets and weights are what counts."""
     recipe = small_recipe(draw={"technique": "replace", "share": 0.5, "threshold": 0.0}, average=0.0)
-    run, batches = begun(tmp_path, bright_faces().with_column("subject", [None] * 120), recipe, Order(labels=60))
+    run, batches = begun(tmp_path, bright_faces().with_column("subject", [None] * 120), recipe, TrainingSettings(labels=60))
     drawn = torch.cat(batches)
     came = drawn[run.labels[drawn] < 0]
     assert 0 < len(came) <= 24
@@ -197,7 +199,7 @@ def test_in_a_run_drawn_faces_are_taught_the_networks_prediction(tmp_path: Path)
 @pytest.mark.parametrize("threshold", [0.0, 1.0])
 def test_history_holds_numbers_even_where_nobody_is_sure(tmp_path: Path, threshold: float) -> None:
     recipe = small_recipe(draw={"technique": "replace", "share": 0.5, "threshold": threshold})
-    train(bright_faces(), recipe, tmp_path / "run", Order(labels=60, threads=1))
+    train(bright_faces(), recipe, tmp_path / "run", TrainingSettings(labels=60, threads=1))
     history = read_history(tmp_path / "run")
     assert all(math.isfinite(value) for epoch in history for value in epoch.values())
     assert all((epoch["replaced"] > 0) == (threshold == 0) for epoch in history)
@@ -245,7 +247,7 @@ def test_successive_targets_at_their_corners() -> None:
 
 def test_targets_of_an_epoch_come_of_the_predictions_before_it(tmp_path: Path) -> None:
     recipe = small_recipe(targets={"technique": "successive", "alpha": 0.4}, average=0.0)
-    run, batches = begun(tmp_path, bright_faces(), recipe, Order(labels=60))
+    run, batches = begun(tmp_path, bright_faces(), recipe, TrainingSettings(labels=60))
     taught_hard(run, batches)
     refresh(run)
     run.network.eval()

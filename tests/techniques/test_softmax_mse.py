@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from mien import MienError, Order, train
-from mien.recognize.files import read_history
+from mien import MienError, TrainingSettings, train
+from mien.recognize.model_card import read_history
 from mien.techniques.loss.cross_entropy import CrossEntropy
 from mien.techniques.loss.softmax_mse import SoftmaxMse
 from mien.techniques.loss.squared import Squared
@@ -95,7 +95,7 @@ def test_a_run_differs_from_one_of_cross_entropy_in_its_curve_alone(tmp_path: Pa
     """ALT's first temperature is a share of the loss and sample weights go by it: both read the loss that trains."""
     recipe = alt_recipe(2).set("draw.at_least", 2).set("weigh", {"technique": "importance", "when": "always"})
     runs = {
-        name: train(dim_faces(), recipe.set("loss", name), tmp_path / name, Order(labels=60, threads=1))
+        name: train(dim_faces(), recipe.set("loss", name), tmp_path / name, TrainingSettings(labels=60, threads=1))
         for name in ("cross_entropy", "softmax_mse")
     }
     histories = [read_history(tmp_path / name) for name in runs]

@@ -8,11 +8,19 @@ import pytest
 import torch
 
 from conftest import Command, bright_faces, small_recipe
-from mien import FaceSet, MienError, Order, Recipe, Recognizer, export, train
+from mien import (
+    FaceSet,
+    MienError,
+    Recipe,
+    Recognizer,
+    TrainingSettings,
+    export,
+    train,
+)
+from mien.recipes.overrides import asked_recipe
 from mien.recognize.networks import build_network, read_weights
+from mien.recognize.weight_colors import fit_colors
 from mien.techniques.start.weights import matching
-from mien.training.asked import asked_recipe
-from mien.training.colors import fit_colors
 from runs import Heard, features
 
 SHORT = {"stages": [{"epochs": 1, "lr": 0.0}], "average": 0.0, "draw": "shuffled"}
@@ -28,7 +36,7 @@ def own_faces(side: int = 48, classes: int = 3, color: bool = False) -> FaceSet:
 def started(folder: Path, faces: FaceSet, recipe: Recipe) -> tuple[dict[str, torch.Tensor], list[str]]:
     """The weights of a run that learns nothing, and what it said."""
     heard = Heard()
-    train(faces, recipe.with_settings(SHORT), folder, Order(threads=1), progress=heard)
+    train(faces, recipe.with_settings(SHORT), folder, TrainingSettings(threads=1), progress=heard)
     return read_weights(folder), heard.lines
 
 
@@ -60,7 +68,7 @@ def test_any_recipe_starts_from_it(name: str) -> None:
 def test_a_run_and_an_exported_model_are_starts(tmp_path: Path) -> None:
     """With the run's classes its last layer too; an exported model has half precision."""
     faces = bright_faces(60)
-    train(faces, small_recipe(), tmp_path / "first", Order(threads=1))
+    train(faces, small_recipe(), tmp_path / "first", TrainingSettings(threads=1))
     export(tmp_path / "first", tmp_path / "given")
     known = read_weights(tmp_path / "first")
     for number, model in enumerate((tmp_path / "first", tmp_path / "given")):
@@ -109,10 +117,10 @@ def test_a_gray_network_sees_a_gray_face_in_color_as_before() -> None:
 def test_what_cannot_be_a_start_is_one_sentence(tmp_path: Path) -> None:
     recipe = Recipe.load("supervised").with_start("mien-s").with_settings(SHORT)
     with pytest.raises(MienError, match="expected faces for mien_s; found features"):
-        train(features(), recipe, tmp_path / "run", Order(threads=1))
+        train(features(), recipe, tmp_path / "run", TrainingSettings(threads=1))
     for settings in ({"model": "resnet18", "normalize": "face"}, {"model": {"network": "mien_s", "width": 16}}):
         with pytest.raises(MienError, match="weights in mien-s for every block"):
-            train(own_faces(), recipe.with_settings(settings), tmp_path / "run", Order(threads=1))
+            train(own_faces(), recipe.with_settings(settings), tmp_path / "run", TrainingSettings(threads=1))
     assert not (tmp_path / "run").exists()
     with pytest.raises(MienError, match="a run or a model at"):
         recipe.with_start(tmp_path / "nowhere")

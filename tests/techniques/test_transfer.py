@@ -9,13 +9,21 @@ import pytest
 import torch
 
 from conftest import bright_faces, small_recipe
-from mien import FaceSet, MienError, Order, Recipe, Recognizer, evaluate, train
-from mien.recognize.files import read_card
+from mien import (
+    FaceSet,
+    MienError,
+    Recipe,
+    Recognizer,
+    TrainingSettings,
+    evaluate,
+    train,
+)
+from mien.recognize.model_card import read_card
 from mien.recognize.networks import read_weights
 from mien.techniques.start import transfer
 from mien.techniques.start.transfer import Transfer
-from mien.training.prepare import prepare
 from mien.training.run import Run
+from mien.training.run_data import prepare_run
 from runs import changed
 
 
@@ -40,7 +48,7 @@ def run_of(folder: Path, faces: FaceSet, recipe: Recipe) -> tuple[Run, Says]:
     """A run that has not begun."""
     folder.mkdir(parents=True, exist_ok=True)
     says = Says()
-    material = prepare(faces, None, recipe, Order(), Says()).material
+    material = prepare_run(faces, None, recipe, TrainingSettings(), Says()).material
     return Run(recipe, material, 5, torch.device("cpu"), folder, says), says
 
 
@@ -53,7 +61,7 @@ def listed(folder: Path) -> dict[str, dict[str, Any]]:
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of one epoch."""
     folder = tmp_path_factory.mktemp("source") / "run"
-    train(bright_faces(seed=9), small_recipe(stages=[{"epochs": 1, "lr": 0.01}]), folder, Order(threads=1))
+    train(bright_faces(seed=9), small_recipe(stages=[{"epochs": 1, "lr": 0.01}]), folder, TrainingSettings(threads=1))
     return folder
 
 
@@ -117,7 +125,7 @@ def test_color_is_summed_for_gray_faces(tmp_path: Path) -> None:
     gray = bright_faces()
     pixels = gray.faces(range(len(gray)))
     colored = FaceSet.from_arrays(pixels[..., None].repeat(3, axis=3), gray.column("label").to_pylist(), gray.classes)
-    train(colored, small_recipe(stages=[{"epochs": 1, "lr": 0.01}]), tmp_path / "colored", Order(threads=1))
+    train(colored, small_recipe(stages=[{"epochs": 1, "lr": 0.01}]), tmp_path / "colored", TrainingSettings(threads=1))
     before, _ = run_of(tmp_path / "before", colored, small_recipe())
     before.network.load_state_dict(read_weights(tmp_path / "colored"))
     run, _ = run_of(tmp_path / "run", gray, small_recipe())
@@ -179,20 +187,20 @@ def test_the_sources_labels_are_remembered(tmp_path: Path) -> None:
     """A run that begins with a model trained on the test split is told from one that does not; through two hands as well."""
     faces = bright_faces(120).save(tmp_path / "set")
     plain = small_recipe(stages=[{"epochs": 1, "lr": 0.01}])
-    train(faces, plain, tmp_path / "leaky", Order(split="test", labels=12))
+    train(faces, plain, tmp_path / "leaky", TrainingSettings(split="test", labels=12))
     for source, out in (("leaky", "second"), ("second", "third")):
         train(
             faces,
             plain.set("start", {"technique": "transfer", "source": str(tmp_path / source)}),
             tmp_path / out,
-            Order(labels=30),
+            TrainingSettings(labels=30),
         )
     notes = evaluate(Recognizer.load(tmp_path / "third"), faces, "test").notes
     assert notes["warning"].startswith("12 of these faces")
     assert "30 more labels" in notes["began with"]
     assert "12 more labels" in notes["began with"]
     assert [source["budget"]["train"] for source in read_card(tmp_path / "third").sources] == [24, 9]
-    assert "warning" not in evaluate(train(faces, plain, tmp_path / "clean", Order(labels=30)), faces, "test").notes
+    assert "warning" not in evaluate(train(faces, plain, tmp_path / "clean", TrainingSettings(labels=30)), faces, "test").notes
 
 
 def test_the_box_is_a_source_and_gray_is_spread_over_colors(tmp_path: Path) -> None:
@@ -200,7 +208,7 @@ def test_the_box_is_a_source_and_gray_is_spread_over_colors(tmp_path: Path) -> N
     faces = FaceSet.from_arrays(np.repeat(gray.faces()[..., None], 3, axis=3), gray.labels, gray.classes)
     start = {"technique": "transfer", "source": "mien-s"}
     recipe = small_recipe(model={"network": "mien_s"}, start=start, stages=[{"epochs": 1, "lr": 0.0}], normalize="face")
-    train(faces, recipe, tmp_path / "run", Order(threads=1))
+    train(faces, recipe, tmp_path / "run", TrainingSettings(threads=1))
     told = json.loads((tmp_path / "run" / "transfer.json").read_text("utf-8"))["tensors"]
     notes = {entry["name"]: (entry["copied"], entry["note"]) for entry in told}
     assert notes["blocks.stem.0.weight"] == (True, "spread over colors")

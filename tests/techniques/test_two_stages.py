@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 
 from conftest import bright_faces, small_recipe
-from mien import FaceSet, MienError, Order, Recipe, train
+from mien import (
+    FaceSet,
+    MienError,
+    Recipe,
+    TrainingSettings,
+    train,
+)
 from mien.models import Network
 from mien.recognize.networks import build_network, read_weights
 from runs import changed
@@ -33,7 +39,12 @@ def begins(faces: FaceSet, seed: int) -> Network:
 def test_a_frozen_block_does_not_move(average: float, optimizer: str, tmp_path: Path) -> None:
     """Weight decay and the average of the weights leave it alone too."""
     faces = bright_faces()
-    train(faces, recipe({"frozen": FROZEN, "optimizer": optimizer}, average=average), tmp_path / "run", Order(seed=2, threads=1))
+    train(
+        faces,
+        recipe({"frozen": FROZEN, "optimizer": optimizer}, average=average),
+        tmp_path / "run",
+        TrainingSettings(seed=2, threads=1),
+    )
     before, after = begins(faces, 2).state_dict(), read_weights(tmp_path / "run")
     moved = changed(before, after)
     still = {name for name in before if name.startswith(tuple(f"blocks.{block}." for block in FROZEN))}
@@ -45,7 +56,7 @@ def test_a_frozen_block_does_not_move(average: float, optimizer: str, tmp_path: 
 
 def test_the_second_stage_moves_them(tmp_path: Path) -> None:
     faces = bright_faces()
-    train(faces, recipe({"frozen": FROZEN}, {}, average=0.7), tmp_path / "run", Order(seed=2, threads=1))
+    train(faces, recipe({"frozen": FROZEN}, {}, average=0.7), tmp_path / "run", TrainingSettings(seed=2, threads=1))
     moved = changed(begins(faces, 2).state_dict(), read_weights(tmp_path / "run"))
     assert blocks(moved) == {*FROZEN, "stage2_1", "stage3_1", "head"}
     assert {"blocks.stem.1.running_mean", "blocks.stem.0.weight"} <= moved
@@ -54,20 +65,25 @@ def test_the_second_stage_moves_them(tmp_path: Path) -> None:
 def test_a_frozen_block_still_passes_gradients(tmp_path: Path) -> None:
     """One in the middle is frozen; the one below it learns."""
     faces = bright_faces()
-    train(faces, recipe({"frozen": ("stage2_1",)}), tmp_path / "run", Order(seed=2, threads=1))
+    train(faces, recipe({"frozen": ("stage2_1",)}), tmp_path / "run", TrainingSettings(seed=2, threads=1))
     moved = changed(begins(faces, 2).state_dict(), read_weights(tmp_path / "run"))
     assert blocks(moved) == {"stem", "stage1_1", "stage3_1", "head"}
 
 
 def test_transferred_and_frozen(tmp_path: Path) -> None:
     """DAL's two stages from another run: after the first, the lowest blocks are still the source's."""
-    train(bright_faces(seed=9), small_recipe(), tmp_path / "source", Order(threads=1))
+    train(bright_faces(seed=9), small_recipe(), tmp_path / "source", TrainingSettings(threads=1))
     start = {"technique": "transfer", "source": str(tmp_path / "source")}
-    train(bright_faces(), recipe({"frozen": FROZEN}, average=0.7, start=start), tmp_path / "run", Order(seed=2, threads=1))
+    train(
+        bright_faces(),
+        recipe({"frozen": FROZEN}, average=0.7, start=start),
+        tmp_path / "run",
+        TrainingSettings(seed=2, threads=1),
+    )
     moved = changed(read_weights(tmp_path / "source"), read_weights(tmp_path / "run"))
     assert blocks(moved) == {"stage2_1", "stage3_1", "head"}
 
 
 def test_a_block_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MienError, match=r"frozen blocks among stem, .*; found conv1"):
-        train(bright_faces(), recipe({"frozen": ("conv1",)}), tmp_path / "run", Order(threads=1))
+        train(bright_faces(), recipe({"frozen": ("conv1",)}), tmp_path / "run", TrainingSettings(threads=1))

@@ -16,12 +16,18 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from conftest import TINY_AUTOENCODER, Interrupted, StopAfter, bright_faces, small_recipe
-from mien import MienError, Order, evaluate, resume, train
-from mien.recognize.files import read_history, read_sources, read_used
+from mien import (
+    MienError,
+    TrainingSettings,
+    evaluate,
+    resume,
+    train,
+)
+from mien.pretraining.autoencoder.cache import cache_folder, keep_for_others
+from mien.pretraining.autoencoder.train import autoencoding, neighbors_of, train_neighbors
+from mien.recognize.model_card import read_history, read_sources, read_used
 from mien.training import loop
-from mien.training.cache import cache_folder, keep_for_others
-from mien.training.neighbors import autoencoding, neighbors_of, train_neighbors
-from mien.training.state import read_state, write_state
+from mien.training.checkpoint import read_state, write_state
 from runs import Heard, fake_run
 
 Begin = Callable[..., Path]
@@ -33,12 +39,16 @@ def killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Begin:
     """Begins runs that are interrupted after their first epoch."""
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
 
-    def begin(name: str, order: Order | None = None, batches: int = 3, **changed: Any) -> Path:
+    def begin(name: str, order: TrainingSettings | None = None, batches: int = 3, **changed: Any) -> Path:
         if not (tmp_path / "set").exists():
             bright_faces(60).save(tmp_path / "set")
         with pytest.raises(Interrupted):
             train(
-                tmp_path / "set", small_recipe(**changed), tmp_path / name, order or Order(threads=1), progress=StopAfter(batches)
+                tmp_path / "set",
+                small_recipe(**changed),
+                tmp_path / name,
+                order or TrainingSettings(threads=1),
+                progress=StopAfter(batches),
             )
         return tmp_path / name
 
@@ -73,9 +83,9 @@ def test_a_bit_that_changed_is_noticed(killed: Begin) -> None:
 
 
 def test_a_checkpoint_of_before_is_read_and_one_of_another_run_is_not(killed: Begin, tmp_path: Path) -> None:
-    run, other = killed("run"), killed("other", Order(seed=1, threads=1))
+    run, other = killed("run"), killed("other", TrainingSettings(seed=1, threads=1))
     shutil.copy(other / "checkpoint.safetensors", tmp_path / "theirs")
-    whole = train(tmp_path / "set", small_recipe(), tmp_path / "whole", Order(threads=1))
+    whole = train(tmp_path / "set", small_recipe(), tmp_path / "whole", TrainingSettings(threads=1))
     mine = (run / "checkpoint.safetensors").read_bytes()
     shutil.copy(tmp_path / "theirs", run / "checkpoint.safetensors")
     with pytest.raises(MienError, match=r"a checkpoint of this run at .*; found that of another one"):
@@ -94,7 +104,10 @@ def test_a_run_that_was_moved_with_its_set_goes_on(killed: Begin, tmp_path: Path
     written["order"]["faces"] = str(tmp_path / "moved")
     file.write_text(json.dumps(written))
     resumed = resume(tmp_path / "elsewhere")
-    assert resumed.card.weights == train(tmp_path / "moved", small_recipe(), tmp_path / "new", Order(threads=1)).card.weights
+    assert (
+        resumed.card.weights
+        == train(tmp_path / "moved", small_recipe(), tmp_path / "new", TrainingSettings(threads=1)).card.weights
+    )
 
 
 @pytest.mark.parametrize(
@@ -159,9 +172,9 @@ def test_budgets_are_this_runs(killed: Begin) -> None:
 
 
 def test_a_part_is_its_own_runs(killed: Begin, tmp_path: Path) -> None:
-    run, other = killed("run", batches=5, start=SELF), killed("other", Order(seed=3, threads=1), batches=5, start=SELF)
+    run, other = killed("run", batches=5, start=SELF), killed("other", TrainingSettings(seed=3, threads=1), batches=5, start=SELF)
     place = Path("parts", "self_supervised", "weights.safetensors")
-    whole = train(tmp_path / "set", small_recipe(start=SELF), tmp_path / "whole", Order(threads=1))
+    whole = train(tmp_path / "set", small_recipe(start=SELF), tmp_path / "whole", TrainingSettings(threads=1))
     (run / "checkpoint.safetensors").unlink()
     mine = (run / place).read_bytes()
     shutil.copy(other / place, run / place)
@@ -177,7 +190,7 @@ def test_a_part_is_its_own_runs(killed: Begin, tmp_path: Path) -> None:
 
 def test_a_finished_run_has_its_own_model(stored: Path, tmp_path: Path) -> None:
     for seed in (0, 1):
-        train(stored, small_recipe(), tmp_path / f"run{seed}", Order(seed=seed, threads=1))
+        train(stored, small_recipe(), tmp_path / f"run{seed}", TrainingSettings(seed=seed, threads=1))
     shutil.rmtree(tmp_path / "run0" / "model")
     shutil.copytree(tmp_path / "run1" / "model", tmp_path / "run0" / "model")
     with pytest.raises(MienError, match="the model of this run"):
@@ -204,7 +217,7 @@ def test_sources_are_lists_of_models(tmp_path: Path, content: str) -> None:
 
 
 def test_a_run_whose_order_is_odd_is_measured_or_refused(stored: Path, tmp_path: Path) -> None:
-    recognizer = train(stored, small_recipe(unlabeled="fixmatch"), tmp_path / "run", Order(threads=1, labels=20))
+    recognizer = train(stored, small_recipe(unlabeled="fixmatch"), tmp_path / "run", TrainingSettings(threads=1, labels=20))
     file = tmp_path / "run" / "run.json"
     written = json.loads(file.read_text())
     orders: list[Any] = [[], "x", {"fold": 5}, {"faces": 5}, {"unlabeled_faces": "many"}]
@@ -232,7 +245,9 @@ def test_a_cached_autoencoder_that_is_damaged_is_made_anew(tmp_path: Path) -> No
     obtained("third")
     assert any("is trained first" in line for line in heard.lines[2:])
     assert "from" in obtained("fourth")
-    other = train_neighbors(bright_faces(40, seed=1), tmp_path / "other", autoencoding(TINY_AUTOENCODER), Order(threads=1))
+    other = train_neighbors(
+        bright_faces(40, seed=1), tmp_path / "other", autoencoding(TINY_AUTOENCODER), TrainingSettings(threads=1)
+    )
     shutil.rmtree(kept)
     keep_for_others(tmp_path / "other", kept.name)
     assert json.loads((kept / "model" / "model.json").read_text())["weights"] == other.weights
@@ -242,12 +257,12 @@ def test_a_cached_autoencoder_that_is_damaged_is_made_anew(tmp_path: Path) -> No
 
 
 def test_an_autoencoder_goes_on_with_what_it_was_asked(stored: Path, tmp_path: Path) -> None:
-    train_neighbors(stored, tmp_path / "out", autoencoding(TINY_AUTOENCODER), Order(threads=1))
+    train_neighbors(stored, tmp_path / "out", autoencoding(TINY_AUTOENCODER), TrainingSettings(threads=1))
     file = tmp_path / "out" / "neighbors.json"
     for content in ("[" * 200_000, "[]", '{"order": 5}', '{"autoencoding": 5, "order": {}}', '{"order": {"threads": "x"}}'):
         file.write_text(content)
         with pytest.raises(MienError):
-            train_neighbors(stored, tmp_path / "out", autoencoding(TINY_AUTOENCODER), Order())
+            train_neighbors(stored, tmp_path / "out", autoencoding(TINY_AUTOENCODER), TrainingSettings())
 
 
 def test_a_state_is_written_and_read_bit_for_bit(tmp_path: Path) -> None:

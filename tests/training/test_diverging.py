@@ -9,20 +9,26 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from conftest import bright_faces, small_recipe
-from mien import MienError, Order, Recipe, Recognizer, train
-from mien.recognize.files import read_history
+from mien import (
+    MienError,
+    Recipe,
+    Recognizer,
+    TrainingSettings,
+    train,
+)
+from mien.recognize.model_card import read_history
 from mien.registry import STRICT
 from mien.techniques import Perturb, UnlabeledLoss
 from mien.training import loop
-from mien.training.pool import Batch
+from mien.training.checkpoint import read_state
+from mien.training.face_loader import Batch
 from mien.training.run import Run
-from mien.training.state import read_state
 
 
 def stopped(tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     with pytest.raises(MienError) as caught:
-        train(bright_faces(), recipe, tmp_path / "run", Order(labels=60, threads=1))
+        train(bright_faces(), recipe, tmp_path / "run", TrainingSettings(labels=60, threads=1))
     return str(caught.value)
 
 
@@ -93,7 +99,7 @@ def test_without_validation_a_model_is_one_of_numbers(tmp_path: Path, monkeypatc
 
 def test_alt_goes_on_where_only_the_trial_diverges(tmp_path: Path) -> None:
     """A trial step whose validation loss is no number is not kept: the run ends well."""
-    train(bright_faces(), exploding_recipe(step="annealed"), tmp_path / "run", Order(labels=60, threads=1))
+    train(bright_faces(), exploding_recipe(step="annealed"), tmp_path / "run", TrainingSettings(labels=60, threads=1))
     history = read_history(tmp_path / "run")
     assert [epoch["acceptance"] for epoch in history[1:]] == [0, 0]
     assert all(math.isfinite(epoch["validation_loss"]) for epoch in history)

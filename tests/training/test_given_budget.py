@@ -8,11 +8,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from conftest import Interrupted, StopAfter, small_recipe
-from mien import FaceSet, MienError, Order, Recipe, Recognizer, resume, train
+from mien import (
+    FaceSet,
+    MienError,
+    Recipe,
+    Recognizer,
+    TrainingSettings,
+    resume,
+    train,
+)
 from mien.data.splits import Budget
 from mien.progress import Silent
 from mien.training import loop
-from mien.training.prepare import prepare
+from mien.training.run_data import prepare_run
 from runs import features
 
 HEAD = small_recipe(model="embedding", average=0.0)
@@ -22,14 +30,14 @@ def weights(run: Path) -> bytes:
     return (run / "model" / "model.safetensors").read_bytes()
 
 
-def drawn(faces: FaceSet, order: Order, recipe: Recipe = HEAD) -> Budget:
-    return prepare(faces, None, recipe, order, Silent()).budget
+def drawn(faces: FaceSet, order: TrainingSettings, recipe: Recipe = HEAD) -> Budget:
+    return prepare_run(faces, None, recipe, order, Silent()).budget
 
 
 def test_a_given_budget_is_as_good_as_the_same_drawn(tmp_path: Path) -> None:
-    faces, order = features(), Order(labels=30, seed=3)
+    faces, order = features(), TrainingSettings(labels=30, seed=3)
     first = train(faces, HEAD, tmp_path / "drawn", order)
-    second = train(faces, HEAD, tmp_path / "given", Order(seed=3), budget=drawn(faces, order))
+    second = train(faces, HEAD, tmp_path / "given", TrainingSettings(seed=3), budget=drawn(faces, order))
     assert weights(tmp_path / "drawn") == weights(tmp_path / "given")
     assert (second.card.budget["train"], second.card.budget["validation"]) == (24, 6)
     assert second.card.budget["classes"] == first.card.budget["classes"]
@@ -39,7 +47,7 @@ def test_a_given_budget_is_as_good_as_the_same_drawn(tmp_path: Path) -> None:
 def test_labels_beyond_a_given_budget_are_never_seen(tmp_path: Path) -> None:
     """Not even by a recipe that looks at the other faces."""
     faces, recipe = features(), small_recipe(model="embedding", unlabeled="conftest:Agree")
-    budget = drawn(faces, Order(labels=30))
+    budget = drawn(faces, TrainingSettings(labels=30))
     known = np.concatenate([budget.train, budget.validation])
     labels = np.where(np.isin(np.arange(len(faces)), known), faces.labels, (faces.labels + 1) % 3)
     train(faces, recipe, tmp_path / "a", budget=budget)
@@ -51,10 +59,10 @@ def test_labels_beyond_a_given_budget_are_never_seen(tmp_path: Path) -> None:
 def test_interrupted_and_resumed_with_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     faces = features().save(tmp_path / "set")
-    budget, run = drawn(faces, Order(labels=60)), tmp_path / "killed"
-    train(faces, HEAD, tmp_path / "whole", Order(threads=1), budget=budget)
+    budget, run = drawn(faces, TrainingSettings(labels=60)), tmp_path / "killed"
+    train(faces, HEAD, tmp_path / "whole", TrainingSettings(threads=1), budget=budget)
     with pytest.raises(Interrupted):
-        train(faces, HEAD, run, Order(threads=1), progress=StopAfter(5), budget=budget)
+        train(faces, HEAD, run, TrainingSettings(threads=1), progress=StopAfter(5), budget=budget)
     with pytest.raises(MienError, match="faces in memory"):
         resume(run)
     with pytest.raises(MienError, match="faces in memory"):
@@ -73,7 +81,7 @@ def test_a_view_may_say_whose_faces_it_has(tmp_path: Path) -> None:
     """So that `evaluate` can warn of labels that a run has seen."""
     faces = features().save(tmp_path / "set")
     view = faces.with_column("label", faces.labels)
-    order = Order(checksums=(faces.info.checksum, ""))
+    order = TrainingSettings(checksums=(faces.info.checksum, ""))
     assert train(view, HEAD, tmp_path / "run", order).card.faces.checksum == faces.info.checksum
     assert train(view, HEAD, tmp_path / "unsaid").card.faces.checksum == ""
 
@@ -83,11 +91,11 @@ def test_what_is_no_budget_is_refused(tmp_path: Path) -> None:
     rows, out = np.arange(20), tmp_path / "run"
     good = Budget(rows[:15], rows[15:])
     for budget, order, message in (
-        (good, Order(labels=20), "a budget, or an order that draws one"),
-        (good, Order(noise=0.1), "a budget, or an order that draws one"),
-        (Budget(rows, rows[15:]), Order(), "one use"),
-        (Budget(rows[:0], rows), Order(), "faces to train on"),
-        (Budget(rows, np.array([70])), Order(), "labeled faces of the training split"),
+        (good, TrainingSettings(labels=20), "a budget, or an order that draws one"),
+        (good, TrainingSettings(noise=0.1), "a budget, or an order that draws one"),
+        (Budget(rows, rows[15:]), TrainingSettings(), "one use"),
+        (Budget(rows[:0], rows), TrainingSettings(), "faces to train on"),
+        (Budget(rows, np.array([70])), TrainingSettings(), "labeled faces of the training split"),
     ):
         with pytest.raises(MienError, match=message):
             train(faces, HEAD, out, order, budget=budget)

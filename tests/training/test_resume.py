@@ -11,14 +11,21 @@ from pathlib import Path
 import pytest
 
 from conftest import Interrupted, StopAfter, bright_faces, small_recipe
-from mien import FaceSet, MienError, Order, evaluate, resume, train
-from mien.recipe import Recipe
+from mien import (
+    FaceSet,
+    MienError,
+    TrainingSettings,
+    evaluate,
+    resume,
+    train,
+)
+from mien.recipes.recipe import Recipe
 from mien.training import loop
 
 CODE = """
 import os, signal, sys
 from mien.cli import main
-from mien.console import Bar
+from mien.cli.console import Bar
 from mien.training import loop
 
 loop.CHECKPOINT_SECONDS = 0.0
@@ -77,9 +84,9 @@ def test_interrupted_in_any_stage(tmp_path: Path, stored: Path, monkeypatch: pyt
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     second = {"epochs": 3, "lr": 0.01, "optimizer": "adam", "frozen": ["stem"], "answers": {"draw": "balanced", "loss": "focal"}}
     recipe = small_recipe(stages=[{"epochs": 3, "lr": 0.05}, second])
-    train(stored, recipe, tmp_path / "whole", Order(threads=1))
+    train(stored, recipe, tmp_path / "whole", TrainingSettings(threads=1))
     with pytest.raises(Interrupted):
-        train(stored, recipe, tmp_path / "killed", Order(threads=1), progress=StopAfter(batches))
+        train(stored, recipe, tmp_path / "killed", TrainingSettings(threads=1), progress=StopAfter(batches))
     with pytest.raises(MienError, match="mien resume"):
         evaluate(tmp_path / "killed", stored)
     (tmp_path / "killed" / ".checkpoint.safetensors.1").write_bytes(b"half a checkpoi")
@@ -89,7 +96,7 @@ def test_interrupted_in_any_stage(tmp_path: Path, stored: Path, monkeypatch: pyt
 
 
 def test_resume_of_a_finished_run_is_its_recognizer(tmp_path: Path, stored: Path) -> None:
-    made = train(stored, small_recipe(), tmp_path / "run", Order(seed=1))
+    made = train(stored, small_recipe(), tmp_path / "run", TrainingSettings(seed=1))
     before = weights_hash(tmp_path / "run")
     assert (resume(tmp_path / "run").logits(FaceSet.open(stored)) == made.logits(FaceSet.open(stored))).all()
     assert weights_hash(tmp_path / "run") == before

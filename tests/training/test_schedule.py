@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR, OneCycleLR
 
-from mien.recipe import Stage
+from mien.recipes.recipe import Stage
 from mien.training.schedule import make_average, make_optimizer, rate
 
 STEPS = 40

@@ -8,11 +8,19 @@ import pytest
 import torch
 
 from conftest import bright_faces, small_recipe
-from mien import FaceSet, MienError, Order, Recognizer, evaluate, resume, train
+from mien import (
+    FaceSet,
+    MienError,
+    Recognizer,
+    TrainingSettings,
+    evaluate,
+    resume,
+    train,
+)
 from mien.data.splits import fold_view
-from mien.evaluation.calibration import are_sure
-from mien.recognize.files import read_history
-from mien.training.pool import Pool
+from mien.recognize.calibration import are_sure
+from mien.recognize.model_card import read_history
+from mien.training.face_loader import FaceLoader
 from runs import Heard
 
 
@@ -50,7 +58,7 @@ def test_test_labels_are_never_seen(tmp_path: Path, faces: FaceSet) -> None:
 
 def test_labels_beyond_the_budget_are_never_seen(tmp_path: Path, faces: FaceSet) -> None:
     """A run on 30 of 96 labels is the run on a set that has no other labels."""
-    first = train(faces, small_recipe(), tmp_path / "a", Order(labels=30))
+    first = train(faces, small_recipe(), tmp_path / "a", TrainingSettings(labels=30))
     used = pq.read_table(tmp_path / "a" / "budget.parquet").column("id").to_pylist()
     assert len(set(used)) == 30
     labels = np.where(np.isin(faces.values("id").astype(str), used), faces.labels, -1)
@@ -58,7 +66,7 @@ def test_labels_beyond_the_budget_are_never_seen(tmp_path: Path, faces: FaceSet)
 
 
 def test_budget_says_what_each_label_was_used_for(tmp_path: Path, faces: FaceSet) -> None:
-    train(faces, small_recipe(), tmp_path / "run", Order(labels_per_class=10, noise=0.2, seed=4))
+    train(faces, small_recipe(), tmp_path / "run", TrainingSettings(labels_per_class=10, noise=0.2, seed=4))
     used = pq.read_table(tmp_path / "run" / "budget.parquet").to_pydict()
     assert len(used["role"]) == 30
     assert 5 <= used["role"].count("validation") <= 7, "a fifth, rounded class by class"
@@ -71,13 +79,14 @@ def test_budget_says_what_each_label_was_used_for(tmp_path: Path, faces: FaceSet
 
 def test_votes_do_not_give_flipped_labels_away(tmp_path: Path, faces: FaceSet) -> None:
     hard, votes = (
-        train(faces, small_recipe(targets=targets), tmp_path / targets, Order(noise=0.3)) for targets in ("hard", "votes")
+        train(faces, small_recipe(targets=targets), tmp_path / targets, TrainingSettings(noise=0.3))
+        for targets in ("hard", "votes")
     )
     assert same_weights(hard, votes)
 
 
 def test_seeds_decide(tmp_path: Path, faces: FaceSet) -> None:
-    runs = [train(faces, small_recipe(), tmp_path / f"{n}", Order(seed=seed)) for n, seed in enumerate((1, 1, 2))]
+    runs = [train(faces, small_recipe(), tmp_path / f"{n}", TrainingSettings(seed=seed)) for n, seed in enumerate((1, 1, 2))]
     assert same_weights(runs[0], runs[1])
     assert not same_weights(runs[0], runs[2])
 
@@ -85,7 +94,7 @@ def test_seeds_decide(tmp_path: Path, faces: FaceSet) -> None:
 def test_the_callers_generator_is_left_alone(tmp_path: Path, faces: FaceSet) -> None:
     torch.manual_seed(7)
     before, threads = torch.get_rng_state(), torch.get_num_threads()
-    train(faces, small_recipe(), tmp_path / "run", Order(threads=1))
+    train(faces, small_recipe(), tmp_path / "run", TrainingSettings(threads=1))
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.get_num_threads() == threads
 
@@ -127,7 +136,7 @@ def test_the_card_says_what_was_measured_on_validation(tmp_path: Path, faces: Fa
 
 def test_the_card_says_from_where_on_answers_are_sure(tmp_path: Path) -> None:
     faces = bright_faces(300)
-    recognizer = train(faces, small_recipe(validation=0.4), tmp_path / "run", Order(threads=1))
+    recognizer = train(faces, small_recipe(validation=0.4), tmp_path / "run", TrainingSettings(threads=1))
     used = pq.read_table(tmp_path / "run" / "budget.parquet").to_pydict()
     names = [name for name, role in zip(used["id"], used["role"], strict=True) if role == "validation"]
     validation = faces.select(np.isin(faces.values("id").astype(str), names))
@@ -143,15 +152,15 @@ def test_what_a_model_is_not_good_for_is_said(tmp_path: Path) -> None:
     heard, gray = Heard(), np.full((60, 16, 16), 90, np.uint8)
     faces = FaceSet.from_arrays(gray, np.arange(60) % 3, ["class0", "class1", "class2"])
     recipe = small_recipe(stages=[{"epochs": 1, "lr": 0.01}], validation=0.5)
-    train(faces, recipe, tmp_path / "run", Order(threads=1), progress=heard)
+    train(faces, recipe, tmp_path / "run", TrainingSettings(threads=1), progress=heard)
     said = [line for line in heard.lines if line.startswith("warning: the model takes every validation face for class")]
     assert len(said) == 1
     assert said[0].endswith("its average accuracy is 1 of 3 classes")
     assert any(line.startswith("no answer of this model is sure: 30 validation faces are too few") for line in heard.lines)
 
 
-@pytest.mark.parametrize("order", [Order(), Order(labels=1), Order(labels_per_class=5)])
-def test_one_class_is_nothing_to_learn(tmp_path: Path, order: Order) -> None:
+@pytest.mark.parametrize("order", [TrainingSettings(), TrainingSettings(labels=1), TrainingSettings(labels_per_class=5)])
+def test_one_class_is_nothing_to_learn(tmp_path: Path, order: TrainingSettings) -> None:
     """It gave a run with 100 % accuracy that can say one thing."""
     faces = bright_faces(40)
     labels = np.ones(40, np.int64) if order.labels is None else faces.labels
@@ -164,7 +173,7 @@ def test_one_class_is_nothing_to_learn(tmp_path: Path, order: Order) -> None:
 @pytest.mark.parametrize("transductive", [False, True])
 def test_unlabeled_faces_are_the_training_splits_others(tmp_path: Path, faces: FaceSet, transductive: bool) -> None:
     recipe = small_recipe(unlabeled={"technique": "conftest:Agree", "log": str(tmp_path / "rows")}, transductive=transductive)
-    recognizer = train(faces, recipe, tmp_path / "run", Order(labels=30))
+    recognizer = train(faces, recipe, tmp_path / "run", TrainingSettings(labels=30))
     seen = {int(row) for row in (tmp_path / "rows").read_text().split()}
     used = pq.read_table(tmp_path / "run" / "budget.parquet").column("id").to_pylist()
     roles = pq.read_table(tmp_path / "run" / "budget.parquet").column("role").to_pylist()
@@ -185,7 +194,7 @@ def test_strangers_come_without_labels_and_without_their_test_split(tmp_path: Pa
     assert other.info.checksum[:12] in str(recognizer.card.budget["unlabeled_from"])
     wrong = with_labels(other, 1 - other.labels).save(tmp_path / "wrong")
     assert same_weights(recognizer, train(stored, recipe, tmp_path / "again", unlabeled=wrong))
-    for order in (Order(), Order(fold="1/3")):
+    for order in (TrainingSettings(), TrainingSettings(fold="1/3")):
         with pytest.raises(MienError, match="the training set"):
             train(stored, recipe, tmp_path / "same", order, unlabeled=stored)
     with pytest.raises(MienError, match="learns from unlabeled"):
@@ -194,9 +203,9 @@ def test_strangers_come_without_labels_and_without_their_test_split(tmp_path: Pa
 
 def test_held_or_read_ahead_unlabeled_batches_are_the_same(tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = small_recipe(unlabeled="conftest:Agree", unlabeled_batch=7)
-    held = train(stored, recipe, tmp_path / "held", Order(labels=40))
-    monkeypatch.setattr("mien.training.pool._free", lambda device: 0)
-    assert same_weights(held, train(stored, recipe, tmp_path / "read", Order(labels=40)))
+    held = train(stored, recipe, tmp_path / "held", TrainingSettings(labels=40))
+    monkeypatch.setattr("mien.training.face_loader._free", lambda device: 0)
+    assert same_weights(held, train(stored, recipe, tmp_path / "read", TrainingSettings(labels=40)))
 
 
 def test_a_start_is_seen_by_the_average_and_by_predictions(tmp_path: Path, stored: Path) -> None:
@@ -235,7 +244,7 @@ def test_folds_leave_subjects_out(tmp_path: Path, stored: Path) -> None:
     faces = FaceSet.open(stored)
     tested = 0
     for fold in ("1/3", "2/3", "3/3"):
-        recognizer = train(stored, small_recipe(), tmp_path / fold[0], Order(fold=fold))
+        recognizer = train(stored, small_recipe(), tmp_path / fold[0], TrainingSettings(fold=fold))
         used = pq.read_table(tmp_path / fold[0] / "budget.parquet").column("id").to_pylist()
         people = set(faces.values("subject")[np.isin(faces.values("id").astype(str), used)])
         held_out = fold_view(faces, fold).where(split="test")
@@ -243,12 +252,12 @@ def test_folds_leave_subjects_out(tmp_path: Path, stored: Path) -> None:
         tested += evaluate(recognizer, stored, fold=fold).count
     assert tested == len(faces)
     with pytest.raises(MienError, match="a fold such as"):
-        train(stored, small_recipe(), tmp_path / "bad", Order(fold="4/3"))
+        train(stored, small_recipe(), tmp_path / "bad", TrainingSettings(fold="4/3"))
 
 
 def test_noise_by_a_matrix(tmp_path: Path, stored: Path) -> None:
     matrix = ((0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (1.0, 0.0, 0.0))
-    train(stored, small_recipe(), tmp_path / "run", Order(noise_matrix=matrix))
+    train(stored, small_recipe(), tmp_path / "run", TrainingSettings(noise_matrix=matrix))
     used = pq.read_table(tmp_path / "run" / "budget.parquet").to_pydict()
     truth = dict(zip(FaceSet.open(stored).values("id"), FaceSet.open(stored).labels, strict=True))
     assert all(label == (truth[name] + 1) % 3 for name, label in zip(used["id"], used["label"], strict=True))
@@ -284,7 +293,7 @@ def test_faces_that_do_not_fit_are_read_ahead(faces: FaceSet, stored: Path) -> N
     batches = [torch.tensor(rows) for rows in ([3, 1], [50, 0, 119], [7])]
     for source in (faces, FaceSet.open(stored), FaceSet.open(stored).join(faces)):
         for hold in (True, False):
-            found = list(Pool(source, torch.device("cpu"), hold).stream(batches))
+            found = list(FaceLoader(source, torch.device("cpu"), hold).stream(batches))
             assert [batch.rows.tolist() for batch in found] == [rows.tolist() for rows in batches]
             assert all(
                 (batch.faces.numpy() == source.faces(rows.numpy())).all() for batch, rows in zip(found, batches, strict=True)
@@ -294,7 +303,7 @@ def test_faces_that_do_not_fit_are_read_ahead(faces: FaceSet, stored: Path) -> N
 @pytest.mark.parametrize("precision", ["bfloat16", "float32"])
 def test_reading_ahead_changes_no_weight(tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch, precision: str) -> None:
     held = train(stored, small_recipe(precision=precision), tmp_path / "held")
-    monkeypatch.setattr("mien.training.pool._free", lambda device: 0)
+    monkeypatch.setattr("mien.training.face_loader._free", lambda device: 0)
     read = train(stored, small_recipe(precision=precision), tmp_path / "read")
     assert same_weights(held, read)
 

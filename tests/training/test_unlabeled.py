@@ -15,13 +15,20 @@ from torch import Tensor
 
 import conftest
 from conftest import small_recipe
-from mien import FaceSet, MienError, Order, Recipe, resume, train
+from mien import (
+    FaceSet,
+    MienError,
+    Recipe,
+    TrainingSettings,
+    resume,
+    train,
+)
 from mien.data.convert import alike
 from mien.data.faceset import Info
 from mien.progress import Silent
-from mien.recognize.files import read_history
-from mien.training.prepare import Prepared, looks_at_unlabeled, prepare
+from mien.recognize.model_card import read_history
 from mien.training.run import Run
+from mien.training.run_data import PreparedRun, looks_at_unlabeled, prepare_run
 from runs import changed, features
 
 AGREE = small_recipe(unlabeled="conftest:Agree")
@@ -47,11 +54,11 @@ def bright_faces(count: int = 120, classes: int = 3, side: int = 16, seed: int =
     return conftest.bright_faces(count, classes, side, seed).with_column("subject", [None] * count)
 
 
-def prepared(faces: FaceSet, others: FaceSet | None = None, recipe: Recipe = AGREE, **order: Any) -> Prepared:
-    return prepare(faces, others, recipe, Order(**order), Silent())
+def prepared(faces: FaceSet, others: FaceSet | None = None, recipe: Recipe = AGREE, **order: Any) -> PreparedRun:
+    return prepare_run(faces, others, recipe, TrainingSettings(**order), Silent())
 
 
-def ids(made: Prepared, unlabeled: bool) -> list[str]:
+def ids(made: PreparedRun, unlabeled: bool) -> list[str]:
     """Ids of the run's labeled or unlabeled training faces."""
     keep = (made.material.labels < 0).numpy() == unlabeled
     return [str(name) for name in made.material.faces.values("id")[keep]]
@@ -99,7 +106,7 @@ def test_only_the_other_set_where_the_own_faces_are_left_out(tmp_path: Path, sto
     others = another().save(tmp_path / "other")
     log = tmp_path / "rows"
     recipe = small_recipe(unlabeled={"technique": "conftest:Agree", "log": str(log)})
-    made = train(stored, recipe, tmp_path / "run", Order(labels=30, own_unlabeled=False, threads=1), unlabeled=others)
+    made = train(stored, recipe, tmp_path / "run", TrainingSettings(labels=30, own_unlabeled=False, threads=1), unlabeled=others)
     assert made.card.budget["unlabeled"] == 48
     train_faces = int(made.card.budget["train"])
     assert {int(row) for row in log.read_text().split()} == set(range(train_faces, train_faces + 48))
@@ -109,7 +116,7 @@ def test_only_the_other_set_where_the_own_faces_are_left_out(tmp_path: Path, sto
 
 def test_an_order_with_all_that_is_resumed(tmp_path: Path, stored: Path) -> None:
     another().save(tmp_path / "other")
-    order = Order(labels=30, own_unlabeled=False, unlabeled_faces=20, threads=1)
+    order = TrainingSettings(labels=30, own_unlabeled=False, unlabeled_faces=20, threads=1)
     made = train(stored, AGREE, tmp_path / "run", order, unlabeled=tmp_path / "other")
     for name in ("model/model.json", "checkpoint.safetensors"):
         (tmp_path / "run" / name).unlink()
@@ -127,7 +134,7 @@ def test_a_draw_that_takes_unlabeled_faces_brings_them_in(tmp_path: Path) -> Non
     later = small_recipe(stages=[stage, {**stage, "answers": {"draw": replace}}])
     assert [looks_at_unlabeled(recipe) for recipe in (plain, drawing, later, AGREE)] == [False, True, True, True]
     assert [prepared(bright_faces(), None, recipe, labels=30).facts["unlabeled"] for recipe in (plain, drawing)] == [0, 66]
-    train(bright_faces(), later, tmp_path / "run", Order(labels=60, threads=1))
+    train(bright_faces(), later, tmp_path / "run", TrainingSettings(labels=60, threads=1))
     first, second = read_history(tmp_path / "run")
     assert "replaced" not in first
     assert 0 < second["replaced"] <= 24
@@ -140,7 +147,7 @@ def test_unlabeled_batches_are_those_of_a_fair_turn(tmp_path: Path) -> None:
     log = tmp_path / "rows"
     recipe = small_recipe(unlabeled={"technique": "conftest:Agree", "log": str(log)}, unlabeled_batch=10)
     recipe = recipe.with_epochs(1).set("draw.at_least", 12)
-    train(bright_faces(), recipe, tmp_path / "run", Order(labels=30, threads=1))
+    train(bright_faces(), recipe, tmp_path / "run", TrainingSettings(labels=30, threads=1))
     lines = [line.split() for line in log.read_text().splitlines()]
     assert [len(line) for line in lines] == [10] * 12
     counts = np.unique([row for line in lines for row in line], return_counts=True)[1]
@@ -196,7 +203,7 @@ def colored(count: int = 30, side: int = 20) -> FaceSet:
 
 def test_faces_of_another_side_and_color_are_converted_and_that_is_said_once(tmp_path: Path) -> None:
     said = Said()
-    made = train(bright_faces(), AGREE, tmp_path / "run", Order(labels=30, threads=1), colored(), said)
+    made = train(bright_faces(), AGREE, tmp_path / "run", TrainingSettings(labels=30, threads=1), colored(), said)
     assert said.about("converted") == ["unlabeled faces are converted: 20 pixels, color to 16 pixels, gray"]
     assert made.card.budget["unlabeled"] == 66 + 30
     assert (made.card.faces.side, made.card.faces.channels) == (16, 1)
@@ -204,7 +211,7 @@ def test_faces_of_another_side_and_color_are_converted_and_that_is_said_once(tmp
 
 def test_faces_of_the_same_shape_are_not_spoken_of(tmp_path: Path) -> None:
     said = Said()
-    prepare(bright_faces(), another(), AGREE, Order(labels=30), said)
+    prepare_run(bright_faces(), another(), AGREE, TrainingSettings(labels=30), said)
     assert said.about("converted") == []
 
 
@@ -279,7 +286,7 @@ def test_a_class_has_as_many_labels_as_asked_for_validation_included(per_class: 
 
 def test_fewer_labels_than_asked_for_are_said_once_and_recorded(tmp_path: Path) -> None:
     said = Said()
-    made = train(bright_faces(), AGREE, tmp_path / "run", Order(labels_per_class=40, threads=1), progress=said)
+    made = train(bright_faces(), AGREE, tmp_path / "run", TrainingSettings(labels_per_class=40, threads=1), progress=said)
     assert said.about("fewer labels") == ["fewer labels than 40: class0 32, class1 32, class2 32"]
     assert made.card.budget["classes"] == {"class0": 32, "class1": 32, "class2": 32}
     assert made.card.budget["labels_per_class"] == 40
@@ -302,13 +309,15 @@ TECHNIQUES: dict[str, dict[str, Any]] = {
 def test_hidden_labels_change_no_weight(tmp_path: Path, name: str) -> None:
     """The set's labels beyond the budget are scrambled: what is reported is another, what is learned is the same."""
     faces, recipe = bright_faces(), small_recipe(**TECHNIQUES[name])
-    first = train(faces, recipe, tmp_path / "a", Order(labels=30, threads=1))
+    first = train(faces, recipe, tmp_path / "a", TrainingSettings(labels=30, threads=1))
     used = pq.read_table(tmp_path / "a" / "budget.parquet").column("id").to_pylist()
     hidden = ~np.isin(faces.values("id").astype(str), used)
     assert hidden.sum() == 90
     scrambled = faces.with_column("true_label", np.where(hidden, 0, faces.labels))
     dropped = faces.with_column("label", np.where(hidden, -1, faces.labels))
-    for number, (other, order) in enumerate(((scrambled, Order(labels=30, threads=1)), (dropped, Order(threads=1)))):
+    for number, (other, order) in enumerate(
+        ((scrambled, TrainingSettings(labels=30, threads=1)), (dropped, TrainingSettings(threads=1)))
+    ):
         again = train(other, recipe, tmp_path / f"b{number}", order)
         assert changed(first.network.state_dict(), again.network.state_dict()) == set()
     histories = [read_history(tmp_path / folder) for folder in ("a", "b0", "b1")]
@@ -317,7 +326,7 @@ def test_hidden_labels_change_no_weight(tmp_path: Path, name: str) -> None:
     assert all(map(math.isnan, told[2])), "where nobody knows the truth nothing is claimed"
 
 
-def spied(run_folder: Path, faces: FaceSet, recipe: Recipe, order: Order) -> list[list[tuple[Tensor, Tensor, Tensor]]]:
+def spied(run_folder: Path, faces: FaceSet, recipe: Recipe, order: TrainingSettings) -> list[list[tuple[Tensor, Tensor, Tensor]]]:
     """Rows, pseudo-labels and who counted, of every batch of every epoch."""
     epochs: list[list[tuple[Tensor, Tensor, Tensor]]] = [[]]
     note, take = Run.note_labels, Run.take_notes
@@ -342,7 +351,7 @@ def spied(run_folder: Path, faces: FaceSet, recipe: Recipe, order: Order) -> lis
 @pytest.mark.parametrize("transductive", [False, True])
 def test_pseudo_label_accuracy_is_a_count_by_hand(tmp_path: Path, name: str, transductive: bool) -> None:
     """Over the pseudo-labels that taught, of faces whose truth may be known: test faces, transductive or not, are not."""
-    faces, order = bright_faces(), Order(labels=30, seed=2, threads=1)
+    faces, order = bright_faces(), TrainingSettings(labels=30, seed=2, threads=1)
     wrong = faces.with_column("true_label", np.where(faces.values("split") == "test", (faces.labels + 1) % 3, faces.labels))
     recipe = small_recipe(**TECHNIQUES[name], transductive=transductive)
     epochs = spied(tmp_path / "run", wrong, recipe, order)

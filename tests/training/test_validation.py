@@ -10,11 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import bright_faces, small_recipe
-from mien import FaceSet, Order, evaluate, train
+from mien import (
+    FaceSet,
+    TrainingSettings,
+    evaluate,
+    train,
+)
 from mien.data.identities import write_identities
 from mien.data.splits import Budget, fold_view
 from mien.progress import Silent
-from mien.training.prepare import Prepared, prepare
+from mien.training.run_data import PreparedRun, prepare_run
 from runs import Heard
 
 AGREE = small_recipe(unlabeled="conftest:Agree")
@@ -27,7 +32,7 @@ def filmed(faces: FaceSet) -> FaceSet:
     return faces.with_column("subject", [None] * count).with_column("sequence", [f"s{n // 10}" for n in range(count)])
 
 
-def among(made: Prepared, column: str) -> tuple[set[str], set[str]]:
+def among(made: PreparedRun, column: str) -> tuple[set[str], set[str]]:
     """Who is learned from, with labels and without, and who validates."""
     return set(made.material.faces.values(column)), set(made.material.validation.values(column))
 
@@ -36,8 +41,8 @@ def among(made: Prepared, column: str) -> tuple[set[str], set[str]]:
 @few
 def test_nobody_is_on_both_sides(column: str, per_class: int | None, share: float, seed: int) -> None:
     faces, heard = bright_faces() if column == "subject" else filmed(bright_faces()), Heard()
-    order = Order(labels_per_class=per_class, seed=seed)
-    made = prepare(faces, None, AGREE.set("validation", share), order, heard)
+    order = TrainingSettings(labels_per_class=per_class, seed=seed)
+    made = prepare_run(faces, None, AGREE.set("validation", share), order, heard)
     learned, validates = among(made, column)
     assert validates
     assert learned.isdisjoint(validates)
@@ -55,7 +60,7 @@ def test_a_set_that_names_nobody_is_parted_by_face() -> None:
     bare = FaceSet.from_arrays(bare.faces(), bare.labels, bare.classes, {"split": bare.column("split").to_pylist()})
     for faces in (bare, bright_faces().with_column("subject", [None] * 120), bright_faces().with_column("subject", [""] * 120)):
         heard = Heard()
-        made = prepare(faces, None, AGREE, Order(labels=30, seed=3), heard)
+        made = prepare_run(faces, None, AGREE, TrainingSettings(labels=30, seed=3), heard)
         assert made.budget.validation.tolist() == VALIDATE
         assert (made.facts["train"], made.facts["validation"], made.facts["unlabeled"]) == (24, 6, 66)
         assert heard.lines == []
@@ -67,7 +72,7 @@ VALIDATE = [13, 17, 32, 36, 75, 85]
 
 def test_a_fold_tests_whom_it_always_tested(tmp_path: Path) -> None:
     faces = bright_faces().save(tmp_path / "set")
-    made = train(faces, small_recipe(), tmp_path / "run", Order(fold="2/5", threads=1))
+    made = train(faces, small_recipe(), tmp_path / "run", TrainingSettings(fold="2/5", threads=1))
     tested = fold_view(faces, "2/5").where(split="test")
     used = pq.read_table(tmp_path / "run" / "budget.parquet").to_pydict()
     ids = faces.values("id").astype(str)
@@ -82,7 +87,7 @@ ROLES = ("train", "validation")
 
 def test_people_who_are_classes_are_known_again(tmp_path: Path) -> None:
     """A recognizer of people is validated with other faces of the same ones."""
-    made = prepare(write_identities(bright_faces(), tmp_path / "people"), None, small_recipe(), Order(), Silent())
+    made = prepare_run(write_identities(bright_faces(), tmp_path / "people"), None, small_recipe(), TrainingSettings(), Silent())
     learned, validates = among(made, "subject")
     assert validates <= learned
 
@@ -90,6 +95,6 @@ def test_people_who_are_classes_are_known_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("asked", [{}, {"own_unlabeled": False}])
 def test_whoever_gives_a_budget_has_parted_the_faces(asked: dict[str, Any]) -> None:
     heard, budget = Heard(), Budget(np.array([0, 1, 2, 5]), np.array([3, 6]))
-    made = prepare(bright_faces(), None, AGREE, Order(**asked), heard, budget)
+    made = prepare_run(bright_faces(), None, AGREE, TrainingSettings(**asked), heard, budget)
     assert made.facts["unlabeled"] == (90 if not asked else 0)
     assert not any("validation" in line for line in heard.lines)

@@ -19,26 +19,45 @@ import pyarrow as pa
 import torch
 
 from mien.active.acquire import Acquire
-from mien.active.curve import Curve, Point, draw, read_point, write_point, write_tables
-from mien.active.known import DISPUTED, UNDECIDED, Known, World
+from mien.active.human_annotators import People
+from mien.active.learning_curve import (
+    Curve,
+    Point,
+    draw,
+    read_point,
+    write_point,
+    write_tables,
+)
 from mien.active.oracle import Annotators, Asked, Oracle
-from mien.active.people import People
-from mien.active.plan import Plan, Recipes, claim, folder_name, settled, strategy
+from mien.active.pool import (
+    DISPUTED,
+    UNDECIDED,
+    Known,
+    World,
+)
 from mien.active.scoring import look
+from mien.active.settings import (
+    Recipes,
+    RoundsSettings,
+    claim,
+    folder_name,
+    settled,
+    strategy,
+)
 from mien.data.faceset import FaceSet, Rows
 from mien.data.splits import Budget, require_untrained
-from mien.data.tables import read_table
 from mien.data.writer import write_table
 from mien.disk import alone, require_name, write_aside
 from mien.errors import MienError
 from mien.evaluation.evaluate import evaluate
 from mien.plain import counted
 from mien.progress import Progress, Quiet, Silent
-from mien.recipe import Recipe
+from mien.recipes.recipe import Recipe
 from mien.recognize.recognizer import Recognizer
-from mien.training.lesson import validation_figures
+from mien.tabular.parquet_files import read_table
 from mien.training.loop import own_threads
-from mien.training.prepare import Order
+from mien.training.objective import validation_figures
+from mien.training.run_data import TrainingSettings
 from mien.training.train import resume, train
 
 DRAW_SECONDS = 10.0
@@ -52,7 +71,7 @@ DRAWS = 4
 class _Work:
     """What all chains share."""
 
-    asked: Plan
+    asked: RoundsSettings
     faces: FaceSet
     world: World
     recipes: Recipes
@@ -87,7 +106,9 @@ class _State:
     point: Point
 
 
-def rounds(faceset: Path | str, asked: Plan, out: Path | str, progress: Progress | None = None, go_on: bool = False) -> Curve:
+def rounds(
+    faceset: Path | str, asked: RoundsSettings, out: Path | str, progress: Progress | None = None, go_on: bool = False
+) -> Curve:
     """Follow every strategy of the plan with every seed through its rounds, into the folder `out`.
 
     The same plan goes on where it was. With an oracle, strategies, seeds and rounds may be others: what is there stays.
@@ -126,7 +147,7 @@ def _all_rounds(work: _Work) -> Curve:
     return _curve(asked, done)
 
 
-def _work(faceset: Path | str, asked: Plan, out: Path, bar: Progress, go_on: bool) -> _Work:
+def _work(faceset: Path | str, asked: RoundsSettings, out: Path, bar: Progress, go_on: bool) -> _Work:
     """Everything checked before anything is written."""
     for name in asked.acquire:
         strategy(name)
@@ -151,7 +172,7 @@ def _work(faceset: Path | str, asked: Plan, out: Path, bar: Progress, go_on: boo
     return _Work(asked, faces, world, recipes, annotators, threads, out, bar)
 
 
-def _curve(asked: Plan, done: dict[tuple[str, int], list[Point]]) -> Curve:
+def _curve(asked: RoundsSettings, done: dict[tuple[str, int], list[Point]]) -> Curve:
     ordered = [point for name in asked.acquire for (other, _), points in done.items() if other == name for point in points]
     return Curve(asked.acquire, asked.reference, asked.split_to_test, tuple(ordered))
 
@@ -295,7 +316,7 @@ def _trained(work: _Work, title: str, seed: int, folder: Path, recipe: Recipe, k
     if (folder / "run.json").is_file():
         made = resume(folder, bar, view, budget)
     else:
-        order = Order(seed=seed, device=device, threads=work.threads, checksums=(work.faces.info.checksum, ""))
+        order = TrainingSettings(seed=seed, device=device, threads=work.threads, checksums=(work.faces.info.checksum, ""))
         made = train(view, recipe, folder, order, progress=bar, budget=budget)
     (folder / "checkpoint.safetensors").unlink(missing_ok=True)
     return made

@@ -15,10 +15,10 @@ from mien.active.acquire import Acquire, Candidates, Given, LooksAt
 from mien.data.augment import normalize, to_unit
 from mien.data.faceset import FaceSet, Info
 from mien.errors import MienError
-from mien.evaluation.divergence import decide, last_features
-from mien.evaluation.reliability import Sight
+from mien.evaluation.neighborhood_stability import Sight
 from mien.progress import Progress, Silent
 from mien.recognize.device import channels_last
+from mien.recognize.divergence import decide, last_features
 from mien.recognize.recognizer import Recognizer
 
 GRID = 3

@@ -13,20 +13,20 @@ import typer
 from mien.cli import (
     annotate,
     annotators,
+    autoencoder,
     comparing,
     consistency,
     data,
-    doubts,
+    duplicates,
     exporting,
     identities,
+    label_errors,
     looking,
     measure,
-    neighbors,
     predicting,
     preparing,
     rounds,
     training,
-    twins,
 )
 from mien.errors import MienError
 from mien.installed import own_version
@@ -63,7 +63,7 @@ for _command in (
     data.describe,
     data.features,
     data.convert,
-    twins.twins,
+    duplicates.twins,
     identities.identities,
     consistency.peaks,
     training.train,
@@ -74,7 +74,7 @@ for _command in (
     exporting.export,
     measure.evaluate,
     measure.weights,
-    doubts.doubts,
+    label_errors.doubts,
     measure.intensity,
     consistency.consistency,
     looking.neurons,
@@ -87,7 +87,7 @@ for _command in (
     training.demo,
 ):
     app.command()(_command)
-app.add_typer(neighbors.neighbors, name="neighbors")
+app.add_typer(autoencoder.neighbors, name="neighbors")
 app.add_typer(annotators.annotators, name="annotators")
 app.add_typer(annotate.labels, name="labels")
 

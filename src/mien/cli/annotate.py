@@ -16,12 +16,12 @@ from mien.plain import counted
 from mien.registry import meant
 
 if TYPE_CHECKING:
-    from mien.active.page.prepare import Ready
-    from mien.active.page.shown import When
-    from mien.active.store.consensus import AnnotatorFigures
-    from mien.active.store.store import Store
-    from mien.console import Table
+    from mien.cli.console import Table
     from mien.data.faceset import FaceSet
+    from mien.labeling.page.responses import When
+    from mien.labeling.page.setup import Ready
+    from mien.labeling.store.consensus import AnnotatorFigures
+    from mien.labeling.store.store import Store
 
 WHENS = ("after", "before", "never")
 WHATS = ("consensus", "log")
@@ -86,10 +86,16 @@ def annotate(
     device: Device = "auto",
 ) -> None:
     """Show faces in the browser and ask people what they express."""
-    from mien.active.page.prepare import Asking, prepare
-    from mien.active.page.serve import address, is_loopback, listen, reached_by, serve
-    from mien.active.store.database import Database
-    from mien.console import Bar
+    from mien.cli.console import Bar
+    from mien.labeling.page.serve import (
+        address,
+        is_loopback,
+        listen,
+        reached_by,
+        serve,
+    )
+    from mien.labeling.page.setup import Asking, prepare_page
+    from mien.labeling.store.database import Database
 
     when = _one_of(show_guess or ("before" if doubts else "after"), WHENS, "--show-guess")
     named = tuple(part.strip() for part in (classes or "").split(",") if part.strip())
@@ -97,7 +103,7 @@ def annotate(
     reached = reached_by(name or (), proxy or (), certificate, key, path)
     with listen(host, port) as listening:  # before a store is made
         with Bar(single=True) as bar:
-            ready = prepare(asking, bar)
+            ready = prepare_page(asking, bar)
         with ready.store:
             _tell(ready, str(pool), Database(store).name, add or [])
             if not is_loopback(host) and reached.tls is None:
@@ -153,8 +159,8 @@ def export_(
     as_json: Json = False,
 ) -> None:
     """Write what people agree on, or all that they said, to a table."""
-    from mien.active.store.exchange import export_consensus, export_log
-    from mien.active.store.store import Store
+    from mien.labeling.store.import_export import export_consensus, export_log
+    from mien.labeling.store.store import Store
 
     _one_of(what, WHATS, "--what")
     with Store.open(store, reads=True) as opened:
@@ -169,8 +175,8 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Add the answers of another store that asked about the same faces; those that are there already stay as they are."""
-    from mien.active.store.exchange import import_log
-    from mien.active.store.store import Store
+    from mien.labeling.store.import_export import import_log
+    from mien.labeling.store.store import Store
 
     with Store.open(store) as opened:
         added = import_log(opened, log)
@@ -196,9 +202,9 @@ def apply(
     as_json: Json = False,
 ) -> None:
     """Write the face set that people were asked about as a new one, with their labels, to train on."""
-    from mien.active.store.apply import apply_labels
-    from mien.active.store.store import Store
     from mien.data.faceset import FaceSet
+    from mien.labeling.store.apply_labels import apply_labels
+    from mien.labeling.store.store import Store
 
     faces = FaceSet.open(faceset, verify=True)
     with Store.open(store, reads=True) as opened, _aside(out) if test else nullcontext(out) as place:
@@ -240,8 +246,8 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show how far the answering is, how well people agree, and what each of them did."""
-    from mien.active.store.store import Store
-    from mien.console import show as print_table
+    from mien.cli.console import show as print_table
+    from mien.labeling.store.store import Store
 
     with Store.open(store, reads=True) as opened:
         info, found, people = opened.info, opened.progress(), opened.figures()
@@ -271,7 +277,7 @@ def backup(
     as_json: Json = False,
 ) -> None:
     """Copy a label store, which may be in use, into a new file: a label store as any other."""
-    from mien.active.store.backup import backup as copy
+    from mien.labeling.store.backup import backup as copy
 
     rows = copy(store, out)
     print_values(as_json, {"rows": rows, "out": str(out)}, f"{counted(rows, 'answer')} -> {out}")
@@ -280,8 +286,8 @@ def backup(
 @labels.command()
 def check(store: Place, as_json: Json = False) -> None:
     """Look a label store over: whether it is whole, and all in it as it has to be. Changes nothing; exit code 1 for a fault."""
-    from mien.active.store.check import check as look
-    from mien.active.store.database import Database
+    from mien.labeling.store.database import Database
+    from mien.labeling.store.integrity import check as look
 
     found, where = look(store), Database(store).name
     values = {"store": where, "version": found.version, "sound": not found.faults, "faults": found.faults}
@@ -291,7 +297,7 @@ def check(store: Place, as_json: Json = False) -> None:
 
 
 def _people_table(people: "tuple[AnnotatorFigures, ...]") -> "Table":
-    from mien.console import Table
+    from mien.cli.console import Table
 
     table = Table("annotator", "answers", "as most others", "right on gold", "seconds an answer")
     for one in people:

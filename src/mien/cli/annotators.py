@@ -22,7 +22,7 @@ annotators = typer.Typer(no_args_is_help=True, help="The people who label faces.
 @annotators.command()
 def add(name: Name, store: StoreAddress, days: Days = 90, as_json: Json = False) -> None:
     """Add somebody who may answer, and print their token, which nobody can look up again."""
-    from mien.active.store.store import Store
+    from mien.labeling.store.store import Store
 
     with Store.open(store) as opened:
         _print_token(name, opened.add_annotator(name, days or None), as_json)
@@ -34,7 +34,7 @@ def renew(name: Name, store: StoreAddress, days: Days = 90, as_json: Json = Fals
 
     A page that is open follows within ten seconds.
     """
-    from mien.active.store.store import Store
+    from mien.labeling.store.store import Store
 
     with Store.open(store) as opened:
         _print_token(name, opened.renew_token(name, days or None), as_json)
@@ -43,7 +43,7 @@ def renew(name: Name, store: StoreAddress, days: Days = 90, as_json: Json = Fals
 @annotators.command()
 def disable(name: Name, store: StoreAddress, as_json: Json = False) -> None:
     """Let somebody answer no more, and sign out their browsers; what they said stays."""
-    from mien.active.store.store import Store
+    from mien.labeling.store.store import Store
 
     with Store.open(store) as opened:
         opened.disable(name)
@@ -53,7 +53,7 @@ def disable(name: Name, store: StoreAddress, as_json: Json = False) -> None:
 @annotators.command()
 def enable(name: Name, store: StoreAddress, as_json: Json = False) -> None:
     """Let somebody who was disabled answer again, with the token they have."""
-    from mien.active.store.store import Store
+    from mien.labeling.store.store import Store
 
     with Store.open(store) as opened:
         opened.enable(name)
@@ -70,7 +70,7 @@ def remove(
     as_json: Json = False,
 ) -> None:
     """Remove somebody for good: name, token and sign-ins, and their answers, too, or those stay without a name."""
-    from mien.active.store.store import Store
+    from mien.labeling.store.store import Store
 
     with Store.open(store) as opened:
         if not yes:
@@ -84,8 +84,8 @@ def remove(
 @annotators.command("list")
 def list_(store: StoreAddress, as_json: Json = False) -> None:
     """List all people: how many answers they gave, whether they may answer, and when their tokens end."""
-    from mien.active.store.store import Store
-    from mien.console import Table, show
+    from mien.cli.console import Table, show
+    from mien.labeling.store.store import Store
 
     with Store.open(store, reads=True) as opened:
         people, counts = opened.people(), opened.progress().by_annotator
@@ -105,8 +105,8 @@ def list_(store: StoreAddress, as_json: Json = False) -> None:
 @annotators.command("sign-ins")
 def sign_ins(store: StoreAddress, as_json: Json = False) -> None:
     """List who signed in and out, or tried to, from where, oldest first: 10,000 times that it worked, and 10,000 others."""
-    from mien.active.store.store import Store
-    from mien.console import Table, show
+    from mien.cli.console import Table, show
+    from mien.labeling.store.store import Store
 
     with Store.open(store, reads=True) as opened:
         rows = opened.sign_ins()

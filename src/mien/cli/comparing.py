@@ -47,7 +47,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare recipes over labels, noise, settings and seeds: tables, curves, and a report; goes on where it was."""
-    from mien.console import Bar, comparison_tables, show
+    from mien.cli.console import Bar, comparison_tables, show
     from mien.disk import value_of
     from mien.experiments.compare import compare as run
     from mien.experiments.grid import Grid

@@ -10,7 +10,7 @@ from mien.cli.shared import Device, FaceSetPath, Json, number, own_folder, print
 from mien.plain import counted
 
 if TYPE_CHECKING:
-    from mien.console import Table
+    from mien.cli.console import Table
     from mien.evaluation.consistency import Failures, Scores
 
 
@@ -66,7 +66,7 @@ def consistency(
     as_json: Json = False,
 ) -> None:
     """Measure whether faces that are almost the same are recognized as the same."""
-    from mien.console import Bar, show
+    from mien.cli.console import Bar, show
     from mien.data.faceset import FaceSet
     from mien.data.splits import test_split
     from mien.evaluation.consistency import measure_consistency
@@ -98,7 +98,7 @@ def consistency(
 
 
 def _failure_table(found: "Failures") -> "Table":
-    from mien.console import Table
+    from mien.cli.console import Table
 
     table = Table(f"of {counted(found.sequences, 'sequence')}", "number", "share", "95 % interval")
     for name, count, share, between in (
@@ -110,7 +110,7 @@ def _failure_table(found: "Failures") -> "Table":
 
 
 def _score_table(found: "Scores") -> "Table":
-    from mien.console import Table
+    from mien.cli.console import Table
 
     table = Table("predictions", "faces", "mean S")
     for name, count, mean in (

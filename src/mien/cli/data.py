@@ -48,7 +48,7 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Import a published database, a folder, a table, or rendered faces, into a face set."""
-    from mien.console import Bar
+    from mien.cli.console import Bar
     from mien.data.importing import import_source, source_from, told_notes
     from mien.disk import value_of
 
@@ -84,7 +84,7 @@ def _warn_of_whole_photos(database: Any) -> None:
     """A line on stderr where the pictures of a folder or a table are no crops of faces."""
     if not hasattr(database, "pictures"):
         return
-    from mien.faces.whole_photos import look
+    from mien.preparation.whole_photos import look
 
     if warning := look(database.pictures()).warning:
         say(f"warning: {warning}", file=sys.stderr)
@@ -98,7 +98,7 @@ def describe(
     """Count the faces of a set per split and class, and show examples."""
     from dataclasses import asdict
 
-    from mien.console import count_table, show
+    from mien.cli.console import count_table, show
     from mien.data import describe as room
     from mien.data.faceset import FaceSet
 
@@ -136,7 +136,7 @@ def features(
     A network's name stands for its published weights where it has some (facenet_dlib), else for random ones; --set changes its
     settings.
     """
-    from mien.console import Bar
+    from mien.cli.console import Bar
     from mien.data.faceset import FaceSet
     from mien.disk import value_of
     from mien.recognize.features import write_features

@@ -22,7 +22,7 @@ def export(
 ) -> None:
     """Write a model to give away: half the size, and ready to run without torch. It is read as a run is."""
     from mien.recognize.export import export as write
-    from mien.recognize.files import GRAPH, WEIGHTS
+    from mien.recognize.model_card import GRAPH, WEIGHTS
 
     card = write(run, out, align)
     sizes = {name: (out / name).stat().st_size for name in (WEIGHTS, GRAPH)}
@@ -39,7 +39,7 @@ def adapt(
     as_json: Json = False,
 ) -> None:
     """Fit a model to a few faces of your own, with classes of your own; refused where it gets worse by them."""
-    from mien.console import Bar, adapted_table, show
+    from mien.cli.console import Bar, adapted_table, show
     from mien.data.faceset import FaceSet
     from mien.experiments.adapt import adapt as fit
 

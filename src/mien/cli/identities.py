@@ -22,7 +22,7 @@ def identities(
     as_json: Json = False,
 ) -> None:
     """Make a face set whose label is the person, to pretrain a network on."""
-    from mien.console import Bar
+    from mien.cli.console import Bar
     from mien.data.faceset import FaceSet
     from mien.data.identities import write_identities
     from mien.data.splits import held_out_rows
@@ -57,7 +57,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Measure whether a network tells if two photos show one person, as Labeled Faces in the Wild does."""
-    from mien.console import Bar
+    from mien.cli.console import Bar
     from mien.evaluation.verification import verify as measure
 
     with Bar(quiet=as_json) as bar:

@@ -10,7 +10,7 @@ from mien.cli.shared import Device, FaceSetPath, Json, print_json, print_values,
 from mien.plain import counted
 
 if TYPE_CHECKING:
-    from mien.console import Table
+    from mien.cli.console import Table
     from mien.evaluation.neurons import Neurons
 
 
@@ -31,7 +31,7 @@ def neurons(
     as_json: Json = False,
 ) -> None:
     """Look at what neurons respond to: label entropy, mean faces, pictures that excite them."""
-    from mien.console import Bar, show
+    from mien.cli.console import Bar, show
     from mien.evaluation.neurons import inspect_neurons
     from mien.evaluation.report.neurons import require_new, write_neurons
 
@@ -51,7 +51,7 @@ def neurons(
 
 
 def _table(found: "Neurons") -> "Table":
-    from mien.console import Table
+    from mien.cli.console import Table
 
     table = Table(
         "layer", "neurons", "average entropy", "low", title=f"{found.dataset}, {counted(len(found.faces), 'labeled face')}"
@@ -78,7 +78,7 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Recognize the face on a photo, and draw the regions that decided."""
-    from mien.console import Bar
+    from mien.cli.console import Bar
     from mien.evaluation.explain import explain_photo, explained_path
     from mien.plain import short
 

@@ -40,13 +40,13 @@ def evaluate(
     """Test a recognizer: figures with intervals, and a report to look at."""
     import os
 
-    from mien.console import Bar
+    from mien.cli.console import Bar
     from mien.data.faceset import FaceSet
     from mien.data.splits import test_split
     from mien.evaluation.evaluate import evaluate as measure
-    from mien.faces.straight import faces_of
-    from mien.files.limits import limits_of
-    from mien.recognize.box import BOX
+    from mien.media.limits import limits_of
+    from mien.preparation.photo_folder import faces_of
+    from mien.recognize.bundled import BOX
     from mien.recognize.recognizer import Recognizer
 
     if out is None and str(run) in BOX:
@@ -68,8 +68,8 @@ def weights(
     as_json: Json = False,
 ) -> None:
     """Show the training faces that counted least, and how well a low weight finds wrong labels."""
-    from mien.console import show, weight_table
-    from mien.evaluation.weights import inspect_weights
+    from mien.cli.console import show, weight_table
+    from mien.evaluation.sample_weights import inspect_weights
 
     found, folder = inspect_weights(run, faceset, per_class, out), out or run / "weights"
     if as_json:
@@ -95,7 +95,7 @@ def intensity(
     as_json: Json = False,
 ) -> None:
     """Measure whether predictions grow with the intensity of the expression."""
-    from mien.console import growth_tables, show
+    from mien.cli.console import growth_tables, show
     from mien.evaluation.intensity import inspect_intensity
 
     folder = out or own_folder(run, "intensity")

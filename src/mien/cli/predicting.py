@@ -15,11 +15,11 @@ from mien.cli.shared import Device, Json, Limits, Turn, number, say
 from mien.plain import counted
 
 if TYPE_CHECKING:
-    from mien.faces.cut import Geometry
-    from mien.faces.places import Input
+    from mien.faces.crop import CropSpec
+    from mien.media.source_files import Input
     from mien.recognize.predict import Fault, Read
     from mien.recognize.recognizer import Recognizer
-    from mien.recognize.teller import Form, Teller
+    from mien.recognize.result_writer import Form, Teller
 
 NOTHING_READ, STOPPED = 1, 130
 """Exit codes where not one input could be read, and after Ctrl-C."""
@@ -53,15 +53,15 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Name the expression of every face in photos and videos; --json prints a line of JSON for each photo and frame."""
-    from mien.console import Bar
+    from mien.cli.console import Bar
     from mien.errors import MienError
-    from mien.faces.cut import TURN
-    from mien.faces.inputs import find_inputs
-    from mien.files.limits import limits_of
-    from mien.recognize.looks import weakness
+    from mien.faces.crop import TURN
+    from mien.media.inputs import find_inputs
+    from mien.media.limits import limits_of
+    from mien.recognize.face_embeddings import weakness
     from mien.recognize.predict import Fault, read_all
     from mien.recognize.recognizer import Recognizer
-    from mien.recognize.teller import Teller
+    from mien.recognize.result_writer import Teller
 
     _require_inputs(paths, as_csv)
     form, geometry, folder = _form(as_json, as_csv), _geometry(align, detector), _new_folder(draw)
@@ -118,8 +118,8 @@ class _Noted:
 def _require_inputs(paths: Sequence[Path], as_csv: bool) -> None:
     """Raises MienError for addresses on the web, and for what --csv wrote before."""
     from mien.errors import MienError
-    from mien.faces.places import require_local
-    from mien.recognize.teller import is_told
+    from mien.media.source_files import require_local
+    from mien.recognize.result_writer import is_told
 
     for path in paths:
         require_local(path)
@@ -146,15 +146,15 @@ def watch(
     as_json: Json = False,
 ) -> None:
     """Name the expressions before a camera, now and over time. Nothing is stored but what --draw, --csv and --json ask for."""
-    from mien.console import live
+    from mien.cli.console import live
     from mien.errors import MienError
-    from mien.faces.places import Input
-    from mien.faces.shots import Shot
+    from mien.media.photos_and_frames import Shot
+    from mien.media.source_files import Input
     from mien.recognize.camera import camera_frames, find_camera
     from mien.recognize.predict import TRACKING, Read, in_frames
     from mien.recognize.reading import sentence
     from mien.recognize.recognizer import Recognizer
-    from mien.recognize.teller import Teller
+    from mien.recognize.result_writer import Teller
     from mien.recognize.tracking import Tracker
 
     form, geometry, folder = _form(as_json, as_csv), _geometry(align, detector), _new_folder(draw)
@@ -224,7 +224,7 @@ def _say_notes(read: "Read") -> None:
         say(f"mien: {read.shot.input.name}: {note}", file=sys.stderr)
 
 
-def _say_overridden(recognizer: "Recognizer", geometry: "Geometry | None") -> None:
+def _say_overridden(recognizer: "Recognizer", geometry: "CropSpec | None") -> None:
     """A line on stderr where faces are cut out in another way than the model's card says."""
     from mien.errors import MienError
 
@@ -251,8 +251,8 @@ def _form(as_json: bool, as_csv: bool) -> "Form":
     return "json" if as_json else "csv" if as_csv else "text"
 
 
-def _geometry(align: str | None, detector: str | None) -> "Geometry | None":
-    from mien.faces.cut import Geometry
+def _geometry(align: str | None, detector: str | None) -> "CropSpec | None":
+    from mien.faces.crop import CropSpec
 
     if align is None:
         if detector is not None:
@@ -260,7 +260,7 @@ def _geometry(align: str | None, detector: str | None) -> "Geometry | None":
                 "expected --align with it: else the model's card says what finds faces", param_hint="--detector"
             )
         return None
-    geometry = Geometry(align, detector or "mtcnn", "all")
+    geometry = CropSpec(align, detector or "mtcnn", "all")
     geometry.require_workable()
     return geometry
 

@@ -22,7 +22,7 @@ from mien.cli.shared import (
 from mien.plain import counted
 
 if TYPE_CHECKING:
-    from mien.faces.prepare import Prepared
+    from mien.preparation.prepare import PreparedSet
 
 
 def prepare(
@@ -68,10 +68,10 @@ def prepare(
     import logging
     import os
 
-    from mien.console import Bar
-    from mien.faces.prepare import Preparing
-    from mien.faces.prepare import prepare as run
-    from mien.files.limits import limits_of
+    from mien.cli.console import Bar
+    from mien.media.limits import limits_of
+    from mien.preparation.prepare import Preparing
+    from mien.preparation.prepare import prepare_faces as run
     from mien.registry import validate
 
     if len(paths) < 2:
@@ -88,7 +88,7 @@ def prepare(
     _tell(done, out, test > 0, as_json)
 
 
-def _tell(done: "Prepared", out: Path, is_tested: bool, as_json: bool) -> None:
+def _tell(done: "PreparedSet", out: Path, is_tested: bool, as_json: bool) -> None:
     if is_tested:
         warn_of_few_tests(done.faces)
         warn_of_untested(done.faces)

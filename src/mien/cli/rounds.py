@@ -25,8 +25,8 @@ from mien.cli.shared import (
 from mien.limits import MOST
 
 if TYPE_CHECKING:
-    from mien.active.curve import Curve, Line
-    from mien.console import Table
+    from mien.active.learning_curve import Curve, CurvePoint
+    from mien.cli.console import Table
 
 
 Acquire = Annotated[str, typer.Option(help="Which faces are asked about: a,b,c; with settings, 'worthiness extension=1'.")]
@@ -81,9 +81,9 @@ def rounds(
     as_json: Json = False,
 ) -> None:
     """Ask about the faces that matter most, learn from the answers, and again; or compare ways to choose them."""
-    from mien.active.plan import Plan
     from mien.active.rounds import rounds as run
-    from mien.console import Bar
+    from mien.active.settings import RoundsSettings
+    from mien.cli.console import Bar
     from mien.registry import validate
 
     changes = pairs(set_, "--set")
@@ -110,14 +110,14 @@ def rounds(
         "device": device,
         "threads": threads,
     }
-    plan = validate(Plan, asked)
+    plan = validate(RoundsSettings, asked)
     with Bar(quiet=as_json, single=True) as bar:
         found = run(faceset, plan, out, bar, go_on)
     _print(found, out, as_json)
 
 
 def _print(found: "Curve", out: Path, as_json: bool) -> None:
-    from mien.console import show
+    from mien.cli.console import show
 
     if as_json:
         print_json(found.to_json() | {"out": str(out)})
@@ -132,7 +132,7 @@ def _table(found: "Curve") -> "Table":
     """Every round of one strategy, or the last round of each of several."""
     from rich import box
 
-    from mien.console import Table
+    from mien.cli.console import Table
 
     several = len(found.strategies) > 1
     where = found.tested or "validation"
@@ -148,7 +148,7 @@ def _table(found: "Curve") -> "Table":
     return table
 
 
-def _cells(line: "Line", several: bool) -> list[str]:
+def _cells(line: "CurvePoint", several: bool) -> list[str]:
     """A row; a dash where there is nothing."""
     sd, difference = line.accuracy.sd, line.difference
     cells = [line.strategy, f"{line.labels.mean:.0f}", str(line.accuracy.count)]

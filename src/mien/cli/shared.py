@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from mien.files.limits import Switch
 from mien.limits import MOST, MOST_SEED, MOST_THREADS
+from mien.media.limits import Switch
 from mien.plain import plain, to_json
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def print_values(as_json: bool, values: Any, *lines: str) -> None:
 
 def own_folder(model: Path, name: str) -> Path:
     """Where a command leaves what it finds of a run: in its folder; of a model that comes with mien: here, under its name."""
-    from mien.recognize.box import BOX
+    from mien.recognize.bundled import BOX
 
     return Path(f"{model}-{name}") if str(model) in BOX else model / name
 
@@ -109,7 +109,7 @@ def typed(*given: Any, trusted: bool = False, recipes: Iterable[str | None] = ()
     Where that is `trusted`, so is the code that the `recipes` name, and the recipes' files that are typed elsewhere.
     """
     from mien.disk import value_of
-    from mien.recipe import files_of, trust_recipe
+    from mien.recipes.recipe import files_of, trust_recipe
     from mien.registry import trust
 
     for name in recipes if trusted else ():
@@ -148,7 +148,7 @@ def warn_of_untested(faces: "FaceSet") -> None:
 
 def show_evaluation(result: "Evaluation", as_json: bool, places: list[str]) -> None:
     """An evaluation as JSON, or as tables and then where more of it lies."""
-    from mien.console import evaluation_tables, show
+    from mien.cli.console import evaluation_tables, show
 
     if as_json:
         print_json(result.to_json())

@@ -58,12 +58,12 @@ def train(
     """Train a recognizer."""
     import os
 
-    from mien.console import Bar
-    from mien.faces.straight import faces_of
-    from mien.files.limits import limits_of
+    from mien.cli.console import Bar
+    from mien.media.limits import limits_of
+    from mien.preparation.photo_folder import faces_of
+    from mien.recipes.overrides import asked_recipe
     from mien.registry import validate
-    from mien.training.asked import asked_recipe
-    from mien.training.prepare import Order, read_matrix
+    from mien.training.run_data import TrainingSettings, read_matrix
     from mien.training.train import train as run
 
     changes = pairs(set_, "--set")
@@ -81,7 +81,7 @@ def train(
         "device": device,
         "threads": threads,
     }
-    order = validate(Order, asked)
+    order = validate(TrainingSettings, asked)
     with Bar(quiet=as_json) as bar:
         made = asked_recipe(recipe, bar.say, model, epochs, start, changes)
         faces = faces_of(faceset, threads or os.cpu_count() or 1, bar, least=2, limits=limits_of(limits))
@@ -103,7 +103,7 @@ def resume(
     run: Annotated[Path, typer.Argument(help="Folder of an interrupted run.")], trust: Trust = False, as_json: Json = False
 ) -> None:
     """Go on with an interrupted run as if nothing had happened."""
-    from mien.console import Bar
+    from mien.cli.console import Bar
     from mien.training.train import resume as go_on
 
     with Bar(quiet=as_json) as bar:
@@ -117,8 +117,13 @@ def recipes(
     as_json: Json = False,
 ) -> None:
     """List the recipes and what can answer each question, or show one recipe with every default."""
-    from mien.console import answer_table, recipe_table, show
-    from mien.recipe import Recipe, known_components, recipe_comment, recipe_names
+    from mien.cli.console import answer_table, recipe_table, show
+    from mien.recipes.recipe import (
+        Recipe,
+        known_components,
+        recipe_comment,
+        recipe_names,
+    )
 
     if name is not None:
         if comment := recipe_comment(name):
@@ -139,7 +144,7 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Render faces, train on them, and write a report: the main job, without any download."""
-    from mien.console import Bar
+    from mien.cli.console import Bar
     from mien.experiments.demo import demo as go
 
     with Bar(quiet=as_json) as bar:

@@ -7,8 +7,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from mien.data.face_grid import (
+    Row,
+    Tile,
+    draw_sheet,
+    write_sheet,
+)
 from mien.data.faceset import FaceSet
-from mien.data.sheet import Row, Tile, draw_sheet, write_sheet
 from mien.errors import MienError
 
 NO_LABEL = "(no label)"

@@ -14,12 +14,10 @@ import pyarrow.compute as pc
 from pydantic import Field
 from pydantic.dataclasses import dataclass as checked
 
-from mien.data.tables import COLUMNS as COLUMNS
-from mien.data.tables import Columns, is_pixels
-from mien.data.tables import to_table as to_table
 from mien.disk import fit, read_json, require_name, require_plain, require_regular
 from mien.errors import MienError
 from mien.registry import STRICT, meant, told, worded
+from mien.tabular.parquet_files import Columns, is_pixels, to_table
 
 Rows = npt.NDArray[np.int64]
 

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mien.class_words import read_split
 from mien.data.faceset import FaceSet, Rows
-from mien.data.words import read_split
 from mien.errors import MienError
 from mien.plain import counted
 from mien.registry import meant

@@ -17,16 +17,16 @@ from torch import Generator
 from mien.data.faceset import FaceSet, Rows
 from mien.data.peaks import NEAREST, Peaks, find_peaks, find_sequences, missing_columns
 from mien.data.splits import split_rows, test_split
-from mien.evaluation.divergence import divergence
 from mien.evaluation.evaluate import count_known
 from mien.evaluation.metrics import Interval, wilson
-from mien.evaluation.reliability import Space, find_space, score_faces
-from mien.evaluation.weights import flip_auroc
+from mien.evaluation.neighborhood_stability import Space, find_space, score_faces
+from mien.evaluation.sample_weights import flip_auroc
 from mien.plain import counted, plain_values
 from mien.progress import Progress
-from mien.recognize.files import read_used
-from mien.recognize.neighbors import SIGMA
+from mien.recognize.divergence import divergence
+from mien.recognize.model_card import read_used
 from mien.recognize.recognizer import Recognizer
+from mien.recognize.semantic_neighbors import SIGMA
 from mien.registry import Count, Positive, Seed, require
 
 Floats = npt.NDArray[np.float64]

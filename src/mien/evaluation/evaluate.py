@@ -10,13 +10,13 @@ import numpy.typing as npt
 from mien.data.faceset import FaceSet
 from mien.data.splits import fold_view, split_rows, test_split
 from mien.errors import MienError
-from mien.evaluation.calibration import apply_temperature
+from mien.evaluation.near_duplicates import twin_notes
 from mien.evaluation.report import Mistakes, write_report
 from mien.evaluation.result import Evaluation, confident_mistakes, summarize
-from mien.evaluation.twins import twin_notes
 from mien.plain import counted
 from mien.recognize.alignment import alignment_note
-from mien.recognize.files import read_history, read_sources, read_used
+from mien.recognize.calibration import apply_temperature
+from mien.recognize.model_card import read_history, read_sources, read_used
 from mien.recognize.recognizer import Recognizer
 
 MISTAKES = 32

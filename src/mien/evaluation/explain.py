@@ -12,11 +12,17 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional as F
 
+from mien.data.face_grid import (
+    BLUE,
+    EDGE,
+    INK,
+    SOFT,
+    write_sheet,
+)
 from mien.data.faceset import FaceSet
-from mien.data.images import read_picture
-from mien.data.sheet import BLUE, EDGE, INK, SOFT, write_sheet
 from mien.data.views import Views
 from mien.errors import MienError
+from mien.media.pictures import read_picture
 from mien.models import Network, leading, upscaling
 from mien.plain import short
 from mien.plots import colormaps

@@ -13,16 +13,24 @@ import pyarrow as pa
 from PIL import Image
 from scipy.stats import spearmanr
 
+from mien.data.face_grid import (
+    GRAY,
+    Note,
+    Row,
+    Tile,
+    draw_sheet,
+    evenly,
+    write_sheet,
+)
 from mien.data.faceset import FaceSet
 from mien.data.peaks import find_sequences
-from mien.data.sheet import GRAY, Note, Row, Tile, draw_sheet, evenly, write_sheet
 from mien.data.splits import test_split
 from mien.disk import write_aside
 from mien.errors import MienError
-from mien.evaluation.calibration import apply_temperature
 from mien.evaluation.evaluate import count_known, tested_faces
 from mien.evaluation.metrics import RESAMPLES, Interval, block_sizes, percentiles
 from mien.plain import counted, plain_values
+from mien.recognize.calibration import apply_temperature
 from mien.recognize.recognizer import Recognizer
 
 Floats = npt.NDArray[np.float64]

@@ -173,7 +173,7 @@ def calibration_interval(
     return percentiles(np.concatenate(errors))
 
 
-def reliability(probabilities: npt.ArrayLike, labels: npt.ArrayLike, bins: int = BINS) -> Reliability:
+def calibration_bins(probabilities: npt.ArrayLike, labels: npt.ArrayLike, bins: int = BINS) -> Reliability:
     """Confidence, accuracy and number of faces per bin, binned as in `calibration_error`; raises MienError as it does."""
     confidence, right = _judged(probabilities, labels)
     place = _bin(confidence, bins)

@@ -24,15 +24,15 @@ from mien.data.describe import require_pictures
 from mien.data.faceset import FaceSet
 from mien.data.splits import draw_labels, split_rows
 from mien.errors import MienError
-from mien.evaluation.divergence import decide
 from mien.evaluation.maximize import HEAD, maximize, responses
 from mien.models import leading, upscaling
 from mien.plain import counted
 from mien.progress import Progress, Silent
-from mien.recognize.box import find_model
+from mien.recognize.bundled import find_model
 from mien.recognize.device import autocast, channels_last, choose_device, choose_precision
+from mien.recognize.divergence import decide
 from mien.recognize.features import Tap, is_run, tap
-from mien.recognize.files import read_card
+from mien.recognize.model_card import read_card
 from mien.registry import Count, CountOrZero, Seed, meant, require
 
 Floats = npt.NDArray[np.float64]

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import MienError
-from mien.evaluation.calibration import apply_temperature, are_sure
 from mien.evaluation.metrics import (
     RESAMPLES,
     Counts,
@@ -17,6 +16,7 @@ from mien.evaluation.metrics import (
     Reliability,
     accuracy,
     average_accuracy,
+    calibration_bins,
     calibration_error,
     calibration_interval,
     confusion,
@@ -25,12 +25,12 @@ from mien.evaluation.metrics import (
     precisions,
     recall_intervals,
     recalls,
-    reliability,
     second_interval,
     second_share,
     wilson,
 )
 from mien.plain import plain_values
+from mien.recognize.calibration import apply_temperature, are_sure
 
 FEW = 30
 """Faces behind a figure below which it says little: its interval is then about 35 points wide."""
@@ -250,7 +250,7 @@ def _calibration(probabilities: npt.NDArray[np.float64], faces: _Faces) -> _Cali
     return _Calibration(
         calibration_error(probabilities, faces.labels),
         calibration_interval(probabilities, faces.labels, faces.seed, resamples=faces.resamples),
-        reliability(probabilities, faces.labels),
+        calibration_bins(probabilities, faces.labels),
     )
 
 

@@ -19,12 +19,12 @@ from mien.data.faceset import FaceSet, Rows
 from mien.data.identities import find_people
 from mien.data.splits import split_rows, test_split
 from mien.errors import MienError
-from mien.evaluation.weights import flip_auroc
+from mien.evaluation.sample_weights import flip_auroc
 from mien.models import upscaling
 from mien.progress import Progress, Silent
 from mien.recognize.device import autocast, channels_last, choose_device, choose_precision
 from mien.recognize.features import PART, Tap, tap
-from mien.recognize.files import read_card, read_used
+from mien.recognize.model_card import read_card, read_used
 from mien.registry import Count, Seed, require
 
 Floats = npt.NDArray[np.float64]

@@ -15,15 +15,15 @@ from mien.data.splits import groups_of, training_rows
 from mien.data.views import Views
 from mien.disk import require_new
 from mien.errors import MienError
-from mien.evaluation.calibration import apply_temperature, fit_least, fit_sure
 from mien.experiments.fitted_rows import FOLDS, LEAST, Given, refitted, with_new
 from mien.experiments.last_layer import with_one
 from mien.models import Network
 from mien.plain import counted
 from mien.progress import Progress, Silent
 from mien.recognize.alignment import alignment_note
+from mien.recognize.calibration import apply_temperature, fit_least, fit_sure
 from mien.recognize.export import write_exported
-from mien.recognize.files import Card, require_alike
+from mien.recognize.model_card import ModelCard, require_alike
 from mien.recognize.networks import build_network
 from mien.recognize.recognizer import Recognizer
 from mien.registry import Seed, require
@@ -46,7 +46,7 @@ CHUNK = 512
 
 
 @dataclass(frozen=True)
-class Line:
+class ClassChange:
     """One class, before and after: the share of its faces that is named right."""
 
     name: str
@@ -66,7 +66,7 @@ class Line:
 class Adapted:
     """What came of it. Figures are shares from 0 to 1, on the faces that were given."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[ClassChange, ...]
     new: tuple[str, ...]
     """Classes that the model did not know."""
     before: float
@@ -232,7 +232,7 @@ def _require_enough(given: Given) -> None:
         raise MienError(f"{2 * FOLDS} labeled faces or more", f"{sum(counts)} to train on", "add some")
 
 
-def _require_known(given: Given, card: Card) -> None:
+def _require_known(given: Given, card: ModelCard) -> None:
     """Raises MienError where the judgment would see too little of the known classes."""
     seen, shares = given.seen[: given.known], _shares(card)
     if len(given.classes) == given.known and int(seen.sum()) < 2:
@@ -263,13 +263,13 @@ def _shown(given: Given, fit: Callable[[Given, Tensor], Tensor]) -> Tensor:
     return shown
 
 
-def _frequencies(card: Card) -> dict[str, float]:
+def _frequencies(card: ModelCard) -> dict[str, float]:
     """How many faces of each class made the model take it as frequent as it does; empty where that is not known."""
     found: dict[str, float] = card.budget.get("frequencies") or card.budget.get("classes") or {}
     return found
 
 
-def _shares(card: Card) -> Tensor:
+def _shares(card: ModelCard) -> Tensor:
     """(K,) of each class in the faces that the model was trained on; all the same where that is not known."""
     counts, frequencies = torch.ones(len(card.classes)).double(), _frequencies(card)
     if sum(frequencies.get(name, 0) for name in card.classes) > 0:
@@ -277,14 +277,14 @@ def _shares(card: Card) -> Tensor:
     return counts / counts.sum()
 
 
-def _prior(labels: Rows, card: Card) -> Tensor:
+def _prior(labels: Rows, card: ModelCard) -> Tensor:
     known, frequencies = len(card.classes), _frequencies(card)
     here = torch.from_numpy(np.bincount(labels, minlength=known)[:known]).double() + 1
     there = torch.tensor([frequencies.get(name, 0) for name in card.classes]).double() + 1
     return (here / here.sum()).log() - (there / there.sum()).log() if float(there.sum()) > known else 0 * here
 
 
-def _compare(given: Given, shown: Tensor, card: Card) -> Adapted:
+def _compare(given: Given, shown: Tensor, card: ModelCard) -> Adapted:
     labels, seen = given.labels, given.seen
     before, after = given.logits[0].argmax(1) == labels, shown.argmax(1) == labels
     lines = []
@@ -292,7 +292,7 @@ def _compare(given: Given, shown: Tensor, card: Card) -> Adapted:
         mine = labels == number
         if mine.any():
             shares = (float(right[mine].double().mean()) for right in (before, after))
-            lines.append(Line(name, int(mine.sum()), *shares))
+            lines.append(ClassChange(name, int(mine.sum()), *shares))
     judged = [line for line, one in zip(lines, seen[given.counts > 0].tolist(), strict=True) if one]
     unseen = ~seen[: given.known]
     weights = given.weights[0] * (labels < given.known) * seen[labels]
@@ -309,7 +309,7 @@ def _compare(given: Given, shown: Tensor, card: Card) -> Adapted:
     )
 
 
-def _card(recognizer: Recognizer, faces: FaceSet, given: Given, shown: Tensor, seed: int) -> Card:
+def _card(recognizer: Recognizer, faces: FaceSet, given: Given, shown: Tensor, seed: int) -> ModelCard:
     """The model's, with the classes, and with what is possible set on faces that rows were not fitted to."""
     card, count, info = recognizer.card, len(given.labels), faces.info
     entry = {"network": card.network, "weights": card.weights, "faces": card.faces.checksum, "budget": card.budget}
@@ -339,7 +339,7 @@ def _card(recognizer: Recognizer, faces: FaceSet, given: Given, shown: Tensor, s
     )
 
 
-def _with_rows(recognizer: Recognizer, rows: Tensor, card: Card) -> Network:
+def _with_rows(recognizer: Recognizer, rows: Tensor, card: ModelCard) -> Network:
     """The network with these rows (K', D + 1) as its last layer."""
     made = build_network(card.network, len(rows), card.faces)
     state = {name: value.cpu() for name, value in recognizer.network.state_dict().items()}

@@ -12,23 +12,28 @@ import pyarrow as pa
 
 from mien.data.faceset import FaceSet
 from mien.data.splits import require_untrained, split_rows, test_split
-from mien.data.tables import LABELS, read_table
 from mien.disk import read_as, read_json, require_name, write_aside
 from mien.errors import MienError
 from mien.evaluation.evaluate import evaluate
 from mien.evaluation.result import thin
-from mien.evaluation.weights import flip_auroc, read_weighed
+from mien.evaluation.sample_weights import flip_auroc, read_weighed
 from mien.experiments.comparison import Comparison
-from mien.experiments.grid import Grid, Job, Plan, make_plan
+from mien.experiments.grid import (
+    ComparisonSettings,
+    Grid,
+    Job,
+    make_plan,
+)
 from mien.experiments.published import published_on
 from mien.experiments.report import write_report
 from mien.experiments.results import RunResult, read_result, write_result
-from mien.experiments.tables import LEAST, summarize
+from mien.experiments.statistics import LEAST, summarize
 from mien.plain import counted, plain_values, to_json
 from mien.progress import Progress, Quiet, Silent, duration
 from mien.recognize.device import choose_device
-from mien.recognize.files import read_history
+from mien.recognize.model_card import read_history
 from mien.recognize.recognizer import Recognizer
+from mien.tabular.parquet_files import LABELS, read_table
 from mien.training.train import Written, resume, train
 
 REPORT_SECONDS = 10.0
@@ -94,7 +99,7 @@ class _Clock:
         return (job.recipe, job.group), job.recipe, None
 
 
-def _run(work: _Work, plan: Plan) -> Comparison:
+def _run(work: _Work, plan: ComparisonSettings) -> Comparison:
     """Do what is not done yet; tables and report after every run."""
     done, clock, seen, said = dict[str, RunResult](), _Clock(), dict[Any, _Used](), set[str]()
     jobs, due = plan.jobs, -np.inf
@@ -240,7 +245,7 @@ def _line(job: Job, result: RunResult, done: int, total: int, left: float) -> st
     return f"{job}: {figures} ({done} of {total}, {duration(result.seconds or 0)}{rest})"
 
 
-def _gather(work: _Work, plan: Plan, done: dict[str, RunResult]) -> Comparison:
+def _gather(work: _Work, plan: ComparisonSettings, done: dict[str, RunResult]) -> Comparison:
     """What is known so far: a row for each place of the grid whose run is done."""
     rows = tuple(
         replace(done[place.job.folder], varied=dict(place.group.varied)) for place in plan.places if place.job.folder in done

@@ -6,7 +6,7 @@ from typing import Any
 from mien.experiments.grid import Grid
 from mien.experiments.published import Published, beside, in_words
 from mien.experiments.results import RunResult, runs_csv, to_csv
-from mien.experiments.tables import Line, table_row
+from mien.experiments.statistics import TableLine, table_row
 from mien.plain import plain_values
 
 
@@ -25,7 +25,7 @@ class Comparison:
     """Number of those that are over."""
     results: tuple[RunResult, ...]
     """A row for each recipe, place and seed; a run that stands at several varied values has one for each."""
-    lines: tuple[Line, ...]
+    lines: tuple[TableLine, ...]
     """A row for each recipe and place, over seeds."""
     published: tuple[Published, ...] = ()
     """Figures that papers report on these faces."""
@@ -43,12 +43,12 @@ class Comparison:
         """That was tested on."""
         return self.grid.split or ""
 
-    def beside(self, line: Line) -> tuple[str, ...]:
+    def beside(self, line: TableLine) -> tuple[str, ...]:
         """The published figures of the line's recipe, labels and noise, in words."""
         known = beside(self.published, line.recipe, line.group)
         return tuple(in_words(entry, self.split, self.network(line)) for entry in known)
 
-    def network(self, line: Line) -> str:
+    def network(self, line: TableLine) -> str:
         """The network of the line's recipe; empty where no run says it."""
         return next((result.network for result in self.results if result.recipe == line.recipe), "")
 

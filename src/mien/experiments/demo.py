@@ -8,9 +8,9 @@ from mien.data.importing import import_source, source_from
 from mien.evaluation.evaluate import evaluate
 from mien.evaluation.result import Evaluation
 from mien.progress import Progress, Silent
-from mien.recipe import Recipe
+from mien.recipes.recipe import Recipe
 from mien.registry import Seed, require
-from mien.training.prepare import Order
+from mien.training.run_data import TrainingSettings
 from mien.training.train import train
 
 
@@ -22,5 +22,5 @@ def demo(out: Path, seed: int = 0, progress: Progress | None = None) -> Evaluati
     import_source(source_from("synthetic", {"seed": seed}), out / "faces", 0, None)
     faces = FaceSet.open(out / "faces")
     write_examples(faces, out / "faces.png")
-    train(faces, Recipe.load("supervised").with_epochs(15), out / "run", Order(seed=seed), progress=bar)
+    train(faces, Recipe.load("supervised").with_epochs(15), out / "run", TrainingSettings(seed=seed), progress=bar)
     return evaluate(out / "run", faces, "test", out=out / "run" / "evaluation-test")

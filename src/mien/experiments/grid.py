@@ -16,10 +16,10 @@ from pydantic.dataclasses import dataclass
 from mien.data.faceset import FaceSet
 from mien.errors import MienError
 from mien.plain import counted
-from mien.recipe import Recipe
+from mien.recipes.overrides import asked_recipe
+from mien.recipes.recipe import Recipe
 from mien.registry import STRICT, Count, Threads, worded
-from mien.training.asked import asked_recipe
-from mien.training.prepare import Order, looks_at_unlabeled
+from mien.training.run_data import TrainingSettings, looks_at_unlabeled
 
 
 @worded
@@ -107,7 +107,7 @@ class Job:
     """The recipe's name."""
     made: Recipe
     """The recipe with all changes."""
-    order: Order
+    order: TrainingSettings
     group: Group
     """Holds only those varied values that the recipe has."""
     folder: str
@@ -128,7 +128,7 @@ class Place:
 
 
 @plain(frozen=True)
-class Plan:
+class ComparisonSettings:
     """All places in the order in which they are run, seeds outermost, so that each seed completes a comparison."""
 
     places: tuple[Place, ...]
@@ -151,7 +151,7 @@ class _Variant:
     has: tuple[tuple[str, str], ...]
 
 
-def make_plan(grid: Grid, faces: FaceSet, others: FaceSet | None) -> Plan:
+def make_plan(grid: Grid, faces: FaceSet, others: FaceSet | None) -> ComparisonSettings:
     """The runs of a grid on `faces`. Raises MienError where a recipe is unknown or a setting does not fit it."""
     notes = list[str]()
     made = _recipes(grid, notes)
@@ -172,7 +172,7 @@ def make_plan(grid: Grid, faces: FaceSet, others: FaceSet | None) -> Plan:
         for noise in dict.fromkeys(grid.noise)
         for variant in variants
     ]
-    return Plan(tuple(places), tuple(notes))
+    return ComparisonSettings(tuple(places), tuple(notes))
 
 
 def _recipes(grid: Grid, notes: list[str]) -> dict[str, Recipe]:
@@ -215,7 +215,7 @@ def _texts(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 def _place(grid: Grid, variant: _Variant, group: Group, seed: int, faces: FaceSet, others: FaceSet | None) -> Place:
     asks = looks_at_unlabeled(variant.made)
-    order = Order(
+    order = TrainingSettings(
         seed=seed,
         labels_per_class=group.labels,
         noise=group.noise,
@@ -230,7 +230,7 @@ def _place(grid: Grid, variant: _Variant, group: Group, seed: int, faces: FaceSe
     return Place(variant.recipe, group, seed, job)
 
 
-def _folder(variant: _Variant, order: Order, group: Group) -> str:
+def _folder(variant: _Variant, order: TrainingSettings, group: Group) -> str:
     """A readable name, and a hash of recipe, order and sets; not of title, device and threads, which decide nothing."""
     table = {key: value for key, value in variant.made.table().items() if key != "title"}
     asked: list[Any] = [order.seed, order.labels_per_class, order.noise, order.unlabeled_faces, order.checksums]

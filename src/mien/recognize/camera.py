@@ -17,9 +17,9 @@ import numpy as np
 
 from mien.errors import MienError
 from mien.faces.face import Photo
-from mien.faces.frames import Frame, as_shown, shown_width
-from mien.files.decode import require_size
-from mien.files.limits import LIMITS
+from mien.media.decoding.decode import require_size
+from mien.media.frames import Frame, as_shown, shown_width
+from mien.media.limits import LIMITS
 
 if TYPE_CHECKING:
     import av

@@ -14,7 +14,7 @@ from mien.data.faceset import Info
 from mien.errors import MienError
 from mien.models import architecture
 from mien.models.vgg16 import STAGES
-from mien.recognize.files import Card
+from mien.recognize.model_card import ModelCard
 from mien.recognize.networks import write_model
 from mien.registry import Count, require
 
@@ -29,7 +29,7 @@ PLACES = {
 """The published layers and the blocks that they belong to; fc8 is the head."""
 
 
-def convert_weights(file: Path, out: Path, side: int = 224, channels: int = 3) -> Card:
+def convert_weights(file: Path, out: Path, side: int = 224, channels: int = 3) -> ModelCard:
     """Write VGG-Face's weights in `file` as a model of vgg16 for faces of `side` pixels and 1 or 3 channels.
 
     `file` is MatConvNet's .mat or a .safetensors with the layers' names, for colors in the order red, green, blue. The network
@@ -56,7 +56,7 @@ def convert_weights(file: Path, out: Path, side: int = 224, channels: int = 3) -
             weights[ours] = _fit(value, tuple(expected[ours].shape), name, file)
     named = people if len(people) == count else tuple(f"person {n + 1}" for n in range(count))
     info = Info(named, side=side, channels=channels, name="VGG-Face", citation=CITATION)
-    card = Card(network, named, info)
+    card = ModelCard(network, named, info)
     write_model(out, weights, card)
     return card
 

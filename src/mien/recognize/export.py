@@ -11,19 +11,19 @@ from torch import Tensor
 
 from mien.disk import require_new
 from mien.errors import MienError
-from mien.faces.cut import Geometry
+from mien.faces.crop import CropSpec
 from mien.models import Network
-from mien.recognize.box import find_model
-from mien.recognize.files import Card, read_card
-from mien.recognize.graph import write_graph
+from mien.recognize.bundled import find_model
+from mien.recognize.model_card import ModelCard, read_card
 from mien.recognize.networks import read_network, write_model
+from mien.recognize.onnx_export import write_graph
 from mien.registry import validate
 
 ABSOLUTE = re.compile(r"(?<![\w:/\\.~-])(?:/[^\s/;,'\"]+/|[A-Za-z]:[/\\]|\\\\)[^\s;,'\"]+")
 """A path from the root of a computer, within a text."""
 
 
-def export(model: Path | str, out: Path | str, align: str | None = None) -> Card:
+def export(model: Path | str, out: Path | str, align: str | None = None) -> ModelCard:
     """Write the model or run at `model` into the folder `out`: weights in half precision, the network's graph, and the card.
 
     The card names no folder of this computer: of absolute paths in the recipe, such as that of a teacher, the last part is left.
@@ -36,18 +36,18 @@ def export(model: Path | str, out: Path | str, align: str | None = None) -> Card
     require_new(out)
     card, network = read_card(model), read_network(model)
     if align is not None:
-        geometry = Geometry.from_text(align)
+        geometry = CropSpec.from_text(align)
         geometry.require_workable()
         card = replace(card, faces=replace(card.faces, alignment=str(geometry)))
     write_exported(network, card, out)
     return read_card(out)
 
 
-def write_exported(network: Network, card: Card, out: Path) -> None:
+def write_exported(network: Network, card: ModelCard, out: Path) -> None:
     """Write a network in memory, which becomes one of half precision. Raises MienError as `export` does."""
     if card.faces.kind != "faces":
         raise MienError("a model of faces, to export it", f"one of {card.faces.kind}", "train one on a set of faces")
-    card = validate(Card, without_folders(asdict(card)))
+    card = validate(ModelCard, without_folders(asdict(card)))
     weights = {name: _half(name, tensor) for name, tensor in network.state_dict().items()}
     network.load_state_dict(weights)
     graph = write_graph(network, card.faces, card.normalize, save(weights))

@@ -18,9 +18,9 @@ from mien.errors import MienError
 from mien.models import Network, published, upscaling
 from mien.models.onnx_facenet import OnnxMap
 from mien.progress import Progress, Silent
-from mien.recognize.box import find_model
+from mien.recognize.bundled import find_model
 from mien.recognize.device import autocast, channels_last, choose_device, choose_precision, place
-from mien.recognize.files import read_card, require_alike
+from mien.recognize.model_card import read_card, require_alike
 from mien.recognize.networks import build_network, read_network
 from mien.registry import Count, CountOrZero, NotNegative, Seed, meant, names, require
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mien.faces.face import Photo
-from mien.recognize.looks import FAR, Looks, best_looks
+from mien.recognize.face_embeddings import FAR, Looks, best_looks
 from mien.recognize.reading import Reading
 from mien.recognize.tracking import Cuts, Described, Tracker, Tracking
 

@@ -16,14 +16,23 @@ from mien.disk import write_aside
 from mien.errors import MienError
 from mien.models import Architecture, Copies, Network, architecture, head_copies
 from mien.plain import plain, to_json
-from mien.recognize.files import CARD, GRAPH, WEIGHTS, Card, is_of_run, model_folder, read_card, read_weights_file
+from mien.recognize.model_card import (
+    CARD,
+    GRAPH,
+    WEIGHTS,
+    ModelCard,
+    is_of_run,
+    model_folder,
+    read_card,
+    read_weights_file,
+)
 from mien.registry import fields, require_loaded
 
 MOST_PARAMETERS = 10**9
 """Of a network: 4 GB of weights."""
 
 
-def write_model(folder: Path, weights: dict[str, Tensor], card: Card, graph: bytes = b"") -> None:
+def write_model(folder: Path, weights: dict[str, Tensor], card: ModelCard, graph: bytes = b"") -> None:
     """Write weights, card and, if any, the graph into `folder`; the card, which names the others' hashes, comes last."""
     folder.mkdir(parents=True, exist_ok=True)
     content = save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()})

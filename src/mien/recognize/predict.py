@@ -11,11 +11,11 @@ from typing import Any
 
 from mien.data.source import Rejected
 from mien.disk import write_aside
-from mien.faces.cut import Geometry
-from mien.faces.inputs import PHOTOS, printable
-from mien.faces.places import VIDEOS, Input
-from mien.faces.shots import Shot, read_shots, together
-from mien.files.limits import LIMITS, FileLimits
+from mien.faces.crop import CropSpec
+from mien.media.inputs import PHOTOS, printable
+from mien.media.limits import LIMITS, FileLimits
+from mien.media.photos_and_frames import Shot, read_shots, together
+from mien.media.source_files import VIDEOS, Input
 from mien.recognize.drawing import draw
 from mien.recognize.following import Following
 from mien.recognize.reading import Reading
@@ -59,14 +59,14 @@ def read_all(
     inputs: Iterable[Input],
     every: float,
     faults: list[Fault],
-    geometry: Geometry | None = None,
+    geometry: CropSpec | None = None,
     tracking: Tracking = TRACKING,
     least_face: float | None = None,
     limits: FileLimits = LIMITS,
     turn: bool = False,
 ) -> Iterator[Read]:
     """All photos, and frames of videos `every` so many seconds, whose faces are followed as `Following` does, and may be lost as
-    `Tracking.for_frames` says. What that cannot promise `mien.recognize.looks.weakness` tells.
+    `Tracking.for_frames` says. What that cannot promise `mien.recognize.face_embeddings.weakness` tells.
 
     What cannot be read, or not wholly, or is beyond the `limits`, is added to `faults`. Without a `geometry` faces are cut out as
     the model's card says. They are looked for from `least_face` pixels on; unless said, as the geometry says in photos, and as
@@ -91,7 +91,7 @@ def read_all(
             yield Read(shot, people.follow(shot.time, shot.pixels, readings))
 
 
-def in_frames(geometry: Geometry, shape: tuple[int, ...]) -> Geometry:
+def in_frames(geometry: CropSpec, shape: tuple[int, ...]) -> CropSpec:
     """How faces are looked for in a video's frames (H, W, 3): from a twelfth of the shorter side on, or as in photos if that
     is more.
 

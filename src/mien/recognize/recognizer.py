@@ -12,25 +12,32 @@ import numpy.typing as npt
 
 from mien.data.faceset import FaceSet
 from mien.errors import MienError
-from mien.faces.cut import NO_LANDMARKS, Geometry, cut_out
-from mien.faces.photos import Picture, as_photo
-from mien.files.limits import LIMITS, FileLimits
-from mien.recognize.box import find_model
-from mien.recognize.files import CARD, Card, model_folder, read_card, read_graph, require_alike
-from mien.recognize.in_onnx import InOnnx
+from mien.faces.crop import NO_LANDMARKS, CropSpec, cut_out
+from mien.media.limits import LIMITS, FileLimits
+from mien.media.photos import Picture, as_photo
+from mien.recognize.bundled import find_model
+from mien.recognize.model_card import (
+    CARD,
+    ModelCard,
+    model_folder,
+    read_card,
+    read_graph,
+    require_alike,
+)
+from mien.recognize.onnx_backend import InOnnx
 from mien.recognize.reading import Reading, reading
 
 if TYPE_CHECKING:
     import torch
 
     from mien.models import Network
-    from mien.recognize.in_torch import InTorch
+    from mien.recognize.torch_backend import InTorch
 
 
 class Runs(Protocol):
     """What computes a network."""
 
-    def logits(self, card: Card, faces: FaceSet, flip: bool) -> npt.NDArray[np.float32]:
+    def logits(self, card: ModelCard, faces: FaceSet, flip: bool) -> npt.NDArray[np.float32]:
         """(N, K) of at least one face of the card's kind; `flip` averages with the mirror images'."""
         ...
 
@@ -44,7 +51,7 @@ class Recognizer:
     """Made by `train`, or read with `Recognizer.load`."""
 
     runs: Runs
-    card: Card
+    card: ModelCard
     folder: Path | None = None
     """Where it was read from."""
 
@@ -63,14 +70,14 @@ class Recognizer:
             graph = read_graph(folder, card)
             if graph:
                 return Recognizer(InOnnx.load(folder, card, graph), card, folder)
-        from mien.recognize.in_torch import load_in_torch
+        from mien.recognize.torch_backend import load_in_torch
 
         return Recognizer(load_in_torch(folder, device), card, folder)
 
     @staticmethod
-    def of(network: "Network", card: Card, device: "torch.device") -> "Recognizer":
+    def of(network: "Network", card: ModelCard, device: "torch.device") -> "Recognizer":
         """Of a network in memory, on `device`."""
-        from mien.recognize.in_torch import InTorch
+        from mien.recognize.torch_backend import InTorch
 
         return Recognizer(InTorch(network, device), card)
 
@@ -86,7 +93,7 @@ class Recognizer:
 
     @cached_property
     def _in_torch(self) -> "InTorch":
-        from mien.recognize.in_torch import InTorch, load_in_torch
+        from mien.recognize.torch_backend import InTorch, load_in_torch
 
         if isinstance(self.runs, InTorch):
             return self.runs
@@ -99,7 +106,7 @@ class Recognizer:
         return self.read([photo], turn=turn)[0]
 
     def read(
-        self, photos: Sequence[Picture], geometry: Geometry | None = None, limits: FileLimits = LIMITS, turn: bool = False
+        self, photos: Sequence[Picture], geometry: CropSpec | None = None, limits: FileLimits = LIMITS, turn: bool = False
     ) -> list[tuple[Reading, ...]]:
         """The faces in each of some photos: where they are, and what they show.
 
@@ -126,12 +133,12 @@ class Recognizer:
         return found
 
     @property
-    def geometry(self) -> Geometry:
+    def geometry(self) -> CropSpec:
         """How all faces of a photo are cut out, by the card.
 
         Raises MienError where it does not say, and for a way or a detector whose module is not imported.
         """
-        said = Geometry.from_text(self.card.faces.alignment)
+        said = CropSpec.from_text(self.card.faces.alignment)
         said.require_loaded("" if self.folder is None else model_folder(self.folder) / CARD)
         return replace(said, which="all")
 

@@ -33,7 +33,7 @@ COLORS = {
 
 
 @dataclass(eq=False)
-class Line:
+class ScoreLine:
     """One face over time."""
 
     track: int
@@ -71,7 +71,7 @@ class Timeline:
         """Seconds of a bin, of the last frame, and between two of them at most."""
         self.faces = 0
         """That were seen, those included that are no longer remembered."""
-        self._lines: dict[int, Line] = {}
+        self._lines: dict[int, ScoreLine] = {}
 
     def add(self, time: float, readings: Sequence[Reading], photo: Photo | None = None) -> None:
         """The faces of a frame, `time` seconds after the first; their tracks are numbered from 1 as they come. Small pictures of
@@ -91,7 +91,7 @@ class Timeline:
                 self.faces = number
                 self._make_room()
                 sums, counts = np.zeros((BINS, len(self.classes))), np.zeros((2, BINS), np.int64)
-                self._lines[number] = Line(number, time, time, sums, *counts)
+                self._lines[number] = ScoreLine(number, time, time, sums, *counts)
             if number not in self._lines:
                 continue
             line, place = self._lines[number], int(time / self.width)
@@ -103,7 +103,7 @@ class Timeline:
                 _picture(line, one.face, photo)
 
     @property
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[ScoreLine]:
         """Those seen longest first, 32 at most."""
         return sorted(self._lines.values(), key=lambda line: (-line.frames, line.track))[:LINES]
 
@@ -141,18 +141,18 @@ class Timeline:
         figure.savefig(content, format="png", dpi=110, metadata={"Software": None})
         return content.getvalue()
 
-    def _last(self, line: Line) -> npt.NDArray[np.int64]:
+    def _last(self, line: ScoreLine) -> npt.NDArray[np.int64]:
         """(BINS,) the last bin up to each into which a frame fell; below 0 where there is none."""
         found: npt.NDArray[np.int64] = np.maximum.accumulate(np.where(line.counts > 0, np.arange(BINS), -1))
         return found
 
-    def _there(self, line: Line) -> npt.NDArray[np.bool_]:
+    def _there(self, line: ScoreLine) -> npt.NDArray[np.bool_]:
         """(BINS,) where the face was seen, or the next frame was not due yet."""
         last = self._last(line)
         there: npt.NDArray[np.bool_] = (last >= 0) & ((np.arange(BINS) - last) * self.width <= self._step)
         return there
 
-    def _shares(self, line: Line) -> npt.NDArray[np.float64]:
+    def _shares(self, line: ScoreLine) -> npt.NDArray[np.float64]:
         """(BINS, K) mean scores; where no frame fell into a bin those before, until the next frame was due, and then 0."""
         means = line.sums / line.counts.clip(1)[:, None]
         return np.where(self._there(line)[:, None], means[self._last(line)], 0.0)
@@ -166,7 +166,7 @@ class Timeline:
             del self._lines[least.track]
 
 
-def _picture(line: Line, face: Face, photo: Photo) -> None:
+def _picture(line: ScoreLine, face: Face, photo: Photo) -> None:
     """Keep how the face looks here, if it is seen better than before."""
     worth = face.area * max(face.score, 0.0)
     if worth <= LARGER * line.worth:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from mien.training.pool import Batch
+    from mien.training.face_loader import Batch
     from mien.training.run import Run
 
 Unevaluated = Callable[[], Tensor]

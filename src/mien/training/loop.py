@@ -15,9 +15,9 @@ from mien.registry import name_of
 from mien.techniques import Unevaluated, UnlabeledLoss
 from mien.techniques.unlabeled.nothing import Nothing
 from mien.training import contract
-from mien.training.pool import Batch
+from mien.training.checkpoint import write_state
+from mien.training.face_loader import Batch
 from mien.training.run import Run
-from mien.training.state import write_state
 
 CHECKPOINT_SECONDS = 5.0
 """Shorter epochs are not all checkpointed: no more than about that much work has to be done again."""

@@ -14,25 +14,25 @@ from mien.data.augment import Strength
 from mien.data.faceset import FaceSet
 from mien.data.views import Views
 from mien.errors import MienError
-from mien.evaluation.divergence import decide, last_features, moved
 from mien.models import Network, by_own_statistics, takes_gray_values
 from mien.progress import Progress, Silent
-from mien.recipe import Components, Recipe
+from mien.recipes.recipe import Components, Recipe
 from mien.recognize.device import autocast, channels_last, choose_precision, place, predict
+from mien.recognize.divergence import decide, last_features, moved
 from mien.recognize.networks import build_network
 from mien.registry import each_meant
+from mien.training.checkpoint import FAULTS, not_of_run, require_numbers
 from mien.training.contract import numbers
-from mien.training.lesson import Classes, Lesson
-from mien.training.pool import Batch, Pool
+from mien.training.face_loader import Batch, FaceLoader
+from mien.training.objective import Classes, Objective
 from mien.training.schedule import make_average, make_optimizer, rate
 from mien.training.snapshot import Snapshot
-from mien.training.state import FAULTS, not_of_run, require_numbers
 
 EVALUATION_BATCH = 512
 
 
 @dataclass(frozen=True)
-class Material:
+class RunData:
     """The faces of a run. `faces`: those trained on, labels (N,) as they may be known, -1 for none; `validation` beside."""
 
     faces: FaceSet
@@ -64,13 +64,13 @@ class Run:
     def __init__(
         self,
         recipe: Recipe,
-        material: Material,
+        material: RunData,
         seed: int,
         device: torch.device,
         folder: Path,
         progress: Progress | None = None,
         network: Network | None = None,
-        lesson: Lesson | None = None,
+        lesson: Objective | None = None,
     ) -> None:
         """`network`: what is trained, with its weights as they are; None builds the recipe's. `lesson`: classes unless said."""
         self.recipe, self.folder, self.device, self.seed = recipe, folder, device, seed
@@ -78,8 +78,8 @@ class Run:
         self.batch = recipe.batch
         self.precision = choose_precision(recipe.precision, device)
         self.views = Views(material.faces.info, recipe.normalize, recipe.augment)
-        self.pool = Pool(material.faces, device)
-        self.validation = Pool(material.validation, device)
+        self.pool = FaceLoader(material.faces, device)
+        self.validation = FaceLoader(material.validation, device)
         self.validation_labels = material.validation_labels
         self.labels = material.labels.to(device)
         self.votes = None if material.votes is None else material.votes.to(device)
@@ -293,19 +293,19 @@ class Run:
         judged, right = found.pop("_judged", 0.0), found.pop("_right", 0.0)
         return found | ({"pseudo_label_accuracy": right / judged} if judged else {})
 
-    def predict(self, pool: Pool, count: int) -> Tensor:
+    def predict(self, pool: FaceLoader, count: int) -> Tensor:
         """Logits (count, K) float32 on the CPU of all faces of a pool, un-augmented, by the averaged weights if any."""
         logits = self._predict_by(self.kept_network, pool, count)
         self.train_mode()
         return logits
 
-    def predict_best(self, pool: Pool, count: int) -> Tensor:
+    def predict_best(self, pool: FaceLoader, count: int) -> Tensor:
         """The same by the best weights of the stage so far; those in training stay as they are."""
         network = build_network(self.recipe.model, self.classes, self.views.info)
         network.load_state_dict(self.best["weights"])
         return self._predict_by(place(network, self.device), pool, count)
 
-    def _predict_by(self, network: Network, pool: Pool, count: int) -> Tensor:
+    def _predict_by(self, network: Network, pool: FaceLoader, count: int) -> Tensor:
         batches = pool.stream(torch.arange(count).split(EVALUATION_BATCH))
         return predict(network, (batch.faces for batch in batches), self.views, self.precision)
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 from torch.optim.swa_utils import AveragedModel
 
-from mien.recipe import Stage
+from mien.recipes.recipe import Stage
 
 
 def rate(stage: Stage, progress: float) -> float:

@@ -13,30 +13,45 @@ from pydantic.dataclasses import dataclass
 
 from mien.data.faceset import FaceSet
 from mien.data.splits import Budget
-from mien.data.tables import BUDGET, read_table
 from mien.data.writer import write_table
 from mien.disk import put, read_as, require_name
 from mien.errors import MienError
-from mien.evaluation.calibration import apply_temperature, fit_least, fit_sure, fit_temperature
 from mien.plain import counted, to_json
 from mien.progress import Progress, Silent
-from mien.recipe import Recipe
+from mien.recipes.recipe import Recipe
+from mien.recognize.calibration import (
+    apply_temperature,
+    fit_least,
+    fit_sure,
+    fit_temperature,
+)
 from mien.recognize.device import choose_device
-from mien.recognize.files import Card, read_card, read_sources, write_history
+from mien.recognize.model_card import (
+    ModelCard,
+    read_card,
+    read_sources,
+    write_history,
+)
 from mien.recognize.networks import write_model
 from mien.recognize.recognizer import Recognizer
 from mien.registry import standing_in
+from mien.tabular.parquet_files import BUDGET, read_table
+from mien.training.checkpoint import TODO, read_state
 from mien.training.loop import fit, own_threads
-from mien.training.prepare import Order, Prepared, budget_table, prepare
 from mien.training.run import Run
-from mien.training.state import TODO, read_state
+from mien.training.run_data import (
+    PreparedRun,
+    TrainingSettings,
+    budget_table,
+    prepare_run,
+)
 
 
 def train(
     faces: FaceSet | Path | str,
     recipe: Recipe | Path | str,
     out: Path | str,
-    order: Order | None = None,
+    order: TrainingSettings | None = None,
     unlabeled: FaceSet | Path | str | None = None,
     progress: Progress | None = None,
     budget: Budget | None = None,
@@ -55,7 +70,7 @@ def train(
     faces = _opened(faces)
     others = None if unlabeled is None else _opened(unlabeled)
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
-    order = order or Order()
+    order = order or TrainingSettings()
     # A view has none of its own; who made it may say whose faces they are.
     checksums = (faces.info.checksum or order.checksums[0], "" if others is None else others.info.checksum)
     threads = order.threads or torch.get_num_threads()
@@ -66,7 +81,7 @@ def train(
         )
     if budget is not None or (others is not None and order.unlabeled is None):
         order = replace(order, faces=None)  # Not all of it is stored: such a run cannot be resumed from its folder alone.
-    prepared = prepare(faces, others, recipe, order, progress or Silent(), budget)
+    prepared = prepare_run(faces, others, recipe, order, progress or Silent(), budget)
     run = Run(recipe, prepared.material, order.seed, choose_device(order.device), folder, progress)
     _begin(folder, faces, order, prepared, run)
     try:
@@ -106,7 +121,7 @@ def resume(
     faces, others = _recorded(order) if faces is None or budget is None else (faces, None)
     for left_over in folder.glob(".*"):
         left_over.unlink()  # Files that were being written when the run was killed.
-    prepared = prepare(faces, others, recipe, order, Silent(), budget)
+    prepared = prepare_run(faces, others, recipe, order, Silent(), budget)
     run = Run(recipe, prepared.material, order.seed, choose_device(order.device), folder, progress)
     if not budget_table(faces, prepared).equals(read_table(folder / "budget.parquet", BUDGET, TODO)):
         raise MienError(f"the labels that {folder} began with", "others", "train again")
@@ -119,7 +134,7 @@ def resume(
 class Written:
     """The content of run.json."""
 
-    order: Order
+    order: TrainingSettings
     recipe: dict[str, Any]
 
 
@@ -131,7 +146,7 @@ def _require_own(folder: Path, written: Written) -> None:
         raise MienError(f"the model of this run in {folder / 'model'}", "that of another one", "put its own back, or train again")
 
 
-def _recorded(order: Order) -> tuple[FaceSet, FaceSet | None]:
+def _recorded(order: TrainingSettings) -> tuple[FaceSet, FaceSet | None]:
     """The sets that a run began with. Raises MienError where they are not stored or were changed."""
     if order.faces is None:
         raise MienError("a run on a stored face set", "one on faces in memory", "save the set, then train again")
@@ -153,7 +168,7 @@ def _address(faces: FaceSet | None) -> Path | None:
     return None if faces is None or faces.folder is None else faces.folder.resolve()
 
 
-def _begin(folder: Path, faces: FaceSet, order: Order, prepared: Prepared, run: Run) -> None:
+def _begin(folder: Path, faces: FaceSet, order: TrainingSettings, prepared: PreparedRun, run: Run) -> None:
     """The run's folder with what was asked (run.json) and which labels are used for what (budget.parquet), at once."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -167,14 +182,14 @@ def _begin(folder: Path, faces: FaceSet, order: Order, prepared: Prepared, run: 
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _weights_table(run: Run, prepared: Prepared) -> pa.Table:
+def _weights_table(run: Run, prepared: PreparedRun) -> pa.Table:
     """A row per labeled training face: id, the label it was taught, and its weight in the last epoch."""
     rows = run.labeled.cpu().numpy()
     labels, weights = run.labels[run.labeled].cpu().numpy(), run.weights[run.labeled].cpu().numpy()
     return pa.table({"id": prepared.material.faces.select(rows).column("id"), "label": labels, "weight": weights})
 
 
-def _finish(run: Run, order: Order, prepared: Prepared, progress: Progress) -> Recognizer:
+def _finish(run: Run, order: TrainingSettings, prepared: PreparedRun, progress: Progress) -> Recognizer:
     """Train to the end; the best model of each stage goes to stages/, the last stage's is the run's."""
 
     def keep(stage: int) -> None:
@@ -192,7 +207,7 @@ def _finish(run: Run, order: Order, prepared: Prepared, progress: Progress) -> R
     return Recognizer.load(run.folder, order.device)
 
 
-def _say_doubtful(run: Run, card: Card, progress: Progress) -> None:
+def _say_doubtful(run: Run, card: ModelCard, progress: Progress) -> None:
     """Of a finished model that gives one answer to all validation faces, or is sure of none."""
     if not len(run.validation_labels):
         return
@@ -211,10 +226,10 @@ def _say_doubtful(run: Run, card: Card, progress: Progress) -> None:
         progress.say(f"no answer of this model is sure: {found}")
 
 
-def _card(run: Run, order: Order, prepared: Prepared) -> Card:
+def _card(run: Run, order: TrainingSettings, prepared: PreparedRun) -> ModelCard:
     """The card of the stage's best model, its temperature and what is possible and sure fitted on validation."""
     faces = prepared.material.faces.info
-    card = Card(
+    card = ModelCard(
         network=run.recipe.model,
         classes=run.class_names,
         faces=replace(faces, checksum=order.checksums[0]),

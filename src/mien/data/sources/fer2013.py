@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic.dataclasses import dataclass
 
-from mien.data.csv_files import require, stream
 from mien.data.faceset import Info
 from mien.data.source import Block, Rejected
 from mien.expressions import BASIC
 from mien.registry import STRICT
+from mien.tabular.csv_files import require, stream
 
 SIDE = 48
 COLUMNS = ("emotion", "pixels", "Usage")

@@ -13,15 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic.dataclasses import dataclass
 
-from mien.data.csv_files import header, read
 from mien.data.faceset import Info
-from mien.data.images import picture_path, read_blocks
 from mien.data.source import Block
 from mien.data.sources import fer2013
 from mien.errors import MienError
 from mien.expressions import FERPLUS
+from mien.media.pictures import picture_path, read_blocks
 from mien.plain import counted
 from mien.registry import STRICT
+from mien.tabular.csv_files import header, read
 
 Rule = Literal["majority", "probability", "argmax"]
 Counts = npt.NDArray[np.float32]

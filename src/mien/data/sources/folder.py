@@ -8,14 +8,26 @@ from pathlib import Path
 import numpy as np
 from pydantic.dataclasses import dataclass
 
+from mien.class_words import is_unlabeled, read_text, split_folder
 from mien.data.faceset import Info
-from mien.data.images import SUFFIXES, Side, common_side, picture_limits, read_blocks
-from mien.data.nesting import PASSED_OVER, Folders, Level, above_classes, require_classes
 from mien.data.source import Block, Rejected
-from mien.data.words import is_unlabeled, read_text, split_folder
 from mien.errors import MienError
 from mien.expressions import rename
-from mien.files.limits import Switch
+from mien.media.class_folders import (
+    PASSED_OVER,
+    Folders,
+    Level,
+    above_classes,
+    require_classes,
+)
+from mien.media.limits import Switch
+from mien.media.pictures import (
+    SUFFIXES,
+    Side,
+    common_side,
+    picture_limits,
+    read_blocks,
+)
 from mien.registry import STRICT
 
 

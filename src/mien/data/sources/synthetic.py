@@ -95,7 +95,7 @@ DRIFT = 0.15
 
 
 @plain(frozen=True)
-class Plan:
+class DrawingPlan:
     """Everything about every picture before one is drawn; all arrays have N values."""
 
     scenes: Scenes
@@ -158,7 +158,7 @@ class Synthetic:
             rows = slice(start, start + size)
             yield Block(render(Scenes(plan.scenes.values[rows]), self.side), {name: c[rows] for name, c in columns.items()})
 
-    def plan(self) -> Plan:
+    def plan(self) -> DrawingPlan:
         """What `blocks` draws. Raises MienError where no sequence fits into `faces`."""
         episodes, frames = self._episodes()
         expression, person = self._cast(episodes)
@@ -175,7 +175,7 @@ class Synthetic:
         nothings = self._nothings()
         # fmt: off
         none = np.full(nothings, -1)
-        return Plan(
+        return DrawingPlan(
             scenes=Scenes(np.vstack([faces, self._things(nothings, traits)]).astype(np.float32)),
             label=np.concatenate([self._given(true, test), none]),
             true_label=np.concatenate([true, none]),
@@ -280,7 +280,7 @@ class Synthetic:
         given[train] = flip_uniform(told, self.label_noise, len(BASIC), self.seed)
         return given
 
-    def _columns(self, plan: Plan) -> dict[str, Any]:
+    def _columns(self, plan: DrawingPlan) -> dict[str, Any]:
         face = plan.true_label >= 0
         mark = f"{self.domain}{self.seed}"
         columns: dict[str, Any] = {

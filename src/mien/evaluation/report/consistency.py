@@ -8,7 +8,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mien.data.sheet import BLUE, INK, RED, SOFT, Note, Row, Tile, draw_sheet, write_sheet
+from mien.data.face_grid import (
+    BLUE,
+    INK,
+    RED,
+    SOFT,
+    Note,
+    Row,
+    Tile,
+    draw_sheet,
+    write_sheet,
+)
 from mien.disk import write_aside
 from mien.errors import MienError
 from mien.evaluation.consistency import Checked, Consistency, Example, Scored

@@ -13,7 +13,12 @@ import numpy.typing as npt
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image, ImageOps
 
-from mien.data.sheet import Note, Row, Tile, draw_sheet
+from mien.data.face_grid import (
+    Note,
+    Row,
+    Tile,
+    draw_sheet,
+)
 from mien.disk import put
 from mien.errors import MienError
 from mien.evaluation.neurons import Drawn, Found, Layer, Neurons, label_entropy, mean_faces

@@ -127,7 +127,7 @@ def render(evaluation: Evaluation, history: Sequence[Mapping[str, Any]], mistake
         matrix=matrix(evaluation),
         confusions=confusions(evaluation),
         second=second(evaluation),
-        reliability=reliability(evaluation),
+        reliability=calibration_pictures(evaluation),
         curves=curves(history),
         mistakes=[] if mistakes is None else pictures(evaluation, mistakes),
         tables=[GroupTable(name, tuple(found)) for name, found in groupby(evaluation.groups, lambda group: group.column)],
@@ -207,7 +207,7 @@ def second(evaluation: Evaluation) -> str:
     return f"{percent(evaluation.second)} ({span(evaluation.intervals['second'])})"
 
 
-def reliability(evaluation: Evaluation) -> list[Picture]:
+def calibration_pictures(evaluation: Evaluation) -> list[Picture]:
     """The reliability diagrams before and after the temperature; one where it is 1 and they are the same."""
     before, after = evaluation.reliability_before, evaluation.reliability_after
     steps = [

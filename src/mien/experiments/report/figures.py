@@ -9,7 +9,7 @@ import numpy as np
 
 from mien.evaluation.report.figures import INK, LINE, TEXT, plain_axes, to_svg
 from mien.experiments.grid import Group
-from mien.experiments.tables import Line
+from mien.experiments.statistics import TableLine
 from mien.plain import counted, short
 from mien.plots import Axes, Figure, MaxNLocator, PercentFormatter, Text
 
@@ -41,10 +41,10 @@ class Panel:
     """Lines by tick, None where there is no result: for each recipe, (ticks,)."""
 
     title: str
-    lines: dict[str, tuple[Line | None, ...]]
+    lines: dict[str, tuple[TableLine | None, ...]]
 
 
-def known_curves(lines: Sequence[Line]) -> list[Curves]:
+def known_curves(lines: Sequence[TableLine]) -> list[Curves]:
     """Curves over labels, noise and each varied number, where the grid has two values or more of them."""
     labels = sorted({line.group.labels for line in lines}, key=_by_size)
     noise = sorted({line.group.noise for line in lines})
@@ -78,10 +78,10 @@ def _is_number(text: str) -> bool:
 
 
 def _curves(
-    lines: Sequence[Line], name: str, label: str, values: Sequence[Any], ticks: Sequence[str], read: Callable[[Group], Any]
+    lines: Sequence[TableLine], name: str, label: str, values: Sequence[Any], ticks: Sequence[str], read: Callable[[Group], Any]
 ) -> Curves:
     """`read` gives a group's value on this axis."""
-    panels: dict[str, dict[str, list[Line | None]]] = {}
+    panels: dict[str, dict[str, list[TableLine | None]]] = {}
     for line in lines:
         recipes = panels.setdefault(_other_axes(line.group, name), {})
         recipes.setdefault(line.recipe, [None] * len(values))[values.index(read(line.group))] = line
@@ -144,7 +144,7 @@ def _panel(axes: Axes, panel: Panel, curves: Curves, recipes: Sequence[str]) -> 
     _literal([axes.title, axes.xaxis.label, *axes.get_xticklabels()])
 
 
-def draw_differences(lines: Sequence[Line], recipes: Sequence[str]) -> bytes:
+def draw_differences(lines: Sequence[TableLine], recipes: Sequence[str]) -> bytes:
     """SVG of the paired differences of accuracy to the first recipe, place by place, with 95 % t-intervals over seeds."""
     groups = list(dict.fromkeys(line.group for line in lines))
     rows = [line for line in lines if not line.first]

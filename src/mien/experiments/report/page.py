@@ -12,7 +12,7 @@ from mien.evaluation.report.page import DASH, Picture, data_uri, percent, whole
 from mien.experiments.comparison import Comparison
 from mien.experiments.grid import Group
 from mien.experiments.report.figures import Curves, draw_curves, draw_differences, known_curves
-from mien.experiments.tables import Difference, Line, Spread
+from mien.experiments.statistics import Difference, Spread, TableLine
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class GroupTable:
     group: Group
     labels: str
     """Budget, in words."""
-    lines: tuple[Line, ...]
+    lines: tuple[TableLine, ...]
     published: tuple[str, ...]
     """Figures of papers beside these, in words."""
 
@@ -132,7 +132,7 @@ def _table(found: Comparison, group: Group) -> GroupTable:
     return GroupTable(group, "; ".join(budgets), lines, tuple(known))
 
 
-def _budget(line: Line) -> str:
+def _budget(line: TableLine) -> str:
     train, validation = round(line.train_labels), round(line.validation_labels)
     total = f"{whole(train + validation)} label{'s' * (train + validation != 1)}"
     return f"{whole(train)} train + {whole(validation)} validation = {total}"
@@ -192,11 +192,11 @@ def _curves_alt(curves: Curves) -> str:
     return f"{curves.title} ({', '.join(curves.ticks)}). {'. '.join(panels)}"
 
 
-def _mean(line: Line | None) -> str:
+def _mean(line: TableLine | None) -> str:
     return percent(float("nan") if line is None else line.accuracy.mean)
 
 
-def _difference_alt(lines: Iterable[Line], first: str) -> str:
+def _difference_alt(lines: Iterable[TableLine], first: str) -> str:
     """The diagram in words."""
     words = [
         f"{line.recipe}, {line.group}: {signed(line.difference.mean)} ({bounds(line.difference)})"

@@ -15,12 +15,26 @@ import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from mien.faces.boxes import Boxes, Places, move, square, suppress
 from mien.faces.detect import check_photos
 from mien.faces.face import Face, Photo
-from mien.faces.mtcnn_nets import Net, Runtime, networks
-from mien.faces.proposals import CHUNK, WINDOW, Candidates, Search, logit, nothing, propose
-from mien.faces.sums import Sums
+from mien.faces.mtcnn.boxes import (
+    Boxes,
+    Places,
+    move,
+    square,
+    suppress,
+)
+from mien.faces.mtcnn.integral_image import Sums
+from mien.faces.mtcnn.networks import Net, Runtime, networks
+from mien.faces.mtcnn.proposals import (
+    CHUNK,
+    WINDOW,
+    Candidates,
+    Search,
+    logit,
+    nothing,
+    propose,
+)
 from mien.limits import MOST
 from mien.registry import STRICT, Share
 

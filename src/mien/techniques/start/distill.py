@@ -11,14 +11,19 @@ from torch import nn
 from mien.data.faceset import FaceSet
 from mien.data.views import Views
 from mien.errors import MienError
-from mien.recipe import Recipe, Stage, recipe_names
-from mien.recognize.box import find_model
+from mien.pretraining.distillation import Imitate, convolutions, keep
+from mien.pretraining.pretrain import (
+    is_pretrained,
+    portions,
+    pretrain,
+    pretraining_recipe,
+)
+from mien.recipes.recipe import Recipe, Stage, recipe_names
+from mien.recognize.bundled import find_model
 from mien.recognize.features import Tap, tap, write_taps
-from mien.recognize.files import note_source
+from mien.recognize.model_card import note_source
 from mien.recognize.networks import build_network
 from mien.registry import STRICT, NotNegative, Positive, Share, meant, names
-from mien.training.imitation import Imitate, convolutions, keep
-from mien.training.parts import fit_part, part_is_done, part_recipe, portions
 from mien.training.run import Run
 
 
@@ -74,10 +79,10 @@ class Distill:
         source = self.face_net(run)
         rows = torch.cat([run.labeled, run.unlabeled]) if self.unlabeled else run.labeled
         parts = portions(rows, self.held_out, run.seed)
-        recipe = part_recipe(run.recipe, self.stages, {"technique": "squared", "p": self.p})
+        recipe = pretraining_recipe(run.recipe, self.stages, {"technique": "squared", "p": self.p})
         material = parts.material(run.material.faces)
-        lesson = None if part_is_done(run, "distill") else Imitate.of(self.maps(run, source), parts, goal, run.device)
-        fit_part(run, "distill", recipe, material, student, lesson)
+        lesson = None if is_pretrained(run, "distill") else Imitate.of(self.maps(run, source), parts, goal, run.device)
+        pretrain(run, "distill", recipe, material, student, lesson)
         if self.head == "teacher":
             # Beyond the paper: what the teacher's last layer learned from the labels is not learned anew.
             run.network.head.load_state_dict(source.network.head.state_dict())
@@ -118,7 +123,7 @@ class Distill:
         """Stage 0: G of Eq. 3, fine-tuned where `teacher` is a recipe."""
         info, recipe = run.material.faces.info, self.recipe()
         if recipe is not None:
-            network = fit_part(run, "teacher", recipe, run.material)
+            network = pretrain(run, "teacher", recipe, run.material)
             return Tap(network, self.block, Views(info, recipe.normalize), f"{self.teacher}, fine-tuned, block {self.block}")
         if isinstance(self.teacher, str) and self.teacher not in names("mien.models"):
             note_source(run.folder, find_model(self.teacher))

@@ -9,10 +9,10 @@ from torch import nn
 
 from mien.errors import MienError
 from mien.models import Network
-from mien.recipe import Stage
+from mien.pretraining.pretrain import portions, pretrain, pretraining_recipe
+from mien.pretraining.vicreg import Agree
+from mien.recipes.recipe import Stage
 from mien.registry import STRICT, Count, NotNegative, meant
-from mien.training.agreement import Agree
-from mien.training.parts import fit_part, part_recipe, portions
 from mien.training.run import Run
 
 LEAST = 4
@@ -71,10 +71,10 @@ class SelfSupervised:
         network = self.network(run.network, run.seed)
         stage = Stage(epochs=self.epochs, lr=self.lr, optimizer="adamw", weight_decay=1e-6, schedule="one_cycle")
         plain = {"batch": self.batch, "draw": "shuffled", "average": 0.0}
-        recipe = part_recipe(run.recipe, [stage], {"technique": "cross_entropy"}).with_settings(plain)
+        recipe = pretraining_recipe(run.recipe, [stage], {"technique": "cross_entropy"}).with_settings(plain)
         lesson = Agree({name: getattr(self, name) for name in ("invariance", "variance", "covariance")}, self.views)
         divided = portions(rows, max(self.held_out, 2 / len(rows)), run.seed)
-        fit_part(run, "self_supervised", recipe, divided.material(run.material.faces), network, lesson)
+        pretrain(run, "self_supervised", recipe, divided.material(run.material.faces), network, lesson)
 
     def network(self, whole: Network, seed: int) -> Network:
         """The blocks of `whole` (its own, not copies) up to the chosen one, and an expander."""

@@ -12,11 +12,11 @@ from mien.disk import write_aside
 from mien.errors import MienError
 from mien.models import published
 from mien.plain import counted, to_json
-from mien.recognize.box import find_model
-from mien.recognize.files import note_source, read_card
+from mien.recognize.bundled import find_model
+from mien.recognize.model_card import note_source, read_card
 from mien.recognize.networks import read_weights
+from mien.recognize.weight_colors import fit_colors
 from mien.registry import STRICT, each_meant, names
-from mien.training.colors import fit_colors
 from mien.training.run import Run
 
 NAMED = 4

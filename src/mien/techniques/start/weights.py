@@ -9,11 +9,11 @@ from torch import Tensor
 from mien.data.faceset import Info
 from mien.errors import MienError
 from mien.recognize.alignment import alignment_note
-from mien.recognize.box import find_model
-from mien.recognize.files import Card, note_source, read_card
+from mien.recognize.bundled import find_model
+from mien.recognize.model_card import ModelCard, note_source, read_card
 from mien.recognize.networks import read_weights
+from mien.recognize.weight_colors import fit_colors
 from mien.registry import STRICT
-from mien.training.colors import fit_colors
 from mien.training.run import Run
 
 
@@ -62,7 +62,7 @@ class Weights:
             run.progress.say(text)
 
 
-def _todo(card: Card, info: Info, run: Run) -> str:
+def _todo(card: ModelCard, info: Info, run: Run) -> str:
     """What to do where a block finds no weights."""
     other = card.network["network"] != run.recipe.model["network"]
     if other or card.faces.side == info.side:
@@ -70,7 +70,7 @@ def _todo(card: Card, info: Info, run: Run) -> str:
     return f"import faces of {card.faces.side} pixels, as the model has them"
 
 
-def _differences(path: Path, card: Card, info: Info, run: Run) -> list[str]:
+def _differences(path: Path, card: ModelCard, info: Info, run: Run) -> list[str]:
     """How the model saw faces, where the run sees them otherwise."""
     said = []
     if card.faces.side != info.side:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mien.registry import STRICT, NotNegative, Share
 from mien.techniques import Perturb, UnlabeledLoss
-from mien.training.pool import Batch
+from mien.training.face_loader import Batch
 from mien.training.run import Run
 
 

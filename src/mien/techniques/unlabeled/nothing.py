@@ -4,7 +4,7 @@ from pydantic.dataclasses import dataclass
 
 from mien.registry import STRICT
 from mien.techniques import UnlabeledLoss
-from mien.training.pool import Batch
+from mien.training.face_loader import Batch
 from mien.training.run import Run
 
 

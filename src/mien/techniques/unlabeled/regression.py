@@ -4,11 +4,11 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
+from mien.pretraining.distillation import kept, show
 from mien.recognize.device import autocast, channels_last
 from mien.registry import STRICT, Positive
 from mien.techniques import Perturb, UnlabeledLoss
-from mien.training.imitation import kept, show
-from mien.training.pool import Batch
+from mien.training.face_loader import Batch
 from mien.training.run import Run
 
 

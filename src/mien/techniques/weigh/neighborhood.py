@@ -13,12 +13,12 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from mien.errors import MienError
-from mien.evaluation.divergence import divergence
-from mien.recognize.neighbors import SIGMA
+from mien.pretraining.autoencoder.train import autoencoding, neighbors_of
+from mien.recognize.divergence import divergence
+from mien.recognize.semantic_neighbors import SIGMA
 from mien.registry import STRICT, Positive, Share
 from mien.techniques import Unevaluated
-from mien.training.neighbors import autoencoding, neighbors_of
-from mien.training.pool import Batch
+from mien.training.face_loader import Batch
 from mien.training.run import EVALUATION_BATCH, Run
 
 

@@ -1,0 +1,119 @@
+"""What `mien doubts` leaves: the list as a table, its first faces as a picture, and the figures."""
+
+import csv
+import io
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from mien.data.face_grid import (
+    INK,
+    RED,
+    SOFT,
+    Note,
+    Row,
+    Tile,
+    draw_sheet,
+    write_sheet,
+)
+from mien.disk import put, read_json
+from mien.errors import MienError
+from mien.label_errors.find import Doubts
+from mien.plain import counted, to_json
+
+FILES = ("doubts.csv", "doubts.png", "doubts.json")
+MADE_BY = "mien doubts"
+"""Stands in doubts.json, and says that the folder may be written anew."""
+SHOWN = 100
+"""Faces in the picture."""
+ACROSS = 10
+SIDE = 88
+"""Side of a face in the picture, in pixels."""
+
+
+def require_free(out: Path) -> None:
+    """Raises MienError where anything is at `out` but what `mien doubts` left there."""
+    if not out.exists():
+        return
+    found = sorted(path.name for path in out.iterdir()) if out.is_dir() else [out.name]
+    strange = [name for name in found if name not in FILES]
+    todo = "choose another --out, or move what is there"
+    if found and "doubts.json" not in found:
+        strange = found
+    elif found and not strange and read_json(out / "doubts.json", todo).get("made_by") != MADE_BY:
+        strange = ["doubts.json"]
+    if strange:
+        wanted = f"nothing at {out}, or what mien doubts left there and nothing else"
+        raise MienError(wanted, ", ".join(strange[:3]) + (", …" if len(strange) > 3 else ""), todo)
+
+
+def write_doubts(found: Doubts, out: Path | str, first: int = SHOWN) -> list[str]:
+    """Write doubts.csv, doubts.json and, unless the faces are features, doubts.png with the `first` faces; their names.
+
+    All of it is written aside, and then takes the place of an earlier list. Raises MienError as `require_free` does, and for
+    no face to show.
+    """
+    if first < 1:
+        raise MienError("at least 1 face to show", f"{first}", "show more")
+    out = Path(os.path.realpath(out))  # of links that lead in a circle, one of them
+    require_free(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    new, old = aside / "new", aside / "old"
+    try:
+        new.mkdir()
+        (new / "doubts.csv").write_text(doubt_rows(found), "utf-8")
+        if found.faces.info.kind == "faces":
+            write_sheet(draw_doubts(found, first), new / "doubts.png")
+        figures = {"made_by": MADE_BY} | found.to_json()
+        (new / "doubts.json").write_text(to_json(figures), "utf-8")
+        _swap(new, out, old)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return [name for name in FILES if (out / name).is_file()]
+
+
+def _swap(new: Path, out: Path, old: Path) -> None:
+    """Puts the folder `new` in the place of `out`, if there is one; where that fails `out` is as it was."""
+    try:
+        if out.exists():
+            out.rename(old)
+        put(new, out)
+    except BaseException:
+        if old.exists() and not out.exists():
+            old.rename(out)
+        raise
+
+
+def doubt_rows(found: Doubts) -> str:
+    """A csv of id, given, suggested, score, flagged and rank (from 1), the most doubtful first."""
+    file, names = io.StringIO(), [*found.classes, ""]
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["id", "given", "suggested", "score", "flagged", "rank"])
+    columns = (found.given.tolist(), found.suggested.tolist(), found.scores.tolist(), found.flagged.tolist())
+    for rank, (name, given, likely, score, flagged) in enumerate(zip(found.ids, *columns, strict=True), 1):
+        writer.writerow([name, names[given], names[likely], f"{score:.6g}", str(flagged).lower(), rank])
+    return file.getvalue()
+
+
+def draw_doubts(found: Doubts, first: int = SHOWN) -> Image.Image:
+    """The `first` faces in rows of ACROSS, under each its label and what it more likely is, or, where nothing says so, the score.
+
+    A frame marks a label that is known to be wrong.
+    """
+    count, tiles = min(first, len(found.ids)), []
+    for place, face in enumerate(found.faces.faces(range(count))):
+        given, likely = int(found.given[place]), int(found.suggested[place])
+        about = Note(f"-> {found.classes[likely]}", color=SOFT if likely == given else INK)
+        under = about if likely >= 0 else Note(f"{found.scores[place]:.3g}", color=SOFT)
+        wrong = found.wrong is not None and bool(found.wrong[place])
+        tiles.append(Tile(face, (Note(found.classes[given]), under), RED if wrong else ""))
+    rows = [
+        Row(f"{start + 1} to {min(start + ACROSS, count)}", tuple(tiles[start : start + ACROSS]))
+        for start in range(0, count, ACROSS)
+    ]
+    title = f"The {count} most doubtful of {counted(len(found.ids), 'label')}"
+    return draw_sheet(rows, SIDE, title + ("" if found.wrong is None else "; framed: known to be wrong"))

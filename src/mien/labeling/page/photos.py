@@ -1,0 +1,107 @@
+"""The photo around a face, for who is asked about that face: a part of it, small, and nothing else of the file."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from PIL import Image, ImageDraw
+
+from mien.data.faceset import FaceSet
+from mien.errors import MienError
+from mien.media.limits import LIMITS
+from mien.media.photos import read_photo
+from mien.media.source_files import Input
+from mien.preparation.photo_note import find_photos as at_inputs
+from mien.preparation.photo_note import read_origins
+
+AROUND = 4.0
+"""Of the photo, a square so many times as large as the longer side of the face's box."""
+SIDE = 720
+"""Pixels of the longer side of what is shown, at most."""
+READ = replace(LIMITS, bytes=64 << 20, pixels=50_000_000, seconds=5.0, memory=400_000_000)
+"""A photo beyond is not shown: the page has other things to do."""
+FRAME = (255, 200, 0)
+NOT_SHOWN = "none"
+"""Said instead of a place."""
+
+
+class Photos:
+    """The photos around the faces of a pool. All threads may use one."""
+
+    def __init__(
+        self, place: str, names: Sequence[str | None], boxes: Sequence[Sequence[float] | None], found: Mapping[str, Input]
+    ) -> None:
+        """`names`, `boxes`: of each row of the pool; `found`: the photos by name."""
+        self.place = place
+        """Where they are, for whoever serves the page."""
+        self._rows = {
+            row: (found[name], tuple(box))
+            for row, (name, box) in enumerate(zip(names, boxes, strict=True))
+            if name is not None and name in found and box is not None
+        }
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def knows(self, row: int) -> bool:
+        """Whether the photo of that face is known; it may be gone since."""
+        return row in self._rows
+
+    def around(self, row: int) -> bytes:
+        """A JPEG of what is around a face that is known, with a frame around the face.
+
+        Raises MienError where the photo cannot be read, or is larger than is read here.
+        """
+        photo, box = self._rows[row]
+        picture = Image.fromarray(read_photo(photo, READ))
+        x, y, half = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2, AROUND * max(box[2] - box[0], box[3] - box[1]) / 2
+        left, top = max(0, int(x - half)), max(0, int(y - half))
+        right, bottom = min(picture.width, int(x + half) + 1), min(picture.height, int(y + half) + 1)
+        if left >= right or top >= bottom:
+            raise MienError("a photo with the face in it", f"{picture.width} x {picture.height} pixels", "prepare the set again")
+        part = picture.crop((left, top, right, bottom))
+        scale = min(1.0, SIDE / max(part.size))
+        part = part.resize((max(1, round(part.width * scale)), max(1, round(part.height * scale))), Image.Resampling.LANCZOS)
+        corners = [(value - start) * scale for value, start in zip(box, (left, top, left, top), strict=True)]
+        ImageDraw.Draw(part).rectangle(corners, outline=FRAME, width=2)
+        file = io.BytesIO()
+        part.save(file, "JPEG", quality=85)
+        return file.getvalue()
+
+
+class Turns:
+    """One photo is read at a time, and one of each person waits for that: nobody holds up the others. For one event loop."""
+
+    def __init__(self) -> None:
+        self._all = asyncio.Lock()
+        self._own: dict[str, asyncio.Lock] = {}
+
+    @asynccontextmanager
+    async def of(self, name: str) -> AsyncIterator[None]:
+        """Wait for one's turn."""
+        async with self._own.setdefault(name, asyncio.Lock()), self._all:
+            yield
+
+
+def find_photos(pool: FaceSet, given: str | None = None) -> Photos | None:
+    """The photos of a pool where its note says, or where somebody says now; None where there are none, or for "none".
+
+    Raises MienError where somebody says a place at which none of them is.
+    """
+    if given == NOT_SHOWN or not {"photo", "box"} <= set(pool.column_names):
+        return None
+    names, boxes = pool.column("photo").to_pylist(), pool.column("box").to_pylist()
+    try:
+        inputs = (given,) if given else read_origins(pool.folder) if pool.folder else ()
+        if not inputs:
+            return None
+        found = Photos(", ".join(inputs), names, boxes, at_inputs(inputs, {name for name in names if name}))
+    except MienError:
+        if given:
+            raise
+        return None  # they were moved since
+    if given and not len(found):
+        raise MienError(f"the photos of these faces at {given}", "none of them", "give what mien prepare was given")
+    return found if len(found) else None

@@ -1,0 +1,36 @@
+"""What people are told while the store fails: what it is and what helps, but not where the store is; that is for the log."""
+
+import logging
+
+from mien.errors import MienError
+from mien.labeling.page.log_limits import PAGE
+
+EXPECTED = "labels that can be read and written"
+KINDS = (
+    (("full", "no space"), "a full disk", "ask whoever runs this page to free space, then send it again"),
+    (("locked", "lock timeout"), "others who are writing", "send it again"),
+    (("readonly", "read-only", "permission denied"), "labels that are read-only", "ask whoever runs this page to mend it"),
+    (("removed", "moved"), "labels that were moved away", "ask whoever runs this page to put them back"),
+    (("damaged", "malformed", "not a database"), "damaged labels", "ask whoever runs this page"),
+    (("connection", "connect"), "a database that is away", "wait until it is back, then send it again"),
+)
+"""Parts of a database's complaint, what to say of it, and what helps."""
+
+log = logging.getLogger(PAGE)
+
+
+def public(error: MienError) -> MienError:
+    """What may be told of an error that has a cause, that is of a store that failed; the whole of it goes to the log."""
+    log.error("%s", error)
+    if isinstance(error.__cause__, LookupError):
+        return MienError(EXPECTED, error.found, error.todo)  # another store or a newer one, in words of mien that name no place
+    said = error.found.lower()
+    known = ((found, todo) for signs, found, todo in KINDS if any(sign in said for sign in signs))
+    found, todo = next(known, ("labels that cannot be reached", "ask whoever runs this page, then send it again"))
+    return MienError(EXPECTED, found, todo)
+
+
+def unreadable(error: Exception) -> MienError:
+    """What may be told of a picture that cannot be read; the rest of it goes to the log."""
+    log.error("a face that cannot be read: %s", error)
+    return MienError("the picture of a face", "none that can be read", "ask whoever runs this page")

@@ -1,0 +1,72 @@
+"""Labels from a store back into the face set that people were asked about, as a new set."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mien.data.faceset import FaceSet, Rows
+from mien.labeling.store.consensus import Consensus
+from mien.labeling.store.store import Store
+
+Votes = npt.NDArray[np.float32]
+
+ANSWERED = "answered"
+"""Column: what people made of a face, `agreed` or `disputed`; null where it has too few answers, nobody is sure or was asked."""
+
+
+@dataclass(frozen=True, eq=False)
+class Applied:
+    """A new face set, and what became of the faces that people were asked about."""
+
+    faces: FaceSet
+    agreed: int
+    """Faces whose label is now the one that people agree on."""
+    changed: int
+    """Those of them that had another label before."""
+    disputed: int
+    """Faces on which people do not agree: they have no label now."""
+    not_a_face: int
+    """Faces that were left out."""
+    unsure: int
+    """Faces of which nobody is sure, which are as they were, as the next."""
+    open: int
+    """Faces with too few answers."""
+
+
+def apply_labels(
+    store: Store, faces: FaceSet, out: Path | str, minimum_agreement: float = 0.5, minimum_answers: int = 1
+) -> Applied:
+    """Write `faces` as a new set with the labels and votes that people gave, and open it.
+
+    Where people chose from other classes than the set's, faces without an agreed answer have no label. What the set said stays:
+    as `source_label`, by name, unless there is such a column; votes of faces that are not answered, too. Raises MienError where
+    the set is not the one that the store asks about, as it was, where `out` exists, and as `Store.consensus` does.
+    """
+    store.require(store.info.classes, faces.info.checksum)
+    found = store.consensus(minimum_agreement, minimum_answers)
+    places = {name: place for place, name in enumerate(faces.values("id"))}
+    rows = np.array([places[face] for face in found.faces], np.int64)
+    same = faces.classes == store.info.classes
+    before = faces.labels if same else np.full(len(faces), -1)
+    kept = np.setdiff1d(np.arange(len(faces)), rows[found.states == "not_a_face"])
+    labeled = _labeled(faces, found, rows, before, faces.votes if same else None).select(kept)
+    written = replace(labeled, info=replace(labeled.info, classes=store.info.classes)).save(out)
+    count = {state: int((found.states == state).sum()) for state in ("agreed", "disputed", "not_a_face", "unsure", "open")}
+    agreed = found.states == "agreed"
+    return Applied(written, changed=int((found.labels[agreed] != before[rows[agreed]]).sum()), **count)
+
+
+def _labeled(faces: FaceSet, found: Consensus, rows: Rows, before: Rows, votes: Votes | None) -> FaceSet:
+    """All N faces with new columns. `rows` (n,): those asked about, in the consensus' order; `before` (N,) and `votes` (N, K):
+    what the set says in the store's classes."""
+    names = pa.array([*faces.classes, None], pa.string())
+    source = names.take(pa.array(np.where(faces.labels < 0, len(faces.classes), faces.labels)))
+    closed, labels, states = ~np.isin(found.states, ["open", "unsure"]), before.copy(), np.full(len(faces), None, object)
+    labels[rows[closed]], states[rows[closed]] = found.labels[closed], found.states[closed]
+    counted = np.zeros((len(faces), len(found.classes)), np.float32) if votes is None else votes
+    counted[rows[closed]] = found.votes[closed]
+    view = faces if "source_label" in faces.column_names else faces.with_column("source_label", source)
+    return view.with_column("label", labels).with_column("votes", counted).with_column(ANSWERED, states)

@@ -1,0 +1,61 @@
+"""Taking somebody out of a store, with what they said or without."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, select, update
+
+from mien.labeling.store import annotators
+from mien.labeling.store.answer_log import count_again
+from mien.labeling.store.schema import (
+    ANNOTATORS,
+    ANSWERS,
+    EVENTS,
+    LEASES,
+    SESSIONS,
+    SIGN_INS,
+    keep_answers,
+)
+
+
+def remove(connection: Connection, name: str, answers: bool, now: datetime) -> str | None:
+    """Take somebody out. Their answers go too, or stay under a name that names nobody, which is returned.
+
+    Raises MienError for somebody unknown.
+    """
+    person: int = annotators.known(connection, name).id
+    # Who mistyped their own name is noted without one.
+    addresses = select(SIGN_INS.c.address).where(SIGN_INS.c.annotator == person).distinct()
+    mistyped = SIGN_INS.c.annotator.is_(None) & SIGN_INS.c.address.in_(list(connection.execute(addresses).scalars()))
+    connection.execute(delete(SIGN_INS).where(mistyped))
+    for table in (LEASES, SESSIONS, SIGN_INS):
+        connection.execute(delete(table).where(table.c.annotator == person))
+    places = list(connection.execute(select(ANSWERS.c.question).where(ANSWERS.c.annotator == person).distinct()).scalars())
+    if places and not answers:
+        # By chance, not counted: logs of several stores may come together in one.
+        nobody = f"removed {secrets.token_hex(4)}"
+        changed = {"name": nobody, "token_hash": None, "expires": None, "disabled": None, "removed": now}
+        connection.execute(update(ANNOTATORS).where(ANNOTATORS.c.id == person).values(changed))
+        return nobody
+    if places:
+        with _changeable(connection):
+            connection.execute(delete(ANSWERS).where(ANSWERS.c.annotator == person))
+        count_again(connection, places)
+    connection.execute(delete(ANNOTATORS).where(ANNOTATORS.c.id == person))
+    return None
+
+
+@contextmanager
+def _changeable(connection: Connection) -> Iterator[None]:
+    """The log without the triggers that keep it from being changed, for this transaction alone: nobody else sees it so."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("ALTER TABLE mien_answers DISABLE TRIGGER mien_answers_stay")
+        yield
+        connection.exec_driver_sql("ALTER TABLE mien_answers ENABLE TRIGGER mien_answers_stay")
+        return
+    for event in EVENTS:
+        connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS mien_answers_{event}")
+    yield
+    keep_answers(connection)

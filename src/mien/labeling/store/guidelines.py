@@ -1,0 +1,86 @@
+"""What people are told of their task: the question, and what each class means. It lies in the store: all read the same."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as checked
+from sqlalchemy import Connection, select, update
+
+from mien.disk import fit, read_toml
+from mien.errors import MienError
+from mien.expressions import DEFINITIONS, canonical
+from mien.labeling.store import schema
+from mien.labeling.store.records import LONGEST_NAME, LONGEST_TEXT, check_text
+from mien.labeling.store.schema import STORE
+from mien.registry import STRICT, worded
+
+QUESTION = "Which expression does this face show?"
+TODO = 'write a line for each class: happiness = "Cheeks raised, corners of the mouth up."'
+
+
+@dataclass(frozen=True)
+class Guide:
+    """What people are told. Raises MienError for texts that are empty, longer than 1,000 letters or hold control characters."""
+
+    question: str = QUESTION
+    definitions: tuple[tuple[str, str], ...] = ()
+    """Classes and what each means, in the store's order; those that nobody defined are left out."""
+
+    def __post_init__(self) -> None:
+        check_text(self.question, "a question to people")
+        for name, text in self.definitions:
+            check_text(text, f"a definition of {name}")
+
+
+@worded
+@checked(frozen=True, config=STRICT)
+class Written:
+    """The content of a file of definitions."""
+
+    definitions: dict[str, Annotated[str, Field(max_length=LONGEST_TEXT)]]
+    """By class."""
+    question: Annotated[str, Field(max_length=LONGEST_TEXT)] = QUESTION
+
+
+def usual(classes: Sequence[str]) -> Guide:
+    """What mien itself says of these classes: nothing of those that are no usual expressions."""
+    said = {name: DEFINITIONS.get(canonical(name) or "", "") for name in classes}
+    return Guide(definitions=tuple((name, text) for name, text in said.items() if text))
+
+
+def read_guide(path: Path, classes: Sequence[str]) -> Guide:
+    """A TOML file with a table `definitions`, a line for each class, and perhaps a `question`; classes that it leaves out are
+    defined as by `usual`. Raises MienError for other content, and for a class that nobody can choose."""
+    written = fit(Written, read_toml(path, TODO), path, TODO)
+    strange = next((name for name in written.definitions if name not in classes), None)
+    if strange is not None:
+        known = ", ".join(classes)
+        raise MienError(f"definitions of {known} in {path}", repr(strange[:LONGEST_NAME]), "name classes as the store does")
+    said = dict(usual(classes).definitions) | written.definitions
+    return Guide(written.question, tuple((name, said[name]) for name in classes if name in said))
+
+
+def stored(connection: Connection, classes: Sequence[str]) -> Guide:
+    """What lies in the store; what is usual where nothing does, as in a store of an earlier mien.
+
+    Raises MienError for what mien did not write.
+    """
+    if connection.execute(select(STORE.c.version)).scalar_one() < schema.GUIDES:
+        return usual(classes)
+    found: Any = connection.execute(select(STORE.c.guide)).scalar_one()
+    if found is None:
+        return usual(classes)
+    try:
+        said: Mapping[str, str] = found["definitions"]
+        return Guide(found["question"], tuple((name, said[name]) for name in classes if name in said))
+    except (KeyError, TypeError) as error:
+        raise MienError("a question and definitions as mien writes them", "other values", "give --definitions again") from error
+
+
+def write(connection: Connection, guide: Guide) -> None:
+    """Put it in the place of what lies there."""
+    values = {"question": guide.question, "definitions": dict(guide.definitions)}
+    connection.execute(update(STORE).values(guide=values))

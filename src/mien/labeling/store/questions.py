@@ -1,0 +1,90 @@
+"""The faces that people are asked about, in the database."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from mien.errors import MienError
+from mien.labeling.store import answer_log
+from mien.labeling.store.counts import of_round
+from mien.labeling.store.records import (
+    Guess,
+    Question,
+    StoreInfo,
+    check_label,
+)
+from mien.labeling.store.schema import QUESTIONS, STORE
+
+SAID = (QUESTIONS.c.face, QUESTIONS.c.round, QUESTIONS.c.gold, QUESTIONS.c.model, QUESTIONS.c.guess)
+"""What a question says; stores of all versions have it."""
+ADD_GUESS = (
+    update(QUESTIONS)
+    .where(QUESTIONS.c.face == bindparam("its"), QUESTIONS.c.gold.is_not(None), QUESTIONS.c.guess.is_(None))
+    .values(model=bindparam("by"), guess=bindparam("what"))
+)
+
+
+def add(connection: Connection, asked: Sequence[Question], classes: int, now: datetime) -> int:
+    """Ask about these faces after those asked about so far, but for those; how many are new. Raises MienError for labels that are
+    none of so many classes."""
+    for question in asked:
+        check_label(question.gold, classes, f" as gold of {question.face!r}")
+        check_label(question.guess, classes, f" as guess of {question.face!r}")
+    known = set(connection.execute(select(QUESTIONS.c.face)).scalars())
+    new: dict[str, Question] = {}
+    for question in asked:
+        if question.face not in known:
+            new.setdefault(question.face, question)
+    last = connection.execute(select(func.max(QUESTIONS.c.place))).scalar()
+    first = 0 if last is None else last + 1
+    rows = [_row(question) for question in new.values()]
+    if rows:
+        connection.execute(insert(QUESTIONS), [row | {"place": n, "asked": now} for n, row in enumerate(rows, first)])
+    return len(rows)
+
+
+def add_guesses(connection: Connection, guesses: Mapping[str, Guess], classes: int) -> None:
+    """Note these with gold questions that have none. Raises MienError for a guess that is none of so many classes."""
+    for face, found in guesses.items():
+        check_label(found.label, classes, f" as guess of {face!r}")
+    rows = [{"its": face, "by": found.model, "what": found.label} for face, found in guesses.items()]
+    if rows:
+        connection.execute(ADD_GUESS, rows)
+
+
+def listed(connection: Connection, round: int | None) -> tuple[Question, ...]:
+    """All, or those of a round, in their order."""
+    rows = connection.execute(select(*SAID).where(of_round(round)).order_by(QUESTIONS.c.place)).all()
+    return tuple(as_question(row) for row in rows)
+
+
+def want_more(connection: Connection, info: StoreInfo, per_face: int) -> int:
+    """From now on want so many answers to faces on which people disagree, or to all where one is wanted; how many of the
+    first lack some, gold questions aside. Raises MienError for fewer than are wanted now."""
+    require_more(info, per_face)
+    if per_face > info.most:
+        # In a store of before nobody noted which they are.
+        answer_log.count_again(connection, list(connection.execute(select(QUESTIONS.c.place)).scalars()))
+        connection.execute(update(STORE).values(per_disputed=per_face))
+    open_ones = (QUESTIONS.c.disputed.is_(True), QUESTIONS.c.gold.is_(None), QUESTIONS.c.answered < per_face)
+    return int(connection.execute(select(func.count()).select_from(QUESTIONS).where(*open_ones)).scalar_one())
+
+
+def require_more(info: StoreInfo, per_face: int) -> None:
+    """Raises MienError for fewer answers than a store wants: what was asked of people is not taken back."""
+    if per_face < info.most:
+        where = " where people disagree" if info.most > info.least else ""
+        expected = f"at least the {info.most} answers to a face{where} that this store wants"
+        raise MienError(expected, f"{per_face}", "leave it out, or make another store")
+
+
+def as_question(row: Any) -> Question:
+    """A row of the table."""
+    return Question(row.face, row.round, row.gold, row.model, row.guess)
+
+
+def _row(question: Question) -> dict[str, Any]:
+    row = {"face": question.face, "round": question.round, "gold": question.gold}
+    return row | {"model": question.model, "guess": question.guess, "answered": 0, "disputed": False}

@@ -1,0 +1,160 @@
+"""What lies in an archive, listed without unpacking: names in an archive are names, and nothing is ever written by them."""
+
+import gzip
+import os
+import re
+import stat
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+from mien.errors import MienError
+from mien.media.faults import fault
+from mien.media.limits import LIMITS, FileLimits
+from mien.media.source_files import Member, require_regular
+
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+"""How the names of archives end, in lower case."""
+
+HEADER_BYTES = 1 << 17
+"""The longest header of a tar's member."""
+
+END_BYTES = 1 << 17
+"""More than stand behind a zip's directory."""
+
+NAME_BYTES = 1 << 16
+"""The most bytes of a name in a gzip's header."""
+
+HEADERS = 1000
+"""The most that a tar says of all its members."""
+
+SOME = 1 << 27
+"""Bytes that an archive of any size may be unpacked to."""
+
+_DIGITS = re.compile(rb"\d{100}")
+"""In no header: tarfile would look at such a row again from each of its digits."""
+
+_ENCRYPTED = 0x1
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A member by the name it has in the archive; `content` for a photo of a tar.gz, `fault` where it cannot be read."""
+
+    name: str
+    member: Member
+    content: bytes | None = None
+    fault: str = ""
+
+
+def entries(
+    path: Path, wanted: Callable[[str], bool], streamed: Callable[[str], bool], limits: FileLimits = LIMITS
+) -> Iterator[Entry]:
+    """The members that are `wanted` by name, in the archive's order.
+
+    Of a tar.gz, members that are `streamed` bring their bytes: reading them later would mean unpacking all before them.
+    A zip's directory is held while it is listed; of a tar one member at a time is. Raises MienError where the archive is
+    damaged or beyond the limits, after the members before.
+    """
+    try:
+        require_regular(path)
+        found = _zipped(path, wanted, limits) if path.name.lower().endswith(".zip") else _taped(path, wanted, streamed, limits)
+        yield from found
+    except Exception as error:  # zipfile, tarfile and zlib meet damage with exceptions of many kinds; none is hidden.
+        raise MienError(f"an archive at {path}", fault(error), "make or download it again, or remove it") from error
+
+
+def _zipped(path: Path, wanted: Callable[[str], bool], limits: FileLimits) -> Iterator[Entry]:
+    with path.open("rb") as file, zipfile.ZipFile(cast(IO[bytes], _Sparing(file, limits.directory, "directory"))) as archive:
+        listed, there = archive.infolist(), os.fstat(file.fileno()).st_size
+        if len(listed) > limits.members:
+            raise ValueError(f"{len(listed):,} members, more than {limits.members:,}")
+        if sum(info.compress_size for info in listed) > there:
+            raise ValueError("members that share their bytes")
+        _require_packed(sum(info.file_size for info in listed), there, limits)
+        for info in listed:
+            if info.is_dir() or not wanted(info.filename):
+                continue
+            stored, method = info.compress_size, info.compress_type
+            member = Member("zip", info.header_offset, info.file_size, stored, method, info.CRC)
+            found = "a link, which is not followed" if stat.S_ISLNK(info.external_attr >> 16) else ""
+            found = "encrypted in the zip" if info.flag_bits & _ENCRYPTED else found
+            yield Entry(info.filename, member, fault=found)
+
+
+def _taped(path: Path, wanted: Callable[[str], bool], streamed: Callable[[str], bool], limits: FileLimits) -> Iterator[Entry]:
+    packed, there = not path.name.lower().endswith(".tar"), path.stat().st_size
+    with path.open("rb") as raw:
+        opened = cast(IO[bytes], gzip.GzipFile(fileobj=cast(IO[bytes], _Letters(raw))) if packed else raw)
+        sparing = cast(IO[bytes], _Sparing(opened, HEADER_BYTES, "header"))
+        with opened as file, tarfile.open(fileobj=sparing, mode="r:") as archive:
+            for _ in range(limits.members):
+                info = archive.next()
+                if info is None:
+                    break
+                archive.members.clear()  # type: ignore[attr-defined]  # tarfile would keep them all
+                if len(archive.pax_headers) > HEADERS:
+                    raise ValueError(f"{len(archive.pax_headers):,} headers for all members")
+                if packed:
+                    _require_packed(info.offset_data + info.size, there, limits)
+                if not info.isdir() and wanted(info.name):
+                    yield _entry(info, file, packed, streamed(info.name), limits)
+            else:
+                raise ValueError(f"more than {limits.members:,} members")
+            file.seek(archive.offset)
+            # tarfile takes a header that it cannot read, or the file's end, for that of the archive.
+            end = file.read(tarfile.BLOCKSIZE)
+            if end != bytes(tarfile.BLOCKSIZE):
+                what = "a damaged header" if end else "no mark of the end, but nothing more,"
+                raise ValueError(f"{what} at byte {archive.offset:,}")
+
+
+def _require_packed(unpacked: int, there: int, limits: FileLimits) -> None:
+    """Raises ValueError where unpacking a file of `there` bytes takes longer than reading any real one."""
+    if unpacked > max(SOME, limits.packed * there):
+        raise ValueError(f"{unpacked:,} bytes packed into {there:,}, more than {limits.packed} times as many")
+
+
+def _entry(info: tarfile.TarInfo, file: IO[bytes], packed: bool, streamed: bool, limits: FileLimits) -> Entry:
+    member = Member("tar.gz" if packed else "tar", info.offset_data, info.size)
+    if info.issym() or info.islnk():
+        return Entry(info.name, member, fault="a link, which is not followed")
+    if not info.isreg() or info.issparse():
+        return Entry(info.name, member, fault="a sparse file or a device in the tar, no plain file")
+    if not (packed and streamed):
+        return Entry(info.name, member)
+    if info.size > limits.bytes:
+        return Entry(info.name, member, fault=f"{info.size:,} bytes, more than {limits.bytes:,}")
+    file.seek(info.offset_data)
+    return Entry(info.name, member, file.read(info.size))
+
+
+class _Sparing:
+    """The file that zipfile or tarfile reads headers from; a header may claim any size, and a packed one may well have it."""
+
+    def __init__(self, file: IO[bytes], most: int, what: str) -> None:
+        self.seek, self.tell, self._file, self._most, self._what = file.seek, file.tell, file, most, what
+
+    def read(self, size: int = -1) -> bytes:
+        if size > self._most:
+            raise ValueError(f"a {self._what} of {size:,} bytes, more than {self._most:,}")
+        content = self._file.read(END_BYTES if size < 0 else size)
+        if len(content) > tarfile.BLOCKSIZE and self._what == "header" and _DIGITS.search(content):
+            raise ValueError("a header of digits")
+        return content
+
+
+class _Letters:
+    """The file that gzip reads: a name in its header is read letter by letter, and may be as long as the file."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.seek, self.tell, self.close, self._file, self._letters = file.seek, file.tell, file.close, file, 0
+
+    def read(self, size: int = -1) -> bytes:
+        self._letters = self._letters + 1 if size == 1 else 0
+        if self._letters > NAME_BYTES:
+            raise ValueError(f"a name of more than {NAME_BYTES:,} bytes in a gzip's header")
+        return self._file.read(size)

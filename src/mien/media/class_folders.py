@@ -1,0 +1,101 @@
+"""Which of the folders within folders are the classes: what commands that read labeled photos agree on."""
+
+import shlex
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from mien.class_words import is_named, split_folder
+from mien.errors import MienError
+from mien.expressions import canonical
+
+PASSED_OVER = ("__MACOSX",)
+"""Folders that are no one's, beside hidden ones."""
+
+Folders = tuple[str, ...]
+"""Names, from the folder that was given on."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """What lies in a folder."""
+
+    folders: Folders = ()
+    """By name, without hidden ones."""
+    photos: bool = False
+    """Are there photos or videos beside them?"""
+
+
+Look = Callable[[Folders], Level]
+"""Tells what lies in the folders below the one that was given."""
+
+
+def above_classes(look: Look, place: Path, own: Collection[str] = ()) -> Folders:
+    """The folders, each alone in the one before, that lie above those of the classes; mostly none.
+
+    `own`: folders that the user maps to a class. Raises MienError where the classes may be this level or the next.
+    """
+    above: Folders = ()
+    while True:
+        level = look(above)
+        if any(name in own or is_named(name) for name in level.folders):
+            return above
+        if above and len(level.folders) > 1:
+            raise _either(place, above, level)
+        if len(level.folders) != 1:
+            return ()
+        if level.photos:
+            _require_plain(look, (*above, level.folders[0]), place)
+            return ()
+        above = (*above, level.folders[0])
+
+
+def _require_plain(look: Look, folder: Folders, place: Path) -> None:
+    """Raises MienError where a folder that lies alone beside photos holds several: it, or each of them, may be a class."""
+    inner = look(folder)
+    if len(inner.folders) > 1 or any(is_named(name) for name in inner.folders):
+        raise _either(place, folder, inner)
+
+
+def require_classes(look: Look, above: Folders, place: Path, own: Collection[str] = ()) -> None:
+    """Raises MienError where a folder that would be a class holds folders that are, or holds splits."""
+    _require_classes_below_splits(look, above, place, own)
+    for folder in _class_folders(look, above):
+        name, inner = folder[-1], look(folder).folders
+        where = place.joinpath(*folder)
+        splits = [below for below in inner if split_folder(below)]
+        if len(splits) > 1 and len(splits) == len(inner):
+            todo = "put the class folders below the splits"
+            raise MienError(f"splits above the class folders in {place}", f"{', '.join(splits)} in {where}", todo)
+        deeper = [below for below in inner if canonical(below)]
+        if deeper and name not in own and not is_named(name):
+            todo = "give the folder above the classes, or map this one to a class"
+            raise MienError(f"class folders in {where.parent}", f"{', '.join(deeper)} in {where}", todo)
+
+
+def _require_classes_below_splits(look: Look, above: Folders, place: Path, own: Collection[str]) -> None:
+    """Raises MienError where one folder alone lies between a split and what may be its classes."""
+    for split in (name for name in look(above).folders if split_folder(name)):
+        level = look((*above, split))
+        if len(level.folders) != 1 or level.folders[0] in own or is_named(level.folders[0]):
+            continue
+        inner = look((*above, split, level.folders[0]))
+        if len(inner.folders) > 1 or any(is_named(name) for name in inner.folders):
+            found = f"one folder, {level.folders[0]}, with {', '.join(inner.folders[:10])} in it"
+            todo = f"put the class folders directly below the splits, or say --classes CLASS={shlex.quote(level.folders[0])}"
+            raise MienError(f"class folders in {place.joinpath(*above, split)}", found, todo)
+
+
+def _class_folders(look: Look, above: Folders) -> list[Folders]:
+    """Those of one level, and those below the splits there."""
+    top = [(*above, name) for name in look(above).folders]
+    below = [(*folder, name) for folder in top if split_folder(folder[-1]) for name in look(folder).folders]
+    return [folder for folder in top if not split_folder(folder[-1])] + below
+
+
+def _either(place: Path, above: Folders, level: Level) -> MienError:
+    inner, listed = "/".join(above), ", ".join(level.folders[:10])
+    there = shlex.quote(str(place.joinpath(*above)))
+    give = f"give {there}" if place.is_dir() else f"unpack {place.name} and give the folder {shlex.quote(inner)}"
+    todo = f"{give} if these are the classes, or say --classes CLASS={shlex.quote(above[0])} if all of it is one class"
+    return MienError(f"class folders in {place}", f"one folder, {inner}, with {listed} in it", todo)

@@ -1,0 +1,280 @@
+"""The pixels of a picture's file, upright, within limits: nothing is decoded before it is known what that takes."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from time import thread_time
+from typing import IO, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFile
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.PpmImagePlugin import PpmImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from mien.media.decoding.bit_depth import (
+    FULL,
+    deep_colors,
+    is_deep,
+    scaled,
+    used,
+)
+from mien.media.decoding.containers import (
+    bare_avif,
+    bare_gif,
+    bare_jpeg2000,
+    bare_webp,
+    is_heif,
+)
+from mien.media.decoding.pieces import Pieces
+from mien.media.decoding.strip_metadata import (
+    Bare,
+    bare_jpeg,
+    bare_png,
+    bare_text,
+    bare_tiff,
+    orientation,
+)
+from mien.media.limits import Clock, Deadline, FileLimits
+
+Array = npt.NDArray[np.uint8]
+Mode = Literal["L", "RGB"]
+
+_PILLOW_WARNS = 89_478_485
+"""Pixels from which Pillow itself warns where a format checks again; there the limit is no higher."""
+
+_BLOCK = 1 << 20
+"""Bytes that are read at once."""
+
+_STRIP = 1 << 22
+"""Pixels are converted in strips of about so many."""
+
+WHITE = 255
+"""What is transparent is laid on it, whichever command reads it."""
+
+_BITS_PER_SAMPLE = 258
+
+_SCALED, _SAID = "mien scaled", "mien said"
+"""Among what Pillow knows of a gray or pixel map: it has been scaled by its largest value; what is to be said of that."""
+
+UPRIGHT: dict[int, Callable[[Array], Array]] = {
+    2: np.fliplr,
+    3: lambda pixels: np.rot90(pixels, 2),
+    4: np.flipud,
+    5: lambda pixels: np.swapaxes(pixels, 0, 1),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: np.swapaxes(np.rot90(pixels, 2), 0, 1),
+    8: np.rot90,
+}
+"""What makes a picture upright, by its EXIF orientation; each of them is a view."""
+
+_BACK = {6: 8, 8: 6}
+"""The orientation whose turn undoes that of another; others undo themselves."""
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A picture that is not decoded yet."""
+
+    image: Image.Image
+    turn: int
+    """Its EXIF orientation."""
+    largest: int = 0
+    """The largest value that its file says is possible; 0 where it does not say."""
+    again: Callable[[], ImageFile.ImageFile] | None = None
+    """Opens the file once more."""
+    notes: list[str] = field(default_factory=list)
+    """What is to be said of how it is read; all of it is known when the pixels are."""
+
+    def pixels(self, mode: Mode) -> Array:
+        """Upright, (H, W) of mode L or (H, W, 3) of mode RGB, 8 bits; what is transparent is laid on white.
+
+        Values of more than 8 bits are scaled by the largest that the file says is possible; where it does not say, by that of
+        the fewest bits (8, 10, 12, 14 or 16) that hold its values. Palettes and CMYK become RGB. Raises ValueError for
+        floating-point pixels, and what decoders do for a damaged file.
+        """
+        deep = is_deep(self.image)  # which is not to be told once it is loaded
+        self.image.load()
+        image, largest = self.image, FULL
+        if deep and self.again:
+            image, said = deep_colors(image, self.again, self.largest)
+        elif image.mode.startswith("I"):
+            largest, said = _largest(image, self.largest)
+        else:
+            said = str(image.info.get(_SAID, ""))
+        self.notes.extend([said] if said else [])
+        wide, high, channels = image.width, image.height, (3,) if mode == "RGB" else ()
+        turned = UPRIGHT.get(self.turn)
+        if wide * high <= _STRIP:
+            whole = np.array(_plain(image, mode, largest))
+            return np.ascontiguousarray(turned(whole)) if turned else whole
+        made = np.empty((wide, high, *channels) if turned and self.turn > 4 else (high, wide, *channels), np.uint8)
+        lying = UPRIGHT[_BACK.get(self.turn, self.turn)](made) if turned else made
+        for box in _strips(wide, high):
+            lying[box[1] : box[3], box[0] : box[2]] = np.asarray(_plain(image.crop(box), mode, largest))
+        return made
+
+
+def _strips(wide: int, high: int) -> Iterator[tuple[int, int, int, int]]:
+    """Boxes (left, top, right, bottom) that make up a picture."""
+    columns = min(wide, _STRIP)
+    rows = max(1, _STRIP // columns)
+    for top in range(0, high, rows):
+        for left in range(0, wide, columns):
+            yield left, top, min(left + columns, wide), min(top + rows, high)
+
+
+def read_content(file: IO[bytes], limits: FileLimits) -> bytes:
+    """All bytes of a file, which are not taken to be as many as it says. Raises ValueError for none, or too many."""
+    parts, size = [], 0
+    while part := file.read(_BLOCK):
+        parts.append(part)
+        size += len(part)
+        if size > limits.bytes:
+            raise ValueError(f"more than {limits.bytes:,} bytes")
+    if not size:
+        raise ValueError("an empty file")
+    return b"".join(parts)
+
+
+def open_picture(content: bytes, limits: FileLimits, clock: Clock = thread_time) -> Opened:
+    """A picture, known by its content; of moving ones the first frame.
+
+    Raises ValueError for what is no picture of a known format or beyond the limits, and what decoders do for a damaged file.
+    """
+    if len(content) > limits.bytes:
+        raise ValueError(f"more than {limits.bytes:,} bytes")
+    # Not by Image.open, which warns of large pictures and looks at metadata before anything can be said about it.
+    made, bare = _known(content, limits)
+    deadline = Deadline(limits.seconds, clock)
+
+    def opened() -> ImageFile.ImageFile:
+        return made(cast(IO[bytes], Pieces(bare.pieces, deadline)))
+
+    image = opened()
+    again = isinstance(image, TiffImageFile | GifImageFile)
+    require_size(image.width, image.height, min(limits.pixels, _PILLOW_WARNS) if again else limits.pixels)
+    if max(image.size) > limits.side:
+        raise ValueError(f"{image.width} x {image.height} pixels, a side of more than {limits.side:,}")
+    if bare.coded > 2 * image.width * image.height + _STRIP:
+        raise ValueError(f"a picture of {image.width} x {image.height} pixels whose frame has {bare.coded:,}")
+    needed = len(content) + _memory(image, bare.extra, len(content))
+    if needed > limits.memory:
+        raise ValueError(f"{image.width} x {image.height} pixels that take {needed:,} bytes, more than {limits.memory:,}")
+    inside = isinstance(image, WebPImageFile | AvifImageFile)
+    turn = orientation(image.info.get("exif", b"")) if inside else bare.turn
+    if isinstance(image, PpmImageFile):
+        _use_depth(image, content)
+    return Opened(image, turn, bare.largest, opened, [bare.note] if bare.note else [])
+
+
+def require_size(width: int, height: int, max_pixels: int) -> None:
+    """Raises ValueError for a picture of no pixels or too many."""
+    if not 0 < width * height <= max_pixels:
+        raise ValueError(f"{width} x {height} pixels" + (f", more than {max_pixels:,}" if width * height else ""))
+
+
+def _known(content: bytes, limits: FileLimits) -> tuple[Callable[[IO[bytes]], ImageFile.ImageFile], Bare]:
+    """What reads a file, and what of it."""
+    if content.startswith(b"\xff\xd8\xff"):
+        return JpegImageFile, bare_jpeg(content, limits)
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return PngImageFile, bare_png(content)
+    if content.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
+        return TiffImageFile, bare_tiff(content, limits)
+    if content.startswith((b"GIF87a", b"GIF89a")):
+        bare, wide, high = bare_gif(content)
+        require_size(wide, high, min(limits.pixels, _PILLOW_WARNS))  # before Pillow, which warns first
+        return GifImageFile, bare
+    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
+        return WebPImageFile, bare_webp(content)
+    if is_heif(content):
+        return AvifImageFile, bare_avif(content)
+    if content.startswith((b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n")):
+        return Jpeg2KImageFile, bare_jpeg2000(content, limits)
+    if content.startswith((b"P1", b"P2", b"P3")):
+        return PpmImageFile, bare_text(content)
+    if content.startswith((b"P4", b"P5", b"P6")):
+        return PpmImageFile, Bare([content])
+    if content.startswith(b"BM"):
+        return BmpImageFile, Bare([content])
+    raise ValueError("no picture of a known format")
+
+
+def _memory(image: ImageFile.ImageFile, extra: int, size: int) -> int:
+    """The most bytes that decoding takes beside the file, which has `size`; they were measured."""
+    many = image.width * image.height
+    own = many * (1 if image.mode in ("1", "L", "P") else 2 if image.mode.startswith("I;16") else 4)
+    decoding, always = own + extra, 0
+    if isinstance(image, WebPImageFile):
+        decoding, always = decoding + 5 * many + size, 8 * many
+    elif isinstance(image, AvifImageFile):
+        decoding, always = decoding + 12 * many + size, 4 * many
+    elif isinstance(image, Jpeg2KImageFile):
+        decoding += 7 * many * len(image.getbands()) + size
+    elif is_deep(image):
+        decoding += 24 * many
+    elif isinstance(image, TiffImageFile) and extra:
+        decoding += size
+    elif isinstance(image, PpmImageFile | BmpImageFile) and image.tile and image.tile[0].codec_name != "raw":
+        decoding += own * 5 // 2
+    return max(decoding, own + 3 * many) + always
+
+
+def _largest(image: Image.Image, stated: int) -> tuple[int, str]:
+    """The largest value that is possible in a picture of gray of more than 8 bits, and what is to be said of it."""
+    if isinstance(image, TiffImageFile) and image.tag_v2.get(_BITS_PER_SAMPLE) == (12,):
+        return 4095, ""
+    if (isinstance(image, Jpeg2KImageFile) and stated == FULL) or image.info.get(_SCALED):  # by their decoders
+        return FULL, ""
+    extremes = [(values.min(), values.max()) for box in _strips(*image.size) for values in [np.asarray(image.crop(box))]]
+    least, most = int(min(low for low, _ in extremes)), int(max(high for _, high in extremes))
+    return used(most, stated) if least >= 0 else (FULL, "")
+
+
+def _use_depth(image: PpmImageFile, content: bytes) -> None:
+    """Gray and pixel maps say their largest value, by which they are scaled; of those of 65,535 it is looked at."""
+    tile = image.tile[0]
+    if tile.codec_name == "raw" or not isinstance(tile.args, tuple):
+        return
+    if tile.args[1] != FULL:
+        image.info[_SCALED] = True
+    elif tile.codec_name == "ppm" and image.mode == "RGB":
+        values = np.frombuffer(
+            content, ">u2", min((len(content) - tile.offset) // 2, 3 * image.width * image.height), tile.offset
+        )
+        largest, said = used(int(values.max(initial=0)), 0)
+        image.tile = [tile._replace(args=(tile.args[0], largest))]
+        image.info[_SAID] = said
+
+
+def _plain(image: Image.Image, mode: Mode, largest: int) -> Image.Image:
+    if image.mode == "F":
+        raise ValueError("floating-point pixels, whose range is not known")
+    if image.mode.startswith("I"):
+        return Image.fromarray(_eight_bits(image, largest)).convert(mode)
+    if image.has_transparency_data:
+        seen = image.convert("RGBA")
+        image = Image.new("RGB", seen.size, (WHITE,) * 3)
+        image.paste(seen, mask=seen.getchannel("A"))
+    elif image.mode not in ("1", "L"):
+        image = image.convert("RGB")
+    return image.convert(mode)
+
+
+def _eight_bits(image: Image.Image, largest: int) -> Array:
+    """Gray of more than 8 bits, (H, W), scaled to 8; a transparent value becomes white."""
+    values = np.asarray(image)
+    if values.min() < 0 or values.max() > largest:
+        raise ValueError(f"pixel values from {values.min()} to {values.max()}, beyond 0 to {largest}")
+    made = scaled(values, largest)
+    clear = image.info.get("transparency")
+    if isinstance(clear, int):
+        made[values == clear] = WHITE
+    return made

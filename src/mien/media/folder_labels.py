@@ -1,0 +1,177 @@
+"""The label and the split of a photo, by the folders that it lies in."""
+
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from mien.class_words import (
+    FOLDERS,
+    is_named,
+    is_unlabeled,
+    read_label,
+    split_folder,
+)
+from mien.errors import MienError
+from mien.expressions import canonical
+from mien.media.class_folders import (
+    PASSED_OVER,
+    Folders,
+    Level,
+    Look,
+    above_classes,
+    require_classes,
+)
+from mien.media.limits import LIMITS, FileLimits
+
+DEEP = 8
+"""Levels of folders in an archive among which those of the classes are looked for."""
+
+Wanted = Callable[[str], bool]
+"""Is a file read, by its name?"""
+
+
+@dataclass(frozen=True)
+class Given:
+    """A folder, list, archive or file that was named; `prefix` begins the names of what is found there."""
+
+    path: Path
+    prefix: str
+    labeled: bool = False
+    """Folders are classes."""
+    own: str = ""
+    """The name of a folder that may be a split or a class itself: it is one of several inputs."""
+    splits: bool = False
+    """The folder has splits, and class folders below them."""
+    above: Folders = ()
+    """Folders that lie, each alone, above those of splits and classes."""
+    mapped: frozenset[str] = frozenset()
+    """Names that the user maps to a class, whatever they are."""
+    keep: tuple[str, ...] = ()
+    """Other columns of lists to take along."""
+    limits: FileLimits = LIMITS
+    """Of archives."""
+
+
+def for_labels(given: Given, wanted: Wanted) -> Given:
+    """With what its folders mean. Raises MienError where that is not to be told, or splits lie beside classes."""
+    if not given.path.is_dir():
+        return replace(given, labeled=True)
+    name, look = given.path.name, _in_folders(given.path, wanted)
+    alone = given.prefix and is_named(name) and not split_folder(name)
+    above = () if alone else above_classes(look, given.path, given.mapped)
+    top = look(above).folders
+    splits = _has_splits(given.path.joinpath(*above), top, look, above)
+    has_classes = any(canonical(below) for below in top)
+    may = bool(split_folder(name)) or is_unlabeled(name) or not has_classes
+    own = name if given.prefix and may and not splits else ""
+    if not (own and is_named(own)):
+        require_classes(look, above, given.path, given.mapped)
+    return replace(given, labeled=True, own=own, splits=splits, above=above)
+
+
+def place_of(given: Given, folders: Folders) -> tuple[str, str]:
+    """Label and split of what lies in these folders of a folder or archive that was given."""
+    if not given.labeled:
+        return "", ""
+    own, folders = given.own, _without(given.above, folders)
+    if split_folder(own):
+        return class_of((own, *folders), True, given.mapped)
+    if own and (not folders or is_unlabeled(own) or canonical(own)):
+        return class_of((own,), False, given.mapped)
+    return class_of(folders, given.splits, given.mapped)
+
+
+def above_members(given: Given, folders: Folders, names: Iterable[str], wanted: Wanted) -> Folders:
+    """The folders in an archive, each alone, above those of the classes; the archive lies in `folders` of what was given.
+
+    None where the classes are not looked for in it. Raises MienError as `above_classes` does.
+    """
+    folders = _without(given.above, folders)
+    if not given.labeled or (given.own and is_named(given.own) and not split_folder(given.own)):
+        return ()
+    if any(not split_folder(name) for name in folders):
+        return ()
+    look = _in_names(names, wanted)
+    above = above_classes(look, given.path, given.mapped)
+    require_classes(look, above, given.path, given.mapped)
+    return above
+
+
+def class_of(folders: Folders, splits: bool, mapped: frozenset[str] = frozenset()) -> tuple[str, str]:
+    """Label and split of a file in these folders; `splits`: the first folder is one, or holds what has no label."""
+    split = ""
+    if folders and split_folder(folders[0]) and (splits or len(folders) > 1):
+        split, folders = split_folder(folders[0]), folders[1:]
+    label = read_label(folders[0], mapped) if folders else ""
+    return label, split or (FOLDERS[0] if splits and folders and not label else "")
+
+
+def last_folders(name: str) -> Folders:
+    """The last folder of a path, and the one above where that is a split."""
+    folders = tuple(part for part in PurePosixPath(name).parts[:-1] if part not in ("/", "//", ".."))
+    return folders[-2:] if len(folders) > 1 and split_folder(folders[-2]) else folders[-1:]
+
+
+def inner_folders(name: str, own: str) -> Folders:
+    """Those of an archive's member, without the first where it is named like the archive."""
+    inner = tuple(part for part in PurePosixPath(name).parts[:-1] if part not in ("/", "//", ".."))
+    return _without((own,), inner)
+
+
+def _without(above: Folders, folders: Folders) -> Folders:
+    return folders[len(above) :] if folders[: len(above)] == above else folders
+
+
+def _has_splits(place: Path, top: Folders, look: Look, above: Folders) -> bool:
+    """Are there splits above the classes of a folder? Raises MienError where other folders lie beside them."""
+    splits = [name for name in top if split_folder(name) and look((*above, name)).folders]
+    others = [name for name in top if name not in splits and not is_unlabeled(name)]
+    if splits and others:
+        mixed = f"{', '.join(splits)} beside {', '.join(others)}"
+        raise MienError(f"either classes or splits in {place}", mixed, "put every class folder below a split")
+    return bool(splits)
+
+
+def _in_folders(top: Path, wanted: Wanted) -> Look:
+    """Looks on the disk."""
+
+    def look(folders: Folders) -> Level:
+        found, photos = list[str](), False
+        with suppress(OSError), os.scandir(top.joinpath(*folders)) as listed:  # it is said when its turn comes
+            for entry in listed:
+                if entry.name.startswith((".", *PASSED_OVER)):
+                    continue
+                if is_folder(entry):
+                    found.append(entry.name)
+                else:
+                    photos |= wanted(entry.name)
+        return Level(tuple(sorted(found)), photos)
+
+    return look
+
+
+def _in_names(names: Iterable[str], wanted: Wanted) -> Look:
+    """Looks among the names of an archive's members."""
+    levels = dict[Folders, tuple[set[str], bool]]()
+    for folders, photo in ((inner, wanted(name)) for name in names for inner in [inner_folders(name, "")]):
+        for depth in range(min(len(folders), DEEP) + 1):
+            found, photos = levels.get(folders[:depth], (set(), False))
+            if depth < len(folders) and not folders[depth].startswith((".", *PASSED_OVER)):
+                found.add(folders[depth])
+            levels[folders[:depth]] = (found, photos or (photo and depth == len(folders)))
+
+    def look(folders: Folders) -> Level:
+        found, photos = levels.get(folders, (set(), False))
+        return Level(tuple(sorted(found)), photos)
+
+    return look
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """A link to itself is no folder, and no file either when it is read."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False

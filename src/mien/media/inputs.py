@@ -1,0 +1,334 @@
+"""From what people name (folders, patterns, lists, archives, single files) to the photos and videos there."""
+
+import glob
+import os
+import shlex
+import unicodedata
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from mien.errors import MienError
+from mien.media.archives import ARCHIVES, Entry, entries
+from mien.media.decoding.containers import HEIC
+from mien.media.faults import fault
+from mien.media.folder_labels import (
+    Given,
+    above_members,
+    class_of,
+    for_labels,
+    inner_folders,
+    is_folder,
+    last_folders,
+    place_of,
+)
+from mien.media.limits import LIMITS, FileLimits
+from mien.media.lists import (
+    LISTS,
+    check_list,
+    lines,
+    short_hash,
+)
+from mien.media.pictures import SUFFIXES, from_elsewhere, picture_path
+from mien.media.source_files import VIDEOS, Input
+
+PHOTOS = SUFFIXES
+"""How the names of photos end, in lower case."""
+
+UNREAD = tuple(
+    f".{ending}"
+    for ending in (
+        *("heic", "heif", "hif", "jxl", "tga", "psd", "xcf", "exr", "hdr", "pfm"),
+        *("dng", "cr2", "cr3", "nef", "arw", "orf", "raf", "rw2", "pef", "srw"),
+        *("wmv", "asf", "flv", "mpg", "mpeg", "m2v", "vob", "ts", "mts", "m2ts", "ogv", "rm", "rmvb", "mxf", "dv"),
+        *("rar", "7z", "tar.bz2", "tbz", "tbz2", "tar.xz", "txz", "tar.lzma", "tar.zst", "tzst"),
+    )
+)
+"""How the names of photos, videos and archives end that are not read, in lower case: they are not passed over in silence."""
+
+
+def find_inputs(
+    inputs: Sequence[str | Path],
+    labeled: bool = False,
+    limits: FileLimits = LIMITS,
+    mapped: Collection[str] = (),
+    keep: Sequence[str] = (),
+) -> Iterator[Input]:
+    """The photos and videos at `inputs`, each input in turn, folders and their files by name.
+
+    Folders are read at any depth, without hidden files and files that are neither photo, video nor archive by their names;
+    links are followed, but each folder is read once for each input, under the first of its paths by name. Patterns (*, ?, [],
+    **) stand for the folders, photos, videos and archives that match, those that links make one under the first of their
+    paths by name. Lists (.txt: a path a line; .csv and .parquet: a column `path`, and perhaps `label`, `split` and `subject`,
+    which always count; others that are among those to `keep` are taken along) start from their own folder and name photos and
+    videos; a file that is there again comes with a fault. Other files that are named count as photos.
+
+    Names are unique: paths from the one folder, archive or list that is given; with several inputs, from the folder above
+    them all. With `labeled`, the label is the name of the first folder, below a split where there is one, and below folders
+    that lie, each alone, above all classes, as in `Folder`; of an archive's member, of the first such folder in the archive
+    that is not named like the archive, unless the archive lies in a class folder itself; of a path in a list without labels,
+    of its last folder. With several inputs, a folder that is one of them and named like a split is one; any other, without
+    folders named like expressions, is the class of what lies directly in it, and of all below it where it is itself named
+    like one. Labels are in Unicode's form NFC; what is named none, nan, unlabeled and the like has none, unless it is among
+    the `mapped`.
+
+    What cannot be read comes as an Input with a `fault`. In memory are what was given and the matches of patterns, the names
+    in one folder of each level, a number for each folder of one input, a zip's directory, a hash for each name of one archive
+    and, with `labeled`, its folders, and a hash and a row for each file of one list. Raises MienError at once for an input
+    that is not there, a list that cannot be read, names a split that is none or a file twice with different labels, splits or
+    subjects. With `labeled`, it does so for splits beside classes, and where folders do not say which of them are the
+    classes.
+    """
+    names, columns = frozenset(mapped), tuple(keep)
+    known = [replace(each, limits=limits, mapped=names, keep=columns) for each in _given(inputs, mapped)]
+    given = [for_labels(each, _wanted) if labeled else each for each in known]
+    return (found for each in given for found in _found(each))
+
+
+def require_prepared(path: Path, labeled: bool = False) -> None:
+    """Raises MienError for a list, an archive, a photo or a video where a face set is wanted; `labeled`: with labels."""
+    kinds = {LISTS: "a list", ARCHIVES: "an archive", PHOTOS: "a photo", VIDEOS: "a video"}
+    kind = next((kind for ends, kind in kinds.items() if path.name.lower().endswith(ends)), "")
+    if kind and path.is_file():
+        todo = f"make one of it first: mien prepare {shlex.quote(str(path))} OUT{' --labeled' if labeled else ''}"
+        raise MienError(f"a face set at {printable(str(path))}", kind, todo)
+
+
+def printable(name: str) -> str:
+    """A name without line breaks, other control characters and bytes that are no UTF-8, written out as Python does.
+
+    Backslashes are doubled, so that different names stay different.
+    """
+    if name.isprintable() and "\\" not in name:
+        return name
+    escaped = (letter if letter.isprintable() and letter != "\\" else ascii(letter)[1:-1] for letter in name)
+    return "".join(escaped)
+
+
+def _given(inputs: Sequence[str | Path], mapped: Collection[str]) -> list[Given]:
+    """What was named, once each, without what lies in a folder that was named too."""
+    paths: dict[str, str] = {}
+    """The folder above each: names start there."""
+    for named in inputs:
+        text = os.path.abspath(named)
+        if os.path.lexists(text):
+            paths.setdefault(text, os.path.dirname(text))
+        else:
+            for match in _matches(named, text):
+                paths.setdefault(match, _plain_folder(text))
+    folders = {text for text in paths if os.path.isdir(text)}
+    kept = [text for text in paths if not _within(text, folders)]
+    single = len(paths) == 1 and os.path.lexists(inputs[0]) and _is_many(kept[0])
+    root = kept[0] if single else os.path.commonpath(list(paths.values())) if paths else ""
+    for text in kept:
+        if text.lower().endswith(LISTS):
+            check_list(Path(text), mapped)
+    return [Given(Path(text), "" if text == root else os.path.relpath(text, root)) for text in kept]
+
+
+def _matches(named: str | Path, pattern: str) -> list[str]:
+    found = sorted(set(_expanded(pattern))) if glob.has_magic(pattern) else []
+    taken: dict[str, str] = {}
+    """By their real paths."""
+    for text in found:
+        if os.path.isdir(text) or _wanted(text):
+            taken.setdefault(os.path.realpath(text), text)
+    if not taken:
+        nothing = f"only other files, {found[0]} among them" if found else "nothing"
+        raise MienError(f"a file, folder or pattern at {printable(str(named))}", nothing, "check the path")
+    return list(taken.values())
+
+
+def _expanded(pattern: str) -> Iterator[str]:
+    """All that matches, some of it more than once; where links lead in circles glob itself would not end for `**`."""
+    above, double, below = f"{pattern}{os.sep}".partition(f"{os.sep}**{os.sep}")
+    if not double:
+        yield from glob.iglob(pattern)
+        return
+    for top in filter(os.path.isdir, glob.iglob(above or os.sep)):
+        if not below:
+            yield top
+        for met in _walk(Path(top)) if below else ():
+            if met.folder:
+                yield from _expanded(os.path.join(glob.escape(str(met.path)), below.rstrip(os.sep)))
+
+
+def _plain_folder(pattern: str) -> str:
+    """The folder of a pattern above its first part that is none."""
+    parts = pattern.split(os.sep)
+    first = next(place for place, part in enumerate(parts) if glob.has_magic(part))
+    return os.sep.join(parts[:first]) or os.sep
+
+
+def _within(text: str, folders: set[str]) -> bool:
+    """Is it found in one of these folders anyhow?"""
+    path = Path(text)
+    for above in path.parents:
+        if str(above) in folders:
+            parts = path.relative_to(above).parts
+            return not any(part.startswith(".") for part in parts) and (text in folders or _wanted(text))
+    return False
+
+
+def _is_many(text: str) -> bool:
+    return os.path.isdir(text) or text.lower().endswith((*ARCHIVES, *LISTS))
+
+
+def _wanted(name: str) -> bool:
+    return name.lower().endswith((*PHOTOS, *VIDEOS, *ARCHIVES, *UNREAD))
+
+
+def _wanted_member(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    hidden = any(part.startswith(".") and part not in (".", "..") for part in parts)
+    return not hidden and _wanted(name)
+
+
+def _found(given: Given) -> Iterator[Input]:
+    text = given.path.name.lower()
+    if given.path.is_dir():
+        yield from _in_folder(given)
+    elif text.endswith(LISTS):
+        yield from _in_list(given)
+    elif text.endswith(ARCHIVES):
+        yield from _in_archive(given.path, given.prefix, (), given)
+    else:
+        yield _single(given.path, given.prefix)
+
+
+def _single(path: Path, name: str, label: str = "", split: str = "") -> Input:
+    lower = path.name.lower()
+    ending = next((each for each in UNREAD if lower.endswith(each)), "")
+    unread = HEIC if ending in (".heic", ".heif", ".hif") else f"{ending} files are not read" if ending else ""
+    label = printable(unicodedata.normalize("NFC", label))
+    return Input(printable(name), path, video=lower.endswith(VIDEOS), label=label, split=split, fault=unread)
+
+
+def _in_folder(given: Given) -> Iterator[Input]:
+    for met in _walk(given.path):
+        path, within = met.path, met.path.relative_to(given.path)
+        name = _joined(given.prefix, within.as_posix())
+        if met.error is not None:
+            yield Input(printable(name), path, fault=fault(met.error))
+        elif path.name.lower().endswith(ARCHIVES) and not met.folder:
+            yield from _in_archive(path, name, within.parts[:-1], given)
+        elif not met.folder:
+            yield _single(path, name, *place_of(given, within.parts[:-1]))
+
+
+@dataclass(frozen=True)
+class Met:
+    """A folder or a wanted file on a walk, or a folder that cannot be read."""
+
+    path: Path
+    folder: bool = False
+    error: OSError | None = None
+
+
+def _walk(top: Path) -> Iterator[Met]:
+    """A folder and what lies below it, by name. Where links lead to a folder again, only the first path to it counts."""
+    known: set[tuple[int, int]] = set()
+    levels: list[Iterator[os.DirEntry[str]]] = []
+    path: Path | None = top
+    while True:
+        if path is not None:
+            try:
+                status = os.stat(path)
+                if (status.st_dev, status.st_ino) not in known:
+                    known.add((status.st_dev, status.st_ino))
+                    with os.scandir(path) as listed:
+                        levels.append(iter(sorted(listed, key=lambda entry: entry.name)))
+                    yield Met(path, folder=True)
+            except OSError as error:
+                yield Met(path, error=error)
+        if not levels:
+            return
+        entry = next(levels[-1], None)
+        path = None
+        if entry is None:
+            levels.pop()
+        elif not entry.name.startswith("."):
+            if is_folder(entry):
+                path = Path(entry.path)
+            elif _wanted(entry.name):
+                yield Met(Path(entry.path))
+
+
+def _in_archive(path: Path, prefix: str, folders: tuple[str, ...], given: Given) -> Iterator[Input]:
+    """The members of an archive, which lies in `folders` of what was given."""
+    known = _Known()
+    own = next(path.name[: -len(end)] for end in ARCHIVES if path.name.lower().endswith(end))
+    above = above_members(given, folders, _names(path, given), _wanted_member) if given.labeled else ()
+    try:
+        for entry in entries(path, _wanted_member, lambda name: name.lower().endswith(PHOTOS), given.limits):
+            inner = inner_folders(entry.name, own) if not above else inner_folders(entry.name, "")[len(above) :]
+            yield _member(path, _joined(prefix, known.unique(entry.name)), entry, *place_of(given, (*folders, *inner)))
+    except MienError as error:
+        yield Input(printable(prefix or path.name), path, fault=error.found)
+
+
+def _names(path: Path, given: Given) -> Iterator[str]:
+    """Of an archive's members, up to where it is damaged, which is said when its turn comes."""
+    with suppress(MienError):
+        yield from (entry.name for entry in entries(path, _wanted_member, lambda name: False, given.limits))
+
+
+def _member(path: Path, name: str, entry: Entry, label: str, split: str) -> Input:
+    found = _single(Path(entry.name), name, label, split)
+    unread = "an archive in an archive; such files are not read" if entry.name.lower().endswith(ARCHIVES) else found.fault
+    return replace(found, path=path, member=entry.member, content=entry.content, fault=entry.fault or unread)
+
+
+def _in_list(given: Given) -> Iterator[Input]:
+    folder = given.path.parent
+    try:
+        for line in lines(given.path, given.mapped, given.keep):
+            name = os.path.normpath(line.path)
+            if line.before:
+                named = _joined(given.prefix, f"{name} (row {line.row})")
+                yield Input(printable(named), folder / name, fault=f"the same file as in row {line.before}, which counts")
+                continue
+            label, split = class_of(last_folders(name), False, given.mapped) if given.labeled else ("", "")
+            label, split = label if line.label is None else line.label, split if line.split is None else line.split
+            found = _single(folder / name, _joined(given.prefix, name), label, split)
+            found = replace(found, subject=printable(line.subject or ""), more=line.more)
+            try:
+                picture_path(folder, name)
+            except MienError:
+                found = replace(found, fault="a path that leaves the list's folder; write it from the root")
+            if not found.fault and (hint := from_elsewhere(folder / name)):
+                found = replace(found, fault=f"no file there{hint}")
+            yield found
+    except MienError as error:
+        yield Input(printable(given.prefix or given.path.name), given.path, fault=error.found)
+
+
+def _joined(prefix: str, name: str) -> str:
+    return f"{prefix}/{name}" if prefix else name
+
+
+class _Known:
+    """Which names there were, as hashes: two lists or archives of different names never have the same."""
+
+    def __init__(self) -> None:
+        self._last: dict[bytes, int] = {}
+        """The last number that was tried for each name."""
+
+    def new(self, name: str) -> bool:
+        """Was there no such name yet?"""
+        key = short_hash(name)
+        there = key in self._last
+        self._last.setdefault(key, 1)
+        return not there
+
+    def unique(self, name: str) -> str:
+        """The name; with a number before its ending where it was there already."""
+        if self.new(name):
+            return name
+        (stem, ending), key = os.path.splitext(name), short_hash(name)
+        while True:
+            self._last[key] += 1
+            found = f"{stem}~{self._last[key]}{ending}"
+            if self.new(found):
+                return found

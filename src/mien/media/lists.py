@@ -1,0 +1,189 @@
+"""Lists of photos and videos: texts with a path a line, and tables (CSV and its like, parquet) with a column `path`."""
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyarrow as pa
+
+from mien.class_words import (
+    FOLDERS,
+    known_split,
+    read_label,
+    read_text,
+)
+from mien.errors import MienError
+from mien.media.faults import fault
+from mien.media.pictures import by_slashes
+from mien.media.source_files import require_regular
+from mien.tabular.csv_files import (
+    encoding_of,
+    header,
+    require,
+    stream,
+)
+from mien.tabular.parquet_files import column_names, read_texts
+
+PARQUET = ".parquet"
+
+LISTS = (".txt", ".csv", ".tsv", PARQUET)
+"""How the names of lists end, in lower case."""
+
+SAID = ("label", "split", "subject")
+"""What a list with columns may say of a path, each in its column."""
+
+LONGEST = 1 << 16
+"""The most bytes of a line."""
+
+FILES = 3_000_000
+"""The most files of a list: each is remembered."""
+
+
+ROWS = 4096
+"""Rows that are looked at together."""
+
+MEND = "mend it, or give the right file"
+
+
+@dataclass(frozen=True)
+class ListEntry:
+    """A path as it is written; label, split and subject are None where the list does not have them."""
+
+    path: str
+    label: str | None = None
+    split: str | None = None
+    """train, validation, test or ""."""
+    subject: str | None = None
+    row: int = 0
+    """From 1; that of column names is the first."""
+    before: int = 0
+    """The row in which the same file was first; 0 where it is new."""
+    more: tuple[tuple[str, str], ...] = ()
+    """Other columns that are taken along, and what is in them."""
+
+
+def check_list(path: Path, mapped: Collection[str] = ()) -> None:
+    """Raises MienError for a list that cannot be read, has no column `path`, names a split that is none, or one file twice with
+    different labels, splits or subjects."""
+    try:
+        require_regular(path)
+        if is_table(path) and {*SAID} & {*columns_of(path)}:
+            with suppress(MienError):  # a broken row is said when its turn comes
+                deque(_noted(path, _rows(path, mapped)), 0)
+        with path.open("rb"):
+            pass
+    except (OSError, ValueError) as error:
+        raise _unread(path, fault(error)) from error
+
+
+def lines(path: Path, mapped: Collection[str] = (), keep: Sequence[str] = ()) -> Iterator[ListEntry]:
+    """The paths of a list in order, with label, split and subject where the list has such columns; "" for nan, NA and the like,
+    unless a label is among those `mapped`.
+
+    Empty lines are passed over, and so is the list itself; bytes that are no UTF-8 stay what they are. Raises MienError where
+    the list breaks.
+    """
+    try:
+        yield from _noted(path, _rows(path, mapped, keep) if is_table(path) else _texts(path))
+    except (OSError, ValueError) as error:
+        raise _unread(path, fault(error)) from error
+
+
+def _noted(path: Path, found: Iterable[ListEntry]) -> Iterator[ListEntry]:
+    """The lines, with a note where a file was before. Raises ValueError where something else was said of it then."""
+    own, seen, known = os.path.normpath(path), dict[bytes, _Seen](), dict[tuple[str | None, ...], tuple[str | None, ...]]()
+    for line in found:
+        file = os.path.normpath(os.path.join(path.parent, line.path))
+        said = (line.label, line.split, line.subject)
+        if len(seen) >= FILES:
+            raise ValueError(f"more than {FILES:,} files in a list; make several of it")
+        first = seen.setdefault(short_hash(file), _Seen(line.row, known.setdefault(said, said)))
+        for name, here, there in zip(SAID, said, first.said, strict=True):
+            if here != there:
+                raise ValueError(f"{line.path!r} with the {name} {there!r} in row {first.row} and {here!r} in row {line.row}")
+        if file != own:
+            yield line if first.row == line.row else replace(line, before=first.row)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A file of a list: its first row, and label, split and subject there."""
+
+    row: int
+    said: tuple[str | None, ...]
+
+
+def short_hash(name: str) -> bytes:
+    """16 bytes; two of different names are never the same."""
+    return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def is_table(path: Path) -> bool:
+    """Whether a list has columns, by its name; a text has them where its first line names them, as Excel writes it with tabs."""
+    if path.suffix.lower() != ".txt":
+        return True
+    with suppress(MienError):
+        names = header(path)
+        return len(names) > 1 and "path" in names
+    return False
+
+
+def _texts(path: Path) -> Iterator[ListEntry]:
+    coding = encoding_of(path)
+    # Names of files need not be texts.
+    errors = "surrogateescape" if coding == "utf-8-sig" else "replace"
+    with path.open(encoding=coding, errors=errors, newline="\n") as file:
+        for count, line in enumerate(iter(lambda: file.readline(LONGEST), ""), 1):
+            if len(line) == LONGEST:
+                raise _unread(path, f"line {count} of {LONGEST:,} bytes or more")
+            if text := line.rstrip("\r\n"):
+                yield ListEntry(by_slashes(path.parent, text), row=count)
+
+
+def _rows(path: Path, mapped: Collection[str], keep: Sequence[str] = ()) -> Iterator[ListEntry]:
+    there, before = columns_of(path), 1
+    kept = [name for name in keep if name in there]
+    for block in _blocks(path, ["path", *(name for name in SAID if name in there), *kept]):
+        for number, row in enumerate(block.to_pylist(), before + 1):
+            written = by_slashes(path.parent, row["path"] or "")
+            line = ListEntry(written, row=number, more=tuple((name, row[name]) for name in kept if row[name]))
+            if "label" in row:
+                line = replace(line, label=read_label(row["label"], mapped))
+            if "subject" in row:
+                line = replace(line, subject=read_text(row["subject"]))
+            if "split" in row and line.path:
+                line = replace(line, split=_split(row["split"], line))
+            if line.path:
+                yield line
+        before += len(block)
+
+
+def columns_of(path: Path) -> tuple[str, ...]:
+    """Their names in a list that has some. Raises MienError where `path` is none of them."""
+    if path.suffix.lower() != PARQUET:
+        return require(path, ["path"])
+    found = column_names(path, MEND)
+    if "path" not in found:
+        raise MienError(f"columns path in {path}", f"only {', '.join(found)[:500]}", "check the file or the column names")
+    return found
+
+
+def _blocks(path: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
+    """These columns as texts, some rows at a time."""
+    return stream(path, names) if path.suffix.lower() != PARQUET else iter(read_texts(path, names, MEND).to_batches(ROWS))
+
+
+def _split(written: str | None, line: ListEntry) -> str:
+    """Raises ValueError for one that is none."""
+    text = read_text(written)
+    if text and not known_split(text):
+        raise ValueError(f"the split {text!r} in row {line.row} ({line.path!r}), none of {', '.join(FOLDERS)}")
+    return known_split(text)
+
+
+def _unread(path: Path, found: str) -> MienError:
+    return MienError(f"a list of paths in {path}", found, MEND)

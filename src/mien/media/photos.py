@@ -1,0 +1,86 @@
+"""Reading photos that anybody may have made, as upright RGB: every fault of a file becomes one sentence.
+
+Color profiles (ICC) are not applied: values count as sRGB.
+"""
+
+from pathlib import Path
+from time import thread_time
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from mien.errors import MienError
+from mien.media.decoding.decode import (
+    Opened,
+    open_picture,
+    read_content,
+    require_size,
+)
+from mien.media.decoding.strip_metadata import orientation
+from mien.media.faults import fault
+from mien.media.limits import LIMITS, Clock, FileLimits
+from mien.media.source_files import (
+    Input,
+    open_input,
+    refusal,
+    require_local,
+)
+
+Array = npt.NDArray[np.uint8]
+
+Picture = str | Path | bytes | Image.Image | Array
+"""What a photo may be given as."""
+
+
+def read_photo(input: Input, limits: FileLimits = LIMITS, clock: Clock = thread_time, notes: list[str] | None = None) -> Array:
+    """One photo, uint8 (H, W, 3), upright by its EXIF orientation.
+
+    Values of more than 8 bits are scaled as `Opened.pixels` says; transparent parts become white; gray, palettes and CMYK
+    become RGB; of moving pictures the first frame counts. Files are known by their content, not by their name. What is to be
+    said of how it was read is added to the `notes`. Raises MienError for what is empty, truncated, damaged, no photo, beyond
+    the limits, unreadable or no file.
+    """
+    try:
+        with open_input(input) as file:
+            content = input.content or read_content(file, limits)
+        opened = open_picture(content, limits, clock)
+        pixels = opened.pixels("RGB")
+    except Exception as error:  # Decoders meet a broken file with exceptions of many kinds; none of them is hidden.
+        raise refusal(input, fault(error)) from error
+    if notes is not None:
+        notes.extend(opened.notes)
+    return pixels
+
+
+def as_photo(given: Picture, limits: FileLimits = LIMITS) -> Array:
+    """A photo, uint8 (H, W, 3), upright: of a path, a file's bytes, a picture of Pillow, or an array (H, W, 3) or (H, W).
+
+    Raises MienError for what is none of them, and as `read_photo` does.
+    """
+    if isinstance(given, bytes):
+        return read_photo(Input("the bytes that were given", Path(), content=given), limits)
+    if isinstance(given, str | Path):
+        require_local(given)
+        return read_photo(Input(str(given), Path(given)), limits)
+    if isinstance(given, Image.Image):
+        return _of_picture(given, limits)
+    if not isinstance(given, np.ndarray) or given.dtype != np.uint8 or given.ndim not in (2, 3) or not given.size:
+        found = f"{given.dtype} of shape {given.shape}" if isinstance(given, np.ndarray) else type(given).__name__
+        raise MienError("a path, bytes, a picture of Pillow or uint8 (H, W, 3) or (H, W)", found, "give one of these")
+    if given.ndim == 3 and given.shape[2] != 3:
+        raise MienError("three channels, RGB", f"{given.shape[2]}", "give an array of RGB")
+    try:
+        require_size(given.shape[1], given.shape[0], limits.pixels)
+    except ValueError as error:
+        raise refusal(Input("the array that was given", Path()), fault(error)) from error
+    return np.ascontiguousarray(given if given.ndim == 3 else np.repeat(given[:, :, None], 3, axis=2))
+
+
+def _of_picture(given: Image.Image, limits: FileLimits) -> Array:
+    try:
+        require_size(given.width, given.height, limits.pixels)
+        exif = given.info.get("exif", b"")
+        return Opened(given, orientation(exif) if isinstance(exif, bytes) else 1).pixels("RGB")
+    except Exception as error:  # It may be a file that is not decoded yet.
+        raise refusal(Input("the picture that was given", Path()), fault(error)) from error

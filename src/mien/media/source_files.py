@@ -1,0 +1,151 @@
+"""Where a photo or a video lies, in a folder or within an archive, and how its bytes are read there."""
+
+import gzip
+import io
+import os
+import re
+import stat
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Literal, cast
+
+from mien.errors import MienError
+from mien.media.unzip import Unpacked
+
+VIDEOS = (".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".avi", ".mkv", ".webm")
+"""How the names of videos end, in lower case."""
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
+"""How an address on a network begins, with one slash at least: a Path keeps no more."""
+
+_LOCAL_HEADER = 30
+"""Bytes of a zip entry's header before its name."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """Where a member of an archive lies: enough to read it without reading the archive's directory again."""
+
+    form: Literal["zip", "tar", "tar.gz"]
+    offset: int
+    """Of a zip entry's header; in a tar, of the member's first byte (in a tar.gz, once unpacked)."""
+    size: int
+    """Bytes, unpacked."""
+    stored: int = 0
+    """Bytes within a zip."""
+    method: int = 0
+    """How a zip packed it."""
+    crc: int = 0
+    """Its checksum in a zip."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """A photo or a video that may be read, here or in another process."""
+
+    name: str
+    """Unique among those found together, printable, and the same every time: the path from the input that was given."""
+    path: Path
+    """The file, or the archive around it."""
+    member: Member | None = None
+    """Where it lies in an archive."""
+    content: bytes | None = field(default=None, repr=False)
+    """A photo of a tar.gz, which cannot be entered in the middle."""
+    video: bool = False
+    """A video by its name; else a photo."""
+    label: str = ""
+    """The name of its class folder; "" for none."""
+    split: str = ""
+    """train, validation or test; "" where there are no splits."""
+    subject: str = ""
+    """Who is seen; "" where that is not said."""
+    more: tuple[tuple[str, str], ...] = ()
+    """Other columns of the list that names it, and what is in them."""
+    fault: str = ""
+    """Why it cannot be read, where that is known already."""
+
+
+def open_input(input: Input) -> IO[bytes]:
+    """The bytes of a photo or video, as a file that can be read and sought.
+
+    Raises OSError or ValueError where there is no such file or member; reading a damaged member raises what zipfile, gzip
+    and zlib do.
+    """
+    if input.fault:
+        raise ValueError(input.fault)
+    if input.content is not None:
+        return io.BytesIO(input.content)
+    require_regular(input.path)
+    member = input.member
+    if member is None:
+        return input.path.open("rb")
+    if member.form == "zip":
+        return _open_zipped(input.path, member)
+    file = gzip.GzipFile(input.path) if member.form == "tar.gz" else input.path.open("rb")
+    return cast(IO[bytes], io.BufferedReader(_Slice(cast(IO[bytes], file), member)))
+
+
+def require_regular(path: Path) -> None:
+    """Raises ValueError for a folder, and for what may never end or never begin: a pipe, a socket, a device."""
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode):
+        raise ValueError("a folder, no file" if stat.S_ISDIR(mode) else "a pipe, a socket or a device, no file")
+
+
+def require_local(named: str | Path) -> None:
+    """Raises MienError for an address on a network, unless there is such a file."""
+    if _ADDRESS.match(str(named)) and not os.path.lexists(named):
+        address = re.sub("^([a-z]+:)/(?!/)", r"\1//", str(named))  # a path has no two slashes
+        raise MienError("a file or folder", f"an address, {address}", "mien reads files only: download it first")
+
+
+def refusal(input: Input, found: str) -> MienError:
+    """The error for a photo or video that cannot be read."""
+    kind = "video" if input.video else "photo"
+    return MienError(f"a {kind} at {input.name}", found, "replace or remove it")
+
+
+def _open_zipped(path: Path, member: Member) -> IO[bytes]:
+    """A zip's entry by its place: reading the directory of a large zip for every photo would take longer than the photos."""
+    file = path.open("rb")
+    try:
+        file.seek(member.offset)
+        header = file.read(_LOCAL_HEADER)
+        if len(header) < _LOCAL_HEADER or header[:4] != b"PK\x03\x04":
+            raise ValueError("no entry of the zip where its directory says")
+        file.seek(sum(struct.unpack_from("<HH", header, 26)), os.SEEK_CUR)  # the name and the extra field
+        unpacked = Unpacked(file, member.stored, member.size, member.method, member.crc)
+        return cast(IO[bytes], io.BufferedReader(unpacked))
+    except BaseException:
+        file.close()
+        raise
+
+
+class _Slice(io.RawIOBase):
+    """A part of a file as a file; it owns the file."""
+
+    def __init__(self, file: IO[bytes], member: Member) -> None:
+        self._file, self._first, self._size, self._at = file, member.offset, member.size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        self._at = max(0, start + offset)
+        return self._at
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]  # any writable buffer
+        self._file.seek(self._first + self._at)
+        content = self._file.read(max(0, min(len(buffer), self._size - self._at)))
+        buffer[: len(content)] = content
+        self._at += len(content)
+        return len(content)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

@@ -1,0 +1,60 @@
+"""Where the photos of a face set came from: a note beside the set, and the photos that are found there again."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as checked
+
+from mien.data.writer import FaceSetWriter
+from mien.disk import read_as
+from mien.media.inputs import find_inputs
+from mien.media.limits import LIMITS, FileLimits
+from mien.media.source_files import Input
+from mien.plain import to_json
+from mien.registry import STRICT, worded
+
+FILE = "photos.json"
+"""In the folder of a set. It is no part of what the checksum is of: the set is the same without it."""
+
+
+@worded
+@checked(frozen=True, config=STRICT)
+class Origins:
+    """What was read, as paths from the folder of the set, so that nothing of this computer is in them that need not be."""
+
+    inputs: Annotated[tuple[Annotated[str, Field(max_length=10_000)], ...], Field(max_length=100_000)]
+    version: Annotated[int, Field(ge=1, le=1)] = 1
+
+
+def note_origins(writer: FaceSetWriter, inputs: Sequence[str], folder: Path) -> None:
+    """Note with a set that will lie at `folder` what its photos were read from, unless that cannot be written down."""
+    try:
+        paths = tuple(os.path.relpath(one, folder.absolute()) for one in inputs)
+        "".join(paths).encode()
+    except ValueError:  # names that are no text, or another drive
+        return
+    writer.attach(FILE, [to_json(Origins(paths)).encode()])
+
+
+def read_origins(folder: Path) -> tuple[str, ...]:
+    """What the photos of the set in a folder were read from; nothing where that is not noted.
+
+    Raises MienError for a note that mien did not write.
+    """
+    file = folder / FILE
+    if not file.is_file():
+        return ()
+    noted = read_as(Origins, file, "remove it: the set is whole without it")
+    return tuple(os.path.normpath(folder.absolute() / one) for one in noted.inputs)
+
+
+def find_photos(inputs: Sequence[str], names: set[str], limits: FileLimits = LIMITS) -> Mapping[str, Input]:
+    """The photos of these names at `inputs`, by name: no videos, and none of a tar.gz, which would have to stay in memory.
+
+    Raises MienError as `find_inputs` does.
+    """
+    found = (one for one in find_inputs(inputs, limits=limits) if one.name in names)
+    return {one.name: one for one in found if not (one.video or one.fault or one.content is not None)}

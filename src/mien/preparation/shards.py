@@ -1,0 +1,225 @@
+"""Some inputs become a shard: a small face set of its own, and a record of what became of each input. Any process or machine that
+sees the folder may make one; whoever makes it again makes the same."""
+
+import hashlib
+import os
+import re
+import secrets
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mien.data.faceset import Info
+from mien.data.source import Rejected
+from mien.data.writer import FaceSetWriter
+from mien.disk import read_as, write_aside
+from mien.errors import MienError
+from mien.faces.crop import CropSpec, Cut, cut_out
+from mien.faces.quality import MEASURES, Limits, measure
+from mien.media.limits import LIMITS, FileLimits
+from mien.media.photos_and_frames import Shot, read_shots, together
+from mien.media.source_files import Input
+from mien.plain import to_json
+from mien.registry import told
+from mien.tabular.parquet_files import COLUMNS
+
+TEXTS = ("id", "photo", "source_label", "split", "subject", "sequence")
+KINDS = {name: COLUMNS.get(name, pa.string()) for name in TEXTS}
+KINDS |= {"label": COLUMNS["label"], "frame": COLUMNS["frame"], "time": pa.float32()}
+KINDS |= {name: COLUMNS[name] for name in ("box", "landmarks", "score")} | dict.fromkeys(MEASURES, pa.float32())
+"""The columns of every shard; without a value where an input has none."""
+
+
+@dataclass(frozen=True)
+class Making:
+    """How faces are made of photos."""
+
+    geometry: CropSpec
+    side: int
+    color: bool
+    every: float
+    """Seconds between the frames of a video."""
+    limits: Limits
+    """Faces beyond them are left out."""
+    files: FileLimits = LIMITS
+    """Photos and videos beyond them are rejected."""
+    turn: bool = False
+    """Photos may lie in any direction."""
+    keep: tuple[str, ...] = ()
+    """Columns of lists to take along, as texts."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A shard to be made."""
+
+    number: int
+    inputs: tuple[Input, ...]
+    making: Making
+    folder: str
+    """Where shards lie."""
+    state: str
+    """A hash of the inputs as they were when the task was dealt."""
+
+    @property
+    def record(self) -> Path:
+        """The file that says that it is done."""
+        return Path(self.folder, f"{self.number:08d}.json")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What became of a task's inputs; a JSON file."""
+
+    number: int
+    """Of the task."""
+    state: str
+    inputs: int
+    faces: int
+    shard: str
+    """The folder of its faces, beside the record."""
+    labels: tuple[str, ...]
+    """Of its inputs, each once."""
+    columns: tuple[str, ...]
+    """Those in which a face has a value."""
+    rejected: tuple[Rejected, ...]
+    notes: tuple[Rejected, ...] = ()
+    """Photos that were read, and what is to be said of how."""
+
+
+def state_of(inputs: Sequence[Input], limits: FileLimits = LIMITS) -> str:
+    """A hash of what inputs are: names, labels, places, and sizes and times of their files; and of other limits than usual."""
+    digest = hashlib.sha256(b"" if limits == LIMITS else repr(limits).encode())
+    for one in inputs:
+        try:
+            status = os.stat(one.path)
+            file = (status.st_size, status.st_mtime_ns)
+        except (OSError, ValueError):  # a name with a null byte is none
+            file = (-1, -1)
+        content = hashlib.sha256(one.content or b"").hexdigest()
+        known = (one.name, one.label, one.split, one.subject, one.fault, one.member, file, content, *one.more)
+        digest.update(repr(known).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def read_record(task: Task) -> Record | None:
+    """What was recorded; None where it is not done, or its inputs have changed since."""
+    if not task.record.is_file():
+        return None
+    record = record_at(Path(task.folder), task.number)
+    return record if record.state == task.state else None
+
+
+def record_at(folder: Path, number: int) -> Record:
+    """The record of a task that is done. Raises MienError where it is damaged, or that of another."""
+    file, todo = folder / f"{number:08d}.json", f"remove {folder} to begin anew"
+    record = read_as(Record, file, todo)
+    if record.number != number or not re.fullmatch(rf"{number:08d}-[0-9a-f]{{8}}", record.shard):
+        raise MienError(f"the record of task {number} in {file}", f"that of {record.number}, {told(record.shard)}", todo)
+    return record
+
+
+def make_shard(task: Task, beat: Callable[[], None] = lambda: None) -> Record:
+    """Do a task. What is not readable, or shows no face, is rejected with the reason; it raises where the disk does.
+
+    `beat` is called for each photo and frame, and when some of them were looked at.
+    """
+    shard = f"{task.number:08d}-{secrets.token_hex(4)}"
+    kept, filled, reasons, faults = Counter[str](), set[str](), dict[str, str](), list[Rejected]()
+    notes = list[Rejected]()
+    info = Info(classes=(), side=task.making.side, channels=3 if task.making.color else 1, alignment=str(task.making.geometry))
+    with FaceSetWriter(Path(task.folder, shard), info) as writer:
+        writer.add(*_rows([], _nothing(task.making), task.making)[:2])
+        for shots in together(read_shots(task.inputs, task.making.every, faults, task.making.files, beat)):
+            beat()
+            cut = _cut(shots, task.making)
+            faces, columns, left = _rows(shots, cut, task.making)
+            notes += _notes(shots, cut)
+            kept.update(str(name) for name in columns["photo"].to_pylist())
+            filled |= {name for name, values in columns.items() if values.null_count < len(values)}
+            reasons |= {shot.input.name: left[number] for number, shot in enumerate(shots) if number in left}
+            if len(faces):
+                writer.add(faces, columns)
+    said = {fault.path for fault in faults}
+    empty = [
+        Rejected(one.name, reasons[one.name]) for one in task.inputs if one.name in reasons.keys() - said and not kept[one.name]
+    ]
+    labels = tuple(sorted({one.label for one in task.inputs if one.label}))
+    counts = (len(task.inputs), kept.total())
+    record = Record(task.number, task.state, *counts, shard, labels, tuple(sorted(filled)), (*faults, *empty), tuple(notes))
+    write_aside(task.record, to_json(record, indent=None).encode())
+    return record
+
+
+def _cut(shots: Sequence[Shot], making: Making) -> Cut:
+    """Their crops. A photo that a library fails on has none, and the others theirs."""
+    try:
+        return cut_out([shot.pixels for shot in shots], making.geometry, making.side, making.color, making.turn)
+    except (cv2.error, RuntimeError, MemoryError) as error:
+        if len(shots) == 1:
+            return replace(_nothing(making), empty={0: f"a photo that cannot be looked at ({error})"})
+    parts = [_cut([shot], making) for shot in shots]
+    return Cut(
+        np.concatenate([part.faces for part in parts]),
+        np.repeat(np.arange(len(parts)), [len(part.found) for part in parts]),
+        tuple(face for part in parts for face in part.found),
+        {number: why for number, part in enumerate(parts) for why in part.empty.values()},
+        {number: times for number, part in enumerate(parts) for times in part.turned.values()},
+    )
+
+
+def _notes(shots: Sequence[Shot], cut: Cut) -> list[Rejected]:
+    """What is to be said of photos; a video's frames are too many."""
+    said = list[Rejected]()
+    for number, shot in enumerate(shots):
+        turned = f"turned to the left by {90 * cut.turned[number]} degrees" if number in cut.turned else ""
+        if shot.time is None and (shot.notes or turned):
+            said.append(Rejected(shot.input.name, "; ".join([*shot.notes, *([turned] if turned else [])])))
+    return said
+
+
+def _nothing(making: Making) -> Cut:
+    shape = (0, making.side, making.side, 3) if making.color else (0, making.side, making.side)
+    return Cut(np.zeros(shape, np.uint8), np.zeros(0, np.int64), (), {})
+
+
+def _rows(shots: Sequence[Shot], cut: Cut, making: Making) -> tuple[npt.NDArray[np.uint8], dict[str, pa.Array], dict[int, str]]:
+    """Faces within the limits, their columns, and why others of `shots` have none."""
+    measures = measure(cut.faces, cut.found)
+    broken = [
+        making.limits.broken({name: abs(float(values[n])) for name, values in measures.items()}) for n in range(len(cut.found))
+    ]
+    left = dict(cut.empty) | {int(cut.photo[n]): why for n, why in enumerate(broken) if why}
+    keep = [n for n, why in enumerate(broken) if not why]
+    of = [shots[cut.photo[n]] for n in keep]
+    places = Counter[str]()
+    ids = list[str]()
+    for shot in of:
+        places[shot.name] += 1
+        ids.append(f"{shot.name}#{places[shot.name]}" if making.geometry.which == "all" else shot.name)
+    lying = cut.lying([shot.pixels for shot in shots])
+    found = [lying[n] for n in keep]
+    values: dict[str, Sequence[Any]] = {
+        "id": ids,
+        "label": [-1] * len(keep),
+        "photo": [shot.input.name for shot in of],
+        "source_label": [shot.input.label or None for shot in of],
+        "split": [shot.input.split or None for shot in of],
+        "subject": [shot.input.subject or None for shot in of],
+        "sequence": [shot.input.name if shot.input.video else None for shot in of],
+        "frame": [shot.frame for shot in of],
+        "time": [shot.time for shot in of],
+        "box": [face.box for face in found],
+        "landmarks": [None if face.landmarks is None else face.landmarks.ravel().tolist() for face in found],
+        "score": [face.score for face in found],
+    }
+    values |= {name: [dict(shot.input.more).get(name) for shot in of] for name in making.keep}
+    values |= {name: [None if np.isnan(value) else float(value) for value in array[keep]] for name, array in measures.items()}
+    return cut.faces[keep], {name: pa.array(list(column), KINDS.get(name, pa.string())) for name, column in values.items()}, left

@@ -1,0 +1,75 @@
+"""Are pictures that were taken as they are crops of faces, or whole photos? A look at some of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mien.errors import MienError
+from mien.faces.detect import detector_from_text
+from mien.faces.face import Face, Photo, choose
+from mien.media.limits import FileLimits
+from mien.media.photos import read_photo
+from mien.media.pictures import PICTURES
+from mien.media.source_files import Input
+
+LOOKED_AT = 24
+"""Pictures that are looked at, evenly among all."""
+SIDE = 320
+"""Pixels of the longer side at which they are looked at: a face that fills a picture is large enough there."""
+LEAST = 0.6
+"""Of a picture's shorter side: a crop's face fills at least this much of it. Those that `mien prepare` cuts out fill 0.7."""
+ASIDE = 0.25
+"""Of a picture's shorter side: a crop's face is no farther than that from the middle."""
+SHARE = 0.25
+"""Of the pictures with a face: where as many are whole photos, it is said."""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What was found in some pictures."""
+
+    faces: int
+    """Pictures in which a face was found."""
+    whole: int
+    """Those of them in which it is small, or far from the middle."""
+
+    @property
+    def warning(self) -> str:
+        """What is to be said of it; "" where the pictures are crops."""
+        if not self.faces or self.whole < SHARE * self.faces:
+            return ""
+        found = f"{self.whole} of {self.faces} pictures that were looked at are whole photos, whose middle is taken as it is"
+        return f"{found}; mien prepare finds the faces in them and cuts them out as models expect"
+
+
+def look(paths: Sequence[Path], limits: FileLimits = PICTURES) -> Looked:
+    """Find faces in some of these pictures; those that cannot be read, or show none, count for nothing."""
+    some = sorted({int(place) for place in np.linspace(0, len(paths) - 1, LOOKED_AT)}) if paths else []
+    detector, found = detector_from_text("mtcnn"), list[bool]()
+    for place in some:
+        try:
+            photo = _small(read_photo(Input(paths[place].name, paths[place]), limits))
+        except MienError:
+            continue
+        chosen = choose(detector([photo])[0], "largest", (photo.shape[1], photo.shape[0]))
+        found += [_is_whole(photo, face) for face in chosen]
+    return Looked(len(found), sum(found))
+
+
+def _small(photo: Photo) -> Photo:
+    high, wide = photo.shape[:2]
+    factor = SIDE / max(high, wide)
+    if factor >= 1:
+        return photo
+    size = (max(1, round(wide * factor)), max(1, round(high * factor)))
+    return np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _is_whole(photo: Photo, face: Face) -> bool:
+    high, wide = photo.shape[:2]
+    left, top, right, bottom = face.box
+    aside = max(abs(face.center[0] - wide / 2), abs(face.center[1] - high / 2))
+    return bool(max(right - left, bottom - top) < LEAST * min(high, wide) or aside > ASIDE * min(high, wide))

@@ -1,0 +1,38 @@
+"""A recipe with what somebody asks to be otherwise, as `train`, `compare` and `rounds` take it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mien.errors import MienError
+from mien.recipes.recipe import Recipe
+
+
+def asked_recipe(
+    name: str,
+    say: Callable[[str], None],
+    network: str | None = None,
+    epochs: int | None = None,
+    start: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Recipe:
+    """The recipe of this name or file on another `network`, over `epochs` in all, from the model `start` on, with `settings`.
+
+    What `start` takes the place of is said. Raises MienError for a recipe, model or setting that is unknown or does not fit.
+    """
+    made = Recipe.load(name)
+    made = made if network is None else made.with_network(network)
+    made = made if epochs is None else made.with_epochs(epochs)
+    made = made if start is None else _started(made, name, start, network, say)
+    return made.with_settings(settings or {})
+
+
+def _started(recipe: Recipe, name: str, start: str, network: str | None, say: Callable[[str], None]) -> Recipe:
+    made = recipe.with_start(start)
+    before, after = recipe.model["network"], made.model["network"]
+    if network is not None and before != after:
+        raise MienError(f"the network of {start}, which is {after}", f"--model {network}", "leave --model out")
+    if before != after:
+        say(f"{name} trains {after}, the network of {start}, in place of {before}")
+    if recipe.start["technique"] not in ("scratch", "weights"):
+        say(f"{name} starts from {start}, and leaves out its own start, {recipe.start['technique']}")
+    return made

@@ -1,0 +1,101 @@
+"""A network that onnxruntime runs on the CPU, from its exported graph; torch is not loaded."""
+
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.data.faceset import FaceSet
+from mien.errors import MienError
+from mien.onnx_file import first_line, open_session, threads
+from mien.plain import counted
+from mien.recognize.bundled import BOX, find_model
+from mien.recognize.model_card import (
+    FACES,
+    WEIGHTS,
+    ModelCard,
+    read_card,
+    read_graph,
+    read_weights_file,
+)
+from mien.silence import import_onnxruntime
+
+BATCH = 64
+"""Faces at once: their maps stay near the processor."""
+
+
+@dataclass(frozen=True)
+class InOnnx:
+    """Runs a session of onnxruntime, which takes faces as they are stored."""
+
+    session: Any
+    batch: int
+    """Faces at once."""
+    folder: Path
+    """Of the model, where another process reads it again."""
+    hashes: tuple[str, str]
+    """Of its weights and its graph."""
+
+    @staticmethod
+    def load(path: Path, card: ModelCard, graph: bytes) -> "InOnnx":
+        """The model at `path`, of this card and graph.
+
+        Raises MienError where its weights are missing, changed or no numbers, where the card is that of another model, and where
+        the graph is not one as mien writes.
+        """
+        weights, batch = read_weights_file(path, card), BATCH
+        # What comes with mien is known; without it `onnx` need not be loaded, which takes a tenth of a second.
+        if (card.graph, card.weights) not in {(own.graph, own.weights) for own in map(read_card, BOX.values())}:
+            from mien.recognize.onnx_graph_check import check_graph
+
+            checked = check_graph(graph, card, weights, path)
+            graph, batch = checked.content, checked.batch
+        session = open_session(graph, threads(), {WEIGHTS: weights.content})
+        (faces,), (logits,) = session.get_inputs(), session.get_outputs()
+        side, color = card.faces.side, [3] if card.faces.channels == 3 else []
+        if logits.shape[1:] != [len(card.classes)] or faces.shape[1:] != [side, side, *color]:
+            expected = f"a graph of {counted(len(card.classes), 'class', 'classes')} and faces of {side} pixels at {path}"
+            raise MienError(expected, f"one from {faces.shape} to {logits.shape}", "copy the model's folder whole")
+        return InOnnx(session, batch, path, (card.weights, card.graph))
+
+    def __reduce__(self) -> tuple[Callable[[str, tuple[str, str]], "InOnnx"], tuple[str, tuple[str, str]]]:
+        """A session cannot be sent to another process, nor copied: the model is read again there, from its folder."""
+        boxed = next((name for name, folder in BOX.items() if folder == self.folder), "")
+        return _again, (boxed or os.path.abspath(self.folder), self.hashes)
+
+    def logits(self, card: ModelCard, faces: FaceSet, flip: bool) -> npt.NDArray[np.float32]:
+        """(N, K) of at least one face of the card's kind."""
+        made = []
+        for rows in np.array_split(np.arange(len(faces)), -(-len(faces) // self.batch)):
+            shown = faces.faces(rows)
+            own = self._run(shown)
+            made.append((own + self._run(np.ascontiguousarray(shown[:, :, ::-1]))) / 2 if flip else own)
+        return np.concatenate(made)
+
+    def machine(self) -> str:
+        """What figures were measured on."""
+        return f"{platform.machine()} CPU, {threads()} threads, float32, onnxruntime {import_onnxruntime().__version__}"
+
+    def _run(self, faces: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        try:
+            logits: npt.NDArray[np.float32] = self.session.run(None, {FACES: faces})[0]
+        except Exception as error:  # onnxruntime's own kinds are not public
+            raise MienError("a model that onnxruntime can run", first_line(error), "take another model") from error
+        if len(logits) != len(faces):
+            raise MienError(f"logits of {len(faces)} faces", f"{len(logits)}", "take another model")
+        return logits
+
+
+def _again(model: str, hashes: tuple[str, str]) -> InOnnx:
+    """What was sent to this process. Raises MienError where the model is not there any more, or another one."""
+    folder = find_model(model)
+    card = read_card(folder)
+    graph = read_graph(folder, card)
+    if graph is None or (card.weights, card.graph) != hashes:
+        raise MienError(f"the model at {folder} as it was when it was sent here", "another one", "load it in this process")
+    return InOnnx.load(folder, card, graph)

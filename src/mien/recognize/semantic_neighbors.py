@@ -1,0 +1,118 @@
+"""Semantic neighbors of faces: an autoencoder's code, moved a little, made a face again (SNA, Eq. 9)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Generator, Tensor
+
+from mien.data.augment import normalize
+from mien.data.faceset import Info, Normalization
+from mien.data.views import Views
+from mien.errors import MienError
+from mien.models import Network
+from mien.models.asymmetric_autoencoder import ENCODER, AsymmetricAutoencoder
+from mien.recognize.device import channels_last, place
+from mien.recognize.model_card import (
+    CARD,
+    ModelCard,
+    read_card,
+    require_alike,
+)
+from mien.recognize.networks import fill, read_weights
+from mien.registry import build, require_loaded
+
+DEVIATION = "deviation"
+"""Name of the codes' deviation among an autoencoder's weights."""
+SIGMA = 0.22
+"""Noise that makes neighbors unless said, in deviations of each number of a code: about nine of ten keep their expression."""
+
+
+@dataclass(frozen=True)
+class Neighbors:
+    """A trained autoencoder; made by `mien neighbors train`, read with `load`."""
+
+    network: Network
+    deviation: Tensor
+    """(D,) standard deviation of each number of a code over the faces that the autoencoder learned from."""
+    card: ModelCard
+
+    @staticmethod
+    def load(folder: Path, device: torch.device) -> "Neighbors":
+        """Raises MienError where `folder` holds no autoencoder, or one that was changed."""
+        card, weights = read_card(folder), read_weights(folder)
+        if DEVIATION not in weights:
+            raise MienError(
+                f"an autoencoder at {folder}", f"a model of {card.network['network']}", "make one with mien neighbors train"
+            )
+        require_loaded(str(card.network["network"]), place=folder / CARD)
+        with torch.random.fork_rng([]):  # A run that is resumed reads it too, and draws on as if it had not.
+            deviation = weights.pop(DEVIATION)
+            network = fill(lambda: autoencoder(card.network, card.faces), weights, folder)
+        codes = weights[f"blocks.{ENCODER[-1]}.1.bias"]
+        if deviation.shape != codes.shape:
+            raise MienError(f"deviations of {len(codes)} numbers at {folder}", str(tuple(deviation.shape)), "train it again")
+        return Neighbors(place(network, device), deviation.to(device), card)
+
+    @torch.no_grad()
+    def codes(self, faces: Tensor) -> Tensor:
+        """H_e: stored faces, uint8 (B, S, S[, 3]), to codes (B, D)."""
+        return encode(self.network, Views(self.card.faces).clean(faces))
+
+    @torch.no_grad()
+    def faces(self, codes: Tensor) -> Tensor:
+        """H_d: codes (B, D) to faces (B, C, S, S) in [0, 1], in one pass."""
+        return to_unit_range(decode(self.network, codes)).clamp_(0, 1)
+
+    def moved(self, codes: Tensor, sigma: float, generator: Generator) -> Tensor:
+        """z + N: codes (B, D) with normal noise of `sigma` of their deviation."""
+        noise = torch.randn(codes.shape, generator=generator, device=codes.device)
+        return codes + sigma * self.deviation * noise
+
+    def inputs(self, codes: Tensor, how: Normalization) -> Tensor:
+        """The faces of these codes as a recognizer sees them, (B, C, S, S)."""
+        return channels_last(normalize(self.faces(codes), how))
+
+    def require(self, info: Info, checksum: str | None = None) -> None:
+        """Raises MienError where faces like those of `info`, or the very set of `checksum`, are not those it was made for."""
+        require_alike(self.card, info)
+        made_for = self.card.faces
+        if made_for.alignment != info.alignment:
+            raise MienError(
+                f"faces aligned as the autoencoder's ({made_for.alignment})", info.alignment, "train neighbors on these faces"
+            )
+        if checksum and made_for.checksum and made_for.checksum != checksum:
+            found = f"one made for {made_for.name or 'another set'}, checksum {made_for.checksum[:12]}"
+            wanted = f"an autoencoder made for these faces, checksum {checksum[:12]}"
+            raise MienError(wanted, found, "train one on them with mien neighbors train")
+
+
+def autoencoder(network: dict[str, object], info: Info) -> Network:
+    """An autoencoder with random weights, from the settings that a card or a part's recipe gives.
+
+    Raises MienError for a network that is none, or faces whose side it cannot take.
+    """
+    settings = build("mien.models", network, "network")
+    if not isinstance(settings, AsymmetricAutoencoder):
+        raise MienError("the settings of an autoencoder", repr(network["network"]), "set model.network to asymmetric_autoencoder")
+    return settings.autoencoder(info.channels, info.side)
+
+
+def encode(network: Network, inputs: Tensor) -> Tensor:
+    """Codes (B, D) of inputs (B, C, S, S), which are scaled to [-2, 2]."""
+    return network.features(channels_last(inputs), ENCODER[-1])
+
+
+def decode(network: Network, codes: Tensor) -> Tensor:
+    """Faces (B, C, S, S) scaled to [-2, 2] of codes (B, D)."""
+    x = codes
+    for name, block in network.blocks.items():
+        if name not in ENCODER:
+            x = block(x)
+    made: Tensor = network.head(x)
+    return made
+
+
+def to_unit_range(faces: Tensor) -> Tensor:
+    """From [-2, 2] to [0, 1]."""
+    return faces / 4 + 0.5

@@ -1,0 +1,49 @@
+"""A network that torch runs: on a GPU, or where there is no graph of it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from mien.data.faceset import FaceSet
+from mien.data.views import Views
+from mien.models import Network
+from mien.recognize.device import choose_device, choose_precision, machine, place, predict
+from mien.recognize.model_card import ModelCard
+from mien.recognize.networks import read_network
+
+BATCH = 512
+
+
+@dataclass(frozen=True)
+class InTorch:
+    """Runs on `device`, where the network is."""
+
+    network: Network
+    device: torch.device
+
+    def logits(self, card: ModelCard, faces: FaceSet, flip: bool) -> npt.NDArray[np.float32]:
+        """(N, K) of at least one face of the card's kind."""
+        views = Views(faces.info, card.normalize)
+        # A model that was trained in float32 on purpose stays so; others take what this device does best.
+        asked = card.recipe.get("precision")
+        precision = choose_precision("float32" if asked == "float32" else "auto", self.device)
+        logits: npt.NDArray[np.float32] = predict(self.network, self._batches(faces), views, precision, flip).numpy()
+        return logits
+
+    def machine(self) -> str:
+        """What figures were measured on."""
+        return machine(self.device)
+
+    def _batches(self, faces: FaceSet) -> Iterable[torch.Tensor]:
+        for rows in np.array_split(np.arange(len(faces)), -(-len(faces) // BATCH)):
+            yield torch.from_numpy(faces.faces(rows)).to(self.device)
+
+
+def load_in_torch(folder: Path, device: str) -> InTorch:
+    """The model or run at `folder`, on a device that `choose_device` knows."""
+    chosen = choose_device(device, trains=False)
+    return InTorch(place(read_network(folder), chosen), chosen)

@@ -1,0 +1,112 @@
+"""Photos that lie on their side or upside down: which way is up is found by the faces, and places stay those of the photo."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import Command
+from mien.data.faceset import FaceSet
+from mien.faces import crop
+from mien.faces.crop import CropSpec, cut_out
+from mien.faces.face import Face, Photo
+from mien.preparation.prepare import Preparing, prepare_faces
+
+WIDE, HIGH = 60, 40
+LANDMARKS = np.array([[20.0, 10], [30, 10], [25, 15], [21, 20], [29, 20]])
+
+
+def photo() -> Photo:
+    """With a bright face of 20 x 20 pixels at (15, 5), the top half of which is brighter."""
+    made = np.zeros((HIGH, WIDE, 3), np.uint8)
+    made[5:25, 15:35] = 100
+    made[5:15, 15:35] = 200
+    return made
+
+
+class Upright:
+    """Finds the face where its brighter half is above; surely, unless said."""
+
+    gives_landmarks = True
+
+    def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
+        return [self._in(each) for each in photos]
+
+    def _in(self, photo: Photo) -> tuple[Face, ...]:
+        rows, columns = np.nonzero(photo[..., 0] > 150)
+        dim = np.nonzero(photo[..., 0] == 100)[0]
+        if not len(rows) or rows.max() > dim.min() or columns.max() - columns.min() != 19:
+            return ()
+        left, top = float(columns.min()), float(rows.min())
+        return (Face((left, top, left + 20, top + 20), LANDMARKS - [15, 5] + [left, top], 0.9),)
+
+
+@pytest.fixture(autouse=True)
+def _detector(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = crop._made
+    monkeypatch.setattr(crop, "_made", lambda geometry: (made(geometry)[0], Upright()))
+
+
+@pytest.mark.parametrize("quarters", range(4))
+def test_the_same_crop_whichever_way_a_photo_lies(quarters: int) -> None:
+    given, how = photo(), CropSpec("box", "haar", "largest")
+    expected = cut_out([given], how, 16, color=True)
+    lying = np.ascontiguousarray(np.rot90(given, -quarters))
+    found = cut_out([lying], how, 16, color=True, turn=True)
+    assert (found.faces == expected.faces).all()
+    assert found.turned == ({0: quarters} if quarters else {})
+    assert (not cut_out([lying], how, 16, color=True).found) == bool(quarters)
+    # The place is that of the photo as it lies: there the brighter half is within the box, at the eyes.
+    (face,) = found.lying([lying])
+    left, top, right, bottom = map(int, face.box)
+    assert (lying[top:bottom, left:right] > 0).all()
+    assert (right - left, bottom - top) == (20, 20)
+    assert face.landmarks is not None
+    for x, y in face.landmarks[:2]:
+        assert lying[int(y - 0.5), int(x - 0.5), 0] == 200
+
+
+def test_prepare_turns_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    Image.fromarray(np.rot90(photo())).save(tmp_path / "in" / "side.png")
+    Image.fromarray(photo()).save(tmp_path / "in" / "up.png")
+    done = prepare_faces(Preparing((str(tmp_path / "in"),), "box", "haar", side=16, turn=True), tmp_path / "out")
+    assert done.faces.column("id").to_pylist() == ["side.png", "up.png"]
+    assert (done.faces.faces()[0] == done.faces.faces()[1]).all()
+    assert (tmp_path / "out" / "notes.csv").read_text().splitlines() == [
+        "path,note",
+        "side.png,turned to the left by 270 degrees",
+    ]
+    box = FaceSet.open(tmp_path / "out").column("box").to_pylist()
+    assert box == [[5.0, 25.0, 25.0, 45.0], [15.0, 5.0, 35.0, 25.0]]
+
+
+def test_commands_say_what_to_do_where_no_face_is_found(mien: Command, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    Image.fromarray(np.rot90(photo())).save(tmp_path / "in" / "side.png")
+    Image.fromarray(photo()).save(tmp_path / "in" / "up.png")
+    done = mien("prepare", tmp_path / "in", tmp_path / "out", "--align", "box", "--detector", "haar", "--workers", 1)
+    hint = "--turn looks for faces in photos that lie on their side or upside down, too"
+    assert f"no face found in 1 of the inputs; {hint}" in done.err
+    done = mien("predict", tmp_path / "in", "--align", "box", "--detector", "haar")
+    assert f"mien: no face in 1 of 2 photos; {hint}" in done.err
+    assert "side.png: no face" in done.out
+    done = mien("predict", tmp_path / "in", "--align", "box", "--detector", "haar", "--turn")
+    assert "no face" not in done.out + done.err
+
+
+def test_what_is_not_read_of_a_file_is_said_by_every_command(mien: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "in" / "happy"
+    folder.mkdir(parents=True)
+    first, second = Image.fromarray(photo()), Image.fromarray(photo() // 2)
+    first.save(folder / "moving.gif", save_all=True, append_images=[second])
+    note = "an animation, of which the first frame is read"
+    options = ("--align", "box", "--detector", "haar")
+    assert f"moving.gif: {note}" in mien("predict", folder, *options).err
+    assert f'"notes": ["{note}"]' in mien("predict", folder, *options, "--json").out
+    assert f"moving.gif: {note}" in mien("prepare", folder, tmp_path / "a", *options, "--workers", 1).err
+    assert f"moving.gif: {note}" in mien("import", "folder", tmp_path / "in", tmp_path / "b", "--side", 8).err
+    assert (tmp_path / "a" / "notes.csv").read_text() == f'path,note\nmoving.gif,"{note}"\n'
+    assert note in (tmp_path / "b" / "notes.csv").read_text()

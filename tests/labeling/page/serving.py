@@ -1,0 +1,189 @@
+"""The page for tests: served by a thread of this process, or by a process that may be killed."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Queue
+from typing import Any
+
+import httpx
+import numpy as np
+import uvicorn
+
+from mien import FaceSet
+from mien.labeling.page.limits import Limits
+from mien.labeling.page.photos import Photos
+from mien.labeling.page.responses import When
+from mien.labeling.page.serve import (
+    Reached,
+    address,
+    listen,
+    serve,
+)
+from mien.labeling.page.setup import Ready
+from mien.labeling.store.records import Question
+from mien.labeling.store.store import Store
+from processes import WAIT
+
+CLASSES = ("calm", "glad", "sad")
+PATIENT = Limits(head_seconds=WAIT, body_seconds=WAIT, idle_seconds=WAIT, unread_seconds=WAIT, linger_seconds=WAIT)
+"""As long as a machine takes for a request."""
+SLOWLY = Reached(limits=PATIENT)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A page that is served."""
+
+    where: str
+    server: uvicorn.Server
+
+
+def write_pool(folder: Path, count: int = 12, side: int = 16, ids: Sequence[str] = ()) -> FaceSet:
+    """Faces of noise without labels, `f0`, `f1`, ... unless said."""
+    pixels = np.random.default_rng(0).integers(0, 256, (count, side, side), np.uint8)
+    names = list(ids) or [f"f{n}" for n in range(count)]
+    return FaceSet.from_arrays(pixels, classes=CLASSES, columns={"id": names}).save(folder)
+
+
+def asked_store(place: str, pool: FaceSet, questions: Sequence[Question] = (), per_face: int = 1) -> Store:
+    """A new store that asks about all faces of the pool, or these questions."""
+    store = Store.create(place, CLASSES, "a pool", pool.info.checksum, per_face)
+    store.ask(questions or [Question(str(face)) for face in pool.values("id")])
+    return store
+
+
+@contextmanager
+def held_port() -> Iterator[int]:
+    """A port at which one server after another can listen: while none does, nobody else gets it."""
+    with socket.socket() as holding:
+        holding.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holding.bind(("127.0.0.1", 0))
+        yield holding.getsockname()[1]
+
+
+@contextmanager
+def running(ready: Ready, guess: When, reached: Reached, port: int = 0) -> Iterator[Running]:
+    """The page, served by a thread."""
+    servers: Queue[uvicorn.Server] = Queue()
+    with listen("127.0.0.1", port) as listening:
+        where = address(listening, reached.tls is not None)
+        thread = threading.Thread(target=serve, args=(ready, listening, guess, reached, servers.put))
+        thread.start()
+        server = servers.get(timeout=WAIT)
+        try:
+            yield Running(where, server)
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@contextmanager
+def served(
+    store: Store,
+    pool: FaceSet,
+    guess: When = "after",
+    reached: Reached = SLOWLY,
+    port: int = 0,
+    photos: Photos | None = None,
+) -> Iterator[str]:
+    """The address of the page, served by a thread."""
+    with running(Ready(store, pool, 0, photos=photos), guess, reached, port) as page:
+        yield page.where
+
+
+@contextmanager
+def signed_in(where: str, name: str, token: str) -> Iterator[httpx.Client]:
+    """Somebody's browser."""
+    with httpx.Client(base_url=where, timeout=WAIT) as client:
+        response = client.post("/sign-in", data={"name": name, "token": token})
+        assert response.status_code == 303, response.text
+        yield client
+
+
+def given(number: int, label: int | None = 0, key: str = "", kind: str = "label") -> dict[str, Any]:
+    """An answer as the page sends it."""
+    return {"number": number, "kind": kind, "label": label, "key": key or f"key {number}"}
+
+
+def sent(store: Store, *answers: dict[str, Any]) -> dict[str, Any]:
+    """A request with answers as the page sends it."""
+    return {"store": store.id, "answers": list(answers)}
+
+
+def undoing(store: Store, key: str, undoes: str | None = None) -> dict[str, Any]:
+    """A request to take back an answer as the page sends it."""
+    return {"store": store.id, "key": key, "undoes": undoes}
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a server said."""
+
+    status: int
+    body: bytes
+
+
+def ask_raw(where: str, target: str, cookie: str = "") -> Heard:
+    """GET this very target, which no client has tidied."""
+    host, port = re.fullmatch(r"http://(.+):(\d+)/", where).groups()  # type: ignore[union-attr]
+    connection = http.client.HTTPConnection(host, int(port), timeout=WAIT)
+    try:
+        connection.putrequest("GET", target, skip_accept_encoding=True)
+        if cookie:
+            connection.putheader("Cookie", cookie)
+        connection.endheaders()
+        response = connection.getresponse()
+        return Heard(response.status, response.read())
+    finally:
+        connection.close()
+
+
+class Process:
+    """`mien annotate` in a process of its own, which may open so many `files` and says what is wrong in `log`."""
+
+    def __init__(self, pool: Path, store: str, *words: object, files: int = 1024, log: Path = Path(os.devnull)) -> None:
+        # All that a test does is within a minute by its log.
+        main = f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({files}, {files})); "
+        main += "from mien.labeling.page import loglines; loglines.MINUTE = float('inf'); from mien.cli import main; main()"
+        command = [sys.executable, "-c", main, "annotate", str(pool), "--store", store, *map(str, words)]
+        with log.open("wb") as errors:
+            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+        assert self._process.stdout is not None
+        self.said = ""
+        found = None
+        while found is None:
+            line = self._process.stdout.readline()
+            self.said += line
+            assert line, f"it ended: {self.said}"
+            found = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
+        self.port = int(found[1])
+
+    @property
+    def where(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.port}/"
+
+    def end(self, how: signal.Signals) -> int:
+        """Its exit code after this signal."""
+        self._process.send_signal(how)
+        self.said += self._process.communicate(timeout=WAIT)[0]
+        return self._process.returncode
+
+
+def error_of(response: httpx.Response) -> dict[str, str]:
+    """What an error says, which has all its parts."""
+    found: dict[str, str] = json.loads(response.text)
+    assert found.keys() == {"expected", "found", "todo"}
+    assert all(isinstance(part, str) and part for part in found.values())
+    return found

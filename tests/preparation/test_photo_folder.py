@@ -1,0 +1,114 @@
+"""Photos in class folders, given straight to `mien train`, are prepared once."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from conftest import Command
+from mien import FaceSet, MienError
+from mien.media.limits import LIMITS
+from mien.preparation import photo_folder
+from mien.preparation.prepare import Preparing
+from photographs import photo_of, write_photo
+from runs import Heard
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two classes of six, found by a detector that knows them."""
+    for n in range(12):
+        write_photo(tmp_path / "photos" / ("happy" if n % 2 else "sad") / f"{n}.png", photo_of((n, n, 20 + n % 2 * 20)))
+
+    def preparing(inputs: tuple[str, ...], labeled: bool) -> Preparing:
+        return Preparing(inputs, "box", "photographs:Bright", labeled=labeled)
+
+    monkeypatch.setattr(photo_folder, "Preparing", preparing)
+    return tmp_path / "photos"
+
+
+def test_photos_are_prepared_once(mien: Command, photos: Path, tmp_path: Path) -> None:
+    words = ["train", photos, "--recipe", "supervised_small", "--epochs", 1, "--threads", 1]
+    done = mien(*words, "--out", tmp_path / "run")
+    assert done.code == 0, done.err
+    assert "12 faces" in done.err
+    assert "labels: happiness 6, sadness 6, 0 faces without" in done.err
+    faces = FaceSet.open(tmp_path / "photos.faces", verify=True)
+    assert faces.classes == ("happiness", "sadness")
+    assert sorted(faces.labels.tolist()) == [0] * 6 + [1] * 6
+    done = mien(*words, "--out", tmp_path / "again")
+    assert done.code == 0, done.err
+    assert "photos" not in done.err
+    assert FaceSet.open(tmp_path / "photos.faces").info == faces.info
+    write_photo(photos / "happy" / "new.png", photo_of((5, 5, 40)))
+    done = mien(*words, "--out", tmp_path / "third")
+    assert (done.code, "photos that have changed since" in done.err) == (1, True)
+    assert not (tmp_path / "third").exists()
+
+
+def test_photos_are_evaluated_as_they_are_trained_on(mien: Command, photos: Path, tmp_path: Path) -> None:
+    words = ["--recipe", "supervised_small", "--epochs", 1, "--threads", 1, "--out", tmp_path / "run"]
+    assert mien("train", photos, *words).code == 0
+    done = mien("evaluate", tmp_path / "run", photos)
+    assert (done.code, "import or prepare it with --test 0.2" in done.err) == (1, True), done.err
+    done = mien("evaluate", tmp_path / "run", photos, "--split", "all", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["count"] == 12
+    for n in range(3):
+        write_photo(tmp_path / "new" / "happy" / f"{n}.png", photo_of((n, n, 40)))
+    done = mien("evaluate", tmp_path / "nowhere", tmp_path / "new", "--split", "all")
+    assert (done.code, "a run or a model" in done.err) == (1, True), done.err
+    assert not (tmp_path / "new.faces").exists()
+    done = mien("evaluate", tmp_path / "run", tmp_path / "new", "--split", "all", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["count"] == 3
+    assert len(FaceSet.open(tmp_path / "new.faces")) == 3
+
+
+def test_fewer_than_two_classes_are_refused_before_anything_is_done(mien: Command, photos: Path, tmp_path: Path) -> None:
+    words = ["--out", tmp_path / "run", "--threads", 1]
+    shutil.rmtree(photos / "sad")
+    (photos / "happy").rename(photos / "happiness")
+    write_photo(photos / "joy" / "a.png", photo_of((3, 3, 20)))
+    write_photo(photos / "unlabeled" / "b.png", photo_of((3, 3, 20)))
+    for n in range(2):
+        write_photo(photos / f"{n}.png", photo_of((n, n, 20)))
+    done = mien("train", photos, *words)
+    assert (done.code, done.out) == (1, "")
+    assert f"photos in at least 2 class folders, such as {photos / 'happiness'}; found 6 in happiness, 1 in joy, 2 in" in done.err
+    for name in ("happiness", "joy"):
+        shutil.rmtree(photos / name)
+    done = mien("train", photos, *words)
+    assert f"found 2 in {photos} itself, without a class folder" in done.err
+    shutil.rmtree(photos / "unlabeled")
+    assert f"found 2 in {photos} itself, without a class folder" in mien("train", photos, *words).err, "no folders at all"
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+    with pytest.raises(MienError, match=r"photos in a class folder, such as .*; found 2 in"):
+        photo_folder.faces_of(photos, 1, Heard())
+
+
+@pytest.mark.parametrize(("here", "named"), [(".", "."), ("happy", ".."), ("happy", "../../photos")])
+def test_the_folder_where_one_is(photos: Path, monkeypatch: pytest.MonkeyPatch, here: str, named: str) -> None:
+    monkeypatch.chdir(photos / here)
+    assert photo_folder.faces_of(Path(named), 1, Heard()) == photos.with_name("photos.faces")
+    assert len(FaceSet.open(photos.with_name("photos.faces"))) == 12
+    assert sorted(path.name for path in photos.iterdir()) == ["happy", "sad"]
+
+
+def test_limits_hold_for_photos_that_are_trained_on(
+    mien: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mien.media.limits.LIMITS", replace(LIMITS, pixels=10))
+    words = ["train", photos, "--recipe", "supervised_small", "--epochs", 1, "--threads", 1, "--out", tmp_path / "run"]
+    done = mien(*words)
+    assert done.code
+    assert "pixels, more than 10" in done.err
+    assert not (tmp_path / "photos.faces").exists()
+    done = mien(*words, "--limits", "off")
+    assert done.code == 0, done.err
+    shutil.rmtree(tmp_path / "photos.faces")
+    measured = ["evaluate", tmp_path / "run", photos, "--split", "all"]
+    assert "pixels, more than 10" in mien(*measured).err
+    assert mien(*measured, "--limits", "off").code == 0
