@@ -17,14 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mien import (
-    FaceSet,
-    MienError,
-    Recipe,
-    Recognizer,
-    TrainingSettings,
-    train,
-)
+from mien import FaceSet, MienError, Recipe, Recognizer, TrainingSettings, train
 from mien.data.splits import held_out_rows, training_rows
 from mien.experiments.adapt import Adapted, adapt
 

@@ -24,7 +24,8 @@ import torch
 from PIL import Image
 
 from mien.faces.detect import Detector, detector_from_text
-from mien.faces.face import Face, Photo
+from mien.faces.face import Face
+from mien.media.photos import Photo
 
 THEIRS = """
 import json, sys, time

@@ -16,12 +16,12 @@ from pathlib import Path
 
 from mien import FaceSet
 from mien.experiments.statistics import spread
-from mien.label_errors.find import Doubts, find_doubts
+from mien.label_errors.find import LabelErrors, find_label_errors
 
 NAMES = ("seed", "faces", "flipped", "among_first", "auroc", "flagged", "flagged_wrong", "estimated_rate")
 
 
-def figures(found: Doubts, first: int) -> tuple[float, ...]:
+def figures(found: LabelErrors, first: int) -> tuple[float, ...]:
     """What a line says, without the seed."""
     assert found.wrong is not None
     assert found.known is not None
@@ -44,7 +44,7 @@ def main() -> None:
     lines = []
     for seed in range(given.seeds):
         run = given.run.replace("{seed}", str(seed))
-        found = find_doubts(run, faces, given.split, folds=given.folds, noise=given.noise, seed=seed)
+        found = find_label_errors(run, faces, given.split, folds=given.folds, noise=given.noise, seed=seed)
         lines.append((seed, *figures(found, given.first)))
         print(", ".join(f"{name} {value:.4g}" for name, value in zip(NAMES, lines[-1], strict=True)))
         for warning in found.warnings:

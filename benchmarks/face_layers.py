@@ -12,13 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from mien import (
-    FaceSet,
-    Recipe,
-    TrainingSettings,
-    evaluate,
-    train,
-)
+from mien import FaceSet, Recipe, TrainingSettings, evaluate, train
 from mien.recognize.device import choose_device, machine
 from tables import append
 

@@ -16,7 +16,7 @@ import dlib
 import numpy as np
 import torch
 
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.models import published
 from mien.models.facenet_dlib import weights_file
 from mien.recognize.device import autocast, channels_last, choose_precision, machine, place

@@ -22,7 +22,7 @@ from mien.faces.align import align_from_text, crop
 from mien.faces.detect import detector_from_text
 from mien.faces.face import Face
 from mien.media.photos import as_photo
-from mien.recognize.face_embeddings import ByColors, best_looks
+from mien.recognize.face_embeddings import ColorEmbedder, best_embedder
 from mien.recognize.features import tap
 
 WIDTH = 320
@@ -59,7 +59,7 @@ def main() -> None:
     seen = [(photo, face, row["subject"]) for photo, face, row in zip(photos, found, rows, strict=True) if face is not None]
     people = np.array([subject for *_, subject in seen])
     print(f"a face in {len(seen)} of {len(rows)} photos of {len(set(people))} people")
-    for name, looks in (("face network, or colors", best_looks()), ("colors", ByColors()), ("mien-s", ByModel())):
+    for name, looks in (("face network, or colors", best_embedder()), ("colors", ColorEmbedder()), ("mien-s", ByModel())):
         print(
             f"{name} ({type(looks).__name__}): "
             + _told(np.concatenate([looks(photo, [face]) for photo, face, _ in seen]), people)

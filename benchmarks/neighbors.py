@@ -19,7 +19,7 @@ from mien import FaceSet, Recognizer
 from mien.data.splits import split_rows, training_rows
 from mien.pretraining.pretrain import portions
 from mien.recognize.device import choose_device
-from mien.recognize.semantic_neighbors import Neighbors
+from mien.recognize.semantic_neighbors import SemanticNeighbors
 
 
 def classes(recognizer: Recognizer, faces: torch.Tensor) -> npt.NDArray[np.int64]:
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--table", type=Path)
     given = parser.parse_args()
     device, generator = choose_device("cpu"), torch.Generator().manual_seed(given.seed)
-    recognizer, made = Recognizer.load(given.run, "cpu"), Neighbors.load(given.autoencoder, device)
+    recognizer, made = Recognizer.load(given.run, "cpu"), SemanticNeighbors.load(given.autoencoder, device)
     faces = FaceSet.open(given.faceset)
     if given.split == "held-out":
         settings, training = made.card.recipe["autoencoding"], faces.select(training_rows(faces))

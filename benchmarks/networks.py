@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from face_net import median
 from mien import Recipe
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.models import Network
 from mien.recognize.device import autocast, channels_last, choose_precision, machine, place
 from mien.recognize.networks import build_network

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.data.writer import FaceSetWriter
 
 SCORE = """

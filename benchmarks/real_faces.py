@@ -13,12 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mien import (
-    Recipe,
-    TrainingSettings,
-    evaluate,
-    train,
-)
+from mien import Recipe, TrainingSettings, evaluate, train
 from mien.cli.console import Bar
 from mien.data.importing import import_source, source_from
 from mien.recognize.device import choose_device, machine

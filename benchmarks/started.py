@@ -15,12 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from mien import (
-    Recipe,
-    TrainingSettings,
-    evaluate,
-    train,
-)
+from mien import Recipe, TrainingSettings, evaluate, train
 from mien.data.importing import import_source, source_from
 from tables import append
 

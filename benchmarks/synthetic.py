@@ -8,13 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from mien import (
-    FaceSet,
-    Recipe,
-    TrainingSettings,
-    evaluate,
-    train,
-)
+from mien import FaceSet, Recipe, TrainingSettings, evaluate, train
 from mien.data.importing import import_source, source_from
 from mien.recognize.device import choose_device, machine
 from tables import append

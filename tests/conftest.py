@@ -20,12 +20,13 @@ from torch import Tensor
 
 from mien import FaceSet, Recipe
 from mien.cli import main
+from mien.data.format import to_table
 from mien.data.importing import source_from
-from mien.data.source import Block, Rejected
+from mien.data.source import Block
+from mien.media.faults import Rejected
 from mien.registry import STRICT
-from mien.tabular.parquet_files import to_table
-from mien.techniques import Perturb, UnlabeledLoss
 from mien.training.face_loader import Batch
+from mien.training.losses import Perturb, UnlabeledLoss
 from mien.training.run import Run
 
 # A shell that runs the tests in its background lets them ignore Ctrl-C, and all that they begin.

@@ -6,7 +6,8 @@ from functools import cache
 import numpy as np
 
 from mien.data.importing import source_from
-from mien.faces.face import Face, Photo
+from mien.faces.face import Face
+from mien.media.photos import Photo
 
 SIDE = 128
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from mien import FaceSet, Recognizer
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.recognize.model_card import ModelCard
 from mien.recognize.networks import build_network, write_model
 from mien.recognize.semantic_neighbors import DEVIATION, autoencoder

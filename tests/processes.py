@@ -14,7 +14,7 @@ WAIT = 600.0
 HERE = Path(__file__).parent
 ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [f"{HERE}/faces", str(HERE), os.getenv("PYTHONPATH")]))}
 """In which detectors of tests are found."""
-PREPARE = "from mien.faces import prepare as room; room.INPUTS = 5; from mien.cli import main; main()"
+PREPARE = "from mien.preparation import prepare as room; room.INPUTS = 5; from mien.cli import main; main()"
 """`mien` with tasks of five photos."""
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from conftest import small_recipe
 from mien import FaceSet, Recipe, TrainingSettings
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.progress import Silent
 from mien.training.loop import begin, labeled_loss, refresh
 from mien.training.run import Run

@@ -17,13 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from mien import (
-    FaceSet,
-    Recipe,
-    TrainingSettings,
-    train,
-)
-from mien.data.faceset import Info
+from mien import FaceSet, Recipe, TrainingSettings, train
+from mien.data.format import Info
 from mien.recipes.recipe import recipe_names
 
 FILE = Path(__file__).parent / "same_weights.json"

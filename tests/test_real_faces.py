@@ -8,13 +8,7 @@ import pytest
 from PIL import Image
 
 from conftest import SHARED
-from mien import (
-    FaceSet,
-    Recipe,
-    TrainingSettings,
-    evaluate,
-    train,
-)
+from mien import FaceSet, Recipe, TrainingSettings, evaluate, train
 from mien.data.importing import import_source, source_from
 
 FER = SHARED / "fer2013"

@@ -8,13 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Command, Interrupted, StopAfter
-from mien import (
-    MienError,
-    Recipe,
-    TrainingSettings,
-    resume,
-    train,
-)
+from mien import MienError, Recipe, TrainingSettings, resume, train
 from mien.training import loop
 
 CODE = """

@@ -329,9 +329,10 @@ def _readable(kind: type[Any], error: ValidationError, place: str = "") -> MienE
 
 
 def _called(kind: type[Any]) -> str:
-    """A component by the name that recipes and commands have for it; others by their class."""
+    """A component by the name that recipes and commands have for it; others by the words of their class, less `settings`."""
     name = kind.__module__.rpartition(".")[2]
-    return name if name.replace("_", "") == kind.__name__.lower() else kind.__name__
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind.__name__).lower().removesuffix(" settings")
+    return name if name.replace("_", "") == kind.__name__.lower() else words
 
 
 def _missing(kind: type[Any], where: str, place: str) -> MienError:

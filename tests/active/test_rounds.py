@@ -21,21 +21,10 @@ from mien.active import human_annotators
 from mien.active import rounds as module
 from mien.active.learning_curve import Curve, Point
 from mien.active.oracle import Oracle
-from mien.active.pool import (
-    DISPUTED,
-    NOT_A_FACE,
-    UNDECIDED,
-    Known,
-    World,
-)
+from mien.active.pool import DISPUTED, NOT_A_FACE, UNDECIDED, Known, World
 from mien.active.rounds import rounds
-from mien.active.settings import (
-    Recipes,
-    RoundsSettings,
-    folder_name,
-    strategy,
-)
-from mien.data.faceset import Info
+from mien.active.settings import Recipes, RoundsSettings, folder_name, strategy
+from mien.data.format import Info
 from mien.disk import alone
 from mien.labeling.store.records import Reply
 from mien.labeling.store.store import Store

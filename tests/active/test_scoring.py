@@ -11,13 +11,7 @@ import torch
 from scipy.special import softmax
 
 from conftest import StopAfter, bright_faces, small_recipe
-from mien import (
-    FaceSet,
-    MienError,
-    Recognizer,
-    TrainingSettings,
-    train,
-)
+from mien import FaceSet, MienError, Recognizer, TrainingSettings, train
 from mien.active import scoring
 from mien.active.acquire import Acquire
 from mien.active.acquire.diverse import Diverse
@@ -26,7 +20,7 @@ from mien.active.acquire.margin import Margin
 from mien.active.acquire.random import Random
 from mien.active.acquire.worthiness import Worthiness
 from mien.active.scoring import crops, look
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.recognize.model_card import ModelCard
 from mien.recognize.networks import build_network
 from mien.registry import build, names

@@ -55,12 +55,7 @@ def test_from_database_to_report(mien: Command, tmp_path: Path) -> None:
 
 
 def test_the_python_way_is_the_same(mien: Command, run_folder: Path, stored: Path, tmp_path: Path) -> None:
-    from mien import (
-        Recipe,
-        TrainingSettings,
-        evaluate,
-        train,
-    )
+    from mien import Recipe, TrainingSettings, evaluate, train
 
     recipe = Recipe.load("supervised").set("model.width", "8").set("batch", "16").set("precision", "float32").with_epochs(2)
     recognizer = train(FaceSet.open(stored), recipe, tmp_path / "python", TrainingSettings(threads=1))

@@ -12,14 +12,8 @@ from rich.console import Console
 
 from conftest import Command, bright_faces, small_recipe
 from mien import FaceSet, TrainingSettings, train
-from mien.cli.console import (
-    Bar,
-    Table,
-    live,
-    show,
-    terminal,
-)
-from mien.data.faceset import Info
+from mien.cli.console import Bar, Table, live, show, terminal
+from mien.data.format import Info
 from mien.faces.face import Face
 from mien.progress import Quiet, Silent, tell_part
 from mien.recognize.reading import reading, sentence

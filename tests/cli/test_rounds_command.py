@@ -78,8 +78,8 @@ def test_what_cannot_be_asked(mien: Command, words: list[Any], tmp_path: Path) -
     words += ["--out", tmp_path / "out"]
     for more, message in (
         ([], "either an oracle or a store"),
-        (["--oracle", "truth"], "plan settings"),
-        (["--oracle", "labels", "--learn", "some"], "plan settings"),
+        (["--oracle", "truth"], "rounds settings"),
+        (["--oracle", "labels", "--learn", "some"], "rounds settings"),
         (["--oracle", "labels", "--acquire", "best"], "one of diverse, entropy, margin, random, worthiness in active/acquire"),
         (["--oracle", "labels", "--recipe", "best"], "a recipe among"),
     ):

@@ -7,7 +7,7 @@ from torch import Generator
 
 from mien import FaceSet, MienError
 from mien.data.augment import Augmentation, Distortion, distort, normalize, to_unit
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.data.views import Views
 
 STILL = Distortion(flip=0, rotation=0, shift=0, zoom=0, contrast=0, brightness=0)

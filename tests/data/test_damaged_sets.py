@@ -14,7 +14,7 @@ import pytest
 
 from conftest import bright_faces
 from mien import FaceSet, MienError
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.data.writer import FaceSetWriter
 from mien.tabular.parquet_files import read_table
 

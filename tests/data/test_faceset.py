@@ -15,7 +15,7 @@ from conftest import bright_faces
 from memory import peak
 from mien import FaceSet, MienError
 from mien.data.describe import describe, examples, write_examples
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.data.writer import FaceSetWriter
 
 

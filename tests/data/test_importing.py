@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.data.faceset import FaceSet, Info
+from mien.data.faceset import FaceSet
+from mien.data.format import Info
 from mien.data.importing import import_source, source_from
-from mien.data.source import Block, Rejected
+from mien.data.source import Block
 from mien.data.writer import FaceSetWriter
 from mien.errors import MienError
+from mien.media.faults import Rejected
 
 
 @dataclass(frozen=True)

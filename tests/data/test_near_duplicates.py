@@ -14,24 +14,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from conftest import Command, bright_faces, small_recipe
-from mien import (
-    FaceSet,
-    MienError,
-    Recognizer,
-    TrainingSettings,
-    evaluate,
-    train,
-)
+from mien import FaceSet, MienError, Recognizer, TrainingSettings, evaluate, train
 from mien.data import phash
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.data.importing import import_source, source_from
 from mien.data.near_duplicates import (
-    draw_twins,
-    find_twins,
-    have_twins,
-    twin_rows,
+    draw_near_duplicates,
+    find_near_duplicates,
+    have_near_duplicates,
+    near_duplicate_rows,
     with_groups,
-    write_twins,
+    write_near_duplicates,
 )
 from mien.data.splits import fold_view
 from mien.media.inputs import require_prepared
@@ -115,7 +108,7 @@ def test_hashes_do_not_depend_on_blocks_side_or_color(side: int, monkeypatch: py
 def test_faces_of_one_gray_have_no_hash_and_no_twin() -> None:
     gray = np.full((5, 16, 16), 1, np.uint8) * np.arange(40, 240, 40, dtype=np.uint8)[:, None, None]
     assert not phash.hashes(gray).any()
-    assert not len(find_twins(FaceSet.from_arrays(gray)).found.rows)
+    assert not len(find_near_duplicates(FaceSet.from_arrays(gray)).found.rows)
 
 
 near = st.integers(0, 2**64 - 1).flatmap(
@@ -258,7 +251,7 @@ def test_correlation_is_that_of_lines_at_the_best_shift() -> None:
 
 def test_copies_are_found_within_and_across_splits() -> None:
     faces = with_copies()
-    found = find_twins(faces)
+    found = find_near_duplicates(faces)
     group = found.group
     for original in range(5):
         members = [original, *range(30 + original, 60, 5)]
@@ -279,15 +272,15 @@ def test_copies_are_found_within_and_across_splits() -> None:
     assert {(n, 55 + n) for n in range(5)} <= mirrored
     assert (found.found.rows[:, 0] < found.found.rows[:, 1]).all()
     assert found.found.distance.max() <= 10
-    assert draw_twins(found).width > 7 * 72
+    assert draw_near_duplicates(found).width > 7 * 72
 
 
 def test_column_and_table() -> None:
-    found = find_twins(with_copies())
+    found = find_near_duplicates(with_copies())
     marked = with_groups(found)
     assert marked.values("twin").dtype == np.int64
     assert (marked.values("twin") == found.group).all()
-    rows = list(csv.DictReader(twin_rows(found).splitlines()))
+    rows = list(csv.DictReader(near_duplicate_rows(found).splitlines()))
     assert len(rows) == len(found.found.rows)
     wanted = {"distance": "0", "correlation": "1.000", "mirrored": "false", "group": "0", "split": "train", "twin_split": "test"}
     wanted |= {"label": "anger", "twin_label": "anger"}
@@ -299,11 +292,11 @@ def test_faces_with_twins_are_those_of_all_pairs() -> None:
     """Copies of each kind, mirrored ones too, and faces that have none."""
     faces = with_copies()
     test, training = (faces.where(split=name) for name in ("test", "train"))
-    found = find_twins(test, training)
+    found = find_near_duplicates(test, training)
     across = found.found.rows[(found.found.rows >= len(test)).any(axis=1)]
-    assert np.flatnonzero(have_twins(test, training)).tolist() == np.unique(across[:, 0]).tolist()
-    assert have_twins(test, training).sum() == 30
-    assert have_twins(training, training).all(), "a face that is there itself counts"
+    assert np.flatnonzero(have_near_duplicates(test, training)).tolist() == np.unique(across[:, 0]).tolist()
+    assert have_near_duplicates(test, training).sum() == 30
+    assert have_near_duplicates(training, training).all(), "a face that is there itself counts"
 
 
 def test_another_set_may_have_another_side_and_color() -> None:
@@ -311,7 +304,7 @@ def test_another_set_may_have_another_side_and_color() -> None:
     small = np.stack([np.asarray(Image.fromarray(face).resize((40, 40), Image.Resampling.BOX)) for face in faces[:4]])
     ours = FaceSet.from_arrays(faces, np.zeros(12), ["joy"])
     theirs = FaceSet.from_arrays(np.repeat(small[..., None], 3, axis=3), np.arange(4) % 2, ["fear", "joy"])
-    found = find_twins(ours, theirs)
+    found = find_near_duplicates(ours, theirs)
     assert found.found.rows.tolist() == [[n, 12 + n] for n in range(4)]
     assert [(line.split, line.among, line.twins, line.disagreeing) for line in found.shares] == [
         ("(no splits)", "(no splits)", 0, 0),
@@ -320,37 +313,37 @@ def test_another_set_may_have_another_side_and_color() -> None:
     assert found.have_twins(across=True).tolist() == [True] * 4 + [False] * 8
     assert not found.have_twins(across=False).any()
     assert (with_groups(found).values("twin")[:4] >= 0).all()
-    assert have_twins(ours, theirs).tolist() == [True] * 4 + [False] * 8
-    assert draw_twins(found).height > 4 * 72
+    assert have_near_duplicates(ours, theirs).tolist() == [True] * 4 + [False] * 8
+    assert draw_near_duplicates(found).height > 4 * 72
 
 
 def test_a_set_of_equal_faces_is_one_group(tmp_path: Path) -> None:
-    found = find_twins(FaceSet.from_arrays(np.repeat(smooth_faces(1), 500, axis=0)))
+    found = find_near_duplicates(FaceSet.from_arrays(np.repeat(smooth_faces(1), 500, axis=0)))
     assert found.sizes.tolist() == [500]
     assert len(found.found.rows) == 499
-    assert write_twins(found, tmp_path / "out") == ("twins.csv", "twins.png")
+    assert write_near_duplicates(found, tmp_path / "out") == ("twins.csv", "twins.png")
 
 
 def test_a_set_without_twins_or_faces(tmp_path: Path) -> None:
     for faces in (smooth_faces(9), smooth_faces(1)[:0]):
-        found = find_twins(FaceSet.from_arrays(faces))
+        found = find_near_duplicates(FaceSet.from_arrays(faces))
         assert found.to_json()["largest"] == []
-        assert write_twins(found, tmp_path / str(len(faces))) == ("twins.csv",)
+        assert write_near_duplicates(found, tmp_path / str(len(faces))) == ("twins.csv",)
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
     features = FaceSet.from_arrays(np.zeros((3, 1, 4), np.float16), info=Info((), "features", channels=4, views=("clean",)))
-    for refused in (lambda: find_twins(features), lambda: have_twins(features, features)):
+    for refused in (lambda: find_near_duplicates(features), lambda: have_near_duplicates(features, features)):
         with pytest.raises(MienError, match="a set of faces, to find near-duplicates"):
             refused()
     stored = bright_faces(12).save(tmp_path / "set")
     with pytest.raises(MienError, match="another set to compare with"):
-        find_twins(stored, stored)
+        find_near_duplicates(stored, stored)
 
 
 def test_drawn_faces_are_few_twins(tmp_path: Path) -> None:
     faces = import_source(source_from("synthetic", {"faces": 400, "people": 40}), tmp_path / "faces", 0, None).faces
-    assert find_twins(faces).to_json()["twins"] <= 4
+    assert find_near_duplicates(faces).to_json()["twins"] <= 4
 
 
 def test_the_command(mien: Command, tmp_path: Path) -> None:
@@ -401,7 +394,7 @@ def test_nothing_that_is_there_is_overwritten(mien: Command, tmp_path: Path) -> 
     assert (refused.code, refused.out) == (1, "")
     assert f"expected a new or an empty folder at {tmp_path / 'out'}; found something else; choose another" in refused.err
     with pytest.raises(MienError, match="a new or an empty folder"):
-        write_twins(find_twins(with_copies(), distance=0), tmp_path / "out")
+        write_near_duplicates(find_near_duplicates(with_copies(), distance=0), tmp_path / "out")
     assert (tmp_path / "out" / "twins.csv").read_bytes() == before
     (tmp_path / "empty").mkdir()
     assert mien("twins", tmp_path / "faces", "--out", tmp_path / "empty").code == 0
@@ -481,7 +474,7 @@ def test_frames_of_a_video_are_no_reason_to_refuse_a_test(tmp_path: Path, monkey
     faces, run = leaky(tmp_path)
     monkeypatch.setattr(phash, "MOST_PAIRS", 3)
     with pytest.raises(MienError, match="give a smaller --distance"):
-        find_twins(faces)
+        find_near_duplicates(faces)
     assert evaluate(run, faces).notes["warning"].startswith("6 of 24 test faces (25.0%) have a near-duplicate")
     assert mien("evaluate", run, tmp_path / "set").code == 0
 
@@ -506,7 +499,7 @@ def test_twins_that_taught_without_labels_are_noted(tmp_path: Path) -> None:
     used = read_used(tmp_path / "plain" / "run")
     labeled = np.array([name in used for name in training.values("id")])
     assert labeled.sum() == 9
-    wanted = have_twins(test, training.select(~labeled))
+    wanted = have_near_duplicates(test, training.select(~labeled))
     assert wanted.sum() == 6 - labeled[:6].sum() > 0
     right = Recognizer.load(tmp_path / "plain" / "run").logits(test).argmax(axis=1) == test.labels
     assert notes["near-duplicates without labels"] == (

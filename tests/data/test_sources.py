@@ -10,10 +10,10 @@ import pytest
 from conftest import collect, face, gather, write_csv, write_faces
 from mien.data.faceset import FaceSet
 from mien.data.importing import ROOM, import_source, source_from
-from mien.data.source import Rejected
 from mien.data.sources.ferplus import VOTES
 from mien.errors import MienError
 from mien.expressions import BASIC, FERPLUS
+from mien.media.faults import Rejected
 from mien.registry import names
 
 VOTES_HEADER = ("Usage", "Image name", *VOTES)

@@ -13,7 +13,7 @@ from PIL import Image, ImageColor
 from conftest import small_recipe
 from mien import FaceSet, MienError, Recognizer, train
 from mien.data.face_grid import RED
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.data.peaks import write_peaks
 from mien.evaluation.consistency import Scored, failure_cases, measure_consistency, summarize_scores
 from mien.evaluation.report.consistency import write_consistency

@@ -15,15 +15,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageColor
 
 from conftest import bright_faces, small_recipe
-from mien import (
-    FaceSet,
-    MienError,
-    TrainingSettings,
-    train,
-)
+from mien import FaceSet, MienError, TrainingSettings, train
 from mien.cli import app
 from mien.data.face_grid import RED
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.evaluation.sample_weights import flip_auroc, inspect_weights, read_weighed
 from mien.recognize.model_card import ModelCard
 from mien.recognize.networks import write_model

@@ -6,14 +6,7 @@ import numpy as np
 import pytest
 
 from conftest import Command, bright_faces, small_recipe
-from mien import (
-    FaceSet,
-    MienError,
-    Recognizer,
-    TrainingSettings,
-    evaluate,
-    train,
-)
+from mien import FaceSet, MienError, Recognizer, TrainingSettings, evaluate, train
 from mien.recognize.calibration import apply_temperature
 
 

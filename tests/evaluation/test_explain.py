@@ -10,14 +10,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from conftest import bright_faces, small_recipe
-from mien import (
-    FaceSet,
-    MienError,
-    Recognizer,
-    TrainingSettings,
-    train,
-)
-from mien.data.faceset import Info
+from mien import FaceSet, MienError, Recognizer, TrainingSettings, train
+from mien.data.format import Info
 from mien.evaluation.explain import SIDE, explain, explain_photo, explained_path, grad_cam, overlay
 from mien.models import Network
 from mien.recognize.model_card import ModelCard

@@ -16,7 +16,7 @@ from scipy.stats import spearmanr
 from conftest import small_recipe
 from mien import FaceSet, MienError, Recognizer, train
 from mien.cli import app
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.evaluation.intensity import (
     Shown,
     inspect_intensity,

@@ -25,13 +25,7 @@ from mien.evaluation.metrics import (
     second_share,
     wilson,
 )
-from mien.recognize.calibration import (
-    apply_temperature,
-    are_sure,
-    fit_least,
-    fit_sure,
-    fit_temperature,
-)
+from mien.recognize.calibration import apply_temperature, are_sure, fit_least, fit_sure, fit_temperature
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -10,12 +10,12 @@ from scipy.special import softmax
 from torch import nn
 
 from mien import FaceSet, MienError, Recognizer
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.evaluation import neighborhood_stability
 from mien.evaluation.neighborhood_stability import InFeatures, find_space, score_faces
 from mien.models import Network
 from mien.progress import Silent
-from mien.recognize.semantic_neighbors import Neighbors
+from mien.recognize.semantic_neighbors import SemanticNeighbors
 from moving import moving_faces, told, untrained_autoencoder, untrained_recognizer
 
 CPU = torch.device("cpu")
@@ -43,7 +43,7 @@ def test_scores_by_an_autoencoder_are_those_of_a_loop(tmp_path: Path, faces: Fac
     space, said = find_space(recognizer, faces, folder, 0.7)
     assert (space.kind, said) == ("autoencoder", f"the autoencoder {folder}")
     found = score_faces(space, faces, 3, 5, CPU)
-    made, network = Neighbors.load(folder, CPU).network.eval(), recognizer.network
+    made, network = SemanticNeighbors.load(folder, CPU).network.eval(), recognizer.network
     generator = torch.Generator().manual_seed(5)
     noise = [torch.randn(len(faces), 8, generator=generator) for _ in range(3)]
     for row, face in enumerate(faces.faces()):

@@ -12,12 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import small_recipe
-from mien import (
-    FaceSet,
-    MienError,
-    TrainingSettings,
-    train,
-)
+from mien import FaceSet, MienError, TrainingSettings, train
 from mien.data.identities import write_identities
 from mien.evaluation.verification import Pairs, best_threshold, draw_pairs, embed, judge, verify
 from mien.progress import Silent

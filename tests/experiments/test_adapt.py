@@ -12,19 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import Command, small_recipe
-from mien import (
-    FaceSet,
-    MienError,
-    Recognizer,
-    TrainingSettings,
-    train,
-)
-from mien.experiments.adapt import (
-    Adapted,
-    ClassChange,
-    _folds,
-    adapt,
-)
+from mien import FaceSet, MienError, Recognizer, TrainingSettings, train
+from mien.experiments.adapt import Adapted, ClassChange, _folds, adapt
 from mien.experiments.fitted_rows import FOLDS, Given, refitted, with_new
 from mien.experiments.last_layer import SHRINK, discriminant, fit_scale, refit, with_one
 from mien.recognize.model_card import CARD, GRAPH

@@ -17,17 +17,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mien.active.learning_curve import read_point
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.experiments.grid import Group
 from mien.experiments.published import beside, in_words, published_on, read_published
 from mien.experiments.results import RunResult, read_result, runs_csv, to_csv, write_result
-from mien.experiments.statistics import (
-    TableLine,
-    paired,
-    spread,
-    summarize,
-    table_row,
-)
+from mien.experiments.statistics import TableLine, paired, spread, summarize, table_row
 
 README = Path(__file__).parents[3] / "shared" / "papers" / "README.md"
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mien import MienError
 from mien.faces import align
 from mien.faces.align import ROOM, Map, align_from_text, crop, outline, square
-from mien.faces.crop import CropSpec, cut_out
+from mien.faces.crop import CropSpec, crop_faces
 from mien.faces.detect import dlib
 from mien.faces.face import Face
 from mien.faces.quality import MEASURES, Limits, measure
@@ -181,7 +181,7 @@ def test_the_longest_photos_are_cut_out_whole(size: tuple[int, int]) -> None:
     photo = np.zeros((*size, 3), np.uint8)
     middle = tuple(slice(max(0, (length - min(size)) // 2 - 2), (length + min(size)) // 2 + 3) for length in size)
     photo[middle] = 200
-    made = cut_out([photo], CropSpec("whole"), 48, color=True)
+    made = crop_faces([photo], CropSpec("whole"), 48, color=True)
     assert made.empty == {}
     assert (made.faces == 200).all()
 

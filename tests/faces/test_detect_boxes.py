@@ -11,14 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from mien.faces.face import Photo
-from mien.faces.mtcnn.boxes import (
-    Places,
-    move,
-    square,
-    suppress,
-)
-from mien.faces.mtcnn.integral_image import Sums
+from mien.faces.mtcnn.boxes import Places, move, square, suppress
+from mien.faces.mtcnn.integral_image import IntegralImage
+from mien.media.photos import Photo
 
 Over = Literal["union", "smaller"]
 
@@ -93,10 +88,10 @@ def as_maps(photo: Photo) -> Tensor:
 @settings(deadline=None, derandomize=True, max_examples=60)
 def test_levels_are_means_over_areas(high: int, wide: int, frame: int, rows: int, columns: int, seed: int) -> None:
     shown = [noise(5, 7, seed), noise(high, wide, seed + 1), noise(high, wide, seed + 2)]
-    made = Sums.of(shown).level(range(1, 3), frame, (rows, columns), (slice(None), slice(None)))
+    made = IntegralImage.of(shown).level(range(1, 3), frame, (rows, columns), (slice(None), slice(None)))
     for photo, found in zip(shown[1:], made, strict=True):
         assert close(found, F.interpolate(F.pad(as_maps(photo), [frame] * 4), (rows, columns), mode="area"))
-    part = Sums.of(shown).level(range(1, 2), frame, (rows, columns), (slice(1, 3), slice(2, 5)))
+    part = IntegralImage.of(shown).level(range(1, 2), frame, (rows, columns), (slice(1, 3), slice(2, 5)))
     assert np.array_equal(part[0], made[0, 1:3, 2:5])
 
 
@@ -108,7 +103,7 @@ def test_crops_are_means_over_areas_and_black_beyond(boxes: list[tuple[int, int,
     shown = [noise(17, 23), noise(9, 30)]
     owners = [n % 2 for n in range(len(boxes))]
     edges = np.array([(x, y, x + w, y + h) for x, y, w, h in boxes])
-    made = Sums.of(shown).crops(edges, np.array(owners), 12)
+    made = IntegralImage.of(shown).crops(edges, np.array(owners), 12)
     for (x, y, w, h), owner, found in zip(boxes, owners, made, strict=True):
         whole = F.pad(as_maps(shown[owner]), [60] * 4)[:, :, y + 60 : y + h + 60, x + 60 : x + w + 60]
         assert close(found, F.interpolate(whole, 12, mode="area"))
@@ -117,7 +112,7 @@ def test_crops_are_means_over_areas_and_black_beyond(boxes: list[tuple[int, int,
 def test_sums_that_wrap_around_give_the_same_means() -> None:
     photo = np.full((2050, 4200, 3), 255, np.uint8)
     photo[-40:, -40:] = 100
-    sums = Sums.of([photo])
+    sums = IntegralImage.of([photo])
     assert int(sums.values.min()) < 0, "the table is beyond 2^31"
     found = sums.crops(np.array([[4160, 2010, 4200, 2050], [0, 0, 4200, 2010]]), np.array([0, 0]), 4)
     assert (found[0] == 100).all()
@@ -129,10 +124,10 @@ def test_sums_that_wrap_around_give_the_same_means() -> None:
 def test_any_memory_order_is_read() -> None:
     photo = noise(20, 30)
     turned = photo[::-1, ::-1]
-    assert np.array_equal(Sums.of([turned]).values, Sums.of([turned.copy()]).values)
+    assert np.array_equal(IntegralImage.of([turned]).values, IntegralImage.of([turned.copy()]).values)
     fixed = photo.copy()
     fixed.setflags(write=False)
-    assert np.array_equal(Sums.of([fixed]).values, Sums.of([photo]).values)
+    assert np.array_equal(IntegralImage.of([fixed]).values, IntegralImage.of([photo]).values)
 
 
 @pytest.mark.parametrize("over", ["union", "smaller"])

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drawn import drawings, photos
 
+from drawn import drawings, photos
 from mien import MienError
 from mien.faces.detect import ROOM, Detector, detector_from_text, dlib
-from mien.faces.face import Face, Photo
+from mien.faces.face import Face
+from mien.media.photos import Photo
 from mien.registry import fields, find, names, to_text
 
 SETTINGS = {"dlib": "dlib doublings=0"}

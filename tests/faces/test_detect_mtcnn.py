@@ -25,11 +25,12 @@ from conftest import SHARED
 from drawn import drawings, photos
 from mien import MienError
 from mien.faces.detect import detector_from_text, mtcnn
-from mien.faces.face import Face, Photo
+from mien.faces.face import Face
 from mien.faces.mtcnn import networks as nets
 from mien.faces.mtcnn import proposals
-from mien.faces.mtcnn.integral_image import Sums
+from mien.faces.mtcnn.integral_image import IntegralImage
 from mien.faces.mtcnn.networks import networks, weights
+from mien.media.photos import Photo
 
 PHOTOS = SHARED / "photos"
 
@@ -216,7 +217,7 @@ def shown_to_the_first_network(photo: Photo, framed: bool) -> list[tuple[int, in
         sizes.extend([(pictures.shape[1], pictures.shape[2])] * len(pictures))
         return np.full((len(pictures), 5, 1, 1), -np.inf, np.float32)
 
-    proposals.propose(net, Sums.of([photo]), [0], proposals.Search(20, 0.709, 0.6, framed))
+    proposals.propose(net, IntegralImage.of([photo]), [0], proposals.Search(20, 0.709, 0.6, framed))
     return sizes
 
 
@@ -266,13 +267,13 @@ def test_faces_are_found_in_real_photos() -> None:
 def test_in_a_large_photo_faces_are_looked_for_in_a_smaller_one(monkeypatch: pytest.MonkeyPatch) -> None:
     detector, drawing = detector_from_text("mtcnn least_face=40"), drawings()[2]
     (whole,) = detector([drawing.photo])
-    made, of = list[int](), Sums.of
+    made, of = list[int](), IntegralImage.of
 
-    def watched(given: list[Photo]) -> Sums:
+    def watched(given: list[Photo]) -> IntegralImage:
         made.extend(photo.size // 3 for photo in given)
         return of(given)
 
-    monkeypatch.setattr(Sums, "of", staticmethod(watched))
+    monkeypatch.setattr(IntegralImage, "of", staticmethod(watched))
     monkeypatch.setattr(mtcnn, "MOST_SEARCHED", 60_000)
     small, large = detector([drawings()[3].photo, drawing.photo])
     assert max(made) <= 60_000 < drawing.photo.size // 3

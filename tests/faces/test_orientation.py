@@ -10,8 +10,9 @@ from PIL import Image
 from conftest import Command
 from mien.data.faceset import FaceSet
 from mien.faces import crop
-from mien.faces.crop import CropSpec, cut_out
-from mien.faces.face import Face, Photo
+from mien.faces.crop import CropSpec, crop_faces
+from mien.faces.face import Face
+from mien.media.photos import Photo
 from mien.preparation.prepare import Preparing, prepare_faces
 
 WIDE, HIGH = 60, 40
@@ -52,12 +53,12 @@ def _detector(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("quarters", range(4))
 def test_the_same_crop_whichever_way_a_photo_lies(quarters: int) -> None:
     given, how = photo(), CropSpec("box", "haar", "largest")
-    expected = cut_out([given], how, 16, color=True)
+    expected = crop_faces([given], how, 16, color=True)
     lying = np.ascontiguousarray(np.rot90(given, -quarters))
-    found = cut_out([lying], how, 16, color=True, turn=True)
+    found = crop_faces([lying], how, 16, color=True, turn=True)
     assert (found.faces == expected.faces).all()
     assert found.turned == ({0: quarters} if quarters else {})
-    assert (not cut_out([lying], how, 16, color=True).found) == bool(quarters)
+    assert (not crop_faces([lying], how, 16, color=True).found) == bool(quarters)
     # The place is that of the photo as it lies: there the brighter half is within the box, at the eyes.
     (face,) = found.lying([lying])
     left, top, right, bottom = map(int, face.box)

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from mien.errors import MienError
-from mien.faces.crop import CropSpec, cut_out
+from mien.faces.crop import CropSpec, crop_faces
 from mien.media.inputs import find_inputs
 from mien.media.limits import FileLimits
 from mien.media.photos_and_frames import read_shots
@@ -40,14 +40,14 @@ def read(folder: Path) -> None:
     faults = list[Any]()
     for shot in read_shots(find_inputs([folder]), 1.0, faults, FileLimits()):
         if shot.pixels.size < 3 * LOOKED_AT:
-            cut_out([shot.pixels], CropSpec("box", "mtcnn", "all"), 48, False)
+            crop_faces([shot.pixels], CropSpec("box", "mtcnn", "all"), 48, False)
     if faults:
         raise MienError("a photo", faults[0].reason, "give another")
 
 
 def begin() -> None:
     """Load the detector."""
-    cut_out([np.zeros((64, 64, 3), np.uint8)], CropSpec("box", "mtcnn", "all"), 48, False)
+    crop_faces([np.zeros((64, 64, 3), np.uint8)], CropSpec("box", "mtcnn", "all"), 48, False)
 
 
 @cache

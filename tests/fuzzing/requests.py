@@ -23,7 +23,7 @@ from mien import FaceSet, MienError
 from mien.labeling.page.limits import Limits
 from mien.labeling.page.log_limits import LOGGERS
 from mien.labeling.page.serve import Reached, listen, serve
-from mien.labeling.page.setup import Ready
+from mien.labeling.page.setup import PreparedPage
 from mien.labeling.store.records import Question
 from mien.labeling.store.store import Store
 
@@ -100,7 +100,7 @@ class _Page:
         self.cookie = f"mien-{self.port}={self.store.add_annotator('ann')}".encode()
         limits = Limits(wrong_by_name=10**9, wrong_by_address=10**9, wrong_seconds=0.0, log_lines=10**9)
         self._servers: list[uvicorn.Server] = []
-        given = (Ready(self.store, pool, 0), listening, "after", Reached(limits=limits), self._servers.append)
+        given = (PreparedPage(self.store, pool, 0), listening, "after", Reached(limits=limits), self._servers.append)
         threading.Thread(target=serve, args=given, daemon=True).start()
         _wait(lambda: bool(self._servers) and self._servers[0].started, "a page that is served")
         self._errors = _Errors()

@@ -11,14 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from mien import (
-    FaceSet,
-    MienError,
-    Recipe,
-    TrainingSettings,
-)
+from mien import FaceSet, MienError, Recipe, TrainingSettings
 from mien.data.describe import describe
-from mien.data.faceset import Info, checksum
+from mien.data.format import Info, checksum
 from mien.disk import read_json
 from mien.registry import validate
 from mien.training.train import train

@@ -11,13 +11,7 @@ import numpy as np
 import torch
 
 from fuzzing.sets import RECIPE, cut, flip, odd_json, swap_kind
-from mien import (
-    FaceSet,
-    Recipe,
-    TrainingSettings,
-    resume,
-    train,
-)
+from mien import FaceSet, Recipe, TrainingSettings, resume, train
 from mien.evaluation.evaluate import evaluate
 from mien.evaluation.sample_weights import inspect_weights
 from mien.experiments import compare as comparing
@@ -160,10 +154,10 @@ def _neighbors(folder: Path, name: str, batches: int) -> None:
 
 
 def _go_on_with_neighbors(folder: Path) -> None:
-    from mien.recognize.semantic_neighbors import Neighbors
+    from mien.recognize.semantic_neighbors import SemanticNeighbors
 
     _neighbors(folder, "set", 0)
-    Neighbors.load(folder / "out", torch.device("cpu"))
+    SemanticNeighbors.load(folder / "out", torch.device("cpu"))
 
 
 def _compare(folder: Path, name: str, batches: int) -> None:

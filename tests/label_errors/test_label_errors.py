@@ -20,25 +20,14 @@ from hypothesis import strategies as st
 from PIL import Image, ImageColor
 
 from conftest import bright_faces, small_recipe
-from mien import (
-    FaceSet,
-    MienError,
-    Recognizer,
-    TrainingSettings,
-    train,
-)
+from mien import FaceSet, MienError, Recognizer, TrainingSettings, train
 from mien.data.face_grid import RED
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.evaluation.neighborhood_stability import find_space, score_faces
 from mien.label_errors import confident_learning, find, report
-from mien.label_errors.confident_learning import (
-    deal_folds,
-    embed_faces,
-    judge_labels,
-    predict_held_out,
-)
-from mien.label_errors.find import count_wrong, find_doubts
-from mien.label_errors.report import require_free, write_doubts
+from mien.label_errors.confident_learning import deal_folds, embed_faces, judge_labels, predict_held_out
+from mien.label_errors.find import count_wrong, find_label_errors
+from mien.label_errors.report import require_free, write_label_errors
 from mien.progress import Silent
 from mien.recognize.model_card import ModelCard
 from mien.recognize.networks import build_network
@@ -74,7 +63,7 @@ def has_frames(path: Path) -> bool:
 
 def test_flipped_labels_come_first() -> None:
     faces = features(300)
-    found = find_doubts(reader(faces), faces, noise=0.2, seed=1)
+    found = find_label_errors(reader(faces), faces, noise=0.2, seed=1)
     assert found.known is not None
     assert found.known.wrong == 60
     assert found.known.first[50] >= 40, "10 by chance"
@@ -84,7 +73,7 @@ def test_flipped_labels_come_first() -> None:
     assert (found.given != faces.labels[found.rows]).sum() == 60
     right = found.suggested[:25] == faces.labels[found.rows[:25]]
     assert right.mean() > 0.8
-    clean = find_doubts(reader(faces), faces, seed=1)
+    clean = find_label_errors(reader(faces), faces, seed=1)
     assert clean.known is None
     assert clean.wrong is None
     assert clean.noise_rate < found.noise_rate
@@ -92,7 +81,7 @@ def test_flipped_labels_come_first() -> None:
 
 def test_flipped_labels_of_faces_come_first(tmp_path: Path) -> None:
     faces = bright_faces(240)
-    found = find_doubts(untrained_recognizer(tmp_path / "run", faces), faces, noise=0.2)
+    found = find_label_errors(untrained_recognizer(tmp_path / "run", faces), faces, noise=0.2)
     assert found.known is not None
     assert len(found.ids) == 192, "those of the split train"
     assert found.known.first[25] >= 20
@@ -106,7 +95,7 @@ def test_the_order_is_that_of_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     table = generator.dirichlet([1, 1, 1], 80).round(1) + 0.01
     table /= table.sum(axis=1, keepdims=True)
     monkeypatch.setattr(find, "predict_held_out", lambda *_: table)
-    found = find_doubts(reader(faces), faces)
+    found = find_label_errors(reader(faces), faces)
     flagged = find_label_issues(faces.labels, table, n_jobs=1)
     doubt = [1 - float(table[row, label]) for row, label in enumerate(faces.labels)]
     expected = sorted(range(80), key=lambda row: (not flagged[row], -doubt[row], row))
@@ -147,7 +136,7 @@ def test_no_head_saw_the_face_or_its_person(monkeypatch: pytest.MonkeyPatch, col
     assert len(person) == 90
     seen: list[bytes] = []
     monkeypatch.setattr(confident_learning, "fit_head", lambda fitted, _: Spy(fitted, person, seen))
-    found = find_doubts(reader(faces), faces, folds=4)
+    found = find_label_errors(reader(faces), faces, folds=4)
     assert sorted(seen) == sorted(person), "every face is asked about once"
     assert len(set(found.rows.tolist())) == 90
 
@@ -201,7 +190,7 @@ def test_faces_of_nobody_are_people_of_their_own() -> None:
     assert not set(people[:30]) & set(people[30:])
     nobody = with_columns(faces, subject=pa.array([None] * 60, pa.string()))
     assert confident_learning.people_of(nobody) is None
-    assert "of people" not in find_doubts(reader(nobody), nobody).how
+    assert "of people" not in find_label_errors(reader(nobody), nobody).how
 
 
 def test_faces_that_cannot_be_judged_are_left_out_and_counted() -> None:
@@ -211,14 +200,14 @@ def test_faces_that_cannot_be_judged_are_left_out_and_counted() -> None:
     labels = faces.labels.copy()
     labels[:7], labels[7:9], labels[9], labels[10:12] = -1, 3, 4, 5
     other = FaceSet.from_arrays(faces.faces(), labels, info=Info(names, "features", channels=6, views=("clean",)))
-    found = find_doubts(reader(faces, names[:5]), other)
+    found = find_label_errors(reader(faces, names[:5]), other)
     assert sorted(found.rows.tolist()) == [7, 8, *range(10, 60)]
     assert "left out: 7 faces without label" in found.warnings
     assert "left out: classes whose faces all fell into one fold: single 1" in found.warnings
     assert found.likely is not None
     assert found.likely.shape == (6, 6)
     assert found.likely[4].sum() == found.likely[:, 4].sum() == 0
-    moves = find_doubts(reader(faces, names[:5]), other, by="neighborhood")
+    moves = find_label_errors(reader(faces, names[:5]), other, by="neighborhood")
     assert "left out: 2 faces of classes that the recognizer does not know" in moves.warnings
     assert not {10, 11} & set(moves.rows.tolist())
 
@@ -226,7 +215,7 @@ def test_faces_that_cannot_be_judged_are_left_out_and_counted() -> None:
 def test_a_class_of_one_person_is_left_out() -> None:
     faces = features(60)
     subjects = ["one" if label == 2 else f"p{n % 7}" for n, label in enumerate(faces.labels)]
-    found = find_doubts(reader(faces), faces.with_column("subject", subjects))
+    found = find_label_errors(reader(faces), faces.with_column("subject", subjects))
     assert set(found.given) == {0, 1}
     assert "one fold: class2 20" in found.warnings[0]
 
@@ -234,7 +223,7 @@ def test_a_class_of_one_person_is_left_out() -> None:
 def test_labels_are_matched_by_name() -> None:
     faces = features(90)
     other = reader(faces, ("class2", "class0", "more", "class1"))
-    found, same = find_doubts(other, faces), find_doubts(reader(faces), faces)
+    found, same = find_label_errors(other, faces), find_label_errors(reader(faces), faces)
     assert found.rows.tolist() == same.rows.tolist()
     names = np.array(found.classes)
     assert names[found.given].tolist() == [faces.classes[label] for label in same.given]
@@ -244,28 +233,28 @@ def test_labels_are_matched_by_name() -> None:
 def test_one_class_is_refused() -> None:
     faces = features(60)
     with pytest.raises(MienError, match=r"two classes or more.*found 1"):
-        find_doubts(reader(faces), faces.with_column("label", np.zeros(60, np.int64)))
+        find_label_errors(reader(faces), faces.with_column("label", np.zeros(60, np.int64)))
 
 
 def test_features_serve_whatever_classes_the_recognizer_has() -> None:
     faces = features(60)
-    found, same = find_doubts(reader(faces, ("pride", "shame")), faces), find_doubts(reader(faces), faces)
+    found, same = find_label_errors(reader(faces, ("pride", "shame")), faces), find_label_errors(reader(faces), faces)
     assert found.classes == faces.classes
     assert found.rows.tolist() == same.rows.tolist()
     with pytest.raises(MienError, match=r"labeled faces of pride, shame in the training split; found none"):
-        find_doubts(reader(faces, ("pride", "shame")), faces, by="neighborhood")
+        find_label_errors(reader(faces, ("pride", "shame")), faces, by="neighborhood")
 
 
 def test_the_features_that_a_set_holds_need_no_model() -> None:
     faces = features(60)
-    found, same = find_doubts(None, faces, noise=0.2), find_doubts(reader(faces), faces, noise=0.2)
+    found, same = find_label_errors(None, faces, noise=0.2), find_label_errors(reader(faces), faces, noise=0.2)
     assert "features of the set" in found.how
     assert found.rows.tolist() == same.rows.tolist()
     for by in ("weights", "neighborhood"):
         with pytest.raises(MienError, match="give --model mien-s, or a run"):
-            find_doubts(None, faces, by=by)
+            find_label_errors(None, faces, by=by)
     with pytest.raises(MienError, match="give --model mien-s, or a run"):
-        find_doubts(None, bright_faces())
+        find_label_errors(None, bright_faces())
 
 
 def test_the_model_in_the_box_looks_at_any_faces() -> None:
@@ -273,7 +262,7 @@ def test_the_model_in_the_box_looks_at_any_faces() -> None:
     gray = bright_faces(60, side=24)
     pixels = np.repeat(gray.faces()[..., None], 3, axis=3)
     faces = FaceSet.from_arrays(pixels, gray.labels, ["keen", "bored", "tired"])
-    found = find_doubts("mien-s", faces, noise=0.1, seed=1)
+    found = find_label_errors("mien-s", faces, noise=0.1, seed=1)
     assert found.classes == ("keen", "bored", "tired")
     assert "faces are converted for the model: 24 pixels, color to 48 pixels, gray" in found.warnings
     assert found.known is not None
@@ -284,24 +273,24 @@ def test_the_model_in_the_box_looks_at_any_faces() -> None:
 def test_faces_of_another_side_or_kind_are_refused(tmp_path: Path) -> None:
     run = untrained_recognizer(tmp_path / "run", bright_faces(side=32))
     with pytest.raises(MienError, match="faces of side 32"):
-        find_doubts(run, bright_faces(side=16), by="neighborhood")
+        find_label_errors(run, bright_faces(side=16), by="neighborhood")
     with pytest.raises(MienError, match="leave --model out"):
-        find_doubts(run, features(60))
+        find_label_errors(run, features(60))
     with pytest.raises(MienError, match="faces of kind faces"):
-        find_doubts(run, features(60), by="neighborhood")
+        find_label_errors(run, features(60), by="neighborhood")
 
 
 def test_what_is_asked_is_checked() -> None:
     faces = features(60)
     with pytest.raises(MienError, match=r"one of confident, weights, neighborhood; found 'chance'"):
-        find_doubts(reader(faces), faces, by="chance")
+        find_label_errors(reader(faces), faces, by="chance")
     for by in ("weights", "neighborhood"):
         with pytest.raises(MienError, match="train a run with --noise"):
-            find_doubts(reader(faces), faces, by=by, noise=0.1)
+            find_label_errors(reader(faces), faces, by=by, noise=0.1)
     with pytest.raises(MienError, match="noise that fits"):
-        find_doubts(reader(faces), faces, noise=1.5)
+        find_label_errors(reader(faces), faces, noise=1.5)
     with pytest.raises(MienError, match="a recognizer in memory"):
-        find_doubts(reader(faces), faces, by="weights")
+        find_label_errors(reader(faces), faces, by="weights")
 
 
 def test_cleanlab_is_asked_for_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,10 +298,10 @@ def test_cleanlab_is_asked_for_where_it_is_missing(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "cleanlab", None)
     monkeypatch.setattr(find, "labeled_faces", None)  # Nothing is done before.
     with pytest.raises(MienError, match=r"cleanlab.*pip install 'mien\[doubts\]'"):
-        find_doubts(reader(faces), faces)
+        find_label_errors(reader(faces), faces)
     monkeypatch.undo()
     monkeypatch.setitem(sys.modules, "cleanlab", None)
-    assert len(find_doubts(reader(faces), faces, by="neighborhood").ids) == 60
+    assert len(find_label_errors(reader(faces), faces, by="neighborhood").ids) == 60
 
 
 def test_truth_is_taken_where_it_is_known() -> None:
@@ -320,18 +309,18 @@ def test_truth_is_taken_where_it_is_known() -> None:
     truth = [int(label) for label in faces.labels]
     truth[0], truth[1], truth[2] = 2, -1, None  # type: ignore[call-overload]
     known = faces.with_column("true_label", pa.array(truth, pa.int16()))
-    found = find_doubts(reader(faces), known)
+    found = find_label_errors(reader(faces), known)
     assert found.wrong is not None
     assert sorted(found.rows[found.wrong].tolist()) == [0, 1]
     assert found.known is not None
     assert (found.known.wrong, list(found.known.first)) == (2, [25, 50])
-    flipped = find_doubts(reader(faces), known, noise=0.5)
+    flipped = find_label_errors(reader(faces), known, noise=0.5)
     assert flipped.wrong is not None
     for row, label, wrong in zip(flipped.rows, flipped.given, flipped.wrong, strict=True):
         told = truth[row] if truth[row] is not None else faces.labels[row]
         assert wrong == (label != told)
     with pytest.raises(MienError, match="a column true_label of class numbers"):
-        find_doubts(reader(faces), faces.with_column("true_label", ["class0"] * 60))
+        find_label_errors(reader(faces), faces.with_column("true_label", ["class0"] * 60))
 
 
 @few
@@ -367,26 +356,26 @@ def noisy(tmp_path: Path, stored: Path) -> Path:
 
 
 def test_flips_are_those_that_training_made(noisy: Path, stored: Path) -> None:
-    found = find_doubts(noisy, stored, noise=0.25, seed=3)
+    found = find_label_errors(noisy, stored, noise=0.25, seed=3)
     taught = {row["id"]: row["label"] for row in pq.read_table(noisy / "budget.parquet").to_pylist()}
     assert dict(zip(found.ids, found.given.tolist(), strict=True)) == taught
     assert found.known is not None
     assert found.known.wrong == 24
     assert [text for text in found.warnings if "96 of these 96 labels taught the run" in text]
     assert not [text for text in found.warnings if "otherwise" in text]
-    plain = find_doubts(noisy, stored)
+    plain = find_label_errors(noisy, stored)
     assert "the run was taught 24 of them otherwise than they are labeled here" in plain.warnings
-    assert "figures flatter" in find_doubts(noisy, stored, noise=0.25, seed=4).warnings[-1]
-    assert not find_doubts(noisy, stored, "test").warnings, "the run saw none of these"
+    assert "figures flatter" in find_label_errors(noisy, stored, noise=0.25, seed=4).warnings[-1]
+    assert not find_label_errors(noisy, stored, "test").warnings, "the run saw none of these"
 
 
 def test_weights_order_the_faces_that_the_run_trained_on(noisy: Path, stored: Path, tmp_path: Path) -> None:
     table = pq.read_table(noisy / "weights.parquet")
-    equal = find_doubts(noisy, stored, by="weights")
+    equal = find_label_errors(noisy, stored, by="weights")
     assert "this run weighed all faces the same: the order says nothing" in equal.warnings
     weights = np.random.default_rng(0).permutation(len(table)) / len(table)
     pq.write_table(table.set_column(2, "weight", pa.array(weights)), noisy / "weights.parquet")
-    found = find_doubts(noisy, stored, by="weights")
+    found = find_label_errors(noisy, stored, by="weights")
     taught = dict(zip(table["id"].to_pylist(), table["label"].to_pylist(), strict=True))
     lowest = np.argsort(weights)
     assert list(found.ids) == [table["id"].to_pylist()[row] for row in lowest]
@@ -400,18 +389,18 @@ def test_weights_order_the_faces_that_the_run_trained_on(noisy: Path, stored: Pa
     assert math.isnan(found.noise_rate)
     assert f"left out: {96 - len(table)} labeled faces that the run did not train on" in found.warnings
     with pytest.raises(MienError, match="faces of test that the run trained on"):
-        find_doubts(noisy, stored, "test", by="weights")
+        find_label_errors(noisy, stored, "test", by="weights")
     FaceSet.open(stored).with_column("subject", ["x"] * 120).save(tmp_path / "other")
-    assert "not the set that the run trained on" in find_doubts(noisy, tmp_path / "other", by="weights").warnings[-1]
+    assert "not the set that the run trained on" in find_label_errors(noisy, tmp_path / "other", by="weights").warnings[-1]
     (noisy / "weights.parquet").unlink()
     with pytest.raises(MienError, match="a run's sample weights"):
-        find_doubts(noisy, stored, by="weights")
+        find_label_errors(noisy, stored, by="weights")
 
 
 def test_a_neighborhood_orders_by_s(tmp_path: Path) -> None:
     faces = moving_faces()
     recognizer = Recognizer.load(untrained_recognizer(tmp_path / "run", faces))
-    found = find_doubts(recognizer, faces, by="neighborhood", seed=5)
+    found = find_label_errors(recognizer, faces, by="neighborhood", seed=5)
     train_rows = np.flatnonzero(faces.values("split") == "train")
     view = faces.select(train_rows)
     moves = score_faces(find_space(recognizer, view, None, SIGMA)[0], view, 8, 5, torch.device("cpu"))
@@ -430,9 +419,9 @@ def test_what_is_left(tmp_path: Path) -> None:
     pixels = generator.integers(0, 255, (30, 16, 16, 3), np.uint8)
     faces = FaceSet.from_arrays(pixels, np.arange(30) % 3, ("怒り", "joy", "ärger"), {"id": ids})
     run = untrained_recognizer(tmp_path / "run", faces)
-    found = find_doubts(run, faces, noise=0.3)
+    found = find_label_errors(run, faces, noise=0.3)
     out = tmp_path / "new" / "out"
-    assert write_doubts(found, out, first=12) == ["doubts.csv", "doubts.png", "doubts.json"]
+    assert write_label_errors(found, out, first=12) == ["doubts.csv", "doubts.png", "doubts.json"]
     written = lines(out)
     assert [row["id"] for row in written] == [ids[row] for row in found.rows]
     assert [row["rank"] for row in written] == [str(n + 1) for n in range(30)]
@@ -447,32 +436,32 @@ def test_what_is_left(tmp_path: Path) -> None:
     assert found.wrong is not None
     assert figures["known"]["first"] == {"25": int(found.wrong[:25].sum())}
     before = (out / "doubts.png").read_bytes()
-    write_doubts(find_doubts(run, faces, by="neighborhood"), out)
+    write_label_errors(find_label_errors(run, faces, by="neighborhood"), out)
     assert (out / "doubts.png").read_bytes() != before
     assert not has_frames(out / "doubts.png")
     assert sorted(path.name for path in out.iterdir()) == ["doubts.csv", "doubts.json", "doubts.png"]
     assert [path.name for path in out.parent.iterdir()] == ["out"], "nothing is left aside"
     with pytest.raises(MienError, match="at least 1 face to show"):
-        write_doubts(found, out, first=0)
+        write_label_errors(found, out, first=0)
 
 
 def test_features_have_a_table_and_no_picture(tmp_path: Path) -> None:
     faces = features(60)
-    found = find_doubts(reader(faces), faces)
-    assert write_doubts(found, tmp_path / "out") == ["doubts.csv", "doubts.json"]
+    found = find_label_errors(reader(faces), faces)
+    assert write_label_errors(found, tmp_path / "out") == ["doubts.csv", "doubts.json"]
     assert len(lines(tmp_path / "out")) == 60
 
 
 def test_what_somebody_else_made_is_not_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     faces = features(60)
-    found = find_doubts(reader(faces), faces)
+    found = find_label_errors(reader(faces), faces)
     (tmp_path / "empty").mkdir()
-    write_doubts(found, tmp_path / "empty")
+    write_label_errors(found, tmp_path / "empty")
     out = tmp_path / "out"
-    write_doubts(found, out)
+    write_label_errors(found, out)
     (out / "labels.db").write_text("answers")
     with pytest.raises(MienError, match=r"found labels\.db"):
-        write_doubts(found, out)
+        write_label_errors(found, out)
     (out / "labels.db").unlink()
     old = (out / "doubts.json").read_text()
     (out / "doubts.json").write_text("{}")
@@ -482,25 +471,25 @@ def test_what_somebody_else_made_is_not_touched(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "csv").mkdir()
     (tmp_path / "csv" / "doubts.csv").write_text("mine")
     with pytest.raises(MienError, match=r"found doubts\.csv"):
-        write_doubts(found, tmp_path / "csv")
+        write_label_errors(found, tmp_path / "csv")
     (tmp_path / "file").write_text("mine")
     with pytest.raises(MienError, match="found file"):
-        write_doubts(found, tmp_path / "file")
+        write_label_errors(found, tmp_path / "file")
 
     def fails(*_: object) -> str:
         raise OSError("no space left")
 
     monkeypatch.setattr(report, "doubt_rows", fails)
     with pytest.raises(OSError, match="no space left"):
-        write_doubts(found, out)
+        write_label_errors(found, out)
     assert (out / "doubts.json").read_text() == old
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
 def test_a_list_that_cannot_be_put_in_place_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     faces = features(60)
-    found, out, rename = find_doubts(reader(faces), faces), tmp_path / "out", os.replace
-    write_doubts(found, out)
+    found, out, rename = find_label_errors(reader(faces), faces), tmp_path / "out", os.replace
+    write_label_errors(found, out)
     old = (out / "doubts.csv").read_text()
 
     def fails(source: Path, target: Path) -> None:
@@ -510,5 +499,5 @@ def test_a_list_that_cannot_be_put_in_place_leaves_the_old_one(tmp_path: Path, m
 
     monkeypatch.setattr(os, "replace", fails)
     with pytest.raises(OSError, match="no such luck"):
-        write_doubts(find_doubts(reader(faces), faces, seed=1), out)
+        write_label_errors(find_label_errors(reader(faces), faces, seed=1), out)
     assert (out / "doubts.csv").read_text() == old

@@ -13,12 +13,7 @@ import pytest
 from conftest import write_csv
 from mien import MienError
 from mien.labeling.store import answer_log
-from mien.labeling.store.import_export import (
-    LOG,
-    export_consensus,
-    export_log,
-    import_log,
-)
+from mien.labeling.store.import_export import LOG, export_consensus, export_log, import_log
 from mien.labeling.store.records import Question, Reply
 from mien.labeling.store.store import Store
 from stores import CHECKSUM, CLASSES, Fresh

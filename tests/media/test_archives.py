@@ -20,7 +20,7 @@ from mien.errors import MienError
 from mien.media.inputs import find_inputs
 from mien.media.limits import LIMITS, OFF, FileLimits
 from mien.media.photos import read_photo
-from mien.media.source_files import Input, open_input
+from mien.media.source_files import SourceFile, open_source_file
 
 WAYS = {"stored": 0, "deflate": 8, "bzip2": 12, "lzma": 14}
 
@@ -63,7 +63,7 @@ def test_every_way_to_pack_is_unpacked(tmp_path: Path, way: int) -> None:
     path = zipped(tmp_path / "a.zip", {"0.bmp": photo(3), "1.mp4": noise, "2.bmp": photo(9)}, way)
     first, second, third = find_inputs([path])
     assert (read_photo(first)[0, 0, 0], read_photo(third)[0, 0, 0]) == (3, 9)
-    with open_input(second) as file:
+    with open_source_file(second) as file:
         assert file.read() == noise
         for at, size in ((2_999_990, 20), (5, 70_000), (len(noise) - 3, 9), (len(noise) + 9, 9)):
             file.seek(at)
@@ -195,4 +195,4 @@ def test_content_of_a_tar_gz_has_the_limit_of_bytes(tmp_path: Path) -> None:
     (one,) = find_inputs([tmp_path / "a.tgz"], limits=replace(LIMITS, bytes=1000))
     assert (one.content, one.fault) == (None, f"{len(photo()):,} bytes, more than 1,000")
     with pytest.raises(MienError, match="more than 1,000 bytes"):
-        read_photo(Input("0.bmp", Path(), content=photo()), replace(LIMITS, bytes=1000))
+        read_photo(SourceFile("0.bmp", Path(), content=photo()), replace(LIMITS, bytes=1000))

@@ -22,21 +22,11 @@ from hypothesis import strategies as st
 
 from memory import peak
 from mien.errors import MienError
-from mien.media.frames import (
-    Frame,
-    _timed,
-    _Told,
-    read_frames,
-)
+from mien.media.frames import Frame, _timed, _Told, read_frames
 from mien.media.inputs import find_inputs
-from mien.media.limits import (
-    LIMITS,
-    OFF,
-    Deadline,
-    FileLimits,
-)
+from mien.media.limits import LIMITS, OFF, Deadline, FileLimits
 from mien.media.photos_and_frames import read_shots
-from mien.media.source_files import Input
+from mien.media.source_files import SourceFile
 from mien.media.video_gaps import Gaps
 
 CODECS = {".mp4": "mpeg4", ".mov": "libx264", ".avi": "mpeg4", ".mkv": "libx264", ".webm": "libvpx-vp9"}
@@ -67,8 +57,8 @@ def video(path: Path, frames: int = 20, rate: int = 10, size: tuple[int, int] = 
     return path
 
 
-def of(path: Path) -> Input:
-    return Input(path.name, path, video=True)
+def of(path: Path) -> SourceFile:
+    return SourceFile(path.name, path, video=True)
 
 
 def read(path: Path, every: float = 0.1, **options: Any) -> tuple[list[Frame], str]:
@@ -215,7 +205,7 @@ def test_videos_in_archives(tmp_path: Path, form: str) -> None:
         with tarfile.open(path, "w:gz" if form == "tgz" else "w") as taping:
             for file in made:
                 taping.add(file, file.name)
-    found: list[Input] = pickle.loads(pickle.dumps(list(find_inputs([path]))))
+    found: list[SourceFile] = pickle.loads(pickle.dumps(list(find_inputs([path]))))
     assert [(each.name, each.video, each.content) for each in found] == [("a.mp4", True, None), ("b.mkv", True, None)]
     for each, file in zip(found, made, strict=True):
         expected = [frame.pixels for frame in read_frames(of(file), 0.1)]
@@ -271,7 +261,7 @@ def test_any_video_gives_frames_or_a_reason(
 )
 def test_noise_is_refused(content: bytes, head: bytes) -> None:
     with pytest.raises(MienError):
-        next(read_frames(Input("a.mp4", Path("/nowhere"), content=head + content, video=True), 1))
+        next(read_frames(SourceFile("a.mp4", Path("/nowhere"), content=head + content, video=True), 1))
 
 
 def test_reading_a_video_says_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

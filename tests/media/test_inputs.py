@@ -33,7 +33,7 @@ from mien.media.frames import read_frames
 from mien.media.inputs import find_inputs, printable
 from mien.media.limits import FileLimits
 from mien.media.photos import read_photo
-from mien.media.source_files import Input, open_input
+from mien.media.source_files import SourceFile, open_source_file
 from mien.preparation.prepare import Preparing, prepare_faces
 from mien.preparation.shards import state_of
 
@@ -508,7 +508,7 @@ def test_members_can_be_sought_and_fill_their_part_alone(tmp_path: Path) -> None
     for path in (taped(tmp_path / "a.tar", "1.png", "2.png"), taped(tmp_path / "b.tgz", "1.mp4", "2.mp4")):
         for tone, found in enumerate(find_inputs([path])):
             assert found.content is None
-            with open_input(found) as file:
+            with open_source_file(found) as file:
                 assert file.read() == photo(tone)
                 assert file.seek(-8, os.SEEK_END) == len(photo(tone)) - 8
                 assert file.read(100) == photo(tone)[-8:]
@@ -644,7 +644,7 @@ def test_inputs_go_to_other_processes(tmp_path: Path) -> None:
     zipped(tmp_path / "a.zip", "1.png")
     taped(tmp_path / "b.tgz", "1.png")
     found = list(find_inputs([tmp_path]))
-    copies: list[Input] = pickle.loads(pickle.dumps(found))
+    copies: list[SourceFile] = pickle.loads(pickle.dumps(found))
     assert copies == found
     assert len(pickle.dumps(found[0])) < 500
     assert [read_photo(copy).tolist() for copy in copies] == [read_photo(each).tolist() for each in found]

@@ -17,14 +17,9 @@ from test_photos import chunk, encoded, tiff
 
 from mien.errors import MienError
 from mien.media.decoding.decode import open_picture
-from mien.media.limits import (
-    LIMITS,
-    OFF,
-    FileLimits,
-    limits_of,
-)
+from mien.media.limits import LIMITS, OFF, FileLimits, limits_of
 from mien.media.photos import as_photo, read_photo
-from mien.media.source_files import Input
+from mien.media.source_files import SourceFile
 
 SMOOTH = Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)).resize((80, 60))
 PROGRESSIVE = encoded(SMOOTH, "JPEG", progressive=True)
@@ -33,7 +28,7 @@ LAST = PROGRESSIVE[PROGRESSIVE.rfind(b"\xff\xda") : -2]
 
 def found(content: bytes, limits: FileLimits = LIMITS, clock: Any = None) -> str:
     """Why it is refused; "" where it is read."""
-    given = Input("a.jpg", Path(), content=content)
+    given = SourceFile("a.jpg", Path(), content=content)
     try:
         read_photo(given, limits) if clock is None else read_photo(given, limits, clock)
     except MienError as error:

@@ -28,7 +28,7 @@ from mien.media.decoding.av1_header import coded_pixels
 from mien.media.decoding.decode import Opened, open_picture
 from mien.media.limits import LIMITS, FileLimits
 from mien.media.photos import as_photo, read_photo
-from mien.media.source_files import Input
+from mien.media.source_files import SourceFile
 
 Array = npt.NDArray[Any]
 
@@ -50,7 +50,7 @@ def read(content: bytes, max_pixels: int = FileLimits.pixels) -> Array:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.jpg"
         path.write_bytes(content)
-        return read_photo(Input("a.jpg", path), FileLimits(pixels=max_pixels))
+        return read_photo(SourceFile("a.jpg", path), FileLimits(pixels=max_pixels))
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
@@ -296,17 +296,17 @@ def test_large_photos_do_not_warn() -> None:
 def test_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     with pytest.raises(MienError, match="a pipe, a socket or a device"):
-        read_photo(Input("pipe.jpg", tmp_path / "pipe.jpg"))
+        read_photo(SourceFile("pipe.jpg", tmp_path / "pipe.jpg"))
     with pytest.raises(MienError, match="a folder, no file"):
-        read_photo(Input("a", tmp_path))
+        read_photo(SourceFile("a", tmp_path))
     with pytest.raises(MienError, match="No such file or directory"):
-        read_photo(Input("gone.jpg", tmp_path / "gone.jpg"))
+        read_photo(SourceFile("gone.jpg", tmp_path / "gone.jpg"))
     with pytest.raises(MienError, match="File name too long"):
-        read_photo(Input("long", tmp_path / ("a" * 300)))
+        read_photo(SourceFile("long", tmp_path / ("a" * 300)))
     with pytest.raises(MienError, match="null byte"):
-        read_photo(Input("nul", tmp_path / "a\0"))
+        read_photo(SourceFile("nul", tmp_path / "a\0"))
     with pytest.raises(MienError, match="a pipe, a socket or a device"):
-        read_photo(Input("zero", Path("/dev/zero")))
+        read_photo(SourceFile("zero", Path("/dev/zero")))
 
 
 def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,7 +319,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
         monkeypatch.setattr(Path, "open", refused)
     with pytest.raises(MienError, match="found Permission denied; replace"):
-        read_photo(Input("a.png", tmp_path / "a.png"))
+        read_photo(SourceFile("a.png", tmp_path / "a.png"))
 
 
 SEEDS = [encoded(Image.fromarray(NOISE), form) for form in ("JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP", "PPM")]

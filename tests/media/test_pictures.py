@@ -23,14 +23,8 @@ from mien.media import pictures
 from mien.media.decoding.decode import Opened
 from mien.media.limits import LIMITS, OFF
 from mien.media.photos import read_photo
-from mien.media.pictures import (
-    MAX_PIXELS,
-    common_side,
-    picture_path,
-    read_blocks,
-    read_picture,
-)
-from mien.media.source_files import Input
+from mien.media.pictures import MAX_PIXELS, common_side, picture_path, read_blocks, read_picture
+from mien.media.source_files import SourceFile
 
 Array = npt.NDArray[Any]
 
@@ -109,7 +103,7 @@ def test_alpha_is_laid_on_white_as_in_prepare(tmp_path: Path) -> None:
     pixels = np.dstack([GRAY, np.where(np.eye(8, dtype=bool), 0, 255).astype(np.uint8)])
     path = save(tmp_path / "a.png", pixels)
     assert (read_picture(path) == np.where(np.eye(8, dtype=bool), 255, GRAY)).all()
-    assert (read_picture(path, color=True) == read_photo(Input(path.name, path))).all()
+    assert (read_picture(path, color=True) == read_photo(SourceFile(path.name, path))).all()
 
 
 @pytest.mark.parametrize("suffix", ["png", "tiff", "webp"])

@@ -20,20 +20,21 @@ from PIL import Image
 
 from conftest import Command
 from mien import MienError, Recognizer
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.faces.crop import CropSpec
-from mien.faces.face import Face, Photo
+from mien.faces.face import Face
 from mien.media.inputs import find_inputs
 from mien.media.limits import LIMITS, OFF, FileLimits
+from mien.media.photos import Photo
 from mien.media.photos_and_frames import TOGETHER, Shot
-from mien.media.source_files import Input
+from mien.media.source_files import SourceFile
 from mien.recognize import camera
 from mien.recognize.camera import camera_frames
 from mien.recognize.model_card import ModelCard
 from mien.recognize.networks import build_network, write_model
 from mien.recognize.predict import Read, in_frames, read_all
 from mien.recognize.reading import Reading, reading
-from mien.recognize.result_writer import Teller
+from mien.recognize.result_writer import ResultWriter
 from mien.recognize.timeline import BINS, KEPT, LINES, WIDTH, Timeline
 from mien.recognize.tracking import Cuts, Tracker, Tracking, overlaps
 from photographs import photo_of
@@ -217,7 +218,7 @@ def test_of_many_faces_those_seen_longest_are_remembered() -> None:
 def told(frames: Sequence[Sequence[int]]) -> list[str]:
     """What is said of a video of 25 frames a second with these tracks in each."""
     out, scores = io.StringIO(), dict(zip(CLASSES, (0.2, 0.7, 0.1), strict=True))
-    teller, clip = Teller("text", CLASSES, out), Input("clip.mp4", Path("clip.mp4"))
+    teller, clip = ResultWriter("text", CLASSES, out), SourceFile("clip.mp4", Path("clip.mp4"))
     for number, tracks in enumerate(frames):
         shot = Shot(clip, photo_of(), number, number / 25, number)
         teller.tell(Read(shot, tuple(Reading(seen(0, 0).face, scores, (), track) for track in tracks)))

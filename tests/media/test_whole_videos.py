@@ -20,7 +20,7 @@ from mien.errors import MienError
 from mien.media import frames
 from mien.media.frames import Frame, read_frames
 from mien.media.limits import FileLimits
-from mien.media.source_files import Input
+from mien.media.source_files import SourceFile
 from mien.media.video_gaps import Gaps
 from photographs import Photo, photo_of
 
@@ -31,7 +31,7 @@ def read(path: Path, every: float = 0.1, **options: Any) -> tuple[list[Frame], s
     """The frames, and what is told at their end."""
     found: list[Frame] = []
     try:
-        for frame in read_frames(Input(path.name, path, video=True), every, **options):
+        for frame in read_frames(SourceFile(path.name, path, video=True), every, **options):
             found.append(frame)  # noqa: PERF402  # what was read before an error counts
     except MienError as error:
         return found, error.found

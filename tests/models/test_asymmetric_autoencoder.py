@@ -8,7 +8,7 @@ from torch import nn
 
 from conftest import TINY_AUTOENCODER, bright_faces, small_recipe
 from mien import MienError, TrainingSettings, train
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.models import Residual
 from mien.models.asymmetric_autoencoder import ENCODER, SCALES, AsymmetricAutoencoder, critic
 from mien.pretraining.autoencoder.train import autoencoding, train_neighbors

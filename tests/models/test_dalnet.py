@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.models import Network
 from mien.models.dalnet import MaxFeatureMap
 from mien.recognize.networks import build_network

@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mien import MienError
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.models import Network
 from mien.recognize.networks import build_network
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mien import MienError
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.data.importing import import_source, source_from
 from mien.models import FacePixels, Network, published, upscaling
 from mien.models.facenet_dlib import BLOCKS, FILE, PACKAGE, FacenetDlib, weights_file

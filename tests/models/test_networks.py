@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from mien import MienError
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.recognize.networks import build_network
 from mien.registry import names
 from teachers import tiny_onnx

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mien import MienError
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.models import Network
 from mien.onnx_file import serialize
 from mien.recognize.networks import build_network

@@ -9,13 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from conftest import bright_faces, small_recipe
-from mien import (
-    MienError,
-    Recognizer,
-    TrainingSettings,
-    train,
-)
-from mien.data.faceset import Info
+from mien import MienError, Recognizer, TrainingSettings, train
+from mien.data.format import Info
 from mien.data.views import Views
 from mien.evaluation.explain import explain, grad_cam
 from mien.evaluation.neurons import inspect_neurons

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.recognize.networks import build_network
 
 INFO = Info(classes=("a", "b"), side=48)

@@ -9,8 +9,10 @@ import pytest
 from PIL import Image
 
 from conftest import Command
-from mien.data.faceset import FaceSet, Info
-from mien.faces.face import Face, Photo
+from mien.data.faceset import FaceSet
+from mien.data.format import Info
+from mien.faces.face import Face
+from mien.media.photos import Photo
 from mien.preparation.whole_photos import Looked, look
 from mien.recognize.alignment import alignment_note
 

@@ -6,13 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.preparation.own_cluster import (
-    TOKEN,
-    TOKEN_FILE,
-    alone,
-    own_homes,
-    own_place,
-)
+from mien.preparation.own_cluster import TOKEN, TOKEN_FILE, alone, own_homes, own_place
 
 
 @pytest.fixture

@@ -86,13 +86,13 @@ def test_fewer_than_two_classes_are_refused_before_anything_is_done(mien: Comman
     assert f"found 2 in {photos} itself, without a class folder" in mien("train", photos, *words).err, "no folders at all"
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
     with pytest.raises(MienError, match=r"photos in a class folder, such as .*; found 2 in"):
-        photo_folder.faces_of(photos, 1, Heard())
+        photo_folder.open_or_prepare(photos, 1, Heard())
 
 
 @pytest.mark.parametrize(("here", "named"), [(".", "."), ("happy", ".."), ("happy", "../../photos")])
 def test_the_folder_where_one_is(photos: Path, monkeypatch: pytest.MonkeyPatch, here: str, named: str) -> None:
     monkeypatch.chdir(photos / here)
-    assert photo_folder.faces_of(Path(named), 1, Heard()) == photos.with_name("photos.faces")
+    assert photo_folder.open_or_prepare(Path(named), 1, Heard()) == photos.with_name("photos.faces")
     assert len(FaceSet.open(photos.with_name("photos.faces"))) == 12
     assert sorted(path.name for path in photos.iterdir()) == ["happy", "sad"]
 

@@ -18,9 +18,9 @@ import pytest
 
 from conftest import Command
 from mien import FaceSet, MienError
-from mien.faces.crop import CropSpec, Cut, cut_out
-from mien.faces.face import Photo
+from mien.faces.crop import Crop, CropSpec, crop_faces
 from mien.faces.quality import MEASURES
+from mien.media.photos import Photo
 from mien.preparation import prepare as room
 from mien.preparation import shards, workers
 from mien.preparation.prepare import Preparing, prepare_faces
@@ -226,10 +226,10 @@ def test_a_photo_that_a_library_fails_on_is_a_line(tmp_path: Path, monkeypatch: 
     folder = write_folder(tmp_path / "in", 5)
     write_photo(folder / "0002.png", photo_of((3, 3, 20), size=(64, 99)))
 
-    def failing(photos: Sequence[Photo], *given: object) -> Cut:
+    def failing(photos: Sequence[Photo], *given: object) -> Crop:
         if any(photo.shape[1] == 99 for photo in photos):
             raise cv2.error("SHRT_MAX")
-        return cut_out(photos, *given)  # type: ignore[arg-type]
+        return crop_faces(photos, *given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(shards, "cut_out", failing)
     done = prepare_faces(asking(folder), tmp_path / "out")
@@ -239,7 +239,7 @@ def test_a_photo_that_a_library_fails_on_is_a_line(tmp_path: Path, monkeypatch: 
 
 MANY = """
 import resource, sys
-from mien.faces import prepare as room
+from mien.preparation import prepare as room
 room.INPUTS, room.BLOCK = 1, 7
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 print(len(room.prepare(room.Preparing((sys.argv[1],), "whole", side=16), sys.argv[2]).faces))
@@ -440,7 +440,7 @@ PATIENT = {f"RAY_{name}_{unit}": f"{WAIT * many:.0f}" for name, unit, many in (
 CLUSTER = """
 import sys, warnings
 warnings.simplefilter("ignore")
-from mien.faces import prepare as room
+from mien.preparation import prepare as room
 room.INPUTS = 5
 asked = room.Preparing((sys.argv[1],), "box margin=0", f"photographs:Mortal marker={sys.argv[3]}", side=16)
 print(room.prepare(asked, sys.argv[2], cluster="local").faces.info.checksum)

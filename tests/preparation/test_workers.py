@@ -22,7 +22,7 @@ from pydantic.dataclasses import dataclass as checked
 from mien import MienError
 from mien.faces.face import Face
 from mien.media.limits import LIMITS, OFF
-from mien.media.source_files import Input
+from mien.media.source_files import SourceFile
 from mien.preparation import prepare as room
 from mien.preparation import workers
 from mien.preparation.prepare import Preparing, prepare_faces
@@ -131,7 +131,7 @@ class Counted:
             content = bytes(size) if size else None
             self.open, self.held = self.open + 1, self.held + size
             self.most_open, self.most_held = max(self.most_open, self.open), max(self.most_held, self.held)
-            photos = (Input("a", Path("a.tar.gz"), content=content), Input("b", Path("b.png")))
+            photos = (SourceFile("a", Path("a.tar.gz"), content=content), SourceFile("b", Path("b.png")))
             yield cast(Task, SimpleNamespace(number=number, inputs=photos, record=self.folder / str(number)))
 
     def make(self, task: Task) -> Record:

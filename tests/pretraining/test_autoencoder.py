@@ -13,15 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from conftest import TINY_AUTOENCODER, Interrupted, StopAfter, bright_faces, small_recipe
-from mien import (
-    FaceSet,
-    MienError,
-    Recipe,
-    TrainingSettings,
-    evaluate,
-    resume,
-    train,
-)
+from mien import FaceSet, MienError, Recipe, TrainingSettings, evaluate, resume, train
 from mien.data.splits import training_rows
 from mien.pretraining.autoencoder.cache import cache_folder, fetch, keep_for_others
 from mien.pretraining.autoencoder.train import (
@@ -40,7 +32,7 @@ from mien.pretraining.pretrain import portions
 from mien.recognize.device import choose_device
 from mien.recognize.model_card import read_card, read_history, read_used
 from mien.recognize.networks import read_weights
-from mien.recognize.semantic_neighbors import DEVIATION, Neighbors
+from mien.recognize.semantic_neighbors import DEVIATION, SemanticNeighbors
 from mien.training import loop
 from mien.training.checkpoint import read_state
 from mien.training.run_data import prepare_run
@@ -90,7 +82,7 @@ def test_what_it_leaves(tmp_path: Path) -> None:
     plain = np.mean([np.abs(face - mean).mean() for face in learned.faces(parts.held_out)])
     assert card.metrics == kept | {"mean_face_error": pytest.approx(plain)}
     assert {path.name for path in (tmp_path / "made").iterdir()} == {"neighbors.json", "parts", "pictures", "model"}
-    made = Neighbors.load(tmp_path / "made", CPU)
+    made = SemanticNeighbors.load(tmp_path / "made", CPU)
     assert made.codes(torch.from_numpy(learned.faces())).shape == (96, 8)
     again = train_neighbors(faces, tmp_path / "made", autoencoding(TINY_AUTOENCODER), ORDER)
     assert again == card, "what is done is not done again"
@@ -102,7 +94,7 @@ def test_the_codes_deviation_is_that_of_the_faces_it_learned_from(tmp_path: Path
     train_neighbors(faces, tmp_path / "made", autoencoding(TINY_AUTOENCODER | {"held_out": 0.5}), ORDER)
     learned = faces.select(training_rows(faces))
     order = np.random.default_rng((0, 4)).permutation(96)
-    made = Neighbors.load(tmp_path / "made", CPU)
+    made = SemanticNeighbors.load(tmp_path / "made", CPU)
     taught = torch.from_numpy(learned.faces(np.sort(order[48:])))
     codes = np.stack([made.codes(face[None])[0].numpy() for face in taught])
     assert np.allclose(read_weights(tmp_path / "made")[DEVIATION], codes.std(axis=0), rtol=1e-3, atol=1e-5)
@@ -377,7 +369,7 @@ def test_a_resumed_run_draws_on_as_if_it_had_not_read_it_again(tmp_path: Path) -
     """Reading an autoencoder builds a network: torch's own generator, which dropout draws from, is left as it was."""
     train_neighbors(bright_faces(), tmp_path / "made", autoencoding(TINY_AUTOENCODER), ORDER)
     before = torch.get_rng_state()
-    Neighbors.load(tmp_path / "made", CPU)
+    SemanticNeighbors.load(tmp_path / "made", CPU)
     assert torch.equal(torch.get_rng_state(), before)
 
 

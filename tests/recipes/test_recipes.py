@@ -8,12 +8,7 @@ import pytest
 import torch
 
 from conftest import Interrupted, StopAfter, bright_faces
-from mien import (
-    Recipe,
-    TrainingSettings,
-    resume,
-    train,
-)
+from mien import Recipe, TrainingSettings, resume, train
 from mien.models import architecture
 from mien.recipes.recipe import QUESTIONS, Components, recipe_names
 from mien.recognize.model_card import read_history

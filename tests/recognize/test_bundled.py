@@ -15,7 +15,7 @@ from mien import MienError, Recognizer
 from mien.faces.crop import CropSpec
 from mien.recognize.bundled import BOX, find_model
 from mien.recognize.model_card import CARD, GRAPH, WEIGHTS
-from mien.recognize.onnx_backend import InOnnx
+from mien.recognize.onnx_backend import OnnxBackend
 
 FOLDER = BOX["mien-s"]
 CLASSES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
@@ -32,7 +32,7 @@ def test_it_is_small_and_its_hashes_are_right() -> None:
 
 def test_it_reads_faces_alike_in_onnxruntime_and_in_torch() -> None:
     recognizer = Recognizer.load("mien-s", "cpu")
-    assert isinstance(recognizer.runs, InOnnx)
+    assert isinstance(recognizer.runs, OnnxBackend)
     assert recognizer.classes == CLASSES
     assert recognizer.geometry.gives_landmarks
     faces = np.random.default_rng(0).integers(0, 256, (70, 48, 48), np.uint8)

@@ -9,13 +9,7 @@ from scipy.stats import entropy
 
 from mien.models.mien_s import MienS
 from mien.models.two_scale import TwoScale
-from mien.recognize.divergence import (
-    decide,
-    divergence,
-    kl,
-    last_features,
-    moved,
-)
+from mien.recognize.divergence import decide, divergence, kl, last_features, moved
 
 logits = st.lists(st.tuples(*[st.floats(-12, 12)] * 6), min_size=1, max_size=5)
 

@@ -18,19 +18,16 @@ from pydantic.dataclasses import dataclass
 
 from conftest import Command
 from mien import MienError, Recognizer
-from mien.data.faceset import Info, Normalization
+from mien.data.faceset import Normalization
+from mien.data.format import Info
 from mien.faces.crop import CropSpec
-from mien.faces.face import Face, Photo
+from mien.faces.face import Face
+from mien.media.photos import Photo
 from mien.models import Network
 from mien.recognize.export import export
-from mien.recognize.model_card import (
-    CARD,
-    GRAPH,
-    WEIGHTS,
-    ModelCard,
-)
+from mien.recognize.model_card import CARD, GRAPH, WEIGHTS, ModelCard
 from mien.recognize.networks import build_network, read_network, write_model
-from mien.recognize.onnx_backend import InOnnx
+from mien.recognize.onnx_backend import OnnxBackend
 from mien.recognize.onnx_export import write_graph
 from mien.registry import STRICT
 from teachers import tiny_onnx
@@ -103,7 +100,7 @@ def test_onnxruntime_gives_what_torch_gives(
     export(written(place / "run", network, info, normalize, seed), place / "model")
     faces = faces_for(info, 70, seed)
     whole, half = Recognizer.load(place / "run", "cpu"), Recognizer.load(place / "model", "cpu")
-    assert isinstance(half.runs, InOnnx)
+    assert isinstance(half.runs, OnnxBackend)
     expected = whole.logits(faces)
     scale = np.abs(expected).max()
     np.testing.assert_allclose(half.logits(faces), expected, atol=0.01 * scale)

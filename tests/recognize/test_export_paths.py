@@ -6,13 +6,7 @@ from pathlib import Path
 import pytest
 
 from conftest import bright_faces, small_recipe
-from mien import (
-    FaceSet,
-    Recognizer,
-    TrainingSettings,
-    export,
-    train,
-)
+from mien import FaceSet, Recognizer, TrainingSettings, export, train
 from mien.recognize.export import without_folders
 
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from conftest import bright_faces
 from mien import FaceSet, MienError
 from mien.cli import app
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.data.views import Views
 from mien.models import published
 from mien.models.facenet_dlib import PACKAGE

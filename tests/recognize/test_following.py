@@ -12,15 +12,10 @@ import pytest
 from test_video import seen, write_video
 
 from conftest import Command
-from mien.faces.face import Face, Photo
+from mien.faces.face import Face
+from mien.media.photos import Photo
 from mien.recognize import face_embeddings as looks_module
-from mien.recognize.face_embeddings import (
-    FAR,
-    ByColors,
-    ByNet,
-    best_looks,
-    weakness,
-)
+from mien.recognize.face_embeddings import FAR, ColorEmbedder, NetworkEmbedder, best_embedder, weakness
 from mien.recognize.following import Following
 from mien.recognize.reading import Reading
 from mien.recognize.tracking import Described, Tracker, Tracking
@@ -171,7 +166,7 @@ def test_one_at_the_edge_of_the_picture_stays_the_same_too() -> None:
 
 
 def test_colors_tell_people_apart_whatever_the_light() -> None:
-    looks, generator = ByColors(), np.random.default_rng(3)
+    looks, generator = ColorEmbedder(), np.random.default_rng(3)
     heads = generator.integers(0, 200, (2, 12, 12, 3)).astype(np.uint8).repeat(8, axis=1).repeat(8, axis=2)
     faces = [seen(20, 20, side=56).face]
     one, other = (looks(head, faces)[0] for head in heads)
@@ -184,16 +179,16 @@ def test_colors_tell_people_apart_whatever_the_light() -> None:
 @pytest.mark.parametrize("photo", [photo_of(), np.zeros((9, 9, 3), np.uint8), np.full((30, 40, 3), 255, np.uint8)])
 def test_colors_are_numbers_of_any_face(photo: Photo) -> None:
     faces = [seen(-30, -30).face, seen(0, 0, side=0).face, seen(5, 5, side=400).face]
-    found = ByColors()(photo, faces)
+    found = ColorEmbedder()(photo, faces)
     assert np.isfinite(found).all()
     assert len(found) == 3
 
 
 def test_the_face_network_is_taken_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("face_recognition_models", reason="the extra `facenet` is not installed")
-    best_looks.cache_clear()
-    looks = best_looks()
-    assert isinstance(looks, ByNet)
+    best_embedder.cache_clear()
+    looks = best_embedder()
+    assert isinstance(looks, NetworkEmbedder)
     found = looks(photo_of((10, 10, 30)), [seen(10, 10, side=30).face, seen(0, 0, side=20).face])
     assert found.shape == (2, 128)
     assert np.linalg.norm(found, axis=1) == pytest.approx(1, abs=0.6)
@@ -203,14 +198,14 @@ def test_the_face_network_is_taken_where_it_is_installed(monkeypatch: pytest.Mon
 @pytest.fixture
 def without_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(looks_module, "folder_of", lambda package: None)
-    best_looks.cache_clear()
+    best_embedder.cache_clear()
     yield
-    best_looks.cache_clear()
+    best_embedder.cache_clear()
 
 
 @pytest.mark.usefixtures("without_network")
 def test_without_it_colors_are_taken_and_what_they_cannot_is_said(mien: Command, tmp_path: Path) -> None:
-    assert isinstance(best_looks(), ByColors)
+    assert isinstance(best_embedder(), ColorEmbedder)
     assert [bool(weakness(every)) for every in (0.04, 0.5, 1.0, 30.0)] == [False, False, True, True]
     clip = write_video(tmp_path / "clip.mp4", [people(("red", 10 + n % 9, 20), ("yellow", 60, 20)) for n in range(31)])
     bright = ("--align", "box", "--detector", "photographs:Bright", "--json")

@@ -18,7 +18,7 @@ from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, helper, num
 
 from conftest import Command
 from mien import MienError, Recognizer
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.recognize.bundled import BOX
 from mien.recognize.export import export
 from mien.recognize.model_card import (

@@ -13,14 +13,8 @@ import numpy as np
 import pytest
 
 from conftest import bright_faces, small_recipe
-from mien import (
-    MienError,
-    Recognizer,
-    TrainingSettings,
-    export,
-    train,
-)
-from mien.recognize.onnx_backend import InOnnx
+from mien import MienError, Recognizer, TrainingSettings, export, train
+from mien.recognize.onnx_backend import OnnxBackend
 from processes import WAIT
 
 FACES = np.random.default_rng(0).integers(0, 256, (3, 32, 32), dtype=np.uint8)
@@ -61,7 +55,7 @@ def test_another_process_reads_it_again(folders: dict[str, Path], tmp_path: Path
 
 def test_another_model_in_the_meantime_is_said(folders: dict[str, Path], tmp_path: Path) -> None:
     sent = pickle.dumps(Recognizer.load(folders["model"], "cpu"))
-    assert isinstance(pickle.loads(sent).runs, InOnnx)
+    assert isinstance(pickle.loads(sent).runs, OnnxBackend)
     train(bright_faces(), small_recipe(), tmp_path / "other", TrainingSettings(seed=1, threads=1, device="cpu"))
     shutil.rmtree(folders["model"])
     with pytest.raises(MienError, match="a run or a model at"):

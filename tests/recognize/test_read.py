@@ -21,7 +21,7 @@ from PIL import Image
 
 from conftest import Command
 from mien import MienError, Recognizer
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.faces.crop import CropSpec
 from mien.media import photos_and_frames
 from mien.media.inputs import find_inputs
@@ -259,7 +259,7 @@ def test_a_path_that_is_no_text_is_told(recognizer: Recognizer, tmp_path: Path) 
     read = Read(photos_and_frames.Shot(one, PHOTO), recognizer(PHOTO))
     for form in ("json", "csv"):
         file = io.TextIOWrapper(io.BytesIO(), "utf-8")
-        result_writer.Teller("json" if form == "json" else "csv", CLASSES, file).tell(read)
+        result_writer.ResultWriter("json" if form == "json" else "csv", CLASSES, file).tell(read)
         file.seek(0)
         if form == "json":
             assert json.loads(file.read())["path"] == str(path)
@@ -440,9 +440,9 @@ def test_what_fits_nowhere_is_not_written() -> None:
 
 
 def test_names_from_archives_lead_nowhere(recognizer: Recognizer, tmp_path: Path) -> None:
-    from mien.media.source_files import Input
+    from mien.media.source_files import SourceFile
 
-    shot = photos_and_frames.Shot(Input("../../up/a b.png", tmp_path), PHOTO)
+    shot = photos_and_frames.Shot(SourceFile("../../up/a b.png", tmp_path), PHOTO)
     path = write_drawn(Read(shot, recognizer(PHOTO)), tmp_path, 3)
     assert path.resolve().parent == tmp_path.resolve()
     assert path.name == "000003-.._.._up_a_b.jpg"

@@ -13,18 +13,11 @@ import torch
 from safetensors.torch import save
 
 from mien import MienError, Recognizer
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.recognize.bundled import BOX
-from mien.recognize.model_card import (
-    CARD,
-    GRAPH,
-    WEIGHTS,
-    ModelCard,
-    read_card,
-    read_history,
-)
+from mien.recognize.model_card import CARD, GRAPH, WEIGHTS, ModelCard, read_card, read_history
 from mien.recognize.networks import build_network, write_model
-from mien.recognize.semantic_neighbors import Neighbors
+from mien.recognize.semantic_neighbors import SemanticNeighbors
 from mien.recognize.weights_file import check_weights
 
 FOLDER = BOX["mien-s"]
@@ -225,4 +218,4 @@ def test_an_autoencoder_is_as_large_as_its_weights(tmp_path: Path, settings: dic
     weights = {"deviation": torch.ones(8), "blocks.code.1.bias": torch.zeros(8)}
     write_model(tmp_path / "m", weights, card)
     with pytest.raises(MienError):
-        Neighbors.load(tmp_path / "m", torch.device("cpu"))
+        SemanticNeighbors.load(tmp_path / "m", torch.device("cpu"))

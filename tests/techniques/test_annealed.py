@@ -13,16 +13,10 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Generator, Tensor
 
-from mien import (
-    FaceSet,
-    MienError,
-    Recipe,
-    TrainingSettings,
-    train,
-)
+from mien import FaceSet, MienError, Recipe, TrainingSettings, train
 from mien.recognize.model_card import read_history
-from mien.techniques import Perturb, UnlabeledLoss
 from mien.techniques.step.annealed import Annealed, gain, gradient_noise, label_noise, significance, temperature
+from mien.training.losses import Perturb, UnlabeledLoss
 from mien.training.run import Run
 from runs import alt_recipe, dim_faces, fake_run
 

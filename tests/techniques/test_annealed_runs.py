@@ -13,16 +13,11 @@ from pydantic.dataclasses import dataclass as checked
 from torch import Generator, Tensor
 
 from conftest import bright_faces
-from mien import (
-    MienError,
-    Recipe,
-    TrainingSettings,
-    train,
-)
+from mien import MienError, Recipe, TrainingSettings, train
 from mien.recognize.model_card import read_history
 from mien.registry import STRICT
-from mien.techniques import Unevaluated, UnlabeledLoss
 from mien.training.loop import labeled_loss
+from mien.training.losses import Unevaluated, UnlabeledLoss
 from mien.training.run import Run
 from mien.training.snapshot import Snapshot
 from runs import alt_recipe, begun, changed, dim_faces, fake_run, tensors

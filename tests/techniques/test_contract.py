@@ -7,14 +7,7 @@ import pytest
 import torch
 
 from conftest import TINY_AUTOENCODER, Interrupted, StopAfter, bright_faces, small_recipe
-from mien import (
-    FaceSet,
-    MienError,
-    Recipe,
-    TrainingSettings,
-    resume,
-    train,
-)
+from mien import FaceSet, MienError, Recipe, TrainingSettings, resume, train
 from mien.recipes.recipe import QUESTIONS
 from mien.registry import fields, find, names
 from mien.training import loop

@@ -11,20 +11,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from conftest import Interrupted, StopAfter, bright_faces, small_recipe
-from mien import (
-    Recipe,
-    TrainingSettings,
-    resume,
-    train,
-)
+from mien import Recipe, TrainingSettings, resume, train
 from mien.errors import MienError
 from mien.models import Network
-from mien.pretraining.distillation import (
-    Imitate,
-    kept,
-    match,
-    start_small,
-)
+from mien.pretraining.distillation import Imitate, kept, match, start_small
 from mien.pretraining.pretrain import portions
 from mien.recognize import features
 from mien.recognize.model_card import read_history

@@ -14,14 +14,7 @@ from torch.nn import functional as F
 
 import runs
 from conftest import TINY_AUTOENCODER, Interrupted, StopAfter, bright_faces, small_recipe
-from mien import (
-    MienError,
-    Recipe,
-    TrainingSettings,
-    evaluate,
-    resume,
-    train,
-)
+from mien import MienError, Recipe, TrainingSettings, evaluate, resume, train
 from mien.pretraining.autoencoder.train import neighbors_of
 from mien.recognize.divergence import divergence
 from mien.recognize.model_card import read_history

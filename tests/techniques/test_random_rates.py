@@ -13,14 +13,7 @@ from scipy import stats
 from torch import Generator, Tensor, nn
 
 from conftest import bright_faces, small_recipe
-from mien import (
-    FaceSet,
-    MienError,
-    Recipe,
-    Recognizer,
-    TrainingSettings,
-    train,
-)
+from mien import FaceSet, MienError, Recipe, Recognizer, TrainingSettings, train
 from mien.models import Copies, Network
 from mien.recognize.networks import build_network
 from mien.techniques.step.random_rates import copy_rates, feature_rates, posterior, scale_gradients

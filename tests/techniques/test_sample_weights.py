@@ -15,16 +15,11 @@ from hypothesis import strategies as st
 from torch import Generator
 
 from conftest import bright_faces, small_recipe
-from mien import (
-    FaceSet,
-    MienError,
-    TrainingSettings,
-    train,
-)
+from mien import FaceSet, MienError, TrainingSettings, train
+from mien.data.format import to_table
 from mien.data.sources.synthetic import Synthetic
 from mien.evaluation.sample_weights import flip_auroc
 from mien.recognize.model_card import read_history
-from mien.tabular.parquet_files import to_table
 from mien.techniques.weigh.importance import Importance, change, lowered, rises
 from mien.training.loop import labeled_loss, refresh
 from mien.training.run import Predictions, Run

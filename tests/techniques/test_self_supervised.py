@@ -10,20 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from conftest import Interrupted, StopAfter, bright_faces, small_recipe
-from mien import (
-    MienError,
-    Recipe,
-    TrainingSettings,
-    resume,
-    train,
-)
-from mien.pretraining.vicreg import (
-    EPSILON,
-    Agree,
-    covariance,
-    invariance,
-    variance,
-)
+from mien import MienError, Recipe, TrainingSettings, resume, train
+from mien.pretraining.vicreg import EPSILON, Agree, covariance, invariance, variance
 from mien.recognize.model_card import read_history
 from mien.recognize.networks import build_network
 from mien.training import loop

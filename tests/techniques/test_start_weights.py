@@ -8,15 +8,7 @@ import pytest
 import torch
 
 from conftest import Command, bright_faces, small_recipe
-from mien import (
-    FaceSet,
-    MienError,
-    Recipe,
-    Recognizer,
-    TrainingSettings,
-    export,
-    train,
-)
+from mien import FaceSet, MienError, Recipe, Recognizer, TrainingSettings, export, train
 from mien.recipes.overrides import asked_recipe
 from mien.recognize.networks import build_network, read_weights
 from mien.recognize.weight_colors import fit_colors

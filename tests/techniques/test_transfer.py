@@ -9,15 +9,7 @@ import pytest
 import torch
 
 from conftest import bright_faces, small_recipe
-from mien import (
-    FaceSet,
-    MienError,
-    Recipe,
-    Recognizer,
-    TrainingSettings,
-    evaluate,
-    train,
-)
+from mien import FaceSet, MienError, Recipe, Recognizer, TrainingSettings, evaluate, train
 from mien.recognize.model_card import read_card
 from mien.recognize.networks import read_weights
 from mien.techniques.start import transfer

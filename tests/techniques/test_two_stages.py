@@ -6,13 +6,7 @@ from typing import Any
 import pytest
 
 from conftest import bright_faces, small_recipe
-from mien import (
-    FaceSet,
-    MienError,
-    Recipe,
-    TrainingSettings,
-    train,
-)
+from mien import FaceSet, MienError, Recipe, TrainingSettings, train
 from mien.models import Network
 from mien.recognize.networks import build_network, read_weights
 from runs import changed

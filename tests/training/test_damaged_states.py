@@ -16,13 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from conftest import TINY_AUTOENCODER, Interrupted, StopAfter, bright_faces, small_recipe
-from mien import (
-    MienError,
-    TrainingSettings,
-    evaluate,
-    resume,
-    train,
-)
+from mien import MienError, TrainingSettings, evaluate, resume, train
 from mien.pretraining.autoencoder.cache import cache_folder, keep_for_others
 from mien.pretraining.autoencoder.train import autoencoding, neighbors_of, train_neighbors
 from mien.recognize.model_card import read_history, read_sources, read_used

@@ -9,19 +9,13 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from conftest import bright_faces, small_recipe
-from mien import (
-    MienError,
-    Recipe,
-    Recognizer,
-    TrainingSettings,
-    train,
-)
+from mien import MienError, Recipe, Recognizer, TrainingSettings, train
 from mien.recognize.model_card import read_history
 from mien.registry import STRICT
-from mien.techniques import Perturb, UnlabeledLoss
 from mien.training import loop
 from mien.training.checkpoint import read_state
 from mien.training.face_loader import Batch
+from mien.training.losses import Perturb, UnlabeledLoss
 from mien.training.run import Run
 
 

@@ -8,15 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from conftest import Interrupted, StopAfter, small_recipe
-from mien import (
-    FaceSet,
-    MienError,
-    Recipe,
-    Recognizer,
-    TrainingSettings,
-    resume,
-    train,
-)
+from mien import FaceSet, MienError, Recipe, Recognizer, TrainingSettings, resume, train
 from mien.data.splits import Budget
 from mien.progress import Silent
 from mien.training import loop

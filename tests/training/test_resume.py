@@ -11,14 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Interrupted, StopAfter, bright_faces, small_recipe
-from mien import (
-    FaceSet,
-    MienError,
-    TrainingSettings,
-    evaluate,
-    resume,
-    train,
-)
+from mien import FaceSet, MienError, TrainingSettings, evaluate, resume, train
 from mien.recipes.recipe import Recipe
 from mien.training import loop
 

@@ -8,15 +8,7 @@ import pytest
 import torch
 
 from conftest import bright_faces, small_recipe
-from mien import (
-    FaceSet,
-    MienError,
-    Recognizer,
-    TrainingSettings,
-    evaluate,
-    resume,
-    train,
-)
+from mien import FaceSet, MienError, Recognizer, TrainingSettings, evaluate, resume, train
 from mien.data.splits import fold_view
 from mien.recognize.calibration import are_sure
 from mien.recognize.model_card import read_history
@@ -317,7 +309,7 @@ def test_a_compiled_network_learns_the_same(tmp_path: Path, faces: FaceSet) -> N
         pytest.skip("torch.compile needs a C++ compiler, and there is none")
     recipe = {"compile": True, "model": "embedding"}
     values = np.random.default_rng(0).normal(size=(120, 1, 12)).astype(np.float16)
-    from mien.data.faceset import Info
+    from mien.data.format import Info
 
     info = Info(classes=faces.classes, kind="features", channels=12, views=("clean",))
     features = FaceSet.from_arrays(values, faces.labels, columns={"split": faces.column("split")}, info=info)

@@ -15,16 +15,9 @@ from torch import Tensor
 
 import conftest
 from conftest import small_recipe
-from mien import (
-    FaceSet,
-    MienError,
-    Recipe,
-    TrainingSettings,
-    resume,
-    train,
-)
+from mien import FaceSet, MienError, Recipe, TrainingSettings, resume, train
 from mien.data.convert import alike
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.progress import Silent
 from mien.recognize.model_card import read_history
 from mien.training.run import Run

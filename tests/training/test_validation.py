@@ -10,12 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import bright_faces, small_recipe
-from mien import (
-    FaceSet,
-    TrainingSettings,
-    evaluate,
-    train,
-)
+from mien import FaceSet, TrainingSettings, evaluate, train
 from mien.data.identities import write_identities
 from mien.data.splits import Budget, fold_view
 from mien.progress import Silent

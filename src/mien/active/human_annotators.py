@@ -6,13 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mien.active.oracle import Asked
-from mien.active.pool import (
-    DISPUTED,
-    NOT_A_FACE,
-    UNDECIDED,
-    World,
-)
-from mien.data.faceset import FaceSet, Rows
+from mien.active.pool import DISPUTED, NOT_A_FACE, UNDECIDED, World
+from mien.data.faceset import FaceSet
+from mien.data.format import Rows
 from mien.errors import MienError
 from mien.labeling.store.database import Database
 from mien.labeling.store.records import Question

@@ -15,13 +15,7 @@ from mien.evaluation.report.figures import INK, LINE, TEXT, plain_axes
 from mien.evaluation.result import FEW
 from mien.experiments.report.figures import color, marker
 from mien.experiments.results import Measured, to_csv
-from mien.experiments.statistics import (
-    SHARE,
-    Difference,
-    Spread,
-    paired,
-    spread,
-)
+from mien.experiments.statistics import SHARE, Difference, Spread, paired, spread
 from mien.plain import plain_values, short, to_json
 from mien.plots import Axes, Figure, MaxNLocator, PercentFormatter
 from mien.registry import STRICT

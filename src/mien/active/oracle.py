@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from mien.active.pool import World
-from mien.data.faceset import Rows
+from mien.data.format import Rows
 from mien.data.noise import flip_uniform
 from mien.progress import Progress
 

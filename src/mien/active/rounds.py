@@ -20,31 +20,13 @@ import torch
 
 from mien.active.acquire import Acquire
 from mien.active.human_annotators import People
-from mien.active.learning_curve import (
-    Curve,
-    Point,
-    draw,
-    read_point,
-    write_point,
-    write_tables,
-)
+from mien.active.learning_curve import Curve, Point, draw, read_point, write_point, write_tables
 from mien.active.oracle import Annotators, Asked, Oracle
-from mien.active.pool import (
-    DISPUTED,
-    UNDECIDED,
-    Known,
-    World,
-)
+from mien.active.pool import DISPUTED, UNDECIDED, Known, World
 from mien.active.scoring import look
-from mien.active.settings import (
-    Recipes,
-    RoundsSettings,
-    claim,
-    folder_name,
-    settled,
-    strategy,
-)
-from mien.data.faceset import FaceSet, Rows
+from mien.active.settings import Recipes, RoundsSettings, claim, folder_name, settled, strategy
+from mien.data.faceset import FaceSet
+from mien.data.format import Rows
 from mien.data.splits import Budget, require_untrained
 from mien.data.writer import write_table
 from mien.disk import alone, require_name, write_aside

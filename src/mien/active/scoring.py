@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from mien.active.acquire import Acquire, Candidates, Given, LooksAt
 from mien.data.augment import normalize, to_unit
-from mien.data.faceset import FaceSet, Info
+from mien.data.faceset import FaceSet
+from mien.data.format import Info
 from mien.errors import MienError
 from mien.evaluation.neighborhood_stability import Sight
 from mien.progress import Progress, Silent

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mien.cli.console import Table
     from mien.data.faceset import FaceSet
     from mien.labeling.page.responses import When
-    from mien.labeling.page.setup import Ready
+    from mien.labeling.page.setup import PreparedPage
     from mien.labeling.store.consensus import AnnotatorFigures
     from mien.labeling.store.store import Store
 
@@ -87,19 +87,13 @@ def annotate(
 ) -> None:
     """Show faces in the browser and ask people what they express."""
     from mien.cli.console import Bar
-    from mien.labeling.page.serve import (
-        address,
-        is_loopback,
-        listen,
-        reached_by,
-        serve,
-    )
-    from mien.labeling.page.setup import Asking, prepare_page
+    from mien.labeling.page.serve import address, is_loopback, listen, reached_by, serve
+    from mien.labeling.page.setup import PageSettings, prepare_page
     from mien.labeling.store.database import Database
 
     when = _one_of(show_guess or ("before" if doubts else "after"), WHENS, "--show-guess")
     named = tuple(part.strip() for part in (classes or "").split(",") if part.strip())
-    asking = Asking(pool, store, model, named, per_face, first, split, unlabeled, doubts, gold, device, definitions, photos)
+    asking = PageSettings(pool, store, model, named, per_face, first, split, unlabeled, doubts, gold, device, definitions, photos)
     reached = reached_by(name or (), proxy or (), certificate, key, path)
     with listen(host, port) as listening:  # before a store is made
         with Bar(single=True) as bar:
@@ -116,7 +110,7 @@ def annotate(
             say(_progress(ready.store))
 
 
-def _tell(ready: "Ready", pool: str, where: str, add: list[str]) -> None:
+def _tell(ready: "PreparedPage", pool: str, where: str, add: list[str]) -> None:
     """What is asked, and the tokens of those who are added."""
     store, info = ready.store, ready.store.info
     if ready.made:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mien.evaluation.intensity import Growth
     from mien.evaluation.metrics import Interval
     from mien.evaluation.result import Evaluation
-    from mien.evaluation.sample_weights import Weights
+    from mien.evaluation.sample_weights import SampleWeights
     from mien.experiments.adapt import Adapted
     from mien.experiments.comparison import Comparison
     from mien.experiments.statistics import TableLine
@@ -187,7 +187,7 @@ def evaluation_tables(found: "Evaluation") -> list[Table]:
     return tables
 
 
-def weight_table(found: "Weights") -> Table:
+def weight_table(found: "SampleWeights") -> Table:
     """Faces, mean and lowest weight per class."""
     table = Table("class", "faces", "mean weight", "lowest weight")
     for entry in found.classes:

@@ -10,7 +10,7 @@ from mien.plain import counted
 
 if TYPE_CHECKING:
     from mien.cli.console import Table
-    from mien.data.near_duplicates import Twins
+    from mien.data.near_duplicates import NearDuplicates
 
 
 def twins(
@@ -28,7 +28,7 @@ def twins(
     """Find near-duplicates: how many faces have one, in which split, and under another label."""
     from mien.cli.console import Bar, show
     from mien.data.faceset import FaceSet
-    from mien.data.near_duplicates import find_twins, with_groups, write_twins
+    from mien.data.near_duplicates import find_near_duplicates, with_groups, write_near_duplicates
     from mien.disk import require_new
     from mien.media.inputs import require_prepared
 
@@ -40,8 +40,8 @@ def twins(
     faces = FaceSet.open(faceset, verify=True)
     others = None if other is None else FaceSet.open(other, verify=True)
     with Bar(quiet=as_json, single=True) as bar:
-        found = find_twins(faces, others, distance, bar)
-    written = [] if out is None else [out / name for name in write_twins(found, out)]
+        found = find_near_duplicates(faces, others, distance, bar)
+    written = [] if out is None else [out / name for name in write_near_duplicates(found, out)]
     if write is not None:
         with_groups(found).save(write)
         written.append(write)
@@ -80,7 +80,7 @@ def _say_pairs(values: dict[str, Any]) -> None:
     say(f"{differ} of {counted(labeled, 'pair')} with two labels{_share(differ, labeled)} {have} different ones")
 
 
-def _split_table(found: "Twins") -> "Table":
+def _split_table(found: "NearDuplicates") -> "Table":
     from mien.cli.console import Table
 
     table = Table("split", "with a twin in", "faces", "share", "labeled otherwise than a twin there")

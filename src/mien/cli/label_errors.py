@@ -11,7 +11,7 @@ from mien.plain import counted
 
 if TYPE_CHECKING:
     from mien.cli.console import Table
-    from mien.label_errors.find import Doubts, KnownWrong
+    from mien.label_errors.find import KnownWrong, LabelErrors
 
 MOST_PAIRS = 8
 """Pairs of a label and a likelier class that are printed."""
@@ -43,8 +43,8 @@ def doubts(
     """Find labels that are probably wrong, the most doubtful first."""
     from mien.cli.console import Bar, show
     from mien.data.faceset import FaceSet
-    from mien.label_errors.find import find_doubts
-    from mien.label_errors.report import require_free, write_doubts
+    from mien.label_errors.find import find_label_errors
+    from mien.label_errors.report import require_free, write_label_errors
 
     # An experiment, or another method, does not take the place of the list that somebody works with.
     extra = [*([by] if by != "confident" else []), *(["noise"] if noise else [])]
@@ -54,8 +54,8 @@ def doubts(
     folder = out or (Path(name) if model is None else own_folder(model, name))
     require_free(folder)
     with Bar(quiet=as_json, single=True) as bar:
-        found = find_doubts(model, faceset, split, by, folds, noise, seed, neighbors, device, bar)
-        files = write_doubts(found, folder, first)
+        found = find_label_errors(model, faceset, split, by, folds, noise, seed, neighbors, device, bar)
+        files = write_label_errors(found, folder, first)
     for warning in found.warnings:
         say(f"warning: {warning}", file=sys.stderr)
     if as_json:
@@ -74,7 +74,7 @@ def doubts(
     say(*(folder / name for name in files), sep="\n")
 
 
-def _pair_table(found: "Doubts") -> "Table":
+def _pair_table(found: "LabelErrors") -> "Table":
     """The labels that cleanlab believes to be confused most often."""
     from mien.cli.console import Table
 

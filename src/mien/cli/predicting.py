@@ -16,10 +16,10 @@ from mien.plain import counted
 
 if TYPE_CHECKING:
     from mien.faces.crop import CropSpec
-    from mien.media.source_files import Input
+    from mien.media.source_files import SourceFile
     from mien.recognize.predict import Fault, Read
     from mien.recognize.recognizer import Recognizer
-    from mien.recognize.result_writer import Form, Teller
+    from mien.recognize.result_writer import Form, ResultWriter
 
 NOTHING_READ, STOPPED = 1, 130
 """Exit codes where not one input could be read, and after Ctrl-C."""
@@ -61,7 +61,7 @@ def predict(
     from mien.recognize.face_embeddings import weakness
     from mien.recognize.predict import Fault, read_all
     from mien.recognize.recognizer import Recognizer
-    from mien.recognize.result_writer import Teller
+    from mien.recognize.result_writer import ResultWriter
 
     _require_inputs(paths, as_csv)
     form, geometry, folder = _form(as_json, as_csv), _geometry(align, detector), _new_folder(draw)
@@ -70,7 +70,7 @@ def predict(
     with _stopped():
         recognizer = Recognizer.load(model, device)
         _say_overridden(recognizer, geometry)
-        teller = Teller(form, recognizer.classes, sys.stdout, folder)
+        teller = ResultWriter(form, recognizer.classes, sys.stdout, folder)
         try:
             with Bar(quiet=form != "text") as bar:
                 bar.begin("photos and frames", 0)
@@ -149,23 +149,23 @@ def watch(
     from mien.cli.console import live
     from mien.errors import MienError
     from mien.media.photos_and_frames import Shot
-    from mien.media.source_files import Input
+    from mien.media.source_files import SourceFile
     from mien.recognize.camera import camera_frames, find_camera
     from mien.recognize.predict import TRACKING, Read, in_frames
     from mien.recognize.reading import sentence
     from mien.recognize.recognizer import Recognizer
-    from mien.recognize.result_writer import Teller
+    from mien.recognize.result_writer import ResultWriter
     from mien.recognize.tracking import Tracker
 
     form, geometry, folder = _form(as_json, as_csv), _geometry(align, detector), _new_folder(draw)
     try:
-        name = Input(find_camera(camera).name, Path())
+        name = SourceFile(find_camera(camera).name, Path())
     except MienError as error:
         raise typer.BadParameter(str(error), param_hint="'CAMERA'") from None
     with _stopped():
         recognizer = Recognizer.load(model, device)
         _say_overridden(recognizer, geometry)
-        tracker, teller = Tracker(TRACKING, recognizer.card.least), Teller(form, recognizer.classes, sys.stdout, folder)
+        tracker, teller = Tracker(TRACKING, recognizer.card.least), ResultWriter(form, recognizer.classes, sys.stdout, folder)
         how = geometry or recognizer.geometry
         try:
             with live() as shown, suppress(KeyboardInterrupt):
@@ -208,7 +208,7 @@ def _whole() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def _close(teller: "Teller", faults: "Sequence[Fault]") -> None:
+def _close(teller: "ResultWriter", faults: "Sequence[Fault]") -> None:
     """Tell what is left to tell."""
     teller.close()
     for fault in faults:
@@ -239,7 +239,7 @@ def _say_overridden(recognizer: "Recognizer", geometry: "CropSpec | None") -> No
         say(f"mien: faces are cut out by '{taken}', not by '{said}' as the model's card says", file=sys.stderr)
 
 
-def _but_drawn(inputs: "Iterator[Input]", folder: Path | None) -> "Iterator[Input]":
+def _but_drawn(inputs: "Iterator[SourceFile]", folder: Path | None) -> "Iterator[SourceFile]":
     """What is drawn now may lie in a folder whose photos are read."""
     drawn = None if folder is None else Path(os.path.abspath(folder))
     return (one for one in inputs if drawn is None or not one.path.is_relative_to(drawn))

@@ -60,7 +60,7 @@ def train(
 
     from mien.cli.console import Bar
     from mien.media.limits import limits_of
-    from mien.preparation.photo_folder import faces_of
+    from mien.preparation.photo_folder import open_or_prepare
     from mien.recipes.overrides import asked_recipe
     from mien.registry import validate
     from mien.training.run_data import TrainingSettings, read_matrix
@@ -84,7 +84,7 @@ def train(
     order = validate(TrainingSettings, asked)
     with Bar(quiet=as_json) as bar:
         made = asked_recipe(recipe, bar.say, model, epochs, start, changes)
-        faces = faces_of(faceset, threads or os.cpu_count() or 1, bar, least=2, limits=limits_of(limits))
+        faces = open_or_prepare(faceset, threads or os.cpu_count() or 1, bar, least=2, limits=limits_of(limits))
         recognizer = run(faces, made, out, order, unlabeled, bar)
     _report_training(recognizer.card.metrics, recognizer.card.budget, out, as_json)
 
@@ -118,12 +118,7 @@ def recipes(
 ) -> None:
     """List the recipes and what can answer each question, or show one recipe with every default."""
     from mien.cli.console import answer_table, recipe_table, show
-    from mien.recipes.recipe import (
-        Recipe,
-        known_components,
-        recipe_comment,
-        recipe_names,
-    )
+    from mien.recipes.recipe import Recipe, known_components, recipe_comment, recipe_names
 
     if name is not None:
         if comment := recipe_comment(name):

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from mien.data.faceset import FaceSet, Info
+from mien.data.faceset import FaceSet
+from mien.data.format import Info
 from mien.errors import MienError
 
 CHUNK = 4096

@@ -7,12 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from mien.data.face_grid import (
-    Row,
-    Tile,
-    draw_sheet,
-    write_sheet,
-)
+from mien.data.face_grid import Row, Tile, draw_face_grid, write_face_grid
 from mien.data.faceset import FaceSet
 from mien.errors import MienError
 
@@ -51,7 +46,7 @@ def examples(faces: FaceSet, per_class: int = 10, side: int = 64, seed: int = 0)
     kinds = [(name, label) for label, name in enumerate(faces.classes)] + [(NO_LABEL, -1)]
     found = [(name, np.flatnonzero(labels == label)) for name, label in kinds]
     chosen = [(name, generator.permutation(rows)[:per_class]) for name, rows in found if len(rows)]
-    return draw_sheet([Row(name, tuple(map(Tile, faces.faces(rows)))) for name, rows in chosen], side)
+    return draw_face_grid([Row(name, tuple(map(Tile, faces.faces(rows)))) for name, rows in chosen], side)
 
 
 def require_pictures(faces: FaceSet) -> None:
@@ -62,4 +57,4 @@ def require_pictures(faces: FaceSet) -> None:
 
 def write_examples(faces: FaceSet, path: Path) -> None:
     """Write `examples` as a PNG, aside and renamed. Raises MienError where `path` does not end in .png."""
-    write_sheet(examples(faces), path)
+    write_face_grid(examples(faces), path)

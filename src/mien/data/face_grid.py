@@ -55,7 +55,7 @@ class Row:
     about: str = ""
 
 
-def draw_sheet(rows: Sequence[Row], side: int = 64, title: str = "") -> Image.Image:
+def draw_face_grid(rows: Sequence[Row], side: int = 64, title: str = "") -> Image.Image:
     """The rows one below the other, every face `side` x `side`; `title` is a line above them. All rows leave the same room."""
     # Pillow measures no text of several lines, and takes long over one without end.
     rows, title = [replace(row, name=short(row.name), about=short(row.about)) for row in rows], plain(title, 400)
@@ -87,7 +87,7 @@ def draw_sheet(rows: Sequence[Row], side: int = 64, title: str = "") -> Image.Im
     return sheet
 
 
-def write_sheet(sheet: Image.Image, path: Path) -> None:
+def write_face_grid(sheet: Image.Image, path: Path) -> None:
     """Write the picture as a PNG, aside and renamed. Raises MienError where `path` does not end in .png."""
     if path.suffix.lower() != ".png":
         raise MienError("a picture named *.png", str(path), "give it that ending")

@@ -1,25 +1,19 @@
 """A face set: pixels (or cached features) and one table, a row per face; selections and joins are views of rows."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
-from pydantic.dataclasses import dataclass as checked
 
+from mien.data.format import Columns, Info, Rows, checksum, is_pixels, require_labels, to_table
 from mien.disk import fit, read_json, require_name, require_plain, require_regular
 from mien.errors import MienError
-from mien.registry import STRICT, meant, told, worded
-from mien.tabular.parquet_files import Columns, is_pixels, to_table
-
-Rows = npt.NDArray[np.int64]
+from mien.registry import meant, told
 
 Normalization = Literal["fixed", "face"]
 """How gray values are scaled for a network: all alike, or every face to zero mean and unit variance."""
@@ -27,42 +21,8 @@ Normalization = Literal["fixed", "face"]
 BLOCK = 4096
 """Faces copied at a time."""
 
-MOST_CLASSES, MOST_SIDE, MOST_VALUES = 2**15 - 1, 2**15 - 1, 2**24
-"""A label fits 16 bits; a side in pixels and the numbers of a feature are bounded before memory is taken."""
 MOST_HEADER = 10_000
 """Bytes of the header of faces.npy; numpy takes no more."""
-Text = Annotated[str, Field(max_length=2**16)]
-
-
-@worded
-@checked(frozen=True, config=STRICT)
-class Info:
-    """What holds for all faces of a set: the content of faceset.json."""
-
-    classes: Annotated[tuple[Annotated[str, Field(max_length=1000)], ...], Field(max_length=MOST_CLASSES)]
-    """Class names; a label is an index into them."""
-    kind: Literal["faces", "features"] = "faces"
-    """`faces`: uint8 (N, S, S) or (N, S, S, 3); `features`: float16 (N, V, D)."""
-    side: Annotated[int, Field(ge=0, le=MOST_SIDE)] = 0
-    """Side of a face in pixels, 0 for features."""
-    channels: Annotated[int, Field(ge=1, le=MOST_VALUES)] = 1
-    """1 gray, 3 color; for features their dimension D."""
-    views: Annotated[tuple[Text, ...], Field(max_length=1000)] = ()
-    """For features: what each of the V views shows (`clean`, `mirror`, `weak`, `strong`)."""
-    name: Text = ""
-    """The source and its label rule."""
-    alignment: Text = "unknown"
-    """How the crops were made."""
-    license: Text = "unknown"
-    """Terms under which the source is published."""
-    citation: Text = ""
-    """The publication to cite."""
-    version: int = 1
-    """Version of this format."""
-    count: Annotated[int, Field(ge=0, le=2**40)] = 0
-    """Number of faces."""
-    checksum: Annotated[str, Field(max_length=64)] = ""
-    """sha256 over all the rest; written by the writer."""
 
 
 @dataclass(frozen=True)
@@ -293,17 +253,6 @@ class FaceSet:
         return FaceSet.open(folder)
 
 
-def checksum(folder: Path, info: Info) -> str:
-    """sha256 over what faceset.json states (but this checksum), faces.npy and table.parquet, in hexadecimal."""
-    stated = asdict(replace(info, checksum=""))
-    digest = hashlib.sha256(json.dumps(stated, sort_keys=True).encode())
-    for name in ("faces.npy", "table.parquet"):
-        with (folder / name).open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
-
-
 def _verify(folder: Path, info: Info) -> None:
     found = checksum(folder, info)
     if found != info.checksum:
@@ -384,15 +333,3 @@ def _check(faces: FaceSet) -> None:
     if len(set(info.classes)) < len(info.classes):
         raise MienError(f"classes of different names in {where}", told(info.classes), "import the set again")
     require_plain(asdict(info), f"what holds for the faces in {where}", "give other texts")
-
-
-def require_labels(column: pa.ChunkedArray | pa.Array, classes: int, where: str) -> Rows:
-    """The labels (N,) of a column. Raises MienError where one is missing, or is neither -1 nor a class's number."""
-    if column.null_count or not pa.types.is_integer(column.type):
-        raise MienError(f"a label for every face of {where}, -1 for none", "none, or no number", "name a class for each")
-    labels = column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy()
-    if len(labels) and not (labels.min() >= -1 and labels.max() < classes):
-        found = f"{labels.min()} to {labels.max()}"
-        raise MienError(f"labels from -1 to {classes - 1} in {where}", found, "name every class in `classes`")
-    numbers: Rows = labels.astype(np.int64)
-    return numbers

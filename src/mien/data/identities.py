@@ -8,7 +8,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mien.data.faceset import BLOCK, FaceSet, Rows
+from mien.data.faceset import BLOCK, FaceSet
+from mien.data.format import Rows
 from mien.data.splits import held_out_rows, split_rows
 from mien.data.writer import FaceSetWriter
 from mien.errors import MienError

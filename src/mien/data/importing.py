@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from mien.data.faceset import FaceSet
-from mien.data.source import Rejected, Source
+from mien.data.source import Source
 from mien.data.writer import FaceSetWriter
 from mien.errors import MienError
+from mien.media.faults import Rejected
 from mien.registry import CountOrZero, Share, find, require, validate
 
 ROOM = "mien.data.sources"

@@ -16,15 +16,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from mien.data.face_grid import (
-    Note,
-    Tile,
-    draw_sheet,
-    evenly,
-    write_sheet,
-)
+from mien.data.face_grid import Note, Tile, draw_face_grid, evenly, write_face_grid
 from mien.data.face_grid import Row as SheetRow
-from mien.data.faceset import BLOCK, FaceSet, Rows
+from mien.data.faceset import BLOCK, FaceSet
+from mien.data.format import Rows
 from mien.data.phash import Bools, Bytes, Floats, Hashes, Integers, any_close, correlations, groups, hashes, in_order, pairs
 from mien.disk import require_new, write_aside
 from mien.errors import MienError
@@ -73,7 +68,7 @@ class Share:
 
 
 @dataclass(frozen=True, eq=False)
-class Twins:
+class NearDuplicates:
     """The twins of a set's N faces, and where another set was given those among its faces, which have the rows from N on."""
 
     faces: FaceSet
@@ -149,7 +144,9 @@ class _Part:
         return turned
 
 
-def find_twins(faces: FaceSet, other: FaceSet | None = None, distance: int = DISTANCE, progress: Progress | None = None) -> Twins:
+def find_near_duplicates(
+    faces: FaceSet, other: FaceSet | None = None, distance: int = DISTANCE, progress: Progress | None = None
+) -> NearDuplicates:
     """The twins within `faces`, and those that they have in `other`, by split.
 
     Faces of one gray have none. Raises MienError for features, for a set that is compared with itself, and as `pairs` does.
@@ -178,10 +175,10 @@ def find_twins(faces: FaceSet, other: FaceSet | None = None, distance: int = DIS
     found = _joined([replace(part, rows=np.sort(part.rows, axis=1)) for part in compared])
     together = _by_size(groups(found.rows, len(splits)))
     shares = _shares(found.rows, splits, labels, [name for name, _ in parts], own)
-    return Twins(faces, other, distance, found, together, splits, labels, shares)
+    return NearDuplicates(faces, other, distance, found, together, splits, labels, shares)
 
 
-def have_twins(faces: FaceSet, among: FaceSet, distance: int = DISTANCE) -> Bools:
+def have_near_duplicates(faces: FaceSet, among: FaceSet, distance: int = DISTANCE) -> Bools:
     """(N,) whether each of `faces` has a twin in `among`; a face that is there itself counts as one.
 
     However many are alike, memory is bounded: no pairs are kept. Of more than 64 faces in `among` with one hash, 64 are compared.
@@ -208,7 +205,7 @@ def hash_faces(faces: FaceSet, progress: Progress | None = None) -> Hashes:
     return np.concatenate(found)
 
 
-def write_twins(found: Twins, out: Path | str) -> tuple[str, ...]:
+def write_near_duplicates(found: NearDuplicates, out: Path | str) -> tuple[str, ...]:
     """Write twins.csv and, where there are twins, twins.png into the new folder `out`; their names.
 
     Raises MienError where something lies there.
@@ -216,19 +213,19 @@ def write_twins(found: Twins, out: Path | str) -> tuple[str, ...]:
     out = Path(out)
     require_new(out)
     out.mkdir(parents=True, exist_ok=True)
-    write_aside(out / "twins.csv", twin_rows(found).encode())
+    write_aside(out / "twins.csv", near_duplicate_rows(found).encode())
     if not len(found.sizes):
         return ("twins.csv",)
-    write_sheet(draw_twins(found), out / "twins.png")
+    write_face_grid(draw_near_duplicates(found), out / "twins.png")
     return ("twins.csv", "twins.png")
 
 
-def with_groups(found: Twins) -> FaceSet:
+def with_groups(found: NearDuplicates) -> FaceSet:
     """A view of the set with the column `twin`: the number of a face's group, -1 where it has no twin."""
     return found.faces.with_column(COLUMN, found.group[: len(found.faces)])
 
 
-def twin_rows(found: Twins) -> str:
+def near_duplicate_rows(found: NearDuplicates) -> str:
     """A csv with a line for each pair, those that look most alike first."""
     file, of = io.StringIO(), found.found
     writer = csv.writer(file, lineterminator="\n")
@@ -243,12 +240,12 @@ def twin_rows(found: Twins) -> str:
     return file.getvalue()
 
 
-def draw_twins(found: Twins) -> Image.Image:
+def draw_near_duplicates(found: NearDuplicates) -> Image.Image:
     """The largest groups and some of the others, a row each; under each face its label and its split."""
-    return draw_sheet(list(_drawn(found)), SIDE, f"{counted(len(found.sizes), 'group')} of near-duplicates, by size")
+    return draw_face_grid(list(_drawn(found)), SIDE, f"{counted(len(found.sizes), 'group')} of near-duplicates, by size")
 
 
-def _drawn(found: Twins) -> Iterator[SheetRow]:
+def _drawn(found: NearDuplicates) -> Iterator[SheetRow]:
     count, few = len(found.faces), SHOWN // 2
     for number in sorted({*range(min(few, len(found.sizes))), *evenly(len(found.sizes), few).tolist()}):
         members = np.flatnonzero(found.group == number)

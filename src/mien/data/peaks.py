@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
-from mien.data.faceset import FaceSet, Rows
+from mien.data.faceset import FaceSet
+from mien.data.format import Rows
 from mien.data.splits import held_out_rows, split_rows
 from mien.errors import MienError
 from mien.registry import Count, require

@@ -7,15 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from mien.data.faceset import Info
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """An input that gave no face, and why; or one of which something else is to be said."""
-
-    path: str
-    reason: str
+from mien.data.format import Info
+from mien.media.faults import Rejected
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mien.class_words import read_split
-from mien.data.faceset import FaceSet, Rows
+from mien.data.faceset import FaceSet
+from mien.data.format import Rows
 from mien.errors import MienError
 from mien.plain import counted
 from mien.registry import meant

@@ -6,7 +6,8 @@ import torch
 from torch import Generator, Tensor
 
 from mien.data.augment import Augmentation, Strength, distort, normalize, to_unit
-from mien.data.faceset import Info, Normalization
+from mien.data.faceset import Normalization
+from mien.data.format import Info
 from mien.errors import MienError
 
 WEAK_VIEWS = ("clean", "mirror", "weak")

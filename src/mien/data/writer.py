@@ -13,11 +13,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mien.data.faceset import Info, checksum, require_labels
+from mien.data.format import COLUMNS, Info, checksum, require_labels, to_table
 from mien.disk import put, require_name, require_plain, write_aside
 from mien.errors import MienError
 from mien.plain import counted, to_json
-from mien.tabular.parquet_files import COLUMNS, to_table
 
 
 def write_table(path: Path, table: pa.Table) -> None:

@@ -14,7 +14,8 @@ import numpy.typing as npt
 import torch
 from torch import Generator
 
-from mien.data.faceset import FaceSet, Rows
+from mien.data.faceset import FaceSet
+from mien.data.format import Rows
 from mien.data.peaks import NEAREST, Peaks, find_peaks, find_sequences, missing_columns
 from mien.data.splits import split_rows, test_split
 from mien.evaluation.evaluate import count_known

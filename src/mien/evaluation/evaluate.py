@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mien.data.faceset import FaceSet
 from mien.data.splits import fold_view, split_rows, test_split
 from mien.errors import MienError
-from mien.evaluation.near_duplicates import twin_notes
+from mien.evaluation.near_duplicates import near_duplicate_notes
 from mien.evaluation.report import Mistakes, write_report
 from mien.evaluation.result import Evaluation, confident_mistakes, summarize
 from mien.plain import counted
@@ -52,7 +52,7 @@ def evaluate(
     tested = tested_faces(recognizer.classes, faces, split)
     known = count_known(recognizer, tested.faces, whole)
     logits, labels = recognizer.logits(tested.faces, flip), tested.labels
-    twins = {} if known else twin_notes(recognizer, tested.faces, whole, logits.argmax(axis=1) == labels)
+    twins = {} if known else near_duplicate_notes(recognizer, tested.faces, whole, logits.argmax(axis=1) == labels)
     result = summarize(
         logits,
         labels,

@@ -12,13 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional as F
 
-from mien.data.face_grid import (
-    BLUE,
-    EDGE,
-    INK,
-    SOFT,
-    write_sheet,
-)
+from mien.data.face_grid import BLUE, EDGE, INK, SOFT, write_face_grid
 from mien.data.faceset import FaceSet
 from mien.data.views import Views
 from mien.errors import MienError
@@ -86,7 +80,7 @@ def explain_photo(
     if larger := upscaling(recognizer.network, recognizer.card.network["network"]):
         (progress or Silent()).say(larger)
     found = explain(recognizer, _read(photo, info.side, info.channels == 3), name, block)
-    write_sheet(draw_explanation(found, _read(photo, SIDE, color=True)), target)
+    write_face_grid(draw_explanation(found, _read(photo, SIDE, color=True)), target)
     return found
 
 

@@ -13,15 +13,7 @@ import pyarrow as pa
 from PIL import Image
 from scipy.stats import spearmanr
 
-from mien.data.face_grid import (
-    GRAY,
-    Note,
-    Row,
-    Tile,
-    draw_sheet,
-    evenly,
-    write_sheet,
-)
+from mien.data.face_grid import GRAY, Note, Row, Tile, draw_face_grid, evenly, write_face_grid
 from mien.data.faceset import FaceSet
 from mien.data.peaks import find_sequences
 from mien.data.splits import test_split
@@ -137,7 +129,7 @@ def inspect_intensity(
     within = sequence_correlations(shown)
     write_aside(folder / "intensity.csv", intensity_rows(shown).encode())
     if faces.info.kind == "faces":
-        write_sheet(draw_intensity(shown, within), folder / "intensity.png")
+        write_face_grid(draw_intensity(shown, within), folder / "intensity.png")
     warning = f"{known} of these faces gave the run their labels: this is no test of it" if known else ""
     return summarize_intensity(shown, within, faces.info.name or "unnamed", split, column, warning)
 
@@ -249,7 +241,7 @@ def draw_intensity(shown: Shown, within: Floats) -> Image.Image:
         if len(mine) and not len(known):
             parts = [(mine, f"{counted(len(mine), 'face')}")]
         rows += [_row(shown, part, name, about) for part, about in parts]
-    return draw_sheet(rows, SIDE, "Under each face its class's probability (blue) and the true intensity (gray)")
+    return draw_face_grid(rows, SIDE, "Under each face its class's probability (blue) and the true intensity (gray)")
 
 
 def intensity_rows(shown: Shown) -> str:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from scipy.stats import binomtest
 
 from mien.errors import MienError
+from mien.recognize.calibration import class_indices
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -179,16 +180,6 @@ def calibration_bins(probabilities: npt.ArrayLike, labels: npt.ArrayLike, bins: 
     place = _bin(confidence, bins)
     count = np.bincount(place, minlength=bins).astype(np.int64)
     return Reliability(_ratio(np.bincount(place, confidence, bins), count), _ratio(np.bincount(place, right, bins), count), count)
-
-
-def class_indices(values: npt.ArrayLike, classes: int, what: str) -> Counts:
-    """`values` as an array (N,) of integers from 0 to `classes` - 1; raises MienError, which calls them `what`, for others."""
-    given = np.asarray(values)
-    whole = given.ndim == 1 and (np.issubdtype(given.dtype, np.integer) or not given.size)
-    if not whole or (given.size and not (given.min() >= 0 and given.max() < classes)):
-        found = f"{given.min()} to {given.max()}" if whole else f"{given.dtype} of shape {given.shape}"
-        raise MienError(f"{what} (N,), integers from 0 to {classes - 1}", found, "leave out faces without a label")
-    return given.astype(np.int64)
 
 
 def _second_hits(scores: npt.ArrayLike, labels: npt.ArrayLike) -> Bools:

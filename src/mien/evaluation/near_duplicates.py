@@ -8,7 +8,7 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from mien.data.faceset import FaceSet
-from mien.data.near_duplicates import have_twins
+from mien.data.near_duplicates import have_near_duplicates
 from mien.data.phash import Bools
 from mien.data.splits import fold_view, split_rows, training_rows
 from mien.disk import read_as
@@ -65,7 +65,7 @@ def find_unlabeled_faces(recognizer: Recognizer, whole: FaceSet) -> FaceSet | No
     return rest if len(rest) else None
 
 
-def twin_notes(recognizer: Recognizer, tested: FaceSet, whole: FaceSet, right: Bools) -> dict[str, str]:
+def near_duplicate_notes(recognizer: Recognizer, tested: FaceSet, whole: FaceSet, right: Bools) -> dict[str, str]:
     """What is to be said of test faces, of the set `whole`, that have twins among the training faces; `right`: (N,).
 
     The test faces are none that taught the recognizer their labels. Of twins among the training faces with labels it warns;
@@ -83,7 +83,7 @@ def _labeled_notes(recognizer: Recognizer, tested: FaceSet, whole: FaceSet, righ
         return {}
     if _bytes(training) > MOST_BYTES:
         return {"near-duplicates": f"not looked for among {counted(len(training), 'training face')}: mien twins does"}
-    twins = have_twins(tested, training)
+    twins = have_near_duplicates(tested, training)
     if not twins.any():
         return {}
     found, without = f"{_share(twins)} have a near-duplicate among the training faces", _without(twins, right)
@@ -95,7 +95,7 @@ def _labeled_notes(recognizer: Recognizer, tested: FaceSet, whole: FaceSet, righ
 def _unlabeled_notes(recognizer: Recognizer, tested: FaceSet, whole: FaceSet, right: Bools) -> dict[str, str]:
     faces, left, said = find_unlabeled_faces(recognizer, whole), _count_unlabeled(recognizer), list[str]()
     if faces is not None and _bytes(faces) <= MOST_BYTES:
-        twins, left = have_twins(tested, faces), left - len(faces)
+        twins, left = have_near_duplicates(tested, faces), left - len(faces)
         where = f"among {counted(len(faces), 'face')} of the run's own training split that it learned from without labels"
         said = [f"{_share(twins)} have a near-duplicate {where}", *([_without(twins, right)] if twins.any() else [])]
     before = sum(_number(source.get("budget")) for source in recognizer.card.sources)

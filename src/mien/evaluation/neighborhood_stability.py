@@ -16,20 +16,16 @@ import numpy.typing as npt
 import torch
 from torch import Generator, Tensor
 
-from mien.data.faceset import FaceSet, Info
+from mien.data.faceset import FaceSet
+from mien.data.format import Info
 from mien.data.views import Views
 from mien.errors import MienError
 from mien.progress import Progress, Silent
 from mien.recognize.device import autocast, channels_last, choose_precision, wide
-from mien.recognize.divergence import (
-    decide,
-    divergence,
-    last_features,
-    moved,
-)
+from mien.recognize.divergence import decide, divergence, last_features, moved
 from mien.recognize.model_card import require_alike
 from mien.recognize.recognizer import Recognizer
-from mien.recognize.semantic_neighbors import Neighbors
+from mien.recognize.semantic_neighbors import SemanticNeighbors
 
 BATCH = 256
 """Faces that go through the network at a time."""
@@ -87,7 +83,7 @@ class InPixels:
     """Neighbors are faces that an autoencoder makes."""
 
     sight: Sight
-    neighbors: Neighbors
+    neighbors: SemanticNeighbors
     sigma: float
     kind: Literal["autoencoder"] = "autoencoder"
 
@@ -171,7 +167,7 @@ def find_space(
         told = f"features of the network's last block, {block} (no autoencoder was named, and the run has none of its own)"
         return InFeatures.of(sight, faces, sigma, progress or Silent()), told
     folder = own if neighbors is None else Path(neighbors)
-    made = Neighbors.load(folder, recognizer.device)
+    made = SemanticNeighbors.load(folder, recognizer.device)
     made.require(faces.info)
     error = made.card.metrics.get("pixel_error")
     quality = "" if error is None else f" (a pixel is {error:.1f} of 255 from what it was)"

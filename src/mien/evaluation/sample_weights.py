@@ -15,14 +15,7 @@ from PIL import Image
 from scipy.stats import rankdata
 
 from mien.data.describe import require_pictures
-from mien.data.face_grid import (
-    RED,
-    Note,
-    Row,
-    Tile,
-    draw_sheet,
-    write_sheet,
-)
+from mien.data.face_grid import RED, Note, Row, Tile, draw_face_grid, write_face_grid
 from mien.data.faceset import FaceSet
 from mien.disk import write_aside
 from mien.errors import MienError
@@ -83,7 +76,7 @@ class ClassWeights:
 
 
 @dataclass(frozen=True)
-class Weights:
+class SampleWeights:
     """What `inspect_weights` found."""
 
     classes: tuple[ClassWeights, ...]
@@ -105,7 +98,7 @@ class Weights:
 
 def inspect_weights(
     run: Path | str, faces: FaceSet | Path | str, per_class: int = SHOWN, out: Path | str | None = None
-) -> Weights:
+) -> SampleWeights:
     """The sample weights of a run's training faces, which are found by their ids in `faces`.
 
     Writes weights.png (of each class, in the order of their weight, the `per_class` faces that count least, framed where the
@@ -119,7 +112,7 @@ def inspect_weights(
     require_pictures(faces)
     weighed = read_weighed(run, faces)
     folder = run / "weights" if out is None else Path(out)
-    write_sheet(draw_weights(weighed, per_class), folder / "weights.png")
+    write_face_grid(draw_weights(weighed, per_class), folder / "weights.png")
     write_aside(folder / "weights.csv", weight_rows(weighed).encode())
     return summarize_weights(weighed, _warning(card, faces))
 
@@ -135,7 +128,7 @@ def read_weighed(run: Path | str, faces: FaceSet) -> Weighed:
     return Weighed(found, classes, labels, weights, _truth(found))
 
 
-def summarize_weights(weighed: Weighed, warning: str = "") -> Weights:
+def summarize_weights(weighed: Weighed, warning: str = "") -> SampleWeights:
     """Figures of the weights by class, and how well a low one finds the labels that are known to be wrong."""
     found = []
     for label, name in enumerate(weighed.classes):
@@ -143,7 +136,7 @@ def summarize_weights(weighed: Weighed, warning: str = "") -> Weights:
         mean, lowest = (float(mine.mean()), float(mine.min())) if len(mine) else (math.nan, math.nan)
         found.append(ClassWeights(name, len(mine), mean, lowest))
     auroc = flip_auroc(weighed.weights, weighed.flipped)
-    return Weights(tuple(found), weighed.equal, int(weighed.flipped.sum()), auroc, warning)
+    return SampleWeights(tuple(found), weighed.equal, int(weighed.flipped.sum()), auroc, warning)
 
 
 def flip_auroc(weights: npt.ArrayLike, flipped: npt.ArrayLike) -> float:
@@ -179,7 +172,7 @@ def draw_weights(weighed: Weighed, per_class: int = SHOWN) -> Image.Image:
             tiles.append(Tile(face, (weight, mark) if marked else (weight,), RED if flipped[row] else ""))
         rows.append(Row(name, tuple(tiles), f"{counted(len(mine), 'face')}"))
     title = "All faces counted the same" if weighed.equal else "The faces that counted least, and their weights"
-    return draw_sheet(rows, SIDE, title + ("; framed: what a face really is" if marked else ""))
+    return draw_face_grid(rows, SIDE, title + ("; framed: what a face really is" if marked else ""))
 
 
 def weight_rows(weighed: Weighed) -> str:

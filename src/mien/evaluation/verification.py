@@ -15,7 +15,8 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
-from mien.data.faceset import FaceSet, Rows
+from mien.data.faceset import FaceSet
+from mien.data.format import Rows
 from mien.data.identities import find_people
 from mien.data.splits import split_rows, test_split
 from mien.errors import MienError

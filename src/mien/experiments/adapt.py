@@ -10,7 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Generator, Tensor, nn
 
-from mien.data.faceset import FaceSet, Rows
+from mien.data.faceset import FaceSet
+from mien.data.format import Rows
 from mien.data.splits import groups_of, training_rows
 from mien.data.views import Views
 from mien.disk import require_new

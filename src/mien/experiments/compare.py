@@ -18,12 +18,7 @@ from mien.evaluation.evaluate import evaluate
 from mien.evaluation.result import thin
 from mien.evaluation.sample_weights import flip_auroc, read_weighed
 from mien.experiments.comparison import Comparison
-from mien.experiments.grid import (
-    ComparisonSettings,
-    Grid,
-    Job,
-    make_plan,
-)
+from mien.experiments.grid import ComparisonSettings, Grid, Job, make_plan
 from mien.experiments.published import published_on
 from mien.experiments.report import write_report
 from mien.experiments.results import RunResult, read_result, write_result

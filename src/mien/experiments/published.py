@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic.dataclasses import dataclass
 
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.experiments.grid import Group
 from mien.registry import STRICT, validate
 

@@ -12,8 +12,9 @@ import numpy.typing as npt
 from mien.errors import MienError
 from mien.faces.align import Align, align_from_text, crop
 from mien.faces.detect import Detector, detector_from_text
-from mien.faces.face import Face, Photo, Which, choose
+from mien.faces.face import Face, Which, choose
 from mien.faces.orientation import as_it_lies, in_all_directions, turned
+from mien.media.photos import Photo
 from mien.registry import fields, require_loaded, to_text, validate
 
 WHOLE = "whole"
@@ -86,7 +87,7 @@ class CropSpec:
 
 
 @dataclass(frozen=True, eq=False)
-class Cut:
+class Crop:
     """The n crops of some photos."""
 
     faces: npt.NDArray[np.uint8]
@@ -107,7 +108,7 @@ class Cut:
         return [as_it_lies(face, self.turned.get(number, 0), photos[number]) for face, number in places]
 
 
-def cut_out(photos: Sequence[Photo], geometry: CropSpec, side: int, color: bool, turn: bool = False) -> Cut:
+def crop_faces(photos: Sequence[Photo], geometry: CropSpec, side: int, color: bool, turn: bool = False) -> Crop:
     """Crops of upright photos, uint8 (H, W, 3), of any sizes; of those that lie in any direction with `turn`, which takes four
     times as long. Raises MienError for an unknown way or detector.
     """
@@ -135,7 +136,7 @@ def cut_out(photos: Sequence[Photo], geometry: CropSpec, side: int, color: bool,
             kept.append(face)
     shape = (0, side, side, 3) if color else (0, side, side)
     faces_ = np.stack(crops) if crops else np.zeros(shape, np.uint8)
-    return Cut(faces_, np.array(owners, np.int64), tuple(kept), empty, quarters)
+    return Crop(faces_, np.array(owners, np.int64), tuple(kept), empty, quarters)
 
 
 @cache

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import MienError
-from mien.faces.face import Photo
 from mien.installed import folder_of
+from mien.media.photos import Photo
 
 PACKAGE, FILE = "face_recognition_models", "shape_predictor_68_face_landmarks.dat"
 

@@ -10,9 +10,6 @@ import numpy.typing as npt
 
 from mien.errors import MienError
 
-Photo = npt.NDArray[np.uint8]
-"""(H, W, 3) RGB, upright."""
-
 Which = Literal["all", "largest", "central"]
 """Faces of a photo: every one, the one of the largest box, or the one whose center is nearest to the photo's."""
 

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.faces.detect import Detector
-from mien.faces.face import Face, Photo
+from mien.faces.face import Face
+from mien.media.photos import Photo
 
 QUARTERS = 4
 CLEARLY = 0.001

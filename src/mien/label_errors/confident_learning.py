@@ -133,7 +133,7 @@ def fit_head(features: Features, labels: Integers) -> Any:
 
 
 @dataclass(frozen=True, eq=False)
-class Confidence:
+class ConfidentLearning:
     """What cleanlab says of N labels of K classes."""
 
     quality: Floats
@@ -143,11 +143,11 @@ class Confidence:
     """(K, K) estimated share of all faces that have the label in the row and are of the class in the column."""
 
 
-def judge_labels(labels: Integers, probabilities: Floats) -> Confidence:
+def judge_labels(labels: Integers, probabilities: Floats) -> ConfidentLearning:
     """cleanlab on labels (N,), two of every class or more, and held-out probabilities (N, K)."""
     count, search, rank = (_library(f"cleanlab.{name}") for name in ("count", "filter", "rank"))
     confident = count.compute_confident_joint(labels, probabilities)
-    return Confidence(
+    return ConfidentLearning(
         quality=np.asarray(rank.get_label_quality_scores(labels, probabilities, method="self_confidence"), np.float64),
         flagged=np.asarray(search.find_label_issues(labels, probabilities, confident_joint=confident, n_jobs=1), bool),
         joint=np.asarray(count.estimate_joint(labels, probabilities, confident_joint=confident), np.float64),

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mien.data.faceset import FaceSet, Rows
+from mien.data.faceset import FaceSet
+from mien.data.format import Rows
 from mien.data.noise import flip_uniform
 from mien.data.splits import split_rows, training_rows
 from mien.errors import MienError
@@ -19,14 +20,7 @@ from mien.evaluation.consistency import FEW, known_labels
 from mien.evaluation.evaluate import count_known
 from mien.evaluation.neighborhood_stability import find_space, score_faces
 from mien.evaluation.sample_weights import flip_auroc, read_weighed
-from mien.label_errors.confident_learning import (
-    deal_folds,
-    judge_labels,
-    look_at,
-    people_of,
-    predict_held_out,
-    require_cleanlab,
-)
+from mien.label_errors.confident_learning import deal_folds, judge_labels, look_at, people_of, predict_held_out, require_cleanlab
 from mien.plain import counted, plain_values
 from mien.progress import Progress, Silent
 from mien.recognize.recognizer import Recognizer
@@ -67,7 +61,7 @@ class KnownWrong:
 
 
 @dataclass(frozen=True, eq=False)
-class Doubts:
+class LabelErrors:
     """The labels of N faces, the most doubtful first: flagged ones before others, then by score. Arrays have N values."""
 
     dataset: str
@@ -161,7 +155,7 @@ class Judged:
     warnings: tuple[str, ...] = field(default=())
 
 
-def find_doubts(
+def find_label_errors(
     recognizer: Recognizer | Path | str | None,
     faces: FaceSet | Path | str,
     split: str | None = None,
@@ -172,7 +166,7 @@ def find_doubts(
     neighbors: Path | str | None = None,
     device: str = "auto",
     progress: Progress | None = None,
-) -> Doubts:
+) -> LabelErrors:
     """The labeled faces of a split (None: the training split), those whose label is most doubtful first.
 
     `recognizer`: for `confident` any model, of whatever classes, as its features alone are looked at; mien-s is one. None: the
@@ -338,13 +332,13 @@ def by_neighborhood(asked: Labeled, neighbors: Path | str | None, bar: Progress)
     )
 
 
-def order_faces(asked: Labeled, judged: Judged, by: str) -> Doubts:
+def order_faces(asked: Labeled, judged: Judged, by: str) -> LabelErrors:
     """The list: flagged faces first, then by score; equal ones in the set's order."""
     order = np.lexsort((-judged.scores, ~judged.flagged))
     rows = asked.rows[judged.at[order]]
     faces, wrong = asked.whole.select(rows), None if judged.wrong is None else judged.wrong[order]
     scores, flagged = judged.scores[order], judged.flagged[order]
-    return Doubts(
+    return LabelErrors(
         dataset=asked.whole.info.name or "unnamed",
         split=asked.split,
         by=by,

@@ -9,19 +9,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from mien.data.face_grid import (
-    INK,
-    RED,
-    SOFT,
-    Note,
-    Row,
-    Tile,
-    draw_sheet,
-    write_sheet,
-)
+from mien.data.face_grid import INK, RED, SOFT, Note, Row, Tile, draw_face_grid, write_face_grid
 from mien.disk import put, read_json
 from mien.errors import MienError
-from mien.label_errors.find import Doubts
+from mien.label_errors.find import LabelErrors
 from mien.plain import counted, to_json
 
 FILES = ("doubts.csv", "doubts.png", "doubts.json")
@@ -50,7 +41,7 @@ def require_free(out: Path) -> None:
         raise MienError(wanted, ", ".join(strange[:3]) + (", …" if len(strange) > 3 else ""), todo)
 
 
-def write_doubts(found: Doubts, out: Path | str, first: int = SHOWN) -> list[str]:
+def write_label_errors(found: LabelErrors, out: Path | str, first: int = SHOWN) -> list[str]:
     """Write doubts.csv, doubts.json and, unless the faces are features, doubts.png with the `first` faces; their names.
 
     All of it is written aside, and then takes the place of an earlier list. Raises MienError as `require_free` does, and for
@@ -65,9 +56,9 @@ def write_doubts(found: Doubts, out: Path | str, first: int = SHOWN) -> list[str
     new, old = aside / "new", aside / "old"
     try:
         new.mkdir()
-        (new / "doubts.csv").write_text(doubt_rows(found), "utf-8")
+        (new / "doubts.csv").write_text(label_error_rows(found), "utf-8")
         if found.faces.info.kind == "faces":
-            write_sheet(draw_doubts(found, first), new / "doubts.png")
+            write_face_grid(draw_label_errors(found, first), new / "doubts.png")
         figures = {"made_by": MADE_BY} | found.to_json()
         (new / "doubts.json").write_text(to_json(figures), "utf-8")
         _swap(new, out, old)
@@ -88,7 +79,7 @@ def _swap(new: Path, out: Path, old: Path) -> None:
         raise
 
 
-def doubt_rows(found: Doubts) -> str:
+def label_error_rows(found: LabelErrors) -> str:
     """A csv of id, given, suggested, score, flagged and rank (from 1), the most doubtful first."""
     file, names = io.StringIO(), [*found.classes, ""]
     writer = csv.writer(file, lineterminator="\n")
@@ -99,7 +90,7 @@ def doubt_rows(found: Doubts) -> str:
     return file.getvalue()
 
 
-def draw_doubts(found: Doubts, first: int = SHOWN) -> Image.Image:
+def draw_label_errors(found: LabelErrors, first: int = SHOWN) -> Image.Image:
     """The `first` faces in rows of ACROSS, under each its label and what it more likely is, or, where nothing says so, the score.
 
     A frame marks a label that is known to be wrong.
@@ -116,4 +107,4 @@ def draw_doubts(found: Doubts, first: int = SHOWN) -> Image.Image:
         for start in range(0, count, ACROSS)
     ]
     title = f"The {count} most doubtful of {counted(len(found.ids), 'label')}"
-    return draw_sheet(rows, SIDE, title + ("" if found.wrong is None else "; framed: known to be wrong"))
+    return draw_face_grid(rows, SIDE, title + ("" if found.wrong is None else "; framed: known to be wrong"))

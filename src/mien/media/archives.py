@@ -14,7 +14,7 @@ from typing import IO, cast
 from mien.errors import MienError
 from mien.media.faults import fault
 from mien.media.limits import LIMITS, FileLimits
-from mien.media.source_files import Member, require_regular
+from mien.media.source_files import ArchiveMember, require_regular
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 """How the names of archives end, in lower case."""
@@ -45,7 +45,7 @@ class Entry:
     """A member by the name it has in the archive; `content` for a photo of a tar.gz, `fault` where it cannot be read."""
 
     name: str
-    member: Member
+    member: ArchiveMember
     content: bytes | None = None
     fault: str = ""
 
@@ -79,7 +79,7 @@ def _zipped(path: Path, wanted: Callable[[str], bool], limits: FileLimits) -> It
             if info.is_dir() or not wanted(info.filename):
                 continue
             stored, method = info.compress_size, info.compress_type
-            member = Member("zip", info.header_offset, info.file_size, stored, method, info.CRC)
+            member = ArchiveMember("zip", info.header_offset, info.file_size, stored, method, info.CRC)
             found = "a link, which is not followed" if stat.S_ISLNK(info.external_attr >> 16) else ""
             found = "encrypted in the zip" if info.flag_bits & _ENCRYPTED else found
             yield Entry(info.filename, member, fault=found)
@@ -119,7 +119,7 @@ def _require_packed(unpacked: int, there: int, limits: FileLimits) -> None:
 
 
 def _entry(info: tarfile.TarInfo, file: IO[bytes], packed: bool, streamed: bool, limits: FileLimits) -> Entry:
-    member = Member("tar.gz" if packed else "tar", info.offset_data, info.size)
+    member = ArchiveMember("tar.gz" if packed else "tar", info.offset_data, info.size)
     if info.issym() or info.islnk():
         return Entry(info.name, member, fault="a link, which is not followed")
     if not info.isreg() or info.issparse():

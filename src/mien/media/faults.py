@@ -1,8 +1,17 @@
 """What is wrong with a file, in words."""
 
 import struct
+from dataclasses import dataclass
 
 from mien.errors import MienError
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """An input that gave no face, and why; or one of which something else is to be said."""
+
+    path: str
+    reason: str
 
 
 def fault(error: Exception) -> str:

@@ -6,23 +6,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from mien.class_words import (
-    FOLDERS,
-    is_named,
-    is_unlabeled,
-    read_label,
-    split_folder,
-)
+from mien.class_words import FOLDERS, is_named, is_unlabeled, read_label, split_folder
 from mien.errors import MienError
 from mien.expressions import canonical
-from mien.media.class_folders import (
-    PASSED_OVER,
-    Folders,
-    Level,
-    Look,
-    above_classes,
-    require_classes,
-)
+from mien.media.class_folders import PASSED_OVER, Folders, Level, Look, above_classes, require_classes
 from mien.media.limits import LIMITS, FileLimits
 
 DEEP = 8

@@ -15,14 +15,9 @@ import numpy.typing as npt
 from mien.errors import MienError
 from mien.media.decoding.decode import require_size
 from mien.media.faults import fault
-from mien.media.limits import (
-    LIMITS,
-    Clock,
-    Deadline,
-    FileLimits,
-)
+from mien.media.limits import LIMITS, Clock, Deadline, FileLimits
 from mien.media.memory import Allowance
-from mien.media.source_files import Input, open_input, refusal
+from mien.media.source_files import SourceFile, open_source_file, refusal
 from mien.media.video_gaps import Gaps
 
 if TYPE_CHECKING:
@@ -77,7 +72,7 @@ class _Told:
     streams: str = ""
 
 
-def read_frames(input: Input, every: float, limits: FileLimits = LIMITS, clock: Clock = thread_time) -> Iterator[Frame]:
+def read_frames(input: SourceFile, every: float, limits: FileLimits = LIMITS, clock: Clock = thread_time) -> Iterator[Frame]:
     """The first frame at or after 0, `every`, 2 `every`, ... seconds, RGB, as a player shows it: upright by the video's display
     matrix, and as wide as its sample aspect ratio says.
 
@@ -90,7 +85,7 @@ def read_frames(input: Input, every: float, limits: FileLimits = LIMITS, clock: 
     return _frames(input, every, limits, clock)
 
 
-def _frames(input: Input, every: float, limits: FileLimits, clock: Clock) -> Iterator[Frame]:
+def _frames(input: SourceFile, every: float, limits: FileLimits, clock: Clock) -> Iterator[Frame]:
     due, last, told, cause = 0.0, 0.0, _Told(Gaps()), None
     try:
         for one in _decoded(input, limits, Deadline(limits.seconds, clock), told):
@@ -106,12 +101,12 @@ def _frames(input: Input, every: float, limits: FileLimits, clock: Clock) -> Ite
         raise refusal(input, "; ".join(filter(None, reasons))) from cause
 
 
-def _decoded(input: Input, limits: FileLimits, deadline: Deadline, told: _Told) -> Iterator[_Decoded]:
+def _decoded(input: SourceFile, limits: FileLimits, deadline: Deadline, told: _Told) -> Iterator[_Decoded]:
     """All sound frames in order of their times. Raises ValueError at the end of a truncated video."""
     import av
 
     allowance, shown = Allowance(limits.memory - 3 * limits.frame_pixels), False  # and a frame of RGB
-    with open_input(input) as file:
+    with open_source_file(input) as file:
         there, missing = file.seek(0, os.SEEK_END), _missing(file)
         try:
             with _container(_Hurried(file, deadline), missing, allowance) as container:

@@ -13,25 +13,11 @@ from mien.errors import MienError
 from mien.media.archives import ARCHIVES, Entry, entries
 from mien.media.decoding.containers import HEIC
 from mien.media.faults import fault
-from mien.media.folder_labels import (
-    Given,
-    above_members,
-    class_of,
-    for_labels,
-    inner_folders,
-    is_folder,
-    last_folders,
-    place_of,
-)
+from mien.media.folder_labels import Given, above_members, class_of, for_labels, inner_folders, is_folder, last_folders, place_of
 from mien.media.limits import LIMITS, FileLimits
-from mien.media.lists import (
-    LISTS,
-    check_list,
-    lines,
-    short_hash,
-)
+from mien.media.lists import LISTS, check_list, lines, short_hash
 from mien.media.pictures import SUFFIXES, from_elsewhere, picture_path
-from mien.media.source_files import VIDEOS, Input
+from mien.media.source_files import VIDEOS, SourceFile
 
 PHOTOS = SUFFIXES
 """How the names of photos end, in lower case."""
@@ -54,7 +40,7 @@ def find_inputs(
     limits: FileLimits = LIMITS,
     mapped: Collection[str] = (),
     keep: Sequence[str] = (),
-) -> Iterator[Input]:
+) -> Iterator[SourceFile]:
     """The photos and videos at `inputs`, each input in turn, folders and their files by name.
 
     Folders are read at any depth, without hidden files and files that are neither photo, video nor archive by their names;
@@ -185,7 +171,7 @@ def _wanted_member(name: str) -> bool:
     return not hidden and _wanted(name)
 
 
-def _found(given: Given) -> Iterator[Input]:
+def _found(given: Given) -> Iterator[SourceFile]:
     text = given.path.name.lower()
     if given.path.is_dir():
         yield from _in_folder(given)
@@ -197,20 +183,20 @@ def _found(given: Given) -> Iterator[Input]:
         yield _single(given.path, given.prefix)
 
 
-def _single(path: Path, name: str, label: str = "", split: str = "") -> Input:
+def _single(path: Path, name: str, label: str = "", split: str = "") -> SourceFile:
     lower = path.name.lower()
     ending = next((each for each in UNREAD if lower.endswith(each)), "")
     unread = HEIC if ending in (".heic", ".heif", ".hif") else f"{ending} files are not read" if ending else ""
     label = printable(unicodedata.normalize("NFC", label))
-    return Input(printable(name), path, video=lower.endswith(VIDEOS), label=label, split=split, fault=unread)
+    return SourceFile(printable(name), path, video=lower.endswith(VIDEOS), label=label, split=split, fault=unread)
 
 
-def _in_folder(given: Given) -> Iterator[Input]:
+def _in_folder(given: Given) -> Iterator[SourceFile]:
     for met in _walk(given.path):
         path, within = met.path, met.path.relative_to(given.path)
         name = _joined(given.prefix, within.as_posix())
         if met.error is not None:
-            yield Input(printable(name), path, fault=fault(met.error))
+            yield SourceFile(printable(name), path, fault=fault(met.error))
         elif path.name.lower().endswith(ARCHIVES) and not met.folder:
             yield from _in_archive(path, name, within.parts[:-1], given)
         elif not met.folder:
@@ -255,7 +241,7 @@ def _walk(top: Path) -> Iterator[Met]:
                 yield Met(Path(entry.path))
 
 
-def _in_archive(path: Path, prefix: str, folders: tuple[str, ...], given: Given) -> Iterator[Input]:
+def _in_archive(path: Path, prefix: str, folders: tuple[str, ...], given: Given) -> Iterator[SourceFile]:
     """The members of an archive, which lies in `folders` of what was given."""
     known = _Known()
     own = next(path.name[: -len(end)] for end in ARCHIVES if path.name.lower().endswith(end))
@@ -265,7 +251,7 @@ def _in_archive(path: Path, prefix: str, folders: tuple[str, ...], given: Given)
             inner = inner_folders(entry.name, own) if not above else inner_folders(entry.name, "")[len(above) :]
             yield _member(path, _joined(prefix, known.unique(entry.name)), entry, *place_of(given, (*folders, *inner)))
     except MienError as error:
-        yield Input(printable(prefix or path.name), path, fault=error.found)
+        yield SourceFile(printable(prefix or path.name), path, fault=error.found)
 
 
 def _names(path: Path, given: Given) -> Iterator[str]:
@@ -274,20 +260,20 @@ def _names(path: Path, given: Given) -> Iterator[str]:
         yield from (entry.name for entry in entries(path, _wanted_member, lambda name: False, given.limits))
 
 
-def _member(path: Path, name: str, entry: Entry, label: str, split: str) -> Input:
+def _member(path: Path, name: str, entry: Entry, label: str, split: str) -> SourceFile:
     found = _single(Path(entry.name), name, label, split)
     unread = "an archive in an archive; such files are not read" if entry.name.lower().endswith(ARCHIVES) else found.fault
     return replace(found, path=path, member=entry.member, content=entry.content, fault=entry.fault or unread)
 
 
-def _in_list(given: Given) -> Iterator[Input]:
+def _in_list(given: Given) -> Iterator[SourceFile]:
     folder = given.path.parent
     try:
         for line in lines(given.path, given.mapped, given.keep):
             name = os.path.normpath(line.path)
             if line.before:
                 named = _joined(given.prefix, f"{name} (row {line.row})")
-                yield Input(printable(named), folder / name, fault=f"the same file as in row {line.before}, which counts")
+                yield SourceFile(printable(named), folder / name, fault=f"the same file as in row {line.before}, which counts")
                 continue
             label, split = class_of(last_folders(name), False, given.mapped) if given.labeled else ("", "")
             label, split = label if line.label is None else line.label, split if line.split is None else line.split
@@ -301,7 +287,7 @@ def _in_list(given: Given) -> Iterator[Input]:
                 found = replace(found, fault=f"no file there{hint}")
             yield found
     except MienError as error:
-        yield Input(printable(given.prefix or given.path.name), given.path, fault=error.found)
+        yield SourceFile(printable(given.prefix or given.path.name), given.path, fault=error.found)
 
 
 def _joined(prefix: str, name: str) -> str:

@@ -10,22 +10,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from mien.class_words import (
-    FOLDERS,
-    known_split,
-    read_label,
-    read_text,
-)
+from mien.class_words import FOLDERS, known_split, read_label, read_text
 from mien.errors import MienError
 from mien.media.faults import fault
 from mien.media.pictures import by_slashes
 from mien.media.source_files import require_regular
-from mien.tabular.csv_files import (
-    encoding_of,
-    header,
-    require,
-    stream,
-)
+from mien.tabular.csv_files import encoding_of, header, require, stream
 from mien.tabular.parquet_files import column_names, read_texts
 
 PARQUET = ".parquet"

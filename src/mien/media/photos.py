@@ -11,29 +11,24 @@ import numpy.typing as npt
 from PIL import Image
 
 from mien.errors import MienError
-from mien.media.decoding.decode import (
-    Opened,
-    open_picture,
-    read_content,
-    require_size,
-)
+from mien.media.decoding.decode import Opened, open_picture, read_content, require_size
 from mien.media.decoding.strip_metadata import orientation
 from mien.media.faults import fault
 from mien.media.limits import LIMITS, Clock, FileLimits
-from mien.media.source_files import (
-    Input,
-    open_input,
-    refusal,
-    require_local,
-)
+from mien.media.source_files import SourceFile, open_source_file, refusal, require_local
 
 Array = npt.NDArray[np.uint8]
+
+Photo = Array
+"""(H, W, 3) RGB, upright."""
 
 Picture = str | Path | bytes | Image.Image | Array
 """What a photo may be given as."""
 
 
-def read_photo(input: Input, limits: FileLimits = LIMITS, clock: Clock = thread_time, notes: list[str] | None = None) -> Array:
+def read_photo(
+    input: SourceFile, limits: FileLimits = LIMITS, clock: Clock = thread_time, notes: list[str] | None = None
+) -> Array:
     """One photo, uint8 (H, W, 3), upright by its EXIF orientation.
 
     Values of more than 8 bits are scaled as `Opened.pixels` says; transparent parts become white; gray, palettes and CMYK
@@ -42,7 +37,7 @@ def read_photo(input: Input, limits: FileLimits = LIMITS, clock: Clock = thread_
     the limits, unreadable or no file.
     """
     try:
-        with open_input(input) as file:
+        with open_source_file(input) as file:
             content = input.content or read_content(file, limits)
         opened = open_picture(content, limits, clock)
         pixels = opened.pixels("RGB")
@@ -59,10 +54,10 @@ def as_photo(given: Picture, limits: FileLimits = LIMITS) -> Array:
     Raises MienError for what is none of them, and as `read_photo` does.
     """
     if isinstance(given, bytes):
-        return read_photo(Input("the bytes that were given", Path(), content=given), limits)
+        return read_photo(SourceFile("the bytes that were given", Path(), content=given), limits)
     if isinstance(given, str | Path):
         require_local(given)
-        return read_photo(Input(str(given), Path(given)), limits)
+        return read_photo(SourceFile(str(given), Path(given)), limits)
     if isinstance(given, Image.Image):
         return _of_picture(given, limits)
     if not isinstance(given, np.ndarray) or given.dtype != np.uint8 or given.ndim not in (2, 3) or not given.size:
@@ -73,7 +68,7 @@ def as_photo(given: Picture, limits: FileLimits = LIMITS) -> Array:
     try:
         require_size(given.shape[1], given.shape[0], limits.pixels)
     except ValueError as error:
-        raise refusal(Input("the array that was given", Path()), fault(error)) from error
+        raise refusal(SourceFile("the array that was given", Path()), fault(error)) from error
     return np.ascontiguousarray(given if given.ndim == 3 else np.repeat(given[:, :, None], 3, axis=2))
 
 
@@ -83,4 +78,4 @@ def _of_picture(given: Image.Image, limits: FileLimits) -> Array:
         exif = given.info.get("exif", b"")
         return Opened(given, orientation(exif) if isinstance(exif, bytes) else 1).pixels("RGB")
     except Exception as error:  # It may be a file that is not decoded yet.
-        raise refusal(Input("the picture that was given", Path()), fault(error)) from error
+        raise refusal(SourceFile("the picture that was given", Path()), fault(error)) from error

@@ -4,13 +4,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from time import thread_time
 
-from mien.data.source import Rejected
 from mien.errors import MienError
-from mien.faces.face import Photo
+from mien.media.faults import Rejected
 from mien.media.frames import read_frames
 from mien.media.limits import LIMITS, FileLimits
-from mien.media.photos import read_photo
-from mien.media.source_files import Input
+from mien.media.photos import Photo, read_photo
+from mien.media.source_files import SourceFile
 
 TOGETHER, PIXELS = 16, 24_000_000
 """Photos, and pixels of photos, that are looked at together."""
@@ -20,7 +19,7 @@ TOGETHER, PIXELS = 16, 24_000_000
 class Shot:
     """A photo, or a frame of a video."""
 
-    input: Input
+    input: SourceFile
     pixels: Photo
     frame: int | None = None
     """Of a video: the how manyth that was taken, from 0."""
@@ -38,7 +37,7 @@ class Shot:
 
 
 def read_shots(
-    inputs: Iterable[Input],
+    inputs: Iterable[SourceFile],
     every: float,
     faults: list[Rejected],
     limits: FileLimits = LIMITS,

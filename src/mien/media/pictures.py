@@ -15,17 +15,11 @@ import numpy.typing as npt
 from PIL import Image
 from pydantic import Field
 
-from mien.data.source import Rejected
 from mien.errors import MienError
 from mien.limits import MOST_SIDE
 from mien.media.decoding.decode import open_picture, read_content
-from mien.media.faults import fault
-from mien.media.limits import (
-    LIMITS,
-    OFF,
-    FileLimits,
-    Switch,
-)
+from mien.media.faults import Rejected, fault
+from mien.media.limits import LIMITS, OFF, FileLimits, Switch
 
 Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
 """A side in pixels, as a setting."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Literal, cast
 
 from mien.errors import MienError
-from mien.media.unzip import Unpacked
+from mien.media.unzip import Unzipped
 
 VIDEOS = (".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".avi", ".mkv", ".webm")
 """How the names of videos end, in lower case."""
@@ -24,7 +24,7 @@ _LOCAL_HEADER = 30
 
 
 @dataclass(frozen=True)
-class Member:
+class ArchiveMember:
     """Where a member of an archive lies: enough to read it without reading the archive's directory again."""
 
     form: Literal["zip", "tar", "tar.gz"]
@@ -41,14 +41,14 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Input:
+class SourceFile:
     """A photo or a video that may be read, here or in another process."""
 
     name: str
     """Unique among those found together, printable, and the same every time: the path from the input that was given."""
     path: Path
     """The file, or the archive around it."""
-    member: Member | None = None
+    member: ArchiveMember | None = None
     """Where it lies in an archive."""
     content: bytes | None = field(default=None, repr=False)
     """A photo of a tar.gz, which cannot be entered in the middle."""
@@ -66,7 +66,7 @@ class Input:
     """Why it cannot be read, where that is known already."""
 
 
-def open_input(input: Input) -> IO[bytes]:
+def open_source_file(input: SourceFile) -> IO[bytes]:
     """The bytes of a photo or video, as a file that can be read and sought.
 
     Raises OSError or ValueError where there is no such file or member; reading a damaged member raises what zipfile, gzip
@@ -100,13 +100,13 @@ def require_local(named: str | Path) -> None:
         raise MienError("a file or folder", f"an address, {address}", "mien reads files only: download it first")
 
 
-def refusal(input: Input, found: str) -> MienError:
+def refusal(input: SourceFile, found: str) -> MienError:
     """The error for a photo or video that cannot be read."""
     kind = "video" if input.video else "photo"
     return MienError(f"a {kind} at {input.name}", found, "replace or remove it")
 
 
-def _open_zipped(path: Path, member: Member) -> IO[bytes]:
+def _open_zipped(path: Path, member: ArchiveMember) -> IO[bytes]:
     """A zip's entry by its place: reading the directory of a large zip for every photo would take longer than the photos."""
     file = path.open("rb")
     try:
@@ -115,7 +115,7 @@ def _open_zipped(path: Path, member: Member) -> IO[bytes]:
         if len(header) < _LOCAL_HEADER or header[:4] != b"PK\x03\x04":
             raise ValueError("no entry of the zip where its directory says")
         file.seek(sum(struct.unpack_from("<HH", header, 26)), os.SEEK_CUR)  # the name and the extra field
-        unpacked = Unpacked(file, member.stored, member.size, member.method, member.crc)
+        unpacked = Unzipped(file, member.stored, member.size, member.method, member.crc)
         return cast(IO[bytes], io.BufferedReader(unpacked))
     except BaseException:
         file.close()
@@ -125,7 +125,7 @@ def _open_zipped(path: Path, member: Member) -> IO[bytes]:
 class _Slice(io.RawIOBase):
     """A part of a file as a file; it owns the file."""
 
-    def __init__(self, file: IO[bytes], member: Member) -> None:
+    def __init__(self, file: IO[bytes], member: ArchiveMember) -> None:
         self._file, self._first, self._size, self._at = file, member.offset, member.size, 0
 
     def readable(self) -> bool:

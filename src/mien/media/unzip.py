@@ -20,7 +20,7 @@ _UNPACKED = 1 << 20
 """Bytes that are unpacked at once at most."""
 
 
-class Unpacker(Protocol):
+class Unzipper(Protocol):
     """As bz2 and lzma have it."""
 
     @property
@@ -32,7 +32,7 @@ class Unpacker(Protocol):
     def decompress(self, data: bytes, max_length: int) -> bytes: ...
 
 
-class Unpacked(io.RawIOBase):
+class Unzipped(io.RawIOBase):
     """A member as a file, which owns the file that it lies in; going back means unpacking it again.
 
     Reading raises ValueError where the content is not what the zip states, and EOFError where it ends too early.
@@ -76,7 +76,7 @@ class Unpacked(io.RawIOBase):
         self._file.seek(self._start)
         self._unpacker = self._unpacking()
 
-    def _unpacking(self) -> Unpacker:
+    def _unpacking(self) -> Unzipper:
         if self._method == STORED:
             return _Stored()
         if self._method == DEFLATED:
@@ -156,7 +156,7 @@ class _Inflating:
         return content
 
 
-def _lzma(head: bytes, size: int) -> Unpacker:
+def _lzma(head: bytes, size: int) -> Unzipper:
     """By the settings that stand before the packed bytes (APPNOTE.TXT, 5.8)."""
     if len(head) < 9 or head[2:4] != b"\x05\0" or head[4] >= 225:
         raise ValueError("a damaged member of a zip: LZMA without its settings")

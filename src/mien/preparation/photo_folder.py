@@ -9,20 +9,14 @@ from mien.errors import MienError
 from mien.media.inputs import find_inputs, printable, require_prepared
 from mien.media.limits import LIMITS, FileLimits
 from mien.plain import counted
-from mien.preparation.prepare import (
-    Found,
-    Preparing,
-    classes_of,
-    prepare_faces,
-    survey,
-)
+from mien.preparation.prepare import Found, Preparing, classes_of, prepare_faces, survey
 from mien.progress import Progress
 
 SEEN = "photos.json"
 """In a set that was made here: a hash of the photos that it was made of."""
 
 
-def faces_of(folder: Path, workers: int, progress: Progress, least: int = 1, limits: FileLimits = LIMITS) -> Path:
+def open_or_prepare(folder: Path, workers: int, progress: Progress, least: int = 1, limits: FileLimits = LIMITS) -> Path:
     """The face set at `folder`; where photos in class folders lie there, the set `FOLDER.faces`, which is made beside it.
 
     It is used again as long as the photos are those it was made of, by name, size and time. Raises MienError where they are

@@ -12,7 +12,7 @@ from mien.data.writer import FaceSetWriter
 from mien.disk import read_as
 from mien.media.inputs import find_inputs
 from mien.media.limits import LIMITS, FileLimits
-from mien.media.source_files import Input
+from mien.media.source_files import SourceFile
 from mien.plain import to_json
 from mien.registry import STRICT, worded
 
@@ -51,7 +51,7 @@ def read_origins(folder: Path) -> tuple[str, ...]:
     return tuple(os.path.normpath(folder.absolute() / one) for one in noted.inputs)
 
 
-def find_photos(inputs: Sequence[str], names: set[str], limits: FileLimits = LIMITS) -> Mapping[str, Input]:
+def find_photos(inputs: Sequence[str], names: set[str], limits: FileLimits = LIMITS) -> Mapping[str, SourceFile]:
     """The photos of these names at `inputs`, by name: no videos, and none of a tar.gz, which would have to stay in memory.
 
     Raises MienError as `find_inputs` does.

@@ -21,9 +21,10 @@ import pyarrow as pa
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass as checked
 
-from mien.data.faceset import BLOCK, FaceSet, Info
+from mien.data.faceset import BLOCK, FaceSet
+from mien.data.format import Info
 from mien.data.importing import NOTES, attach_rejected, told_notes
-from mien.data.source import Rejected, listed
+from mien.data.source import listed
 from mien.data.splits import TOGETHER, draw_test, group_faces
 from mien.data.writer import FaceSetWriter
 from mien.disk import LOCK, alone, put, read_json, write_aside
@@ -33,22 +34,15 @@ from mien.faces.crop import NO_FACE, TURN, CropSpec
 from mien.faces.detect import detector_from_text
 from mien.faces.face import Which
 from mien.faces.quality import Limits
+from mien.media.faults import Rejected
 from mien.media.inputs import find_inputs, printable
 from mien.media.limits import LIMITS, FileLimits
 from mien.media.pictures import Side
-from mien.media.source_files import Input
+from mien.media.source_files import SourceFile
 from mien.plain import counted, to_json
 from mien.preparation.list_columns import check_kept, left_out, types_of
 from mien.preparation.photo_note import note_origins
-from mien.preparation.shards import (
-    KINDS,
-    Making,
-    Record,
-    Task,
-    read_record,
-    record_at,
-    state_of,
-)
+from mien.preparation.shards import KINDS, Making, Record, Task, read_record, record_at, state_of
 from mien.preparation.workers import work
 from mien.progress import Progress, Silent
 from mien.registry import STRICT, Seconds, Seed, Threads, require, worded
@@ -210,7 +204,7 @@ def _require_nothing(out: Path) -> None:
         raise MienError(f"nothing at {out} yet", "a file or folder", "choose another name, or remove it first")
 
 
-def _inputs(asked: Preparing, limits: FileLimits) -> Iterator[Input]:
+def _inputs(asked: Preparing, limits: FileLimits) -> Iterator[SourceFile]:
     return find_inputs(asked.inputs, labeled=asked.labeled, limits=limits, mapped=asked.classes, keep=asked.keep)
 
 
@@ -280,9 +274,9 @@ def _records(asked: Preparing, making: Making, parts: Path, workers: int, cluste
     yield from done
 
 
-def _dealt(inputs: Iterable[Input]) -> Iterator[tuple[Input, ...]]:
+def _dealt(inputs: Iterable[SourceFile]) -> Iterator[tuple[SourceFile, ...]]:
     """Inputs in lots, smaller ones where they bring their bytes along."""
-    lot, held = list[Input](), 0
+    lot, held = list[SourceFile](), 0
     for one in inputs:
         lot.append(one)
         held += len(one.content or b"")

@@ -16,19 +16,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mien.data.faceset import Info
-from mien.data.source import Rejected
+from mien.data.format import COLUMNS, Info
 from mien.data.writer import FaceSetWriter
 from mien.disk import read_as, write_aside
 from mien.errors import MienError
-from mien.faces.crop import CropSpec, Cut, cut_out
+from mien.faces.crop import Crop, CropSpec, crop_faces
 from mien.faces.quality import MEASURES, Limits, measure
+from mien.media.faults import Rejected
 from mien.media.limits import LIMITS, FileLimits
 from mien.media.photos_and_frames import Shot, read_shots, together
-from mien.media.source_files import Input
+from mien.media.source_files import SourceFile
 from mien.plain import to_json
 from mien.registry import told
-from mien.tabular.parquet_files import COLUMNS
 
 TEXTS = ("id", "photo", "source_label", "split", "subject", "sequence")
 KINDS = {name: COLUMNS.get(name, pa.string()) for name in TEXTS}
@@ -61,7 +60,7 @@ class Task:
     """A shard to be made."""
 
     number: int
-    inputs: tuple[Input, ...]
+    inputs: tuple[SourceFile, ...]
     making: Making
     folder: str
     """Where shards lie."""
@@ -94,7 +93,7 @@ class Record:
     """Photos that were read, and what is to be said of how."""
 
 
-def state_of(inputs: Sequence[Input], limits: FileLimits = LIMITS) -> str:
+def state_of(inputs: Sequence[SourceFile], limits: FileLimits = LIMITS) -> str:
     """A hash of what inputs are: names, labels, places, and sizes and times of their files; and of other limits than usual."""
     digest = hashlib.sha256(b"" if limits == LIMITS else repr(limits).encode())
     for one in inputs:
@@ -158,15 +157,15 @@ def make_shard(task: Task, beat: Callable[[], None] = lambda: None) -> Record:
     return record
 
 
-def _cut(shots: Sequence[Shot], making: Making) -> Cut:
+def _cut(shots: Sequence[Shot], making: Making) -> Crop:
     """Their crops. A photo that a library fails on has none, and the others theirs."""
     try:
-        return cut_out([shot.pixels for shot in shots], making.geometry, making.side, making.color, making.turn)
+        return crop_faces([shot.pixels for shot in shots], making.geometry, making.side, making.color, making.turn)
     except (cv2.error, RuntimeError, MemoryError) as error:
         if len(shots) == 1:
             return replace(_nothing(making), empty={0: f"a photo that cannot be looked at ({error})"})
     parts = [_cut([shot], making) for shot in shots]
-    return Cut(
+    return Crop(
         np.concatenate([part.faces for part in parts]),
         np.repeat(np.arange(len(parts)), [len(part.found) for part in parts]),
         tuple(face for part in parts for face in part.found),
@@ -175,7 +174,7 @@ def _cut(shots: Sequence[Shot], making: Making) -> Cut:
     )
 
 
-def _notes(shots: Sequence[Shot], cut: Cut) -> list[Rejected]:
+def _notes(shots: Sequence[Shot], cut: Crop) -> list[Rejected]:
     """What is to be said of photos; a video's frames are too many."""
     said = list[Rejected]()
     for number, shot in enumerate(shots):
@@ -185,12 +184,12 @@ def _notes(shots: Sequence[Shot], cut: Cut) -> list[Rejected]:
     return said
 
 
-def _nothing(making: Making) -> Cut:
+def _nothing(making: Making) -> Crop:
     shape = (0, making.side, making.side, 3) if making.color else (0, making.side, making.side)
-    return Cut(np.zeros(shape, np.uint8), np.zeros(0, np.int64), (), {})
+    return Crop(np.zeros(shape, np.uint8), np.zeros(0, np.int64), (), {})
 
 
-def _rows(shots: Sequence[Shot], cut: Cut, making: Making) -> tuple[npt.NDArray[np.uint8], dict[str, pa.Array], dict[int, str]]:
+def _rows(shots: Sequence[Shot], cut: Crop, making: Making) -> tuple[npt.NDArray[np.uint8], dict[str, pa.Array], dict[int, str]]:
     """Faces within the limits, their columns, and why others of `shots` have none."""
     measures = measure(cut.faces, cut.found)
     broken = [

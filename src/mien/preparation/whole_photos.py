@@ -9,11 +9,11 @@ import numpy as np
 
 from mien.errors import MienError
 from mien.faces.detect import detector_from_text
-from mien.faces.face import Face, Photo, choose
+from mien.faces.face import Face, choose
 from mien.media.limits import FileLimits
-from mien.media.photos import read_photo
+from mien.media.photos import Photo, read_photo
 from mien.media.pictures import PICTURES
-from mien.media.source_files import Input
+from mien.media.source_files import SourceFile
 
 LOOKED_AT = 24
 """Pictures that are looked at, evenly among all."""
@@ -51,7 +51,7 @@ def look(paths: Sequence[Path], limits: FileLimits = PICTURES) -> Looked:
     detector, found = detector_from_text("mtcnn"), list[bool]()
     for place in some:
         try:
-            photo = _small(read_photo(Input(paths[place].name, paths[place]), limits))
+            photo = _small(read_photo(SourceFile(paths[place].name, paths[place]), limits))
         except MienError:
             continue
         chosen = choose(detector([photo])[0], "largest", (photo.shape[1], photo.shape[0]))

@@ -23,7 +23,7 @@ import numpy as np
 
 from mien.errors import MienError
 from mien.media.memory import limit_memory
-from mien.media.source_files import Input
+from mien.media.source_files import SourceFile
 from mien.preparation.own_cluster import alone, own_homes, own_place
 from mien.preparation.shards import Record, Task, make_shard
 from mien.silence import changed_environment
@@ -137,9 +137,9 @@ def _alone(task: Task) -> Record:
     return record
 
 
-def _plain() -> Input:
+def _plain() -> SourceFile:
     """A gray photo, which nothing dies of."""
-    return Input("gray", Path(), content=cv2.imencode(".png", np.full((96, 96), 128, np.uint8))[1].tobytes())
+    return SourceFile("gray", Path(), content=cv2.imencode(".png", np.full((96, 96), 128, np.uint8))[1].tobytes())
 
 
 def _tried(tasks: Iterable[Task]) -> Iterator[Record | None]:

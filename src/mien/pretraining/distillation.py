@@ -17,9 +17,9 @@ from mien.plain import counted, to_json
 from mien.pretraining.pretrain import Portions
 from mien.recognize.device import autocast, channels_last
 from mien.registry import STRICT, Positive, Units, meant
-from mien.techniques import Unevaluated
 from mien.training.checkpoint import load_weights, read_state
 from mien.training.face_loader import Batch, FaceLoader
+from mien.training.losses import Unevaluated
 from mien.training.run import EVALUATION_BATCH, Run
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mien.data.faceset import FaceSet, Rows
+from mien.data.faceset import FaceSet
+from mien.data.format import Rows
 from mien.errors import MienError
 from mien.models import Network
 from mien.progress import Progress

@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from mien.data.augment import Strength
 from mien.recognize.device import autocast, channels_last
-from mien.techniques import Unevaluated
 from mien.training.face_loader import Batch
+from mien.training.losses import Unevaluated
 from mien.training.run import EVALUATION_BATCH, Run
 
 EPSILON = 1e-4

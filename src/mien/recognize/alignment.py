@@ -1,6 +1,6 @@
 """Whether faces were cut out as those were that a model learned from."""
 
-from mien.data.faceset import Info
+from mien.data.format import Info
 
 UNKNOWN = "unknown"
 

@@ -9,7 +9,6 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from mien.errors import MienError
-from mien.evaluation.metrics import class_indices
 
 SURE_RIGHT = 0.95
 """Share of sure answers that are right on the faces by which that is set: with nine of ten, every second of those that were just
@@ -114,3 +113,13 @@ def _checked(logits: npt.ArrayLike) -> npt.NDArray[np.float64]:
         count = int((~np.isfinite(scores).all(1)).sum())
         raise MienError("finite logits", f"{count} faces with others", "train with a lower learning rate")
     return scores
+
+
+def class_indices(values: npt.ArrayLike, classes: int, what: str) -> npt.NDArray[np.int64]:
+    """`values` as an array (N,) of integers from 0 to `classes` - 1; raises MienError, which calls them `what`, for others."""
+    given = np.asarray(values)
+    whole = given.ndim == 1 and (np.issubdtype(given.dtype, np.integer) or not given.size)
+    if not whole or (given.size and not (given.min() >= 0 and given.max() < classes)):
+        found = f"{given.min()} to {given.max()}" if whole else f"{given.dtype} of shape {given.shape}"
+        raise MienError(f"{what} (N,), integers from 0 to {classes - 1}", found, "leave out faces without a label")
+    return given.astype(np.int64)

@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 
 from mien.errors import MienError
-from mien.faces.face import Photo
 from mien.media.decoding.decode import require_size
 from mien.media.frames import Frame, as_shown, shown_width
 from mien.media.limits import LIMITS
+from mien.media.photos import Photo
 
 if TYPE_CHECKING:
     import av

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.errors import MienError
 from mien.models import architecture
 from mien.models.vgg16 import STAGES

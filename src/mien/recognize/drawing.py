@@ -7,7 +7,7 @@ from functools import cache
 
 from PIL import Image, ImageDraw, ImageFont
 
-from mien.faces.face import Photo
+from mien.media.photos import Photo
 from mien.recognize.reading import Reading, sentence
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont

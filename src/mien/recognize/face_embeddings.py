@@ -13,8 +13,9 @@ import numpy.typing as npt
 from mien.errors import MienError
 from mien.faces.align import Map, crop, square
 from mien.faces.align.eyes import Eyes
-from mien.faces.face import Face, Photo
+from mien.faces.face import Face
 from mien.installed import folder_of
+from mien.media.photos import Photo
 
 if TYPE_CHECKING:
     from mien.recognize.features import Tap
@@ -33,7 +34,7 @@ BINS, LOW, HIGH = (6, 6, 4), (0.2, 0.2, 0.0), (0.55, 0.45, 1.0)
 """Of colors: the shares of red and of green, and a third of the brightness, the mean being 1; from which values to which."""
 
 
-class Looks(Protocol):
+class FaceEmbedder(Protocol):
     """Describes faces so that the distance (L2) of two descriptions tells whether they are of one person."""
 
     @property
@@ -52,7 +53,7 @@ class Looks(Protocol):
 
 
 @dataclass(frozen=True)
-class ByColors:
+class ColorEmbedder:
     """A small picture of the face, upright by its eyes, with some of what is around it; and how much there is of which color.
 
     Brightness and contrast alter it little. Measured on studio photos of 52 people, each once neutral and once smiling, each of
@@ -71,7 +72,7 @@ class ByColors:
 
 
 @dataclass(frozen=True, eq=False)
-class ByNet:
+class NetworkEmbedder:
     """dlib's face network, whose descriptions of one person are less than 0.6 apart by its maker's word (King 2017).
 
     Measured as `ByColors`: pairs of one person are up to 0.34 apart, of two people from 0.50 on, and 99 % from 0.60 on (area
@@ -93,19 +94,19 @@ class ByNet:
 
 
 @cache
-def best_looks() -> Looks:
+def best_embedder() -> FaceEmbedder:
     """By the face network where it is installed, else by colors."""
     if folder_of(NET) is None:
-        return ByColors()
+        return ColorEmbedder()
     import torch
 
-    from mien.data.faceset import Info
+    from mien.data.format import Info
     from mien.recognize.features import tap
 
     try:
-        return ByNet(tap("facenet_dlib", None, Info((), side=SIDE, channels=3), 0, torch.device("cpu")))
+        return NetworkEmbedder(tap("facenet_dlib", None, Info((), side=SIDE, channels=3), 0, torch.device("cpu")))
     except MienError:  # other weights than are known
-        return ByColors()
+        return ColorEmbedder()
 
 
 def weakness(every: float) -> str:

@@ -11,7 +11,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from mien.data.faceset import FaceSet, Info
+from mien.data.faceset import FaceSet
+from mien.data.format import Info
 from mien.data.views import Views
 from mien.data.writer import FaceSetWriter
 from mien.errors import MienError

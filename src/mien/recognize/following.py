@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mien.faces.face import Photo
-from mien.recognize.face_embeddings import FAR, Looks, best_looks
+from mien.media.photos import Photo
+from mien.recognize.face_embeddings import FAR, FaceEmbedder, best_embedder
 from mien.recognize.reading import Reading
 from mien.recognize.tracking import Cuts, Described, Tracker, Tracking
 
@@ -16,7 +16,7 @@ _CLOSE = 1e-6
 class Following:
     """Takes the frames of one video, one after the other, whose faces were read."""
 
-    def __init__(self, tracking: Tracking, least: float, looks: Callable[[], Looks] = best_looks) -> None:
+    def __init__(self, tracking: Tracking, least: float, looks: Callable[[], FaceEmbedder] = best_embedder) -> None:
         """`least`: as `Tracker` takes it; `looks` gives what describes faces once frames are 0.15 s apart or more."""
         self._tracker, self._cuts, self._looks = Tracker(tracking, least), Cuts(), looks
         self._time: float | None = None

@@ -13,12 +13,13 @@ from typing import (
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from mien.data.faceset import Info, Normalization
+from mien.data.faceset import Normalization
+from mien.data.format import Info
 from mien.disk import fit, parse_json, read_as, read_bytes, read_json, require_name, require_regular, write_aside
 from mien.errors import MienError
 from mien.plain import plain, short, to_json
 from mien.recognize.bundled import BOX
-from mien.recognize.weights_file import Weights, check_weights
+from mien.recognize.weights_file import WeightsFile, check_weights
 from mien.registry import STRICT, CountOrZero, NotNegative, Share, like, validate
 from mien.tabular.parquet_files import LABELS, read_table
 
@@ -170,7 +171,7 @@ def is_of_run(path: Path) -> bool:
     return any((place / RUN).is_file() for place in (folder, *folder.parents[:2]))
 
 
-def read_weights_file(path: Path, card: ModelCard) -> Weights:
+def read_weights_file(path: Path, card: ModelCard) -> WeightsFile:
     """The weights of the model or run at `path`. Raises MienError where they are not those that its card names, or no numbers."""
     file = model_folder(path) / WEIGHTS
     return check_weights(_read_file(file, card.weights, MOST_WEIGHTS), file)

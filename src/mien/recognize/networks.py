@@ -11,21 +11,12 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.disk import write_aside
 from mien.errors import MienError
 from mien.models import Architecture, Copies, Network, architecture, head_copies
 from mien.plain import plain, to_json
-from mien.recognize.model_card import (
-    CARD,
-    GRAPH,
-    WEIGHTS,
-    ModelCard,
-    is_of_run,
-    model_folder,
-    read_card,
-    read_weights_file,
-)
+from mien.recognize.model_card import CARD, GRAPH, WEIGHTS, ModelCard, is_of_run, model_folder, read_card, read_weights_file
 from mien.registry import fields, require_loaded
 
 MOST_PARAMETERS = 10**9

@@ -15,14 +15,7 @@ from mien.errors import MienError
 from mien.onnx_file import first_line, open_session, threads
 from mien.plain import counted
 from mien.recognize.bundled import BOX, find_model
-from mien.recognize.model_card import (
-    FACES,
-    WEIGHTS,
-    ModelCard,
-    read_card,
-    read_graph,
-    read_weights_file,
-)
+from mien.recognize.model_card import FACES, WEIGHTS, ModelCard, read_card, read_graph, read_weights_file
 from mien.silence import import_onnxruntime
 
 BATCH = 64
@@ -30,7 +23,7 @@ BATCH = 64
 
 
 @dataclass(frozen=True)
-class InOnnx:
+class OnnxBackend:
     """Runs a session of onnxruntime, which takes faces as they are stored."""
 
     session: Any
@@ -42,7 +35,7 @@ class InOnnx:
     """Of its weights and its graph."""
 
     @staticmethod
-    def load(path: Path, card: ModelCard, graph: bytes) -> "InOnnx":
+    def load(path: Path, card: ModelCard, graph: bytes) -> "OnnxBackend":
         """The model at `path`, of this card and graph.
 
         Raises MienError where its weights are missing, changed or no numbers, where the card is that of another model, and where
@@ -61,9 +54,9 @@ class InOnnx:
         if logits.shape[1:] != [len(card.classes)] or faces.shape[1:] != [side, side, *color]:
             expected = f"a graph of {counted(len(card.classes), 'class', 'classes')} and faces of {side} pixels at {path}"
             raise MienError(expected, f"one from {faces.shape} to {logits.shape}", "copy the model's folder whole")
-        return InOnnx(session, batch, path, (card.weights, card.graph))
+        return OnnxBackend(session, batch, path, (card.weights, card.graph))
 
-    def __reduce__(self) -> tuple[Callable[[str, tuple[str, str]], "InOnnx"], tuple[str, tuple[str, str]]]:
+    def __reduce__(self) -> tuple[Callable[[str, tuple[str, str]], "OnnxBackend"], tuple[str, tuple[str, str]]]:
         """A session cannot be sent to another process, nor copied: the model is read again there, from its folder."""
         boxed = next((name for name, folder in BOX.items() if folder == self.folder), "")
         return _again, (boxed or os.path.abspath(self.folder), self.hashes)
@@ -91,11 +84,11 @@ class InOnnx:
         return logits
 
 
-def _again(model: str, hashes: tuple[str, str]) -> InOnnx:
+def _again(model: str, hashes: tuple[str, str]) -> OnnxBackend:
     """What was sent to this process. Raises MienError where the model is not there any more, or another one."""
     folder = find_model(model)
     card = read_card(folder)
     graph = read_graph(folder, card)
     if graph is None or (card.weights, card.graph) != hashes:
         raise MienError(f"the model at {folder} as it was when it was sent here", "another one", "load it in this process")
-    return InOnnx.load(folder, card, graph)
+    return OnnxBackend.load(folder, card, graph)

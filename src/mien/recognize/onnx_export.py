@@ -15,7 +15,8 @@ import torch
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from torch import Tensor, fx, nn
 
-from mien.data.faceset import Info, Normalization
+from mien.data.faceset import Normalization
+from mien.data.format import Info
 from mien.errors import MienError
 from mien.models import Network
 from mien.recognize.model_card import FACES, LOGITS, WEIGHTS

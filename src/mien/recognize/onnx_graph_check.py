@@ -10,14 +10,8 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 from mien.errors import MienError
 from mien.onnx_check import MOST_WORK, Refusal, each, elements, infer_sizes, require_operators, values_of
 from mien.plain import short
-from mien.recognize.model_card import (
-    FACES,
-    GRAPH,
-    LOGITS,
-    WEIGHTS,
-    ModelCard,
-)
-from mien.recognize.weights_file import Weights
+from mien.recognize.model_card import FACES, GRAPH, LOGITS, WEIGHTS, ModelCard
+from mien.recognize.weights_file import WeightsFile
 
 OPSET, VERSION = 17, 8
 """Of ONNX: old enough for every onnxruntime that mien takes."""
@@ -64,7 +58,7 @@ class Checked:
     """Faces at once."""
 
 
-def check_graph(content: bytes, card: ModelCard, weights: Weights, file: object = GRAPH) -> Checked:
+def check_graph(content: bytes, card: ModelCard, weights: WeightsFile, file: object = GRAPH) -> Checked:
     """The graph in a file's content. Raises MienError where it is not as one that mien writes for this card and these weights."""
     refuse = Refusal(file, "take a model that mien exported, or read it in torch: leave `graph` in its card empty")
     model = ModelProto()
@@ -134,7 +128,7 @@ def _require_one(given: Sequence[ValueInfoProto], name: str, kind: int, shape: l
         raise refuse(expected, short(f"{name} of kind {tensor.elem_type} and {sizes}"))
 
 
-def _require_arrays(model: ModelProto, weights: Weights, refuse: Refusal) -> None:
+def _require_arrays(model: ModelProto, weights: WeightsFile, refuse: Refusal) -> None:
     """Each lies in the graph, whole and of numbers, or is one of the file of weights, by name and place."""
     seen = set[str]()
     for tensor in model.graph.initializer:

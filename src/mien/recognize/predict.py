@@ -9,13 +9,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from mien.data.source import Rejected
 from mien.disk import write_aside
 from mien.faces.crop import CropSpec
+from mien.media.faults import Rejected
 from mien.media.inputs import PHOTOS, printable
 from mien.media.limits import LIMITS, FileLimits
 from mien.media.photos_and_frames import Shot, read_shots, together
-from mien.media.source_files import VIDEOS, Input
+from mien.media.source_files import VIDEOS, SourceFile
 from mien.recognize.drawing import draw
 from mien.recognize.following import Following
 from mien.recognize.reading import Reading
@@ -46,7 +46,7 @@ class Read:
 class Fault:
     """What could not be read, or not wholly, and why."""
 
-    input: Input
+    input: SourceFile
     reason: str
 
     def to_json(self) -> dict[str, str]:
@@ -56,7 +56,7 @@ class Fault:
 
 def read_all(
     recognizer: Recognizer,
-    inputs: Iterable[Input],
+    inputs: Iterable[SourceFile],
     every: float,
     faults: list[Fault],
     geometry: CropSpec | None = None,
@@ -100,7 +100,7 @@ def in_frames(geometry: CropSpec, shape: tuple[int, ...]) -> CropSpec:
     return geometry.looking_for(max(min(shape[:2]) / SMALLEST, geometry.least_face))
 
 
-def place_of(input: Input) -> dict[str, str]:
+def place_of(input: SourceFile) -> dict[str, str]:
     """`photo`, the name among all that were given; `path`, absolute, of the file or of the archive around it; and `member`, its
     name in the archive. A camera has no path."""
     place = {"photo": input.name}
@@ -130,14 +130,14 @@ def drawn_name(name: str, number: int, ending: str) -> str:
     return f"{number:06d}-{plain[-100:]}{ending}"
 
 
-def _shots(inputs: Iterable[Input], every: float, faults: list[Fault], limits: FileLimits) -> Iterator[Shot]:
+def _shots(inputs: Iterable[SourceFile], every: float, faults: list[Fault], limits: FileLimits) -> Iterator[Shot]:
     for one in inputs:
         rejected = list[Rejected]()
         yield from read_shots([one], every, rejected, limits)
         faults += [Fault(one, each.reason) for each in rejected]
 
 
-def _in_archive(input: Input) -> str:
+def _in_archive(input: SourceFile) -> str:
     """Its name there: the name without what of the archive's own path stands before it."""
     parts = input.path.parts
     before = (f"{printable('/'.join(parts[first:]))}/" for first in range(len(parts)))

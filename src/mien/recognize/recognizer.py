@@ -12,29 +12,22 @@ import numpy.typing as npt
 
 from mien.data.faceset import FaceSet
 from mien.errors import MienError
-from mien.faces.crop import NO_LANDMARKS, CropSpec, cut_out
+from mien.faces.crop import NO_LANDMARKS, CropSpec, crop_faces
 from mien.media.limits import LIMITS, FileLimits
 from mien.media.photos import Picture, as_photo
 from mien.recognize.bundled import find_model
-from mien.recognize.model_card import (
-    CARD,
-    ModelCard,
-    model_folder,
-    read_card,
-    read_graph,
-    require_alike,
-)
-from mien.recognize.onnx_backend import InOnnx
+from mien.recognize.model_card import CARD, ModelCard, model_folder, read_card, read_graph, require_alike
+from mien.recognize.onnx_backend import OnnxBackend
 from mien.recognize.reading import Reading, reading
 
 if TYPE_CHECKING:
     import torch
 
     from mien.models import Network
-    from mien.recognize.torch_backend import InTorch
+    from mien.recognize.torch_backend import TorchBackend
 
 
-class Runs(Protocol):
+class Backend(Protocol):
     """What computes a network."""
 
     def logits(self, card: ModelCard, faces: FaceSet, flip: bool) -> npt.NDArray[np.float32]:
@@ -50,7 +43,7 @@ class Runs(Protocol):
 class Recognizer:
     """Made by `train`, or read with `Recognizer.load`."""
 
-    runs: Runs
+    runs: Backend
     card: ModelCard
     folder: Path | None = None
     """Where it was read from."""
@@ -69,17 +62,17 @@ class Recognizer:
         if device == "cpu" or (device == "auto" and not _gpu_at_hand()):
             graph = read_graph(folder, card)
             if graph:
-                return Recognizer(InOnnx.load(folder, card, graph), card, folder)
-        from mien.recognize.torch_backend import load_in_torch
+                return Recognizer(OnnxBackend.load(folder, card, graph), card, folder)
+        from mien.recognize.torch_backend import load_torch_backend
 
-        return Recognizer(load_in_torch(folder, device), card, folder)
+        return Recognizer(load_torch_backend(folder, device), card, folder)
 
     @staticmethod
     def of(network: "Network", card: ModelCard, device: "torch.device") -> "Recognizer":
         """Of a network in memory, on `device`."""
-        from mien.recognize.torch_backend import InTorch
+        from mien.recognize.torch_backend import TorchBackend
 
-        return Recognizer(InTorch(network, device), card)
+        return Recognizer(TorchBackend(network, device), card)
 
     @property
     def network(self) -> "Network":
@@ -92,14 +85,14 @@ class Recognizer:
         return self._in_torch.device
 
     @cached_property
-    def _in_torch(self) -> "InTorch":
-        from mien.recognize.torch_backend import InTorch, load_in_torch
+    def _in_torch(self) -> "TorchBackend":
+        from mien.recognize.torch_backend import TorchBackend, load_torch_backend
 
-        if isinstance(self.runs, InTorch):
+        if isinstance(self.runs, TorchBackend):
             return self.runs
         if self.folder is None:
             raise MienError("a recognizer with a network in torch", "one without", "read it with Recognizer.load")
-        return load_in_torch(self.folder, "cpu")
+        return load_torch_backend(self.folder, "cpu")
 
     def __call__(self, photo: Picture, turn: bool = False) -> tuple[Reading, ...]:
         """The faces in one photo, the surest first; none where none is found. See `read`."""
@@ -123,7 +116,7 @@ class Recognizer:
             raise MienError("a recognizer of faces, to read photos", f"one of {faces.kind}", "train one on a set of faces")
         how.require_workable()
         given = [as_photo(photo, limits) for photo in photos]
-        cut = cut_out(given, how, faces.side, faces.channels == 3, turn)
+        cut = crop_faces(given, how, faces.side, faces.channels == 3, turn)
         if NO_LANDMARKS in cut.empty.values():
             todo = "take a detector that gives landmarks, such as mtcnn, or cut out by box"
             raise MienError(f"faces that can be cut out by {how}", f"one with {NO_LANDMARKS}", todo)

@@ -25,7 +25,7 @@ def is_told(path: Path) -> bool:
     return False
 
 
-class Teller:
+class ResultWriter:
     """Takes one photo or frame after the other. `close` ends the last video.
 
     For people a photo is a line, and a video some at its end; else every photo and frame is told when it comes.

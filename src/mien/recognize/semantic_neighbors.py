@@ -7,18 +7,14 @@ import torch
 from torch import Generator, Tensor
 
 from mien.data.augment import normalize
-from mien.data.faceset import Info, Normalization
+from mien.data.faceset import Normalization
+from mien.data.format import Info
 from mien.data.views import Views
 from mien.errors import MienError
 from mien.models import Network
 from mien.models.asymmetric_autoencoder import ENCODER, AsymmetricAutoencoder
 from mien.recognize.device import channels_last, place
-from mien.recognize.model_card import (
-    CARD,
-    ModelCard,
-    read_card,
-    require_alike,
-)
+from mien.recognize.model_card import CARD, ModelCard, read_card, require_alike
 from mien.recognize.networks import fill, read_weights
 from mien.registry import build, require_loaded
 
@@ -29,7 +25,7 @@ SIGMA = 0.22
 
 
 @dataclass(frozen=True)
-class Neighbors:
+class SemanticNeighbors:
     """A trained autoencoder; made by `mien neighbors train`, read with `load`."""
 
     network: Network
@@ -38,7 +34,7 @@ class Neighbors:
     card: ModelCard
 
     @staticmethod
-    def load(folder: Path, device: torch.device) -> "Neighbors":
+    def load(folder: Path, device: torch.device) -> "SemanticNeighbors":
         """Raises MienError where `folder` holds no autoencoder, or one that was changed."""
         card, weights = read_card(folder), read_weights(folder)
         if DEVIATION not in weights:
@@ -52,7 +48,7 @@ class Neighbors:
         codes = weights[f"blocks.{ENCODER[-1]}.1.bias"]
         if deviation.shape != codes.shape:
             raise MienError(f"deviations of {len(codes)} numbers at {folder}", str(tuple(deviation.shape)), "train it again")
-        return Neighbors(place(network, device), deviation.to(device), card)
+        return SemanticNeighbors(place(network, device), deviation.to(device), card)
 
     @torch.no_grad()
     def codes(self, faces: Tensor) -> Tensor:

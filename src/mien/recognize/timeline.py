@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.faces.align import crop, square
-from mien.faces.face import Face, Photo
+from mien.faces.face import Face
+from mien.media.photos import Photo
 from mien.plain import short
 from mien.recognize.reading import Reading
 

@@ -19,7 +19,7 @@ BATCH = 512
 
 
 @dataclass(frozen=True)
-class InTorch:
+class TorchBackend:
     """Runs on `device`, where the network is."""
 
     network: Network
@@ -43,7 +43,7 @@ class InTorch:
             yield torch.from_numpy(faces.faces(rows)).to(self.device)
 
 
-def load_in_torch(folder: Path, device: str) -> InTorch:
+def load_torch_backend(folder: Path, device: str) -> TorchBackend:
     """The model or run at `folder`, on a device that `choose_device` knows."""
     chosen = choose_device(device, trains=False)
-    return InTorch(place(read_network(folder), chosen), chosen)
+    return TorchBackend(place(read_network(folder), chosen), chosen)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic.dataclasses import dataclass as checked
 
-from mien.faces.face import Photo
+from mien.media.photos import Photo
 from mien.recognize.reading import Reading, reading
 from mien.registry import STRICT, NotNegative, Positive, Share
 

@@ -21,7 +21,7 @@ _BF16_EXPONENT = 0x7F80
 
 
 @dataclass(frozen=True)
-class Entry:
+class TensorEntry:
     """Where an array lies."""
 
     kind: str
@@ -33,11 +33,11 @@ class Entry:
 
 
 @dataclass(frozen=True, eq=False)
-class Weights:
+class WeightsFile:
     """A file of weights, and what lies in it by name."""
 
     content: bytes
-    entries: dict[str, Entry]
+    entries: dict[str, TensorEntry]
 
     def array(self, name: str) -> npt.NDArray[Any]:
         """As it lies there: bfloat16 as whole numbers."""
@@ -46,7 +46,7 @@ class Weights:
         return flat.reshape(entry.shape)
 
 
-def check_weights(content: bytes, file: Path) -> Weights:
+def check_weights(content: bytes, file: Path) -> WeightsFile:
     """The weights in a file's content.
 
     Raises MienError for what is no safetensors, other kinds of numbers, nan and infinite ones, and variances below 0.
@@ -59,22 +59,22 @@ def check_weights(content: bytes, file: Path) -> Weights:
         raise MienError(f"safetensors in {file}", str(error), "copy the model again, or train it") from error
     header.pop("__metadata__", None)
     entries = {name: _entry(name, values, 8 + length, file) for name, values in header.items()}
-    weights = Weights(content, entries)
+    weights = WeightsFile(content, entries)
     for name in entries:
         _require_numbers(name, weights, file)
     return weights
 
 
-def _entry(name: str, values: dict[str, object], first: int, file: Path) -> Entry:
+def _entry(name: str, values: dict[str, object], first: int, file: Path) -> TensorEntry:
     kind, shape, offsets = str(values["dtype"]), values["shape"], values["data_offsets"]
     assert isinstance(shape, list)
     assert isinstance(offsets, list)
     if kind not in KINDS:
         raise MienError(f"weights of {', '.join(KINDS)} in {file}", f"{short(name)} of {kind}", "train the model again")
-    return Entry(kind, tuple(shape), first + offsets[0], first + offsets[1])
+    return TensorEntry(kind, tuple(shape), first + offsets[0], first + offsets[1])
 
 
-def _require_numbers(name: str, weights: Weights, file: Path) -> None:
+def _require_numbers(name: str, weights: WeightsFile, file: Path) -> None:
     kind, values = weights.entries[name].kind, weights.array(name)
     known = (values & _BF16_EXPONENT) != _BF16_EXPONENT if kind == "BF16" else np.isfinite(values)
     todo = "take another model, or train it again with a lower learning rate"

@@ -1,10 +1,8 @@
-"""The columns of face sets and of what runs keep, as parquet: a file that is damaged, or states what cannot be, is told of."""
+"""Parquet files, read column by column: a file that is damaged, or states what cannot be, is told of."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -12,29 +10,11 @@ import pyarrow.parquet as pq
 from mien.disk import require_regular
 from mien.errors import MienError
 
-COLUMNS: dict[str, pa.DataType] = {
-    "id": pa.string(),
-    "label": pa.int16(),
-    "votes": pa.list_(pa.float32()),
-    "subject": pa.string(),
-    "sequence": pa.string(),
-    "frame": pa.int32(),
-    "split": pa.string(),
-    "source": pa.string(),
-    "photo": pa.string(),
-    "box": pa.list_(pa.float32(), 4),
-    "landmarks": pa.list_(pa.float32(), 10),
-    "score": pa.float32(),
-}
-"""The columns every tool knows; `id` and `label` (-1: none) are always there, others where the source has them."""
-
 LABELS = {"id": pa.string(), "label": pa.int64()}
 """Columns of the tables that runs keep of labels."""
 BUDGET = {"id": pa.string(), "role": pa.string(), "label": pa.int64()}
 """Of budget.parquet: a row for each label used, and what for."""
 
-WHOLE = ("id", "label")
-"""Columns in which every face has a value."""
 LONGEST = 1 << 16
 """Bytes of a text, and numbers of a list, in a table."""
 ROOM, PER_ROW = 256 << 20, 4096
@@ -43,81 +23,16 @@ FAULTS = (pa.ArrowException, OSError, ValueError, LookupError, TypeError, Overfl
 """What pyarrow raises for a file that is damaged, and for values that do not fit."""
 
 
-class Columns:
-    """The table of a stored set, each column read when first asked for and kept; or a table in memory.
-
-    Raises MienError for a file that holds no such table; each column is checked when it is read.
-    """
-
-    def __init__(self, table: pa.Table | Path) -> None:
-        self._table = table
-        self._read: dict[str, pa.ChunkedArray] = {}
-        if isinstance(table, Path):
-            self._metadata = _metadata(table, "import the set again")
-            self.rows = int(self._metadata.num_rows)
-            self._schema = _schema(table, self._metadata, "import the set again")
-        else:
-            self.rows, self._schema = len(table), table.schema
-        missing = [name for name in WHOLE if name not in self._schema.names]
-        if missing and isinstance(table, Path):
-            raise MienError(f"columns id and label in {table}", f"no {', '.join(missing)}", "import the set again")
-
-    @property
-    def types(self) -> dict[str, pa.DataType]:
-        return {entry.name: COLUMNS.get(entry.name, entry.type) for entry in self._schema}
-
-    @property
-    def place(self) -> str:
-        """Where the table lies, for messages."""
-        return str(self._table.parent) if isinstance(self._table, Path) else "a set in memory"
-
-    def read(self, name: str) -> pa.ChunkedArray:
-        """The whole column `name`, (N,)."""
-        if not isinstance(self._table, Path):
-            return self._table.column(name)
-        if name not in self._read:
-            todo = "import the set again"
-            column = _column(self._table, self._metadata, name, COLUMNS.get(name), todo)
-            if name in WHOLE and column.null_count:
-                raise MienError(f"a value for each face in column {name} of {self._table}", f"{column.null_count} without", todo)
-            self._read[name] = column
-        return self._read[name]
-
-
-def to_table(columns: Mapping[str, Any]) -> pa.Table:
-    """A table of these columns, `id` first; the known ones get their fixed type. Raises MienError for values that do not fit."""
-    made = {name: _to_arrow(name, values, COLUMNS.get(name)) for name, values in columns.items()}
-    lengths = {name: len(values) for name, values in made.items()}
-    if len(set(lengths.values())) > 1:
-        found = ", ".join(f"{name} {count}" for name, count in lengths.items())
-        raise MienError("as many values in every column", found, "give one value per face")
-    return pa.table(made)
-
-
-def _to_arrow(name: str, values: Any, kind: pa.DataType | None) -> pa.ChunkedArray | pa.Array:
-    try:
-        if isinstance(values, pa.ChunkedArray | pa.Array):
-            return values if kind is None else values.cast(kind)
-        if isinstance(values, np.ndarray) and values.ndim == 2:
-            values = list(values.astype(np.float32))
-        if kind is not None and pa.types.is_integer(kind) and pa.types.is_floating((made := pa.array(values)).type):
-            return made.cast(kind)  # a fraction is not cut off
-        return pa.array(values, kind)
-    except FAULTS as error:
-        wanted = "values of one kind" if kind is None else f"values that are {kind}"
-        raise MienError(f"{wanted} in column {name}", ascii(str(error))[1:-1][:200], "give others") from error
-
-
 def read_table(path: Path, kinds: Mapping[str, pa.DataType], todo: str) -> pa.Table:
     """The columns `kinds` of a parquet file, in these types and with a value in every row.
 
     Raises MienError, with what to do, for a file that is damaged, that has no such columns, or values of other kinds.
     """
-    metadata = _metadata(path, todo)
-    missing = [name for name in kinds if name not in _schema(path, metadata, todo).names]
+    metadata = metadata_of(path, todo)
+    missing = [name for name in kinds if name not in schema_of(path, metadata, todo).names]
     if missing:
         raise MienError(f"columns {', '.join(kinds)} in {path}", f"no {', '.join(missing)}", todo)
-    columns = {name: _column(path, metadata, name, kind, todo) for name, kind in kinds.items()}
+    columns = {name: read_column(path, metadata, name, kind, todo) for name, kind in kinds.items()}
     for name, column in columns.items():
         if column.null_count:
             raise MienError(f"a value in every row of column {name} in {path}", f"{column.null_count} without", todo)
@@ -127,16 +42,16 @@ def read_table(path: Path, kinds: Mapping[str, pa.DataType], todo: str) -> pa.Ta
 
 def column_names(path: Path, todo: str) -> tuple[str, ...]:
     """Of a parquet file. Raises MienError, with what to do, where it is damaged."""
-    return tuple(_schema(path, _metadata(path, todo), todo).names)
+    return tuple(schema_of(path, metadata_of(path, todo), todo).names)
 
 
 def read_texts(path: Path, names: Sequence[str], todo: str) -> pa.Table:
     """These columns of a parquet file as texts, null where there is none. Raises MienError as `read_table` does."""
-    metadata = _metadata(path, todo)
-    return pa.table({name: _column(path, metadata, name, pa.string(), todo) for name in names})
+    metadata = metadata_of(path, todo)
+    return pa.table({name: read_column(path, metadata, name, pa.string(), todo) for name in names})
 
 
-def _metadata(path: Path, todo: str) -> pq.FileMetaData:
+def metadata_of(path: Path, todo: str) -> pq.FileMetaData:
     require_regular(path, todo)
     try:
         return pq.read_metadata(path)
@@ -144,7 +59,7 @@ def _metadata(path: Path, todo: str) -> pq.FileMetaData:
         raise MienError(f"a table in {path}", str(error), todo) from error
 
 
-def _schema(path: Path, metadata: pq.FileMetaData, todo: str) -> pa.Schema:
+def schema_of(path: Path, metadata: pq.FileMetaData, todo: str) -> pa.Schema:
     """Its columns, each name once."""
     try:
         schema = metadata.schema.to_arrow_schema()
@@ -156,7 +71,7 @@ def _schema(path: Path, metadata: pq.FileMetaData, todo: str) -> pa.Schema:
     return schema
 
 
-def _column(path: Path, metadata: pq.FileMetaData, name: str, kind: pa.DataType | None, todo: str) -> pa.ChunkedArray:
+def read_column(path: Path, metadata: pq.FileMetaData, name: str, kind: pa.DataType | None, todo: str) -> pa.ChunkedArray:
     """A column, every value checked: text is UTF-8, what is stated is there."""
     room = max(ROOM, PER_ROW * int(metadata.num_rows))
     _require_room(path, metadata, name, room, todo)
@@ -202,8 +117,3 @@ def _text_bytes(values: pa.Array) -> int:
         return int(values.nbytes)
     lengths = pc.binary_length(values.dictionary).cast(pa.int64())
     return int(pc.sum(lengths.take(values.indices)).as_py() or 0)
-
-
-def is_pixels(array: np.ndarray[Any, Any]) -> bool:
-    """Are these square faces, uint8 (N, S, S) of gray or (N, S, S, 3) of color?"""
-    return array.dtype == np.uint8 and array.shape[3:] in ((), (3,)) and array.shape[1:2] == array.shape[2:3] != ()

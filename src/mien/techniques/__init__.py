@@ -4,26 +4,15 @@ A technique is a frozen dataclass of its own parameters that can be called as it
 the run, never the recipe, and remembers what it must in `run.state[question]`, which is checkpointed with the run.
 """
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from torch import Tensor
 
+from mien.training.losses import Unevaluated, UnlabeledLoss
+
 if TYPE_CHECKING:
     from mien.training.face_loader import Batch
     from mien.training.run import Run
-
-Unevaluated = Callable[[], Tensor]
-"""A loss over a batch whose views are drawn: called, it is evaluated at the network's present weights; a scalar."""
-
-Perturb = Callable[[Tensor], Tensor]
-"""Changes probabilities (U, K) before pseudo-labels are taken from them."""
-
-
-class UnlabeledLoss(Protocol):
-    """The same for unlabeled faces; a step may say how the probabilities behind pseudo-labels are perturbed."""
-
-    def __call__(self, perturb: Perturb | None = None) -> Tensor: ...
 
 
 class Start(Protocol):

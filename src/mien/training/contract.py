@@ -8,7 +8,7 @@ from torch import Tensor
 from mien.errors import MienError
 from mien.models import Network
 from mien.registry import name_of
-from mien.techniques import Perturb, Unevaluated, UnlabeledLoss
+from mien.training.losses import Perturb, Unevaluated, UnlabeledLoss
 
 
 def numbers(made: Any, shape: tuple[int, ...], device: torch.device, question: str, technique: Any) -> Tensor:

@@ -12,11 +12,11 @@ from mien.errors import MienError
 from mien.models import upscaling
 from mien.progress import Progress, duration, tell_part
 from mien.registry import name_of
-from mien.techniques import Unevaluated, UnlabeledLoss
 from mien.techniques.unlabeled.nothing import Nothing
 from mien.training import contract
 from mien.training.checkpoint import write_state
 from mien.training.face_loader import Batch
+from mien.training.losses import Unevaluated, UnlabeledLoss
 from mien.training.run import Run
 
 CHECKPOINT_SECONDS = 5.0

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mien.techniques import Unevaluated
 from mien.training import contract
+from mien.training.losses import Unevaluated
 
 if TYPE_CHECKING:
     from mien.training.face_loader import Batch

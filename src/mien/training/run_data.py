@@ -13,7 +13,8 @@ import torch
 from pydantic.dataclasses import dataclass
 
 from mien.data.convert import alike, is_alike, shape_in_words
-from mien.data.faceset import FaceSet, Info, Rows
+from mien.data.faceset import FaceSet
+from mien.data.format import Info, Rows
 from mien.data.noise import flip_by_matrix, flip_uniform
 from mien.data.splits import (
     Budget,
@@ -154,12 +155,18 @@ def prepare_run(
         progress.say("no validation faces: the last model is kept, its temperature is 1")
     if order.unlabeled_faces is not None and 0 < (train_labels < 0).sum() < order.unlabeled_faces:
         progress.say(f"fewer unlabeled faces than {order.unlabeled_faces}: {(train_labels < 0).sum()}")
+    facts = _facts(order, budget, counts)
+    facts |= {"unlabeled": int((train_labels < 0).sum())}
+    facts |= {"unlabeled_from": None if stranger is None else f"{stranger.info.name}, checksum {order.checksums[1][:12]}"}
+    return PreparedRun(material, budget, facts)
+
+
+def _facts(order: TrainingSettings, budget: Budget, counts: dict[str, int]) -> dict[str, Any]:
+    """What of a run's label budget stands on its model's card; `counts`: given labels by class."""
     split = (order.fold and f"all but fold {order.fold}") or order.split or "training split"
     facts = {"train": len(budget.train), "validation": len(budget.validation), "split": split, "classes": counts}
     facts |= {"labels_per_class": order.labels_per_class, "labels": order.labels, "noise": order.noise}
-    facts |= {"noise_matrix": order.noise_matrix, "unlabeled": int((train_labels < 0).sum())}
-    facts |= {"unlabeled_from": None if stranger is None else f"{stranger.info.name}, checksum {order.checksums[1][:12]}"}
-    return PreparedRun(material, budget, facts)
+    return facts | {"noise_matrix": order.noise_matrix}
 
 
 def budget_table(faces: FaceSet, prepared: PreparedRun) -> pa.Table:

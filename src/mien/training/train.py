@@ -19,19 +19,9 @@ from mien.errors import MienError
 from mien.plain import counted, to_json
 from mien.progress import Progress, Silent
 from mien.recipes.recipe import Recipe
-from mien.recognize.calibration import (
-    apply_temperature,
-    fit_least,
-    fit_sure,
-    fit_temperature,
-)
+from mien.recognize.calibration import apply_temperature, fit_least, fit_sure, fit_temperature
 from mien.recognize.device import choose_device
-from mien.recognize.model_card import (
-    ModelCard,
-    read_card,
-    read_sources,
-    write_history,
-)
+from mien.recognize.model_card import ModelCard, read_card, read_sources, write_history
 from mien.recognize.networks import write_model
 from mien.recognize.recognizer import Recognizer
 from mien.registry import standing_in
@@ -39,12 +29,7 @@ from mien.tabular.parquet_files import BUDGET, read_table
 from mien.training.checkpoint import TODO, read_state
 from mien.training.loop import fit, own_threads
 from mien.training.run import Run
-from mien.training.run_data import (
-    PreparedRun,
-    TrainingSettings,
-    budget_table,
-    prepare_run,
-)
+from mien.training.run_data import PreparedRun, TrainingSettings, budget_table, prepare_run
 
 
 def train(

@@ -24,13 +24,8 @@ from mien import FaceSet
 from mien.labeling.page.limits import Limits
 from mien.labeling.page.photos import Photos
 from mien.labeling.page.responses import When
-from mien.labeling.page.serve import (
-    Reached,
-    address,
-    listen,
-    serve,
-)
-from mien.labeling.page.setup import Ready
+from mien.labeling.page.serve import Reached, address, listen, serve
+from mien.labeling.page.setup import PreparedPage
 from mien.labeling.store.records import Question
 from mien.labeling.store.store import Store
 from processes import WAIT
@@ -73,7 +68,7 @@ def held_port() -> Iterator[int]:
 
 
 @contextmanager
-def running(ready: Ready, guess: When, reached: Reached, port: int = 0) -> Iterator[Running]:
+def running(ready: PreparedPage, guess: When, reached: Reached, port: int = 0) -> Iterator[Running]:
     """The page, served by a thread."""
     servers: Queue[uvicorn.Server] = Queue()
     with listen("127.0.0.1", port) as listening:
@@ -98,7 +93,7 @@ def served(
     photos: Photos | None = None,
 ) -> Iterator[str]:
     """The address of the page, served by a thread."""
-    with running(Ready(store, pool, 0, photos=photos), guess, reached, port) as page:
+    with running(PreparedPage(store, pool, 0, photos=photos), guess, reached, port) as page:
         yield page.where
 
 
@@ -155,7 +150,7 @@ class Process:
     def __init__(self, pool: Path, store: str, *words: object, files: int = 1024, log: Path = Path(os.devnull)) -> None:
         # All that a test does is within a minute by its log.
         main = f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({files}, {files})); "
-        main += "from mien.labeling.page import loglines; loglines.MINUTE = float('inf'); from mien.cli import main; main()"
+        main += "from mien.labeling.page import log_limits; log_limits.MINUTE = float('inf'); from mien.cli import main; main()"
         command = [sys.executable, "-c", main, "annotate", str(pool), "--store", store, *map(str, words)]
         with log.open("wb") as errors:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)

@@ -21,22 +21,12 @@ from playwright.sync_api import Browser, expect
 from serving import CLASSES, PATIENT, error_of, given, sent, served, signed_in
 
 from mien import FaceSet, MienError
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.data.writer import FaceSetWriter
 from mien.labeling.page.faces import Faces
-from mien.labeling.page.photos import (
-    AROUND,
-    SIDE,
-    Photos,
-    find_photos,
-)
-from mien.labeling.page.serve import (
-    Reached,
-    address,
-    listen,
-    reached_by,
-)
-from mien.labeling.page.setup import Asking, Ready, prepare_page
+from mien.labeling.page.photos import AROUND, SIDE, Photos, find_photos
+from mien.labeling.page.serve import Reached, address, listen, reached_by
+from mien.labeling.page.setup import PageSettings, PreparedPage, prepare_page
 from mien.labeling.store.records import Question
 from mien.labeling.store.store import Store
 from mien.preparation.photo_note import FILE, note_origins, read_origins
@@ -78,8 +68,8 @@ def known(tmp_path: Path) -> FaceSet:
 
 
 @pytest.fixture
-def ready(known: FaceSet, tmp_path: Path) -> Iterator[Ready]:
-    found = prepare_page(Asking(tmp_path / "pool", str(tmp_path / "labels.db")))
+def ready(known: FaceSet, tmp_path: Path) -> Iterator[PreparedPage]:
+    found = prepare_page(PageSettings(tmp_path / "pool", str(tmp_path / "labels.db")))
     with found.store:
         for name in ("ann", "bob"):
             found.store.add_annotator(name)
@@ -141,7 +131,7 @@ def test_what_is_shown_is_around_the_face_and_small(tmp_path: Path) -> None:
         found.around(3)
 
 
-def test_a_photo_is_for_who_was_given_the_face(ready: Ready, tmp_path: Path) -> None:
+def test_a_photo_is_for_who_was_given_the_face(ready: PreparedPage, tmp_path: Path) -> None:
     store = ready.store
     with served(store, ready.pool, photos=ready.photos) as where:
         assert httpx.get(f"{where}photos/0", timeout=WAIT).status_code == 401
@@ -174,7 +164,7 @@ def test_gold_questions_cannot_be_told_by_their_photos(tmp_path: Path, gold_row:
     write_photos(tmp_path / "pictures", 3)
     write_set(tmp_path / "pool", ["p0.png", "p1.png", "lost.png"], str(tmp_path / "pictures"))
     (tmp_path / "gold.csv").write_text(f"id,label\nf{gold_row},calm\n")
-    asking = Asking(tmp_path / "pool", str(tmp_path / "labels.db"))
+    asking = PageSettings(tmp_path / "pool", str(tmp_path / "labels.db"))
     for gold, expected in ((None, [True, True, False]), (tmp_path / "gold.csv", [False] * 3)):
         found = prepare_page(replace(asking, gold=gold, store=str(tmp_path / f"{gold is None}.db")))
         with found.store:
@@ -182,8 +172,8 @@ def test_gold_questions_cannot_be_told_by_their_photos(tmp_path: Path, gold_row:
             assert [faces.has_photo(faces.number(f"f{n}")) for n in range(3)] == expected
 
 
-def test_everybody_reads_the_definitions_of_the_store(ready: Ready, tmp_path: Path) -> None:
-    asking, file = Asking(tmp_path / "pool", str(tmp_path / "labels.db")), tmp_path / "words.toml"
+def test_everybody_reads_the_definitions_of_the_store(ready: PreparedPage, tmp_path: Path) -> None:
+    asking, file = PageSettings(tmp_path / "pool", str(tmp_path / "labels.db")), tmp_path / "words.toml"
     file.write_text('question = "What is <meant>?"\n[definitions]\nglad = "Cheeks up."\n', "utf-8")
     prepare_page(replace(asking, definitions=file)).store.close()
     told = ready.store.guide()
@@ -212,7 +202,7 @@ def test_the_usual_expressions_are_defined(tmp_path: Path) -> None:
         assert [name for name, _ in store.guide().definitions] == ["happy", "fear"]
 
 
-def test_help_and_photo_open_on_keys_that_answer_nothing(browser: Browser, ready: Ready) -> None:
+def test_help_and_photo_open_on_keys_that_answer_nothing(browser: Browser, ready: PreparedPage) -> None:
     store = ready.store
     with served(store, ready.pool, photos=ready.photos) as where, visit(browser, where, token(store), DESK) as page:
         see(page, 0)
@@ -255,7 +245,7 @@ def test_help_and_photo_open_on_keys_that_answer_nothing(browser: Browser, ready
         assert [(one.face, one.kind) for one in store.log()][1:] == [("f1", "unsure")]
 
 
-def test_a_face_without_photo_says_so(browser: Browser, ready: Ready) -> None:
+def test_a_face_without_photo_says_so(browser: Browser, ready: PreparedPage) -> None:
     with served(ready.store, ready.pool) as where, visit(browser, where, token(ready.store), DESK) as page:
         see(page, 0)
         expect(page.locator("#around")).to_have_text("pno photo")
@@ -353,7 +343,7 @@ class Proxy:
 
 
 @pytest.mark.parametrize(("path", "strips"), [("", True), ("/label", True), ("/label", False)])
-def test_the_page_works_below_a_path(browser: Browser, ready: Ready, path: str, strips: bool) -> None:
+def test_the_page_works_below_a_path(browser: Browser, ready: PreparedPage, path: str, strips: bool) -> None:
     store, secret = ready.store, token(ready.store)
     with served(store, ready.pool, reached=Reached(limits=PATIENT, path=path), photos=ready.photos) as where:
         context = browser.new_context(**DESK)
@@ -387,7 +377,7 @@ def test_the_page_works_below_a_path(browser: Browser, ready: Ready, path: str, 
     assert [(one.kind, one.label) for one in store.log()][-1] == ("label", 2)
 
 
-def test_a_path_that_was_said(ready: Ready) -> None:
+def test_a_path_that_was_said(ready: PreparedPage) -> None:
     proxy = {"X-Forwarded-Proto": "https", "Host": "labels.example.org"}
     reached = replace(reached_by(["labels.example.org"], ["127.0.0.1"], path="/a/label/"), limits=PATIENT)
     assert reached.path == "/a/label"

@@ -5,12 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mien.labeling.page.log_limits import (
-    KINDS,
-    MINUTE,
-    Few,
-    few_lines,
-)
+from mien.labeling.page.log_limits import KINDS, MINUTE, LimitedLog, few_lines
 
 
 class Heard(logging.Handler):
@@ -38,7 +33,7 @@ def heard() -> Iterator[Heard]:
 
 def test_ten_of_a_kind_a_minute_then_how_many_were_left_out(heard: Heard) -> None:
     now = [0.0]
-    logger, few = logging.getLogger("uvicorn.error"), Few(10, lambda: now[0])
+    logger, few = logging.getLogger("uvicorn.error"), LimitedLog(10, lambda: now[0])
     logger.addFilter(few)
     try:
         for n in range(1000):

@@ -10,18 +10,11 @@ from typing import cast
 import pytest
 
 from mien import MienError
-from mien.labeling.page.batched_writes import Together
+from mien.labeling.page.batched_writes import BatchedWrites
 from mien.labeling.page.limits import Limits
 from mien.labeling.page.request_checks import LOOPBACK
 from mien.labeling.page.serve import address, is_loopback, listen
-from mien.labeling.page.sessions import (
-    MINUTE,
-    MOST,
-    REMEMBERED_SECONDS,
-    Attempts,
-    Lookups,
-    SignedIn,
-)
+from mien.labeling.page.sessions import MINUTE, MOST, REMEMBERED_SECONDS, Attempts, Lookups, SignedIn
 from mien.labeling.store.records import Answer
 from mien.labeling.store.store import Store
 from processes import WAIT
@@ -53,7 +46,7 @@ def write(log: Log, keys: Sequence[Sequence[str]]) -> list[BaseException | None]
     """What becomes of requests with these keys that come at the same moment."""
 
     async def run() -> list[BaseException | None]:
-        together = Together(cast(Store, log))
+        together = BatchedWrites(cast(Store, log))
         tasks = [together.write([entry(key) for key in request]) for request in keys]
         return await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), WAIT)
 

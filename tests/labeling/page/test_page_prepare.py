@@ -12,12 +12,7 @@ from serving import CLASSES, asked_store, write_pool
 
 from conftest import small_recipe, write_csv
 from mien import FaceSet, MienError, Recognizer, train
-from mien.labeling.page.setup import (
-    GIVEN,
-    Asking,
-    Ready,
-    prepare_page,
-)
+from mien.labeling.page.setup import GIVEN, PageSettings, PreparedPage, prepare_page
 from mien.labeling.store.records import Question, Reply
 from mien.labeling.store.store import Store
 from runs import Heard, features
@@ -35,18 +30,18 @@ def pool(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def asking(tmp_path: Path, pool: Path) -> Asking:
-    return Asking(pool, str(tmp_path / "labels.db"))
+def asking(tmp_path: Path, pool: Path) -> PageSettings:
+    return PageSettings(pool, str(tmp_path / "labels.db"))
 
 
-def ready(asking: Asking, **changed: Any) -> Ready:
+def ready(asking: PageSettings, **changed: Any) -> PreparedPage:
     """Ready, and its store closed: it opens again where it is used."""
     made = prepare_page(replace(asking, **changed))
     made.store.close()
     return made
 
 
-def asked(asking: Asking, **changed: Any) -> list[str]:
+def asked(asking: PageSettings, **changed: Any) -> list[str]:
     """Faces in a store."""
     return [question.face for question in ready(asking, **changed).store.questions()]
 
@@ -55,7 +50,7 @@ def numbered(numbers: Sequence[int]) -> list[str]:
     return [f"f{n}" for n in numbers]
 
 
-def test_a_new_store_asks_about_all_and_the_same_again_about_no_more(asking: Asking) -> None:
+def test_a_new_store_asks_about_all_and_the_same_again_about_no_more(asking: PageSettings) -> None:
     made = ready(asking)
     assert made.new == 10
     assert made.store.questions() == tuple(Question(name) for name in numbered(range(10)))
@@ -78,26 +73,26 @@ def test_a_new_store_asks_about_all_and_the_same_again_about_no_more(asking: Ask
         ({"unlabeled": True, "first": 2}, [0, 2]),
     ],
 )
-def test_some_faces_are_asked_about(asking: Asking, chosen: dict[str, Any], expected: Sequence[int]) -> None:
+def test_some_faces_are_asked_about(asking: PageSettings, chosen: dict[str, Any], expected: Sequence[int]) -> None:
     assert asked(asking, **chosen) == numbered(expected)
     assert ready(asking, **chosen).new == 0
 
 
-def test_more_may_be_asked_later(asking: Asking) -> None:
+def test_more_may_be_asked_later(asking: PageSettings) -> None:
     ready(asking, first=2, per_face=3)
     assert asked(asking) == numbered([0, 1]), "a store that is there asks about no more than it is told to"
     assert asked(asking, split="old", per_face=3) == numbered([0, 1, 3, 5, 7, 9])
     assert ready(asking).store.info.per_face == 3
 
 
-def test_a_store_that_waits_for_rounds_is_left_alone(asking: Asking) -> None:
+def test_a_store_that_waits_for_rounds_is_left_alone(asking: PageSettings) -> None:
     info = FaceSet.open(asking.pool).info
     Store.create(asking.store, CLASSES, info.name, info.checksum, per_face=2).close()
     assert ready(asking).new == 0
     assert asked(asking) == []
 
 
-def test_guesses_are_the_models(asking: Asking, tmp_path: Path) -> None:
+def test_guesses_are_the_models(asking: PageSettings, tmp_path: Path) -> None:
     labels = np.arange(60) % 3
     faces = np.random.default_rng(0).integers(0, 256, (60, 16, 16), np.uint8)
     train(FaceSet.from_arrays(faces, labels, CLASSES), small_recipe(stages=[{"epochs": 1, "lr": 0.05}]), tmp_path / "run")
@@ -127,7 +122,7 @@ def test_guesses_are_the_models(asking: Asking, tmp_path: Path) -> None:
     made.store.close()
 
 
-def test_classes_come_from_where_they_are_said(asking: Asking, tmp_path: Path) -> None:
+def test_classes_come_from_where_they_are_said(asking: PageSettings, tmp_path: Path) -> None:
     faces = np.zeros((3, 16, 16), np.uint8)
     FaceSet.from_arrays(faces).save(tmp_path / "nameless")
     nameless = replace(asking, pool=tmp_path / "nameless")
@@ -141,7 +136,7 @@ def test_classes_come_from_where_they_are_said(asking: Asking, tmp_path: Path) -
     assert said.store.info.classes == ("a", "b"), "others than the pool's, if that is said"
 
 
-def test_doubts_are_asked_in_their_order_with_the_given_labels(asking: Asking, tmp_path: Path) -> None:
+def test_doubts_are_asked_in_their_order_with_the_given_labels(asking: PageSettings, tmp_path: Path) -> None:
     rows: list[list[object]] = [
         ["id", "given", "suggested", "score"],
         ["f7", "glad", "sad", 0.9],
@@ -164,13 +159,13 @@ def test_doubts_are_asked_in_their_order_with_the_given_labels(asking: Asking, t
             prepare_page(replace(asking, doubts=bad, store=str(tmp_path / f"{row[0]}.db")))
 
 
-def test_nothing_to_ask_makes_no_store(asking: Asking) -> None:
+def test_nothing_to_ask_makes_no_store(asking: PageSettings) -> None:
     with pytest.raises(MienError, match=r"faces to ask about in .*; found every face has a label"):
         prepare_page(replace(asking, unlabeled=True, split="old"))
     assert not Path(asking.store).exists()
 
 
-def test_files_that_do_not_fit_make_no_store(asking: Asking, tmp_path: Path) -> None:
+def test_files_that_do_not_fit_make_no_store(asking: PageSettings, tmp_path: Path) -> None:
     (tmp_path / "gold.csv").write_text("id,label\nnobody,calm\n")
     (tmp_path / "guide.toml").write_text("[definition]\ncalm = 'At rest.'\n")
     wrong: tuple[dict[str, Any], ...] = (
@@ -182,11 +177,11 @@ def test_files_that_do_not_fit_make_no_store(asking: Asking, tmp_path: Path) -> 
         assert not Path(asking.store).exists()
 
 
-def test_classes_that_nobody_can_choose_are_told(asking: Asking) -> None:
+def test_classes_that_nobody_can_choose_are_told(asking: PageSettings) -> None:
     assert ready(asking, classes=("happy", *CLASSES[1:])).strange == CLASSES[:1]
 
 
-def test_gold_faces_stand_among_the_others(asking: Asking, tmp_path: Path) -> None:
+def test_gold_faces_stand_among_the_others(asking: PageSettings, tmp_path: Path) -> None:
     gold = write_csv(tmp_path / "gold.csv", [["id", "label"], ["f9", "glad"], ["f0", "sad"]])
     made = ready(asking, gold=gold)
     order = [question.face for question in made.store.questions()]
@@ -211,11 +206,11 @@ def test_gold_faces_stand_among_the_others(asking: Asking, tmp_path: Path) -> No
             prepare_page(replace(asking, gold=bad, store=later))
 
 
-def gold_places(asking: Asking) -> list[int]:
+def gold_places(asking: PageSettings) -> list[int]:
     return [place for place, question in enumerate(ready(asking).store.questions()) if question.gold is not None]
 
 
-def test_gold_questions_stand_anywhere_and_always_at_the_same_places(asking: Asking, tmp_path: Path) -> None:
+def test_gold_questions_stand_anywhere_and_always_at_the_same_places(asking: PageSettings, tmp_path: Path) -> None:
     names = [f"f{n}" for n in range(200)]
     write_pool(tmp_path / "large", 200, 8)
     gold = write_csv(tmp_path / "gold.csv", [["id", "label"], *([name, "glad"] for name in names[:20])])
@@ -230,14 +225,14 @@ def test_gold_questions_stand_anywhere_and_always_at_the_same_places(asking: Ask
         assert [face for face in order if face in names[:20]] != names[:20], "nor in the order of the list"
 
 
-def with_run(asking: Asking, tmp_path: Path) -> Asking:
+def with_run(asking: PageSettings, tmp_path: Path) -> PageSettings:
     faces = np.random.default_rng(0).integers(0, 256, (60, 16, 16), np.uint8)
     pixels = FaceSet.from_arrays(faces, np.arange(60) % 3, CLASSES)
     train(pixels, small_recipe(stages=[{"epochs": 1, "lr": 0.05}]), tmp_path / "run")
     return replace(asking, model=tmp_path / "run")
 
 
-def test_gold_questions_have_a_guess_as_the_others_have(asking: Asking, tmp_path: Path) -> None:
+def test_gold_questions_have_a_guess_as_the_others_have(asking: PageSettings, tmp_path: Path) -> None:
     gold = write_csv(tmp_path / "gold.csv", [["id", "label"], ["f9", "glad"], ["f0", "sad"]])
     guessing, heard = with_run(replace(asking, gold=gold), tmp_path), Heard()
     with prepare_page(guessing, heard).store as store:
@@ -258,7 +253,7 @@ def test_gold_questions_have_a_guess_as_the_others_have(asking: Asking, tmp_path
     assert len(heard.lines) == 1
 
 
-def test_gold_questions_beside_others_without_a_guess_have_none(asking: Asking, tmp_path: Path) -> None:
+def test_gold_questions_beside_others_without_a_guess_have_none(asking: PageSettings, tmp_path: Path) -> None:
     gold = write_csv(tmp_path / "gold.csv", [["id", "label"], ["f9", "glad"]])
     assert ready(asking, first=4).new == 4
     assert ready(with_run(asking, tmp_path), gold=gold).new == 1
@@ -266,7 +261,7 @@ def test_gold_questions_beside_others_without_a_guess_have_none(asking: Asking, 
         assert {question.guess for question in store.questions()} == {None}
 
 
-def test_gold_questions_among_doubts_have_their_given_label(asking: Asking, tmp_path: Path) -> None:
+def test_gold_questions_among_doubts_have_their_given_label(asking: PageSettings, tmp_path: Path) -> None:
     doubts = write_csv(tmp_path / "doubts.csv", [["id", "given"], ["f7", "glad"], ["f1", "glad"], ["f3", "calm"]])
     gold = write_csv(tmp_path / "gold.csv", [["id", "label"], ["f9", "sad"], ["f5", "sad"]])
     pool = FaceSet.open(asking.pool)
@@ -281,7 +276,7 @@ def test_gold_questions_among_doubts_have_their_given_label(asking: Asking, tmp_
         prepare_page(replace(asking, store=str(tmp_path / "bare.db"), doubts=doubts, gold=bare))
 
 
-def test_a_pool_that_changed_is_refused(asking: Asking, tmp_path: Path) -> None:
+def test_a_pool_that_changed_is_refused(asking: PageSettings, tmp_path: Path) -> None:
     ready(asking)
     write_pool(tmp_path / "other", 10)
     with pytest.raises(MienError, match=r"the pool .* as it was when this store was made"):
@@ -295,7 +290,7 @@ def test_a_pool_that_changed_is_refused(asking: Asking, tmp_path: Path) -> None:
         prepare_page(asking)
 
 
-def test_what_does_not_fit_is_refused(asking: Asking, tmp_path: Path) -> None:
+def test_what_does_not_fit_is_refused(asking: PageSettings, tmp_path: Path) -> None:
     ready(asking, per_face=2)
     with pytest.raises(MienError, match="at least the 2 answers to a face that this store wants; found 1; leave it out"):
         prepare_page(replace(asking, per_face=1))

@@ -19,7 +19,7 @@ from mien import FaceSet
 from mien.labeling.page.limits import Limits
 from mien.labeling.page.request_checks import HEADERS
 from mien.labeling.page.serve import Reached
-from mien.labeling.page.setup import Ready
+from mien.labeling.page.setup import PreparedPage
 from mien.labeling.store.store import Store
 from processes import WAIT
 
@@ -248,7 +248,7 @@ def test_wrong_tokens_are_waited_for_only_as_long_as_their_clients_wait(store: S
     limits = replace(PATIENT, wrong_seconds=10 * WAIT)
     body = b"name=ann&token=wrong"
     asked = b"POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\n" + FORM + b"Content-Length: %d\r\n\r\n" % len(body) + body
-    with running(Ready(store, pool, 0), "after", Reached(limits=limits)) as page:
+    with running(PreparedPage(store, pool, 0), "after", Reached(limits=limits)) as page:
         tasks = page.server.server_state.tasks
         with ExitStack() as held:
             for _ in range(20):

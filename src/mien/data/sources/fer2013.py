@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic.dataclasses import dataclass
 
-from mien.data.faceset import Info
-from mien.data.source import Block, Rejected
+from mien.data.format import Info
+from mien.data.source import Block
 from mien.expressions import BASIC
+from mien.media.faults import Rejected
 from mien.registry import STRICT
 from mien.tabular.csv_files import require, stream
 

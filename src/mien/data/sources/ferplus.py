@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic.dataclasses import dataclass
 
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.data.source import Block
 from mien.data.sources import fer2013
 from mien.errors import MienError

@@ -9,25 +9,14 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from mien.class_words import is_unlabeled, read_text, split_folder
-from mien.data.faceset import Info
-from mien.data.source import Block, Rejected
+from mien.data.format import Info
+from mien.data.source import Block
 from mien.errors import MienError
 from mien.expressions import rename
-from mien.media.class_folders import (
-    PASSED_OVER,
-    Folders,
-    Level,
-    above_classes,
-    require_classes,
-)
+from mien.media.class_folders import PASSED_OVER, Folders, Level, above_classes, require_classes
+from mien.media.faults import Rejected
 from mien.media.limits import Switch
-from mien.media.pictures import (
-    SUFFIXES,
-    Side,
-    common_side,
-    picture_limits,
-    read_blocks,
-)
+from mien.media.pictures import SUFFIXES, Side, common_side, picture_limits, read_blocks
 from mien.registry import STRICT
 
 

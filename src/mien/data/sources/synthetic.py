@@ -10,7 +10,7 @@ import pyarrow as pa
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.data.noise import flip_uniform
 from mien.data.source import Block
 from mien.data.synthetic import ACTIONS, BANK, CONDITIONS, TRAITS, Scenes, render

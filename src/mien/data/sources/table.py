@@ -13,22 +13,14 @@ from pydantic import BeforeValidator
 from pydantic.dataclasses import dataclass
 
 from mien.class_words import read_label, read_split, read_text
-from mien.data.faceset import Info
+from mien.data.format import COLUMNS, Info
 from mien.data.source import Block, listed
 from mien.errors import MienError
 from mien.expressions import rename
 from mien.media.limits import Switch
-from mien.media.pictures import (
-    Side,
-    by_slashes,
-    common_side,
-    picture_limits,
-    picture_path,
-    read_blocks,
-)
+from mien.media.pictures import Side, by_slashes, common_side, picture_limits, picture_path, read_blocks
 from mien.registry import STRICT, each_meant
 from mien.tabular.csv_files import header, read
-from mien.tabular.parquet_files import COLUMNS
 
 KNOWN = ("path", "label", "subject", "split", "sequence", "frame", "id", "source")
 """Our columns that a table may have; path has to be there."""

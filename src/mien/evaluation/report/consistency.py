@@ -8,17 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mien.data.face_grid import (
-    BLUE,
-    INK,
-    RED,
-    SOFT,
-    Note,
-    Row,
-    Tile,
-    draw_sheet,
-    write_sheet,
-)
+from mien.data.face_grid import BLUE, INK, RED, SOFT, Note, Row, Tile, draw_face_grid, write_face_grid
 from mien.disk import write_aside
 from mien.errors import MienError
 from mien.evaluation.consistency import Checked, Consistency, Example, Scored
@@ -57,7 +47,7 @@ def write_consistency(found: Consistency, out: Path) -> list[str]:
             pictures["failures.png"] = draw_failures(found.scored, found.checked)
     write_aside(out / "consistency.csv", consistency_rows(found.scored).encode())
     for name, picture in pictures.items():
-        write_sheet(picture, out / name)
+        write_face_grid(picture, out / name)
     names = ["consistency.csv", *pictures]
     for left_over in set(FILES) - set(names):
         (out / left_over).unlink(missing_ok=True)
@@ -87,7 +77,7 @@ def draw_unreliable(found: Consistency) -> Image.Image:
     title = "The most unreliable faces of each class. Red: predicted as something else than labeled"
     if found.space == "autoencoder":
         title += "; of a neighbor, something else than the face"
-    return draw_sheet(rows, SIDE, title)
+    return draw_face_grid(rows, SIDE, title)
 
 
 def draw_failures(scored: Scored, checked: Checked) -> Image.Image:
@@ -105,7 +95,9 @@ def draw_failures(scored: Scored, checked: Checked) -> Image.Image:
     ]
     failed, count = int(checked.failed.sum()), len(checked.labels)
     some = f" (here {len(shown)}, consistent ones first)" if failed > len(shown) else ""
-    return draw_sheet(rows, SIDE, f"{failed} of {counted(count, 'sequence')} failed{some}. Blue: predicted as labeled; red: not")
+    return draw_face_grid(
+        rows, SIDE, f"{failed} of {counted(count, 'sequence')} failed{some}. Blue: predicted as labeled; red: not"
+    )
 
 
 def _unreliable(scored: Scored, example: Example) -> Iterator[Tile]:

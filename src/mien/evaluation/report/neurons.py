@@ -13,12 +13,7 @@ import numpy.typing as npt
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image, ImageOps
 
-from mien.data.face_grid import (
-    Note,
-    Row,
-    Tile,
-    draw_sheet,
-)
+from mien.data.face_grid import Note, Row, Tile, draw_face_grid
 from mien.disk import put
 from mien.errors import MienError
 from mien.evaluation.neurons import Drawn, Found, Layer, Neurons, label_entropy, mean_faces
@@ -132,13 +127,15 @@ def draw_means(found: Neurons, layer: Layer) -> Image.Image:
         tiles = [Tile(face, (note,)) for face, note in zip(mean_faces(found.faces, layer, chosen), notes, strict=True)]
         rows.append(Row(name, tuple(tiles), f"{_percent(found.base[label])} of faces"))
     title = f"{layer.name}: neurons with most faces of a class among their top {found.top}, and the mean of those faces"
-    return draw_sheet(rows, SIDE, title)
+    return draw_face_grid(rows, SIDE, title)
 
 
 def draw_maximized(found: Neurons, network: Found) -> Image.Image:
     """A row for each layer: pictures that excite its most selective neurons (its Fig. 1)."""
     rows = [Row(drawn.layer.name, _maximized(found, drawn)) for drawn in network.drawn]
-    return draw_sheet(rows, SIDE, "Pictures that excite a neuron; the class it was chosen for, and its share of the top faces")
+    return draw_face_grid(
+        rows, SIDE, "Pictures that excite a neuron; the class it was chosen for, and its share of the top faces"
+    )
 
 
 def render(found: Neurons, pictures: dict[str, bytes]) -> str:

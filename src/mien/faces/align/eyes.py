@@ -8,7 +8,8 @@ from pydantic.dataclasses import dataclass
 
 from mien.errors import MienError
 from mien.faces.align import Map
-from mien.faces.face import Face, Photo
+from mien.faces.face import Face
+from mien.media.photos import Photo
 from mien.registry import STRICT, Share
 
 

@@ -10,7 +10,8 @@ from pydantic.dataclasses import dataclass
 from mien.errors import MienError
 from mien.faces.align import Map, square
 from mien.faces.dlib_points import find_points, library, points_file
-from mien.faces.face import Face, Photo
+from mien.faces.face import Face
+from mien.media.photos import Photo
 from mien.registry import STRICT
 
 

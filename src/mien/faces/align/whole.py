@@ -4,7 +4,8 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from mien.faces.align import Map, square
-from mien.faces.face import Face, Photo
+from mien.faces.face import Face
+from mien.media.photos import Photo
 from mien.registry import STRICT
 
 

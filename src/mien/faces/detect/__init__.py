@@ -9,7 +9,8 @@ from typing import Protocol
 import numpy as np
 
 from mien.errors import MienError
-from mien.faces.face import Face, Photo
+from mien.faces.face import Face
+from mien.media.photos import Photo
 from mien.registry import build_from_text
 
 ROOM = "mien.faces.detect"

@@ -14,7 +14,8 @@ from pydantic.dataclasses import dataclass
 
 from mien.faces.detect import check_photos, surest_first
 from mien.faces.dlib_points import Points, find_points, library, points_file
-from mien.faces.face import Face, Photo
+from mien.faces.face import Face
+from mien.media.photos import Photo
 from mien.registry import STRICT
 
 WIDEST = 1 << 16

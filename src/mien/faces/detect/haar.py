@@ -12,7 +12,8 @@ from pydantic.dataclasses import dataclass
 
 from mien.errors import MienError
 from mien.faces.detect import check_photos, surest_first
-from mien.faces.face import Face, Photo
+from mien.faces.face import Face
+from mien.media.photos import Photo
 from mien.registry import STRICT, Count, CountOrZero
 
 FILE = "haarcascade_frontalface_default.xml"

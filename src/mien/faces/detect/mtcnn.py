@@ -16,26 +16,13 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from mien.faces.detect import check_photos
-from mien.faces.face import Face, Photo
-from mien.faces.mtcnn.boxes import (
-    Boxes,
-    Places,
-    move,
-    square,
-    suppress,
-)
-from mien.faces.mtcnn.integral_image import Sums
+from mien.faces.face import Face
+from mien.faces.mtcnn.boxes import Boxes, Places, move, square, suppress
+from mien.faces.mtcnn.integral_image import IntegralImage
 from mien.faces.mtcnn.networks import Net, Runtime, networks
-from mien.faces.mtcnn.proposals import (
-    CHUNK,
-    WINDOW,
-    Candidates,
-    Search,
-    logit,
-    nothing,
-    propose,
-)
+from mien.faces.mtcnn.proposals import CHUNK, WINDOW, Candidates, Search, logit, nothing, propose
 from mien.limits import MOST
+from mien.media.photos import Photo
 from mien.registry import STRICT, Share
 
 MOST_SEARCHED = 32_000_000
@@ -82,7 +69,7 @@ class Mtcnn:
             if photo.shape[0] * photo.shape[1] > MOST_SEARCHED:
                 found[place] = self._in_smaller(photo)
         for places in _loads(photos):
-            sums = Sums.of([photos[place] for place in places])
+            sums = IntegralImage.of([photos[place] for place in places])
             numbers = list(range(len(places)))
             for framed in (False, True) if self.second_look else (False,):
                 for number, face in self._find(sums, numbers, framed):
@@ -104,7 +91,7 @@ class Mtcnn:
             found.append(Face((x0, y0, x1, y1), five, face.score))
         return tuple(found)
 
-    def _find(self, sums: Sums, numbers: list[int], framed: bool) -> list[tuple[int, Face]]:
+    def _find(self, sums: IntegralImage, numbers: list[int], framed: bool) -> list[tuple[int, Face]]:
         """The cascade over the photos of `numbers`: their faces, each with its photo's number."""
         nets = networks(self.runtime)
         found = propose(nets.propose, sums, numbers, Search(self.least_face, self.factor, self.propose, framed))
@@ -125,7 +112,7 @@ class Mtcnn:
             (photo, Face((x0, y0, x1, y1), five, score)) for photo, (x0, y0, x1, y1), five, score in rows if x0 < x1 and y0 < y1
         ]
 
-    def _judge(self, net: Net, sums: Sums, boxes: Boxes, photos: Places, side: int, threshold: float) -> Candidates:
+    def _judge(self, net: Net, sums: IntegralImage, boxes: Boxes, photos: Places, side: int, threshold: float) -> Candidates:
         """Those of `boxes` that R-Net or O-Net holds for faces, as they were, and where it would move them."""
         pixels = boxes.astype(np.int64) - np.array([1, 1, 0, 0])
         if self.beyond == "cut":

@@ -12,14 +12,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mien.faces.face import Photo
+from mien.media.photos import Photo
 
 Numbers = npt.NDArray[np.int64]
 Pictures = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Sums:
+class IntegralImage:
     """The tables of P photos, one after the other; those of photos of one size that follow each other are one array."""
 
     values: npt.NDArray[np.int32]
@@ -32,7 +32,7 @@ class Sums:
     """(P,)"""
 
     @staticmethod
-    def of(photos: Sequence[Photo]) -> "Sums":
+    def of(photos: Sequence[Photo]) -> "IntegralImage":
         """Tables of at least one photo (H, W, 3)."""
         shapes = [(photo.shape[0] + 1, photo.shape[1] + 1, 3) for photo in photos]
         starts = [0, *accumulate(height * width for height, width, _ in shapes)]
@@ -40,7 +40,7 @@ class Sums:
         for photo, shape, start in zip(photos, shapes, starts, strict=False):
             cv2.integral(np.ascontiguousarray(photo), values[start : start + shape[0] * shape[1]].reshape(shape), cv2.CV_32S)
         sizes = np.array([photo.shape[:2] for photo in photos], np.int64)
-        return Sums(values, np.array(starts[:-1], np.int64), sizes[:, 0], sizes[:, 1])
+        return IntegralImage(values, np.array(starts[:-1], np.int64), sizes[:, 0], sizes[:, 1])
 
     def level(self, photos: range, frame: int, size: tuple[int, int], part: tuple[slice, slice]) -> Pictures:
         """Rows and columns, `part`, of consecutive photos of one size, each in a black frame of `frame` pixels, resized to

@@ -8,13 +8,8 @@ from itertools import groupby, product
 import numpy as np
 import numpy.typing as npt
 
-from mien.faces.mtcnn.boxes import (
-    Boxes,
-    Places,
-    Scores,
-    suppress,
-)
-from mien.faces.mtcnn.integral_image import Sums
+from mien.faces.mtcnn.boxes import Boxes, Places, Scores, suppress
+from mien.faces.mtcnn.integral_image import IntegralImage
 from mien.faces.mtcnn.networks import Net
 
 WINDOW, STRIDE = 12, 2
@@ -58,7 +53,7 @@ class Search:
     it is. The frame is no wider than the shorter side: that of a strip would hold many times the photo's pixels."""
 
 
-def propose(net: Net, sums: Sums, numbers: Sequence[int], search: Search) -> Candidates:
+def propose(net: Net, sums: IntegralImage, numbers: Sequence[int], search: Search) -> Candidates:
     """What P-Net finds in the photos of `numbers`, at all levels; of boxes of one level that overlap by over half, the best."""
     made, levels = [nothing(4)], [np.empty(0, np.int64)]
     for photos, (height, width) in _alike(sums, numbers):
@@ -86,7 +81,7 @@ def pyramid(size: tuple[int, int], least_face: float, factor: float) -> list[flo
 
 
 def _scan(
-    net: Net, sums: Sums, photos: range, frame: int, size: tuple[int, int], scale: float, threshold: float
+    net: Net, sums: IntegralImage, photos: range, frame: int, size: tuple[int, int], scale: float, threshold: float
 ) -> Iterator[Candidates]:
     """P-Net over one level of photos of one size, frame included: several photos, or tiles of one, at a time."""
     height, width = (int(side * scale + 1) for side in size)
@@ -119,7 +114,7 @@ def logit(probability: float) -> float:
     return math.log(probability / (1 - probability))
 
 
-def _alike(sums: Sums, numbers: Sequence[int]) -> Iterator[tuple[range, tuple[int, int]]]:
+def _alike(sums: IntegralImage, numbers: Sequence[int]) -> Iterator[tuple[range, tuple[int, int]]]:
     """Runs of photos of one size, and that size: (height, width)."""
     sizes = list(zip(sums.heights.tolist(), sums.widths.tolist(), strict=True))
     for (size, _), run in groupby(enumerate(numbers), key=lambda pair: (sizes[pair[1]], pair[1] - pair[0])):

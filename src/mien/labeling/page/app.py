@@ -18,32 +18,14 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 from mien.data.faceset import FaceSet
 from mien.errors import MienError
 from mien.labeling.page import sign_in
-from mien.labeling.page.batched_writes import Together
+from mien.labeling.page.batched_writes import BatchedWrites
 from mien.labeling.page.faces import Faces
 from mien.labeling.page.limits import Limits
 from mien.labeling.page.photos import Photos, Turns
-from mien.labeling.page.request_checks import LOOPBACK, Guard, refusal
-from mien.labeling.page.request_context import (
-    Page,
-    Signed,
-    Visit,
-    page_of,
-    secret_of,
-    who,
-)
-from mien.labeling.page.responses import (
-    When,
-    Work,
-    guess_of,
-    plain,
-    question_json,
-)
-from mien.labeling.page.sessions import (
-    Attempts,
-    Lookups,
-    Notes,
-    SignedIn,
-)
+from mien.labeling.page.request_checks import LOOPBACK, RequestChecks, refusal
+from mien.labeling.page.request_context import RequestContext, ServedPage, Signed, page_of, secret_of, who
+from mien.labeling.page.responses import When, Work, guess_of, plain, question_json
+from mien.labeling.page.sessions import Attempts, Lookups, Notes, SignedIn
 from mien.labeling.page.store_failures import public, unreadable
 from mien.labeling.store.records import LONGEST_NAME, Answer, Question
 from mien.labeling.store.store import Store
@@ -105,7 +87,7 @@ def build(
     limits: Limits | None = None,
     photos: Photos | None = None,
     path: str = "",
-) -> Guard:
+) -> RequestChecks:
     """The application. `names`: host names that it answers to, any for None. `photos`: those around the faces. `path`: below
     which a proxy shows the page. Raises MienError as `Faces` does."""
     limits = limits or Limits()
@@ -118,8 +100,8 @@ def build(
         telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )  # fmt: skip
     faces, title = Faces(store, pool, photos), pool.info.name or (pool.folder.name if pool.folder else "faces")
-    app.state.page = Page(
-        store, title, faces, lookups, SignedIn(store, lookups), Attempts(limits), Notes(store), limits, Together(store),
+    app.state.page = ServedPage(
+        store, title, faces, lookups, SignedIn(store, lookups), Attempts(limits), Notes(store), limits, BatchedWrites(store),
         Work(store), _templates(), _static(), guess, Turns(), path,
     )  # fmt: skip
     app.include_router(router)
@@ -127,7 +109,7 @@ def build(
     app.add_exception_handler(MienError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_bad_request)
     app.add_exception_handler(AnyHTTPException, _on_refusal)
-    return Guard(app, names, path)
+    return RequestChecks(app, names, path)
 
 
 @router.post("/answers")
@@ -230,13 +212,13 @@ async def _html(request: Request, name: str) -> Response:
     return HTMLResponse(page.templates.get_template(name).render(values))
 
 
-def _listed(visit: Visit, found: Sequence[Question]) -> dict[str, Any]:
+def _listed(visit: RequestContext, found: Sequence[Question]) -> dict[str, Any]:
     page = visit.page
     listed = [question_json(page.faces.number(question.face), page.faces, page.guess) for question in found]
     return {"store": page.store.id, "questions": listed, "progress": page.work.json(visit.annotator)}
 
 
-def _require_same(page: Page, store: str) -> None:
+def _require_same(page: ServedPage, store: str) -> None:
     if store != page.store.id:
         raise HTTPException(409, headers={OTHER_STORE: page.store.id})
 
@@ -246,18 +228,18 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
 
 
-def _asked(page: Page, given: Sequence[Given]) -> list[Question]:
+def _asked(page: ServedPage, given: Sequence[Given]) -> list[Question]:
     return [_question(page, one.number) for one in given]
 
 
-def _question(page: Page, number: int) -> Question:
+def _question(page: ServedPage, number: int) -> Question:
     found = page.faces.question(number)
     if found is None:
         raise HTTPException(404)
     return found
 
 
-def _entry(visit: Visit, given: Given, asked: Question, now: datetime) -> Answer:
+def _entry(visit: RequestContext, given: Given, asked: Question, now: datetime) -> Answer:
     classes = len(visit.page.store.info.classes)
     if (given.label is not None) != (given.kind == "label") or not 0 <= (given.label or 0) < classes:
         raise HTTPException(422, f"a label from 0 to {classes - 1} with kind label, and none with another")

@@ -19,7 +19,7 @@ class _Waiting:
     written: asyncio.Future[None]
 
 
-class Together:
+class BatchedWrites:
     """What is awaited is on disk, or not there at all where something is raised. For one event loop."""
 
     def __init__(self, store: Store) -> None:

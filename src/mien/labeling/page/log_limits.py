@@ -21,7 +21,7 @@ class _Kind:
     left_out: int = 0
 
 
-class Few(logging.Filter):
+class LimitedLog(logging.Filter):
     """Lets pass `most` lines a minute of each kind, those of a logger that begin alike, and says how many were left out."""
 
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -57,7 +57,7 @@ class Few(logging.Filter):
 @contextmanager
 def few_lines(most: int) -> Iterator[None]:
     """While it is entered, what these loggers say is limited so."""
-    found, few = [logging.getLogger(name) for name in LOGGERS], Few(most)
+    found, few = [logging.getLogger(name) for name in LOGGERS], LimitedLog(most)
     for logger in found:
         logger.addFilter(few)
     try:

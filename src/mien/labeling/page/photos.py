@@ -12,7 +12,7 @@ from mien.data.faceset import FaceSet
 from mien.errors import MienError
 from mien.media.limits import LIMITS
 from mien.media.photos import read_photo
-from mien.media.source_files import Input
+from mien.media.source_files import SourceFile
 from mien.preparation.photo_note import find_photos as at_inputs
 from mien.preparation.photo_note import read_origins
 
@@ -31,7 +31,7 @@ class Photos:
     """The photos around the faces of a pool. All threads may use one."""
 
     def __init__(
-        self, place: str, names: Sequence[str | None], boxes: Sequence[Sequence[float] | None], found: Mapping[str, Input]
+        self, place: str, names: Sequence[str | None], boxes: Sequence[Sequence[float] | None], found: Mapping[str, SourceFile]
     ) -> None:
         """`names`, `boxes`: of each row of the pool; `found`: the photos by name."""
         self.place = place

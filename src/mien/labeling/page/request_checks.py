@@ -43,7 +43,7 @@ class _Gone(Exception):
     """The client left before its request was there."""
 
 
-class Guard:
+class RequestChecks:
     """Wraps an application. `names`: host names that it answers to; any for None. `path`: what a proxy may leave before the
     application's own paths."""
 

@@ -7,23 +7,18 @@ from fastapi import Depends, HTTPException, Request
 from jinja2 import Environment
 
 from mien.labeling.page.addresses import counted
-from mien.labeling.page.batched_writes import Together
+from mien.labeling.page.batched_writes import BatchedWrites
 from mien.labeling.page.faces import Faces
 from mien.labeling.page.limits import Limits
 from mien.labeling.page.photos import Turns
 from mien.labeling.page.protocol import KNOWN
 from mien.labeling.page.responses import When, Work
-from mien.labeling.page.sessions import (
-    Attempts,
-    Lookups,
-    Notes,
-    SignedIn,
-)
+from mien.labeling.page.sessions import Attempts, Lookups, Notes, SignedIn
 from mien.labeling.store.store import Store
 
 
 @dataclass(frozen=True)
-class Page:
+class ServedPage:
     """What all requests share."""
 
     store: Store
@@ -35,7 +30,7 @@ class Page:
     attempts: Attempts
     notes: Notes
     limits: Limits
-    together: Together
+    together: BatchedWrites
     work: Work
     templates: Environment
     static: dict[str, bytes]
@@ -46,9 +41,9 @@ class Page:
     """Below which path a proxy shows the page, such as /label; empty where nobody said."""
 
 
-def page_of(request: Request) -> Page:
+def page_of(request: Request) -> ServedPage:
     """What it shares with the others."""
-    page: Page = request.app.state.page
+    page: ServedPage = request.app.state.page
     return page
 
 
@@ -85,19 +80,19 @@ def cookie_name(request: Request) -> str:
 
 
 @dataclass(frozen=True)
-class Visit:
+class RequestContext:
     """A request by somebody who is signed in."""
 
-    page: Page
+    page: ServedPage
     annotator: str
 
 
-async def _visit(request: Request) -> Visit:
+async def _visit(request: Request) -> RequestContext:
     name = await who(request)
     if name is None:
         raise HTTPException(401)
-    return Visit(page_of(request), name)
+    return RequestContext(page_of(request), name)
 
 
-Signed = Annotated[Visit, Depends(_visit)]
+Signed = Annotated[RequestContext, Depends(_visit)]
 """For whom nobody else is let in."""

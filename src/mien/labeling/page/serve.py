@@ -19,7 +19,7 @@ from mien.labeling.page.log_limits import few_lines
 from mien.labeling.page.request_checks import LOOPBACK
 from mien.labeling.page.responses import When
 from mien.labeling.page.server import PageServer
-from mien.labeling.page.setup import Ready
+from mien.labeling.page.setup import PreparedPage
 from mien.labeling.page.tls import tls_context
 
 PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")
@@ -99,7 +99,7 @@ def reached_by(
 
 
 def serve(
-    ready: Ready,
+    ready: PreparedPage,
     listening: socket.socket,
     guess: When = "after",
     reached: Reached = DIRECTLY,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from mien.data.faceset import BLOCK, FaceSet, Rows
+from mien.data.faceset import BLOCK, FaceSet
+from mien.data.format import Rows
 from mien.data.splits import split_rows
 from mien.errors import MienError
 from mien.labeling.page.photos import Photos, find_photos
@@ -32,7 +33,7 @@ GIVEN = "given label"
 
 
 @dataclass(frozen=True)
-class Asking:
+class PageSettings:
     """Which faces people are asked about, and where their answers go."""
 
     pool: Path | str
@@ -69,7 +70,7 @@ class Asking:
 
 
 @dataclass(frozen=True)
-class Ready:
+class PreparedPage:
     """What a page can be served from."""
 
     store: Store
@@ -86,7 +87,7 @@ class Ready:
     """Faces on which people disagree that want another answer, where `per_face` was given for a store that was there."""
 
 
-def prepare_page(asking: Asking, progress: Progress | None = None) -> Ready:
+def prepare_page(asking: PageSettings, progress: Progress | None = None) -> PreparedPage:
     """Open the pool, open or make the store, and ask. The same again changes nothing.
 
     Raises MienError for a pool that was changed since it was written or since the store was made, that holds features or two
@@ -112,7 +113,7 @@ def prepare_page(asking: Asking, progress: Progress | None = None) -> Ready:
         if guide is not None:
             store.set_guide(guide)
         disputed = None if made or asking.per_face is None else store.want_more(asking.per_face)
-        return Ready(store, pool, new, made, _strange(store, pool), photos, disputed)
+        return PreparedPage(store, pool, new, made, _strange(store, pool), photos, disputed)
     except BaseException:
         store.close()
         raise
@@ -157,7 +158,7 @@ def _strange(store: Store, pool: FaceSet) -> tuple[str, ...]:
     return tuple(pool.classes[label] for label in used if pool.classes[label] not in store.info.classes)
 
 
-def _open_store(asking: Asking, pool: FaceSet, model: _Model | None) -> tuple[Store, bool]:
+def _open_store(asking: PageSettings, pool: FaceSet, model: _Model | None) -> tuple[Store, bool]:
     """The store, and whether it is new."""
     if not _is_there(asking.store):
         classes = _classes(asking, pool, model)
@@ -175,7 +176,7 @@ def _open_store(asking: Asking, pool: FaceSet, model: _Model | None) -> tuple[St
     return store, False
 
 
-def _require_files(asking: Asking, pool: FaceSet, classes: Sequence[str]) -> None:
+def _require_files(asking: PageSettings, pool: FaceSet, classes: Sequence[str]) -> None:
     """Raises MienError for files that a store cannot be made with, before there is one that asks about faces."""
     for path, column in ((asking.gold, "label"), (asking.doubts, "given")):
         if path is not None:
@@ -195,7 +196,7 @@ def _is_there(address: str) -> bool:
     return there
 
 
-def _classes(asking: Asking, pool: FaceSet, model: _Model | None) -> tuple[str, ...]:
+def _classes(asking: PageSettings, pool: FaceSet, model: _Model | None) -> tuple[str, ...]:
     """Of a new store: those that are said, which need not be the pool's, or those of model and pool, which have to agree."""
     said = {"--classes": asking.classes, "the model": model.recognizer.classes if model else (), "the pool": pool.classes}
     if asking.classes:
@@ -214,7 +215,7 @@ def _classes(asking: Asking, pool: FaceSet, model: _Model | None) -> tuple[str, 
     return classes
 
 
-def _meant(asking: Asking, pool: FaceSet) -> Rows:
+def _meant(asking: PageSettings, pool: FaceSet) -> Rows:
     """Rows of the pool that are asked about, but for doubts."""
     rows = np.arange(len(pool))
     if asking.split is not None:
@@ -240,7 +241,7 @@ def _faces(meant: Rows, pool: FaceSet, store: Store, model: _Model | None, progr
     return [Question(str(names[row]), model=version, guess=guess) for row, guess in zip(new, guesses, strict=True)]
 
 
-def _doubts(asking: Asking, pool: FaceSet, store: Store) -> list[Question]:
+def _doubts(asking: PageSettings, pool: FaceSet, store: Store) -> list[Question]:
     """Questions about the faces of a list, whose given labels are the guesses."""
     listed = _listed(asking, asking.doubts, "given", pool, store.info.classes)
     asked = {face for face, _ in listed}
@@ -251,7 +252,7 @@ def _doubts(asking: Asking, pool: FaceSet, store: Store) -> list[Question]:
     return [Question(face, model=GIVEN, guess=label) for face, label in listed[: asking.first]]
 
 
-def _gold(asking: Asking, pool: FaceSet, store: Store) -> list[Question]:
+def _gold(asking: PageSettings, pool: FaceSet, store: Store) -> list[Question]:
     """Questions whose answer is known."""
     listed = _listed(asking, asking.gold, "label", pool, store.info.classes)
     plain = {question.face for question in store.questions() if question.gold is None}
@@ -319,7 +320,9 @@ def _given(store: Store, pool: FaceSet, row: int) -> int | None:
     return store.info.classes.index(name) if name in store.info.classes else None
 
 
-def _listed(asking: Asking, path: Path | str | None, column: str, pool: FaceSet, classes: Sequence[str]) -> list[tuple[str, int]]:
+def _listed(
+    asking: PageSettings, path: Path | str | None, column: str, pool: FaceSet, classes: Sequence[str]
+) -> list[tuple[str, int]]:
     """Faces and classes that a file names. Raises MienError where the pool or the store have none of that name."""
     assert path is not None
     known = set(pool.column("id").to_pylist())

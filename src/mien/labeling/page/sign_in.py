@@ -10,15 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from mien.errors import MienError
-from mien.labeling.page.request_context import (
-    Page,
-    address_of,
-    cookie_name,
-    host_of,
-    page_of,
-    secret_of,
-    who,
-)
+from mien.labeling.page.request_context import ServedPage, address_of, cookie_name, host_of, page_of, secret_of, who
 from mien.labeling.page.sessions import MINUTE, may_be_token
 from mien.labeling.page.store_failures import public
 from mien.labeling.store.annotators import Holder, Outcome
@@ -100,7 +92,7 @@ def _cookie_rules(request: Request) -> dict[str, Any]:
     return {"path": path, "secure": secure, "httponly": True, "samesite": "strict"}
 
 
-def _form(page: Page, trouble: str = "", status: int = 200, name: str = "") -> Response:
+def _form(page: ServedPage, trouble: str = "", status: int = 200, name: str = "") -> Response:
     text = page.templates.get_template("sign_in.html.j2").render(pool=page.pool, trouble=trouble, name=name)
     return HTMLResponse(text, status, {"Retry-After": f"{MINUTE:.0f}"} if status == 429 else None)
 

@@ -13,12 +13,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, or_
 
 from mien.errors import MienError
 from mien.labeling.store.records import LONGEST_NAME, check_name
-from mien.labeling.store.schema import (
-    ANNOTATORS,
-    SESSIONS,
-    SIGN_INS,
-    Instant,
-)
+from mien.labeling.store.schema import ANNOTATORS, SESSIONS, SIGN_INS, Instant
 
 DAYS = 90
 """How long a token is good for, unless said otherwise."""

@@ -10,12 +10,7 @@ from mien.errors import MienError
 from mien.labeling.store import assignment
 from mien.labeling.store.consensus import disputed, votes_of
 from mien.labeling.store.records import Answer, check_label
-from mien.labeling.store.schema import (
-    ANNOTATORS,
-    ANSWERS,
-    KEPT,
-    QUESTIONS,
-)
+from mien.labeling.store.schema import ANNOTATORS, ANSWERS, KEPT, QUESTIONS
 
 BLOCK = 1000
 """Answers added at a time."""

@@ -10,13 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Integer, Row, and_, bindparam, case, delete, exists, func, insert, or_, select
 
 from mien.labeling.store.records import StoreInfo
-from mien.labeling.store.schema import (
-    ANSWERS,
-    KEPT,
-    LEASES,
-    QUESTIONS,
-    Instant,
-)
+from mien.labeling.store.schema import ANSWERS, KEPT, LEASES, QUESTIONS, Instant
 
 LEASE = timedelta(minutes=5)
 """How long a face is kept for somebody who looks at it."""

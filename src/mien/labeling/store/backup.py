@@ -13,13 +13,7 @@ from mien.disk import put_new
 from mien.errors import MienError
 from mien.labeling.store import create, schema
 from mien.labeling.store.database import Database
-from mien.labeling.store.schema import (
-    ANNOTATORS,
-    ANSWERS,
-    QUESTIONS,
-    SIGN_INS,
-    STORE,
-)
+from mien.labeling.store.schema import ANNOTATORS, ANSWERS, QUESTIONS, SIGN_INS, STORE
 
 BLOCK = 5000
 """Rows copied at a time."""

@@ -7,12 +7,7 @@ from sqlalchemy import ColumnElement, Connection, case, distinct, func, literal,
 
 from mien.labeling.store.consensus import krippendorff_alpha, votes_of
 from mien.labeling.store.records import StoreInfo, check_round
-from mien.labeling.store.schema import (
-    ANNOTATORS,
-    ANSWERS,
-    KEPT,
-    QUESTIONS,
-)
+from mien.labeling.store.schema import ANNOTATORS, ANSWERS, KEPT, QUESTIONS
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from mien.labeling.store import annotators
 from mien.labeling.store.answer_log import count_again
-from mien.labeling.store.schema import (
-    ANNOTATORS,
-    ANSWERS,
-    EVENTS,
-    LEASES,
-    SESSIONS,
-    SIGN_INS,
-    keep_answers,
-)
+from mien.labeling.store.schema import ANNOTATORS, ANSWERS, EVENTS, LEASES, SESSIONS, SIGN_INS, keep_answers
 
 
 def remove(connection: Connection, name: str, answers: bool, now: datetime) -> str | None:

@@ -11,13 +11,7 @@ from mien.errors import MienError
 from mien.labeling.store import create, schema
 from mien.labeling.store.answer_log import STANDING, disputed_among
 from mien.labeling.store.database import Database
-from mien.labeling.store.schema import (
-    ANNOTATORS,
-    ANSWERS,
-    EVENTS,
-    QUESTIONS,
-    TABLES,
-)
+from mien.labeling.store.schema import ANNOTATORS, ANSWERS, EVENTS, QUESTIONS, TABLES
 from mien.plain import counted
 
 MOST = 5

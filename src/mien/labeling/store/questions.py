@@ -9,12 +9,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 from mien.errors import MienError
 from mien.labeling.store import answer_log
 from mien.labeling.store.counts import of_round
-from mien.labeling.store.records import (
-    Guess,
-    Question,
-    StoreInfo,
-    check_label,
-)
+from mien.labeling.store.records import Guess, Question, StoreInfo, check_label
 from mien.labeling.store.schema import QUESTIONS, STORE
 
 SAID = (QUESTIONS.c.face, QUESTIONS.c.round, QUESTIONS.c.gold, QUESTIONS.c.model, QUESTIONS.c.guess)

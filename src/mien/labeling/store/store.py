@@ -12,51 +12,14 @@ from types import TracebackType
 from sqlalchemy import Connection, insert, select
 
 from mien.errors import MienError
-from mien.labeling.store import (
-    annotators,
-    answer_log,
-    assignment,
-    create,
-    erase,
-    guidelines,
-    questions,
-    schema,
-)
-from mien.labeling.store.annotators import (
-    DAYS,
-    Holder,
-    Outcome,
-    Person,
-    Session,
-    SignIn,
-)
+from mien.labeling.store import annotators, answer_log, assignment, create, erase, guidelines, questions, schema
+from mien.labeling.store.annotators import DAYS, Holder, Outcome, Person, Session, SignIn
 from mien.labeling.store.answer_log import Added
-from mien.labeling.store.consensus import (
-    AnnotatorFigures,
-    Consensus,
-    annotator_figures,
-    consensus,
-    standing,
-)
-from mien.labeling.store.counts import (
-    GoldProgress,
-    Tally,
-    gold_progress,
-    tally,
-)
+from mien.labeling.store.consensus import AnnotatorFigures, Consensus, annotator_figures, consensus, standing
+from mien.labeling.store.counts import GoldProgress, Tally, gold_progress, tally
 from mien.labeling.store.database import Database
 from mien.labeling.store.guidelines import Guide
-from mien.labeling.store.records import (
-    LONGEST_NAME,
-    MOST,
-    Answer,
-    Guess,
-    Question,
-    Reply,
-    StoreInfo,
-    check_text,
-    moment,
-)
+from mien.labeling.store.records import LONGEST_NAME, MOST, Answer, Guess, Question, Reply, StoreInfo, check_text, moment
 from mien.labeling.store.schema import ANNOTATORS, STORE
 
 IDENTITY = select(STORE.c.version, STORE.c.pool, STORE.c.checksum, STORE.c.created)

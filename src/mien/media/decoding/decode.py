@@ -18,29 +18,10 @@ from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from mien.media.decoding.bit_depth import (
-    FULL,
-    deep_colors,
-    is_deep,
-    scaled,
-    used,
-)
-from mien.media.decoding.containers import (
-    bare_avif,
-    bare_gif,
-    bare_jpeg2000,
-    bare_webp,
-    is_heif,
-)
+from mien.media.decoding.bit_depth import FULL, deep_colors, is_deep, scaled, used
+from mien.media.decoding.containers import bare_avif, bare_gif, bare_jpeg2000, bare_webp, is_heif
 from mien.media.decoding.pieces import Pieces
-from mien.media.decoding.strip_metadata import (
-    Bare,
-    bare_jpeg,
-    bare_png,
-    bare_text,
-    bare_tiff,
-    orientation,
-)
+from mien.media.decoding.strip_metadata import Stripped, orientation, strip_jpeg, strip_png, strip_text, strip_tiff
 from mien.media.limits import Clock, Deadline, FileLimits
 
 Array = npt.NDArray[np.uint8]
@@ -180,14 +161,14 @@ def require_size(width: int, height: int, max_pixels: int) -> None:
         raise ValueError(f"{width} x {height} pixels" + (f", more than {max_pixels:,}" if width * height else ""))
 
 
-def _known(content: bytes, limits: FileLimits) -> tuple[Callable[[IO[bytes]], ImageFile.ImageFile], Bare]:
+def _known(content: bytes, limits: FileLimits) -> tuple[Callable[[IO[bytes]], ImageFile.ImageFile], Stripped]:
     """What reads a file, and what of it."""
     if content.startswith(b"\xff\xd8\xff"):
-        return JpegImageFile, bare_jpeg(content, limits)
+        return JpegImageFile, strip_jpeg(content, limits)
     if content.startswith(b"\x89PNG\r\n\x1a\n"):
-        return PngImageFile, bare_png(content)
+        return PngImageFile, strip_png(content)
     if content.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
-        return TiffImageFile, bare_tiff(content, limits)
+        return TiffImageFile, strip_tiff(content, limits)
     if content.startswith((b"GIF87a", b"GIF89a")):
         bare, wide, high = bare_gif(content)
         require_size(wide, high, min(limits.pixels, _PILLOW_WARNS))  # before Pillow, which warns first
@@ -199,11 +180,11 @@ def _known(content: bytes, limits: FileLimits) -> tuple[Callable[[IO[bytes]], Im
     if content.startswith((b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n")):
         return Jpeg2KImageFile, bare_jpeg2000(content, limits)
     if content.startswith((b"P1", b"P2", b"P3")):
-        return PpmImageFile, bare_text(content)
+        return PpmImageFile, strip_text(content)
     if content.startswith((b"P4", b"P5", b"P6")):
-        return PpmImageFile, Bare([content])
+        return PpmImageFile, Stripped([content])
     if content.startswith(b"BM"):
-        return BmpImageFile, Bare([content])
+        return BmpImageFile, Stripped([content])
     raise ValueError("no picture of a known format")
 
 

@@ -65,7 +65,7 @@ Entry = tuple[int, int, int, bytes]
 
 
 @dataclass(frozen=True, eq=False)
-class Bare:
+class Stripped:
     """A file without what is not needed."""
 
     pieces: Sequence[Piece]
@@ -82,7 +82,7 @@ class Bare:
     """Pixels of the frame that is decoded, where its own header says so; what else the file says may be another number."""
 
 
-def bare_jpeg(content: bytes, limits: FileLimits) -> Bare:
+def strip_jpeg(content: bytes, limits: FileLimits) -> Stripped:
     """A JPEG with JFIF and Adobe segments alone (they say what the colors mean), up to its end.
 
     Raises ValueError where it has more scans than the limits have.
@@ -91,7 +91,7 @@ def bare_jpeg(content: bytes, limits: FileLimits) -> Bare:
     for _ in range(SEGMENTS):
         found = _MARKER.search(content, at)
         if found is None:
-            return Bare([bytes(kept)], orientation(exif), note=note)
+            return Stripped([bytes(kept)], orientation(exif), note=note)
         marker, at = found[1][0], found.end()
         if marker == 0xDA:  # a scan begins
             end = _end_of_scans(content, at)
@@ -99,7 +99,7 @@ def bare_jpeg(content: bytes, limits: FileLimits) -> Bare:
             # As often as they stand in what is decoded: no reading of it finds more.
             scans = kept.count(_SCAN) + content.count(_SCAN, at, end)
             extra = _require_scans(frame, scans, content[at + 2], limits) if at + 2 < end else 0
-            return Bare([bytes(kept), memoryview(content)[at:end]], orientation(exif), extra, note)
+            return Stripped([bytes(kept), memoryview(content)[at:end]], orientation(exif), extra, note)
         if marker == 0x01 or 0xD0 <= marker <= 0xD9:  # these stand alone
             kept += bytes([0xFF, marker])
             continue
@@ -116,10 +116,10 @@ def bare_jpeg(content: bytes, limits: FileLimits) -> Bare:
     raise ValueError(f"more than {SEGMENTS:,} segments of a JPEG")
 
 
-def bare_text(content: bytes) -> Bare:
+def strip_text(content: bytes) -> Stripped:
     """A bitmap, gray map or pixel map written in text, without its comments, each of which takes its decoder as long as all
     that comes after it."""
-    return Bare([_COMMENT.sub(b"", content)])
+    return Stripped([_COMMENT.sub(b"", content)])
 
 
 def _end_of_scans(content: bytes, at: int) -> int:
@@ -164,7 +164,7 @@ def _require_scans(frame: bytes, scans: int, first: int, limits: FileLimits) -> 
     return int(2 * _pixels(frame) * shares)  # numbers of 16 bits
 
 
-def bare_png(content: bytes) -> Bare:
+def strip_png(content: bytes) -> Stripped:
     """A PNG without texts, profiles and animation, its pixels as one chunk."""
     view, head, last, exif, at = memoryview(content), bytearray(content[:8]), bytearray(), b"", 8
     note, bits = "", 0
@@ -193,12 +193,12 @@ def bare_png(content: bytes) -> Bare:
     if packed:
         head += struct.pack(">I", size) + b"IDAT"
     pixels = (view[start:stop] for start, stop in packed)
-    return Bare(
+    return Stripped(
         [bytes(head), *pixels, bytes(4 if packed else 0) + bytes(last)], orientation(exif), 0, note, (1 << min(bits, 16)) - 1
     )
 
 
-def bare_tiff(content: bytes, limits: FileLimits) -> Bare:
+def strip_tiff(content: bytes, limits: FileLimits) -> Stripped:
     """A TIFF with the directory of its first picture alone.
 
     Raises ValueError where that is damaged, or its pixels are packed in a way that is not read, or more often than once.
@@ -229,7 +229,7 @@ def bare_tiff(content: bytes, limits: FileLimits) -> Bare:
     (at,) = struct.unpack_from(order + "L", content, 4)
     view = memoryview(content)
     note = PAGES if _has_page(content, order, at + 2 + 12 * len(entries)) else ""
-    return Bare([view[:at], directory, view[at + len(directory) :]], turn, extra, note, largest)
+    return Stripped([view[:at], directory, view[at + len(directory) :]], turn, extra, note, largest)
 
 
 def _has_page(content: bytes, order: str, at: int) -> bool:

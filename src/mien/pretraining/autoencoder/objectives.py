@@ -15,8 +15,8 @@ from mien.models.asymmetric_autoencoder import SCALES
 from mien.pretraining.autoencoder.pictures import Pictures
 from mien.recognize.device import autocast, channels_last
 from mien.recognize.semantic_neighbors import to_unit_range
-from mien.techniques import Unevaluated
 from mien.training.face_loader import Batch
+from mien.training.losses import Unevaluated
 from mien.training.run import EVALUATION_BATCH, Run
 
 FACE = "face"

@@ -10,14 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Generator, Tensor
 
-from mien.data.face_grid import (
-    Note,
-    Row,
-    Tile,
-    draw_sheet,
-    evenly,
-    write_sheet,
-)
+from mien.data.face_grid import Note, Row, Tile, draw_face_grid, evenly, write_face_grid
 from mien.data.faceset import FaceSet
 from mien.models import Network
 from mien.recognize.device import channels_last
@@ -62,8 +55,8 @@ class Pictures:
             Row(title, tuple(Tile(column[n], (Note(text),)) for column, text in zip(columns, under, strict=True)))
             for n, title in enumerate(self.titles)
         ]
-        sheet = draw_sheet(rows, 96, f"{self.name}, epoch {epoch + 1}: neighbors at {self.sigma:g} deviations of the code")
-        write_sheet(sheet, self.folder / f"{self.name}-{epoch + 1:03d}.png")
+        sheet = draw_face_grid(rows, 96, f"{self.name}, epoch {epoch + 1}: neighbors at {self.sigma:g} deviations of the code")
+        write_face_grid(sheet, self.folder / f"{self.name}-{epoch + 1:03d}.png")
 
 
 def one_of_each(faces: FaceSet, folder: Path, name: str, sigma: float) -> Pictures:

@@ -24,37 +24,16 @@ from mien.errors import MienError
 from mien.models import Network
 from mien.models.asymmetric_autoencoder import ENCODER, critic
 from mien.plain import counted, to_json
-from mien.pretraining.autoencoder.cache import (
-    cache_folder,
-    fetch,
-    is_kept,
-    keep_for_others,
-)
+from mien.pretraining.autoencoder.cache import cache_folder, fetch, is_kept, keep_for_others
 from mien.pretraining.autoencoder.objectives import Perception, Reconstruct, Refine
 from mien.pretraining.autoencoder.pictures import one_of_each
 from mien.pretraining.pretrain import Workplace, portions, pretrain
 from mien.progress import Progress, Silent
-from mien.recipes.recipe import (
-    Answer,
-    Recipe,
-    Stage,
-    with_values,
-)
+from mien.recipes.recipe import Answer, Recipe, Stage, with_values
 from mien.recognize.device import channels_last, choose_device, place
-from mien.recognize.model_card import (
-    ModelCard,
-    note_source,
-    read_card,
-    read_history,
-)
+from mien.recognize.model_card import ModelCard, note_source, read_card, read_history
 from mien.recognize.networks import build_network, write_model
-from mien.recognize.semantic_neighbors import (
-    DEVIATION,
-    SIGMA,
-    Neighbors,
-    autoencoder,
-    encode,
-)
+from mien.recognize.semantic_neighbors import DEVIATION, SIGMA, SemanticNeighbors, autoencoder, encode
 from mien.registry import STRICT, Count, NotNegative, Positive, Seed, Share, each_meant, meant, validate, worded
 from mien.training.loop import own_threads
 from mien.training.run import EVALUATION_BATCH, Run, RunData
@@ -331,7 +310,7 @@ def settings_key(settings: Autoencoding, faces: str, labels: str) -> str:
     return hashlib.sha256("\n".join((told, faces, labels)).encode()).hexdigest()[:32]
 
 
-def neighbors_of(run: Run, given: str | Mapping[str, Any]) -> Neighbors:
+def neighbors_of(run: Run, given: str | Mapping[str, Any]) -> SemanticNeighbors:
     """The autoencoder of a run, in its parts/neighbors: copied from the folder or the cache, or trained now.
 
     `given`: a folder, a preset's name, or settings. Raises MienError for an autoencoder that was made for other faces.
@@ -342,8 +321,8 @@ def neighbors_of(run: Run, given: str | Mapping[str, Any]) -> Neighbors:
         folder = run.folder / "parts" / "neighbors"
         if not is_made(folder):
             _obtain(run, given, folder)
-        run.cache["neighbors"] = Neighbors.load(folder, run.device)
-    known: Neighbors = run.cache["neighbors"]
+        run.cache["neighbors"] = SemanticNeighbors.load(folder, run.device)
+    known: SemanticNeighbors = run.cache["neighbors"]
     return known
 
 
@@ -353,7 +332,7 @@ def _obtain(run: Run, given: str | Mapping[str, Any], folder: Path) -> None:
         raise MienError("faces, whose pixels make neighbors", faces.info.kind, 'set weigh.space to "features"')
     found = digest(faces)
     if isinstance(given, str) and given not in PRESETS:
-        Neighbors.load(Path(given), run.device).require(faces.info, found)
+        SemanticNeighbors.load(Path(given), run.device).require(faces.info, found)
         if read_card(Path(given)).budget:  # The labels of its expression network count for this run as well.
             folder.mkdir(parents=True, exist_ok=True)
             note_source(folder, Path(given), _set_of(Path(given)))

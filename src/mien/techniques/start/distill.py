@@ -12,12 +12,7 @@ from mien.data.faceset import FaceSet
 from mien.data.views import Views
 from mien.errors import MienError
 from mien.pretraining.distillation import Imitate, convolutions, keep
-from mien.pretraining.pretrain import (
-    is_pretrained,
-    portions,
-    pretrain,
-    pretraining_recipe,
-)
+from mien.pretraining.pretrain import is_pretrained, portions, pretrain, pretraining_recipe
 from mien.recipes.recipe import Recipe, Stage, recipe_names
 from mien.recognize.bundled import find_model
 from mien.recognize.features import Tap, tap, write_taps

@@ -6,7 +6,7 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from mien.data.faceset import Info
+from mien.data.format import Info
 from mien.errors import MienError
 from mien.recognize.alignment import alignment_note
 from mien.recognize.bundled import find_model

@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 
 from mien.errors import MienError
 from mien.registry import STRICT, CountOrZero, NotNegative
-from mien.techniques import Unevaluated, UnlabeledLoss
+from mien.training.losses import Unevaluated, UnlabeledLoss
 from mien.training.run import Run
 
 

@@ -3,7 +3,7 @@
 from pydantic.dataclasses import dataclass
 
 from mien.registry import STRICT
-from mien.techniques import Unevaluated, UnlabeledLoss
+from mien.training.losses import Unevaluated, UnlabeledLoss
 from mien.training.run import Run
 
 

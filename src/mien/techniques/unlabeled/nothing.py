@@ -3,8 +3,8 @@
 from pydantic.dataclasses import dataclass
 
 from mien.registry import STRICT
-from mien.techniques import UnlabeledLoss
 from mien.training.face_loader import Batch
+from mien.training.losses import UnlabeledLoss
 from mien.training.run import Run
 
 

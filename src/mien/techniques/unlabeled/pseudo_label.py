@@ -5,8 +5,8 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from mien.registry import STRICT, CountOrZero, NotNegative, Share
-from mien.techniques import Perturb, UnlabeledLoss
 from mien.training.face_loader import Batch
+from mien.training.losses import Perturb, UnlabeledLoss
 from mien.training.run import Run
 
 

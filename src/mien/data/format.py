@@ -1,0 +1,170 @@
+"""The format of a face set on disk: what faceset.json states, the types of the columns, and the checksum over all of it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pydantic import Field
+from pydantic.dataclasses import dataclass as checked
+
+from mien.errors import MienError
+from mien.registry import STRICT, worded
+from mien.tabular.parquet_files import FAULTS, metadata_of, read_column, schema_of
+
+Rows = npt.NDArray[np.int64]
+
+MOST_CLASSES, MOST_SIDE, MOST_VALUES = 2**15 - 1, 2**15 - 1, 2**24
+"""A label fits 16 bits; a side in pixels and the numbers of a feature are bounded before memory is taken."""
+
+Text = Annotated[str, Field(max_length=2**16)]
+
+
+@worded
+@checked(frozen=True, config=STRICT)
+class Info:
+    """What holds for all faces of a set: the content of faceset.json."""
+
+    classes: Annotated[tuple[Annotated[str, Field(max_length=1000)], ...], Field(max_length=MOST_CLASSES)]
+    """Class names; a label is an index into them."""
+    kind: Literal["faces", "features"] = "faces"
+    """`faces`: uint8 (N, S, S) or (N, S, S, 3); `features`: float16 (N, V, D)."""
+    side: Annotated[int, Field(ge=0, le=MOST_SIDE)] = 0
+    """Side of a face in pixels, 0 for features."""
+    channels: Annotated[int, Field(ge=1, le=MOST_VALUES)] = 1
+    """1 gray, 3 color; for features their dimension D."""
+    views: Annotated[tuple[Text, ...], Field(max_length=1000)] = ()
+    """For features: what each of the V views shows (`clean`, `mirror`, `weak`, `strong`)."""
+    name: Text = ""
+    """The source and its label rule."""
+    alignment: Text = "unknown"
+    """How the crops were made."""
+    license: Text = "unknown"
+    """Terms under which the source is published."""
+    citation: Text = ""
+    """The publication to cite."""
+    version: int = 1
+    """Version of this format."""
+    count: Annotated[int, Field(ge=0, le=2**40)] = 0
+    """Number of faces."""
+    checksum: Annotated[str, Field(max_length=64)] = ""
+    """sha256 over all the rest; written by the writer."""
+
+
+COLUMNS: dict[str, pa.DataType] = {
+    "id": pa.string(),
+    "label": pa.int16(),
+    "votes": pa.list_(pa.float32()),
+    "subject": pa.string(),
+    "sequence": pa.string(),
+    "frame": pa.int32(),
+    "split": pa.string(),
+    "source": pa.string(),
+    "photo": pa.string(),
+    "box": pa.list_(pa.float32(), 4),
+    "landmarks": pa.list_(pa.float32(), 10),
+    "score": pa.float32(),
+}
+"""The columns every tool knows; `id` and `label` (-1: none) are always there, others where the source has them."""
+
+
+WHOLE = ("id", "label")
+"""Columns in which every face has a value."""
+
+
+class Columns:
+    """The table of a stored set, each column read when first asked for and kept; or a table in memory.
+
+    Raises MienError for a file that holds no such table; each column is checked when it is read.
+    """
+
+    def __init__(self, table: pa.Table | Path) -> None:
+        self._table = table
+        self._read: dict[str, pa.ChunkedArray] = {}
+        if isinstance(table, Path):
+            self._metadata = metadata_of(table, "import the set again")
+            self.rows = int(self._metadata.num_rows)
+            self._schema = schema_of(table, self._metadata, "import the set again")
+        else:
+            self.rows, self._schema = len(table), table.schema
+        missing = [name for name in WHOLE if name not in self._schema.names]
+        if missing and isinstance(table, Path):
+            raise MienError(f"columns id and label in {table}", f"no {', '.join(missing)}", "import the set again")
+
+    @property
+    def types(self) -> dict[str, pa.DataType]:
+        return {entry.name: COLUMNS.get(entry.name, entry.type) for entry in self._schema}
+
+    @property
+    def place(self) -> str:
+        """Where the table lies, for messages."""
+        return str(self._table.parent) if isinstance(self._table, Path) else "a set in memory"
+
+    def read(self, name: str) -> pa.ChunkedArray:
+        """The whole column `name`, (N,)."""
+        if not isinstance(self._table, Path):
+            return self._table.column(name)
+        if name not in self._read:
+            todo = "import the set again"
+            column = read_column(self._table, self._metadata, name, COLUMNS.get(name), todo)
+            if name in WHOLE and column.null_count:
+                raise MienError(f"a value for each face in column {name} of {self._table}", f"{column.null_count} without", todo)
+            self._read[name] = column
+        return self._read[name]
+
+
+def to_table(columns: Mapping[str, Any]) -> pa.Table:
+    """A table of these columns, `id` first; the known ones get their fixed type. Raises MienError for values that do not fit."""
+    made = {name: _to_arrow(name, values, COLUMNS.get(name)) for name, values in columns.items()}
+    lengths = {name: len(values) for name, values in made.items()}
+    if len(set(lengths.values())) > 1:
+        found = ", ".join(f"{name} {count}" for name, count in lengths.items())
+        raise MienError("as many values in every column", found, "give one value per face")
+    return pa.table(made)
+
+
+def _to_arrow(name: str, values: Any, kind: pa.DataType | None) -> pa.ChunkedArray | pa.Array:
+    try:
+        if isinstance(values, pa.ChunkedArray | pa.Array):
+            return values if kind is None else values.cast(kind)
+        if isinstance(values, np.ndarray) and values.ndim == 2:
+            values = list(values.astype(np.float32))
+        if kind is not None and pa.types.is_integer(kind) and pa.types.is_floating((made := pa.array(values)).type):
+            return made.cast(kind)  # a fraction is not cut off
+        return pa.array(values, kind)
+    except FAULTS as error:
+        wanted = "values of one kind" if kind is None else f"values that are {kind}"
+        raise MienError(f"{wanted} in column {name}", ascii(str(error))[1:-1][:200], "give others") from error
+
+
+def checksum(folder: Path, info: Info) -> str:
+    """sha256 over what faceset.json states (but this checksum), faces.npy and table.parquet, in hexadecimal."""
+    stated = asdict(replace(info, checksum=""))
+    digest = hashlib.sha256(json.dumps(stated, sort_keys=True).encode())
+    for name in ("faces.npy", "table.parquet"):
+        with (folder / name).open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def require_labels(column: pa.ChunkedArray | pa.Array, classes: int, where: str) -> Rows:
+    """The labels (N,) of a column. Raises MienError where one is missing, or is neither -1 nor a class's number."""
+    if column.null_count or not pa.types.is_integer(column.type):
+        raise MienError(f"a label for every face of {where}, -1 for none", "none, or no number", "name a class for each")
+    labels = column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy()
+    if len(labels) and not (labels.min() >= -1 and labels.max() < classes):
+        found = f"{labels.min()} to {labels.max()}"
+        raise MienError(f"labels from -1 to {classes - 1} in {where}", found, "name every class in `classes`")
+    numbers: Rows = labels.astype(np.int64)
+    return numbers
+
+
+def is_pixels(array: np.ndarray[Any, Any]) -> bool:
+    """Are these square faces, uint8 (N, S, S) of gray or (N, S, S, 3) of color?"""
+    return array.dtype == np.uint8 and array.shape[3:] in ((), (3,)) and array.shape[1:2] == array.shape[2:3] != ()
