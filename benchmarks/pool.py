@@ -25,12 +25,12 @@ from mien import FaceSet, Recognizer
 from mien.active.acquire.worthiness import Worthiness
 from mien.active.scoring import look
 from mien.recognize.device import choose_device, machine, place
-from mien.recognize.model_card import Card
+from mien.recognize.model_card import ModelCard
 from mien.recognize.networks import build_network
 torch.set_num_threads(int(sys.argv[2]))
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 faces, device = FaceSet.open(sys.argv[1]), choose_device("auto")
-card = Card({"network": "mien_s"}, faces.classes, faces.info)
+card = ModelCard({"network": "mien_s"}, faces.classes, faces.info)
 recognizer = Recognizer.of(place(build_network(card.network, len(card.classes), card.faces), device), card, device)
 before, began = peak(), time.perf_counter()
 pool = look(recognizer, faces, Worthiness())

@@ -479,7 +479,7 @@ def test_what_somebody_else_made_is_not_touched(tmp_path: Path, monkeypatch: pyt
     def fails(*_: object) -> str:
         raise OSError("no space left")
 
-    monkeypatch.setattr(report, "doubt_rows", fails)
+    monkeypatch.setattr(report, "label_error_rows", fails)
     with pytest.raises(OSError, match="no space left"):
         write_label_errors(found, out)
     assert (out / "doubts.json").read_text() == old

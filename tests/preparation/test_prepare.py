@@ -231,7 +231,7 @@ def test_a_photo_that_a_library_fails_on_is_a_line(tmp_path: Path, monkeypatch: 
             raise cv2.error("SHRT_MAX")
         return crop_faces(photos, *given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(shards, "cut_out", failing)
+    monkeypatch.setattr(shards, "crop_faces", failing)
     done = prepare_faces(asking(folder), tmp_path / "out")
     assert done.faces.column("id").to_pylist() == ["0000.png", "0001.png", "0003.png", "0004.png"]
     assert rejected(tmp_path / "out") == {"0002.png": "a photo that cannot be looked at (SHRT_MAX)"}

@@ -331,8 +331,8 @@ def test_what_was_refused_is_read_again_with_other_limits(tmp_path: Path, monkey
 
 ALONE = """
 import sys
-from mien.preparation.prepare import Preparing, prepare
-prepare(Preparing((sys.argv[1],), "box margin=0", "test_workers:Deadly", side=16), sys.argv[2])
+from mien.preparation.prepare import Preparing, prepare_faces
+prepare_faces(Preparing((sys.argv[1],), "box margin=0", "test_workers:Deadly", side=16), sys.argv[2])
 """
 
 
@@ -375,7 +375,7 @@ def test_a_program_that_begins_itself_over_and_over_is_told(tmp_path: Path) -> N
     folder = write_folder(tmp_path / "in", 3)
     (tmp_path / "program.py").write_text(
         "from mien.preparation.prepare import Preparing, prepare\n"
-        f"prepare(Preparing(({str(folder)!r},), 'whole', side=16), {str(tmp_path / 'out')!r}, workers=2)\n"
+        f"prepare_faces(Preparing(({str(folder)!r},), 'whole', side=16), {str(tmp_path / 'out')!r}, workers=2)\n"
     )
     with started(str(tmp_path / "program.py")) as process:
         said = process.communicate(timeout=WAIT)[1]

@@ -353,12 +353,12 @@ from mien.media.source_files import Input
 from mien.media.photos_and_frames import Shot
 from mien.recognize.predict import Read
 from mien.recognize.reading import reading
-from mien.recognize.result_writer import Teller
+from mien.recognize.result_writer import ResultWriter
 from pathlib import Path
 
 shot = Shot(Input("a.png", Path("a.png")), np.zeros((60, 80, 3), np.uint8))
 face = reading(Face((5, 5, 20, 20), None, 1.0), {"a": 1.0}, 0.5)
-Teller("json", ("a",), sys.stderr, Path(sys.argv[1])).tell(Read(shot, (face,)))
+ResultWriter("json", ("a",), sys.stderr, Path(sys.argv[1])).tell(Read(shot, (face,)))
 print(sorted({"torch", "scipy", "matplotlib", "av"} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
