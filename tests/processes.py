@@ -12,7 +12,9 @@ from pathlib import Path
 WAIT = 600.0
 """Seconds until a test gives up on what it waits for: no test may fail because a machine is slow or busy."""
 HERE = Path(__file__).parent
-ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [f"{HERE}/faces", str(HERE), os.getenv("PYTHONPATH")]))}
+ENVIRONMENT = os.environ | {
+    "PYTHONPATH": os.pathsep.join(filter(None, [f"{HERE}/preparation", str(HERE), os.getenv("PYTHONPATH")]))
+}
 """In which detectors of tests are found."""
 PREPARE = "from mien.preparation import prepare as room; room.INPUTS = 5; from mien.cli import main; main()"
 """`mien` with tasks of five photos."""

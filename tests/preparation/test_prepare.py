@@ -242,7 +242,7 @@ import resource, sys
 from mien.preparation import prepare as room
 room.INPUTS, room.BLOCK = 1, 7
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-print(len(room.prepare(room.Preparing((sys.argv[1],), "whole", side=16), sys.argv[2]).faces))
+print(len(room.prepare_faces(room.Preparing((sys.argv[1],), "whole", side=16), sys.argv[2]).faces))
 """
 
 
@@ -344,10 +344,10 @@ def test_a_test_split_beside_splits_is_refused(tmp_path: Path) -> None:
 
 def test_wrong_values_are_errors_in_python_as_in_the_command_line(mien: Command, tmp_path: Path) -> None:
     for wrong in ({"side": "large"}, {"test": 1.0}, {"which": "some"}, {"colour": True}, {"inputs": ()}):
-        with pytest.raises(MienError, match="Preparing") as said:
+        with pytest.raises(MienError, match="preparing") as said:
             Preparing(**{"inputs": ("in",)} | wrong)
         assert next(iter(wrong)) in str(said.value)
-    with pytest.raises(MienError, match="Preparing to be given inputs"):
+    with pytest.raises(MienError, match="preparing to be given inputs"):
         Preparing()  # type: ignore[call-arg]
     with pytest.raises(MienError, match="align = 3"):
         Preparing(("in",), 3)  # type: ignore[arg-type]
@@ -443,7 +443,7 @@ warnings.simplefilter("ignore")
 from mien.preparation import prepare as room
 room.INPUTS = 5
 asked = room.Preparing((sys.argv[1],), "box margin=0", f"photographs:Mortal marker={sys.argv[3]}", side=16)
-print(room.prepare(asked, sys.argv[2], cluster="local").faces.info.checksum)
+print(room.prepare_faces(asked, sys.argv[2], cluster="local").faces.info.checksum)
 """
 
 

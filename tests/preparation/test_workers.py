@@ -374,7 +374,7 @@ def test_an_error_of_any_kind_comes_with_its_trace(tmp_path: Path) -> None:
 def test_a_program_that_begins_itself_over_and_over_is_told(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "in", 3)
     (tmp_path / "program.py").write_text(
-        "from mien.preparation.prepare import Preparing, prepare\n"
+        "from mien.preparation.prepare import Preparing, prepare_faces\n"
         f"prepare_faces(Preparing(({str(folder)!r},), 'whole', side=16), {str(tmp_path / 'out')!r}, workers=2)\n"
     )
     with started(str(tmp_path / "program.py")) as process:

@@ -155,10 +155,9 @@ def prepare_run(
         progress.say("no validation faces: the last model is kept, its temperature is 1")
     if order.unlabeled_faces is not None and 0 < (train_labels < 0).sum() < order.unlabeled_faces:
         progress.say(f"fewer unlabeled faces than {order.unlabeled_faces}: {(train_labels < 0).sum()}")
-    facts = _facts(order, budget, counts)
-    facts |= {"unlabeled": int((train_labels < 0).sum())}
-    facts |= {"unlabeled_from": None if stranger is None else f"{stranger.info.name}, checksum {order.checksums[1][:12]}"}
-    return PreparedRun(material, budget, facts)
+    seen = None if stranger is None else f"{stranger.info.name}, checksum {order.checksums[1][:12]}"
+    unlabeled = {"unlabeled": int((train_labels < 0).sum()), "unlabeled_from": seen}
+    return PreparedRun(material, budget, _facts(order, budget, counts) | unlabeled)
 
 
 def _facts(order: TrainingSettings, budget: Budget, counts: dict[str, int]) -> dict[str, Any]:
