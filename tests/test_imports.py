@@ -1,45 +1,70 @@
-"""One direction: rooms import only what lies before them, techniques never each other, nobody the command line."""
+"""Rooms import only what lies below them, modules never each other in a circle; no room, file or function grows too large."""
 
 import ast
+import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[1] / "src" / "mien"
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "mien"
 FILES = sorted(SOURCE.rglob("*.py"))
-BEFORE_TRAINING = ("faces", "data", "models", "evaluation", "recognize")
+
+_spec = importlib.util.spec_from_file_location("rooms", ROOT / "docs" / "rooms.py")
+assert _spec is not None
+assert _spec.loader is not None
+rooms = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(rooms)
+
+GRAPH = rooms.imports()
 
 
-def imported(path: Path) -> set[str]:
-    """Modules of mien that a file imports, inside functions too."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-        elif isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-    return {name for name in found if name == "mien" or name.startswith("mien.")}
+def test_every_room_has_its_floor_and_says_what_it_is_for() -> None:
+    there = {path.parent.name for path in SOURCE.glob("*/__init__.py")}
+    assert there == set(rooms.FLOORS) - {rooms.BASE}
+    assert [name for name in rooms.FLOORS if len(rooms.purpose(name)) < 20] == []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert rooms.circles(GRAPH) == []
+
+
+@pytest.mark.parametrize("room", rooms.FLOORS)
+def test_a_room_imports_only_those_below_it(room: str) -> None:
+    lower = set(rooms.FLOORS[: rooms.FLOORS.index(room)])
+    assert rooms.rooms(GRAPH)[room] - lower == set()
+
+
+def test_no_room_is_too_large() -> None:
+    lines = rooms.sizes()
+    assert {name: count for name, count in lines.items() if count > 0.15 * sum(lines.values())} == {}
+
+
+def test_the_picture_shows_the_rooms_as_they_are() -> None:
+    drawn = (ROOT / "docs" / "rooms.svg").read_text("utf-8")
+
+    def without_sizes(text: str) -> str:
+        return re.sub(r">\d+ %<", "><", text)
+
+    assert without_sizes(drawn) == without_sizes(rooms.draw(rooms.rooms(GRAPH))), "python docs/rooms.py draws it again"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_imports_go_one_way(path: Path) -> None:
-    room = path.relative_to(SOURCE).parts[0]
-    names = imported(path)
-    if path.name != "__main__.py" and room != "cli":
-        assert not any(name.startswith("mien.cli") for name in names)
-    if room in BEFORE_TRAINING:
-        assert not any(name.startswith(("mien.training", "mien.experiments", "mien.active")) for name in names)
-    if room == "techniques":
-        types = {"Perturb", "Unevaluated", "UnlabeledLoss"}
-        assert {name for name in names if name.startswith("mien.techniques.")} <= {f"mien.techniques.{name}" for name in types}
+def test_techniques_and_strategies_stand_alone(path: Path) -> None:
+    room, names = path.relative_to(SOURCE).parts[0], rooms.imported(path)
+    if room == "techniques" and path.parent.name != "techniques":
+        assert {name for name in names if name.startswith("mien.techniques.")} <= {
+            f"mien.techniques.{name}" for name in QUESTIONS
+        }
     if path.parent.name == "acquire":
         assert not names & {f"mien.active.acquire.{other.stem}" for other in path.parent.iterdir()}
-    if room == "files":
-        assert all(name.startswith(("mien.files", "mien.errors")) for name in names)
-    if room == "data":
-        assert not any(name.startswith(("mien.models", "mien.recognize", "mien.evaluation")) for name in names)
+
+
+QUESTIONS = {"Start", "Draw", "Targets", "Weigh", "Loss", "Unlabeled", "Step", "Perturb", "Unevaluated", "UnlabeledLoss"}
+"""What techniques/__init__.py gives to techniques: their protocols, and what those speak of."""
 
 
 def test_files_and_functions_stay_short() -> None:
@@ -52,6 +77,12 @@ def test_files_and_functions_stay_short() -> None:
         functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
         long += [f"{path}:{node.name}" for node in functions if (node.end_lineno or 0) - node.lineno > 60]
     assert not long
+
+
+def test_a_run_stays_small() -> None:
+    (run,) = [node for node in ast.parse((SOURCE / "training" / "run.py").read_text()).body if getattr(node, "name", "") == "Run"]
+    assert isinstance(run, ast.ClassDef)
+    assert len([node for node in run.body if isinstance(node, ast.FunctionDef)]) < 20
 
 
 def test_importing_mien_loads_nothing_heavy() -> None:

@@ -1,1 +1,1 @@
-"""Asking people only about the faces that matter: which to ask about next, what was answered, and rounds of both."""
+"""Asking people only about the faces that matter: strategies, and rounds of asking and learning."""

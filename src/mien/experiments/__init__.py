@@ -1,0 +1,1 @@
+"""Many trainings: comparisons with statistics, the demo, adapting to a few faces."""

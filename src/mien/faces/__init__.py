@@ -1,1 +1,1 @@
-"""From photos to faces: finding them."""
+"""Faces in photos: detectors, alignments, crops and their quality."""

@@ -1,0 +1,1 @@
+"""Labels that are probably wrong: found, put in order and listed."""

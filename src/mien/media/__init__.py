@@ -1,0 +1,1 @@
+"""Files that anybody may have made: from words on a command line to upright pixels."""

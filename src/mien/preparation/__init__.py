@@ -1,0 +1,1 @@
+"""Photos and videos to face sets, by one process or many."""

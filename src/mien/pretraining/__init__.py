@@ -1,0 +1,1 @@
+"""What is trained before a run: distillation, VICReg, an autoencoder of faces."""
