@@ -43,8 +43,7 @@ def evaluate(
     """
     if not isinstance(recognizer, Recognizer):
         recognizer = Recognizer.load(recognizer, device)
-    if not isinstance(faces, FaceSet):
-        faces = FaceSet.open(faces, verify=True)
+    faces = FaceSet.of(faces)
     whole = faces
     if fold is not None:
         faces, split = fold_view(faces, fold), "test"

@@ -137,7 +137,7 @@ def adapt(
     require(Seed, seed=seed)
     recognizer, out = Recognizer.load(model, device), Path(out)
     require_new(out)
-    faces = faces if isinstance(faces, FaceSet) else FaceSet.open(faces)
+    faces = FaceSet.of(faces, verify=False)
     require_alike(recognizer.card, faces.info)
     progress = progress or Silent()
     if note := alignment_note(recognizer.card.faces, faces.info):

@@ -281,8 +281,7 @@ def _write(work: _Work, found: Comparison, due: float) -> float:
 
 
 def _stored(faces: FaceSet | Path | str) -> FaceSet:
-    if not isinstance(faces, FaceSet):
-        return FaceSet.open(faces, verify=True)
+    faces = FaceSet.of(faces)
     if faces.folder is None:
         raise MienError("a stored face set", "one in memory", "save it first: runs are resumed from disk")
     return faces

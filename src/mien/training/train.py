@@ -144,7 +144,7 @@ def _recorded(order: TrainingSettings) -> tuple[FaceSet, FaceSet | None]:
 
 
 def _opened(faces: FaceSet | Path | str) -> FaceSet:
-    opened = faces if isinstance(faces, FaceSet) else FaceSet.open(faces)
+    opened = FaceSet.of(faces, verify=False)
     opened.verify()
     return opened
 

@@ -139,7 +139,7 @@ def train_neighbors(
     """
     folder, order, progress = Path(out), order or TrainingSettings(), progress or Silent()
     require_name(folder)
-    faces = faceset if isinstance(faceset, FaceSet) else FaceSet.open(faceset, verify=True)
+    faces = FaceSet.of(faceset)
     order = replace(order, threads=order.threads or _threads(folder), checksums=(faces.info.checksum, ""))
     bench = Bench(folder, settings.seed, choose_device(order.device), progress)
     _begin(folder, {"autoencoding": asdict(settings), "order": asdict(order)})
