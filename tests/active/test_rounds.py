@@ -400,7 +400,7 @@ def test_what_cannot_be_asked_leaves_nothing(faceset: Path, plan: Plans, tmp_pat
     assert not (tmp_path / "labels.db").exists()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
-    with pytest.raises(MienError, match="an empty folder, or one where these rounds were begun"):
+    with pytest.raises(MienError, match="or that of these rounds; found other files"):
         rounds(faceset, plan(), tmp_path / "mine")
     with pytest.raises(MienError, match="a folder at"):
         rounds(faceset, plan(), tmp_path / "mine" / "letter.txt")

@@ -24,7 +24,7 @@ from mien.active.learning_curve import Curve, Point, draw, read_point, write_poi
 from mien.active.oracle import Annotators, Asked, Oracle
 from mien.active.pool import DISPUTED, UNDECIDED, Known, World
 from mien.active.scoring import look
-from mien.active.settings import Recipes, RoundsSettings, claim, folder_name, settled, strategy
+from mien.active.settings import Recipes, RoundsSettings, claim_folder, folder_name, settled, strategy
 from mien.data.faceset import FaceSet
 from mien.data.format import Rows
 from mien.data.splits import Budget, require_untrained
@@ -145,7 +145,7 @@ def _work(faceset: Path | str, asked: RoundsSettings, out: Path, bar: Progress, 
     if asked.min_gain is not None and not share:
         raise MienError("validation faces, to measure a gain", "a recipe with none", "set validation, or leave --min-gain out")
     world.start(asked.start_labels_per_class, share, asked.seed)
-    threads = claim(out, asked, recipes, faces, pool)
+    threads = claim_folder(out, asked, recipes, faces, pool)
     people = None if asked.store is None else People(asked.store, asked.per_face, pool or faces, world, go_on)
 
     def annotators(seed: int) -> Annotators:

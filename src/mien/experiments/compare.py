@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from mien.data.faceset import FaceSet
 from mien.data.splits import require_untrained, split_rows, test_split
-from mien.disk import read_as, read_json, require_name, write_aside
+from mien.disk import claim, read_as, write_aside
 from mien.errors import MienError
 from mien.evaluation.evaluate import evaluate
 from mien.evaluation.result import thin
@@ -23,7 +23,7 @@ from mien.experiments.published import published_on
 from mien.experiments.report import write_report
 from mien.experiments.results import RunResult, read_result, write_result
 from mien.experiments.statistics import LEAST, summarize
-from mien.plain import counted, plain_values, to_json
+from mien.plain import counted
 from mien.progress import Progress, Quiet, Silent, duration
 from mien.recognize.device import choose_device
 from mien.recognize.model_card import read_history
@@ -289,17 +289,7 @@ def _stored(faces: FaceSet | Path | str) -> FaceSet:
 
 def _claim(work: _Work) -> None:
     """Take the folder for this grid: a new one, an empty one, or an earlier grid's on the same faces."""
-    out, file = work.out, work.out / "grid.json"
-    require_name(out)
-    if out.exists() and not out.is_dir():
-        raise MienError(f"a folder at {out}", "a file", "choose another --out")
-    if file.is_file():
-        before = read_json(file, "choose another --out").get("checksum")
-        if before != work.faces.info.checksum:
-            raise MienError(f"the grid of {work.faces.folder} in {out}", "that of another face set", "choose another --out")
-    elif out.is_dir() and any(out.iterdir()):
-        raise MienError(f"an empty folder or an earlier grid at {out}", "other files", "choose another --out")
-    (out / "runs").mkdir(parents=True, exist_ok=True)
-    info, asked = work.faces.info, plain_values(asdict(work.grid))
-    written = {"faces": str(work.faces.folder), "name": info.name, "checksum": info.checksum, "asked": asked}
-    write_aside(file, to_json(written).encode())
+    info = work.faces.info
+    asked = {"faces": str(work.faces.folder), "name": info.name, "checksum": info.checksum, "asked": asdict(work.grid)}
+    claim(work.out / "grid.json", asked, lambda written: {"the face set's checksum": written.get("checksum")}, "an earlier grid")
+    (work.out / "runs").mkdir(exist_ok=True)
