@@ -4,7 +4,7 @@ import json
 import os
 import stat
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -221,6 +221,25 @@ def require_new(folder: Path) -> None:
     """Raises MienError where a file is already, or a folder that holds something."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise MienError(f"a new or an empty folder at {folder}", "something else", "choose another, or empty it first")
+
+
+def require_absent(path: Path) -> None:
+    """Raises MienError where something is at `path` already: a file, a folder, or a link that leads nowhere."""
+    if os.path.lexists(path):
+        raise MienError(f"nothing at {path} yet", "a file or folder", "choose another name, or remove it first")
+
+
+def require_own(out: Path, files: Collection[str], command: str) -> list[str]:
+    """The names of what is at `out`, sorted: nothing, or some of the `files` that an earlier `command` left there.
+
+    Raises MienError where anything else is there.
+    """
+    found = sorted(path.name for path in out.iterdir()) if out.is_dir() else [out.name] if out.exists() else []
+    if strange := [name for name in found if name not in files or not out.is_dir()]:
+        wanted = f"nothing at {out}, or what {command} left there and nothing else"
+        listed = ", ".join(strange[:3]) + (", …" if len(strange) > 3 else "")
+        raise MienError(wanted, listed, "choose another --out, or move what is there")
+    return found
 
 
 def claim(

@@ -218,7 +218,7 @@ def test_killed_before_each_step(faceset: Path, plan: Plans, tmp_path: Path, mon
 
 def test_what_is_finished_is_read(faceset: Path, plan: Plans, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = rounds(faceset, plan(seeds=2), tmp_path / "out")
-    for name in ("look", "train", "resume", "evaluate"):
+    for name in ("look", "train_or_resume", "evaluate"):
         monkeypatch.setattr(module, name, None)
     heard = Heard()
     assert rounds(faceset, plan(seeds=2), tmp_path / "out", heard) == found
@@ -366,7 +366,7 @@ def test_another_plan_is_refused(
     faceset: Path, plan: Plans, tmp_path: Path, other: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    monkeypatch.setattr(module, "train", lambda *words, **named: (_ for _ in ()).throw(Interrupted))
+    monkeypatch.setattr(module, "train_or_resume", lambda *words, **named: (_ for _ in ()).throw(Interrupted))
     with pytest.raises(Interrupted):
         rounds(faceset, plan(), out)
     before = (out / "rounds.json").read_bytes()

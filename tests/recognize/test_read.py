@@ -32,7 +32,7 @@ from mien.recognize import result_writer
 from mien.recognize.drawing import Box, draw, place_labels
 from mien.recognize.model_card import ModelCard
 from mien.recognize.networks import build_network, write_model
-from mien.recognize.predict import Read, drawn_name, place_of, write_drawn
+from mien.recognize.predict import Read, drawn_name, source_fields, write_drawn
 from mien.recognize.reading import Reading, reading, sentence
 from photographs import photo_of, write_photo
 
@@ -232,7 +232,7 @@ def test_a_path_is_the_same_whatever_else_is_given(tmp_path: Path, monkeypatch: 
     given: list[list[str | Path]] = [["1.png"], ["."], [one, other], [tmp_path / "a", "../b"], [tmp_path], ["../?"]]
     for inputs in given:
         first, *_ = find_inputs(inputs)
-        assert place_of(first) == {"photo": first.name, "path": str(one)}, inputs
+        assert source_fields(first) == {"photo": first.name, "path": str(one)}, inputs
 
 
 def test_a_member_is_named_beside_its_archive(mien: Command, model: Path, tmp_path: Path) -> None:

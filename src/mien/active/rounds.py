@@ -40,7 +40,7 @@ from mien.tabular.parquet_files import read_table
 from mien.training.loop import own_threads
 from mien.training.objective import validation_figures
 from mien.training.run_data import TrainingSettings
-from mien.training.train import resume, train
+from mien.training.train import train_or_resume
 
 DRAW_SECONDS = 10.0
 """With an oracle curve.png is not drawn anew more often."""
@@ -291,17 +291,10 @@ def _missed(work: _Work, known: Known, model: Recognizer) -> Rows:
 
 
 def _trained(work: _Work, title: str, seed: int, folder: Path, recipe: Recipe, known: Known, budget: Budget) -> Recognizer:
-    """Train on a budget of what is known, or go on with a run that was interrupted; its checkpoint is deleted."""
+    """Train on a budget of what is known, or go on with a run that was interrupted."""
     view, bar, device = work.world.view(known), Quiet(work.bar, title, work.said), work.asked.device
-    if (folder / "model" / "model.json").is_file():
-        return Recognizer.load(folder, device)
-    if (folder / "run.json").is_file():
-        made = resume(folder, bar, view, budget)
-    else:
-        order = TrainingSettings(seed=seed, device=device, threads=work.threads, checksums=(work.faces.info.checksum, ""))
-        made = train(view, recipe, folder, order, progress=bar, budget=budget)
-    (folder / "checkpoint.safetensors").unlink(missing_ok=True)
-    return made
+    order = TrainingSettings(seed=seed, device=device, threads=work.threads, checksums=(work.faces.info.checksum, ""))
+    return train_or_resume(view, recipe, folder, order, progress=bar, budget=budget)
 
 
 def _measured(work: _Work, known: Known, model: Recognizer, before: Recognizer | None, blank: Point) -> Point:

@@ -11,7 +11,7 @@ from mien.data.faceset import FaceSet
 from mien.data.splits import fold_view, split_rows, test_split
 from mien.errors import MienError
 from mien.evaluation.near_duplicates import near_duplicate_notes
-from mien.evaluation.report import Mistakes, write_report
+from mien.evaluation.report import Mistakes, write_evaluation
 from mien.evaluation.result import Evaluation, confident_mistakes, summarize
 from mien.plain import counted
 from mien.recognize.alignment import alignment_note
@@ -67,7 +67,7 @@ def evaluate(
     )
     if out is not None:
         history = read_history(recognizer.folder) if recognizer.folder else []
-        write_report(result, Path(out), history, _mistakes(recognizer, tested.faces, logits, labels))
+        write_evaluation(result, Path(out), history, _mistakes(recognizer, tested.faces, logits, labels))
     return result
 
 

@@ -20,7 +20,7 @@ from mien.evaluation.sample_weights import flip_auroc, read_weighed
 from mien.experiments.comparison import Comparison
 from mien.experiments.grid import ComparisonSettings, Grid, Job, make_plan
 from mien.experiments.published import published_on
-from mien.experiments.report import write_report
+from mien.experiments.report import write_comparison
 from mien.experiments.results import RunResult, read_result, write_result
 from mien.experiments.statistics import LEAST, summarize
 from mien.plain import counted
@@ -29,7 +29,7 @@ from mien.recognize.device import choose_device
 from mien.recognize.model_card import read_history
 from mien.recognize.recognizer import Recognizer
 from mien.tabular.parquet_files import LABELS, read_table
-from mien.training.train import Written, resume, train
+from mien.training.train import Written, train_or_resume
 
 REPORT_SECONDS = 10.0
 """While it runs, report.html is not drawn anew more often, nor for more than REPORT_SHARE of the time; the tables are."""
@@ -132,7 +132,7 @@ def _own_result(folder: Path, job: Job) -> RunResult | None:
 
 
 def _do(work: _Work, job: Job, bar: Quiet) -> RunResult:
-    """Train (or go on training) and test one run; its checkpoint is deleted."""
+    """Train (or go on training) and test one run."""
     folder, began = work.out / "runs" / job.folder, time.monotonic()
     blank = RunResult(
         recipe=job.recipe,
@@ -149,7 +149,6 @@ def _do(work: _Work, job: Job, bar: Quiet) -> RunResult:
     except MienError as error:
         folder.mkdir(parents=True, exist_ok=True)
         return replace(blank, failed=str(error))
-    (folder / "checkpoint.safetensors").unlink(missing_ok=True)
     budget = recognizer.card.budget
     return replace(
         blank,
@@ -171,12 +170,10 @@ def _do(work: _Work, job: Job, bar: Quiet) -> RunResult:
 
 
 def _trained(work: _Work, job: Job, folder: Path, bar: Progress) -> Recognizer:
-    if _is_resumable(folder, work.faces):
-        return resume(folder, bar)
-    if folder.exists():
+    if folder.exists() and not _is_resumable(folder, work.faces):
         shutil.rmtree(folder)
     others = work.others if job.order.checksums[1] else None
-    return train(work.faces, job.made, folder, job.order, others, bar)
+    return train_or_resume(work.faces, job.made, folder, job.order, others, bar)
 
 
 def _is_resumable(folder: Path, faces: FaceSet) -> bool:
@@ -275,7 +272,7 @@ def _write(work: _Work, found: Comparison, due: float) -> float:
     began = time.monotonic()
     if began < due:
         return due
-    write_report(found, work.out)
+    write_comparison(found, work.out)
     took = time.monotonic() - began
     return began + max(REPORT_SECONDS, took / REPORT_SHARE)
 

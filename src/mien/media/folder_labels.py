@@ -58,7 +58,7 @@ def for_labels(given: Given, wanted: Wanted) -> Given:
     return replace(given, labeled=True, own=own, splits=splits, above=above)
 
 
-def place_of(given: Given, folders: Folders) -> tuple[str, str]:
+def label_and_split(given: Given, folders: Folders) -> tuple[str, str]:
     """Label and split of what lies in these folders of a folder or archive that was given."""
     if not given.labeled:
         return "", ""

@@ -26,7 +26,7 @@ from mien.data.importing import NOTES, attach_rejected, told_notes
 from mien.data.source import listed
 from mien.data.splits import TOGETHER, draw_test, group_faces
 from mien.data.writer import FaceSetWriter
-from mien.disk import LOCK, alone, claim, put
+from mien.disk import LOCK, alone, claim, put, require_absent
 from mien.errors import MienError
 from mien.expressions import rename
 from mien.faces.crop import NO_FACE, TURN, CropSpec
@@ -149,7 +149,7 @@ def prepare_faces(
     """
     require(Threads, workers=workers)
     out, bar, making = Path(out), progress or Silent(), asked.making(limits)
-    _require_nothing(out)
+    require_absent(out)
     check_kept(asked.inputs, asked.keep, (*KINDS, "path"))
     parts = out.parent / f".{out.name}.parts"
     count = _require_fitting(asked, survey(asked, limits))
@@ -157,7 +157,7 @@ def prepare_faces(
         bar.say(more)
     bar.begin("photos and videos", count)
     with alone(parts):
-        _require_nothing(out)  # another process may have been done meanwhile
+        require_absent(out)  # another process may have been done meanwhile
         # A file of an earlier version may lack what is new: it was as it is when nothing is said.
         usual = plain_values(Preparing(asked.inputs))
         claim(parts / FILE, asdict(asked), lambda written: usual | written, "this set", f"remove {parts} to begin anew")
@@ -198,11 +198,6 @@ def _listed(counts: Mapping[str, int]) -> str:
     more = len(counts) - NAMED
     told = [f"{name} {count}" for name, count in islice(counts.items(), NAMED)]
     return ", ".join(told + ([f"{counted(more, 'more class', 'more classes')}"] if more > 0 else []))
-
-
-def _require_nothing(out: Path) -> None:
-    if out.exists() or out.is_symlink():
-        raise MienError(f"nothing at {out} yet", "a file or folder", "choose another name, or remove it first")
 
 
 def _inputs(asked: Preparing, limits: FileLimits) -> Iterator[SourceFile]:

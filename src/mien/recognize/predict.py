@@ -39,7 +39,7 @@ class Read:
         shot = self.shot
         frame = {} if shot.time is None else {"frame": shot.number, "time": round(shot.time, 3)}
         notes = {"notes": list(shot.notes)} if shot.notes else {}
-        return place_of(shot.input) | frame | notes | {"faces": [reading.to_json() for reading in self.readings]}
+        return source_fields(shot.input) | frame | notes | {"faces": [reading.to_json() for reading in self.readings]}
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Fault:
 
     def to_json(self) -> dict[str, str]:
         """Name and place of the file, and the reason."""
-        return place_of(self.input) | {"fault": self.reason}
+        return source_fields(self.input) | {"fault": self.reason}
 
 
 def read_all(
@@ -100,7 +100,7 @@ def in_frames(geometry: CropSpec, shape: tuple[int, ...]) -> CropSpec:
     return geometry.looking_for(max(min(shape[:2]) / SMALLEST, geometry.least_face))
 
 
-def place_of(input: SourceFile) -> dict[str, str]:
+def source_fields(input: SourceFile) -> dict[str, str]:
     """`photo`, the name among all that were given; `path`, absolute, of the file or of the archive around it; and `member`, its
     name in the archive. A camera has no path."""
     place = {"photo": input.name}

@@ -232,3 +232,30 @@ def _card(run: Run, order: TrainingSettings, prepared: PreparedRun) -> ModelCard
     likely = apply_temperature(logits, temperature)
     least = fit_least(likely, labels)
     return replace(card, temperature=temperature, least=least, sure=fit_sure(likely, labels, least))
+
+
+def train_or_resume(
+    faces: FaceSet | Path | str,
+    recipe: Recipe | Path | str,
+    out: Path | str,
+    order: TrainingSettings,
+    unlabeled: FaceSet | Path | str | None = None,
+    progress: Progress | None = None,
+    budget: Budget | None = None,
+) -> Recognizer:
+    """Train a recognizer into the folder `out` as `train` does, or go on with the run that was interrupted there.
+
+    The recognizer of a finished run is loaded. No checkpoint is left. Whoever calls this knows that a run in `out` was begun with
+    the same faces, recipe and settings. Raises MienError as `train` and `resume` do.
+    """
+    folder = Path(out)
+    file = folder / "run.json"
+    if file.is_file() and (folder / "model" / "model.json").is_file():
+        _require_own(folder, read_as(Written, file, TODO))
+        made = Recognizer.load(folder, order.device)
+    elif file.is_file():
+        made = resume(folder, progress, None if budget is None else FaceSet.of(faces), budget)
+    else:
+        made = train(faces, recipe, folder, order, unlabeled, progress, budget)
+    (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+    return made

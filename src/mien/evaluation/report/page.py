@@ -17,7 +17,7 @@ from PIL import Image
 from mien.disk import write_aside
 from mien.errors import MienError
 from mien.evaluation.metrics import BINS, Interval
-from mien.evaluation.report.figures import PANELS, draw_curves, draw_reliability, known_curves, last_value
+from mien.evaluation.report.figures import PANELS, curves_in_history, draw_history, draw_reliability, last_value
 from mien.evaluation.result import Evaluation, Group
 from mien.plain import counted, to_json
 
@@ -92,7 +92,7 @@ class GroupTable:
     groups: tuple[Group, ...]
 
 
-def write_report(
+def write_evaluation(
     evaluation: Evaluation, out: Path, history: Sequence[Mapping[str, Any]] = (), mistakes: Mistakes | None = None
 ) -> None:
     """Write `report.html`, which needs nothing else to be read, and `metrics.json` into the folder `out`.
@@ -232,11 +232,11 @@ def curves(history: Sequence[Mapping[str, Any]]) -> list[Picture]:
     """A diagram for each panel of which the history has anything."""
     made = []
     for panel in PANELS:
-        known = known_curves(panel, history)
+        known = curves_in_history(panel, history)
         if known:
             ends = [f"{curve.label} ends at {_figure(last_value(curve, history), panel.percent)}" for curve in known]
             alt = f"{panel.title} over {counted(len(history), 'epoch')}: {', '.join(ends)}"
-            made.append(Picture(data_uri(draw_curves(panel, history), "svg+xml"), alt, panel.title))
+            made.append(Picture(data_uri(draw_history(panel, history), "svg+xml"), alt, panel.title))
     return made
 
 

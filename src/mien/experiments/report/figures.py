@@ -44,7 +44,7 @@ class Panel:
     lines: dict[str, tuple[TableLine | None, ...]]
 
 
-def known_curves(lines: Sequence[TableLine]) -> list[Curves]:
+def accuracy_curves(lines: Sequence[TableLine]) -> list[Curves]:
     """Curves over labels, noise and each varied number, where the grid has two values or more of them."""
     labels = sorted({line.group.labels for line in lines}, key=_by_size)
     noise = sorted({line.group.noise for line in lines})
@@ -96,7 +96,7 @@ def _other_axes(group: Group, name: str) -> str:
     return ", ".join([*parts, *(f"{key} = {value}" for key, value in group.varied if key != name)])
 
 
-def draw_curves(curves: Curves, recipes: Sequence[str]) -> bytes:
+def draw_accuracy_curves(curves: Curves, recipes: Sequence[str]) -> bytes:
     """SVG of mean accuracy over the axis, a line per recipe, with 95 % t-intervals over seeds."""
     columns = min(MOST_BESIDE, len(curves.panels))
     rows = math.ceil(len(curves.panels) / columns)
