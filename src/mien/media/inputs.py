@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from mien.errors import MienError
 from mien.media.archives import ARCHIVES, Entry, entries
+from mien.media.class_folders import is_folder
 from mien.media.decoding.containers import HEIC
 from mien.media.faults import fault
 from mien.media.folder_labels import (
@@ -19,7 +20,6 @@ from mien.media.folder_labels import (
     class_of,
     for_labels,
     inner_folders,
-    is_folder,
     label_and_split,
     last_folders,
 )
