@@ -248,11 +248,13 @@ def claim(
     decides: Callable[[Mapping[str, Any]], Mapping[str, Any]],
     work: str,
     otherwise: str = "choose another --out",
+    empty: bool = True,
 ) -> None:
     """Take the folder of `file`, a new one or one where the same work was begun, by writing down what is `asked` there, as JSON.
 
     `decides`: from such a file's content, the values that have to be the same for the work to go on, by name. `work`: what it
-    is called, such as `an earlier grid`. `otherwise`: what to do where it is not the same.
+    is called, such as `an earlier grid`. `otherwise`: what to do where it is not the same. `empty`: a folder without that file
+    must be empty; one that only this work knows need not be.
     Raises MienError where the folder is a file or holds other files, or one of these values was another; nothing is changed.
     """
     folder, now = file.parent, json.loads(to_json(asked))
@@ -267,10 +269,15 @@ def claim(
             wanted, found = (f"{other[0]} = {short(values.get(other[0]))}" for values in (before, after))
             more = f" (and {len(other) - 1} more)" if len(other) > 1 else ""
             raise MienError(f"what {folder} was begun with, {wanted}", found + more, f"give the same again, or {otherwise}")
-    elif folder.is_dir() and not all(one.name == LOCK or one.name.startswith(f".{file.name}.") for one in folder.iterdir()):
+    elif empty and folder.is_dir() and not all(_is_own(one.name, file) for one in folder.iterdir()):
         raise MienError(f"an empty folder at {folder}, or that of {work}", "other files", otherwise)
     folder.mkdir(parents=True, exist_ok=True)
     write_aside(file, to_json(now).encode())
+
+
+def _is_own(name: str, file: Path) -> bool:
+    """Whether a name in the folder of `file` is that of its lock, or of what a killed process had begun to write."""
+    return name == LOCK or name.startswith(f".{file.name}.")
 
 
 def _require_folder(folder: Path) -> None:

@@ -160,7 +160,8 @@ def prepare_faces(
         require_absent(out)  # another process may have been done meanwhile
         # A file of an earlier version may lack what is new: it was as it is when nothing is said.
         usual = plain_values(Preparing(asked.inputs))
-        claim(parts / FILE, asdict(asked), lambda written: usual | written, "this set", f"remove {parts} to begin anew")
+        todo = f"remove {parts} to begin anew"
+        claim(parts / FILE, asdict(asked), lambda written: usual | written, "this set", todo, empty=False)
         with _kept(parts), closing(_records(asked, making, parts, workers, cluster)) as records:
             tasks = 0
             for record in records:
