@@ -32,7 +32,7 @@ from mien.data.writer import write_table
 from mien.disk import alone, require_name, write_aside
 from mien.errors import MienError
 from mien.evaluation.evaluate import evaluate
-from mien.plain import counted
+from mien.plain import counted, percentage_points
 from mien.progress import Progress, Quiet, Silent
 from mien.recipes.recipe import Recipe
 from mien.recognize.recognizer import Recognizer
@@ -173,7 +173,7 @@ def _follow(work: _Work, chain: _Chain, points: list[Point], write: Callable[[],
         write()
         gain, least = state.point.gain, work.asked.min_gain
         if least is not None and gain is not None and gain < least:
-            work.bar.say(f"{chain}: ended after round {number}, which gained {100 * gain:+.1f} points on validation")
+            work.bar.say(f"{chain}: ended after round {number}, which gained {percentage_points(gain)} points on validation")
             return
 
 
@@ -338,6 +338,6 @@ def _line(title: str, point: Point) -> str:
         stay = counted(point.undecided, "face without enough answers stays", "faces without enough answers stay")
         text += f", {stay} in the pool"
     if point.validation_accuracy is not None:
-        gain = "" if point.gain is None else f" ({100 * point.gain:+.1f} points)"
+        gain = "" if point.gain is None else f" ({percentage_points(point.gain)} points)"
         text += f", validation accuracy {point.validation_accuracy:.1%}{gain}"
     return text if point.accuracy is None else f"{text}, accuracy {point.accuracy:.1%}, average {point.average_accuracy or 0:.1%}"

@@ -18,7 +18,7 @@ from mien.disk import put, require_absent
 from mien.evaluation.neurons import Drawn, Found, Layer, Neurons, label_entropy, mean_faces
 from mien.evaluation.report.figures import BLUE, INK, LINE, ORANGE, TEXT, plain_axes
 from mien.evaluation.report.page import Picture, data_uri, whole
-from mien.plain import short, to_json
+from mien.plain import percent, short, to_json
 from mien.plots import Figure, MaxNLocator
 
 SIDE = 96
@@ -169,7 +169,7 @@ def _note(layer: Layer, neuron: int, label: int) -> Note:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if share >= 0.01 or not share else "< 1 %"
+    return percent(share, 0, " %") if share >= 0.01 or not share else "< 1 %"
 
 
 def _caption(name: str) -> str:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
+from mien import plain
 from mien.disk import write_aside
 from mien.errors import MienError
 from mien.evaluation.metrics import BINS, Interval
@@ -137,7 +138,7 @@ def render(evaluation: Evaluation, history: Sequence[Mapping[str, Any]], mistake
 
 def percent(share: float, digits: int = 1) -> str:
     """`63.2 %`, a dash for nan."""
-    return DASH if math.isnan(share) else f"{100 * share:.{digits}f}\u202f%"
+    return plain.percent(share, digits, "\u202f%", DASH)
 
 
 def span(interval: Interval) -> str:
