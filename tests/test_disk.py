@@ -1,5 +1,6 @@
 """Files and folders that are written aside: on disk before they have their name, and the name after."""
 
+import json
 import os
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 
 from mien import FaceSet
-from mien.disk import put, put_new, write_aside
+from mien.disk import claim, put, put_new, write_aside
+from mien.errors import MienError
 from mien.training.checkpoint import write_state
 
 
@@ -120,3 +122,20 @@ def test_a_new_file_takes_no_place_that_is_taken(tmp_path: Path, monkeypatch: py
         put_new(tmp_path / "again", tmp_path / "there")
     assert (tmp_path / "there").read_text() == "aside"
     assert not (tmp_path / "aside").exists()
+
+
+def test_a_folder_is_claimed_once_and_goes_on_where_the_same_was_asked(tmp_path: Path) -> None:
+    def ask(folder: str, **asked: object) -> None:
+        claim(tmp_path / folder / "asked.json", asked, lambda content: {"seed": content["seed"], "at": content["at"]}, "mine")
+
+    ask("out", seed=1, at=Path("here"), more=2)
+    ask("out", seed=1, at=Path("here"), more=3)
+    assert json.loads((tmp_path / "out" / "asked.json").read_text()) == {"seed": 1, "at": "here", "more": 3}
+    with pytest.raises(MienError, match=r"was begun with, seed = 1; found seed = 2 \(and 1 more\); give the same again"):
+        ask("out", seed=2, at=Path("there"))
+    (tmp_path / "out" / "asked.json").rename(tmp_path / "out" / "letter.txt")
+    with pytest.raises(MienError, match="or that of mine; found other files"):
+        ask("out", seed=1, at=Path("here"))
+    with pytest.raises(MienError, match=r"a folder at .*; found a file"):
+        ask("out/letter.txt", seed=1, at=Path("here"))
+    assert [entry.name for entry in (tmp_path / "out").iterdir()] == ["letter.txt"]

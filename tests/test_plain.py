@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mien
-from mien.plain import counted, plain, plain_values, short, to_json
+from mien.plain import counted, percent, percentage_points, plain, plain_values, short, to_json
 
 SOURCES = Path(mien.__file__).parent
 
@@ -116,7 +116,7 @@ INTERNAL = {
     "training/checkpoint.py",
     "labeling/store/create.py",
     "experiments/grid.py",
-    "data/faceset.py",
+    "data/format.py",
 }
 """Modules that make JSON of which a hash is taken, or a state that is read by mien alone."""
 
@@ -124,6 +124,13 @@ INTERNAL = {
 def test_json_that_people_read_is_written_by_one_function() -> None:
     found = {file.relative_to(SOURCES).as_posix() for file in SOURCES.rglob("*.py") if "json.dumps" in _calls(file)}
     assert found <= INTERNAL
+
+
+def test_shares_are_written_in_percent() -> None:
+    assert [percent(share) for share in (0.1234, 1.0, float("nan"))] == ["12.3%", "100.0%", "-"]
+    assert percent(0.125, None, " %") == "12.5 %"
+    assert percent(0.126, 0) == "13%"
+    assert [percentage_points(one) for one in (0.012, -0.5, float("nan"))] == ["+1.2", "-50.0", "-"]
 
 
 def test_one_of_a_thing_is_no_several() -> None:

@@ -26,7 +26,7 @@ from mien.active.acquire.worthiness import (
     kept_patches,
     mean_entropy,
     most_confident,
-    pairs,
+    pair_count,
     sampling,
 )
 from mien.registry import build, fields, find, names
@@ -119,7 +119,7 @@ def test_each_equation_is_scipys() -> None:
 def test_a_quarter_of_nine_patches_is_three_and_two_are_the_least() -> None:
     assert [kept_patches(9, share) for share in (0.0, 0.1, 0.25, 1 / 3, 0.34, 1.0)] == [2, 2, 3, 3, 4, 9]
     assert [kept_patches(count, 0.25) for count in (1, 2, 3, 8, 16, 17)] == [1, 2, 2, 2, 4, 5]
-    assert [pairs(count) for count in (1, 2, 3, 9)] == [1, 1, 3, 36]
+    assert [pair_count(count) for count in (1, 2, 3, 9)] == [1, 1, 3, 36]
 
 
 def test_patches_are_kept_by_their_confidence_of_the_dominant_class() -> None:
@@ -135,7 +135,7 @@ def test_as_written_diversity_decides_alone() -> None:
     e, d = mean_entropy(patches), diversity(patches)
     assert e.mean() == pytest.approx(1.1, abs=0.05)
     assert d.mean() == pytest.approx(158, rel=0.05)
-    assert (d / pairs(9)).mean() < 5 * e.mean()
+    assert (d / pair_count(9)).mean() < 5 * e.mean()
     literal = Worthiness(share=1, normalize="literal").scores(Candidates(patches))
     assert np.corrcoef(literal, d)[0, 1] > 0.9999
     # Of the second face every patch says the same, some of them more firmly; of the first they say nothing.

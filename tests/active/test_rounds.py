@@ -218,7 +218,7 @@ def test_killed_before_each_step(faceset: Path, plan: Plans, tmp_path: Path, mon
 
 def test_what_is_finished_is_read(faceset: Path, plan: Plans, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = rounds(faceset, plan(seeds=2), tmp_path / "out")
-    for name in ("look", "train", "resume", "evaluate"):
+    for name in ("look", "train_or_resume", "evaluate"):
         monkeypatch.setattr(module, name, None)
     heard = Heard()
     assert rounds(faceset, plan(seeds=2), tmp_path / "out", heard) == found
@@ -366,7 +366,7 @@ def test_another_plan_is_refused(
     faceset: Path, plan: Plans, tmp_path: Path, other: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    monkeypatch.setattr(module, "train", lambda *words, **named: (_ for _ in ()).throw(Interrupted))
+    monkeypatch.setattr(module, "train_or_resume", lambda *words, **named: (_ for _ in ()).throw(Interrupted))
     with pytest.raises(Interrupted):
         rounds(faceset, plan(), out)
     before = (out / "rounds.json").read_bytes()
@@ -400,7 +400,7 @@ def test_what_cannot_be_asked_leaves_nothing(faceset: Path, plan: Plans, tmp_pat
     assert not (tmp_path / "labels.db").exists()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
-    with pytest.raises(MienError, match="an empty folder, or one where these rounds were begun"):
+    with pytest.raises(MienError, match="or that of these rounds; found other files"):
         rounds(faceset, plan(), tmp_path / "mine")
     with pytest.raises(MienError, match="a folder at"):
         rounds(faceset, plan(), tmp_path / "mine" / "letter.txt")

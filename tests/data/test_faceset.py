@@ -243,3 +243,11 @@ def test_arrow_columns_keep_their_type(faces: FaceSet) -> None:
     assert faces.column("label").type == pa.int16()
     with pytest.raises(MienError, match="a column among id"):
         faces.column("age")
+
+
+def test_a_set_or_its_folder_is_taken_through_one_door(stored: Path, faces: FaceSet) -> None:
+    assert FaceSet.of(faces) is faces
+    assert np.array_equal(FaceSet.of(str(stored)).faces(), FaceSet.open(stored).faces())
+    (stored / "table.parquet").write_bytes((stored / "table.parquet").read_bytes()[:-4] + b"PAR2")
+    with pytest.raises(MienError, match="checksum"):
+        FaceSet.of(stored)

@@ -125,17 +125,17 @@ def test_pairs_are_those_of_a_loop(left: list[int], right: list[int], distance: 
     wanted = [
         [n, m] for n, a in enumerate(mine.tolist()) for m, b in enumerate(theirs.tolist()) if bin(a ^ b).count("1") <= distance
     ]
-    assert phash.pairs(mine, theirs, distance).tolist() == wanted
+    assert phash.close_pairs(mine, theirs, distance).tolist() == wanted
     every = mine.tolist()
     wanted = [[n, m] for n, a in enumerate(every) for m, b in enumerate(every) if n < m and bin(a ^ b).count("1") <= distance]
-    assert phash.pairs(mine, None, distance).tolist() == wanted
+    assert phash.close_pairs(mine, None, distance).tolist() == wanted
 
 
 def test_candidates_come_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     given = np.random.default_rng(0).integers(0, 1 << 20, 300, dtype=np.uint64)
-    whole = phash.pairs(given, None, 4)
+    whole = phash.close_pairs(given, None, 4)
     monkeypatch.setattr(phash, "CANDIDATES", 7)
-    assert (phash.pairs(given, None, 4) == whole).all()
+    assert (phash.close_pairs(given, None, 4) == whole).all()
     assert len(whole) > 100
 
 
@@ -152,7 +152,7 @@ def test_any_close_is_a_loop_over_all(left: list[int], right: list[int], distanc
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(phash, "CANDIDATES", block)
         found = phash.any_close(mine, theirs, distance, alike)
-    every = phash.pairs(mine, theirs, distance).tolist()
+    every = phash.close_pairs(mine, theirs, distance).tolist()
     assert found.tolist() == [any(n == row and (n + m) % divisor == 0 for n, m in every) for row in range(len(mine))]
     assert len(set(asked)) == len(asked), "a pair is asked about once"
     assert set(asked) <= {(n, m) for n, m in every}
@@ -175,7 +175,7 @@ def test_what_is_answered_is_not_looked_at_again(monkeypatch: pytest.MonkeyPatch
     assert sum(asked) == 2000
     asked.clear()
     few = frames[:50]
-    close = len(phash.pairs(few, frames, 10))
+    close = len(phash.close_pairs(few, frames, 10))
     assert not phash.any_close(few, frames, 10, partial(answers, False)).any()
     assert sum(asked) == close > 50_000
     assert max(asked) <= (1 << 14) + 2000
@@ -199,11 +199,11 @@ def test_of_equal_hashes_so_many_are_compared() -> None:
 
 def test_a_hundred_thousand_equal_hashes_are_a_star() -> None:
     equal = np.full(100_000, 5, np.uint64)
-    found = phash.pairs(equal, None, 10)
+    found = phash.close_pairs(equal, None, 10)
     assert len(found) == 99_999
     assert (found[:, 0] == 0).all()
     assert len(set(phash.groups(found, len(equal)).tolist())) == 1
-    across = phash.pairs(equal, equal[:1000] ^ np.uint64(1), 10)
+    across = phash.close_pairs(equal, equal[:1000] ^ np.uint64(1), 10)
     assert (np.unique(across[:, 0]) == np.arange(100_000)).all()
     assert (np.unique(across[:, 1]) == np.arange(1000)).all()
     assert len(across) == 100_999
@@ -213,10 +213,10 @@ def test_distances_and_counts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> No
     given = np.arange(100, dtype=np.uint64)
     for distance in (-1, 17):
         with pytest.raises(MienError, match="a distance from 0 to 16"):
-            phash.pairs(given, None, distance)
+            phash.close_pairs(given, None, distance)
     monkeypatch.setattr(phash, "MOST_PAIRS", 50)
     with pytest.raises(MienError, match="give a smaller --distance"):
-        phash.pairs(given, None, 6)
+        phash.close_pairs(given, None, 6)
 
 
 @settings(derandomize=True, deadline=None, max_examples=40)

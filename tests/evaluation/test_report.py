@@ -13,8 +13,8 @@ import pytest
 
 from mien.errors import MienError
 from mien.evaluation.metrics import accuracy, confusion, intervals, wilson
-from mien.evaluation.report import Mistakes, write_report
-from mien.evaluation.report.figures import PANELS, draw_curves, known_curves
+from mien.evaluation.report import Mistakes, write_evaluation
+from mien.evaluation.report.figures import PANELS, curves_in_history, draw_history
 from mien.evaluation.report.page import matrix, percent, whole
 from mien.evaluation.result import NO_VALUE, Evaluation, confident_mistakes, summarize
 from mien.recognize.calibration import apply_temperature
@@ -79,7 +79,7 @@ def mistakes(evaluation: Evaluation, most: int = 3) -> Mistakes:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("run") / "deep" / "report"
     evaluation = made(groups={"source": np.array(["lab", None, "<u>"], dtype=object)[np.arange(COUNT) % 3]})
-    write_report(evaluation, out, HISTORY, mistakes(evaluation))
+    write_evaluation(evaluation, out, HISTORY, mistakes(evaluation))
     return out
 
 
@@ -119,7 +119,7 @@ def test_sure_answers_are_counted_and_judged(tmp_path: Path) -> None:
     assert found.intervals["sure_right"] == wilson(sum(hits), len(hits))
     values = found.to_json()
     assert (values["sure_from"], values["sure"], values["sure_right"]) == (0.6, found.sure, found.sure_right)
-    write_report(found, tmp_path)
+    write_evaluation(found, tmp_path)
     text = Page((tmp_path / "report.html").read_text("utf-8")).text
     assert f"{percent(found.sure)} of the faces" in text
     assert f"Of these answers {percent(found.sure_right)} are right" in text
@@ -129,7 +129,7 @@ def test_where_no_answer_is_sure_that_is_said(tmp_path: Path) -> None:
     found = made(sure=1.0)
     assert found.sure == 0
     assert found.to_json()["sure_right"] is None
-    write_report(found, tmp_path)
+    write_evaluation(found, tmp_path)
     assert "No face has a sure answer" in (tmp_path / "report.html").read_text("utf-8")
 
 
@@ -138,7 +138,7 @@ def test_figures_of_few_faces_come_with_a_caution(tmp_path: Path) -> None:
     few = summarize(logits[:6], labels[:6], classes=CLASSES, dataset="", split="", resamples=20)
     assert few.cautions == ("only 6 test faces: with fewer than 30, figures say little",)
     assert few.to_json()["cautions"] == list(few.cautions)
-    write_report(few, tmp_path)
+    write_evaluation(few, tmp_path)
     assert "only 6 test faces" in (tmp_path / "report.html").read_text("utf-8")
     place = np.argsort(labels, kind="stable")
     some = np.concatenate([place[labels[place] == 0], place[labels[place] == 1], place[labels[place] == 2][:5]])
@@ -270,7 +270,7 @@ def test_page_tells_the_figures_and_how_they_came_about(page: Page) -> None:
 
 
 def test_page_without_history_mistakes_and_groups_leaves_them_out(tmp_path: Path) -> None:
-    write_report(made(), tmp_path)
+    write_evaluation(made(), tmp_path)
     page = Page((tmp_path / "report.html").read_text("utf-8"))
     assert len(page.every("img")) == 2
     assert "Training" not in page.text
@@ -278,7 +278,7 @@ def test_page_without_history_mistakes_and_groups_leaves_them_out(tmp_path: Path
 
 
 def test_a_temperature_of_one_has_one_diagram(tmp_path: Path) -> None:
-    write_report(made(temperature=1.0), tmp_path)
+    write_evaluation(made(temperature=1.0), tmp_path)
     assert len(Page((tmp_path / "report.html").read_text("utf-8")).every("img")) == 1
 
 
@@ -286,7 +286,7 @@ def test_a_temperature_of_one_has_one_diagram(tmp_path: Path) -> None:
     "history", [HISTORY[:1], [{"stage": 0, "epoch": 0, "lr": 0.0, "loss": float("nan"), "validation_loss": None}]]
 )
 def test_short_and_broken_histories_are_drawn(tmp_path: Path, history: list[dict[str, Any]]) -> None:
-    write_report(made(), tmp_path, history)
+    write_evaluation(made(), tmp_path, history)
     assert "Learning rate" in (tmp_path / "report.html").read_text("utf-8")
 
 
@@ -294,7 +294,7 @@ def test_what_techniques_note_is_drawn_where_it_is_there(tmp_path: Path) -> None
     history: list[dict[str, Any]] = [entry | {"acceptance": 0.5, "weight": None, "replaced": float("nan")} for entry in HISTORY]
     history[1]["temperature"] = 0.25
     history[2] |= {"pseudo_label_accuracy": 0.75, "threshold": 0.875}
-    write_report(made(), tmp_path, history)
+    write_evaluation(made(), tmp_path, history)
     page = Page((tmp_path / "report.html").read_text("utf-8"))
     drawn = {alt.partition(" over ")[0]: alt for alt in (image["alt"] or "" for image in page.every("img")) if " over " in alt}
     assert set(drawn) == {
@@ -313,14 +313,14 @@ def test_what_techniques_note_is_drawn_where_it_is_there(tmp_path: Path) -> None
 )  # fmt: skip
 def test_a_noted_figure_has_its_panel(key: str, share: bool) -> None:
     lonely: list[dict[str, Any]] = [{key: 1.0 if epoch == 4 else None} for epoch in range(30)]
-    (panel,) = [panel for panel in PANELS if known_curves(panel, lonely)]
+    (panel,) = [panel for panel in PANELS if curves_in_history(panel, lonely)]
     assert panel.percent == share
-    whole = draw_curves(panel, [{key: 1.0}] * 30)
-    assert draw_curves(panel, lonely).count(b"<use ") == whole.count(b"<use ") + 1, "a dot where no line would pass"
+    whole = draw_history(panel, [{key: 1.0}] * 30)
+    assert draw_history(panel, lonely).count(b"<use ") == whole.count(b"<use ") + 1, "a dot where no line would pass"
 
 
 def test_perfect_recognizers_and_single_faces_have_a_report(tmp_path: Path) -> None:
-    write_report(summarize([[3.0, 1.0]], [0], classes=("a", "b"), dataset="one", split="test", resamples=20), tmp_path)
+    write_evaluation(summarize([[3.0, 1.0]], [0], classes=("a", "b"), dataset="one", split="test", resamples=20), tmp_path)
     text = (tmp_path / "report.html").read_text("utf-8")
     assert "No face was confused" in text
     assert "second most likely" not in text
@@ -331,7 +331,7 @@ def test_perfect_recognizers_and_single_faces_have_a_report(tmp_path: Path) -> N
 def test_an_old_report_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
     (tmp_path / "report.html").write_text("old")
     (tmp_path / "mine.txt").write_text("kept")
-    write_report(made(), tmp_path)
+    write_evaluation(made(), tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["metrics.json", "mine.txt", "report.html"]
     assert (tmp_path / "report.html").read_text("utf-8") != "old"
 
@@ -340,7 +340,7 @@ def test_bad_mistakes_leave_the_old_report_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "report.html").write_text("old")
     bad = Mistakes(np.zeros((2, 4, 4), np.uint8), np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1))
     with pytest.raises(MienError, match="one length"):
-        write_report(made(), tmp_path, (), bad)
+        write_evaluation(made(), tmp_path, (), bad)
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
     assert (tmp_path / "report.html").read_text() == "old"
 
@@ -348,7 +348,7 @@ def test_bad_mistakes_leave_the_old_report_as_it_was(tmp_path: Path) -> None:
 def test_a_file_in_the_way_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "report").write_text("a file")
     with pytest.raises(MienError, match="a folder"):
-        write_report(made(), tmp_path / "report")
+        write_evaluation(made(), tmp_path / "report")
     assert (tmp_path / "report").read_text() == "a file"
 
 

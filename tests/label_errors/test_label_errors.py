@@ -27,7 +27,7 @@ from mien.evaluation.neighborhood_stability import find_space, score_faces
 from mien.label_errors import confident_learning, find, report
 from mien.label_errors.confident_learning import deal_folds, embed_faces, judge_labels, predict_held_out
 from mien.label_errors.find import count_wrong, find_label_errors
-from mien.label_errors.report import require_free, write_label_errors
+from mien.label_errors.report import require_own_list, write_label_errors
 from mien.progress import Silent
 from mien.recognize.model_card import ModelCard
 from mien.recognize.networks import build_network
@@ -466,7 +466,7 @@ def test_what_somebody_else_made_is_not_touched(tmp_path: Path, monkeypatch: pyt
     old = (out / "doubts.json").read_text()
     (out / "doubts.json").write_text("{}")
     with pytest.raises(MienError, match=r"found doubts\.json"):
-        require_free(out)
+        require_own_list(out)
     (out / "doubts.json").write_text(old)
     (tmp_path / "csv").mkdir()
     (tmp_path / "csv" / "doubts.csv").write_text("mine")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from conftest import Command
-from mien import FaceSet, MienError
+from mien import FaceSet, MienError, Recipe, TrainingSettings, evaluate, resume, train
+from mien.data.format import Info
 from mien.media.limits import LIMITS
 from mien.preparation import photo_folder
 from mien.preparation.prepare import Preparing
@@ -86,13 +87,13 @@ def test_fewer_than_two_classes_are_refused_before_anything_is_done(mien: Comman
     assert f"found 2 in {photos} itself, without a class folder" in mien("train", photos, *words).err, "no folders at all"
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
     with pytest.raises(MienError, match=r"photos in a class folder, such as .*; found 2 in"):
-        photo_folder.open_or_prepare(photos, 1, Heard())
+        photo_folder.open_or_prepare(photos, Heard())
 
 
 @pytest.mark.parametrize(("here", "named"), [(".", "."), ("happy", ".."), ("happy", "../../photos")])
 def test_the_folder_where_one_is(photos: Path, monkeypatch: pytest.MonkeyPatch, here: str, named: str) -> None:
     monkeypatch.chdir(photos / here)
-    assert photo_folder.open_or_prepare(Path(named), 1, Heard()) == photos.with_name("photos.faces")
+    assert photo_folder.open_or_prepare(named, Heard()).folder == photos.with_name("photos.faces")
     assert len(FaceSet.open(photos.with_name("photos.faces"))) == 12
     assert sorted(path.name for path in photos.iterdir()) == ["happy", "sad"]
 
@@ -112,3 +113,33 @@ def test_limits_hold_for_photos_that_are_trained_on(
     measured = ["evaluate", tmp_path / "run", photos, "--split", "all"]
     assert "pixels, more than 10" in mien(*measured).err
     assert mien(*measured, "--limits", "off").code == 0
+
+
+def test_python_takes_photos_where_the_commands_do(photos: Path, tmp_path: Path) -> None:
+    heard, short = Heard(), Recipe.load("supervised_small").with_epochs(1)
+    recognizer = train(photos, short, tmp_path / "run", TrainingSettings(threads=1), progress=heard)
+    assert heard.lines[0].startswith(f"{photos} holds photos: their faces are cut out into {tmp_path / 'photos.faces'}, once")
+    heard.lines.clear()
+    assert evaluate(recognizer, str(photos), "all", progress=heard).count == 12
+    assert not heard.lines, "they are cut out already"
+    assert resume(tmp_path / "run").card.faces.checksum == FaceSet.open(tmp_path / "photos.faces").info.checksum
+
+
+def test_a_wrong_recipe_is_refused_before_photos_are_prepared(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(MienError, match="no_such"):
+        train(photos, "no_such", tmp_path / "run")
+    assert not (tmp_path / "photos.faces").exists()
+
+
+def test_photos_for_a_model_are_cut_out_as_its_faces_were(mien: Command, photos: Path, tmp_path: Path) -> None:
+    write_photo(tmp_path / "others" / "happy" / "0.png", photo_of((3, 3, 40)))
+    made = [
+        photo_folder.open_or_prepare(folder, like=Info(classes=(), side=32, channels=3, alignment=alignment))
+        for folder, alignment in ((photos, "whole"), (tmp_path / "others", ""))
+    ]
+    assert [(one.info.side, one.info.channels, one.info.alignment.split()[0].strip(";")) for one in made] == [
+        (32, 3, "whole"),
+        (48, 1, "box"),
+    ]
+    done = mien("adapt", "mien-s", photos, "--out", tmp_path / "fitted")
+    assert (done.code, "48" in done.err) == (1, True), "what was made for another model is no use"

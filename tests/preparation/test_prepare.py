@@ -167,7 +167,7 @@ def test_what_was_begun_otherwise_is_refused(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(room, "_join", lambda *given: pytest.fail("stopped"))
     with pytest.raises(pytest.fail.Exception):
         prepare_faces(asking(folder), tmp_path / "out")
-    with pytest.raises(MienError, match="was begun with, side = 16; found 32"):
+    with pytest.raises(MienError, match="was begun with, side = 16; found side = 32"):
         prepare_faces(asking(folder, side=32), tmp_path / "out")
 
 

@@ -125,7 +125,7 @@ def test_interrupted_in_either_phase_it_goes_on(
         assert not (killed / "model").exists()
         parts = sorted((killed / "parts").glob("*/checkpoint.safetensors"))
         reached += [path.parent.name for path in parts]
-        with pytest.raises(MienError, match="begun with; found other"):
+        with pytest.raises(MienError, match=r"face_weight = 4\.0; found autoencoding.face_weight = 3\.0"):
             train_neighbors(faces, killed, replace(settings, face_weight=3.0), ORDER)
         train_neighbors(faces, killed, settings, ORDER)
         assert same(killed, tmp_path / "whole"), batches
@@ -447,7 +447,7 @@ def test_threads_are_those_that_it_was_begun_with(tmp_path: Path, stored: Path) 
     """Where none are named; others are refused, by name."""
     first = train_neighbors(stored, tmp_path / "out", autoencoding(TINY_AUTOENCODER), TrainingSettings(threads=1))
     assert train_neighbors(stored, tmp_path / "out", autoencoding(TINY_AUTOENCODER), TrainingSettings()) == first
-    with pytest.raises(MienError, match="found other threads; ask for the same again"):
+    with pytest.raises(MienError, match=r"threads = 1; found order\.threads = 2; give the same again"):
         train_neighbors(stored, tmp_path / "out", autoencoding(TINY_AUTOENCODER), TrainingSettings(threads=2))
 
 

@@ -15,7 +15,9 @@ from PIL import Image
 
 from conftest import Command
 from mien.errors import MienError
+from mien.faces.crop import CropSpec
 from mien.recognize.camera import camera_frames, find_camera
+from mien.recognize.watch import watch
 from photographs import Photo, photo_of
 
 
@@ -179,6 +181,19 @@ def test_a_camera_at_an_address_is_watched(mien: Command) -> None:
     assert f'"photo": "camera http://{host}/a"' in done.out
     assert "secret" not in done.out + done.err
     assert f"expected frames of camera http://{host}/a; found none any more" in done.err
+
+
+def test_a_camera_is_watched_from_python() -> None:
+    with served(sends(10**9)) as host:
+        geometry = CropSpec("box", "photographs:Bright", "all")
+        reads = watch(f"http://somebody:secret@{host}/a", geometry=geometry, device="cpu")
+        first, second = next(reads), next(reads)
+        reads.close()  # type: ignore[attr-defined]  # a generator
+    assert first.shot.input.name == second.shot.input.name == f"camera http://{host}/a"
+    assert [len(read.readings) for read in (first, second)] == [1, 1]
+    assert first.readings[0].track == second.readings[0].track is not None
+    with pytest.raises(MienError, match="a camera"):
+        watch("kitchen", device="cpu")
 
 
 def redirects(address: str) -> Answer:

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ from mien.recognize import result_writer
 from mien.recognize.drawing import Box, draw, place_labels
 from mien.recognize.model_card import ModelCard
 from mien.recognize.networks import build_network, write_model
-from mien.recognize.predict import Read, drawn_name, place_of, write_drawn
+from mien.recognize.predict import Fault, Read, drawn_name, predict, source_fields, write_drawn
 from mien.recognize.reading import Reading, reading, sentence
 from photographs import photo_of, write_photo
 
@@ -232,7 +233,7 @@ def test_a_path_is_the_same_whatever_else_is_given(tmp_path: Path, monkeypatch: 
     given: list[list[str | Path]] = [["1.png"], ["."], [one, other], [tmp_path / "a", "../b"], [tmp_path], ["../?"]]
     for inputs in given:
         first, *_ = find_inputs(inputs)
-        assert place_of(first) == {"photo": first.name, "path": str(one)}, inputs
+        assert source_fields(first) == {"photo": first.name, "path": str(one)}, inputs
 
 
 def test_a_member_is_named_beside_its_archive(mien: Command, model: Path, tmp_path: Path) -> None:
@@ -463,3 +464,14 @@ def test_names_from_archives_lead_nowhere(recognizer: Recognizer, tmp_path: Path
 def test_endings_are_not_doubled(name: str, expected: str) -> None:
     assert drawn_name(name, 7, ".png") == f"00000{expected}"
     assert len(drawn_name("x" * 300, 7, ".png")) < 120
+
+
+def test_photos_are_read_from_python(tmp_path: Path) -> None:
+    for name in ("a.png", "drawn/b.png", "c/d.png"):
+        write_photo(tmp_path / "photos" / name, photo_of((3, 3, 20)))
+    (tmp_path / "photos" / "e.png").write_bytes(b"no photo")
+    faults, geometry = list[Fault](), CropSpec("box", "photographs:Bright", "all")
+    how: dict[str, Any] = {"faults": faults, "geometry": geometry, "device": "cpu", "without": tmp_path / "photos" / "drawn"}
+    found = {read.shot.name: len(read.readings) for read in predict([tmp_path / "photos"], **how)}
+    assert found == {"a.png": 1, "c/d.png": 1}
+    assert [fault.input.name for fault in faults] == ["e.png"]

@@ -24,7 +24,7 @@ from mien.active.learning_curve import Curve, Point, draw, read_point, write_poi
 from mien.active.oracle import Annotators, Asked, Oracle
 from mien.active.pool import DISPUTED, UNDECIDED, Known, World
 from mien.active.scoring import look
-from mien.active.settings import Recipes, RoundsSettings, claim, folder_name, settled, strategy
+from mien.active.settings import Recipes, RoundsSettings, claim_folder, folder_name, settled, strategy
 from mien.data.faceset import FaceSet
 from mien.data.format import Rows
 from mien.data.splits import Budget, require_untrained
@@ -32,7 +32,7 @@ from mien.data.writer import write_table
 from mien.disk import alone, require_name, write_aside
 from mien.errors import MienError
 from mien.evaluation.evaluate import evaluate
-from mien.plain import counted
+from mien.plain import counted, percentage_points
 from mien.progress import Progress, Quiet, Silent
 from mien.recipes.recipe import Recipe
 from mien.recognize.recognizer import Recognizer
@@ -40,7 +40,7 @@ from mien.tabular.parquet_files import read_table
 from mien.training.loop import own_threads
 from mien.training.objective import validation_figures
 from mien.training.run_data import TrainingSettings
-from mien.training.train import resume, train
+from mien.training.train import train_or_resume
 
 DRAW_SECONDS = 10.0
 """With an oracle curve.png is not drawn anew more often."""
@@ -145,7 +145,7 @@ def _work(faceset: Path | str, asked: RoundsSettings, out: Path, bar: Progress, 
     if asked.min_gain is not None and not share:
         raise MienError("validation faces, to measure a gain", "a recipe with none", "set validation, or leave --min-gain out")
     world.start(asked.start_labels_per_class, share, asked.seed)
-    threads = claim(out, asked, recipes, faces, pool)
+    threads = claim_folder(out, asked, recipes, faces, pool)
     people = None if asked.store is None else People(asked.store, asked.per_face, pool or faces, world, go_on)
 
     def annotators(seed: int) -> Annotators:
@@ -173,7 +173,7 @@ def _follow(work: _Work, chain: _Chain, points: list[Point], write: Callable[[],
         write()
         gain, least = state.point.gain, work.asked.min_gain
         if least is not None and gain is not None and gain < least:
-            work.bar.say(f"{chain}: ended after round {number}, which gained {100 * gain:+.1f} points on validation")
+            work.bar.say(f"{chain}: ended after round {number}, which gained {percentage_points(gain)} points on validation")
             return
 
 
@@ -291,17 +291,10 @@ def _missed(work: _Work, known: Known, model: Recognizer) -> Rows:
 
 
 def _trained(work: _Work, title: str, seed: int, folder: Path, recipe: Recipe, known: Known, budget: Budget) -> Recognizer:
-    """Train on a budget of what is known, or go on with a run that was interrupted; its checkpoint is deleted."""
+    """Train on a budget of what is known, or go on with a run that was interrupted."""
     view, bar, device = work.world.view(known), Quiet(work.bar, title, work.said), work.asked.device
-    if (folder / "model" / "model.json").is_file():
-        return Recognizer.load(folder, device)
-    if (folder / "run.json").is_file():
-        made = resume(folder, bar, view, budget)
-    else:
-        order = TrainingSettings(seed=seed, device=device, threads=work.threads, checksums=(work.faces.info.checksum, ""))
-        made = train(view, recipe, folder, order, progress=bar, budget=budget)
-    (folder / "checkpoint.safetensors").unlink(missing_ok=True)
-    return made
+    order = TrainingSettings(seed=seed, device=device, threads=work.threads, checksums=(work.faces.info.checksum, ""))
+    return train_or_resume(view, recipe, folder, order, progress=bar, budget=budget)
 
 
 def _measured(work: _Work, known: Known, model: Recognizer, before: Recognizer | None, blank: Point) -> Point:
@@ -345,6 +338,6 @@ def _line(title: str, point: Point) -> str:
         stay = counted(point.undecided, "face without enough answers stays", "faces without enough answers stay")
         text += f", {stay} in the pool"
     if point.validation_accuracy is not None:
-        gain = "" if point.gain is None else f" ({100 * point.gain:+.1f} points)"
+        gain = "" if point.gain is None else f" ({percentage_points(point.gain)} points)"
         text += f", validation accuracy {point.validation_accuracy:.1%}{gain}"
     return text if point.accuracy is None else f"{text}, accuracy {point.accuracy:.1%}, average {point.average_accuracy or 0:.1%}"

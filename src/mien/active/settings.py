@@ -1,6 +1,6 @@
 """What `mien rounds` is asked to do: which faces are asked about, by whom they are labeled, and how their labels are learned."""
 
-import json
+from collections.abc import Mapping
 from dataclasses import asdict, field, replace
 from dataclasses import dataclass as plain
 from pathlib import Path
@@ -14,9 +14,8 @@ from mien.active.acquire import Acquire
 from mien.active.human_annotators import shown
 from mien.data.faceset import FaceSet
 from mien.data.splits import split_rows, test_split
-from mien.disk import LOCK, read_as, write_aside
+from mien.disk import claim, read_as
 from mien.errors import MienError
-from mien.plain import to_json
 from mien.progress import Progress, Silent
 from mien.recipes.overrides import asked_recipe
 from mien.recipes.recipe import Recipe
@@ -164,7 +163,7 @@ class _Begun:
     threads: Threads | None = None
 
 
-def claim(out: Path, asked: RoundsSettings, recipes: Recipes, faces: FaceSet, pool: FaceSet | None) -> int:
+def claim_folder(out: Path, asked: RoundsSettings, recipes: Recipes, faces: FaceSet, pool: FaceSet | None) -> int:
     """Take the folder, which is there, for this plan: an empty one, or one in which it was begun. Returns the threads to use.
 
     Raises MienError where something that decides what rounds give was other then.
@@ -173,25 +172,13 @@ def claim(out: Path, asked: RoundsSettings, recipes: Recipes, faces: FaceSet, po
     checksums = {"face set": faces.info.checksum, "pool": "" if pool is None else pool.info.checksum}
     tables = {f"recipe.{key}": value for key, value in recipes.whole.table().items() if key != "title"}
     tables |= {f"tuning.{key}": value for key, value in recipes.tuning.table().items() if key != "title"}
-    now = _plain({key: value for key, value in values.items() if key not in BY_CONTENT} | checksums | tables)
-    threads = asked.threads or torch.get_num_threads()
-    if file.is_file():
-        begun = read_as(_Begun, file, "choose another --out")
-        before, threads = begun.decides, begun.threads or threads
-        free = FREE_WITH_ORACLE if asked.oracle is not None else FREE
-        other = [key for key in now if key not in free and before.get(key) != now[key]]
-        if other:
-            wanted, found = (f"{other[0]} = {str(values.get(other[0]))[:80]}" for values in (before, now))
-            more = f" (and {len(other) - 1} more)" if len(other) > 1 else ""
-            raise MienError(f"what {out} was begun with, {wanted}", found + more, "give the same again, or choose another --out")
-    elif any(one.name != LOCK for one in out.iterdir()):
-        raise MienError(f"an empty folder, or one where these rounds were begun, at {out}", "other files", "choose another --out")
-    written = {"asked": _plain(values), "decides": now, "threads": threads}
-    write_aside(file, to_json(written).encode())
+    now = {key: value for key, value in values.items() if key not in BY_CONTENT} | checksums | tables
+    free = FREE_WITH_ORACLE if asked.oracle is not None else FREE
+    threads = read_as(_Begun, file, "choose another --out").threads if file.is_file() else None
+    threads = threads or asked.threads or torch.get_num_threads()
+
+    def decides(written: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in written["decides"].items() if key not in free}
+
+    claim(file, {"asked": values, "decides": now, "threads": threads}, decides, "these rounds")
     return int(threads)
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """As JSON gives it back."""
-    made: dict[str, Any] = json.loads(to_json(values))
-    return made

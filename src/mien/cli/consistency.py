@@ -69,12 +69,13 @@ def consistency(
     from mien.cli.console import Bar, show
     from mien.data.faceset import FaceSet
     from mien.data.splits import test_split
+    from mien.disk import require_own
     from mien.evaluation.consistency import measure_consistency
-    from mien.evaluation.report.consistency import require_own, write_consistency
+    from mien.evaluation.report.consistency import COMMAND, FILES, write_consistency
 
     split = split or test_split(FaceSet.open(faceset))
     folder = out or own_folder(run, f"consistency-{split}")
-    require_own(folder)
+    require_own(folder, FILES, COMMAND)
     with Bar(quiet=as_json, single=True) as bar:
         found = measure_consistency(run, faceset, split, neighbors, draws, sigma, nearest, seed, device, bar)
         files = write_consistency(found, folder)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, print_json, print_values, say, seed_option
+from mien.cli.shared import Device, FaceSetOrPhotos, Json, print_json, print_values, say, seed_option
 
 
 def export(
@@ -32,7 +32,7 @@ def export(
 
 def adapt(
     model: Annotated[str, typer.Argument(metavar="RUN_OR_BOX", help="A run, a model folder, or mien-s, which comes with mien.")],
-    faceset: FaceSetPath,
+    faceset: FaceSetOrPhotos,
     out: Annotated[Path, typer.Option(help="The new model folder.")],
     seed: Annotated[int, seed_option("Draws the five parts in which it is tried, and views of faces.")] = 0,
     device: Device = "auto",
@@ -40,11 +40,10 @@ def adapt(
 ) -> None:
     """Fit a model to a few faces of your own, with classes of your own; refused where it gets worse by them."""
     from mien.cli.console import Bar, adapted_table, show
-    from mien.data.faceset import FaceSet
     from mien.experiments.adapt import adapt as fit
 
     with Bar(quiet=as_json) as bar:
-        found = fit(model, FaceSet.open(faceset), out, seed, device, bar)
+        found = fit(model, faceset, out, seed, device, bar)
     if as_json:
         print_json(found.to_json() | {"caution": found.caution})
         return

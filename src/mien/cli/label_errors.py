@@ -44,7 +44,7 @@ def doubts(
     from mien.cli.console import Bar, show
     from mien.data.faceset import FaceSet
     from mien.label_errors.find import find_label_errors
-    from mien.label_errors.report import require_free, write_label_errors
+    from mien.label_errors.report import require_own_list, write_label_errors
 
     # An experiment, or another method, does not take the place of the list that somebody works with.
     extra = [*([by] if by != "confident" else []), *(["noise"] if noise else [])]
@@ -52,7 +52,7 @@ def doubts(
     if model is None and (by != "confident" or FaceSet.open(faceset).info.kind != "features"):
         raise typer.BadParameter("expected a model, such as mien-s or a run, to judge labels by", param_hint="--model")
     folder = out or (Path(name) if model is None else own_folder(model, name))
-    require_free(folder)
+    require_own_list(folder)
     with Bar(quiet=as_json, single=True) as bar:
         found = find_label_errors(model, faceset, split, by, folds, noise, seed, neighbors, device, bar)
         files = write_label_errors(found, folder, first)

@@ -32,10 +32,11 @@ def neurons(
 ) -> None:
     """Look at what neurons respond to: label entropy, mean faces, pictures that excite them."""
     from mien.cli.console import Bar, show
+    from mien.disk import require_absent
     from mien.evaluation.neurons import inspect_neurons
-    from mien.evaluation.report.neurons import require_new, write_neurons
+    from mien.evaluation.report.neurons import write_neurons
 
-    require_new(out)
+    require_absent(out)
     chosen = [name.strip() for name in layers.split(",")] if layers else []
     with Bar(quiet=as_json, single=True) as bar:
         found = inspect_neurons(run, faceset, chosen, before, split, top, per_class, drawn, seed, device, bar)

@@ -1,6 +1,5 @@
 """Commands that read faces in photos, in videos and before a camera."""
 
-import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,6 @@ from mien.plain import counted
 
 if TYPE_CHECKING:
     from mien.faces.crop import CropSpec
-    from mien.media.source_files import SourceFile
     from mien.recognize.predict import Fault, Read
     from mien.recognize.recognizer import Recognizer
     from mien.recognize.result_writer import Form, ResultWriter
@@ -56,16 +54,15 @@ def predict(
     from mien.cli.console import Bar
     from mien.errors import MienError
     from mien.faces.crop import TURN
-    from mien.media.inputs import find_inputs
     from mien.media.limits import limits_of
     from mien.recognize.face_embeddings import weakness
-    from mien.recognize.predict import Fault, read_all
+    from mien.recognize.predict import Fault
+    from mien.recognize.predict import predict as run
     from mien.recognize.recognizer import Recognizer
     from mien.recognize.result_writer import ResultWriter
 
     _require_inputs(paths, as_csv)
     form, geometry, folder = _form(as_json, as_csv), _geometry(align, detector), _new_folder(draw)
-    within = limits_of(limits)
     faults, noted = list[Fault](), _Noted(weakness(every))
     with _stopped():
         recognizer = Recognizer.load(model, device)
@@ -74,10 +71,7 @@ def predict(
         try:
             with Bar(quiet=form != "text") as bar:
                 bar.begin("photos and frames", 0)
-                inputs = _but_drawn(find_inputs(paths, limits=within), folder)
-                for read in read_all(
-                    recognizer, inputs, every, faults, geometry, least_face=least_face, limits=within, turn=turn
-                ):
+                for read in run(paths, recognizer, every, faults, geometry, least_face, limits_of(limits), turn, without=folder):
                     noted.note(read)
                     with _whole():
                         teller.tell(read)
@@ -148,36 +142,30 @@ def watch(
     """Name the expressions before a camera, now and over time. Nothing is stored but what --draw, --csv and --json ask for."""
     from mien.cli.console import live
     from mien.errors import MienError
-    from mien.media.photos_and_frames import Shot
-    from mien.media.source_files import SourceFile
-    from mien.recognize.camera import camera_frames, find_camera
-    from mien.recognize.predict import TRACKING, Read, in_frames
+    from mien.recognize.camera import find_camera
     from mien.recognize.reading import sentence
     from mien.recognize.recognizer import Recognizer
     from mien.recognize.result_writer import ResultWriter
-    from mien.recognize.tracking import Tracker
+    from mien.recognize.watch import watch as run
 
     form, geometry, folder = _form(as_json, as_csv), _geometry(align, detector), _new_folder(draw)
     try:
-        name = SourceFile(find_camera(camera).name, Path())
+        find_camera(camera)
     except MienError as error:
         raise typer.BadParameter(str(error), param_hint="'CAMERA'") from None
     with _stopped():
         recognizer = Recognizer.load(model, device)
         _say_overridden(recognizer, geometry)
-        tracker, teller = Tracker(TRACKING, recognizer.card.least), ResultWriter(form, recognizer.classes, sys.stdout, folder)
-        how = geometry or recognizer.geometry
+        teller = ResultWriter(form, recognizer.classes, sys.stdout, folder)
         try:
             with live() as shown, suppress(KeyboardInterrupt):
-                for frame in camera_frames(camera, seconds):
-                    searched = how.looking_for(least_face) if least_face else in_frames(how, frame.pixels.shape)
-                    found = tracker.follow(frame.time, recognizer.read([frame.pixels], searched)[0])
+                for read in run(camera, recognizer, seconds, geometry, least_face):
                     with _whole():
-                        teller.tell(Read(Shot(name, frame.pixels, frame.number, frame.time, frame.number), found))
+                        teller.tell(read)
                     if form == "text":
-                        speed = (frame.number + 1) / max(frame.time, 1e-3)
-                        said = [f"{frame.time:.0f} s, {speed:.0f} frames a second"]
-                        said += [f"face {one.track}: {sentence(one)}" for one in found]
+                        time, frames = read.shot.time or 0.0, (read.shot.number or 0) + 1
+                        said = [f"{time:.0f} s, {frames / max(time, 1e-3):.0f} frames a second"]
+                        said += [f"face {one.track}: {sentence(one)}" for one in read.readings]
                         shown.update("\n".join(said), refresh=True)
         finally:
             with _whole():
@@ -237,12 +225,6 @@ def _say_overridden(recognizer: "Recognizer", geometry: "CropSpec | None") -> No
         taken = "; ".join(part for part in ours if part not in theirs)
         said = "; ".join(part for part in theirs if part not in ours)
         say(f"mien: faces are cut out by '{taken}', not by '{said}' as the model's card says", file=sys.stderr)
-
-
-def _but_drawn(inputs: "Iterator[SourceFile]", folder: Path | None) -> "Iterator[SourceFile]":
-    """What is drawn now may lie in a folder whose photos are read."""
-    drawn = None if folder is None else Path(os.path.abspath(folder))
-    return (one for one in inputs if drawn is None or not one.path.is_relative_to(drawn))
 
 
 def _form(as_json: bool, as_csv: bool) -> "Form":

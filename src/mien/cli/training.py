@@ -56,8 +56,6 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a recognizer."""
-    import os
-
     from mien.cli.console import Bar
     from mien.media.limits import limits_of
     from mien.preparation.photo_folder import open_or_prepare
@@ -84,7 +82,7 @@ def train(
     order = validate(TrainingSettings, asked)
     with Bar(quiet=as_json) as bar:
         made = asked_recipe(recipe, bar.say, model, epochs, start, changes)
-        faces = open_or_prepare(faceset, threads or os.cpu_count() or 1, bar, least=2, limits=limits_of(limits))
+        faces = open_or_prepare(faceset, bar, least=2, workers=threads, limits=limits_of(limits), verify=False)
         recognizer = run(faces, made, out, order, unlabeled, bar)
     _report_training(recognizer.card.metrics, recognizer.card.budget, out, as_json)
 

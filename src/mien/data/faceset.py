@@ -94,6 +94,14 @@ class FaceSet:
         return faces
 
     @staticmethod
+    def of(faces: "FaceSet | Path | str", verify: bool = True) -> "FaceSet":
+        """A face set as it is, or the stored one of a folder, opened. What takes a set or a folder takes it through here.
+
+        `verify`: compare an opened set with its checksum. Raises MienError as `open` does.
+        """
+        return faces if isinstance(faces, FaceSet) else FaceSet.open(faces, verify)
+
+    @staticmethod
     def from_arrays(
         faces: npt.NDArray[Any],
         labels: npt.ArrayLike | None = None,

@@ -13,6 +13,7 @@ from typing import Any
 from mien.data.faceset import FaceSet
 from mien.data.source import Source
 from mien.data.writer import FaceSetWriter
+from mien.disk import require_absent
 from mien.errors import MienError
 from mien.media.faults import Rejected
 from mien.registry import CountOrZero, Share, find, require, validate
@@ -59,8 +60,7 @@ def import_source(
     require(CountOrZero, skip=skip)
     if not 0 <= test < 1:
         raise MienError("a test share from 0 to below 1", f"{test}", "give another")
-    if out.exists() or out.is_symlink():
-        raise MienError(f"nothing at {out} yet", "a file or folder", "choose another name, or remove it first")
+    require_absent(out)
     rejected, notes = list[Rejected](), list[Rejected]()
     total, count = source.total(), 0
     with _new_folders_removed(out), FaceSetWriter(out, source.info()) as writer:

@@ -20,7 +20,7 @@ from mien.data.face_grid import Note, Tile, draw_face_grid, evenly, write_face_g
 from mien.data.face_grid import Row as SheetRow
 from mien.data.faceset import BLOCK, FaceSet
 from mien.data.format import Rows
-from mien.data.phash import Bools, Bytes, Floats, Hashes, Integers, any_close, correlations, groups, hashes, in_order, pairs
+from mien.data.phash import Bools, Bytes, Floats, Hashes, Integers, any_close, close_pairs, correlations, groups, hashes, in_order
 from mien.disk import require_new, write_aside
 from mien.errors import MienError
 from mien.plain import counted
@@ -261,8 +261,8 @@ def _drawn(found: NearDuplicates) -> Iterator[SheetRow]:
 def _compare(ours: _Part, theirs: _Part | None, distance: int) -> Pairs:
     """Twins of faces with others, or among themselves, as rows of all faces."""
     others = ours if theirs is None else theirs
-    direct = pairs(ours.hashes[:, 0], None if theirs is None else theirs.hashes[:, 0], distance)
-    turned = pairs(ours.hashes[:, 0], others.hashes[:, 1], distance)
+    direct = close_pairs(ours.hashes[:, 0], None if theirs is None else theirs.hashes[:, 0], distance)
+    turned = close_pairs(ours.hashes[:, 0], others.hashes[:, 1], distance)
     made = []
     for mirrored, close in ((False, direct), (True, in_order(turned) if theirs is None else turned)):
         alike = correlations(ours.faces.faces, others.mirrored if mirrored else others.faces.faces, close)

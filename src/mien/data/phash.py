@@ -64,7 +64,7 @@ def hashes(faces: Bytes) -> Hashes:
     return found
 
 
-def pairs(given: Hashes, others: Hashes | None = None, distance: int = 0) -> Integers:
+def close_pairs(given: Hashes, others: Hashes | None = None, distance: int = 0) -> Integers:
     """(M, 2) rows of `given` (N,) and of `others` whose hashes differ in at most `distance` bits, in order.
 
     Without `others`: within `given`, the smaller row first. All pairs, but where two hashes have more than EQUAL^2 of them: there

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mien.data.format import COLUMNS, Info, checksum, require_labels, to_table
-from mien.disk import put, require_name, require_plain, write_aside
+from mien.disk import put, require_absent, require_name, require_plain, write_aside
 from mien.errors import MienError
 from mien.plain import counted, to_json
 
@@ -36,8 +36,7 @@ class FaceSetWriter:
     def __init__(self, folder: Path, info: Info) -> None:
         require_name(folder)
         require_plain(asdict(info), f"what is written to {folder}", "give other texts")
-        if folder.exists():
-            raise MienError(f"nothing at {folder} yet", "a file or folder", "choose another name, or remove it first")
+        require_absent(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         self._folder, self._info, self._count = folder, info, 0
         self._aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))

@@ -187,8 +187,7 @@ def measure_consistency(
     require(Positive, sigma=sigma)
     if not isinstance(recognizer, Recognizer):
         recognizer = Recognizer.load(recognizer, device)
-    if not isinstance(faces, FaceSet):
-        faces = FaceSet.open(faces, verify=True)
+    faces = FaceSet.of(faces)
     split = split or test_split(faces)
     rows = split_rows(faces, split)
     peaks = None if missing_columns(faces) else find_peaks(faces, nearest, rows, last=False)

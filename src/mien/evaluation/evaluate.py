@@ -11,9 +11,11 @@ from mien.data.faceset import FaceSet
 from mien.data.splits import fold_view, split_rows, test_split
 from mien.errors import MienError
 from mien.evaluation.near_duplicates import near_duplicate_notes
-from mien.evaluation.report import Mistakes, write_report
+from mien.evaluation.report import Mistakes, write_evaluation
 from mien.evaluation.result import Evaluation, confident_mistakes, summarize
 from mien.plain import counted
+from mien.preparation.photo_folder import open_or_prepare
+from mien.progress import Progress
 from mien.recognize.alignment import alignment_note
 from mien.recognize.calibration import apply_temperature
 from mien.recognize.model_card import read_history, read_sources, read_used
@@ -32,9 +34,11 @@ def evaluate(
     flip: bool = False,
     device: str = "auto",
     fold: str | None = None,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """All figures of a recognizer (or a run's folder) on the labeled faces of `split` (None: the set's own, such as test).
 
+    `faces`: a set, its folder, or a folder of photos in class folders, whose faces are cut out first, once, into `FOLDER.faces`.
     `by` names a column for figures per value; `flip` averages logits with the mirror images'; `out` is a folder for
     report.html and metrics.json; `fold` such as 1/5 replaces the set's splits by subject-independent folds, as in
     training. Classes are matched by name; faces of a class that the recognizer does not know are left out, and the notes
@@ -43,8 +47,7 @@ def evaluate(
     """
     if not isinstance(recognizer, Recognizer):
         recognizer = Recognizer.load(recognizer, device)
-    if not isinstance(faces, FaceSet):
-        faces = FaceSet.open(faces, verify=True)
+    faces = open_or_prepare(faces, progress)
     whole = faces
     if fold is not None:
         faces, split = fold_view(faces, fold), "test"
@@ -68,7 +71,7 @@ def evaluate(
     )
     if out is not None:
         history = read_history(recognizer.folder) if recognizer.folder else []
-        write_report(result, Path(out), history, _mistakes(recognizer, tested.faces, logits, labels))
+        write_evaluation(result, Path(out), history, _mistakes(recognizer, tested.faces, logits, labels))
     return result
 
 

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from mien.data.face_grid import BLUE, EDGE, INK, SOFT, write_face_grid
 from mien.data.faceset import FaceSet
 from mien.data.views import Views
+from mien.disk import require_absent
 from mien.errors import MienError
 from mien.media.pictures import read_picture
 from mien.models import Network, leading, upscaling
@@ -72,8 +73,7 @@ def explain_photo(
     """
     photo = Path(photo)
     target = explained_path(photo) if out is None else Path(out)
-    if target.exists():
-        raise MienError(f"nothing at {target} yet", "a file", "choose another name with --out, or remove it first")
+    require_absent(target)
     recognizer = run if isinstance(run, Recognizer) else Recognizer.load(run, device)
     _require_faces(recognizer)
     info = recognizer.card.faces

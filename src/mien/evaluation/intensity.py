@@ -117,8 +117,7 @@ def inspect_intensity(
     """
     if not isinstance(recognizer, Recognizer):
         recognizer = Recognizer.load(recognizer, device)
-    if not isinstance(faces, FaceSet):
-        faces = FaceSet.open(faces, verify=True)
+    faces = FaceSet.of(faces)
     if out is None and recognizer.folder is None:
         raise MienError("a folder for the picture", "a recognizer in memory and no `out`", "give one")
     split = split or test_split(faces)

@@ -180,7 +180,7 @@ def inspect_neurons(
     require(Seed, seed=seed)
     require(Count, top=top, per_class=per_class)
     require(CountOrZero, drawn=drawn)
-    faces, bar = faces if isinstance(faces, FaceSet) else FaceSet.open(faces, verify=True), progress or Silent()
+    faces, bar = FaceSet.of(faces), progress or Silent()
     require_pictures(faces)
     labeled = _labeled(faces, split, per_class, seed)
     place = choose_device(device)

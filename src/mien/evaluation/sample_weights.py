@@ -105,7 +105,7 @@ def inspect_weights(
     label is known to be wrong) and weights.csv (id, class, weight, flipped, truth) into `out`, RUN/weights unless said. Raises
     MienError for an unfinished run, one without weights, a face that the set does not have, and a set of features.
     """
-    run, faces = Path(run), faces if isinstance(faces, FaceSet) else FaceSet.open(faces, verify=True)
+    run, faces = Path(run), FaceSet.of(faces)
     if per_class < 1:
         raise MienError("at least 1 face per class to show", f"{per_class}", "show more")
     card = read_card(run)

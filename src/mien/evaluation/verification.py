@@ -204,7 +204,7 @@ def verify(
     """
     require(Seed, seed=seed)
     require(Count, pairs=pairs, folds=folds)
-    faces = faces if isinstance(faces, FaceSet) else FaceSet.open(faces, verify=True)
+    faces = FaceSet.of(faces)
     source = tap(str(run), block, faces.info, seed, choose_device(device))
     split = split or test_split(faces)
     tested = faces.select(split_rows(faces, split))

@@ -20,6 +20,7 @@ from mien.experiments.fitted_rows import FOLDS, LEAST, Given, refitted, with_new
 from mien.experiments.last_layer import with_one
 from mien.models import Network
 from mien.plain import counted
+from mien.preparation.photo_folder import open_or_prepare
 from mien.progress import Progress, Silent
 from mien.recognize.alignment import alignment_note
 from mien.recognize.calibration import apply_temperature, fit_least, fit_sure
@@ -129,6 +130,8 @@ def adapt(
 ) -> Adapted:
     """Fit the last layer of `model` to the labeled training faces of `faces`, and write it as a model into the folder `out`.
 
+    `faces`: a set, its folder, or a folder of photos in class folders, whose faces are cut out first, once, into `FOLDER.faces`,
+    as those of the model were.
     Classes that the model does not know get a row each, and known ones stay as they are; without new ones, known rows learn,
     those with faces alone. Whether it got better is found by fitting all of it to four fifths of the faces and looking at the
     rest; what that cannot see is said (`Adapted.caution`). Raises MienError where it did not (nothing is written then), for
@@ -137,9 +140,9 @@ def adapt(
     require(Seed, seed=seed)
     recognizer, out = Recognizer.load(model, device), Path(out)
     require_new(out)
-    faces = faces if isinstance(faces, FaceSet) else FaceSet.open(faces)
-    require_alike(recognizer.card, faces.info)
     progress = progress or Silent()
+    faces = open_or_prepare(faces, progress, verify=False, like=recognizer.card.faces)
+    require_alike(recognizer.card, faces.info)
     if note := alignment_note(recognizer.card.faces, faces.info):
         progress.say(f"warning: {note}")
     given = _look(recognizer, faces, seed, progress)

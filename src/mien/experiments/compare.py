@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from mien.data.faceset import FaceSet
 from mien.data.splits import require_untrained, split_rows, test_split
-from mien.disk import read_as, read_json, require_name, write_aside
+from mien.disk import claim, read_as, write_aside
 from mien.errors import MienError
 from mien.evaluation.evaluate import evaluate
 from mien.evaluation.result import thin
@@ -20,16 +20,16 @@ from mien.evaluation.sample_weights import flip_auroc, read_weighed
 from mien.experiments.comparison import Comparison
 from mien.experiments.grid import ComparisonSettings, Grid, Job, make_plan
 from mien.experiments.published import published_on
-from mien.experiments.report import write_report
+from mien.experiments.report import write_comparison
 from mien.experiments.results import RunResult, read_result, write_result
 from mien.experiments.statistics import LEAST, summarize
-from mien.plain import counted, plain_values, to_json
+from mien.plain import counted
 from mien.progress import Progress, Quiet, Silent, duration
 from mien.recognize.device import choose_device
 from mien.recognize.model_card import read_history
 from mien.recognize.recognizer import Recognizer
 from mien.tabular.parquet_files import LABELS, read_table
-from mien.training.train import Written, resume, train
+from mien.training.train import Written, train_or_resume
 
 REPORT_SECONDS = 10.0
 """While it runs, report.html is not drawn anew more often, nor for more than REPORT_SHARE of the time; the tables are."""
@@ -132,7 +132,7 @@ def _own_result(folder: Path, job: Job) -> RunResult | None:
 
 
 def _do(work: _Work, job: Job, bar: Quiet) -> RunResult:
-    """Train (or go on training) and test one run; its checkpoint is deleted."""
+    """Train (or go on training) and test one run."""
     folder, began = work.out / "runs" / job.folder, time.monotonic()
     blank = RunResult(
         recipe=job.recipe,
@@ -149,7 +149,6 @@ def _do(work: _Work, job: Job, bar: Quiet) -> RunResult:
     except MienError as error:
         folder.mkdir(parents=True, exist_ok=True)
         return replace(blank, failed=str(error))
-    (folder / "checkpoint.safetensors").unlink(missing_ok=True)
     budget = recognizer.card.budget
     return replace(
         blank,
@@ -171,12 +170,10 @@ def _do(work: _Work, job: Job, bar: Quiet) -> RunResult:
 
 
 def _trained(work: _Work, job: Job, folder: Path, bar: Progress) -> Recognizer:
-    if _is_resumable(folder, work.faces):
-        return resume(folder, bar)
-    if folder.exists():
+    if folder.exists() and not _is_resumable(folder, work.faces):
         shutil.rmtree(folder)
     others = work.others if job.order.checksums[1] else None
-    return train(work.faces, job.made, folder, job.order, others, bar)
+    return train_or_resume(work.faces, job.made, folder, job.order, others, bar)
 
 
 def _is_resumable(folder: Path, faces: FaceSet) -> bool:
@@ -275,14 +272,13 @@ def _write(work: _Work, found: Comparison, due: float) -> float:
     began = time.monotonic()
     if began < due:
         return due
-    write_report(found, work.out)
+    write_comparison(found, work.out)
     took = time.monotonic() - began
     return began + max(REPORT_SECONDS, took / REPORT_SHARE)
 
 
 def _stored(faces: FaceSet | Path | str) -> FaceSet:
-    if not isinstance(faces, FaceSet):
-        return FaceSet.open(faces, verify=True)
+    faces = FaceSet.of(faces)
     if faces.folder is None:
         raise MienError("a stored face set", "one in memory", "save it first: runs are resumed from disk")
     return faces
@@ -290,17 +286,7 @@ def _stored(faces: FaceSet | Path | str) -> FaceSet:
 
 def _claim(work: _Work) -> None:
     """Take the folder for this grid: a new one, an empty one, or an earlier grid's on the same faces."""
-    out, file = work.out, work.out / "grid.json"
-    require_name(out)
-    if out.exists() and not out.is_dir():
-        raise MienError(f"a folder at {out}", "a file", "choose another --out")
-    if file.is_file():
-        before = read_json(file, "choose another --out").get("checksum")
-        if before != work.faces.info.checksum:
-            raise MienError(f"the grid of {work.faces.folder} in {out}", "that of another face set", "choose another --out")
-    elif out.is_dir() and any(out.iterdir()):
-        raise MienError(f"an empty folder or an earlier grid at {out}", "other files", "choose another --out")
-    (out / "runs").mkdir(parents=True, exist_ok=True)
-    info, asked = work.faces.info, plain_values(asdict(work.grid))
-    written = {"faces": str(work.faces.folder), "name": info.name, "checksum": info.checksum, "asked": asked}
-    write_aside(file, to_json(written).encode())
+    info = work.faces.info
+    asked = {"faces": str(work.faces.folder), "name": info.name, "checksum": info.checksum, "asked": asdict(work.grid)}
+    claim(work.out / "grid.json", asked, lambda written: {"the face set's checksum": written.get("checksum")}, "an earlier grid")
+    (work.out / "runs").mkdir(exist_ok=True)

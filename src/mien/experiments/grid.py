@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass
 
 from mien.data.faceset import FaceSet
 from mien.errors import MienError
-from mien.plain import counted
+from mien.plain import counted, percent
 from mien.recipes.overrides import asked_recipe
 from mien.recipes.recipe import Recipe
 from mien.registry import STRICT, Count, Threads, worded
@@ -95,7 +95,7 @@ class Group:
 
     def __str__(self) -> str:
         parts = ["all labels" if self.labels is None else f"{counted(self.labels, 'label')} per class"]
-        parts += [f"{100 * self.noise:g} % of them flipped"] if self.noise else []
+        parts += [f"{percent(self.noise, None, ' %')} of them flipped"] if self.noise else []
         return ", ".join([*parts, *(f"{key} = {value}" for key, value in self.varied)])
 
 

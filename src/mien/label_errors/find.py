@@ -188,8 +188,7 @@ def find_label_errors(
         raise MienError("--by confident, to flip labels for an experiment", found, "train a run with --noise instead")
     if by == "confident":
         require_cleanlab()
-    if not isinstance(faces, FaceSet):
-        faces = FaceSet.open(faces, verify=True)
+    faces = FaceSet.of(faces)
     if recognizer is None and (by != "confident" or faces.info.kind != "features"):
         raise MienError("a model, by which labels are judged", "none", "give --model mien-s, or a run")
     if recognizer is not None and not isinstance(recognizer, Recognizer):

@@ -10,12 +10,13 @@ from pathlib import Path
 from PIL import Image
 
 from mien.data.face_grid import INK, RED, SOFT, Note, Row, Tile, draw_face_grid, write_face_grid
-from mien.disk import put, read_json
+from mien.disk import put, read_json, require_own
 from mien.errors import MienError
 from mien.label_errors.find import LabelErrors
 from mien.plain import counted, to_json
 
 FILES = ("doubts.csv", "doubts.png", "doubts.json")
+COMMAND = "mien label-errors"
 MADE_BY = "mien doubts"
 """Stands in doubts.json, and says that the folder may be written anew."""
 SHOWN = 100
@@ -25,32 +26,25 @@ SIDE = 88
 """Side of a face in the picture, in pixels."""
 
 
-def require_free(out: Path) -> None:
-    """Raises MienError where anything is at `out` but what `mien doubts` left there."""
-    if not out.exists():
-        return
-    found = sorted(path.name for path in out.iterdir()) if out.is_dir() else [out.name]
-    strange = [name for name in found if name not in FILES]
-    todo = "choose another --out, or move what is there"
-    if found and "doubts.json" not in found:
-        strange = found
-    elif found and not strange and read_json(out / "doubts.json", todo).get("made_by") != MADE_BY:
-        strange = ["doubts.json"]
-    if strange:
-        wanted = f"nothing at {out}, or what mien doubts left there and nothing else"
-        raise MienError(wanted, ", ".join(strange[:3]) + (", …" if len(strange) > 3 else ""), todo)
+def require_own_list(out: Path) -> None:
+    """Raises MienError where anything is at `out` but a list that `mien label-errors` left there."""
+    found = require_own(out, FILES, COMMAND)
+    if found and "doubts.json" in found:
+        said = read_json(out / "doubts.json", "choose another --out, or move what is there")
+        found = [] if said.get("made_by") == MADE_BY else ["doubts.json"]
+    require_own(out, set(FILES) - set(found), COMMAND)
 
 
 def write_label_errors(found: LabelErrors, out: Path | str, first: int = SHOWN) -> list[str]:
     """Write doubts.csv, doubts.json and, unless the faces are features, doubts.png with the `first` faces; their names.
 
-    All of it is written aside, and then takes the place of an earlier list. Raises MienError as `require_free` does, and for
+    All of it is written aside, and then takes the place of an earlier list. Raises MienError as `require_own_list` does, and for
     no face to show.
     """
     if first < 1:
         raise MienError("at least 1 face to show", f"{first}", "show more")
     out = Path(os.path.realpath(out))  # of links that lead in a circle, one of them
-    require_free(out)
+    require_own_list(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     new, old = aside / "new", aside / "old"

@@ -14,7 +14,7 @@ from typing import IO, cast
 from mien.errors import MienError
 from mien.media.faults import fault
 from mien.media.limits import LIMITS, FileLimits
-from mien.media.source_files import ArchiveMember, require_regular
+from mien.media.source_files import ArchiveMember, reject_special_file
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 """How the names of archives end, in lower case."""
@@ -60,7 +60,7 @@ def entries(
     damaged or beyond the limits, after the members before.
     """
     try:
-        require_regular(path)
+        reject_special_file(path)
         found = _zipped(path, wanted, limits) if path.name.lower().endswith(".zip") else _taped(path, wanted, streamed, limits)
         yield from found
     except Exception as error:  # zipfile, tarfile and zlib meet damage with exceptions of many kinds; none is hidden.

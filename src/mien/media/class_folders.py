@@ -1,11 +1,13 @@
 """Which of the folders within folders are the classes: what commands that read labeled photos agree on."""
 
+import os
 import shlex
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mien.class_words import is_named, split_folder
+from mien.class_words import is_named, is_unlabeled, split_folder
 from mien.errors import MienError
 from mien.expressions import canonical
 
@@ -29,6 +31,40 @@ class Level:
 Look = Callable[[Folders], Level]
 """Tells what lies in the folders below the one that was given."""
 
+Wanted = Callable[[str], bool]
+"""Is a file read, by its name?"""
+
+
+def look_on_disk(top: Path, wanted: Wanted) -> Look:
+    """A `Look` at the folders below `top` on the disk; one that cannot be read looks empty."""
+
+    def look(folders: Folders) -> Level:
+        found, photos = list[str](), False
+        with suppress(OSError), os.scandir(top.joinpath(*folders)) as listed:  # it is said when its turn comes
+            for entry in listed:
+                if is_passed_over(entry.name):
+                    continue
+                if is_folder(entry):
+                    found.append(entry.name)
+                else:
+                    photos |= wanted(entry.name)
+        return Level(tuple(sorted(found)), photos)
+
+    return look
+
+
+def is_passed_over(name: str) -> bool:
+    """Whether a file or folder is hidden, or is nobody's."""
+    return name.startswith((".", *PASSED_OVER))
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder. A link to itself is none, and no file either when it is read."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
 
 def above_classes(look: Look, place: Path, own: Collection[str] = ()) -> Folders:
     """The folders, each alone in the one before, that lie above those of the classes; mostly none.
@@ -48,6 +84,18 @@ def above_classes(look: Look, place: Path, own: Collection[str] = ()) -> Folders
             _require_plain(look, (*above, level.folders[0]), place)
             return ()
         above = (*above, level.folders[0])
+
+
+def splits_above_classes(look: Look, above: Folders, place: Path) -> Folders:
+    """The folders below `above` that are splits with class folders in them. Raises MienError where others lie beside them."""
+    top = look(above).folders
+    splits = tuple(name for name in top if split_folder(name) and look((*above, name)).folders)
+    others = [name for name in top if name not in splits and not is_unlabeled(name)]
+    if splits and others:
+        mixed = f"{', '.join(splits)} beside {', '.join(others)}"
+        todo = "put every class folder below a split"
+        raise MienError(f"either classes or splits in {place.joinpath(*above)}", mixed, todo)
+    return splits
 
 
 def _require_plain(look: Look, folder: Folders, place: Path) -> None:

@@ -1,22 +1,26 @@
 """The label and the split of a photo, by the folders that it lies in."""
 
-import os
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from mien.class_words import FOLDERS, is_named, is_unlabeled, read_label, split_folder
-from mien.errors import MienError
 from mien.expressions import canonical
-from mien.media.class_folders import PASSED_OVER, Folders, Level, Look, above_classes, require_classes
+from mien.media.class_folders import (
+    Folders,
+    Level,
+    Look,
+    Wanted,
+    above_classes,
+    is_passed_over,
+    look_on_disk,
+    require_classes,
+    splits_above_classes,
+)
 from mien.media.limits import LIMITS, FileLimits
 
 DEEP = 8
 """Levels of folders in an archive among which those of the classes are looked for."""
-
-Wanted = Callable[[str], bool]
-"""Is a file read, by its name?"""
 
 
 @dataclass(frozen=True)
@@ -45,11 +49,11 @@ def for_labels(given: Given, wanted: Wanted) -> Given:
     """With what its folders mean. Raises MienError where that is not to be told, or splits lie beside classes."""
     if not given.path.is_dir():
         return replace(given, labeled=True)
-    name, look = given.path.name, _in_folders(given.path, wanted)
+    name, look = given.path.name, look_on_disk(given.path, wanted)
     alone = given.prefix and is_named(name) and not split_folder(name)
     above = () if alone else above_classes(look, given.path, given.mapped)
     top = look(above).folders
-    splits = _has_splits(given.path.joinpath(*above), top, look, above)
+    splits = bool(splits_above_classes(look, above, given.path))
     has_classes = any(canonical(below) for below in top)
     may = bool(split_folder(name)) or is_unlabeled(name) or not has_classes
     own = name if given.prefix and may and not splits else ""
@@ -58,7 +62,7 @@ def for_labels(given: Given, wanted: Wanted) -> Given:
     return replace(given, labeled=True, own=own, splits=splits, above=above)
 
 
-def place_of(given: Given, folders: Folders) -> tuple[str, str]:
+def label_and_split(given: Given, folders: Folders) -> tuple[str, str]:
     """Label and split of what lies in these folders of a folder or archive that was given."""
     if not given.labeled:
         return "", ""
@@ -111,41 +115,13 @@ def _without(above: Folders, folders: Folders) -> Folders:
     return folders[len(above) :] if folders[: len(above)] == above else folders
 
 
-def _has_splits(place: Path, top: Folders, look: Look, above: Folders) -> bool:
-    """Are there splits above the classes of a folder? Raises MienError where other folders lie beside them."""
-    splits = [name for name in top if split_folder(name) and look((*above, name)).folders]
-    others = [name for name in top if name not in splits and not is_unlabeled(name)]
-    if splits and others:
-        mixed = f"{', '.join(splits)} beside {', '.join(others)}"
-        raise MienError(f"either classes or splits in {place}", mixed, "put every class folder below a split")
-    return bool(splits)
-
-
-def _in_folders(top: Path, wanted: Wanted) -> Look:
-    """Looks on the disk."""
-
-    def look(folders: Folders) -> Level:
-        found, photos = list[str](), False
-        with suppress(OSError), os.scandir(top.joinpath(*folders)) as listed:  # it is said when its turn comes
-            for entry in listed:
-                if entry.name.startswith((".", *PASSED_OVER)):
-                    continue
-                if is_folder(entry):
-                    found.append(entry.name)
-                else:
-                    photos |= wanted(entry.name)
-        return Level(tuple(sorted(found)), photos)
-
-    return look
-
-
 def _in_names(names: Iterable[str], wanted: Wanted) -> Look:
     """Looks among the names of an archive's members."""
     levels = dict[Folders, tuple[set[str], bool]]()
     for folders, photo in ((inner, wanted(name)) for name in names for inner in [inner_folders(name, "")]):
         for depth in range(min(len(folders), DEEP) + 1):
             found, photos = levels.get(folders[:depth], (set(), False))
-            if depth < len(folders) and not folders[depth].startswith((".", *PASSED_OVER)):
+            if depth < len(folders) and not is_passed_over(folders[depth]):
                 found.add(folders[depth])
             levels[folders[:depth]] = (found, photos or (photo and depth == len(folders)))
 
@@ -154,11 +130,3 @@ def _in_names(names: Iterable[str], wanted: Wanted) -> Look:
         return Level(tuple(sorted(found)), photos)
 
     return look
-
-
-def is_folder(entry: os.DirEntry[str]) -> bool:
-    """A link to itself is no folder, and no file either when it is read."""
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False

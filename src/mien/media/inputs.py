@@ -11,9 +11,18 @@ from pathlib import Path, PurePosixPath
 
 from mien.errors import MienError
 from mien.media.archives import ARCHIVES, Entry, entries
+from mien.media.class_folders import is_folder
 from mien.media.decoding.containers import HEIC
 from mien.media.faults import fault
-from mien.media.folder_labels import Given, above_members, class_of, for_labels, inner_folders, is_folder, last_folders, place_of
+from mien.media.folder_labels import (
+    Given,
+    above_members,
+    class_of,
+    for_labels,
+    inner_folders,
+    label_and_split,
+    last_folders,
+)
 from mien.media.limits import LIMITS, FileLimits
 from mien.media.lists import LISTS, check_list, lines, short_hash
 from mien.media.pictures import SUFFIXES, from_elsewhere, picture_path
@@ -200,7 +209,7 @@ def _in_folder(given: Given) -> Iterator[SourceFile]:
         elif path.name.lower().endswith(ARCHIVES) and not met.folder:
             yield from _in_archive(path, name, within.parts[:-1], given)
         elif not met.folder:
-            yield _single(path, name, *place_of(given, within.parts[:-1]))
+            yield _single(path, name, *label_and_split(given, within.parts[:-1]))
 
 
 @dataclass(frozen=True)
@@ -249,7 +258,7 @@ def _in_archive(path: Path, prefix: str, folders: tuple[str, ...], given: Given)
     try:
         for entry in entries(path, _wanted_member, lambda name: name.lower().endswith(PHOTOS), given.limits):
             inner = inner_folders(entry.name, own) if not above else inner_folders(entry.name, "")[len(above) :]
-            yield _member(path, _joined(prefix, known.unique(entry.name)), entry, *place_of(given, (*folders, *inner)))
+            yield _member(path, _joined(prefix, known.unique(entry.name)), entry, *label_and_split(given, (*folders, *inner)))
     except MienError as error:
         yield SourceFile(printable(prefix or path.name), path, fault=error.found)
 

@@ -14,7 +14,7 @@ from mien.class_words import FOLDERS, known_split, read_label, read_text
 from mien.errors import MienError
 from mien.media.faults import fault
 from mien.media.pictures import by_slashes
-from mien.media.source_files import require_regular
+from mien.media.source_files import reject_special_file
 from mien.tabular.csv_files import encoding_of, header, require, stream
 from mien.tabular.parquet_files import column_names, read_texts
 
@@ -60,7 +60,7 @@ def check_list(path: Path, mapped: Collection[str] = ()) -> None:
     """Raises MienError for a list that cannot be read, has no column `path`, names a split that is none, or one file twice with
     different labels, splits or subjects."""
     try:
-        require_regular(path)
+        reject_special_file(path)
         if is_table(path) and {*SAID} & {*columns_of(path)}:
             with suppress(MienError):  # a broken row is said when its turn comes
                 deque(_noted(path, _rows(path, mapped)), 0)

@@ -76,7 +76,7 @@ def open_source_file(input: SourceFile) -> IO[bytes]:
         raise ValueError(input.fault)
     if input.content is not None:
         return io.BytesIO(input.content)
-    require_regular(input.path)
+    reject_special_file(input.path)
     member = input.member
     if member is None:
         return input.path.open("rb")
@@ -86,7 +86,7 @@ def open_source_file(input: SourceFile) -> IO[bytes]:
     return cast(IO[bytes], io.BufferedReader(_Slice(cast(IO[bytes], file), member)))
 
 
-def require_regular(path: Path) -> None:
+def reject_special_file(path: Path) -> None:
     """Raises ValueError for a folder, and for what may never end or never begin: a pipe, a socket, a device."""
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode):

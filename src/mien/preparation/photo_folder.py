@@ -2,26 +2,49 @@
 
 import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 
+from mien.data.faceset import FaceSet
+from mien.data.format import Info
 from mien.disk import read_json, write_aside
 from mien.errors import MienError
+from mien.faces.crop import CropSpec
 from mien.media.inputs import find_inputs, printable, require_prepared
 from mien.media.limits import LIMITS, FileLimits
 from mien.plain import counted
 from mien.preparation.prepare import Found, Preparing, classes_of, prepare_faces, survey
-from mien.progress import Progress
+from mien.progress import Progress, Silent
 
 SEEN = "photos.json"
 """In a set that was made here: a hash of the photos that it was made of."""
 
 
-def open_or_prepare(folder: Path, workers: int, progress: Progress, least: int = 1, limits: FileLimits = LIMITS) -> Path:
-    """The face set at `folder`; where photos in class folders lie there, the set `FOLDER.faces`, which is made beside it.
+def open_or_prepare(
+    faces: FaceSet | Path | str,
+    progress: Progress | None = None,
+    least: int = 1,
+    workers: int | None = None,
+    limits: FileLimits = LIMITS,
+    verify: bool = True,
+    like: Info | None = None,
+) -> FaceSet:
+    """A face set as it is, or the one at a folder; for a folder of photos in class folders, the set of their faces.
 
-    It is used again as long as the photos are those it was made of, by name, size and time. Raises MienError where they are
-    not, where there are photos in fewer than `least` class folders, and as `prepare` does.
+    That set is prepared first, as `FOLDER.faces` beside the photos, and used again as long as the photos are those it was made
+    of, by name, size and time. `workers`: processes that prepare it, as many as there are processors unless said. `verify`:
+    compare an opened set with its checksum. `like`: faces, such as those of a model, whose way of being cut out, side and color
+    are taken, instead of the usual ones.
+    Raises MienError where the photos have changed since, where there are photos in fewer than `least` class folders, and as
+    `prepare_faces` and `FaceSet.open` do.
     """
+    if isinstance(faces, FaceSet):
+        return faces
+    return FaceSet.open(_prepared(Path(faces), progress or Silent(), least, workers or os.cpu_count() or 1, limits, like), verify)
+
+
+def _prepared(folder: Path, progress: Progress, least: int, workers: int, limits: FileLimits, like: Info | None) -> Path:
+    """Where the face set of a folder lies: there, or, if photos lie there, beside it."""
     require_prepared(folder, labeled=True)
     folder = Path(os.path.abspath(folder))  # "." and ".." have no name of their own
     if (folder / "faceset.json").exists() or not folder.is_dir():
@@ -32,7 +55,7 @@ def open_or_prepare(folder: Path, workers: int, progress: Progress, least: int =
             expected, todo = f"{made} to be made of the photos in {folder} as they are", f"remove {made}, or give it instead"
             raise MienError(expected, "something else, or photos that have changed since", todo)
         return made
-    asked = Preparing((str(folder),), labeled=True)
+    asked = _like(Preparing((str(folder),), labeled=True), like)
     found = survey(asked, limits)
     if not found.photos:
         return folder
@@ -43,6 +66,14 @@ def open_or_prepare(folder: Path, workers: int, progress: Progress, least: int =
     left_out = f", {counted(done.rejected, 'photo')} without one ({made / 'rejected.csv'})" if done.rejected else ""
     progress.say(f"{counted(len(done.faces), 'face')}{left_out}")
     return made
+
+
+def _like(asked: Preparing, info: Info | None) -> Preparing:
+    """Settings by which faces are cut out as those of `info` were, if that is known."""
+    if info is None or not info.alignment:
+        return asked
+    spec = CropSpec.from_text(info.alignment)
+    return replace(asked, align=spec.align, detector=spec.detector, side=info.side, color=info.channels == 3)
 
 
 def _require_classes(folder: Path, found: Found, least: int) -> None:

@@ -51,7 +51,7 @@ def read_origins(folder: Path) -> tuple[str, ...]:
     return tuple(os.path.normpath(folder.absolute() / one) for one in noted.inputs)
 
 
-def find_photos(inputs: Sequence[str], names: set[str], limits: FileLimits = LIMITS) -> Mapping[str, SourceFile]:
+def photos_by_name(inputs: Sequence[str], names: set[str], limits: FileLimits = LIMITS) -> Mapping[str, SourceFile]:
     """The photos of these names at `inputs`, by name: no videos, and none of a tar.gz, which would have to stay in memory.
 
     Raises MienError as `find_inputs` does.

@@ -4,12 +4,11 @@ Whatever was done when a process is killed is done when it is asked the same aga
 the reason, in rejected.csv.
 """
 
-import json
 import shutil
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
@@ -27,7 +26,7 @@ from mien.data.importing import NOTES, attach_rejected, told_notes
 from mien.data.source import listed
 from mien.data.splits import TOGETHER, draw_test, group_faces
 from mien.data.writer import FaceSetWriter
-from mien.disk import LOCK, alone, put, read_json, write_aside
+from mien.disk import LOCK, alone, claim, put, require_absent
 from mien.errors import MienError
 from mien.expressions import rename
 from mien.faces.crop import NO_FACE, TURN, CropSpec
@@ -39,7 +38,7 @@ from mien.media.inputs import find_inputs, printable
 from mien.media.limits import LIMITS, FileLimits
 from mien.media.pictures import Side
 from mien.media.source_files import SourceFile
-from mien.plain import counted, to_json
+from mien.plain import counted, plain_values
 from mien.preparation.list_columns import check_kept, left_out, types_of
 from mien.preparation.photo_note import note_origins
 from mien.preparation.shards import KINDS, Making, Record, Task, read_record, record_at, state_of
@@ -150,7 +149,7 @@ def prepare_faces(
     """
     require(Threads, workers=workers)
     out, bar, making = Path(out), progress or Silent(), asked.making(limits)
-    _require_nothing(out)
+    require_absent(out)
     check_kept(asked.inputs, asked.keep, (*KINDS, "path"))
     parts = out.parent / f".{out.name}.parts"
     count = _require_fitting(asked, survey(asked, limits))
@@ -158,8 +157,11 @@ def prepare_faces(
         bar.say(more)
     bar.begin("photos and videos", count)
     with alone(parts):
-        _require_nothing(out)  # another process may have been done meanwhile
-        _claim(parts, asked)
+        require_absent(out)  # another process may have been done meanwhile
+        # A file of an earlier version may lack what is new: it was as it is when nothing is said.
+        usual = plain_values(Preparing(asked.inputs))
+        todo = f"remove {parts} to begin anew"
+        claim(parts / FILE, asdict(asked), lambda written: usual | written, "this set", todo, empty=False)
         with _kept(parts), closing(_records(asked, making, parts, workers, cluster)) as records:
             tasks = 0
             for record in records:
@@ -199,11 +201,6 @@ def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(told + ([f"{counted(more, 'more class', 'more classes')}"] if more > 0 else []))
 
 
-def _require_nothing(out: Path) -> None:
-    if out.exists() or out.is_symlink():
-        raise MienError(f"nothing at {out} yet", "a file or folder", "choose another name, or remove it first")
-
-
 def _inputs(asked: Preparing, limits: FileLimits) -> Iterator[SourceFile]:
     return find_inputs(asked.inputs, labeled=asked.labeled, limits=limits, mapped=asked.classes, keep=asked.keep)
 
@@ -239,19 +236,6 @@ def _kept(parts: Path) -> Iterator[None]:
             if not isinstance(error, Exception):
                 error.add_note("nothing is done yet: give the same command again to begin anew")
         raise
-
-
-def _claim(parts: Path, asked: Preparing) -> None:
-    """Take the folder for this, or go on in it."""
-    now, usual = (json.loads(to_json(one)) for one in (asked, Preparing(asked.inputs)))
-    file = parts / FILE
-    if file.is_file():
-        before = read_json(file, f"remove {parts}")
-        other = [key for key in now if before.get(key, usual[key]) != now[key]]  # it may lack what is new
-        if other:
-            expected = f"what {parts} was begun with, {other[0]} = {before.get(other[0])!r}"
-            raise MienError(expected, repr(now[other[0]]), f"give the same again, or remove {parts} to begin anew")
-    write_aside(file, to_json(now).encode())
 
 
 def _records(asked: Preparing, making: Making, parts: Path, workers: int, cluster: str | None) -> Generator[Record, None, None]:

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from mien.data.format import Info
+from mien.disk import require_absent
 from mien.errors import MienError
 from mien.models import architecture
 from mien.models.vgg16 import STAGES
@@ -37,8 +38,7 @@ def convert_weights(file: Path, out: Path, side: int = 224, channels: int = 3) -
     anything else, or `out` exists.
     """
     require(Count, side=side)
-    if out.exists():
-        raise MienError(f"nothing at {out} yet", "a file or folder", "choose another name, or remove it first")
+    require_absent(out)
     if not file.is_file():
         raise MienError(f"weights at {file}", "no such file", "check the path")
     layers, people = _read_matlab(file) if file.suffix == ".mat" else (_read_safetensors(file), ())

@@ -3,7 +3,7 @@
 import io
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 from mien.disk import write_aside
 from mien.faces.crop import CropSpec
 from mien.media.faults import Rejected
-from mien.media.inputs import PHOTOS, printable
+from mien.media.inputs import PHOTOS, find_inputs, printable
 from mien.media.limits import LIMITS, FileLimits
 from mien.media.photos_and_frames import Shot, read_shots, together
 from mien.media.source_files import VIDEOS, SourceFile
@@ -39,7 +39,7 @@ class Read:
         shot = self.shot
         frame = {} if shot.time is None else {"frame": shot.number, "time": round(shot.time, 3)}
         notes = {"notes": list(shot.notes)} if shot.notes else {}
-        return place_of(shot.input) | frame | notes | {"faces": [reading.to_json() for reading in self.readings]}
+        return source_fields(shot.input) | frame | notes | {"faces": [reading.to_json() for reading in self.readings]}
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,35 @@ class Fault:
 
     def to_json(self) -> dict[str, str]:
         """Name and place of the file, and the reason."""
-        return place_of(self.input) | {"fault": self.reason}
+        return source_fields(self.input) | {"fault": self.reason}
+
+
+def predict(
+    inputs: Sequence[Path | str],
+    recognizer: Recognizer | Path | str = "mien-s",
+    every: float = 0.04,
+    faults: list[Fault] | None = None,
+    geometry: CropSpec | None = None,
+    least_face: float | None = None,
+    limits: FileLimits = LIMITS,
+    turn: bool = False,
+    device: str = "auto",
+    without: Path | None = None,
+) -> Iterator[Read]:
+    """Read the faces in photos and videos, one after the other: files, folders, globs, lists and archives of them.
+
+    `every`: seconds between the frames of a video. `faults`: a list to which is added what cannot be read. `geometry`,
+    `least_face`, `limits` and `turn` as `read_all` takes them. `without`: a folder whose files are passed over.
+    Raises MienError where there is no such input or model.
+    """
+    if not isinstance(recognizer, Recognizer):
+        recognizer = Recognizer.load(recognizer, device)
+    found = find_inputs(inputs, limits=limits)
+    if without is not None:
+        absolute = Path(os.path.abspath(without))
+        found = (one for one in found if not one.path.is_relative_to(absolute))
+    given = [] if faults is None else faults
+    return read_all(recognizer, found, every, given, geometry, least_face=least_face, limits=limits, turn=turn)
 
 
 def read_all(
@@ -100,7 +128,7 @@ def in_frames(geometry: CropSpec, shape: tuple[int, ...]) -> CropSpec:
     return geometry.looking_for(max(min(shape[:2]) / SMALLEST, geometry.least_face))
 
 
-def place_of(input: SourceFile) -> dict[str, str]:
+def source_fields(input: SourceFile) -> dict[str, str]:
     """`photo`, the name among all that were given; `path`, absolute, of the file or of the archive around it; and `member`, its
     name in the archive. A camera has no path."""
     place = {"photo": input.name}

@@ -8,7 +8,7 @@ from typing import Any, Literal, TextIO
 
 from mien.disk import write_aside
 from mien.plain import plain, short, to_json
-from mien.recognize.predict import Fault, Read, drawn_name, place_of, write_drawn
+from mien.recognize.predict import Fault, Read, drawn_name, source_fields, write_drawn
 from mien.recognize.reading import Reading, sentence
 from mien.recognize.timeline import Timeline
 
@@ -102,7 +102,7 @@ class ResultWriter:
         self._file.flush()
 
     def _print_rows(self, read: Read) -> None:
-        place, time = place_of(read.shot.input), "" if read.shot.time is None else f"{read.shot.time:.3f}"
+        place, time = source_fields(read.shot.input), "" if read.shot.time is None else f"{read.shot.time:.3f}"
         names = (place.get(name, "") for name in ("photo", "path", "member"))
         where = [name.encode("utf-8", "backslashreplace").decode() for name in names]
         self._table.writerows([*where, time, *_row(one)] for one in read.readings)

@@ -17,6 +17,7 @@ from mien.data.writer import write_table
 from mien.disk import put, read_as, require_name
 from mien.errors import MienError
 from mien.plain import counted, to_json
+from mien.preparation.photo_folder import open_or_prepare
 from mien.progress import Progress, Silent
 from mien.recipes.recipe import Recipe
 from mien.recognize.calibration import apply_temperature, fit_least, fit_sure, fit_temperature
@@ -43,6 +44,7 @@ def train(
 ) -> Recognizer:
     """Train a recognizer by `recipe` on the training split of `faces` and leave run and model in the new folder `out`.
 
+    `faces`: a set, its folder, or a folder of photos in class folders, whose faces are cut out first, once, into `FOLDER.faces`.
     `unlabeled`: a further set for techniques that learn without labels. `budget`: labeled rows of that split which are
     learned from and validated with, instead of those that `order` would draw; the split's others have no labels then.
     `mien resume` cannot go on with such a run, `resume` can where it is given faces and budget again. Raises MienError where
@@ -52,10 +54,10 @@ def train(
     require_name(folder)
     if folder.exists():
         raise MienError(f"nothing at {folder} yet", "a file or folder", "choose another --out, or mien resume it")
-    faces = _opened(faces)
-    others = None if unlabeled is None else _opened(unlabeled)
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     order = order or TrainingSettings()
+    faces = _opened(open_or_prepare(faces, progress, least=2, workers=order.threads, verify=False))
+    others = None if unlabeled is None else _opened(unlabeled)
     # A view has none of its own; who made it may say whose faces they are.
     checksums = (faces.info.checksum or order.checksums[0], "" if others is None else others.info.checksum)
     threads = order.threads or torch.get_num_threads()
@@ -144,7 +146,7 @@ def _recorded(order: TrainingSettings) -> tuple[FaceSet, FaceSet | None]:
 
 
 def _opened(faces: FaceSet | Path | str) -> FaceSet:
-    opened = faces if isinstance(faces, FaceSet) else FaceSet.open(faces)
+    opened = FaceSet.of(faces, verify=False)
     opened.verify()
     return opened
 
@@ -232,3 +234,30 @@ def _card(run: Run, order: TrainingSettings, prepared: PreparedRun) -> ModelCard
     likely = apply_temperature(logits, temperature)
     least = fit_least(likely, labels)
     return replace(card, temperature=temperature, least=least, sure=fit_sure(likely, labels, least))
+
+
+def train_or_resume(
+    faces: FaceSet | Path | str,
+    recipe: Recipe | Path | str,
+    out: Path | str,
+    order: TrainingSettings,
+    unlabeled: FaceSet | Path | str | None = None,
+    progress: Progress | None = None,
+    budget: Budget | None = None,
+) -> Recognizer:
+    """Train a recognizer into the folder `out` as `train` does, or go on with the run that was interrupted there.
+
+    The recognizer of a finished run is loaded. No checkpoint is left. Whoever calls this knows that a run in `out` was begun with
+    the same faces, recipe and settings. Raises MienError as `train` and `resume` do.
+    """
+    folder = Path(out)
+    file = folder / "run.json"
+    if file.is_file() and (folder / "model" / "model.json").is_file():
+        _require_own(folder, read_as(Written, file, TODO))
+        made = Recognizer.load(folder, order.device)
+    elif file.is_file():
+        made = resume(folder, progress, None if budget is None else FaceSet.of(faces), budget)
+    else:
+        made = train(faces, recipe, folder, order, unlabeled, progress, budget)
+    (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+    return made

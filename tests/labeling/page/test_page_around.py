@@ -24,13 +24,12 @@ from mien import FaceSet, MienError
 from mien.data.format import Info
 from mien.data.writer import FaceSetWriter
 from mien.labeling.page.faces import Faces
-from mien.labeling.page.photos import AROUND, SIDE, Photos, find_photos
+from mien.labeling.page.photos import AROUND, SIDE, Photos, photos_of_pool
 from mien.labeling.page.serve import Reached, address, listen, reached_by
 from mien.labeling.page.setup import PageSettings, PreparedPage, prepare_page
 from mien.labeling.store.records import Question
 from mien.labeling.store.store import Store
-from mien.preparation.photo_note import FILE, note_origins, read_origins
-from mien.preparation.photo_note import find_photos as at_inputs
+from mien.preparation.photo_note import FILE, note_origins, photos_by_name, read_origins
 from processes import WAIT
 
 pytest_plugins = ("opened",)
@@ -86,9 +85,9 @@ def test_where_the_photos_were_is_noted_without_the_way_there(known: FaceSet, tm
     assert read_origins(tmp_path / "pool") == (str(tmp_path / "pictures"),)
     known.verify()
     (tmp_path / "pool").rename(tmp_path / "elsewhere")
-    assert len(find_photos(FaceSet.open(tmp_path / "elsewhere")) or ()) == 4, "moved beside it"
+    assert len(photos_of_pool(FaceSet.open(tmp_path / "elsewhere")) or ()) == 4, "moved beside it"
     (tmp_path / "elsewhere" / FILE).write_text("{}")
-    assert find_photos(FaceSet.open(tmp_path / "elsewhere")) is None
+    assert photos_of_pool(FaceSet.open(tmp_path / "elsewhere")) is None
     with pytest.raises(MienError, match="remove it"):
         read_origins(tmp_path / "elsewhere")
 
@@ -96,15 +95,15 @@ def test_where_the_photos_were_is_noted_without_the_way_there(known: FaceSet, tm
 def test_photos_are_where_somebody_says_or_are_not_shown(tmp_path: Path) -> None:
     write_photos(tmp_path / "pictures", 2)
     pool = write_set(tmp_path / "pool", ["p0.png", "p1.png", None])
-    assert find_photos(pool) is None, "nothing is noted"
-    found = find_photos(pool, str(tmp_path / "pictures"))
+    assert photos_of_pool(pool) is None, "nothing is noted"
+    found = photos_of_pool(pool, str(tmp_path / "pictures"))
     assert found is not None
     assert [found.knows(row) for row in range(3)] == [True, True, False]
-    assert find_photos(pool, "none") is None
+    assert photos_of_pool(pool, "none") is None
     with pytest.raises(MienError, match=r"the photos of these faces at .*; found none of them"):
-        find_photos(pool, str(tmp_path / "pool"))
+        photos_of_pool(pool, str(tmp_path / "pool"))
     with pytest.raises(MienError, match="a file, folder or pattern"):
-        find_photos(pool, str(tmp_path / "nowhere"))
+        photos_of_pool(pool, str(tmp_path / "nowhere"))
 
 
 def test_what_is_shown_is_around_the_face_and_small(tmp_path: Path) -> None:
@@ -114,7 +113,7 @@ def test_what_is_shown_is_around_the_face_and_small(tmp_path: Path) -> None:
         ["p0.png", "p0.png", "huge.png", "p0.png"],
         [BOX, (-10.0, -10.0, 2000.0, 50.0), BOX, (900.0, 900.0, 950.0, 950.0)],
     )
-    found = Photos("here", names, boxes, at_inputs([str(tmp_path / "pictures")], set(names)))
+    found = Photos("here", names, boxes, photos_by_name([str(tmp_path / "pictures")], set(names)))
     with Image.open(io.BytesIO(found.around(0))) as picture:
         pixels = np.asarray(picture.convert("RGB")).astype(int)
         assert picture.format == "JPEG"

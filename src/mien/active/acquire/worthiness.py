@@ -50,7 +50,7 @@ def diversity(patches: Floats) -> Floats:
     return np.maximum(total, 0)
 
 
-def pairs(patches: int) -> int:
+def pair_count(patches: int) -> int:
     """Pairs of different patches; 1 where there is none, whose diversity is 0."""
     return max(1, patches * (patches - 1) // 2)
 
@@ -113,5 +113,5 @@ class Worthiness:
     def scores(self, pool: Candidates) -> Floats:
         """Eq. 9: W, (N,)."""
         kept = most_confident(pool.predictions(), self.share)
-        count = pairs(kept.shape[1]) if self.normalize == "pairs" else 1
+        count = pair_count(kept.shape[1]) if self.normalize == "pairs" else 1
         return self.entropy_weight * mean_entropy(kept) + self.diversity_weight * diversity(kept) / count

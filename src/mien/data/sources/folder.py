@@ -13,7 +13,7 @@ from mien.data.format import Info
 from mien.data.source import Block
 from mien.errors import MienError
 from mien.expressions import rename
-from mien.media.class_folders import PASSED_OVER, Folders, Level, above_classes, require_classes
+from mien.media.class_folders import above_classes, look_on_disk, require_classes, splits_above_classes
 from mien.media.faults import Rejected
 from mien.media.limits import Switch
 from mien.media.pictures import SUFFIXES, Side, common_side, picture_limits, read_blocks
@@ -88,27 +88,19 @@ class Folder:
 
     def _folders(self) -> list[ClassFolder]:
         """The class folders, by split and name."""
-        place = self.input.joinpath(*above_classes(self._look, self.input, self.classes))
-        top = _subfolders(place)
+        look = look_on_disk(self.input, lambda name: _is_picture(Path(name)))
+        above = above_classes(look, self.input, self.classes)
+        place, top = self.input.joinpath(*above), look(above).folders
         if not top:
             found = "nothing there" if not self.input.is_dir() else "no folders in it"
             raise MienError(f"a folder for each class in {self.input}", found, "sort the pictures into class folders")
-        require_classes(self._look, place.relative_to(self.input).parts, self.input, self.classes)
-        splits = [folder for folder in top if split_folder(folder.name) and _subfolders(folder)]
+        require_classes(look, above, self.input, self.classes)
+        splits = splits_above_classes(look, above, self.input)
         if not splits:
-            return self._checked(top, [""] * len(top))
-        others = [folder.name for folder in top if folder not in splits and not is_unlabeled(folder.name)]
-        if others:
-            mixed = f"{', '.join(folder.name for folder in splits)} beside {', '.join(others)}"
-            raise MienError(f"either classes or splits in {place}", mixed, "put every class folder below a split")
-        pairs = [(below, split_folder(folder.name)) for folder in splits for below in _subfolders(folder)]
-        pairs += [(folder, "train") for folder in top if folder not in splits]
+            return self._checked([place / name for name in top], [""] * len(top))
+        pairs = [(place / split / name, split_folder(split)) for split in splits for name in look((*above, split)).folders]
+        pairs += [(place / name, "train") for name in top if name not in splits]
         return self._checked([folder for folder, _ in pairs], [split for _, split in pairs])
-
-    def _look(self, folders: Folders) -> Level:
-        place = self.input.joinpath(*folders)
-        names = tuple(folder.name for folder in _subfolders(place))
-        return Level(names, place.is_dir() and any(_is_picture(file) for file in place.iterdir()))
 
     def _checked(self, folders: list[Path], splits: list[str]) -> list[ClassFolder]:
         """Class folders named as we name classes; each has a picture."""
@@ -139,13 +131,6 @@ def _is_picture(file: Path) -> bool:
 
 def _classes(folders: list[ClassFolder]) -> tuple[str, ...]:
     return tuple(sorted({folder.name for folder in folders} - {""}))
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    hidden = (".", *PASSED_OVER)
-    return sorted(below for below in folder.iterdir() if below.is_dir() and not below.name.startswith(hidden))
 
 
 def _text(path: Path) -> str:

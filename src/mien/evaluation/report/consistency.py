@@ -9,8 +9,7 @@ import numpy as np
 from PIL import Image
 
 from mien.data.face_grid import BLUE, INK, RED, SOFT, Note, Row, Tile, draw_face_grid, write_face_grid
-from mien.disk import write_aside
-from mien.errors import MienError
+from mien.disk import require_own, write_aside
 from mien.evaluation.consistency import Checked, Consistency, Example, Scored
 from mien.plain import counted
 
@@ -21,24 +20,16 @@ MOST = 16
 NO_LABEL = "(no label)"
 LEAST = 1e-12
 """A bar that shows S is drawn against the highest one, at least this."""
+COMMAND = "mien consistency"
 FILES = ("consistency.csv", "unreliable.png", "failures.png")
-
-
-def require_own(out: Path) -> None:
-    """Raises MienError where anything is at `out` but what an earlier `mien consistency` left there."""
-    found = [path.name for path in out.iterdir()] if out.is_dir() else [out.name] if out.exists() else []
-    strange = sorted(set(found) - set(FILES))
-    if strange:
-        wanted = f"nothing at {out}, or what mien consistency left there and nothing else"
-        raise MienError(wanted, ", ".join(strange[:3]), "choose another --out")
 
 
 def write_consistency(found: Consistency, out: Path) -> list[str]:
     """Write consistency.csv and, unless the faces are features, unreliable.png and, of sequences, failures.png; their names.
 
-    They take the place of earlier ones. Raises MienError as `require_own` does.
+    They take the place of earlier ones. Raises MienError where anything else is at `out`.
     """
-    require_own(out)
+    require_own(out, FILES, COMMAND)
     out.mkdir(parents=True, exist_ok=True)
     pictures = {}
     if found.scored.faces.info.kind == "faces":

@@ -66,7 +66,7 @@ PANELS = (
 """What a report draws of the history, each where any epoch has it: what techniques note stands beside what every run has."""
 
 
-def known_curves(panel: Panel, history: Sequence[Mapping[str, Any]]) -> list[Curve]:
+def curves_in_history(panel: Panel, history: Sequence[Mapping[str, Any]]) -> list[Curve]:
     """Those of the panel's curves for which any epoch has a finite value."""
     return [curve for curve in panel.curves if np.isfinite(_values(curve, history)).any()]
 
@@ -77,11 +77,11 @@ def last_value(curve: Curve, history: Sequence[Mapping[str, Any]]) -> float:
     return float(values[np.isfinite(values)][-1])
 
 
-def draw_curves(panel: Panel, history: Sequence[Mapping[str, Any]]) -> bytes:
+def draw_history(panel: Panel, history: Sequence[Mapping[str, Any]]) -> bytes:
     """SVG of the panel over the epochs of `history`, one after the other; a vertical line where a stage begins."""
     figure, axes = _blank()
     epochs = np.arange(1, len(history) + 1)
-    curves = known_curves(panel, history)
+    curves = curves_in_history(panel, history)
     for curve in curves:
         found = _values(curve, history)
         marked = _marked(found)

@@ -14,12 +14,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image, ImageOps
 
 from mien.data.face_grid import Note, Row, Tile, draw_face_grid
-from mien.disk import put
-from mien.errors import MienError
+from mien.disk import put, require_absent
 from mien.evaluation.neurons import Drawn, Found, Layer, Neurons, label_entropy, mean_faces
 from mien.evaluation.report.figures import BLUE, INK, LINE, ORANGE, TEXT, plain_axes
 from mien.evaluation.report.page import Picture, data_uri, whole
-from mien.plain import short, to_json
+from mien.plain import percent, short, to_json
 from mien.plots import Figure, MaxNLocator
 
 SIDE = 96
@@ -31,19 +30,13 @@ ACROSS = 4
 """Histograms beside each other."""
 
 
-def require_new(out: Path) -> None:
-    """Raises MienError where something is at `out` already."""
-    if out.exists():
-        raise MienError(f"nothing at {out} yet", "a file or folder", "choose another name, or remove it first")
-
-
 def write_neurons(found: Neurons, out: Path | str) -> list[str]:
     """Write all of it into the new folder `out`, which is there when it is whole; names of the files.
 
     Raises MienError where `out` exists.
     """
     out = Path(out)
-    require_new(out)
+    require_absent(out)
     pictures = {"histograms.png": _png(draw_histograms(found))}
     for layer in found.after.layers:
         pictures[f"means_{_plain(layer.name)}.png"] = _png(draw_means(found, layer))
@@ -176,7 +169,7 @@ def _note(layer: Layer, neuron: int, label: int) -> Note:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if share >= 0.01 or not share else "< 1 %"
+    return percent(share, 0, " %") if share >= 0.01 or not share else "< 1 %"
 
 
 def _caption(name: str) -> str:

@@ -14,10 +14,11 @@ import numpy.typing as npt
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
+from mien import plain
 from mien.disk import write_aside
 from mien.errors import MienError
 from mien.evaluation.metrics import BINS, Interval
-from mien.evaluation.report.figures import PANELS, draw_curves, draw_reliability, known_curves, last_value
+from mien.evaluation.report.figures import PANELS, curves_in_history, draw_history, draw_reliability, last_value
 from mien.evaluation.result import Evaluation, Group
 from mien.plain import counted, to_json
 
@@ -92,7 +93,7 @@ class GroupTable:
     groups: tuple[Group, ...]
 
 
-def write_report(
+def write_evaluation(
     evaluation: Evaluation, out: Path, history: Sequence[Mapping[str, Any]] = (), mistakes: Mistakes | None = None
 ) -> None:
     """Write `report.html`, which needs nothing else to be read, and `metrics.json` into the folder `out`.
@@ -137,7 +138,7 @@ def render(evaluation: Evaluation, history: Sequence[Mapping[str, Any]], mistake
 
 def percent(share: float, digits: int = 1) -> str:
     """`63.2 %`, a dash for nan."""
-    return DASH if math.isnan(share) else f"{100 * share:.{digits}f}\u202f%"
+    return plain.percent(share, digits, "\u202f%", DASH)
 
 
 def span(interval: Interval) -> str:
@@ -232,11 +233,11 @@ def curves(history: Sequence[Mapping[str, Any]]) -> list[Picture]:
     """A diagram for each panel of which the history has anything."""
     made = []
     for panel in PANELS:
-        known = known_curves(panel, history)
+        known = curves_in_history(panel, history)
         if known:
             ends = [f"{curve.label} ends at {_figure(last_value(curve, history), panel.percent)}" for curve in known]
             alt = f"{panel.title} over {counted(len(history), 'epoch')}: {', '.join(ends)}"
-            made.append(Picture(data_uri(draw_curves(panel, history), "svg+xml"), alt, panel.title))
+            made.append(Picture(data_uri(draw_history(panel, history), "svg+xml"), alt, panel.title))
     return made
 
 

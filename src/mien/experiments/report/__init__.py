@@ -1,5 +1,5 @@
 """The report of a comparison: one page that opens anywhere, and its curves as SVG files beside it."""
 
-from mien.experiments.report.page import write_report
+from mien.experiments.report.page import write_comparison
 
-__all__ = ["write_report"]
+__all__ = ["write_comparison"]

@@ -10,7 +10,7 @@ import numpy as np
 from mien.evaluation.report.figures import INK, LINE, TEXT, plain_axes, to_svg
 from mien.experiments.grid import Group
 from mien.experiments.statistics import TableLine
-from mien.plain import counted, short
+from mien.plain import counted, percent, short
 from mien.plots import Axes, Figure, MaxNLocator, PercentFormatter, Text
 
 # Okabe and Ito's colors without yellow, which is too light for lines; with nine markers every pair is different.
@@ -44,7 +44,7 @@ class Panel:
     lines: dict[str, tuple[TableLine | None, ...]]
 
 
-def known_curves(lines: Sequence[TableLine]) -> list[Curves]:
+def accuracy_curves(lines: Sequence[TableLine]) -> list[Curves]:
     """Curves over labels, noise and each varied number, where the grid has two values or more of them."""
     labels = sorted({line.group.labels for line in lines}, key=_by_size)
     noise = sorted({line.group.noise for line in lines})
@@ -52,7 +52,7 @@ def known_curves(lines: Sequence[TableLine]) -> list[Curves]:
         _curves(
             lines, "labels", "labels per class", labels, ["all" if n is None else str(n) for n in labels], lambda g: g.labels
         ),
-        _curves(lines, "noise", "flipped labels", noise, [f"{100 * n:g} %" for n in noise], lambda g: g.noise),
+        _curves(lines, "noise", "flipped labels", noise, [percent(n, None, " %") for n in noise], lambda g: g.noise),
     ]
     for key in dict.fromkeys(key for line in lines for key, _ in line.group.varied):
         texts = {dict(line.group.varied)[key] for line in lines}
@@ -92,11 +92,12 @@ def _curves(
 def _other_axes(group: Group, name: str) -> str:
     """The place on all axes but this one, in words."""
     parts = [] if name == "labels" else ["all labels" if group.labels is None else f"{counted(group.labels, 'label')} per class"]
-    parts += [] if name == "noise" else [f"{100 * group.noise:g} % of labels flipped" if group.noise else "no labels flipped"]
+    flipped = f"{percent(group.noise, None, ' %')} of labels flipped" if group.noise else "no labels flipped"
+    parts += [] if name == "noise" else [flipped]
     return ", ".join([*parts, *(f"{key} = {value}" for key, value in group.varied if key != name)])
 
 
-def draw_curves(curves: Curves, recipes: Sequence[str]) -> bytes:
+def draw_accuracy_curves(curves: Curves, recipes: Sequence[str]) -> bytes:
     """SVG of mean accuracy over the axis, a line per recipe, with 95 % t-intervals over seeds."""
     columns = min(MOST_BESIDE, len(curves.panels))
     rows = math.ceil(len(curves.panels) / columns)

@@ -11,7 +11,7 @@ from mien.disk import write_aside
 from mien.evaluation.report.page import DASH, Picture, data_uri, percent, whole
 from mien.experiments.comparison import Comparison
 from mien.experiments.grid import Group
-from mien.experiments.report.figures import Curves, draw_curves, draw_differences, known_curves
+from mien.experiments.report.figures import Curves, accuracy_curves, draw_accuracy_curves, draw_differences
 from mien.experiments.statistics import Difference, Spread, TableLine
 
 
@@ -40,10 +40,10 @@ class Cost:
     """As many times as long as the first recipe, over the places and seeds that both have."""
 
 
-def write_report(found: Comparison, out: Path) -> None:
+def write_comparison(found: Comparison, out: Path) -> None:
     """Write report.html, which needs nothing else to be read, and its diagrams as SVG files into the folder `out`."""
-    curves = known_curves(found.lines)
-    drawn = {f"curves-{_file_name(entry.name)}.svg": draw_curves(entry, found.grid.names) for entry in curves}
+    curves = accuracy_curves(found.lines)
+    drawn = {f"curves-{_file_name(entry.name)}.svg": draw_accuracy_curves(entry, found.grid.names) for entry in curves}
     captions = dict(zip(drawn, (_curves_alt(entry) for entry in curves), strict=True))
     titles = dict(zip(drawn, (entry.title for entry in curves), strict=True))
     if any(line.difference.pairs for line in found.lines):
@@ -74,7 +74,7 @@ def render(found: Comparison, pictures: Sequence[Picture]) -> str:
         "points": points,
         "signed": signed,
         "chance": chance,
-        "time": duration,
+        "time": run_time,
     }
     grouped = tables(found)
     return room.get_template("comparison.html.j2").render(
@@ -113,7 +113,7 @@ def chance(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
-def duration(seconds: float) -> str:
+def run_time(seconds: float) -> str:
     """`73 s`, `12.5 min`; a dash for nan."""
     if seconds != seconds:
         return DASH

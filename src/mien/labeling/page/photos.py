@@ -13,8 +13,7 @@ from mien.errors import MienError
 from mien.media.limits import LIMITS
 from mien.media.photos import read_photo
 from mien.media.source_files import SourceFile
-from mien.preparation.photo_note import find_photos as at_inputs
-from mien.preparation.photo_note import read_origins
+from mien.preparation.photo_note import photos_by_name, read_origins
 
 AROUND = 4.0
 """Of the photo, a square so many times as large as the longer side of the face's box."""
@@ -85,7 +84,7 @@ class Turns:
             yield
 
 
-def find_photos(pool: FaceSet, given: str | None = None) -> Photos | None:
+def photos_of_pool(pool: FaceSet, given: str | None = None) -> Photos | None:
     """The photos of a pool where its note says, or where somebody says now; None where there are none, or for "none".
 
     Raises MienError where somebody says a place at which none of them is.
@@ -97,7 +96,7 @@ def find_photos(pool: FaceSet, given: str | None = None) -> Photos | None:
         inputs = (given,) if given else read_origins(pool.folder) if pool.folder else ()
         if not inputs:
             return None
-        found = Photos(", ".join(inputs), names, boxes, at_inputs(inputs, {name for name in names if name}))
+        found = Photos(", ".join(inputs), names, boxes, photos_by_name(inputs, {name for name in names if name}))
     except MienError:
         if given:
             raise

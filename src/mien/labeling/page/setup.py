@@ -13,7 +13,7 @@ from mien.data.faceset import BLOCK, FaceSet
 from mien.data.format import Rows
 from mien.data.splits import split_rows
 from mien.errors import MienError
-from mien.labeling.page.photos import Photos, find_photos
+from mien.labeling.page.photos import Photos, photos_of_pool
 from mien.labeling.store.database import Database
 from mien.labeling.store.guidelines import read_guide
 from mien.labeling.store.questions import require_more
@@ -97,7 +97,7 @@ def prepare_page(asking: PageSettings, progress: Progress | None = None) -> Prep
     """
     pool = _open_pool(asking.pool)
     model = None if asking.model is None else _Model.load(asking.model, asking.device)
-    meant, photos = _meant(asking, pool), find_photos(pool, asking.photos)
+    meant, photos = _meant(asking, pool), photos_of_pool(pool, asking.photos)
     store, made = _open_store(asking, pool, model)
     try:
         wanted: list[Question] = []

@@ -19,11 +19,11 @@ from mien.data.faceset import BLOCK, FaceSet
 from mien.data.splits import split_rows, training_rows
 from mien.data.views import Views
 from mien.data.writer import write_table
-from mien.disk import read_as, read_json, require_name, write_aside
+from mien.disk import claim, read_as, require_name
 from mien.errors import MienError
 from mien.models import Network
 from mien.models.asymmetric_autoencoder import ENCODER, critic
-from mien.plain import counted, to_json
+from mien.plain import counted
 from mien.pretraining.autoencoder.cache import cache_folder, fetch, is_kept, keep_for_others
 from mien.pretraining.autoencoder.objectives import Perception, Reconstruct, Refine
 from mien.pretraining.autoencoder.pictures import one_of_each
@@ -85,6 +85,8 @@ class Autoencoding:
     """Draws weights, batches and the faces that are held out."""
 
 
+FILE = "neighbors.json"
+"""In the folder of an autoencoder: what was asked."""
 GRAY = 0.8
 """An autoencoder whose error is a larger share of the mean face's than this is warned of."""
 
@@ -139,10 +141,10 @@ def train_neighbors(
     """
     folder, order, progress = Path(out), order or TrainingSettings(), progress or Silent()
     require_name(folder)
-    faces = faceset if isinstance(faceset, FaceSet) else FaceSet.open(faceset, verify=True)
+    faces = FaceSet.of(faceset)
     order = replace(order, threads=order.threads or _threads(folder), checksums=(faces.info.checksum, ""))
     bench = Bench(folder, settings.seed, choose_device(order.device), progress)
-    _begin(folder, {"autoencoding": asdict(settings), "order": asdict(order)})
+    claim(folder / FILE, {"autoencoding": asdict(settings), "order": asdict(order)}, _decides, "an autoencoder")
     if not is_made(folder):
         try:
             with own_threads(order.threads):
@@ -178,27 +180,15 @@ def is_made(folder: Path) -> bool:
     return (folder / "model" / "model.json").is_file()
 
 
-def _begin(folder: Path, asked: dict[str, Any]) -> None:
-    """A new folder that says what was asked, or one that was asked the same."""
-    told = json.loads(to_json(asked))
-    file = folder / "neighbors.json"
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        folder.mkdir(parents=True, exist_ok=True)
-        write_aside(file, to_json(told).encode())
-    elif not file.is_file():
-        found = "a folder with other files in it, or a file"
-        raise MienError(f"nothing at {folder} yet, or an autoencoder that was begun", found, "choose another --out")
-    elif (before := read_json(file, "remove the folder")) != told:
-        parts = {part: values for part in told if isinstance(values := before.get(part), dict)}
-        other = [key for part in told for key in told[part] if parts.get(part, {}).get(key) != told[part][key]]
-        found = f"other {', '.join(other[:3])}" if other else "others"
-        todo = "ask for the same again to go on, or choose another --out"
-        raise MienError(f"the settings and faces that {folder} was begun with", found, todo)
+def _decides(written: Mapping[str, Any]) -> dict[str, Any]:
+    """What has to be the same to go on: all settings."""
+    parts = {part: values for part, values in written.items() if isinstance(values, dict)}
+    return {f"{part}.{key}": value for part, values in parts.items() for key, value in values.items()}
 
 
 def _threads(folder: Path) -> int:
     """Those that an autoencoder in `folder` was begun with, else torch's own number."""
-    file = folder / "neighbors.json"
+    file = folder / FILE
     begun = read_as(_Begun, file, "remove the folder").order.threads if file.is_file() else None
     return begun or torch.get_num_threads()
 
@@ -356,7 +346,7 @@ def _obtain(run: Run, given: str | Mapping[str, Any], folder: Path) -> None:
 
 def _set_of(folder: Path) -> str:
     """Checksum of the face set that an autoencoder was trained on; empty where its folder does not say."""
-    file = folder / "neighbors.json"
+    file = folder / FILE
     return read_as(_Begun, file, "train it again").order.checksums[0] if file.is_file() else ""
 
 

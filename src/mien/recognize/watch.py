@@ -1,0 +1,41 @@
+"""What a recognizer reads before a camera, frame after frame."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mien.faces.crop import CropSpec
+from mien.media.photos_and_frames import Shot
+from mien.media.source_files import SourceFile
+from mien.recognize.camera import Camera, camera_frames, find_camera
+from mien.recognize.predict import TRACKING, Read, in_frames
+from mien.recognize.recognizer import Recognizer
+from mien.recognize.tracking import Tracker
+
+
+def watch(
+    camera: int | str,
+    recognizer: Recognizer | Path | str = "mien-s",
+    seconds: float | None = None,
+    geometry: CropSpec | None = None,
+    least_face: float | None = None,
+    device: str = "auto",
+) -> Iterator[Read]:
+    """Read every frame of a camera and follow its faces, for so many seconds or until nobody asks any more; nothing is stored.
+
+    `camera`: a number, a device or an address, as `find_camera` reads it. Without a `geometry` faces are cut out as the model's
+    card says. They are looked for from `least_face` pixels on; unless said, as `in_frames` says.
+    Raises MienError where there is no such camera, or it stops, and where the recognizer cannot be loaded.
+    """
+    if not isinstance(recognizer, Recognizer):
+        recognizer = Recognizer.load(recognizer, device)
+    return _watched(find_camera(camera), camera, recognizer, seconds, geometry or recognizer.geometry, least_face)
+
+
+def _watched(
+    named: Camera, camera: int | str, recognizer: Recognizer, seconds: float | None, how: CropSpec, least_face: float | None
+) -> Iterator[Read]:
+    tracker, name = Tracker(TRACKING, recognizer.card.least), SourceFile(named.name, Path())
+    for frame in camera_frames(camera, seconds):
+        searched = how.looking_for(least_face) if least_face else in_frames(how, frame.pixels.shape)
+        readings = tracker.follow(frame.time, recognizer.read([frame.pixels], searched)[0])
+        yield Read(Shot(name, frame.pixels, frame.number, frame.time, frame.number), readings)
