@@ -49,9 +49,9 @@ describe faces --picture faces.png
 weights run faces
 identities faces identities
 peaks faces peaks
-doubts faces --model run
+label-errors faces --model run
 intensity run faces
-neighbors train faces --out neighbors --epochs 1
+autoencoder train faces --out neighbors --epochs 1
 consistency run faces --neighbors neighbors
 verify run faces --folds 2 --split all
 compare faces --recipes supervised --seeds 1 --out compared SMALL --epochs 1
@@ -60,7 +60,7 @@ adapt run faces --out adapted
 explain run photos/0.png --out explained.png
 neurons run faces --out neurons
 features run:stem faces features
-twins faces
+duplicates faces
 recipes
 annotators add ann --store labels.db
 labels show labels.db
@@ -207,7 +207,7 @@ def trained(place: Path) -> Path:
     """The folder, with a run in it that was trained, tested and given away in silence."""
     commands = [line.replace("SMALL", SMALL).split() for line in COMMANDS.strip().splitlines()]
     if find_spec("cleanlab") is None:
-        commands.remove(["doubts", "faces", "--model", "run"])
+        commands.remove(["label-errors", "faces", "--model", "run"])
     require_silence(place, MANY, json.dumps(commands))
     return place
 

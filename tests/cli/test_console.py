@@ -151,7 +151,7 @@ def test_describe_shows_all_classes(odd: Path, mien: Command) -> None:
 
 def test_names_of_people_and_groups_are_shown(odd: Path, mien: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "300")
-    done = mien("twins", odd, "--distance", 16)
+    done = mien("duplicates", odd, "--distance", 16)
     assert is_plain(done.out + done.err)
     assert done.code == 0
     wrong = mien("describe", "[/b]\x1b[2J")

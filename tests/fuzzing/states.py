@@ -87,7 +87,7 @@ def _make(generator: np.random.Generator, folder: Path) -> None:
 
 
 def read(folder: Path) -> None:
-    """What resume, compare, rounds or neighbors train make of it; and what measures a run that is done."""
+    """What resume, compare, rounds or autoencoder train make of it; and what measures a run that is done."""
     torch.set_num_threads(1)
     KINDS[(folder / "kind").read_text()][1](folder)
 

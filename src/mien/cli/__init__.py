@@ -63,7 +63,7 @@ for _command in (
     data.describe,
     data.features,
     data.convert,
-    duplicates.twins,
+    duplicates.duplicates,
     identities.identities,
     consistency.peaks,
     training.train,
@@ -74,7 +74,7 @@ for _command in (
     exporting.export,
     measure.evaluate,
     measure.weights,
-    label_errors.doubts,
+    label_errors.label_errors,
     measure.intensity,
     consistency.consistency,
     looking.neurons,
@@ -87,7 +87,7 @@ for _command in (
     training.demo,
 ):
     app.command()(_command)
-app.add_typer(autoencoder.neighbors, name="neighbors")
+app.add_typer(autoencoder.autoencoder, name="autoencoder")
 app.add_typer(annotators.annotators, name="annotators")
 app.add_typer(annotate.labels, name="labels")
 
@@ -128,7 +128,7 @@ def main() -> None:
     except SystemExit as end:
         how = _notes(end)
         if end.code == INTERRUPTED:
-            again = "mien prepare, compare, rounds and neighbors go on by the same command, training with mien resume RUN"
+            again = "mien prepare, compare, rounds and autoencoder train go on by the same command, training by mien resume RUN"
             _say("interrupted", *(how or [again]))
         elif how:
             _say("ended", *how)

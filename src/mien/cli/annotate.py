@@ -57,7 +57,7 @@ def annotate(
     store: Annotated[str, typer.Option(help="Where answers go: a file, which is made, or postgresql://user@host/name.")],
     model: Annotated[Path | None, typer.Option(metavar="RUN", help="A run or a model folder, whose guesses are noted.")] = None,
     doubts: Annotated[
-        Path | None, typer.Option(metavar="CSV", help="A list of mien doubts: confirm or correct its labels, in its order.")
+        Path | None, typer.Option(metavar="CSV", help="A list of mien label-errors: confirm or correct its labels, in its order.")
     ] = None,
     classes: Annotated[
         str | None, typer.Option(help="What to choose from: happiness,sadness; what model or pool say otherwise.")

@@ -1,4 +1,4 @@
-"""Commands about semantic neighbors: the autoencoder that makes them."""
+"""The command that trains an autoencoder, which makes semantic neighbors of faces."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,10 +7,12 @@ import typer
 
 from mien.cli.shared import Device, FaceSetPath, Json, Settings, Threads, Trust, pairs, print_values, typed, whole
 
-neighbors = typer.Typer(no_args_is_help=True, help="Semantic neighbors of faces: the same expression, moved a little.")
+autoencoder = typer.Typer(
+    no_args_is_help=True, help="Autoencoders, which make semantic neighbors of faces: the same expression, moved a little."
+)
 
 
-@neighbors.command()
+@autoencoder.command()
 def train(
     faceset: FaceSetPath,
     out: Annotated[Path, typer.Option(help="The new folder, or one that was interrupted, which goes on.")],

@@ -52,7 +52,7 @@ def consistency(
     ] = None,
     neighbors: Annotated[
         Path | None,
-        typer.Option(help="Folder of mien neighbors train; unless said the run's own autoencoder, or its features."),
+        typer.Option(help="Folder of mien autoencoder train. Otherwise the run's own autoencoder, or its features."),
     ] = None,
     draws: Annotated[int, whole("Neighbors of each face.", 1, 10_000)] = 8,
     sigma: Annotated[

@@ -13,15 +13,16 @@ if TYPE_CHECKING:
     from mien.data.near_duplicates import NearDuplicates
 
 
-def twins(
+def duplicates(
     faceset: FaceSetPath,
-    other: Annotated[Path | None, typer.Argument(help="Another face set: twins across to it are found as well.")] = None,
-    distance: Annotated[int, whole("Bits of 64 in which the hashes of twins may differ.", 0, 16)] = 10,
+    other: Annotated[Path | None, typer.Argument(help="A second face set: near-duplicates in it are found as well.")] = None,
+    distance: Annotated[int, whole("Bits of 64 in which the hashes of near-duplicates may differ.", 0, 16)] = 10,
     out: Annotated[
-        Path | None, typer.Option(help="New folder for twins.csv and twins.png; neither is written unless said.")
+        Path | None, typer.Option(help="New folder for duplicates.csv and duplicates.png; neither is written without it.")
     ] = None,
     write: Annotated[
-        Path | None, typer.Option(metavar="NEW_SET", help="Write the set anew with a column `twin`: groups, -1 for none.")
+        Path | None,
+        typer.Option(metavar="NEW_SET", help="Write the set anew with a column `twin`: the number of a group, or -1."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -58,7 +59,7 @@ def twins(
 
 
 def _say(values: dict[str, Any]) -> None:
-    """How many faces have a twin, within the set and across."""
+    """How many faces have a near-duplicate, within the set and across."""
     total, has = values["faces"], "have a near-duplicate"
     if values["other"] is None:
         say(f"{values['dataset']}: {values['twins']} of {counted(total, 'face')}{_share(values['twins'], total)} {has}")
@@ -83,7 +84,7 @@ def _say_pairs(values: dict[str, Any]) -> None:
 def _split_table(found: "NearDuplicates") -> "Table":
     from mien.cli.console import Table
 
-    table = Table("split", "with a twin in", "faces", "share", "labeled otherwise than a twin there")
+    table = Table("split", "near-duplicates in", "faces", "share", "labeled otherwise than one there")
     for line in found.shares:
         share = f"{line.twins / line.faces:.1%}"
         table.add_row(line.split, line.among, f"{line.twins} of {line.faces}", share, str(line.disagreeing))

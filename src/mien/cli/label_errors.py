@@ -17,7 +17,7 @@ MOST_PAIRS = 8
 """Pairs of a label and a likelier class that are printed."""
 
 
-def doubts(
+def label_errors(
     faceset: FaceSetPath,
     model: Annotated[
         Path | None,
@@ -32,7 +32,8 @@ def doubts(
     noise: Annotated[float, share("For experiments: share of the labels to flip before anything else.")] = 0.0,
     seed: Annotated[int, seed_option("Draws folds, flips and neighbors.")] = 0,
     neighbors: Annotated[
-        Path | None, typer.Option(help="For neighborhood: a folder of mien neighbors train; else the run's own, or features.")
+        Path | None,
+        typer.Option(help="For neighborhood: a folder of mien autoencoder train; else the run's own, or features."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Where table and picture go; RUN/doubts-SPLIT unless said; without a run, a folder here.")

@@ -1,4 +1,4 @@
-"""What `mien doubts` leaves: the list as a table, its first faces as a picture, and the figures."""
+"""What `mien label-errors` leaves: the list as a table, its first faces as a picture, and the figures."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ from mien.plain import counted, to_json
 
 FILES = ("doubts.csv", "doubts.png", "doubts.json")
 MADE_BY = "mien doubts"
-"""Stands in doubts.json, and says that the folder may be written anew."""
+"""Stands in doubts.json, and says that the folder may be written anew: the command's first name, which older lists bear."""
 SHOWN = 100
 """Faces in the picture."""
 ACROSS = 10
@@ -26,7 +26,7 @@ SIDE = 88
 
 
 def require_free(out: Path) -> None:
-    """Raises MienError where anything is at `out` but what `mien doubts` left there."""
+    """Raises MienError where anything is at `out` but what `mien label-errors` left there."""
     if not out.exists():
         return
     found = sorted(path.name for path in out.iterdir()) if out.is_dir() else [out.name]
@@ -37,7 +37,7 @@ def require_free(out: Path) -> None:
     elif found and not strange and read_json(out / "doubts.json", todo).get("made_by") != MADE_BY:
         strange = ["doubts.json"]
     if strange:
-        wanted = f"nothing at {out}, or what mien doubts left there and nothing else"
+        wanted = f"nothing at {out}, or what mien label-errors left there and nothing else"
         raise MienError(wanted, ", ".join(strange[:3]) + (", …" if len(strange) > 3 else ""), todo)
 
 

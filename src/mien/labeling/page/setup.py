@@ -54,7 +54,7 @@ class PageSettings:
     unlabeled: bool = False
     """Ask about faces without label."""
     doubts: Path | str | None = None
-    """A list of `mien doubts`: ask about its faces, in its order."""
+    """A list of `mien label-errors`: ask about its faces, in its order."""
     gold: Path | str | None = None
     """A csv file with columns id and label: faces of which the right answer is known, asked of everybody among the others."""
     device: str = "auto"

@@ -132,7 +132,7 @@ def train_neighbors(
     order: TrainingSettings | None = None,
     progress: Progress | None = None,
 ) -> ModelCard:
-    """`mien neighbors train`: an autoencoder of the training split of a face set in the folder `out`, and its card.
+    """`mien autoencoder train`: an autoencoder of the training split of a face set in the folder `out`, and its card.
 
     Interrupted, the same call goes on. `order`: split, device, threads, and the label budget of the expression network that a
     second phase needs; a first phase looks at no label. Raises MienError where `out` holds anything else.
