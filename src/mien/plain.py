@@ -35,6 +35,11 @@ def counted(number: int, one: str, several: str = "") -> str:
     return f"{number} {one if number == 1 else several or one + 's'}"
 
 
+def percent(share: float) -> str:
+    """A share as people read it: `61.0%`; a dash for nan."""
+    return f"{share:.1%}" if share == share else "-"
+
+
 def _shown(letter: str) -> bool:
     return letter.isprintable() or letter in _JOINERS or unicodedata.category(letter) == "Zs"
 

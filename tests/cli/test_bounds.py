@@ -105,10 +105,21 @@ def test_settings_say_where_they_end(mien: Command, stored: Path, tmp_path: Path
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("words", [["--vary", "batch=" + "[" * 200_000], ["--labels-per-class", "9" * 5000], ["--noise", "NaN"]])
-def test_what_a_grid_is_given_is_read_with_care(mien: Command, stored: Path, tmp_path: Path, words: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--vary", "batch=" + "[" * 200_000], 1, "mien: expected"),
+        (["--labels-per-class", "9" * 5000], 2, "Invalid value for '--labels-per-class'"),
+        (["--labels-per-class", "10,few"], 2, "Invalid value for '--labels-per-class'"),
+        (["--noise", "NaN"], 2, "Invalid value for '--noise'"),
+        (["--noise", "0,1"], 2, "Invalid value for '--noise'"),
+    ],
+)
+def test_what_a_grid_is_given_is_read_with_care(
+    mien: Command, stored: Path, tmp_path: Path, words: list[str], code: int, said: str
+) -> None:
     done = mien("compare", stored, "--recipes", "supervised_small", "--out", tmp_path / "out", *words)
-    assert (done.code, "mien: expected" in done.err) == (1, True)
+    assert (done.code, said in done.err, len(done.err) < 800) == (code, True, True), done.err
     assert not (tmp_path / "out").exists()
 
 

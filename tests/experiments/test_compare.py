@@ -20,7 +20,8 @@ from mien import FaceSet, MienError
 from mien.cli import app
 from mien.experiments.compare import compare
 from mien.experiments.comparison import Comparison
-from mien.experiments.grid import Axis, Grid, make_plan
+from mien.experiments.grid import make_plan
+from mien.experiments.settings import Axis, Grid
 from mien.registry import STRICT
 from mien.training import loop
 from mien.training.run import Run

@@ -21,6 +21,7 @@ from mien.cli import (
     exporting,
     identities,
     label_errors,
+    labels,
     looking,
     measure,
     predicting,
@@ -89,7 +90,7 @@ for _command in (
     app.command()(_command)
 app.add_typer(autoencoder.autoencoder, name="autoencoder")
 app.add_typer(annotators.annotators, name="annotators")
-app.add_typer(annotate.labels, name="labels")
+app.add_typer(labels.labels, name="labels")
 
 
 def _whole_lines(one: typer.Typer) -> None:

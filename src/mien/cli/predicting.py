@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.shared import Device, Json, Limits, Turn, number, say
+from mien.cli.options import Device, Json, Limits, Turn, number
+from mien.cli.printing import say
 from mien.plain import counted
 
 if TYPE_CHECKING:
@@ -53,11 +54,11 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Name the expression of every face in photos and videos; --json prints a line of JSON for each photo and frame."""
-    from mien.cli.console import Bar
     from mien.errors import MienError
     from mien.faces.crop import TURN
     from mien.media.inputs import find_inputs
     from mien.media.limits import limits_of
+    from mien.progress import progress_bar
     from mien.recognize.face_embeddings import weakness
     from mien.recognize.predict import Fault, read_all
     from mien.recognize.recognizer import Recognizer
@@ -72,7 +73,7 @@ def predict(
         _say_overridden(recognizer, geometry)
         teller = ResultWriter(form, recognizer.classes, sys.stdout, folder)
         try:
-            with Bar(quiet=form != "text") as bar:
+            with progress_bar(quiet=form != "text") as bar:
                 bar.begin("photos and frames", 0)
                 inputs = _but_drawn(find_inputs(paths, limits=within), folder)
                 for read in read_all(
@@ -146,7 +147,6 @@ def watch(
     as_json: Json = False,
 ) -> None:
     """Name the expressions before a camera, now and over time. Nothing is stored but what --draw, --csv and --json ask for."""
-    from mien.cli.console import live
     from mien.errors import MienError
     from mien.media.photos_and_frames import Shot
     from mien.media.source_files import SourceFile
@@ -156,6 +156,7 @@ def watch(
     from mien.recognize.recognizer import Recognizer
     from mien.recognize.result_writer import ResultWriter
     from mien.recognize.tracking import Tracker
+    from mien.terminal import live
 
     form, geometry, folder = _form(as_json, as_csv), _geometry(align, detector), _new_folder(draw)
     try:

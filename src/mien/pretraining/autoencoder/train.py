@@ -37,7 +37,8 @@ from mien.recognize.semantic_neighbors import DEVIATION, SIGMA, SemanticNeighbor
 from mien.registry import STRICT, Count, NotNegative, Positive, Seed, Share, each_meant, meant, validate, worded
 from mien.training.loop import own_threads
 from mien.training.run import EVALUATION_BATCH, Run, RunData
-from mien.training.run_data import TrainingSettings, budget_table, prepare_run
+from mien.training.run_data import budget_table, prepare_run
+from mien.training.settings import TrainingSettings
 
 
 @worded
