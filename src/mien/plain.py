@@ -35,9 +35,16 @@ def counted(number: int, one: str, several: str = "") -> str:
     return f"{number} {one if number == 1 else several or one + 's'}"
 
 
-def percent(share: float) -> str:
-    """A share as people read it: `61.0%`; a dash for nan."""
-    return f"{share:.1%}" if share == share else "-"
+def percent(share: float, digits: int | None = 1, sign: str = "%", unknown: str = "-") -> str:
+    """A share as people read it, `12.3%`; `unknown` for nan. `digits`: after the point, or None for as many as it needs."""
+    if math.isnan(share):
+        return unknown
+    return f"{100 * share:g}{sign}" if digits is None else f"{100 * share:.{digits}f}{sign}"
+
+
+def percentage_points(difference: float, unknown: str = "-") -> str:
+    """The difference of two shares as people read it, in percentage points with a sign, `+1.2`; `unknown` for nan."""
+    return unknown if math.isnan(difference) else f"{100 * difference:+.1f}"
 
 
 def _shown(letter: str) -> bool:

@@ -21,7 +21,7 @@ class Parted(Protocol):
     """A progress that also shows which part of its work is done now."""
 
     def part(self, text: str) -> None:
-        """Such as `epoch 3 of 40`, of the work that began last."""
+        """Show which part of the work that began last is done now, such as `epoch 3 of 40`."""
         ...
 
 

@@ -54,7 +54,7 @@ def _top(
         bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Say which mien this is.")
     ] = False,
 ) -> None:
-    """What may stand before a command."""
+    """Options that stand before a command."""
 
 
 # In the order in which they are listed.
@@ -157,12 +157,12 @@ def _require_no_file(words: Sequence[str]) -> None:
 
 
 def _is_of_memory(error: BaseException) -> bool:
-    """Whether there was not enough: torch has no class of its own for that on a processor."""
+    """Whether there was too little memory: torch has no class of its own for that on a processor."""
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "allocate memory" in str(error)
 
 
 def _notes(error: BaseException) -> list[str]:
-    """Those of an error, or of the first that it came from and that has some."""
+    """The notes of an error, or of the first error that it came from and that has some."""
     notes: list[str] = getattr(error, "__notes__", [])
     above = error.__cause__ or error.__context__
     return notes if notes or above is None else _notes(above)

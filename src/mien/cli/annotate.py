@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from mien.cli.options import comma_list, one_of, setting, whole
+from mien.cli.options import comma_list, one_of, setting, whole_number
 from mien.cli.printing import say, warn
 from mien.labeling.page.settings import PageSettings
 from mien.plain import counted
@@ -52,7 +52,7 @@ def annotate(
     host: Annotated[
         str, typer.Option(help="Address to listen at. Any but this machine's own shows faces to the network.")
     ] = "127.0.0.1",
-    port: Annotated[int, whole("Port to listen at; 0 takes a free one.", 0, 65535)] = 8000,
+    port: Annotated[int, whole_number("Port to listen at; 0 takes a free one.", 0, 65535)] = 8000,
     name: Annotated[list[str] | None, typer.Option(help="Host name under which a proxy shows the page; may be repeated.")] = None,
     proxy: Proxies = None,
     path: Annotated[str, typer.Option(help="Path below which a proxy shows the page: /label.")] = "",

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.options import FaceSetPath, Json, Settings, Trust, key_values, setting, trust_typed, whole
+from mien.cli.options import FaceSetPath, Json, Settings, Trust, key_values, setting, trust_typed, whole_number
 from mien.cli.printing import print_result
 from mien.progress import progress_bar
 from mien.training.settings import TrainingSettings
@@ -29,7 +29,7 @@ def train(
         ),
     ] = None,
     epochs: Annotated[
-        int | None, whole("Epochs of the first phase; for those of the second --set refine_stages.0.epochs=N.")
+        int | None, whole_number("Epochs of the first phase; for those of the second --set refine_stages.0.epochs=N.")
     ] = None,
     labels_per_class: Annotated[
         int | None, setting(TrainingSettings, "labels_per_class", form="For the expression network of --refine wgan.")

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import Device, FaceSetPath, Json, folder_beside, number, seed_option, whole
+from mien.cli.options import Device, FaceSetPath, Json, folder_beside, number, seed_option, whole_number
 from mien.cli.printing import note, note_held_out, print_result, warn
-from mien.plain import counted
+from mien.plain import counted, percent
 from mien.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def peaks(
     faceset: FaceSetPath,
     out: Annotated[Path, typer.Argument(help="The new folder.")],
-    nearest: Annotated[int, whole("Frames before the last one that are kept, as the split `near`.")] = 4,
+    nearest: Annotated[int, whole_number("Frames before the last one that are kept, as the split `near`.")] = 4,
     split: Annotated[
         str | None,
         typer.Option(help="Split to take sequences from, or all. Unless given: all faces but those held out for tests."),
@@ -55,11 +55,11 @@ def consistency(
         Path | None,
         typer.Option(help="Folder of mien autoencoder train. Unless given: the run's own autoencoder, or its features."),
     ] = None,
-    draws: Annotated[int, whole("Neighbors of each face.", 1, 10_000)] = 8,
+    draws: Annotated[int, whole_number("Neighbors of each face.", 1, 10_000)] = 8,
     sigma: Annotated[
         float, number("Noise that makes neighbors, in standard deviations of a code or a feature.", 1e-30, 1e30)
     ] = 0.22,
-    nearest: Annotated[int, whole("Frames before the last one of a sequence that are checked.")] = 4,
+    nearest: Annotated[int, whole_number("Frames before the last one of a sequence that are checked.")] = 4,
     seed: Annotated[int, seed_option("Draws the neighbors.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for table and pictures. Unless given: RUN/consistency-SPLIT.")] = None,
     device: Device = "auto",
@@ -93,7 +93,7 @@ def _told(found: "Consistency") -> "list[str | Table]":
     if found.reliability.auroc == found.reliability.auroc:  # nan where all are right, or all wrong
         told.append(f"a high S finds wrong predictions with an AUROC of {found.reliability.auroc:.3f}")
     drawn = f"{found.draws} of each face, sigma {found.sigma:g}"
-    kept = f"{found.reliability.kept:.0%} are predicted as their face is"
+    kept = f"{percent(found.reliability.kept, 0)} are predicted as their face is"
     return [*told, f"neighbors: {found.neighbors}; {drawn}; {kept}"]
 
 

@@ -5,7 +5,19 @@ from typing import Annotated, Any
 
 import typer
 
-from mien.cli.options import Device, FaceSetPath, Json, Limits, Seed, Settings, class_names, key_values, number, share, whole
+from mien.cli.options import (
+    Device,
+    FaceSetPath,
+    Json,
+    Limits,
+    Seed,
+    Settings,
+    class_names,
+    key_values,
+    number,
+    share,
+    whole_number,
+)
 from mien.cli.printing import note, print_result, warn, warn_of_few_tests, warn_of_untested
 from mien.plain import counted
 from mien.progress import progress_bar
@@ -23,13 +35,13 @@ def import_(
         str | None, typer.Option(help="Names of the columns of a csv file: path=name,label=label,subject=person.")
     ] = None,
     classes: Annotated[str | None, typer.Option(help="Our names of classes, and theirs: anger=angry,happiness=happy.")] = None,
-    side: Annotated[int | None, whole("Side of the stored faces in pixels.", 1, 4096)] = None,
+    side: Annotated[int | None, whole_number("Side of the stored faces in pixels.", 1, 4096)] = None,
     test: Annotated[
         float, share("Share of the faces that becomes the split `test`, whole people at a time, where there are no splits.")
     ] = 0.0,
     color: Annotated[bool, typer.Option(help="Store color faces.")] = False,
     skip: Annotated[
-        int, whole("How many inputs may be left out since they cannot be read; rejected.csv lists them.", least=0)
+        int, whole_number("How many inputs may be left out since they cannot be read; rejected.csv lists them.", least=0)
     ] = 0,
     set_: Settings = None,
     limits: Limits = "on",
@@ -105,9 +117,9 @@ def features(
     ],
     faceset: FaceSetPath,
     out: Annotated[Path, typer.Argument(help="The new folder.")],
-    views: Annotated[int, whole("Views of each face: clean, mirror, then weak and strong in turn.", 1, 1000)] = 2,
+    views: Annotated[int, whole_number("Views of each face: clean, mirror, then weak and strong in turn.", 1, 1000)] = 2,
     grid: Annotated[
-        int, whole("Side of the grid to which maps of features are averaged; 0 keeps them as they are.", 0, 4096)
+        int, whole_number("Side of the grid to which maps of features are averaged; 0 keeps them as they are.", 0, 4096)
     ] = 1,
     limit_gb: Annotated[float, number("The most gigabytes that the features may take on disk.", 0, 1e9)] = 8.0,
     seed: Seed = 0,
@@ -142,7 +154,7 @@ def convert(
     ],
     out: Annotated[Path, typer.Argument(help="The new model folder.")],
     side: Annotated[
-        int, whole("Side in pixels of the faces that the model will be used on; it resizes them to 224.", 1, 4096)
+        int, whole_number("Side in pixels of the faces that the model will be used on; it resizes them to 224.", 1, 4096)
     ] = 224,
     color: Annotated[bool, typer.Option("--color/--gray", help="Whether those faces are in color.")] = True,
     as_json: Json = False,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli.options import FaceSetPath, Json, whole
+from mien.cli.options import FaceSetPath, Json, whole_number
 from mien.cli.printing import print_result
 from mien.plain import counted, percent
 from mien.progress import progress_bar
@@ -19,7 +19,7 @@ def duplicates(
     other: Annotated[
         Path | None, typer.Argument(help="A second face set, in which near-duplicates are looked for as well.")
     ] = None,
-    distance: Annotated[int, whole("Bits of 64 in which the hashes of near-duplicates may differ.", 0, 16)] = 10,
+    distance: Annotated[int, whole_number("Bits of 64 in which the hashes of near-duplicates may differ.", 0, 16)] = 10,
     out: Annotated[
         Path | None, typer.Option(help="New folder for duplicates.csv and duplicates.png; neither is written without it.")
     ] = None,

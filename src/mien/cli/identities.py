@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.options import Device, FaceSetPath, Json, TestSplit, seed_option, share, whole
+from mien.cli.options import Device, FaceSetPath, Json, TestSplit, seed_option, share, whole_number
 from mien.cli.printing import note_held_out, print_result, warn
 from mien.plain import counted, percent
 from mien.progress import progress_bar
@@ -14,7 +14,7 @@ from mien.progress import progress_bar
 def identities(
     faceset: FaceSetPath,
     out: Annotated[Path, typer.Argument(help="The new folder.")],
-    least: Annotated[int, whole("The fewest faces that a person may have.")] = 5,
+    least: Annotated[int, whole_number("The fewest faces that a person may have.")] = 5,
     test: Annotated[float, share("Share of the people whose faces are held out, as the split `test`.")] = 0.2,
     split: Annotated[
         str | None, typer.Option(help="Split to take faces from, or all. Unless given: all but those held out for tests.")
@@ -49,8 +49,8 @@ def verify(
     block: Annotated[
         str | None, typer.Option(help="Block of the network whose features are compared. Unless given: the last.")
     ] = None,
-    pairs: Annotated[int, whole("How many pairs of faces; half of them show one person.", 2, 10**7)] = 6000,
-    folds: Annotated[int, whole("Folds without a person in common.", 2, 1000)] = 10,
+    pairs: Annotated[int, whole_number("How many pairs of faces; half of them show one person.", 2, 10**7)] = 6000,
+    folds: Annotated[int, whole_number("Folds without a person in common.", 2, 1000)] = 10,
     flip: Annotated[bool, typer.Option(help="Add the features of the mirror image.")] = False,
     seed: Annotated[int, seed_option("Draws the pairs, and a network's random weights.")] = 0,
     device: Device = "auto",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import Device, FaceSetPath, Json, folder_beside, seed_option, share, whole
+from mien.cli.options import Device, FaceSetPath, Json, folder_beside, seed_option, share, whole_number
 from mien.cli.printing import print_result, warn
 from mien.plain import counted, percent
 from mien.progress import progress_bar
@@ -26,8 +26,8 @@ def label_errors(
         str,
         typer.Option(help="confident (cleanlab on held-out predictions), weights (of the run), or neighborhood (S of SNA)."),
     ] = "confident",
-    folds: Annotated[int, whole("Folds of confident.", 1, 1000)] = 5,
-    first: Annotated[int, whole("Faces in the picture.", 1, 100_000)] = 100,
+    folds: Annotated[int, whole_number("Folds of confident.", 1, 1000)] = 5,
+    first: Annotated[int, whole_number("Faces in the picture.", 1, 100_000)] = 100,
     noise: Annotated[float, share("For experiments: share of the labels to flip before anything else.")] = 0.0,
     seed: Annotated[int, seed_option("Draws folds, flips and neighbors.")] = 0,
     neighbors: Annotated[

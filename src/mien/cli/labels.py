@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import FaceSetPath, Json, number, one_of, seed_option, share, whole
+from mien.cli.options import FaceSetPath, Json, number, one_of, seed_option, share, whole_number
 from mien.cli.printing import print_result, warn_of_few_tests
 from mien.errors import MienError
 from mien.plain import counted
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 WHATS = ("consensus", "log")
 
 MinAgreement = Annotated[float, share("Share of the votes that a label needs.")]
-MinAnswers = Annotated[int, whole("Votes that a label needs.")]
+MinAnswers = Annotated[int, whole_number("Votes that a label needs.")]
 StorePlace = Annotated[str, typer.Argument(metavar="STORE", help="Label store: a file, or postgresql://user@host/name.")]
 
 labels = typer.Typer(no_args_is_help=True, help="What people said of faces.")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.options import Device, FaceSetPath, Json, seed_option, whole
+from mien.cli.options import Device, FaceSetPath, Json, seed_option, whole_number
 from mien.cli.printing import print_result, warn
 from mien.progress import progress_bar
 
@@ -24,10 +24,10 @@ def neurons(
         str | None, typer.Option(metavar="RUN_OR_NETWORK", help="The run or network before fine-tuning, to compare with.")
     ] = None,
     split: Annotated[str, typer.Option(help="Split to take labeled faces from.")] = "all",
-    per_class: Annotated[int | None, whole("The most faces to take of each class. Unless given: all.")] = None,
-    top: Annotated[int, whole("How many of the faces that excite a neuron most are looked at.")] = 100,
+    per_class: Annotated[int | None, whole_number("The most faces to take of each class. Unless given: all.")] = None,
+    top: Annotated[int, whole_number("How many of the faces that excite a neuron most are looked at.")] = 100,
     drawn: Annotated[
-        int, whole("Neurons of each layer that get a picture which excites them; those of head all get one.", 0, 10_000)
+        int, whole_number("Neurons of each layer that get a picture which excites them; those of head all get one.", 0, 10_000)
     ] = 8,
     seed: Annotated[int, seed_option("Draws the order of ties, the noise of pictures, and a network's random weights.")] = 0,
     device: Device = "auto",
@@ -62,12 +62,12 @@ def explain(
 ) -> None:
     """Recognize the face on a photo, and draw the regions that decided."""
     from mien.evaluation.explain import explain_photo, explained_path
-    from mien.plain import short
+    from mien.plain import percent, short
 
     with progress_bar(quiet=as_json) as bar:
         found, target = explain_photo(run, photo, out, class_, block, device, bar), out or explained_path(photo)
     likely = sorted(found.to_json()["probabilities"].items(), key=lambda pair: -pair[1])
-    lines = [*(f"{short(name):<12} {share:6.1%}" for name, share in likely), str(target)]
+    lines = [*(f"{short(name):<12} {percent(share):>6}" for name, share in likely), str(target)]
     if not found.heat.any():
         warn(f"no region speaks for {found.explained}")
     print_result(as_json, found.to_json() | {"out": str(target)}, *lines)

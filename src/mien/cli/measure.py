@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.options import Device, FaceSetOrPhotos, FaceSetPath, Json, Limits, TestSplit, folder_beside, whole
+from mien.cli.options import Device, FaceSetOrPhotos, FaceSetPath, Json, Limits, TestSplit, folder_beside, whole_number
 from mien.cli.printing import print_evaluation, print_result, warn
 from mien.plain import counted
 from mien.progress import progress_bar
@@ -50,7 +50,7 @@ def evaluate(
 def weights(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     faceset: Annotated[Path, typer.Argument(metavar="FACESET", help="Folder of the face set that it trained on.")],
-    per_class: Annotated[int, whole("Faces of each class in the picture.", 1, 10_000)] = 8,
+    per_class: Annotated[int, whole_number("Faces of each class in the picture.", 1, 10_000)] = 8,
     out: Annotated[Path | None, typer.Option(help="Folder for weights.png and weights.csv. Unless given: RUN/weights.")] = None,
     as_json: Json = False,
 ) -> None:

@@ -12,7 +12,7 @@ from mien.media.limits import Switch
 from mien.registry import fields, meant, require
 
 
-def whole(text: str, least: int = 1, most: int = MOST) -> Any:
+def whole_number(text: str, least: int = 1, most: int = MOST) -> Any:
     """An option that is a whole number, with `text` as its help."""
     return typer.Option(min=least, max=most, help=text)
 

@@ -26,15 +26,20 @@ NOTHING_READ, STOPPED = 1, 130
 """Exit codes where not one input could be read, and after Ctrl-C."""
 
 Model = Annotated[str, typer.Option(help="A run, a model folder, or mien-s, which comes with mien.")]
-Align = Annotated[str | None, typer.Option(help="How faces are cut out, instead of as the model's card says: 'box'.")]
-Detector = Annotated[str | None, typer.Option(help="What finds them, with --align: mtcnn, haar or dlib.")]
+Align = Annotated[str | None, typer.Option(help="How faces are cut out, such as 'box'. Unless given: as the model's card says.")]
+Detector = Annotated[str | None, typer.Option(help="What finds faces, together with --align: mtcnn, haar or dlib.")]
 LeastFace = Annotated[
     float | None,
-    number("Pixels of the smallest faces looked for; in videos a twelfth of a frame's shorter side unless said.", 1, 1e6),
+    number(
+        "Side in pixels of the smallest faces to look for. Unless given: in videos a twelfth of a frame's shorter side.", 1, 1e6
+    ),
 ]
 Draw = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="A new folder: photos with their faces framed and named, and pictures of videos over time."),
+    typer.Option(
+        metavar="DIR",
+        help="A new folder to draw into: photos with their faces framed and named, and pictures of videos over time.",
+    ),
 ]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print a line of CSV for every face.")]
 
@@ -133,14 +138,14 @@ def watch(
     camera: Annotated[
         str,
         typer.Argument(
-            metavar="CAMERA", help="Its number from 0, a device such as /dev/video2, or an address such as rtsp://..."
+            metavar="CAMERA", help="The camera's number from 0, a device such as /dev/video2, or an address such as rtsp://..."
         ),
     ],
     model: Model = "mien-s",
     align: Align = None,
     detector: Detector = None,
     least_face: LeastFace = None,
-    seconds: Annotated[float | None, number("How long; until Ctrl-C unless said.", 0, 1e9)] = None,
+    seconds: Annotated[float | None, number("Seconds to watch. Unless given: until Ctrl-C.", 0, 1e9)] = None,
     draw: Draw = None,
     as_csv: AsCsv = False,
     device: Device = "auto",
@@ -210,7 +215,7 @@ def _whole() -> Iterator[None]:
 
 
 def _close(teller: "ResultWriter", faults: "Sequence[Fault]") -> None:
-    """Tell what is left to tell."""
+    """End what is written, and say what could not be read and where pictures lie."""
     teller.close()
     for fault in faults:
         teller.fault(fault)
@@ -220,13 +225,13 @@ def _close(teller: "ResultWriter", faults: "Sequence[Fault]") -> None:
 
 
 def _say_notes(read: "Read") -> None:
-    """On stderr."""
+    """Say on standard error what is odd about a photo or a frame."""
     for note in read.shot.notes:
         say(f"mien: {read.shot.input.name}: {note}", file=sys.stderr)
 
 
 def _say_overridden(recognizer: "Recognizer", geometry: "CropSpec | None") -> None:
-    """A line on stderr where faces are cut out in another way than the model's card says."""
+    """Say on standard error that faces are cut out in another way than the model's card says, where that is so."""
     from mien.errors import MienError
 
     try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import Json, Limits, Turn, class_names, key_values, number, seed_option, share, whole
+from mien.cli.options import Json, Limits, Turn, class_names, key_values, number, seed_option, share, whole_number
 from mien.cli.printing import print_result, warn_of_few_tests, warn_of_untested
 from mien.plain import counted
 from mien.progress import progress_bar
@@ -30,7 +30,7 @@ def prepare(
         str, typer.Option(help="What finds faces: mtcnn, haar or dlib; with settings, 'mtcnn least_face=40'.")
     ] = "mtcnn",
     faces: Annotated[str, typer.Option(help="Which faces of a photo to take: all, largest or central.")] = "largest",
-    side: Annotated[int, whole("Side of a face in pixels.", 1, 4096)] = 48,
+    side: Annotated[int, whole_number("Side of a face in pixels.", 1, 4096)] = 48,
     color: Annotated[bool, typer.Option("--color", help="Store color faces.")] = False,
     every: Annotated[float, number("Seconds between the frames that are taken from a video.", 0.001, 1e9)] = 1.0,
     turn: Turn = False,
@@ -47,7 +47,7 @@ def prepare(
         share("Share of the faces that becomes the split `test`: whole people (where a list names them), videos and photos."),
     ] = 0.0,
     seed: Annotated[int, seed_option("Draws the faces of --test.")] = 0,
-    workers: Annotated[int | None, whole("Processes. Unless given: one for each processor.", 1, 1024)] = None,
+    workers: Annotated[int | None, whole_number("Processes. Unless given: one for each processor.", 1, 1024)] = None,
     cluster: Annotated[
         str | None,
         typer.Option(metavar="ADDRESS", help="auto or HOST:PORT on a Ray cluster's machine, or local; machines share folders."),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rich.table import Column
 
 from mien.cli.tables import Table, figure, narrow_table, number_interval, percent_interval
-from mien.plain import counted, percent
+from mien.plain import counted, percent, percentage_points
 
 if TYPE_CHECKING:
     from mien.active.learning_curve import Curve, CurvePoint
@@ -232,5 +232,5 @@ def _spread(found: "Spread") -> str:
 
 def _difference(found: "Difference") -> tuple[str, str]:
     """A difference in percentage points with its interval below, and its p; dashes where there is none."""
-    between = f"\n({100 * found.low:+.1f} to {100 * found.high:+.1f})" if found.low == found.low else ""
-    return f"{100 * found.mean:+.1f}{between}" if found.pairs else "-", figure(found.p, 3)
+    between = f"\n({percentage_points(found.low)} to {percentage_points(found.high)})" if found.low == found.low else ""
+    return f"{percentage_points(found.mean)}{between}" if found.pairs else "-", figure(found.p, 3)

@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from rich.style import StyleType
 from rich.table import Column
 
+from mien.plain import percent
 from mien.terminal import plain_lines, terminal
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def _cell(text: str) -> str:
 
 def percent_interval(interval: "Interval") -> str:
     """An interval of shares: `61.0% to 65.4%`."""
-    return f"{interval.low:.1%} to {interval.high:.1%}"
+    return f"{percent(interval.low)} to {percent(interval.high)}"
 
 
 def number_interval(interval: "Interval") -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import FaceSetOrPhotos, Json, Limits, Seed, Settings, Trust, key_values, setting, trust_typed, whole
+from mien.cli.options import FaceSetOrPhotos, Json, Limits, Seed, Settings, Trust, key_values, setting, trust_typed, whole_number
 from mien.cli.printing import note, print_evaluation, print_json, print_result
 from mien.plain import counted, percent
 from mien.progress import progress_bar
@@ -39,7 +39,7 @@ def train(
     split: Annotated[str | None, setting(TrainingSettings, "split")] = None,
     seed: Annotated[int, setting(TrainingSettings, "seed")] = 0,
     model: Annotated[str | None, typer.Option(help="Another network.")] = None,
-    epochs: Annotated[int | None, whole("Epochs in all, shared among the stages.")] = None,
+    epochs: Annotated[int | None, whole_number("Epochs in all, shared among the stages.")] = None,
     set_: Settings = None,
     device: Annotated[str, setting(TrainingSettings, "device")] = "auto",
     threads: Annotated[int | None, setting(TrainingSettings, "threads")] = None,
