@@ -1,4 +1,4 @@
-"""How many of the most doubtful labels are wrong: a share of them is flipped, and `mien doubts` looks for those.
+"""How many of the most doubtful labels are wrong: a share of them is flipped, and `mien label-errors` looks for those.
 
     python benchmarks/doubts.py FACESET RUN [--noise 0.2] [--seeds 3] [--split Training] [--first 100] [--table FILE.csv]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from mien import Recipe, TrainingSettings, evaluate, train
-from mien.cli.console import Bar
 from mien.data.importing import import_source, source_from
+from mien.progress import progress_bar
 from mien.recognize.device import choose_device, machine
 from tables import append
 
@@ -30,7 +30,7 @@ def measure(given: argparse.Namespace, seed: int, faces: Path, folder: Path) -> 
     recipe = recipe.with_settings(dict(pair.split("=", 1) for pair in given.set or []))
     order = TrainingSettings(seed=seed, device=given.device, labels_per_class=given.labels_per_class)
     began = time.perf_counter()
-    with Bar() as bar:
+    with progress_bar() as bar:
         recognizer = train(faces, recipe, folder / f"run{seed}", order, progress=bar)
     seconds = time.perf_counter() - began
     plain = evaluate(recognizer, faces, given.split, out=folder / f"report{seed}")

@@ -35,7 +35,7 @@ def moving_faces(sequences: int = 18, side: int = 16) -> FaceSet:
 
 
 def untrained_autoencoder(folder: Path, info: Info) -> Path:
-    """A model folder like that of `mien neighbors train`, with random weights, whose codes deviate by 0.5 to 1.5."""
+    """A model folder like that of `mien autoencoder train`, with random weights, whose codes deviate by 0.5 to 1.5."""
     torch.manual_seed(1)
     network = autoencoder(AUTOENCODER, info)
     card = ModelCard(AUTOENCODER, (), Info((), side=info.side, channels=info.channels, alignment=info.alignment))

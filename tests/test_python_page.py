@@ -29,7 +29,7 @@ def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
 
 
 def test_every_command_has_its_function() -> None:
-    rows = re.findall(r"^\| `mien (\w+)` \| `([\w.]+)` \|$", PAGE.read_text("utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| `mien ([\w-]+)` \| `([\w.]+)` \|$", PAGE.read_text("utf-8"), re.MULTILINE)
     assert {command for command, _ in rows} == set(typer.main.get_group(app).commands)
     for _, function in rows:
         module, _, name = function.rpartition(".")

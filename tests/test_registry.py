@@ -10,10 +10,10 @@ import pytest
 
 from conftest import small_recipe
 from mien import MienError, Recipe, TrainingSettings
-from mien.active.settings import RoundsSettings
+from mien.active.rounds_settings import RoundsSettings
 from mien.data.format import Info
 from mien.data.importing import source_from
-from mien.experiments.grid import Axis, Grid
+from mien.experiments.settings import Axis, Grid
 from mien.limits import MOST_SEED
 from mien.pretraining.autoencoder.train import Autoencoding
 from mien.recipes.recipe import Stage

@@ -60,7 +60,7 @@ def commands(stored: Path, recipe: Path, out: Path) -> list[list[object]]:
         ["compare", stored, "--recipes", f"{plain},{recipe}", "--seeds", 1, "--out", out],
         ["rounds", stored, "--recipe", recipe, *asking],
         ["rounds", stored, "--recipe", plain, "--tune", recipe, *asking],
-        ["neighbors", "train", stored, "--refine", "wgan", "--set", f"expression={recipe}", "--out", out],
+        ["autoencoder", "train", stored, "--refine", "wgan", "--set", f"expression={recipe}", "--out", out],
         ["recipes", recipe],
     ]  # fmt: skip
 

@@ -1,6 +1,9 @@
 """How long work tells how far it is; the command line draws bars, everybody else may stay silent."""
 
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from mien.terminal import ProgressBar
 
 
 class Progress(Protocol):
@@ -18,7 +21,7 @@ class Parted(Protocol):
     """A progress that also shows which part of its work is done now."""
 
     def part(self, text: str) -> None:
-        """Such as `epoch 3 of 40`, of the work that began last."""
+        """Show which part of the work that began last is done now, such as `epoch 3 of 40`."""
         ...
 
 
@@ -78,3 +81,14 @@ class Quiet:
         if text not in self.said:
             self.said.add(text)
             self.bar.say(text)
+
+
+def progress_bar(quiet: bool = False, single: bool = False) -> "ProgressBar":
+    """The bar that commands draw, with speed and time left: `with progress_bar() as bar: train(..., progress=bar)`.
+
+    Silent where `quiet`, and where the error stream is no terminal but for what is said. `single`: a new bar takes the place of
+    the last.
+    """
+    from mien.terminal import ProgressBar
+
+    return ProgressBar(quiet, single)

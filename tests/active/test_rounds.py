@@ -23,7 +23,8 @@ from mien.active.learning_curve import Curve, Point
 from mien.active.oracle import Oracle
 from mien.active.pool import DISPUTED, NOT_A_FACE, UNDECIDED, Known, World
 from mien.active.rounds import rounds
-from mien.active.settings import Recipes, RoundsSettings, folder_name, strategy
+from mien.active.rounds_settings import RoundsSettings, folder_name
+from mien.active.settings import Recipes, strategy
 from mien.data.format import Info
 from mien.disk import alone
 from mien.labeling.store.records import Reply

@@ -1,4 +1,4 @@
-"""`mien neighbors train` as people type it, and a run that masks by what it made."""
+"""`mien autoencoder train` as people type it, and a run that masks by what it made."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ def refining(tmp_path: Path) -> list[Any]:
 
 
 def test_an_autoencoder_and_what_it_says(mien: Command, stored: Path, tmp_path: Path) -> None:
-    done = mien("neighbors", "train", stored, "--out", tmp_path / "made", *SMALL)
+    done = mien("autoencoder", "train", stored, "--out", tmp_path / "made", *SMALL)
     assert done.code == 0, done.err
     assert "a pixel is" in done.out
     assert "of 255 from what it was" in done.out
@@ -37,7 +37,7 @@ def test_an_autoencoder_and_what_it_says(mien: Command, stored: Path, tmp_path: 
 
 def test_refined_with_a_critic(mien: Command, stored: Path, tmp_path: Path, refining: list[Any]) -> None:
     """--refine wgan with --json: figures and the labels of the expression network; the same words find it done."""
-    words = ["neighbors", "train", stored, "--out", tmp_path / "made", *SMALL, *refining, "--labels-per-class", 10, "--json"]
+    words = ["autoencoder", "train", stored, "--out", tmp_path / "made", *SMALL, *refining, "--labels-per-class", 10, "--json"]
     done = mien(*words)
     assert done.code == 0, done.err
     found = json.loads(done.out)
@@ -88,7 +88,7 @@ def test_mistakes_get_one_sentence(mien: Command, stored: Path, tmp_path: Path, 
     bright_faces(side=20).save(tmp_path / "odd")
     before = {path: path.read_bytes() for path in stored.iterdir()}
     places = {"set": stored, "new": tmp_path / "new", "odd": tmp_path / "odd"}
-    done = mien("neighbors", "train", *(word.format(**places) for word in words))
+    done = mien("autoencoder", "train", *(word.format(**places) for word in words))
     assert done.code == 1
     assert said in done.err
     lines = [line for line in done.err.strip().splitlines() if not line.startswith("validation: ")]
@@ -99,5 +99,5 @@ def test_mistakes_get_one_sentence(mien: Command, stored: Path, tmp_path: Path, 
 
 
 def test_wrong_usage_is_exit_code_2(mien: Command, stored: Path) -> None:
-    assert mien("neighbors", "train", stored).code == 2
-    assert mien("neighbors", "sing").code == 2
+    assert mien("autoencoder", "train", stored).code == 2
+    assert mien("autoencoder", "sing").code == 2

@@ -50,7 +50,7 @@ HUGE = 10**20
         (["rounds", "x", "--recipe", "a", "--out", "y", "--per-round", HUGE], "--per-round"),
         (["rounds", "x", "--recipe", "a", "--out", "y", "--per-round", 1, "--min-gain", "nan"], "--min-gain"),
         (["rounds", "x", "--recipe", "a", "--out", "y", "--per-round", 1, "--rounds", HUGE], "--rounds"),
-        (["neighbors", "train", "x", "--out", "y", "--epochs", HUGE], "--epochs"),
+        (["autoencoder", "train", "x", "--out", "y", "--epochs", HUGE], "--epochs"),
         (["annotate", "x", "--store", "y", "--per-face", HUGE], "--per-face"),
         (["annotate", "x", "--store", "y", "--first", HUGE], "--first"),
         (["labels", "export", "x", "y", "--min-answers", HUGE], "--min-answers"),
@@ -59,9 +59,9 @@ HUGE = 10**20
         (["consistency", "x", "y", "--draws", HUGE], "--draws"),
         (["consistency", "x", "y", "--sigma", "1e308"], "--sigma"),
         (["consistency", "x", "y", "--sigma", "nan"], "--sigma"),
-        (["doubts", "x", "--model", "y", "--folds", HUGE], "--folds"),
-        (["doubts", "x", "--model", "y", "--first", HUGE], "--first"),
-        (["doubts", "x", "--model", "y", "--noise", "nan"], "--noise"),
+        (["label-errors", "x", "--model", "y", "--folds", HUGE], "--folds"),
+        (["label-errors", "x", "--model", "y", "--first", HUGE], "--first"),
+        (["label-errors", "x", "--model", "y", "--noise", "nan"], "--noise"),
         (["identities", "x", "y", "--least", HUGE], "--least"),
         (["identities", "x", "y", "--test", "nan"], "--test"),
         (["verify", "x", "y", "--pairs", HUGE], "--pairs"),
@@ -69,7 +69,7 @@ HUGE = 10**20
         (["neurons", "x", "y", "--out", "z", "--top", HUGE], "--top"),
         (["neurons", "x", "y", "--out", "z", "--drawn", HUGE], "--drawn"),
         (["weights", "x", "y", "--per-class", HUGE], "--per-class"),
-        (["twins", "x", "--distance", HUGE], "--distance"),
+        (["duplicates", "x", "--distance", HUGE], "--distance"),
         (["adapt", "mien-s", "x", "--out", "y", "--seed", HUGE], "--seed"),
     ],
 )
@@ -105,10 +105,21 @@ def test_settings_say_where_they_end(mien: Command, stored: Path, tmp_path: Path
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("words", [["--vary", "batch=" + "[" * 200_000], ["--labels-per-class", "9" * 5000], ["--noise", "NaN"]])
-def test_what_a_grid_is_given_is_read_with_care(mien: Command, stored: Path, tmp_path: Path, words: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--vary", "batch=" + "[" * 200_000], 1, "mien: expected"),
+        (["--labels-per-class", "9" * 5000], 2, "Invalid value for '--labels-per-class'"),
+        (["--labels-per-class", "10,few"], 2, "Invalid value for '--labels-per-class'"),
+        (["--noise", "NaN"], 2, "Invalid value for '--noise'"),
+        (["--noise", "0,1"], 2, "Invalid value for '--noise'"),
+    ],
+)
+def test_what_a_grid_is_given_is_read_with_care(
+    mien: Command, stored: Path, tmp_path: Path, words: list[str], code: int, said: str
+) -> None:
     done = mien("compare", stored, "--recipes", "supervised_small", "--out", tmp_path / "out", *words)
-    assert (done.code, "mien: expected" in done.err) == (1, True)
+    assert (done.code, said in done.err, len(done.err) < 800) == (code, True, True), done.err
     assert not (tmp_path / "out").exists()
 
 
@@ -122,11 +133,11 @@ NO_TEXT = os.fsdecode(b"r\xff")
         ["train", "{bad}", "--out", "{new}"],
         ["compare", "{set}", "--recipes", "supervised_small", "--out", "{bad}"],
         ["rounds", "{set}", "--recipe", "supervised_small", "--per-round", "3", "--oracle", "labels", "--out", "{bad}"],
-        ["neighbors", "train", "{set}", "--out", "{bad}"],
+        ["autoencoder", "train", "{set}", "--out", "{bad}"],
         ["describe", "{bad}"],
         ["evaluate", "{bad}", "{set}"],
         ["import", "synthetic", "{bad}"],
-        ["twins", "{set}", "--write", "{bad}"],
+        ["duplicates", "{set}", "--write", "{bad}"],
     ],
 )
 def test_a_name_that_is_no_text_is_refused_before_any_work(mien: Command, stored: Path, tmp_path: Path, words: list[str]) -> None:
@@ -190,6 +201,6 @@ def test_links_in_a_circle_and_names_that_are_empty_are_said(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "loop").symlink_to("loop")
     mien("train", stored, "--out", "run", "--recipe", "supervised_small", "--epochs", 1, "--set", "model.width=8")
-    for words in (["doubts", stored, "--model", "run", "--by", "weights", "--out", "loop"], ["explain", "run", ""]):
+    for words in (["label-errors", stored, "--model", "run", "--by", "weights", "--out", "loop"], ["explain", "run", ""]):
         done = mien(*words)
         assert (done.code, done.err.splitlines()[-1].startswith("mien: expected")) == (1, True), done.err

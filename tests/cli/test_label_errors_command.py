@@ -1,4 +1,4 @@
-"""`mien doubts` as people type it."""
+"""`mien label-errors` as people type it."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ def run(tmp_path: Path, stored: Path) -> Path:
 
 
 def test_from_a_run_to_a_list(mien: Command, stored: Path, run: Path) -> None:
-    done = mien("doubts", stored, "--model", run, "--folds", 4, "--first", 15, "--json")
+    done = mien("label-errors", stored, "--model", run, "--folds", 4, "--first", 15, "--json")
     assert done.code == 0, done.err
     found, folder = json.loads(done.out), run / "doubts-train"
     assert found["out"] == str(folder)
@@ -33,7 +33,7 @@ def test_from_a_run_to_a_list(mien: Command, stored: Path, run: Path) -> None:
         rows = list(csv.DictReader(file))
     assert sum(row["flagged"] == "true" for row in rows) == found["flagged"]
     assert {row["id"] for row in rows} == set(FaceSet.open(stored).where(split="train").values("id"))
-    done = mien("doubts", stored, "--model", run)
+    done = mien("label-errors", stored, "--model", run)
     assert done.code == 0, done.err
     for told in ("96 labels by cleanlab's confident learning: 5 folds of people", "cleanlab takes", "faces (estimate)"):
         assert told in done.out
@@ -41,15 +41,15 @@ def test_from_a_run_to_a_list(mien: Command, stored: Path, run: Path) -> None:
 
 
 def test_an_experiment_and_other_methods_have_folders_of_their_own(mien: Command, stored: Path, run: Path) -> None:
-    done = mien("doubts", stored, "--model", run, "--noise", 0.25)
+    done = mien("label-errors", stored, "--model", run, "--noise", 0.25)
     assert done.code == 0, done.err
     assert "of the first" in done.out
     assert "the list finds them with an AUROC of" in done.out
     assert "the run was taught 24 of them otherwise" in done.err
-    done = mien("doubts", stored, "--model", run, "--by", "weights")
+    done = mien("label-errors", stored, "--model", run, "--by", "weights")
     assert done.code == 0, done.err
     assert "weighed all faces the same" in done.err
-    done = mien("doubts", stored, "--model", run, "--by", "neighborhood", "--split", "test")
+    done = mien("label-errors", stored, "--model", run, "--by", "neighborhood", "--split", "test")
     assert done.code == 0, done.err
     assert "S of 8 neighbors" in done.out
     made = {path.name for path in run.glob("doubts-*")}
@@ -59,7 +59,7 @@ def test_an_experiment_and_other_methods_have_folders_of_their_own(mien: Command
 def test_labels_that_are_all_right_are_said_to_be(mien: Command, run: Path, tmp_path: Path) -> None:
     faces = bright_faces()
     faces.with_column("true_label", faces.labels).save(tmp_path / "known")
-    done = mien("doubts", tmp_path / "known", "--model", run)
+    done = mien("label-errors", tmp_path / "known", "--model", run)
     assert done.code == 0, done.err
     assert "none of these labels is known to be wrong" in done.out
 
@@ -74,19 +74,19 @@ def test_what_cannot_be_is_one_sentence(mien: Command, stored: Path, run: Path, 
         (["--split", "dev"], "a split among test, train"),
         (["--by", "weights", "--noise", 0.1], "train a run with --noise"),
     ):
-        done = mien("doubts", stored, "--model", run, *words)
+        done = mien("label-errors", stored, "--model", run, *words)
         assert (done.code, done.out) == (1, "")
         assert told in done.err
     assert (tmp_path / "mine" / "notes.txt").read_text() == "mine"
     assert not list(run.glob("doubts-*"))
     bright_faces(side=24).save(tmp_path / "larger")
-    assert "faces of side 16" in mien("doubts", tmp_path / "larger", "--model", run, "--by", "neighborhood").err
-    assert mien("doubts", stored).code == 2
+    assert "faces of side 16" in mien("label-errors", tmp_path / "larger", "--model", run, "--by", "neighborhood").err
+    assert mien("label-errors", stored).code == 2
 
 
 def test_the_model_in_the_box_needs_no_run(mien: Command, stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    done = mien("doubts", stored, "--model", "mien-s")
+    done = mien("label-errors", stored, "--model", "mien-s")
     assert done.code == 0, done.err
     assert "faces are converted for the model: 16 pixels, gray to 48 pixels, gray" in done.err
     assert (tmp_path / "mien-s-doubts-train" / "doubts.csv").is_file()
@@ -97,9 +97,9 @@ def test_a_set_of_cached_features_needs_no_model(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert mien("features", run, stored, tmp_path / "features").code == 0
-    done = mien("doubts", tmp_path / "features")
+    done = mien("label-errors", tmp_path / "features")
     assert done.code == 0, done.err
     assert "heads on 32 features of the set" in done.out
     assert (tmp_path / "doubts-train" / "doubts.csv").is_file()
-    done = mien("doubts", tmp_path / "features", "--by", "weights")
+    done = mien("label-errors", tmp_path / "features", "--by", "weights")
     assert (done.code, "expected a model, such as mien-s or a run" in done.err) == (2, True)

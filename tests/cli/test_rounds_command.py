@@ -76,15 +76,15 @@ def test_people_are_told_where_to_answer(mien: Command, words: list[Any], tmp_pa
 
 def test_what_cannot_be_asked(mien: Command, words: list[Any], tmp_path: Path) -> None:
     words += ["--out", tmp_path / "out"]
-    for more, message in (
-        ([], "either an oracle or a store"),
-        (["--oracle", "truth"], "rounds settings"),
-        (["--oracle", "labels", "--learn", "some"], "rounds settings"),
-        (["--oracle", "labels", "--acquire", "best"], "one of diverse, entropy, margin, random, worthiness in active/acquire"),
-        (["--oracle", "labels", "--recipe", "best"], "a recipe among"),
+    for more, code, message in (
+        ([], 1, "either an oracle or a store"),
+        (["--oracle", "truth"], 2, "Invalid value for '--oracle'"),
+        (["--oracle", "labels", "--learn", "some"], 2, "Invalid value for '--learn'"),
+        (["--oracle", "labels", "--acquire", "best"], 1, "one of diverse, entropy, margin, random, worthiness in active/acquire"),
+        (["--oracle", "labels", "--recipe", "best"], 1, "a recipe among"),
     ):
         done = mien(*words, *more)
-        assert done.code == 1
+        assert done.code == code
         assert message in done.err
     assert not (tmp_path / "out").exists()
     assert mien(*words, "--oracle", "labels", "--set", "batch").code == 2

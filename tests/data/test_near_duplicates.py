@@ -321,14 +321,14 @@ def test_a_set_of_equal_faces_is_one_group(tmp_path: Path) -> None:
     found = find_near_duplicates(FaceSet.from_arrays(np.repeat(smooth_faces(1), 500, axis=0)))
     assert found.sizes.tolist() == [500]
     assert len(found.found.rows) == 499
-    assert write_near_duplicates(found, tmp_path / "out") == ("twins.csv", "twins.png")
+    assert write_near_duplicates(found, tmp_path / "out") == ("duplicates.csv", "duplicates.png")
 
 
 def test_a_set_without_twins_or_faces(tmp_path: Path) -> None:
     for faces in (smooth_faces(9), smooth_faces(1)[:0]):
         found = find_near_duplicates(FaceSet.from_arrays(faces))
         assert found.to_json()["largest"] == []
-        assert write_near_duplicates(found, tmp_path / str(len(faces))) == ("twins.csv",)
+        assert write_near_duplicates(found, tmp_path / str(len(faces))) == ("duplicates.csv",)
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
@@ -348,24 +348,24 @@ def test_drawn_faces_are_few_twins(tmp_path: Path) -> None:
 
 def test_the_command(mien: Command, tmp_path: Path) -> None:
     with_copies().save(tmp_path / "faces")
-    done = mien("twins", tmp_path / "faces", "--out", tmp_path / "out", "--write", tmp_path / "new")
+    done = mien("duplicates", tmp_path / "faces", "--out", tmp_path / "out", "--write", tmp_path / "new")
     assert done.code == 0, done.err
     assert "unnamed: 35 of 60 faces (58.3%) have a near-duplicate" in done.out
     assert "in 5 groups; the largest have 7, 7, 7, 7, 7 faces" in done.out
     assert "have different ones" in done.out
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"twins.csv", "twins.png"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"duplicates.csv", "duplicates.png"}
     made = FaceSet.open(tmp_path / "new", verify=True)
     assert (made.values("twin") >= 0).sum() == 35
     assert (made.faces() == with_copies().faces()).all()
-    values = json.loads(mien("twins", tmp_path / "new", "--distance", 0, "--json").out)
+    values = json.loads(mien("duplicates", tmp_path / "new", "--distance", 0, "--json").out)
     assert values["distance"] == 0
-    assert values["pairs"] < json.loads(mien("twins", tmp_path / "faces", "--json").out)["pairs"]
+    assert values["pairs"] < json.loads(mien("duplicates", tmp_path / "faces", "--json").out)["pairs"]
     FaceSet.from_arrays(smooth_faces(3), [0, 0, 0], ["anger"]).save(tmp_path / "others")
-    done = mien("twins", tmp_path / "faces", tmp_path / "others")
+    done = mien("duplicates", tmp_path / "faces", tmp_path / "others")
     assert done.code == 0, done.err
     assert "other: (no splits)" in done.out
-    assert mien("twins", tmp_path / "others").out == "unnamed: 0 of 3 faces (0.0%) have a near-duplicate\n"
-    refused = mien("twins", tmp_path / "faces", "--write", tmp_path / "new")
+    assert mien("duplicates", tmp_path / "others").out == "unnamed: 0 of 3 faces (0.0%) have a near-duplicate\n"
+    refused = mien("duplicates", tmp_path / "faces", "--write", tmp_path / "new")
     assert refused.code == 1
     assert "expected nothing at" in refused.err
 
@@ -375,12 +375,12 @@ def test_the_command_tells_twins_within_a_set_from_those_across(mien: Command, t
     drawn, theirs = smooth_faces(6), Info(("joy", "fear"), side=48, name="theirs")
     FaceSet.from_arrays(np.concatenate([drawn, drawn[:2]]), np.zeros(8), ["joy"]).save(tmp_path / "ours")
     FaceSet.from_arrays(drawn[[1, 2, 2]], np.ones(3), info=theirs).save(tmp_path / "theirs")
-    done = mien("twins", tmp_path / "ours", tmp_path / "theirs")
+    done = mien("duplicates", tmp_path / "ours", tmp_path / "theirs")
     assert done.code == 0, done.err
     told = "unnamed: 4 of 8 faces (50.0%) have a near-duplicate in the set itself, 3 (37.5%) in theirs\n"
     assert done.out.startswith(told)
     assert "6 pairs (2 within the set, 4 across), 0 of them mirrored, in 3 groups; the largest have 3, 3, 2 faces" in done.out
-    values = json.loads(mien("twins", tmp_path / "ours", tmp_path / "theirs", "--json").out)
+    values = json.loads(mien("duplicates", tmp_path / "ours", tmp_path / "theirs", "--json").out)
     assert {name: values[name] for name in ("twins", "twins_within", "twins_across", "pairs", "pairs_across")} == {
         "twins": 5, "twins_within": 4, "twins_across": 3, "pairs": 6, "pairs_across": 4
     }  # fmt: skip
@@ -388,16 +388,16 @@ def test_the_command_tells_twins_within_a_set_from_those_across(mien: Command, t
 
 def test_nothing_that_is_there_is_overwritten(mien: Command, tmp_path: Path) -> None:
     with_copies().save(tmp_path / "faces")
-    assert mien("twins", tmp_path / "faces", "--out", tmp_path / "out").code == 0
-    before = (tmp_path / "out" / "twins.csv").read_bytes()
-    refused = mien("twins", tmp_path / "faces", "--out", tmp_path / "out", "--distance", 0)
+    assert mien("duplicates", tmp_path / "faces", "--out", tmp_path / "out").code == 0
+    before = (tmp_path / "out" / "duplicates.csv").read_bytes()
+    refused = mien("duplicates", tmp_path / "faces", "--out", tmp_path / "out", "--distance", 0)
     assert (refused.code, refused.out) == (1, "")
     assert f"expected a new or an empty folder at {tmp_path / 'out'}; found something else; choose another" in refused.err
     with pytest.raises(MienError, match="a new or an empty folder"):
         write_near_duplicates(find_near_duplicates(with_copies(), distance=0), tmp_path / "out")
-    assert (tmp_path / "out" / "twins.csv").read_bytes() == before
+    assert (tmp_path / "out" / "duplicates.csv").read_bytes() == before
     (tmp_path / "empty").mkdir()
-    assert mien("twins", tmp_path / "faces", "--out", tmp_path / "empty").code == 0
+    assert mien("duplicates", tmp_path / "faces", "--out", tmp_path / "empty").code == 0
 
 
 @pytest.mark.parametrize(
@@ -408,15 +408,15 @@ def test_photos_are_to_be_prepared_first(mien: Command, tmp_path: Path, name: st
     path.touch()
     bright_faces(12).save(tmp_path / "set")
     for words in ((path,), (tmp_path / "set", path)):
-        done = mien("twins", *words)
+        done = mien("duplicates", *words)
         assert done.code == 1
         todo = f"mien prepare {shlex.quote(str(path))} OUT"
         assert done.err == f"mien: expected a face set at {path}; found {kind}; make one of it first: {todo}\n"
     with pytest.raises(MienError, match=r"OUT --labeled$"):
         require_prepared(path, labeled=True)
     (tmp_path / "set").rename(tmp_path / "set.zip")
-    assert mien("twins", tmp_path / "set.zip").code == 0
-    assert "no faceset.json" in mien("twins", tmp_path / "nowhere.csv").err
+    assert mien("duplicates", tmp_path / "set.zip").code == 0
+    assert "no faceset.json" in mien("duplicates", tmp_path / "nowhere.csv").err
 
 
 def leaky(tmp_path: Path) -> tuple[FaceSet, Path]:
@@ -466,7 +466,7 @@ def test_many_training_faces_are_not_looked_through(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("mien.evaluation.near_duplicates.MOST_BYTES", 96 * 256 - 1)
     notes = evaluate(run, faces).notes
     assert "warning" not in notes
-    assert notes["near-duplicates"] == "not looked for among 96 training faces: mien twins does"
+    assert notes["near-duplicates"] == "not looked for among 96 training faces: mien duplicates does"
 
 
 def test_frames_of_a_video_are_no_reason_to_refuse_a_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mien: Command) -> None:

@@ -20,7 +20,8 @@ from mien import FaceSet, MienError
 from mien.cli import app
 from mien.experiments.compare import compare
 from mien.experiments.comparison import Comparison
-from mien.experiments.grid import Axis, Grid, make_plan
+from mien.experiments.grid import make_plan
+from mien.experiments.settings import Axis, Grid
 from mien.registry import STRICT
 from mien.training import loop
 from mien.training.run import Run
@@ -342,8 +343,8 @@ def test_on_the_command_line(stored: Path, recipes: dict[str, str], tmp_path: Pa
     assert str(out / "report.html") in done.stdout.replace("\n", "")
     done = run(app, [*map(str, words), "--recipes", recipes["plain"], "--vary", "draw"])
     assert done.exit_code == 2
-    with pytest.raises(MienError, match="grid settings"):
-        run(app, [*map(str, words), "--recipes", recipes["plain"], "--noise", "2"], catch_exceptions=False)
+    done = run(app, [*map(str, words), "--recipes", recipes["plain"], "--noise", "2"])
+    assert (done.exit_code, "Invalid value for '--noise'" in done.output) == (2, True)
 
 
 @pytest.mark.parametrize(("named", "found"), [("PublicTest", "PublicTest"), ("TEST", "TEST"), ("privatetest", "privatetest")])

@@ -87,7 +87,7 @@ def _make(generator: np.random.Generator, folder: Path) -> None:
 
 
 def read(folder: Path) -> None:
-    """What resume, compare, rounds or neighbors train make of it; and what measures a run that is done."""
+    """What resume, compare, rounds or autoencoder train make of it; and what measures a run that is done."""
     torch.set_num_threads(1)
     KINDS[(folder / "kind").read_text()][1](folder)
 
@@ -162,7 +162,7 @@ def _go_on_with_neighbors(folder: Path) -> None:
 
 def _compare(folder: Path, name: str, batches: int) -> None:
     from mien.experiments.compare import compare
-    from mien.experiments.grid import Grid
+    from mien.experiments.settings import Grid
 
     compare(folder / name, Grid((str(folder / "tiny.toml"),), seeds=1, threads=1), folder / "out")
     if batches == 1:
@@ -172,7 +172,7 @@ def _compare(folder: Path, name: str, batches: int) -> None:
 
 def _rounds(folder: Path, name: str, batches: int) -> None:
     from mien.active.rounds import rounds
-    from mien.active.settings import RoundsSettings
+    from mien.active.rounds_settings import RoundsSettings
 
     plan = RoundsSettings(str(folder / "tiny.toml"), ("random",), 4, 1, start_labels_per_class=2, oracle=0.0, threads=1)
     rounds(folder / name, plan, folder / "out")

@@ -417,7 +417,7 @@ def test_one_made_for_other_faces_is_refused_with_the_reason(
 def test_a_recognizer_is_no_autoencoder_and_the_other_way_round(tmp_path: Path, made: Path) -> None:
     faces = bright_faces()
     train(faces, small_recipe(stages=[{"epochs": 1, "lr": 0.01}]), tmp_path / "run", ORDER)
-    with pytest.raises(MienError, match=r"an autoencoder at .*found a model of mien_s; make one with mien neighbors train"):
+    with pytest.raises(MienError, match=r"an autoencoder at .*found a model of mien_s; make one with mien autoencoder train"):
         train(faces, masked(tmp_path / "run"), tmp_path / "masked", ORDER)
     with pytest.raises(MienError, match=r"a recognizer at .*found an autoencoder"):
         evaluate(made, faces)

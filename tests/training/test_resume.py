@@ -18,7 +18,7 @@ from mien.training import loop
 CODE = """
 import os, signal, sys
 from mien.cli import main
-from mien.cli.console import Bar
+from mien.terminal import ProgressBar
 from mien.training import loop
 
 loop.CHECKPOINT_SECONDS = 0.0
@@ -34,7 +34,7 @@ def dying(real):
     return call
 
 if place == "batch":
-    Bar.advance = dying(Bar.advance)
+    ProgressBar.advance = dying(ProgressBar.advance)
 if place == "rename":
     os.replace = dying(os.replace)
 main()

@@ -23,8 +23,9 @@ from mien.active.human_annotators import People
 from mien.active.learning_curve import Curve, Point, draw, read_point, write_point, write_tables
 from mien.active.oracle import Annotators, Asked, Oracle
 from mien.active.pool import DISPUTED, UNDECIDED, Known, World
+from mien.active.rounds_settings import RoundsSettings, folder_name
 from mien.active.scoring import look
-from mien.active.settings import Recipes, RoundsSettings, claim_folder, folder_name, settled, strategy
+from mien.active.settings import Recipes, claim_folder, settled, strategy
 from mien.data.faceset import FaceSet
 from mien.data.format import Rows
 from mien.data.splits import Budget, require_untrained
@@ -39,7 +40,7 @@ from mien.recognize.recognizer import Recognizer
 from mien.tabular.parquet_files import read_table
 from mien.training.loop import own_threads
 from mien.training.objective import validation_figures
-from mien.training.run_data import TrainingSettings
+from mien.training.settings import TrainingSettings
 from mien.training.train import train_or_resume
 
 DRAW_SECONDS = 10.0

@@ -1,17 +1,17 @@
-"""What `mien rounds` is asked to do: which faces are asked about, by whom they are labeled, and how their labels are learned."""
+"""What the settings of rounds come to: recipes, strategies, the split to test on, and the folder in which the rounds are."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, field, replace
+from dataclasses import asdict, replace
 from dataclasses import dataclass as plain
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from mien.active.acquire import Acquire
 from mien.active.human_annotators import shown
+from mien.active.rounds_settings import AUTO, RoundsSettings
 from mien.data.faceset import FaceSet
 from mien.data.splits import split_rows, test_split
 from mien.disk import claim, read_as
@@ -19,83 +19,13 @@ from mien.errors import MienError
 from mien.progress import Progress, Silent
 from mien.recipes.overrides import asked_recipe
 from mien.recipes.recipe import Recipe
-from mien.registry import STRICT, Count, Finite, Seed, Share, Threads, build_from_text, worded
-
-RANDOM = "random"
-"""What the other strategies are compared with, where it is among them; else the first is."""
+from mien.registry import Threads, build_from_text
 
 FILE = "rounds.json"
-AUTO = "auto"
 BY_CONTENT = ("recipe", "tune", "start", "epochs", "settings", "pool")
 """What of a plan is compared by what it names, not by its name."""
 FREE, FREE_WITH_ORACLE = ("rounds",), ("rounds", "acquire", "seed", "seeds")
 """What may be other when a plan is asked again: it decides which chains there are and how long, not what is in them."""
-
-
-@worded
-@dataclass(frozen=True, config=STRICT)
-class RoundsSettings:
-    """Rounds of asking and learning; every strategy with every seed is a chain of them."""
-
-    recipe: str
-    """How the first model is trained: a name or a TOML file."""
-    acquire: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Strategies: `worthiness`, or with settings, `worthiness extension=1 normalize=literal`."""
-    per_round: Count
-    """Faces asked about in a round."""
-    rounds: Count
-    """How many rounds."""
-    start_labels_per_class: Count | None = None
-    """Labels of the face set that the first model is trained with, validation included; None for all."""
-    pool: Path | None = None
-    """Face set whose faces are asked about; None for the rest of the training split, its labels hidden."""
-    oracle: Share | None = None
-    """Instead of people the labels that are known answer, this share of them flipped to another class."""
-    store: str | None = None
-    """File or address of the label store that people answer into."""
-    per_face: Count = 1
-    """Answers of different people that a face wants."""
-    split_to_test: str | None = AUTO
-    """Split that the curve is drawn on; nothing is chosen by it. auto: the set's own, such as test, where it has labels. None,
-    and auto where there is none: the curve shows figures on validation."""
-    learn: Literal["new", "all", "afresh"] = "new"
-    """`new`: from the last model, with the new labels and those that it misses (DAL, Algorithm 1); `all`: from the last model,
-    with all labels; `afresh`: as the first model, with all labels."""
-    tune: str | None = None
-    """Recipe by which `new` and `all` go on from the last model; None for the last stage of `recipe`, or, where that is the only
-    one, for the same at a tenth of its learning rate, as in DAL's second stage."""
-    min_gain: Finite | None = None
-    """A chain ends where validation accuracy gained less in a round, from 0 to 1."""
-    seed: Seed = 0
-    """Draws start labels, weights, batches, views, what strategies draw, and flips: that of the first chain."""
-    seeds: Count = 1
-    """Each strategy is followed with seeds from `seed` on."""
-    start: str | None = None
-    """Model whose weights the first model starts from, on its network: mien-s, a run or a model folder."""
-    epochs: Count | None = None
-    """Epochs in all, of `recipe`; what goes on by its last stage has that stage's share of them."""
-    settings: dict[str, Any] = field(default_factory=dict)
-    """Values changed in `recipe`, by key."""
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:1 (the second GPU)."""
-    threads: Threads | None = None
-    """Processor threads; None takes torch's own number, which is then written down and kept."""
-
-    def __post_init__(self) -> None:
-        folders = [folder_name(text) for text in self.acquire]
-        if len(set(folders)) < len(folders):
-            raise MienError("different strategies", ", ".join(self.acquire), "leave one out")
-        if (self.oracle is None) == (self.store is None):
-            found = "neither" if self.store is None else "both"
-            raise MienError("either an oracle or a store that people answer into", found, "give --oracle labels, or --store FILE")
-        if self.store is not None and (len(self.acquire) > 1 or self.seeds > 1):
-            found = f"{len(self.acquire)} strategies and {self.seeds} seeds"
-            raise MienError("one strategy and one seed, where people are asked", found, "compare strategies with an oracle")
-
-    @property
-    def reference(self) -> str:
-        """The strategy that the others are compared with."""
-        return RANDOM if RANDOM in self.acquire else self.acquire[0]
 
 
 @plain(frozen=True)
@@ -148,11 +78,6 @@ def strategy(text: str) -> Acquire:
     """The strategy of `NAME KEY=VALUE ...`. Raises MienError where name, key or value are unknown."""
     made: Acquire = build_from_text("mien.active.acquire", text, "strategy")
     return made
-
-
-def folder_name(text: str) -> str:
-    """The strategy's text as a part of a path."""
-    return "".join(letter if letter.isalnum() or letter in "_.=-" else "_" for letter in text)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from mien.cli import (
     exporting,
     identities,
     label_errors,
+    labels,
     looking,
     measure,
     predicting,
@@ -53,7 +54,7 @@ def _top(
         bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Say which mien this is.")
     ] = False,
 ) -> None:
-    """What may stand before a command."""
+    """Options that stand before a command."""
 
 
 # In the order in which they are listed.
@@ -63,7 +64,7 @@ for _command in (
     data.describe,
     data.features,
     data.convert,
-    duplicates.twins,
+    duplicates.duplicates,
     identities.identities,
     consistency.peaks,
     training.train,
@@ -74,7 +75,7 @@ for _command in (
     exporting.export,
     measure.evaluate,
     measure.weights,
-    label_errors.doubts,
+    label_errors.label_errors,
     measure.intensity,
     consistency.consistency,
     looking.neurons,
@@ -87,9 +88,9 @@ for _command in (
     training.demo,
 ):
     app.command()(_command)
-app.add_typer(autoencoder.neighbors, name="neighbors")
+app.add_typer(autoencoder.autoencoder, name="autoencoder")
 app.add_typer(annotators.annotators, name="annotators")
-app.add_typer(annotate.labels, name="labels")
+app.add_typer(labels.labels, name="labels")
 
 
 def _whole_lines(one: typer.Typer) -> None:
@@ -128,7 +129,7 @@ def main() -> None:
     except SystemExit as end:
         how = _notes(end)
         if end.code == INTERRUPTED:
-            again = "mien prepare, compare, rounds and neighbors go on by the same command, training with mien resume RUN"
+            again = "mien prepare, compare, rounds and autoencoder train go on by the same command, training by mien resume RUN"
             _say("interrupted", *(how or [again]))
         elif how:
             _say("ended", *how)
@@ -156,12 +157,12 @@ def _require_no_file(words: Sequence[str]) -> None:
 
 
 def _is_of_memory(error: BaseException) -> bool:
-    """Whether there was not enough: torch has no class of its own for that on a processor."""
+    """Whether there was too little memory: torch has no class of its own for that on a processor."""
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "allocate memory" in str(error)
 
 
 def _notes(error: BaseException) -> list[str]:
-    """Those of an error, or of the first that it came from and that has some."""
+    """The notes of an error, or of the first error that it came from and that has some."""
     notes: list[str] = getattr(error, "__notes__", [])
     above = error.__cause__ or error.__context__
     return notes if notes or above is None else _notes(above)

@@ -6,22 +6,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.shared import Json, print_json, print_values
+from mien.cli.options import Json
+from mien.cli.printing import print_result
 from mien.errors import MienError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-Name = Annotated[str, typer.Argument(help="Who.")]
+Name = Annotated[str, typer.Argument(help="Name of the person.")]
 StoreAddress = Annotated[str, typer.Option("--store", help="Label store: a file, or postgresql://user@host/name.")]
-Days = Annotated[int, typer.Option(min=0, help="How long the token is good for; 0: for ever.")]
+Days = Annotated[int, typer.Option(min=0, help="For how many days the token is good; 0: for ever.")]
 
 annotators = typer.Typer(no_args_is_help=True, help="The people who label faces.")
 
 
 @annotators.command()
 def add(name: Name, store: StoreAddress, days: Days = 90, as_json: Json = False) -> None:
-    """Add somebody who may answer, and print their token, which nobody can look up again."""
+    """Add somebody who may answer, and print their token. Nobody can look it up again."""
     from mien.labeling.store.store import Store
 
     with Store.open(store) as opened:
@@ -30,7 +31,7 @@ def add(name: Name, store: StoreAddress, days: Days = 90, as_json: Json = False)
 
 @annotators.command()
 def renew(name: Name, store: StoreAddress, days: Days = 90, as_json: Json = False) -> None:
-    """Print a new token for somebody; the old one is worth nothing from now on, and their browsers are signed out.
+    """Print a new token for somebody. The old one no longer works, and their browsers are signed out.
 
     A page that is open follows within ten seconds.
     """
@@ -42,12 +43,12 @@ def renew(name: Name, store: StoreAddress, days: Days = 90, as_json: Json = Fals
 
 @annotators.command()
 def disable(name: Name, store: StoreAddress, as_json: Json = False) -> None:
-    """Let somebody answer no more, and sign out their browsers; what they said stays."""
+    """Let somebody answer no more, and sign out their browsers. Their answers stay."""
     from mien.labeling.store.store import Store
 
     with Store.open(store) as opened:
         opened.disable(name)
-    print_values(as_json, {"name": name, "state": "disabled"}, f"{name} cannot answer any more; their answers stay")
+    print_result(as_json, {"name": name, "state": "disabled"}, f"{name} cannot answer any more; their answers stay")
 
 
 @annotators.command()
@@ -58,18 +59,18 @@ def enable(name: Name, store: StoreAddress, as_json: Json = False) -> None:
     with Store.open(store) as opened:
         opened.enable(name)
         (state,) = (person.state for person in opened.people() if person.name == name)
-    print_values(as_json, {"name": name, "state": state}, f"{name} is {state}")
+    print_result(as_json, {"name": name, "state": state}, f"{name} is {state}")
 
 
 @annotators.command()
 def remove(
     name: Name,
     store: StoreAddress,
-    answers: Annotated[bool, typer.Option("--answers", help="Remove all that they said, too.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    answers: Annotated[bool, typer.Option("--answers", help="Remove their answers, too.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Remove somebody for good: name, token and sign-ins, and their answers, too, or those stay without a name."""
+    """Remove somebody for good: name, token and sign-ins. Their answers stay without a name, unless --answers is given."""
     from mien.labeling.store.store import Store
 
     with Store.open(store) as opened:
@@ -77,50 +78,45 @@ def remove(
             what = "and all their answers" if answers else "but not their answers"
             _confirm(f"Remove {name}, {what}? Nobody can undo this.")
         nobody = opened.remove(name, answers)
-    left = "all that they said is, too" if answers else f"their answers are now of {nobody!r}" if nobody else "they said nothing"
-    print_values(as_json, {"name": name, "answers": nobody}, f"{name} is removed; {left}")
+    left = "so are their answers" if answers else f"their answers are now of {nobody!r}" if nobody else "there were no answers"
+    print_result(as_json, {"name": name, "answers": nobody}, f"{name} is removed; {left}")
 
 
 @annotators.command("list")
 def list_(store: StoreAddress, as_json: Json = False) -> None:
     """List all people: how many answers they gave, whether they may answer, and when their tokens end."""
-    from mien.cli.console import Table, show
+    from mien.cli.tables import Table
     from mien.labeling.store.store import Store
 
     with Store.open(store, reads=True) as opened:
         people, counts = opened.people(), opened.progress().by_annotator
-    if as_json:
-        listed = {
-            one.name: {"answers": counts.get(one.name, 0), "state": one.state, "expires": _iso(one.expires)} for one in people
-        }
-        print_json(listed)
-        return
+    values = {one.name: {"answers": counts.get(one.name, 0), "state": one.state, "expires": _iso(one.expires)} for one in people}
     table = Table("annotator", "answers", "state", "token ends")
     for one in people:
         ends = "-" if one.state in ("no token", "removed") else f"{one.expires:%Y-%m-%d}" if one.expires else "never"
         table.add_row(one.name, str(counts.get(one.name, 0)), one.state, ends)
-    show(table)
+    print_result(as_json, values, table)
 
 
 @annotators.command("sign-ins")
 def sign_ins(store: StoreAddress, as_json: Json = False) -> None:
-    """List who signed in and out, or tried to, from where, oldest first: 10,000 times that it worked, and 10,000 others."""
-    from mien.cli.console import Table, show
+    """List who signed in and out, or tried to, and from where, oldest first.
+
+    The last 10,000 that succeeded are kept, and the last 10,000 others.
+    """
+    from mien.cli.tables import Table
     from mien.labeling.store.store import Store
 
     with Store.open(store, reads=True) as opened:
         rows = opened.sign_ins()
-    if as_json:
-        print_json([asdict(row) | {"time": _iso(row.time)} for row in rows])
-        return
     table = Table("time (UTC)", "annotator", "from", "what")
     for row in rows:
         table.add_row(f"{row.time:%Y-%m-%d %H:%M:%S}", row.name or "-", row.address, row.outcome)
-    show(table)
+    print_result(as_json, [asdict(row) | {"time": _iso(row.time)} for row in rows], table)
 
 
 def _print_token(name: str, token: str, as_json: bool) -> None:
-    print_values(as_json, {"name": name, "token": token}, f"token of {name}, said this once: {token}")
+    print_result(as_json, {"name": name, "token": token}, f"token of {name}, said this once: {token}")
 
 
 def _iso(time: "datetime | None") -> str | None:

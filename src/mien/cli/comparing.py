@@ -1,64 +1,66 @@
-"""Commands that train and measure many times."""
+"""The command that trains and measures many times."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from mien.cli.shared import (
-    Device,
-    FaceSetPath,
-    Json,
-    OwnUnlabeled,
-    Settings,
-    Start,
-    TestSplit,
-    Threads,
-    Trust,
-    pairs,
-    print_json,
-    say,
-    typed,
-    whole,
-)
+from mien.cli.options import FaceSetPath, Json, Trust, comma_list, key_values, setting, trust_typed
+from mien.cli.printing import print_result
+from mien.experiments.settings import Grid
+from mien.progress import progress_bar
+
+
+def budgets(text: str) -> list[object]:
+    """Label budgets of `10,25,all`; None for all."""
+    from mien.disk import value_of
+
+    return [None if part == "all" else value_of(part) for part in comma_list(text)]
+
+
+def numbers(text: str) -> list[object]:
+    """The values of `0,0.1`."""
+    from mien.disk import value_of
+
+    return [value_of(part) for part in comma_list(text)]
 
 
 def compare(
     faceset: FaceSetPath,
-    recipes: Annotated[str, typer.Option(help="Names or TOML files: a,b,c. Differences are to the first.")],
+    recipes: Annotated[str, setting(Grid, "recipes", form="Separated by commas: a,b,c.", read=comma_list)],
     out: Annotated[Path, typer.Option(help="A new folder, or that of an earlier comparison, which goes on.")],
-    labels_per_class: Annotated[str, typer.Option(help="Label budgets per class, validation included: 10,25,all.")] = "all",
-    noise: Annotated[str, typer.Option(help="Shares of the given labels to flip: 0,0.1.")] = "0",
-    seeds: Annotated[int, whole("How many seeds.")] = 5,
-    vary: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=A,B", help="Vary a recipe's value as well; may be repeated.")
+    labels_per_class: Annotated[
+        str, setting(Grid, "labels_per_class", form="Separated by commas: 10,25,all.", read=budgets)
+    ] = "all",
+    noise: Annotated[str, setting(Grid, "noise", form="Separated by commas: 0,0.1.", read=numbers)] = "0",
+    seeds: Annotated[int, setting(Grid, "seeds")] = 5,
+    vary: Annotated[list[str] | None, setting(Grid, "vary", form="May be repeated.", metavar="KEY=A,B", checked=False)] = None,
+    unlabeled: Annotated[Path | None, setting(Grid, "unlabeled")] = None,
+    unlabeled_faces: Annotated[int | None, setting(Grid, "unlabeled_faces")] = None,
+    own_unlabeled: Annotated[bool, setting(Grid, "own_unlabeled")] = True,
+    model: Annotated[str | None, setting(Grid, "model")] = None,
+    start: Annotated[str | None, setting(Grid, "start", metavar="MODEL")] = None,
+    epochs: Annotated[int | None, setting(Grid, "epochs")] = None,
+    set_: Annotated[
+        list[str] | None, setting(Grid, "settings", "--set", form="May be repeated.", metavar="KEY=VALUE", checked=False)
     ] = None,
-    unlabeled: Annotated[Path | None, typer.Option(help="A further face set, used without its labels.")] = None,
-    unlabeled_faces: Annotated[int | None, whole("How many faces without labels; all unless said.")] = None,
-    own_unlabeled: OwnUnlabeled = True,
-    model: Annotated[str | None, typer.Option(help="Another network for every recipe.")] = None,
-    start: Start = None,
-    epochs: Annotated[int | None, whole("Epochs in all, for every recipe.")] = None,
-    set_: Settings = None,
-    split: TestSplit = None,
-    device: Device = "auto",
-    threads: Threads = None,
+    split: Annotated[str | None, setting(Grid, "split")] = None,
+    device: Annotated[str, setting(Grid, "device")] = "auto",
+    threads: Annotated[int | None, setting(Grid, "threads")] = None,
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Compare recipes over labels, noise, settings and seeds: tables, curves, and a report; goes on where it was."""
-    from mien.cli.console import Bar, comparison_tables, show
-    from mien.disk import value_of
+    from mien.cli.result_tables import comparison_tables
     from mien.experiments.compare import compare as run
-    from mien.experiments.grid import Grid
     from mien.registry import validate
 
-    changes, axes = pairs(set_, "--set"), [{"key": key, "values": _values(values)} for key, values in _axes(vary or [])]
-    typed(model, changes, axes, trusted=trust, recipes=_parts(recipes))
+    changes, axes = key_values(set_, "--set"), _axes(vary or [])
+    trust_typed(model, changes, axes, trusted=trust, recipes=comma_list(recipes))
     asked = {
-        "recipes": _parts(recipes),
-        "labels_per_class": [None if part == "all" else value_of(part) for part in _parts(labels_per_class)],
-        "noise": [value_of(part) for part in _parts(noise)],
+        "recipes": comma_list(recipes),
+        "labels_per_class": budgets(labels_per_class),
+        "noise": numbers(noise),
         "seeds": seeds,
         "vary": axes,
         "unlabeled": unlabeled,
@@ -73,25 +75,18 @@ def compare(
         "threads": threads,
     }
     grid = validate(Grid, asked)
-    with Bar(quiet=as_json, single=True) as bar:
+    with progress_bar(quiet=as_json, single=True) as bar:
         found = run(faceset, grid, out, bar)
-    if as_json:
-        print_json(found.to_json())
-    else:
-        for table in comparison_tables(found):
-            show(table)
-        say(*(out / name for name in ("table.csv", "runs.csv", "report.html")), sep="\n")
+    files = [out / name for name in ("table.csv", "runs.csv", "report.html")]
+    print_result(as_json, found.to_json(), *comparison_tables(found), *files)
     if found.failed:
         raise typer.Exit(1)
 
 
-def _parts(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _axes(given: list[str]) -> list[tuple[str, str]]:
-    """`key=values` texts as pairs, in order."""
-    return [pair for text in given for pair in pairs([text], "--vary").items()]
+def _axes(given: list[str]) -> list[dict[str, Any]]:
+    """What is varied, in order, of `KEY=A,B` texts."""
+    pairs = [pair for text in given for pair in key_values([text], "--vary").items()]
+    return [{"key": key, "values": _values(values)} for key, values in pairs]
 
 
 def _values(text: str) -> list[Any]:
@@ -99,4 +94,4 @@ def _values(text: str) -> list[Any]:
     from mien.disk import value_of
 
     found = value_of(f"[{text}]")
-    return found if isinstance(found, list) else [value_of(part) for part in _parts(text)]
+    return found if isinstance(found, list) else numbers(text)

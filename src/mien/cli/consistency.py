@@ -1,25 +1,27 @@
 """Commands about small changes of a face: peaks to train on, and whether what is almost the same is recognized as the same."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, number, own_folder, print_json, print_values, say, seed_option, whole
-from mien.plain import counted
+from mien.cli.options import Device, FaceSetPath, Json, folder_beside, number, seed_option, whole_number
+from mien.cli.printing import note, note_held_out, print_result, warn
+from mien.plain import counted, percent
+from mien.progress import progress_bar
 
 if TYPE_CHECKING:
-    from mien.cli.console import Table
-    from mien.evaluation.consistency import Failures, Scores
+    from mien.cli.tables import Table
+    from mien.evaluation.consistency import Consistency, Failures
 
 
 def peaks(
     faceset: FaceSetPath,
     out: Annotated[Path, typer.Argument(help="The new folder.")],
-    nearest: Annotated[int, whole("Frames before the last one that are kept, as the split `near`.")] = 4,
+    nearest: Annotated[int, whole_number("Frames before the last one that are kept, as the split `near`.")] = 4,
     split: Annotated[
-        str | None, typer.Option(help="Split to take sequences from, or all; unless said, all but faces held out for tests.")
+        str | None,
+        typer.Option(help="Split to take sequences from, or all. Unless given: all faces but those held out for tests."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -36,37 +38,34 @@ def peaks(
     left_out = len(held_out_rows(faces)) if split is None else 0
     counts = {"faces": len(made), "sequences": len(found.last), "short": found.short, "unlabeled": found.unlabeled}
     values = counts | {"left_out": left_out, "out": str(out), "checksum": made.info.checksum}
-    if left_out:
-        held = counted(left_out, "face held out for tests is", "faces held out for tests are")
-        say(f"{held} left out (--split all takes them)", file=sys.stderr)
+    note_held_out(left_out)
     if found.short or found.unlabeled:
-        say(f"left out: {_left_out(found.short, found.unlabeled, nearest)}", file=sys.stderr)
-    print_values(as_json, values, f"{counted(len(found.last), 'peak')} and the {counted(nearest, 'frame')} before each -> {out}")
+        note(f"left out: {_left_out(found.short, found.unlabeled, nearest)}")
+    print_result(as_json, values, f"{counted(len(found.last), 'peak')} and the {counted(nearest, 'frame')} before each -> {out}")
 
 
 def consistency(
     run: Annotated[Path, typer.Argument(help="A run or a model folder.")],
     faceset: FaceSetPath,
     split: Annotated[
-        str | None, typer.Option(help="Split to measure on; `near` of a set of mien peaks. test or PublicTest unless said.")
+        str | None,
+        typer.Option(help="Split to measure on; `near` of a set of mien peaks. Unless given: test or PublicTest."),
     ] = None,
     neighbors: Annotated[
         Path | None,
-        typer.Option(help="Folder of mien neighbors train; unless said the run's own autoencoder, or its features."),
+        typer.Option(help="Folder of mien autoencoder train. Unless given: the run's own autoencoder, or its features."),
     ] = None,
-    draws: Annotated[int, whole("Neighbors of each face.", 1, 10_000)] = 8,
+    draws: Annotated[int, whole_number("Neighbors of each face.", 1, 10_000)] = 8,
     sigma: Annotated[
-        float,
-        number("Noise that makes neighbors, in deviations of a code or feature.", 1e-30, 1e30),
+        float, number("Noise that makes neighbors, in standard deviations of a code or a feature.", 1e-30, 1e30)
     ] = 0.22,
-    nearest: Annotated[int, whole("Frames before the last one of a sequence that are checked.")] = 4,
+    nearest: Annotated[int, whole_number("Frames before the last one of a sequence that are checked.")] = 4,
     seed: Annotated[int, seed_option("Draws the neighbors.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Where table and pictures go; RUN/consistency-SPLIT unless said.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for table and pictures. Unless given: RUN/consistency-SPLIT.")] = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Measure whether faces that are almost the same are recognized as the same."""
-    from mien.cli.console import Bar, show
     from mien.data.faceset import FaceSet
     from mien.data.splits import test_split
     from mien.disk import require_own
@@ -74,53 +73,29 @@ def consistency(
     from mien.evaluation.report.consistency import COMMAND, FILES, write_consistency
 
     split = split or test_split(FaceSet.open(faceset))
-    folder = out or own_folder(run, f"consistency-{split}")
+    folder = out or folder_beside(run, f"consistency-{split}")
     require_own(folder, FILES, COMMAND)
-    with Bar(quiet=as_json, single=True) as bar:
+    with progress_bar(quiet=as_json, single=True) as bar:
         found = measure_consistency(run, faceset, split, neighbors, draws, sigma, nearest, seed, device, bar)
         files = write_consistency(found, folder)
-    if found.warning:
-        say(f"warning: {found.warning}", file=sys.stderr)
-    if as_json:
-        print_json(found.to_json() | {"out": str(folder), "files": files})
-        return
-    say(f"{found.dataset}, {split}")
-    if found.failures is None:
-        say(found.unchecked)
-    else:
-        show(_failure_table(found.failures))
-        say(_about(found.failures))
-    show(_score_table(found.reliability))
+    warn(found.warning)
+    parts = [f"{found.dataset}, {split}", *_told(found), *(folder / name for name in files)]
+    print_result(as_json, found.to_json() | {"out": str(folder), "files": files}, *parts)
+
+
+def _told(found: "Consistency") -> "list[str | Table]":
+    """What was found, as lines and tables."""
+    from mien.cli.result_tables import failure_table, stability_table
+
+    told: list[str | Table] = [found.unchecked]
+    if found.failures is not None:
+        told = [failure_table(found.failures), _about(found.failures)]
+    told.append(stability_table(found.reliability))
     if found.reliability.auroc == found.reliability.auroc:  # nan where all are right, or all wrong
-        say(f"a high S finds wrong predictions with an AUROC of {found.reliability.auroc:.3f}")
-    about = f"{draws} of each face, sigma {sigma:g}; {found.reliability.kept:.0%} are predicted as their face is"
-    say(f"neighbors: {found.neighbors}; {about}")
-    say(*(folder / name for name in files), sep="\n")
-
-
-def _failure_table(found: "Failures") -> "Table":
-    from mien.cli.console import Table
-
-    table = Table(f"of {counted(found.sequences, 'sequence')}", "number", "share", "95 % interval")
-    for name, count, share, between in (
-        ("failure cases (FC)", found.failed, found.failed_share, found.failed_interval),
-        ("consistent ones (CFC)", found.consistent, found.consistent_share, found.consistent_interval),
-    ):
-        table.add_row(name, str(count), f"{share:.1%}", f"{between.low:.1%} to {between.high:.1%}")
-    return table
-
-
-def _score_table(found: "Scores") -> "Table":
-    from mien.cli.console import Table
-
-    table = Table("predictions", "faces", "mean S")
-    for name, count, mean in (
-        ("all", found.count, found.mean),
-        ("right", found.right, found.right_mean),
-        ("wrong", found.wrong, found.wrong_mean),
-    ):
-        table.add_row(name, str(count), f"{mean:.4g}" if count else "-")
-    return table
+        told.append(f"a high S finds wrong predictions with an AUROC of {found.reliability.auroc:.3f}")
+    drawn = f"{found.draws} of each face, sigma {found.sigma:g}"
+    kept = f"{percent(found.reliability.kept, 0)} are predicted as their face is"
+    return [*told, f"neighbors: {found.neighbors}; {drawn}; {kept}"]
 
 
 def _about(found: "Failures") -> str:

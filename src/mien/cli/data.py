@@ -1,30 +1,26 @@
 """Commands that make and look at face sets."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from mien.cli.shared import (
+from mien.cli.options import (
     Device,
     FaceSetPath,
     Json,
     Limits,
     Seed,
     Settings,
-    listed,
+    class_names,
+    key_values,
     number,
-    pairs,
-    print_json,
-    print_values,
-    say,
     share,
-    warn_of_few_tests,
-    warn_of_untested,
-    whole,
+    whole_number,
 )
+from mien.cli.printing import note, print_result, warn, warn_of_few_tests, warn_of_untested
 from mien.plain import counted
+from mien.progress import progress_bar
 
 
 def import_(
@@ -35,32 +31,35 @@ def import_(
         list[Path], typer.Argument(metavar="[INPUT] OUT", help="What to read (not for synthetic), and the new folder.")
     ],
     rule: Annotated[str | None, typer.Option(help="Label rule of ferplus: majority, probability or argmax.")] = None,
-    columns: Annotated[str | None, typer.Option(help="Which csv column is what: path=name,label=label,subject=person.")] = None,
-    classes: Annotated[str | None, typer.Option(help="Our class names and theirs: anger=angry,happiness=happy.")] = None,
-    side: Annotated[int | None, whole("Side of the stored faces in pixels.", 1, 4096)] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="Names of the columns of a csv file: path=name,label=label,subject=person.")
+    ] = None,
+    classes: Annotated[str | None, typer.Option(help="Our names of classes, and theirs: anger=angry,happiness=happy.")] = None,
+    side: Annotated[int | None, whole_number("Side of the stored faces in pixels.", 1, 4096)] = None,
     test: Annotated[
-        float, share("Share of faces, whole subjects, that become the split `test` where there are no splits.")
+        float, share("Share of the faces that becomes the split `test`, whole people at a time, where there are no splits.")
     ] = 0.0,
     color: Annotated[bool, typer.Option(help="Store color faces.")] = False,
-    skip: Annotated[int, whole("How many unreadable inputs may be left out; they are listed in rejected.csv.", least=0)] = 0,
+    skip: Annotated[
+        int, whole_number("How many inputs may be left out since they cannot be read; rejected.csv lists them.", least=0)
+    ] = 0,
     set_: Settings = None,
     limits: Limits = "on",
     as_json: Json = False,
 ) -> None:
-    """Import a published database, a folder, a table, or rendered faces, into a face set."""
-    from mien.cli.console import Bar
+    """Import a published database, a folder, a table, or drawn faces into a face set."""
     from mien.data.importing import import_source, source_from, told_notes
     from mien.disk import value_of
 
     if len(paths) > 2:
         raise typer.BadParameter("expected [INPUT] OUT", param_hint="INPUT OUT")
-    settings: dict[str, Any] = {key: value_of(value) for key, value in pairs(set_, "--set").items()}
+    settings: dict[str, Any] = {key: value_of(value) for key, value in key_values(set_, "--set").items()}
     given: dict[str, Any] = {"input": paths[0] if len(paths) == 2 else None, "rule": rule, "side": side, "color": color or None}
     given |= {"limits": limits if limits == "off" else None}
-    given |= {"columns": pairs(columns, "--columns") if columns else None}
-    given |= {"classes": {theirs: ours for ours, theirs in listed(classes)} if classes else None}
+    given |= {"columns": key_values(columns, "--columns") if columns else None}
+    given |= {"classes": class_names(classes) or None}
     settings |= {key: value for key, value in given.items() if value is not None}
-    with Bar(quiet=as_json) as bar:
+    with progress_bar(quiet=as_json) as bar:
         bar.begin("import", 0)
         database = source_from(source, settings)
         done = import_source(database, paths[-1], skip, bar.reached, test)
@@ -72,22 +71,20 @@ def import_(
     }
     left_out = f", {counted(len(done.rejected), 'input')} left out (rejected.csv says why)" if done.rejected else ""
     _warn_of_whole_photos(database)
-    if done.notes:
-        say(told_notes(done.notes), file=sys.stderr)
+    note(told_notes(done.notes) if done.notes else "")
     if test:
         warn_of_few_tests(done.faces)
         warn_of_untested(done.faces)
-    print_values(as_json, values, f"{counted(len(done.faces), 'face')} -> {paths[-1]}{left_out}")
+    print_result(as_json, values, f"{counted(len(done.faces), 'face')} -> {paths[-1]}{left_out}")
 
 
 def _warn_of_whole_photos(database: Any) -> None:
-    """A line on stderr where the pictures of a folder or a table are no crops of faces."""
+    """Warn where the pictures of a folder or a table are no crops of faces."""
     if not hasattr(database, "pictures"):
         return
     from mien.preparation.whole_photos import look
 
-    if warning := look(database.pictures()).warning:
-        say(f"warning: {warning}", file=sys.stderr)
+    warn(look(database.pictures()).warning)
 
 
 def describe(
@@ -98,7 +95,7 @@ def describe(
     """Count the faces of a set per split and class, and show examples."""
     from dataclasses import asdict
 
-    from mien.cli.console import count_table, show
+    from mien.cli.result_tables import count_table
     from mien.data import describe as room
     from mien.data.faceset import FaceSet
 
@@ -106,15 +103,12 @@ def describe(
     found = room.describe(faces)
     if picture is not None:
         room.write_examples(faces, picture)
-    if as_json:
-        counts = {
-            split: dict(zip(found.classes, map(int, row), strict=True))
-            for split, row in zip(found.splits, found.counts, strict=True)
-        }
-        print_json({"info": asdict(faces.info), "counts": counts})
-        return
-    say(f"{len(faces)} {faces.info.kind} of {faces.info.name or faceset}, license {faces.info.license}")
-    show(count_table(found))
+    counts = {
+        split: dict(zip(found.classes, map(int, row), strict=True)) for split, row in zip(found.splits, found.counts, strict=True)
+    }
+    many = counted(len(faces), faces.info.kind.removesuffix("s"))
+    line = f"{many} of {faces.info.name or faceset}, license {faces.info.license}"
+    print_result(as_json, {"info": asdict(faces.info), "counts": counts}, line, count_table(found))
 
 
 def features(
@@ -123,30 +117,31 @@ def features(
     ],
     faceset: FaceSetPath,
     out: Annotated[Path, typer.Argument(help="The new folder.")],
-    views: Annotated[int, whole("Views of each face: clean, mirror, then weak and strong in turn.", 1, 1000)] = 2,
-    grid: Annotated[int, whole("Maps are averaged to GRID x GRID; 0 keeps them as they are.", 0, 4096)] = 1,
-    limit_gb: Annotated[float, number("The most that the features may take on disk.", 0, 1e9)] = 8.0,
+    views: Annotated[int, whole_number("Views of each face: clean, mirror, then weak and strong in turn.", 1, 1000)] = 2,
+    grid: Annotated[
+        int, whole_number("Side of the grid to which maps of features are averaged; 0 keeps them as they are.", 0, 4096)
+    ] = 1,
+    limit_gb: Annotated[float, number("The most gigabytes that the features may take on disk.", 0, 1e9)] = 8.0,
     seed: Seed = 0,
     device: Device = "auto",
     set_: Settings = None,
     as_json: Json = False,
 ) -> None:
-    """Cache what a network's block makes of every face, for recipes on the `embedding` network.
+    """Write the features that a block of a network gives every face, for recipes on the `embedding` network.
 
     A network's name stands for its published weights where it has some (facenet_dlib), else for random ones; --set changes its
     settings.
     """
-    from mien.cli.console import Bar
     from mien.data.faceset import FaceSet
     from mien.disk import value_of
     from mien.recognize.features import write_features
 
     faces = FaceSet.open(faceset, verify=True)
-    settings = {key: value_of(value) for key, value in pairs(set_, "--set").items()}
-    with Bar(quiet=as_json) as bar:
+    settings = {key: value_of(value) for key, value in key_values(set_, "--set").items()}
+    with progress_bar(quiet=as_json) as bar:
         made = write_features(network, faces, out, views, grid, seed, device, bar, limit_gb, settings)
     values = {"faces": len(made), "views": made.info.views, "dimension": made.info.channels, "out": str(out)}
-    print_values(
+    print_result(
         as_json,
         values,
         f"{counted(len(made), 'face')} x {counted(views, 'view')} x {counted(made.info.channels, 'feature')} -> {out}",
@@ -158,8 +153,10 @@ def convert(
         Path, typer.Argument(help="vgg_face.mat, or a .safetensors with conv1_1.weight to fc8.bias; for RGB, not Caffe's BGR.")
     ],
     out: Annotated[Path, typer.Argument(help="The new model folder.")],
-    side: Annotated[int, whole("Side in pixels of the faces it will be used on; it resizes them to 224.", 1, 4096)] = 224,
-    color: Annotated[bool, typer.Option("--color/--gray", help="Whether these faces are in color.")] = True,
+    side: Annotated[
+        int, whole_number("Side in pixels of the faces that the model will be used on; it resizes them to 224.", 1, 4096)
+    ] = 224,
+    color: Annotated[bool, typer.Option("--color/--gray", help="Whether those faces are in color.")] = True,
     as_json: Json = False,
 ) -> None:
     """Turn VGG-Face's published weights into a model of vgg16, from which recipes may start and features be taken."""
@@ -167,4 +164,4 @@ def convert(
 
     card = convert_weights(file, out, side, 3 if color else 1)
     values = {"network": card.network, "people": len(card.classes), "side": side, "color": color, "out": str(out)}
-    print_values(as_json, values, f"vgg16 with {counted(len(card.classes), 'person', 'people')} -> {out}")
+    print_result(as_json, values, f"vgg16 with {counted(len(card.classes), 'person', 'people')} -> {out}")

@@ -5,28 +5,32 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli.shared import FaceSetPath, Json, print_json, say, whole
-from mien.plain import counted
+from mien.cli.options import FaceSetPath, Json, whole_number
+from mien.cli.printing import print_result
+from mien.plain import counted, percent
+from mien.progress import progress_bar
 
 if TYPE_CHECKING:
-    from mien.cli.console import Table
-    from mien.data.near_duplicates import NearDuplicates
+    from mien.cli.tables import Table
 
 
-def twins(
+def duplicates(
     faceset: FaceSetPath,
-    other: Annotated[Path | None, typer.Argument(help="Another face set: twins across to it are found as well.")] = None,
-    distance: Annotated[int, whole("Bits of 64 in which the hashes of twins may differ.", 0, 16)] = 10,
+    other: Annotated[
+        Path | None, typer.Argument(help="A second face set, in which near-duplicates are looked for as well.")
+    ] = None,
+    distance: Annotated[int, whole_number("Bits of 64 in which the hashes of near-duplicates may differ.", 0, 16)] = 10,
     out: Annotated[
-        Path | None, typer.Option(help="New folder for twins.csv and twins.png; neither is written unless said.")
+        Path | None, typer.Option(help="New folder for duplicates.csv and duplicates.png; neither is written without it.")
     ] = None,
     write: Annotated[
-        Path | None, typer.Option(metavar="NEW_SET", help="Write the set anew with a column `twin`: groups, -1 for none.")
+        Path | None,
+        typer.Option(metavar="NEW_SET", help="Write the set anew with a column `twin`: the number of a group, or -1."),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Find near-duplicates: how many faces have one, in which split, and under another label."""
-    from mien.cli.console import Bar, show
+    from mien.cli.result_tables import duplicate_table
     from mien.data.faceset import FaceSet
     from mien.data.near_duplicates import find_near_duplicates, with_groups, write_near_duplicates
     from mien.disk import require_new
@@ -39,56 +43,37 @@ def twins(
         require_new(out)
     faces = FaceSet.open(faceset, verify=True)
     others = None if other is None else FaceSet.open(other, verify=True)
-    with Bar(quiet=as_json, single=True) as bar:
+    with progress_bar(quiet=as_json, single=True) as bar:
         found = find_near_duplicates(faces, others, distance, bar)
     written = [] if out is None else [out / name for name in write_near_duplicates(found, out)]
     if write is not None:
         with_groups(found).save(write)
         written.append(write)
     values = found.to_json()
-    if as_json:
-        print_json(values | {"files": list(map(str, written))})
-        return
-    _say(values)
-    if values["twins"]:
-        show(_split_table(found))
-        _say_pairs(values)
-    if written:
-        say(*written, sep="\n")
+    told: list[str | Table] = [duplicate_table(found), *_pairs(values)] if values["twins"] else []
+    print_result(as_json, values | {"files": list(map(str, written))}, _summary(values), *told, *written)
 
 
-def _say(values: dict[str, Any]) -> None:
-    """How many faces have a twin, within the set and across."""
+def _summary(values: dict[str, Any]) -> str:
+    """How many faces have a near-duplicate, within the set and across."""
     total, has = values["faces"], "have a near-duplicate"
     if values["other"] is None:
-        say(f"{values['dataset']}: {values['twins']} of {counted(total, 'face')}{_share(values['twins'], total)} {has}")
-        return
+        return f"{values['dataset']}: {values['twins']} of {counted(total, 'face')}{_share(values['twins'], total)} {has}"
     within, across = values["twins_within"], values["twins_across"]
-    say(f"{values['dataset']}: {within} of {counted(total, 'face')}{_share(within, total)} {has} in the set itself,", end=" ")
-    say(f"{across}{_share(across, total)} in {values['other']}")
+    told = f"{values['dataset']}: {within} of {counted(total, 'face')}{_share(within, total)} {has} in the set itself, "
+    return told + f"{across}{_share(across, total)} in {values['other']}"
 
 
-def _say_pairs(values: dict[str, Any]) -> None:
+def _pairs(values: dict[str, Any]) -> list[str]:
+    """How many pairs and groups there are, and how many pairs have two labels."""
     pairs, across = values["pairs"], values["pairs_across"]
     where = "" if values["other"] is None else f" ({pairs - across} within the set, {across} across)"
-    say(
-        f"{counted(pairs, 'pair')}{where}, {values['mirrored']} of them mirrored, in {counted(values['groups'], 'group')}", end=""
-    )
-    say(f"; the largest have {', '.join(map(str, values['largest']))} faces")
+    told = f"{counted(pairs, 'pair')}{where}, {values['mirrored']} of them mirrored, in {counted(values['groups'], 'group')}"
+    told += f"; the largest have {', '.join(map(str, values['largest']))} faces"
     differ, labeled = values["disagreeing_pairs"], values["labeled_pairs"]
     have = "has" if differ == 1 else "have"
-    say(f"{differ} of {counted(labeled, 'pair')} with two labels{_share(differ, labeled)} {have} different ones")
-
-
-def _split_table(found: "NearDuplicates") -> "Table":
-    from mien.cli.console import Table
-
-    table = Table("split", "with a twin in", "faces", "share", "labeled otherwise than a twin there")
-    for line in found.shares:
-        share = f"{line.twins / line.faces:.1%}"
-        table.add_row(line.split, line.among, f"{line.twins} of {line.faces}", share, str(line.disagreeing))
-    return table
+    return [told, f"{differ} of {counted(labeled, 'pair')} with two labels{_share(differ, labeled)} {have} different ones"]
 
 
 def _share(count: int, total: int) -> str:
-    return f" ({count / total:.1%})" if total else ""
+    return f" ({percent(count / total)})" if total else ""

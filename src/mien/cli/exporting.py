@@ -1,12 +1,13 @@
 """Commands that make a model of a model: to give away, or for other faces."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetOrPhotos, Json, print_json, print_values, say, seed_option
+from mien.cli.options import Device, FaceSetOrPhotos, Json, seed_option
+from mien.cli.printing import print_result, warn
+from mien.progress import progress_bar
 
 
 def export(
@@ -15,42 +16,38 @@ def export(
     align: Annotated[
         str | None,
         typer.Option(
-            metavar="'WAY; DETECTOR; WHICH'", help="How faces are cut out of photos for it, where its set does not say."
+            metavar="'WAY; DETECTOR; WHICH'",
+            help="How faces are cut out of photos for the model, where its face set does not say.",
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a model to give away: half the size, and ready to run without torch. It is read as a run is."""
+    """Write a model to give away: half the size, and ready to run without torch. Every command that takes a run takes it."""
     from mien.recognize.export import export as write
     from mien.recognize.model_card import GRAPH, WEIGHTS
 
     card = write(run, out, align)
     sizes = {name: (out / name).stat().st_size for name in (WEIGHTS, GRAPH)}
     values = {"folder": str(out), "classes": list(card.classes), "alignment": card.faces.alignment, "bytes": sizes}
-    print_values(as_json, values, f"{sum(sizes.values()) / 1e6:.1f} MB, faces cut out by: {card.faces.alignment} -> {out}")
+    print_result(as_json, values, f"{sum(sizes.values()) / 1e6:.1f} MB, faces cut out by: {card.faces.alignment} -> {out}")
 
 
 def adapt(
     model: Annotated[str, typer.Argument(metavar="RUN_OR_BOX", help="A run, a model folder, or mien-s, which comes with mien.")],
     faceset: FaceSetOrPhotos,
     out: Annotated[Path, typer.Option(help="The new model folder.")],
-    seed: Annotated[int, seed_option("Draws the five parts in which it is tried, and views of faces.")] = 0,
+    seed: Annotated[int, seed_option("Draws the five parts in which the model is tried, and views of faces.")] = 0,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Fit a model to a few faces of your own, with classes of your own; refused where it gets worse by them."""
-    from mien.cli.console import Bar, adapted_table, show
+    """Fit a model to a few faces of your own, with classes of your own. A model that gets worse by it is refused."""
+    from mien.cli.result_tables import adapted_table
     from mien.experiments.adapt import adapt as fit
 
-    with Bar(quiet=as_json) as bar:
+    with progress_bar(quiet=as_json) as bar:
         found = fit(model, faceset, out, seed, device, bar)
-    if as_json:
-        print_json(found.to_json() | {"caution": found.caution})
-        return
-    if found.caution:
-        say(f"warning: {found.caution}", file=sys.stderr)
-    show(adapted_table(found))
-    if found.sure == 1:
-        say("no answer of this model is sure, since there are few faces: look at each answer yourself")
-    say("each face by a last layer that was fitted to others")
-    say(f"-> {out}")
+    if not as_json:
+        warn(found.caution)
+    unsure = "no answer of this model is sure, since there are few faces: look at each answer yourself"
+    told = [*([unsure] if found.sure == 1 else []), "each face by a last layer that was fitted to others", f"-> {out}"]
+    print_result(as_json, found.to_json() | {"caution": found.caution}, adapted_table(found), *told)

@@ -1,47 +1,49 @@
 """The command about labels that are probably wrong."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.shared import Device, FaceSetPath, Json, own_folder, print_json, say, seed_option, share, whole
-from mien.plain import counted
+from mien.cli.options import Device, FaceSetPath, Json, folder_beside, seed_option, share, whole_number
+from mien.cli.printing import print_result, warn
+from mien.plain import counted, percent
+from mien.progress import progress_bar
 
 if TYPE_CHECKING:
-    from mien.cli.console import Table
-    from mien.label_errors.find import KnownWrong, LabelErrors
-
-MOST_PAIRS = 8
-"""Pairs of a label and a likelier class that are printed."""
+    from mien.cli.tables import Table
+    from mien.label_errors.find import LabelErrors
 
 
-def doubts(
+def label_errors(
     faceset: FaceSetPath,
     model: Annotated[
         Path | None,
         typer.Option(metavar="MODEL", help="A run, a model folder or mien-s; a set of cached features needs none."),
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Split to look through, or all; train or Training unless said.")] = None,
+    split: Annotated[str | None, typer.Option(help="Split to look through, or all. Unless given: train or Training.")] = None,
     by: Annotated[
-        str, typer.Option(help="confident (cleanlab on held-out predictions), weights (of the run), or neighborhood (S of SNA).")
+        str,
+        typer.Option(help="confident (cleanlab on held-out predictions), weights (of the run), or neighborhood (S of SNA)."),
     ] = "confident",
-    folds: Annotated[int, whole("Folds of confident.", 1, 1000)] = 5,
-    first: Annotated[int, whole("Faces in the picture.", 1, 100_000)] = 100,
+    folds: Annotated[int, whole_number("Folds of confident.", 1, 1000)] = 5,
+    first: Annotated[int, whole_number("Faces in the picture.", 1, 100_000)] = 100,
     noise: Annotated[float, share("For experiments: share of the labels to flip before anything else.")] = 0.0,
     seed: Annotated[int, seed_option("Draws folds, flips and neighbors.")] = 0,
     neighbors: Annotated[
-        Path | None, typer.Option(help="For neighborhood: a folder of mien neighbors train; else the run's own, or features.")
+        Path | None,
+        typer.Option(
+            help="For neighborhood: a folder of mien autoencoder train. Unless given: the run's own autoencoder, or its features."
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Where table and picture go; RUN/doubts-SPLIT unless said; without a run, a folder here.")
+        Path | None,
+        typer.Option(help="Folder for table and picture. Unless given: RUN/doubts-SPLIT, or without a run doubts-SPLIT here."),
     ] = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Find labels that are probably wrong, the most doubtful first."""
-    from mien.cli.console import Bar, show
     from mien.data.faceset import FaceSet
     from mien.label_errors.find import find_label_errors
     from mien.label_errors.report import require_own_list, write_label_errors
@@ -51,46 +53,29 @@ def doubts(
     name = "-".join(["doubts", split or "train", *extra])
     if model is None and (by != "confident" or FaceSet.open(faceset).info.kind != "features"):
         raise typer.BadParameter("expected a model, such as mien-s or a run, to judge labels by", param_hint="--model")
-    folder = out or (Path(name) if model is None else own_folder(model, name))
+    folder = out or (Path(name) if model is None else folder_beside(model, name))
     require_own_list(folder)
-    with Bar(quiet=as_json, single=True) as bar:
+    with progress_bar(quiet=as_json, single=True) as bar:
         found = find_label_errors(model, faceset, split, by, folds, noise, seed, neighbors, device, bar)
         files = write_label_errors(found, folder, first)
     for warning in found.warnings:
-        say(f"warning: {warning}", file=sys.stderr)
-    if as_json:
-        print_json(found.to_json() | {"out": str(folder), "files": files})
-        return
-    say(f"{found.dataset}, {found.split}: {counted(len(found.ids), 'label')} by {found.how}")
+        warn(warning)
+    values = found.to_json() | {"out": str(folder), "files": files}
+    print_result(as_json, values, *_told(found), *(folder / name for name in files))
+
+
+def _told(found: "LabelErrors") -> "list[str | Table]":
+    """What was found, as lines and tables."""
+    from mien.cli.result_tables import confusion_table, known_wrong_table
+
+    told: list[str | Table] = [f"{found.dataset}, {found.split}: {counted(len(found.ids), 'label')} by {found.how}"]
     if found.likely is not None:
-        say(f"cleanlab takes {found.flagged.sum()} for wrong, and estimates that {found.noise_rate:.1%} are")
-        show(_pair_table(found))
+        told.append(f"cleanlab takes {found.flagged.sum()} for wrong, and estimates that {percent(found.noise_rate)} are")
+        told.append(confusion_table(found))
     if found.known is not None and found.known.wrong:
-        show(_known_table(found.known, len(found.ids)))
+        told.append(known_wrong_table(found.known, len(found.ids)))
         if found.known.auroc == found.known.auroc:  # nan where all of them are wrong
-            say(f"the list finds them with an AUROC of {found.known.auroc:.3f}")
+            told.append(f"the list finds them with an AUROC of {found.known.auroc:.3f}")
     elif found.known is not None:
-        say("none of these labels is known to be wrong")
-    say(*(folder / name for name in files), sep="\n")
-
-
-def _pair_table(found: "LabelErrors") -> "Table":
-    """The labels that cleanlab believes to be confused most often."""
-    from mien.cli.console import Table
-
-    table, likely, classes = Table("labeled", "likely", "faces (estimate)"), found.likely, range(len(found.classes))
-    if likely is not None:
-        pairs = [(float(likely[label, other]), label, other) for label in classes for other in classes if label != other]
-        for count, label, other in sorted(pairs, key=lambda pair: -pair[0])[:MOST_PAIRS]:
-            if round(count):
-                table.add_row(found.classes[label], found.classes[other], f"{count:.0f}")
-    return table
-
-
-def _known_table(known: "KnownWrong", count: int) -> "Table":
-    from mien.cli.console import Table
-
-    table = Table("of the first", "known to be wrong", "share")
-    for first, wrong in {**known.first, count: known.wrong}.items():
-        table.add_row(f"{first}", str(wrong), f"{wrong / first:.1%}")
-    return table
+        told.append("none of these labels is known to be wrong")
+    return told

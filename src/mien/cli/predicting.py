@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.shared import Device, Json, Limits, Turn, number, say
+from mien.cli.options import Device, Json, Limits, Turn, number
+from mien.cli.printing import say
 from mien.plain import counted
 
 if TYPE_CHECKING:
@@ -23,15 +24,20 @@ NOTHING_READ, STOPPED = 1, 130
 """Exit codes where not one input could be read, and after Ctrl-C."""
 
 Model = Annotated[str, typer.Option(help="A run, a model folder, or mien-s, which comes with mien.")]
-Align = Annotated[str | None, typer.Option(help="How faces are cut out, instead of as the model's card says: 'box'.")]
-Detector = Annotated[str | None, typer.Option(help="What finds them, with --align: mtcnn, haar or dlib.")]
+Align = Annotated[str | None, typer.Option(help="How faces are cut out, such as 'box'. Unless given: as the model's card says.")]
+Detector = Annotated[str | None, typer.Option(help="What finds faces, together with --align: mtcnn, haar or dlib.")]
 LeastFace = Annotated[
     float | None,
-    number("Pixels of the smallest faces looked for; in videos a twelfth of a frame's shorter side unless said.", 1, 1e6),
+    number(
+        "Side in pixels of the smallest faces to look for. Unless given: in videos a twelfth of a frame's shorter side.", 1, 1e6
+    ),
 ]
 Draw = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="A new folder: photos with their faces framed and named, and pictures of videos over time."),
+    typer.Option(
+        metavar="DIR",
+        help="A new folder to draw into: photos with their faces framed and named, and pictures of videos over time.",
+    ),
 ]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print a line of CSV for every face.")]
 
@@ -51,10 +57,10 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Name the expression of every face in photos and videos; --json prints a line of JSON for each photo and frame."""
-    from mien.cli.console import Bar
     from mien.errors import MienError
     from mien.faces.crop import TURN
     from mien.media.limits import limits_of
+    from mien.progress import progress_bar
     from mien.recognize.face_embeddings import weakness
     from mien.recognize.predict import Fault
     from mien.recognize.predict import predict as run
@@ -69,7 +75,7 @@ def predict(
         _say_overridden(recognizer, geometry)
         teller = ResultWriter(form, recognizer.classes, sys.stdout, folder)
         try:
-            with Bar(quiet=form != "text") as bar:
+            with progress_bar(quiet=form != "text") as bar:
                 bar.begin("photos and frames", 0)
                 for read in run(paths, recognizer, every, faults, geometry, least_face, limits_of(limits), turn, without=folder):
                     noted.note(read)
@@ -126,27 +132,27 @@ def watch(
     camera: Annotated[
         str,
         typer.Argument(
-            metavar="CAMERA", help="Its number from 0, a device such as /dev/video2, or an address such as rtsp://..."
+            metavar="CAMERA", help="The camera's number from 0, a device such as /dev/video2, or an address such as rtsp://..."
         ),
     ],
     model: Model = "mien-s",
     align: Align = None,
     detector: Detector = None,
     least_face: LeastFace = None,
-    seconds: Annotated[float | None, number("How long; until Ctrl-C unless said.", 0, 1e9)] = None,
+    seconds: Annotated[float | None, number("Seconds to watch. Unless given: until Ctrl-C.", 0, 1e9)] = None,
     draw: Draw = None,
     as_csv: AsCsv = False,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Name the expressions before a camera, now and over time. Nothing is stored but what --draw, --csv and --json ask for."""
-    from mien.cli.console import live
     from mien.errors import MienError
     from mien.recognize.camera import find_camera
     from mien.recognize.reading import sentence
     from mien.recognize.recognizer import Recognizer
     from mien.recognize.result_writer import ResultWriter
     from mien.recognize.watch import watch as run
+    from mien.terminal import live
 
     form, geometry, folder = _form(as_json, as_csv), _geometry(align, detector), _new_folder(draw)
     try:
@@ -197,7 +203,7 @@ def _whole() -> Iterator[None]:
 
 
 def _close(teller: "ResultWriter", faults: "Sequence[Fault]") -> None:
-    """Tell what is left to tell."""
+    """End what is written, and say what could not be read and where pictures lie."""
     teller.close()
     for fault in faults:
         teller.fault(fault)
@@ -207,13 +213,13 @@ def _close(teller: "ResultWriter", faults: "Sequence[Fault]") -> None:
 
 
 def _say_notes(read: "Read") -> None:
-    """On stderr."""
+    """Say on standard error what is odd about a photo or a frame."""
     for note in read.shot.notes:
         say(f"mien: {read.shot.input.name}: {note}", file=sys.stderr)
 
 
 def _say_overridden(recognizer: "Recognizer", geometry: "CropSpec | None") -> None:
-    """A line on stderr where faces are cut out in another way than the model's card says."""
+    """Say on standard error that faces are cut out in another way than the model's card says, where that is so."""
     from mien.errors import MienError
 
     try:

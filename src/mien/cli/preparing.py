@@ -1,25 +1,16 @@
 """The command that makes faces of photos and videos."""
 
+import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.shared import (
-    Json,
-    Limits,
-    Turn,
-    listed,
-    number,
-    pairs,
-    print_values,
-    seed_option,
-    share,
-    warn_of_few_tests,
-    warn_of_untested,
-    whole,
-)
+from mien.cli.options import Json, Limits, Turn, class_names, key_values, number, seed_option, share, whole_number
+from mien.cli.printing import print_result, warn_of_few_tests, warn_of_untested
 from mien.plain import counted
+from mien.progress import progress_bar
 
 if TYPE_CHECKING:
     from mien.preparation.prepare import PreparedSet
@@ -32,10 +23,14 @@ def prepare(
             metavar="INPUT... OUT", help="Folders, globs, lists, archives, photos, videos; last, the new set's folder."
         ),
     ],
-    align: Annotated[str, typer.Option(help="How faces are cut out: eyes, box, outline or whole; 'eyes distance=0.4'.")] = "eyes",
-    detector: Annotated[str, typer.Option(help="What finds them: mtcnn, haar or dlib; 'mtcnn least_face=40'.")] = "mtcnn",
-    faces: Annotated[str, typer.Option(help="Which faces of a photo: all, largest or central.")] = "largest",
-    side: Annotated[int, whole("Side of a face in pixels.", 1, 4096)] = 48,
+    align: Annotated[
+        str, typer.Option(help="How faces are cut out: eyes, box, outline or whole; with settings, 'eyes distance=0.4'.")
+    ] = "eyes",
+    detector: Annotated[
+        str, typer.Option(help="What finds faces: mtcnn, haar or dlib; with settings, 'mtcnn least_face=40'.")
+    ] = "mtcnn",
+    faces: Annotated[str, typer.Option(help="Which faces of a photo to take: all, largest or central.")] = "largest",
+    side: Annotated[int, whole_number("Side of a face in pixels.", 1, 4096)] = 48,
     color: Annotated[bool, typer.Option("--color", help="Store color faces.")] = False,
     every: Annotated[float, number("Seconds between the frames that are taken from a video.", 0.001, 1e9)] = 1.0,
     turn: Turn = False,
@@ -45,14 +40,14 @@ def prepare(
             metavar="LIMIT", help="Faces to keep, in quotes: 'size>=40', sharpness, overexposed, roll, turn; may be repeated."
         ),
     ] = None,
-    labeled: Annotated[bool, typer.Option("--labeled", help="Folders are classes (and splits above them).")] = False,
-    classes: Annotated[str | None, typer.Option(help="Our class names and theirs: anger=angry,happiness=happy.")] = None,
+    labeled: Annotated[bool, typer.Option("--labeled", help="Folders are classes, and the folders above them splits.")] = False,
+    classes: Annotated[str | None, typer.Option(help="Our names of classes, and theirs: anger=angry,happiness=happy.")] = None,
     test: Annotated[
         float,
-        share("Share of faces that become the split `test`: whole people (of a list's subjects), videos, photos."),
+        share("Share of the faces that becomes the split `test`: whole people (where a list names them), videos and photos."),
     ] = 0.0,
     seed: Annotated[int, seed_option("Draws the faces of --test.")] = 0,
-    workers: Annotated[int | None, whole("Processes; as many as processors unless said.", 1, 1024)] = None,
+    workers: Annotated[int | None, whole_number("Processes. Unless given: one for each processor.", 1, 1024)] = None,
     cluster: Annotated[
         str | None,
         typer.Option(metavar="ADDRESS", help="auto or HOST:PORT on a Ray cluster's machine, or local; machines share folders."),
@@ -64,11 +59,7 @@ def prepare(
     limits: Limits = "on",
     as_json: Json = False,
 ) -> None:
-    """Find faces in photos and videos, and write them as a face set; a command that was killed goes on when it is given again."""
-    import logging
-    import os
-
-    from mien.cli.console import Bar
+    """Find faces in photos and videos, and write them as a face set. The same command goes on where it was interrupted."""
     from mien.media.limits import limits_of
     from mien.preparation.prepare import Preparing
     from mien.preparation.prepare import prepare_faces as run
@@ -79,11 +70,11 @@ def prepare(
     *inputs, out = paths
     values = {"inputs": [str(one) for one in inputs], "align": align, "detector": detector, "which": faces, "side": side}
     values |= {"color": color, "every": every, "limits": keep or [], "labeled": labeled, "test": test, "seed": seed, "turn": turn}
-    values |= {"classes": {theirs: ours for ours, theirs in listed(classes)} if classes else {}}
+    values |= {"classes": class_names(classes)}
     values |= _kept(set_)
     if cluster is not None:
         logging.disable(logging.WARNING)  # Ray tells of every step
-    with Bar(quiet=as_json) as bar:
+    with progress_bar(quiet=as_json) as bar:
         done = run(validate(Preparing, values), out, workers or os.cpu_count() or 1, cluster, bar, limits_of(limits))
     _tell(done, out, test > 0, as_json)
 
@@ -95,12 +86,12 @@ def _tell(done: "PreparedSet", out: Path, is_tested: bool, as_json: bool) -> Non
     found = {"faces": len(done.faces), "inputs": done.inputs, "rejected": done.rejected, "out": str(out)}
     found |= {"labels": dict(done.labels), "unlabeled": done.unlabeled}
     left_out = f", {done.rejected} left out or not wholly readable (rejected.csv says why)" if done.rejected else ""
-    print_values(as_json, found, f"{counted(len(done.faces), 'face')} of {counted(done.inputs, 'input')} -> {out}{left_out}")
+    print_result(as_json, found, f"{counted(len(done.faces), 'face')} of {counted(done.inputs, 'input')} -> {out}{left_out}")
 
 
 def _kept(given: list[str] | None) -> dict[str, str]:
     """The columns to keep, where some are named."""
-    found = pairs(given, "--set")
+    found = key_values(given, "--set")
     if other := [name for name in found if name != "keep"]:
         raise typer.BadParameter(f"expected keep=COLUMNS, found {other[0]!r}", param_hint="--set")
     return found

@@ -1,101 +1,77 @@
 """The command that asks for labels and learns from them, round by round."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.shared import (
-    Device,
-    FaceSetPath,
-    Json,
-    Settings,
-    Start,
-    Threads,
-    Trust,
-    number,
-    pairs,
-    print_json,
-    say,
-    seed_option,
-    typed,
-    whole,
-)
-from mien.limits import MOST
+from mien.active.rounds_settings import RoundsSettings
+from mien.cli.options import FaceSetPath, Json, Trust, comma_list, key_values, setting, trust_typed
+from mien.cli.printing import print_result, warn
+from mien.progress import progress_bar
 
 if TYPE_CHECKING:
-    from mien.active.learning_curve import Curve, CurvePoint
-    from mien.cli.console import Table
+    from mien.active.learning_curve import Curve
 
 
-Acquire = Annotated[str, typer.Option(help="Which faces are asked about: a,b,c; with settings, 'worthiness extension=1'.")]
-StartLabels = Annotated[int | None, whole("Labels for the first model, validation included; all unless said.")]
+def oracle_rate(text: str) -> object:
+    """The share of known labels that is flipped: none for `labels`."""
+    from mien.disk import value_of
+
+    return 0.0 if text == "labels" else value_of(text)
+
+
+Acquire = Annotated[str, setting(RoundsSettings, "acquire", form="Several are separated by commas.", read=comma_list)]
 Oracle = Annotated[
-    str | None, typer.Option(metavar="labels|RATE", help="For experiments: known labels answer, this share of them flipped.")
+    str | None, setting(RoundsSettings, "oracle", form="labels: none is flipped.", metavar="labels|RATE", read=oracle_rate)
 ]
-Test = Annotated[
-    str,
-    typer.Option(help="Split to draw the curve on; auto: test or PublicTest, else validation; none: validation."),
-]
-Learn = Annotated[
-    str, typer.Option(help="new: new labels and those the last model misses; all: all labels; afresh: all, from the start.")
-]
-Tune = Annotated[
-    str | None,
-    typer.Option(
-        help="Recipe to go on by from the last model; else the last stage of --recipe, an only one at a tenth of its rate."
-    ),
-]
-MinGain = Annotated[
-    float | None,
-    number("End where validation accuracy gained less in a round: 0.005 is half a point.", -1, 1),
+Changes = Annotated[
+    list[str] | None,
+    setting(RoundsSettings, "settings", "--set", form="May be repeated.", metavar="KEY=VALUE", checked=False),
 ]
 
 
 def rounds(
     faceset: FaceSetPath,
-    recipe: Annotated[str, typer.Option(help="How the first model is trained: a recipe's name or a TOML file.")],
+    recipe: Annotated[str, setting(RoundsSettings, "recipe")],
     out: Annotated[Path, typer.Option(help="A new folder, or one in which the same rounds were begun, which go on.")],
-    per_round: Annotated[int, whole("Faces asked about in a round.")],
+    per_round: Annotated[int, setting(RoundsSettings, "per_round")],
     acquire: Acquire = "worthiness",
-    number: Annotated[int, typer.Option("--rounds", min=1, max=MOST, help="How many rounds.")] = 2,
-    start_labels_per_class: StartLabels = None,
-    pool: Annotated[Path | None, typer.Option(help="Face set to ask about; else the rest of the training split.")] = None,
+    number: Annotated[int, setting(RoundsSettings, "rounds", "--rounds")] = 2,
+    start_labels_per_class: Annotated[int | None, setting(RoundsSettings, "start_labels_per_class")] = None,
+    pool: Annotated[Path | None, setting(RoundsSettings, "pool")] = None,
     oracle: Oracle = None,
-    store: Annotated[str | None, typer.Option(help="Label store that people answer into: a file, or postgresql://...")] = None,
-    per_face: Annotated[int, whole("Answers of different people that a face wants, with --store.")] = 1,
-    split_to_test: Test = "auto",
-    learn: Learn = "new",
-    tune: Tune = None,
-    min_gain: MinGain = None,
-    seed: Annotated[int, seed_option()] = 0,
-    seeds: Annotated[int, whole("How many seeds, from --seed on; with an oracle alone.")] = 1,
-    start: Start = None,
-    epochs: Annotated[int | None, whole("Epochs in all, of --recipe.")] = None,
+    store: Annotated[str | None, setting(RoundsSettings, "store")] = None,
+    per_face: Annotated[int, setting(RoundsSettings, "per_face")] = 1,
+    split_to_test: Annotated[str, setting(RoundsSettings, "split_to_test", form="none: validation.")] = "auto",
+    learn: Annotated[str, setting(RoundsSettings, "learn")] = "new",
+    tune: Annotated[str | None, setting(RoundsSettings, "tune")] = None,
+    min_gain: Annotated[float | None, setting(RoundsSettings, "min_gain")] = None,
+    seed: Annotated[int, setting(RoundsSettings, "seed")] = 0,
+    seeds: Annotated[int, setting(RoundsSettings, "seeds")] = 1,
+    start: Annotated[str | None, setting(RoundsSettings, "start", metavar="MODEL")] = None,
+    epochs: Annotated[int | None, setting(RoundsSettings, "epochs")] = None,
     go_on: Annotated[bool, typer.Option("--go-on", help="Do not wait: go on with the answers that are there.")] = False,
-    set_: Settings = None,
-    device: Device = "auto",
-    threads: Threads = None,
+    set_: Changes = None,
+    device: Annotated[str, setting(RoundsSettings, "device")] = "auto",
+    threads: Annotated[int | None, setting(RoundsSettings, "threads")] = None,
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Ask about the faces that matter most, learn from the answers, and again; or compare ways to choose them."""
     from mien.active.rounds import rounds as run
-    from mien.active.settings import RoundsSettings
-    from mien.cli.console import Bar
     from mien.registry import validate
 
-    changes = pairs(set_, "--set")
-    typed(changes, trusted=trust, recipes=(recipe, tune))
+    changes = key_values(set_, "--set")
+    trust_typed(changes, trusted=trust, recipes=(recipe, tune))
     asked = {
         "recipe": recipe,
-        "acquire": [part.strip() for part in acquire.split(",") if part.strip()],
+        "acquire": comma_list(acquire),
         "per_round": per_round,
         "rounds": number,
         "start_labels_per_class": start_labels_per_class,
         "pool": pool,
-        "oracle": 0.0 if oracle == "labels" else oracle,
+        "oracle": None if oracle is None else oracle_rate(oracle),
         "store": store,
         "per_face": per_face,
         "split_to_test": None if split_to_test == "none" else split_to_test,
@@ -110,55 +86,16 @@ def rounds(
         "device": device,
         "threads": threads,
     }
-    plan = validate(RoundsSettings, asked)
-    with Bar(quiet=as_json, single=True) as bar:
-        found = run(faceset, plan, out, bar, go_on)
+    settings = validate(RoundsSettings, asked)
+    with progress_bar(quiet=as_json, single=True) as bar:
+        found = run(faceset, settings, out, bar, go_on)
     _print(found, out, as_json)
 
 
 def _print(found: "Curve", out: Path, as_json: bool) -> None:
-    from mien.cli.console import show
+    from mien.cli.result_tables import curve_table
 
-    if as_json:
-        print_json(found.to_json() | {"out": str(out)})
-        return
-    if found.caution:
-        say(f"warning: {found.caution}", file=sys.stderr)
-    show(_table(found))
-    say(*(out / name for name in ("curve.csv", "table.csv", "curve.png")), sep="\n")
-
-
-def _table(found: "Curve") -> "Table":
-    """Every round of one strategy, or the last round of each of several."""
-    from rich import box
-
-    from mien.cli.console import Table
-
-    several = len(found.strategies) > 1
-    where = found.tested or "validation"
-    title = f"figures on {where}" + (f"; difference to {found.reference}" if several else "")
-    extra = ["difference\n(95 %)", "p"] if several else []
-    table = Table(
-        "strategy", "labels", "n", "accuracy\n± SD", *extra, "average",
-        title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0),
-    )  # fmt: skip
-    lines = {line.strategy: line for line in found.lines}.values() if several else found.lines
-    for line in lines:
-        table.add_row(*_cells(line, several))
-    return table
-
-
-def _cells(line: "CurvePoint", several: bool) -> list[str]:
-    """A row; a dash where there is nothing."""
-    sd, difference = line.accuracy.sd, line.difference
-    cells = [line.strategy, f"{line.labels.mean:.0f}", str(line.accuracy.count)]
-    cells += [_percent(line.accuracy.mean) + (f"\n± {100 * sd:.1f}" if sd == sd else "")]
-    if several:
-        between = f"\n({100 * difference.low:+.1f} to {100 * difference.high:+.1f})" if difference.low == difference.low else ""
-        cells += [f"{100 * difference.mean:+.1f}{between}" if difference.pairs else "-"]
-        cells += [f"{difference.p:.3f}" if difference.p == difference.p else "-"]
-    return [*cells, _percent(line.average_accuracy.mean)]
-
-
-def _percent(share: float) -> str:
-    return f"{share:.1%}" if share == share else "-"
+    if not as_json:
+        warn(found.caution)
+    files = [out / name for name in ("curve.csv", "table.csv", "curve.png")]
+    print_result(as_json, found.to_json() | {"out": str(out)}, curve_table(found), *files)

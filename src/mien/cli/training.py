@@ -1,32 +1,23 @@
 """Commands that train."""
 
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.shared import (
-    Device,
-    FaceSetOrPhotos,
-    Json,
-    Limits,
-    OwnUnlabeled,
-    Seed,
-    Settings,
-    Start,
-    Threads,
-    Trust,
-    pairs,
-    print_json,
-    print_values,
-    say,
-    share,
-    show_evaluation,
-    typed,
-    whole,
-)
-from mien.plain import counted
+from mien.cli.options import FaceSetOrPhotos, Json, Limits, Seed, Settings, Trust, key_values, setting, trust_typed, whole_number
+from mien.cli.printing import note, print_evaluation, print_json, print_result
+from mien.plain import counted, percent
+from mien.progress import progress_bar
+from mien.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from mien.recognize.recognizer import Recognizer
+
+Start = Annotated[
+    str | None,
+    typer.Option(metavar="MODEL", help="Start from a model's weights, on its network: mien-s, a run, or a model folder."),
+]
 
 
 def train(
@@ -34,38 +25,37 @@ def train(
     out: Annotated[Path, typer.Option(help="The new run folder.")],
     recipe: Annotated[str, typer.Option(help="A recipe's name (see mien recipes) or a TOML file.")] = "supervised",
     start: Start = None,
-    labels_per_class: Annotated[int | None, whole("Label budget per class, validation included.")] = None,
-    labels: Annotated[int | None, whole("Label budget in all, validation included.")] = None,
-    unlabeled: Annotated[Path | None, typer.Option(help="A further face set, used without its labels.")] = None,
-    unlabeled_faces: Annotated[int | None, whole("How many unlabeled faces to use; all unless said.")] = None,
-    own_unlabeled: OwnUnlabeled = True,
-    noise: Annotated[float, share("Share of the given labels to flip, validation included.")] = 0.0,
+    labels_per_class: Annotated[int | None, setting(TrainingSettings, "labels_per_class")] = None,
+    labels: Annotated[int | None, setting(TrainingSettings, "labels")] = None,
+    unlabeled: Annotated[Path | None, setting(TrainingSettings, "unlabeled")] = None,
+    unlabeled_faces: Annotated[int | None, setting(TrainingSettings, "unlabeled_faces")] = None,
+    own_unlabeled: Annotated[bool, setting(TrainingSettings, "own_unlabeled")] = True,
+    noise: Annotated[float, setting(TrainingSettings, "noise")] = 0.0,
     noise_matrix: Annotated[
-        Path | None, typer.Option(help="Instead: a csv of the probabilities of what each class becomes.")
+        Path | None, setting(TrainingSettings, "noise_matrix", form="A csv file, a row for each.", checked=False)
     ] = None,
-    fold: Annotated[str | None, typer.Option(help="Instead of splits: leave out this fold of subjects, for example 1/5.")] = None,
-    split: Annotated[str | None, typer.Option(help="Split to train on; train or Training unless said.")] = None,
-    seed: Seed = 0,
+    fold: Annotated[str | None, setting(TrainingSettings, "fold")] = None,
+    split: Annotated[str | None, setting(TrainingSettings, "split")] = None,
+    seed: Annotated[int, setting(TrainingSettings, "seed")] = 0,
     model: Annotated[str | None, typer.Option(help="Another network.")] = None,
-    epochs: Annotated[int | None, whole("Epochs in all, shared among the stages.")] = None,
+    epochs: Annotated[int | None, whole_number("Epochs in all, shared among the stages.")] = None,
     set_: Settings = None,
-    device: Device = "auto",
-    threads: Threads = None,
+    device: Annotated[str, setting(TrainingSettings, "device")] = "auto",
+    threads: Annotated[int | None, setting(TrainingSettings, "threads")] = None,
     limits: Limits = "on",
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Train a recognizer."""
-    from mien.cli.console import Bar
     from mien.media.limits import limits_of
     from mien.preparation.photo_folder import open_or_prepare
     from mien.recipes.overrides import asked_recipe
     from mien.registry import validate
-    from mien.training.run_data import TrainingSettings, read_matrix
+    from mien.training.settings import read_matrix
     from mien.training.train import train as run
 
-    changes = pairs(set_, "--set")
-    typed(model, changes, trusted=trust, recipes=[recipe])
+    changes = key_values(set_, "--set")
+    trust_typed(model, changes, trusted=trust, recipes=[recipe])
     asked = {
         "seed": seed,
         "labels_per_class": labels_per_class,
@@ -80,33 +70,32 @@ def train(
         "threads": threads,
     }
     order = validate(TrainingSettings, asked)
-    with Bar(quiet=as_json) as bar:
+    with progress_bar(quiet=as_json) as bar:
         made = asked_recipe(recipe, bar.say, model, epochs, start, changes)
         faces = open_or_prepare(faceset, bar, least=2, workers=threads, limits=limits_of(limits), verify=False)
         recognizer = run(faces, made, out, order, unlabeled, bar)
-    _report_training(recognizer.card.metrics, recognizer.card.budget, out, as_json)
-
-
-def _report_training(metrics: dict[str, float], budget: dict[str, Any], out: Path, as_json: bool) -> None:
-    train, validation = budget["train"], budget["validation"]
-    text = f"{train} train + {validation} validation = {counted(train + validation, 'label')}"
-    if "validation_accuracy" in metrics:
-        text += (
-            f"; validation accuracy {metrics['validation_accuracy']:.1%}, average {metrics['validation_average_accuracy']:.1%}"
-        )
-    print_values(as_json, {"run": str(out), "metrics": metrics, "budget": budget}, f"{text} -> {out}")
+    _print_trained(recognizer, out, as_json)
 
 
 def resume(
     run: Annotated[Path, typer.Argument(help="Folder of an interrupted run.")], trust: Trust = False, as_json: Json = False
 ) -> None:
     """Go on with an interrupted run as if nothing had happened."""
-    from mien.cli.console import Bar
     from mien.training.train import resume as go_on
 
-    with Bar(quiet=as_json) as bar:
+    with progress_bar(quiet=as_json) as bar:
         recognizer = go_on(run, bar, trusted=trust)
-    _report_training(recognizer.card.metrics, recognizer.card.budget, run, as_json)
+    _print_trained(recognizer, run, as_json)
+
+
+def _print_trained(recognizer: "Recognizer", run: Path, as_json: bool) -> None:
+    metrics, budget = recognizer.card.metrics, recognizer.card.budget
+    train, validation = budget["train"], budget["validation"]
+    text = f"{train} train + {validation} validation = {counted(train + validation, 'label')}"
+    if "validation_accuracy" in metrics:
+        accuracy, average = metrics["validation_accuracy"], metrics["validation_average_accuracy"]
+        text += f"; validation accuracy {percent(accuracy)}, average {percent(average)}"
+    print_result(as_json, {"run": str(run), "metrics": metrics, "budget": budget}, f"{text} -> {run}")
 
 
 def recipes(
@@ -115,20 +104,16 @@ def recipes(
     as_json: Json = False,
 ) -> None:
     """List the recipes and what can answer each question, or show one recipe with every default."""
-    from mien.cli.console import answer_table, recipe_table, show
+    from mien.cli.result_tables import answer_table, recipe_table
     from mien.recipes.recipe import Recipe, known_components, recipe_comment, recipe_names
 
     if name is not None:
-        if comment := recipe_comment(name):
-            say(*comment.splitlines(), sep="\n", file=sys.stderr)
+        for line in (recipe_comment(name) or "").splitlines():
+            note(line)
         print_json(Recipe.load(name, trust).table())
         return
-    titles = {known: Recipe.load(known).title for known in recipe_names()}
-    if as_json:
-        print_json({"recipes": titles, "answers": known_components()})
-        return
-    show(recipe_table(titles))
-    show(answer_table(known_components()))
+    titles, answers = {known: Recipe.load(known).title for known in recipe_names()}, known_components()
+    print_result(as_json, {"recipes": titles, "answers": answers}, recipe_table(titles), answer_table(answers))
 
 
 def demo(
@@ -136,11 +121,10 @@ def demo(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Render faces, train on them, and write a report: the main job, without any download."""
-    from mien.cli.console import Bar
+    """Draw faces, train on them, and write a report: what mien is for, without any download."""
     from mien.experiments.demo import demo as go
 
-    with Bar(quiet=as_json) as bar:
+    with progress_bar(quiet=as_json) as bar:
         result = go(out, seed, bar)
     report = out / "run" / "evaluation-test" / "report.html"
-    show_evaluation(result, as_json, [f"faces: {out / 'faces'}, a picture of them: {out / 'faces.png'}", f"report: {report}"])
+    print_evaluation(result, as_json, [f"faces: {out / 'faces'}, a picture of them: {out / 'faces.png'}", f"report: {report}"])

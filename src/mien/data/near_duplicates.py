@@ -206,18 +206,18 @@ def hash_faces(faces: FaceSet, progress: Progress | None = None) -> Hashes:
 
 
 def write_near_duplicates(found: NearDuplicates, out: Path | str) -> tuple[str, ...]:
-    """Write twins.csv and, where there are twins, twins.png into the new folder `out`; their names.
+    """Write duplicates.csv and, where there are any, duplicates.png into the new folder `out`; their names.
 
     Raises MienError where something lies there.
     """
     out = Path(out)
     require_new(out)
     out.mkdir(parents=True, exist_ok=True)
-    write_aside(out / "twins.csv", near_duplicate_rows(found).encode())
+    write_aside(out / "duplicates.csv", near_duplicate_rows(found).encode())
     if not len(found.sizes):
-        return ("twins.csv",)
-    write_face_grid(draw_near_duplicates(found), out / "twins.png")
-    return ("twins.csv", "twins.png")
+        return ("duplicates.csv",)
+    write_face_grid(draw_near_duplicates(found), out / "duplicates.png")
+    return ("duplicates.csv", "duplicates.png")
 
 
 def with_groups(found: NearDuplicates) -> FaceSet:

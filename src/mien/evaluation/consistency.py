@@ -178,7 +178,7 @@ def measure_consistency(
     """Score all faces of a split by `draws` neighbors each, and count the failure cases among its sequences.
 
     A sequence is checked where the `nearest` frames before its last one are in the split; its label is that of the last frame,
-    which may be in another (as in a set of `mien peaks`). `neighbors`: a folder of `mien neighbors train`; else the run's
+    which may be in another (as in a set of `mien peaks`). `neighbors`: a folder of `mien autoencoder train`; else the run's
     own autoencoder is taken, or features where it has none. Raises MienError for an autoencoder or recognizer made for other
     faces, and where there is no such split.
     """

@@ -82,7 +82,7 @@ def _labeled_notes(recognizer: Recognizer, tested: FaceSet, whole: FaceSet, righ
     if training is None:
         return {}
     if _bytes(training) > MOST_BYTES:
-        return {"near-duplicates": f"not looked for among {counted(len(training), 'training face')}: mien twins does"}
+        return {"near-duplicates": f"not looked for among {counted(len(training), 'training face')}: mien duplicates does"}
     twins = have_near_duplicates(tested, training)
     if not twins.any():
         return {}

@@ -18,10 +18,11 @@ from mien.evaluation.evaluate import evaluate
 from mien.evaluation.result import thin
 from mien.evaluation.sample_weights import flip_auroc, read_weighed
 from mien.experiments.comparison import Comparison
-from mien.experiments.grid import ComparisonSettings, Grid, Job, make_plan
+from mien.experiments.grid import ComparisonSettings, Job, make_plan
 from mien.experiments.published import published_on
 from mien.experiments.report import write_comparison
 from mien.experiments.results import RunResult, read_result, write_result
+from mien.experiments.settings import Grid
 from mien.experiments.statistics import LEAST, summarize
 from mien.plain import counted
 from mien.progress import Progress, Quiet, Silent, duration

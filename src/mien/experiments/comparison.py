@@ -3,9 +3,9 @@
 from dataclasses import dataclass, fields
 from typing import Any
 
-from mien.experiments.grid import Grid
 from mien.experiments.published import Published, beside, in_words
 from mien.experiments.results import RunResult, runs_csv, to_csv
+from mien.experiments.settings import Grid
 from mien.experiments.statistics import TableLine, table_row
 from mien.plain import plain_values
 

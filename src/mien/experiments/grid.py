@@ -5,85 +5,20 @@ import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass as plain
-from dataclasses import field
-from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import Field
-from pydantic.dataclasses import dataclass
+from dataclasses import dataclass
+from typing import Any
 
 from mien.data.faceset import FaceSet
 from mien.errors import MienError
+from mien.experiments.settings import Axis, Grid
 from mien.plain import counted, percent
 from mien.recipes.overrides import asked_recipe
 from mien.recipes.recipe import Recipe
-from mien.registry import STRICT, Count, Threads, worded
-from mien.training.run_data import TrainingSettings, looks_at_unlabeled
+from mien.training.run_data import looks_at_unlabeled
+from mien.training.settings import TrainingSettings
 
 
-@worded
-@dataclass(frozen=True, config=STRICT)
-class Axis:
-    """A recipe's value that is varied."""
-
-    key: str
-    """As in `Recipe.with_settings`: `draw`, `step.temperature`, `stages.0.lr`."""
-    values: Annotated[tuple[Any, ...], Field(min_length=1)]
-    """What it is set to, one after the other."""
-
-
-@worded
-@dataclass(frozen=True, config=STRICT)
-class Grid:
-    """What to compare: every recipe at every combination of labels, noise, varied values and seeds."""
-
-    recipes: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Names or TOML files; differences are to the first."""
-    labels_per_class: Annotated[tuple[Count | None, ...], Field(min_length=1)] = (None,)
-    """Label budgets per class, validation included; None for all labels."""
-    noise: Annotated[tuple[Annotated[float, Field(ge=0, lt=1)], ...], Field(min_length=1)] = (0.0,)
-    """Shares of the given labels, validation included, that are flipped."""
-    seeds: Count = 5
-    """Each cell is run with seeds 0 to `seeds` - 1."""
-    vary: tuple[Axis, ...] = ()
-    """Further axes. A recipe that has no such key stands, as it is, at each of the axis's values."""
-    unlabeled: Path | None = None
-    """A further face set, used without its labels by the recipes that learn from such faces."""
-    own_unlabeled: bool = True
-    """Whether the training split's faces beyond the budget are unlabeled faces too, beside those of `unlabeled`."""
-    unlabeled_faces: Count | None = None
-    """How many faces without labels are used."""
-    model: str | None = None
-    """Another network for every recipe."""
-    start: str | None = None
-    """Model whose weights every recipe starts from, on its network: mien-s, a run or a model folder."""
-    epochs: Count | None = None
-    """Epochs in all, for every recipe."""
-    settings: dict[str, Any] = field(default_factory=dict)
-    """Values changed in every recipe, by key."""
-    split: str | None = None
-    """Split to test on; None for the set's own, such as test or PublicTest."""
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:1 (the second GPU)."""
-    threads: Threads | None = None
-    """Processor threads."""
-
-    def __post_init__(self) -> None:
-        names = self.names
-        if len(set(names)) < len(names):
-            raise MienError("recipes of different names", ", ".join(names), "leave one out, or rename its file")
-        keys = [axis.key for axis in self.vary]
-        if len(set(keys)) < len(keys):
-            raise MienError("different keys to vary", ", ".join(keys), "give all values of a key at once")
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the recipes: of a file, its name without the ending."""
-        return tuple(Path(name).stem if name.endswith(".toml") else name for name in self.recipes)
-
-
-@plain(frozen=True)
+@dataclass(frozen=True)
 class Group:
     """A place in the grid, all seeds together."""
 
@@ -99,7 +34,7 @@ class Group:
         return ", ".join([*parts, *(f"{key} = {value}" for key, value in self.varied)])
 
 
-@plain(frozen=True)
+@dataclass(frozen=True)
 class Job:
     """A run of the grid. Two places share one where a recipe does not have the varied key."""
 
@@ -117,7 +52,7 @@ class Job:
         return f"{self.recipe}, {self.group}, seed {self.order.seed}"
 
 
-@plain(frozen=True)
+@dataclass(frozen=True)
 class Place:
     """A recipe in a cell of the grid, and the run that stands there."""
 
@@ -127,7 +62,7 @@ class Place:
     job: Job
 
 
-@plain(frozen=True)
+@dataclass(frozen=True)
 class ComparisonSettings:
     """All places in the order in which they are run, seeds outermost, so that each seed completes a comparison."""
 
@@ -141,7 +76,7 @@ class ComparisonSettings:
         return tuple({place.job.folder: place.job for place in self.places}.values())
 
 
-@plain(frozen=True)
+@dataclass(frozen=True)
 class _Variant:
     """A recipe at one combination of varied values, and those of them that it has."""
 

@@ -173,7 +173,7 @@ def find_label_errors(
     features that the set holds.
     `folds` of `confident` are stratified by label and drawn by `seed`; where the set has subjects no person is in two. `noise`
     flips this share of the labels first, for experiments: the very flips of a run that was trained on all labels of this split
-    with the same noise and seed. `neighbors`: for `neighborhood`, a folder of `mien neighbors train`.
+    with the same noise and seed. `neighbors`: for `neighborhood`, a folder of `mien autoencoder train`.
     Raises MienError without cleanlab for `confident`, for others without a recognizer, or one that knows none of the classes or
     was trained on other faces, fewer than two classes to tell apart, and where the set has not as many people or faces as folds.
     """

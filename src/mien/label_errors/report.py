@@ -1,4 +1,4 @@
-"""What `mien doubts` leaves: the list as a table, its first faces as a picture, and the figures."""
+"""What `mien label-errors` leaves: the list as a table, its first faces as a picture, and the figures."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ from mien.plain import counted, to_json
 FILES = ("doubts.csv", "doubts.png", "doubts.json")
 COMMAND = "mien label-errors"
 MADE_BY = "mien doubts"
-"""Stands in doubts.json, and says that the folder may be written anew."""
+"""Stands in doubts.json, and says that the folder may be written anew: the command's first name, which older lists bear."""
 SHOWN = 100
 """Faces in the picture."""
 ACROSS = 10

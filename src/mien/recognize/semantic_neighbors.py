@@ -26,7 +26,7 @@ SIGMA = 0.22
 
 @dataclass(frozen=True)
 class SemanticNeighbors:
-    """A trained autoencoder; made by `mien neighbors train`, read with `load`."""
+    """A trained autoencoder; made by `mien autoencoder train`, read with `load`."""
 
     network: Network
     deviation: Tensor
@@ -39,7 +39,7 @@ class SemanticNeighbors:
         card, weights = read_card(folder), read_weights(folder)
         if DEVIATION not in weights:
             raise MienError(
-                f"an autoencoder at {folder}", f"a model of {card.network['network']}", "make one with mien neighbors train"
+                f"an autoencoder at {folder}", f"a model of {card.network['network']}", "make one with mien autoencoder train"
             )
         require_loaded(str(card.network["network"]), place=folder / CARD)
         with torch.random.fork_rng([]):  # A run that is resumed reads it too, and draws on as if it had not.
@@ -80,7 +80,7 @@ class SemanticNeighbors:
         if checksum and made_for.checksum and made_for.checksum != checksum:
             found = f"one made for {made_for.name or 'another set'}, checksum {made_for.checksum[:12]}"
             wanted = f"an autoencoder made for these faces, checksum {checksum[:12]}"
-            raise MienError(wanted, found, "train one on them with mien neighbors train")
+            raise MienError(wanted, found, "train one on them with mien autoencoder train")
 
 
 def autoencoder(network: dict[str, object], info: Info) -> Network:

@@ -1,16 +1,13 @@
 """What a run is asked to do, and the faces and labels that it may use: a function of sets, recipe and order alone."""
 
-import io
 from dataclasses import dataclass as plain
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import torch
-from pydantic.dataclasses import dataclass
 
 from mien.data.convert import alike, is_alike, shape_in_words
 from mien.data.faceset import FaceSet
@@ -27,65 +24,13 @@ from mien.data.splits import (
     split_rows,
     training_rows,
 )
-from mien.disk import read_bytes
 from mien.errors import MienError
 from mien.plain import counted
 from mien.progress import Progress
 from mien.recipes.recipe import Components, Recipe
-from mien.registry import STRICT, Count, Seed, Share, Threads, worded
-from mien.tabular.csv_files import SEPARATORS, encoding_of
 from mien.techniques.unlabeled.nothing import Nothing
 from mien.training.run import RunData
-
-
-@worded
-@dataclass(frozen=True, config=STRICT)
-class TrainingSettings:
-    """What a run was asked to do, beside its recipe: the content of run.json, from which it can be resumed."""
-
-    seed: Seed = 0
-    """Draws labels, weights, batches and views."""
-    labels_per_class: Count | None = None
-    """Label budget per class, validation included; None for all."""
-    labels: Count | None = None
-    """Label budget in all, validation included; None for all."""
-    noise: Share = 0.0
-    """Share of the given labels, validation included, that are flipped to another class."""
-    noise_matrix: tuple[tuple[Share, ...], ...] | None = None
-    """Instead: for each class, the probabilities of the classes that its labels become."""
-    split: str | None = None
-    """Split to train on; None for the one that is called train or Training."""
-    fold: str | None = None
-    """Instead of the set's splits, all but this subject-independent fold, for example 1/5."""
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:1 (the second GPU)."""
-    threads: Threads | None = None
-    """Processor threads; None takes torch's own number, which is then written down and kept when resuming."""
-    faces: Path | None = None
-    """The face set's folder."""
-    unlabeled: Path | None = None
-    """Folder of a further set, of which only the pixels are used."""
-    own_unlabeled: bool = True
-    """Whether faces beyond the label budget are learned from as unlabeled faces."""
-    unlabeled_faces: Count | None = None
-    """How many unlabeled faces are used, drawn by seed; None for all."""
-    checksums: tuple[str, str] = ("", "")
-    """Those of the two sets."""
-
-
-def read_matrix(path: Path) -> tuple[tuple[float, ...], ...]:
-    """A confusion matrix from a csv without header, a row per class. Raises MienError where it holds anything else."""
-    todo = "give a row per class, probabilities that sum to 1"
-    content = read_bytes(path, todo)
-    try:
-        text = content.decode(encoding_of(path))
-        # Where numbers have commas, something else parts them.
-        separator = next((sign for sign in SEPARATORS[1:] if sign in text), ",")
-        text = text if separator == "," else text.replace(",", ".")
-        rows = np.loadtxt(io.StringIO(text), delimiter=separator, ndmin=2)
-    except ValueError as error:
-        raise MienError(f"a csv of numbers at {path}", str(error), todo) from error
-    return tuple(tuple(map(float, row)) for row in rows)
+from mien.training.settings import TrainingSettings
 
 
 @plain(frozen=True)

@@ -30,7 +30,8 @@ from mien.tabular.parquet_files import BUDGET, read_table
 from mien.training.checkpoint import TODO, read_state
 from mien.training.loop import fit, own_threads
 from mien.training.run import Run
-from mien.training.run_data import PreparedRun, TrainingSettings, budget_table, prepare_run
+from mien.training.run_data import PreparedRun, budget_table, prepare_run
+from mien.training.settings import TrainingSettings
 
 
 def train(

@@ -26,7 +26,8 @@ from mien.data.writer import FaceSetWriter
 from mien.labeling.page.faces import Faces
 from mien.labeling.page.photos import AROUND, SIDE, Photos, photos_of_pool
 from mien.labeling.page.serve import Reached, address, listen, reached_by
-from mien.labeling.page.setup import PageSettings, PreparedPage, prepare_page
+from mien.labeling.page.settings import PageSettings
+from mien.labeling.page.setup import PreparedPage, prepare_page
 from mien.labeling.store.records import Question
 from mien.labeling.store.store import Store
 from mien.preparation.photo_note import FILE, note_origins, photos_by_name, read_origins

@@ -12,7 +12,8 @@ from serving import CLASSES, asked_store, write_pool
 
 from conftest import small_recipe, write_csv
 from mien import FaceSet, MienError, Recognizer, train
-from mien.labeling.page.setup import GIVEN, PageSettings, PreparedPage, prepare_page
+from mien.labeling.page.settings import PageSettings
+from mien.labeling.page.setup import GIVEN, PreparedPage, prepare_page
 from mien.labeling.store.records import Question, Reply
 from mien.labeling.store.store import Store
 from runs import Heard, features

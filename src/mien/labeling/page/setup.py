@@ -14,6 +14,7 @@ from mien.data.format import Rows
 from mien.data.splits import split_rows
 from mien.errors import MienError
 from mien.labeling.page.photos import Photos, photos_of_pool
+from mien.labeling.page.settings import PageSettings
 from mien.labeling.store.database import Database
 from mien.labeling.store.guidelines import read_guide
 from mien.labeling.store.questions import require_more
@@ -30,43 +31,6 @@ if TYPE_CHECKING:
 
 GIVEN = "given label"
 """Stands for a model's version where the guess is the label that a face has already."""
-
-
-@dataclass(frozen=True)
-class PageSettings:
-    """Which faces people are asked about, and where their answers go."""
-
-    pool: Path | str
-    """Folder of a face set."""
-    store: str
-    """Address of a label store, which is made where there is none."""
-    model: Path | str | None = None
-    """Run or model whose guesses are noted with the questions."""
-    classes: tuple[str, ...] = ()
-    """What to choose from; the model's or the pool's unless said."""
-    per_face: int | None = None
-    """Answers wanted for a face; those of the store, or 1, for None. More than a store wants are for faces on which people
-    disagree alone."""
-    first: int | None = None
-    """Ask about so many faces."""
-    split: str | None = None
-    """Ask about faces of this split."""
-    unlabeled: bool = False
-    """Ask about faces without label."""
-    doubts: Path | str | None = None
-    """A list of `mien doubts`: ask about its faces, in its order."""
-    gold: Path | str | None = None
-    """A csv file with columns id and label: faces of which the right answer is known, asked of everybody among the others."""
-    device: str = "auto"
-    definitions: Path | str | None = None
-    """A TOML file that says what each class means, and perhaps the question; as the store has it for None."""
-    photos: str | None = None
-    """Where the photos around the faces are: a folder, archive or list; as `mien prepare` noted for None; "none" shows none."""
-
-    @property
-    def chosen(self) -> bool:
-        """Whether it says which faces; otherwise a new store asks about all of them, and one that is there about no others."""
-        return bool(self.first or self.split or self.unlabeled or self.doubts)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,8 @@ from mien.recognize.semantic_neighbors import DEVIATION, SIGMA, SemanticNeighbor
 from mien.registry import STRICT, Count, NotNegative, Positive, Seed, Share, each_meant, meant, validate, worded
 from mien.training.loop import own_threads
 from mien.training.run import EVALUATION_BATCH, Run, RunData
-from mien.training.run_data import TrainingSettings, budget_table, prepare_run
+from mien.training.run_data import budget_table, prepare_run
+from mien.training.settings import TrainingSettings
 
 
 @worded
@@ -134,7 +135,7 @@ def train_neighbors(
     order: TrainingSettings | None = None,
     progress: Progress | None = None,
 ) -> ModelCard:
-    """`mien neighbors train`: an autoencoder of the training split of a face set in the folder `out`, and its card.
+    """`mien autoencoder train`: an autoencoder of the training split of a face set in the folder `out`, and its card.
 
     Interrupted, the same call goes on. `order`: split, device, threads, and the label budget of the expression network that a
     second phase needs; a first phase looks at no label. Raises MienError where `out` holds anything else.

@@ -63,7 +63,7 @@ class Neighborhood:
     space: Literal["autoencoder", "features"] = "autoencoder"
     """Where neighbors lie."""
     autoencoder: str | dict[str, Any] = "small"
-    """A folder of `mien neighbors train`; or `small`, `paper` or settings, by which one is trained and cached."""
+    """A folder of `mien autoencoder train`; or `small`, `paper` or settings, by which one is trained and cached."""
     against: Literal["face", "reconstruction"] = "face"
     """What a neighbor is compared with: the face (Eq. 10), or what the autoencoder makes of it without noise."""
     scoring: Literal["eval", "batch", "train"] = "eval"

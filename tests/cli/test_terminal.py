@@ -12,12 +12,13 @@ from rich.console import Console
 
 from conftest import Command, bright_faces, small_recipe
 from mien import FaceSet, TrainingSettings, train
-from mien.cli.console import Bar, Table, live, show, terminal
+from mien.cli.tables import Table, show_table
 from mien.data.format import Info
 from mien.faces.face import Face
-from mien.progress import Quiet, Silent, tell_part
+from mien.progress import Quiet, Silent, progress_bar, tell_part
 from mien.recognize.reading import reading, sentence
 from mien.recognize.timeline import Timeline
+from mien.terminal import live, terminal
 from mien.training import loop
 
 NAMES = ["calm [/]", "happy [posed]", "[/b]", ":smiley:", "\x1b]0;title\x07\x1b[2J", "gnp.‮exe", "a\nb", "[red]red"]
@@ -32,7 +33,7 @@ def test_cells_headers_and_titles_are_text(capsys: pytest.CaptureFixture[str], m
     monkeypatch.setenv("COLUMNS", "300")
     table = Table(*NAMES, title=" ".join(NAMES))
     table.add_row(*NAMES)
-    show(table)
+    show_table(table)
     out = capsys.readouterr().out
     assert is_plain(out)
     assert all(out.count(name) == 3 for name in SHOWN), out
@@ -41,7 +42,7 @@ def test_cells_headers_and_titles_are_text(capsys: pytest.CaptureFixture[str], m
 def test_a_name_without_end_does_not_fill_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     table = Table("class")
     table.add_row("x" * 10**6)
-    show(table)
+    show_table(table)
     assert len(capsys.readouterr().out) < 2000
 
 
@@ -51,8 +52,8 @@ def test_bars_show_titles_and_lines_as_they_are(monkeypatch: pytest.MonkeyPatch)
     def console(**settings: object) -> Console:
         return Console(file=file, force_terminal=True, width=200, markup=False, emoji=False, color_system=None)
 
-    monkeypatch.setattr("mien.cli.console.terminal", console)
-    with Bar() as bar:
+    monkeypatch.setattr("mien.terminal.terminal", console)
+    with progress_bar() as bar:
         for name in NAMES:
             bar.begin(name, 2)
             bar.say(name)
@@ -69,10 +70,10 @@ def test_bars_show_titles_and_lines_as_they_are(monkeypatch: pytest.MonkeyPatch)
 def test_a_bar_says_what_of_it_is_done_how_fast_and_until_when(monkeypatch: pytest.MonkeyPatch) -> None:
     file = io.StringIO()
     monkeypatch.setattr(
-        "mien.cli.console.terminal",
+        "mien.terminal.terminal",
         lambda **settings: Console(file=file, force_terminal=True, width=200, markup=False, color_system=None),
     )
-    with Bar() as bar:
+    with progress_bar() as bar:
         seconds = iter(range(10**6))
         monkeypatch.setattr(bar._progress, "get_time", lambda: float(next(seconds)))
         bar.begin("2/3 alt, stage 1", 1000)
@@ -151,7 +152,7 @@ def test_describe_shows_all_classes(odd: Path, mien: Command) -> None:
 
 def test_names_of_people_and_groups_are_shown(odd: Path, mien: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "300")
-    done = mien("twins", odd, "--distance", 16)
+    done = mien("duplicates", odd, "--distance", 16)
     assert is_plain(done.out + done.err)
     assert done.code == 0
     wrong = mien("describe", "[/b]\x1b[2J")

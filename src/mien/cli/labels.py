@@ -1,0 +1,167 @@
+"""Commands about what people said of faces: how far they are, their labels, and the store that holds them."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mien.cli.options import FaceSetPath, Json, number, one_of, seed_option, share, whole_number
+from mien.cli.printing import print_result, warn_of_few_tests
+from mien.errors import MienError
+from mien.plain import counted
+
+if TYPE_CHECKING:
+    from mien.data.faceset import FaceSet
+
+WHATS = ("consensus", "log")
+
+MinAgreement = Annotated[float, share("Share of the votes that a label needs.")]
+MinAnswers = Annotated[int, whole_number("Votes that a label needs.")]
+StorePlace = Annotated[str, typer.Argument(metavar="STORE", help="Label store: a file, or postgresql://user@host/name.")]
+
+labels = typer.Typer(no_args_is_help=True, help="What people said of faces.")
+
+
+@labels.command("export")
+def export_(
+    store: StorePlace,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A file named .csv or .parquet.")],
+    what: Annotated[str, typer.Option(help="consensus: a row for each face; log: every answer and undo.")] = "consensus",
+    min_agreement: MinAgreement = 0.5,
+    min_answers: MinAnswers = 1,
+    as_json: Json = False,
+) -> None:
+    """Write what people agree on, or all that they said, to a table."""
+    from mien.labeling.store.import_export import export_consensus, export_log
+    from mien.labeling.store.store import Store
+
+    one_of(what, WHATS, "--what")
+    with Store.open(store, reads=True) as opened:
+        rows = export_log(opened, out) if what == "log" else export_consensus(opened, out, min_agreement, min_answers)
+    many = counted(rows, "answer" if what == "log" else "face")
+    print_result(as_json, {"rows": rows, "out": str(out)}, f"{many} -> {out}")
+
+
+@labels.command("import")
+def import_(
+    store: StorePlace,
+    log: Annotated[Path, typer.Argument(metavar="LOG", help="A log that mien labels export --what log wrote.")],
+    as_json: Json = False,
+) -> None:
+    """Add the answers of another store that asked about the same faces. Those that are there already stay as they are."""
+    from mien.labeling.store.import_export import import_log
+    from mien.labeling.store.store import Store
+
+    with Store.open(store) as opened:
+        added = import_log(opened, log)
+    values = {"rows": len(added.answers), "new": added.new}
+    be = "is" if added.new == 1 else "are"
+    print_result(as_json, values, f"{added.new} of {counted(len(added.answers), 'answer')} {be} new")
+
+
+@labels.command()
+def apply(
+    store: StorePlace,
+    faceset: FaceSetPath,
+    out: Annotated[Path, typer.Argument(help="The new folder.")],
+    min_agreement: MinAgreement = 0.5,
+    min_answers: MinAnswers = 1,
+    test: Annotated[
+        float, number("Share of the labeled faces that becomes the split `test`: whole people, videos, photos.", 0, 0.9)
+    ] = 0.0,
+    seed: Annotated[int, seed_option("Draws the faces of --test.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Write the face set that people were asked about as a new one, with their labels, to train on."""
+    from mien.data.faceset import FaceSet
+    from mien.labeling.store.apply_labels import apply_labels
+    from mien.labeling.store.store import Store
+
+    faces = FaceSet.open(faceset, verify=True)
+    with Store.open(store, reads=True) as opened, _aside(out) if test else nullcontext(out) as place:
+        done = apply_labels(opened, faces, place, min_agreement, min_answers)
+        if test:
+            done = replace(done, faces=_with_test(done.faces, out, test, seed))
+    counts = {name: getattr(done, name) for name in ("agreed", "changed", "disputed", "not_a_face", "unsure", "open")}
+    said = (
+        f"{counted(done.agreed, 'face')} labeled ({done.changed} otherwise than before), {done.disputed} disputed without label"
+    )
+    said += f", {done.not_a_face} left out as no face, {done.unsure + done.open} unsure or with too few answers as before"
+    print_result(
+        as_json, {"faces": len(done.faces), **counts, "out": str(out)}, f"{counted(len(done.faces), 'face')} -> {out}: {said}"
+    )
+
+
+@contextmanager
+def _aside(out: Path) -> Iterator[Path]:
+    """A place for a set beside `out`, which is not to be there yet; gone afterwards."""
+    if out.exists():
+        raise MienError(f"nothing at {out} yet", "a file or folder", "choose another name, or remove it first")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
+        yield Path(folder) / "labeled"
+
+
+def _with_test(faces: "FaceSet", out: Path, test: float, seed: int) -> "FaceSet":
+    """Write a set to `out` with splits of its own, and warn of what is thin about them."""
+    from mien.data.splits import with_test_split
+
+    made = with_test_split(faces, test, seed).save(out)
+    warn_of_few_tests(made)
+    return made
+
+
+@labels.command()
+def show(
+    store: StorePlace,
+    as_json: Json = False,
+) -> None:
+    """Show how far the answering is, how well people agree, and what each of them did."""
+    from mien.cli.result_tables import annotator_table
+    from mien.labeling.store.store import Store
+
+    with Store.open(store, reads=True) as opened:
+        info, found, people = opened.info, opened.progress(), opened.figures()
+    values = {
+        "classes": info.classes,
+        "pool": info.pool,
+        "per_face": info.per_face,
+        "most": info.most,
+        "progress": found,
+        "annotators": people,
+    }
+    done = f"{found.done} of {counted(found.questions, 'face')} done, {counted(found.remaining, 'answer')} left"
+    told = [f"{info.pool or 'faces'}: {done}, {found.gold} gold"]
+    if found.alpha == found.alpha:  # nan where no two people can differ
+        told.append(f"agreement (Krippendorff's alpha): {found.alpha:.3f}")
+    print_result(as_json, values, *told, *([annotator_table(people)] if people else []))
+
+
+@labels.command()
+def backup(
+    store: StorePlace,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new file.")],
+    as_json: Json = False,
+) -> None:
+    """Copy a label store, which may be in use, into a new file. The copy is a label store like any other."""
+    from mien.labeling.store.backup import backup as copy
+
+    rows = copy(store, out)
+    print_result(as_json, {"rows": rows, "out": str(out)}, f"{counted(rows, 'answer')} -> {out}")
+
+
+@labels.command()
+def check(store: StorePlace, as_json: Json = False) -> None:
+    """Check a label store: whether it is whole, and all in it as it has to be. Changes nothing; exit code 1 for a fault."""
+    from mien.labeling.store.database import Database
+    from mien.labeling.store.integrity import check as look
+
+    found, where = look(store), Database(store).name
+    values = {"store": where, "version": found.version, "sound": not found.faults, "faults": found.faults}
+    print_result(as_json, values, *(found.faults or [f"{where} is sound"]))
+    if found.faults:
+        raise typer.Exit(1)

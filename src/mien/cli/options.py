@@ -1,0 +1,157 @@
+"""Options of commands: those that several share, those that stand for a setting, and how what was typed is read."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_type_hints
+
+import typer
+
+from mien.errors import MienError
+from mien.limits import MOST, MOST_SEED, MOST_THREADS
+from mien.media.limits import Switch
+from mien.registry import fields, meant, require
+
+
+def whole_number(text: str, least: int = 1, most: int = MOST) -> Any:
+    """An option that is a whole number, with `text` as its help."""
+    return typer.Option(min=least, max=most, help=text)
+
+
+def number(text: str, least: float, most: float) -> Any:
+    """An option that is a number, with `text` as its help."""
+    return typer.Option(min=least, max=most, help=text, callback=_refuse_nan)
+
+
+def _refuse_nan(value: float | None) -> float | None:
+    """Raises a usage error for what is no number, which is neither below nor above a bound."""
+    if value is not None and value != value:
+        raise typer.BadParameter(f"{value} is no number.")
+    return value
+
+
+def share(text: str) -> Any:
+    """An option that is a share, from 0 to 1."""
+    return number(text, 0, 1)
+
+
+def seed_option(text: str = "Draws everything that is drawn.") -> Any:
+    """An option that is a seed, with what it draws as its help."""
+    return typer.Option(min=0, max=MOST_SEED, help=text)
+
+
+def setting(
+    kind: type[Any],
+    field: str,
+    *names: str,
+    form: str = "",
+    metavar: str | None = None,
+    read: Callable[[str], object] | None = None,
+    checked: bool = True,
+) -> Any:
+    """An option for a field of the settings `kind`: its help is the field's docstring, its bounds are the field's.
+
+    What the settings would refuse is refused at once, with the option's name. `names`: unless given, the parameter's. `form`: how
+    the value is written on the command line, where that is not plain. `read`: makes the field's value of what was typed, where
+    that is a text for something else. `checked`: whether what was typed can be judged before the command runs.
+    """
+    hint = get_type_hints(kind, include_extras=True)[field]
+    least, most = _bounds(hint)
+
+    def check(value: Any) -> Any:
+        try:
+            if value is not None:
+                require(hint, **{field: value if read is None else read(value)})
+        except MienError as error:
+            raise typer.BadParameter(f"expected {error.expected}, found {error.found}") from error
+        return value
+
+    text = " ".join([*fields(kind)[field].split(), *([form] if form else [])])
+    plain = read is None and checked
+    return typer.Option(
+        *names,
+        help=text,
+        metavar=metavar,
+        min=least if plain else None,
+        max=most if plain else None,
+        callback=check if checked else None,
+    )
+
+
+def _bounds(hint: Any) -> tuple[float | None, float | None]:
+    """The least and the most that a kind of number such as `Count | None` takes, None where there is no such bound."""
+    least = most = None
+    for part in (hint, *get_args(hint)):
+        for mark in getattr(part, "__metadata__", ()):
+            for bound in getattr(mark, "metadata", ()):
+                least, most = getattr(bound, "ge", least), getattr(bound, "le", most)
+    return least, most
+
+
+Seed = Annotated[int, seed_option()]
+Threads = Annotated[int | None, typer.Option(min=1, max=MOST_THREADS, help="Processor threads.")]
+Trust = Annotated[bool, typer.Option("--trust", help="Run code from outside mien that a recipe names.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")]
+Limits = Annotated[
+    Switch,
+    typer.Option("--limits", help="Whether files have limits. off reads larger and slower ones, too: for files that you know."),
+]
+Turn = Annotated[bool, typer.Option("--turn", help="Find faces in photos that lie on their side or upside down, too.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 for the second GPU, or mps.")]
+TestSplit = Annotated[str | None, typer.Option(help="Split to test on. Unless given: test or PublicTest.")]
+FaceSetPath = Annotated[Path, typer.Argument(metavar="FACESET", help="Folder of a face set.")]
+FaceSetOrPhotos = Annotated[Path, typer.Argument(metavar="FACESET", help="Folder of a face set, or of photos in class folders.")]
+
+
+def key_values(given: str | list[str] | None, option: str) -> dict[str, str]:
+    """`a=b,c=d`, or a list of `a=b`, as a dict. Raises a usage error that names the `option` for anything else."""
+    parts = given.split(",") if isinstance(given, str) else given or []
+    split = [part.partition("=") for part in parts]
+    if not all(equals and key for key, equals, _ in split):
+        raise typer.BadParameter(f"expected KEY=VALUE, found {given!r}", param_hint=option)
+    return {key.strip(): value.strip() for key, _, value in split}
+
+
+def class_names(given: str | None) -> dict[str, str]:
+    """Our class by the name that others have for it, of `ours=theirs,...`; ours may come several times."""
+    parts = [] if given is None else given.split(",")
+    return {theirs: ours for part in parts for ours, theirs in key_values([part], "--classes").items()}
+
+
+def comma_list(text: str) -> list[str]:
+    """The parts of `a, b`, without spaces around them; empty ones are left out."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def folder_beside(model: Path, name: str) -> Path:
+    """Where a command leaves what it finds of a run: in its folder; of a model that comes with mien: here, under its name."""
+    from mien.recognize.bundled import BOX
+
+    return Path(f"{model}-{name}") if str(model) in BOX else model / name
+
+
+def trust_typed(*given: Any, trusted: bool = False, recipes: Iterable[str | None] = ()) -> None:
+    """Import the modules of code that somebody typed the name of: `package.module:Name`.
+
+    Where that is `trusted`, so is the code that the `recipes` name, and the recipes' files that are typed elsewhere.
+    """
+    from mien.disk import value_of
+    from mien.recipes.recipe import files_of, trust_recipe
+    from mien.registry import trust
+
+    for name in recipes if trusted else ():
+        if name is not None:
+            trust_recipe(name)
+
+    for one in given:
+        values = {key: value_of(value) for key, value in one.items() if isinstance(value, str)} if isinstance(one, dict) else one
+        trust(values)
+        for file in files_of(values) if trusted else ():
+            trust_recipe(file)
+
+
+def one_of(given: str, known: tuple[str, ...], option: str) -> str:
+    """`given`, which is among `known`. Raises MienError that names the `option` for anything else."""
+    if given not in known:
+        raise MienError(f"{option} among {', '.join(known)}", meant(given, known), "choose one of those")
+    return given
