@@ -26,12 +26,12 @@ from torch.utils.data import DataLoader, Dataset
 from mien import FaceSet, Recipe
 from mien.data.augment import Augmentation, distort, normalize, to_unit
 from mien.models import Network
-from mien.progress import Silent
 from mien.recognize.device import autocast, channels_last, choose_precision, machine, place
 from mien.recognize.networks import build_network
 from mien.training.loop import fit
-from mien.training.run import Run, RunData
-from mien.training.schedule import make_optimizer
+from mien.training.optimization import make_optimizer
+from mien.training.run import Run
+from mien.training.run_data import RunData
 
 CPU = torch.device("cpu")
 RECIPE = Recipe.load("supervised").set("average", "0").set("draw.at_least", "1").set("choose", "last").with_epochs(1)
@@ -68,7 +68,7 @@ def mien_loop(faces: FaceSet) -> Callable[[], None]:
 
     def epoch() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            fit(Run(RECIPE, material, 0, CPU, Path(folder)), Silent(), lambda stage: None)
+            fit(Run(RECIPE, material, 0, CPU, Path(folder)), lambda stage: None)
 
     return epoch
 

@@ -25,6 +25,7 @@ from mien.data.importing import source_from
 from mien.data.source import Block
 from mien.media.faults import Rejected
 from mien.registry import STRICT
+from mien.techniques import Unlabeled
 from mien.training.face_loader import Batch
 from mien.training.losses import Perturb, UnlabeledLoss
 from mien.training.run import Run
@@ -61,7 +62,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Agree:
+class Agree(Unlabeled):
     """An unlabeled technique for tests: two views of a face should get the same logits. Writes the rows it saw to `log`."""
 
     log: Path | None = None

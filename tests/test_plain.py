@@ -112,7 +112,7 @@ def test_commands_print_by_the_functions_that_show_names_as_they_are() -> None:
 INTERNAL = {
     "plain.py",
     "pretraining/autoencoder/cache.py",
-    "pretraining/autoencoder/train.py",
+    "pretraining/autoencoder/settings.py",
     "training/checkpoint.py",
     "labeling/store/create.py",
     "experiments/grid.py",

@@ -15,7 +15,7 @@ from mien.data.format import Info
 from mien.data.importing import source_from
 from mien.experiments.grid import Axis, Grid
 from mien.limits import MOST_SEED
-from mien.pretraining.autoencoder.train import Autoencoding
+from mien.pretraining.autoencoder.settings import AutoencoderSettings
 from mien.recipes.recipe import Stage
 from mien.registry import Count, NotNegative, Positive, Seconds, Seed, Share, Threads, find, require, told, trust, validate
 
@@ -109,7 +109,7 @@ def test_every_kind_of_number_ends_somewhere(kind: Any, good: tuple[Any, ...], b
         (lambda: Grid(("supervised",), seeds=0), "seeds = 0"),
         (lambda: Axis("draw", ()), "values"),
         (lambda: RoundsSettings("supervised", ("random",), 10**20, 1, oracle=0.0), "per_round"),
-        (lambda: Autoencoding(batch=10**12), "batch"),
+        (lambda: AutoencoderSettings(batch=10**12), "batch"),
         (lambda: small_recipe(batch=10**12), "batch"),
         (lambda: small_recipe(weigh=[]), "weigh"),
         (lambda: small_recipe(stages=5), "stages"),

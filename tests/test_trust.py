@@ -15,13 +15,14 @@ CODE = """
 from pathlib import Path
 from pydantic.dataclasses import dataclass
 from mien.registry import STRICT
+from mien.techniques import Weigh
 import torch
 
 Path(__file__).with_suffix(".ran").write_text("it ran")
 
 
 @dataclass(frozen=True, config=STRICT)
-class Bold:
+class Bold(Weigh):
     def __call__(self, run):
         return torch.ones(len(run.labels))
 """

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mien.recognize.export import export
     from mien.recognize.reading import Reading
     from mien.recognize.recognizer import Recognizer
-    from mien.training.run_data import TrainingSettings
+    from mien.training.settings import TrainingSettings
     from mien.training.train import resume, train
 
 __version__: str
@@ -37,7 +37,7 @@ __all__ = [
 _HOMES = {
     "FaceSet": "mien.data.faceset",
     "MienError": "mien.errors",
-    "TrainingSettings": "mien.training.run_data",
+    "TrainingSettings": "mien.training.settings",
     "Reading": "mien.recognize.reading",
     "Recipe": "mien.recipes.recipe",
     "Recognizer": "mien.recognize.recognizer",

@@ -12,14 +12,14 @@ from PIL import Image
 from mien.data.faceset import FaceSet
 from mien.data.format import Info
 from mien.data.importing import import_source, source_from
-from mien.data.source import Block
+from mien.data.source import Block, Source
 from mien.data.writer import FaceSetWriter
 from mien.errors import MienError
 from mien.media.faults import Rejected
 
 
 @dataclass(frozen=True)
-class Scripted:
+class Scripted(Source):
     """`faces` faces in each of `blocks`, one rejected input in each of the first `bad`; `fault` is raised at the end."""
 
     count: int = 2

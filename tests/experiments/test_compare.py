@@ -22,6 +22,7 @@ from mien.experiments.compare import compare
 from mien.experiments.comparison import Comparison
 from mien.experiments.grid import Axis, Grid, make_plan
 from mien.registry import STRICT
+from mien.techniques import Weigh
 from mien.training import loop
 from mien.training.run import Run
 
@@ -35,7 +36,7 @@ precision = "float32"
 
 
 @dataclass(frozen=True, config=STRICT)
-class Chance:
+class Chance(Weigh):
     """Weights by the dice."""
 
     def __call__(self, run: Run) -> torch.Tensor:

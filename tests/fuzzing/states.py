@@ -146,9 +146,10 @@ def _go_on(folder: Path) -> None:
 
 
 def _neighbors(folder: Path, name: str, batches: int) -> None:
-    from mien.pretraining.autoencoder.train import autoencoding, train_neighbors
+    from mien.pretraining.autoencoder.settings import autoencoder_settings
+    from mien.pretraining.autoencoder.train_alone import train_autoencoder
 
-    train_neighbors(folder / name, folder / "out", autoencoding(AUTOENCODER), TrainingSettings(threads=1))
+    train_autoencoder(folder / name, folder / "out", autoencoder_settings(AUTOENCODER), TrainingSettings(threads=1))
     if batches == 1:
         shutil.rmtree(folder / "out" / "model")
 

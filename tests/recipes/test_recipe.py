@@ -6,7 +6,8 @@ import pytest
 
 from conftest import small_recipe
 from mien import MienError, Recipe
-from mien.recipes.recipe import Components, known_components, recipe_names
+from mien.recipes.recipe import known_components, recipe_names
+from mien.training.components import Components
 
 
 @pytest.mark.parametrize("name", recipe_names())

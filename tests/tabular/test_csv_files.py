@@ -12,7 +12,7 @@ from mien.data.importing import import_source, source_from
 from mien.media.inputs import find_inputs
 from mien.preparation.prepare import Preparing, prepare_faces
 from mien.tabular.csv_files import form, read, stream
-from mien.training.run_data import read_matrix
+from mien.training.settings import read_matrix
 
 CODINGS = {
     "UTF-8": b"",

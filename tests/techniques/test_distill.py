@@ -14,7 +14,12 @@ from conftest import Interrupted, StopAfter, bright_faces, small_recipe
 from mien import Recipe, TrainingSettings, resume, train
 from mien.errors import MienError
 from mien.models import Network
-from mien.pretraining.distillation import Imitate, kept, match, start_small
+from mien.pretraining.distillation import (
+    Imitate,
+    initialize_small,
+    matching_layer,
+    read_imitation,
+)
 from mien.pretraining.pretrain import portions
 from mien.recognize import features
 from mien.recognize.model_card import read_history
@@ -22,7 +27,7 @@ from mien.recognize.networks import build_network
 from mien.techniques.unlabeled.regression import decay
 from mien.training import loop
 from mien.training.checkpoint import read_state
-from runs import begun
+from runs import begun, techniques
 
 TEACHER: dict[str, Any] = {"network": "mien_s", "width": 8, "depths": [1, 1, 1]}
 ORDER = TrainingSettings(seed=3, labels=60, threads=1)
@@ -102,7 +107,7 @@ def test_learns_from_unlabeled_faces_unless_told(unlabeled: bool, tmp_path: Path
 def test_a_face_and_its_mirror_image_have_maps_of_their_own(tmp_path: Path) -> None:
     """The teacher itself as the student misses nothing but what half precision leaves out."""
     run, _ = begun(tmp_path / "run", bright_faces(60), small_recipe(loss="squared"), TrainingSettings(seed=1))
-    faces = run.material.faces
+    faces = run.data.faces
     source = features.Tap(run.network.eval(), "stage2_1", run.views, "itself")
     maps = features.write_taps(source, faces, tmp_path / "maps", 2, 0, 0, run.device, run.progress)
     goal = run.network.shapes()["stage2_1"]
@@ -111,16 +116,16 @@ def test_a_face_and_its_mirror_image_have_maps_of_their_own(tmp_path: Path) -> N
         {name: run.network.blocks[name] for name in ("stem", "stage1_1", "stage2_1")}, nn.Identity(), (1, 16, 16)
     )
     run._heads = run.network.eval().heads
-    lesson = Imitate.of(maps, parts, goal, run.device)
+    objective = Imitate.of(maps, parts, goal, run.device)
     batch = run.pool.fetch(torch.from_numpy(parts.taught))
     batch = type(batch)(torch.arange(len(parts.taught)), batch.faces)
-    found = lesson.loss(run, batch)()
+    found = objective.loss(run, batch)().total
     assert found < 1e-6 < run.heads(run.views.clean(batch.faces))[-1].square().mean()
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 3), st.integers(1, 3))
 def test_match_gives_the_goal_from_any_size(size: int, wanted: int, inputs: int, outputs: int) -> None:
-    made = match((inputs, size, size), (outputs, wanted, wanted))
+    made = matching_layer((inputs, size, size), (outputs, wanted, wanted))
     assert made(torch.zeros(2, inputs, size, size)).shape == (2, outputs, wanted, wanted)
 
 
@@ -133,7 +138,7 @@ def test_grid_one_regresses_averages(tmp_path: Path) -> None:
 def test_layers_above_start_small() -> None:
     torch.manual_seed(0)
     layer = nn.Sequential(nn.Linear(300, 200))
-    start_small(layer, 0.01)
+    initialize_small(layer, 0.01)
     weight, bias = layer.state_dict().values()
     assert weight.std().item() == pytest.approx(0.01, rel=0.02)
     assert weight.mean().abs() < 1e-3
@@ -143,7 +148,7 @@ def test_layers_above_start_small() -> None:
 def test_only_what_lies_above_the_regressed_map_is_drawn_afresh(tmp_path: Path) -> None:
     made = recipe(deviation=1e-6)
     run, _ = begun(tmp_path / "run", bright_faces(60), made, ORDER)
-    fresh = build_network(made.model, 3, run.material.faces.info, ORDER.seed)
+    fresh = build_network(made.model, 3, run.data.faces.info, ORDER.seed)
     for name, value in run.network.state_dict().items():
         if name.endswith("weight") and value.ndim > 1:
             above = name.startswith(("head.", "blocks.stage3_1."))
@@ -210,11 +215,13 @@ def test_regression_by_hand(tmp_path: Path) -> None:
     run, _ = begun(tmp_path / "run", bright_faces(120), made, ORDER)
     run.network.eval()
     batch = run.pool.fetch(run.unlabeled.cpu()[:6])
-    state = run.noise.get_state()
-    loss = run.components.unlabeled(run, batch)()
-    run.noise.set_state(state)
-    mirrored = (torch.rand(6, generator=run.noise) < 0.5).tolist()
-    known, total = kept(run), 0.0
+    state = run.view_rng.get_state()
+    unevaluated = techniques(run).unlabeled(run, batch)
+    assert unevaluated is not None
+    loss = unevaluated()
+    run.view_rng.set_state(state)
+    mirrored = (torch.rand(6, generator=run.view_rng) < 0.5).tolist()
+    known, total = read_imitation(run), 0.0
     for face, row, flipped in zip(batch.faces, batch.rows.tolist(), mirrored, strict=True):
         inputs = (run.views.mirror if flipped else run.views.clean)(face.unsqueeze(0))
         made_map = known.matching(run.network.features(inputs, "stage2_1"))

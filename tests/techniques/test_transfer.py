@@ -14,8 +14,8 @@ from mien.recognize.model_card import read_card
 from mien.recognize.networks import read_weights
 from mien.techniques.start import transfer
 from mien.techniques.start.transfer import Transfer
+from mien.training.label_budget import prepare_run
 from mien.training.run import Run
-from mien.training.run_data import prepare_run
 from runs import changed
 
 
@@ -40,7 +40,7 @@ def run_of(folder: Path, faces: FaceSet, recipe: Recipe) -> tuple[Run, Says]:
     """A run that has not begun."""
     folder.mkdir(parents=True, exist_ok=True)
     says = Says()
-    material = prepare_run(faces, None, recipe, TrainingSettings(), Says()).material
+    material = prepare_run(faces, None, recipe, TrainingSettings(), Says()).data
     return Run(recipe, material, 5, torch.device("cpu"), folder, says), says
 
 

@@ -18,10 +18,13 @@ from safetensors.torch import save_file
 from conftest import TINY_AUTOENCODER, Interrupted, StopAfter, bright_faces, small_recipe
 from mien import MienError, TrainingSettings, evaluate, resume, train
 from mien.pretraining.autoencoder.cache import cache_folder, keep_for_others
-from mien.pretraining.autoencoder.train import autoencoding, neighbors_of, train_neighbors
+from mien.pretraining.autoencoder.of_run import run_neighbors
+from mien.pretraining.autoencoder.settings import autoencoder_settings
+from mien.pretraining.autoencoder.train_alone import train_autoencoder
 from mien.recognize.model_card import read_history, read_sources, read_used
 from mien.training import loop
 from mien.training.checkpoint import read_state, write_state
+from mien.training.memory import Memory
 from runs import Heard, fake_run
 
 Begin = Callable[..., Path]
@@ -226,9 +229,9 @@ def test_a_cached_autoencoder_that_is_damaged_is_made_anew(tmp_path: Path) -> No
     heard = Heard()
 
     def obtained(name: str) -> str:
-        about: dict[str, Any] = {"folder": tmp_path / name, "cache": {}, "device": torch.device("cpu"), "progress": heard}
-        run = fake_run(material=SimpleNamespace(split=faces, faces=faces), **about)
-        neighbors_of(run, TINY_AUTOENCODER)
+        about: dict[str, Any] = {"folder": tmp_path / name, "cache": Memory(), "device": torch.device("cpu"), "progress": heard}
+        run = fake_run(data=SimpleNamespace(split=faces, faces=faces), **about)
+        run_neighbors(run, TINY_AUTOENCODER)
         return heard.lines[-1]
 
     assert "autoencoder" in obtained("first")
@@ -239,8 +242,8 @@ def test_a_cached_autoencoder_that_is_damaged_is_made_anew(tmp_path: Path) -> No
     obtained("third")
     assert any("is trained first" in line for line in heard.lines[2:])
     assert "from" in obtained("fourth")
-    other = train_neighbors(
-        bright_faces(40, seed=1), tmp_path / "other", autoencoding(TINY_AUTOENCODER), TrainingSettings(threads=1)
+    other = train_autoencoder(
+        bright_faces(40, seed=1), tmp_path / "other", autoencoder_settings(TINY_AUTOENCODER), TrainingSettings(threads=1)
     )
     shutil.rmtree(kept)
     keep_for_others(tmp_path / "other", kept.name)
@@ -251,12 +254,12 @@ def test_a_cached_autoencoder_that_is_damaged_is_made_anew(tmp_path: Path) -> No
 
 
 def test_an_autoencoder_goes_on_with_what_it_was_asked(stored: Path, tmp_path: Path) -> None:
-    train_neighbors(stored, tmp_path / "out", autoencoding(TINY_AUTOENCODER), TrainingSettings(threads=1))
+    train_autoencoder(stored, tmp_path / "out", autoencoder_settings(TINY_AUTOENCODER), TrainingSettings(threads=1))
     file = tmp_path / "out" / "neighbors.json"
     for content in ("[" * 200_000, "[]", '{"order": 5}', '{"autoencoding": 5, "order": {}}', '{"order": {"threads": "x"}}'):
         file.write_text(content)
         with pytest.raises(MienError):
-            train_neighbors(stored, tmp_path / "out", autoencoding(TINY_AUTOENCODER), TrainingSettings())
+            train_autoencoder(stored, tmp_path / "out", autoencoder_settings(TINY_AUTOENCODER), TrainingSettings())
 
 
 def test_a_state_is_written_and_read_bit_for_bit(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from conftest import bright_faces, small_recipe
 from mien import MienError, Recipe, Recognizer, TrainingSettings, train
 from mien.recognize.model_card import read_history
 from mien.registry import STRICT
+from mien.techniques import Unlabeled
 from mien.training import loop
 from mien.training.checkpoint import read_state
 from mien.training.face_loader import Batch
@@ -57,7 +58,7 @@ def test_one_that_diverges_at_once_leaves_nothing(tmp_path: Path, monkeypatch: p
 
 
 @dataclass(frozen=True, config=STRICT)
-class Exploding:
+class Exploding(Unlabeled):
     """An unlabeled technique for tests, whose gradient no network survives."""
 
     def __call__(self, run: Run, batch: Batch) -> UnlabeledLoss | None:

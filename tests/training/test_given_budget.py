@@ -12,7 +12,7 @@ from mien import FaceSet, MienError, Recipe, Recognizer, TrainingSettings, resum
 from mien.data.splits import Budget
 from mien.progress import Silent
 from mien.training import loop
-from mien.training.run_data import prepare_run
+from mien.training.label_budget import prepare_run
 from runs import features
 
 HEAD = small_recipe(model="embedding", average=0.0)
@@ -83,8 +83,8 @@ def test_what_is_no_budget_is_refused(tmp_path: Path) -> None:
     rows, out = np.arange(20), tmp_path / "run"
     good = Budget(rows[:15], rows[15:])
     for budget, order, message in (
-        (good, TrainingSettings(labels=20), "a budget, or an order that draws one"),
-        (good, TrainingSettings(noise=0.1), "a budget, or an order that draws one"),
+        (good, TrainingSettings(labels=20), "a budget, or settings that draw one"),
+        (good, TrainingSettings(noise=0.1), "a budget, or settings that draw one"),
         (Budget(rows, rows[15:]), TrainingSettings(), "one use"),
         (Budget(rows[:0], rows), TrainingSettings(), "faces to train on"),
         (Budget(rows, np.array([70])), TrainingSettings(), "labeled faces of the training split"),

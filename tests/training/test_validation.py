@@ -14,7 +14,7 @@ from mien import FaceSet, TrainingSettings, evaluate, train
 from mien.data.identities import write_identities
 from mien.data.splits import Budget, fold_view
 from mien.progress import Silent
-from mien.training.run_data import PreparedRun, prepare_run
+from mien.training.label_budget import PreparedRun, prepare_run
 from runs import Heard
 
 AGREE = small_recipe(unlabeled="conftest:Agree")
@@ -29,7 +29,7 @@ def filmed(faces: FaceSet) -> FaceSet:
 
 def among(made: PreparedRun, column: str) -> tuple[set[str], set[str]]:
     """Who is learned from, with labels and without, and who validates."""
-    return set(made.material.faces.values(column)), set(made.material.validation.values(column))
+    return set(made.data.faces.values(column)), set(made.data.validation.values(column))
 
 
 @given(st.sampled_from(["subject", "sequence"]), st.sampled_from([None, 2, 8]), st.floats(0.05, 0.5), st.integers(0, 50))
@@ -41,9 +41,9 @@ def test_nobody_is_on_both_sides(column: str, per_class: int | None, share: floa
     learned, validates = among(made, column)
     assert validates
     assert learned.isdisjoint(validates)
-    used = made.material.faces.select((made.material.labels >= 0).numpy()).values(column)
+    used = made.data.faces.select((made.data.labels >= 0).numpy()).values(column)
     people = len({*used, *validates})
-    left_out = 96 - len(made.material.faces) - len(made.budget.validation)
+    left_out = 96 - len(made.data.faces) - len(made.budget.validation)
     told = {"subject": "people", "sequence": "sequences"}[column]
     line = f"validation: {len(validates)} of {people} {told}, {len(made.budget.validation)} faces"
     assert heard.lines[0] == line + (f"; {left_out} others of theirs are left out" if left_out else "")

@@ -39,7 +39,7 @@ from mien.recognize.recognizer import Recognizer
 from mien.tabular.parquet_files import read_table
 from mien.training.loop import own_threads
 from mien.training.objective import validation_figures
-from mien.training.run_data import TrainingSettings
+from mien.training.settings import TrainingSettings
 from mien.training.train import resume, train
 
 DRAW_SECONDS = 10.0

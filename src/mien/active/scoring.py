@@ -19,7 +19,6 @@ from mien.errors import MienError
 from mien.evaluation.neighborhood_stability import Sight
 from mien.progress import Progress, Silent
 from mien.recognize.device import channels_last
-from mien.recognize.divergence import decide, last_features
 from mien.recognize.recognizer import Recognizer
 
 GRID = 3
@@ -79,8 +78,8 @@ def _look_at(recognizer: Recognizer, faces: FaceSet, looks_at: LooksAt, known: G
         pixels = torch.from_numpy(faces.faces(rows)).to(recognizer.device)
         inputs = _patch_inputs(sight, pixels) if looks_at == "patches" else sight.inputs(pixels)
         with sight.precision():
-            found = last_features(network, inputs)
-            logits = decide(network, found)
+            found = network.last_features(inputs)
+            logits = network.decide(found)
         probabilities = torch.softmax(logits / recognizer.card.temperature, dim=1)
         patches[rows] = probabilities.view(len(rows), count, -1).cpu().numpy()
         if features is not None:

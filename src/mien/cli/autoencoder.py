@@ -32,15 +32,16 @@ def train(
 ) -> None:
     """Train an autoencoder on the training split, with pictures as it goes; goes on where it was."""
     from mien.cli.console import Bar
-    from mien.pretraining.autoencoder.train import autoencoding, train_neighbors
-    from mien.training.run_data import TrainingSettings
+    from mien.pretraining.autoencoder.settings import autoencoder_settings
+    from mien.pretraining.autoencoder.train_alone import train_autoencoder
+    from mien.training.settings import TrainingSettings
 
     changed: dict[str, object] = {**pairs(set_, "--set")}
     typed(changed, trusted=trust)
     changed |= {key: value for key, value in {"refine": refine, "stages.0.epochs": epochs}.items() if value is not None}
     order = TrainingSettings(labels_per_class=labels_per_class, split=split, device=device, threads=threads)
     with Bar(quiet=as_json) as bar:
-        card = train_neighbors(faceset, out, autoencoding(preset, changed), order, bar)
+        card = train_autoencoder(faceset, out, autoencoder_settings(preset, changed), order, bar)
     values = {"out": str(out), "metrics": card.metrics, "labels": card.budget}
     error, plain = card.metrics["pixel_error"], card.metrics["mean_face_error"]
     text = f"a pixel is {error:.1f} of 255 from what it was, on faces held out (the mean face: {plain:.1f}) -> {out}"

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +25,9 @@ from mien.cli.shared import (
     whole,
 )
 from mien.plain import counted
+
+if TYPE_CHECKING:
+    from mien.data.source import Source
 
 
 def import_(
@@ -80,13 +83,14 @@ def import_(
     print_values(as_json, values, f"{counted(len(done.faces), 'face')} -> {paths[-1]}{left_out}")
 
 
-def _warn_of_whole_photos(database: Any) -> None:
+def _warn_of_whole_photos(database: "Source") -> None:
     """A line on stderr where the pictures of a folder or a table are no crops of faces."""
-    if not hasattr(database, "pictures"):
+    files = database.pictures()
+    if files is None:
         return
     from mien.preparation.whole_photos import look
 
-    if warning := look(database.pictures()).warning:
+    if warning := look(files).warning:
         say(f"warning: {warning}", file=sys.stderr)
 
 

@@ -63,7 +63,7 @@ def train(
     from mien.preparation.photo_folder import open_or_prepare
     from mien.recipes.overrides import asked_recipe
     from mien.registry import validate
-    from mien.training.run_data import TrainingSettings, read_matrix
+    from mien.training.settings import TrainingSettings, read_matrix
     from mien.training.train import train as run
 
     changes = pairs(set_, "--set")

@@ -15,6 +15,7 @@ from mien.data.source import Source
 from mien.data.writer import FaceSetWriter
 from mien.errors import MienError
 from mien.media.faults import Rejected
+from mien.protocols import require_subclass
 from mien.registry import CountOrZero, Share, find, require, validate
 
 ROOM = "mien.data.sources"
@@ -40,6 +41,7 @@ class Imported:
 def source_from(name: str, settings: Mapping[str, Any]) -> Source:
     """The database `name` (a file in data/sources) with these settings. Raises MienError for an unknown name or key."""
     made: Source = validate(find(ROOM, name), settings)
+    require_subclass(made, Source, "mien.data.source", "source")
     return made
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,17 +24,26 @@ class Block:
 
 
 class Source(Protocol):
-    """A database, read with the settings of its fields; one file in data/sources, one frozen dataclass.
+    """A database, read with the settings of its fields: a frozen dataclass that subclasses this, one file in data/sources.
 
-    A source that reads something has a field `input` (Path); one of files of pictures has a method `pictures`, which gives
-    them. `total` is the number of faces expected, 0 where unknown.
+    A source that reads something has a field `input` (Path).
     """
 
-    def info(self) -> Info: ...
+    def info(self) -> Info:
+        """What holds for all its faces."""
+        ...
 
-    def total(self) -> int: ...
+    def total(self) -> int:
+        """How many faces are expected, 0 where unknown."""
+        ...
 
-    def blocks(self) -> Iterator[Block]: ...
+    def blocks(self) -> Iterator[Block]:
+        """The faces with their columns, block by block."""
+        ...
+
+    def pictures(self) -> list[Path] | None:
+        """The files of pictures that are read; None where faces do not lie in files of their own."""
+        return None
 
 
 def listed(given: Any) -> Any:

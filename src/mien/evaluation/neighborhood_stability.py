@@ -22,7 +22,7 @@ from mien.data.views import Views
 from mien.errors import MienError
 from mien.progress import Progress, Silent
 from mien.recognize.device import autocast, channels_last, choose_precision, wide
-from mien.recognize.divergence import decide, divergence, last_features, moved
+from mien.recognize.divergence import divergence, moved
 from mien.recognize.model_card import require_alike
 from mien.recognize.recognizer import Recognizer
 from mien.recognize.semantic_neighbors import SemanticNeighbors
@@ -141,7 +141,7 @@ class InFeatures:
 
     def logits(self, codes: Tensor) -> Tensor:
         with self.sight.precision():
-            return decide(self.sight.recognizer.network, codes)
+            return self.sight.recognizer.network.decide(codes)
 
     def pictures(self, codes: Tensor) -> npt.NDArray[np.uint8] | None:
         return None
@@ -150,7 +150,7 @@ class InFeatures:
 def _features(sight: Sight, pixels: Tensor) -> Tensor:
     """What the last block gives of stored faces, (B, C', S', S') or (B, D')."""
     with sight.precision():
-        return last_features(sight.recognizer.network, sight.inputs(pixels))
+        return sight.recognizer.network.last_features(sight.inputs(pixels))
 
 
 def find_space(

@@ -30,7 +30,6 @@ from mien.plain import counted
 from mien.progress import Progress, Silent
 from mien.recognize.bundled import find_model
 from mien.recognize.device import autocast, channels_last, choose_device, choose_precision
-from mien.recognize.divergence import decide
 from mien.recognize.features import Tap, is_run, tap
 from mien.recognize.model_card import read_card
 from mien.registry import Count, CountOrZero, Seed, meant, require
@@ -293,7 +292,7 @@ def _responses(source: Tap, pixels: Tensor, layers: Sequence[str]) -> dict[str, 
     found, x, names = {}, channels_last(source.views.clean(pixels)), [*source.network.blocks, HEAD]
     with autocast(pixels.device, choose_precision("auto", pixels.device)):
         for name in names[: max(map(names.index, layers)) + 1]:
-            x = decide(source.network, leading(x)) if name == HEAD else source.network.blocks[name](x)
+            x = source.network.decide(leading(x)) if name == HEAD else source.network.blocks[name](x)
             if name in layers:
                 found[name] = responses(leading(x)).clone().float()  # the next block may change it in place
     return found

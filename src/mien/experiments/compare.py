@@ -29,7 +29,7 @@ from mien.recognize.device import choose_device
 from mien.recognize.model_card import read_history
 from mien.recognize.recognizer import Recognizer
 from mien.tabular.parquet_files import LABELS, read_table
-from mien.training.train import Written, resume, train
+from mien.training.train import RunFile, resume, train
 
 REPORT_SECONDS = 10.0
 """While it runs, report.html is not drawn anew more often, nor for more than REPORT_SHARE of the time; the tables are."""
@@ -183,7 +183,7 @@ def _is_resumable(folder: Path, faces: FaceSet) -> bool:
     """Whether a run was begun here on these faces where they still are."""
     if not (folder / "run.json").is_file():
         return False
-    order = read_as(Written, folder / "run.json", f"remove {folder}").order
+    order = read_as(RunFile, folder / "run.json", f"remove {folder}").order
     here = faces.folder is not None and order.faces == faces.folder.resolve()
     return here and (order.unlabeled is None or order.unlabeled.is_dir())
 

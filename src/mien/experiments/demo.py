@@ -10,7 +10,7 @@ from mien.evaluation.result import Evaluation
 from mien.progress import Progress, Silent
 from mien.recipes.recipe import Recipe
 from mien.registry import Seed, require
-from mien.training.run_data import TrainingSettings
+from mien.training.settings import TrainingSettings
 from mien.training.train import train
 
 

@@ -19,7 +19,8 @@ from mien.plain import counted
 from mien.recipes.overrides import asked_recipe
 from mien.recipes.recipe import Recipe
 from mien.registry import STRICT, Count, Threads, worded
-from mien.training.run_data import TrainingSettings, looks_at_unlabeled
+from mien.training.components import looks_at_unlabeled
+from mien.training.settings import TrainingSettings
 
 
 @worded

@@ -22,7 +22,6 @@ from mien.errors import MienError
 from mien.evaluation.neighborhood_stability import Sight, batches
 from mien.progress import Progress
 from mien.recognize.alignment import alignment_note
-from mien.recognize.divergence import last_features
 from mien.recognize.recognizer import Recognizer
 
 Floats = npt.NDArray[np.float64]
@@ -104,7 +103,7 @@ def embed_faces(recognizer: Recognizer, faces: FaceSet, bar: Progress) -> Featur
     bar.begin("features", len(faces))
     for pixels in batches(faces, recognizer.device):
         with sight.precision():
-            made = last_features(recognizer.network, sight.inputs(pixels)).float()
+            made = recognizer.network.last_features(sight.inputs(pixels)).float()
         found.append((F.adaptive_avg_pool2d(made, 1) if made.ndim == 4 else made).flatten(1).cpu())
         bar.advance(len(pixels))
     features: Features = torch.cat(found).numpy()

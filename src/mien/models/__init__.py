@@ -13,10 +13,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mien.errors import MienError
 from mien.plain import plain
+from mien.protocols import require_subclass
 from mien.registry import build, meant
 
 MOST_COPIES = 1000
-"""Of the last layer."""
+"""Copies of the last layer at most."""
 
 
 class Network(nn.Module):
@@ -55,9 +56,18 @@ class Network(nn.Module):
                 break
         return leading(x)
 
+    def last_features(self, x: Tensor) -> Tensor:
+        """What the last block makes of inputs (B, C, S, S) or (B, D): (B, C', S', S') or (B, D')."""
+        return self.features(x, list(self.blocks)[-1])
+
+    def decide(self, features: Tensor) -> Tensor:
+        """Logits (B, K) float32 of the head that decides, of what the last block gave."""
+        logits: Tensor = self.head(features).float()
+        return logits[-1] if logits.ndim == 3 else logits
+
     @torch.no_grad()
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Of each block's output for one face: (C', S', S') or (D',)."""
+        """The shape of each block's output for one face: (C', S', S') or (D',)."""
         modes, found = {module: module.training for module in self.modules()}, {}
         x = torch.zeros(1, *self.shape, device=next(self.parameters()).device)
         self.eval()
@@ -70,10 +80,15 @@ class Network(nn.Module):
 
 
 @contextmanager
-def by_own_statistics(network: nn.Module) -> Iterator[None]:
-    """Within, batch normalization uses the statistics of what it is given, two inputs or more, and remembers nothing of them."""
+def by_own_statistics(network: nn.Module, count: int) -> Iterator[None]:
+    """Within, batch normalization uses the statistics of the `count` inputs that it is given, and remembers nothing of them.
+
+    A single input has no statistics: the running ones are used.
+    """
     norms = {
-        module: module.training for module in network.modules() if isinstance(module, _BatchNorm) and module.track_running_stats
+        module: module.training
+        for module in network.modules()
+        if isinstance(module, _BatchNorm) and module.track_running_stats and count > 1
     }
     for module in norms:
         module.training, module.track_running_stats = True, False
@@ -90,21 +105,25 @@ def leading(x: Tensor | tuple[Tensor, ...]) -> Tensor:
 
 
 class Architecture(Protocol):
-    """The settings of a network: a frozen dataclass that builds it.
-
-    One for which others have published weights may also have `published(self) -> dict[str, Tensor]`: their state dict for
-    the blocks that these settings keep, without the head.
-    """
+    """The settings of a network: a frozen dataclass that builds it. A network of one's own subclasses it."""
 
     def build(self, classes: int, channels: int, side: int) -> Network:
         """The network with `classes` outputs for faces of `side` pixels (0: features of dimension `channels`)."""
         ...
+
+    def published(self) -> dict[str, Tensor] | None:
+        """The weights that others published for the blocks that these settings keep, without the head; None for none.
+
+        Raises MienError where there are some, but what holds them is not installed.
+        """
+        return None
 
 
 def architecture(network: Mapping[str, Any]) -> Architecture:
     """The settings of a network, checked, from its file's name under `network` and the rest; `copies` belongs to its head."""
     head_copies(network)
     made: Architecture = build("mien.models", {key: value for key, value in network.items() if key != "copies"}, "network")
+    require_subclass(made, Architecture, "mien.models", "network")
     return made
 
 
@@ -113,8 +132,7 @@ def published(network: Mapping[str, Any]) -> dict[str, Tensor] | None:
 
     Raises MienError where there are some, but what holds them is not installed.
     """
-    method = getattr(architecture(network), "published", None)
-    return method() if callable(method) else None
+    return architecture(network).published()
 
 
 def head_copies(network: Mapping[str, Any]) -> int:

@@ -2,8 +2,9 @@
 
 from pydantic.dataclasses import dataclass
 from torch import nn
+from typing_extensions import override
 
-from mien.models import Network, conv_bn, require_side
+from mien.models import Architecture, Network, conv_bn, require_side
 from mien.registry import STRICT, Share, Units
 
 
@@ -12,7 +13,7 @@ def _pool() -> nn.MaxPool2d:
 
 
 @dataclass(frozen=True, config=STRICT)
-class AlexnetBn:
+class AlexnetBn(Architecture):
     """Five convolutions and three fully connected layers (Krizhevsky et al. 2012, in the widths of its 2014 one-GPU form).
 
     Departures: batch normalization after every convolution, as ALT says without giving the place; below 112 pixels the
@@ -25,6 +26,7 @@ class AlexnetBn:
     dropout: Share = 0.5
     """Dropout before each hidden fully connected layer."""
 
+    @override
     def build(self, classes: int, channels: int, side: int) -> Network:
         """The network; raises MienError below 32 pixels."""
         require_side("alexnet_bn", side, 32)

@@ -4,9 +4,10 @@ from itertools import pairwise
 
 from pydantic.dataclasses import dataclass
 from torch import nn
+from typing_extensions import override
 
 from mien.errors import MienError
-from mien.models import Network, Residual, require_side
+from mien.models import Architecture, Network, Residual, require_side
 from mien.registry import STRICT, Layers, Share, Units
 
 CHANNELS = (16, 32, 64, 80)
@@ -30,7 +31,7 @@ def decoding(inputs: int, outputs: int, residuals: int) -> nn.Sequential:
 
 
 @dataclass(frozen=True, config=STRICT)
-class AsymmetricAutoencoder:
+class AsymmetricAutoencoder(Architecture):
     """`autoencoder` gives blocks conv_a to conv_d and code, then from_code to tconv_t, and a head that makes the face.
 
     As a recognizer (`build`) it is the encoder with a linear layer: what its codes know, or may learn. Sides are multiples of 16
@@ -49,6 +50,7 @@ class AsymmetricAutoencoder:
     symmetric: bool = False
     """The plain decoder of Eq. 3, without residual blocks and the extra layer t (Fig. 3, second row)."""
 
+    @override
     def build(self, classes: int, channels: int, side: int) -> Network:
         """The encoder and a linear layer. Raises MienError for sides that cannot be halved four times."""
         return Network(self._encoder(channels, side), nn.Linear(self.latent, classes), (channels, side, side))

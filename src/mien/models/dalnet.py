@@ -5,8 +5,9 @@ from typing import Literal
 import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
+from typing_extensions import override
 
-from mien.models import Network, require_side
+from mien.models import Architecture, Network, require_side
 from mien.registry import STRICT, Factor, Share
 
 LAYERS = ((96, 5), (192, 3), (384, 3), (384, 3), (256, 3))
@@ -17,7 +18,7 @@ HIDDEN = 512
 
 
 @dataclass(frozen=True, config=STRICT)
-class Dalnet:
+class Dalnet(Architecture):
     """Five convolutions and two fully connected layers; each activation is the larger of two maps: max(X1, X2).
 
     After the last convolution the activation is double: max(X1, X2, 0). 6.8 M parameters for gray faces of 144 pixels.
@@ -37,6 +38,7 @@ class Dalnet:
     dropout: Share = 0.7
     """Share of IP1's features left out."""
 
+    @override
     def build(self, classes: int, channels: int, side: int) -> Network:
         """The network; raises MienError below 16 pixels."""
         require_side("dalnet", side, 16)

@@ -2,14 +2,15 @@
 
 from pydantic.dataclasses import dataclass
 from torch import nn
+from typing_extensions import override
 
 from mien.errors import MienError
-from mien.models import Network
+from mien.models import Architecture, Network
 from mien.registry import STRICT, Share, UnitsOrZero
 
 
 @dataclass(frozen=True, config=STRICT)
-class Embedding:
+class Embedding(Architecture):
     """Logistic regression on normalized features; with `hidden` units, one hidden layer."""
 
     hidden: UnitsOrZero = 0
@@ -17,6 +18,7 @@ class Embedding:
     dropout: Share = 0.0
     """Share of features left out."""
 
+    @override
     def build(self, classes: int, channels: int, side: int) -> Network:
         """The head over vectors of dimension `channels`. Raises MienError for faces, whose `side` is not 0."""
         if side:

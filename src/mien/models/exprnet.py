@@ -2,8 +2,9 @@
 
 from pydantic.dataclasses import dataclass
 from torch import nn
+from typing_extensions import override
 
-from mien.models import Network, require_side
+from mien.models import Architecture, Network, require_side
 from mien.registry import STRICT, Share, Units
 
 WIDTHS = (64, 128, 256, 512, 512)
@@ -11,7 +12,7 @@ HIDDEN = 256
 
 
 @dataclass(frozen=True, config=STRICT)
-class Exprnet:
+class Exprnet(Architecture):
     """Five 3x3 convolutions, each with ReLU and a 3x3 max pool of stride 2, a 1x1 convolution, one hidden layer of 256.
 
     The 1x1 convolution (block `match`, without ReLU) brings the maps to the face net's channels; distillation regresses what
@@ -29,6 +30,7 @@ class Exprnet:
     dropout: Share = 0.5
     """Share of the hidden layer's features left out."""
 
+    @override
     def build(self, classes: int, channels: int, side: int) -> Network:
         """The network; raises MienError below 32 pixels, of which five pools leave one."""
         require_side("exprnet", side, 32)

@@ -2,8 +2,9 @@
 
 from pydantic.dataclasses import dataclass
 from torch import nn
+from typing_extensions import override
 
-from mien.models import Network, grid_head, require_side
+from mien.models import Architecture, Network, grid_head, require_side
 from mien.models.exprnet import HIDDEN, convolution, hidden_layer
 from mien.registry import STRICT, GridOrZero, Share, Units
 
@@ -12,7 +13,7 @@ LARGEST = 27
 
 
 @dataclass(frozen=True, config=STRICT)
-class ExprnetSmall:
+class ExprnetSmall(Architecture):
     """Blocks conv1 to conv5, match (1x1, without ReLU: what distillation regresses) and fc, as in exprnet.
 
     With `grid`, a ReLU follows `match` in place of `fc`, as in the face net whose last layer may then be put on it.
@@ -33,6 +34,7 @@ class ExprnetSmall:
     dropout: Share = 0.5
     """Share of the features before the last layer that is left out."""
 
+    @override
     def build(self, classes: int, channels: int, side: int) -> Network:
         """The network; raises MienError below 32 pixels."""
         require_side("exprnet_small", side, 32)

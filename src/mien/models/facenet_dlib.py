@@ -10,10 +10,11 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
+from typing_extensions import override
 
 from mien.errors import MienError
 from mien.installed import folder_of
-from mien.models import FacePixels, Network, grid_head, require_side
+from mien.models import Architecture, FacePixels, Network, grid_head, require_side
 from mien.registry import STRICT, Grid, Share, Side, meant
 
 WIDTHS = (32,) * 3 + (64,) * 4 + (128,) * 3 + (256,) * 4
@@ -49,7 +50,7 @@ class DlibResidual(nn.Module):
 
 
 @dataclass(frozen=True, config=STRICT)
-class FacenetDlib:
+class FacenetDlib(Architecture):
     """A 7x7 convolution, 14 residual blocks and a descriptor of 128 numbers, equal to dlib's to 1e-5 on its 150-pixel chips.
 
     Departures: dlib's affine layers (batch normalizations whose statistics are frozen) are folded into the convolutions
@@ -65,6 +66,7 @@ class FacenetDlib:
     dropout: Share = 0.0
     """Share of these features left out."""
 
+    @override
     def build(self, classes: int, channels: int, side: int) -> Network:
         """5.6 M parameters with the defaults. Raises MienError for a block that is not there, or sides that do not fit."""
         require_side("facenet_dlib", side, 16)
@@ -82,6 +84,7 @@ class FacenetDlib:
         head = nn.Linear(128, classes) if kept == BLOCKS else grid_head(wide[len(kept) - 1], self.grid, classes, self.dropout)
         return Network({name: made[name] for name in kept}, head, (channels, side, side))
 
+    @override
     def published(self) -> dict[str, Tensor]:
         """dlib's weights of the blocks that are kept. Raises MienError where their package is not installed, or is another."""
         kept = tuple(f"blocks.{name}." for name in self._kept())

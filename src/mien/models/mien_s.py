@@ -2,13 +2,14 @@
 
 from pydantic.dataclasses import dataclass
 from torch import nn
+from typing_extensions import override
 
-from mien.models import Network, Residual, conv_bn, pooled_head, require_side
+from mien.models import Architecture, Network, Residual, conv_bn, pooled_head, require_side
 from mien.registry import STRICT, Layers, Share, Units
 
 
 @dataclass(frozen=True, config=STRICT)
-class MienS:
+class MienS(Architecture):
     """A stem that halves the face at once, then residual stages that halve it again and double the channels.
 
     Half of a plain network's time goes into its first layers at full resolution, where a face has little to say; the
@@ -22,6 +23,7 @@ class MienS:
     dropout: Share = 0.2
     """Share of features left out before the last layer."""
 
+    @override
     def build(self, classes: int, channels: int, side: int) -> Network:
         """0.6 M parameters with the defaults. Raises MienError below 16 pixels."""
         require_side("mien_s", side, 16)

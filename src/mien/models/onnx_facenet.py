@@ -7,15 +7,16 @@ import numpy as np
 import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
+from typing_extensions import override
 
 from mien.errors import MienError
-from mien.models import FacePixels, Network, pooled_head, require_side
+from mien.models import Architecture, FacePixels, Network, pooled_head, require_side
 from mien.onnx_file import first_line, open_session, read_model, serialize, threads
 from mien.registry import STRICT, Finite, Positive, Share, Side
 
 
 @dataclass(frozen=True, config=STRICT)
-class OnnxFacenet:
+class OnnxFacenet(Architecture):
     """One block, `map`, which onnxruntime computes on the CPU up to the output that is named, and a head that learns.
 
     The defaults are those of InsightFace's networks: 127.5 / 127.5, RGB. The file's input is (B, 3, S, S), or (B, S, S, 3).
@@ -38,6 +39,7 @@ class OnnxFacenet:
     dropout: Share = 0.0
     """Share of features left out before the last layer, where the output is a map."""
 
+    @override
     def build(self, classes: int, channels: int, side: int) -> Network:
         """The network; raises MienError where the file, its input or its output is not as it has to be."""
         require_side("onnx_facenet", side, 16)

@@ -2,13 +2,14 @@
 
 from pydantic.dataclasses import dataclass
 from torch import nn
+from typing_extensions import override
 
-from mien.models import Network, Residual, conv_bn, pooled_head, require_side
+from mien.models import Architecture, Network, Residual, conv_bn, pooled_head, require_side
 from mien.registry import STRICT, Share
 
 
 @dataclass(frozen=True, config=STRICT)
-class Resnet18:
+class Resnet18(Architecture):
     """Four stages of two residual blocks, 64 to 512 channels, 11.2 M parameters.
 
     Departures: shortcuts of changed shape average before their 1x1 convolution (He et al. 2019, "Bag of Tricks",
@@ -18,6 +19,7 @@ class Resnet18:
     dropout: Share = 0.0
     """Share of features left out before the last layer."""
 
+    @override
     def build(self, classes: int, channels: int, side: int) -> Network:
         """The network; raises MienError below 16 pixels."""
         require_side("resnet18", side, 16)

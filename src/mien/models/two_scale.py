@@ -4,8 +4,9 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
+from typing_extensions import override
 
-from mien.models import Network, conv_bn, require_side
+from mien.models import Architecture, Network, conv_bn, require_side
 from mien.registry import STRICT, Factor, Share
 
 Streams = tuple[Tensor, Tensor]
@@ -54,7 +55,7 @@ class ThreeHeads(nn.Module):
 
 
 @dataclass(frozen=True, config=STRICT)
-class TwoScale:
+class TwoScale(Architecture):
     """Blocks conv1_a to conv5 and fc; what is asked of a block's maps is answered with those of the whole face.
 
     5.4 M parameters for gray faces of 112 pixels. As Table II has it, nothing stands between a stream's last two linear layers.
@@ -65,6 +66,7 @@ class TwoScale:
     dropout: Share = 0.5
     """Share of the last maps' values that is left out."""
 
+    @override
     def build(self, classes: int, channels: int, side: int) -> Network:
         """The network; raises MienError below 32 pixels."""
         require_side("two_scale", side, 32)

@@ -5,8 +5,9 @@ from collections import OrderedDict
 import torch
 from pydantic.dataclasses import dataclass
 from torch import nn
+from typing_extensions import override
 
-from mien.models import FacePixels, Network, require_side
+from mien.models import Architecture, FacePixels, Network, require_side
 from mien.registry import STRICT, Share, Side, Units
 
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
@@ -16,7 +17,7 @@ DEVIATION = 64.0
 
 
 @dataclass(frozen=True, config=STRICT)
-class Vgg16:
+class Vgg16(Architecture):
     """Thirteen 3x3 convolutions in five stages, each ended by 2x2 max pooling, and three fully connected layers.
 
     No batch normalization. The faces are gray values of 0 to 255 less VGG-Face's mean, so that its weights, which
@@ -33,6 +34,7 @@ class Vgg16:
     dropout: Share = 0.5
     """Dropout after each hidden fully connected layer."""
 
+    @override
     def build(self, classes: int, channels: int, side: int) -> Network:
         """145.0 M parameters for 2,622 people. Raises MienError below 16 pixels, or 32 where five halvings leave nothing."""
         require_side("vgg16", side, 16)

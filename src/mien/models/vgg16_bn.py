@@ -2,15 +2,16 @@
 
 from pydantic.dataclasses import dataclass
 from torch import nn
+from typing_extensions import override
 
-from mien.models import Network, conv_bn, require_side
+from mien.models import Architecture, Network, conv_bn, require_side
 from mien.registry import STRICT, Share, Units
 
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 
 
 @dataclass(frozen=True, config=STRICT)
-class Vgg16Bn:
+class Vgg16Bn(Architecture):
     """Thirteen 3x3 convolutions in five stages, each stage ended by 2x2 max pooling, then three fully connected layers.
 
     Departure: below 112 pixels the last feature map is pooled to one vector and the hidden layers have an eighth of
@@ -22,6 +23,7 @@ class Vgg16Bn:
     dropout: Share = 0.5
     """Dropout after each hidden fully connected layer."""
 
+    @override
     def build(self, classes: int, channels: int, side: int) -> Network:
         """The network; raises MienError below 32 pixels, where five halvings leave nothing."""
         require_side("vgg16_bn", side, 32)

@@ -151,7 +151,7 @@ class Recipe:
             unknown = set(stage.answers or {}) - set(known)
             if unknown:
                 raise MienError(f"a stage's answers to {', '.join(known)}", meant(min(unknown), known), "rename that question")
-            Components.of(self, stage)
+            build_techniques(self, stage)
         from mien.models import architecture
 
         architecture(self.model)
@@ -341,31 +341,17 @@ def _put(table: Any, key: str, value: Any) -> None:
     _put(table[place], rest, value)
 
 
-@dataclass(frozen=True, config=STRICT)
-class Components:
-    """The techniques that answer the questions in one stage."""
+def build_techniques(recipe: Recipe, stage: Stage) -> dict[str, tuple[Any, ...]]:
+    """The techniques by question, those of the recipe and those by which the stage answers otherwise; one each, but for weigh.
 
-    start: Any
-    draw: Any
-    targets: Any
-    weigh: tuple[Any, ...]
-    loss: Any
-    unlabeled: Any
-    step: Any
-
-    def all(self) -> tuple[Any, ...]:
-        """In the order of the questions."""
-        return self.start, self.draw, self.targets, *self.weigh, self.loss, self.unlabeled, self.step
-
-    @staticmethod
-    def of(recipe: Recipe, stage: Stage) -> "Components":
-        """Built from the recipe and what the stage answers otherwise; raises MienError for what is unknown."""
-        answers = {question: getattr(recipe, question) for question in QUESTIONS} | (stage.answers or {})
-        weigh = answers["weigh"] if isinstance(answers["weigh"], tuple) else (answers["weigh"],)
-        if not weigh:
-            raise MienError("an answer to weigh", "an empty list", "name one, such as equal")
-        made = {q: build(f"mien.techniques.{q}", answers[q], "technique") for q in QUESTIONS if q != "weigh"}
-        return Components(weigh=tuple(build("mien.techniques.weigh", entry, "technique") for entry in weigh), **made)
+    Raises MienError for a technique that is unknown, and for settings that do not fit it.
+    """
+    answers = {question: getattr(recipe, question) for question in QUESTIONS} | (stage.answers or {})
+    listed = isinstance(answers["weigh"], tuple)
+    if listed and not answers["weigh"]:
+        raise MienError("an answer to weigh", "an empty list", "name one, such as equal")
+    several = {q: answers[q] if q == "weigh" and listed else (answers[q],) for q in QUESTIONS}
+    return {q: tuple(build(f"mien.techniques.{q}", entry, "technique") for entry in several[q]) for q in QUESTIONS}
 
 
 def known_components() -> dict[str, list[str]]:

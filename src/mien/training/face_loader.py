@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from mien.data.faceset import FaceSet
 
@@ -31,6 +31,9 @@ class FaceLoader:
         if hold if hold is not None else size < 0.4 * _free(device):
             self._held = torch.from_numpy(faces.faces()).to(device)
 
+    def __len__(self) -> int:
+        return len(self._set)
+
     def fetch(self, rows: Tensor) -> Batch:
         """The faces of `rows`, (B,) on the CPU."""
         if self._held is not None:
@@ -52,6 +55,16 @@ class FaceLoader:
                 waiting = ahead
             if waiting is not None:
                 yield waiting.result()
+
+
+def shuffled_batches(rows: Tensor, count: int, size: int, generator: Generator) -> list[Tensor]:
+    """`count` batches of `size` of these rows, (size,) each: permutations one after the other.
+
+    So no row comes twice before all came once.
+    """
+    rounds = -(-count * size // len(rows))
+    shuffled = torch.cat([rows[torch.randperm(len(rows), generator=generator)] for _ in range(rounds)])
+    return list(shuffled[: count * size].split(size))
 
 
 def _free(device: torch.device) -> int:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from pydantic.dataclasses import dataclass
 
 from mien.data.format import Info
-from mien.data.source import Block
+from mien.data.source import Block, Source
 from mien.expressions import BASIC
 from mien.media.faults import Rejected
 from mien.registry import STRICT
@@ -47,7 +47,7 @@ class Rows:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Fer2013:
+class Fer2013(Source):
     """fer2013.csv as published: emotion (0 to 6), pixels (2,304 gray values), Usage (the split's name, kept as it is).
 
     Ids are fer0000000 and on, by row. Rows with another number of pixels or another emotion are rejected.

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from pydantic.dataclasses import dataclass
 
 from mien.data.format import Info
-from mien.data.source import Block
+from mien.data.source import Block, Source
 from mien.data.sources import fer2013
 from mien.errors import MienError
 from mien.expressions import FERPLUS
@@ -54,7 +54,7 @@ class Table:
 
 
 @dataclass(frozen=True, config=STRICT)
-class FerPlus:
+class FerPlus(Source):
     """FER+ in eight classes, its labels by one of three rules; faces that the rule leaves without label have -1.
 
     Column `raw_votes` holds the ten counts, `votes` what the rule keeps of the first eight (`kept_votes`). Rows of

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 from pydantic.dataclasses import dataclass
+from typing_extensions import override
 
 from mien.class_words import is_unlabeled, read_text, split_folder
 from mien.data.format import Info
-from mien.data.source import Block
+from mien.data.source import Block, Source
 from mien.errors import MienError
 from mien.expressions import rename
 from mien.media.class_folders import PASSED_OVER, Folders, Level, above_classes, require_classes
@@ -32,7 +33,7 @@ class ClassFolder:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Folder:
+class Folder(Source):
     """Pictures in class folders, at any depth below them; class names are those we know for the folders' names, sorted.
 
     `unlabeled/` holds faces without label, and so do folders named none, nan and the like. Above the classes there may be a
@@ -61,6 +62,7 @@ class Folder:
         """Pictures there are."""
         return sum(len(folder.pictures) for folder in self._folders())
 
+    @override
     def pictures(self) -> list[Path]:
         """Their files."""
         return [file for folder in self._folders() for file in folder.pictures]

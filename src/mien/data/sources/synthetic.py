@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from mien.data.format import Info
 from mien.data.noise import flip_uniform
-from mien.data.source import Block
+from mien.data.source import Block, Source
 from mien.data.synthetic import ACTIONS, BANK, CONDITIONS, TRAITS, Scenes, render
 from mien.errors import MienError
 from mien.expressions import BASIC
@@ -109,7 +109,7 @@ class DrawingPlan:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Synthetic:
+class Synthetic(Source):
     """Gray faces drawn by `mien.data.synthetic`: no input, no download, the same faces for the same settings.
 
     Every person is in one split. Labels are wrong or missing among the training faces alone; the test faces keep theirs.

@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BeforeValidator
 from pydantic.dataclasses import dataclass
+from typing_extensions import override
 
 from mien.class_words import read_label, read_split, read_text
 from mien.data.format import COLUMNS, Info
-from mien.data.source import Block, listed
+from mien.data.source import Block, Source, listed
 from mien.errors import MienError
 from mien.expressions import rename
 from mien.media.limits import Switch
@@ -27,7 +28,7 @@ KNOWN = ("path", "label", "subject", "split", "sequence", "frame", "id", "source
 
 
 @dataclass(frozen=True, config=STRICT)
-class Table:
+class Table(Source):
     """Pictures named in a CSV file; class names are those we know for the labels, sorted. An empty label is none, and so are
     nan, NA, null and the like. Splits are train, validation and test where they are written so in any way (Train, TEST, val).
 
@@ -62,6 +63,7 @@ class Table:
         """Rows of the file."""
         return len(self._read())
 
+    @override
     def pictures(self) -> list[Path]:
         """Their files."""
         return self._paths(self._read())

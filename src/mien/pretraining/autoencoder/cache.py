@@ -17,6 +17,11 @@ def cache_folder() -> Path:
     return own_cache() / "neighbors"
 
 
+def is_made(folder: Path) -> bool:
+    """Whether the autoencoder in `folder` is finished: the card is written last."""
+    return (folder / "model" / "model.json").is_file()
+
+
 def keep_for_others(trained: Path, key: str) -> None:
     """Copy a finished model to the cache, unless it is there, or nothing can be written there."""
     target = cache_folder() / key

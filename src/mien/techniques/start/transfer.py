@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
+from typing_extensions import override
 
 from mien.disk import write_aside
 from mien.errors import MienError
@@ -17,28 +18,29 @@ from mien.recognize.model_card import note_source, read_card
 from mien.recognize.networks import read_weights
 from mien.recognize.weight_colors import fit_colors
 from mien.registry import STRICT, each_meant, names
+from mien.training.questions import Start
 from mien.training.run import Run
 
 NAMED = 4
-"""So many tensors that were not copied are named in the log; transfer.json has them all."""
+"""How many of the tensors that were not copied are named in the log; transfer.json has them all."""
 
 
 @dataclass(frozen=True, config=STRICT)
-class Entry:
-    """A line of transfer.json."""
+class TransferEntry:
+    """What transfer.json says of one tensor."""
 
     name: str
     there: tuple[int, ...] | None
-    """Its shape in the source; None where it has none."""
+    """The tensor's shape in the source; None where the source has none."""
     here: tuple[int, ...] | None
-    """Its shape in the network that is trained."""
+    """The tensor's shape in the network that is trained; None where that has none."""
     copied: bool
     note: str
     """Why not, or how."""
 
 
 @dataclass(frozen=True, config=STRICT)
-class Transfer:
+class Transfer(Start):
     """Copies every tensor of the same name and shape, leaves the others as they began, and lists both in transfer.json.
 
     A convolution on colors is summed over them for gray faces, and one on gray is spread over them for faces in color. Layers
@@ -51,6 +53,7 @@ class Transfer:
     blocks: tuple[str, ...] = ()
     """Blocks of the network that are copied; empty: all, and the head where its classes are the same."""
 
+    @override
     def __call__(self, run: Run) -> None:
         """Raises MienError where the source has no weights, a block is not there, or nothing fits."""
         unknown = set(self.blocks) - set(run.network.blocks)
@@ -66,8 +69,8 @@ class Transfer:
         entries, fitting = [], {}
         for name in [*mine, *(name for name in theirs if name not in mine)]:
             there, here = theirs.get(name), mine.get(name)
-            value, note = self._fit(name, there, here, classes == run.class_names)
-            entries.append(Entry(name, _shape(there), _shape(here), value is not None, note))
+            value, note = self._fit(name, there, here, classes == run.data.faces.classes)
+            entries.append(TransferEntry(name, _shape(there), _shape(here), value is not None, note))
             if value is not None:
                 fitting[name] = value
         if not fitting:
@@ -85,14 +88,14 @@ class Transfer:
             source = find_model(self.source)
             card = read_card(source)
             note_source(run.folder, source)
-            if card.normalize != run.recipe.normalize:
+            if card.normalize != run.views.normalization:
                 run.progress.say(
-                    f"{self.source} saw faces under normalize = {card.normalize}, this run is {run.recipe.normalize}"
+                    f"{self.source} saw faces under normalize = {card.normalize}, this run is {run.views.normalization}"
                 )
             return read_weights(source), card.classes
         # The same network may have settings that say which weights it wants.
-        same = run.recipe.model["network"] == self.source
-        found = published(run.recipe.model if same else {"network": self.source})
+        same = run.architecture["network"] == self.source
+        found = published(run.architecture if same else {"network": self.source})
         if found is None:
             raise MienError("a run, a model folder, or a network with published weights", self.source, "give the path of a run")
         return found, None
@@ -109,7 +112,7 @@ class Transfer:
             return None, "other classes"
         return fit_colors(there, tuple(here.shape))
 
-    def _tell(self, run: Run, entries: list[Entry]) -> None:
+    def _tell(self, run: Run, entries: list[TransferEntry]) -> None:
         here = [entry for entry in entries if entry.here is not None]
         left = [entry.name for entry in here if not entry.copied]
         more = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""

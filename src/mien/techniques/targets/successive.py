@@ -3,8 +3,10 @@
 import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
+from typing_extensions import override
 
 from mien.registry import STRICT, Share
+from mien.training.questions import Targets
 from mien.training.run import Run
 
 
@@ -23,7 +25,7 @@ def successive(probabilities: Tensor, labels: Tensor, alpha: float) -> Tensor:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Successive:
+class Successive(Targets):
     """q_l of the next epoch from p_l of this one, of un-augmented faces, by the averaged weights where a recipe averages. The q_u
     of unlabeled faces is set by draw/replace.
 
@@ -33,6 +35,7 @@ class Successive:
     alpha: Share = 0.7
     """Least share of the given label's class."""
 
+    @override
     def __call__(self, run: Run) -> Tensor:
         """(N, K)."""
         return successive(run.predictions().probabilities, run.labels, self.alpha)

@@ -2,9 +2,11 @@
 
 from pydantic.dataclasses import dataclass
 from torch import Tensor, where
+from typing_extensions import override
 
 from mien.errors import MienError
 from mien.registry import STRICT
+from mien.training.questions import Targets
 from mien.training.run import Run
 
 
@@ -14,12 +16,13 @@ def distribution(votes: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Votes:
+class Votes(Targets):
     """q_k = v_k / sum_j v_j; a labeled face without votes is taught its label. Smoothing is not applied."""
 
+    @override
     def __call__(self, run: Run) -> Tensor:
         """(N, K). Raises MienError where the set has no votes."""
-        if run.votes is None:
+        if run.data.votes is None:
             raise MienError("a face set with votes", "none", "import one that has them, or take targets = hard")
-        shares = distribution(run.votes) * (run.labels >= 0).unsqueeze(1)
-        return where(run.votes.sum(dim=1, keepdim=True) > 0, shares, run.one_hot())
+        shares = distribution(run.data.votes) * (run.labels >= 0).unsqueeze(1)
+        return where(run.data.votes.sum(dim=1, keepdim=True) > 0, shares, run.one_hot())

@@ -3,8 +3,10 @@
 import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
+from typing_extensions import override
 
 from mien.registry import STRICT, Power
+from mien.training.questions import Weigh
 from mien.training.run import Run
 
 
@@ -16,12 +18,13 @@ def class_weights(labels: Tensor, classes: int, power: float) -> Tensor:
 
 
 @dataclass(frozen=True, config=STRICT)
-class ByClass:
+class ByClass(Weigh):
     """w_i = n_{y_i}^-power, scaled to a mean of 1. SNA does not give the power; 1 is the usual reading."""
 
     power: Power = 1.0
     """1: every class has the same sum of weights; 0: every face the same weight."""
 
+    @override
     def __call__(self, run: Run) -> Tensor:
         """(N,); 1 for faces without label."""
         weights = class_weights(run.labels[run.labeled], run.classes, self.power)
