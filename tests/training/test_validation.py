@@ -13,6 +13,7 @@ from conftest import bright_faces, small_recipe
 from mien import FaceSet, TrainingSettings, evaluate, train
 from mien.data.identities import write_identities
 from mien.data.splits import Budget, fold_view
+from mien.plain import counted
 from mien.progress import Silent
 from mien.training.label_budget import PreparedRun, prepare_run
 from runs import Heard
@@ -45,8 +46,10 @@ def test_nobody_is_on_both_sides(column: str, per_class: int | None, share: floa
     people = len({*used, *validates})
     left_out = 96 - len(made.data.faces) - len(made.budget.validation)
     told = {"subject": "people", "sequence": "sequences"}[column]
-    line = f"validation: {len(validates)} of {people} {told}, {len(made.budget.validation)} faces"
-    assert heard.lines[0] == line + (f"; {left_out} others of theirs are left out" if left_out else "")
+    line = f"validation: {len(validates)} of {people} {told}, {counted(len(made.budget.validation), 'face')}"
+    assert heard.lines[0] == line + (
+        f"; {counted(left_out, 'other of theirs is', 'others of theirs are')} left out" if left_out else ""
+    )
 
 
 def test_a_set_that_names_nobody_is_parted_by_face() -> None:
