@@ -64,11 +64,11 @@ def network_for(faces: FaceSet) -> Network:
 def mien_loop(faces: FaceSet) -> Callable[[], None]:
     """One epoch through mien: draw, targets, weights, views, step, checkpoint."""
     labels = torch.from_numpy(faces.labels)
-    material = RunData(faces, labels, faces.select([]), labels[:0])
+    data = RunData(faces, labels, faces.select([]), labels[:0])
 
     def epoch() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            fit(Run(RECIPE, material, 0, CPU, Path(folder)), lambda stage: None)
+            fit(Run(RECIPE, data, 0, CPU, Path(folder)), lambda stage: None)
 
     return epoch
 

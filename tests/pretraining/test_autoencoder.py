@@ -157,8 +157,8 @@ def test_the_expression_network_learns_from_labeled_faces_alone(tmp_path: Path, 
 def test_the_expression_network_is_a_constant(tmp_path: Path, refining: dict[str, Any]) -> None:
     """No gradient for it, no dropout, the normalization of its recipe; what it sees has a gradient."""
     recipe, settings = Recipe.load(refining["expression"]), autoencoder_settings(refining)
-    material = prepare_run(bright_faces(), None, recipe, ORDER, Heard()).data
-    seen = train_perception(TrainingFolder(tmp_path, 0, CPU, Heard()), settings, material)
+    data = prepare_run(bright_faces(), None, recipe, ORDER, Heard()).data
+    seen = train_perception(TrainingFolder(tmp_path, 0, CPU, Heard()), settings, data)
     assert not any(parameter.requires_grad for parameter in seen.network.parameters())
     assert not any(module.training for module in seen.network.modules())
     assert (seen.normalize, seen.weights) == (recipe.normalize, settings.perceptual)

@@ -1,5 +1,7 @@
 """One contract for every technique: it trains, it remembers, and interrupted and resumed it gives the same weights."""
 
+import ast
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from mien import FaceSet, MienError, Recipe, TrainingSettings, resume, train
 from mien.recipes.recipe import QUESTIONS
 from mien.registry import fields, find, names
 from mien.training import loop
+from mien.training.components import PROTOCOLS
 
 TECHNIQUES = [(question, name) for question in QUESTIONS for name in names(f"mien.techniques.{question}")]
 AND_A_USERS_OWN = [*TECHNIQUES, ("unlabeled", "conftest:Agree")]
@@ -55,6 +58,15 @@ def test_trains_and_resumes_identically(
         assert torch.equal(value, again.network.state_dict()[key]), key
     assert whole.card.metrics["loss"] == again.card.metrics["loss"]
     assert FaceSet.open(stored).info.checksum == whole.card.faces.checksum
+
+
+@pytest.mark.parametrize(("question", "name"), TECHNIQUES)
+def test_sees_the_run_but_never_the_recipe(question: str, name: str) -> None:
+    kind = find(f"mien.techniques.{question}", name)
+    assert PROTOCOLS[question] in kind.__mro__
+    tree = ast.parse(inspect.getsource(inspect.getmodule(kind) or kind))
+    read = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "run"}
+    assert "recipe" not in read
 
 
 @pytest.mark.parametrize(("question", "name"), TECHNIQUES)

@@ -53,12 +53,12 @@ def published(x: Tensor, y: Tensor) -> Tensor:
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 1000))
 def test_the_sum_as_published_and_in_any_order(seed: int) -> None:
-    one, other, lesson = features(seed, 8, 6), features(seed + 5, 8, 6), Agree(WEIGHTS, "strong")
-    loss = float(lesson.total(lesson.terms(one, other)))
+    one, other, objective = features(seed, 8, 6), features(seed + 5, 8, 6), Agree(WEIGHTS, "strong")
+    loss = float(objective.total(objective.terms(one, other)))
     assert loss == pytest.approx(float(published(one, other)))
     order = torch.randperm(8, generator=torch.Generator().manual_seed(seed))
-    assert float(lesson.total(lesson.terms(one[order], other[order]))) == pytest.approx(loss)
-    assert float(lesson.total(lesson.terms(one, other[order.roll(1)]))) != pytest.approx(loss), "faces are matched"
+    assert float(objective.total(objective.terms(one[order], other[order]))) == pytest.approx(loss)
+    assert float(objective.total(objective.terms(one, other[order.roll(1)]))) != pytest.approx(loss), "faces are matched"
 
 
 def test_what_each_term_forbids() -> None:

@@ -40,8 +40,8 @@ def run_of(folder: Path, faces: FaceSet, recipe: Recipe) -> tuple[Run, Says]:
     """A run that has not begun."""
     folder.mkdir(parents=True, exist_ok=True)
     says = Says()
-    material = prepare_run(faces, None, recipe, TrainingSettings(), Says()).data
-    return Run(recipe, material, 5, torch.device("cpu"), folder, says), says
+    data = prepare_run(faces, None, recipe, TrainingSettings(), Says()).data
+    return Run(recipe, data, 5, torch.device("cpu"), folder, says), says
 
 
 def listed(folder: Path) -> dict[str, dict[str, Any]]:

@@ -354,15 +354,15 @@ def test_pseudo_label_accuracy_is_a_count_by_hand(tmp_path: Path, name: str, tra
     wrong = faces.with_column("true_label", np.where(faces.values("split") == "test", (faces.labels + 1) % 3, faces.labels))
     recipe = small_recipe(**TECHNIQUES[name], transductive=transductive)
     epochs = spied(tmp_path / "run", wrong, recipe, order)
-    material = prepared(wrong, None, recipe, labels=30, seed=2).data
-    split, true = material.faces.values("split"), material.faces.values("true_label")
+    data = prepared(wrong, None, recipe, labels=30, seed=2).data
+    split, true = data.faces.values("split"), data.faces.values("true_label")
     history = read_history(tmp_path / "run")
     assert len(history) == len(epochs) == 3
     for figures, batches in zip(history, epochs, strict=True):
         right = judged = taught = 0
         for rows, labels, counted in batches:
             for row, label, counts in zip(rows.tolist(), labels.tolist(), counted.tolist(), strict=True):
-                assert material.labels[row] == -1
+                assert data.labels[row] == -1
                 taught += counts
                 if counts and split[row] == "train":
                     judged += 1
@@ -378,13 +378,13 @@ def test_pseudo_label_accuracy_is_a_count_by_hand(tmp_path: Path, name: str, tra
 def test_transductive_faces_have_no_truth() -> None:
     faces = bright_faces()
     for given_faces in (faces, faces.with_column("true_label", faces.labels)):
-        material = prepared(given_faces, None, AGREE.set("transductive", True), labels=30).data
-        test = material.faces.values("split") == "test"
+        data = prepared(given_faces, None, AGREE.set("transductive", True), labels=30).data
+        test = data.faces.values("split") == "test"
         assert test.sum() == 24
-        assert material.truth is not None
-        truth = material.truth.numpy()
+        assert data.truth is not None
+        truth = data.truth.numpy()
         assert (truth[test] == -1).all()
-        assert (truth[~test] == material.faces.labels[~test]).all()
+        assert (truth[~test] == data.faces.labels[~test]).all()
 
 
 def test_the_truth_of_a_flipped_label_is_the_sets_own() -> None:

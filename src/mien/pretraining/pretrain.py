@@ -29,7 +29,7 @@ class Workplace(Protocol):
 
     @property
     def folder(self) -> Path:
-        """The folder whose `parts/` is written."""
+        """The folder whose `parts/` receives what is trained."""
         ...
 
     @property
@@ -44,7 +44,7 @@ class Workplace(Protocol):
 
     @property
     def progress(self) -> Progress:
-        """Who is told."""
+        """Who is told how far it is."""
         ...
 
 
@@ -92,9 +92,9 @@ class Portions:
     """Rows of a run, divided into those to learn from and those to measure what was learned."""
 
     taught: Rows
-    """Rows to learn from."""
+    """Rows that are learned from."""
     held_out: Rows
-    """Rows to measure on."""
+    """Rows that what was learned is measured on."""
 
     def data(self, faces: FaceSet) -> RunData:
         """These rows of `faces` to learn from without labels: all are of one class, which no objective looks at."""

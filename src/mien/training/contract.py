@@ -1,4 +1,4 @@
-"""What techniques are and give back is held to their question's protocol: a mistake in one of your own is named in a sentence."""
+"""What techniques give back is held to their question's protocol: a mistake in one of your own is named in a sentence."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ from mien.training.losses import Perturb, Unevaluated, UnlabeledLoss
 
 
 def numbers(made: Any, shape: tuple[int, ...], device: torch.device, question: str, technique: Any) -> Tensor:
-    """What a technique made, float32. Raises MienError where it is no tensor of real numbers of this shape on this device."""
+    """Numbers that a technique made, float32. Raises MienError where they are no tensor of this shape on this device."""
     of_kind = isinstance(made, Tensor) and made.is_floating_point() and tuple(made.shape) == shape
     if not of_kind or made.device.type != device.type:
         wanted = f"a tensor {shape} of floats on {device.type}" if shape else f"a tensor of one float on {device.type}"
@@ -74,20 +74,20 @@ def perform(question: str, technique: Callable[..., Any], *given: Any) -> None:
 
 
 def require_asked(losses: list[Tensor], technique: Any) -> None:
-    """Raises MienError where a step has asked for no labeled loss in a whole epoch, so that nothing was learned of labels."""
+    """Raises MienError where a step has asked for no labeled loss in a whole epoch: nothing was learned from labels."""
     if not losses:
         raise _refusal("a call of `labeled`, the labeled loss", "none in an epoch", "step", technique)
 
 
 def trainable(loss: Tensor, technique: Any) -> Tensor:
-    """A loss (B,) down which a network can go. Raises MienError where it has no gradient."""
+    """A loss (B,) that a network can be trained by. Raises MienError where it has no gradient."""
     if torch.is_grad_enabled() and not loss.requires_grad:
         raise _refusal("a loss with a gradient", "one without: its output was detached, or not used", "loss", technique)
     return loss
 
 
 def require_started(network: Network, device: torch.device, technique: Any) -> None:
-    """Raises MienError where a start left weights that no run can go on with."""
+    """Raises MienError where a start left weights that cannot be trained: of another type or device, or not finite."""
     for name, value in network.named_parameters():
         if value.device.type != device.type or value.dtype != torch.float32:
             raise _refusal(f"weights of float32 on {device.type}", value, "start", technique)

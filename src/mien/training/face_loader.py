@@ -20,10 +20,10 @@ class Batch:
 
 
 class FaceLoader:
-    """All faces of a run by row."""
+    """Faces by row, wherever they are kept."""
 
     def __init__(self, faces: FaceSet, device: torch.device, hold: bool | None = None) -> None:
-        """`hold`: keep all faces on the device; None decides by the memory that is free."""
+        """`hold`: whether all faces are kept on the device; None decides by the memory that is free."""
         self._set, self._device = faces, device
         pixels = faces.parts[0].pixels
         size = len(faces) * int(pixels[:1].nbytes or 1) if len(pixels) else 0
@@ -42,7 +42,7 @@ class FaceLoader:
         return Batch(rows.to(self._device), faces.to(self._device))
 
     def stream(self, batches: Iterable[Tensor]) -> Iterator[Batch]:
-        """Batch after batch; from disk, the next one is read while this one is worked on."""
+        """Fetch batch after batch; from disk, the next one is read while this one is worked on."""
         if self._held is not None:
             yield from map(self.fetch, batches)
             return

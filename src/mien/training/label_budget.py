@@ -108,7 +108,7 @@ def prepare_run(
 
 
 def _facts(settings: TrainingSettings, budget: Budget, counts: dict[str, int]) -> dict[str, Any]:
-    """What of a run's label budget stands on its model's card; `counts`: given labels by class."""
+    """The facts of a run's label budget that stand on its model's card; `counts`: given labels by class."""
     split = (settings.fold and f"all but fold {settings.fold}") or settings.split or "training split"
     facts = {"train": len(budget.train), "validation": len(budget.validation), "split": split, "classes": counts}
     facts |= {"labels_per_class": settings.labels_per_class, "labels": settings.labels, "noise": settings.noise}
@@ -116,7 +116,7 @@ def _facts(settings: TrainingSettings, budget: Budget, counts: dict[str, int]) -
 
 
 def budget_table(faces: FaceSet, prepared: PreparedRun) -> pa.Table:
-    """A row per label used: id, role, and what the label said. `faces`: the set that was prepared."""
+    """The table of labels that a run uses, a row for each: id, role, and the label. `faces`: the set that was prepared."""
     budget, data = prepared.budget, prepared.data
     rows = np.concatenate([budget.train, budget.validation])
     labels = torch.cat([data.labels[data.labels >= 0], data.validation_labels])
@@ -134,7 +134,7 @@ def _drawn_labels(labels: npt.NDArray[np.int64], rows: Rows, settings: TrainingS
 
 
 def _given_labels(budget: Budget, labels: npt.NDArray[np.int64], rows: Rows, settings: TrainingSettings) -> Rows:
-    """All rows of a budget that nobody has to draw. Raises MienError where it cannot be learned from."""
+    """All rows of a budget that was given. Raises MienError where it cannot be learned from."""
     if settings.labels is not None or settings.labels_per_class is not None or settings.noise or settings.noise_matrix:
         raise MienError("a budget, or settings that draw one", "both", "leave labels and noise of the settings out")
     given = np.concatenate([budget.train, budget.validation])
@@ -160,7 +160,7 @@ def _kept_apart(
 
 
 def _require_two_classes(counts: dict[str, int]) -> None:
-    """Whoever learns one class alone says it of every face, and is right as often as it is true."""
+    """Raises MienError where labels are of one class alone: a model of them would say it of every face."""
     present = [name for name, count in counts.items() if count]
     if len(present) < 2:
         found = f"{counts[present[0]]} of {present[0]} alone" if present else "none"
@@ -172,7 +172,7 @@ def _require_two_classes(counts: dict[str, int]) -> None:
 
 
 def _say_shortages(counts: dict[str, int], settings: TrainingSettings, progress: Progress) -> None:
-    """K per class means what the class has, if that is less: said once."""
+    """Say which classes have fewer labels than were asked for: all of theirs are used."""
     wanted = settings.labels_per_class or 1
     short = {name: count for name, count in counts.items() if count < wanted}
     if short and wanted == 1:

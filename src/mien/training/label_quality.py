@@ -1,4 +1,4 @@
-"""How right pseudo-labels are, and whether masks leave out the wrong labels: figures, from which no technique may learn."""
+"""How right pseudo-labels are, and whether masks leave out wrong labels: figures for the history, never to learn from."""
 
 from torch import Tensor
 
@@ -19,9 +19,9 @@ def note_pseudo_labels(run: Run, rows: Tensor, labels: Tensor, counted: Tensor |
 
 
 def note_masked(run: Run, rows: Tensor, masked: Tensor, scores: Tensor) -> None:
-    """Note which faces (B,) of a batch are left out, and their scores (B,): whether it is those whose labels are wrong.
+    """Note which faces (B,) of a batch are left out, and how often those are whose labels are wrong.
 
-    `divergence_auroc` is the area under the curve of the scores as a detector of wrong labels.
+    `divergence_auroc`: the area under the ROC curve of the scores (B,), taken as a detector of wrong labels.
     """
     run.notes.add("masked_share", masked.double().mean())
     run.notes.add("divergence", scores.double().mean())

@@ -61,7 +61,7 @@ def fit(run: Run, keep: Callable[[int], None], objective: Objective | None = Non
 
 
 def begin(run: Run, stage: int) -> Components:
-    """Enter `stage` unless the run is already within it; the techniques of the stage."""
+    """Enter `stage`, unless the run is already within it, and return its techniques."""
     techniques = Components.of(run.recipe, run.recipe.stages[stage])
     run.loss = techniques.loss
     if not run.history:
@@ -91,7 +91,7 @@ def refresh(run: Run, techniques: Components) -> list[Tensor]:
 
 
 def labeled_loss(run: Run, objective: Objective, batch: Batch, losses: list[Tensor]) -> LabeledLoss:
-    """What a batch teaches: the objective's loss, its views drawn here; its value is added to `losses`."""
+    """The objective's loss over a batch, whose views are drawn now; each evaluation adds its value to `losses`."""
     teach = objective.loss(run, batch)
 
     def evaluate() -> BatchLoss:
@@ -149,7 +149,7 @@ def keep_best(run: Run, figures: dict[str, float]) -> None:
 
 
 def require_finite(run: Run, loss: float, techniques: Components) -> None:
-    """Raises MienError where a loss is no number, and says what of the run is still good."""
+    """Raises MienError where a loss is no number; the message says which checkpoint is still good."""
     if math.isfinite(loss):
         return
     where = f"{loss} in epoch {run.epoch + 1} of stage {run.stage + 1}"
@@ -172,7 +172,7 @@ def epoch_line(run: Run) -> str:
 
 
 def pace(run: Run, faces: int, seconds: float) -> str:
-    """How fast the last epoch was, and about how long the rest of all stages takes by those of this one."""
+    """How fast the last epoch was, and about how long all that is left takes, judged by the epochs of this stage."""
     speed = f"; {faces / seconds:,.0f} faces/s" if seconds > 0 else ""
     left = run.stage_epochs - run.epoch + sum(stage.epochs for stage in run.recipe.stages[run.stage + 1 :])
     took = [figures["seconds"] for figures in run.history if figures["stage"] == run.stage]
@@ -185,18 +185,18 @@ def stage_prefix(run: Run) -> str:
 
 
 def part_prefix(run: Run) -> str:
-    """The name of the part that is being trained, to stand before what is said of it; nothing for the run itself."""
+    """What stands before each line of something that is trained before a run: its name; nothing for the run itself."""
     return f"{run.folder.name}: " if run.folder.parent.name == "parts" else ""
 
 
 def checkpoint(run: Run) -> None:
-    """Write everything that going on needs."""
+    """Write a checkpoint of the run."""
     run.torch_rng = torch_rng(run.device)
     write_state(run.folder / "checkpoint.safetensors", take_state(run))
 
 
 def torch_rng(device: torch.device) -> list[Tensor]:
-    """State of torch's own generators, which dropout draws from."""
+    """The state of torch's own generators, which dropout draws from."""
     return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
 
 

@@ -7,17 +7,17 @@ T = TypeVar("T")
 
 
 class Memory:
-    """Values by name. Those of `run.state` stand in checkpoints: tensors, numbers, texts, and lists or dicts of them."""
+    """Values by name. In `run.state` they are tensors, numbers, texts, and lists or dicts of these: checkpoints hold them."""
 
     def __init__(self, values: dict[str, Any] | None = None) -> None:
         self.values: dict[str, Any] = {} if values is None else values
-        """All of them."""
+        """All values by name."""
 
     def __contains__(self, name: str) -> bool:
         return name in self.values
 
     def get(self, name: str, kind: type[T], make: Callable[[], T]) -> T:
-        """The value of this name, by `make` where there is none yet. Raises TypeError where it is not of this `kind`."""
+        """The value of this name; `make` makes it where there is none yet. Raises TypeError where it is not of this `kind`."""
         if name not in self.values:
             self.values[name] = make()
         value = self.values[name]

@@ -29,7 +29,7 @@ class Objective(Protocol):
 
 
 class Classes(Objective):
-    """Faces teach the run's targets, by the run's weights and its loss."""
+    """The usual objective: faces teach the run's targets, by the run's weights and its loss."""
 
     def __init__(self, weigh: tuple[Weigh, ...] = ()) -> None:
         """`weigh`: the techniques that are asked for the weights of each batch as well."""

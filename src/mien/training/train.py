@@ -157,7 +157,7 @@ def _address(faces: FaceSet | None) -> Path | None:
 
 
 def _begin(folder: Path, faces: FaceSet, settings: TrainingSettings, prepared: PreparedRun, run: Run) -> None:
-    """The run's folder with what was asked (run.json) and which labels are used for what (budget.parquet), at once."""
+    """Make the run's folder, with what was asked (run.json) and which labels are used for what (budget.parquet)."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
@@ -171,7 +171,7 @@ def _begin(folder: Path, faces: FaceSet, settings: TrainingSettings, prepared: P
 
 
 def _weights_table(run: Run, prepared: PreparedRun) -> pa.Table:
-    """A row per labeled training face: id, the label it was taught, and its weight in the last epoch."""
+    """The table weights.parquet, a row for each labeled training face: id, its label, and its weight in the last epoch."""
     rows = run.labeled.cpu().numpy()
     labels, weights = run.labels[run.labeled].cpu().numpy(), run.weights[run.labeled].cpu().numpy()
     return pa.table({"id": prepared.data.faces.select(rows).column("id"), "label": labels, "weight": weights})

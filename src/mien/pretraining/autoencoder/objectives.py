@@ -1,4 +1,4 @@
-"""The two objectives of SNA's autoencoder: every map of its encoder is given back (Eq. 2-4), then faces look real (Eq. 5-8)."""
+"""The two objectives of SNA's autoencoder: give back every map of its encoder (Eq. 2-4), then make real faces (Eq. 5-8)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -58,7 +58,7 @@ def loss_ae(clean: Mapping[str, Tensor], recovered: Mapping[str, Tensor], face_w
 
 @dataclass(frozen=True)
 class Reconstruct(Objective):
-    """Faces, or their mirror images, with pixels and map values left out: the decoder is to give back the clean ones.
+    """The first objective: the decoder gives back clean faces and maps from those with values left out.
 
     The clean maps are constants here: the encoder learns through the decoder alone, and cannot make its maps easy instead.
     """
@@ -114,7 +114,7 @@ class Perception:
     network: Network
     normalize: Normalization
     weights: Mapping[str, float] = field(default_factory=dict)
-    """By block."""
+    """What the difference of each block's maps weighs."""
 
     def maps(self, faces: Tensor) -> dict[str, Tensor]:
         """C(I): maps by block of faces (B, C, S, S) scaled to [-2, 2]."""
@@ -130,7 +130,7 @@ class Perception:
         return found
 
     def distance(self, made: Tensor, real: Tensor) -> Tensor:
-        """The weighted mean squared differences of the maps, a scalar."""
+        """How far the maps of made faces are from those of real ones: weighted mean squared differences, a scalar."""
         with torch.no_grad():
             goal = self.maps(real)
         found = self.maps(made)
@@ -139,7 +139,7 @@ class Perception:
 
 @dataclass(frozen=True)
 class Refine(Objective):
-    """The decoder learns from all losses at once (Eq. 8), the critic to tell its faces from real ones (Eq. 6)."""
+    """The second objective: the decoder learns from all losses (Eq. 8), the critic to tell its faces from real ones (Eq. 6)."""
 
     critic: nn.Module
     perception: Perception
@@ -147,9 +147,9 @@ class Refine(Objective):
     autoencoding: float
     """lambda_AE at first; it falls to a tenth four times on the way."""
     adversarial: float
-    """lambda_Adv."""
+    """lambda_Adv, the weight of the critic's verdict."""
     reconstruction: float
-    """lambda_Rec."""
+    """lambda_Rec, the weight of faces and of C's maps of them."""
     critic_rate: float
     critic_every: int
     """Steps of the decoder for one of the critic, after the first epoch; in that, one each."""

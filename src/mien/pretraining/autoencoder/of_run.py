@@ -22,7 +22,7 @@ from mien.training.run import EVALUATION_BATCH, Run
 
 
 def run_neighbors(run: Run, given: str | Mapping[str, Any]) -> SemanticNeighbors:
-    """The autoencoder of a run and its neighbors, in its parts/neighbors: copied from the folder or the cache, or trained now.
+    """The semantic neighbors of a run, by the autoencoder in its parts/neighbors: copied there, or trained now.
 
     `given`: a folder, a preset's name, or settings. Raises MienError for an autoencoder that was made for other faces.
     """

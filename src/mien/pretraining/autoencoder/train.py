@@ -117,7 +117,7 @@ def _recipe(model: Answer, stages: Any, batch: int, at_least: int) -> Recipe:
 
 
 def mean_face_error(taught: FaceSet, held_out: FaceSet) -> float:
-    """How far a pixel of held-out faces is from the mean of the others, of 255, on average: what knowing nothing gives."""
+    """How far a pixel of held-out faces is from the mean of the others, of 255: the error of who knows nothing."""
     blocks = np.array_split(np.arange(len(taught)), -(-len(taught) // BLOCK))
     mean = np.sum([taught.faces(rows).sum(axis=0, dtype=np.int64) for rows in blocks], axis=0) / len(taught)
     return float(np.abs(held_out.faces() - mean).mean())

@@ -77,7 +77,7 @@ class _Begun:
 
 
 def _begin(folder: Path, asked: dict[str, Any]) -> None:
-    """A new folder that says what was asked, or one that was asked the same."""
+    """Make a folder that says what was asked. Raises MienError for one that was asked something else."""
     told = json.loads(to_json(asked))
     file = folder / "neighbors.json"
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):

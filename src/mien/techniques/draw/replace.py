@@ -52,7 +52,7 @@ class Replace(Draw):
 
     @override
     def __call__(self, run: Run) -> list[Tensor]:
-        """Rows of each batch, (B,), labeled and unlabeled; sets the targets of the unlabeled ones to their predictions."""
+        """Rows of each batch, (B,), labeled and unlabeled; the targets of the unlabeled ones become their predictions."""
         labeled = run.labeled.cpu()
         chosen = self._chosen(run)
         faces = torch.cat([labeled[torch.randperm(len(labeled), generator=run.generator)][len(chosen) :], chosen])

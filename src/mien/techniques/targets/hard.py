@@ -15,5 +15,5 @@ class Hard(Targets):
 
     @override
     def __call__(self, run: Run) -> Tensor:
-        """(N, K); zero for faces without label."""
+        """The labels as one-hot vectors, (N, K); zero for faces without label."""
         return run.one_hot()

@@ -26,8 +26,9 @@ def successive(probabilities: Tensor, labels: Tensor, alpha: float) -> Tensor:
 
 @dataclass(frozen=True, config=STRICT)
 class Successive(Targets):
-    """q_l of the next epoch from p_l of this one, of un-augmented faces, by the averaged weights where a recipe averages. The q_u
-    of unlabeled faces is set by draw/replace.
+    """The targets q_l of the next epoch come from the predictions p_l of this one. The q_u of unlabeled faces is set by draw/replace.
+
+    Predictions are of un-augmented faces, by the averaged weights where a recipe averages.
 
     When it follows Eq. 2's smoothing, the true class's target drops from 0.95 to at least alpha at once, as in the paper.
     """
@@ -37,5 +38,5 @@ class Successive(Targets):
 
     @override
     def __call__(self, run: Run) -> Tensor:
-        """(N, K)."""
+        """The targets (N, K) of Eq. 4; zero for faces without label."""
         return successive(run.predictions().probabilities, run.labels, self.alpha)

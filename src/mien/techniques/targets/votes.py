@@ -11,7 +11,7 @@ from mien.training.run import Run
 
 
 def distribution(votes: Tensor) -> Tensor:
-    """(N, K) votes to (N, K) shares; rows without votes stay zero."""
+    """Votes (N, K) to shares (N, K); rows without votes stay zero."""
     return votes / votes.sum(dim=1, keepdim=True).clamp(min=1e-12)
 
 
@@ -21,7 +21,7 @@ class Votes(Targets):
 
     @override
     def __call__(self, run: Run) -> Tensor:
-        """(N, K). Raises MienError where the set has no votes."""
+        """The shares of votes, (N, K). Raises MienError where the set has no votes."""
         if run.data.votes is None:
             raise MienError("a face set with votes", "none", "import one that has them, or take targets = hard")
         shares = distribution(run.data.votes) * (run.labels >= 0).unsqueeze(1)

@@ -16,5 +16,5 @@ class Equal(Weigh):
 
     @override
     def __call__(self, run: Run) -> Tensor:
-        """(N,) ones."""
+        """A weight of 1 for every face, (N,)."""
         return torch.ones(len(run.labels), device=run.labels.device)

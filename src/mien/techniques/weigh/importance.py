@@ -53,7 +53,7 @@ class Importance(Weigh):
 
     @override
     def __call__(self, run: Run) -> Tensor:
-        """(N,). Raises MienError without validation faces."""
+        """The weights (N,) of the coming epoch. Raises MienError without validation faces."""
         weights = run.state["weigh"].get("importance", Tensor, lambda: torch.ones(len(run.labels), device=run.device))
         moved = self._moves(run)
         if moved:
@@ -63,7 +63,7 @@ class Importance(Weigh):
         return weights.clone()
 
     def _moves(self, run: Run) -> float:
-        """c at this time; 0 where weights stay."""
+        """How far weights may move at this time, c; 0 where they stay."""
         if self.when == "always":
             return self.c * (1 - run.epoch / run.stage_epochs) if run.history else 0.0
         if not len(run.data.validation_labels):
