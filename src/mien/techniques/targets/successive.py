@@ -26,7 +26,7 @@ def successive(probabilities: Tensor, labels: Tensor, alpha: float) -> Tensor:
 
 @dataclass(frozen=True, config=STRICT)
 class Successive(Targets):
-    """The targets q_l of the next epoch come from the predictions p_l of this one. The q_u of unlabeled faces is set by draw/replace.
+    """The targets q_l of the next epoch come from the predictions p_l of this one; draw/replace sets the q_u of unlabeled faces.
 
     Predictions are of un-augmented faces, by the averaged weights where a recipe averages.
 

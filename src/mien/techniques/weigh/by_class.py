@@ -11,7 +11,7 @@ from mien.training.run import Run
 
 
 def class_weights(labels: Tensor, classes: int, power: float) -> Tensor:
-    """Labels (N,) without -1 to weights of classes (K,): n_k^-power, scaled so that the faces' mean weight is 1; 0 for an absent class."""
+    """Labels (N,) without -1 to weights of classes (K,): n_k^-power, scaled to a mean of 1 over faces; 0 for an absent class."""
     counts = torch.bincount(labels, minlength=classes).float()
     raw = torch.where(counts > 0, counts.clamp(min=1) ** -power, 0.0)
     return raw * len(labels) / (raw * counts).sum()

@@ -86,7 +86,7 @@ class Neighborhood(Weigh):
 
     @override
     def __call__(self, run: Run) -> Tensor:
-        """A weight of 1 for every face, (N,); an autoencoder that is not there yet is trained now. Raises MienError for one made for other faces."""
+        """A weight of 1 for every face, (N,). Trains the autoencoder where there is none; refuses one made for other faces."""
         if self.space == "autoencoder":
             run_neighbors(run, self.autoencoder)
         return torch.ones(len(run.labels), device=run.device)
