@@ -24,7 +24,7 @@ from mien.data.format import to_table
 from mien.data.importing import source_from
 from mien.data.source import Block
 from mien.media.faults import Rejected
-from mien.registry import STRICT
+from mien.settings import STRICT
 from mien.training.face_loader import Batch
 from mien.training.losses import Perturb, UnlabeledLoss
 from mien.training.run import Run

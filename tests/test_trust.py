@@ -14,7 +14,7 @@ from mien.training import loop
 CODE = """
 from pathlib import Path
 from pydantic.dataclasses import dataclass
-from mien.registry import STRICT
+from mien.settings import STRICT
 import torch
 
 Path(__file__).with_suffix(".ran").write_text("it ran")

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from filelock import FileLock, Timeout
 
 from mien.errors import MienError
-from mien.registry import validate
+from mien.settings import settings_from
 
 T = TypeVar("T")
 
@@ -65,7 +65,7 @@ def read_as(kind: type[T], path: Path, todo: str) -> T:
 def fit(kind: type[T], values: Mapping[str, Any], path: Path, todo: str) -> T:
     """A dataclass `kind` from the values of a file. Raises MienError, which names the file, where they do not fit."""
     try:
-        return validate(kind, values)
+        return settings_from(kind, values)
     except MienError as error:
         raise MienError(f"{error.expected} in {path}", error.found, todo) from error
 

@@ -8,7 +8,7 @@ import numpy as np
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
 
 from mien.errors import MienError
-from mien.plain import short
+from mien.wording import short_name
 
 MOST_NODES = 20_000
 MOST_PARTS = 200_000
@@ -84,11 +84,11 @@ def require_operators(model: ModelProto, known: Collection[str], refuse: Refusal
             raise refuse("a graph of operators and weights alone", name)
     for node in graph.node:
         if node.domain not in ("", "ai.onnx") or node.op_type not in known:
-            raise refuse("operators that a network of this kind needs", short(f"{node.domain} {node.op_type}".strip()))
+            raise refuse("operators that a network of this kind needs", short_name(f"{node.domain} {node.op_type}".strip()))
         for one in node.attribute:
             texts = one.type == AttributeProto.STRING and one.name not in _TEXTS
             if one.type not in _PLAIN or texts or one.ref_attr_name:
-                raise refuse("settings of operators that are numbers", short(f"{one.name} of {node.op_type}"))
+                raise refuse("settings of operators that are numbers", short_name(f"{one.name} of {node.op_type}"))
 
 
 def _texts(model: ModelProto) -> Iterator[Any]:
@@ -109,14 +109,14 @@ def tensors(graph: GraphProto) -> Iterator[TensorProto]:
 def values_of(tensor: TensorProto, refuse: Refusal) -> Any:
     """The array that lies in a graph. Raises MienError for a damaged one, for texts, and for what is no number (nan)."""
     if tensor.data_type not in _NUMBERS or tensor.data_location == TensorProto.EXTERNAL:
-        raise refuse("numbers", short(f"others at {tensor.name}"))
+        raise refuse("numbers", short_name(f"others at {tensor.name}"))
     try:
         array = numpy_helper.to_array(tensor)
     except Exception as error:  # of many kinds: the library trusts what it reads
-        raise refuse("whole arrays", short(f"{tensor.name}: {error}")) from error
+        raise refuse("whole arrays", short_name(f"{tensor.name}: {error}")) from error
     # nan differs from itself.
     if array.dtype.kind not in "biu" and not (array == array).all():
-        raise refuse("numbers", short(f"nan at {tensor.name}"))
+        raise refuse("numbers", short_name(f"nan at {tensor.name}"))
     return array
 
 
@@ -136,7 +136,7 @@ def infer_sizes(model: ModelProto, inputs: Mapping[str, Collection[int]], refuse
     try:
         made = shape_inference.infer_shapes(copied, check_type=True, strict_mode=True, data_prop=True).graph
     except Exception as error:  # of many kinds, as above
-        raise refuse("operators that fit each other", short((str(error).splitlines() or ["others"])[0])) from error
+        raise refuse("operators that fit each other", short_name((str(error).splitlines() or ["others"])[0])) from error
     found: dict[str, tuple[int, ...] | None] = {entry.name: tuple(entry.dims) for entry in graph.initializer}
     for entry in (*made.input, *made.value_info, *made.output):
         found[entry.name] = _shape(entry)
@@ -189,6 +189,6 @@ def _require_bounded(node: NodeProto, shapes: Mapping[str, tuple[int, ...] | Non
     for name in filter(None, node.output):
         shape = shapes[name]
         if shape is None and node.op_type in GROWING:
-            raise refuse(f"a size of {short(name)} ({node.op_type}) that can be known beforehand", "none")
+            raise refuse(f"a size of {short_name(name)} ({node.op_type}) that can be known beforehand", "none")
         if shape is not None and elements(shape) > MOST_VALUE:
-            raise refuse(f"values of at most {MOST_VALUE:,} elements", f"{short(name)} of shape {shape}")
+            raise refuse(f"values of at most {MOST_VALUE:,} elements", f"{short_name(name)} of shape {shape}")

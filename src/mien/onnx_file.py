@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import MienError
-from mien.plain import plain
 from mien.silence import import_onnxruntime
+from mien.wording import plain_text
 
 LIMIT = 1 << 31
 """Bytes that a file in ONNX's format may not reach."""
@@ -85,7 +85,7 @@ def open_session(content: bytes, threads: int, files: Mapping[str, bytes] | None
 
 def first_line(error: Exception) -> str:
     """Of what a library says."""
-    return plain((str(error).splitlines() or [type(error).__name__])[0], 400)
+    return plain_text((str(error).splitlines() or [type(error).__name__])[0], 400)
 
 
 def _too_large(path: Path) -> MienError:

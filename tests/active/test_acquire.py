@@ -29,10 +29,11 @@ from mien.active.acquire.worthiness import (
     pairs,
     sampling,
 )
-from mien.registry import build, fields, find, names
+from mien.registry import build_component, component_names, find_component
+from mien.settings import setting_docs
 
 ROOM = "mien.active.acquire"
-STRATEGIES = names(ROOM)
+STRATEGIES = component_names(ROOM)
 
 shapes = st.tuples(st.integers(1, 12), st.integers(1, 9), st.integers(2, 5), st.integers(0, 1000))
 """Faces, patches, classes and a seed."""
@@ -52,7 +53,7 @@ def some_pool(faces: int = 30, patches: int = 9, known: int = 4, seed: int = 0) 
 
 
 def strategy_of(name: str, **changed: Any) -> Acquire:
-    made: Acquire = build(ROOM, {"strategy": name, **changed}, "strategy")
+    made: Acquire = build_component(ROOM, {"strategy": name, **changed}, "strategy")
     return made
 
 
@@ -369,10 +370,10 @@ def test_all_strategies_are_here() -> None:
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_every_strategy_is_documented(name: str) -> None:
-    kind = find(ROOM, name)
+    kind = find_component(ROOM, name)
     assert kind.__doc__
     assert kind.__call__.__doc__
-    assert all(fields(kind).values()), "every setting has a line of documentation"
+    assert all(setting_docs(kind).values()), "every setting has a line of documentation"
     assert kind.looks_at in ("nothing", "face", "patches", "features")
 
 

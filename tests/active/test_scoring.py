@@ -23,7 +23,7 @@ from mien.active.scoring import crops, look
 from mien.data.format import Info
 from mien.recognize.model_card import ModelCard
 from mien.recognize.networks import build_network
-from mien.registry import build, names
+from mien.registry import build_component, component_names
 from moving import CLASSES, MIEN_S, told
 from runs import features as cached_features
 
@@ -264,8 +264,8 @@ def test_a_trained_recognizer_asks_about_the_faces_it_cannot_tell(tmp_path: Path
     mixed = ((mixed + mixed[np.r_[1:30, 0]]) / 2).astype(np.uint8)  # of two classes each
     pool = FaceSet.from_arrays(np.concatenate([clear.faces(), mixed]), classes=clear.classes)
     shares = {}
-    for name in names("mien.active.acquire"):
-        strategy: Acquire = build("mien.active.acquire", {"strategy": name}, "strategy")
+    for name in component_names("mien.active.acquire"):
+        strategy: Acquire = build_component("mien.active.acquire", {"strategy": name}, "strategy")
         chosen = strategy(look(recognizer, pool, strategy, clear), 20, np.random.default_rng(0))
         shares[name] = float((chosen >= 60).mean())
     # A third of the pool is mixed, and so is about a third of what chance takes.

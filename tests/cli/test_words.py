@@ -18,7 +18,7 @@ from PIL import Image
 import mien as package
 from conftest import Command
 from mien.cli import app
-from mien.registry import meant
+from mien.wording import with_suggestion
 from processes import WAIT
 
 GROUP = typer.main.get_group(app)
@@ -95,9 +95,9 @@ def test_what_was_meant(mien: Command, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_nothing_is_meant_by_what_is_like_nothing() -> None:
-    assert meant("happy", ["cpu", "cuda"]) == "'happy'"
-    assert meant("Hapiness", ["happiness", "sadness"]) == "'Hapiness' (did you mean happiness?)"
-    assert len(meant("happiness" * 10**6, ["happiness"])) < 300
+    assert with_suggestion("happy", ["cpu", "cuda"]) == "'happy'"
+    assert with_suggestion("Hapiness", ["happiness", "sadness"]) == "'Hapiness' (did you mean happiness?)"
+    assert len(with_suggestion("happiness" * 10**6, ["happiness"])) < 300
 
 
 def _run(folder: Path, coding: str, *words: str) -> subprocess.CompletedProcess[bytes]:

@@ -21,7 +21,7 @@ from mien.cli import app
 from mien.experiments.compare import compare
 from mien.experiments.comparison import Comparison
 from mien.experiments.grid import Axis, Grid, make_plan
-from mien.registry import STRICT
+from mien.settings import STRICT
 from mien.training import loop
 from mien.training.run import Run
 

@@ -18,7 +18,7 @@ from mien.faces.crop import CropSpec, crop_faces
 from mien.faces.detect import dlib
 from mien.faces.face import Face
 from mien.faces.quality import MEASURES, Limits, measure
-from mien.registry import names, to_text
+from mien.registry import component_names, component_to_text
 
 LANDMARKS = np.array([[40, 50], [80, 50], [60, 72], [46, 90], [74, 90]], np.float32)
 
@@ -47,10 +47,10 @@ def gray_photo(height: int = 160, width: int = 120) -> npt.NDArray[np.uint8]:
     return np.full((height, width, 3), 90, np.uint8)
 
 
-@pytest.mark.parametrize("name", sorted(set(names(ROOM)) - {"outline"}))
+@pytest.mark.parametrize("name", sorted(set(component_names(ROOM)) - {"outline"}))
 def test_a_way_is_read_back_from_its_text_and_maps_the_face_into_the_square(name: str) -> None:
     way = align_from_text(name)
-    assert align_from_text(to_text(way)) == way
+    assert align_from_text(component_to_text(way)) == way
     found = way(gray_photo(), face())
     assert found is not None
     center = found @ [60, 70, 1]
@@ -221,7 +221,7 @@ def test_averaging_one_axis_after_the_other_is_the_same(monkeypatch: pytest.Monk
     assert np.abs(crop(photo, found, 24) - expected).max() <= 1
 
 
-@pytest.mark.parametrize("name", names(ROOM))
+@pytest.mark.parametrize("name", component_names(ROOM))
 def test_a_way_refuses_a_detector_without_landmarks_where_it_needs_them(name: str) -> None:
     if name == "outline":
         pytest.importorskip("dlib")

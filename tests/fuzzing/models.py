@@ -13,8 +13,8 @@ import torch
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from mien.faces.crop import CropSpec
+from mien.json_text import to_json
 from mien.models import architecture
-from mien.plain import to_json
 from mien.recognize.bundled import BOX
 from mien.recognize.model_card import CARD, GRAPH, WEIGHTS
 from mien.recognize.reading import sentence

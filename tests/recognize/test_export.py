@@ -29,7 +29,7 @@ from mien.recognize.model_card import CARD, GRAPH, WEIGHTS, ModelCard
 from mien.recognize.networks import build_network, read_network, write_model
 from mien.recognize.onnx_backend import OnnxBackend
 from mien.recognize.onnx_export import write_graph
-from mien.registry import STRICT
+from mien.settings import STRICT
 from teachers import tiny_onnx
 
 CLASSES = ("anger", "happiness", "sadness")

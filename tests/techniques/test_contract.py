@@ -9,10 +9,11 @@ import torch
 from conftest import TINY_AUTOENCODER, Interrupted, StopAfter, bright_faces, small_recipe
 from mien import FaceSet, MienError, Recipe, TrainingSettings, resume, train
 from mien.recipes.recipe import QUESTIONS
-from mien.registry import fields, find, names
+from mien.registry import component_names, find_component
+from mien.settings import setting_docs
 from mien.training import loop
 
-TECHNIQUES = [(question, name) for question in QUESTIONS for name in names(f"mien.techniques.{question}")]
+TECHNIQUES = [(question, name) for question in QUESTIONS for name in component_names(f"mien.techniques.{question}")]
 AND_A_USERS_OWN = [*TECHNIQUES, ("unlabeled", "conftest:Agree")]
 
 
@@ -59,17 +60,17 @@ def test_trains_and_resumes_identically(
 
 @pytest.mark.parametrize(("question", "name"), TECHNIQUES)
 def test_is_documented(question: str, name: str) -> None:
-    kind = find(f"mien.techniques.{question}", name)
+    kind = find_component(f"mien.techniques.{question}", name)
     assert kind.__doc__
     assert kind.__call__.__doc__
-    assert all(fields(kind).values()), "every setting has a line of documentation"
+    assert all(setting_docs(kind).values()), "every setting has a line of documentation"
 
 
 REQUIRED = [
     (room, name, setting)
     for room in (*(f"mien.techniques.{question}" for question in QUESTIONS), "mien.models")
-    for name in names(room)
-    for setting, field in find(room, name).__pydantic_fields__.items()
+    for name in component_names(room)
+    for setting, field in find_component(room, name).__pydantic_fields__.items()
     if field.is_required()
 ]
 
@@ -79,7 +80,7 @@ def test_a_setting_that_is_missing_is_named_with_what_it_wants(room: str, name: 
     question, key = room.rpartition(".")[2], "technique"
     if room == "mien.models":
         question, key = "model", "network"
-    about = fields(find(room, name))[setting].removesuffix(".")
+    about = setting_docs(find_component(room, name))[setting].removesuffix(".")
     with pytest.raises(MienError) as caught:
         Recipe.load("supervised").with_settings({question: {key: name}})
     said = str(caught.value)

@@ -18,7 +18,7 @@ from mien import MienError, Recipe, TrainingSettings, evaluate, resume, train
 from mien.pretraining.autoencoder.train import neighbors_of
 from mien.recognize.divergence import divergence
 from mien.recognize.model_card import read_history
-from mien.registry import build
+from mien.registry import build_component
 from mien.techniques.weigh.neighborhood import Neighborhood, kept, remember
 from mien.training import loop
 from mien.training.face_loader import Batch
@@ -386,7 +386,7 @@ def test_settings_are_refused_with_the_recipe(wrong: dict[str, Any], reason: str
 
 
 def test_as_the_paper_unless_told() -> None:
-    made = build("mien.techniques.weigh", {"technique": "neighborhood"}, "technique")
+    made = build_component("mien.techniques.weigh", {"technique": "neighborhood"}, "technique")
     assert (made.threshold, made.space, made.scoring, made.against) == ("batch", "autoencoder", "eval", "face")
     assert made.sigma == 0.22
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from conftest import bright_faces, small_recipe
 from mien import MienError, Recipe, Recognizer, TrainingSettings, train
 from mien.recognize.model_card import read_history
-from mien.registry import STRICT
+from mien.settings import STRICT
 from mien.training import loop
 from mien.training.checkpoint import read_state
 from mien.training.face_loader import Batch

@@ -13,8 +13,8 @@ from mien.errors import MienError
 from mien.labeling.store.database import Database
 from mien.labeling.store.records import Question
 from mien.labeling.store.store import Store
-from mien.plain import counted
 from mien.progress import Progress
+from mien.wording import quantity
 
 POLL_SECONDS = 2.0
 """How often the store is looked at while people answer."""
@@ -55,7 +55,7 @@ class People:
                 self._tell(asked, said.left, progress)
                 said = _wait(store, asked.round, faces, progress)
         if go_on and (said.answers == UNDECIDED).all():
-            found = f"none to the {counted(len(faces), 'face')} of round {asked.round}"
+            found = f"none to the {quantity(len(faces), 'face')} of round {asked.round}"
             raise MienError("an answer to go on with", found, self._todo(asked))
         return said.answers
 
@@ -64,7 +64,7 @@ class People:
         return Store.open_or_create(self._address, info.classes, info.name, info.checksum, self._per_face)
 
     def _tell(self, asked: Asked, left: int, progress: Progress) -> None:
-        wait = f"{left} of {counted(len(asked.rows), 'face')} {'waits' if left == 1 else 'wait'}"
+        wait = f"{left} of {quantity(len(asked.rows), 'face')} {'waits' if left == 1 else 'wait'}"
         progress.say(
             f"round {asked.round}: {wait} for answers; {self._todo(asked)}. This command goes on "
             "when they are there; stopped and given again with --go-on, it takes those that are there by then"

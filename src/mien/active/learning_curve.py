@@ -16,9 +16,10 @@ from mien.evaluation.result import FEW
 from mien.experiments.report.figures import color, marker
 from mien.experiments.results import Measured, to_csv
 from mien.experiments.statistics import SHARE, Difference, Spread, paired, spread
-from mien.plain import plain_values, short, to_json
+from mien.json_text import plain_values, to_json
 from mien.plots import Axes, Figure, MaxNLocator, PercentFormatter
-from mien.registry import STRICT
+from mien.settings import STRICT
+from mien.wording import short_name
 
 FILE = "point.json"
 SIZE = (9.4, 3.6)
@@ -203,7 +204,7 @@ def _panel(axes: Axes, found: Curve, name: Figures) -> None:
         # Without an interval (one seed, or two) a mark stands alone.
         axes.errorbar(
             np.array([line.labels.mean for line in mine]) + shift, mean, reach,
-            label=short(strategy).encode("ascii", "replace").decode(), color=color(number), marker=marker(number),
+            label=short_name(strategy).encode("ascii", "replace").decode(), color=color(number), marker=marker(number),
             markersize=5, linewidth=1.5, elinewidth=1.0, capsize=2.5,
         )  # fmt: skip
     low, high = axes.get_ylim()

@@ -32,7 +32,6 @@ from mien.data.writer import write_table
 from mien.disk import alone, require_name, write_aside
 from mien.errors import MienError
 from mien.evaluation.evaluate import evaluate
-from mien.plain import counted
 from mien.progress import Progress, Quiet, Silent
 from mien.recipes.recipe import Recipe
 from mien.recognize.recognizer import Recognizer
@@ -41,6 +40,7 @@ from mien.training.loop import own_threads
 from mien.training.objective import validation_figures
 from mien.training.run_data import TrainingSettings
 from mien.training.train import resume, train
+from mien.wording import quantity
 
 DRAW_SECONDS = 10.0
 """With an oracle curve.png is not drawn anew more often."""
@@ -337,12 +337,12 @@ def _on_validation(work: _Work, known: Known, model: Recognizer) -> dict[str, fl
 
 def _line(title: str, point: Point) -> str:
     """A round in words."""
-    text = f"{title}: {counted(point.labels, 'label')}"
+    text = f"{title}: {quantity(point.labels, 'label')}"
     lost = {"no face": point.rejected, "disputed": point.disputed}
     if any(lost.values()):
         text += f" ({', '.join(f'{count} {what}' for what, count in lost.items() if count)})"
     if point.undecided:
-        stay = counted(point.undecided, "face without enough answers stays", "faces without enough answers stay")
+        stay = quantity(point.undecided, "face without enough answers stays", "faces without enough answers stay")
         text += f", {stay} in the pool"
     if point.validation_accuracy is not None:
         gain = "" if point.gain is None else f" ({100 * point.gain:+.1f} points)"

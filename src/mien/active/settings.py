@@ -16,11 +16,12 @@ from mien.data.faceset import FaceSet
 from mien.data.splits import split_rows, test_split
 from mien.disk import LOCK, read_as, write_aside
 from mien.errors import MienError
-from mien.plain import to_json
+from mien.json_text import to_json
 from mien.progress import Progress, Silent
 from mien.recipes.overrides import asked_recipe
 from mien.recipes.recipe import Recipe
-from mien.registry import STRICT, Count, Finite, Seed, Share, Threads, build_from_text, worded
+from mien.registry import component_from_text
+from mien.settings import STRICT, Count, Finite, Seed, Share, Threads, plain_errors
 
 RANDOM = "random"
 """What the other strategies are compared with, where it is among them; else the first is."""
@@ -33,7 +34,7 @@ FREE, FREE_WITH_ORACLE = ("rounds",), ("rounds", "acquire", "seed", "seeds")
 """What may be other when a plan is asked again: it decides which chains there are and how long, not what is in them."""
 
 
-@worded
+@plain_errors
 @dataclass(frozen=True, config=STRICT)
 class RoundsSettings:
     """Rounds of asking and learning; every strategy with every seed is a chain of them."""
@@ -147,7 +148,7 @@ def settled(asked: RoundsSettings, out: Path, faces: FaceSet) -> RoundsSettings:
 
 def strategy(text: str) -> Acquire:
     """The strategy of `NAME KEY=VALUE ...`. Raises MienError where name, key or value are unknown."""
-    made: Acquire = build_from_text("mien.active.acquire", text, "strategy")
+    made: Acquire = component_from_text("mien.active.acquire", text, "strategy")
     return made
 
 

@@ -12,8 +12,7 @@ import typer
 
 from mien.cli.shared import Device, FaceSetPath, Json, print_json, print_values, say, share, warn_of_few_tests, whole
 from mien.errors import MienError
-from mien.plain import counted
-from mien.registry import meant
+from mien.wording import quantity, with_suggestion
 
 if TYPE_CHECKING:
     from mien.cli.console import Table
@@ -127,11 +126,11 @@ def _tell(ready: "PreparedPage", pool: str, where: str, add: list[str]) -> None:
         say(f"answers wanted for each face: {info.least}")
     elif ready.disputed is not None:
         now = f"{ready.disputed or 'none'} so far"
-        many = counted(info.most, "answer")
+        many = quantity(info.most, "answer")
         say(f"faces on which people disagree ({now}) want {many}, all others {info.least} as before")
     if ready.photos is not None:
         say(f"the key p shows the photo around a face, from {ready.photos.place}; --photos none shows none")
-    say(f"{counted(ready.new, 'new question')}; {_progress(store)}")
+    say(f"{quantity(ready.new, 'new question')}; {_progress(store)}")
     if not store.annotators():
         say(f"nobody can sign in yet: mien annotators add NAME --store {where}")
 
@@ -140,7 +139,7 @@ def _progress(store: "Store") -> str:
     found = store.progress()
     if not found.questions + found.gold:
         return "no questions yet: mien rounds asks them, or --first, --split, --unlabeled or --doubts"
-    return f"{found.done} of {counted(found.questions, 'face')} done, {counted(found.remaining, 'answer')} left"
+    return f"{found.done} of {quantity(found.questions, 'face')} done, {quantity(found.remaining, 'answer')} left"
 
 
 @labels.command("export")
@@ -176,7 +175,7 @@ def import_(
         added = import_log(opened, log)
     values = {"rows": len(added.answers), "new": added.new}
     be = "is" if added.new == 1 else "are"
-    print_values(as_json, values, f"{added.new} of {counted(len(added.answers), 'answer')} {be} new")
+    print_values(as_json, values, f"{added.new} of {quantity(len(added.answers), 'answer')} {be} new")
 
 
 @labels.command()
@@ -207,11 +206,11 @@ def apply(
             done = replace(done, faces=_with_test(done.faces, out, test, seed))
     counts = {name: getattr(done, name) for name in ("agreed", "changed", "disputed", "not_a_face", "unsure", "open")}
     said = (
-        f"{counted(done.agreed, 'face')} labeled ({done.changed} otherwise than before), {done.disputed} disputed without label"
+        f"{quantity(done.agreed, 'face')} labeled ({done.changed} otherwise than before), {done.disputed} disputed without label"
     )
     said += f", {done.not_a_face} left out as no face, {done.unsure + done.open} unsure or with too few answers as before"
     print_values(
-        as_json, {"faces": len(done.faces), **counts, "out": str(out)}, f"{counted(len(done.faces), 'face')} -> {out}: {said}"
+        as_json, {"faces": len(done.faces), **counts, "out": str(out)}, f"{quantity(len(done.faces), 'face')} -> {out}: {said}"
     )
 
 
@@ -256,7 +255,7 @@ def show(
         }
         print_json(values)
         return
-    done = f"{found.done} of {counted(found.questions, 'face')} done, {counted(found.remaining, 'answer')} left"
+    done = f"{found.done} of {quantity(found.questions, 'face')} done, {quantity(found.remaining, 'answer')} left"
     say(f"{info.pool or 'faces'}: {done}, {found.gold} gold")
     if found.alpha == found.alpha:  # nan where no two people can differ
         say(f"agreement (Krippendorff's alpha): {found.alpha:.3f}")
@@ -274,7 +273,7 @@ def backup(
     from mien.labeling.store.backup import backup as copy
 
     rows = copy(store, out)
-    print_values(as_json, {"rows": rows, "out": str(out)}, f"{counted(rows, 'answer')} -> {out}")
+    print_values(as_json, {"rows": rows, "out": str(out)}, f"{quantity(rows, 'answer')} -> {out}")
 
 
 @labels.command()
@@ -302,5 +301,5 @@ def _people_table(people: "tuple[AnnotatorFigures, ...]") -> "Table":
 
 def _one_of(given: str, known: tuple[str, ...], option: str) -> str:
     if given not in known:
-        raise MienError(f"{option} among {', '.join(known)}", meant(given, known), "choose one of those")
+        raise MienError(f"{option} among {', '.join(known)}", with_suggestion(given, known), "choose one of those")
     return given

@@ -51,7 +51,7 @@ def compare(
     from mien.disk import value_of
     from mien.experiments.compare import compare as run
     from mien.experiments.grid import Grid
-    from mien.registry import validate
+    from mien.settings import settings_from
 
     changes, axes = pairs(set_, "--set"), [{"key": key, "values": _values(values)} for key, values in _axes(vary or [])]
     typed(model, changes, axes, trusted=trust, recipes=_parts(recipes))
@@ -72,7 +72,7 @@ def compare(
         "device": device,
         "threads": threads,
     }
-    grid = validate(Grid, asked)
+    grid = settings_from(Grid, asked)
     with Bar(quiet=as_json, single=True) as bar:
         found = run(faceset, grid, out, bar)
     if as_json:

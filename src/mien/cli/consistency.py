@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.shared import Device, FaceSetPath, Json, number, own_folder, print_json, print_values, say, seed_option, whole
-from mien.plain import counted
+from mien.wording import quantity
 
 if TYPE_CHECKING:
     from mien.cli.console import Table
@@ -37,11 +37,13 @@ def peaks(
     counts = {"faces": len(made), "sequences": len(found.last), "short": found.short, "unlabeled": found.unlabeled}
     values = counts | {"left_out": left_out, "out": str(out), "checksum": made.info.checksum}
     if left_out:
-        held = counted(left_out, "face held out for tests is", "faces held out for tests are")
+        held = quantity(left_out, "face held out for tests is", "faces held out for tests are")
         say(f"{held} left out (--split all takes them)", file=sys.stderr)
     if found.short or found.unlabeled:
         say(f"left out: {_left_out(found.short, found.unlabeled, nearest)}", file=sys.stderr)
-    print_values(as_json, values, f"{counted(len(found.last), 'peak')} and the {counted(nearest, 'frame')} before each -> {out}")
+    print_values(
+        as_json, values, f"{quantity(len(found.last), 'peak')} and the {quantity(nearest, 'frame')} before each -> {out}"
+    )
 
 
 def consistency(
@@ -100,7 +102,7 @@ def consistency(
 def _failure_table(found: "Failures") -> "Table":
     from mien.cli.console import Table
 
-    table = Table(f"of {counted(found.sequences, 'sequence')}", "number", "share", "95 % interval")
+    table = Table(f"of {quantity(found.sequences, 'sequence')}", "number", "share", "95 % interval")
     for name, count, share, between in (
         ("failure cases (FC)", found.failed, found.failed_share, found.failed_interval),
         ("consistent ones (CFC)", found.consistent, found.consistent_share, found.consistent_interval),
@@ -124,7 +126,7 @@ def _score_table(found: "Scores") -> "Table":
 
 def _about(found: "Failures") -> str:
     """How the sequences were checked, in words."""
-    told = f"checked: the {counted(found.nearest, 'frame')} before the last; "
+    told = f"checked: the {quantity(found.nearest, 'frame')} before the last; "
     told += f"the run used the label of the last frame of {found.peaks_used}"
     left_out = _left_out(found.short, found.unlabeled, found.nearest)
     return f"{told}; left out: {left_out}" if left_out else told
@@ -132,5 +134,5 @@ def _about(found: "Failures") -> str:
 
 def _left_out(short: int, unlabeled: int, nearest: int) -> str:
     """Sequences that were passed over, in words; empty where none was."""
-    parts = [f"{counted(short, 'sequence')} of fewer than {counted(nearest + 1, 'frame')}"] if short else []
-    return ", ".join([*parts, *([f"{counted(unlabeled, 'sequence')} whose last frame has no known label"] if unlabeled else [])])
+    parts = [f"{quantity(short, 'sequence')} of fewer than {quantity(nearest + 1, 'frame')}"] if short else []
+    return ", ".join([*parts, *([f"{quantity(unlabeled, 'sequence')} whose last frame has no known label"] if unlabeled else [])])

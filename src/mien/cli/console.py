@@ -17,7 +17,7 @@ from rich.style import StyleType
 from rich.table import Column
 from rich.text import Text
 
-from mien.plain import LINE, counted, plain
+from mien.wording import LINE_LETTERS, plain_text, quantity
 
 if TYPE_CHECKING:
     from mien.data.describe import Description
@@ -37,7 +37,7 @@ MOST_CELL = 400
 
 def lines(text: str, most: int = MOST_CELL) -> str:
     """Lines of plain text, each cut after so many letters."""
-    return "\n".join(plain(line, most) for line in text.split("\n"))
+    return "\n".join(plain_text(line, most) for line in text.split("\n"))
 
 
 def terminal(to_errors: bool = False, quiet: bool = False) -> Console:
@@ -107,12 +107,12 @@ class Bar:
         if self._single:
             for task in self._progress.task_ids:
                 self._progress.remove_task(task)
-        self._title = plain(title)
+        self._title = plain_text(title)
         self._task = self._progress.add_task(self._title, total=total or None)
 
     def part(self, text: str) -> None:
         """Which part of the bar's work is done now."""
-        self._progress.update(self._task, description=f"{self._title}, {plain(text)}")
+        self._progress.update(self._task, description=f"{self._title}, {plain_text(text)}")
 
     def advance(self, faces: int) -> None:
         """So many more."""
@@ -124,7 +124,7 @@ class Bar:
 
     def say(self, text: str) -> None:
         """A line above the bar."""
-        self._console.print(lines(text, LINE), highlight=False, soft_wrap=True)
+        self._console.print(lines(text, LINE_LETTERS), highlight=False, soft_wrap=True)
 
 
 def show(table: Table) -> None:
@@ -164,7 +164,7 @@ def answer_table(answers: Mapping[str, Sequence[str]]) -> Table:
 
 def evaluation_tables(found: "Evaluation") -> list[Table]:
     """Headline figures with intervals, recall per class, and groups where there are any."""
-    head = Table("figure", "value", "95 % interval", title=f"{found.dataset}, {found.split}: {counted(found.count, 'face')}")
+    head = Table("figure", "value", "95 % interval", title=f"{found.dataset}, {found.split}: {quantity(found.count, 'face')}")
     figures = {"accuracy": "accuracy", "average_accuracy": "average accuracy", "macro_f1": "macro F1"}
     figures |= {"ece_before": "calibration error", "ece_after": "  after temperature scaling"}
     for name, title in figures.items():
@@ -216,7 +216,7 @@ def growth_tables(found: "Growth") -> list[Table]:
         faces.add_row(entry.name, str(entry.count), _correlation(entry.value), _between(entry.interval))
     within, tables = found.sequences, [faces]
     if within.count:
-        sequences = Table(f"within {counted(within.count, 'sequence')}", "value", bounds)
+        sequences = Table(f"within {quantity(within.count, 'sequence')}", "value", bounds)
         sequences.add_row("median rank correlation", _correlation(within.median), _between(within.median_interval))
         shares = within.above_interval
         sequences.add_row("above 0", f"{within.above:.1%}", f"{shares.low:.1%} to {shares.high:.1%}")

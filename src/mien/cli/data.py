@@ -24,7 +24,7 @@ from mien.cli.shared import (
     warn_of_untested,
     whole,
 )
-from mien.plain import counted
+from mien.wording import quantity
 
 
 def import_(
@@ -70,14 +70,14 @@ def import_(
         "out": str(paths[-1]),
         "checksum": done.faces.info.checksum,
     }
-    left_out = f", {counted(len(done.rejected), 'input')} left out (rejected.csv says why)" if done.rejected else ""
+    left_out = f", {quantity(len(done.rejected), 'input')} left out (rejected.csv says why)" if done.rejected else ""
     _warn_of_whole_photos(database)
     if done.notes:
         say(told_notes(done.notes), file=sys.stderr)
     if test:
         warn_of_few_tests(done.faces)
         warn_of_untested(done.faces)
-    print_values(as_json, values, f"{counted(len(done.faces), 'face')} -> {paths[-1]}{left_out}")
+    print_values(as_json, values, f"{quantity(len(done.faces), 'face')} -> {paths[-1]}{left_out}")
 
 
 def _warn_of_whole_photos(database: Any) -> None:
@@ -149,7 +149,7 @@ def features(
     print_values(
         as_json,
         values,
-        f"{counted(len(made), 'face')} x {counted(views, 'view')} x {counted(made.info.channels, 'feature')} -> {out}",
+        f"{quantity(len(made), 'face')} x {quantity(views, 'view')} x {quantity(made.info.channels, 'feature')} -> {out}",
     )
 
 
@@ -167,4 +167,4 @@ def convert(
 
     card = convert_weights(file, out, side, 3 if color else 1)
     values = {"network": card.network, "people": len(card.classes), "side": side, "color": color, "out": str(out)}
-    print_values(as_json, values, f"vgg16 with {counted(len(card.classes), 'person', 'people')} -> {out}")
+    print_values(as_json, values, f"vgg16 with {quantity(len(card.classes), 'person', 'people')} -> {out}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.cli.shared import FaceSetPath, Json, print_json, say, whole
-from mien.plain import counted
+from mien.wording import quantity
 
 if TYPE_CHECKING:
     from mien.cli.console import Table
@@ -61,10 +61,10 @@ def _say(values: dict[str, Any]) -> None:
     """How many faces have a twin, within the set and across."""
     total, has = values["faces"], "have a near-duplicate"
     if values["other"] is None:
-        say(f"{values['dataset']}: {values['twins']} of {counted(total, 'face')}{_share(values['twins'], total)} {has}")
+        say(f"{values['dataset']}: {values['twins']} of {quantity(total, 'face')}{_share(values['twins'], total)} {has}")
         return
     within, across = values["twins_within"], values["twins_across"]
-    say(f"{values['dataset']}: {within} of {counted(total, 'face')}{_share(within, total)} {has} in the set itself,", end=" ")
+    say(f"{values['dataset']}: {within} of {quantity(total, 'face')}{_share(within, total)} {has} in the set itself,", end=" ")
     say(f"{across}{_share(across, total)} in {values['other']}")
 
 
@@ -72,12 +72,13 @@ def _say_pairs(values: dict[str, Any]) -> None:
     pairs, across = values["pairs"], values["pairs_across"]
     where = "" if values["other"] is None else f" ({pairs - across} within the set, {across} across)"
     say(
-        f"{counted(pairs, 'pair')}{where}, {values['mirrored']} of them mirrored, in {counted(values['groups'], 'group')}", end=""
+        f"{quantity(pairs, 'pair')}{where}, {values['mirrored']} of them mirrored, in {quantity(values['groups'], 'group')}",
+        end="",
     )
     say(f"; the largest have {', '.join(map(str, values['largest']))} faces")
     differ, labeled = values["disagreeing_pairs"], values["labeled_pairs"]
     have = "has" if differ == 1 else "have"
-    say(f"{differ} of {counted(labeled, 'pair')} with two labels{_share(differ, labeled)} {have} different ones")
+    say(f"{differ} of {quantity(labeled, 'pair')} with two labels{_share(differ, labeled)} {have} different ones")
 
 
 def _split_table(found: "NearDuplicates") -> "Table":

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mien.cli.shared import Device, FaceSetPath, Json, TestSplit, print_values, say, seed_option, share, whole
-from mien.plain import counted
+from mien.wording import quantity
 
 
 def identities(
@@ -35,12 +35,12 @@ def identities(
     counts = {"faces": len(made), "people": trained, "held_out": held_out, "left_out": left_out}
     values = counts | {"out": str(out), "checksum": made.info.checksum}
     if left_out:
-        held = counted(left_out, "face held out for tests is", "faces held out for tests are")
+        held = quantity(left_out, "face held out for tests is", "faces held out for tests are")
         say(f"{held} left out (--split all takes them)", file=sys.stderr)
     print_values(
         as_json,
         values,
-        f"{counted(len(made), 'face')} of {counted(trained, 'person', 'people')} and {held_out} held out -> {out}",
+        f"{quantity(len(made), 'face')} of {quantity(trained, 'person', 'people')} and {held_out} held out -> {out}",
     )
 
 
@@ -62,14 +62,14 @@ def verify(
 
     with Bar(quiet=as_json) as bar:
         found = measure(run, faceset, split, block, pairs, folds, flip, seed, device, bar)
-    of = f"{counted(found.faces, 'face')} of {counted(found.people, 'person', 'people')}"
+    of = f"{quantity(found.faces, 'face')} of {quantity(found.people, 'person', 'people')}"
     lines = [
         found.source,
-        f"{counted(found.pairs, 'pair')} of {of}, {counted(len(found.folds), 'fold')}",
+        f"{quantity(found.pairs, 'pair')} of {of}, {quantity(len(found.folds), 'fold')}",
         f"accuracy {found.accuracy:.1%} ± {found.error:.1%} (standard error), AUC {found.auc:.3f}",
     ]
     print_values(as_json, found.to_json(), *lines)
     if found.trained_on:
         say(f"warning: the run used labels of {found.trained_on} of the split's faces", file=sys.stderr)
     if found.pairs < pairs:
-        say(f"warning: {counted(found.pairs, 'pair')} instead of {pairs}; the folds' people have no more", file=sys.stderr)
+        say(f"warning: {quantity(found.pairs, 'pair')} instead of {pairs}; the folds' people have no more", file=sys.stderr)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.shared import Device, FaceSetPath, Json, own_folder, print_json, say, seed_option, share, whole
-from mien.plain import counted
+from mien.wording import quantity
 
 if TYPE_CHECKING:
     from mien.cli.console import Table
@@ -61,7 +61,7 @@ def doubts(
     if as_json:
         print_json(found.to_json() | {"out": str(folder), "files": files})
         return
-    say(f"{found.dataset}, {found.split}: {counted(len(found.ids), 'label')} by {found.how}")
+    say(f"{found.dataset}, {found.split}: {quantity(len(found.ids), 'label')} by {found.how}")
     if found.likely is not None:
         say(f"cleanlab takes {found.flagged.sum()} for wrong, and estimates that {found.noise_rate:.1%} are")
         show(_pair_table(found))

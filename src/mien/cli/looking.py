@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.shared import Device, FaceSetPath, Json, print_json, print_values, say, seed_option, whole
-from mien.plain import counted
+from mien.wording import quantity
 
 if TYPE_CHECKING:
     from mien.cli.console import Table
@@ -54,7 +54,7 @@ def _table(found: "Neurons") -> "Table":
     from mien.cli.console import Table
 
     table = Table(
-        "layer", "neurons", "average entropy", "low", title=f"{found.dataset}, {counted(len(found.faces), 'labeled face')}"
+        "layer", "neurons", "average entropy", "low", title=f"{found.dataset}, {quantity(len(found.faces), 'labeled face')}"
     )
     if found.before is not None:
         table.add_column("average before")
@@ -80,12 +80,12 @@ def explain(
     """Recognize the face on a photo, and draw the regions that decided."""
     from mien.cli.console import Bar
     from mien.evaluation.explain import explain_photo, explained_path
-    from mien.plain import short
+    from mien.wording import short_name
 
     with Bar(quiet=as_json) as bar:
         found, target = explain_photo(run, photo, out, class_, block, device, bar), out or explained_path(photo)
     likely = sorted(found.to_json()["probabilities"].items(), key=lambda pair: -pair[1])
-    lines = [*(f"{short(name):<12} {share:6.1%}" for name, share in likely), str(target)]
+    lines = [*(f"{short_name(name):<12} {share:6.1%}" for name, share in likely), str(target)]
     if not found.heat.any():
         say(f"warning: no region speaks for {found.explained}", file=sys.stderr)
     print_values(as_json, found.to_json() | {"out": str(target)}, *lines)

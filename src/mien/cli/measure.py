@@ -19,7 +19,7 @@ from mien.cli.shared import (
     show_evaluation,
     whole,
 )
-from mien.plain import counted
+from mien.wording import quantity
 
 
 def evaluate(
@@ -79,7 +79,7 @@ def weights(
     if found.equal:
         say("this run weighed all faces the same")
     elif found.auroc == found.auroc:  # nan where nobody knows which labels are wrong
-        wrong = counted(found.flipped, "label is", "labels are")
+        wrong = quantity(found.flipped, "label is", "labels are")
         say(f"{wrong} known to be wrong; a low weight finds them with an AUROC of {found.auroc:.3f}")
     _warn(found.warning)
     say(folder / "weights.png", folder / "weights.csv", sep="\n")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.shared import Device, Json, Limits, Turn, number, say
-from mien.plain import counted
+from mien.wording import quantity
 
 if TYPE_CHECKING:
     from mien.faces.crop import CropSpec
@@ -86,7 +86,7 @@ def predict(
             with _whole():
                 _close(teller, faults)
     if noted.lost and not turn:
-        say(f"mien: no face in {noted.lost} of {counted(noted.photos, 'photo')}; {TURN}", file=sys.stderr)
+        say(f"mien: no face in {noted.lost} of {quantity(noted.photos, 'photo')}; {TURN}", file=sys.stderr)
     if faults and not noted.read:
         raise typer.Exit(NOTHING_READ)
     if not noted.read:

@@ -19,7 +19,7 @@ from mien.cli.shared import (
     warn_of_untested,
     whole,
 )
-from mien.plain import counted
+from mien.wording import quantity
 
 if TYPE_CHECKING:
     from mien.preparation.prepare import PreparedSet
@@ -72,7 +72,7 @@ def prepare(
     from mien.media.limits import limits_of
     from mien.preparation.prepare import Preparing
     from mien.preparation.prepare import prepare_faces as run
-    from mien.registry import validate
+    from mien.settings import settings_from
 
     if len(paths) < 2:
         raise typer.BadParameter("expected photos, and as the last word the new set", param_hint="INPUT... OUT")
@@ -84,7 +84,7 @@ def prepare(
     if cluster is not None:
         logging.disable(logging.WARNING)  # Ray tells of every step
     with Bar(quiet=as_json) as bar:
-        done = run(validate(Preparing, values), out, workers or os.cpu_count() or 1, cluster, bar, limits_of(limits))
+        done = run(settings_from(Preparing, values), out, workers or os.cpu_count() or 1, cluster, bar, limits_of(limits))
     _tell(done, out, test > 0, as_json)
 
 
@@ -95,7 +95,7 @@ def _tell(done: "PreparedSet", out: Path, is_tested: bool, as_json: bool) -> Non
     found = {"faces": len(done.faces), "inputs": done.inputs, "rejected": done.rejected, "out": str(out)}
     found |= {"labels": dict(done.labels), "unlabeled": done.unlabeled}
     left_out = f", {done.rejected} left out or not wholly readable (rejected.csv says why)" if done.rejected else ""
-    print_values(as_json, found, f"{counted(len(done.faces), 'face')} of {counted(done.inputs, 'input')} -> {out}{left_out}")
+    print_values(as_json, found, f"{quantity(len(done.faces), 'face')} of {quantity(done.inputs, 'input')} -> {out}{left_out}")
 
 
 def _kept(given: list[str] | None) -> dict[str, str]:

@@ -84,7 +84,7 @@ def rounds(
     from mien.active.rounds import rounds as run
     from mien.active.settings import RoundsSettings
     from mien.cli.console import Bar
-    from mien.registry import validate
+    from mien.settings import settings_from
 
     changes = pairs(set_, "--set")
     typed(changes, trusted=trust, recipes=(recipe, tune))
@@ -110,7 +110,7 @@ def rounds(
         "device": device,
         "threads": threads,
     }
-    plan = validate(RoundsSettings, asked)
+    plan = settings_from(RoundsSettings, asked)
     with Bar(quiet=as_json, single=True) as bar:
         found = run(faceset, plan, out, bar, go_on)
     _print(found, out, as_json)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
+from mien.json_text import to_json
 from mien.limits import MOST, MOST_SEED, MOST_THREADS
 from mien.media.limits import Switch
-from mien.plain import plain, to_json
+from mien.wording import plain_text
 
 if TYPE_CHECKING:
     from mien.data.faceset import FaceSet
@@ -80,7 +81,7 @@ def listed(classes: str) -> list[tuple[str, str]]:
 
 def say(*parts: object, sep: str = " ", end: str = "\n", file: TextIO | None = None, flush: bool = False) -> None:
     """As `print`, but names are shown as they are: a part with control characters has them written out, line breaks too."""
-    print(*map(plain, parts), sep=sep, end=end, file=file, flush=flush)
+    print(*map(plain_text, parts), sep=sep, end=end, file=file, flush=flush)
 
 
 def print_json(values: Any) -> None:
@@ -110,7 +111,7 @@ def typed(*given: Any, trusted: bool = False, recipes: Iterable[str | None] = ()
     """
     from mien.disk import value_of
     from mien.recipes.recipe import files_of, trust_recipe
-    from mien.registry import trust
+    from mien.registry import import_named
 
     for name in recipes if trusted else ():
         if name is not None:
@@ -118,7 +119,7 @@ def typed(*given: Any, trusted: bool = False, recipes: Iterable[str | None] = ()
 
     for one in given:
         values = {key: value_of(value) for key, value in one.items() if isinstance(value, str)} if isinstance(one, dict) else one
-        trust(values)
+        import_named(values)
         for file in files_of(values) if trusted else ():
             trust_recipe(file)
 

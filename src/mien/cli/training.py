@@ -26,7 +26,7 @@ from mien.cli.shared import (
     typed,
     whole,
 )
-from mien.plain import counted
+from mien.wording import quantity
 
 
 def train(
@@ -62,7 +62,7 @@ def train(
     from mien.media.limits import limits_of
     from mien.preparation.photo_folder import open_or_prepare
     from mien.recipes.overrides import asked_recipe
-    from mien.registry import validate
+    from mien.settings import settings_from
     from mien.training.run_data import TrainingSettings, read_matrix
     from mien.training.train import train as run
 
@@ -81,7 +81,7 @@ def train(
         "device": device,
         "threads": threads,
     }
-    order = validate(TrainingSettings, asked)
+    order = settings_from(TrainingSettings, asked)
     with Bar(quiet=as_json) as bar:
         made = asked_recipe(recipe, bar.say, model, epochs, start, changes)
         faces = open_or_prepare(faceset, threads or os.cpu_count() or 1, bar, least=2, limits=limits_of(limits))
@@ -91,7 +91,7 @@ def train(
 
 def _report_training(metrics: dict[str, float], budget: dict[str, Any], out: Path, as_json: bool) -> None:
     train, validation = budget["train"], budget["validation"]
-    text = f"{train} train + {validation} validation = {counted(train + validation, 'label')}"
+    text = f"{train} train + {validation} validation = {quantity(train + validation, 'label')}"
     if "validation_accuracy" in metrics:
         text += (
             f"; validation accuracy {metrics['validation_accuracy']:.1%}, average {metrics['validation_average_accuracy']:.1%}"

@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
 
 from mien.data.faceset import Normalization
-from mien.registry import STRICT, Share
+from mien.settings import STRICT, Share
 
 Strength = Literal["none", "weak", "strong"]
 Change = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mien.disk import write_aside
 from mien.errors import MienError
-from mien.plain import plain, short
+from mien.wording import plain_text, short_name
 
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
@@ -58,7 +58,7 @@ class Row:
 def draw_face_grid(rows: Sequence[Row], side: int = 64, title: str = "") -> Image.Image:
     """The rows one below the other, every face `side` x `side`; `title` is a line above them. All rows leave the same room."""
     # Pillow measures no text of several lines, and takes long over one without end.
-    rows, title = [replace(row, name=short(row.name), about=short(row.about)) for row in rows], plain(title, 400)
+    rows, title = [replace(row, name=short_name(row.name), about=short_name(row.about)) for row in rows], plain_text(title, 400)
     large, small = ImageFont.load_default(max(12, side // 6)), ImageFont.load_default(max(11, side // 8))
     line = _height(small) + 2 * PAD
     notes = max((len(tile.notes) for row in rows for tile in row.tiles), default=0)
@@ -118,7 +118,11 @@ def _note(draw: ImageDraw.ImageDraw, note: Note, box: tuple[int, int, int, int],
         if end > left:
             draw.rectangle((left, top, end, bottom - 2), fill=note.bar)
     draw.text(
-        ((left + right) // 2, (top + bottom) // 2 - 1), _cut(short(note.text), font, right - left), note.color, font, anchor="mm"
+        ((left + right) // 2, (top + bottom) // 2 - 1),
+        _cut(short_name(note.text), font, right - left),
+        note.color,
+        font,
+        anchor="mm",
     )
 
 

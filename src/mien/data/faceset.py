@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from mien.data.format import Columns, Info, Rows, checksum, is_pixels, require_labels, to_table
 from mien.disk import fit, read_json, require_name, require_plain, require_regular
 from mien.errors import MienError
-from mien.registry import meant, told
+from mien.wording import brief_repr, with_suggestion
 
 Normalization = Literal["fixed", "face"]
 """How gray values are scaled for a network: all alike, or every face to zero mean and unit variance."""
@@ -114,7 +114,7 @@ class FaceSet:
         if labels is not None or "label" not in given:
             given["label"] = np.full(len(faces), -1) if labels is None else np.asarray(labels)
         for name, values in given.items():
-            count = len(values) if hasattr(values, "__len__") and getattr(values, "ndim", 1) != 0 else told(values)
+            count = len(values) if hasattr(values, "__len__") and getattr(values, "ndim", 1) != 0 else brief_repr(values)
             if count != len(faces):
                 raise MienError(f"a row for each of {len(faces)} faces in column {name}", f"{count}", "give one each")
         made = FaceSet(replace(info, count=len(faces)), (Part(faces, Columns(to_table(given))),))
@@ -142,7 +142,7 @@ class FaceSet:
         kinds = [part.types[name] for part in self.parts if name in part.types]
         if not kinds:
             known = self.column_names
-            raise MienError(f"a column among {', '.join(known)}", meant(name, known), "choose one of those")
+            raise MienError(f"a column among {', '.join(known)}", with_suggestion(name, known), "choose one of those")
         chunks = [chunk for part in self.parts for chunk in part.column(name, kinds[0]).chunks]
         return pa.chunked_array([chunk.cast(kinds[0]) for chunk in chunks], kinds[0])
 
@@ -171,7 +171,9 @@ class FaceSet:
         valid, given = column.is_valid().to_numpy(zero_copy_only=False), column.flatten().to_numpy(zero_copy_only=False)
         found = pc.unique(pc.list_value_length(column).drop_null()).to_pylist()
         if found not in ([], [classes]):
-            raise MienError(f"votes for each of {classes} classes in {self._place}", f"{told(found)} of them", "import again")
+            raise MienError(
+                f"votes for each of {classes} classes in {self._place}", f"{brief_repr(found)} of them", "import again"
+            )
         if not (np.isfinite(given).all() and (given >= 0).all()):
             raise MienError(f"votes from 0 up in {self._place}", "others", "import again")
         votes[valid] = given.reshape(-1, classes) if classes else 0
@@ -265,7 +267,7 @@ def _as_rows(rows: npt.ArrayLike, count: int) -> Rows:
         given = np.asarray(rows)
         given = given if given.dtype == bool else given.astype(np.int64).reshape(-1)
     except (ValueError, TypeError, OverflowError) as error:
-        raise MienError(f"rows from 0 to {count - 1}", told(rows), "give rows of this set") from error
+        raise MienError(f"rows from 0 to {count - 1}", brief_repr(rows), "give rows of this set") from error
     if given.dtype == bool:
         if given.shape != (count,):
             raise MienError(f"a mask of {count} values", f"shape {given.shape}", "give one value per face")
@@ -331,5 +333,5 @@ def _check(faces: FaceSet) -> None:
         found = f"{rows} rows, {info.count} stated"
         raise MienError(f"a table row for each of {count} faces in {where}", found, "import the set again")
     if len(set(info.classes)) < len(info.classes):
-        raise MienError(f"classes of different names in {where}", told(info.classes), "import the set again")
+        raise MienError(f"classes of different names in {where}", brief_repr(info.classes), "import the set again")
     require_plain(asdict(info), f"what holds for the faces in {where}", "give other texts")

@@ -14,7 +14,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as checked
 
 from mien.errors import MienError
-from mien.registry import STRICT, worded
+from mien.settings import STRICT, plain_errors
 from mien.tabular.parquet_files import FAULTS, metadata_of, read_column, schema_of
 
 Rows = npt.NDArray[np.int64]
@@ -25,7 +25,7 @@ MOST_CLASSES, MOST_SIDE, MOST_VALUES = 2**15 - 1, 2**15 - 1, 2**24
 Text = Annotated[str, Field(max_length=2**16)]
 
 
-@worded
+@plain_errors
 @checked(frozen=True, config=STRICT)
 class Info:
     """What holds for all faces of a set: the content of faceset.json."""

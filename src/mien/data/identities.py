@@ -13,9 +13,9 @@ from mien.data.format import Rows
 from mien.data.splits import held_out_rows, split_rows
 from mien.data.writer import FaceSetWriter
 from mien.errors import MienError
-from mien.plain import counted
 from mien.progress import Progress, Silent
-from mien.registry import Count, Seed, Share, require
+from mien.settings import Count, Seed, Share, require_fitting
+from mien.wording import quantity
 
 MOST_PEOPLE = 32767
 """What the column `label` can number."""
@@ -69,7 +69,7 @@ def draw_identities(faces: FaceSet, least: int = 5, test: float = 0.2, seed: int
     chosen = np.flatnonzero(counts >= least)
     held_out = max(1, round(test * len(chosen))) if test else 0
     if len(chosen) - held_out < 2:
-        most = f"{len(chosen)} of {counted(len(names), 'person', 'people')}, the most faces of one are {counts.max(initial=0)}"
+        most = f"{len(chosen)} of {quantity(len(names), 'person', 'people')}, the most faces of one are {counts.max(initial=0)}"
         raise MienError(
             f"two people to train on with {least} faces or more, {held_out} held out", most, "lower --least or --test"
         )
@@ -96,9 +96,9 @@ def write_identities(
     Those are the split `train`; the people held out are the split `test`, label -1. The other columns stay; the old label
     (by name), votes and split are `source_label`, `source_votes` and `source_split`. Raises MienError where `out` exists.
     """
-    require(Seed, seed=seed)
-    require(Share, test=test)
-    require(Count, least=least)
+    require_fitting(Seed, seed=seed)
+    require_fitting(Share, test=test)
+    require_fitting(Count, least=least)
     found, bar = draw_identities(faces, least, test, seed, split), progress or Silent()
     columns = _columns(faces, found)
     info = replace(faces.info, classes=found.names, name=f"identities of {faces.info.name or 'no name'}")

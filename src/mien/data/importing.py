@@ -15,7 +15,8 @@ from mien.data.source import Source
 from mien.data.writer import FaceSetWriter
 from mien.errors import MienError
 from mien.media.faults import Rejected
-from mien.registry import CountOrZero, Share, find, require, validate
+from mien.registry import find_component
+from mien.settings import CountOrZero, Share, require_fitting, settings_from
 
 ROOM = "mien.data.sources"
 """The package whose files are the databases."""
@@ -39,7 +40,7 @@ class Imported:
 
 def source_from(name: str, settings: Mapping[str, Any]) -> Source:
     """The database `name` (a file in data/sources) with these settings. Raises MienError for an unknown name or key."""
-    made: Source = validate(find(ROOM, name), settings)
+    made: Source = settings_from(find_component(ROOM, name), settings)
     return made
 
 
@@ -55,8 +56,8 @@ def import_source(
     `test`: about this share becomes the split `test`, the rest `train`, in a source without splits. Whole subjects go (or
     sequences, or single faces, where there are no subjects), by a hash of their names: the same wherever they turn up.
     """
-    require(Share, test=test)
-    require(CountOrZero, skip=skip)
+    require_fitting(Share, test=test)
+    require_fitting(CountOrZero, skip=skip)
     if not 0 <= test < 1:
         raise MienError("a test share from 0 to below 1", f"{test}", "give another")
     if out.exists() or out.is_symlink():

@@ -23,9 +23,9 @@ from mien.data.format import Rows
 from mien.data.phash import Bools, Bytes, Floats, Hashes, Integers, any_close, correlations, groups, hashes, in_order, pairs
 from mien.disk import require_new, write_aside
 from mien.errors import MienError
-from mien.plain import counted
 from mien.progress import Progress, Silent
-from mien.registry import CountOrZero, require
+from mien.settings import CountOrZero, require_fitting
+from mien.wording import quantity
 
 DISTANCE = 10
 """Bits in which the hashes of twins may differ: nine in ten of FER2013's twins within 14 bits do; beyond, candidates are many."""
@@ -151,7 +151,7 @@ def find_near_duplicates(
 
     Faces of one gray have none. Raises MienError for features, for a set that is compared with itself, and as `pairs` does.
     """
-    require(CountOrZero, distance=distance)
+    require_fitting(CountOrZero, distance=distance)
     if other is not None and other.info.checksum and other.info.checksum == faces.info.checksum:
         raise MienError("another set to compare with", "the face set itself", "leave it out: twins within a set are found anyhow")
     sets, progress = [faces] if other is None else [faces, other], progress or Silent()
@@ -242,7 +242,7 @@ def near_duplicate_rows(found: NearDuplicates) -> str:
 
 def draw_near_duplicates(found: NearDuplicates) -> Image.Image:
     """The largest groups and some of the others, a row each; under each face its label and its split."""
-    return draw_face_grid(list(_drawn(found)), SIDE, f"{counted(len(found.sizes), 'group')} of near-duplicates, by size")
+    return draw_face_grid(list(_drawn(found)), SIDE, f"{quantity(len(found.sizes), 'group')} of near-duplicates, by size")
 
 
 def _drawn(found: NearDuplicates) -> Iterator[SheetRow]:
@@ -255,7 +255,7 @@ def _drawn(found: NearDuplicates) -> Iterator[SheetRow]:
             assert source is not None
             face = source.faces([row if row < count else row - count])[0]
             tiles.append(Tile(face, (Note(found.labels[row] or "-"), Note(found.splits[row]))))
-        yield SheetRow(f"{counted(len(members), 'face')}", tuple(tiles))
+        yield SheetRow(f"{quantity(len(members), 'face')}", tuple(tiles))
 
 
 def _compare(ours: _Part, theirs: _Part | None, distance: int) -> Pairs:

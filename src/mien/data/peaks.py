@@ -12,7 +12,7 @@ from mien.data.faceset import FaceSet
 from mien.data.format import Rows
 from mien.data.splits import held_out_rows, split_rows
 from mien.errors import MienError
-from mien.registry import Count, require
+from mien.settings import Count, require_fitting
 
 NEAREST = 4
 """Frames before the last one that SNA looks at."""
@@ -99,7 +99,7 @@ def write_peaks(faces: FaceSet, out: Path | str, nearest: int = NEAREST, split: 
     are followed, and is no test on people held out. Raises MienError as `find_peaks` does, where no sequence has enough frames,
     and where `out` exists.
     """
-    require(Count, nearest=nearest)
+    require_fitting(Count, nearest=nearest)
     among = np.setdiff1d(np.arange(len(faces)), held_out_rows(faces)) if split is None else split_rows(faces, split)
     found = find_peaks(faces, nearest, among)
     if not len(found.last):

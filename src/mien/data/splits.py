@@ -13,8 +13,7 @@ from mien.class_words import read_split
 from mien.data.faceset import FaceSet
 from mien.data.format import Rows
 from mien.errors import MienError
-from mien.plain import counted
-from mien.registry import meant
+from mien.wording import quantity, with_suggestion
 
 TESTING = ("test", "PublicTest", "PrivateTest")
 """Test splits, by our names and FER2013's."""
@@ -32,7 +31,7 @@ class Budget:
 
     def __str__(self) -> str:
         total = len(self.train) + len(self.validation)
-        return f"{len(self.train)} train + {len(self.validation)} validation = {counted(total, 'label')}"
+        return f"{len(self.train)} train + {len(self.validation)} validation = {quantity(total, 'label')}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +107,7 @@ def split_rows(faces: FaceSet, split: str) -> Rows:
         if wanted and len(rows):
             return rows
     known = sorted({str(value) for value in written if value})
-    raise MienError(f"a split among {', '.join(known)}", meant(split, known), "choose one of those")
+    raise MienError(f"a split among {', '.join(known)}", with_suggestion(split, known), "choose one of those")
 
 
 def _no_splits(split: str) -> MienError:

@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 from mien.data.format import COLUMNS, Info, checksum, require_labels, to_table
 from mien.disk import put, require_name, require_plain, write_aside
 from mien.errors import MienError
-from mien.plain import counted, to_json
+from mien.json_text import to_json
+from mien.wording import quantity
 
 
 def write_table(path: Path, table: pa.Table) -> None:
@@ -59,7 +60,7 @@ class FaceSetWriter:
         if shape != self._shape or len(table) != len(faces):
             raise MienError(
                 f"blocks like the first, {self._shape[1]} with columns {self._shape[0].names}",
-                f"{counted(len(faces), 'face')} {faces.shape[1:]}, {counted(len(table), 'row')} with {table.column_names}",
+                f"{quantity(len(faces), 'face')} {faces.shape[1:]}, {quantity(len(table), 'row')} with {table.column_names}",
                 "give every block the same columns and one row per face",
             )
         require_labels(table.column("label"), len(self._info.classes), f"what is written to {self._folder}")

@@ -22,13 +22,14 @@ from mien.evaluation.evaluate import count_known
 from mien.evaluation.metrics import Interval, wilson
 from mien.evaluation.neighborhood_stability import Space, find_space, score_faces
 from mien.evaluation.sample_weights import flip_auroc
-from mien.plain import counted, plain_values
+from mien.json_text import plain_values
 from mien.progress import Progress
 from mien.recognize.divergence import divergence
 from mien.recognize.model_card import read_used
 from mien.recognize.recognizer import Recognizer
 from mien.recognize.semantic_neighbors import SIGMA
-from mien.registry import Count, Positive, Seed, require
+from mien.settings import Count, Positive, Seed, require_fitting
+from mien.wording import quantity
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -182,9 +183,9 @@ def measure_consistency(
     own autoencoder is taken, or features where it has none. Raises MienError for an autoencoder or recognizer made for other
     faces, and where there is no such split.
     """
-    require(Seed, seed=seed)
-    require(Count, draws=draws, nearest=nearest)
-    require(Positive, sigma=sigma)
+    require_fitting(Seed, seed=seed)
+    require_fitting(Count, draws=draws, nearest=nearest)
+    require_fitting(Positive, sigma=sigma)
     if not isinstance(recognizer, Recognizer):
         recognizer = Recognizer.load(recognizer, device)
     if not isinstance(faces, FaceSet):
@@ -300,7 +301,7 @@ def _why_unchecked(faces: FaceSet, peaks: Peaks | None, nearest: int, split: str
     if peaks is None:
         return f"no sequences to check: no column {' and no column '.join(missing_columns(faces))}"
     left = f"{peaks.short} have too few, {peaks.unlabeled + len(peaks.last)} no label that the recognizer knows"
-    return f"no sequences to check: none has a label and {counted(nearest, 'frame')} before its last one in {split} ({left})"
+    return f"no sequences to check: none has a label and {quantity(nearest, 'frame')} before its last one in {split} ({left})"
 
 
 def _warning(scored: Scored, used: int) -> str:

@@ -13,11 +13,11 @@ from mien.errors import MienError
 from mien.evaluation.near_duplicates import near_duplicate_notes
 from mien.evaluation.report import Mistakes, write_report
 from mien.evaluation.result import Evaluation, confident_mistakes, summarize
-from mien.plain import counted
 from mien.recognize.alignment import alignment_note
 from mien.recognize.calibration import apply_temperature
 from mien.recognize.model_card import read_history, read_sources, read_used
 from mien.recognize.recognizer import Recognizer
+from mien.wording import quantity
 
 MISTAKES = 32
 """Most confident mistakes shown in a report."""
@@ -108,7 +108,7 @@ def _notes(recognizer: Recognizer, tested: Tested, known: int) -> dict[str, str]
     notes = {"trained on": card.faces.name or "unnamed"}
     if budget:
         train, validation = budget.get("train", 0), budget.get("validation", 0)
-        notes["label budget"] = f"{train} train + {validation} validation = {counted(train + validation, 'label')}"
+        notes["label budget"] = f"{train} train + {validation} validation = {quantity(train + validation, 'label')}"
         notes["trained on"] += f", {budget.get('split', 'split unknown')}"
         share, matrix = budget.get("noise", 0.0), budget.get("noise_matrix")
         noise = "by a matrix" if matrix else f"{share:.0%} of them flipped"
@@ -124,7 +124,7 @@ def _notes(recognizer: Recognizer, tested: Tested, known: int) -> dict[str, str]
     if known:
         notes["warning"] = f"{known} of these faces gave the run their labels: this is no test of it"
     if tested.unknown:
-        notes["left out"] = f"{counted(tested.unknown, 'face')} of classes that the recognizer does not know"
+        notes["left out"] = f"{quantity(tested.unknown, 'face')} of classes that the recognizer does not know"
     return notes
 
 
@@ -136,8 +136,8 @@ def _cut_out(recognizer: Recognizer, faces: FaceSet) -> dict[str, str]:
 def _source(source: dict[str, Any]) -> str:
     budget = source.get("budget") or {}
     count = budget.get("train", 0) + budget.get("validation", 0)
-    labels = f"{counted(count, 'more label')}" if budget else "labels unknown"
-    unlabeled = f", {counted(budget['unlabeled'], 'face')} without" if budget.get("unlabeled") else ""
+    labels = f"{quantity(count, 'more label')}" if budget else "labels unknown"
+    unlabeled = f", {quantity(budget['unlabeled'], 'face')} without" if budget.get("unlabeled") else ""
     return f"{source['network'].get('network', 'unknown')}, weights {source['weights'][:12]}: {labels}{unlabeled}"
 
 

@@ -18,11 +18,10 @@ from mien.data.views import Views
 from mien.errors import MienError
 from mien.media.pictures import read_picture
 from mien.models import Network, leading, upscaling
-from mien.plain import short
 from mien.plots import colormaps
 from mien.progress import Progress, Silent
 from mien.recognize.recognizer import Recognizer
-from mien.registry import meant
+from mien.wording import short_name, with_suggestion
 
 SIDE, BARS, LINE, TEXT = 256, 220, 32, 15
 """Side of a face in the picture, width of the bars, height of a line and of its text, in pixels."""
@@ -102,7 +101,9 @@ def explain(
     _require_faces(recognizer)
     if name is not None and name not in recognizer.classes:
         raise MienError(
-            f"a class among {', '.join(recognizer.classes)}", meant(name, recognizer.classes), "choose one of those with --class"
+            f"a class among {', '.join(recognizer.classes)}",
+            with_suggestion(name, recognizer.classes),
+            "choose one of those with --class",
         )
     chosen = _block_with_maps(recognizer.network, block)
     given = FaceSet.from_arrays(face[None])
@@ -147,7 +148,7 @@ def draw_explanation(found: Explanation, photo: npt.NDArray[np.uint8]) -> Image.
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(TEXT)
     for place, (title, picture) in enumerate(shown):
         x = EDGE + place * (SIDE + EDGE)
-        draw.text((x, EDGE + LINE // 2), short(title), SOFT, font, anchor="lm")
+        draw.text((x, EDGE + LINE // 2), short_name(title), SOFT, font, anchor="lm")
         sheet.paste(picture, (x, EDGE + LINE))
     left, right = 2 * (SIDE + EDGE) + EDGE, sheet.width - EDGE
     for place, n in enumerate(np.argsort(-found.probabilities, kind="stable")[:NAMED].tolist()):
@@ -155,7 +156,7 @@ def draw_explanation(found: Explanation, photo: npt.NDArray[np.uint8]) -> Image.
         draw.rectangle((left, top, right, top + LINE - 6), fill="#f5f7fa")
         draw.rectangle((left, top, left + max(1, round(share * BARS)), top + LINE - 6), fill=BLUE)
         middle = top + (LINE - 6) // 2
-        draw.text((left + 6, middle), short(found.classes[n]), INK, font, anchor="lm")
+        draw.text((left + 6, middle), short_name(found.classes[n]), INK, font, anchor="lm")
         draw.text((right - 6, middle), f"{share:.1%}", INK, font, anchor="rm")
     return sheet
 
@@ -181,7 +182,9 @@ def _block_with_maps(network: Network, block: str | None) -> str:
     if not usable:
         raise MienError("a network with a block that has maps", "none", "explain another model")
     if block is not None and block not in usable:
-        raise MienError(f"a block with maps among {', '.join(usable)}", meant(block, usable), "choose one of those with --block")
+        raise MienError(
+            f"a block with maps among {', '.join(usable)}", with_suggestion(block, usable), "choose one of those with --block"
+        )
     return block or usable[-1]
 
 

@@ -21,9 +21,10 @@ from mien.disk import write_aside
 from mien.errors import MienError
 from mien.evaluation.evaluate import count_known, tested_faces
 from mien.evaluation.metrics import RESAMPLES, Interval, block_sizes, percentiles
-from mien.plain import counted, plain_values
+from mien.json_text import plain_values
 from mien.recognize.calibration import apply_temperature
 from mien.recognize.recognizer import Recognizer
+from mien.wording import quantity
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -148,7 +149,7 @@ def show_faces(recognizer: Recognizer, faces: FaceSet, split: str, column: str) 
     if len(kept) < 2 or np.ptp(intensity) == 0:
         raise MienError(
             f"faces of different {column} in {split}, neutral left out",
-            f"{counted(len(kept), 'face')} of one",
+            f"{quantity(len(kept), 'face')} of one",
             "take another split or column",
         )
     used, sequence = np.unique(sequence[kept], return_inverse=True)
@@ -239,7 +240,7 @@ def draw_intensity(shown: Shown, within: Floats) -> Image.Image:
         chosen = np.random.default_rng(label).permutation(known)[:SHOWN]
         parts = [(mine[shown.sequence[mine] == number], f"rank correlation {within[number]:.2f}") for number in chosen]
         if len(mine) and not len(known):
-            parts = [(mine, f"{counted(len(mine), 'face')}")]
+            parts = [(mine, f"{quantity(len(mine), 'face')}")]
         rows += [_row(shown, part, name, about) for part, about in parts]
     return draw_face_grid(rows, SIDE, "Under each face its class's probability (blue) and the true intensity (gray)")
 

@@ -13,9 +13,9 @@ from mien.data.phash import Bools
 from mien.data.splits import fold_view, split_rows, training_rows
 from mien.disk import read_as
 from mien.errors import MienError
-from mien.plain import counted
 from mien.recognize.model_card import read_sources, read_used
 from mien.recognize.recognizer import Recognizer
+from mien.wording import quantity
 
 MOST_BYTES = 2 << 30
 """More pixels of training faces are not read for a warning."""
@@ -82,7 +82,7 @@ def _labeled_notes(recognizer: Recognizer, tested: FaceSet, whole: FaceSet, righ
     if training is None:
         return {}
     if _bytes(training) > MOST_BYTES:
-        return {"near-duplicates": f"not looked for among {counted(len(training), 'training face')}: mien twins does"}
+        return {"near-duplicates": f"not looked for among {quantity(len(training), 'training face')}: mien twins does"}
     twins = have_near_duplicates(tested, training)
     if not twins.any():
         return {}
@@ -96,11 +96,11 @@ def _unlabeled_notes(recognizer: Recognizer, tested: FaceSet, whole: FaceSet, ri
     faces, left, said = find_unlabeled_faces(recognizer, whole), _count_unlabeled(recognizer), list[str]()
     if faces is not None and _bytes(faces) <= MOST_BYTES:
         twins, left = have_near_duplicates(tested, faces), left - len(faces)
-        where = f"among {counted(len(faces), 'face')} of the run's own training split that it learned from without labels"
+        where = f"among {quantity(len(faces), 'face')} of the run's own training split that it learned from without labels"
         said = [f"{_share(twins)} have a near-duplicate {where}", *([_without(twins, right)] if twins.any() else [])]
     before = sum(_number(source.get("budget")) for source in recognizer.card.sources)
     missed = [f"{left} {'others' if said else 'faces that the run learned from without labels'}"] if left > 0 else []
-    missed += [f"{counted(before, 'face')} without labels of models that it began with"] if before else []
+    missed += [f"{quantity(before, 'face')} without labels of models that it began with"] if before else []
     said += [f"not looked for among {' and '.join(missed)}"] if missed else []
     return {"near-duplicates without labels": "; ".join(said)} if said else {}
 
@@ -116,7 +116,7 @@ def _number(budget: Any) -> int:
 
 
 def _share(twins: Bools) -> str:
-    return f"{twins.sum()} of {counted(len(twins), 'test face')} ({twins.mean():.1%})"
+    return f"{twins.sum()} of {quantity(len(twins), 'test face')} ({twins.mean():.1%})"
 
 
 def _without(twins: Bools, right: Bools) -> str:

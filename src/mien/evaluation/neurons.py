@@ -26,14 +26,14 @@ from mien.data.splits import draw_labels, split_rows
 from mien.errors import MienError
 from mien.evaluation.maximize import HEAD, maximize, responses
 from mien.models import leading, upscaling
-from mien.plain import counted
 from mien.progress import Progress, Silent
 from mien.recognize.bundled import find_model
 from mien.recognize.device import autocast, channels_last, choose_device, choose_precision
 from mien.recognize.divergence import decide
 from mien.recognize.features import Tap, is_run, tap
 from mien.recognize.model_card import read_card
-from mien.registry import Count, CountOrZero, Seed, meant, require
+from mien.settings import Count, CountOrZero, Seed, require_fitting
+from mien.wording import quantity, with_suggestion
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -177,9 +177,9 @@ def inspect_neurons(
     The faces are visited in an order drawn by `seed`, so that ties say nothing of the order they are stored in. Raises
     MienError for features, too few labels, a layer that is not there, or the class outputs of a network that has no classes.
     """
-    require(Seed, seed=seed)
-    require(Count, top=top, per_class=per_class)
-    require(CountOrZero, drawn=drawn)
+    require_fitting(Seed, seed=seed)
+    require_fitting(Count, top=top, per_class=per_class)
+    require_fitting(CountOrZero, drawn=drawn)
     faces, bar = faces if isinstance(faces, FaceSet) else FaceSet.open(faces, verify=True), progress or Silent()
     require_pictures(faces)
     labeled = _labeled(faces, split, per_class, seed)
@@ -198,7 +198,7 @@ def inspect_neurons(
         pictures = tuple(_draw(source, layer, labeled.classes, drawn, seed, bar) for layer in scanned) if drawn else ()
         found.append(Found(source.name.partition(", block ")[0], scanned, pictures))
     threshold = min(float(layer.entropy.mean()) for one in found for layer in one.layers)
-    few = f"{counted(len(labeled), 'labeled face')}: every neuron's top faces are all of them" if len(labeled) <= top else ""
+    few = f"{quantity(len(labeled), 'labeled face')}: every neuron's top faces are all of them" if len(labeled) <= top else ""
     name, earlier = faces.info.name or "unnamed", found[1] if len(found) > 1 else None
     return Neurons(name, split, labeled, min(top, len(labeled)), threshold, found[0], earlier, few)
 
@@ -248,7 +248,7 @@ def _labeled(faces: FaceSet, split: str, per_class: int | None, seed: int) -> Fa
     rows = rows[faces.labels[rows] >= 0]
     labeled = faces.select(draw_labels(faces.labels, rows, seed, per_class) if len(rows) else rows)
     if len(labeled) < 2 or len(np.unique(labeled.labels)) < 2:
-        found = f"{counted(len(labeled), 'labeled face')} in {split}"
+        found = f"{quantity(len(labeled), 'labeled face')} in {split}"
         raise MienError("labeled faces of two classes or more", found, "choose another split or set")
     return labeled
 
@@ -281,7 +281,7 @@ def _require_layers(source: Tap, layers: Sequence[str]) -> None:
         if name not in (*source.network.blocks, HEAD):
             known = ", ".join((*source.network.blocks, HEAD))
             raise MienError(
-                f"a layer among {known}", meant(name, (*source.network.blocks, HEAD)), "choose from those with --layers"
+                f"a layer among {known}", with_suggestion(name, (*source.network.blocks, HEAD)), "choose from those with --layers"
             )
         if name == HEAD and not source.classes:
             todo = "name a run or a model, or leave head out of --layers"

@@ -29,7 +29,7 @@ from mien.evaluation.metrics import (
     second_share,
     wilson,
 )
-from mien.plain import plain_values
+from mien.json_text import plain_values
 from mien.recognize.calibration import apply_temperature, are_sure
 
 FEW = 30

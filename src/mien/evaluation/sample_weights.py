@@ -19,9 +19,10 @@ from mien.data.face_grid import RED, Note, Row, Tile, draw_face_grid, write_face
 from mien.data.faceset import FaceSet
 from mien.disk import write_aside
 from mien.errors import MienError
-from mien.plain import counted, plain_values
+from mien.json_text import plain_values
 from mien.recognize.model_card import ModelCard, read_card
 from mien.tabular.parquet_files import LABELS, read_table
+from mien.wording import quantity
 
 SIDE = 96
 """Side of a face in the picture, in pixels."""
@@ -170,7 +171,7 @@ def draw_weights(weighed: Weighed, per_class: int = SHOWN) -> Image.Image:
             weight = Note(f"{weighed.weights[row]:.3f}", weighed.weights[row] / scale)
             mark = Note(str(weighed.truth[row]) if flipped[row] else "", color=RED)
             tiles.append(Tile(face, (weight, mark) if marked else (weight,), RED if flipped[row] else ""))
-        rows.append(Row(name, tuple(tiles), f"{counted(len(mine), 'face')}"))
+        rows.append(Row(name, tuple(tiles), f"{quantity(len(mine), 'face')}"))
     title = "All faces counted the same" if weighed.equal else "The faces that counted least, and their weights"
     return draw_face_grid(rows, SIDE, title + ("; framed: what a face really is" if marked else ""))
 

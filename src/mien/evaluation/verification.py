@@ -26,7 +26,7 @@ from mien.progress import Progress, Silent
 from mien.recognize.device import autocast, channels_last, choose_device, choose_precision
 from mien.recognize.features import PART, Tap, tap
 from mien.recognize.model_card import read_card, read_used
-from mien.registry import Count, Seed, require
+from mien.settings import Count, Seed, require_fitting
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -202,8 +202,8 @@ def verify(
     `run`: a run, a model or a network's name, as for `mien features`; `block`: the last one unless said, its maps averaged.
     `flip` adds the mirror image's features. Raises MienError where split, people, block or face shape are not there.
     """
-    require(Seed, seed=seed)
-    require(Count, pairs=pairs, folds=folds)
+    require_fitting(Seed, seed=seed)
+    require_fitting(Count, pairs=pairs, folds=folds)
     faces = faces if isinstance(faces, FaceSet) else FaceSet.open(faces, verify=True)
     source = tap(str(run), block, faces.info, seed, choose_device(device))
     split = split or test_split(faces)

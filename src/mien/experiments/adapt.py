@@ -19,7 +19,6 @@ from mien.errors import MienError
 from mien.experiments.fitted_rows import FOLDS, LEAST, Given, refitted, with_new
 from mien.experiments.last_layer import with_one
 from mien.models import Network
-from mien.plain import counted
 from mien.progress import Progress, Silent
 from mien.recognize.alignment import alignment_note
 from mien.recognize.calibration import apply_temperature, fit_least, fit_sure
@@ -27,7 +26,8 @@ from mien.recognize.export import write_exported
 from mien.recognize.model_card import ModelCard, require_alike
 from mien.recognize.networks import build_network
 from mien.recognize.recognizer import Recognizer
-from mien.registry import Seed, require
+from mien.settings import Seed, require_fitting
+from mien.wording import quantity
 
 VIEWS = 6
 """Random weak views of each face, beside itself and its mirror image."""
@@ -134,7 +134,7 @@ def adapt(
     rest; what that cannot see is said (`Adapted.caution`). Raises MienError where it did not (nothing is written then), for
     faces of another kind, for too few of them or of too few known classes, and for a network whose last layer is none.
     """
-    require(Seed, seed=seed)
+    require_fitting(Seed, seed=seed)
     recognizer, out = Recognizer.load(model, device), Path(out)
     require_new(out)
     faces = faces if isinstance(faces, FaceSet) else FaceSet.open(faces)
@@ -332,7 +332,7 @@ def _card(recognizer: Recognizer, faces: FaceSet, given: Given, shown: Tensor, s
         faces=replace(mine, license=info.license, citation=info.citation),
         least=least,
         sure=fit_sure(likely, labels, least, weights=weights),
-        recipe={"title": f"last layer fitted to {counted(count, 'face')} (mien adapt)"},
+        recipe={"title": f"last layer fitted to {quantity(count, 'face')} (mien adapt)"},
         budget=budget | {"unlabeled": 0},
         sources=(*card.sources, entry),
         metrics={},

@@ -23,13 +23,14 @@ from mien.experiments.published import published_on
 from mien.experiments.report import write_report
 from mien.experiments.results import RunResult, read_result, write_result
 from mien.experiments.statistics import LEAST, summarize
-from mien.plain import counted, plain_values, to_json
+from mien.json_text import plain_values, to_json
 from mien.progress import Progress, Quiet, Silent, duration
 from mien.recognize.device import choose_device
 from mien.recognize.model_card import read_history
 from mien.recognize.recognizer import Recognizer
 from mien.tabular.parquet_files import LABELS, read_table
 from mien.training.train import Written, resume, train
+from mien.wording import quantity
 
 REPORT_SECONDS = 10.0
 """While it runs, report.html is not drawn anew more often, nor for more than REPORT_SHARE of the time; the tables are."""
@@ -218,7 +219,7 @@ def _require_same_labels(work: _Work, job: Job, seen: dict[Any, _Used]) -> None:
     other = seen.setdefault((job.group.labels, job.group.noise, job.order.seed), _Used(folder, digest))
     if digest != other.digest:
         count = len(set(labels) - set(_labels_used(other.folder)))
-        found = f"{count} of {counted(len(labels), 'label')} of {folder} not in {other.folder}"
+        found = f"{count} of {quantity(len(labels), 'label')} of {folder} not in {other.folder}"
         raise MienError("the same labels for every recipe of a cell", found, "remove both folders: they are done again")
 
 

@@ -7,7 +7,7 @@ from mien.experiments.grid import Grid
 from mien.experiments.published import Published, beside, in_words
 from mien.experiments.results import RunResult, runs_csv, to_csv
 from mien.experiments.statistics import TableLine, table_row
-from mien.plain import plain_values
+from mien.json_text import plain_values
 
 
 @dataclass(frozen=True)

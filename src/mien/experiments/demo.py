@@ -9,14 +9,14 @@ from mien.evaluation.evaluate import evaluate
 from mien.evaluation.result import Evaluation
 from mien.progress import Progress, Silent
 from mien.recipes.recipe import Recipe
-from mien.registry import Seed, require
+from mien.settings import Seed, require_fitting
 from mien.training.run_data import TrainingSettings
 from mien.training.train import train
 
 
 def demo(out: Path, seed: int = 0, progress: Progress | None = None) -> Evaluation:
     """Leaves faces/, faces.png and run/ with its report in the new folder `out`. Raises MienError where that exists."""
-    require(Seed, seed=seed)
+    require_fitting(Seed, seed=seed)
     bar = progress or Silent()
     bar.begin("render faces", 0)
     import_source(source_from("synthetic", {"seed": seed}), out / "faces", 0, None)

@@ -15,14 +15,14 @@ from pydantic.dataclasses import dataclass
 
 from mien.data.faceset import FaceSet
 from mien.errors import MienError
-from mien.plain import counted
 from mien.recipes.overrides import asked_recipe
 from mien.recipes.recipe import Recipe
-from mien.registry import STRICT, Count, Threads, worded
+from mien.settings import STRICT, Count, Threads, plain_errors
 from mien.training.run_data import TrainingSettings, looks_at_unlabeled
+from mien.wording import quantity
 
 
-@worded
+@plain_errors
 @dataclass(frozen=True, config=STRICT)
 class Axis:
     """A recipe's value that is varied."""
@@ -33,7 +33,7 @@ class Axis:
     """What it is set to, one after the other."""
 
 
-@worded
+@plain_errors
 @dataclass(frozen=True, config=STRICT)
 class Grid:
     """What to compare: every recipe at every combination of labels, noise, varied values and seeds."""
@@ -94,7 +94,7 @@ class Group:
     """The varied keys and their values, as text."""
 
     def __str__(self) -> str:
-        parts = ["all labels" if self.labels is None else f"{counted(self.labels, 'label')} per class"]
+        parts = ["all labels" if self.labels is None else f"{quantity(self.labels, 'label')} per class"]
         parts += [f"{100 * self.noise:g} % of them flipped"] if self.noise else []
         return ", ".join([*parts, *(f"{key} = {value}" for key, value in self.varied)])
 

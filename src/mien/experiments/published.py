@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from mien.data.format import Info
 from mien.experiments.grid import Group
-from mien.registry import STRICT, validate
+from mien.settings import STRICT, settings_from
 
 NETWORKS = {"AlexNet": "alexnet_bn", "VGG-16": "vgg16_bn", "ResNet-18": "resnet18"}
 """Ours of the papers' networks; those that are not here are nobody's of ours."""
@@ -51,7 +51,7 @@ def read_published() -> tuple[Published, ...]:
 
 
 def _read(group: dict[str, Any], figure: dict[str, Any]) -> Published:
-    return validate(Published, {key: value for key, value in group.items() if key != "figures"} | figure)
+    return settings_from(Published, {key: value for key, value in group.items() if key != "figures"} | figure)
 
 
 def published_on(faces: Info) -> tuple[Published, ...]:

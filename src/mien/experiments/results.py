@@ -13,8 +13,8 @@ from pydantic.dataclasses import dataclass
 
 from mien.disk import read_as, write_aside
 from mien.experiments.grid import Group
-from mien.plain import to_json
-from mien.registry import STRICT
+from mien.json_text import to_json
+from mien.settings import STRICT
 
 FILE = "result.json"
 Measured = Annotated[float | None, BeforeValidator(lambda value: None if value != value else value)]

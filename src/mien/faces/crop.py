@@ -15,7 +15,8 @@ from mien.faces.detect import Detector, detector_from_text
 from mien.faces.face import Face, Which, choose
 from mien.faces.orientation import as_it_lies, in_all_directions, turned
 from mien.media.photos import Photo
-from mien.registry import fields, require_loaded, to_text, validate
+from mien.registry import component_to_text, require_loaded
+from mien.settings import setting_docs, settings_from
 
 WHOLE = "whole"
 """The alignment that wants no detector."""
@@ -36,10 +37,10 @@ class CropSpec:
     which: Which = "largest"
 
     def __str__(self) -> str:
-        way = to_text(align_from_text(self.align))
+        way = component_to_text(align_from_text(self.align))
         if way == WHOLE:
             return way
-        return f"{way}; {to_text(detector_from_text(self.detector))}; {self.which}"
+        return f"{way}; {component_to_text(detector_from_text(self.detector))}; {self.which}"
 
     @property
     def gives_landmarks(self) -> bool:
@@ -71,8 +72,8 @@ class CropSpec:
         if detector is None or not hasattr(detector, "least_face"):
             return self
         kind = type(detector.least_face)
-        changed = {name: getattr(detector, name) for name in fields(type(detector))} | {"least_face": kind(least_face)}
-        return replace(self, detector=to_text(validate(type(detector), changed)))
+        changed = {name: getattr(detector, name) for name in setting_docs(type(detector))} | {"least_face": kind(least_face)}
+        return replace(self, detector=component_to_text(settings_from(type(detector), changed)))
 
     @staticmethod
     def from_text(text: str) -> "CropSpec":
@@ -143,7 +144,7 @@ def crop_faces(photos: Sequence[Photo], geometry: CropSpec, side: int, color: bo
 def _made(geometry: CropSpec) -> tuple[Align, Detector | None]:
     """Made once in a process: a detector reads its weights."""
     align = align_from_text(geometry.align)
-    return align, None if to_text(align) == WHOLE else detector_from_text(geometry.detector)
+    return align, None if component_to_text(align) == WHOLE else detector_from_text(geometry.detector)
 
 
 def _all_of(photo: Photo) -> Face:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from mien.errors import MienError
 from mien.faces.face import Face
-from mien.registry import meant
+from mien.wording import with_suggestion
 
 Floats = npt.NDArray[np.float32]
 
@@ -45,7 +45,7 @@ class Limits:
                 bound = np.nan
             if name.strip() not in MEASURES or np.isnan(bound):
                 expected = f"a limit such as size>=40, of one of {', '.join(MEASURES)}"
-                found = repr(text) if name.strip() in MEASURES else meant(name, MEASURES)
+                found = repr(text) if name.strip() in MEASURES else with_suggestion(name, MEASURES)
                 raise MienError(expected, found, "write 'NAME>=NUMBER' or 'NAME<=NUMBER' in quotes: a shell takes > for a file")
             (least if sign == ">=" else most)[name.strip()] = bound
         return Limits(least, most)

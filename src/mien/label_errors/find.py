@@ -20,13 +20,14 @@ from mien.evaluation.consistency import FEW, known_labels
 from mien.evaluation.evaluate import count_known
 from mien.evaluation.neighborhood_stability import find_space, score_faces
 from mien.evaluation.sample_weights import flip_auroc, read_weighed
+from mien.json_text import plain_values
 from mien.label_errors.confident_learning import deal_folds, judge_labels, look_at, people_of, predict_held_out, require_cleanlab
-from mien.plain import counted, plain_values
 from mien.progress import Progress, Silent
 from mien.recognize.recognizer import Recognizer
 from mien.recognize.semantic_neighbors import SIGMA
-from mien.registry import Count, Seed, Share, meant, require
+from mien.settings import Count, Seed, Share, require_fitting
 from mien.tabular.parquet_files import LABELS, read_table
+from mien.wording import quantity, with_suggestion
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -177,12 +178,12 @@ def find_label_errors(
     Raises MienError without cleanlab for `confident`, for others without a recognizer, or one that knows none of the classes or
     was trained on other faces, fewer than two classes to tell apart, and where the set has not as many people or faces as folds.
     """
-    require(Seed, seed=seed)
-    require(Share, noise=noise)
-    require(Count, folds=folds)
+    require_fitting(Seed, seed=seed)
+    require_fitting(Share, noise=noise)
+    require_fitting(Count, folds=folds)
     bar = progress or Silent()
     if by not in METHODS:
-        raise MienError(f"doubts by one of {', '.join(METHODS)}", meant(by, METHODS), "choose one of those")
+        raise MienError(f"doubts by one of {', '.join(METHODS)}", with_suggestion(by, METHODS), "choose one of those")
     if noise and by != "confident":
         found = f"--by {by}, which the run's own training decides"
         raise MienError("--by confident, to flip labels for an experiment", found, "train a run with --noise instead")
@@ -225,8 +226,8 @@ def labeled_faces(recognizer: Recognizer | None, by: str, faces: FaceSet, split:
     truth = known_truth(faces, before if noise else np.full(len(faces), UNKNOWN))[kept]
     wrong = (truth != UNKNOWN) & (truth != labels[kept]) if (truth != UNKNOWN).any() else None
     unlabeled, others = int((labels[rows] < 0).sum()), int(((labels[rows] >= 0) & (classes[rows] < 0)).sum())
-    left_out = [f"left out: {counted(unlabeled, 'face')} without label"] if unlabeled else []
-    left_out += [f"left out: {counted(others, 'face')} of classes that the recognizer does not know"] if others else []
+    left_out = [f"left out: {quantity(unlabeled, 'face')} without label"] if unlabeled else []
+    left_out += [f"left out: {quantity(others, 'face')} of classes that the recognizer does not know"] if others else []
     return Labeled(recognizer, names, faces, split or "train", kept, classes[kept], wrong, noise, seed, tuple(left_out))
 
 
@@ -265,8 +266,8 @@ def by_confidence(asked: Labeled, folds: int, bar: Progress) -> Judged:
     likely[np.ix_(present, present)] = (judged.joint * len(at)).round(6)
     names = [f"{asked.classes[label]} {spread[label].sum()}" for label in np.flatnonzero(single)]
     left_out = (f"left out: classes whose faces all fell into one fold: {', '.join(names)}",) if names else ()
-    by = f"{counted(folds, 'fold')}{'' if people is None else ' of people'}"
-    how = f"{by}, heads on {counted(seen.features.shape[1], 'feature')} {seen.source}"
+    by = f"{quantity(folds, 'fold')}{'' if people is None else ' of people'}"
+    how = f"{by}, heads on {quantity(seen.features.shape[1], 'feature')} {seen.source}"
     return Judged(
         how=f"cleanlab's confident learning: {how}",
         at=at,
@@ -296,7 +297,7 @@ def by_weights(asked: Labeled) -> Judged:
     if not len(mine):
         raise MienError(f"faces of {asked.split} that the run trained on", "none", "choose the split that it trained on")
     left_out, weights = len(asked.rows) - len(mine), weighed.weights[mine]
-    said = [f"left out: {counted(left_out, 'labeled face')} that the run did not train on"] if left_out else []
+    said = [f"left out: {quantity(left_out, 'labeled face')} that the run did not train on"] if left_out else []
     said += ["this run weighed all faces the same: the order says nothing"] if np.ptp(weights) == 0 else []
     here, there = asked.whole.info, recognizer.card.faces
     strange = here.checksum and there.checksum and here.checksum != there.checksum and here.kind == there.kind

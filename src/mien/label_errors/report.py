@@ -12,8 +12,9 @@ from PIL import Image
 from mien.data.face_grid import INK, RED, SOFT, Note, Row, Tile, draw_face_grid, write_face_grid
 from mien.disk import put, read_json
 from mien.errors import MienError
+from mien.json_text import to_json
 from mien.label_errors.find import LabelErrors
-from mien.plain import counted, to_json
+from mien.wording import quantity
 
 FILES = ("doubts.csv", "doubts.png", "doubts.json")
 MADE_BY = "mien doubts"
@@ -106,5 +107,5 @@ def draw_label_errors(found: LabelErrors, first: int = SHOWN) -> Image.Image:
         Row(f"{start + 1} to {min(start + ACROSS, count)}", tuple(tiles[start : start + ACROSS]))
         for start in range(0, count, ACROSS)
     ]
-    title = f"The {count} most doubtful of {counted(len(found.ids), 'label')}"
+    title = f"The {count} most doubtful of {quantity(len(found.ids), 'label')}"
     return draw_face_grid(rows, SIDE, title + ("" if found.wrong is None else "; framed: known to be wrong"))

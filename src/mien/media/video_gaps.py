@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from mien.plain import counted
+from mien.wording import quantity
 
 TOLD = 3
 """Gaps whose times are told; of more, how many there are."""
@@ -27,7 +27,7 @@ class Gap:
             where = f"after {self.begin:.2f} s, up to the end"
         else:
             where = f"between {self.begin:.2f} and {self.end:.2f} s"
-        return f"{counted(self.frames, 'frame') if self.frames else 'all'} {where}"
+        return f"{quantity(self.frames, 'frame') if self.frames else 'all'} {where}"
 
 
 class Gaps:
@@ -85,7 +85,7 @@ class Gaps:
             return ""
         more, places = self._frames - sum(gap.frames for gap in self._told), self._gaps - len(self._told)
         told = [str(gap) for gap in self._told]
-        told += [f"{counted(more, 'frame')} in {counted(places, 'more place')}"] if places else []
+        told += [f"{quantity(more, 'frame')} in {quantity(places, 'more place')}"] if places else []
         return f"left out as damaged: {', '.join(told)}"
 
     def _add(self, end: float | None) -> None:

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mien.errors import MienError
-from mien.plain import plain
-from mien.registry import build, meant
+from mien.registry import build_component
+from mien.wording import plain_text, with_suggestion
 
 MOST_COPIES = 1000
 """Of the last layer."""
@@ -48,7 +48,7 @@ class Network(nn.Module):
     def features(self, x: Tensor, block: str) -> Tensor:
         """Output of `block`: (B, C', S', S') or (B, D'). Raises MienError for a block that is not there."""
         if block not in self.blocks:
-            raise MienError(f"a block among {', '.join(self.blocks)}", meant(block, self.blocks), "choose one of those")
+            raise MienError(f"a block among {', '.join(self.blocks)}", with_suggestion(block, self.blocks), "choose one of those")
         for name, module in self.blocks.items():
             x = module(x)
             if name == block:
@@ -104,7 +104,9 @@ class Architecture(Protocol):
 def architecture(network: Mapping[str, Any]) -> Architecture:
     """The settings of a network, checked, from its file's name under `network` and the rest; `copies` belongs to its head."""
     head_copies(network)
-    made: Architecture = build("mien.models", {key: value for key, value in network.items() if key != "copies"}, "network")
+    made: Architecture = build_component(
+        "mien.models", {key: value for key, value in network.items() if key != "copies"}, "network"
+    )
     return made
 
 
@@ -121,7 +123,9 @@ def head_copies(network: Mapping[str, Any]) -> int:
     """How many copies of the last layer a network is to have; raises MienError where that is no number from 1 to 1,000."""
     copies = network.get("copies", 1)
     if not isinstance(copies, int) or isinstance(copies, bool) or not 1 <= copies <= MOST_COPIES:
-        raise MienError(f"a number of copies of the last layer, 1 to {MOST_COPIES}", plain(repr(copies), 200), "set model.copies")
+        raise MienError(
+            f"a number of copies of the last layer, 1 to {MOST_COPIES}", plain_text(repr(copies), 200), "set model.copies"
+        )
     return copies
 
 

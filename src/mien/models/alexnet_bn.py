@@ -4,7 +4,7 @@ from pydantic.dataclasses import dataclass
 from torch import nn
 
 from mien.models import Network, conv_bn, require_side
-from mien.registry import STRICT, Share, Units
+from mien.settings import STRICT, Share, Units
 
 
 def _pool() -> nn.MaxPool2d:

@@ -7,7 +7,7 @@ from torch import nn
 
 from mien.errors import MienError
 from mien.models import Network, Residual, require_side
-from mien.registry import STRICT, Layers, Share, Units
+from mien.settings import STRICT, LayerCount, Share, Units
 
 CHANNELS = (16, 32, 64, 80)
 """Of the encoder's four maps, each half as large as the one before."""
@@ -44,7 +44,7 @@ class AsymmetricAutoencoder:
     """Numbers in a code."""
     dropout: Share = 0.1
     """Share of the pixels, and of each of the encoder's maps but the last, that is left out in training (Eq. 2)."""
-    residuals: tuple[Layers, Layers, Layers, Layers, Layers] = (2, 2, 2, 2, 1)
+    residuals: tuple[LayerCount, LayerCount, LayerCount, LayerCount, LayerCount] = (2, 2, 2, 2, 1)
     """Residual blocks after each of the decoder's layers, c, b, a, t, and before the last one, o."""
     symmetric: bool = False
     """The plain decoder of Eq. 3, without residual blocks and the extra layer t (Fig. 3, second row)."""

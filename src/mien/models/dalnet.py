@@ -7,7 +7,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from mien.models import Network, require_side
-from mien.registry import STRICT, Factor, Share
+from mien.settings import STRICT, Factor, Share
 
 LAYERS = ((96, 5), (192, 3), (384, 3), (384, 3), (256, 3))
 """Table 1: maps before the max feature map halves them, and kernel side."""

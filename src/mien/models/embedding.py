@@ -5,7 +5,7 @@ from torch import nn
 
 from mien.errors import MienError
 from mien.models import Network
-from mien.registry import STRICT, Share, UnitsOrZero
+from mien.settings import STRICT, Share, UnitsOrZero
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -4,7 +4,7 @@ from pydantic.dataclasses import dataclass
 from torch import nn
 
 from mien.models import Network, require_side
-from mien.registry import STRICT, Share, Units
+from mien.settings import STRICT, Share, Units
 
 WIDTHS = (64, 128, 256, 512, 512)
 HIDDEN = 256

@@ -5,7 +5,7 @@ from torch import nn
 
 from mien.models import Network, grid_head, require_side
 from mien.models.exprnet import HIDDEN, convolution, hidden_layer
-from mien.registry import STRICT, GridOrZero, Share, Units
+from mien.settings import STRICT, GridSideOrZero, Share, Units
 
 LARGEST = 27
 """Side of the largest map that conv1 may make."""
@@ -28,7 +28,7 @@ class ExprnetSmall:
     """Of the 1x1 convolution."""
     batch_norm: bool = True
     """Batch normalization after every layer but the 1x1 convolution and the last one."""
-    grid: GridOrZero = 0
+    grid: GridSideOrZero = 0
     """0: the hidden layer, as in exprnet. Else the map is averaged to grid x grid for one linear layer, as facenet_dlib's is."""
     dropout: Share = 0.5
     """Share of the features before the last layer that is left out."""

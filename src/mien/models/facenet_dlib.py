@@ -14,7 +14,8 @@ from torch.nn import functional as F
 from mien.errors import MienError
 from mien.installed import folder_of
 from mien.models import FacePixels, Network, grid_head, require_side
-from mien.registry import STRICT, Grid, Share, Side, meant
+from mien.settings import STRICT, GridSide, PixelsOrZero, Share
+from mien.wording import with_suggestion
 
 WIDTHS = (32,) * 3 + (64,) * 4 + (128,) * 3 + (256,) * 4
 """Channels of block1 to block14."""
@@ -56,11 +57,11 @@ class FacenetDlib:
     before them, which is exact; faces of another size are resized, and side = 112 leaves half of the work.
     """
 
-    side: Side = 150
+    side: PixelsOrZero = 150
     """Side to which faces are resized, 112 to 150 pixels; dlib's is 150."""
     until: str = "descriptor"
     """The last block kept: stem, block1 to block14, or descriptor."""
-    grid: Grid = 1
+    grid: GridSide = 1
     """A map that is the last block's output is averaged to grid x grid, and normalized, before the last layer."""
     dropout: Share = 0.0
     """Share of these features left out."""
@@ -89,7 +90,7 @@ class FacenetDlib:
 
     def _kept(self) -> tuple[str, ...]:
         if self.until not in BLOCKS:
-            raise MienError(f"model.until among {', '.join(BLOCKS)}", meant(self.until, BLOCKS), "choose one of those")
+            raise MienError(f"model.until among {', '.join(BLOCKS)}", with_suggestion(self.until, BLOCKS), "choose one of those")
         return BLOCKS[: BLOCKS.index(self.until) + 1]
 
 

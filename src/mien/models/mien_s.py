@@ -4,7 +4,7 @@ from pydantic.dataclasses import dataclass
 from torch import nn
 
 from mien.models import Network, Residual, conv_bn, pooled_head, require_side
-from mien.registry import STRICT, Layers, Share, Units
+from mien.settings import STRICT, LayerCount, Share, Units
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -17,7 +17,7 @@ class MienS:
 
     width: Units = 32
     """Channels of the stem; the stages have 1, 2 and 4 times as many."""
-    depths: tuple[Layers, Layers, Layers] = (1, 1, 2)
+    depths: tuple[LayerCount, LayerCount, LayerCount] = (1, 1, 2)
     """Residual blocks in each stage."""
     dropout: Share = 0.2
     """Share of features left out before the last layer."""

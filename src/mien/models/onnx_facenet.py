@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mien.errors import MienError
 from mien.models import FacePixels, Network, pooled_head, require_side
 from mien.onnx_file import first_line, open_session, read_model, serialize, threads
-from mien.registry import STRICT, Finite, Positive, Share, Side
+from mien.settings import STRICT, Finite, PixelsOrZero, Positive, Share
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -31,7 +31,7 @@ class OnnxFacenet:
     """What is left is divided by this."""
     order: Literal["rgb", "bgr"] = "rgb"
     """Order of the channels in the file."""
-    side: Side = 0
+    side: PixelsOrZero = 0
     """Side to which faces are resized; 0 for the one that the file states."""
     sha256: str = ""
     """Of the file, in hexadecimal: another file is refused; any is taken unless said. Weights in files beside it do not count."""

@@ -4,7 +4,7 @@ from pydantic.dataclasses import dataclass
 from torch import nn
 
 from mien.models import Network, Residual, conv_bn, pooled_head, require_side
-from mien.registry import STRICT, Share
+from mien.settings import STRICT, Share
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mien.models import Network, conv_bn, require_side
-from mien.registry import STRICT, Factor, Share
+from mien.settings import STRICT, Factor, Share
 
 Streams = tuple[Tensor, Tensor]
 """The maps of the whole face, and those of the face at half size."""

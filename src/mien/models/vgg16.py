@@ -7,7 +7,7 @@ from pydantic.dataclasses import dataclass
 from torch import nn
 
 from mien.models import FacePixels, Network, require_side
-from mien.registry import STRICT, Share, Side, Units
+from mien.settings import STRICT, PixelsOrZero, Share, Units
 
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 MEAN = (129.1863, 104.7624, 93.5940)
@@ -26,7 +26,7 @@ class Vgg16:
     below 112 pixels (`side = 0`) the last map is pooled to one vector and the hidden layers have an eighth of their units.
     """
 
-    side: Side = 224
+    side: PixelsOrZero = 224
     """Side to which faces are resized, 32 pixels or more; 0 leaves them as they are."""
     hidden: Units = 4096
     """Units of the two hidden fully connected layers at 112 pixels or more; an eighth of it below."""

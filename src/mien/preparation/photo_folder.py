@@ -8,9 +8,9 @@ from mien.disk import read_json, write_aside
 from mien.errors import MienError
 from mien.media.inputs import find_inputs, printable, require_prepared
 from mien.media.limits import LIMITS, FileLimits
-from mien.plain import counted
 from mien.preparation.prepare import Found, Preparing, classes_of, prepare_faces, survey
 from mien.progress import Progress
+from mien.wording import quantity
 
 SEEN = "photos.json"
 """In a set that was made here: a hash of the photos that it was made of."""
@@ -40,8 +40,8 @@ def open_or_prepare(folder: Path, workers: int, progress: Progress, least: int =
     progress.say(f"{folder} holds photos: their faces are cut out into {made}, once (mien prepare has settings)")
     done = prepare_faces(asked, made, workers, progress=progress, limits=limits)
     write_aside(made / SEEN, f'{{"photos": "{now}"}}'.encode())
-    left_out = f", {counted(done.rejected, 'photo')} without one ({made / 'rejected.csv'})" if done.rejected else ""
-    progress.say(f"{counted(len(done.faces), 'face')}{left_out}")
+    left_out = f", {quantity(done.rejected, 'photo')} without one ({made / 'rejected.csv'})" if done.rejected else ""
+    progress.say(f"{quantity(len(done.faces), 'face')}{left_out}")
     return made
 
 

@@ -10,17 +10,17 @@ from pydantic.dataclasses import dataclass as checked
 
 from mien.data.writer import FaceSetWriter
 from mien.disk import read_as
+from mien.json_text import to_json
 from mien.media.inputs import find_inputs
 from mien.media.limits import LIMITS, FileLimits
 from mien.media.source_files import SourceFile
-from mien.plain import to_json
-from mien.registry import STRICT, worded
+from mien.settings import STRICT, plain_errors
 
 FILE = "photos.json"
 """In the folder of a set. It is no part of what the checksum is of: the set is the same without it."""
 
 
-@worded
+@plain_errors
 @checked(frozen=True, config=STRICT)
 class Origins:
     """What was read, as paths from the folder of the set, so that nothing of this computer is in them that need not be."""

@@ -34,18 +34,19 @@ from mien.faces.crop import NO_FACE, TURN, CropSpec
 from mien.faces.detect import detector_from_text
 from mien.faces.face import Which
 from mien.faces.quality import Limits
+from mien.json_text import to_json
 from mien.media.faults import Rejected
 from mien.media.inputs import find_inputs, printable
 from mien.media.limits import LIMITS, FileLimits
 from mien.media.pictures import Side
 from mien.media.source_files import SourceFile
-from mien.plain import counted, to_json
 from mien.preparation.list_columns import check_kept, left_out, types_of
 from mien.preparation.photo_note import note_origins
 from mien.preparation.shards import KINDS, Making, Record, Task, read_record, record_at, state_of
 from mien.preparation.workers import work
 from mien.progress import Progress, Silent
-from mien.registry import STRICT, Seconds, Seed, Threads, require, worded
+from mien.settings import STRICT, Seconds, Seed, Threads, plain_errors, require_fitting
+from mien.wording import quantity
 
 INPUTS, BYTES = 64, 1 << 26
 """Inputs of a task, and bytes that they may bring along."""
@@ -55,7 +56,7 @@ NAMED = 12
 """Most classes whose faces are counted in a line."""
 
 
-@worded
+@plain_errors
 @checked(frozen=True, config=STRICT)
 class Preparing:
     """What `prepare` is asked."""
@@ -148,7 +149,7 @@ def prepare_faces(
     Raises MienError where `out` exists, something else was begun there, another process works there, no input shows a face
     or, with `labeled`, has a label, inputs for `test` have splits, or a setting cannot be.
     """
-    require(Threads, workers=workers)
+    require_fitting(Threads, workers=workers)
     out, bar, making = Path(out), progress or Silent(), asked.making(limits)
     _require_nothing(out)
     check_kept(asked.inputs, asked.keep, (*KINDS, "path"))
@@ -172,7 +173,7 @@ def prepare_faces(
     counts = np.bincount(labels[labels >= 0], minlength=len(faces.classes)).tolist()
     done = PreparedSet(faces, count, rejected, dict(zip(faces.classes, counts, strict=True)))
     if done.labels:
-        bar.say(f"labels: {_listed(done.labels)}, {counted(done.unlabeled, 'face')} without")
+        bar.say(f"labels: {_listed(done.labels)}, {quantity(done.unlabeled, 'face')} without")
     return done
 
 
@@ -196,7 +197,7 @@ def _listed(counts: Mapping[str, int]) -> str:
     """The first classes and their faces, in words."""
     more = len(counts) - NAMED
     told = [f"{name} {count}" for name, count in islice(counts.items(), NAMED)]
-    return ", ".join(told + ([f"{counted(more, 'more class', 'more classes')}"] if more > 0 else []))
+    return ", ".join(told + ([f"{quantity(more, 'more class', 'more classes')}"] if more > 0 else []))
 
 
 def _require_nothing(out: Path) -> None:
@@ -345,7 +346,7 @@ def _draw_test(asked: Preparing, parts: Path, tasks: int, numbers: Mapping[str, 
     table = pa.concat_tables(_table(shard, ["source_label", *columns.values()]) for shard in _shards(parts, tasks))
     groups = group_faces({kind: table.column(name) for kind, name in columns.items()})
     held_out, rows = draw_test(_numbered(table, numbers), groups.of, asked.test, asked.seed), np.arange(len(table))
-    bar.say(f"test: {groups.tell(rows[held_out], rows)}, {held_out.sum()} of {counted(len(rows), 'face')}")
+    bar.say(f"test: {groups.tell(rows[held_out], rows)}, {held_out.sum()} of {quantity(len(rows), 'face')}")
     return held_out
 
 

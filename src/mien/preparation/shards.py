@@ -22,12 +22,12 @@ from mien.disk import read_as, write_aside
 from mien.errors import MienError
 from mien.faces.crop import Crop, CropSpec, crop_faces
 from mien.faces.quality import MEASURES, Limits, measure
+from mien.json_text import to_json
 from mien.media.faults import Rejected
 from mien.media.limits import LIMITS, FileLimits
 from mien.media.photos_and_frames import Shot, read_shots, together
 from mien.media.source_files import SourceFile
-from mien.plain import to_json
-from mien.registry import told
+from mien.wording import brief_repr
 
 TEXTS = ("id", "photo", "source_label", "split", "subject", "sequence")
 KINDS = {name: COLUMNS.get(name, pa.string()) for name in TEXTS}
@@ -121,7 +121,7 @@ def record_at(folder: Path, number: int) -> Record:
     file, todo = folder / f"{number:08d}.json", f"remove {folder} to begin anew"
     record = read_as(Record, file, todo)
     if record.number != number or not re.fullmatch(rf"{number:08d}-[0-9a-f]{{8}}", record.shard):
-        raise MienError(f"the record of task {number} in {file}", f"that of {record.number}, {told(record.shard)}", todo)
+        raise MienError(f"the record of task {number} in {file}", f"that of {record.number}, {brief_repr(record.shard)}", todo)
     return record
 
 

@@ -12,15 +12,16 @@ from torch import Tensor, nn
 from mien.data.faceset import FaceSet
 from mien.disk import read_as, write_aside
 from mien.errors import MienError
+from mien.json_text import to_json
 from mien.models import Network
-from mien.plain import counted, to_json
 from mien.pretraining.pretrain import Portions
 from mien.recognize.device import autocast, channels_last
-from mien.registry import STRICT, Positive, Units, meant
+from mien.settings import STRICT, Positive, Units
 from mien.training.checkpoint import load_weights, read_state
 from mien.training.face_loader import Batch, FaceLoader
 from mien.training.losses import Unevaluated
 from mien.training.run import EVALUATION_BATCH, Run
+from mien.wording import quantity, with_suggestion
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def _read_kept(run: Run) -> Kept:
     noted, file = read_as(Noted, part / "imitation.json", "train again"), part / "weights.safetensors"
     maps = FaceSet.open(run.folder / "parts" / "maps")
     if noted.block not in run.network.blocks or maps.info.channels != math.prod(noted.goal) or len(maps) != len(run.labels):
-        found = f"block {noted.block}, maps {noted.goal} and {counted(len(maps), 'face')}"
+        found = f"block {noted.block}, maps {noted.goal} and {quantity(len(maps), 'face')}"
         raise MienError(f"what this run kept of its teacher in {part}", found, "train again")
     matching = match(noted.shape, noted.goal)
     mine = {name.removeprefix("head."): value for name, value in read_state(file).items() if name.startswith("head.")}
@@ -150,7 +151,7 @@ def convolutions(whole: Network, block: str | None, goal: tuple[int, ...], devia
     chosen = block or (maps[-1] if maps else "none")
     if chosen not in maps:
         known = ", ".join(maps) or "none: it takes features"
-        raise MienError(f"a block of the network with a map, among {known}", meant(chosen, maps), "set start.student")
+        raise MienError(f"a block of the network with a map, among {known}", with_suggestion(chosen, maps), "set start.student")
     names = list(whole.blocks)
     below = names[: names.index(chosen) + 1]
     with torch.random.fork_rng([]):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import MienError
-from mien.registry import told
+from mien.wording import brief_repr
 
 BASE = "base"
 """The key that names another recipe, or a TOML file beside this one."""
@@ -27,7 +27,7 @@ def with_bases(table: Mapping[str, Any], where: Path | str | None, read: Read) -
         name = _beside(layers[-1][BASE], names[-1])
         if _place(name) in [_place(other) for other in names if other is not None]:
             circle = " -> ".join(Path(other).name for other in (*names, name) if other is not None)
-            raise MienError("recipes that are not based on each other in a circle", told(circle), "take one base away")
+            raise MienError("recipes that are not based on each other in a circle", brief_repr(circle), "take one base away")
         if len(layers) > MOST_BASES:
             raise MienError(f"at most {MOST_BASES} recipes based one on the other", "more", "write some of them into one file")
         layers.append(read(name))
@@ -57,7 +57,7 @@ def _over(below: Any, value: Any, name: str) -> Any:
 def _beside(name: Any, where: str | None) -> str:
     """A file's name, from the folder of the file that names it on."""
     if not isinstance(name, str) or not name:
-        raise MienError("base = a recipe's name or a TOML file", told(name), "name one, such as supervised_small")
+        raise MienError("base = a recipe's name or a TOML file", brief_repr(name), "name one, such as supervised_small")
     own = where is not None and where.endswith(".toml") and name.endswith(".toml")
     return str(Path(where).parent / name) if own and where is not None else name
 

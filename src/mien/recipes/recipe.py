@@ -16,22 +16,9 @@ from mien.data.faceset import Normalization
 from mien.disk import MOST_TOML, read_bytes, read_toml, require_plain, value_of
 from mien.errors import MienError
 from mien.recipes.base import BASE, with_bases
-from mien.registry import (
-    STRICT,
-    Count,
-    NotNegative,
-    Share,
-    build,
-    meant,
-    names,
-    require,
-    require_loaded,
-    standing_in,
-    told,
-    trust,
-    validate,
-    worded,
-)
+from mien.registry import build_component, component_names, import_named, naming_file, require_loaded
+from mien.settings import STRICT, Count, NotNegative, Share, plain_errors, require_fitting, settings_from
+from mien.wording import brief_repr, with_suggestion
 
 MOST_STAGES = 1000
 
@@ -52,7 +39,7 @@ def _answers(value: Any) -> Any:
     return [_answer(entry) for entry in value] if isinstance(value, list | tuple) else _answer(value)
 
 
-@worded
+@plain_errors
 @dataclass(frozen=True, config=STRICT)
 class Stage:
     """Some epochs under one optimizer and schedule; any question may be answered anew for them."""
@@ -82,7 +69,7 @@ class Stage:
         return {key: _answers(entry) for key, entry in value.items()} if isinstance(value, dict) else value
 
 
-@worded
+@plain_errors
 @dataclass(frozen=True, config=STRICT)
 class Recipe:
     """How a recognizer is trained. Read one by name or from a TOML file with `Recipe.load`."""
@@ -150,7 +137,9 @@ class Recipe:
             known = [question for question in QUESTIONS if question != "start"]
             unknown = set(stage.answers or {}) - set(known)
             if unknown:
-                raise MienError(f"a stage's answers to {', '.join(known)}", meant(min(unknown), known), "rename that question")
+                raise MienError(
+                    f"a stage's answers to {', '.join(known)}", with_suggestion(min(unknown), known), "rename that question"
+                )
             Components.of(self, stage)
         from mien.models import architecture
 
@@ -164,7 +153,7 @@ class Recipe:
         """
         if trusted:
             trust_recipe(name)
-        with standing_in(name):
+        with naming_file(name):
             return Recipe.parse(_read(name))
 
     @staticmethod
@@ -173,19 +162,19 @@ class Recipe:
         `load`.
         """
         if not isinstance(table, Mapping):
-            raise MienError("a recipe's keys and values", told(table), "give a table")
+            raise MienError("a recipe's keys and values", brief_repr(table), "give a table")
         require_plain(dict(table), "a recipe", "give simpler values")
         table = with_bases(table, None, _as_it_stands)
         if trusted:
-            trust(table)
+            import_named(table)
             for file in files_of(table):
                 trust_recipe(file)
         plain = tomllib.loads(_inside("supervised"))
         given = {**plain, "title": "", **table}
         if isinstance(given["stages"], list | tuple):
             # One by one, so that a mistake in one lists what a stage has.
-            given["stages"] = [validate(Stage, one) if isinstance(one, Mapping) else one for one in given["stages"]]
-        return validate(Recipe, given)
+            given["stages"] = [settings_from(Stage, one) if isinstance(one, Mapping) else one for one in given["stages"]]
+        return settings_from(Recipe, given)
 
     def table(self) -> dict[str, Any]:
         """The recipe as plain values, every default written out; `Recipe.parse` reads it back."""
@@ -229,7 +218,7 @@ class Recipe:
 
     def with_epochs(self, epochs: int) -> "Recipe":
         """This recipe over `epochs` epochs in all, shared among its stages in proportion, each at least one."""
-        require(Count, epochs=epochs)
+        require_fitting(Count, epochs=epochs)
         if epochs < len(self.stages):
             raise MienError(f"at least {len(self.stages)} epochs, one a stage", f"{epochs}", "give more epochs")
         table, total = self.table(), sum(stage.epochs for stage in self.stages)
@@ -261,7 +250,7 @@ def trust_recipe(name: Path | str) -> None:
         if file not in seen:
             seen.add(file)
             table = _read(file)
-            trust(table)
+            import_named(table)
             left += files_of(table)
 
 
@@ -291,7 +280,9 @@ def _file(name: Path | str) -> Path | None:
         raise MienError("a recipe file", f"nothing at {path}", "check the path")
     if path.suffix != ".toml" and str(name) not in recipe_names():
         raise MienError(
-            f"a recipe among {', '.join(recipe_names())}", meant(str(name), recipe_names()), "choose one, or name a .toml file"
+            f"a recipe among {', '.join(recipe_names())}",
+            with_suggestion(str(name), recipe_names()),
+            "choose one, or name a .toml file",
         )
     return path if path.suffix == ".toml" else None
 
@@ -331,7 +322,9 @@ def _put(table: Any, key: str, value: Any) -> None:
             )
     elif not isinstance(table, dict) or (rest and first not in table):
         known = ", ".join(table) if isinstance(table, dict) else "nothing"
-        raise MienError(f"a key among {known}", meant(first, table if isinstance(table, dict) else ()), "choose one of those")
+        raise MienError(
+            f"a key among {known}", with_suggestion(first, table if isinstance(table, dict) else ()), "choose one of those"
+        )
     place: Any = int(first) if isinstance(table, list) else first
     if not rest:
         table[place] = value
@@ -364,10 +357,10 @@ class Components:
         weigh = answers["weigh"] if isinstance(answers["weigh"], tuple) else (answers["weigh"],)
         if not weigh:
             raise MienError("an answer to weigh", "an empty list", "name one, such as equal")
-        made = {q: build(f"mien.techniques.{q}", answers[q], "technique") for q in QUESTIONS if q != "weigh"}
-        return Components(weigh=tuple(build("mien.techniques.weigh", entry, "technique") for entry in weigh), **made)
+        made = {q: build_component(f"mien.techniques.{q}", answers[q], "technique") for q in QUESTIONS if q != "weigh"}
+        return Components(weigh=tuple(build_component("mien.techniques.weigh", entry, "technique") for entry in weigh), **made)
 
 
 def known_components() -> dict[str, list[str]]:
     """For each question, and `model`, the names of the answers that mien brings."""
-    return {q: names(f"mien.techniques.{q}") for q in QUESTIONS} | {"model": names("mien.models")}
+    return {q: component_names(f"mien.techniques.{q}") for q in QUESTIONS} | {"model": component_names("mien.models")}

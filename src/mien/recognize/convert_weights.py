@@ -16,7 +16,7 @@ from mien.models import architecture
 from mien.models.vgg16 import STAGES
 from mien.recognize.model_card import ModelCard
 from mien.recognize.networks import write_model
-from mien.registry import Count, require
+from mien.settings import Count, require_fitting
 
 CITATION = "O. M. Parkhi, A. Vedaldi, A. Zisserman: Deep Face Recognition. BMVC 2015."
 ANOTHER = "take vgg_face.mat, or a .safetensors with conv1_1.weight to fc8.bias"
@@ -36,7 +36,7 @@ def convert_weights(file: Path, out: Path, side: int = 224, channels: int = 3) -
     resizes and colors the faces itself, so that `side` and `channels` change no weight. Raises MienError where `file` holds
     anything else, or `out` exists.
     """
-    require(Count, side=side)
+    require_fitting(Count, side=side)
     if out.exists():
         raise MienError(f"nothing at {out} yet", "a file or folder", "choose another name, or remove it first")
     if not file.is_file():

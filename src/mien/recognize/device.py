@@ -12,8 +12,8 @@ from torch import Tensor
 from mien.data.views import Views
 from mien.errors import MienError
 from mien.models import Network
-from mien.registry import meant, told
 from mien.silence import own_cache
+from mien.wording import brief_repr, with_suggestion
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -30,7 +30,9 @@ def choose_device(name: str, trains: bool = True) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if not re.fullmatch(r"cpu|mps|cuda(:[0-9]{1,3})?", name, re.ASCII):
         raise MienError(
-            "a device among auto, cpu, cuda, cuda:1, mps", meant(name, ("auto", "cpu", "cuda", "mps")), "choose one of those"
+            "a device among auto, cpu, cuda, cuda:1, mps",
+            with_suggestion(name, ("auto", "cpu", "cuda", "mps")),
+            "choose one of those",
         )
     if name == "mps":
         _require_mps(trains)
@@ -45,7 +47,7 @@ def _require_cuda(name: str) -> None:
         raise MienError("a GPU that torch can use", "none", "take --device cpu, or install a CUDA build of torch")
     if int(name.partition(":")[2] or 0) >= there:
         known = ", ".join(f"cuda:{number}" for number in range(there))
-        raise MienError(f"a GPU among {known}", told(name), "choose one that is there")
+        raise MienError(f"a GPU among {known}", brief_repr(name), "choose one that is there")
 
 
 def _require_mps(trains: bool) -> None:

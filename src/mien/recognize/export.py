@@ -17,7 +17,7 @@ from mien.recognize.bundled import find_model
 from mien.recognize.model_card import ModelCard, read_card
 from mien.recognize.networks import read_network, write_model
 from mien.recognize.onnx_export import write_graph
-from mien.registry import validate
+from mien.settings import settings_from
 
 ABSOLUTE = re.compile(r"(?<![\w:/\\.~-])(?:/[^\s/;,'\"]+/|[A-Za-z]:[/\\]|\\\\)[^\s;,'\"]+")
 """A path from the root of a computer, within a text."""
@@ -47,7 +47,7 @@ def write_exported(network: Network, card: ModelCard, out: Path) -> None:
     """Write a network in memory, which becomes one of half precision. Raises MienError as `export` does."""
     if card.faces.kind != "faces":
         raise MienError("a model of faces, to export it", f"one of {card.faces.kind}", "train one on a set of faces")
-    card = validate(ModelCard, without_folders(asdict(card)))
+    card = settings_from(ModelCard, without_folders(asdict(card)))
     weights = {name: _half(name, tensor) for name, tensor in network.state_dict().items()}
     network.load_state_dict(weights)
     graph = write_graph(network, card.faces, card.normalize, save(weights))

@@ -23,7 +23,9 @@ from mien.recognize.bundled import find_model
 from mien.recognize.device import autocast, channels_last, choose_device, choose_precision, place
 from mien.recognize.model_card import read_card, require_alike
 from mien.recognize.networks import build_network, read_network
-from mien.registry import Count, CountOrZero, NotNegative, Seed, meant, names, require
+from mien.registry import component_names
+from mien.settings import Count, CountOrZero, NotNegative, Seed, require_fitting
+from mien.wording import with_suggestion
 
 BATCH = 256
 PART = 64
@@ -60,13 +62,13 @@ def tap(network: str | Mapping[str, Any], block: str | None, info: Info, seed: i
     classes = read_card(find_model(network)).classes if is_run(network) else ()
     chosen = block or list(made.blocks)[-1]
     if chosen not in made.blocks:
-        raise MienError(f"a block among {', '.join(made.blocks)}", meant(chosen, made.blocks), "choose one of those")
+        raise MienError(f"a block among {', '.join(made.blocks)}", with_suggestion(chosen, made.blocks), "choose one of those")
     return Tap(place(made, device).eval(), chosen, views, f"{name}, block {chosen}", classes)
 
 
 def is_run(network: str | Mapping[str, Any]) -> TypeGuard[str]:
     """Whether it is a run's or a model's folder, not a network's name or settings; a folder comes before a name."""
-    return isinstance(network, str) and (network not in names("mien.models") or Path(network).exists())
+    return isinstance(network, str) and (network not in component_names("mien.models") or Path(network).exists())
 
 
 def _trained(folder: Path, info: Info) -> tuple[Network, Views, str]:
@@ -97,13 +99,13 @@ def write_features(
     settings: Mapping[str, Any] | None = None,
 ) -> FaceSet:
     """Write the features of all faces at `RUN_OR_NETWORK[:BLOCK]`, as `write_taps` does; `settings` are the network's."""
-    require(Seed, seed=seed)
-    require(Count, views=views)
-    require(CountOrZero, grid=grid)
-    require(NotNegative, limit_gb=limit_gb)
+    require_fitting(Seed, seed=seed)
+    require_fitting(Count, views=views)
+    require_fitting(CountOrZero, grid=grid)
+    require_fitting(NotNegative, limit_gb=limit_gb)
     network, _, block = address.partition(":")
     if settings and is_run(network):
-        known = ", ".join(names("mien.models"))
+        known = ", ".join(component_names("mien.models"))
         raise MienError(f"a network among {known} to change settings of", repr(network), "leave out --set: a model has its own")
     chosen = choose_device(device)
     source = tap({"network": network, **settings} if settings else network, block, faces.info, seed, chosen)

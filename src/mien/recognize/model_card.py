@@ -17,11 +17,12 @@ from mien.data.faceset import Normalization
 from mien.data.format import Info
 from mien.disk import fit, parse_json, read_as, read_bytes, read_json, require_name, require_regular, write_aside
 from mien.errors import MienError
-from mien.plain import plain, short, to_json
+from mien.json_text import to_json
 from mien.recognize.bundled import BOX
 from mien.recognize.weights_file import WeightsFile, check_weights
-from mien.registry import STRICT, CountOrZero, NotNegative, Share, like, validate
+from mien.settings import STRICT, CountOrZero, NotNegative, Share, settings_from
 from mien.tabular.parquet_files import LABELS, read_table
+from mien.wording import plain_text, short_name, suggestion
 
 WEIGHTS, CARD, GRAPH = "model.safetensors", "model.json", "model.onnx"
 """Files of a model folder."""
@@ -118,9 +119,9 @@ class _Source:
 
 def _require_told(card: ModelCard) -> None:
     """Raises MienError where what is told of labels and of earlier models is of other kinds than mien writes."""
-    validate(_Budget, card.budget)
+    settings_from(_Budget, card.budget)
     for source in card.sources:
-        validate(_Source, source)
+        settings_from(_Source, source)
 
 
 def model_folder(path: Path) -> Path:
@@ -132,7 +133,7 @@ def model_folder(path: Path) -> Path:
     if (path / RUN).is_file():
         raise MienError(f"a finished run at {path}", "one that was interrupted", f"go on with it: mien resume {path}")
     raise MienError(
-        f"a run or a model at {path}", f"no model.json{like(path, BOX)}", "train one with mien train, or check the path"
+        f"a run or a model at {path}", f"no model.json{suggestion(path, BOX)}", "train one with mien train, or check the path"
     )
 
 
@@ -143,9 +144,9 @@ def read_card(path: Path) -> ModelCard:
     values = read_json(file, "train the model again")
     if values.get("version", VERSION) != VERSION:
         raise MienError(
-            f"a model of version {VERSION}", f"version {short(values['version'])}", "read it with the mien that wrote it"
+            f"a model of version {VERSION}", f"version {short_name(values['version'])}", "read it with the mien that wrote it"
         )
-    card = validate(ModelCard, values)
+    card = settings_from(ModelCard, values)
     if not isinstance(card.network.get("network"), str):
         raise MienError(f"the name of a network in {file}", "none", "train the model again")
     side, channels = card.faces.side, card.faces.channels
@@ -162,7 +163,7 @@ def read_card(path: Path) -> ModelCard:
 
 
 def _listed(classes: tuple[str, ...]) -> str:
-    return plain(", ".join(map(short, classes)), 400) or "none"
+    return plain_text(", ".join(map(short_name, classes)), 400) or "none"
 
 
 def is_of_run(path: Path) -> bool:

@@ -14,10 +14,12 @@ from torch import Tensor
 from mien.data.format import Info
 from mien.disk import write_aside
 from mien.errors import MienError
+from mien.json_text import to_json
 from mien.models import Architecture, Copies, Network, architecture, head_copies
-from mien.plain import plain, to_json
 from mien.recognize.model_card import CARD, GRAPH, WEIGHTS, ModelCard, is_of_run, model_folder, read_card, read_weights_file
-from mien.registry import fields, require_loaded
+from mien.registry import require_loaded
+from mien.settings import setting_docs
+from mien.wording import plain_text
 
 MOST_PARAMETERS = 10**9
 """Of a network: 4 GB of weights."""
@@ -105,7 +107,7 @@ def _files(network: dict[str, Any]) -> list[Path]:
 
 
 def _own_files(settings: Architecture) -> list[Path]:
-    values = (getattr(settings, name) for name in fields(type(settings)))
+    values = (getattr(settings, name) for name in setting_docs(type(settings)))
     return [value for value in values if isinstance(value, Path)]
 
 
@@ -116,7 +118,7 @@ def _built(build: Callable[[], Network], path: Path) -> Network:
         raise
     except Exception as error:  # torch meets sizes that make no sense with exceptions of many kinds
         where = f"settings of a network in {model_folder(path) / CARD}"
-        raise MienError(where, plain(error, 400), "train the model again") from error
+        raise MienError(where, plain_text(error, 400), "train the model again") from error
 
 
 def _require_shapes(network: Network, weights: dict[str, Tensor], path: Path) -> None:

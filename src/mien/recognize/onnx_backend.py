@@ -13,10 +13,10 @@ import numpy.typing as npt
 from mien.data.faceset import FaceSet
 from mien.errors import MienError
 from mien.onnx_file import first_line, open_session, threads
-from mien.plain import counted
 from mien.recognize.bundled import BOX, find_model
 from mien.recognize.model_card import FACES, WEIGHTS, ModelCard, read_card, read_graph, read_weights_file
 from mien.silence import import_onnxruntime
+from mien.wording import quantity
 
 BATCH = 64
 """Faces at once: their maps stay near the processor."""
@@ -52,7 +52,7 @@ class OnnxBackend:
         (faces,), (logits,) = session.get_inputs(), session.get_outputs()
         side, color = card.faces.side, [3] if card.faces.channels == 3 else []
         if logits.shape[1:] != [len(card.classes)] or faces.shape[1:] != [side, side, *color]:
-            expected = f"a graph of {counted(len(card.classes), 'class', 'classes')} and faces of {side} pixels at {path}"
+            expected = f"a graph of {quantity(len(card.classes), 'class', 'classes')} and faces of {side} pixels at {path}"
             raise MienError(expected, f"one from {faces.shape} to {logits.shape}", "copy the model's folder whole")
         return OnnxBackend(session, batch, path, (card.weights, card.graph))
 

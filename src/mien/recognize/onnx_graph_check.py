@@ -9,9 +9,9 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from mien.errors import MienError
 from mien.onnx_check import MOST_WORK, Refusal, each, elements, infer_sizes, require_operators, values_of
-from mien.plain import short
 from mien.recognize.model_card import FACES, GRAPH, LOGITS, WEIGHTS, ModelCard
 from mien.recognize.weights_file import WeightsFile
+from mien.wording import short_name
 
 OPSET, VERSION = 17, 8
 """Of ONNX: old enough for every onnxruntime that mien takes."""
@@ -71,7 +71,7 @@ def check_graph(content: bytes, card: ModelCard, weights: WeightsFile, file: obj
     del model.graph.value_info[:]
     versions = [(entry.domain, entry.version) for entry in model.opset_import[:9]]
     if model.ir_version != VERSION or versions != [("", OPSET)]:
-        raise refuse(f"ONNX of version {VERSION}, operators of version {OPSET}", short(f"{model.ir_version} and {versions}"))
+        raise refuse(f"ONNX of version {VERSION}, operators of version {OPSET}", short_name(f"{model.ir_version} and {versions}"))
     require_operators(model, OPERATORS, refuse, MOST_NODES)
     for node in model.graph.node:
         _require_settings(node, refuse)
@@ -91,7 +91,7 @@ def check_graph(content: bytes, card: ModelCard, weights: WeightsFile, file: obj
 
 def _known(name: str, shape: tuple[int, ...] | None, refuse: Refusal) -> tuple[int, ...]:
     if shape is None:
-        raise refuse("values whose sizes can be known beforehand", short(f"{name} without"))
+        raise refuse("values whose sizes can be known beforehand", short_name(f"{name} without"))
     return shape
 
 
@@ -101,9 +101,9 @@ def _require_settings(node: NodeProto, refuse: Refusal) -> None:
     others = any(one.HasField("s") or one.HasField("t") or one.floats or one.strings for one in node.attribute)
     known = set(names) <= set(OPERATORS[node.op_type]) and len(set(names)) == len(names)
     if not known or others or any(abs(number) > MOST_SETTING for number in numbers):
-        raise refuse(f"settings of {node.op_type} as mien writes them", short(", ".join(names)))
+        raise refuse(f"settings of {node.op_type} as mien writes them", short_name(", ".join(names)))
     if not all(0 <= one.f < 1 for one in node.attribute):
-        raise refuse(f"settings of {node.op_type} from 0 to 1", short(", ".join(names)))
+        raise refuse(f"settings of {node.op_type} from 0 to 1", short_name(", ".join(names)))
     if node.op_type == "Cast" and numbers[:1] != [TensorProto.FLOAT]:
         raise refuse("casts to float32", "others")
 
@@ -113,7 +113,7 @@ def _require_order(model: ModelProto, refuse: Refusal) -> None:
     made = {FACES, *(entry.name for entry in model.graph.initializer)}
     for node in model.graph.node:
         if not made.issuperset(node.input) or len(node.output) != 1 or node.output[0] in made or not node.output[0]:
-            raise refuse("operators after those whose values they take", short(f"{node.op_type} {', '.join(node.output)}"))
+            raise refuse("operators after those whose values they take", short_name(f"{node.op_type} {', '.join(node.output)}"))
         made.add(node.output[0])
 
 
@@ -121,11 +121,11 @@ def _require_one(given: Sequence[ValueInfoProto], name: str, kind: int, shape: l
     """One value: so many faces, and of each this shape."""
     expected = f"one value {name} of shape (N, {', '.join(map(str, shape))})"
     if [entry.name for entry in given] != [name]:
-        raise refuse(expected, short(", ".join(entry.name for entry in given) or "none"))
+        raise refuse(expected, short_name(", ".join(entry.name for entry in given) or "none"))
     tensor = given[0].type.tensor_type
     sizes = [entry.dim_value if entry.HasField("dim_value") else None for entry in tensor.shape.dim]
     if tensor.elem_type != kind or sizes != [None, *shape]:
-        raise refuse(expected, short(f"{name} of kind {tensor.elem_type} and {sizes}"))
+        raise refuse(expected, short_name(f"{name} of kind {tensor.elem_type} and {sizes}"))
 
 
 def _require_arrays(model: ModelProto, weights: WeightsFile, refuse: Refusal) -> None:
@@ -134,18 +134,18 @@ def _require_arrays(model: ModelProto, weights: WeightsFile, refuse: Refusal) ->
     for tensor in model.graph.initializer:
         name = tensor.name
         if name in seen or tensor.HasField("segment"):
-            raise refuse("arrays of different names", short(name))
+            raise refuse("arrays of different names", short_name(name))
         seen.add(name)
         if tensor.data_location != TensorProto.EXTERNAL:
             if not np.isfinite(values_of(tensor, refuse)).all():
-                raise refuse("numbers", short(f"infinite ones at {name}"))
+                raise refuse("numbers", short_name(f"infinite ones at {name}"))
             continue
         entry = weights.entries.get(name)
         said = sorted((one.key, one.value) for one in tensor.external_data)
         length = 0 if entry is None else entry.end - entry.begin
         place = [] if entry is None else [("length", str(length)), ("location", WEIGHTS), ("offset", str(entry.begin))]
         if entry is None or said != place or (KINDS.get(entry.kind), entry.shape) != (tensor.data_type, tuple(tensor.dims)):
-            raise refuse(f"weights as they lie in {WEIGHTS}", short(f"{name} of {tuple(tensor.dims)}, {said}"))
+            raise refuse(f"weights as they lie in {WEIGHTS}", short_name(f"{name} of {tuple(tensor.dims)}, {said}"))
 
 
 def _costs(model: ModelProto, shapes: Mapping[str, tuple[int, ...]], refuse: Refusal) -> tuple[int, int]:
@@ -171,5 +171,5 @@ def _costs(model: ModelProto, shapes: Mapping[str, tuple[int, ...]], refuse: Ref
         alive -= sum(elements(shapes[name]) for name in over)
         if room < 0 or most > TRIED * MOST_LIVE or work > TRIED * MOST_WORK:
             limits = f"at most {MOST_LIVE:,} numbers in memory and {MOST_WORK:,} multiplications for a face"
-            raise refuse(limits, short(f"more at {node.output[0]}"))
+            raise refuse(limits, short_name(f"more at {node.output[0]}"))
     return -(-most // TRIED), -(-work // TRIED)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mien.faces.face import Face
-from mien.plain import short
+from mien.wording import short_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,5 +61,5 @@ def reading(face: Face, scores: dict[str, float], least: float, needed: float = 
 def sentence(reading: Reading) -> str:
     """For people: `happiness 97%`, or the two likeliest where that is not sure."""
     named = sorted(reading.scores, key=lambda name: -reading.scores[name])[: 2 if reading.unsure else 1]
-    said = ", ".join(f"{short(name)} {reading.scores[name]:.0%}" for name in named)
+    said = ", ".join(f"{short_name(name)} {reading.scores[name]:.0%}" for name in named)
     return f"unsure ({said})" if reading.unsure else said

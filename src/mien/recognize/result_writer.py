@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from mien.disk import write_aside
-from mien.plain import plain, short, to_json
+from mien.json_text import to_json
 from mien.recognize.predict import Fault, Read, drawn_name, place_of, write_drawn
 from mien.recognize.reading import Reading, sentence
 from mien.recognize.timeline import Timeline
+from mien.wording import plain_text, short_name
 
 Form = Literal["text", "json", "csv"]
 FIELDS = ("photo", "path", "member", "time", "track", "x0", "y0", "x1", "y1", "top", "confidence", "unsure")
@@ -37,7 +38,7 @@ class ResultWriter:
         self._table = csv.writer(file, lineterminator="\n")
         self._photos, self._videos, self._video, self._line = 0, 0, "", Timeline(classes)
         if form == "csv":
-            self._table.writerow((*FIELDS, *map(plain, classes)))
+            self._table.writerow((*FIELDS, *map(plain_text, classes)))
 
     def tell(self, read: Read) -> None:
         """The next photo or frame."""
@@ -94,7 +95,7 @@ class ResultWriter:
 
     def _print(self, line: str) -> None:
         """At once: who stops between a line and its end would leave half of one."""
-        self._file.write(f"{plain(line)}\n")
+        self._file.write(f"{plain_text(line)}\n")
 
     def _print_json(self, values: dict[str, Any]) -> None:
         # Letters as escapes: a file in another code page would be no JSON.
@@ -110,11 +111,11 @@ class ResultWriter:
     def _shown(self, means: Sequence[float]) -> str:
         """The expressions that a face shows most, on average."""
         likely = sorted(zip(means, self._classes, strict=True), reverse=True)[:3]
-        return ", ".join(f"{short(name)} {mean:.0%}" for mean, name in likely)
+        return ", ".join(f"{short_name(name)} {mean:.0%}" for mean, name in likely)
 
 
 def _row(reading: Reading) -> list[str | float]:
     """A line of a table: track, box, the likeliest expression and its probability, whether that is unsure, all probabilities."""
     place = ["" if reading.track is None else reading.track, *(round(value, 1) for value in reading.face.box)]
     scores = (round(score, 4) for score in reading.scores.values())
-    return [*place, plain(reading.top), round(reading.confidence, 4), int(reading.unsure), *scores]
+    return [*place, plain_text(reading.top), round(reading.confidence, 4), int(reading.unsure), *scores]

@@ -16,7 +16,7 @@ from mien.models.asymmetric_autoencoder import ENCODER, AsymmetricAutoencoder
 from mien.recognize.device import channels_last, place
 from mien.recognize.model_card import CARD, ModelCard, read_card, require_alike
 from mien.recognize.networks import fill, read_weights
-from mien.registry import build, require_loaded
+from mien.registry import build_component, require_loaded
 
 DEVIATION = "deviation"
 """Name of the codes' deviation among an autoencoder's weights."""
@@ -88,7 +88,7 @@ def autoencoder(network: dict[str, object], info: Info) -> Network:
 
     Raises MienError for a network that is none, or faces whose side it cannot take.
     """
-    settings = build("mien.models", network, "network")
+    settings = build_component("mien.models", network, "network")
     if not isinstance(settings, AsymmetricAutoencoder):
         raise MienError("the settings of an autoencoder", repr(network["network"]), "set model.network to asymmetric_autoencoder")
     return settings.autoencoder(info.channels, info.side)

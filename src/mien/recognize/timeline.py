@@ -11,8 +11,8 @@ import numpy.typing as npt
 from mien.faces.align import crop, square
 from mien.faces.face import Face
 from mien.media.photos import Photo
-from mien.plain import short
 from mien.recognize.reading import Reading
+from mien.wording import short_name
 
 BINS, WIDTH = 512, 0.1
 """Parts that time is divided into, and their seconds at first, which double when there are more."""
@@ -134,7 +134,7 @@ class Timeline:
                 seen.imshow(line.picture)
         every[-1, 1].set_xlabel("seconds")
         if lines:
-            handles, named = list(every[0, 1].collections), [*map(short, self.classes), "unsure"]
+            handles, named = list(every[0, 1].collections), [*map(short_name, self.classes), "unsure"]
             legend = figure.legend(handles, named, loc="outside upper center", ncols=min(5, len(named)), frameon=False)
             for text in legend.get_texts():
                 text.set_parse_math(False)  # a class may be named with a $

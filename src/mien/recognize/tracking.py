@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass as checked
 
 from mien.media.photos import Photo
 from mien.recognize.reading import Reading, reading
-from mien.registry import STRICT, NotNegative, Positive, Share
+from mien.settings import STRICT, NotNegative, Positive, Share
 
 Floats = npt.NDArray[np.float64]
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, deserialize
 
 from mien.errors import MienError
-from mien.plain import short
+from mien.wording import short_name
 
 KINDS = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16, "I64": np.int64}
 """Of numbers that weights are made of, and how they are looked at; I64 counts batches."""
@@ -70,7 +70,7 @@ def _entry(name: str, values: dict[str, object], first: int, file: Path) -> Tens
     assert isinstance(shape, list)
     assert isinstance(offsets, list)
     if kind not in KINDS:
-        raise MienError(f"weights of {', '.join(KINDS)} in {file}", f"{short(name)} of {kind}", "train the model again")
+        raise MienError(f"weights of {', '.join(KINDS)} in {file}", f"{short_name(name)} of {kind}", "train the model again")
     return TensorEntry(kind, tuple(shape), first + offsets[0], first + offsets[1])
 
 
@@ -79,6 +79,6 @@ def _require_numbers(name: str, weights: WeightsFile, file: Path) -> None:
     known = (values & _BF16_EXPONENT) != _BF16_EXPONENT if kind == "BF16" else np.isfinite(values)
     todo = "take another model, or train it again with a lower learning rate"
     if not known.all():
-        raise MienError(f"weights that are numbers in {file}", f"nan or infinite ones in {short(name)}", todo)
+        raise MienError(f"weights that are numbers in {file}", f"nan or infinite ones in {short_name(name)}", todo)
     if name.endswith(VARIANCE) and kind in ("F32", "F16") and bool((values < 0).any()):
-        raise MienError(f"variances of 0 or more in {file}", f"others in {short(name)}", todo)
+        raise MienError(f"variances of 0 or more in {file}", f"others in {short_name(name)}", todo)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from mien.errors import MienError
-from mien.registry import each_meant
+from mien.wording import with_suggestions
 
 HEADER_BYTES = 1 << 20
 """The longest header."""
@@ -98,7 +98,7 @@ def require(path: Path, wanted: Sequence[str]) -> tuple[str, ...]:
     missing = [name for name in wanted if name not in found]
     if missing:
         listed = ", ".join(found)[:500]
-        wanted = each_meant(missing, found)
+        wanted = with_suggestions(missing, found)
         raise MienError(f"columns {wanted} in {path}", f"only {listed}", "check the file or the column names")
     return found
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mien.errors import MienError
 from mien.models import Network
-from mien.registry import name_of
+from mien.registry import component_name
 from mien.training.losses import Perturb, Unevaluated, UnlabeledLoss
 
 
@@ -95,7 +95,7 @@ def started(network: Network, device: torch.device, technique: Any) -> None:
 
 def _refusal(wanted: str, made: Any, question: str, technique: Any) -> MienError:
     todo = f"mend it: mien.techniques.{question.capitalize()} says what {question} gives back"
-    return MienError(f"{wanted} from {question} = {name_of(type(technique))}", _told(made), todo)
+    return MienError(f"{wanted} from {question} = {component_name(type(technique))}", _told(made), todo)
 
 
 def _told(made: Any) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor
 from mien.errors import MienError
 from mien.models import upscaling
 from mien.progress import Progress, duration, tell_part
-from mien.registry import name_of
+from mien.registry import component_name
 from mien.techniques.unlabeled.nothing import Nothing
 from mien.training import contract
 from mien.training.checkpoint import write_state
@@ -140,7 +140,7 @@ def require_finite(run: Run, loss: float) -> None:
     where = f"{loss} in epoch {run.epoch + 1} of stage {run.stage + 1}"
     checkpoint = run.folder / "checkpoint.safetensors"
     kept = f"; {checkpoint} holds the last epochs that were" if checkpoint.is_file() else ""
-    own = [name_of(type(one)) for one in run.components.all() if not type(one).__module__.startswith("mien.")]
+    own = [component_name(type(one)) for one in run.components.all() if not type(one).__module__.startswith("mien.")]
     mend = f", or look at {', '.join(own)}" if own else ""
     raise MienError("a finite loss", where + kept, f"take a lower learning rate ({title(run)}stages.{run.stage}.lr){mend}")
 

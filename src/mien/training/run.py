@@ -20,13 +20,13 @@ from mien.recipes.recipe import Components, Recipe
 from mien.recognize.device import autocast, channels_last, choose_precision, place, predict
 from mien.recognize.divergence import decide, last_features, moved
 from mien.recognize.networks import build_network
-from mien.registry import each_meant
 from mien.training.checkpoint import FAULTS, not_of_run, require_numbers
 from mien.training.contract import numbers
 from mien.training.face_loader import Batch, FaceLoader
 from mien.training.objective import Classes, Objective
 from mien.training.schedule import make_average, make_optimizer, rate
 from mien.training.snapshot import Snapshot
+from mien.wording import with_suggestions
 
 EVALUATION_BATCH = 512
 
@@ -115,8 +115,9 @@ class Run:
             raise MienError(f"normalize = fixed for {name}, which knows gray values", recipe.normalize, "set normalize to fixed")
         unknown = {block for stage in recipe.stages for block in stage.frozen} - set(self.network.blocks)
         if unknown:
-            known = ", ".join(self.network.blocks)
-            raise MienError(f"frozen blocks among {known}", each_meant(unknown, self.network.blocks), "choose some of those")
+            known = list(self.network.blocks)
+            found = with_suggestions(unknown, known)
+            raise MienError(f"frozen blocks among {', '.join(known)}", found, "choose some of those")
 
     def _components_of_stage(self) -> None:
         self.components = Components.of(self.recipe, self.recipe.stages[self.stage])

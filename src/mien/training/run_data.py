@@ -29,16 +29,16 @@ from mien.data.splits import (
 )
 from mien.disk import read_bytes
 from mien.errors import MienError
-from mien.plain import counted
 from mien.progress import Progress
 from mien.recipes.recipe import Components, Recipe
-from mien.registry import STRICT, Count, Seed, Share, Threads, worded
+from mien.settings import STRICT, Count, Seed, Share, Threads, plain_errors
 from mien.tabular.csv_files import SEPARATORS, encoding_of
 from mien.techniques.unlabeled.nothing import Nothing
 from mien.training.run import RunData
+from mien.wording import quantity
 
 
-@worded
+@plain_errors
 @dataclass(frozen=True, config=STRICT)
 class TrainingSettings:
     """What a run was asked to do, beside its recipe: the content of run.json, from which it can be resumed."""
@@ -207,8 +207,8 @@ def _kept_apart(
     others = len(apart) - len(budget.validation)
     if told:
         seen = others and order.own_unlabeled and looks_at_unlabeled(recipe)
-        more = f"; {counted(others, 'other of theirs is', 'others of theirs are')} left out" if seen else ""
-        progress.say(f"validation: {told}, {counted(len(budget.validation), 'face')}{more}")
+        more = f"; {quantity(others, 'other of theirs is', 'others of theirs are')} left out" if seen else ""
+        progress.say(f"validation: {told}, {quantity(len(budget.validation), 'face')}{more}")
     return apart
 
 

@@ -16,7 +16,7 @@ from mien.data.splits import Budget
 from mien.data.writer import write_table
 from mien.disk import put, read_as, require_name
 from mien.errors import MienError
-from mien.plain import counted, to_json
+from mien.json_text import to_json
 from mien.progress import Progress, Silent
 from mien.recipes.recipe import Recipe
 from mien.recognize.calibration import apply_temperature, fit_least, fit_sure, fit_temperature
@@ -24,12 +24,13 @@ from mien.recognize.device import choose_device
 from mien.recognize.model_card import ModelCard, read_card, read_sources, write_history
 from mien.recognize.networks import write_model
 from mien.recognize.recognizer import Recognizer
-from mien.registry import standing_in
+from mien.registry import naming_file
 from mien.tabular.parquet_files import BUDGET, read_table
 from mien.training.checkpoint import TODO, read_state
 from mien.training.loop import fit, own_threads
 from mien.training.run import Run
 from mien.training.run_data import PreparedRun, TrainingSettings, budget_table, prepare_run
+from mien.wording import quantity
 
 
 def train(
@@ -98,7 +99,7 @@ def resume(
             return Recognizer.load(folder)
         raise MienError(f"a run at {folder}", "no run.json", "start one with mien train")
     written = read_as(Written, folder / "run.json", TODO)
-    with standing_in(folder / "run.json"):
+    with naming_file(folder / "run.json"):
         order, recipe = written.order, Recipe.parse(written.recipe, trusted)
     if (folder / "model" / "model.json").is_file():
         _require_own(folder, written)
@@ -206,7 +207,7 @@ def _say_doubtful(run: Run, card: ModelCard, progress: Progress) -> None:
             f"warning: the model takes every validation face for {name}: its average accuracy is 1 of {len(known)} classes"
         )
     if card.sure >= 1:
-        few = counted(len(run.validation_labels), "validation face is", "validation faces are")
+        few = quantity(len(run.validation_labels), "validation face is", "validation faces are")
         found = f"{few} too few, or too often named wrongly, to say so"
         progress.say(f"no answer of this model is sure: {found}")
 

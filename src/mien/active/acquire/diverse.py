@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from mien.active.acquire import Candidates, LooksAt, Places, entropy_of, most_wanted
 from mien.errors import MienError
-from mien.registry import STRICT, Share
+from mien.settings import STRICT, Share
 
 Distances = npt.NDArray[np.float32]
 

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from mien.active.acquire import Candidates, Floats, LooksAt, Places, most_wanted
-from mien.registry import STRICT
+from mien.settings import STRICT
 
 
 def margin(probabilities: Floats) -> Floats:

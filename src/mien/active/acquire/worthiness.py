@@ -11,7 +11,7 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from mien.active.acquire import LEAST, Candidates, Floats, LooksAt, Places, entropy_of, most_wanted
-from mien.registry import STRICT, Count, NotNegative, Share
+from mien.settings import STRICT, Count, NotNegative, Share
 
 
 def dominant(patches: Floats) -> Places:

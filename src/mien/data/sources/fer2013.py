@@ -14,7 +14,7 @@ from mien.data.format import Info
 from mien.data.source import Block
 from mien.expressions import BASIC
 from mien.media.faults import Rejected
-from mien.registry import STRICT
+from mien.settings import STRICT
 from mien.tabular.csv_files import require, stream
 
 SIDE = 48

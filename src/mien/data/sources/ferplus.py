@@ -19,9 +19,9 @@ from mien.data.sources import fer2013
 from mien.errors import MienError
 from mien.expressions import FERPLUS
 from mien.media.pictures import picture_path, read_blocks
-from mien.plain import counted
-from mien.registry import STRICT
+from mien.settings import STRICT
 from mien.tabular.csv_files import header, read
+from mien.wording import quantity
 
 Rule = Literal["majority", "probability", "argmax"]
 Counts = npt.NDArray[np.float32]
@@ -111,7 +111,7 @@ class FerPlus:
             yield Block(block.faces, block.columns, fer2013.rejections(path, rows.first, faults))
             count = here.stop
         if count != len(table.names):
-            raise _unlike(path, f"{counted(count, 'row')} and {counted(len(table.names), 'row')} of votes")
+            raise _unlike(path, f"{quantity(count, 'row')} and {quantity(len(table.names), 'row')} of votes")
 
     def _from_folder(self, folder: Path, split: str) -> Iterator[Block]:
         table = _read_labels(folder, split)

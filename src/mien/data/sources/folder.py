@@ -17,7 +17,7 @@ from mien.media.class_folders import PASSED_OVER, Folders, Level, above_classes,
 from mien.media.faults import Rejected
 from mien.media.limits import Switch
 from mien.media.pictures import SUFFIXES, Side, common_side, picture_limits, read_blocks
-from mien.registry import STRICT
+from mien.settings import STRICT
 
 
 @plain(frozen=True)

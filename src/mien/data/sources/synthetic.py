@@ -16,7 +16,7 @@ from mien.data.source import Block
 from mien.data.synthetic import ACTIONS, BANK, CONDITIONS, TRAITS, Scenes, render
 from mien.errors import MienError
 from mien.expressions import BASIC
-from mien.registry import STRICT, Seed, Share
+from mien.settings import STRICT, Seed, Share
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

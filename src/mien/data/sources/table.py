@@ -19,8 +19,9 @@ from mien.errors import MienError
 from mien.expressions import rename
 from mien.media.limits import Switch
 from mien.media.pictures import Side, by_slashes, common_side, picture_limits, picture_path, read_blocks
-from mien.registry import STRICT, each_meant
+from mien.settings import STRICT
 from mien.tabular.csv_files import header, read
+from mien.wording import with_suggestions
 
 KNOWN = ("path", "label", "subject", "split", "sequence", "frame", "id", "source")
 """Our columns that a table may have; path has to be there."""
@@ -86,7 +87,7 @@ class Table:
         if unknown:
             raise MienError(
                 f"columns among {', '.join(KNOWN)}",
-                each_meant(unknown, KNOWN),
+                with_suggestions(unknown, KNOWN),
                 "carry other columns along with keep (--set keep=NAME)",
             )
         taken = [name for name in self.keep if name in COLUMNS or name in self.columns.values()]

@@ -12,7 +12,7 @@ from mien.data.face_grid import BLUE, INK, RED, SOFT, Note, Row, Tile, draw_face
 from mien.disk import write_aside
 from mien.errors import MienError
 from mien.evaluation.consistency import Checked, Consistency, Example, Scored
-from mien.plain import counted
+from mien.wording import quantity
 
 SIDE = 88
 """Side of a face in the pictures, in pixels."""
@@ -71,7 +71,7 @@ def consistency_rows(scored: Scored) -> str:
 def draw_unreliable(found: Consistency) -> Image.Image:
     """A row for each labeled class: its most unreliable faces with S and prediction, and beside each a neighbor, if a picture."""
     rows = [
-        Row(example.name or NO_LABEL, tuple(_unreliable(found.scored, example)), f"{counted(example.count, 'face')}")
+        Row(example.name or NO_LABEL, tuple(_unreliable(found.scored, example)), f"{quantity(example.count, 'face')}")
         for example in found.examples
     ]
     title = "The most unreliable faces of each class. Red: predicted as something else than labeled"
@@ -96,7 +96,7 @@ def draw_failures(scored: Scored, checked: Checked) -> Image.Image:
     failed, count = int(checked.failed.sum()), len(checked.labels)
     some = f" (here {len(shown)}, consistent ones first)" if failed > len(shown) else ""
     return draw_face_grid(
-        rows, SIDE, f"{failed} of {counted(count, 'sequence')} failed{some}. Blue: predicted as labeled; red: not"
+        rows, SIDE, f"{failed} of {quantity(count, 'sequence')} failed{some}. Blue: predicted as labeled; red: not"
     )
 
 

@@ -19,8 +19,9 @@ from mien.errors import MienError
 from mien.evaluation.neurons import Drawn, Found, Layer, Neurons, label_entropy, mean_faces
 from mien.evaluation.report.figures import BLUE, INK, LINE, ORANGE, TEXT, plain_axes
 from mien.evaluation.report.page import Picture, data_uri, whole
-from mien.plain import short, to_json
+from mien.json_text import to_json
 from mien.plots import Figure, MaxNLocator
+from mien.wording import short_name
 
 SIDE = 96
 """Side of a face in the pictures, in pixels."""
@@ -101,7 +102,7 @@ def draw_histograms(found: Neurons) -> Image.Image:
         axes.axvline(found.threshold, color=INK, linestyle=":", linewidth=1.2, label="low below this")
         axes.axvline(base, color=INK, linestyle="--", linewidth=1.2, label="all faces")
         plain_axes(axes)
-        axes.set_title(short(layer.name), fontsize=TEXT + 1, color=INK, loc="left", parse_math=False)
+        axes.set_title(short_name(layer.name), fontsize=TEXT + 1, color=INK, loc="left", parse_math=False)
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.grid(axis="y", color=LINE, linewidth=0.6)
         if number % across == 0:

@@ -19,7 +19,8 @@ from mien.errors import MienError
 from mien.evaluation.metrics import BINS, Interval
 from mien.evaluation.report.figures import PANELS, draw_curves, draw_reliability, known_curves, last_value
 from mien.evaluation.result import Evaluation, Group
-from mien.plain import counted, to_json
+from mien.json_text import to_json
+from mien.wording import quantity
 
 CELL = (12, 83, 140)
 """Color of a confusion cell that holds all faces of its class; white at none. Only lightness tells cells apart."""
@@ -235,7 +236,7 @@ def curves(history: Sequence[Mapping[str, Any]]) -> list[Picture]:
         known = known_curves(panel, history)
         if known:
             ends = [f"{curve.label} ends at {_figure(last_value(curve, history), panel.percent)}" for curve in known]
-            alt = f"{panel.title} over {counted(len(history), 'epoch')}: {', '.join(ends)}"
+            alt = f"{panel.title} over {quantity(len(history), 'epoch')}: {', '.join(ends)}"
             made.append(Picture(data_uri(draw_curves(panel, history), "svg+xml"), alt, panel.title))
     return made
 

@@ -10,8 +10,8 @@ import numpy as np
 from mien.evaluation.report.figures import INK, LINE, TEXT, plain_axes, to_svg
 from mien.experiments.grid import Group
 from mien.experiments.statistics import TableLine
-from mien.plain import counted, short
 from mien.plots import Axes, Figure, MaxNLocator, PercentFormatter, Text
+from mien.wording import quantity, short_name
 
 # Okabe and Ito's colors without yellow, which is too light for lines; with nine markers every pair is different.
 COLORS = ("#000000", "#e69f00", "#0072b2", "#009e73", "#d55e00", "#cc79a7", "#56b4e9")
@@ -91,7 +91,7 @@ def _curves(
 
 def _other_axes(group: Group, name: str) -> str:
     """The place on all axes but this one, in words."""
-    parts = [] if name == "labels" else ["all labels" if group.labels is None else f"{counted(group.labels, 'label')} per class"]
+    parts = [] if name == "labels" else ["all labels" if group.labels is None else f"{quantity(group.labels, 'label')} per class"]
     parts += [] if name == "noise" else [f"{100 * group.noise:g} % of labels flipped" if group.noise else "no labels flipped"]
     return ", ".join([*parts, *(f"{key} = {value}" for key, value in group.varied if key != name)])
 
@@ -188,7 +188,7 @@ def marker(number: int) -> str:
 
 def _ascii(text: str) -> str:
     """The drawn font does not have every letter."""
-    return short(text).encode("ascii", "replace").decode()
+    return short_name(text).encode("ascii", "replace").decode()
 
 
 def _literal(texts: Sequence[Text]) -> None:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from mien.faces.face import Face
 from mien.media.photos import Photo
-from mien.registry import build_from_text
+from mien.registry import component_from_text
 
 ROOM = "mien.faces.align"
 """The package whose files are the ways."""
@@ -43,7 +43,7 @@ class Align(Protocol):
 
 def align_from_text(text: str) -> Align:
     """The way that a text such as `eyes distance=0.4` names. Raises MienError for an unknown one."""
-    made: Align = build_from_text(ROOM, text, "alignment")
+    made: Align = component_from_text(ROOM, text, "alignment")
     return made
 
 

@@ -10,7 +10,7 @@ from mien.errors import MienError
 from mien.faces.align import Map
 from mien.faces.face import Face
 from mien.media.photos import Photo
-from mien.registry import STRICT, Share
+from mien.settings import STRICT, Share
 
 
 @dataclass(frozen=True, config=STRICT)

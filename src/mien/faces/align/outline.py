@@ -12,7 +12,7 @@ from mien.faces.align import Map, square
 from mien.faces.dlib_points import find_points, library, points_file
 from mien.faces.face import Face
 from mien.media.photos import Photo
-from mien.registry import STRICT
+from mien.settings import STRICT
 
 
 @dataclass(frozen=True, config=STRICT)

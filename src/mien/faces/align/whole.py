@@ -6,7 +6,7 @@ from pydantic.dataclasses import dataclass
 from mien.faces.align import Map, square
 from mien.faces.face import Face
 from mien.media.photos import Photo
-from mien.registry import STRICT
+from mien.settings import STRICT
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -11,7 +11,7 @@ import numpy as np
 from mien.errors import MienError
 from mien.faces.face import Face
 from mien.media.photos import Photo
-from mien.registry import build_from_text
+from mien.registry import component_from_text
 
 ROOM = "mien.faces.detect"
 """The package whose files are the detectors."""
@@ -33,7 +33,7 @@ class Detector(Protocol):
 
 def detector_from_text(text: str) -> Detector:
     """The detector that a text such as `mtcnn least_face=40` names. Raises MienError for an unknown one."""
-    made: Detector = build_from_text(ROOM, text, "detector")
+    made: Detector = component_from_text(ROOM, text, "detector")
     return made
 
 

@@ -16,7 +16,7 @@ from mien.faces.detect import check_photos, surest_first
 from mien.faces.dlib_points import Points, find_points, library, points_file
 from mien.faces.face import Face
 from mien.media.photos import Photo
-from mien.registry import STRICT
+from mien.settings import STRICT
 
 WIDEST = 1 << 16
 """Columns of a photo, doubled, that dlib is given: it adds up their places in single precision, and writes beyond the end of

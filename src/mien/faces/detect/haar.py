@@ -14,7 +14,7 @@ from mien.errors import MienError
 from mien.faces.detect import check_photos, surest_first
 from mien.faces.face import Face
 from mien.media.photos import Photo
-from mien.registry import STRICT, Count, CountOrZero
+from mien.settings import STRICT, Count, CountOrZero
 
 FILE = "haarcascade_frontalface_default.xml"
 

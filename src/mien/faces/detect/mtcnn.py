@@ -23,7 +23,7 @@ from mien.faces.mtcnn.networks import Net, Runtime, networks
 from mien.faces.mtcnn.proposals import CHUNK, WINDOW, Candidates, Search, logit, nothing, propose
 from mien.limits import MOST
 from mien.media.photos import Photo
-from mien.registry import STRICT, Share
+from mien.settings import STRICT, Share
 
 MOST_SEARCHED = 32_000_000
 """In a photo of more pixels faces are looked for in a smaller one: its tables would take 12 bytes for each of them."""

@@ -29,7 +29,7 @@ from mien.labeling.page.sessions import Attempts, Lookups, Notes, SignedIn
 from mien.labeling.page.store_failures import public, unreadable
 from mien.labeling.store.records import LONGEST_NAME, Answer, Question
 from mien.labeling.store.store import Store
-from mien.registry import STRICT
+from mien.settings import STRICT
 
 MOST_AHEAD = 60
 """Questions given at once."""

@@ -20,10 +20,9 @@ from mien.labeling.store.questions import require_more
 from mien.labeling.store.records import Guess, Question
 from mien.labeling.store.schema import stored_version
 from mien.labeling.store.store import Store
-from mien.plain import counted
 from mien.progress import Progress, Silent
-from mien.registry import meant
 from mien.tabular.csv_files import read
+from mien.wording import quantity, with_suggestion
 
 if TYPE_CHECKING:
     from mien.recognize.recognizer import Recognizer
@@ -247,7 +246,7 @@ def _doubts(asking: PageSettings, pool: FaceSet, store: Store) -> list[Question]
     asked = {face for face, _ in listed}
     strange = sum(question.face not in asked and question.gold is None for question in store.questions())
     if strange:
-        found = f"{counted(strange, 'question')} about other faces"
+        found = f"{quantity(strange, 'question')} about other faces"
         raise MienError(f"a label store for the doubts of {asking.doubts} alone", found, "name another --store")
     return [Question(face, model=GIVEN, guess=label) for face, label in listed[: asking.first]]
 
@@ -298,7 +297,7 @@ def _guess_gold(store: Store, pool: FaceSet, model: _Model | None, progress: Pro
     store.add_guesses(found)
     if left := len(beside) - len(found):
         todo = "give --model, too" if guessed else "label them in a new set, or leave them out of a new store"
-        told = counted(left, "gold question, which has", "gold questions, which have")
+        told = quantity(left, "gold question, which has", "gold questions, which have")
         progress.say(f"warning: people can tell {told} no guess as the others have: {todo}")
 
 
@@ -333,6 +332,8 @@ def _listed(
             raise MienError(f"faces of {asking.pool} in {path}", f"{face!r} in row {row}", "take the set it was made from")
         if label not in classes:
             raise MienError(
-                f"a label among {', '.join(classes)} in {path}", f"{meant(label, classes)} in row {row}", "take that set's labels"
+                f"a label among {', '.join(classes)} in {path}",
+                f"{with_suggestion(label, classes)} in row {row}",
+                "take that set's labels",
             )
     return [(face, classes.index(label)) for face, label in zip(faces, labels, strict=True)]

@@ -15,7 +15,7 @@ from mien.expressions import DEFINITIONS, canonical
 from mien.labeling.store import schema
 from mien.labeling.store.records import LONGEST_NAME, LONGEST_TEXT, check_text
 from mien.labeling.store.schema import STORE
-from mien.registry import STRICT, worded
+from mien.settings import STRICT, plain_errors
 
 QUESTION = "Which expression does this face show?"
 TODO = 'write a line for each class: happiness = "Cheeks raised, corners of the mouth up."'
@@ -35,7 +35,7 @@ class Guide:
             check_text(text, f"a definition of {name}")
 
 
-@worded
+@plain_errors
 @checked(frozen=True, config=STRICT)
 class Written:
     """The content of a file of definitions."""

@@ -17,8 +17,8 @@ from mien.errors import MienError
 from mien.labeling.store.answer_log import Added
 from mien.labeling.store.records import Answer, Kind
 from mien.labeling.store.store import Store
-from mien.registry import meant
 from mien.tabular.csv_files import header, read
+from mien.wording import with_suggestion
 
 LOG = ("face", "annotator", "kind", "label", "time", "model", "key", "undoes")
 """The columns of a log, all of them texts."""
@@ -86,7 +86,9 @@ def import_log(store: Store, path: Path | str) -> Added:
 def _answer(row: dict[str, str | None], classes: Sequence[str]) -> Answer:
     label = row["label"]
     if label is not None and label not in classes:
-        raise MienError(f"a label among {', '.join(classes)}", meant(label, classes), "take the log of a store of those classes")
+        raise MienError(
+            f"a label among {', '.join(classes)}", with_suggestion(label, classes), "take the log of a store of those classes"
+        )
     try:
         time = datetime.fromisoformat(row["time"] or "")
     except ValueError as error:

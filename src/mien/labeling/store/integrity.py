@@ -12,7 +12,7 @@ from mien.labeling.store import create, schema
 from mien.labeling.store.answer_log import STANDING, disputed_among
 from mien.labeling.store.database import Database
 from mien.labeling.store.schema import ANNOTATORS, ANSWERS, EVENTS, QUESTIONS, TABLES
-from mien.plain import counted
+from mien.wording import quantity
 
 MOST = 5
 """Of what the database itself finds wrong, so much is told."""
@@ -57,7 +57,7 @@ def _database(connection: Connection) -> Iterator[str]:
     rows = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
     if rows:
         tables = ", ".join(sorted({f"{row[0]} to {row[2]}" for row in rows}))
-        yield f"{counted(len(rows), 'row refers', 'rows refer')} to others that are not there ({tables})"
+        yield f"{quantity(len(rows), 'row refers', 'rows refer')} to others that are not there ({tables})"
 
 
 def _tables(connection: Connection) -> Iterator[str]:
@@ -91,7 +91,7 @@ def _triggers(connection: Connection) -> Iterator[str]:
 def _info(connection: Connection) -> Iterator[str]:
     rows = connection.execute(select(schema.STORE.c.id)).all()
     if len(rows) != 1:
-        yield f"mien_store has {counted(len(rows), 'row')} instead of one"
+        yield f"mien_store has {quantity(len(rows), 'row')} instead of one"
     try:
         create.read(connection)
     except MienError as error:
@@ -104,13 +104,13 @@ def _counts(connection: Connection) -> Iterator[str]:
     wrong = connection.execute(query.where(QUESTIONS.c.answered != noted).order_by(QUESTIONS.c.place)).all()
     if wrong:
         first = f"{wrong[0].face!r}: {wrong[0].answered} noted, {wrong[0].there} in the log"
-        said = counted(len(wrong), "question has", "questions have")
+        said = quantity(len(wrong), "question has", "questions have")
         yield f"{said} another number of answers noted than the log has ({first})"
     if create.read(connection)[0].per_disputed is not None:
         marked = set(connection.execute(select(QUESTIONS.c.place).where(QUESTIONS.c.disputed.is_(True))).scalars())
         there = disputed_among(connection, list(connection.execute(select(QUESTIONS.c.place)).scalars()))
         if others := marked.symmetric_difference(there):
-            yield f"of {counted(len(others), 'question')} it is noted wrongly whether people disagree"
+            yield f"of {quantity(len(others), 'question')} it is noted wrongly whether people disagree"
 
 
 def _labels(connection: Connection) -> Iterator[str]:
@@ -124,7 +124,7 @@ def _labels(connection: Connection) -> Iterator[str]:
         count = connection.execute(select(func.count()).where(or_(column < 0, column >= classes))).scalar_one()
         if count:
             many = "guesses" if what == "guess" else f"{what}s"
-            said = counted(count, f"{what} has", f"{many} have")
+            said = quantity(count, f"{what} has", f"{many} have")
             yield f"{said} a label that is none of the {classes} classes"
 
 

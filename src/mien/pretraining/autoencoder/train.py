@@ -21,9 +21,9 @@ from mien.data.views import Views
 from mien.data.writer import write_table
 from mien.disk import read_as, read_json, require_name, write_aside
 from mien.errors import MienError
+from mien.json_text import to_json
 from mien.models import Network
 from mien.models.asymmetric_autoencoder import ENCODER, critic
-from mien.plain import counted, to_json
 from mien.pretraining.autoencoder.cache import cache_folder, fetch, is_kept, keep_for_others
 from mien.pretraining.autoencoder.objectives import Perception, Reconstruct, Refine
 from mien.pretraining.autoencoder.pictures import one_of_each
@@ -34,13 +34,14 @@ from mien.recognize.device import channels_last, choose_device, place
 from mien.recognize.model_card import ModelCard, note_source, read_card, read_history
 from mien.recognize.networks import build_network, write_model
 from mien.recognize.semantic_neighbors import DEVIATION, SIGMA, SemanticNeighbors, autoencoder, encode
-from mien.registry import STRICT, Count, NotNegative, Positive, Seed, Share, each_meant, meant, validate, worded
+from mien.settings import STRICT, Count, NotNegative, Positive, Seed, Share, plain_errors, settings_from
 from mien.training.loop import own_threads
 from mien.training.run import EVALUATION_BATCH, Run, RunData
 from mien.training.run_data import TrainingSettings, budget_table, prepare_run
+from mien.wording import quantity, with_suggestion, with_suggestions
 
 
-@worded
+@plain_errors
 @dataclass(frozen=True, config=STRICT)
 class Autoencoding:
     """How an autoencoder is trained; the defaults are SNA's, for faces of 112 pixels."""
@@ -109,10 +110,12 @@ def autoencoding(given: str | Mapping[str, Any], changed: Mapping[str, Any] | No
     name = table.pop("preset", "paper")
     if name not in PRESETS:
         raise MienError(
-            f"settings of an autoencoder among {', '.join(PRESETS)}", meant(name, PRESETS), "choose one, or name a folder"
+            f"settings of an autoencoder among {', '.join(PRESETS)}",
+            with_suggestion(name, PRESETS),
+            "choose one, or name a folder",
         )
-    made: Autoencoding = validate(Autoencoding, {**PRESETS[name], **table})
-    return validate(Autoencoding, with_values(TypeAdapter(Autoencoding).dump_python(made, mode="json"), changed or {}))
+    made: Autoencoding = settings_from(Autoencoding, {**PRESETS[name], **table})
+    return settings_from(Autoencoding, with_values(TypeAdapter(Autoencoding).dump_python(made, mode="json"), changed or {}))
 
 
 @plain(frozen=True)
@@ -342,7 +345,7 @@ def _obtain(run: Run, given: str | Mapping[str, Any], folder: Path) -> None:
     judged = settings.refine != "none"
     key = settings_key(settings, found, labels_digest(run.material) if judged else "")
     if not is_kept(key, asdict(settings), found):
-        run.progress.say(f"an autoencoder of {counted(len(faces), 'face')} is trained first, and kept in {cache_folder()}")
+        run.progress.say(f"an autoencoder of {quantity(len(faces), 'face')} is trained first, and kept in {cache_folder()}")
         bench = Bench(folder, settings.seed, run.device, run.progress)
         budget = {"train": len(run.labeled), "validation": len(run.validation_labels)} if judged else None
         unlabeled = faces.with_column("label", np.full(len(faces), -1))
@@ -373,7 +376,7 @@ def perception(bench: Workplace, settings: Autoencoding, material: RunData) -> P
     if missing:
         raise MienError(
             f"perceptual blocks among {', '.join(blocks)}",
-            each_meant(missing, blocks),
+            with_suggestions(missing, blocks),
             "name some of those",
         )
     network = pretrain(bench, "expression", recipe, material).requires_grad_(False)

@@ -9,7 +9,7 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from mien.registry import STRICT, Batches
+from mien.settings import STRICT, BatchCount
 from mien.training.run import Run
 
 
@@ -17,7 +17,7 @@ from mien.training.run import Run
 class Balanced:
     """An epoch has as many batches as the shuffled draw; frequent classes show a part of their faces, rare ones repeat theirs."""
 
-    at_least: Batches = 1
+    at_least: BatchCount = 1
     """Batches in an epoch at least."""
 
     def __call__(self, run: Run) -> list[Tensor]:

@@ -10,7 +10,7 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
 
-from mien.registry import STRICT, Batches, Share
+from mien.settings import STRICT, BatchCount, Share
 from mien.training.run import Run
 
 
@@ -43,7 +43,7 @@ class Replace:
     """Of the labeled faces that step aside."""
     threshold: Share = 0.9
     """tau: a face is sure above this probability."""
-    at_least: Batches = 1
+    at_least: BatchCount = 1
     """Batches in an epoch at least."""
 
     def __call__(self, run: Run) -> list[Tensor]:

@@ -3,7 +3,7 @@
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from mien.registry import STRICT, Batches
+from mien.settings import STRICT, BatchCount
 from mien.training.run import Run
 
 
@@ -11,7 +11,7 @@ from mien.training.run import Run
 class Shuffled:
     """Batches of equal size from a fresh permutation; faces left over at the end wait for the next epoch's."""
 
-    at_least: Batches = 1
+    at_least: BatchCount = 1
     """Batches in an epoch at least: with few labels, permutations follow one another until there are as many."""
 
     def __call__(self, run: Run) -> list[Tensor]:

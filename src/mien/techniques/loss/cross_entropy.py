@@ -3,7 +3,7 @@
 from pydantic.dataclasses import dataclass
 from torch import Tensor, log_softmax
 
-from mien.registry import STRICT
+from mien.settings import STRICT
 
 
 @dataclass(frozen=True, config=STRICT)

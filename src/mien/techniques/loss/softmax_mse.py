@@ -7,7 +7,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from mien.errors import MienError
-from mien.registry import STRICT, NotNegative
+from mien.settings import STRICT, NotNegative
 
 
 @dataclass(frozen=True, config=STRICT)

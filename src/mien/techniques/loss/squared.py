@@ -6,7 +6,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from mien.registry import STRICT
+from mien.settings import STRICT
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -18,8 +18,10 @@ from mien.recognize.bundled import find_model
 from mien.recognize.features import Tap, tap, write_taps
 from mien.recognize.model_card import note_source
 from mien.recognize.networks import build_network
-from mien.registry import STRICT, NotNegative, Positive, Share, meant, names
+from mien.registry import component_names
+from mien.settings import STRICT, NotNegative, Positive, Share
 from mien.training.run import Run
+from mien.wording import with_suggestion
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -94,7 +96,7 @@ class Distill:
         built = build_network(recipe.model, run.classes, info) if recipe else self.face_net(run).network
         shapes = built.shapes()
         if self.block not in shapes:
-            raise MienError(f"start.block among {', '.join(shapes)}", meant(self.block, shapes), "choose one of those")
+            raise MienError(f"start.block among {', '.join(shapes)}", with_suggestion(self.block, shapes), "choose one of those")
         channels, *size = (*shapes[self.block], 1, 1)[:3]
         size = [self.grid, self.grid] if self.grid else size
         gigabytes = len(run.labels) * 2 * channels * size[0] * size[1] * 2 / 1e9
@@ -120,7 +122,7 @@ class Distill:
         if recipe is not None:
             network = pretrain(run, "teacher", recipe, run.material)
             return Tap(network, self.block, Views(info, recipe.normalize), f"{self.teacher}, fine-tuned, block {self.block}")
-        if isinstance(self.teacher, str) and self.teacher not in names("mien.models"):
+        if isinstance(self.teacher, str) and self.teacher not in component_names("mien.models"):
             note_source(run.folder, find_model(self.teacher))
         return tap(self.teacher, self.block, info, run.seed, run.device)
 

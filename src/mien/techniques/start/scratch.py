@@ -2,7 +2,7 @@
 
 from pydantic.dataclasses import dataclass
 
-from mien.registry import STRICT
+from mien.settings import STRICT
 from mien.training.run import Run
 
 

@@ -12,8 +12,9 @@ from mien.models import Network
 from mien.pretraining.pretrain import portions, pretrain, pretraining_recipe
 from mien.pretraining.vicreg import Agree
 from mien.recipes.recipe import Stage
-from mien.registry import STRICT, Count, NotNegative, meant
+from mien.settings import STRICT, Count, NotNegative
 from mien.training.run import Run
+from mien.wording import with_suggestion
 
 LEAST = 4
 """Faces: two to learn from and two to measure on."""
@@ -82,7 +83,7 @@ class SelfSupervised:
         last = [name for name, shape in shapes.items() if len(shape) == 3] or list(shapes)
         chosen = self.block or last[-1]
         if chosen not in shapes:
-            raise MienError(f"a block among {', '.join(shapes)}", meant(chosen, shapes), "choose one of those")
+            raise MienError(f"a block among {', '.join(shapes)}", with_suggestion(chosen, shapes), "choose one of those")
         names = list(shapes)[: list(shapes).index(chosen) + 1]
         with torch.random.fork_rng([]):
             torch.default_generator.manual_seed(seed)

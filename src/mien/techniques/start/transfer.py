@@ -10,14 +10,16 @@ from torch import Tensor
 
 from mien.disk import write_aside
 from mien.errors import MienError
+from mien.json_text import to_json
 from mien.models import published
-from mien.plain import counted, to_json
 from mien.recognize.bundled import find_model
 from mien.recognize.model_card import note_source, read_card
 from mien.recognize.networks import read_weights
 from mien.recognize.weight_colors import fit_colors
-from mien.registry import STRICT, each_meant, names
+from mien.registry import component_names
+from mien.settings import STRICT
 from mien.training.run import Run
+from mien.wording import quantity, with_suggestions
 
 NAMED = 4
 """So many tensors that were not copied are named in the log; transfer.json has them all."""
@@ -58,7 +60,7 @@ class Transfer:
             known = ", ".join(run.network.blocks)
             raise MienError(
                 f"start.blocks among {known}",
-                each_meant(unknown, run.network.blocks),
+                with_suggestions(unknown, run.network.blocks),
                 "choose some of those",
             )
         mine = run.network.state_dict()
@@ -81,7 +83,7 @@ class Transfer:
 
     def _weights(self, run: Run) -> tuple[dict[str, Tensor], tuple[str, ...] | None]:
         """The source's state dict, and its classes where it is a model with some."""
-        if self.source not in names("mien.models") or Path(self.source).exists():
+        if self.source not in component_names("mien.models") or Path(self.source).exists():
             source = find_model(self.source)
             card = read_card(source)
             note_source(run.folder, source)
@@ -114,7 +116,7 @@ class Transfer:
         left = [entry.name for entry in here if not entry.copied]
         more = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
         text = f"; not copied: {', '.join(left[:NAMED])}{more}" if left else ""
-        run.progress.say(f"copied {len(here) - len(left)} of {counted(len(here), 'tensor')} from {self.source}{text}")
+        run.progress.say(f"copied {len(here) - len(left)} of {quantity(len(here), 'tensor')} from {self.source}{text}")
         table: dict[str, Any] = {"source": self.source, "tensors": [asdict(entry) for entry in entries]}
         write_aside(run.folder / "transfer.json", to_json(table).encode())
 

@@ -13,7 +13,7 @@ from mien.recognize.bundled import find_model
 from mien.recognize.model_card import ModelCard, note_source, read_card
 from mien.recognize.networks import read_weights
 from mien.recognize.weight_colors import fit_colors
-from mien.registry import STRICT
+from mien.settings import STRICT
 from mien.training.run import Run
 
 

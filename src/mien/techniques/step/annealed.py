@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
 
 from mien.errors import MienError
-from mien.registry import STRICT, CountOrZero, NotNegative
+from mien.settings import STRICT, CountOrZero, NotNegative
 from mien.training.losses import Unevaluated, UnlabeledLoss
 from mien.training.run import Run
 

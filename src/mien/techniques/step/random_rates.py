@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 
 from mien.errors import MienError
 from mien.models import Copies, Network
-from mien.registry import STRICT, Positive, Share
+from mien.settings import STRICT, Positive, Share
 from mien.training.losses import Unevaluated, UnlabeledLoss
 from mien.training.run import Run
 

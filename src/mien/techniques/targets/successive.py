@@ -4,7 +4,7 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from mien.registry import STRICT, Share
+from mien.settings import STRICT, Share
 from mien.training.run import Run
 
 

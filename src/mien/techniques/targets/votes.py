@@ -4,7 +4,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, where
 
 from mien.errors import MienError
-from mien.registry import STRICT
+from mien.settings import STRICT
 from mien.training.run import Run
 
 

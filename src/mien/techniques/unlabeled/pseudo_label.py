@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from mien.registry import STRICT, CountOrZero, NotNegative, Share
+from mien.settings import STRICT, CountOrZero, NotNegative, Share
 from mien.training.face_loader import Batch
 from mien.training.losses import Perturb, UnlabeledLoss
 from mien.training.run import Run

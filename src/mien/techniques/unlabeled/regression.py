@@ -6,7 +6,7 @@ from torch import Tensor
 
 from mien.pretraining.distillation import kept, show
 from mien.recognize.device import autocast, channels_last
-from mien.registry import STRICT, Positive
+from mien.settings import STRICT, Positive
 from mien.training.face_loader import Batch
 from mien.training.losses import Perturb, UnlabeledLoss
 from mien.training.run import Run

@@ -4,7 +4,7 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from mien.registry import STRICT, Power
+from mien.settings import STRICT, Power
 from mien.training.run import Run
 
 

@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from mien.errors import MienError
-from mien.registry import STRICT, Count, Positive, Share
+from mien.settings import STRICT, Count, Positive, Share
 from mien.training.run import Run
 
 

@@ -16,7 +16,7 @@ from mien.errors import MienError
 from mien.pretraining.autoencoder.train import autoencoding, neighbors_of
 from mien.recognize.divergence import divergence
 from mien.recognize.semantic_neighbors import SIGMA
-from mien.registry import STRICT, Positive, Share
+from mien.settings import STRICT, Positive, Share
 from mien.training.face_loader import Batch
 from mien.training.losses import Unevaluated
 from mien.training.run import EVALUATION_BATCH, Run
