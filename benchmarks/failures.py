@@ -9,8 +9,8 @@ import argparse
 import csv
 from pathlib import Path
 
-from mien.disk import read_json
 from mien.experiments.statistics import paired, spread
+from mien.json_toml import read_json
 
 
 def main() -> None:

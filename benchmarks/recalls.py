@@ -10,8 +10,8 @@ import csv
 from pathlib import Path
 
 from mien import FaceSet, Recognizer, evaluate
-from mien.disk import read_json
 from mien.experiments.statistics import paired, spread
+from mien.json_toml import read_json
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mien import FaceSet, Recognizer
 from mien.data.splits import carve_validation, training_rows
-from mien.disk import write_aside
+from mien.disk import write_atomically
 from mien.recognize.calibration import are_sure, fit_sure
 from mien.recognize.model_card import CARD
 
@@ -48,7 +48,7 @@ def _write(file: Path, sure: float) -> None:
     values: dict[str, object] = {}
     for key, value in json.loads(file.read_text("utf-8")).items():
         values |= {key: value} | ({"sure": sure} if key == "least" else {})
-    write_aside(file, json.dumps(values | {"sure": sure}, indent=1, ensure_ascii=False).encode())
+    write_atomically(file, json.dumps(values | {"sure": sure}, indent=1, ensure_ascii=False).encode())
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 
-from mien.data.phash import hashes, pairs
+from mien.data.phash import close_pairs, hash_pictures
 
 
 def close_hashes(count: int, distance: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
@@ -33,12 +33,12 @@ def main() -> None:
     given = parser.parse_args()
     faces = np.random.default_rng(0).integers(0, 256, (given.faces, given.side, given.side), dtype=np.uint8)
     start = time.perf_counter()
-    hashes(faces)
+    hash_pictures(faces)
     took = time.perf_counter() - start
     print(f"hashes: {given.faces} faces of {given.side} pixels in {took:.2f} s, {given.faces / took:,.0f} a second")
     made = close_hashes(given.hashes, given.distance)
     start = time.perf_counter()
-    found = pairs(made, None, given.distance)
+    found = close_pairs(made, None, given.distance)
     took = time.perf_counter() - start
     print(f"pairs: {len(found)} within {given.distance} bits of {given.hashes} hashes in {took:.2f} s")
     assert len(found) >= given.hashes // 10

@@ -23,7 +23,7 @@ from mien.cli import main
 from mien.data.format import to_table
 from mien.data.importing import source_from
 from mien.data.source import Block
-from mien.media.faults import Rejected
+from mien.media.rejections import Rejected
 from mien.settings import STRICT
 from mien.training.face_loader import Batch
 from mien.training.losses import Perturb, UnlabeledLoss

@@ -14,7 +14,7 @@ from mien.active.settings import RoundsSettings
 from mien.data.format import Info
 from mien.data.importing import source_from
 from mien.experiments.grid import Axis, Grid
-from mien.limits import MOST_SEED
+from mien.number_bounds import MOST_SEED
 from mien.pretraining.autoencoder.train import Autoencoding
 from mien.recipes.recipe import Stage
 from mien.registry import find_component, import_named

@@ -25,7 +25,7 @@ from mien.data.importing import source_from
 from mien.labeling.page.app import build
 from mien.labeling.store.store import Store
 from mien.recognize.device import choose_device
-from mien.silence import OFF, changed_environment, import_onnxruntime, keep_silent, own_cache
+from mien.telemetry import OFF, changed_environment, import_onnxruntime, own_cache, switch_off_telemetry
 from moving import FRAMES, moving_faces
 from watching import Seen, Watch, by_hook, by_strace, has_strace, watch
 
@@ -279,7 +279,7 @@ def test_an_environment_that_wants_telemetry_is_overruled(monkeypatch: pytest.Mo
     for name in OFF:
         monkeypatch.setenv(name, "yes")
     monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
-    keep_silent()
+    switch_off_telemetry()
     assert {name: os.environ[name] for name in OFF} == OFF
     monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
     import_onnxruntime()
@@ -292,8 +292,8 @@ def test_who_imports_onnxruntime_first_is_warned(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "onnxruntime", module)
     monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
     with pytest.warns(RuntimeWarning, match="imported before mien, with its telemetry on: import mien first"):
-        keep_silent()
-    keep_silent()
+        switch_off_telemetry()
+    switch_off_telemetry()
     assert told == [True]
 
 
@@ -333,4 +333,4 @@ def test_what_talks_is_imported_in_one_place() -> None:
             names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
             for name in {name.partition(".")[0] for name in names} & set(homes):
                 homes[name].add(path.relative_to(SOURCE).as_posix())
-    assert homes == {"onnxruntime": {"silence.py"}, "matplotlib": {"plots.py"}, "ray": {"preparation/workers.py"}}
+    assert homes == {"onnxruntime": {"telemetry.py"}, "matplotlib": {"matplotlib_parts.py"}, "ray": {"preparation/workers.py"}}

@@ -3,7 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from mien.silence import keep_silent as _keep_silent
+from mien.telemetry import switch_off_telemetry as _keep_silent
 
 if TYPE_CHECKING:
     from mien.data.faceset import FaceSet

@@ -29,22 +29,22 @@ FOLDERS = ("train", "validation", "test")
 """The splits that folders may be."""
 
 
-def read_text(written: str | None) -> str:
+def text_or_none(written: str | None) -> str:
     """A label, a person or a sequence, without spaces around it and in Unicode's form NFC; "" for what says that there is none:
     nothing, nan, None, NA, null, unlabeled, ? and their like, in any letter case."""
     text = unicodedata.normalize("NFC", (written or "").strip())
     return "" if _words(text) in _NOTHING else text
 
 
-def read_label(written: str | None, own: Collection[str] = ()) -> str:
+def label_or_none(written: str | None, own: Collection[str] = ()) -> str:
     """As `read_text`, but for the names that the user's own map has."""
-    return written if written and written in own else read_text(written)
+    return written if written and written in own else text_or_none(written)
 
 
-def read_split(written: str | None) -> str:
+def split_name(written: str | None) -> str:
     """Our name of a split (train, validation, test) for those that people use (Train, TEST, val); "" for none; others as they
     are written."""
-    text = read_text(written)
+    text = text_or_none(written)
     return known_split(text) or text
 
 
@@ -64,7 +64,7 @@ def split_folder(name: str) -> str:
 
 def is_unlabeled(name: str) -> bool:
     """Does a folder's name say that its faces have no label?"""
-    return not read_text(name)
+    return not text_or_none(name)
 
 
 def is_named(name: str) -> bool:

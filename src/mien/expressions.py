@@ -48,7 +48,7 @@ def canonical(name: str) -> str | None:
     return SYNONYMS.get(" ".join(name.lower().replace("_", " ").replace("-", " ").split()))
 
 
-def rename(names: Sequence[str], own: Mapping[str, str]) -> list[str | None]:
+def canonical_names(names: Sequence[str], own: Mapping[str, str]) -> list[str | None]:
     """Our names for a database's `names`, in the same order: by the user's `own` map first, then by the table above.
 
     The user's map may send a name to "" (unlabeled) or to a class of their own; None stands where neither knows a name.
@@ -56,7 +56,7 @@ def rename(names: Sequence[str], own: Mapping[str, str]) -> list[str | None]:
     return [own[name] if name in own else canonical(name) for name in names]
 
 
-def translation(source: Sequence[str], target: Sequence[str]) -> npt.NDArray[np.int64]:
+def label_translation(source: Sequence[str], target: Sequence[str]) -> npt.NDArray[np.int64]:
     """Index in `target` of every class of `source`, -1 where it has no counterpart: (K + 1,), so that
     `translation(source, target)[labels]` turns (N,) labels of one vocabulary into those of the other.
 

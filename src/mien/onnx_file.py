@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import MienError
-from mien.silence import import_onnxruntime
+from mien.telemetry import import_onnxruntime
 from mien.wording import plain_text
 
 LIMIT = 1 << 31

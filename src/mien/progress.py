@@ -14,7 +14,7 @@ class Progress(Protocol):
 
 
 @runtime_checkable
-class Parted(Protocol):
+class PartProgress(Protocol):
     """A progress that also shows which part of its work is done now."""
 
     def part(self, text: str) -> None:
@@ -24,7 +24,7 @@ class Parted(Protocol):
 
 def tell_part(progress: Progress, text: str) -> None:
     """Tell it to a progress that shows parts; to others it makes no difference."""
-    if isinstance(progress, Parted):
+    if isinstance(progress, PartProgress):
         progress.part(text)
 
 

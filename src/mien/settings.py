@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, PydanticUserError, Type
 from pydantic_core import PydanticCustomError
 
 from mien.errors import MienError
-from mien.limits import EVERY, LEAST_NUMBER, LONGEST, MOST, MOST_NUMBER, MOST_SEED, MOST_THREADS
+from mien.number_bounds import EVERY, LEAST_NUMBER, LONGEST, MOST, MOST_NUMBER, MOST_SEED, MOST_THREADS
 from mien.settings_errors import complaint, settings_error
 from mien.wording import brief_repr
 

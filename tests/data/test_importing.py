@@ -15,7 +15,7 @@ from mien.data.importing import import_source, source_from
 from mien.data.source import Block
 from mien.data.writer import FaceSetWriter
 from mien.errors import MienError
-from mien.media.faults import Rejected
+from mien.media.rejections import Rejected
 
 
 @dataclass(frozen=True)

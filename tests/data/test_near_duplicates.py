@@ -27,7 +27,7 @@ from mien.data.near_duplicates import (
     write_near_duplicates,
 )
 from mien.data.splits import fold_view
-from mien.media.inputs import require_prepared
+from mien.media.find_source_files import require_face_set
 from mien.recognize.model_card import read_used
 
 Faces = npt.NDArray[np.uint8]
@@ -71,19 +71,19 @@ def with_copies(count: int = 30) -> FaceSet:
 
 def test_hashes_stay_where_light_changes() -> None:
     faces = smooth_faces(40)
-    own = phash.hashes(faces)
+    own = phash.hash_pictures(faces)
     assert own.shape == (40, 2)
     assert own.dtype == np.uint64
     assert len(set(own[:, 0].tolist())) == 40
     for name, most in {"as it is": 0, "brighter": 2, "flatter": 6, "noisy": 6, "moved by a pixel": 20}.items():
-        assert max(distances(own[:, 0], phash.hashes(copies(faces)[name])[:, 0])) <= most, name
+        assert max(distances(own[:, 0], phash.hash_pictures(copies(faces)[name])[:, 0])) <= most, name
     assert min(distances(own[:-1, 0], own[1:, 0])) > 10
     assert all(bin(int(value)).count("1") == 32 for value in own.ravel())
 
 
 def test_a_hash_is_that_of_the_mirror_image() -> None:
     faces = smooth_faces(20)
-    assert max(distances(phash.hashes(faces)[:, 1], phash.hashes(copies(faces)["mirrored"])[:, 0])) <= 2
+    assert max(distances(phash.hash_pictures(faces)[:, 1], phash.hash_pictures(copies(faces)["mirrored"])[:, 0])) <= 2
 
 
 def test_a_hash_is_the_dct_of_a_gray_picture() -> None:
@@ -92,22 +92,22 @@ def test_a_hash_is_the_dct_of_a_gray_picture() -> None:
     places = np.cos(np.pi * (2 * np.arange(32) + 1)[None] * np.arange(1, 9)[:, None] / 64)
     low = np.array([[(face * np.outer(down, across)).sum() for across in places] for down in places]).ravel()
     bits = (low > np.median(low)).reshape(16, 4).T.ravel()
-    assert phash.hashes(face[None].astype(np.uint8))[0, 0] == sum(1 << n for n, bit in enumerate(bits.tolist()) if bit)
+    assert phash.hash_pictures(face[None].astype(np.uint8))[0, 0] == sum(1 << n for n, bit in enumerate(bits.tolist()) if bit)
 
 
 @pytest.mark.parametrize("side", [8, 16, 32, 50, 100])
 def test_hashes_do_not_depend_on_blocks_side_or_color(side: int, monkeypatch: pytest.MonkeyPatch) -> None:
     faces = smooth_faces(7, side)
-    whole = phash.hashes(faces)
-    assert max(distances(whole[:, 0], phash.hashes(np.repeat(faces[..., None], 3, axis=3))[:, 0])) <= 2
+    whole = phash.hash_pictures(faces)
+    assert max(distances(whole[:, 0], phash.hash_pictures(np.repeat(faces[..., None], 3, axis=3))[:, 0])) <= 2
     monkeypatch.setattr(phash, "BLOCK", 3)
-    assert (phash.hashes(faces) == whole).all()
-    assert phash.hashes(faces[:0]).shape == (0, 2)
+    assert (phash.hash_pictures(faces) == whole).all()
+    assert phash.hash_pictures(faces[:0]).shape == (0, 2)
 
 
 def test_faces_of_one_gray_have_no_hash_and_no_twin() -> None:
     gray = np.full((5, 16, 16), 1, np.uint8) * np.arange(40, 240, 40, dtype=np.uint8)[:, None, None]
-    assert not phash.hashes(gray).any()
+    assert not phash.hash_pictures(gray).any()
     assert not len(find_near_duplicates(FaceSet.from_arrays(gray)).found.rows)
 
 
@@ -125,17 +125,17 @@ def test_pairs_are_those_of_a_loop(left: list[int], right: list[int], distance: 
     wanted = [
         [n, m] for n, a in enumerate(mine.tolist()) for m, b in enumerate(theirs.tolist()) if bin(a ^ b).count("1") <= distance
     ]
-    assert phash.pairs(mine, theirs, distance).tolist() == wanted
+    assert phash.close_pairs(mine, theirs, distance).tolist() == wanted
     every = mine.tolist()
     wanted = [[n, m] for n, a in enumerate(every) for m, b in enumerate(every) if n < m and bin(a ^ b).count("1") <= distance]
-    assert phash.pairs(mine, None, distance).tolist() == wanted
+    assert phash.close_pairs(mine, None, distance).tolist() == wanted
 
 
 def test_candidates_come_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     given = np.random.default_rng(0).integers(0, 1 << 20, 300, dtype=np.uint64)
-    whole = phash.pairs(given, None, 4)
+    whole = phash.close_pairs(given, None, 4)
     monkeypatch.setattr(phash, "CANDIDATES", 7)
-    assert (phash.pairs(given, None, 4) == whole).all()
+    assert (phash.close_pairs(given, None, 4) == whole).all()
     assert len(whole) > 100
 
 
@@ -152,7 +152,7 @@ def test_any_close_is_a_loop_over_all(left: list[int], right: list[int], distanc
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(phash, "CANDIDATES", block)
         found = phash.any_close(mine, theirs, distance, alike)
-    every = phash.pairs(mine, theirs, distance).tolist()
+    every = phash.close_pairs(mine, theirs, distance).tolist()
     assert found.tolist() == [any(n == row and (n + m) % divisor == 0 for n, m in every) for row in range(len(mine))]
     assert len(set(asked)) == len(asked), "a pair is asked about once"
     assert set(asked) <= {(n, m) for n, m in every}
@@ -175,7 +175,7 @@ def test_what_is_answered_is_not_looked_at_again(monkeypatch: pytest.MonkeyPatch
     assert sum(asked) == 2000
     asked.clear()
     few = frames[:50]
-    close = len(phash.pairs(few, frames, 10))
+    close = len(phash.close_pairs(few, frames, 10))
     assert not phash.any_close(few, frames, 10, partial(answers, False)).any()
     assert sum(asked) == close > 50_000
     assert max(asked) <= (1 << 14) + 2000
@@ -199,11 +199,11 @@ def test_of_equal_hashes_so_many_are_compared() -> None:
 
 def test_a_hundred_thousand_equal_hashes_are_a_star() -> None:
     equal = np.full(100_000, 5, np.uint64)
-    found = phash.pairs(equal, None, 10)
+    found = phash.close_pairs(equal, None, 10)
     assert len(found) == 99_999
     assert (found[:, 0] == 0).all()
-    assert len(set(phash.groups(found, len(equal)).tolist())) == 1
-    across = phash.pairs(equal, equal[:1000] ^ np.uint64(1), 10)
+    assert len(set(phash.connected_groups(found, len(equal)).tolist())) == 1
+    across = phash.close_pairs(equal, equal[:1000] ^ np.uint64(1), 10)
     assert (np.unique(across[:, 0]) == np.arange(100_000)).all()
     assert (np.unique(across[:, 1]) == np.arange(1000)).all()
     assert len(across) == 100_999
@@ -213,16 +213,16 @@ def test_distances_and_counts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> No
     given = np.arange(100, dtype=np.uint64)
     for distance in (-1, 17):
         with pytest.raises(MienError, match="a distance from 0 to 16"):
-            phash.pairs(given, None, distance)
+            phash.close_pairs(given, None, distance)
     monkeypatch.setattr(phash, "MOST_PAIRS", 50)
     with pytest.raises(MienError, match="give a smaller --distance"):
-        phash.pairs(given, None, 6)
+        phash.close_pairs(given, None, 6)
 
 
 @settings(derandomize=True, deadline=None, max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)).filter(lambda ends: ends[0] != ends[1]), max_size=10))
 def test_groups_are_what_pairs_connect(edges: list[tuple[int, int]]) -> None:
-    found = phash.groups(np.array(edges, np.int64).reshape(-1, 2), 12)
+    found = phash.connected_groups(np.array(edges, np.int64).reshape(-1, 2), 12)
     reach = {n: {n} for n in range(12)}
     for _ in range(12):
         for a, b in edges:
@@ -413,7 +413,7 @@ def test_photos_are_to_be_prepared_first(mien: Command, tmp_path: Path, name: st
         todo = f"mien prepare {shlex.quote(str(path))} OUT"
         assert done.err == f"mien: expected a face set at {path}; found {kind}; make one of it first: {todo}\n"
     with pytest.raises(MienError, match=r"OUT --labeled$"):
-        require_prepared(path, labeled=True)
+        require_face_set(path, labeled=True)
     (tmp_path / "set").rename(tmp_path / "set.zip")
     assert mien("twins", tmp_path / "set.zip").code == 0
     assert "no faceset.json" in mien("twins", tmp_path / "nowhere.csv").err

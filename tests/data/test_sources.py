@@ -13,7 +13,7 @@ from mien.data.importing import ROOM, import_source, source_from
 from mien.data.sources.ferplus import VOTES
 from mien.errors import MienError
 from mien.expressions import BASIC, FERPLUS
-from mien.media.faults import Rejected
+from mien.media.rejections import Rejected
 from mien.registry import component_names
 
 VOTES_HEADER = ("Usage", "Image name", *VOTES)

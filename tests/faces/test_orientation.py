@@ -13,7 +13,7 @@ from mien.faces import crop
 from mien.faces.crop import CropSpec, crop_faces
 from mien.faces.face import Face
 from mien.media.photos import Photo
-from mien.preparation.prepare import Preparing, prepare_faces
+from mien.preparation.prepare import PreparationSettings, prepare_faces
 
 WIDE, HIGH = 60, 40
 LANDMARKS = np.array([[20.0, 10], [30, 10], [25, 15], [21, 20], [29, 20]])
@@ -73,7 +73,7 @@ def test_prepare_turns_and_says_so(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     Image.fromarray(np.rot90(photo())).save(tmp_path / "in" / "side.png")
     Image.fromarray(photo()).save(tmp_path / "in" / "up.png")
-    done = prepare_faces(Preparing((str(tmp_path / "in"),), "box", "haar", side=16, turn=True), tmp_path / "out")
+    done = prepare_faces(PreparationSettings((str(tmp_path / "in"),), "box", "haar", side=16, turn=True), tmp_path / "out")
     assert done.faces.column("id").to_pylist() == ["side.png", "up.png"]
     assert (done.faces.faces()[0] == done.faces.faces()[1]).all()
     assert (tmp_path / "out" / "notes.csv").read_text().splitlines() == [

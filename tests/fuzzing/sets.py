@@ -14,7 +14,7 @@ import torch
 from mien import FaceSet, MienError, Recipe, TrainingSettings
 from mien.data.describe import describe
 from mien.data.format import Info, checksum
-from mien.disk import read_json
+from mien.json_toml import read_json
 from mien.settings import settings_from
 from mien.training.train import train
 

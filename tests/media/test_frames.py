@@ -22,12 +22,12 @@ from hypothesis import strategies as st
 
 from memory import peak
 from mien.errors import MienError
-from mien.media.frames import Frame, _timed, _Told, read_frames
-from mien.media.inputs import find_inputs
-from mien.media.limits import LIMITS, OFF, Deadline, FileLimits
-from mien.media.photos_and_frames import read_shots
+from mien.media.file_limits import FILE_LIMITS, NO_LIMITS, Deadline, FileLimits
+from mien.media.find_source_files import find_source_files
+from mien.media.photos_and_frames import read_photos_and_frames
 from mien.media.source_files import SourceFile
-from mien.media.video_gaps import Gaps
+from mien.media.video_frames import Frame, _timed, _Told, read_frames
+from mien.media.video_gaps import GapCounter
 
 CODECS = {".mp4": "mpeg4", ".mov": "libx264", ".avi": "mpeg4", ".mkv": "libx264", ".webm": "libvpx-vp9"}
 
@@ -205,7 +205,7 @@ def test_videos_in_archives(tmp_path: Path, form: str) -> None:
         with tarfile.open(path, "w:gz" if form == "tgz" else "w") as taping:
             for file in made:
                 taping.add(file, file.name)
-    found: list[SourceFile] = pickle.loads(pickle.dumps(list(find_inputs([path]))))
+    found: list[SourceFile] = pickle.loads(pickle.dumps(list(find_source_files([path]))))
     assert [(each.name, each.video, each.content) for each in found] == [("a.mp4", True, None), ("b.mkv", True, None)]
     for each, file in zip(found, made, strict=True):
         expected = [frame.pixels for frame in read_frames(of(file), 0.1)]
@@ -336,24 +336,24 @@ def test_the_next_frame_may_take_so_many_seconds(tmp_path: Path) -> None:
         assert len(frames) < 30
         assert "more than 15 seconds of decoding" in reason
     ticks = (1e3 * tick for tick in count())
-    assert len(read(path, limits=OFF, clock=lambda: next(ticks))[0]) == 30
+    assert len(read(path, limits=NO_LIMITS, clock=lambda: next(ticks))[0]) == 30
 
 
 def test_frames_that_share_their_bytes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As where all entries of an index name one place."""
     path = video(tmp_path / "a.mp4", frames=9)
     there = path.stat().st_size
-    monkeypatch.setattr("mien.media.frames._missing", lambda file: "")
+    monkeypatch.setattr("mien.media.video_frames._missing", lambda file: "")
     with av.open(str(path)) as container:
-        some = list(_timed(container, LIMITS, Deadline(60), there, _Told(Gaps())))
+        some = list(_timed(container, FILE_LIMITS, Deadline(60), there, _Told(GapCounter())))
     assert len(some) == 9
     with av.open(str(path)) as container, pytest.raises(ValueError, match="frames that share their bytes"):
-        list(_timed(container, LIMITS, Deadline(60), there // 3, _Told(Gaps())))
+        list(_timed(container, FILE_LIMITS, Deadline(60), there // 3, _Told(GapCounter())))
 
 
 def test_somebody_hears_of_frames_that_are_not_taken(tmp_path: Path) -> None:
     """Or else whoever decodes a long video would seem to hang."""
     path, beats = video(tmp_path / "a.mkv", frames=30), list[int]()
-    (shot,) = read_shots([of(path)], 1000.0, [], beat=lambda: beats.append(1))
+    (shot,) = read_photos_and_frames([of(path)], 1000.0, [], beat=lambda: beats.append(1))
     assert shot.frame == 0
     assert len(beats) > 30

@@ -27,14 +27,14 @@ from PIL import Image
 
 from memory import peak
 from mien.errors import MienError
-from mien.media.archives import entries
-from mien.media.decoding.containers import HEIC
-from mien.media.frames import read_frames
-from mien.media.inputs import find_inputs, printable
-from mien.media.limits import FileLimits
+from mien.media.archives import archive_entries
+from mien.media.decoding.strip_containers import HEIC
+from mien.media.file_limits import FileLimits
+from mien.media.find_source_files import escaped_name, find_source_files
 from mien.media.photos import read_photo
 from mien.media.source_files import SourceFile, open_source_file
-from mien.preparation.prepare import Preparing, prepare_faces
+from mien.media.video_frames import read_frames
+from mien.preparation.prepare import PreparationSettings, prepare_faces
 from mien.preparation.shards import state_of
 
 OTHERS = ("notes.md", ".hidden.png", "Thumbs.db", "labels.csv", "list.txt")
@@ -73,26 +73,26 @@ def taped(path: Path, *names: str) -> Path:
 
 
 def names(*inputs: str | Path, labeled: bool = False) -> list[str]:
-    return [found.name for found in find_inputs(inputs, labeled)]
+    return [found.name for found in find_source_files(inputs, labeled)]
 
 
 def places(*inputs: str | Path) -> dict[str, tuple[str, str]]:
     """Label and split by name."""
-    return {found.name: (found.label, found.split) for found in find_inputs(inputs, labeled=True)}
+    return {found.name: (found.label, found.split) for found in find_source_files(inputs, labeled=True)}
 
 
 def tones(*inputs: str | Path) -> list[int]:
-    return [int(read_photo(found)[0, 0, 0]) for found in find_inputs(inputs)]
+    return [int(read_photo(found)[0, 0, 0]) for found in find_source_files(inputs)]
 
 
 def faults(*inputs: str | Path) -> dict[str, str]:
-    return {found.name: found.fault for found in find_inputs(inputs) if found.fault}
+    return {found.name: found.fault for found in find_source_files(inputs) if found.fault}
 
 
 def test_a_folder_is_read_at_any_depth_by_name_without_other_files(tmp_path: Path) -> None:
     put(tmp_path, "b.PNG", "a/z.jpg", "a/b/c.tiff", "c.webp", ".cache/x.png", "film.mp4", *OTHERS)
     assert names(tmp_path) == ["a/b/c.tiff", "a/z.jpg", "b.PNG", "c.webp", "film.mp4"]
-    assert [found.name for found in find_inputs([tmp_path]) if found.video] == ["film.mp4"]
+    assert [found.name for found in find_source_files([tmp_path]) if found.video] == ["film.mp4"]
     assert tones(tmp_path / "a") == [2, 1]
 
 
@@ -110,7 +110,7 @@ def test_archives_in_archives_are_said_and_not_held(tmp_path: Path, make: Callab
     nested = "an archive in an archive; such files are not read"
     rest = {"old.rar": ".rar files are not read", "b.heic": HEIC}
     assert faults(path) == {"in/more.zip": nested, "in/more.tar.gz": nested} | rest
-    assert [found.name for found in find_inputs([path]) if found.content] == (["1.png"] if ending == ".tgz" else [])
+    assert [found.name for found in find_source_files([path]) if found.content] == (["1.png"] if ending == ".tgz" else [])
 
 
 def test_photos_and_videos_of_rarer_names_are_read(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_photos_and_videos_of_rarer_names_are_read(tmp_path: Path) -> None:
             for _ in range(3):
                 film.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8))))
             film.mux(stream.encode(None))
-    found = list(find_inputs([tmp_path]))
+    found = list(find_source_files([tmp_path]))
     assert [one.name for one in found] == ["a.jpe", "b.mpo", "c.apng", "d.pbm", *videos]
     assert [one.name for one in found if one.video] == list(videos)
     assert [read_photo(one).shape for one in found[:4]] == [(4, 6, 3)] * 4
@@ -138,7 +138,7 @@ def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
     (tmp_path / "in" / "far").symlink_to(tmp_path / "else")
     (tmp_path / "in" / "self").symlink_to("self")
     (tmp_path / "in" / "gone.png").symlink_to("nowhere")
-    found = {each.name: each for each in find_inputs([tmp_path / "in"])}
+    found = {each.name: each for each in find_source_files([tmp_path / "in"])}
     assert list(found) == ["a/2.png", "far/1.png", "gone.png"]
     with pytest.raises(MienError, match=r"photo at gone.png; found No such file or directory; replace or remove it$"):
         read_photo(found["gone.png"])
@@ -186,7 +186,7 @@ def test_patterns_without_links_find_what_glob_finds(tmp_path: Path, pattern: st
     found = {os.path.realpath(text) for text in glob.glob(f"{tmp_path}/{pattern}", recursive=True)}
     files = {text for text in found if os.path.isfile(text)}
     files |= {str(path) for text in found if os.path.isdir(text) for path in Path(text).rglob("*.png") if ".no" not in path.parts}
-    assert {str(one.path) for one in find_inputs([f"{tmp_path}/{pattern}"])} == files
+    assert {str(one.path) for one in find_source_files([f"{tmp_path}/{pattern}"])} == files
 
 
 def test_names_begin_at_the_one_input_or_above_all(tmp_path: Path) -> None:
@@ -214,13 +214,13 @@ def test_patterns(tmp_path: Path) -> None:
     assert names(f"{tmp_path}/x[1].png") == ["x[1].png"]
     assert names(tmp_path / "b", f"{tmp_path}/a/[12].*") == ["b/1.png", "b/deep/3.png", "a/1.png", "a/2.jpg"]
     with pytest.raises(MienError, match=r"pattern at .*\.md; found only other files, .*notes.md among them"):
-        find_inputs([f"{tmp_path}/*.md"])
+        find_source_files([f"{tmp_path}/*.md"])
 
 
 @pytest.mark.parametrize("missing", ["nowhere", "no*.png", "nul\0.png"])
 def test_an_input_that_is_not_there_is_said_at_once(tmp_path: Path, missing: str) -> None:
     with pytest.raises(MienError, match="found nothing; check the path"):
-        find_inputs([tmp_path / missing])
+        find_source_files([tmp_path / missing])
 
 
 def test_a_text_list(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_a_text_list(tmp_path: Path) -> None:
     expected = ["a/1.png", "2.png", "2.png (row 4)", str(other), "../up.png", "gone.png", "odd\\udcff.png"]
     assert names(tmp_path / "list.txt") == expected
     assert faults(tmp_path / "list.txt")["2.png (row 4)"] == "the same file as in row 3, which counts"
-    found = {each.name: each for each in find_inputs([tmp_path / "list.txt"])}
+    found = {each.name: each for each in find_source_files([tmp_path / "list.txt"])}
     assert read_photo(found["odd\\udcff.png"])[0, 0, 0] == 2
     assert read_photo(found[str(other)]).shape == (4, 6, 3)
     with pytest.raises(MienError, match="leaves the list's folder"):
@@ -267,7 +267,7 @@ def test_a_csv_list_says_split_subject_and_label_whether_folders_are_labels_or_n
     ]
     (tmp_path / "list.csv").write_text("\n".join(rows))
     for labeled in (False, True):
-        said = [(one.split, one.subject, one.label) for one in find_inputs([tmp_path / "list.csv"], labeled)]
+        said = [(one.split, one.subject, one.label) for one in find_source_files([tmp_path / "list.csv"], labeled)]
         assert said == [
             ("validation", "p1", "sad"),
             ("test", "", ""),
@@ -280,7 +280,7 @@ def test_a_csv_list_says_split_subject_and_label_whether_folders_are_labels_or_n
 def test_a_list_says_nothing_in_many_ways(tmp_path: Path) -> None:
     rows = ["path,split,subject,label", "a.png,NaN,nan,None", "b.png,None,NA,nan", "c.png,PublicTest,?, Sad ", "d.png,,,none"]
     (tmp_path / "list.csv").write_text("\n".join(rows))
-    said = [(one.split, one.subject, one.label) for one in find_inputs([tmp_path / "list.csv"], True, mapped=["none"])]
+    said = [(one.split, one.subject, one.label) for one in find_source_files([tmp_path / "list.csv"], True, mapped=["none"])]
     assert said == [("", "", ""), ("", "", ""), ("PublicTest", "", "Sad"), ("", "", "none")]
 
 
@@ -320,14 +320,14 @@ def test_folders_that_may_be_the_classes_or_above_them_are_refused(tmp_path: Pat
     todo = r"unpack mine.zip and give the folder 'mine here'" if archive else r"give '/.*/mine here'"
     with pytest.raises(MienError, match=rf"one folder, mine here, with eager, tense in it; {todo} if these are the classes"):
         places(place(*own))
-    assert {one.label for one in find_inputs([place(*own)], True, mapped=["mine here"])} == {"mine here"}
+    assert {one.label for one in find_source_files([place(*own)], True, mapped=["mine here"])} == {"mine here"}
     for photo in ("cover.jpg", "mine here/cover.jpg"):
         with pytest.raises(MienError, match=rf"one folder, mine here, with eager, tense in it; {todo} if these are the classes"):
             places(place(*own, photo))
     below = ("train/all/eager/1.png", "train/all/tense/2.png", "test/all/eager/3.png")
     with pytest.raises(MienError, match=r"in .*train; found one folder, all, with eager, tense in it; put the class folders"):
         places(place(*below))
-    assert {one.label for one in find_inputs([place(*below)], True, mapped=["all"])} == {"all"}
+    assert {one.label for one in find_source_files([place(*below)], True, mapped=["all"])} == {"all"}
     with pytest.raises(MienError, match=r"found happy in .*alice; give the folder above the classes"):
         places(place("alice/happy/1.png", "bob/happy/1.png"))
     with pytest.raises(MienError, match=r"splits above the class folders in .*; found test, train in .*sad; put"):
@@ -339,7 +339,7 @@ def test_a_split_that_is_none_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(
         MienError, match=r"list.csv; found the split 'holdout' in row 3 \('b.png'\), none of train, validation, test"
     ):
-        find_inputs([tmp_path / "list.csv"])
+        find_source_files([tmp_path / "list.csv"])
     # A broken row is said when its turn comes.
     (tmp_path / "list.csv").write_text("path,split\na.png,train\nc.png\n")
     assert "Expected 2 columns" in faults(tmp_path / "list.csv")["list.csv"]
@@ -356,7 +356,7 @@ def test_a_file_of_which_a_list_says_different_things_is_refused(
     path.write_text(f"{column},path\n{first},a/1.png\n{first},b.png\n\n{second},{tmp_path}/c/../a/1.png\n")
     said = f"the {column} {first!r} in row 2 and {second!r} in row 4; mend it"
     with pytest.raises(MienError, match=f"list.csv; found '.*c/../a/1.png' with {said}"):
-        find_inputs([path], labeled)
+        find_source_files([path], labeled)
     # What is said of it in another list is another's word.
     path.write_text(f"{column},path\n{first},1.png\n")
     (tmp_path / "other.csv").write_text(f"{column},path\n{second},1.png\n")
@@ -366,7 +366,7 @@ def test_a_file_of_which_a_list_says_different_things_is_refused(
 def test_a_repeated_file_is_a_line_among_the_rejected(tmp_path: Path) -> None:
     put(tmp_path, "1.png", "2.png")
     (tmp_path / "list.csv").write_text("path,label\n1.png,happy\n./1.png,happy\n2.png,sad\nlist.csv,sad\n")
-    done = prepare_faces(Preparing((str(tmp_path / "list.csv"),), "whole", side=16), tmp_path / "out")
+    done = prepare_faces(PreparationSettings((str(tmp_path / "list.csv"),), "whole", side=16), tmp_path / "out")
     assert (done.faces.column("id").to_pylist(), done.inputs, done.rejected) == (["1.png", "2.png"], 3, 1)
     lines = (tmp_path / "out" / "rejected.csv").read_text().splitlines()
     assert lines[1:] == ['1.png (row 3),"the same file as in row 2, which counts"']
@@ -375,10 +375,10 @@ def test_a_repeated_file_is_a_line_among_the_rejected(tmp_path: Path) -> None:
 def test_lists_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("file\na.png\n")
     with pytest.raises(MienError, match="columns path in"):
-        find_inputs([tmp_path / "list.csv"])
+        find_source_files([tmp_path / "list.csv"])
     os.mkfifo(tmp_path / "list.txt")
     with pytest.raises(MienError, match=r"list of paths in .*; found a pipe"):
-        find_inputs([tmp_path / "list.txt"])
+        find_source_files([tmp_path / "list.txt"])
     (tmp_path / "long.txt").write_bytes(b"a.png\n" + b"\xff" * (1 << 17))
     assert names(tmp_path / "long.txt") == ["a.png", "long.txt"]
     assert "line 2 of 65,536 bytes" in faults(tmp_path / "long.txt")["long.txt"]
@@ -421,7 +421,7 @@ def test_numbers_for_many_equal_names_are_not_all_tried_again(tmp_path: Path, mo
         count += 1
         return hashed(content, digest_size=digest_size)
 
-    monkeypatch.setattr("mien.media.lists.hashlib.blake2b", counting)
+    monkeypatch.setattr("mien.media.photo_lists.hashlib.blake2b", counting)
     assert names(path) == ["1.png", *(f"1~{number}.png" for number in range(2, 301))]
     assert count <= 3 * 300
 
@@ -440,7 +440,7 @@ def test_members_that_are_no_files(tmp_path: Path) -> None:
         link.external_attr = 0o120777 << 16
         zipping.writestr(link, "/etc/passwd")
     assert [name.split("/")[-1] for name in faults(tmp_path)] == ["link.png", "hard.png", "pipe.png", "link.png"]
-    for found in find_inputs([tmp_path]):
+    for found in find_source_files([tmp_path]):
         with pytest.raises(MienError, match=r"a link, which is not followed|no plain file"):
             read_photo(found)
 
@@ -478,7 +478,7 @@ def test_a_tar_damaged_in_the_middle_does_not_just_end(tmp_path: Path) -> None:
 def test_what_to_do_about_a_damaged_archive(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"no zip")
     with pytest.raises(MienError, match=r"make or download it again, or remove it$"):
-        list(entries(tmp_path / "a.zip", bool, bool))
+        list(archive_entries(tmp_path / "a.zip", bool, bool))
 
 
 def test_a_packed_header_that_claims_much_is_refused(tmp_path: Path) -> None:
@@ -495,7 +495,7 @@ def test_a_packed_header_that_claims_much_is_refused(tmp_path: Path) -> None:
 def test_a_zip_bomb_is_refused_by_what_it_states(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("1.png", bytes(32 << 20))
-    (found,) = find_inputs([tmp_path / "a.zip"])
+    (found,) = find_source_files([tmp_path / "a.zip"])
 
     def refused() -> None:
         with pytest.raises(MienError, match="more than 1,048,576 bytes"):
@@ -506,7 +506,7 @@ def test_a_zip_bomb_is_refused_by_what_it_states(tmp_path: Path) -> None:
 
 def test_members_can_be_sought_and_fill_their_part_alone(tmp_path: Path) -> None:
     for path in (taped(tmp_path / "a.tar", "1.png", "2.png"), taped(tmp_path / "b.tgz", "1.mp4", "2.mp4")):
-        for tone, found in enumerate(find_inputs([path])):
+        for tone, found in enumerate(find_source_files([path])):
             assert found.content is None
             with open_source_file(found) as file:
                 assert file.read() == photo(tone)
@@ -528,10 +528,10 @@ def test_labels_are_the_class_folders_below_splits(tmp_path: Path) -> None:
         "unlabeled/5.png": ("", "train"),
     }
     assert places(tmp_path / "set") == expected
-    assert {(found.label, found.split) for found in find_inputs([tmp_path / "set"])} == {("", "")}
+    assert {(found.label, found.split) for found in find_source_files([tmp_path / "set"])} == {("", "")}
     put(tmp_path / "set", "angry/7.png")
     with pytest.raises(MienError, match=r"either classes or splits in .*; found Train, VALID, test beside angry"):
-        find_inputs([tmp_path / "set"], labeled=True)
+        find_source_files([tmp_path / "set"], labeled=True)
 
 
 def test_labels_without_splits(tmp_path: Path) -> None:
@@ -561,7 +561,7 @@ def test_folders_that_are_named_themselves_are_classes_or_splits(tmp_path: Path)
     assert places(tmp_path / "set" / "train", tmp_path / "set" / "TEST") == split
     # One folder alone is what holds the classes.
     assert places(tmp_path / "in" / "happy") == {"1.png": ("", ""), "deep/2.png": ("deep", "")}
-    assert {found.label for found in find_inputs([f"{tmp_path}/in/*"])} == {""}
+    assert {found.label for found in find_source_files([f"{tmp_path}/in/*"])} == {""}
 
 
 def test_an_archive_in_a_folder_that_is_named_itself(tmp_path: Path) -> None:
@@ -593,7 +593,7 @@ def test_labels_in_archives(tmp_path: Path) -> None:
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.sets(st.binary(min_size=1, max_size=6).map(os.fsdecode), min_size=1, max_size=8))
 def test_printable_names_are_unique_and_can_be_turned_back(texts: set[str]) -> None:
-    shown = [printable(text) for text in texts]
+    shown = [escaped_name(text) for text in texts]
     assert len(set(shown)) == len(texts)
     assert all(name.isprintable() and name.encode() for name in shown)
     back = [name.encode("latin-1", "backslashreplace").decode("unicode_escape") for name in shown]
@@ -643,7 +643,7 @@ def test_inputs_go_to_other_processes(tmp_path: Path) -> None:
     put(tmp_path, "odd\udcff.png")
     zipped(tmp_path / "a.zip", "1.png")
     taped(tmp_path / "b.tgz", "1.png")
-    found = list(find_inputs([tmp_path]))
+    found = list(find_source_files([tmp_path]))
     copies: list[SourceFile] = pickle.loads(pickle.dumps(found))
     assert copies == found
     assert len(pickle.dumps(found[0])) < 500
@@ -656,7 +656,7 @@ def test_special_files_in_folders_are_found_and_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.tgz")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "s.png"))
-        for found in find_inputs([tmp_path]):
+        for found in find_source_files([tmp_path]):
             with pytest.raises(MienError, match="a pipe, a socket or a device"):
                 read_photo(found)
     assert names(tmp_path) == ["pipe.png", "pipe.tgz", "pipe.zip", "s.png"]
@@ -671,7 +671,7 @@ def test_a_folder_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.Monkey
             raise PermissionError(13, "Permission denied", str(path))
         return scan(path)
 
-    monkeypatch.setattr("mien.media.inputs.os.scandir", refused)
+    monkeypatch.setattr("mien.media.find_source_files.os.scandir", refused)
     assert names(tmp_path) == ["a", "b/2.png"]
     assert faults(tmp_path) == {"a": "Permission denied"}
 
@@ -702,8 +702,8 @@ def test_memory_does_not_grow_with_the_inputs(tmp_path: Path, kind: str) -> None
                 (path / name).touch()
         else:
             taped(path, *made)
-        assert sum(1 for _ in find_inputs([path])) == count
-        return peak(lambda: sum(1 for _ in find_inputs([path])))
+        assert sum(1 for _ in find_source_files([path])) == count
+        return peak(lambda: sum(1 for _ in find_source_files([path])))
 
     few, many = measured(200), measured(1200)
     # A hash for each member's name; nothing for files in folders.
@@ -726,7 +726,7 @@ def test_any_archive_gives_photos_or_reasons(ending: str, seed: int, harm: str) 
         content = bytearray(chance.randbytes(2000)) if harm == "noise" else content
         path.write_bytes(content)
         tracemalloc.start()
-        for found in find_inputs([path], labeled=True):
+        for found in find_source_files([path], labeled=True):
             with suppress(MienError):
                 assert read_photo(found).shape[2] == 3
         assert tracemalloc.get_traced_memory()[1] < 64 << 20
@@ -735,16 +735,16 @@ def test_any_archive_gives_photos_or_reasons(ending: str, seed: int, harm: str) 
 
 def test_the_files_of_a_list_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.txt").write_text("".join(f"{n}.png\n" for n in range(5)))
-    assert len(list(find_inputs([tmp_path / "a.txt"]))) == 5
-    monkeypatch.setattr("mien.media.lists.FILES", 3)
-    *some, last = find_inputs([tmp_path / "a.txt"])
+    assert len(list(find_source_files([tmp_path / "a.txt"]))) == 5
+    monkeypatch.setattr("mien.media.photo_lists.FILES", 3)
+    *some, last = find_source_files([tmp_path / "a.txt"])
     assert [one.name for one in some] == ["0.png", "1.png", "2.png"]
     assert last.fault == "more than 3 files in a list; make several of it"
 
 
 def test_a_name_with_a_null_byte_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"a\0b.png\n")
-    (one,) = find_inputs([tmp_path / "a.txt"])
+    (one,) = find_source_files([tmp_path / "a.txt"])
     assert len(state_of([one])) == 64
     with pytest.raises(MienError, match="null byte"):
         read_photo(one)

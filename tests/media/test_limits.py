@@ -17,7 +17,7 @@ from test_photos import chunk, encoded, tiff
 
 from mien.errors import MienError
 from mien.media.decoding.decode import open_picture
-from mien.media.limits import LIMITS, OFF, FileLimits, limits_of
+from mien.media.file_limits import FILE_LIMITS, NO_LIMITS, FileLimits, file_limits
 from mien.media.photos import as_photo, read_photo
 from mien.media.source_files import SourceFile
 
@@ -26,7 +26,7 @@ PROGRESSIVE = encoded(SMOOTH, "JPEG", progressive=True)
 LAST = PROGRESSIVE[PROGRESSIVE.rfind(b"\xff\xda") : -2]
 
 
-def found(content: bytes, limits: FileLimits = LIMITS, clock: Any = None) -> str:
+def found(content: bytes, limits: FileLimits = FILE_LIMITS, clock: Any = None) -> str:
     """Why it is refused; "" where it is read."""
     given = SourceFile("a.jpg", Path(), content=content)
     try:
@@ -57,10 +57,10 @@ def test_scans_are_counted_whatever_lies_between(between: bytes) -> None:
     own = PROGRESSIVE.count(b"\xff\xda")
     assert 5 < own < 20
     assert f"{own + 300} scans of 4,800 pixels, more than a photo has" == found(repeated(300, between))
-    few = replace(LIMITS, scanned=4800 * (own + 2))
+    few = replace(FILE_LIMITS, scanned=4800 * (own + 2))
     assert "scans of 4,800 pixels" in found(repeated(3, between), few)
     assert "scans of 4,800 pixels" not in found(repeated(2, between), few)
-    assert found(repeated(300, between), OFF) == "" or between not in (b"", b"\xff")
+    assert found(repeated(300, between), NO_LIMITS) == "" or between not in (b"", b"\xff")
 
 
 def test_what_follows_a_jpeg_is_not_decoded() -> None:
@@ -72,29 +72,31 @@ def test_all_scans_of_a_progressive_jpeg_are_held() -> None:
     baseline = encoded(SMOOTH, "JPEG")
     whole = PROGRESSIVE
     # Pillow's pixels and then ours beside the file; until then three components of 16 bits.
-    assert found(baseline, replace(LIMITS, memory=4800 * 7 + len(baseline))) == ""
-    assert "80 x 60 pixels that take" in found(baseline, replace(LIMITS, memory=4800 * 7 + len(baseline) - 1))
-    assert found(whole, replace(LIMITS, memory=4800 * 10 + len(whole))) == ""
-    assert "80 x 60 pixels that take" in found(whole, replace(LIMITS, memory=4800 * 10 + len(whole) - 1))
+    assert found(baseline, replace(FILE_LIMITS, memory=4800 * 7 + len(baseline))) == ""
+    assert "80 x 60 pixels that take" in found(baseline, replace(FILE_LIMITS, memory=4800 * 7 + len(baseline) - 1))
+    assert found(whole, replace(FILE_LIMITS, memory=4800 * 10 + len(whole))) == ""
+    assert "80 x 60 pixels that take" in found(whole, replace(FILE_LIMITS, memory=4800 * 10 + len(whole) - 1))
 
 
 def test_a_camera_s_photo_of_100_megapixels_is_within_the_limits() -> None:
     head = encoded(SMOOTH, "JPEG")
     at = head.find(b"\xff\xc0") + 5
     large = head[:at] + struct.pack(">HH", 8600, 11_600) + head[at + 4 :]
-    assert open_picture(large, LIMITS).image.size == (11_600, 8600)
-    assert open_picture(tiff(bytes(10), 9460, 9450, 8), LIMITS).image.size == (9460, 9450)
+    assert open_picture(large, FILE_LIMITS).image.size == (11_600, 8600)
+    assert open_picture(tiff(bytes(10), 9460, 9450, 8), FILE_LIMITS).image.size == (9460, 9450)
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "TIFF", "BMP", "PPM"])
 def test_a_photo_may_take_so_many_seconds(form: str) -> None:
     content = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)), form)
-    assert found(content, replace(LIMITS, seconds=5), lambda: 7.0) == ""
+    assert found(content, replace(FILE_LIMITS, seconds=5), lambda: 7.0) == ""
     for begun in range(1, 4):  # it is over as soon as the file is read again
         ticks = (0.0 if tick < begun else 6.0 for tick in count())
-        assert found(content, replace(LIMITS, seconds=5), lambda ticks=ticks: next(ticks)) == "more than 5 seconds of decoding"
+        assert (
+            found(content, replace(FILE_LIMITS, seconds=5), lambda ticks=ticks: next(ticks)) == "more than 5 seconds of decoding"
+        )
     ticks = (1e6 * tick for tick in count())
-    assert found(content, OFF, lambda: next(ticks)) == ""
+    assert found(content, NO_LIMITS, lambda: next(ticks)) == ""
 
 
 @pytest.mark.parametrize(
@@ -181,14 +183,14 @@ def test_strips_and_turns_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch
 
 def test_bytes_are_counted_as_they_are_read() -> None:
     content = encoded(SMOOTH, "BMP")
-    assert found(content, replace(LIMITS, bytes=len(content) - 1)) == f"more than {len(content) - 1:,} bytes"
-    assert found(content, replace(LIMITS, bytes=len(content))) == ""
+    assert found(content, replace(FILE_LIMITS, bytes=len(content) - 1)) == f"more than {len(content) - 1:,} bytes"
+    assert found(content, replace(FILE_LIMITS, bytes=len(content))) == ""
 
 
 def test_limits_off() -> None:
-    assert limits_of("on") == LIMITS
-    assert limits_of("off") == OFF
-    assert all(getattr(OFF, name) > 1000 * getattr(LIMITS, name) for name in vars(LIMITS))
+    assert file_limits("on") == FILE_LIMITS
+    assert file_limits("off") == NO_LIMITS
+    assert all(getattr(NO_LIMITS, name) > 1000 * getattr(FILE_LIMITS, name) for name in vars(FILE_LIMITS))
 
 
 NO_PHOTOS: list[Any] = [None, 7, [1, 2], [[0, 0], [0, 0]], {}, object(), io.BytesIO(b"a"), b"", "", bytearray(b"a")]
@@ -204,7 +206,7 @@ def test_what_is_no_photo_of_any_kind(given: Any) -> None:
 
 
 def test_pictures_of_pillow_and_arrays_have_the_limits_of_files() -> None:
-    few = replace(LIMITS, pixels=4799)
+    few = replace(FILE_LIMITS, pixels=4799)
     array: npt.NDArray[np.uint8] = np.asarray(SMOOTH)
     for given in (SMOOTH, array, array[..., 0], encoded(SMOOTH, "PNG")):
         assert as_photo(given).shape == (60, 80, 3)

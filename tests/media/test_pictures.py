@@ -19,11 +19,11 @@ from PIL import Image
 
 from conftest import Command
 from mien.errors import MienError
-from mien.media import pictures
-from mien.media.decoding.decode import Opened
-from mien.media.limits import LIMITS, OFF
+from mien.media import face_pictures
+from mien.media.decoding.decode import OpenedPicture
+from mien.media.face_pictures import MAX_PIXELS, common_side, picture_path, read_picture, read_picture_blocks
+from mien.media.file_limits import FILE_LIMITS, NO_LIMITS
 from mien.media.photos import read_photo
-from mien.media.pictures import MAX_PIXELS, common_side, picture_path, read_blocks, read_picture
 from mien.media.source_files import SourceFile
 
 Array = npt.NDArray[Any]
@@ -210,7 +210,7 @@ def test_blocks_keep_order_and_report_what_cannot_be_read(tmp_path: Path) -> Non
     paths = [save(tmp_path / f"{n:04d}.png", np.full((4, 4), n % 256, np.uint8)) for n in range(1100)]
     paths[3].write_bytes(b"")
     paths[1050].unlink()
-    blocks = list(read_blocks(paths, None, color=False))
+    blocks = list(read_picture_blocks(paths, None, color=False))
     index = np.concatenate([block.index for block in blocks])
     faces = np.concatenate([block.faces for block in blocks])
     assert len(blocks) == 2
@@ -224,7 +224,7 @@ def test_blocks_keep_order_and_report_what_cannot_be_read(tmp_path: Path) -> Non
 
 def test_a_block_of_broken_files_has_no_faces(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"")
-    (block,) = read_blocks([tmp_path / "a.png"], 8, color=True)
+    (block,) = read_picture_blocks([tmp_path / "a.png"], 8, color=True)
     assert block.faces.shape == (0, 8, 8, 3)
     assert len(block.index) == 0
     with pytest.raises(MienError, match=r"readable picture among 1.*a\.png: an empty file"):
@@ -234,8 +234,8 @@ def test_a_block_of_broken_files_has_no_faces(tmp_path: Path) -> None:
 def test_pictures_of_several_sizes_need_a_side(tmp_path: Path) -> None:
     paths = [save(tmp_path / "a.png", GRAY), save(tmp_path / "b.png", GRAY[:4, :4])]
     with pytest.raises(MienError, match=r"8 x 8 pixels like the first.*4 x 4 pixels in .*b\.png.*--side"):
-        list(read_blocks(paths, None, color=False))
-    (block,) = read_blocks(paths, 6, color=False)
+        list(read_picture_blocks(paths, None, color=False))
+    (block,) = read_picture_blocks(paths, 6, color=False)
     assert block.faces.shape == (2, 6, 6)
 
 
@@ -255,17 +255,17 @@ def test_a_picture_has_the_limits_of_photos(tmp_path: Path) -> None:
     path.write_bytes(content[:-2] + last * 300 + content[-2:])
     with pytest.raises(MienError, match=r"a picture at .*a\.jpg; found 30\d scans of 16,384 pixels"):
         read_picture(path, side=8)
-    assert read_picture(path, side=8, limits=OFF).shape == (8, 8)
+    assert read_picture(path, side=8, limits=NO_LIMITS).shape == (8, 8)
     with pytest.raises(MienError, match="more than 10 bytes"):
-        read_picture(path, side=8, limits=replace(LIMITS, bytes=10))
+        read_picture(path, side=8, limits=replace(FILE_LIMITS, bytes=10))
 
 
 def test_large_pictures_are_decoded_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many threads read: what each takes adds up."""
     paths = [save(tmp_path / f"{n}.png", NOISE) for n in range(12)]
-    busy, most, decode = [0], [0], Opened.pixels
+    busy, most, decode = [0], [0], OpenedPicture.pixels
 
-    def watched(self: Opened, mode: Any) -> Array:
+    def watched(self: OpenedPicture, mode: Any) -> Array:
         busy[0] += 1
         most[0] = max(most[0], busy[0])
         time.sleep(0.01)
@@ -274,9 +274,9 @@ def test_large_pictures_are_decoded_one_after_the_other(tmp_path: Path, monkeypa
         finally:
             busy[0] -= 1
 
-    monkeypatch.setattr(Opened, "pixels", watched)
-    monkeypatch.setattr(pictures, "LARGE", 1000)
-    (block,) = read_blocks(paths, 8, False)
+    monkeypatch.setattr(OpenedPicture, "pixels", watched)
+    monkeypatch.setattr(face_pictures, "LARGE", 1000)
+    (block,) = read_picture_blocks(paths, 8, False)
     assert (len(block.faces), most[0]) == (12, 1)
 
 
@@ -284,7 +284,7 @@ def test_large_pictures_are_decoded_one_after_the_other(tmp_path: Path, monkeypa
 def test_limits_of_an_import_are_on_unless_said(
     mien: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr(pictures, "PICTURES", replace(LIMITS, pixels=10))
+    monkeypatch.setattr(face_pictures, "PICTURES", replace(FILE_LIMITS, pixels=10))
     (tmp_path / "in" / "happy").mkdir(parents=True)
     save(tmp_path / "in" / "happy" / "a.png", GRAY)
     (tmp_path / "in" / "a.csv").write_text("path,label\nhappy/a.png,happy\n")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.preparation.own_cluster import TOKEN, TOKEN_FILE, alone, own_homes, own_place
+from mien.preparation.own_cluster import TOKEN, TOKEN_FILE, own_homes, own_place, without_other_clusters
 
 
 @pytest.fixture
@@ -21,12 +21,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_it_has_a_home_of_its_own_and_its_tasks_that_of_the_user(home: Path) -> None:
     homes, before = own_homes(), dict(os.environ)
     with own_place() as place:
-        with alone(place):
+        with without_other_clusters(place):
             assert os.environ["HOME"] == place
             assert "{}" in (Path.home() / "ray_bootstrap_config.yaml").read_text(), "Ray would ask which cloud this is"
             assert len(os.environ[TOKEN]) == 64
             token = os.environ[TOKEN]
-        with alone(place):
+        with without_other_clusters(place):
             assert os.environ[TOKEN] == token, "Ray reads it once in a process"
         assert os.environ == before
     assert not Path(place).exists()
@@ -37,10 +37,10 @@ def test_a_token_of_the_user_is_left(home: Path, monkeypatch: pytest.MonkeyPatch
     kept = home / ".ray" / "auth_token"
     kept.parent.mkdir()
     kept.write_text("mine")
-    with alone("/nowhere"):
+    with without_other_clusters("/nowhere"):
         assert (os.environ[TOKEN_FILE], os.environ.get(TOKEN)) == (str(kept), None)
     monkeypatch.setenv(TOKEN, "said")
-    with alone("/nowhere"):
+    with without_other_clusters("/nowhere"):
         assert (os.environ.get(TOKEN_FILE), os.environ[TOKEN]) == (None, "said")
 
 

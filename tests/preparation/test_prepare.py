@@ -23,15 +23,15 @@ from mien.faces.quality import MEASURES
 from mien.media.photos import Photo
 from mien.preparation import prepare as room
 from mien.preparation import shards, workers
-from mien.preparation.prepare import Preparing, prepare_faces
+from mien.preparation.prepare import PreparationSettings, prepare_faces
 from mien.preparation.shards import Record, Task, make_shard
 from photographs import HELD, photo_of, write_folder, write_photo
 from processes import ENVIRONMENT, PREPARE, WAIT, started, wait_for_all, wait_until
 from runs import Heard
 
 
-def asking(*inputs: Path, **changed: object) -> Preparing:
-    made = Preparing(tuple(map(str, inputs)), "box margin=0", "photographs:Bright", side=16)
+def asking(*inputs: Path, **changed: object) -> PreparationSettings:
+    made = PreparationSettings(tuple(map(str, inputs)), "box margin=0", "photographs:Bright", side=16)
     return replace(made, **changed)  # type: ignore[arg-type]
 
 
@@ -242,7 +242,7 @@ import resource, sys
 from mien.preparation import prepare as room
 room.INPUTS, room.BLOCK = 1, 7
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-print(len(room.prepare_faces(room.Preparing((sys.argv[1],), "whole", side=16), sys.argv[2]).faces))
+print(len(room.prepare_faces(room.PreparationSettings((sys.argv[1],), "whole", side=16), sys.argv[2]).faces))
 """
 
 
@@ -344,14 +344,14 @@ def test_a_test_split_beside_splits_is_refused(tmp_path: Path) -> None:
 
 def test_wrong_values_are_errors_in_python_as_in_the_command_line(mien: Command, tmp_path: Path) -> None:
     for wrong in ({"side": "large"}, {"test": 1.0}, {"which": "some"}, {"colour": True}, {"inputs": ()}):
-        with pytest.raises(MienError, match="preparing") as said:
-            Preparing(**{"inputs": ("in",)} | wrong)
+        with pytest.raises(MienError, match="preparation") as said:
+            PreparationSettings(**{"inputs": ("in",)} | wrong)
         assert next(iter(wrong)) in str(said.value)
-    with pytest.raises(MienError, match="preparing to be given inputs"):
-        Preparing()  # type: ignore[call-arg]
+    with pytest.raises(MienError, match="preparation to be given inputs"):
+        PreparationSettings()  # type: ignore[call-arg]
     with pytest.raises(MienError, match="align = 3"):
-        Preparing(("in",), 3)  # type: ignore[arg-type]
-    assert Preparing(("in",), "box", side=16) == Preparing(align="box", inputs=("in",), side=16)
+        PreparationSettings(("in",), 3)  # type: ignore[arg-type]
+    assert PreparationSettings(("in",), "box", side=16) == PreparationSettings(align="box", inputs=("in",), side=16)
     done = mien("prepare", tmp_path, tmp_path / "out", "--test", 1)
     assert (done.code, "test = 1.0" in done.err) == (1, True), done.err
 
@@ -366,7 +366,7 @@ def test_the_first_classes_are_counted_in_a_line(tmp_path: Path) -> None:
 
 
 def test_a_face_beyond_a_limit_is_told_without_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shards, "measure", lambda faces, found: {"turn": np.full(len(found), -1.25, np.float32)})
+    monkeypatch.setattr(shards, "measure_quality", lambda faces, found: {"turn": np.full(len(found), -1.25, np.float32)})
     write_photo(tmp_path / "in" / "a.png", photo_of((3, 3, 20)))
     with pytest.raises(MienError, match=r"a.png: turn 1.25, more than 0.5"):
         prepare_faces(asking(tmp_path / "in", limits=("turn<=0.5",)), tmp_path / "out")
@@ -442,7 +442,7 @@ import sys, warnings
 warnings.simplefilter("ignore")
 from mien.preparation import prepare as room
 room.INPUTS = 5
-asked = room.Preparing((sys.argv[1],), "box margin=0", f"photographs:Mortal marker={sys.argv[3]}", side=16)
+asked = room.PreparationSettings((sys.argv[1],), "box margin=0", f"photographs:Mortal marker={sys.argv[3]}", side=16)
 print(room.prepare_faces(asked, sys.argv[2], cluster="local").faces.info.checksum)
 """
 

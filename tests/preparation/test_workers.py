@@ -21,11 +21,11 @@ from pydantic.dataclasses import dataclass as checked
 
 from mien import MienError
 from mien.faces.face import Face
-from mien.media.limits import LIMITS, OFF
+from mien.media.file_limits import FILE_LIMITS, NO_LIMITS
 from mien.media.source_files import SourceFile
 from mien.preparation import prepare as room
 from mien.preparation import workers
-from mien.preparation.prepare import Preparing, prepare_faces
+from mien.preparation.prepare import PreparationSettings, prepare_faces
 from mien.preparation.shards import Record, Task
 from photographs import HELD, Bright, Photo, photo_of, write_folder, write_photo
 from processes import PREPARE, WAIT, living, started, wait_for_all, wait_until
@@ -107,7 +107,7 @@ def test_an_error_is_whole_after_a_pickle() -> None:
 @pytest.mark.parametrize("count", [1, 2])
 def test_what_a_detector_lacks_is_said_by_processes_too(tmp_path: Path, count: int) -> None:
     folder = write_folder(tmp_path / "in", 3)
-    asked = Preparing((str(folder),), "box", "test_workers:Absent", side=16)
+    asked = PreparationSettings((str(folder),), "box", "test_workers:Absent", side=16)
     with pytest.raises(
         MienError, match="expected ONNX Runtime; found it is not installed; pip install 'mien\\[onnx\\]'"
     ) as caught:
@@ -256,13 +256,13 @@ def test_a_cluster_is_given_tasks_until_their_photos_are_many(tmp_path: Path, mo
 
 def test_what_a_detector_lacks_is_said_by_a_cluster_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(monkeypatch)
-    asked = Preparing((str(write_folder(tmp_path / "in", 3)),), "box", "test_workers:Absent", side=16)
+    asked = PreparationSettings((str(write_folder(tmp_path / "in", 3)),), "box", "test_workers:Absent", side=16)
     with pytest.raises(MienError, match="expected ONNX Runtime; found it is not installed"):
         prepare_faces(asked, tmp_path / "out", cluster="local")
 
 
-def asking(folder: Path, detector: str) -> Preparing:
-    return Preparing((str(folder),), "box margin=0", f"test_workers:{detector}", side=16)
+def asking(folder: Path, detector: str) -> PreparationSettings:
+    return PreparationSettings((str(folder),), "box margin=0", f"test_workers:{detector}", side=16)
 
 
 def test_photos_that_a_process_dies_of_are_rejected_and_the_rest_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,17 +310,23 @@ def test_a_process_that_hangs_is_ended_and_its_photo_rejected(tmp_path: Path, mo
 def test_limits_of_files_are_those_of_every_process(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "in", 3)
     write_photo(folder / "0001.png", photo_of((3, 3, 20), size=(640, 990)))
-    asked, few = Preparing((str(folder),), "box margin=0", "photographs:Bright", side=16), replace(LIMITS, pixels=600_000)
+    asked, few = (
+        PreparationSettings((str(folder),), "box margin=0", "photographs:Bright", side=16),
+        replace(FILE_LIMITS, pixels=600_000),
+    )
     for count in (1, 2):
         done = prepare_faces(asked, tmp_path / f"out{count}", workers=count, limits=few)
         assert (len(done.faces), done.rejected) == (2, 1)
         assert "990 x 640 pixels, more than 600,000" in (tmp_path / f"out{count}" / "rejected.csv").read_text()
-    assert prepare_faces(asked, tmp_path / "all", workers=2, limits=OFF).rejected == 0
+    assert prepare_faces(asked, tmp_path / "all", workers=2, limits=NO_LIMITS).rejected == 0
 
 
 def test_what_was_refused_is_read_again_with_other_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_folder(tmp_path / "in", 3)
-    asked, few = Preparing((str(folder),), "box margin=0", "photographs:Bright", side=16), replace(LIMITS, pixels=10)
+    asked, few = (
+        PreparationSettings((str(folder),), "box margin=0", "photographs:Bright", side=16),
+        replace(FILE_LIMITS, pixels=10),
+    )
     with monkeypatch.context() as stopped:
         stopped.setattr(room, "_join", lambda *given: pytest.fail("stopped"))
         with pytest.raises(pytest.fail.Exception):
@@ -331,8 +337,8 @@ def test_what_was_refused_is_read_again_with_other_limits(tmp_path: Path, monkey
 
 ALONE = """
 import sys
-from mien.preparation.prepare import Preparing, prepare_faces
-prepare_faces(Preparing((sys.argv[1],), "box margin=0", "test_workers:Deadly", side=16), sys.argv[2])
+from mien.preparation.prepare import PreparationSettings, prepare_faces
+prepare_faces(PreparationSettings((sys.argv[1],), "box margin=0", "test_workers:Deadly", side=16), sys.argv[2])
 """
 
 
@@ -350,7 +356,7 @@ def test_what_ended_the_only_process_does_not_end_the_next(tmp_path: Path) -> No
 
 def test_a_process_that_was_killed_costs_nothing(tmp_path: Path) -> None:
     detector = f"photographs:Mortal marker={tmp_path / 'marker'}"
-    asked = Preparing((str(write_folder(tmp_path / "in", 5)),), "box", detector, side=16)
+    asked = PreparationSettings((str(write_folder(tmp_path / "in", 5)),), "box", detector, side=16)
     done = prepare_faces(asked, tmp_path / "out", workers=2)
     assert (tmp_path / "marker").exists(), "nobody died"
     assert (len(done.faces), done.rejected) == (5, 0)
@@ -374,8 +380,8 @@ def test_an_error_of_any_kind_comes_with_its_trace(tmp_path: Path) -> None:
 def test_a_program_that_begins_itself_over_and_over_is_told(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "in", 3)
     (tmp_path / "program.py").write_text(
-        "from mien.preparation.prepare import Preparing, prepare_faces\n"
-        f"prepare_faces(Preparing(({str(folder)!r},), 'whole', side=16), {str(tmp_path / 'out')!r}, workers=2)\n"
+        "from mien.preparation.prepare import PreparationSettings, prepare_faces\n"
+        f"prepare_faces(PreparationSettings(({str(folder)!r},), 'whole', side=16), {str(tmp_path / 'out')!r}, workers=2)\n"
     )
     with started(str(tmp_path / "program.py")) as process:
         said = process.communicate(timeout=WAIT)[1]

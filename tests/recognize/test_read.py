@@ -24,10 +24,10 @@ from mien import MienError, Recognizer
 from mien.data.format import Info
 from mien.faces.crop import CropSpec
 from mien.media import photos_and_frames
-from mien.media.inputs import find_inputs
-from mien.media.limits import LIMITS, FileLimits
+from mien.media.file_limits import FILE_LIMITS, FileLimits
+from mien.media.find_source_files import find_source_files
 from mien.media.photos import Picture
-from mien.preparation.prepare import Preparing, prepare_faces
+from mien.preparation.prepare import PreparationSettings, prepare_faces
 from mien.recognize import result_writer
 from mien.recognize.drawing import Box, draw, place_labels
 from mien.recognize.model_card import ModelCard
@@ -67,7 +67,7 @@ def recognizer(model: Path) -> Iterator[Recognizer]:
 
 def test_a_photo_is_read_as_its_faces_in_a_set_are(recognizer: Recognizer, tmp_path: Path) -> None:
     write_photo(tmp_path / "in" / "a.png", PHOTO)
-    preparing = Preparing((str(tmp_path / "in"),), "box margin=0", "photographs:Bright", "all", side=16)
+    preparing = PreparationSettings((str(tmp_path / "in"),), "box margin=0", "photographs:Bright", "all", side=16)
     faces = prepare_faces(preparing, tmp_path / "out").faces
     readings = recognizer(tmp_path / "in" / "a.png")
     assert [one.face.box for one in readings] == [tuple(box) for box in faces.column("box").to_pylist()]
@@ -156,10 +156,10 @@ def test_what_is_possible_is_named(recognizer: Recognizer) -> None:
 def test_limits_are_on_unless_said(
     recognizer: Recognizer, mien: Command, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = replace(LIMITS, pixels=10)
+    few = replace(FILE_LIMITS, pixels=10)
     with pytest.raises(MienError, match="pixels, more than 10"):
         recognizer.read([PHOTO], limits=few)
-    monkeypatch.setattr("mien.media.limits.LIMITS", few)
+    monkeypatch.setattr("mien.media.file_limits.FILE_LIMITS", few)
     write_photo(tmp_path / "in" / "a.png", PHOTO)
     for word in (
         ("predict", tmp_path / "in", "--model", model, "--device", "cpu"),
@@ -231,7 +231,7 @@ def test_a_path_is_the_same_whatever_else_is_given(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path / "a")
     given: list[list[str | Path]] = [["1.png"], ["."], [one, other], [tmp_path / "a", "../b"], [tmp_path], ["../?"]]
     for inputs in given:
-        first, *_ = find_inputs(inputs)
+        first, *_ = find_source_files(inputs)
         assert place_of(first) == {"photo": first.name, "path": str(one)}, inputs
 
 
@@ -255,8 +255,8 @@ def test_a_member_is_named_beside_its_archive(mien: Command, model: Path, tmp_pa
 def test_a_path_that_is_no_text_is_told(recognizer: Recognizer, tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"\xff.png")
     write_photo(tmp_path / "a.png", PHOTO).rename(path)
-    (one,) = find_inputs([path])
-    read = Read(photos_and_frames.Shot(one, PHOTO), recognizer(PHOTO))
+    (one,) = find_source_files([path])
+    read = Read(photos_and_frames.PhotoOrFrame(one, PHOTO), recognizer(PHOTO))
     for form in ("json", "csv"):
         file = io.TextIOWrapper(io.BytesIO(), "utf-8")
         result_writer.ResultWriter("json" if form == "json" else "csv", CLASSES, file).tell(read)
@@ -314,7 +314,7 @@ def test_who_stops_while_photos_are_read_is_told_of_those_before(
         self: Recognizer,
         photos: Sequence[Picture],
         geometry: CropSpec | None = None,
-        limits: FileLimits = LIMITS,
+        limits: FileLimits = FILE_LIMITS,
         turn: bool = False,
     ) -> list[tuple[Reading, ...]]:
         if not np.any(np.asarray(photos[0]) > 200):
@@ -442,7 +442,7 @@ def test_what_fits_nowhere_is_not_written() -> None:
 def test_names_from_archives_lead_nowhere(recognizer: Recognizer, tmp_path: Path) -> None:
     from mien.media.source_files import SourceFile
 
-    shot = photos_and_frames.Shot(SourceFile("../../up/a b.png", tmp_path), PHOTO)
+    shot = photos_and_frames.PhotoOrFrame(SourceFile("../../up/a b.png", tmp_path), PHOTO)
     path = write_drawn(Read(shot, recognizer(PHOTO)), tmp_path, 3)
     assert path.resolve().parent == tmp_path.resolve()
     assert path.name == "000003-.._.._up_a_b.jpg"

@@ -23,10 +23,10 @@ from mien import MienError, Recognizer
 from mien.data.format import Info
 from mien.faces.crop import CropSpec
 from mien.faces.face import Face
-from mien.media.inputs import find_inputs
-from mien.media.limits import LIMITS, OFF, FileLimits
+from mien.media.file_limits import FILE_LIMITS, NO_LIMITS, FileLimits
+from mien.media.find_source_files import find_source_files
 from mien.media.photos import Photo
-from mien.media.photos_and_frames import TOGETHER, Shot
+from mien.media.photos_and_frames import TOGETHER, PhotoOrFrame
 from mien.media.source_files import SourceFile
 from mien.recognize import camera
 from mien.recognize.camera import camera_frames
@@ -108,7 +108,7 @@ def test_faces_are_followed_at_the_times_that_frames_have(model: Path, tmp_path:
     """Of 29.97 frames a second none comes each half second: some that are read are more than half a second apart."""
     photos = [photo_of((10 + n // 15, 8, 16), size=(64, 80)) for n in range(112)]
     clip = write_video(tmp_path / "clip.mp4", photos, Fraction(30000, 1001))
-    read = list(read_all(Recognizer.load(model, "cpu"), find_inputs([clip]), every, []))
+    read = list(read_all(Recognizer.load(model, "cpu"), find_source_files([clip]), every, []))
     times = [one.shot.time for one in read if one.shot.time is not None]
     assert max(np.diff(times)) > every
     assert [one.track for each in read for one in each.readings] == tracks
@@ -220,7 +220,7 @@ def told(frames: Sequence[Sequence[int]]) -> list[str]:
     out, scores = io.StringIO(), dict(zip(CLASSES, (0.2, 0.7, 0.1), strict=True))
     teller, clip = ResultWriter("text", CLASSES, out), SourceFile("clip.mp4", Path("clip.mp4"))
     for number, tracks in enumerate(frames):
-        shot = Shot(clip, photo_of(), number, number / 25, number)
+        shot = PhotoOrFrame(clip, photo_of(), number, number / 25, number)
         teller.tell(Read(shot, tuple(Reading(seen(0, 0).face, scores, (), track) for track in tracks)))
     teller.close()
     return out.getvalue().splitlines()
@@ -431,9 +431,9 @@ def test_a_truncated_video_is_told_as_far_as_it_goes(mien: Command, model: Path,
 
 def test_frames_are_let_go(model: Path, tmp_path: Path) -> None:
     clip = write_video(tmp_path / "clip.mp4", [photo_of((n % 50, 8, 16), size=(64, 80)) for n in range(150)])
-    alive = weakref.WeakSet[Shot]()
+    alive = weakref.WeakSet[PhotoOrFrame]()
     most = count = 0
-    for read in read_all(Recognizer.load(model, "cpu"), find_inputs([clip]), 0.04, []):
+    for read in read_all(Recognizer.load(model, "cpu"), find_source_files([clip]), 0.04, []):
         alive.add(read.shot)
         most, count = max(most, len(alive)), count + 1
     assert count == 150
@@ -466,7 +466,7 @@ def test_color_is_read_in_the_order_that_arrays_have(tmp_path: Path) -> None:
 def test_videos_come_in_rgb(model: Path, tmp_path: Path) -> None:
     photo = in_color((10, 8, 16), blue=(50, 40, 16))
     clip = write_video(tmp_path / "clip.mp4", [photo] * 4)
-    for read in read_all(Recognizer.load(model, "cpu"), find_inputs([clip]), 0.1, []):
+    for read in read_all(Recognizer.load(model, "cpu"), find_source_files([clip]), 0.1, []):
         (one,) = read.readings  # the red one
         assert one.face.box == pytest.approx((10, 8, 26, 24), abs=2)
         assert np.abs(read.shot.pixels[10:22, 12:24].mean(axis=(0, 1)) - RED).max() < 12
@@ -559,11 +559,11 @@ def test_how_small_faces_may_be_can_be_said(model: Path, tmp_path: Path, monkeyp
         return [()] * len(photos)
 
     monkeypatch.setattr(Recognizer, "read", read)
-    inputs = list(find_inputs([tmp_path / "photo.png", tmp_path / "clip.mp4"]))
+    inputs = list(find_source_files([tmp_path / "photo.png", tmp_path / "clip.mp4"]))
     assert len(list(read_all(recognizer, inputs, 0.04, [], geometry))) == 3
     assert len(list(read_all(recognizer, inputs, 0.04, [], geometry, least_face=50))) == 3
     assert asked == [30, 30, 30, 50, 50, 50]  # of small frames nothing smaller than in photos
-    assert set(held) == {LIMITS}
+    assert set(held) == {FILE_LIMITS}
     held.clear()
-    assert list(read_all(recognizer, inputs, 0.04, [], geometry, limits=OFF))
-    assert set(held) == {OFF}
+    assert list(read_all(recognizer, inputs, 0.04, [], geometry, limits=NO_LIMITS))
+    assert set(held) == {NO_LIMITS}

@@ -16,7 +16,7 @@ from torch import Tensor
 import conftest
 from conftest import small_recipe
 from mien import FaceSet, MienError, Recipe, TrainingSettings, resume, train
-from mien.data.convert import alike
+from mien.data.convert import in_shape_of
 from mien.data.format import Info
 from mien.progress import Silent
 from mien.recognize.model_card import read_history
@@ -163,18 +163,18 @@ def constant(tone: Any, side: int, count: int = 5) -> FaceSet:
 @pytest.mark.parametrize("side", [8, 16, 24])
 def test_one_tone_stays_one_tone(tone: Any, gray: int, side: int) -> None:
     """Gray values are Pillow's, whatever the side."""
-    found = alike(constant(tone, side), Info(classes=("any",), side=16)).faces()
+    found = in_shape_of(constant(tone, side), Info(classes=("any",), side=16)).faces()
     assert found.shape == (5, 16, 16)
     assert found.dtype == np.uint8
     assert np.unique(found).tolist() == [gray]
-    in_color = alike(constant(tone, side), Info(classes=("any",), side=16, channels=3)).faces()
+    in_color = in_shape_of(constant(tone, side), Info(classes=("any",), side=16, channels=3)).faces()
     assert (in_color == np.full((5, 16, 16, 3), tone if isinstance(tone, tuple) else (tone,) * 3)).all()
 
 
 @pytest.mark.parametrize("side", [12, 40, 48])
 def test_another_side_is_pillows_bilinear_one(side: int) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (3, side, side), np.uint8)
-    found = alike(FaceSet.from_arrays(pixels, [0] * 3, ["any"]), Info(classes=("any",), side=16)).faces()
+    found = in_shape_of(FaceSet.from_arrays(pixels, [0] * 3, ["any"]), Info(classes=("any",), side=16)).faces()
     for given_face, made in zip(pixels, found, strict=True):
         expected = np.asarray(Image.fromarray(given_face).resize((16, 16), Image.Resampling.BILINEAR), np.int64)
         assert np.abs(made - expected).max() <= 1
@@ -183,11 +183,11 @@ def test_another_side_is_pillows_bilinear_one(side: int) -> None:
 def test_columns_and_order_stay_over_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mien.data.convert.CHUNK", 7)
     faces = bright_faces(30, side=24)
-    found = alike(faces, Info(classes=faces.classes, side=16))
+    found = in_shape_of(faces, Info(classes=faces.classes, side=16))
     assert found.values("id").tolist() == faces.values("id").tolist()
     assert (found.labels == faces.labels).all()
     monkeypatch.setattr("mien.data.convert.CHUNK", 4096)
-    assert (alike(faces, Info(classes=faces.classes, side=16)).faces() == found.faces()).all()
+    assert (in_shape_of(faces, Info(classes=faces.classes, side=16)).faces() == found.faces()).all()
 
 
 def colored(count: int = 30, side: int = 20) -> FaceSet:

@@ -10,14 +10,15 @@ from typing import Any, Literal
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from mien.disk import read_as, write_aside
+from mien.disk import write_atomically
 from mien.evaluation.report.figures import INK, LINE, TEXT, plain_axes
 from mien.evaluation.result import FEW
 from mien.experiments.report.figures import color, marker
 from mien.experiments.results import Measured, to_csv
 from mien.experiments.statistics import SHARE, Difference, Spread, paired, spread
 from mien.json_text import plain_values, to_json
-from mien.plots import Axes, Figure, MaxNLocator, PercentFormatter
+from mien.json_toml import read_settings
+from mien.matplotlib_parts import Axes, Figure, MaxNLocator, PercentFormatter
 from mien.settings import STRICT
 from mien.wording import short_name
 
@@ -69,14 +70,14 @@ class Point:
 
 def write_point(folder: Path, point: Point) -> None:
     """Leave the point in the round's folder; the round is over then."""
-    write_aside(folder / FILE, to_json(point).encode())
+    write_atomically(folder / FILE, to_json(point).encode())
 
 
 def read_point(folder: Path) -> Point | None:
     """The point in a round's folder, None where the round is not over. Raises MienError where it is damaged."""
     if not (folder / FILE).is_file():
         return None
-    return read_as(Point, folder / FILE, "remove it, and it is measured again")
+    return read_settings(Point, folder / FILE, "remove it, and it is measured again")
 
 
 @plain(frozen=True)
@@ -168,8 +169,8 @@ def table_row(line: CurvePoint) -> dict[str, Any]:
 
 def write_tables(found: Curve, out: Path) -> None:
     """Leave curve.csv and table.csv in the folder `out`."""
-    write_aside(out / "curve.csv", found.curve_csv().encode())
-    write_aside(out / "table.csv", found.table_csv().encode())
+    write_atomically(out / "curve.csv", found.curve_csv().encode())
+    write_atomically(out / "table.csv", found.table_csv().encode())
 
 
 def draw(found: Curve) -> bytes:

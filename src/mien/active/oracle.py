@@ -8,7 +8,7 @@ import numpy as np
 
 from mien.active.pool import World
 from mien.data.format import Rows
-from mien.data.noise import flip_uniform
+from mien.data.label_noise import flip_uniform
 from mien.progress import Progress
 
 

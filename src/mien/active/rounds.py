@@ -29,7 +29,7 @@ from mien.data.faceset import FaceSet
 from mien.data.format import Rows
 from mien.data.splits import Budget, require_untrained
 from mien.data.writer import write_table
-from mien.disk import alone, require_name, write_aside
+from mien.disk import alone, require_utf8_path, write_atomically
 from mien.errors import MienError
 from mien.evaluation.evaluate import evaluate
 from mien.progress import Progress, Quiet, Silent
@@ -99,7 +99,7 @@ def rounds(
     plan, another process works there, a set was changed since, classes of the pool are others, or the split to test is learned
     from.
     """
-    require_name(Path(out))
+    require_utf8_path(Path(out))
     with alone(Path(out)):
         return _all_rounds(_work(faceset, asked, Path(out), progress or Silent(), go_on))
 
@@ -115,7 +115,7 @@ def _all_rounds(work: _Work) -> Curve:
         nonlocal due
         write_tables(_curve(asked, done), work.out)
         if time.monotonic() >= due:
-            write_aside(work.out / "curve.png", draw(_curve(asked, done)))
+            write_atomically(work.out / "curve.png", draw(_curve(asked, done)))
             due = time.monotonic() + pause
 
     with own_threads(work.threads):

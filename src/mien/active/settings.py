@@ -14,9 +14,10 @@ from mien.active.acquire import Acquire
 from mien.active.human_annotators import shown
 from mien.data.faceset import FaceSet
 from mien.data.splits import split_rows, test_split
-from mien.disk import LOCK, read_as, write_aside
+from mien.disk import LOCK, write_atomically
 from mien.errors import MienError
 from mien.json_text import to_json
+from mien.json_toml import read_settings
 from mien.progress import Progress, Silent
 from mien.recipes.overrides import asked_recipe
 from mien.recipes.recipe import Recipe
@@ -136,7 +137,7 @@ def settled(asked: RoundsSettings, out: Path, faces: FaceSet) -> RoundsSettings:
     if asked.split_to_test != AUTO:
         return asked
     if (out / FILE).is_file():
-        before = read_as(_Begun, out / FILE, "choose another --out").decides.get("split_to_test")
+        before = read_settings(_Begun, out / FILE, "choose another --out").decides.get("split_to_test")
         return replace(asked, split_to_test=before if isinstance(before, str) else None)
     try:
         own = test_split(faces)
@@ -177,7 +178,7 @@ def claim(out: Path, asked: RoundsSettings, recipes: Recipes, faces: FaceSet, po
     now = _plain({key: value for key, value in values.items() if key not in BY_CONTENT} | checksums | tables)
     threads = asked.threads or torch.get_num_threads()
     if file.is_file():
-        begun = read_as(_Begun, file, "choose another --out")
+        begun = read_settings(_Begun, file, "choose another --out")
         before, threads = begun.decides, begun.threads or threads
         free = FREE_WITH_ORACLE if asked.oracle is not None else FREE
         other = [key for key in now if key not in free and before.get(key) != now[key]]
@@ -188,7 +189,7 @@ def claim(out: Path, asked: RoundsSettings, recipes: Recipes, faces: FaceSet, po
     elif any(one.name != LOCK for one in out.iterdir()):
         raise MienError(f"an empty folder, or one where these rounds were begun, at {out}", "other files", "choose another --out")
     written = {"asked": _plain(values), "decides": now, "threads": threads}
-    write_aside(file, to_json(written).encode())
+    write_atomically(file, to_json(written).encode())
     return int(threads)
 
 

@@ -48,17 +48,17 @@ def compare(
 ) -> None:
     """Compare recipes over labels, noise, settings and seeds: tables, curves, and a report; goes on where it was."""
     from mien.cli.console import Bar, comparison_tables, show
-    from mien.disk import value_of
     from mien.experiments.compare import compare as run
     from mien.experiments.grid import Grid
+    from mien.json_toml import parse_word
     from mien.settings import settings_from
 
     changes, axes = pairs(set_, "--set"), [{"key": key, "values": _values(values)} for key, values in _axes(vary or [])]
     typed(model, changes, axes, trusted=trust, recipes=_parts(recipes))
     asked = {
         "recipes": _parts(recipes),
-        "labels_per_class": [None if part == "all" else value_of(part) for part in _parts(labels_per_class)],
-        "noise": [value_of(part) for part in _parts(noise)],
+        "labels_per_class": [None if part == "all" else parse_word(part) for part in _parts(labels_per_class)],
+        "noise": [parse_word(part) for part in _parts(noise)],
         "seeds": seeds,
         "vary": axes,
         "unlabeled": unlabeled,
@@ -96,7 +96,7 @@ def _axes(given: list[str]) -> list[tuple[str, str]]:
 
 def _values(text: str) -> list[Any]:
     """`a,b`, or a JSON list without its brackets, as values."""
-    from mien.disk import value_of
+    from mien.json_toml import parse_word
 
-    found = value_of(f"[{text}]")
-    return found if isinstance(found, list) else [value_of(part) for part in _parts(text)]
+    found = parse_word(f"[{text}]")
+    return found if isinstance(found, list) else [parse_word(part) for part in _parts(text)]

@@ -50,11 +50,11 @@ def import_(
     """Import a published database, a folder, a table, or rendered faces, into a face set."""
     from mien.cli.console import Bar
     from mien.data.importing import import_source, source_from, told_notes
-    from mien.disk import value_of
+    from mien.json_toml import parse_word
 
     if len(paths) > 2:
         raise typer.BadParameter("expected [INPUT] OUT", param_hint="INPUT OUT")
-    settings: dict[str, Any] = {key: value_of(value) for key, value in pairs(set_, "--set").items()}
+    settings: dict[str, Any] = {key: parse_word(value) for key, value in pairs(set_, "--set").items()}
     given: dict[str, Any] = {"input": paths[0] if len(paths) == 2 else None, "rule": rule, "side": side, "color": color or None}
     given |= {"limits": limits if limits == "off" else None}
     given |= {"columns": pairs(columns, "--columns") if columns else None}
@@ -84,9 +84,9 @@ def _warn_of_whole_photos(database: Any) -> None:
     """A line on stderr where the pictures of a folder or a table are no crops of faces."""
     if not hasattr(database, "pictures"):
         return
-    from mien.preparation.whole_photos import look
+    from mien.preparation.whole_photos import measure_whole_photos
 
-    if warning := look(database.pictures()).warning:
+    if warning := measure_whole_photos(database.pictures()).warning:
         say(f"warning: {warning}", file=sys.stderr)
 
 
@@ -138,11 +138,11 @@ def features(
     """
     from mien.cli.console import Bar
     from mien.data.faceset import FaceSet
-    from mien.disk import value_of
+    from mien.json_toml import parse_word
     from mien.recognize.features import write_features
 
     faces = FaceSet.open(faceset, verify=True)
-    settings = {key: value_of(value) for key, value in pairs(set_, "--set").items()}
+    settings = {key: parse_word(value) for key, value in pairs(set_, "--set").items()}
     with Bar(quiet=as_json) as bar:
         made = write_features(network, faces, out, views, grid, seed, device, bar, limit_gb, settings)
     values = {"faces": len(made), "views": made.info.views, "dimension": made.info.channels, "out": str(out)}

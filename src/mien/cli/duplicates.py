@@ -30,11 +30,11 @@ def twins(
     from mien.data.faceset import FaceSet
     from mien.data.near_duplicates import find_near_duplicates, with_groups, write_near_duplicates
     from mien.disk import require_new
-    from mien.media.inputs import require_prepared
+    from mien.media.find_source_files import require_face_set
 
     for path in (faceset, other):
         if path is not None:
-            require_prepared(path)
+            require_face_set(path)
     if out is not None:
         require_new(out)
     faces = FaceSet.open(faceset, verify=True)

@@ -44,7 +44,7 @@ def evaluate(
     from mien.data.faceset import FaceSet
     from mien.data.splits import test_split
     from mien.evaluation.evaluate import evaluate as measure
-    from mien.media.limits import limits_of
+    from mien.media.file_limits import file_limits
     from mien.preparation.photo_folder import open_or_prepare
     from mien.recognize.bundled import BOX
     from mien.recognize.recognizer import Recognizer
@@ -53,7 +53,7 @@ def evaluate(
         raise typer.BadParameter(f"expected a folder for the report, since {run} comes with mien", param_hint="--out")
     recognizer = Recognizer.load(run, device)
     with Bar(quiet=as_json) as bar:
-        faces = FaceSet.open(open_or_prepare(faceset, os.cpu_count() or 1, bar, limits=limits_of(limits)), verify=True)
+        faces = FaceSet.open(open_or_prepare(faceset, os.cpu_count() or 1, bar, limits=file_limits(limits)), verify=True)
     part = f"fold-{fold.replace('/', '-of-')}" if fold else split or test_split(faces)
     folder = out or run / "-".join(["evaluation", part, *(["flip"] if flip else []), *(["by", by] if by else [])])
     result = measure(recognizer, faces, split, by=by, out=folder, flip=flip, fold=fold)

@@ -56,8 +56,8 @@ def predict(
     from mien.cli.console import Bar
     from mien.errors import MienError
     from mien.faces.crop import TURN
-    from mien.media.inputs import find_inputs
-    from mien.media.limits import limits_of
+    from mien.media.file_limits import file_limits
+    from mien.media.find_source_files import find_source_files
     from mien.recognize.face_embeddings import weakness
     from mien.recognize.predict import Fault, read_all
     from mien.recognize.recognizer import Recognizer
@@ -65,7 +65,7 @@ def predict(
 
     _require_inputs(paths, as_csv)
     form, geometry, folder = _form(as_json, as_csv), _geometry(align, detector), _new_folder(draw)
-    within = limits_of(limits)
+    within = file_limits(limits)
     faults, noted = list[Fault](), _Noted(weakness(every))
     with _stopped():
         recognizer = Recognizer.load(model, device)
@@ -74,7 +74,7 @@ def predict(
         try:
             with Bar(quiet=form != "text") as bar:
                 bar.begin("photos and frames", 0)
-                inputs = _but_drawn(find_inputs(paths, limits=within), folder)
+                inputs = _but_drawn(find_source_files(paths, limits=within), folder)
                 for read in read_all(
                     recognizer, inputs, every, faults, geometry, least_face=least_face, limits=within, turn=turn
                 ):
@@ -148,7 +148,7 @@ def watch(
     """Name the expressions before a camera, now and over time. Nothing is stored but what --draw, --csv and --json ask for."""
     from mien.cli.console import live
     from mien.errors import MienError
-    from mien.media.photos_and_frames import Shot
+    from mien.media.photos_and_frames import PhotoOrFrame
     from mien.media.source_files import SourceFile
     from mien.recognize.camera import camera_frames, find_camera
     from mien.recognize.predict import TRACKING, Read, in_frames
@@ -173,7 +173,7 @@ def watch(
                     searched = how.looking_for(least_face) if least_face else in_frames(how, frame.pixels.shape)
                     found = tracker.follow(frame.time, recognizer.read([frame.pixels], searched)[0])
                     with _whole():
-                        teller.tell(Read(Shot(name, frame.pixels, frame.number, frame.time, frame.number), found))
+                        teller.tell(Read(PhotoOrFrame(name, frame.pixels, frame.number, frame.time, frame.number), found))
                     if form == "text":
                         speed = (frame.number + 1) / max(frame.time, 1e-3)
                         said = [f"{frame.time:.0f} s, {speed:.0f} frames a second"]

@@ -69,8 +69,8 @@ def prepare(
     import os
 
     from mien.cli.console import Bar
-    from mien.media.limits import limits_of
-    from mien.preparation.prepare import Preparing
+    from mien.media.file_limits import file_limits
+    from mien.preparation.prepare import PreparationSettings
     from mien.preparation.prepare import prepare_faces as run
     from mien.settings import settings_from
 
@@ -84,7 +84,8 @@ def prepare(
     if cluster is not None:
         logging.disable(logging.WARNING)  # Ray tells of every step
     with Bar(quiet=as_json) as bar:
-        done = run(settings_from(Preparing, values), out, workers or os.cpu_count() or 1, cluster, bar, limits_of(limits))
+        asked, workers = settings_from(PreparationSettings, values), workers or os.cpu_count() or 1
+        done = run(asked, out, workers, cluster, bar, file_limits(limits))
     _tell(done, out, test > 0, as_json)
 
 

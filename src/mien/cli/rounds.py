@@ -22,7 +22,7 @@ from mien.cli.shared import (
     typed,
     whole,
 )
-from mien.limits import MOST
+from mien.number_bounds import MOST
 
 if TYPE_CHECKING:
     from mien.active.learning_curve import Curve, CurvePoint

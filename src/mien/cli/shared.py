@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from mien.json_text import to_json
-from mien.limits import MOST, MOST_SEED, MOST_THREADS
-from mien.media.limits import Switch
+from mien.media.file_limits import Switch
+from mien.number_bounds import MOST, MOST_SEED, MOST_THREADS
 from mien.wording import plain_text
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def typed(*given: Any, trusted: bool = False, recipes: Iterable[str | None] = ()
 
     Where that is `trusted`, so is the code that the `recipes` name, and the recipes' files that are typed elsewhere.
     """
-    from mien.disk import value_of
+    from mien.json_toml import parse_word
     from mien.recipes.recipe import files_of, trust_recipe
     from mien.registry import import_named
 
@@ -118,7 +118,9 @@ def typed(*given: Any, trusted: bool = False, recipes: Iterable[str | None] = ()
             trust_recipe(name)
 
     for one in given:
-        values = {key: value_of(value) for key, value in one.items() if isinstance(value, str)} if isinstance(one, dict) else one
+        values = (
+            {key: parse_word(value) for key, value in one.items() if isinstance(value, str)} if isinstance(one, dict) else one
+        )
         import_named(values)
         for file in files_of(values) if trusted else ():
             trust_recipe(file)

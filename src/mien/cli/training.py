@@ -59,7 +59,7 @@ def train(
     import os
 
     from mien.cli.console import Bar
-    from mien.media.limits import limits_of
+    from mien.media.file_limits import file_limits
     from mien.preparation.photo_folder import open_or_prepare
     from mien.recipes.overrides import asked_recipe
     from mien.settings import settings_from
@@ -84,7 +84,7 @@ def train(
     order = settings_from(TrainingSettings, asked)
     with Bar(quiet=as_json) as bar:
         made = asked_recipe(recipe, bar.say, model, epochs, start, changes)
-        faces = open_or_prepare(faceset, threads or os.cpu_count() or 1, bar, least=2, limits=limits_of(limits))
+        faces = open_or_prepare(faceset, threads or os.cpu_count() or 1, bar, least=2, limits=file_limits(limits))
         recognizer = run(faces, made, out, order, unlabeled, bar)
     _report_training(recognizer.card.metrics, recognizer.card.budget, out, as_json)
 

@@ -15,7 +15,7 @@ GRAY = (0.299, 0.587, 0.114)
 """Red, green and blue in a gray value (ITU-R BT.601), as Pillow weighs them."""
 
 
-def is_alike(faces: FaceSet, info: Info) -> bool:
+def has_shape_of(faces: FaceSet, info: Info) -> bool:
     """Whether the faces' side and color are those of `info`."""
     return (faces.info.side, faces.info.channels) == (info.side, info.channels)
 
@@ -25,7 +25,7 @@ def shape_in_words(info: Info) -> str:
     return f"{info.side} pixels, {'gray' if info.channels == 1 else 'color'}"
 
 
-def alike(faces: FaceSet, info: Info) -> FaceSet:
+def in_shape_of(faces: FaceSet, info: Info) -> FaceSet:
     """The same faces in memory, uint8, with the side and channels of `info`; all columns stay.
 
     Raises MienError for features, or faces among features, which cannot be turned into each other.

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from mien.data.face_grid import Row, Tile, draw_face_grid, write_face_grid
+from mien.data.face_grid import GridRow, GridTile, draw_face_grid, write_face_grid
 from mien.data.faceset import FaceSet
 from mien.errors import MienError
 
@@ -46,7 +46,7 @@ def examples(faces: FaceSet, per_class: int = 10, side: int = 64, seed: int = 0)
     kinds = [(name, label) for label, name in enumerate(faces.classes)] + [(NO_LABEL, -1)]
     found = [(name, np.flatnonzero(labels == label)) for name, label in kinds]
     chosen = [(name, generator.permutation(rows)[:per_class]) for name, rows in found if len(rows)]
-    return draw_face_grid([Row(name, tuple(map(Tile, faces.faces(rows)))) for name, rows in chosen], side)
+    return draw_face_grid([GridRow(name, tuple(map(GridTile, faces.faces(rows)))) for name, rows in chosen], side)
 
 
 def require_pictures(faces: FaceSet) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from mien.disk import write_aside
+from mien.disk import write_atomically
 from mien.errors import MienError
 from mien.wording import plain_text, short_name
 
@@ -25,7 +25,7 @@ WIDEST = 200
 
 
 @dataclass(frozen=True)
-class Note:
+class GridNote:
     """A line under a face."""
 
     text: str
@@ -36,26 +36,26 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Tile:
+class GridTile:
     """A face and what stands under it."""
 
     face: npt.NDArray[Any]
     """uint8 (S, S) gray or (S, S, 3) color."""
-    notes: tuple[Note, ...] = ()
+    notes: tuple[GridNote, ...] = ()
     frame: str = ""
     """Color of a frame around the face; empty draws none."""
 
 
 @dataclass(frozen=True)
-class Row:
+class GridRow:
     """Tiles side by side, a name before them and perhaps something about it."""
 
     name: str
-    tiles: tuple[Tile, ...]
+    tiles: tuple[GridTile, ...]
     about: str = ""
 
 
-def draw_face_grid(rows: Sequence[Row], side: int = 64, title: str = "") -> Image.Image:
+def draw_face_grid(rows: Sequence[GridRow], side: int = 64, title: str = "") -> Image.Image:
     """The rows one below the other, every face `side` x `side`; `title` is a line above them. All rows leave the same room."""
     # Pillow measures no text of several lines, and takes long over one without end.
     rows, title = [replace(row, name=short_name(row.name), about=short_name(row.about)) for row in rows], plain_text(title, 400)
@@ -94,7 +94,7 @@ def write_face_grid(sheet: Image.Image, path: Path) -> None:
     content = io.BytesIO()
     sheet.save(content, "PNG")
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_aside(path, content.getvalue())
+    write_atomically(path, content.getvalue())
 
 
 def evenly(count: int, most: int) -> npt.NDArray[np.int64]:
@@ -102,14 +102,14 @@ def evenly(count: int, most: int) -> npt.NDArray[np.int64]:
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
 
 
-def _name(draw: ImageDraw.ImageDraw, row: Row, middle: tuple[int, int], fonts: tuple[Font, Font], width: int) -> None:
+def _name(draw: ImageDraw.ImageDraw, row: GridRow, middle: tuple[int, int], fonts: tuple[Font, Font], width: int) -> None:
     """The row's name and what is about it, centered at the height `middle`, cut where they need more than `width`."""
     (x, y), (large, small) = middle, fonts
     draw.text((x, y - (GAP if row.about else 0)), _cut(row.name, large, width), INK, large, anchor="ls" if row.about else "lm")
     draw.text((x, y + GAP), _cut(row.about, small, width), SOFT, small, anchor="lt")
 
 
-def _note(draw: ImageDraw.ImageDraw, note: Note, box: tuple[int, int, int, int], font: Font) -> None:
+def _note(draw: ImageDraw.ImageDraw, note: GridNote, box: tuple[int, int, int, int], font: Font) -> None:
     """A note in its box (left, top, right, bottom), its bar behind it."""
     left, top, right, bottom = box
     if note.share is not None:

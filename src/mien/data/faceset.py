@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mien.data.format import Columns, Info, Rows, checksum, is_pixels, require_labels, to_table
-from mien.disk import fit, read_json, require_name, require_plain, require_regular
+from mien.disk import require_regular, require_utf8_path
 from mien.errors import MienError
+from mien.json_toml import read_json, require_simple, settings_of_file
 from mien.wording import brief_repr, with_suggestion
 
 Normalization = Literal["fixed", "face"]
@@ -26,7 +27,7 @@ MOST_HEADER = 10_000
 
 
 @dataclass(frozen=True)
-class Part:
+class FaceSetPart:
     """Rows of one stored set; `rows` None means all of them."""
 
     pixels: npt.NDArray[Any]
@@ -42,7 +43,7 @@ class Part:
     def __len__(self) -> int:
         return len(self.pixels) if self.rows is None else len(self.rows)
 
-    def take(self, rows: Rows) -> "Part":
+    def take(self, rows: Rows) -> "FaceSetPart":
         """These rows of this part, in this order."""
         added = {name: values.take(pa.array(rows)) for name, values in self.added.items()}
         return replace(self, rows=rows if self.rows is None else self.rows[rows], added=added)
@@ -73,7 +74,7 @@ class FaceSet:
     """
 
     info: Info
-    parts: tuple[Part, ...]
+    parts: tuple[FaceSetPart, ...]
     folder: Path | None = field(default=None)
 
     @staticmethod
@@ -84,12 +85,12 @@ class FaceSet:
         was changed after it was written, or has another format version.
         """
         folder = Path(folder)
-        require_name(folder)
+        require_utf8_path(folder)
         info = _read_info(folder)
         if verify:
             _verify(folder, info)
         pixels = _map_pixels(folder / "faces.npy")
-        faces = FaceSet(info, (Part(pixels, Columns(folder / "table.parquet")),), folder)
+        faces = FaceSet(info, (FaceSetPart(pixels, Columns(folder / "table.parquet")),), folder)
         _check(faces)
         return faces
 
@@ -117,7 +118,7 @@ class FaceSet:
             count = len(values) if hasattr(values, "__len__") and getattr(values, "ndim", 1) != 0 else brief_repr(values)
             if count != len(faces):
                 raise MienError(f"a row for each of {len(faces)} faces in column {name}", f"{count}", "give one each")
-        made = FaceSet(replace(info, count=len(faces)), (Part(faces, Columns(to_table(given))),))
+        made = FaceSet(replace(info, count=len(faces)), (FaceSetPart(faces, Columns(to_table(given))),))
         _check(made)
         require_labels(made.column("label"), len(made.classes), "a set in memory")
         return made
@@ -204,7 +205,7 @@ class FaceSet:
         parts = [self.parts[owner[run[0]]].take(wanted[run] - starts[owner[run[0]]]) for run in runs]
         return self._view(tuple(parts) or (self.parts[0].take(wanted),))
 
-    def _view(self, parts: tuple[Part, ...]) -> "FaceSet":
+    def _view(self, parts: tuple[FaceSetPart, ...]) -> "FaceSet":
         # A view is no stored set: it has neither folder nor checksum.
         return FaceSet(replace(self.info, count=sum(map(len, parts)), checksum=""), parts)
 
@@ -288,7 +289,7 @@ def _read_info(folder: Path) -> Info:
     values = read_json(folder / "faceset.json", "import the set again")
     if values.get("version") != 1:
         raise MienError("a face set of version 1", f"version {values.get('version')}", "open it with the mien that wrote it")
-    return fit(Info, values, folder / "faceset.json", "import the set again")
+    return settings_of_file(Info, values, folder / "faceset.json", "import the set again")
 
 
 def _map_pixels(path: Path) -> npt.NDArray[Any]:
@@ -334,4 +335,4 @@ def _check(faces: FaceSet) -> None:
         raise MienError(f"a table row for each of {count} faces in {where}", found, "import the set again")
     if len(set(info.classes)) < len(info.classes):
         raise MienError(f"classes of different names in {where}", brief_repr(info.classes), "import the set again")
-    require_plain(asdict(info), f"what holds for the faces in {where}", "give other texts")
+    require_simple(asdict(info), f"what holds for the faces in {where}", "give other texts")

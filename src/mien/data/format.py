@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass as checked
 
 from mien.errors import MienError
 from mien.settings import STRICT, plain_errors
-from mien.tabular.parquet_files import FAULTS, metadata_of, read_column, schema_of
+from mien.tabular.parquet_files import FAULTS, read_column, read_metadata, read_schema
 
 Rows = npt.NDArray[np.int64]
 
@@ -87,9 +87,9 @@ class Columns:
         self._table = table
         self._read: dict[str, pa.ChunkedArray] = {}
         if isinstance(table, Path):
-            self._metadata = metadata_of(table, "import the set again")
+            self._metadata = read_metadata(table, "import the set again")
             self.rows = int(self._metadata.num_rows)
-            self._schema = schema_of(table, self._metadata, "import the set again")
+            self._schema = read_schema(table, self._metadata, "import the set again")
         else:
             self.rows, self._schema = len(table), table.schema
         missing = [name for name in WHOLE if name not in self._schema.names]

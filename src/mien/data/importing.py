@@ -14,7 +14,7 @@ from mien.data.faceset import FaceSet
 from mien.data.source import Source
 from mien.data.writer import FaceSetWriter
 from mien.errors import MienError
-from mien.media.faults import Rejected
+from mien.media.rejections import Rejected
 from mien.registry import find_component
 from mien.settings import CountOrZero, Share, require_fitting, settings_from
 

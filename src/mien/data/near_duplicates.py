@@ -16,12 +16,24 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from mien.data.face_grid import Note, Tile, draw_face_grid, evenly, write_face_grid
-from mien.data.face_grid import Row as SheetRow
+from mien.data.face_grid import GridNote, GridTile, draw_face_grid, evenly, write_face_grid
+from mien.data.face_grid import GridRow as SheetRow
 from mien.data.faceset import BLOCK, FaceSet
 from mien.data.format import Rows
-from mien.data.phash import Bools, Bytes, Floats, Hashes, Integers, any_close, correlations, groups, hashes, in_order, pairs
-from mien.disk import require_new, write_aside
+from mien.data.phash import (
+    Bools,
+    Bytes,
+    Floats,
+    Hashes,
+    Integers,
+    any_close,
+    close_pairs,
+    connected_groups,
+    correlations,
+    hash_pictures,
+    in_order,
+)
+from mien.disk import require_new, write_atomically
 from mien.errors import MienError
 from mien.progress import Progress, Silent
 from mien.settings import CountOrZero, require_fitting
@@ -40,7 +52,7 @@ SHOWN, ACROSS, SIDE = 12, 10, 72
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
+class DuplicatePairs:
     """M pairs of twins."""
 
     rows: Integers
@@ -54,7 +66,7 @@ class Pairs:
 
 
 @dataclass(frozen=True)
-class Share:
+class SplitShare:
     """How many faces of a split have twins in a split, which may be the same."""
 
     split: str
@@ -74,7 +86,7 @@ class NearDuplicates:
     faces: FaceSet
     other: FaceSet | None
     distance: int
-    found: Pairs
+    found: DuplicatePairs
     """Within the set and across to the other, not within that."""
     group: Integers
     """(all faces,) the group that pairs connect, the largest first; -1: a face without twin."""
@@ -82,7 +94,7 @@ class NearDuplicates:
     """(all faces,) the split of each; of the other set behind its name."""
     labels: npt.NDArray[np.object_]
     """(all faces,) the names of labels; empty where there is none."""
-    shares: tuple[Share, ...]
+    shares: tuple[SplitShare, ...]
 
     @property
     def disagreeing(self) -> npt.NDArray[np.bool_]:
@@ -173,7 +185,7 @@ def find_near_duplicates(
         for second in range(first, len(parts))
     ]
     found = _joined([replace(part, rows=np.sort(part.rows, axis=1)) for part in compared])
-    together = _by_size(groups(found.rows, len(splits)))
+    together = _by_size(connected_groups(found.rows, len(splits)))
     shares = _shares(found.rows, splits, labels, [name for name, _ in parts], own)
     return NearDuplicates(faces, other, distance, found, together, splits, labels, shares)
 
@@ -200,7 +212,7 @@ def hash_faces(faces: FaceSet, progress: Progress | None = None) -> Hashes:
     bar.begin("hashing", len(faces))
     for start in range(0, len(faces), BLOCK):
         rows = np.arange(start, min(len(faces), start + BLOCK))
-        found.append(hashes(faces.faces(rows)))
+        found.append(hash_pictures(faces.faces(rows)))
         bar.advance(len(rows))
     return np.concatenate(found)
 
@@ -213,7 +225,7 @@ def write_near_duplicates(found: NearDuplicates, out: Path | str) -> tuple[str, 
     out = Path(out)
     require_new(out)
     out.mkdir(parents=True, exist_ok=True)
-    write_aside(out / "twins.csv", near_duplicate_rows(found).encode())
+    write_atomically(out / "twins.csv", near_duplicate_rows(found).encode())
     if not len(found.sizes):
         return ("twins.csv",)
     write_face_grid(draw_near_duplicates(found), out / "twins.png")
@@ -254,15 +266,15 @@ def _drawn(found: NearDuplicates) -> Iterator[SheetRow]:
             source = found.faces if row < count else found.other
             assert source is not None
             face = source.faces([row if row < count else row - count])[0]
-            tiles.append(Tile(face, (Note(found.labels[row] or "-"), Note(found.splits[row]))))
+            tiles.append(GridTile(face, (GridNote(found.labels[row] or "-"), GridNote(found.splits[row]))))
         yield SheetRow(f"{quantity(len(members), 'face')}", tuple(tiles))
 
 
-def _compare(ours: _Part, theirs: _Part | None, distance: int) -> Pairs:
+def _compare(ours: _Part, theirs: _Part | None, distance: int) -> DuplicatePairs:
     """Twins of faces with others, or among themselves, as rows of all faces."""
     others = ours if theirs is None else theirs
-    direct = pairs(ours.hashes[:, 0], None if theirs is None else theirs.hashes[:, 0], distance)
-    turned = pairs(ours.hashes[:, 0], others.hashes[:, 1], distance)
+    direct = close_pairs(ours.hashes[:, 0], None if theirs is None else theirs.hashes[:, 0], distance)
+    turned = close_pairs(ours.hashes[:, 0], others.hashes[:, 1], distance)
     made = []
     for mirrored, close in ((False, direct), (True, in_order(turned) if theirs is None else turned)):
         alike = correlations(ours.faces.faces, others.mirrored if mirrored else others.faces.faces, close)
@@ -271,7 +283,7 @@ def _compare(ours: _Part, theirs: _Part | None, distance: int) -> Pairs:
         # To the mirror image of one it is a little farther, at times, than to that of the other.
         apart = np.bitwise_count(left ^ right[:, ::-1]).min(axis=1) if mirrored else np.bitwise_count(left[:, 0] ^ right[:, 0])
         rows = np.stack([ours.rows[kept[:, 0]], others.rows[kept[:, 1]]], axis=1)
-        made.append(Pairs(rows, apart.astype(np.int64), alike[alike >= ALIKE], np.full(len(kept), mirrored)))
+        made.append(DuplicatePairs(rows, apart.astype(np.int64), alike[alike >= ALIKE], np.full(len(kept), mirrored)))
     return _joined(made)
 
 
@@ -280,15 +292,15 @@ def _alike(ours: Callable[[Rows], Bytes], theirs: Callable[[Rows], Bytes]) -> Ca
     return lambda close: correlations(ours, theirs, close) >= ALIKE
 
 
-def _joined(parts: list[Pairs]) -> Pairs:
+def _joined(parts: list[DuplicatePairs]) -> DuplicatePairs:
     """All pairs, in the order of their rows; of a pair that comes twice, the first."""
     none = np.zeros((0, 2), np.int64)
-    parts = [Pairs(none, none[:, 0], none[:, 0].astype(np.float32), none[:, 0].astype(bool)), *parts]
+    parts = [DuplicatePairs(none, none[:, 0], none[:, 0].astype(np.float32), none[:, 0].astype(bool)), *parts]
     rows = np.concatenate([part.rows for part in parts])
     _, first = np.unique(rows, axis=0, return_index=True)
     distance = np.concatenate([part.distance for part in parts])[first]
     correlation = np.concatenate([part.correlation for part in parts])[first]
-    return Pairs(rows[first], distance, correlation, np.concatenate([part.mirrored for part in parts])[first])
+    return DuplicatePairs(rows[first], distance, correlation, np.concatenate([part.mirrored for part in parts])[first])
 
 
 def _by_size(group: Integers) -> Integers:
@@ -301,12 +313,12 @@ def _by_size(group: Integers) -> Integers:
 
 def _shares(
     rows: Integers, splits: npt.NDArray[np.object_], labels: npt.NDArray[np.object_], names: list[str], own: int
-) -> tuple[Share, ...]:
+) -> tuple[SplitShare, ...]:
     """For each of the set's `own` splits, and each of all splits, what is in the one and has a twin in the other."""
     both = np.concatenate([rows, rows[:, ::-1]])
     first, second, differ = splits[both[:, 0]], splits[both[:, 1]], _disagree(labels, both)
     return tuple(
-        Share(
+        SplitShare(
             name,
             among,
             int((splits == name).sum()),

@@ -48,7 +48,7 @@ BLUR = 3.0
 """Deviation of the blur, in pixels of the 32, that is taken away before faces are compared: lines are compared, not light."""
 
 
-def hashes(faces: Bytes) -> Hashes:
+def hash_pictures(faces: Bytes) -> Hashes:
     """(N, 2): the hash of each face, uint8 (N, S, S) or (N, S, S, 3), and that of its mirror image; 0 for a face of one gray."""
     basis = fft.dct(_means(faces.shape[1]), axis=0, norm="ortho")[1 : LOW + 1]
     # The mirror image has the same frequencies, the odd ones along a row with the other sign.
@@ -64,7 +64,7 @@ def hashes(faces: Bytes) -> Hashes:
     return found
 
 
-def pairs(given: Hashes, others: Hashes | None = None, distance: int = 0) -> Integers:
+def close_pairs(given: Hashes, others: Hashes | None = None, distance: int = 0) -> Integers:
     """(M, 2) rows of `given` (N,) and of `others` whose hashes differ in at most `distance` bits, in order.
 
     Without `others`: within `given`, the smaller row first. All pairs, but where two hashes have more than EQUAL^2 of them: there
@@ -114,7 +114,7 @@ def in_order(found: Integers) -> Integers:
     return _unique(np.sort(found[found[:, 0] != found[:, 1]], axis=1))
 
 
-def groups(found: Integers, count: int) -> Integers:
+def connected_groups(found: Integers, count: int) -> Integers:
     """(count,) the group of each face: all that pairs (M, 2) connect, numbered in the order of their first face; -1: alone."""
     edges = sparse.coo_array((np.ones(len(found), bool), (found[:, 0], found[:, 1])), shape=(count, count))
     part = sparse.csgraph.connected_components(edges, directed=False)[1]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.data.format import Info
-from mien.media.faults import Rejected
+from mien.media.rejections import Rejected
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,6 @@ class Source(Protocol):
     def blocks(self) -> Iterator[Block]: ...
 
 
-def listed(given: Any) -> Any:
+def names_in_text(given: Any) -> Any:
     """Names, as a setting: a text has commas between them."""
     return [name.strip() for name in given.split(",") if name.strip()] if isinstance(given, str) else given

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mien.class_words import read_split
+from mien.class_words import split_name
 from mien.data.faceset import FaceSet
 from mien.data.format import Rows
 from mien.errors import MienError
@@ -35,7 +35,7 @@ class Budget:
 
 
 @dataclass(frozen=True, eq=False)
-class Groups:
+class FaceGroups:
     """Which of N faces are kept on one side of a split."""
 
     of: Rows
@@ -57,7 +57,7 @@ class Groups:
         return ", ".join(parts)
 
 
-def group_faces(names: Mapping[str, pa.ChunkedArray]) -> Groups:
+def group_by_names(names: Mapping[str, pa.ChunkedArray]) -> FaceGroups:
     """Groups by columns of names, (N,) each, under what they name: a face goes by the first that is neither null nor empty.
 
     A face without any is a group of its own.
@@ -74,10 +74,10 @@ def group_faces(names: Mapping[str, pa.ChunkedArray]) -> Groups:
         first += len(known)
     alone = of < 0
     of[alone] = first + np.arange(alone.sum())
-    return Groups(of, named)
+    return FaceGroups(of, named)
 
 
-def groups_of(faces: FaceSet) -> Groups | None:
+def validation_groups(faces: FaceSet) -> FaceGroups | None:
     """The faces that validate together, by subject, else by sequence; None where the set has neither column.
 
     In a set whose classes are its people (`mien identities`) subjects part nothing: each is a class.
@@ -85,7 +85,7 @@ def groups_of(faces: FaceSet) -> Groups | None:
     names = {kind: faces.column(name) for kind, name in TOGETHER.items() if name in faces.column_names}
     if "people" in names and not set(faces.classes).isdisjoint(pc.unique(_trimmed(names["people"])).to_pylist()):
         del names["people"]
-    return group_faces(names) if names else None
+    return group_by_names(names) if names else None
 
 
 def _trimmed(names: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -102,7 +102,7 @@ def split_rows(faces: FaceSet, split: str) -> Rows:
         raise _no_splits(split)
     written = faces.values("split")
     lower = np.array([(name or "").casefold() for name in written], object)
-    for found, wanted in ((written, split), (_splits(faces), read_split(split)), (lower, split.casefold())):
+    for found, wanted in ((written, split), (_splits(faces), split_name(split)), (lower, split.casefold())):
         rows = np.flatnonzero(found == wanted)
         if wanted and len(rows):
             return rows
@@ -125,7 +125,7 @@ def test_split(faces: FaceSet) -> str:
         raise _no_splits(TESTING[0])
     present = sorted({str(value) for value in faces.values("split") if value})
     for name in TESTING:
-        found = [written for written in present if read_split(written) == name]
+        found = [written for written in present if split_name(written) == name]
         if found:
             return name if name in found else found[0]
     known = ", ".join(present)
@@ -153,7 +153,7 @@ def held_out_rows(faces: FaceSet) -> Rows:
 def _splits(faces: FaceSet) -> npt.NDArray[np.object_]:
     """(N,) our names of the splits, "" where a face has none."""
     column = faces.column("split")
-    ours = {name: read_split(name) for name in pc.unique(column).to_pylist()}
+    ours = {name: split_name(name) for name in pc.unique(column).to_pylist()}
     return np.array([ours[name] for name in column.to_pylist()], object)
 
 
@@ -305,7 +305,7 @@ def with_test_split(faces: FaceSet, share: float, seed: int) -> FaceSet:
     """
     columns = {kind: name for kind, name in {**TOGETHER, "photos": "photo"}.items() if name in faces.column_names}
     names = {kind: faces.column(name) for kind, name in columns.items()}
-    of = group_faces(names).of if names else np.arange(len(faces))
+    of = group_by_names(names).of if names else np.arange(len(faces))
     return faces.with_column("split", np.where(draw_test(faces.labels, of, share, seed), "test", "train"))
 
 

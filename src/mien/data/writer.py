@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mien.data.format import COLUMNS, Info, checksum, require_labels, to_table
-from mien.disk import put, require_name, require_plain, write_aside
+from mien.disk import replace_atomically, require_utf8_path, write_atomically
 from mien.errors import MienError
 from mien.json_text import to_json
+from mien.json_toml import require_simple
 from mien.wording import quantity
 
 
@@ -24,7 +25,7 @@ def write_table(path: Path, table: pa.Table) -> None:
     """Write a parquet file aside and rename it, so that `path` is never half-written."""
     content = pa.BufferOutputStream()
     pq.write_table(table, content)
-    write_aside(path, content.getvalue().to_pybytes())
+    write_atomically(path, content.getvalue().to_pybytes())
 
 
 class FaceSetWriter:
@@ -35,8 +36,8 @@ class FaceSetWriter:
     """
 
     def __init__(self, folder: Path, info: Info) -> None:
-        require_name(folder)
-        require_plain(asdict(info), f"what is written to {folder}", "give other texts")
+        require_utf8_path(folder)
+        require_simple(asdict(info), f"what is written to {folder}", "give other texts")
         if folder.exists():
             raise MienError(f"nothing at {folder} yet", "a file or folder", "choose another name, or remove it first")
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -101,4 +102,4 @@ class FaceSetWriter:
         info = replace(info, checksum=checksum(self._aside, info))
         (self._aside / "faceset.json").write_text(to_json(info), "utf-8")
         self._aside.chmod(0o755)
-        put(self._aside, self._folder)
+        replace_atomically(self._aside, self._folder)

@@ -16,9 +16,9 @@ from mien.data.face_grid import BLUE, EDGE, INK, SOFT, write_face_grid
 from mien.data.faceset import FaceSet
 from mien.data.views import Views
 from mien.errors import MienError
-from mien.media.pictures import read_picture
+from mien.matplotlib_parts import colormaps
+from mien.media.face_pictures import read_picture
 from mien.models import Network, leading, upscaling
-from mien.plots import colormaps
 from mien.progress import Progress, Silent
 from mien.recognize.recognizer import Recognizer
 from mien.wording import short_name, with_suggestion

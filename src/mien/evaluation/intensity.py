@@ -13,11 +13,11 @@ import pyarrow as pa
 from PIL import Image
 from scipy.stats import spearmanr
 
-from mien.data.face_grid import GRAY, Note, Row, Tile, draw_face_grid, evenly, write_face_grid
+from mien.data.face_grid import GRAY, GridNote, GridRow, GridTile, draw_face_grid, evenly, write_face_grid
 from mien.data.faceset import FaceSet
 from mien.data.peaks import find_sequences
 from mien.data.splits import test_split
-from mien.disk import write_aside
+from mien.disk import write_atomically
 from mien.errors import MienError
 from mien.evaluation.evaluate import count_known, tested_faces
 from mien.evaluation.metrics import RESAMPLES, Interval, block_sizes, percentiles
@@ -128,7 +128,7 @@ def inspect_intensity(
     folder = Path(out) if out is not None else Path(recognizer.folder or "") / "intensity"
     folder.mkdir(parents=True, exist_ok=True)
     within = sequence_correlations(shown)
-    write_aside(folder / "intensity.csv", intensity_rows(shown).encode())
+    write_atomically(folder / "intensity.csv", intensity_rows(shown).encode())
     if faces.info.kind == "faces":
         write_face_grid(draw_intensity(shown, within), folder / "intensity.png")
     warning = f"{known} of these faces gave the run their labels: this is no test of it" if known else ""
@@ -257,7 +257,7 @@ def intensity_rows(shown: Shown) -> str:
     return file.getvalue()
 
 
-def _row(shown: Shown, rows: Integers, name: str, about: str) -> Row:
+def _row(shown: Shown, rows: Integers, name: str, about: str) -> GridRow:
     """These faces in order of intensity, FRAMES at most."""
     rows = rows[np.argsort(shown.intensity[rows], kind="stable")]
     rows = rows[evenly(len(rows), FRAMES)]
@@ -266,9 +266,11 @@ def _row(shown: Shown, rows: Integers, name: str, about: str) -> Row:
     for face, chance, value in zip(shown.faces.faces(rows), shown.probability[rows], shown.intensity[rows], strict=True):
         share = (value - low) / (high - low)
         tiles.append(
-            Tile(face, (Note(f"{chance:.2f}", chance), Note(f"{value:.3g}" if high > 10 else f"{value:.2f}", share, GRAY)))
+            GridTile(
+                face, (GridNote(f"{chance:.2f}", chance), GridNote(f"{value:.3g}" if high > 10 else f"{value:.2f}", share, GRAY))
+            )
         )
-    return Row(name, tuple(tiles), about)
+    return GridRow(name, tuple(tiles), about)
 
 
 def _intensities(faces: FaceSet, column: str) -> Floats:

@@ -11,8 +11,8 @@ from mien.data.faceset import FaceSet
 from mien.data.near_duplicates import have_near_duplicates
 from mien.data.phash import Bools
 from mien.data.splits import fold_view, split_rows, training_rows
-from mien.disk import read_as
 from mien.errors import MienError
+from mien.json_toml import read_settings
 from mien.recognize.model_card import read_sources, read_used
 from mien.recognize.recognizer import Recognizer
 from mien.wording import quantity
@@ -148,7 +148,7 @@ class _Asked:
 def _order(folder: Path) -> _Order:
     """What a run was asked to do; nothing for a model folder."""
     file = folder / "run.json"
-    return read_as(_Asked, file, "train again").order if file.is_file() else _Order()
+    return read_settings(_Asked, file, "train again").order if file.is_file() else _Order()
 
 
 def _own_set(folder: Path, checksum: str) -> FaceSet | None:

@@ -15,13 +15,13 @@ from PIL import Image
 from scipy.stats import rankdata
 
 from mien.data.describe import require_pictures
-from mien.data.face_grid import RED, Note, Row, Tile, draw_face_grid, write_face_grid
+from mien.data.face_grid import RED, GridNote, GridRow, GridTile, draw_face_grid, write_face_grid
 from mien.data.faceset import FaceSet
-from mien.disk import write_aside
+from mien.disk import write_atomically
 from mien.errors import MienError
 from mien.json_text import plain_values
 from mien.recognize.model_card import ModelCard, read_card
-from mien.tabular.parquet_files import LABELS, read_table
+from mien.tabular.parquet_files import LABEL_COLUMNS, read_table
 from mien.wording import quantity
 
 SIDE = 96
@@ -114,7 +114,7 @@ def inspect_weights(
     weighed = read_weighed(run, faces)
     folder = run / "weights" if out is None else Path(out)
     write_face_grid(draw_weights(weighed, per_class), folder / "weights.png")
-    write_aside(folder / "weights.csv", weight_rows(weighed).encode())
+    write_atomically(folder / "weights.csv", weight_rows(weighed).encode())
     return summarize_weights(weighed, _warning(card, faces))
 
 
@@ -168,10 +168,10 @@ def draw_weights(weighed: Weighed, per_class: int = SHOWN) -> Image.Image:
             continue
         shown, tiles = mine[:per_class], []
         for row, face in zip(shown, weighed.faces.faces(shown), strict=True):
-            weight = Note(f"{weighed.weights[row]:.3f}", weighed.weights[row] / scale)
-            mark = Note(str(weighed.truth[row]) if flipped[row] else "", color=RED)
-            tiles.append(Tile(face, (weight, mark) if marked else (weight,), RED if flipped[row] else ""))
-        rows.append(Row(name, tuple(tiles), f"{quantity(len(mine), 'face')}"))
+            weight = GridNote(f"{weighed.weights[row]:.3f}", weighed.weights[row] / scale)
+            mark = GridNote(str(weighed.truth[row]) if flipped[row] else "", color=RED)
+            tiles.append(GridTile(face, (weight, mark) if marked else (weight,), RED if flipped[row] else ""))
+        rows.append(GridRow(name, tuple(tiles), f"{quantity(len(mine), 'face')}"))
     title = "All faces counted the same" if weighed.equal else "The faces that counted least, and their weights"
     return draw_face_grid(rows, SIDE, title + ("; framed: what a face really is" if marked else ""))
 
@@ -192,7 +192,7 @@ def weight_rows(weighed: Weighed) -> str:
 def _read_table(path: Path) -> pa.Table:
     if not path.is_file():
         raise MienError(f"a run's sample weights at {path}", "no such file", "give a run's folder, or train it again")
-    table = read_table(path, LABELS | {"weight": pa.float64()}, "train again")
+    table = read_table(path, LABEL_COLUMNS | {"weight": pa.float64()}, "train again")
     if not len(table):
         raise MienError(f"labeled faces in {path}", "none", "train again")
     return table

@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 
 from mien.data.faceset import FaceSet
 from mien.data.format import Rows
-from mien.data.splits import groups_of, training_rows
+from mien.data.splits import training_rows, validation_groups
 from mien.data.views import Views
 from mien.disk import require_new
 from mien.errors import MienError
@@ -164,7 +164,7 @@ def _look(recognizer: Recognizer, faces: FaceSet, seed: int, progress: Progress)
     classes = (*recognizer.classes, *(name for name in present if name not in recognizer.classes))
     place = np.array([classes.index(name) if name in classes else -1 for name in faces.classes], np.int64)
     labels = place[mine.labels]
-    groups = groups_of(mine)
+    groups = validation_groups(mine)
     of = np.arange(len(mine)) if groups is None else groups.of
     folds = _folds(labels, of, seed)
     last = _last_layer(recognizer.network)

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from mien.data.faceset import FaceSet
 from mien.data.splits import require_untrained, split_rows, test_split
-from mien.disk import read_as, read_json, require_name, write_aside
+from mien.disk import require_utf8_path, write_atomically
 from mien.errors import MienError
 from mien.evaluation.evaluate import evaluate
 from mien.evaluation.result import thin
@@ -24,11 +24,12 @@ from mien.experiments.report import write_report
 from mien.experiments.results import RunResult, read_result, write_result
 from mien.experiments.statistics import LEAST, summarize
 from mien.json_text import plain_values, to_json
+from mien.json_toml import read_json, read_settings
 from mien.progress import Progress, Quiet, Silent, duration
 from mien.recognize.device import choose_device
 from mien.recognize.model_card import read_history
 from mien.recognize.recognizer import Recognizer
-from mien.tabular.parquet_files import LABELS, read_table
+from mien.tabular.parquet_files import LABEL_COLUMNS, read_table
 from mien.training.train import Written, resume, train
 from mien.wording import quantity
 
@@ -184,7 +185,7 @@ def _is_resumable(folder: Path, faces: FaceSet) -> bool:
     """Whether a run was begun here on these faces where they still are."""
     if not (folder / "run.json").is_file():
         return False
-    order = read_as(Written, folder / "run.json", f"remove {folder}").order
+    order = read_settings(Written, folder / "run.json", f"remove {folder}").order
     here = faces.folder is not None and order.faces == faces.folder.resolve()
     return here and (order.unlabeled is None or order.unlabeled.is_dir())
 
@@ -228,7 +229,7 @@ def _labels_used(folder: Path) -> list[tuple[str, int]]:
     file = folder / "budget.parquet"
     if not file.is_file():
         raise MienError(f"the labels that a run used in {file}", "no such file", f"remove {folder}: it is done again")
-    table = read_table(file, LABELS, f"remove {folder}: it is done again")
+    table = read_table(file, LABEL_COLUMNS, f"remove {folder}: it is done again")
     return sorted(zip(table.column("id").to_pylist(), table.column("label").to_pylist(), strict=True))
 
 
@@ -271,8 +272,8 @@ def _cautions(work: _Work) -> tuple[str, ...]:
 
 def _write(work: _Work, found: Comparison, due: float) -> float:
     """Tables, and the report if it is due; when it is due next."""
-    write_aside(work.out / "runs.csv", found.runs_csv().encode())
-    write_aside(work.out / "table.csv", found.table_csv().encode())
+    write_atomically(work.out / "runs.csv", found.runs_csv().encode())
+    write_atomically(work.out / "table.csv", found.table_csv().encode())
     began = time.monotonic()
     if began < due:
         return due
@@ -292,7 +293,7 @@ def _stored(faces: FaceSet | Path | str) -> FaceSet:
 def _claim(work: _Work) -> None:
     """Take the folder for this grid: a new one, an empty one, or an earlier grid's on the same faces."""
     out, file = work.out, work.out / "grid.json"
-    require_name(out)
+    require_utf8_path(out)
     if out.exists() and not out.is_dir():
         raise MienError(f"a folder at {out}", "a file", "choose another --out")
     if file.is_file():
@@ -304,4 +305,4 @@ def _claim(work: _Work) -> None:
     (out / "runs").mkdir(parents=True, exist_ok=True)
     info, asked = work.faces.info, plain_values(asdict(work.grid))
     written = {"faces": str(work.faces.folder), "name": info.name, "checksum": info.checksum, "asked": asked}
-    write_aside(file, to_json(written).encode())
+    write_atomically(file, to_json(written).encode())

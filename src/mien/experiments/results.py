@@ -11,9 +11,10 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 from pydantic.dataclasses import dataclass
 
-from mien.disk import read_as, write_aside
+from mien.disk import write_atomically
 from mien.experiments.grid import Group
 from mien.json_text import to_json
+from mien.json_toml import read_settings
 from mien.settings import STRICT
 
 FILE = "result.json"
@@ -72,14 +73,14 @@ COLUMNS = tuple(name for name in RunResult.__dataclass_fields__ if name != "vari
 
 def write_result(folder: Path, result: RunResult) -> None:
     """Leave the result in the run's folder."""
-    write_aside(folder / FILE, to_json(result).encode())
+    write_atomically(folder / FILE, to_json(result).encode())
 
 
 def read_result(folder: Path) -> RunResult | None:
     """The result in a run's folder, None where there is none yet. Raises MienError where it is damaged."""
     if not (folder / FILE).is_file():
         return None
-    return read_as(RunResult, folder / FILE, "remove it, and the run is done again")
+    return read_settings(RunResult, folder / FILE, "remove it, and the run is done again")
 
 
 def runs_csv(results: Sequence[RunResult]) -> str:

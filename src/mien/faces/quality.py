@@ -27,14 +27,14 @@ BRIGHT = 250
 
 
 @dataclass(frozen=True)
-class Limits:
+class QualityLimits:
     """Least and most of measures, by their names; a face whose measure is not known passes."""
 
     least: Mapping[str, float]
     most: Mapping[str, float]
 
     @staticmethod
-    def parse(texts: Sequence[str]) -> "Limits":
+    def parse(texts: Sequence[str]) -> "QualityLimits":
         """Of texts such as `size>=40` and `turn<=0.5`; roll and turn count without their sign. Raises MienError for others."""
         least, most = dict[str, float](), dict[str, float]()
         for text in texts:
@@ -48,7 +48,7 @@ class Limits:
                 found = repr(text) if name.strip() in MEASURES else with_suggestion(name, MEASURES)
                 raise MienError(expected, found, "write 'NAME>=NUMBER' or 'NAME<=NUMBER' in quotes: a shell takes > for a file")
             (least if sign == ">=" else most)[name.strip()] = bound
-        return Limits(least, most)
+        return QualityLimits(least, most)
 
     def require_measurable(self, landmarks: bool) -> None:
         """Raises MienError for a limit on what is measured by landmarks where faces come without: none would be beyond it."""
@@ -68,7 +68,7 @@ class Limits:
         return ""
 
 
-def measure(faces: npt.NDArray[np.uint8], found: Sequence[Face]) -> dict[str, Floats]:
+def measure_quality(faces: npt.NDArray[np.uint8], found: Sequence[Face]) -> dict[str, Floats]:
     """MEASURES of crops (n, S, S) or (n, S, S, 3) and the faces in their photos, each (n,); nan where there are no landmarks."""
     gray = faces.astype(np.float32)
     if gray.ndim == 4:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
-from mien.data.convert import alike, is_alike, shape_in_words
+from mien.data.convert import has_shape_of, in_shape_of, shape_in_words
 from mien.data.faceset import FaceSet
 from mien.data.identities import find_people
 from mien.errors import MienError
@@ -90,9 +90,9 @@ def look_at(recognizer: Recognizer | None, faces: FaceSet, bar: Progress) -> See
             f"{card.faces.kind}, for this model", info.kind, "leave --model out: the set's own features are taken then"
         )
     if card.faces.kind == info.kind == "faces":
-        if not is_alike(faces, card.faces):
+        if not has_shape_of(faces, card.faces):
             said += [f"faces are converted for the model: {shape_in_words(info)} to {shape_in_words(card.faces)}"]
-            faces = alike(faces, card.faces)
+            faces = in_shape_of(faces, card.faces)
         said += [text for text in [alignment_note(card.faces, info)] if text]
     return Seen(embed_faces(recognizer, faces, bar), f"of block {list(recognizer.network.blocks)[-1]}", tuple(said))
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from mien.data.faceset import FaceSet
 from mien.data.format import Rows
-from mien.data.noise import flip_uniform
+from mien.data.label_noise import flip_uniform
 from mien.data.splits import split_rows, training_rows
 from mien.errors import MienError
 from mien.evaluation.consistency import FEW, known_labels
@@ -26,7 +26,7 @@ from mien.progress import Progress, Silent
 from mien.recognize.recognizer import Recognizer
 from mien.recognize.semantic_neighbors import SIGMA
 from mien.settings import Count, Seed, Share, require_fitting
-from mien.tabular.parquet_files import LABELS, read_table
+from mien.tabular.parquet_files import LABEL_COLUMNS, read_table
 from mien.wording import quantity, with_suggestion
 
 Floats = npt.NDArray[np.float64]
@@ -380,7 +380,7 @@ def _taught(asked: Labeled) -> tuple[str, ...]:
         return ()
     said = f"{used} of these {len(faces)} labels taught the run: what it says of these faces is not wholly out of sample"
     file = folder / "budget.parquet"
-    rows = read_table(file, LABELS, "train again").to_pylist() if file.is_file() else []
+    rows = read_table(file, LABEL_COLUMNS, "train again").to_pylist() if file.is_file() else []
     taught = {row["id"]: row["label"] for row in rows}
     ids = faces.column("id").to_pylist()
     other = sum(taught.get(name, label) != label for name, label in zip(ids, asked.given.tolist(), strict=True))

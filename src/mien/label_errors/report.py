@@ -9,10 +9,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from mien.data.face_grid import INK, RED, SOFT, Note, Row, Tile, draw_face_grid, write_face_grid
-from mien.disk import put, read_json
+from mien.data.face_grid import INK, RED, SOFT, GridNote, GridRow, GridTile, draw_face_grid, write_face_grid
+from mien.disk import replace_atomically
 from mien.errors import MienError
 from mien.json_text import to_json
+from mien.json_toml import read_json
 from mien.label_errors.find import LabelErrors
 from mien.wording import quantity
 
@@ -73,7 +74,7 @@ def _swap(new: Path, out: Path, old: Path) -> None:
     try:
         if out.exists():
             out.rename(old)
-        put(new, out)
+        replace_atomically(new, out)
     except BaseException:
         if old.exists() and not out.exists():
             old.rename(out)
@@ -99,12 +100,12 @@ def draw_label_errors(found: LabelErrors, first: int = SHOWN) -> Image.Image:
     count, tiles = min(first, len(found.ids)), []
     for place, face in enumerate(found.faces.faces(range(count))):
         given, likely = int(found.given[place]), int(found.suggested[place])
-        about = Note(f"-> {found.classes[likely]}", color=SOFT if likely == given else INK)
-        under = about if likely >= 0 else Note(f"{found.scores[place]:.3g}", color=SOFT)
+        about = GridNote(f"-> {found.classes[likely]}", color=SOFT if likely == given else INK)
+        under = about if likely >= 0 else GridNote(f"{found.scores[place]:.3g}", color=SOFT)
         wrong = found.wrong is not None and bool(found.wrong[place])
-        tiles.append(Tile(face, (Note(found.classes[given]), under), RED if wrong else ""))
+        tiles.append(GridTile(face, (GridNote(found.classes[given]), under), RED if wrong else ""))
     rows = [
-        Row(f"{start + 1} to {min(start + ACROSS, count)}", tuple(tiles[start : start + ACROSS]))
+        GridRow(f"{start + 1} to {min(start + ACROSS, count)}", tuple(tiles[start : start + ACROSS]))
         for start in range(0, count, ACROSS)
     ]
     title = f"The {count} most doubtful of {quantity(len(found.ids), 'label')}"

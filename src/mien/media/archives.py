@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import IO, cast
 
 from mien.errors import MienError
-from mien.media.faults import fault
-from mien.media.limits import LIMITS, FileLimits
+from mien.media.file_limits import FILE_LIMITS, FileLimits
+from mien.media.rejections import reason_of
 from mien.media.source_files import ArchiveMember, require_regular
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -41,7 +41,7 @@ _ENCRYPTED = 0x1
 
 
 @dataclass(frozen=True)
-class Entry:
+class ArchiveEntry:
     """A member by the name it has in the archive; `content` for a photo of a tar.gz, `fault` where it cannot be read."""
 
     name: str
@@ -50,9 +50,9 @@ class Entry:
     fault: str = ""
 
 
-def entries(
-    path: Path, wanted: Callable[[str], bool], streamed: Callable[[str], bool], limits: FileLimits = LIMITS
-) -> Iterator[Entry]:
+def archive_entries(
+    path: Path, wanted: Callable[[str], bool], streamed: Callable[[str], bool], limits: FileLimits = FILE_LIMITS
+) -> Iterator[ArchiveEntry]:
     """The members that are `wanted` by name, in the archive's order.
 
     Of a tar.gz, members that are `streamed` bring their bytes: reading them later would mean unpacking all before them.
@@ -64,10 +64,10 @@ def entries(
         found = _zipped(path, wanted, limits) if path.name.lower().endswith(".zip") else _taped(path, wanted, streamed, limits)
         yield from found
     except Exception as error:  # zipfile, tarfile and zlib meet damage with exceptions of many kinds; none is hidden.
-        raise MienError(f"an archive at {path}", fault(error), "make or download it again, or remove it") from error
+        raise MienError(f"an archive at {path}", reason_of(error), "make or download it again, or remove it") from error
 
 
-def _zipped(path: Path, wanted: Callable[[str], bool], limits: FileLimits) -> Iterator[Entry]:
+def _zipped(path: Path, wanted: Callable[[str], bool], limits: FileLimits) -> Iterator[ArchiveEntry]:
     with path.open("rb") as file, zipfile.ZipFile(cast(IO[bytes], _Sparing(file, limits.directory, "directory"))) as archive:
         listed, there = archive.infolist(), os.fstat(file.fileno()).st_size
         if len(listed) > limits.members:
@@ -82,10 +82,12 @@ def _zipped(path: Path, wanted: Callable[[str], bool], limits: FileLimits) -> It
             member = ArchiveMember("zip", info.header_offset, info.file_size, stored, method, info.CRC)
             found = "a link, which is not followed" if stat.S_ISLNK(info.external_attr >> 16) else ""
             found = "encrypted in the zip" if info.flag_bits & _ENCRYPTED else found
-            yield Entry(info.filename, member, fault=found)
+            yield ArchiveEntry(info.filename, member, fault=found)
 
 
-def _taped(path: Path, wanted: Callable[[str], bool], streamed: Callable[[str], bool], limits: FileLimits) -> Iterator[Entry]:
+def _taped(
+    path: Path, wanted: Callable[[str], bool], streamed: Callable[[str], bool], limits: FileLimits
+) -> Iterator[ArchiveEntry]:
     packed, there = not path.name.lower().endswith(".tar"), path.stat().st_size
     with path.open("rb") as raw:
         opened = cast(IO[bytes], gzip.GzipFile(fileobj=cast(IO[bytes], _Letters(raw))) if packed else raw)
@@ -118,18 +120,18 @@ def _require_packed(unpacked: int, there: int, limits: FileLimits) -> None:
         raise ValueError(f"{unpacked:,} bytes packed into {there:,}, more than {limits.packed} times as many")
 
 
-def _entry(info: tarfile.TarInfo, file: IO[bytes], packed: bool, streamed: bool, limits: FileLimits) -> Entry:
+def _entry(info: tarfile.TarInfo, file: IO[bytes], packed: bool, streamed: bool, limits: FileLimits) -> ArchiveEntry:
     member = ArchiveMember("tar.gz" if packed else "tar", info.offset_data, info.size)
     if info.issym() or info.islnk():
-        return Entry(info.name, member, fault="a link, which is not followed")
+        return ArchiveEntry(info.name, member, fault="a link, which is not followed")
     if not info.isreg() or info.issparse():
-        return Entry(info.name, member, fault="a sparse file or a device in the tar, no plain file")
+        return ArchiveEntry(info.name, member, fault="a sparse file or a device in the tar, no plain file")
     if not (packed and streamed):
-        return Entry(info.name, member)
+        return ArchiveEntry(info.name, member)
     if info.size > limits.bytes:
-        return Entry(info.name, member, fault=f"{info.size:,} bytes, more than {limits.bytes:,}")
+        return ArchiveEntry(info.name, member, fault=f"{info.size:,} bytes, more than {limits.bytes:,}")
     file.seek(info.offset_data)
-    return Entry(info.name, member, file.read(info.size))
+    return ArchiveEntry(info.name, member, file.read(info.size))
 
 
 class _Sparing:

@@ -17,7 +17,7 @@ Folders = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Level:
+class FolderContents:
     """What lies in a folder."""
 
     folders: Folders = ()
@@ -26,11 +26,11 @@ class Level:
     """Are there photos or videos beside them?"""
 
 
-Look = Callable[[Folders], Level]
+ListFolder = Callable[[Folders], FolderContents]
 """Tells what lies in the folders below the one that was given."""
 
 
-def above_classes(look: Look, place: Path, own: Collection[str] = ()) -> Folders:
+def folders_above_classes(look: ListFolder, place: Path, own: Collection[str] = ()) -> Folders:
     """The folders, each alone in the one before, that lie above those of the classes; mostly none.
 
     `own`: folders that the user maps to a class. Raises MienError where the classes may be this level or the next.
@@ -50,14 +50,14 @@ def above_classes(look: Look, place: Path, own: Collection[str] = ()) -> Folders
         above = (*above, level.folders[0])
 
 
-def _require_plain(look: Look, folder: Folders, place: Path) -> None:
+def _require_plain(look: ListFolder, folder: Folders, place: Path) -> None:
     """Raises MienError where a folder that lies alone beside photos holds several: it, or each of them, may be a class."""
     inner = look(folder)
     if len(inner.folders) > 1 or any(is_named(name) for name in inner.folders):
         raise _either(place, folder, inner)
 
 
-def require_classes(look: Look, above: Folders, place: Path, own: Collection[str] = ()) -> None:
+def require_classes(look: ListFolder, above: Folders, place: Path, own: Collection[str] = ()) -> None:
     """Raises MienError where a folder that would be a class holds folders that are, or holds splits."""
     _require_classes_below_splits(look, above, place, own)
     for folder in _class_folders(look, above):
@@ -73,7 +73,7 @@ def require_classes(look: Look, above: Folders, place: Path, own: Collection[str
             raise MienError(f"class folders in {where.parent}", f"{', '.join(deeper)} in {where}", todo)
 
 
-def _require_classes_below_splits(look: Look, above: Folders, place: Path, own: Collection[str]) -> None:
+def _require_classes_below_splits(look: ListFolder, above: Folders, place: Path, own: Collection[str]) -> None:
     """Raises MienError where one folder alone lies between a split and what may be its classes."""
     for split in (name for name in look(above).folders if split_folder(name)):
         level = look((*above, split))
@@ -86,14 +86,14 @@ def _require_classes_below_splits(look: Look, above: Folders, place: Path, own: 
             raise MienError(f"class folders in {place.joinpath(*above, split)}", found, todo)
 
 
-def _class_folders(look: Look, above: Folders) -> list[Folders]:
+def _class_folders(look: ListFolder, above: Folders) -> list[Folders]:
     """Those of one level, and those below the splits there."""
     top = [(*above, name) for name in look(above).folders]
     below = [(*folder, name) for folder in top if split_folder(folder[-1]) for name in look(folder).folders]
     return [folder for folder in top if not split_folder(folder[-1])] + below
 
 
-def _either(place: Path, above: Folders, level: Level) -> MienError:
+def _either(place: Path, above: Folders, level: FolderContents) -> MienError:
     inner, listed = "/".join(above), ", ".join(level.folders[:10])
     there = shlex.quote(str(place.joinpath(*above)))
     give = f"give {there}" if place.is_dir() else f"unpack {place.name} and give the folder {shlex.quote(inner)}"

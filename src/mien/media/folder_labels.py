@@ -6,11 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from mien.class_words import FOLDERS, is_named, is_unlabeled, read_label, split_folder
+from mien.class_words import FOLDERS, is_named, is_unlabeled, label_or_none, split_folder
 from mien.errors import MienError
 from mien.expressions import canonical
-from mien.media.class_folders import PASSED_OVER, Folders, Level, Look, above_classes, require_classes
-from mien.media.limits import LIMITS, FileLimits
+from mien.media.class_folders import PASSED_OVER, FolderContents, Folders, ListFolder, folders_above_classes, require_classes
+from mien.media.file_limits import FILE_LIMITS, FileLimits
 
 DEEP = 8
 """Levels of folders in an archive among which those of the classes are looked for."""
@@ -20,7 +20,7 @@ Wanted = Callable[[str], bool]
 
 
 @dataclass(frozen=True)
-class Given:
+class NamedInput:
     """A folder, list, archive or file that was named; `prefix` begins the names of what is found there."""
 
     path: Path
@@ -37,17 +37,17 @@ class Given:
     """Names that the user maps to a class, whatever they are."""
     keep: tuple[str, ...] = ()
     """Other columns of lists to take along."""
-    limits: FileLimits = LIMITS
+    limits: FileLimits = FILE_LIMITS
     """Of archives."""
 
 
-def for_labels(given: Given, wanted: Wanted) -> Given:
+def with_labels_from_folders(given: NamedInput, wanted: Wanted) -> NamedInput:
     """With what its folders mean. Raises MienError where that is not to be told, or splits lie beside classes."""
     if not given.path.is_dir():
         return replace(given, labeled=True)
     name, look = given.path.name, _in_folders(given.path, wanted)
     alone = given.prefix and is_named(name) and not split_folder(name)
-    above = () if alone else above_classes(look, given.path, given.mapped)
+    above = () if alone else folders_above_classes(look, given.path, given.mapped)
     top = look(above).folders
     splits = _has_splits(given.path.joinpath(*above), top, look, above)
     has_classes = any(canonical(below) for below in top)
@@ -58,19 +58,19 @@ def for_labels(given: Given, wanted: Wanted) -> Given:
     return replace(given, labeled=True, own=own, splits=splits, above=above)
 
 
-def place_of(given: Given, folders: Folders) -> tuple[str, str]:
+def label_and_split(given: NamedInput, folders: Folders) -> tuple[str, str]:
     """Label and split of what lies in these folders of a folder or archive that was given."""
     if not given.labeled:
         return "", ""
     own, folders = given.own, _without(given.above, folders)
     if split_folder(own):
-        return class_of((own, *folders), True, given.mapped)
+        return label_and_split_of_folders((own, *folders), True, given.mapped)
     if own and (not folders or is_unlabeled(own) or canonical(own)):
-        return class_of((own,), False, given.mapped)
-    return class_of(folders, given.splits, given.mapped)
+        return label_and_split_of_folders((own,), False, given.mapped)
+    return label_and_split_of_folders(folders, given.splits, given.mapped)
 
 
-def above_members(given: Given, folders: Folders, names: Iterable[str], wanted: Wanted) -> Folders:
+def above_members(given: NamedInput, folders: Folders, names: Iterable[str], wanted: Wanted) -> Folders:
     """The folders in an archive, each alone, above those of the classes; the archive lies in `folders` of what was given.
 
     None where the classes are not looked for in it. Raises MienError as `above_classes` does.
@@ -81,17 +81,17 @@ def above_members(given: Given, folders: Folders, names: Iterable[str], wanted: 
     if any(not split_folder(name) for name in folders):
         return ()
     look = _in_names(names, wanted)
-    above = above_classes(look, given.path, given.mapped)
+    above = folders_above_classes(look, given.path, given.mapped)
     require_classes(look, above, given.path, given.mapped)
     return above
 
 
-def class_of(folders: Folders, splits: bool, mapped: frozenset[str] = frozenset()) -> tuple[str, str]:
+def label_and_split_of_folders(folders: Folders, splits: bool, mapped: frozenset[str] = frozenset()) -> tuple[str, str]:
     """Label and split of a file in these folders; `splits`: the first folder is one, or holds what has no label."""
     split = ""
     if folders and split_folder(folders[0]) and (splits or len(folders) > 1):
         split, folders = split_folder(folders[0]), folders[1:]
-    label = read_label(folders[0], mapped) if folders else ""
+    label = label_or_none(folders[0], mapped) if folders else ""
     return label, split or (FOLDERS[0] if splits and folders and not label else "")
 
 
@@ -111,7 +111,7 @@ def _without(above: Folders, folders: Folders) -> Folders:
     return folders[len(above) :] if folders[: len(above)] == above else folders
 
 
-def _has_splits(place: Path, top: Folders, look: Look, above: Folders) -> bool:
+def _has_splits(place: Path, top: Folders, look: ListFolder, above: Folders) -> bool:
     """Are there splits above the classes of a folder? Raises MienError where other folders lie beside them."""
     splits = [name for name in top if split_folder(name) and look((*above, name)).folders]
     others = [name for name in top if name not in splits and not is_unlabeled(name)]
@@ -121,10 +121,10 @@ def _has_splits(place: Path, top: Folders, look: Look, above: Folders) -> bool:
     return bool(splits)
 
 
-def _in_folders(top: Path, wanted: Wanted) -> Look:
+def _in_folders(top: Path, wanted: Wanted) -> ListFolder:
     """Looks on the disk."""
 
-    def look(folders: Folders) -> Level:
+    def look(folders: Folders) -> FolderContents:
         found, photos = list[str](), False
         with suppress(OSError), os.scandir(top.joinpath(*folders)) as listed:  # it is said when its turn comes
             for entry in listed:
@@ -134,12 +134,12 @@ def _in_folders(top: Path, wanted: Wanted) -> Look:
                     found.append(entry.name)
                 else:
                     photos |= wanted(entry.name)
-        return Level(tuple(sorted(found)), photos)
+        return FolderContents(tuple(sorted(found)), photos)
 
     return look
 
 
-def _in_names(names: Iterable[str], wanted: Wanted) -> Look:
+def _in_names(names: Iterable[str], wanted: Wanted) -> ListFolder:
     """Looks among the names of an archive's members."""
     levels = dict[Folders, tuple[set[str], bool]]()
     for folders, photo in ((inner, wanted(name)) for name in names for inner in [inner_folders(name, "")]):
@@ -149,9 +149,9 @@ def _in_names(names: Iterable[str], wanted: Wanted) -> Look:
                 found.add(folders[depth])
             levels[folders[:depth]] = (found, photos or (photo and depth == len(folders)))
 
-    def look(folders: Folders) -> Level:
+    def look(folders: Folders) -> FolderContents:
         found, photos = levels.get(folders, (set(), False))
-        return Level(tuple(sorted(found)), photos)
+        return FolderContents(tuple(sorted(found)), photos)
 
     return look
 

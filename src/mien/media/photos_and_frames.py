@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from time import thread_time
 
 from mien.errors import MienError
-from mien.media.faults import Rejected
-from mien.media.frames import read_frames
-from mien.media.limits import LIMITS, FileLimits
+from mien.media.file_limits import FILE_LIMITS, FileLimits
 from mien.media.photos import Photo, read_photo
+from mien.media.rejections import Rejected
 from mien.media.source_files import SourceFile
+from mien.media.video_frames import read_frames
 
 TOGETHER, PIXELS = 16, 24_000_000
 """Photos, and pixels of photos, that are looked at together."""
 
 
 @dataclass(frozen=True, eq=False)
-class Shot:
+class PhotoOrFrame:
     """A photo, or a frame of a video."""
 
     input: SourceFile
@@ -36,13 +36,13 @@ class Shot:
         return self.input.name if self.time is None else f"{self.input.name}@{self.time:.3f}s"
 
 
-def read_shots(
+def read_photos_and_frames(
     inputs: Iterable[SourceFile],
     every: float,
     faults: list[Rejected],
-    limits: FileLimits = LIMITS,
+    limits: FileLimits = FILE_LIMITS,
     beat: Callable[[], None] = lambda: None,
-) -> Iterator[Shot]:
+) -> Iterator[PhotoOrFrame]:
     """All photos, and frames of videos `every` so many seconds; what cannot be read is added to `faults`.
 
     `beat` is called for each photo before it is read, and while a video is, whether its frames are taken or not.
@@ -58,17 +58,17 @@ def read_shots(
             if not one.video:
                 notes = list[str]()
                 pixels = read_photo(one, limits, notes=notes)
-                yield Shot(one, pixels, notes=tuple(notes))
+                yield PhotoOrFrame(one, pixels, notes=tuple(notes))
                 continue
             for number, frame in enumerate(read_frames(one, every, limits, clock)):
-                yield Shot(one, frame.pixels, number, frame.time, frame.number)
+                yield PhotoOrFrame(one, frame.pixels, number, frame.time, frame.number)
         except MienError as error:
             faults.append(Rejected(one.name, error.found))
 
 
-def together(shots: Iterable[Shot]) -> Iterator[list[Shot]]:
+def in_batches(shots: Iterable[PhotoOrFrame]) -> Iterator[list[PhotoOrFrame]]:
     """Lists of some that need not much memory."""
-    batch, pixels = list[Shot](), 0
+    batch, pixels = list[PhotoOrFrame](), 0
     for shot in shots:
         batch.append(shot)
         pixels += shot.pixels.shape[0] * shot.pixels.shape[1]

@@ -100,7 +100,7 @@ def require_local(named: str | Path) -> None:
         raise MienError("a file or folder", f"an address, {address}", "mien reads files only: download it first")
 
 
-def refusal(input: SourceFile, found: str) -> MienError:
+def unreadable(input: SourceFile, found: str) -> MienError:
     """The error for a photo or video that cannot be read."""
     kind = "video" if input.video else "photo"
     return MienError(f"a {kind} at {input.name}", found, "replace or remove it")

@@ -10,7 +10,7 @@ TOLD = 3
 
 
 @dataclass(frozen=True)
-class Gap:
+class VideoGap:
     """Damaged frames between two others."""
 
     frames: int
@@ -30,7 +30,7 @@ class Gap:
         return f"{quantity(self.frames, 'frame') if self.frames else 'all'} {where}"
 
 
-class Gaps:
+class GapCounter:
     """Takes frame after frame, and what is damaged between them."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Gaps:
         self._pending, self._waiting = 0, list[float]()
         """Damaged frames since the last sound one, and the times, in the stream's own units, of those that may come later."""
         self._last: float | None = None
-        self._told, self._gaps, self._frames = list[Gap](), 0, 0
+        self._told, self._gaps, self._frames = list[VideoGap](), 0, 0
 
     def undecoded(self, stamp: int | None) -> None:
         """A packet without a frame. Its time is `stamp` where known: frames before it may still come."""
@@ -91,5 +91,5 @@ class Gaps:
     def _add(self, end: float | None) -> None:
         self._gaps, self._frames = self._gaps + 1, self._frames + self._pending
         if len(self._told) < TOLD:
-            self._told.append(Gap(self._pending, self._last, end))
+            self._told.append(VideoGap(self._pending, self._last, end))
         self._pending, self._skipped = 0, False

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from mien.silence import changed_environment
+from mien.telemetry import changed_environment
 
 ALONE = {
     # Ray would ask which way leads to 8.8.8.8, and listen at this machine's address there. It reads this when it is imported.
@@ -40,7 +40,7 @@ def own_place() -> Iterator[str]:
 
 
 @contextmanager
-def alone(folder: str) -> Iterator[None]:
+def without_other_clusters(folder: str) -> Iterator[None]:
     """In here Ray is imported, and a cluster begins that has its home in `folder`."""
     homes = {"HOME": folder, "USERPROFILE": folder}
     with changed_environment(ALONE | homes | _token()):

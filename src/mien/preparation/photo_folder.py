@@ -4,11 +4,12 @@ import hashlib
 import os
 from pathlib import Path
 
-from mien.disk import read_json, write_aside
+from mien.disk import write_atomically
 from mien.errors import MienError
-from mien.media.inputs import find_inputs, printable, require_prepared
-from mien.media.limits import LIMITS, FileLimits
-from mien.preparation.prepare import Found, Preparing, classes_of, prepare_faces, survey
+from mien.json_toml import read_json
+from mien.media.file_limits import FILE_LIMITS, FileLimits
+from mien.media.find_source_files import escaped_name, find_source_files, require_face_set
+from mien.preparation.prepare import PreparationSettings, Survey, classes_of, prepare_faces, survey_inputs
 from mien.progress import Progress
 from mien.wording import quantity
 
@@ -16,13 +17,13 @@ SEEN = "photos.json"
 """In a set that was made here: a hash of the photos that it was made of."""
 
 
-def open_or_prepare(folder: Path, workers: int, progress: Progress, least: int = 1, limits: FileLimits = LIMITS) -> Path:
+def open_or_prepare(folder: Path, workers: int, progress: Progress, least: int = 1, limits: FileLimits = FILE_LIMITS) -> Path:
     """The face set at `folder`; where photos in class folders lie there, the set `FOLDER.faces`, which is made beside it.
 
     It is used again as long as the photos are those it was made of, by name, size and time. Raises MienError where they are
     not, where there are photos in fewer than `least` class folders, and as `prepare` does.
     """
-    require_prepared(folder, labeled=True)
+    require_face_set(folder, labeled=True)
     folder = Path(os.path.abspath(folder))  # "." and ".." have no name of their own
     if (folder / "faceset.json").exists() or not folder.is_dir():
         return folder
@@ -32,23 +33,23 @@ def open_or_prepare(folder: Path, workers: int, progress: Progress, least: int =
             expected, todo = f"{made} to be made of the photos in {folder} as they are", f"remove {made}, or give it instead"
             raise MienError(expected, "something else, or photos that have changed since", todo)
         return made
-    asked = Preparing((str(folder),), labeled=True)
-    found = survey(asked, limits)
+    asked = PreparationSettings((str(folder),), labeled=True)
+    found = survey_inputs(asked, limits)
     if not found.photos:
         return folder
     _require_classes(folder, found, least)
     progress.say(f"{folder} holds photos: their faces are cut out into {made}, once (mien prepare has settings)")
     done = prepare_faces(asked, made, workers, progress=progress, limits=limits)
-    write_aside(made / SEEN, f'{{"photos": "{now}"}}'.encode())
+    write_atomically(made / SEEN, f'{{"photos": "{now}"}}'.encode())
     left_out = f", {quantity(done.rejected, 'photo')} without one ({made / 'rejected.csv'})" if done.rejected else ""
     progress.say(f"{quantity(len(done.faces), 'face')}{left_out}")
     return made
 
 
-def _require_classes(folder: Path, found: Found, least: int) -> None:
+def _require_classes(folder: Path, found: Survey, least: int) -> None:
     classes = classes_of(found.labels)
     if len(set(classes.values())) < least:
-        there = [f"{found.labels[name]} in {printable(name)}" for name in classes]
+        there = [f"{found.labels[name]} in {escaped_name(name)}" for name in classes]
         there += [f"{found.loose} in {folder} itself, without a class folder"] if found.loose else []
         folders = "a class folder" if least == 1 else f"at least {least} class folders"
         expected = f"photos in {folders}, such as {folder / 'happiness'}"
@@ -58,7 +59,7 @@ def _require_classes(folder: Path, found: Found, least: int) -> None:
 def _seen(folder: Path) -> str:
     """A hash of what the photos are called, how large they are and when they were written."""
     digest = hashlib.sha256()
-    for one in find_inputs([folder], labeled=True):
+    for one in find_source_files([folder], labeled=True):
         state = os.stat(one.path) if one.path.exists() else None
         digest.update(f"{one.name}\n{state and (state.st_size, state.st_mtime_ns)}\n".encode("utf-8", "surrogatepass"))
     return digest.hexdigest()

@@ -9,10 +9,10 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as checked
 
 from mien.data.writer import FaceSetWriter
-from mien.disk import read_as
 from mien.json_text import to_json
-from mien.media.inputs import find_inputs
-from mien.media.limits import LIMITS, FileLimits
+from mien.json_toml import read_settings
+from mien.media.file_limits import FILE_LIMITS, FileLimits
+from mien.media.find_source_files import find_source_files
 from mien.media.source_files import SourceFile
 from mien.settings import STRICT, plain_errors
 
@@ -22,24 +22,24 @@ FILE = "photos.json"
 
 @plain_errors
 @checked(frozen=True, config=STRICT)
-class Origins:
+class PhotoNote:
     """What was read, as paths from the folder of the set, so that nothing of this computer is in them that need not be."""
 
     inputs: Annotated[tuple[Annotated[str, Field(max_length=10_000)], ...], Field(max_length=100_000)]
     version: Annotated[int, Field(ge=1, le=1)] = 1
 
 
-def note_origins(writer: FaceSetWriter, inputs: Sequence[str], folder: Path) -> None:
+def write_photo_note(writer: FaceSetWriter, inputs: Sequence[str], folder: Path) -> None:
     """Note with a set that will lie at `folder` what its photos were read from, unless that cannot be written down."""
     try:
         paths = tuple(os.path.relpath(one, folder.absolute()) for one in inputs)
         "".join(paths).encode()
     except ValueError:  # names that are no text, or another drive
         return
-    writer.attach(FILE, [to_json(Origins(paths)).encode()])
+    writer.attach(FILE, [to_json(PhotoNote(paths)).encode()])
 
 
-def read_origins(folder: Path) -> tuple[str, ...]:
+def read_photo_note(folder: Path) -> tuple[str, ...]:
     """What the photos of the set in a folder were read from; nothing where that is not noted.
 
     Raises MienError for a note that mien did not write.
@@ -47,14 +47,14 @@ def read_origins(folder: Path) -> tuple[str, ...]:
     file = folder / FILE
     if not file.is_file():
         return ()
-    noted = read_as(Origins, file, "remove it: the set is whole without it")
+    noted = read_settings(PhotoNote, file, "remove it: the set is whole without it")
     return tuple(os.path.normpath(folder.absolute() / one) for one in noted.inputs)
 
 
-def find_photos(inputs: Sequence[str], names: set[str], limits: FileLimits = LIMITS) -> Mapping[str, SourceFile]:
+def find_photos(inputs: Sequence[str], names: set[str], limits: FileLimits = FILE_LIMITS) -> Mapping[str, SourceFile]:
     """The photos of these names at `inputs`, by name: no videos, and none of a tar.gz, which would have to stay in memory.
 
-    Raises MienError as `find_inputs` does.
+    Raises MienError as `find_source_files` does.
     """
-    found = (one for one in find_inputs(inputs, limits=limits) if one.name in names)
+    found = (one for one in find_source_files(inputs, limits=limits) if one.name in names)
     return {one.name: one for one in found if not (one.video or one.fault or one.content is not None)}

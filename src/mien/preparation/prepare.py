@@ -24,24 +24,25 @@ from pydantic.dataclasses import dataclass as checked
 from mien.data.faceset import BLOCK, FaceSet
 from mien.data.format import Info
 from mien.data.importing import NOTES, attach_rejected, told_notes
-from mien.data.source import listed
-from mien.data.splits import TOGETHER, draw_test, group_faces
+from mien.data.source import names_in_text
+from mien.data.splits import TOGETHER, draw_test, group_by_names
 from mien.data.writer import FaceSetWriter
-from mien.disk import LOCK, alone, put, read_json, write_aside
+from mien.disk import LOCK, alone, replace_atomically, write_atomically
 from mien.errors import MienError
-from mien.expressions import rename
+from mien.expressions import canonical_names
 from mien.faces.crop import NO_FACE, TURN, CropSpec
 from mien.faces.detect import detector_from_text
 from mien.faces.face import Which
-from mien.faces.quality import Limits
+from mien.faces.quality import QualityLimits
 from mien.json_text import to_json
-from mien.media.faults import Rejected
-from mien.media.inputs import find_inputs, printable
-from mien.media.limits import LIMITS, FileLimits
-from mien.media.pictures import Side
+from mien.json_toml import read_json
+from mien.media.face_pictures import PictureSide
+from mien.media.file_limits import FILE_LIMITS, FileLimits
+from mien.media.find_source_files import escaped_name, find_source_files
+from mien.media.rejections import Rejected
 from mien.media.source_files import SourceFile
-from mien.preparation.list_columns import check_kept, left_out, types_of
-from mien.preparation.photo_note import note_origins
+from mien.preparation.list_columns import check_kept, column_types, columns_left_out
+from mien.preparation.photo_note import write_photo_note
 from mien.preparation.shards import KINDS, Making, Record, Task, read_record, record_at, state_of
 from mien.preparation.workers import work
 from mien.progress import Progress, Silent
@@ -58,7 +59,7 @@ NAMED = 12
 
 @plain_errors
 @checked(frozen=True, config=STRICT)
-class Preparing:
+class PreparationSettings:
     """What `prepare` is asked."""
 
     inputs: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -69,7 +70,7 @@ class Preparing:
     """Which detector finds them, with settings."""
     which: Which = "largest"
     """Which faces of a photo."""
-    side: Side = 48
+    side: PictureSide = 48
     """Of a crop, in pixels."""
     color: bool = False
     """Keep color; gray otherwise."""
@@ -85,14 +86,14 @@ class Preparing:
     """Share of the faces that becomes the split `test`, the rest `train`: whole people, videos and photos."""
     seed: Seed = 0
     """Draws those."""
-    keep: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
+    keep: Annotated[tuple[str, ...], BeforeValidator(names_in_text)] = ()
     """Other columns of lists to take along."""
     turn: bool = False
     """Look for faces in photos that lie on their side or upside down, too."""
 
-    def making(self, files: FileLimits = LIMITS) -> Making:
+    def making(self, files: FileLimits = FILE_LIMITS) -> Making:
         """Raises MienError for a way, a detector or a limit that is not known, and for those that do not go together."""
-        geometry, limits = CropSpec(self.align, self.detector, self.which), Limits.parse(self.limits)
+        geometry, limits = CropSpec(self.align, self.detector, self.which), QualityLimits.parse(self.limits)
         detector_from_text(self.detector)  # `whole` would not ask for it
         geometry.require_workable()
         limits.require_measurable(geometry.gives_landmarks)
@@ -116,7 +117,7 @@ class PreparedSet:
 
 
 @dataclass(frozen=True)
-class Found:
+class Survey:
     """What lies at inputs."""
 
     photos: int
@@ -132,12 +133,12 @@ class Found:
 
 
 def prepare_faces(
-    asked: Preparing,
+    asked: PreparationSettings,
     out: Path | str,
     workers: int = 1,
     cluster: str | None = None,
     progress: Progress | None = None,
-    limits: FileLimits = LIMITS,
+    limits: FileLimits = FILE_LIMITS,
 ) -> PreparedSet:
     """Write the faces of photos and videos as a new set, and open it.
 
@@ -154,8 +155,8 @@ def prepare_faces(
     _require_nothing(out)
     check_kept(asked.inputs, asked.keep, (*KINDS, "path"))
     parts = out.parent / f".{out.name}.parts"
-    count = _require_fitting(asked, survey(asked, limits))
-    if more := left_out(asked.inputs, (*KINDS, "path", *asked.keep)):
+    count = _require_fitting(asked, survey_inputs(asked, limits))
+    if more := columns_left_out(asked.inputs, (*KINDS, "path", *asked.keep)):
         bar.say(more)
     bar.begin("photos and videos", count)
     with alone(parts):
@@ -177,20 +178,20 @@ def prepare_faces(
     return done
 
 
-def survey(asked: Preparing, limits: FileLimits = LIMITS) -> Found:
-    """Count what lies at the inputs; raises MienError as `find_inputs` does."""
+def survey_inputs(asked: PreparationSettings, limits: FileLimits = FILE_LIMITS) -> Survey:
+    """Count what lies at the inputs; raises MienError as `find_source_files` does."""
     labels, loose, splits, faulty = Counter[str](), 0, False, ""
     for one in _inputs(asked, limits):
         labels[one.label] += 1
         loose += not one.label and "/" not in one.name
         splits, faulty = splits or bool(one.split), faulty or (one.fault and f"{one.name}: {one.fault}")
-    return Found(labels.total(), labels, loose if len(asked.inputs) == 1 else 0, splits, faulty)
+    return Survey(labels.total(), labels, loose if len(asked.inputs) == 1 else 0, splits, faulty)
 
 
 def classes_of(labels: Iterable[str], own: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
     """Our class for each name of a class folder, where it is one: by the user's `own` map first."""
     names = sorted(set(labels) - {""})
-    return {name: name if one is None else one for name, one in zip(names, rename(names, own), strict=True) if one != ""}
+    return {name: name if one is None else one for name, one in zip(names, canonical_names(names, own), strict=True) if one != ""}
 
 
 def _listed(counts: Mapping[str, int]) -> str:
@@ -205,16 +206,16 @@ def _require_nothing(out: Path) -> None:
         raise MienError(f"nothing at {out} yet", "a file or folder", "choose another name, or remove it first")
 
 
-def _inputs(asked: Preparing, limits: FileLimits) -> Iterator[SourceFile]:
-    return find_inputs(asked.inputs, labeled=asked.labeled, limits=limits, mapped=asked.classes, keep=asked.keep)
+def _inputs(asked: PreparationSettings, limits: FileLimits) -> Iterator[SourceFile]:
+    return find_source_files(asked.inputs, labeled=asked.labeled, limits=limits, mapped=asked.classes, keep=asked.keep)
 
 
-def _require_fitting(asked: Preparing, found: Found) -> int:
+def _require_fitting(asked: PreparationSettings, found: Survey) -> int:
     """How many photos and videos there are. Raises MienError where they do not fit what is asked."""
     if not found.photos:
         raise MienError("at least one photo or video", "none", "check the inputs")
     if asked.labeled and not classes_of(found.labels, asked.classes):
-        loose = f", but {found.loose} in {printable(asked.inputs[0])} itself, without a class folder" if found.loose else ""
+        loose = f", but {found.loose} in {escaped_name(asked.inputs[0])} itself, without a class folder" if found.loose else ""
         loose = f"; {found.fault}" if found.fault else loose
         todo = "give the folder that holds the class folders, or leave out --labeled"
         raise MienError("photos in class folders", f"none{loose}", todo)
@@ -242,9 +243,9 @@ def _kept(parts: Path) -> Iterator[None]:
         raise
 
 
-def _claim(parts: Path, asked: Preparing) -> None:
+def _claim(parts: Path, asked: PreparationSettings) -> None:
     """Take the folder for this, or go on in it."""
-    now, usual = (json.loads(to_json(one)) for one in (asked, Preparing(asked.inputs)))
+    now, usual = (json.loads(to_json(one)) for one in (asked, PreparationSettings(asked.inputs)))
     file = parts / FILE
     if file.is_file():
         before = read_json(file, f"remove {parts}")
@@ -252,10 +253,12 @@ def _claim(parts: Path, asked: Preparing) -> None:
         if other:
             expected = f"what {parts} was begun with, {other[0]} = {before.get(other[0])!r}"
             raise MienError(expected, repr(now[other[0]]), f"give the same again, or remove {parts} to begin anew")
-    write_aside(file, to_json(now).encode())
+    write_atomically(file, to_json(now).encode())
 
 
-def _records(asked: Preparing, making: Making, parts: Path, workers: int, cluster: str | None) -> Generator[Record, None, None]:
+def _records(
+    asked: PreparationSettings, making: Making, parts: Path, workers: int, cluster: str | None
+) -> Generator[Record, None, None]:
     """Of all tasks, in any order; what was done before is not done again."""
     done = list[Record]()
 
@@ -288,7 +291,7 @@ def _dealt(inputs: Iterable[SourceFile]) -> Iterator[tuple[SourceFile, ...]]:
         yield tuple(lot)
 
 
-def _join(asked: Preparing, making: Making, parts: Path, tasks: int, out: Path, bar: Progress) -> int:
+def _join(asked: PreparationSettings, making: Making, parts: Path, tasks: int, out: Path, bar: Progress) -> int:
     """All shards, one after the other, as one set, with the classes that their folders are named for; the rejected inputs."""
     faces, labels, columns, rejected = 0, set[str](), set[str](), 0
     for record in _recorded(parts, tasks):
@@ -301,12 +304,12 @@ def _join(asked: Preparing, making: Making, parts: Path, tasks: int, out: Path, 
     ours = classes_of(labels, asked.classes)
     classes = tuple(sorted(set(ours.values())))
     numbers = {name: classes.index(one) for name, one in ours.items()}
-    title = f"faces of {', '.join(printable(Path(one).name or one) for one in asked.inputs[:3])}"
+    title = f"faces of {', '.join(escaped_name(Path(one).name or one) for one in asked.inputs[:3])}"
     info = Info(classes, side=asked.side, channels=3 if asked.color else 1, name=title, alignment=str(making.geometry))
     whole = parts / WHOLE
     for left in (whole, *parts.glob(f".{WHOLE}.*")):  # a process that was killed here
         shutil.rmtree(left, ignore_errors=True)
-    kinds = types_of((_table(shard, asked.keep) for shard in _shards(parts, tasks)), asked.keep)
+    kinds = column_types((_table(shard, asked.keep) for shard in _shards(parts, tasks)), asked.keep)
     held_out = _draw_test(asked, parts, tasks, numbers, bar) if asked.test else None
     with FaceSetWriter(whole, info) as writer:
         start = 0
@@ -320,13 +323,13 @@ def _join(asked: Preparing, making: Making, parts: Path, tasks: int, out: Path, 
             start += len(table)
         attach_rejected(writer, _rejected(parts, tasks))
         attach_rejected(writer, _notes(parts, tasks), NOTES)
-        note_origins(writer, asked.inputs, out)
+        write_photo_note(writer, asked.inputs, out)
     _say_notes(asked, parts, tasks, bar)
-    put(whole, out)
+    replace_atomically(whole, out)
     return rejected
 
 
-def _say_notes(asked: Preparing, parts: Path, tasks: int, bar: Progress) -> None:
+def _say_notes(asked: PreparationSettings, parts: Path, tasks: int, bar: Progress) -> None:
     """What is to be said of photos, and what may be done where no face is found in some."""
     if notes := list(_notes(parts, tasks)):
         bar.say(told_notes(notes))
@@ -340,11 +343,13 @@ def _numbered(table: pa.Table, numbers: Mapping[str, int]) -> npt.NDArray[np.int
     return np.array([numbers.get(name, -1) for name in table.column("source_label").to_pylist()], np.int64)
 
 
-def _draw_test(asked: Preparing, parts: Path, tasks: int, numbers: Mapping[str, int], bar: Progress) -> npt.NDArray[np.bool_]:
+def _draw_test(
+    asked: PreparationSettings, parts: Path, tasks: int, numbers: Mapping[str, int], bar: Progress
+) -> npt.NDArray[np.bool_]:
     """(N,) which faces of all shards become the split `test`; says of how many people, videos and photos they are."""
     columns = {**TOGETHER, "photos": "photo"}
     table = pa.concat_tables(_table(shard, ["source_label", *columns.values()]) for shard in _shards(parts, tasks))
-    groups = group_faces({kind: table.column(name) for kind, name in columns.items()})
+    groups = group_by_names({kind: table.column(name) for kind, name in columns.items()})
     held_out, rows = draw_test(_numbered(table, numbers), groups.of, asked.test, asked.seed), np.arange(len(table))
     bar.say(f"test: {groups.tell(rows[held_out], rows)}, {held_out.sum()} of {quantity(len(rows), 'face')}")
     return held_out

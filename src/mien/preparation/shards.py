@@ -18,14 +18,15 @@ import pyarrow as pa
 
 from mien.data.format import COLUMNS, Info
 from mien.data.writer import FaceSetWriter
-from mien.disk import read_as, write_aside
+from mien.disk import write_atomically
 from mien.errors import MienError
 from mien.faces.crop import Crop, CropSpec, crop_faces
-from mien.faces.quality import MEASURES, Limits, measure
+from mien.faces.quality import MEASURES, QualityLimits, measure_quality
 from mien.json_text import to_json
-from mien.media.faults import Rejected
-from mien.media.limits import LIMITS, FileLimits
-from mien.media.photos_and_frames import Shot, read_shots, together
+from mien.json_toml import read_settings
+from mien.media.file_limits import FILE_LIMITS, FileLimits
+from mien.media.photos_and_frames import PhotoOrFrame, in_batches, read_photos_and_frames
+from mien.media.rejections import Rejected
 from mien.media.source_files import SourceFile
 from mien.wording import brief_repr
 
@@ -45,9 +46,9 @@ class Making:
     color: bool
     every: float
     """Seconds between the frames of a video."""
-    limits: Limits
+    limits: QualityLimits
     """Faces beyond them are left out."""
-    files: FileLimits = LIMITS
+    files: FileLimits = FILE_LIMITS
     """Photos and videos beyond them are rejected."""
     turn: bool = False
     """Photos may lie in any direction."""
@@ -93,9 +94,9 @@ class Record:
     """Photos that were read, and what is to be said of how."""
 
 
-def state_of(inputs: Sequence[SourceFile], limits: FileLimits = LIMITS) -> str:
+def state_of(inputs: Sequence[SourceFile], limits: FileLimits = FILE_LIMITS) -> str:
     """A hash of what inputs are: names, labels, places, and sizes and times of their files; and of other limits than usual."""
-    digest = hashlib.sha256(b"" if limits == LIMITS else repr(limits).encode())
+    digest = hashlib.sha256(b"" if limits == FILE_LIMITS else repr(limits).encode())
     for one in inputs:
         try:
             status = os.stat(one.path)
@@ -119,7 +120,7 @@ def read_record(task: Task) -> Record | None:
 def record_at(folder: Path, number: int) -> Record:
     """The record of a task that is done. Raises MienError where it is damaged, or that of another."""
     file, todo = folder / f"{number:08d}.json", f"remove {folder} to begin anew"
-    record = read_as(Record, file, todo)
+    record = read_settings(Record, file, todo)
     if record.number != number or not re.fullmatch(rf"{number:08d}-[0-9a-f]{{8}}", record.shard):
         raise MienError(f"the record of task {number} in {file}", f"that of {record.number}, {brief_repr(record.shard)}", todo)
     return record
@@ -136,7 +137,7 @@ def make_shard(task: Task, beat: Callable[[], None] = lambda: None) -> Record:
     info = Info(classes=(), side=task.making.side, channels=3 if task.making.color else 1, alignment=str(task.making.geometry))
     with FaceSetWriter(Path(task.folder, shard), info) as writer:
         writer.add(*_rows([], _nothing(task.making), task.making)[:2])
-        for shots in together(read_shots(task.inputs, task.making.every, faults, task.making.files, beat)):
+        for shots in in_batches(read_photos_and_frames(task.inputs, task.making.every, faults, task.making.files, beat)):
             beat()
             cut = _cut(shots, task.making)
             faces, columns, left = _rows(shots, cut, task.making)
@@ -153,11 +154,11 @@ def make_shard(task: Task, beat: Callable[[], None] = lambda: None) -> Record:
     labels = tuple(sorted({one.label for one in task.inputs if one.label}))
     counts = (len(task.inputs), kept.total())
     record = Record(task.number, task.state, *counts, shard, labels, tuple(sorted(filled)), (*faults, *empty), tuple(notes))
-    write_aside(task.record, to_json(record, indent=None).encode())
+    write_atomically(task.record, to_json(record, indent=None).encode())
     return record
 
 
-def _cut(shots: Sequence[Shot], making: Making) -> Crop:
+def _cut(shots: Sequence[PhotoOrFrame], making: Making) -> Crop:
     """Their crops. A photo that a library fails on has none, and the others theirs."""
     try:
         return crop_faces([shot.pixels for shot in shots], making.geometry, making.side, making.color, making.turn)
@@ -174,7 +175,7 @@ def _cut(shots: Sequence[Shot], making: Making) -> Crop:
     )
 
 
-def _notes(shots: Sequence[Shot], cut: Crop) -> list[Rejected]:
+def _notes(shots: Sequence[PhotoOrFrame], cut: Crop) -> list[Rejected]:
     """What is to be said of photos; a video's frames are too many."""
     said = list[Rejected]()
     for number, shot in enumerate(shots):
@@ -189,9 +190,11 @@ def _nothing(making: Making) -> Crop:
     return Crop(np.zeros(shape, np.uint8), np.zeros(0, np.int64), (), {})
 
 
-def _rows(shots: Sequence[Shot], cut: Crop, making: Making) -> tuple[npt.NDArray[np.uint8], dict[str, pa.Array], dict[int, str]]:
+def _rows(
+    shots: Sequence[PhotoOrFrame], cut: Crop, making: Making
+) -> tuple[npt.NDArray[np.uint8], dict[str, pa.Array], dict[int, str]]:
     """Faces within the limits, their columns, and why others of `shots` have none."""
-    measures = measure(cut.faces, cut.found)
+    measures = measure_quality(cut.faces, cut.found)
     broken = [
         making.limits.broken({name: abs(float(values[n])) for name, values in measures.items()}) for n in range(len(cut.found))
     ]

@@ -10,9 +10,9 @@ import numpy as np
 from mien.errors import MienError
 from mien.faces.detect import detector_from_text
 from mien.faces.face import Face, choose
-from mien.media.limits import FileLimits
+from mien.media.face_pictures import PICTURES
+from mien.media.file_limits import FileLimits
 from mien.media.photos import Photo, read_photo
-from mien.media.pictures import PICTURES
 from mien.media.source_files import SourceFile
 
 LOOKED_AT = 24
@@ -28,7 +28,7 @@ SHARE = 0.25
 
 
 @dataclass(frozen=True)
-class Looked:
+class WholePhotoShare:
     """What was found in some pictures."""
 
     faces: int
@@ -45,7 +45,7 @@ class Looked:
         return f"{found}; mien prepare finds the faces in them and cuts them out as models expect"
 
 
-def look(paths: Sequence[Path], limits: FileLimits = PICTURES) -> Looked:
+def measure_whole_photos(paths: Sequence[Path], limits: FileLimits = PICTURES) -> WholePhotoShare:
     """Find faces in some of these pictures; those that cannot be read, or show none, count for nothing."""
     some = sorted({int(place) for place in np.linspace(0, len(paths) - 1, LOOKED_AT)}) if paths else []
     detector, found = detector_from_text("mtcnn"), list[bool]()
@@ -56,7 +56,7 @@ def look(paths: Sequence[Path], limits: FileLimits = PICTURES) -> Looked:
             continue
         chosen = choose(detector([photo])[0], "largest", (photo.shape[1], photo.shape[0]))
         found += [_is_whole(photo, face) for face in chosen]
-    return Looked(len(found), sum(found))
+    return WholePhotoShare(len(found), sum(found))
 
 
 def _small(photo: Photo) -> Photo:

@@ -22,11 +22,11 @@ import cv2
 import numpy as np
 
 from mien.errors import MienError
-from mien.media.memory import limit_memory
+from mien.media.memory_limit import limit_memory
 from mien.media.source_files import SourceFile
-from mien.preparation.own_cluster import alone, own_homes, own_place
+from mien.preparation.own_cluster import own_homes, own_place, without_other_clusters
 from mien.preparation.shards import Record, Task, make_shard
-from mien.silence import changed_environment
+from mien.telemetry import changed_environment
 
 AHEAD, AHEAD_BYTES = 2, 1 << 27
 """Tasks drawn ahead for each process, and bytes of photos after which no more are drawn: those of a tar.gz come in the tasks."""
@@ -304,7 +304,7 @@ def _on_cluster(tasks: Iterator[Task], address: str) -> Iterator[Record]:
 def _connected(address: str, place: str | None) -> tuple[Any, bool]:
     """Ray, and whether it was begun here; with a folder for it, a cluster of its own. Raises MienError where Ray is missing."""
     homes = own_homes()
-    with alone(place) if place else nullcontext():
+    with without_other_clusters(place) if place else nullcontext():
         try:
             import ray
             import ray.data

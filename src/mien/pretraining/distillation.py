@@ -10,9 +10,10 @@ from pydantic.dataclasses import dataclass as checked
 from torch import Tensor, nn
 
 from mien.data.faceset import FaceSet
-from mien.disk import read_as, write_aside
+from mien.disk import write_atomically
 from mien.errors import MienError
 from mien.json_text import to_json
+from mien.json_toml import read_settings
 from mien.models import Network
 from mien.pretraining.pretrain import Portions
 from mien.recognize.device import autocast, channels_last
@@ -115,7 +116,7 @@ class Noted:
 def keep(folder: Path, block: str, shape: tuple[int, ...], goal: tuple[int, ...], p: float) -> None:
     """Note in a run's folder what `kept` has to know: the student's block, its map's shape, the teacher's, the power."""
     noted = {"block": block, "shape": shape, "goal": goal, "p": p}
-    write_aside(folder / "parts" / "distill" / "imitation.json", to_json(noted, indent=None).encode())
+    write_atomically(folder / "parts" / "distill" / "imitation.json", to_json(noted, indent=None).encode())
 
 
 def kept(run: Run) -> Kept:
@@ -130,7 +131,7 @@ def _read_kept(run: Run) -> Kept:
     part = run.folder / "parts" / "distill"
     if not (part / "imitation.json").is_file():
         raise MienError("a run that keeps its teacher's maps", "none", "start with distill, and set start.keep_maps to true")
-    noted, file = read_as(Noted, part / "imitation.json", "train again"), part / "weights.safetensors"
+    noted, file = read_settings(Noted, part / "imitation.json", "train again"), part / "weights.safetensors"
     maps = FaceSet.open(run.folder / "parts" / "maps")
     if noted.block not in run.network.blocks or maps.info.channels != math.prod(noted.goal) or len(maps) != len(run.labels):
         found = f"block {noted.block}, maps {noted.goal} and {quantity(len(maps), 'face')}"

@@ -13,8 +13,9 @@ from pydantic.dataclasses import dataclass
 
 from mien.data.augment import Augmentation
 from mien.data.faceset import Normalization
-from mien.disk import MOST_TOML, read_bytes, read_toml, require_plain, value_of
+from mien.disk import read_bytes
 from mien.errors import MienError
+from mien.json_toml import MOST_TOML, parse_word, read_toml, require_simple
 from mien.recipes.base import BASE, with_bases
 from mien.registry import build_component, component_names, import_named, naming_file, require_loaded
 from mien.settings import STRICT, Count, NotNegative, Share, plain_errors, require_fitting, settings_from
@@ -163,7 +164,7 @@ class Recipe:
         """
         if not isinstance(table, Mapping):
             raise MienError("a recipe's keys and values", brief_repr(table), "give a table")
-        require_plain(dict(table), "a recipe", "give simpler values")
+        require_simple(dict(table), "a recipe", "give simpler values")
         table = with_bases(table, None, _as_it_stands)
         if trusted:
             import_named(table)
@@ -299,7 +300,7 @@ def recipe_names() -> list[str]:
 def with_values(table: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """The table with values changed by key, as `Recipe.with_settings` says."""
     for key, value in settings.items():
-        _put(table, key, value_of(value) if isinstance(value, str) else value)
+        _put(table, key, parse_word(value) if isinstance(value, str) else value)
     return table
 
 

@@ -17,9 +17,9 @@ import numpy as np
 
 from mien.errors import MienError
 from mien.media.decoding.decode import require_size
-from mien.media.frames import Frame, as_shown, shown_width
-from mien.media.limits import LIMITS
+from mien.media.file_limits import FILE_LIMITS
 from mien.media.photos import Photo
+from mien.media.video_frames import Frame, as_shown, shown_width
 
 if TYPE_CHECKING:
     import av
@@ -176,7 +176,7 @@ class _Newest:
         try:
             with self._container as container:
                 stream = container.streams.video[0]
-                stream.codec_context.options = {"max_pixels": str(LIMITS.frame_pixels)}
+                stream.codec_context.options = {"max_pixels": str(FILE_LIMITS.frame_pixels)}
                 stream.codec_context.thread_count = 1
                 for packet in container.demux(stream):
                     if self._over:
@@ -199,7 +199,7 @@ class _Newest:
         for frame in frames:
             if not frame.is_corrupt:
                 width = shown_width(frame.width, ratio)
-                require_size(max(width, frame.width), frame.height, LIMITS.frame_pixels)
+                require_size(max(width, frame.width), frame.height, FILE_LIMITS.frame_pixels)
                 with self._there:
                     self._newest = frame, width
                     self._there.notify()

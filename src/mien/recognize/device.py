@@ -12,7 +12,7 @@ from torch import Tensor
 from mien.data.views import Views
 from mien.errors import MienError
 from mien.models import Network
-from mien.silence import own_cache
+from mien.telemetry import own_cache
 from mien.wording import brief_repr, with_suggestion
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import MienError
-from mien.faces.align import Map, crop, square
+from mien.faces.align import CropMap, crop, square
 from mien.faces.align.eyes import Eyes
 from mien.faces.face import Face
 from mien.installed import folder_of
@@ -119,7 +119,7 @@ def weakness(every: float) -> str:
     )
 
 
-def _upright(face: Face, distance: float, height: float, room: float) -> Map:
+def _upright(face: Face, distance: float, height: float, room: float) -> CropMap:
     """To a square in which the eyes are level; without them, to one so many times as wide as the face's box."""
     map_ = Eyes(distance, height)(np.empty((0, 0, 3), np.uint8), face)
     x0, y0, x1, y1 = face.box

@@ -15,13 +15,14 @@ from pydantic.dataclasses import dataclass
 
 from mien.data.faceset import Normalization
 from mien.data.format import Info
-from mien.disk import fit, parse_json, read_as, read_bytes, read_json, require_name, require_regular, write_aside
+from mien.disk import read_bytes, require_regular, require_utf8_path, write_atomically
 from mien.errors import MienError
 from mien.json_text import to_json
+from mien.json_toml import parse_json, read_json, read_settings, settings_of_file
 from mien.recognize.bundled import BOX
 from mien.recognize.weights_file import WeightsFile, check_weights
 from mien.settings import STRICT, CountOrZero, NotNegative, Share, settings_from
-from mien.tabular.parquet_files import LABELS, read_table
+from mien.tabular.parquet_files import LABEL_COLUMNS, read_table
 from mien.wording import plain_text, short_name, suggestion
 
 WEIGHTS, CARD, GRAPH = "model.safetensors", "model.json", "model.onnx"
@@ -126,7 +127,7 @@ def _require_told(card: ModelCard) -> None:
 
 def model_folder(path: Path) -> Path:
     """The model folder at `path`, which may be a run. Raises MienError where there is none."""
-    require_name(path)
+    require_utf8_path(path)
     for folder in (path / "model", path):
         if (folder / CARD).is_file():
             return folder
@@ -220,7 +221,7 @@ def require_alike(card: ModelCard, info: Info) -> None:
 def read_used(path: Path) -> set[str]:
     """Ids of the faces whose labels a run trained on or validated with; empty for a model folder that has no list."""
     file = path / "budget.parquet"
-    return set(read_table(file, {"id": LABELS["id"]}, "train again").column(0).to_pylist()) if file.is_file() else set()
+    return set(read_table(file, {"id": LABEL_COLUMNS["id"]}, "train again").column(0).to_pylist()) if file.is_file() else set()
 
 
 def note_source(folder: Path, source: Path, checksum: str = "") -> None:
@@ -232,7 +233,7 @@ def note_source(folder: Path, source: Path, checksum: str = "") -> None:
     faces = checksum or card.faces.checksum
     entry = {"network": card.network, "weights": card.weights, "faces": faces, "budget": card.budget}
     known = [entry | {"used": sorted(read_used(source))}, *read_sources(source)]
-    write_aside(folder / "sources.json", to_json(known).encode())
+    write_atomically(folder / "sources.json", to_json(known).encode())
 
 
 def read_sources(path: Path) -> list[dict[str, Any]]:
@@ -246,16 +247,16 @@ def _read_list(file: Path) -> list[dict[str, Any]]:
     if not isinstance(values, list):
         raise MienError(f"a list of models in {file}", type(values).__name__, "train again")
     for entry in values:
-        fit(_Source, entry, file, "train again")
+        settings_of_file(_Source, entry, file, "train again")
     return values
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
     """Figures of every epoch of a run; empty for a model folder that has none."""
     file = path / "history.json"
-    return read_as(_History, file, "remove it").epochs if file.is_file() else []
+    return read_settings(_History, file, "remove it").epochs if file.is_file() else []
 
 
 def write_history(path: Path, epochs: list[dict[str, float]]) -> None:
     """Write the figures of every epoch of a run."""
-    write_aside(path / "history.json", to_json({"epochs": epochs}).encode())
+    write_atomically(path / "history.json", to_json({"epochs": epochs}).encode())

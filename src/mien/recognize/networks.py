@@ -12,7 +12,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from mien.data.format import Info
-from mien.disk import write_aside
+from mien.disk import write_atomically
 from mien.errors import MienError
 from mien.json_text import to_json
 from mien.models import Architecture, Copies, Network, architecture, head_copies
@@ -30,10 +30,10 @@ def write_model(folder: Path, weights: dict[str, Tensor], card: ModelCard, graph
     folder.mkdir(parents=True, exist_ok=True)
     content = save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()})
     hashes = {"weights": hashlib.sha256(content).hexdigest(), "graph": hashlib.sha256(graph).hexdigest() if graph else ""}
-    write_aside(folder / WEIGHTS, content)
+    write_atomically(folder / WEIGHTS, content)
     if graph:
-        write_aside(folder / GRAPH, graph)
-    write_aside(folder / CARD, to_json(asdict(card) | hashes).encode())
+        write_atomically(folder / GRAPH, graph)
+    write_atomically(folder / CARD, to_json(asdict(card) | hashes).encode())
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

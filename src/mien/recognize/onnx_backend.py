@@ -15,7 +15,7 @@ from mien.errors import MienError
 from mien.onnx_file import first_line, open_session, threads
 from mien.recognize.bundled import BOX, find_model
 from mien.recognize.model_card import FACES, WEIGHTS, ModelCard, read_card, read_graph, read_weights_file
-from mien.silence import import_onnxruntime
+from mien.telemetry import import_onnxruntime
 from mien.wording import quantity
 
 BATCH = 64

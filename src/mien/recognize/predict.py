@@ -9,12 +9,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from mien.disk import write_aside
+from mien.disk import write_atomically
 from mien.faces.crop import CropSpec
-from mien.media.faults import Rejected
-from mien.media.inputs import PHOTOS, printable
-from mien.media.limits import LIMITS, FileLimits
-from mien.media.photos_and_frames import Shot, read_shots, together
+from mien.media.file_limits import FILE_LIMITS, FileLimits
+from mien.media.find_source_files import PHOTOS, escaped_name
+from mien.media.photos_and_frames import PhotoOrFrame, in_batches, read_photos_and_frames
+from mien.media.rejections import Rejected
 from mien.media.source_files import VIDEOS, SourceFile
 from mien.recognize.drawing import draw
 from mien.recognize.following import Following
@@ -31,7 +31,7 @@ SMALLEST = 12
 class Read:
     """A photo, or a frame of a video, and the faces in it."""
 
-    shot: Shot
+    shot: PhotoOrFrame
     readings: tuple[Reading, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def read_all(
     geometry: CropSpec | None = None,
     tracking: Tracking = TRACKING,
     least_face: float | None = None,
-    limits: FileLimits = LIMITS,
+    limits: FileLimits = FILE_LIMITS,
     turn: bool = False,
 ) -> Iterator[Read]:
     """All photos, and frames of videos `every` so many seconds, whose faces are followed as `Following` does, and may be lost as
@@ -77,7 +77,7 @@ def read_all(
     how = geometry or recognizer.geometry
     if least_face is not None:
         how = how.looking_for(least_face)
-    for shots in together(_shots(inputs, every, faults, limits)):
+    for shots in in_batches(_shots(inputs, every, faults, limits)):
         readings_of = list[tuple[Reading, ...]]()
         for in_video, some in groupby(shots, lambda shot: () if shot.time is None else shot.pixels.shape):
             searched = in_frames(how, in_video) if in_video and least_face is None else how
@@ -116,7 +116,7 @@ def write_drawn(read: Read, folder: Path, number: int) -> Path:
     content = io.BytesIO()
     draw(read.shot.pixels, read.readings).save(content, "JPEG", quality=92)
     path = folder / drawn_name(read.shot.name, number, ".jpg")
-    write_aside(path, content.getvalue())
+    write_atomically(path, content.getvalue())
     return path
 
 
@@ -130,15 +130,15 @@ def drawn_name(name: str, number: int, ending: str) -> str:
     return f"{number:06d}-{plain[-100:]}{ending}"
 
 
-def _shots(inputs: Iterable[SourceFile], every: float, faults: list[Fault], limits: FileLimits) -> Iterator[Shot]:
+def _shots(inputs: Iterable[SourceFile], every: float, faults: list[Fault], limits: FileLimits) -> Iterator[PhotoOrFrame]:
     for one in inputs:
         rejected = list[Rejected]()
-        yield from read_shots([one], every, rejected, limits)
+        yield from read_photos_and_frames([one], every, rejected, limits)
         faults += [Fault(one, each.reason) for each in rejected]
 
 
 def _in_archive(input: SourceFile) -> str:
     """Its name there: the name without what of the archive's own path stands before it."""
     parts = input.path.parts
-    before = (f"{printable('/'.join(parts[first:]))}/" for first in range(len(parts)))
+    before = (f"{escaped_name('/'.join(parts[first:]))}/" for first in range(len(parts)))
     return next((input.name.removeprefix(each) for each in before if input.name.startswith(each)), input.name)

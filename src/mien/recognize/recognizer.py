@@ -13,7 +13,7 @@ import numpy.typing as npt
 from mien.data.faceset import FaceSet
 from mien.errors import MienError
 from mien.faces.crop import NO_LANDMARKS, CropSpec, crop_faces
-from mien.media.limits import LIMITS, FileLimits
+from mien.media.file_limits import FILE_LIMITS, FileLimits
 from mien.media.photos import Picture, as_photo
 from mien.recognize.bundled import find_model
 from mien.recognize.model_card import CARD, ModelCard, model_folder, read_card, read_graph, require_alike
@@ -99,7 +99,7 @@ class Recognizer:
         return self.read([photo], turn=turn)[0]
 
     def read(
-        self, photos: Sequence[Picture], geometry: CropSpec | None = None, limits: FileLimits = LIMITS, turn: bool = False
+        self, photos: Sequence[Picture], geometry: CropSpec | None = None, limits: FileLimits = FILE_LIMITS, turn: bool = False
     ) -> list[tuple[Reading, ...]]:
         """The faces in each of some photos: where they are, and what they show.
 

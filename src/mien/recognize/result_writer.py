@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-from mien.disk import write_aside
+from mien.disk import write_atomically
 from mien.json_text import to_json
 from mien.recognize.predict import Fault, Read, drawn_name, place_of, write_drawn
 from mien.recognize.reading import Reading, sentence
@@ -75,7 +75,7 @@ class ResultWriter:
                 self._print(f"  face {line.track}, {line.begin:.1f} to {line.end:.1f} s: {self._shown(line.means.tolist())}")
         if self._folder:
             name = drawn_name(self._video, self._photos + self._videos, ".png")
-            write_aside(self._folder / name, self._line.picture())
+            write_atomically(self._folder / name, self._line.picture())
         self._video, self._line = "", Timeline(self._classes)
 
     def drawn(self) -> str:

@@ -110,7 +110,7 @@ class Timeline:
 
     def picture(self) -> bytes:
         """A PNG with a band for each face: how probable each expression was over time, where that is unsure, and the face."""
-        from mien.plots import Figure, colormaps
+        from mien.matplotlib_parts import Figure, colormaps
 
         lines = sorted(self.lines[:DRAWN], key=lambda line: line.track)
         figure = Figure((10, 1 + 1.3 * max(1, len(lines))), layout="constrained")

@@ -30,7 +30,7 @@ SEPARATORS = (",", ";", "\t", "|")
 
 
 @dataclass(frozen=True)
-class Form:
+class CsvFormat:
     """How a table is written: what programs for tables make of the same one differs from country to country."""
 
     names: tuple[str, ...]
@@ -41,7 +41,7 @@ class Form:
     """Lines before the rows."""
 
 
-def form(path: Path) -> Form:
+def csv_format(path: Path) -> CsvFormat:
     """How the table at `path` is written, by its first line. Raises MienError where there is no such file or line.
 
     The separator is the one that makes the most columns. A line `sep=;` before the names says it, as Excel reads it.
@@ -59,7 +59,7 @@ def form(path: Path) -> Form:
     separator = max(rows, key=lambda sign: len(rows[sign]))
     if not rows[separator]:
         raise MienError(f"a line with column names in {path}", "an empty file", "check that this is the right file")
-    return Form(tuple(name.strip() for name in rows[separator]), separator, encoding, skipped)
+    return CsvFormat(tuple(name.strip() for name in rows[separator]), separator, encoding, skipped)
 
 
 def encoding_of(path: Path) -> str:
@@ -87,14 +87,14 @@ def _first_lines(path: Path, encoding: str) -> tuple[str, str]:
     return first, second
 
 
-def header(path: Path) -> tuple[str, ...]:
+def csv_columns(path: Path) -> tuple[str, ...]:
     """The column names in the first line of `path`. Raises MienError where there is no such file or line."""
-    return form(path).names
+    return csv_format(path).names
 
 
-def require(path: Path, wanted: Sequence[str]) -> tuple[str, ...]:
+def require_columns(path: Path, wanted: Sequence[str]) -> tuple[str, ...]:
     """The column names of `path`. Raises MienError where one of `wanted` is missing, with those that are there."""
-    found = header(path)
+    found = csv_columns(path)
     missing = [name for name in wanted if name not in found]
     if missing:
         listed = ", ".join(found)[:500]
@@ -103,22 +103,22 @@ def require(path: Path, wanted: Sequence[str]) -> tuple[str, ...]:
     return found
 
 
-def stream(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def stream_csv(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """These columns of `path` as texts, block after block; an empty one is null.
 
     Raises MienError for a missing column or a broken row.
     """
-    require(path, columns)
+    require_columns(path, columns)
     types = dict.fromkeys(columns, pa.string())
     try:
-        written = form(path)
+        written = csv_format(path)
         with pacsv.open_csv(_source(path, written), **_options(types, written, block_size=BLOCK_BYTES)) as reader:
             yield from reader
     except (pa.ArrowException, UnicodeError, MemoryError) as error:
         raise _broken(path, error) from error
 
 
-def read(path: Path, columns: Mapping[str, pa.DataType | None], headless: Sequence[str] = ()) -> pa.Table:
+def read_csv(path: Path, columns: Mapping[str, pa.DataType | None], headless: Sequence[str] = ()) -> pa.Table:
     """These columns of `path`, whole; None lets the values decide the type, and an empty value is null.
 
     `headless` names all the columns of a file without a header. Raises MienError for a missing column, a broken row or a
@@ -126,11 +126,11 @@ def read(path: Path, columns: Mapping[str, pa.DataType | None], headless: Sequen
     """
     _require_file(path)
     _require_size(path)
-    written = form(path)
+    written = csv_format(path)
     if headless:
         written = replace(written, names=tuple(headless), skipped=written.skipped - 1)
     else:
-        require(path, list(columns))
+        require_columns(path, list(columns))
     try:
         table = pacsv.read_csv(_source(path, written), **_options(columns, written))
     except (pa.ArrowException, UnicodeError, MemoryError) as error:
@@ -140,7 +140,7 @@ def read(path: Path, columns: Mapping[str, pa.DataType | None], headless: Sequen
     return table
 
 
-def _source(path: Path, written: Form) -> Any:
+def _source(path: Path, written: CsvFormat) -> Any:
     """What pyarrow reads; UTF-16 is decoded before, as its threads would do that by Python, which may be about to end."""
     if written.encoding == "utf-8-sig":
         return path
@@ -159,7 +159,7 @@ def _require_file(path: Path) -> None:
         raise MienError(f"a CSV file at {path}", "no file there", "check the path")
 
 
-def _options(columns: Mapping[str, pa.DataType | None], written: Form, **more: int) -> dict[str, Any]:
+def _options(columns: Mapping[str, pa.DataType | None], written: CsvFormat, **more: int) -> dict[str, Any]:
     types = {name: kind for name, kind in columns.items() if kind is not None}
     # One thread: blocks come in the order of the file, and an error names its row.
     reading = pacsv.ReadOptions(column_names=list(written.names), skip_rows=written.skipped, use_threads=False, **more)

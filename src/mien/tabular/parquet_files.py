@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 from mien.disk import require_regular
 from mien.errors import MienError
 
-LABELS = {"id": pa.string(), "label": pa.int64()}
+LABEL_COLUMNS = {"id": pa.string(), "label": pa.int64()}
 """Columns of the tables that runs keep of labels."""
-BUDGET = {"id": pa.string(), "role": pa.string(), "label": pa.int64()}
+BUDGET_COLUMNS = {"id": pa.string(), "role": pa.string(), "label": pa.int64()}
 """Of budget.parquet: a row for each label used, and what for."""
 
 LONGEST = 1 << 16
@@ -28,8 +28,8 @@ def read_table(path: Path, kinds: Mapping[str, pa.DataType], todo: str) -> pa.Ta
 
     Raises MienError, with what to do, for a file that is damaged, that has no such columns, or values of other kinds.
     """
-    metadata = metadata_of(path, todo)
-    missing = [name for name in kinds if name not in schema_of(path, metadata, todo).names]
+    metadata = read_metadata(path, todo)
+    missing = [name for name in kinds if name not in read_schema(path, metadata, todo).names]
     if missing:
         raise MienError(f"columns {', '.join(kinds)} in {path}", f"no {', '.join(missing)}", todo)
     columns = {name: read_column(path, metadata, name, kind, todo) for name, kind in kinds.items()}
@@ -40,18 +40,18 @@ def read_table(path: Path, kinds: Mapping[str, pa.DataType], todo: str) -> pa.Ta
     return table.replace_schema_metadata(metadata.schema.to_arrow_schema().metadata)
 
 
-def column_names(path: Path, todo: str) -> tuple[str, ...]:
+def parquet_columns(path: Path, todo: str) -> tuple[str, ...]:
     """Of a parquet file. Raises MienError, with what to do, where it is damaged."""
-    return tuple(schema_of(path, metadata_of(path, todo), todo).names)
+    return tuple(read_schema(path, read_metadata(path, todo), todo).names)
 
 
-def read_texts(path: Path, names: Sequence[str], todo: str) -> pa.Table:
+def read_text_columns(path: Path, names: Sequence[str], todo: str) -> pa.Table:
     """These columns of a parquet file as texts, null where there is none. Raises MienError as `read_table` does."""
-    metadata = metadata_of(path, todo)
+    metadata = read_metadata(path, todo)
     return pa.table({name: read_column(path, metadata, name, pa.string(), todo) for name in names})
 
 
-def metadata_of(path: Path, todo: str) -> pq.FileMetaData:
+def read_metadata(path: Path, todo: str) -> pq.FileMetaData:
     require_regular(path, todo)
     try:
         return pq.read_metadata(path)
@@ -59,7 +59,7 @@ def metadata_of(path: Path, todo: str) -> pq.FileMetaData:
         raise MienError(f"a table in {path}", str(error), todo) from error
 
 
-def schema_of(path: Path, metadata: pq.FileMetaData, todo: str) -> pa.Schema:
+def read_schema(path: Path, metadata: pq.FileMetaData, todo: str) -> pa.Schema:
     """Its columns, each name once."""
     try:
         schema = metadata.schema.to_arrow_schema()

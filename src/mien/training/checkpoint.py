@@ -15,8 +15,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from mien.disk import read_json, require_regular, write_aside
+from mien.disk import require_regular, write_atomically
 from mien.errors import MienError
+from mien.json_toml import read_json
 
 FAULTS = (AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError, AssertionError)
 """What torch and Python raise where a state is not of the form that it is loaded into."""
@@ -30,7 +31,7 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
     tensors: dict[str, Tensor] = {}
     tree = json.dumps(_pack(state, tensors))
     told = {"tree": tree, "sha256": _digest(tree, tensors), "asked": asked_of(path.parent)}
-    write_aside(path, save(tensors, told))
+    write_atomically(path, save(tensors, told))
 
 
 def read_state(path: Path) -> dict[str, Any]:

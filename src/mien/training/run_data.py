@@ -12,20 +12,20 @@ import pyarrow as pa
 import torch
 from pydantic.dataclasses import dataclass
 
-from mien.data.convert import alike, is_alike, shape_in_words
+from mien.data.convert import has_shape_of, in_shape_of, shape_in_words
 from mien.data.faceset import FaceSet
 from mien.data.format import Info, Rows
-from mien.data.noise import flip_by_matrix, flip_uniform
+from mien.data.label_noise import flip_by_matrix, flip_uniform
 from mien.data.splits import (
     Budget,
-    Groups,
+    FaceGroups,
     carve_validation,
     draw_labels,
     fold_view,
-    groups_of,
     held_out_rows,
     split_rows,
     training_rows,
+    validation_groups,
 )
 from mien.disk import read_bytes
 from mien.errors import MienError
@@ -123,7 +123,7 @@ def prepare_run(
     _require_two_classes(counts)
     _say_shortages(counts, order, progress)
     known = _noisy(known, len(faces.classes), order)
-    groups = groups_of(faces) if budget is None else None  # whoever gives a budget has parted the faces
+    groups = validation_groups(faces) if budget is None else None  # whoever gives a budget has parted the faces
     together = None if groups is None else groups.of
     budget = budget or carve_validation(known, given, recipe.validation, order.seed, together)
     stranger = _strangers(faces, others, recipe, order)
@@ -200,7 +200,7 @@ def _given_labels(budget: Budget, labels: npt.NDArray[np.int64], rows: Rows, ord
 
 
 def _kept_apart(
-    groups: Groups, budget: Budget, given: Rows, rows: Rows, recipe: Recipe, order: TrainingSettings, progress: Progress
+    groups: FaceGroups, budget: Budget, given: Rows, rows: Rows, recipe: Recipe, order: TrainingSettings, progress: Progress
 ) -> Rows:
     """Those of all `rows` whose group validates. What was kept together is said."""
     apart, told = groups.mates(budget.validation, rows), groups.tell(budget.validation, given)
@@ -310,7 +310,7 @@ def _strangers(faces: FaceSet, others: FaceSet | None, recipe: Recipe, order: Tr
 
 def _fitting(others: FaceSet, info: Info, progress: Progress) -> FaceSet:
     """Other faces in the side and color of `info`, and under its classes, since their labels are not looked at."""
-    if not is_alike(others, info):
-        before, others = others.info, alike(others, info)
+    if not has_shape_of(others, info):
+        before, others = others.info, in_shape_of(others, info)
         progress.say(f"unlabeled faces are converted: {shape_in_words(before)} to {shape_in_words(info)}")
     return replace(others, info=replace(others.info, classes=info.classes, count=len(others)))

@@ -14,9 +14,10 @@ from pydantic.dataclasses import dataclass
 from mien.data.faceset import FaceSet
 from mien.data.splits import Budget
 from mien.data.writer import write_table
-from mien.disk import put, read_as, require_name
+from mien.disk import replace_atomically, require_utf8_path
 from mien.errors import MienError
 from mien.json_text import to_json
+from mien.json_toml import read_settings
 from mien.progress import Progress, Silent
 from mien.recipes.recipe import Recipe
 from mien.recognize.calibration import apply_temperature, fit_least, fit_sure, fit_temperature
@@ -25,7 +26,7 @@ from mien.recognize.model_card import ModelCard, read_card, read_sources, write_
 from mien.recognize.networks import write_model
 from mien.recognize.recognizer import Recognizer
 from mien.registry import naming_file
-from mien.tabular.parquet_files import BUDGET, read_table
+from mien.tabular.parquet_files import BUDGET_COLUMNS, read_table
 from mien.training.checkpoint import TODO, read_state
 from mien.training.loop import fit, own_threads
 from mien.training.run import Run
@@ -50,7 +51,7 @@ def train(
     `out` exists, a set was changed since it was written, or recipe, budget and faces do not fit each other.
     """
     folder = Path(out)
-    require_name(folder)
+    require_utf8_path(folder)
     if folder.exists():
         raise MienError(f"nothing at {folder} yet", "a file or folder", "choose another --out, or mien resume it")
     faces = _opened(faces)
@@ -98,7 +99,7 @@ def resume(
         if (folder / "model" / "model.json").is_file():
             return Recognizer.load(folder)
         raise MienError(f"a run at {folder}", "no run.json", "start one with mien train")
-    written = read_as(Written, folder / "run.json", TODO)
+    written = read_settings(Written, folder / "run.json", TODO)
     with naming_file(folder / "run.json"):
         order, recipe = written.order, Recipe.parse(written.recipe, trusted)
     if (folder / "model" / "model.json").is_file():
@@ -109,7 +110,7 @@ def resume(
         left_over.unlink()  # Files that were being written when the run was killed.
     prepared = prepare_run(faces, others, recipe, order, Silent(), budget)
     run = Run(recipe, prepared.material, order.seed, choose_device(order.device), folder, progress)
-    if not budget_table(faces, prepared).equals(read_table(folder / "budget.parquet", BUDGET, TODO)):
+    if not budget_table(faces, prepared).equals(read_table(folder / "budget.parquet", BUDGET_COLUMNS, TODO)):
         raise MienError(f"the labels that {folder} began with", "others", "train again")
     if (folder / "checkpoint.safetensors").is_file():
         run.load_state_dict(read_state(folder / "checkpoint.safetensors"))
@@ -163,7 +164,7 @@ def _begin(folder: Path, faces: FaceSet, order: TrainingSettings, prepared: Prep
         (aside / "run.json").write_text(to_json(written), "utf-8")
         pq.write_table(budget_table(faces, prepared), aside / "budget.parquet")
         aside.chmod(0o755)
-        put(aside, folder)
+        replace_atomically(aside, folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

@@ -29,7 +29,7 @@ from mien.labeling.page.serve import Reached, address, listen, reached_by
 from mien.labeling.page.setup import PageSettings, PreparedPage, prepare_page
 from mien.labeling.store.records import Question
 from mien.labeling.store.store import Store
-from mien.preparation.photo_note import FILE, note_origins, read_origins
+from mien.preparation.photo_note import FILE, read_photo_note, write_photo_note
 from mien.preparation.photo_note import find_photos as at_inputs
 from processes import WAIT
 
@@ -56,7 +56,7 @@ def write_set(folder: Path, photos: list[str | None], noted: str = "") -> FaceSe
         columns |= {"photo": photos, "box": [BOX] * len(photos)}
         writer.add(np.zeros((len(photos), 16, 16), np.uint8), columns)
         if noted:
-            note_origins(writer, [noted], folder)
+            write_photo_note(writer, [noted], folder)
     return FaceSet.open(folder)
 
 
@@ -83,14 +83,14 @@ def token(store: Store, name: str = "ann") -> str:
 def test_where_the_photos_were_is_noted_without_the_way_there(known: FaceSet, tmp_path: Path) -> None:
     noted = (tmp_path / "pool" / FILE).read_text()
     assert json.loads(noted) == {"inputs": ["../pictures"], "version": 1}
-    assert read_origins(tmp_path / "pool") == (str(tmp_path / "pictures"),)
+    assert read_photo_note(tmp_path / "pool") == (str(tmp_path / "pictures"),)
     known.verify()
     (tmp_path / "pool").rename(tmp_path / "elsewhere")
     assert len(find_photos(FaceSet.open(tmp_path / "elsewhere")) or ()) == 4, "moved beside it"
     (tmp_path / "elsewhere" / FILE).write_text("{}")
     assert find_photos(FaceSet.open(tmp_path / "elsewhere")) is None
     with pytest.raises(MienError, match="remove it"):
-        read_origins(tmp_path / "elsewhere")
+        read_photo_note(tmp_path / "elsewhere")
 
 
 def test_photos_are_where_somebody_says_or_are_not_shown(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from pydantic.dataclasses import dataclass
 from mien.data.format import Info
 from mien.data.source import Block
 from mien.expressions import BASIC
-from mien.media.faults import Rejected
+from mien.media.rejections import Rejected
 from mien.settings import STRICT
-from mien.tabular.csv_files import require, stream
+from mien.tabular.csv_files import require_columns, stream_csv
 
 SIDE = 48
 COLUMNS = ("emotion", "pixels", "Usage")
@@ -32,7 +32,7 @@ CITATION = "Goodfellow et al. 2013, Challenges in representation learning: a rep
 
 
 @plain(frozen=True)
-class Rows:
+class PixelRows:
     """Consecutive rows of the file, from number `first` (0 is the row after the header).
 
     `faces`: uint8 (n, 48, 48), zeros in faulty rows; `emotion`, (n,): code 0 to 6, -1 for anything else; `usage`: (n,)
@@ -86,7 +86,7 @@ def csv_file(path: Path) -> Path:
 
 def count_rows(path: Path) -> int:
     """Lines after the header. Raises MienError where a column is missing."""
-    require(path, COLUMNS)
+    require_columns(path, COLUMNS)
     with path.open("rb") as file:
         lines, last = 0, b"\n"
         while block := file.read(1 << 20):
@@ -94,14 +94,14 @@ def count_rows(path: Path) -> int:
     return lines - 1 + (last != b"\n")
 
 
-def read_rows(path: Path) -> Iterator[Rows]:
+def read_rows(path: Path) -> Iterator[PixelRows]:
     """The rows of fer2013.csv, some thousand at a time."""
     first = 0
-    for batch in stream(path, COLUMNS):
+    for batch in stream_csv(path, COLUMNS):
         faces, faults = parse_pixels(batch["pixels"])
         codes = pc.index_in(pc.utf8_trim_whitespace(batch["emotion"]), value_set=CODES)
         usage = pc.utf8_trim_whitespace(batch["Usage"].fill_null("")).to_numpy(zero_copy_only=False)
-        yield Rows(first, faces, codes.fill_null(-1).to_numpy().astype(np.int64), usage, faults)
+        yield PixelRows(first, faces, codes.fill_null(-1).to_numpy().astype(np.int64), usage, faults)
         first += len(batch)
 
 

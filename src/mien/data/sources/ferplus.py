@@ -18,9 +18,9 @@ from mien.data.source import Block
 from mien.data.sources import fer2013
 from mien.errors import MienError
 from mien.expressions import FERPLUS
-from mien.media.pictures import picture_path, read_blocks
+from mien.media.face_pictures import picture_path, read_picture_blocks
 from mien.settings import STRICT
-from mien.tabular.csv_files import header, read
+from mien.tabular.csv_files import csv_columns, read_csv
 from mien.wording import quantity
 
 Rule = Literal["majority", "probability", "argmax"]
@@ -34,7 +34,7 @@ FOLDERS = {"FER2013Train": "Training", "FER2013Valid": "PublicTest", "FER2013Tes
 
 
 @plain(frozen=True)
-class Table:
+class VoteTable:
     """Names of pictures ("" where FER+ has none) and of splits, (N,), and votes, (N, 10)."""
 
     names: npt.NDArray[np.object_]
@@ -116,11 +116,11 @@ class FerPlus:
     def _from_folder(self, folder: Path, split: str) -> Iterator[Block]:
         table = _read_labels(folder, split)
         paths = [picture_path(folder, name) for name in table.names]
-        for pictures in read_blocks(paths, fer2013.SIDE, color=False):
+        for pictures in read_picture_blocks(paths, fer2013.SIDE, color=False):
             block = self._block(pictures.faces, table, pictures.index)
             yield Block(block.faces, block.columns, pictures.rejected, pictures.notes)
 
-    def _block(self, faces: npt.NDArray[np.uint8], table: Table, rows: npt.NDArray[np.int64]) -> Block:
+    def _block(self, faces: npt.NDArray[np.uint8], table: VoteTable, rows: npt.NDArray[np.int64]) -> Block:
         votes = table.votes[rows]
         columns = {
             "id": table.ids[rows].tolist(),
@@ -193,30 +193,30 @@ def _unlike(path: Path, found: str) -> MienError:
     return MienError(f"{path} to go with fer2013new.csv row by row", found, "take both files as published")
 
 
-def _read_votes(path: Path) -> Table:
+def _read_votes(path: Path) -> VoteTable:
     """The rows of fer2013new.csv, which go with those of fer2013.csv."""
     texts = {"Usage": pa.string(), "Image name": pa.string()}
-    table = read(path, {**texts, **dict.fromkeys(VOTES, pa.float32())})
+    table = read_csv(path, {**texts, **dict.fromkeys(VOTES, pa.float32())})
     return _to_table(path, table, pc.utf8_trim_whitespace(table["Usage"].fill_null("")).to_numpy())
 
 
-def _read_labels(folder: Path, split: str) -> Table:
+def _read_labels(folder: Path, split: str) -> VoteTable:
     """The rows of a folder's label.csv: a picture's name, its box (which some editions leave out), ten votes."""
     path = folder / "label.csv"
-    boxes = ("box",) if len(header(path)) == len(VOTES) + 2 else ()
+    boxes = ("box",) if len(csv_columns(path)) == len(VOTES) + 2 else ()
     names = {"Image name": pa.string(), **dict.fromkeys(boxes, pa.string())}
     columns = {**names, **dict.fromkeys(VOTES, pa.float32())}
-    table = read(path, columns, headless=tuple(columns))
+    table = read_csv(path, columns, headless=tuple(columns))
     found = _to_table(path, table, np.full(len(table), split, object))
     if (found.names == "").any():
         raise MienError(f"a picture's name in every row of {path}", "a row without", "mend that row")
     return found
 
 
-def _to_table(path: Path, table: pa.Table, usage: npt.NDArray[np.object_]) -> Table:
+def _to_table(path: Path, table: pa.Table, usage: npt.NDArray[np.object_]) -> VoteTable:
     votes = np.stack([table[name].to_numpy() for name in VOTES], axis=1)
     bad = np.flatnonzero(~(np.isfinite(votes) & (votes >= 0)).all(axis=1))
     if len(bad):
         raise MienError(f"ten counts of votes in every row of {path}", f"others in row {bad[0]}", "mend that row")
     names = np.array([name.strip() for name in table["Image name"].fill_null("").to_pylist()], object)
-    return Table(names, usage, votes)
+    return VoteTable(names, usage, votes)

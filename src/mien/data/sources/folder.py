@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from mien.class_words import is_unlabeled, read_text, split_folder
+from mien.class_words import is_unlabeled, split_folder, text_or_none
 from mien.data.format import Info
 from mien.data.source import Block
 from mien.errors import MienError
-from mien.expressions import rename
-from mien.media.class_folders import PASSED_OVER, Folders, Level, above_classes, require_classes
-from mien.media.faults import Rejected
-from mien.media.limits import Switch
-from mien.media.pictures import SUFFIXES, Side, common_side, picture_limits, read_blocks
+from mien.expressions import canonical_names
+from mien.media.class_folders import PASSED_OVER, FolderContents, Folders, folders_above_classes, require_classes
+from mien.media.face_pictures import SUFFIXES, PictureSide, common_side, picture_file_limits, read_picture_blocks
+from mien.media.file_limits import Switch
+from mien.media.rejections import Rejected
 from mien.settings import STRICT
 
 
@@ -42,7 +42,7 @@ class Folder:
 
     input: Path
     """The folder above the class folders."""
-    side: Side | None = None
+    side: PictureSide | None = None
     """Crop the central square and resize it to this side; without, all pictures must be squares of one size."""
     color: bool = False
     """Keep color; gray otherwise."""
@@ -54,7 +54,7 @@ class Folder:
     def info(self) -> Info:
         """Raises MienError where there are no class folders or no picture can be read."""
         folders = self._folders()
-        side = self.side or common_side(self.pictures(), picture_limits(self.limits))
+        side = self.side or common_side(self.pictures(), picture_file_limits(self.limits))
         return Info(classes=_classes(folders), side=side, channels=3 if self.color else 1, name=f"folder {self.input.name}")
 
     def total(self) -> int:
@@ -79,7 +79,7 @@ class Folder:
         labels = np.array([classes.get(folder.name, -1) for _, folder in files], np.int64)
         splits = np.array([folder.split for _, folder in files], object)
         others = tuple(Rejected(str(file), "no picture by its name") for folder in folders for file in folder.others)
-        for pictures in read_blocks(paths, self.side, self.color, picture_limits(self.limits)):
+        for pictures in read_picture_blocks(paths, self.side, self.color, picture_file_limits(self.limits)):
             columns = {"id": ids[pictures.index], "label": labels[pictures.index]}
             if splits[0]:
                 columns["split"] = splits[pictures.index]
@@ -88,7 +88,7 @@ class Folder:
 
     def _folders(self) -> list[ClassFolder]:
         """The class folders, by split and name."""
-        place = self.input.joinpath(*above_classes(self._look, self.input, self.classes))
+        place = self.input.joinpath(*folders_above_classes(self._look, self.input, self.classes))
         top = _subfolders(place)
         if not top:
             found = "nothing there" if not self.input.is_dir() else "no folders in it"
@@ -105,10 +105,10 @@ class Folder:
         pairs += [(folder, "train") for folder in top if folder not in splits]
         return self._checked([folder for folder, _ in pairs], [split for _, split in pairs])
 
-    def _look(self, folders: Folders) -> Level:
+    def _look(self, folders: Folders) -> FolderContents:
         place = self.input.joinpath(*folders)
         names = tuple(folder.name for folder in _subfolders(place))
-        return Level(names, place.is_dir() and any(_is_picture(file) for file in place.iterdir()))
+        return FolderContents(names, place.is_dir() and any(_is_picture(file) for file in place.iterdir()))
 
     def _checked(self, folders: list[Path], splits: list[str]) -> list[ClassFolder]:
         """Class folders named as we name classes; each has a picture."""
@@ -117,7 +117,7 @@ class Folder:
         if unknown:
             listed = ", ".join(sorted({folder.name for folder in folders}))
             raise MienError(f"class folders {', '.join(unknown)} in {self.input}", listed, "change the map of classes")
-        renamed = rename([folder.name for folder in folders], own)
+        renamed = canonical_names([folder.name for folder in folders], own)
         made = [_read(*each) for each in zip(folders, renamed, splits, strict=True)]
         empty = [str(folder.path) for folder in made if not folder.pictures]
         if empty:
@@ -130,7 +130,7 @@ def _read(folder: Path, name: str | None, split: str) -> ClassFolder:
     files = [file for file in sorted(folder.rglob("*")) if file.is_file() and not file.name.startswith(".")]
     pictures = tuple(file for file in files if _is_picture(file))
     others = tuple(file for file in files if not _is_picture(file) and file.name.lower() not in left)
-    return ClassFolder(folder, read_text(folder.name) if name is None else name, split, pictures, others)
+    return ClassFolder(folder, text_or_none(folder.name) if name is None else name, split, pictures, others)
 
 
 def _is_picture(file: Path) -> bool:

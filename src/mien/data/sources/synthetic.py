@@ -11,7 +11,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from mien.data.format import Info
-from mien.data.noise import flip_uniform
+from mien.data.label_noise import flip_uniform
 from mien.data.source import Block
 from mien.data.synthetic import ACTIONS, BANK, CONDITIONS, TRAITS, Scenes, render
 from mien.errors import MienError

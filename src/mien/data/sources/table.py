@@ -12,15 +12,15 @@ import pyarrow.compute as pc
 from pydantic import BeforeValidator
 from pydantic.dataclasses import dataclass
 
-from mien.class_words import read_label, read_split, read_text
+from mien.class_words import label_or_none, split_name, text_or_none
 from mien.data.format import COLUMNS, Info
-from mien.data.source import Block, listed
+from mien.data.source import Block, names_in_text
 from mien.errors import MienError
-from mien.expressions import rename
-from mien.media.limits import Switch
-from mien.media.pictures import Side, by_slashes, common_side, picture_limits, picture_path, read_blocks
+from mien.expressions import canonical_names
+from mien.media.face_pictures import PictureSide, by_slashes, common_side, picture_file_limits, picture_path, read_picture_blocks
+from mien.media.file_limits import Switch
 from mien.settings import STRICT
-from mien.tabular.csv_files import header, read
+from mien.tabular.csv_files import csv_columns, read_csv
 from mien.wording import with_suggestions
 
 KNOWN = ("path", "label", "subject", "split", "sequence", "frame", "id", "source")
@@ -43,9 +43,9 @@ class Table:
     """Our class for a label of the file; "" for no label."""
     images: Path | None = None
     """Folder that the paths start from; that of the CSV file without."""
-    keep: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
+    keep: Annotated[tuple[str, ...], BeforeValidator(names_in_text)] = ()
     """Other columns of the file to carry along."""
-    side: Side | None = None
+    side: PictureSide | None = None
     """Crop the central square and resize it to this side; without, all pictures must be squares of one size."""
     color: bool = False
     """Keep color; gray otherwise."""
@@ -55,7 +55,7 @@ class Table:
     def info(self) -> Info:
         """Raises MienError where the table or its labels do not fit the settings, or no picture can be read."""
         table = self._read()
-        side = self.side or common_side(self._paths(table), picture_limits(self.limits))
+        side = self.side or common_side(self._paths(table), picture_file_limits(self.limits))
         channels = 3 if self.color else 1
         return Info(classes=self._classes(table), side=side, channels=channels, name=f"table {self.input.name}")
 
@@ -77,7 +77,7 @@ class Table:
             "label": np.array([places.get(name, -1) for name in labels], np.int64),
             **{name: table[name] for name in table.column_names if name not in ("id", "path", "label")},
         }
-        for pictures in read_blocks(self._paths(table), self.side, self.color, picture_limits(self.limits)):
+        for pictures in read_picture_blocks(self._paths(table), self.side, self.color, picture_file_limits(self.limits)):
             taken = {name: _take(values, pictures.index) for name, values in columns.items()}
             yield Block(pictures.faces, taken, pictures.rejected, pictures.notes)
 
@@ -93,7 +93,7 @@ class Table:
         taken = [name for name in self.keep if name in COLUMNS or name in self.columns.values()]
         if taken:
             raise MienError("other columns to keep than those taken", ", ".join(taken), "remove them from `keep`")
-        found = header(self.input)
+        found = csv_columns(self.input)
         own = {name: self.columns.get(name, name if name in found else "") for name in KNOWN}
         for name in ("path", "label"):
             if not own[name] and (name == "path" or name not in self.columns):
@@ -107,8 +107,8 @@ class Table:
         kinds: dict[str, pa.DataType | None] = {wanted[name]: pa.string() for name in wanted if name in KNOWN}
         if "frame" in wanted:
             kinds[wanted["frame"]] = pa.int32()
-        found = read(self.input, kinds | dict.fromkeys(self.keep))
-        reads: dict[str, Callable[[str | None], str]] = {"split": read_split, "subject": read_text, "sequence": read_text}
+        found = read_csv(self.input, kinds | dict.fromkeys(self.keep))
+        reads: dict[str, Callable[[str | None], str]] = {"split": split_name, "subject": text_or_none, "sequence": text_or_none}
         if not found[wanted["path"]].null_count:
             reads["path"] = lambda name: by_slashes(self._folder, name or "")
         columns = {name: found[column] for name, column in wanted.items()}
@@ -133,9 +133,9 @@ class Table:
         """Our name of each row's class, "" for none. Raises MienError with the labels that nobody knows."""
         if "label" not in table.column_names:
             return [""] * len(table)
-        written = [read_label(name, self.classes) for name in table["label"].to_pylist()]
+        written = [label_or_none(name, self.classes) for name in table["label"].to_pylist()]
         names = sorted({*written} - {""})
-        ours = dict(zip(names, rename(names, self.classes), strict=True))
+        ours = dict(zip(names, canonical_names(names, self.classes), strict=True))
         unknown = [name for name, known in ours.items() if known is None]
         if unknown:
             listed = ", ".join(unknown)[:500]

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mien.data.face_grid import BLUE, INK, RED, SOFT, Note, Row, Tile, draw_face_grid, write_face_grid
-from mien.disk import write_aside
+from mien.data.face_grid import BLUE, INK, RED, SOFT, GridNote, GridRow, GridTile, draw_face_grid, write_face_grid
+from mien.disk import write_atomically
 from mien.errors import MienError
 from mien.evaluation.consistency import Checked, Consistency, Example, Scored
 from mien.wording import quantity
@@ -45,7 +45,7 @@ def write_consistency(found: Consistency, out: Path) -> list[str]:
         pictures["unreliable.png"] = draw_unreliable(found)
         if found.checked is not None:
             pictures["failures.png"] = draw_failures(found.scored, found.checked)
-    write_aside(out / "consistency.csv", consistency_rows(found.scored).encode())
+    write_atomically(out / "consistency.csv", consistency_rows(found.scored).encode())
     for name, picture in pictures.items():
         write_face_grid(picture, out / name)
     names = ["consistency.csv", *pictures]
@@ -71,7 +71,7 @@ def consistency_rows(scored: Scored) -> str:
 def draw_unreliable(found: Consistency) -> Image.Image:
     """A row for each labeled class: its most unreliable faces with S and prediction, and beside each a neighbor, if a picture."""
     rows = [
-        Row(example.name or NO_LABEL, tuple(_unreliable(found.scored, example)), f"{quantity(example.count, 'face')}")
+        GridRow(example.name or NO_LABEL, tuple(_unreliable(found.scored, example)), f"{quantity(example.count, 'face')}")
         for example in found.examples
     ]
     title = "The most unreliable faces of each class. Red: predicted as something else than labeled"
@@ -86,7 +86,7 @@ def draw_failures(scored: Scored, checked: Checked) -> Image.Image:
     order = np.lexsort((-wrong, ~checked.consistent))
     shown = order[checked.failed[order]][:MOST]
     rows = [
-        Row(
+        GridRow(
             scored.classes[checked.labels[number]],
             tuple(_frames(scored, checked, number)),
             f"{checked.names[number]}{': consistent' if checked.consistent[number] else ''}",
@@ -100,20 +100,20 @@ def draw_failures(scored: Scored, checked: Checked) -> Image.Image:
     )
 
 
-def _unreliable(scored: Scored, example: Example) -> Iterator[Tile]:
+def _unreliable(scored: Scored, example: Example) -> Iterator[GridTile]:
     """The faces of an example, a neighbor after each."""
     wrong, highest = scored.wrong, max(float(scored.scores.max()), LEAST)
     for place, (row, face) in enumerate(zip(example.rows, scored.faces.faces(example.rows), strict=True)):
         score, said = scored.scores[row], scored.classes[scored.predicted[row]]
-        about = Note(said, color=RED if wrong[row] else INK)
-        yield Tile(face, (Note(f"S {score:.3g}", score / highest), about), RED if wrong[row] else "")
+        about = GridNote(said, color=RED if wrong[row] else INK)
+        yield GridTile(face, (GridNote(f"S {score:.3g}", score / highest), about), RED if wrong[row] else "")
         if example.neighbors is not None:
             other, same = scored.classes[example.predicted[place]], example.predicted[place] == scored.predicted[row]
-            about = Note(other, color=SOFT if same else RED)
-            yield Tile(example.neighbors[place], (Note(f"neighbor {example.scores[place]:.2g}", color=SOFT), about))
+            about = GridNote(other, color=SOFT if same else RED)
+            yield GridTile(example.neighbors[place], (GridNote(f"neighbor {example.scores[place]:.2g}", color=SOFT), about))
 
 
-def _frames(scored: Scored, checked: Checked, number: int) -> Iterator[Tile]:
+def _frames(scored: Scored, checked: Checked, number: int) -> Iterator[GridTile]:
     """The frames of a sequence, the last one last."""
     near, label = checked.near[number], checked.labels[number]
     faces = [*scored.faces.faces(near), checked.peaks.faces([number])[0]]
@@ -121,5 +121,5 @@ def _frames(scored: Scored, checked: Checked, number: int) -> Iterator[Tile]:
     under = [*(f"{left} before" for left in range(len(near), 0, -1)), "the last"]
     for face, said, text in zip(faces, predicted, under, strict=True):
         right = bool(said == label)
-        notes = (Note(scored.classes[said], color=INK if right else RED), Note(text, color=SOFT))
-        yield Tile(face, notes, BLUE if right else RED)
+        notes = (GridNote(scored.classes[said], color=INK if right else RED), GridNote(text, color=SOFT))
+        yield GridTile(face, notes, BLUE if right else RED)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mien.evaluation.metrics import Reliability
-from mien.plots import Axes, Figure, MaxNLocator, PercentFormatter
+from mien.matplotlib_parts import Axes, Figure, MaxNLocator, PercentFormatter
 
 # Okabe and Ito's colors, which every kind of color vision tells apart.
 BLUE, ORANGE, GREEN, INK, LINE = "#0072b2", "#e69f00", "#009e73", "#3b4252", "#c9ced6"

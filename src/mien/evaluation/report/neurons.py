@@ -13,14 +13,14 @@ import numpy.typing as npt
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image, ImageOps
 
-from mien.data.face_grid import Note, Row, Tile, draw_face_grid
-from mien.disk import put
+from mien.data.face_grid import GridNote, GridRow, GridTile, draw_face_grid
+from mien.disk import replace_atomically
 from mien.errors import MienError
 from mien.evaluation.neurons import Drawn, Found, Layer, Neurons, label_entropy, mean_faces
 from mien.evaluation.report.figures import BLUE, INK, LINE, ORANGE, TEXT, plain_axes
 from mien.evaluation.report.page import Picture, data_uri, whole
 from mien.json_text import to_json
-from mien.plots import Figure, MaxNLocator
+from mien.matplotlib_parts import Figure, MaxNLocator
 from mien.wording import short_name
 
 SIDE = 96
@@ -62,7 +62,7 @@ def write_neurons(found: Neurons, out: Path | str) -> list[str]:
         for name, content in files.items():
             (aside / name).write_bytes(content)
         aside.chmod(0o755)
-        put(aside, out)
+        replace_atomically(aside, out)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return list(files)
@@ -125,15 +125,15 @@ def draw_means(found: Neurons, layer: Layer) -> Image.Image:
     for label, name in enumerate(classes):
         chosen = layer.selective(label, SHOWN)
         notes = [_note(layer, neuron, label) for neuron in chosen.tolist()]
-        tiles = [Tile(face, (note,)) for face, note in zip(mean_faces(found.faces, layer, chosen), notes, strict=True)]
-        rows.append(Row(name, tuple(tiles), f"{_percent(found.base[label])} of faces"))
+        tiles = [GridTile(face, (note,)) for face, note in zip(mean_faces(found.faces, layer, chosen), notes, strict=True)]
+        rows.append(GridRow(name, tuple(tiles), f"{_percent(found.base[label])} of faces"))
     title = f"{layer.name}: neurons with most faces of a class among their top {found.top}, and the mean of those faces"
     return draw_face_grid(rows, SIDE, title)
 
 
 def draw_maximized(found: Neurons, network: Found) -> Image.Image:
     """A row for each layer: pictures that excite its most selective neurons (its Fig. 1)."""
-    rows = [Row(drawn.layer.name, _maximized(found, drawn)) for drawn in network.drawn]
+    rows = [GridRow(drawn.layer.name, _maximized(found, drawn)) for drawn in network.drawn]
     return draw_face_grid(
         rows, SIDE, "Pictures that excite a neuron; the class it was chosen for, and its share of the top faces"
     )
@@ -158,10 +158,10 @@ def render(found: Neurons, pictures: dict[str, bytes]) -> str:
     )
 
 
-def _maximized(found: Neurons, drawn: Drawn) -> tuple[Tile, ...]:
+def _maximized(found: Neurons, drawn: Drawn) -> tuple[GridTile, ...]:
     chosen = zip(drawn.pictures, drawn.neurons.tolist(), drawn.labels.tolist(), strict=True)
     return tuple(
-        Tile(_stretched(picture), (Note(found.faces.classes[label]), _note(drawn.layer, neuron, label)))
+        GridTile(_stretched(picture), (GridNote(found.faces.classes[label]), _note(drawn.layer, neuron, label)))
         for picture, neuron, label in chosen
     )
 
@@ -171,9 +171,9 @@ def _stretched(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.asarray(ImageOps.autocontrast(Image.fromarray(picture), cutoff=0.5, preserve_tone=True))
 
 
-def _note(layer: Layer, neuron: int, label: int) -> Note:
+def _note(layer: Layer, neuron: int, label: int) -> GridNote:
     share = float(layer.shares[neuron, label])
-    return Note(f"#{neuron}: {_percent(share)}", share)
+    return GridNote(f"#{neuron}: {_percent(share)}", share)
 
 
 def _percent(share: float) -> str:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-from mien.disk import write_aside
+from mien.disk import write_atomically
 from mien.errors import MienError
 from mien.evaluation.metrics import BINS, Interval
 from mien.evaluation.report.figures import PANELS, draw_curves, draw_reliability, known_curves, last_value
@@ -110,8 +110,8 @@ def write_report(
     if out.is_dir() and any(out.iterdir()) and not (out / "report.html").is_file():
         raise MienError(f"an empty folder or an earlier report at {out}", "other files", "choose another folder for the report")
     out.mkdir(parents=True, exist_ok=True)
-    write_aside(out / "report.html", page.encode())
-    write_aside(out / "metrics.json", figures.encode())
+    write_atomically(out / "report.html", page.encode())
+    write_atomically(out / "metrics.json", figures.encode())
 
 
 def render(evaluation: Evaluation, history: Sequence[Mapping[str, Any]], mistakes: Mistakes | None) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from mien.evaluation.report.figures import INK, LINE, TEXT, plain_axes, to_svg
 from mien.experiments.grid import Group
 from mien.experiments.statistics import TableLine
-from mien.plots import Axes, Figure, MaxNLocator, PercentFormatter, Text
+from mien.matplotlib_parts import Axes, Figure, MaxNLocator, PercentFormatter, Text
 from mien.wording import quantity, short_name
 
 # Okabe and Ito's colors without yellow, which is too light for lines; with nine markers every pair is different.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-from mien.disk import write_aside
+from mien.disk import write_atomically
 from mien.evaluation.report.page import DASH, Picture, data_uri, percent, whole
 from mien.experiments.comparison import Comparison
 from mien.experiments.grid import Group
@@ -54,11 +54,11 @@ def write_report(found: Comparison, out: Path) -> None:
     pictures = [Picture(data_uri(content, "svg+xml"), captions[name], titles[name], name) for name, content in drawn.items()]
     page = render(found, pictures)
     for name, content in drawn.items():
-        write_aside(out / name, content)
+        write_atomically(out / name, content)
     for path in (*out.glob("curves-*.svg"), *out.glob("differences.svg")):
         if path.name not in drawn:
             path.unlink()  # Of a grid that was asked here before.
-    write_aside(out / "report.html", page.encode())
+    write_atomically(out / "report.html", page.encode())
 
 
 def render(found: Comparison, pictures: Sequence[Picture]) -> str:

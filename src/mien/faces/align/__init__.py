@@ -23,7 +23,7 @@ ROOM = "mien.faces.align"
 """The package whose files are the ways."""
 
 Floats = npt.NDArray[np.float64]
-Map = Floats
+CropMap = Floats
 
 AREA = (2**31 - 1) // 255
 """Pixels that cv2 averages at once: the sum of more may be beyond its whole numbers."""
@@ -36,7 +36,7 @@ class Align(Protocol):
     MienError where it cannot: `landmarks` says whether the detector gives them.
     """
 
-    def __call__(self, photo: Photo, face: Face) -> Map | None:
+    def __call__(self, photo: Photo, face: Face) -> CropMap | None:
         """The map of a face in a photo (H, W, 3); None where the face lacks what it goes by."""
         ...
 
@@ -47,13 +47,13 @@ def align_from_text(text: str) -> Align:
     return made
 
 
-def square(center: npt.NDArray[np.float64], side: float) -> Map:
+def square(center: npt.NDArray[np.float64], side: float) -> CropMap:
     """The map of an upright square of the photo, by its center (2,) and side in pixels."""
     corner = (center - side / 2) / side
     return np.array([[1 / side, 0, -corner[0]], [0, 1 / side, -corner[1]]])
 
 
-def crop(photo: Photo, map_: Map, side: int) -> Photo:
+def crop(photo: Photo, map_: CropMap, side: int) -> Photo:
     """The square of a photo (H, W, 3) that the map takes to the crop, (side, side, 3); black where the photo ends.
 
     Where it shrinks, the photo is first averaged over areas, so that nothing is passed over.

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from mien.faces.align import Map, square
+from mien.faces.align import CropMap, square
 from mien.faces.face import Face
 from mien.media.photos import Photo
 from mien.settings import STRICT
@@ -19,7 +19,7 @@ class Box:
     margin: Annotated[float, Field(ge=0, le=10)] = 0.15
     """As a share of the longer side."""
 
-    def __call__(self, photo: Photo, face: Face) -> Map | None:
+    def __call__(self, photo: Photo, face: Face) -> CropMap | None:
         """None for a box of no size."""
         x0, y0, x1, y1 = face.box
         longer = max(x1 - x0, y1 - y0)

@@ -7,7 +7,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from mien.errors import MienError
-from mien.faces.align import Map
+from mien.faces.align import CropMap
 from mien.faces.face import Face
 from mien.media.photos import Photo
 from mien.settings import STRICT, Share
@@ -28,7 +28,7 @@ class Eyes:
             todo = "take mtcnn, or dlib with its 68 points (pip install 'mien[dlib,facenet]'), or cut out by box"
             raise MienError("a detector that gives landmarks, for eyes", "one that gives none", todo)
 
-    def __call__(self, photo: Photo, face: Face) -> Map | None:
+    def __call__(self, photo: Photo, face: Face) -> CropMap | None:
         """None without landmarks, or with both eyes in one place."""
         if face.landmarks is None:
             return None

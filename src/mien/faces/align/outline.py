@@ -8,7 +8,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from mien.errors import MienError
-from mien.faces.align import Map, square
+from mien.faces.align import CropMap, square
 from mien.faces.dlib_points import find_points, library, points_file
 from mien.faces.face import Face
 from mien.media.photos import Photo
@@ -31,7 +31,7 @@ class Outline:
         _file()
         library()
 
-    def __call__(self, photo: Photo, face: Face) -> Map | None:
+    def __call__(self, photo: Photo, face: Face) -> CropMap | None:
         """None for a box of no size. Raises MienError where dlib or its landmarks are not installed."""
         x0, y0, x1, y1 = face.box
         if x1 <= x0 or y1 <= y0:

@@ -3,7 +3,7 @@
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from mien.faces.align import Map, square
+from mien.faces.align import CropMap, square
 from mien.faces.face import Face
 from mien.media.photos import Photo
 from mien.settings import STRICT
@@ -13,7 +13,7 @@ from mien.settings import STRICT
 class Whole:
     """The central square of the photo, wherever in it the face is."""
 
-    def __call__(self, photo: Photo, face: Face) -> Map | None:
+    def __call__(self, photo: Photo, face: Face) -> CropMap | None:
         """Always there."""
         height, width = photo.shape[:2]
         return square(np.array([width / 2, height / 2]), min(height, width))

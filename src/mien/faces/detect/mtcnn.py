@@ -19,10 +19,10 @@ from mien.faces.detect import check_photos
 from mien.faces.face import Face
 from mien.faces.mtcnn.boxes import Boxes, Places, move, square, suppress
 from mien.faces.mtcnn.integral_image import IntegralImage
-from mien.faces.mtcnn.networks import Net, Runtime, networks
-from mien.faces.mtcnn.proposals import CHUNK, WINDOW, Candidates, Search, logit, nothing, propose
-from mien.limits import MOST
+from mien.faces.mtcnn.networks import Net, Runtime, mtcnn_networks
+from mien.faces.mtcnn.proposals import CHUNK, WINDOW, FaceCandidates, Search, logit, no_candidates, propose
 from mien.media.photos import Photo
+from mien.number_bounds import MOST
 from mien.settings import STRICT, Share
 
 MOST_SEARCHED = 32_000_000
@@ -93,7 +93,7 @@ class Mtcnn:
 
     def _find(self, sums: IntegralImage, numbers: list[int], framed: bool) -> list[tuple[int, Face]]:
         """The cascade over the photos of `numbers`: their faces, each with its photo's number."""
-        nets = networks(self.runtime)
+        nets = mtcnn_networks(self.runtime)
         found = propose(nets.propose, sums, numbers, Search(self.least_face, self.factor, self.propose, framed))
         found = found.take(suppress(found.boxes, found.logits, found.photos, 0.7))
         boxes = square(move(found.boxes, found.offsets, 0))
@@ -112,7 +112,7 @@ class Mtcnn:
             (photo, Face((x0, y0, x1, y1), five, score)) for photo, (x0, y0, x1, y1), five, score in rows if x0 < x1 and y0 < y1
         ]
 
-    def _judge(self, net: Net, sums: IntegralImage, boxes: Boxes, photos: Places, side: int, threshold: float) -> Candidates:
+    def _judge(self, net: Net, sums: IntegralImage, boxes: Boxes, photos: Places, side: int, threshold: float) -> FaceCandidates:
         """Those of `boxes` that R-Net or O-Net holds for faces, as they were, and where it would move them."""
         pixels = boxes.astype(np.int64) - np.array([1, 1, 0, 0])
         if self.beyond == "cut":
@@ -121,11 +121,11 @@ class Mtcnn:
         real = (pixels[:, 2:] > pixels[:, :2]).all(axis=1)
         boxes, photos, pixels = boxes[real], photos[real], pixels[real]
         if not len(boxes):
-            return nothing(14)
+            return no_candidates(14)
         step = CHUNK // (side * side)
         parts = (slice(first, first + step) for first in range(0, len(boxes), step))
         made = np.concatenate([net(sums.crops(pixels[part], photos[part], side)) for part in parts])
-        return Candidates(boxes, made[:, 0], photos, made[:, 1:]).take(made[:, 0] > logit(threshold))
+        return FaceCandidates(boxes, made[:, 0], photos, made[:, 1:]).take(made[:, 0] > logit(threshold))
 
 
 def landmarks(boxes: Boxes, parts: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from mien.media.photos import Photo
 
 Numbers = npt.NDArray[np.int64]
-Pictures = npt.NDArray[np.float32]
+GrayPictures = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class IntegralImage:
         sizes = np.array([photo.shape[:2] for photo in photos], np.int64)
         return IntegralImage(values, np.array(starts[:-1], np.int64), sizes[:, 0], sizes[:, 1])
 
-    def level(self, photos: range, frame: int, size: tuple[int, int], part: tuple[slice, slice]) -> Pictures:
+    def level(self, photos: range, frame: int, size: tuple[int, int], part: tuple[slice, slice]) -> GrayPictures:
         """Rows and columns, `part`, of consecutive photos of one size, each in a black frame of `frame` pixels, resized to
         `size`, height and width.
 
@@ -61,7 +61,7 @@ class IntegralImage:
         sums -= bands.take(left, axis=2, mode="clip")
         return _means(sums, (bottom - top)[None], (right - left)[None])
 
-    def crops(self, boxes: Numbers, photos: Numbers, side: int) -> Pictures:
+    def crops(self, boxes: Numbers, photos: Numbers, side: int) -> GrayPictures:
         """Boxes (N, 4) of `photos` (N,), resized to (N, side, side, 3), 0 to 255; what is beyond a photo is black.
 
         Boxes are whole numbers x0 < x1, y0 < y1: pixels x0 to x1 - 1, y0 to y1 - 1.
@@ -83,7 +83,7 @@ class IntegralImage:
         return self.values.take(rows[:, :, None] + columns[:, None, :], axis=0)
 
 
-def _means(sums: npt.NDArray[np.int32], rows: Numbers, columns: Numbers) -> Pictures:
+def _means(sums: npt.NDArray[np.int32], rows: Numbers, columns: Numbers) -> GrayPictures:
     """Sums (N, rows, columns, 3) by their numbers of pixels: rows (N or 1, rows) high, columns (N or 1, columns) wide."""
     means = sums.reshape(*sums.shape[:2], 3 * sums.shape[2]).astype(np.float32)
     means /= rows.astype(np.float32)[:, :, None] * columns.astype(np.float32).repeat(3, axis=1)[:, None, :]

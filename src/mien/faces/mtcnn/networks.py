@@ -41,7 +41,7 @@ POOLS = {"pnet": (2, 0, 0), "rnet": (3, 3, 0), "onet": (3, 3, 2, 0)}
 
 
 @dataclass(frozen=True, eq=False)
-class Layer:
+class MtcnnLayer:
     """One step of a network."""
 
     kind: Literal["conv", "prelu", "pool", "linear"]
@@ -53,7 +53,7 @@ class Layer:
 
 
 @dataclass(frozen=True, eq=False)
-class Nets:
+class MtcnnNets:
     """The cascade: proposals, their refinement, and the output."""
 
     propose: Net
@@ -62,14 +62,14 @@ class Nets:
 
 
 @cache
-def networks(runtime: Runtime) -> Nets:
+def mtcnn_networks(runtime: Runtime) -> MtcnnNets:
     """Made once a process. Raises MienError where weights are missing or others, or a package is not installed."""
     run = _in_torch if runtime == "torch" else _in_onnx
-    propose, refine, output = (run(layers(name, weights(name))) for name in SHA256)
-    return Nets(propose, refine, output)
+    propose, refine, output = (run(mtcnn_layers(name, read_mtcnn_weights(name))) for name in SHA256)
+    return MtcnnNets(propose, refine, output)
 
 
-def weights(name: str) -> Arrays:
+def read_mtcnn_weights(name: str) -> Arrays:
     """Arrays of `pnet`, `rnet` or `onet` in Keras' layout. Raises MienError where there is no file, or not the known one."""
     folder = folder_of("mtcnn")
     if folder is None:
@@ -85,16 +85,16 @@ def weights(name: str) -> Arrays:
     return arrays
 
 
-def layers(name: str, arrays: Arrays) -> list[Layer]:
+def mtcnn_layers(name: str, arrays: Arrays) -> list[MtcnnLayer]:
     """The network of Keras' arrays: kernels (h, w, in, out) and biases, slopes, and at the end offsets, landmarks, classes."""
     given = iter(arrays)
-    made: list[Layer] = []
+    made: list[MtcnnLayer] = []
     for pool in POOLS[name]:
         kernel, bias, slopes = next(given).transpose(3, 2, 0, 1), next(given), next(given)
         if not made:
             kernel, bias = kernel / DIVISOR, bias - kernel.sum((1, 2, 3)) * MEAN / DIVISOR
         made += [_layer("conv", kernel, bias), _layer("prelu", slopes.reshape(-1, 1, 1))]
-        made += [Layer("pool", side=pool)] if pool else []
+        made += [MtcnnLayer("pool", side=pool)] if pool else []
     if name != "pnet":
         kernel, maps = next(given), len(bias)
         side = math.isqrt(len(kernel) // maps)
@@ -108,11 +108,11 @@ def layers(name: str, arrays: Arrays) -> list[Layer]:
     return [*made, last]
 
 
-def _layer(kind: Literal["conv", "prelu", "linear"], *arrays: Array) -> Layer:
-    return Layer(kind, [np.ascontiguousarray(array, np.float32) for array in arrays])
+def _layer(kind: Literal["conv", "prelu", "linear"], *arrays: Array) -> MtcnnLayer:
+    return MtcnnLayer(kind, [np.ascontiguousarray(array, np.float32) for array in arrays])
 
 
-def _in_onnx(net: Sequence[Layer]) -> Net:
+def _in_onnx(net: Sequence[MtcnnLayer]) -> Net:
     session = open_session(onnx_bytes(net), threads())
 
     def run(pictures: Array) -> Array:
@@ -125,7 +125,7 @@ def _in_onnx(net: Sequence[Layer]) -> Net:
     return run
 
 
-def onnx_bytes(net: Sequence[Layer]) -> bytes:
+def onnx_bytes(net: Sequence[MtcnnLayer]) -> bytes:
     """The network as a file of ONNX. Raises MienError where onnx is not installed."""
     try:
         from onnx import TensorProto, helper, numpy_helper
@@ -160,7 +160,7 @@ def onnx_bytes(net: Sequence[Layer]) -> bytes:
     return content
 
 
-def _in_torch(net: Sequence[Layer]) -> Net:
+def _in_torch(net: Sequence[MtcnnLayer]) -> Net:
     import torch
     from torch.nn import functional as F
 

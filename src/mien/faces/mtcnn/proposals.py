@@ -21,7 +21,7 @@ WIDE = 1 << 12
 
 
 @dataclass(frozen=True, eq=False)
-class Candidates:
+class FaceCandidates:
     """Boxes, as the first implementation counts: the first pixel is 1, and x1, y1 is the last pixel of a box."""
 
     boxes: Boxes
@@ -33,9 +33,9 @@ class Candidates:
     offsets: npt.NDArray[np.float32]
     """(N, 4) what regression says of a box, or (N, 14) with the landmarks."""
 
-    def take(self, places: Places | npt.NDArray[np.bool_]) -> "Candidates":
+    def take(self, places: Places | npt.NDArray[np.bool_]) -> "FaceCandidates":
         """Some of them."""
-        return Candidates(self.boxes[places], self.logits[places], self.photos[places], self.offsets[places])
+        return FaceCandidates(self.boxes[places], self.logits[places], self.photos[places], self.offsets[places])
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ class Search:
     it is. The frame is no wider than the shorter side: that of a strip would hold many times the photo's pixels."""
 
 
-def propose(net: Net, sums: IntegralImage, numbers: Sequence[int], search: Search) -> Candidates:
+def propose(net: Net, sums: IntegralImage, numbers: Sequence[int], search: Search) -> FaceCandidates:
     """What P-Net finds in the photos of `numbers`, at all levels; of boxes of one level that overlap by over half, the best."""
-    made, levels = [nothing(4)], [np.empty(0, np.int64)]
+    made, levels = [no_candidates(4)], [np.empty(0, np.int64)]
     for photos, (height, width) in _alike(sums, numbers):
         frame = min(max(height, width) // 2, height, width) if search.framed else 0
         least = max(search.least_face, min(height, width) / 2) if search.framed else search.least_face
@@ -65,7 +65,7 @@ def propose(net: Net, sums: IntegralImage, numbers: Sequence[int], search: Searc
                 made.append(found)
                 levels.append(np.full(len(found.boxes), level))
     parts = ([getattr(found, name) for found in made] for name in ("boxes", "logits", "photos", "offsets"))
-    every, level_of = Candidates(*map(np.concatenate, parts)), np.concatenate(levels)
+    every, level_of = FaceCandidates(*map(np.concatenate, parts)), np.concatenate(levels)
     together = every.photos * (level_of.max(initial=0) + 1) + level_of
     return every.take(suppress(every.boxes, every.logits, together, 0.5))
 
@@ -82,7 +82,7 @@ def pyramid(size: tuple[int, int], least_face: float, factor: float) -> list[flo
 
 def _scan(
     net: Net, sums: IntegralImage, photos: range, frame: int, size: tuple[int, int], scale: float, threshold: float
-) -> Iterator[Candidates]:
+) -> Iterator[FaceCandidates]:
     """P-Net over one level of photos of one size, frame included: several photos, or tiles of one, at a time."""
     height, width = (int(side * scale + 1) for side in size)
     together = max(1, CHUNK // (height * width))
@@ -95,16 +95,16 @@ def _scan(
             seen_columns = slice(STRIDE * column, STRIDE * (column + columns - 1) + WINDOW)
             made = net(sums.level(some, frame, (height, width), (seen_rows, seen_columns)))
             found = _windows(made, scale, threshold, (row, column))
-            yield Candidates(found.boxes - np.float32(frame), found.logits, found.photos + first, found.offsets)
+            yield FaceCandidates(found.boxes - np.float32(frame), found.logits, found.photos + first, found.offsets)
 
 
-def _windows(made: npt.NDArray[np.float32], scale: float, threshold: float, first: tuple[int, int]) -> Candidates:
+def _windows(made: npt.NDArray[np.float32], scale: float, threshold: float, first: tuple[int, int]) -> FaceCandidates:
     """Windows of P-Net's map (B, 5, h, w) that may be faces, as boxes in B photos; `first` are the map's row and column."""
     photos, rows, columns = (made[:, 0] >= logit(threshold)).nonzero()
     corner = (STRIDE * np.stack([columns + first[1], rows + first[0]], axis=1)).astype(np.float32)
     boxes = np.floor(np.concatenate([corner + 1, corner + WINDOW], axis=1) / np.float32(scale))
     found = made[photos, :, rows, columns]
-    return Candidates(boxes, found[:, 0], photos, found[:, 1:])
+    return FaceCandidates(boxes, found[:, 0], photos, found[:, 1:])
 
 
 def logit(probability: float) -> float:
@@ -122,7 +122,7 @@ def _alike(sums: IntegralImage, numbers: Sequence[int]) -> Iterator[tuple[range,
         yield range(photos[0], photos[-1] + 1), size
 
 
-def nothing(width: int) -> Candidates:
+def no_candidates(width: int) -> FaceCandidates:
     """No candidates, whose offsets have `width` columns."""
     empty = np.empty((0, width), np.float32)
-    return Candidates(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int64), empty)
+    return FaceCandidates(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int64), empty)

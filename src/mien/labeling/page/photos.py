@@ -10,17 +10,17 @@ from PIL import Image, ImageDraw
 
 from mien.data.faceset import FaceSet
 from mien.errors import MienError
-from mien.media.limits import LIMITS
+from mien.media.file_limits import FILE_LIMITS
 from mien.media.photos import read_photo
 from mien.media.source_files import SourceFile
 from mien.preparation.photo_note import find_photos as at_inputs
-from mien.preparation.photo_note import read_origins
+from mien.preparation.photo_note import read_photo_note
 
 AROUND = 4.0
 """Of the photo, a square so many times as large as the longer side of the face's box."""
 SIDE = 720
 """Pixels of the longer side of what is shown, at most."""
-READ = replace(LIMITS, bytes=64 << 20, pixels=50_000_000, seconds=5.0, memory=400_000_000)
+READ = replace(FILE_LIMITS, bytes=64 << 20, pixels=50_000_000, seconds=5.0, memory=400_000_000)
 """A photo beyond is not shown: the page has other things to do."""
 FRAME = (255, 200, 0)
 NOT_SHOWN = "none"
@@ -94,7 +94,7 @@ def find_photos(pool: FaceSet, given: str | None = None) -> Photos | None:
         return None
     names, boxes = pool.column("photo").to_pylist(), pool.column("box").to_pylist()
     try:
-        inputs = (given,) if given else read_origins(pool.folder) if pool.folder else ()
+        inputs = (given,) if given else read_photo_note(pool.folder) if pool.folder else ()
         if not inputs:
             return None
         found = Photos(", ".join(inputs), names, boxes, at_inputs(inputs, {name for name in names if name}))

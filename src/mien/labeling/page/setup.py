@@ -21,7 +21,7 @@ from mien.labeling.store.records import Guess, Question
 from mien.labeling.store.schema import stored_version
 from mien.labeling.store.store import Store
 from mien.progress import Progress, Silent
-from mien.tabular.csv_files import read
+from mien.tabular.csv_files import read_csv
 from mien.wording import quantity, with_suggestion
 
 if TYPE_CHECKING:
@@ -325,7 +325,7 @@ def _listed(
     """Faces and classes that a file names. Raises MienError where the pool or the store have none of that name."""
     assert path is not None
     known = set(pool.column("id").to_pylist())
-    table = read(Path(path), {"id": pa.string(), column: pa.string()})
+    table = read_csv(Path(path), {"id": pa.string(), column: pa.string()})
     faces, labels = table["id"].to_pylist(), table[column].to_pylist()
     for row, (face, label) in enumerate(zip(faces, labels, strict=True), 1):
         if face not in known:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, insert, inspect, select
 
-from mien.disk import put_new
+from mien.disk import create_atomically
 from mien.errors import MienError
 from mien.labeling.store import create, schema
 from mien.labeling.store.database import Database
@@ -55,7 +55,7 @@ def _taken(out: Path) -> MienError:
 
 def _place(made: Path, out: Path) -> None:
     try:
-        put_new(made, out)
+        create_atomically(made, out)
     except FileExistsError as error:  # It came meanwhile.
         raise _taken(out) from error
 

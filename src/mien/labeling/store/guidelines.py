@@ -9,9 +9,9 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as checked
 from sqlalchemy import Connection, select, update
 
-from mien.disk import fit, read_toml
 from mien.errors import MienError
 from mien.expressions import DEFINITIONS, canonical
+from mien.json_toml import read_toml, settings_of_file
 from mien.labeling.store import schema
 from mien.labeling.store.records import LONGEST_NAME, LONGEST_TEXT, check_text
 from mien.labeling.store.schema import STORE
@@ -54,7 +54,7 @@ def usual(classes: Sequence[str]) -> Guide:
 def read_guide(path: Path, classes: Sequence[str]) -> Guide:
     """A TOML file with a table `definitions`, a line for each class, and perhaps a `question`; classes that it leaves out are
     defined as by `usual`. Raises MienError for other content, and for a class that nobody can choose."""
-    written = fit(Written, read_toml(path, TODO), path, TODO)
+    written = settings_of_file(Written, read_toml(path, TODO), path, TODO)
     strange = next((name for name in written.definitions if name not in classes), None)
     if strange is not None:
         known = ", ".join(classes)

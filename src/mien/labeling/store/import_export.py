@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from mien.disk import write_aside
+from mien.disk import write_atomically
 from mien.errors import MienError
 from mien.labeling.store.answer_log import Added
 from mien.labeling.store.records import Answer, Kind
 from mien.labeling.store.store import Store
-from mien.tabular.csv_files import header, read
+from mien.tabular.csv_files import csv_columns, read_csv
 from mien.wording import with_suggestion
 
 LOG = ("face", "annotator", "kind", "label", "time", "model", "key", "undoes")
@@ -108,7 +108,7 @@ def _named(path: Path | str) -> Path:
 def _read(path: Path) -> pa.Table:
     """The columns of LOG, as texts."""
     if path.suffix == ".csv":
-        return read(path, dict.fromkeys(LOG, pa.string()))
+        return read_csv(path, dict.fromkeys(LOG, pa.string()))
     if not path.is_file():
         raise MienError(f"a log at {path}", "no file there", "check the path")
     try:
@@ -127,7 +127,7 @@ def _require_own(path: Path, columns: Sequence[str]) -> None:
     if not path.exists():
         return
     try:
-        found = list(header(path) if path.suffix == ".csv" else pq.read_schema(path).names)
+        found = list(csv_columns(path) if path.suffix == ".csv" else pq.read_schema(path).names)
     except (MienError, pa.ArrowException, OSError):
         found = []
     if found != list(columns):
@@ -143,7 +143,7 @@ def _write(table: pa.Table, path: Path) -> None:
         pq.write_table(table, sink, compression="zstd")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_aside(path, sink.getvalue().to_pybytes())
+        write_atomically(path, sink.getvalue().to_pybytes())
     except OSError as error:
         todo = "free space there, or choose another place; what was there is as it was"
         raise MienError(f"{path} to be written", str(error), todo) from error

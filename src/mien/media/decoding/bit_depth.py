@@ -18,7 +18,7 @@ _SWAPPED = {"B": "L", "L": "B", "N": "B" if np.little_endian else "L"}
 """The order of bytes in which Pillow takes the lower byte of a value for the upper one."""
 
 
-def used(most: int, stated: int) -> tuple[int, str]:
+def largest_possible(most: int, stated: int) -> tuple[int, str]:
     """The largest value that is possible where the largest that there is is `most`, and what is to be said of it.
 
     `stated`: the largest value that the file says is possible, 0 where it does not say; one that says too little counts
@@ -30,7 +30,7 @@ def used(most: int, stated: int) -> tuple[int, str]:
     return (1 << bits) - 1, f"values of 16 bits of which the largest is {most:,}: read as {bits} bits" if bits < 16 else ""
 
 
-def scaled(values: Deep, largest: int) -> Array:
+def to_eight_bits(values: Deep, largest: int) -> Array:
     """To 8 bits."""
     return ((values.astype(np.uint32) * 255 + largest // 2) // largest).clip(0, 255).astype(np.uint8)
 
@@ -54,10 +54,10 @@ def deep_colors(image: Image.Image, again: Callable[[], ImageFile.ImageFile], st
     if _raw(lower) == "" or image.size != lower.size:
         return image, ""
     values = upper.astype(np.uint16) << 8 | np.asarray(lower)
-    largest, said = used(int(values[..., :3].max()), stated)
-    made = scaled(values, largest)
+    largest, said = largest_possible(int(values[..., :3].max()), stated)
+    made = to_eight_bits(values, largest)
     if image.mode == "RGBA":
-        made[..., 3] = scaled(values[..., 3], used(int(values[..., 3].max()), stated)[0])
+        made[..., 3] = to_eight_bits(values[..., 3], largest_possible(int(values[..., 3].max()), stated)[0])
     return Image.fromarray(made), said
 
 

@@ -18,11 +18,11 @@ from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from mien.media.decoding.bit_depth import FULL, deep_colors, is_deep, scaled, used
-from mien.media.decoding.containers import bare_avif, bare_gif, bare_jpeg2000, bare_webp, is_heif
-from mien.media.decoding.pieces import Pieces
+from mien.media.decoding.bit_depth import FULL, deep_colors, is_deep, largest_possible, to_eight_bits
+from mien.media.decoding.joined_bytes import JoinedBytes
+from mien.media.decoding.strip_containers import is_heif, strip_avif, strip_gif, strip_jpeg2000, strip_webp
 from mien.media.decoding.strip_metadata import Stripped, orientation, strip_jpeg, strip_png, strip_text, strip_tiff
-from mien.media.limits import Clock, Deadline, FileLimits
+from mien.media.file_limits import Clock, Deadline, FileLimits
 
 Array = npt.NDArray[np.uint8]
 Mode = Literal["L", "RGB"]
@@ -60,7 +60,7 @@ _BACK = {6: 8, 8: 6}
 
 
 @dataclass(frozen=True, eq=False)
-class Opened:
+class OpenedPicture:
     """A picture that is not decoded yet."""
 
     image: Image.Image
@@ -124,7 +124,7 @@ def read_content(file: IO[bytes], limits: FileLimits) -> bytes:
     return b"".join(parts)
 
 
-def open_picture(content: bytes, limits: FileLimits, clock: Clock = thread_time) -> Opened:
+def open_picture(content: bytes, limits: FileLimits, clock: Clock = thread_time) -> OpenedPicture:
     """A picture, known by its content; of moving ones the first frame.
 
     Raises ValueError for what is no picture of a known format or beyond the limits, and what decoders do for a damaged file.
@@ -136,7 +136,7 @@ def open_picture(content: bytes, limits: FileLimits, clock: Clock = thread_time)
     deadline = Deadline(limits.seconds, clock)
 
     def opened() -> ImageFile.ImageFile:
-        return made(cast(IO[bytes], Pieces(bare.pieces, deadline)))
+        return made(cast(IO[bytes], JoinedBytes(bare.pieces, deadline)))
 
     image = opened()
     again = isinstance(image, TiffImageFile | GifImageFile)
@@ -152,7 +152,7 @@ def open_picture(content: bytes, limits: FileLimits, clock: Clock = thread_time)
     turn = orientation(image.info.get("exif", b"")) if inside else bare.turn
     if isinstance(image, PpmImageFile):
         _use_depth(image, content)
-    return Opened(image, turn, bare.largest, opened, [bare.note] if bare.note else [])
+    return OpenedPicture(image, turn, bare.largest, opened, [bare.note] if bare.note else [])
 
 
 def require_size(width: int, height: int, max_pixels: int) -> None:
@@ -170,15 +170,15 @@ def _known(content: bytes, limits: FileLimits) -> tuple[Callable[[IO[bytes]], Im
     if content.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
         return TiffImageFile, strip_tiff(content, limits)
     if content.startswith((b"GIF87a", b"GIF89a")):
-        bare, wide, high = bare_gif(content)
+        bare, wide, high = strip_gif(content)
         require_size(wide, high, min(limits.pixels, _PILLOW_WARNS))  # before Pillow, which warns first
         return GifImageFile, bare
     if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
-        return WebPImageFile, bare_webp(content)
+        return WebPImageFile, strip_webp(content)
     if is_heif(content):
-        return AvifImageFile, bare_avif(content)
+        return AvifImageFile, strip_avif(content)
     if content.startswith((b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n")):
-        return Jpeg2KImageFile, bare_jpeg2000(content, limits)
+        return Jpeg2KImageFile, strip_jpeg2000(content, limits)
     if content.startswith((b"P1", b"P2", b"P3")):
         return PpmImageFile, strip_text(content)
     if content.startswith((b"P4", b"P5", b"P6")):
@@ -216,7 +216,7 @@ def _largest(image: Image.Image, stated: int) -> tuple[int, str]:
         return FULL, ""
     extremes = [(values.min(), values.max()) for box in _strips(*image.size) for values in [np.asarray(image.crop(box))]]
     least, most = int(min(low for low, _ in extremes)), int(max(high for _, high in extremes))
-    return used(most, stated) if least >= 0 else (FULL, "")
+    return largest_possible(most, stated) if least >= 0 else (FULL, "")
 
 
 def _use_depth(image: PpmImageFile, content: bytes) -> None:
@@ -230,7 +230,7 @@ def _use_depth(image: PpmImageFile, content: bytes) -> None:
         values = np.frombuffer(
             content, ">u2", min((len(content) - tile.offset) // 2, 3 * image.width * image.height), tile.offset
         )
-        largest, said = used(int(values.max(initial=0)), 0)
+        largest, said = largest_possible(int(values.max(initial=0)), 0)
         image.tile = [tile._replace(args=(tile.args[0], largest))]
         image.info[_SAID] = said
 
@@ -254,7 +254,7 @@ def _eight_bits(image: Image.Image, largest: int) -> Array:
     values = np.asarray(image)
     if values.min() < 0 or values.max() > largest:
         raise ValueError(f"pixel values from {values.min()} to {values.max()}, beyond 0 to {largest}")
-    made = scaled(values, largest)
+    made = to_eight_bits(values, largest)
     clear = image.info.get("transparency")
     if isinstance(clear, int):
         made[values == clear] = WHITE

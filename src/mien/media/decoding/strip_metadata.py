@@ -12,8 +12,8 @@ from typing import Literal
 
 from PIL import TiffTags
 
-from mien.media.decoding.pieces import Piece
-from mien.media.limits import FileLimits
+from mien.media.decoding.joined_bytes import Piece
+from mien.media.file_limits import FileLimits
 
 SEGMENTS = 10_000
 """The most markers of a JPEG, beside those within scans."""

@@ -6,10 +6,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from mien.disk import put
+from mien.disk import replace_atomically
 from mien.errors import MienError
 from mien.recognize.model_card import model_folder, read_card, read_weights_file
-from mien.silence import own_cache
+from mien.telemetry import own_cache
 
 
 def cache_folder() -> Path:
@@ -29,7 +29,7 @@ def keep_for_others(trained: Path, key: str) -> None:
         return  # The run has its own.
     try:
         shutil.copytree(trained / "model", aside / "model")
-        put(aside, target)
+        replace_atomically(aside, target)
     except OSError:
         shutil.rmtree(aside, ignore_errors=True)  # Another run was faster, or there is no room.
 
@@ -64,4 +64,4 @@ def fetch(source: Path, folder: Path) -> None:
     aside = Path(tempfile.mkdtemp(prefix=".model.", dir=folder))
     shutil.copytree(model_folder(source), aside, dirs_exist_ok=True)
     aside.chmod(0o755)
-    put(aside, folder / "model")
+    replace_atomically(aside, folder / "model")

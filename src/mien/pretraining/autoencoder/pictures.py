@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Generator, Tensor
 
-from mien.data.face_grid import Note, Row, Tile, draw_face_grid, evenly, write_face_grid
+from mien.data.face_grid import GridNote, GridRow, GridTile, draw_face_grid, evenly, write_face_grid
 from mien.data.faceset import FaceSet
 from mien.models import Network
 from mien.recognize.device import channels_last
@@ -52,7 +52,7 @@ class Pictures:
         columns = [to_pixels(to_unit_range(faces.float())) for faces in shown]
         under = ("face", "reconstruction", *["neighbor"] * NEIGHBORS)
         rows = [
-            Row(title, tuple(Tile(column[n], (Note(text),)) for column, text in zip(columns, under, strict=True)))
+            GridRow(title, tuple(GridTile(column[n], (GridNote(text),)) for column, text in zip(columns, under, strict=True)))
             for n, title in enumerate(self.titles)
         ]
         sheet = draw_face_grid(rows, 96, f"{self.name}, epoch {epoch + 1}: neighbors at {self.sigma:g} deviations of the code")

@@ -19,9 +19,10 @@ from mien.data.faceset import BLOCK, FaceSet
 from mien.data.splits import split_rows, training_rows
 from mien.data.views import Views
 from mien.data.writer import write_table
-from mien.disk import read_as, read_json, require_name, write_aside
+from mien.disk import require_utf8_path, write_atomically
 from mien.errors import MienError
 from mien.json_text import to_json
+from mien.json_toml import read_json, read_settings
 from mien.models import Network
 from mien.models.asymmetric_autoencoder import ENCODER, critic
 from mien.pretraining.autoencoder.cache import cache_folder, fetch, is_kept, keep_for_others
@@ -141,7 +142,7 @@ def train_neighbors(
     second phase needs; a first phase looks at no label. Raises MienError where `out` holds anything else.
     """
     folder, order, progress = Path(out), order or TrainingSettings(), progress or Silent()
-    require_name(folder)
+    require_utf8_path(folder)
     faces = faceset if isinstance(faceset, FaceSet) else FaceSet.open(faceset, verify=True)
     order = replace(order, threads=order.threads or _threads(folder), checksums=(faces.info.checksum, ""))
     bench = Bench(folder, settings.seed, choose_device(order.device), progress)
@@ -187,7 +188,7 @@ def _begin(folder: Path, asked: dict[str, Any]) -> None:
     file = folder / "neighbors.json"
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         folder.mkdir(parents=True, exist_ok=True)
-        write_aside(file, to_json(told).encode())
+        write_atomically(file, to_json(told).encode())
     elif not file.is_file():
         found = "a folder with other files in it, or a file"
         raise MienError(f"nothing at {folder} yet, or an autoencoder that was begun", found, "choose another --out")
@@ -202,7 +203,7 @@ def _begin(folder: Path, asked: dict[str, Any]) -> None:
 def _threads(folder: Path) -> int:
     """Those that an autoencoder in `folder` was begun with, else torch's own number."""
     file = folder / "neighbors.json"
-    begun = read_as(_Begun, file, "remove the folder").order.threads if file.is_file() else None
+    begun = read_settings(_Begun, file, "remove the folder").order.threads if file.is_file() else None
     return begun or torch.get_num_threads()
 
 
@@ -360,7 +361,7 @@ def _obtain(run: Run, given: str | Mapping[str, Any], folder: Path) -> None:
 def _set_of(folder: Path) -> str:
     """Checksum of the face set that an autoencoder was trained on; empty where its folder does not say."""
     file = folder / "neighbors.json"
-    return read_as(_Begun, file, "train it again").order.checksums[0] if file.is_file() else ""
+    return read_settings(_Begun, file, "train it again").order.checksums[0] if file.is_file() else ""
 
 
 def perception(bench: Workplace, settings: Autoencoding, material: RunData) -> Perception:

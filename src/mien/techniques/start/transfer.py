@@ -8,7 +8,7 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from mien.disk import write_aside
+from mien.disk import write_atomically
 from mien.errors import MienError
 from mien.json_text import to_json
 from mien.models import published
@@ -118,7 +118,7 @@ class Transfer:
         text = f"; not copied: {', '.join(left[:NAMED])}{more}" if left else ""
         run.progress.say(f"copied {len(here) - len(left)} of {quantity(len(here), 'tensor')} from {self.source}{text}")
         table: dict[str, Any] = {"source": self.source, "tensors": [asdict(entry) for entry in entries]}
-        write_aside(run.folder / "transfer.json", to_json(table).encode())
+        write_atomically(run.folder / "transfer.json", to_json(table).encode())
 
 
 def _shape(tensor: Tensor | None) -> tuple[int, ...] | None:

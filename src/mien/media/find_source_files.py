@@ -10,13 +10,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from mien.errors import MienError
-from mien.media.archives import ARCHIVES, Entry, entries
-from mien.media.decoding.containers import HEIC
-from mien.media.faults import fault
-from mien.media.folder_labels import Given, above_members, class_of, for_labels, inner_folders, is_folder, last_folders, place_of
-from mien.media.limits import LIMITS, FileLimits
-from mien.media.lists import LISTS, check_list, lines, short_hash
-from mien.media.pictures import SUFFIXES, from_elsewhere, picture_path
+from mien.media.archives import ARCHIVES, ArchiveEntry, archive_entries
+from mien.media.decoding.strip_containers import HEIC
+from mien.media.face_pictures import SUFFIXES, hint_of_other_system, picture_path
+from mien.media.file_limits import FILE_LIMITS, FileLimits
+from mien.media.folder_labels import (
+    NamedInput,
+    above_members,
+    inner_folders,
+    is_folder,
+    label_and_split,
+    label_and_split_of_folders,
+    last_folders,
+    with_labels_from_folders,
+)
+from mien.media.photo_lists import LISTS, check_list, read_list, short_hash
+from mien.media.rejections import reason_of
 from mien.media.source_files import VIDEOS, SourceFile
 
 PHOTOS = SUFFIXES
@@ -34,10 +43,10 @@ UNREAD = tuple(
 """How the names of photos, videos and archives end that are not read, in lower case: they are not passed over in silence."""
 
 
-def find_inputs(
+def find_source_files(
     inputs: Sequence[str | Path],
     labeled: bool = False,
-    limits: FileLimits = LIMITS,
+    limits: FileLimits = FILE_LIMITS,
     mapped: Collection[str] = (),
     keep: Sequence[str] = (),
 ) -> Iterator[SourceFile]:
@@ -68,20 +77,20 @@ def find_inputs(
     """
     names, columns = frozenset(mapped), tuple(keep)
     known = [replace(each, limits=limits, mapped=names, keep=columns) for each in _given(inputs, mapped)]
-    given = [for_labels(each, _wanted) if labeled else each for each in known]
+    given = [with_labels_from_folders(each, _wanted) if labeled else each for each in known]
     return (found for each in given for found in _found(each))
 
 
-def require_prepared(path: Path, labeled: bool = False) -> None:
+def require_face_set(path: Path, labeled: bool = False) -> None:
     """Raises MienError for a list, an archive, a photo or a video where a face set is wanted; `labeled`: with labels."""
     kinds = {LISTS: "a list", ARCHIVES: "an archive", PHOTOS: "a photo", VIDEOS: "a video"}
     kind = next((kind for ends, kind in kinds.items() if path.name.lower().endswith(ends)), "")
     if kind and path.is_file():
         todo = f"make one of it first: mien prepare {shlex.quote(str(path))} OUT{' --labeled' if labeled else ''}"
-        raise MienError(f"a face set at {printable(str(path))}", kind, todo)
+        raise MienError(f"a face set at {escaped_name(str(path))}", kind, todo)
 
 
-def printable(name: str) -> str:
+def escaped_name(name: str) -> str:
     """A name without line breaks, other control characters and bytes that are no UTF-8, written out as Python does.
 
     Backslashes are doubled, so that different names stay different.
@@ -92,7 +101,7 @@ def printable(name: str) -> str:
     return "".join(escaped)
 
 
-def _given(inputs: Sequence[str | Path], mapped: Collection[str]) -> list[Given]:
+def _given(inputs: Sequence[str | Path], mapped: Collection[str]) -> list[NamedInput]:
     """What was named, once each, without what lies in a folder that was named too."""
     paths: dict[str, str] = {}
     """The folder above each: names start there."""
@@ -110,7 +119,7 @@ def _given(inputs: Sequence[str | Path], mapped: Collection[str]) -> list[Given]
     for text in kept:
         if text.lower().endswith(LISTS):
             check_list(Path(text), mapped)
-    return [Given(Path(text), "" if text == root else os.path.relpath(text, root)) for text in kept]
+    return [NamedInput(Path(text), "" if text == root else os.path.relpath(text, root)) for text in kept]
 
 
 def _matches(named: str | Path, pattern: str) -> list[str]:
@@ -122,7 +131,7 @@ def _matches(named: str | Path, pattern: str) -> list[str]:
             taken.setdefault(os.path.realpath(text), text)
     if not taken:
         nothing = f"only other files, {found[0]} among them" if found else "nothing"
-        raise MienError(f"a file, folder or pattern at {printable(str(named))}", nothing, "check the path")
+        raise MienError(f"a file, folder or pattern at {escaped_name(str(named))}", nothing, "check the path")
     return list(taken.values())
 
 
@@ -171,7 +180,7 @@ def _wanted_member(name: str) -> bool:
     return not hidden and _wanted(name)
 
 
-def _found(given: Given) -> Iterator[SourceFile]:
+def _found(given: NamedInput) -> Iterator[SourceFile]:
     text = given.path.name.lower()
     if given.path.is_dir():
         yield from _in_folder(given)
@@ -187,20 +196,20 @@ def _single(path: Path, name: str, label: str = "", split: str = "") -> SourceFi
     lower = path.name.lower()
     ending = next((each for each in UNREAD if lower.endswith(each)), "")
     unread = HEIC if ending in (".heic", ".heif", ".hif") else f"{ending} files are not read" if ending else ""
-    label = printable(unicodedata.normalize("NFC", label))
-    return SourceFile(printable(name), path, video=lower.endswith(VIDEOS), label=label, split=split, fault=unread)
+    label = escaped_name(unicodedata.normalize("NFC", label))
+    return SourceFile(escaped_name(name), path, video=lower.endswith(VIDEOS), label=label, split=split, fault=unread)
 
 
-def _in_folder(given: Given) -> Iterator[SourceFile]:
+def _in_folder(given: NamedInput) -> Iterator[SourceFile]:
     for met in _walk(given.path):
         path, within = met.path, met.path.relative_to(given.path)
         name = _joined(given.prefix, within.as_posix())
         if met.error is not None:
-            yield SourceFile(printable(name), path, fault=fault(met.error))
+            yield SourceFile(escaped_name(name), path, fault=reason_of(met.error))
         elif path.name.lower().endswith(ARCHIVES) and not met.folder:
             yield from _in_archive(path, name, within.parts[:-1], given)
         elif not met.folder:
-            yield _single(path, name, *place_of(given, within.parts[:-1]))
+            yield _single(path, name, *label_and_split(given, within.parts[:-1]))
 
 
 @dataclass(frozen=True)
@@ -241,53 +250,53 @@ def _walk(top: Path) -> Iterator[Met]:
                 yield Met(Path(entry.path))
 
 
-def _in_archive(path: Path, prefix: str, folders: tuple[str, ...], given: Given) -> Iterator[SourceFile]:
+def _in_archive(path: Path, prefix: str, folders: tuple[str, ...], given: NamedInput) -> Iterator[SourceFile]:
     """The members of an archive, which lies in `folders` of what was given."""
     known = _Known()
     own = next(path.name[: -len(end)] for end in ARCHIVES if path.name.lower().endswith(end))
     above = above_members(given, folders, _names(path, given), _wanted_member) if given.labeled else ()
     try:
-        for entry in entries(path, _wanted_member, lambda name: name.lower().endswith(PHOTOS), given.limits):
+        for entry in archive_entries(path, _wanted_member, lambda name: name.lower().endswith(PHOTOS), given.limits):
             inner = inner_folders(entry.name, own) if not above else inner_folders(entry.name, "")[len(above) :]
-            yield _member(path, _joined(prefix, known.unique(entry.name)), entry, *place_of(given, (*folders, *inner)))
+            yield _member(path, _joined(prefix, known.unique(entry.name)), entry, *label_and_split(given, (*folders, *inner)))
     except MienError as error:
-        yield SourceFile(printable(prefix or path.name), path, fault=error.found)
+        yield SourceFile(escaped_name(prefix or path.name), path, fault=error.found)
 
 
-def _names(path: Path, given: Given) -> Iterator[str]:
+def _names(path: Path, given: NamedInput) -> Iterator[str]:
     """Of an archive's members, up to where it is damaged, which is said when its turn comes."""
     with suppress(MienError):
-        yield from (entry.name for entry in entries(path, _wanted_member, lambda name: False, given.limits))
+        yield from (entry.name for entry in archive_entries(path, _wanted_member, lambda name: False, given.limits))
 
 
-def _member(path: Path, name: str, entry: Entry, label: str, split: str) -> SourceFile:
+def _member(path: Path, name: str, entry: ArchiveEntry, label: str, split: str) -> SourceFile:
     found = _single(Path(entry.name), name, label, split)
     unread = "an archive in an archive; such files are not read" if entry.name.lower().endswith(ARCHIVES) else found.fault
     return replace(found, path=path, member=entry.member, content=entry.content, fault=entry.fault or unread)
 
 
-def _in_list(given: Given) -> Iterator[SourceFile]:
+def _in_list(given: NamedInput) -> Iterator[SourceFile]:
     folder = given.path.parent
     try:
-        for line in lines(given.path, given.mapped, given.keep):
+        for line in read_list(given.path, given.mapped, given.keep):
             name = os.path.normpath(line.path)
             if line.before:
                 named = _joined(given.prefix, f"{name} (row {line.row})")
-                yield SourceFile(printable(named), folder / name, fault=f"the same file as in row {line.before}, which counts")
+                yield SourceFile(escaped_name(named), folder / name, fault=f"the same file as in row {line.before}, which counts")
                 continue
-            label, split = class_of(last_folders(name), False, given.mapped) if given.labeled else ("", "")
+            label, split = label_and_split_of_folders(last_folders(name), False, given.mapped) if given.labeled else ("", "")
             label, split = label if line.label is None else line.label, split if line.split is None else line.split
             found = _single(folder / name, _joined(given.prefix, name), label, split)
-            found = replace(found, subject=printable(line.subject or ""), more=line.more)
+            found = replace(found, subject=escaped_name(line.subject or ""), more=line.more)
             try:
                 picture_path(folder, name)
             except MienError:
                 found = replace(found, fault="a path that leaves the list's folder; write it from the root")
-            if not found.fault and (hint := from_elsewhere(folder / name)):
+            if not found.fault and (hint := hint_of_other_system(folder / name)):
                 found = replace(found, fault=f"no file there{hint}")
             yield found
     except MienError as error:
-        yield SourceFile(printable(given.prefix or given.path.name), given.path, fault=error.found)
+        yield SourceFile(escaped_name(given.prefix or given.path.name), given.path, fault=error.found)
 
 
 def _joined(prefix: str, name: str) -> str:

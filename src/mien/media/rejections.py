@@ -14,7 +14,7 @@ class Rejected:
     reason: str
 
 
-def fault(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """What is wrong with a file, as a phrase."""
     if isinstance(error, MienError):
         return error.found

@@ -45,10 +45,10 @@ class FileLimits:
     """Bytes that a process that reads photos may take in all, beyond what it has when it begins (on Linux)."""
 
 
-LIMITS = FileLimits()
+FILE_LIMITS = FileLimits()
 """Unless somebody says otherwise."""
 
-OFF = FileLimits(
+NO_LIMITS = FileLimits(
     bytes=_MUCH,
     pixels=_MUCH,
     side=_MUCH,
@@ -65,9 +65,9 @@ OFF = FileLimits(
 """No limits, for files that are known."""
 
 
-def limits_of(switch: Switch) -> FileLimits:
+def file_limits(switch: Switch) -> FileLimits:
     """Those that there are unless somebody says off."""
-    return OFF if switch == "off" else LIMITS
+    return NO_LIMITS if switch == "off" else FILE_LIMITS
 
 
 class Deadline:

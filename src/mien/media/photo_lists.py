@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from mien.class_words import FOLDERS, known_split, read_label, read_text
+from mien.class_words import FOLDERS, known_split, label_or_none, text_or_none
 from mien.errors import MienError
-from mien.media.faults import fault
-from mien.media.pictures import by_slashes
+from mien.media.face_pictures import by_slashes
+from mien.media.rejections import reason_of
 from mien.media.source_files import require_regular
-from mien.tabular.csv_files import encoding_of, header, require, stream
-from mien.tabular.parquet_files import column_names, read_texts
+from mien.tabular.csv_files import csv_columns, encoding_of, require_columns, stream_csv
+from mien.tabular.parquet_files import parquet_columns, read_text_columns
 
 PARQUET = ".parquet"
 
@@ -61,16 +61,16 @@ def check_list(path: Path, mapped: Collection[str] = ()) -> None:
     different labels, splits or subjects."""
     try:
         require_regular(path)
-        if is_table(path) and {*SAID} & {*columns_of(path)}:
+        if is_table(path) and {*SAID} & {*list_columns(path)}:
             with suppress(MienError):  # a broken row is said when its turn comes
                 deque(_noted(path, _rows(path, mapped)), 0)
         with path.open("rb"):
             pass
     except (OSError, ValueError) as error:
-        raise _unread(path, fault(error)) from error
+        raise _unread(path, reason_of(error)) from error
 
 
-def lines(path: Path, mapped: Collection[str] = (), keep: Sequence[str] = ()) -> Iterator[ListEntry]:
+def read_list(path: Path, mapped: Collection[str] = (), keep: Sequence[str] = ()) -> Iterator[ListEntry]:
     """The paths of a list in order, with label, split and subject where the list has such columns; "" for nan, NA and the like,
     unless a label is among those `mapped`.
 
@@ -80,7 +80,7 @@ def lines(path: Path, mapped: Collection[str] = (), keep: Sequence[str] = ()) ->
     try:
         yield from _noted(path, _rows(path, mapped, keep) if is_table(path) else _texts(path))
     except (OSError, ValueError) as error:
-        raise _unread(path, fault(error)) from error
+        raise _unread(path, reason_of(error)) from error
 
 
 def _noted(path: Path, found: Iterable[ListEntry]) -> Iterator[ListEntry]:
@@ -117,7 +117,7 @@ def is_table(path: Path) -> bool:
     if path.suffix.lower() != ".txt":
         return True
     with suppress(MienError):
-        names = header(path)
+        names = csv_columns(path)
         return len(names) > 1 and "path" in names
     return False
 
@@ -135,16 +135,16 @@ def _texts(path: Path) -> Iterator[ListEntry]:
 
 
 def _rows(path: Path, mapped: Collection[str], keep: Sequence[str] = ()) -> Iterator[ListEntry]:
-    there, before = columns_of(path), 1
+    there, before = list_columns(path), 1
     kept = [name for name in keep if name in there]
     for block in _blocks(path, ["path", *(name for name in SAID if name in there), *kept]):
         for number, row in enumerate(block.to_pylist(), before + 1):
             written = by_slashes(path.parent, row["path"] or "")
             line = ListEntry(written, row=number, more=tuple((name, row[name]) for name in kept if row[name]))
             if "label" in row:
-                line = replace(line, label=read_label(row["label"], mapped))
+                line = replace(line, label=label_or_none(row["label"], mapped))
             if "subject" in row:
-                line = replace(line, subject=read_text(row["subject"]))
+                line = replace(line, subject=text_or_none(row["subject"]))
             if "split" in row and line.path:
                 line = replace(line, split=_split(row["split"], line))
             if line.path:
@@ -152,11 +152,11 @@ def _rows(path: Path, mapped: Collection[str], keep: Sequence[str] = ()) -> Iter
         before += len(block)
 
 
-def columns_of(path: Path) -> tuple[str, ...]:
+def list_columns(path: Path) -> tuple[str, ...]:
     """Their names in a list that has some. Raises MienError where `path` is none of them."""
     if path.suffix.lower() != PARQUET:
-        return require(path, ["path"])
-    found = column_names(path, MEND)
+        return require_columns(path, ["path"])
+    found = parquet_columns(path, MEND)
     if "path" not in found:
         raise MienError(f"columns path in {path}", f"only {', '.join(found)[:500]}", "check the file or the column names")
     return found
@@ -164,12 +164,14 @@ def columns_of(path: Path) -> tuple[str, ...]:
 
 def _blocks(path: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
     """These columns as texts, some rows at a time."""
-    return stream(path, names) if path.suffix.lower() != PARQUET else iter(read_texts(path, names, MEND).to_batches(ROWS))
+    return (
+        stream_csv(path, names) if path.suffix.lower() != PARQUET else iter(read_text_columns(path, names, MEND).to_batches(ROWS))
+    )
 
 
 def _split(written: str | None, line: ListEntry) -> str:
     """Raises ValueError for one that is none."""
-    text = read_text(written)
+    text = text_or_none(written)
     if text and not known_split(text):
         raise ValueError(f"the split {text!r} in row {line.row} ({line.path!r}), none of {', '.join(FOLDERS)}")
     return known_split(text)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from mien.media.decoding.av1_header import coded_pixels
 from mien.media.decoding.bit_depth import FULL
 from mien.media.decoding.strip_metadata import FRAMES, Stripped
-from mien.media.limits import FileLimits
+from mien.media.file_limits import FileLimits
 
 HEIC = "HEIC, which is not read: save it as JPEG (an iPhone does so by Settings, Camera, Formats, Most Compatible)"
 """What to do with photos whose codec is not free."""
@@ -26,7 +26,7 @@ _SMALL, _LARGE = 4, 15
 """Sides of code-blocks and precincts, as powers of two: smaller ones cost a decoder much memory for each."""
 
 
-def bare_gif(content: bytes) -> tuple[Stripped, int, int]:
+def strip_gif(content: bytes) -> tuple[Stripped, int, int]:
     """A GIF, and the width and height that its screen and its first frame need."""
     if len(content) < 13:
         raise EOFError
@@ -60,7 +60,7 @@ def _after_blocks(content: bytes, at: int) -> int:
     return len(content)
 
 
-def bare_webp(content: bytes) -> Stripped:
+def strip_webp(content: bytes) -> Stripped:
     """A WebP, whose decoder looks at nothing but pixels."""
     moving = content[12:16] == b"VP8X" and len(content) > 20 and content[20] & 2
     return Stripped([content], note=FRAMES if moving else "")
@@ -71,7 +71,7 @@ def is_heif(content: bytes) -> bool:
     return content[4:8] == b"ftyp" and content[8:12] in (*_HEIC, *_AVIF)
 
 
-def bare_avif(content: bytes) -> Stripped:
+def strip_avif(content: bytes) -> Stripped:
     """An AVIF whose EXIF and XMP are not found; how it lies is said elsewhere in it. Raises ValueError for a HEIC."""
     size = min(int.from_bytes(content[:4]), 1000)
     brands = [content[at : at + 4] for at in range(8, size, 4)]
@@ -90,7 +90,7 @@ def bare_avif(content: bytes) -> Stripped:
     return Stripped([bytes(made)], note=FRAMES if content[8:12] == b"avis" else "", coded=coded)
 
 
-def bare_jpeg2000(content: bytes, limits: FileLimits) -> Stripped:
+def strip_jpeg2000(content: bytes, limits: FileLimits) -> Stripped:
     """A JPEG 2000 file, or the stream within one, without texts.
 
     Raises ValueError for what costs its decoder more than pixels do: many small parts.

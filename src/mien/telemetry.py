@@ -15,7 +15,7 @@ OFF = {"ORT_DISABLE_TELEMETRY": "1", "RAY_USAGE_STATS_ENABLED": "0"}
 """In the environment: onnxruntime reads its word once, when it is imported, and Ray whenever it starts something."""
 
 
-def keep_silent() -> None:
+def switch_off_telemetry() -> None:
     """Telemetry off in this process, and in those that it begins, whatever the environment said.
 
     onnxruntime that was imported before cannot be silenced any more: it keeps a queue of events in the user's cache from then on,
@@ -31,7 +31,7 @@ def keep_silent() -> None:
 
 def import_onnxruntime() -> Any:
     """The module, which sends nothing; mien imports it nowhere else. Raises ImportError where it is not installed."""
-    keep_silent()  # once more: a program may have changed its environment
+    switch_off_telemetry()  # once more: a program may have changed its environment
     import onnxruntime
 
     return onnxruntime

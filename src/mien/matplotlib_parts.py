@@ -5,7 +5,7 @@ matplotlib keeps a list of fonts. Here it goes into mien's cache, unless MPLCONF
 
 import os
 
-from mien.silence import changed_environment, own_cache
+from mien.telemetry import changed_environment, own_cache
 
 _PLACES = {
     "MPLCONFIGDIR": os.environ.get("MPLCONFIGDIR") or str(own_cache() / "matplotlib"),

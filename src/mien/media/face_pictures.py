@@ -16,12 +16,12 @@ from PIL import Image
 from pydantic import Field
 
 from mien.errors import MienError
-from mien.limits import MOST_SIDE
 from mien.media.decoding.decode import open_picture, read_content
-from mien.media.faults import Rejected, fault
-from mien.media.limits import LIMITS, OFF, FileLimits, Switch
+from mien.media.file_limits import FILE_LIMITS, NO_LIMITS, FileLimits, Switch
+from mien.media.rejections import Rejected, reason_of
+from mien.number_bounds import MOST_SIDE
 
-Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
+PictureSide = Annotated[int, Field(ge=1, le=MOST_SIDE)]
 """A side in pixels, as a setting."""
 
 SUFFIXES = (
@@ -33,7 +33,7 @@ SUFFIXES = (
 MAX_PIXELS = 50_000_000
 """A picture that states more is refused before it is decoded."""
 
-PICTURES = replace(LIMITS, pixels=MAX_PIXELS)
+PICTURES = replace(FILE_LIMITS, pixels=MAX_PIXELS)
 """What a picture may cost, unless somebody says otherwise."""
 
 BLOCK_BYTES = 32 << 20
@@ -47,7 +47,7 @@ LARGE = 1 << 22
 
 
 @dataclass(frozen=True)
-class Pictures:
+class PictureBlock:
     """A block of pictures: `faces` uint8 (n, S, S) or (n, S, S, 3), and for each its place among the paths, `index` (n,)."""
 
     faces: npt.NDArray[np.uint8]
@@ -69,12 +69,14 @@ def read_picture(
     return _fit(_decode(path, color, limits, nullcontext())[0], path, side)
 
 
-def picture_limits(switch: Switch) -> FileLimits:
+def picture_file_limits(switch: Switch) -> FileLimits:
     """Those that there are unless somebody says off."""
-    return OFF if switch == "off" else PICTURES
+    return NO_LIMITS if switch == "off" else PICTURES
 
 
-def read_blocks(paths: Sequence[Path], side: int | None, color: bool, limits: FileLimits = PICTURES) -> Iterator[Pictures]:
+def read_picture_blocks(
+    paths: Sequence[Path], side: int | None, color: bool, limits: FileLimits = PICTURES
+) -> Iterator[PictureBlock]:
     """All `paths` in order, in bounded blocks, by a few threads; files that cannot be read are `rejected`.
 
     Without a `side` all must be squares of one size: raises MienError for the first that is not.
@@ -92,7 +94,7 @@ def read_blocks(paths: Sequence[Path], side: int | None, color: bool, limits: Fi
             good = [place for place, face in enumerate(results) if not isinstance(face, Rejected)]
             empty = np.zeros((0, expected, expected, 3) if color else (0, expected, expected), np.uint8)
             rejected = tuple(face for face in results if isinstance(face, Rejected))
-            yield Pictures(np.stack(faces) if faces else empty, first + np.array(good, np.int64), rejected, _in_order(said))
+            yield PictureBlock(np.stack(faces) if faces else empty, first + np.array(good, np.int64), rejected, _in_order(said))
 
 
 def common_side(paths: Sequence[Path], limits: FileLimits = PICTURES) -> int:
@@ -118,7 +120,7 @@ def picture_path(folder: Path, name: str) -> Path:
     return folder / name
 
 
-def from_elsewhere(path: Path) -> str:
+def hint_of_other_system(path: Path) -> str:
     """A hint for a file that is not there, by a path that may be of another system or another encoding; else nothing."""
     hint = ""
     if "\\" in path.name:
@@ -170,7 +172,7 @@ def _decode(
     """The picture as mode L or RGB, upright, and what is to be said of it. Large ones are decoded `one_at_a_time`."""
     try:
         if not path.is_file():
-            raise ValueError(f"no file there{from_elsewhere(path)}")
+            raise ValueError(f"no file there{hint_of_other_system(path)}")
         size = path.stat().st_size
         with one_at_a_time if size > LARGE else nullcontext():
             with path.open("rb") as file:
@@ -178,7 +180,7 @@ def _decode(
             with one_at_a_time if opened.image.width * opened.image.height > LARGE else nullcontext():
                 return Image.fromarray(opened.pixels("RGB" if color else "L")), opened.notes
     except Exception as error:  # Decoders meet a broken file with exceptions of many kinds; none of them is hidden.
-        raise _refusal(path, fault(error)) from error
+        raise _refusal(path, reason_of(error)) from error
 
 
 def _fit(image: Image.Image, path: Path, side: int | None) -> npt.NDArray[np.uint8]:

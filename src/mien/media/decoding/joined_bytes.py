@@ -5,12 +5,12 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 
-from mien.media.limits import Deadline
+from mien.media.file_limits import Deadline
 
 Piece = bytes | memoryview
 
 
-class Pieces:
+class JoinedBytes:
     """Bytes one after the other, read as a file as long as there is time.
 
     Decoders read a little at a time: where the time is over, the next reading raises ValueError, and ends them.

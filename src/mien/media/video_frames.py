@@ -14,11 +14,11 @@ import numpy.typing as npt
 
 from mien.errors import MienError
 from mien.media.decoding.decode import require_size
-from mien.media.faults import fault
-from mien.media.limits import LIMITS, Clock, Deadline, FileLimits
-from mien.media.memory import Allowance
-from mien.media.source_files import SourceFile, open_source_file, refusal
-from mien.media.video_gaps import Gaps
+from mien.media.file_limits import FILE_LIMITS, Clock, Deadline, FileLimits
+from mien.media.memory_limit import Allowance
+from mien.media.rejections import reason_of
+from mien.media.source_files import SourceFile, open_source_file, unreadable
+from mien.media.video_gaps import GapCounter
 
 if TYPE_CHECKING:
     import av
@@ -68,11 +68,11 @@ class _Decoded:
 class _Told:
     """What is to be said of a video that was read, but not wholly."""
 
-    gaps: Gaps
+    gaps: GapCounter
     streams: str = ""
 
 
-def read_frames(input: SourceFile, every: float, limits: FileLimits = LIMITS, clock: Clock = thread_time) -> Iterator[Frame]:
+def read_frames(input: SourceFile, every: float, limits: FileLimits = FILE_LIMITS, clock: Clock = thread_time) -> Iterator[Frame]:
     """The first frame at or after 0, `every`, 2 `every`, ... seconds, RGB, as a player shows it: upright by the video's display
     matrix, and as wide as its sample aspect ratio says.
 
@@ -86,7 +86,7 @@ def read_frames(input: SourceFile, every: float, limits: FileLimits = LIMITS, cl
 
 
 def _frames(input: SourceFile, every: float, limits: FileLimits, clock: Clock) -> Iterator[Frame]:
-    due, last, told, cause = 0.0, 0.0, _Told(Gaps()), None
+    due, last, told, cause = 0.0, 0.0, _Told(GapCounter()), None
     try:
         for one in _decoded(input, limits, Deadline(limits.seconds, clock), told):
             last = one.time
@@ -94,11 +94,11 @@ def _frames(input: SourceFile, every: float, limits: FileLimits, clock: Clock) -
                 due = (math.floor((last + _CLOSE) / every) + 1) * every
                 yield Frame(one.number, last, as_shown(one.picture, one.width))
     except Exception as error:  # FFmpeg meets a broken file with errors of many kinds; none of them is hidden.
-        cause, found = error, fault(error)
+        cause, found = error, reason_of(error)
     ended = [] if cause is None else [f"{found}, after {last:.2f} s" if due else found]
     reasons = [*ended, told.gaps.tell(to_the_end=not ended), told.streams]
     if any(reasons):
-        raise refusal(input, "; ".join(filter(None, reasons))) from cause
+        raise unreadable(input, "; ".join(filter(None, reasons))) from cause
 
 
 def _decoded(input: SourceFile, limits: FileLimits, deadline: Deadline, told: _Told) -> Iterator[_Decoded]:
@@ -199,7 +199,7 @@ def _largest(container: "InputContainer", told: _Told) -> "av.VideoStream":
     return known[sizes.index((width, height))]
 
 
-def _packets(container: "InputContainer", stream: "av.VideoStream", gaps: Gaps) -> "Iterator[av.Packet[av.VideoStream]]":
+def _packets(container: "InputContainer", stream: "av.VideoStream", gaps: GapCounter) -> "Iterator[av.Packet[av.VideoStream]]":
     """All packets of a stream. Where a part of the file cannot be taken apart, those after it, as long as there are some."""
     import av
 
