@@ -11,7 +11,8 @@ import json
 from pathlib import Path
 
 from mien import FaceSet, Recognizer
-from mien.data.splits import carve_validation, training_rows
+from mien.data.label_budget import carve_validation
+from mien.data.splits import training_rows
 from mien.disk import write_atomically
 from mien.recognize.calibration import are_sure, fit_sure
 from mien.recognize.model_card import CARD

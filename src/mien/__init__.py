@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mien.training.train import resume, train
 
 __version__: str
-"""Of the installed package."""
+"""The version of the installed package."""
 
 __all__ = [
     "FaceSet",

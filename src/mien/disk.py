@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 from mien.errors import MienError
 
 LOCK = ".lock"
-"""In a folder that one process at a time works in."""
+"""The lock file in a folder that one process at a time works in."""
 MOST_BYTES = 64 << 20
 """The most bytes of a file that is read whole."""
 
@@ -28,7 +28,7 @@ def require_regular(path: Path, todo: str) -> int:
 
 
 def read_bytes(path: Path, todo: str, most: int = MOST_BYTES) -> bytes:
-    """All of a file. Raises MienError as `require_regular` does, where it cannot be read, and for more than `most` bytes."""
+    """The content of a file. Raises MienError where it cannot be read, is no file, or has more than `most` bytes."""
     if require_regular(path, todo) > most:
         raise MienError(f"a file of at most {most >> 10} KiB at {path}", "a larger one", todo)
     try:
@@ -38,7 +38,7 @@ def read_bytes(path: Path, todo: str, most: int = MOST_BYTES) -> bytes:
 
 
 def require_utf8_path(path: Path, todo: str = "choose another name") -> None:
-    """Raises MienError for a path whose letters are no UTF-8: tables, cards and runs cannot name it."""
+    """Raises MienError for a path that is not UTF-8 or has a zero byte: tables, cards and runs cannot name it."""
     try:
         bytes_of = str(path).encode()
     except UnicodeEncodeError as error:
@@ -48,7 +48,7 @@ def require_utf8_path(path: Path, todo: str = "choose another name") -> None:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file under another name and rename it: after a crash, too, `path` is the old file or the new one, never half."""
+    """Write a file so that after a crash, too, `path` is the old file or the new one, never half of it."""
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         aside.write_bytes(content)
@@ -58,9 +58,9 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def replace_atomically(aside: Path, path: Path) -> None:
-    """Give a file, or a folder and all in it, that was written aside its name: all of it is on disk before, and the name after.
+    """Rename a file or folder `aside` to `path`, replacing an earlier file, so that a crash leaves the old one or the new.
 
-    An earlier file is replaced. `aside` lies beside `path`, or at least in the same file system.
+    Everything in it is on disk before it is renamed. `aside` must lie in the same file system as `path`.
     """
     for folder, _, files in os.walk(aside, topdown=False):
         for name in files:
@@ -73,7 +73,10 @@ def replace_atomically(aside: Path, path: Path) -> None:
 
 
 def create_atomically(aside: Path, path: Path) -> None:
-    """As `put`, for a file, where there is nothing yet. Raises FileExistsError where there is something."""
+    """Rename a file `aside` to `path`, where nothing may be yet, with its content on disk before.
+
+    Raises FileExistsError where something is at `path`.
+    """
     _sync(aside)
     try:
         os.link(aside, path)  # Renaming would replace what came meanwhile.
@@ -97,22 +100,22 @@ def _sync(file: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Where that can be: Windows opens no folder, and some file systems sync none."""
+    """Write a folder's entries to disk, where the system can: Windows opens no folder, and some file systems sync none."""
     with suppress(OSError):
         _sync(folder)
 
 
 def require_new(folder: Path) -> None:
-    """Raises MienError where a file is already, or a folder that holds something."""
+    """Raises MienError unless nothing or an empty folder is at `folder`."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise MienError(f"a new or an empty folder at {folder}", "something else", "choose another, or empty it first")
 
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Work in a folder, which is made, as the only process; nothing is left of it where nothing came into it.
+    """A context in which this process alone works in a folder, which is made where it is missing.
 
-    Raises MienError where another one works there. A process that is killed holds nothing.
+    An empty folder is removed at the end. Raises MienError where another process works there; a killed process blocks nobody.
     """
     if folder.exists() and not folder.is_dir():
         raise MienError(f"a folder at {folder}", "a file", "choose another name")

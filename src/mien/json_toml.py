@@ -1,4 +1,4 @@
-"""Reading JSON and TOML that anybody may have written: damaged, nested without end, or with values that fit nothing."""
+"""Reading JSON and TOML that may be damaged or hostile: nested without end, or with numbers of any size."""
 
 import json
 import tomllib
@@ -15,15 +15,15 @@ T = TypeVar("T")
 MOST_TOML = 64 << 10
 """The most bytes of a TOML file."""
 MOST_DOTS = 4096
-"""In a line of TOML: a key of many parts takes time that grows with their square."""
+"""The most dots in a line of TOML: keys of many parts take time that grows with the square of their number."""
 DEEPEST = 64
-"""Lists and tables within each other."""
+"""How deep lists and tables may lie within each other."""
 LARGEST = 2**64 - 1
-"""A whole number further from 0 fits nothing that mien has."""
+"""The largest whole number, with either sign, that a file may hold."""
 
 
 def read_json(path: Path, todo: str) -> dict[str, Any]:
-    """The object in a JSON file. Raises MienError, with what to do, where it holds none."""
+    """The object in a JSON file. Raises MienError, which ends with `todo`, where the file holds no object."""
     values = parse_json(read_bytes(path, todo), str(path), todo)
     if not isinstance(values, dict):
         raise MienError(f"a JSON object in {path}", type(values).__name__, todo)
@@ -31,12 +31,12 @@ def read_json(path: Path, todo: str) -> dict[str, Any]:
 
 
 def read_settings(kind: type[T], path: Path, todo: str) -> T:
-    """A dataclass `kind` from the object in a JSON file. Raises MienError where the file holds none, or other values."""
+    """The object in a JSON file as a dataclass `kind`. Raises MienError, which ends with `todo`, where it does not fit."""
     return settings_of_file(kind, read_json(path, todo), path, todo)
 
 
 def settings_of_file(kind: type[T], values: Mapping[str, Any], path: Path, todo: str) -> T:
-    """A dataclass `kind` from the values of a file. Raises MienError, which names the file, where they do not fit."""
+    """The `values` of the file `path` as a dataclass `kind`. Raises MienError, which names the file, where they do not fit."""
     try:
         return settings_from(kind, values)
     except MienError as error:
@@ -44,8 +44,9 @@ def settings_of_file(kind: type[T], values: Mapping[str, Any], path: Path, todo:
 
 
 def parse_json(content: bytes, where: str, todo: str) -> Any:
-    """The value that JSON in UTF-8 says. Raises MienError for what is none, for a key that is there twice, and for values that
-    are nested too deep or too large.
+    """The value of a JSON text in UTF-8. `where`: the place to name in messages.
+
+    Raises MienError for what is no JSON, for a key that comes twice, and for values that are too large or nested too deep.
     """
     try:
         values = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_once)
@@ -58,7 +59,7 @@ def parse_json(content: bytes, where: str, todo: str) -> Any:
 
 
 def read_toml(path: Path, todo: str) -> dict[str, Any]:
-    """The table in a TOML file. Raises MienError, with what to do, where it holds none, or one that is nested too deep."""
+    """The table in a TOML file. Raises MienError, which ends with `todo`, for what is no TOML or nested too deep."""
     content = read_bytes(path, todo, MOST_TOML)
     if any(line.count(b".") > MOST_DOTS for line in content.splitlines()):
         raise MienError(f"TOML whose lines have at most {MOST_DOTS} dots in {path}", "more in one", todo)
@@ -73,7 +74,7 @@ def read_toml(path: Path, todo: str) -> dict[str, Any]:
 
 
 def parse_word(text: str) -> Any:
-    """The value that a word of the command line says in JSON, or the word itself where it is none."""
+    """The value of a word on the command line: read as JSON where it is JSON, else the word itself."""
     todo = "give a simpler value"
     try:
         values = json.loads(text)
@@ -86,7 +87,7 @@ def parse_word(text: str) -> Any:
 
 
 def require_simple(values: Any, where: str, todo: str) -> None:
-    """Raises MienError for values nested too deep, for texts that UTF-8 cannot hold, and for whole numbers beyond 64 bits."""
+    """Raises MienError for values nested too deep, texts that UTF-8 cannot hold, and whole numbers beyond 64 bits."""
     layer = [values]
     for _ in range(DEEPEST + 1):
         inner = list[Any]()
@@ -106,7 +107,7 @@ def require_simple(values: Any, where: str, todo: str) -> None:
 
 
 def _is_text(text: str) -> bool:
-    """Whether no half of a character is among it, and no zero."""
+    """Whether UTF-8 can hold a text, and no zero is in it."""
     if text.isascii():
         return "\0" not in text
     try:

@@ -1,6 +1,6 @@
-"""What mien draws with: parts of matplotlib, which mien imports nowhere else.
+"""The parts of matplotlib that mien draws with; it is imported nowhere else.
 
-matplotlib keeps a list of fonts. Here it goes into mien's cache, unless MPLCONFIGDIR says where, or it was imported before.
+matplotlib keeps a list of fonts. Imported here, it keeps the list in mien's cache, unless MPLCONFIGDIR names another place.
 """
 
 import os

@@ -1,14 +1,14 @@
-"""Bounds of every number that somebody may give: what is beyond them meets a library's own limits, late and in its words."""
+"""Bounds of every number that a user may give. Libraries would complain of larger numbers late, and in their own words."""
 
 MOST = 10**9
-"""Of what is counted: it fits 32 bits."""
+"""The largest count: it fits 32 bits."""
 LEAST_NUMBER, MOST_NUMBER = 1e-30, 1e30
-"""Of other numbers: products of a few of them fit single precision."""
+"""The bounds of numbers that are no counts: products of a few of them fit single precision."""
 MOST_SEED = 2**64 - 1
-"""Of a seed, as torch has it."""
+"""The largest seed that torch takes."""
 MOST_THREADS = 1024
-"""Of threads and processes."""
+"""The most threads or processes."""
 MOST_SIDE = 4096
-"""Of a side in pixels that is asked for."""
+"""The longest side in pixels of a picture that is asked for."""
 EVERY, LONGEST = 0.001, 1e9
-"""Seconds, at least and at most."""
+"""The shortest and the longest time in seconds."""

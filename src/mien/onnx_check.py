@@ -1,4 +1,4 @@
-"""Graphs of ONNX from elsewhere, checked before anything runs them: an unrestricted one is a program, which may never end."""
+"""Checks of ONNX graphs from elsewhere, before anything runs them: an unrestricted graph is a program, which may never end."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,14 +11,15 @@ from mien.errors import MienError
 from mien.wording import short_name
 
 MOST_NODES = 20_000
+"""The most operators of a graph."""
 MOST_PARTS = 200_000
-"""Inputs, outputs and settings of all operators."""
+"""The most inputs, outputs and settings of all operators together."""
 MOST_VALUE = 1 << 26
-"""Elements of any value for one face: a quarter of a gigabyte."""
+"""The most elements of any value for one face: a quarter of a gigabyte."""
 MOST_MADE = 1 << 27
-"""Elements of all values together, as far as they are known."""
+"""The most elements of all values together, as far as their sizes are known."""
 MOST_WORK = 5 * 10**10
-"""Multiplications for a face: seconds of one core."""
+"""The most multiplications for one face: seconds of one core."""
 _PLAIN = {
     AttributeProto.FLOAT, AttributeProto.INT, AttributeProto.STRING, AttributeProto.TENSOR, AttributeProto.FLOATS,
     AttributeProto.INTS,
@@ -26,7 +27,7 @@ _PLAIN = {
 _TEXTS = {
     "approximate", "auto_pad", "coordinate_transformation_mode", "equation", "keep_aspect_ratio_policy", "mode", "nearest_mode",
 }  # fmt: skip
-"""Attributes that are texts."""
+"""Attributes of operators that may be texts."""
 _NUMBERS = {
     TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE, TensorProto.BOOL, TensorProto.UINT8,
     TensorProto.INT8, TensorProto.INT32, TensorProto.INT64,
@@ -34,7 +35,7 @@ _NUMBERS = {
 GROWING = {
     "ConstantOfShape", "ConvTranspose", "Expand", "OneHot", "Pad", "Range", "Resize", "Tile", "Upsample",
 }  # fmt: skip
-"""Operators whose outputs may be of any size, whatever goes in."""
+"""Operators whose outputs may be of any size, whatever their inputs."""
 FEED_FORWARD = GROWING | {
     "Abs", "Add", "And", "ArgMax", "AveragePool", "BatchNormalization", "Cast", "Ceil", "Clip", "Concat", "Constant",
     "Conv", "CumSum", "DepthToSpace", "Div", "Dropout", "Elu", "Equal", "Erf", "Exp", "Flatten", "Floor",
@@ -47,12 +48,14 @@ FEED_FORWARD = GROWING | {
     "Softmax", "Softplus", "Softsign", "SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Swish", "Tanh",
     "ThresholdedRelu", "TopK", "Transpose", "Unsqueeze", "Where", "Xor",
 }  # fmt: skip
-"""What networks that look at a picture are made of. Nothing that repeats, chooses or draws at random, no texts, no lists."""
+"""The operators that a network for pictures needs: none repeats, branches or draws at random; no texts, no lists."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """How a graph's fault is told."""
+    """Makes the errors about one file's graph: `refusal(expected, found)` gives a MienError that names the file and ends
+    with `todo`.
+    """
 
     file: object
     todo: str
@@ -62,7 +65,7 @@ class Refusal:
 
 
 def require_operators(model: ModelProto, known: Collection[str], refuse: Refusal, most: int = MOST_NODES) -> None:
-    """Raises MienError for operators that are not `known`, for graphs within graphs, for functions, and for what is trained."""
+    """Raises MienError for operators that are not `known`, and for graphs with inner graphs, functions or training."""
     graph = model.graph
     # Their numbers first: a small file holds a million that are empty.
     if len(graph.node) > most or len(graph.initializer) > most:
@@ -92,7 +95,7 @@ def require_operators(model: ModelProto, known: Collection[str], refuse: Refusal
 
 
 def _texts(model: ModelProto) -> Iterator[Any]:
-    """All names; what is no UTF-8 comes as bytes."""
+    """All names in a model, as texts; names that are not UTF-8 come as bytes."""
     yield from (entry.domain for entry in model.opset_import)
     yield from (entry.name for entry in (*model.graph.input, *model.graph.output, *model.graph.initializer))
     for node in model.graph.node:
@@ -101,13 +104,13 @@ def _texts(model: ModelProto) -> Iterator[Any]:
 
 
 def tensors(graph: GraphProto) -> Iterator[TensorProto]:
-    """All that lie in it."""
+    """All tensors that lie in a graph: its weights, and those in operators' attributes."""
     yield from graph.initializer
     yield from (one.t for node in graph.node for one in node.attribute if one.type == AttributeProto.TENSOR)
 
 
 def values_of(tensor: TensorProto, refuse: Refusal) -> Any:
-    """The array that lies in a graph. Raises MienError for a damaged one, for texts, and for what is no number (nan)."""
+    """The array of a tensor in a graph. Raises MienError for a damaged tensor, for texts, and for nan."""
     if tensor.data_type not in _NUMBERS or tensor.data_location == TensorProto.EXTERNAL:
         raise refuse("numbers", short_name(f"others at {tensor.name}"))
     try:
@@ -121,8 +124,10 @@ def values_of(tensor: TensorProto, refuse: Refusal) -> Any:
 
 
 def infer_sizes(model: ModelProto, inputs: Mapping[str, Collection[int]], refuse: Refusal) -> dict[str, tuple[int, ...] | None]:
-    """The shape of every value where `inputs` have these shapes; None for what cannot be known. What the file says is not
-    believed. Raises MienError where shapes do not fit."""
+    """The shape of every value of a graph whose `inputs` have these shapes; None where a shape cannot be known.
+
+    Shapes that the file states are not believed. Raises MienError where operators do not fit each other.
+    """
     copied = ModelProto()
     copied.CopyFrom(model)
     graph = copied.graph
@@ -151,13 +156,15 @@ def _shape(entry: Any) -> tuple[int, ...] | None:
 
 
 def elements(shape: Collection[int]) -> int:
-    """Of a value of this shape."""
+    """The number of elements of a value of this shape."""
     return int(np.prod([int(size) for size in shape], dtype=object)) if shape else 1
 
 
 def require_feed_forward(model: ModelProto, inputs: Mapping[str, Collection[int]], refuse: Refusal) -> None:
-    """For a network of a user's own choice: raises MienError for operators that none needs that looks at a picture, and for
-    values without end, as far as their sizes can be known beforehand."""
+    """Raises MienError for a graph that is no plain feed-forward network for pictures of bounded size.
+
+    `inputs`: the shapes of its inputs. Sizes are checked as far as they can be known beforehand.
+    """
     require_operators(model, FEED_FORWARD, refuse)
     for tensor in tensors(model.graph):
         values_of(tensor, refuse)
@@ -173,7 +180,7 @@ def require_feed_forward(model: ModelProto, inputs: Mapping[str, Collection[int]
 
 
 def each(node: NodeProto, shapes: Mapping[str, tuple[int, ...]]) -> int:
-    """Multiplications for a number of the output, where the shapes of what it takes are known."""
+    """Multiplications for one element of an operator's output, as far as the `shapes` of its inputs are known."""
     given = [shapes.get(name) for name in node.input[:2]]
     if node.op_type == "Conv" and len(given) > 1 and given[1]:
         return elements(given[1][1:])

@@ -1,4 +1,4 @@
-"""What other packages would send, and files that they would leave in a home folder, are switched off before they are imported.
+"""Switches off what other packages would send, and files that they would leave in a home folder, before they are imported.
 
 Nothing heavy is imported here. docs/privacy.md tells what each package would do.
 """
@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 OFF = {"ORT_DISABLE_TELEMETRY": "1", "RAY_USAGE_STATS_ENABLED": "0"}
-"""In the environment: onnxruntime reads its word once, when it is imported, and Ray whenever it starts something."""
+"""Environment variables that switch telemetry off. onnxruntime reads its own once, when imported; Ray whenever it starts
+something."""
 
 
 def switch_off_telemetry() -> None:
-    """Telemetry off in this process, and in those that it begins, whatever the environment said.
+    """Switch telemetry off in this process and in those that it starts, whatever the environment says.
 
-    onnxruntime that was imported before cannot be silenced any more: it keeps a queue of events in the user's cache from then on,
-    and sends it. A warning says so.
+    It comes too late where onnxruntime was imported before: events that it has queued are sent. A warning says so.
     """
     late = "onnxruntime" in sys.modules and os.environ.get("ORT_DISABLE_TELEMETRY", "0").lower() not in ("1", "true")
     os.environ.update(OFF)
@@ -30,7 +30,7 @@ def switch_off_telemetry() -> None:
 
 
 def import_onnxruntime() -> Any:
-    """The module, which sends nothing; mien imports it nowhere else. Raises ImportError where it is not installed."""
+    """The module onnxruntime with its telemetry off; mien imports it nowhere else. Raises ImportError where it is missing."""
     switch_off_telemetry()  # once more: a program may have changed its environment
     import onnxruntime
 
@@ -38,13 +38,13 @@ def import_onnxruntime() -> Any:
 
 
 def own_cache() -> Path:
-    """Mien's own cache, which may not be there yet."""
+    """The folder of mien's own cache, which may not be there yet."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mien"
 
 
 @contextmanager
 def changed_environment(values: Mapping[str, str]) -> Iterator[None]:
-    """These values for a while, in this process and in those that it begins."""
+    """A context with these environment variables, in this process and in those that it starts."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

@@ -18,14 +18,8 @@ from mien import FaceSet, MienError, Recognizer, TrainingSettings, evaluate, tra
 from mien.data import phash
 from mien.data.format import Info
 from mien.data.importing import import_source, source_from
-from mien.data.near_duplicates import (
-    draw_near_duplicates,
-    find_near_duplicates,
-    have_near_duplicates,
-    near_duplicate_rows,
-    with_groups,
-    write_near_duplicates,
-)
+from mien.data.near_duplicates import find_near_duplicates, have_near_duplicates, with_groups
+from mien.data.near_duplicates_report import draw_near_duplicates, near_duplicate_rows, write_near_duplicates
 from mien.data.splits import fold_view
 from mien.media.find_source_files import require_face_set
 from mien.recognize.model_card import read_used
@@ -108,7 +102,7 @@ def test_hashes_do_not_depend_on_blocks_side_or_color(side: int, monkeypatch: py
 def test_faces_of_one_gray_have_no_hash_and_no_twin() -> None:
     gray = np.full((5, 16, 16), 1, np.uint8) * np.arange(40, 240, 40, dtype=np.uint8)[:, None, None]
     assert not phash.hash_pictures(gray).any()
-    assert not len(find_near_duplicates(FaceSet.from_arrays(gray)).found.rows)
+    assert not len(find_near_duplicates(FaceSet.from_arrays(gray)).pairs.rows)
 
 
 near = st.integers(0, 2**64 - 1).flatmap(
@@ -260,18 +254,22 @@ def test_copies_are_found_within_and_across_splits() -> None:
     assert (group[5:30] == -1).all()
     assert found.sizes.tolist() == [7] * 5
     share = {(line.split, line.among): line for line in found.shares}
-    assert (share["train", "train"].twins, share["train", "test"].twins, share["test", "train"].twins) == (0, 5, 30)
-    assert (share["test", "test"].faces, share["test", "test"].twins) == (38, 30)
+    assert (share["train", "train"].duplicates, share["train", "test"].duplicates, share["test", "train"].duplicates) == (
+        0,
+        5,
+        30,
+    )
+    assert (share["test", "test"].faces, share["test", "test"].duplicates) == (38, 30)
     assert (share["train", "test"].disagreeing, share["test", "train"].disagreeing) == (5, 5)
     values = found.to_json()
-    assert (values["twins"], values["groups"], values["pairs"]) == (35, 5, len(found.found.rows))
+    assert (values["twins"], values["groups"], values["pairs"]) == (35, 5, len(found.pairs.rows))
     assert values["disagreeing_pairs"] == int(
-        (faces.labels[found.found.rows[:, 0]] != faces.labels[found.found.rows[:, 1]]).sum()
+        (faces.labels[found.pairs.rows[:, 0]] != faces.labels[found.pairs.rows[:, 1]]).sum()
     )
-    mirrored = {tuple(row) for row in found.found.rows[found.found.mirrored].tolist()}
+    mirrored = {tuple(row) for row in found.pairs.rows[found.pairs.mirrored].tolist()}
     assert {(n, 55 + n) for n in range(5)} <= mirrored
-    assert (found.found.rows[:, 0] < found.found.rows[:, 1]).all()
-    assert found.found.distance.max() <= 10
+    assert (found.pairs.rows[:, 0] < found.pairs.rows[:, 1]).all()
+    assert found.pairs.distance.max() <= 10
     assert draw_near_duplicates(found).width > 7 * 72
 
 
@@ -281,7 +279,7 @@ def test_column_and_table() -> None:
     assert marked.values("twin").dtype == np.int64
     assert (marked.values("twin") == found.group).all()
     rows = list(csv.DictReader(near_duplicate_rows(found).splitlines()))
-    assert len(rows) == len(found.found.rows)
+    assert len(rows) == len(found.pairs.rows)
     wanted = {"distance": "0", "correlation": "1.000", "mirrored": "false", "group": "0", "split": "train", "twin_split": "test"}
     wanted |= {"label": "anger", "twin_label": "anger"}
     assert {"id": "0000000", "twin": "0000030"} | wanted in rows
@@ -293,7 +291,7 @@ def test_faces_with_twins_are_those_of_all_pairs() -> None:
     faces = with_copies()
     test, training = (faces.where(split=name) for name in ("test", "train"))
     found = find_near_duplicates(test, training)
-    across = found.found.rows[(found.found.rows >= len(test)).any(axis=1)]
+    across = found.pairs.rows[(found.pairs.rows >= len(test)).any(axis=1)]
     assert np.flatnonzero(have_near_duplicates(test, training)).tolist() == np.unique(across[:, 0]).tolist()
     assert have_near_duplicates(test, training).sum() == 30
     assert have_near_duplicates(training, training).all(), "a face that is there itself counts"
@@ -305,13 +303,13 @@ def test_another_set_may_have_another_side_and_color() -> None:
     ours = FaceSet.from_arrays(faces, np.zeros(12), ["joy"])
     theirs = FaceSet.from_arrays(np.repeat(small[..., None], 3, axis=3), np.arange(4) % 2, ["fear", "joy"])
     found = find_near_duplicates(ours, theirs)
-    assert found.found.rows.tolist() == [[n, 12 + n] for n in range(4)]
-    assert [(line.split, line.among, line.twins, line.disagreeing) for line in found.shares] == [
+    assert found.pairs.rows.tolist() == [[n, 12 + n] for n in range(4)]
+    assert [(line.split, line.among, line.duplicates, line.disagreeing) for line in found.shares] == [
         ("(no splits)", "(no splits)", 0, 0),
         ("(no splits)", "other: (no splits)", 4, 2),
     ]
-    assert found.have_twins(across=True).tolist() == [True] * 4 + [False] * 8
-    assert not found.have_twins(across=False).any()
+    assert found.have_duplicates(across=True).tolist() == [True] * 4 + [False] * 8
+    assert not found.have_duplicates(across=False).any()
     assert (with_groups(found).values("twin")[:4] >= 0).all()
     assert have_near_duplicates(ours, theirs).tolist() == [True] * 4 + [False] * 8
     assert draw_near_duplicates(found).height > 4 * 72
@@ -320,7 +318,7 @@ def test_another_set_may_have_another_side_and_color() -> None:
 def test_a_set_of_equal_faces_is_one_group(tmp_path: Path) -> None:
     found = find_near_duplicates(FaceSet.from_arrays(np.repeat(smooth_faces(1), 500, axis=0)))
     assert found.sizes.tolist() == [500]
-    assert len(found.found.rows) == 499
+    assert len(found.pairs.rows) == 499
     assert write_near_duplicates(found, tmp_path / "out") == ("twins.csv", "twins.png")
 
 

@@ -9,19 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien import FaceSet, MienError
+from mien.data.face_groups import group_by_names, validation_groups
 from mien.data.identities import write_identities
+from mien.data.label_budget import carve_validation, draw_labels
 from mien.data.label_noise import flip_by_matrix, flip_uniform
-from mien.data.splits import (
-    carve_validation,
-    draw_labels,
-    draw_test,
-    group_by_names,
-    held_out_rows,
-    split_rows,
-    subject_folds,
-    training_rows,
-    validation_groups,
-)
+from mien.data.splits import draw_test, held_out_rows, split_rows, subject_folds, training_rows
 
 LABELS = st.lists(st.integers(-1, 4), min_size=1, max_size=200).filter(lambda labels: max(labels) >= 0)
 few = settings(max_examples=60, deadline=None, derandomize=True)

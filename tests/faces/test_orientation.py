@@ -13,7 +13,8 @@ from mien.faces import crop
 from mien.faces.crop import CropSpec, crop_faces
 from mien.faces.face import Face
 from mien.media.photos import Photo
-from mien.preparation.prepare import PreparationSettings, prepare_faces
+from mien.preparation.preparation_settings import PreparationSettings
+from mien.preparation.prepare import prepare_faces
 
 WIDE, HIGH = 60, 40
 LANDMARKS = np.array([[20.0, 10], [30, 10], [25, 15], [21, 20], [29, 20]])

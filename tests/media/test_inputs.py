@@ -30,11 +30,13 @@ from mien.errors import MienError
 from mien.media.archives import archive_entries
 from mien.media.decoding.strip_containers import HEIC
 from mien.media.file_limits import FileLimits
-from mien.media.find_source_files import escaped_name, find_source_files
+from mien.media.file_names import escaped_name
+from mien.media.find_source_files import find_source_files
 from mien.media.photos import read_photo
 from mien.media.source_files import SourceFile, open_source_file
 from mien.media.video_frames import read_frames
-from mien.preparation.prepare import PreparationSettings, prepare_faces
+from mien.preparation.preparation_settings import PreparationSettings
+from mien.preparation.prepare import prepare_faces
 from mien.preparation.shards import state_of
 
 OTHERS = ("notes.md", ".hidden.png", "Thumbs.db", "labels.csv", "list.txt")

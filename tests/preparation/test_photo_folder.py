@@ -11,7 +11,7 @@ from conftest import Command
 from mien import FaceSet, MienError
 from mien.media.file_limits import FILE_LIMITS
 from mien.preparation import photo_folder
-from mien.preparation.prepare import PreparationSettings
+from mien.preparation.preparation_settings import PreparationSettings
 from photographs import photo_of, write_photo
 from runs import Heard
 

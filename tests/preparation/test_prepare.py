@@ -22,8 +22,9 @@ from mien.faces.crop import Crop, CropSpec, crop_faces
 from mien.faces.quality import MEASURES
 from mien.media.photos import Photo
 from mien.preparation import prepare as room
-from mien.preparation import shards, workers
-from mien.preparation.prepare import PreparationSettings, prepare_faces
+from mien.preparation import retries, shards
+from mien.preparation.preparation_settings import PreparationSettings
+from mien.preparation.prepare import prepare_faces
 from mien.preparation.shards import Record, Task, make_shard
 from photographs import HELD, photo_of, write_folder, write_photo
 from processes import ENVIRONMENT, PREPARE, WAIT, started, wait_for_all, wait_until
@@ -129,7 +130,7 @@ def test_it_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.Mon
         made.append(task.number)
         return make_shard(task)
 
-    monkeypatch.setattr(workers, "make_shard", stopping)
+    monkeypatch.setattr(retries, "make_shard", stopping)
     with pytest.raises(OSError, match="No space left") as stopped:
         prepare_faces(asking(folder), tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -164,7 +165,7 @@ def test_a_full_disk_is_said_and_the_same_command_goes_on(tmp_path: Path, proces
 def test_what_was_begun_otherwise_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "INPUTS", 5)
     folder = write_folder(tmp_path / "in", 12)
-    monkeypatch.setattr(room, "_join", lambda *given: pytest.fail("stopped"))
+    monkeypatch.setattr(room, "join_shards", lambda *given: pytest.fail("stopped"))
     with pytest.raises(pytest.fail.Exception):
         prepare_faces(asking(folder), tmp_path / "out")
     with pytest.raises(MienError, match="was begun with, side = 16; found 32"):
@@ -185,12 +186,12 @@ def test_what_changed_meanwhile_is_read_again(tmp_path: Path, monkeypatch: pytes
 
     write_list(["happy"] * 23)
     with monkeypatch.context() as stopped:
-        stopped.setattr(room, "_join", lambda *given: pytest.fail("stopped"))
+        stopped.setattr(room, "join_shards", lambda *given: pytest.fail("stopped"))
         with pytest.raises(pytest.fail.Exception):
             prepare_faces(asking(listed, labeled=True), tmp_path / "out")
     os.utime(write_photo(folder / "0007.png", photo_of((3, 3, 50))), (0, 0))  # in part 1; at another time, however soon
     write_list(["happy"] * 16 + ["sad"] * 2 + ["happy"] * 5)  # in part 3
-    monkeypatch.setattr(workers, "make_shard", noting)
+    monkeypatch.setattr(retries, "make_shard", noting)
     done = prepare_faces(asking(listed, labeled=True), tmp_path / "out")
     assert made == [1, 3]
     fresh = prepare_faces(asking(listed, labeled=True), tmp_path / "fresh")
@@ -273,7 +274,7 @@ def test_nothing_is_left_where_nothing_was_done(tmp_path: Path, monkeypatch: pyt
         def failing(task: Task, error: BaseException = error) -> Record:
             raise error
 
-        monkeypatch.setattr(workers, "make_shard", failing)
+        monkeypatch.setattr(retries, "make_shard", failing)
         with pytest.raises(type(error)):
             prepare_faces(asking(tmp_path / "in"), tmp_path / "out")
     assert error.__notes__ == ["nothing is done yet: give the same command again to begin anew"]

@@ -24,8 +24,9 @@ from mien.faces.face import Face
 from mien.media.file_limits import FILE_LIMITS, NO_LIMITS
 from mien.media.source_files import SourceFile
 from mien.preparation import prepare as room
-from mien.preparation import workers
-from mien.preparation.prepare import PreparationSettings, prepare_faces
+from mien.preparation import ray_cluster, retries, worker_process, workers
+from mien.preparation.preparation_settings import PreparationSettings
+from mien.preparation.prepare import prepare_faces
 from mien.preparation.shards import Record, Task
 from photographs import HELD, Bright, Photo, photo_of, write_folder, write_photo
 from processes import PREPARE, WAIT, living, started, wait_for_all, wait_until
@@ -176,7 +177,7 @@ class Pretending:
 
 def drawn_by_processes(sizes: Sequence[int], monkeypatch: pytest.MonkeyPatch, count: int = 3) -> Counted:
     counted = Counted(sizes)
-    monkeypatch.setattr(workers, "_Worker", lambda: Pretending(counted.make))
+    monkeypatch.setattr(worker_process, "WorkerProcess", lambda: Pretending(counted.make))
     monkeypatch.setattr(workers, "wait", Pretending.wait)
     records = [record.number for record in workers.work(counted.tasks(), count, None)]
     assert records == list(range(len(sizes)))
@@ -240,14 +241,14 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Cluster:
 
 def drawn_by_a_cluster(sizes: Sequence[int], folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     cluster, counted = stand_in(monkeypatch), Counted(sizes, folder)
-    monkeypatch.setattr(workers, "make_shard", counted.make)
+    monkeypatch.setattr(retries, "make_shard", counted.make)
     assert [record.number for record in workers.work(counted.tasks(), 1, "local")] == list(range(len(sizes)))
     return cluster.given
 
 
 def test_a_cluster_is_given_tasks_until_their_photos_are_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert drawn_by_a_cluster([0] * 2001, tmp_path, monkeypatch) == [1000, 1000, 1]
-    monkeypatch.setattr(workers, "WINDOW_BYTES", 100)
+    monkeypatch.setattr(ray_cluster, "WINDOW_BYTES", 100)
     assert drawn_by_a_cluster([40] * 7, tmp_path, monkeypatch) == [3, 3, 1]
     assert drawn_by_a_cluster([500] * 3, tmp_path, monkeypatch) == [1, 1, 1]
     assert drawn_by_a_cluster([0, 0, 500, 0], tmp_path, monkeypatch) == [3, 1]
@@ -270,10 +271,10 @@ def test_photos_that_a_process_dies_of_are_rejected_and_the_rest_is_made(tmp_pat
     folder, asked = write_folder(tmp_path / "in", 7), asking(tmp_path / "in", "Deadly")
     write_photo(folder / "0001.png", photo_of((3, 3, 20), size=(64, 99)))
     with monkeypatch.context() as stopped:
-        stopped.setattr(room, "_join", lambda *given: pytest.fail("stopped"))
+        stopped.setattr(room, "join_shards", lambda *given: pytest.fail("stopped"))
         with pytest.raises(pytest.fail.Exception):
             prepare_faces(asked, tmp_path / "out", workers=2)
-    monkeypatch.setattr(workers, "make_shard", lambda task: pytest.fail("done again"))
+    monkeypatch.setattr(retries, "make_shard", lambda task: pytest.fail("done again"))
     done = prepare_faces(asked, tmp_path / "out")
     assert done.faces.column("id").to_pylist() == [f"{n:04d}.png" for n in range(7) if n != 1]
     assert (tmp_path / "out" / "rejected.csv").read_text().splitlines()[1:] == ["0001.png,reading it ended the process"]
@@ -300,8 +301,9 @@ def test_a_process_that_hangs_is_ended_and_its_photo_rejected(tmp_path: Path, mo
         now[0] += 1e6 if stuck else 0
         return now[0]
 
-    monkeypatch.setattr(workers, "monotonic", clock)
-    monkeypatch.setattr(workers, "TICK", 0.05)
+    monkeypatch.setattr(worker_process, "monotonic", clock)
+    for module in (workers, worker_process):
+        monkeypatch.setattr(module, "TICK", 0.05)
     done = prepare_faces(asking(folder, f"Stuck marker={marker}"), tmp_path / "out", workers=2)
     assert done.faces.column("id").to_pylist() == ["0000.png", "0002.png", "0003.png"]
     assert (tmp_path / "out" / "rejected.csv").read_text().splitlines()[1:] == ["0001.png,reading it ended the process"]
@@ -328,7 +330,7 @@ def test_what_was_refused_is_read_again_with_other_limits(tmp_path: Path, monkey
         replace(FILE_LIMITS, pixels=10),
     )
     with monkeypatch.context() as stopped:
-        stopped.setattr(room, "_join", lambda *given: pytest.fail("stopped"))
+        stopped.setattr(room, "join_shards", lambda *given: pytest.fail("stopped"))
         with pytest.raises(pytest.fail.Exception):
             prepare_faces(asked, tmp_path / "out", limits=few)
     assert (tmp_path / ".out.parts").is_dir()
@@ -446,20 +448,20 @@ def test_ray_is_asked_to_give_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     tries = list[str]()
 
     def init(address: str, log_to_driver: bool) -> None:
-        tries.append(os.environ[workers.RAY_TRIES])
+        tries.append(os.environ[ray_cluster.RAY_TRIES])
         raise ConnectionError(f"Failed to connect to {address}\n\nand more")
 
     stand_in(monkeypatch)
     monkeypatch.setattr(sys.modules["ray"], "is_initialized", lambda: False)
     monkeypatch.setattr(sys.modules["ray"], "init", init, raising=False)
-    monkeypatch.delenv(workers.RAY_TRIES, raising=False)
+    monkeypatch.delenv(ray_cluster.RAY_TRIES, raising=False)
     with socket.create_server(("127.0.0.1", 0)) as server:
         for address in ("auto", f"127.0.0.1:{server.getsockname()[1]}"):
             with pytest.raises(MienError, match=f"cluster at {address}; found Failed to connect to {address}; on a machine"):
                 list(workers.work(iter(()), 1, address))
-    assert workers.RAY_TRIES not in os.environ
-    monkeypatch.setenv(workers.RAY_TRIES, "7")
+    assert ray_cluster.RAY_TRIES not in os.environ
+    monkeypatch.setenv(ray_cluster.RAY_TRIES, "7")
     with pytest.raises(MienError, match="cluster at auto"):
         list(workers.work(iter(()), 1, "auto"))
     assert tries == ["1", "1", "7"]
-    assert os.environ[workers.RAY_TRIES] == "7"
+    assert os.environ[ray_cluster.RAY_TRIES] == "7"

@@ -27,7 +27,8 @@ from mien.media import photos_and_frames
 from mien.media.file_limits import FILE_LIMITS, FileLimits
 from mien.media.find_source_files import find_source_files
 from mien.media.photos import Picture
-from mien.preparation.prepare import PreparationSettings, prepare_faces
+from mien.preparation.preparation_settings import PreparationSettings
+from mien.preparation.prepare import prepare_faces
 from mien.recognize import result_writer
 from mien.recognize.drawing import Box, draw, place_labels
 from mien.recognize.model_card import ModelCard

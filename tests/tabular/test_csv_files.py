@@ -10,7 +10,8 @@ from PIL import Image
 from mien import MienError
 from mien.data.importing import import_source, source_from
 from mien.media.find_source_files import find_source_files
-from mien.preparation.prepare import PreparationSettings, prepare_faces
+from mien.preparation.preparation_settings import PreparationSettings
+from mien.preparation.prepare import prepare_faces
 from mien.tabular.csv_files import csv_format, read_csv, stream_csv
 from mien.training.run_data import read_matrix
 

@@ -9,7 +9,7 @@ import pytest
 
 from conftest import Interrupted, StopAfter, small_recipe
 from mien import FaceSet, MienError, Recipe, Recognizer, TrainingSettings, resume, train
-from mien.data.splits import Budget
+from mien.data.label_budget import LabelBudget
 from mien.progress import Silent
 from mien.training import loop
 from mien.training.run_data import prepare_run
@@ -22,7 +22,7 @@ def weights(run: Path) -> bytes:
     return (run / "model" / "model.safetensors").read_bytes()
 
 
-def drawn(faces: FaceSet, order: TrainingSettings, recipe: Recipe = HEAD) -> Budget:
+def drawn(faces: FaceSet, order: TrainingSettings, recipe: Recipe = HEAD) -> LabelBudget:
     return prepare_run(faces, None, recipe, order, Silent()).budget
 
 
@@ -81,13 +81,13 @@ def test_a_view_may_say_whose_faces_it_has(tmp_path: Path) -> None:
 def test_what_is_no_budget_is_refused(tmp_path: Path) -> None:
     faces = features().with_column("split", ["train"] * 60 + ["test"] * 30)
     rows, out = np.arange(20), tmp_path / "run"
-    good = Budget(rows[:15], rows[15:])
+    good = LabelBudget(rows[:15], rows[15:])
     for budget, order, message in (
         (good, TrainingSettings(labels=20), "a budget, or an order that draws one"),
         (good, TrainingSettings(noise=0.1), "a budget, or an order that draws one"),
-        (Budget(rows, rows[15:]), TrainingSettings(), "one use"),
-        (Budget(rows[:0], rows), TrainingSettings(), "faces to train on"),
-        (Budget(rows, np.array([70])), TrainingSettings(), "labeled faces of the training split"),
+        (LabelBudget(rows, rows[15:]), TrainingSettings(), "one use"),
+        (LabelBudget(rows[:0], rows), TrainingSettings(), "faces to train on"),
+        (LabelBudget(rows, np.array([70])), TrainingSettings(), "labeled faces of the training split"),
     ):
         with pytest.raises(MienError, match=message):
             train(faces, HEAD, out, order, budget=budget)

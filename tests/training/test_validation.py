@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from conftest import bright_faces, small_recipe
 from mien import FaceSet, TrainingSettings, evaluate, train
 from mien.data.identities import write_identities
-from mien.data.splits import Budget, fold_view
+from mien.data.label_budget import LabelBudget
+from mien.data.splits import fold_view
 from mien.progress import Silent
 from mien.training.run_data import PreparedRun, prepare_run
 from runs import Heard
@@ -89,7 +90,7 @@ def test_people_who_are_classes_are_known_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("asked", [{}, {"own_unlabeled": False}])
 def test_whoever_gives_a_budget_has_parted_the_faces(asked: dict[str, Any]) -> None:
-    heard, budget = Heard(), Budget(np.array([0, 1, 2, 5]), np.array([3, 6]))
+    heard, budget = Heard(), LabelBudget(np.array([0, 1, 2, 5]), np.array([3, 6]))
     made = prepare_run(bright_faces(), None, AGREE, TrainingSettings(**asked), heard, budget)
     assert made.facts["unlabeled"] == (90 if not asked else 0)
     assert not any("validation" in line for line in heard.lines)

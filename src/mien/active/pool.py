@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 from mien.data.faceset import FaceSet
 from mien.data.format import Rows
-from mien.data.splits import Budget, carve_validation, draw_labels, held_out_rows, training_rows
+from mien.data.label_budget import LabelBudget, carve_validation, draw_labels
+from mien.data.splits import held_out_rows, training_rows
 from mien.errors import MienError
 
 UNDECIDED = -1
@@ -39,9 +40,9 @@ class Known:
     """Rows of faces on which people do not agree."""
 
     @property
-    def budget(self) -> Budget:
+    def budget(self) -> LabelBudget:
         """All labels."""
-        return Budget(self.train, self.validation)
+        return LabelBudget(self.train, self.validation)
 
     @property
     def charged(self) -> int:
@@ -55,7 +56,7 @@ class Known:
         """
         labels, new = self.labels.copy(), rows[answers >= 0]
         labels[new] = answers[answers >= 0]
-        added = carve_validation(labels, new, share, seed) if len(new) else Budget(new, new)
+        added = carve_validation(labels, new, share, seed) if len(new) else LabelBudget(new, new)
         return replace(
             self,
             labels=labels,

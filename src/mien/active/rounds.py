@@ -27,7 +27,8 @@ from mien.active.scoring import look
 from mien.active.settings import Recipes, RoundsSettings, claim, folder_name, settled, strategy
 from mien.data.faceset import FaceSet
 from mien.data.format import Rows
-from mien.data.splits import Budget, require_untrained
+from mien.data.label_budget import LabelBudget
+from mien.data.splits import require_untrained
 from mien.data.writer import write_table
 from mien.disk import alone, require_utf8_path, write_atomically
 from mien.errors import MienError
@@ -220,7 +221,7 @@ def _learned(work: _Work, chain: _Chain, last: _State, now: _State) -> Point:
     learned = np.union1d(missed, new) if work.asked.learn == "new" else known.train
     recipe = work.recipes.whole if work.asked.learn == "afresh" else work.recipes.going_on(last.run.resolve())
     title = f"{chain}, round {now.point.round}"
-    after = _trained(work, title, chain.seed, now.run, recipe, known, Budget(learned, known.validation))
+    after = _trained(work, title, chain.seed, now.run, recipe, known, LabelBudget(learned, known.validation))
     return _measured(work, known, after, model, replace(now.point, missed=len(missed)))
 
 
@@ -290,7 +291,7 @@ def _missed(work: _Work, known: Known, model: Recognizer) -> Rows:
     return missed
 
 
-def _trained(work: _Work, title: str, seed: int, folder: Path, recipe: Recipe, known: Known, budget: Budget) -> Recognizer:
+def _trained(work: _Work, title: str, seed: int, folder: Path, recipe: Recipe, known: Known, budget: LabelBudget) -> Recognizer:
     """Train on a budget of what is known, or go on with a run that was interrupted; its checkpoint is deleted."""
     view, bar, device = work.world.view(known), Quiet(work.bar, title, work.said), work.asked.device
     if (folder / "model" / "model.json").is_file():

@@ -28,7 +28,8 @@ def twins(
     """Find near-duplicates: how many faces have one, in which split, and under another label."""
     from mien.cli.console import Bar, show
     from mien.data.faceset import FaceSet
-    from mien.data.near_duplicates import find_near_duplicates, with_groups, write_near_duplicates
+    from mien.data.near_duplicates import find_near_duplicates, with_groups
+    from mien.data.near_duplicates_report import write_near_duplicates
     from mien.disk import require_new
     from mien.media.find_source_files import require_face_set
 
@@ -86,8 +87,8 @@ def _split_table(found: "NearDuplicates") -> "Table":
 
     table = Table("split", "with a twin in", "faces", "share", "labeled otherwise than a twin there")
     for line in found.shares:
-        share = f"{line.twins / line.faces:.1%}"
-        table.add_row(line.split, line.among, f"{line.twins} of {line.faces}", share, str(line.disagreeing))
+        share = f"{line.duplicates / line.faces:.1%}"
+        table.add_row(line.split, line.among, f"{line.duplicates} of {line.faces}", share, str(line.disagreeing))
     return table
 
 

@@ -70,7 +70,7 @@ def prepare(
 
     from mien.cli.console import Bar
     from mien.media.file_limits import file_limits
-    from mien.preparation.prepare import PreparationSettings
+    from mien.preparation.preparation_settings import PreparationSettings
     from mien.preparation.prepare import prepare_faces as run
     from mien.settings import settings_from
 

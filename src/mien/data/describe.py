@@ -1,4 +1,4 @@
-"""What is in a face set: faces per split and class, and what they look like."""
+"""What is in a face set: the numbers of faces by split and class, and a picture of examples."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ NO_LABEL = "(no label)"
 
 @dataclass(frozen=True)
 class Description:
-    """Counts (splits, classes), the classes followed by the faces without label where there are any."""
+    """The numbers of faces, (splits, classes); faces without label, if any, are the last class."""
 
     splits: tuple[str, ...]
     classes: tuple[str, ...]
@@ -24,7 +24,7 @@ class Description:
 
 
 def describe(faces: FaceSet) -> Description:
-    """Faces per split and class; a set without splits is one named `(no splits)`."""
+    """The numbers of faces by split and class; a set without splits has one, named `(no splits)`."""
     has_splits = "split" in faces.column_names
     splits = faces.values("split").astype(str) if has_splits else np.full(len(faces), "(no splits)")
     names, index = np.unique(splits, return_inverse=True)
@@ -37,7 +37,7 @@ def describe(faces: FaceSet) -> Description:
 
 
 def examples(faces: FaceSet, per_class: int = 10, side: int = 64, seed: int = 0) -> Image.Image:
-    """A picture of up to `per_class` random faces of each class, a class a row, the name before it.
+    """A picture of random faces, up to `per_class` of each class, in a row behind its name.
 
     Raises MienError for a set of features, which has no pictures.
     """
@@ -56,5 +56,5 @@ def require_pictures(faces: FaceSet) -> None:
 
 
 def write_examples(faces: FaceSet, path: Path) -> None:
-    """Write `examples` as a PNG, aside and renamed. Raises MienError where `path` does not end in .png."""
+    """Write a picture of examples as a PNG. Raises MienError where `path` does not end in .png."""
     write_face_grid(examples(faces), path)

@@ -1,4 +1,4 @@
-"""A sheet of faces as a picture: named rows, and under each face what is to be said of it."""
+"""A picture of a grid of faces: rows with names, and notes under each face."""
 
 import io
 from collections.abc import Sequence
@@ -17,38 +17,38 @@ from mien.wording import plain_text, short_name
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
 INK, SOFT, BLUE, GRAY, RED = "#1c2430", "#566072", "#bcdcf0", "#dfe3e9", "#b8440c"
-"""Names; what is beside the point; bars that fill by a share; bars to compare them with; what is to be noticed."""
+"""Colors of names; of what is beside the point; of bars that fill by a share; of bars to compare with; of what stands out."""
 EDGE, GAP, PAD = 12, 4, 3
-"""Around the sheet, between faces, and from a bar's edge to its text, in pixels."""
+"""Pixels around the grid, between faces, and from a bar's edge to its text."""
 WIDEST = 200
-"""No name takes more room than this."""
+"""The most pixels of a name's width."""
 
 
 @dataclass(frozen=True)
 class GridNote:
-    """A line under a face."""
+    """A line of text under a face."""
 
     text: str
     share: float | None = None
-    """A bar behind the text fills this share of the width, from 0 to 1; None draws none."""
+    """The share of the width that a bar behind the text fills, 0 to 1; None draws no bar."""
     bar: str = BLUE
     color: str = INK
 
 
 @dataclass(frozen=True)
 class GridTile:
-    """A face and what stands under it."""
+    """A face of a grid, and the notes under it."""
 
     face: npt.NDArray[Any]
-    """uint8 (S, S) gray or (S, S, 3) color."""
+    """The face, uint8 (S, S) gray or (S, S, 3) color."""
     notes: tuple[GridNote, ...] = ()
     frame: str = ""
-    """Color of a frame around the face; empty draws none."""
+    """The color of a frame around the face; "" for none."""
 
 
 @dataclass(frozen=True)
 class GridRow:
-    """Tiles side by side, a name before them and perhaps something about it."""
+    """A row of a grid: its name, perhaps a line about it, and its faces."""
 
     name: str
     tiles: tuple[GridTile, ...]
@@ -56,7 +56,7 @@ class GridRow:
 
 
 def draw_face_grid(rows: Sequence[GridRow], side: int = 64, title: str = "") -> Image.Image:
-    """The rows one below the other, every face `side` x `side`; `title` is a line above them. All rows leave the same room."""
+    """A picture of rows of faces, each face `side` x `side` pixels, all rows of one width; `title` is a line above them."""
     # Pillow measures no text of several lines, and takes long over one without end.
     rows, title = [replace(row, name=short_name(row.name), about=short_name(row.about)) for row in rows], plain_text(title, 400)
     large, small = ImageFont.load_default(max(12, side // 6)), ImageFont.load_default(max(11, side // 8))
@@ -88,7 +88,7 @@ def draw_face_grid(rows: Sequence[GridRow], side: int = 64, title: str = "") -> 
 
 
 def write_face_grid(sheet: Image.Image, path: Path) -> None:
-    """Write the picture as a PNG, aside and renamed. Raises MienError where `path` does not end in .png."""
+    """Write a picture as a PNG, safe from crashes. Raises MienError where `path` does not end in .png."""
     if path.suffix.lower() != ".png":
         raise MienError("a picture named *.png", str(path), "give it that ending")
     content = io.BytesIO()
@@ -98,19 +98,19 @@ def write_face_grid(sheet: Image.Image, path: Path) -> None:
 
 
 def evenly(count: int, most: int) -> npt.NDArray[np.int64]:
-    """Up to `most` of `count` places in order, first and last among them, evenly apart."""
+    """Up to `most` of the numbers 0 to `count` - 1, ascending and evenly apart, first and last among them."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
 
 
 def _name(draw: ImageDraw.ImageDraw, row: GridRow, middle: tuple[int, int], fonts: tuple[Font, Font], width: int) -> None:
-    """The row's name and what is about it, centered at the height `middle`, cut where they need more than `width`."""
+    """Draw a row's name and the line about it, centered at the height `middle`, cut to `width`."""
     (x, y), (large, small) = middle, fonts
     draw.text((x, y - (GAP if row.about else 0)), _cut(row.name, large, width), INK, large, anchor="ls" if row.about else "lm")
     draw.text((x, y + GAP), _cut(row.about, small, width), SOFT, small, anchor="lt")
 
 
 def _note(draw: ImageDraw.ImageDraw, note: GridNote, box: tuple[int, int, int, int], font: Font) -> None:
-    """A note in its box (left, top, right, bottom), its bar behind it."""
+    """Draw a note into its box (left, top, right, bottom), with its bar behind."""
     left, top, right, bottom = box
     if note.share is not None:
         draw.rectangle((left, top, right, bottom - 2), fill="#f5f7fa")
@@ -127,7 +127,7 @@ def _note(draw: ImageDraw.ImageDraw, note: GridNote, box: tuple[int, int, int, i
 
 
 def _cut(text: str, font: Font, width: int) -> str:
-    """`text`, or as much of it as there is room for, and an ellipsis."""
+    """As much of a text as fits into `width`, with an ellipsis where it is cut."""
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(text + "…") > width:

@@ -1,4 +1,4 @@
-"""Doubtful labels on purpose: flips at an exact rate, to measure what a technique makes of them."""
+"""Wrong labels on purpose, at an exact rate, to measure what a technique makes of them."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,7 @@ Labels = npt.NDArray[np.int64]
 
 
 def flip_uniform(labels: Labels, rate: float, classes: int, seed: int) -> Labels:
-    """Labels (N,) of which round(rate * labeled) are another class, each other class equally likely; -1 stays."""
+    """Labels (N,) of which round(rate * labeled) are changed to another class, each equally likely; -1 stays."""
     if not 0 <= rate <= 1:
         raise MienError("a noise rate from 0 to 1", f"{rate}", "give another")
     generator = np.random.default_rng((seed, 2))
@@ -21,7 +21,7 @@ def flip_uniform(labels: Labels, rate: float, classes: int, seed: int) -> Labels
 
 
 def flip_by_matrix(labels: Labels, matrix: npt.NDArray[np.float64], seed: int) -> Labels:
-    """Labels (N,) drawn anew from row `label` of a confusion matrix (K, K) whose rows sum to 1; -1 stays."""
+    """Labels (N,), each drawn from the row of its class in a confusion matrix (K, K) whose rows sum to 1; -1 stays."""
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.min() < 0 or not np.allclose(matrix.sum(1), 1):
         raise MienError("a square matrix of probabilities whose rows sum to 1", f"shape {matrix.shape}", "mend it")
     if labels.max(initial=-1) >= len(matrix):

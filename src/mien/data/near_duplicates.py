@@ -1,23 +1,17 @@
-"""Twins: faces that are near-duplicates, within a face set and across its splits or another set.
+"""Near-duplicates: pairs of faces from one photo, within a face set, across its splits, or with another set.
 
-Web searches bring the same photo several times, cropped, brightened or stamped a little otherwise, and with another label. A test
-face that has a twin in training makes the test too easy. They are found in two steps: faces whose perceptual hashes are close, or
-close to that of the mirror image; and of those pairs the ones that look the same.
+Web searches bring the same photo several times: cropped, brightened or stamped a little otherwise, and with another label. A
+test face that has a near-duplicate in training makes the test too easy. They are found in two steps: faces whose perceptual
+hashes are close, directly or mirrored; and of those pairs the ones that look the same.
 """
 
-import csv
-import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from mien.data.face_grid import GridNote, GridTile, draw_face_grid, evenly, write_face_grid
-from mien.data.face_grid import GridRow as SheetRow
 from mien.data.faceset import BLOCK, FaceSet
 from mien.data.format import Rows
 from mien.data.phash import (
@@ -33,125 +27,129 @@ from mien.data.phash import (
     hash_pictures,
     in_order,
 )
-from mien.disk import require_new, write_atomically
 from mien.errors import MienError
 from mien.progress import Progress, Silent
 from mien.settings import CountOrZero, require_fitting
-from mien.wording import quantity
 
 DISTANCE = 10
-"""Bits in which the hashes of twins may differ: nine in ten of FER2013's twins within 14 bits do; beyond, candidates are many."""
+"""The most bits in which hashes of near-duplicates differ. Of FER2013's within 14 bits, nine in ten differ in no more;
+beyond, candidates are many."""
+
 ALIKE = 0.88
-"""The correlation that twins have at least. 100 pairs of FER2013 above 0.8 were looked at, and all were the same photo; but faces
-drawn by one template (`mien import synthetic`) come as close as that, and 0.88 leaves 9 pairs among 3,000 of them."""
+"""The least correlation of near-duplicates. Of FER2013, 100 pairs above 0.8 were looked at, and all were the same photo. But
+faces drawn by one template (`mien import synthetic`) come as close, and 0.88 leaves 9 pairs among 3,000 of them."""
+
 COLUMN = "twin"
+"""The column of groups of near-duplicates in a set."""
+
 NO_SPLITS = "(no splits)"
+
 NO_SPLIT = "(none)"
-SHOWN, ACROSS, SIDE = 12, 10, 72
-"""Groups in the picture, faces of each, and their side in pixels."""
 
 
 @dataclass(frozen=True, eq=False)
 class DuplicatePairs:
-    """M pairs of twins."""
+    """M pairs of near-duplicates."""
 
     rows: Integers
-    """(M, 2)."""
+    """The rows of both faces of each pair, (M, 2)."""
     distance: Integers
-    """(M,) bits in which the hashes differ."""
+    """The number of bits in which the hashes differ, (M,)."""
     correlation: Floats
-    """(M,) how alike they look, from ALIKE to 1."""
+    """How alike the faces look, (M,), from ALIKE to 1."""
     mirrored: npt.NDArray[np.bool_]
-    """(M,) whether one is like the mirror image of the other, and not like the other itself."""
+    """Whether one face is like the mirror image of the other, and not like the other itself, (M,)."""
 
 
 @dataclass(frozen=True)
 class SplitShare:
-    """How many faces of a split have twins in a split, which may be the same."""
+    """How many faces of one split have a near-duplicate in a split, which may be the same one."""
 
     split: str
     among: str
     faces: int
-    """Of the first split."""
-    twins: int
-    """Of these, those with a twin in the second."""
+    """The number of faces of the split `split`."""
+    duplicates: int
+    """How many of them have a near-duplicate in the split `among`."""
     disagreeing: int
-    """Of those, the ones whose label is another than that of a twin there."""
+    """How many of those have another label than a near-duplicate there."""
 
 
 @dataclass(frozen=True, eq=False)
 class NearDuplicates:
-    """The twins of a set's N faces, and where another set was given those among its faces, which have the rows from N on."""
+    """The near-duplicates of the N faces of a set; faces of another set, where one was given, have the rows from N on."""
 
     faces: FaceSet
     other: FaceSet | None
     distance: int
-    found: DuplicatePairs
-    """Within the set and across to the other, not within that."""
+    pairs: DuplicatePairs
+    """The pairs within the set, and those with the other set, but none within the other."""
     group: Integers
-    """(all faces,) the group that pairs connect, the largest first; -1: a face without twin."""
+    """The group of each face that pairs connect, for all faces of both sets; 0 is the largest, -1 none."""
     splits: npt.NDArray[np.object_]
-    """(all faces,) the split of each; of the other set behind its name."""
+    """The split of each face of both sets; in the other set after the set's name."""
     labels: npt.NDArray[np.object_]
-    """(all faces,) the names of labels; empty where there is none."""
+    """The name of each face's label in both sets; "" for none."""
     shares: tuple[SplitShare, ...]
 
     @property
     def disagreeing(self) -> npt.NDArray[np.bool_]:
-        """(M,) whether the labels of a pair, both known, are not the same."""
-        return _disagree(self.labels, self.found.rows)
+        """Whether the labels of a pair, both known, differ, (M,)."""
+        return _disagree(self.labels, self.pairs.rows)
 
     @property
     def across(self) -> Bools:
-        """(M,) whether a pair is one of a face with one of the other set."""
-        return self.found.rows[:, 1] >= len(self.faces)
+        """Whether a pair has a face of the other set, (M,)."""
+        return self.pairs.rows[:, 1] >= len(self.faces)
 
-    def have_twins(self, across: bool) -> Bools:
-        """(N,) whether each face of the set has a twin in the other, or in the set itself."""
-        ends = self.found.rows[self.across == across].ravel()
+    def have_duplicates(self, across: bool) -> Bools:
+        """Whether each face of the set, (N,), has a near-duplicate in the other set (`across`), or in the set itself."""
+        ends = self.pairs.rows[self.across == across].ravel()
         have = np.zeros(len(self.faces), bool)
         have[ends[ends < len(self.faces)]] = True
         return have
 
     @property
     def sizes(self) -> Integers:
-        """(G,) faces in each group, those of the other set as well."""
+        """The number of faces in each group, (G,), those of the other set included."""
         return np.bincount(self.group[self.group >= 0])
 
     def to_json(self) -> dict[str, Any]:
         """The figures as plain values for JSON."""
-        ends = self.labels[self.found.rows]
+        ends = self.labels[self.pairs.rows]
         return {
             "dataset": self.faces.info.name or "unnamed",
             "other": None if self.other is None else self.other.info.name or "unnamed",
             "distance": self.distance,
             "faces": len(self.faces),
             "twins": int((self.group[: len(self.faces)] >= 0).sum()),
-            "twins_within": int(self.have_twins(across=False).sum()),
-            "twins_across": int(self.have_twins(across=True).sum()),
-            "pairs": len(self.found.rows),
+            "twins_within": int(self.have_duplicates(across=False).sum()),
+            "twins_across": int(self.have_duplicates(across=True).sum()),
+            "pairs": len(self.pairs.rows),
             "pairs_across": int(self.across.sum()),
-            "mirrored": int(self.found.mirrored.sum()),
+            "mirrored": int(self.pairs.mirrored.sum()),
             "labeled_pairs": int((ends != "").all(axis=1).sum()),
             "disagreeing_pairs": int(self.disagreeing.sum()),
             "groups": len(self.sizes),
             "largest": self.sizes[:10].tolist(),
-            "splits": [vars(share) for share in self.shares],
+            "splits": [
+                {"twins" if name == "duplicates" else name: value for name, value in vars(share).items()} for share in self.shares
+            ],
         }
 
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """Faces of one set that are compared with others."""
+    """Faces of one split of a set, to compare with others."""
 
     faces: FaceSet
     hashes: Hashes
-    """(n, 2)."""
+    """The hashes of the faces and of their mirror images, (n, 2)."""
     rows: Rows
-    """(n,) of all faces."""
+    """The rows of the faces among those of both sets, (n,)."""
 
     def mirrored(self, rows: Rows) -> npt.NDArray[np.uint8]:
-        """Mirror images of these of its faces."""
+        """Mirror images of some of the faces."""
         turned: npt.NDArray[np.uint8] = self.faces.faces(rows)[:, :, ::-1]
         return turned
 
@@ -159,13 +157,16 @@ class _Part:
 def find_near_duplicates(
     faces: FaceSet, other: FaceSet | None = None, distance: int = DISTANCE, progress: Progress | None = None
 ) -> NearDuplicates:
-    """The twins within `faces`, and those that they have in `other`, by split.
+    """The near-duplicates within `faces`, and those between `faces` and `other`, by split.
 
-    Faces of one gray have none. Raises MienError for features, for a set that is compared with itself, and as `pairs` does.
+    Faces of a single gray have none. Raises MienError for features, for a set compared with itself, for a `distance` that is
+    not from 0 to 16, and for too many pairs.
     """
     require_fitting(CountOrZero, distance=distance)
     if other is not None and other.info.checksum and other.info.checksum == faces.info.checksum:
-        raise MienError("another set to compare with", "the face set itself", "leave it out: twins within a set are found anyhow")
+        raise MienError(
+            "another set to compare with", "the face set itself", "leave it out: near-duplicates within a set are found anyhow"
+        )
     sets, progress = [faces] if other is None else [faces, other], progress or Silent()
     splits = np.concatenate([_splits(one, "" if one is faces else f"{one.info.name or 'other'}: ") for one in sets])
     labels = np.concatenate([_label_names(one) for one in sets])
@@ -191,10 +192,10 @@ def find_near_duplicates(
 
 
 def have_near_duplicates(faces: FaceSet, among: FaceSet, distance: int = DISTANCE) -> Bools:
-    """(N,) whether each of `faces` has a twin in `among`; a face that is there itself counts as one.
+    """Whether each of `faces`, (N,), has a near-duplicate in `among`; a face that is itself there counts.
 
-    However many are alike, memory is bounded: no pairs are kept. Of more than 64 faces in `among` with one hash, 64 are compared.
-    Raises MienError for features, and for a distance that is not from 0 to 16.
+    Memory is bounded, since pairs are not kept. Of faces in `among` with one hash, 64 at most are compared. Raises MienError
+    for features, and for a distance that is not from 0 to 16.
     """
     ours, theirs = hash_faces(faces)[:, 0], _Part(among, hash_faces(among), np.arange(len(among)))
     found = np.zeros(len(faces), bool)
@@ -205,7 +206,7 @@ def have_near_duplicates(faces: FaceSet, among: FaceSet, distance: int = DISTANC
 
 
 def hash_faces(faces: FaceSet, progress: Progress | None = None) -> Hashes:
-    """(N, 2) hashes of the faces of a set and of their mirror images, BLOCK faces in memory. Raises MienError for features."""
+    """The hashes of a set's faces and of their mirror images, (N, 2). Raises MienError for features."""
     if faces.info.kind != "faces":
         raise MienError("a set of faces, to find near-duplicates", "features", "give the set they were made from")
     bar, found = progress or Silent(), [np.zeros((0, 2), np.uint64)]
@@ -217,61 +218,13 @@ def hash_faces(faces: FaceSet, progress: Progress | None = None) -> Hashes:
     return np.concatenate(found)
 
 
-def write_near_duplicates(found: NearDuplicates, out: Path | str) -> tuple[str, ...]:
-    """Write twins.csv and, where there are twins, twins.png into the new folder `out`; their names.
-
-    Raises MienError where something lies there.
-    """
-    out = Path(out)
-    require_new(out)
-    out.mkdir(parents=True, exist_ok=True)
-    write_atomically(out / "twins.csv", near_duplicate_rows(found).encode())
-    if not len(found.sizes):
-        return ("twins.csv",)
-    write_face_grid(draw_near_duplicates(found), out / "twins.png")
-    return ("twins.csv", "twins.png")
-
-
 def with_groups(found: NearDuplicates) -> FaceSet:
-    """A view of the set with the column `twin`: the number of a face's group, -1 where it has no twin."""
+    """A view of the set with the column `twin`: the group of near-duplicates of each face, -1 for none."""
     return found.faces.with_column(COLUMN, found.group[: len(found.faces)])
 
 
-def near_duplicate_rows(found: NearDuplicates) -> str:
-    """A csv with a line for each pair, those that look most alike first."""
-    file, of = io.StringIO(), found.found
-    writer = csv.writer(file, lineterminator="\n")
-    columns = ("id", "twin", "distance", "correlation", "mirrored", "group", "split", "twin_split", "label", "twin_label")
-    writer.writerow(columns)
-    ids = np.concatenate([one.values("id") for one in (found.faces, found.other) if one is not None])
-    for place in np.argsort(-of.correlation, kind="stable"):
-        left, right = of.rows[place]
-        about = (of.distance[place], f"{of.correlation[place]:.3f}", str(of.mirrored[place]).lower(), found.group[left])
-        named = (found.splits[left], found.splits[right], found.labels[left], found.labels[right])
-        writer.writerow([ids[left], ids[right], *about, *named])
-    return file.getvalue()
-
-
-def draw_near_duplicates(found: NearDuplicates) -> Image.Image:
-    """The largest groups and some of the others, a row each; under each face its label and its split."""
-    return draw_face_grid(list(_drawn(found)), SIDE, f"{quantity(len(found.sizes), 'group')} of near-duplicates, by size")
-
-
-def _drawn(found: NearDuplicates) -> Iterator[SheetRow]:
-    count, few = len(found.faces), SHOWN // 2
-    for number in sorted({*range(min(few, len(found.sizes))), *evenly(len(found.sizes), few).tolist()}):
-        members = np.flatnonzero(found.group == number)
-        tiles = []
-        for row in members[:ACROSS].tolist():
-            source = found.faces if row < count else found.other
-            assert source is not None
-            face = source.faces([row if row < count else row - count])[0]
-            tiles.append(GridTile(face, (GridNote(found.labels[row] or "-"), GridNote(found.splits[row]))))
-        yield SheetRow(f"{quantity(len(members), 'face')}", tuple(tiles))
-
-
 def _compare(ours: _Part, theirs: _Part | None, distance: int) -> DuplicatePairs:
-    """Twins of faces with others, or among themselves, as rows of all faces."""
+    """The near-duplicates between two parts, or within one, as rows of both sets."""
     others = ours if theirs is None else theirs
     direct = close_pairs(ours.hashes[:, 0], None if theirs is None else theirs.hashes[:, 0], distance)
     turned = close_pairs(ours.hashes[:, 0], others.hashes[:, 1], distance)
@@ -288,12 +241,12 @@ def _compare(ours: _Part, theirs: _Part | None, distance: int) -> DuplicatePairs
 
 
 def _alike(ours: Callable[[Rows], Bytes], theirs: Callable[[Rows], Bytes]) -> Callable[[Integers], Bools]:
-    """Whether the faces of pairs of rows (m, 2) look the same."""
+    """A function that tells which pairs of rows (m, 2) look the same."""
     return lambda close: correlations(ours, theirs, close) >= ALIKE
 
 
 def _joined(parts: list[DuplicatePairs]) -> DuplicatePairs:
-    """All pairs, in the order of their rows; of a pair that comes twice, the first."""
+    """All pairs in the order of their rows, each once."""
     none = np.zeros((0, 2), np.int64)
     parts = [DuplicatePairs(none, none[:, 0], none[:, 0].astype(np.float32), none[:, 0].astype(bool)), *parts]
     rows = np.concatenate([part.rows for part in parts])
@@ -314,7 +267,9 @@ def _by_size(group: Integers) -> Integers:
 def _shares(
     rows: Integers, splits: npt.NDArray[np.object_], labels: npt.NDArray[np.object_], names: list[str], own: int
 ) -> tuple[SplitShare, ...]:
-    """For each of the set's `own` splits, and each of all splits, what is in the one and has a twin in the other."""
+    """For each of the set's `own` splits, and each of all splits: how many faces of the one have a near-duplicate in the
+    other.
+    """
     both = np.concatenate([rows, rows[:, ::-1]])
     first, second, differ = splits[both[:, 0]], splits[both[:, 1]], _disagree(labels, both)
     return tuple(

@@ -1,4 +1,4 @@
-"""What a database is to mien: facts that hold for all its faces, and blocks of faces with their columns."""
+"""The interface of databases: facts that hold for all faces, and blocks of faces with their columns."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ class Block:
     columns: Mapping[str, Any]
     rejected: tuple[Rejected, ...] = ()
     notes: tuple[Rejected, ...] = ()
-    """Of inputs that gave a face, what is to be said of how they were read."""
+    """Notes about how inputs were read that gave a face."""
 
 
 class Source(Protocol):
-    """A database, read with the settings of its fields; one file in data/sources, one frozen dataclass.
+    """A database: a frozen dataclass of settings, one file in data/sources.
 
-    A source that reads something has a field `input` (Path); one of files of pictures has a method `pictures`, which gives
-    them. `total` is the number of faces expected, 0 where unknown.
+    A source that reads something has a field `input` (Path); one that reads files of pictures has a method `pictures`, which
+    gives them. `total` is the number of faces to expect, 0 where it is unknown.
     """
 
     def info(self) -> Info: ...
@@ -37,5 +37,5 @@ class Source(Protocol):
 
 
 def names_in_text(given: Any) -> Any:
-    """Names, as a setting: a text has commas between them."""
+    """A setting of names as a list; in a text they have commas between them."""
     return [name.strip() for name in given.split(",") if name.strip()] if isinstance(given, str) else given

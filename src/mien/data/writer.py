@@ -1,4 +1,4 @@
-"""Writing a face set block by block, aside, and renaming it when it is whole: a half-written set never exists."""
+"""Writes a face set block by block; it appears only when it is finished, so that a half-written set never exists."""
 
 import shutil
 import tempfile
@@ -22,17 +22,17 @@ from mien.wording import quantity
 
 
 def write_table(path: Path, table: pa.Table) -> None:
-    """Write a parquet file aside and rename it, so that `path` is never half-written."""
+    """Write a Parquet file, so that after a crash `path` is the old file or the new one."""
     content = pa.BufferOutputStream()
     pq.write_table(table, content)
     write_atomically(path, content.getvalue().to_pybytes())
 
 
 class FaceSetWriter:
-    """`with FaceSetWriter(folder, info) as writer: writer.add(faces, columns)`, block after block.
+    """Writes a new set: `with FaceSetWriter(folder, info) as writer: writer.add(faces, columns)`, block after block.
 
-    Nothing is at `folder` before the end, and nothing is left of a set whose writing failed.
-    Raises MienError where `folder` exists already, or a block has other columns or shapes than the first.
+    Nothing is at `folder` before the end, and nothing is left where writing fails. Raises MienError where `folder` exists
+    already, or a block has other columns or shapes than the first.
     """
 
     def __init__(self, folder: Path, info: Info) -> None:
@@ -70,7 +70,7 @@ class FaceSetWriter:
         self._count += len(faces)
 
     def attach(self, name: str, parts: Iterable[bytes]) -> None:
-        """A further file of the set, there when the set is."""
+        """Add a further file to the set."""
         with (self._aside / name).open("wb") as file:
             file.writelines(parts)
 

@@ -22,7 +22,8 @@ from torch import Tensor
 
 from mien.data.describe import require_pictures
 from mien.data.faceset import FaceSet
-from mien.data.splits import draw_labels, split_rows
+from mien.data.label_budget import draw_labels
+from mien.data.splits import split_rows
 from mien.errors import MienError
 from mien.evaluation.maximize import HEAD, maximize, responses
 from mien.models import leading, upscaling

@@ -10,9 +10,10 @@ import numpy.typing as npt
 import torch
 from torch import Generator, Tensor, nn
 
+from mien.data.face_groups import validation_groups
 from mien.data.faceset import FaceSet
 from mien.data.format import Rows
-from mien.data.splits import training_rows, validation_groups
+from mien.data.splits import training_rows
 from mien.data.views import Views
 from mien.disk import require_new
 from mien.errors import MienError

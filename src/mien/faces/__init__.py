@@ -1,1 +1,1 @@
-"""From photos to faces: finding them."""
+"""From photos to crops of faces: detecting faces, aligning them, cutting them out."""

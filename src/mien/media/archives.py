@@ -1,4 +1,4 @@
-"""What lies in an archive, listed without unpacking: names in an archive are names, and nothing is ever written by them."""
+"""The members of zip and tar archives, listed without unpacking: names in an archive never become paths that are written to."""
 
 import gzip
 import os
@@ -20,29 +20,31 @@ ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 """How the names of archives end, in lower case."""
 
 HEADER_BYTES = 1 << 17
-"""The longest header of a tar's member."""
+"""The most bytes of the header of a member of a tar."""
 
 END_BYTES = 1 << 17
-"""More than stand behind a zip's directory."""
+"""Bytes at a zip's end that are read to find its directory: more than may stand behind it."""
 
 NAME_BYTES = 1 << 16
 """The most bytes of a name in a gzip's header."""
 
 HEADERS = 1000
-"""The most that a tar says of all its members."""
+"""The most headers that a tar has for all its members together."""
 
 SOME = 1 << 27
-"""Bytes that an archive of any size may be unpacked to."""
+"""Bytes that the members of any archive may have, however small the archive is."""
 
 _DIGITS = re.compile(rb"\d{100}")
-"""In no header: tarfile would look at such a row again from each of its digits."""
+"""A row of digits that no true header has: tarfile would look at it again from each of its digits."""
 
 _ENCRYPTED = 0x1
 
 
 @dataclass(frozen=True)
 class ArchiveEntry:
-    """A member by the name it has in the archive; `content` for a photo of a tar.gz, `fault` where it cannot be read."""
+    """A member of an archive, by its name there. `content`: the bytes of a photo of a tar.gz; `fault`: why it cannot be
+    read.
+    """
 
     name: str
     member: ArchiveMember
@@ -53,11 +55,11 @@ class ArchiveEntry:
 def archive_entries(
     path: Path, wanted: Callable[[str], bool], streamed: Callable[[str], bool], limits: FileLimits = FILE_LIMITS
 ) -> Iterator[ArchiveEntry]:
-    """The members that are `wanted` by name, in the archive's order.
+    """The members of an archive whose names are `wanted`, in the archive's order.
 
-    Of a tar.gz, members that are `streamed` bring their bytes: reading them later would mean unpacking all before them.
-    A zip's directory is held while it is listed; of a tar one member at a time is. Raises MienError where the archive is
-    damaged or beyond the limits, after the members before.
+    Members of a tar.gz whose names are `streamed` come with their bytes: to read them later, all before them would be unpacked.
+    In memory are a zip's directory, or one member of a tar. Raises MienError, after the members before, where the archive is
+    damaged or beyond the limits.
     """
     try:
         require_regular(path)
@@ -115,7 +117,7 @@ def _taped(
 
 
 def _require_packed(unpacked: int, there: int, limits: FileLimits) -> None:
-    """Raises ValueError where unpacking a file of `there` bytes takes longer than reading any real one."""
+    """Raises ValueError where `unpacked` bytes in an archive of `there` bytes are more than real files pack so small."""
     if unpacked > max(SOME, limits.packed * there):
         raise ValueError(f"{unpacked:,} bytes packed into {there:,}, more than {limits.packed} times as many")
 
@@ -135,7 +137,9 @@ def _entry(info: tarfile.TarInfo, file: IO[bytes], packed: bool, streamed: bool,
 
 
 class _Sparing:
-    """The file that zipfile or tarfile reads headers from; a header may claim any size, and a packed one may well have it."""
+    """A file for zipfile or tarfile that refuses to read large headers: a header may claim any size, and a packed one may
+    have it.
+    """
 
     def __init__(self, file: IO[bytes], most: int, what: str) -> None:
         self.seek, self.tell, self._file, self._most, self._what = file.seek, file.tell, file, most, what
@@ -150,7 +154,7 @@ class _Sparing:
 
 
 class _Letters:
-    """The file that gzip reads: a name in its header is read letter by letter, and may be as long as the file."""
+    """A file for gzip that refuses long names: gzip reads a name letter by letter, and it may be as long as the file."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.seek, self.tell, self.close, self._file, self._letters = file.seek, file.tell, file.close, file, 0

@@ -1,4 +1,4 @@
-"""Which of the folders within folders are the classes: what commands that read labeled photos agree on."""
+"""Which of nested folders are the classes of the photos in them: one answer for all commands that read labeled photos."""
 
 import shlex
 from collections.abc import Callable, Collection
@@ -10,30 +10,30 @@ from mien.errors import MienError
 from mien.expressions import canonical
 
 PASSED_OVER = ("__MACOSX",)
-"""Folders that are no one's, beside hidden ones."""
+"""Folders that are passed over, as hidden ones are."""
 
 Folders = tuple[str, ...]
-"""Names, from the folder that was given on."""
+"""The names of nested folders, from the one below the given folder down."""
 
 
 @dataclass(frozen=True)
 class FolderContents:
-    """What lies in a folder."""
+    """What lies in a folder: its folders, and whether there are photos."""
 
     folders: Folders = ()
-    """By name, without hidden ones."""
+    """The names of the folders, without hidden ones."""
     photos: bool = False
-    """Are there photos or videos beside them?"""
+    """Whether photos or videos lie beside these folders."""
 
 
 ListFolder = Callable[[Folders], FolderContents]
-"""Tells what lies in the folders below the one that was given."""
+"""Lists what lies in a folder, by its path below the given folder."""
 
 
 def folders_above_classes(look: ListFolder, place: Path, own: Collection[str] = ()) -> Folders:
-    """The folders, each alone in the one before, that lie above those of the classes; mostly none.
+    """The folders, each alone in the one before, that lie above the class folders; mostly there are none.
 
-    `own`: folders that the user maps to a class. Raises MienError where the classes may be this level or the next.
+    `own`: folders that the user maps to a class. Raises MienError where the classes may be at one level or at the next.
     """
     above: Folders = ()
     while True:
@@ -51,14 +51,14 @@ def folders_above_classes(look: ListFolder, place: Path, own: Collection[str] = 
 
 
 def _require_plain(look: ListFolder, folder: Folders, place: Path) -> None:
-    """Raises MienError where a folder that lies alone beside photos holds several: it, or each of them, may be a class."""
+    """Raises MienError where a folder alone beside photos holds several folders: it may be a class, or each of them."""
     inner = look(folder)
     if len(inner.folders) > 1 or any(is_named(name) for name in inner.folders):
         raise _either(place, folder, inner)
 
 
 def require_classes(look: ListFolder, above: Folders, place: Path, own: Collection[str] = ()) -> None:
-    """Raises MienError where a folder that would be a class holds folders that are, or holds splits."""
+    """Raises MienError where a folder that would be a class holds class folders or splits."""
     _require_classes_below_splits(look, above, place, own)
     for folder in _class_folders(look, above):
         name, inner = folder[-1], look(folder).folders
@@ -87,7 +87,7 @@ def _require_classes_below_splits(look: ListFolder, above: Folders, place: Path,
 
 
 def _class_folders(look: ListFolder, above: Folders) -> list[Folders]:
-    """Those of one level, and those below the splits there."""
+    """The class folders of one level, and those below the splits there."""
     top = [(*above, name) for name in look(above).folders]
     below = [(*folder, name) for folder in top if split_folder(folder[-1]) for name in look(folder).folders]
     return [folder for folder in top if not split_folder(folder[-1])] + below

@@ -1,4 +1,7 @@
-"""Reading pictures that anybody may have made: every fault of a file becomes one sentence, and no file costs much memory."""
+"""Reading many pictures of faces of one size, from files that anybody may have made.
+
+Every fault of a file becomes one sentence, and no file costs much memory. For whole photos of any size, see photos.py.
+"""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -22,64 +25,66 @@ from mien.media.rejections import Rejected, reason_of
 from mien.number_bounds import MOST_SIDE
 
 PictureSide = Annotated[int, Field(ge=1, le=MOST_SIDE)]
-"""A side in pixels, as a setting."""
+"""A setting: the side of a picture in pixels."""
 
 SUFFIXES = (
     *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif"),
     *(".jp2", ".j2k", ".jpx", ".jpf", ".j2c", ".jpc", ".pbm", ".pgm", ".ppm", ".pnm"),
 )
-"""How the names of such files end, in lower case."""
+"""How the names of picture files end, in lower case."""
 
 MAX_PIXELS = 50_000_000
-"""A picture that states more is refused before it is decoded."""
+"""The most pixels of a picture; larger ones are refused before they are decoded."""
 
 PICTURES = replace(FILE_LIMITS, pixels=MAX_PIXELS)
-"""What a picture may cost, unless somebody says otherwise."""
+"""What a picture's file may cost, unless the user says otherwise."""
 
 BLOCK_BYTES = 32 << 20
-"""Faces are read in blocks of about this size."""
+"""About so many bytes of faces are read in a block."""
 
 BLOCK_FACES = 1024
 """The most faces in a block."""
 
 LARGE = 1 << 22
-"""Pixels, or bytes of a file, from which pictures are decoded one after the other, whatever the number of threads."""
+"""The pixels, or bytes of a file, from which pictures are decoded one at a time, whatever the number of threads."""
 
 
 @dataclass(frozen=True)
 class PictureBlock:
-    """A block of pictures: `faces` uint8 (n, S, S) or (n, S, S, 3), and for each its place among the paths, `index` (n,)."""
+    """A block of n pictures: `faces`, uint8 (n, S, S) or (n, S, S, 3), and `index`, (n,), each picture's place among the
+    paths.
+    """
 
     faces: npt.NDArray[np.uint8]
     index: npt.NDArray[np.int64]
     rejected: tuple[Rejected, ...]
     notes: tuple[Rejected, ...] = ()
-    """Of pictures that were read, what is to be said of how."""
+    """Sentences about how pictures were read that gave faces."""
 
 
 def read_picture(
     path: Path, side: int | None = None, color: bool = False, limits: FileLimits = PICTURES
 ) -> npt.NDArray[np.uint8]:
-    """One picture, uint8 (S, S) gray or (S, S, 3) color, upright by its EXIF orientation.
+    """The picture at `path`, upright: uint8 (S, S) gray or (S, S, 3) color.
 
-    With a `side` the central square is resized to it, averaging areas; without, the picture has to be square. 16-bit
-    values are scaled to 8, transparent parts become white, as in `mien prepare`, of moving pictures the first frame counts.
-    Raises MienError for a file that is empty, truncated, broken, no picture, beyond the limits or (without a side) not square.
+    With a `side`, the central square is resized to it by averaging; without, the picture must be square. Values of 16 bits are
+    scaled to 8, transparent parts become white, of an animation the first frame counts. Raises MienError for a file that is
+    empty, damaged, no picture, beyond the limits or (without a side) not square.
     """
     return _fit(_decode(path, color, limits, nullcontext())[0], path, side)
 
 
 def picture_file_limits(switch: Switch) -> FileLimits:
-    """Those that there are unless somebody says off."""
+    """The limits for pictures' files; no limits where a command's option says off."""
     return NO_LIMITS if switch == "off" else PICTURES
 
 
 def read_picture_blocks(
     paths: Sequence[Path], side: int | None, color: bool, limits: FileLimits = PICTURES
 ) -> Iterator[PictureBlock]:
-    """All `paths` in order, in bounded blocks, by a few threads; files that cannot be read are `rejected`.
+    """The pictures at `paths` in order, in blocks of bounded memory; files that cannot be read are `rejected`.
 
-    Without a `side` all must be squares of one size: raises MienError for the first that is not.
+    Without a `side`, all must be squares of one size. Raises MienError for the first that is not.
     """
     if not paths:
         return
@@ -98,7 +103,7 @@ def read_picture_blocks(
 
 
 def common_side(paths: Sequence[Path], limits: FileLimits = PICTURES) -> int:
-    """The side of the first readable picture. Raises MienError where it is not square, or none is readable."""
+    """The side of the first picture that can be read. Raises MienError where it is not square, or none can be read."""
     reason = "no pictures"
     for path in paths:
         try:
@@ -111,7 +116,7 @@ def common_side(paths: Sequence[Path], limits: FileLimits = PICTURES) -> int:
 
 
 def picture_path(folder: Path, name: str) -> Path:
-    """The file that a table calls `name`: below `folder`, or anywhere by an absolute path.
+    """The file that a table calls `name`, in `folder` or at an absolute path.
 
     Raises MienError for a relative name that leaves `folder`.
     """
@@ -121,7 +126,7 @@ def picture_path(folder: Path, name: str) -> Path:
 
 
 def hint_of_other_system(path: Path) -> str:
-    """A hint for a file that is not there, by a path that may be of another system or another encoding; else nothing."""
+    """A hint for a missing file whose path may come from another system or encoding; "" where it does not look so."""
     hint = ""
     if "\\" in path.name:
         hint = ", by a path with backslashes as Windows has them: write slashes, from the list's folder"
@@ -131,8 +136,9 @@ def hint_of_other_system(path: Path) -> str:
 
 
 def by_slashes(folder: Path, name: str) -> str:
-    """A path as a list has it; without the quotes or blanks around it, and of a list from Windows with slashes, where such a file
-    is there."""
+    """A path from a list, without quotes or blanks around it. Backslashes of Windows become slashes where such a file is
+    there.
+    """
     bare = name.strip()
     bare = bare[1:-1] if len(bare) > 1 and bare[0] == bare[-1] == '"' else bare
     others = [other for other in (bare, bare.replace("\\", "/")) if other and other != name]
@@ -162,14 +168,14 @@ def _read_one(
 
 
 def _in_order(notes: list[Rejected]) -> tuple[Rejected, ...]:
-    """By path: threads are done in any order."""
+    """Rejected inputs by path: threads finish in any order."""
     return tuple(sorted(notes, key=lambda note: (note.path, note.reason)))
 
 
 def _decode(
     path: Path, color: bool, limits: FileLimits, one_at_a_time: AbstractContextManager[object]
 ) -> tuple[Image.Image, list[str]]:
-    """The picture as mode L or RGB, upright, and what is to be said of it. Large ones are decoded `one_at_a_time`."""
+    """A picture as mode L or RGB, upright, and the notes about it. Large ones are decoded `one_at_a_time`."""
     try:
         if not path.is_file():
             raise ValueError(f"no file there{hint_of_other_system(path)}")

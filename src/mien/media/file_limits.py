@@ -1,4 +1,4 @@
-"""What a file may cost: bytes, pixels, scans, seconds and memory."""
+"""What reading a file may cost: bytes, pixels, scans, seconds and memory."""
 
 import math
 from collections.abc import Callable
@@ -7,46 +7,46 @@ from time import thread_time
 from typing import Literal
 
 Clock = Callable[[], float]
-"""Gives seconds that only grow."""
+"""A function that gives seconds, which only grow."""
 
 Switch = Literal["on", "off"]
-"""Whether there are limits, as a command's option."""
+"""The values of a command's option for limits."""
 
 _MUCH = 1 << 62
 
 
 @dataclass(frozen=True)
 class FileLimits:
-    """A photo or a video beyond one of them is refused. Every camera's photos are within."""
+    """Bounds beyond which a photo, video or archive is refused; the photos of all cameras lie within the defaults."""
 
     bytes: int = 1 << 28
-    """Of a photo's file, as it is stored and as it is unpacked."""
+    """The most bytes of a photo's file, both stored and unpacked."""
     pixels: int = 100_000_000
-    """Of a photo."""
+    """The most pixels of a photo."""
     side: int = 250_000
-    """Pixels of a photo's width, and of its height: decoders take memory and time for each row."""
+    """The most pixels of a photo's width, and of its height: decoders take memory and time for each row."""
     frame_pixels: int = 40_000_000
-    """Of a video's frame: a decoder holds many."""
+    """The most pixels of a video's frame: a decoder holds many frames."""
     scans: int = 100
-    """Of a JPEG: a progressive one tells a picture in several."""
+    """The most scans of a progressive JPEG."""
     scanned: int = 2_000_000_000
-    """Scans of a JPEG, each with all its pixels."""
+    """The most pixels of a JPEG, counted once for each scan."""
     seconds: float = 15.0
-    """For decoding a photo, or for the next frame of a video."""
+    """The most seconds for decoding a photo, or the next frame of a video."""
     memory: int = 950_000_000
-    """Bytes that decoding a photo or a video takes."""
+    """The most bytes of memory for decoding a photo or a video."""
     members: int = 1_000_000
-    """Of an archive."""
+    """The most members of an archive."""
     directory: int = 48 << 20
-    """Bytes of a zip's directory, which is held while it is listed."""
+    """The most bytes of a zip's directory, which is held while it is listed."""
     packed: int = 100
-    """How many times an archive's bytes its members may be unpacked, where that is more than some."""
+    """How many times as large as the archive its members may be, all together, once unpacked."""
     worker: int = 3 << 30
-    """Bytes that a process that reads photos may take in all, beyond what it has when it begins (on Linux)."""
+    """The most bytes that a process that reads photos may take beyond what it starts with (on Linux)."""
 
 
 FILE_LIMITS = FileLimits()
-"""Unless somebody says otherwise."""
+"""The limits, unless the user says otherwise."""
 
 NO_LIMITS = FileLimits(
     bytes=_MUCH,
@@ -62,26 +62,26 @@ NO_LIMITS = FileLimits(
     packed=_MUCH,
     worker=_MUCH,
 )
-"""No limits, for files that are known."""
+"""No limits: for files that are known to be harmless."""
 
 
 def file_limits(switch: Switch) -> FileLimits:
-    """Those that there are unless somebody says off."""
+    """The limits for files; no limits where a command's option says off."""
     return NO_LIMITS if switch == "off" else FILE_LIMITS
 
 
 class Deadline:
-    """A time after which `check` raises ValueError."""
+    """A time limit, checked while work goes on."""
 
     def __init__(self, seconds: float, clock: Clock = thread_time) -> None:
         self._seconds, self._clock = seconds, clock
         self._end = clock() + seconds
 
     def check(self) -> None:
-        """Raises ValueError where it is over."""
+        """Raises ValueError where the time is over."""
         if self._clock() > self._end:
             raise ValueError(f"more than {self._seconds:g} seconds of decoding")
 
     def begin(self) -> None:
-        """As many seconds again from now."""
+        """Start the time anew."""
         self._end = self._clock() + self._seconds

@@ -1,46 +1,33 @@
-"""From what people name (folders, patterns, lists, archives, single files) to the photos and videos there."""
+"""Finds the photos and videos in what a user names: folders, patterns, lists, archives, single files."""
 
-import glob
 import os
 import shlex
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from dataclasses import replace
+from pathlib import Path
 
 from mien.errors import MienError
 from mien.media.archives import ARCHIVES, ArchiveEntry, archive_entries
 from mien.media.decoding.strip_containers import HEIC
-from mien.media.face_pictures import SUFFIXES, hint_of_other_system, picture_path
+from mien.media.face_pictures import hint_of_other_system, picture_path
 from mien.media.file_limits import FILE_LIMITS, FileLimits
+from mien.media.file_names import PHOTOS, UNREAD, escaped_name, is_wanted, is_wanted_member
 from mien.media.folder_labels import (
     NamedInput,
     above_members,
     inner_folders,
-    is_folder,
     label_and_split,
     label_and_split_of_folders,
     last_folders,
     with_labels_from_folders,
 )
-from mien.media.photo_lists import LISTS, check_list, read_list, short_hash
+from mien.media.folder_walk import walk_folder
+from mien.media.named_inputs import named_inputs
+from mien.media.photo_lists import LISTS, read_list, short_hash
 from mien.media.rejections import reason_of
 from mien.media.source_files import VIDEOS, SourceFile
-
-PHOTOS = SUFFIXES
-"""How the names of photos end, in lower case."""
-
-UNREAD = tuple(
-    f".{ending}"
-    for ending in (
-        *("heic", "heif", "hif", "jxl", "tga", "psd", "xcf", "exr", "hdr", "pfm"),
-        *("dng", "cr2", "cr3", "nef", "arw", "orf", "raf", "rw2", "pef", "srw"),
-        *("wmv", "asf", "flv", "mpg", "mpeg", "m2v", "vob", "ts", "mts", "m2ts", "ogv", "rm", "rmvb", "mxf", "dv"),
-        *("rar", "7z", "tar.bz2", "tbz", "tbz2", "tar.xz", "txz", "tar.lzma", "tar.zst", "tzst"),
-    )
-)
-"""How the names of photos, videos and archives end that are not read, in lower case: they are not passed over in silence."""
 
 
 def find_source_files(
@@ -76,108 +63,18 @@ def find_source_files(
     classes.
     """
     names, columns = frozenset(mapped), tuple(keep)
-    known = [replace(each, limits=limits, mapped=names, keep=columns) for each in _given(inputs, mapped)]
-    given = [with_labels_from_folders(each, _wanted) if labeled else each for each in known]
+    known = [replace(each, limits=limits, mapped=names, keep=columns) for each in named_inputs(inputs, mapped)]
+    given = [with_labels_from_folders(each, is_wanted) if labeled else each for each in known]
     return (found for each in given for found in _found(each))
 
 
 def require_face_set(path: Path, labeled: bool = False) -> None:
-    """Raises MienError for a list, an archive, a photo or a video where a face set is wanted; `labeled`: with labels."""
+    """Raises MienError for a list, archive, photo or video where a face set is wanted. `labeled`: it must have labels."""
     kinds = {LISTS: "a list", ARCHIVES: "an archive", PHOTOS: "a photo", VIDEOS: "a video"}
     kind = next((kind for ends, kind in kinds.items() if path.name.lower().endswith(ends)), "")
     if kind and path.is_file():
         todo = f"make one of it first: mien prepare {shlex.quote(str(path))} OUT{' --labeled' if labeled else ''}"
         raise MienError(f"a face set at {escaped_name(str(path))}", kind, todo)
-
-
-def escaped_name(name: str) -> str:
-    """A name without line breaks, other control characters and bytes that are no UTF-8, written out as Python does.
-
-    Backslashes are doubled, so that different names stay different.
-    """
-    if name.isprintable() and "\\" not in name:
-        return name
-    escaped = (letter if letter.isprintable() and letter != "\\" else ascii(letter)[1:-1] for letter in name)
-    return "".join(escaped)
-
-
-def _given(inputs: Sequence[str | Path], mapped: Collection[str]) -> list[NamedInput]:
-    """What was named, once each, without what lies in a folder that was named too."""
-    paths: dict[str, str] = {}
-    """The folder above each: names start there."""
-    for named in inputs:
-        text = os.path.abspath(named)
-        if os.path.lexists(text):
-            paths.setdefault(text, os.path.dirname(text))
-        else:
-            for match in _matches(named, text):
-                paths.setdefault(match, _plain_folder(text))
-    folders = {text for text in paths if os.path.isdir(text)}
-    kept = [text for text in paths if not _within(text, folders)]
-    single = len(paths) == 1 and os.path.lexists(inputs[0]) and _is_many(kept[0])
-    root = kept[0] if single else os.path.commonpath(list(paths.values())) if paths else ""
-    for text in kept:
-        if text.lower().endswith(LISTS):
-            check_list(Path(text), mapped)
-    return [NamedInput(Path(text), "" if text == root else os.path.relpath(text, root)) for text in kept]
-
-
-def _matches(named: str | Path, pattern: str) -> list[str]:
-    found = sorted(set(_expanded(pattern))) if glob.has_magic(pattern) else []
-    taken: dict[str, str] = {}
-    """By their real paths."""
-    for text in found:
-        if os.path.isdir(text) or _wanted(text):
-            taken.setdefault(os.path.realpath(text), text)
-    if not taken:
-        nothing = f"only other files, {found[0]} among them" if found else "nothing"
-        raise MienError(f"a file, folder or pattern at {escaped_name(str(named))}", nothing, "check the path")
-    return list(taken.values())
-
-
-def _expanded(pattern: str) -> Iterator[str]:
-    """All that matches, some of it more than once; where links lead in circles glob itself would not end for `**`."""
-    above, double, below = f"{pattern}{os.sep}".partition(f"{os.sep}**{os.sep}")
-    if not double:
-        yield from glob.iglob(pattern)
-        return
-    for top in filter(os.path.isdir, glob.iglob(above or os.sep)):
-        if not below:
-            yield top
-        for met in _walk(Path(top)) if below else ():
-            if met.folder:
-                yield from _expanded(os.path.join(glob.escape(str(met.path)), below.rstrip(os.sep)))
-
-
-def _plain_folder(pattern: str) -> str:
-    """The folder of a pattern above its first part that is none."""
-    parts = pattern.split(os.sep)
-    first = next(place for place, part in enumerate(parts) if glob.has_magic(part))
-    return os.sep.join(parts[:first]) or os.sep
-
-
-def _within(text: str, folders: set[str]) -> bool:
-    """Is it found in one of these folders anyhow?"""
-    path = Path(text)
-    for above in path.parents:
-        if str(above) in folders:
-            parts = path.relative_to(above).parts
-            return not any(part.startswith(".") for part in parts) and (text in folders or _wanted(text))
-    return False
-
-
-def _is_many(text: str) -> bool:
-    return os.path.isdir(text) or text.lower().endswith((*ARCHIVES, *LISTS))
-
-
-def _wanted(name: str) -> bool:
-    return name.lower().endswith((*PHOTOS, *VIDEOS, *ARCHIVES, *UNREAD))
-
-
-def _wanted_member(name: str) -> bool:
-    parts = PurePosixPath(name).parts
-    hidden = any(part.startswith(".") and part not in (".", "..") for part in parts)
-    return not hidden and _wanted(name)
 
 
 def _found(given: NamedInput) -> Iterator[SourceFile]:
@@ -201,7 +98,7 @@ def _single(path: Path, name: str, label: str = "", split: str = "") -> SourceFi
 
 
 def _in_folder(given: NamedInput) -> Iterator[SourceFile]:
-    for met in _walk(given.path):
+    for met in walk_folder(given.path):
         path, within = met.path, met.path.relative_to(given.path)
         name = _joined(given.prefix, within.as_posix())
         if met.error is not None:
@@ -212,51 +109,13 @@ def _in_folder(given: NamedInput) -> Iterator[SourceFile]:
             yield _single(path, name, *label_and_split(given, within.parts[:-1]))
 
 
-@dataclass(frozen=True)
-class Met:
-    """A folder or a wanted file on a walk, or a folder that cannot be read."""
-
-    path: Path
-    folder: bool = False
-    error: OSError | None = None
-
-
-def _walk(top: Path) -> Iterator[Met]:
-    """A folder and what lies below it, by name. Where links lead to a folder again, only the first path to it counts."""
-    known: set[tuple[int, int]] = set()
-    levels: list[Iterator[os.DirEntry[str]]] = []
-    path: Path | None = top
-    while True:
-        if path is not None:
-            try:
-                status = os.stat(path)
-                if (status.st_dev, status.st_ino) not in known:
-                    known.add((status.st_dev, status.st_ino))
-                    with os.scandir(path) as listed:
-                        levels.append(iter(sorted(listed, key=lambda entry: entry.name)))
-                    yield Met(path, folder=True)
-            except OSError as error:
-                yield Met(path, error=error)
-        if not levels:
-            return
-        entry = next(levels[-1], None)
-        path = None
-        if entry is None:
-            levels.pop()
-        elif not entry.name.startswith("."):
-            if is_folder(entry):
-                path = Path(entry.path)
-            elif _wanted(entry.name):
-                yield Met(Path(entry.path))
-
-
 def _in_archive(path: Path, prefix: str, folders: tuple[str, ...], given: NamedInput) -> Iterator[SourceFile]:
-    """The members of an archive, which lies in `folders` of what was given."""
+    """The members of an archive that lies in `folders` of what was given."""
     known = _Known()
     own = next(path.name[: -len(end)] for end in ARCHIVES if path.name.lower().endswith(end))
-    above = above_members(given, folders, _names(path, given), _wanted_member) if given.labeled else ()
+    above = above_members(given, folders, _names(path, given), is_wanted_member) if given.labeled else ()
     try:
-        for entry in archive_entries(path, _wanted_member, lambda name: name.lower().endswith(PHOTOS), given.limits):
+        for entry in archive_entries(path, is_wanted_member, lambda name: name.lower().endswith(PHOTOS), given.limits):
             inner = inner_folders(entry.name, own) if not above else inner_folders(entry.name, "")[len(above) :]
             yield _member(path, _joined(prefix, known.unique(entry.name)), entry, *label_and_split(given, (*folders, *inner)))
     except MienError as error:
@@ -264,9 +123,9 @@ def _in_archive(path: Path, prefix: str, folders: tuple[str, ...], given: NamedI
 
 
 def _names(path: Path, given: NamedInput) -> Iterator[str]:
-    """Of an archive's members, up to where it is damaged, which is said when its turn comes."""
+    """The names of an archive's members, up to where it is damaged, which is reported when it is read."""
     with suppress(MienError):
-        yield from (entry.name for entry in archive_entries(path, _wanted_member, lambda name: False, given.limits))
+        yield from (entry.name for entry in archive_entries(path, is_wanted_member, lambda name: False, given.limits))
 
 
 def _member(path: Path, name: str, entry: ArchiveEntry, label: str, split: str) -> SourceFile:
@@ -304,21 +163,21 @@ def _joined(prefix: str, name: str) -> str:
 
 
 class _Known:
-    """Which names there were, as hashes: two lists or archives of different names never have the same."""
+    """Remembers names as hashes, to make each name unique among lists and archives."""
 
     def __init__(self) -> None:
         self._last: dict[bytes, int] = {}
         """The last number that was tried for each name."""
 
     def new(self, name: str) -> bool:
-        """Was there no such name yet?"""
+        """Whether a name was not there yet; from now on it is."""
         key = short_hash(name)
         there = key in self._last
         self._last.setdefault(key, 1)
         return not there
 
     def unique(self, name: str) -> str:
-        """The name; with a number before its ending where it was there already."""
+        """The name, with a number before its ending where it was there already."""
         if self.new(name):
             return name
         (stem, ending), key = os.path.splitext(name), short_hash(name)

@@ -13,36 +13,36 @@ from mien.media.class_folders import PASSED_OVER, FolderContents, Folders, ListF
 from mien.media.file_limits import FILE_LIMITS, FileLimits
 
 DEEP = 8
-"""Levels of folders in an archive among which those of the classes are looked for."""
+"""How many levels of folders in an archive are searched for the class folders."""
 
 Wanted = Callable[[str], bool]
-"""Is a file read, by its name?"""
+"""Whether a file is read, by its name."""
 
 
 @dataclass(frozen=True)
 class NamedInput:
-    """A folder, list, archive or file that was named; `prefix` begins the names of what is found there."""
+    """A folder, list, archive or file that a user named. `prefix` begins the names of what is found there."""
 
     path: Path
     prefix: str
     labeled: bool = False
-    """Folders are classes."""
+    """Whether folders are classes."""
     own: str = ""
-    """The name of a folder that may be a split or a class itself: it is one of several inputs."""
+    """The name of a folder that may be a split or a class itself, since it is one of several inputs; "" for none."""
     splits: bool = False
-    """The folder has splits, and class folders below them."""
+    """Whether the folder has splits with class folders below them."""
     above: Folders = ()
-    """Folders that lie, each alone, above those of splits and classes."""
+    """The folders, each alone in the one before, above those of splits and classes."""
     mapped: frozenset[str] = frozenset()
-    """Names that the user maps to a class, whatever they are."""
+    """Names of folders that the user maps to a class, whatever they are."""
     keep: tuple[str, ...] = ()
     """Other columns of lists to take along."""
     limits: FileLimits = FILE_LIMITS
-    """Of archives."""
+    """The limits for archives."""
 
 
 def with_labels_from_folders(given: NamedInput, wanted: Wanted) -> NamedInput:
-    """With what its folders mean. Raises MienError where that is not to be told, or splits lie beside classes."""
+    """An input with what its folders mean found out. Raises MienError where they do not tell, or splits lie beside classes."""
     if not given.path.is_dir():
         return replace(given, labeled=True)
     name, look = given.path.name, _in_folders(given.path, wanted)
@@ -59,7 +59,7 @@ def with_labels_from_folders(given: NamedInput, wanted: Wanted) -> NamedInput:
 
 
 def label_and_split(given: NamedInput, folders: Folders) -> tuple[str, str]:
-    """Label and split of what lies in these folders of a folder or archive that was given."""
+    """The label and the split of a file that lies in these folders of an input; "" for none."""
     if not given.labeled:
         return "", ""
     own, folders = given.own, _without(given.above, folders)
@@ -71,9 +71,10 @@ def label_and_split(given: NamedInput, folders: Folders) -> tuple[str, str]:
 
 
 def above_members(given: NamedInput, folders: Folders, names: Iterable[str], wanted: Wanted) -> Folders:
-    """The folders in an archive, each alone, above those of the classes; the archive lies in `folders` of what was given.
+    """The folders in an archive, each alone in the one before, above its class folders.
 
-    None where the classes are not looked for in it. Raises MienError as `above_classes` does.
+    The archive lies in `folders` of the input. There are none where no classes are looked for in it. Raises MienError where
+    folders do not tell which are the classes.
     """
     folders = _without(given.above, folders)
     if not given.labeled or (given.own and is_named(given.own) and not split_folder(given.own)):
@@ -87,7 +88,7 @@ def above_members(given: NamedInput, folders: Folders, names: Iterable[str], wan
 
 
 def label_and_split_of_folders(folders: Folders, splits: bool, mapped: frozenset[str] = frozenset()) -> tuple[str, str]:
-    """Label and split of a file in these folders; `splits`: the first folder is one, or holds what has no label."""
+    """The label and the split of a file in these folders. `splits`: the first folder is a split, or holds what has no label."""
     split = ""
     if folders and split_folder(folders[0]) and (splits or len(folders) > 1):
         split, folders = split_folder(folders[0]), folders[1:]
@@ -102,7 +103,7 @@ def last_folders(name: str) -> Folders:
 
 
 def inner_folders(name: str, own: str) -> Folders:
-    """Those of an archive's member, without the first where it is named like the archive."""
+    """The folders of an archive's member, without a first one that is named like the archive."""
     inner = tuple(part for part in PurePosixPath(name).parts[:-1] if part not in ("/", "//", ".."))
     return _without((own,), inner)
 
@@ -112,7 +113,7 @@ def _without(above: Folders, folders: Folders) -> Folders:
 
 
 def _has_splits(place: Path, top: Folders, look: ListFolder, above: Folders) -> bool:
-    """Are there splits above the classes of a folder? Raises MienError where other folders lie beside them."""
+    """Whether a folder has splits above its classes. Raises MienError where other folders lie beside them."""
     splits = [name for name in top if split_folder(name) and look((*above, name)).folders]
     others = [name for name in top if name not in splits and not is_unlabeled(name)]
     if splits and others:
@@ -122,7 +123,7 @@ def _has_splits(place: Path, top: Folders, look: ListFolder, above: Folders) -> 
 
 
 def _in_folders(top: Path, wanted: Wanted) -> ListFolder:
-    """Looks on the disk."""
+    """Lists folders on the disk."""
 
     def look(folders: Folders) -> FolderContents:
         found, photos = list[str](), False
@@ -140,7 +141,7 @@ def _in_folders(top: Path, wanted: Wanted) -> ListFolder:
 
 
 def _in_names(names: Iterable[str], wanted: Wanted) -> ListFolder:
-    """Looks among the names of an archive's members."""
+    """Lists folders among the names of an archive's members."""
     levels = dict[Folders, tuple[set[str], bool]]()
     for folders, photo in ((inner, wanted(name)) for name in names for inner in [inner_folders(name, "")]):
         for depth in range(min(len(folders), DEEP) + 1):
@@ -157,7 +158,7 @@ def _in_names(names: Iterable[str], wanted: Wanted) -> ListFolder:
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
-    """A link to itself is no folder, and no file either when it is read."""
+    """Whether an entry is a folder; a link to itself is none."""
     try:
         return entry.is_dir()
     except OSError:

@@ -1,6 +1,6 @@
-"""How much memory this process may take: on Linux alone, where the system counts all that a process may write to.
+"""Limits how much memory this process takes: on Linux alone, where the system counts all that a process may write to.
 
-What wants more than that gets none, and most libraries say so.
+Beyond the limit the system gives no memory, and most libraries report that.
 """
 
 import sys
@@ -10,24 +10,24 @@ from pathlib import Path
 from threading import Lock
 
 _ALONE = Lock()
-"""One at a time changes the limit, which the whole process has, for a moment."""
+"""The limit is that of the whole process, so one thread at a time changes it, for a moment."""
 
 
 def limit_memory(more: int) -> None:
-    """Let this process take so many bytes beyond what it has, from now on."""
+    """Let this process take `more` bytes beyond what it has, from now on."""
     if _counted(more):
         _limit(_taken() + more)
 
 
 class Allowance:
-    """Bytes that some work may take, in one step after the other; whatever is taken between two steps does not count."""
+    """Bytes of memory that some work may take, step by step; memory taken between two steps does not count."""
 
     def __init__(self, most: int) -> None:
         self._left = most
 
     @contextmanager
     def step(self) -> Iterator[None]:
-        """What takes more than is left fails; how it says so is up to it."""
+        """A context in which taking more memory than is left fails, with whatever exception the code inside raises."""
         if not _counted(self._left):
             yield
             return
@@ -46,7 +46,7 @@ def _counted(bytes_: int) -> bool:
 
 
 def _taken() -> int:
-    """Bytes that may be written to."""
+    """Bytes that this process may write to."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmData:"):
             return int(line.split()[1]) * 1024
@@ -54,7 +54,7 @@ def _taken() -> int:
 
 
 def _limit(wanted: int) -> int:
-    """Set the limit, no higher than where the system has it, and give the one before."""
+    """Set the limit, no higher than the system's, and return the one before."""
     import resource
 
     before, most = resource.getrlimit(resource.RLIMIT_DATA)

@@ -1,4 +1,4 @@
-"""Lists of photos and videos: texts with a path a line, and tables (CSV and its like, parquet) with a column `path`."""
+"""Lists of photos and videos: texts with a path a line, and tables (CSV, TSV, Parquet) with a column `path`."""
 
 import hashlib
 import os
@@ -24,7 +24,7 @@ LISTS = (".txt", ".csv", ".tsv", PARQUET)
 """How the names of lists end, in lower case."""
 
 SAID = ("label", "split", "subject")
-"""What a list with columns may say of a path, each in its column."""
+"""The columns besides `path` that always count."""
 
 LONGEST = 1 << 16
 """The most bytes of a line."""
@@ -34,14 +34,14 @@ FILES = 3_000_000
 
 
 ROWS = 4096
-"""Rows that are looked at together."""
+"""Rows read at a time."""
 
 MEND = "mend it, or give the right file"
 
 
 @dataclass(frozen=True)
 class ListEntry:
-    """A path as it is written; label, split and subject are None where the list does not have them."""
+    """A line of a list: a path as written; label, split and subject are None where the list has no such column."""
 
     path: str
     label: str | None = None
@@ -49,16 +49,18 @@ class ListEntry:
     """train, validation, test or ""."""
     subject: str | None = None
     row: int = 0
-    """From 1; that of column names is the first."""
+    """The number of the row, from 1; the row of column names counts."""
     before: int = 0
-    """The row in which the same file was first; 0 where it is new."""
+    """The row in which the same file came first; 0 where it is new."""
     more: tuple[tuple[str, str], ...] = ()
-    """Other columns that are taken along, and what is in them."""
+    """Other columns that are taken along, with their values."""
 
 
 def check_list(path: Path, mapped: Collection[str] = ()) -> None:
-    """Raises MienError for a list that cannot be read, has no column `path`, names a split that is none, or one file twice with
-    different labels, splits or subjects."""
+    """Raises MienError for a list that cannot be read, has no column `path`, names an unknown split, or contradicts itself.
+
+    A list contradicts itself where a file comes twice with different labels, splits or subjects.
+    """
     try:
         require_regular(path)
         if is_table(path) and {*SAID} & {*list_columns(path)}:
@@ -71,11 +73,10 @@ def check_list(path: Path, mapped: Collection[str] = ()) -> None:
 
 
 def read_list(path: Path, mapped: Collection[str] = (), keep: Sequence[str] = ()) -> Iterator[ListEntry]:
-    """The paths of a list in order, with label, split and subject where the list has such columns; "" for nan, NA and the like,
-    unless a label is among those `mapped`.
+    """The lines of a list in order. Words such as nan and NA become "", unless a label is among those `mapped`.
 
-    Empty lines are passed over, and so is the list itself; bytes that are no UTF-8 stay what they are. Raises MienError where
-    the list breaks.
+    Empty lines and the list itself are passed over; bytes that are not UTF-8 stay. Raises MienError where the list cannot be
+    read on.
     """
     try:
         yield from _noted(path, _rows(path, mapped, keep) if is_table(path) else _texts(path))
@@ -84,7 +85,7 @@ def read_list(path: Path, mapped: Collection[str] = (), keep: Sequence[str] = ()
 
 
 def _noted(path: Path, found: Iterable[ListEntry]) -> Iterator[ListEntry]:
-    """The lines, with a note where a file was before. Raises ValueError where something else was said of it then."""
+    """The lines, each with the row where its file came before. Raises ValueError where that row says something else of it."""
     own, seen, known = os.path.normpath(path), dict[bytes, _Seen](), dict[tuple[str | None, ...], tuple[str | None, ...]]()
     for line in found:
         file = os.path.normpath(os.path.join(path.parent, line.path))
@@ -101,19 +102,21 @@ def _noted(path: Path, found: Iterable[ListEntry]) -> Iterator[ListEntry]:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A file of a list: its first row, and label, split and subject there."""
+    """The first row of a file in a list, and its label, split and subject there."""
 
     row: int
     said: tuple[str | None, ...]
 
 
 def short_hash(name: str) -> bytes:
-    """16 bytes; two of different names are never the same."""
+    """A hash of 16 bytes; different names never have the same."""
     return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def is_table(path: Path) -> bool:
-    """Whether a list has columns, by its name; a text has them where its first line names them, as Excel writes it with tabs."""
+    """Whether a list has columns: by its name, or for a text because its first line names them, as Excel writes it with
+    tabs.
+    """
     if path.suffix.lower() != ".txt":
         return True
     with suppress(MienError):
@@ -153,7 +156,7 @@ def _rows(path: Path, mapped: Collection[str], keep: Sequence[str] = ()) -> Iter
 
 
 def list_columns(path: Path) -> tuple[str, ...]:
-    """Their names in a list that has some. Raises MienError where `path` is none of them."""
+    """The column names of a list with columns. Raises MienError where `path` is not among them."""
     if path.suffix.lower() != PARQUET:
         return require_columns(path, ["path"])
     found = parquet_columns(path, MEND)
@@ -163,14 +166,14 @@ def list_columns(path: Path) -> tuple[str, ...]:
 
 
 def _blocks(path: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
-    """These columns as texts, some rows at a time."""
+    """Some columns as texts, in blocks of rows."""
     return (
         stream_csv(path, names) if path.suffix.lower() != PARQUET else iter(read_text_columns(path, names, MEND).to_batches(ROWS))
     )
 
 
 def _split(written: str | None, line: ListEntry) -> str:
-    """Raises ValueError for one that is none."""
+    """Our name of a split. Raises ValueError for an unknown one."""
     text = text_or_none(written)
     if text and not known_split(text):
         raise ValueError(f"the split {text!r} in row {line.row} ({line.path!r}), none of {', '.join(FOLDERS)}")

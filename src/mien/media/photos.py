@@ -1,4 +1,4 @@
-"""Reading photos that anybody may have made, as upright RGB: every fault of a file becomes one sentence.
+"""Reading photos of any size that anybody may have made, as upright RGB; every fault of a file becomes one sentence.
 
 Color profiles (ICC) are not applied: values count as sRGB.
 """
@@ -12,7 +12,7 @@ from PIL import Image
 
 from mien.errors import MienError
 from mien.media.decoding.decode import OpenedPicture, open_picture, read_content, require_size
-from mien.media.decoding.strip_metadata import orientation
+from mien.media.decoding.exif import orientation
 from mien.media.file_limits import FILE_LIMITS, Clock, FileLimits
 from mien.media.rejections import reason_of
 from mien.media.source_files import SourceFile, open_source_file, require_local, unreadable
@@ -20,21 +20,20 @@ from mien.media.source_files import SourceFile, open_source_file, require_local,
 Array = npt.NDArray[np.uint8]
 
 Photo = Array
-"""(H, W, 3) RGB, upright."""
+"""A photo: uint8 (H, W, 3), RGB, upright."""
 
 Picture = str | Path | bytes | Image.Image | Array
-"""What a photo may be given as."""
+"""What a photo may be given as: a path, the bytes of a file, a picture of Pillow, or an array."""
 
 
 def read_photo(
     input: SourceFile, limits: FileLimits = FILE_LIMITS, clock: Clock = thread_time, notes: list[str] | None = None
 ) -> Array:
-    """One photo, uint8 (H, W, 3), upright by its EXIF orientation.
+    """The photo of a source file: uint8 (H, W, 3), upright by its EXIF orientation.
 
-    Values of more than 8 bits are scaled as `Opened.pixels` says; transparent parts become white; gray, palettes and CMYK
-    become RGB; of moving pictures the first frame counts. Files are known by their content, not by their name. What is to be
-    said of how it was read is added to the `notes`. Raises MienError for what is empty, truncated, damaged, no photo, beyond
-    the limits, unreadable or no file.
+    Values of more than 8 bits are scaled to 8, transparent parts become white; gray, palettes and CMYK become RGB; of an
+    animation the first frame counts. Formats are known by content, not by name. Sentences about how it was read are added to
+    `notes`. Raises MienError for what is no photo, damaged, beyond the limits or unreadable.
     """
     try:
         with open_source_file(input) as file:
@@ -49,9 +48,9 @@ def read_photo(
 
 
 def as_photo(given: Picture, limits: FileLimits = FILE_LIMITS) -> Array:
-    """A photo, uint8 (H, W, 3), upright: of a path, a file's bytes, a picture of Pillow, or an array (H, W, 3) or (H, W).
+    """A photo, uint8 (H, W, 3), upright, from a path, a file's bytes, a picture of Pillow, or an array (H, W, 3) or (H, W).
 
-    Raises MienError for what is none of them, and as `read_photo` does.
+    Raises MienError for anything else, and for a file that cannot be read.
     """
     if isinstance(given, bytes):
         return read_photo(SourceFile("the bytes that were given", Path(), content=given), limits)

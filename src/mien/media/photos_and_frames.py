@@ -1,4 +1,4 @@
-"""Photos, and frames of videos, read from inputs as a stream."""
+"""Photos and frames of videos, read one after the other."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -12,27 +12,27 @@ from mien.media.source_files import SourceFile
 from mien.media.video_frames import read_frames
 
 TOGETHER, PIXELS = 16, 24_000_000
-"""Photos, and pixels of photos, that are looked at together."""
+"""The most photos in a batch, and the pixels at which a batch is full."""
 
 
 @dataclass(frozen=True, eq=False)
 class PhotoOrFrame:
-    """A photo, or a frame of a video."""
+    """The pixels of a photo, or of a frame of a video."""
 
     input: SourceFile
     pixels: Photo
     frame: int | None = None
-    """Of a video: the how manyth that was taken, from 0."""
+    """The frame's number among the frames taken from its video, from 0; None for a photo."""
     time: float | None = None
-    """Of a video: seconds since its first frame."""
+    """Seconds since the video's first frame; None for a photo."""
     number: int | None = None
-    """Of a video: the frame's number among all its frames, from 0."""
+    """The frame's number among all frames of its video, from 0; None for a photo."""
     notes: tuple[str, ...] = ()
-    """What is to be said of how a photo was read."""
+    """Sentences about how a photo was read."""
 
     @property
     def name(self) -> str:
-        """Unique among all."""
+        """The name of the photo, or that of the video and the frame's time; unique among all inputs."""
         return self.input.name if self.time is None else f"{self.input.name}@{self.time:.3f}s"
 
 
@@ -43,9 +43,9 @@ def read_photos_and_frames(
     limits: FileLimits = FILE_LIMITS,
     beat: Callable[[], None] = lambda: None,
 ) -> Iterator[PhotoOrFrame]:
-    """All photos, and frames of videos `every` so many seconds; what cannot be read is added to `faults`.
+    """All photos, and the frames of videos `every` so many seconds; what cannot be read is added to `faults`.
 
-    `beat` is called for each photo before it is read, and while a video is, whether its frames are taken or not.
+    `beat` is called for each photo before it is read, and again and again while a video is read.
     """
 
     def clock() -> float:
@@ -67,7 +67,7 @@ def read_photos_and_frames(
 
 
 def in_batches(shots: Iterable[PhotoOrFrame]) -> Iterator[list[PhotoOrFrame]]:
-    """Lists of some that need not much memory."""
+    """Photos and frames in lists that need little memory."""
     batch, pixels = list[PhotoOrFrame](), 0
     for shot in shots:
         batch.append(shot)

@@ -1,4 +1,4 @@
-"""What is wrong with a file, in words."""
+"""Inputs that could not be used, and why, in words."""
 
 import struct
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from mien.errors import MienError
 
 @dataclass(frozen=True)
 class Rejected:
-    """An input that gave no face, and why; or one of which something else is to be said."""
+    """An input that gave no face, and the reason; also an input that was read, and a note about it."""
 
     path: str
     reason: str
 
 
 def reason_of(error: Exception) -> str:
-    """What is wrong with a file, as a phrase."""
+    """Why a file could not be read, as a phrase, from the exception."""
     if isinstance(error, MienError):
         return error.found
     if isinstance(error, OSError) and error.errno and error.strerror:

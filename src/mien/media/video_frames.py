@@ -1,4 +1,4 @@
-"""Reading frames of videos, a frame every so many seconds; memory does not grow with the video."""
+"""Reading frames of videos, one every so many seconds; memory does not grow with the video."""
 
 import math
 import os
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from av.sidedata.sidedata import SideData
 
 OPTIONS = {"format_whitelist": "mov,avi,matroska", "protocol_whitelist": "none"}
-"""What is read. FFmpeg knows more, some that open other files or addresses: none of them is opened by any protocol."""
+"""FFmpeg's options: formats that open other files or addresses are off, and no protocol is allowed."""
 
 _HEAD = 4096
-"""Bytes in which a video says what it is."""
+"""Bytes in which a video tells its format."""
 
 _MARGIN = 1 << 20
 """Pixels that a decoder may need around a picture."""
@@ -38,7 +38,7 @@ _STILL = 1024 | 2048
 """FFmpeg's marks of a stream that is no video: an attached picture, thumbnails."""
 
 _PAUSE, _BETWEEN = 0.5, 256
-"""Of a file in which bytes are passed over, more than so many: seconds without a frame, at least, that are told as missing."""
+"""Seconds without a frame that count as missing frames, in a file with more skipped bytes than this."""
 
 _CLOSE = 1e-6
 """Seconds by which a frame may come early: times are rounded."""
@@ -46,7 +46,7 @@ _CLOSE = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A frame, uint8 (H, W, 3), its number among all frames of the video, from 0, and its time in seconds since the first."""
+    """A frame of a video: uint8 (H, W, 3), its number among all frames, from 0, and its time in seconds since the first."""
 
     number: int
     time: float
@@ -55,30 +55,29 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class _Decoded:
-    """A frame as the decoder gives it, and as above."""
+    """A frame as the decoder gives it, with its number and time."""
 
     number: int
     time: float
     picture: "av.VideoFrame"
     width: int
-    """At which it is to be seen, before it is turned."""
+    """The width in pixels at which it is to be shown, before it is turned."""
 
 
 @dataclass(eq=False)
 class _Told:
-    """What is to be said of a video that was read, but not wholly."""
+    """What there is to say of a video that was not read wholly."""
 
     gaps: GapCounter
     streams: str = ""
 
 
 def read_frames(input: SourceFile, every: float, limits: FileLimits = FILE_LIMITS, clock: Clock = thread_time) -> Iterator[Frame]:
-    """The first frame at or after 0, `every`, 2 `every`, ... seconds, RGB, as a player shows it: upright by the video's display
-    matrix, and as wide as its sample aspect ratio says.
+    """The first frame at or after 0, `every`, 2 `every`, ... seconds: RGB, upright and as wide as a player shows it.
 
-    Of several videos in a file the largest is read. What is damaged is passed over, but counted. One thread decodes. Nothing but
-    the file itself is opened. Raises MienError for an `every` that is not positive, and, after all frames that can be read, where
-    the video is damaged, truncated, one of several, no video, beyond the limits or unreadable.
+    Of several videos in a file the largest is read. Damaged frames are passed over, but counted. One thread decodes, and
+    nothing but the file itself is opened. Raises MienError for an `every` that is not positive; and, after all frames that can
+    be read, where the video is damaged, truncated, one of several, no video, beyond the limits or unreadable.
     """
     if not (math.isfinite(every) and every > 0):
         raise MienError("seconds between frames above 0", f"{every}", "give another")
@@ -139,14 +138,14 @@ def _container(file: "_Hurried", missing: str, allowance: Allowance) -> "InputCo
 
 
 def _next(frames: Iterator[_Decoded], deadline: Deadline, allowance: Allowance) -> _Decoded | None:
-    """The next one, for which there is as much time as for the one before; None at the end."""
+    """The next frame, for which there is as much time as for the one before; None at the end."""
     deadline.begin()
     with allowance.step():
         return next(frames, None)
 
 
 def _timed(container: "InputContainer", limits: FileLimits, deadline: Deadline, there: int, told: _Told) -> Iterator[_Decoded]:
-    """All frames, corrupt ones too, of a file that has so many bytes; one without a time follows the one before."""
+    """All frames of a file, corrupt ones too, each with a time; one without a time follows the one before."""
     import av
 
     stream = _largest(container, told)
@@ -187,7 +186,7 @@ def _timed(container: "InputContainer", limits: FileLimits, deadline: Deadline, 
 
 
 def _largest(container: "InputContainer", told: _Told) -> "av.VideoStream":
-    """The stream that is shown largest; of equal ones the first. A picture that belongs to a file, such as a cover, is none."""
+    """The stream that is shown largest, the first of equal ones. A picture such as a cover is no video."""
     videos = [one for one in container.streams.video if not int(getattr(one, "disposition", 0)) & _STILL]
     known = [one for one in videos if one.codec_context is not None]
     if not known:
@@ -200,7 +199,7 @@ def _largest(container: "InputContainer", told: _Told) -> "av.VideoStream":
 
 
 def _packets(container: "InputContainer", stream: "av.VideoStream", gaps: GapCounter) -> "Iterator[av.Packet[av.VideoStream]]":
-    """All packets of a stream. Where a part of the file cannot be taken apart, those after it, as long as there are some."""
+    """All packets of a stream; behind a part of the file that cannot be read, those that follow."""
     import av
 
     came = True
@@ -218,12 +217,12 @@ def _packets(container: "InputContainer", stream: "av.VideoStream", gaps: GapCou
 
 
 def shown_width(width: int, ratio: Fraction | None) -> int:
-    """Pixels of a row of so many that are stored, each of which is so many times as wide as high."""
+    """The width in pixels at which a row of `width` stored pixels is shown, each `ratio` times as wide as high."""
     return max(1, round(width * ratio)) if width and ratio and ratio > 0 else width
 
 
 def as_shown(frame: "av.VideoFrame", width: int) -> npt.NDArray[np.uint8]:
-    """RGB (H, W, 3) as a player shows it: stretched to a width in pixels, and then turned by the frame's display matrix."""
+    """A frame as a player shows it, RGB (H, W, 3): stretched to `width` pixels, then turned by its display matrix."""
     pixels = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
     height, stored = pixels.shape[:2]
     if width != stored:
@@ -233,7 +232,7 @@ def as_shown(frame: "av.VideoFrame", width: int) -> npt.NDArray[np.uint8]:
 
 
 class _Hurried:
-    """A file that is read as long as there is time."""
+    """A file that can be read until a deadline."""
 
     def __init__(self, file: IO[bytes], deadline: Deadline) -> None:
         self.seek, self.tell, self._file, self._deadline = file.seek, file.tell, file, deadline
@@ -245,7 +244,7 @@ class _Hurried:
 
 
 def _missing(file: IO[bytes]) -> str:
-    """How much less there is than the file itself says; "" where nothing is known to be missing. Raises ValueError for none."""
+    """How many bytes are missing of what the file states, in words; "" where none are. Raises ValueError for an empty file."""
     there = file.seek(0, os.SEEK_END)
     if not there:
         raise ValueError("an empty file")
@@ -286,7 +285,7 @@ def _segment(head: bytes) -> int:
 
 
 def _upright(pixels: npt.NDArray[np.uint8], frame: "av.VideoFrame") -> npt.NDArray[np.uint8]:
-    """The pixels as they are to be seen; of a matrix that turns by other angles, the nearest quarter."""
+    """The pixels turned upright by the display matrix, to the nearest quarter turn."""
     side = frame.side_data.get("DISPLAYMATRIX")
     if side is None:
         return pixels

@@ -10,7 +10,7 @@ from mien.errors import MienError
 from mien.media.photo_lists import LISTS, is_table, list_columns
 
 _TYPES = (pa.int64(), pa.float64(), pa.string())
-"""A column is of the first of them that fits all its values."""
+"""Types of columns; a column gets the first type that fits all its values."""
 
 
 def check_kept(inputs: Sequence[str], keep: Sequence[str], ours: Iterable[str]) -> None:
@@ -26,7 +26,7 @@ def check_kept(inputs: Sequence[str], keep: Sequence[str], ours: Iterable[str]) 
 
 
 def columns_left_out(inputs: Sequence[str], taken: Iterable[str]) -> str:
-    """Which columns of lists are none of those `taken`, and what to do about it; "" where there are none."""
+    """A sentence about the columns of lists that are not `taken`, and what to do about it; "" for none."""
     known = {*taken}
     more = list(dict.fromkeys(name for path in _lists(inputs) for name in list_columns(path) if name and name not in known))
     if not more:
@@ -35,7 +35,7 @@ def columns_left_out(inputs: Sequence[str], taken: Iterable[str]) -> str:
 
 
 def column_types(tables: Iterable[pa.Table], names: Sequence[str]) -> dict[str, pa.DataType]:
-    """The type of each of these columns of texts, which may be numbers throughout."""
+    """The type of each of these columns of texts: numbers where all values are."""
     places = dict.fromkeys(names, 0)
     for table in tables:
         for name, place in places.items():

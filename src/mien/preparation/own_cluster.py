@@ -1,4 +1,4 @@
-"""A Ray cluster of this machine alone: it listens on loopback, asks for no cloud, and leaves nothing behind."""
+"""A Ray cluster of this machine alone: it listens on loopback, asks no cloud, and leaves nothing behind."""
 
 import os
 import secrets
@@ -20,18 +20,17 @@ ALONE = {
     "TPU_TOPOLOGY": "none",
     "TPU_WORKER_ID": "0",
 }
-"""In the environment of a cluster that mien begins."""
+"""The environment of a cluster that mien starts."""
 CLOUD = "ray_bootstrap_config.yaml"
-"""In the home folder. Without it Ray asks 169.254.169.254 and metadata.google.internal which cloud this is, even where its usage
-statistics are off."""
+"""A file in the home folder without which Ray asks two addresses which cloud this is, even with its usage statistics off."""
 LONGEST = 24
-"""Characters in the name of the folder above: sockets lie below, whose names may have 103."""
+"""The most characters in the name of the cluster's folder: sockets lie below it, whose paths may have 103."""
 TOKEN, TOKEN_FILE = "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 
 
 @contextmanager
 def own_place() -> Iterator[str]:
-    """A folder for all files of a cluster, with a home for its processes; it is gone afterwards."""
+    """A context with a folder for all files of a cluster and a home for its processes; it is removed at the end."""
     above = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
     short = above if len(above) <= LONGEST or os.name == "nt" else "/tmp"
     with TemporaryDirectory(prefix="mien-", dir=short, ignore_cleanup_errors=True) as folder:
@@ -41,19 +40,19 @@ def own_place() -> Iterator[str]:
 
 @contextmanager
 def without_other_clusters(folder: str) -> Iterator[None]:
-    """In here Ray is imported, and a cluster begins that has its home in `folder`."""
+    """A context in which Ray is imported and a cluster starts that knows of no other; its home is in `folder`."""
     homes = {"HOME": folder, "USERPROFILE": folder}
     with changed_environment(ALONE | homes | _token()):
         yield
 
 
 def own_homes() -> dict[str, str]:
-    """The environment of a cluster's tasks that differs from that of the processes which begin them."""
+    """The environment variables in which a cluster's tasks differ from the process that starts them."""
     return {name: os.environ[name] for name in ("HOME", "USERPROFILE") if name in os.environ}
 
 
 def _token() -> dict[str, str]:
-    """What keeps other users of this machine out. Ray would make one and keep it in the home folder."""
+    """The secret that keeps other users of this machine out. Ray would make one and keep it in the home folder."""
     if TOKEN in os.environ or TOKEN_FILE in os.environ:
         return {}
     kept = Path.home() / ".ray" / "auth_token"
@@ -62,5 +61,5 @@ def _token() -> dict[str, str]:
 
 @cache
 def _new_token() -> str:
-    """One for each process: Ray reads its token only once."""
+    """A new secret, one for each process: Ray reads it only once."""
     return secrets.token_hex(32)

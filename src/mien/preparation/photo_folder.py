@@ -8,20 +8,23 @@ from mien.disk import write_atomically
 from mien.errors import MienError
 from mien.json_toml import read_json
 from mien.media.file_limits import FILE_LIMITS, FileLimits
-from mien.media.find_source_files import escaped_name, find_source_files, require_face_set
-from mien.preparation.prepare import PreparationSettings, Survey, classes_of, prepare_faces, survey_inputs
+from mien.media.file_names import escaped_name
+from mien.media.find_source_files import find_source_files, require_face_set
+from mien.preparation.preparation_settings import PreparationSettings
+from mien.preparation.prepare import prepare_faces
+from mien.preparation.survey import Survey, classes_of, survey_inputs
 from mien.progress import Progress
 from mien.wording import quantity
 
 SEEN = "photos.json"
-"""In a set that was made here: a hash of the photos that it was made of."""
+"""A file in a set that was made here: the hash of the photos that it was made from."""
 
 
 def open_or_prepare(folder: Path, workers: int, progress: Progress, least: int = 1, limits: FileLimits = FILE_LIMITS) -> Path:
-    """The face set at `folder`; where photos in class folders lie there, the set `FOLDER.faces`, which is made beside it.
+    """The face set at `folder`; for a folder of photos in class folders the set `FOLDER.faces` beside it, made if need be.
 
-    It is used again as long as the photos are those it was made of, by name, size and time. Raises MienError where they are
-    not, where there are photos in fewer than `least` class folders, and as `prepare` does.
+    That set is used again as long as the photos keep their names, sizes and times. Raises MienError where they have changed,
+    where fewer than `least` class folders have photos, and where the preparation fails.
     """
     require_face_set(folder, labeled=True)
     folder = Path(os.path.abspath(folder))  # "." and ".." have no name of their own
@@ -57,7 +60,7 @@ def _require_classes(folder: Path, found: Survey, least: int) -> None:
 
 
 def _seen(folder: Path) -> str:
-    """A hash of what the photos are called, how large they are and when they were written."""
+    """A hash of the names, sizes and times of the photos in a folder."""
     digest = hashlib.sha256()
     for one in find_source_files([folder], labeled=True):
         state = os.stat(one.path) if one.path.exists() else None

@@ -1,4 +1,4 @@
-"""Where the photos of a face set came from: a note beside the set, and the photos that are found there again."""
+"""A note beside a face set of where its photos lie, and the search for these photos again."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -17,20 +17,22 @@ from mien.media.source_files import SourceFile
 from mien.settings import STRICT, plain_errors
 
 FILE = "photos.json"
-"""In the folder of a set. It is no part of what the checksum is of: the set is the same without it."""
+"""The name of the note in a set's folder. The set's checksum does not cover it."""
 
 
 @plain_errors
 @checked(frozen=True, config=STRICT)
 class PhotoNote:
-    """What was read, as paths from the folder of the set, so that nothing of this computer is in them that need not be."""
+    """The inputs that a set was made from, as paths relative to the set, so that they tell no more of this computer than
+    needed.
+    """
 
     inputs: Annotated[tuple[Annotated[str, Field(max_length=10_000)], ...], Field(max_length=100_000)]
     version: Annotated[int, Field(ge=1, le=1)] = 1
 
 
 def write_photo_note(writer: FaceSetWriter, inputs: Sequence[str], folder: Path) -> None:
-    """Note with a set that will lie at `folder` what its photos were read from, unless that cannot be written down."""
+    """Write a note into a set that will lie at `folder` of the inputs it was made from, where they can be written down."""
     try:
         paths = tuple(os.path.relpath(one, folder.absolute()) for one in inputs)
         "".join(paths).encode()
@@ -40,7 +42,7 @@ def write_photo_note(writer: FaceSetWriter, inputs: Sequence[str], folder: Path)
 
 
 def read_photo_note(folder: Path) -> tuple[str, ...]:
-    """What the photos of the set in a folder were read from; nothing where that is not noted.
+    """The inputs that the set in a folder was made from; empty where there is no note.
 
     Raises MienError for a note that mien did not write.
     """
@@ -52,9 +54,10 @@ def read_photo_note(folder: Path) -> tuple[str, ...]:
 
 
 def find_photos(inputs: Sequence[str], names: set[str], limits: FileLimits = FILE_LIMITS) -> Mapping[str, SourceFile]:
-    """The photos of these names at `inputs`, by name: no videos, and none of a tar.gz, which would have to stay in memory.
+    """The photos at `inputs` that have these names. Videos are passed over, and so are tar.gz, which would have to stay in
+    memory.
 
-    Raises MienError as `find_source_files` does.
+    Raises MienError where an input is not there.
     """
     found = (one for one in find_source_files(inputs, limits=limits) if one.name in names)
     return {one.name: one for one in found if not (one.video or one.fault or one.content is not None)}

@@ -1,12 +1,15 @@
-"""Some inputs become a shard: a small face set of its own, and a record of what became of each input. Any process or machine that
-sees the folder may make one; whoever makes it again makes the same."""
+"""Shards: some inputs become a small face set of its own, with a record of what became of each input.
+
+Any process or machine that sees the folder may make a shard; whoever makes it again makes the same.
+"""
 
 import hashlib
 import os
 import re
 import secrets
+import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,7 @@ import pyarrow as pa
 
 from mien.data.format import COLUMNS, Info
 from mien.data.writer import FaceSetWriter
-from mien.disk import write_atomically
+from mien.disk import LOCK, write_atomically
 from mien.errors import MienError
 from mien.faces.crop import Crop, CropSpec, crop_faces
 from mien.faces.quality import MEASURES, QualityLimits, measure_quality
@@ -30,6 +33,8 @@ from mien.media.rejections import Rejected
 from mien.media.source_files import SourceFile
 from mien.wording import brief_repr
 
+ASKED = "prepare.json"
+"""The file of settings that shards were made with, in the folder of shards."""
 TEXTS = ("id", "photo", "source_label", "split", "subject", "sequence")
 KINDS = {name: COLUMNS.get(name, pa.string()) for name in TEXTS}
 KINDS |= {"label": COLUMNS["label"], "frame": COLUMNS["frame"], "time": pa.float32()}
@@ -39,19 +44,19 @@ KINDS |= {name: COLUMNS[name] for name in ("box", "landmarks", "score")} | dict.
 
 @dataclass(frozen=True)
 class Making:
-    """How faces are made of photos."""
+    """How faces are made from photos."""
 
     geometry: CropSpec
     side: int
     color: bool
     every: float
-    """Seconds between the frames of a video."""
+    """Seconds between the frames taken from a video."""
     limits: QualityLimits
-    """Faces beyond them are left out."""
+    """Faces beyond these limits are left out."""
     files: FileLimits = FILE_LIMITS
-    """Photos and videos beyond them are rejected."""
+    """Photos and videos beyond these limits are rejected."""
     turn: bool = False
-    """Photos may lie in any direction."""
+    """Whether photos may lie in any direction."""
     keep: tuple[str, ...] = ()
     """Columns of lists to take along, as texts."""
 
@@ -64,38 +69,38 @@ class Task:
     inputs: tuple[SourceFile, ...]
     making: Making
     folder: str
-    """Where shards lie."""
+    """The folder of all shards."""
     state: str
     """A hash of the inputs as they were when the task was dealt."""
 
     @property
     def record(self) -> Path:
-        """The file that says that it is done."""
+        """The file that says that the task is done."""
         return Path(self.folder, f"{self.number:08d}.json")
 
 
 @dataclass(frozen=True)
 class Record:
-    """What became of a task's inputs; a JSON file."""
+    """What became of a task's inputs; it lies in a JSON file."""
 
     number: int
-    """Of the task."""
+    """The number of the task."""
     state: str
     inputs: int
     faces: int
     shard: str
     """The folder of its faces, beside the record."""
     labels: tuple[str, ...]
-    """Of its inputs, each once."""
+    """The labels of its inputs, each once."""
     columns: tuple[str, ...]
-    """Those in which a face has a value."""
+    """The columns in which a face has a value."""
     rejected: tuple[Rejected, ...]
     notes: tuple[Rejected, ...] = ()
-    """Photos that were read, and what is to be said of how."""
+    """Photos that were read, and notes about them."""
 
 
 def state_of(inputs: Sequence[SourceFile], limits: FileLimits = FILE_LIMITS) -> str:
-    """A hash of what inputs are: names, labels, places, and sizes and times of their files; and of other limits than usual."""
+    """A hash of inputs: their names, labels and places, sizes and times of their files; and of limits other than usual."""
     digest = hashlib.sha256(b"" if limits == FILE_LIMITS else repr(limits).encode())
     for one in inputs:
         try:
@@ -110,7 +115,7 @@ def state_of(inputs: Sequence[SourceFile], limits: FileLimits = FILE_LIMITS) -> 
 
 
 def read_record(task: Task) -> Record | None:
-    """What was recorded; None where it is not done, or its inputs have changed since."""
+    """The record of a task that was done before; None where it was not, or its inputs have changed since."""
     if not task.record.is_file():
         return None
     record = record_at(Path(task.folder), task.number)
@@ -118,7 +123,7 @@ def read_record(task: Task) -> Record | None:
 
 
 def record_at(folder: Path, number: int) -> Record:
-    """The record of a task that is done. Raises MienError where it is damaged, or that of another."""
+    """The record of a task that is done, by its number. Raises MienError where it is damaged, or another's."""
     file, todo = folder / f"{number:08d}.json", f"remove {folder} to begin anew"
     record = read_settings(Record, file, todo)
     if record.number != number or not re.fullmatch(rf"{number:08d}-[0-9a-f]{{8}}", record.shard):
@@ -127,9 +132,9 @@ def record_at(folder: Path, number: int) -> Record:
 
 
 def make_shard(task: Task, beat: Callable[[], None] = lambda: None) -> Record:
-    """Do a task. What is not readable, or shows no face, is rejected with the reason; it raises where the disk does.
+    """Do a task. An input that cannot be read, or shows no face, is rejected with the reason.
 
-    `beat` is called for each photo and frame, and when some of them were looked at.
+    `beat` is called for each photo and frame, and after each batch. Raises OSError where the disk fails.
     """
     shard = f"{task.number:08d}-{secrets.token_hex(4)}"
     kept, filled, reasons, faults = Counter[str](), set[str](), dict[str, str](), list[Rejected]()
@@ -159,7 +164,7 @@ def make_shard(task: Task, beat: Callable[[], None] = lambda: None) -> Record:
 
 
 def _cut(shots: Sequence[PhotoOrFrame], making: Making) -> Crop:
-    """Their crops. A photo that a library fails on has none, and the others theirs."""
+    """The crops of photos and frames. A photo on which a library fails has none, and the others have theirs."""
     try:
         return crop_faces([shot.pixels for shot in shots], making.geometry, making.side, making.color, making.turn)
     except (cv2.error, RuntimeError, MemoryError) as error:
@@ -176,7 +181,7 @@ def _cut(shots: Sequence[PhotoOrFrame], making: Making) -> Crop:
 
 
 def _notes(shots: Sequence[PhotoOrFrame], cut: Crop) -> list[Rejected]:
-    """What is to be said of photos; a video's frames are too many."""
+    """The notes about photos; a video has too many frames for notes."""
     said = list[Rejected]()
     for number, shot in enumerate(shots):
         turned = f"turned to the left by {90 * cut.turned[number]} degrees" if number in cut.turned else ""
@@ -225,3 +230,22 @@ def _rows(
     values |= {name: [dict(shot.input.more).get(name) for shot in of] for name in making.keep}
     values |= {name: [None if np.isnan(value) else float(value) for value in array[keep]] for name, array in measures.items()}
     return cut.faces[keep], {name: pa.array(list(column), KINDS.get(name, pa.string())) for name, column in values.items()}, left
+
+
+def clear_parts(parts: Path) -> None:
+    """Empty the folder of shards, the settings last: a process killed here leaves no shards that pass for those of others."""
+    for one in sorted(parts.iterdir(), key=lambda one: (one.name == ASKED, one.is_dir())):
+        if one.name != LOCK:
+            shutil.rmtree(one) if one.is_dir() else one.unlink(missing_ok=True)
+
+
+def draw_tasks(tasks: Iterator[Task], most: int, room: int) -> Iterator[Task]:
+    """The next `most` tasks, or fewer: up to the one whose photos fill `room`, in bytes."""
+    while most > 0 and room > 0 and (task := next(tasks, None)) is not None:
+        yield task
+        most, room = most - 1, room - bytes_in_task(task)
+
+
+def bytes_in_task(task: Task) -> int:
+    """The bytes of photos that a task brings along."""
+    return sum(len(one.content or b"") for one in task.inputs)

@@ -12,7 +12,7 @@ from typing import Any
 from mien.disk import write_atomically
 from mien.faces.crop import CropSpec
 from mien.media.file_limits import FILE_LIMITS, FileLimits
-from mien.media.find_source_files import PHOTOS, escaped_name
+from mien.media.file_names import PHOTOS, escaped_name
 from mien.media.photos_and_frames import PhotoOrFrame, in_batches, read_photos_and_frames
 from mien.media.rejections import Rejected
 from mien.media.source_files import VIDEOS, SourceFile

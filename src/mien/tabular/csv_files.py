@@ -1,4 +1,4 @@
-"""Reading CSV files by column name; whatever is wrong with one is said in a sentence."""
+"""Reading CSV files by column name, with errors that say in a sentence what is wrong with a file."""
 
 import csv
 import re
@@ -14,37 +14,37 @@ from mien.errors import MienError
 from mien.wording import with_suggestions
 
 HEADER_BYTES = 1 << 20
-"""The longest header."""
+"""The most bytes of a header."""
 
 MOST_BYTES = 1 << 30
-"""The largest file that is read whole."""
+"""The most bytes of a file that is read whole."""
 
 BLOCK_BYTES = 8 << 20
-"""A streamed file is read in blocks of this size."""
+"""The bytes of a block of a streamed file."""
 
 
 SAVE = "save it as UTF-8 (in Excel: CSV UTF-8), or check that this is the right file"
 
 SEPARATORS = (",", ";", "\t", "|")
-"""Between the columns, the most usual first."""
+"""The signs that may separate columns, the most usual first."""
 
 
 @dataclass(frozen=True)
 class CsvFormat:
-    """How a table is written: what programs for tables make of the same one differs from country to country."""
+    """How a CSV file is written: spreadsheets write the same table differently from country to country."""
 
     names: tuple[str, ...]
-    """In the first line; of a file without header, its first row."""
+    """The column names in the first line; in a file without header, the values of its first row."""
     separator: str
     encoding: str
     skipped: int
-    """Lines before the rows."""
+    """The number of lines before the rows."""
 
 
 def csv_format(path: Path) -> CsvFormat:
-    """How the table at `path` is written, by its first line. Raises MienError where there is no such file or line.
+    """How the CSV file at `path` is written, by its first line. Raises MienError where there is no such file or line.
 
-    The separator is the one that makes the most columns. A line `sep=;` before the names says it, as Excel reads it.
+    The separator is the one that gives the most columns, unless a first line such as `sep=;` names it, as for Excel.
     """
     _require_file(path)
     encoding = encoding_of(path)
@@ -63,7 +63,7 @@ def csv_format(path: Path) -> CsvFormat:
 
 
 def encoding_of(path: Path) -> str:
-    """UTF-8, unless the beginning has its zeros where UTF-16 has them, with or without a mark of byte order."""
+    """The encoding of a text file: UTF-8, unless its first bytes have zeros where UTF-16 has them."""
     with path.open("rb") as file:
         begin = file.read(256)
     for mark, coding, high in ((b"\xff\xfe", "utf-16-le", 1), (b"\xfe\xff", "utf-16-be", 0)):
@@ -76,7 +76,7 @@ def encoding_of(path: Path) -> str:
 
 
 def _first_lines(path: Path, encoding: str) -> tuple[str, str]:
-    """Old Macs end lines by a carriage return alone."""
+    """The first two lines of a file; old Macs end lines by a carriage return alone."""
     with path.open("rb") as file:
         if encoding == "utf-8-sig":
             text = b"".join(file.readline(HEADER_BYTES) for _ in range(2)).decode(encoding, "surrogateescape")
@@ -88,12 +88,12 @@ def _first_lines(path: Path, encoding: str) -> tuple[str, str]:
 
 
 def csv_columns(path: Path) -> tuple[str, ...]:
-    """The column names in the first line of `path`. Raises MienError where there is no such file or line."""
+    """The column names of a CSV file. Raises MienError where there is no such file or first line."""
     return csv_format(path).names
 
 
 def require_columns(path: Path, wanted: Sequence[str]) -> tuple[str, ...]:
-    """The column names of `path`. Raises MienError where one of `wanted` is missing, with those that are there."""
+    """The column names of a CSV file. Raises MienError where a `wanted` column is missing, with the columns there are."""
     found = csv_columns(path)
     missing = [name for name in wanted if name not in found]
     if missing:
@@ -104,7 +104,7 @@ def require_columns(path: Path, wanted: Sequence[str]) -> tuple[str, ...]:
 
 
 def stream_csv(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """These columns of `path` as texts, block after block; an empty one is null.
+    """Some columns of a CSV file as texts, in blocks of rows; an empty value is null.
 
     Raises MienError for a missing column or a broken row.
     """
@@ -119,10 +119,10 @@ def stream_csv(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
 
 
 def read_csv(path: Path, columns: Mapping[str, pa.DataType | None], headless: Sequence[str] = ()) -> pa.Table:
-    """These columns of `path`, whole; None lets the values decide the type, and an empty value is null.
+    """Some columns of a CSV file as a table, each of the given type; None takes the type that the values have.
 
-    `headless` names all the columns of a file without a header. Raises MienError for a missing column, a broken row or a
-    value of another type.
+    An empty value is null. `headless` names all columns of a file without header. Raises MienError for a missing column, a
+    broken row or a value of another type.
     """
     _require_file(path)
     _require_size(path)
@@ -141,7 +141,7 @@ def read_csv(path: Path, columns: Mapping[str, pa.DataType | None], headless: Se
 
 
 def _source(path: Path, written: CsvFormat) -> Any:
-    """What pyarrow reads; UTF-16 is decoded before, as its threads would do that by Python, which may be about to end."""
+    """What pyarrow reads. UTF-16 is decoded here: pyarrow's threads would decode it in Python, which may be about to end."""
     if written.encoding == "utf-8-sig":
         return path
     _require_size(path)

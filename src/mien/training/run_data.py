@@ -13,20 +13,12 @@ import torch
 from pydantic.dataclasses import dataclass
 
 from mien.data.convert import has_shape_of, in_shape_of, shape_in_words
+from mien.data.face_groups import FaceGroups, validation_groups
 from mien.data.faceset import FaceSet
 from mien.data.format import Info, Rows
+from mien.data.label_budget import LabelBudget, carve_validation, draw_labels
 from mien.data.label_noise import flip_by_matrix, flip_uniform
-from mien.data.splits import (
-    Budget,
-    FaceGroups,
-    carve_validation,
-    draw_labels,
-    fold_view,
-    held_out_rows,
-    split_rows,
-    training_rows,
-    validation_groups,
-)
+from mien.data.splits import fold_view, held_out_rows, split_rows, training_rows
 from mien.disk import read_bytes
 from mien.errors import MienError
 from mien.progress import Progress
@@ -93,7 +85,7 @@ class PreparedRun:
     """The faces of a run, its label budget, and what of that stands on the card."""
 
     material: RunData
-    budget: Budget
+    budget: LabelBudget
     facts: dict[str, Any]
 
 
@@ -103,7 +95,7 @@ def prepare_run(
     recipe: Recipe,
     order: TrainingSettings,
     progress: Progress,
-    budget: Budget | None = None,
+    budget: LabelBudget | None = None,
 ) -> PreparedRun:
     """Draws the budget, flips labels, carves validation and gathers the faces that the recipe looks at.
 
@@ -160,7 +152,7 @@ def prepare_run(
     return PreparedRun(material, budget, _facts(order, budget, counts) | unlabeled)
 
 
-def _facts(order: TrainingSettings, budget: Budget, counts: dict[str, int]) -> dict[str, Any]:
+def _facts(order: TrainingSettings, budget: LabelBudget, counts: dict[str, int]) -> dict[str, Any]:
     """What of a run's label budget stands on its model's card; `counts`: given labels by class."""
     split = (order.fold and f"all but fold {order.fold}") or order.split or "training split"
     facts = {"train": len(budget.train), "validation": len(budget.validation), "split": split, "classes": counts}
@@ -186,7 +178,7 @@ def _drawn_labels(labels: npt.NDArray[np.int64], rows: Rows, order: TrainingSett
     return draw_labels(labels, rows, order.seed, order.labels_per_class, total)
 
 
-def _given_labels(budget: Budget, labels: npt.NDArray[np.int64], rows: Rows, order: TrainingSettings) -> Rows:
+def _given_labels(budget: LabelBudget, labels: npt.NDArray[np.int64], rows: Rows, order: TrainingSettings) -> Rows:
     """All rows of a budget that nobody has to draw. Raises MienError where it cannot be learned from."""
     if order.labels is not None or order.labels_per_class is not None or order.noise or order.noise_matrix:
         raise MienError("a budget, or an order that draws one", "both", "leave the order's labels and noise out")
@@ -200,7 +192,7 @@ def _given_labels(budget: Budget, labels: npt.NDArray[np.int64], rows: Rows, ord
 
 
 def _kept_apart(
-    groups: FaceGroups, budget: Budget, given: Rows, rows: Rows, recipe: Recipe, order: TrainingSettings, progress: Progress
+    groups: FaceGroups, budget: LabelBudget, given: Rows, rows: Rows, recipe: Recipe, order: TrainingSettings, progress: Progress
 ) -> Rows:
     """Those of all `rows` whose group validates. What was kept together is said."""
     apart, told = groups.mates(budget.validation, rows), groups.tell(budget.validation, given)
@@ -243,7 +235,7 @@ def _noisy(known: npt.NDArray[np.int64], classes: int, order: TrainingSettings) 
     return flip_uniform(known, order.noise, classes, order.seed) if order.noise else known
 
 
-def _used_rows(faces: FaceSet, recipe: Recipe, budget: Budget, rows: Rows, apart: Rows, order: TrainingSettings) -> Rows:
+def _used_rows(faces: FaceSet, recipe: Recipe, budget: LabelBudget, rows: Rows, apart: Rows, order: TrainingSettings) -> Rows:
     """Labeled training rows and, where the recipe looks at unlabeled faces, the split's others but those `apart`."""
     if not looks_at_unlabeled(recipe):
         return budget.train
@@ -251,7 +243,7 @@ def _used_rows(faces: FaceSet, recipe: Recipe, budget: Budget, rows: Rows, apart
     return np.concatenate([used, np.setdiff1d(held_out_rows(faces), rows)]) if recipe.transductive else used
 
 
-def _drawn(used: Rows, budget: Budget, strangers: int, order: TrainingSettings) -> tuple[Rows, Rows]:
+def _drawn(used: Rows, budget: LabelBudget, strangers: int, order: TrainingSettings) -> tuple[Rows, Rows]:
     """Those of the used rows, and those of `strangers` further faces, that are left when unlabeled faces are limited."""
     pool = np.setdiff1d(used, budget.train)
     most = order.unlabeled_faces

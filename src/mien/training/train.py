@@ -12,7 +12,7 @@ import torch
 from pydantic.dataclasses import dataclass
 
 from mien.data.faceset import FaceSet
-from mien.data.splits import Budget
+from mien.data.label_budget import LabelBudget
 from mien.data.writer import write_table
 from mien.disk import replace_atomically, require_utf8_path
 from mien.errors import MienError
@@ -41,7 +41,7 @@ def train(
     order: TrainingSettings | None = None,
     unlabeled: FaceSet | Path | str | None = None,
     progress: Progress | None = None,
-    budget: Budget | None = None,
+    budget: LabelBudget | None = None,
 ) -> Recognizer:
     """Train a recognizer by `recipe` on the training split of `faces` and leave run and model in the new folder `out`.
 
@@ -84,7 +84,7 @@ def resume(
     folder: Path | str,
     progress: Progress | None = None,
     faces: FaceSet | None = None,
-    budget: Budget | None = None,
+    budget: LabelBudget | None = None,
     trusted: bool = False,
 ) -> Recognizer:
     """Go on with an interrupted run; of a finished one, return the recognizer.

@@ -24,7 +24,7 @@ EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neu
 
 CODES = pa.array([str(code) for code in range(len(EMOTIONS))])
 LABELS = np.array([BASIC.index(name) for name in EMOTIONS])
-"""Our label of each code."""
+"""Our label for each code."""
 
 ALIGNMENT = "faces roughly centered and of one size, not rotated upright"
 LICENSE = "images found by web search, whose rights are not cleared"
@@ -80,12 +80,12 @@ class Fer2013:
 
 
 def csv_file(path: Path) -> Path:
-    """fer2013.csv, where `path` is that file or its folder."""
+    """The file fer2013.csv, given that file or its folder."""
     return path / "fer2013.csv" if path.is_dir() else path
 
 
 def count_rows(path: Path) -> int:
-    """Lines after the header. Raises MienError where a column is missing."""
+    """The number of lines after the header. Raises MienError where a column is missing."""
     require_columns(path, COLUMNS)
     with path.open("rb") as file:
         lines, last = 0, b"\n"
@@ -95,7 +95,7 @@ def count_rows(path: Path) -> int:
 
 
 def read_rows(path: Path) -> Iterator[PixelRows]:
-    """The rows of fer2013.csv, some thousand at a time."""
+    """The rows of fer2013.csv, in blocks of some thousands."""
     first = 0
     for batch in stream_csv(path, COLUMNS):
         faces, faults = parse_pixels(batch["pixels"])
@@ -106,7 +106,7 @@ def read_rows(path: Path) -> Iterator[PixelRows]:
 
 
 def rejections(path: Path, first: int, faults: dict[int, str]) -> tuple[Rejected, ...]:
-    """One for every fault, in order, by number of row."""
+    """A rejection for each faulty row, in order, named by the number of the row."""
     return tuple(Rejected(f"{path.name} row {first + place}", faults[place]) for place in sorted(faults))
 
 
@@ -126,7 +126,7 @@ def parse_pixels(texts: pa.Array) -> tuple[npt.NDArray[np.uint8], dict[int, str]
 
 
 def _to_bytes(words: pa.Array) -> tuple[npt.NDArray[np.uint8], list[int]]:
-    """(n, 2304) of n lists of 2,304 words, and the rows whose words are not numbers from 0 to 255."""
+    """Pixels (n, 2304) from n lists of words, and the rows whose words are not numbers from 0 to 255."""
     try:
         return words.flatten().cast(pa.uint8()).to_numpy().reshape(len(words), SIDE * SIDE), []
     except pa.ArrowInvalid:

@@ -30,12 +30,12 @@ VOTES = (*FERPLUS, "unknown", "NF")
 """The ten columns of votes; NF: not a face."""
 
 FOLDERS = {"FER2013Train": "Training", "FER2013Valid": "PublicTest", "FER2013Test": "PrivateTest"}
-"""The split of each folder that the authors' scripts write."""
+"""The split of each folder that the scripts of FER+'s authors write."""
 
 
 @plain(frozen=True)
 class VoteTable:
-    """Names of pictures ("" where FER+ has none) and of splits, (N,), and votes, (N, 10)."""
+    """The names of pictures (N,), "" where FER+ has none, of their splits (N,), and the votes (N, 10)."""
 
     names: npt.NDArray[np.object_]
     usage: npt.NDArray[np.object_]
@@ -43,7 +43,7 @@ class VoteTable:
 
     @cached_property
     def ids(self) -> npt.NDArray[np.object_]:
-        """(N,) names without ending; FER+ gives a few pictures one name, of which the second becomes `name-2`."""
+        """The names without ending, (N,). FER+ gives a few pictures one name; the second becomes `name-2`."""
         seen = Counter[str]()
         stems = [Path(name).stem for name in self.names]
         for place, stem in enumerate(stems):
@@ -133,14 +133,14 @@ class FerPlus:
 
 
 def label_by(rule: Rule, votes: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """Labels (N,) of votes (N, 10) by a rule, -1 where it leaves none."""
+    """Labels (N,) from votes (N, 10) by a rule; -1 where it gives none."""
     kept = _kept(rule, np.asarray(votes, np.float32))
     best = kept.argmax(axis=1)
     return np.where((kept.sum(axis=1) > 0) & (best < len(FERPLUS)), best, -1)
 
 
 def kept_votes(rule: Rule, votes: npt.ArrayLike) -> Counts:
-    """What a rule keeps of the votes (N, 10) for the eight classes, (N, 8); zeros where it leaves no label.
+    """The votes (N, 8) for the eight classes that a rule keeps of votes (N, 10); zeros where it gives no label.
 
     majority: the winner's votes alone; probability: the votes whose shares are the target; argmax: all of them.
     """
@@ -149,7 +149,7 @@ def kept_votes(rule: Rule, votes: npt.ArrayLike) -> Counts:
 
 
 def _kept(rule: Rule, votes: Counts) -> Counts:
-    """(N, 10), a row of zeros where the rule finds no answer."""
+    """The votes (N, 10) that a rule keeps; a row of zeros where it gives no label."""
     if rule == "argmax":
         return votes
     counted = np.where(votes > 1, votes, np.float32(0))
@@ -194,7 +194,7 @@ def _unlike(path: Path, found: str) -> MienError:
 
 
 def _read_votes(path: Path) -> VoteTable:
-    """The rows of fer2013new.csv, which go with those of fer2013.csv."""
+    """The rows of fer2013new.csv, which follow the order of fer2013.csv."""
     texts = {"Usage": pa.string(), "Image name": pa.string()}
     table = read_csv(path, {**texts, **dict.fromkeys(VOTES, pa.float32())})
     return _to_table(path, table, pc.utf8_trim_whitespace(table["Usage"].fill_null("")).to_numpy())

@@ -1,4 +1,4 @@
-"""A folder of pictures, a folder a class: how most people's own faces, and many databases, lie on disk."""
+"""A folder of pictures with a folder for each class, as most people's own faces, and many databases, lie on disk."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass as plain
@@ -22,7 +22,7 @@ from mien.settings import STRICT
 
 @plain(frozen=True)
 class ClassFolder:
-    """A folder whose pictures have one class ("": none) and one split ("": there are no splits); `others`: other files."""
+    """A folder of pictures of one class ("" for none) and one split ("" for none). `others`: files that are no pictures."""
 
     path: Path
     name: str
@@ -52,17 +52,17 @@ class Folder:
     """Limits of the pictures' files: off, where they are known."""
 
     def info(self) -> Info:
-        """Raises MienError where there are no class folders or no picture can be read."""
+        """Facts about the pictures. Raises MienError where there are no class folders or no picture can be read."""
         folders = self._folders()
         side = self.side or common_side(self.pictures(), picture_file_limits(self.limits))
         return Info(classes=_classes(folders), side=side, channels=3 if self.color else 1, name=f"folder {self.input.name}")
 
     def total(self) -> int:
-        """Pictures there are."""
+        """The number of pictures."""
         return sum(len(folder.pictures) for folder in self._folders())
 
     def pictures(self) -> list[Path]:
-        """Their files."""
+        """The files of the pictures."""
         return [file for folder in self._folders() for file in folder.pictures]
 
     def blocks(self) -> Iterator[Block]:
@@ -87,7 +87,7 @@ class Folder:
             others = ()
 
     def _folders(self) -> list[ClassFolder]:
-        """The class folders, by split and name."""
+        """The class folders by split and name."""
         place = self.input.joinpath(*folders_above_classes(self._look, self.input, self.classes))
         top = _subfolders(place)
         if not top:
@@ -111,7 +111,7 @@ class Folder:
         return FolderContents(names, place.is_dir() and any(_is_picture(file) for file in place.iterdir()))
 
     def _checked(self, folders: list[Path], splits: list[str]) -> list[ClassFolder]:
-        """Class folders named as we name classes; each has a picture."""
+        """The class folders with our names of classes. Raises MienError where one has no picture."""
         own = {folder.name: "" for folder in folders if is_unlabeled(folder.name)} | self.classes
         unknown = sorted(set(self.classes) - {folder.name for folder in folders})
         if unknown:
@@ -149,5 +149,5 @@ def _subfolders(folder: Path) -> list[Path]:
 
 
 def _text(path: Path) -> str:
-    """A path as text; bytes that are no UTF-8 are written out."""
+    """A path as text, with bytes that are not UTF-8 written out."""
     return path.as_posix().encode("utf-8", "backslashreplace").decode()

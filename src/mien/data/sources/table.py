@@ -1,4 +1,4 @@
-"""A CSV file with a row per picture: how most published databases say what their pictures show."""
+"""A CSV file with a row for each picture, as most published databases have it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import field
@@ -24,7 +24,7 @@ from mien.tabular.csv_files import csv_columns, read_csv
 from mien.wording import with_suggestions
 
 KNOWN = ("path", "label", "subject", "split", "sequence", "frame", "id", "source")
-"""Our columns that a table may have; path has to be there."""
+"""The columns that mien knows; `path` must be there."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -42,7 +42,7 @@ class Table:
     classes: dict[str, str] = field(default_factory=dict)
     """Our class for a label of the file; "" for no label."""
     images: Path | None = None
-    """Folder that the paths start from; that of the CSV file without."""
+    """Folder that the paths start from; the CSV file's own where none is given."""
     keep: Annotated[tuple[str, ...], BeforeValidator(names_in_text)] = ()
     """Other columns of the file to carry along."""
     side: PictureSide | None = None
@@ -60,11 +60,11 @@ class Table:
         return Info(classes=self._classes(table), side=side, channels=channels, name=f"table {self.input.name}")
 
     def total(self) -> int:
-        """Rows of the file."""
+        """The number of rows."""
         return len(self._read())
 
     def pictures(self) -> list[Path]:
-        """Their files."""
+        """The files of the pictures."""
         return self._paths(self._read())
 
     def blocks(self) -> Iterator[Block]:
@@ -82,7 +82,7 @@ class Table:
             yield Block(pictures.faces, taken, pictures.rejected, pictures.notes)
 
     def _source_columns(self) -> dict[str, str]:
-        """The file's column for each of ours, and those to keep by their own name."""
+        """The file's column for each of ours, and the columns to keep by their own names."""
         unknown = [name for name in self.columns if name not in KNOWN]
         if unknown:
             raise MienError(
@@ -102,7 +102,7 @@ class Table:
         return {name: column for name, column in own.items() if column} | {name: name for name in self.keep}
 
     def _read(self) -> pa.Table:
-        """The table under our names, texts but for frame and what is kept. Raises MienError where it does not fit."""
+        """The table with our column names. Raises MienError where it does not fit the settings."""
         wanted = self._source_columns()
         kinds: dict[str, pa.DataType | None] = {wanted[name]: pa.string() for name in wanted if name in KNOWN}
         if "frame" in wanted:
@@ -148,12 +148,12 @@ class Table:
 
 
 def _read(column: pa.ChunkedArray, read: Callable[[str | None], str]) -> pa.ChunkedArray:
-    """Each text as it is read; null where that is none."""
+    """Texts as a function reads them; null where it gives ""."""
     known = pc.unique(column).to_pylist()
     ours = dict(zip(known, map(read, known), strict=True))
     return pa.chunked_array([pa.array([ours[name] or None for name in column.to_pylist()], pa.string())])
 
 
 def _take(values: Any, rows: npt.NDArray[np.int64]) -> Any:
-    """These rows of a column of either kind."""
+    """Some rows of a column of either kind."""
     return values[rows] if isinstance(values, np.ndarray) else values.take(pa.array(rows))

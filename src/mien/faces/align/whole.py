@@ -11,9 +11,9 @@ from mien.settings import STRICT
 
 @dataclass(frozen=True, config=STRICT)
 class Whole:
-    """The central square of the photo, wherever in it the face is."""
+    """Cuts out the central square of the photo, wherever in it the face is."""
 
     def __call__(self, photo: Photo, face: Face) -> CropMap | None:
-        """Always there."""
+        """The crop map of the central square; there always is one."""
         height, width = photo.shape[:2]
         return square(np.array([width / 2, height / 2]), min(height, width))

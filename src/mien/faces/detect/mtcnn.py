@@ -26,10 +26,10 @@ from mien.number_bounds import MOST
 from mien.settings import STRICT, Share
 
 MOST_SEARCHED = 32_000_000
-"""In a photo of more pixels faces are looked for in a smaller one: its tables would take 12 bytes for each of them."""
+"""The most pixels in which faces are looked for; larger photos are made smaller: their tables take 12 bytes a pixel."""
 
 LOAD = 1 << 23
-"""Pixels of photos that go through the cascade together; a larger photo goes alone."""
+"""The pixels of photos that go through the cascade together; a larger photo goes alone."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -45,13 +45,13 @@ class Mtcnn:
     least_face: Annotated[float, Field(ge=WINDOW, le=MOST, allow_inf_nan=False)] = 20.0
     """Side in pixels of the smallest faces that are looked for; half of it costs four times as much."""
     propose: Share = 0.6
-    """Probability of being a face that P-Net has to give."""
+    """The least probability of being a face by P-Net."""
     refine: Share = 0.7
-    """The same of R-Net."""
+    """The least probability of being a face by R-Net."""
     output: Share = 0.7
-    """The same of O-Net."""
+    """The least probability of being a face by O-Net."""
     factor: Annotated[float, Field(ge=0.1, le=0.95, allow_inf_nan=False)] = 0.709
-    """From one level of the pyramid to the next, smaller one."""
+    """Ratio from one level of the pyramid to the next, smaller one."""
     beyond: Literal["black", "cut"] = "black"
     """What is seen of a box beyond the photo's edge: `black` pixels, or nothing: the box is `cut`, and what is left stretched."""
     second_look: bool = True
@@ -129,14 +129,14 @@ class Mtcnn:
 
 
 def landmarks(boxes: Boxes, parts: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """(N, 5, 2) x and y in pixels, of 5 x and 5 y (N, 10) that are parts of the box's width and height."""
+    """Landmarks (N, 5, 2), x and y in pixels, from 5 x and 5 y (N, 10) in shares of the box's width and height."""
     sides = boxes[:, 2:] - boxes[:, :2] + 1
     points: npt.NDArray[np.float32] = parts.reshape(-1, 2, 5) * sides[:, :, None] + boxes[:, :2, None] - 1
     return points.swapaxes(1, 2)
 
 
 def _loads(photos: Sequence[Photo]) -> Iterator[list[int]]:
-    """Places of photos that go together: those of one size beside each other, in bounded memory; none of the largest."""
+    """Numbers of photos that go together: neighbors of one size, within bounded memory; a large photo alone."""
     load: list[int] = []
     pixels = 0
     for place in sorted(range(len(photos)), key=lambda place: photos[place].shape):

@@ -1,4 +1,4 @@
-"""A file of pieces that lie in memory already: none of them is copied."""
+"""Pieces of bytes in memory that are read as one file, without copying them."""
 
 import os
 from bisect import bisect_right
@@ -11,9 +11,9 @@ Piece = bytes | memoryview
 
 
 class JoinedBytes:
-    """Bytes one after the other, read as a file as long as there is time.
+    """Pieces of bytes, read as one file until a deadline.
 
-    Decoders read a little at a time: where the time is over, the next reading raises ValueError, and ends them.
+    Decoders read a little at a time: after the deadline the next read raises ValueError, which ends them.
     """
 
     def __init__(self, pieces: Sequence[Piece], deadline: Deadline) -> None:
@@ -25,7 +25,7 @@ class JoinedBytes:
         """The piece that was read last, and where it begins."""
 
     def read(self, size: int | None = -1) -> bytes:
-        """The next bytes; all that are left for a negative size."""
+        """The next `size` bytes; for a negative size, all that are left."""
         self._deadline.check()
         begin = self._at - self._low
         if size is not None and 0 <= begin <= begin + size <= len(self._near):  # most reading is of a few bytes
@@ -46,7 +46,7 @@ class JoinedBytes:
         return b"".join(parts)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place, which may lie beyond the end."""
+        """Go to a position, which may lie beyond the end."""
         start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._starts[-1]}[whence]
         if start + offset < 0:
             raise ValueError("a place before the file")
@@ -54,8 +54,8 @@ class JoinedBytes:
         return self._at
 
     def tell(self) -> int:
-        """The place of the next byte."""
+        """The position of the next byte."""
         return self._at
 
     def close(self) -> None:
-        """Nothing: the bytes are the caller's."""
+        """Does nothing: the bytes belong to the caller."""

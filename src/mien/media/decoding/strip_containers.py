@@ -1,18 +1,18 @@
-"""Files of pictures in boxes or blocks, without what is not needed for pixels: GIF, WebP, AVIF and JPEG 2000."""
+"""Files of GIF, WebP, AVIF and JPEG 2000 without what pixels do not need."""
 
 import struct
 from collections.abc import Iterator
 
 from mien.media.decoding.av1_header import coded_pixels
 from mien.media.decoding.bit_depth import FULL
-from mien.media.decoding.strip_metadata import FRAMES, Stripped
+from mien.media.decoding.stripped import ANIMATION, Stripped
 from mien.media.file_limits import FileLimits
 
 HEIC = "HEIC, which is not read: save it as JPEG (an iPhone does so by Settings, Camera, Formats, Most Compatible)"
-"""What to do with photos whose codec is not free."""
+"""What to tell about photos whose codec is not free."""
 
 BLOCKS = 2_000_000
-"""The most blocks of a GIF that are looked through for a second frame."""
+"""The most blocks of a GIF that are searched for a second frame."""
 BOXES = 10_000
 """The most boxes of a file."""
 HEADER = 1 << 20
@@ -21,9 +21,9 @@ HEADER = 1 << 20
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _AVIF = (b"avif", b"avis")
 _KEPT = (b"jP  ", b"ftyp", b"jp2h", b"jp2c")
-"""Boxes of a JPEG 2000 file that are needed."""
+"""The boxes that a JPEG 2000 decoder needs."""
 _SMALL, _LARGE = 4, 15
-"""Sides of code-blocks and precincts, as powers of two: smaller ones cost a decoder much memory for each."""
+"""Sides of code-blocks and precincts, as powers of two: smaller ones cost a decoder much memory each."""
 
 
 def strip_gif(content: bytes) -> tuple[Stripped, int, int]:
@@ -47,11 +47,11 @@ def strip_gif(content: bytes) -> tuple[Stripped, int, int]:
             break
         else:
             at += 1  # as Pillow does
-    return Stripped([content], note=FRAMES if frames > 1 else ""), wide, high
+    return Stripped([content], note=ANIMATION if frames > 1 else ""), wide, high
 
 
 def _after_blocks(content: bytes, at: int) -> int:
-    """Where a GIF goes on behind data that begins at `at`."""
+    """The position behind a GIF's data that begins at `at`."""
     for _ in range(BLOCKS):
         size = content[at] if at < len(content) else 0
         at += 1 + size
@@ -61,18 +61,18 @@ def _after_blocks(content: bytes, at: int) -> int:
 
 
 def strip_webp(content: bytes) -> Stripped:
-    """A WebP, whose decoder looks at nothing but pixels."""
+    """A WebP as it is: its decoder looks at nothing but pixels."""
     moving = content[12:16] == b"VP8X" and len(content) > 20 and content[20] & 2
-    return Stripped([content], note=FRAMES if moving else "")
+    return Stripped([content], note=ANIMATION if moving else "")
 
 
 def is_heif(content: bytes) -> bool:
-    """Is it a HEIC or an AVIF?"""
+    """Whether a file is a HEIC or an AVIF."""
     return content[4:8] == b"ftyp" and content[8:12] in (*_HEIC, *_AVIF)
 
 
 def strip_avif(content: bytes) -> Stripped:
-    """An AVIF whose EXIF and XMP are not found; how it lies is said elsewhere in it. Raises ValueError for a HEIC."""
+    """An AVIF whose decoder finds neither EXIF nor XMP. Raises ValueError for a HEIC."""
     size = min(int.from_bytes(content[:4]), 1000)
     brands = [content[at : at + 4] for at in range(8, size, 4)]
     if not set(brands) & set(_AVIF):
@@ -87,13 +87,13 @@ def strip_avif(content: bytes) -> Stripped:
                 at = entry + 4 + (4 if content[entry] >= 3 else 2) + 2
                 if content[at : at + 4] in (b"Exif", b"mime"):
                     made[at : at + 4] = b"none"
-    return Stripped([bytes(made)], note=FRAMES if content[8:12] == b"avis" else "", coded=coded)
+    return Stripped([bytes(made)], note=ANIMATION if content[8:12] == b"avis" else "", coded=coded)
 
 
 def strip_jpeg2000(content: bytes, limits: FileLimits) -> Stripped:
-    """A JPEG 2000 file, or the stream within one, without texts.
+    """A JPEG 2000 file, or a bare stream, without texts.
 
-    Raises ValueError for what costs its decoder more than pixels do: many small parts.
+    Raises ValueError for many small parts, which cost a decoder more than pixels do.
     """
     if content.startswith(b"\xff\x4f"):
         return Stripped([_bare_stream(content, 0, limits)], largest=_largest(content, 0))
@@ -111,13 +111,15 @@ def strip_jpeg2000(content: bytes, limits: FileLimits) -> Stripped:
 
 
 def _largest(content: bytes, at: int) -> int:
-    """65,535 where the stream's values have fewer than 16 bits, which its decoder scales to them; 0 where nothing is known."""
+    """The largest possible value of a JPEG 2000 stream: 65,535 for values of fewer than 16 bits, which are scaled; else 0,
+    unknown.
+    """
     bits = (content[at + 42] & 127) + 1 if content[at + 2 : at + 4] == b"\xff\x51" and len(content) > at + 42 else 16
     return FULL if bits < 16 else 0
 
 
 def _bare_stream(content: bytes, at: int, limits: FileLimits) -> bytes:
-    """From the stream's begin on, without its comments."""
+    """A JPEG 2000 stream that begins at `at`, without its comments."""
     made, first = bytearray(content[at : at + 2]), at
     at += 2
     for _ in range(BOXES):
