@@ -52,7 +52,9 @@ def complaint(error: Any) -> str:
 def _name(kind: type[Any]) -> str:
     """A component's name in recipes and commands; for other classes the words of their name, without `settings`."""
     name = kind.__module__.rpartition(".")[2]
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind.__name__).lower().removesuffix(" settings")
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind.__name__).lower()
+    if words.endswith(" settings"):
+        return words.removesuffix(" settings")
     return name if name.replace("_", "") == kind.__name__.lower() else words
 
 

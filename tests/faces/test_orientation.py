@@ -48,7 +48,7 @@ class Upright:
 @pytest.fixture(autouse=True)
 def _detector(monkeypatch: pytest.MonkeyPatch) -> None:
     made = crop._made
-    monkeypatch.setattr(crop, "_made", lambda geometry: (made(geometry)[0], Upright()))
+    monkeypatch.setattr(crop, "_made", lambda crop_spec: (made(crop_spec)[0], Upright()))
 
 
 @pytest.mark.parametrize("quarters", range(4))

@@ -368,7 +368,7 @@ def test_a_process_that_was_killed_costs_nothing(tmp_path: Path) -> None:
 def test_where_no_photo_is_to_blame_none_is_rejected(tmp_path: Path, detector: str) -> None:
     """Processes that die of any photo, as where memory is short; or of several together."""
     asked = asking(write_folder(tmp_path / "in", 3), detector)
-    with pytest.raises(MienError, match="processes that live until they are done; found one that ended twice; see whether"):
+    with pytest.raises(MienError, match="worker processes that finish their tasks; found one that died twice; see whether"):
         prepare_faces(asked, tmp_path / "out", workers=2)
     assert not (tmp_path / "out").exists()
 

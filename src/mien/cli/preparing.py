@@ -80,12 +80,11 @@ def prepare(
     values = {"inputs": [str(one) for one in inputs], "align": align, "detector": detector, "which": faces, "side": side}
     values |= {"color": color, "every": every, "limits": keep or [], "labeled": labeled, "test": test, "seed": seed, "turn": turn}
     values |= {"classes": {theirs: ours for ours, theirs in listed(classes)} if classes else {}}
-    values |= _kept(set_)
     if cluster is not None:
         logging.disable(logging.WARNING)  # Ray tells of every step
     with Bar(quiet=as_json) as bar:
-        asked, workers = settings_from(PreparationSettings, values), workers or os.cpu_count() or 1
-        done = run(asked, out, workers, cluster, bar, file_limits(limits))
+        asked = settings_from(PreparationSettings, values | _kept(set_))
+        done = run(asked, out, workers or os.cpu_count() or 1, cluster, bar, file_limits(limits))
     _tell(done, out, test > 0, as_json)
 
 

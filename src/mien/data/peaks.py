@@ -61,7 +61,7 @@ def find_peaks(faces: FaceSet, nearest: int = NEAREST, among: Rows | None = None
     missing = missing_columns(faces)
     if missing:
         raise MienError(
-            "sequences, which columns sequence and frame tell",
+            "a set with sequences, in the columns sequence and frame",
             f"no column {' and no column '.join(missing)}",
             "import the set with them (mien import table, or synthetic with --set sequences=10)",
         )

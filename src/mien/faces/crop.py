@@ -117,13 +117,13 @@ class Crop:
         return [as_it_lies(face, self.turned.get(number, 0), photos[number]) for face, number in places]
 
 
-def crop_faces(photos: Sequence[Photo], geometry: CropSpec, side: int, color: bool, turn: bool = False) -> Crop:
+def crop_faces(photos: Sequence[Photo], crop_spec: CropSpec, side: int, color: bool, turn: bool = False) -> Crop:
     """The crops of upright photos, uint8 (H, W, 3), of any sizes, with `side` pixels each.
 
     `turn`: look for faces in photos that lie on their side or upside down, too, which takes four times as long. Raises
     MienError for an unknown alignment or detector.
     """
-    align, detector = _made(geometry)
+    align, detector = _made(crop_spec)
     quarters = dict[int, int]()
     if detector is None:
         found: Sequence[Sequence[Face]] = [(_all_of(photo),) for photo in photos]
@@ -136,7 +136,7 @@ def crop_faces(photos: Sequence[Photo], geometry: CropSpec, side: int, color: bo
         found = detector(photos)
     crops, owners, kept, empty = list[Photo](), list[int](), list[Face](), dict[int, str]()
     for number, (photo, faces) in enumerate(zip(photos, found, strict=True)):
-        chosen = choose(faces, geometry.which, (photo.shape[1], photo.shape[0]))
+        chosen = choose(faces, crop_spec.which, (photo.shape[1], photo.shape[0]))
         maps = [(face, align(photo, face)) for face in chosen]
         made = [(face, crop(photo, map_, side)) for face, map_ in maps if map_ is not None]
         if not made:
@@ -151,10 +151,10 @@ def crop_faces(photos: Sequence[Photo], geometry: CropSpec, side: int, color: bo
 
 
 @cache
-def _made(geometry: CropSpec) -> tuple[Align, Detector | None]:
+def _made(crop_spec: CropSpec) -> tuple[Align, Detector | None]:
     """The alignment and the detector of a spec, made once in a process: a detector reads its weights."""
-    align = align_from_text(geometry.align)
-    return align, None if component_to_text(align) == WHOLE else detector_from_text(geometry.detector)
+    align = align_from_text(crop_spec.align)
+    return align, None if component_to_text(align) == WHOLE else detector_from_text(crop_spec.detector)
 
 
 def _all_of(photo: Photo) -> Face:

@@ -39,11 +39,11 @@ class PhotoOrFrame:
 def read_photos_and_frames(
     inputs: Iterable[SourceFile],
     every: float,
-    faults: list[Rejected],
+    rejected: list[Rejected],
     limits: FileLimits = FILE_LIMITS,
     beat: Callable[[], None] = lambda: None,
 ) -> Iterator[PhotoOrFrame]:
-    """All photos, and the frames of videos `every` so many seconds; what cannot be read is added to `faults`.
+    """All photos, and the frames of videos `every` so many seconds; what cannot be read is added to `rejected`.
 
     `beat` is called for each photo before it is read, and again and again while a video is read.
     """
@@ -63,15 +63,15 @@ def read_photos_and_frames(
             for number, frame in enumerate(read_frames(one, every, limits, clock)):
                 yield PhotoOrFrame(one, frame.pixels, number, frame.time, frame.number)
         except MienError as error:
-            faults.append(Rejected(one.name, error.found))
+            rejected.append(Rejected(one.name, error.found))
 
 
-def in_batches(shots: Iterable[PhotoOrFrame]) -> Iterator[list[PhotoOrFrame]]:
+def in_batches(items: Iterable[PhotoOrFrame]) -> Iterator[list[PhotoOrFrame]]:
     """Photos and frames in lists that need little memory."""
     batch, pixels = list[PhotoOrFrame](), 0
-    for shot in shots:
-        batch.append(shot)
-        pixels += shot.pixels.shape[0] * shot.pixels.shape[1]
+    for item in items:
+        batch.append(item)
+        pixels += item.pixels.shape[0] * item.pixels.shape[1]
         if len(batch) >= TOGETHER or pixels >= PIXELS:
             yield batch
             batch, pixels = [], 0

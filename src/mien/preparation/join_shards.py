@@ -44,12 +44,14 @@ def join_shards(asked: PreparationSettings, making: Making, parts: Path, tasks: 
     if not faces:
         listed = "; ".join(f"{one.path}: {one.reason}" for one in islice(_rejected(parts, tasks), 3))
         clear_parts(parts)  # other limits would be something else than was begun
-        raise MienError("at least one face", f"none in {rejected} inputs ({listed})", "check the inputs, or the limits")
+        raise MienError(
+            "at least one face", f"none in {quantity(rejected, 'input')} ({listed})", "check the inputs, or the limits"
+        )
     ours = classes_of(labels, asked.classes)
     classes = tuple(sorted(set(ours.values())))
     numbers = {name: classes.index(one) for name, one in ours.items()}
     title = f"faces of {', '.join(escaped_name(Path(one).name or one) for one in asked.inputs[:3])}"
-    info = Info(classes, side=asked.side, channels=3 if asked.color else 1, name=title, alignment=str(making.geometry))
+    info = Info(classes, side=asked.side, channels=3 if asked.color else 1, name=title, alignment=str(making.crop_spec))
     whole = parts / WHOLE
     for left in (whole, *parts.glob(f".{WHOLE}.*")):  # a process that was killed here
         shutil.rmtree(left, ignore_errors=True)

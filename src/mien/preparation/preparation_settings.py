@@ -56,8 +56,8 @@ class PreparationSettings:
 
         Raises MienError for an unknown alignment, detector or limit, and for those that do not work together.
         """
-        geometry, limits = CropSpec(self.align, self.detector, self.which), QualityLimits.parse(self.limits)
+        crop_spec, limits = CropSpec(self.align, self.detector, self.which), QualityLimits.parse(self.limits)
         detector_from_text(self.detector)  # `whole` would not ask for it
-        geometry.require_workable()
-        limits.require_measurable(geometry.gives_landmarks)
-        return Making(geometry, self.side, self.color, self.every, limits, files, self.turn, self.keep)
+        crop_spec.require_workable()
+        limits.require_measurable(crop_spec.gives_landmarks)
+        return Making(crop_spec, self.side, self.color, self.every, limits, files, self.turn, self.keep)

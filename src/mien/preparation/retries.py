@@ -46,7 +46,7 @@ def make_again(task: Task) -> Record:
             marked = [one if made else replace(one, fault=ENDED) for one, made in zip(task.inputs, trial, strict=True)]
             (record,) = _tried([replace(task, inputs=tuple(marked))])
     if record is None:
-        raise MienError("processes that live until they are done", "one that ended twice", MEMORY)
+        raise MienError("worker processes that finish their tasks", "one that died twice", MEMORY)
     return record
 
 

@@ -46,7 +46,7 @@ KINDS |= {name: COLUMNS[name] for name in ("box", "landmarks", "score")} | dict.
 class Making:
     """How faces are made from photos."""
 
-    geometry: CropSpec
+    crop_spec: CropSpec
     side: int
     color: bool
     every: float
@@ -137,40 +137,40 @@ def make_shard(task: Task, beat: Callable[[], None] = lambda: None) -> Record:
     `beat` is called for each photo and frame, and after each batch. Raises OSError where the disk fails.
     """
     shard = f"{task.number:08d}-{secrets.token_hex(4)}"
-    kept, filled, reasons, faults = Counter[str](), set[str](), dict[str, str](), list[Rejected]()
+    kept, filled, reasons, unread = Counter[str](), set[str](), dict[str, str](), list[Rejected]()
     notes = list[Rejected]()
-    info = Info(classes=(), side=task.making.side, channels=3 if task.making.color else 1, alignment=str(task.making.geometry))
+    info = Info(classes=(), side=task.making.side, channels=3 if task.making.color else 1, alignment=str(task.making.crop_spec))
     with FaceSetWriter(Path(task.folder, shard), info) as writer:
-        writer.add(*_rows([], _nothing(task.making), task.making)[:2])
-        for shots in in_batches(read_photos_and_frames(task.inputs, task.making.every, faults, task.making.files, beat)):
+        writer.add(*_rows([], _no_crops(task.making), task.making)[:2])
+        for batch in in_batches(read_photos_and_frames(task.inputs, task.making.every, unread, task.making.files, beat)):
             beat()
-            cut = _cut(shots, task.making)
-            faces, columns, left = _rows(shots, cut, task.making)
-            notes += _notes(shots, cut)
+            crops = _crops_of(batch, task.making)
+            faces, columns, left = _rows(batch, crops, task.making)
+            notes += _notes(batch, crops)
             kept.update(str(name) for name in columns["photo"].to_pylist())
             filled |= {name for name, values in columns.items() if values.null_count < len(values)}
-            reasons |= {shot.input.name: left[number] for number, shot in enumerate(shots) if number in left}
+            reasons |= {one.input.name: left[number] for number, one in enumerate(batch) if number in left}
             if len(faces):
                 writer.add(faces, columns)
-    said = {fault.path for fault in faults}
+    said = {one.path for one in unread}
     empty = [
         Rejected(one.name, reasons[one.name]) for one in task.inputs if one.name in reasons.keys() - said and not kept[one.name]
     ]
     labels = tuple(sorted({one.label for one in task.inputs if one.label}))
     counts = (len(task.inputs), kept.total())
-    record = Record(task.number, task.state, *counts, shard, labels, tuple(sorted(filled)), (*faults, *empty), tuple(notes))
+    record = Record(task.number, task.state, *counts, shard, labels, tuple(sorted(filled)), (*unread, *empty), tuple(notes))
     write_atomically(task.record, to_json(record, indent=None).encode())
     return record
 
 
-def _cut(shots: Sequence[PhotoOrFrame], making: Making) -> Crop:
+def _crops_of(batch: Sequence[PhotoOrFrame], making: Making) -> Crop:
     """The crops of photos and frames. A photo on which a library fails has none, and the others have theirs."""
     try:
-        return crop_faces([shot.pixels for shot in shots], making.geometry, making.side, making.color, making.turn)
+        return crop_faces([one.pixels for one in batch], making.crop_spec, making.side, making.color, making.turn)
     except (cv2.error, RuntimeError, MemoryError) as error:
-        if len(shots) == 1:
-            return replace(_nothing(making), empty={0: f"a photo that cannot be looked at ({error})"})
-    parts = [_cut([shot], making) for shot in shots]
+        if len(batch) == 1:
+            return replace(_no_crops(making), empty={0: f"a photo that cannot be looked at ({error})"})
+    parts = [_crops_of([one], making) for one in batch]
     return Crop(
         np.concatenate([part.faces for part in parts]),
         np.repeat(np.arange(len(parts)), [len(part.found) for part in parts]),
@@ -180,56 +180,60 @@ def _cut(shots: Sequence[PhotoOrFrame], making: Making) -> Crop:
     )
 
 
-def _notes(shots: Sequence[PhotoOrFrame], cut: Crop) -> list[Rejected]:
+def _notes(batch: Sequence[PhotoOrFrame], crops: Crop) -> list[Rejected]:
     """The notes about photos; a video has too many frames for notes."""
     said = list[Rejected]()
-    for number, shot in enumerate(shots):
-        turned = f"turned to the left by {90 * cut.turned[number]} degrees" if number in cut.turned else ""
-        if shot.time is None and (shot.notes or turned):
-            said.append(Rejected(shot.input.name, "; ".join([*shot.notes, *([turned] if turned else [])])))
+    for number, one in enumerate(batch):
+        turned = f"turned to the left by {90 * crops.turned[number]} degrees" if number in crops.turned else ""
+        if one.time is None and (one.notes or turned):
+            said.append(Rejected(one.input.name, "; ".join([*one.notes, *([turned] if turned else [])])))
     return said
 
 
-def _nothing(making: Making) -> Crop:
+def _no_crops(making: Making) -> Crop:
     shape = (0, making.side, making.side, 3) if making.color else (0, making.side, making.side)
     return Crop(np.zeros(shape, np.uint8), np.zeros(0, np.int64), (), {})
 
 
 def _rows(
-    shots: Sequence[PhotoOrFrame], cut: Crop, making: Making
+    batch: Sequence[PhotoOrFrame], crops: Crop, making: Making
 ) -> tuple[npt.NDArray[np.uint8], dict[str, pa.Array], dict[int, str]]:
-    """Faces within the limits, their columns, and why others of `shots` have none."""
-    measures = measure_quality(cut.faces, cut.found)
+    """Faces within the limits, their columns, and why others of `batch` have none."""
+    measures = measure_quality(crops.faces, crops.found)
     broken = [
-        making.limits.broken({name: abs(float(values[n])) for name, values in measures.items()}) for n in range(len(cut.found))
+        making.limits.broken({name: abs(float(values[n])) for name, values in measures.items()}) for n in range(len(crops.found))
     ]
-    left = dict(cut.empty) | {int(cut.photo[n]): why for n, why in enumerate(broken) if why}
+    left = dict(crops.empty) | {int(crops.photo[n]): why for n, why in enumerate(broken) if why}
     keep = [n for n, why in enumerate(broken) if not why]
-    of = [shots[cut.photo[n]] for n in keep]
+    of = [batch[crops.photo[n]] for n in keep]
     places = Counter[str]()
     ids = list[str]()
-    for shot in of:
-        places[shot.name] += 1
-        ids.append(f"{shot.name}#{places[shot.name]}" if making.geometry.which == "all" else shot.name)
-    lying = cut.lying([shot.pixels for shot in shots])
+    for one in of:
+        places[one.name] += 1
+        ids.append(f"{one.name}#{places[one.name]}" if making.crop_spec.which == "all" else one.name)
+    lying = crops.lying([one.pixels for one in batch])
     found = [lying[n] for n in keep]
     values: dict[str, Sequence[Any]] = {
         "id": ids,
         "label": [-1] * len(keep),
-        "photo": [shot.input.name for shot in of],
-        "source_label": [shot.input.label or None for shot in of],
-        "split": [shot.input.split or None for shot in of],
-        "subject": [shot.input.subject or None for shot in of],
-        "sequence": [shot.input.name if shot.input.video else None for shot in of],
-        "frame": [shot.frame for shot in of],
-        "time": [shot.time for shot in of],
+        "photo": [one.input.name for one in of],
+        "source_label": [one.input.label or None for one in of],
+        "split": [one.input.split or None for one in of],
+        "subject": [one.input.subject or None for one in of],
+        "sequence": [one.input.name if one.input.video else None for one in of],
+        "frame": [one.frame for one in of],
+        "time": [one.time for one in of],
         "box": [face.box for face in found],
         "landmarks": [None if face.landmarks is None else face.landmarks.ravel().tolist() for face in found],
         "score": [face.score for face in found],
     }
-    values |= {name: [dict(shot.input.more).get(name) for shot in of] for name in making.keep}
+    values |= {name: [dict(one.input.more).get(name) for one in of] for name in making.keep}
     values |= {name: [None if np.isnan(value) else float(value) for value in array[keep]] for name, array in measures.items()}
-    return cut.faces[keep], {name: pa.array(list(column), KINDS.get(name, pa.string())) for name, column in values.items()}, left
+    return (
+        crops.faces[keep],
+        {name: pa.array(list(column), KINDS.get(name, pa.string())) for name, column in values.items()},
+        left,
+    )
 
 
 def clear_parts(parts: Path) -> None:

@@ -74,7 +74,7 @@ class WorkerProcess:
             self.pipe.recv()
         except EOFError as error:
             todo = 'see whether memory ran out; in a program of your own begin under `if __name__ == "__main__":`'
-            raise MienError("processes that begin", "one that ended at once", todo) from error
+            raise MienError("worker processes that start", "one that ended at once", todo) from error
 
     def give(self, task: Task) -> None:
         """Give a task to the process, which must be without one."""

@@ -119,7 +119,7 @@ class Table:
         if pc.count_distinct(ids).as_py() != len(ids):
             counts = pc.value_counts(ids).to_pylist()
             twice = next(entry["values"] for entry in counts if entry["counts"] > 1)
-            raise MienError(f"every id once in {self.input}", f"{twice!r} again", "remove it, or name a column `id`")
+            raise MienError(f"each id once in {self.input}", f"{twice!r} twice", "remove it, or name a column `id`")
         return table
 
     @property
