@@ -22,7 +22,7 @@ from mien import FaceSet, Recipe
 from mien.cli import main
 from mien.data.format import to_table
 from mien.data.importing import source_from
-from mien.data.source import Block
+from mien.data.source import FaceBlock
 from mien.media.rejections import Rejected
 from mien.settings import STRICT
 from mien.training.face_loader import Batch
@@ -152,7 +152,7 @@ def write_faces(folder: Path, count: int, side: int = 8, first: int = 0) -> list
     return paths
 
 
-def gather(name: str, **given_settings: Any) -> tuple[list[Block], list[Rejected]]:
+def gather(name: str, **given_settings: Any) -> tuple[list[FaceBlock], list[Rejected]]:
     """Blocks of a source with these settings, and what it rejected."""
     blocks = list(source_from(name, given_settings).blocks())
     return blocks, [one for block in blocks for one in block.rejected]

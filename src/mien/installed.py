@@ -13,7 +13,7 @@ def own_version() -> str:
         return "unknown"
 
 
-def folder_of(package: str) -> Path | None:
+def package_folder(package: str) -> Path | None:
     """The folder of a package, or None where it is not installed."""
     spec = importlib.util.find_spec(package)
     folders = spec.submodule_search_locations if spec else None

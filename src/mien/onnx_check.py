@@ -155,7 +155,7 @@ def _shape(entry: Any) -> tuple[int, ...] | None:
     return tuple(one.dim_value for one in kind.shape.dim)
 
 
-def elements(shape: Collection[int]) -> int:
+def element_count(shape: Collection[int]) -> int:
     """The number of elements of a value of this shape."""
     return int(np.prod([int(size) for size in shape], dtype=object)) if shape else 1
 
@@ -172,24 +172,24 @@ def require_feed_forward(model: ModelProto, inputs: Mapping[str, Collection[int]
     for node in model.graph.node:
         _require_bounded(node, shapes, refuse)
     known = {name: shape for name, shape in shapes.items() if shape is not None}
-    made = [(node, sum(elements(known[name]) for name in node.output if name in known)) for node in model.graph.node]
+    made = [(node, sum(element_count(known[name]) for name in node.output if name in known)) for node in model.graph.node]
     if sum(size for _, size in made) > MOST_MADE:
         raise refuse(f"at most {MOST_MADE:,} numbers in all values together", "more")
-    if sum(size * each(node, known) for node, size in made) > MOST_WORK:
+    if sum(size * multiplications_each(node, known) for node, size in made) > MOST_WORK:
         raise refuse(f"at most {MOST_WORK:,} multiplications", "more")
 
 
-def each(node: NodeProto, shapes: Mapping[str, tuple[int, ...]]) -> int:
+def multiplications_each(node: NodeProto, shapes: Mapping[str, tuple[int, ...]]) -> int:
     """Multiplications for one element of an operator's output, as far as the `shapes` of its inputs are known."""
     given = [shapes.get(name) for name in node.input[:2]]
     if node.op_type == "Conv" and len(given) > 1 and given[1]:
-        return elements(given[1][1:])
+        return element_count(given[1][1:])
     if node.op_type == "ConvTranspose" and len(given) > 1 and given[1]:
-        return given[1][0] * elements(given[1][2:])
+        return given[1][0] * element_count(given[1][2:])
     if node.op_type in ("Gemm", "MatMul") and given[0]:
         return max(given[0])  # the side that is summed over, or a longer one
     window = [number for one in node.attribute if one.name == "kernel_shape" for number in one.ints]
-    return max(1, elements(window))
+    return max(1, element_count(window))
 
 
 def _require_bounded(node: NodeProto, shapes: Mapping[str, tuple[int, ...] | None], refuse: Refusal) -> None:
@@ -197,5 +197,5 @@ def _require_bounded(node: NodeProto, shapes: Mapping[str, tuple[int, ...] | Non
         shape = shapes[name]
         if shape is None and node.op_type in GROWING:
             raise refuse(f"a size of {short_name(name)} ({node.op_type}) that can be known beforehand", "none")
-        if shape is not None and elements(shape) > MOST_VALUE:
+        if shape is not None and element_count(shape) > MOST_VALUE:
             raise refuse(f"values of at most {MOST_VALUE:,} elements", f"{short_name(name)} of shape {shape}")

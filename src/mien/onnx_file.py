@@ -53,7 +53,7 @@ def serialize(model: Any, path: Path) -> bytes:
     return content
 
 
-def threads() -> int:
+def thread_count() -> int:
     """How many threads a network may use: as torch says where it is loaded, else OMP_NUM_THREADS, else one for each core."""
     if torch := sys.modules.get("torch"):  # it knows OMP_NUM_THREADS, and what a command was told
         return int(torch.get_num_threads())

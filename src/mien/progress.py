@@ -57,7 +57,10 @@ class Quiet:
     """
 
     def __init__(self, bar: Progress, title: str, said: set[str]) -> None:
-        self.bar, self.title, self.said, self.began = bar, title, said, False
+        self.bar = bar
+        self.title = title
+        self.said = said
+        self.began = False
 
     def begin(self, title: str, total: int) -> None:
         """Begin a bar with the run's name before the title."""

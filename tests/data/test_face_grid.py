@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageColor
 
 from mien import MienError
-from mien.data.face_grid import BLUE, RED, GridNote, GridRow, GridTile, draw_face_grid, evenly, write_face_grid
+from mien.data.face_grid import BLUE, RED, GridNote, GridRow, GridTile, draw_face_grid, evenly_spaced, write_face_grid
 
 
 def gray(value: int, side: int = 8) -> npt.NDArray[np.uint8]:
@@ -59,10 +59,10 @@ def test_long_names_are_cut_and_no_names_are_fine() -> None:
 
 
 def test_places_are_even() -> None:
-    assert evenly(3, 10).tolist() == [0, 1, 2]
-    assert evenly(9, 3).tolist() == [0, 4, 8]
-    assert evenly(1, 4).tolist() == [0]
-    assert evenly(0, 4).tolist() == []
+    assert evenly_spaced(3, 10).tolist() == [0, 1, 2]
+    assert evenly_spaced(9, 3).tolist() == [0, 4, 8]
+    assert evenly_spaced(1, 4).tolist() == [0]
+    assert evenly_spaced(0, 4).tolist() == []
 
 
 def test_a_sheet_is_a_png(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mien import MienError
 from mien.faces import align
-from mien.faces.align import ROOM, CropMap, align_from_text, crop, outline, square
+from mien.faces.align import ROOM, CropMap, align_from_text, crop, outline, square_map
 from mien.faces.crop import CropSpec, crop_faces
 from mien.faces.detect import dlib
 from mien.faces.face import Face
@@ -162,7 +162,7 @@ def test_the_photos_edges_are_seen(size: tuple[int, int]) -> None:
     for edge in ((0, slice(None)), (-1, slice(None)), (slice(None), 0), (slice(None), -1)):
         photo = np.zeros((shorter, shorter, 3), np.uint8)
         photo[edge] = 255
-        made = crop(photo, square(np.array([shorter / 2, shorter / 2]), shorter), 16)
+        made = crop(photo, square_map(np.array([shorter / 2, shorter / 2]), shorter), 16)
         assert (made[edge] > 0).all()
         assert made.sum() == made[edge].sum()
 
@@ -210,12 +210,12 @@ def test_a_way_may_press_a_strip_into_the_square(size: tuple[int, int]) -> None:
 
 def test_more_pixels_than_cv2_adds_up_are_averaged() -> None:
     photo = white_photo(3000, 3000)
-    assert (crop(photo, square(np.array([1500, 1500]), 3000), 1) == 255).all()
+    assert (crop(photo, square_map(np.array([1500, 1500]), 3000), 1) == 255).all()
 
 
 def test_averaging_one_axis_after_the_other_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     photo = np.random.default_rng(0).integers(0, 256, (331, 420, 3), dtype=np.uint8)
-    found = square(np.array([200, 170]), 310)
+    found = square_map(np.array([200, 170]), 310)
     expected = crop(photo, found, 24).astype(int)
     monkeypatch.setattr(align, "AREA", 100)
     assert np.abs(crop(photo, found, 24) - expected).max() <= 1

@@ -18,14 +18,14 @@ import pytest
 
 from conftest import Command
 from mien import FaceSet, MienError
-from mien.faces.crop import Crop, CropSpec, crop_faces
+from mien.faces.crop import Crops, CropSpec, crop_faces
 from mien.faces.quality import MEASURES
 from mien.media.photos import Photo
 from mien.preparation import prepare as room
 from mien.preparation import retries, shards
 from mien.preparation.preparation_settings import PreparationSettings
 from mien.preparation.prepare import prepare_faces
-from mien.preparation.shards import Record, Task, make_shard
+from mien.preparation.shards import ShardRecord, ShardTask, make_shard
 from photographs import HELD, photo_of, write_folder, write_photo
 from processes import ENVIRONMENT, PREPARE, WAIT, started, wait_for_all, wait_until
 from runs import Heard
@@ -124,7 +124,7 @@ def test_it_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.Mon
     (folder / "0007.png").write_text("no photo")
     whole = prepare_faces(asking(folder), tmp_path / "whole")
 
-    def stopping(task: Task) -> Record:
+    def stopping(task: ShardTask) -> ShardRecord:
         if len(made) == 2 and task.number == 2:
             raise OSError(errno.ENOSPC, "No space left on device", "a file")
         made.append(task.number)
@@ -180,7 +180,7 @@ def test_what_changed_meanwhile_is_read_again(tmp_path: Path, monkeypatch: pytes
     def write_list(labels: list[str]) -> None:
         listed.write_text("path,label\n" + "".join(f"{name},{label}\n" for name, label in zip(names, labels, strict=True)))
 
-    def noting(task: Task) -> Record:
+    def noting(task: ShardTask) -> ShardRecord:
         made.append(task.number)
         return make_shard(task)
 
@@ -227,7 +227,7 @@ def test_a_photo_that_a_library_fails_on_is_a_line(tmp_path: Path, monkeypatch: 
     folder = write_folder(tmp_path / "in", 5)
     write_photo(folder / "0002.png", photo_of((3, 3, 20), size=(64, 99)))
 
-    def failing(photos: Sequence[Photo], *given: object) -> Crop:
+    def failing(photos: Sequence[Photo], *given: object) -> Crops:
         if any(photo.shape[1] == 99 for photo in photos):
             raise cv2.error("SHRT_MAX")
         return crop_faces(photos, *given)  # type: ignore[arg-type]
@@ -271,7 +271,7 @@ def test_nothing_is_left_where_nothing_was_done(tmp_path: Path, monkeypatch: pyt
     assert len(prepare_faces(asking(tmp_path / "in", limits=("size>=10",)), tmp_path / "first").faces) == 1
     for error in (OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()):
 
-        def failing(task: Task, error: BaseException = error) -> Record:
+        def failing(task: ShardTask, error: BaseException = error) -> ShardRecord:
             raise error
 
         monkeypatch.setattr(retries, "make_shard", failing)

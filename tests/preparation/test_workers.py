@@ -27,7 +27,7 @@ from mien.preparation import prepare as room
 from mien.preparation import ray_cluster, retries, worker_process, workers
 from mien.preparation.preparation_settings import PreparationSettings
 from mien.preparation.prepare import prepare_faces
-from mien.preparation.shards import Record, Task
+from mien.preparation.shards import ShardRecord, ShardTask
 from photographs import HELD, Bright, Photo, photo_of, write_folder, write_photo
 from processes import PREPARE, WAIT, living, started, wait_for_all, wait_until
 
@@ -127,25 +127,25 @@ class Counted:
     most_open: int = 0
     most_held: int = 0
 
-    def tasks(self) -> Iterator[Task]:
+    def tasks(self) -> Iterator[ShardTask]:
         for number, size in enumerate(self.sizes):
             content = bytes(size) if size else None
             self.open, self.held = self.open + 1, self.held + size
             self.most_open, self.most_held = max(self.most_open, self.open), max(self.most_held, self.held)
             photos = (SourceFile("a", Path("a.tar.gz"), content=content), SourceFile("b", Path("b.png")))
-            yield cast(Task, SimpleNamespace(number=number, inputs=photos, record=self.folder / str(number)))
+            yield cast(ShardTask, SimpleNamespace(number=number, inputs=photos, record=self.folder / str(number)))
 
-    def make(self, task: Task) -> Record:
+    def make(self, task: ShardTask) -> ShardRecord:
         self.open, self.held = self.open - 1, self.held - self.sizes[task.number]
-        return cast(Record, SimpleNamespace(number=task.number))
+        return cast(ShardRecord, SimpleNamespace(number=task.number))
 
 
 @dataclass(eq=False)
 class Pretending:
     """Instead of a process: its task is done when somebody waits, and of several the one that came first."""
 
-    make: Callable[[Task], Record]
-    task: Task | None = None
+    make: Callable[[ShardTask], ShardRecord]
+    task: ShardTask | None = None
 
     @property
     def pipe(self) -> "Pretending":
@@ -154,11 +154,11 @@ class Pretending:
     def require_begun(self) -> None:
         """It is there at once."""
 
-    def give(self, task: Task) -> None:
+    def give(self, task: ShardTask) -> None:
         assert self.task is None
         self.task = task
 
-    def take(self) -> Record:
+    def take(self) -> ShardRecord:
         task, self.task = self.task, None
         assert task is not None
         return self.make(task)
@@ -179,7 +179,7 @@ def drawn_by_processes(sizes: Sequence[int], monkeypatch: pytest.MonkeyPatch, co
     counted = Counted(sizes)
     monkeypatch.setattr(worker_process, "WorkerProcess", lambda: Pretending(counted.make))
     monkeypatch.setattr(workers, "wait", Pretending.wait)
-    records = [record.number for record in workers.work(counted.tasks(), count, None)]
+    records = [record.number for record in workers.make_shards(counted.tasks(), count, None)]
     assert records == list(range(len(sizes)))
     return counted
 
@@ -242,7 +242,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Cluster:
 def drawn_by_a_cluster(sizes: Sequence[int], folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     cluster, counted = stand_in(monkeypatch), Counted(sizes, folder)
     monkeypatch.setattr(retries, "make_shard", counted.make)
-    assert [record.number for record in workers.work(counted.tasks(), 1, "local")] == list(range(len(sizes)))
+    assert [record.number for record in workers.make_shards(counted.tasks(), 1, "local")] == list(range(len(sizes)))
     return cluster.given
 
 
@@ -458,10 +458,10 @@ def test_ray_is_asked_to_give_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         for address in ("auto", f"127.0.0.1:{server.getsockname()[1]}"):
             with pytest.raises(MienError, match=f"cluster at {address}; found Failed to connect to {address}; on a machine"):
-                list(workers.work(iter(()), 1, address))
+                list(workers.make_shards(iter(()), 1, address))
     assert ray_cluster.RAY_TRIES not in os.environ
     monkeypatch.setenv(ray_cluster.RAY_TRIES, "7")
     with pytest.raises(MienError, match="cluster at auto"):
-        list(workers.work(iter(()), 1, "auto"))
+        list(workers.make_shards(iter(()), 1, "auto"))
     assert tries == ["1", "1", "7"]
     assert os.environ[ray_cluster.RAY_TRIES] == "7"

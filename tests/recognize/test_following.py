@@ -197,7 +197,7 @@ def test_the_face_network_is_taken_where_it_is_installed(monkeypatch: pytest.Mon
 
 @pytest.fixture
 def without_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(looks_module, "folder_of", lambda package: None)
+    monkeypatch.setattr(looks_module, "package_folder", lambda package: None)
     best_embedder.cache_clear()
     yield
     best_embedder.cache_clear()

@@ -26,7 +26,7 @@ from mien.faces.crop import CropSpec
 from mien.media import photos_and_frames
 from mien.media.file_limits import FILE_LIMITS, FileLimits
 from mien.media.find_source_files import find_source_files
-from mien.media.photos import Picture
+from mien.media.photos import PhotoLike
 from mien.preparation.preparation_settings import PreparationSettings
 from mien.preparation.prepare import prepare_faces
 from mien.recognize import result_writer
@@ -83,7 +83,7 @@ def test_a_photo_is_read_as_its_faces_in_a_set_are(recognizer: Recognizer, tmp_p
 
 def test_a_photo_may_be_given_in_any_form(recognizer: Recognizer, tmp_path: Path) -> None:
     path = write_photo(tmp_path / "a.png", PHOTO)
-    forms: list[Picture] = [path, str(path), path.read_bytes(), Image.open(path), PHOTO, PHOTO[:, :, 0]]
+    forms: list[PhotoLike] = [path, str(path), path.read_bytes(), Image.open(path), PHOTO, PHOTO[:, :, 0]]
     expected = [one.to_json() for one in recognizer(PHOTO)]
     assert len(expected) == 2
     assert [[one.to_json() for one in readings] for readings in recognizer.read(forms)] == [expected] * len(forms)
@@ -128,7 +128,7 @@ def test_no_face_and_no_photos(recognizer: Recognizer) -> None:
         (7, "found int"),
     ],
 )
-def test_what_is_no_photo_is_said(recognizer: Recognizer, given: Picture, found: str) -> None:
+def test_what_is_no_photo_is_said(recognizer: Recognizer, given: PhotoLike, found: str) -> None:
     with pytest.raises(MienError, match=found):
         recognizer(given)
 
@@ -313,7 +313,7 @@ def test_who_stops_while_photos_are_read_is_told_of_those_before(
 
     def stopped(
         self: Recognizer,
-        photos: Sequence[Picture],
+        photos: Sequence[PhotoLike],
         geometry: CropSpec | None = None,
         limits: FileLimits = FILE_LIMITS,
         turn: bool = False,

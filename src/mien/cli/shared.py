@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from mien.json_text import to_json
-from mien.media.file_limits import Switch
+from mien.media.file_limits import LimitSwitch
 from mien.number_bounds import MOST, MOST_SEED, MOST_THREADS
 from mien.wording import plain_text
 
@@ -50,7 +50,7 @@ Trust = Annotated[bool, typer.Option("--trust", help="Run the code beyond mien t
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines and nothing else.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")]
 Limits = Annotated[
-    Switch, typer.Option("--limits", help="Limits of files: off reads what is larger or takes longer, if you know it.")
+    LimitSwitch, typer.Option("--limits", help="Limits of files: off reads what is larger or takes longer, if you know it.")
 ]
 Turn = Annotated[bool, typer.Option("--turn", help="Find faces in photos that lie on their side or upside down, too.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 for the second GPU, or mps.")]

@@ -11,7 +11,7 @@ from mien.data.format import Info
 from mien.errors import MienError
 
 CHUNK = 4096
-GRAY = (0.299, 0.587, 0.114)
+GRAY_WEIGHTS = (0.299, 0.587, 0.114)
 """The weights of red, green and blue in a gray value (ITU-R BT.601), as Pillow has them."""
 
 
@@ -47,7 +47,7 @@ def _converted(pixels: torch.Tensor, info: Info) -> torch.Tensor:
     """Pixels, uint8 (B, S, S[, 3]), with the side and channels of `info`; averaged where smaller, interpolated where larger."""
     stacked = (pixels.unsqueeze(1) if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2)).float()
     if stacked.shape[1] > info.channels:
-        stacked = torch.einsum("bchw,c->bhw", stacked, torch.tensor(GRAY)).unsqueeze(1)
+        stacked = torch.einsum("bchw,c->bhw", stacked, torch.tensor(GRAY_WEIGHTS)).unsqueeze(1)
     stacked = F.interpolate(stacked, (info.side, info.side), mode="bilinear", antialias=True, align_corners=False)
     whole = stacked.round().clamp(0, 255).to(torch.uint8).expand(-1, info.channels, -1, -1)
     return whole.squeeze(1) if info.channels == 1 else whole.permute(0, 2, 3, 1).contiguous()

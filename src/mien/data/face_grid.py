@@ -97,7 +97,7 @@ def write_face_grid(sheet: Image.Image, path: Path) -> None:
     write_atomically(path, content.getvalue())
 
 
-def evenly(count: int, most: int) -> npt.NDArray[np.int64]:
+def evenly_spaced(count: int, most: int) -> npt.NDArray[np.int64]:
     """Up to `most` of the numbers 0 to `count` - 1, ascending and evenly apart, first and last among them."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
 

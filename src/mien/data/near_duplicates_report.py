@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mien.data.face_grid import GridNote, GridTile, draw_face_grid, evenly, write_face_grid
+from mien.data.face_grid import GridNote, GridTile, draw_face_grid, evenly_spaced, write_face_grid
 from mien.data.face_grid import GridRow as SheetRow
 from mien.data.near_duplicates import NearDuplicates
 from mien.disk import require_new, write_atomically
@@ -55,7 +55,7 @@ def draw_near_duplicates(found: NearDuplicates) -> Image.Image:
 
 def _drawn(found: NearDuplicates) -> Iterator[SheetRow]:
     count, few = len(found.faces), SHOWN // 2
-    for number in sorted({*range(min(few, len(found.sizes))), *evenly(len(found.sizes), few).tolist()}):
+    for number in sorted({*range(min(few, len(found.sizes))), *evenly_spaced(len(found.sizes), few).tolist()}):
         members = np.flatnonzero(found.group == number)
         tiles = []
         for row in members[:ACROSS].tolist():

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft, ndimage, sparse
 
-from mien.data.convert import GRAY
+from mien.data.convert import GRAY_WEIGHTS
 from mien.errors import MienError
 
 Bytes = npt.NDArray[np.uint8]
@@ -249,7 +249,7 @@ def _means(side: int) -> Floats:
 def _gray(faces: Bytes) -> Floats:
     """Gray levels (n, S, S)."""
     pixels = faces.astype(np.float32)
-    return pixels if faces.ndim == 3 else pixels @ np.array(GRAY, np.float32)
+    return pixels if faces.ndim == 3 else pixels @ np.array(GRAY_WEIGHTS, np.float32)
 
 
 def _lines(faces: Bytes) -> Floats:

@@ -12,7 +12,7 @@ from mien.media.rejections import Rejected
 
 
 @dataclass(frozen=True)
-class Block:
+class FaceBlock:
     """Some faces, uint8 (n, S, S) or (n, S, S, 3), and their columns, n values each (`id` and `label` at least)."""
 
     faces: npt.NDArray[np.uint8]
@@ -33,7 +33,7 @@ class Source(Protocol):
 
     def total(self) -> int: ...
 
-    def blocks(self) -> Iterator[Block]: ...
+    def blocks(self) -> Iterator[FaceBlock]: ...
 
 
 def names_in_text(given: Any) -> Any:

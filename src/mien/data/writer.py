@@ -41,7 +41,9 @@ class FaceSetWriter:
         if folder.exists():
             raise MienError(f"nothing at {folder} yet", "a file or folder", "choose another name, or remove it first")
         folder.parent.mkdir(parents=True, exist_ok=True)
-        self._folder, self._info, self._count = folder, info, 0
+        self._folder = folder
+        self._info = info
+        self._count = 0
         self._aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         self._faces = (self._aside / "faces.npy").open("wb")
         self._table: pq.ParquetWriter | None = None

@@ -13,7 +13,7 @@ import pyarrow as pa
 from PIL import Image
 from scipy.stats import spearmanr
 
-from mien.data.face_grid import GRAY, GridNote, GridRow, GridTile, draw_face_grid, evenly, write_face_grid
+from mien.data.face_grid import GRAY, GridNote, GridRow, GridTile, draw_face_grid, evenly_spaced, write_face_grid
 from mien.data.faceset import FaceSet
 from mien.data.peaks import find_sequences
 from mien.data.splits import test_split
@@ -260,7 +260,7 @@ def intensity_rows(shown: Shown) -> str:
 def _row(shown: Shown, rows: Integers, name: str, about: str) -> GridRow:
     """These faces in order of intensity, FRAMES at most."""
     rows = rows[np.argsort(shown.intensity[rows], kind="stable")]
-    rows = rows[evenly(len(rows), FRAMES)]
+    rows = rows[evenly_spaced(len(rows), FRAMES)]
     low, high = min(0.0, float(shown.intensity.min())), float(shown.intensity.max())
     tiles = []
     for face, chance, value in zip(shown.faces.faces(rows), shown.probability[rows], shown.intensity[rows], strict=True):

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mien.errors import MienError
 from mien.faces.align import Align, align_from_text, crop
 from mien.faces.detect import Detector, detector_from_text
-from mien.faces.face import Face, Which, choose
+from mien.faces.face import Face, WhichFaces, choose_faces
 from mien.faces.orientation import as_it_lies, in_all_directions, turned
 from mien.media.photos import Photo
 from mien.registry import component_to_text, require_loaded
@@ -37,7 +37,7 @@ class CropSpec:
     """The way to cut out a face, with its settings."""
     detector: str = "mtcnn"
     """The detector, with its settings; `whole` does not use it."""
-    which: Which = "largest"
+    which: WhichFaces = "largest"
     """Which faces of a photo are cut out."""
 
     def __str__(self) -> str:
@@ -89,15 +89,15 @@ class CropSpec:
         align, *rest = (part.strip() for part in text.split(";"))
         if align == WHOLE and not rest:
             return CropSpec(WHOLE)
-        if len(rest) != 2 or rest[1] not in get_args(Which):
+        if len(rest) != 2 or rest[1] not in get_args(WhichFaces):
             todo = "say how faces are cut out (mien predict --align box), or train on a set that mien prepare wrote"
             raise MienError("an alignment that mien prepare wrote", repr(text), todo)
-        return CropSpec(align, rest[0], cast("Which", rest[1]))
+        return CropSpec(align, rest[0], cast("WhichFaces", rest[1]))
 
 
 @dataclass(frozen=True, eq=False)
-class Crop:
-    """The n crops of some photos, and where each came from."""
+class Crops:
+    """The crops of n faces in some photos, and where each came from."""
 
     faces: npt.NDArray[np.uint8]
     """The crops, uint8 (n, S, S) gray or (n, S, S, 3) color."""
@@ -117,7 +117,7 @@ class Crop:
         return [as_it_lies(face, self.turned.get(number, 0), photos[number]) for face, number in places]
 
 
-def crop_faces(photos: Sequence[Photo], crop_spec: CropSpec, side: int, color: bool, turn: bool = False) -> Crop:
+def crop_faces(photos: Sequence[Photo], crop_spec: CropSpec, side: int, color: bool, turn: bool = False) -> Crops:
     """The crops of upright photos, uint8 (H, W, 3), of any sizes, with `side` pixels each.
 
     `turn`: look for faces in photos that lie on their side or upside down, too, which takes four times as long. Raises
@@ -136,7 +136,7 @@ def crop_faces(photos: Sequence[Photo], crop_spec: CropSpec, side: int, color: b
         found = detector(photos)
     crops, owners, kept, empty = list[Photo](), list[int](), list[Face](), dict[int, str]()
     for number, (photo, faces) in enumerate(zip(photos, found, strict=True)):
-        chosen = choose(faces, crop_spec.which, (photo.shape[1], photo.shape[0]))
+        chosen = choose_faces(faces, crop_spec.which, (photo.shape[1], photo.shape[0]))
         maps = [(face, align(photo, face)) for face in chosen]
         made = [(face, crop(photo, map_, side)) for face, map_ in maps if map_ is not None]
         if not made:
@@ -147,7 +147,7 @@ def crop_faces(photos: Sequence[Photo], crop_spec: CropSpec, side: int, color: b
             kept.append(face)
     shape = (0, side, side, 3) if color else (0, side, side)
     faces_ = np.stack(crops) if crops else np.zeros(shape, np.uint8)
-    return Crop(faces_, np.array(owners, np.int64), tuple(kept), empty, quarters)
+    return Crops(faces_, np.array(owners, np.int64), tuple(kept), empty, quarters)
 
 
 @cache

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import MienError
-from mien.installed import folder_of
+from mien.installed import package_folder
 from mien.media.photos import Photo
 
 PACKAGE, FILE = "face_recognition_models", "shape_predictor_68_face_landmarks.dat"
@@ -30,7 +30,7 @@ def library() -> Any:
 
 def points_file() -> Path | None:
     """The file of dlib's landmarks; None where its package is not installed."""
-    folder = folder_of(PACKAGE)
+    folder = package_folder(PACKAGE)
     return None if folder is None else folder / "models" / FILE
 
 

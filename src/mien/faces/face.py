@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mien.errors import MienError
 
-Which = Literal["all", "largest", "central"]
+WhichFaces = Literal["all", "largest", "central"]
 """Which faces of a photo count: all, the one with the largest box, or the one nearest to the photo's center."""
 
 
@@ -57,7 +57,7 @@ class Face:
         return float(np.linalg.norm(self.landmarks[1] - self.landmarks[0]))
 
 
-def choose(faces: Sequence[Face], which: Which, size: tuple[int, int]) -> tuple[Face, ...]:
+def choose_faces(faces: Sequence[Face], which: WhichFaces, size: tuple[int, int]) -> tuple[Face, ...]:
     """The faces that count, in a photo of `size` (width, height); of equal ones the first. Empty where there are none."""
     if which == "all" or not faces:
         return tuple(faces)

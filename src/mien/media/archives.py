@@ -142,7 +142,11 @@ class _Sparing:
     """
 
     def __init__(self, file: IO[bytes], most: int, what: str) -> None:
-        self.seek, self.tell, self._file, self._most, self._what = file.seek, file.tell, file, most, what
+        self.seek = file.seek
+        self.tell = file.tell
+        self._file = file
+        self._most = most
+        self._what = what
 
     def read(self, size: int = -1) -> bytes:
         if size > self._most:
@@ -157,7 +161,11 @@ class _Letters:
     """A file for gzip that refuses long names: gzip reads a name letter by letter, and it may be as long as the file."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self.seek, self.tell, self.close, self._file, self._letters = file.seek, file.tell, file.close, file, 0
+        self.seek = file.seek
+        self.tell = file.tell
+        self.close = file.close
+        self._file = file
+        self._letters = 0
 
     def read(self, size: int = -1) -> bytes:
         self._letters = self._letters + 1 if size == 1 else 0

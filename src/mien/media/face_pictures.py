@@ -20,7 +20,7 @@ from pydantic import Field
 
 from mien.errors import MienError
 from mien.media.decoding.decode import open_picture, read_content
-from mien.media.file_limits import FILE_LIMITS, NO_LIMITS, FileLimits, Switch
+from mien.media.file_limits import FILE_LIMITS, NO_LIMITS, FileLimits, LimitSwitch
 from mien.media.rejections import Rejected, reason_of
 from mien.number_bounds import MOST_SIDE
 
@@ -74,7 +74,7 @@ def read_picture(
     return _fit(_decode(path, color, limits, nullcontext())[0], path, side)
 
 
-def picture_file_limits(switch: Switch) -> FileLimits:
+def picture_file_limits(switch: LimitSwitch) -> FileLimits:
     """The limits for pictures' files; no limits where a command's option says off."""
     return NO_LIMITS if switch == "off" else PICTURES
 

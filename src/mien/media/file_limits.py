@@ -9,7 +9,7 @@ from typing import Literal
 Clock = Callable[[], float]
 """A function that gives seconds, which only grow."""
 
-Switch = Literal["on", "off"]
+LimitSwitch = Literal["on", "off"]
 """The values of a command's option for limits."""
 
 _MUCH = 1 << 62
@@ -65,7 +65,7 @@ NO_LIMITS = FileLimits(
 """No limits: for files that are known to be harmless."""
 
 
-def file_limits(switch: Switch) -> FileLimits:
+def file_limits(switch: LimitSwitch) -> FileLimits:
     """The limits for files; no limits where a command's option says off."""
     return NO_LIMITS if switch == "off" else FILE_LIMITS
 

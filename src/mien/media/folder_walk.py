@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mien.media.file_names import is_wanted
-from mien.media.folder_labels import (
-    is_folder,
-)
+from mien.media.folder_labels import is_folder
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,7 @@ from pathlib import Path
 from mien.errors import MienError
 from mien.media.archives import ARCHIVES
 from mien.media.file_names import escaped_name, is_wanted
-from mien.media.folder_labels import (
-    NamedInput,
-)
+from mien.media.folder_labels import NamedInput
 from mien.media.folder_walk import walk_folder
 from mien.media.photo_lists import LISTS, check_list
 

@@ -22,7 +22,7 @@ Array = npt.NDArray[np.uint8]
 Photo = Array
 """A photo: uint8 (H, W, 3), RGB, upright."""
 
-Picture = str | Path | bytes | Image.Image | Array
+PhotoLike = str | Path | bytes | Image.Image | Array
 """What a photo may be given as: a path, the bytes of a file, a picture of Pillow, or an array."""
 
 
@@ -47,7 +47,7 @@ def read_photo(
     return pixels
 
 
-def as_photo(given: Picture, limits: FileLimits = FILE_LIMITS) -> Array:
+def as_photo(given: PhotoLike, limits: FileLimits = FILE_LIMITS) -> Array:
     """A photo, uint8 (H, W, 3), upright, from a path, a file's bytes, a picture of Pillow, or an array (H, W, 3) or (H, W).
 
     Raises MienError for anything else, and for a file that cannot be read.

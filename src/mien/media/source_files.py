@@ -126,7 +126,10 @@ class _Slice(io.RawIOBase):
     """A part of a file as a file of its own; it closes the file."""
 
     def __init__(self, file: IO[bytes], member: ArchiveMember) -> None:
-        self._file, self._first, self._size, self._at = file, member.offset, member.size, 0
+        self._file = file
+        self._first = member.offset
+        self._size = member.size
+        self._at = 0
 
     def readable(self) -> bool:
         return True

@@ -40,7 +40,10 @@ class Unzipped(io.RawIOBase):
 
     def __init__(self, file: IO[bytes], stored: int, size: int, method: int, crc: int) -> None:
         self._file, self._start = file, file.tell()
-        self._stored, self._size, self._method, self._crc = stored, size, method, crc
+        self._stored = stored
+        self._size = size
+        self._method = method
+        self._crc = crc
         self._at = self._left = self._sum = self._wanted = 0
         self._restart()
 
@@ -72,7 +75,9 @@ class Unzipped(io.RawIOBase):
         super().close()
 
     def _restart(self) -> None:
-        self._at, self._left, self._sum = 0, self._stored, 0
+        self._at = 0
+        self._left = self._stored
+        self._sum = 0
         self._file.seek(self._start)
         self._unpacker = self._unpacking()
 
@@ -139,7 +144,9 @@ class _Inflating:
     """The unpacker for Deflate."""
 
     def __init__(self) -> None:
-        self._inflater, self._kept, self._more = zlib.decompressobj(-zlib.MAX_WBITS), b"", False
+        self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._kept = b""
+        self._more = False
 
     @property
     def eof(self) -> bool:

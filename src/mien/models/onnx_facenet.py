@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mien.errors import MienError
 from mien.models import FacePixels, Network, pooled_head, require_side
-from mien.onnx_file import first_line, open_session, read_model, serialize, threads
+from mien.onnx_file import first_line, open_session, read_model, serialize, thread_count
 from mien.settings import STRICT, Finite, PixelsOrZero, Positive, Share
 
 
@@ -105,7 +105,7 @@ class OnnxMap(nn.Module):
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, S, S) to (B, C', S', S') or (B, D'), float32."""
-        self.session = self.session or open_session(self.content, threads())
+        self.session = self.session or open_session(self.content, thread_count())
         shown = (x.flip(1) if self.flips else x).float().cpu()
         shown = shown.permute(0, 2, 3, 1) if self.last else shown
         parts = shown.split(1) if self.single else (shown,)

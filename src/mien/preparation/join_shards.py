@@ -23,7 +23,7 @@ from mien.media.rejections import Rejected
 from mien.preparation.list_columns import column_types
 from mien.preparation.photo_note import write_photo_note
 from mien.preparation.preparation_settings import PreparationSettings
-from mien.preparation.shards import Making, Record, clear_parts, record_at
+from mien.preparation.shards import ShardRecord, ShardSettings, clear_parts, record_at
 from mien.preparation.survey import classes_of
 from mien.progress import Progress
 from mien.wording import quantity
@@ -32,7 +32,7 @@ WHOLE = "whole"
 """The new set's folder among the shards, until it is finished and gets its place."""
 
 
-def join_shards(asked: PreparationSettings, making: Making, parts: Path, tasks: int, out: Path, bar: Progress) -> int:
+def join_shards(asked: PreparationSettings, making: ShardSettings, parts: Path, tasks: int, out: Path, bar: Progress) -> int:
     """Write the new set from all shards, one after the other; returns the number of rejected inputs.
 
     Its classes are those that the photos' folders are named for. Raises MienError where no shard has a face.
@@ -101,7 +101,7 @@ def _draw_test(
     return held_out
 
 
-def _recorded(parts: Path, tasks: int) -> Iterator[Record]:
+def _recorded(parts: Path, tasks: int) -> Iterator[ShardRecord]:
     """The records of all tasks in their order, each read when its turn comes."""
     return (record_at(parts, number) for number in range(tasks))
 
@@ -119,7 +119,7 @@ def _shards(parts: Path, tasks: int) -> Iterator[FaceSet]:
     return (_shard(parts, record) for record in _recorded(parts, tasks) if record.faces)
 
 
-def _shard(parts: Path, record: Record) -> FaceSet:
+def _shard(parts: Path, record: ShardRecord) -> FaceSet:
     shard = FaceSet.open(parts / record.shard)
     if len(shard) != record.faces:
         found = f"{len(shard)} in {parts / record.shard}"

@@ -9,11 +9,11 @@ from pydantic.dataclasses import dataclass as checked
 from mien.data.source import names_in_text
 from mien.faces.crop import CropSpec
 from mien.faces.detect import detector_from_text
-from mien.faces.face import Which
+from mien.faces.face import WhichFaces
 from mien.faces.quality import QualityLimits
 from mien.media.face_pictures import PictureSide
 from mien.media.file_limits import FILE_LIMITS, FileLimits
-from mien.preparation.shards import Making
+from mien.preparation.shards import ShardSettings
 from mien.settings import STRICT, Seconds, Seed, plain_errors
 
 
@@ -28,7 +28,7 @@ class PreparationSettings:
     """How faces are cut out: eyes, box, outline or whole, with settings."""
     detector: str = "mtcnn"
     """The detector that finds faces, with settings."""
-    which: Which = "largest"
+    which: WhichFaces = "largest"
     """Which faces of a photo are taken."""
     side: PictureSide = 48
     """Side of a crop in pixels."""
@@ -51,7 +51,7 @@ class PreparationSettings:
     turn: bool = False
     """Look for faces in photos that lie on their side or upside down, too."""
 
-    def making(self, files: FileLimits = FILE_LIMITS) -> Making:
+    def making(self, files: FileLimits = FILE_LIMITS) -> ShardSettings:
         """How shards are made by these settings.
 
         Raises MienError for an unknown alignment, detector or limit, and for those that do not work together.
@@ -60,4 +60,4 @@ class PreparationSettings:
         detector_from_text(self.detector)  # `whole` would not ask for it
         crop_spec.require_workable()
         limits.require_measurable(crop_spec.gives_landmarks)
-        return Making(crop_spec, self.side, self.color, self.every, limits, files, self.turn, self.keep)
+        return ShardSettings(crop_spec, self.side, self.color, self.every, limits, files, self.turn, self.keep)

@@ -22,9 +22,9 @@ from mien.media.source_files import SourceFile
 from mien.preparation.join_shards import join_shards
 from mien.preparation.list_columns import check_kept, columns_left_out
 from mien.preparation.preparation_settings import PreparationSettings
-from mien.preparation.shards import ASKED, KINDS, Making, Record, Task, clear_parts, read_record, state_of
+from mien.preparation.shards import ASKED, KINDS, ShardRecord, ShardSettings, ShardTask, clear_parts, read_record, state_of
 from mien.preparation.survey import MOST_NAMED, require_fitting_inputs, source_files_of, survey_inputs
-from mien.preparation.workers import work
+from mien.preparation.workers import make_shards
 from mien.progress import Progress, Silent
 from mien.settings import Threads, require_fitting
 from mien.wording import quantity
@@ -137,21 +137,21 @@ def _claim(parts: Path, asked: PreparationSettings) -> None:
 
 
 def _records(
-    asked: PreparationSettings, making: Making, parts: Path, workers: int, cluster: str | None
-) -> Generator[Record, None, None]:
+    asked: PreparationSettings, making: ShardSettings, parts: Path, workers: int, cluster: str | None
+) -> Generator[ShardRecord, None, None]:
     """The records of all tasks in any order; what was done before is not done again."""
-    done = list[Record]()
+    done = list[ShardRecord]()
 
-    def undone() -> Iterator[Task]:
+    def undone() -> Iterator[ShardTask]:
         for number, inputs in enumerate(_dealt(source_files_of(asked, making.files))):
-            task = Task(number, inputs, making, str(parts.absolute()), state_of(inputs, making.files))
+            task = ShardTask(number, inputs, making, str(parts.absolute()), state_of(inputs, making.files))
             before = read_record(task)
             if before is None:
                 yield task
             else:
                 done.append(before)
 
-    for record in work(undone(), workers, cluster):
+    for record in make_shards(undone(), workers, cluster):
         yield record
         while done:
             yield done.pop()

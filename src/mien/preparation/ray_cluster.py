@@ -9,7 +9,7 @@ from typing import Any
 from mien.errors import MienError
 from mien.preparation.own_cluster import own_homes, own_place, without_other_clusters
 from mien.preparation.retries import make_carefully
-from mien.preparation.shards import Record, Task, draw_tasks
+from mien.preparation.shards import ShardRecord, ShardTask, draw_tasks
 from mien.telemetry import changed_environment
 
 WINDOW, WINDOW_BYTES = 1000, 1 << 30
@@ -22,7 +22,7 @@ RAY_TRIES = "RAY_gcs_server_port_wait_time_s"
 """The environment variable for how often Ray tries to reach the head; by default it tries for a quarter of an hour."""
 
 
-def work_on_cluster(tasks: Iterator[Task], address: str) -> Iterator[Record]:
+def work_on_cluster(tasks: Iterator[ShardTask], address: str) -> Iterator[ShardRecord]:
     """The records of tasks that a cluster does, in any order; tasks of a lost worker go to others.
 
     Folders have to be the same on all machines. Raises MienError where Ray is missing or no cluster answers.
@@ -86,7 +86,7 @@ def _require_answer(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), SECONDS).close()
 
 
-def _make(row: dict[str, Any]) -> dict[str, Record | MienError]:
+def _make(row: dict[str, Any]) -> dict[str, ShardRecord | MienError]:
     """The record of a task, or a MienError as a value: Ray would wrap it in a trace of its own."""
     try:
         return {"record": make_carefully(row["task"])}

@@ -11,7 +11,7 @@ import numpy as np
 
 from mien.errors import MienError
 from mien.media.source_files import SourceFile
-from mien.preparation.shards import Record, Task, make_shard
+from mien.preparation.shards import ShardRecord, ShardTask, make_shard
 from mien.preparation.worker_process import WorkerProcess, hand_out
 
 ENDED = "reading it ended the process"
@@ -21,7 +21,7 @@ MEMORY = "see whether memory ran out, take fewer --workers, and give the same co
 """What to do where processes die without a photo to blame."""
 
 
-def make_carefully(task: Task) -> Record:
+def make_carefully(task: ShardTask) -> ShardRecord:
     """The record of a task, done in this process; in another one where a process died of it before."""
     begun = task.record.with_suffix(".begun")
     alone = begun.exists()
@@ -32,7 +32,7 @@ def make_carefully(task: Task) -> Record:
         begun.unlink(missing_ok=True)
 
 
-def make_again(task: Task) -> Record:
+def make_again(task: ShardTask) -> ShardRecord:
     """The record of a task of which a process died. Photos that end another process, too, are rejected.
 
     Raises MienError where no photo by itself is to blame.
@@ -55,7 +55,7 @@ def _plain() -> SourceFile:
     return SourceFile("gray", Path(), content=cv2.imencode(".png", np.full((96, 96), 128, np.uint8))[1].tobytes())
 
 
-def _tried(tasks: Iterable[Task]) -> Iterator[Record | None]:
+def _tried(tasks: Iterable[ShardTask]) -> Iterator[ShardRecord | None]:
     """The records of tasks, done one at a time by one process as long as it lives; None for a task of which it died."""
     crew = list[WorkerProcess]()
     try:

@@ -23,7 +23,7 @@ from mien.data.format import COLUMNS, Info
 from mien.data.writer import FaceSetWriter
 from mien.disk import LOCK, write_atomically
 from mien.errors import MienError
-from mien.faces.crop import Crop, CropSpec, crop_faces
+from mien.faces.crop import Crops, CropSpec, crop_faces
 from mien.faces.quality import MEASURES, QualityLimits, measure_quality
 from mien.json_text import to_json
 from mien.json_toml import read_settings
@@ -43,8 +43,8 @@ KINDS |= {name: COLUMNS[name] for name in ("box", "landmarks", "score")} | dict.
 
 
 @dataclass(frozen=True)
-class Making:
-    """How faces are made from photos."""
+class ShardSettings:
+    """How the faces of a shard are made from photos."""
 
     crop_spec: CropSpec
     side: int
@@ -62,12 +62,12 @@ class Making:
 
 
 @dataclass(frozen=True)
-class Task:
-    """A shard to be made."""
+class ShardTask:
+    """A shard to be made, from which inputs and how."""
 
     number: int
     inputs: tuple[SourceFile, ...]
-    making: Making
+    making: ShardSettings
     folder: str
     """The folder of all shards."""
     state: str
@@ -80,7 +80,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Record:
+class ShardRecord:
     """What became of a task's inputs; it lies in a JSON file."""
 
     number: int
@@ -114,7 +114,7 @@ def state_of(inputs: Sequence[SourceFile], limits: FileLimits = FILE_LIMITS) -> 
     return digest.hexdigest()
 
 
-def read_record(task: Task) -> Record | None:
+def read_record(task: ShardTask) -> ShardRecord | None:
     """The record of a task that was done before; None where it was not, or its inputs have changed since."""
     if not task.record.is_file():
         return None
@@ -122,16 +122,16 @@ def read_record(task: Task) -> Record | None:
     return record if record.state == task.state else None
 
 
-def record_at(folder: Path, number: int) -> Record:
+def record_at(folder: Path, number: int) -> ShardRecord:
     """The record of a task that is done, by its number. Raises MienError where it is damaged, or another's."""
     file, todo = folder / f"{number:08d}.json", f"remove {folder} to begin anew"
-    record = read_settings(Record, file, todo)
+    record = read_settings(ShardRecord, file, todo)
     if record.number != number or not re.fullmatch(rf"{number:08d}-[0-9a-f]{{8}}", record.shard):
         raise MienError(f"the record of task {number} in {file}", f"that of {record.number}, {brief_repr(record.shard)}", todo)
     return record
 
 
-def make_shard(task: Task, beat: Callable[[], None] = lambda: None) -> Record:
+def make_shard(task: ShardTask, beat: Callable[[], None] = lambda: None) -> ShardRecord:
     """Do a task. An input that cannot be read, or shows no face, is rejected with the reason.
 
     `beat` is called for each photo and frame, and after each batch. Raises OSError where the disk fails.
@@ -158,12 +158,12 @@ def make_shard(task: Task, beat: Callable[[], None] = lambda: None) -> Record:
     ]
     labels = tuple(sorted({one.label for one in task.inputs if one.label}))
     counts = (len(task.inputs), kept.total())
-    record = Record(task.number, task.state, *counts, shard, labels, tuple(sorted(filled)), (*unread, *empty), tuple(notes))
+    record = ShardRecord(task.number, task.state, *counts, shard, labels, tuple(sorted(filled)), (*unread, *empty), tuple(notes))
     write_atomically(task.record, to_json(record, indent=None).encode())
     return record
 
 
-def _crops_of(batch: Sequence[PhotoOrFrame], making: Making) -> Crop:
+def _crops_of(batch: Sequence[PhotoOrFrame], making: ShardSettings) -> Crops:
     """The crops of photos and frames. A photo on which a library fails has none, and the others have theirs."""
     try:
         return crop_faces([one.pixels for one in batch], making.crop_spec, making.side, making.color, making.turn)
@@ -171,7 +171,7 @@ def _crops_of(batch: Sequence[PhotoOrFrame], making: Making) -> Crop:
         if len(batch) == 1:
             return replace(_no_crops(making), empty={0: f"a photo that cannot be looked at ({error})"})
     parts = [_crops_of([one], making) for one in batch]
-    return Crop(
+    return Crops(
         np.concatenate([part.faces for part in parts]),
         np.repeat(np.arange(len(parts)), [len(part.found) for part in parts]),
         tuple(face for part in parts for face in part.found),
@@ -180,7 +180,7 @@ def _crops_of(batch: Sequence[PhotoOrFrame], making: Making) -> Crop:
     )
 
 
-def _notes(batch: Sequence[PhotoOrFrame], crops: Crop) -> list[Rejected]:
+def _notes(batch: Sequence[PhotoOrFrame], crops: Crops) -> list[Rejected]:
     """The notes about photos; a video has too many frames for notes."""
     said = list[Rejected]()
     for number, one in enumerate(batch):
@@ -190,13 +190,13 @@ def _notes(batch: Sequence[PhotoOrFrame], crops: Crop) -> list[Rejected]:
     return said
 
 
-def _no_crops(making: Making) -> Crop:
+def _no_crops(making: ShardSettings) -> Crops:
     shape = (0, making.side, making.side, 3) if making.color else (0, making.side, making.side)
-    return Crop(np.zeros(shape, np.uint8), np.zeros(0, np.int64), (), {})
+    return Crops(np.zeros(shape, np.uint8), np.zeros(0, np.int64), (), {})
 
 
 def _rows(
-    batch: Sequence[PhotoOrFrame], crops: Crop, making: Making
+    batch: Sequence[PhotoOrFrame], crops: Crops, making: ShardSettings
 ) -> tuple[npt.NDArray[np.uint8], dict[str, pa.Array], dict[int, str]]:
     """Faces within the limits, their columns, and why others of `batch` have none."""
     measures = measure_quality(crops.faces, crops.found)
@@ -243,13 +243,13 @@ def clear_parts(parts: Path) -> None:
             shutil.rmtree(one) if one.is_dir() else one.unlink(missing_ok=True)
 
 
-def draw_tasks(tasks: Iterator[Task], most: int, room: int) -> Iterator[Task]:
+def draw_tasks(tasks: Iterator[ShardTask], most: int, room: int) -> Iterator[ShardTask]:
     """The next `most` tasks, or fewer: up to the one whose photos fill `room`, in bytes."""
     while most > 0 and room > 0 and (task := next(tasks, None)) is not None:
         yield task
         most, room = most - 1, room - bytes_in_task(task)
 
 
-def bytes_in_task(task: Task) -> int:
+def bytes_in_task(task: ShardTask) -> int:
     """The bytes of photos that a task brings along."""
     return sum(len(one.content or b"") for one in task.inputs)

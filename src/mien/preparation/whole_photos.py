@@ -9,7 +9,7 @@ import numpy as np
 
 from mien.errors import MienError
 from mien.faces.detect import detector_from_text
-from mien.faces.face import Face, choose
+from mien.faces.face import Face, choose_faces
 from mien.media.face_pictures import PICTURES
 from mien.media.file_limits import FileLimits
 from mien.media.photos import Photo, read_photo
@@ -54,7 +54,7 @@ def measure_whole_photos(paths: Sequence[Path], limits: FileLimits = PICTURES) -
             photo = _small(read_photo(SourceFile(paths[place].name, paths[place]), limits))
         except MienError:
             continue
-        chosen = choose(detector([photo])[0], "largest", (photo.shape[1], photo.shape[0]))
+        chosen = choose_faces(detector([photo])[0], "largest", (photo.shape[1], photo.shape[0]))
         found += [_is_whole(photo, face) for face in chosen]
     return WholePhotoShare(len(found), sum(found))
 

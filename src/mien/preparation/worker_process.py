@@ -17,7 +17,7 @@ import cv2
 
 from mien.errors import MienError
 from mien.media.memory_limit import limit_memory
-from mien.preparation.shards import Record, Task, make_shard
+from mien.preparation.shards import ShardRecord, ShardTask, make_shard
 
 PATIENCE = 30.0
 """A process is ended when nothing new begins for so many times the seconds that a photo may take."""
@@ -26,7 +26,7 @@ TICK = 1.0
 """Seconds between two looks at whether a process hangs."""
 
 
-def hand_out(waiting: deque[Task], crew: "list[WorkerProcess]", workers: int) -> None:
+def hand_out(waiting: deque[ShardTask], crew: "list[WorkerProcess]", workers: int) -> None:
     """Give a task to each process without one, and start as many processes as that takes, up to `workers`."""
     there, free = len(crew), sum(one.task is None for one in crew)
     for _ in range(min(workers - there, len(waiting) - free)):
@@ -57,7 +57,7 @@ class WorkerProcess:
     def __init__(self) -> None:
         context = get_context("spawn")  # forked processes would share torch's threads
         self.pipe, theirs = context.Pipe()
-        self.task: Task | None = None
+        self.task: ShardTask | None = None
         self._beats, beats = context.Pipe(duplex=False)  # shared memory would be a file
         self._since = monotonic()
         self._process = context.Process(target=_serve, args=(theirs, os.getpid(), beats), daemon=True)
@@ -76,7 +76,7 @@ class WorkerProcess:
             todo = 'see whether memory ran out; in a program of your own begin under `if __name__ == "__main__":`'
             raise MienError("worker processes that start", "one that ended at once", todo) from error
 
-    def give(self, task: Task) -> None:
+    def give(self, task: ShardTask) -> None:
         """Give a task to the process, which must be without one."""
         self.task, self._since = task, monotonic()
         with suppress(OSError):  # it is gone, which `take` finds
@@ -91,7 +91,7 @@ class WorkerProcess:
                 self._since = now
         return self.task is not None and now - self._since > PATIENCE * self.task.making.files.seconds
 
-    def take(self) -> Record | None:
+    def take(self) -> ShardRecord | None:
         """The record when the task is done; None where the process died or hangs. Raises what the task raised."""
         while not self.pipe.poll(TICK):
             if self.hangs():
@@ -99,7 +99,7 @@ class WorkerProcess:
                 return None
         self.task = None
         try:
-            made: Record | Exception = self.pipe.recv()
+            made: ShardRecord | Exception = self.pipe.recv()
         except (EOFError, OSError):
             self.end()
             return None
@@ -145,7 +145,7 @@ def _serve(pipe: Connection, parent: int, beats: Connection) -> None:
             task = pipe.recv()
 
 
-def _outcome(task: Task, beat: Callable[[], None]) -> Record | Exception:
+def _outcome(task: ShardTask, beat: Callable[[], None]) -> ShardRecord | Exception:
     try:
         return make_shard(task, beat)
     except (MienError, OSError) as error:

@@ -6,14 +6,14 @@ from multiprocessing.connection import wait
 
 from mien.preparation.ray_cluster import work_on_cluster
 from mien.preparation.retries import make_again, make_carefully
-from mien.preparation.shards import Record, Task, bytes_in_task, draw_tasks
+from mien.preparation.shards import ShardRecord, ShardTask, bytes_in_task, draw_tasks
 from mien.preparation.worker_process import TICK, WorkerProcess, hand_out
 
 AHEAD, AHEAD_BYTES = 2, 1 << 27
 """Tasks drawn ahead for each process, and the bytes of photos in them at which no more are drawn."""
 
 
-def work(tasks: Iterator[Task], workers: int, cluster: str | None) -> Iterator[Record]:
+def make_shards(tasks: Iterator[ShardTask], workers: int, cluster: str | None) -> Iterator[ShardRecord]:
     """The records of tasks as they are done, in any order.
 
     `cluster`: None, the address of a Ray cluster (`auto` on one of its machines, or HOST:PORT of its head; Ray's client,
@@ -33,8 +33,8 @@ def work(tasks: Iterator[Task], workers: int, cluster: str | None) -> Iterator[R
         yield from _in_processes(tasks, workers)
 
 
-def _in_processes(tasks: Iterator[Task], workers: int) -> Iterator[Record]:
-    waiting, lost, crew = deque[Task](), list[Task](), list[WorkerProcess]()
+def _in_processes(tasks: Iterator[ShardTask], workers: int) -> Iterator[ShardRecord]:
+    waiting, lost, crew = deque[ShardTask](), list[ShardTask](), list[WorkerProcess]()
     try:
         while True:
             held = [*waiting, *lost, *_busy(crew).values()]
@@ -62,5 +62,5 @@ def _in_processes(tasks: Iterator[Task], workers: int) -> Iterator[Record]:
             one.end()
 
 
-def _busy(crew: "list[WorkerProcess]") -> "dict[WorkerProcess, Task]":
+def _busy(crew: "list[WorkerProcess]") -> "dict[WorkerProcess, ShardTask]":
     return {one: task for one in crew if (task := one.task) is not None}

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import MienError
-from mien.faces.align import CropMap, crop, square
+from mien.faces.align import CropMap, crop, square_map
 from mien.faces.align.eyes import Eyes
 from mien.faces.face import Face
-from mien.installed import folder_of
+from mien.installed import package_folder
 from mien.media.photos import Photo
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class NetworkEmbedder:
 @cache
 def best_embedder() -> FaceEmbedder:
     """By the face network where it is installed, else by colors."""
-    if folder_of(NET) is None:
+    if package_folder(NET) is None:
         return ColorEmbedder()
     import torch
 
@@ -111,7 +111,7 @@ def best_embedder() -> FaceEmbedder:
 
 def weakness(every: float) -> str:
     """What cannot be promised of faces followed through frames `every` so many seconds, as a sentence; "" for nothing."""
-    if every < FARTHEST or folder_of(NET) is not None:
+    if every < FARTHEST or package_folder(NET) is not None:
         return ""
     return (
         f"frames {every:g} s apart: faces are followed by their places and colors alone, so that people who look alike may be"
@@ -123,7 +123,7 @@ def _upright(face: Face, distance: float, height: float, room: float) -> CropMap
     """To a square in which the eyes are level; without them, to one so many times as wide as the face's box."""
     map_ = Eyes(distance, height)(np.empty((0, 0, 3), np.uint8), face)
     x0, y0, x1, y1 = face.box
-    return square(np.array(face.center), max(x1 - x0, y1 - y0, 1.0) * room) if map_ is None else map_
+    return square_map(np.array(face.center), max(x1 - x0, y1 - y0, 1.0) * room) if map_ is None else map_
 
 
 def _colors(face: Photo) -> Floats:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from mien.data.faceset import FaceSet
 from mien.errors import MienError
-from mien.onnx_file import first_line, open_session, threads
+from mien.onnx_file import first_line, open_session, thread_count
 from mien.recognize.bundled import BOX, find_model
 from mien.recognize.model_card import FACES, WEIGHTS, ModelCard, read_card, read_graph, read_weights_file
 from mien.telemetry import import_onnxruntime
@@ -48,7 +48,7 @@ class OnnxBackend:
 
             checked = check_graph(graph, card, weights, path)
             graph, batch = checked.content, checked.batch
-        session = open_session(graph, threads(), {WEIGHTS: weights.content})
+        session = open_session(graph, thread_count(), {WEIGHTS: weights.content})
         (faces,), (logits,) = session.get_inputs(), session.get_outputs()
         side, color = card.faces.side, [3] if card.faces.channels == 3 else []
         if logits.shape[1:] != [len(card.classes)] or faces.shape[1:] != [side, side, *color]:
@@ -72,7 +72,7 @@ class OnnxBackend:
 
     def machine(self) -> str:
         """What figures were measured on."""
-        return f"{platform.machine()} CPU, {threads()} threads, float32, onnxruntime {import_onnxruntime().__version__}"
+        return f"{platform.machine()} CPU, {thread_count()} threads, float32, onnxruntime {import_onnxruntime().__version__}"
 
     def _run(self, faces: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         try:

@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from mien.errors import MienError
-from mien.onnx_check import MOST_WORK, Refusal, each, elements, infer_sizes, require_operators, values_of
+from mien.onnx_check import MOST_WORK, Refusal, element_count, infer_sizes, multiplications_each, require_operators, values_of
 from mien.recognize.model_card import FACES, GRAPH, LOGITS, WEIGHTS, ModelCard
 from mien.recognize.weights_file import WeightsFile
 from mien.wording import short_name
@@ -152,11 +152,11 @@ def _costs(model: ModelProto, shapes: Mapping[str, tuple[int, ...]], refuse: Ref
     """For one face: the most elements that are in memory at one time, and multiplications. Raises MienError for too many."""
     last = {name: number for number, node in enumerate(model.graph.node) for name in node.input} | {LOGITS: len(model.graph.node)}
     fixed = {entry.name for entry in model.graph.initializer}
-    room = sum(elements(shapes[name]) for name in fixed) + MOST_SETTING
-    alive = most = elements(shapes[FACES])
+    room = sum(element_count(shapes[name]) for name in fixed) + MOST_SETTING
+    alive = most = element_count(shapes[FACES])
     work = 0
     for number, node in enumerate(model.graph.node):
-        size = sum(elements(shapes[name]) for name in node.output)
+        size = sum(element_count(shapes[name]) for name in node.output)
         if fixed.issuperset(node.input):
             # Computed once, and kept: weights of half precision in single precision.
             fixed.update(node.output)
@@ -164,11 +164,11 @@ def _costs(model: ModelProto, shapes: Mapping[str, tuple[int, ...]], refuse: Ref
             continue
         alive += size
         most = max(most, alive)
-        work += size * each(node, shapes)
+        work += size * multiplications_each(node, shapes)
         given = {name for name in node.input if name not in fixed}
-        work += sum(elements(shapes[name]) for name in given)
+        work += sum(element_count(shapes[name]) for name in given)
         over = [name for name in {*given, *node.output} if last.get(name, number) == number]
-        alive -= sum(elements(shapes[name]) for name in over)
+        alive -= sum(element_count(shapes[name]) for name in over)
         if room < 0 or most > TRIED * MOST_LIVE or work > TRIED * MOST_WORK:
             limits = f"at most {MOST_LIVE:,} numbers in memory and {MOST_WORK:,} multiplications for a face"
             raise refuse(limits, short_name(f"more at {node.output[0]}"))

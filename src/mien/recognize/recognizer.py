@@ -14,7 +14,7 @@ from mien.data.faceset import FaceSet
 from mien.errors import MienError
 from mien.faces.crop import NO_LANDMARKS, CropSpec, crop_faces
 from mien.media.file_limits import FILE_LIMITS, FileLimits
-from mien.media.photos import Picture, as_photo
+from mien.media.photos import PhotoLike, as_photo
 from mien.recognize.bundled import find_model
 from mien.recognize.model_card import CARD, ModelCard, model_folder, read_card, read_graph, require_alike
 from mien.recognize.onnx_backend import OnnxBackend
@@ -94,12 +94,12 @@ class Recognizer:
             raise MienError("a recognizer with a network in torch", "one without", "read it with Recognizer.load")
         return load_torch_backend(self.folder, "cpu")
 
-    def __call__(self, photo: Picture, turn: bool = False) -> tuple[Reading, ...]:
+    def __call__(self, photo: PhotoLike, turn: bool = False) -> tuple[Reading, ...]:
         """The faces in one photo, the surest first; none where none is found. See `read`."""
         return self.read([photo], turn=turn)[0]
 
     def read(
-        self, photos: Sequence[Picture], geometry: CropSpec | None = None, limits: FileLimits = FILE_LIMITS, turn: bool = False
+        self, photos: Sequence[PhotoLike], geometry: CropSpec | None = None, limits: FileLimits = FILE_LIMITS, turn: bool = False
     ) -> list[tuple[Reading, ...]]:
         """The faces in each of some photos: where they are, and what they show.
 

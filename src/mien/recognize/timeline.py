@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.faces.align import crop, square
+from mien.faces.align import crop, square_map
 from mien.faces.face import Face
 from mien.media.photos import Photo
 from mien.recognize.reading import Reading
@@ -173,7 +173,7 @@ def _picture(line: ScoreLine, face: Face, photo: Photo) -> None:
     if worth <= LARGER * line.worth:
         return
     x0, y0, x1, y1 = face.box
-    whole = square(np.array(face.center), max(x1 - x0, y1 - y0, 1.0) * LARGER)
+    whole = square_map(np.array(face.center), max(x1 - x0, y1 - y0, 1.0) * LARGER)
     line.picture, line.worth = crop(photo, whole, SIDE), worth
 
 

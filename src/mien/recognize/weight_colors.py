@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mien.data.convert import GRAY
+from mien.data.convert import GRAY_WEIGHTS
 
 
 def fit_colors(there: Tensor, here: tuple[int, ...]) -> tuple[Tensor | None, str]:
@@ -17,5 +17,5 @@ def fit_colors(there: Tensor, here: tuple[int, ...]) -> tuple[Tensor | None, str
     if there.ndim == 4 and there.shape[1] == 3 and here == there[:, :1].shape:
         return there.sum(dim=1, keepdim=True), "summed over colors"
     if there.ndim == 4 and there.shape[1] == 1 and here == (len(there), 3, *there.shape[2:]):
-        return there * torch.tensor(GRAY).view(1, 3, 1, 1).to(there.dtype), "spread over colors"
+        return there * torch.tensor(GRAY_WEIGHTS).view(1, 3, 1, 1).to(there.dtype), "spread over colors"
     return None, "another shape"

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from pydantic.dataclasses import dataclass
 
 from mien.data.format import Info
-from mien.data.source import Block
+from mien.data.source import FaceBlock
 from mien.expressions import BASIC
 from mien.media.rejections import Rejected
 from mien.settings import STRICT
@@ -64,7 +64,7 @@ class Fer2013:
         """Rows in the file."""
         return count_rows(csv_file(self.input))
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Iterator[FaceBlock]:
         """Faces with id, label and split. Raises MienError where a column is missing or the file is no CSV."""
         path = csv_file(self.input)
         for rows in read_rows(path):
@@ -76,7 +76,7 @@ class Fer2013:
                 "label": LABELS[rows.emotion[keep]],
                 "split": rows.usage[keep],
             }
-            yield Block(rows.faces[keep], columns, rejections(path, rows.first, faults))
+            yield FaceBlock(rows.faces[keep], columns, rejections(path, rows.first, faults))
 
 
 def csv_file(path: Path) -> Path:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from pydantic.dataclasses import dataclass
 
 from mien.data.format import Info
-from mien.data.source import Block
+from mien.data.source import FaceBlock
 from mien.data.sources import fer2013
 from mien.errors import MienError
 from mien.expressions import FERPLUS
@@ -83,7 +83,7 @@ class FerPlus:
             return int((_read_votes(self.input / "fer2013new.csv").names != "").sum())
         return sum(len(_read_labels(self.input / name, split).names) for name, split in self._folders().items())
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Iterator[FaceBlock]:
         """Faces with id, label, split, votes and raw_votes. Raises MienError where the files do not fit one another."""
         if (self.input / "fer2013new.csv").is_file():
             yield from self._from_tables()
@@ -98,7 +98,7 @@ class FerPlus:
             raise MienError(wanted, "neither", "give the folder that holds them")
         return found
 
-    def _from_tables(self) -> Iterator[Block]:
+    def _from_tables(self) -> Iterator[FaceBlock]:
         path, table, count = fer2013.csv_file(self.input), _read_votes(self.input / "fer2013new.csv"), 0
         for rows in fer2013.read_rows(path):
             here = slice(count, count + len(rows.faces))
@@ -108,19 +108,19 @@ class FerPlus:
             faults = {place: fault for place, fault in rows.faults.items() if place in named}
             keep = np.array(sorted(named - set(faults)), np.int64)
             block = self._block(rows.faces[keep], table, count + keep)
-            yield Block(block.faces, block.columns, fer2013.rejections(path, rows.first, faults))
+            yield FaceBlock(block.faces, block.columns, fer2013.rejections(path, rows.first, faults))
             count = here.stop
         if count != len(table.names):
             raise _unlike(path, f"{quantity(count, 'row')} and {quantity(len(table.names), 'row')} of votes")
 
-    def _from_folder(self, folder: Path, split: str) -> Iterator[Block]:
+    def _from_folder(self, folder: Path, split: str) -> Iterator[FaceBlock]:
         table = _read_labels(folder, split)
         paths = [picture_path(folder, name) for name in table.names]
         for pictures in read_picture_blocks(paths, fer2013.SIDE, color=False):
             block = self._block(pictures.faces, table, pictures.index)
-            yield Block(block.faces, block.columns, pictures.rejected, pictures.notes)
+            yield FaceBlock(block.faces, block.columns, pictures.rejected, pictures.notes)
 
-    def _block(self, faces: npt.NDArray[np.uint8], table: VoteTable, rows: npt.NDArray[np.int64]) -> Block:
+    def _block(self, faces: npt.NDArray[np.uint8], table: VoteTable, rows: npt.NDArray[np.int64]) -> FaceBlock:
         votes = table.votes[rows]
         columns = {
             "id": table.ids[rows].tolist(),
@@ -129,7 +129,7 @@ class FerPlus:
             "votes": kept_votes(self.rule, votes),
             "raw_votes": votes,
         }
-        return Block(faces, columns)
+        return FaceBlock(faces, columns)
 
 
 def label_by(rule: Rule, votes: npt.ArrayLike) -> npt.NDArray[np.int64]:

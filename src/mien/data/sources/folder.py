@@ -10,12 +10,12 @@ from pydantic.dataclasses import dataclass
 
 from mien.class_words import is_unlabeled, split_folder, text_or_none
 from mien.data.format import Info
-from mien.data.source import Block
+from mien.data.source import FaceBlock
 from mien.errors import MienError
 from mien.expressions import canonical_names
 from mien.media.class_folders import PASSED_OVER, FolderContents, Folders, folders_above_classes, require_classes
 from mien.media.face_pictures import SUFFIXES, PictureSide, common_side, picture_file_limits, read_picture_blocks
-from mien.media.file_limits import Switch
+from mien.media.file_limits import LimitSwitch
 from mien.media.rejections import Rejected
 from mien.settings import STRICT
 
@@ -48,7 +48,7 @@ class Folder:
     """Keep color; gray otherwise."""
     classes: dict[str, str] = field(default_factory=dict)
     """Our class for a folder's name; "" for no label."""
-    limits: Switch = "on"
+    limits: LimitSwitch = "on"
     """Limits of the pictures' files: off, where they are known."""
 
     def info(self) -> Info:
@@ -65,7 +65,7 @@ class Folder:
         """The files of the pictures."""
         return [file for folder in self._folders() for file in folder.pictures]
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Iterator[FaceBlock]:
         """Faces with id (the path within the folder), label and, where there are splits, split.
 
         A file that is no picture by its name, in a class folder, is rejected. Raises MienError for a class folder
@@ -83,7 +83,7 @@ class Folder:
             columns = {"id": ids[pictures.index], "label": labels[pictures.index]}
             if splits[0]:
                 columns["split"] = splits[pictures.index]
-            yield Block(pictures.faces, columns, others + pictures.rejected, pictures.notes)
+            yield FaceBlock(pictures.faces, columns, others + pictures.rejected, pictures.notes)
             others = ()
 
     def _folders(self) -> list[ClassFolder]:

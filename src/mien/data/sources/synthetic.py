@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from mien.data.format import Info
 from mien.data.label_noise import flip_uniform
-from mien.data.source import Block
+from mien.data.source import FaceBlock
 from mien.data.synthetic_faces.population import (
     COVERED,
     DRIFT,
@@ -99,13 +99,14 @@ class Synthetic:
         episodes, frames = self._episodes()
         return episodes * frames + self._nothings()
 
-    def blocks(self, size: int = 512) -> Iterator[Block]:
+    def blocks(self, size: int = 512) -> Iterator[FaceBlock]:
         """The pictures, `size` at a time, which changes nothing else. Raises MienError where no sequence fits into `faces`."""
         plan = self.plan()
         columns = self._columns(plan)
         for start in range(0, len(plan.label), size):
             rows = slice(start, start + size)
-            yield Block(draw_scenes(Scenes(plan.scenes.values[rows]), self.side), {name: c[rows] for name, c in columns.items()})
+            pixels = draw_scenes(Scenes(plan.scenes.values[rows]), self.side)
+            yield FaceBlock(pixels, {name: values[rows] for name, values in columns.items()})
 
     def plan(self) -> DrawingPlan:
         """All that will be drawn. Raises MienError where no sequence fits into `faces`."""

@@ -14,11 +14,11 @@ from pydantic.dataclasses import dataclass
 
 from mien.class_words import label_or_none, split_name, text_or_none
 from mien.data.format import COLUMNS, Info
-from mien.data.source import Block, names_in_text
+from mien.data.source import FaceBlock, names_in_text
 from mien.errors import MienError
 from mien.expressions import canonical_names
 from mien.media.face_pictures import PictureSide, by_slashes, common_side, picture_file_limits, picture_path, read_picture_blocks
-from mien.media.file_limits import Switch
+from mien.media.file_limits import LimitSwitch
 from mien.settings import STRICT
 from mien.tabular.csv_files import csv_columns, read_csv
 from mien.wording import with_suggestions
@@ -49,7 +49,7 @@ class Table:
     """Crop the central square and resize it to this side; without, all pictures must be squares of one size."""
     color: bool = False
     """Keep color; gray otherwise."""
-    limits: Switch = "on"
+    limits: LimitSwitch = "on"
     """Limits of the pictures' files: off, where they are known."""
 
     def info(self) -> Info:
@@ -67,7 +67,7 @@ class Table:
         """The files of the pictures."""
         return self._paths(self._read())
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Iterator[FaceBlock]:
         """Faces with id, label and the table's other columns."""
         table = self._read()
         names, labels = self._classes(table), self._labels(table)
@@ -79,7 +79,7 @@ class Table:
         }
         for pictures in read_picture_blocks(self._paths(table), self.side, self.color, picture_file_limits(self.limits)):
             taken = {name: _take(values, pictures.index) for name, values in columns.items()}
-            yield Block(pictures.faces, taken, pictures.rejected, pictures.notes)
+            yield FaceBlock(pictures.faces, taken, pictures.rejected, pictures.notes)
 
     def _source_columns(self) -> dict[str, str]:
         """The file's column for each of ours, and the columns to keep by their own names."""

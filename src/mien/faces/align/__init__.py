@@ -47,7 +47,7 @@ def align_from_text(text: str) -> Align:
     return made
 
 
-def square(center: npt.NDArray[np.float64], side: float) -> CropMap:
+def square_map(center: npt.NDArray[np.float64], side: float) -> CropMap:
     """The crop map of an upright square of a photo, by its center (2,) and its side in pixels."""
     corner = (center - side / 2) / side
     return np.array([[1 / side, 0, -corner[0]], [0, 1 / side, -corner[1]]])

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from mien.faces.align import CropMap, square
+from mien.faces.align import CropMap, square_map
 from mien.faces.face import Face
 from mien.media.photos import Photo
 from mien.settings import STRICT
@@ -25,4 +25,4 @@ class Box:
         longer = max(x1 - x0, y1 - y0)
         if not longer:
             return None
-        return square(np.array(face.center), longer * (1 + 2 * self.margin))
+        return square_map(np.array(face.center), longer * (1 + 2 * self.margin))

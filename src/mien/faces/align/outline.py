@@ -8,7 +8,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from mien.errors import MienError
-from mien.faces.align import CropMap, square
+from mien.faces.align import CropMap, square_map
 from mien.faces.dlib_points import find_points, library, points_file
 from mien.faces.face import Face
 from mien.media.photos import Photo
@@ -40,7 +40,7 @@ class Outline:
         box = library().rectangle(*(round(value) for value in face.box))
         points = find_points(file, np.ascontiguousarray(photo), box).astype(np.float64)
         low, high = points.min(axis=0), points.max(axis=0)
-        return square((low + high) / 2, float((high - low).max()) * (1 + 2 * self.margin))
+        return square_map((low + high) / 2, float((high - low).max()) * (1 + 2 * self.margin))
 
 
 def _file() -> Path:

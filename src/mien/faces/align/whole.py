@@ -3,7 +3,7 @@
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from mien.faces.align import CropMap, square
+from mien.faces.align import CropMap, square_map
 from mien.faces.face import Face
 from mien.media.photos import Photo
 from mien.settings import STRICT
@@ -16,4 +16,4 @@ class Whole:
     def __call__(self, photo: Photo, face: Face) -> CropMap | None:
         """The crop map of the central square; there always is one."""
         height, width = photo.shape[:2]
-        return square(np.array([width / 2, height / 2]), min(height, width))
+        return square_map(np.array([width / 2, height / 2]), min(height, width))

@@ -10,18 +10,16 @@ Scores = npt.NDArray[np.float32]
 Places = npt.NDArray[np.int64]
 
 
-def square(boxes: Boxes) -> Boxes:
-    """The boxes as squares of their longer sides, about the same centers."""
+def squared(boxes: Boxes) -> Boxes:
+    """Boxes as squares of their longer sides, about the same centers."""
     sides = boxes[:, 2:] - boxes[:, :2]
     longer = sides.max(axis=1, keepdims=True)
     corner = boxes[:, :2] + sides * 0.5 - longer * 0.5
     return np.concatenate([corner, corner + longer], axis=1)
 
 
-def move(boxes: Boxes, offsets: Boxes, more: int) -> Boxes:
-    """The boxes moved by a network's offsets (N, 4), in shares of their widths and heights, to which `more` pixels are
-    added.
-    """
+def moved(boxes: Boxes, offsets: Boxes, more: int) -> Boxes:
+    """Boxes moved by a network's offsets (N, 4), in shares of their widths and heights, to which `more` pixels are added."""
     sides = boxes[:, 2:] - boxes[:, :2] + more
     moved: Boxes = boxes + offsets * np.tile(sides, 2)
     return moved

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import MienError
-from mien.installed import folder_of
-from mien.onnx_file import open_session, threads
+from mien.installed import package_folder
+from mien.onnx_file import open_session, thread_count
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,7 +76,7 @@ def mtcnn_networks(runtime: Runtime) -> MtcnnNets:
 
 def read_mtcnn_weights(name: str) -> Arrays:
     """The arrays of `pnet`, `rnet` or `onet` in Keras' layout. Raises MienError where the file is missing or unknown."""
-    folder = folder_of("mtcnn")
+    folder = package_folder("mtcnn")
     if folder is None:
         raise MienError("the weights of MTCNN", "no package that holds them", "pip install mtcnn==1.0.0")
     file = folder / "assets" / "weights" / f"{name}.lz4"
@@ -118,7 +118,7 @@ def _layer(kind: Literal["conv", "prelu", "linear"], *arrays: Array) -> MtcnnLay
 
 
 def _in_onnx(net: Sequence[MtcnnLayer]) -> Net:
-    session = open_session(onnx_bytes(net), threads())
+    session = open_session(onnx_bytes(net), thread_count())
 
     def run(pictures: Array) -> Array:
         try:

@@ -12,7 +12,7 @@ LONGEST = 1 << 16
 """The most bytes of the box of item locations that are read."""
 
 
-class Bits:
+class BitReader:
     """Reads numbers of any count of bits, one after the other; past the end they are 0."""
 
     def __init__(self, content: bytes) -> None:
@@ -34,7 +34,7 @@ def coded_pixels(content: bytes, places: bytes) -> int:
 
 def _items(places: bytes) -> Iterator[int]:
     """Where each item that lies in the file itself begins (ISO/IEC 14496-12, 8.11.3)."""
-    version, bits = places[0] if places else 0, Bits(places[4:LONGEST])
+    version, bits = places[0] if places else 0, BitReader(places[4:LONGEST])
     offset, length, base, index = (8 * bits.take(4) for _ in range(4))
     wide = 32 if version == 2 else 16
     for _ in range(min(bits.take(wide), MOST)):
@@ -66,12 +66,12 @@ def _frame_pixels(units: bytes) -> int:
                 if part < 128:
                     break
         if head >> 3 & 15 == SEQUENCE_HEADER:
-            return _sequence_pixels(Bits(units[at : at + size]))
+            return _sequence_pixels(BitReader(units[at : at + size]))
         at += size
     return 0
 
 
-def _sequence_pixels(bits: Bits) -> int:
+def _sequence_pixels(bits: BitReader) -> int:
     """Pixels of the largest frame, by a sequence header (AV1, 5.5)."""
     bits.take(4)
     if bits.take(1):  # of a still picture, and short
@@ -98,7 +98,7 @@ def _sequence_pixels(bits: Bits) -> int:
     return (bits.take(wide) + 1) * (bits.take(high) + 1)
 
 
-def _skip_code(bits: Bits) -> None:
+def _skip_code(bits: BitReader) -> None:
     """Skip a number that states its own length."""
     zeros = 0
     while not bits.take(1) and zeros < 32:

@@ -25,7 +25,7 @@ from mien.media.decoding.strip_containers import is_heif, strip_avif, strip_gif,
 from mien.media.decoding.strip_jpeg import strip_jpeg
 from mien.media.decoding.strip_png import strip_png, strip_text
 from mien.media.decoding.strip_tiff import strip_tiff
-from mien.media.decoding.stripped import Stripped
+from mien.media.decoding.stripped import StrippedPicture
 from mien.media.file_limits import Clock, Deadline, FileLimits
 
 Array = npt.NDArray[np.uint8]
@@ -166,7 +166,7 @@ def require_size(width: int, height: int, max_pixels: int) -> None:
         raise ValueError(f"{width} x {height} pixels" + (f", more than {max_pixels:,}" if width * height else ""))
 
 
-def _known(content: bytes, limits: FileLimits) -> tuple[Callable[[IO[bytes]], ImageFile.ImageFile], Stripped]:
+def _known(content: bytes, limits: FileLimits) -> tuple[Callable[[IO[bytes]], ImageFile.ImageFile], StrippedPicture]:
     """The decoder of a file, and the parts of the file that it needs."""
     if content.startswith(b"\xff\xd8\xff"):
         return JpegImageFile, strip_jpeg(content, limits)
@@ -187,9 +187,9 @@ def _known(content: bytes, limits: FileLimits) -> tuple[Callable[[IO[bytes]], Im
     if content.startswith((b"P1", b"P2", b"P3")):
         return PpmImageFile, strip_text(content)
     if content.startswith((b"P4", b"P5", b"P6")):
-        return PpmImageFile, Stripped([content])
+        return PpmImageFile, StrippedPicture([content])
     if content.startswith(b"BM"):
-        return BmpImageFile, Stripped([content])
+        return BmpImageFile, StrippedPicture([content])
     raise ValueError("no picture of a known format")
 
 

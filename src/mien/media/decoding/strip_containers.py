@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from mien.media.decoding.av1_header import coded_pixels
 from mien.media.decoding.bit_depth import FULL
-from mien.media.decoding.stripped import ANIMATION, Stripped
+from mien.media.decoding.stripped import ANIMATION, StrippedPicture
 from mien.media.file_limits import FileLimits
 
 HEIC = "HEIC, which is not read: save it as JPEG (an iPhone does so by Settings, Camera, Formats, Most Compatible)"
@@ -26,7 +26,7 @@ _SMALL, _LARGE = 4, 15
 """Sides of code-blocks and precincts, as powers of two: smaller ones cost a decoder much memory each."""
 
 
-def strip_gif(content: bytes) -> tuple[Stripped, int, int]:
+def strip_gif(content: bytes) -> tuple[StrippedPicture, int, int]:
     """A GIF, and the width and height that its screen and its first frame need."""
     if len(content) < 13:
         raise EOFError
@@ -47,7 +47,7 @@ def strip_gif(content: bytes) -> tuple[Stripped, int, int]:
             break
         else:
             at += 1  # as Pillow does
-    return Stripped([content], note=ANIMATION if frames > 1 else ""), wide, high
+    return StrippedPicture([content], note=ANIMATION if frames > 1 else ""), wide, high
 
 
 def _after_blocks(content: bytes, at: int) -> int:
@@ -60,10 +60,10 @@ def _after_blocks(content: bytes, at: int) -> int:
     return len(content)
 
 
-def strip_webp(content: bytes) -> Stripped:
+def strip_webp(content: bytes) -> StrippedPicture:
     """A WebP as it is: its decoder looks at nothing but pixels."""
     moving = content[12:16] == b"VP8X" and len(content) > 20 and content[20] & 2
-    return Stripped([content], note=ANIMATION if moving else "")
+    return StrippedPicture([content], note=ANIMATION if moving else "")
 
 
 def is_heif(content: bytes) -> bool:
@@ -71,7 +71,7 @@ def is_heif(content: bytes) -> bool:
     return content[4:8] == b"ftyp" and content[8:12] in (*_HEIC, *_AVIF)
 
 
-def strip_avif(content: bytes) -> Stripped:
+def strip_avif(content: bytes) -> StrippedPicture:
     """An AVIF whose decoder finds neither EXIF nor XMP. Raises ValueError for a HEIC."""
     size = min(int.from_bytes(content[:4]), 1000)
     brands = [content[at : at + 4] for at in range(8, size, 4)]
@@ -87,16 +87,16 @@ def strip_avif(content: bytes) -> Stripped:
                 at = entry + 4 + (4 if content[entry] >= 3 else 2) + 2
                 if content[at : at + 4] in (b"Exif", b"mime"):
                     made[at : at + 4] = b"none"
-    return Stripped([bytes(made)], note=ANIMATION if content[8:12] == b"avis" else "", coded=coded)
+    return StrippedPicture([bytes(made)], note=ANIMATION if content[8:12] == b"avis" else "", coded=coded)
 
 
-def strip_jpeg2000(content: bytes, limits: FileLimits) -> Stripped:
+def strip_jpeg2000(content: bytes, limits: FileLimits) -> StrippedPicture:
     """A JPEG 2000 file, or a bare stream, without texts.
 
     Raises ValueError for many small parts, which cost a decoder more than pixels do.
     """
     if content.startswith(b"\xff\x4f"):
-        return Stripped([_bare_stream(content, 0, limits)], largest=_largest(content, 0))
+        return StrippedPicture([_bare_stream(content, 0, limits)], largest=_largest(content, 0))
     pieces, largest = list[bytes | memoryview](), 0
     for start, end in _boxes(content, 0, len(content), *_KEPT):
         kind = content[start - 4 : start]
@@ -107,7 +107,7 @@ def strip_jpeg2000(content: bytes, limits: FileLimits) -> Stripped:
         if end - start > HEADER:
             raise ValueError(f"a header of {end - start:,} bytes in a JPEG 2000")
         pieces.append(struct.pack(">I", end - start + 8) + kind + content[start:end])
-    return Stripped(pieces, largest=largest)
+    return StrippedPicture(pieces, largest=largest)
 
 
 def _largest(content: bytes, at: int) -> int:

@@ -4,7 +4,7 @@ import re
 import struct
 
 from mien.media.decoding.exif import BYTE_ORDERS, byte_order, orientation, tiff_entries
-from mien.media.decoding.stripped import Stripped
+from mien.media.decoding.stripped import StrippedPicture
 from mien.media.file_limits import FileLimits
 
 SEGMENTS = 10_000
@@ -25,7 +25,7 @@ _BETWEEN = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 SCAN = b"\xff\xda"
 
 
-def strip_jpeg(content: bytes, limits: FileLimits) -> Stripped:
+def strip_jpeg(content: bytes, limits: FileLimits) -> StrippedPicture:
     """A JPEG up to its end, without metadata; segments of JFIF and Adobe stay, since they tell what the colors mean.
 
     Raises ValueError where it has more scans than the limits allow.
@@ -34,7 +34,7 @@ def strip_jpeg(content: bytes, limits: FileLimits) -> Stripped:
     for _ in range(SEGMENTS):
         found = _MARKER.search(content, at)
         if found is None:
-            return Stripped([bytes(kept)], orientation(exif), note=note)
+            return StrippedPicture([bytes(kept)], orientation(exif), note=note)
         marker, at = found[1][0], found.end()
         if marker == 0xDA:  # a scan begins
             end = _end_of_scans(content, at)
@@ -42,7 +42,7 @@ def strip_jpeg(content: bytes, limits: FileLimits) -> Stripped:
             # As often as they stand in what is decoded: no reading of it finds more.
             scans = kept.count(SCAN) + content.count(SCAN, at, end)
             extra = _require_scans(frame, scans, content[at + 2], limits) if at + 2 < end else 0
-            return Stripped([bytes(kept), memoryview(content)[at:end]], orientation(exif), extra, note)
+            return StrippedPicture([bytes(kept), memoryview(content)[at:end]], orientation(exif), extra, note)
         if marker == 0x01 or 0xD0 <= marker <= 0xD9:  # these stand alone
             kept += bytes([0xFF, marker])
             continue

@@ -4,7 +4,7 @@ import re
 import struct
 
 from mien.media.decoding.exif import orientation
-from mien.media.decoding.stripped import ANIMATION, Stripped
+from mien.media.decoding.stripped import ANIMATION, StrippedPicture
 
 CHUNKS = 200_000
 """The most chunks of a PNG."""
@@ -14,15 +14,15 @@ _COMMENT = re.compile(rb"#[^\r\n]*")
 _PNG_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IEND")
 
 
-def strip_text(content: bytes) -> Stripped:
+def strip_text(content: bytes) -> StrippedPicture:
     """A bitmap, gray map or pixel map written in text, without comments.
 
     Each comment would take a decoder as long as all that follows it.
     """
-    return Stripped([_COMMENT.sub(b"", content)])
+    return StrippedPicture([_COMMENT.sub(b"", content)])
 
 
-def strip_png(content: bytes) -> Stripped:
+def strip_png(content: bytes) -> StrippedPicture:
     """A PNG without texts, color profiles and animation, with its pixels in one chunk."""
     view, head, last, exif, at = memoryview(content), bytearray(content[:8]), bytearray(), b"", 8
     note, bits = "", 0
@@ -51,6 +51,6 @@ def strip_png(content: bytes) -> Stripped:
     if packed:
         head += struct.pack(">I", size) + b"IDAT"
     pixels = (view[start:stop] for start, stop in packed)
-    return Stripped(
+    return StrippedPicture(
         [bytes(head), *pixels, bytes(4 if packed else 0) + bytes(last)], orientation(exif), 0, note, (1 << min(bits, 16)) - 1
     )

@@ -7,7 +7,7 @@ from PIL import TiffTags
 
 from mien.media.decoding.exif import BYTES_OF_TYPE, ORIENTATION, SHORT, TiffEntry, byte_order, short_value, tiff_entries
 from mien.media.decoding.strip_jpeg import SCAN
-from mien.media.decoding.stripped import Stripped
+from mien.media.decoding.stripped import StrippedPicture
 from mien.media.file_limits import FileLimits
 
 STRIPS = 100_000
@@ -37,7 +37,7 @@ _SUBFILE, _REDUCED = 254, 1
 """The tag for what a picture in a TIFF is, and its bit for a small copy of another picture."""
 
 
-def strip_tiff(content: bytes, limits: FileLimits) -> Stripped:
+def strip_tiff(content: bytes, limits: FileLimits) -> StrippedPicture:
     """A TIFF with the directory of its first picture alone.
 
     Raises ValueError where that is damaged, or its pixels are packed in a way that is not read.
@@ -68,7 +68,7 @@ def strip_tiff(content: bytes, limits: FileLimits) -> Stripped:
     (at,) = struct.unpack_from(order + "L", content, 4)
     view = memoryview(content)
     note = PAGES if _has_page(content, order, at + 2 + 12 * len(entries)) else ""
-    return Stripped([view[:at], directory, view[at + len(directory) :]], turn, extra, note, largest)
+    return StrippedPicture([view[:at], directory, view[at + len(directory) :]], turn, extra, note, largest)
 
 
 def _has_page(content: bytes, order: str, at: int) -> bool:

@@ -14,7 +14,7 @@ ANIMATION = "an animation, of which the first frame is read"
 
 
 @dataclass(frozen=True, eq=False)
-class Stripped:
+class StrippedPicture:
     """A picture's file without metadata."""
 
     pieces: Sequence[Piece]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Generator, Tensor
 
-from mien.data.face_grid import GridNote, GridRow, GridTile, draw_face_grid, evenly, write_face_grid
+from mien.data.face_grid import GridNote, GridRow, GridTile, draw_face_grid, evenly_spaced, write_face_grid
 from mien.data.faceset import FaceSet
 from mien.models import Network
 from mien.recognize.device import channels_last
@@ -40,7 +40,7 @@ class Pictures:
     def draw(self, run: Run) -> None:
         """Write a sheet after some of the epochs, the last among them: faces, reconstructions and neighbors in rows."""
         epoch = len(run.history)
-        if epoch not in evenly(run.epochs, TIMES):
+        if epoch not in evenly_spaced(run.epochs, TIMES):
             return
         network = run.kept_network.eval()
         inputs = run.views.clean(self.faces.to(run.device))

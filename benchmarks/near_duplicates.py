@@ -1,6 +1,6 @@
 """How fast near-duplicates are found: faces hashed a second, and pairs of close hashes.
 
-    python benchmarks/twins.py [--faces 5000] [--side 48] [--hashes 100000] [--distance 10]
+    python benchmarks/near_duplicates.py [--faces 5000] [--side 48] [--hashes 100000] [--distance 10]
 
 Hashes are random; a tenth are those of others with up to `distance` bits flipped, and a tenth are all the same.
 """
