@@ -21,6 +21,7 @@ class Description:
     splits: tuple[str, ...]
     classes: tuple[str, ...]
     counts: npt.NDArray[np.int64]
+    """The numbers of faces, (splits, classes)."""
 
 
 def describe(faces: FaceSet) -> Description:

@@ -33,8 +33,11 @@ class FaceSet:
     """
 
     info: Info
+    """What holds for all faces."""
     parts: tuple[FaceSetPart, ...]
+    """The parts of stored sets that the faces are in, one after the other."""
     folder: Path | None = field(default=None)
+    """The folder of a stored set; None for a view, or a set in memory."""
 
     @staticmethod
     def open(folder: Path | str, verify: bool = False) -> "FaceSet":
@@ -90,6 +93,7 @@ class FaceSet:
 
     @property
     def classes(self) -> tuple[str, ...]:
+        """The names of the classes; a label is the number of one."""
         return self.info.classes
 
     @property

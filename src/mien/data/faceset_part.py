@@ -17,8 +17,11 @@ class FaceSetPart:
     """Some rows of one stored set, in some order; all rows where `rows` is None."""
 
     pixels: npt.NDArray[Any]
+    """The pixels (or features) of the whole stored set."""
     columns: Columns
+    """The columns of the whole stored set."""
     rows: Rows | None = None
+    """The rows of the stored set that the part has; None for all."""
     added: Mapping[str, pa.Array] = field(default_factory=dict)
     """Columns that only this view has, one value for each of its rows."""
 

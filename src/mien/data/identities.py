@@ -31,8 +31,11 @@ class Identities:
     """
 
     rows: Rows
+    """The rows of the set that show these people, (n,), ascending."""
     labels: npt.NDArray[np.int64]
+    """The number of each face's person among `names`, (n,); -1 for people held out."""
     names: tuple[str, ...]
+    """The people who are trained on."""
     people: int
     """The number of people, those held out included."""
 

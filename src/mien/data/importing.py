@@ -33,7 +33,9 @@ class Imported:
     """The new face set, and the inputs that gave no face, which are also in its `rejected.csv`."""
 
     faces: FaceSet
+    """The new face set."""
     rejected: tuple[Rejected, ...]
+    """The inputs that gave no face, and why."""
     notes: tuple[Rejected, ...] = ()
     """Notes about pictures that were read: that their files hold more pictures, or how deep their values are."""
 

@@ -16,7 +16,9 @@ class LabelBudget:
     """The labeled faces of a run, as rows of the face set: all that it may learn from or choose by."""
 
     train: Rows
+    """The rows that train."""
     validation: Rows
+    """The rows that validate."""
 
     def __str__(self) -> str:
         total = len(self.train) + len(self.validation)

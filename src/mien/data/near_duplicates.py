@@ -66,7 +66,9 @@ class SplitShare:
     """How many faces of one split have a near-duplicate in a split, which may be the same one."""
 
     split: str
+    """The split whose faces are counted."""
     among: str
+    """The split in which their near-duplicates are."""
     faces: int
     """The number of faces of the split `split`."""
     duplicates: int
@@ -80,8 +82,11 @@ class NearDuplicates:
     """The near-duplicates of the N faces of a set; faces of another set, where one was given, have the rows from N on."""
 
     faces: FaceSet
+    """The set."""
     other: FaceSet | None
+    """The other set, if any."""
     distance: int
+    """The most bits in which hashes may differ."""
     pairs: DuplicatePairs
     """The pairs within the set, and those with the other set, but none within the other."""
     group: Integers
@@ -91,6 +96,7 @@ class NearDuplicates:
     labels: npt.NDArray[np.object_]
     """The name of each face's label in both sets; "" for none."""
     shares: tuple[SplitShare, ...]
+    """The numbers of faces with near-duplicates, for each pair of splits."""
 
     @property
     def disagreeing(self) -> npt.NDArray[np.bool_]:

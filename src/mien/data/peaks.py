@@ -25,6 +25,7 @@ class Peaks:
     """G sequences that are long enough and whose last frame, the peak, is labeled; its label is the sequence's."""
 
     names: tuple[str, ...]
+    """The names of the sequences."""
     last: Rows
     """The row of each sequence's last frame, (G,)."""
     near: Rows

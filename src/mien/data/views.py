@@ -19,8 +19,11 @@ class Views:
     """Turns stored faces, uint8 (B, S, S[, 3]), or features, float16 (B, V, D), into inputs (B, C, S, S) or (B, D), float32."""
 
     info: Info
+    """What holds for all faces of the set."""
     normalization: Normalization = "fixed"
+    """How gray values are scaled."""
     augmentation: Augmentation = field(default_factory=Augmentation)
+    """How far weak and strong views are distorted."""
 
     def clean(self, faces: Tensor) -> Tensor:
         """The faces without distortion."""

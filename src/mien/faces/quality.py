@@ -31,7 +31,9 @@ class QualityLimits:
     """The least and the most of each measure, by its name; a measure that is not known is within all limits."""
 
     least: Mapping[str, float]
+    """The least value by the measure's name."""
     most: Mapping[str, float]
+    """The largest value by the measure's name."""
 
     @staticmethod
     def parse(texts: Sequence[str]) -> "QualityLimits":

@@ -47,7 +47,9 @@ class ArchiveEntry:
     """
 
     name: str
+    """Its name in the archive."""
     member: ArchiveMember
+    """Where it lies in the archive."""
     content: bytes | None = None
     fault: str = ""
 

@@ -37,30 +37,33 @@ def find_source_files(
     mapped: Collection[str] = (),
     keep: Sequence[str] = (),
 ) -> Iterator[SourceFile]:
-    """The photos and videos at `inputs`, each input in turn, folders and their files by name.
+    """The photos and videos at `inputs`: each input in turn, folders and their files by name.
 
-    Folders are read at any depth, without hidden files and files that are neither photo, video nor archive by their names;
-    links are followed, but each folder is read once for each input, under the first of its paths by name. Patterns (*, ?, [],
-    **) stand for the folders, photos, videos and archives that match, those that links make one under the first of their
-    paths by name. Lists (.txt: a path a line; .csv and .parquet: a column `path`, and perhaps `label`, `split` and `subject`,
-    which always count; others that are among those to `keep` are taken along) start from their own folder and name photos and
-    videos; a file that is there again comes with a fault. Other files that are named count as photos.
+    An input is a folder, a pattern, a list, an archive or a file. Folders are read at any depth, without hidden files and files
+    that are neither photo, video nor archive by their names. Links are followed, but each folder is read once for each input,
+    at the first of its paths by name. Patterns (*, ?, [], **) stand for the folders, photos, videos and archives that match,
+    each once, even where links lead to it by several paths.
+    Lists start from their own folder: a text has a path a line; a CSV or Parquet table a column `path`, and perhaps `label`,
+    `split` and `subject`, which always count, and others, which are taken along where they are among `keep`. A file that a list
+    names again comes with a fault. Any other file that is named counts as a photo.
 
-    Names are unique: paths from the one folder, archive or list that is given; with several inputs, from the folder above
-    them all. With `labeled`, the label is the name of the first folder, below a split where there is one, and below folders
-    that lie, each alone, above all classes, as in `Folder`; of an archive's member, of the first such folder in the archive
-    that is not named like the archive, unless the archive lies in a class folder itself; of a path in a list without labels,
-    of its last folder. With several inputs, a folder that is one of them and named like a split is one; any other, without
-    folders named like expressions, is the class of what lies directly in it, and of all below it where it is itself named
-    like one. Labels are in Unicode's form NFC; what is named none, nan, unlabeled and the like has none, unless it is among
-    the `mapped`.
+    Names are unique: paths from the one folder, archive or list that is given; with several inputs, from the folder above them
+    all.
 
-    What cannot be read comes as an Input with a `fault`. In memory are what was given and the matches of patterns, the names
-    in one folder of each level, a number for each folder of one input, a zip's directory, a hash for each name of one archive
-    and, with `labeled`, its folders, and a hash and a row for each file of one list. Raises MienError at once for an input
-    that is not there, a list that cannot be read, names a split that is none or a file twice with different labels, splits or
-    subjects. With `labeled`, it does so for splits beside classes, and where folders do not say which of them are the
-    classes.
+    With `labeled`, the label is the name of the class folder: the first folder, below a split where there is one, and below
+    folders that lie, each alone, above all classes. In an archive it is the first such folder that is not named like the
+    archive, unless the archive lies in a class folder itself; for a path in a list without labels it is the last folder. With
+    several inputs, a folder that is one of them and named like a split is one; any other without folders named like expressions
+    is the class of what lies directly in it, and of all below it where it is named like a class itself. Labels are in Unicode's
+    form NFC. Names such as none, nan and unlabeled mean no label, unless they are `mapped`.
+
+    What cannot be read comes as a SourceFile with a `fault`. Memory holds the inputs, the matches of patterns, the names in one
+    folder of each level, a number for each folder of one input, a zip's directory, a hash for each name of one archive, and a
+    hash and a row for each file of one list.
+
+    Raises MienError at once for an input that is not there, and for a list that cannot be read, names an unknown split, or
+    names a file twice with different labels, splits or subjects. With `labeled`, it also does so for splits beside classes, and
+    where folders do not tell which of them are the classes.
     """
     names, columns = frozenset(mapped), tuple(keep)
     known = [replace(each, limits=limits, mapped=names, keep=columns) for each in named_inputs(inputs, mapped)]

@@ -15,7 +15,9 @@ class WalkedPath:
 
     path: Path
     folder: bool = False
+    """Whether it is a folder."""
     error: OSError | None = None
+    """Why the folder cannot be read; None where it can."""
 
 
 def walk_folder(top: Path) -> Iterator[WalkedPath]:

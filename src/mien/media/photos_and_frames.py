@@ -20,7 +20,9 @@ class PhotoOrFrame:
     """The pixels of a photo, or of a frame of a video."""
 
     input: SourceFile
+    """The photo's or the video's file."""
     pixels: Photo
+    """The pixels, uint8 (H, W, 3), RGB, upright."""
     frame: int | None = None
     """The frame's number among the frames taken from its video, from 0; None for a photo."""
     time: float | None = None

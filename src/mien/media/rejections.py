@@ -11,7 +11,9 @@ class Rejected:
     """An input that gave no face, and the reason; also an input that was read, and a note about it."""
 
     path: str
+    """The name of the input."""
     reason: str
+    """Why it gave no face, or what there is to say of it."""
 
 
 def reason_of(error: Exception) -> str:

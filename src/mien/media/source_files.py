@@ -28,6 +28,7 @@ class ArchiveMember:
     """Where a member lies in its archive: enough to read it without reading the archive's directory again."""
 
     form: Literal["zip", "tar", "tar.gz"]
+    """The kind of the archive."""
     offset: int
     """Where a zip entry's header begins; in a tar, where the member's first byte is (in a tar.gz, once unpacked)."""
     size: int

@@ -49,8 +49,11 @@ class Frame:
     """A frame of a video: uint8 (H, W, 3), its number among all frames, from 0, and its time in seconds since the first."""
 
     number: int
+    """The frame's number among all frames of the video, from 0."""
     time: float
+    """Seconds since the first frame."""
     pixels: npt.NDArray[np.uint8]
+    """The pixels, uint8 (H, W, 3), RGB, as a player shows them."""
 
 
 @dataclass(frozen=True, eq=False)

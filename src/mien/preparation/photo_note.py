@@ -28,7 +28,9 @@ class PhotoNote:
     """
 
     inputs: Annotated[tuple[Annotated[str, Field(max_length=10_000)], ...], Field(max_length=100_000)]
+    """The inputs, as paths relative to the set's folder."""
     version: Annotated[int, Field(ge=1, le=1)] = 1
+    """The version of the note's format."""
 
 
 def write_photo_note(writer: FaceSetWriter, inputs: Sequence[str], folder: Path) -> None:

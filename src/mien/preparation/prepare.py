@@ -38,8 +38,11 @@ class PreparedSet:
     """A new face set, the number of inputs, and the number of lines in its rejected.csv."""
 
     faces: FaceSet
+    """The new face set."""
     inputs: int
+    """The number of photos and videos."""
     rejected: int
+    """The number of lines in rejected.csv."""
     labels: Mapping[str, int]
     """The number of faces of each class."""
 
@@ -61,8 +64,8 @@ def prepare_faces(
 
     Until the set is finished, the work lies in `.OUT.parts` beside it. With the same settings it is continued there, and what
     has changed is read again. An error on the way has a note that names that folder; it is removed where nothing was done, or
-    no face was found. `cluster`: the address of a Ray cluster (see `work`). With `test`, a number and the names of every face
-    are held in memory. Files beyond the `limits` are rejected.
+    no face was found. `cluster`: the address of a Ray cluster (see `make_shards`). With `test`, memory holds
+    a number and the names of every face. Files beyond the `limits` are rejected.
 
     Raises MienError where `out` exists, other settings were begun there, another process works there, no input shows a face or,
     with `labeled`, has a label, inputs for `test` have splits, or settings do not fit.

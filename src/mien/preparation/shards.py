@@ -47,8 +47,11 @@ class ShardSettings:
     """How the faces of a shard are made from photos."""
 
     crop_spec: CropSpec
+    """How faces are found and cut out."""
     side: int
+    """The side of a crop in pixels."""
     color: bool
+    """Whether crops keep their colors."""
     every: float
     """Seconds between the frames taken from a video."""
     limits: QualityLimits
@@ -66,8 +69,11 @@ class ShardTask:
     """A shard to be made, from which inputs and how."""
 
     number: int
+    """The number of the task, from 0."""
     inputs: tuple[SourceFile, ...]
+    """The photos and videos to read."""
     making: ShardSettings
+    """How faces are made from them."""
     folder: str
     """The folder of all shards."""
     state: str
@@ -86,8 +92,11 @@ class ShardRecord:
     number: int
     """The number of the task."""
     state: str
+    """The hash of the inputs when the task was dealt."""
     inputs: int
+    """The number of inputs."""
     faces: int
+    """The number of faces."""
     shard: str
     """The folder of its faces, beside the record."""
     labels: tuple[str, ...]
@@ -95,6 +104,7 @@ class ShardRecord:
     columns: tuple[str, ...]
     """The columns in which a face has a value."""
     rejected: tuple[Rejected, ...]
+    """The inputs that gave no face, and why."""
     notes: tuple[Rejected, ...] = ()
     """Photos that were read, and notes about them."""
 

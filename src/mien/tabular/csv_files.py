@@ -36,7 +36,9 @@ class CsvFormat:
     names: tuple[str, ...]
     """The column names in the first line; in a file without header, the values of its first row."""
     separator: str
+    """The sign between columns."""
     encoding: str
+    """The name of the encoding, as Python knows it."""
     skipped: int
     """The number of lines before the rows."""
 

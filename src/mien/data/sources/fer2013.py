@@ -61,7 +61,7 @@ class Fer2013:
         return Info(classes=BASIC, side=SIDE, name="fer2013", alignment=ALIGNMENT, license=LICENSE, citation=CITATION)
 
     def total(self) -> int:
-        """Rows in the file."""
+        """The number of rows in the file."""
         return count_rows(csv_file(self.input))
 
     def blocks(self) -> Iterator[FaceBlock]:

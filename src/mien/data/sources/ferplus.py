@@ -78,7 +78,7 @@ class FerPlus:
         )
 
     def total(self) -> int:
-        """Rows that name a picture."""
+        """The number of rows that name a picture."""
         if (self.input / "fer2013new.csv").is_file():
             return int((_read_votes(self.input / "fer2013new.csv").names != "").sum())
         return sum(len(_read_labels(self.input / name, split).names) for name, split in self._folders().items())

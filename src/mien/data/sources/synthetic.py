@@ -86,6 +86,7 @@ class Synthetic:
     """Frames of each sequence, from neutral to the peak of one of the six expressions; 0 draws single faces."""
 
     def info(self) -> Info:
+        """Seven classes, gray, `side` pixels."""
         return Info(
             classes=BASIC,
             side=self.side,
@@ -96,6 +97,7 @@ class Synthetic:
         )
 
     def total(self) -> int:
+        """The number of pictures."""
         episodes, frames = self._episodes()
         return episodes * frames + self._nothings()
 

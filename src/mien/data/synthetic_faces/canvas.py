@@ -94,9 +94,9 @@ def soft_hill(x: Tensor, y: Tensor, width: Tensor | float, height: Tensor | floa
     return hill.mul_(hill)
 
 
-def soft_line(page: Canvas, distance: Tensor, width: Tensor | float) -> Tensor:
+def soft_line(canvas: Canvas, distance: Tensor, width: Tensor | float) -> Tensor:
     """The cover of a line of half width `width` where `distance` is zero."""
-    return page.soft(width - distance.abs_())
+    return canvas.soft(width - distance.abs_())
 
 
 def blurred(tones: Tensor) -> Tensor:
@@ -109,10 +109,10 @@ def blurred(tones: Tensor) -> Tensor:
     return tones
 
 
-def paint_where(chosen: Tensor, page: Canvas, p: SceneNumbers, feature: Callable[[Canvas, SceneNumbers], None]) -> None:
+def paint_where(chosen: Tensor, canvas: Canvas, p: SceneNumbers, feature: Callable[[Canvas, SceneNumbers], None]) -> None:
     """Call `feature` to paint on those pictures alone where `chosen` (B, 1, 1) is true."""
     rows = torch.nonzero(chosen.reshape(-1)).reshape(-1)
     if len(rows):
-        part = page.of(rows)
+        part = canvas.of(rows)
         feature(part, {name: value[rows] for name, value in p.items()})
-        page.tone[rows] = part.tone
+        canvas.tone[rows] = part.tone

@@ -80,23 +80,23 @@ def _one_thread() -> Iterator[None]:
 
 def _picture(p: SceneNumbers, side: int, bank: Tensor) -> Tensor:
     """Pictures, uint8 (B, side, side), of the numbers (B, 1, 1) of a chunk of scenes."""
-    page = Canvas.ruled(p, side)
-    paint_backdrop(page, p)
-    paint_head(page, p)
+    canvas = Canvas.ruled(p, side)
+    paint_backdrop(canvas, p)
+    paint_head(canvas, p)
     for paint in PAINTERS:
-        paint(page, p)
-    paint_where(p["cover"] == 1, page, p, paint_dark_glasses)
-    paint_where(p["cover"] == 2, page, p, paint_hand)
-    paint_where(p["cover"] == 3, page, p, paint_bar)
-    paint_where(p["thing"] == 1, page, p, paint_stripes)
-    paint_where(p["thing"] == 2, page, p, paint_boxes)
-    paint_where(p["thing"] == 3, page, p, paint_from_behind)
-    return _photograph(page, p, bank)
+        paint(canvas, p)
+    paint_where(p["cover"] == 1, canvas, p, paint_dark_glasses)
+    paint_where(p["cover"] == 2, canvas, p, paint_hand)
+    paint_where(p["cover"] == 3, canvas, p, paint_bar)
+    paint_where(p["thing"] == 1, canvas, p, paint_stripes)
+    paint_where(p["thing"] == 2, canvas, p, paint_boxes)
+    paint_where(p["thing"] == 3, canvas, p, paint_from_behind)
+    return _photograph(canvas, p, bank)
 
 
-def _photograph(page: Canvas, p: SceneNumbers, bank: Tensor) -> Tensor:
+def _photograph(canvas: Canvas, p: SceneNumbers, bank: Tensor) -> Tensor:
     """Light from one side, a soft lens, the camera's tone curve and its noise; uint8 (B, S, S)."""
-    lit = page.tone.mul_(p["light_x"] * page.x0 + p["light_y"] * page.y0 + 1)
+    lit = canvas.tone.mul_(p["light_x"] * canvas.x0 + p["light_y"] * canvas.y0 + 1)
     for _ in range(max(1, round(lit.shape[1] / 48))):
         lit = lit + p["blur"] * (blurred(lit) - lit)
     lit = (lit * p["exposure"] - 0.5) * p["contrast"] + 0.5

@@ -113,7 +113,7 @@ class Mtcnn:
         ]
 
     def _judge(self, net: Net, sums: IntegralImage, boxes: Boxes, photos: Places, side: int, threshold: float) -> FaceCandidates:
-        """Those of `boxes` that R-Net or O-Net holds for faces, as they were, and where it would move them."""
+        """The `boxes` that R-Net or O-Net takes for faces, as they were, and where it would move them."""
         pixels = boxes.astype(np.int64) - np.array([1, 1, 0, 0])
         if self.beyond == "cut":
             sizes = np.stack([sums.widths[photos], sums.heights[photos]], axis=1)

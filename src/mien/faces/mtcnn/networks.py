@@ -59,8 +59,11 @@ class MtcnnNets:
     """The networks of the cascade: P-Net proposes, R-Net refines, O-Net decides."""
 
     propose: Net
+    """P-Net."""
     refine: Net
+    """R-Net."""
     output: Net
+    """O-Net."""
 
 
 @cache
