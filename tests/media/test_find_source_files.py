@@ -28,7 +28,7 @@ from PIL import Image
 from memory import peak
 from mien.errors import MienError
 from mien.media.archives import archive_entries
-from mien.media.decoding.strip_containers import HEIC
+from mien.media.decoding.strip_other_formats import HEIC
 from mien.media.file_limits import FileLimits
 from mien.media.file_names import escaped_name
 from mien.media.find_source_files import find_source_files

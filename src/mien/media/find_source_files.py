@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mien.errors import MienError
 from mien.media.archives import ARCHIVES, ArchiveEntry, archive_entries
-from mien.media.decoding.strip_containers import HEIC
+from mien.media.decoding.strip_other_formats import HEIC
 from mien.media.face_pictures import hint_of_other_system, picture_path
 from mien.media.file_limits import FILE_LIMITS, FileLimits
 from mien.media.file_names import PHOTOS, UNREAD, escaped_name, is_wanted, is_wanted_member

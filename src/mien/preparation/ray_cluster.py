@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from mien.errors import MienError
-from mien.preparation.own_cluster import own_homes, own_place, without_other_clusters
+from mien.preparation.local_ray_cluster import cluster_folder, task_environment, without_other_clusters
 from mien.preparation.retries import make_carefully
 from mien.preparation.shards import ShardRecord, ShardTask, draw_tasks
 from mien.telemetry import changed_environment
@@ -27,7 +27,7 @@ def work_on_cluster(tasks: Iterator[ShardTask], address: str) -> Iterator[ShardR
 
     Folders have to be the same on all machines. Raises MienError where Ray is missing or no cluster answers.
     """
-    with own_place() if address == "local" else nullcontext() as place:
+    with cluster_folder() if address == "local" else nullcontext() as place:
         ray, begun = _connected(address, place)
         try:
             while items := [{"task": task} for task in draw_tasks(tasks, WINDOW, WINDOW_BYTES)]:
@@ -44,7 +44,7 @@ def work_on_cluster(tasks: Iterator[ShardTask], address: str) -> Iterator[ShardR
 
 def _connected(address: str, place: str | None) -> tuple[Any, bool]:
     """The module ray, connected, and whether it was connected here. `place`: a folder for a cluster of its own, or None."""
-    homes = own_homes()
+    homes = task_environment()
     with without_other_clusters(place) if place else nullcontext():
         try:
             import ray

@@ -21,8 +21,14 @@ from PIL.WebPImagePlugin import WebPImageFile
 from mien.media.decoding.bit_depth import FULL, deep_colors, is_deep, largest_possible, to_eight_bits
 from mien.media.decoding.exif import orientation
 from mien.media.decoding.joined_bytes import JoinedBytes
-from mien.media.decoding.strip_containers import is_heif, strip_avif, strip_gif, strip_jpeg2000, strip_webp
 from mien.media.decoding.strip_jpeg import strip_jpeg
+from mien.media.decoding.strip_other_formats import (
+    is_heif,
+    strip_avif,
+    strip_gif,
+    strip_jpeg2000,
+    strip_webp,
+)
 from mien.media.decoding.strip_png import strip_png, strip_text
 from mien.media.decoding.strip_tiff import strip_tiff
 from mien.media.decoding.stripped import StrippedPicture

@@ -29,7 +29,7 @@ TOKEN, TOKEN_FILE = "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 
 
 @contextmanager
-def own_place() -> Iterator[str]:
+def cluster_folder() -> Iterator[str]:
     """A context with a folder for all files of a cluster and a home for its processes; it is removed at the end."""
     above = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
     short = above if len(above) <= LONGEST or os.name == "nt" else "/tmp"
@@ -46,7 +46,7 @@ def without_other_clusters(folder: str) -> Iterator[None]:
         yield
 
 
-def own_homes() -> dict[str, str]:
+def task_environment() -> dict[str, str]:
     """The environment variables in which a cluster's tasks differ from the process that starts them."""
     return {name: os.environ[name] for name in ("HOME", "USERPROFILE") if name in os.environ}
 

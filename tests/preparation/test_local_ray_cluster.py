@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from mien.preparation.own_cluster import TOKEN, TOKEN_FILE, own_homes, own_place, without_other_clusters
+from mien.preparation.local_ray_cluster import (
+    TOKEN,
+    TOKEN_FILE,
+    cluster_folder,
+    task_environment,
+    without_other_clusters,
+)
 
 
 @pytest.fixture
@@ -19,8 +25,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_it_has_a_home_of_its_own_and_its_tasks_that_of_the_user(home: Path) -> None:
-    homes, before = own_homes(), dict(os.environ)
-    with own_place() as place:
+    homes, before = task_environment(), dict(os.environ)
+    with cluster_folder() as place:
         with without_other_clusters(place):
             assert os.environ["HOME"] == place
             assert "{}" in (Path.home() / "ray_bootstrap_config.yaml").read_text(), "Ray would ask which cloud this is"
@@ -49,10 +55,10 @@ def test_its_folder_has_a_short_name(home: Path, tmp_path: Path, monkeypatch: py
     long = tmp_path / ("long" * 10)
     long.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(long))
-    with own_place() as place:
+    with cluster_folder() as place:
         assert len(place) <= 40
         assert not list(long.iterdir())
     with tempfile.TemporaryDirectory(prefix="m", dir="/tmp") as short:
         monkeypatch.setenv("RAY_TMPDIR", short)
-        with own_place() as place:
+        with cluster_folder() as place:
             assert Path(place).parent == Path(short)
