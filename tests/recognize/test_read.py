@@ -351,13 +351,13 @@ import sys
 import numpy as np
 from mien.faces.face import Face
 from mien.media.source_files import SourceFile
-from mien.media.photos_and_frames import Shot
+from mien.media.photos_and_frames import PhotoOrFrame
 from mien.recognize.predict import Read
 from mien.recognize.reading import reading
 from mien.recognize.result_writer import ResultWriter
 from pathlib import Path
 
-shot = Shot(SourceFile("a.png", Path("a.png")), np.zeros((60, 80, 3), np.uint8))
+shot = PhotoOrFrame(SourceFile("a.png", Path("a.png")), np.zeros((60, 80, 3), np.uint8))
 face = reading(Face((5, 5, 20, 20), None, 1.0), {"a": 1.0}, 0.5)
 ResultWriter("json", ("a",), sys.stderr, Path(sys.argv[1])).tell(Read(shot, (face,)))
 print(sorted({"torch", "scipy", "matplotlib", "av"} & set(sys.modules)))
