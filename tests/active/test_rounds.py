@@ -19,11 +19,11 @@ from conftest import Interrupted, StopAfter, bright_faces
 from mien import FaceSet, MienError, Recognizer, evaluate
 from mien.active import human_annotators
 from mien.active import rounds as module
-from mien.active.learning_curve import Curve, Point
+from mien.active.learning_curve import LearningCurve, RoundResult
 from mien.active.oracle import Oracle
-from mien.active.pool import DISPUTED, NOT_A_FACE, UNDECIDED, Known, World
+from mien.active.pool import DISPUTED, NOT_A_FACE, UNDECIDED, AllFaces, KnownLabels
 from mien.active.rounds import rounds
-from mien.active.settings import Recipes, RoundsSettings, folder_name, strategy
+from mien.active.settings import Recipes, RoundsSettings, build_strategy, folder_name
 from mien.data.format import Info
 from mien.disk import alone
 from mien.labeling.store.records import Reply
@@ -282,7 +282,7 @@ def test_an_oracle_may_be_wrong_as_often_as_is_said(faceset: Path, plan: Plans, 
 
 def _flipped_at_start(out: Path, faces: FaceSet, noise: float) -> list[bool]:
     """Whether the oracle would have been wrong of the faces that the start had already."""
-    world = World.of(faces, None, True)
+    world = AllFaces.of(faces, None, True)
     flips = Oracle.of(world, noise, 0).labels != world.faces.labels
     begun = np.isin(world.faces.values("id").astype(str), list(read_used(out / "start-seed0" / "run")))
     return [bool(value) for value in flips[begun]]
@@ -418,7 +418,7 @@ def test_plans_that_cannot_be(plan: Plans) -> None:
             plan(**asked_)
     assert plan(acquire=("margin", "random")).reference == "random"
     assert plan(acquire=("margin", "entropy")).reference == "margin"
-    assert vars(strategy("worthiness extension=1 normalize=literal"))["extension"] == 1
+    assert vars(build_strategy("worthiness extension=1 normalize=literal"))["extension"] == 1
     assert folder_name("a b:C/..") == "a_b_C_.."
 
 
@@ -431,10 +431,10 @@ def test_answers_are_counted_once(said: list[tuple[int, int]], size: int, seed: 
     """Whatever is answered in whatever portions: every face has one use, and the charge is what was decided."""
     labels = np.arange(40) % 3
     faces = FaceSet.from_arrays(np.zeros((40, 4, 4), np.uint8), labels, ["a", "b", "c"])
-    world = World(faces, 40, np.arange(30))
+    world = AllFaces(faces, 40, np.arange(30))
     nobody = np.zeros(0, np.int64)
     begun = np.arange(30, 40)
-    known = Known(np.where(np.arange(40) >= 30, labels, -1), begun, begun[2:], begun[:2], nobody, nobody)
+    known = KnownLabels(np.where(np.arange(40) >= 30, labels, -1), begun, begun[2:], begun[:2], nobody, nobody)
     decided: dict[int, int] = {}
     for start in range(0, len(said), size):
         portion = {row: answer for row, answer in said[start : start + size] if row in world.open(known)}
@@ -454,7 +454,7 @@ def test_answers_are_counted_once(said: list[tuple[int, int]], size: int, seed: 
 
 def test_votes_are_those_of_the_start_alone() -> None:
     faces = bright_faces(30).with_column("split", ["train"] * 30)
-    world = World.of(faces, None, True)
+    world = AllFaces.of(faces, None, True)
     known = world.start(2, 0.2, 0)
     known = known.with_answers(world.open(known)[:5], np.ones(5, np.int64), 0.2, 0)
     votes = world.view(known).votes
@@ -537,12 +537,12 @@ def test_epochs_and_a_start_are_asked_for(tmp_path: Path, plan: Plans) -> None:
 
 def test_chains_that_ended_early_are_compared_where_both_are() -> None:
     points = [
-        Point("random", seed, number, labels=10 * number, accuracy=0.5, average_accuracy=0.4)
+        RoundResult("random", seed, number, labels=10 * number, accuracy=0.5, average_accuracy=0.4)
         for seed in (0, 1)
         for number in (0, 1)
     ]
-    points += [Point("margin", 0, number, labels=10 * number, accuracy=0.6, average_accuracy=0.4) for number in (0, 1, 2)]
-    found = Curve(("random", "margin"), "random", "test", tuple(points))
+    points += [RoundResult("margin", 0, number, labels=10 * number, accuracy=0.6, average_accuracy=0.4) for number in (0, 1, 2)]
+    found = LearningCurve(("random", "margin"), "random", "test", tuple(points))
     pairs = {(line.strategy, line.round): line.difference.pairs for line in found.lines}
     assert pairs == {("random", 0): 0, ("random", 1): 0, ("margin", 0): 1, ("margin", 1): 1, ("margin", 2): 0}
     assert found.lines[-1].accuracy.mean == 0.6
@@ -582,8 +582,8 @@ def test_people_are_asked_and_waited_for(
 
     def reply(store: Store) -> None:
         for name in ("ann", "bob"):
-            if name not in store.annotators():
-                store.add_annotator(name)
+            if name not in store.accounts.names():
+                store.accounts.add(name)
             for question in store.next_questions(name, 3):
                 if question.round == 1 and len(odd) < 2 and question.face not in odd:
                     odd.append(question.face)
@@ -641,7 +641,7 @@ def test_stopped_while_waiting_and_told_to_go_on(
     ):
         rounds(stored, given, tmp_path / "out", go_on=True)
     with Store.open(tmp_path / "labels.db") as store:
-        store.add_annotator("ann")
+        store.accounts.add("ann")
         for question in store.next_questions("ann", 5):
             store.answer("ann", Reply(question.face, label=1))
         last = store.questions(1)[5]
@@ -673,8 +673,11 @@ def test_a_store_of_something_else_is_refused(stored: Path, pictures: RoundsSett
 
 def test_passwords_are_not_written_down() -> None:
     pytest.importorskip("psycopg")
-    assert human_annotators.shown("postgresql://ann:secret@host/labels") == "postgresql+psycopg://ann:***@host/labels"
-    assert human_annotators.shown("labels.db") == "labels.db"
+    assert (
+        human_annotators.address_without_password("postgresql://ann:secret@host/labels")
+        == "postgresql+psycopg://ann:***@host/labels"
+    )
+    assert human_annotators.address_without_password("labels.db") == "labels.db"
 
 
 def test_two_processes_do_not_work_in_one_folder(faceset: Path, plan: Plans, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from mien.active.learning_curve import read_point
+from mien.active.learning_curve import read_round_result
 from mien.data.format import Info
 from mien.experiments.grid import Group
 from mien.experiments.published import beside, in_words, published_on, read_published
@@ -201,6 +201,6 @@ def test_results_without_figures_are_read_as_null_and_as_nan(tmp_path: Path, wri
     assert '"accuracy": null' in (tmp_path / "result.json").read_text()
     assert read_result(tmp_path) == replace(found, macro_f1=0.5)
     (tmp_path / "point.json").write_text(f'{{"strategy": "a", "seed": 1, "round": 0, "gain": {written}}}')
-    point = read_point(tmp_path)
+    point = read_round_result(tmp_path)
     assert point is not None
     assert point.gain is None

@@ -26,7 +26,7 @@ from mien.data.format import Info
 from mien.evaluation.neighborhood_stability import find_space, score_faces
 from mien.label_errors import confident_learning, find, report
 from mien.label_errors.confident_learning import deal_folds, embed_faces, judge_labels, predict_held_out
-from mien.label_errors.find import count_wrong, find_label_errors
+from mien.label_errors.find import count_mistakes, find_label_errors
 from mien.label_errors.report import require_free, write_label_errors
 from mien.progress import Silent
 from mien.recognize.model_card import ModelCard
@@ -183,13 +183,13 @@ def test_folds_that_cannot_be_are_refused() -> None:
 def test_faces_of_nobody_are_people_of_their_own() -> None:
     faces = features(60)
     some = with_columns(faces, subject=pa.array([f"p{n // 6}" if n < 30 else None for n in range(60)]))
-    people = confident_learning.people_of(some)
+    people = confident_learning.person_numbers(some)
     assert people is not None
     assert people[:30].tolist() == [n // 6 for n in range(30)]
     assert len(set(people[30:])) == 30
     assert not set(people[:30]) & set(people[30:])
     nobody = with_columns(faces, subject=pa.array([None] * 60, pa.string()))
-    assert confident_learning.people_of(nobody) is None
+    assert confident_learning.person_numbers(nobody) is None
     assert "of people" not in find_label_errors(reader(nobody), nobody).how
 
 
@@ -328,7 +328,7 @@ def test_truth_is_taken_where_it_is_known() -> None:
 def test_figures_of_the_list_are_those_of_loops(faces: list[tuple[bool, int, bool]]) -> None:
     listed = sorted(faces, key=lambda face: (not face[0], -face[1]))
     flagged, scores, wrong = (np.array(values) for values in zip(*listed, strict=True))
-    found = count_wrong(scores.astype(float), flagged, wrong)
+    found = count_mistakes(scores.astype(float), flagged, wrong)
     assert found.wrong == sum(face[2] for face in listed)
     assert found.first == {n: sum(face[2] for face in listed[:n]) for n in (25, 50) if n <= len(listed)}
     pairs = [

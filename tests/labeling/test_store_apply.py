@@ -27,7 +27,7 @@ def applied(folder: Path, faces: FaceSet, classes: tuple[str, ...]) -> Applied:
     with Store.create(folder / "labels.db", classes, "faces", faces.info.checksum, per_face=2) as store:
         store.ask([Question(face, 1) for face in [*ANSWERS, "0000006"]])
         for number, name in enumerate(("ann", "bob")):
-            store.add_annotator(name)
+            store.accounts.add(name)
             for face, given in ANSWERS.items():
                 if number < len(given):
                     kind = {"x": "not_a_face", "u": "unsure"}.get(given[number], "label")

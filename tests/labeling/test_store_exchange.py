@@ -35,7 +35,7 @@ def answered(address: str) -> Store:
     """Answers of all kinds, a correction and an undo."""
     store = asked(address)
     for name in ("ann", "bob; the second"):
-        store.add_annotator(name)
+        store.accounts.add(name)
     replies = [
         Reply("f0", label=1),
         Reply("f1", "unsure"),
@@ -62,7 +62,7 @@ def test_a_log_is_read_back_as_it_was(fresh: Fresh, tmp_path: Path, suffix: str)
             assert mine.states.tolist() == theirs.states.tolist()
             assert mine.labels.tolist() == theirs.labels.tolist()
             assert mine.votes.tolist() == theirs.votes.tolist()
-        assert other.annotators() == ("ann", "bob; the second")
+        assert other.accounts.names() == ("ann", "bob; the second")
         assert other.progress() == store.progress()
         assert import_log(other, path).new == import_log(store, path).new == 0
         assert other.log() == store.log()
@@ -71,7 +71,7 @@ def test_a_log_is_read_back_as_it_was(fresh: Fresh, tmp_path: Path, suffix: str)
         export_log(store, path)
         assert import_log(other, path).new == 1
         assert other.log() == store.log()
-        assert other.annotator_by_token(other.renew_token("ann")) == "ann"
+        assert other.accounts.signed_in(other.accounts.renew_token("ann")) == "ann"
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
@@ -145,19 +145,19 @@ def row(**changed: object) -> list[object]:
 def test_a_wrong_row_is_named_and_nothing_is_added(tmp_path: Path, suffix: str, changed: dict[str, object], said: str) -> None:
     with asked(str(tmp_path / "labels.db")) as store:
         for name in ("ann", "bob"):
-            store.add_annotator(name)
+            store.accounts.add(name)
         store.answer("ann", Reply("f0", label=0, key="there"))
         store.answer("ann", Reply("f0", label=0, key="gone"))
         store.undo("ann", "took")
-        before, people = store.log(), store.annotators()
+        before, people = store.log(), store.accounts.names()
         rows = [row(face="f1", annotator="ann", key="first"), row(**changed), row(annotator="max")]
         path = write_log(tmp_path / f"log.{suffix}", rows)
         with pytest.raises(MienError, match=said):
             import_log(store, path)
-        assert (store.log(), store.annotators()) == (before, people)
+        assert (store.log(), store.accounts.names()) == (before, people)
         rows[1] = row()
         assert import_log(store, write_log(path, rows)).new == 3
-        assert store.annotators() == ("ann", "bob", "max")
+        assert store.accounts.names() == ("ann", "bob", "max")
 
 
 def write_log(path: Path, rows: Sequence[Sequence[object]], columns: Sequence[str] = LOG) -> Path:
@@ -180,7 +180,7 @@ def test_files_of_other_content_are_refused(tmp_path: Path, suffix: str) -> None
         with pytest.raises(MienError, match="no file there"):
             import_log(store, tmp_path / f"missing.{suffix}")
         assert store.log() == ()
-        store.add_annotator("ann")
+        store.accounts.add("ann")
         store.answer("ann", Reply("f0", label=0))
         (tmp_path / f"folder.{suffix}").mkdir()
         for export in (export_log, export_consensus):

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mien.active.oracle import Asked
-from mien.active.pool import DISPUTED, NOT_A_FACE, UNDECIDED, World
+from mien.active.oracle import RoundQuestions
+from mien.active.pool import DISPUTED, NOT_A_FACE, UNDECIDED, AllFaces
 from mien.data.faceset import FaceSet
 from mien.data.format import Rows
 from mien.errors import MienError
@@ -20,13 +20,13 @@ POLL_SECONDS = 2.0
 """How often the store is looked at while people answer."""
 
 
-class People:
+class HumanAnnotators:
     """Whoever answers on the page. Asks, waits until each face has the answers it wants, and says what they agree on.
 
     With `go_on`, the first round that is asked about does not wait: it takes the answers that are there.
     """
 
-    def __init__(self, address: str, per_face: int, pool: FaceSet, world: World, go_on: bool = False) -> None:
+    def __init__(self, address: str, per_face: int, pool: FaceSet, world: AllFaces, go_on: bool = False) -> None:
         """`pool`: the stored set whose faces are asked about, to whose ids the store's questions are.
 
         Makes the store where there is none. Raises MienError where it is of another pool, classes or answers per face, where
@@ -41,7 +41,7 @@ class People:
         self._address, self._per_face, self._pool, self._names, self._go_on = address, per_face, pool, names, go_on
         self._open().close()
 
-    def __call__(self, asked: Asked, progress: Progress) -> Rows:
+    def __call__(self, asked: RoundQuestions, progress: Progress) -> Rows:
         """Labels, UNDECIDED, NOT_A_FACE or DISPUTED, (n,). Raises MienError where it may not wait and there is no answer."""
         faces = [self._names[row] for row in asked.rows]
         go_on, self._go_on = self._go_on, False
@@ -63,18 +63,19 @@ class People:
         info = self._pool.info
         return Store.open_or_create(self._address, info.classes, info.name, info.checksum, self._per_face)
 
-    def _tell(self, asked: Asked, left: int, progress: Progress) -> None:
+    def _tell(self, asked: RoundQuestions, left: int, progress: Progress) -> None:
         wait = f"{left} of {counted(len(asked.rows), 'face')} {'waits' if left == 1 else 'wait'}"
         progress.say(
             f"round {asked.round}: {wait} for answers; {self._todo(asked)}. This command goes on "
             "when they are there; stopped and given again with --go-on, it takes those that are there by then"
         )
 
-    def _todo(self, asked: Asked) -> str:
-        return f"open the page: mien annotate {self._pool.folder} --model {asked.run} --store {shown(self._address)}"
+    def _todo(self, asked: RoundQuestions) -> str:
+        store = address_without_password(self._address)
+        return f"open the page: mien annotate {self._pool.folder} --model {asked.run} --store {store}"
 
 
-def shown(address: str) -> str:
+def address_without_password(address: str) -> str:
     """The address of a store without a password, as it may be said and written down."""
     return address if "://" not in address else Database(address).name
 

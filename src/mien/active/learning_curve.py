@@ -30,7 +30,7 @@ Figures = Literal["accuracy", "average_accuracy"]
 
 
 @dataclass(frozen=True, config=STRICT)
-class Point:
+class RoundResult:
     """Where a chain is after a round; shares are from 0 to 1, None where there is nothing to measure."""
 
     strategy: str
@@ -66,20 +66,20 @@ class Point:
     tested: int | None = None
 
 
-def write_point(folder: Path, point: Point) -> None:
+def write_round_result(folder: Path, point: RoundResult) -> None:
     """Leave the point in the round's folder; the round is over then."""
     write_aside(folder / FILE, to_json(point).encode())
 
 
-def read_point(folder: Path) -> Point | None:
+def read_round_result(folder: Path) -> RoundResult | None:
     """The point in a round's folder, None where the round is not over. Raises MienError where it is damaged."""
     if not (folder / FILE).is_file():
         return None
-    return read_as(Point, folder / FILE, "remove it, and it is measured again")
+    return read_as(RoundResult, folder / FILE, "remove it, and it is measured again")
 
 
 @plain(frozen=True)
-class CurvePoint:
+class StrategyMeans:
     """A strategy after a round, over seeds: a row of table.csv."""
 
     strategy: str
@@ -93,7 +93,7 @@ class CurvePoint:
 
 
 @plain(frozen=True)
-class Curve:
+class LearningCurve:
     """All chains, as far as they are."""
 
     strategies: tuple[str, ...]
@@ -101,21 +101,21 @@ class Curve:
     """The strategy that the others are compared with."""
     tested: str | None
     """Split that was tested on; None: the figures are those on validation."""
-    points: tuple[Point, ...]
+    points: tuple[RoundResult, ...]
     """Chain by chain, in the order of rounds."""
 
     @property
-    def lines(self) -> tuple[CurvePoint, ...]:
+    def lines(self) -> tuple[StrategyMeans, ...]:
         """Strategy by strategy, in the order of rounds."""
         known = {name: sorted({point.round for point in self.points if point.strategy == name}) for name in self.strategies}
         return tuple(self._line(name, number) for name, rounds in known.items() for number in rounds)
 
-    def _line(self, strategy: str, number: int) -> CurvePoint:
+    def _line(self, strategy: str, number: int) -> StrategyMeans:
         def against(name: Figures) -> Difference:
             theirs = {} if strategy == self.reference else self.by_seed(self.reference, number, name)
             return paired(self.by_seed(strategy, number, name), theirs)
 
-        return CurvePoint(
+        return StrategyMeans(
             strategy=strategy,
             round=number,
             labels=spread(float(point.labels) for point in self._points(strategy, number)),
@@ -125,7 +125,7 @@ class Curve:
             average_difference=against("average_accuracy"),
         )
 
-    def _points(self, strategy: str, number: int) -> list[Point]:
+    def _points(self, strategy: str, number: int) -> list[RoundResult]:
         return [point for point in self.points if (point.strategy, point.round) == (strategy, number)]
 
     def by_seed(self, strategy: str, number: int, name: Figures) -> dict[int, float]:
@@ -147,15 +147,15 @@ class Curve:
 
     def table_csv(self) -> str:
         """A row for each line."""
-        return to_csv([table_row(line) for line in self.lines])
+        return to_csv([means_row(line) for line in self.lines])
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain values for JSON; nan is null."""
         found = {entry.name: plain_values(getattr(self, entry.name)) for entry in fields(self)}
-        return found | {"table": [plain_values(table_row(line)) for line in self.lines], "caution": self.caution}
+        return found | {"table": [plain_values(means_row(line)) for line in self.lines], "caution": self.caution}
 
 
-def table_row(line: CurvePoint) -> dict[str, Any]:
+def means_row(line: StrategyMeans) -> dict[str, Any]:
     """The line as a row of table.csv: means under their names, `_sd`, `_low`, `_high`, `_p` and the like behind them."""
     row: dict[str, Any] = {"strategy": line.strategy, "round": line.round, "labels": line.labels.mean}
     row |= {"seeds": line.labels.count}
@@ -165,13 +165,13 @@ def table_row(line: CurvePoint) -> dict[str, Any]:
     return row
 
 
-def write_tables(found: Curve, out: Path) -> None:
+def write_curve_tables(found: LearningCurve, out: Path) -> None:
     """Leave curve.csv and table.csv in the folder `out`."""
     write_aside(out / "curve.csv", found.curve_csv().encode())
     write_aside(out / "table.csv", found.table_csv().encode())
 
 
-def draw(found: Curve) -> bytes:
+def draw_learning_curve(found: LearningCurve) -> bytes:
     """PNG of accuracy and average accuracy over labels, a line per strategy, with 95 % t-intervals over three seeds or more."""
     figure = Figure(figsize=SIZE, layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -186,7 +186,7 @@ def draw(found: Curve) -> bytes:
     return file.getvalue()
 
 
-def _panel(axes: Axes, found: Curve, name: Figures) -> None:
+def _panel(axes: Axes, found: LearningCurve, name: Figures) -> None:
     plain_axes(axes)
     lines = found.lines
     widest = max((line.labels.mean for line in lines), default=0.0)

@@ -6,14 +6,14 @@ from typing import Protocol
 
 import numpy as np
 
-from mien.active.pool import World
+from mien.active.pool import AllFaces
 from mien.data.format import Rows
 from mien.data.noise import flip_uniform
 from mien.progress import Progress
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class RoundQuestions:
     """What a round asks."""
 
     round: int
@@ -30,7 +30,7 @@ class Asked:
 class Annotators(Protocol):
     """Whoever labels faces."""
 
-    def __call__(self, asked: Asked, progress: Progress) -> Rows:
+    def __call__(self, asked: RoundQuestions, progress: Progress) -> Rows:
         """What they say of each face, (n,): a class, UNDECIDED, NOT_A_FACE or DISPUTED. The same may be asked again, by a process
         that goes on where another one was killed.
         """
@@ -45,12 +45,12 @@ class Oracle:
     """(N,) what it says of each face of the world."""
 
     @staticmethod
-    def of(world: World, noise: float, seed: int) -> "Oracle":
+    def of(world: AllFaces, noise: float, seed: int) -> "Oracle":
         """With this share of the candidates' labels flipped to another class, the same in all rounds and for all strategies."""
         truth = np.full(len(world.faces), -1)
         truth[world.candidates] = world.faces.labels[world.candidates]
         return Oracle(flip_uniform(truth, noise, len(world.faces.classes), seed))
 
-    def __call__(self, asked: Asked, progress: Progress) -> Rows:
+    def __call__(self, asked: RoundQuestions, progress: Progress) -> Rows:
         """The labels of the rows asked about."""
         return self.labels[asked.rows]

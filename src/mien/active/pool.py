@@ -22,7 +22,7 @@ FROM_POOL = "pool:"
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class KnownLabels:
     """What is known of N faces."""
 
     labels: Rows
@@ -48,7 +48,7 @@ class Known:
         """What people were paid for: labels used, validation included, faces rejected, and those they do not agree on."""
         return len(self.train) + len(self.validation) + len(self.rejected) + len(self.disputed)
 
-    def with_answers(self, rows: Rows, answers: Rows, share: float, seed: int) -> "Known":
+    def with_answers(self, rows: Rows, answers: Rows, share: float, seed: int) -> "KnownLabels":
         """What is known when `rows` (n,) were answered with labels, UNDECIDED, NOT_A_FACE or DISPUTED, (n,).
 
         `share` of the new labels validates, class by class.
@@ -67,7 +67,7 @@ class Known:
 
 
 @dataclass(frozen=True, eq=False)
-class World:
+class AllFaces:
     """All N faces that may be learned from: the face set's training split, then those of the pool."""
 
     faces: FaceSet
@@ -78,7 +78,7 @@ class World:
     """Rows that may be asked about."""
 
     @staticmethod
-    def of(faces: FaceSet, pool: FaceSet | None, oracle: bool) -> "World":
+    def of(faces: FaceSet, pool: FaceSet | None, oracle: bool) -> "AllFaces":
         """Of stored sets; test splits stay outside. Where an oracle answers, faces without label are not asked about.
 
         Raises MienError where classes or faces of the pool are others.
@@ -86,18 +86,18 @@ class World:
         own = faces.select(training_rows(faces))
         everything = own if pool is None else own.join(_from_pool(faces, pool))
         rows = np.arange(0 if pool is None else len(own), len(everything))
-        return World(everything, len(own), rows[everything.labels[rows] >= 0] if oracle else rows)
+        return AllFaces(everything, len(own), rows[everything.labels[rows] >= 0] if oracle else rows)
 
-    def start(self, per_class: int | None, share: float, seed: int) -> Known:
+    def start(self, per_class: int | None, share: float, seed: int) -> KnownLabels:
         """Labels of the face set drawn by seed, `share` of them to validate. Raises MienError where there are none."""
         truth, nobody = self.faces.labels, np.zeros(0, np.int64)
         given = draw_labels(truth, np.arange(self.own), seed, per_class)
         labels = np.full(len(truth), UNDECIDED)
         labels[given] = truth[given]
         budget = carve_validation(labels, given, share, seed)
-        return Known(labels, given, budget.train, budget.validation, nobody, nobody)
+        return KnownLabels(labels, given, budget.train, budget.validation, nobody, nobody)
 
-    def open(self, known: Known) -> Rows:
+    def open(self, known: KnownLabels) -> Rows:
         """Candidates that may be asked about still, ascending."""
         unlabeled = self.candidates[known.labels[self.candidates] < 0]
         return np.setdiff1d(unlabeled, np.union1d(known.rejected, known.disputed))
@@ -107,7 +107,7 @@ class World:
         names: list[str] = self.faces.column("id").to_pylist()
         return [name if row < self.own else name.removeprefix(FROM_POOL) for row, name in enumerate(names)]
 
-    def view(self, known: Known) -> FaceSet:
+    def view(self, known: KnownLabels) -> FaceSet:
         """All faces as a run may see them: with the labels that are known alone; rejected ones are not in `train`.
 
         Votes are kept where the label is the face set's own: an annotator gives a label.

@@ -19,12 +19,19 @@ import pyarrow as pa
 import torch
 
 from mien.active.acquire import Acquire
-from mien.active.human_annotators import People
-from mien.active.learning_curve import Curve, Point, draw, read_point, write_point, write_tables
-from mien.active.oracle import Annotators, Asked, Oracle
-from mien.active.pool import DISPUTED, UNDECIDED, Known, World
-from mien.active.scoring import look
-from mien.active.settings import Recipes, RoundsSettings, claim, folder_name, settled, strategy
+from mien.active.human_annotators import HumanAnnotators
+from mien.active.learning_curve import (
+    LearningCurve,
+    RoundResult,
+    draw_learning_curve,
+    read_round_result,
+    write_curve_tables,
+    write_round_result,
+)
+from mien.active.oracle import Annotators, Oracle, RoundQuestions
+from mien.active.pool import DISPUTED, UNDECIDED, AllFaces, KnownLabels
+from mien.active.scoring import score_pool
+from mien.active.settings import Recipes, RoundsSettings, build_strategy, claim, folder_name, with_test_split
 from mien.data.faceset import FaceSet
 from mien.data.format import Rows
 from mien.data.splits import Budget, require_untrained
@@ -55,7 +62,7 @@ class _Work:
 
     asked: RoundsSettings
     faces: FaceSet
-    world: World
+    world: AllFaces
     recipes: Recipes
     annotators: Callable[[int], Annotators]
     """By seed."""
@@ -82,15 +89,15 @@ class _Chain:
 class _State:
     """Where a chain is after a round."""
 
-    known: Known
+    known: KnownLabels
     run: Path
     """Folder of the last model's run."""
-    point: Point
+    point: RoundResult
 
 
 def rounds(
     faceset: Path | str, asked: RoundsSettings, out: Path | str, progress: Progress | None = None, go_on: bool = False
-) -> Curve:
+) -> LearningCurve:
     """Follow every strategy of the plan with every seed through its rounds, into the folder `out`.
 
     The same plan goes on where it was. With an oracle, strategies, seeds and rounds may be others: what is there stays.
@@ -104,25 +111,25 @@ def rounds(
         return _all_rounds(_work(faceset, asked, Path(out), progress or Silent(), go_on))
 
 
-def _all_rounds(work: _Work) -> Curve:
+def _all_rounds(work: _Work) -> LearningCurve:
     """Every chain, in turn."""
-    asked, done = work.asked, dict[tuple[str, int], list[Point]]()
+    asked, done = work.asked, dict[tuple[str, int], list[RoundResult]]()
     # People answer for hours: what they have reached is drawn after each round.
     pause = 0.0 if asked.oracle is None else DRAW_SECONDS
     due = time.monotonic() + pause
 
     def write() -> None:
         nonlocal due
-        write_tables(_curve(asked, done), work.out)
+        write_curve_tables(_curve(asked, done), work.out)
         if time.monotonic() >= due:
-            write_aside(work.out / "curve.png", draw(_curve(asked, done)))
+            write_aside(work.out / "curve.png", draw_learning_curve(_curve(asked, done)))
             due = time.monotonic() + pause
 
     with own_threads(work.threads):
         for seed in range(asked.seed, asked.seed + asked.seeds):
             for name in asked.acquire:
-                chain = _Chain(name, strategy(name), seed, work.out / f"{folder_name(name)}-seed{seed}")
-                points = done[name, seed] = list[Point]()
+                chain = _Chain(name, build_strategy(name), seed, work.out / f"{folder_name(name)}-seed{seed}")
+                points = done[name, seed] = list[RoundResult]()
                 _follow(work, chain, points, write)
     due = -np.inf
     write()
@@ -132,11 +139,11 @@ def _all_rounds(work: _Work) -> Curve:
 def _work(faceset: Path | str, asked: RoundsSettings, out: Path, bar: Progress, go_on: bool) -> _Work:
     """Everything checked before anything is written."""
     for name in asked.acquire:
-        strategy(name)
+        build_strategy(name)
     faces = FaceSet.open(faceset, verify=True)
     pool = None if asked.pool is None else FaceSet.open(asked.pool, verify=True)
-    asked, given = settled(asked, out, faces), asked
-    recipes, world = Recipes.of(asked, bar), World.of(faces, pool, asked.oracle is not None)
+    asked, given = with_test_split(asked, out, faces), asked
+    recipes, world = Recipes.of(asked, bar), AllFaces.of(faces, pool, asked.oracle is not None)
     share, split = recipes.whole.validation, asked.split_to_test
     if split is None and given.split_to_test is not None:
         bar.say("no labeled split to test on: figures are those on validation; name a split with --split-to-test")
@@ -146,7 +153,7 @@ def _work(faceset: Path | str, asked: RoundsSettings, out: Path, bar: Progress, 
         raise MienError("validation faces, to measure a gain", "a recipe with none", "set validation, or leave --min-gain out")
     world.start(asked.start_labels_per_class, share, asked.seed)
     threads = claim(out, asked, recipes, faces, pool)
-    people = None if asked.store is None else People(asked.store, asked.per_face, pool or faces, world, go_on)
+    people = None if asked.store is None else HumanAnnotators(asked.store, asked.per_face, pool or faces, world, go_on)
 
     def annotators(seed: int) -> Annotators:
         return people or Oracle.of(world, asked.oracle or 0.0, seed)
@@ -154,12 +161,12 @@ def _work(faceset: Path | str, asked: RoundsSettings, out: Path, bar: Progress, 
     return _Work(asked, faces, world, recipes, annotators, threads, out, bar)
 
 
-def _curve(asked: RoundsSettings, done: dict[tuple[str, int], list[Point]]) -> Curve:
+def _curve(asked: RoundsSettings, done: dict[tuple[str, int], list[RoundResult]]) -> LearningCurve:
     ordered = [point for name in asked.acquire for (other, _), points in done.items() if other == name for point in points]
-    return Curve(asked.acquire, asked.reference, asked.split_to_test, tuple(ordered))
+    return LearningCurve(asked.acquire, asked.reference, asked.split_to_test, tuple(ordered))
 
 
-def _follow(work: _Work, chain: _Chain, points: list[Point], write: Callable[[], None]) -> None:
+def _follow(work: _Work, chain: _Chain, points: list[RoundResult], write: Callable[[], None]) -> None:
     """All rounds of a chain, whose points are added to `points`; `write` is called after each."""
     state = _start(work, chain)
     points.append(state.point)
@@ -185,8 +192,8 @@ def _start(work: _Work, chain: _Chain) -> _State:
     if point is None:
         title = f"start, seed {chain.seed}"
         model = _trained(work, title, chain.seed, folder / "run", work.recipes.whole, known, known.budget)
-        point = _measured(work, known, model, None, Point("", chain.seed, 0))
-        write_point(folder, point)
+        point = _measured(work, known, model, None, RoundResult("", chain.seed, 0))
+        write_round_result(folder, point)
         work.bar.say(_line(title, point))
     return _State(known, folder / "run", replace(point, strategy=chain.name))
 
@@ -203,14 +210,14 @@ def _round(work: _Work, chain: _Chain, number: int, last: _State) -> _State:
     point = _own_point(folder, chain.name, chain.seed, number)
     if point is None:
         undecided = int((answers == UNDECIDED).sum())
-        blank = Point(chain.name, chain.seed, number, asked=len(answers), undecided=undecided)
+        blank = RoundResult(chain.name, chain.seed, number, asked=len(answers), undecided=undecided)
         point = _learned(work, chain, last, _State(known, run, blank))
-        write_point(folder, point)
+        write_round_result(folder, point)
         work.bar.say(_line(f"{chain}, round {number} of {work.asked.rounds}", point))
     return _State(known, run, point)
 
 
-def _learned(work: _Work, chain: _Chain, last: _State, now: _State) -> Point:
+def _learned(work: _Work, chain: _Chain, last: _State, now: _State) -> RoundResult:
     """Train the round's model and measure it: M_T = F(H and Z, M_(T-1))."""
     model, known = Recognizer.load(last.run, work.asked.device), now.known
     missed = _missed(work, last.known, model)
@@ -224,7 +231,7 @@ def _learned(work: _Work, chain: _Chain, last: _State, now: _State) -> Point:
     return _measured(work, known, after, model, replace(now.point, missed=len(missed)))
 
 
-def _chosen(work: _Work, chain: _Chain, number: int, last: _State, file: Path) -> Asked:
+def _chosen(work: _Work, chain: _Chain, number: int, last: _State, file: Path) -> RoundQuestions:
     """The faces that the round asks about: what the file says, or what the last model and the strategy make of the pool."""
     known, run = last.known, last.run
     if file.is_file():
@@ -232,17 +239,17 @@ def _chosen(work: _Work, chain: _Chain, number: int, last: _State, file: Path) -
     model, view, rows = Recognizer.load(run, work.asked.device), work.world.view(known), work.world.open(known)
     bar = Quiet(work.bar, f"{chain}, round {number}", work.said)
     labeled = np.union1d(known.train, known.validation)
-    pool = look(model, view.select(rows), chain.choose, view.select(labeled), bar)
+    pool = score_pool(model, view.select(rows), chain.choose, view.select(labeled), bar)
     places = chain.choose(pool, work.asked.per_round, np.random.default_rng((chain.seed, DRAWS, number)))
     chosen, score = view.select(rows[places]), getattr(chain.choose, "scores", None)
     guesses: Rows = model.logits(chosen).argmax(axis=1).astype(np.int64)
     found: dict[str, Any] = {"id": chosen.column("id"), "row": rows[places], "guess": guesses}
     found |= {} if score is None else {"score": score(pool)[places]}
     write_table(file, pa.table(found).replace_schema_metadata({"model": model.card.weights}))
-    return Asked(number, rows[places], guesses, model.card.weights, run)
+    return RoundQuestions(number, rows[places], guesses, model.card.weights, run)
 
 
-def _answers(work: _Work, chain: _Chain, chosen: Asked, file: Path) -> Rows:
+def _answers(work: _Work, chain: _Chain, chosen: RoundQuestions, file: Path) -> Rows:
     """What annotators say of the faces, (n,); asked for once, and then kept."""
     if file.is_file():
         table = read_table(file, {"id": pa.string(), "answer": pa.int64()}, AGAIN)
@@ -256,7 +263,7 @@ def _answers(work: _Work, chain: _Chain, chosen: Asked, file: Path) -> Rows:
     return answers
 
 
-def _asked_before(work: _Work, known: Known, number: int, run: Path, file: Path) -> Asked:
+def _asked_before(work: _Work, known: KnownLabels, number: int, run: Path, file: Path) -> RoundQuestions:
     """What the file of a round says. Raises MienError where it is damaged, or that of another round."""
     table = read_table(file, {"id": pa.string(), "row": pa.int64(), "guess": pa.int64()}, AGAIN)
     rows, guesses = (table.column(name).to_numpy() for name in ("row", "guess"))
@@ -266,7 +273,7 @@ def _asked_before(work: _Work, known: Known, number: int, run: Path, file: Path)
     if not ((guesses >= 0) & (guesses < len(work.world.faces.classes))).all():
         raise MienError(f"guesses that are classes in {file}", "others", AGAIN)
     _require_ids(work, rows, table, file)
-    return Asked(number, rows, guesses, model, run)
+    return RoundQuestions(number, rows, guesses, model, run)
 
 
 def _require_ids(work: _Work, rows: Rows, table: pa.Table, file: Path) -> None:
@@ -275,22 +282,22 @@ def _require_ids(work: _Work, rows: Rows, table: pa.Table, file: Path) -> None:
         raise MienError(f"the faces of this round in {file}", "others", AGAIN)
 
 
-def _own_point(folder: Path, strategy: str, seed: int, number: int) -> Point | None:
+def _own_point(folder: Path, strategy: str, seed: int, number: int) -> RoundResult | None:
     """The point in a round's folder, None where the round is not over. Raises MienError for that of another round."""
-    point = read_point(folder)
+    point = read_round_result(folder)
     if point is not None and (point.strategy, point.seed, point.round) != (strategy, seed, number):
         raise MienError(f"the figures of this round in {folder}", f"those of round {point.round} of {point.strategy!r}", AGAIN)
     return point
 
 
-def _missed(work: _Work, known: Known, model: Recognizer) -> Rows:
+def _missed(work: _Work, known: KnownLabels, model: Recognizer) -> Rows:
     """H: rows of the labeled faces to train on that the model takes for something else."""
     predicted = model.logits(work.world.faces.select(known.train)).argmax(axis=1)
     missed: Rows = known.train[predicted != known.labels[known.train]]
     return missed
 
 
-def _trained(work: _Work, title: str, seed: int, folder: Path, recipe: Recipe, known: Known, budget: Budget) -> Recognizer:
+def _trained(work: _Work, title: str, seed: int, folder: Path, recipe: Recipe, known: KnownLabels, budget: Budget) -> Recognizer:
     """Train on a budget of what is known, or go on with a run that was interrupted; its checkpoint is deleted."""
     view, bar, device = work.world.view(known), Quiet(work.bar, title, work.said), work.asked.device
     if (folder / "model" / "model.json").is_file():
@@ -304,7 +311,7 @@ def _trained(work: _Work, title: str, seed: int, folder: Path, recipe: Recipe, k
     return made
 
 
-def _measured(work: _Work, known: Known, model: Recognizer, before: Recognizer | None, blank: Point) -> Point:
+def _measured(work: _Work, known: KnownLabels, model: Recognizer, before: Recognizer | None, blank: RoundResult) -> RoundResult:
     """The point with its figures: of `model`, and what it gained over the one before on the same validation faces."""
     split = work.asked.split_to_test
     tested = evaluate(model, work.faces, split) if split else None
@@ -327,7 +334,7 @@ def _measured(work: _Work, known: Known, model: Recognizer, before: Recognizer |
     )
 
 
-def _on_validation(work: _Work, known: Known, model: Recognizer) -> dict[str, float]:
+def _on_validation(work: _Work, known: KnownLabels, model: Recognizer) -> dict[str, float]:
     """Figures on the validation faces; empty where there are none."""
     if not len(known.validation):
         return {}
@@ -335,7 +342,7 @@ def _on_validation(work: _Work, known: Known, model: Recognizer) -> dict[str, fl
     return validation_figures(torch.from_numpy(logits), torch.from_numpy(known.labels[known.validation]))
 
 
-def _line(title: str, point: Point) -> str:
+def _line(title: str, point: RoundResult) -> str:
     """A round in words."""
     text = f"{title}: {counted(point.labels, 'label')}"
     lost = {"no face": point.rejected, "disputed": point.disputed}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mien.active.acquire import Acquire, Candidates, Given, LooksAt
+from mien.active.acquire import Acquire, FloatArray, LooksAt, ScoredPool
 from mien.data.augment import normalize, to_unit
 from mien.data.faceset import FaceSet
 from mien.data.format import Info
@@ -31,13 +31,13 @@ VALUES = 1 << 22
 faces of 48 pixels, or the patches of 25. (A large network at 224 pixels makes 3 million of one face.)"""
 
 
-def look(
+def score_pool(
     recognizer: Recognizer,
     faces: FaceSet,
     strategy: Acquire,
     known: FaceSet | None = None,
     progress: Progress | None = None,
-) -> Candidates:
+) -> ScoredPool:
     """The pool `faces` as `strategy` wants to see it; of `known`, the labeled faces, the features where it looks at those.
 
     `nothing`: how many faces there are. `face`: calibrated probabilities (N, 1, K). `patches`: those of nine crops, or of all V
@@ -53,7 +53,7 @@ def look(
     return _look_at(recognizer, faces, strategy.looks_at, near, told)
 
 
-def crops(faces: Tensor) -> Tensor:
+def patch_crops(faces: Tensor) -> Tensor:
     """GRID x GRID overlapping parts of faces (B, C, S, S), row by row, enlarged to their side: (B, GRID^2, C, S, S)."""
     side = faces.shape[-1]
     length = max(1, round(SHARE * side))
@@ -64,10 +64,12 @@ def crops(faces: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def _look_at(recognizer: Recognizer, faces: FaceSet, looks_at: LooksAt, known: Given | None, progress: Progress) -> Candidates:
+def _look_at(
+    recognizer: Recognizer, faces: FaceSet, looks_at: LooksAt, known: FloatArray | None, progress: Progress
+) -> ScoredPool:
     sight, network = Sight.of(recognizer, faces.info), recognizer.network
     if looks_at == "nothing":
-        return Candidates(np.empty((len(faces), 0, len(recognizer.classes)), np.float32))
+        return ScoredPool(np.empty((len(faces), 0, len(recognizer.classes)), np.float32))
     count = _patches(faces.info) if looks_at == "patches" else 1
     patches = np.empty((len(faces), count, len(recognizer.classes)), np.float32)
     shapes = [network.shape, *network.shapes().values()]
@@ -86,7 +88,7 @@ def _look_at(recognizer: Recognizer, faces: FaceSet, looks_at: LooksAt, known: G
         if features is not None:
             features[rows] = _averaged(found).cpu().numpy()
         progress.advance(len(rows))
-    return Candidates(patches, features, known)
+    return ScoredPool(patches, features, known)
 
 
 def _patches(info: Info) -> int:
@@ -98,7 +100,7 @@ def _patch_inputs(sight: Sight, pixels: Tensor) -> Tensor:
     """The network's inputs of all patches of stored faces, those of a face together: (B * P, C, S, S) or (B * V, D)."""
     if sight.views.info.kind == "features":
         return pixels.flatten(0, 1).float()
-    return channels_last(normalize(crops(to_unit(pixels)).flatten(0, 1), sight.views.normalization))
+    return channels_last(normalize(patch_crops(to_unit(pixels)).flatten(0, 1), sight.views.normalization))
 
 
 def _averaged(features: Tensor) -> Tensor:

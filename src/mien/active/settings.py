@@ -11,7 +11,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from mien.active.acquire import Acquire
-from mien.active.human_annotators import shown
+from mien.active.human_annotators import address_without_password
 from mien.data.faceset import FaceSet
 from mien.data.splits import split_rows, test_split
 from mien.disk import LOCK, read_as, write_aside
@@ -130,7 +130,7 @@ class Recipes:
         return replace(self.tuning, start={"technique": "weights", "path": str(model)})
 
 
-def settled(asked: RoundsSettings, out: Path, faces: FaceSet) -> RoundsSettings:
+def with_test_split(asked: RoundsSettings, out: Path, faces: FaceSet) -> RoundsSettings:
     """The plan with a split to test on, or None: as it was begun in `out`, else the set's own where that has labels."""
     if asked.split_to_test != AUTO:
         return asked
@@ -145,7 +145,7 @@ def settled(asked: RoundsSettings, out: Path, faces: FaceSet) -> RoundsSettings:
     return replace(asked, split_to_test=own if labeled else None)
 
 
-def strategy(text: str) -> Acquire:
+def build_strategy(text: str) -> Acquire:
     """The strategy of `NAME KEY=VALUE ...`. Raises MienError where name, key or value are unknown."""
     made: Acquire = build_from_text("mien.active.acquire", text, "strategy")
     return made
@@ -169,7 +169,7 @@ def claim(out: Path, asked: RoundsSettings, recipes: Recipes, faces: FaceSet, po
 
     Raises MienError where something that decides what rounds give was other then.
     """
-    file, values = out / FILE, asdict(asked) | {"store": None if asked.store is None else shown(asked.store)}
+    file, values = out / FILE, asdict(asked) | {"store": None if asked.store is None else address_without_password(asked.store)}
     checksums = {"face set": faces.info.checksum, "pool": "" if pool is None else pool.info.checksum}
     tables = {f"recipe.{key}": value for key, value in recipes.whole.table().items() if key != "title"}
     tables |= {f"tuning.{key}": value for key, value in recipes.tuning.table().items() if key != "title"}

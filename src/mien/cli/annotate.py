@@ -18,7 +18,7 @@ from mien.registry import meant
 if TYPE_CHECKING:
     from mien.cli.console import Table
     from mien.data.faceset import FaceSet
-    from mien.labeling.page.responses import When
+    from mien.labeling.page.responses import GuessTiming
     from mien.labeling.page.setup import PreparedPage
     from mien.labeling.store.consensus import AnnotatorFigures
     from mien.labeling.store.store import Store
@@ -87,14 +87,14 @@ def annotate(
 ) -> None:
     """Show faces in the browser and ask people what they express."""
     from mien.cli.console import Bar
-    from mien.labeling.page.serve import address, is_loopback, listen, reached_by, serve
+    from mien.labeling.page.serve import is_loopback, listen, network_settings, page_address, serve
     from mien.labeling.page.setup import PageSettings, prepare_page
     from mien.labeling.store.database import Database
 
     when = _one_of(show_guess or ("before" if doubts else "after"), WHENS, "--show-guess")
     named = tuple(part.strip() for part in (classes or "").split(",") if part.strip())
     asking = PageSettings(pool, store, model, named, per_face, first, split, unlabeled, doubts, gold, device, definitions, photos)
-    reached = reached_by(name or (), proxy or (), certificate, key, path)
+    reached = network_settings(name or (), proxy or (), certificate, key, path)
     with listen(host, port) as listening:  # before a store is made
         with Bar(single=True) as bar:
             ready = prepare_page(asking, bar)
@@ -103,10 +103,10 @@ def annotate(
             if not is_loopback(host) and reached.tls is None:
                 say("warning: the network can reach this page, and read along unless a proxy adds TLS", file=sys.stderr)
             others = f", others {' or '.join(name)}" if name else ""
-            where = address(listening, reached.tls is not None, reached.path)
+            where = page_address(listening, reached.tls is not None, reached.path)
             say(f"open {where}{others}, and end with Ctrl-C", flush=True)
             with suppress(KeyboardInterrupt):
-                serve(ready, listening, cast("When", when), reached)
+                serve(ready, listening, cast("GuessTiming", when), reached)
             say(_progress(ready.store))
 
 
@@ -117,12 +117,12 @@ def _tell(ready: "PreparedPage", pool: str, where: str, add: list[str]) -> None:
         say(f"a new label store: {where}")
     if ready.strange:
         say(f"warning: people cannot choose {', '.join(ready.strange)}, which faces of {pool} are", file=sys.stderr)
-    known = store.annotators()
+    known = store.accounts.names()
     for person in dict.fromkeys(add):
         if person in known:
             say(f"{person} is known already; a new token: mien annotators renew {person} --store {where}")
         else:
-            say(f"token of {person}, said this once: {store.add_annotator(person)}")
+            say(f"token of {person}, said this once: {store.accounts.add(person)}")
     if ready.disputed is not None and info.most == info.least:
         say(f"answers wanted for each face: {info.least}")
     elif ready.disputed is not None:
@@ -132,7 +132,7 @@ def _tell(ready: "PreparedPage", pool: str, where: str, add: list[str]) -> None:
     if ready.photos is not None:
         say(f"the key p shows the photo around a face, from {ready.photos.place}; --photos none shows none")
     say(f"{counted(ready.new, 'new question')}; {_progress(store)}")
-    if not store.annotators():
+    if not store.accounts.names():
         say(f"nobody can sign in yet: mien annotators add NAME --store {where}")
 
 
@@ -280,8 +280,8 @@ def backup(
 @labels.command()
 def check(store: Place, as_json: Json = False) -> None:
     """Look a label store over: whether it is whole, and all in it as it has to be. Changes nothing; exit code 1 for a fault."""
+    from mien.labeling.store.check import check_store as look
     from mien.labeling.store.database import Database
-    from mien.labeling.store.integrity import check as look
 
     found, where = look(store), Database(store).name
     values = {"store": where, "version": found.version, "sound": not found.faults, "faults": found.faults}

@@ -25,7 +25,7 @@ def add(name: Name, store: StoreAddress, days: Days = 90, as_json: Json = False)
     from mien.labeling.store.store import Store
 
     with Store.open(store) as opened:
-        _print_token(name, opened.add_annotator(name, days or None), as_json)
+        _print_token(name, opened.accounts.add(name, days or None), as_json)
 
 
 @annotators.command()
@@ -37,7 +37,7 @@ def renew(name: Name, store: StoreAddress, days: Days = 90, as_json: Json = Fals
     from mien.labeling.store.store import Store
 
     with Store.open(store) as opened:
-        _print_token(name, opened.renew_token(name, days or None), as_json)
+        _print_token(name, opened.accounts.renew_token(name, days or None), as_json)
 
 
 @annotators.command()
@@ -46,7 +46,7 @@ def disable(name: Name, store: StoreAddress, as_json: Json = False) -> None:
     from mien.labeling.store.store import Store
 
     with Store.open(store) as opened:
-        opened.disable(name)
+        opened.accounts.disable(name)
     print_values(as_json, {"name": name, "state": "disabled"}, f"{name} cannot answer any more; their answers stay")
 
 
@@ -56,8 +56,8 @@ def enable(name: Name, store: StoreAddress, as_json: Json = False) -> None:
     from mien.labeling.store.store import Store
 
     with Store.open(store) as opened:
-        opened.enable(name)
-        (state,) = (person.state for person in opened.people() if person.name == name)
+        opened.accounts.enable(name)
+        (state,) = (person.state for person in opened.accounts.list_all() if person.name == name)
     print_values(as_json, {"name": name, "state": state}, f"{name} is {state}")
 
 
@@ -76,7 +76,7 @@ def remove(
         if not yes:
             what = "and all their answers" if answers else "but not their answers"
             _confirm(f"Remove {name}, {what}? Nobody can undo this.")
-        nobody = opened.remove(name, answers)
+        nobody = opened.accounts.remove(name, answers)
     left = "all that they said is, too" if answers else f"their answers are now of {nobody!r}" if nobody else "they said nothing"
     print_values(as_json, {"name": name, "answers": nobody}, f"{name} is removed; {left}")
 
@@ -88,7 +88,7 @@ def list_(store: StoreAddress, as_json: Json = False) -> None:
     from mien.labeling.store.store import Store
 
     with Store.open(store, reads=True) as opened:
-        people, counts = opened.people(), opened.progress().by_annotator
+        people, counts = opened.accounts.list_all(), opened.progress().by_annotator
     if as_json:
         listed = {
             one.name: {"answers": counts.get(one.name, 0), "state": one.state, "expires": _iso(one.expires)} for one in people
@@ -109,7 +109,7 @@ def sign_ins(store: StoreAddress, as_json: Json = False) -> None:
     from mien.labeling.store.store import Store
 
     with Store.open(store, reads=True) as opened:
-        rows = opened.sign_ins()
+        rows = opened.accounts.sign_ins()
     if as_json:
         print_json([asdict(row) | {"time": _iso(row.time)} for row in rows])
         return

@@ -11,7 +11,7 @@ from mien.plain import counted
 
 if TYPE_CHECKING:
     from mien.cli.console import Table
-    from mien.label_errors.find import KnownWrong, LabelErrors
+    from mien.label_errors.find import KnownMistakes, LabelErrors
 
 MOST_PAIRS = 8
 """Pairs of a label and a likelier class that are printed."""
@@ -87,7 +87,7 @@ def _pair_table(found: "LabelErrors") -> "Table":
     return table
 
 
-def _known_table(known: "KnownWrong", count: int) -> "Table":
+def _known_table(known: "KnownMistakes", count: int) -> "Table":
     from mien.cli.console import Table
 
     table = Table("of the first", "known to be wrong", "share")

@@ -25,7 +25,7 @@ from mien.cli.shared import (
 from mien.limits import MOST
 
 if TYPE_CHECKING:
-    from mien.active.learning_curve import Curve, CurvePoint
+    from mien.active.learning_curve import LearningCurve, StrategyMeans
     from mien.cli.console import Table
 
 
@@ -116,7 +116,7 @@ def rounds(
     _print(found, out, as_json)
 
 
-def _print(found: "Curve", out: Path, as_json: bool) -> None:
+def _print(found: "LearningCurve", out: Path, as_json: bool) -> None:
     from mien.cli.console import show
 
     if as_json:
@@ -128,7 +128,7 @@ def _print(found: "Curve", out: Path, as_json: bool) -> None:
     say(*(out / name for name in ("curve.csv", "table.csv", "curve.png")), sep="\n")
 
 
-def _table(found: "Curve") -> "Table":
+def _table(found: "LearningCurve") -> "Table":
     """Every round of one strategy, or the last round of each of several."""
     from rich import box
 
@@ -148,7 +148,7 @@ def _table(found: "Curve") -> "Table":
     return table
 
 
-def _cells(line: "CurvePoint", several: bool) -> list[str]:
+def _cells(line: "StrategyMeans", several: bool) -> list[str]:
     """A row; a dash where there is nothing."""
     sd, difference = line.accuracy.sd, line.difference
     cells = [line.strategy, f"{line.labels.mean:.0f}", str(line.accuracy.count)]

@@ -55,7 +55,7 @@ def deal_folds(labels: Integers, people: Integers | None, folds: int, seed: int)
     return fold
 
 
-def people_of(faces: FaceSet) -> Integers | None:
+def person_numbers(faces: FaceSet) -> Integers | None:
     """(N,) who is on each face, a face of nobody being a person of its own; None where the set names no subject."""
     if "subject" not in faces.column_names:
         return None
@@ -66,7 +66,7 @@ def people_of(faces: FaceSet) -> Integers | None:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class FaceFeatures:
     """Features of N faces."""
 
     features: Features
@@ -76,14 +76,14 @@ class Seen:
     warnings: tuple[str, ...] = ()
 
 
-def look_at(recognizer: Recognizer | None, faces: FaceSet, bar: Progress) -> Seen:
+def features_of(recognizer: Recognizer | None, faces: FaceSet, bar: Progress) -> FaceFeatures:
     """What the recognizer's last block makes of every face, of its side and color; None: the features that the set holds.
 
     Raises MienError where a recognizer of faces is given features, or the other way round.
     """
     if recognizer is None:
         own: Features = faces.faces(np.arange(len(faces)))[:, 0].astype(np.float32)
-        return Seen(own, "of the set")
+        return FaceFeatures(own, "of the set")
     card, info, said = recognizer.card, faces.info, list[str]()
     if card.faces.kind != info.kind and info.kind == "features":
         raise MienError(
@@ -94,7 +94,7 @@ def look_at(recognizer: Recognizer | None, faces: FaceSet, bar: Progress) -> See
             said += [f"faces are converted for the model: {shape_in_words(info)} to {shape_in_words(card.faces)}"]
             faces = alike(faces, card.faces)
         said += [text for text in [alignment_note(card.faces, info)] if text]
-    return Seen(embed_faces(recognizer, faces, bar), f"of block {list(recognizer.network.blocks)[-1]}", tuple(said))
+    return FaceFeatures(embed_faces(recognizer, faces, bar), f"of block {list(recognizer.network.blocks)[-1]}", tuple(said))
 
 
 @torch.inference_mode()
@@ -133,7 +133,7 @@ def fit_head(features: Features, labels: Integers) -> Any:
 
 
 @dataclass(frozen=True, eq=False)
-class ConfidentLearning:
+class LabelQuality:
     """What cleanlab says of N labels of K classes."""
 
     quality: Floats
@@ -143,11 +143,11 @@ class ConfidentLearning:
     """(K, K) estimated share of all faces that have the label in the row and are of the class in the column."""
 
 
-def judge_labels(labels: Integers, probabilities: Floats) -> ConfidentLearning:
+def judge_labels(labels: Integers, probabilities: Floats) -> LabelQuality:
     """cleanlab on labels (N,), two of every class or more, and held-out probabilities (N, K)."""
     count, search, rank = (_library(f"cleanlab.{name}") for name in ("count", "filter", "rank"))
     confident = count.compute_confident_joint(labels, probabilities)
-    return ConfidentLearning(
+    return LabelQuality(
         quality=np.asarray(rank.get_label_quality_scores(labels, probabilities, method="self_confidence"), np.float64),
         flagged=np.asarray(search.find_label_issues(labels, probabilities, confident_joint=confident, n_jobs=1), bool),
         joint=np.asarray(count.estimate_joint(labels, probabilities, confident_joint=confident), np.float64),

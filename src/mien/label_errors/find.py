@@ -20,7 +20,14 @@ from mien.evaluation.consistency import FEW, known_labels
 from mien.evaluation.evaluate import count_known
 from mien.evaluation.neighborhood_stability import find_space, score_faces
 from mien.evaluation.sample_weights import flip_auroc, read_weighed
-from mien.label_errors.confident_learning import deal_folds, judge_labels, look_at, people_of, predict_held_out, require_cleanlab
+from mien.label_errors.confident_learning import (
+    deal_folds,
+    features_of,
+    judge_labels,
+    person_numbers,
+    predict_held_out,
+    require_cleanlab,
+)
 from mien.plain import counted, plain_values
 from mien.progress import Progress, Silent
 from mien.recognize.recognizer import Recognizer
@@ -44,7 +51,7 @@ ROW = "_row"
 
 
 @dataclass(frozen=True)
-class KnownWrong:
+class KnownMistakes:
     """How well the list finds the labels that are known to be wrong."""
 
     wrong: int
@@ -90,7 +97,7 @@ class LabelErrors:
     """cleanlab's estimate of the share of wrong labels; nan for the other methods."""
     likely: Floats | None
     """(K, K) cleanlab's estimate of how many faces of the label in the row are of the class in the column."""
-    known: KnownWrong | None
+    known: KnownMistakes | None
     """None where no label is known to be right or wrong."""
     wrong: Bools | None
     """Whether a label is known to be wrong."""
@@ -107,7 +114,7 @@ class LabelErrors:
 
 
 @dataclass(frozen=True, eq=False)
-class Labeled:
+class LabeledFaces:
     """The N faces whose labels are asked about, in the set's order."""
 
     recognizer: Recognizer | None
@@ -139,7 +146,7 @@ class Labeled:
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class Judgment:
     """What a method says of M of these faces, in their order; arrays have M values."""
 
     how: str
@@ -194,17 +201,19 @@ def find_label_errors(
         raise MienError("a model, by which labels are judged", "none", "give --model mien-s, or a run")
     if recognizer is not None and not isinstance(recognizer, Recognizer):
         recognizer = Recognizer.load(recognizer, device)
-    asked = labeled_faces(recognizer, by, faces, split, noise, seed)
+    asked = select_labeled_faces(recognizer, by, faces, split, noise, seed)
     if by == "confident":
-        judged = by_confidence(asked, folds, bar)
+        judged = by_confident_learning(asked, folds, bar)
     elif by == "weights":
-        judged = by_weights(asked)
+        judged = by_sample_weights(asked)
     else:
         judged = by_neighborhood(asked, neighbors, bar)
-    return order_faces(asked, judged, by)
+    return rank_faces(asked, judged, by)
 
 
-def labeled_faces(recognizer: Recognizer | None, by: str, faces: FaceSet, split: str | None, noise: float, seed: int) -> Labeled:
+def select_labeled_faces(
+    recognizer: Recognizer | None, by: str, faces: FaceSet, split: str | None, noise: float, seed: int
+) -> LabeledFaces:
     """The labeled faces of a split, after flips; unless by `confident` those of the recognizer's classes alone.
 
     Raises MienError where there is none.
@@ -227,7 +236,7 @@ def labeled_faces(recognizer: Recognizer | None, by: str, faces: FaceSet, split:
     unlabeled, others = int((labels[rows] < 0).sum()), int(((labels[rows] >= 0) & (classes[rows] < 0)).sum())
     left_out = [f"left out: {counted(unlabeled, 'face')} without label"] if unlabeled else []
     left_out += [f"left out: {counted(others, 'face')} of classes that the recognizer does not know"] if others else []
-    return Labeled(recognizer, names, faces, split or "train", kept, classes[kept], wrong, noise, seed, tuple(left_out))
+    return LabeledFaces(recognizer, names, faces, split or "train", kept, classes[kept], wrong, noise, seed, tuple(left_out))
 
 
 def known_truth(faces: FaceSet, otherwise: Integers) -> Integers:
@@ -241,14 +250,14 @@ def known_truth(faces: FaceSet, otherwise: Integers) -> Integers:
     return np.where(told == UNKNOWN, otherwise, told)
 
 
-def by_confidence(asked: Labeled, folds: int, bar: Progress) -> Judged:
+def by_confident_learning(asked: LabeledFaces, folds: int, bar: Progress) -> Judgment:
     """cleanlab's confident learning on the predictions of heads that never saw the face, its label or its person.
 
     Faces of a class that lies in one fold (a single face, a single person) cannot be judged and are left out. Of cleanlab's
     scores it is the label's own probability (`self_confidence`): on FER+ labels that were flipped it finds more of them than
     the margin to the likeliest other class, which faces between two expressions fill.
     """
-    people = people_of(asked.faces)
+    people = person_numbers(asked.faces)
     fold = deal_folds(asked.given, people, folds, asked.seed)
     # (K, folds): faces of a class by fold.
     spread = np.zeros((len(asked.classes), folds), np.int64)
@@ -258,7 +267,7 @@ def by_confidence(asked: Labeled, folds: int, bar: Progress) -> Judged:
     present, labels = np.unique(asked.given[at], return_inverse=True)
     if len(present) < 2:
         raise MienError("two classes or more that several folds have faces of", f"{len(present)}", "label more faces")
-    seen = look_at(asked.recognizer, asked.whole.select(asked.rows[at]), bar)
+    seen = features_of(asked.recognizer, asked.whole.select(asked.rows[at]), bar)
     probabilities = predict_held_out(seen.features, labels, fold[at], bar)
     judged = judge_labels(labels, probabilities)
     likely = np.zeros((len(asked.classes),) * 2)
@@ -267,7 +276,7 @@ def by_confidence(asked: Labeled, folds: int, bar: Progress) -> Judged:
     left_out = (f"left out: classes whose faces all fell into one fold: {', '.join(names)}",) if names else ()
     by = f"{counted(folds, 'fold')}{'' if people is None else ' of people'}"
     how = f"{by}, heads on {counted(seen.features.shape[1], 'feature')} {seen.source}"
-    return Judged(
+    return Judgment(
         how=f"cleanlab's confident learning: {how}",
         at=at,
         given=asked.given[at],
@@ -281,7 +290,7 @@ def by_confidence(asked: Labeled, folds: int, bar: Progress) -> Judged:
     )
 
 
-def by_weights(asked: Labeled) -> Judged:
+def by_sample_weights(asked: LabeledFaces) -> Judgment:
     """The sample weights with which the run ended (ST+SW), lowest first; labels are those that it was taught.
 
     Raises MienError where the run has none, or of no face of this split.
@@ -301,7 +310,7 @@ def by_weights(asked: Labeled) -> Judged:
     here, there = asked.whole.info, recognizer.card.faces
     strange = here.checksum and there.checksum and here.checksum != there.checksum and here.kind == there.kind
     said += ["this is not the set that the run trained on: check that ids mean the same faces"] if strange else []
-    return Judged(
+    return Judgment(
         how="sample weights of the run's last epoch",
         at=np.searchsorted(asked.rows, rows[mine]),
         given=weighed.labels[mine],
@@ -313,14 +322,14 @@ def by_weights(asked: Labeled) -> Judged:
     )
 
 
-def by_neighborhood(asked: Labeled, neighbors: Path | str | None, bar: Progress) -> Judged:
+def by_neighborhood(asked: LabeledFaces, neighbors: Path | str | None, bar: Progress) -> Judgment:
     """S of every face (SNA), highest first: how far the prediction moves where the face moves a little. It reads no label."""
     recognizer, faces = asked.model, asked.faces
     space, told = find_space(recognizer, faces, neighbors, SIGMA, bar)
     moves = score_faces(space, faces, DRAWS, asked.seed, recognizer.device, bar)
     kept = float(moves.kept.mean())
     few = (f"only {kept:.0%} of the neighbors are predicted as their face is: S may say more of them",) if kept < FEW else ()
-    return Judged(
+    return Judgment(
         how=f"S of {DRAWS} neighbors, sigma {SIGMA:g}, by {told}",
         at=np.arange(len(asked.rows)),
         given=asked.given,
@@ -332,7 +341,7 @@ def by_neighborhood(asked: Labeled, neighbors: Path | str | None, bar: Progress)
     )
 
 
-def order_faces(asked: Labeled, judged: Judged, by: str) -> LabelErrors:
+def rank_faces(asked: LabeledFaces, judged: Judgment, by: str) -> LabelErrors:
     """The list: flagged faces first, then by score; equal ones in the set's order."""
     order = np.lexsort((-judged.scores, ~judged.flagged))
     rows = asked.rows[judged.at[order]]
@@ -355,21 +364,21 @@ def order_faces(asked: Labeled, judged: Judged, by: str) -> LabelErrors:
         seed=asked.seed,
         noise_rate=judged.noise_rate,
         likely=judged.likely,
-        known=None if wrong is None else count_wrong(scores, flagged, wrong),
+        known=None if wrong is None else count_mistakes(scores, flagged, wrong),
         wrong=wrong,
         warnings=(*asked.warnings, *judged.warnings),
     )
 
 
-def count_wrong(scores: Floats, flagged: Bools, wrong: Bools) -> KnownWrong:
+def count_mistakes(scores: Floats, flagged: Bools, wrong: Bools) -> KnownMistakes:
     """Known mistakes among the first faces of a list in its order, (N,) each, and how well the order finds them."""
     # Faces of equal doubt share a place.
     place = np.cumsum(np.concatenate([[0], (np.diff(scores) != 0) | (np.diff(flagged) != 0)]))
     first = {count: int(wrong[:count].sum()) for count in FIRST if count <= len(wrong)}
-    return KnownWrong(int(wrong.sum()), first, flip_auroc(place, wrong))
+    return KnownMistakes(int(wrong.sum()), first, flip_auroc(place, wrong))
 
 
-def _taught(asked: Labeled) -> tuple[str, ...]:
+def _taught(asked: LabeledFaces) -> tuple[str, ...]:
     """That the run learned from these labels, and from how many as they are not given here."""
     if asked.recognizer is None:
         return ()

@@ -21,19 +21,19 @@ import numpy as np
 import uvicorn
 
 from mien import FaceSet
-from mien.labeling.page.limits import Limits
-from mien.labeling.page.photos import Photos
-from mien.labeling.page.responses import When
-from mien.labeling.page.serve import Reached, address, listen, serve
+from mien.labeling.page.client_limits import ClientLimits
+from mien.labeling.page.responses import GuessTiming
+from mien.labeling.page.serve import NetworkSettings, listen, page_address, serve
 from mien.labeling.page.setup import PreparedPage
+from mien.labeling.page.source_photos import SourcePhotos
 from mien.labeling.store.records import Question
 from mien.labeling.store.store import Store
 from processes import WAIT
 
 CLASSES = ("calm", "glad", "sad")
-PATIENT = Limits(head_seconds=WAIT, body_seconds=WAIT, idle_seconds=WAIT, unread_seconds=WAIT, linger_seconds=WAIT)
+PATIENT = ClientLimits(head_seconds=WAIT, body_seconds=WAIT, idle_seconds=WAIT, unread_seconds=WAIT, linger_seconds=WAIT)
 """As long as a machine takes for a request."""
-SLOWLY = Reached(limits=PATIENT)
+SLOWLY = NetworkSettings(limits=PATIENT)
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,11 @@ def held_port() -> Iterator[int]:
 
 
 @contextmanager
-def running(ready: PreparedPage, guess: When, reached: Reached, port: int = 0) -> Iterator[Running]:
+def running(ready: PreparedPage, guess: GuessTiming, reached: NetworkSettings, port: int = 0) -> Iterator[Running]:
     """The page, served by a thread."""
     servers: Queue[uvicorn.Server] = Queue()
     with listen("127.0.0.1", port) as listening:
-        where = address(listening, reached.tls is not None)
+        where = page_address(listening, reached.tls is not None)
         thread = threading.Thread(target=serve, args=(ready, listening, guess, reached, servers.put))
         thread.start()
         server = servers.get(timeout=WAIT)
@@ -87,10 +87,10 @@ def running(ready: PreparedPage, guess: When, reached: Reached, port: int = 0) -
 def served(
     store: Store,
     pool: FaceSet,
-    guess: When = "after",
-    reached: Reached = SLOWLY,
+    guess: GuessTiming = "after",
+    reached: NetworkSettings = SLOWLY,
     port: int = 0,
-    photos: Photos | None = None,
+    photos: SourcePhotos | None = None,
 ) -> Iterator[str]:
     """The address of the page, served by a thread."""
     with running(PreparedPage(store, pool, 0, photos=photos), guess, reached, port) as page:

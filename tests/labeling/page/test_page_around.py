@@ -23,10 +23,10 @@ from serving import CLASSES, PATIENT, error_of, given, sent, served, signed_in
 from mien import FaceSet, MienError
 from mien.data.format import Info
 from mien.data.writer import FaceSetWriter
-from mien.labeling.page.faces import Faces
-from mien.labeling.page.photos import AROUND, SIDE, Photos, find_photos
-from mien.labeling.page.serve import Reached, address, listen, reached_by
+from mien.labeling.page.numbered_faces import NumberedFaces
+from mien.labeling.page.serve import NetworkSettings, listen, network_settings, page_address
 from mien.labeling.page.setup import PageSettings, PreparedPage, prepare_page
+from mien.labeling.page.source_photos import AROUND, SIDE, SourcePhotos, find_source_photos
 from mien.labeling.store.records import Question
 from mien.labeling.store.store import Store
 from mien.preparation.photo_note import FILE, note_origins, read_origins
@@ -72,12 +72,12 @@ def ready(known: FaceSet, tmp_path: Path) -> Iterator[PreparedPage]:
     found = prepare_page(PageSettings(tmp_path / "pool", str(tmp_path / "labels.db")))
     with found.store:
         for name in ("ann", "bob"):
-            found.store.add_annotator(name)
+            found.store.accounts.add(name)
         yield found
 
 
 def token(store: Store, name: str = "ann") -> str:
-    return store.renew_token(name)
+    return store.accounts.renew_token(name)
 
 
 def test_where_the_photos_were_is_noted_without_the_way_there(known: FaceSet, tmp_path: Path) -> None:
@@ -86,9 +86,9 @@ def test_where_the_photos_were_is_noted_without_the_way_there(known: FaceSet, tm
     assert read_origins(tmp_path / "pool") == (str(tmp_path / "pictures"),)
     known.verify()
     (tmp_path / "pool").rename(tmp_path / "elsewhere")
-    assert len(find_photos(FaceSet.open(tmp_path / "elsewhere")) or ()) == 4, "moved beside it"
+    assert len(find_source_photos(FaceSet.open(tmp_path / "elsewhere")) or ()) == 4, "moved beside it"
     (tmp_path / "elsewhere" / FILE).write_text("{}")
-    assert find_photos(FaceSet.open(tmp_path / "elsewhere")) is None
+    assert find_source_photos(FaceSet.open(tmp_path / "elsewhere")) is None
     with pytest.raises(MienError, match="remove it"):
         read_origins(tmp_path / "elsewhere")
 
@@ -96,15 +96,15 @@ def test_where_the_photos_were_is_noted_without_the_way_there(known: FaceSet, tm
 def test_photos_are_where_somebody_says_or_are_not_shown(tmp_path: Path) -> None:
     write_photos(tmp_path / "pictures", 2)
     pool = write_set(tmp_path / "pool", ["p0.png", "p1.png", None])
-    assert find_photos(pool) is None, "nothing is noted"
-    found = find_photos(pool, str(tmp_path / "pictures"))
+    assert find_source_photos(pool) is None, "nothing is noted"
+    found = find_source_photos(pool, str(tmp_path / "pictures"))
     assert found is not None
     assert [found.knows(row) for row in range(3)] == [True, True, False]
-    assert find_photos(pool, "none") is None
+    assert find_source_photos(pool, "none") is None
     with pytest.raises(MienError, match=r"the photos of these faces at .*; found none of them"):
-        find_photos(pool, str(tmp_path / "pool"))
+        find_source_photos(pool, str(tmp_path / "pool"))
     with pytest.raises(MienError, match="a file, folder or pattern"):
-        find_photos(pool, str(tmp_path / "nowhere"))
+        find_source_photos(pool, str(tmp_path / "nowhere"))
 
 
 def test_what_is_shown_is_around_the_face_and_small(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_what_is_shown_is_around_the_face_and_small(tmp_path: Path) -> None:
         ["p0.png", "p0.png", "huge.png", "p0.png"],
         [BOX, (-10.0, -10.0, 2000.0, 50.0), BOX, (900.0, 900.0, 950.0, 950.0)],
     )
-    found = Photos("here", names, boxes, at_inputs([str(tmp_path / "pictures")], set(names)))
+    found = SourcePhotos("here", names, boxes, at_inputs([str(tmp_path / "pictures")], set(names)))
     with Image.open(io.BytesIO(found.around(0))) as picture:
         pixels = np.asarray(picture.convert("RGB")).astype(int)
         assert picture.format == "JPEG"
@@ -168,7 +168,7 @@ def test_gold_questions_cannot_be_told_by_their_photos(tmp_path: Path, gold_row:
     for gold, expected in ((None, [True, True, False]), (tmp_path / "gold.csv", [False] * 3)):
         found = prepare_page(replace(asking, gold=gold, store=str(tmp_path / f"{gold is None}.db")))
         with found.store:
-            faces = Faces(found.store, found.pool, found.photos)
+            faces = NumberedFaces(found.store, found.pool, found.photos)
             assert [faces.has_photo(faces.number(f"f{n}")) for n in range(3)] == expected
 
 
@@ -176,7 +176,7 @@ def test_everybody_reads_the_definitions_of_the_store(ready: PreparedPage, tmp_p
     asking, file = PageSettings(tmp_path / "pool", str(tmp_path / "labels.db")), tmp_path / "words.toml"
     file.write_text('question = "What is <meant>?"\n[definitions]\nglad = "Cheeks up."\n', "utf-8")
     prepare_page(replace(asking, definitions=file)).store.close()
-    told = ready.store.guide()
+    told = ready.store.guidelines()
     assert (told.question, dict(told.definitions)["glad"]) == ("What is <meant>?", "Cheeks up.")
     with served(ready.store, ready.pool) as where, signed_in(where, "ann", token(ready.store)) as ann:
         for page in ("/", "/grid"):
@@ -193,13 +193,13 @@ def test_everybody_reads_the_definitions_of_the_store(ready: PreparedPage, tmp_p
         file.write_text(content)
         with pytest.raises(MienError, match=said):
             prepare_page(replace(asking, definitions=file))
-    assert ready.store.guide().question == "What is <meant>?"
+    assert ready.store.guidelines().question == "What is <meant>?"
 
 
 def test_the_usual_expressions_are_defined(tmp_path: Path) -> None:
     classes = ("happy", "fear", "bored")
     with Store.create(tmp_path / "labels.db", classes, "p", "c") as store:
-        assert [name for name, _ in store.guide().definitions] == ["happy", "fear"]
+        assert [name for name, _ in store.guidelines().definitions] == ["happy", "fear"]
 
 
 def test_help_and_photo_open_on_keys_that_answer_nothing(browser: Browser, ready: PreparedPage) -> None:
@@ -270,7 +270,7 @@ def test_a_small_phone_scrolls_down_alone(browser: Browser, tmp_path: Path) -> N
     with Store.create(tmp_path / "labels.db", LONG, "p", pool.info.checksum, 2) as store:
         store.ask([Question(f"f{n}") for n in range(30)])
         name = "Somebody with a long name"
-        secret = store.add_annotator(name)
+        secret = store.accounts.add(name)
         with served(store, pool) as where, visit(browser, where, secret, how) as page:
             see(page, 0)
             assert page.evaluate("innerWidth") == 320
@@ -345,7 +345,7 @@ class Proxy:
 @pytest.mark.parametrize(("path", "strips"), [("", True), ("/label", True), ("/label", False)])
 def test_the_page_works_below_a_path(browser: Browser, ready: PreparedPage, path: str, strips: bool) -> None:
     store, secret = ready.store, token(ready.store)
-    with served(store, ready.pool, reached=Reached(limits=PATIENT, path=path), photos=ready.photos) as where:
+    with served(store, ready.pool, reached=NetworkSettings(limits=PATIENT, path=path), photos=ready.photos) as where:
         context = browser.new_context(**DESK)
         context.set_default_timeout(PATIENCE)
         with Proxy(where, strips) as proxy, closing(context):
@@ -379,7 +379,7 @@ def test_the_page_works_below_a_path(browser: Browser, ready: PreparedPage, path
 
 def test_a_path_that_was_said(ready: PreparedPage) -> None:
     proxy = {"X-Forwarded-Proto": "https", "Host": "labels.example.org"}
-    reached = replace(reached_by(["labels.example.org"], ["127.0.0.1"], path="/a/label/"), limits=PATIENT)
+    reached = replace(network_settings(["labels.example.org"], ["127.0.0.1"], path="/a/label/"), limits=PATIENT)
     assert reached.path == "/a/label"
     with served(ready.store, ready.pool, reached=reached) as where:
         moved = httpx.get(f"{where}a/label", timeout=WAIT)
@@ -392,7 +392,7 @@ def test_a_path_that_was_said(ready: PreparedPage) -> None:
         assert cookie.startswith("__Secure-mien-token=")
         assert "Path=" not in cookie
     with listen("127.0.0.1", 0) as listening:
-        assert address(listening, path="/a/label").endswith("/a/label/")
+        assert page_address(listening, path="/a/label").endswith("/a/label/")
     for wrong in ("label", "/a b", "//evil.example.org", "/..", "/a/./b", "/a?b", "http://here/label", "/a\r\nX: y"):
         with pytest.raises(MienError, match="a path such as /label"):
-            reached_by((), (), path=wrong)
+            network_settings((), (), path=wrong)

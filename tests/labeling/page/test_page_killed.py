@@ -64,7 +64,7 @@ def test_a_kill_loses_no_confirmed_answer(fresh: Fresh, port: int, tmp_path: Pat
     may = threading.Semaphore(2 * count)  # of 3 * count answers: it is killed in the middle
     server = Process(tmp_path / "pool", address, "--port", port, "--per-face", 3)
     with Store.open(address) as store:
-        tokens, identity = {name: store.add_annotator(name) for name in ("ann", "bob", "eve")}, store.id
+        tokens, identity = {name: store.accounts.add(name) for name in ("ann", "bob", "eve")}, store.id
     people = {name: Person(server.where, identity, token, count, may) for name, token in tokens.items()}
     try:
         wait_until(lambda: sum(len(one.confirmed) for one in people.values()) >= count)
@@ -101,4 +101,4 @@ def test_a_polite_end_is_quick(tmp_path: Path, how: signal.Signals, code: int) -
     assert ("1 of 5 faces done" in server.said) == (how == signal.SIGINT)
     with Store.open(tmp_path / "labels.db") as store:
         assert len(store.log()) == 1
-        assert store.annotators() == ("ann", "bob")
+        assert store.accounts.names() == ("ann", "bob")

@@ -56,7 +56,7 @@ def test_a_new_store_asks_about_all_and_the_same_again_about_no_more(asking: Pag
     assert made.store.questions() == tuple(Question(name) for name in numbered(range(10)))
     info = FaceSet.open(asking.pool).info
     assert (made.store.info.classes, made.store.info.checksum, made.store.info.per_face) == (CLASSES, info.checksum, 1)
-    made.store.add_annotator("ann")
+    made.store.accounts.add("ann")
     made.store.answer("ann", Reply("f0", label=1))
     made.store.close()
     again = ready(asking)

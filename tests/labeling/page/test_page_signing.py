@@ -16,9 +16,9 @@ import pytest
 from serving import PATIENT, asked_store, error_of, given, sent, served, signed_in, write_pool
 
 from mien import FaceSet, MienError
-from mien.labeling.page import sessions
-from mien.labeling.page.limits import Limits
-from mien.labeling.page.serve import Reached
+from mien.labeling.page import sessions, wrong_tokens
+from mien.labeling.page.client_limits import ClientLimits
+from mien.labeling.page.serve import NetworkSettings
 from mien.labeling.store.store import Store
 from processes import WAIT
 
@@ -37,10 +37,10 @@ class Door:
 @pytest.fixture
 def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     """Whatever a test does takes less than a minute by its clock."""
-    monkeypatch.setattr(sessions, "MINUTE", math.inf)
+    monkeypatch.setattr(wrong_tokens, "MINUTE", math.inf)
     pool = write_pool(tmp_path / "pool")
     with asked_store(str(tmp_path / "labels.db"), pool) as store:
-        yield Door(store, pool, {name: store.add_annotator(name) for name in ("ann", "bob")})
+        yield Door(store, pool, {name: store.accounts.add(name) for name in ("ann", "bob")})
 
 
 def try_in(where: str, name: str, token: str, **headers: str) -> int:
@@ -56,12 +56,12 @@ def eventually(holds: Callable[[], bool]) -> bool:
     return holds()
 
 
-def few(by_name: int = 3, by_address: int = 8) -> Limits:
+def few(by_name: int = 3, by_address: int = 8) -> ClientLimits:
     return replace(PATIENT, wrong_by_name=by_name, wrong_by_address=by_address, wrong_seconds=0.0)
 
 
 def test_wrong_tokens_lock_nobody_out_who_has_a_right_one(door: Door) -> None:
-    with served(door.store, door.pool, reached=Reached(limits=few())) as where:
+    with served(door.store, door.pool, reached=NetworkSettings(limits=few())) as where:
         assert [try_in(where, "ann", "wrong") for _ in range(5)] == [401] * 3 + [429] * 2
         late = httpx.post(f"{where}sign-in", timeout=WAIT, data={"name": "ann", "token": "w" * 43})
         assert (late.status_code, late.headers["retry-after"]) == (429, "60")
@@ -74,7 +74,7 @@ def test_wrong_tokens_lock_nobody_out_who_has_a_right_one(door: Door) -> None:
 
 def test_the_headers_of_a_client_make_it_no_other_one(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
-    with served(door.store, door.pool, reached=Reached(limits=few())) as where:
+    with served(door.store, door.pool, reached=NetworkSettings(limits=few())) as where:
         for n in range(8):
             forged = {"X-Forwarded-For": f"10.0.0.{n}", "Forwarded": f"for=10.0.0.{n}", "X-Real-IP": f"10.0.0.{n}"}
             assert try_in(where, "ann", "wrong", **forged) == (401 if n < 3 else 429)
@@ -89,25 +89,25 @@ def test_the_headers_of_a_client_make_it_no_other_one(door: Door, monkeypatch: p
 
 
 def test_many_wrong_ones_at_once_are_counted_too(door: Door) -> None:
-    with served(door.store, door.pool, reached=Reached(limits=few(20, 200))) as where, ThreadPoolExecutor(10) as threads:
+    with served(door.store, door.pool, reached=NetworkSettings(limits=few(20, 200))) as where, ThreadPoolExecutor(10) as threads:
         found = list(threads.map(lambda n: try_in(where, "ann", f"{n:043}"), range(60)))
         assert Counter(found) == {401: 20, 429: 40}
         assert try_in(where, "ann", door.tokens["ann"]) == 303
 
 
 def test_a_proxy_that_is_named_says_who_the_client_is(door: Door) -> None:
-    reached = Reached(proxies=[PROXY, "10.0.0.0/8"], limits=few())
+    reached = NetworkSettings(proxies=[PROXY, "10.0.0.0/8"], limits=few())
     with served(door.store, door.pool, reached=reached) as where:
         for n in range(5):
             # The client's own part is on the left; two proxies added what is on the right.
             forged = {"X-Forwarded-For": f"1.2.3.{n}, 192.0.2.7, 10.0.0.1"}
             assert try_in(where, "ann", "wrong", **forged) == (401 if n < 3 else 429)
         assert try_in(where, "ann", "wrong", **{"X-Forwarded-For": "192.0.2.8"}) == 401, "somebody else behind the proxy"
-        assert eventually(lambda: {one.address for one in door.store.sign_ins()} == {"192.0.2.7", "192.0.2.8"})
+        assert eventually(lambda: {one.address for one in door.store.accounts.sign_ins()} == {"192.0.2.7", "192.0.2.8"})
 
 
 def test_behind_tls_the_cookie_is_for_this_host_alone(door: Door) -> None:
-    with served(door.store, door.pool, reached=Reached(proxies=[PROXY])) as where:
+    with served(door.store, door.pool, reached=NetworkSettings(proxies=[PROXY])) as where:
         port, secure = where.rstrip("/").rpartition(":")[2], {"X-Forwarded-Proto": "https"}
         data = {"name": "ann", "token": door.tokens["ann"]}
         done = httpx.post(f"{where}sign-in", timeout=WAIT, data=data, headers=secure)
@@ -144,8 +144,8 @@ def test_a_browser_has_a_secret_of_its_own_which_ends_with_it(door: Door) -> Non
             assert httpx.get(f"{elsewhere}questions", timeout=WAIT, cookies={f"mien-{port}": secret}).status_code == 401
             assert phone.get("/questions").status_code == 200, "another browser of hers"
         outcomes = ["in", "in", "out"]
-        assert eventually(lambda: [one.outcome for one in door.store.sign_ins()] == outcomes)
-        assert {(one.name, one.address) for one in door.store.sign_ins()} == {("ann", "127.0.0.1")}
+        assert eventually(lambda: [one.outcome for one in door.store.accounts.sign_ins()] == outcomes)
+        assert {(one.name, one.address) for one in door.store.accounts.sign_ins()} == {("ann", "127.0.0.1")}
 
 
 def test_a_token_in_the_cookie_is_taken_and_signing_out_leaves_it(door: Door) -> None:
@@ -158,8 +158,8 @@ def test_a_token_in_the_cookie_is_taken_and_signing_out_leaves_it(door: Door) ->
 
 
 def test_who_may_not_sign_in_is_told_why_and_it_is_listed(door: Door) -> None:
-    door.store.disable("bob")
-    with served(door.store, door.pool, reached=Reached(limits=few(1, 100))) as where:
+    door.store.accounts.disable("bob")
+    with served(door.store, door.pool, reached=NetworkSettings(limits=few(1, 100))) as where:
         for name, token, told in (
             ("bob", door.tokens["bob"], "You may not answer at present"),
             ("nobody", "w" * 43, "do not belong together"),
@@ -170,7 +170,7 @@ def test_who_may_not_sign_in_is_told_why_and_it_is_listed(door: Door) -> None:
             assert told in said
             assert token not in said
         listed = [("bob", "disabled"), (None, "wrong"), ("ann", "wrong")]
-        assert eventually(lambda: [(one.name, one.outcome) for one in door.store.sign_ins()] == listed)
+        assert eventually(lambda: [(one.name, one.outcome) for one in door.store.accounts.sign_ins()] == listed)
 
 
 def test_who_is_disabled_or_removed_is_out_and_no_answer_is_refused_for_good(door: Door) -> None:
@@ -179,8 +179,8 @@ def test_who_is_disabled_or_removed_is_out_and_no_answer_is_refused_for_good(doo
         people = [opened.enter_context(signed_in(where, name, token)) for name, token in door.tokens.items()]
         for one in people:
             assert one.get("/questions").status_code == 200
-        door.store.disable("ann")
-        door.store.remove("bob", answers=True)
+        door.store.accounts.disable("ann")
+        door.store.accounts.remove("bob", answers=True)
         for one in people:
             response = one.post("/answers", json=sent(door.store, given(0)))
             assert response.status_code == 401
@@ -193,15 +193,15 @@ def test_signing_in_does_not_wait_for_the_list_nor_fail_with_it(door: Door, monk
     def fail(*_: object) -> None:
         raise MienError("labels that can be written", "readonly", "make it writable") from OSError("readonly")
 
-    monkeypatch.setattr(door.store, "note_sign_in", fail)
-    with served(door.store, door.pool, reached=Reached(limits=few())) as where:
+    monkeypatch.setattr(door.store.accounts, "note_sign_in", fail)
+    with served(door.store, door.pool, reached=NetworkSettings(limits=few())) as where:
         for _ in range(3):
             assert try_in(where, "ann", door.tokens["ann"]) == 303
             assert try_in(where, "ann", "wrong") == 401
 
 
 def test_the_list_takes_no_more_than_it_can(door: Door) -> None:
-    notes, written = sessions.Notes(door.store), []
+    notes, written = sessions.SignInNotes(door.store.accounts), []
 
     class Loop:
         """Never gets to it."""
@@ -228,8 +228,8 @@ def test_a_right_token_and_a_store_that_cannot_be_written(door: Door, monkeypatc
         raise MienError(place, "attempt to write a readonly database", "x") from OSError("readonly")
 
     with served(door.store, door.pool) as where, signed_in(where, "ann", door.tokens["ann"]) as ann:
-        monkeypatch.setattr(door.store, "begin_session", fail)
-        monkeypatch.setattr(door.store, "end_session", fail)
+        monkeypatch.setattr(door.store.accounts, "begin_session", fail)
+        monkeypatch.setattr(door.store.accounts, "end_session", fail)
         said = httpx.post(f"{where}sign-in", timeout=WAIT, data={"name": "ann", "token": door.tokens["ann"]})
         assert said.status_code == 503
         assert "labels that are read-only" in re.sub(r"\s+", " ", said.text)

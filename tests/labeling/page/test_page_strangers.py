@@ -16,9 +16,9 @@ import pytest
 from serving import PATIENT, Process, asked_store, error_of, given, running, sent, served, signed_in, write_pool
 
 from mien import FaceSet
-from mien.labeling.page.limits import Limits
+from mien.labeling.page.client_limits import ClientLimits
 from mien.labeling.page.request_checks import HEADERS
-from mien.labeling.page.serve import Reached
+from mien.labeling.page.serve import NetworkSettings
 from mien.labeling.page.setup import PreparedPage
 from mien.labeling.store.store import Store
 from processes import WAIT
@@ -68,8 +68,8 @@ def refused(said: bytes) -> int:
 
 
 def test_those_who_are_at_work_and_those_who_come_get_in_among_any_number_of_strangers(store: Store, pool: FaceSet) -> None:
-    token, limits = store.add_annotator("ann"), replace(PATIENT, connections=30, per_address=20)
-    with served(store, pool, reached=Reached(limits=limits)) as where, ExitStack() as held:
+    token, limits = store.accounts.add("ann"), replace(PATIENT, connections=30, per_address=20)
+    with served(store, pool, reached=NetworkSettings(limits=limits)) as where, ExitStack() as held:
         ann = held.enter_context(signed_in(where, "ann", token))
         assert ann.get("/questions").status_code == 200
         strangers = [held.enter_context(line(where, HALF if n % 2 else b"")) for n in range(60)]
@@ -85,7 +85,7 @@ def test_those_who_are_at_work_and_those_who_come_get_in_among_any_number_of_str
 
 
 def test_a_process_that_may_open_few_files_serves_all_the_same(tmp_path: Path, pool: FaceSet, store: Store) -> None:
-    token = store.add_annotator("ann")
+    token = store.accounts.add("ann")
     server = Process(tmp_path / "pool", str(tmp_path / "labels.db"), "--port", 0, files=64, log=tmp_path / "log")
     try:
         with ExitStack() as held, signed_in(server.where, "ann", token) as ann:
@@ -102,19 +102,22 @@ def test_a_process_that_may_open_few_files_serves_all_the_same(tmp_path: Path, p
 
 def test_half_a_request_ends_after_its_time(store: Store, pool: FaceSet) -> None:
     for limits, said in (
-        (Limits(head_seconds=0.2), b""),
-        (Limits(head_seconds=0.2), b"\r\n\r\n"),
-        (Limits(head_seconds=0.2), HALF),
-        (Limits(body_seconds=0.2), b"POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\nname"),
-        (Limits(body_seconds=0.2), b"GET /questions HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"),
+        (ClientLimits(head_seconds=0.2), b""),
+        (ClientLimits(head_seconds=0.2), b"\r\n\r\n"),
+        (ClientLimits(head_seconds=0.2), HALF),
+        (ClientLimits(body_seconds=0.2), b"POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\nname"),
+        (
+            ClientLimits(body_seconds=0.2),
+            b"GET /questions HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n",
+        ),
     ):
-        with served(store, pool, reached=Reached(limits=limits)) as where, line(where, said) as opened:
+        with served(store, pool, reached=NetworkSettings(limits=limits)) as where, line(where, said) as opened:
             assert rest(opened) == b""
 
 
 def test_a_later_request_has_its_time_too(store: Store, pool: FaceSet) -> None:
     limits = replace(PATIENT, idle_seconds=0.5)
-    with served(store, pool, reached=Reached(limits=limits)) as where, line(where, HALF + b"\r\n") as opened:
+    with served(store, pool, reached=NetworkSettings(limits=limits)) as where, line(where, HALF + b"\r\n") as opened:
         assert rest(opened).startswith(b"HTTP/1.1 200"), "kept, and closed when nothing more came"
 
 
@@ -169,7 +172,7 @@ ENDLESS = {
 def test_a_body_in_parts_without_end_is_ended(store: Store, pool: FaceSet, name: str) -> None:
     begin, more = ENDLESS[name]
     limits = replace(PATIENT, linger_seconds=0.1)
-    with served(store, pool, reached=Reached(limits=limits)) as where, line(where, CHUNKED + b"\r\n" + begin) as opened:
+    with served(store, pool, reached=NetworkSettings(limits=limits)) as where, line(where, CHUNKED + b"\r\n" + begin) as opened:
         assert sends(opened, more, 50_000_000) < 50_000_000
         assert httpx.get(f"{where}sign-in", timeout=WAIT).status_code == 200
 
@@ -185,7 +188,7 @@ def sends(opened: socket.socket, part: bytes, most: int) -> int:
 
 
 def test_a_body_in_small_parts_is_read(store: Store, pool: FaceSet) -> None:
-    token = store.add_annotator("ann")
+    token = store.accounts.add("ann")
     text = f"name=ann&token={token}".encode()
     parts = b"".join(b"1;a=b\r\n%c\r\n" % letter for letter in text) + b"0\r\nX-A: b\r\n\r\n"
     with served(store, pool) as where, line(where, CHUNKED + b"Connection: close\r\n\r\n" + parts) as opened:
@@ -194,7 +197,7 @@ def test_a_body_in_small_parts_is_read(store: Store, pool: FaceSet) -> None:
 
 def test_headers_after_a_body_are_nobodys(store: Store, pool: FaceSet) -> None:
     """A cookie, or the address of a proxy's client, has to come before what is checked by it."""
-    token = store.add_annotator("ann")
+    token = store.accounts.add("ann")
     with served(store, pool) as where:
         port = where.rstrip("/").rpartition(":")[2]
         head = b"GET /questions HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
@@ -248,7 +251,7 @@ def test_wrong_tokens_are_waited_for_only_as_long_as_their_clients_wait(store: S
     limits = replace(PATIENT, wrong_seconds=10 * WAIT)
     body = b"name=ann&token=wrong"
     asked = b"POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\n" + FORM + b"Content-Length: %d\r\n\r\n" % len(body) + body
-    with running(PreparedPage(store, pool, 0), "after", Reached(limits=limits)) as page:
+    with running(PreparedPage(store, pool, 0), "after", NetworkSettings(limits=limits)) as page:
         tasks = page.server.server_state.tasks
         with ExitStack() as held:
             for _ in range(20):

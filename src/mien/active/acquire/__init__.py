@@ -1,7 +1,7 @@
 """Which faces are asked about next: one strategy a file, found by its name; what they choose from, and how they are called.
 
-A strategy is a frozen dataclass of its own parameters and a pure function of arrays: `mien.active.scoring.look` makes these of
-a recognizer and faces, so that it sees neither.
+A strategy is a frozen dataclass of its own parameters and a pure function of arrays: `mien.active.scoring.score_pool` makes these
+of a recognizer and faces, so that it sees neither.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ import numpy.typing as npt
 from mien.errors import MienError
 
 Floats = npt.NDArray[np.float64]
-Places = npt.NDArray[np.int64]
-Given = npt.NDArray[np.floating[Any]]
+Indices = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.floating[Any]]
 
 LooksAt = Literal["nothing", "face", "patches", "features"]
 """What has to be known of a face before it is chosen."""
@@ -26,14 +26,14 @@ TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
-class Candidates:
+class ScoredPool:
     """The pool that a strategy chooses from: what a recognizer says of N faces. Raises MienError where shapes do not fit."""
 
-    patches: Given
+    patches: FloatArray
     """(N, P, K) probabilities of K classes for P patches of each face. P = 1: the whole face; P = 0: nobody looked."""
-    features: Given | None = None
+    features: FloatArray | None = None
     """(N, D) of each face."""
-    known: Given | None = None
+    known: FloatArray | None = None
     """(M, D) features of the faces that have labels already."""
 
     def __post_init__(self) -> None:
@@ -72,7 +72,7 @@ class Candidates:
         return mean
 
 
-def _check_features(features: Given, shape: tuple[int, ...]) -> None:
+def _check_features(features: FloatArray, shape: tuple[int, ...]) -> None:
     if features.shape != shape or not np.issubdtype(features.dtype, np.floating):
         found = f"{features.dtype} of shape {features.shape}"
         raise MienError(f"features of shape {shape}", found, "give a row per face, of the same network's same block")
@@ -88,12 +88,12 @@ class Acquire(Protocol):
 
     looks_at: ClassVar[LooksAt]
 
-    def __call__(self, pool: Candidates, count: int, generator: np.random.Generator) -> Places:
+    def __call__(self, pool: ScoredPool, count: int, generator: np.random.Generator) -> Indices:
         """(min(count, N),) different places in the pool, the most wanted first."""
         ...
 
 
-def most_wanted(scores: Floats, count: int) -> Places:
+def most_wanted(scores: Floats, count: int) -> Indices:
     """(min(count, N),) places of the highest scores (N,), in descending order; of equal ones the first in the pool."""
     return np.argsort(-scores, kind="stable")[:count].astype(np.int64)
 

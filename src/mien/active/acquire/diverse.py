@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic.dataclasses import dataclass
 
-from mien.active.acquire import Candidates, LooksAt, Places, entropy_of, most_wanted
+from mien.active.acquire import Indices, LooksAt, ScoredPool, entropy_of, most_wanted
 from mien.errors import MienError
 from mien.registry import STRICT, Share
 
@@ -29,7 +29,7 @@ def squared_distances(features: Distances, norms: Distances, centers: Distances)
     return np.maximum(nearest, 0)
 
 
-def farthest(features: Distances, known: Distances, count: int, generator: np.random.Generator) -> Places:
+def farthest(features: Distances, known: Distances, count: int, generator: np.random.Generator) -> Indices:
     """(count,) rows of features (N, D), one after the other the farthest from known (M, D) and from those before it.
 
     Where nothing is known (M = 0) the first is random. O((M + count) N D) steps, O(N) memory.
@@ -61,7 +61,7 @@ class Diverse:
     candidates: Share = 1.0
     """Of the pool, the faces of highest entropy, among which are chosen; never fewer than are asked for."""
 
-    def __call__(self, pool: Candidates, count: int, generator: np.random.Generator) -> Places:
+    def __call__(self, pool: ScoredPool, count: int, generator: np.random.Generator) -> Indices:
         """Places in the order in which they were chosen, (min(count, N),). Raises MienError for a pool without features."""
         if pool.features is None:
             raise MienError("features of each face", "none", "score the pool with look")

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from mien.active.acquire import Candidates, Floats, LooksAt, Places, entropy_of, most_wanted
+from mien.active.acquire import Floats, Indices, LooksAt, ScoredPool, entropy_of, most_wanted
 from mien.registry import STRICT
 
 
@@ -15,10 +15,10 @@ class Entropy:
 
     looks_at: ClassVar[LooksAt] = "face"
 
-    def __call__(self, pool: Candidates, count: int, generator: np.random.Generator) -> Places:
+    def __call__(self, pool: ScoredPool, count: int, generator: np.random.Generator) -> Indices:
         """Places by descending entropy, (min(count, N),); nothing is random."""
         return most_wanted(self.scores(pool), pool.wanted(count))
 
-    def scores(self, pool: Candidates) -> Floats:
+    def scores(self, pool: ScoredPool) -> Floats:
         """(N,) entropy in nats, from 0 to log K."""
         return entropy_of(pool.mean_prediction())

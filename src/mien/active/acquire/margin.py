@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from mien.active.acquire import Candidates, Floats, LooksAt, Places, most_wanted
+from mien.active.acquire import Floats, Indices, LooksAt, ScoredPool, most_wanted
 from mien.registry import STRICT
 
 
@@ -22,10 +22,10 @@ class Margin:
 
     looks_at: ClassVar[LooksAt] = "face"
 
-    def __call__(self, pool: Candidates, count: int, generator: np.random.Generator) -> Places:
+    def __call__(self, pool: ScoredPool, count: int, generator: np.random.Generator) -> Indices:
         """Places by ascending margin, (min(count, N),); nothing is random."""
         return most_wanted(self.scores(pool), pool.wanted(count))
 
-    def scores(self, pool: Candidates) -> Floats:
+    def scores(self, pool: ScoredPool) -> Floats:
         """(N,) the margin's negative, from -1 to 0."""
         return -margin(pool.mean_prediction())

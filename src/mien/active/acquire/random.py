@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from mien.active.acquire import Candidates, LooksAt, Places
+from mien.active.acquire import Indices, LooksAt, ScoredPool
 from mien.registry import STRICT
 
 
@@ -15,6 +15,6 @@ class Random:
 
     looks_at: ClassVar[LooksAt] = "nothing"
 
-    def __call__(self, pool: Candidates, count: int, generator: np.random.Generator) -> Places:
+    def __call__(self, pool: ScoredPool, count: int, generator: np.random.Generator) -> Indices:
         """Places in random order, (min(count, N),)."""
         return generator.permutation(len(pool))[: pool.wanted(count)].astype(np.int64)

@@ -10,13 +10,13 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from mien.active.acquire import LEAST, Candidates, Floats, LooksAt, Places, entropy_of, most_wanted
+from mien.active.acquire import LEAST, Floats, Indices, LooksAt, ScoredPool, entropy_of, most_wanted
 from mien.registry import STRICT, Count, NotNegative, Share
 
 
-def dominant(patches: Floats) -> Places:
+def dominant(patches: Floats) -> Indices:
     """Eq. 10: the class of the highest sum over the patches (N, P, K), (N,)."""
-    classes: Places = patches.sum(axis=1).argmax(axis=1)
+    classes: Indices = patches.sum(axis=1).argmax(axis=1)
     return classes
 
 
@@ -50,12 +50,12 @@ def diversity(patches: Floats) -> Floats:
     return np.maximum(total, 0)
 
 
-def pairs(patches: int) -> int:
+def patch_pairs(patches: int) -> int:
     """Pairs of different patches; 1 where there is none, whose diversity is 0."""
     return max(1, patches * (patches - 1) // 2)
 
 
-def sampling(worth: Floats) -> Floats:
+def sampling_probabilities(worth: Floats) -> Floats:
     """Eq. 11-12: probabilities of the top w*b faces from their W (w*b,) in descending order; 0 for the last.
 
     Equal ones are equally probable.
@@ -68,7 +68,7 @@ def sampling(worth: Floats) -> Floats:
     return probabilities
 
 
-def drawn(probabilities: Floats, count: int, generator: np.random.Generator) -> Places:
+def draw_by_probability(probabilities: Floats, count: int, generator: np.random.Generator) -> Indices:
     """Q: `count` different places, drawn one after the other by probabilities (w*b,); in ascending order, (count,).
 
     That is a race of exponential clocks. A face of probability 0 is drawn where no other is left, then any of those.
@@ -104,14 +104,14 @@ class Worthiness:
     normalize: Literal["pairs", "literal"] = "pairs"
     """Whether Eq. 8 is divided by the number of pairs, or taken as written."""
 
-    def __call__(self, pool: Candidates, count: int, generator: np.random.Generator) -> Places:
+    def __call__(self, pool: ScoredPool, count: int, generator: np.random.Generator) -> Indices:
         """Places by descending worthiness, (min(count, N),)."""
         wanted, scores = pool.wanted(count), self.scores(pool)
         top = most_wanted(scores, self.extension * wanted)
-        return top[drawn(sampling(scores[top]), wanted, generator)]
+        return top[draw_by_probability(sampling_probabilities(scores[top]), wanted, generator)]
 
-    def scores(self, pool: Candidates) -> Floats:
+    def scores(self, pool: ScoredPool) -> Floats:
         """Eq. 9: W, (N,)."""
         kept = most_confident(pool.predictions(), self.share)
-        count = pairs(kept.shape[1]) if self.normalize == "pairs" else 1
+        count = patch_pairs(kept.shape[1]) if self.normalize == "pairs" else 1
         return self.entropy_weight * mean_entropy(kept) + self.diversity_weight * diversity(kept) / count

@@ -13,12 +13,12 @@ from mien.data.faceset import BLOCK, FaceSet
 from mien.data.format import Rows
 from mien.data.splits import split_rows
 from mien.errors import MienError
-from mien.labeling.page.photos import Photos, find_photos
+from mien.labeling.page.source_photos import SourcePhotos, find_source_photos
 from mien.labeling.store.database import Database
-from mien.labeling.store.guidelines import read_guide
+from mien.labeling.store.guidelines import read_guidelines_file
+from mien.labeling.store.migrations import stored_version
 from mien.labeling.store.questions import require_more
-from mien.labeling.store.records import Guess, Question
-from mien.labeling.store.schema import stored_version
+from mien.labeling.store.records import NotedGuess, Question
 from mien.labeling.store.store import Store
 from mien.plain import counted
 from mien.progress import Progress, Silent
@@ -81,7 +81,7 @@ class PreparedPage:
     """Whether the store was made for this."""
     strange: tuple[str, ...] = ()
     """Classes of labeled faces of the pool that people cannot choose."""
-    photos: Photos | None = None
+    photos: SourcePhotos | None = None
     """Those around the faces, where they are known."""
     disputed: int | None = None
     """Faces on which people disagree that want another answer, where `per_face` was given for a store that was there."""
@@ -97,7 +97,7 @@ def prepare_page(asking: PageSettings, progress: Progress | None = None) -> Prep
     """
     pool = _open_pool(asking.pool)
     model = None if asking.model is None else _Model.load(asking.model, asking.device)
-    meant, photos = _meant(asking, pool), find_photos(pool, asking.photos)
+    meant, photos = _meant(asking, pool), find_source_photos(pool, asking.photos)
     store, made = _open_store(asking, pool, model)
     try:
         wanted: list[Question] = []
@@ -107,11 +107,11 @@ def prepare_page(asking: PageSettings, progress: Progress | None = None) -> Prep
             wanted = _faces(meant, pool, store, model, progress or Silent())
         if asking.gold is not None:
             wanted = _mixed(wanted, _gold(asking, pool, store), store)
-        guide = None if asking.definitions is None else read_guide(Path(asking.definitions), store.info.classes)
+        guide = None if asking.definitions is None else read_guidelines_file(Path(asking.definitions), store.info.classes)
         new = store.ask(wanted)
         _guess_gold(store, pool, model, progress or Silent())
         if guide is not None:
-            store.set_guide(guide)
+            store.set_guidelines(guide)
         disputed = None if made or asking.per_face is None else store.want_more(asking.per_face)
         return PreparedPage(store, pool, new, made, _strange(store, pool), photos, disputed)
     except BaseException:
@@ -182,7 +182,7 @@ def _require_files(asking: PageSettings, pool: FaceSet, classes: Sequence[str]) 
         if path is not None:
             _listed(asking, path, column, pool, classes)
     if asking.definitions is not None:
-        read_guide(Path(asking.definitions), classes)
+        read_guidelines_file(Path(asking.definitions), classes)
 
 
 def _is_there(address: str) -> bool:
@@ -286,15 +286,15 @@ def _guess_gold(store: Store, pool: FaceSet, model: _Model | None, progress: Pro
     beside = _lacking(store.questions())
     names = pool.values("id")
     rows = {str(face): row for row, face in enumerate(names) if str(face) in beside}
-    found: dict[str, Guess] = {}
+    found: dict[str, NotedGuess] = {}
     for face, row in rows.items():
         label = _given(store, pool, row)
         if beside[face] == GIVEN and label is not None:
-            found[face] = Guess(label, GIVEN)
+            found[face] = NotedGuess(label, GIVEN)
     guessed = [face for face in rows if beside[face] != GIVEN]
     if model is not None and guessed:
         labels = model.guesses(pool.select([rows[face] for face in guessed]), progress)
-        found |= {face: Guess(label, model.recognizer.card.weights) for face, label in zip(guessed, labels, strict=True)}
+        found |= {face: NotedGuess(label, model.recognizer.card.weights) for face, label in zip(guessed, labels, strict=True)}
     store.add_guesses(found)
     if left := len(beside) - len(found):
         todo = "give --model, too" if guessed else "label them in a new set, or leave them out of a new store"

@@ -1,10 +1,12 @@
-"""Who answers: their tokens, the browsers that they are signed in with, and a list of who signed in.
+"""The tables of annotators, of their sessions (a browser each that is signed in) and of sign-ins. Each function works in a
+transaction.
 
-Functions within a transaction; a token or a secret is kept as its SHA-256 alone.
+Of a token or a session's secret the store keeps the SHA-256 alone.
 """
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
@@ -16,60 +18,72 @@ from mien.labeling.store.records import LONGEST_NAME, check_name
 from mien.labeling.store.schema import ANNOTATORS, SESSIONS, SIGN_INS, Instant
 
 DAYS = 90
-"""How long a token is good for, unless said otherwise."""
+"""Days that a token is valid for unless somebody says another number."""
 MOST_DAYS = 36500
+"""The most days that a token may be valid for."""
 SESSION = timedelta(days=30)
-"""How long a browser stays signed in."""
+"""How long a session lasts: a browser stays signed in for so long."""
 MOST_SESSIONS = 100
-"""Browsers of one annotator: whoever signs in with another one signs out the one that ends first."""
+"""Sessions of one annotator. One more ends the one that would end first."""
 MOST_SIGN_INS = 10_000
-"""Rows of the list of sign-ins that got in or out, and of the others; the oldest go first."""
+"""Rows that the list of sign-ins keeps: so many that succeeded, and so many that failed. The oldest go first."""
 
 Outcome = Literal["in", "wrong", "expired", "disabled", "out"]
-"""Of a sign-in: it succeeded; no such name and token; a token that has ended; somebody who is disabled; or signed out."""
+"""What came of a sign-in: signed in; wrong name or token; expired token; disabled annotator; or signed out."""
 ADMITTED = ("in", "out")
+"""Outcomes of those who had a right to be there."""
 State = Literal["active", "expired", "disabled", "no token", "removed"]
+"""Whether an annotator may answer, and if not, why."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """A browser that is signed in."""
+    """A session that has just begun: a browser is signed in."""
 
     secret: str
-    """Said once: the store keeps its SHA-256."""
+    """What the browser shows to be let in. It is told once: the store keeps its SHA-256 alone."""
     annotator: str
+    """The annotator's name."""
     until: datetime
+    """When the session ends."""
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Whose token it is, and whether it is good: `in`, `expired`, `disabled`; `wrong` and no name for nobody's."""
+    """The annotator whom a token belongs to, and whether it lets them in."""
 
     name: str | None
+    """The annotator's name; None for a token that nobody has."""
     outcome: Outcome
+    """`in` for a valid token; else `expired`, `disabled` or, for a token that nobody has, `wrong`."""
 
 
 @dataclass(frozen=True)
 class SignIn:
-    """A row of the list of sign-ins."""
+    """A row of the list of sign-ins: somebody signed in or out, or tried to."""
 
     name: str | None
-    """Of a known annotator; None for any other name."""
+    """The annotator's name; None where the name that was typed is nobody's."""
     address: str
-    """Where it came from."""
+    """The client's network address."""
     outcome: Outcome
+    """Whether the client was let in, and if not, why."""
     time: datetime
+    """When it happened, in UTC."""
 
 
 @dataclass(frozen=True)
-class Person:
-    """An annotator as they stand in the store."""
+class Account:
+    """An annotator's account."""
 
     name: str
+    """The annotator's name."""
     state: State
+    """Whether the annotator may answer, and if not, why."""
     created: datetime
+    """When the account was made, in UTC."""
     expires: datetime | None
-    """When their token ends; None for never, or without a token."""
+    """When the token ends, in UTC; None for never, or without a token."""
 
 
 _digest: BindParameter[Any] = bindparam("digest")
@@ -86,14 +100,18 @@ BY_SECRET = (
 )
 BY_NAME = select(ANNOTATORS).where(ANNOTATORS.c.name == bindparam("name"), ANNOTATORS.c.removed.is_(None))
 
+BY_NAMES = select(ANNOTATORS.c.name, ANNOTATORS.c.id, ANNOTATORS.c.disabled, ANNOTATORS.c.removed).where(
+    ANNOTATORS.c.name.in_(bindparam("names", expanding=True))
+)
+
 
 def digest_of(secret: str) -> str:
-    """What the store keeps of a token or a secret."""
+    """The SHA-256 of a token or a session's secret, in hexadecimal: all that the store keeps of it."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def add(connection: Connection, name: str, days: int | None, now: datetime) -> str:
-    """Somebody new; their token. Raises MienError for a name that is taken."""
+def add_annotator(connection: Connection, name: str, days: int | None, now: datetime) -> str:
+    """Add an annotator and return the token. Raises MienError for a name that is taken or cannot be one."""
     expires = _end(days, now)
     check_name(name)
     if connection.execute(select(ANNOTATORS.c.id).where(ANNOTATORS.c.name == name)).first():
@@ -104,28 +122,31 @@ def add(connection: Connection, name: str, days: int | None, now: datetime) -> s
     return token
 
 
-def renew(connection: Connection, name: str, days: int | None, now: datetime) -> str:
-    """A new token, and the browsers signed out that had the old one. Raises MienError for somebody unknown or disabled."""
-    expires, person = _end(days, now), known(connection, name)
-    if person.disabled is not None:
+def renew_token(connection: Connection, name: str, days: int | None, now: datetime) -> str:
+    """Give an annotator a new token, end their sessions, and return the token.
+
+    Raises MienError for an unknown or disabled annotator.
+    """
+    expires, row = _end(days, now), require_annotator(connection, name)
+    if row.disabled is not None:
         raise MienError("somebody who may answer", f"{name!r}, who is disabled", "enable them first")
     token = secrets.token_urlsafe()
-    end_sessions(connection, person.id)
+    end_sessions(connection, row.id)
     changed = {"token_hash": digest_of(token), "expires": expires}
-    connection.execute(update(ANNOTATORS).where(ANNOTATORS.c.id == person.id).values(changed))
+    connection.execute(update(ANNOTATORS).where(ANNOTATORS.c.id == row.id).values(changed))
     return token
 
 
-def disable(connection: Connection, name: str, since: datetime | None) -> None:
-    """Keep somebody out, or let them in again for None. Raises MienError for somebody unknown."""
-    person = known(connection, name)
+def disable_annotator(connection: Connection, name: str, since: datetime | None) -> None:
+    """Keep an annotator out `since` a time, or let them in again for None. Raises MienError for an unknown annotator."""
+    row = require_annotator(connection, name)
     if since is not None:
-        end_sessions(connection, person.id)
-    connection.execute(update(ANNOTATORS).where(ANNOTATORS.c.id == person.id).values(disabled=since))
+        end_sessions(connection, row.id)
+    connection.execute(update(ANNOTATORS).where(ANNOTATORS.c.id == row.id).values(disabled=since))
 
 
 def holder(connection: Connection, token: str, now: datetime) -> Holder:
-    """Whose token it is."""
+    """The annotator whom a token belongs to, and whether it is valid."""
     row = connection.execute(BY_TOKEN, {"digest": digest_of(token)}).first()
     if row is None:
         return Holder(None, "wrong")
@@ -134,22 +155,22 @@ def holder(connection: Connection, token: str, now: datetime) -> Holder:
 
 
 def begin_session(connection: Connection, token: str, now: datetime) -> Session | None:
-    """A browser signs in; None where the token is not good."""
+    """Begin a session for a browser that shows a valid token; None for any other token."""
     found = holder(connection, token, now)
     if found.name is None or found.outcome != "in":
         return None
-    person, secret = known(connection, found.name), secrets.token_urlsafe()
-    until = min(filter(None, (now + SESSION, person.expires)))
-    kept = select(SESSIONS.c.secret_hash).where(SESSIONS.c.annotator == person.id).order_by(SESSIONS.c.until.desc())
+    row, secret = require_annotator(connection, found.name), secrets.token_urlsafe()
+    until = min(filter(None, (now + SESSION, row.expires)))
+    kept = select(SESSIONS.c.secret_hash).where(SESSIONS.c.annotator == row.id).order_by(SESSIONS.c.until.desc())
     kept = kept.limit(MOST_SESSIONS - 1)
-    mine = SESSIONS.c.annotator == person.id
+    mine = SESSIONS.c.annotator == row.id
     connection.execute(delete(SESSIONS).where(or_(SESSIONS.c.until <= now, mine & SESSIONS.c.secret_hash.not_in(kept))))
-    connection.execute(insert(SESSIONS), {"secret_hash": digest_of(secret), "annotator": person.id, "until": until})
+    connection.execute(insert(SESSIONS), {"secret_hash": digest_of(secret), "annotator": row.id, "until": until})
     return Session(secret, found.name, until)
 
 
 def signed_in(connection: Connection, secret: str, now: datetime) -> str | None:
-    """The name of whose browser or token it is; None where it is nobody's, or has ended."""
+    """The name of the annotator whose session or token has this secret; None where there is none, or it has ended."""
     row = connection.execute(BY_SECRET, {"digest": digest_of(secret), "now": now}).first()
     if row is not None:
         return str(row.name)
@@ -158,23 +179,23 @@ def signed_in(connection: Connection, secret: str, now: datetime) -> str | None:
 
 
 def end_session(connection: Connection, secret: str) -> bool:
-    """A browser signs out; whether it was signed in."""
+    """End the session of this secret: the browser is signed out. Returns whether there was such a session."""
     return connection.execute(delete(SESSIONS).where(SESSIONS.c.secret_hash == digest_of(secret))).rowcount > 0
 
 
-def end_sessions(connection: Connection, person: int) -> None:
-    """All browsers of somebody."""
-    connection.execute(delete(SESSIONS).where(SESSIONS.c.annotator == person))
+def end_sessions(connection: Connection, annotator: int) -> None:
+    """End all sessions of an annotator, by the id in ANNOTATORS."""
+    connection.execute(delete(SESSIONS).where(SESSIONS.c.annotator == annotator))
 
 
 def note_sign_in(connection: Connection, name: str | None, address: str, outcome: Outcome, now: datetime) -> None:
-    """One more row of the list, and the oldest ones less."""
+    """Add a row to the list of sign-ins and drop the oldest where there are too many. Raises MienError for another outcome."""
     if outcome not in get_args(Outcome):
         raise MienError(f"an outcome among {', '.join(get_args(Outcome))}", repr(outcome), "choose one of those")
     # People type tokens into the field for the name: only the name of somebody known is kept.
     row = connection.execute(BY_NAME, {"name": name}).first() if name and _may_be(name) else None
-    shown = "".join(letter if letter.isprintable() else "?" for letter in address[:LONGEST_NAME])
-    values = {"annotator": row and row.id, "address": shown, "outcome": outcome, "time": now}
+    printable = "".join(letter if letter.isprintable() else "?" for letter in address[:LONGEST_NAME])
+    values = {"annotator": row and row.id, "address": printable, "outcome": outcome, "time": now}
     connection.execute(insert(SIGN_INS), values)
     # Those that got in apart from the others, so that strangers push none of them out.
     alike = SIGN_INS.c.outcome.in_(ADMITTED) if outcome in ADMITTED else SIGN_INS.c.outcome.not_in(ADMITTED)
@@ -183,30 +204,53 @@ def note_sign_in(connection: Connection, name: str | None, address: str, outcome
 
 
 def sign_ins(connection: Connection) -> tuple[SignIn, ...]:
-    """The list, oldest first."""
+    """The list of sign-ins, oldest first."""
     joined = select(ANNOTATORS.c.name, SIGN_INS).select_from(SIGN_INS.outerjoin(ANNOTATORS)).order_by(SIGN_INS.c.id)
     return tuple(SignIn(row.name, row.address, row.outcome, row.time) for row in connection.execute(joined))
 
 
-def listed(connection: Connection, version: int, now: datetime) -> tuple[Person, ...]:
-    """All, by name. `version`: of the store, which may be too old to know when tokens end."""
+def list_accounts(connection: Connection, version: int, now: datetime) -> tuple[Account, ...]:
+    """All accounts, sorted by name. `version` is the store's: tokens of version 1 never end."""
     ended = () if version < 2 else (ANNOTATORS.c.expires, ANNOTATORS.c.disabled, ANNOTATORS.c.removed)
     columns = (ANNOTATORS.c.name, ANNOTATORS.c.token_hash, ANNOTATORS.c.created, *ended)
     rows = connection.execute(select(*columns)).all()
-    people = [Person(str(row.name), _state(row, now), row.created, getattr(row, "expires", None)) for row in rows]
-    return tuple(sorted(people, key=lambda person: person.name))
+    accounts = [Account(str(row.name), _state(row, now), row.created, getattr(row, "expires", None)) for row in rows]
+    return tuple(sorted(accounts, key=lambda account: account.name))
 
 
-def known(connection: Connection, name: str) -> Any:
-    """The row of somebody who was not removed. Raises MienError for anybody else."""
+def require_annotator(connection: Connection, name: str) -> Any:
+    """The row in ANNOTATORS of an annotator who was not removed. Raises MienError where there is none."""
     row = connection.execute(BY_NAME, {"name": name}).first() if _may_be(name) else None
     if row is None:
         raise MienError("a known annotator", repr(name), "add them first")
     return row
 
 
+def annotator_ids(connection: Connection, names: Sequence[str], active: bool = False) -> dict[str, int]:
+    """The ids of these annotators, by name. Raises MienError for an unknown one.
+
+    With `active`, removed and disabled annotators are refused, too. The error for a disabled one has a cause: they may be enabled
+    again, and then the same request succeeds.
+    """
+    found = {str(row.name): row for row in connection.execute(BY_NAMES, {"names": names})}
+    for name in names:
+        if name not in found or (active and found[name].removed is not None):
+            raise MienError("a known annotator", repr(name), "add them first")
+        if active and found[name].disabled is not None:
+            todo = "enable them first: mien annotators enable"
+            raise MienError("an annotator who may answer", f"{name!r}, who is disabled", todo) from PermissionError(name)
+    return {name: int(row.id) for name, row in found.items()}
+
+
+def add_missing(connection: Connection, names: Sequence[str], now: datetime) -> None:
+    """Add those of these annotators who are not in the store, without a token."""
+    there = set(connection.execute(select(ANNOTATORS.c.name)).scalars())
+    if new := [{"name": name, "created": now} for name in names if name not in there]:
+        connection.execute(insert(ANNOTATORS), new)
+
+
 def _may_be(name: str) -> bool:
-    """Whether a database takes it as a text."""
+    """Whether a database takes the name as a text."""
     return 0 < len(name) <= LONGEST_NAME and name.isprintable()
 
 

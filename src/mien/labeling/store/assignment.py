@@ -10,13 +10,13 @@ from typing import Any
 from sqlalchemy import Connection, Integer, Row, and_, bindparam, case, delete, exists, func, insert, or_, select
 
 from mien.labeling.store.records import StoreInfo
-from mien.labeling.store.schema import ANSWERS, KEPT, LEASES, QUESTIONS, Instant
+from mien.labeling.store.schema import ANSWERS, LEASES, NOT_UNDONE, QUESTIONS, Instant
 
 LEASE = timedelta(minutes=5)
 """How long a face is kept for somebody who looks at it."""
 
 _me, _now = bindparam("me", type_=Integer), bindparam("now", type_=Instant)
-_mine = exists().where(ANSWERS.c.question == QUESTIONS.c.place, ANSWERS.c.annotator == _me, KEPT)
+_mine = exists().where(ANSWERS.c.question == QUESTIONS.c.place, ANSWERS.c.annotator == _me, NOT_UNDONE)
 _others = and_(LEASES.c.question == QUESTIONS.c.place, LEASES.c.annotator != _me, LEASES.c.until > _now)
 _waited_for = select(func.count()).select_from(LEASES).where(_others).correlate(QUESTIONS).scalar_subquery()
 _new = select(QUESTIONS).where(~_mine).order_by(QUESTIONS.c.place).limit(bindparam("count"))
@@ -36,7 +36,7 @@ RELEASE = delete(LEASES).where(LEASES.c.annotator == _me, LEASES.c.question == b
 """One question that is kept for an annotator."""
 
 
-def choose(connection: Connection, annotator: int, count: int, info: StoreInfo, now: datetime) -> Sequence[Row[Any]]:
+def choose_questions(connection: Connection, annotator: int, count: int, info: StoreInfo, now: datetime) -> Sequence[Row[Any]]:
     """At most `count` questions that this annotator has not answered and that want more answers than they have and may get.
 
     First those that nobody else holds, in their order, then those that want one more all the same. Gold questions want the

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Table, insert, inspect, select
 
 from mien.disk import put_new
 from mien.errors import MienError
-from mien.labeling.store import create, schema
+from mien.labeling.store import create, migrations
 from mien.labeling.store.database import Database
 from mien.labeling.store.schema import ANNOTATORS, ANSWERS, QUESTIONS, SIGN_INS, STORE
 
@@ -68,7 +68,7 @@ def _write(source: Database, path: Path) -> int:
         with source.reading() as there, target.writing() as here:
             if there.dialect.name == "postgresql":
                 there.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            schema.migrate(here)
+            migrations.migrate(here)
             known = inspect(there)
             for table in COPIED:
                 if known.has_table(table.name):
@@ -86,6 +86,6 @@ def _rows(connection: Connection, table: Table, known: set[str]) -> Iterator[lis
     for block in connection.execute(query).mappings().partitions():
         rows = [dict(row) for row in block]
         if table is STORE:
-            now = {"version": len(schema.MIGRATIONS)}
+            now = {"version": len(migrations.MIGRATIONS)}
             rows = [{"secret": secrets.token_hex(32)} | row | now for row in rows]
         yield rows

@@ -9,15 +9,15 @@ from sqlalchemy import Connection, delete, select, update
 
 from mien.labeling.store import annotators
 from mien.labeling.store.answer_log import count_again
-from mien.labeling.store.schema import ANNOTATORS, ANSWERS, EVENTS, LEASES, SESSIONS, SIGN_INS, keep_answers
+from mien.labeling.store.schema import ANNOTATORS, ANSWERS, FORBIDDEN, LEASES, SESSIONS, SIGN_INS, protect_answers
 
 
-def remove(connection: Connection, name: str, answers: bool, now: datetime) -> str | None:
+def remove_annotator(connection: Connection, name: str, answers: bool, now: datetime) -> str | None:
     """Take somebody out. Their answers go too, or stay under a name that names nobody, which is returned.
 
     Raises MienError for somebody unknown.
     """
-    person: int = annotators.known(connection, name).id
+    person: int = annotators.require_annotator(connection, name).id
     # Who mistyped their own name is noted without one.
     addresses = select(SIGN_INS.c.address).where(SIGN_INS.c.annotator == person).distinct()
     mistyped = SIGN_INS.c.annotator.is_(None) & SIGN_INS.c.address.in_(list(connection.execute(addresses).scalars()))
@@ -47,7 +47,7 @@ def _changeable(connection: Connection) -> Iterator[None]:
         yield
         connection.exec_driver_sql("ALTER TABLE mien_answers ENABLE TRIGGER mien_answers_stay")
         return
-    for event in EVENTS:
+    for event in FORBIDDEN:
         connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS mien_answers_{event}")
     yield
-    keep_answers(connection)
+    protect_answers(connection)

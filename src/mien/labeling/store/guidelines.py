@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select, update
 from mien.disk import fit, read_toml
 from mien.errors import MienError
 from mien.expressions import DEFINITIONS, canonical
-from mien.labeling.store import schema
+from mien.labeling.store import migrations
 from mien.labeling.store.records import LONGEST_NAME, LONGEST_TEXT, check_text
 from mien.labeling.store.schema import STORE
 from mien.registry import STRICT, worded
@@ -22,7 +22,7 @@ TODO = 'write a line for each class: happiness = "Cheeks raised, corners of the 
 
 
 @dataclass(frozen=True)
-class Guide:
+class Guidelines:
     """What people are told. Raises MienError for texts that are empty, longer than 1,000 letters or hold control characters."""
 
     question: str = QUESTION
@@ -37,7 +37,7 @@ class Guide:
 
 @worded
 @checked(frozen=True, config=STRICT)
-class Written:
+class DefinitionsFile:
     """The content of a file of definitions."""
 
     definitions: dict[str, Annotated[str, Field(max_length=LONGEST_TEXT)]]
@@ -45,42 +45,42 @@ class Written:
     question: Annotated[str, Field(max_length=LONGEST_TEXT)] = QUESTION
 
 
-def usual(classes: Sequence[str]) -> Guide:
+def default_guidelines(classes: Sequence[str]) -> Guidelines:
     """What mien itself says of these classes: nothing of those that are no usual expressions."""
     said = {name: DEFINITIONS.get(canonical(name) or "", "") for name in classes}
-    return Guide(definitions=tuple((name, text) for name, text in said.items() if text))
+    return Guidelines(definitions=tuple((name, text) for name, text in said.items() if text))
 
 
-def read_guide(path: Path, classes: Sequence[str]) -> Guide:
+def read_guidelines_file(path: Path, classes: Sequence[str]) -> Guidelines:
     """A TOML file with a table `definitions`, a line for each class, and perhaps a `question`; classes that it leaves out are
     defined as by `usual`. Raises MienError for other content, and for a class that nobody can choose."""
-    written = fit(Written, read_toml(path, TODO), path, TODO)
+    written = fit(DefinitionsFile, read_toml(path, TODO), path, TODO)
     strange = next((name for name in written.definitions if name not in classes), None)
     if strange is not None:
         known = ", ".join(classes)
         raise MienError(f"definitions of {known} in {path}", repr(strange[:LONGEST_NAME]), "name classes as the store does")
-    said = dict(usual(classes).definitions) | written.definitions
-    return Guide(written.question, tuple((name, said[name]) for name in classes if name in said))
+    said = dict(default_guidelines(classes).definitions) | written.definitions
+    return Guidelines(written.question, tuple((name, said[name]) for name in classes if name in said))
 
 
-def stored(connection: Connection, classes: Sequence[str]) -> Guide:
+def stored_guidelines(connection: Connection, classes: Sequence[str]) -> Guidelines:
     """What lies in the store; what is usual where nothing does, as in a store of an earlier mien.
 
     Raises MienError for what mien did not write.
     """
-    if connection.execute(select(STORE.c.version)).scalar_one() < schema.GUIDES:
-        return usual(classes)
+    if connection.execute(select(STORE.c.version)).scalar_one() < migrations.GUIDELINES:
+        return default_guidelines(classes)
     found: Any = connection.execute(select(STORE.c.guide)).scalar_one()
     if found is None:
-        return usual(classes)
+        return default_guidelines(classes)
     try:
         said: Mapping[str, str] = found["definitions"]
-        return Guide(found["question"], tuple((name, said[name]) for name in classes if name in said))
+        return Guidelines(found["question"], tuple((name, said[name]) for name in classes if name in said))
     except (KeyError, TypeError) as error:
         raise MienError("a question and definitions as mien writes them", "other values", "give --definitions again") from error
 
 
-def write(connection: Connection, guide: Guide) -> None:
+def store_guidelines(connection: Connection, guide: Guidelines) -> None:
     """Put it in the place of what lies there."""
     values = {"question": guide.question, "definitions": dict(guide.definitions)}
     connection.execute(update(STORE).values(guide=values))

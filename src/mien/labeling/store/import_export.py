@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from mien.disk import write_aside
 from mien.errors import MienError
-from mien.labeling.store.answer_log import Added
+from mien.labeling.store.answer_log import AddedAnswers
 from mien.labeling.store.records import Answer, Kind
 from mien.labeling.store.store import Store
 from mien.registry import meant
@@ -65,7 +65,7 @@ def export_consensus(store: Store, path: Path | str, minimum_agreement: float = 
     return len(found.faces)
 
 
-def import_log(store: Store, path: Path | str) -> Added:
+def import_log(store: Store, path: Path | str) -> AddedAnswers:
     """Append the answers of a file that `export_log` wrote, or one like it, to a store that asked about the same faces.
 
     Annotators who are missing are added, without a token. What is there already, by annotator and key, is passed over, so that

@@ -8,9 +8,9 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from mien.errors import MienError
 from mien.labeling.store import answer_log
-from mien.labeling.store.counts import of_round
-from mien.labeling.store.records import Guess, Question, StoreInfo, check_label
+from mien.labeling.store.records import NotedGuess, Question, StoreInfo, check_label
 from mien.labeling.store.schema import QUESTIONS, STORE
+from mien.labeling.store.tally import of_round
 
 SAID = (QUESTIONS.c.face, QUESTIONS.c.round, QUESTIONS.c.gold, QUESTIONS.c.model, QUESTIONS.c.guess)
 """What a question says; stores of all versions have it."""
@@ -21,7 +21,7 @@ ADD_GUESS = (
 )
 
 
-def add(connection: Connection, asked: Sequence[Question], classes: int, now: datetime) -> int:
+def add_questions(connection: Connection, asked: Sequence[Question], classes: int, now: datetime) -> int:
     """Ask about these faces after those asked about so far, but for those; how many are new. Raises MienError for labels that are
     none of so many classes."""
     for question in asked:
@@ -40,7 +40,7 @@ def add(connection: Connection, asked: Sequence[Question], classes: int, now: da
     return len(rows)
 
 
-def add_guesses(connection: Connection, guesses: Mapping[str, Guess], classes: int) -> None:
+def add_guesses(connection: Connection, guesses: Mapping[str, NotedGuess], classes: int) -> None:
     """Note these with gold questions that have none. Raises MienError for a guess that is none of so many classes."""
     for face, found in guesses.items():
         check_label(found.label, classes, f" as guess of {face!r}")
@@ -49,7 +49,7 @@ def add_guesses(connection: Connection, guesses: Mapping[str, Guess], classes: i
         connection.execute(ADD_GUESS, rows)
 
 
-def listed(connection: Connection, round: int | None) -> tuple[Question, ...]:
+def list_questions(connection: Connection, round: int | None) -> tuple[Question, ...]:
     """All, or those of a round, in their order."""
     rows = connection.execute(select(*SAID).where(of_round(round)).order_by(QUESTIONS.c.place)).all()
     return tuple(as_question(row) for row in rows)

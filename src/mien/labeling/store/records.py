@@ -13,7 +13,7 @@ Kind = Literal["label", "not_a_face", "unsure", "undo"]
 LONGEST_NAME = 80
 LONGEST_TEXT = 1000
 """Letters of an annotator's name or of a key, and of a face's id or of a version."""
-MOST = 2**31 - 1
+LARGEST_NUMBER = 2**31 - 1
 """The largest number that every database keeps."""
 
 
@@ -40,7 +40,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Guess:
+class NotedGuess:
     """What a model takes a face for, or what somebody labeled it before."""
 
     label: int
@@ -122,9 +122,9 @@ class StoreInfo:
         for text in filter(None, (self.pool, self.checksum)):
             check_text(text, "a pool's name or checksum")
         for wanted in (self.per_face, self.most):
-            if not 1 <= wanted <= MOST:
+            if not 1 <= wanted <= LARGEST_NUMBER:
                 todo = "ask for more" if wanted < 1 else "ask for fewer"
-                raise MienError(f"at least 1 answer for a face, and {MOST} at most", f"{wanted}", todo)
+                raise MienError(f"at least 1 answer for a face, and {LARGEST_NUMBER} at most", f"{wanted}", todo)
         if self.most < self.per_face:
             found = f"{self.most} where people disagree"
             raise MienError(f"at least {self.per_face} answers for every face", found, "ask for more")
@@ -153,8 +153,8 @@ def moment(time: datetime | None) -> datetime:
 
 def check_round(number: int) -> None:
     """Raises MienError for what cannot be the number of a round."""
-    if type(number) is not int or not 0 <= number <= MOST:
-        raise MienError(f"a round from 0 to {MOST}", f"{number!r}", "count rounds from 0")
+    if type(number) is not int or not 0 <= number <= LARGEST_NUMBER:
+        raise MienError(f"a round from 0 to {LARGEST_NUMBER}", f"{number!r}", "count rounds from 0")
 
 
 def check_name(name: str) -> None:

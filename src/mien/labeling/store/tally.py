@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, case, distinct, func, literal,
 
 from mien.labeling.store.consensus import krippendorff_alpha, votes_of
 from mien.labeling.store.records import StoreInfo, check_round
-from mien.labeling.store.schema import ANNOTATORS, ANSWERS, KEPT, QUESTIONS
+from mien.labeling.store.schema import ANNOTATORS, ANSWERS, NOT_UNDONE, QUESTIONS
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def gold_progress(connection: Connection, info: StoreInfo) -> GoldProgress:
     query = select(QUESTIONS.c.place, (_wanted(info) - QUESTIONS.c.answered).label("left")).where(gold)
     left = {int(row.place): int(row.left) for row in connection.execute(query)}
     joined = ANSWERS.join(QUESTIONS).join(ANNOTATORS)
-    said = select(ANNOTATORS.c.name, ANSWERS.c.question).select_from(joined).where(gold, KEPT).distinct()
+    said = select(ANNOTATORS.c.name, ANSWERS.c.question).select_from(joined).where(gold, NOT_UNDONE).distinct()
     mine: dict[str, set[int]] = {}
     for name, place in connection.execute(said):
         mine.setdefault(str(name), set()).add(int(place))
@@ -99,7 +99,7 @@ def of_round(round: int | None) -> ColumnElement[bool]:
 def _by_annotator(connection: Connection, ours: ColumnElement[bool]) -> dict[str, int]:
     """How many faces each annotator has an answer to that was not taken back, by name."""
     own = select(ANSWERS.c.annotator, func.count(distinct(ANSWERS.c.question)).label("faces"))
-    counted = own.select_from(ANSWERS.join(QUESTIONS)).where(KEPT, ours).group_by(ANSWERS.c.annotator).subquery()
+    counted = own.select_from(ANSWERS.join(QUESTIONS)).where(NOT_UNDONE, ours).group_by(ANSWERS.c.annotator).subquery()
     joined = ANNOTATORS.outerjoin(counted, counted.c.annotator == ANNOTATORS.c.id)
     rows = connection.execute(select(ANNOTATORS.c.name, func.coalesce(counted.c.faces, 0)).select_from(joined))
     return dict(sorted((str(name), int(faces)) for name, faces in rows))
@@ -107,7 +107,7 @@ def _by_annotator(connection: Connection, ours: ColumnElement[bool]) -> dict[str
 
 def _alpha(connection: Connection, ours: ColumnElement[bool]) -> float:
     """Krippendorff's alpha of the answers that stand; only faces with two are read."""
-    newest = select(func.max(ANSWERS.c.id)).where(KEPT).group_by(ANSWERS.c.question, ANSWERS.c.annotator)
+    newest = select(func.max(ANSWERS.c.id)).where(NOT_UNDONE).group_by(ANSWERS.c.question, ANSWERS.c.annotator)
     voted = (ANSWERS.c.id.in_(newest), ANSWERS.c.kind != "unsure", QUESTIONS.c.answered >= 2, ours)
     given = (ANSWERS.c.question, ANSWERS.c.label)
     query = select(*given, func.count()).select_from(ANSWERS.join(QUESTIONS)).where(*voted).group_by(*given)

@@ -1,4 +1,4 @@
-"""The faces that a store asks about, by number: addresses hold no id, and no other face of the pool has a number."""
+"""The faces that a store asks about, by number, so that the page's addresses hold no id and lead to no other face."""
 
 import io
 import threading
@@ -8,42 +8,42 @@ from PIL import Image
 
 from mien.data.faceset import FaceSet
 from mien.errors import MienError
-from mien.labeling.page.photos import Photos
+from mien.labeling.page.source_photos import SourcePhotos
 from mien.labeling.store.records import Question
 from mien.labeling.store.store import Store
 
-KEPT, KEPT_PHOTOS = 256, 64
-"""Pictures that are kept, since several people look at the same faces."""
+CACHED_FACES, CACHED_PHOTOS = 256, 64
+"""Pictures of faces, and of photos, that are kept, since several people look at the same faces."""
 
 
-class Faces:
-    """The questions of a store, numbered in their order, and their pictures. All threads may use one.
+class NumberedFaces:
+    """The questions of a store, numbered in their order, with their pictures. All threads may use one.
 
     Raises MienError where the store asks about a face that the pool does not have.
     """
 
-    def __init__(self, store: Store, pool: FaceSet, photos: Photos | None = None) -> None:
+    def __init__(self, store: Store, pool: FaceSet, photos: SourcePhotos | None = None) -> None:
         self._store, self._pool, self._photos = store, pool, photos
         self._rows = {str(face): row for row, face in enumerate(pool.values("id"))}
         self._questions: tuple[Question, ...] = ()
         self._numbers: dict[str, int] = {}
         self._turn = threading.Lock()
-        self.picture = lru_cache(KEPT)(self._picture)
-        self.photo = lru_cache(KEPT_PHOTOS)(self._photo)
+        self.picture = lru_cache(CACHED_FACES)(self._picture)
+        self.photo = lru_cache(CACHED_PHOTOS)(self._photo)
         self._read()
 
     def number(self, face: str) -> int:
-        """Of the question about a face, which may be newer than those read so far."""
+        """The number of the question about a face, by the face's id. The question may be newer than those read so far."""
         if face not in self._numbers:
             self._read()
         return self._numbers[face]
 
     def knows(self, number: int) -> bool:
-        """Whether the number is among those read so far."""
+        """Whether the question of this number was read already."""
         return number < len(self._questions)
 
     def question(self, number: int) -> Question | None:
-        """The question of a number, which another process may have asked since; None where there is none."""
+        """The question of a number; None where there is none. Another process may have added it meanwhile."""
         if not self.knows(number):
             self._read()
         return self._questions[number] if 0 <= number < len(self._questions) else None
@@ -64,17 +64,17 @@ class Faces:
             self._questions = questions
 
     def has_photo(self, number: int) -> bool:
-        """Whether the photo around the face of a question, which was read before, is known."""
+        """Whether the photo around the face of a question is known. The question has to be read already."""
         photos, row = self._photos, self._rows[self._questions[number].face]
         return photos is not None and self._has_photos and photos.knows(row)
 
     def _photo(self, number: int) -> bytes:
-        """What is around the face of a question that has a photo, as JPEG."""
+        """What is around the face of a question, whose photo is known, as a JPEG."""
         assert self._photos is not None
         return self._photos.around(self._rows[self._questions[number].face])
 
     def _picture(self, number: int) -> bytes:
-        """The face of a question as PNG."""
+        """The face of a question as a PNG."""
         file = io.BytesIO()
         face = self._pool.faces([self._rows[self._questions[number].face]])[0]
         Image.fromarray(face).save(file, "PNG", compress_level=3)

@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, func, inspect, or_, select
 
 from mien.errors import MienError
-from mien.labeling.store import create, schema
+from mien.labeling.store import create, migrations, schema
 from mien.labeling.store.answer_log import STANDING, disputed_among
 from mien.labeling.store.database import Database
-from mien.labeling.store.schema import ANNOTATORS, ANSWERS, EVENTS, QUESTIONS, TABLES
+from mien.labeling.store.schema import ANNOTATORS, ANSWERS, FORBIDDEN, QUESTIONS, TABLES
 from mien.plain import counted
 
 MOST = 5
@@ -19,7 +19,7 @@ MOST = 5
 
 
 @dataclass(frozen=True)
-class Checked:
+class StoreCheck:
     """What was found."""
 
     version: int
@@ -27,7 +27,7 @@ class Checked:
     """A sentence each; none where it is sound."""
 
 
-def check(address: str | Path) -> Checked:
+def check_store(address: str | Path) -> StoreCheck:
     """Look the store at an address over.
 
     Raises MienError where none can be found there: nothing there, another file, a database that does not answer, a newer version.
@@ -44,7 +44,7 @@ def check(address: str | Path) -> Checked:
                 # A database that is damaged fails in the middle.
                 faults.append(f"what is in it cannot be read: {error.found}")
     database.close()
-    return Checked(version, tuple(dict.fromkeys(faults)))
+    return StoreCheck(version, tuple(dict.fromkeys(faults)))
 
 
 def _database(connection: Connection) -> Iterator[str]:
@@ -62,9 +62,9 @@ def _database(connection: Connection) -> Iterator[str]:
 
 def _tables(connection: Connection) -> Iterator[str]:
     found = inspect(connection)
-    version = schema.stored_version(connection)
-    later = {column for since, columns in schema.NEW.items() if since > version for column in columns}
-    for name in (TABLES if version > 1 else schema.BEFORE).tables:
+    version = migrations.stored_version(connection)
+    later = {column for since, columns in migrations.NEW_COLUMNS.items() if since > version for column in columns}
+    for name in (TABLES if version > 1 else migrations.VERSION_1).tables:
         if not found.has_table(name):
             yield f"the table {name} is missing"
             continue
@@ -77,7 +77,7 @@ def _tables(connection: Connection) -> Iterator[str]:
 
 def _triggers(connection: Connection) -> Iterator[str]:
     if connection.dialect.name == "sqlite":
-        wanted = {f"mien_answers_{event}": schema.KEEP_SQLITE.format(event=event) for event in EVENTS}
+        wanted = {f"mien_answers_{event}": schema.SQLITE_TRIGGER.format(event=event) for event in FORBIDDEN}
         rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").all()
         there = {name for name, text in rows if name in wanted and str(text).split() == wanted[name].split()}
     else:
@@ -93,7 +93,7 @@ def _info(connection: Connection) -> Iterator[str]:
     if len(rows) != 1:
         yield f"mien_store has {counted(len(rows), 'row')} instead of one"
     try:
-        create.read(connection)
+        create.read_info(connection)
     except MienError as error:
         yield f"what holds for the whole store cannot be: {error}"
 
@@ -106,7 +106,7 @@ def _counts(connection: Connection) -> Iterator[str]:
         first = f"{wrong[0].face!r}: {wrong[0].answered} noted, {wrong[0].there} in the log"
         said = counted(len(wrong), "question has", "questions have")
         yield f"{said} another number of answers noted than the log has ({first})"
-    if create.read(connection)[0].per_disputed is not None:
+    if create.read_info(connection)[0].per_disputed is not None:
         marked = set(connection.execute(select(QUESTIONS.c.place).where(QUESTIONS.c.disputed.is_(True))).scalars())
         there = disputed_among(connection, list(connection.execute(select(QUESTIONS.c.place)).scalars()))
         if others := marked.symmetric_difference(there):
@@ -114,7 +114,7 @@ def _counts(connection: Connection) -> Iterator[str]:
 
 
 def _labels(connection: Connection) -> Iterator[str]:
-    classes = len(create.read(connection)[0].classes)
+    classes = len(create.read_info(connection)[0].classes)
     columns: tuple[tuple[str, ColumnElement[Any]], ...] = (
         ("answer", ANSWERS.c.label),
         ("gold question", QUESTIONS.c.gold),

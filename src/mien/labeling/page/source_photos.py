@@ -1,4 +1,4 @@
-"""The photo around a face, for who is asked about that face: a part of it, small, and nothing else of the file."""
+"""The photos that faces come from: what is around a face, small, and nothing else of the file."""
 
 import asyncio
 import io
@@ -17,25 +17,27 @@ from mien.preparation.photo_note import find_photos as at_inputs
 from mien.preparation.photo_note import read_origins
 
 AROUND = 4.0
-"""Of the photo, a square so many times as large as the longer side of the face's box."""
+"""The part of the photo that is shown: a square of so many times the longer side of the face's box."""
 SIDE = 720
-"""Pixels of the longer side of what is shown, at most."""
-READ = replace(LIMITS, bytes=64 << 20, pixels=50_000_000, seconds=5.0, memory=400_000_000)
-"""A photo beyond is not shown: the page has other things to do."""
+"""The most pixels that the longer side of the shown part has."""
+PHOTO_LIMITS = replace(LIMITS, bytes=64 << 20, pixels=50_000_000, seconds=5.0, memory=400_000_000)
+"""Limits of the photos that are read: larger ones are not shown, since the page has other things to do."""
 FRAME = (255, 200, 0)
+"""The color of the frame around the face."""
 NOT_SHOWN = "none"
-"""Said instead of a place."""
+"""What a user gives instead of a place so that no photos are shown."""
 
 
-class Photos:
-    """The photos around the faces of a pool. All threads may use one."""
+class SourcePhotos:
+    """The photos that the faces of a pool come from. All threads may use one."""
 
     def __init__(
         self, place: str, names: Sequence[str | None], boxes: Sequence[Sequence[float] | None], found: Mapping[str, SourceFile]
     ) -> None:
-        """`names`, `boxes`: of each row of the pool; `found`: the photos by name."""
+        """`names`, `boxes`: for each row of the pool, the photo's name and the face's box in it (left, top, right, bottom, in
+        pixels), or None. `found`: the photos by name."""
         self.place = place
-        """Where they are, for whoever serves the page."""
+        """Where the photos are, as it is told to whoever serves the page."""
         self._rows = {
             row: (found[name], tuple(box))
             for row, (name, box) in enumerate(zip(names, boxes, strict=True))
@@ -46,16 +48,16 @@ class Photos:
         return len(self._rows)
 
     def knows(self, row: int) -> bool:
-        """Whether the photo of that face is known; it may be gone since."""
+        """Whether the photo of the face in this row of the pool is known; the file may be gone meanwhile."""
         return row in self._rows
 
     def around(self, row: int) -> bytes:
-        """A JPEG of what is around a face that is known, with a frame around the face.
+        """A JPEG of what is around the face in a row of the pool, whose photo is known, with a frame around the face.
 
-        Raises MienError where the photo cannot be read, or is larger than is read here.
+        Raises MienError where the photo cannot be read or is too large.
         """
         photo, box = self._rows[row]
-        picture = Image.fromarray(read_photo(photo, READ))
+        picture = Image.fromarray(read_photo(photo, PHOTO_LIMITS))
         x, y, half = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2, AROUND * max(box[2] - box[0], box[3] - box[1]) / 2
         left, top = max(0, int(x - half)), max(0, int(y - half))
         right, bottom = min(picture.width, int(x + half) + 1), min(picture.height, int(y + half) + 1)
@@ -71,8 +73,11 @@ class Photos:
         return file.getvalue()
 
 
-class Turns:
-    """One photo is read at a time, and one of each person waits for that: nobody holds up the others. For one event loop."""
+class PhotoTurns:
+    """Lets photos be read one at a time, of which each annotator may wait for one: nobody holds up the others.
+
+    For one event loop.
+    """
 
     def __init__(self) -> None:
         self._all = asyncio.Lock()
@@ -80,15 +85,15 @@ class Turns:
 
     @asynccontextmanager
     async def of(self, name: str) -> AsyncIterator[None]:
-        """Wait for one's turn."""
+        """Wait for this annotator's turn to read a photo."""
         async with self._own.setdefault(name, asyncio.Lock()), self._all:
             yield
 
 
-def find_photos(pool: FaceSet, given: str | None = None) -> Photos | None:
-    """The photos of a pool where its note says, or where somebody says now; None where there are none, or for "none".
+def find_source_photos(pool: FaceSet, given: str | None = None) -> SourcePhotos | None:
+    """The photos of a pool, at the place `given` or where the note beside the pool says.
 
-    Raises MienError where somebody says a place at which none of them is.
+    None where there are none, and for "none". Raises MienError where none of them is at the place `given`.
     """
     if given == NOT_SHOWN or not {"photo", "box"} <= set(pool.column_names):
         return None
@@ -97,7 +102,7 @@ def find_photos(pool: FaceSet, given: str | None = None) -> Photos | None:
         inputs = (given,) if given else read_origins(pool.folder) if pool.folder else ()
         if not inputs:
             return None
-        found = Photos(", ".join(inputs), names, boxes, at_inputs(inputs, {name for name in names if name}))
+        found = SourcePhotos(", ".join(inputs), names, boxes, at_inputs(inputs, {name for name in names if name}))
     except MienError:
         if given:
             raise

@@ -1,4 +1,4 @@
-"""Addresses of clients: which proxies are believed, and what counts as one client."""
+"""Network addresses of clients: which of them are proxies, and what counts as one client."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from mien.errors import MienError
 
 PREFIX = 64
-"""Bits of an IPv6 address that say whose it is: one household or machine has all that begin with them."""
+"""Bits of an IPv6 address that tell clients apart: one household or machine has all addresses that begin with them."""
 
 
 def require_proxies(named: Sequence[str]) -> tuple[str, ...]:
-    """Addresses and networks of proxies in their usual form. Raises MienError for what is neither."""
+    """IP addresses and networks of proxies, in their usual form. Raises MienError for a text that is neither."""
     return tuple(_network(name) for name in named)
 
 
 def is_among(address: str, networks: Sequence[str]) -> bool:
-    """Whether an address is one of these, or in one of these networks."""
+    """Whether an IP address is one of these addresses, or in one of these networks."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
@@ -23,8 +23,11 @@ def is_among(address: str, networks: Sequence[str]) -> bool:
     return any(found in ipaddress.ip_network(network) for network in networks)
 
 
-def counted(address: str) -> str:
-    """What connections and wrong tokens are counted by: an IPv4 address, the network of an IPv6 address, or else the text."""
+def client_key(address: str) -> str:
+    """The key by which a client's connections and wrong tokens are counted.
+
+    For IPv4 the address, for IPv6 its network, and for anything else the text.
+    """
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
