@@ -15,9 +15,9 @@ from sqlalchemy.exc import DatabaseError
 
 from mien import MienError
 from mien.labeling.store import migrations
+from mien.labeling.store.agreement import krippendorff_alpha
 from mien.labeling.store.assignment import LEASE
 from mien.labeling.store.check import check_store
-from mien.labeling.store.consensus import krippendorff_alpha
 from mien.labeling.store.records import Answer, Question, Reply
 from mien.labeling.store.store import Store
 from stores import CHECKSUM, CLASSES, Fresh, new_store

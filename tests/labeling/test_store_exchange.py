@@ -13,7 +13,7 @@ import pytest
 from conftest import write_csv
 from mien import MienError
 from mien.labeling.store import answer_log
-from mien.labeling.store.import_export import LOG, export_consensus, export_log, import_log
+from mien.labeling.store.import_export import LOG_COLUMNS, export_consensus, export_log, import_log
 from mien.labeling.store.records import Question, Reply
 from mien.labeling.store.store import Store
 from stores import CHECKSUM, CLASSES, Fresh
@@ -83,7 +83,7 @@ def test_files_say_names_and_times_in_utc(tmp_path: Path, suffix: str) -> None:
         assert export_consensus(store, made, 0.6, 2) == 5
         entries = store.log()
     rows = read(log)
-    assert list(rows[0]) == list(LOG)
+    assert list(rows[0]) == list(LOG_COLUMNS)
     assert [row["label"] for row in rows] == [None if one.label is None else CLASSES[one.label] for one in entries]
     assert rows[0]["time"] == "2026-01-31T12:00:00.000125+00:00"
     assert [(row["kind"], row["undoes"]) for row in rows[-2:]] == [("label", None), ("undo", rows[-2]["key"])]
@@ -110,7 +110,7 @@ def read(path: Path) -> list[dict[str, object]]:
 
 def row(**changed: object) -> list[object]:
     usual = {"face": "f0", "annotator": "ann", "kind": "label", "label": "sad", "time": NOON.isoformat(), "key": "new"}
-    return [({"model": None, "undoes": None} | usual | changed)[name] for name in LOG]
+    return [({"model": None, "undoes": None} | usual | changed)[name] for name in LOG_COLUMNS]
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -160,7 +160,7 @@ def test_a_wrong_row_is_named_and_nothing_is_added(tmp_path: Path, suffix: str, 
         assert store.accounts.names() == ("ann", "bob", "max")
 
 
-def write_log(path: Path, rows: Sequence[Sequence[object]], columns: Sequence[str] = LOG) -> Path:
+def write_log(path: Path, rows: Sequence[Sequence[object]], columns: Sequence[str] = LOG_COLUMNS) -> Path:
     if path.suffix == ".csv":
         return write_csv(path, [columns, *rows])
     values = zip(*rows, strict=True)
@@ -171,7 +171,7 @@ def write_log(path: Path, rows: Sequence[Sequence[object]], columns: Sequence[st
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_files_of_other_content_are_refused(tmp_path: Path, suffix: str) -> None:
     with asked(str(tmp_path / "labels.db")) as store:
-        path = write_log(tmp_path / f"log.{suffix}", [row()[:-2]], LOG[:-2])
+        path = write_log(tmp_path / f"log.{suffix}", [row()[:-2]], LOG_COLUMNS[:-2])
         with pytest.raises(MienError, match=r"columns key, undoes in .* only face, annotator"):
             import_log(store, path)
         path.write_bytes(b'"\xff\xfe')

@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.exc import DatabaseError
 
 from mien import MienError
-from mien.labeling.store import annotators, migrations, schema
+from mien.labeling.store import accounts, annotators, migrations, schema
 from mien.labeling.store.backup import backup
 from mien.labeling.store.check import check_store
 from mien.labeling.store.database import Database
@@ -96,7 +96,7 @@ def test_a_browser_has_a_secret_of_its_own_until_it_signs_out(fresh: Fresh) -> N
 
 
 def test_browsers_are_not_remembered_without_end(fresh: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(annotators, "MOST_SESSIONS", 3)
+    monkeypatch.setattr(accounts, "MOST_SESSIONS", 3)
     now, address = datetime.now(UTC), fresh()
     with new_store(address) as store:
         token, other = store.accounts.add("ann", None), store.accounts.add("bob", None)
@@ -256,7 +256,7 @@ def test_a_removal_that_fails_on_its_way_changes_nothing(fresh: Fresh) -> None:
 
 
 def test_sign_ins_are_listed_without_what_was_typed(fresh: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(annotators, "MOST_SIGN_INS", 5)
+    monkeypatch.setattr(accounts, "MOST_SIGN_INS", 5)
     noon = datetime(2026, 1, 31, 12, tzinfo=UTC)
     with new_store(fresh(), people=("ann",)) as store:
         assert store.accounts.sign_ins() == ()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mien.data.faceset import FaceSet
     from mien.labeling.page.responses import GuessTiming
     from mien.labeling.page.setup import PreparedPage
-    from mien.labeling.store.consensus import AnnotatorFigures
+    from mien.labeling.store.agreement import AnnotatorFigures
     from mien.labeling.store.store import Store
 
 WHENS = ("after", "before", "never")
@@ -115,8 +115,8 @@ def _tell(ready: "PreparedPage", pool: str, where: str, add: list[str]) -> None:
     store, info = ready.store, ready.store.info
     if ready.made:
         say(f"a new label store: {where}")
-    if ready.strange:
-        say(f"warning: people cannot choose {', '.join(ready.strange)}, which faces of {pool} are", file=sys.stderr)
+    if ready.unknown_classes:
+        say(f"warning: people cannot choose {', '.join(ready.unknown_classes)}, which faces of {pool} are", file=sys.stderr)
     known = store.accounts.names()
     for person in dict.fromkeys(add):
         if person in known:

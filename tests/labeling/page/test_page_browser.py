@@ -14,8 +14,8 @@ from serving import asked_store, served
 
 from mien import FaceSet
 from mien.labeling.page import sessions
+from mien.labeling.page.new_questions import GIVEN
 from mien.labeling.page.responses import GuessTiming
-from mien.labeling.page.setup import GIVEN
 from mien.labeling.store.consensus import standing
 from mien.labeling.store.records import Question
 from mien.labeling.store.store import Store

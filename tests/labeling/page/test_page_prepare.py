@@ -12,7 +12,8 @@ from serving import CLASSES, asked_store, write_pool
 
 from conftest import small_recipe, write_csv
 from mien import FaceSet, MienError, Recognizer, train
-from mien.labeling.page.setup import GIVEN, PageSettings, PreparedPage, prepare_page
+from mien.labeling.page.new_questions import GIVEN
+from mien.labeling.page.setup import PageSettings, PreparedPage, prepare_page
 from mien.labeling.store.records import Question, Reply
 from mien.labeling.store.store import Store
 from runs import Heard, features
@@ -178,7 +179,7 @@ def test_files_that_do_not_fit_make_no_store(asking: PageSettings, tmp_path: Pat
 
 
 def test_classes_that_nobody_can_choose_are_told(asking: PageSettings) -> None:
-    assert ready(asking, classes=("happy", *CLASSES[1:])).strange == CLASSES[:1]
+    assert ready(asking, classes=("happy", *CLASSES[1:])).unknown_classes == CLASSES[:1]
 
 
 def test_gold_faces_stand_among_the_others(asking: PageSettings, tmp_path: Path) -> None:

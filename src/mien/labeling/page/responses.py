@@ -5,8 +5,8 @@ import threading
 import time
 from typing import Any, Literal
 
+from mien.labeling.page.new_questions import GIVEN
 from mien.labeling.page.numbered_faces import NumberedFaces
-from mien.labeling.page.setup import GIVEN
 from mien.labeling.store.records import Question
 from mien.labeling.store.store import Store
 from mien.labeling.store.tally import GoldProgress, Tally

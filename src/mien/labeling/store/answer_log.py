@@ -10,7 +10,7 @@ from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, distin
 
 from mien.errors import MienError
 from mien.labeling.store import assignment
-from mien.labeling.store.consensus import disputed, votes_of
+from mien.labeling.store.consensus import disputed, votes_table
 from mien.labeling.store.records import Answer, check_label
 from mien.labeling.store.schema import ANNOTATORS, ANSWERS, NOT_UNDONE, QUESTIONS
 
@@ -151,7 +151,7 @@ def disputed_among(connection: Connection, places: Sequence[int]) -> list[int]:
     """The questions among these on which people disagree, by the log."""
     found: list[int] = []
     for block in _blocks(places):
-        faces, votes = votes_of([tuple(row) for row in connection.execute(VOTES, {"places": block})])
+        faces, votes = votes_table([tuple(row) for row in connection.execute(VOTES, {"places": block})])
         found.extend(faces[disputed(votes)].tolist())
     return found
 

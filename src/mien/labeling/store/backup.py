@@ -1,4 +1,4 @@
-"""A copy of a label store as it is at one moment, of either database, in a new SQLite file."""
+"""Backs up a label store of either database, as it is at one moment, into a new SQLite file."""
 
 import os
 import secrets
@@ -18,14 +18,15 @@ from mien.labeling.store.schema import ANNOTATORS, ANSWERS, QUESTIONS, SIGN_INS,
 BLOCK = 5000
 """Rows copied at a time."""
 COPIED = (STORE, ANNOTATORS, QUESTIONS, ANSWERS, SIGN_INS)
-"""In this order, as later ones refer to earlier ones. Browsers are signed out in a copy, and no face is kept for anybody."""
+"""The tables that are copied, in this order, since later ones refer to earlier ones. Sessions are not: browsers are signed
+out."""
 
 
 def backup(address: str | Path, out: Path | str) -> int:
-    """Copy the store at an address, which may be in use, into the new file `out`, and return the number of answers and undos.
+    """Copy the store at an address, which may be in use, into the new file `out`. Returns the number of answers and undos.
 
-    The file can be read by its owner alone, and is a store as any other. It is there when it is whole. Raises MienError where
-    there is no store or one of a newer version, where something is at `out` already, and where either cannot be read or written.
+    The file is a store like any other, appears when it is whole, and only its owner can read it. Raises MienError where there is
+    no store, or one of a newer version, where something is at `out`, and where the store or the file cannot be read or written.
     """
     out, source = _named(out), Database(address, reads=True)
     with source.opening():
@@ -61,7 +62,7 @@ def _place(made: Path, out: Path) -> None:
 
 
 def _write(source: Database, path: Path) -> int:
-    """Fill a new store; the number of rows of its log."""
+    """Fill a new store, and return the number of rows of its log."""
     target, count = Database(path), 0
     with target.opening():
         target.prepare()
@@ -80,7 +81,8 @@ def _write(source: Database, path: Path) -> int:
 
 
 def _rows(connection: Connection, table: Table, known: set[str]) -> Iterator[list[dict[str, Any]]]:
-    """Blocks of a table, in the order of its key; a store of an older version lacks some columns."""
+    """The rows of a table in blocks, in the order of its key; `known`: the columns that the store has, fewer in an older
+    version."""
     columns = [column for column in table.columns if column.name in known]
     query = select(*columns).order_by(*table.primary_key.columns).execution_options(yield_per=BLOCK)
     for block in connection.execute(query).mappings().partitions():

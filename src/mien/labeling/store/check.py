@@ -1,4 +1,4 @@
-"""Looking a label store over: whether it is whole, and all in it as mien writes it. Nothing is changed."""
+"""Checks whether a label store is sound: whole, and with nothing in it that mien would not write. Nothing is changed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,23 +14,24 @@ from mien.labeling.store.database import Database
 from mien.labeling.store.schema import ANNOTATORS, ANSWERS, FORBIDDEN, QUESTIONS, TABLES
 from mien.plain import counted
 
-MOST = 5
-"""Of what the database itself finds wrong, so much is told."""
+MOST_FAULTS = 5
+"""The most faults that the database itself may report."""
 
 
 @dataclass(frozen=True)
 class StoreCheck:
-    """What was found."""
+    """What a check of a label store found."""
 
     version: int
+    """The version of the store."""
     faults: tuple[str, ...]
-    """A sentence each; none where it is sound."""
+    """The faults, a sentence each; none where the store is sound."""
 
 
 def check_store(address: str | Path) -> StoreCheck:
-    """Look the store at an address over.
+    """Check the label store at an address.
 
-    Raises MienError where none can be found there: nothing there, another file, a database that does not answer, a newer version.
+    Raises MienError where none can be found there: nothing, another file, a database that does not answer, or a newer version.
     """
     database = Database(address, reads=True)
     with database.opening():
@@ -48,10 +49,10 @@ def check_store(address: str | Path) -> StoreCheck:
 
 
 def _database(connection: Connection) -> Iterator[str]:
-    """What SQLite finds wrong itself; PostgreSQL looks after its own."""
+    """What SQLite itself finds wrong; PostgreSQL checks itself."""
     if connection.dialect.name != "sqlite":
         return
-    for row in connection.exec_driver_sql(f"PRAGMA integrity_check({MOST})").all():
+    for row in connection.exec_driver_sql(f"PRAGMA integrity_check({MOST_FAULTS})").all():
         if row[0] != "ok":
             yield f"the file is damaged: {' '.join(str(row[0]).split())[:300]}"
     rows = connection.exec_driver_sql("PRAGMA foreign_key_check").all()

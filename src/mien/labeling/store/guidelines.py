@@ -1,4 +1,5 @@
-"""What people are told of their task: the question, and what each class means. It lies in the store: all read the same."""
+"""Guidelines for annotators: the question they read, and what each class means. They lie in the store, so that all read the
+same."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,11 +24,15 @@ TODO = 'write a line for each class: happiness = "Cheeks raised, corners of the 
 
 @dataclass(frozen=True)
 class Guidelines:
-    """What people are told. Raises MienError for texts that are empty, longer than 1,000 letters or hold control characters."""
+    """The question that annotators read, and what each class means.
+
+    Raises MienError for texts that are empty, longer than 1,000 letters, or hold control characters.
+    """
 
     question: str = QUESTION
+    """The question that stands above each face."""
     definitions: tuple[tuple[str, str], ...] = ()
-    """Classes and what each means, in the store's order; those that nobody defined are left out."""
+    """Pairs of a class and what it means, in the store's order; classes that nobody defined are left out."""
 
     def __post_init__(self) -> None:
         check_text(self.question, "a question to people")
@@ -38,22 +43,26 @@ class Guidelines:
 @worded
 @checked(frozen=True, config=STRICT)
 class DefinitionsFile:
-    """The content of a file of definitions."""
+    """The content of a TOML file of definitions."""
 
     definitions: dict[str, Annotated[str, Field(max_length=LONGEST_TEXT)]]
-    """By class."""
+    """What classes mean, by class."""
     question: Annotated[str, Field(max_length=LONGEST_TEXT)] = QUESTION
+    """The question that stands above each face."""
 
 
 def default_guidelines(classes: Sequence[str]) -> Guidelines:
-    """What mien itself says of these classes: nothing of those that are no usual expressions."""
+    """mien's own guidelines for these classes. Classes that are no usual expressions have no definition."""
     said = {name: DEFINITIONS.get(canonical(name) or "", "") for name in classes}
     return Guidelines(definitions=tuple((name, text) for name, text in said.items() if text))
 
 
 def read_guidelines_file(path: Path, classes: Sequence[str]) -> Guidelines:
-    """A TOML file with a table `definitions`, a line for each class, and perhaps a `question`; classes that it leaves out are
-    defined as by `usual`. Raises MienError for other content, and for a class that nobody can choose."""
+    """Read guidelines from a TOML file with a table `definitions`, a line for each class, and perhaps a `question`.
+
+    Classes that it leaves out have mien's own definitions. Raises MienError for other content, and for a class that nobody can
+    choose.
+    """
     written = fit(DefinitionsFile, read_toml(path, TODO), path, TODO)
     strange = next((name for name in written.definitions if name not in classes), None)
     if strange is not None:
@@ -64,9 +73,9 @@ def read_guidelines_file(path: Path, classes: Sequence[str]) -> Guidelines:
 
 
 def stored_guidelines(connection: Connection, classes: Sequence[str]) -> Guidelines:
-    """What lies in the store; what is usual where nothing does, as in a store of an earlier mien.
+    """The guidelines in the store; mien's own where there are none, as in a store of an earlier version.
 
-    Raises MienError for what mien did not write.
+    Raises MienError for values that mien cannot have written.
     """
     if connection.execute(select(STORE.c.version)).scalar_one() < migrations.GUIDELINES:
         return default_guidelines(classes)
@@ -80,7 +89,7 @@ def stored_guidelines(connection: Connection, classes: Sequence[str]) -> Guideli
         raise MienError("a question and definitions as mien writes them", "other values", "give --definitions again") from error
 
 
-def store_guidelines(connection: Connection, guide: Guidelines) -> None:
-    """Put it in the place of what lies there."""
-    values = {"question": guide.question, "definitions": dict(guide.definitions)}
+def store_guidelines(connection: Connection, guidelines: Guidelines) -> None:
+    """Replace the guidelines in the store."""
+    values = {"question": guidelines.question, "definitions": dict(guidelines.definitions)}
     connection.execute(update(STORE).values(guide=values))

@@ -12,9 +12,10 @@ from sqlalchemy import select
 from mien.errors import MienError
 from mien.labeling.store import answer_log, assignment, create, guidelines, migrations, questions
 from mien.labeling.store.accounts import Accounts
+from mien.labeling.store.agreement import AnnotatorFigures, annotator_figures
 from mien.labeling.store.annotators import add_missing, annotator_ids
 from mien.labeling.store.answer_log import AddedAnswers
-from mien.labeling.store.consensus import AnnotatorFigures, Consensus, annotator_figures, consensus, standing
+from mien.labeling.store.consensus import Consensus, consensus, standing
 from mien.labeling.store.database import Database
 from mien.labeling.store.guidelines import Guidelines
 from mien.labeling.store.records import (

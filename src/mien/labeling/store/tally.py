@@ -5,34 +5,36 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, case, distinct, func, literal, select, true
 
-from mien.labeling.store.consensus import krippendorff_alpha, votes_of
+from mien.labeling.store.agreement import krippendorff_alpha
+from mien.labeling.store.consensus import votes_table
 from mien.labeling.store.records import StoreInfo, check_round
 from mien.labeling.store.schema import ANNOTATORS, ANSWERS, NOT_UNDONE, QUESTIONS
 
 
 @dataclass(frozen=True)
 class Tally:
-    """How far the answering is. Gold questions, which are never done, count in `gold`, `answers` and `alpha` alone."""
+    """How far the answering is. Gold questions, which are never done, count only in `gold`, `answers` and `alpha`."""
 
     questions: int
+    """Questions without the gold ones."""
     done: int
-    """Questions with as many answers as are wanted, `unsure` among them."""
+    """Questions with as many answers as are wanted, `unsure` counted."""
     open: int
-    """The others."""
+    """Questions that want more answers."""
     gold: int
     """Gold questions."""
     answers: int
     """Answers that stand."""
     by_annotator: Mapping[str, int]
-    """Of each annotator; 0 for one who has none."""
+    """The number of answers of each annotator that stand, by name; 0 for one who has none."""
     remaining: int
-    """Answers still wanted: what is left of a budget of `per_face` answers to each question, `per_disputed` to disputed ones."""
+    """Answers that are still wanted, over all questions: `per_face` each, `per_disputed` where people disagree."""
     alpha: float
-    """Krippendorff's alpha of the answers that stand, `not_a_face` being a value of its own and `unsure` none."""
+    """Krippendorff's alpha of the answers that stand; `not_a_face` is a value of its own, and `unsure` is none."""
 
 
 def tally(connection: Connection, info: StoreInfo, round: int | None) -> Tally:
-    """Of all questions, or of those of one round."""
+    """How far the answering is, over all questions or those of one round."""
     ours, plain, answered = of_round(round), QUESTIONS.c.gold.is_(None), QUESTIONS.c.answered
     wanted = _wanted(info)
     left = case((plain & (answered < wanted), wanted - answered), else_=0)
@@ -54,22 +56,25 @@ def tally(connection: Connection, info: StoreInfo, round: int | None) -> Tally:
 
 @dataclass(frozen=True)
 class GoldProgress:
-    """How far the gold questions are. All of them are for everybody, so that it is another thing for each annotator."""
+    """How far the gold questions are. Everybody gets all of them, so that it differs between annotators."""
 
-    left_of_all: Mapping[int, int]
-    """Of each gold question, by its place, how many answers it wants as one that is for few; below 0 where it has more."""
-    mine: Mapping[str, frozenset[int]]
-    """The places that each annotator has an answer to."""
+    missing: Mapping[int, int]
+    """For each gold question, by its place, the answers that it would still want as an ordinary one; below 0 where it has
+    more."""
+    answered_by: Mapping[str, frozenset[int]]
+    """For each annotator, the places of the gold questions that they answered."""
 
     def left(self, annotator: str) -> list[int]:
-        """For each, the answers still wanted as one annotator is to see it: like a question that nobody has a special interest
-        in, with at least one left before they answered, and one less after."""
-        mine = self.mine.get(annotator, frozenset())
-        return [max(int(place not in mine), left) for place, left in self.left_of_all.items()]
+        """For each gold question, the answers still wanted as this annotator is to see it.
+
+        It looks like an ordinary question: at least one is wanted until the annotator answered it.
+        """
+        mine = self.answered_by.get(annotator, frozenset())
+        return [max(int(place not in mine), missing) for place, missing in self.missing.items()]
 
 
 def gold_progress(connection: Connection, info: StoreInfo) -> GoldProgress:
-    """Of all gold questions."""
+    """How far all gold questions are."""
     gold = QUESTIONS.c.gold.is_not(None)
     query = select(QUESTIONS.c.place, (_wanted(info) - QUESTIONS.c.answered).label("left")).where(gold)
     left = {int(row.place): int(row.left) for row in connection.execute(query)}
@@ -82,14 +87,14 @@ def gold_progress(connection: Connection, info: StoreInfo) -> GoldProgress:
 
 
 def _wanted(info: StoreInfo) -> ColumnElement[int]:
-    """Of rows of QUESTIONS, the answers that one that is for few wants."""
+    """The answers that a row of QUESTIONS wants, as an ordinary question."""
     if info.most == info.least:  # a store of an older version does not know which are disputed
         return literal(info.least)
     return case((QUESTIONS.c.disputed.is_(True), info.most), else_=info.least)
 
 
 def of_round(round: int | None) -> ColumnElement[bool]:
-    """Of rows of QUESTIONS: those of a round, or all. Raises MienError for what is no round."""
+    """The condition that a row of QUESTIONS is of a round; for None of any. Raises MienError for an impossible round."""
     if round is None:
         return true()
     check_round(round)
@@ -97,7 +102,7 @@ def of_round(round: int | None) -> ColumnElement[bool]:
 
 
 def _by_annotator(connection: Connection, ours: ColumnElement[bool]) -> dict[str, int]:
-    """How many faces each annotator has an answer to that was not taken back, by name."""
+    """How many faces each annotator has a standing answer to, by name."""
     own = select(ANSWERS.c.annotator, func.count(distinct(ANSWERS.c.question)).label("faces"))
     counted = own.select_from(ANSWERS.join(QUESTIONS)).where(NOT_UNDONE, ours).group_by(ANSWERS.c.annotator).subquery()
     joined = ANNOTATORS.outerjoin(counted, counted.c.annotator == ANNOTATORS.c.id)
@@ -106,9 +111,9 @@ def _by_annotator(connection: Connection, ours: ColumnElement[bool]) -> dict[str
 
 
 def _alpha(connection: Connection, ours: ColumnElement[bool]) -> float:
-    """Krippendorff's alpha of the answers that stand; only faces with two are read."""
+    """Krippendorff's alpha of the answers that stand; only faces with two answers are read."""
     newest = select(func.max(ANSWERS.c.id)).where(NOT_UNDONE).group_by(ANSWERS.c.question, ANSWERS.c.annotator)
     voted = (ANSWERS.c.id.in_(newest), ANSWERS.c.kind != "unsure", QUESTIONS.c.answered >= 2, ours)
     given = (ANSWERS.c.question, ANSWERS.c.label)
     query = select(*given, func.count()).select_from(ANSWERS.join(QUESTIONS)).where(*voted).group_by(*given)
-    return krippendorff_alpha(votes_of([tuple(row) for row in connection.execute(query)])[1])
+    return krippendorff_alpha(votes_table([tuple(row) for row in connection.execute(query)])[1])
