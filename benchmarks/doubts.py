@@ -16,7 +16,8 @@ from pathlib import Path
 
 from mien import FaceSet
 from mien.experiments.statistics import spread
-from mien.label_errors.find import LabelErrors, find_label_errors
+from mien.label_errors.find import find_label_errors
+from mien.label_errors.ranking import LabelErrors
 
 NAMES = ("seed", "faces", "flipped", "among_first", "auroc", "flagged", "flagged_wrong", "estimated_rate")
 

@@ -62,7 +62,7 @@ def plan(tmp_path: Path) -> Plans:
 def _undrawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes longer than all the rest: one test looks at the diagram."""
     if request.function is not test_the_table_against_a_loop:
-        monkeypatch.setattr(module, "draw", lambda found: b"a diagram")
+        monkeypatch.setattr(module, "draw_learning_curve", lambda found: b"a diagram")
 
 
 def cached(count: int = 120, seed: int = 0) -> FaceSet:
@@ -196,14 +196,14 @@ def test_killed_again_and_again(faceset: Path, plan: Plans, tmp_path: Path, monk
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-@pytest.mark.parametrize("where", ["look", "evaluate", "write_point", "write_tables"])
+@pytest.mark.parametrize("where", ["score_pool", "measure_round", "write_round_result", "write_curve_tables"])
 def test_killed_before_each_step(faceset: Path, plan: Plans, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     """The second time that it is called: in the first round."""
     given, calls, real = plan(rounds=1), list[int](), getattr(module, where)
 
     def dying(*words: Any, **named: Any) -> Any:
         calls.append(1)
-        if len(calls) == (1 if where == "look" else 2):
+        if len(calls) == (1 if where == "score_pool" else 2):
             raise Interrupted
         return real(*words, **named)
 
@@ -218,7 +218,7 @@ def test_killed_before_each_step(faceset: Path, plan: Plans, tmp_path: Path, mon
 
 def test_what_is_finished_is_read(faceset: Path, plan: Plans, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = rounds(faceset, plan(seeds=2), tmp_path / "out")
-    for name in ("look", "train", "resume", "evaluate"):
+    for name in ("score_pool", "train", "resume", "measure_round"):
         monkeypatch.setattr(module, name, None)
     heard = Heard()
     assert rounds(faceset, plan(seeds=2), tmp_path / "out", heard) == found

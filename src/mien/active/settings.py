@@ -23,14 +23,14 @@ from mien.recipes.recipe import Recipe
 from mien.registry import STRICT, Count, Finite, Seed, Share, Threads, build_from_text, worded
 
 RANDOM = "random"
-"""What the other strategies are compared with, where it is among them; else the first is."""
+"""The strategy that others are compared with; where it is not among them, that is the first one."""
 
 FILE = "rounds.json"
 AUTO = "auto"
 BY_CONTENT = ("recipe", "tune", "start", "epochs", "settings", "pool")
-"""What of a plan is compared by what it names, not by its name."""
+"""Settings that name something else: what they name is compared when rounds go on, not the name."""
 FREE, FREE_WITH_ORACLE = ("rounds",), ("rounds", "acquire", "seed", "seeds")
-"""What may be other when a plan is asked again: it decides which chains there are and how long, not what is in them."""
+"""Settings that may change when rounds go on: they decide how many chains there are and how long, not what is in them."""
 
 
 @worded
@@ -101,14 +101,16 @@ class RoundsSettings:
 
 @plain(frozen=True)
 class Recipes:
-    """The recipe of the first model, and that of going on from a last one."""
+    """The recipes of rounds."""
 
     whole: Recipe
+    """How the first model is trained."""
     tuning: Recipe
+    """How training goes on from the last model."""
 
     @staticmethod
     def of(asked: RoundsSettings, progress: Progress | None = None) -> "Recipes":
-        """Raises MienError where one is unknown, or they are not for the same network."""
+        """The recipes that settings ask for. Raises MienError for an unknown one, and for recipes of different networks."""
         whole = asked_recipe(asked.recipe, (progress or Silent()).say, None, asked.epochs, asked.start, asked.settings)
         if asked.tune is None:
             last = whole.stages[-1]
@@ -126,12 +128,12 @@ class Recipes:
         return Recipes(whole, tuning)
 
     def going_on(self, model: Path) -> Recipe:
-        """The tuning recipe, from the model in this folder on."""
+        """The tuning recipe, which begins with the model in this folder."""
         return replace(self.tuning, start={"technique": "weights", "path": str(model)})
 
 
 def with_test_split(asked: RoundsSettings, out: Path, faces: FaceSet) -> RoundsSettings:
-    """The plan with a split to test on, or None: as it was begun in `out`, else the set's own where that has labels."""
+    """The settings with a split to test on, or None: the one that rounds began with in `out`, else the set's own with labels."""
     if asked.split_to_test != AUTO:
         return asked
     if (out / FILE).is_file():
@@ -146,13 +148,13 @@ def with_test_split(asked: RoundsSettings, out: Path, faces: FaceSet) -> RoundsS
 
 
 def build_strategy(text: str) -> Acquire:
-    """The strategy of `NAME KEY=VALUE ...`. Raises MienError where name, key or value are unknown."""
+    """The strategy of a text `NAME KEY=VALUE ...`. Raises MienError for an unknown name, key or value."""
     made: Acquire = build_from_text("mien.active.acquire", text, "strategy")
     return made
 
 
 def folder_name(text: str) -> str:
-    """The strategy's text as a part of a path."""
+    """A strategy's text as the name of a folder."""
     return "".join(letter if letter.isalnum() or letter in "_.=-" else "_" for letter in text)
 
 

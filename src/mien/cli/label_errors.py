@@ -11,7 +11,8 @@ from mien.plain import counted
 
 if TYPE_CHECKING:
     from mien.cli.console import Table
-    from mien.label_errors.find import KnownMistakes, LabelErrors
+    from mien.label_errors.known_mistakes import KnownMistakes
+    from mien.label_errors.ranking import LabelErrors
 
 MOST_PAIRS = 8
 """Pairs of a label and a likelier class that are printed."""

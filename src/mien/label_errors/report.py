@@ -1,4 +1,4 @@
-"""What `mien doubts` leaves: the list as a table, its first faces as a picture, and the figures."""
+"""Writes the list of probable label errors: a csv file, a picture of its first faces, and the figures as JSON."""
 
 import csv
 import io
@@ -12,15 +12,17 @@ from PIL import Image
 from mien.data.face_grid import INK, RED, SOFT, Note, Row, Tile, draw_face_grid, write_face_grid
 from mien.disk import put, read_json
 from mien.errors import MienError
-from mien.label_errors.find import LabelErrors
+from mien.label_errors.ranking import LabelErrors
 from mien.plain import counted, to_json
 
 FILES = ("doubts.csv", "doubts.png", "doubts.json")
+"""The files that are written."""
 MADE_BY = "mien doubts"
-"""Stands in doubts.json, and says that the folder may be written anew."""
-SHOWN = 100
-"""Faces in the picture."""
+"""Stands in doubts.json: the folder may be written anew."""
+PICTURED = 100
+"""Faces in the picture, unless somebody asks for another number."""
 ACROSS = 10
+"""Faces in a row of the picture."""
 SIDE = 88
 """Side of a face in the picture, in pixels."""
 
@@ -41,11 +43,11 @@ def require_free(out: Path) -> None:
         raise MienError(wanted, ", ".join(strange[:3]) + (", …" if len(strange) > 3 else ""), todo)
 
 
-def write_label_errors(found: LabelErrors, out: Path | str, first: int = SHOWN) -> list[str]:
-    """Write doubts.csv, doubts.json and, unless the faces are features, doubts.png with the `first` faces; their names.
+def write_label_errors(found: LabelErrors, out: Path | str, first: int = PICTURED) -> list[str]:
+    """Write doubts.csv, doubts.json and, unless the faces are features, doubts.png with the `first` faces. Returns their names.
 
-    All of it is written aside, and then takes the place of an earlier list. Raises MienError as `require_free` does, and for
-    no face to show.
+    The new files take the place of an earlier list once all are written. Raises MienError where other files are at `out`, and for
+    a picture without faces.
     """
     if first < 1:
         raise MienError("at least 1 face to show", f"{first}", "show more")
@@ -68,7 +70,7 @@ def write_label_errors(found: LabelErrors, out: Path | str, first: int = SHOWN) 
 
 
 def _swap(new: Path, out: Path, old: Path) -> None:
-    """Puts the folder `new` in the place of `out`, if there is one; where that fails `out` is as it was."""
+    """Put the folder `new` in the place of `out`, which may not exist; where that fails `out` is as it was."""
     try:
         if out.exists():
             out.rename(old)
@@ -80,7 +82,7 @@ def _swap(new: Path, out: Path, old: Path) -> None:
 
 
 def label_error_rows(found: LabelErrors) -> str:
-    """A csv of id, given, suggested, score, flagged and rank (from 1), the most doubtful first."""
+    """The list as csv text: id, given, suggested, score, flagged and rank (from 1), the most doubtful first."""
     file, names = io.StringIO(), [*found.classes, ""]
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["id", "given", "suggested", "score", "flagged", "rank"])
@@ -90,8 +92,8 @@ def label_error_rows(found: LabelErrors) -> str:
     return file.getvalue()
 
 
-def draw_label_errors(found: LabelErrors, first: int = SHOWN) -> Image.Image:
-    """The `first` faces in rows of ACROSS, under each its label and what it more likely is, or, where nothing says so, the score.
+def draw_label_errors(found: LabelErrors, first: int = PICTURED) -> Image.Image:
+    """A picture of the `first` faces, ACROSS in a row. Under each stand its label and a likelier class, or else the score.
 
     A frame marks a label that is known to be wrong.
     """

@@ -1,4 +1,4 @@
-"""Faces of which the recognizer can say least (entropy sampling; Settles 2009, "Active learning literature survey", 3.1)."""
+"""Entropy sampling: faces of which the recognizer can say least (Settles 2009, "Active learning literature survey", 3.1)."""
 
 from typing import ClassVar
 
@@ -11,14 +11,14 @@ from mien.registry import STRICT
 
 @dataclass(frozen=True, config=STRICT)
 class Entropy:
-    """The faces of highest entropy, by the mean prediction over what was looked at."""
+    """The faces of highest entropy of the mean prediction."""
 
     looks_at: ClassVar[LooksAt] = "face"
 
     def __call__(self, pool: ScoredPool, count: int, generator: np.random.Generator) -> Indices:
-        """Places by descending entropy, (min(count, N),); nothing is random."""
+        """(min(count, N),) indices by descending entropy; nothing is random."""
         return most_wanted(self.scores(pool), pool.wanted(count))
 
     def scores(self, pool: ScoredPool) -> Floats:
-        """(N,) entropy in nats, from 0 to log K."""
+        """(N,) the entropy of each face in nats, from 0 to log K."""
         return entropy_of(pool.mean_prediction())

@@ -1,4 +1,4 @@
-"""Any faces: what every other strategy has to be better than."""
+"""Random sampling: any faces. Every other strategy has to be better than this one."""
 
 from typing import ClassVar
 
@@ -16,5 +16,5 @@ class Random:
     looks_at: ClassVar[LooksAt] = "nothing"
 
     def __call__(self, pool: ScoredPool, count: int, generator: np.random.Generator) -> Indices:
-        """Places in random order, (min(count, N),)."""
+        """(min(count, N),) indices in random order."""
         return generator.permutation(len(pool))[: pool.wanted(count)].astype(np.int64)
