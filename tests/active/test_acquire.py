@@ -340,7 +340,7 @@ def test_strategies_say_what_they_lack() -> None:
     nobody_looked = ScoredPool(np.zeros((4, 0, 3)))
     assert sorted(Random()(nobody_looked, 9, rng())) == [0, 1, 2, 3]
     for name in ("margin", "entropy", "worthiness"):
-        with pytest.raises(MienError, match="nobody looked"):
+        with pytest.raises(MienError, match="a pool without them"):
             strategy_of(name)(nobody_looked, 1, rng())
     with pytest.raises(MienError, match="features of each face"):
         strategy_of("diverse")(nobody_looked, 1, rng())

@@ -130,7 +130,7 @@ def row(**changed: object) -> list[object]:
         ({"time": "yesterday"}, "a time like .* in row 2 of .*; found 'yesterday'"),
         ({"time": None}, "a time like .* in row 2"),
         ({"time": "2026-01-31T12:00:00"}, "a time with its zone in row 2"),
-        ({"kind": "undo", "label": None}, "the key of what is undone with an undo alone in row 2"),
+        ({"kind": "undo", "label": None}, "the key of another answer with an undo alone in row 2"),
         ({"kind": "undo", "label": None, "undoes": "never"}, "an answer to take back in row 2 of .*; found none of key 'never'"),
         ({"kind": "undo", "label": None, "undoes": "new"}, "an answer to take back in row 2"),
         ({"kind": "undo", "label": None, "undoes": "first", "face": "f0"}, "an answer to take back in row 2"),

@@ -15,8 +15,7 @@ UNDECIDED = -1
 NOT_A_FACE = -2
 """The answer about a picture that is no face; it is discarded, and charged like a label."""
 DISPUTED = -3
-"""The answer about a face on which people disagree, or are all unsure. It gets no label, is not asked about again, and is charged
-like a label."""
+"""The answer about a face on which people disagree, or are all unsure: no label, never asked again, charged like a label."""
 FROM_POOL = "pool:"
 """Stands before the ids of the pool's faces, since the face set may use the same ids for other faces."""
 

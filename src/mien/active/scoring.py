@@ -54,8 +54,7 @@ def score_pool(
 
 
 def patch_crops(faces: Tensor) -> Tensor:
-    """The patches of faces (B, C, S, S), GRID x GRID overlapping parts, row by row, enlarged to their side: (B, GRID^2, C, S,
-    S)."""
+    """(B, GRID^2, C, S, S) the patches of faces (B, C, S, S): GRID x GRID overlapping parts, row by row, enlarged."""
     side = faces.shape[-1]
     length = max(1, round(SHARE * side))
     starts = [round(n * (side - length) / (GRID - 1)) for n in range(GRID)]

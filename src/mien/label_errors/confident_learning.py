@@ -154,4 +154,4 @@ def _library(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise MienError("cleanlab, which finds doubtful labels", str(error), "pip install 'mien[doubts]'") from error
+        raise MienError("cleanlab, which finds label errors", str(error), "pip install 'mien[doubts]'") from error

@@ -43,7 +43,7 @@ def find_label_errors(
     require(Count, folds=folds)
     bar = progress or Silent()
     if by not in METHODS:
-        raise MienError(f"doubts by one of {', '.join(METHODS)}", meant(by, METHODS), "choose one of those")
+        raise MienError(f"a method among {', '.join(METHODS)}", meant(by, METHODS), "choose one of those")
     if noise and by != "confident":
         found = f"--by {by}, which the run's own training decides"
         raise MienError("--by confident, to flip labels for an experiment", found, "train a run with --noise instead")
@@ -52,7 +52,7 @@ def find_label_errors(
     if not isinstance(faces, FaceSet):
         faces = FaceSet.open(faces, verify=True)
     if recognizer is None and (by != "confident" or faces.info.kind != "features"):
-        raise MienError("a model, by which labels are judgment", "none", "give --model mien-s, or a run")
+        raise MienError("a model, by which labels are judged", "none", "give --model mien-s, or a run")
     if recognizer is not None and not isinstance(recognizer, Recognizer):
         recognizer = Recognizer.load(recognizer, device)
     labeled = select_labeled_faces(recognizer, by, faces, split, noise, seed)

@@ -31,8 +31,7 @@ class KnownMistakes:
     first: Mapping[int, int]
     """How many of the first n labels in the list are wrong, by n."""
     auroc: float
-    """The probability that a wrong label stands before a right one, equal scores counting half; nan where all are wrong or
-    right."""
+    """The probability that a wrong label stands before a right one, equal scores counting half; nan without either."""
 
     @property
     def precision(self) -> dict[int, float]:

@@ -46,7 +46,7 @@ class LabeledFaces:
     seed: int
     """Draws the flips, the folds and the neighbors."""
     warnings: tuple[str, ...]
-    """Which faces were left out."""
+    """Warnings about faces that were left out."""
 
     @property
     def faces(self) -> FaceSet:

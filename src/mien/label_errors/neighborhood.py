@@ -15,10 +15,7 @@ DRAWS = 8
 
 
 def by_neighborhood(labeled: LabeledFaces, neighbors: Path | str | None, bar: Progress) -> Judgment:
-    """Judge faces by S of SNA: how far the prediction moves where the face moves a little. A high S is doubtful.
-
-    Labels are not read.
-    """
+    """Judge faces by S of SNA, without reading labels: a high S, a prediction that small changes move, is doubtful."""
     recognizer, faces = labeled.model, labeled.faces
     space, told = find_space(recognizer, faces, neighbors, SIGMA, bar)
     moves = score_faces(space, faces, DRAWS, labeled.seed, recognizer.device, bar)

@@ -40,8 +40,7 @@ class LabelErrors:
     given: Integers
     """The labels."""
     suggested: Integers
-    """Likelier classes. `confident`: by the head that never saw the face; `neighborhood`: by the recognizer; `weights`: -1,
-    none."""
+    """Likelier classes: `confident` by the head that never saw the face, `neighborhood` by the recognizer; else -1."""
     scores: Floats
     """Higher is more doubtful. `confident`: 1 - probability of the label; `weights`: 1 - weight; `neighborhood`: S in nats."""
     flagged: Bools

@@ -150,9 +150,9 @@ def test_doubts_are_asked_in_their_order_with_the_given_labels(asking: PageSetti
     assert asked(asking, doubts=doubts) == ["f7", "f1", "f9"]
     with asked_store(str(tmp_path / "all.db"), FaceSet.open(asking.pool)):
         pass
-    with pytest.raises(MienError, match=r"a label store for the doubts of .* alone; found 7 questions about other faces"):
+    with pytest.raises(MienError, match=r"a label store for the faces of .* alone; found 7 questions about other faces"):
         prepare_page(replace(asking, doubts=doubts, store=str(tmp_path / "all.db")))
-    with pytest.raises(MienError, match="without a given label; found one for doubts"):
+    with pytest.raises(MienError, match="without a given label; found one for a list of label errors"):
         prepare_page(replace(asking, first=3))
     for row, told in ((["f99", "calm"], "'f99' in row 2"), (["f2", "angry"], "'angry' in row 2"), (["f2", ""], "None in row 2")):
         bad = write_csv(tmp_path / "bad.csv", [["id", "given"], ["f1", "glad"], row])

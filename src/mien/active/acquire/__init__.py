@@ -1,5 +1,4 @@
-"""Strategies that choose the faces to ask about next: one a file, found by its name. Here is what they get and how they are
-called.
+"""Strategies that choose the faces to ask about next, one a file, found by name; what they get, and how they are called.
 
 A strategy is a frozen dataclass of its parameters, and a pure function of arrays. `mien.active.scoring.score_pool` makes these of
 a recognizer and faces, so that a strategy sees neither.
@@ -28,8 +27,7 @@ TOLERANCE = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class ScoredPool:
-    """What a recognizer says of the N faces of a pool, from which a strategy chooses. Raises MienError where shapes do not
-    fit."""
+    """What a recognizer says of the N faces of a pool. Raises MienError where shapes do not fit."""
 
     patches: FloatArray
     """(N, P, K) probabilities of K classes for P patches of each face. P = 1: of the whole face; P = 0: not computed."""
@@ -65,7 +63,7 @@ class ScoredPool:
     def predictions(self) -> Floats:
         """(N, P, K) the probabilities in double precision. Raises MienError where they were not computed."""
         if not self.patches.shape[1]:
-            raise MienError("probabilities of each face", "a pool that nobody looked at", "score it with score_pool")
+            raise MienError("probabilities of each face", "a pool without them", "score it with score_pool")
         return self.patches.astype(np.float64)
 
     def mean_prediction(self) -> Floats:

@@ -11,8 +11,7 @@ FEWEST = 8
 """Connections that are allowed however few files the process may open."""
 
 UNANSWERED, ANSWERED, SIGNED_IN = 0, 1, 2
-"""Ranks of connections: no request answered yet, one answered, one of a signed-in annotator answered. Low ranks are closed
-first."""
+"""Ranks of connections: no request answered yet; one answered; one of an annotator answered. Low ranks are closed first."""
 
 
 class OpenConnection(Protocol):

@@ -51,8 +51,7 @@ def mix_in_gold(others: list[Question], gold: list[Question], store: Store) -> l
 
 
 def guess_gold(store: Store, pool: FaceSet, model: Guesser | None, progress: Progress) -> None:
-    """Note guesses with gold questions whose neighbors have some: otherwise people could tell them. Warns where none can be
-    made."""
+    """Note guesses with gold questions whose neighbors have some, or people could tell them. Warns where none can be made."""
     beside = _lacking(store.questions())
     rows = {str(face): row for row, face in enumerate(pool.values("id")) if str(face) in beside}
     found: dict[str, NotedGuess] = {}

@@ -59,7 +59,7 @@ class PageSettings:
 
     @property
     def chosen(self) -> bool:
-        """Whether it says which faces; otherwise a new store asks about all of them, and one that is there about no others."""
+        """Whether these settings choose faces. If not, a new store asks about all faces, and an old one about no others."""
         return bool(self.first or self.split or self.unlabeled or self.doubts)
 
 
@@ -172,8 +172,7 @@ def _is_there(address: str) -> bool:
 
 
 def _classes(settings: PageSettings, pool: FaceSet, model: Guesser | None) -> tuple[str, ...]:
-    """The classes of a new store: those that are named, which need not be the pool's, or those of model and pool, which have to
-    agree."""
+    """The classes of a new store: those that are named, or else those of model and pool, which have to agree."""
     said = {"--classes": settings.classes, "the model": model.recognizer.classes if model else (), "the pool": pool.classes}
     if settings.classes:
         del said["the pool"]

@@ -34,8 +34,7 @@ class SourcePhotos:
     def __init__(
         self, place: str, names: Sequence[str | None], boxes: Sequence[Sequence[float] | None], found: Mapping[str, SourceFile]
     ) -> None:
-        """`names`, `boxes`: for each row of the pool, the photo's name and the face's box in it (left, top, right, bottom, in
-        pixels), or None. `found`: the photos by name."""
+        """`names`, `boxes`: of each row of the pool, the photo and the face's box in it, or None; `found`: photos by name."""
         self.place = place
         """Where the photos are, as it is told to whoever serves the page."""
         self._rows = {
@@ -74,10 +73,7 @@ class SourcePhotos:
 
 
 class PhotoTurns:
-    """Lets photos be read one at a time, of which each annotator may wait for one: nobody holds up the others.
-
-    For one event loop.
-    """
+    """Lets one photo be read at a time; each annotator may wait for one. For one event loop."""
 
     def __init__(self) -> None:
         self._all = asyncio.Lock()

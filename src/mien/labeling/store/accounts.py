@@ -65,10 +65,9 @@ class Accounts:
         return token
 
     def renew_token(self, name: str, days: int | None = DAYS) -> str:
-        """Give an annotator a new token and return it, for one that was lost, has ended, or never was, as after an import.
+        """Give an annotator a new token and return it. The token before is no longer valid, and their sessions end.
 
-        The token before is no longer valid, and all sessions of the annotator end. Raises MienError for an unknown or disabled
-        annotator.
+        Raises MienError for an unknown or disabled annotator.
         """
         expires, token = _end(days, moment(None)), secrets.token_urlsafe()
         with self._transactions.writing() as connection:

@@ -23,8 +23,7 @@ class AnnotatorFigures:
     answers: int
     """Answers that stand."""
     agreement: float
-    """The share of the annotator's votes that are what most others voted for, over faces with such a majority; nan without
-    any."""
+    """The share of the annotator's votes that are the majority of the others' votes; nan without such majorities."""
     right: float
     """The share of the annotator's votes on gold questions that are right; nan without any."""
     seconds: float

@@ -90,12 +90,12 @@ def entry_of_key(connection: Connection, annotator: int, key: str) -> Answer | N
 def append_answers(
     connection: Connection, classes: Sequence[str], ids: Mapping[str, int], entries: Sequence[Answer], source: str = ""
 ) -> AddedAnswers:
-    """Append the entries whose annotator has none with that key yet, count the answers to their faces again, and no longer keep
-    these faces for who answered.
+    """Append the entries whose annotator has none with that key yet, and count the answers to their faces again.
 
-    An answer without a model gets its question's. `ids`: the ids of all annotators, by name. `source`: the file that the entries
-    come from, for messages that name a row. Raises MienError for a face that nobody is asked about, a label that is no class, a
-    key that the annotator used for another answer, and an undo of what was not answered or was taken back already.
+    These faces are no longer kept for who answered. An answer without a model gets its question's. `ids`: the ids of all
+    annotators, by name. `source`: the file that the entries come from, for messages that name a row. Raises MienError for a face
+    that nobody is asked about, a label that is no class, a key that the annotator used for another answer, and an undo of what
+    was not answered or was taken back already.
     """
     found, new = [], 0
     for start in range(0, len(entries), BLOCK):
@@ -178,8 +178,7 @@ class _Block:
             self._remember(_answer(row))
 
     def find(self, entry: Answer, where: str) -> Answer | None:
-        """The entry in the log with the key of this one; None where there is none. Raises MienError where it says something
-        else."""
+        """The entry in the log with this key; None where there is none. Raises MienError where it says something else."""
         known = self._answers.get((entry.annotator, entry.key))
         if known is not None and _content(known) != _content(entry):
             found = f"another answer of key {entry.key!r} by {entry.annotator!r}"

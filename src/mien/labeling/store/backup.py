@@ -18,8 +18,7 @@ from mien.labeling.store.schema import ANNOTATORS, ANSWERS, QUESTIONS, SIGN_INS,
 BLOCK = 5000
 """Rows copied at a time."""
 COPIED = (STORE, ANNOTATORS, QUESTIONS, ANSWERS, SIGN_INS)
-"""The tables that are copied, in this order, since later ones refer to earlier ones. Sessions are not: browsers are signed
-out."""
+"""The tables that are copied, in this order, since later ones refer to earlier ones. Sessions are left out."""
 
 
 def backup(address: str | Path, out: Path | str) -> int:
@@ -81,8 +80,7 @@ def _write(source: Database, path: Path) -> int:
 
 
 def _rows(connection: Connection, table: Table, known: set[str]) -> Iterator[list[dict[str, Any]]]:
-    """The rows of a table in blocks, in the order of its key; `known`: the columns that the store has, fewer in an older
-    version."""
+    """The rows of a table in blocks, in the order of its key. `known`: the columns that the store has."""
     columns = [column for column in table.columns if column.name in known]
     query = select(*columns).order_by(*table.primary_key.columns).execution_options(yield_per=BLOCK)
     for block in connection.execute(query).mappings().partitions():

@@ -37,8 +37,7 @@ class Consensus:
     labels: Counts
     """(N,) indices into `classes`, -1 where there is no label."""
     states: npt.NDArray[np.str_]
-    """(N,) `open`: too few answers; `agreed`: there is a label; `not_a_face`: people agree that it is none; `unsure`: enough
-    answers, but no vote; `disputed`: enough answers, and no agreement."""
+    """(N,) `open`: too few answers; `agreed`; `not_a_face`: people agree on that; `unsure`: no vote; `disputed`: no agreement."""
     agreement: Floats
     """(N,) the share of the votes that the most frequent one has, nan where there are no votes."""
     votes: Counts

@@ -1,5 +1,4 @@
-"""Guidelines for annotators: the question they read, and what each class means. They lie in the store, so that all read the
-same."""
+"""Guidelines, which lie in the store so that all read the same: the question, and what each class means."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -105,7 +105,7 @@ class Answer:
         if self.model is not None:
             check_text(self.model, "a model's version")
         if (self.undoes is not None) != (self.kind == "undo"):
-            raise MienError("the key of what is undone with an undo alone", f"{self.undoes!r} with {self.kind}", "mend it")
+            raise MienError("the key of another answer with an undo alone", f"{self.undoes!r} with {self.kind}", "mend it")
         if self.undoes is not None:
             check_text(self.undoes, "a key", LONGEST_NAME)
         moment(self.time)

@@ -142,8 +142,7 @@ class Store:
             questions.add_guesses(connection, guesses, len(self.info.classes))
 
     def seed(self, what: str) -> int:
-        """A random seed made of the store's secret and the word `what`: always the same, and unknown to who cannot read the
-        store."""
+        """A random seed made of the store's secret and a word: always the same, and unknown to who cannot read the store."""
         with self._transactions.reading() as connection:
             secret = connection.execute(select(STORE.c.secret)).scalar_one()
         return int.from_bytes(hashlib.sha256(f"{secret} {what}".encode()).digest())
@@ -267,8 +266,7 @@ class Store:
             return gold_progress(connection, create.read_info(connection)[0])
 
     def consensus(self, minimum_agreement: float = 0.5, minimum_answers: int = 1, round: int | None = None) -> Consensus:
-        """What annotators agree on for each face asked about, gold ones too, or for those of one round, in the order of
-        `questions`.
+        """What annotators agree on for each face, gold ones too, or those of one round, in the order of `questions`.
 
         Raises MienError for an impossible minimum.
         """

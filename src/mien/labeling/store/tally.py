@@ -59,8 +59,7 @@ class GoldProgress:
     """How far the gold questions are. Everybody gets all of them, so that it differs between annotators."""
 
     missing: Mapping[int, int]
-    """For each gold question, by its place, the answers that it would still want as an ordinary one; below 0 where it has
-    more."""
+    """For each gold question, by place, the answers it would want as an ordinary one; below 0 where it has more."""
     answered_by: Mapping[str, frozenset[int]]
     """For each annotator, the places of the gold questions that they answered."""
 

@@ -14,8 +14,7 @@ IDENTITY = select(STORE.c.version, STORE.c.pool, STORE.c.checksum, STORE.c.creat
 
 
 class Transactions:
-    """Reads and writes of the label store with this id. Raises MienError where the database fails, or holds another store by
-    now."""
+    """Reads and writes of one label store. Raises MienError where the database fails, or holds another store by now."""
 
     def __init__(self, database: Database, id: str) -> None:
         self.database, self._id = database, id
