@@ -1,1 +1,1 @@
-"""Asking people only about the faces that matter: which to ask about next, what was answered, and rounds of both."""
+"""Active learning: people are asked only about the faces that matter, in rounds of asking and learning."""
