@@ -27,8 +27,8 @@ from mien import FaceSet, Recipe
 from mien.data.augment import Augmentation, distort, normalize, to_unit
 from mien.models import Network
 from mien.progress import Silent
-from mien.recognize.device import autocast, channels_last, choose_precision, machine, place
-from mien.recognize.networks import build_network
+from mien.recognize.device import autocast, channels_last, choose_precision, machine, to_device
+from mien.recognize.saved_networks import build_network
 from mien.training.loop import fit
 from mien.training.run import Run, RunData
 from mien.training.schedule import make_optimizer
@@ -58,7 +58,7 @@ class PngFaces(Dataset[tuple[Tensor, int]]):
 
 
 def network_for(faces: FaceSet) -> Network:
-    return place(build_network(RECIPE.model, len(faces.classes), faces.info), CPU)
+    return to_device(build_network(RECIPE.model, len(faces.classes), faces.info), CPU)
 
 
 def mien_loop(faces: FaceSet) -> Callable[[], None]:

@@ -26,7 +26,7 @@ from mien.active.acquire.worthiness import Worthiness
 from mien.active.scoring import look
 from mien.recognize.device import choose_device, machine, place
 from mien.recognize.model_card import ModelCard
-from mien.recognize.networks import build_network
+from mien.recognize.saved_networks import build_network
 torch.set_num_threads(int(sys.argv[2]))
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 faces, device = FaceSet.open(sys.argv[1]), choose_device("auto")

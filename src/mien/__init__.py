@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from mien.data.faceset import FaceSet
     from mien.errors import MienError
     from mien.evaluation.evaluate import evaluate
-    from mien.experiments.adapt import adapt
+    from mien.experiments.adaptation.adapt import adapt
     from mien.recipes.recipe import Recipe
-    from mien.recognize.export import export
-    from mien.recognize.reading import Reading
+    from mien.recognize.export_model import export
+    from mien.recognize.prediction import Prediction
     from mien.recognize.recognizer import Recognizer
     from mien.training.run_data import TrainingSettings
     from mien.training.train import resume, train
@@ -23,7 +23,7 @@ __version__: str
 __all__ = [
     "FaceSet",
     "MienError",
-    "Reading",
+    "Prediction",
     "Recipe",
     "Recognizer",
     "TrainingSettings",
@@ -38,12 +38,12 @@ _HOMES = {
     "FaceSet": "mien.data.faceset",
     "MienError": "mien.errors",
     "TrainingSettings": "mien.training.run_data",
-    "Reading": "mien.recognize.reading",
+    "Prediction": "mien.recognize.prediction",
     "Recipe": "mien.recipes.recipe",
     "Recognizer": "mien.recognize.recognizer",
-    "adapt": "mien.experiments.adapt",
+    "adapt": "mien.experiments.adaptation.adapt",
     "evaluate": "mien.evaluation.evaluate",
-    "export": "mien.recognize.export",
+    "export": "mien.recognize.export_model",
     "resume": "mien.training.train",
     "train": "mien.training.train",
 }

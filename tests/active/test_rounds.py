@@ -28,7 +28,7 @@ from mien.data.format import Info
 from mien.disk import alone
 from mien.labeling.store.records import Reply
 from mien.labeling.store.store import Store
-from mien.recognize.model_card import read_used
+from mien.recognize.run_records import read_used_ids
 from mien.training import loop
 from runs import Heard, features
 
@@ -112,7 +112,7 @@ def test_every_label_is_charged_once(faceset: Path, plan: Plans, tmp_path: Path)
     tested = set(FaceSet.open(faceset).where(split="test").values("id"))
     for name in ("random", "entropy"):
         first, second = (out / f"{name}-seed0" / f"round-{number:02d}" for number in (1, 2))
-        start, validation = read_used(out / "start-seed0" / "run"), used(second, "validation")
+        start, validation = read_used_ids(out / "start-seed0" / "run"), used(second, "validation")
         new = set(asked(first)["id"]) | set(asked(second)["id"])
         assert (len(start), len(new)) == (12, 20)
         assert not new & (start | tested)
@@ -241,7 +241,7 @@ def test_seeds_decide(faceset: Path, plan: Plans, tmp_path: Path) -> None:
     both = rounds(faceset, plan(seeds=2, rounds=1), tmp_path / "both")
     second = rounds(faceset, plan(seed=1, rounds=1), tmp_path / "second")
     assert both.points[2:] == second.points
-    starts = [read_used(tmp_path / "both" / f"start-seed{seed}" / "run") for seed in (0, 1)]
+    starts = [read_used_ids(tmp_path / "both" / f"start-seed{seed}" / "run") for seed in (0, 1)]
     assert starts[0] != starts[1]
     names = [asked(tmp_path / "both" / f"worthiness-seed{seed}" / "round-01") for seed in (0, 1)]
     assert names[0]["id"] != names[1]["id"]
@@ -284,7 +284,7 @@ def _flipped_at_start(out: Path, faces: FaceSet, noise: float) -> list[bool]:
     """Whether the oracle would have been wrong of the faces that the start had already."""
     world = World.of(faces, None, True)
     flips = Oracle.of(world, noise, 0).labels != world.faces.labels
-    begun = np.isin(world.faces.values("id").astype(str), list(read_used(out / "start-seed0" / "run")))
+    begun = np.isin(world.faces.values("id").astype(str), list(read_used_ids(out / "start-seed0" / "run")))
     return [bool(value) for value in flips[begun]]
 
 
@@ -325,7 +325,7 @@ def test_another_set_is_the_pool(faceset: Path, plan: Plans, tmp_path: Path) -> 
     other.with_column("label", np.where(np.arange(80) < 6, -1, other.labels)).save(tmp_path / "pool")
     found = rounds(faceset, plan(pool=tmp_path / "pool", per_round=100, rounds=1), tmp_path / "out")
     assert (found.points[0].pool, found.points[1].asked) == (55, 55), "60 not in its test split, 5 of them without label"
-    start, folder = read_used(tmp_path / "out" / "start-seed0" / "run"), tmp_path / "out" / "worthiness-seed0" / "round-01"
+    start, folder = read_used_ids(tmp_path / "out" / "start-seed0" / "run"), tmp_path / "out" / "worthiness-seed0" / "round-01"
     new = set(asked(folder)["id"])
     assert new == {f"pool:{n:07d}" for n in range(6, 80) if n % 4 != 3}
     assert used(folder, "validation") <= start | new

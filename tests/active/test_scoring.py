@@ -22,7 +22,7 @@ from mien.active.acquire.worthiness import Worthiness
 from mien.active.scoring import crops, look
 from mien.data.format import Info
 from mien.recognize.model_card import ModelCard
-from mien.recognize.networks import build_network
+from mien.recognize.saved_networks import build_network
 from mien.registry import build, names
 from moving import CLASSES, MIEN_S, told
 from runs import features as cached_features

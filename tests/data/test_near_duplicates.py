@@ -28,7 +28,7 @@ from mien.data.near_duplicates import (
 )
 from mien.data.splits import fold_view
 from mien.media.inputs import require_prepared
-from mien.recognize.model_card import read_used
+from mien.recognize.run_records import read_used_ids
 
 Faces = npt.NDArray[np.uint8]
 
@@ -496,7 +496,7 @@ def test_twins_that_taught_without_labels_are_noted(tmp_path: Path) -> None:
     notes = without_labels(tmp_path, "plain")
     faces = FaceSet.open(tmp_path / "set")
     training, test = faces.where(split="train"), faces.where(split="test")
-    used = read_used(tmp_path / "plain" / "run")
+    used = read_used_ids(tmp_path / "plain" / "run")
     labeled = np.array([name in used for name in training.values("id")])
     assert labeled.sum() == 9
     wanted = have_near_duplicates(test, training.select(~labeled))

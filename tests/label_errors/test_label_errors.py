@@ -30,7 +30,7 @@ from mien.label_errors.find import count_wrong, find_label_errors
 from mien.label_errors.report import require_free, write_label_errors
 from mien.progress import Silent
 from mien.recognize.model_card import ModelCard
-from mien.recognize.networks import build_network
+from mien.recognize.saved_networks import build_network
 from mien.recognize.semantic_neighbors import SIGMA
 from moving import moving_faces, untrained_recognizer
 from runs import features

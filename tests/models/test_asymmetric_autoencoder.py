@@ -12,7 +12,7 @@ from mien.data.format import Info
 from mien.models import Residual
 from mien.models.asymmetric_autoencoder import ENCODER, SCALES, AsymmetricAutoencoder, critic
 from mien.pretraining.autoencoder.train import autoencoding, train_neighbors
-from mien.recognize.networks import build_network, read_weights
+from mien.recognize.saved_networks import build_network, read_weights
 from mien.recognize.semantic_neighbors import autoencoder, decode, encode
 
 ENCODED = [("conv_a", 16, 56), ("conv_b", 32, 28), ("conv_c", 64, 14), ("conv_d", 80, 7)]

@@ -8,7 +8,7 @@ from torch import nn
 
 from mien import MienError
 from mien.data.format import Info
-from mien.recognize.networks import build_network
+from mien.recognize.saved_networks import build_network
 from mien.registry import names
 from teachers import tiny_onnx
 

@@ -30,8 +30,9 @@ from mien.pretraining.autoencoder.train import (
 )
 from mien.pretraining.pretrain import portions
 from mien.recognize.device import choose_device
-from mien.recognize.model_card import read_card, read_history, read_used
-from mien.recognize.networks import read_weights
+from mien.recognize.model_card import read_card
+from mien.recognize.run_records import read_history, read_used_ids
+from mien.recognize.saved_networks import read_weights
 from mien.recognize.semantic_neighbors import DEVIATION, SemanticNeighbors
 from mien.training import loop
 from mien.training.checkpoint import read_state
@@ -436,7 +437,7 @@ def test_labels_that_it_was_judged_by_count_for_the_run(tmp_path: Path, refining
     (told,) = json.loads((tmp_path / "run" / "parts" / "neighbors" / "sources.json").read_text())
     assert told["faces"] == faces.info.checksum
     assert len(told["used"]) == 30
-    used = set(told["used"]) | read_used(tmp_path / "run")
+    used = set(told["used"]) | read_used_ids(tmp_path / "run")
     assert f"{len(used)} of these faces gave the run their labels" in evaluate(recognizer, faces, split="train").notes["warning"]
     (source,) = recognizer.card.sources
     assert (source["weights"], source["budget"]["train"], source["budget"]["validation"]) == (card.weights, 24, 6)

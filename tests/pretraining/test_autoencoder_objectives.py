@@ -26,7 +26,7 @@ from mien.pretraining.autoencoder.objectives import (
 )
 from mien.pretraining.autoencoder.pictures import Pictures, code_deviation, one_of_each
 from mien.pretraining.pretrain import portions
-from mien.recognize.networks import build_network
+from mien.recognize.saved_networks import build_network
 from mien.recognize.semantic_neighbors import autoencoder, decode, encode
 from mien.training.face_loader import Batch
 from mien.training.loop import begin, fit

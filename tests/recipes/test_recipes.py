@@ -11,7 +11,7 @@ from conftest import Interrupted, StopAfter, bright_faces
 from mien import Recipe, TrainingSettings, resume, train
 from mien.models import architecture
 from mien.recipes.recipe import QUESTIONS, Components, recipe_names
-from mien.recognize.model_card import read_history
+from mien.recognize.run_records import read_history
 from mien.training import loop
 from mien.training.run_data import looks_at_unlabeled
 from runs import changed

@@ -14,7 +14,7 @@ from scipy import stats
 from torch import Generator, Tensor
 
 from mien import FaceSet, MienError, Recipe, TrainingSettings, train
-from mien.recognize.model_card import read_history
+from mien.recognize.run_records import read_history
 from mien.techniques.step.annealed import Annealed, gain, gradient_noise, label_noise, significance, temperature
 from mien.training.losses import Perturb, UnlabeledLoss
 from mien.training.run import Run

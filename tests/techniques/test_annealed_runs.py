@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 
 from conftest import bright_faces
 from mien import MienError, Recipe, TrainingSettings, train
-from mien.recognize.model_card import read_history
+from mien.recognize.run_records import read_history
 from mien.registry import STRICT
 from mien.training.loop import labeled_loss
 from mien.training.losses import Unevaluated, UnlabeledLoss

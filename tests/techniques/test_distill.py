@@ -17,8 +17,8 @@ from mien.models import Network
 from mien.pretraining.distillation import Imitate, kept, match, start_small
 from mien.pretraining.pretrain import portions
 from mien.recognize import features
-from mien.recognize.model_card import read_history
-from mien.recognize.networks import build_network
+from mien.recognize.run_records import read_history
+from mien.recognize.saved_networks import build_network
 from mien.techniques.unlabeled.regression import decay
 from mien.training import loop
 from mien.training.checkpoint import read_state

@@ -17,7 +17,7 @@ from conftest import TINY_AUTOENCODER, Interrupted, StopAfter, bright_faces, sma
 from mien import MienError, Recipe, TrainingSettings, evaluate, resume, train
 from mien.pretraining.autoencoder.train import neighbors_of
 from mien.recognize.divergence import divergence
-from mien.recognize.model_card import read_history
+from mien.recognize.run_records import read_history
 from mien.registry import build
 from mien.techniques.weigh.neighborhood import Neighborhood, kept, remember
 from mien.training import loop

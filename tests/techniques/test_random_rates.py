@@ -15,7 +15,7 @@ from torch import Generator, Tensor, nn
 from conftest import bright_faces, small_recipe
 from mien import FaceSet, MienError, Recipe, Recognizer, TrainingSettings, train
 from mien.models import Copies, Network
-from mien.recognize.networks import build_network
+from mien.recognize.saved_networks import build_network
 from mien.techniques.step.random_rates import copy_rates, feature_rates, posterior, scale_gradients
 from mien.training.loop import labeled_loss
 from mien.training.run import Run

@@ -19,7 +19,7 @@ from mien import FaceSet, MienError, TrainingSettings, train
 from mien.data.format import to_table
 from mien.data.sources.synthetic import Synthetic
 from mien.evaluation.sample_weights import flip_auroc
-from mien.recognize.model_card import read_history
+from mien.recognize.run_records import read_history
 from mien.techniques.weigh.importance import Importance, change, lowered, rises
 from mien.training.loop import labeled_loss, refresh
 from mien.training.run import Predictions, Run

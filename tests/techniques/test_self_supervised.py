@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from conftest import Interrupted, StopAfter, bright_faces, small_recipe
 from mien import MienError, Recipe, TrainingSettings, resume, train
 from mien.pretraining.vicreg import EPSILON, Agree, covariance, invariance, variance
-from mien.recognize.model_card import read_history
-from mien.recognize.networks import build_network
+from mien.recognize.run_records import read_history
+from mien.recognize.saved_networks import build_network
 from mien.training import loop
 
 WEIGHTS = {"invariance": 25.0, "variance": 25.0, "covariance": 1.0}

@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 
 from conftest import bright_faces, small_recipe
 from mien import TrainingSettings, train
-from mien.recognize.model_card import read_history
+from mien.recognize.run_records import read_history
 from mien.techniques.draw.replace import Replace, balanced, per_class, sure
 from mien.techniques.targets.successive import Successive, floor, successive
 from mien.training.loop import labeled_loss, refresh

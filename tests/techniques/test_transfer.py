@@ -11,7 +11,7 @@ import torch
 from conftest import bright_faces, small_recipe
 from mien import FaceSet, MienError, Recipe, Recognizer, TrainingSettings, evaluate, train
 from mien.recognize.model_card import read_card
-from mien.recognize.networks import read_weights
+from mien.recognize.saved_networks import read_weights
 from mien.techniques.start import transfer
 from mien.techniques.start.transfer import Transfer
 from mien.training.run import Run

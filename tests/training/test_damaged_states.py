@@ -19,7 +19,7 @@ from conftest import TINY_AUTOENCODER, Interrupted, StopAfter, bright_faces, sma
 from mien import MienError, TrainingSettings, evaluate, resume, train
 from mien.pretraining.autoencoder.cache import cache_folder, keep_for_others
 from mien.pretraining.autoencoder.train import autoencoding, neighbors_of, train_neighbors
-from mien.recognize.model_card import read_history, read_sources, read_used
+from mien.recognize.run_records import read_history, read_sources, read_used_ids
 from mien.training import loop
 from mien.training.checkpoint import read_state, write_state
 from runs import Heard, fake_run
@@ -159,7 +159,7 @@ def test_budgets_are_this_runs(killed: Begin) -> None:
         with pytest.raises(MienError, match="a table in"):
             resume(run)
         with pytest.raises(MienError, match="a table in"):
-            read_used(run)
+            read_used_ids(run)
     pq.write_table(pa.table({"id": ["a"]}), run / "budget.parquet")
     with pytest.raises(MienError, match="no role, label"):
         resume(run)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from conftest import bright_faces, small_recipe
 from mien import MienError, Recipe, Recognizer, TrainingSettings, train
-from mien.recognize.model_card import read_history
+from mien.recognize.run_records import read_history
 from mien.registry import STRICT
 from mien.training import loop
 from mien.training.checkpoint import read_state

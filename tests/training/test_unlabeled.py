@@ -19,7 +19,7 @@ from mien import FaceSet, MienError, Recipe, TrainingSettings, resume, train
 from mien.data.convert import alike
 from mien.data.format import Info
 from mien.progress import Silent
-from mien.recognize.model_card import read_history
+from mien.recognize.run_records import read_history
 from mien.training.run import Run
 from mien.training.run_data import PreparedRun, looks_at_unlabeled, prepare_run
 from runs import changed, features

@@ -11,11 +11,11 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from mien.disk import read_as, write_aside
+from mien.evaluation.evaluation_result import FEW
 from mien.evaluation.report.figures import INK, LINE, TEXT, plain_axes
-from mien.evaluation.result import FEW
 from mien.experiments.report.figures import color, marker
-from mien.experiments.results import Measured, to_csv
-from mien.experiments.statistics import SHARE, Difference, Spread, paired, spread
+from mien.experiments.run_results import Measured, to_csv
+from mien.experiments.seed_statistics import SHARE, Difference, Spread, mean_with_interval, paired_difference
 from mien.plain import plain_values, short, to_json
 from mien.plots import Axes, Figure, MaxNLocator, PercentFormatter
 from mien.registry import STRICT
@@ -113,14 +113,14 @@ class Curve:
     def _line(self, strategy: str, number: int) -> CurvePoint:
         def against(name: Figures) -> Difference:
             theirs = {} if strategy == self.reference else self.by_seed(self.reference, number, name)
-            return paired(self.by_seed(strategy, number, name), theirs)
+            return paired_difference(self.by_seed(strategy, number, name), theirs)
 
         return CurvePoint(
             strategy=strategy,
             round=number,
-            labels=spread(float(point.labels) for point in self._points(strategy, number)),
-            accuracy=spread(self.by_seed(strategy, number, "accuracy").values(), SHARE),
-            average_accuracy=spread(self.by_seed(strategy, number, "average_accuracy").values(), SHARE),
+            labels=mean_with_interval(float(point.labels) for point in self._points(strategy, number)),
+            accuracy=mean_with_interval(self.by_seed(strategy, number, "accuracy").values(), SHARE),
+            average_accuracy=mean_with_interval(self.by_seed(strategy, number, "average_accuracy").values(), SHARE),
             difference=against("accuracy"),
             average_difference=against("average_accuracy"),
         )

@@ -16,7 +16,7 @@ from mien.data.augment import normalize, to_unit
 from mien.data.faceset import FaceSet
 from mien.data.format import Info
 from mien.errors import MienError
-from mien.evaluation.neighborhood_stability import Sight
+from mien.evaluation.neighborhood_stability import RecognizerInputs
 from mien.progress import Progress, Silent
 from mien.recognize.device import channels_last
 from mien.recognize.divergence import decide, last_features
@@ -65,7 +65,7 @@ def crops(faces: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def _look_at(recognizer: Recognizer, faces: FaceSet, looks_at: LooksAt, known: Given | None, progress: Progress) -> Candidates:
-    sight, network = Sight.of(recognizer, faces.info), recognizer.network
+    sight, network = RecognizerInputs.of(recognizer, faces.info), recognizer.network
     if looks_at == "nothing":
         return Candidates(np.empty((len(faces), 0, len(recognizer.classes)), np.float32))
     count = _patches(faces.info) if looks_at == "patches" else 1
@@ -77,7 +77,7 @@ def _look_at(recognizer: Recognizer, faces: FaceSet, looks_at: LooksAt, known: G
     for start in range(0, len(faces), size):
         rows = np.arange(start, min(len(faces), start + size))
         pixels = torch.from_numpy(faces.faces(rows)).to(recognizer.device)
-        inputs = _patch_inputs(sight, pixels) if looks_at == "patches" else sight.inputs(pixels)
+        inputs = _patch_inputs(sight, pixels) if looks_at == "patches" else sight.of_faces(pixels)
         with sight.precision():
             found = last_features(network, inputs)
             logits = decide(network, found)
@@ -94,7 +94,7 @@ def _patches(info: Info) -> int:
     return len(info.views) if info.kind == "features" else GRID**2
 
 
-def _patch_inputs(sight: Sight, pixels: Tensor) -> Tensor:
+def _patch_inputs(sight: RecognizerInputs, pixels: Tensor) -> Tensor:
     """The network's inputs of all patches of stored faces, those of a face together: (B * P, C, S, S) or (B * V, D)."""
     if sight.views.info.kind == "features":
         return pixels.flatten(0, 1).float()

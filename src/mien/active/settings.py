@@ -18,7 +18,7 @@ from mien.disk import LOCK, read_as, write_aside
 from mien.errors import MienError
 from mien.plain import to_json
 from mien.progress import Progress, Silent
-from mien.recipes.overrides import asked_recipe
+from mien.recipes.overrides import recipe_with_changes
 from mien.recipes.recipe import Recipe
 from mien.registry import STRICT, Count, Finite, Seed, Share, Threads, build_from_text, worded
 
@@ -109,7 +109,7 @@ class Recipes:
     @staticmethod
     def of(asked: RoundsSettings, progress: Progress | None = None) -> "Recipes":
         """Raises MienError where one is unknown, or they are not for the same network."""
-        whole = asked_recipe(asked.recipe, (progress or Silent()).say, None, asked.epochs, asked.start, asked.settings)
+        whole = recipe_with_changes(asked.recipe, (progress or Silent()).say, None, asked.epochs, asked.start, asked.settings)
         if asked.tune is None:
             last = whole.stages[-1]
             gentle = last if len(whole.stages) > 1 else replace(last, lr=last.lr / 10)

@@ -11,7 +11,8 @@ from mien.plain import counted
 
 if TYPE_CHECKING:
     from mien.cli.console import Table
-    from mien.evaluation.consistency import Failures, Scores
+    from mien.evaluation.failure_cases import FailureCases
+    from mien.evaluation.stability_summary import StabilitySummary
 
 
 def peaks(
@@ -89,15 +90,15 @@ def consistency(
     else:
         show(_failure_table(found.failures))
         say(_about(found.failures))
-    show(_score_table(found.reliability))
-    if found.reliability.auroc == found.reliability.auroc:  # nan where all are right, or all wrong
-        say(f"a high S finds wrong predictions with an AUROC of {found.reliability.auroc:.3f}")
-    about = f"{draws} of each face, sigma {sigma:g}; {found.reliability.kept:.0%} are predicted as their face is"
+    show(_score_table(found.stability))
+    if found.stability.auroc == found.stability.auroc:  # nan where all are right, or all wrong
+        say(f"a high S finds wrong predictions with an AUROC of {found.stability.auroc:.3f}")
+    about = f"{draws} of each face, sigma {sigma:g}; {found.stability.kept:.0%} are predicted as their face is"
     say(f"neighbors: {found.neighbors}; {about}")
     say(*(folder / name for name in files), sep="\n")
 
 
-def _failure_table(found: "Failures") -> "Table":
+def _failure_table(found: "FailureCases") -> "Table":
     from mien.cli.console import Table
 
     table = Table(f"of {counted(found.sequences, 'sequence')}", "number", "share", "95 % interval")
@@ -109,7 +110,7 @@ def _failure_table(found: "Failures") -> "Table":
     return table
 
 
-def _score_table(found: "Scores") -> "Table":
+def _score_table(found: "StabilitySummary") -> "Table":
     from mien.cli.console import Table
 
     table = Table("predictions", "faces", "mean S")
@@ -122,7 +123,7 @@ def _score_table(found: "Scores") -> "Table":
     return table
 
 
-def _about(found: "Failures") -> str:
+def _about(found: "FailureCases") -> str:
     """How the sequences were checked, in words."""
     told = f"checked: the {counted(found.nearest, 'frame')} before the last; "
     told += f"the run used the label of the last frame of {found.peaks_used}"

@@ -21,13 +21,13 @@ from mien.plain import LINE, counted, plain
 
 if TYPE_CHECKING:
     from mien.data.describe import Description
-    from mien.evaluation.intensity import Growth
+    from mien.evaluation.evaluation_result import Evaluation
+    from mien.evaluation.intensity_correlation import IntensityCorrelations
     from mien.evaluation.metrics import Interval
-    from mien.evaluation.result import Evaluation
     from mien.evaluation.sample_weights import SampleWeights
-    from mien.experiments.adapt import Adapted
+    from mien.experiments.adaptation.judgment import Adapted
     from mien.experiments.comparison import Comparison
-    from mien.experiments.statistics import TableLine
+    from mien.experiments.seed_statistics import TableLine
 
 MOST_NAME = 24
 """Letters of a recipe's name that a table keeps room for."""
@@ -208,7 +208,7 @@ def adapted_table(found: "Adapted") -> Table:
     return table
 
 
-def growth_tables(found: "Growth") -> list[Table]:
+def growth_tables(found: "IntensityCorrelations") -> list[Table]:
     """Rank correlations of probability and intensity: over all faces, by class, and within sequences where there are any."""
     bounds, title = "95 % interval", f"{found.dataset}, {found.split}"
     faces = Table("expression", "faces", "rank correlation", bounds, title=title)

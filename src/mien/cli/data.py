@@ -163,7 +163,7 @@ def convert(
     as_json: Json = False,
 ) -> None:
     """Turn VGG-Face's published weights into a model of vgg16, from which recipes may start and features be taken."""
-    from mien.recognize.convert_weights import convert_weights
+    from mien.recognize.convert_vgg_face import convert_weights
 
     card = convert_weights(file, out, side, 3 if color else 1)
     values = {"network": card.network, "people": len(card.classes), "side": side, "color": color, "out": str(out)}

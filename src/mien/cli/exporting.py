@@ -21,8 +21,8 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write a model to give away: half the size, and ready to run without torch. It is read as a run is."""
-    from mien.recognize.export import export as write
-    from mien.recognize.model_card import GRAPH, WEIGHTS
+    from mien.recognize.export_model import export as write
+    from mien.recognize.model_folder import GRAPH, WEIGHTS
 
     card = write(run, out, align)
     sizes = {name: (out / name).stat().st_size for name in (WEIGHTS, GRAPH)}
@@ -41,7 +41,7 @@ def adapt(
     """Fit a model to a few faces of your own, with classes of your own; refused where it gets worse by them."""
     from mien.cli.console import Bar, adapted_table, show
     from mien.data.faceset import FaceSet
-    from mien.experiments.adapt import adapt as fit
+    from mien.experiments.adaptation.adapt import adapt as fit
 
     with Bar(quiet=as_json) as bar:
         found = fit(model, FaceSet.open(faceset), out, seed, device, bar)

@@ -79,7 +79,7 @@ def explain(
 ) -> None:
     """Recognize the face on a photo, and draw the regions that decided."""
     from mien.cli.console import Bar
-    from mien.evaluation.explain import explain_photo, explained_path
+    from mien.evaluation.grad_cam import explain_photo, explained_path
     from mien.plain import short
 
     with Bar(quiet=as_json) as bar:

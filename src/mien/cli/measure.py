@@ -46,10 +46,10 @@ def evaluate(
     from mien.evaluation.evaluate import evaluate as measure
     from mien.media.limits import limits_of
     from mien.preparation.photo_folder import open_or_prepare
-    from mien.recognize.bundled import BOX
+    from mien.recognize.bundled import BUNDLED
     from mien.recognize.recognizer import Recognizer
 
-    if out is None and str(run) in BOX:
+    if out is None and str(run) in BUNDLED:
         raise typer.BadParameter(f"expected a folder for the report, since {run} comes with mien", param_hint="--out")
     recognizer = Recognizer.load(run, device)
     with Bar(quiet=as_json) as bar:

@@ -17,9 +17,9 @@ from mien.plain import counted
 if TYPE_CHECKING:
     from mien.faces.crop import CropSpec
     from mien.media.source_files import SourceFile
-    from mien.recognize.predict import Fault, Read
+    from mien.recognize.predict_files import PredictedPhoto, UnreadableFile
+    from mien.recognize.prediction_writer import Form, PredictionWriter
     from mien.recognize.recognizer import Recognizer
-    from mien.recognize.result_writer import Form, ResultWriter
 
 NOTHING_READ, STOPPED = 1, 130
 """Exit codes where not one input could be read, and after Ctrl-C."""
@@ -58,33 +58,33 @@ def predict(
     from mien.faces.crop import TURN
     from mien.media.inputs import find_inputs
     from mien.media.limits import limits_of
-    from mien.recognize.face_embeddings import weakness
-    from mien.recognize.predict import Fault, read_all
+    from mien.recognize.face_embeddings import tracking_caution
+    from mien.recognize.predict_files import UnreadableFile, predict_files
+    from mien.recognize.prediction_writer import PredictionWriter
     from mien.recognize.recognizer import Recognizer
-    from mien.recognize.result_writer import ResultWriter
 
     _require_inputs(paths, as_csv)
     form, geometry, folder = _form(as_json, as_csv), _geometry(align, detector), _new_folder(draw)
     within = limits_of(limits)
-    faults, noted = list[Fault](), _Noted(weakness(every))
+    faults, noted = list[UnreadableFile](), _Noted(tracking_caution(every))
     with _stopped():
         recognizer = Recognizer.load(model, device)
         _say_overridden(recognizer, geometry)
-        teller = ResultWriter(form, recognizer.classes, sys.stdout, folder)
+        writer = PredictionWriter(form, recognizer.classes, sys.stdout, folder)
         try:
             with Bar(quiet=form != "text") as bar:
                 bar.begin("photos and frames", 0)
                 inputs = _but_drawn(find_inputs(paths, limits=within), folder)
-                for read in read_all(
+                for read in predict_files(
                     recognizer, inputs, every, faults, geometry, least_face=least_face, limits=within, turn=turn
                 ):
                     noted.note(read)
                     with _whole():
-                        teller.tell(read)
+                        writer.write(read)
                     bar.advance(1)
         finally:
             with _whole():
-                _close(teller, faults)
+                _close(writer, faults)
     if noted.lost and not turn:
         say(f"mien: no face in {noted.lost} of {counted(noted.photos, 'photo')}; {TURN}", file=sys.stderr)
     if faults and not noted.read:
@@ -104,11 +104,11 @@ class _Noted:
     lost: int = 0
     """Photos without a face."""
 
-    def note(self, read: "Read") -> None:
+    def note(self, read: "PredictedPhoto") -> None:
         self.read += 1
         if read.shot.time is None:
             self.photos += 1
-            self.lost += not read.readings
+            self.lost += not read.faces
         elif self.weak:
             say(f"mien: {self.weak}", file=sys.stderr)
             self.weak = ""
@@ -119,11 +119,11 @@ def _require_inputs(paths: Sequence[Path], as_csv: bool) -> None:
     """Raises MienError for addresses on the web, and for what --csv wrote before."""
     from mien.errors import MienError
     from mien.media.source_files import require_local
-    from mien.recognize.result_writer import is_told
+    from mien.recognize.prediction_writer import is_predictions_csv
 
     for path in paths:
         require_local(path)
-        if len(paths) > 1 and as_csv and is_told(path):
+        if len(paths) > 1 and as_csv and is_predictions_csv(path):
             todo = f"leave it out; to write it anew: mien predict ... --csv > {path}"
             raise MienError("photos and videos", f"{path}, which mien predict --csv wrote", todo)
 
@@ -151,11 +151,11 @@ def watch(
     from mien.media.photos_and_frames import Shot
     from mien.media.source_files import SourceFile
     from mien.recognize.camera import camera_frames, find_camera
-    from mien.recognize.predict import TRACKING, Read, in_frames
-    from mien.recognize.reading import sentence
+    from mien.recognize.predict_files import TRACKING, PredictedPhoto, crop_in_frames
+    from mien.recognize.prediction import sentence
+    from mien.recognize.prediction_writer import PredictionWriter
     from mien.recognize.recognizer import Recognizer
-    from mien.recognize.result_writer import ResultWriter
-    from mien.recognize.tracking import Tracker
+    from mien.recognize.tracking_and_smoothing import FaceTracker
 
     form, geometry, folder = _form(as_json, as_csv), _geometry(align, detector), _new_folder(draw)
     try:
@@ -165,15 +165,18 @@ def watch(
     with _stopped():
         recognizer = Recognizer.load(model, device)
         _say_overridden(recognizer, geometry)
-        tracker, teller = Tracker(TRACKING, recognizer.card.least), ResultWriter(form, recognizer.classes, sys.stdout, folder)
-        how = geometry or recognizer.geometry
+        tracker, writer = (
+            FaceTracker(TRACKING, recognizer.card.conformal_threshold),
+            PredictionWriter(form, recognizer.classes, sys.stdout, folder),
+        )
+        how = geometry or recognizer.crop_spec
         try:
             with live() as shown, suppress(KeyboardInterrupt):
                 for frame in camera_frames(camera, seconds):
-                    searched = how.looking_for(least_face) if least_face else in_frames(how, frame.pixels.shape)
+                    searched = how.looking_for(least_face) if least_face else crop_in_frames(how, frame.pixels.shape)
                     found = tracker.follow(frame.time, recognizer.read([frame.pixels], searched)[0])
                     with _whole():
-                        teller.tell(Read(Shot(name, frame.pixels, frame.number, frame.time, frame.number), found))
+                        writer.write(PredictedPhoto(Shot(name, frame.pixels, frame.number, frame.time, frame.number), found))
                     if form == "text":
                         speed = (frame.number + 1) / max(frame.time, 1e-3)
                         said = [f"{frame.time:.0f} s, {speed:.0f} frames a second"]
@@ -181,7 +184,7 @@ def watch(
                         shown.update("\n".join(said), refresh=True)
         finally:
             with _whole():
-                _close(teller, [])
+                _close(writer, [])
 
 
 @contextmanager
@@ -208,17 +211,17 @@ def _whole() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def _close(teller: "ResultWriter", faults: "Sequence[Fault]") -> None:
+def _close(writer: "PredictionWriter", faults: "Sequence[UnreadableFile]") -> None:
     """Tell what is left to tell."""
-    teller.close()
+    writer.close()
     for fault in faults:
-        teller.fault(fault)
+        writer.fault(fault)
         say(f"mien: {fault.input.name}: {fault.reason}", file=sys.stderr)
-    if teller.drawn():
-        say(teller.drawn(), file=sys.stderr)
+    if writer.drawn():
+        say(writer.drawn(), file=sys.stderr)
 
 
-def _say_notes(read: "Read") -> None:
+def _say_notes(read: "PredictedPhoto") -> None:
     """On stderr."""
     for note in read.shot.notes:
         say(f"mien: {read.shot.input.name}: {note}", file=sys.stderr)
@@ -229,7 +232,7 @@ def _say_overridden(recognizer: "Recognizer", geometry: "CropSpec | None") -> No
     from mien.errors import MienError
 
     try:
-        stated = str(recognizer.geometry)
+        stated = str(recognizer.crop_spec)
     except MienError:  # it does not say, which is why another way was asked for
         return
     if geometry and stated != str(geometry):

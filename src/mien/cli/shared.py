@@ -13,7 +13,7 @@ from mien.plain import plain, to_json
 
 if TYPE_CHECKING:
     from mien.data.faceset import FaceSet
-    from mien.evaluation.result import Evaluation
+    from mien.evaluation.evaluation_result import Evaluation
 
 
 def whole(text: str, least: int = 1, most: int = MOST) -> Any:
@@ -98,9 +98,9 @@ def print_values(as_json: bool, values: Any, *lines: str) -> None:
 
 def own_folder(model: Path, name: str) -> Path:
     """Where a command leaves what it finds of a run: in its folder; of a model that comes with mien: here, under its name."""
-    from mien.recognize.bundled import BOX
+    from mien.recognize.bundled import BUNDLED
 
-    return Path(f"{model}-{name}") if str(model) in BOX else model / name
+    return Path(f"{model}-{name}") if str(model) in BUNDLED else model / name
 
 
 def typed(*given: Any, trusted: bool = False, recipes: Iterable[str | None] = ()) -> None:
@@ -125,13 +125,13 @@ def typed(*given: Any, trusted: bool = False, recipes: Iterable[str | None] = ()
 
 def warn_of_few_tests(faces: "FaceSet") -> None:
     """A line on stderr where the split `test` has too few labeled faces to say much, or will have when faces are labeled."""
-    from mien.evaluation.result import thin
+    from mien.evaluation.evaluation_result import few_faces_caution
 
     labels = faces.labels[faces.values("split") == "test"]
     if not (faces.labels >= 0).any():
         todo = "label first: mien labels apply --test 0.2 draws them among the labeled ones"
         say(f"warning: no face has a label yet, and few of the test faces may get one; {todo}", file=sys.stderr)
-    elif text := thin({name: int((labels == number).sum()) for number, name in enumerate(faces.classes)}):
+    elif text := few_faces_caution({name: int((labels == number).sum()) for number, name in enumerate(faces.classes)}):
         say(f"warning: {text}", file=sys.stderr)
 
 

@@ -61,7 +61,7 @@ def train(
     from mien.cli.console import Bar
     from mien.media.limits import limits_of
     from mien.preparation.photo_folder import open_or_prepare
-    from mien.recipes.overrides import asked_recipe
+    from mien.recipes.overrides import recipe_with_changes
     from mien.registry import validate
     from mien.training.run_data import TrainingSettings, read_matrix
     from mien.training.train import train as run
@@ -83,7 +83,7 @@ def train(
     }
     order = validate(TrainingSettings, asked)
     with Bar(quiet=as_json) as bar:
-        made = asked_recipe(recipe, bar.say, model, epochs, start, changes)
+        made = recipe_with_changes(recipe, bar.say, model, epochs, start, changes)
         faces = open_or_prepare(faceset, threads or os.cpu_count() or 1, bar, least=2, limits=limits_of(limits))
         recognizer = run(faces, made, out, order, unlabeled, bar)
     _report_training(recognizer.card.metrics, recognizer.card.budget, out, as_json)

@@ -1,4 +1,4 @@
-"""What a comparison asks: recipes, the axes along which they are compared, and the runs that answer it."""
+"""The grid of a comparison: recipes, the axes along which they are compared, and the runs that this takes."""
 
 import hashlib
 import itertools
@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 from mien.data.faceset import FaceSet
 from mien.errors import MienError
 from mien.plain import counted
-from mien.recipes.overrides import asked_recipe
+from mien.recipes.overrides import recipe_with_changes
 from mien.recipes.recipe import Recipe
 from mien.registry import STRICT, Count, Threads, worded
 from mien.training.run_data import TrainingSettings, looks_at_unlabeled
@@ -25,41 +25,41 @@ from mien.training.run_data import TrainingSettings, looks_at_unlabeled
 @worded
 @dataclass(frozen=True, config=STRICT)
 class Axis:
-    """A recipe's value that is varied."""
+    """An axis of the grid: a value of the recipes that is varied."""
 
     key: str
-    """As in `Recipe.with_settings`: `draw`, `step.temperature`, `stages.0.lr`."""
+    """The value's key as in `Recipe.with_settings`: `draw`, `step.temperature`, `stages.0.lr`."""
     values: Annotated[tuple[Any, ...], Field(min_length=1)]
-    """What it is set to, one after the other."""
+    """The values that the key is set to, one after the other."""
 
 
 @worded
 @dataclass(frozen=True, config=STRICT)
 class Grid:
-    """What to compare: every recipe at every combination of labels, noise, varied values and seeds."""
+    """A comparison's grid: every recipe at every combination of labels, noise, varied values and seeds."""
 
     recipes: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Names or TOML files; differences are to the first."""
+    """Names or TOML files of the recipes; differences are taken to the first."""
     labels_per_class: Annotated[tuple[Count | None, ...], Field(min_length=1)] = (None,)
     """Label budgets per class, validation included; None for all labels."""
     noise: Annotated[tuple[Annotated[float, Field(ge=0, lt=1)], ...], Field(min_length=1)] = (0.0,)
     """Shares of the given labels, validation included, that are flipped."""
     seeds: Count = 5
-    """Each cell is run with seeds 0 to `seeds` - 1."""
+    """Number of seeds: each cell is run with seeds 0 to `seeds` - 1."""
     vary: tuple[Axis, ...] = ()
-    """Further axes. A recipe that has no such key stands, as it is, at each of the axis's values."""
+    """Further axes. A recipe without the axis's key stands, as it is, at each of its values."""
     unlabeled: Path | None = None
     """A further face set, used without its labels by the recipes that learn from such faces."""
     own_unlabeled: bool = True
     """Whether the training split's faces beyond the budget are unlabeled faces too, beside those of `unlabeled`."""
     unlabeled_faces: Count | None = None
-    """How many faces without labels are used."""
+    """How many faces without labels are used; None for all."""
     model: str | None = None
-    """Another network for every recipe."""
+    """Another network for every recipe; None for the recipe's own."""
     start: str | None = None
     """Model whose weights every recipe starts from, on its network: mien-s, a run or a model folder."""
     epochs: Count | None = None
-    """Epochs in all, for every recipe."""
+    """Epochs in all for every recipe; None for the recipe's own."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Values changed in every recipe, by key."""
     split: str | None = None
@@ -67,7 +67,7 @@ class Grid:
     device: str = "auto"
     """auto, cpu, cuda or cuda:1 (the second GPU)."""
     threads: Threads | None = None
-    """Processor threads."""
+    """Processor threads; None for torch's choice."""
 
     def __post_init__(self) -> None:
         names = self.names
@@ -79,17 +79,18 @@ class Grid:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the recipes: of a file, its name without the ending."""
+        """Names of the recipes; a file's is its name without the ending."""
         return tuple(Path(name).stem if name.endswith(".toml") else name for name in self.recipes)
 
 
 @plain(frozen=True)
-class Group:
-    """A place in the grid, all seeds together."""
+class GridPoint:
+    """A point of the grid, all seeds together: labels, noise and varied values."""
 
     labels: int | None
     """Label budget per class; None for all."""
     noise: float
+    """Share of the given labels that are flipped."""
     varied: tuple[tuple[str, str], ...] = ()
     """The varied keys and their values, as text."""
 
@@ -101,39 +102,41 @@ class Group:
 
 @plain(frozen=True)
 class Job:
-    """A run of the grid. Two places share one where a recipe does not have the varied key."""
+    """A run of the grid. Cells share one where a recipe does not have the varied key."""
 
     recipe: str
     """The recipe's name."""
     made: Recipe
     """The recipe with all changes."""
     order: TrainingSettings
-    group: Group
-    """Holds only those varied values that the recipe has."""
+    """Settings of the run."""
+    group: GridPoint
+    """The grid point, with only those varied values that the recipe has."""
     folder: str
-    """Name of its folder: readable, with a hash of all that decides what it gives."""
+    """Name of the run's folder: readable, with a hash of all that decides its result."""
 
     def __str__(self) -> str:
         return f"{self.recipe}, {self.group}, seed {self.order.seed}"
 
 
 @plain(frozen=True)
-class Place:
-    """A recipe in a cell of the grid, and the run that stands there."""
+class GridCell:
+    """A cell of the grid, a recipe at a grid point with a seed, and the run that fills it."""
 
     recipe: str
-    group: Group
+    group: GridPoint
     seed: int
     job: Job
 
 
 @plain(frozen=True)
-class ComparisonSettings:
-    """All places in the order in which they are run, seeds outermost, so that each seed completes a comparison."""
+class ComparisonPlan:
+    """The plan of a comparison: its cells in the order in which they are run, and notes."""
 
-    places: tuple[Place, ...]
+    places: tuple[GridCell, ...]
+    """The cells, seeds outermost, so that each seed completes a comparison."""
     notes: tuple[str, ...]
-    """What somebody may want to know before it begins."""
+    """What somebody may want to know before the comparison begins, in sentences."""
 
     @property
     def jobs(self) -> tuple[Job, ...]:
@@ -143,7 +146,7 @@ class ComparisonSettings:
 
 @plain(frozen=True)
 class _Variant:
-    """A recipe at one combination of varied values, and those of them that it has."""
+    """A recipe at one combination of varied values, and those of them whose keys it has."""
 
     recipe: str
     made: Recipe
@@ -151,8 +154,11 @@ class _Variant:
     has: tuple[tuple[str, str], ...]
 
 
-def make_plan(grid: Grid, faces: FaceSet, others: FaceSet | None) -> ComparisonSettings:
-    """The runs of a grid on `faces`. Raises MienError where a recipe is unknown or a setting does not fit it."""
+def make_plan(grid: Grid, faces: FaceSet, others: FaceSet | None) -> ComparisonPlan:
+    """The plan of a grid on the set `faces`, and on `others` without labels.
+
+    Raises MienError where a recipe is unknown, or a setting does not fit it.
+    """
     notes = list[str]()
     made = _recipes(grid, notes)
     applies = {axis.key: _applies(axis, made, notes) for axis in grid.vary}
@@ -166,25 +172,28 @@ def make_plan(grid: Grid, faces: FaceSet, others: FaceSet | None) -> ComparisonS
         for name in grid.names
     ]
     places = [
-        _place(grid, variant, Group(labels, noise, variant.wanted), seed, faces, others)
+        _place(grid, variant, GridPoint(labels, noise, variant.wanted), seed, faces, others)
         for seed in range(grid.seeds)
         for labels in dict.fromkeys(grid.labels_per_class)
         for noise in dict.fromkeys(grid.noise)
         for variant in variants
     ]
-    return ComparisonSettings(tuple(places), tuple(notes))
+    return ComparisonPlan(tuple(places), tuple(notes))
 
 
 def _recipes(grid: Grid, notes: list[str]) -> dict[str, Recipe]:
-    """The recipes by name, with the changes that are for all; what these take the place of is noted."""
+    """The recipes by name, with the changes that the grid makes to all; what these replace is noted."""
     return {
-        name: asked_recipe(source, notes.append, grid.model, grid.epochs, grid.start, grid.settings)
+        name: recipe_with_changes(source, notes.append, grid.model, grid.epochs, grid.start, grid.settings)
         for name, source in zip(grid.names, grid.recipes, strict=True)
     }
 
 
 def _applies(axis: Axis, made: Mapping[str, Recipe], notes: list[str]) -> set[str]:
-    """The recipes that have the axis's key. Raises MienError where none has it, or a value does not fit one that has."""
+    """Names of the recipes that have the axis's key.
+
+    Raises MienError where none has it, or a value does not fit a recipe that has it.
+    """
     refused: dict[str, list[MienError]] = {name: [] for name in made}
     for name, recipe in made.items():
         for value in axis.values:
@@ -213,7 +222,7 @@ def _texts(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple((key, value if isinstance(value, str) else json.dumps(value)) for key, value in values.items())
 
 
-def _place(grid: Grid, variant: _Variant, group: Group, seed: int, faces: FaceSet, others: FaceSet | None) -> Place:
+def _place(grid: Grid, variant: _Variant, group: GridPoint, seed: int, faces: FaceSet, others: FaceSet | None) -> GridCell:
     asks = looks_at_unlabeled(variant.made)
     order = TrainingSettings(
         seed=seed,
@@ -225,13 +234,13 @@ def _place(grid: Grid, variant: _Variant, group: Group, seed: int, faces: FaceSe
         unlabeled_faces=grid.unlabeled_faces if asks else None,
         checksums=(faces.info.checksum, others.info.checksum if asks and others is not None else ""),
     )
-    mine = Group(group.labels, group.noise, variant.has)
+    mine = GridPoint(group.labels, group.noise, variant.has)
     job = Job(variant.recipe, variant.made, order, mine, _folder(variant, order, mine))
-    return Place(variant.recipe, group, seed, job)
+    return GridCell(variant.recipe, group, seed, job)
 
 
-def _folder(variant: _Variant, order: TrainingSettings, group: Group) -> str:
-    """A readable name, and a hash of recipe, order and sets; not of title, device and threads, which decide nothing."""
+def _folder(variant: _Variant, order: TrainingSettings, group: GridPoint) -> str:
+    """A readable name for a run's folder, with a hash of recipe, settings and sets; title, device and threads decide nothing."""
     table = {key: value for key, value in variant.made.table().items() if key != "title"}
     asked: list[Any] = [order.seed, order.labels_per_class, order.noise, order.unlabeled_faces, order.checksums]
     asked += [] if order.own_unlabeled else ["no own"]

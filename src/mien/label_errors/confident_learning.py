@@ -19,7 +19,7 @@ from mien.data.convert import alike, is_alike, shape_in_words
 from mien.data.faceset import FaceSet
 from mien.data.identities import find_people
 from mien.errors import MienError
-from mien.evaluation.neighborhood_stability import Sight, batches
+from mien.evaluation.neighborhood_stability import RecognizerInputs, face_batches
 from mien.progress import Progress
 from mien.recognize.alignment import alignment_note
 from mien.recognize.divergence import last_features
@@ -100,11 +100,11 @@ def look_at(recognizer: Recognizer | None, faces: FaceSet, bar: Progress) -> See
 @torch.inference_mode()
 def embed_faces(recognizer: Recognizer, faces: FaceSet, bar: Progress) -> Features:
     """(N, D) what the recognizer's last block makes of every face, its maps averaged."""
-    sight, found = Sight.of(recognizer, faces.info), []
+    sight, found = RecognizerInputs.of(recognizer, faces.info), []
     bar.begin("features", len(faces))
-    for pixels in batches(faces, recognizer.device):
+    for pixels in face_batches(faces, recognizer.device):
         with sight.precision():
-            made = last_features(recognizer.network, sight.inputs(pixels)).float()
+            made = last_features(recognizer.network, sight.of_faces(pixels)).float()
         found.append((F.adaptive_avg_pool2d(made, 1) if made.ndim == 4 else made).flatten(1).cpu())
         bar.advance(len(pixels))
     features: Features = torch.cat(found).numpy()

@@ -16,10 +16,11 @@ from mien.data.format import Rows
 from mien.data.noise import flip_uniform
 from mien.data.splits import split_rows, training_rows
 from mien.errors import MienError
-from mien.evaluation.consistency import FEW, known_labels
+from mien.evaluation.consistency import FEW
 from mien.evaluation.evaluate import count_known
 from mien.evaluation.neighborhood_stability import find_space, score_faces
-from mien.evaluation.sample_weights import flip_auroc, read_weighed
+from mien.evaluation.sample_weights import flip_auroc, read_weighted_faces
+from mien.evaluation.stability_summary import known_labels
 from mien.label_errors.confident_learning import deal_folds, judge_labels, look_at, people_of, predict_held_out, require_cleanlab
 from mien.plain import counted, plain_values
 from mien.progress import Progress, Silent
@@ -289,7 +290,7 @@ def by_weights(asked: Labeled) -> Judged:
     recognizer = asked.model
     if recognizer.folder is None:
         raise MienError("a run's folder, which has its sample weights", "a recognizer in memory", "give the folder")
-    weighed = read_weighed(recognizer.folder, asked.whole.with_column(ROW, np.arange(len(asked.whole))))
+    weighed = read_weighted_faces(recognizer.folder, asked.whole.with_column(ROW, np.arange(len(asked.whole))))
     rows = weighed.faces.values(ROW)
     mine = np.flatnonzero(np.isin(rows, asked.rows))
     mine = mine[np.argsort(rows[mine])]

@@ -1,4 +1,4 @@
-"""mien's own small network: 48 to 64 pixel faces on a laptop's CPU."""
+"""mien's own small network, for faces of 48 to 64 pixels on a laptop's CPU."""
 
 from pydantic.dataclasses import dataclass
 from torch import nn
@@ -20,10 +20,10 @@ class MienS:
     depths: tuple[Layers, Layers, Layers] = (1, 1, 2)
     """Residual blocks in each stage."""
     dropout: Share = 0.2
-    """Share of features left out before the last layer."""
+    """Share of the features before the last layer that training leaves out."""
 
     def build(self, classes: int, channels: int, side: int) -> Network:
-        """0.6 M parameters with the defaults. Raises MienError below 16 pixels."""
+        """The network; 0.6 M parameters with the defaults. Raises MienError below 16 pixels."""
         require_side("mien_s", side, 16)
         blocks: dict[str, nn.Module] = {"stem": conv_bn(channels, self.width, stride=2)}
         inputs = self.width

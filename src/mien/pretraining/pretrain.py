@@ -15,7 +15,7 @@ from mien.errors import MienError
 from mien.models import Network
 from mien.progress import Progress
 from mien.recipes.recipe import Answer, Recipe, Stage
-from mien.recognize.model_card import write_history
+from mien.recognize.run_records import write_history
 from mien.training.checkpoint import load_weights, read_state, write_state
 from mien.training.loop import fit
 from mien.training.objective import Classes, Objective

@@ -34,14 +34,16 @@ from mien.registry import (
 )
 
 MOST_STAGES = 1000
+"""Most stages of a recipe."""
 
 QUESTIONS = ("start", "draw", "targets", "weigh", "loss", "unlabeled", "step")
 """The questions that techniques/ answers, one folder each."""
 
 Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+"""A share from 0 to below 1."""
 
 Answer = dict[str, Any]
-"""A component as it stands in a recipe: its file's name under `technique` (or `network`), and its settings."""
+"""An answer as it stands in a recipe: the component's file name under `technique` (or `network`), and its settings."""
 
 
 def _answer(value: Any, key: str = "technique") -> Any:
@@ -55,26 +57,26 @@ def _answers(value: Any) -> Any:
 @worded
 @dataclass(frozen=True, config=STRICT)
 class Stage:
-    """Some epochs under one optimizer and schedule; any question may be answered anew for them."""
+    """A stage of training: epochs under one optimizer and schedule; it may answer any question in its own way."""
 
     epochs: Count
-    """Passes over the labeled faces."""
+    """Number of passes over the labeled faces."""
     lr: NotNegative
     """Learning rate at the schedule's highest point."""
     optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] = "sgd"
-    """`sgd` has Nesterov momentum .9."""
+    """The optimizer; `sgd` has Nesterov momentum .9."""
     weight_decay: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] = 5e-4
     """Decay of weight matrices; biases and normalization are left alone."""
     schedule: Literal["constant", "cosine", "step", "one_cycle"] = "constant"
-    """`one_cycle` warms up over `warmup` and anneals to 0; `step` multiplies by 0.1 at `drops`."""
+    """Course of the learning rate: `one_cycle` rises over `warmup` and anneals to 0; `step` multiplies by 0.1 at `drops`."""
     warmup: Fraction = 0.15
-    """Share of the stage in which `one_cycle` rises."""
+    """Share of the stage in which the learning rate of `one_cycle` rises."""
     drops: tuple[Share, ...] = (0.5, 0.75)
-    """Shares of the stage after which `step` drops."""
+    """Shares of the stage after which the learning rate of `step` drops."""
     frozen: tuple[str, ...] = ()
-    """Blocks of the network that stay as they are."""
+    """Names of the network's blocks whose weights stay as they are."""
     answers: dict[str, Answer | tuple[Answer, ...]] | None = None
-    """Questions answered otherwise in this stage."""
+    """Questions that this stage answers in another way than the recipe, with their answers."""
 
     @field_validator("answers", mode="before")
     @classmethod
@@ -88,7 +90,7 @@ class Recipe:
     """How a recognizer is trained. Read one by name or from a TOML file with `Recipe.load`."""
 
     stages: Annotated[tuple[Stage, ...], Field(max_length=MOST_STAGES)]
-    """What happens one after the other; the best model and the metrics are kept for each."""
+    """The stages, one after the other; the best model and the figures of each are kept."""
     model: Answer
     """The network (a file in models/) and its settings."""
     start: Answer
@@ -98,7 +100,7 @@ class Recipe:
     targets: Answer
     """What should each face be taught?"""
     weigh: Annotated[tuple[Answer, ...], Field(min_length=1)]
-    """How much does each face count? A list is a product."""
+    """How much does each face count? Weights of several answers are multiplied."""
     loss: Answer
     """How is a miss charged?"""
     unlabeled: Answer
@@ -106,27 +108,27 @@ class Recipe:
     step: Answer
     """When is an update kept?"""
     augment: Augmentation = Augmentation()
-    """How far views are distorted."""
+    """How far augmentation distorts views."""
     normalize: Normalization = "fixed"
-    """`fixed` scale, or zero mean and unit variance of every `face`."""
+    """How gray values are scaled: on a `fixed` scale, or to zero mean and unit variance of every `face`."""
     batch: Count = 128
-    """Labeled faces in a batch."""
+    """Number of labeled faces in a batch."""
     unlabeled_batch: Count = 128
-    """Faces without labels in a batch."""
+    """Number of faces without labels in a batch."""
     validation: Fraction = 0.2
     """Share of the given labels that choose the model and the temperature; they are part of the label budget."""
     choose: Literal["accuracy", "average_accuracy", "loss", "last"] = "accuracy"
-    """What the kept model is best at on validation; `last` keeps the last one."""
+    """The figure on validation by which the best model is kept; `last` keeps the last one."""
     average: Fraction = 0.0
     """Decay of the moving average of the weights that is validated and kept; 0 for none."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """`auto` takes bfloat16 where the processor has matrix units for it, else float32."""
+    """Precision of training; `auto` takes bfloat16 where the processor has matrix units for it, else float32."""
     compile: bool = False
-    """Let torch.compile fuse the network; needs a C++ compiler on a CPU."""
+    """Whether torch.compile fuses the network; needs a C++ compiler on a CPU."""
     transductive: bool = False
-    """Faces of the test split may be trained on without their labels."""
+    """Whether faces of the test split may be trained on without their labels."""
     title: str = ""
-    """What it is, in a line, and where it was published."""
+    """What the recipe is, in a line, and where it was published."""
 
     @field_validator("start", "draw", "targets", "loss", "unlabeled", "step", mode="before")
     @classmethod
@@ -169,8 +171,9 @@ class Recipe:
 
     @staticmethod
     def parse(table: Mapping[str, Any], trusted: bool = False) -> "Recipe":
-        """The recipe of this table; questions without an answer get that of `base`, or else the plain one. `trusted`: as of
-        `load`.
+        """The recipe of this table; a question without an answer gets that of `base`, or else that of `supervised`.
+
+        `trusted`: modules beyond mien that the table names are imported, and so run. Raises MienError where the table is wrong.
         """
         if not isinstance(table, Mapping):
             raise MienError("a recipe's keys and values", told(table), "give a table")
@@ -193,28 +196,28 @@ class Recipe:
         return table
 
     def set(self, key: str, value: Any) -> "Recipe":
-        """This recipe with one value changed; see `with_settings`."""
+        """A copy of the recipe with the value at `key` changed; see `with_settings`."""
         return self.with_settings({key: value})
 
     def with_settings(self, settings: Mapping[str, Any]) -> "Recipe":
-        """This recipe with values changed by key: `draw`, `step.temperature`, `stages.0.lr`, `augment.weak.flip`.
+        """A copy of the recipe with values changed by key: `draw`, `step.temperature`, `stages.0.lr`, `augment.weak.flip`.
 
-        A text is read as JSON where it is that. Raises MienError for an unknown key.
+        A text that is JSON is read as such. Raises MienError for an unknown key.
         """
         if BASE in settings:
             raise MienError("a value of the recipe to change", BASE, "name that recipe itself, or write a TOML file with a base")
         return Recipe.parse(with_values(self.table(), settings))
 
     def with_network(self, name: str) -> "Recipe":
-        """This recipe on another network, with as many copies of its last layer."""
+        """A copy of the recipe with another network, which has as many copies of its last layer."""
         copies = {key: value for key, value in self.model.items() if key == "copies"}
         return self.set("model", {"network": name, **copies})
 
     def with_start(self, model: Path | str) -> "Recipe":
-        """This recipe from the weights of a model on: mien-s, a run or a model folder.
+        """A copy of the recipe that starts from the weights of `model`: mien-s, a run or a model folder.
 
-        The network, and how gray values are scaled, become the model's. Raises MienError where there is no such model, or its
-        network is somebody's own and not imported.
+        It takes over the model's network and scale of gray values. Raises MienError where there is no such model, or its
+        network's module is not imported.
         """
         from mien.recognize.bundled import find_model
         from mien.recognize.model_card import read_card
@@ -228,7 +231,10 @@ class Recipe:
         return self.with_settings({"model": network, "normalize": card.normalize, "start": start})
 
     def with_epochs(self, epochs: int) -> "Recipe":
-        """This recipe over `epochs` epochs in all, shared among its stages in proportion, each at least one."""
+        """A copy of the recipe with `epochs` epochs in all, shared among its stages in proportion; each has at least one.
+
+        Raises MienError for fewer epochs than stages.
+        """
         require(Count, epochs=epochs)
         if epochs < len(self.stages):
             raise MienError(f"at least {len(self.stages)} epochs, one a stage", f"{epochs}", "give more epochs")
@@ -242,7 +248,7 @@ class Recipe:
 
 
 def recipe_comment(name: Path | str) -> str:
-    """What a recipe's file says before its first key: what it takes from its paper and what it changes."""
+    """The comment at the head of a recipe's file, which says what it takes from its paper and what it changes."""
     path = _file(name)
     text = _inside(name) if path is None else read_bytes(path, "mend the file", MOST_TOML).decode("utf-8", "replace")
     lines = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines())
@@ -250,10 +256,9 @@ def recipe_comment(name: Path | str) -> str:
 
 
 def trust_recipe(name: Path | str) -> None:
-    """Import the modules beyond mien that a recipe's file names, or its base, and those of the recipes that it names: what they
-    hold is run.
+    """Import the modules beyond mien that a recipe's file, its bases and the recipes that it names refer to.
 
-    Raises MienError where the file is no recipe, or a module cannot be imported.
+    Their code is run. Raises MienError where a file is no recipe, or a module cannot be imported.
     """
     left, seen = [str(name)], set[str]()
     while left:
@@ -266,7 +271,7 @@ def trust_recipe(name: Path | str) -> None:
 
 
 def files_of(values: Any) -> list[str]:
-    """The recipes' files that nested settings name, such as that of a teacher."""
+    """Recipes' files that nested settings name, such as a teacher's."""
     if isinstance(values, Mapping):
         values = list(values.values())
     if isinstance(values, list | tuple):
@@ -275,17 +280,18 @@ def files_of(values: Any) -> list[str]:
 
 
 def _read(name: Path | str) -> dict[str, Any]:
-    """What a recipe's file says, with all that it is based on."""
+    """The table of a recipe with all that it is based on written out."""
     return with_bases(_as_it_stands(name), name, _as_it_stands)
 
 
 def _as_it_stands(name: Path | str) -> dict[str, Any]:
+    """The table of a recipe's name or file as it stands there, without its bases."""
     path = _file(name)
     return tomllib.loads(_inside(name)) if path is None else read_toml(path, "mend the file")
 
 
 def _file(name: Path | str) -> Path | None:
-    """The file that a recipe is read from; None for one that mien brings. Raises MienError where there is neither."""
+    """The file that a recipe is read from; None for a recipe that comes with mien. Raises MienError where there is neither."""
     path = Path(name)
     if path.suffix == ".toml" and not os.path.isfile(path):
         raise MienError("a recipe file", f"nothing at {path}", "check the path")
@@ -301,19 +307,19 @@ def _inside(name: Path | str) -> str:
 
 
 def recipe_names() -> list[str]:
-    """The recipes that mien brings."""
+    """Names of the recipes that come with mien."""
     return sorted(Path(entry.name).stem for entry in resources.files("mien.recipes").iterdir() if entry.name.endswith(".toml"))
 
 
 def with_values(table: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The table with values changed by key, as `Recipe.with_settings` says."""
+    """A recipe's table with values changed by key, as `Recipe.with_settings` does it; the table itself is changed."""
     for key, value in settings.items():
         _put(table, key, value_of(value) if isinstance(value, str) else value)
     return table
 
 
 def _is_place(text: str) -> bool:
-    """Whether it is the number of a place in a list."""
+    """Whether the text is the number of a place in a list."""
     return text.isascii() and text.isdigit() and len(text) < 10
 
 

@@ -1,4 +1,4 @@
-"""The graph of a model from elsewhere: it has to be one as `recognize.graph` writes, of sizes that a face may need."""
+"""Checks the ONNX graph of a model from elsewhere: only what `onnx_export` writes is run, and only in sizes that faces need."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +10,12 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 from mien.errors import MienError
 from mien.onnx_check import MOST_WORK, Refusal, each, elements, infer_sizes, require_operators, values_of
 from mien.plain import short
-from mien.recognize.model_card import FACES, GRAPH, LOGITS, WEIGHTS, ModelCard
+from mien.recognize.model_card import ModelCard
+from mien.recognize.model_folder import FACES, GRAPH, LOGITS, WEIGHTS
 from mien.recognize.weights_file import WeightsFile
 
 OPSET, VERSION = 17, 8
-"""Of ONNX: old enough for every onnxruntime that mien takes."""
+"""Versions of ONNX's operators and of its format: old enough for every onnxruntime that mien takes."""
 _WINDOW = ("kernel_shape", "strides", "pads")
 OPERATORS: Mapping[str, tuple[str, ...]] = {
     "Add": (),
@@ -36,30 +37,33 @@ OPERATORS: Mapping[str, tuple[str, ...]] = {
     "Transpose": ("perm",),
     "Unsqueeze": (),
 }
-"""Those that are written, and their settings."""
+"""The operators that mien writes, and the settings of each."""
 MOST_NODES, MOST_SETTING = 8192, 1 << 16
+"""Most nodes in a graph, and the largest number in a node's settings."""
 MOST_LIVE = 1 << 26
-"""Elements that are in memory at one time for a face: a quarter of a gigabyte."""
+"""Most elements that may be in memory at one time for a face: a quarter of a gigabyte."""
 BATCH = 64
-"""Faces at once: their maps stay near the processor."""
+"""Most faces in a batch: with more, their maps leave the processor's cache."""
 WORK_AT_ONCE = 2 * 10**10
-"""Multiplications of a batch: a process that is told to end does so after it."""
+"""Most multiplications in a batch: a process that is told to end does so after a batch."""
 TRIED = 2
-"""Faces for which sizes are found out."""
+"""Faces for which the sizes of all values are inferred."""
 KINDS = {"F16": TensorProto.FLOAT16, "F32": TensorProto.FLOAT}
+"""ONNX's kinds of numbers, by their names in a safetensors file."""
 
 
 @dataclass(frozen=True)
-class Checked:
-    """A graph that may be run."""
+class CheckedGraph:
+    """A graph that was checked and may be run."""
 
     content: bytes
+    """The graph as a file's content."""
     batch: int
-    """Faces at once."""
+    """Most faces in a batch."""
 
 
-def check_graph(content: bytes, card: ModelCard, weights: WeightsFile, file: object = GRAPH) -> Checked:
-    """The graph in a file's content. Raises MienError where it is not as one that mien writes for this card and these weights."""
+def check_graph(content: bytes, card: ModelCard, weights: WeightsFile, file: object = GRAPH) -> CheckedGraph:
+    """Check the graph in a file's content. Raises MienError where mien would not write it for this card and these weights."""
     refuse = Refusal(file, "take a model that mien exported, or read it in torch: leave `graph` in its card empty")
     model = ModelProto()
     try:
@@ -86,7 +90,7 @@ def check_graph(content: bytes, card: ModelCard, weights: WeightsFile, file: obj
     known = {name: _known(name, shape, refuse) for name, shape in shapes.items()}
     live, work = _costs(model, known, refuse)
     batch = max(1, min(BATCH, MOST_LIVE // max(1, live), WORK_AT_ONCE // max(1, work)))
-    return Checked(model.SerializeToString(), batch)
+    return CheckedGraph(model.SerializeToString(), batch)
 
 
 def _known(name: str, shape: tuple[int, ...] | None, refuse: Refusal) -> tuple[int, ...]:
@@ -109,7 +113,7 @@ def _require_settings(node: NodeProto, refuse: Refusal) -> None:
 
 
 def _require_order(model: ModelProto, refuse: Refusal) -> None:
-    """Every operator makes one value, once, of values that were made before."""
+    """Raises MienError unless every operator makes one new value, of values that were made before."""
     made = {FACES, *(entry.name for entry in model.graph.initializer)}
     for node in model.graph.node:
         if not made.issuperset(node.input) or len(node.output) != 1 or node.output[0] in made or not node.output[0]:
@@ -118,7 +122,7 @@ def _require_order(model: ModelProto, refuse: Refusal) -> None:
 
 
 def _require_one(given: Sequence[ValueInfoProto], name: str, kind: int, shape: list[int], refuse: Refusal) -> None:
-    """One value: so many faces, and of each this shape."""
+    """Raises MienError unless the graph has this one input or output: any number of faces, each of this shape."""
     expected = f"one value {name} of shape (N, {', '.join(map(str, shape))})"
     if [entry.name for entry in given] != [name]:
         raise refuse(expected, short(", ".join(entry.name for entry in given) or "none"))
@@ -129,7 +133,7 @@ def _require_one(given: Sequence[ValueInfoProto], name: str, kind: int, shape: l
 
 
 def _require_arrays(model: ModelProto, weights: WeightsFile, refuse: Refusal) -> None:
-    """Each lies in the graph, whole and of numbers, or is one of the file of weights, by name and place."""
+    """Raises MienError unless every array lies in the graph, finite, or in the file of weights, at the place that it states."""
     seen = set[str]()
     for tensor in model.graph.initializer:
         name = tensor.name
@@ -149,7 +153,7 @@ def _require_arrays(model: ModelProto, weights: WeightsFile, refuse: Refusal) ->
 
 
 def _costs(model: ModelProto, shapes: Mapping[str, tuple[int, ...]], refuse: Refusal) -> tuple[int, int]:
-    """For one face: the most elements that are in memory at one time, and multiplications. Raises MienError for too many."""
+    """For one face, the most elements in memory at one time, and the multiplications. Raises MienError for too many of either."""
     last = {name: number for number, node in enumerate(model.graph.node) for name in node.input} | {LOGITS: len(model.graph.node)}
     fixed = {entry.name for entry in model.graph.initializer}
     room = sum(elements(shapes[name]) for name in fixed) + MOST_SETTING

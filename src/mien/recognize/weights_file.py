@@ -1,4 +1,4 @@
-"""The file of weights, checked without torch: what lies where, and that all of it is numbers."""
+"""Checks a safetensors file of weights without torch: where each tensor lies, and that all values are finite."""
 
 import json
 from dataclasses import dataclass
@@ -13,34 +13,35 @@ from mien.errors import MienError
 from mien.plain import short
 
 KINDS = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16, "I64": np.int64}
-"""Of numbers that weights are made of, and how they are looked at; I64 counts batches."""
+"""The kinds of numbers that weights may have, and numpy's kinds that they are checked in; I64 counts batches."""
 VARIANCE = "running_var"
-"""The end of a variance's name."""
+"""The end of the name of a batch normalization's variance."""
 _BF16_EXPONENT = 0x7F80
-"""All of it set: nan or infinite."""
+"""The exponent's bits in bfloat16: a number that has all of them is nan or infinite."""
 
 
 @dataclass(frozen=True)
 class TensorEntry:
-    """Where an array lies."""
+    """Where a tensor lies in the file."""
 
     kind: str
-    """One of KINDS."""
+    """The kind of its numbers, one of KINDS."""
     shape: tuple[int, ...]
     begin: int
-    """Byte of the file."""
+    """The tensor's first byte in the file."""
     end: int
+    """The byte after its last one."""
 
 
 @dataclass(frozen=True, eq=False)
 class WeightsFile:
-    """A file of weights, and what lies in it by name."""
+    """A file of weights: its content, and where each tensor lies, by name."""
 
     content: bytes
     entries: dict[str, TensorEntry]
 
     def array(self, name: str) -> npt.NDArray[Any]:
-        """As it lies there: bfloat16 as whole numbers."""
+        """The tensor of this name, in its own shape; bfloat16 as uint16."""
         entry = self.entries[name]
         flat = np.frombuffer(self.content[entry.begin : entry.end], KINDS[entry.kind])
         return flat.reshape(entry.shape)
@@ -49,7 +50,7 @@ class WeightsFile:
 def check_weights(content: bytes, file: Path) -> WeightsFile:
     """The weights in a file's content.
 
-    Raises MienError for what is no safetensors, other kinds of numbers, nan and infinite ones, and variances below 0.
+    Raises MienError where it is no safetensors file, and for other kinds of numbers, nan, infinite values and variances below 0.
     """
     try:
         deserialize(content)  # type: ignore[no-untyped-call]  # checks the header: sizes, offsets, gaps, overlaps

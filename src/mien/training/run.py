@@ -17,9 +17,9 @@ from mien.errors import MienError
 from mien.models import Network, by_own_statistics, takes_gray_values
 from mien.progress import Progress, Silent
 from mien.recipes.recipe import Components, Recipe
-from mien.recognize.device import autocast, channels_last, choose_precision, place, predict
+from mien.recognize.device import autocast, channels_last, choose_precision, predict_logits, to_device
 from mien.recognize.divergence import decide, last_features, moved
-from mien.recognize.networks import build_network
+from mien.recognize.saved_networks import build_network
 from mien.registry import each_meant
 from mien.training.checkpoint import FAULTS, not_of_run, require_numbers
 from mien.training.contract import numbers
@@ -106,7 +106,7 @@ class Run:
         self.stage, self.epoch, self.history = 0, 0, list[dict[str, float]]()
         self.best: dict[str, Any] = {}
         self._predictions: Predictions | None = None
-        self.network = place(network or build_network(recipe.model, self.classes, material.faces.info, seed), device)
+        self.network = to_device(network or build_network(recipe.model, self.classes, material.faces.info, seed), device)
         self.global_noise = [Generator(kind).manual_seed(seed).get_state() for kind in dict.fromkeys(("cpu", device.type))]
         """State of torch's own generators during this run: dropout draws from them."""
         self._components_of_stage()
@@ -303,11 +303,11 @@ class Run:
         """The same by the best weights of the stage so far; those in training stay as they are."""
         network = build_network(self.recipe.model, self.classes, self.views.info)
         network.load_state_dict(self.best["weights"])
-        return self._predict_by(place(network, self.device), pool, count)
+        return self._predict_by(to_device(network, self.device), pool, count)
 
     def _predict_by(self, network: Network, pool: FaceLoader, count: int) -> Tensor:
         batches = pool.stream(torch.arange(count).split(EVALUATION_BATCH))
-        return predict(network, (batch.faces for batch in batches), self.views, self.precision)
+        return predict_logits(network, (batch.faces for batch in batches), self.views, self.precision)
 
     @property
     def kept_network(self) -> Network:

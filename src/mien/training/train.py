@@ -19,11 +19,12 @@ from mien.errors import MienError
 from mien.plain import counted, to_json
 from mien.progress import Progress, Silent
 from mien.recipes.recipe import Recipe
-from mien.recognize.calibration import apply_temperature, fit_least, fit_sure, fit_temperature
+from mien.recognize.calibration import apply_temperature, fit_confidence_threshold, fit_conformal_threshold, fit_temperature
 from mien.recognize.device import choose_device
-from mien.recognize.model_card import ModelCard, read_card, read_sources, write_history
-from mien.recognize.networks import write_model
+from mien.recognize.model_card import ModelCard, read_card
 from mien.recognize.recognizer import Recognizer
+from mien.recognize.run_records import read_sources, write_history
+from mien.recognize.saved_networks import write_model
 from mien.registry import standing_in
 from mien.tabular.parquet_files import BUDGET, read_table
 from mien.training.checkpoint import TODO, read_state
@@ -205,7 +206,7 @@ def _say_doubtful(run: Run, card: ModelCard, progress: Progress) -> None:
         progress.say(
             f"warning: the model takes every validation face for {name}: its average accuracy is 1 of {len(known)} classes"
         )
-    if card.sure >= 1:
+    if card.confidence_threshold >= 1:
         few = counted(len(run.validation_labels), "validation face is", "validation faces are")
         found = f"{few} too few, or too often named wrongly, to say so"
         progress.say(f"no answer of this model is sure: {found}")
@@ -230,5 +231,6 @@ def _card(run: Run, order: TrainingSettings, prepared: PreparedRun) -> ModelCard
     logits, labels = run.predict_best(run.validation, len(run.validation_labels)).numpy(), run.validation_labels.numpy()
     temperature = fit_temperature(logits, labels)
     likely = apply_temperature(logits, temperature)
-    least = fit_least(likely, labels)
-    return replace(card, temperature=temperature, least=least, sure=fit_sure(likely, labels, least))
+    conformal = fit_conformal_threshold(likely, labels)
+    confident = fit_confidence_threshold(likely, labels, conformal)
+    return replace(card, temperature=temperature, conformal_threshold=conformal, confidence_threshold=confident)

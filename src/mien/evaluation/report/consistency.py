@@ -1,4 +1,4 @@
-"""What `mien consistency` leaves: a table of all faces, the unreliable ones with neighbors, and sequences that failed."""
+"""The files of `mien consistency`: a CSV of all faces, and pictures of the least stable ones and of failed sequences."""
 
 import csv
 import io
@@ -11,21 +11,25 @@ from PIL import Image
 from mien.data.face_grid import BLUE, INK, RED, SOFT, Note, Row, Tile, draw_face_grid, write_face_grid
 from mien.disk import write_aside
 from mien.errors import MienError
-from mien.evaluation.consistency import Checked, Consistency, Example, Scored
+from mien.evaluation.consistency import Consistency
+from mien.evaluation.failure_cases import CheckedSequences
+from mien.evaluation.stability_summary import ScoredFaces, UnstableExamples
 from mien.plain import counted
 
 SIDE = 88
 """Side of a face in the pictures, in pixels."""
 MOST = 16
-"""Sequences in the picture."""
+"""Most sequences in the picture."""
 NO_LABEL = "(no label)"
+"""Name of the row of faces without label."""
 LEAST = 1e-12
-"""A bar that shows S is drawn against the highest one, at least this."""
+"""Least S against which the bars of S are drawn; else they are drawn against the highest S."""
 FILES = ("consistency.csv", "unreliable.png", "failures.png")
+"""Names of the files that are written."""
 
 
 def require_own(out: Path) -> None:
-    """Raises MienError where anything is at `out` but what an earlier `mien consistency` left there."""
+    """Raises MienError where `out` holds anything but the files of an earlier `mien consistency`."""
     found = [path.name for path in out.iterdir()] if out.is_dir() else [out.name] if out.exists() else []
     strange = sorted(set(found) - set(FILES))
     if strange:
@@ -34,9 +38,9 @@ def require_own(out: Path) -> None:
 
 
 def write_consistency(found: Consistency, out: Path) -> list[str]:
-    """Write consistency.csv and, unless the faces are features, unreliable.png and, of sequences, failures.png; their names.
+    """Write consistency.csv and the pictures into the folder `out` in place of earlier ones, and give the files' names.
 
-    They take the place of earlier ones. Raises MienError as `require_own` does.
+    Faces with pixels have unreliable.png, and their sequences failures.png. Raises MienError as `require_own` does.
     """
     require_own(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -54,8 +58,8 @@ def write_consistency(found: Consistency, out: Path) -> list[str]:
     return names
 
 
-def consistency_rows(scored: Scored) -> str:
-    """A csv of id, label, predicted, score and, where the set has sequences, sequence; the highest score first."""
+def consistency_rows(scored: ScoredFaces) -> str:
+    """The CSV of id, label, predicted, score and, where the set has sequences, sequence; the highest score comes first."""
     file, faces = io.StringIO(), scored.faces
     names = ["id", *(["sequence"] if "sequence" in faces.column_names else [])]
     columns = [faces.column(name).to_pylist() for name in names]
@@ -69,7 +73,7 @@ def consistency_rows(scored: Scored) -> str:
 
 
 def draw_unreliable(found: Consistency) -> Image.Image:
-    """A row for each labeled class: its most unreliable faces with S and prediction, and beside each a neighbor, if a picture."""
+    """A picture with a row for each class: its least stable faces with S and prediction, and a neighbor beside each."""
     rows = [
         Row(example.name or NO_LABEL, tuple(_unreliable(found.scored, example)), f"{counted(example.count, 'face')}")
         for example in found.examples
@@ -80,8 +84,8 @@ def draw_unreliable(found: Consistency) -> Image.Image:
     return draw_face_grid(rows, SIDE, title)
 
 
-def draw_failures(scored: Scored, checked: Checked) -> Image.Image:
-    """A row for each of up to MOST failure cases, consistent ones first: the frames, the last one last, and their predictions."""
+def draw_failures(scored: ScoredFaces, checked: CheckedSequences) -> Image.Image:
+    """A picture with a row for each of up to MOST failure cases, consistent ones first: frames and their predictions."""
     wrong = (scored.predicted[checked.near] != checked.labels[:, None]).sum(axis=1)
     order = np.lexsort((-wrong, ~checked.consistent))
     shown = order[checked.failed[order]][:MOST]
@@ -100,8 +104,8 @@ def draw_failures(scored: Scored, checked: Checked) -> Image.Image:
     )
 
 
-def _unreliable(scored: Scored, example: Example) -> Iterator[Tile]:
-    """The faces of an example, a neighbor after each."""
+def _unreliable(scored: ScoredFaces, example: UnstableExamples) -> Iterator[Tile]:
+    """The faces of one class, with a neighbor after each."""
     wrong, highest = scored.wrong, max(float(scored.scores.max()), LEAST)
     for place, (row, face) in enumerate(zip(example.rows, scored.faces.faces(example.rows), strict=True)):
         score, said = scored.scores[row], scored.classes[scored.predicted[row]]
@@ -113,8 +117,8 @@ def _unreliable(scored: Scored, example: Example) -> Iterator[Tile]:
             yield Tile(example.neighbors[place], (Note(f"neighbor {example.scores[place]:.2g}", color=SOFT), about))
 
 
-def _frames(scored: Scored, checked: Checked, number: int) -> Iterator[Tile]:
-    """The frames of a sequence, the last one last."""
+def _frames(scored: ScoredFaces, checked: CheckedSequences, number: int) -> Iterator[Tile]:
+    """The checked frames of a sequence, and its last one."""
     near, label = checked.near[number], checked.labels[number]
     faces = [*scored.faces.faces(near), checked.peaks.faces([number])[0]]
     predicted = [*scored.predicted[near], checked.peaks_predicted[number]]

@@ -1,4 +1,4 @@
-"""The diagrams of a comparison as SVG files."""
+"""Draws the diagrams of a comparison as SVG: accuracy over labels, noise and varied values, and paired differences."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from mien.evaluation.report.figures import INK, LINE, TEXT, plain_axes, to_svg
-from mien.experiments.grid import Group
-from mien.experiments.statistics import TableLine
+from mien.experiments.grid import GridPoint
+from mien.experiments.seed_statistics import TableLine
 from mien.plain import counted, short
 from mien.plots import Axes, Figure, MaxNLocator, PercentFormatter, Text
 
@@ -17,35 +17,38 @@ from mien.plots import Axes, Figure, MaxNLocator, PercentFormatter, Text
 COLORS = ("#000000", "#e69f00", "#0072b2", "#009e73", "#d55e00", "#cc79a7", "#56b4e9")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "p")
 PANEL = (3.9, 3.1)
+"""Width and height of a panel in inches."""
 MOST_BESIDE = 2
-"""Panels in a row."""
+"""Most panels in a row."""
 APART = 0.05
-"""Distance of neighboring recipes' marks, in steps of the axis."""
+"""Distance between neighboring recipes' marks, in steps of the axis."""
 
 
 @dataclass(frozen=True)
-class Curves:
-    """Accuracy over one axis of the grid, a panel for each place on the other axes."""
+class AccuracyCurves:
+    """A diagram of accuracy over one axis of the grid, with a panel for each point on the other axes."""
 
     name: str
-    """`labels`, `noise`, or the varied key."""
+    """The axis: `labels`, `noise`, or the varied key."""
     title: str
     label: str
-    """Of the axis."""
+    """The axis's label."""
     ticks: tuple[str, ...]
-    panels: tuple["Panel", ...]
+    """The axis's values in words."""
+    panels: tuple["AccuracyPanel", ...]
 
 
 @dataclass(frozen=True)
-class Panel:
-    """Lines by tick, None where there is no result: for each recipe, (ticks,)."""
+class AccuracyPanel:
+    """A panel of a diagram: each recipe's results over the axis."""
 
     title: str
     lines: dict[str, tuple[TableLine | None, ...]]
+    """(ticks,) results by the recipe's name; None where there is none."""
 
 
-def known_curves(lines: Sequence[TableLine]) -> list[Curves]:
-    """Curves over labels, noise and each varied number, where the grid has two values or more of them."""
+def accuracy_curves(lines: Sequence[TableLine]) -> list[AccuracyCurves]:
+    """Diagrams over labels, noise and each varied number of which the grid has two values or more."""
     labels = sorted({line.group.labels for line in lines}, key=_by_size)
     noise = sorted({line.group.noise for line in lines})
     made = [
@@ -62,7 +65,7 @@ def known_curves(lines: Sequence[TableLine]) -> list[Curves]:
     return [curves for curves in made if len(curves.ticks) > 1]
 
 
-def _reader(key: str) -> Callable[[Group], str]:
+def _reader(key: str) -> Callable[[GridPoint], str]:
     return lambda group: dict(group.varied)[key]
 
 
@@ -78,26 +81,31 @@ def _is_number(text: str) -> bool:
 
 
 def _curves(
-    lines: Sequence[TableLine], name: str, label: str, values: Sequence[Any], ticks: Sequence[str], read: Callable[[Group], Any]
-) -> Curves:
-    """`read` gives a group's value on this axis."""
+    lines: Sequence[TableLine],
+    name: str,
+    label: str,
+    values: Sequence[Any],
+    ticks: Sequence[str],
+    read: Callable[[GridPoint], Any],
+) -> AccuracyCurves:
+    """The diagram over one axis; `read` gives a grid point's value on it."""
     panels: dict[str, dict[str, list[TableLine | None]]] = {}
     for line in lines:
         recipes = panels.setdefault(_other_axes(line.group, name), {})
         recipes.setdefault(line.recipe, [None] * len(values))[values.index(read(line.group))] = line
-    made = tuple(Panel(title, {name: tuple(row) for name, row in recipes.items()}) for title, recipes in panels.items())
-    return Curves(name, f"Accuracy over {label}", label, tuple(ticks), made)
+    made = tuple(AccuracyPanel(title, {name: tuple(row) for name, row in recipes.items()}) for title, recipes in panels.items())
+    return AccuracyCurves(name, f"Accuracy over {label}", label, tuple(ticks), made)
 
 
-def _other_axes(group: Group, name: str) -> str:
-    """The place on all axes but this one, in words."""
+def _other_axes(group: GridPoint, name: str) -> str:
+    """A grid point's place on all axes but one, in words."""
     parts = [] if name == "labels" else ["all labels" if group.labels is None else f"{counted(group.labels, 'label')} per class"]
     parts += [] if name == "noise" else [f"{100 * group.noise:g} % of labels flipped" if group.noise else "no labels flipped"]
     return ", ".join([*parts, *(f"{key} = {value}" for key, value in group.varied if key != name)])
 
 
-def draw_curves(curves: Curves, recipes: Sequence[str]) -> bytes:
-    """SVG of mean accuracy over the axis, a line per recipe, with 95 % t-intervals over seeds."""
+def draw_accuracy_curves(curves: AccuracyCurves, recipes: Sequence[str]) -> bytes:
+    """The diagram as SVG: mean accuracy over the axis, a line for each recipe, with 95 % t-intervals over seeds."""
     columns = min(MOST_BESIDE, len(curves.panels))
     rows = math.ceil(len(curves.panels) / columns)
     figure = Figure(figsize=(PANEL[0] * columns + 1.7, PANEL[1] * rows), layout="constrained")
@@ -116,7 +124,7 @@ def draw_curves(curves: Curves, recipes: Sequence[str]) -> bytes:
     return to_svg(figure)
 
 
-def _panel(axes: Axes, panel: Panel, curves: Curves, recipes: Sequence[str]) -> None:
+def _panel(axes: Axes, panel: AccuracyPanel, curves: AccuracyCurves, recipes: Sequence[str]) -> None:
     plain_axes(axes)
     steps = np.arange(len(curves.ticks))
     for number, recipe in enumerate(recipes):
@@ -145,7 +153,7 @@ def _panel(axes: Axes, panel: Panel, curves: Curves, recipes: Sequence[str]) -> 
 
 
 def draw_differences(lines: Sequence[TableLine], recipes: Sequence[str]) -> bytes:
-    """SVG of the paired differences of accuracy to the first recipe, place by place, with 95 % t-intervals over seeds."""
+    """The differences of accuracy to the first recipe as SVG, point by point, paired by seed, with 95 % t-intervals."""
     groups = list(dict.fromkeys(line.group for line in lines))
     rows = [line for line in lines if not line.first]
     others = len({line.recipe for line in rows})
@@ -177,21 +185,21 @@ def draw_differences(lines: Sequence[TableLine], recipes: Sequence[str]) -> byte
 
 
 def color(number: int) -> str:
-    """That of the recipe with this number."""
+    """The color of the recipe with this number."""
     return COLORS[number % len(COLORS)]
 
 
 def marker(number: int) -> str:
-    """That of the recipe with this number."""
+    """The marker of the recipe with this number."""
     return MARKERS[number % len(MARKERS)]
 
 
 def _ascii(text: str) -> str:
-    """The drawn font does not have every letter."""
+    """The text without letters that the drawn font may lack."""
     return short(text).encode("ascii", "replace").decode()
 
 
 def _literal(texts: Sequence[Text]) -> None:
-    """A dollar sign in a name is no formula."""
+    """Draw texts as they are: a dollar sign in a name begins no formula."""
     for text in texts:
         text.set_parse_math(False)

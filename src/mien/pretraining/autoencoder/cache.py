@@ -8,7 +8,8 @@ from typing import Any
 
 from mien.disk import put
 from mien.errors import MienError
-from mien.recognize.model_card import model_folder, read_card, read_weights_file
+from mien.recognize.model_card import read_card
+from mien.recognize.model_folder import model_folder, read_weights_file
 from mien.silence import own_cache
 
 
@@ -41,7 +42,7 @@ def is_kept(key: str, settings: dict[str, Any], faces: str) -> bool:
         return False
     try:
         card = read_card(folder)
-        read_weights_file(folder, card)
+        read_weights_file(folder, card.weights)
     except MienError:
         card = None
     if card is not None and card.faces.checksum == faces and _deciding(card.recipe.get("autoencoding")) == _deciding(settings):

@@ -30,9 +30,10 @@ from mien.pretraining.autoencoder.pictures import one_of_each
 from mien.pretraining.pretrain import Workplace, portions, pretrain
 from mien.progress import Progress, Silent
 from mien.recipes.recipe import Answer, Recipe, Stage, with_values
-from mien.recognize.device import channels_last, choose_device, place
-from mien.recognize.model_card import ModelCard, note_source, read_card, read_history
-from mien.recognize.networks import build_network, write_model
+from mien.recognize.device import channels_last, choose_device, to_device
+from mien.recognize.model_card import ModelCard, read_card
+from mien.recognize.run_records import note_source, read_history
+from mien.recognize.saved_networks import build_network, write_model
 from mien.recognize.semantic_neighbors import DEVIATION, SIGMA, SemanticNeighbors, autoencoder, encode
 from mien.registry import STRICT, Count, NotNegative, Positive, Seed, Share, each_meant, meant, validate, worded
 from mien.training.loop import own_threads
@@ -246,7 +247,7 @@ def learn_neighbors(
             f"warning: {found}: the autoencoder knows little of these faces; take more faces or epochs, or features"
         )
     views = Views(faces.info)
-    deviation = _deviation(place(network.eval(), bench.device), views, faces.select(parts.taught), bench.device)
+    deviation = _deviation(to_device(network.eval(), bench.device), views, faces.select(parts.taught), bench.device)
     info = replace(faces.info, classes=(), checksum=digest(faces), count=len(faces))
     told = {"autoencoding": asdict(settings)}
     card = ModelCard(

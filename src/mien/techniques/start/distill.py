@@ -16,8 +16,8 @@ from mien.pretraining.pretrain import is_pretrained, portions, pretrain, pretrai
 from mien.recipes.recipe import Recipe, Stage, recipe_names
 from mien.recognize.bundled import find_model
 from mien.recognize.features import Tap, tap, write_taps
-from mien.recognize.model_card import note_source
-from mien.recognize.networks import build_network
+from mien.recognize.run_records import note_source
+from mien.recognize.saved_networks import build_network
 from mien.registry import STRICT, NotNegative, Positive, Share, meant, names
 from mien.training.run import Run
 

@@ -13,9 +13,10 @@ from mien.errors import MienError
 from mien.models import published
 from mien.plain import counted, to_json
 from mien.recognize.bundled import find_model
-from mien.recognize.model_card import note_source, read_card
-from mien.recognize.networks import read_weights
-from mien.recognize.weight_colors import fit_colors
+from mien.recognize.gray_and_color_weights import match_colors
+from mien.recognize.model_card import read_card
+from mien.recognize.run_records import note_source
+from mien.recognize.saved_networks import read_weights
 from mien.registry import STRICT, each_meant, names
 from mien.training.run import Run
 
@@ -107,7 +108,7 @@ class Transfer:
             return None, "not among the blocks"
         if name.startswith("head.") and not same_classes:
             return None, "other classes"
-        return fit_colors(there, tuple(here.shape))
+        return match_colors(there, tuple(here.shape))
 
     def _tell(self, run: Run, entries: list[Entry]) -> None:
         here = [entry for entry in entries if entry.here is not None]

@@ -10,16 +10,17 @@ from mien.data.format import Info
 from mien.errors import MienError
 from mien.recognize.alignment import alignment_note
 from mien.recognize.bundled import find_model
-from mien.recognize.model_card import ModelCard, note_source, read_card
-from mien.recognize.networks import read_weights
-from mien.recognize.weight_colors import fit_colors
+from mien.recognize.gray_and_color_weights import match_colors
+from mien.recognize.model_card import ModelCard, read_card
+from mien.recognize.run_records import note_source
+from mien.recognize.saved_networks import read_weights
 from mien.registry import STRICT
 from mien.training.run import Run
 
 
 def matching(theirs: dict[str, Tensor], mine: dict[str, Tensor]) -> dict[str, Tensor]:
     """Those of `theirs` that `mine` has under the same name, in its shapes: between gray and color they are converted."""
-    found = {name: fit_colors(value, tuple(mine[name].shape))[0] for name, value in theirs.items() if name in mine}
+    found = {name: match_colors(value, tuple(mine[name].shape))[0] for name, value in theirs.items() if name in mine}
     return {name: value for name, value in found.items() if value is not None}
 
 

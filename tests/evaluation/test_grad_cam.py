@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from conftest import bright_faces, small_recipe
 from mien import FaceSet, MienError, Recognizer, TrainingSettings, train
 from mien.data.format import Info
-from mien.evaluation.explain import SIDE, explain, explain_photo, explained_path, grad_cam, overlay
+from mien.evaluation.grad_cam import SIDE, explain, explain_photo, explained_path, grad_cam, overlay
 from mien.models import Network
 from mien.recognize.model_card import ModelCard
-from mien.recognize.networks import build_network
+from mien.recognize.saved_networks import build_network
 from runs import Heard, features
 from teachers import tiny_onnx
 

@@ -1,4 +1,4 @@
-"""A model folder to give away: half the size, and ready to run without torch."""
+"""Exports a model into a folder to give away: half the size, and ready to run without torch."""
 
 import re
 from collections.abc import Mapping
@@ -15,36 +15,39 @@ from mien.faces.crop import CropSpec
 from mien.models import Network
 from mien.recognize.bundled import find_model
 from mien.recognize.model_card import ModelCard, read_card
-from mien.recognize.networks import read_network, write_model
 from mien.recognize.onnx_export import write_graph
+from mien.recognize.saved_networks import read_network, write_model
 from mien.registry import validate
 
 ABSOLUTE = re.compile(r"(?<![\w:/\\.~-])(?:/[^\s/;,'\"]+/|[A-Za-z]:[/\\]|\\\\)[^\s;,'\"]+")
-"""A path from the root of a computer, within a text."""
+"""Finds absolute paths within a text."""
 
 
 def export(model: Path | str, out: Path | str, align: str | None = None) -> ModelCard:
-    """Write the model or run at `model` into the folder `out`: weights in half precision, the network's graph, and the card.
+    """Write the model or run at `model` into the folder `out`: weights in half precision, the network as ONNX, and the card.
 
-    The card names no folder of this computer: of absolute paths in the recipe, such as that of a teacher, the last part is left.
+    The card names no folder of this computer: absolute paths in the recipe, such as a teacher's, are cut to their last part.
 
-    `align`: how faces are cut out of photos for it, in a geometry's words, where its set does not say. Raises MienError for a
-    network whose layers `graph` does not know, for weights beyond half precision, for a way that cannot work with the faces of
-    its detector, and where `out` holds something else.
+    `align`: how faces are cut out of photos for this model, in a crop's words, where its set does not say. Raises MienError for
+    layers that ONNX export does not know, for weights beyond half precision, for a way of cutting that its detector cannot
+    serve, and where `out` holds something else.
     """
     model, out = find_model(model), Path(out)
     require_new(out)
     card, network = read_card(model), read_network(model)
     if align is not None:
-        geometry = CropSpec.from_text(align)
-        geometry.require_workable()
-        card = replace(card, faces=replace(card.faces, alignment=str(geometry)))
+        spec = CropSpec.from_text(align)
+        spec.require_workable()
+        card = replace(card, faces=replace(card.faces, alignment=str(spec)))
     write_exported(network, card, out)
     return read_card(out)
 
 
 def write_exported(network: Network, card: ModelCard, out: Path) -> None:
-    """Write a network in memory, which becomes one of half precision. Raises MienError as `export` does."""
+    """Write a network in memory as an exported model into `out`; its weights become half precision.
+
+    Raises MienError as `export`.
+    """
     if card.faces.kind != "faces":
         raise MienError("a model of faces, to export it", f"one of {card.faces.kind}", "train one on a set of faces")
     card = validate(ModelCard, without_folders(asdict(card)))
@@ -65,7 +68,7 @@ def _half(name: str, weights: Tensor) -> Tensor:
 
 
 def without_folders(value: Any) -> Any:
-    """Nested values whose texts name no folder of this computer: of an absolute path the last part is left."""
+    """Nested values in which every absolute path is cut to its last part, so that no folder of this computer is named."""
     if isinstance(value, Mapping):
         return {without_folders(key): without_folders(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Rows of a network's last layer, fitted to few faces on what comes before it.
+"""Fits rows of a network's last layer to few faces, by the layer's inputs.
 
 A new class gets the row of a linear discriminant (Fisher 1936) whose covariance is shrunk towards that of independent numbers of
 equal variance (as in Friedman 1989, "Regularized discriminant analysis"), so that few faces suffice. Known classes' rows are
@@ -14,54 +14,54 @@ from torch import Tensor
 from torch.nn import functional as F
 
 SHRINK = 0.1
-"""What is added to a covariance's diagonal, in its own mean."""
+"""Added to a covariance's diagonal, as a share of the diagonal's mean."""
 STEPS = 200
-"""At most, of L-BFGS."""
+"""Most steps of L-BFGS."""
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
-    """The row of one class."""
+class ClassRow:
+    """The row of one class in a linear layer."""
 
     weight: Tensor
-    """(D,)"""
+    """(D,) a weight for each feature."""
     bias: float
 
     def __call__(self, features: Tensor) -> Tensor:
-        """Logits (...,) of features (..., D)."""
+        """The class's logits (...,) for features (..., D)."""
         return features @ self.weight + self.bias
 
 
-def discriminant(new: Tensor, others: Tensor) -> Row:
-    """Of features (N, D) of a new class against (M, D) of all others; 0 halfway between both means."""
+def discriminant(new: Tensor, others: Tensor) -> ClassRow:
+    """The linear discriminant of a new class's features (N, D) against all others' (M, D); it is 0 halfway between both means."""
     means = new.mean(0), others.mean(0)
     centered = torch.cat([new - means[0], others - means[1]])
     covariance = centered.T @ centered / len(centered)
     # Where all features are alike there is nothing to divide by, and nothing to tell apart.
     covariance.diagonal().add_(SHRINK * covariance.diagonal().mean() + 1e-6)
     weight = torch.linalg.solve(covariance, means[0] - means[1])
-    return Row(weight, -float((means[0] + means[1]) @ weight) / 2)
+    return ClassRow(weight, -float((means[0] + means[1]) @ weight) / 2)
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What takes a discriminant to where it competes with the logits of the known classes."""
+    """Factor and shift that make a discriminant's scores comparable with the logits of the known classes."""
 
     factor: float
     shift: float
 
     def __call__(self, scores: Tensor) -> Tensor:
-        """Logits of a discriminant's scores."""
+        """Logits for a discriminant's scores."""
         return scores * self.factor + self.shift
 
 
 def fit_scale(scores: Tensor, logits: Tensor, labels: Tensor, weights: Tensor, lose: Sequence[float]) -> Scale:
-    """Of scores (N,) of faces that the discriminant did not learn from, beside their logits (N, K) of known classes.
+    """Fit the scale of a discriminant by its scores (N,) for faces that it did not learn from.
 
-    By logistic regression, as in Platt 1999, of the faces that are of no known class (`labels` (N,) of K or more) against the
-    others, both of equal weight in all; then lowered until no more than the shares `lose` of the faces whose known class was
-    found are lost to the new one, one by each of the `weights` (W, N): how much a face counts among those on its side. The
-    regression uses the first.
+    `logits` (N, K): the known classes' logits for these faces. `labels` (N,): K or more for faces of the new class. Logistic
+    regression (as in Platt 1999) tells the new class's faces from the others, both sides of equal weight in all. The shift is
+    then lowered until no more than a share `lose` of the faces whose known class is found is lost to the new one, for each of
+    the `weights` (W, N) by which faces count. The regression uses the first of them.
     """
     new, known = labels >= logits.shape[1], torch.logsumexp(logits, dim=1)
     even = torch.where(new, weights[0] / weights[0, new].sum(), weights[0] / weights[0, ~new].sum())
@@ -81,10 +81,11 @@ def fit_scale(scores: Tensor, logits: Tensor, labels: Tensor, weights: Tensor, l
 
 
 def refit(rows: Tensor, features: Tensor, labels: Tensor, prior: Tensor, strength: float) -> Tensor:
-    """Rows (K, D + 1), the bias last, near the given ones, fitted to features (N, D) of known classes `labels` (N,).
+    """Rows (K, D + 1), the bias last, near the given `rows`, fitted to features (N, D) of known classes `labels` (N,).
 
-    `prior` (K,): how much more frequent, as a logarithm, a class is among these faces than where the model is used: it is added
-    to the logits while fitting (logit adjustment, Menon et al. 2021), so that the faces' frequencies leave no trace.
+    `prior` (K,): logarithm of how much more frequent each class is among these faces than where the model is used. Adding it to
+    the logits while fitting (logit adjustment, Menon et al. 2021) keeps these frequencies out of the rows. `strength`: how
+    strongly rows are held near where they were.
     """
     inputs = with_one(features)
 
@@ -96,7 +97,7 @@ def refit(rows: Tensor, features: Tensor, labels: Tensor, prior: Tensor, strengt
 
 
 def with_one(features: Tensor) -> Tensor:
-    """(N, D + 1): features (N, D), and 1 for the bias."""
+    """Features (N, D) with a 1 for the bias at the end, (N, D + 1)."""
     return torch.cat([features, features.new_ones(len(features), 1)], dim=1)
 
 

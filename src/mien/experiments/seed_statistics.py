@@ -1,4 +1,4 @@
-"""Statistics over seeds: means with intervals, and differences to the first recipe, paired by seed. Pure functions."""
+"""Statistics over seeds: means with intervals, and differences to the first recipe, paired by seed."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -8,57 +8,65 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from mien.experiments.grid import Group
-from mien.experiments.results import RunResult
+from mien.experiments.grid import GridPoint
+from mien.experiments.run_results import RunResult
 
 NAN = math.nan
 COVERAGE = 0.95
+"""Coverage of the t-intervals."""
 DIGITS = 12
+"""Digits to which figures are rounded, so that differences that are equal on paper are equal here."""
 SHARE = (0.0, 1.0)
+"""Bounds of a share's interval."""
 LEAST = 3
-"""Seeds that an interval or a test needs: of two, a t-interval is nine times as wide as they are apart."""
+"""Least seeds of an interval or a test: a t-interval of two seeds is nine times as wide as they are apart."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """A figure over seeds; nan where there is nothing to tell it from."""
+    """A figure over seeds: mean, deviation and interval; nan where there are too few seeds for one."""
 
     count: int
     """Number of seeds."""
     mean: float
     sd: float
-    """Standard deviation with n - 1; nan of one seed."""
+    """Standard deviation with n - 1; nan for one seed."""
     low: float
-    """Ends of the 95 % t-interval of the mean; nan of fewer than three seeds."""
+    """Lower end of the 95 % t-interval of the mean; nan for fewer than three seeds."""
     high: float
+    """Upper end of the 95 % t-interval of the mean; nan for fewer than three seeds."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A figure minus another recipe's, seed by seed."""
+    """The difference of a figure between two recipes, paired by seed."""
 
     pairs: int
-    """Seeds that both have."""
+    """Number of seeds that both recipes have."""
     mean: float
+    """Mean difference."""
     low: float
-    """Ends of the 95 % t-interval of the mean; nan of fewer than three pairs, as is p."""
+    """Lower end of the 95 % t-interval of the mean; nan for fewer than three pairs."""
     high: float
+    """Upper end of the 95 % t-interval of the mean; nan for fewer than three pairs."""
     p: float
-    """Of the two-sided paired t-test; nan where all differences are 0."""
+    """p of the two-sided paired t-test; nan for fewer than three pairs, and where all differences are 0."""
 
 
 @dataclass(frozen=True)
 class TableLine:
-    """A recipe at a place in the grid: a row of table.csv."""
+    """A recipe at a grid point, over seeds: a row of table.csv."""
 
     recipe: str
-    group: Group
+    group: GridPoint
     first: bool
-    """Whether it is the recipe that the others are compared with."""
+    """Whether the others are compared with this recipe."""
     train_labels: float
-    """Mean number of labels trained on, as the next two; nan where no run is finished."""
+    """Mean number of labels that were trained on; nan where no run is finished."""
     validation_labels: float
+    """Mean number of labels that chose the model; nan where no run is finished."""
     unlabeled_faces: float
+    """Mean number of faces that were used without their labels; nan where no run is finished."""
     accuracy: Spread
     average_accuracy: Spread
     macro_f1: Spread
@@ -66,19 +74,19 @@ class TableLine:
     seconds: Spread
     weight_auroc: Spread
     difference: Difference
-    """Of accuracy to the first recipe's; nan for that itself, as is the next."""
+    """Accuracy minus the first recipe's; nan for the first recipe itself."""
     average_difference: Difference
-    """Of average accuracy."""
+    """Average accuracy minus the first recipe's; nan for the first recipe itself."""
     lost_to_noise: Spread
     """Accuracy without noise minus accuracy at this noise, by seed; nan without noise, or where the grid has no noise 0."""
     lost_difference: Difference
-    """Of what was lost to noise to what the first recipe lost: below 0 where this one loses less."""
+    """Accuracy lost to noise minus what the first recipe lost: below 0 where this recipe loses less."""
     best_seed_on_test: float
-    """Accuracy of the best seed, chosen on the test faces: what much of the literature reports. Never used for anything."""
+    """Accuracy of the best seed, chosen on the test faces, as much of the literature reports it. Nothing here uses it."""
 
 
-def spread(values: Iterable[float], within: tuple[float, float] = (-math.inf, math.inf)) -> Spread:
-    """Of the values that are not nan. What they can be, `within`, bounds the interval too: 0 and 1 for shares."""
+def mean_with_interval(values: Iterable[float], within: tuple[float, float] = (-math.inf, math.inf)) -> Spread:
+    """Mean, deviation and interval of the values that are not nan; `within` bounds the interval: 0 and 1 for shares."""
     known = _known(values)
     mean = float(known.mean()) if len(known) else NAN
     sd = float(known.std(ddof=1)) if len(known) > 1 else NAN
@@ -86,10 +94,10 @@ def spread(values: Iterable[float], within: tuple[float, float] = (-math.inf, ma
     return Spread(len(known), mean, sd, *(min(max(end, within[0]), within[1]) for end in (mean - half, mean + half)))
 
 
-def paired(mine: Mapping[int, float], theirs: Mapping[int, float]) -> Difference:
-    """Of figures by seed, over the seeds that both have."""
+def paired_difference(mine: Mapping[int, float], theirs: Mapping[int, float]) -> Difference:
+    """The difference `mine` - `theirs` of figures by seed, over the seeds that both have."""
     known = _known(mine[seed] - theirs[seed] for seed in sorted(mine.keys() & theirs.keys()))
-    found = spread(known)
+    found = mean_with_interval(known)
     return Difference(found.count, found.mean, found.low, found.high, _p(found))
 
 
@@ -100,7 +108,7 @@ def _known(values: Iterable[float]) -> Any:
 
 
 def _half(sd: float, count: int) -> float:
-    """Half the width of the t-interval."""
+    """Half the width of the t-interval; nan for fewer than three values."""
     return float(stats.t.ppf((1 + COVERAGE) / 2, count - 1)) * sd / math.sqrt(count) if count >= LEAST else NAN
 
 
@@ -112,10 +120,10 @@ def _p(found: Spread) -> float:
     return float(2 * stats.t.sf(abs(found.mean) / (found.sd / math.sqrt(found.count)), found.count - 1))
 
 
-def summarize(results: Sequence[RunResult], first: str) -> tuple[TableLine, ...]:
-    """A line for each recipe and place of which there are results, place by place, in the order in which they come.
+def summarize_seeds(results: Sequence[RunResult], first: str) -> tuple[TableLine, ...]:
+    """A line for each recipe and grid point that has results, point by point, in the order of the results.
 
-    `first` is the recipe that the others are compared with.
+    `first`: the recipe that the others are compared with.
     """
     groups = list(dict.fromkeys(result.group for result in results))
     recipes = dict.fromkeys([first, *(result.recipe for result in results)])
@@ -125,33 +133,33 @@ def summarize(results: Sequence[RunResult], first: str) -> tuple[TableLine, ...]
 
 
 class _Table:
-    """Results, by recipe and place."""
+    """Results by recipe and grid point."""
 
     def __init__(self, results: Sequence[RunResult], first: str) -> None:
         self.first = first
-        self.cells: dict[tuple[str, Group], list[RunResult]] = {}
+        self.cells: dict[tuple[str, GridPoint], list[RunResult]] = {}
         for result in results:
             self.cells.setdefault((result.recipe, result.group), []).append(result)
 
-    def values(self, recipe: str, group: Group, figure: str) -> dict[int, float]:
-        """A figure by seed, nan where a run does not have it."""
+    def values(self, recipe: str, group: GridPoint, figure: str) -> dict[int, float]:
+        """A figure by seed; nan where a run does not have it."""
         found = {result.seed: getattr(result, figure) for result in self.cells.get((recipe, group), [])}
         return {seed: NAN if value is None else float(value) for seed, value in found.items()}
 
-    def lost(self, recipe: str, group: Group) -> dict[int, float]:
-        """What noise cost, by seed."""
+    def lost(self, recipe: str, group: GridPoint) -> dict[int, float]:
+        """The accuracy lost to noise, by seed; empty without noise."""
         if not group.noise:
             return {}
-        clean = self.values(recipe, Group(group.labels, 0.0, group.varied), "accuracy")
+        clean = self.values(recipe, GridPoint(group.labels, 0.0, group.varied), "accuracy")
         noisy = self.values(recipe, group, "accuracy")
         return {seed: clean[seed] - noisy[seed] for seed in sorted(clean.keys() & noisy.keys())}
 
-    def line(self, recipe: str, group: Group) -> TableLine:
+    def line(self, recipe: str, group: GridPoint) -> TableLine:
         def over(figure: str, within: tuple[float, float] = (0.0, math.inf)) -> Spread:
-            return spread(self.values(recipe, group, figure).values(), within)
+            return mean_with_interval(self.values(recipe, group, figure).values(), within)
 
         def against(figures: Callable[[str], dict[int, float]]) -> Difference:
-            return paired(figures(recipe), {} if recipe == self.first else figures(self.first))
+            return paired_difference(figures(recipe), {} if recipe == self.first else figures(self.first))
 
         return TableLine(
             recipe=recipe,
@@ -168,7 +176,7 @@ class _Table:
             weight_auroc=over("weight_auroc", SHARE),
             difference=against(lambda name: self.values(name, group, "accuracy")),
             average_difference=against(lambda name: self.values(name, group, "average_accuracy")),
-            lost_to_noise=spread(self.lost(recipe, group).values()),
+            lost_to_noise=mean_with_interval(self.lost(recipe, group).values()),
             lost_difference=against(lambda name: self.lost(name, group)),
             best_seed_on_test=max(
                 (value for value in self.values(recipe, group, "accuracy").values() if value == value), default=NAN
@@ -176,8 +184,8 @@ class _Table:
         )
 
 
-def table_row(line: TableLine) -> dict[str, Any]:
-    """The line as a row of table.csv."""
+def table_csv_row(line: TableLine) -> dict[str, Any]:
+    """A line's values by the columns of table.csv."""
     group, row = line.group, dict[str, Any](recipe=line.recipe)
     row |= {"labels_per_class": group.labels, "noise": group.noise, **dict(group.varied), "seeds": line.accuracy.count}
     row |= {name: getattr(line, name) for name in ("train_labels", "validation_labels", "unlabeled_faces")}

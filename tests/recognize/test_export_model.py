@@ -24,11 +24,12 @@ from mien.faces.crop import CropSpec
 from mien.faces.face import Face
 from mien.media.photos import Photo
 from mien.models import Network
-from mien.recognize.export import export
-from mien.recognize.model_card import CARD, GRAPH, WEIGHTS, ModelCard
-from mien.recognize.networks import build_network, read_network, write_model
+from mien.recognize.export_model import export
+from mien.recognize.model_card import ModelCard
+from mien.recognize.model_folder import CARD, GRAPH, WEIGHTS
 from mien.recognize.onnx_backend import OnnxBackend
 from mien.recognize.onnx_export import write_graph
+from mien.recognize.saved_networks import build_network, read_network, write_model
 from mien.registry import STRICT
 from teachers import tiny_onnx
 
@@ -100,7 +101,7 @@ def test_onnxruntime_gives_what_torch_gives(
     export(written(place / "run", network, info, normalize, seed), place / "model")
     faces = faces_for(info, 70, seed)
     whole, half = Recognizer.load(place / "run", "cpu"), Recognizer.load(place / "model", "cpu")
-    assert isinstance(half.runs, OnnxBackend)
+    assert isinstance(half.backend, OnnxBackend)
     expected = whole.logits(faces)
     scale = np.abs(expected).max()
     np.testing.assert_allclose(half.logits(faces), expected, atol=0.01 * scale)
@@ -281,7 +282,7 @@ def test_a_card_imports_no_network(exported: Path, evil: Path, kind: str) -> Non
 def test_a_card_imports_no_way_and_no_detector(exported: Path, evil: Path, kind: str, alignment: str) -> None:
     faces = dict(json.loads((exported / CARD).read_text())["faces"], alignment=alignment)
     recognizer = Recognizer.load(changed(exported.parent / kind, {"faces": faces}), "cpu")
-    for read in (lambda: recognizer(np.zeros((40, 40, 3), np.uint8)), lambda: recognizer.geometry):
+    for read in (lambda: recognizer(np.zeros((40, 40, 3), np.uint8)), lambda: recognizer.crop_spec):
         with pytest.raises(MienError, match="whose module is imported already; found 'evil_mod:"):
             read()
     assert len(recognizer.read([np.zeros((40, 40, 3), np.uint8)], CropSpec("whole"))[0]) == 1  # the caller's own words
@@ -302,7 +303,7 @@ def test_what_is_imported_already_is_trusted(exported: Path, evil: Path) -> None
     run = changed(exported.parent / "run", {"network": SMALL | {"network": "evil_mod:Net"}})
     faces = dict(json.loads((run / CARD).read_text())["faces"], alignment="evil_mod:Way; mtcnn; largest")
     recognizer = Recognizer.load(changed(run, {"faces": faces}), "cpu")
-    assert recognizer.geometry == CropSpec("evil_mod:Way", "mtcnn", "all")
+    assert recognizer.crop_spec == CropSpec("evil_mod:Way", "mtcnn", "all")
     assert recognizer.network.shape == (1, 16, 16)
     assert recognizer(np.zeros((40, 40, 3), np.uint8)) == ()
 
@@ -349,8 +350,8 @@ def test_a_face_without_landmarks_is_not_no_face(tmp_path: Path) -> None:
     recognizer = Recognizer.of(network_of(SMALL, card.faces), card, CPU)
     photo = np.zeros((40, 40, 3), np.uint8)
     with pytest.raises(MienError, match=r"cut out by eyes .*Boxes; all; found one with no landmarks to align it by; take a det"):
-        recognizer.read([photo], CropSpec("eyes", "test_export:Boxes", "all"))
-    assert len(recognizer.read([photo], CropSpec("box", "test_export:Boxes", "all"))[0]) == 1
+        recognizer.read([photo], CropSpec("eyes", "test_export_model:Boxes", "all"))
+    assert len(recognizer.read([photo], CropSpec("box", "test_export_model:Boxes", "all"))[0]) == 1
 
 
 def test_a_pickle_is_never_read(exported: Path) -> None:

@@ -1,8 +1,7 @@
-"""Networks in torch, to and from model folders."""
+"""Writes torch networks into model folders, and reads them from there."""
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,33 +15,34 @@ from mien.disk import write_aside
 from mien.errors import MienError
 from mien.models import Architecture, Copies, Network, architecture, head_copies
 from mien.plain import plain, to_json
-from mien.recognize.model_card import CARD, GRAPH, WEIGHTS, ModelCard, is_of_run, model_folder, read_card, read_weights_file
+from mien.recognize.model_card import ModelCard, read_card
+from mien.recognize.model_folder import CARD, GRAPH, WEIGHTS, is_of_run, model_folder, read_weights_file
 from mien.registry import fields, require_loaded
 
 MOST_PARAMETERS = 10**9
-"""Of a network: 4 GB of weights."""
+"""Most parameters of a network: 4 GB of weights."""
 
 
 def write_model(folder: Path, weights: dict[str, Tensor], card: ModelCard, graph: bytes = b"") -> None:
-    """Write weights, card and, if any, the graph into `folder`; the card, which names the others' hashes, comes last."""
+    """Write the weights, the graph if there is one, and the card, which names their hashes, into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     content = save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()})
     hashes = {"weights": hashlib.sha256(content).hexdigest(), "graph": hashlib.sha256(graph).hexdigest() if graph else ""}
     write_aside(folder / WEIGHTS, content)
     if graph:
         write_aside(folder / GRAPH, graph)
-    write_aside(folder / CARD, to_json(asdict(card) | hashes).encode())
+    write_aside(folder / CARD, to_json(card.to_json() | hashes).encode())
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The weights of the model or run at `path`. Raises MienError where they are not those the card names, or no numbers."""
-    return load_tensors(read_weights_file(path, read_card(path)).content)
+    """The weights of the model or run at `path`, by name. Raises MienError where they are not the card's, or not finite."""
+    return load_tensors(read_weights_file(path, read_card(path).weights).content)
 
 
 def build_network(network: dict[str, Any], classes: int, info: Info, seed: int = 0) -> Network:
-    """The network of these settings for faces (or features) like those of `info`, its weights random by `seed`.
+    """A network of these settings for faces or features like those of `info`, with random weights drawn by `seed`.
 
-    The caller's random state is left alone.
+    torch's random state is left as it was. Raises MienError for settings that do not fit, and for too many parameters.
     """
     settings, copies = architecture(network), head_copies(network)
     with torch.random.fork_rng([]):
@@ -66,10 +66,10 @@ def _require_size(settings: Architecture, classes: int, info: Info) -> None:
 
 
 def read_network(path: Path) -> Network:
-    """The network at `path` with its weights, in eval mode. Nothing is imported because the card says so.
+    """The network of the model or run at `path` with its weights, in eval mode. Nothing is imported because the card says so.
 
-    Raises MienError where it is an autoencoder, where its module is not imported, where it names a file and is not of a run, and
-    where the weights are not of its shapes.
+    Raises MienError for an autoencoder, for a network whose module is not imported, for one outside a run that names files of
+    its own, and where the weights do not have its shapes.
     """
     card = read_card(path)
     if not card.classes:
@@ -81,14 +81,14 @@ def read_network(path: Path) -> Network:
         raise MienError(f"a model of its own files alone at {path}", f"one of {files[0]} too", "name the run that it is of")
     # What computes while it is built cannot be built without memory.
     ours = ":" not in name and not files
-    return fill(lambda: build_network(card.network, len(card.classes), card.faces), weights, path, ours)
+    return build_with_weights(lambda: build_network(card.network, len(card.classes), card.faces), weights, path, ours)
 
 
-def fill(build: Callable[[], Network], weights: dict[str, Tensor], path: Path, check_first: bool = True) -> Network:
-    """The network that `build` gives, with the weights of the model at `path`, in eval mode.
+def build_with_weights(build: Callable[[], Network], weights: dict[str, Tensor], path: Path, check_first: bool = True) -> Network:
+    """The network that `build` makes, with the weights of the model at `path`, in eval mode.
 
-    It is built without memory at first, unless told: a card may ask for more than there is. Raises MienError where its settings
-    make no sense, or the weights are not of its shapes.
+    With `check_first` it is first built without memory, since a card may ask for more than there is. Raises MienError where its
+    settings make no sense, or the weights do not have its shapes.
     """
     if check_first:
         with torch.device("meta"):
@@ -100,7 +100,7 @@ def fill(build: Callable[[], Network], weights: dict[str, Tensor], path: Path, c
 
 
 def _files(network: dict[str, Any]) -> list[Path]:
-    """Those that a network's settings name."""
+    """The files that a network's settings name."""
     return _own_files(architecture(network))
 
 

@@ -1,7 +1,7 @@
-"""Activation maximization: a picture that excites a neuron or a class output, by gradient ascent on the input (FN2EN, Fig. 1).
+"""Activation maximization: pictures that excite a neuron or a class output, by gradient ascent on the input (FN2EN, Fig. 1).
 
-The paper's pictures are by DeepDraw, which blurs and moves the picture as it climbs; so does this, from gray noise, at the
-network's own size. Departures: one size instead of growing ones; steps of one length whatever the gradient's.
+The paper's pictures were made by DeepDraw, which blurs and shifts the picture as it climbs. So does this, from gray noise, at the
+network's own size. Departures: one size instead of growing ones; every step has one length, whatever the gradient's.
 """
 
 import numpy as np
@@ -16,18 +16,20 @@ from mien.recognize.device import autocast, channels_last, choose_precision
 from mien.recognize.features import Tap
 
 HEAD = "head"
-"""Stands for the network's last layer among its blocks: a neuron for each class, whose response is its logit."""
+"""Name of the last layer among the blocks: it has a neuron for each class, whose response is the class's logit."""
 STEPS = 100
+"""Steps of gradient ascent."""
 RATE = (0.08, 0.02)
-"""Length of the first and of the last step, as a root mean square over pixels, where black is 0 and white 1."""
+"""Lengths of the first and the last step: root mean squares over pixels, where black is 0 and white 1."""
 BLUR = (0.02, 0.009)
-"""Standard deviation of the blur after the first and the last step, as a share of the side."""
+"""Standard deviations of the blur after the first and the last step, as shares of the side."""
 JITTER = 0.06
-"""The picture moves by up to this share of the side before each step."""
+"""Most that the picture is shifted before each step, as a share of the side."""
 
 
 def maximize(source: Tap, block: str, neurons: npt.NDArray[np.int64], seed: int, bar: Progress) -> npt.NDArray[np.uint8]:
-    """A picture for each of `neurons` (M,) of a block or of HEAD, uint8 (M, S, S) or (M, S, S, 3), the same for the same seed."""
+    """A picture that excites each of `neurons` (M,) of a block or of HEAD, uint8 (M, S, S) or (M, S, S, 3); `seed` draws the
+    noise."""
     channels, side, _ = source.network.shape
     device, noise = next(source.network.parameters()).device, Generator().manual_seed(seed)
     x = (0.5 + 0.05 * torch.randn(1, channels, side, side, generator=noise)).repeat(len(neurons), 1, 1, 1).to(device)
@@ -51,17 +53,18 @@ def maximize(source: Tap, block: str, neurons: npt.NDArray[np.int64], seed: int,
 
 
 def excitement(features: Tensor, neurons: Tensor) -> Tensor:
-    """(M,): the response of each picture's neuron, by features (M, C, S', S') or (M, C)."""
+    """The response of each picture's neuron, (M,), by features (M, C, S', S') or (M, C) and neurons (M,)."""
     return responses(features).gather(1, neurons[:, None])[:, 0]
 
 
 def responses(features: Tensor) -> Tensor:
-    """(M, C) of features (M, C, S', S') or (M, C): a neuron's response is the largest value of its map (FN2EN, III-C)."""
+    """Responses (M, C) of all neurons, by features (M, C, S', S') or (M, C): the largest value of a neuron's map (FN2EN,
+    III-C)."""
     return features.amax(dim=(2, 3)) if features.ndim == 4 else features
 
 
 def blur(x: Tensor, sigma: float) -> Tensor:
-    """Pictures (M, C, S, S) under a Gaussian of `sigma` pixels, edges repeated."""
+    """Pictures (M, C, S, S) blurred by a Gaussian of `sigma` pixels, edges repeated."""
     reach = max(1, round(3 * sigma))
     steps = torch.arange(-reach, reach + 1, device=x.device, dtype=x.dtype)
     weights = torch.softmax(-(steps**2) / (2 * sigma**2), dim=0)

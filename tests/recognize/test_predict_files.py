@@ -28,12 +28,12 @@ from mien.media.inputs import find_inputs
 from mien.media.limits import LIMITS, FileLimits
 from mien.media.photos import Picture
 from mien.preparation.prepare import Preparing, prepare_faces
-from mien.recognize import result_writer
-from mien.recognize.drawing import Box, draw, place_labels
+from mien.recognize import prediction_writer
+from mien.recognize.drawing import Box, draw_predictions, place_labels
 from mien.recognize.model_card import ModelCard
-from mien.recognize.networks import build_network, write_model
-from mien.recognize.predict import Read, drawn_name, place_of, write_drawn
-from mien.recognize.reading import Reading, reading, sentence
+from mien.recognize.predict_files import PredictedPhoto, drawing_name, file_fields, write_drawing
+from mien.recognize.prediction import Prediction, make_prediction, sentence
+from mien.recognize.saved_networks import build_network, write_model
 from photographs import photo_of, write_photo
 
 GEOMETRY = "box margin=0; photographs:Bright; largest"
@@ -53,7 +53,7 @@ def model(tmp_path: Path) -> Path:
     """A model folder of random weights, for faces that a detector of bright spots finds."""
     info = Info(CLASSES, side=16, alignment=GEOMETRY)
     network = {"network": "mien_s", "width": 8, "depths": [1, 1, 1]}
-    card = ModelCard(network, CLASSES, info, temperature=0.2, least=0.4)
+    card = ModelCard(network, CLASSES, info, temperature=0.2, conformal_threshold=0.4)
     write_model(tmp_path / "model", dict(build_network(network, 3, info).state_dict()), card)
     return tmp_path / "model"
 
@@ -145,11 +145,11 @@ def test_a_model_must_know_how_faces_are_cut_out(recognizer: Recognizer) -> None
 
 def test_what_is_possible_is_named(recognizer: Recognizer) -> None:
     face = recognizer(PHOTO)[0].face
-    sure = reading(face, {"a": 0.2, "b": 0.7, "c": 0.1}, 0.3)
+    sure = make_prediction(face, {"a": 0.2, "b": 0.7, "c": 0.1}, 0.3)
     assert (sure.top, sure.possible, sure.unsure) == ("b", ("b",), False)
-    either = reading(face, {"a": 0.42, "b": 0.48, "c": 0.1}, 0.3)
+    either = make_prediction(face, {"a": 0.42, "b": 0.48, "c": 0.1}, 0.3)
     assert (either.top, either.possible, either.unsure) == ("b", ("b", "a"), True)
-    none = reading(face, {"a": 0.42, "b": 0.48, "c": 0.1}, 0.5)
+    none = make_prediction(face, {"a": 0.42, "b": 0.48, "c": 0.1}, 0.5)
     assert (none.top, none.possible, none.unsure) == ("b", (), True)
 
 
@@ -179,12 +179,12 @@ def test_limits_are_on_unless_said(
 def test_sure_takes_a_probability_of_its_own(recognizer: Recognizer) -> None:
     """One expression alone was possible from 27 % on, and so anger at 47 % was sure."""
     face, scores = recognizer(PHOTO)[0].face, {"anger": 0.47, "fear": 0.23, "surprise": 0.22, "neutral": 0.08}
-    doubtful = reading(face, scores, 0.27, 0.77)
+    doubtful = make_prediction(face, scores, 0.27, 0.77)
     assert (doubtful.possible, doubtful.unsure) == (("anger",), True)
     assert (sentence(doubtful), doubtful.to_json()["unsure"]) == ("unsure (anger 47%, fear 23%)", True)
-    certain = reading(face, scores, 0.27, 0.47)
+    certain = make_prediction(face, scores, 0.27, 0.47)
     assert (sentence(certain), certain.unsure) == ("anger 47%", False)
-    assert reading(face, {"a": 1.0, "b": 0.0}, 0.27, 1.0).unsure, "at 1 none is"
+    assert make_prediction(face, {"a": 1.0, "b": 0.0}, 0.27, 1.0).unsure, "at 1 none is"
 
 
 def test_a_models_card_says_from_where_on_answers_are_sure(model: Path, recognizer: Recognizer) -> None:
@@ -192,7 +192,7 @@ def test_a_models_card_says_from_where_on_answers_are_sure(model: Path, recogniz
     assert card.pop("sure") == 0.8
     (model / "model.json").write_text(json.dumps(card))
     older = Recognizer.load(model, "cpu")
-    assert older.card.sure == 0.8, "a card from before it was stated"
+    assert older.card.confidence_threshold == 0.8, "a card from before it was stated"
     for sure in (0.0, 0.999999):
         (model / "model.json").write_text(json.dumps(card | {"sure": sure, "least": 0.34}))
         found = Recognizer.load(model, "cpu")(PHOTO)
@@ -232,7 +232,7 @@ def test_a_path_is_the_same_whatever_else_is_given(tmp_path: Path, monkeypatch: 
     given: list[list[str | Path]] = [["1.png"], ["."], [one, other], [tmp_path / "a", "../b"], [tmp_path], ["../?"]]
     for inputs in given:
         first, *_ = find_inputs(inputs)
-        assert place_of(first) == {"photo": first.name, "path": str(one)}, inputs
+        assert file_fields(first) == {"photo": first.name, "path": str(one)}, inputs
 
 
 def test_a_member_is_named_beside_its_archive(mien: Command, model: Path, tmp_path: Path) -> None:
@@ -256,10 +256,10 @@ def test_a_path_that_is_no_text_is_told(recognizer: Recognizer, tmp_path: Path) 
     path = tmp_path / os.fsdecode(b"\xff.png")
     write_photo(tmp_path / "a.png", PHOTO).rename(path)
     (one,) = find_inputs([path])
-    read = Read(photos_and_frames.Shot(one, PHOTO), recognizer(PHOTO))
+    read = PredictedPhoto(photos_and_frames.Shot(one, PHOTO), recognizer(PHOTO))
     for form in ("json", "csv"):
         file = io.TextIOWrapper(io.BytesIO(), "utf-8")
-        result_writer.ResultWriter("json" if form == "json" else "csv", CLASSES, file).tell(read)
+        prediction_writer.PredictionWriter("json" if form == "json" else "csv", CLASSES, file).write(read)
         file.seek(0)
         if form == "json":
             assert json.loads(file.read())["path"] == str(path)
@@ -284,12 +284,12 @@ def test_who_stops_has_what_was_read_and_whole(
         write_photo(tmp_path / "in" / f"{name}.png", PHOTO)
     monkeypatch.setattr(photos_and_frames, "TOGETHER", 1)
 
-    def write_and_stop(read: Read, folder: Path, number: int) -> Path:
+    def write_and_stop(read: PredictedPhoto, folder: Path, number: int) -> Path:
         if number == 2:
             os.kill(os.getpid(), signal.SIGINT)
-        return write_drawn(read, folder, number)
+        return write_drawing(read, folder, number)
 
-    monkeypatch.setattr(result_writer, "write_drawn", write_and_stop)
+    monkeypatch.setattr(prediction_writer, "write_drawing", write_and_stop)
     for form, lines in (("--json", 2), ("--csv", 5)):
         folder = tmp_path / form
         done = mien("predict", tmp_path / "in", "--model", model, "--device", "cpu", "--draw", folder, form)
@@ -316,7 +316,7 @@ def test_who_stops_while_photos_are_read_is_told_of_those_before(
         geometry: CropSpec | None = None,
         limits: FileLimits = LIMITS,
         turn: bool = False,
-    ) -> list[tuple[Reading, ...]]:
+    ) -> list[tuple[Prediction, ...]]:
         if not np.any(np.asarray(photos[0]) > 200):
             raise KeyboardInterrupt
         return as_ever(self, photos, geometry, limits, turn)
@@ -351,14 +351,14 @@ import numpy as np
 from mien.faces.face import Face
 from mien.media.source_files import SourceFile
 from mien.media.photos_and_frames import Shot
-from mien.recognize.predict import Read
-from mien.recognize.reading import reading
-from mien.recognize.result_writer import ResultWriter
+from mien.recognize.predict_files import PredictedPhoto
+from mien.recognize.prediction import make_prediction
+from mien.recognize.prediction_writer import PredictionWriter
 from pathlib import Path
 
 shot = Shot(SourceFile("a.png", Path("a.png")), np.zeros((60, 80, 3), np.uint8))
-face = reading(Face((5, 5, 20, 20), None, 1.0), {"a": 1.0}, 0.5)
-ResultWriter("json", ("a",), sys.stderr, Path(sys.argv[1])).tell(Read(shot, (face,)))
+face = make_prediction(Face((5, 5, 20, 20), None, 1.0), {"a": 1.0}, 0.5)
+PredictionWriter("json", ("a",), sys.stderr, Path(sys.argv[1])).write(PredictedPhoto(shot, (face,)))
 print(sorted({"torch", "scipy", "matplotlib", "av"} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
@@ -382,7 +382,7 @@ def test_a_command_that_reads_nothing_fails(mien: Command, model: Path, tmp_path
 def test_frames_are_blue_or_vermilion_around_faces(recognizer: Recognizer) -> None:
     face = recognizer(PHOTO)[1].face
     for scores, color in (({"a": 0.9, "b": 0.1}, (0, 114, 178)), ({"a": 0.6, "b": 0.4}, (213, 94, 0))):
-        drawn = np.asarray(draw(PHOTO, [reading(face, scores, 0.3)]))
+        drawn = np.asarray(draw_predictions(PHOTO, [make_prediction(face, scores, 0.3)]))
         assert drawn.shape == (360, 480, 3)  # six times as large
         assert tuple(drawn[215, 108]) == tuple(drawn[168, 155]) == color
         assert tuple(drawn[168, 108]) == (250, 250, 250)
@@ -391,7 +391,7 @@ def test_frames_are_blue_or_vermilion_around_faces(recognizer: Recognizer) -> No
 def test_large_photos_and_narrow_ones_are_drawn_as_they_are(recognizer: Recognizer) -> None:
     (one, _) = recognizer(PHOTO)
     for size in ((320, 500), (5000, 30), (1, 4096)):
-        assert draw(np.zeros((*size, 3), np.uint8), [one]).size == size[::-1]
+        assert draw_predictions(np.zeros((*size, 3), np.uint8), [one]).size == size[::-1]
 
 
 def box(x: int, y: int, wide: int, high: int) -> Box:
@@ -443,7 +443,7 @@ def test_names_from_archives_lead_nowhere(recognizer: Recognizer, tmp_path: Path
     from mien.media.source_files import SourceFile
 
     shot = photos_and_frames.Shot(SourceFile("../../up/a b.png", tmp_path), PHOTO)
-    path = write_drawn(Read(shot, recognizer(PHOTO)), tmp_path, 3)
+    path = write_drawing(PredictedPhoto(shot, recognizer(PHOTO)), tmp_path, 3)
     assert path.resolve().parent == tmp_path.resolve()
     assert path.name == "000003-.._.._up_a_b.jpg"
     with Image.open(path) as drawn:
@@ -461,5 +461,5 @@ def test_names_from_archives_lead_nowhere(recognizer: Recognizer, tmp_path: Path
     ],
 )
 def test_endings_are_not_doubled(name: str, expected: str) -> None:
-    assert drawn_name(name, 7, ".png") == f"00000{expected}"
-    assert len(drawn_name("x" * 300, 7, ".png")) < 120
+    assert drawing_name(name, 7, ".png") == f"00000{expected}"
+    assert len(drawing_name("x" * 300, 7, ".png")) < 120

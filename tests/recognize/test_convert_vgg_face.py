@@ -17,8 +17,8 @@ from conftest import bright_faces
 from mien import MienError
 from mien.cli import app
 from mien.models import vgg16
-from mien.recognize.convert_weights import convert_weights
-from mien.recognize.networks import read_network
+from mien.recognize.convert_vgg_face import convert_weights
+from mien.recognize.saved_networks import read_network
 from teachers import FEW, vgg_face
 
 MEAN = torch.tensor([129.1863, 104.7624, 93.5940]).view(3, 1, 1)

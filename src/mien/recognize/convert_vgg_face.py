@@ -1,4 +1,4 @@
-"""VGG-Face's published weights, from the file that its authors or others give out, as a model folder of mien."""
+"""Converts VGG-Face's published weights, from its authors' file or a copy, into a model folder of mien."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from mien.errors import MienError
 from mien.models import architecture
 from mien.models.vgg16 import STAGES
 from mien.recognize.model_card import ModelCard
-from mien.recognize.networks import write_model
+from mien.recognize.saved_networks import write_model
 from mien.registry import Count, require
 
 CITATION = "O. M. Parkhi, A. Vedaldi, A. Zisserman: Deep Face Recognition. BMVC 2015."
@@ -30,11 +30,11 @@ PLACES = {
 
 
 def convert_weights(file: Path, out: Path, side: int = 224, channels: int = 3) -> ModelCard:
-    """Write VGG-Face's weights in `file` as a model of vgg16 for faces of `side` pixels and 1 or 3 channels.
+    """Write the VGG-Face weights in `file` as a vgg16 model into the folder `out`, and return its card.
 
-    `file` is MatConvNet's .mat or a .safetensors with the layers' names, for colors in the order red, green, blue. The network
-    resizes and colors the faces itself, so that `side` and `channels` change no weight. Raises MienError where `file` holds
-    anything else, or `out` exists.
+    `file`: MatConvNet's .mat, or a .safetensors with the published layers' names; colors in the order red, green, blue. The model
+    takes faces of `side` pixels and 1 or 3 `channels`; it resizes and colors them itself, so that both change no weight. Raises
+    MienError where `file` holds anything else, or `out` exists.
     """
     require(Count, side=side)
     if out.exists():

@@ -1,5 +1,7 @@
-"""Which regions of a face decided: Grad-CAM (Selvaraju et al. 2017, "Grad-CAM: Visual Explanations from Deep Networks via
-Gradient-based Localization", Eq. 1-2), drawn over the photo."""
+"""Grad-CAM: the regions of a face that speak for a class, drawn over the photo.
+
+Selvaraju et al. 2017, "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization", Eq. 1-2.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,31 +27,31 @@ from mien.recognize.recognizer import Recognizer
 from mien.registry import meant
 
 SIDE, BARS, LINE, TEXT = 256, 220, 32, 15
-"""Side of a face in the picture, width of the bars, height of a line and of its text, in pixels."""
+"""Pixels of the picture: side of a face, width of the bars, height of a line and of its text."""
 STRENGTH = 0.75
-"""Share of the color where the map is 1; none where it is 0."""
+"""Share of color over gray where the map is 1; where the map is 0 there is no color."""
 NAMED = 8
-"""Classes whose probabilities stand in the picture."""
+"""Most classes whose probabilities stand in the picture."""
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """What a recognizer sees in one face, and where."""
+    """What a recognizer predicts for one face, and the map of the regions that speak for a class."""
 
     classes: tuple[str, ...]
     probabilities: npt.NDArray[np.float32]
-    """(K,) calibrated."""
+    """(K,) calibrated probabilities of the classes."""
     explained: str
     """The class whose logit the map explains."""
     block: str
-    """The block whose maps it is made of."""
+    """The block of the network whose maps were weighted."""
     face: npt.NDArray[np.uint8]
-    """(S, S) or (S, S, 3), as the network gets it."""
+    """The face as the network gets it, (S, S) or (S, S, 3)."""
     heat: npt.NDArray[np.float32]
-    """(S, S) in [0, 1], 1 at the region that spoke most for the class; all 0 where none did."""
+    """The map, (S, S) in [0, 1]: 1 at the region that speaks most for the class, all 0 where none does."""
 
     def to_json(self) -> dict[str, Any]:
-        """Probabilities by class, and what was explained; the heat only as its peak."""
+        """Plain values for JSON: probabilities by class, the class and block that were explained, and the map's peak."""
         row, column = np.unravel_index(int(self.heat.argmax()), self.heat.shape)
         peak = [int(row), int(column)] if self.heat.any() else None
         probabilities = dict(zip(self.classes, map(float, self.probabilities), strict=True))
@@ -65,10 +67,10 @@ def explain_photo(
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Explanation:
-    """Explain what a recognizer (or a run's folder) sees in a photo of one face, its central square; draw it as a PNG.
+    """Explain the prediction for a photo of one face, of which the central square is taken, and draw the map as a PNG.
 
-    `out` is `explained_path(photo)` unless said. Raises MienError where that exists, the photo cannot be read, or class,
-    block or network do not allow it.
+    `run`: a recognizer, or a run's folder. `name`: the class to explain, the likeliest without it. `out`: the PNG, else
+    `explained_path(photo)`. Raises MienError where that exists, the photo cannot be read, or class, block or network do not fit.
     """
     photo = Path(photo)
     target = explained_path(photo) if out is None else Path(out)
@@ -85,7 +87,7 @@ def explain_photo(
 
 
 def explained_path(photo: Path) -> Path:
-    """Beside the photo, PHOTO_explained.png. Raises MienError for a path without a name."""
+    """Where a photo's explanation is drawn: PHOTO_explained.png beside it. Raises MienError for a path without a name."""
     if not photo.name:
         raise MienError("a photo", f"{photo}", "name the file")
     return photo.with_name(f"{photo.stem}_explained.png")
@@ -94,10 +96,10 @@ def explained_path(photo: Path) -> Path:
 def explain(
     recognizer: Recognizer, face: npt.NDArray[np.uint8], name: str | None = None, block: str | None = None
 ) -> Explanation:
-    """Explain the class `name`, the most likely unless said, of a face (S, S) or (S, S, 3), by the maps of a block.
+    """Explain the class `name`, or the likeliest, of a face (S, S) or (S, S, 3) by the maps of a block, or of the last that has
+    any.
 
-    Without a block it is the last that has maps. Raises MienError for a class or block that is not there, and a network
-    without maps.
+    Raises MienError for a class or block that is not there, and for a network without maps.
     """
     _require_faces(recognizer)
     if name is not None and name not in recognizer.classes:
@@ -114,10 +116,10 @@ def explain(
 
 
 def grad_cam(network: Network, inputs: Tensor, block: str, label: int) -> Tensor:
-    """(B, S, S) in [0, 1]: for each input (B, C, S, S) the maps of `block`, weighted by what they are worth to a class.
+    """Grad-CAM's maps, (B, S, S) in [0, 1], for inputs (B, C, S, S): the maps of `block`, weighted by their worth to a class.
 
-    A map is worth the mean over its places of the slope of the class's logit (Eq. 1). Only what speaks for the class is kept
-    (Eq. 2); the sum is enlarged to the input's size and divided by its largest value.
+    A map's worth is the mean over its places of the gradient of the class's logit (Eq. 1). Only what speaks for the class is
+    kept (Eq. 2). The weighted sum is enlarged to the input's size and divided by its largest value.
     """
     network.eval()
     with torch.enable_grad():
@@ -139,7 +141,7 @@ def grad_cam(network: Network, inputs: Tensor, block: str, label: int) -> Tensor
 
 
 def draw_explanation(found: Explanation, photo: npt.NDArray[np.uint8]) -> Image.Image:
-    """The face as the network gets it, the photo (SIDE, SIDE, 3) under the map, and the likeliest classes beside them."""
+    """A picture of the face as the network gets it, the photo (SIDE, SIDE, 3) under the map, and the likeliest classes."""
     said = f"speaks for {found.explained}" if found.heat.any() else f"no region speaks for {found.explained}"
     seen = Image.fromarray(found.face).convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     shown = [("what the network sees", seen), (said, Image.fromarray(overlay(photo, found.heat)))]
@@ -161,7 +163,7 @@ def draw_explanation(found: Explanation, photo: npt.NDArray[np.uint8]) -> Image.
 
 
 def overlay(photo: npt.NDArray[np.uint8], heat: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """The photo (S, S, 3) in gray, colored the more the higher `heat` (s, s), which is enlarged, is."""
+    """The photo (S, S, 3) in gray under the map `heat` (s, s), which is enlarged: the higher the map, the more color."""
     side = len(photo)
     fine = F.interpolate(torch.from_numpy(heat)[None, None], (side, side), mode="bilinear")[0, 0].numpy()[..., None]
     gray = photo.mean(axis=2, keepdims=True)
@@ -176,7 +178,7 @@ def _require_faces(recognizer: Recognizer) -> None:
 
 
 def _block_with_maps(network: Network, block: str | None) -> str:
-    """The block, or the last one whose maps have more than one place."""
+    """The name of the block, or of the last one whose maps have more than one place."""
     usable = [name for name, shape in network.shapes().items() if len(shape) == 3 and min(shape[1:]) > 1]
     if not usable:
         raise MienError("a network with a block that has maps", "none", "explain another model")

@@ -1,19 +1,20 @@
-"""What an evaluation found: all figures, how sure they are, and how they were measured."""
+"""Measures logits against labels: all figures of an evaluation, their intervals, and those of subgroups."""
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mien.errors import MienError
+from mien.evaluation.evaluation_result import Evaluation, Subgroup
 from mien.evaluation.metrics import (
     RESAMPLES,
+    CalibrationBins,
     Counts,
     Interval,
-    Reliability,
     accuracy,
     average_accuracy,
     calibration_bins,
@@ -29,107 +30,16 @@ from mien.evaluation.metrics import (
     second_share,
     wilson,
 )
-from mien.plain import plain_values
 from mien.recognize.calibration import apply_temperature, are_sure
 
-FEW = 30
-"""Faces behind a figure below which it says little: its interval is then about 35 points wide."""
 MOST_GROUPS = 1000
 """A column with more values than this has no groups worth a table."""
+
+
 NO_VALUE = "(none)"
 
 
-@dataclass(frozen=True)
-class Group:
-    """The faces that share a value in a column."""
-
-    column: str
-    value: str
-    count: int
-    """Number of faces."""
-    accuracy: float
-    average_accuracy: float
-    """Over the classes that have faces in this group."""
-    intervals: dict[str, Interval]
-    """Of `accuracy` and `average_accuracy`."""
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """All that was measured on one set of faces; made by `summarize`. Figures are shares from 0 to 1."""
-
-    dataset: str
-    split: str
-    classes: tuple[str, ...]
-    count: int
-    """Number of faces."""
-    flip: bool
-    """Whether each face's logits were averaged with its mirror image's."""
-    temperature: float
-    """By which the logits were divided; fitted on validation."""
-    confusion: Counts
-    """(K, K), a row per true class, a column per predicted class."""
-    accuracy: float
-    """Overall accuracy (WAR)."""
-    average_accuracy: float
-    """Mean of the recalls over the classes that have faces (UAR)."""
-    macro_f1: float
-    second: float
-    """Of the faces that are wrong, the share whose second most likely class is the label; nan where none is wrong."""
-    recalls: tuple[float, ...]
-    """By class; nan for a class without faces."""
-    precisions: tuple[float, ...]
-    """By class; nan for a class never predicted."""
-    recall_intervals: tuple[Interval, ...]
-    ece_before: float
-    """Expected calibration error at temperature 1."""
-    ece_after: float
-    """The same at `temperature`."""
-    reliability_before: Reliability
-    reliability_after: Reliability
-    sure_from: float
-    """An answer is sure where one class alone is possible and has at least this probability."""
-    sure: float
-    """Share of the faces with a sure answer."""
-    sure_right: float
-    """Share of the sure answers that are right; nan where none is sure."""
-    intervals: dict[str, Interval]
-    """95 % intervals of accuracy, average_accuracy, macro_f1, ece_before and ece_after (bootstrap over faces), and of second
-    (over the faces that are wrong), sure and sure_right (over those that are sure), which are Wilson's."""
-    groups: tuple[Group, ...] = ()
-    """By column and value, in order."""
-    notes: dict[str, str] = field(default_factory=dict)
-    """How it was measured: label rule, label budget, seed, recipe, machine."""
-
-    @property
-    def cautions(self) -> tuple[str, ...]:
-        """What has to be known before a figure is believed, in sentences; none where there is nothing."""
-        counts, said = self.confusion.sum(axis=1), self.confusion.any(axis=0)
-        few = thin(dict(zip(self.classes, counts.tolist(), strict=True)))
-        groups = [group for group in self.groups if group.count < FEW]
-        column = self.groups[0].column if self.groups else ""
-        found = [few] if few else []
-        if groups and self.count >= FEW:
-            found.append(
-                f"{len(groups)} of {len(self.groups)} values of {column} have fewer than {FEW} faces: their figures say little"
-            )
-        if said.sum() == 1 < (counts > 0).sum():
-            name, average = self.classes[int(said.argmax())], f"{self.average_accuracy:.1%}"
-            found.append(
-                f"every face was taken for {name}: the average accuracy of {average} is 1 of {(counts > 0).sum()} classes"
-            )
-        return (*found, *([self.notes["cut out"]] if "cut out" in self.notes else []))
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it as plain values for JSON, under the names above; nan is null."""
-        values: dict[str, Any] = {entry.name: plain_values(getattr(self, entry.name)) for entry in fields(self)}
-        values["cautions"] = list(self.cautions)
-        for name in ("recalls", "precisions", "recall_intervals"):
-            values[name] = dict(zip(self.classes, values[name], strict=True))
-        return values
-
-
-def summarize(
+def summarize_logits(
     logits: npt.ArrayLike,
     labels: npt.ArrayLike,
     *,
@@ -137,8 +47,8 @@ def summarize(
     dataset: str,
     split: str,
     temperature: float = 1.0,
-    least: float = 0.5,
-    sure: float = 0.8,
+    conformal_threshold: float = 0.5,
+    confidence_threshold: float = 0.8,
     flip: bool = False,
     groups: Mapping[str, npt.ArrayLike] | None = None,
     notes: Mapping[str, str] | None = None,
@@ -147,9 +57,9 @@ def summarize(
 ) -> Evaluation:
     """The evaluation of logits (N, K) against labels (N,), integers from 0 to K - 1.
 
-    `least` and `sure`: the probabilities from which a class is possible, and an answer sure, as a card states them.
-    `groups`: columns (N,) by name; each value's faces are measured on their own too. `seed` draws the bootstrap.
-    Raises MienError without faces, for a face without label (-1) and where shapes do not fit.
+    The thresholds are those of a model's card: from the first on a class is possible, from the second on a single possible class
+    is a sure answer. `groups`: columns (N,) by name; the faces of each value are measured on their own, too. `seed` draws the
+    bootstrap. Raises MienError without faces, for a face without label (-1), and where shapes do not fit.
     """
     scores = np.asarray(logits)
     if scores.ndim != 2 or not len(scores):
@@ -162,7 +72,7 @@ def summarize(
     likely = apply_temperature(scores, temperature)
     after = _calibration(likely, faces)
     bounds = {"ece_before": before.interval, "ece_after": after.interval, "second": second_interval(scores, faces.labels)}
-    certain = faces.hits[are_sure(likely, least, sure)]
+    certain = faces.hits[are_sure(likely, conformal_threshold, confidence_threshold)]
     bounds |= {"sure": wilson(len(certain), len(scores)), "sure_right": wilson(int(certain.sum()), len(certain))}
     return Evaluation(
         dataset=dataset,
@@ -183,7 +93,7 @@ def summarize(
         ece_after=after.error,
         reliability_before=before.diagram,
         reliability_after=after.diagram,
-        sure_from=sure,
+        sure_from=confidence_threshold,
         sure=len(certain) / len(scores),
         sure_right=float(certain.mean()) if len(certain) else math.nan,
         intervals=intervals(matrix, seed, resamples) | bounds,
@@ -192,27 +102,10 @@ def summarize(
     )
 
 
-def thin(counts: Mapping[str, int]) -> str:
-    """A sentence where test faces are all of one class, or fewer than 30 stand behind a figure: in all, or behind the recall of
-    a class; "" elsewhere.
-
-    `counts`: test faces of each class; of a class without any nothing is measured.
-    """
-    alone = [name for name, count in counts.items() if count]
-    if len(alone) == 1:
-        return f"all test faces are of {alone[0]}: what is taken for it wrongly was not measured"
-    total, few = sum(counts.values()), {name: count for name, count in counts.items() if 0 < count < FEW}
-    if total < FEW:
-        return f"only {total} test face{'s' * (total != 1)}: with fewer than {FEW}, figures say little"
-    told = ", ".join(f"{name} ({count})" for name, count in few.items())
-    return f"classes with fewer than {FEW} test faces, whose figures say little: {told}" if few else ""
-
-
 def confident_mistakes(logits: npt.ArrayLike, labels: npt.ArrayLike, most: int, temperature: float = 1.0) -> npt.NDArray[np.intp]:
-    """Rows of up to `most` wrongly recognized faces, most confident first, of logits (N, K) and labels (N,).
+    """Rows of up to `most` wrongly recognized faces, the most confident first, by logits (N, K) and labels (N,).
 
-    Confidence is that at `temperature`, which may change the order. Raises MienError for logits that are not finite or not
-    (N, K).
+    Confidence is taken at `temperature`. Raises MienError for logits that are not finite or not (N, K).
     """
     probabilities = apply_temperature(logits, temperature)
     wrong = np.flatnonzero(np.asarray(logits).argmax(1) != np.asarray(labels))
@@ -243,7 +136,7 @@ class _Faces:
 class _Calibration:
     error: float
     interval: Interval
-    diagram: Reliability
+    diagram: CalibrationBins
 
 
 def _calibration(probabilities: npt.NDArray[np.float64], faces: _Faces) -> _Calibration:
@@ -254,8 +147,8 @@ def _calibration(probabilities: npt.NDArray[np.float64], faces: _Faces) -> _Cali
     )
 
 
-def _groups(faces: _Faces, column: str, values: npt.ArrayLike) -> list[Group]:
-    """A group for each value of the column, in the order of the values; faces without one come last, as NO_VALUE."""
+def _groups(faces: _Faces, column: str, values: npt.ArrayLike) -> list[Subgroup]:
+    """Figures of the faces of each value of a column, in the order of the values; faces without one come last, as NO_VALUE."""
     given = np.asarray(values)
     if given.shape != faces.labels.shape:
         raise MienError(f"{len(faces.labels)} values of {column}", f"shape {given.shape}", "give one value for each face")
@@ -274,10 +167,10 @@ def _groups(faces: _Faces, column: str, values: npt.ArrayLike) -> list[Group]:
     ]
 
 
-def _group(column: str, value: str, faces: _Faces) -> Group:
+def _group(column: str, value: str, faces: _Faces) -> Subgroup:
     matrix = faces.confusion()
     bounds = intervals(matrix, faces.seed, faces.resamples)
-    return Group(
+    return Subgroup(
         column=column,
         value=value,
         count=len(faces.labels),
@@ -288,7 +181,7 @@ def _group(column: str, value: str, faces: _Faces) -> Group:
 
 
 def _distinct(values: list[Any]) -> tuple[list[str], npt.NDArray[np.intp]]:
-    """Names of the different values in their order (numbers by size), and each face's place among them."""
+    """Names of the different values in order (numbers by size), and each face's index into them."""
     odd = next((value for value in values if not (value is None or isinstance(value, str | int | float))), None)
     if odd is not None:
         raise MienError("a column of texts or numbers", f"values of type {type(odd).__name__}", "choose another column")
