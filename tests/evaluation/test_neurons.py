@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from conftest import bright_faces, small_recipe
 from mien import FaceSet, MienError, Recognizer, train
 from mien.data.views import Views
-from mien.evaluation import neuron_responses
+from mien.evaluation import neuron_responses, neurons
 from mien.evaluation.activation_maximization import blur, excitement, maximize
 from mien.evaluation.neuron_responses import StrongestResponses, label_entropy, mean_faces, scan
 from mien.evaluation.neurons import inspect_neurons

@@ -35,8 +35,8 @@ def result(recipe: str = "a", seed: int = 0, accuracy: float | None = 0.5, **cha
     return replace(made, **changed)
 
 
-def line_of(lines: tuple[TableLine, ...], recipe: str, **group: object) -> TableLine:
-    (found,) = [line for line in lines if line.recipe == recipe and all(getattr(line.group, k) == v for k, v in group.items())]
+def line_of(lines: tuple[TableLine, ...], recipe: str, **values: object) -> TableLine:
+    (found,) = [line for line in lines if line.recipe == recipe and all(getattr(line.point, k) == v for k, v in values.items())]
     return found
 
 

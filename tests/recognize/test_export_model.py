@@ -25,7 +25,7 @@ from mien.faces.face import Face
 from mien.media.photos import Photo
 from mien.models import Network
 from mien.recognize.export_model import export
-from mien.recognize.model_card import ModelCard
+from mien.recognize.model_card import ModelCard, read_card
 from mien.recognize.model_folder import CARD, GRAPH, WEIGHTS
 from mien.recognize.onnx_backend import OnnxBackend
 from mien.recognize.onnx_export import write_graph
@@ -179,6 +179,16 @@ def test_a_card_that_is_changed_is_told(exported: Path) -> None:
     (exported / CARD).write_text("{")
     with pytest.raises(MienError, match="JSON"):
         Recognizer.load(exported, "cpu")
+
+
+def test_thresholds_keep_their_keys_in_the_file(exported: Path) -> None:
+    stored = json.loads((exported / CARD).read_text())
+    assert not {"conformal_threshold", "confidence_threshold"} & set(stored)
+    card = read_card(changed(exported, {"least": 0.25, "sure": 0.75}))
+    assert (card.conformal_threshold, card.confidence_threshold) == (0.25, 0.75)
+    assert (card.to_json()["least"], card.to_json()["sure"]) == (0.25, 0.75)
+    with pytest.raises(MienError, match="conformal_threshold"):
+        read_card(changed(exported, {"conformal_threshold": 0.25}))
 
 
 def changed(folder: Path, values: Mapping[str, Any]) -> Path:

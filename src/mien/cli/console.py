@@ -235,11 +235,11 @@ def _between(interval: "Interval") -> str:
 def comparison_tables(found: "Comparison") -> list[Table]:
     """A table for each place of the grid, the recipes below each other."""
     tables = []
-    for group in dict.fromkeys(line.group for line in found.lines):
-        lines = [line for line in found.lines if line.group == group]
+    for point in dict.fromkeys(line.point for line in found.lines):
+        lines = [line for line in found.lines if line.point == point]
         noisy = any(line.lost_to_noise.count for line in lines)
         extra = ["lost to\nnoise"] if noisy else []
-        title = f"{group}; difference to {found.grid.names[0]}"
+        title = f"{point}; difference to {found.grid.names[0]}"
         recipe = Column("recipe", no_wrap=True, min_width=min(MOST_NAME, max(len(line.recipe) for line in lines)))
         table = Table(
             recipe, "n", "accuracy\n± SD", "difference\n(95 %)", "p", "average", *extra, "best seed\non test",

@@ -120,11 +120,11 @@ def _do(work: _Work, job: Job, bar: Quiet) -> RunResult:
     blank = RunResult(
         recipe=job.recipe,
         network=str(job.made.model["network"]),
-        labels_per_class=job.group.labels,
-        noise=job.group.noise,
+        labels_per_class=job.point.labels,
+        noise=job.point.noise,
         seed=job.order.seed,
         run=job.folder,
-        varied=dict(job.group.varied),
+        varied=dict(job.point.varied),
     )
     try:
         recognizer = _trained(work, job, folder, bar)
@@ -196,9 +196,7 @@ def _line(job: Job, result: RunResult, done: int, total: int, left: float) -> st
 
 def _gather(work: _Work, plan: ComparisonPlan, done: dict[str, RunResult]) -> Comparison:
     """The comparison so far: a row for each cell of the grid whose run is done."""
-    rows = tuple(
-        replace(done[place.job.folder], varied=dict(place.group.varied)) for place in plan.places if place.job.folder in done
-    )
+    rows = tuple(replace(done[cell.job.folder], varied=dict(cell.point.varied)) for cell in plan.cells if cell.job.folder in done)
     return Comparison(
         faces=work.faces.info.name or "unnamed",
         others="" if work.others is None else work.others.info.name or "unnamed",

@@ -46,7 +46,7 @@ class Comparison:
 
     def beside(self, line: TableLine) -> tuple[str, ...]:
         """The published figures of the line's recipe, labels and noise, in words."""
-        known = published_beside(self.published, line.recipe, line.group)
+        known = published_beside(self.published, line.recipe, line.point)
         return tuple(published_in_words(entry, self.split, self.network(line)) for entry in known)
 
     def network(self, line: TableLine) -> str:

@@ -110,13 +110,13 @@ class Job:
     """The recipe with all changes."""
     order: TrainingSettings
     """Settings of the run."""
-    group: GridPoint
+    point: GridPoint
     """The grid point, with only those varied values that the recipe has."""
     folder: str
     """Name of the run's folder: readable, with a hash of all that decides its result."""
 
     def __str__(self) -> str:
-        return f"{self.recipe}, {self.group}, seed {self.order.seed}"
+        return f"{self.recipe}, {self.point}, seed {self.order.seed}"
 
 
 @plain(frozen=True)
@@ -124,7 +124,7 @@ class GridCell:
     """A cell of the grid, a recipe at a grid point with a seed, and the run that fills it."""
 
     recipe: str
-    group: GridPoint
+    point: GridPoint
     seed: int
     job: Job
 
@@ -133,7 +133,7 @@ class GridCell:
 class ComparisonPlan:
     """The plan of a comparison: its cells in the order in which they are run, and notes."""
 
-    places: tuple[GridCell, ...]
+    cells: tuple[GridCell, ...]
     """The cells, seeds outermost, so that each seed completes a comparison."""
     notes: tuple[str, ...]
     """What somebody may want to know before the comparison begins, in sentences."""
@@ -141,7 +141,7 @@ class ComparisonPlan:
     @property
     def jobs(self) -> tuple[Job, ...]:
         """The different runs, in order."""
-        return tuple({place.job.folder: place.job for place in self.places}.values())
+        return tuple({cell.job.folder: cell.job for cell in self.cells}.values())
 
 
 @plain(frozen=True)
@@ -171,14 +171,14 @@ def make_plan(grid: Grid, faces: FaceSet, others: FaceSet | None) -> ComparisonP
         for values in itertools.product(*(axis.values for axis in grid.vary))
         for name in grid.names
     ]
-    places = [
-        _place(grid, variant, GridPoint(labels, noise, variant.wanted), seed, faces, others)
+    cells = [
+        _cell(grid, variant, GridPoint(labels, noise, variant.wanted), seed, faces, others)
         for seed in range(grid.seeds)
         for labels in dict.fromkeys(grid.labels_per_class)
         for noise in dict.fromkeys(grid.noise)
         for variant in variants
     ]
-    return ComparisonPlan(tuple(places), tuple(notes))
+    return ComparisonPlan(tuple(cells), tuple(notes))
 
 
 def _recipes(grid: Grid, notes: list[str]) -> dict[str, Recipe]:
@@ -222,30 +222,30 @@ def _texts(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple((key, value if isinstance(value, str) else json.dumps(value)) for key, value in values.items())
 
 
-def _place(grid: Grid, variant: _Variant, group: GridPoint, seed: int, faces: FaceSet, others: FaceSet | None) -> GridCell:
+def _cell(grid: Grid, variant: _Variant, point: GridPoint, seed: int, faces: FaceSet, others: FaceSet | None) -> GridCell:
     asks = looks_at_unlabeled(variant.made)
     order = TrainingSettings(
         seed=seed,
-        labels_per_class=group.labels,
-        noise=group.noise,
+        labels_per_class=point.labels,
+        noise=point.noise,
         device=grid.device,
         threads=grid.threads,
         own_unlabeled=grid.own_unlabeled or not asks,
         unlabeled_faces=grid.unlabeled_faces if asks else None,
         checksums=(faces.info.checksum, others.info.checksum if asks and others is not None else ""),
     )
-    mine = GridPoint(group.labels, group.noise, variant.has)
+    mine = GridPoint(point.labels, point.noise, variant.has)
     job = Job(variant.recipe, variant.made, order, mine, _folder(variant, order, mine))
-    return GridCell(variant.recipe, group, seed, job)
+    return GridCell(variant.recipe, point, seed, job)
 
 
-def _folder(variant: _Variant, order: TrainingSettings, group: GridPoint) -> str:
+def _folder(variant: _Variant, order: TrainingSettings, point: GridPoint) -> str:
     """A readable name for a run's folder, with a hash of recipe, settings and sets; title, device and threads decide nothing."""
     table = {key: value for key, value in variant.made.table().items() if key != "title"}
     asked: list[Any] = [order.seed, order.labels_per_class, order.noise, order.unlabeled_faces, order.checksums]
     asked += [] if order.own_unlabeled else ["no own"]
     digest = hashlib.sha256(json.dumps([table, asked], sort_keys=True).encode()).hexdigest()[:8]
-    labels = "all" if group.labels is None else f"{group.labels}pc"
-    parts = [variant.recipe, labels, *([f"noise{group.noise:g}"] if group.noise else [])]
-    parts += [f"{key}={value}"[:40] for key, value in group.varied]
+    labels = "all" if point.labels is None else f"{point.labels}pc"
+    parts = [variant.recipe, labels, *([f"noise{point.noise:g}"] if point.noise else [])]
+    parts += [f"{key}={value}"[:40] for key, value in point.varied]
     return "-".join([re.sub(r"[^A-Za-z0-9_.=]+", "_", part)[:60] for part in parts] + [f"seed{order.seed}", digest])

@@ -63,13 +63,13 @@ def published_on(faces: Info) -> tuple[PublishedFigure, ...]:
     return tuple(entry for entry in read_published() if faces.kind == "faces" and fnmatchcase(faces.name, entry.faces))
 
 
-def published_beside(known: Sequence[PublishedFigure], recipe: str, group: GridPoint) -> tuple[PublishedFigure, ...]:
+def published_beside(known: Sequence[PublishedFigure], recipe: str, point: GridPoint) -> tuple[PublishedFigure, ...]:
     """The figures among `known` of the same recipe, labels and noise as a grid point; none where values are varied."""
-    labels = "all" if group.labels is None else group.labels
+    labels = "all" if point.labels is None else point.labels
     return tuple(
         entry
         for entry in known
-        if recipe in entry.recipes and entry.labels == labels and entry.noise == group.noise and not group.varied
+        if recipe in entry.recipes and entry.labels == labels and entry.noise == point.noise and not point.varied
     )
 
 

@@ -69,7 +69,7 @@ class RunResult:
     """The machine that measured, in words."""
 
     @property
-    def group(self) -> GridPoint:
+    def point(self) -> GridPoint:
         """The grid point where the run stands."""
         return GridPoint(self.labels_per_class, self.noise, tuple(self.varied.items()))
 

@@ -58,7 +58,7 @@ class TableLine:
     """A recipe at a grid point, over seeds: a row of table.csv."""
 
     recipe: str
-    group: GridPoint
+    point: GridPoint
     first: bool
     """Whether the others are compared with this recipe."""
     train_labels: float
@@ -125,11 +125,11 @@ def summarize_seeds(results: Sequence[RunResult], first: str) -> tuple[TableLine
 
     `first`: the recipe that the others are compared with.
     """
-    groups = list(dict.fromkeys(result.group for result in results))
+    grid_points = list(dict.fromkeys(result.point for result in results))
     recipes = dict.fromkeys([first, *(result.recipe for result in results)])
     table = _Table(results, first)
-    present = {(result.recipe, result.group) for result in results}
-    return tuple(table.line(recipe, group) for group in groups for recipe in recipes if (recipe, group) in present)
+    present = {(result.recipe, result.point) for result in results}
+    return tuple(table.line(recipe, point) for point in grid_points for recipe in recipes if (recipe, point) in present)
 
 
 class _Table:
@@ -139,31 +139,31 @@ class _Table:
         self.first = first
         self.cells: dict[tuple[str, GridPoint], list[RunResult]] = {}
         for result in results:
-            self.cells.setdefault((result.recipe, result.group), []).append(result)
+            self.cells.setdefault((result.recipe, result.point), []).append(result)
 
-    def values(self, recipe: str, group: GridPoint, figure: str) -> dict[int, float]:
+    def values(self, recipe: str, point: GridPoint, figure: str) -> dict[int, float]:
         """A figure by seed; nan where a run does not have it."""
-        found = {result.seed: getattr(result, figure) for result in self.cells.get((recipe, group), [])}
+        found = {result.seed: getattr(result, figure) for result in self.cells.get((recipe, point), [])}
         return {seed: NAN if value is None else float(value) for seed, value in found.items()}
 
-    def lost(self, recipe: str, group: GridPoint) -> dict[int, float]:
+    def lost(self, recipe: str, point: GridPoint) -> dict[int, float]:
         """The accuracy lost to noise, by seed; empty without noise."""
-        if not group.noise:
+        if not point.noise:
             return {}
-        clean = self.values(recipe, GridPoint(group.labels, 0.0, group.varied), "accuracy")
-        noisy = self.values(recipe, group, "accuracy")
+        clean = self.values(recipe, GridPoint(point.labels, 0.0, point.varied), "accuracy")
+        noisy = self.values(recipe, point, "accuracy")
         return {seed: clean[seed] - noisy[seed] for seed in sorted(clean.keys() & noisy.keys())}
 
-    def line(self, recipe: str, group: GridPoint) -> TableLine:
+    def line(self, recipe: str, point: GridPoint) -> TableLine:
         def over(figure: str, within: tuple[float, float] = (0.0, math.inf)) -> Spread:
-            return mean_with_interval(self.values(recipe, group, figure).values(), within)
+            return mean_with_interval(self.values(recipe, point, figure).values(), within)
 
         def against(figures: Callable[[str], dict[int, float]]) -> Difference:
             return paired_difference(figures(recipe), {} if recipe == self.first else figures(self.first))
 
         return TableLine(
             recipe=recipe,
-            group=group,
+            point=point,
             first=recipe == self.first,
             train_labels=over("train_labels").mean,
             validation_labels=over("validation_labels").mean,
@@ -174,20 +174,20 @@ class _Table:
             ece_after=over("ece_after", SHARE),
             seconds=over("seconds"),
             weight_auroc=over("weight_auroc", SHARE),
-            difference=against(lambda name: self.values(name, group, "accuracy")),
-            average_difference=against(lambda name: self.values(name, group, "average_accuracy")),
-            lost_to_noise=mean_with_interval(self.lost(recipe, group).values()),
-            lost_difference=against(lambda name: self.lost(name, group)),
+            difference=against(lambda name: self.values(name, point, "accuracy")),
+            average_difference=against(lambda name: self.values(name, point, "average_accuracy")),
+            lost_to_noise=mean_with_interval(self.lost(recipe, point).values()),
+            lost_difference=against(lambda name: self.lost(name, point)),
             best_seed_on_test=max(
-                (value for value in self.values(recipe, group, "accuracy").values() if value == value), default=NAN
+                (value for value in self.values(recipe, point, "accuracy").values() if value == value), default=NAN
             ),
         )
 
 
 def table_csv_row(line: TableLine) -> dict[str, Any]:
     """A line's values by the columns of table.csv."""
-    group, row = line.group, dict[str, Any](recipe=line.recipe)
-    row |= {"labels_per_class": group.labels, "noise": group.noise, **dict(group.varied), "seeds": line.accuracy.count}
+    point, row = line.point, dict[str, Any](recipe=line.recipe)
+    row |= {"labels_per_class": point.labels, "noise": point.noise, **dict(point.varied), "seeds": line.accuracy.count}
     row |= {name: getattr(line, name) for name in ("train_labels", "validation_labels", "unlabeled_faces")}
     for name in ("accuracy", "average_accuracy"):
         row |= _spread_columns(name, getattr(line, name))

@@ -28,4 +28,4 @@ class RunClock:
 
     @staticmethod
     def _keys(job: Job) -> tuple[Any, ...]:
-        return (job.recipe, job.group), job.recipe, None
+        return (job.recipe, job.point), job.recipe, None

@@ -160,9 +160,9 @@ def require_alike(card: ModelCard, info: Info) -> None:
 
 def _from_json(values: Mapping[str, Any]) -> ModelCard:
     """The card of these values from model.json. Raises MienError, which names the file's keys, where they do not fit."""
-    for key in KEYS.values():
-        if key in values:
-            validate(_Thresholds, {key: values[key]})  # so that a message names the key that stands in the file
+    for key, value in values.items():
+        if key in KEYS or key in KEYS.values():
+            validate(_Thresholds, {key: value})  # a message then names the key that stands in the file
     names = {key: name for name, key in KEYS.items()}
     return validate(ModelCard, {names.get(key, key): value for key, value in values.items()})
 

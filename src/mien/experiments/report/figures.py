@@ -49,16 +49,16 @@ class AccuracyPanel:
 
 def accuracy_curves(lines: Sequence[TableLine]) -> list[AccuracyCurves]:
     """Diagrams over labels, noise and each varied number of which the grid has two values or more."""
-    labels = sorted({line.group.labels for line in lines}, key=_by_size)
-    noise = sorted({line.group.noise for line in lines})
+    labels = sorted({line.point.labels for line in lines}, key=_by_size)
+    noise = sorted({line.point.noise for line in lines})
     made = [
         _curves(
             lines, "labels", "labels per class", labels, ["all" if n is None else str(n) for n in labels], lambda g: g.labels
         ),
         _curves(lines, "noise", "flipped labels", noise, [f"{100 * n:g} %" for n in noise], lambda g: g.noise),
     ]
-    for key in dict.fromkeys(key for line in lines for key, _ in line.group.varied):
-        texts = {dict(line.group.varied)[key] for line in lines}
+    for key in dict.fromkeys(key for line in lines for key, _ in line.point.varied):
+        texts = {dict(line.point.varied)[key] for line in lines}
         if all(map(_is_number, texts)):
             values = sorted(texts, key=float)
             made.append(_curves(lines, key, key, values, values, _reader(key)))
@@ -66,7 +66,7 @@ def accuracy_curves(lines: Sequence[TableLine]) -> list[AccuracyCurves]:
 
 
 def _reader(key: str) -> Callable[[GridPoint], str]:
-    return lambda group: dict(group.varied)[key]
+    return lambda point: dict(point.varied)[key]
 
 
 def _by_size(labels: int | None) -> float:
@@ -91,17 +91,17 @@ def _curves(
     """The diagram over one axis; `read` gives a grid point's value on it."""
     panels: dict[str, dict[str, list[TableLine | None]]] = {}
     for line in lines:
-        recipes = panels.setdefault(_other_axes(line.group, name), {})
-        recipes.setdefault(line.recipe, [None] * len(values))[values.index(read(line.group))] = line
+        recipes = panels.setdefault(_other_axes(line.point, name), {})
+        recipes.setdefault(line.recipe, [None] * len(values))[values.index(read(line.point))] = line
     made = tuple(AccuracyPanel(title, {name: tuple(row) for name, row in recipes.items()}) for title, recipes in panels.items())
     return AccuracyCurves(name, f"Accuracy over {label}", label, tuple(ticks), made)
 
 
-def _other_axes(group: GridPoint, name: str) -> str:
+def _other_axes(point: GridPoint, name: str) -> str:
     """A grid point's place on all axes but one, in words."""
-    parts = [] if name == "labels" else ["all labels" if group.labels is None else f"{counted(group.labels, 'label')} per class"]
-    parts += [] if name == "noise" else [f"{100 * group.noise:g} % of labels flipped" if group.noise else "no labels flipped"]
-    return ", ".join([*parts, *(f"{key} = {value}" for key, value in group.varied if key != name)])
+    parts = [] if name == "labels" else ["all labels" if point.labels is None else f"{counted(point.labels, 'label')} per class"]
+    parts += [] if name == "noise" else [f"{100 * point.noise:g} % of labels flipped" if point.noise else "no labels flipped"]
+    return ", ".join([*parts, *(f"{key} = {value}" for key, value in point.varied if key != name)])
 
 
 def draw_accuracy_curves(curves: AccuracyCurves, recipes: Sequence[str]) -> bytes:
@@ -154,10 +154,10 @@ def _panel(axes: Axes, panel: AccuracyPanel, curves: AccuracyCurves, recipes: Se
 
 def draw_differences(lines: Sequence[TableLine], recipes: Sequence[str]) -> bytes:
     """The differences of accuracy to the first recipe as SVG, point by point, paired by seed, with 95 % t-intervals."""
-    groups = list(dict.fromkeys(line.group for line in lines))
+    grid_points = list(dict.fromkeys(line.point for line in lines))
     rows = [line for line in lines if not line.first]
     others = len({line.recipe for line in rows})
-    figure = Figure(figsize=(7.4, 0.9 + (0.2 * others + 0.25) * len(groups)), layout="constrained")
+    figure = Figure(figsize=(7.4, 0.9 + (0.2 * others + 0.25) * len(grid_points)), layout="constrained")
     axes = figure.subplots()
     plain_axes(axes)
     axes.axvline(0, color=INK, linewidth=1.0, zorder=1)
@@ -165,17 +165,17 @@ def draw_differences(lines: Sequence[TableLine], recipes: Sequence[str]) -> byte
         if not line.difference.pairs:
             continue
         number = recipes.index(line.recipe)
-        place = groups.index(line.group) + 0.8 * (number - others / 2 - 0.5) / max(1, others)
+        place = grid_points.index(line.point) + 0.8 * (number - others / 2 - 0.5) / max(1, others)
         found = line.difference
         half = 0.0 if math.isnan(found.high) else found.high - found.mean
         axes.errorbar(
             [100 * found.mean], [place], xerr=[100 * half], label=_ascii(line.recipe), color=color(number), marker=marker(number),
             markersize=5, linestyle="", elinewidth=1.2, capsize=2.5,
         )  # fmt: skip
-    for place in range(1, len(groups)):
+    for place in range(1, len(grid_points)):
         axes.axhline(place - 0.5, color=LINE, linewidth=0.6)
-    axes.set_yticks(range(len(groups)), [_ascii(str(group)) for group in groups])
-    axes.set_ylim(len(groups) - 0.5, -0.5)
+    axes.set_yticks(range(len(grid_points)), [_ascii(str(point)) for point in grid_points])
+    axes.set_ylim(len(grid_points) - 0.5, -0.5)
     axes.set_xlabel(f"accuracy minus that of {_ascii(recipes[0])}, percentage points", fontsize=TEXT, color=INK)
     axes.grid(axis="x", color=LINE, linewidth=0.6)
     handles = {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}

@@ -19,7 +19,7 @@ from mien.experiments.seed_statistics import Difference, Spread, TableLine
 class GridPointTable:
     """A table of the page: the recipes at one grid point."""
 
-    group: GridPoint
+    point: GridPoint
     labels: str
     """The label budget in words."""
     lines: tuple[TableLine, ...]
@@ -126,14 +126,14 @@ def seconds_in_words(seconds: float) -> str:
 
 def grid_point_tables(found: Comparison) -> list[GridPointTable]:
     """A table for each grid point."""
-    return [_table(found, group) for group in dict.fromkeys(line.group for line in found.lines)]
+    return [_table(found, point) for point in dict.fromkeys(line.point for line in found.lines)]
 
 
-def _table(found: Comparison, group: GridPoint) -> GridPointTable:
-    lines = tuple(line for line in found.lines if line.group == group)
+def _table(found: Comparison, point: GridPoint) -> GridPointTable:
+    lines = tuple(line for line in found.lines if line.point == point)
     known = dict.fromkeys(words for line in lines for words in found.beside(line))
     budgets = dict.fromkeys(_budget(line) for line in lines if line.accuracy.count)
-    return GridPointTable(group, "; ".join(budgets), lines, tuple(known))
+    return GridPointTable(point, "; ".join(budgets), lines, tuple(known))
 
 
 def _budget(line: TableLine) -> str:
@@ -146,11 +146,11 @@ def recipe_costs(found: Comparison) -> list[RecipeCost]:
     """Mean seconds of each recipe's runs, also as a factor of the first recipe's where both were run."""
     made = []
     runs = {recipe: {result.run: result for result in found.results if result.recipe == recipe} for recipe in found.grid.names}
-    first = {(result.group, result.seed): result.seconds for result in found.results if result.recipe == found.grid.names[0]}
+    first = {(result.point, result.seed): result.seconds for result in found.results if result.recipe == found.grid.names[0]}
     for recipe, mine in runs.items():
         known = [result.seconds for result in mine.values() if result.seconds is not None]
         both = [
-            (result.seconds, first.get((result.group, result.seed)))
+            (result.seconds, first.get((result.point, result.seed)))
             for result in found.results
             if result.recipe == recipe and result.seconds is not None
         ]
@@ -203,7 +203,7 @@ def _mean(line: TableLine | None) -> str:
 def _difference_alt(lines: Iterable[TableLine], first: str) -> str:
     """The diagram of differences in words."""
     words = [
-        f"{line.recipe}, {line.group}: {signed(line.difference.mean)} ({bounds(line.difference)})"
+        f"{line.recipe}, {line.point}: {signed(line.difference.mean)} ({bounds(line.difference)})"
         for line in lines
         if line.difference.pairs
     ]
