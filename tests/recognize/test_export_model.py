@@ -335,7 +335,7 @@ def test_a_users_own_network_is_read_by_a_command_that_imports_it(exported: Path
 def test_a_file_beside_the_model_is_read_for_a_run_alone(tmp_path: Path) -> None:
     network = {"network": "onnx_facenet", "path": str(tiny_onnx(tmp_path / "net.onnx", side=32)), "output": "map"}
     folder = written(tmp_path / "run" / "model", network, Info(CLASSES, side=32))
-    with pytest.raises(MienError, match=r"a model of its own files alone.*net\.onnx too; name the run"):
+    with pytest.raises(MienError, match=r"a model that reads no file beyond its folder.*net\.onnx; name its run"):
         Recognizer.load(folder, "cpu")
     (tmp_path / "run" / "run.json").write_text("{}")
     expected = Recognizer.load(folder, "cpu").logits(faces_for(Info(CLASSES, side=32), 2))

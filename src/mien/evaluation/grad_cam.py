@@ -174,7 +174,7 @@ def overlay(photo: npt.NDArray[np.uint8], heat: npt.NDArray[np.float32]) -> npt.
 
 def _require_faces(recognizer: Recognizer) -> None:
     if recognizer.card.faces.kind != "faces":
-        raise MienError("a model that sees faces, to show where", "one that learned from features", "explain another model")
+        raise MienError("a model of faces, to show its regions", "one that learned from features", "explain another model")
 
 
 def _block_with_maps(network: Network, block: str | None) -> str:

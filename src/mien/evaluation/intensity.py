@@ -38,7 +38,7 @@ def inspect_intensity(
     if not isinstance(faces, FaceSet):
         faces = FaceSet.open(faces, verify=True)
     if out is None and recognizer.folder is None:
-        raise MienError("a folder for the picture", "a recognizer in memory and no `out`", "give one")
+        raise MienError("a folder for the results", "a recognizer in memory and no `out`", "give `out`")
     split = split or test_split(faces)
     shown = find_intensity_faces(recognizer, faces, split, column)
     known = count_known(recognizer, shown.faces, faces)

@@ -130,7 +130,7 @@ def _responses(source: Tap, pixels: Tensor, layers: Sequence[str]) -> dict[str, 
 
 def _layer(name: str, best: StrongestResponses, faces: FaceSet) -> LayerNeurons:
     if not bool(best.values.isfinite().all()):
-        raise MienError(f"finite responses in {name}", "others", "train the model again: it has diverged")
+        raise MienError(f"finite responses in {name}", "nan or infinite ones", "train the model again: it has diverged")
     rows: Integers = best.rows.cpu().numpy()
     labels = torch.from_numpy(faces.labels[rows])
     counts = torch.zeros(len(rows), len(faces.classes), dtype=torch.int64)

@@ -111,7 +111,7 @@ def inspect_weights(
     """
     run, faces = Path(run), faces if isinstance(faces, FaceSet) else FaceSet.open(faces, verify=True)
     if per_class < 1:
-        raise MienError("at least 1 face per class to show", f"{per_class}", "show more")
+        raise MienError("at least 1 face per class to show", f"{per_class}", "give 1 or more")
     card = read_card(run)
     require_pictures(faces)
     weighted = read_weighted_faces(run, faces)

@@ -5,7 +5,7 @@ import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass as plain
+from dataclasses import dataclass as plain_dataclass
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any
@@ -83,7 +83,7 @@ class Grid:
         return tuple(Path(name).stem if name.endswith(".toml") else name for name in self.recipes)
 
 
-@plain(frozen=True)
+@plain_dataclass(frozen=True)
 class GridPoint:
     """A point of the grid, all seeds together: labels, noise and varied values."""
 
@@ -100,7 +100,7 @@ class GridPoint:
         return ", ".join([*parts, *(f"{key} = {value}" for key, value in self.varied)])
 
 
-@plain(frozen=True)
+@plain_dataclass(frozen=True)
 class Job:
     """A run of the grid. Cells share one where a recipe does not have the varied key."""
 
@@ -119,7 +119,7 @@ class Job:
         return f"{self.recipe}, {self.point}, seed {self.order.seed}"
 
 
-@plain(frozen=True)
+@plain_dataclass(frozen=True)
 class GridCell:
     """A cell of the grid, a recipe at a grid point with a seed, and the run that fills it."""
 
@@ -129,7 +129,7 @@ class GridCell:
     job: Job
 
 
-@plain(frozen=True)
+@plain_dataclass(frozen=True)
 class ComparisonPlan:
     """The plan of a comparison: its cells in the order in which they are run, and notes."""
 
@@ -144,7 +144,7 @@ class ComparisonPlan:
         return tuple({cell.job.folder: cell.job for cell in self.cells}.values())
 
 
-@plain(frozen=True)
+@plain_dataclass(frozen=True)
 class _Variant:
     """A recipe at one combination of varied values, and those of them whose keys it has."""
 

@@ -44,7 +44,11 @@ class OnnxFacenet:
         inner = OnnxMap(self.path, self.output, self.order == "bgr", self.sha256, self.side)
         shown = self.side or inner.side
         if not shown:
-            raise MienError(f"a side of faces stated in {self.path}", "any", "set model.side to the one it was trained on")
+            raise MienError(
+                f"a side of faces stated in {self.path}",
+                "none: it takes any side",
+                "set model.side to the side that it was trained on",
+            )
         if inner.side not in (0, shown):
             raise MienError(f"model.side {inner.side}, which {self.path} states", f"{shown}", "leave model.side out")
         block = nn.Sequential(FacePixels(shown, self.mean, self.divisor), inner)

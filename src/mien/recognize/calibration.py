@@ -123,7 +123,7 @@ def _checked(logits: npt.ArrayLike) -> npt.NDArray[np.float64]:
         raise MienError("logits (N, K) of at least one face", f"shape {scores.shape}", "give a row per face")
     if not np.isfinite(scores).all():
         count = int((~np.isfinite(scores).all(1)).sum())
-        raise MienError("finite logits", f"{count} faces with others", "train with a lower learning rate")
+        raise MienError("finite logits", f"nan or infinite ones for {count} faces", "train with a lower learning rate")
     return scores
 
 

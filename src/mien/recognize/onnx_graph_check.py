@@ -142,7 +142,7 @@ def _require_arrays(model: ModelProto, weights: WeightsFile, refuse: Refusal) ->
         seen.add(name)
         if tensor.data_location != TensorProto.EXTERNAL:
             if not np.isfinite(values_of(tensor, refuse)).all():
-                raise refuse("numbers", short(f"infinite ones at {name}"))
+                raise refuse("finite numbers", short(f"infinite ones at {name}"))
             continue
         entry = weights.entries.get(name)
         said = sorted((one.key, one.value) for one in tensor.external_data)

@@ -78,7 +78,7 @@ def read_network(path: Path) -> Network:
     require_loaded(name, place=model_folder(path) / CARD)
     files = _files(card.network)
     if files and not is_of_run(path):
-        raise MienError(f"a model of its own files alone at {path}", f"one of {files[0]} too", "name the run that it is of")
+        raise MienError(f"a model that reads no file beyond its folder at {path}", f"one that reads {files[0]}", "name its run")
     # What computes while it is built cannot be built without memory.
     ours = ":" not in name and not files
     return build_with_weights(lambda: build_network(card.network, len(card.classes), card.faces), weights, path, ours)
@@ -115,7 +115,7 @@ def _built(build: Callable[[], Network], path: Path) -> Network:
     except MienError:
         raise
     except Exception as error:  # torch meets sizes that make no sense with exceptions of many kinds
-        where = f"settings of a network in {model_folder(path) / CARD}"
+        where = f"settings that a network can be built from in {model_folder(path) / CARD}"
         raise MienError(where, plain(error, 400), "train the model again") from error
 
 

@@ -76,7 +76,9 @@ class SemanticNeighbors:
         made_for = self.card.faces
         if made_for.alignment != info.alignment:
             raise MienError(
-                f"faces aligned as the autoencoder's ({made_for.alignment})", info.alignment, "train neighbors on these faces"
+                f"faces aligned as the autoencoder's ({made_for.alignment})",
+                info.alignment,
+                "train an autoencoder on these faces",
             )
         if checksum and made_for.checksum and made_for.checksum != checksum:
             found = f"one made for {made_for.name or 'another set'}, checksum {made_for.checksum[:12]}"
