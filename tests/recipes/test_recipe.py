@@ -6,7 +6,8 @@ import pytest
 
 from conftest import small_recipe
 from mien import MienError, Recipe
-from mien.recipes.recipe import Components, known_components, recipe_names
+from mien.recipes.recipe import Components, known_components
+from mien.recipes.recipe_files import recipe_names
 
 
 @pytest.mark.parametrize("name", recipe_names())

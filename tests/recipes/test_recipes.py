@@ -10,7 +10,8 @@ import torch
 from conftest import Interrupted, StopAfter, bright_faces
 from mien import Recipe, TrainingSettings, resume, train
 from mien.models import architecture
-from mien.recipes.recipe import QUESTIONS, Components, recipe_names
+from mien.recipes.recipe import QUESTIONS, Components
+from mien.recipes.recipe_files import recipe_names
 from mien.recognize.run_records import read_history
 from mien.training import loop
 from mien.training.run_data import looks_at_unlabeled

@@ -109,7 +109,7 @@ def typed(*given: Any, trusted: bool = False, recipes: Iterable[str | None] = ()
     Where that is `trusted`, so is the code that the `recipes` name, and the recipes' files that are typed elsewhere.
     """
     from mien.disk import value_of
-    from mien.recipes.recipe import files_of, trust_recipe
+    from mien.recipes.recipe_files import files_of, trust_recipe
     from mien.registry import trust
 
     for name in recipes if trusted else ():

@@ -118,7 +118,8 @@ def recipes(
 ) -> None:
     """List the recipes and what can answer each question, or show one recipe with every default."""
     from mien.cli.console import answer_table, recipe_table, show
-    from mien.recipes.recipe import Recipe, known_components, recipe_comment, recipe_names
+    from mien.recipes.recipe import Recipe, known_components
+    from mien.recipes.recipe_files import recipe_comment, recipe_names
 
     if name is not None:
         if comment := recipe_comment(name):

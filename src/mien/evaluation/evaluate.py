@@ -106,7 +106,7 @@ def count_known(recognizer: Recognizer, tested: FaceSet, whole: FaceSet) -> int:
 
 
 def _notes(recognizer: Recognizer, tested: TestedFaces, known: int) -> dict[str, str]:
-    """How the recognizer was trained and measured, in words, by what is told."""
+    """How the recognizer was trained and measured, in words by topic."""
     card, budget = recognizer.card, recognizer.card.budget
     notes = {"trained on": card.faces.name or "unnamed"}
     if budget:

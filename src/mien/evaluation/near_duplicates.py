@@ -66,7 +66,7 @@ def find_unlabeled_faces(recognizer: Recognizer, whole: FaceSet) -> FaceSet | No
 
 
 def near_duplicate_notes(recognizer: Recognizer, tested: FaceSet, whole: FaceSet, right: Bools) -> dict[str, str]:
-    """Notes on test faces, of the set `whole`, that have near-duplicates among the training faces, by what is told.
+    """Notes on test faces, of the set `whole`, that have near-duplicates among the training faces, by topic.
 
     `tested`: N test faces, none of which gave the recognizer its label. `right` (N,): which are predicted right. Near-duplicates
     among labeled training faces are a warning. Those among faces without labels are a note, which says how many faces were

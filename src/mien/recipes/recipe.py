@@ -1,10 +1,7 @@
-"""A recipe: one component for each of the questions that training answers, and the stages in which it happens."""
+"""A recipe of training: an answer to each of its questions, one component each, and the stages in which it happens."""
 
-import itertools
-import os.path
 import tomllib
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,9 +10,11 @@ from pydantic.dataclasses import dataclass
 
 from mien.data.augment import Augmentation
 from mien.data.faceset import Normalization
-from mien.disk import MOST_TOML, read_bytes, read_toml, require_plain, value_of
+from mien.disk import require_plain
 from mien.errors import MienError
 from mien.recipes.base import BASE, with_bases
+from mien.recipes.changed_values import with_values
+from mien.recipes.recipe_files import files_of, own_recipe_text, read_recipe, read_recipe_alone, trust_recipe
 from mien.registry import (
     STRICT,
     Count,
@@ -167,7 +166,7 @@ class Recipe:
         if trusted:
             trust_recipe(name)
         with standing_in(name):
-            return Recipe.parse(_read(name))
+            return Recipe.parse(read_recipe(name))
 
     @staticmethod
     def parse(table: Mapping[str, Any], trusted: bool = False) -> "Recipe":
@@ -178,12 +177,12 @@ class Recipe:
         if not isinstance(table, Mapping):
             raise MienError("a recipe's keys and values", told(table), "give a table")
         require_plain(dict(table), "a recipe", "give simpler values")
-        table = with_bases(table, None, _as_it_stands)
+        table = with_bases(table, None, read_recipe_alone)
         if trusted:
             trust(table)
             for file in files_of(table):
                 trust_recipe(file)
-        plain = tomllib.loads(_inside("supervised"))
+        plain = tomllib.loads(own_recipe_text("supervised"))
         given = {**plain, "title": "", **table}
         if isinstance(given["stages"], list | tuple):
             # One by one, so that a mistake in one lists what a stage has.
@@ -245,106 +244,6 @@ class Recipe:
             stage["epochs"] = min(left - after, max(1, round(epochs * stage["epochs"] / total))) if after else left
             left -= stage["epochs"]
         return Recipe.parse(table)
-
-
-def recipe_comment(name: Path | str) -> str:
-    """The comment at the head of a recipe's file, which says what it takes from its paper and what it changes."""
-    path = _file(name)
-    text = _inside(name) if path is None else read_bytes(path, "mend the file", MOST_TOML).decode("utf-8", "replace")
-    lines = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines())
-    return "\n".join(line.removeprefix("#").strip() for line in lines)
-
-
-def trust_recipe(name: Path | str) -> None:
-    """Import the modules beyond mien that a recipe's file, its bases and the recipes that it names refer to.
-
-    Their code is run. Raises MienError where a file is no recipe, or a module cannot be imported.
-    """
-    left, seen = [str(name)], set[str]()
-    while left:
-        file = left.pop()
-        if file not in seen:
-            seen.add(file)
-            table = _read(file)
-            trust(table)
-            left += files_of(table)
-
-
-def files_of(values: Any) -> list[str]:
-    """Recipes' files that nested settings name, such as a teacher's."""
-    if isinstance(values, Mapping):
-        values = list(values.values())
-    if isinstance(values, list | tuple):
-        return [file for value in values for file in files_of(value)]
-    return [values] if isinstance(values, str) and values.endswith(".toml") and os.path.isfile(values) else []
-
-
-def _read(name: Path | str) -> dict[str, Any]:
-    """The table of a recipe with all that it is based on written out."""
-    return with_bases(_as_it_stands(name), name, _as_it_stands)
-
-
-def _as_it_stands(name: Path | str) -> dict[str, Any]:
-    """The table of a recipe's name or file as it stands there, without its bases."""
-    path = _file(name)
-    return tomllib.loads(_inside(name)) if path is None else read_toml(path, "mend the file")
-
-
-def _file(name: Path | str) -> Path | None:
-    """The file that a recipe is read from; None for a recipe that comes with mien. Raises MienError where there is neither."""
-    path = Path(name)
-    if path.suffix == ".toml" and not os.path.isfile(path):
-        raise MienError("a recipe file", f"nothing at {path}", "check the path")
-    if path.suffix != ".toml" and str(name) not in recipe_names():
-        raise MienError(
-            f"a recipe among {', '.join(recipe_names())}", meant(str(name), recipe_names()), "choose one, or name a .toml file"
-        )
-    return path if path.suffix == ".toml" else None
-
-
-def _inside(name: Path | str) -> str:
-    return (resources.files("mien.recipes") / f"{name}.toml").read_text("utf-8")
-
-
-def recipe_names() -> list[str]:
-    """Names of the recipes that come with mien."""
-    return sorted(Path(entry.name).stem for entry in resources.files("mien.recipes").iterdir() if entry.name.endswith(".toml"))
-
-
-def with_values(table: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe's table with values changed by key, as `Recipe.with_settings` does it; the table itself is changed."""
-    for key, value in settings.items():
-        _put(table, key, value_of(value) if isinstance(value, str) else value)
-    return table
-
-
-def _is_place(text: str) -> bool:
-    """Whether the text is the number of a place in a list."""
-    return text.isascii() and text.isdigit() and len(text) < 10
-
-
-def _put(table: Any, key: str, value: Any) -> None:
-    """Set `key`, names and numbers with dots between them, in nested tables."""
-    first, _, rest = key.partition(".")
-    if isinstance(table, list):
-        if not _is_place(first) and len(table) == 1:
-            # A list of one answer may be spoken of as that answer: weigh.power for weigh.0.power.
-            _put(table[0], key, value)
-            return
-        if not _is_place(first) or int(first) >= len(table):
-            raise MienError(
-                f"a number from 0 to {len(table) - 1} before {rest or first!r}", repr(first), "say which one, as in stages.0.lr"
-            )
-    elif not isinstance(table, dict) or (rest and first not in table):
-        known = ", ".join(table) if isinstance(table, dict) else "nothing"
-        raise MienError(f"a key among {known}", meant(first, table if isinstance(table, dict) else ()), "choose one of those")
-    place: Any = int(first) if isinstance(table, list) else first
-    if not rest:
-        table[place] = value
-        return
-    if isinstance(table[place], str):
-        table[place] = _answer(table[place], "network" if place == "model" else "technique")
-    _put(table[place], rest, value)
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -1,4 +1,4 @@
-"""Temperature scaling (Guo et al. 2017, section 4.2): and two thresholds.
+"""Temperature scaling (Guo et al. 2017, section 4.2), and two thresholds on probabilities.
 
 The temperature makes a confidence mean what it says. The conformal threshold decides which classes are possible. The confidence
 threshold decides which answers are sure (selective prediction). Log-probabilities do as well as logits: they are logits up to a

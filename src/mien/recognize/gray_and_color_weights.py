@@ -7,7 +7,7 @@ from mien.data.convert import GRAY
 
 
 def match_colors(weights: Tensor, shape: tuple[int, ...]) -> tuple[Tensor | None, str]:
-    """Another network's tensor of weights in this `shape`, or None where they do not fit, and in words what was done.
+    """Bring a tensor of weights to `shape`; gives it, or None where it does not fit, and in words what was done.
 
     A convolution on color is summed over the colors: a gray face then gives what it gave in every color. A convolution on gray
     is spread over red, green and blue by their shares in gray: a color face then gives what it gave in gray.

@@ -1,4 +1,4 @@
-"""What a run's folder records beside the model: the ids of its labeled faces, the models it began with, figures by epoch."""
+"""Records in a run's folder beside the model: the ids of its labeled faces, the models it began with, figures by epoch."""
 
 from pathlib import Path
 from typing import Any

@@ -21,7 +21,7 @@ LINES, DRAWN = 32, 6
 KEPT = 96
 """Most faces that are remembered: more than are told, so that a face that comes while many are there may still be told."""
 LOST = 2.5
-"""Seconds for which a face may be lost and come back, or so many times the step between two frames, if that is longer."""
+"""Seconds, or steps between two frames if these are longer, for which a face may be lost and come back."""
 SIDE, LARGER = 64, 1.2
 """Side of a face's small picture in pixels, and how many times better a face has to be seen for a new one."""
 STRIP, DARK = 0.12, "#444444"

@@ -14,7 +14,7 @@ from mien.registry import STRICT, NotNegative, Positive, Share
 Floats = npt.NDArray[np.float64]
 
 APART = 2.5
-"""A face may be lost for at least so many times the seconds between two frames that are read."""
+"""Steps between two frames for which a face may be lost at least."""
 
 
 @checked(frozen=True, config=STRICT)
@@ -29,7 +29,7 @@ class TrackingSettings:
     """Seconds after which a score counts 1/e of a new one in the average; 0 for no smoothing."""
 
     def for_frames(self, every: float) -> "TrackingSettings":
-        """The settings for a frame every so many seconds: a face may be lost for 2.5 times as long, if that is longer."""
+        """The settings where a frame is read `every` so many seconds: a face may be lost for 2.5 steps, if that is longer."""
         return replace(self, away=max(self.away, APART * every))
 
 

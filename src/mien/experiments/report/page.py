@@ -162,7 +162,7 @@ def recipe_costs(found: Comparison) -> list[RecipeCost]:
 
 
 def measurement_facts(found: Comparison) -> dict[str, str]:
-    """How the comparison was measured, in words, by what is told."""
+    """How the comparison was measured, in words by topic."""
     grid, results = found.grid, found.results
     unlabeled = {
         recipe: sorted({result.unlabeled_faces for result in results if result.recipe == recipe and result.unlabeled_faces})

@@ -29,7 +29,8 @@ from mien.pretraining.autoencoder.objectives import Perception, Reconstruct, Ref
 from mien.pretraining.autoencoder.pictures import one_of_each
 from mien.pretraining.pretrain import Workplace, portions, pretrain
 from mien.progress import Progress, Silent
-from mien.recipes.recipe import Answer, Recipe, Stage, with_values
+from mien.recipes.changed_values import with_values
+from mien.recipes.recipe import Answer, Recipe, Stage
 from mien.recognize.device import channels_last, choose_device, to_device
 from mien.recognize.model_card import ModelCard, read_card
 from mien.recognize.run_records import note_source, read_history

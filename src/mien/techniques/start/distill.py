@@ -13,7 +13,8 @@ from mien.data.views import Views
 from mien.errors import MienError
 from mien.pretraining.distillation import Imitate, convolutions, keep
 from mien.pretraining.pretrain import is_pretrained, portions, pretrain, pretraining_recipe
-from mien.recipes.recipe import Recipe, Stage, recipe_names
+from mien.recipes.recipe import Recipe, Stage
+from mien.recipes.recipe_files import recipe_names
 from mien.recognize.bundled import find_model
 from mien.recognize.features import Tap, tap, write_taps
 from mien.recognize.run_records import note_source
