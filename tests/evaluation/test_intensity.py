@@ -242,6 +242,6 @@ def test_what_has_no_intensity_is_refused(run: Path, moving: FaceSet, tmp_path: 
         inspect_intensity(recognizer, moving.with_column("intensity", np.ones(len(moving))), out=tmp_path / "out")
     with pytest.raises(MienError, match="faces of different intensity"):
         inspect_intensity(recognizer, moving.with_column("intensity", np.full(len(moving), np.nan)), out=tmp_path / "out")
-    with pytest.raises(MienError, match="a folder for the picture"):
+    with pytest.raises(MienError, match="a folder for the results"):
         inspect_intensity(recognizer, moving)
     assert not (tmp_path / "out").exists()
