@@ -50,7 +50,7 @@ def wait_for_all(group: int) -> None:
 
 
 def wait_until(there: Callable[[], object], process: "subprocess.Popen[str] | None" = None) -> None:
-    """Until it is so; fails where the process ends before."""
+    """Until it is so; fails where the process ends before, or where it never is."""
     tries = WAIT / 0.01  # not a time at which to give up: all of this may be stopped for a while
     while not there():
         assert process is None or process.poll() is None, f"it ended before, {process and process.communicate()}"

@@ -3,11 +3,11 @@
 import io
 import struct
 import tempfile
-import time
 import warnings
 import zlib
 from dataclasses import replace
 from pathlib import Path
+from threading import RLock, local
 from typing import Any
 
 import numpy as np
@@ -261,23 +261,46 @@ def test_a_picture_has_the_limits_of_photos(tmp_path: Path) -> None:
 
 
 def test_large_pictures_are_decoded_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many threads read: what each takes adds up."""
+    """However many threads read, what each takes adds up: whoever decodes holds a lock that all share, whenever others come."""
     paths = [save(tmp_path / f"{n}.png", NOISE) for n in range(12)]
-    busy, most, decode = [0], [0], Opened.pixels
+    locks, holding, decode = list[OwnedLock](), list[bool](), Opened.pixels
+
+    def new_lock() -> OwnedLock:
+        locks.append(OwnedLock())
+        return locks[-1]
 
     def watched(self: Opened, mode: Any) -> Array:
-        busy[0] += 1
-        most[0] = max(most[0], busy[0])
-        time.sleep(0.01)
-        try:
-            return decode(self, mode)
-        finally:
-            busy[0] -= 1
+        holding.append(locks[0].held)
+        return decode(self, mode)
 
+    monkeypatch.setattr(pictures, "RLock", new_lock)
     monkeypatch.setattr(Opened, "pixels", watched)
-    monkeypatch.setattr(pictures, "LARGE", 1000)
-    (block,) = read_blocks(paths, 8, False)
-    assert (len(block.faces), most[0]) == (12, 1)
+    for large, held in ((1000, True), (1 << 22, False)):
+        monkeypatch.setattr(pictures, "LARGE", large)
+        locks.clear()
+        holding.clear()
+        (block,) = read_blocks(paths, 8, False)
+        assert (len(block.faces), len(locks)) == (12, 1)
+        assert holding == [held] * 12
+
+
+class OwnedLock:
+    """A lock that knows whether the thread that asks holds it."""
+
+    def __init__(self) -> None:
+        self._lock, self._own = RLock(), local()
+
+    @property
+    def held(self) -> bool:
+        return getattr(self._own, "count", 0) > 0
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        self._own.count = getattr(self._own, "count", 0) + 1
+
+    def __exit__(self, *error: object) -> None:
+        self._own.count -= 1
+        self._lock.release()
 
 
 @pytest.mark.parametrize("words", [("folder",), ("table", "--columns", "path=path,label=label")])

@@ -2,6 +2,7 @@
 
 import io
 import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,8 +16,16 @@ from PIL import Image
 
 from conftest import Command
 from mien.errors import MienError
+from mien.recognize import camera
 from mien.recognize.camera import camera_frames, find_camera
 from photographs import Photo, photo_of
+from processes import WAIT
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A camera that these tests serve may take as long as the machine does."""
+    monkeypatch.setattr(camera, "SECONDS", WAIT)
 
 
 def jpeg(photo: Photo) -> bytes:
@@ -216,9 +225,10 @@ def test_no_other_address_is_opened_than_the_one_that_is_named() -> None:
 
 
 def test_where_nobody_answers_the_error_says_so() -> None:
-    with served(sends(1)) as host:
-        pass
-    with pytest.raises(MienError, match=f"a camera at rtsp://{host}/a; found Connection refused") as caught:
-        next(camera_frames(f"rtsp://somebody:secret@{host}/a"))
+    with socket.socket() as bound:  # and nobody listens there
+        bound.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{bound.getsockname()[1]}"
+        with pytest.raises(MienError, match=f"a camera at rtsp://{host}/a; found Connection refused") as caught:
+            next(camera_frames(f"rtsp://somebody:secret@{host}/a"))
     assert "secret" not in str(caught.value)
     assert caught.value.__cause__ is None

@@ -154,15 +154,22 @@ class Process:
         command = [sys.executable, "-c", main, "annotate", str(pool), "--store", store, *map(str, words)]
         with log.open("wb") as errors:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
-        assert self._process.stdout is not None
         self.said = ""
-        found = None
-        while found is None:
-            line = self._process.stdout.readline()
+        try:
+            self.port = self._port()
+        except BaseException:  # nobody gets a server that did not begin, so nobody else would end it
+            self._process.kill()
+            self._process.communicate(timeout=WAIT)
+            raise
+
+    def _port(self) -> int:
+        """Where it listens, once it says so."""
+        assert self._process.stdout is not None
+        while line := self._process.stdout.readline():
             self.said += line
-            assert line, f"it ended: {self.said}"
-            found = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
-        self.port = int(found[1])
+            if found := re.search(r"http://127\.0\.0\.1:(\d+)/", line):
+                return int(found[1])
+        raise AssertionError(f"it ended: {self.said}")
 
     @property
     def where(self) -> str:
@@ -172,7 +179,12 @@ class Process:
     def end(self, how: signal.Signals) -> int:
         """Its exit code after this signal."""
         self._process.send_signal(how)
-        self.said += self._process.communicate(timeout=WAIT)[0]
+        try:
+            self.said += self._process.communicate(timeout=WAIT)[0]
+        except BaseException:
+            self._process.kill()
+            self._process.communicate(timeout=WAIT)
+            raise
         return self._process.returncode
 
 

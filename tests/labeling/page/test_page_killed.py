@@ -88,7 +88,7 @@ def test_a_kill_loses_no_confirmed_answer(fresh: Fresh, port: int, tmp_path: Pat
 
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 128 + signal.SIGTERM)])
-def test_a_polite_end_is_quick(tmp_path: Path, how: signal.Signals, code: int) -> None:
+def test_a_polite_end_keeps_all_and_says_how_far_it_came(tmp_path: Path, how: signal.Signals, code: int) -> None:
     pool = write_pool(tmp_path / "pool", 5)
     assert isinstance(pool, FaceSet)
     server = Process(tmp_path / "pool", str(tmp_path / "labels.db"), "--port", 0, "--add", "ann", "--add", "bob")

@@ -154,7 +154,7 @@ def test_who_signs_out_is_out_at_once_even_while_the_store_is_asked() -> None:
             done = threading.Event()
             loop.call_soon_threadsafe(signed_in.end, OTHER)
             loop.call_soon_threadsafe(done.set)
-            assert done.wait(60)
+            assert done.wait(WAIT)
 
         tokens.meanwhile = meanwhile
         assert await signed_in.name(OTHER, "here") is None, "the store said ann before she signed out"
@@ -178,7 +178,7 @@ def test_an_address_that_sends_many_wrong_tokens_is_asked_about_one_at_a_time() 
         meeting = threading.Barrier(2)
 
         def meet() -> None:
-            meeting.wait(60)
+            meeting.wait(WAIT)
 
         tokens.meanwhile = meet
         await asyncio.gather(*(signed_in.name(f"{n:045}", "here") for n in range(2)))

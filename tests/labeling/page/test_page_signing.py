@@ -3,9 +3,8 @@
 import asyncio
 import math
 import re
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from mien.labeling.page import sessions
 from mien.labeling.page.limits import Limits
 from mien.labeling.page.serve import Reached
 from mien.labeling.store.store import Store
-from processes import WAIT
+from processes import WAIT, wait_until
 
 PROXY = "127.0.0.1"
 
@@ -46,14 +45,6 @@ def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
 def try_in(where: str, name: str, token: str, **headers: str) -> int:
     """The status."""
     return httpx.post(f"{where}sign-in", data={"name": name, "token": token}, headers=headers, timeout=WAIT).status_code
-
-
-def eventually(holds: Callable[[], bool]) -> bool:
-    """Whether it does, after a while at most."""
-    ends = time.monotonic() + WAIT
-    while not holds() and time.monotonic() < ends:
-        time.sleep(0.02)
-    return holds()
 
 
 def few(by_name: int = 3, by_address: int = 8) -> Limits:
@@ -103,7 +94,7 @@ def test_a_proxy_that_is_named_says_who_the_client_is(door: Door) -> None:
             forged = {"X-Forwarded-For": f"1.2.3.{n}, 192.0.2.7, 10.0.0.1"}
             assert try_in(where, "ann", "wrong", **forged) == (401 if n < 3 else 429)
         assert try_in(where, "ann", "wrong", **{"X-Forwarded-For": "192.0.2.8"}) == 401, "somebody else behind the proxy"
-        assert eventually(lambda: {one.address for one in door.store.sign_ins()} == {"192.0.2.7", "192.0.2.8"})
+        wait_until(lambda: {one.address for one in door.store.sign_ins()} == {"192.0.2.7", "192.0.2.8"})
 
 
 def test_behind_tls_the_cookie_is_for_this_host_alone(door: Door) -> None:
@@ -144,7 +135,7 @@ def test_a_browser_has_a_secret_of_its_own_which_ends_with_it(door: Door) -> Non
             assert httpx.get(f"{elsewhere}questions", timeout=WAIT, cookies={f"mien-{port}": secret}).status_code == 401
             assert phone.get("/questions").status_code == 200, "another browser of hers"
         outcomes = ["in", "in", "out"]
-        assert eventually(lambda: [one.outcome for one in door.store.sign_ins()] == outcomes)
+        wait_until(lambda: [one.outcome for one in door.store.sign_ins()] == outcomes)
         assert {(one.name, one.address) for one in door.store.sign_ins()} == {("ann", "127.0.0.1")}
 
 
@@ -170,7 +161,7 @@ def test_who_may_not_sign_in_is_told_why_and_it_is_listed(door: Door) -> None:
             assert told in said
             assert token not in said
         listed = [("bob", "disabled"), (None, "wrong"), ("ann", "wrong")]
-        assert eventually(lambda: [(one.name, one.outcome) for one in door.store.sign_ins()] == listed)
+        wait_until(lambda: [(one.name, one.outcome) for one in door.store.sign_ins()] == listed)
 
 
 def test_who_is_disabled_or_removed_is_out_and_no_answer_is_refused_for_good(door: Door) -> None:

@@ -5,8 +5,7 @@ import re
 import resource
 import signal
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +15,11 @@ import pytest
 from serving import PATIENT, Process, asked_store, error_of, given, running, sent, served, signed_in, write_pool
 
 from mien import FaceSet
-from mien.labeling.page.limits import Limits
 from mien.labeling.page.request_checks import HEADERS
 from mien.labeling.page.serve import Reached
 from mien.labeling.page.setup import PreparedPage
 from mien.labeling.store.store import Store
-from processes import WAIT
+from processes import WAIT, wait_until
 
 HALF = b"GET /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
@@ -101,14 +99,14 @@ def test_a_process_that_may_open_few_files_serves_all_the_same(tmp_path: Path, p
 
 
 def test_half_a_request_ends_after_its_time(store: Store, pool: FaceSet) -> None:
-    for limits, said in (
-        (Limits(head_seconds=0.2), b""),
-        (Limits(head_seconds=0.2), b"\r\n\r\n"),
-        (Limits(head_seconds=0.2), HALF),
-        (Limits(body_seconds=0.2), b"POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\nname"),
-        (Limits(body_seconds=0.2), b"GET /questions HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"),
+    for short, said in (
+        ({"head_seconds": 0.2}, b""),
+        ({"head_seconds": 0.2}, b"\r\n\r\n"),
+        ({"head_seconds": 0.2}, HALF),
+        ({"body_seconds": 0.2}, b"POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\nname"),
+        ({"body_seconds": 0.2}, b"GET /questions HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"),
     ):
-        with served(store, pool, reached=Reached(limits=limits)) as where, line(where, said) as opened:
+        with served(store, pool, reached=Reached(limits=replace(PATIENT, **short))) as where, line(where, said) as opened:
             assert rest(opened) == b""
 
 
@@ -156,6 +154,8 @@ def test_what_is_sent_without_end_is_not_kept(store: Store, pool: FaceSet) -> No
 
 FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
 CHUNKED = b"POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n" + FORM
+ENOUGH = 10**10
+"""Bytes that no machine sends within the moment in which what a refused client sends is thrown away."""
 ENDLESS = {
     "extensions": (b"1;", b"x" * 1000),
     "a long size": (b"0", b"0" * 1000),
@@ -170,7 +170,7 @@ def test_a_body_in_parts_without_end_is_ended(store: Store, pool: FaceSet, name:
     begin, more = ENDLESS[name]
     limits = replace(PATIENT, linger_seconds=0.1)
     with served(store, pool, reached=Reached(limits=limits)) as where, line(where, CHUNKED + b"\r\n" + begin) as opened:
-        assert sends(opened, more, 50_000_000) < 50_000_000
+        assert sends(opened, more, ENOUGH) < ENOUGH
         assert httpx.get(f"{where}sign-in", timeout=WAIT).status_code == 200
 
 
@@ -253,16 +253,8 @@ def test_wrong_tokens_are_waited_for_only_as_long_as_their_clients_wait(store: S
         with ExitStack() as held:
             for _ in range(20):
                 held.enter_context(line(page.where, asked))
-            assert eventually(lambda: len(tasks) == 20)
-        assert eventually(lambda: not tasks), "they are gone with their clients"
-
-
-def eventually(holds: Callable[[], bool]) -> bool:
-    """Whether it does, after a while at most."""
-    ends = time.monotonic() + WAIT
-    while not holds() and time.monotonic() < ends:
-        time.sleep(0.02)
-    return holds()
+            wait_until(lambda: len(tasks) == 20)
+        wait_until(lambda: not tasks)  # they are gone with their clients
 
 
 def test_a_burst_of_strangers_writes_no_log(tmp_path: Path, pool: FaceSet, store: Store) -> None:
