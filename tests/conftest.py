@@ -25,6 +25,7 @@ from mien.data.importing import source_from
 from mien.data.source import Block
 from mien.media.faults import Rejected
 from mien.registry import STRICT
+from mien.training import loop
 from mien.training.face_loader import Batch
 from mien.training.losses import Perturb, UnlabeledLoss
 from mien.training.run import Run
@@ -52,6 +53,12 @@ def _one_thread() -> None:
 def _same_draws() -> None:
     """What a test draws without a seed of its own does not depend on the tests before it."""
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def checkpoint_each_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs write a checkpoint after every batch, however quick the machine is."""
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
 
 
 @pytest.fixture(autouse=True)

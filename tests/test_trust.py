@@ -9,7 +9,6 @@ import pytest
 
 from conftest import Command, Interrupted, StopAfter
 from mien import MienError, Recipe, TrainingSettings, resume, train
-from mien.training import loop
 
 CODE = """
 from pathlib import Path
@@ -104,10 +103,8 @@ def test_what_somebody_types_is_theirs(mien: Command, stored: Path, tmp_path: Pa
     assert (done.code, "No module named 'no_code'" in done.err) == (1, True)
 
 
-def test_a_run_does_not_choose_what_resumes_it(
-    mien: Command, stored: Path, tmp_path: Path, recipe: Path, ran: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+@pytest.mark.usefixtures("checkpoint_each_batch")
+def test_a_run_does_not_choose_what_resumes_it(mien: Command, stored: Path, tmp_path: Path, recipe: Path, ran: Path) -> None:
     made = Recipe.load(recipe, trusted=True)
     with pytest.raises(Interrupted):
         train(stored, made, tmp_path / "run", TrainingSettings(threads=1), progress=StopAfter(5))

@@ -29,7 +29,6 @@ from mien.disk import alone
 from mien.labeling.store.records import Reply
 from mien.labeling.store.store import Store
 from mien.recognize.model_card import read_used
-from mien.training import loop
 from runs import Heard, features
 
 HEAD = """
@@ -173,9 +172,9 @@ def test_a_recipe_of_its_own_goes_on_from_the_last_model(faceset: Path, plan: Pl
         rounds(faceset, plan(tune=str(tmp_path / "other.toml")), tmp_path / "none")
 
 
-def test_killed_again_and_again(faceset: Path, plan: Plans, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("checkpoint_each_batch")
+def test_killed_again_and_again(faceset: Path, plan: Plans, tmp_path: Path) -> None:
     """Within scoring, training and between both: the same curve, the same weights, bit for bit, and nothing is done twice."""
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     given = plan(acquire=("random", "worthiness"))
     whole = rounds(faceset, given, tmp_path / "whole")
     kills, written = 0, dict[Path, int]()

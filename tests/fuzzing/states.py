@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -121,13 +122,8 @@ def _recipe(**changed: Any) -> Recipe:
 
 def _interrupted(recipe: Recipe) -> Callable[[Path, str, int], None]:
     def begin(folder: Path, name: str, batches: int) -> None:
-        seconds, loop.CHECKPOINT_SECONDS = loop.CHECKPOINT_SECONDS, 0.0
-        try:
+        with patch.object(loop, "CHECKPOINT_SECONDS", 0.0), suppress(Interrupted):
             train(folder / name, recipe, folder / "out", TrainingSettings(threads=1), progress=StopAfter(2 + batches))
-        except Interrupted:
-            pass
-        finally:
-            loop.CHECKPOINT_SECONDS = seconds
 
     return begin
 

@@ -30,6 +30,12 @@ from processes import ENVIRONMENT, PREPARE, WAIT, started, wait_for_all, wait_un
 from runs import Heard
 
 
+@pytest.fixture
+def tasks_of_five(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task has five photos."""
+    monkeypatch.setattr(room, "INPUTS", 5)
+
+
 def asking(*inputs: Path, **changed: object) -> Preparing:
     made = Preparing(tuple(map(str, inputs)), "box margin=0", "photographs:Bright", side=16)
     return replace(made, **changed)  # type: ignore[arg-type]
@@ -109,16 +115,16 @@ def test_a_video_gives_a_frame_every_so_many_seconds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_processes_give_what_one_gives(tmp_path: Path, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "INPUTS", 5)
+@pytest.mark.usefixtures("tasks_of_five")
+def test_processes_give_what_one_gives(tmp_path: Path, count: int) -> None:
     folder = write_folder(tmp_path / "in", 23)
     alone = prepare_faces(asking(folder), tmp_path / "alone")
     several = prepare_faces(asking(folder), tmp_path / "several", workers=count)
     assert several.faces.info.checksum == alone.faces.info.checksum
 
 
+@pytest.mark.usefixtures("tasks_of_five")
 def test_it_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "INPUTS", 5)
     folder, made = write_folder(tmp_path / "in", 23), list[int]()
     (folder / "0007.png").write_text("no photo")
     whole = prepare_faces(asking(folder), tmp_path / "whole")
@@ -161,8 +167,8 @@ def test_a_full_disk_is_said_and_the_same_command_goes_on(tmp_path: Path, proces
     assert len(FaceSet.open(tmp_path / "out", verify=True)) == 70
 
 
+@pytest.mark.usefixtures("tasks_of_five")
 def test_what_was_begun_otherwise_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "INPUTS", 5)
     folder = write_folder(tmp_path / "in", 12)
     monkeypatch.setattr(room, "_join", lambda *given: pytest.fail("stopped"))
     with pytest.raises(pytest.fail.Exception):
@@ -171,8 +177,8 @@ def test_what_was_begun_otherwise_is_refused(tmp_path: Path, monkeypatch: pytest
         prepare_faces(asking(folder, side=32), tmp_path / "out")
 
 
+@pytest.mark.usefixtures("tasks_of_five")
 def test_what_changed_meanwhile_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "INPUTS", 5)
     folder, listed, made = write_folder(tmp_path / "in", 23), tmp_path / "list.csv", list[int]()
     names = [f"in/{n:04d}.png" for n in range(23)]
 
@@ -447,10 +453,10 @@ print(room.prepare_faces(asked, sys.argv[2], cluster="local").faces.info.checksu
 """
 
 
-def test_a_cluster_gives_what_one_process_gives_though_a_worker_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("tasks_of_five")
+def test_a_cluster_gives_what_one_process_gives_though_a_worker_is_lost(tmp_path: Path) -> None:
     """A local Ray cluster, one of whose processes dies in the midst of its first task."""
     pytest.importorskip("ray", reason="Ray is not installed")
-    monkeypatch.setattr(room, "INPUTS", 5)
     folder, marker = write_folder(tmp_path / "in", 23), tmp_path / "marker"
     words = [sys.executable, "-c", CLUSTER, str(folder), str(tmp_path / "out"), str(marker)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=WAIT, env=ENVIRONMENT | PATIENT)
@@ -462,8 +468,8 @@ def test_a_cluster_gives_what_one_process_gives_though_a_worker_is_lost(tmp_path
     assert done.stdout.split()[-1] == alone.faces.info.checksum
 
 
-def test_a_killed_process_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "INPUTS", 5)
+@pytest.mark.usefixtures("tasks_of_five")
+def test_a_killed_process_costs_nothing(tmp_path: Path) -> None:
     asked = asking(write_folder(tmp_path / "in", 12), detector=f"photographs:Mortal marker={tmp_path / 'marker'}")
     assert len(prepare_faces(asked, tmp_path / "out", workers=2).faces) == 12
     assert (tmp_path / "marker").exists(), "nobody died"

@@ -33,7 +33,6 @@ from mien.recognize.device import choose_device
 from mien.recognize.model_card import read_card, read_history, read_used
 from mien.recognize.networks import read_weights
 from mien.recognize.semantic_neighbors import DEVIATION, SemanticNeighbors
-from mien.training import loop
 from mien.training.checkpoint import read_state
 from mien.training.run_data import prepare_run
 from runs import Heard, begun, features
@@ -110,11 +109,9 @@ def test_of_several_stages_the_last_ones_best_epoch_is_told(tmp_path: Path) -> N
     assert min(epoch["validation_loss"] for epoch in history) < card.metrics["validation_loss"]
 
 
-def test_interrupted_in_either_phase_it_goes_on(
-    tmp_path: Path, refining: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("checkpoint_each_batch")
+def test_interrupted_in_either_phase_it_goes_on(tmp_path: Path, refining: dict[str, Any]) -> None:
     """Expression network (2 epochs of 4 batches), autoencoder (2 of 2), refinement (3 of 2: the critic's memory)."""
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     faces, settings = bright_faces(), autoencoding(refining)
     train_neighbors(faces, tmp_path / "whole", settings, ORDER)
     reached = []
@@ -332,8 +329,8 @@ def test_an_expression_networks_recipe_is_part_of_its_name(refining: dict[str, A
     assert settings_key(plain, "faces", "") != before, "and is not looked at where there is no second phase"
 
 
-def test_interrupted_while_it_is_trained_or_written(tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+@pytest.mark.usefixtures("checkpoint_each_batch")
+def test_interrupted_while_it_is_trained_or_written(tmp_path: Path, stored: Path) -> None:
     settings = TINY_AUTOENCODER | {"stages": [TINY_AUTOENCODER["stages"][0] | {"epochs": 3}]}
     train(stored, masked(settings), tmp_path / "whole", ORDER)
     for batches, written in ((4, False), (6, True)):

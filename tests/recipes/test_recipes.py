@@ -12,7 +12,6 @@ from mien import Recipe, TrainingSettings, resume, train
 from mien.models import architecture
 from mien.recipes.recipe import QUESTIONS, Components, recipe_names
 from mien.recognize.model_card import read_history
-from mien.training import loop
 from mien.training.run_data import looks_at_unlabeled
 from runs import changed
 
@@ -234,9 +233,9 @@ def tiny(name: str) -> Recipe:
 
 
 @pytest.mark.parametrize("name", [*SMALL, "alt", "st_sw"])
-def test_resumed_in_the_middle(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("checkpoint_each_batch")
+def test_resumed_in_the_middle(name: str, tmp_path: Path) -> None:
     """Big brothers too where optimizer or stages are others. Flipped labels make validation losses rise, and so weights move."""
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     recipe, order = tiny(name), TrainingSettings(seed=4, labels=80, noise=0.7, threads=1)
     bright_faces(120).save(tmp_path / "set")
     whole = train(tmp_path / "set", recipe, tmp_path / "whole", order)

@@ -10,7 +10,6 @@ from conftest import TINY_AUTOENCODER, Interrupted, StopAfter, bright_faces, sma
 from mien import FaceSet, MienError, Recipe, TrainingSettings, resume, train
 from mien.recipes.recipe import QUESTIONS
 from mien.registry import fields, find, names
-from mien.training import loop
 
 TECHNIQUES = [(question, name) for question in QUESTIONS for name in names(f"mien.techniques.{question}")]
 AND_A_USERS_OWN = [*TECHNIQUES, ("unlabeled", "conftest:Agree")]
@@ -41,10 +40,8 @@ def recipe_with(question: str, name: str, tmp_path: Path) -> Recipe:
 
 
 @pytest.mark.parametrize(("question", "name"), AND_A_USERS_OWN)
-def test_trains_and_resumes_identically(
-    question: str, name: str, tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+@pytest.mark.usefixtures("checkpoint_each_batch")
+def test_trains_and_resumes_identically(question: str, name: str, tmp_path: Path, stored: Path) -> None:
     recipe = recipe_with(question, name, tmp_path)
     order = TrainingSettings(seed=3, labels=60, threads=1)
     whole = train(stored, recipe, tmp_path / "whole", order)

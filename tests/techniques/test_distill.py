@@ -20,7 +20,6 @@ from mien.recognize import features
 from mien.recognize.model_card import read_history
 from mien.recognize.networks import build_network
 from mien.techniques.unlabeled.regression import decay
-from mien.training import loop
 from mien.training.checkpoint import read_state
 from runs import begun
 
@@ -61,9 +60,9 @@ def test_lowers_the_regression_loss_on_held_out_faces(tmp_path: Path) -> None:
     assert not (tmp_path / "run" / "parts" / "maps").exists(), "the maps are gone when stage 1 is over"
 
 
-def test_goes_on_in_every_stage(tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("checkpoint_each_batch")
+def test_goes_on_in_every_stage(tmp_path: Path, stored: Path) -> None:
     """Killed in stage 0, after maps were written, in stage 1 and in stage 2."""
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     whole = train(stored, with_fine_tuning(tmp_path), tmp_path / "whole", ORDER)
     states = set()
     for batches in (4, 6, 16, 24):

@@ -20,7 +20,6 @@ from mien.recognize.divergence import divergence
 from mien.recognize.model_card import read_history
 from mien.registry import build
 from mien.techniques.weigh.neighborhood import Neighborhood, kept, remember
-from mien.training import loop
 from mien.training.face_loader import Batch
 from mien.training.run import Run
 from runs import begun, fake_run, features, tensors
@@ -438,10 +437,8 @@ def test_a_run_notes_who_was_left_out(tmp_path: Path) -> None:
         {"scoring": "batch", "after": 0.5},
     ],
 )
-def test_interrupted_it_goes_on_with_what_it_remembers(
-    how: dict[str, Any], tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+@pytest.mark.usefixtures("checkpoint_each_batch")
+def test_interrupted_it_goes_on_with_what_it_remembers(how: dict[str, Any], tmp_path: Path, stored: Path) -> None:
     recipe, order = masked(**how), TrainingSettings(seed=2, labels=60, threads=1)
     whole = train(stored, recipe, tmp_path / "whole", order)
     with pytest.raises(Interrupted):

@@ -14,7 +14,6 @@ from mien import MienError, Recipe, TrainingSettings, resume, train
 from mien.pretraining.vicreg import EPSILON, Agree, covariance, invariance, variance
 from mien.recognize.model_card import read_history
 from mien.recognize.networks import build_network
-from mien.training import loop
 
 WEIGHTS = {"invariance": 25.0, "variance": 25.0, "covariance": 1.0}
 START = {"technique": "self_supervised", "epochs": 4, "batch": 32, "width": 16, "layers": 2}
@@ -109,8 +108,8 @@ def test_blocks_above_stay_as_they_were(tmp_path: Path) -> None:
     assert same == {"stage2_1", "stage3_1"}
 
 
-def test_resumed_within_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+@pytest.mark.usefixtures("checkpoint_each_batch")
+def test_resumed_within_the_start(tmp_path: Path) -> None:
     bright_faces(120).save(tmp_path / "set")
     recipe = small_recipe(start=START)
     whole = train(tmp_path / "set", recipe, tmp_path / "whole", TrainingSettings(threads=1, labels=60))

@@ -20,7 +20,6 @@ from mien import MienError, TrainingSettings, evaluate, resume, train
 from mien.pretraining.autoencoder.cache import cache_folder, keep_for_others
 from mien.pretraining.autoencoder.train import autoencoding, neighbors_of, train_neighbors
 from mien.recognize.model_card import read_history, read_sources, read_used
-from mien.training import loop
 from mien.training.checkpoint import read_state, write_state
 from runs import Heard, fake_run
 
@@ -29,9 +28,8 @@ SELF = {"technique": "self_supervised", "epochs": 1, "batch": 16, "width": 8}
 
 
 @pytest.fixture
-def killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Begin:
+def killed(tmp_path: Path, checkpoint_each_batch: None) -> Begin:
     """Begins runs that are interrupted after their first epoch."""
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
 
     def begin(name: str, order: TrainingSettings | None = None, batches: int = 3, **changed: Any) -> Path:
         if not (tmp_path / "set").exists():

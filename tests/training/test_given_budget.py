@@ -11,7 +11,6 @@ from conftest import Interrupted, StopAfter, small_recipe
 from mien import FaceSet, MienError, Recipe, Recognizer, TrainingSettings, resume, train
 from mien.data.splits import Budget
 from mien.progress import Silent
-from mien.training import loop
 from mien.training.run_data import prepare_run
 from runs import features
 
@@ -48,8 +47,8 @@ def test_labels_beyond_a_given_budget_are_never_seen(tmp_path: Path) -> None:
     assert made.card.budget["unlabeled"] == 60
 
 
-def test_interrupted_and_resumed_with_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+@pytest.mark.usefixtures("checkpoint_each_batch")
+def test_interrupted_and_resumed_with_the_same(tmp_path: Path) -> None:
     faces = features().save(tmp_path / "set")
     budget, run = drawn(faces, TrainingSettings(labels=60)), tmp_path / "killed"
     train(faces, HEAD, tmp_path / "whole", TrainingSettings(threads=1), budget=budget)

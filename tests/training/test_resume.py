@@ -13,7 +13,6 @@ import pytest
 from conftest import Interrupted, StopAfter, bright_faces, small_recipe
 from mien import FaceSet, MienError, TrainingSettings, evaluate, resume, train
 from mien.recipes.recipe import Recipe
-from mien.training import loop
 
 CODE = """
 import os, signal, sys
@@ -72,9 +71,9 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("batches", [3, 18, 26])
-def test_interrupted_in_any_stage(tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch, batches: int) -> None:
+@pytest.mark.usefixtures("checkpoint_each_batch")
+def test_interrupted_in_any_stage(tmp_path: Path, stored: Path, batches: int) -> None:
     """Adam, frozen blocks and another answer in the second stage; four or five batches an epoch."""
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     second = {"epochs": 3, "lr": 0.01, "optimizer": "adam", "frozen": ["stem"], "answers": {"draw": "balanced", "loss": "focal"}}
     recipe = small_recipe(stages=[{"epochs": 3, "lr": 0.05}, second])
     train(stored, recipe, tmp_path / "whole", TrainingSettings(threads=1))
