@@ -3,7 +3,8 @@
 import csv
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass as plain
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from mien.cli import main
 from mien.data.format import to_table
 from mien.data.importing import source_from
 from mien.data.source import Block
+from mien.errors import MienError
 from mien.media.faults import Rejected
 from mien.registry import STRICT
 from mien.training import loop
@@ -169,6 +171,16 @@ def collect(name: str, column: str, **given_settings: Any) -> list[Any]:
     """One column over all blocks of a source."""
     blocks = [block for block in gather(name, **given_settings)[0] if len(block.faces)]
     return [value for block in blocks for value in to_table(block.columns).column(column).to_pylist()]
+
+
+@contextmanager
+def refused(*words: object, most: int = 2000) -> Iterator[None]:
+    """What is done within raises MienError, whose sentence has each of these words and fewer than `most` letters."""
+    with pytest.raises(MienError) as caught:
+        yield
+    said = str(caught.value)
+    assert [word for word in map(str, words) if word not in said] == [], said
+    assert len(said) < most
 
 
 class Interrupted(Exception):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic.dataclasses import dataclass
 
+from conftest import refused
 from mien import MienError, Recipe
 from mien.disk import MOST_JSON, MOST_TOML, read_as, read_json, read_toml, require_name, value_of
 
@@ -24,8 +25,8 @@ TODO = "write it again"
         (b'{"a": 1, "a": 2}', "the key 'a' twice"),
         (b'{"a": ' + b"9" * 5000 + b"}", "integer string conversion"),
         (b'{"a": 99999999999999999999}', "a larger one"),
-        (b'{"a": "\\ud800"}', r"'\\ud800'"),
-        (b'{"a\\u0000": 1}', r"'a\\x00'"),
+        (b'{"a": "\\ud800"}', r"'\ud800'"),
+        (b'{"a\\u0000": 1}', r"'a\x00'"),
         (b'{"a": "\xff"}', "can't decode"),
         (b"\xff\xfe{\x00}\x00", "can't decode"),
     ],
@@ -33,10 +34,8 @@ TODO = "write it again"
 def test_what_is_no_json_is_said(tmp_path: Path, content: bytes, found: str) -> None:
     file = tmp_path / "some.json"
     file.write_bytes(content)
-    with pytest.raises(MienError, match=found) as caught:
+    with refused(file, found, f"; {TODO}"):
         read_json(file, TODO)
-    assert str(file) in str(caught.value)
-    assert caught.value.todo == TODO
 
 
 def test_json_with_a_mark_of_its_order_is_read(tmp_path: Path) -> None:
@@ -101,9 +100,8 @@ def test_values_that_do_not_fit_are_said_with_their_file(tmp_path: Path) -> None
     assert read_as(Noted, file, TODO) == Noted(3)
     for content, found in (('{"count": "many"}', "count = 'many'"), ("{}", "none"), ('{"count": NaN}', "count = nan")):
         file.write_text(content)
-        with pytest.raises(MienError, match=found) as caught:
+        with refused(file, found):
             read_as(Noted, file, TODO)
-        assert str(file) in str(caught.value)
 
 
 def test_a_word_is_a_value_or_itself() -> None:

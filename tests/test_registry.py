@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import small_recipe
+from conftest import refused, small_recipe
 from mien import MienError, Recipe, TrainingSettings
 from mien.active.settings import RoundsSettings
 from mien.data.format import Info
@@ -143,6 +143,5 @@ def test_a_value_is_told_briefly() -> None:
     assert len(told("x" * 10**6)) < 200
     assert len(told(list(range(10**5)))) < 200
     assert told(10**5000) == "a int that is too long to write" or len(told(10**5000)) < 200
-    with pytest.raises(MienError) as caught:
+    with refused(most=400):
         validate(Stage, {"epochs": "x" * 10**6, "lr": 1})
-    assert len(str(caught.value)) < 400

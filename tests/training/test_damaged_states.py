@@ -15,7 +15,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from conftest import TINY_AUTOENCODER, Interrupted, StopAfter, bright_faces, small_recipe
+from conftest import TINY_AUTOENCODER, Interrupted, StopAfter, bright_faces, refused, small_recipe
 from mien import MienError, TrainingSettings, evaluate, resume, train
 from mien.pretraining.autoencoder.cache import cache_folder, keep_for_others
 from mien.pretraining.autoencoder.train import autoencoding, neighbors_of, train_neighbors
@@ -65,9 +65,8 @@ def test_a_bit_that_changed_is_noticed(killed: Begin) -> None:
         content = bytearray(whole)
         content[place] ^= 1
         file.write_bytes(bytes(content))
-        with pytest.raises(MienError, match="changed since") as caught:
+        with refused("changed since", file):
             resume(file.parent)
-        assert str(file) in str(caught.value)
     for damaged in (b"", whole[:100], whole[: len(whole) // 2], b"x" * 500):
         file.write_bytes(damaged)
         with pytest.raises(MienError, match="a checkpoint at"):
@@ -126,9 +125,8 @@ def test_a_run_that_was_moved_with_its_set_goes_on(killed: Begin, tmp_path: Path
 def test_a_state_that_cannot_be_this_runs_is_said(killed: Begin, change: Callable[[dict[str, Any]], object]) -> None:
     file = killed("run") / "checkpoint.safetensors"
     rewritten(file, change, plain=True)
-    with pytest.raises(MienError, match="a checkpoint of this run at") as caught:
+    with refused("a checkpoint of this run at", most=600):
         resume(file.parent)
-    assert len(str(caught.value)) < 600
 
 
 @pytest.mark.parametrize(
