@@ -8,94 +8,24 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 
-import numpy as np
 import pytest
-from pydantic.dataclasses import dataclass as checked
 
 from conftest import refused
 from mien import MienError
-from mien.faces.face import Face
 from mien.media.limits import LIMITS, OFF
 from mien.media.source_files import SourceFile
 from mien.preparation import prepare as room
 from mien.preparation import workers
 from mien.preparation.prepare import Preparing, prepare_faces
 from mien.preparation.shards import Record, Task
-from photographs import HELD, Bright, Photo, photo_of, write_folder, write_photo
+from photographs import HELD, photo_of, write_folder, write_photo
 from processes import PREPARE, WAIT, living, started, wait_for_all, wait_until
-
-
-@dataclass(frozen=True)
-class Absent:
-    """A detector by the name `test_workers:Absent`, which needs something that is not installed."""
-
-    def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
-        """Never any faces."""
-        raise MienError("ONNX Runtime", "it is not installed", "pip install 'mien[onnx]'")
-
-
-@checked(frozen=True)
-class Deadly:
-    """A detector by the name `test_workers:Deadly`: as Bright, but its process dies of some photos, without a word."""
-
-    width: int = 99
-    """Of photos that it dies of; 0 for any."""
-    several: bool = False
-    """It dies of many of them alone."""
-
-    def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
-        """Boxes, or the end."""
-        if len(photos) > self.several and any(self.width in (0, photo.shape[1]) for photo in photos):
-            os._exit(1)
-        return Bright()(photos)
-
-
-@checked(frozen=True)
-class Hungry:
-    """A detector by the name `test_workers:Hungry`: as Bright, but it wants much memory for some photos."""
-
-    def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
-        """Boxes, or MemoryError."""
-        if any(photo.shape[1] == 99 for photo in photos):
-            np.empty(1 << 33, np.uint8)
-        return Bright()(photos)
-
-
-@checked(frozen=True)
-class Stuck:
-    """A detector by the name `test_workers:Stuck`: as Bright, but it never comes back from some photos."""
-
-    marker: Path
-    """A file that then holds its process's number."""
-
-    def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
-        """Boxes, or nothing ever."""
-        if any(photo.shape[1] == 99 for photo in photos):
-            self.marker.write_text(str(os.getpid()))
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-            while True:
-                time.sleep(1)
-        return Bright()(photos)
-
-
-@dataclass(frozen=True)
-class Wrong:
-    """A detector by the name `test_workers:Wrong`, with an error that no other process can make again."""
-
-    def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
-        """Never any faces."""
-
-        class Own(Exception):
-            """Of this function alone."""
-
-        raise Own("a mistake in the detector")
 
 
 def test_an_error_is_whole_after_a_pickle() -> None:
@@ -108,7 +38,7 @@ def test_an_error_is_whole_after_a_pickle() -> None:
 @pytest.mark.parametrize("count", [1, 2])
 def test_what_a_detector_lacks_is_said_by_processes_too(tmp_path: Path, count: int) -> None:
     folder = write_folder(tmp_path / "in", 3)
-    asked = Preparing((str(folder),), "box", "test_workers:Absent", side=16)
+    asked = Preparing((str(folder),), "box", "failing_detectors:Absent", side=16)
     with refused("expected ONNX Runtime; found it is not installed; pip install 'mien[onnx]'"):
         prepare_faces(asked, tmp_path / "out", workers=count)
 
@@ -254,13 +184,13 @@ def test_a_cluster_is_given_tasks_until_their_photos_are_many(tmp_path: Path, mo
 
 def test_what_a_detector_lacks_is_said_by_a_cluster_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(monkeypatch)
-    asked = Preparing((str(write_folder(tmp_path / "in", 3)),), "box", "test_workers:Absent", side=16)
+    asked = Preparing((str(write_folder(tmp_path / "in", 3)),), "box", "failing_detectors:Absent", side=16)
     with pytest.raises(MienError, match="expected ONNX Runtime; found it is not installed"):
         prepare_faces(asked, tmp_path / "out", cluster="local")
 
 
 def asking(folder: Path, detector: str) -> Preparing:
-    return Preparing((str(folder),), "box margin=0", f"test_workers:{detector}", side=16)
+    return Preparing((str(folder),), "box margin=0", f"failing_detectors:{detector}", side=16)
 
 
 def test_photos_that_a_process_dies_of_are_rejected_and_the_rest_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -330,7 +260,7 @@ def test_what_was_refused_is_read_again_with_other_limits(tmp_path: Path, monkey
 ALONE = """
 import sys
 from mien.preparation.prepare import Preparing, prepare_faces
-prepare_faces(Preparing((sys.argv[1],), "box margin=0", "test_workers:Deadly", side=16), sys.argv[2])
+prepare_faces(Preparing((sys.argv[1],), "box margin=0", "failing_detectors:Deadly", side=16), sys.argv[2])
 """
 
 
@@ -365,7 +295,7 @@ def test_where_no_photo_is_to_blame_none_is_rejected(tmp_path: Path, detector: s
 
 def test_an_error_of_any_kind_comes_with_its_trace(tmp_path: Path) -> None:
     asked = asking(write_folder(tmp_path / "in", 3), "Wrong")
-    with pytest.raises(RuntimeError, match=r"(?s)in another process:.*test_workers.py.*a mistake in the detector"):
+    with pytest.raises(RuntimeError, match=r"(?s)in another process:.*failing_detectors.py.*a mistake in the detector"):
         prepare_faces(asked, tmp_path / "out", workers=2)
 
 

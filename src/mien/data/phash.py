@@ -197,6 +197,8 @@ def _candidates(mine: Integers, theirs: Integers, radius: int, wanted: Bools) ->
     for mask in masks:
         keys = mine ^ mask
         rows = np.flatnonzero((counts[keys] > 0) & wanted)
+        if not len(rows):  # most masks, of a small set
+            continue
         for block in _parted(rows, counts[keys[rows]]):
             part = block[wanted[block]]
             which, place = _each(counts[keys[part]])
