@@ -1,6 +1,7 @@
 """What several tests share: small faces whose classes can be told apart, and a recipe that trains on them in a second."""
 
 import csv
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -44,6 +45,14 @@ _none = providers._local_constants
 providers._get_local_constants = lambda: _none
 settings.register_profile("mien", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("mien")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _without_waiting_for_disks() -> Iterator[None]:
+    """What is written need not reach the disk before a test goes on: tests kill processes, and never cut the power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda number: None)
+        yield
 
 
 @pytest.fixture(autouse=True)
