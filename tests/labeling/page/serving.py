@@ -145,7 +145,10 @@ def ask_raw(where: str, target: str, cookie: str = "") -> Heard:
 
 
 class Process:
-    """`mien annotate` in a process of its own, which may open so many `files` and says what is wrong in `log`."""
+    """`mien annotate` in a process of its own, which may open so many `files` and says what is wrong in `log`.
+
+    A `with` leaves none behind, whatever happens in it: a process that a failing test forgets would fail another one.
+    """
 
     def __init__(self, pool: Path, store: str, *words: object, files: int = 1024, log: Path = Path(os.devnull)) -> None:
         # All that a test does is within a minute by its log.
@@ -157,10 +160,15 @@ class Process:
         self.said = ""
         try:
             self.port = self._port()
-        except BaseException:  # nobody gets a server that did not begin, so nobody else would end it
-            self._process.kill()
-            self._process.communicate(timeout=WAIT)
+        except BaseException:
+            self._kill()
             raise
+
+    def __enter__(self) -> "Process":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._kill()
 
     def _port(self) -> int:
         """Where it listens, once it says so."""
@@ -179,13 +187,14 @@ class Process:
     def end(self, how: signal.Signals) -> int:
         """Its exit code after this signal."""
         self._process.send_signal(how)
-        try:
-            self.said += self._process.communicate(timeout=WAIT)[0]
-        except BaseException:
-            self._process.kill()
-            self._process.communicate(timeout=WAIT)
-            raise
+        self.said += self._process.communicate(timeout=WAIT)[0]
         return self._process.returncode
+
+    def _kill(self) -> None:
+        """At once, if it still runs; what it said is let go."""
+        self._process.kill()
+        if self._process.stdout is not None and not self._process.stdout.closed:
+            self._process.communicate()
 
 
 def error_of(response: httpx.Response) -> dict[str, str]:

@@ -84,30 +84,27 @@ def test_those_who_are_at_work_and_those_who_come_get_in_among_any_number_of_str
 
 def test_a_process_that_may_open_few_files_serves_all_the_same(tmp_path: Path, pool: FaceSet, store: Store) -> None:
     token = store.add_annotator("ann")
-    server = Process(tmp_path / "pool", str(tmp_path / "labels.db"), "--port", 0, files=64, log=tmp_path / "log")
-    try:
+    words = (tmp_path / "pool", str(tmp_path / "labels.db"), "--port", 0)
+    with Process(*words, files=64, log=tmp_path / "log") as server:
         with ExitStack() as held, signed_in(server.where, "ann", token) as ann:
             for _ in range(300):
                 held.enter_context(line(server.where, HALF))
             assert ann.post("/answers", json=sent(store, given(0))).status_code == 200
             with signed_in(server.where, "ann", token) as again:
                 assert again.get("/questions").status_code == 200
-    finally:
         server.end(signal.SIGINT)
     assert (tmp_path / "log").stat().st_size < 10_000
     assert len(store.log()) == 1
 
 
 def test_half_a_request_ends_after_its_time(store: Store, pool: FaceSet) -> None:
-    for short, said in (
-        ({"head_seconds": 0.2}, b""),
-        ({"head_seconds": 0.2}, b"\r\n\r\n"),
-        ({"head_seconds": 0.2}, HALF),
-        ({"body_seconds": 0.2}, b"POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\nname"),
-        ({"body_seconds": 0.2}, b"GET /questions HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"),
-    ):
-        with served(store, pool, reached=Reached(limits=replace(PATIENT, **short))) as where, line(where, said) as opened:
-            assert rest(opened) == b""
+    post = b"POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\nname"
+    chunk = b"GET /questions HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
+    for short, halves in (({"head_seconds": 0.2}, (b"", b"\r\n\r\n", HALF)), ({"body_seconds": 0.2}, (post, chunk))):
+        reached = Reached(limits=replace(PATIENT, **short))
+        with served(store, pool, reached=reached) as where, ExitStack() as held:
+            for opened in [held.enter_context(line(where, said)) for said in halves]:
+                assert rest(opened) == b""
 
 
 def test_a_later_request_has_its_time_too(store: Store, pool: FaceSet) -> None:
@@ -258,12 +255,10 @@ def test_wrong_tokens_are_waited_for_only_as_long_as_their_clients_wait(store: S
 
 
 def test_a_burst_of_strangers_writes_no_log(tmp_path: Path, pool: FaceSet, store: Store) -> None:
-    server = Process(tmp_path / "pool", str(tmp_path / "labels.db"), "--port", 0, log=tmp_path / "log")
-    try:
+    with Process(tmp_path / "pool", str(tmp_path / "labels.db"), "--port", 0, log=tmp_path / "log") as server:
         for _ in range(200):
             with line(server.where, b"nonsense\r\n\r\n") as opened:
                 rest(opened)
-    finally:
         server.end(signal.SIGINT)
     said = (tmp_path / "log").read_text()
     assert len(re.findall("Invalid HTTP request", said)) <= 11
