@@ -27,6 +27,7 @@ from mien.labeling.store.store import Store
 from mien.recognize.device import choose_device
 from mien.silence import OFF, changed_environment, import_onnxruntime, keep_silent, own_cache
 from moving import FRAMES, moving_faces
+from processes import PATIENT_RAY, skip_without_ray
 from watching import Seen, Watch, by_hook, by_strace, has_strace, watch
 
 SOURCE = Path(__file__).parents[1] / "src" / "mien"
@@ -158,16 +159,17 @@ def place() -> Iterator[Path]:
 
 
 def watched(work: Path, *program: str, by: Watch = watch) -> Seen:
-    """A Python program that may change its folder and mien's cache. Nothing of the environment silences it."""
+    """A Python program that may change its folder and mien's cache. Nothing of the environment silences it; Ray is given time."""
     kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG") if name in os.environ}
     home = work.parent / "home"
-    environ = kept | ON | {"HOME": str(home), "TMPDIR": str(work / "t"), "OMP_NUM_THREADS": "1"}
+    environ = kept | ON | PATIENT_RAY | {"HOME": str(home), "TMPDIR": str(work / "t"), "OMP_NUM_THREADS": "1"}
     return by([sys.executable, "-c", *program], environ, work, [work, home / ".cache" / "mien"])
 
 
 def require_silence(work: Path, *program: str) -> Seen:
     """Run it, and look at what it did, and at what lies in its home afterwards."""
     seen = watched(work, *program)
+    skip_without_ray(seen.said)
     assert seen.code == 0, seen.said[-3000:]
     assert seen.addresses == ()
     assert seen.files == ()

@@ -121,7 +121,7 @@ def test_names_that_a_stream_cannot_write_end_nothing(tmp_path: Path, monkeypatc
             patched.setattr(sys, "argv", ["mien", "predict", ".", *WHOLE, *words])
             with pytest.raises(SystemExit) as end:
                 main()
-        return Done(end.value.code, *(one.buffer.getvalue().decode(coding) for one in (out, err)))  # type: ignore[attr-defined]
+        return Done(int(end.value.code or 0), *(one.buffer.getvalue().decode(coding) for one in (out, err)))
 
     done = run()
     assert (done.code, len(done.out.splitlines())) == (0, 3), done.err

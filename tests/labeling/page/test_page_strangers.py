@@ -100,9 +100,11 @@ def test_a_process_that_may_open_few_files_serves_all_the_same(tmp_path: Path, p
 def test_half_a_request_ends_after_its_time(store: Store, pool: FaceSet) -> None:
     post = b"POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\nname"
     chunk = b"GET /questions HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
-    for short, halves in (({"head_seconds": 0.2}, (b"", b"\r\n\r\n", HALF)), ({"body_seconds": 0.2}, (post, chunk))):
-        reached = Reached(limits=replace(PATIENT, **short))
-        with served(store, pool, reached=reached) as where, ExitStack() as held:
+    for limits, halves in (
+        (replace(PATIENT, head_seconds=0.2), (b"", b"\r\n\r\n", HALF)),
+        (replace(PATIENT, body_seconds=0.2), (post, chunk)),
+    ):
+        with served(store, pool, reached=Reached(limits=limits)) as where, ExitStack() as held:
             for opened in [held.enter_context(line(where, said)) for said in halves]:
                 assert rest(opened) == b""
 
