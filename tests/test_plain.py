@@ -116,7 +116,7 @@ INTERNAL = {
     "training/checkpoint.py",
     "labeling/store/create.py",
     "experiments/grid.py",
-    "data/faceset.py",
+    "data/format.py",
 }
 """Modules that make JSON of which a hash is taken, or a state that is read by mien alone."""
 

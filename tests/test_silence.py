@@ -24,10 +24,13 @@ from mien.cli import app
 from mien.data.importing import source_from
 from mien.labeling.page.app import build
 from mien.labeling.store.store import Store
+from mien.preparation import prepare as room
+from mien.preparation.prepare import Preparing, prepare_faces
 from mien.recognize.device import choose_device
 from mien.silence import OFF, changed_environment, import_onnxruntime, keep_silent, own_cache
 from moving import FRAMES, moving_faces
-from processes import PATIENT_RAY, skip_without_ray
+from photographs import write_folder
+from processes import ENVIRONMENT, PATIENT_RAY, skip_without_ray
 from watching import Seen, Watch, by_hook, by_strace, has_strace, watch
 
 SOURCE = Path(__file__).parents[1] / "src" / "mien"
@@ -193,11 +196,32 @@ def test_photos_are_prepared_by_processes_in_silence(place: Path) -> None:
     assert (place / "prepared").is_dir()
 
 
-def test_a_cluster_of_this_machine_is_silent(place: Path) -> None:
+CLUSTER = """
+import warnings
+warnings.simplefilter("ignore")
+from mien.preparation import prepare as room
+room.INPUTS = 5
+asked = room.Preparing(("many",), "box margin=0", "photographs:Mortal marker=marker", side=16)
+room.prepare_faces(asked, "by_ray", cluster="local")
+"""
+"""Photos prepared by a cluster, one of whose processes dies in the midst of its first task."""
+
+
+def test_a_cluster_is_silent_and_gives_what_one_process_gives_though_a_worker_is_lost(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A local Ray cluster, of which one test is enough: it takes its time to begin."""
     pytest.importorskip("ray", reason="Ray is not installed")
-    require_silence(place, MIEN, "prepare", "photos", "by_ray", "--cluster", "local")
-    assert (place / "by_ray").is_dir()
+    monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
+    monkeypatch.setattr(room, "INPUTS", 5)
+    write_folder(place / "many", 23)
+    program = CLUSTER.replace("marker=marker", f"marker={place / 'marker'}")
+    require_silence(place, program)
+    assert (place / "marker").exists(), "nobody died"
     assert not [path for path in (place / "t").iterdir() if path.name.startswith(("mien-", "ray"))]
+    asked = Preparing((str(place / "many"),), "box margin=0", f"photographs:Mortal marker={place / 'marker'}", side=16)
+    alone = prepare_faces(asked, place / "alone").faces
+    assert FaceSet.open(place / "by_ray", verify=True).info.checksum == alone.info.checksum
 
 
 def test_a_camera_is_watched_in_silence(place: Path) -> None:

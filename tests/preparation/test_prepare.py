@@ -26,7 +26,7 @@ from mien.preparation import shards, workers
 from mien.preparation.prepare import Preparing, prepare_faces
 from mien.preparation.shards import Record, Task, make_shard
 from photographs import HELD, photo_of, write_folder, write_photo
-from processes import ENVIRONMENT, PATIENT_RAY, PREPARE, WAIT, skip_without_ray, started, wait_for_all, wait_until
+from processes import ENVIRONMENT, PREPARE, WAIT, started, wait_for_all, wait_until
 from runs import Heard
 
 
@@ -434,30 +434,6 @@ def test_killed_twice_nothing_is_lost_and_nothing_twice(tmp_path: Path) -> None:
     names = faces.column("id").to_pylist()
     assert names == [f"{n:04d}.png" for n in range(23) if n != 13]
     assert list(rejected(tmp_path / "out")) == ["0013.png"]
-
-
-CLUSTER = """
-import sys, warnings
-warnings.simplefilter("ignore")
-from mien.preparation import prepare as room
-room.INPUTS = 5
-asked = room.Preparing((sys.argv[1],), "box margin=0", f"photographs:Mortal marker={sys.argv[3]}", side=16)
-print(room.prepare_faces(asked, sys.argv[2], cluster="local").faces.info.checksum)
-"""
-
-
-@pytest.mark.usefixtures("tasks_of_five")
-def test_a_cluster_gives_what_one_process_gives_though_a_worker_is_lost(tmp_path: Path) -> None:
-    """A local Ray cluster, one of whose processes dies in the midst of its first task."""
-    pytest.importorskip("ray", reason="Ray is not installed")
-    folder, marker = write_folder(tmp_path / "in", 23), tmp_path / "marker"
-    words = [sys.executable, "-c", CLUSTER, str(folder), str(tmp_path / "out"), str(marker)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=WAIT, env=ENVIRONMENT | PATIENT_RAY)
-    skip_without_ray(done.stderr)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert marker.exists(), "nobody died"
-    alone = prepare_faces(asking(folder, detector=f"photographs:Mortal marker={marker}"), tmp_path / "alone")
-    assert done.stdout.split()[-1] == alone.faces.info.checksum
 
 
 @pytest.mark.usefixtures("tasks_of_five")
