@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from mien import FaceSet, MienError, Recipe, Recognizer, TrainingSettings, train
 from mien.data.splits import held_out_rows, training_rows
-from mien.experiments.adapt import Adapted, adapt
+from mien.experiments.adaptation.adapt import adapt
+from mien.experiments.adaptation.judgment import Adapted
 
 Labels = npt.NDArray[np.int64]
 

@@ -19,8 +19,10 @@ import torch
 
 from mien import FaceSet, Recipe
 from mien.recognize.device import choose_device, machine
-from mien.training.loop import labeled_loss, refresh
-from mien.training.run import Run, RunData
+from mien.training.loop import begin, labeled_loss, refresh
+from mien.training.objective import Classes
+from mien.training.run import Run
+from mien.training.run_data import RunData
 
 STEPS: Mapping[str, Mapping[str, Any]] = {
     "pseudo-labels": {"technique": "descend"},
@@ -29,7 +31,7 @@ STEPS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def material(batch: int, validation: int) -> RunData:
+def run_data(batch: int, validation: int) -> RunData:
     """Ten batches of labeled and of unlabeled faces, and validation faces beside."""
     count = 20 * batch + validation
     pixels = np.random.default_rng(0).integers(0, 256, (count, 48, 48), dtype=np.uint8)
@@ -46,15 +48,14 @@ def stepper(step: Mapping[str, Any], faces: RunData, batch: int, device: torch.d
     table = {"step": dict(step), "unlabeled": "pseudo_label", "batch": batch, "unlabeled_batch": batch, "average": 0.0}
     recipe = Recipe.load("supervised").with_settings(table | {"draw.at_least": 1})
     run = Run(recipe, faces, 0, device, Path(tempfile.gettempdir()))
-    run.enter(0)
-    rows = refresh(run)
-    run.batches = len(rows)
+    techniques = begin(run, 0)
+    rows = refresh(run, techniques)
 
     def take(count: int) -> None:
         for number in range(count):
-            labeled = labeled_loss(run, run.pool.fetch(rows[number % len(rows)]), [])
-            others = run.components.unlabeled(run, run.pool.fetch(run.unlabeled[:batch].cpu()))
-            run.components.step(run, labeled, others)
+            labeled = labeled_loss(run, Classes(techniques.weigh), run.pool.fetch(rows[number % len(rows)]), [])
+            others = techniques.unlabeled(run, run.pool.fetch(run.unlabeled[:batch].cpu()))
+            techniques.step(run, labeled, others)
         if device.type == "cuda":
             torch.cuda.synchronize()
 
@@ -74,7 +75,7 @@ def main() -> None:
         f"mien_s, 48 pixels, {given.rounds} rounds of {given.steps} steps, {given.validation} validation faces, {machine(device)}"
     )
     for batch in map(int, given.batches.split(",")):
-        faces = material(batch, given.validation)
+        faces = run_data(batch, given.validation)
         takers = {name: stepper(step, faces, batch, device) for name, step in STEPS.items()}
         seconds: dict[str, list[float]] = {name: [] for name in takers}
         for number in range(given.rounds + 1):

@@ -15,8 +15,9 @@ import csv
 from pathlib import Path
 
 from mien import FaceSet
-from mien.experiments.statistics import spread
-from mien.label_errors.find import LabelErrors, find_label_errors
+from mien.experiments.seed_statistics import mean_with_interval
+from mien.label_errors.find import find_label_errors
+from mien.label_errors.ranking import LabelErrors
 
 NAMES = ("seed", "faces", "flipped", "among_first", "auroc", "flagged", "flagged_wrong", "estimated_rate")
 
@@ -51,7 +52,7 @@ def main() -> None:
             print(f"  warning: {warning}")
     print(f"{found.dataset}, {found.split}: {found.how}")
     for name, values in zip(NAMES[1:], list(zip(*lines, strict=True))[1:], strict=True):
-        over = spread(values)
+        over = mean_with_interval(values)
         print(f"{name}: mean {over.mean:.4g}, sd {over.sd:.4g} of {over.count} seeds")
     if given.table:
         with given.table.open("w", newline="") as file:

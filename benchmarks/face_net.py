@@ -19,9 +19,9 @@ import torch
 from mien.data.format import Info
 from mien.models import published
 from mien.models.facenet_dlib import weights_file
-from mien.recognize.device import autocast, channels_last, choose_precision, machine, place
+from mien.recognize.device import autocast, channels_last, choose_precision, machine, to_device
 from mien.recognize.features import Tap, tap
-from mien.recognize.networks import build_network
+from mien.recognize.saved_networks import build_network
 
 CPU = torch.device("cpu")
 
@@ -68,7 +68,7 @@ def against_dlib(chips: int, rounds: int, threads: int) -> None:
 def against_student(count: int, rounds: int, side: int) -> None:
     info = Info(classes=tuple("abcdefg"), side=side)
     teacher, student = (
-        place(build_network({"network": name}, 7, info), CPU).eval() for name in ("facenet_dlib", "exprnet_small")
+        to_device(build_network({"network": name}, 7, info), CPU).eval() for name in ("facenet_dlib", "exprnet_small")
     )
     teacher.load_state_dict(teacher.state_dict() | (published({"network": "facenet_dlib"}) or {}))
     inputs = channels_last(torch.randn(count, 1, side, side))

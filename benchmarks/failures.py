@@ -9,8 +9,8 @@ import argparse
 import csv
 from pathlib import Path
 
-from mien.disk import read_json
-from mien.experiments.statistics import paired, spread
+from mien.experiments.seed_statistics import mean_with_interval, paired_difference
+from mien.json_toml import read_json
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     lines: list[tuple[str, ...]] = [("recipe", "figure", "seeds", "mean", "sd", "difference", "low", "high", "p")]
     for recipe in order:
         for name, values in found[recipe].items():
-            mine, away = spread(values.values()), paired(values, found[order[0]][name])
+            mine, away = mean_with_interval(values.values()), paired_difference(values, found[order[0]][name])
             numbers = (mine.mean, mine.sd, away.mean, away.low, away.high, away.p)
             lines.append((recipe, name, str(mine.count), *(f"{value:.4g}" for value in numbers)))
             print(", ".join(f"{key} {value}" for key, value in zip(lines[0], lines[-1], strict=True)))

@@ -37,7 +37,7 @@ class ByModel:
 
     def __call__(self, photo: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
         """(N, D) of N faces, of length 1."""
-        align, side = align_from_text(self.recognizer.geometry.align), self.recognizer.card.faces.side
+        align, side = align_from_text(self.recognizer.crop_spec.align), self.recognizer.card.faces.side
         maps = [align(photo, face) for face in faces]
         crops = [cv2.cvtColor(crop(photo, map_, side), cv2.COLOR_RGB2GRAY) for map_ in maps if map_ is not None]
         with torch.inference_mode():

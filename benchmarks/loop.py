@@ -26,12 +26,12 @@ from torch.utils.data import DataLoader, Dataset
 from mien import FaceSet, Recipe
 from mien.data.augment import Augmentation, distort, normalize, to_unit
 from mien.models import Network
-from mien.progress import Silent
-from mien.recognize.device import autocast, channels_last, choose_precision, machine, place
-from mien.recognize.networks import build_network
+from mien.recognize.device import autocast, channels_last, choose_precision, machine, to_device
+from mien.recognize.saved_networks import build_network
 from mien.training.loop import fit
-from mien.training.run import Run, RunData
-from mien.training.schedule import make_optimizer
+from mien.training.optimization import make_optimizer
+from mien.training.run import Run
+from mien.training.run_data import RunData
 
 CPU = torch.device("cpu")
 RECIPE = Recipe.load("supervised").set("average", "0").set("draw.at_least", "1").set("choose", "last").with_epochs(1)
@@ -58,17 +58,17 @@ class PngFaces(Dataset[tuple[Tensor, int]]):
 
 
 def network_for(faces: FaceSet) -> Network:
-    return place(build_network(RECIPE.model, len(faces.classes), faces.info), CPU)
+    return to_device(build_network(RECIPE.model, len(faces.classes), faces.info), CPU)
 
 
 def mien_loop(faces: FaceSet) -> Callable[[], None]:
     """One epoch through mien: draw, targets, weights, views, step, checkpoint."""
     labels = torch.from_numpy(faces.labels)
-    material = RunData(faces, labels, faces.select([]), labels[:0])
+    data = RunData(faces, labels, faces.select([]), labels[:0])
 
     def epoch() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            fit(Run(RECIPE, material, 0, CPU, Path(folder)), Silent(), lambda stage: None)
+            fit(Run(RECIPE, data, 0, CPU, Path(folder)), lambda stage: None)
 
     return epoch
 

@@ -18,29 +18,31 @@ import torch
 from mien import Recipe, TrainingSettings
 from mien.data.faceset import FaceSet
 from mien.data.importing import import_source, source_from
-from mien.pretraining.autoencoder.train import neighbors_of
+from mien.pretraining.autoencoder.of_run import run_neighbors
 from mien.progress import Silent
 from mien.recognize.device import machine
+from mien.training.components import Components
+from mien.training.label_budget import prepare_run
 from mien.training.loop import begin, labeled_loss, refresh
+from mien.training.objective import Classes
 from mien.training.run import Run
-from mien.training.run_data import prepare_run
 
 CPU = torch.device("cpu")
 AUTOENCODER = {"preset": "small", "stages": [{"epochs": 1, "lr": 1e-3, "optimizer": "adamw"}]}
 
 
-def started(faces: FaceSet, recipe: Recipe, folder: Path) -> tuple[Run, list[torch.Tensor]]:
-    """A run before its first batch, and the rows of its batches."""
-    run = Run(recipe, prepare_run(faces, None, recipe, TrainingSettings(), Silent()).material, 0, CPU, folder)
-    begin(run, 0)
-    return run, refresh(run)
+def started(faces: FaceSet, recipe: Recipe, folder: Path) -> tuple[Run, Components, list[torch.Tensor]]:
+    """A run before its first batch, its techniques, and the rows of its batches."""
+    run = Run(recipe, prepare_run(faces, None, recipe, TrainingSettings(), Silent()).data, 0, CPU, folder)
+    techniques = begin(run, 0)
+    return run, techniques, refresh(run, techniques)
 
 
-def seconds(run: Run, batches: list[torch.Tensor]) -> float:
+def seconds(run: Run, techniques: Components, batches: list[torch.Tensor]) -> float:
     """Of these batches, drawn, scored and learned from."""
     start = time.perf_counter()
     for batch in run.pool.stream(batches):
-        run.components.step(run, labeled_loss(run, batch, []), None)
+        techniques.step(run, labeled_loss(run, Classes(techniques.weigh), batch, []), None)
     return time.perf_counter() - start
 
 
@@ -65,12 +67,12 @@ def main() -> None:
         runs = {name: started(faces, recipe, Path(place) / f"run{n}") for n, (name, recipe) in enumerate(recipes.items())}
         took: dict[str, list[float]] = {name: [] for name in [*runs, "codes of the same faces"]}
         for _ in range(given.rounds + 1):
-            for name, (run, batches) in runs.items():
-                took[name].append(seconds(run, batches[: given.batches]))
-            run, batches = runs["sna_small"]
+            for name, (run, techniques, batches) in runs.items():
+                took[name].append(seconds(run, techniques, batches[: given.batches]))
+            run, _, batches = runs["sna_small"]
             start = time.perf_counter()
             for batch in run.pool.stream(batches[: given.batches]):
-                neighbors_of(run, AUTOENCODER).codes(batch.faces)
+                run_neighbors(run, AUTOENCODER).codes(batch.faces)
             took["codes of the same faces"].append(time.perf_counter() - start)
         middle = statistics.median(took["two_scale_small"][1:])
         print(machine(CPU))

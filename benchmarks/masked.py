@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.disk import read_json
-from mien.recognize.model_card import read_history
+from mien.json_toml import read_json
+from mien.recognize.run_records import read_history
 
 FIGURES = ("masked_share", "masked_share_wrong", "masked_share_right", "divergence_auroc")
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from mien import FaceSet, Recognizer
 from mien.data.splits import split_rows
-from mien.evaluation.result import Evaluation, summarize
+from mien.evaluation.evaluation_result import Evaluation
+from mien.evaluation.summarize_logits import summarize_logits
 
 TEXT = """# mien-s
 
@@ -100,9 +101,9 @@ def main() -> None:
 def measured(recognizer: Recognizer, faces: FaceSet, split: str, flip: bool) -> Evaluation:
     """All figures of the model on `faces`."""
     logits, card = recognizer.logits(faces, flip), recognizer.card
-    return summarize(
+    return summarize_logits(
         logits, faces.labels, classes=card.classes, dataset="FER+", split=split, temperature=card.temperature,
-        least=card.least, sure=card.sure, flip=flip,
+        conformal_threshold=card.conformal_threshold, confidence_threshold=card.confidence_threshold, flip=flip,
     )  # fmt: skip
 
 
@@ -119,8 +120,8 @@ def facts(recognizer: Recognizer, folder: Path) -> dict[str, object]:
         "validation": card.budget["validation"],
         "seed": card.seed,
         "temperature": card.temperature,
-        "least": card.least,
-        "needed": card.sure,
+        "least": card.conformal_threshold,
+        "needed": card.confidence_threshold,
     }
 
 
@@ -138,7 +139,7 @@ def figures(found: Evaluation) -> dict[str, str]:
 def possible(recognizer: Recognizer, faces: FaceSet) -> dict[str, str]:
     """How often the true expression is among the possible ones."""
     scores, labels = recognizer.probabilities(faces), faces.labels
-    covered = float((scores >= recognizer.card.least)[np.arange(len(labels)), labels].mean())
+    covered = float((scores >= recognizer.card.conformal_threshold)[np.arange(len(labels)), labels].mean())
     return {"covered": f"{100 * covered:.1f} %"}
 
 

@@ -16,8 +16,8 @@ from face_net import median
 from mien import Recipe
 from mien.data.format import Info
 from mien.models import Network
-from mien.recognize.device import autocast, channels_last, choose_precision, machine, place
-from mien.recognize.networks import build_network
+from mien.recognize.device import autocast, channels_last, choose_precision, machine, to_device
+from mien.recognize.saved_networks import build_network
 from tables import append
 
 CPU = torch.device("cpu")
@@ -48,7 +48,8 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     info = Info(classes=tuple(map(str, range(given.classes))), side=given.side)
     networks = {
-        name: place(build_network(Recipe.load(name).model, given.classes, info), CPU).eval() for name in given.recipes.split(",")
+        name: to_device(build_network(Recipe.load(name).model, given.classes, info), CPU).eval()
+        for name in given.recipes.split(",")
     }
     inputs = channels_last(torch.randn(BATCH, 1, given.side, given.side))
     took = median({name: lambda n=network: work(n, inputs) for name, network in networks.items()}, BATCH, given.rounds)  # type: ignore[misc]

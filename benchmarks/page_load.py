@@ -260,7 +260,7 @@ def main() -> None:
         write_pool(pool, given.faces, given.side)
         server = Server(pool, address, given.per_face)
         with Store.open(address) as store:
-            people = [Person(f"person {n}", store.add_annotator(f"person {n}"), n) for n in range(given.people)]
+            people = [Person(f"person {n}", store.accounts.add(f"person {n}"), n) for n in range(given.people)]
         killed = ""
         with strangers_at(server.port, given.strangers):
             began = time.monotonic()

@@ -23,17 +23,17 @@ import json, resource, sys, time
 import numpy as np, torch
 from mien import FaceSet, Recognizer
 from mien.active.acquire.worthiness import Worthiness
-from mien.active.scoring import look
+from mien.active.scoring import score_pool
 from mien.recognize.device import choose_device, machine, place
 from mien.recognize.model_card import ModelCard
-from mien.recognize.networks import build_network
+from mien.recognize.saved_networks import build_network
 torch.set_num_threads(int(sys.argv[2]))
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 faces, device = FaceSet.open(sys.argv[1]), choose_device("auto")
 card = ModelCard({"network": "mien_s"}, faces.classes, faces.info)
 recognizer = Recognizer.of(place(build_network(card.network, len(card.classes), card.faces), device), card, device)
 before, began = peak(), time.perf_counter()
-pool = look(recognizer, faces, Worthiness())
+pool = score_pool(recognizer, faces, Worthiness())
 looked = time.perf_counter() - began
 chosen = Worthiness()(pool, min(1000, len(faces)), np.random.default_rng(0))
 chose, memory = time.perf_counter() - began - looked, peak() - before

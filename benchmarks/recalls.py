@@ -10,8 +10,8 @@ import csv
 from pathlib import Path
 
 from mien import FaceSet, Recognizer, evaluate
-from mien.disk import read_json
-from mien.experiments.statistics import paired, spread
+from mien.experiments.seed_statistics import mean_with_interval, paired_difference
+from mien.json_toml import read_json
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
             found.setdefault((run["recipe"], name), {})[run["seed"]] = recall
     lines: list[tuple[object, ...]] = [("recipe", "class", "seeds", "recall", "sd", "difference", "low", "high")]
     for (recipe, name), recalls in sorted(found.items(), key=lambda entry: entry[0][0] != given.first):
-        mine, away = spread(recalls.values()), paired(recalls, found[given.first, name])
+        mine, away = mean_with_interval(recalls.values()), paired_difference(recalls, found[given.first, name])
         numbers = (mine.mean, mine.sd, away.mean, away.low, away.high)
         lines.append((recipe, name, mine.count, *(f"{100 * value:.1f}" for value in numbers)))
         print(", ".join(f"{key} {value}" for key, value in zip(lines[0], lines[-1], strict=True)))

@@ -11,10 +11,11 @@ import json
 from pathlib import Path
 
 from mien import FaceSet, Recognizer
-from mien.data.splits import carve_validation, training_rows
-from mien.disk import write_aside
-from mien.recognize.calibration import are_sure, fit_sure
-from mien.recognize.model_card import CARD
+from mien.data.label_budget import carve_validation
+from mien.data.splits import training_rows
+from mien.disk import write_atomically
+from mien.recognize.calibration import are_sure, fit_confidence_threshold
+from mien.recognize.model_folder import CARD
 
 NEAR = 0.002
 """Halved weights may change an answer."""
@@ -37,9 +38,9 @@ def main() -> None:
     stated = card.metrics["validation_accuracy"]
     if abs(right.mean() - stated) > NEAR:
         raise SystemExit(f"expected an accuracy of {stated:.4f} on the faces that validated it, found {right.mean():.4f}: others")
-    sure = fit_sure(scores, labels, card.least)
+    sure = fit_confidence_threshold(scores, labels, card.conformal_threshold)
     _write(given.model / CARD, sure)
-    certain = are_sure(scores, card.least, sure)
+    certain = are_sure(scores, card.conformal_threshold, sure)
     print(f"sure from {sure:.3f}: {certain.mean():.1%} of {len(labels)} faces, of which {right[certain].mean():.1%} are right")
 
 
@@ -48,7 +49,7 @@ def _write(file: Path, sure: float) -> None:
     values: dict[str, object] = {}
     for key, value in json.loads(file.read_text("utf-8")).items():
         values |= {key: value} | ({"sure": sure} if key == "least" else {})
-    write_aside(file, json.dumps(values | {"sure": sure}, indent=1, ensure_ascii=False).encode())
+    write_atomically(file, json.dumps(values | {"sure": sure}, indent=1, ensure_ascii=False).encode())
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """What several tests share: small faces whose classes can be told apart, and a recipe that trains on them in a second."""
 
 import csv
+import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass as plain
 from pathlib import Path
 from typing import Any
@@ -22,9 +24,12 @@ from mien import FaceSet, Recipe
 from mien.cli import main
 from mien.data.format import to_table
 from mien.data.importing import source_from
-from mien.data.source import Block
-from mien.media.faults import Rejected
-from mien.registry import STRICT
+from mien.data.source import FaceBlock
+from mien.errors import MienError
+from mien.media.rejections import Rejected
+from mien.settings import STRICT
+from mien.techniques import Unlabeled
+from mien.training import loop
 from mien.training.face_loader import Batch
 from mien.training.losses import Perturb, UnlabeledLoss
 from mien.training.run import Run
@@ -43,6 +48,14 @@ settings.register_profile("mien", deadline=None, derandomize=True, database=None
 settings.load_profile("mien")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _without_waiting_for_disks() -> Iterator[None]:
+    """What is written need not reach the disk before a test goes on: tests kill processes, and never cut the power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda number: None)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
@@ -54,6 +67,12 @@ def _same_draws() -> None:
     torch.manual_seed(0)
 
 
+@pytest.fixture
+def checkpoint_each_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs write a checkpoint after every batch, however quick the machine is."""
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Autoencoders that a test trains are kept among its own files."""
@@ -61,7 +80,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Agree:
+class Agree(Unlabeled):
     """An unlabeled technique for tests: two views of a face should get the same logits. Writes the rows it saw to `log`."""
 
     log: Path | None = None
@@ -152,7 +171,7 @@ def write_faces(folder: Path, count: int, side: int = 8, first: int = 0) -> list
     return paths
 
 
-def gather(name: str, **given_settings: Any) -> tuple[list[Block], list[Rejected]]:
+def gather(name: str, **given_settings: Any) -> tuple[list[FaceBlock], list[Rejected]]:
     """Blocks of a source with these settings, and what it rejected."""
     blocks = list(source_from(name, given_settings).blocks())
     return blocks, [one for block in blocks for one in block.rejected]
@@ -162,6 +181,16 @@ def collect(name: str, column: str, **given_settings: Any) -> list[Any]:
     """One column over all blocks of a source."""
     blocks = [block for block in gather(name, **given_settings)[0] if len(block.faces)]
     return [value for block in blocks for value in to_table(block.columns).column(column).to_pylist()]
+
+
+@contextmanager
+def refused(*words: object, most: int = 2000) -> Iterator[None]:
+    """What is done within raises MienError, whose sentence has each of these words and fewer than `most` letters."""
+    with pytest.raises(MienError) as caught:
+        yield
+    said = str(caught.value)
+    assert [word for word in map(str, words) if word not in said] == [], said
+    assert len(said) < most
 
 
 class Interrupted(Exception):

@@ -8,7 +8,7 @@ import torch
 from mien import FaceSet, Recognizer
 from mien.data.format import Info
 from mien.recognize.model_card import ModelCard
-from mien.recognize.networks import build_network, write_model
+from mien.recognize.saved_networks import build_network, write_model
 from mien.recognize.semantic_neighbors import DEVIATION, autoencoder
 
 CLASSES = ("anger", "fear", "joy")

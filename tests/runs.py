@@ -12,9 +12,13 @@ from conftest import small_recipe
 from mien import FaceSet, Recipe, TrainingSettings
 from mien.data.format import Info
 from mien.progress import Silent
-from mien.training.loop import begin, labeled_loss, refresh
+from mien.training import loop
+from mien.training.components import Components
+from mien.training.face_loader import Batch
+from mien.training.label_budget import prepare_run
+from mien.training.losses import LabeledLoss
+from mien.training.objective import Classes
 from mien.training.run import Run
-from mien.training.run_data import prepare_run
 
 
 class Heard(Silent):
@@ -52,22 +56,35 @@ def features(count: int = 90, classes: int = 3, dimension: int = 6) -> FaceSet:
     return FaceSet.from_arrays(values.astype(np.float16), labels, info=info)
 
 
-def begun(folder: Path, faces: FaceSet, recipe: Recipe, order: TrainingSettings | None = None) -> tuple[Run, list[Tensor]]:
+def begun(folder: Path, faces: FaceSet, recipe: Recipe, settings: TrainingSettings | None = None) -> tuple[Run, list[Tensor]]:
     """A run within its first epoch, before the first batch, and the rows of each batch of that."""
-    order = order or TrainingSettings()
-    run = Run(recipe, prepare_run(faces, None, recipe, order, Silent()).material, order.seed, torch.device("cpu"), folder)
-    begin(run, 0)
-    batches = refresh(run)
-    run.batches = len(batches)
-    return run, batches
+    settings = settings or TrainingSettings()
+    run = Run(recipe, prepare_run(faces, None, recipe, settings, Silent()).data, settings.seed, torch.device("cpu"), folder)
+    loop.begin(run, 0)
+    return run, refresh(run)
+
+
+def techniques(run: Run) -> Components:
+    """The techniques of the run's present stage."""
+    return Components.of(run.recipe, run.recipe.stages[run.stage])
+
+
+def refresh(run: Run) -> list[Tensor]:
+    """What the loop does before an epoch; the rows of each batch."""
+    return loop.refresh(run, techniques(run))
+
+
+def labeled_loss(run: Run, batch: Batch) -> LabeledLoss:
+    """What the labeled faces of a batch teach: their classes."""
+    return loop.labeled_loss(run, Classes(techniques(run).weigh), batch, [])
 
 
 def tensors(run: Run) -> dict[str, Tensor]:
     """Copies of all that an update changes: weights, buffers, the optimizer's memory and the average, by name."""
     found = {f"network.{name}": value for name, value in run.network.state_dict().items()}
-    if run.average is not None:
-        found |= {f"average.{name}": value for name, value in run.average.state_dict().items()}
-    for number, moments in run.optimizer.state_dict()["state"].items():
+    if run.optimization.average is not None:
+        found |= {f"average.{name}": value for name, value in run.optimization.average.state_dict().items()}
+    for number, moments in run.optimization.optimizer.state_dict()["state"].items():
         found |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in moments.items()}
     return {name: value.detach().clone() for name, value in found.items()}
 
@@ -94,4 +111,4 @@ def taught_hard(run: Run, batches: list[Tensor]) -> None:
     """A few epochs of one-hot targets, after which the network is often right."""
     run.targets = run.one_hot()
     for rows in batches * 8:
-        run.descend(labeled_loss(run, run.pool.fetch(rows), [])())
+        run.descend(labeled_loss(run, run.pool.fetch(rows))())

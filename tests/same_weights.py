@@ -19,7 +19,7 @@ import torch
 
 from mien import FaceSet, Recipe, TrainingSettings, train
 from mien.data.format import Info
-from mien.recipes.recipe import recipe_names
+from mien.recipes.recipe_files import recipe_names
 
 FILE = Path(__file__).parent / "same_weights.json"
 SIDE = 48

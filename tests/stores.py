@@ -70,7 +70,7 @@ def new_store(address: str, faces: int = 0, people: tuple[str, ...] = (), per_fa
     store = Store.create(address, CLASSES, "a pool", CHECKSUM, per_face)
     store.ask([Question(f"f{n}") for n in range(faces)])
     for name in people:
-        store.add_annotator(name)
+        store.accounts.add(name)
     return store
 
 

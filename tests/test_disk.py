@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from mien import FaceSet
-from mien.disk import claim, put, put_new, write_aside
+from mien.disk import create_atomically, replace_atomically, write_atomically
 from mien.errors import MienError
+from mien.folders import claim
 from mien.training.checkpoint import write_state
 
 
@@ -48,7 +49,7 @@ def test_a_file_is_on_disk_before_it_has_its_name_and_the_name_after(tmp_path: P
     recorder, aside = Recorder(monkeypatch), f".a.json.{os.getpid()}"
     for content in (b"old", b"new"):
         recorder.steps.clear()
-        write_aside(tmp_path / "a.json", content)
+        write_atomically(tmp_path / "a.json", content)
         assert recorder.steps == [("sync", aside), ("name", "a.json"), ("sync", tmp_path.name)]
         assert (tmp_path / "a.json").read_bytes() == content
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
@@ -59,7 +60,7 @@ def test_all_of_a_folder_is_on_disk_before_it_has_its_name(tmp_path: Path, monke
     for name in ("a", "deep/b"):
         (tmp_path / "aside" / name).write_text("x")
     recorder = Recorder(monkeypatch)
-    put(tmp_path / "aside", tmp_path / "there")
+    replace_atomically(tmp_path / "aside", tmp_path / "there")
     assert recorder.steps == [
         ("sync", "b"),
         ("sync", "deep"),
@@ -89,7 +90,7 @@ def test_what_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="gone"):
-        write_aside(tmp_path / "a", b"new")
+        write_atomically(tmp_path / "a", b"new")
     assert [entry.name for entry in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_text() == "old"
 
@@ -103,7 +104,7 @@ def test_a_folder_that_cannot_be_synced_is_no_fault(tmp_path: Path, monkeypatch:
         return opened(path, *rest, **more)
 
     monkeypatch.setattr(os, "open", refuse)
-    write_aside(tmp_path / "a", b"new")
+    write_atomically(tmp_path / "a", b"new")
     assert (tmp_path / "a").read_bytes() == b"new"
 
 
@@ -117,9 +118,9 @@ def test_a_new_file_takes_no_place_that_is_taken(tmp_path: Path, monkeypatch: py
         monkeypatch.setattr(os, "link", refuse)
     for name in ("aside", "again"):
         (tmp_path / name).write_text(name)
-    put_new(tmp_path / "aside", tmp_path / "there")
+    create_atomically(tmp_path / "aside", tmp_path / "there")
     with pytest.raises(FileExistsError):
-        put_new(tmp_path / "again", tmp_path / "there")
+        create_atomically(tmp_path / "again", tmp_path / "there")
     assert (tmp_path / "there").read_text() == "aside"
     assert not (tmp_path / "aside").exists()
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mien.expressions import ANXIETY, BASIC, FERPLUS, SYNONYMS, canonical, rename, translation
+from mien.expressions import ANXIETY, BASIC, FERPLUS, SYNONYMS, canonical, canonical_names, label_translation
 
 
 def test_every_name_leads_to_one_of_ours() -> None:
@@ -17,13 +17,13 @@ def test_every_name_leads_to_one_of_ours() -> None:
 
 
 def test_the_users_map_comes_first() -> None:
-    assert rename(["happy", "calm", "x"], {"calm": "calm", "x": ""}) == ["happiness", "calm", ""]
+    assert canonical_names(["happy", "calm", "x"], {"calm": "calm", "x": ""}) == ["happiness", "calm", ""]
 
 
 def test_translation_between_vocabularies() -> None:
-    index = translation(FERPLUS, BASIC)
+    index = label_translation(FERPLUS, BASIC)
     labels = np.array([0, 7, -1, 4])
     assert index[labels].tolist() == [BASIC.index("neutral"), -1, -1, BASIC.index("anger")]
-    back = translation(BASIC, FERPLUS)
+    back = label_translation(BASIC, FERPLUS)
     assert all(index[back[label]] == label for label in range(len(BASIC)))
-    assert translation(["happy", "bored"], ["bored", "happiness"]).tolist() == [1, 0, -1]
+    assert label_translation(["happy", "bored"], ["bored", "happiness"]).tolist() == [1, 0, -1]

@@ -13,7 +13,7 @@ import torch
 from conftest import Command, bright_faces, small_recipe
 from mien.recipes.recipe import QUESTIONS
 from mien.training.run import Run
-from runs import begun
+from runs import begun, techniques
 
 PAGE = Path(__file__).parents[1] / "docs" / "guides" / "extend.md"
 TEXT = PAGE.read_text("utf-8")
@@ -76,7 +76,7 @@ def test_shapes_and_types_are_those_of_the_table(tmp_path: Path) -> None:
     """What mien's own techniques give, and what the second table says of a run."""
     recipe = small_recipe(unlabeled="fixmatch", draw="shuffled")
     run, batches = begun(tmp_path / "run", bright_faces(60), recipe)
-    count, classes, parts = len(run.labels), run.classes, run.components
+    count, classes, parts = len(run.labels), run.classes, techniques(run)
     assert {(rows.ndim, rows.dtype, rows.device.type) for rows in batches} == {(1, torch.int64, "cpu")}
     targets, (weights,) = parts.targets(run), [weigh(run) for weigh in parts.weigh]
     assert (targets.shape, targets.dtype) == ((count, classes), torch.float32)

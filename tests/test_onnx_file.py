@@ -10,15 +10,15 @@ import torch
 from onnx import TensorProto, helper
 
 from mien import MienError
-from mien.onnx_file import open_session, threads
+from mien.onnx_file import open_session, thread_count
 
 
 def test_threads_are_those_of_torch_where_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     torch.set_num_threads(2)
-    assert threads() == 2
+    assert thread_count() == 2
     monkeypatch.delitem(sys.modules, "torch")
-    assert threads() == 5
+    assert thread_count() == 5
 
 
 @pytest.mark.parametrize(("said", "count"), [("2", 2), (" 3,1", 3), ("", 4), ("0", 4), ("many", 4), (None, 4)])
@@ -28,7 +28,7 @@ def test_threads_without_torch(monkeypatch: pytest.MonkeyPatch, said: str | None
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 5, 7}, raising=False)
     if said is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", said)
-    assert threads() == count
+    assert thread_count() == count
 
 
 def test_threads_where_nobody_says_which_cores_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,7 +36,7 @@ def test_threads_where_nobody_says_which_cores_there_are(monkeypatch: pytest.Mon
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 6)
-    assert threads() == 6
+    assert thread_count() == 6
 
 
 def graph_without_weights() -> bytes:

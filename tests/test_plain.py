@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mien
-from mien.plain import counted, percent, percentage_points, plain, plain_values, short, to_json
+from mien.json_text import plain_values, to_json
+from mien.wording import percent, percentage_points, plain_text, quantity, short_name
 
 SOURCES = Path(mien.__file__).parent
 
@@ -42,18 +43,18 @@ def strict(text: str) -> object:
     ],
 )
 def test_control_characters_are_written_out(text: object, shown: str) -> None:
-    assert plain(text) == shown
-    assert plain(shown) == shown
+    assert plain_text(text) == shown
+    assert plain_text(shown) == shown
 
 
 def test_what_has_no_end_is_cut() -> None:
-    assert short("x" * 10**6) == "x" * 79 + "…"
-    assert len(plain("x" * 10**6)) == 10_000
+    assert short_name("x" * 10**6) == "x" * 79 + "…"
+    assert len(plain_text("x" * 10**6)) == 10_000
 
 
 @given(st.text())
 def test_nothing_that_a_terminal_obeys_is_left(text: str) -> None:
-    shown = plain(text)
+    shown = plain_text(text)
     assert not any(ord(letter) < 32 or 127 <= ord(letter) < 160 or 0xD800 <= ord(letter) < 0xE000 for letter in shown)
     shown.encode()
 
@@ -84,7 +85,7 @@ def test_figures_that_are_none_are_null(ascii_only: bool) -> None:
 def test_values_come_back(values: object) -> None:
     text = to_json(values)
     assert strict(text) == values
-    assert all(line.isprintable() or plain(line) == line for line in text.split("\n"))
+    assert all(line.isprintable() or plain_text(line) == line for line in text.split("\n"))
     text.encode()
 
 
@@ -114,9 +115,9 @@ def test_commands_print_by_the_functions_that_show_names_as_they_are() -> None:
 
 
 INTERNAL = {
-    "plain.py",
+    "json_text.py",
     "pretraining/autoencoder/cache.py",
-    "pretraining/autoencoder/train.py",
+    "pretraining/autoencoder/settings.py",
     "training/checkpoint.py",
     "labeling/store/create.py",
     "experiments/grid.py",
@@ -138,9 +139,9 @@ def test_shares_are_written_in_percent() -> None:
 
 
 def test_one_of_a_thing_is_no_several() -> None:
-    assert [counted(number, "face") for number in (0, 1, 2)] == ["0 faces", "1 face", "2 faces"]
-    assert counted(1, "person", "people") == "1 person"
-    assert counted(3, "person", "people") == "3 people"
+    assert [quantity(number, "face") for number in (0, 1, 2)] == ["0 faces", "1 face", "2 faces"]
+    assert quantity(1, "person", "people") == "1 person"
+    assert quantity(3, "person", "people") == "3 people"
 
 
 SEVERAL = re.compile(r"\{(?![A-Z_]+\})[^{}:]*\} (faces|labels|photos|answers|inputs|pairs|sequences|groups|questions)\b")

@@ -8,16 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import small_recipe
+from conftest import refused, small_recipe
 from mien import MienError, Recipe, TrainingSettings
 from mien.active.rounds_settings import RoundsSettings
 from mien.data.format import Info
 from mien.data.importing import source_from
 from mien.experiments.settings import Axis, Grid
-from mien.limits import MOST_SEED
-from mien.pretraining.autoencoder.train import Autoencoding
+from mien.number_bounds import MOST_SEED
+from mien.pretraining.autoencoder.settings import AutoencoderSettings
 from mien.recipes.recipe import Stage
-from mien.registry import Count, NotNegative, Positive, Seconds, Seed, Share, Threads, find, require, told, trust, validate
+from mien.registry import find_component, import_named
+from mien.settings import Count, NotNegative, Positive, Seconds, Seed, Share, Threads, require_fitting, settings_from
+from mien.wording import brief_repr
 
 LOSS = "mien.techniques.loss"
 
@@ -42,20 +44,20 @@ LOSS = "mien.techniques.loss"
 )
 def test_a_name_reaches_components_of_its_room_alone(name: str, found: str) -> None:
     with pytest.raises(MienError, match=found):
-        find(LOSS, name)
+        find_component(LOSS, name)
     with pytest.raises(MienError, match=found):
         small_recipe(loss=name)
     assert "not_imported_yet" not in sys.modules
 
 
 def test_ones_own_components_are_found() -> None:
-    assert find("mien.techniques.unlabeled", "conftest:Agree").__name__ == "Agree"
-    assert find(LOSS, "mien.techniques.loss.focal:Focal").__name__ == "Focal"
+    assert find_component("mien.techniques.unlabeled", "conftest:Agree").__name__ == "Agree"
+    assert find_component(LOSS, "mien.techniques.loss.focal:Focal").__name__ == "Focal"
 
 
 def test_a_room_says_what_its_components_have() -> None:
     with pytest.raises(MienError, match="models, which has build"):
-        find("mien.models", "conftest:Agree")
+        find_component("mien.models", "conftest:Agree")
     with pytest.raises(MienError, match="data/sources, which has blocks"):
         source_from("conftest:Agree", {})
 
@@ -63,10 +65,10 @@ def test_a_room_says_what_its_components_have() -> None:
 def test_trust_imports_what_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "trusted_here.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
-    trust({"title": "not:This", "stages": [{"answers": {"loss": "a:b:c", "at": "C:/x"}}], "weigh": ["equal"]})
+    import_named({"title": "not:This", "stages": [{"answers": {"loss": "a:b:c", "at": "C:/x"}}], "weigh": ["equal"]})
     assert "trusted_here" not in sys.modules
     with pytest.raises(MienError, match="importable"):
-        trust([{"loss": "trusted_here:Loss"}])
+        import_named([{"loss": "trusted_here:Loss"}])
     assert "trusted_here" in sys.modules
 
 
@@ -84,10 +86,10 @@ def test_trust_imports_what_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
 )
 def test_every_kind_of_number_ends_somewhere(kind: Any, good: tuple[Any, ...], bad: tuple[Any, ...]) -> None:
     for value in good:
-        require(kind, value=value)
+        require_fitting(kind, value=value)
     for value in bad:
         with pytest.raises(MienError, match="value that fits"):
-            require(kind, value=value)
+            require_fitting(kind, value=value)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,7 @@ def test_every_kind_of_number_ends_somewhere(kind: Any, good: tuple[Any, ...], b
         (lambda: Grid(("supervised",), seeds=0), "seeds = 0"),
         (lambda: Axis("draw", ()), "values"),
         (lambda: RoundsSettings("supervised", ("random",), 10**20, 1, oracle=0.0), "per_round"),
-        (lambda: Autoencoding(batch=10**12), "batch"),
+        (lambda: AutoencoderSettings(batch=10**12), "batch"),
         (lambda: small_recipe(batch=10**12), "batch"),
         (lambda: small_recipe(weigh=[]), "weigh"),
         (lambda: small_recipe(stages=5), "stages"),
@@ -139,10 +141,9 @@ def test_nested_values_are_refused_before_they_are_looked_through() -> None:
 
 
 def test_a_value_is_told_briefly() -> None:
-    assert told("short") == "'short'"
-    assert len(told("x" * 10**6)) < 200
-    assert len(told(list(range(10**5)))) < 200
-    assert told(10**5000) == "a int that is too long to write" or len(told(10**5000)) < 200
-    with pytest.raises(MienError) as caught:
-        validate(Stage, {"epochs": "x" * 10**6, "lr": 1})
-    assert len(str(caught.value)) < 400
+    assert brief_repr("short") == "'short'"
+    assert len(brief_repr("x" * 10**6)) < 200
+    assert len(brief_repr(list(range(10**5)))) < 200
+    assert brief_repr(10**5000) == "a int that is too long to write" or len(brief_repr(10**5000)) < 200
+    with refused(most=400):
+        settings_from(Stage, {"epochs": "x" * 10**6, "lr": 1})

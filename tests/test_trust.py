@@ -9,19 +9,20 @@ import pytest
 
 from conftest import Command, Interrupted, StopAfter
 from mien import MienError, Recipe, TrainingSettings, resume, train
-from mien.training import loop
 
 CODE = """
 from pathlib import Path
 from pydantic.dataclasses import dataclass
+from mien.settings import STRICT
 from mien.registry import STRICT
+from mien.techniques import Weigh
 import torch
 
 Path(__file__).with_suffix(".ran").write_text("it ran")
 
 
 @dataclass(frozen=True, config=STRICT)
-class Bold:
+class Bold(Weigh):
     def __call__(self, run):
         return torch.ones(len(run.labels))
 """
@@ -104,10 +105,8 @@ def test_what_somebody_types_is_theirs(mien: Command, stored: Path, tmp_path: Pa
     assert (done.code, "No module named 'no_code'" in done.err) == (1, True)
 
 
-def test_a_run_does_not_choose_what_resumes_it(
-    mien: Command, stored: Path, tmp_path: Path, recipe: Path, ran: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+@pytest.mark.usefixtures("checkpoint_each_batch")
+def test_a_run_does_not_choose_what_resumes_it(mien: Command, stored: Path, tmp_path: Path, recipe: Path, ran: Path) -> None:
     made = Recipe.load(recipe, trusted=True)
     with pytest.raises(Interrupted):
         train(stored, made, tmp_path / "run", TrainingSettings(threads=1), progress=StopAfter(5))

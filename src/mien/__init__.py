@@ -3,27 +3,27 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from mien.silence import keep_silent as _keep_silent
+from mien.telemetry import switch_off_telemetry as _keep_silent
 
 if TYPE_CHECKING:
     from mien.data.faceset import FaceSet
     from mien.errors import MienError
     from mien.evaluation.evaluate import evaluate
-    from mien.experiments.adapt import adapt
+    from mien.experiments.adaptation.adapt import adapt
     from mien.recipes.recipe import Recipe
-    from mien.recognize.export import export
-    from mien.recognize.reading import Reading
+    from mien.recognize.export_model import export
+    from mien.recognize.prediction import Prediction
     from mien.recognize.recognizer import Recognizer
     from mien.training.settings import TrainingSettings
     from mien.training.train import resume, train
 
 __version__: str
-"""Of the installed package."""
+"""The version of the installed package."""
 
 __all__ = [
     "FaceSet",
     "MienError",
-    "Reading",
+    "Prediction",
     "Recipe",
     "Recognizer",
     "TrainingSettings",
@@ -38,12 +38,12 @@ _HOMES = {
     "FaceSet": "mien.data.faceset",
     "MienError": "mien.errors",
     "TrainingSettings": "mien.training.settings",
-    "Reading": "mien.recognize.reading",
+    "Prediction": "mien.recognize.prediction",
     "Recipe": "mien.recipes.recipe",
     "Recognizer": "mien.recognize.recognizer",
-    "adapt": "mien.experiments.adapt",
+    "adapt": "mien.experiments.adaptation.adapt",
     "evaluate": "mien.evaluation.evaluate",
-    "export": "mien.recognize.export",
+    "export": "mien.recognize.export_model",
     "resume": "mien.training.train",
     "train": "mien.training.train",
 }

@@ -1,4 +1,4 @@
-"""What people write for classes and splits, in folders' names and in tables: read the same way by every command."""
+"""Words that people write for classes and splits, in folders' names and in tables; every command reads them the same way."""
 
 import unicodedata
 from collections.abc import Collection
@@ -6,13 +6,13 @@ from collections.abc import Collection
 from mien.expressions import canonical
 
 UNLABELED = "unlabeled"
-"""The folder of faces without label."""
+"""The name of the folder for faces without label."""
 
 _NOTHING = {
     *("", "nan", "-nan", "na", "n/a", "n a", "#n/a", "<na>", "none", "null", "nil", "nat", "?", "-"),
     *(UNLABELED, "unlabelled", "not labeled", "not labelled", "no label"),
 }
-"""What tables, and the programs that write them, put where there is nothing; in lower case."""
+"""What tables hold where there is no value, in lower case."""
 
 _SPLITS = {
     "train": ("train", "training", "trn"),
@@ -26,30 +26,34 @@ _SPLITS = {
 _OURS = {written: ours for ours, names in _SPLITS.items() for written in names}
 
 FOLDERS = ("train", "validation", "test")
-"""The splits that folders may be."""
+"""The splits that a folder may be named for."""
 
 
-def read_text(written: str | None) -> str:
-    """A label, a person or a sequence, without spaces around it and in Unicode's form NFC; "" for what says that there is none:
-    nothing, nan, None, NA, null, unlabeled, ? and their like, in any letter case."""
+def text_or_none(written: str | None) -> str:
+    """A label, a person or a sequence as written, without spaces around it and in Unicode's form NFC.
+
+    Returns "" for words that mean no value, in any letter case: nothing, nan, None, NA, null, unlabeled, ? and the like.
+    """
     text = unicodedata.normalize("NFC", (written or "").strip())
     return "" if _words(text) in _NOTHING else text
 
 
-def read_label(written: str | None, own: Collection[str] = ()) -> str:
-    """As `read_text`, but for the names that the user's own map has."""
-    return written if written and written in own else read_text(written)
+def label_or_none(written: str | None, own: Collection[str] = ()) -> str:
+    """A label as written, or "" for words that mean no label; a label among the user's `own` stays, whatever it means."""
+    return written if written and written in own else text_or_none(written)
 
 
-def read_split(written: str | None) -> str:
-    """Our name of a split (train, validation, test) for those that people use (Train, TEST, val); "" for none; others as they
-    are written."""
-    text = read_text(written)
+def split_name(written: str | None) -> str:
+    """Our name of a split (train, validation, test) for a common spelling of it (Train, TEST, val).
+
+    Returns "" for words that mean no split, and other names as they are written.
+    """
+    text = text_or_none(written)
     return known_split(text) or text
 
 
 def known_split(written: str) -> str:
-    """Our name of a split; "" where it is none that is known."""
+    """Our name of a split for a common spelling of it; "" for an unknown split."""
     plain = _words(written)
     for ending in (" set", " split", " data", "set"):
         plain = plain.removesuffix(ending)
@@ -57,18 +61,18 @@ def known_split(written: str) -> str:
 
 
 def split_folder(name: str) -> str:
-    """Our name of the split that a folder's name stands for; "" where it is none."""
+    """Our name of the split that a folder is named for; "" for any other folder."""
     found = known_split(name)
     return found if found in FOLDERS else ""
 
 
 def is_unlabeled(name: str) -> bool:
-    """Does a folder's name say that its faces have no label?"""
-    return not read_text(name)
+    """Whether a folder's name says that its faces have no label."""
+    return not text_or_none(name)
 
 
 def is_named(name: str) -> bool:
-    """Does a folder's name say by itself what it is: an expression, a split, or what has no label?"""
+    """Whether a folder's name is that of an expression, a split, or faces without label."""
     return bool(canonical(name) or split_folder(name)) or is_unlabeled(name)
 
 

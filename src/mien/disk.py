@@ -1,32 +1,14 @@
-"""Writing files so that what is there is whole, old or new, after a crash too; and reading JSON and TOML that may be damaged."""
+"""Writing files and folders so that after a crash, too, each is the whole old one or the whole new one."""
 
-import json
 import os
 import stat
-import tomllib
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
-
-from filelock import FileLock, Timeout
 
 from mien.errors import MienError
-from mien.plain import short, to_json
-from mien.registry import validate
 
-T = TypeVar("T")
-
-LOCK = ".lock"
-"""In a folder that one process at a time works in."""
-MOST_JSON, MOST_TOML = 64 << 20, 64 << 10
-"""Bytes of a file that is read whole."""
-MOST_DOTS = 4096
-"""In a line of TOML: a key of many parts takes time that grows with their square."""
-DEEPEST = 64
-"""Lists and tables within each other."""
-LARGEST = 2**64 - 1
-"""A whole number further from 0 fits nothing that mien has."""
+MOST_BYTES = 64 << 20
+"""The most bytes of a file that is read whole."""
 
 
 def require_regular(path: Path, todo: str) -> int:
@@ -40,8 +22,8 @@ def require_regular(path: Path, todo: str) -> int:
     return found.st_size
 
 
-def read_bytes(path: Path, todo: str, most: int = MOST_JSON) -> bytes:
-    """All of a file. Raises MienError as `require_regular` does, where it cannot be read, and for more than `most` bytes."""
+def read_bytes(path: Path, todo: str, most: int = MOST_BYTES) -> bytes:
+    """The content of a file. Raises MienError where it cannot be read, is no file, or has more than `most` bytes."""
     if require_regular(path, todo) > most:
         raise MienError(f"a file of at most {most >> 10} KiB at {path}", "a larger one", todo)
     try:
@@ -50,110 +32,8 @@ def read_bytes(path: Path, todo: str, most: int = MOST_JSON) -> bytes:
         raise MienError(f"a file at {path} that can be read", error.strerror or str(error), todo) from error
 
 
-def read_json(path: Path, todo: str) -> dict[str, Any]:
-    """The object in a JSON file. Raises MienError, with what to do, where it holds none."""
-    values = parse_json(read_bytes(path, todo), str(path), todo)
-    if not isinstance(values, dict):
-        raise MienError(f"a JSON object in {path}", type(values).__name__, todo)
-    return values
-
-
-def read_as(kind: type[T], path: Path, todo: str) -> T:
-    """A dataclass `kind` from the object in a JSON file. Raises MienError where the file holds none, or other values."""
-    return fit(kind, read_json(path, todo), path, todo)
-
-
-def fit(kind: type[T], values: Mapping[str, Any], path: Path, todo: str) -> T:
-    """A dataclass `kind` from the values of a file. Raises MienError, which names the file, where they do not fit."""
-    try:
-        return validate(kind, values)
-    except MienError as error:
-        raise MienError(f"{error.expected} in {path}", error.found, todo) from error
-
-
-def parse_json(content: bytes, where: str, todo: str) -> Any:
-    """The value that JSON in UTF-8 says. Raises MienError for what is none, for a key that is there twice, and for values that
-    are nested too deep or too large.
-    """
-    try:
-        values = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_once)
-    except RecursionError as error:
-        raise MienError(f"JSON nested at most {DEEPEST} deep in {where}", "deeper", todo) from error
-    except ValueError as error:
-        raise MienError(f"JSON in {where}", str(error), todo) from error
-    require_plain(values, where, todo)
-    return values
-
-
-def read_toml(path: Path, todo: str) -> dict[str, Any]:
-    """The table in a TOML file. Raises MienError, with what to do, where it holds none, or one that is nested too deep."""
-    content = read_bytes(path, todo, MOST_TOML)
-    if any(line.count(b".") > MOST_DOTS for line in content.splitlines()):
-        raise MienError(f"TOML whose lines have at most {MOST_DOTS} dots in {path}", "more in one", todo)
-    try:
-        values = tomllib.loads(content.decode("utf-8-sig"))
-    except RecursionError as error:
-        raise MienError(f"TOML nested at most {DEEPEST} deep in {path}", "deeper", todo) from error
-    except ValueError as error:
-        raise MienError(f"TOML in {path}", str(error), todo) from error
-    require_plain(values, str(path), todo)
-    return values
-
-
-def value_of(text: str) -> Any:
-    """The value that a word of the command line says in JSON, or the word itself where it is none."""
-    todo = "give a simpler value"
-    try:
-        values = json.loads(text)
-    except RecursionError as error:
-        raise MienError(f"a value nested at most {DEEPEST} deep", "a deeper one", todo) from error
-    except ValueError:
-        return text
-    require_plain(values, "a setting", todo)
-    return values
-
-
-def require_plain(values: Any, where: str, todo: str) -> None:
-    """Raises MienError for values nested too deep, for texts that UTF-8 cannot hold, and for whole numbers beyond 64 bits."""
-    layer = [values]
-    for _ in range(DEEPEST + 1):
-        inner = list[Any]()
-        for one in layer:
-            if isinstance(one, dict):
-                inner += [*one, *one.values()]
-            elif isinstance(one, list | tuple):
-                inner += one
-            elif isinstance(one, str) and not _is_text(one):
-                raise MienError(f"texts of whole characters in {where}", f"{one[:40]!a}", todo)
-            elif isinstance(one, int) and abs(one) > LARGEST:
-                raise MienError(f"numbers of at most 64 bits in {where}", "a larger one", todo)
-        layer = inner
-        if not layer:
-            return
-    raise MienError(f"values nested at most {DEEPEST} deep in {where}", "deeper", todo)
-
-
-def _is_text(text: str) -> bool:
-    """Whether no half of a character is among it, and no zero."""
-    if text.isascii():
-        return "\0" not in text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\0" not in text
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} twice")
-    return made
-
-
-def require_name(path: Path, todo: str = "choose another name") -> None:
-    """Raises MienError for a path whose letters are no UTF-8: tables, cards and runs cannot name it."""
+def require_utf8_path(path: Path, todo: str = "choose another name") -> None:
+    """Raises MienError for a path that is not UTF-8 or has a zero byte: tables, cards and runs cannot name it."""
     try:
         bytes_of = str(path).encode()
     except UnicodeEncodeError as error:
@@ -162,20 +42,20 @@ def require_name(path: Path, todo: str = "choose another name") -> None:
         raise MienError("a path without a zero byte", ascii(str(path)), todo)
 
 
-def write_aside(path: Path, content: bytes) -> None:
-    """Write a file under another name and rename it: after a crash, too, `path` is the old file or the new one, never half."""
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that after a crash, too, `path` is the old file or the new one, never half of it."""
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         aside.write_bytes(content)
-        put(aside, path)
+        replace_atomically(aside, path)
     finally:
         aside.unlink(missing_ok=True)
 
 
-def put(aside: Path, path: Path) -> None:
-    """Give a file, or a folder and all in it, that was written aside its name: all of it is on disk before, and the name after.
+def replace_atomically(aside: Path, path: Path) -> None:
+    """Rename a file or folder `aside` to `path`, replacing an earlier file, so that a crash leaves the old one or the new.
 
-    An earlier file is replaced. `aside` lies beside `path`, or at least in the same file system.
+    Everything in it is on disk before it is renamed. `aside` must lie in the same file system as `path`.
     """
     for folder, _, files in os.walk(aside, topdown=False):
         for name in files:
@@ -187,8 +67,11 @@ def put(aside: Path, path: Path) -> None:
     _sync_folder(path.parent)
 
 
-def put_new(aside: Path, path: Path) -> None:
-    """As `put`, for a file, where there is nothing yet. Raises FileExistsError where there is something."""
+def create_atomically(aside: Path, path: Path) -> None:
+    """Rename a file `aside` to `path`, where nothing may be yet, with its content on disk before.
+
+    Raises FileExistsError where something is at `path`.
+    """
     _sync(aside)
     try:
         os.link(aside, path)  # Renaming would replace what came meanwhile.
@@ -212,99 +95,6 @@ def _sync(file: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Where that can be: Windows opens no folder, and some file systems sync none."""
+    """Write a folder's entries to disk, where the system can: Windows opens no folder, and some file systems sync none."""
     with suppress(OSError):
         _sync(folder)
-
-
-def require_new(folder: Path) -> None:
-    """Raises MienError where a file is already, or a folder that holds something."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise MienError(f"a new or an empty folder at {folder}", "something else", "choose another, or empty it first")
-
-
-def require_absent(path: Path) -> None:
-    """Raises MienError where something is at `path` already: a file, a folder, or a link that leads nowhere."""
-    if os.path.lexists(path):
-        raise MienError(f"nothing at {path} yet", "a file or folder", "choose another name, or remove it first")
-
-
-def require_own(out: Path, files: Collection[str], command: str) -> list[str]:
-    """The names of what is at `out`, sorted: nothing, or some of the `files` that an earlier `command` left there.
-
-    Raises MienError where anything else is there.
-    """
-    found = sorted(path.name for path in out.iterdir()) if out.is_dir() else [out.name] if out.exists() else []
-    if strange := [name for name in found if name not in files or not out.is_dir()]:
-        wanted = f"nothing at {out}, or what {command} left there and nothing else"
-        listed = ", ".join(strange[:3]) + (", …" if len(strange) > 3 else "")
-        raise MienError(wanted, listed, "choose another --out, or move what is there")
-    return found
-
-
-def claim(
-    file: Path,
-    asked: Mapping[str, Any],
-    decides: Callable[[Mapping[str, Any]], Mapping[str, Any]],
-    work: str,
-    otherwise: str = "choose another --out",
-    empty: bool = True,
-) -> None:
-    """Take the folder of `file`, a new one or one where the same work was begun, by writing down what is `asked` there, as JSON.
-
-    `decides`: from such a file's content, the values that have to be the same for the work to go on, by name. `work`: what it
-    is called, such as `an earlier grid`. `otherwise`: what to do where it is not the same. `empty`: a folder without that file
-    must be empty; one that only this work knows need not be.
-    Raises MienError where the folder is a file or holds other files, or one of these values was another; nothing is changed.
-    """
-    folder, now = file.parent, json.loads(to_json(asked))
-    require_name(folder)
-    _require_folder(folder)
-    if file.is_file():
-        was = read_json(file, otherwise)
-        if was == now:
-            return
-        before, after = decides(was), decides(now)
-        if other := [key for key in after if before.get(key) != after[key]]:
-            wanted, found = (f"{other[0]} = {short(values.get(other[0]))}" for values in (before, after))
-            more = f" (and {len(other) - 1} more)" if len(other) > 1 else ""
-            raise MienError(f"what {folder} was begun with, {wanted}", found + more, f"give the same again, or {otherwise}")
-    elif empty and folder.is_dir() and not all(_is_own(one.name, file) for one in folder.iterdir()):
-        raise MienError(f"an empty folder at {folder}, or that of {work}", "other files", otherwise)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_aside(file, to_json(now).encode())
-
-
-def _is_own(name: str, file: Path) -> bool:
-    """Whether a name in the folder of `file` is that of its lock, or of what a killed process had begun to write."""
-    return name == LOCK or name.startswith(f".{file.name}.")
-
-
-def _require_folder(folder: Path) -> None:
-    """Raises MienError where a file is."""
-    if folder.exists() and not folder.is_dir():
-        raise MienError(f"a folder at {folder}", "a file", "choose another name")
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Work in a folder, which is made, as the only process; nothing is left of it where nothing came into it.
-
-    Raises MienError where another one works there. A process that is killed holds nothing.
-    """
-    _require_folder(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        todo = "wait until it is done, or end it"
-        raise MienError(f"to work in {folder} alone", "another process that does", todo) from error
-    try:
-        yield
-    finally:
-        # While it is held: whoever comes now makes a file of their own.
-        (folder / LOCK).unlink(missing_ok=True)
-        lock.release()
-        with suppress(OSError):
-            folder.rmdir()

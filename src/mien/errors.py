@@ -2,7 +2,7 @@
 
 
 class MienError(Exception):
-    """Something outside the code is not as it has to be; one sentence each: what was expected, what was found, what to do."""
+    """What a user can mend, in one sentence of three parts: what was expected, what was found, what to do."""
 
     def __init__(self, expected: str, found: str, todo: str) -> None:
         super().__init__(f"expected {expected}; found {found}; {todo}")
@@ -11,5 +11,5 @@ class MienError(Exception):
         self.todo = todo
 
     def __reduce__(self) -> tuple[type["MienError"], tuple[str, str, str]]:
-        """Its three parts: without, another process would hand on a sentence of which no error can be made."""
+        """Pickles the three parts: pickled by its sentence alone, the error could not be made again in another process."""
         return type(self), (self.expected, self.found, self.todo)

@@ -24,7 +24,7 @@ DEFINITIONS = {
     "sadness": "The inner ends of the brows go up. The corners of the mouth go down. The eyes may look down or be wet.",
     "surprise": "The brows are raised high and the eyes are wide open. The jaw drops, and the mouth hangs open.",
 }
-"""What people who label faces are told to look for, by our names."""
+"""What people who label faces are told to look for, by our names of expressions."""
 
 _FOREIGN = {
     "anger": ("angry", "an"),
@@ -37,30 +37,31 @@ _FOREIGN = {
     "sadness": ("sad", "sa"),
     "surprise": ("surprised", "su"),
 }
-"""Names that databases use, by ours; those of two letters are JAFFE's and KDEF's."""
+"""Other names of expressions in databases, by our names; the names of two letters are JAFFE's and KDEF's."""
 
 SYNONYMS = {name: ours for ours, foreign in _FOREIGN.items() for name in (ours, *foreign)}
-"""Our name for every name known, ours included, in lower case."""
+"""Our name of an expression for every name that is known, in lower case."""
 
 
 def canonical(name: str) -> str | None:
-    """Our name for a database's, letter case, spaces, - and _ aside; None for a name not known."""
+    """Our name of an expression for a database's name of it, apart from letter case, spaces, - and _; None where it is
+    unknown.
+    """
     return SYNONYMS.get(" ".join(name.lower().replace("_", " ").replace("-", " ").split()))
 
 
-def rename(names: Sequence[str], own: Mapping[str, str]) -> list[str | None]:
-    """Our names for a database's `names`, in the same order: by the user's `own` map first, then by the table above.
+def canonical_names(names: Sequence[str], own: Mapping[str, str]) -> list[str | None]:
+    """Our names of expressions for a database's `names`, in the same order; the user's `own` map goes first.
 
-    The user's map may send a name to "" (unlabeled) or to a class of their own; None stands where neither knows a name.
+    That map may send a name to "" (unlabeled) or to a class of the user's own. Unknown names give None.
     """
     return [own[name] if name in own else canonical(name) for name in names]
 
 
-def translation(source: Sequence[str], target: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Index in `target` of every class of `source`, -1 where it has no counterpart: (K + 1,), so that
-    `translation(source, target)[labels]` turns (N,) labels of one vocabulary into those of the other.
+def label_translation(source: Sequence[str], target: Sequence[str]) -> npt.NDArray[np.int64]:
+    """A table (K + 1,) of numbers that turns labels of the K classes `source` into labels of the classes `target`.
 
-    The last entry is -1: a face without label (-1) stays without.
+    `label_translation(source, target)[labels]` translates labels (N,). Classes without counterpart become -1, and -1 stays -1.
     """
     places = {canonical(name) or name: place for place, name in enumerate(target)}
     return np.array([*(places.get(canonical(name) or name, -1) for name in source), -1], np.int64)

@@ -1,4 +1,4 @@
-"""Graphs of ONNX from elsewhere, checked before anything runs them: an unrestricted one is a program, which may never end."""
+"""Checks of ONNX graphs from elsewhere, before anything runs them: an unrestricted graph is a program, which may never end."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -8,17 +8,18 @@ import numpy as np
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
 
 from mien.errors import MienError
-from mien.plain import short
+from mien.wording import short_name
 
 MOST_NODES = 20_000
+"""The most operators of a graph."""
 MOST_PARTS = 200_000
-"""Inputs, outputs and settings of all operators."""
+"""The most inputs, outputs and settings of all operators together."""
 MOST_VALUE = 1 << 26
-"""Elements of any value for one face: a quarter of a gigabyte."""
+"""The most elements of any value for one face: a quarter of a gigabyte."""
 MOST_MADE = 1 << 27
-"""Elements of all values together, as far as they are known."""
+"""The most elements of all values together, as far as their sizes are known."""
 MOST_WORK = 5 * 10**10
-"""Multiplications for a face: seconds of one core."""
+"""The most multiplications for one face: seconds of one core."""
 _PLAIN = {
     AttributeProto.FLOAT, AttributeProto.INT, AttributeProto.STRING, AttributeProto.TENSOR, AttributeProto.FLOATS,
     AttributeProto.INTS,
@@ -26,7 +27,7 @@ _PLAIN = {
 _TEXTS = {
     "approximate", "auto_pad", "coordinate_transformation_mode", "equation", "keep_aspect_ratio_policy", "mode", "nearest_mode",
 }  # fmt: skip
-"""Attributes that are texts."""
+"""Attributes of operators that may be texts."""
 _NUMBERS = {
     TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE, TensorProto.BOOL, TensorProto.UINT8,
     TensorProto.INT8, TensorProto.INT32, TensorProto.INT64,
@@ -34,7 +35,7 @@ _NUMBERS = {
 GROWING = {
     "ConstantOfShape", "ConvTranspose", "Expand", "OneHot", "Pad", "Range", "Resize", "Tile", "Upsample",
 }  # fmt: skip
-"""Operators whose outputs may be of any size, whatever goes in."""
+"""Operators whose outputs may be of any size, whatever their inputs."""
 FEED_FORWARD = GROWING | {
     "Abs", "Add", "And", "ArgMax", "AveragePool", "BatchNormalization", "Cast", "Ceil", "Clip", "Concat", "Constant",
     "Conv", "CumSum", "DepthToSpace", "Div", "Dropout", "Elu", "Equal", "Erf", "Exp", "Flatten", "Floor",
@@ -47,12 +48,14 @@ FEED_FORWARD = GROWING | {
     "Softmax", "Softplus", "Softsign", "SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Swish", "Tanh",
     "ThresholdedRelu", "TopK", "Transpose", "Unsqueeze", "Where", "Xor",
 }  # fmt: skip
-"""What networks that look at a picture are made of. Nothing that repeats, chooses or draws at random, no texts, no lists."""
+"""The operators that a network for pictures needs: none repeats, branches or draws at random; no texts, no lists."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """How a graph's fault is told."""
+    """Makes the errors about one file's graph: `refusal(expected, found)` gives a MienError that names the file and ends
+    with `todo`.
+    """
 
     file: object
     todo: str
@@ -62,7 +65,7 @@ class Refusal:
 
 
 def require_operators(model: ModelProto, known: Collection[str], refuse: Refusal, most: int = MOST_NODES) -> None:
-    """Raises MienError for operators that are not `known`, for graphs within graphs, for functions, and for what is trained."""
+    """Raises MienError for operators that are not `known`, and for graphs with inner graphs, functions or training."""
     graph = model.graph
     # Their numbers first: a small file holds a million that are empty.
     if len(graph.node) > most or len(graph.initializer) > most:
@@ -84,15 +87,15 @@ def require_operators(model: ModelProto, known: Collection[str], refuse: Refusal
             raise refuse("a graph of operators and weights alone", name)
     for node in graph.node:
         if node.domain not in ("", "ai.onnx") or node.op_type not in known:
-            raise refuse("operators that a network of this kind needs", short(f"{node.domain} {node.op_type}".strip()))
+            raise refuse("operators that a network of this kind needs", short_name(f"{node.domain} {node.op_type}".strip()))
         for one in node.attribute:
             texts = one.type == AttributeProto.STRING and one.name not in _TEXTS
             if one.type not in _PLAIN or texts or one.ref_attr_name:
-                raise refuse("settings of operators that are numbers", short(f"{one.name} of {node.op_type}"))
+                raise refuse("settings of operators that are numbers", short_name(f"{one.name} of {node.op_type}"))
 
 
 def _texts(model: ModelProto) -> Iterator[Any]:
-    """All names; what is no UTF-8 comes as bytes."""
+    """All names in a model, as texts; names that are not UTF-8 come as bytes."""
     yield from (entry.domain for entry in model.opset_import)
     yield from (entry.name for entry in (*model.graph.input, *model.graph.output, *model.graph.initializer))
     for node in model.graph.node:
@@ -101,28 +104,30 @@ def _texts(model: ModelProto) -> Iterator[Any]:
 
 
 def tensors(graph: GraphProto) -> Iterator[TensorProto]:
-    """All that lie in it."""
+    """All tensors that lie in a graph: its weights, and those in operators' attributes."""
     yield from graph.initializer
     yield from (one.t for node in graph.node for one in node.attribute if one.type == AttributeProto.TENSOR)
 
 
 def values_of(tensor: TensorProto, refuse: Refusal) -> Any:
-    """The array that lies in a graph. Raises MienError for a damaged one, for texts, and for what is no number (nan)."""
+    """The array of a tensor in a graph. Raises MienError for a damaged tensor, for texts, and for nan."""
     if tensor.data_type not in _NUMBERS or tensor.data_location == TensorProto.EXTERNAL:
-        raise refuse("numbers", short(f"others at {tensor.name}"))
+        raise refuse("numbers", short_name(f"others at {tensor.name}"))
     try:
         array = numpy_helper.to_array(tensor)
     except Exception as error:  # of many kinds: the library trusts what it reads
-        raise refuse("whole arrays", short(f"{tensor.name}: {error}")) from error
+        raise refuse("whole arrays", short_name(f"{tensor.name}: {error}")) from error
     # nan differs from itself.
     if array.dtype.kind not in "biu" and not (array == array).all():
-        raise refuse("numbers", short(f"nan at {tensor.name}"))
+        raise refuse("numbers", short_name(f"nan at {tensor.name}"))
     return array
 
 
 def infer_sizes(model: ModelProto, inputs: Mapping[str, Collection[int]], refuse: Refusal) -> dict[str, tuple[int, ...] | None]:
-    """The shape of every value where `inputs` have these shapes; None for what cannot be known. What the file says is not
-    believed. Raises MienError where shapes do not fit."""
+    """The shape of every value of a graph whose `inputs` have these shapes; None where a shape cannot be known.
+
+    Shapes that the file states are not believed. Raises MienError where operators do not fit each other.
+    """
     copied = ModelProto()
     copied.CopyFrom(model)
     graph = copied.graph
@@ -136,7 +141,7 @@ def infer_sizes(model: ModelProto, inputs: Mapping[str, Collection[int]], refuse
     try:
         made = shape_inference.infer_shapes(copied, check_type=True, strict_mode=True, data_prop=True).graph
     except Exception as error:  # of many kinds, as above
-        raise refuse("operators that fit each other", short((str(error).splitlines() or ["others"])[0])) from error
+        raise refuse("operators that fit each other", short_name((str(error).splitlines() or ["others"])[0])) from error
     found: dict[str, tuple[int, ...] | None] = {entry.name: tuple(entry.dims) for entry in graph.initializer}
     for entry in (*made.input, *made.value_info, *made.output):
         found[entry.name] = _shape(entry)
@@ -150,14 +155,16 @@ def _shape(entry: Any) -> tuple[int, ...] | None:
     return tuple(one.dim_value for one in kind.shape.dim)
 
 
-def elements(shape: Collection[int]) -> int:
-    """Of a value of this shape."""
+def element_count(shape: Collection[int]) -> int:
+    """The number of elements of a value of this shape."""
     return int(np.prod([int(size) for size in shape], dtype=object)) if shape else 1
 
 
 def require_feed_forward(model: ModelProto, inputs: Mapping[str, Collection[int]], refuse: Refusal) -> None:
-    """For a network of a user's own choice: raises MienError for operators that none needs that looks at a picture, and for
-    values without end, as far as their sizes can be known beforehand."""
+    """Raises MienError for a graph that is no plain feed-forward network for pictures of bounded size.
+
+    `inputs`: the shapes of its inputs. Sizes are checked as far as they can be known beforehand.
+    """
     require_operators(model, FEED_FORWARD, refuse)
     for tensor in tensors(model.graph):
         values_of(tensor, refuse)
@@ -165,30 +172,30 @@ def require_feed_forward(model: ModelProto, inputs: Mapping[str, Collection[int]
     for node in model.graph.node:
         _require_bounded(node, shapes, refuse)
     known = {name: shape for name, shape in shapes.items() if shape is not None}
-    made = [(node, sum(elements(known[name]) for name in node.output if name in known)) for node in model.graph.node]
+    made = [(node, sum(element_count(known[name]) for name in node.output if name in known)) for node in model.graph.node]
     if sum(size for _, size in made) > MOST_MADE:
         raise refuse(f"at most {MOST_MADE:,} numbers in all values together", "more")
-    if sum(size * each(node, known) for node, size in made) > MOST_WORK:
+    if sum(size * multiplications_each(node, known) for node, size in made) > MOST_WORK:
         raise refuse(f"at most {MOST_WORK:,} multiplications", "more")
 
 
-def each(node: NodeProto, shapes: Mapping[str, tuple[int, ...]]) -> int:
-    """Multiplications for a number of the output, where the shapes of what it takes are known."""
+def multiplications_each(node: NodeProto, shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """Multiplications for one element of an operator's output, as far as the `shapes` of its inputs are known."""
     given = [shapes.get(name) for name in node.input[:2]]
     if node.op_type == "Conv" and len(given) > 1 and given[1]:
-        return elements(given[1][1:])
+        return element_count(given[1][1:])
     if node.op_type == "ConvTranspose" and len(given) > 1 and given[1]:
-        return given[1][0] * elements(given[1][2:])
+        return given[1][0] * element_count(given[1][2:])
     if node.op_type in ("Gemm", "MatMul") and given[0]:
         return max(given[0])  # the side that is summed over, or a longer one
     window = [number for one in node.attribute if one.name == "kernel_shape" for number in one.ints]
-    return max(1, elements(window))
+    return max(1, element_count(window))
 
 
 def _require_bounded(node: NodeProto, shapes: Mapping[str, tuple[int, ...] | None], refuse: Refusal) -> None:
     for name in filter(None, node.output):
         shape = shapes[name]
         if shape is None and node.op_type in GROWING:
-            raise refuse(f"a size of {short(name)} ({node.op_type}) that can be known beforehand", "none")
-        if shape is not None and elements(shape) > MOST_VALUE:
-            raise refuse(f"values of at most {MOST_VALUE:,} elements", f"{short(name)} of shape {shape}")
+            raise refuse(f"a size of {short_name(name)} ({node.op_type}) that can be known beforehand", "none")
+        if shape is not None and element_count(shape) > MOST_VALUE:
+            raise refuse(f"values of at most {MOST_VALUE:,} elements", f"{short_name(name)} of shape {shape}")

@@ -1,4 +1,4 @@
-"""ONNX files: read and checked, in one piece, and run by onnxruntime."""
+"""ONNX files: reading, checking, and opening a session of onnxruntime."""
 
 import hashlib
 import os
@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import MienError
-from mien.plain import plain
-from mien.silence import import_onnxruntime
+from mien.telemetry import import_onnxruntime
+from mien.wording import plain_text
 
 LIMIT = 1 << 31
-"""Bytes that a file in ONNX's format may not reach."""
+"""An ONNX file must have fewer bytes than this."""
 
 
 def read_model(path: Path, sha256: str) -> tuple[Any, str]:
-    """The model, and the file's sha256. Raises MienError where there is none, or it has another hash than `sha256`, if any."""
+    """The ONNX model at `path`, and the sha256 of the file.
+
+    Raises MienError where there is no ONNX file, or its hash is not the `sha256` that was given, if any.
+    """
     try:
         import onnx
         from google.protobuf.message import DecodeError
@@ -40,7 +43,7 @@ def read_model(path: Path, sha256: str) -> tuple[Any, str]:
 
 
 def serialize(model: Any, path: Path) -> bytes:
-    """The model in one piece, with the weights that lay in files beside it. Raises MienError where that is too large."""
+    """An ONNX model as bytes, with the weights that lay in files beside it. Raises MienError where it is too large."""
     from google.protobuf.message import EncodeError
 
     try:
@@ -50,8 +53,8 @@ def serialize(model: Any, path: Path) -> bytes:
     return content
 
 
-def threads() -> int:
-    """How many threads a network may have: torch's number where torch is loaded, else OMP_NUM_THREADS, else a core each."""
+def thread_count() -> int:
+    """How many threads a network may use: as torch says where it is loaded, else OMP_NUM_THREADS, else one for each core."""
     if torch := sys.modules.get("torch"):  # it knows OMP_NUM_THREADS, and what a command was told
         return int(torch.get_num_threads())
     said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
@@ -61,9 +64,9 @@ def threads() -> int:
 
 
 def open_session(content: bytes, threads: int, files: Mapping[str, bytes] | None = None) -> Any:
-    """onnxruntime's session on the CPU. `files`: those by name in which the graph says that weights lie.
+    """A session of onnxruntime on the CPU for the model `content`. `files`: the files of weights that it refers to, by name.
 
-    Raises MienError where onnxruntime is not installed, or cannot run this.
+    Raises MienError where onnxruntime is not installed, or cannot run the model.
     """
     try:
         onnxruntime = import_onnxruntime()
@@ -84,8 +87,8 @@ def open_session(content: bytes, threads: int, files: Mapping[str, bytes] | None
 
 
 def first_line(error: Exception) -> str:
-    """Of what a library says."""
-    return plain((str(error).splitlines() or [type(error).__name__])[0], 400)
+    """The first line of a library's error message, safe on a terminal and cut after 400 letters."""
+    return plain_text((str(error).splitlines() or [type(error).__name__])[0], 400)
 
 
 def _too_large(path: Path) -> MienError:

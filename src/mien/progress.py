@@ -1,4 +1,4 @@
-"""How long work tells how far it is; the command line draws bars, everybody else may stay silent."""
+"""How long work tells how far it is: the command line draws bars, other callers may stay silent."""
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -7,7 +7,9 @@ if TYPE_CHECKING:
 
 
 class Progress(Protocol):
-    """`begin` names a piece of work and its size in faces (0: unknown), `advance` counts, `say` is a line for people."""
+    """Hears how far work is: `begin` names the work and its size in faces (0: unknown), `advance` adds faces, `say` is for
+    people.
+    """
 
     def begin(self, title: str, total: int) -> None: ...
 
@@ -17,67 +19,72 @@ class Progress(Protocol):
 
 
 @runtime_checkable
-class Parted(Protocol):
-    """A progress that also shows which part of its work is done now."""
+class PartProgress(Protocol):
+    """A progress that also shows which part of its work is being done."""
 
     def part(self, text: str) -> None:
-        """Show which part of the work that began last is done now, such as `epoch 3 of 40`."""
+        """Show the current part of the work that began last, such as `epoch 3 of 40`."""
         ...
 
 
 def tell_part(progress: Progress, text: str) -> None:
-    """Tell it to a progress that shows parts; to others it makes no difference."""
-    if isinstance(progress, Parted):
+    """Show the current part of the work, where `progress` shows parts."""
+    if isinstance(progress, PartProgress):
         progress.part(text)
 
 
 def duration(seconds: float) -> str:
-    """A time in words, roughly."""
+    """A time in seconds as people say it, roughly: `3.5 s`, `12 min`, `1.5 h`."""
     if seconds < 100:
         return f"{seconds:.{0 if seconds >= 10 else 1}f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 class Silent:
-    """Says nothing."""
+    """A progress that shows nothing."""
 
     def begin(self, title: str, total: int) -> None:
-        """Nothing."""
+        """Shows nothing."""
 
     def advance(self, faces: int) -> None:
-        """Nothing."""
+        """Shows nothing."""
 
     def say(self, text: str) -> None:
-        """Nothing."""
+        """Shows nothing."""
 
 
 class Quiet:
-    """The progress of one run among many: its bar has the run's name; of what it says, only what comes before training, and each
-    sentence once among all who share `said`."""
+    """The progress of one run among many: its bar bears the run's name, and only what is said before training is shown.
+
+    A sentence is shown once among all that share the set `said`.
+    """
 
     def __init__(self, bar: Progress, title: str, said: set[str]) -> None:
-        self.bar, self.title, self.said, self.began = bar, title, said, False
+        self.bar = bar
+        self.title = title
+        self.said = said
+        self.began = False
 
     def begin(self, title: str, total: int) -> None:
-        """A bar with the run's name."""
+        """Begin a bar with the run's name before the title."""
         self.began = True
         self.bar.begin(f"{self.title}, {title}", total)
 
     def part(self, text: str) -> None:
-        """Shown where the bar shows it."""
+        """Show the current part of the work, where the bar shows parts."""
         tell_part(self.bar, text)
 
     def advance(self, faces: int) -> None:
-        """So many more."""
+        """Advance the bar by some faces."""
         self.bar.advance(faces)
 
     def say(self, text: str) -> None:
-        """Not every epoch: there may be thousands."""
+        """Show a sentence, unless training has begun: there may be thousands of epochs."""
         if not self.began:
             self.warn(text)
 
     def warn(self, text: str) -> None:
-        """A sentence, once."""
+        """Show a sentence, unless it was shown before."""
         if text not in self.said:
             self.said.add(text)
             self.bar.say(text)

@@ -12,12 +12,12 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from mien.plain import LINE, plain
+from mien.wording import LINE_LETTERS, plain_text
 
 
-def plain_lines(text: str, most: int = LINE) -> str:
+def plain_lines(text: str, most: int = LINE_LETTERS) -> str:
     """Lines of plain text, each cut after `most` letters."""
-    return "\n".join(plain(line, most) for line in text.split("\n"))
+    return "\n".join(plain_text(line, most) for line in text.split("\n"))
 
 
 def terminal(to_errors: bool = False, quiet: bool = False) -> Console:
@@ -80,12 +80,12 @@ class ProgressBar:
         if self._single:
             for task in self._progress.task_ids:
                 self._progress.remove_task(task)
-        self._title = plain(title)
+        self._title = plain_text(title)
         self._task = self._progress.add_task(self._title, total=total or None)
 
     def part(self, text: str) -> None:
         """Show beside the title which part of the work is done now."""
-        self._progress.update(self._task, description=f"{self._title}, {plain(text)}")
+        self._progress.update(self._task, description=f"{self._title}, {plain_text(text)}")
 
     def advance(self, faces: int) -> None:
         """Fill the bar by so many more."""

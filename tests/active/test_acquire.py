@@ -13,7 +13,7 @@ from scipy.special import softmax
 from scipy.stats import entropy as scipy_entropy
 
 from mien import MienError
-from mien.active.acquire import Acquire, Candidates, Floats, entropy_of, most_wanted
+from mien.active.acquire import Acquire, Floats, ScoredPool, entropy_of, most_wanted
 from mien.active.acquire.diverse import CENTERS, Diverse
 from mien.active.acquire.entropy import Entropy
 from mien.active.acquire.margin import Margin
@@ -22,17 +22,18 @@ from mien.active.acquire.worthiness import (
     Worthiness,
     diversity,
     dominant,
-    drawn,
+    draw_by_probability,
     kept_patches,
     mean_entropy,
     most_confident,
-    pair_count,
-    sampling,
+    patch_pairs,
+    sampling_probabilities,
 )
-from mien.registry import build, fields, find, names
+from mien.registry import build_component, component_names, find_component
+from mien.settings import setting_docs
 
 ROOM = "mien.active.acquire"
-STRATEGIES = names(ROOM)
+STRATEGIES = component_names(ROOM)
 
 shapes = st.tuples(st.integers(1, 12), st.integers(1, 9), st.integers(2, 5), st.integers(0, 1000))
 """Faces, patches, classes and a seed."""
@@ -44,15 +45,15 @@ def disagreeing(faces: int, patches: int = 9, classes: int = 7, spread: float = 
     return predictions
 
 
-def some_pool(faces: int = 30, patches: int = 9, known: int = 4, seed: int = 0) -> Candidates:
+def some_pool(faces: int = 30, patches: int = 9, known: int = 4, seed: int = 0) -> ScoredPool:
     generator = np.random.default_rng(seed + 100)
     probabilities = disagreeing(faces, patches, seed=seed).astype(np.float32)
     features = generator.normal(size=(faces + known, 5)).astype(np.float32)
-    return Candidates(probabilities, features[known:], features[:known])
+    return ScoredPool(probabilities, features[known:], features[:known])
 
 
 def strategy_of(name: str, **changed: Any) -> Acquire:
-    made: Acquire = build(ROOM, {"strategy": name, **changed}, "strategy")
+    made: Acquire = build_component(ROOM, {"strategy": name, **changed}, "strategy")
     return made
 
 
@@ -99,11 +100,11 @@ def chances_by_loops(chances: Floats, count: int) -> Floats:
 @given(shapes, st.sampled_from([0.0, 0.25, 0.5, 1.0]), st.sampled_from(["pairs", "literal"]))
 def test_worthiness_is_that_of_loops(shape: tuple[int, ...], alpha: float, normalize: Any) -> None:
     patches = disagreeing(shape[0], shape[1], shape[2], seed=shape[3])
-    found = Worthiness(share=alpha, normalize=normalize).scores(Candidates(patches))
+    found = Worthiness(share=alpha, normalize=normalize).scores(ScoredPool(patches))
     assert np.allclose(found, worth_by_loops(patches, alpha, normalize), rtol=1e-9, atol=1e-12)
     weighed = Worthiness(share=alpha, normalize=normalize, entropy_weight=0.3, diversity_weight=2.0)
     expected = worth_by_loops(patches, alpha, normalize, (0.3, 2.0))
-    assert np.allclose(weighed.scores(Candidates(patches)), expected, rtol=1e-9, atol=1e-12)
+    assert np.allclose(weighed.scores(ScoredPool(patches)), expected, rtol=1e-9, atol=1e-12)
 
 
 def test_each_equation_is_scipys() -> None:
@@ -119,7 +120,7 @@ def test_each_equation_is_scipys() -> None:
 def test_a_quarter_of_nine_patches_is_three_and_two_are_the_least() -> None:
     assert [kept_patches(9, share) for share in (0.0, 0.1, 0.25, 1 / 3, 0.34, 1.0)] == [2, 2, 3, 3, 4, 9]
     assert [kept_patches(count, 0.25) for count in (1, 2, 3, 8, 16, 17)] == [1, 2, 2, 2, 4, 5]
-    assert [pair_count(count) for count in (1, 2, 3, 9)] == [1, 1, 3, 36]
+    assert [patch_pairs(count) for count in (1, 2, 3, 9)] == [1, 1, 3, 36]
 
 
 def test_patches_are_kept_by_their_confidence_of_the_dominant_class() -> None:
@@ -135,19 +136,19 @@ def test_as_written_diversity_decides_alone() -> None:
     e, d = mean_entropy(patches), diversity(patches)
     assert e.mean() == pytest.approx(1.1, abs=0.05)
     assert d.mean() == pytest.approx(158, rel=0.05)
-    assert (d / pair_count(9)).mean() < 5 * e.mean()
-    literal = Worthiness(share=1, normalize="literal").scores(Candidates(patches))
+    assert (d / patch_pairs(9)).mean() < 5 * e.mean()
+    literal = Worthiness(share=1, normalize="literal").scores(ScoredPool(patches))
     assert np.corrcoef(literal, d)[0, 1] > 0.9999
     # Of the second face every patch says the same, some of them more firmly; of the first they say nothing.
-    pool = Candidates(np.array([[[0.5, 0.5]] * 9, [[0.97, 0.03]] * 5 + [[0.8, 0.2]] * 4]))
+    pool = ScoredPool(np.array([[[0.5, 0.5]] * 9, [[0.97, 0.03]] * 5 + [[0.8, 0.2]] * 4]))
     assert Worthiness(share=1).scores(pool).argmax() == 0
     assert Worthiness(share=1, normalize="literal").scores(pool).argmax() == 1
 
 
 def test_certain_patches_that_contradict_each_other_are_finite() -> None:
     patches = np.eye(2)[[0, 1]][None]
-    assert Worthiness().scores(Candidates(patches)).tolist() == pytest.approx([0.5 * 2 * -math.log(1e-12)])
-    assert Worthiness().scores(Candidates(patches[:, :1])).tolist() == [0]
+    assert Worthiness().scores(ScoredPool(patches)).tolist() == pytest.approx([0.5 * 2 * -math.log(1e-12)])
+    assert Worthiness().scores(ScoredPool(patches[:, :1])).tolist() == [0]
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
@@ -156,7 +157,7 @@ def test_neither_the_order_of_patches_nor_that_of_classes_matters(shape: tuple[i
     patches = disagreeing(shape[0], shape[1], shape[2], seed=shape[3])
     mixed = patches[:, rng(shape[3]).permutation(shape[1])]
     turned = mixed[:, :, rng(1).permutation(shape[2])]
-    found = [Worthiness().scores(Candidates(each)) for each in (patches, mixed, turned)]
+    found = [Worthiness().scores(ScoredPool(each)) for each in (patches, mixed, turned)]
     assert np.allclose(found[0], found[1])
     assert np.allclose(found[0], found[2])
     assert (diversity(patches) >= 0).all()
@@ -166,13 +167,13 @@ def test_neither_the_order_of_patches_nor_that_of_classes_matters(shape: tuple[i
 def test_sampling_is_that_of_the_equations() -> None:
     worth = [5.0, 3.0, 2.0, 1.0]
     shifted = [(w - worth[-1]) / (worth[0] - worth[-1]) for w in worth]
-    assert sampling(np.array(worth)).tolist() == pytest.approx([w / sum(shifted) for w in shifted])
-    assert sampling(np.array([7.0])).tolist() == [1]
+    assert sampling_probabilities(np.array(worth)).tolist() == pytest.approx([w / sum(shifted) for w in shifted])
+    assert sampling_probabilities(np.array([7.0])).tolist() == [1]
 
 
 def test_equal_worth_is_drawn_uniformly() -> None:
-    assert sampling(np.full(5, 2.5)).tolist() == [0.2] * 5
-    pool = Candidates(np.full((20, 9, 7), 1 / 7))
+    assert sampling_probabilities(np.full(5, 2.5)).tolist() == [0.2] * 5
+    pool = ScoredPool(np.full((20, 9, 7), 1 / 7))
     generator, times = rng(), np.zeros(20)
     for _ in range(2000):
         times[Worthiness()(pool, 2, generator)] += 1
@@ -185,7 +186,7 @@ def test_equal_worth_is_drawn_uniformly() -> None:
 @given(st.lists(st.floats(-10, 10), min_size=2, max_size=12))
 def test_sampling_sums_to_one_and_leaves_out_the_last(values: list[float]) -> None:
     worth = np.array(sorted(values, reverse=True))
-    found = sampling(worth)
+    found = sampling_probabilities(worth)
     assert found.sum() == pytest.approx(1)
     assert (np.diff(found) <= 0).all()
     assert found[-1] == (0 if worth[0] > worth[-1] else 1 / len(worth))
@@ -193,10 +194,10 @@ def test_sampling_sums_to_one_and_leaves_out_the_last(values: list[float]) -> No
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_faces_are_drawn_as_often_as_one_after_the_other(count: int) -> None:
-    chances, generator, rounds = sampling(np.array([6.0, 4.0, 3.5, 2.0, 1.0])), rng(count), 4000
+    chances, generator, rounds = sampling_probabilities(np.array([6.0, 4.0, 3.5, 2.0, 1.0])), rng(count), 4000
     times = np.zeros(5)
     for _ in range(rounds):
-        chosen = drawn(chances, count, generator)
+        chosen = draw_by_probability(chances, count, generator)
         assert len(set(chosen.tolist())) == count
         times[chosen] += 1
     expected = chances_by_loops(chances, count)
@@ -209,7 +210,7 @@ def test_faces_are_drawn_as_often_as_one_after_the_other(count: int) -> None:
 def test_probability_zero_is_drawn_where_no_other_is_left() -> None:
     chances, last = np.array([0.75, 0.25, 0.0, 0.0, 0.0]), np.zeros(5)
     for seed in range(600):
-        chosen = drawn(chances, 3, rng(seed)).tolist()
+        chosen = draw_by_probability(chances, 3, rng(seed)).tolist()
         assert chosen[:2] == [0, 1]
         last[chosen[2]] += 1
     assert (np.abs(last[2:] - 200) < 50).all()
@@ -237,7 +238,7 @@ def test_margin_and_entropy_are_those_of_loops(shape: tuple[int, ...]) -> None:
         highest = sorted(mean, reverse=True)
         margins.append(highest[1] - highest[0])
         entropies.append(-sum(p * log(p) for p in mean))
-    pool = Candidates(patches)
+    pool = ScoredPool(patches)
     assert np.allclose(Margin().scores(pool), margins)
     assert np.allclose(Entropy().scores(pool), entropies)
     assert Margin()(pool, 3, rng()).tolist() == sorted(range(shape[0]), key=lambda n: -Margin().scores(pool)[n])[:3]
@@ -246,7 +247,7 @@ def test_margin_and_entropy_are_those_of_loops(shape: tuple[int, ...]) -> None:
 
 def test_margin_and_entropy_differ() -> None:
     # Two classes level beside one that is out of the question; three classes, none of which is.
-    pool = Candidates(np.array([[[0.5, 0.5, 0.0]], [[0.4, 0.35, 0.25]], [[1.0, 0.0, 0.0]]]))
+    pool = ScoredPool(np.array([[[0.5, 0.5, 0.0]], [[0.4, 0.35, 0.25]], [[1.0, 0.0, 0.0]]]))
     assert Margin()(pool, 3, rng()).tolist() == [0, 1, 2]
     assert Entropy()(pool, 3, rng()).tolist() == [1, 0, 2]
     assert Margin().scores(pool).tolist() == pytest.approx([0, -0.05, -1])
@@ -255,7 +256,7 @@ def test_margin_and_entropy_differ() -> None:
 
 def test_of_equal_faces_the_first_are_taken() -> None:
     assert most_wanted(np.array([1.0, 2.0, 1.0, 2.0, 1.0]), 4).tolist() == [1, 3, 0, 2]
-    pool = Candidates(np.tile([[[0.6, 0.3, 0.1]], [[0.4, 0.3, 0.3]]], (500, 1, 1)))
+    pool = ScoredPool(np.tile([[[0.6, 0.3, 0.1]], [[0.4, 0.3, 0.3]]], (500, 1, 1)))
     expected = [*range(1, 1000, 2), *range(0, 1000, 2)]
     assert Margin()(pool, 1000, rng()).tolist() == Entropy()(pool, 1000, rng()).tolist() == expected
 
@@ -274,7 +275,7 @@ def greedy_by_loops(features: npt.NDArray[Any], known: npt.NDArray[Any], count: 
 @given(st.integers(1, 25), st.integers(0, 2 * CENTERS + 1), st.integers(1, 8), st.integers(1, 30), st.integers(0, 1000))
 def test_diverse_is_greedy(faces: int, known: int, dimension: int, count: int, seed: int) -> None:
     values = rng(seed).normal(size=(faces + known, dimension)) + 3
-    pool = Candidates(np.full((faces, 1, 2), 0.5), values[known:], values[:known])
+    pool = ScoredPool(np.full((faces, 1, 2), 0.5), values[known:], values[:known])
     found = Diverse()(pool, count, rng(seed)).tolist()
     first = None if known else found[0]
     assert found == greedy_by_loops(values[known:], values[:known], min(count, faces), first)
@@ -283,7 +284,7 @@ def test_diverse_is_greedy(faces: int, known: int, dimension: int, count: int, s
 def test_the_first_is_random_where_nothing_is_known() -> None:
     features = rng().normal(size=(5, 3))
     for known in (None, features[:0]):
-        pool = Candidates(np.full((5, 1, 2), 0.5), features, known)
+        pool = ScoredPool(np.full((5, 1, 2), 0.5), features, known)
         firsts = [int(Diverse()(pool, 1, rng(seed))[0]) for seed in range(60)]
         assert set(firsts) == set(range(5))
 
@@ -291,13 +292,13 @@ def test_the_first_is_random_where_nothing_is_known() -> None:
 def test_every_cluster_is_asked_about_once_before_any_is_twice() -> None:
     centers = 10 * np.eye(6)
     features = (np.repeat(centers, 20, axis=0) + 0.1 * rng().normal(size=(120, 6)))[rng(1).permutation(120)]
-    found = Diverse()(Candidates(np.full((120, 1, 2), 0.5), features, centers[:2]), 4, rng())
+    found = Diverse()(ScoredPool(np.full((120, 1, 2), 0.5), features, centers[:2]), 4, rng())
     assert set(features[found].argmax(axis=1)) == {2, 3, 4, 5}
 
 
 def test_faces_that_are_the_same_are_all_chosen_once() -> None:
     features = np.repeat(rng().normal(size=(3, 4)), 4, axis=0).astype(np.float32)
-    found = Diverse()(Candidates(np.full((12, 1, 2), 0.5), features, features[:1]), 12, rng())
+    found = Diverse()(ScoredPool(np.full((12, 1, 2), 0.5), features, features[:1]), 12, rng())
     assert sorted(found) == list(range(12))
     assert {n // 4 for n in found[:2].tolist()} == {1, 2}
 
@@ -316,38 +317,38 @@ def test_only_the_most_uncertain_are_candidates() -> None:
 def test_what_is_no_pool_is_refused() -> None:
     fine = np.full((3, 1, 2), 0.5)
     with pytest.raises(MienError, match="at least one face and two classes; found float64 of shape"):
-        Candidates(fine[:0])
+        ScoredPool(fine[:0])
     wrong: Any
     for wrong in (fine[0], fine[:, :, :1] * 2, fine.astype(np.int64)):
         with pytest.raises(MienError, match="at least one face and two classes"):
-            Candidates(wrong)
+            ScoredPool(wrong)
     for value in (np.nan, -0.5, 0.6):
         wrong = fine.copy()
         wrong[1, 0, 0] = value
         with pytest.raises(MienError, match="add up to 1; found 1 faces"):
-            Candidates(wrong)
+            ScoredPool(wrong)
     with pytest.raises(MienError, match=r"features of shape \(3, 4\)"):
-        Candidates(fine, np.zeros((2, 4)))
+        ScoredPool(fine, np.zeros((2, 4)))
     with pytest.raises(MienError, match="finite features"):
-        Candidates(fine, np.full((3, 4), np.inf))
+        ScoredPool(fine, np.full((3, 4), np.inf))
     with pytest.raises(MienError, match=r"features of shape \(2, 4\)"):
-        Candidates(fine, np.zeros((3, 4)), np.zeros((2, 5)))
+        ScoredPool(fine, np.zeros((3, 4)), np.zeros((2, 5)))
     with pytest.raises(MienError, match="beside those of the known"):
-        Candidates(fine, None, np.zeros((2, 5)))
+        ScoredPool(fine, None, np.zeros((2, 5)))
 
 
 def test_strategies_say_what_they_lack() -> None:
-    nobody_looked = Candidates(np.zeros((4, 0, 3)))
+    nobody_looked = ScoredPool(np.zeros((4, 0, 3)))
     assert sorted(Random()(nobody_looked, 9, rng())) == [0, 1, 2, 3]
     for name in ("margin", "entropy", "worthiness"):
-        with pytest.raises(MienError, match="nobody looked"):
+        with pytest.raises(MienError, match="a pool without them"):
             strategy_of(name)(nobody_looked, 1, rng())
     with pytest.raises(MienError, match="features of each face"):
         strategy_of("diverse")(nobody_looked, 1, rng())
 
 
 def test_random_is_random() -> None:
-    pool, times = Candidates(np.zeros((6, 0, 3))), np.zeros(6)
+    pool, times = ScoredPool(np.zeros((6, 0, 3))), np.zeros(6)
     for seed in range(1200):
         times[Random()(pool, 2, rng(seed))] += 1
     assert np.abs(times - 400).max() < 80
@@ -369,10 +370,10 @@ def test_all_strategies_are_here() -> None:
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_every_strategy_is_documented(name: str) -> None:
-    kind = find(ROOM, name)
+    kind = find_component(ROOM, name)
     assert kind.__doc__
     assert kind.__call__.__doc__
-    assert all(fields(kind).values()), "every setting has a line of documentation"
+    assert all(setting_docs(kind).values()), "every setting has a line of documentation"
     assert kind.looks_at in ("nothing", "face", "patches", "features")
 
 
@@ -416,7 +417,7 @@ def test_every_strategy_asks_about_one_face_at_least(name: str) -> None:
 def test_the_order_of_the_pool_does_not_matter(strategy: Acquire, faces: int, patches: int, seed: int) -> None:
     pool, order = some_pool(faces, patches, seed=seed), rng(seed).permutation(faces)
     assert pool.features is not None
-    moved = Candidates(pool.patches[order], pool.features[order], pool.known)
+    moved = ScoredPool(pool.patches[order], pool.features[order], pool.known)
     found = strategy(moved, faces // 2 + 1, rng())
     assert order[found].tolist() == strategy(pool, faces // 2 + 1, rng()).tolist()
 
@@ -426,6 +427,6 @@ def test_the_order_of_the_pool_does_not_matter(strategy: Acquire, faces: int, pa
 def test_places_are_always_different(name: str, shape: tuple[int, ...], count: int) -> None:
     faces, patches, classes, seed = shape
     features = rng(seed).integers(0, 2, size=(faces, 2)).astype(np.float32)  # many faces alike
-    pool = Candidates(disagreeing(faces, patches, classes, seed=seed), features)
+    pool = ScoredPool(disagreeing(faces, patches, classes, seed=seed), features)
     found = strategy_of(name)(pool, count, rng(seed))
     assert len(set(found.tolist())) == len(found) == min(count, faces)

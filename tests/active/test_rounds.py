@@ -19,18 +19,17 @@ from conftest import Interrupted, StopAfter, bright_faces
 from mien import FaceSet, MienError, Recognizer, evaluate
 from mien.active import human_annotators
 from mien.active import rounds as module
-from mien.active.learning_curve import Curve, Point
+from mien.active.learning_curve import LearningCurve, RoundResult
 from mien.active.oracle import Oracle
-from mien.active.pool import DISPUTED, NOT_A_FACE, UNDECIDED, Known, World
+from mien.active.pool import DISPUTED, NOT_A_FACE, UNDECIDED, AllFaces, KnownLabels
 from mien.active.rounds import rounds
 from mien.active.rounds_settings import RoundsSettings, folder_name
-from mien.active.settings import Recipes, strategy
+from mien.active.settings import Recipes, build_strategy
 from mien.data.format import Info
-from mien.disk import alone
+from mien.folders import exclusive
 from mien.labeling.store.records import Reply
 from mien.labeling.store.store import Store
-from mien.recognize.model_card import read_used
-from mien.training import loop
+from mien.recognize.run_records import read_used_ids
 from runs import Heard, features
 
 HEAD = """
@@ -63,7 +62,7 @@ def plan(tmp_path: Path) -> Plans:
 def _undrawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes longer than all the rest: one test looks at the diagram."""
     if request.function is not test_the_table_against_a_loop:
-        monkeypatch.setattr(module, "draw", lambda found: b"a diagram")
+        monkeypatch.setattr(module, "draw_learning_curve", lambda found: b"a diagram")
 
 
 def cached(count: int = 120, seed: int = 0) -> FaceSet:
@@ -113,7 +112,7 @@ def test_every_label_is_charged_once(faceset: Path, plan: Plans, tmp_path: Path)
     tested = set(FaceSet.open(faceset).where(split="test").values("id"))
     for name in ("random", "entropy"):
         first, second = (out / f"{name}-seed0" / f"round-{number:02d}" for number in (1, 2))
-        start, validation = read_used(out / "start-seed0" / "run"), used(second, "validation")
+        start, validation = read_used_ids(out / "start-seed0" / "run"), used(second, "validation")
         new = set(asked(first)["id"]) | set(asked(second)["id"])
         assert (len(start), len(new)) == (12, 20)
         assert not new & (start | tested)
@@ -174,9 +173,9 @@ def test_a_recipe_of_its_own_goes_on_from_the_last_model(faceset: Path, plan: Pl
         rounds(faceset, plan(tune=str(tmp_path / "other.toml")), tmp_path / "none")
 
 
-def test_killed_again_and_again(faceset: Path, plan: Plans, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("checkpoint_each_batch")
+def test_killed_again_and_again(faceset: Path, plan: Plans, tmp_path: Path) -> None:
     """Within scoring, training and between both: the same curve, the same weights, bit for bit, and nothing is done twice."""
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     given = plan(acquire=("random", "worthiness"))
     whole = rounds(faceset, given, tmp_path / "whole")
     kills, written = 0, dict[Path, int]()
@@ -197,14 +196,14 @@ def test_killed_again_and_again(faceset: Path, plan: Plans, tmp_path: Path, monk
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-@pytest.mark.parametrize("where", ["look", "evaluate", "write_point", "write_tables"])
+@pytest.mark.parametrize("where", ["score_pool", "measure_round", "write_round_result", "write_curve_tables"])
 def test_killed_before_each_step(faceset: Path, plan: Plans, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     """The second time that it is called: in the first round."""
     given, calls, real = plan(rounds=1), list[int](), getattr(module, where)
 
     def dying(*words: Any, **named: Any) -> Any:
         calls.append(1)
-        if len(calls) == (1 if where == "look" else 2):
+        if len(calls) == (1 if where == "score_pool" else 2):
             raise Interrupted
         return real(*words, **named)
 
@@ -219,7 +218,7 @@ def test_killed_before_each_step(faceset: Path, plan: Plans, tmp_path: Path, mon
 
 def test_what_is_finished_is_read(faceset: Path, plan: Plans, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = rounds(faceset, plan(seeds=2), tmp_path / "out")
-    for name in ("look", "train_or_resume", "evaluate"):
+    for name in ("score_pool", "train_or_resume", "measure_round"):
         monkeypatch.setattr(module, name, None)
     heard = Heard()
     assert rounds(faceset, plan(seeds=2), tmp_path / "out", heard) == found
@@ -242,7 +241,7 @@ def test_seeds_decide(faceset: Path, plan: Plans, tmp_path: Path) -> None:
     both = rounds(faceset, plan(seeds=2, rounds=1), tmp_path / "both")
     second = rounds(faceset, plan(seed=1, rounds=1), tmp_path / "second")
     assert both.points[2:] == second.points
-    starts = [read_used(tmp_path / "both" / f"start-seed{seed}" / "run") for seed in (0, 1)]
+    starts = [read_used_ids(tmp_path / "both" / f"start-seed{seed}" / "run") for seed in (0, 1)]
     assert starts[0] != starts[1]
     names = [asked(tmp_path / "both" / f"worthiness-seed{seed}" / "round-01") for seed in (0, 1)]
     assert names[0]["id"] != names[1]["id"]
@@ -283,9 +282,9 @@ def test_an_oracle_may_be_wrong_as_often_as_is_said(faceset: Path, plan: Plans, 
 
 def _flipped_at_start(out: Path, faces: FaceSet, noise: float) -> list[bool]:
     """Whether the oracle would have been wrong of the faces that the start had already."""
-    world = World.of(faces, None, True)
+    world = AllFaces.of(faces, None, True)
     flips = Oracle.of(world, noise, 0).labels != world.faces.labels
-    begun = np.isin(world.faces.values("id").astype(str), list(read_used(out / "start-seed0" / "run")))
+    begun = np.isin(world.faces.values("id").astype(str), list(read_used_ids(out / "start-seed0" / "run")))
     return [bool(value) for value in flips[begun]]
 
 
@@ -326,7 +325,7 @@ def test_another_set_is_the_pool(faceset: Path, plan: Plans, tmp_path: Path) -> 
     other.with_column("label", np.where(np.arange(80) < 6, -1, other.labels)).save(tmp_path / "pool")
     found = rounds(faceset, plan(pool=tmp_path / "pool", per_round=100, rounds=1), tmp_path / "out")
     assert (found.points[0].pool, found.points[1].asked) == (55, 55), "60 not in its test split, 5 of them without label"
-    start, folder = read_used(tmp_path / "out" / "start-seed0" / "run"), tmp_path / "out" / "worthiness-seed0" / "round-01"
+    start, folder = read_used_ids(tmp_path / "out" / "start-seed0" / "run"), tmp_path / "out" / "worthiness-seed0" / "round-01"
     new = set(asked(folder)["id"])
     assert new == {f"pool:{n:07d}" for n in range(6, 80) if n % 4 != 3}
     assert used(folder, "validation") <= start | new
@@ -419,7 +418,7 @@ def test_plans_that_cannot_be(plan: Plans) -> None:
             plan(**asked_)
     assert plan(acquire=("margin", "random")).reference == "random"
     assert plan(acquire=("margin", "entropy")).reference == "margin"
-    assert vars(strategy("worthiness extension=1 normalize=literal"))["extension"] == 1
+    assert vars(build_strategy("worthiness extension=1 normalize=literal"))["extension"] == 1
     assert folder_name("a b:C/..") == "a_b_C_.."
 
 
@@ -432,10 +431,10 @@ def test_answers_are_counted_once(said: list[tuple[int, int]], size: int, seed: 
     """Whatever is answered in whatever portions: every face has one use, and the charge is what was decided."""
     labels = np.arange(40) % 3
     faces = FaceSet.from_arrays(np.zeros((40, 4, 4), np.uint8), labels, ["a", "b", "c"])
-    world = World(faces, 40, np.arange(30))
+    world = AllFaces(faces, 40, np.arange(30))
     nobody = np.zeros(0, np.int64)
     begun = np.arange(30, 40)
-    known = Known(np.where(np.arange(40) >= 30, labels, -1), begun, begun[2:], begun[:2], nobody, nobody)
+    known = KnownLabels(np.where(np.arange(40) >= 30, labels, -1), begun, begun[2:], begun[:2], nobody, nobody)
     decided: dict[int, int] = {}
     for start in range(0, len(said), size):
         portion = {row: answer for row, answer in said[start : start + size] if row in world.open(known)}
@@ -455,7 +454,7 @@ def test_answers_are_counted_once(said: list[tuple[int, int]], size: int, seed: 
 
 def test_votes_are_those_of_the_start_alone() -> None:
     faces = bright_faces(30).with_column("split", ["train"] * 30)
-    world = World.of(faces, None, True)
+    world = AllFaces.of(faces, None, True)
     known = world.start(2, 0.2, 0)
     known = known.with_answers(world.open(known)[:5], np.ones(5, np.int64), 0.2, 0)
     votes = world.view(known).votes
@@ -538,12 +537,12 @@ def test_epochs_and_a_start_are_asked_for(tmp_path: Path, plan: Plans) -> None:
 
 def test_chains_that_ended_early_are_compared_where_both_are() -> None:
     points = [
-        Point("random", seed, number, labels=10 * number, accuracy=0.5, average_accuracy=0.4)
+        RoundResult("random", seed, number, labels=10 * number, accuracy=0.5, average_accuracy=0.4)
         for seed in (0, 1)
         for number in (0, 1)
     ]
-    points += [Point("margin", 0, number, labels=10 * number, accuracy=0.6, average_accuracy=0.4) for number in (0, 1, 2)]
-    found = Curve(("random", "margin"), "random", "test", tuple(points))
+    points += [RoundResult("margin", 0, number, labels=10 * number, accuracy=0.6, average_accuracy=0.4) for number in (0, 1, 2)]
+    found = LearningCurve(("random", "margin"), "random", "test", tuple(points))
     pairs = {(line.strategy, line.round): line.difference.pairs for line in found.lines}
     assert pairs == {("random", 0): 0, ("random", 1): 0, ("margin", 0): 1, ("margin", 1): 1, ("margin", 2): 0}
     assert found.lines[-1].accuracy.mean == 0.6
@@ -583,8 +582,8 @@ def test_people_are_asked_and_waited_for(
 
     def reply(store: Store) -> None:
         for name in ("ann", "bob"):
-            if name not in store.annotators():
-                store.add_annotator(name)
+            if name not in store.accounts.names():
+                store.accounts.add(name)
             for question in store.next_questions(name, 3):
                 if question.round == 1 and len(odd) < 2 and question.face not in odd:
                     odd.append(question.face)
@@ -642,7 +641,7 @@ def test_stopped_while_waiting_and_told_to_go_on(
     ):
         rounds(stored, given, tmp_path / "out", go_on=True)
     with Store.open(tmp_path / "labels.db") as store:
-        store.add_annotator("ann")
+        store.accounts.add("ann")
         for question in store.next_questions("ann", 5):
             store.answer("ann", Reply(question.face, label=1))
         last = store.questions(1)[5]
@@ -674,11 +673,14 @@ def test_a_store_of_something_else_is_refused(stored: Path, pictures: RoundsSett
 
 def test_passwords_are_not_written_down() -> None:
     pytest.importorskip("psycopg")
-    assert human_annotators.shown("postgresql://ann:secret@host/labels") == "postgresql+psycopg://ann:***@host/labels"
-    assert human_annotators.shown("labels.db") == "labels.db"
+    assert (
+        human_annotators.address_without_password("postgresql://ann:secret@host/labels")
+        == "postgresql+psycopg://ann:***@host/labels"
+    )
+    assert human_annotators.address_without_password("labels.db") == "labels.db"
 
 
 def test_two_processes_do_not_work_in_one_folder(faceset: Path, plan: Plans, tmp_path: Path) -> None:
-    with alone(tmp_path / "out"), pytest.raises(MienError, match=r"to work in .* alone; found another process that does"):
+    with exclusive(tmp_path / "out"), pytest.raises(MienError, match=r"to work in .* alone; found another process that does"):
         rounds(faceset, plan(), tmp_path / "out")
     assert not (tmp_path / "out").exists(), "nothing was written"

@@ -19,11 +19,11 @@ from mien.active.acquire.entropy import Entropy
 from mien.active.acquire.margin import Margin
 from mien.active.acquire.random import Random
 from mien.active.acquire.worthiness import Worthiness
-from mien.active.scoring import crops, look
+from mien.active.scoring import patch_crops, score_pool
 from mien.data.format import Info
 from mien.recognize.model_card import ModelCard
-from mien.recognize.networks import build_network
-from mien.registry import build, names
+from mien.recognize.saved_networks import build_network
+from mien.registry import build_component, component_names
 from moving import CLASSES, MIEN_S, told
 from runs import features as cached_features
 
@@ -89,7 +89,7 @@ def test_a_crop_is_three_quarters_of_the_side() -> None:
     faces = torch.zeros(1, 1, 16, 16)
     faces[0, 0, 5:11, 5:11] = 1  # in all crops
     faces[0, 0, 0, 15] = 9  # in the upper right one alone
-    found = crops(faces)
+    found = patch_crops(faces)
     assert found.shape == (1, 9, 1, 16, 16)
     assert [float(crop.max()) > 1 for crop in found[0]] == [number == 2 for number in range(9)]
     # 12 of 16 pixels, so that 6 become 8.
@@ -100,7 +100,7 @@ def test_a_crop_is_three_quarters_of_the_side() -> None:
 def test_patches_are_those_of_loops(channels: int, normalize: str) -> None:
     faces = noise(3, channels=channels)
     recognizer = recognizer_of(faces, normalize=normalize)
-    found = look(recognizer, faces, Worthiness())
+    found = score_pool(recognizer, faces, Worthiness())
     expected = patches_by_loops(recognizer, faces)
     assert found.patches.shape == (3, 9, 3)
     assert np.abs(found.patches - expected).max() < 1e-4
@@ -111,19 +111,19 @@ def test_patches_are_those_of_loops(channels: int, normalize: str) -> None:
 def test_a_face_is_seen_as_it_is_recognized() -> None:
     faces = noise()
     recognizer = recognizer_of(faces)
-    found = look(recognizer, faces, Margin())
+    found = score_pool(recognizer, faces, Margin())
     assert found.patches.dtype == np.float32
     assert np.abs(found.patches[:, 0] - recognizer.probabilities(faces)).max() < 1e-6
     assert found.patches.shape == (7, 1, 3)
     warm = replace(recognizer, card=replace(recognizer.card, temperature=50.0))
-    assert look(warm, faces, Margin()).patches.max() < found.patches.max()
+    assert score_pool(warm, faces, Margin()).patches.max() < found.patches.max()
 
 
 @torch.no_grad()
 def test_features_are_averaged_maps_and_the_face_comes_with_them() -> None:
     faces, known = noise(), noise(3).select([2, 0])
     recognizer = recognizer_of(faces)
-    found = look(recognizer, faces, Diverse(), known)
+    found = score_pool(recognizer, faces, Diverse(), known)
     inputs = (torch.from_numpy(faces.faces()).float()[:, None] / 255 - 0.5) * 4
     maps = recognizer.network.features(inputs, "stage3_1").numpy()
     assert found.features is not None
@@ -133,8 +133,8 @@ def test_features_are_averaged_maps_and_the_face_comes_with_them() -> None:
     assert found.known is not None
     assert np.abs(found.known - found.features[[2, 0]]).max() < 1e-6
     for nobody in (None, faces.select(np.array([], np.int64))):
-        assert look(recognizer, faces, Diverse(), nobody).known is None
-    assert look(recognizer, faces, Margin(), known).known is None, "what nobody asks for is not computed"
+        assert score_pool(recognizer, faces, Diverse(), nobody).known is None
+    assert score_pool(recognizer, faces, Margin(), known).known is None, "what nobody asks for is not computed"
 
 
 @pytest.mark.parametrize("network", [{"network": "two_scale", "width": 0.1}, {**MIEN_S, "copies": 3}], ids=["heads", "copies"])
@@ -142,7 +142,7 @@ def test_features_are_averaged_maps_and_the_face_comes_with_them() -> None:
 def test_of_several_heads_the_last_decides(network: dict[str, Any], strategy: Acquire) -> None:
     faces = noise(side=32)
     recognizer = recognizer_of(faces, network)
-    found = look(recognizer, faces, strategy)
+    found = score_pool(recognizer, faces, strategy)
     assert np.abs(found.patches[:, 0] - recognizer.probabilities(faces)).max() < 1e-6
 
 
@@ -150,7 +150,7 @@ def test_nothing_is_computed_for_random(monkeypatch: pytest.MonkeyPatch) -> None
     faces = noise()
     recognizer = recognizer_of(faces)
     monkeypatch.setattr(FaceSet, "faces", lambda *_: pytest.fail("pixels were read"))
-    found = look(recognizer, faces, Random())
+    found = score_pool(recognizer, faces, Random())
     assert found.patches.shape == (7, 0, 3)
     assert sorted(Random()(found, 7, np.random.default_rng(0))) == list(range(7))
 
@@ -163,7 +163,7 @@ def three_views() -> FaceSet:
 
 def test_of_cached_features_the_clean_view_is_the_face_and_all_views_are_patches() -> None:
     recognizer, faces = told([0, 1, 2])[0], three_views()
-    face, patches = look(recognizer, faces, Entropy()).patches, look(recognizer, faces, Worthiness()).patches
+    face, patches = score_pool(recognizer, faces, Entropy()).patches, score_pool(recognizer, faces, Worthiness()).patches
     assert patches.shape == (5, 3, 3)
     assert np.abs(face[:, 0] - recognizer.probabilities(faces)).max() < 1e-6
     assert np.abs(face[:, 0] - patches[:, 1]).max() < 1e-6
@@ -173,7 +173,7 @@ def test_of_cached_features_the_clean_view_is_the_face_and_all_views_are_patches
 
 def test_of_cached_features_the_clean_view_has_the_features() -> None:
     recognizer, faces = told([0, 1, 2])[0], three_views()
-    found = look(recognizer, faces, Diverse(), faces.select([0]))
+    found = score_pool(recognizer, faces, Diverse(), faces.select([0]))
     assert found.features is not None
     assert found.known is not None
     assert np.abs(found.features - faces.faces()[:, 1].astype(np.float32)).max() < 1e-4
@@ -185,9 +185,9 @@ def test_of_cached_features_the_clean_view_has_the_features() -> None:
 def test_blocks_of_any_size_give_the_same(strategy: Acquire, values: int, monkeypatch: pytest.MonkeyPatch) -> None:
     faces = noise()
     recognizer, known = recognizer_of(faces), faces.select([1, 3])
-    whole = look(recognizer, faces, strategy, known)
+    whole = score_pool(recognizer, faces, strategy, known)
     monkeypatch.setattr(scoring, "VALUES", values)
-    found = look(recognizer, faces, strategy, known)
+    found = score_pool(recognizer, faces, strategy, known)
     assert np.allclose(found.patches, whole.patches, atol=1e-5)
     for key in ("features", "known"):
         one, other = getattr(found, key), getattr(whole, key)
@@ -210,12 +210,12 @@ def test_no_more_than_a_block_is_ever_read(strategy: Acquire, most: int, tmp_pat
     recognizer.network.blocks["stem"].register_forward_hook(lambda _, inputs, __: given.append(len(inputs[0])))
     monkeypatch.setattr(FaceSet, "faces", spied)
     monkeypatch.setattr(scoring, "VALUES", 18 * LARGEST)
-    found = look(recognizer, faces, strategy)
+    found = score_pool(recognizer, faces, strategy)
     assert sum(asked) == 41
     assert max(asked) == most
     assert max(given) == 18
     monkeypatch.undo()
-    one = look(recognizer, noise(50).select(rows), strategy)
+    one = score_pool(recognizer, noise(50).select(rows), strategy)
     assert np.allclose(found.patches, one.patches, atol=1e-5), "a view of a stored set is what it is in memory"
 
 
@@ -233,7 +233,7 @@ def test_progress_counts_every_face() -> None:
             self.done += faces
 
     faces, counted = noise(), Counted()
-    look(recognizer_of(faces), faces, Diverse(), faces.select([0, 1]), counted)
+    score_pool(recognizer_of(faces), faces, Diverse(), faces.select([0, 1]), counted)
     assert counted.begun == [2, 7]
     assert counted.done == 9
 
@@ -243,17 +243,17 @@ def test_what_cannot_be_seen_is_refused() -> None:
     recognizer = recognizer_of(faces)
     for strategy in (Random(), Margin()):
         with pytest.raises(MienError, match="an empty pool"):
-            look(recognizer, faces.select(np.array([], np.int64)), strategy)
+            score_pool(recognizer, faces.select(np.array([], np.int64)), strategy)
         for others in (noise(side=20), noise(channels=3), cached_features()):
             with pytest.raises(MienError, match="as the model was trained on"):
-                look(recognizer, others, strategy)
+                score_pool(recognizer, others, strategy)
     with pytest.raises(MienError, match="as the model was trained on"):
-        look(recognizer, faces, Diverse(), noise(side=20))
+        score_pool(recognizer, faces, Diverse(), noise(side=20))
     with torch.no_grad():
         for weights in recognizer.network.head.parameters():
             weights.fill_(torch.nan)
     with pytest.raises(MienError, match="add up to 1; found 7 faces"):
-        look(recognizer, faces, Margin())
+        score_pool(recognizer, faces, Margin())
 
 
 def test_a_trained_recognizer_asks_about_the_faces_it_cannot_tell(tmp_path: Path) -> None:
@@ -264,9 +264,9 @@ def test_a_trained_recognizer_asks_about_the_faces_it_cannot_tell(tmp_path: Path
     mixed = ((mixed + mixed[np.r_[1:30, 0]]) / 2).astype(np.uint8)  # of two classes each
     pool = FaceSet.from_arrays(np.concatenate([clear.faces(), mixed]), classes=clear.classes)
     shares = {}
-    for name in names("mien.active.acquire"):
-        strategy: Acquire = build("mien.active.acquire", {"strategy": name}, "strategy")
-        chosen = strategy(look(recognizer, pool, strategy, clear), 20, np.random.default_rng(0))
+    for name in component_names("mien.active.acquire"):
+        strategy: Acquire = build_component("mien.active.acquire", {"strategy": name}, "strategy")
+        chosen = strategy(score_pool(recognizer, pool, strategy, clear), 20, np.random.default_rng(0))
         shares[name] = float((chosen >= 60).mean())
     # A third of the pool is mixed, and so is about a third of what chance takes.
     assert shares.pop("random") < 0.6

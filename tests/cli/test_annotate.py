@@ -30,7 +30,7 @@ def store(tmp_path: Path, stored: Path) -> Path:
     with Store.create(tmp_path / "labels.db", pool.classes, "bright", pool.info.checksum, per_face=2) as made:
         made.ask([Question(f"{n:07d}", gold=1 if n == 9 else None) for n in range(10)])
         for name, said in (("ann", (0, 1, 2, 1)), ("bob", (0, 1, 1))):
-            made.add_annotator(name)
+            made.accounts.add(name)
             for number, label in enumerate(said):
                 made.answer(name, Reply(f"{number:07d}", label=label, key=f"{number}"))
         made.answer("ann", Reply("0000009", label=1))
@@ -65,7 +65,7 @@ def test_the_page_is_served_for_a_new_store(mien: Command, served: list[Any], st
     (ready, _, guess, reached), = served  # fmt: skip
     assert (guess, reached.names, ready.new) == ("after", ["labels.example.org"], 5)
     with Store.open(labels) as opened:
-        assert opened.annotator_by_token(token) == "ann"
+        assert opened.accounts.signed_in(token) == "ann"
     done = mien("annotate", stored, "--store", labels, "--port", 0, "--add", "ann", "--show-guess", "never")
     assert done.code == 0, done.err
     assert "ann is known already; a new token: mien annotators renew ann --store" in done.out
@@ -167,8 +167,8 @@ def test_people_are_added_listed_and_given_new_tokens(mien: Command, store: Path
     assert "Zoë B." in mien("annotators", "list", "--store", store).out
     done = mien("annotators", "renew", "Zoë B.", "--store", store)
     with Store.open(store) as opened:
-        assert opened.annotator_by_token(token) is None
-        assert opened.annotator_by_token(done.out.split()[-1]) == "Zoë B."
+        assert opened.accounts.signed_in(token) is None
+        assert opened.accounts.signed_in(done.out.split()[-1]) == "Zoë B."
 
 
 def test_people_come_and_go(mien: Command, store: Path) -> None:
@@ -185,8 +185,8 @@ def test_people_come_and_go(mien: Command, store: Path) -> None:
     assert mien("annotators", "disable", "ann", "--store", store).out == "ann cannot answer any more; their answers stay\n"
     assert listed()["ann"]["state"] == "disabled"
     with Store.open(store) as opened:
-        assert opened.signed_in(token) is None
-        opened.note_sign_in("ann", "192.0.2.1", "disabled")
+        assert opened.accounts.signed_in(token) is None
+        opened.accounts.note_sign_in("ann", "192.0.2.1", "disabled")
     assert mien("annotators", "enable", "ann", "--store", store).out == "ann is active\n"
     (row,) = json.loads(mien("annotators", "sign-ins", "--store", store, "--json").out)
     assert (row["name"], row["address"], row["outcome"]) == ("ann", "192.0.2.1", "disabled")
@@ -315,7 +315,7 @@ def test_labels_may_be_parted_into_train_and_test_as_they_are_applied(mien: Comm
     pool = FaceSet.open(stored)
     with Store.create(tmp_path / "labels.db", pool.classes, "bright", pool.info.checksum) as made:
         made.ask([Question(name) for name in pool.values("id")[:90]])
-        made.add_annotator("ann")
+        made.accounts.add("ann")
         for number in range(60):
             made.answer("ann", Reply(f"{number:07d}", label=number % 3))
     words = ["labels", "apply", tmp_path / "labels.db", stored]

@@ -69,7 +69,7 @@ def test_what_cannot_be_is_one_sentence(mien: Command, stored: Path, run: Path, 
     (tmp_path / "mine" / "notes.txt").write_text("mine")
     for words, told in (
         (["--out", tmp_path / "mine"], "found notes.txt"),
-        (["--by", "chance"], "doubts by one of confident, weights, neighborhood"),
+        (["--by", "chance"], "a method among confident, weights, neighborhood"),
         (["--folds", 1], "folds from 2 to 20"),
         (["--split", "dev"], "a split among test, train"),
         (["--by", "weights", "--noise", 0.1], "train a run with --noise"),

@@ -12,14 +12,14 @@ from mien.active.rounds_settings import RoundsSettings
 from mien.cli import app
 from mien.experiments.settings import Grid
 from mien.labeling.page.settings import PageSettings
-from mien.registry import fields
+from mien.settings import setting_docs
 from mien.training.settings import TrainingSettings
 
 ROUNDS = {"recipe": "a", "acquire": ("b",), "per_round": 1, "rounds": 1, "oracle": 0.0}
 SOME = {"labels_per_class", "split", "device", "threads"}
 OFFERS: list[tuple[str, type[Any], dict[str, Any], set[str]]] = [
     ("train", TrainingSettings, {}, {"faces", "checksums"}),
-    ("autoencoder train", TrainingSettings, {}, fields(TrainingSettings).keys() - SOME),
+    ("autoencoder train", TrainingSettings, {}, setting_docs(TrainingSettings).keys() - SOME),
     ("compare", Grid, {"recipes": ("a",)}, set()),
     ("rounds", RoundsSettings, ROUNDS, set()),
     ("annotate", PageSettings, {"pool": "a", "store": "b"}, {"pool"}),
@@ -36,7 +36,7 @@ def options_of(command: str, kind: type[Any], without: set[str]) -> dict[str, An
     for word in command.split():
         found = found.commands[word]
     options = {spelt: one for one in found.params for spelt in one.opts}
-    names = {name: "--set" if name == "settings" else f"--{name.replace('_', '-')}" for name in fields(kind)}
+    names = {name: "--set" if name == "settings" else f"--{name.replace('_', '-')}" for name in setting_docs(kind)}
     return {name: options[spelt] for name, spelt in names.items() if name not in without}
 
 
@@ -46,7 +46,7 @@ def test_the_help_of_an_option_is_the_docstring_of_its_field(
 ) -> None:
     shown = "".join(mien(*command.split(), "--help").out.split())
     for name, option in options_of(command, kind, without).items():
-        text = " ".join(fields(kind)[name].split())
+        text = " ".join(setting_docs(kind)[name].split())
         assert text.endswith("."), name
         assert option.help.startswith(text), name
         assert "".join(text.split()) in shown.replace("-\n", "-"), name

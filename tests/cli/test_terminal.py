@@ -16,7 +16,7 @@ from mien.cli.tables import Table, show_table
 from mien.data.format import Info
 from mien.faces.face import Face
 from mien.progress import Quiet, Silent, progress_bar, tell_part
-from mien.recognize.reading import reading, sentence
+from mien.recognize.prediction import make_prediction, sentence
 from mien.recognize.timeline import Timeline
 from mien.terminal import live, terminal
 from mien.training import loop
@@ -115,7 +115,7 @@ def test_a_run_says_epoch_speed_and_what_is_left(tmp_path: Path, monkeypatch: py
 def test_sentences_of_readings_are_plain() -> None:
     face = Face((0.0, 0.0, 1.0, 1.0), None, 1.0)
     for name in [*NAMES, "x" * 10**6]:
-        said = sentence(reading(face, {name: 1.0}, 0.5))
+        said = sentence(make_prediction(face, {name: 1.0}, 0.5))
         assert said.isprintable()
         assert len(said) < 100
 
@@ -123,7 +123,7 @@ def test_sentences_of_readings_are_plain() -> None:
 def test_pictures_take_any_name() -> None:
     names = [*NAMES, "_hidden", "$\\frac{", "x" * 10**5, ""]
     line = Timeline(names)
-    one = reading(Face((0.0, 0.0, 1.0, 1.0), None, 1.0), dict.fromkeys(names, 1 / len(names)), 0.5)
+    one = make_prediction(Face((0.0, 0.0, 1.0, 1.0), None, 1.0), dict.fromkeys(names, 1 / len(names)), 0.5)
     for second in (0.0, 0.1):
         line.add(second, [type(one)(one.face, one.scores, one.possible, 1)])
     assert line.picture().startswith(b"\x89PNG")

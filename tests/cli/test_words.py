@@ -16,9 +16,9 @@ import typer
 from PIL import Image
 
 import mien as package
-from conftest import Command
-from mien.cli import app
-from mien.registry import meant
+from conftest import Command, Done
+from mien.cli import app, main
+from mien.wording import with_suggestion
 from processes import WAIT
 
 GROUP = typer.main.get_group(app)
@@ -95,9 +95,9 @@ def test_what_was_meant(mien: Command, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_nothing_is_meant_by_what_is_like_nothing() -> None:
-    assert meant("happy", ["cpu", "cuda"]) == "'happy'"
-    assert meant("Hapiness", ["happiness", "sadness"]) == "'Hapiness' (did you mean happiness?)"
-    assert len(meant("happiness" * 10**6, ["happiness"])) < 300
+    assert with_suggestion("happy", ["cpu", "cuda"]) == "'happy'"
+    assert with_suggestion("Hapiness", ["happiness", "sadness"]) == "'Hapiness' (did you mean happiness?)"
+    assert len(with_suggestion("happiness" * 10**6, ["happiness"])) < 300
 
 
 def _run(folder: Path, coding: str, *words: str) -> subprocess.CompletedProcess[bytes]:
@@ -106,28 +106,38 @@ def _run(folder: Path, coding: str, *words: str) -> subprocess.CompletedProcess[
 
 
 @pytest.mark.parametrize("coding", ["cp1252", "ascii", "cp437", "utf-16"])
-def test_names_that_a_stream_cannot_write_end_nothing(tmp_path: Path, coding: str) -> None:
+def test_names_that_a_stream_cannot_write_end_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, coding: str) -> None:
     for name in ("a", "b-漢字", "c-é😮"):
         _photo(tmp_path / f"{name}.jpg")
     (tmp_path / "d-漢.jpg").write_bytes(b"none")
-    done = _run(tmp_path, coding, "predict", ".", *WHOLE)
-    text = done.stdout.decode(coding)
-    assert (done.returncode, len(text.splitlines())) == (0, 3), done.stderr
-    assert re.search(r"b-(漢字|\\u6f22\\u5b57)\.jpg: \w+", text)
-    assert b"Traceback" not in done.stderr
-    assert b"d-" in done.stderr.replace(b"\0", b"")
-    done = _run(tmp_path, coding, "predict", ".", *WHOLE, "--json")
-    names = [json.loads(line)["photo"] for line in done.stdout.decode(coding).splitlines()]
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> Done:
+        """What Python writes to streams of this coding."""
+        out, err = (io.TextIOWrapper(io.BytesIO(), coding, "strict", write_through=True) for _ in range(2))
+        with monkeypatch.context() as patched:
+            for name, stream in (("stdout", out), ("stderr", err)):
+                patched.setattr(sys, name, stream)
+            patched.setattr(sys, "argv", ["mien", "predict", ".", *WHOLE, *words])
+            with pytest.raises(SystemExit) as end:
+                main()
+        return Done(int(end.value.code or 0), *(one.buffer.getvalue().decode(coding) for one in (out, err)))
+
+    done = run()
+    assert (done.code, len(done.out.splitlines())) == (0, 3), done.err
+    assert re.search(r"b-(漢字|\\u6f22\\u5b57)\.jpg: \w+", done.out)
+    assert "Traceback" not in done.err
+    assert "d-" in done.err
+    names = [json.loads(line)["photo"] for line in run("--json").out.splitlines()]
     assert names == ["a.jpg", "b-漢字.jpg", "c-é😮.jpg", "d-漢.jpg"]
-    done = _run(tmp_path, coding, "predict", ".", *WHOLE, "--csv")
-    assert len(list(csv.reader(io.StringIO(done.stdout.decode(coding))))) == 4
+    assert len(list(csv.reader(io.StringIO(run("--csv").out)))) == 4
 
 
 def test_a_table_has_classes_in_any_letters(tmp_path: Path) -> None:
     faces = package.FaceSet.from_arrays(np.zeros((4, 8, 8), np.uint8), np.arange(4) % 2, classes=["喜び", "😮"])
     faces.save(tmp_path / "faces")
     for words in (["describe", "faces"], ["describe", "faces", "--json"]):
-        done = _run(tmp_path, "cp1252", *words)
+        done = _run(tmp_path, "cp1252", *words)  # a real process
         assert (done.returncode, b"\\u559c\\u3073" in done.stdout, done.stderr) == (0, True, b"")
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from conftest import bright_faces
+from conftest import bright_faces, refused
 from mien import FaceSet, MienError
 from mien.data.format import Info
 from mien.data.writer import FaceSetWriter
@@ -57,9 +57,8 @@ def header(shape: str, kind: str = "|u1", version: int = 1, length: int | None =
 )
 def test_faces_that_are_no_array(folder: Path, content: bytes) -> None:
     (folder / "faces.npy").write_bytes(content)
-    with pytest.raises(MienError) as caught:
+    with refused(folder):
         FaceSet.open(folder)
-    assert str(folder) in str(caught.value)
 
 
 def test_arrays_that_run_code_or_lie_otherwise_are_refused(folder: Path) -> None:
@@ -151,9 +150,8 @@ NO_TEXT = pa.StringArray.from_buffers(
 def test_values_that_cannot_be_are_said_when_they_are_read(folder: Path, name: str, values: pa.Array) -> None:
     column(folder, name, values)
     faces = FaceSet.open(folder)
-    with pytest.raises(MienError) as caught:
+    with refused(folder):
         getattr(faces, "labels" if name == "label" else "votes") if name in ("label", "votes") else faces.values(name)
-    assert str(folder) in str(caught.value)
 
 
 def change_table(change: Callable[[pa.Table], pa.Table]) -> Callable[[Path], None]:
@@ -175,9 +173,8 @@ def change_table(change: Callable[[pa.Table], pa.Table]) -> Callable[[Path], Non
 )
 def test_a_table_that_is_none_is_refused(folder: Path, damage: Callable[[Path], None], found: str) -> None:
     damage(folder)
-    with pytest.raises(MienError, match=found) as caught:
+    with refused(found, folder):
         FaceSet.open(folder)
-    assert str(folder) in str(caught.value)
 
 
 def test_a_text_that_is_stored_once_and_read_often_takes_no_memory(folder: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageColor
 
 from mien import MienError
-from mien.data.face_grid import BLUE, RED, Note, Row, Tile, draw_face_grid, evenly, write_face_grid
+from mien.data.face_grid import BLUE, RED, GridNote, GridRow, GridTile, draw_face_grid, evenly_spaced, write_face_grid
 
 
 def gray(value: int, side: int = 8) -> npt.NDArray[np.uint8]:
@@ -22,7 +22,9 @@ def boxes(sheet: Image.Image, color: tuple[int, ...]) -> npt.NDArray[np.bool_]:
 
 
 def test_faces_stand_in_rows() -> None:
-    sheet = draw_face_grid([Row("one", (Tile(gray(40)), Tile(gray(60)))), Row("two", (Tile(gray(80)),))], side=16)
+    sheet = draw_face_grid(
+        [GridRow("one", (GridTile(gray(40)), GridTile(gray(60)))), GridRow("two", (GridTile(gray(80)),))], side=16
+    )
     corners = {}
     for value in (40, 60, 80):
         there = boxes(sheet, (value,) * 3)
@@ -35,7 +37,7 @@ def test_faces_stand_in_rows() -> None:
 def test_colors_are_kept_and_framed() -> None:
     face = np.zeros((8, 8, 3), np.uint8)
     face[:] = (10, 200, 30)
-    sheet = draw_face_grid([Row("one", (Tile(face, frame=RED),))], side=32)
+    sheet = draw_face_grid([GridRow("one", (GridTile(face, frame=RED),))], side=32)
     assert boxes(sheet, ImageColor.getrgb(RED)).sum() == 32 * 32 - 28 * 28
     assert boxes(sheet, (10, 200, 30)).sum() == 28 * 28
 
@@ -43,28 +45,28 @@ def test_colors_are_kept_and_framed() -> None:
 def test_a_bar_is_as_long_as_its_share() -> None:
     lengths = []
     for share in (0.0, 0.5, 1.0, 7.0):
-        sheet = draw_face_grid([Row("one", (Tile(gray(40), (Note("", share),)),))], side=101)
+        sheet = draw_face_grid([GridRow("one", (GridTile(gray(40), (GridNote("", share),)),))], side=101)
         lengths.append(int(boxes(sheet, ImageColor.getrgb(BLUE)).any(axis=0).sum()))
     assert lengths == [0, 51, 101, 101]
 
 
 def test_long_names_are_cut_and_no_names_are_fine() -> None:
     long = draw_face_grid(
-        [Row("supercalifragilistic " * 9, (Tile(gray(40), (Note("a note far too long for its face"),)),))], side=32
+        [GridRow("supercalifragilistic " * 9, (GridTile(gray(40), (GridNote("a note far too long for its face"),)),))], side=32
     )
     assert long.width < 300
     assert draw_face_grid([]).width > 0
 
 
 def test_places_are_even() -> None:
-    assert evenly(3, 10).tolist() == [0, 1, 2]
-    assert evenly(9, 3).tolist() == [0, 4, 8]
-    assert evenly(1, 4).tolist() == [0]
-    assert evenly(0, 4).tolist() == []
+    assert evenly_spaced(3, 10).tolist() == [0, 1, 2]
+    assert evenly_spaced(9, 3).tolist() == [0, 4, 8]
+    assert evenly_spaced(1, 4).tolist() == [0]
+    assert evenly_spaced(0, 4).tolist() == []
 
 
 def test_a_sheet_is_a_png(tmp_path: Path) -> None:
-    sheet = draw_face_grid([Row("one", (Tile(gray(40)),))])
+    sheet = draw_face_grid([GridRow("one", (GridTile(gray(40)),))])
     write_face_grid(sheet, tmp_path / "deep" / "sheet.png")
     with Image.open(tmp_path / "deep" / "sheet.png") as picture:
         assert picture.size == sheet.size

@@ -12,14 +12,14 @@ from PIL import Image
 from mien.data.faceset import FaceSet
 from mien.data.format import Info
 from mien.data.importing import import_source, source_from
-from mien.data.source import Block
+from mien.data.source import FaceBlock, Source
 from mien.data.writer import FaceSetWriter
 from mien.errors import MienError
-from mien.media.faults import Rejected
+from mien.media.rejections import Rejected
 
 
 @dataclass(frozen=True)
-class Scripted:
+class Scripted(Source):
     """`faces` faces in each of `blocks`, one rejected input in each of the first `bad`; `fault` is raised at the end."""
 
     count: int = 2
@@ -33,11 +33,11 @@ class Scripted:
     def total(self) -> int:
         return self.count * self.faces + self.bad
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Iterator[FaceBlock]:
         for block in range(self.count):
             columns = {"id": [f"{block}-{n}" for n in range(self.faces)], "label": np.zeros(self.faces, int)}
             rejected = (Rejected(f"face {block}, left.png", 'a "reason"'),) if block < self.bad else ()
-            yield Block(np.full((self.faces, 4, 4), block, np.uint8), columns, rejected)
+            yield FaceBlock(np.full((self.faces, 4, 4), block, np.uint8), columns, rejected)
         if self.fault is not None:
             raise self.fault
 

@@ -18,17 +18,11 @@ from mien import FaceSet, MienError, Recognizer, TrainingSettings, evaluate, tra
 from mien.data import phash
 from mien.data.format import Info
 from mien.data.importing import import_source, source_from
-from mien.data.near_duplicates import (
-    draw_near_duplicates,
-    find_near_duplicates,
-    have_near_duplicates,
-    near_duplicate_rows,
-    with_groups,
-    write_near_duplicates,
-)
+from mien.data.near_duplicates import find_near_duplicates, have_near_duplicates, with_groups
+from mien.data.near_duplicates_report import draw_near_duplicates, near_duplicate_rows, write_near_duplicates
 from mien.data.splits import fold_view
-from mien.media.inputs import require_prepared
-from mien.recognize.model_card import read_used
+from mien.media.find_source_files import require_face_set
+from mien.recognize.run_records import read_used_ids
 
 Faces = npt.NDArray[np.uint8]
 
@@ -71,19 +65,19 @@ def with_copies(count: int = 30) -> FaceSet:
 
 def test_hashes_stay_where_light_changes() -> None:
     faces = smooth_faces(40)
-    own = phash.hashes(faces)
+    own = phash.hash_pictures(faces)
     assert own.shape == (40, 2)
     assert own.dtype == np.uint64
     assert len(set(own[:, 0].tolist())) == 40
     for name, most in {"as it is": 0, "brighter": 2, "flatter": 6, "noisy": 6, "moved by a pixel": 20}.items():
-        assert max(distances(own[:, 0], phash.hashes(copies(faces)[name])[:, 0])) <= most, name
+        assert max(distances(own[:, 0], phash.hash_pictures(copies(faces)[name])[:, 0])) <= most, name
     assert min(distances(own[:-1, 0], own[1:, 0])) > 10
     assert all(bin(int(value)).count("1") == 32 for value in own.ravel())
 
 
 def test_a_hash_is_that_of_the_mirror_image() -> None:
     faces = smooth_faces(20)
-    assert max(distances(phash.hashes(faces)[:, 1], phash.hashes(copies(faces)["mirrored"])[:, 0])) <= 2
+    assert max(distances(phash.hash_pictures(faces)[:, 1], phash.hash_pictures(copies(faces)["mirrored"])[:, 0])) <= 2
 
 
 def test_a_hash_is_the_dct_of_a_gray_picture() -> None:
@@ -92,23 +86,23 @@ def test_a_hash_is_the_dct_of_a_gray_picture() -> None:
     places = np.cos(np.pi * (2 * np.arange(32) + 1)[None] * np.arange(1, 9)[:, None] / 64)
     low = np.array([[(face * np.outer(down, across)).sum() for across in places] for down in places]).ravel()
     bits = (low > np.median(low)).reshape(16, 4).T.ravel()
-    assert phash.hashes(face[None].astype(np.uint8))[0, 0] == sum(1 << n for n, bit in enumerate(bits.tolist()) if bit)
+    assert phash.hash_pictures(face[None].astype(np.uint8))[0, 0] == sum(1 << n for n, bit in enumerate(bits.tolist()) if bit)
 
 
 @pytest.mark.parametrize("side", [8, 16, 32, 50, 100])
 def test_hashes_do_not_depend_on_blocks_side_or_color(side: int, monkeypatch: pytest.MonkeyPatch) -> None:
     faces = smooth_faces(7, side)
-    whole = phash.hashes(faces)
-    assert max(distances(whole[:, 0], phash.hashes(np.repeat(faces[..., None], 3, axis=3))[:, 0])) <= 2
+    whole = phash.hash_pictures(faces)
+    assert max(distances(whole[:, 0], phash.hash_pictures(np.repeat(faces[..., None], 3, axis=3))[:, 0])) <= 2
     monkeypatch.setattr(phash, "BLOCK", 3)
-    assert (phash.hashes(faces) == whole).all()
-    assert phash.hashes(faces[:0]).shape == (0, 2)
+    assert (phash.hash_pictures(faces) == whole).all()
+    assert phash.hash_pictures(faces[:0]).shape == (0, 2)
 
 
 def test_faces_of_one_gray_have_no_hash_and_no_twin() -> None:
     gray = np.full((5, 16, 16), 1, np.uint8) * np.arange(40, 240, 40, dtype=np.uint8)[:, None, None]
-    assert not phash.hashes(gray).any()
-    assert not len(find_near_duplicates(FaceSet.from_arrays(gray)).found.rows)
+    assert not phash.hash_pictures(gray).any()
+    assert not len(find_near_duplicates(FaceSet.from_arrays(gray)).pairs.rows)
 
 
 near = st.integers(0, 2**64 - 1).flatmap(
@@ -202,7 +196,7 @@ def test_a_hundred_thousand_equal_hashes_are_a_star() -> None:
     found = phash.close_pairs(equal, None, 10)
     assert len(found) == 99_999
     assert (found[:, 0] == 0).all()
-    assert len(set(phash.groups(found, len(equal)).tolist())) == 1
+    assert len(set(phash.connected_groups(found, len(equal)).tolist())) == 1
     across = phash.close_pairs(equal, equal[:1000] ^ np.uint64(1), 10)
     assert (np.unique(across[:, 0]) == np.arange(100_000)).all()
     assert (np.unique(across[:, 1]) == np.arange(1000)).all()
@@ -222,7 +216,7 @@ def test_distances_and_counts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> No
 @settings(derandomize=True, deadline=None, max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)).filter(lambda ends: ends[0] != ends[1]), max_size=10))
 def test_groups_are_what_pairs_connect(edges: list[tuple[int, int]]) -> None:
-    found = phash.groups(np.array(edges, np.int64).reshape(-1, 2), 12)
+    found = phash.connected_groups(np.array(edges, np.int64).reshape(-1, 2), 12)
     reach = {n: {n} for n in range(12)}
     for _ in range(12):
         for a, b in edges:
@@ -260,18 +254,22 @@ def test_copies_are_found_within_and_across_splits() -> None:
     assert (group[5:30] == -1).all()
     assert found.sizes.tolist() == [7] * 5
     share = {(line.split, line.among): line for line in found.shares}
-    assert (share["train", "train"].twins, share["train", "test"].twins, share["test", "train"].twins) == (0, 5, 30)
-    assert (share["test", "test"].faces, share["test", "test"].twins) == (38, 30)
+    assert (share["train", "train"].duplicates, share["train", "test"].duplicates, share["test", "train"].duplicates) == (
+        0,
+        5,
+        30,
+    )
+    assert (share["test", "test"].faces, share["test", "test"].duplicates) == (38, 30)
     assert (share["train", "test"].disagreeing, share["test", "train"].disagreeing) == (5, 5)
     values = found.to_json()
-    assert (values["twins"], values["groups"], values["pairs"]) == (35, 5, len(found.found.rows))
+    assert (values["twins"], values["groups"], values["pairs"]) == (35, 5, len(found.pairs.rows))
     assert values["disagreeing_pairs"] == int(
-        (faces.labels[found.found.rows[:, 0]] != faces.labels[found.found.rows[:, 1]]).sum()
+        (faces.labels[found.pairs.rows[:, 0]] != faces.labels[found.pairs.rows[:, 1]]).sum()
     )
-    mirrored = {tuple(row) for row in found.found.rows[found.found.mirrored].tolist()}
+    mirrored = {tuple(row) for row in found.pairs.rows[found.pairs.mirrored].tolist()}
     assert {(n, 55 + n) for n in range(5)} <= mirrored
-    assert (found.found.rows[:, 0] < found.found.rows[:, 1]).all()
-    assert found.found.distance.max() <= 10
+    assert (found.pairs.rows[:, 0] < found.pairs.rows[:, 1]).all()
+    assert found.pairs.distance.max() <= 10
     assert draw_near_duplicates(found).width > 7 * 72
 
 
@@ -281,7 +279,7 @@ def test_column_and_table() -> None:
     assert marked.values("twin").dtype == np.int64
     assert (marked.values("twin") == found.group).all()
     rows = list(csv.DictReader(near_duplicate_rows(found).splitlines()))
-    assert len(rows) == len(found.found.rows)
+    assert len(rows) == len(found.pairs.rows)
     wanted = {"distance": "0", "correlation": "1.000", "mirrored": "false", "group": "0", "split": "train", "twin_split": "test"}
     wanted |= {"label": "anger", "twin_label": "anger"}
     assert {"id": "0000000", "twin": "0000030"} | wanted in rows
@@ -293,7 +291,7 @@ def test_faces_with_twins_are_those_of_all_pairs() -> None:
     faces = with_copies()
     test, training = (faces.where(split=name) for name in ("test", "train"))
     found = find_near_duplicates(test, training)
-    across = found.found.rows[(found.found.rows >= len(test)).any(axis=1)]
+    across = found.pairs.rows[(found.pairs.rows >= len(test)).any(axis=1)]
     assert np.flatnonzero(have_near_duplicates(test, training)).tolist() == np.unique(across[:, 0]).tolist()
     assert have_near_duplicates(test, training).sum() == 30
     assert have_near_duplicates(training, training).all(), "a face that is there itself counts"
@@ -305,13 +303,13 @@ def test_another_set_may_have_another_side_and_color() -> None:
     ours = FaceSet.from_arrays(faces, np.zeros(12), ["joy"])
     theirs = FaceSet.from_arrays(np.repeat(small[..., None], 3, axis=3), np.arange(4) % 2, ["fear", "joy"])
     found = find_near_duplicates(ours, theirs)
-    assert found.found.rows.tolist() == [[n, 12 + n] for n in range(4)]
-    assert [(line.split, line.among, line.twins, line.disagreeing) for line in found.shares] == [
+    assert found.pairs.rows.tolist() == [[n, 12 + n] for n in range(4)]
+    assert [(line.split, line.among, line.duplicates, line.disagreeing) for line in found.shares] == [
         ("(no splits)", "(no splits)", 0, 0),
         ("(no splits)", "other: (no splits)", 4, 2),
     ]
-    assert found.have_twins(across=True).tolist() == [True] * 4 + [False] * 8
-    assert not found.have_twins(across=False).any()
+    assert found.have_duplicates(across=True).tolist() == [True] * 4 + [False] * 8
+    assert not found.have_duplicates(across=False).any()
     assert (with_groups(found).values("twin")[:4] >= 0).all()
     assert have_near_duplicates(ours, theirs).tolist() == [True] * 4 + [False] * 8
     assert draw_near_duplicates(found).height > 4 * 72
@@ -320,7 +318,7 @@ def test_another_set_may_have_another_side_and_color() -> None:
 def test_a_set_of_equal_faces_is_one_group(tmp_path: Path) -> None:
     found = find_near_duplicates(FaceSet.from_arrays(np.repeat(smooth_faces(1), 500, axis=0)))
     assert found.sizes.tolist() == [500]
-    assert len(found.found.rows) == 499
+    assert len(found.pairs.rows) == 499
     assert write_near_duplicates(found, tmp_path / "out") == ("duplicates.csv", "duplicates.png")
 
 
@@ -413,7 +411,7 @@ def test_photos_are_to_be_prepared_first(mien: Command, tmp_path: Path, name: st
         todo = f"mien prepare {shlex.quote(str(path))} OUT"
         assert done.err == f"mien: expected a face set at {path}; found {kind}; make one of it first: {todo}\n"
     with pytest.raises(MienError, match=r"OUT --labeled$"):
-        require_prepared(path, labeled=True)
+        require_face_set(path, labeled=True)
     (tmp_path / "set").rename(tmp_path / "set.zip")
     assert mien("duplicates", tmp_path / "set.zip").code == 0
     assert "no faceset.json" in mien("duplicates", tmp_path / "nowhere.csv").err
@@ -496,7 +494,7 @@ def test_twins_that_taught_without_labels_are_noted(tmp_path: Path) -> None:
     notes = without_labels(tmp_path, "plain")
     faces = FaceSet.open(tmp_path / "set")
     training, test = faces.where(split="train"), faces.where(split="test")
-    used = read_used(tmp_path / "plain" / "run")
+    used = read_used_ids(tmp_path / "plain" / "run")
     labeled = np.array([name in used for name in training.values("id")])
     assert labeled.sum() == 9
     wanted = have_near_duplicates(test, training.select(~labeled))

@@ -221,7 +221,7 @@ def test_table_without_labels_has_to_say_so(tmp_path: Path) -> None:
         ({"keep": ["color"]}, r"columns color in .*only path"),
         ({"keep": ["label"]}, "other columns to keep"),
         ({"columns": {"frame": "more"}}, "CSV rows that fit"),
-        ({"columns": {"id": "label"}}, "every id once .*'happy' again"),
+        ({"columns": {"id": "label"}}, "each id once .*'happy' twice"),
         ({"columns": {"id": "more"}}, "a path and an id in every row"),
         ({"unknown": 1}, "to be given input, columns"),
     ],

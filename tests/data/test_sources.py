@@ -13,8 +13,8 @@ from mien.data.importing import ROOM, import_source, source_from
 from mien.data.sources.ferplus import VOTES
 from mien.errors import MienError
 from mien.expressions import BASIC, FERPLUS
-from mien.media.faults import Rejected
-from mien.registry import names
+from mien.media.rejections import Rejected
+from mien.registry import component_names
 
 VOTES_HEADER = ("Usage", "Image name", *VOTES)
 
@@ -74,7 +74,7 @@ TINY: Mapping[str, Callable[[Path], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", names(ROOM))
+@pytest.mark.parametrize("name", component_names(ROOM))
 def test_every_source_makes_a_set_that_opens_and_verifies(name: str, tmp_path: Path) -> None:
     assert name in TINY, f"give {name} a tiny input in this file"
     source = source_from(name, TINY[name](tmp_path / "input"))

@@ -9,19 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien import FaceSet, MienError
+from mien.data.face_groups import group_by_names, validation_groups
 from mien.data.identities import write_identities
-from mien.data.noise import flip_by_matrix, flip_uniform
-from mien.data.splits import (
-    carve_validation,
-    draw_labels,
-    draw_test,
-    group_faces,
-    groups_of,
-    held_out_rows,
-    split_rows,
-    subject_folds,
-    training_rows,
-)
+from mien.data.label_budget import carve_validation, draw_labels
+from mien.data.label_noise import flip_by_matrix, flip_uniform
+from mien.data.splits import draw_test, held_out_rows, split_rows, subject_folds, training_rows
 
 LABELS = st.lists(st.integers(-1, 4), min_size=1, max_size=200).filter(lambda labels: max(labels) >= 0)
 few = settings(max_examples=60, deadline=None, derandomize=True)
@@ -141,18 +133,18 @@ def columned(**columns: list[str | None]) -> FaceSet:
 def test_people_before_sequences_before_faces() -> None:
     subject = ["ann", None, " ann", "", "bob", None, None]
     sequence = ["a", "b", "c", "b", "a", None, ""]
-    assert groups_of(columned(source=subject)) is None
-    groups = groups_of(columned(subject=subject, sequence=sequence))
+    assert validation_groups(columned(source=subject)) is None
+    groups = validation_groups(columned(subject=subject, sequence=sequence))
     assert groups is not None
     assert groups.of[0] == groups.of[2], "spaces aside"
     assert groups.of[1] == groups.of[3], "who has no subject goes by the sequence"
     assert len(set(groups.of)) == 5, "bob is not ann though both have a sequence a, and nobody is the same as nobody"
     assert groups.tell(np.array([0, 1, 3]), np.arange(7)) == "1 of 2 people, 1 of 1 sequences"
     assert groups.mates(np.array([0, 5]), np.arange(7)).tolist() == [0, 2, 5]
-    groups = groups_of(columned(sequence=sequence))
+    groups = validation_groups(columned(sequence=sequence))
     assert groups is not None
     assert groups.tell(np.array([0]), np.arange(7)) == "1 of 3 sequences"
-    groups = groups_of(columned(subject=[None] * 7))
+    groups = validation_groups(columned(subject=[None] * 7))
     assert groups is not None
     assert (len(set(groups.of)), groups.tell(np.array([0]), np.arange(7))) == (7, "")
 
@@ -160,16 +152,16 @@ def test_people_before_sequences_before_faces() -> None:
 def test_where_people_are_the_classes_they_part_nothing(tmp_path: Path) -> None:
     people = [f"p{n // 6}" for n in range(60)]
     faces = FaceSet.from_arrays(np.zeros((60, 2, 2), np.uint8), columns={"subject": people})
-    assert groups_of(write_identities(faces, tmp_path / "known")) is None
+    assert validation_groups(write_identities(faces, tmp_path / "known")) is None
     faces = faces.with_column("sequence", [f"s{n // 3}" for n in range(60)])
-    groups = groups_of(write_identities(faces, tmp_path / "moving"))
+    groups = validation_groups(write_identities(faces, tmp_path / "moving"))
     assert groups is not None
     assert set(groups.named) == {"sequences"}
 
 
 def test_a_test_split_takes_unlabeled_faces_along() -> None:
     names = pa.chunked_array([[f"p{n // 4}" for n in range(80)]])
-    labels, groups = np.tile([0, 1, -1, -1], 20), group_faces({"people": names}).of
+    labels, groups = np.tile([0, 1, -1, -1], 20), group_by_names({"people": names}).of
     labels[-4:] = -1
     test = draw_test(labels, groups, 0.25, 0)
     assert test.sum() == 20

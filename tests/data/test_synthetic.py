@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 from mien.data.importing import import_source, source_from
-from mien.data.sources.synthetic import PROTOTYPES, Synthetic
-from mien.data.synthetic import ACTIONS, NAMES, Scenes, render
+from mien.data.sources.synthetic import Synthetic
+from mien.data.synthetic_faces.population import PROTOTYPES
+from mien.data.synthetic_faces.render import draw_scenes
+from mien.data.synthetic_faces.scenes import ACTIONS, SCENE_COLUMNS, Scenes
 from mien.errors import MienError
 from mien.expressions import BASIC
 
@@ -84,7 +86,7 @@ def test_the_size_of_a_block_and_the_threads_change_no_bit(size: int, threads: i
 
 def test_a_face_is_drawn_alike_alone_and_among_others() -> None:
     scenes = SMALL.plan().scenes
-    assert np.array_equal(render(Scenes(scenes.values[77:78]), 40)[0], render(scenes, 40)[77])
+    assert np.array_equal(draw_scenes(Scenes(scenes.values[77:78]), 40)[0], draw_scenes(scenes, 40)[77])
 
 
 def test_nobody_is_in_both_splits() -> None:
@@ -170,9 +172,9 @@ def test_pixels_follow_the_intensity_where_nothing_else_changes() -> None:
     # The drift of a sequence's picture is undone too: every frame gets its first frame's conditions, but not its actions.
     values = scenes.values.copy()
     first = np.arange(len(values)) // 10 * 10
-    still = [NAMES.index(name) for name in NAMES if name not in ACTIONS]
+    still = [SCENE_COLUMNS.index(name) for name in SCENE_COLUMNS if name not in ACTIONS]
     values[:, still] = values[first][:, still]
-    faces = render(Scenes(values))
+    faces = draw_scenes(Scenes(values))
     for start in range(0, len(values), 10):
         rows = slice(start, start + 10)
         gone = distance(faces[rows], faces[start : start + 1])
@@ -185,7 +187,7 @@ def test_every_expression_moves_the_pixels_of_the_same_person_in_its_own_way() -
     wanted = {
         action: np.tile(np.array([PROTOTYPES[name].get(action, 0) for name in BASIC], np.float32), 20) for action in ACTIONS
     }
-    faces = render(calmed.having(**wanted)).reshape(20, len(BASIC), 48, 48)
+    faces = draw_scenes(calmed.having(**wanted)).reshape(20, len(BASIC), 48, 48)
     for one in range(len(BASIC)):
         for other in range(one):
             assert distance(faces[:, one], faces[:, other]).min() > 0.5, (BASIC[one], BASIC[other])
@@ -195,7 +197,7 @@ def test_a_smile_lifts_the_corners_of_the_mouth_and_surprise_opens_it() -> None:
     """Read from the pixels: below the mouth's middle a dropped jaw is far darker than a closed mouth."""
     bare = {"beard": 0.0, "mustache": 0.0, "glasses": 0.0, "thing": 0.0, "skin": 0.7}
     scenes = calm(Scenes(SMALL.plan().scenes.values[:40])).having(**bare, **dict.fromkeys(ACTIONS, 0.0))
-    rest, gape = (render(scenes.having(jaw=jaw), 96) for jaw in (0.0, 1.0))
+    rest, gape = (draw_scenes(scenes.having(jaw=jaw), 96) for jaw in (0.0, 1.0))
     below = (slice(None), slice(72, 76), slice(46, 50))
     assert (rest[below].mean((1, 2)) - gape[below].mean((1, 2))).min() > 40
 
@@ -207,7 +209,7 @@ def test_mirrored_conditions_draw_the_mirrored_face() -> None:
     mirrored = scenes.having(**{name: -scenes.of(name) for name in turned})
     gaze = scenes.of("gaze")
     mirrored = mirrored.having(gaze=-gaze)
-    assert np.abs(render(scenes)[:, :, ::-1].astype(int) - render(mirrored)).max() <= 1
+    assert np.abs(draw_scenes(scenes)[:, :, ::-1].astype(int) - draw_scenes(mirrored)).max() <= 1
 
 
 def test_the_other_domain_has_other_pixels() -> None:
@@ -252,7 +254,7 @@ def test_no_face_shows_in_pictures_that_are_none() -> None:
     # The jaw and the chin are left alone: they move the head's outline, which is there from behind too.
     moved = dict.fromkeys(set(ACTIONS) - {"jaw", "chin"}, 1.0)
     other = plan.scenes.having(**moved, eye_y=0.0, brow_y=-0.2, mouth_y=0.4, nose_width=0.2)
-    assert np.array_equal(render(plan.scenes), render(other.having(glasses=1.0)))
+    assert np.array_equal(draw_scenes(plan.scenes), draw_scenes(other.having(glasses=1.0)))
 
 
 def test_what_is_hidden_is_marked() -> None:
@@ -260,7 +262,7 @@ def test_what_is_hidden_is_marked() -> None:
     hidden = plan.scenes.of("cover") > 0
     assert 0.05 < hidden.mean() < 0.2
     sample = Scenes(plan.scenes.values[hidden][:60])
-    assert distance(render(sample), render(sample.having(cover=0.0))).min() > 0.3
+    assert distance(draw_scenes(sample), draw_scenes(sample.having(cover=0.0))).min() > 0.3
 
 
 def test_it_is_imported_like_any_database(tmp_path: Path) -> None:

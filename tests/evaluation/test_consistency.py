@@ -15,8 +15,10 @@ from mien import FaceSet, MienError, Recognizer, train
 from mien.data.face_grid import RED
 from mien.data.format import Info
 from mien.data.peaks import write_peaks
-from mien.evaluation.consistency import Scored, failure_cases, measure_consistency, summarize_scores
+from mien.evaluation.consistency import measure_consistency
+from mien.evaluation.failure_cases import failure_cases
 from mien.evaluation.report.consistency import write_consistency
+from mien.evaluation.stability_summary import ScoredFaces, summarize_stability
 from moving import CLASSES, moving_faces, told, untrained_autoencoder, untrained_recognizer
 
 
@@ -79,7 +81,7 @@ def test_the_last_frame_may_be_in_another_split(tmp_path: Path) -> None:
     found = measure_consistency(recognizer, faces, "near", nearest=2)
     assert found.failures is not None
     assert (found.failures.sequences, found.failures.failed, found.failures.consistent) == (2, 1, 0)
-    assert found.reliability.count == 4
+    assert found.stability.count == 4
     cut = measure_consistency(recognizer, faces, "train", nearest=2)
     assert cut.failures is None
     assert "none has a label and 2 frames before its last one in train (2 have too few, 0 no label" in cut.unchecked
@@ -100,7 +102,7 @@ def test_sequences_without_a_label_that_is_known_are_counted() -> None:
     assert found.checked is not None
     assert found.checked.labels.tolist() == [CLASSES.index("joy")]
     assert found.failures.failed == 1, "predictions of 0 are anger, not joy"
-    assert (found.reliability.right, found.reliability.wrong) == (2, 3), "pride is neither"
+    assert (found.stability.right, found.stability.wrong) == (2, 3), "pride is neither"
 
 
 def test_sets_without_sequences_are_scored_alone() -> None:
@@ -109,7 +111,7 @@ def test_sets_without_sequences_are_scored_alone() -> None:
     assert found.failures is None
     assert found.checked is None
     assert found.unchecked == "no sequences to check: no column sequence and no column frame"
-    assert (found.reliability.right, found.reliability.wrong) == (3, 1)
+    assert (found.stability.right, found.stability.wrong) == (3, 1)
     _, named = told([0, 1], label=[0, 1], sequence=["a", "a"])
     assert measure_consistency(recognizer, named, "all").unchecked == "no sequences to check: no column frame"
 
@@ -119,7 +121,7 @@ def test_figures_of_scores_are_those_of_loops() -> None:
     labels, predicted = generator.integers(-1, 3, 60), generator.integers(0, 3, 60)
     scores = generator.integers(0, 9, 60) / 4
     faces = FaceSet.from_arrays(np.zeros((60, 4, 4), np.uint8))
-    found = summarize_scores(Scored(faces, CLASSES, labels, predicted, scores, np.full(60, 0.75)))
+    found = summarize_stability(ScoredFaces(faces, CLASSES, labels, predicted, scores, np.full(60, 0.75)))
     rows = list(zip(labels.tolist(), predicted.tolist(), scores.tolist(), strict=True))
     right = [score for label, said, score in rows if label == said]
     wrong = [score for label, said, score in rows if label not in (-1, said)]
@@ -134,8 +136,8 @@ def test_figures_of_scores_are_those_of_loops() -> None:
 def test_figures_that_do_not_exist_are_nan() -> None:
     recognizer, faces = told([0, 1, 1], label=[-1, -1, -1])
     found = measure_consistency(recognizer, faces, "all")
-    assert math.isnan(found.reliability.right_mean)
-    assert math.isnan(found.reliability.auroc)
+    assert math.isnan(found.stability.right_mean)
+    assert math.isnan(found.stability.auroc)
     assert found.to_json()["reliability"]["auroc"] is None
     assert [example.name for example in found.examples] == [""]
 
@@ -158,7 +160,7 @@ def test_table_and_pictures(tmp_path: Path, moving: FaceSet, run: Path) -> None:
     assert sorted(row["id"] for row in written) == sorted(test.values("id"))
     scores = [float(row["score"]) for row in written]
     assert scores == sorted(scores, reverse=True)
-    assert np.mean(scores) == pytest.approx(found.reliability.mean, rel=1e-4)
+    assert np.mean(scores) == pytest.approx(found.stability.mean, rel=1e-4)
     place = {name: row for row, name in enumerate(test.values("id"))}
     probable = Recognizer.load(run).logits(test).argmax(axis=1)
     for row in written:
@@ -212,7 +214,7 @@ def test_no_failure_is_a_picture_too(tmp_path: Path) -> None:
     columns = {"sequence": ["a"] * 5 + ["b"] * 5, "frame": [*range(5), *range(5)]}
     found = measure_consistency(run, FaceSet.from_arrays(alike.faces(), [1] * 10, CLASSES, columns), "all")
     assert found.failures is not None
-    assert (found.failures.sequences, found.failures.failed, found.reliability.wrong) == (2, 0, 0)
+    assert (found.failures.sequences, found.failures.failed, found.stability.wrong) == (2, 0, 0)
     write_consistency(found, tmp_path / "out")
     assert not has_frames(tmp_path / "out" / "failures.png")
 
@@ -233,12 +235,12 @@ def test_what_the_run_knew_is_said(tmp_path: Path, moving: FaceSet) -> None:
 def test_neighbors_that_are_no_faces_are_said(tmp_path: Path, moving: FaceSet, run: Path) -> None:
     folder = untrained_autoencoder(tmp_path / "nb", moving.info)
     every = measure_consistency(run, moving, "all", folder, sigma=1.0)
-    assert 0 < every.reliability.kept < 1
+    assert 0 < every.stability.kept < 1
     far = measure_consistency(run, moving.select(every.scored.kept < 0.5), "all", folder, sigma=1.0)
-    assert far.reliability.kept < 0.5
-    assert f"only {far.reliability.kept:.0%} of the neighbors are predicted as their face is" in far.warning
+    assert far.stability.kept < 0.5
+    assert f"only {far.stability.kept:.0%} of the neighbors are predicted as their face is" in far.warning
     close = measure_consistency(run, moving, sigma=1e-6)
-    assert (close.reliability.kept, close.warning) == (1, "")
+    assert (close.stability.kept, close.warning) == (1, "")
 
 
 def test_what_cannot_be(tmp_path: Path, moving: FaceSet, run: Path) -> None:

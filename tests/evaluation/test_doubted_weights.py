@@ -19,9 +19,9 @@ from mien import FaceSet, MienError, TrainingSettings, train
 from mien.cli import app
 from mien.data.face_grid import RED
 from mien.data.format import Info
-from mien.evaluation.sample_weights import flip_auroc, inspect_weights, read_weighed
+from mien.evaluation.sample_weights import flip_auroc, inspect_weights, read_weighted_faces
 from mien.recognize.model_card import ModelCard
-from mien.recognize.networks import write_model
+from mien.recognize.saved_networks import write_model
 
 few = settings(max_examples=40, deadline=None, derandomize=True)
 
@@ -89,7 +89,7 @@ def test_faces_are_found_by_id_and_classes_by_name(faces: FaceSet, tmp_path: Pat
     shuffled = faces.select(np.random.default_rng(1).permutation(len(faces)))
     labels = [order.index(label) for label in shuffled.labels]
     other = FaceSet.from_arrays(shuffled.faces(), labels, [faces.classes[n] for n in order], {"id": shuffled.column("id")})
-    weighed = read_weighed(run, other)
+    weighed = read_weighted_faces(run, other)
     assert weighed.faces.column("id").to_pylist() == faces.column("id").to_pylist()[:30]
     assert (weighed.faces.faces() == faces.faces(range(30))).all()
     assert not weighed.flipped.any()
@@ -118,13 +118,13 @@ def test_true_label_goes_before_the_sets_own(faces: FaceSet, tmp_path: Path) -> 
     truth = [int(label) for label in faces.labels]
     truth[0], truth[1], truth[2] = 2, -1, None  # type: ignore[call-overload]
     known = faces.with_column("true_label", pa.array(truth, pa.int16()))
-    weighed = read_weighed(make_run(tmp_path / "run", faces, np.ones(len(faces))), known)
+    weighed = read_weighted_faces(make_run(tmp_path / "run", faces, np.ones(len(faces))), known)
     assert np.flatnonzero(weighed.flipped).tolist() == [0, 1]
     assert weighed.truth[:3].tolist() == ["class2", "no class", faces.classes[faces.labels[2]]]
     inspect_weights(tmp_path / "run", known)
     assert {row["flipped"] for row in rows(tmp_path / "run" / "weights")} == {"true", "false"}
     with pytest.raises(MienError, match="true_label from -1"):
-        read_weighed(tmp_path / "run", faces.with_column("true_label", np.full(len(faces), 3)))
+        read_weighted_faces(tmp_path / "run", faces.with_column("true_label", np.full(len(faces), 3)))
 
 
 def test_what_training_wrote_is_read(stored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

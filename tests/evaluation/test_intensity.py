@@ -17,12 +17,12 @@ from conftest import small_recipe
 from mien import FaceSet, MienError, Recognizer, train
 from mien.cli import app
 from mien.data.format import Info
-from mien.evaluation.intensity import (
-    Shown,
-    inspect_intensity,
+from mien.evaluation.intensity import inspect_intensity
+from mien.evaluation.intensity_correlation import (
+    IntensityFaces,
+    find_intensity_faces,
     peak_labels,
     sequence_correlations,
-    show_faces,
     summarize_intensity,
     summarize_sequences,
     weighted_spearman,
@@ -69,7 +69,7 @@ def run(moving: FaceSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def made(sequences: int = 12, frames: int = 4, seed: int = 0) -> Shown:
+def made(sequences: int = 12, frames: int = 4, seed: int = 0) -> IntensityFaces:
     """Faces of two classes whose probability follows the intensity, but not always."""
     generator = np.random.default_rng(seed)
     sequence = np.arange(sequences).repeat(frames)
@@ -77,7 +77,7 @@ def made(sequences: int = 12, frames: int = 4, seed: int = 0) -> Shown:
     probability = (intensity + generator.normal(0, 0.4, len(sequence))).clip(0, 1)
     faces = FaceSet.from_arrays(np.zeros((len(sequence), 4, 4), np.uint8))
     names = tuple(f"s{number}" for number in range(sequences))
-    return Shown(faces, ("fear", "joy", "nobody"), sequence % 2, intensity, probability, sequence, names)
+    return IntensityFaces(faces, ("fear", "joy", "nobody"), sequence % 2, intensity, probability, sequence, names)
 
 
 @few
@@ -153,7 +153,7 @@ def test_sequences_are_correlated_one_by_one() -> None:
 def test_the_right_faces_are_asked_for_the_right_class(run: Path, moving: FaceSet) -> None:
     test = moving.where(split="test")
     missing = np.where(np.arange(len(moving)) % 7 == 3, np.nan, moving.values("intensity"))
-    shown = show_faces(Recognizer.load(run), moving.with_column("intensity", missing), "test", "intensity")
+    shown = find_intensity_faces(Recognizer.load(run), moving.with_column("intensity", missing), "test", "intensity")
     kept = np.isfinite(missing[moving.values("split") == "test"])
     expected = []
     for row in np.flatnonzero(kept):
@@ -242,6 +242,6 @@ def test_what_has_no_intensity_is_refused(run: Path, moving: FaceSet, tmp_path: 
         inspect_intensity(recognizer, moving.with_column("intensity", np.ones(len(moving))), out=tmp_path / "out")
     with pytest.raises(MienError, match="faces of different intensity"):
         inspect_intensity(recognizer, moving.with_column("intensity", np.full(len(moving), np.nan)), out=tmp_path / "out")
-    with pytest.raises(MienError, match="a folder for the picture"):
+    with pytest.raises(MienError, match="a folder for the results"):
         inspect_intensity(recognizer, moving)
     assert not (tmp_path / "out").exists()

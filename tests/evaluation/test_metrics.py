@@ -25,7 +25,13 @@ from mien.evaluation.metrics import (
     second_share,
     wilson,
 )
-from mien.recognize.calibration import apply_temperature, are_sure, fit_least, fit_sure, fit_temperature
+from mien.recognize.calibration import (
+    apply_temperature,
+    are_sure,
+    fit_confidence_threshold,
+    fit_conformal_threshold,
+    fit_temperature,
+)
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -327,7 +333,7 @@ def test_what_is_possible_holds_the_true_class_as_often_as_asked() -> None:
 
     held = []
     for _ in range(200):
-        least = fit_least(*draw(99), coverage=0.8)
+        least = fit_conformal_threshold(*draw(99), coverage=0.8)
         probabilities, labels = draw(500)
         held.append((probabilities[np.arange(500), labels] >= least).mean())
     assert np.mean(held) == pytest.approx(0.8, abs=0.01)  # (k + 1) / (n + 1) = 0.8 for continuous scores
@@ -336,15 +342,15 @@ def test_what_is_possible_holds_the_true_class_as_often_as_asked() -> None:
 def test_the_least_possible_probability_is_a_quantile_of_the_true_ones() -> None:
     probabilities = np.stack([np.arange(1, 20) / 20, 1 - np.arange(1, 20) / 20], axis=1)  # 19 faces, 0.05 to 0.95
     labels = np.zeros(19, np.int64)
-    assert fit_least(probabilities, labels, 0.9) == pytest.approx(0.1)
-    assert fit_least(probabilities, labels, 0.75) == pytest.approx(0.25)
-    assert fit_least(probabilities[:3], labels[:3], 0.9) == 0
+    assert fit_conformal_threshold(probabilities, labels, 0.9) == pytest.approx(0.1)
+    assert fit_conformal_threshold(probabilities, labels, 0.75) == pytest.approx(0.25)
+    assert fit_conformal_threshold(probabilities[:3], labels[:3], 0.9) == 0
     many = np.repeat(np.arange(19), np.arange(1, 20))  # as if a face of weight 3 were there three times, near enough
-    weighted = fit_least(probabilities, labels, 0.8, weights=np.arange(1, 20))
-    assert weighted == pytest.approx(fit_least(probabilities[many], labels[many], 0.8), abs=0.051)
-    assert weighted > fit_least(probabilities, labels, 0.8)
+    weighted = fit_conformal_threshold(probabilities, labels, 0.8, weights=np.arange(1, 20))
+    assert weighted == pytest.approx(fit_conformal_threshold(probabilities[many], labels[many], 0.8), abs=0.051)
+    assert weighted > fit_conformal_threshold(probabilities, labels, 0.8)
     with pytest.raises(MienError):
-        fit_least(probabilities, labels + 2)
+        fit_conformal_threshold(probabilities, labels + 2)
 
 
 def test_sure_is_one_possible_class_that_is_probable_enough() -> None:
@@ -366,7 +372,7 @@ def test_sure_answers_are_right_as_often_as_asked(right: float) -> None:
     shares, many = [], []
     for _ in range(60):
         given, labels = draw(400)
-        sure = fit_sure(given, labels, 0.3, right)
+        sure = fit_confidence_threshold(given, labels, 0.3, right)
         certain = are_sure(given, 0.3, sure)
         hits = (given.argmax(axis=1) == labels)[certain]
         assert (~hits).sum() + 1 <= (1 - right) * len(hits) + 1e-9, "with a mistake more than there is"
@@ -386,25 +392,25 @@ def test_sure_answers_are_right_as_often_as_asked(right: float) -> None:
 
 def test_few_faces_promise_no_sure_answer() -> None:
     rows = np.array([[0.9, 0.1]] * 19)
-    assert fit_sure(rows, np.zeros(19, np.int64), 0.5) == 1.0
-    assert fit_sure(np.vstack([rows, rows[:1]]), np.zeros(20, np.int64), 0.5) == 0.9
-    assert fit_sure(rows, np.ones(19, np.int64), 0.5) == 1.0
-    assert fit_sure(np.zeros((0, 2)), np.zeros(0, np.int64), 0.5) == 1.0
-    assert fit_sure(rows, np.zeros(19, np.int64), 0.05) == 1.0, "two are possible"
+    assert fit_confidence_threshold(rows, np.zeros(19, np.int64), 0.5) == 1.0
+    assert fit_confidence_threshold(np.vstack([rows, rows[:1]]), np.zeros(20, np.int64), 0.5) == 0.9
+    assert fit_confidence_threshold(rows, np.ones(19, np.int64), 0.5) == 1.0
+    assert fit_confidence_threshold(np.zeros((0, 2)), np.zeros(0, np.int64), 0.5) == 1.0
+    assert fit_confidence_threshold(rows, np.zeros(19, np.int64), 0.05) == 1.0, "two are possible"
     with pytest.raises(MienError):
-        fit_sure(rows, np.full(19, 2), 0.5)
+        fit_confidence_threshold(rows, np.full(19, 2), 0.5)
 
 
 def test_equal_probabilities_are_sure_together_or_not_at_all() -> None:
     rows = np.array([[0.9, 0.1]] * 40 + [[0.8, 0.2]] * 10)
     labels = np.array([0] * 40 + [0] * 5 + [1] * 5)
-    assert fit_sure(rows, labels, 0.5, 0.95) == 0.9
+    assert fit_confidence_threshold(rows, labels, 0.5, 0.95) == 0.9
 
 
 def test_weights_count_faces_as_if_there_were_more_of_them() -> None:
     rows = np.stack([np.linspace(0.6, 0.99, 40), 1 - np.linspace(0.6, 0.99, 40)], axis=1)
     labels = (np.arange(40) % 7 == 0).astype(np.int64)
-    equal = fit_sure(rows, labels, 0.5, 0.7, weights=np.full(40, 3.0))
-    assert equal == fit_sure(rows, labels, 0.5, 0.7)
-    heavy = fit_sure(rows, labels, 0.5, 0.7, weights=np.where(labels == 1, 10.0, 1.0))
+    equal = fit_confidence_threshold(rows, labels, 0.5, 0.7, weights=np.full(40, 3.0))
+    assert equal == fit_confidence_threshold(rows, labels, 0.5, 0.7)
+    heavy = fit_confidence_threshold(rows, labels, 0.5, 0.7, weights=np.where(labels == 1, 10.0, 1.0))
     assert heavy > equal, "mistakes of frequent faces count more"

@@ -12,7 +12,7 @@ from torch import nn
 from mien import FaceSet, MienError, Recognizer
 from mien.data.format import Info
 from mien.evaluation import neighborhood_stability
-from mien.evaluation.neighborhood_stability import InFeatures, find_space, score_faces
+from mien.evaluation.neighborhood_stability import FeatureSpace, find_space, score_faces
 from mien.models import Network
 from mien.progress import Silent
 from mien.recognize.semantic_neighbors import SemanticNeighbors
@@ -90,7 +90,7 @@ def test_features_and_predictions_do_not_depend_on_batches(
     monkeypatch.setattr(neighborhood_stability, "BATCH", 7)
     other, _ = find_space(recognizer, faces, None, 0.2)
     parts = score_faces(other, faces, 1, 0, CPU)
-    assert torch.allclose(cast(InFeatures, space).deviation, cast(InFeatures, other).deviation, atol=1e-6)
+    assert torch.allclose(cast(FeatureSpace, space).deviation, cast(FeatureSpace, other).deviation, atol=1e-6)
     assert (parts.predicted == whole.predicted).all()
     assert (whole.predicted == recognizer.logits(faces).argmax(axis=1)).all()
     assert len(parts.scores) == len(faces)
@@ -168,5 +168,5 @@ def test_neighbors_of_other_faces_are_refused(tmp_path: Path, faces: FaceSet, re
 
 def test_deviation_is_zero_where_features_never_change(recognizer: Recognizer, faces: FaceSet) -> None:
     same = faces.select([3] * 10)
-    space = InFeatures.of(cast(InFeatures, find_space(recognizer, same, None, 0.2)[0]).sight, same, 0.2, Silent())
+    space = FeatureSpace.of(cast(FeatureSpace, find_space(recognizer, same, None, 0.2)[0]).inputs, same, 0.2, Silent())
     assert space.deviation.max() < 1e-5

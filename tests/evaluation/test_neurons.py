@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from conftest import bright_faces, small_recipe
 from mien import FaceSet, MienError, Recognizer, train
 from mien.data.views import Views
-from mien.evaluation import neurons
-from mien.evaluation.maximize import blur, excitement, maximize
-from mien.evaluation.neurons import Best, inspect_neurons, label_entropy, mean_faces, scan
+from mien.evaluation import neuron_responses, neurons
+from mien.evaluation.activation_maximization import blur, excitement, maximize
+from mien.evaluation.neuron_responses import StrongestResponses, label_entropy, mean_faces, scan
+from mien.evaluation.neurons import inspect_neurons
 from mien.evaluation.report.neurons import write_neurons
 from mien.models import Network
 from mien.progress import Silent
@@ -63,7 +64,7 @@ def test_entropy_is_that_of_scipy(counts: list[list[int]]) -> None:
 @given(st.integers(0, 1000), st.integers(1, 12), st.integers(1, 20))
 def test_merging_batch_by_batch_keeps_the_strongest(seed: int, top: int, batch: int) -> None:
     responses = torch.from_numpy(np.random.default_rng(seed).permuted(np.tile(np.arange(30.0), (4, 1)), axis=1)).t()
-    best = Best(torch.empty(4, 0, dtype=torch.float64), torch.empty(4, 0, dtype=torch.int64), responses[0])
+    best = StrongestResponses(torch.empty(4, 0, dtype=torch.float64), torch.empty(4, 0, dtype=torch.int64), responses[0])
     for rows in torch.arange(30).split(batch):
         best = best.merge(responses[rows], rows, top)
     assert torch.equal(best.rows, responses.argsort(dim=0, descending=True)[:top].t())
@@ -71,8 +72,8 @@ def test_merging_batch_by_batch_keeps_the_strongest(seed: int, top: int, batch: 
 
 
 def test_one_pass_over_a_real_network_finds_what_a_naive_look_at_every_layer_finds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neurons, "BATCH", 16)
-    monkeypatch.setattr(neurons, "VALUES", 5000)  # a few faces at a time
+    monkeypatch.setattr(neuron_responses, "BATCH", 16)
+    monkeypatch.setattr(neuron_responses, "VALUES", 5000)  # a few faces at a time
     faces = bright_faces()
     found = inspect_neurons({**MIEN_S, "width": 4}, faces, top=10, drawn=0)
     source = tap({**MIEN_S, "width": 4}, None, faces.info, 0, torch.device("cpu"))

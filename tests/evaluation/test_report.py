@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from mien.errors import MienError
+from mien.evaluation.evaluation_result import Evaluation
 from mien.evaluation.metrics import accuracy, confusion, intervals, wilson
 from mien.evaluation.report import Mistakes, write_evaluation
-from mien.evaluation.report.figures import PANELS, curves_in_history, draw_history
-from mien.evaluation.report.page import matrix, percent, whole
-from mien.evaluation.result import NO_VALUE, Evaluation, confident_mistakes, summarize
+from mien.evaluation.report.figures import HISTORY_PANELS, curves_with_values, draw_history
+from mien.evaluation.report.page import confusion_cells, percent, with_thousands
+from mien.evaluation.summarize_logits import NO_VALUE, confident_mistakes, summarize_logits
 from mien.recognize.calibration import apply_temperature
 
 CLASSES = ("happy", "<script>alert(1)</script>", 'a"b&c', "nobody")
@@ -65,7 +66,7 @@ def made(**changes: Any) -> Evaluation:
         "classes": CLASSES, "dataset": "Set <b>", "split": "test", "temperature": 1.7, "resamples": 200,
         "notes": {"label rule": "majority <i>", "seed": "0"},
     }  # fmt: skip
-    return summarize(logits, labels, **(given | changes))
+    return summarize_logits(logits, labels, **(given | changes))
 
 
 def mistakes(evaluation: Evaluation, most: int = 3) -> Mistakes:
@@ -108,7 +109,7 @@ def test_summary_holds_the_figures_of_its_faces() -> None:
 
 def test_sure_answers_are_counted_and_judged(tmp_path: Path) -> None:
     logits, labels = logits_and_labels()
-    found = made(least=0.3, sure=0.6)
+    found = made(conformal_threshold=0.3, confidence_threshold=0.6)
     likely = apply_temperature(logits, 1.7)
     sure = [sum(p >= 0.3 for p in row) == 1 and max(row) >= 0.6 for row in likely.tolist()]
     right = [bool(row.argmax() == label) for row, label in zip(logits, labels, strict=True)]
@@ -126,7 +127,7 @@ def test_sure_answers_are_counted_and_judged(tmp_path: Path) -> None:
 
 
 def test_where_no_answer_is_sure_that_is_said(tmp_path: Path) -> None:
-    found = made(sure=1.0)
+    found = made(confidence_threshold=1.0)
     assert found.sure == 0
     assert found.to_json()["sure_right"] is None
     write_evaluation(found, tmp_path)
@@ -135,28 +136,28 @@ def test_where_no_answer_is_sure_that_is_said(tmp_path: Path) -> None:
 
 def test_figures_of_few_faces_come_with_a_caution(tmp_path: Path) -> None:
     logits, labels = logits_and_labels()
-    few = summarize(logits[:6], labels[:6], classes=CLASSES, dataset="", split="", resamples=20)
+    few = summarize_logits(logits[:6], labels[:6], classes=CLASSES, dataset="", split="", resamples=20)
     assert few.cautions == ("only 6 test faces: with fewer than 30, figures say little",)
     assert few.to_json()["cautions"] == list(few.cautions)
     write_evaluation(few, tmp_path)
     assert "only 6 test faces" in (tmp_path / "report.html").read_text("utf-8")
     place = np.argsort(labels, kind="stable")
     some = np.concatenate([place[labels[place] == 0], place[labels[place] == 1], place[labels[place] == 2][:5]])
-    (said,) = summarize(logits[some], labels[some], classes=CLASSES, dataset="", split="", resamples=20).cautions
+    (said,) = summarize_logits(logits[some], labels[some], classes=CLASSES, dataset="", split="", resamples=20).cautions
     assert said == f"classes with fewer than 30 test faces, whose figures say little: {CLASSES[2]} (5)"
     rows = np.tile(logits, (3, 1)), np.tile(labels, 3)
     groups = {"person": np.where(np.arange(3 * COUNT) < 20, "a", "b").astype(object)}
-    kept = summarize(*rows, classes=CLASSES, dataset="", split="", resamples=20, groups=groups)
+    kept = summarize_logits(*rows, classes=CLASSES, dataset="", split="", resamples=20, groups=groups)
     assert kept.cautions == ("1 of 2 values of person have fewer than 30 faces: their figures say little",)
-    assert summarize(*rows, classes=CLASSES, dataset="", split="", resamples=20).cautions == ()
+    assert summarize_logits(*rows, classes=CLASSES, dataset="", split="", resamples=20).cautions == ()
 
 
 def test_a_model_that_gives_one_answer_is_said() -> None:
     labels = np.arange(120) % 3
     logits = np.tile([0.0, 2.0, 1.0], (120, 1))
-    (said,) = summarize(logits, labels, classes=("a", "b", "c"), dataset="", split="", resamples=20).cautions
+    (said,) = summarize_logits(logits, labels, classes=("a", "b", "c"), dataset="", split="", resamples=20).cautions
     assert said == "every face was taken for b: the average accuracy of 33.3% is 1 of 3 classes"
-    (one,) = summarize(
+    (one,) = summarize_logits(
         logits[labels == 1], labels[labels == 1], classes=("a", "b", "c"), dataset="", split="", resamples=9
     ).cautions
     assert one == "all test faces are of b: what is taken for it wrongly was not measured"
@@ -190,17 +191,17 @@ def test_a_column_of_lists_or_of_too_many_values_has_no_groups() -> None:
     with pytest.raises(MienError, match="texts or numbers"):
         made(groups={"box": lists})
     with pytest.raises(MienError, match="at most 1000"):
-        summarize(np.zeros((1001, 2)), np.zeros(1001, int), classes=("a", "b"), dataset="", split="",
+        summarize_logits(np.zeros((1001, 2)), np.zeros(1001, int), classes=("a", "b"), dataset="", split="",
                   groups={"id": np.arange(1001)}, resamples=2)  # fmt: skip
 
 
 def test_no_figures_of_nothing_or_of_faces_without_labels() -> None:
     with pytest.raises(MienError, match="at least one labeled face"):
-        summarize(np.zeros((0, 2)), [], classes=("a", "b"), dataset="", split="")
+        summarize_logits(np.zeros((0, 2)), [], classes=("a", "b"), dataset="", split="")
     with pytest.raises(MienError, match="from 0 to 1"):
-        summarize(np.zeros((2, 2)), [0, -1], classes=("a", "b"), dataset="", split="")
+        summarize_logits(np.zeros((2, 2)), [0, -1], classes=("a", "b"), dataset="", split="")
     with pytest.raises(MienError, match="logits of 3 classes"):
-        summarize(np.zeros((2, 2)), [0, 1], classes=("a", "b", "c"), dataset="", split="")
+        summarize_logits(np.zeros((2, 2)), [0, 1], classes=("a", "b", "c"), dataset="", split="")
 
 
 def test_confident_mistakes_are_wrong_and_in_order() -> None:
@@ -313,14 +314,14 @@ def test_what_techniques_note_is_drawn_where_it_is_there(tmp_path: Path) -> None
 )  # fmt: skip
 def test_a_noted_figure_has_its_panel(key: str, share: bool) -> None:
     lonely: list[dict[str, Any]] = [{key: 1.0 if epoch == 4 else None} for epoch in range(30)]
-    (panel,) = [panel for panel in PANELS if curves_in_history(panel, lonely)]
+    (panel,) = [panel for panel in HISTORY_PANELS if curves_with_values(panel, lonely)]
     assert panel.percent == share
     whole = draw_history(panel, [{key: 1.0}] * 30)
     assert draw_history(panel, lonely).count(b"<use ") == whole.count(b"<use ") + 1, "a dot where no line would pass"
 
 
 def test_perfect_recognizers_and_single_faces_have_a_report(tmp_path: Path) -> None:
-    write_evaluation(summarize([[3.0, 1.0]], [0], classes=("a", "b"), dataset="one", split="test", resamples=20), tmp_path)
+    write_evaluation(summarize_logits([[3.0, 1.0]], [0], classes=("a", "b"), dataset="one", split="test", resamples=20), tmp_path)
     text = (tmp_path / "report.html").read_text("utf-8")
     assert "No face was confused" in text
     assert "second most likely" not in text
@@ -362,8 +363,8 @@ def test_numbers_in_the_matrix_can_be_read_on_every_shade() -> None:
     for right in range(101):
         labels = np.zeros(100, int)
         logits = np.eye(2)[(np.arange(100) >= right).astype(int)]
-        found = summarize(logits, labels, classes=("a", "b"), dataset="", split="", resamples=2)
-        style = matrix(found)[0][0].style
+        found = summarize_logits(logits, labels, classes=("a", "b"), dataset="", split="", resamples=2)
+        style = confusion_cells(found)[0][0].style
         background = tuple(map(int, re.findall(r"\d+", style)[:3]))
         text = light((255,) * 3 if style.endswith("#fff") else (0,) * 3)
         low, high = sorted((light(background), text))
@@ -371,5 +372,5 @@ def test_numbers_in_the_matrix_can_be_read_on_every_shade() -> None:
 
 
 def test_numbers_are_grouped_by_thousands() -> None:
-    assert [whole(number) for number in (7, 3589, 1234567)] == ["7", "3\u202f589", "1\u202f234\u202f567"]
+    assert [with_thousands(number) for number in (7, 3589, 1234567)] == ["7", "3\u202f589", "1\u202f234\u202f567"]
     assert percent(float("nan")) == "\u2013"

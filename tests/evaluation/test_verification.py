@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from conftest import small_recipe
 from mien import FaceSet, MienError, TrainingSettings, train
 from mien.data.identities import write_identities
-from mien.evaluation.verification import Pairs, best_threshold, draw_pairs, embed, judge, verify
+from mien.evaluation.verification import FacePairs, accuracy_by_fold, best_threshold, draw_pairs, unit_features, verify
 from mien.progress import Silent
 from mien.recognize.features import tap
 
@@ -94,7 +94,7 @@ def test_judged_fold_by_fold() -> None:
     generator = np.random.default_rng(0)
     pairs = draw_pairs(crowd(1), 200, 5)
     scores = generator.normal(size=len(pairs.same)) + pairs.same
-    accuracies, thresholds = judge(scores, pairs)
+    accuracies, thresholds = accuracy_by_fold(scores, pairs)
     for fold in range(5):
         rest, mine = pairs.fold != fold, pairs.fold == fold
         values = np.sort(scores[rest])
@@ -103,9 +103,9 @@ def test_judged_fold_by_fold() -> None:
         assert accuracies[fold] == pytest.approx(naive_accuracy(scores[mine], pairs.same[mine], thresholds[fold]))
 
 
-def judged(vectors: npt.NDArray[np.float64], pairs: Pairs) -> float:
+def judged(vectors: npt.NDArray[np.float64], pairs: FacePairs) -> float:
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return float(judge((unit[pairs.first] * unit[pairs.second]).sum(axis=1), pairs)[0].mean())
+    return float(accuracy_by_fold((unit[pairs.first] * unit[pairs.second]).sum(axis=1), pairs)[0].mean())
 
 
 def test_perfect_and_random_features() -> None:
@@ -151,7 +151,7 @@ def test_features_are_means_of_maps(known: Path) -> None:
     with torch.inference_mode():
         clean, mirror = (source.network.features(shown, "stage2_1").mean(dim=(2, 3)).numpy() for shown in inputs)
     for flip, wanted in ((False, clean), (True, clean + mirror)):
-        got = embed(source, faces, flip, Silent())
+        got = unit_features(source, faces, flip, Silent())
         assert np.linalg.norm(got, axis=1) == pytest.approx(1)
         cosine = (got * wanted).sum(axis=1) / np.linalg.norm(wanted, axis=1)
         assert cosine == pytest.approx(1, abs=1e-3)

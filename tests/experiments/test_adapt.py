@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from conftest import Command, small_recipe
 from mien import FaceSet, MienError, Recognizer, TrainingSettings, train
-from mien.experiments.adapt import Adapted, ClassChange, _folds, adapt
-from mien.experiments.fitted_rows import FOLDS, Given, refitted, with_new
-from mien.experiments.last_layer import SHRINK, discriminant, fit_scale, refit, with_one
-from mien.recognize.model_card import CARD, GRAPH
+from mien.experiments.adaptation.adapt import adapt
+from mien.experiments.adaptation.adaptation_faces import FOLDS, AdaptationFaces, deal_parts
+from mien.experiments.adaptation.fitted_rows import fit_new_classes, refit_known_classes
+from mien.experiments.adaptation.judgment import Adapted, ClassChange
+from mien.experiments.adaptation.last_layer import SHRINK, discriminant, fit_scale, refit, with_one
+from mien.recognize.model_folder import CARD, GRAPH
 from runs import dim_faces, features
 
 CLASSES = [f"class{number}" for number in range(4)]
@@ -57,8 +59,8 @@ def test_a_new_class_is_learned_and_known_ones_stay(model: Path, tmp_path: Path)
     card = after.card
     assert card.sources[-1]["weights"] == before.card.weights
     assert (card.budget["train"], card.faces.classes) == (80, tuple(CLASSES))
-    assert 0 <= card.least <= 1
-    assert card.least <= card.sure <= 1
+    assert 0 <= card.conformal_threshold <= 1
+    assert card.conformal_threshold <= card.confidence_threshold <= 1
 
 
 def test_known_classes_are_fitted_to_other_faces(model: Path, tmp_path: Path) -> None:
@@ -112,8 +114,8 @@ def test_rows_without_faces_do_not_move_and_the_others_are_held(faces: int, held
     views = torch.randn(2, faces, 6, generator=generator).double() + torch.eye(4, 6)[labels]
     rows, some = torch.randn(4, 7, generator=generator).double(), torch.ones(faces, dtype=torch.bool)
     prior = torch.randn(4, generator=generator).double()
-    seen = Given(views, labels, tuple(CLASSES), torch.arange(faces), torch.arange(faces) // 2 % FOLDS, rows, prior)
-    made = refitted(seen, some)
+    seen = AdaptationFaces(views, labels, tuple(CLASSES), torch.arange(faces), torch.arange(faces) // 2 % FOLDS, rows, prior)
+    made = refit_known_classes(seen, some)
     assert torch.equal(made[[1, 3]], rows[[1, 3]])
     assert not torch.equal(made[[0, 2]], rows[[0, 2]])
     fits = [refit(rows[[0, 2]], views.flatten(0, 1), (labels // 2).repeat(2), prior[[0, 2]], 2 * held * s) for s in (10, 100)]
@@ -195,10 +197,10 @@ def test_an_adapted_model_knows_how_frequent_its_classes_were(model: Path, tmp_p
     assert (adapted.faces.count, adapted.faces.license) == (80, given.info.license)
 
 
-@pytest.mark.parametrize("fit", [with_new, refitted])
-def test_nothing_is_fitted_to_faces_that_are_left_out(fit: Callable[[Given, torch.Tensor], torch.Tensor]) -> None:
+@pytest.mark.parametrize("fit", [fit_new_classes, refit_known_classes])
+def test_nothing_is_fitted_to_faces_that_are_left_out(fit: Callable[[AdaptationFaces, torch.Tensor], torch.Tensor]) -> None:
     generator, known = torch.Generator().manual_seed(0), 3
-    labels = torch.arange(120) % (4 if fit is with_new else 3)
+    labels = torch.arange(120) % (4 if fit is fit_new_classes else 3)
     views = torch.randn(2, 120, 6, generator=generator).double() + 2 * torch.eye(4, 6)[labels]
     folds, rows = torch.arange(120) // 4 % FOLDS, torch.randn(known, 7, generator=generator).double()
     some = folds != 2
@@ -206,7 +208,7 @@ def test_nothing_is_fitted_to_faces_that_are_left_out(fit: Callable[[Given, torc
     for shift in (0, 5):
         seen = torch.where(some[:, None], views, views + shift * torch.randn(6, generator=generator))
         classes = tuple(CLASSES[: int(labels.max()) + 1])
-        fits.append(fit(Given(seen, labels, classes, torch.arange(120), folds, rows, torch.zeros(known)), some))
+        fits.append(fit(AdaptationFaces(seen, labels, classes, torch.arange(120), folds, rows, torch.zeros(known)), some))
     torch.testing.assert_close(*fits, rtol=0, atol=0)
 
 
@@ -336,17 +338,17 @@ def test_rows_stay_near_and_leave_their_prior_out() -> None:
 
 @settings(derandomize=True, deadline=None, max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 12)), min_size=1, max_size=60), st.integers(0, 99))
-def test_folds_keep_groups_whole_and_deal_classes_out(faces: list[tuple[int, int]], seed: int) -> None:
+def testdeal_parts_keep_groups_whole_and_deal_classes_out(faces: list[tuple[int, int]], seed: int) -> None:
     labels, groups = (np.array(values) for values in zip(*faces, strict=True))
-    folds = _folds(labels, groups, seed)
+    folds = deal_parts(labels, groups, seed)
     for group in np.unique(groups):
         assert len(np.unique(folds[groups == group])) == 1
     assert set(folds.tolist()) <= set(range(FOLDS))
-    alone = _folds(labels, np.arange(len(labels)), seed)
+    alone = deal_parts(labels, np.arange(len(labels)), seed)
     for label in np.unique(labels):
         counts = np.bincount(alone[labels == label], minlength=FOLDS)
         assert counts.max() - counts.min() <= 1
-    assert np.array_equal(folds, _folds(labels, groups, seed))
+    assert np.array_equal(folds, deal_parts(labels, groups, seed))
 
 
 def test_few_people_who_show_a_rare_class_are_in_all_parts() -> None:
@@ -354,10 +356,10 @@ def test_few_people_who_show_a_rare_class_are_in_all_parts() -> None:
     people = np.repeat(np.arange(50), 4)
     labels = np.where((people < 8) & (np.arange(200) % 4 == 0), 1, 0)
     for seed in range(20):
-        assert len(np.unique(_folds(labels, people, seed)[labels == 1])) == FOLDS
+        assert len(np.unique(deal_parts(labels, people, seed)[labels == 1])) == FOLDS
 
 
-def test_folds_are_drawn_by_seed() -> None:
+def testdeal_parts_are_drawn_by_seed() -> None:
     labels = np.arange(100) % 4
-    first, second = (_folds(labels, np.arange(100), seed) for seed in (0, 1))
+    first, second = (deal_parts(labels, np.arange(100), seed) for seed in (0, 1))
     assert not np.array_equal(first, second)

@@ -22,8 +22,8 @@ from mien.experiments.compare import compare
 from mien.experiments.comparison import Comparison
 from mien.experiments.grid import make_plan
 from mien.experiments.settings import Axis, Grid
-from mien.registry import STRICT
-from mien.training import loop
+from mien.settings import STRICT
+from mien.techniques import Weigh
 from mien.training.run import Run
 
 SMALL = """
@@ -36,7 +36,7 @@ precision = "float32"
 
 
 @dataclass(frozen=True, config=STRICT)
-class Chance:
+class Chance(Weigh):
     """Weights by the dice."""
 
     def __call__(self, run: Run) -> torch.Tensor:
@@ -150,8 +150,8 @@ def test_every_recipe_of_a_cell_sees_the_same_labels(stored: Path, recipes: dict
         compare(stored, grid, tmp_path / "out")
 
 
-def test_a_killed_grid_goes_on(stored: Path, recipes: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+@pytest.mark.usefixtures("checkpoint_each_batch")
+def test_a_killed_grid_goes_on(stored: Path, recipes: dict[str, str], tmp_path: Path) -> None:
     grid, out = grid_of((recipes["plain"], recipes["balanced"]), labels_per_class=(None,), seeds=2), tmp_path / "out"
     batches = 2 * (78 // 16)
     with pytest.raises(Interrupted):

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from mien import MienError
 from mien.faces import align
-from mien.faces.align import ROOM, Map, align_from_text, crop, outline, square
+from mien.faces.align import ROOM, CropMap, align_from_text, crop, outline, square_map
 from mien.faces.crop import CropSpec, crop_faces
 from mien.faces.detect import dlib
 from mien.faces.face import Face
-from mien.faces.quality import MEASURES, Limits, measure
-from mien.registry import names, to_text
+from mien.faces.quality import MEASURES, QualityLimits, measure_quality
+from mien.registry import component_names, component_to_text
 
 LANDMARKS = np.array([[40, 50], [80, 50], [60, 72], [46, 90], [74, 90]], np.float32)
 
@@ -28,12 +28,12 @@ def face(landmarks: npt.NDArray[Any] | None = LANDMARKS, box: Sequence[float] = 
     return Face(box=(x0, y0, x1, y1), landmarks=None if landmarks is None else landmarks.astype(np.float32), score=0.9)
 
 
-def scale_of(map_: Map) -> float:
+def scale_of(map_: CropMap) -> float:
     """The side of the crop in pixels of the photo."""
     return float(1 / np.sqrt(abs(np.linalg.det(map_[:, :2]))))
 
 
-def turned(center: Sequence[float], side: float, angle: float) -> Map:
+def turned(center: Sequence[float], side: float, angle: float) -> CropMap:
     """The map of a square of the photo by its center, side and angle."""
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) / side
     return np.column_stack([turn, [0.5, 0.5] - turn @ center])
@@ -47,10 +47,10 @@ def gray_photo(height: int = 160, width: int = 120) -> npt.NDArray[np.uint8]:
     return np.full((height, width, 3), 90, np.uint8)
 
 
-@pytest.mark.parametrize("name", sorted(set(names(ROOM)) - {"outline"}))
+@pytest.mark.parametrize("name", sorted(set(component_names(ROOM)) - {"outline"}))
 def test_a_way_is_read_back_from_its_text_and_maps_the_face_into_the_square(name: str) -> None:
     way = align_from_text(name)
-    assert align_from_text(to_text(way)) == way
+    assert align_from_text(component_to_text(way)) == way
     found = way(gray_photo(), face())
     assert found is not None
     center = found @ [60, 70, 1]
@@ -162,7 +162,7 @@ def test_the_photos_edges_are_seen(size: tuple[int, int]) -> None:
     for edge in ((0, slice(None)), (-1, slice(None)), (slice(None), 0), (slice(None), -1)):
         photo = np.zeros((shorter, shorter, 3), np.uint8)
         photo[edge] = 255
-        made = crop(photo, square(np.array([shorter / 2, shorter / 2]), shorter), 16)
+        made = crop(photo, square_map(np.array([shorter / 2, shorter / 2]), shorter), 16)
         assert (made[edge] > 0).all()
         assert made.sum() == made[edge].sum()
 
@@ -210,18 +210,18 @@ def test_a_way_may_press_a_strip_into_the_square(size: tuple[int, int]) -> None:
 
 def test_more_pixels_than_cv2_adds_up_are_averaged() -> None:
     photo = white_photo(3000, 3000)
-    assert (crop(photo, square(np.array([1500, 1500]), 3000), 1) == 255).all()
+    assert (crop(photo, square_map(np.array([1500, 1500]), 3000), 1) == 255).all()
 
 
 def test_averaging_one_axis_after_the_other_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     photo = np.random.default_rng(0).integers(0, 256, (331, 420, 3), dtype=np.uint8)
-    found = square(np.array([200, 170]), 310)
+    found = square_map(np.array([200, 170]), 310)
     expected = crop(photo, found, 24).astype(int)
     monkeypatch.setattr(align, "AREA", 100)
     assert np.abs(crop(photo, found, 24) - expected).max() <= 1
 
 
-@pytest.mark.parametrize("name", names(ROOM))
+@pytest.mark.parametrize("name", component_names(ROOM))
 def test_a_way_refuses_a_detector_without_landmarks_where_it_needs_them(name: str) -> None:
     if name == "outline":
         pytest.importorskip("dlib")
@@ -295,7 +295,7 @@ def test_measures_say_what_they_are_named_for() -> None:
     bright = np.full((48, 48), 255, np.uint8)
     tilted = LANDMARKS @ (np.array([[1, 1], [-1, 1]]) / np.sqrt(2))
     beside = LANDMARKS + np.array([[0, 0], [0, 0], [20, 0], [0, 0], [0, 0]])
-    found = measure(np.stack([noise, smooth, bright]), [face(), face(tilted), face(beside)])
+    found = measure_quality(np.stack([noise, smooth, bright]), [face(), face(tilted), face(beside)])
     assert list(found) == list(MEASURES)
     assert found["sharpness"][0] > 1000
     np.testing.assert_allclose(found["sharpness"][1:], 0)
@@ -303,27 +303,27 @@ def test_measures_say_what_they_are_named_for() -> None:
     np.testing.assert_allclose(found["roll"], [0, 45, 0], atol=1e-5)
     np.testing.assert_allclose(found["turn"], [0, 0, 1], atol=1e-5)
     np.testing.assert_allclose(found["size"], 80)
-    color = measure(np.repeat(noise[None, :, :, None], 3, axis=3), [face(None)])
+    color = measure_quality(np.repeat(noise[None, :, :, None], 3, axis=3), [face(None)])
     np.testing.assert_allclose(color["sharpness"], found["sharpness"][:1], rtol=1e-4)
     assert np.isnan(color["roll"]).all()
 
 
 def test_limits_name_what_is_beyond_them() -> None:
-    limits = Limits.parse(["size>=40", "turn<=0.5"])
+    limits = QualityLimits.parse(["size>=40", "turn<=0.5"])
     assert limits.broken({"size": 50, "turn": -0.4}) == ""
     assert limits.broken({"size": 30, "turn": 0}) == "size 30, less than 40"
     assert limits.broken({"size": 50, "turn": -0.6}) == "turn -0.6, more than 0.5"
     assert limits.broken({"size": 50, "turn": float("nan")}) == ""
     for text in ("size", "size>40", "weight>=3", "size>=big", "size>=nan"):
         with pytest.raises(MienError, match="a limit such as size>=40"):
-            Limits.parse([text])
+            QualityLimits.parse([text])
 
 
 @pytest.mark.parametrize("name", MEASURES)
 def test_a_limit_on_what_cannot_be_measured_is_refused(name: str) -> None:
-    known = not np.isnan(measure(np.zeros((1, 8, 8), np.uint8), [face(None)])[name][0])
+    known = not np.isnan(measure_quality(np.zeros((1, 8, 8), np.uint8), [face(None)])[name][0])
     for text in (f"{name}>=0.1", f"{name}<=0.5"):
-        limits = Limits.parse(["size>=40", text])
+        limits = QualityLimits.parse(["size>=40", text])
         limits.require_measurable(landmarks=True)
         if known:
             limits.require_measurable(landmarks=False)

@@ -13,11 +13,12 @@ from mien import MienError
 from mien.faces.detect import ROOM, Detector, detector_from_text, dlib
 from mien.faces.face import Face
 from mien.media.photos import Photo
-from mien.registry import fields, find, names, to_text
+from mien.registry import component_names, component_to_text, find_component
+from mien.settings import setting_docs
 
 SETTINGS = {"dlib": "dlib doublings=0"}
 """What makes a slow detector fast enough for tests."""
-DETECTORS = [*(SETTINGS.get(name, name) for name in names(ROOM)), "mtcnn runtime=torch"]
+DETECTORS = [*(SETTINGS.get(name, name) for name in component_names(ROOM)), "mtcnn runtime=torch"]
 
 
 def detector_of(text: str) -> Detector:
@@ -40,20 +41,20 @@ def same(found: Sequence[tuple[Face, ...]], expected: Sequence[tuple[Face, ...]]
 
 
 def test_all_detectors_are_here() -> None:
-    assert names(ROOM) == ["dlib", "haar", "mtcnn"]
+    assert component_names(ROOM) == ["dlib", "haar", "mtcnn"]
     with pytest.raises(MienError, match="one of dlib, haar, mtcnn"):
         detector_from_text("retina")
 
 
-@pytest.mark.parametrize("name", names(ROOM))
+@pytest.mark.parametrize("name", component_names(ROOM))
 def test_every_detector_is_documented_and_read_back_from_its_text(name: str) -> None:
-    kind = find(ROOM, name)
+    kind = find_component(ROOM, name)
     assert kind.__doc__
     assert kind.__call__.__doc__
-    assert all(fields(kind).values()), "every setting has a line of documentation"
+    assert all(setting_docs(kind).values()), "every setting has a line of documentation"
     detector = detector_from_text(name)
-    assert detector_from_text(to_text(detector)) == detector
-    assert to_text(detector_from_text(to_text(detector))) == to_text(detector)
+    assert detector_from_text(component_to_text(detector)) == detector
+    assert component_to_text(detector_from_text(component_to_text(detector))) == component_to_text(detector)
 
 
 @pytest.mark.parametrize("name", DETECTORS)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mien import MienError
-from mien.faces.face import Face, choose
+from mien.faces.face import Face, choose_faces
 
 MARKS = np.array([[10.0, 10], [13, 14], [12, 16], [10, 20], [14, 20]])
 
@@ -35,9 +35,9 @@ def test_landmarks_are_five_finite_points() -> None:
 def test_one_of_a_photos_faces_is_chosen() -> None:
     small, large = Face((45.0, 20.0, 55.0, 30.0), None, 0.8), Face((0.0, 0.0, 30.0, 30.0), None, 0.9)
     faces = [small, large, Face((70.0, 0.0, 100.0, 30.0), None, 0.7)]
-    assert choose(faces, "all", (100, 50)) == tuple(faces)
-    assert choose(faces, "largest", (100, 50)) == (large,), "of equal ones the first"
-    assert choose(faces, "central", (100, 50)) == (small,)
-    assert choose(faces, "central", (30, 30)) == (large,)
+    assert choose_faces(faces, "all", (100, 50)) == tuple(faces)
+    assert choose_faces(faces, "largest", (100, 50)) == (large,), "of equal ones the first"
+    assert choose_faces(faces, "central", (100, 50)) == (small,)
+    assert choose_faces(faces, "central", (30, 30)) == (large,)
     for which in ("all", "largest", "central"):
-        assert choose([], which, (100, 50)) == ()
+        assert choose_faces([], which, (100, 50)) == ()

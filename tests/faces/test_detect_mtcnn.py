@@ -29,7 +29,7 @@ from mien.faces.face import Face
 from mien.faces.mtcnn import networks as nets
 from mien.faces.mtcnn import proposals
 from mien.faces.mtcnn.integral_image import IntegralImage
-from mien.faces.mtcnn.networks import networks, weights
+from mien.faces.mtcnn.networks import mtcnn_networks, read_mtcnn_weights
 from mien.media.photos import Photo
 
 PHOTOS = SHARED / "photos"
@@ -37,7 +37,7 @@ PHOTOS = SHARED / "photos"
 
 def by_formula(name: str, pictures: Tensor) -> list[Tensor]:
     """Keras' network: the softmax of being a face, offsets and landmarks of pictures (B, H, W, 3), channels last at the end."""
-    arrays = [torch.from_numpy(np.array(array)) for array in weights(name)]
+    arrays = [torch.from_numpy(np.array(array)) for array in read_mtcnn_weights(name)]
     x, pools = (
         (pictures.permute(0, 3, 1, 2) - 127.5) * 0.0078125,
         {"pnet": (2, 0, 0), "rnet": (3, 3, 0), "onet": (3, 3, 2, 0)}[name],
@@ -63,7 +63,7 @@ def by_formula(name: str, pictures: Tensor) -> list[Tensor]:
 ])  # fmt: skip
 def test_networks_are_what_their_arrays_say(runtime: Any, name: str, role: str, size: tuple[int, int]) -> None:
     pictures = torch.rand(3, *size, 3, generator=torch.Generator().manual_seed(0)) * 255
-    found = getattr(networks(runtime), role)(pictures.numpy())
+    found = getattr(mtcnn_networks(runtime), role)(pictures.numpy())
     assert found.dtype == np.float32
     made = torch.from_numpy(found)
     made = made.permute(0, 2, 3, 1) if name == "pnet" else made
@@ -76,20 +76,20 @@ def test_networks_are_what_their_arrays_say(runtime: Any, name: str, role: str, 
 def test_missing_and_other_weights_are_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MienError, match="pip install mtcnn"):
-        weights("pnet")
+        read_mtcnn_weights("pnet")
     spec = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
     with pytest.raises(MienError, match="sha256 ea6b0c3e685e"):
-        weights("pnet")
+        read_mtcnn_weights("pnet")
     (tmp_path / "assets" / "weights").mkdir(parents=True)
     (tmp_path / "assets" / "weights" / "onet.lz4").write_bytes(b"cos\nsystem\n(S'exit 1'\ntR.")
     monkeypatch.setattr(joblib, "load", lambda file: pytest.fail("unpickled before its hash was found right"))
     with pytest.raises(MienError, match="sha256 94f6ea2f4cf9"):
-        weights("onet")
+        read_mtcnn_weights("onet")
 
 
 def test_onnx_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    net = nets.layers("pnet", weights("pnet"))
+    net = nets.mtcnn_layers("pnet", read_mtcnn_weights("pnet"))
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(MienError, match="pip install onnx onnxruntime"):
         nets.onnx_bytes(net)

@@ -13,7 +13,8 @@ from mien.faces import crop
 from mien.faces.crop import CropSpec, crop_faces
 from mien.faces.face import Face
 from mien.media.photos import Photo
-from mien.preparation.prepare import Preparing, prepare_faces
+from mien.preparation.preparation_settings import PreparationSettings
+from mien.preparation.prepare import prepare_faces
 
 WIDE, HIGH = 60, 40
 LANDMARKS = np.array([[20.0, 10], [30, 10], [25, 15], [21, 20], [29, 20]])
@@ -47,7 +48,7 @@ class Upright:
 @pytest.fixture(autouse=True)
 def _detector(monkeypatch: pytest.MonkeyPatch) -> None:
     made = crop._made
-    monkeypatch.setattr(crop, "_made", lambda geometry: (made(geometry)[0], Upright()))
+    monkeypatch.setattr(crop, "_made", lambda crop_spec: (made(crop_spec)[0], Upright()))
 
 
 @pytest.mark.parametrize("quarters", range(4))
@@ -73,7 +74,7 @@ def test_prepare_turns_and_says_so(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     Image.fromarray(np.rot90(photo())).save(tmp_path / "in" / "side.png")
     Image.fromarray(photo()).save(tmp_path / "in" / "up.png")
-    done = prepare_faces(Preparing((str(tmp_path / "in"),), "box", "haar", side=16, turn=True), tmp_path / "out")
+    done = prepare_faces(PreparationSettings((str(tmp_path / "in"),), "box", "haar", side=16, turn=True), tmp_path / "out")
     assert done.faces.column("id").to_pylist() == ["side.png", "up.png"]
     assert (done.faces.faces()[0] == done.faces.faces()[1]).all()
     assert (tmp_path / "out" / "notes.csv").read_text().splitlines() == [

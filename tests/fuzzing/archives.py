@@ -18,9 +18,9 @@ import numpy as np
 from PIL import Image
 
 from mien.errors import MienError
-from mien.media.inputs import find_inputs
-from mien.media.limits import FileLimits
-from mien.media.photos_and_frames import read_shots
+from mien.media.file_limits import FileLimits
+from mien.media.find_source_files import find_source_files
+from mien.media.photos_and_frames import read_photos_and_frames
 
 Generator = np.random.Generator
 
@@ -39,7 +39,7 @@ def make(generator: Generator, folder: Path) -> None:
 def read(folder: Path) -> None:
     """As `predict` and `prepare` do."""
     faults, photos = list[Any](), 0
-    for _ in read_shots(find_inputs([folder]), 1.0, faults, FileLimits()):
+    for _ in read_photos_and_frames(find_source_files([folder]), 1.0, faults, FileLimits()):
         photos += 1
     if faults and not photos:
         raise MienError("an archive", faults[0].reason, "give another")

@@ -13,10 +13,10 @@ from PIL import Image
 
 from mien.errors import MienError
 from mien.faces.crop import CropSpec, crop_faces
-from mien.media.inputs import find_inputs
-from mien.media.limits import FileLimits
-from mien.media.photos_and_frames import read_shots
-from mien.media.pictures import read_picture
+from mien.media.face_pictures import read_picture
+from mien.media.file_limits import FileLimits
+from mien.media.find_source_files import find_source_files
+from mien.media.photos_and_frames import read_photos_and_frames
 
 Generator = np.random.Generator
 
@@ -38,7 +38,7 @@ def read(folder: Path) -> None:
         read_picture(path, 48, color=True)
         return
     faults = list[Any]()
-    for shot in read_shots(find_inputs([folder]), 1.0, faults, FileLimits()):
+    for shot in read_photos_and_frames(find_source_files([folder]), 1.0, faults, FileLimits()):
         if shot.pixels.size < 3 * LOOKED_AT:
             crop_faces([shot.pixels], CropSpec("box", "mtcnn", "all"), 48, False)
     if faults:

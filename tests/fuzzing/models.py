@@ -13,11 +13,11 @@ import torch
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from mien.faces.crop import CropSpec
+from mien.json_text import to_json
 from mien.models import architecture
-from mien.plain import to_json
-from mien.recognize.bundled import BOX
-from mien.recognize.model_card import CARD, GRAPH, WEIGHTS
-from mien.recognize.reading import sentence
+from mien.recognize.bundled import BUNDLED
+from mien.recognize.model_folder import CARD, GRAPH, WEIGHTS
+from mien.recognize.prediction import sentence
 from mien.recognize.recognizer import Recognizer
 
 HOSTILE: list[Any] = [
@@ -38,7 +38,7 @@ NUMBERS = [-(10**9), -1, 0, 1, 2, 3, 7, 64, 1000, 65536, 10**6, 10**9, 2**31, 2*
 def make(generator: np.random.Generator, folder: Path) -> None:
     """A copy of the model in the box, changed in one or two ways; one of three is read by torch."""
     for name in (CARD, WEIGHTS, GRAPH):
-        shutil.copyfile(BOX["mien-s"] / name, folder / name)
+        shutil.copyfile(BUNDLED["mien-s"] / name, folder / name)
     for _ in range(1 if generator.random() < 0.7 else 2):
         change = _CHANGES[generator.integers(len(_CHANGES))]
         change(generator, folder)

@@ -20,9 +20,9 @@ import numpy as np
 import uvicorn
 
 from mien import FaceSet, MienError
-from mien.labeling.page.limits import Limits
+from mien.labeling.page.client_limits import ClientLimits
 from mien.labeling.page.log_limits import LOGGERS
-from mien.labeling.page.serve import Reached, listen, serve
+from mien.labeling.page.serve import NetworkSettings, listen, serve
 from mien.labeling.page.setup import PreparedPage
 from mien.labeling.store.records import Question
 from mien.labeling.store.store import Store
@@ -97,10 +97,10 @@ class _Page:
         self.store.ask([Question(name) for name in ids])
         listening = listen("127.0.0.1", 0)
         self.port: int = listening.getsockname()[1]
-        self.cookie = f"mien-{self.port}={self.store.add_annotator('ann')}".encode()
-        limits = Limits(wrong_by_name=10**9, wrong_by_address=10**9, wrong_seconds=0.0, log_lines=10**9)
+        self.cookie = f"mien-{self.port}={self.store.accounts.add('ann')}".encode()
+        limits = ClientLimits(wrong_by_name=10**9, wrong_by_address=10**9, wrong_seconds=0.0, log_lines=10**9)
         self._servers: list[uvicorn.Server] = []
-        given = (PreparedPage(self.store, pool, 0), listening, "after", Reached(limits=limits), self._servers.append)
+        given = (PreparedPage(self.store, pool, 0), listening, "after", NetworkSettings(limits=limits), self._servers.append)
         threading.Thread(target=serve, args=given, daemon=True).start()
         _wait(lambda: bool(self._servers) and self._servers[0].started, "a page that is served")
         self._errors = _Errors()

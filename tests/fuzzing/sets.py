@@ -14,8 +14,8 @@ import torch
 from mien import FaceSet, MienError, Recipe, TrainingSettings
 from mien.data.describe import describe
 from mien.data.format import Info, checksum
-from mien.disk import read_json
-from mien.registry import validate
+from mien.json_toml import read_json
+from mien.settings import settings_from
 from mien.training.train import train
 
 Damage = Callable[[np.random.Generator, Path], None]
@@ -105,7 +105,7 @@ def _sign(folder: Path) -> None:
     try:
         if all(_is_small(folder / name) for name in NAMES):
             values = read_json(folder / "faceset.json", "")
-            info = validate(Info, values)
+            info = settings_from(Info, values)
             (folder / "faceset.json").write_text(json.dumps(values | {"checksum": checksum(folder, info)}), "utf-8")
     except (MienError, OSError, ValueError, TypeError, AttributeError):
         return

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -74,13 +75,19 @@ def _make(generator: np.random.Generator, folder: Path) -> None:
     (folder / "tiny.toml").write_text(TOML)
     kind = list(KINDS)[generator.integers(len(KINDS))]
     (folder / "kind").write_text(kind)
-    KINDS[kind][0](folder, "set", int(generator.integers(1, 4)))
-    shutil.move(folder / "out", folder / "mine")
-    KINDS[kind][0](folder, "other", int(generator.integers(1, 4)))
-    shutil.move(folder / "out", folder / "theirs")
-    shutil.move(folder / "mine", folder / "out")
-    touched = {_damage(generator, folder) for _ in range(int(generator.integers(1, 3)))}
-    shutil.rmtree(folder / "theirs")
+    begin, mine, theirs = KINDS[kind][0], *(int(generator.integers(1, 4)) for _ in range(2))
+    begin(folder, "set", mine)
+
+    def make_theirs() -> None:
+        """What another set gives, where it is wanted: that takes as long as all else."""
+        if not (folder / "theirs").exists():
+            shutil.move(folder / "out", folder / "mine")
+            begin(folder, "other", theirs)
+            shutil.move(folder / "out", folder / "theirs")
+            shutil.move(folder / "mine", folder / "out")
+
+    touched = {_damage(generator, folder, make_theirs) for _ in range(int(generator.integers(1, 3)))}
+    shutil.rmtree(folder / "theirs", ignore_errors=True)
     if kind in RUNS and "run.json" not in touched:
         whole = train(folder / "set", RUNS[kind], folder / "whole", TrainingSettings(threads=1))
         (folder / "expected").write_text(whole.card.weights)
@@ -92,15 +99,17 @@ def read(folder: Path) -> None:
     KINDS[(folder / "kind").read_text()][1](folder)
 
 
-def _damage(generator: np.random.Generator, folder: Path) -> str:
+def _damage(generator: np.random.Generator, folder: Path, make_theirs: Callable[[], None]) -> str:
     """Damages a file; its name."""
     files = sorted(path for path in (folder / "out").rglob("*") if path.is_file() and not path.is_symlink())
     if not files:
         return ""
     file = files[generator.integers(len(files))]
-    others = [path for path in (folder / "theirs").rglob(file.name) if path.is_file()]
-    chance = generator.random()
-    if chance < 0.3 and others:
+    chance, others = generator.random(), list[Path]()
+    if chance < 0.3:
+        make_theirs()
+        others = [path for path in (folder / "theirs").rglob(file.name) if path.is_file()]
+    if others:
         shutil.copyfile(others[generator.integers(len(others))], file)
     elif file.suffix == ".json" and chance < 0.8:
         try:
@@ -121,13 +130,8 @@ def _recipe(**changed: Any) -> Recipe:
 
 def _interrupted(recipe: Recipe) -> Callable[[Path, str, int], None]:
     def begin(folder: Path, name: str, batches: int) -> None:
-        seconds, loop.CHECKPOINT_SECONDS = loop.CHECKPOINT_SECONDS, 0.0
-        try:
+        with patch.object(loop, "CHECKPOINT_SECONDS", 0.0), suppress(Interrupted):
             train(folder / name, recipe, folder / "out", TrainingSettings(threads=1), progress=StopAfter(2 + batches))
-        except Interrupted:
-            pass
-        finally:
-            loop.CHECKPOINT_SECONDS = seconds
 
     return begin
 
@@ -146,9 +150,10 @@ def _go_on(folder: Path) -> None:
 
 
 def _neighbors(folder: Path, name: str, batches: int) -> None:
-    from mien.pretraining.autoencoder.train import autoencoding, train_neighbors
+    from mien.pretraining.autoencoder.settings import autoencoder_settings
+    from mien.pretraining.autoencoder.train_alone import train_autoencoder
 
-    train_neighbors(folder / name, folder / "out", autoencoding(AUTOENCODER), TrainingSettings(threads=1))
+    train_autoencoder(folder / name, folder / "out", autoencoder_settings(AUTOENCODER), TrainingSettings(threads=1))
     if batches == 1:
         shutil.rmtree(folder / "out" / "model")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from mien.media.frames import read_frames
-from mien.media.inputs import find_inputs
+from mien.media.find_source_files import find_source_files
+from mien.media.video_frames import read_frames
 
 Generator = np.random.Generator
 
@@ -40,7 +40,7 @@ def make(generator: Generator, folder: Path) -> None:
 
 def read(folder: Path) -> None:
     """As `predict` does."""
-    for one in find_inputs([folder]):
+    for one in find_source_files([folder]):
         for number, _ in enumerate(read_frames(one, 0.04)):
             if number >= FRAMES:
                 break

@@ -25,12 +25,14 @@ from mien.data.face_grid import RED
 from mien.data.format import Info
 from mien.evaluation.neighborhood_stability import find_space, score_faces
 from mien.label_errors import confident_learning, find, report
-from mien.label_errors.confident_learning import deal_folds, embed_faces, judge_labels, predict_held_out
-from mien.label_errors.find import count_wrong, find_label_errors
+from mien.label_errors.confident_learning import deal_folds, judge_labels, predict_held_out
+from mien.label_errors.face_features import embed_faces
+from mien.label_errors.find import find_label_errors
+from mien.label_errors.known_mistakes import count_mistakes
 from mien.label_errors.report import require_own_list, write_label_errors
 from mien.progress import Silent
 from mien.recognize.model_card import ModelCard
-from mien.recognize.networks import build_network
+from mien.recognize.saved_networks import build_network
 from mien.recognize.semantic_neighbors import SIGMA
 from moving import moving_faces, untrained_recognizer
 from runs import features
@@ -94,7 +96,7 @@ def test_the_order_is_that_of_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     faces, generator = features(80), np.random.default_rng(3)
     table = generator.dirichlet([1, 1, 1], 80).round(1) + 0.01
     table /= table.sum(axis=1, keepdims=True)
-    monkeypatch.setattr(find, "predict_held_out", lambda *_: table)
+    monkeypatch.setattr(confident_learning, "predict_held_out", lambda *_: table)
     found = find_label_errors(reader(faces), faces)
     flagged = find_label_issues(faces.labels, table, n_jobs=1)
     doubt = [1 - float(table[row, label]) for row, label in enumerate(faces.labels)]
@@ -183,13 +185,13 @@ def test_folds_that_cannot_be_are_refused() -> None:
 def test_faces_of_nobody_are_people_of_their_own() -> None:
     faces = features(60)
     some = with_columns(faces, subject=pa.array([f"p{n // 6}" if n < 30 else None for n in range(60)]))
-    people = confident_learning.people_of(some)
+    people = confident_learning.person_numbers(some)
     assert people is not None
     assert people[:30].tolist() == [n // 6 for n in range(30)]
     assert len(set(people[30:])) == 30
     assert not set(people[:30]) & set(people[30:])
     nobody = with_columns(faces, subject=pa.array([None] * 60, pa.string()))
-    assert confident_learning.people_of(nobody) is None
+    assert confident_learning.person_numbers(nobody) is None
     assert "of people" not in find_label_errors(reader(nobody), nobody).how
 
 
@@ -296,7 +298,7 @@ def test_what_is_asked_is_checked() -> None:
 def test_cleanlab_is_asked_for_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     faces = features(60)
     monkeypatch.setitem(sys.modules, "cleanlab", None)
-    monkeypatch.setattr(find, "labeled_faces", None)  # Nothing is done before.
+    monkeypatch.setattr(find, "select_labeled_faces", None)  # Nothing is done before.
     with pytest.raises(MienError, match=r"cleanlab.*pip install 'mien\[doubts\]'"):
         find_label_errors(reader(faces), faces)
     monkeypatch.undo()
@@ -328,7 +330,7 @@ def test_truth_is_taken_where_it_is_known() -> None:
 def test_figures_of_the_list_are_those_of_loops(faces: list[tuple[bool, int, bool]]) -> None:
     listed = sorted(faces, key=lambda face: (not face[0], -face[1]))
     flagged, scores, wrong = (np.array(values) for values in zip(*listed, strict=True))
-    found = count_wrong(scores.astype(float), flagged, wrong)
+    found = count_mistakes(scores.astype(float), flagged, wrong)
     assert found.wrong == sum(face[2] for face in listed)
     assert found.first == {n: sum(face[2] for face in listed[:n]) for n in (25, 50) if n <= len(listed)}
     pairs = [
@@ -345,7 +347,7 @@ def test_cleanlab_judges_few_faces_without_a_warning() -> None:
         for table in (generator.dirichlet(np.ones(3), len(labels)), np.full((len(labels), 3), 1 / 3)):
             judged = judge_labels(np.array(labels), table)
             assert judged.joint.sum() == pytest.approx(1)
-            assert np.isfinite(judged.quality).all()
+            assert np.isfinite(judged.scores).all()
 
 
 @pytest.fixture

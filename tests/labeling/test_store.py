@@ -14,10 +14,10 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DatabaseError
 
 from mien import MienError
-from mien.labeling.store import schema
+from mien.labeling.store import migrations
+from mien.labeling.store.agreement import krippendorff_alpha
 from mien.labeling.store.assignment import LEASE
-from mien.labeling.store.consensus import krippendorff_alpha
-from mien.labeling.store.integrity import check
+from mien.labeling.store.check import check_store
 from mien.labeling.store.records import Answer, Question, Reply
 from mien.labeling.store.store import Store
 from stores import CHECKSUM, CLASSES, Fresh, new_store
@@ -101,21 +101,21 @@ def test_a_password_is_in_no_message() -> None:
 def test_tokens_tell_who_is_there_and_are_not_kept(fresh: Fresh) -> None:
     address = fresh()
     with new_store(address) as store:
-        token, other = store.add_annotator("Zoë B."), store.add_annotator("ann")
+        token, other = store.accounts.add("Zoë B."), store.accounts.add("ann")
         assert len({token, other}) == 2
         assert min(len(token), len(other)) >= 43
-        assert store.annotators() == ("Zoë B.", "ann")
-        assert [store.annotator_by_token(given) for given in (token, other)] == ["Zoë B.", "ann"]
+        assert store.accounts.names() == ("Zoë B.", "ann")
+        assert [store.accounts.signed_in(given) for given in (token, other)] == ["Zoë B.", "ann"]
         for wrong in ("", "x", token[:-1], token + "x", hashlib.sha256(token.encode()).hexdigest(), "\udc80", "é\0"):
-            assert store.annotator_by_token(wrong) is None
-        renewed = store.renew_token("ann")
-        assert store.annotator_by_token(renewed) == "ann"
-        assert store.annotator_by_token(other) is None
+            assert store.accounts.signed_in(wrong) is None
+        renewed = store.accounts.renew_token("ann")
+        assert store.accounts.signed_in(renewed) == "ann"
+        assert store.accounts.signed_in(other) is None
         with pytest.raises(MienError, match="a known annotator; found 'eve'"):
-            store.renew_token("eve")
+            store.accounts.renew_token("eve")
         with pytest.raises(MienError, match="a name that nobody has yet; found 'ann'"):
-            store.add_annotator("ann")
-        assert store.annotator_by_token(renewed) == "ann"
+            store.accounts.add("ann")
+        assert store.accounts.signed_in(renewed) == "ann"
     rows = execute(address, "SELECT name, token_hash FROM mien_annotators")
     assert dict(rows)["ann"] == hashlib.sha256(renewed.encode()).hexdigest()
     assert token not in str(rows)
@@ -125,8 +125,8 @@ def test_tokens_tell_who_is_there_and_are_not_kept(fresh: Fresh) -> None:
 def test_names_that_cannot_be_are_refused(tmp_path: Path, name: str) -> None:
     with new_store(str(tmp_path / "labels.db")) as store:
         with pytest.raises(MienError, match=r"a name|a printable name"):
-            store.add_annotator(name)
-        assert store.annotators() == ()
+            store.accounts.add(name)
+        assert store.accounts.names() == ()
 
 
 def test_a_face_is_asked_about_once_and_in_order(fresh: Fresh) -> None:
@@ -355,9 +355,9 @@ def test_a_third_person_is_asked_about_faces_on_which_two_disagree(fresh: Fresh)
         for fewer in (1, 3):
             with pytest.raises(MienError, match="at least the 4 answers to a face where people disagree that this store wants"):
                 store.want_more(fewer)
-        assert check(address).faults == ()
+        assert check_store(address).faults == ()
         execute(address, "UPDATE mien_questions SET disputed = NOT disputed WHERE face IN ('f0', 'f3')")
-        assert check(address).faults == ("of 2 questions it is noted wrongly whether people disagree",)
+        assert check_store(address).faults == ("of 2 questions it is noted wrongly whether people disagree",)
 
 
 def test_a_gold_question_that_is_disputed_is_counted_as_any_other(fresh: Fresh) -> None:
@@ -454,10 +454,10 @@ def test_a_sqlite_store_is_one_file_that_writes_ahead(tmp_path: Path) -> None:
     with new_store(str(path), 1, ("ann",)) as store:
         store.answer("ann", Reply("f0", label=0))
         assert execute(str(path), "PRAGMA journal_mode") == [("wal",)]
-        with store._database.writing() as connection:
+        with store._transactions.database.writing() as connection:
             assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
             assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
-        with store._database.writing(durable=False) as connection:
+        with store._transactions.database.writing(durable=False) as connection:
             assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1
     assert [entry.name for entry in path.parent.iterdir()] == ["labels.db"]
     assert stat.S_ISREG(path.stat().st_mode)
@@ -486,7 +486,7 @@ def test_an_older_store_is_brought_up_and_a_newer_one_refused(fresh: Fresh, monk
     address = fresh()
     with new_store(address, 1, ("ann",)) as old:
         old.answer("ann", Reply("f0", label=1))
-        log, shipped, now = old.log(), schema.MIGRATIONS, len(schema.MIGRATIONS)
+        log, shipped, now = old.log(), migrations.MIGRATIONS, len(migrations.MIGRATIONS)
 
         def mood(connection: Connection) -> None:
             connection.exec_driver_sql("ALTER TABLE mien_annotators ADD COLUMN mood VARCHAR(9) DEFAULT 'fine' NOT NULL")
@@ -495,24 +495,24 @@ def test_an_older_store_is_brought_up_and_a_newer_one_refused(fresh: Fresh, monk
             connection.exec_driver_sql("UPDATE mien_annotators SET mood = 'bad'")
             connection.exec_driver_sql("SELECT mood FROM nowhere")
 
-        monkeypatch.setattr(schema, "MIGRATIONS", (*shipped, mood, failing))
+        monkeypatch.setattr(migrations, "MIGRATIONS", (*shipped, mood, failing))
         with pytest.raises(MienError, match=r"labels that can be written.*nowhere.*nothing of this was kept"):
             Store.open(address)
         assert execute(address, "SELECT version FROM mien_store") == [(now,)]
         with pytest.raises(DatabaseError, match="mood"):
             made_up(address)
 
-        monkeypatch.setattr(schema, "MIGRATIONS", (*shipped, mood))
+        monkeypatch.setattr(migrations, "MIGRATIONS", (*shipped, mood))
         with Store.open(address) as new:
             assert new.log() == log
             assert execute(address, "SELECT version FROM mien_store") == [(now + 1,)]
             assert made_up(address) == ("fine",)
-            new.add_annotator("bob")
+            new.accounts.add("bob")
         another = fresh()
         with new_store(another, people=("eve",)):
             assert made_up(another) == ("fine",)
 
-        monkeypatch.setattr(schema, "MIGRATIONS", shipped)
+        monkeypatch.setattr(migrations, "MIGRATIONS", shipped)
         for use in (lambda: Store.open(address), lambda: old.answer("ann", Reply("f0", label=2))):
             with pytest.raises(
                 MienError, match=rf"of version {now} at most; found version {now + 1}, .*; take the mien that wrote"

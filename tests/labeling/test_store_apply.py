@@ -7,7 +7,7 @@ import pytest
 
 from conftest import bright_faces
 from mien import FaceSet, MienError
-from mien.labeling.store.apply_labels import Applied, apply_labels
+from mien.labeling.store.apply_labels import LabeledSet, apply_labels
 from mien.labeling.store.records import Question, Reply
 from mien.labeling.store.store import Store
 
@@ -22,12 +22,12 @@ ANSWERS = {
 """By two people."""
 
 
-def applied(folder: Path, faces: FaceSet, classes: tuple[str, ...]) -> Applied:
+def applied(folder: Path, faces: FaceSet, classes: tuple[str, ...]) -> LabeledSet:
     """With the answers above to the first faces; the seventh is asked about and not answered."""
     with Store.create(folder / "labels.db", classes, "faces", faces.info.checksum, per_face=2) as store:
         store.ask([Question(face, 1) for face in [*ANSWERS, "0000006"]])
         for number, name in enumerate(("ann", "bob")):
-            store.add_annotator(name)
+            store.accounts.add(name)
             for face, given in ANSWERS.items():
                 if number < len(given):
                     kind = {"x": "not_a_face", "u": "unsure"}.get(given[number], "label")

@@ -19,7 +19,7 @@ from sqlalchemy import create_engine
 
 from mien import MienError
 from mien.labeling.store.backup import backup
-from mien.labeling.store.integrity import check
+from mien.labeling.store.check import check_store
 from mien.labeling.store.records import Question, Reply
 from mien.labeling.store.store import Store
 from stores import CHECKSUM, CLASSES, Fresh, Postgres, new_store, without_rights
@@ -43,8 +43,8 @@ def answered(address: str) -> Store:
     store.ask([Question("g", 3, gold=1, model="m", guess=2)])
     store.answer_all("ann", [Reply("f0", label=0, key="a0"), Reply("f1", "unsure", key="a1"), Reply("g", label=2, key="a2")])
     store.undo("ann", "u")
-    store.begin_session(store.add_annotator("bob"))
-    store.note_sign_in("bob", "192.0.2.1", "in")
+    store.accounts.begin_session(store.accounts.add("bob"))
+    store.accounts.note_sign_in("bob", "192.0.2.1", "in")
     store.answer("bob", Reply("f0", label=0, key="b0"))
     store.next_questions("ann", 2)
     return store
@@ -56,13 +56,17 @@ def test_a_backup_is_the_store_at_one_moment(fresh: Fresh, tmp_path: Path) -> No
         assert backup(address, out) == 5
         with Store.open(out) as copy:
             assert (copy.id, copy.info, copy.log(), copy.questions()) == (store.id, store.info, store.log(), store.questions())
-            assert (copy.people(), copy.sign_ins(), copy.progress()) == (store.people(), store.sign_ins(), store.progress())
+            assert (copy.accounts.list_all(), copy.accounts.sign_ins(), copy.progress()) == (
+                store.accounts.list_all(),
+                store.accounts.sign_ins(),
+                store.progress(),
+            )
             assert copy.seed("gold") == store.seed("gold")
             copy.answer("ann", Reply("f2", label=1))
-            copy.add_annotator("eve")
+            copy.accounts.add("eve")
         assert [entry.name for entry in out.parent.iterdir()] == ["backup.db"]
         assert stat.S_IMODE(out.stat().st_mode) == 0o600
-        assert check(out).faults == ()
+        assert check_store(out).faults == ()
         with closing(sqlite3.connect(out)) as connection:
             for table in ("mien_sessions", "mien_leases"):
                 assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
@@ -100,7 +104,7 @@ def test_a_backup_is_whole_while_others_write(fresh: Fresh, tmp_path: Path) -> N
         assert not failed
         log = store.log()
     for out in copies:
-        assert check(out).faults == ()
+        assert check_store(out).faults == ()
         with Store.open(out) as copy:
             found = copy.log()
             assert len(found) % 2 == 0, "no half of what was written at once"
@@ -143,14 +147,14 @@ CHANGED_ANSWERS = (
 def test_a_check_tells_what_is_wrong(fresh: Fresh, change: str, told: str) -> None:
     address = fresh()
     answered(address).close()
-    assert (check(address).version, check(address).faults) == (3, ())
+    assert (check_store(address).version, check_store(address).faults) == (3, ())
     if "mien_answers" not in change:
         execute(address, change)
     elif "://" in address:
         execute(address, "ALTER TABLE mien_answers DISABLE TRIGGER mien_answers_stay", change)
     else:
         execute(address, "DROP TRIGGER mien_answers_UPDATE", change)
-    faults = check(address).faults
+    faults = check_store(address).faults
     assert [fault for fault in faults if re.search(told, fault)], faults
     trigger = [fault for fault in faults if "which keeps answers from being changed" in fault]
     assert bool(trigger) == ("mien_answers" in change)
@@ -179,7 +183,7 @@ def test_a_damaged_file_is_told_and_left_as_it_was(tmp_path: Path, damage: Calla
     damage(path)
     before = path.read_bytes()
     try:
-        faults: tuple[str, ...] = check(path).faults
+        faults: tuple[str, ...] = check_store(path).faults
     except MienError as error:
         faults = (str(error),)
     assert faults
@@ -207,7 +211,7 @@ def test_what_is_no_store_is_a_sentence(tmp_path: Path, make: Callable[[Path], N
     acts: list[Callable[[], object]] = [
         lambda: Store.open(path),
         lambda: Store.open(path, reads=True),
-        lambda: check(path),
+        lambda: check_store(path),
         lambda: backup(path, tmp_path / "out.db"),
     ]
     if make is not Path.touch:  # an empty file may become one
@@ -221,17 +225,18 @@ def test_what_is_no_store_is_a_sentence(tmp_path: Path, make: Callable[[Path], N
 READING = """
 import json, os, sys
 from mien.labeling.store.backup import backup
-from mien.labeling.store.integrity import check
+from mien.labeling.store.check import check_store
 from mien.labeling.store.store import Store
 from mien.errors import MienError
 def look(path):
     with Store.open(path, reads=True) as store:
-        return [len(store.log()), len(store.people()), store.progress().answers, len(store.figures()), list(check(path).faults)]
+        counts = [len(store.log()), len(store.accounts.list_all()), store.progress().answers, len(store.figures())]
+        return [*counts, list(check_store(path).faults)]
 look(sys.argv[2])  # whatever is imported late, as the user cannot read this interpreter's files perhaps
 os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1]))
 found = look(sys.argv[3])
 try:
-    Store.open(sys.argv[3]).add_annotator("eve")
+    Store.open(sys.argv[3]).accounts.add("eve")
     found.append("written")
 except MienError as error:
     found.append(str(error))
@@ -288,8 +293,8 @@ def test_a_reader_of_postgresql_can_show_a_store(postgres: Postgres, tmp_path: P
     )
     reader = address.replace("mien@", f"{role}@")
     with Store.open(reader, reads=True) as store:
-        assert (len(store.log()), len(store.people()), store.progress().answers) == (5, 2, 3)
-    assert check(reader).faults == ()
+        assert (len(store.log()), len(store.accounts.list_all()), store.progress().answers) == (5, 2, 3)
+    assert check_store(reader).faults == ()
     assert backup(reader, tmp_path / "backup.db") == 5
     with Store.open(reader) as store, pytest.raises(MienError, match=r"permission denied.*make it writable"):
-        store.add_annotator("eve")
+        store.accounts.add("eve")

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien import MienError
-from mien.labeling.store.consensus import annotator_figures, consensus, count_votes, krippendorff_alpha, standing
+from mien.labeling.store.agreement import annotator_figures, krippendorff_alpha
+from mien.labeling.store.consensus import consensus, count_votes, standing
 from mien.labeling.store.records import Answer, Question
 
 CLASSES = ("calm", "glad", "sad")

@@ -106,11 +106,11 @@ def test_who_makes_a_store_at_once_makes_one(fresh: Fresh) -> None:
     def work(number: int) -> str:
         with Store.open_or_create(address, CLASSES, "faces", CHECKSUM) as mine:
             mine.ask([Question("f0")])
-            return mine.add_annotator(f"p{number}")
+            return mine.accounts.add(f"p{number}")
 
     assert len(set(at_once(work))) == THREADS
     with Store.open(address) as store:
-        assert store.annotators() == tuple(f"p{n}" for n in range(THREADS))
+        assert store.accounts.names() == tuple(f"p{n}" for n in range(THREADS))
         assert store.questions() == (Question("f0"),)
 
 
@@ -178,7 +178,7 @@ def test_what_fails_on_its_way_is_not_half_there(fresh: Fresh, step: str) -> Non
             with pytest.raises(MienError, match=r"labels that can be written at .*out of order.*nothing of this was kept"):
                 act()
         assert store.log() == before
-        assert store.annotators() == ("ann",)
+        assert store.accounts.names() == ("ann",)
         assert (store.progress().done, store.progress().by_annotator) == (1, {"ann": 1})
         execute(address, "DROP TRIGGER broken" + ("" if "://" not in address else f" {step.partition(' ')[2]}"))
         assert store.merge(imported).new == len(imported)
@@ -189,7 +189,7 @@ def test_others_who_write_too_long_are_said(fresh: Fresh, monkeypatch: pytest.Mo
         monkeypatch.setattr(module, "PATIENCE", 0.2)
     address = fresh()
     with new_store(address, 1, ("ann",)) as store, Store.open(address) as other:
-        with other._database.writing():
+        with other._transactions.database.writing():
             for act in (lambda: store.answer("ann", Reply("f0", label=0)), lambda: store.next_questions("ann")):
                 with pytest.raises(MienError, match=r"nothing of this was kept.*others are writing: send it again"):
                     act()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mien import MienError
-from mien.labeling.store.integrity import check
+from mien.labeling.store.check import check_store
 from mien.labeling.store.records import Question, Reply
 from mien.labeling.store.store import Store
 from stores import CHECKSUM, CLASSES, new_store
@@ -191,7 +191,7 @@ def test_an_older_file_is_not_mixed_with_what_was_written_ahead_for_the_former(p
             path.with_name(name).rename(tmp_path / name)
         store.answer("ann", Reply("f1", label=0, key="b"))
         assert keys(store) == ["b"]
-        assert check(path).faults == ()
+        assert check_store(path).faults == ()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows lets nobody write over a file that is open")

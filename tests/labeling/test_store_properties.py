@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mien import MienError
-from mien.labeling.store.consensus import consensus, krippendorff_alpha, standing
+from mien.labeling.store.agreement import krippendorff_alpha
+from mien.labeling.store.consensus import consensus, standing
 from mien.labeling.store.records import Answer, Question, Reply
 from mien.labeling.store.store import Store
 from stores import CLASSES, Fresh, new_store

@@ -17,8 +17,8 @@ import pytest
 from PIL import Image
 
 from mien.errors import MienError
-from mien.media.inputs import find_inputs
-from mien.media.limits import LIMITS, OFF, FileLimits
+from mien.media.file_limits import FILE_LIMITS, NO_LIMITS, FileLimits
+from mien.media.find_source_files import find_source_files
 from mien.media.photos import read_photo
 from mien.media.source_files import SourceFile, open_source_file
 
@@ -38,10 +38,10 @@ def zipped(path: Path, members: dict[str, bytes], way: int) -> Path:
     return path
 
 
-def faults(path: Path, limits: FileLimits = LIMITS) -> dict[str, str]:
+def faults(path: Path, limits: FileLimits = FILE_LIMITS) -> dict[str, str]:
     """What of an archive cannot be read, and why."""
     found = dict[str, str]()
-    for one in find_inputs([path], limits=limits):
+    for one in find_source_files([path], limits=limits):
         try:
             read_photo(one, limits)
         except MienError as error:
@@ -61,7 +61,7 @@ def changed(path: Path, at: int, form: str, value: int) -> Path:
 def test_every_way_to_pack_is_unpacked(tmp_path: Path, way: int) -> None:
     noise = np.random.default_rng(0).integers(0, 256, 3_000_000, np.uint8).tobytes() + bytes(2_000_000)
     path = zipped(tmp_path / "a.zip", {"0.bmp": photo(3), "1.mp4": noise, "2.bmp": photo(9)}, way)
-    first, second, third = find_inputs([path])
+    first, second, third = find_source_files([path])
     assert (read_photo(first)[0, 0, 0], read_photo(third)[0, 0, 0]) == (3, 9)
     with open_source_file(second) as file:
         assert file.read() == noise
@@ -77,7 +77,7 @@ def test_every_way_to_pack_is_unpacked(tmp_path: Path, way: int) -> None:
 def test_much_in_little_is_unpacked_a_little_at_a_time(tmp_path: Path, way: int) -> None:
     path = zipped(tmp_path / "a.zip", {"0.bmp": bytes(96 << 20)}, way)
     assert path.stat().st_size < 200_000
-    limits = replace(LIMITS, bytes=4 << 20)
+    limits = replace(FILE_LIMITS, bytes=4 << 20)
     tracemalloc.start()
     try:
         assert faults(path, limits) == {"0.bmp": "more than 4,194,304 bytes"}
@@ -114,7 +114,7 @@ def test_a_dictionary_of_lzma_is_no_larger_than_what_is_packed(tmp_path: Path) -
         assert tracemalloc.get_traced_memory()[1] < 16 << 20
     finally:
         tracemalloc.stop()
-    (large,) = find_inputs([changed(path, 24, "<I", 2**28)], limits=OFF)
+    (large,) = find_source_files([changed(path, 24, "<I", 2**28)], limits=NO_LIMITS)
     with pytest.raises(MienError, match="a dictionary of 268,435,456 bytes, more than 134,217,728"):
         read_photo(large)
 
@@ -139,25 +139,25 @@ def test_an_archive_is_unpacked_to_so_many_times_its_bytes(tmp_path: Path, monke
         info.size = 3 << 20
         archive.addfile(info, io.BytesIO(bytes(3 << 20)))
     assert "more than 100 times as many" in faults(tgz)["a.tgz"]
-    assert set(faults(zip_, OFF)) == {"0.bmp", "1.bmp", "2.bmp"}
-    assert faults(tgz, OFF) == {}
+    assert set(faults(zip_, NO_LIMITS)) == {"0.bmp", "1.bmp", "2.bmp"}
+    assert faults(tgz, NO_LIMITS) == {}
     real = zipped(tmp_path / "b.zip", {"0.bmp": np.random.default_rng(0).bytes(3 << 20)}, 8)
     assert set(faults(real)) == {"0.bmp"}
 
 
 def test_directories_and_members_are_counted(tmp_path: Path) -> None:
     many = zipped(tmp_path / "a.zip", {f"{n}.bmp": photo() for n in range(6)}, 8)
-    assert faults(many, replace(LIMITS, members=5)) == {"a.zip": "6 members, more than 5"}
-    assert faults(many, replace(LIMITS, members=6)) == {}
-    assert "a directory of 306 bytes, more than 100" in faults(many, replace(LIMITS, directory=100))["a.zip"]
+    assert faults(many, replace(FILE_LIMITS, members=5)) == {"a.zip": "6 members, more than 5"}
+    assert faults(many, replace(FILE_LIMITS, members=6)) == {}
+    assert "a directory of 306 bytes, more than 100" in faults(many, replace(FILE_LIMITS, directory=100))["a.zip"]
     tar = tmp_path / "a.tar"
     with tarfile.open(tar, "w") as archive:
         for n in range(6):
             info = tarfile.TarInfo(f"{n}.bmp")
             info.size = len(photo())
             archive.addfile(info, io.BytesIO(photo()))
-    assert faults(tar, replace(LIMITS, members=5)) == {"a.tar": "more than 5 members"}
-    assert faults(tar, replace(LIMITS, members=7)) == {}
+    assert faults(tar, replace(FILE_LIMITS, members=5)) == {"a.tar": "more than 5 members"}
+    assert faults(tar, replace(FILE_LIMITS, members=7)) == {}
 
 
 def headed(kind: bytes, body: bytes) -> bytes:
@@ -192,7 +192,7 @@ def test_content_of_a_tar_gz_has_the_limit_of_bytes(tmp_path: Path) -> None:
         info = tarfile.TarInfo("0.bmp")
         info.size = len(photo())
         archive.addfile(info, io.BytesIO(photo()))
-    (one,) = find_inputs([tmp_path / "a.tgz"], limits=replace(LIMITS, bytes=1000))
+    (one,) = find_source_files([tmp_path / "a.tgz"], limits=replace(FILE_LIMITS, bytes=1000))
     assert (one.content, one.fault) == (None, f"{len(photo()):,} bytes, more than 1,000")
     with pytest.raises(MienError, match="more than 1,000 bytes"):
-        read_photo(SourceFile("0.bmp", Path(), content=photo()), replace(LIMITS, bytes=1000))
+        read_photo(SourceFile("0.bmp", Path(), content=photo()), replace(FILE_LIMITS, bytes=1000))

@@ -25,8 +25,8 @@ from PIL import Image
 from memory import peak
 from mien.errors import MienError
 from mien.media.decoding.av1_header import coded_pixels
-from mien.media.decoding.decode import Opened, open_picture
-from mien.media.limits import LIMITS, FileLimits
+from mien.media.decoding.decode import OpenedPicture, open_picture
+from mien.media.file_limits import FILE_LIMITS, FileLimits
 from mien.media.photos import as_photo, read_photo
 from mien.media.source_files import SourceFile
 
@@ -415,8 +415,8 @@ DEEP = np.linspace(0, 1023, 48 * 64).reshape(48, 64).astype(np.uint16)
 BY_TEN = (DEEP.astype(np.int64) * 255 + 511) // 1023
 
 
-def opened(content: bytes) -> Opened:
-    return open_picture(content, LIMITS)
+def opened(content: bytes) -> OpenedPicture:
+    return open_picture(content, FILE_LIMITS)
 
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "PPM"])
@@ -525,9 +525,9 @@ def test_avif_and_jpeg_2000(form: str, options: dict[str, Any]) -> None:
     found = opened(content).pixels("RGB").astype(int)
     assert np.abs(found - pixels).mean() < (3 if form == "AVIF" else 0.1)
     with pytest.raises(ValueError, match="96 x 72 pixels, more than 10"):
-        open_picture(content, replace(LIMITS, pixels=10))
+        open_picture(content, replace(FILE_LIMITS, pixels=10))
     with pytest.raises(ValueError, match="bytes, more than 1,000"):
-        open_picture(content, replace(LIMITS, memory=1000))
+        open_picture(content, replace(FILE_LIMITS, memory=1000))
 
 
 def test_an_avif_is_turned_by_what_it_says_beside_exif_which_is_not_read() -> None:

@@ -17,11 +17,11 @@ from PIL import Image
 
 from conftest import Command
 from mien.errors import MienError
-from mien.media import frames
-from mien.media.frames import Frame, read_frames
-from mien.media.limits import FileLimits
+from mien.media import video_frames
+from mien.media.file_limits import FileLimits
 from mien.media.source_files import SourceFile
-from mien.media.video_gaps import Gaps
+from mien.media.video_frames import Frame, read_frames
+from mien.media.video_gaps import GapCounter
 from photographs import Photo, photo_of
 
 BRIGHT = ("--align", "box", "--detector", "photographs:Bright")
@@ -152,14 +152,14 @@ def test_a_video_that_begins_without_its_key_frame(tmp_path: Path, ending: str) 
 
 
 def test_frames_that_the_decoder_calls_corrupt_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    timed = frames._timed
+    timed = video_frames._timed
 
     def spoiled(*given: Any) -> Iterator[Any]:
         for one in timed(*given):
             bad = 5 <= one.number < 8
             yield replace(one, picture=cast(av.VideoFrame, SimpleNamespace(is_corrupt=True))) if bad else one
 
-    monkeypatch.setattr(frames, "_timed", spoiled)
+    monkeypatch.setattr(video_frames, "_timed", spoiled)
     found, reason = read(write(tmp_path / "a.mp4", moving(20)))
     assert [frame.number for frame in found] == [*range(5), *range(8, 20)]
     assert reason == "left out as damaged: 3 frames between 0.40 and 0.80 s"
@@ -177,13 +177,15 @@ def test_where_a_file_cannot_be_taken_apart_what_follows_is_read(tmp_path: Path,
 
     with av.open(str(path)) as container:
         fake = SimpleNamespace(demux=lambda stream: broken(container, stream))
-        gaps = Gaps()
-        packets = [packet.size for packet in frames._packets(cast(Any, fake), container.streams.video[0], gaps) if packet.size]
+        gaps = GapCounter()
+        packets = [
+            packet.size for packet in video_frames._packets(cast(Any, fake), container.streams.video[0], gaps) if packet.size
+        ]
         assert (len(packets), len(calls), gaps.before(None)) == (20, 2, 1)
 
 
 def test_frames_that_went_with_skipped_bytes_are_counted_by_their_times() -> None:
-    gaps = Gaps()
+    gaps = GapCounter()
     gaps.step, gaps.longest = 0.1, 1.0
     gaps.sound(1.9)
     gaps.skipped()
@@ -199,7 +201,7 @@ def test_a_file_that_cannot_be_taken_apart_at_all_ends() -> None:
         yield
 
     with pytest.raises(av.InvalidDataError):
-        list(frames._packets(cast(Any, SimpleNamespace(demux=nothing)), cast(Any, None), Gaps()))
+        list(video_frames._packets(cast(Any, SimpleNamespace(demux=nothing)), cast(Any, None), GapCounter()))
 
 
 def test_commands_tell_what_is_left_out(mien: Command, tmp_path: Path) -> None:

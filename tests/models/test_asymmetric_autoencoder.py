@@ -11,8 +11,9 @@ from mien import MienError, TrainingSettings, train
 from mien.data.format import Info
 from mien.models import Residual
 from mien.models.asymmetric_autoencoder import ENCODER, SCALES, AsymmetricAutoencoder, critic
-from mien.pretraining.autoencoder.train import autoencoding, train_neighbors
-from mien.recognize.networks import build_network, read_weights
+from mien.pretraining.autoencoder.settings import autoencoder_settings
+from mien.pretraining.autoencoder.train_alone import train_autoencoder
+from mien.recognize.saved_networks import build_network, read_weights
 from mien.recognize.semantic_neighbors import autoencoder, decode, encode
 
 ENCODED = [("conv_a", 16, 56), ("conv_b", 32, 28), ("conv_c", 64, 14), ("conv_d", 80, 7)]
@@ -119,7 +120,7 @@ def test_another_network_is_no_autoencoder() -> None:
 def test_what_it_learned_may_begin_a_recognizer(tmp_path: Path) -> None:
     """As a recognizer it is the encoder and a linear layer, whose weights an autoencoder has by the same names."""
     faces = bright_faces(60)
-    train_neighbors(faces, tmp_path / "autoencoder", autoencoding(TINY_AUTOENCODER), TrainingSettings(threads=1))
+    train_autoencoder(faces, tmp_path / "autoencoder", autoencoder_settings(TINY_AUTOENCODER), TrainingSettings(threads=1))
     start = {"technique": "transfer", "source": str(tmp_path / "autoencoder")}
     model = {"network": "asymmetric_autoencoder", "latent": 8}
     recipe = small_recipe(model=model, start=start, stages=[{"epochs": 1, "lr": 0.0}], average=0.0)

@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mien.data.format import Info
 from mien.models import Network
 from mien.models.dalnet import MaxFeatureMap
-from mien.recognize.networks import build_network
+from mien.recognize.saved_networks import build_network
 
 
 def made(side: int = 48, **settings: object) -> Network:

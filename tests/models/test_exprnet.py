@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mien import MienError
 from mien.data.format import Info
 from mien.models import Network
-from mien.recognize.networks import build_network
+from mien.recognize.saved_networks import build_network
 
 
 def made(name: str, side: int, colors: int = 3, **settings: object) -> Network:

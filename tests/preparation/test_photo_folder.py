@@ -10,9 +10,9 @@ import pytest
 from conftest import Command
 from mien import FaceSet, MienError, Recipe, TrainingSettings, evaluate, resume, train
 from mien.data.format import Info
-from mien.media.limits import LIMITS
+from mien.media.file_limits import FILE_LIMITS
 from mien.preparation import photo_folder
-from mien.preparation.prepare import Preparing
+from mien.preparation.preparation_settings import PreparationSettings
 from photographs import photo_of, write_photo
 from runs import Heard
 
@@ -23,10 +23,10 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for n in range(12):
         write_photo(tmp_path / "photos" / ("happy" if n % 2 else "sad") / f"{n}.png", photo_of((n, n, 20 + n % 2 * 20)))
 
-    def preparing(inputs: tuple[str, ...], labeled: bool) -> Preparing:
-        return Preparing(inputs, "box", "photographs:Bright", labeled=labeled)
+    def preparing(inputs: tuple[str, ...], labeled: bool) -> PreparationSettings:
+        return PreparationSettings(inputs, "box", "photographs:Bright", labeled=labeled)
 
-    monkeypatch.setattr(photo_folder, "Preparing", preparing)
+    monkeypatch.setattr(photo_folder, "PreparationSettings", preparing)
     return tmp_path / "photos"
 
 
@@ -101,7 +101,7 @@ def test_the_folder_where_one_is(photos: Path, monkeypatch: pytest.MonkeyPatch, 
 def test_limits_hold_for_photos_that_are_trained_on(
     mien: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mien.media.limits.LIMITS", replace(LIMITS, pixels=10))
+    monkeypatch.setattr("mien.media.file_limits.FILE_LIMITS", replace(FILE_LIMITS, pixels=10))
     words = ["train", photos, "--recipe", "supervised_small", "--epochs", 1, "--threads", 1, "--out", tmp_path / "run"]
     done = mien(*words)
     assert done.code

@@ -16,22 +16,29 @@ import cv2
 import numpy as np
 import pytest
 
-from conftest import Command
+from conftest import Command, refused
 from mien import FaceSet, MienError
-from mien.faces.crop import Crop, CropSpec, crop_faces
+from mien.faces.crop import Crops, CropSpec, crop_faces
 from mien.faces.quality import MEASURES
 from mien.media.photos import Photo
 from mien.preparation import prepare as room
-from mien.preparation import shards, workers
-from mien.preparation.prepare import Preparing, prepare_faces
-from mien.preparation.shards import Record, Task, make_shard
+from mien.preparation import retries, shards
+from mien.preparation.preparation_settings import PreparationSettings
+from mien.preparation.prepare import prepare_faces
+from mien.preparation.shards import ShardRecord, ShardTask, make_shard
 from photographs import HELD, photo_of, write_folder, write_photo
 from processes import ENVIRONMENT, PREPARE, WAIT, started, wait_for_all, wait_until
 from runs import Heard
 
 
-def asking(*inputs: Path, **changed: object) -> Preparing:
-    made = Preparing(tuple(map(str, inputs)), "box margin=0", "photographs:Bright", side=16)
+@pytest.fixture
+def tasks_of_five(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task has five photos."""
+    monkeypatch.setattr(room, "INPUTS", 5)
+
+
+def asking(*inputs: Path, **changed: object) -> PreparationSettings:
+    made = PreparationSettings(tuple(map(str, inputs)), "box margin=0", "photographs:Bright", side=16)
     return replace(made, **changed)  # type: ignore[arg-type]
 
 
@@ -109,27 +116,27 @@ def test_a_video_gives_a_frame_every_so_many_seconds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_processes_give_what_one_gives(tmp_path: Path, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "INPUTS", 5)
+@pytest.mark.usefixtures("tasks_of_five")
+def test_processes_give_what_one_gives(tmp_path: Path, count: int) -> None:
     folder = write_folder(tmp_path / "in", 23)
     alone = prepare_faces(asking(folder), tmp_path / "alone")
     several = prepare_faces(asking(folder), tmp_path / "several", workers=count)
     assert several.faces.info.checksum == alone.faces.info.checksum
 
 
+@pytest.mark.usefixtures("tasks_of_five")
 def test_it_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "INPUTS", 5)
     folder, made = write_folder(tmp_path / "in", 23), list[int]()
     (folder / "0007.png").write_text("no photo")
     whole = prepare_faces(asking(folder), tmp_path / "whole")
 
-    def stopping(task: Task) -> Record:
+    def stopping(task: ShardTask) -> ShardRecord:
         if len(made) == 2 and task.number == 2:
             raise OSError(errno.ENOSPC, "No space left on device", "a file")
         made.append(task.number)
         return make_shard(task)
 
-    monkeypatch.setattr(workers, "make_shard", stopping)
+    monkeypatch.setattr(retries, "make_shard", stopping)
     with pytest.raises(OSError, match="No space left") as stopped:
         prepare_faces(asking(folder), tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -161,36 +168,36 @@ def test_a_full_disk_is_said_and_the_same_command_goes_on(tmp_path: Path, proces
     assert len(FaceSet.open(tmp_path / "out", verify=True)) == 70
 
 
+@pytest.mark.usefixtures("tasks_of_five")
 def test_what_was_begun_otherwise_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "INPUTS", 5)
     folder = write_folder(tmp_path / "in", 12)
-    monkeypatch.setattr(room, "_join", lambda *given: pytest.fail("stopped"))
+    monkeypatch.setattr(room, "join_shards", lambda *given: pytest.fail("stopped"))
     with pytest.raises(pytest.fail.Exception):
         prepare_faces(asking(folder), tmp_path / "out")
     with pytest.raises(MienError, match="was begun with, side = 16; found side = 32"):
         prepare_faces(asking(folder, side=32), tmp_path / "out")
 
 
+@pytest.mark.usefixtures("tasks_of_five")
 def test_what_changed_meanwhile_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "INPUTS", 5)
     folder, listed, made = write_folder(tmp_path / "in", 23), tmp_path / "list.csv", list[int]()
     names = [f"in/{n:04d}.png" for n in range(23)]
 
     def write_list(labels: list[str]) -> None:
         listed.write_text("path,label\n" + "".join(f"{name},{label}\n" for name, label in zip(names, labels, strict=True)))
 
-    def noting(task: Task) -> Record:
+    def noting(task: ShardTask) -> ShardRecord:
         made.append(task.number)
         return make_shard(task)
 
     write_list(["happy"] * 23)
     with monkeypatch.context() as stopped:
-        stopped.setattr(room, "_join", lambda *given: pytest.fail("stopped"))
+        stopped.setattr(room, "join_shards", lambda *given: pytest.fail("stopped"))
         with pytest.raises(pytest.fail.Exception):
             prepare_faces(asking(listed, labeled=True), tmp_path / "out")
     os.utime(write_photo(folder / "0007.png", photo_of((3, 3, 50))), (0, 0))  # in part 1; at another time, however soon
     write_list(["happy"] * 16 + ["sad"] * 2 + ["happy"] * 5)  # in part 3
-    monkeypatch.setattr(workers, "make_shard", noting)
+    monkeypatch.setattr(retries, "make_shard", noting)
     done = prepare_faces(asking(listed, labeled=True), tmp_path / "out")
     assert made == [1, 3]
     fresh = prepare_faces(asking(listed, labeled=True), tmp_path / "fresh")
@@ -226,7 +233,7 @@ def test_a_photo_that_a_library_fails_on_is_a_line(tmp_path: Path, monkeypatch: 
     folder = write_folder(tmp_path / "in", 5)
     write_photo(folder / "0002.png", photo_of((3, 3, 20), size=(64, 99)))
 
-    def failing(photos: Sequence[Photo], *given: object) -> Crop:
+    def failing(photos: Sequence[Photo], *given: object) -> Crops:
         if any(photo.shape[1] == 99 for photo in photos):
             raise cv2.error("SHRT_MAX")
         return crop_faces(photos, *given)  # type: ignore[arg-type]
@@ -242,7 +249,7 @@ import resource, sys
 from mien.preparation import prepare as room
 room.INPUTS, room.BLOCK = 1, 7
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-print(len(room.prepare_faces(room.Preparing((sys.argv[1],), "whole", side=16), sys.argv[2]).faces))
+print(len(room.prepare_faces(room.PreparationSettings((sys.argv[1],), "whole", side=16), sys.argv[2]).faces))
 """
 
 
@@ -264,16 +271,16 @@ def test_labels_that_are_nowhere_are_missed(tmp_path: Path) -> None:
 
 def test_nothing_is_left_where_nothing_was_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_photo(tmp_path / "in" / "a.png", photo_of((3, 3, 20)))
-    with pytest.raises(MienError, match="none in 1 inputs") as refused:
+    with pytest.raises(MienError, match=r"none in 1 input \(") as refused:
         prepare_faces(asking(tmp_path / "in", limits=("size>=40",)), tmp_path / "out")
     assert not hasattr(refused.value, "__notes__")
     assert len(prepare_faces(asking(tmp_path / "in", limits=("size>=10",)), tmp_path / "first").faces) == 1
     for error in (OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()):
 
-        def failing(task: Task, error: BaseException = error) -> Record:
+        def failing(task: ShardTask, error: BaseException = error) -> ShardRecord:
             raise error
 
-        monkeypatch.setattr(workers, "make_shard", failing)
+        monkeypatch.setattr(retries, "make_shard", failing)
         with pytest.raises(type(error)):
             prepare_faces(asking(tmp_path / "in"), tmp_path / "out")
     assert error.__notes__ == ["nothing is done yet: give the same command again to begin anew"]
@@ -344,14 +351,13 @@ def test_a_test_split_beside_splits_is_refused(tmp_path: Path) -> None:
 
 def test_wrong_values_are_errors_in_python_as_in_the_command_line(mien: Command, tmp_path: Path) -> None:
     for wrong in ({"side": "large"}, {"test": 1.0}, {"which": "some"}, {"colour": True}, {"inputs": ()}):
-        with pytest.raises(MienError, match="preparing") as said:
-            Preparing(**{"inputs": ("in",)} | wrong)
-        assert next(iter(wrong)) in str(said.value)
-    with pytest.raises(MienError, match="preparing to be given inputs"):
-        Preparing()  # type: ignore[call-arg]
+        with refused("preparation", *wrong):
+            PreparationSettings(**{"inputs": ("in",)} | wrong)
+    with pytest.raises(MienError, match="preparation to be given inputs"):
+        PreparationSettings()  # type: ignore[call-arg]
     with pytest.raises(MienError, match="align = 3"):
-        Preparing(("in",), 3)  # type: ignore[arg-type]
-    assert Preparing(("in",), "box", side=16) == Preparing(align="box", inputs=("in",), side=16)
+        PreparationSettings(("in",), 3)  # type: ignore[arg-type]
+    assert PreparationSettings(("in",), "box", side=16) == PreparationSettings(align="box", inputs=("in",), side=16)
     done = mien("prepare", tmp_path, tmp_path / "out", "--test", 1)
     assert (done.code, "test = 1.0" in done.err) == (1, True), done.err
 
@@ -366,7 +372,7 @@ def test_the_first_classes_are_counted_in_a_line(tmp_path: Path) -> None:
 
 
 def test_a_face_beyond_a_limit_is_told_without_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shards, "measure", lambda faces, found: {"turn": np.full(len(found), -1.25, np.float32)})
+    monkeypatch.setattr(shards, "measure_quality", lambda faces, found: {"turn": np.full(len(found), -1.25, np.float32)})
     write_photo(tmp_path / "in" / "a.png", photo_of((3, 3, 20)))
     with pytest.raises(MienError, match=r"a.png: turn 1.25, more than 0.5"):
         prepare_faces(asking(tmp_path / "in", limits=("turn<=0.5",)), tmp_path / "out")
@@ -398,7 +404,7 @@ def test_what_cannot_be_is_said(mien: Command, tmp_path: Path) -> None:
         ((folder, tmp_path / "out", "--detector", "eagle"), "one of dlib, haar, mtcnn"),
         ((folder, tmp_path / "out", "--keep", "size"), "a limit such as size>=40"),
         ((folder, tmp_path / "out", "--faces", "some"), "which"),
-        ((tmp_path / "dark", tmp_path / "out", "--detector", "photographs:Bright"), "none in 1 inputs (a.png: no face found)"),
+        ((tmp_path / "dark", tmp_path / "out", "--detector", "photographs:Bright"), "none in 1 input (a.png: no face found)"),
     ):
         done = mien("prepare", *words, "--workers", 1)
         assert (done.code, done.out) == (1, ""), words
@@ -431,39 +437,8 @@ def test_killed_twice_nothing_is_lost_and_nothing_twice(tmp_path: Path) -> None:
     assert list(rejected(tmp_path / "out")) == ["0013.png"]
 
 
-PATIENT = {f"RAY_{name}_{unit}": f"{WAIT * many:.0f}" for name, unit, many in (
-    ("gcs_server_port_wait_time", "s", 1), ("raylet_start_wait_time", "s", 1), ("gcs_rpc_server_connect_timeout", "s", 1),
-    ("worker_register_timeout", "seconds", 1), ("gcs_server_request_timeout", "seconds", 1),
-    ("agent_register_timeout", "ms", 1000), ("health_check_initial_delay", "ms", 1000), ("health_check_timeout", "ms", 1000),
-)}  # fmt: skip
-"""Ray gives up on its own processes within half a minute."""
-CLUSTER = """
-import sys, warnings
-warnings.simplefilter("ignore")
-from mien.preparation import prepare as room
-room.INPUTS = 5
-asked = room.Preparing((sys.argv[1],), "box margin=0", f"photographs:Mortal marker={sys.argv[3]}", side=16)
-print(room.prepare_faces(asked, sys.argv[2], cluster="local").faces.info.checksum)
-"""
-
-
-def test_a_cluster_gives_what_one_process_gives_though_a_worker_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A local Ray cluster, one of whose processes dies in the midst of its first task."""
-    pytest.importorskip("ray", reason="Ray is not installed")
-    monkeypatch.setattr(room, "INPUTS", 5)
-    folder, marker = write_folder(tmp_path / "in", 23), tmp_path / "marker"
-    words = [sys.executable, "-c", CLUSTER, str(folder), str(tmp_path / "out"), str(marker)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=WAIT, env=ENVIRONMENT | PATIENT)
-    if "timed out during startup" in done.stderr:
-        pytest.skip("Ray gave up on its own start, as it does after 30 s on a busy machine")
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert marker.exists(), "nobody died"
-    alone = prepare_faces(asking(folder, detector=f"photographs:Mortal marker={marker}"), tmp_path / "alone")
-    assert done.stdout.split()[-1] == alone.faces.info.checksum
-
-
-def test_a_killed_process_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "INPUTS", 5)
+@pytest.mark.usefixtures("tasks_of_five")
+def test_a_killed_process_costs_nothing(tmp_path: Path) -> None:
     asked = asking(write_folder(tmp_path / "in", 12), detector=f"photographs:Mortal marker={tmp_path / 'marker'}")
     assert len(prepare_faces(asked, tmp_path / "out", workers=2).faces) == 12
     assert (tmp_path / "marker").exists(), "nobody died"

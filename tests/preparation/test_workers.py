@@ -8,93 +8,25 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 
-import numpy as np
 import pytest
-from pydantic.dataclasses import dataclass as checked
 
+from conftest import refused
 from mien import MienError
-from mien.faces.face import Face
-from mien.media.limits import LIMITS, OFF
+from mien.media.file_limits import FILE_LIMITS, NO_LIMITS
 from mien.media.source_files import SourceFile
 from mien.preparation import prepare as room
-from mien.preparation import workers
-from mien.preparation.prepare import Preparing, prepare_faces
-from mien.preparation.shards import Record, Task
-from photographs import HELD, Bright, Photo, photo_of, write_folder, write_photo
+from mien.preparation import ray_cluster, retries, worker_process, workers
+from mien.preparation.preparation_settings import PreparationSettings
+from mien.preparation.prepare import prepare_faces
+from mien.preparation.shards import ShardRecord, ShardTask
+from photographs import HELD, photo_of, write_folder, write_photo
 from processes import PREPARE, WAIT, living, started, wait_for_all, wait_until
-
-
-@dataclass(frozen=True)
-class Absent:
-    """A detector by the name `test_workers:Absent`, which needs something that is not installed."""
-
-    def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
-        """Never any faces."""
-        raise MienError("ONNX Runtime", "it is not installed", "pip install 'mien[onnx]'")
-
-
-@checked(frozen=True)
-class Deadly:
-    """A detector by the name `test_workers:Deadly`: as Bright, but its process dies of some photos, without a word."""
-
-    width: int = 99
-    """Of photos that it dies of; 0 for any."""
-    several: bool = False
-    """It dies of many of them alone."""
-
-    def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
-        """Boxes, or the end."""
-        if len(photos) > self.several and any(self.width in (0, photo.shape[1]) for photo in photos):
-            os._exit(1)
-        return Bright()(photos)
-
-
-@checked(frozen=True)
-class Hungry:
-    """A detector by the name `test_workers:Hungry`: as Bright, but it wants much memory for some photos."""
-
-    def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
-        """Boxes, or MemoryError."""
-        if any(photo.shape[1] == 99 for photo in photos):
-            np.empty(1 << 33, np.uint8)
-        return Bright()(photos)
-
-
-@checked(frozen=True)
-class Stuck:
-    """A detector by the name `test_workers:Stuck`: as Bright, but it never comes back from some photos."""
-
-    marker: Path
-    """A file that then holds its process's number."""
-
-    def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
-        """Boxes, or nothing ever."""
-        if any(photo.shape[1] == 99 for photo in photos):
-            self.marker.write_text(str(os.getpid()))
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-            while True:
-                time.sleep(1)
-        return Bright()(photos)
-
-
-@dataclass(frozen=True)
-class Wrong:
-    """A detector by the name `test_workers:Wrong`, with an error that no other process can make again."""
-
-    def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
-        """Never any faces."""
-
-        class Own(Exception):
-            """Of this function alone."""
-
-        raise Own("a mistake in the detector")
 
 
 def test_an_error_is_whole_after_a_pickle() -> None:
@@ -107,12 +39,9 @@ def test_an_error_is_whole_after_a_pickle() -> None:
 @pytest.mark.parametrize("count", [1, 2])
 def test_what_a_detector_lacks_is_said_by_processes_too(tmp_path: Path, count: int) -> None:
     folder = write_folder(tmp_path / "in", 3)
-    asked = Preparing((str(folder),), "box", "test_workers:Absent", side=16)
-    with pytest.raises(
-        MienError, match="expected ONNX Runtime; found it is not installed; pip install 'mien\\[onnx\\]'"
-    ) as caught:
+    asked = PreparationSettings((str(folder),), "box", "failing_detectors:Absent", side=16)
+    with refused("expected ONNX Runtime; found it is not installed; pip install 'mien[onnx]'"):
         prepare_faces(asked, tmp_path / "out", workers=count)
-    assert caught.value.todo == "pip install 'mien[onnx]'"
 
 
 @dataclass
@@ -126,25 +55,25 @@ class Counted:
     most_open: int = 0
     most_held: int = 0
 
-    def tasks(self) -> Iterator[Task]:
+    def tasks(self) -> Iterator[ShardTask]:
         for number, size in enumerate(self.sizes):
             content = bytes(size) if size else None
             self.open, self.held = self.open + 1, self.held + size
             self.most_open, self.most_held = max(self.most_open, self.open), max(self.most_held, self.held)
             photos = (SourceFile("a", Path("a.tar.gz"), content=content), SourceFile("b", Path("b.png")))
-            yield cast(Task, SimpleNamespace(number=number, inputs=photos, record=self.folder / str(number)))
+            yield cast(ShardTask, SimpleNamespace(number=number, inputs=photos, record=self.folder / str(number)))
 
-    def make(self, task: Task) -> Record:
+    def make(self, task: ShardTask) -> ShardRecord:
         self.open, self.held = self.open - 1, self.held - self.sizes[task.number]
-        return cast(Record, SimpleNamespace(number=task.number))
+        return cast(ShardRecord, SimpleNamespace(number=task.number))
 
 
 @dataclass(eq=False)
 class Pretending:
     """Instead of a process: its task is done when somebody waits, and of several the one that came first."""
 
-    make: Callable[[Task], Record]
-    task: Task | None = None
+    make: Callable[[ShardTask], ShardRecord]
+    task: ShardTask | None = None
 
     @property
     def pipe(self) -> "Pretending":
@@ -153,11 +82,11 @@ class Pretending:
     def require_begun(self) -> None:
         """It is there at once."""
 
-    def give(self, task: Task) -> None:
+    def give(self, task: ShardTask) -> None:
         assert self.task is None
         self.task = task
 
-    def take(self) -> Record:
+    def take(self) -> ShardRecord:
         task, self.task = self.task, None
         assert task is not None
         return self.make(task)
@@ -176,9 +105,9 @@ class Pretending:
 
 def drawn_by_processes(sizes: Sequence[int], monkeypatch: pytest.MonkeyPatch, count: int = 3) -> Counted:
     counted = Counted(sizes)
-    monkeypatch.setattr(workers, "_Worker", lambda: Pretending(counted.make))
+    monkeypatch.setattr(worker_process, "WorkerProcess", lambda: Pretending(counted.make))
     monkeypatch.setattr(workers, "wait", Pretending.wait)
-    records = [record.number for record in workers.work(counted.tasks(), count, None)]
+    records = [record.number for record in workers.make_shards(counted.tasks(), count, None)]
     assert records == list(range(len(sizes)))
     return counted
 
@@ -240,14 +169,14 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Cluster:
 
 def drawn_by_a_cluster(sizes: Sequence[int], folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     cluster, counted = stand_in(monkeypatch), Counted(sizes, folder)
-    monkeypatch.setattr(workers, "make_shard", counted.make)
-    assert [record.number for record in workers.work(counted.tasks(), 1, "local")] == list(range(len(sizes)))
+    monkeypatch.setattr(retries, "make_shard", counted.make)
+    assert [record.number for record in workers.make_shards(counted.tasks(), 1, "local")] == list(range(len(sizes)))
     return cluster.given
 
 
 def test_a_cluster_is_given_tasks_until_their_photos_are_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert drawn_by_a_cluster([0] * 2001, tmp_path, monkeypatch) == [1000, 1000, 1]
-    monkeypatch.setattr(workers, "WINDOW_BYTES", 100)
+    monkeypatch.setattr(ray_cluster, "WINDOW_BYTES", 100)
     assert drawn_by_a_cluster([40] * 7, tmp_path, monkeypatch) == [3, 3, 1]
     assert drawn_by_a_cluster([500] * 3, tmp_path, monkeypatch) == [1, 1, 1]
     assert drawn_by_a_cluster([0, 0, 500, 0], tmp_path, monkeypatch) == [3, 1]
@@ -256,13 +185,13 @@ def test_a_cluster_is_given_tasks_until_their_photos_are_many(tmp_path: Path, mo
 
 def test_what_a_detector_lacks_is_said_by_a_cluster_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(monkeypatch)
-    asked = Preparing((str(write_folder(tmp_path / "in", 3)),), "box", "test_workers:Absent", side=16)
+    asked = PreparationSettings((str(write_folder(tmp_path / "in", 3)),), "box", "failing_detectors:Absent", side=16)
     with pytest.raises(MienError, match="expected ONNX Runtime; found it is not installed"):
         prepare_faces(asked, tmp_path / "out", cluster="local")
 
 
-def asking(folder: Path, detector: str) -> Preparing:
-    return Preparing((str(folder),), "box margin=0", f"test_workers:{detector}", side=16)
+def asking(folder: Path, detector: str) -> PreparationSettings:
+    return PreparationSettings((str(folder),), "box margin=0", f"failing_detectors:{detector}", side=16)
 
 
 def test_photos_that_a_process_dies_of_are_rejected_and_the_rest_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,10 +199,10 @@ def test_photos_that_a_process_dies_of_are_rejected_and_the_rest_is_made(tmp_pat
     folder, asked = write_folder(tmp_path / "in", 7), asking(tmp_path / "in", "Deadly")
     write_photo(folder / "0001.png", photo_of((3, 3, 20), size=(64, 99)))
     with monkeypatch.context() as stopped:
-        stopped.setattr(room, "_join", lambda *given: pytest.fail("stopped"))
+        stopped.setattr(room, "join_shards", lambda *given: pytest.fail("stopped"))
         with pytest.raises(pytest.fail.Exception):
             prepare_faces(asked, tmp_path / "out", workers=2)
-    monkeypatch.setattr(workers, "make_shard", lambda task: pytest.fail("done again"))
+    monkeypatch.setattr(retries, "make_shard", lambda task: pytest.fail("done again"))
     done = prepare_faces(asked, tmp_path / "out")
     assert done.faces.column("id").to_pylist() == [f"{n:04d}.png" for n in range(7) if n != 1]
     assert (tmp_path / "out" / "rejected.csv").read_text().splitlines()[1:] == ["0001.png,reading it ended the process"]
@@ -300,8 +229,9 @@ def test_a_process_that_hangs_is_ended_and_its_photo_rejected(tmp_path: Path, mo
         now[0] += 1e6 if stuck else 0
         return now[0]
 
-    monkeypatch.setattr(workers, "monotonic", clock)
-    monkeypatch.setattr(workers, "TICK", 0.05)
+    monkeypatch.setattr(worker_process, "monotonic", clock)
+    for module in (workers, worker_process):
+        monkeypatch.setattr(module, "TICK", 0.05)
     done = prepare_faces(asking(folder, f"Stuck marker={marker}"), tmp_path / "out", workers=2)
     assert done.faces.column("id").to_pylist() == ["0000.png", "0002.png", "0003.png"]
     assert (tmp_path / "out" / "rejected.csv").read_text().splitlines()[1:] == ["0001.png,reading it ended the process"]
@@ -310,19 +240,25 @@ def test_a_process_that_hangs_is_ended_and_its_photo_rejected(tmp_path: Path, mo
 def test_limits_of_files_are_those_of_every_process(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "in", 3)
     write_photo(folder / "0001.png", photo_of((3, 3, 20), size=(640, 990)))
-    asked, few = Preparing((str(folder),), "box margin=0", "photographs:Bright", side=16), replace(LIMITS, pixels=600_000)
+    asked, few = (
+        PreparationSettings((str(folder),), "box margin=0", "photographs:Bright", side=16),
+        replace(FILE_LIMITS, pixels=600_000),
+    )
     for count in (1, 2):
         done = prepare_faces(asked, tmp_path / f"out{count}", workers=count, limits=few)
         assert (len(done.faces), done.rejected) == (2, 1)
         assert "990 x 640 pixels, more than 600,000" in (tmp_path / f"out{count}" / "rejected.csv").read_text()
-    assert prepare_faces(asked, tmp_path / "all", workers=2, limits=OFF).rejected == 0
+    assert prepare_faces(asked, tmp_path / "all", workers=2, limits=NO_LIMITS).rejected == 0
 
 
 def test_what_was_refused_is_read_again_with_other_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_folder(tmp_path / "in", 3)
-    asked, few = Preparing((str(folder),), "box margin=0", "photographs:Bright", side=16), replace(LIMITS, pixels=10)
+    asked, few = (
+        PreparationSettings((str(folder),), "box margin=0", "photographs:Bright", side=16),
+        replace(FILE_LIMITS, pixels=10),
+    )
     with monkeypatch.context() as stopped:
-        stopped.setattr(room, "_join", lambda *given: pytest.fail("stopped"))
+        stopped.setattr(room, "join_shards", lambda *given: pytest.fail("stopped"))
         with pytest.raises(pytest.fail.Exception):
             prepare_faces(asked, tmp_path / "out", limits=few)
     assert (tmp_path / ".out.parts").is_dir()
@@ -331,8 +267,8 @@ def test_what_was_refused_is_read_again_with_other_limits(tmp_path: Path, monkey
 
 ALONE = """
 import sys
-from mien.preparation.prepare import Preparing, prepare_faces
-prepare_faces(Preparing((sys.argv[1],), "box margin=0", "test_workers:Deadly", side=16), sys.argv[2])
+from mien.preparation.prepare import PreparationSettings, prepare_faces
+prepare_faces(PreparationSettings((sys.argv[1],), "box margin=0", "failing_detectors:Deadly", side=16), sys.argv[2])
 """
 
 
@@ -350,7 +286,7 @@ def test_what_ended_the_only_process_does_not_end_the_next(tmp_path: Path) -> No
 
 def test_a_process_that_was_killed_costs_nothing(tmp_path: Path) -> None:
     detector = f"photographs:Mortal marker={tmp_path / 'marker'}"
-    asked = Preparing((str(write_folder(tmp_path / "in", 5)),), "box", detector, side=16)
+    asked = PreparationSettings((str(write_folder(tmp_path / "in", 5)),), "box", detector, side=16)
     done = prepare_faces(asked, tmp_path / "out", workers=2)
     assert (tmp_path / "marker").exists(), "nobody died"
     assert (len(done.faces), done.rejected) == (5, 0)
@@ -360,22 +296,22 @@ def test_a_process_that_was_killed_costs_nothing(tmp_path: Path) -> None:
 def test_where_no_photo_is_to_blame_none_is_rejected(tmp_path: Path, detector: str) -> None:
     """Processes that die of any photo, as where memory is short; or of several together."""
     asked = asking(write_folder(tmp_path / "in", 3), detector)
-    with pytest.raises(MienError, match="processes that live until they are done; found one that ended twice; see whether"):
+    with pytest.raises(MienError, match="worker processes that finish their tasks; found one that died twice; see whether"):
         prepare_faces(asked, tmp_path / "out", workers=2)
     assert not (tmp_path / "out").exists()
 
 
 def test_an_error_of_any_kind_comes_with_its_trace(tmp_path: Path) -> None:
     asked = asking(write_folder(tmp_path / "in", 3), "Wrong")
-    with pytest.raises(RuntimeError, match=r"(?s)in another process:.*test_workers.py.*a mistake in the detector"):
+    with pytest.raises(RuntimeError, match=r"(?s)in another process:.*failing_detectors.py.*a mistake in the detector"):
         prepare_faces(asked, tmp_path / "out", workers=2)
 
 
 def test_a_program_that_begins_itself_over_and_over_is_told(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "in", 3)
     (tmp_path / "program.py").write_text(
-        "from mien.preparation.prepare import Preparing, prepare_faces\n"
-        f"prepare_faces(Preparing(({str(folder)!r},), 'whole', side=16), {str(tmp_path / 'out')!r}, workers=2)\n"
+        "from mien.preparation.prepare import PreparationSettings, prepare_faces\n"
+        f"prepare_faces(PreparationSettings(({str(folder)!r},), 'whole', side=16), {str(tmp_path / 'out')!r}, workers=2)\n"
     )
     with started(str(tmp_path / "program.py")) as process:
         said = process.communicate(timeout=WAIT)[1]
@@ -440,20 +376,20 @@ def test_ray_is_asked_to_give_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     tries = list[str]()
 
     def init(address: str, log_to_driver: bool) -> None:
-        tries.append(os.environ[workers.RAY_TRIES])
+        tries.append(os.environ[ray_cluster.RAY_TRIES])
         raise ConnectionError(f"Failed to connect to {address}\n\nand more")
 
     stand_in(monkeypatch)
     monkeypatch.setattr(sys.modules["ray"], "is_initialized", lambda: False)
     monkeypatch.setattr(sys.modules["ray"], "init", init, raising=False)
-    monkeypatch.delenv(workers.RAY_TRIES, raising=False)
+    monkeypatch.delenv(ray_cluster.RAY_TRIES, raising=False)
     with socket.create_server(("127.0.0.1", 0)) as server:
         for address in ("auto", f"127.0.0.1:{server.getsockname()[1]}"):
             with pytest.raises(MienError, match=f"cluster at {address}; found Failed to connect to {address}; on a machine"):
-                list(workers.work(iter(()), 1, address))
-    assert workers.RAY_TRIES not in os.environ
-    monkeypatch.setenv(workers.RAY_TRIES, "7")
+                list(workers.make_shards(iter(()), 1, address))
+    assert ray_cluster.RAY_TRIES not in os.environ
+    monkeypatch.setenv(ray_cluster.RAY_TRIES, "7")
     with pytest.raises(MienError, match="cluster at auto"):
-        list(workers.work(iter(()), 1, "auto"))
+        list(workers.make_shards(iter(()), 1, "auto"))
     assert tries == ["1", "1", "7"]
-    assert os.environ[workers.RAY_TRIES] == "7"
+    assert os.environ[ray_cluster.RAY_TRIES] == "7"

@@ -16,26 +16,19 @@ from conftest import TINY_AUTOENCODER, Interrupted, StopAfter, bright_faces, sma
 from mien import FaceSet, MienError, Recipe, TrainingSettings, evaluate, resume, train
 from mien.data.splits import training_rows
 from mien.pretraining.autoencoder.cache import cache_folder, fetch, keep_for_others
-from mien.pretraining.autoencoder.train import (
-    PRESETS,
-    Autoencoding,
-    Bench,
-    autoencoding,
-    digest,
-    labels_digest,
-    neighbors_of,
-    perception,
-    settings_key,
-    train_neighbors,
-)
+from mien.pretraining.autoencoder.digests import faces_digest, labels_digest
+from mien.pretraining.autoencoder.of_run import run_neighbors
+from mien.pretraining.autoencoder.settings import PRESETS, AutoencoderSettings, autoencoder_settings, settings_key
+from mien.pretraining.autoencoder.train import TrainingFolder, train_perception
+from mien.pretraining.autoencoder.train_alone import train_autoencoder
 from mien.pretraining.pretrain import portions
 from mien.recognize.device import choose_device
-from mien.recognize.model_card import read_card, read_history, read_used
-from mien.recognize.networks import read_weights
+from mien.recognize.model_card import read_card
+from mien.recognize.run_records import read_history, read_used_ids
+from mien.recognize.saved_networks import read_weights
 from mien.recognize.semantic_neighbors import DEVIATION, SemanticNeighbors
-from mien.training import loop
 from mien.training.checkpoint import read_state
-from mien.training.run_data import prepare_run
+from mien.training.label_budget import prepare_run
 from runs import Heard, begun, features
 
 ORDER = TrainingSettings(threads=1)
@@ -72,10 +65,10 @@ def same(one: Path, other: Path) -> bool:
 
 def test_what_it_leaves(tmp_path: Path) -> None:
     faces = bright_faces()
-    card = train_neighbors(faces, tmp_path / "made", autoencoding(TINY_AUTOENCODER), ORDER)
+    card = train_autoencoder(faces, tmp_path / "made", autoencoder_settings(TINY_AUTOENCODER), ORDER)
     assert card == read_card(tmp_path / "made")
     learned = faces.select(training_rows(faces))
-    assert (card.classes, card.faces.count, card.faces.checksum, card.budget) == ((), 96, digest(learned), {})
+    assert (card.classes, card.faces.count, card.faces.checksum, card.budget) == ((), 96, faces_digest(learned), {})
     kept = read_history(tmp_path / "made" / "parts" / "autoencoder")[-1]
     parts = portions(torch.arange(len(learned)), 0.05, 0)
     mean = learned.faces(parts.taught).mean(axis=0)
@@ -84,14 +77,14 @@ def test_what_it_leaves(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "made").iterdir()} == {"neighbors.json", "parts", "pictures", "model"}
     made = SemanticNeighbors.load(tmp_path / "made", CPU)
     assert made.codes(torch.from_numpy(learned.faces())).shape == (96, 8)
-    again = train_neighbors(faces, tmp_path / "made", autoencoding(TINY_AUTOENCODER), ORDER)
+    again = train_autoencoder(faces, tmp_path / "made", autoencoder_settings(TINY_AUTOENCODER), ORDER)
     assert again == card, "what is done is not done again"
 
 
 def test_the_codes_deviation_is_that_of_the_faces_it_learned_from(tmp_path: Path) -> None:
     """Without those held out to measure it: here half of the 96."""
     faces = bright_faces()
-    train_neighbors(faces, tmp_path / "made", autoencoding(TINY_AUTOENCODER | {"held_out": 0.5}), ORDER)
+    train_autoencoder(faces, tmp_path / "made", autoencoder_settings(TINY_AUTOENCODER | {"held_out": 0.5}), ORDER)
     learned = faces.select(training_rows(faces))
     order = np.random.default_rng((0, 4)).permutation(96)
     made = SemanticNeighbors.load(tmp_path / "made", CPU)
@@ -104,30 +97,28 @@ def test_of_several_stages_the_last_ones_best_epoch_is_told(tmp_path: Path) -> N
     """A last stage that makes it worse: its figures are those of the weights that are kept."""
     first = {"epochs": 3, "lr": 5e-3, "optimizer": "adamw"}
     settings = TINY_AUTOENCODER | {"stages": [first, {"epochs": 2, "lr": 0.1, "optimizer": "adamw"}]}
-    card = train_neighbors(bright_faces(), tmp_path / "made", autoencoding(settings), ORDER)
+    card = train_autoencoder(bright_faces(), tmp_path / "made", autoencoder_settings(settings), ORDER)
     assert card.metrics["stage"] == 1
     history = read_history(tmp_path / "made" / "parts" / "autoencoder")
     assert min(epoch["validation_loss"] for epoch in history) < card.metrics["validation_loss"]
 
 
-def test_interrupted_in_either_phase_it_goes_on(
-    tmp_path: Path, refining: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("checkpoint_each_batch")
+def test_interrupted_in_either_phase_it_goes_on(tmp_path: Path, refining: dict[str, Any]) -> None:
     """Expression network (2 epochs of 4 batches), autoencoder (2 of 2), refinement (3 of 2: the critic's memory)."""
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
-    faces, settings = bright_faces(), autoencoding(refining)
-    train_neighbors(faces, tmp_path / "whole", settings, ORDER)
+    faces, settings = bright_faces(), autoencoder_settings(refining)
+    train_autoencoder(faces, tmp_path / "whole", settings, ORDER)
     reached = []
     for batches in (5, 11, 17):
         killed = tmp_path / f"killed{batches}"
         with pytest.raises(Interrupted):
-            train_neighbors(faces, killed, settings, ORDER, StopAfter(batches))
+            train_autoencoder(faces, killed, settings, ORDER, StopAfter(batches))
         assert not (killed / "model").exists()
         parts = sorted((killed / "parts").glob("*/checkpoint.safetensors"))
         reached += [path.parent.name for path in parts]
         with pytest.raises(MienError, match=r"face_weight = 4\.0; found autoencoding.face_weight = 3\.0"):
-            train_neighbors(faces, killed, replace(settings, face_weight=3.0), ORDER)
-        train_neighbors(faces, killed, settings, ORDER)
+            train_autoencoder(faces, killed, replace(settings, face_weight=3.0), ORDER)
+        train_autoencoder(faces, killed, settings, ORDER)
         assert same(killed, tmp_path / "whole"), batches
         for part in ("expression", "autoencoder", "refined"):
             histories = [read_history(tmp_path / name / "parts" / part) for name in ("whole", killed.name)]
@@ -147,7 +138,7 @@ def test_the_expression_network_learns_from_labeled_faces_alone(tmp_path: Path, 
     columns = {name: faces.column(name).to_pylist() for name in ("split", "subject")}
     changed = FaceSet.from_arrays(pixels, labels, faces.classes, columns)
     for name, given in (("one", faces), ("other", changed)):
-        card = train_neighbors(given, tmp_path / name, autoencoding(refining), TrainingSettings(labels=30, threads=1))
+        card = train_autoencoder(given, tmp_path / name, autoencoder_settings(refining), TrainingSettings(labels=30, threads=1))
         budget = prepared.budget
         assert (card.budget["train"], card.budget["validation"]) == (len(budget.train), len(budget.validation))
     one, other = (load_file(tmp_path / name / "parts" / "expression" / "weights.safetensors") for name in ("one", "other"))
@@ -158,9 +149,9 @@ def test_the_expression_network_learns_from_labeled_faces_alone(tmp_path: Path, 
 
 def test_the_expression_network_is_a_constant(tmp_path: Path, refining: dict[str, Any]) -> None:
     """No gradient for it, no dropout, the normalization of its recipe; what it sees has a gradient."""
-    recipe, settings = Recipe.load(refining["expression"]), autoencoding(refining)
-    material = prepare_run(bright_faces(), None, recipe, ORDER, Heard()).material
-    seen = perception(Bench(tmp_path, 0, CPU, Heard()), settings, material)
+    recipe, settings = Recipe.load(refining["expression"]), autoencoder_settings(refining)
+    data = prepare_run(bright_faces(), None, recipe, ORDER, Heard()).data
+    seen = train_perception(TrainingFolder(tmp_path, 0, CPU, Heard()), settings, data)
     assert not any(parameter.requires_grad for parameter in seen.network.parameters())
     assert not any(module.training for module in seen.network.modules())
     assert (seen.normalize, seen.weights) == (recipe.normalize, settings.perceptual)
@@ -172,7 +163,7 @@ def test_the_expression_network_is_a_constant(tmp_path: Path, refining: dict[str
 
 def test_refinement_leaves_the_encoder_alone(tmp_path: Path, refining: dict[str, Any]) -> None:
     """Bit for bit, batch statistics included; the decoder is another one."""
-    card = train_neighbors(bright_faces(), tmp_path / "made", autoencoding(refining), ORDER)
+    card = train_autoencoder(bright_faces(), tmp_path / "made", autoencoder_settings(refining), ORDER)
     before = read_state(tmp_path / "made" / "parts" / "autoencoder" / "weights.safetensors")
     after = read_weights(tmp_path / "made")
     for name, value in before.items():
@@ -188,7 +179,7 @@ def unlabeled_set() -> FaceSet:
 
 
 def test_labels_are_not_needed_without_refinement(tmp_path: Path) -> None:
-    card = train_neighbors(unlabeled_set(), tmp_path / "made", autoencoding(TINY_AUTOENCODER), ORDER)
+    card = train_autoencoder(unlabeled_set(), tmp_path / "made", autoencoder_settings(TINY_AUTOENCODER), ORDER)
     assert card.faces.count == 40
 
 
@@ -211,7 +202,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_trained(
     view = faces()
     view = FaceSet.from_arrays(view.faces(), view.labels, info=replace(view.info, checksum=""))  # without splits
     with pytest.raises(MienError, match=reason):
-        train_neighbors(view, tmp_path / "made", autoencoding(given), replace(ORDER, split="all"))
+        train_autoencoder(view, tmp_path / "made", autoencoder_settings(given), replace(ORDER, split="all"))
     assert not (tmp_path / "made").exists(), "so that other settings can be given"
 
 
@@ -219,7 +210,7 @@ def test_folders_of_others_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine")
     with pytest.raises(MienError, match="choose another --out"):
-        train_neighbors(bright_faces(), tmp_path / "mine", autoencoding(TINY_AUTOENCODER), ORDER)
+        train_autoencoder(bright_faces(), tmp_path / "mine", autoencoder_settings(TINY_AUTOENCODER), ORDER)
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
 
 
@@ -228,8 +219,8 @@ def test_folders_of_others_are_left_alone(tmp_path: Path) -> None:
 
 def test_the_papers_settings() -> None:
     """As ../shared/papers/README.md gives them."""
-    paper = autoencoding("paper")
-    assert paper == Autoencoding()
+    paper = autoencoder_settings("paper")
+    assert paper == AutoencoderSettings()
     (first,), (second,) = paper.stages, paper.refine_stages
     assert (first.epochs, first.lr, first.weight_decay, first.optimizer, paper.batch) == (50, 1e-3, 4e-4, "sgd", 256)
     assert [round(drop * first.epochs) for drop in first.drops] == [10, 20, 30, 40]
@@ -248,17 +239,21 @@ def test_the_papers_settings() -> None:
 
 
 def test_settings_by_name_by_table_and_by_key() -> None:
-    small = autoencoding("small")
-    assert autoencoding({"preset": "small"}) == small
-    assert autoencoding({"preset": "small", "batch": 7}) == autoencoding("small", {"batch": 7}) == replace(small, batch=7)
-    assert autoencoding("small", {"stages.0.epochs": 3}).stages == (replace(small.stages[0], epochs=3),)
-    assert autoencoding({"batch": 7}) == replace(Autoencoding(), batch=7), "SNA's unless a preset is named"
+    small = autoencoder_settings("small")
+    assert autoencoder_settings({"preset": "small"}) == small
+    assert (
+        autoencoder_settings({"preset": "small", "batch": 7})
+        == autoencoder_settings("small", {"batch": 7})
+        == replace(small, batch=7)
+    )
+    assert autoencoder_settings("small", {"stages.0.epochs": 3}).stages == (replace(small.stages[0], epochs=3),)
+    assert autoencoder_settings({"batch": 7}) == replace(AutoencoderSettings(), batch=7), "SNA's unless a preset is named"
     with pytest.raises(MienError, match="among paper, small; found 'big'"):
-        autoencoding("big")
+        autoencoder_settings("big")
     with pytest.raises(MienError, match="'bach'"):
-        autoencoding({"preset": "small", "bach": 7})
+        autoencoder_settings({"preset": "small", "bach": 7})
     with pytest.raises(MienError, match="a key among"):
-        autoencoding("small", {"stages.0": 3, "batches.x": 3})
+        autoencoder_settings("small", {"stages.0": 3, "batches.x": 3})
 
 
 # Within a run.
@@ -286,7 +281,7 @@ def test_another_seed_finds_it_in_the_cache(tmp_path: Path) -> None:
 
 def test_what_was_trained_alone_is_there_for_runs(tmp_path: Path) -> None:
     faces, heard = bright_faces(), Heard()
-    train_neighbors(faces, tmp_path / "alone", autoencoding(TINY_AUTOENCODER), ORDER)
+    train_autoencoder(faces, tmp_path / "alone", autoencoder_settings(TINY_AUTOENCODER), ORDER)
     train(faces, masked(), tmp_path / "run", ORDER, progress=heard)
     assert not any("is trained first" in line for line in heard.lines)
     assert same(tmp_path / "run" / "parts" / "neighbors", tmp_path / "alone")
@@ -297,7 +292,7 @@ def test_it_learns_from_all_faces_of_the_training_split(tmp_path: Path) -> None:
     faces = bright_faces()
     train(faces, masked(), tmp_path / "run", replace(ORDER, labels=30))
     card = read_card(tmp_path / "run" / "parts" / "neighbors")
-    assert card.faces.checksum == digest(faces.select(training_rows(faces)))
+    assert card.faces.checksum == faces_digest(faces.select(training_rows(faces)))
     assert card.faces.count == 96
 
 
@@ -307,7 +302,7 @@ def test_labels_that_judged_it_are_part_of_its_name(tmp_path: Path, refining: di
     by_class = faces.select(np.argsort(faces.labels, kind="stable"))
     recipe = masked()
     materials = [
-        prepare_run(by_class, None, recipe, TrainingSettings(seed=seed, labels_per_class=10), Heard()).material for seed in (0, 1)
+        prepare_run(by_class, None, recipe, TrainingSettings(seed=seed, labels_per_class=10), Heard()).data for seed in (0, 1)
     ]
     assert torch.equal(materials[0].labels, materials[1].labels)
     assert labels_digest(materials[0]) != labels_digest(materials[1])
@@ -322,7 +317,7 @@ def test_labels_that_judged_it_are_part_of_its_name(tmp_path: Path, refining: di
 
 
 def test_an_expression_networks_recipe_is_part_of_its_name(refining: dict[str, Any]) -> None:
-    settings = autoencoding(refining)
+    settings = autoencoder_settings(refining)
     before = settings_key(settings, "faces", "labels")
     assert settings_key(settings, "faces", "labels") == before
     file = Path(refining["expression"])
@@ -332,8 +327,8 @@ def test_an_expression_networks_recipe_is_part_of_its_name(refining: dict[str, A
     assert settings_key(plain, "faces", "") != before, "and is not looked at where there is no second phase"
 
 
-def test_interrupted_while_it_is_trained_or_written(tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+@pytest.mark.usefixtures("checkpoint_each_batch")
+def test_interrupted_while_it_is_trained_or_written(tmp_path: Path, stored: Path) -> None:
     settings = TINY_AUTOENCODER | {"stages": [TINY_AUTOENCODER["stages"][0] | {"epochs": 3}]}
     train(stored, masked(settings), tmp_path / "whole", ORDER)
     for batches, written in ((4, False), (6, True)):
@@ -351,7 +346,7 @@ def test_interrupted_while_it_is_trained_or_written(tmp_path: Path, stored: Path
 
 
 def test_a_copy_that_was_interrupted_is_made_again(tmp_path: Path) -> None:
-    train_neighbors(bright_faces(), tmp_path / "made", autoencoding(TINY_AUTOENCODER), ORDER)
+    train_autoencoder(bright_faces(), tmp_path / "made", autoencoder_settings(TINY_AUTOENCODER), ORDER)
     folder = tmp_path / "run" / "parts" / "neighbors"
     for half in (folder / ".model.abc", folder / "model"):
         half.mkdir(parents=True)
@@ -367,7 +362,7 @@ def test_a_copy_that_was_interrupted_is_made_again(tmp_path: Path) -> None:
 
 def test_a_resumed_run_draws_on_as_if_it_had_not_read_it_again(tmp_path: Path) -> None:
     """Reading an autoencoder builds a network: torch's own generator, which dropout draws from, is left as it was."""
-    train_neighbors(bright_faces(), tmp_path / "made", autoencoding(TINY_AUTOENCODER), ORDER)
+    train_autoencoder(bright_faces(), tmp_path / "made", autoencoder_settings(TINY_AUTOENCODER), ORDER)
     before = torch.get_rng_state()
     SemanticNeighbors.load(tmp_path / "made", CPU)
     assert torch.equal(torch.get_rng_state(), before)
@@ -378,7 +373,7 @@ def test_a_resumed_run_draws_on_as_if_it_had_not_read_it_again(tmp_path: Path) -
 
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
-    train_neighbors(bright_faces(), tmp_path / "made", autoencoding(TINY_AUTOENCODER), ORDER)
+    train_autoencoder(bright_faces(), tmp_path / "made", autoencoder_settings(TINY_AUTOENCODER), ORDER)
     return tmp_path / "made"
 
 
@@ -431,12 +426,12 @@ def test_a_recognizer_is_no_autoencoder_and_the_other_way_round(tmp_path: Path, 
 
 def test_labels_that_it_was_judged_by_count_for_the_run(tmp_path: Path, refining: dict[str, Any]) -> None:
     faces = bright_faces().save(tmp_path / "set")
-    card = train_neighbors(faces, tmp_path / "judged", autoencoding(refining), replace(ORDER, labels=30))
+    card = train_autoencoder(faces, tmp_path / "judged", autoencoder_settings(refining), replace(ORDER, labels=30))
     recognizer = train(faces, masked(tmp_path / "judged"), tmp_path / "run", replace(ORDER, labels=10))
     (told,) = json.loads((tmp_path / "run" / "parts" / "neighbors" / "sources.json").read_text())
     assert told["faces"] == faces.info.checksum
     assert len(told["used"]) == 30
-    used = set(told["used"]) | read_used(tmp_path / "run")
+    used = set(told["used"]) | read_used_ids(tmp_path / "run")
     assert f"{len(used)} of these faces gave the run their labels" in evaluate(recognizer, faces, split="train").notes["warning"]
     (source,) = recognizer.card.sources
     assert (source["weights"], source["budget"]["train"], source["budget"]["validation"]) == (card.weights, 24, 6)
@@ -445,10 +440,10 @@ def test_labels_that_it_was_judged_by_count_for_the_run(tmp_path: Path, refining
 
 def test_threads_are_those_that_it_was_begun_with(tmp_path: Path, stored: Path) -> None:
     """Where none are named; others are refused, by name."""
-    first = train_neighbors(stored, tmp_path / "out", autoencoding(TINY_AUTOENCODER), TrainingSettings(threads=1))
-    assert train_neighbors(stored, tmp_path / "out", autoencoding(TINY_AUTOENCODER), TrainingSettings()) == first
+    first = train_autoencoder(stored, tmp_path / "out", autoencoder_settings(TINY_AUTOENCODER), TrainingSettings(threads=1))
+    assert train_autoencoder(stored, tmp_path / "out", autoencoder_settings(TINY_AUTOENCODER), TrainingSettings()) == first
     with pytest.raises(MienError, match=r"threads = 1; found order\.threads = 2; give the same again"):
-        train_neighbors(stored, tmp_path / "out", autoencoding(TINY_AUTOENCODER), TrainingSettings(threads=2))
+        train_autoencoder(stored, tmp_path / "out", autoencoder_settings(TINY_AUTOENCODER), TrainingSettings(threads=2))
 
 
 def test_a_batch_without_statistics_is_refused(tmp_path: Path) -> None:
@@ -461,14 +456,14 @@ def test_a_batch_without_statistics_is_refused(tmp_path: Path) -> None:
 def test_the_digest_is_of_pixels_however_they_were_selected(tmp_path: Path, stored: Path) -> None:
     faces, rows = bright_faces(), np.arange(0, 120, 3)
     taken = FaceSet.from_arrays(faces.faces(rows))
-    assert digest(faces.select(rows)) == digest(FaceSet.open(stored).select(rows)) == digest(taken)
-    assert digest(faces.select(rows)) != digest(faces.select(rows[::-1]))
+    assert faces_digest(faces.select(rows)) == faces_digest(FaceSet.open(stored).select(rows)) == faces_digest(taken)
+    assert faces_digest(faces.select(rows)) != faces_digest(faces.select(rows[::-1]))
 
 
 def test_a_runs_neighbors_are_read_once(tmp_path: Path) -> None:
     run, _ = begun(tmp_path / "run", bright_faces(), masked())
-    assert neighbors_of(run, TINY_AUTOENCODER) is neighbors_of(run, TINY_AUTOENCODER)
+    assert run_neighbors(run, TINY_AUTOENCODER) is run_neighbors(run, TINY_AUTOENCODER)
     with pytest.raises(MienError, match=r"one autoencoder for all masks of a run, .*; found 'another'"):
-        neighbors_of(run, "another")
+        run_neighbors(run, "another")
     told = json.loads((tmp_path / "run" / "parts" / "neighbors" / "model" / "model.json").read_text())
     assert told["recipe"]["autoencoding"]["batch"] == 32

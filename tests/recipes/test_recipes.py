@@ -10,10 +10,12 @@ import torch
 from conftest import Interrupted, StopAfter, bright_faces
 from mien import Recipe, TrainingSettings, resume, train
 from mien.models import architecture
-from mien.recipes.recipe import QUESTIONS, Components, recipe_names
-from mien.recognize.model_card import read_history
-from mien.training import loop
-from mien.training.run_data import looks_at_unlabeled
+from mien.recipes.recipe import QUESTIONS
+from mien.recipes.recipe_files import recipe_names
+from mien.recognize.run_records import read_history
+from mien.techniques.start.distill import Distill
+from mien.techniques.weigh.neighborhood import Neighborhood
+from mien.training.components import Components, looks_at_unlabeled
 from runs import changed
 
 SYSTEMS = ("supervised", "pl", "pl_alrao", "alt", "st", "sw", "st_sw", "fixmatch", "self_supervised")
@@ -91,6 +93,7 @@ def test_sna_as_its_paper_says() -> None:
         for name, threshold in (("sna", "batch"), ("sna_threshold", "fixed")):
             masked = Recipe.load(f"{name}{size}")
             (mask,) = Components.of(masked, masked.stages[0]).weigh
+            assert isinstance(mask, Neighborhood)
             assert (mask.threshold, mask.autoencoder, mask.space, mask.scoring) == (threshold, preset, "autoencoder", "eval")
             same = {"weigh": list(plain.weigh), "title": plain.title}
             assert Recipe.parse(masked.table() | same) == plain
@@ -140,8 +143,11 @@ def test_networks_and_frozen_blocks_fit_the_faces(name: str, side: int) -> None:
 def test_fn2en_as_its_paper_says() -> None:
     """300 epochs of regression, slower after 100; 50 on labels at 1e-4, slower after 20; the map of the fine-tuned net."""
     recipe = Recipe.load("fn2en")
-    (regression,) = Components.of(recipe, recipe.stages[0]).start.stages
-    assert (regression.epochs, regression.lr, regression.drops) == (300, 1.25e-3, (pytest.approx(1 / 3, abs=1e-3),))
+    start = Components.of(recipe, recipe.stages[0]).start
+    assert isinstance(start, Distill)
+    (regression,) = start.stages
+    assert (regression.epochs, regression.lr) == (300, 1.25e-3)
+    assert regression.drops == pytest.approx((1 / 3,), abs=1e-3)
     (labels,) = recipe.stages
     assert (labels.epochs, labels.lr, labels.drops, recipe.batch) == (50, 1e-4, (0.4,), 64)
     assert recipe.start["teacher"] == Recipe.load("fn2en_small").start["teacher"] == "face_finetune"
@@ -234,9 +240,9 @@ def tiny(name: str) -> Recipe:
 
 
 @pytest.mark.parametrize("name", [*SMALL, "alt", "st_sw"])
-def test_resumed_in_the_middle(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("checkpoint_each_batch")
+def test_resumed_in_the_middle(name: str, tmp_path: Path) -> None:
     """Big brothers too where optimizer or stages are others. Flipped labels make validation losses rise, and so weights move."""
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     recipe, order = tiny(name), TrainingSettings(seed=4, labels=80, noise=0.7, threads=1)
     bright_faces(120).save(tmp_path / "set")
     whole = train(tmp_path / "set", recipe, tmp_path / "whole", order)

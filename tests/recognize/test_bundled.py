@@ -13,11 +13,11 @@ import pytest
 from conftest import Command
 from mien import MienError, Recognizer
 from mien.faces.crop import CropSpec
-from mien.recognize.bundled import BOX, find_model
-from mien.recognize.model_card import CARD, GRAPH, WEIGHTS
+from mien.recognize.bundled import BUNDLED, find_model
+from mien.recognize.model_folder import CARD, GRAPH, WEIGHTS
 from mien.recognize.onnx_backend import OnnxBackend
 
-FOLDER = BOX["mien-s"]
+FOLDER = BUNDLED["mien-s"]
 CLASSES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 
 
@@ -32,9 +32,9 @@ def test_it_is_small_and_its_hashes_are_right() -> None:
 
 def test_it_reads_faces_alike_in_onnxruntime_and_in_torch() -> None:
     recognizer = Recognizer.load("mien-s", "cpu")
-    assert isinstance(recognizer.runs, OnnxBackend)
+    assert isinstance(recognizer.backend, OnnxBackend)
     assert recognizer.classes == CLASSES
-    assert recognizer.geometry.gives_landmarks
+    assert recognizer.crop_spec.gives_landmarks
     faces = np.random.default_rng(0).integers(0, 256, (70, 48, 48), np.uint8)
     logits = recognizer.logits(faces)
     torch_s = Recognizer.of(recognizer.network, recognizer.card, recognizer.device).logits(faces)
@@ -45,9 +45,9 @@ def test_it_reads_faces_alike_in_onnxruntime_and_in_torch() -> None:
 def test_its_readme_says_what_its_card_says() -> None:
     card, text = Recognizer.load("mien-s", "cpu").card, (FOLDER / "README.md").read_text()
     assert f"{card.temperature:.3f}" in text
-    assert f"{card.least:.3f}" in text
-    assert f"a probability of {card.sure:.3f} or more" in text
-    assert 0.5 < card.sure < 0.95
+    assert f"{card.conformal_threshold:.3f}" in text
+    assert f"a probability of {card.confidence_threshold:.3f} or more" in text
+    assert 0.5 < card.confidence_threshold < 0.95
     assert card.faces.alignment in text
     assert f"{card.budget['train']:,}" in text
     for name in CLASSES:

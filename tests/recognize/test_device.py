@@ -7,7 +7,7 @@ import torch
 
 from conftest import Command
 from mien import MienError, Recognizer
-from mien.recognize.device import choose_device, choose_precision, wide
+from mien.recognize.device import choose_device, choose_precision, sum_dtype
 
 
 def _has(monkeypatch: pytest.MonkeyPatch, cuda: int = 0, mps: bool = False) -> None:
@@ -24,7 +24,7 @@ def test_devices_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MienError, match="double precision"):
         choose_device("mps")
     assert choose_precision("auto", torch.device("mps")) == torch.float32
-    assert (wide(torch.device("mps")), wide(torch.device("cuda:1"))) == (torch.float32, torch.float64)
+    assert (sum_dtype(torch.device("mps")), sum_dtype(torch.device("cuda:1"))) == (torch.float32, torch.float64)
     _has(monkeypatch)
     assert choose_device("auto") == torch.device("cpu")
 

@@ -9,7 +9,7 @@ from scipy.stats import entropy
 
 from mien.models.mien_s import MienS
 from mien.models.two_scale import TwoScale
-from mien.recognize.divergence import decide, divergence, kl, last_features, moved
+from mien.recognize.divergence import divergence, kl, moved
 
 logits = st.lists(st.tuples(*[st.floats(-12, 12)] * 6), min_size=1, max_size=5)
 
@@ -36,7 +36,7 @@ def test_the_last_block_and_the_head_are_the_network() -> None:
         network.eval()
         inputs = torch.randn(3, 1, 32, 32)
         with torch.no_grad():
-            assert torch.allclose(decide(network, last_features(network, inputs)), network(inputs), atol=1e-6)
+            assert torch.allclose(network.decide(network.last_features(inputs)), network(inputs), atol=1e-6)
 
 
 def test_noise_is_measured_by_the_deviation() -> None:

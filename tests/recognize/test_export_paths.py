@@ -7,7 +7,7 @@ import pytest
 
 from conftest import bright_faces, small_recipe
 from mien import FaceSet, Recognizer, TrainingSettings, export, train
-from mien.recognize.export import without_folders
+from mien.recognize.export_model import without_folders
 
 
 def test_no_byte_of_an_export_names_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

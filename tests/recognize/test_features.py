@@ -20,7 +20,7 @@ from mien.models import published
 from mien.models.facenet_dlib import PACKAGE
 from mien.progress import Silent
 from mien.recognize.features import Tap, tap, write_features, write_taps
-from mien.recognize.networks import build_network
+from mien.recognize.saved_networks import build_network
 from runs import Heard
 from teachers import tiny_onnx
 

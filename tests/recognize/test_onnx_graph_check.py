@@ -19,24 +19,15 @@ from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, helper, num
 from conftest import Command
 from mien import MienError, Recognizer
 from mien.data.format import Info
-from mien.recognize.bundled import BOX
-from mien.recognize.export import export
-from mien.recognize.model_card import (
-    CARD,
-    GRAPH,
-    LOGITS,
-    MOST_GRAPH,
-    WEIGHTS,
-    ModelCard,
-    read_card,
-    read_graph,
-    read_weights_file,
-)
-from mien.recognize.networks import build_network, write_model
+from mien.recognize.bundled import BUNDLED
+from mien.recognize.export_model import export
+from mien.recognize.model_card import ModelCard, read_card
+from mien.recognize.model_folder import CARD, GRAPH, LOGITS, MOST_GRAPH, WEIGHTS, read_graph, read_weights_file
 from mien.recognize.onnx_graph_check import BATCH, OPERATORS, check_graph
+from mien.recognize.saved_networks import build_network, write_model
 from processes import WAIT
 
-FOLDER = BOX["mien-s"]
+FOLDER = BUNDLED["mien-s"]
 CLASSES = ("anger", "happiness", "sadness")
 Change = Callable[[ModelProto], Any]
 
@@ -54,7 +45,7 @@ def changed(change: Change) -> ModelProto:
 
 
 def checked(change: Change, card: ModelCard) -> int:
-    return check_graph(changed(change).SerializeToString(), card, read_weights_file(FOLDER, card)).batch
+    return check_graph(changed(change).SerializeToString(), card, read_weights_file(FOLDER, card.weights)).batch
 
 
 def first(model: ModelProto, kind: str) -> NodeProto:
@@ -200,7 +191,7 @@ def test_a_graph_that_mien_does_not_write_is_refused(fault: str, card: ModelCard
 
 
 def test_what_is_no_graph_is_refused(card: ModelCard) -> None:
-    weights = read_weights_file(FOLDER, card)
+    weights = read_weights_file(FOLDER, card.weights)
     for content in (b"", b"\xff" * 100, b"no graph", (FOLDER / GRAPH).read_bytes()[:5000], b"\x3a" * 1000):
         with pytest.raises(MienError, match=r"an ONNX file|ONNX of version|one value|fit|weights"):
             check_graph(content, card, weights)
@@ -241,7 +232,7 @@ BOMBS = {
 def test_a_small_file_of_many_parts_is_refused(bomb: str, card: ModelCard) -> None:
     head = b"\x08\x08" + wrapped(8, b"\x10\x11")
     with pytest.raises(MienError, match=r"at most 8,192|an ONNX file|operators of version 17") as caught:
-        check_graph(head + BOMBS[bomb], card, read_weights_file(FOLDER, card))
+        check_graph(head + BOMBS[bomb], card, read_weights_file(FOLDER, card.weights))
     assert len(str(caught.value)) < 400
 
 
@@ -254,7 +245,7 @@ def test_names_in_a_sentence_are_plain(card: ModelCard) -> None:
 
 
 def test_what_is_run_is_what_was_checked(card: ModelCard) -> None:
-    weights = read_weights_file(FOLDER, card)
+    weights = read_weights_file(FOLDER, card.weights)
     own = (FOLDER / GRAPH).read_bytes()
     assert check_graph(own, card, weights).content == own
     with_more = changed(lambda m: m.graph.value_info.append(helper.make_tensor_value_info("made3", 1, [7])))
@@ -269,9 +260,9 @@ def test_a_network_that_computes_much_is_shown_few_faces_at_once(tmp_path: Path)
         folder = tmp_path / f"{network['network']}"
         write_model(folder / "run", dict(build_network(network, 3, info).state_dict()), ModelCard(network, CLASSES, info))
         card = export(folder / "run", folder / "model")
-        graph = read_graph(folder / "model", card)
+        graph = read_graph(folder / "model", card.graph)
         assert graph is not None
-        batches.append(check_graph(graph, card, read_weights_file(folder / "model", card)).batch)
+        batches.append(check_graph(graph, card, read_weights_file(folder / "model", card.weights)).batch)
     assert batches[0] == BATCH
     assert BATCH > batches[1] > batches[2] >= 1
 

@@ -55,7 +55,7 @@ def test_another_process_reads_it_again(folders: dict[str, Path], tmp_path: Path
 
 def test_another_model_in_the_meantime_is_said(folders: dict[str, Path], tmp_path: Path) -> None:
     sent = pickle.dumps(Recognizer.load(folders["model"], "cpu"))
-    assert isinstance(pickle.loads(sent).runs, OnnxBackend)
+    assert isinstance(pickle.loads(sent).backend, OnnxBackend)
     train(bright_faces(), small_recipe(), tmp_path / "other", TrainingSettings(seed=1, threads=1, device="cpu"))
     shutil.rmtree(folders["model"])
     with pytest.raises(MienError, match="a run or a model at"):

@@ -23,29 +23,30 @@ from mien import MienError, Recognizer
 from mien.data.format import Info
 from mien.faces.crop import CropSpec
 from mien.faces.face import Face
-from mien.media.inputs import find_inputs
-from mien.media.limits import LIMITS, OFF, FileLimits
+from mien.media.file_limits import FILE_LIMITS, NO_LIMITS, FileLimits
+from mien.media.find_source_files import find_source_files
 from mien.media.photos import Photo
-from mien.media.photos_and_frames import TOGETHER, Shot
+from mien.media.photos_and_frames import TOGETHER, PhotoOrFrame
 from mien.media.source_files import SourceFile
 from mien.recognize import camera
 from mien.recognize.camera import camera_frames
 from mien.recognize.model_card import ModelCard
-from mien.recognize.networks import build_network, write_model
-from mien.recognize.predict import Read, in_frames, read_all
-from mien.recognize.reading import Reading, reading
-from mien.recognize.result_writer import ResultWriter
+from mien.recognize.predict_files import PredictedPhoto, crop_in_frames, predict_files
+from mien.recognize.prediction import Prediction, make_prediction
+from mien.recognize.prediction_writer import PredictionWriter
+from mien.recognize.saved_networks import build_network, write_model
 from mien.recognize.timeline import BINS, KEPT, LINES, WIDTH, Timeline
-from mien.recognize.tracking import Cuts, Tracker, Tracking, overlaps
+from mien.recognize.tracking_and_smoothing import FaceTracker, TrackingSettings, overlaps
+from mien.recognize.video_cuts import CutDetector
 from photographs import photo_of
 
 CLASSES = ("anger", "happiness", "$x$")
 
 
-def seen(x: float, y: float, *scores: float, side: float = 10) -> Reading:
+def seen(x: float, y: float, *scores: float, side: float = 10) -> Prediction:
     """A face of that corner and side."""
     face = Face((x, y, x + side, y + side), None, 1.0)
-    return reading(face, dict(zip(CLASSES, scores or (0.2, 0.7, 0.1), strict=True)), 0.5)
+    return make_prediction(face, dict(zip(CLASSES, scores or (0.2, 0.7, 0.1), strict=True)), 0.5)
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def write_video(path: Path, photos: Sequence[Photo], rate: Fraction = Fraction(1
 
 
 def test_faces_keep_their_numbers_as_they_move_and_cross() -> None:
-    tracker, first = Tracker(Tracking(), 0.5), dict[float, int | None]()
+    tracker, first = FaceTracker(TrackingSettings(), 0.5), dict[float, int | None]()
     for step in range(20):
         left, right = seen(step, 0), seen(40 - step, 4)
         order = [left, right] if step % 2 else [right, left]
@@ -80,7 +81,7 @@ def test_faces_keep_their_numbers_as_they_move_and_cross() -> None:
 
 
 def test_a_face_that_is_away_for_long_is_a_new_one() -> None:
-    tracker = Tracker(Tracking(away=0.5), 0.5)
+    tracker = FaceTracker(TrackingSettings(away=0.5), 0.5)
     assert [one.track for one in tracker.follow(0.0, [seen(0, 0)])] == [1]
     assert tracker.follow(0.3, []) == ()
     assert [one.track for one in tracker.follow(0.5, [seen(1, 0)])] == [1]
@@ -90,7 +91,7 @@ def test_a_face_that_is_away_for_long_is_a_new_one() -> None:
 
 @pytest.mark.parametrize("every", [0.5, 0.9])
 def test_a_face_may_be_missed_once_however_far_apart_frames_are(every: float) -> None:
-    tracker, found = Tracker(Tracking().for_frames(every), 0.5), list[int | None]()
+    tracker, found = FaceTracker(TrackingSettings().for_frames(every), 0.5), list[int | None]()
     for frame in range(8):
         faces = tracker.follow(every * frame, [seen(frame, 0)] if frame not in (2, 5, 6) else [])
         found += [one.track for one in faces]
@@ -98,9 +99,9 @@ def test_a_face_may_be_missed_once_however_far_apart_frames_are(every: float) ->
 
 
 def test_how_long_a_face_may_be_lost_depends_on_the_frames() -> None:
-    away = [Tracking().for_frames(every).away for every in (0.001, 0.04, 0.2, 0.5, 0.8, 1.0, 60.0)]
+    away = [TrackingSettings().for_frames(every).away for every in (0.001, 0.04, 0.2, 0.5, 0.8, 1.0, 60.0)]
     assert away == [0.5, 0.5, 0.5, 1.25, 2.0, 2.5, 150.0]
-    assert Tracking(away=3.0, overlap=0.4).for_frames(0.5) == Tracking(away=3.0, overlap=0.4)
+    assert TrackingSettings(away=3.0, overlap=0.4).for_frames(0.5) == TrackingSettings(away=3.0, overlap=0.4)
 
 
 @pytest.mark.parametrize(("every", "tracks"), [(0.5, [1] * 8), (1.0, [1] * 4)])
@@ -108,17 +109,17 @@ def test_faces_are_followed_at_the_times_that_frames_have(model: Path, tmp_path:
     """Of 29.97 frames a second none comes each half second: some that are read are more than half a second apart."""
     photos = [photo_of((10 + n // 15, 8, 16), size=(64, 80)) for n in range(112)]
     clip = write_video(tmp_path / "clip.mp4", photos, Fraction(30000, 1001))
-    read = list(read_all(Recognizer.load(model, "cpu"), find_inputs([clip]), every, []))
+    read = list(predict_files(Recognizer.load(model, "cpu"), find_source_files([clip]), every, []))
     times = [one.shot.time for one in read if one.shot.time is not None]
     assert max(np.diff(times)) > every
-    assert [one.track for each in read for one in each.readings] == tracks
+    assert [one.track for each in read for one in each.faces] == tracks
 
 
 def test_boxes_that_overlap_too_little_take_no_track_from_others() -> None:
     before, after = [seen(0, 0, side=100), seen(98, 0, side=100)], [seen(-55, 0, side=100), seen(34, 0, side=100)]
     boxes, others = (np.array([one.face.box for one in faces], float) for faces in (after, before))
     np.testing.assert_allclose(overlaps(boxes, others), [[0.29, 0], [0.49, 0.22]], atol=0.005)
-    tracker = Tracker(Tracking(overlap=0.3), 0.5)
+    tracker = FaceTracker(TrackingSettings(overlap=0.3), 0.5)
     assert [one.track for one in tracker.follow(0.0, before)] == [1, 2]
     assert [one.track for one in tracker.follow(0.04, after)] == [3, 1]
 
@@ -129,7 +130,7 @@ STEPS = st.lists(st.tuples(st.integers(1, 12), st.integers(0, 10), st.integers(0
 @settings(deadline=None, derandomize=True)
 @given(STEPS, st.sampled_from([0.1, 0.3, 2.0]))
 def test_scores_are_averaged_over_time(steps: list[tuple[int, int, int]], smooth: float) -> None:
-    tracker, time, times, rows = Tracker(Tracking(smooth=smooth), 0.5), 0.0, list[float](), list[tuple[float, ...]]()
+    tracker, time, times, rows = FaceTracker(TrackingSettings(smooth=smooth), 0.5), 0.0, list[float](), list[tuple[float, ...]]()
     for frames, anger, happiness in steps:
         time += 0.04 * frames
         times.append(time)
@@ -138,12 +139,12 @@ def test_scores_are_averaged_over_time(steps: list[tuple[int, int, int]], smooth
         weights = [math.exp(-(time - each) / smooth) for each in times]
         expected = [sum(w * row[k] for w, row in zip(weights, rows, strict=True)) / sum(weights) for k in range(3)]
         assert list(found.scores.values()) == pytest.approx(expected)
-        assert found.possible == reading(found.face, found.scores, 0.5).possible
+        assert found.possible == make_prediction(found.face, found.scores, 0.5).possible
 
 
 def test_an_average_is_as_sure_as_the_models_card_asks() -> None:
-    tracker = Tracker(Tracking(smooth=2.0), 0.5)
-    likely, other = (replace(seen(0, 0, *scores), needed=0.7) for scores in ((0.9, 0.06, 0.04), (0.4, 0.4, 0.2)))
+    tracker = FaceTracker(TrackingSettings(smooth=2.0), 0.5)
+    likely, other = (replace(seen(0, 0, *scores), confidence_threshold=0.7) for scores in ((0.9, 0.06, 0.04), (0.4, 0.4, 0.2)))
     (first,), (second,) = tracker.follow(0.0, [likely]), tracker.follow(0.1, [other])
     assert (first.possible, first.unsure) == (("anger",), False)
     assert 0.5 < second.confidence < 0.7
@@ -151,7 +152,7 @@ def test_an_average_is_as_sure_as_the_models_card_asks() -> None:
 
 
 def test_the_first_frame_counts_no_more_than_another() -> None:
-    tracker = Tracker(Tracking(), 0.5)
+    tracker = FaceTracker(TrackingSettings(), 0.5)
     assert tracker.follow(0.0, [seen(0, 0, 1.0, 0.0, 0.0)])[0].top == "anger"
     second = tracker.follow(0.04, [seen(0, 0, 0.0, 1.0, 0.0)])[0]
     old = math.exp(-0.04 / 0.3)
@@ -160,7 +161,7 @@ def test_the_first_frame_counts_no_more_than_another() -> None:
 
 
 def test_two_thirds_of_an_average_come_from_the_last_third_of_a_second() -> None:
-    tracker = Tracker(Tracking(), 0.5)
+    tracker = FaceTracker(TrackingSettings(), 0.5)
     for frame in range(200):
         tracker.follow(frame / 24, [seen(0, 0, 1.0, 0.0, 0.0)])
     for frame in range(200, 208):
@@ -169,7 +170,7 @@ def test_two_thirds_of_an_average_come_from_the_last_third_of_a_second() -> None
 
 
 def test_without_an_average_a_score_is_the_frames() -> None:
-    at_once = Tracker(Tracking(smooth=0), 0.5)
+    at_once = FaceTracker(TrackingSettings(smooth=0), 0.5)
     at_once.follow(0.0, [seen(0, 0, 1.0, 0.0, 0.0)])
     assert at_once.follow(0.04, [seen(0, 0, 0.0, 1.0, 0.0)])[0].scores["anger"] == 0
 
@@ -194,7 +195,7 @@ def test_overlaps_are_shares_of_pixels(one: list[tuple[int, ...]], other: list[t
 def test_a_timeline_of_any_length_has_the_same_size() -> None:
     line, times = Timeline(CLASSES), np.arange(0, 10 * BINS * WIDTH, 0.25)
     for time in times:
-        line.add(float(time), [Reading(seen(0, 0).face, dict(zip(CLASSES, (0.5, 0.3, 0.2), strict=True)), (), 1)])
+        line.add(float(time), [Prediction(seen(0, 0).face, dict(zip(CLASSES, (0.5, 0.3, 0.2), strict=True)), (), 1)])
     (only,) = line.lines
     assert only.frames == len(times)
     assert only.sums.shape == (BINS, 3)
@@ -209,7 +210,7 @@ def test_of_many_faces_those_seen_longest_are_remembered() -> None:
     line = Timeline(CLASSES)
     for track in range(1, 3 * LINES):
         for frame in range(20 if track % 10 == 0 else 1):
-            line.add(track + frame / 30, [Reading(seen(0, 0).face, dict.fromkeys(CLASSES, 0.1), (), track)])
+            line.add(track + frame / 30, [Prediction(seen(0, 0).face, dict.fromkeys(CLASSES, 0.1), (), track)])
     assert len(line.lines) == LINES
     long = [line.track for line in line.lines[:9]]
     assert long == [10, 20, 30, 40, 50, 60, 70, 80, 90]
@@ -218,11 +219,11 @@ def test_of_many_faces_those_seen_longest_are_remembered() -> None:
 def told(frames: Sequence[Sequence[int]]) -> list[str]:
     """What is said of a video of 25 frames a second with these tracks in each."""
     out, scores = io.StringIO(), dict(zip(CLASSES, (0.2, 0.7, 0.1), strict=True))
-    teller, clip = ResultWriter("text", CLASSES, out), SourceFile("clip.mp4", Path("clip.mp4"))
+    writer, clip = PredictionWriter("text", CLASSES, out), SourceFile("clip.mp4", Path("clip.mp4"))
     for number, tracks in enumerate(frames):
-        shot = Shot(clip, photo_of(), number, number / 25, number)
-        teller.tell(Read(shot, tuple(Reading(seen(0, 0).face, scores, (), track) for track in tracks)))
-    teller.close()
+        shot = PhotoOrFrame(clip, photo_of(), number, number / 25, number)
+        writer.write(PredictedPhoto(shot, tuple(Prediction(seen(0, 0).face, scores, (), track) for track in tracks)))
+    writer.close()
     return out.getvalue().splitlines()
 
 
@@ -273,7 +274,7 @@ def test_who_was_forgotten_does_not_come_back_with_another_begin() -> None:
 def test_no_more_than_so_many_faces_are_remembered() -> None:
     line = Timeline(CLASSES)
     for track in range(1, 5 * KEPT):
-        line.add(track / 25, [Reading(seen(0, 0).face, dict.fromkeys(CLASSES, 0.1), (), track)])
+        line.add(track / 25, [Prediction(seen(0, 0).face, dict.fromkeys(CLASSES, 0.1), (), track)])
         assert len(line._lines) <= KEPT
     assert (line.faces, len(line.lines)) == (5 * KEPT - 1, LINES)
 
@@ -282,7 +283,7 @@ def test_the_picture_shows_what_is_likely_when() -> None:
     line = Timeline(("anger", "happiness"))
     for number in range(200):
         scores = {"anger": float(number < 100), "happiness": float(number >= 100)}
-        line.add(number / 10, [Reading(seen(0, 0).face, scores, (), 1)] if number < 150 else [])
+        line.add(number / 10, [Prediction(seen(0, 0).face, scores, (), 1)] if number < 150 else [])
     with Image.open(io.BytesIO(line.picture())) as picture:
         row = np.asarray(picture.convert("RGB"))[picture.height // 2]
     anger = (np.abs(row - np.array([0xD5, 0x5E, 0x00])).sum(axis=1) < 9).nonzero()[0]
@@ -305,7 +306,7 @@ def test_the_picture_shows_where_a_face_is_unsure_and_the_face() -> None:
     photo[10:40, 20:50] = 20, 200, 40
     for number in range(200):
         scores = dict(zip(line.classes, (0.5, 0.5) if 50 <= number < 100 else (0.0, 1.0), strict=True))
-        line.add(number / 10, [replace(reading(seen(20, 10, side=30).face, scores, 0.3), track=1)], photo)
+        line.add(number / 10, [replace(make_prediction(seen(20, 10, side=30).face, scores, 0.3), track=1)], photo)
     (only,) = line.lines
     assert only.picture is not None
     assert only.picture.shape == (64, 64, 3)
@@ -323,16 +324,16 @@ def test_of_a_face_the_picture_is_kept_where_it_is_seen_best() -> None:
     line, scores = Timeline(CLASSES), dict.fromkeys(CLASSES, 0.3)
     for number, side in enumerate((10, 30, 20)):
         photo = np.full((60, 80, 3), 50 * (number + 1), np.uint8)
-        line.add(number / 10, [Reading(seen(10, 10, side=side).face, scores, (), 1)], photo)
+        line.add(number / 10, [Prediction(seen(10, 10, side=side).face, scores, (), 1)], photo)
     assert line.lines[0].picture is not None
     assert line.lines[0].picture.max() == 100
 
 
 def test_who_is_missed_once_is_not_forgotten_where_frames_are_far_apart() -> None:
     line, scores = Timeline(CLASSES), dict.fromkeys(CLASSES, 0.3)
-    line.add(0.0, [Reading(seen(0, 0).face, scores, (), 1)])
-    line.add(10.0, [Reading(seen(0, 0).face, scores, (), track) for track in range(2, KEPT + 2)])
-    line.add(20.0, [Reading(seen(0, 0).face, scores, (), 1)])
+    line.add(0.0, [Prediction(seen(0, 0).face, scores, (), 1)])
+    line.add(10.0, [Prediction(seen(0, 0).face, scores, (), track) for track in range(2, KEPT + 2)])
+    line.add(20.0, [Prediction(seen(0, 0).face, scores, (), 1)])
     assert line.lines[0].track == 1
 
 
@@ -360,7 +361,7 @@ def scene(seed: int) -> Photo:
 
 
 def cuts_in(photos: Sequence[Photo]) -> list[int]:
-    cuts = Cuts()
+    cuts = CutDetector()
     return [number for number, photo in enumerate(photos) if cuts.at(photo)]
 
 
@@ -431,9 +432,9 @@ def test_a_truncated_video_is_told_as_far_as_it_goes(mien: Command, model: Path,
 
 def test_frames_are_let_go(model: Path, tmp_path: Path) -> None:
     clip = write_video(tmp_path / "clip.mp4", [photo_of((n % 50, 8, 16), size=(64, 80)) for n in range(150)])
-    alive = weakref.WeakSet[Shot]()
+    alive = weakref.WeakSet[PhotoOrFrame]()
     most = count = 0
-    for read in read_all(Recognizer.load(model, "cpu"), find_inputs([clip]), 0.04, []):
+    for read in predict_files(Recognizer.load(model, "cpu"), find_source_files([clip]), 0.04, []):
         alive.add(read.shot)
         most, count = max(most, len(alive)), count + 1
     assert count == 150
@@ -466,8 +467,8 @@ def test_color_is_read_in_the_order_that_arrays_have(tmp_path: Path) -> None:
 def test_videos_come_in_rgb(model: Path, tmp_path: Path) -> None:
     photo = in_color((10, 8, 16), blue=(50, 40, 16))
     clip = write_video(tmp_path / "clip.mp4", [photo] * 4)
-    for read in read_all(Recognizer.load(model, "cpu"), find_inputs([clip]), 0.1, []):
-        (one,) = read.readings  # the red one
+    for read in predict_files(Recognizer.load(model, "cpu"), find_source_files([clip]), 0.1, []):
+        (one,) = read.faces  # the red one
         assert one.face.box == pytest.approx((10, 8, 26, 24), abs=2)
         assert np.abs(read.shot.pixels[10:22, 12:24].mean(axis=(0, 1)) - RED).max() < 12
 
@@ -533,14 +534,14 @@ def test_a_camera_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_small_faces_are_not_looked_for_in_videos() -> None:
     mtcnn = CropSpec("eyes", "mtcnn", "all")
-    assert in_frames(mtcnn, (480, 640, 3)).least_face == 40
-    assert in_frames(mtcnn, (100, 640, 3)).least_face == 20  # as in photos
-    assert in_frames(mtcnn.looking_for(64), (480, 640, 3)).least_face == 64
-    haar = in_frames(CropSpec("box", "haar", "all"), (485, 640, 3))
+    assert crop_in_frames(mtcnn, (480, 640, 3)).least_face == 40
+    assert crop_in_frames(mtcnn, (100, 640, 3)).least_face == 20  # as in photos
+    assert crop_in_frames(mtcnn.looking_for(64), (480, 640, 3)).least_face == 64
+    haar = crop_in_frames(CropSpec("box", "haar", "all"), (485, 640, 3))
     assert (haar.least_face, type(haar.least_face)) == (40, float)
     assert str(haar).startswith("box margin=0.15; haar least_face=40 step=1.1")
     for without in (CropSpec("whole"), CropSpec("box", "photographs:Bright", "all")):
-        assert in_frames(without, (480, 640, 3)) == without
+        assert crop_in_frames(without, (480, 640, 3)) == without
     with pytest.raises(MienError, match="least_face"):
         mtcnn.looking_for(3)
 
@@ -553,17 +554,17 @@ def test_how_small_faces_may_be_can_be_said(model: Path, tmp_path: Path, monkeyp
 
     def read(
         self: Recognizer, photos: Sequence[Photo], how: CropSpec, limits: FileLimits, turn: bool
-    ) -> list[tuple[Reading, ...]]:
+    ) -> list[tuple[Prediction, ...]]:
         held.append(limits)
         asked.extend([how.least_face] * len(photos))
         return [()] * len(photos)
 
     monkeypatch.setattr(Recognizer, "read", read)
-    inputs = list(find_inputs([tmp_path / "photo.png", tmp_path / "clip.mp4"]))
-    assert len(list(read_all(recognizer, inputs, 0.04, [], geometry))) == 3
-    assert len(list(read_all(recognizer, inputs, 0.04, [], geometry, least_face=50))) == 3
+    inputs = list(find_source_files([tmp_path / "photo.png", tmp_path / "clip.mp4"]))
+    assert len(list(predict_files(recognizer, inputs, 0.04, [], geometry))) == 3
+    assert len(list(predict_files(recognizer, inputs, 0.04, [], geometry, least_face=50))) == 3
     assert asked == [30, 30, 30, 50, 50, 50]  # of small frames nothing smaller than in photos
-    assert set(held) == {LIMITS}
+    assert set(held) == {FILE_LIMITS}
     held.clear()
-    assert list(read_all(recognizer, inputs, 0.04, [], geometry, limits=OFF))
-    assert set(held) == {OFF}
+    assert list(predict_files(recognizer, inputs, 0.04, [], geometry, limits=NO_LIMITS))
+    assert set(held) == {NO_LIMITS}

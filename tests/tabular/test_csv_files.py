@@ -9,9 +9,10 @@ from PIL import Image
 
 from mien import MienError
 from mien.data.importing import import_source, source_from
-from mien.media.inputs import find_inputs
-from mien.preparation.prepare import Preparing, prepare_faces
-from mien.tabular.csv_files import form, read, stream
+from mien.media.find_source_files import find_source_files
+from mien.preparation.preparation_settings import PreparationSettings
+from mien.preparation.prepare import prepare_faces
+from mien.tabular.csv_files import csv_format, read_csv, stream_csv
 from mien.training.settings import read_matrix
 
 CODINGS = {
@@ -45,7 +46,7 @@ ROWS = [["path", "label", "subject"], ["p\\a.png", "happy", "x"], ["p/b,;é.png"
 @pytest.mark.parametrize("name", ["list.csv", "list.tsv", "list.txt", "LIST.CSV"])
 def test_a_table_is_read_however_it_is_written(photos: Path, separator: str, coding: str, name: str) -> None:
     path = _write(photos / name, ROWS, separator, coding)
-    found = [(one.path, one.label, one.subject, one.fault) for one in find_inputs([path])]
+    found = [(one.path, one.label, one.subject, one.fault) for one in find_source_files([path])]
     assert found == [(photos / "p" / "a.png", "happy", "x", ""), (photos / "p" / "b,;é.png", "sad", "y", "")]
     if not name.endswith(".txt"):
         faces = import_source(source_from("table", {"input": path, "side": 8}), photos / "faces").faces
@@ -56,39 +57,39 @@ def test_a_table_is_read_however_it_is_written(photos: Path, separator: str, cod
 @pytest.mark.parametrize(("ending", "first"), [("\n", ""), ("\r", ""), ("\n", "sep=;\n"), ("\r\n", '"sep=;"\r\n')])
 def test_lines_end_in_all_ways_and_excel_may_say_the_separator(photos: Path, ending: str, first: str) -> None:
     path = _write(photos / "list.csv", ROWS, ";", "UTF-8 with a mark", ending, first)
-    assert [one.label for one in find_inputs([path])] == ["happy", "sad"]
-    assert read(path, {"path": None})["path"].to_pylist() == ["p\\a.png", "p/b,;é.png"]
-    assert sum(len(block) for block in stream(path, ["label"])) == 2
+    assert [one.label for one in find_source_files([path])] == ["happy", "sad"]
+    assert read_csv(path, {"path": None})["path"].to_pylist() == ["p\\a.png", "p/b,;é.png"]
+    assert sum(len(block) for block in stream_csv(path, ["label"])) == 2
 
 
 @pytest.mark.parametrize("coding", CODINGS)
 def test_a_text_has_a_path_a_line(photos: Path, coding: str) -> None:
     path = _write(photos / "list.txt", [["p\\a.png"], ["p/b,;é.png"]], "\0", coding)
-    assert [one.path.name for one in find_inputs([path])] == ["a.png", "b,;é.png"]
+    assert [one.path.name for one in find_source_files([path])] == ["a.png", "b,;é.png"]
 
 
 def test_a_file_whose_name_has_a_backslash_is_itself(photos: Path) -> None:
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(photos / "p\\a.png")
     (photos / "list.csv").write_text("path\np\\a.png\n")
-    assert [one.path for one in find_inputs([photos / "list.csv"])] == [photos / "p\\a.png"]
+    assert [one.path for one in find_source_files([photos / "list.csv"])] == [photos / "p\\a.png"]
 
 
 def test_quotes_and_blanks_around_a_path_are_none_of_it(photos: Path) -> None:
     (photos / "list.txt").write_text('"p\\a.png"\n  p/a.png \n"none.png"\n"\n')
     (photos / "list.csv").write_text("path , label\n p/a.png , happy\n")
-    assert [one.path.name for one in find_inputs([photos / "list.txt"])] == ["a.png", "a.png", '"none.png"', '"']
-    assert [one.path for one in find_inputs([photos / "list.csv"])] == [photos / "p" / "a.png"]
+    assert [one.path.name for one in find_source_files([photos / "list.txt"])] == ["a.png", "a.png", '"none.png"', '"']
+    assert [one.path for one in find_source_files([photos / "list.csv"])] == [photos / "p" / "a.png"]
 
 
 def test_what_is_not_there_says_why(photos: Path) -> None:
     (photos / "list.csv").write_text("path\nC:\\photos\\a.png\n..\\p\\a.png\nc.png\n")
-    faults = [one.fault for one in find_inputs([photos / "list.csv"])]
+    faults = [one.fault for one in find_source_files([photos / "list.csv"])]
     assert ["backslashes" in fault for fault in faults] == [True, True, False]
     (photos / "list.txt").write_bytes("p/b,;é.png\n".encode("latin-1"))
-    assert "another encoding" in next(find_inputs([photos / "list.txt"])).fault
+    assert "another encoding" in next(find_source_files([photos / "list.txt"])).fault
     (photos / "labels.csv").write_bytes("path,label\np/é.png,happy\n".encode("latin-1"))
     with pytest.raises(MienError, match=r"photos in class folders; found none; .*labels.csv: .*another encoding"):
-        prepare_faces(Preparing((str(photos / "labels.csv"),), labeled=True), photos / "out")
+        prepare_faces(PreparationSettings((str(photos / "labels.csv"),), labeled=True), photos / "out")
     (photos / "table.csv").write_text("path,label\nC:\\photos\\a.png,happy\np/a.png,sad\n")
     with pytest.raises(MienError, match="backslashes"):
         import_source(source_from("table", {"input": photos / "table.csv", "side": 8}), photos / "faces")
@@ -101,7 +102,7 @@ def test_what_is_not_there_says_why(photos: Path) -> None:
 def test_another_encoding_is_said(photos: Path, text: str) -> None:
     (photos / "list.csv").write_bytes(text.encode("latin-1"))
     with pytest.raises(MienError, match=r"UTF-8.*found letters of another encoding; save it as UTF-8"):
-        read(photos / "list.csv", {"path": None, form(photos / "list.csv").names[1]: None})
+        read_csv(photos / "list.csv", {"path": None, csv_format(photos / "list.csv").names[1]: None})
 
 
 def test_a_matrix_of_noise_with_semicolons(tmp_path: Path) -> None:

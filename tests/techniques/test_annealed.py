@@ -1,8 +1,10 @@
 """ALT's step against Algorithm 1: its numbers and its decisions."""
 
 import math
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,9 +16,11 @@ from scipy import stats
 from torch import Generator, Tensor
 
 from mien import FaceSet, MienError, Recipe, TrainingSettings, train
-from mien.recognize.model_card import read_history
+from mien.recognize.run_records import read_history
+from mien.techniques.step import annealed
 from mien.techniques.step.annealed import Annealed, gain, gradient_noise, label_noise, significance, temperature
-from mien.training.losses import Perturb, UnlabeledLoss
+from mien.training.losses import BatchLoss, LabeledLoss, Perturb, UnlabeledLoss
+from mien.training.memory import Memory
 from mien.training.run import Run
 from runs import alt_recipe, dim_faces, fake_run
 
@@ -52,16 +56,15 @@ def test_a_run_cools_from_a_fifth_of_its_first_loss(tmp_path: Path) -> None:
     first, seen = {"epochs": 1, "lr": 0.01, "answers": {"step": "descend"}}, list[float]()
     recipe = alt_recipe().set("draw.at_least", 2).table() | {"stages": [first, {"epochs": 4, "lr": 0.01}]}
     with pytest.MonkeyPatch.context() as patch:
-        plain = Annealed._begin
+        plain = Annealed.__call__
 
-        def watched(self: Annealed, run: Run, memory: dict[str, Any], loss: float) -> None:
-            seen.append(loss)
-            plain(self, run, memory, loss)
+        def watched(self: Annealed, run: Run, labeled: LabeledLoss, unlabeled: UnlabeledLoss | None) -> None:
+            plain(self, run, labeled, unlabeled)
+            seen.append(float(labeled.heads))
 
-        patch.setattr(Annealed, "_begin", watched)
+        patch.setattr(Annealed, "__call__", watched)
         train(dim_faces(), Recipe.parse(recipe), tmp_path / "run", TrainingSettings(labels=60, threads=1))
     history = read_history(tmp_path / "run")
-    assert len(seen) == 1
     assert "temperature" not in history[0]
     found = [epoch["temperature"] for epoch in history[1:]]
     assert found == pytest.approx([0.2 * seen[0] * share for share in (1, 2 / 3, 1 / 3, 0)], abs=1e-12)
@@ -152,7 +155,7 @@ def stepped(
     after: list[float],
     epoch: int = 0,
     first: float = 1.0,
-    state: dict[str, Any] | None = None,
+    state: defaultdict[str, Memory] | None = None,
     seed: int = 0,
     labels: list[Any] | None = None,
 ) -> Seen:
@@ -166,35 +169,36 @@ def stepped(
         assert snapshot is token
         seen.kept = False
 
-    def validation_losses(rows: Any) -> Tensor:
-        seen.rows.append(rows)
+    def validation_losses(run: Run, rows: Tensor) -> Tensor:
+        seen.rows.append(len(rows))
         return next(losses)
 
     def descend(loss: Tensor) -> None:
         seen.descended.append(0.0 if not loss.requires_grad else torch.autograd.grad(loss, theta)[0].item())
 
     run = fake_run(
-        state=state if state is not None else {},
+        state=state if state is not None else defaultdict(Memory),
         history=[{}] * epoch if state is not None else [],
         epochs=4,
         batches=10,
-        noise=Generator().manual_seed(seed),
-        validation_labels=torch.zeros(len(before)),
-        stratified_validation=lambda count: count,
-        validation_losses=validation_losses,
-        snapshot=lambda: token,
-        restore=restore,
+        view_rng=Generator().manual_seed(seed),
+        generator=Generator().manual_seed(seed),
+        data=SimpleNamespace(validation_labels=torch.zeros(len(before))),
+        optimization=SimpleNamespace(snapshot=lambda: token, restore=restore),
         descend=descend,
-        note=lambda name, value: seen.notes.update({name: value}),
+        notes=SimpleNamespace(add=lambda name, value: seen.notes.update({name: value})),
     )
-    technique(run, lambda: torch.tensor(first), unlabeled_loss(theta, labels if labels is not None else []))
+    labeled = LabeledLoss(lambda: BatchLoss.of_one(torch.tensor(first)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(annealed, "validation_losses", validation_losses)
+        technique(run, labeled, unlabeled_loss(theta, labels if labels is not None else []))
     return seen
 
 
 def decided(technique: Annealed, before: list[float], after: list[float], share: float, seed: int = 0) -> bool:
     """Whether a step is kept at temperature `share` * T0, where T0 is 0.2."""
     epoch = round((1 - share) * 3)
-    memory = {"step": {"first": 0.2, "began": 0, "faces": None}}
+    memory = defaultdict(Memory, step=Memory({"first": 0.2, "began": 0, "faces": torch.zeros(0)}))
     seen = stepped(technique, before, after, epoch, state=memory, seed=seed)
     assert seen.notes == {"temperature": pytest.approx(0.2 * share, abs=1e-12), "acceptance": float(seen.kept)}
     return seen.kept
@@ -298,12 +302,12 @@ def test_label_noise_changes_pseudo_labels_and_nothing_else() -> None:
 
 
 def test_the_validation_part_is_chosen_once(faces: FaceSet) -> None:
-    state = dict[str, Any]()
+    state = defaultdict[str, Memory](Memory)
     seen = stepped(Annealed(), [1.0] * 300, [0.5] * 300, state=state)
-    assert seen.rows == [256, 256], "asked for by count here"
+    assert seen.rows == [256, 256]
     assert stepped(Annealed(validation_faces=0), [1.0] * 300, [0.5] * 300).rows == [300, 300]
     assert stepped(Annealed(), [1.0], [0.5], epoch=2, state=state).rows == [256, 256]
-    assert state["step"]["first"] == pytest.approx(0.2), "frozen"
+    assert state["step"].values["first"] == pytest.approx(0.2), "frozen"
 
 
 @pytest.mark.parametrize(

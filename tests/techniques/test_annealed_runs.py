@@ -14,13 +14,14 @@ from torch import Generator, Tensor
 
 from conftest import bright_faces
 from mien import MienError, Recipe, TrainingSettings, train
-from mien.recognize.model_card import read_history
-from mien.registry import STRICT
-from mien.training.loop import labeled_loss
-from mien.training.losses import Unevaluated, UnlabeledLoss
+from mien.recognize.run_records import read_history
+from mien.settings import STRICT
+from mien.techniques import Step
+from mien.techniques.step import annealed
+from mien.training.losses import LabeledLoss, UnlabeledLoss
 from mien.training.run import Run
 from mien.training.snapshot import Snapshot
-from runs import alt_recipe, begun, changed, dim_faces, fake_run, tensors
+from runs import alt_recipe, begun, changed, dim_faces, labeled_loss, techniques, tensors
 
 ALWAYS: dict[str, Any] = {"accept": "metropolis", "temperature": 1e12, "noise": "literal"}
 NEVER: dict[str, Any] = {"slope": 1e12}
@@ -31,11 +32,11 @@ few = settings(max_examples=60, deadline=None, derandomize=True)
 # The way back.
 
 
-def losses_of(run: Run, batches: list[Tensor], count: int) -> list[tuple[Unevaluated, UnlabeledLoss]]:
+def losses_of(run: Run, batches: list[Tensor], count: int) -> list[tuple[LabeledLoss, UnlabeledLoss | None]]:
     """The unevaluated losses of the first batches; all views are drawn here, so that they are the same for every step."""
     rows = run.unlabeled[: count * 16].split(16)
     both = zip(batches[:count], rows, strict=True)
-    return [(labeled_loss(run, run.pool.fetch(mine), []), run.components.unlabeled(run, run.pool.fetch(u))) for mine, u in both]
+    return [(labeled_loss(run, run.pool.fetch(mine)), techniques(run).unlabeled(run, run.pool.fetch(u))) for mine, u in both]
 
 
 def walked(
@@ -50,7 +51,7 @@ def walked(
     for number, (labeled, unlabeled) in enumerate(losses_of(run, batches, 3)):
         with torch.random.fork_rng():
             torch.manual_seed(number)
-            run.components.step(run, labeled, unlabeled if tried else None)
+            techniques(run).step(run, labeled, unlabeled if tried else None)
     return run
 
 
@@ -64,14 +65,14 @@ def test_a_rejected_step_leaves_no_trace(tmp_path: Path, optimizer: str) -> None
     undone = list[set[str]]()
 
     def watch(run: Run) -> None:
-        put_back = run.restore
+        put_back = run.optimization.restore
 
         def restore(snapshot: Snapshot) -> None:
             tried = tensors(run)
             put_back(snapshot)
             undone.append(changed(tried, tensors(run)))
 
-        run.restore = restore  # type: ignore[method-assign]
+        run.optimization.restore = restore  # type: ignore[method-assign]
 
     rejected = walked(tmp_path / "a", NEVER, optimizer, watch=watch)
     never_tried = walked(tmp_path / "b", NEVER, optimizer, tried=False)
@@ -80,7 +81,7 @@ def test_a_rejected_step_leaves_no_trace(tmp_path: Path, optimizer: str) -> None
         for part in (*PARTS, *MEMORY[optimizer]):
             assert any(part in name for name in names), f"the trial had changed {part}"
     assert changed(tensors(rejected), tensors(never_tried)) == set()
-    assert rejected.notes["acceptance"] == [0, 0, 0]
+    assert rejected.notes.values["acceptance"] == [0, 0, 0]
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
@@ -89,31 +90,31 @@ def test_an_accepted_step_is_kept(tmp_path: Path, optimizer: str) -> None:
     names = changed(tensors(kept), tensors(walked(tmp_path / "b", ALWAYS, optimizer, tried=False)))
     for part in (*PARTS, *MEMORY[optimizer]):
         assert any(part in name for name in names), part
-    assert kept.notes["acceptance"] == [1, 1, 1]
+    assert kept.notes.values["acceptance"] == [1, 1, 1]
 
 
 def test_what_an_optimizer_began_to_remember_is_forgotten(tmp_path: Path) -> None:
     run, batches = begun(tmp_path, dim_faces(), alt_recipe(), TrainingSettings(labels=60))
-    before, snapshot = tensors(run), run.snapshot()
-    loss = labeled_loss(run, run.pool.fetch(batches[0]), [])
+    before, snapshot = tensors(run), run.optimization.snapshot()
+    loss = labeled_loss(run, run.pool.fetch(batches[0]))
     for _ in range(2):
         run.descend(loss())
-        assert run.optimizer.state
-        run.restore(snapshot)
-        assert not run.optimizer.state
+        assert run.optimization.optimizer.state
+        run.optimization.restore(snapshot)
+        assert not run.optimization.optimizer.state
         assert changed(before, tensors(run)) == set()
 
 
 def test_a_snapshot_can_be_put_back_again(tmp_path: Path) -> None:
     """What was put back is a copy: going on changes neither the snapshot nor what comes of putting it back again."""
     run, batches = begun(tmp_path, dim_faces(), alt_recipe(), TrainingSettings(labels=60))
-    loss = labeled_loss(run, run.pool.fetch(batches[0]), [])
+    loss = labeled_loss(run, run.pool.fetch(batches[0]))
     run.descend(loss())
-    before, snapshot = tensors(run), run.snapshot()
+    before, snapshot = tensors(run), run.optimization.snapshot()
     for _ in range(3):
         run.descend(loss())
         assert changed(before, tensors(run))
-        run.restore(snapshot)
+        run.optimization.restore(snapshot)
         assert changed(before, tensors(run)) == set()
 
 
@@ -122,30 +123,29 @@ def test_a_snapshot_can_be_put_back_again(tmp_path: Path) -> None:
 
 def test_validation_losses_are_those_of_a_loop_and_change_nothing(tmp_path: Path) -> None:
     run, batches = begun(tmp_path, dim_faces(), alt_recipe(), TrainingSettings(labels=60))
-    loss = labeled_loss(run, run.pool.fetch(batches[0]), [])
+    loss = labeled_loss(run, run.pool.fetch(batches[0]))
     for _ in range(2):
         run.descend(loss())
     before, rows = tensors(run), torch.tensor([4, 0, 17, 29])
-    found = run.validation_losses(rows)
+    found = annealed.validation_losses(run, rows)
     assert changed(before, tensors(run)) == set()
     assert run.network.training
     run.network.eval()
     with torch.no_grad():
         logits = run.network(run.views.clean(run.validation.fetch(rows).faces)).double()
-        averaged = run.kept_network.eval()(run.views.clean(run.validation.fetch(rows).faces))
+        averaged = run.eval_network.eval()(run.views.clean(run.validation.fetch(rows).faces))
     for value, scores, row in zip(found.tolist(), logits.tolist(), rows.tolist(), strict=True):
-        label = int(run.validation_labels[row])
+        label = int(run.data.validation_labels[row])
         expected = math.log(sum(map(math.exp, scores))) - scores[label]
         assert value == pytest.approx(expected, rel=1e-4)
-    plain = torch.nn.functional.cross_entropy(averaged, run.validation_labels[rows], reduction="none")
+    plain = torch.nn.functional.cross_entropy(averaged, run.data.validation_labels[rows], reduction="none")
     assert not torch.allclose(found, plain), "of the present weights, not of the average"
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=200), st.integers(1, 220), st.integers(0, 100))
 @few
 def test_the_validation_part_keeps_the_classes_proportions(labels: list[int], count: int, seed: int) -> None:
-    run = fake_run(validation_labels=torch.tensor(labels), generator=Generator().manual_seed(seed))
-    rows = Run.stratified_validation(run, count).tolist()
+    rows = annealed.stratified(torch.tensor(labels), count, Generator().manual_seed(seed)).tolist()
     assert rows == sorted(set(rows))
     assert len(rows) == min(count, len(labels))
     drawn = [labels[row] for row in rows]
@@ -161,14 +161,14 @@ def test_the_validation_part_keeps_the_classes_proportions(labels: list[int], co
 def asked_for(tmp_path: Path, faces_asked: int) -> tuple[list[list[int]], int]:
     """The validation rows of every evaluation in a run of 2 epochs, and how many validation faces there are."""
     rows = list[list[int]]()
-    plain = Run.validation_losses
+    plain = annealed.validation_losses
     with pytest.MonkeyPatch.context() as patch:
 
         def watched(run: Run, part: Tensor) -> Tensor:
             rows.append(part.tolist())
             return plain(run, part)
 
-        patch.setattr(Run, "validation_losses", watched)
+        patch.setattr(annealed, "validation_losses", watched)
         recipe = alt_recipe(2, validation_faces=faces_asked).set("draw.at_least", 4)
         recognizer = train(dim_faces(), recipe, tmp_path / f"{faces_asked}", TrainingSettings(labels=90, threads=1))
     return rows, int(recognizer.card.budget["validation"])
@@ -218,17 +218,16 @@ def test_literal_acceptance_keeps_nothing_hot_or_cold(tmp_path: Path) -> None:
 
 
 @checked(frozen=True, config=STRICT)
-class TwoSteps:
+class TwoSteps(Step):
     """A step for tests: labeled, then unlabeled, without noise and without a question."""
 
-    def __call__(self, run: Run, labeled: Unevaluated, unlabeled: UnlabeledLoss | None) -> None:
+    def __call__(self, run: Run, labeled: LabeledLoss, unlabeled: UnlabeledLoss | None) -> None:
         """As ALT would with every trial kept; generators are drawn from as it does, so that batches and views are the same."""
-        if "drawn" not in run.state.setdefault("step", {}):
-            run.state["step"]["drawn"] = run.stratified_validation(256)
+        run.state["step"].get("drawn", Tensor, lambda: annealed.stratified(run.data.validation_labels, 256, run.generator))
         run.descend(labeled())
         if unlabeled is not None:
             run.descend(unlabeled())
-            torch.rand((), generator=run.noise)
+            torch.rand((), generator=run.view_rng)
 
 
 def test_literal_noise_gives_the_weights_of_no_noise(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """One contract for every technique: it trains, it remembers, and interrupted and resumed it gives the same weights."""
 
+import ast
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,11 @@ import torch
 from conftest import TINY_AUTOENCODER, Interrupted, StopAfter, bright_faces, small_recipe
 from mien import FaceSet, MienError, Recipe, TrainingSettings, resume, train
 from mien.recipes.recipe import QUESTIONS
-from mien.registry import fields, find, names
-from mien.training import loop
+from mien.registry import component_names, find_component
+from mien.settings import setting_docs
+from mien.training.components import PROTOCOLS
 
-TECHNIQUES = [(question, name) for question in QUESTIONS for name in names(f"mien.techniques.{question}")]
+TECHNIQUES = [(question, name) for question in QUESTIONS for name in component_names(f"mien.techniques.{question}")]
 AND_A_USERS_OWN = [*TECHNIQUES, ("unlabeled", "conftest:Agree")]
 
 
@@ -41,10 +44,8 @@ def recipe_with(question: str, name: str, tmp_path: Path) -> Recipe:
 
 
 @pytest.mark.parametrize(("question", "name"), AND_A_USERS_OWN)
-def test_trains_and_resumes_identically(
-    question: str, name: str, tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+@pytest.mark.usefixtures("checkpoint_each_batch")
+def test_trains_and_resumes_identically(question: str, name: str, tmp_path: Path, stored: Path) -> None:
     recipe = recipe_with(question, name, tmp_path)
     order = TrainingSettings(seed=3, labels=60, threads=1)
     whole = train(stored, recipe, tmp_path / "whole", order)
@@ -58,18 +59,27 @@ def test_trains_and_resumes_identically(
 
 
 @pytest.mark.parametrize(("question", "name"), TECHNIQUES)
+def test_sees_the_run_but_never_the_recipe(question: str, name: str) -> None:
+    kind = find_component(f"mien.techniques.{question}", name)
+    assert PROTOCOLS[question] in kind.__mro__
+    tree = ast.parse(inspect.getsource(inspect.getmodule(kind) or kind))
+    read = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "run"}
+    assert "recipe" not in read
+
+
+@pytest.mark.parametrize(("question", "name"), TECHNIQUES)
 def test_is_documented(question: str, name: str) -> None:
-    kind = find(f"mien.techniques.{question}", name)
+    kind = find_component(f"mien.techniques.{question}", name)
     assert kind.__doc__
     assert kind.__call__.__doc__
-    assert all(fields(kind).values()), "every setting has a line of documentation"
+    assert all(setting_docs(kind).values()), "every setting has a line of documentation"
 
 
 REQUIRED = [
     (room, name, setting)
     for room in (*(f"mien.techniques.{question}" for question in QUESTIONS), "mien.models")
-    for name in names(room)
-    for setting, field in find(room, name).__pydantic_fields__.items()
+    for name in component_names(room)
+    for setting, field in find_component(room, name).__pydantic_fields__.items()
     if field.is_required()
 ]
 
@@ -79,7 +89,7 @@ def test_a_setting_that_is_missing_is_named_with_what_it_wants(room: str, name: 
     question, key = room.rpartition(".")[2], "technique"
     if room == "mien.models":
         question, key = "model", "network"
-    about = fields(find(room, name))[setting].removesuffix(".")
+    about = setting_docs(find_component(room, name))[setting].removesuffix(".")
     with pytest.raises(MienError) as caught:
         Recipe.load("supervised").with_settings({question: {key: name}})
     said = str(caught.value)

@@ -21,7 +21,6 @@ def fake_run(labels: list[int], batch: int) -> Run:
     tensor = torch.tensor(labels)
     labeled = torch.nonzero(tensor >= 0).squeeze(1)
     run = SimpleNamespace(labels=tensor, labeled=labeled, batch=batch, generator=Generator().manual_seed(0))
-    run.turns = lambda rows, count, size: Run.turns(cast(Run, run), rows, count, size)
     return cast(Run, run)
 
 

@@ -1,7 +1,10 @@
 """FixMatch and FreeMatch's thresholds against loops over faces, classes and batches."""
 
 import math
+from collections import defaultdict
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,27 +15,40 @@ from torch import Tensor
 
 from conftest import small_recipe
 from mien import TrainingSettings
+from mien.techniques.unlabeled import fixmatch
 from mien.techniques.unlabeled.fixmatch import Fixmatch, class_expectation, class_thresholds, global_threshold
 from mien.training.face_loader import Batch
+from mien.training.memory import Memory
 from mien.training.run import Run
-from runs import begun, changed, dim_faces, fake_run, tensors
+from runs import begun, changed, dim_faces, fake_run, techniques, tensors
 
 BATCH = Batch(torch.arange(6), torch.zeros(6, 2, 2, dtype=torch.uint8))
 few = settings(max_examples=40, deadline=None, derandomize=True)
 
 
-def run_with(weak: Tensor, strong: Tensor, notes: list[Any] | None = None, state: dict[str, Any] | None = None) -> Run:
+@pytest.fixture(autouse=True)
+def _logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that answers as a test says logs its pseudo-labels."""
+
+    def log(run: Any, rows: Tensor, labels: Tensor, counted: Tensor) -> None:
+        run.log.append((rows.tolist(), labels.tolist(), counted.tolist()))
+
+    monkeypatch.setattr(fixmatch, "note_pseudo_labels", log)
+
+
+def run_with(weak: Tensor, strong: Tensor, notes: list[Any] | None = None, state: defaultdict[str, Memory] | None = None) -> Run:
     """Just what the technique reads of a run whose network gives these logits, (H, U, K), of the two views."""
     logits = {"weak": weak, "strong": strong}
     log = notes if notes is not None else []
     return fake_run(
         classes=weak.shape[2],
-        state={} if state is None else state,
+        state=defaultdict(Memory) if state is None else state,
+        log=log,
         view=lambda batch, strength: strength,
         heads=lambda view: logits[view],
-        quiet_logits=lambda view: logits[view][-1],
-        note=lambda name, value: log.append((name, float(value))),
-        note_labels=lambda rows, labels, counted: log.append((rows.tolist(), labels.tolist(), counted.tolist())),
+        evaluating=lambda: nullcontext(lambda view: logits[view][-1].detach()),
+        autocast=nullcontext,
+        notes=SimpleNamespace(add=lambda name, value: log.append((name, float(value)))),
     )
 
 
@@ -147,15 +163,15 @@ class Averages:
 
 @pytest.mark.parametrize("momentum", [0.0, 0.7, 0.999])
 def test_adaptive_thresholds_are_equations_5_to_7_over_batches(momentum: float) -> None:
-    technique, state, loop = Fixmatch(adaptive=True, momentum=momentum), dict[str, Any](), Averages(4, momentum)
+    technique, state, loop = Fixmatch(adaptive=True, momentum=momentum), defaultdict[str, Memory](Memory), Averages(4, momentum)
     for seed in range(12):
         weak, strong = drawn(seed, 1)
         notes: list[Any] = []
         found = evaluated(technique, run_with(weak, strong, notes, state))
         assert found.item() == pytest.approx(naive(weak, strong, loop.after(weak[0])), rel=1e-3, abs=1e-5)
         assert notes[0] == ("threshold", pytest.approx(loop.overall, rel=1e-5))
-    assert state["unlabeled"]["global"].item() == pytest.approx(loop.overall, rel=1e-4)
-    assert state["unlabeled"]["classes"].tolist() == pytest.approx(loop.expectation, rel=1e-4)
+    assert state["unlabeled"].values["global"].item() == pytest.approx(loop.overall, rel=1e-4)
+    assert state["unlabeled"].values["classes"].tolist() == pytest.approx(loop.expectation, rel=1e-4)
 
 
 @given(st.integers(0, 10_000), st.integers(2, 8), st.floats(0, 1))
@@ -175,35 +191,39 @@ def test_class_thresholds_are_at_most_the_global_one(seed: int, classes: int, mo
 def test_two_views_of_the_same_faces_are_drawn_before_the_loss_is_evaluated(tmp_path: Path) -> None:
     recipe = small_recipe(unlabeled={"technique": "fixmatch", "threshold": 0.0}, unlabeled_batch=6)
     run, _ = begun(tmp_path, dim_faces(), recipe, TrainingSettings(labels=60))
+    run.log = []  # type: ignore[attr-defined]
     batch = run.pool.fetch(run.unlabeled[:6])
-    loss = run.components.unlabeled(run, batch)
+    loss = techniques(run).unlabeled(run, batch)
     assert loss is not None
-    noise = run.noise.get_state()
+    noise = run.view_rng.get_state()
     with torch.random.fork_rng():
         torch.manual_seed(0)
         first = loss()
         torch.manual_seed(0)
         assert torch.equal(loss(), first), "evaluated twice, it is the same loss"
-    assert torch.equal(run.noise.get_state(), noise), "evaluating draws no views"
+    assert torch.equal(run.view_rng.get_state(), noise), "evaluating draws no views"
     first.backward()
     assert all(parameter.grad is not None for parameter in run.network.parameters())
 
 
-def test_pseudo_labels_come_of_the_network_without_dropout_and_leave_it_as_it_is(tmp_path: Path) -> None:
+def test_pseudo_labels_come_of_the_network_without_dropout_and_leave_it_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Only the strong view passes in train mode: it alone moves the running statistics of a batch."""
     recipe = small_recipe(unlabeled={"technique": "fixmatch", "threshold": 0.0}, average=0.0)
     run, _ = begun(tmp_path, dim_faces(), recipe, TrainingSettings(labels=60))
     batch = run.pool.fetch(run.unlabeled[:32])
     views = [run.view(batch, "weak"), run.view(batch, "strong")]
     before, dropout = tensors(run), torch.get_rng_state()
-    quiet = run.quiet_logits(views[0])
+    with run.evaluating() as network:
+        quiet = network(views[0])
     assert changed(before, tensors(run)) == set()
     assert torch.equal(torch.get_rng_state(), dropout)
     assert not quiet.requires_grad
     assert run.network.training
     seen: list[Tensor] = []
     run.view = lambda batch, strength: views[strength == "strong"]  # type: ignore[method-assign]
-    run.note_labels = lambda rows, labels, counted=None: seen.append(labels)  # type: ignore
+    monkeypatch.setattr(fixmatch, "note_pseudo_labels", lambda run, rows, labels, counted: seen.append(labels))
     with torch.random.fork_rng():
         torch.manual_seed(0)
         loss = evaluated_on(run, batch)
@@ -217,7 +237,7 @@ def test_pseudo_labels_come_of_the_network_without_dropout_and_leave_it_as_it_is
 
 
 def evaluated_on(run: Run, batch: Batch) -> Tensor:
-    loss = run.components.unlabeled(run, batch)
+    loss = techniques(run).unlabeled(run, batch)
     assert loss is not None
     found: Tensor = loss()
     return found

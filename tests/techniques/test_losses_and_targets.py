@@ -81,11 +81,15 @@ def test_smoothing_is_equation_2() -> None:
 def test_votes_are_shares_and_labels_where_there_are_none() -> None:
     votes = torch.tensor([[3.0, 1.0, 0.0], [0.0, 0.0, 0.0], [2.0, 2.0, 4.0]])
     labels = torch.tensor([0, 1, -1])
-    run = fake_run(votes=votes, labels=labels, one_hot=lambda: torch.eye(3)[[0, 1, 0]] * torch.tensor([[1.0], [1.0], [0.0]]))
+    run = fake_run(
+        data=SimpleNamespace(votes=votes),
+        labels=labels,
+        one_hot=lambda: torch.eye(3)[[0, 1, 0]] * torch.tensor([[1.0], [1.0], [0.0]]),
+    )
     assert Votes()(run).tolist() == [[0.75, 0.25, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
     assert distribution(votes)[2].tolist() == [0.25, 0.25, 0.5]
     with pytest.raises(MienError, match="with votes"):
-        Votes()(fake_run(votes=None))
+        Votes()(fake_run(data=SimpleNamespace(votes=None)))
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.floats(0, 2))

@@ -1,7 +1,9 @@
 """SNA's mask: Eq. 9-11 and 14 against naive references, gradients by hand, what it leaves untouched, what it notes."""
 
 import copy
+from collections import defaultdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,15 +17,17 @@ from torch.nn import functional as F
 import runs
 from conftest import TINY_AUTOENCODER, Interrupted, StopAfter, bright_faces, small_recipe
 from mien import MienError, Recipe, TrainingSettings, evaluate, resume, train
-from mien.pretraining.autoencoder.train import neighbors_of
+from mien.pretraining.autoencoder.of_run import run_neighbors
 from mien.recognize.divergence import divergence
-from mien.recognize.model_card import read_history
-from mien.registry import build
-from mien.techniques.weigh.neighborhood import Neighborhood, kept, remember
-from mien.training import loop
+from mien.recognize.run_records import read_history
+from mien.registry import build_component
+from mien.techniques.weigh.neighborhood import Neighborhood, reliable, remember
 from mien.training.face_loader import Batch
+from mien.training.label_quality import note_masked
+from mien.training.memory import Memory
+from mien.training.notes import Notes
 from mien.training.run import Run
-from runs import begun, fake_run, features, tensors
+from runs import begun, fake_run, features, labeled_loss, techniques, tensors
 
 TWO_SCALE: dict[str, Any] = {"network": "two_scale", "width": 0.05}
 ORDER = TrainingSettings(threads=1)
@@ -37,7 +41,7 @@ def masked(**changed: Any) -> Recipe:
 
 
 def technique(run: Run, place: int = 0) -> Neighborhood:
-    found = run.components.weigh[place]
+    found = techniques(run).weigh[place]
     assert isinstance(found, Neighborhood)
     return found
 
@@ -56,7 +60,7 @@ def test_the_batchs_mean_against_a_loop(values: list[float]) -> None:
     scores = torch.tensor(values)
     mean = float(scores.mean())
     wanted = [value < mean for value in values]
-    found = kept(scores, scores.mean()).tolist()
+    found = reliable(scores, scores.mean()).tolist()
     assert found == (wanted if any(wanted) else [True] * len(values))
     assert any(found)
 
@@ -67,11 +71,11 @@ def test_the_batchs_mean_against_a_loop(values: list[float]) -> None:
 )
 def test_nobody_is_left_out_where_all_would_be(scores: list[float], threshold: float) -> None:
     """One face, equal scores, a threshold below all of them."""
-    assert kept(torch.tensor(scores), torch.tensor(threshold)).all()
+    assert reliable(torch.tensor(scores), torch.tensor(threshold)).all()
 
 
 def test_a_threshold_for_each_face() -> None:
-    assert kept(torch.tensor([1.0, 1.0, 3.0]), torch.tensor([2.0, 1.0, 4.0])).tolist() == [True, False, True]
+    assert reliable(torch.tensor([1.0, 1.0, 3.0]), torch.tensor([2.0, 1.0, 4.0])).tolist() == [True, False, True]
 
 
 def test_a_fixed_threshold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +89,10 @@ def test_a_fixed_threshold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 @given(st.lists(st.lists(st.tuples(st.integers(0, 2), st.floats(0, 5, width=32)), min_size=1, max_size=9), max_size=6))
 def test_a_classs_quantile_against_lists(batches: list[list[tuple[int, float]]]) -> None:
     """Of its last four scores, those of the batch among them, by linear interpolation; scores of a batch in its order."""
-    weigh, run = Neighborhood(threshold="class_quantile", quantile=0.6, window=4), fake_run(state={}, classes=3, device="cpu")
+    weigh, run = (
+        Neighborhood(threshold="class_quantile", quantile=0.6, window=4),
+        fake_run(state=defaultdict(Memory), classes=3, device="cpu"),
+    )
     known: dict[int, list[float]] = {0: [], 1: [], 2: []}
     for batch in batches:
         labels = torch.tensor([label for label, _ in batch])
@@ -113,9 +120,9 @@ def test_faces_without_labels_count_for_the_class_that_they_are_taught(tmp_path:
     run.targets[rows] = torch.tensor([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.6, 0.4, 0.0], [0.3, 0.5, 0.2]])
     set_scores(monkeypatch, 1.0, 2.0, 3.0, 4.0)
     technique(run).of_batch(run, run.pool.fetch(rows))()
-    ring = run.state["weigh"]["neighborhood"]
+    ring = run.state["weigh"].values["neighborhood"]
     assert [row[~row.isnan()].tolist() for row in ring] == [[1, 3], [2, 4], []]
-    assert "masked_share_wrong" not in run.take_notes(), "they have no labels that could be wrong"
+    assert "masked_share_wrong" not in run.notes.take(), "they have no labels that could be wrong"
 
 
 # Eq. 9-10.
@@ -123,8 +130,8 @@ def test_faces_without_labels_count_for_the_class_that_they_are_taught(tmp_path:
 
 def naive_scores(run: Run, batch: Batch, sigma: float, against: str) -> list[float]:
     """Face by face: encode, add noise, decode, look at both in eval mode."""
-    neighbors = neighbors_of(run, TINY_AUTOENCODER)
-    noise = torch.randn(len(batch.rows), 8, generator=run.noise)
+    neighbors = run_neighbors(run, TINY_AUTOENCODER)
+    noise = torch.randn(len(batch.rows), 8, generator=run.view_rng)
     found = []
     run.network.eval()
     with torch.no_grad():
@@ -152,10 +159,10 @@ def test_scores_against_a_loop(normalization: str, heads: int, against: str, tmp
     model = {"model": TWO_SCALE} if heads == 3 else {}
     recipe = masked(sigma=2.0, threshold="fixed", value=1e-4, against=against, **model).set("normalize", normalization)
     run, batches = begun(tmp_path / "run", bright_faces(60, side=32 if heads == 3 else 16), recipe)
-    batch, noise = run.pool.fetch(batches[0]), run.noise.get_state()
+    batch, noise = run.pool.fetch(batches[0]), run.view_rng.get_state()
     mask = technique(run).of_batch(run, batch)()
-    notes = run.take_notes()
-    run.noise.set_state(noise)
+    notes = run.notes.take()
+    run.view_rng.set_state(noise)
     wanted = naive_scores(run, batch, 2.0, against)
     assert notes["divergence"] == pytest.approx(np.mean(wanted), rel=1e-3)
     assert np.std(wanted) > 0
@@ -171,17 +178,17 @@ def test_scores_by_the_statistics_of_faces_and_of_neighbors(heads: int, tmp_path
     run, batches = begun(
         tmp_path / "run", bright_faces(60, side=32 if heads == 3 else 16), masked(sigma=2.0, scoring="batch", **model)
     )
-    batch, noise = run.pool.fetch(batches[0]), run.noise.get_state()
+    batch, noise = run.pool.fetch(batches[0]), run.view_rng.get_state()
     technique(run).of_batch(run, batch)()
-    run.noise.set_state(noise)
-    neighbors, forgetful = neighbors_of(run, TINY_AUTOENCODER), copy.deepcopy(run.network).eval()
+    run.view_rng.set_state(noise)
+    neighbors, forgetful = run_neighbors(run, TINY_AUTOENCODER), copy.deepcopy(run.network).eval()
     for module in forgetful.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean = module.running_var = None
-    around = neighbors.moved(neighbors.codes(batch.faces), 2.0, run.noise)
+    around = neighbors.moved(neighbors.codes(batch.faces), 2.0, run.view_rng)
     with torch.no_grad():
         found = [forgetful(x) for x in (run.views.clean(batch.faces), neighbors.inputs(around, run.recipe.normalize))]
-    assert run.take_notes()["divergence"] == pytest.approx(float(divergence(*found).mean()), rel=1e-4)
+    assert run.notes.take()["divergence"] == pytest.approx(float(divergence(*found).mean()), rel=1e-4)
     one = run.pool.fetch(batches[0][:1])
     assert technique(run).of_batch(run, one)().tolist() == [1], "one face has no statistics of its own, and stays"
 
@@ -201,23 +208,23 @@ def test_neighbors_are_fresh_at_every_step(tmp_path: Path) -> None:
     batch, found = run.pool.fetch(batches[0]), []
     for _ in range(2):
         technique(run).of_batch(run, batch)()
-        found.append(run.take_notes()["divergence"])
+        found.append(run.notes.take()["divergence"])
     assert found[0] != found[1]
     share = technique(run).of_batch(run, batch)
-    noise = run.noise.get_state()
+    noise = run.view_rng.get_state()
     share()
     share()
-    assert torch.equal(run.noise.get_state(), noise), "evaluated again, it is the same neighbors"
-    both = run.notes["divergence"]
+    assert torch.equal(run.view_rng.get_state(), noise), "evaluated again, it is the same neighbors"
+    both = run.notes.values["divergence"]
     assert both[0] == both[1]
 
 
 def test_no_noise_moves_no_code(tmp_path: Path) -> None:
     run, _ = begun(tmp_path / "run", bright_faces(), masked())
-    neighbors = neighbors_of(run, TINY_AUTOENCODER)
+    neighbors = run_neighbors(run, TINY_AUTOENCODER)
     codes = neighbors.codes(torch.from_numpy(bright_faces().faces()))
-    assert torch.equal(neighbors.moved(codes, 0.0, run.noise), codes)
-    far = neighbors.moved(codes.repeat(50, 1), 0.5, run.noise) - codes.repeat(50, 1)
+    assert torch.equal(neighbors.moved(codes, 0.0, run.view_rng), codes)
+    far = neighbors.moved(codes.repeat(50, 1), 0.5, run.view_rng) - codes.repeat(50, 1)
     assert torch.allclose(far.std(dim=0), 0.5 * neighbors.deviation, rtol=0.05)
     made = neighbors.faces(codes)
     assert made.shape == (120, 1, 16, 16)
@@ -234,13 +241,14 @@ def test_gradients_of_a_batch_of_four_by_hand(loss: str, tmp_path: Path, monkeyp
     run, _ = begun(tmp_path / "run", bright_faces(60, side=32), recipe)
     set_scores(monkeypatch, 0.1, 0.5, 0.2, 0.4)
     batch = run.pool.fetch(torch.arange(4))
-    noise, torch_noise, buffers = run.noise.get_state(), torch.get_rng_state(), dict(tensors(run))
-    run.lesson.loss(run, batch)().backward()
+    noise, torch_noise, buffers = run.view_rng.get_state(), torch.get_rng_state(), dict(tensors(run))
+    labeled = labeled_loss(run, batch)
+    labeled().backward()
     found = {name: p.grad.clone() for name, p in run.network.named_parameters() if p.grad is not None}
-    assert run.head_losses.shape == (3,)
+    assert labeled.heads.shape == (3,)
     run.network.zero_grad()
     run.network.load_state_dict({n.removeprefix("network."): v for n, v in buffers.items() if n.startswith("network.")})
-    run.noise.set_state(noise)
+    run.view_rng.set_state(noise)
     torch.set_rng_state(torch_noise)
     total = torch.zeros(())
     for head in run.network.heads(run.view(batch, "weak")):
@@ -261,12 +269,12 @@ def test_a_face_that_is_left_out_teaches_nothing(tmp_path: Path, monkeypatch: py
     set_scores(monkeypatch, 0.1, 0.5, 0.2, 0.4)
     batch, gradients = run.pool.fetch(torch.arange(4)), []
     for label in range(3):
-        noise, torch_noise = run.noise.get_state(), torch.get_rng_state()
+        noise, torch_noise = run.view_rng.get_state(), torch.get_rng_state()
         run.targets[1] = F.one_hot(torch.tensor(label), 3).float()
         run.network.zero_grad()
-        run.lesson.loss(run, batch)().backward()
+        labeled_loss(run, batch)().backward()
         gradients.append(torch.cat([p.grad.flatten() for p in run.network.parameters() if p.grad is not None]))
-        run.noise.set_state(noise)
+        run.view_rng.set_state(noise)
         torch.set_rng_state(torch_noise)
     assert torch.equal(gradients[0], gradients[1])
     assert torch.equal(gradients[0], gradients[2])
@@ -281,9 +289,9 @@ def test_two_ways_to_weigh_are_a_product(tmp_path: Path, monkeypatch: pytest.Mon
     run, _ = begun(tmp_path / "run", uneven, small_recipe(weigh=weigh))
     assert len(run.weights.unique()) > 1
     set_scores(monkeypatch, *(0.1 * n for n in range(8)))
-    batch, noise, torch_noise = run.pool.fetch(torch.arange(8)), run.noise.get_state(), torch.get_rng_state()
-    found = float(run.lesson.loss(run, batch)().detach())
-    run.noise.set_state(noise)
+    batch, noise, torch_noise = run.pool.fetch(torch.arange(8)), run.view_rng.get_state(), torch.get_rng_state()
+    found = float(labeled_loss(run, batch)().detach())
+    run.view_rng.set_state(noise)
     torch.set_rng_state(torch_noise)
     output = run.heads(run.view(batch, "weak"))[0].detach()
     each = F.cross_entropy(output, run.labels[:8], reduction="none")
@@ -299,7 +307,7 @@ def test_scoring_leaves_no_trace(how: dict[str, Any], tmp_path: Path) -> None:
     """Weights, batch statistics, the average, the optimizer, modes (of frozen blocks too), torch's own generators."""
     stages = [{"epochs": 2, "lr": 0.05, "frozen": ["stem"]}]
     run, batches = begun(tmp_path / "run", bright_faces(), masked(stages=stages, **how))
-    run.descend(run.lesson.loss(run, run.pool.fetch(batches[1]))())
+    run.descend(labeled_loss(run, run.pool.fetch(batches[1]))())
     before, states = tensors(run), torch.get_rng_state()
     modes = [module.training for module in run.network.modules()]
     share = technique(run).of_batch(run, run.pool.fetch(batches[0]))
@@ -320,7 +328,7 @@ def test_scoring_in_train_mode_counts_in_the_batch_statistics(tmp_path: Path) ->
     moved = runs.changed(before, tensors(run))
     assert moved
     assert all("running" in name or "num_batches" in name for name in moved)
-    assert run.take_notes()["divergence"] > 0
+    assert run.notes.take()["divergence"] > 0
 
 
 # Features.
@@ -330,15 +338,15 @@ def test_neighbors_among_features_by_hand(tmp_path: Path) -> None:
     """What the last block gives, moved by a share of each number's deviation within the batch; the deciding head looks."""
     recipe = masked(space="features", sigma=0.5, model=TWO_SCALE)
     run, batches = begun(tmp_path / "run", bright_faces(60, side=32), recipe)
-    batch, noise = run.pool.fetch(batches[0]), run.noise.get_state()
-    one, other = run.quiet_neighbors(run.views.clean(batch.faces), 0.5)
+    batch, noise = run.pool.fetch(batches[0]), run.view_rng.get_state()
+    one, other = technique(run)._in_features(run, batch)
     assert run.network.training
-    run.noise.set_state(noise)
+    run.view_rng.set_state(noise)
     run.network.eval()
     with torch.no_grad():
         fc = run.network.features(run.views.clean(batch.faces), "fc")
         deviation = torch.tensor(fc.numpy().std(axis=0))
-        shifted = fc + 0.5 * deviation * torch.randn(fc.shape, generator=run.noise)
+        shifted = fc + 0.5 * deviation * torch.randn(fc.shape, generator=run.view_rng)
         fused = run.network.head.get_submodule("fused")
         assert torch.allclose(one, fused(fc), atol=1e-5)
         assert torch.allclose(other, fused(shifted), atol=1e-5)
@@ -348,7 +356,7 @@ def test_neighbors_among_features_by_hand(tmp_path: Path) -> None:
 def test_one_face_has_no_deviation_within_its_batch(tmp_path: Path) -> None:
     run, _ = begun(tmp_path / "run", bright_faces(), masked(space="features"))
     assert technique(run).of_batch(run, run.pool.fetch(torch.arange(1)))().tolist() == [1]
-    assert run.take_notes()["divergence"] == 0
+    assert run.notes.take()["divergence"] == 0
 
 
 def test_a_features_set_learns_with_features_and_is_refused_with_an_autoencoder(tmp_path: Path) -> None:
@@ -386,7 +394,7 @@ def test_settings_are_refused_with_the_recipe(wrong: dict[str, Any], reason: str
 
 
 def test_as_the_paper_unless_told() -> None:
-    made = build("mien.techniques.weigh", {"technique": "neighborhood"}, "technique")
+    made = build_component("mien.techniques.weigh", {"technique": "neighborhood"}, "technique")
     assert (made.threshold, made.space, made.scoring, made.against) == ("batch", "autoencoder", "eval", "face")
     assert made.sigma == 0.22
 
@@ -402,10 +410,9 @@ def test_as_the_paper_unless_told() -> None:
 def test_notes_of_wrong_labels_against_loops(faces: list[tuple[int, int, bool, float]]) -> None:
     """(label, truth, masked, score) of each; whose truth or label is not known is not counted."""
     labels, truth, masked_out, scores = zip(*faces, strict=True)
-    run = Run.__new__(Run)
-    run.notes, run.labels, run._truth = {}, torch.tensor(labels), torch.tensor(truth)
-    run.note_masked(torch.arange(len(faces)), torch.tensor(masked_out), torch.tensor(scores))
-    found = run.take_notes()
+    run = runs.fake_run(notes=Notes(), labels=torch.tensor(labels), data=SimpleNamespace(truth=torch.tensor(truth)))
+    note_masked(run, torch.arange(len(faces)), torch.tensor(masked_out), torch.tensor(scores))
+    found = run.notes.take()
     assert found["masked_share"] == pytest.approx(np.mean(masked_out))
     assert found["divergence"] == pytest.approx(np.mean(scores))
     known = [face for face in faces if face[0] >= 0 and face[1] >= 0]
@@ -438,10 +445,8 @@ def test_a_run_notes_who_was_left_out(tmp_path: Path) -> None:
         {"scoring": "batch", "after": 0.5},
     ],
 )
-def test_interrupted_it_goes_on_with_what_it_remembers(
-    how: dict[str, Any], tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+@pytest.mark.usefixtures("checkpoint_each_batch")
+def test_interrupted_it_goes_on_with_what_it_remembers(how: dict[str, Any], tmp_path: Path, stored: Path) -> None:
     recipe, order = masked(**how), TrainingSettings(seed=2, labels=60, threads=1)
     whole = train(stored, recipe, tmp_path / "whole", order)
     with pytest.raises(Interrupted):

@@ -12,22 +12,66 @@ from torch import Tensor
 
 from conftest import bright_faces, small_recipe
 from mien import MienError, TrainingSettings, train
+from mien.techniques import Draw, Loss, Start, Step, Targets, Unlabeled, Weigh
 from mien.techniques.loss.cross_entropy import CrossEntropy
 
 
-@dataclass(frozen=True)
 class Own:
-    """Gives back what the test says, to whatever question."""
+    """Gives back what the test says."""
 
     made: ClassVar[Callable[..., Any]]
-    draws_unlabeled: ClassVar[bool] = True
 
     def __call__(self, *given: Any) -> Any:
         return Own.made(*given)
 
 
 @dataclass(frozen=True)
-class OfBatch:
+class OwnStart(Own, Start):
+    """A start."""
+
+
+@dataclass(frozen=True)
+class OwnDraw(Own, Draw):
+    """A draw, of unlabeled faces, too."""
+
+    draws_unlabeled: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class OwnTargets(Own, Targets):
+    """Targets."""
+
+
+@dataclass(frozen=True)
+class OwnWeigh(Own, Weigh):
+    """Weights."""
+
+
+@dataclass(frozen=True)
+class OwnLoss(Own, Loss):
+    """A loss."""
+
+
+@dataclass(frozen=True)
+class OwnUnlabeled(Own, Unlabeled):
+    """A technique for unlabeled faces."""
+
+
+@dataclass(frozen=True)
+class OwnStep(Own, Step):
+    """A step."""
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """A technique that subclasses nothing."""
+
+    def __call__(self, run: Any) -> Tensor:
+        return torch.ones(len(run.labels))
+
+
+@dataclass(frozen=True)
+class OfBatch(Weigh):
     """Weighs every batch as the test says."""
 
     made: ClassVar[Callable[..., Any]]
@@ -127,13 +171,14 @@ def test_what_is_wrong_is_said_and_names_the_technique(
     question: str, made: Callable[..., Any], found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Own, "made", staticmethod(made), raising=False)
-    recipe = small_recipe(**{question: {"technique": f"{__name__}:Own"}})
-    with pytest.raises(MienError, match=rf" from {question} = {re.escape(__name__)}:Own; found .*{found}"):
+    name = f"{__name__}:Own{question.capitalize()}"
+    recipe = small_recipe(unlabeled="conftest:Agree").with_settings({question: {"technique": name}})
+    with pytest.raises(MienError, match=rf" from {question} = {re.escape(name)}; found .*{found}"):
         train(bright_faces(), recipe, tmp_path / "run", TrainingSettings(labels=60, threads=1, device="cpu"))
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("made", [lambda: 1.0, lambda: lambda: 1.0, lambda: lambda: torch.ones(1), lambda: None])
+@pytest.mark.parametrize("made", [lambda: 1.0, lambda: lambda: 1.0, lambda: lambda: torch.ones(1), lambda: lambda: None])
 def test_weights_of_a_batch(made: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(OfBatch, "made", staticmethod(made), raising=False)
     with pytest.raises(MienError, match=rf" from weigh = {re.escape(__name__)}:OfBatch"):
@@ -155,13 +200,62 @@ def test_a_loss_that_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_loss_that_is_no_number_may_be_that_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Own, "made", staticmethod(lambda output, target: output.sum(dim=1) * torch.nan), raising=False)
-    with pytest.raises(MienError, match=rf"a finite loss; .* or look at {re.escape(__name__)}:Own"):
-        train(bright_faces(), small_recipe(loss=f"{__name__}:Own"), tmp_path / "run", TrainingSettings(threads=1, device="cpu"))
+    with pytest.raises(MienError, match=rf"a finite loss; .* or look at {re.escape(__name__)}:OwnLoss"):
+        train(
+            bright_faces(), small_recipe(loss=f"{__name__}:OwnLoss"), tmp_path / "run", TrainingSettings(threads=1, device="cpu")
+        )
 
 
 def test_halves_and_doubles_are_numbers_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Own, "made", staticmethod(lambda run: run.one_hot().double()), raising=False)
     made = train(
-        bright_faces(), small_recipe(targets=f"{__name__}:Own"), tmp_path / "run", TrainingSettings(threads=1, device="cpu")
+        bright_faces(),
+        small_recipe(targets=f"{__name__}:OwnTargets"),
+        tmp_path / "run",
+        TrainingSettings(threads=1, device="cpu"),
     )
     assert made.card.metrics["validation_accuracy"] >= 0
+
+
+@pytest.mark.parametrize(("name", "found"), [("Stranger", "a class without a base"), ("OwnTargets", "one of Own, Targets")])
+def test_who_does_not_subclass_the_protocol_of_the_question_is_told_to(name: str, found: str, tmp_path: Path) -> None:
+    recipe = small_recipe(weigh=f"{__name__}:{name}")
+    with pytest.raises(MienError) as caught:
+        train(bright_faces(), recipe, tmp_path / "run", TrainingSettings(threads=1, device="cpu"))
+    wanted = f"expected a subclass of mien.techniques.Weigh for weigh = {__name__}:{name}; found {found}; "
+    assert str(caught.value) == wanted + f"import Weigh from mien.techniques, and write class {name}(Weigh)"
+    assert not (tmp_path / "run").exists()
+
+
+MISSPELT = """
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+from typing_extensions import override
+
+from mien.techniques import Weigh
+from mien.training.face_loader import Batch
+from mien.training.losses import Unevaluated
+from mien.training.run import Run
+
+
+@dataclass(frozen=True)
+class Mine(Weigh):
+    @override
+    def __call__(self, run: Run) -> Tensor:
+        return run.weights
+
+    @override
+    def NAME(self, run: Run, batch: Batch) -> Unevaluated | None:
+        return None
+"""
+
+
+def test_a_hook_that_is_misspelt_fails_in_mypy(tmp_path: Path) -> None:
+    api = pytest.importorskip("mypy.api")
+    said = {}
+    for name in ("of_batch", "of_bach"):
+        (tmp_path / f"{name}.py").write_text(MISSPELT.replace("NAME", name))
+        words = ["--strict", "--follow-imports=silent", "--cache-dir", str(tmp_path / "cache"), "--config-file", ""]
+        said[name] = api.run([*words, str(tmp_path / f"{name}.py")])[0]
+    assert said["of_batch"].startswith("Success")
+    assert 'Method "of_bach" is marked as an override, but no base method was found' in said["of_bach"]

@@ -9,6 +9,7 @@ import torch
 
 from mien.techniques.unlabeled.pseudo_label import PseudoLabel, alpha
 from mien.training.face_loader import Batch
+from mien.training.notes import Notes
 from mien.training.run import Run
 
 BATCH = Batch(torch.arange(5), torch.zeros(5, 2, 2, dtype=torch.uint8))
@@ -20,7 +21,8 @@ def run_with(heads: torch.Tensor, epochs: int) -> Run:
         history=[{}] * epochs,
         view=lambda batch, strength: batch.faces,
         heads=lambda inputs: heads,
-        note_labels=lambda rows, labels, counted: None,
+        notes=Notes(),
+        data=SimpleNamespace(truth=None),
     )
     return cast(Run, fake)
 

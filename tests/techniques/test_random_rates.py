@@ -15,11 +15,12 @@ from torch import Generator, Tensor, nn
 from conftest import bright_faces, small_recipe
 from mien import FaceSet, MienError, Recipe, Recognizer, TrainingSettings, train
 from mien.models import Copies, Network
-from mien.recognize.networks import build_network
+from mien.recognize.saved_networks import build_network
 from mien.techniques.step.random_rates import copy_rates, feature_rates, posterior, scale_gradients
-from mien.training.loop import labeled_loss
+from mien.training import loop
+from mien.training.objective import Classes
 from mien.training.run import Run
-from runs import begun, changed, dim_faces, features, tensors
+from runs import begun, changed, dim_faces, features, labeled_loss, techniques, tensors
 
 few = settings(max_examples=50, deadline=None, derandomize=True)
 TINY = {"network": "mien_s", "width": 8, "depths": [1, 1, 1], "copies": 4}
@@ -68,8 +69,8 @@ def test_every_feature_has_one_rate_for_the_whole_run(tmp_path: Path) -> None:
         run, batches = begun(tmp_path / folder, dim_faces(), alrao_recipe(TINY), TrainingSettings(labels=60, seed=seed))
         seen = list[dict[str, Tensor]]()
         for rows in batches[:2]:
-            run.components.step(run, labeled_loss(run, run.pool.fetch(rows), []), None)
-            seen.append({name: rate.clone() for name, rate in run.state["step"]["rates"].items()})
+            techniques(run).step(run, labeled_loss(run, run.pool.fetch(rows)), None)
+            seen.append({name: rate.clone() for name, rate in run.state["step"].values["rates"].items()})
         assert seen[0].keys() == {name for name, _ in run.network.named_parameters()}
         assert all(torch.equal(seen[0][name], seen[1][name]) for name in seen[0])
         drawn.append(seen[0])
@@ -228,8 +229,8 @@ def test_two_steps_are_those_made_by_hand(tmp_path: Path) -> None:
         batch = run.pool.fetch(rows)
         expected = {name: value.detach().clone() for name, value in run.network.named_parameters()}
         gradients = named_gradients(run.network, run.views.clean(batch.faces), run.labels[rows])
-        run.components.step(run, labeled_loss(run, batch, []), None)
-        rates = run.state["step"]["rates"]
+        techniques(run).step(run, labeled_loss(run, batch), None)
+        rates = run.state["step"].values["rates"]
         for name, gradient in gradients.items():
             for feature in range(len(gradient)):
                 own = rates[name][feature if len(rates[name]) > 1 else 0].item()
@@ -250,17 +251,10 @@ def test_shares_move_by_the_labeled_batchs_losses_after_the_step(tmp_path: Path)
         before = head.shares.clone()
     run.train_mode()
     losses = list[Tensor]()
-    labeled = labeled_loss(run, batch, losses)
-    seen = list[Tensor]()
-
-    def evaluate() -> Tensor:
-        loss = labeled()
-        seen.append(run.head_losses.clone())
-        return loss
-
-    run.components.step(run, evaluate, run.components.unlabeled(run, run.pool.fetch(run.unlabeled[:16])))
-    assert seen[0].sum().item() == pytest.approx(losses[0].item(), rel=1e-5)
-    assert torch.allclose(head.shares, posterior(before, seen[0][:3], 0.1))
+    labeled = loop.labeled_loss(run, Classes(), batch, losses)
+    techniques(run).step(run, labeled, techniques(run).unlabeled(run, run.pool.fetch(run.unlabeled[:16])))
+    assert labeled.heads.sum().item() == pytest.approx(losses[0].item(), rel=1e-5)
+    assert torch.allclose(head.shares, posterior(before, labeled.heads[:3], 0.1))
     assert not torch.allclose(head.shares, before)
 
 
@@ -281,7 +275,7 @@ def test_frozen_blocks_stay(tmp_path: Path) -> None:
     recipe["stages"][0]["frozen"] = ["stem"]
     run, batches = begun(tmp_path, dim_faces(), Recipe.parse(recipe), TrainingSettings(labels=60))
     before = tensors(run)
-    run.components.step(run, labeled_loss(run, run.pool.fetch(batches[0]), []), None)
+    techniques(run).step(run, labeled_loss(run, run.pool.fetch(batches[0])), None)
     after = tensors(run)
     assert all(torch.equal(before[name], after[name]) for name in before if ".stem." in name)
     assert not torch.equal(before["network.head.copies.0.3.weight"], after["network.head.copies.0.3.weight"])

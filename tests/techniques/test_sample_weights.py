@@ -1,8 +1,10 @@
 """Sample weights (ST+SW, Eq. 6-8) against loops, and whether they tell wrong labels from right ones."""
 
 import math
+from collections import defaultdict
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Literal
 
 import numpy as np
@@ -19,11 +21,12 @@ from mien import FaceSet, MienError, TrainingSettings, train
 from mien.data.format import to_table
 from mien.data.sources.synthetic import Synthetic
 from mien.evaluation.sample_weights import flip_auroc
-from mien.recognize.model_card import read_history
+from mien.recognize.run_records import read_history
 from mien.techniques.weigh.importance import Importance, change, lowered, rises
-from mien.training.loop import labeled_loss, refresh
+from mien.training.memory import Memory
+from mien.training.notes import Notes
 from mien.training.run import Predictions, Run
-from runs import begun, fake_run, taught_hard
+from runs import begun, fake_run, labeled_loss, refresh, taught_hard
 
 few = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -61,16 +64,16 @@ def weighing_run(validation: list[float], epoch: int = 0, epochs: int = 10, face
     """A run after epochs with these validation losses."""
     labels = torch.tensor(LABELS)
     return fake_run(
-        state={},
+        state=defaultdict(Memory),
         labels=labels,
         labeled=torch.nonzero(labels >= 0).squeeze(1),
         device=torch.device("cpu"),
         history=[{"validation_loss": loss} for loss in validation],
         epoch=epoch,
         stage_epochs=epochs,
-        validation_labels=torch.zeros(faces),
+        data=SimpleNamespace(validation_labels=torch.zeros(faces)),
         predictions=lambda: Predictions(CHANCES, LOSSES),
-        note=lambda name, value: None,
+        notes=Notes(),
     )
 
 
@@ -152,9 +155,9 @@ def test_the_batch_loss_divides_by_the_batch_size(tmp_path: Path) -> None:
     run, batches = begun(tmp_path, bright_faces(), small_recipe(model={"network": "mien_s", "width": 8, "dropout": 0.0}))
     rows = batches[0]
     run.weights = torch.rand(len(run.labels), generator=Generator().manual_seed(0))
-    noise = run.noise.get_state()
-    loss = labeled_loss(run, run.pool.fetch(rows), [])()
-    run.noise.set_state(noise)
+    noise = run.view_rng.get_state()
+    loss = labeled_loss(run, run.pool.fetch(rows))()
+    run.view_rng.set_state(noise)
     with torch.no_grad():
         logits = run.network(run.view(run.pool.fetch(rows), "weak")).double().tolist()
     total = 0.0
@@ -163,8 +166,8 @@ def test_the_batch_loss_divides_by_the_batch_size(tmp_path: Path) -> None:
         total += float(run.weights[row]) * f
     assert loss.item() == pytest.approx(total / len(rows), rel=1e-4)
     run.weights /= 2
-    run.noise.set_state(noise)
-    assert labeled_loss(run, run.pool.fetch(rows), [])().item() == pytest.approx(loss.item() / 2, rel=1e-5)
+    run.view_rng.set_state(noise)
+    assert labeled_loss(run, run.pool.fetch(rows))().item() == pytest.approx(loss.item() / 2, rel=1e-5)
 
 
 def test_losses_are_against_the_targets_that_were_taught(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,12 +15,12 @@ from torch import Generator, Tensor
 
 from conftest import bright_faces, small_recipe
 from mien import TrainingSettings, train
-from mien.recognize.model_card import read_history
+from mien.recognize.run_records import read_history
+from mien.techniques.draw import replace
 from mien.techniques.draw.replace import Replace, balanced, per_class, sure
 from mien.techniques.targets.successive import Successive, floor, successive
-from mien.training.loop import labeled_loss, refresh
-from mien.training.run import Predictions, Run
-from runs import begun, fake_run, taught_hard
+from mien.training.run import Predictions
+from runs import begun, fake_run, labeled_loss, refresh, taught_hard, techniques
 
 few = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -48,10 +49,9 @@ class Pretended:
             generator=Generator().manual_seed(seed),
             targets=torch.zeros_like(chances),
             predictions=lambda: Predictions(chances, torch.zeros(len(chances))),
-            note=lambda name, value: self.notes.append((name, value)),
-            note_labels=lambda rows, given: self.notes.append(("labels", (rows.tolist(), given.tolist()))),
+            notes=SimpleNamespace(add=lambda name, value: self.notes.append((name, value))),
+            data=SimpleNamespace(truth=None),
         )
-        self.run.turns = lambda rows, count, size: Run.turns(self.run, rows, count, size)  # type: ignore[method-assign]
 
     def drawn(self, technique: Replace) -> list[int]:
         """Rows of an epoch of one batch, which is every face once."""
@@ -162,16 +162,16 @@ def test_without_unlabeled_faces_all_labeled_ones_are_drawn(tmp_path: Path) -> N
     assert [epoch["replaced"] for epoch in read_history(tmp_path / "run")] == [0, 0, 0]
 
 
-def test_what_is_replaced_is_noted() -> None:
+def test_what_is_replaced_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     labels = [0, 1] * 20 + [-1] * 20
     chances = chances_of(4, 60, 2)
-    pretended = Pretended(labels, chances, batch=1000)
+    pretended, noted = Pretended(labels, chances, batch=1000), list[tuple[list[int], list[int]]]()
+    monkeypatch.setattr(replace, "note_pseudo_labels", lambda run, rows, given: noted.append((rows.tolist(), given.tolist())))
     rows = pretended.drawn(Replace(share=0.2, threshold=0.6))
     came = sorted(row for row in rows if row >= 40)
     assert len(came) == 8
-    notes = dict(pretended.notes)
-    assert notes["replaced"] == 8
-    given_rows, labels_given = notes["labels"]
+    assert pretended.notes == [("replaced", 8)]
+    ((given_rows, labels_given),) = noted
     assert sorted(given_rows) == came
     assert labels_given == [int(chances[row].argmax()) for row in given_rows]
 
@@ -190,7 +190,7 @@ def test_in_a_run_drawn_faces_are_taught_the_networks_prediction(tmp_path: Path)
     assert torch.equal(run.targets[run.labeled], run.one_hot()[run.labeled])
     assert run.targets.sum(1).count_nonzero() == len(run.labeled) + len(came.unique())
     run.train_mode()
-    assert labeled_loss(run, run.pool.fetch(batches[0]), [])().isfinite()
+    assert labeled_loss(run, run.pool.fetch(batches[0]))().isfinite()
     refresh(run)
     again = torch.nonzero((run.labels < 0) & (run.targets.sum(1) > 0)).squeeze(1)
     assert again.tolist() != came.sort().values.tolist(), "others in the next epoch, and nobody else has a target"
@@ -255,5 +255,5 @@ def test_targets_of_an_epoch_come_of_the_predictions_before_it(tmp_path: Path) -
         chances = run.network(run.views.clean(run.pool.fetch(torch.arange(len(run.labels))).faces)).softmax(1)
     expected = naive_successive(chances.tolist(), run.labels.tolist(), 0.4)
     assert torch.allclose(run.targets, torch.tensor(expected), atol=1e-5)
-    assert isinstance(run.components.targets, Successive)
+    assert isinstance(techniques(run).targets, Successive)
     assert len(run.targets.unique(dim=0)) > 4, "some faces are taught predictions, not g"

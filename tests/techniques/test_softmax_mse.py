@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mien import MienError, TrainingSettings, train
-from mien.recognize.model_card import read_history
+from mien.recognize.run_records import read_history
 from mien.techniques.loss.cross_entropy import CrossEntropy
 from mien.techniques.loss.softmax_mse import SoftmaxMse
 from mien.techniques.loss.squared import Squared

@@ -9,9 +9,9 @@ import torch
 
 from conftest import Command, bright_faces, small_recipe
 from mien import FaceSet, MienError, Recipe, Recognizer, TrainingSettings, export, train
-from mien.recipes.overrides import asked_recipe
-from mien.recognize.networks import build_network, read_weights
-from mien.recognize.weight_colors import fit_colors
+from mien.recipes.overrides import recipe_with_changes
+from mien.recognize.gray_and_color_weights import match_colors
+from mien.recognize.saved_networks import build_network, read_weights
 from mien.techniques.start.weights import matching
 from runs import Heard, features
 
@@ -103,7 +103,7 @@ def test_a_gray_network_sees_a_gray_face_in_color_as_before() -> None:
         assert torch.allclose(gray(faces), color(faces.expand(-1, 3, -1, -1)), atol=1e-5)
     back = matching(color.state_dict(), gray.state_dict())
     assert torch.allclose(back["blocks.stem.0.weight"], gray.state_dict()["blocks.stem.0.weight"], atol=1e-6)
-    assert fit_colors(torch.zeros(8, 1, 3, 3), (4, 3, 3, 3))[0] is None
+    assert match_colors(torch.zeros(8, 1, 3, 3), (4, 3, 3, 3))[0] is None
 
 
 def test_what_cannot_be_a_start_is_one_sentence(tmp_path: Path) -> None:
@@ -132,8 +132,8 @@ def test_train_starts_from_the_box(mien: Command, tmp_path: Path) -> None:
     done = mien(*words, "--out", tmp_path / "other", "--model", "resnet18")
     assert (done.code, "--model resnet18; leave --model out" in done.err) == (1, True)
     heard = Heard()
-    assert asked_recipe("sw", heard.say, None, None, "mien-s").model == {"network": "mien_s"}
+    assert recipe_with_changes("sw", heard.say, None, None, "mien-s").model == {"network": "mien_s"}
     assert f"sw trains mien_s, the network of mien-s, in place of {Recipe.load('sw').model['network']}" in heard.lines
-    made = asked_recipe("fn2en_small", heard.say, None, None, "mien-s", {"batch": 8})
+    made = recipe_with_changes("fn2en_small", heard.say, None, None, "mien-s", {"batch": 8})
     assert "fn2en_small starts from mien-s, and leaves out its own start, distill" in heard.lines
     assert (made.start["technique"], made.batch) == ("weights", 8)

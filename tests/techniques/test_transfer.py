@@ -11,11 +11,11 @@ import torch
 from conftest import bright_faces, small_recipe
 from mien import FaceSet, MienError, Recipe, Recognizer, TrainingSettings, evaluate, train
 from mien.recognize.model_card import read_card
-from mien.recognize.networks import read_weights
+from mien.recognize.saved_networks import read_weights
 from mien.techniques.start import transfer
 from mien.techniques.start.transfer import Transfer
+from mien.training.label_budget import prepare_run
 from mien.training.run import Run
-from mien.training.run_data import prepare_run
 from runs import changed
 
 
@@ -40,8 +40,8 @@ def run_of(folder: Path, faces: FaceSet, recipe: Recipe) -> tuple[Run, Says]:
     """A run that has not begun."""
     folder.mkdir(parents=True, exist_ok=True)
     says = Says()
-    material = prepare_run(faces, None, recipe, TrainingSettings(), Says()).material
-    return Run(recipe, material, 5, torch.device("cpu"), folder, says), says
+    data = prepare_run(faces, None, recipe, TrainingSettings(), Says()).data
+    return Run(recipe, data, 5, torch.device("cpu"), folder, says), says
 
 
 def listed(folder: Path) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,7 @@ import pytest
 from conftest import bright_faces, small_recipe
 from mien import FaceSet, MienError, Recipe, TrainingSettings, train
 from mien.models import Network
-from mien.recognize.networks import build_network, read_weights
+from mien.recognize.saved_networks import build_network, read_weights
 from runs import changed
 
 FROZEN = ("stem", "stage1_1")

@@ -15,13 +15,15 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from conftest import TINY_AUTOENCODER, Interrupted, StopAfter, bright_faces, small_recipe
+from conftest import TINY_AUTOENCODER, Interrupted, StopAfter, bright_faces, refused, small_recipe
 from mien import MienError, TrainingSettings, evaluate, resume, train
 from mien.pretraining.autoencoder.cache import cache_folder, keep_for_others
-from mien.pretraining.autoencoder.train import autoencoding, neighbors_of, train_neighbors
-from mien.recognize.model_card import read_history, read_sources, read_used
-from mien.training import loop
+from mien.pretraining.autoencoder.of_run import run_neighbors
+from mien.pretraining.autoencoder.settings import autoencoder_settings
+from mien.pretraining.autoencoder.train_alone import train_autoencoder
+from mien.recognize.run_records import read_history, read_sources, read_used_ids
 from mien.training.checkpoint import read_state, write_state
+from mien.training.memory import Memory
 from runs import Heard, fake_run
 
 Begin = Callable[..., Path]
@@ -29,9 +31,8 @@ SELF = {"technique": "self_supervised", "epochs": 1, "batch": 16, "width": 8}
 
 
 @pytest.fixture
-def killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Begin:
+def killed(tmp_path: Path, checkpoint_each_batch: None) -> Begin:
     """Begins runs that are interrupted after their first epoch."""
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
 
     def begin(name: str, order: TrainingSettings | None = None, batches: int = 3, **changed: Any) -> Path:
         if not (tmp_path / "set").exists():
@@ -67,9 +68,8 @@ def test_a_bit_that_changed_is_noticed(killed: Begin) -> None:
         content = bytearray(whole)
         content[place] ^= 1
         file.write_bytes(bytes(content))
-        with pytest.raises(MienError, match="changed since") as caught:
+        with refused("changed since", file):
             resume(file.parent)
-        assert str(file) in str(caught.value)
     for damaged in (b"", whole[:100], whole[: len(whole) // 2], b"x" * 500):
         file.write_bytes(damaged)
         with pytest.raises(MienError, match="a checkpoint at"):
@@ -128,9 +128,8 @@ def test_a_run_that_was_moved_with_its_set_goes_on(killed: Begin, tmp_path: Path
 def test_a_state_that_cannot_be_this_runs_is_said(killed: Begin, change: Callable[[dict[str, Any]], object]) -> None:
     file = killed("run") / "checkpoint.safetensors"
     rewritten(file, change, plain=True)
-    with pytest.raises(MienError, match="a checkpoint of this run at") as caught:
+    with refused("a checkpoint of this run at", most=600):
         resume(file.parent)
-    assert len(str(caught.value)) < 600
 
 
 @pytest.mark.parametrize(
@@ -159,7 +158,7 @@ def test_budgets_are_this_runs(killed: Begin) -> None:
         with pytest.raises(MienError, match="a table in"):
             resume(run)
         with pytest.raises(MienError, match="a table in"):
-            read_used(run)
+            read_used_ids(run)
     pq.write_table(pa.table({"id": ["a"]}), run / "budget.parquet")
     with pytest.raises(MienError, match="no role, label"):
         resume(run)
@@ -226,9 +225,9 @@ def test_a_cached_autoencoder_that_is_damaged_is_made_anew(tmp_path: Path) -> No
     heard = Heard()
 
     def obtained(name: str) -> str:
-        about: dict[str, Any] = {"folder": tmp_path / name, "cache": {}, "device": torch.device("cpu"), "progress": heard}
-        run = fake_run(material=SimpleNamespace(split=faces, faces=faces), **about)
-        neighbors_of(run, TINY_AUTOENCODER)
+        about: dict[str, Any] = {"folder": tmp_path / name, "cache": Memory(), "device": torch.device("cpu"), "progress": heard}
+        run = fake_run(data=SimpleNamespace(split=faces, faces=faces), **about)
+        run_neighbors(run, TINY_AUTOENCODER)
         return heard.lines[-1]
 
     assert "autoencoder" in obtained("first")
@@ -239,8 +238,8 @@ def test_a_cached_autoencoder_that_is_damaged_is_made_anew(tmp_path: Path) -> No
     obtained("third")
     assert any("is trained first" in line for line in heard.lines[2:])
     assert "from" in obtained("fourth")
-    other = train_neighbors(
-        bright_faces(40, seed=1), tmp_path / "other", autoencoding(TINY_AUTOENCODER), TrainingSettings(threads=1)
+    other = train_autoencoder(
+        bright_faces(40, seed=1), tmp_path / "other", autoencoder_settings(TINY_AUTOENCODER), TrainingSettings(threads=1)
     )
     shutil.rmtree(kept)
     keep_for_others(tmp_path / "other", kept.name)
@@ -251,12 +250,12 @@ def test_a_cached_autoencoder_that_is_damaged_is_made_anew(tmp_path: Path) -> No
 
 
 def test_an_autoencoder_goes_on_with_what_it_was_asked(stored: Path, tmp_path: Path) -> None:
-    train_neighbors(stored, tmp_path / "out", autoencoding(TINY_AUTOENCODER), TrainingSettings(threads=1))
+    train_autoencoder(stored, tmp_path / "out", autoencoder_settings(TINY_AUTOENCODER), TrainingSettings(threads=1))
     file = tmp_path / "out" / "neighbors.json"
     for content in ("[" * 200_000, "[]", '{"order": 5}', '{"autoencoding": 5, "order": {}}', '{"order": {"threads": "x"}}'):
         file.write_text(content)
         with pytest.raises(MienError):
-            train_neighbors(stored, tmp_path / "out", autoencoding(TINY_AUTOENCODER), TrainingSettings())
+            train_autoencoder(stored, tmp_path / "out", autoencoder_settings(TINY_AUTOENCODER), TrainingSettings())
 
 
 def test_a_state_is_written_and_read_bit_for_bit(tmp_path: Path) -> None:

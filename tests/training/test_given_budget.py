@@ -9,10 +9,9 @@ import pytest
 
 from conftest import Interrupted, StopAfter, small_recipe
 from mien import FaceSet, MienError, Recipe, Recognizer, TrainingSettings, resume, train
-from mien.data.splits import Budget
+from mien.data.label_budget import LabelBudget
 from mien.progress import Silent
-from mien.training import loop
-from mien.training.run_data import prepare_run
+from mien.training.label_budget import prepare_run
 from runs import features
 
 HEAD = small_recipe(model="embedding", average=0.0)
@@ -22,7 +21,7 @@ def weights(run: Path) -> bytes:
     return (run / "model" / "model.safetensors").read_bytes()
 
 
-def drawn(faces: FaceSet, order: TrainingSettings, recipe: Recipe = HEAD) -> Budget:
+def drawn(faces: FaceSet, order: TrainingSettings, recipe: Recipe = HEAD) -> LabelBudget:
     return prepare_run(faces, None, recipe, order, Silent()).budget
 
 
@@ -48,8 +47,8 @@ def test_labels_beyond_a_given_budget_are_never_seen(tmp_path: Path) -> None:
     assert made.card.budget["unlabeled"] == 60
 
 
-def test_interrupted_and_resumed_with_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+@pytest.mark.usefixtures("checkpoint_each_batch")
+def test_interrupted_and_resumed_with_the_same(tmp_path: Path) -> None:
     faces = features().save(tmp_path / "set")
     budget, run = drawn(faces, TrainingSettings(labels=60)), tmp_path / "killed"
     train(faces, HEAD, tmp_path / "whole", TrainingSettings(threads=1), budget=budget)
@@ -81,13 +80,13 @@ def test_a_view_may_say_whose_faces_it_has(tmp_path: Path) -> None:
 def test_what_is_no_budget_is_refused(tmp_path: Path) -> None:
     faces = features().with_column("split", ["train"] * 60 + ["test"] * 30)
     rows, out = np.arange(20), tmp_path / "run"
-    good = Budget(rows[:15], rows[15:])
+    good = LabelBudget(rows[:15], rows[15:])
     for budget, order, message in (
-        (good, TrainingSettings(labels=20), "a budget, or an order that draws one"),
-        (good, TrainingSettings(noise=0.1), "a budget, or an order that draws one"),
-        (Budget(rows, rows[15:]), TrainingSettings(), "one use"),
-        (Budget(rows[:0], rows), TrainingSettings(), "faces to train on"),
-        (Budget(rows, np.array([70])), TrainingSettings(), "labeled faces of the training split"),
+        (good, TrainingSettings(labels=20), "a budget, or settings that draw one"),
+        (good, TrainingSettings(noise=0.1), "a budget, or settings that draw one"),
+        (LabelBudget(rows, rows[15:]), TrainingSettings(), "one use"),
+        (LabelBudget(rows[:0], rows), TrainingSettings(), "faces to train on"),
+        (LabelBudget(rows, np.array([70])), TrainingSettings(), "labeled faces of the training split"),
     ):
         with pytest.raises(MienError, match=message):
             train(faces, HEAD, out, order, budget=budget)

@@ -6,23 +6,25 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
 from conftest import Interrupted, StopAfter, bright_faces, small_recipe
 from mien import FaceSet, MienError, TrainingSettings, evaluate, resume, train
 from mien.recipes.recipe import Recipe
-from mien.training import loop
 
 CODE = """
-import os, signal, sys
+import json, os, signal, sys
+import mien.cli.training, mien.training.train
 from mien.cli import main
 from mien.terminal import ProgressBar
 from mien.training import loop
 
 loop.CHECKPOINT_SECONDS = 0.0
-place, left = sys.argv.pop(1), int(sys.argv.pop(1))
+os.fsync = lambda number: None  # SIGKILL is no power cut
 
 def dying(real):
     def call(*given):
@@ -33,27 +35,48 @@ def dying(real):
         return real(*given)
     return call
 
-if place == "batch":
-    ProgressBar.advance = dying(ProgressBar.advance)
-if place == "rename":
-    os.replace = dying(os.replace)
-main()
+for line in sys.stdin:
+    place, left, *words = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        for stream in (1, 2):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+        if place == "batch":
+            ProgressBar.advance = dying(ProgressBar.advance)
+        if place == "rename":
+            os.replace = dying(os.replace)
+        sys.argv = ["mien", *words]
+        main()
+        sys.exit()
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
-"""mien, which is killed by SIGKILL in its n-th batch, or before its n-th file that was written aside is renamed; 0: never."""
+"""mien, once for each line that comes, in a process of its own that finds torch loaded, and says its exit code.
+
+It is killed by SIGKILL in its n-th batch, or before its n-th file that was written aside is renamed; 0: never.
+"""
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
 
-def command(*words: object, dies: tuple[str, int] = ("batch", 0)) -> int:
-    """The exit code."""
-    asked = [sys.executable, "-c", CODE, *map(str, (*dies, *words))]
-    return subprocess.run(asked, env=ENVIRONMENT, stderr=subprocess.DEVNULL, check=False).returncode
+@pytest.fixture
+def command() -> Iterator[Callable[..., int]]:
+    """Runs mien as CODE does; its exit code."""
+    with subprocess.Popen([sys.executable, "-c", CODE], env=ENVIRONMENT, stdin=PIPE, stdout=PIPE, text=True) as process:
+
+        def run(*words: object, dies: tuple[str, int] = ("batch", 0)) -> int:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(json.dumps([*dies, *map(str, words)]) + "\n")
+            process.stdin.flush()
+            return int(process.stdout.readline())
+
+        yield run
 
 
 def weights_hash(run: Path) -> str:
     return hashlib.sha256((run / "model" / "model.safetensors").read_bytes()).hexdigest()
 
 
-def test_killed_again_and_again(tmp_path: Path) -> None:
+def test_killed_again_and_again(tmp_path: Path, command: Callable[..., int]) -> None:
     """The dropout of mien_s, the average, momentum, the draws and the views all have to be restored."""
     bright_faces(600, side=24).save(tmp_path / "set")
     settings = ["--set", "model.width=8", "--set", "stages.0.lr=0.05", "--set", "batch=16", "--epochs", "6", "--threads", "1"]
@@ -72,9 +95,9 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("batches", [3, 18, 26])
-def test_interrupted_in_any_stage(tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch, batches: int) -> None:
+@pytest.mark.usefixtures("checkpoint_each_batch")
+def test_interrupted_in_any_stage(tmp_path: Path, stored: Path, batches: int) -> None:
     """Adam, frozen blocks and another answer in the second stage; four or five batches an epoch."""
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     second = {"epochs": 3, "lr": 0.01, "optimizer": "adam", "frozen": ["stem"], "answers": {"draw": "balanced", "loss": "focal"}}
     recipe = small_recipe(stages=[{"epochs": 3, "lr": 0.05}, second])
     train(stored, recipe, tmp_path / "whole", TrainingSettings(threads=1))

@@ -8,7 +8,8 @@ from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR, OneCycleLR
 
 from mien.recipes.recipe import Stage
-from mien.training.schedule import make_average, make_optimizer, rate
+from mien.training.optimization import make_average, make_optimizer
+from mien.training.schedule import rate
 
 STEPS = 40
 

@@ -11,7 +11,7 @@ from conftest import bright_faces, small_recipe
 from mien import FaceSet, MienError, Recognizer, TrainingSettings, evaluate, resume, train
 from mien.data.splits import fold_view
 from mien.recognize.calibration import are_sure
-from mien.recognize.model_card import read_history
+from mien.recognize.run_records import read_history
 from mien.training.face_loader import FaceLoader
 from runs import Heard
 
@@ -133,10 +133,10 @@ def test_the_card_says_from_where_on_answers_are_sure(tmp_path: Path) -> None:
     names = [name for name, role in zip(used["id"], used["role"], strict=True) if role == "validation"]
     validation = faces.select(np.isin(faces.values("id").astype(str), names))
     card, scores = recognizer.card, recognizer.probabilities(validation)
-    assert card.sure < 1
-    certain = are_sure(scores, card.least, card.sure - 1e-4)
+    assert card.confidence_threshold < 1
+    certain = are_sure(scores, card.conformal_threshold, card.confidence_threshold - 1e-4)
     assert (scores.argmax(1) == validation.labels)[certain].mean() >= 0.95
-    assert Recognizer.load(tmp_path / "run").card.sure == card.sure
+    assert Recognizer.load(tmp_path / "run").card.confidence_threshold == card.confidence_threshold
 
 
 def test_what_a_model_is_not_good_for_is_said(tmp_path: Path) -> None:

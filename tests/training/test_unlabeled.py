@@ -16,12 +16,17 @@ from torch import Tensor
 import conftest
 from conftest import small_recipe
 from mien import FaceSet, MienError, Recipe, TrainingSettings, resume, train
-from mien.data.convert import alike
+from mien.data.convert import in_shape_of
 from mien.data.format import Info
 from mien.progress import Silent
-from mien.recognize.model_card import read_history
+from mien.recognize.run_records import read_history
+from mien.techniques.draw import replace
+from mien.techniques.unlabeled import fixmatch, pseudo_label
+from mien.training import label_quality
+from mien.training.components import looks_at_unlabeled
+from mien.training.label_budget import PreparedRun, prepare_run
+from mien.training.notes import Notes
 from mien.training.run import Run
-from mien.training.run_data import PreparedRun, looks_at_unlabeled, prepare_run
 from runs import changed, features
 
 AGREE = small_recipe(unlabeled="conftest:Agree")
@@ -53,8 +58,8 @@ def prepared(faces: FaceSet, others: FaceSet | None = None, recipe: Recipe = AGR
 
 def ids(made: PreparedRun, unlabeled: bool) -> list[str]:
     """Ids of the run's labeled or unlabeled training faces."""
-    keep = (made.material.labels < 0).numpy() == unlabeled
-    return [str(name) for name in made.material.faces.values("id")[keep]]
+    keep = (made.data.labels < 0).numpy() == unlabeled
+    return [str(name) for name in made.data.faces.values("id")[keep]]
 
 
 def another(count: int = 60, classes: int = 2) -> FaceSet:
@@ -77,8 +82,8 @@ def test_unlabeled_faces_are_drawn_from_all_there_are(most: int, seed: int, own:
     assert len(ids(made, True)) == made.facts["unlabeled"] == min(most, there)
     assert set(ids(made, True)) <= set(ids(everything, True))
     assert ids(made, False) == ids(everything, False), "the labels stay the same"
-    assert (made.material.validation_labels == everything.material.validation_labels).all()
-    assert not set(ids(made, True)) & set(made.material.validation.values("id"))
+    assert (made.data.validation_labels == everything.data.validation_labels).all()
+    assert not set(ids(made, True)) & set(made.data.validation.values("id"))
 
 
 def test_which_unlabeled_faces_is_the_seeds_choice() -> None:
@@ -163,18 +168,18 @@ def constant(tone: Any, side: int, count: int = 5) -> FaceSet:
 @pytest.mark.parametrize("side", [8, 16, 24])
 def test_one_tone_stays_one_tone(tone: Any, gray: int, side: int) -> None:
     """Gray values are Pillow's, whatever the side."""
-    found = alike(constant(tone, side), Info(classes=("any",), side=16)).faces()
+    found = in_shape_of(constant(tone, side), Info(classes=("any",), side=16)).faces()
     assert found.shape == (5, 16, 16)
     assert found.dtype == np.uint8
     assert np.unique(found).tolist() == [gray]
-    in_color = alike(constant(tone, side), Info(classes=("any",), side=16, channels=3)).faces()
+    in_color = in_shape_of(constant(tone, side), Info(classes=("any",), side=16, channels=3)).faces()
     assert (in_color == np.full((5, 16, 16, 3), tone if isinstance(tone, tuple) else (tone,) * 3)).all()
 
 
 @pytest.mark.parametrize("side", [12, 40, 48])
 def test_another_side_is_pillows_bilinear_one(side: int) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (3, side, side), np.uint8)
-    found = alike(FaceSet.from_arrays(pixels, [0] * 3, ["any"]), Info(classes=("any",), side=16)).faces()
+    found = in_shape_of(FaceSet.from_arrays(pixels, [0] * 3, ["any"]), Info(classes=("any",), side=16)).faces()
     for given_face, made in zip(pixels, found, strict=True):
         expected = np.asarray(Image.fromarray(given_face).resize((16, 16), Image.Resampling.BILINEAR), np.int64)
         assert np.abs(made - expected).max() <= 1
@@ -183,11 +188,11 @@ def test_another_side_is_pillows_bilinear_one(side: int) -> None:
 def test_columns_and_order_stay_over_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mien.data.convert.CHUNK", 7)
     faces = bright_faces(30, side=24)
-    found = alike(faces, Info(classes=faces.classes, side=16))
+    found = in_shape_of(faces, Info(classes=faces.classes, side=16))
     assert found.values("id").tolist() == faces.values("id").tolist()
     assert (found.labels == faces.labels).all()
     monkeypatch.setattr("mien.data.convert.CHUNK", 4096)
-    assert (alike(faces, Info(classes=faces.classes, side=16)).faces() == found.faces()).all()
+    assert (in_shape_of(faces, Info(classes=faces.classes, side=16)).faces() == found.faces()).all()
 
 
 def colored(count: int = 30, side: int = 20) -> FaceSet:
@@ -212,8 +217,8 @@ def test_gray_faces_become_colored_ones() -> None:
     labels = np.arange(30) % 3
     faces = FaceSet.from_arrays(colored().faces(), labels, ["a", "b", "c"])
     made = prepared(faces, another(), labels=12)
-    pixels = made.material.faces.faces()
-    assert pixels.shape == (len(made.material.labels), 20, 20, 3)
+    pixels = made.data.faces.faces()
+    assert pixels.shape == (len(made.data.labels), 20, 20, 3)
     strangers = pixels[-48:]
     assert (strangers == strangers[..., :1]).all()
 
@@ -248,11 +253,11 @@ def test_classes_of_the_other_set_do_not_matter(classes: int) -> None:
         bright_faces(60, classes, side).faces(), np.arange(60) % classes, [f"mood{n}" for n in range(classes)]
     )
     made = prepared(bright_faces(), renamed, labels=30)
-    assert made.material.faces.classes == ("class0", "class1", "class2")
+    assert made.data.faces.classes == ("class0", "class1", "class2")
     assert made.facts["unlabeled"] == 66 + 60
-    assert (made.material.labels[-60:] == -1).all()
-    assert made.material.truth is not None
-    assert (made.material.truth[-60:] == -1).all(), "its labels are nothing that a class of ours could be compared with"
+    assert (made.data.labels[-60:] == -1).all()
+    assert made.data.truth is not None
+    assert (made.data.truth[-60:] == -1).all(), "its labels are nothing that a class of ours could be compared with"
 
 
 def test_a_set_without_any_label_will_do() -> None:
@@ -270,7 +275,7 @@ def test_a_class_has_as_many_labels_as_asked_for_validation_included(per_class: 
     sizes = {0: 32, 1: 32, 2: 6}
     keep = np.sort(np.concatenate([np.flatnonzero(faces.labels == label)[:size] for label, size in sizes.items()]))
     made = prepared(faces.select(keep), None, AGREE.set("validation", share), labels_per_class=per_class, seed=seed)
-    trained, validated = made.material.labels.tolist(), made.material.validation_labels.tolist()
+    trained, validated = made.data.labels.tolist(), made.data.validation_labels.tolist()
     for label, size in sizes.items():
         assert trained.count(label) + validated.count(label) == min(per_class, size)
     assert made.facts["train"] + made.facts["validation"] == len(trained) - trained.count(-1) + len(validated)
@@ -322,7 +327,7 @@ def test_hidden_labels_change_no_weight(tmp_path: Path, name: str) -> None:
 def spied(run_folder: Path, faces: FaceSet, recipe: Recipe, order: TrainingSettings) -> list[list[tuple[Tensor, Tensor, Tensor]]]:
     """Rows, pseudo-labels and who counted, of every batch of every epoch."""
     epochs: list[list[tuple[Tensor, Tensor, Tensor]]] = [[]]
-    note, take = Run.note_labels, Run.take_notes
+    note, take = label_quality.note_pseudo_labels, Notes.take
     with pytest.MonkeyPatch.context() as patch:
 
         def watched(run: Run, rows: Tensor, labels: Tensor, counted: Tensor | None = None) -> None:
@@ -330,12 +335,13 @@ def spied(run_folder: Path, faces: FaceSet, recipe: Recipe, order: TrainingSetti
             epochs[-1].append((rows.clone(), labels.clone(), taught))
             note(run, rows, labels, counted)
 
-        def taken(run: Run) -> dict[str, float]:
+        def taken(notes: Notes) -> dict[str, float]:
             epochs.append([])
-            return take(run)
+            return take(notes)
 
-        patch.setattr(Run, "note_labels", watched)
-        patch.setattr(Run, "take_notes", taken)
+        for module in (replace, fixmatch, pseudo_label):
+            patch.setattr(module, "note_pseudo_labels", watched)
+        patch.setattr(Notes, "take", taken)
         train(faces, recipe, run_folder, order)
     return epochs[:-1]
 
@@ -348,15 +354,15 @@ def test_pseudo_label_accuracy_is_a_count_by_hand(tmp_path: Path, name: str, tra
     wrong = faces.with_column("true_label", np.where(faces.values("split") == "test", (faces.labels + 1) % 3, faces.labels))
     recipe = small_recipe(**TECHNIQUES[name], transductive=transductive)
     epochs = spied(tmp_path / "run", wrong, recipe, order)
-    material = prepared(wrong, None, recipe, labels=30, seed=2).material
-    split, true = material.faces.values("split"), material.faces.values("true_label")
+    data = prepared(wrong, None, recipe, labels=30, seed=2).data
+    split, true = data.faces.values("split"), data.faces.values("true_label")
     history = read_history(tmp_path / "run")
     assert len(history) == len(epochs) == 3
     for figures, batches in zip(history, epochs, strict=True):
         right = judged = taught = 0
         for rows, labels, counted in batches:
             for row, label, counts in zip(rows.tolist(), labels.tolist(), counted.tolist(), strict=True):
-                assert material.labels[row] == -1
+                assert data.labels[row] == -1
                 taught += counts
                 if counts and split[row] == "train":
                     judged += 1
@@ -372,17 +378,17 @@ def test_pseudo_label_accuracy_is_a_count_by_hand(tmp_path: Path, name: str, tra
 def test_transductive_faces_have_no_truth() -> None:
     faces = bright_faces()
     for given_faces in (faces, faces.with_column("true_label", faces.labels)):
-        material = prepared(given_faces, None, AGREE.set("transductive", True), labels=30).material
-        test = material.faces.values("split") == "test"
+        data = prepared(given_faces, None, AGREE.set("transductive", True), labels=30).data
+        test = data.faces.values("split") == "test"
         assert test.sum() == 24
-        assert material.truth is not None
-        truth = material.truth.numpy()
+        assert data.truth is not None
+        truth = data.truth.numpy()
         assert (truth[test] == -1).all()
-        assert (truth[~test] == material.faces.labels[~test]).all()
+        assert (truth[~test] == data.faces.labels[~test]).all()
 
 
 def test_the_truth_of_a_flipped_label_is_the_sets_own() -> None:
-    made = prepared(bright_faces(), labels=60, noise=0.5).material
+    made = prepared(bright_faces(), labels=60, noise=0.5).data
     assert made.truth is not None
     labeled = made.labels >= 0
     assert (made.truth == torch.from_numpy(made.faces.labels)).all()

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from conftest import bright_faces, small_recipe
 from mien import FaceSet, TrainingSettings, evaluate, train
 from mien.data.identities import write_identities
-from mien.data.splits import Budget, fold_view
+from mien.data.label_budget import LabelBudget
+from mien.data.splits import fold_view
 from mien.progress import Silent
-from mien.training.run_data import PreparedRun, prepare_run
+from mien.training.label_budget import PreparedRun, prepare_run
+from mien.wording import quantity
 from runs import Heard
 
 AGREE = small_recipe(unlabeled="conftest:Agree")
@@ -29,7 +31,7 @@ def filmed(faces: FaceSet) -> FaceSet:
 
 def among(made: PreparedRun, column: str) -> tuple[set[str], set[str]]:
     """Who is learned from, with labels and without, and who validates."""
-    return set(made.material.faces.values(column)), set(made.material.validation.values(column))
+    return set(made.data.faces.values(column)), set(made.data.validation.values(column))
 
 
 @given(st.sampled_from(["subject", "sequence"]), st.sampled_from([None, 2, 8]), st.floats(0.05, 0.5), st.integers(0, 50))
@@ -41,12 +43,14 @@ def test_nobody_is_on_both_sides(column: str, per_class: int | None, share: floa
     learned, validates = among(made, column)
     assert validates
     assert learned.isdisjoint(validates)
-    used = made.material.faces.select((made.material.labels >= 0).numpy()).values(column)
+    used = made.data.faces.select((made.data.labels >= 0).numpy()).values(column)
     people = len({*used, *validates})
-    left_out = 96 - len(made.material.faces) - len(made.budget.validation)
+    left_out = 96 - len(made.data.faces) - len(made.budget.validation)
     told = {"subject": "people", "sequence": "sequences"}[column]
-    line = f"validation: {len(validates)} of {people} {told}, {len(made.budget.validation)} faces"
-    assert heard.lines[0] == line + (f"; {left_out} others of theirs are left out" if left_out else "")
+    line = f"validation: {len(validates)} of {people} {told}, {quantity(len(made.budget.validation), 'face')}"
+    assert heard.lines[0] == line + (
+        f"; {quantity(left_out, 'other of theirs is', 'others of theirs are')} left out" if left_out else ""
+    )
 
 
 def test_a_set_that_names_nobody_is_parted_by_face() -> None:
@@ -89,7 +93,7 @@ def test_people_who_are_classes_are_known_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("asked", [{}, {"own_unlabeled": False}])
 def test_whoever_gives_a_budget_has_parted_the_faces(asked: dict[str, Any]) -> None:
-    heard, budget = Heard(), Budget(np.array([0, 1, 2, 5]), np.array([3, 6]))
+    heard, budget = Heard(), LabelBudget(np.array([0, 1, 2, 5]), np.array([3, 6]))
     made = prepare_run(bright_faces(), None, AGREE, TrainingSettings(**asked), heard, budget)
     assert made.facts["unlabeled"] == (90 if not asked else 0)
     assert not any("validation" in line for line in heard.lines)

@@ -1,1 +1,1 @@
-"""Asking people only about the faces that matter: strategies, and rounds of asking and learning."""
+"""Active learning: people are asked only about the faces that matter, in rounds of asking and learning."""

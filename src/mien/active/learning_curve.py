@@ -1,4 +1,4 @@
-"""What rounds gave: figures after every round, means over seeds with differences to the reference, and both as a diagram."""
+"""The learning curve: figures after each round, means over seeds with differences to the reference, and a diagram of them."""
 
 import io
 from collections.abc import Mapping
@@ -10,153 +10,168 @@ from typing import Any, Literal
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from mien.disk import read_as, write_aside
+from mien.disk import write_atomically
+from mien.evaluation.evaluation_result import FEW
 from mien.evaluation.report.figures import INK, LINE, TEXT, plain_axes
-from mien.evaluation.result import FEW
 from mien.experiments.report.figures import color, marker
-from mien.experiments.results import Measured, to_csv
-from mien.experiments.statistics import SHARE, Difference, Spread, paired, spread
-from mien.plain import plain_values, short, to_json
-from mien.plots import Axes, Figure, MaxNLocator, PercentFormatter
-from mien.registry import STRICT
+from mien.experiments.run_results import Measured, to_csv
+from mien.experiments.seed_statistics import SHARE, Difference, Spread, mean_with_interval, paired_difference
+from mien.json_text import plain_values, to_json
+from mien.json_toml import read_settings
+from mien.matplotlib_parts import Axes, Figure, MaxNLocator, PercentFormatter
+from mien.settings import STRICT
+from mien.wording import short_name
 
 FILE = "point.json"
+"""The file in a round's folder with its figures; the round is over once it is there."""
 SIZE = (9.4, 3.6)
 DPI = 150
 APART = 0.004
-"""Distance of neighboring strategies' marks, as a share of the axis."""
+"""Distance between the marks of neighboring strategies, as a share of the axis."""
 
 Figures = Literal["accuracy", "average_accuracy"]
 
 
 @dataclass(frozen=True, config=STRICT)
-class Point:
-    """Where a chain is after a round; shares are from 0 to 1, None where there is nothing to measure."""
+class RoundResult:
+    """The figures of a chain after a round. Shares are from 0 to 1, None where there is nothing to measure."""
 
     strategy: str
+    """The strategy that chose the faces."""
     seed: int
+    """The seed of the chain."""
     round: int
-    """0 before the first one."""
+    """The number of the round; 0 for the start, before the first one."""
     labels: int = 0
-    """Labels charged so far: the sum of the next four."""
+    """Labels charged so far: `train`, `validation`, `rejected` and `disputed` together."""
     train: int = 0
-    """Labels to learn from."""
+    """Labels to learn from so far."""
     validation: int = 0
-    """Labels that choose the model."""
+    """Labels that choose the model, so far."""
     rejected: int = 0
-    """Faces that are none."""
+    """Pictures that people took for no face, so far."""
     disputed: int = 0
-    """Faces on which people do not agree."""
+    """Faces on which people disagree, so far."""
     asked: int = 0
-    """Faces asked about in this round, as the next two."""
+    """Faces asked about in this round."""
     undecided: int = 0
-    """Of them those that stay in the pool, since they have too few answers."""
+    """Faces of this round with too few answers: they stay in the pool."""
     missed: int = 0
-    """Of the faces to learn from until then, those that the last model takes for something else (H of DAL's Algorithm 1)."""
+    """Faces of earlier rounds to learn from that the last model takes for something else (H of DAL's Algorithm 1)."""
     pool: int = 0
-    """Faces that are left to be asked about."""
+    """Faces that may still be asked about."""
     validation_accuracy: Measured = None
-    """On the validation faces known by now, as the next two."""
+    """Accuracy on the validation faces that are known by now."""
     validation_average_accuracy: Measured = None
+    """Mean accuracy of the classes on the validation faces that are known by now."""
     gain: Measured = None
-    """Validation accuracy minus that of the model before, on the same faces."""
+    """Validation accuracy minus that of the last model, on the same faces."""
     accuracy: Measured = None
-    """On the split to test, as the next two."""
+    """Accuracy on the split to test."""
     average_accuracy: Measured = None
+    """Mean accuracy of the classes on the split to test."""
     tested: int | None = None
+    """Faces in the split to test."""
 
 
-def write_point(folder: Path, point: Point) -> None:
-    """Leave the point in the round's folder; the round is over then."""
-    write_aside(folder / FILE, to_json(point).encode())
+def write_round_result(folder: Path, point: RoundResult) -> None:
+    """Write the figures of a round into its folder; the round is over then."""
+    write_atomically(folder / FILE, to_json(point).encode())
 
 
-def read_point(folder: Path) -> Point | None:
-    """The point in a round's folder, None where the round is not over. Raises MienError where it is damaged."""
+def read_round_result(folder: Path) -> RoundResult | None:
+    """The figures in a round's folder; None where the round is not over. Raises MienError for a damaged file."""
     if not (folder / FILE).is_file():
         return None
-    return read_as(Point, folder / FILE, "remove it, and it is measured again")
+    return read_settings(RoundResult, folder / FILE, "remove it, and it is measured again")
 
 
 @plain(frozen=True)
-class CurvePoint:
-    """A strategy after a round, over seeds: a row of table.csv."""
+class StrategyMeans:
+    """A strategy's means over seeds after a round: a row of table.csv."""
 
     strategy: str
+    """The strategy."""
     round: int
+    """The number of the round."""
     labels: Spread
+    """Labels charged."""
     accuracy: Spread
+    """Accuracy on the split to test, or else on validation."""
     average_accuracy: Spread
+    """Mean accuracy of the classes, on the same faces."""
     difference: Difference
-    """Of accuracy to the reference's after as many rounds; nan for that itself, as is the next."""
+    """Accuracy minus the reference's after as many rounds; nan for the reference."""
     average_difference: Difference
+    """Average accuracy minus the reference's after as many rounds; nan for the reference."""
 
 
 @plain(frozen=True)
-class Curve:
-    """All chains, as far as they are."""
+class LearningCurve:
+    """The figures of all chains, as far as these have come."""
 
     strategies: tuple[str, ...]
+    """The strategies, in the order in which they were asked for."""
     reference: str
     """The strategy that the others are compared with."""
     tested: str | None
-    """Split that was tested on; None: the figures are those on validation."""
-    points: tuple[Point, ...]
-    """Chain by chain, in the order of rounds."""
+    """The split that was tested on; None: figures are those on validation."""
+    points: tuple[RoundResult, ...]
+    """The figures after each round, chain by chain."""
 
     @property
-    def lines(self) -> tuple[CurvePoint, ...]:
-        """Strategy by strategy, in the order of rounds."""
+    def lines(self) -> tuple[StrategyMeans, ...]:
+        """Means over seeds, strategy by strategy, in the order of rounds."""
         known = {name: sorted({point.round for point in self.points if point.strategy == name}) for name in self.strategies}
         return tuple(self._line(name, number) for name, rounds in known.items() for number in rounds)
 
-    def _line(self, strategy: str, number: int) -> CurvePoint:
+    def _line(self, strategy: str, number: int) -> StrategyMeans:
         def against(name: Figures) -> Difference:
             theirs = {} if strategy == self.reference else self.by_seed(self.reference, number, name)
-            return paired(self.by_seed(strategy, number, name), theirs)
+            return paired_difference(self.by_seed(strategy, number, name), theirs)
 
-        return CurvePoint(
+        return StrategyMeans(
             strategy=strategy,
             round=number,
-            labels=spread(float(point.labels) for point in self._points(strategy, number)),
-            accuracy=spread(self.by_seed(strategy, number, "accuracy").values(), SHARE),
-            average_accuracy=spread(self.by_seed(strategy, number, "average_accuracy").values(), SHARE),
+            labels=mean_with_interval(float(point.labels) for point in self._points(strategy, number)),
+            accuracy=mean_with_interval(self.by_seed(strategy, number, "accuracy").values(), SHARE),
+            average_accuracy=mean_with_interval(self.by_seed(strategy, number, "average_accuracy").values(), SHARE),
             difference=against("accuracy"),
             average_difference=against("average_accuracy"),
         )
 
-    def _points(self, strategy: str, number: int) -> list[Point]:
+    def _points(self, strategy: str, number: int) -> list[RoundResult]:
         return [point for point in self.points if (point.strategy, point.round) == (strategy, number)]
 
     def by_seed(self, strategy: str, number: int, name: Figures) -> dict[int, float]:
-        """A figure after a round, on the split to test or else on validation; nan where there is none."""
+        """A strategy's figure after a round, by seed, on the split to test or else on validation; nan where there is none."""
         key = name if self.tested else f"validation_{name}"
         found = {point.seed: getattr(point, key) for point in self._points(strategy, number)}
         return {seed: np.nan if value is None else float(value) for seed, value in found.items()}
 
     @property
     def caution(self) -> str:
-        """What has to be known before a figure is believed, in a sentence; empty where there is nothing."""
+        """A warning to readers of the figures, in a sentence; empty where there is none."""
         tested = max((point.tested or 0 for point in self.points), default=0)
         few = bool(self.tested) and 0 < tested < FEW
         return f"only {tested} test face{'s' * (tested != 1)}: with fewer than {FEW}, figures say little" if few else ""
 
     def curve_csv(self) -> str:
-        """A row for each point."""
+        """The csv text of curve.csv: a row for each chain and round."""
         return to_csv([asdict(point) for point in self.points])
 
     def table_csv(self) -> str:
-        """A row for each line."""
-        return to_csv([table_row(line) for line in self.lines])
+        """The csv text of table.csv: a row for each strategy and round."""
+        return to_csv([means_row(line) for line in self.lines])
 
     def to_json(self) -> dict[str, Any]:
-        """All of it as plain values for JSON; nan is null."""
+        """The figures and their means as plain values for JSON; nan is null."""
         found = {entry.name: plain_values(getattr(self, entry.name)) for entry in fields(self)}
-        return found | {"table": [plain_values(table_row(line)) for line in self.lines], "caution": self.caution}
+        return found | {"table": [plain_values(means_row(line)) for line in self.lines], "caution": self.caution}
 
 
-def table_row(line: CurvePoint) -> dict[str, Any]:
-    """The line as a row of table.csv: means under their names, `_sd`, `_low`, `_high`, `_p` and the like behind them."""
+def means_row(line: StrategyMeans) -> dict[str, Any]:
+    """Means as a row of table.csv: a mean has its name, and its spread that name with `_sd`, `_low`, `_high`, `_p` and so on."""
     row: dict[str, Any] = {"strategy": line.strategy, "round": line.round, "labels": line.labels.mean}
     row |= {"seeds": line.labels.count}
     for name in ("accuracy", "average_accuracy", "difference", "average_difference"):
@@ -165,14 +180,17 @@ def table_row(line: CurvePoint) -> dict[str, Any]:
     return row
 
 
-def write_tables(found: Curve, out: Path) -> None:
-    """Leave curve.csv and table.csv in the folder `out`."""
-    write_aside(out / "curve.csv", found.curve_csv().encode())
-    write_aside(out / "table.csv", found.table_csv().encode())
+def write_curve_tables(found: LearningCurve, out: Path) -> None:
+    """Write curve.csv and table.csv into the folder `out`."""
+    write_atomically(out / "curve.csv", found.curve_csv().encode())
+    write_atomically(out / "table.csv", found.table_csv().encode())
 
 
-def draw(found: Curve) -> bytes:
-    """PNG of accuracy and average accuracy over labels, a line per strategy, with 95 % t-intervals over three seeds or more."""
+def draw_learning_curve(found: LearningCurve) -> bytes:
+    """The diagram as a PNG: accuracy and average accuracy over labels, a line for each strategy.
+
+    With three seeds or more, marks have 95 % t-intervals.
+    """
     figure = Figure(figsize=SIZE, layout="constrained")
     left, right = figure.subplots(1, 2)
     _panel(left, found, "accuracy")
@@ -186,7 +204,7 @@ def draw(found: Curve) -> bytes:
     return file.getvalue()
 
 
-def _panel(axes: Axes, found: Curve, name: Figures) -> None:
+def _panel(axes: Axes, found: LearningCurve, name: Figures) -> None:
     plain_axes(axes)
     lines = found.lines
     widest = max((line.labels.mean for line in lines), default=0.0)
@@ -203,7 +221,7 @@ def _panel(axes: Axes, found: Curve, name: Figures) -> None:
         # Without an interval (one seed, or two) a mark stands alone.
         axes.errorbar(
             np.array([line.labels.mean for line in mine]) + shift, mean, reach,
-            label=short(strategy).encode("ascii", "replace").decode(), color=color(number), marker=marker(number),
+            label=short_name(strategy).encode("ascii", "replace").decode(), color=color(number), marker=marker(number),
             markersize=5, linewidth=1.5, elinewidth=1.0, capsize=2.5,
         )  # fmt: skip
     low, high = axes.get_ylim()

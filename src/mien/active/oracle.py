@@ -1,56 +1,30 @@
-"""Who says what the faces of a round are; the one here knows the labels already, for experiments."""
+"""An oracle for experiments: it answers at once with the labels that are known, some of them wrong."""
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
-from mien.active.pool import World
+from mien.active.annotators import RoundQuestions
+from mien.active.pool import AllFaces
 from mien.data.format import Rows
-from mien.data.noise import flip_uniform
+from mien.data.label_noise import flip_uniform
 from mien.progress import Progress
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
-    """What a round asks."""
-
-    round: int
-    rows: Rows
-    """(n,) of the world, the most wanted first."""
-    guesses: Rows
-    """(n,) class that the model which chose them takes them for."""
-    model: str
-    """Hash of that model's weights."""
-    run: Path
-    """Its folder."""
-
-
-class Annotators(Protocol):
-    """Whoever labels faces."""
-
-    def __call__(self, asked: Asked, progress: Progress) -> Rows:
-        """What they say of each face, (n,): a class, UNDECIDED, NOT_A_FACE or DISPUTED. The same may be asked again, by a process
-        that goes on where another one was killed.
-        """
-        ...
-
-
-@dataclass(frozen=True, eq=False)
 class Oracle:
-    """The labels that are known answer at once, some of them wrong."""
+    """Annotators who answer at once with given labels."""
 
     labels: Rows
-    """(N,) what it says of each face of the world."""
+    """(N,) the answer about each of all faces."""
 
     @staticmethod
-    def of(world: World, noise: float, seed: int) -> "Oracle":
-        """With this share of the candidates' labels flipped to another class, the same in all rounds and for all strategies."""
-        truth = np.full(len(world.faces), -1)
-        truth[world.candidates] = world.faces.labels[world.candidates]
-        return Oracle(flip_uniform(truth, noise, len(world.faces.classes), seed))
+    def of(all_faces: AllFaces, noise: float, seed: int) -> "Oracle":
+        """An oracle that knows the labels of the candidates, a share of them flipped to another class by `seed`."""
+        truth = np.full(len(all_faces.faces), -1)
+        truth[all_faces.candidates] = all_faces.faces.labels[all_faces.candidates]
+        return Oracle(flip_uniform(truth, noise, len(all_faces.faces.classes), seed))
 
-    def __call__(self, asked: Asked, progress: Progress) -> Rows:
-        """The labels of the rows asked about."""
+    def __call__(self, asked: RoundQuestions, progress: Progress) -> Rows:
+        """The labels of the faces that are asked about."""
         return self.labels[asked.rows]

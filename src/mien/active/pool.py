@@ -1,4 +1,4 @@
-"""The faces of a plan, and what is known of them after some rounds: a label, what it is used for, or that it is no face."""
+"""All faces that rounds may learn from, and what is known of them: labels, what these are used for, and what is no face."""
 
 from dataclasses import dataclass, replace
 
@@ -7,55 +7,55 @@ import numpy.typing as npt
 
 from mien.data.faceset import FaceSet
 from mien.data.format import Rows
-from mien.data.splits import Budget, carve_validation, draw_labels, held_out_rows, training_rows
+from mien.data.label_budget import LabelBudget, carve_validation, draw_labels
+from mien.data.splits import held_out_rows, training_rows
 from mien.errors import MienError
 
 UNDECIDED = -1
-"""The answer about a face that wants more answers, and has no majority among those that are there; it stays in the pool."""
+"""The answer about a face with too few answers and no majority; it stays in the pool."""
 NOT_A_FACE = -2
-"""The answer about a face that is none; it is discarded, and charged like a label."""
+"""The answer about a picture that is no face; it is discarded, and charged like a label."""
 DISPUTED = -3
-"""The answer about a face on which people do not agree, or are all unsure; it has no label, is not asked about again, and is
-charged like one."""
+"""The answer about a face on which people disagree, or are all unsure: no label, never asked again, charged like a label."""
 FROM_POOL = "pool:"
-"""Stands before the ids of the pool's faces, which may be those of other faces in the face set."""
+"""Stands before the ids of the pool's faces, since the face set may use the same ids for other faces."""
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
-    """What is known of N faces."""
+class KnownLabels:
+    """What is known of N faces: labels, and what they are used for."""
 
     labels: Rows
-    """(N,) as they were given, -1 where nobody did."""
+    """(N,) labels as they were given; -1 where there is none."""
     start: Rows
     """Rows whose labels are the face set's own."""
     train: Rows
-    """Rows that may be learned from, ascending, as the next two."""
+    """Rows that may be learned from, ascending."""
     validation: Rows
-    """Rows that choose the model."""
+    """Rows that choose the model, ascending."""
     rejected: Rows
-    """Rows that are no faces."""
+    """Rows of pictures that are no faces, ascending."""
     disputed: Rows
-    """Rows of faces on which people do not agree."""
+    """Rows of faces on which people disagree, ascending."""
 
     @property
-    def budget(self) -> Budget:
-        """All labels."""
-        return Budget(self.train, self.validation)
+    def budget(self) -> LabelBudget:
+        """The rows with labels: to learn from, and to validate."""
+        return LabelBudget(self.train, self.validation)
 
     @property
     def charged(self) -> int:
-        """What people were paid for: labels used, validation included, faces rejected, and those they do not agree on."""
+        """Labels that are charged: those to learn from and to validate, and faces that were rejected or disputed."""
         return len(self.train) + len(self.validation) + len(self.rejected) + len(self.disputed)
 
-    def with_answers(self, rows: Rows, answers: Rows, share: float, seed: int) -> "Known":
-        """What is known when `rows` (n,) were answered with labels, UNDECIDED, NOT_A_FACE or DISPUTED, (n,).
+    def with_answers(self, rows: Rows, answers: Rows, share: float, seed: int) -> "KnownLabels":
+        """What is known once `rows` (n,) were answered with labels, UNDECIDED, NOT_A_FACE or DISPUTED, (n,).
 
-        `share` of the new labels validates, class by class.
+        A `share` of the new labels, class by class, is drawn by `seed` to validate.
         """
         labels, new = self.labels.copy(), rows[answers >= 0]
         labels[new] = answers[answers >= 0]
-        added = carve_validation(labels, new, share, seed) if len(new) else Budget(new, new)
+        added = carve_validation(labels, new, share, seed) if len(new) else LabelBudget(new, new)
         return replace(
             self,
             labels=labels,
@@ -67,50 +67,53 @@ class Known:
 
 
 @dataclass(frozen=True, eq=False)
-class World:
-    """All N faces that may be learned from: the face set's training split, then those of the pool."""
+class AllFaces:
+    """All N faces that rounds may learn from: the face set's training split, then the pool's faces."""
 
     faces: FaceSet
-    """A view, with the labels as the sets have them: only the start and the oracle may read them."""
+    """A view of the faces, with the labels of the sets: only the start and the oracle may read those."""
     own: int
-    """How many of them are the face set's."""
+    """How many of them are of the face set: the first ones."""
     candidates: Rows
     """Rows that may be asked about."""
 
     @staticmethod
-    def of(faces: FaceSet, pool: FaceSet | None, oracle: bool) -> "World":
-        """Of stored sets; test splits stay outside. Where an oracle answers, faces without label are not asked about.
+    def of(faces: FaceSet, pool: FaceSet | None, oracle: bool) -> "AllFaces":
+        """The faces of stored sets, without test splits. Where an oracle answers, faces without label are not asked about.
 
-        Raises MienError where classes or faces of the pool are others.
+        Raises MienError where the pool is the face set itself, or has other classes.
         """
         own = faces.select(training_rows(faces))
         everything = own if pool is None else own.join(_from_pool(faces, pool))
         rows = np.arange(0 if pool is None else len(own), len(everything))
-        return World(everything, len(own), rows[everything.labels[rows] >= 0] if oracle else rows)
+        return AllFaces(everything, len(own), rows[everything.labels[rows] >= 0] if oracle else rows)
 
-    def start(self, per_class: int | None, share: float, seed: int) -> Known:
-        """Labels of the face set drawn by seed, `share` of them to validate. Raises MienError where there are none."""
+    def start(self, per_class: int | None, share: float, seed: int) -> KnownLabels:
+        """What is known at the start: labels of the face set, drawn by `seed`, a `share` of them to validate.
+
+        Raises MienError where there are no labels.
+        """
         truth, nobody = self.faces.labels, np.zeros(0, np.int64)
         given = draw_labels(truth, np.arange(self.own), seed, per_class)
         labels = np.full(len(truth), UNDECIDED)
         labels[given] = truth[given]
         budget = carve_validation(labels, given, share, seed)
-        return Known(labels, given, budget.train, budget.validation, nobody, nobody)
+        return KnownLabels(labels, given, budget.train, budget.validation, nobody, nobody)
 
-    def open(self, known: Known) -> Rows:
-        """Candidates that may be asked about still, ascending."""
+    def open(self, known: KnownLabels) -> Rows:
+        """The rows of candidates that may still be asked about, ascending."""
         unlabeled = self.candidates[known.labels[self.candidates] < 0]
         return np.setdiff1d(unlabeled, np.union1d(known.rejected, known.disputed))
 
     def stored_ids(self) -> list[str]:
-        """The id of each face in the set that it is of, (N,)."""
+        """(N,) the id of each face in the stored set that it is of."""
         names: list[str] = self.faces.column("id").to_pylist()
         return [name if row < self.own else name.removeprefix(FROM_POOL) for row, name in enumerate(names)]
 
-    def view(self, known: Known) -> FaceSet:
-        """All faces as a run may see them: with the labels that are known alone; rejected ones are not in `train`.
+    def view(self, known: KnownLabels) -> FaceSet:
+        """All faces as a training run may see them: with known labels only, and rejected ones outside the split `train`.
 
-        Votes are kept where the label is the face set's own: an annotator gives a label.
+        Votes stay where the label is the face set's own, since annotators of rounds give labels.
         """
         split = np.full(len(self.faces), "train", object)
         split[known.rejected] = "rejected"
@@ -123,7 +126,7 @@ class World:
 
 
 def _from_pool(faces: FaceSet, pool: FaceSet) -> FaceSet:
-    """The pool's faces without its test splits, their ids apart from the face set's."""
+    """The pool's faces without its test splits, with FROM_POOL before their ids."""
     if pool.info.checksum and pool.info.checksum == faces.info.checksum:
         raise MienError("another set for --pool", "the face set itself", "leave it out, to ask about its training split")
     if pool.classes != faces.classes:

@@ -1,8 +1,8 @@
 """Rounds of active learning (DAL, Algorithm 1): score the pool, ask about a part of it, learn from the answers, measure, again.
 
-All that a chain of rounds has found is on disk, whole: a process that is killed goes on in the same round when it is asked the
-same again, and gives what it would have given. A round's folder is filled in this order: asked.parquet (U sorted by W, and Z),
-answers.parquet, run/ (M_T), point.json.
+All that a chain of rounds has found is on disk: a process that was killed goes on in the same round when it is asked the same
+again, with the same results. A round's folder is filled in this order: asked.parquet (U sorted by W, and Z), answers.parquet,
+run/ (M_T), point.json.
 
 Departures from Algorithm 1: validation takes its share of the new labels, which the paper does not say; and it says how H is
 chosen by what M_(T-1) makes of L, but not of which faces L is at first: here the start labels, since M_0 has learned from some.
@@ -12,54 +12,51 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import torch
 
 from mien.active.acquire import Acquire
-from mien.active.human_annotators import People
-from mien.active.learning_curve import Curve, Point, draw, read_point, write_point, write_tables
-from mien.active.oracle import Annotators, Asked, Oracle
-from mien.active.pool import DISPUTED, UNDECIDED, Known, World
+from mien.active.annotators import Annotators, RoundQuestions
+from mien.active.human_annotators import HumanAnnotators
+from mien.active.learning_curve import LearningCurve, RoundResult, draw_learning_curve, write_curve_tables, write_round_result
+from mien.active.oracle import Oracle
+from mien.active.pool import UNDECIDED, AllFaces, KnownLabels
+from mien.active.round_figures import measure_round, missed_rows, round_in_words
+from mien.active.round_files import read_answers, read_own_result, read_questions, write_answers, write_questions
 from mien.active.rounds_settings import RoundsSettings, folder_name
-from mien.active.scoring import look
-from mien.active.settings import Recipes, claim_folder, settled, strategy
+from mien.active.scoring import score_pool
+from mien.active.settings import Recipes, build_strategy, claim_folder, with_test_split
 from mien.data.faceset import FaceSet
 from mien.data.format import Rows
-from mien.data.splits import Budget, require_untrained
-from mien.data.writer import write_table
-from mien.disk import alone, require_name, write_aside
+from mien.data.label_budget import LabelBudget
+from mien.data.splits import require_untrained
+from mien.disk import require_utf8_path, write_atomically
 from mien.errors import MienError
-from mien.evaluation.evaluate import evaluate
-from mien.plain import counted, percentage_points
+from mien.folders import exclusive
 from mien.progress import Progress, Quiet, Silent
 from mien.recipes.recipe import Recipe
 from mien.recognize.recognizer import Recognizer
-from mien.tabular.parquet_files import read_table
 from mien.training.loop import own_threads
-from mien.training.objective import validation_figures
 from mien.training.settings import TrainingSettings
 from mien.training.train import train_or_resume
+from mien.wording import percentage_points
 
 DRAW_SECONDS = 10.0
-"""With an oracle curve.png is not drawn anew more often."""
-AGAIN = "remove the folder of this round and of those after it, and they are done again"
+"""Seconds that pass at least before curve.png is drawn again, where an oracle answers."""
 DRAWS = 4
-"""Beside a seed and a round: what a strategy draws is not what labels, validation, flips or unlabeled faces are drawn by."""
+"""Seeds what strategies draw, beside seed and round, so that labels, validation, flips and unlabeled faces are drawn apart."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Work:
-    """What all chains share."""
+    """What all chains of rounds share."""
 
-    asked: RoundsSettings
+    settings: RoundsSettings
     faces: FaceSet
-    world: World
+    all_faces: AllFaces
     recipes: Recipes
     annotators: Callable[[int], Annotators]
-    """By seed."""
+    """Whoever labels faces, by the seed of the chain."""
     threads: int
     out: Path
     bar: Progress
@@ -68,7 +65,7 @@ class _Work:
 
 @dataclass(frozen=True, eq=False)
 class _Chain:
-    """A strategy followed with a seed."""
+    """A chain of rounds: one strategy with one seed."""
 
     name: str
     choose: Acquire
@@ -83,262 +80,184 @@ class _Chain:
 class _State:
     """Where a chain is after a round."""
 
-    known: Known
+    known: KnownLabels
     run: Path
     """Folder of the last model's run."""
-    point: Point
+    result: RoundResult
 
 
 def rounds(
-    faceset: Path | str, asked: RoundsSettings, out: Path | str, progress: Progress | None = None, go_on: bool = False
-) -> Curve:
-    """Follow every strategy of the plan with every seed through its rounds, into the folder `out`.
+    faceset: Path | str, settings: RoundsSettings, out: Path | str, progress: Progress | None = None, go_on: bool = False
+) -> LearningCurve:
+    """Follow every strategy with every seed through its rounds, and write all of it into the folder `out`.
 
-    The same plan goes on where it was. With an oracle, strategies, seeds and rounds may be others: what is there stays.
-    `go_on`: do not wait for people, but go on with the answers that are there. Leaves rounds.json, curve.csv, table.csv,
-    curve.png, the start of each seed and a folder for each chain. Raises MienError where `out` holds other things or another
-    plan, another process works there, a set was changed since, classes of the pool are others, or the split to test is learned
-    from.
+    Asked the same again, it goes on where it was. With an oracle, strategies, seeds and rounds may change: what is there stays.
+    `go_on`: take the answers that people have given instead of waiting for more. Leaves rounds.json, curve.csv, table.csv,
+    curve.png, the start of each seed and a folder for each chain. Raises MienError where `out` holds other things or rounds with
+    other settings, another process works there, a set has changed, the pool has other classes, or the split to test is trained
+    on.
     """
-    require_name(Path(out))
-    with alone(Path(out)):
-        return _all_rounds(_work(faceset, asked, Path(out), progress or Silent(), go_on))
+    require_utf8_path(Path(out))
+    with exclusive(Path(out)):
+        return _all_rounds(_work(faceset, settings, Path(out), progress or Silent(), go_on))
 
 
-def _all_rounds(work: _Work) -> Curve:
-    """Every chain, in turn."""
-    asked, done = work.asked, dict[tuple[str, int], list[Point]]()
+def _all_rounds(work: _Work) -> LearningCurve:
+    """Follow all chains, one after another."""
+    settings, done = work.settings, dict[tuple[str, int], list[RoundResult]]()
     # People answer for hours: what they have reached is drawn after each round.
-    pause = 0.0 if asked.oracle is None else DRAW_SECONDS
+    pause = 0.0 if settings.oracle is None else DRAW_SECONDS
     due = time.monotonic() + pause
 
     def write() -> None:
         nonlocal due
-        write_tables(_curve(asked, done), work.out)
+        write_curve_tables(_curve(settings, done), work.out)
         if time.monotonic() >= due:
-            write_aside(work.out / "curve.png", draw(_curve(asked, done)))
+            write_atomically(work.out / "curve.png", draw_learning_curve(_curve(settings, done)))
             due = time.monotonic() + pause
 
     with own_threads(work.threads):
-        for seed in range(asked.seed, asked.seed + asked.seeds):
-            for name in asked.acquire:
-                chain = _Chain(name, strategy(name), seed, work.out / f"{folder_name(name)}-seed{seed}")
-                points = done[name, seed] = list[Point]()
+        for seed in range(settings.seed, settings.seed + settings.seeds):
+            for name in settings.acquire:
+                chain = _Chain(name, build_strategy(name), seed, work.out / f"{folder_name(name)}-seed{seed}")
+                points = done[name, seed] = list[RoundResult]()
                 _follow(work, chain, points, write)
     due = -np.inf
     write()
-    return _curve(asked, done)
+    return _curve(settings, done)
 
 
-def _work(faceset: Path | str, asked: RoundsSettings, out: Path, bar: Progress, go_on: bool) -> _Work:
-    """Everything checked before anything is written."""
-    for name in asked.acquire:
-        strategy(name)
+def _work(faceset: Path | str, settings: RoundsSettings, out: Path, bar: Progress, go_on: bool) -> _Work:
+    """Check everything before anything is written."""
+    for name in settings.acquire:
+        build_strategy(name)
     faces = FaceSet.open(faceset, verify=True)
-    pool = None if asked.pool is None else FaceSet.open(asked.pool, verify=True)
-    asked, given = settled(asked, out, faces), asked
-    recipes, world = Recipes.of(asked, bar), World.of(faces, pool, asked.oracle is not None)
-    share, split = recipes.whole.validation, asked.split_to_test
+    pool = None if settings.pool is None else FaceSet.open(settings.pool, verify=True)
+    settings, given = with_test_split(settings, out, faces), settings
+    recipes, all_faces = Recipes.of(settings, bar), AllFaces.of(faces, pool, settings.oracle is not None)
+    share, split = recipes.whole.validation, settings.split_to_test
     if split is None and given.split_to_test is not None:
         bar.say("no labeled split to test on: figures are those on validation; name a split with --split-to-test")
     if split is not None:
         require_untrained(faces, split, "--split-to-test")
-    if asked.min_gain is not None and not share:
+    if settings.min_gain is not None and not share:
         raise MienError("validation faces, to measure a gain", "a recipe with none", "set validation, or leave --min-gain out")
-    world.start(asked.start_labels_per_class, share, asked.seed)
-    threads = claim_folder(out, asked, recipes, faces, pool)
-    people = None if asked.store is None else People(asked.store, asked.per_face, pool or faces, world, go_on)
+    all_faces.start(settings.start_labels_per_class, share, settings.seed)
+    threads = claim_folder(out, settings, recipes, faces, pool)
+    people = (
+        None if settings.store is None else HumanAnnotators(settings.store, settings.per_face, pool or faces, all_faces, go_on)
+    )
 
     def annotators(seed: int) -> Annotators:
-        return people or Oracle.of(world, asked.oracle or 0.0, seed)
+        return people or Oracle.of(all_faces, settings.oracle or 0.0, seed)
 
-    return _Work(asked, faces, world, recipes, annotators, threads, out, bar)
-
-
-def _curve(asked: RoundsSettings, done: dict[tuple[str, int], list[Point]]) -> Curve:
-    ordered = [point for name in asked.acquire for (other, _), points in done.items() if other == name for point in points]
-    return Curve(asked.acquire, asked.reference, asked.split_to_test, tuple(ordered))
+    return _Work(settings, faces, all_faces, recipes, annotators, threads, out, bar)
 
 
-def _follow(work: _Work, chain: _Chain, points: list[Point], write: Callable[[], None]) -> None:
-    """All rounds of a chain, whose points are added to `points`; `write` is called after each."""
+def _curve(settings: RoundsSettings, done: dict[tuple[str, int], list[RoundResult]]) -> LearningCurve:
+    ordered = [point for name in settings.acquire for (other, _), points in done.items() if other == name for point in points]
+    return LearningCurve(settings.acquire, settings.reference, settings.split_to_test, tuple(ordered))
+
+
+def _follow(work: _Work, chain: _Chain, points: list[RoundResult], write: Callable[[], None]) -> None:
+    """Go through all rounds of a chain. Figures are added to `points`, and `write` is called, after each."""
     state = _start(work, chain)
-    points.append(state.point)
+    points.append(state.result)
     write()
-    for number in range(1, work.asked.rounds + 1):
-        if not len(work.world.open(state.known)):
+    for number in range(1, work.settings.rounds + 1):
+        if not len(work.all_faces.open(state.known)):
             work.bar.say(f"{chain}: the pool is empty after round {number - 1}")
             return
         state = _round(work, chain, number, state)
-        points.append(state.point)
+        points.append(state.result)
         write()
-        gain, least = state.point.gain, work.asked.min_gain
+        gain, least = state.result.gain, work.settings.min_gain
         if least is not None and gain is not None and gain < least:
             work.bar.say(f"{chain}: ended after round {number}, which gained {percentage_points(gain)} points on validation")
             return
 
 
 def _start(work: _Work, chain: _Chain) -> _State:
-    """The first model, M_0, which all strategies of a seed share."""
+    """Train and measure the first model, M_0, which all strategies of a seed share."""
     folder = work.out / f"start-seed{chain.seed}"
-    known = work.world.start(work.asked.start_labels_per_class, work.recipes.whole.validation, chain.seed)
-    point = _own_point(folder, "", chain.seed, 0)
-    if point is None:
+    known = work.all_faces.start(work.settings.start_labels_per_class, work.recipes.whole.validation, chain.seed)
+    result = read_own_result(folder, "", chain.seed, 0)
+    if result is None:
         title = f"start, seed {chain.seed}"
         model = _trained(work, title, chain.seed, folder / "run", work.recipes.whole, known, known.budget)
-        point = _measured(work, known, model, None, Point("", chain.seed, 0))
-        write_point(folder, point)
-        work.bar.say(_line(title, point))
-    return _State(known, folder / "run", replace(point, strategy=chain.name))
+        result = _measured(work, known, model, None, RoundResult("", chain.seed, 0))
+        write_round_result(folder, result)
+        work.bar.say(round_in_words(title, result))
+    return _State(known, folder / "run", replace(result, strategy=chain.name))
 
 
 def _round(work: _Work, chain: _Chain, number: int, last: _State) -> _State:
-    """One round, as far as it is not on disk."""
+    """Go through a round, as far as it is not on disk."""
     folder = chain.folder / f"round-{number:02d}"
     folder.mkdir(parents=True, exist_ok=True)
-    chosen = _chosen(work, chain, number, last, folder / "asked.parquet")
-    answers = _answers(work, chain, chosen, folder / "answers.parquet")
-    known = last.known.with_answers(chosen.rows, answers, work.recipes.whole.validation, chain.seed)
+    asked = _questions(work, chain, number, last, folder / "asked.parquet")
+    answers = _answers(work, chain, asked, folder / "answers.parquet")
+    known = last.known.with_answers(asked.rows, answers, work.recipes.whole.validation, chain.seed)
     # Without a new label to learn from the model stays as it is.
     run = folder / "run" if len(known.train) > len(last.known.train) else last.run
-    point = _own_point(folder, chain.name, chain.seed, number)
-    if point is None:
+    result = read_own_result(folder, chain.name, chain.seed, number)
+    if result is None:
         undecided = int((answers == UNDECIDED).sum())
-        blank = Point(chain.name, chain.seed, number, asked=len(answers), undecided=undecided)
-        point = _learned(work, chain, last, _State(known, run, blank))
-        write_point(folder, point)
-        work.bar.say(_line(f"{chain}, round {number} of {work.asked.rounds}", point))
-    return _State(known, run, point)
+        blank = RoundResult(chain.name, chain.seed, number, asked=len(answers), undecided=undecided)
+        result = _learned(work, chain, last, _State(known, run, blank))
+        write_round_result(folder, result)
+        work.bar.say(round_in_words(f"{chain}, round {number} of {work.settings.rounds}", result))
+    return _State(known, run, result)
 
 
-def _learned(work: _Work, chain: _Chain, last: _State, now: _State) -> Point:
+def _learned(work: _Work, chain: _Chain, last: _State, now: _State) -> RoundResult:
     """Train the round's model and measure it: M_T = F(H and Z, M_(T-1))."""
-    model, known = Recognizer.load(last.run, work.asked.device), now.known
-    missed = _missed(work, last.known, model)
+    model, known = Recognizer.load(last.run, work.settings.device), now.known
+    missed = missed_rows(work.all_faces, last.known, model)
     if now.run == last.run:
-        return _measured(work, known, model, model, replace(now.point, missed=len(missed)))
+        return _measured(work, known, model, model, replace(now.result, missed=len(missed)))
     new = np.setdiff1d(known.train, last.known.train)
-    learned = np.union1d(missed, new) if work.asked.learn == "new" else known.train
-    recipe = work.recipes.whole if work.asked.learn == "afresh" else work.recipes.going_on(last.run.resolve())
-    title = f"{chain}, round {now.point.round}"
-    after = _trained(work, title, chain.seed, now.run, recipe, known, Budget(learned, known.validation))
-    return _measured(work, known, after, model, replace(now.point, missed=len(missed)))
+    learned = np.union1d(missed, new) if work.settings.learn == "new" else known.train
+    recipe = work.recipes.whole if work.settings.learn == "afresh" else work.recipes.going_on(last.run.resolve())
+    title = f"{chain}, round {now.result.round}"
+    after = _trained(work, title, chain.seed, now.run, recipe, known, LabelBudget(learned, known.validation))
+    return _measured(work, known, after, model, replace(now.result, missed=len(missed)))
 
 
-def _chosen(work: _Work, chain: _Chain, number: int, last: _State, file: Path) -> Asked:
-    """The faces that the round asks about: what the file says, or what the last model and the strategy make of the pool."""
-    known, run = last.known, last.run
+def _questions(work: _Work, chain: _Chain, number: int, last: _State, file: Path) -> RoundQuestions:
+    """The faces that the round asks about: those in the file, or those that the strategy chooses by the last model."""
+    known, run, all_faces = last.known, last.run, work.all_faces
     if file.is_file():
-        return _asked_before(work, known, number, run, file)
-    model, view, rows = Recognizer.load(run, work.asked.device), work.world.view(known), work.world.open(known)
+        return read_questions(file, number, run, known, all_faces)
+    model, view, rows = Recognizer.load(run, work.settings.device), all_faces.view(known), all_faces.open(known)
     bar = Quiet(work.bar, f"{chain}, round {number}", work.said)
     labeled = np.union1d(known.train, known.validation)
-    pool = look(model, view.select(rows), chain.choose, view.select(labeled), bar)
-    places = chain.choose(pool, work.asked.per_round, np.random.default_rng((chain.seed, DRAWS, number)))
-    chosen, score = view.select(rows[places]), getattr(chain.choose, "scores", None)
-    guesses: Rows = model.logits(chosen).argmax(axis=1).astype(np.int64)
-    found: dict[str, Any] = {"id": chosen.column("id"), "row": rows[places], "guess": guesses}
-    found |= {} if score is None else {"score": score(pool)[places]}
-    write_table(file, pa.table(found).replace_schema_metadata({"model": model.card.weights}))
-    return Asked(number, rows[places], guesses, model.card.weights, run)
+    pool = score_pool(model, view.select(rows), chain.choose, view.select(labeled), bar)
+    chosen = chain.choose(pool, work.settings.per_round, np.random.default_rng((chain.seed, DRAWS, number)))
+    guesses: Rows = model.logits(view.select(rows[chosen])).argmax(axis=1).astype(np.int64)
+    asked = RoundQuestions(number, rows[chosen], guesses, model.card.weights, run)
+    scores = getattr(chain.choose, "scores", None)
+    write_questions(file, asked, all_faces, None if scores is None else scores(pool)[chosen])
+    return asked
 
 
-def _answers(work: _Work, chain: _Chain, chosen: Asked, file: Path) -> Rows:
-    """What annotators say of the faces, (n,); asked for once, and then kept."""
+def _answers(work: _Work, chain: _Chain, asked: RoundQuestions, file: Path) -> Rows:
+    """(n,) what annotators say of the faces: asked for once, and then read from the file."""
     if file.is_file():
-        table = read_table(file, {"id": pa.string(), "answer": pa.int64()}, AGAIN)
-        kept: Rows = table.column("answer").to_numpy()
-        if not ((kept >= DISPUTED) & (kept < len(work.world.faces.classes))).all():
-            raise MienError(f"answers that are classes in {file}", "others", AGAIN)
-        _require_ids(work, chosen.rows, table, file)
-        return kept
-    answers = work.annotators(chain.seed)(chosen, work.bar)
-    write_table(file, pa.table({"id": work.world.faces.select(chosen.rows).column("id"), "answer": answers}))
+        return read_answers(file, asked.rows, work.all_faces)
+    answers = work.annotators(chain.seed)(asked, work.bar)
+    write_answers(file, answers, asked.rows, work.all_faces)
     return answers
 
 
-def _asked_before(work: _Work, known: Known, number: int, run: Path, file: Path) -> Asked:
-    """What the file of a round says. Raises MienError where it is damaged, or that of another round."""
-    table = read_table(file, {"id": pa.string(), "row": pa.int64(), "guess": pa.int64()}, AGAIN)
-    rows, guesses = (table.column(name).to_numpy() for name in ("row", "guess"))
-    model = (table.schema.metadata or {}).get(b"model", b"").decode("ascii", "replace")
-    if not model or len(np.unique(rows)) < len(rows) or not np.isin(rows, work.world.open(known)).all():
-        raise MienError(f"faces that this round may ask about in {file}", "others", AGAIN)
-    if not ((guesses >= 0) & (guesses < len(work.world.faces.classes))).all():
-        raise MienError(f"guesses that are classes in {file}", "others", AGAIN)
-    _require_ids(work, rows, table, file)
-    return Asked(number, rows, guesses, model, run)
+def _measured(work: _Work, known: KnownLabels, model: Recognizer, before: Recognizer | None, blank: RoundResult) -> RoundResult:
+    return measure_round(blank, model, before, known, work.all_faces, work.faces, work.settings.split_to_test)
 
 
-def _require_ids(work: _Work, rows: Rows, table: pa.Table, file: Path) -> None:
-    """Raises MienError where a table is not of the faces of these rows, in their order."""
-    if table.column("id").to_pylist() != work.world.faces.select(rows).column("id").to_pylist():
-        raise MienError(f"the faces of this round in {file}", "others", AGAIN)
-
-
-def _own_point(folder: Path, strategy: str, seed: int, number: int) -> Point | None:
-    """The point in a round's folder, None where the round is not over. Raises MienError for that of another round."""
-    point = read_point(folder)
-    if point is not None and (point.strategy, point.seed, point.round) != (strategy, seed, number):
-        raise MienError(f"the figures of this round in {folder}", f"those of round {point.round} of {point.strategy!r}", AGAIN)
-    return point
-
-
-def _missed(work: _Work, known: Known, model: Recognizer) -> Rows:
-    """H: rows of the labeled faces to train on that the model takes for something else."""
-    predicted = model.logits(work.world.faces.select(known.train)).argmax(axis=1)
-    missed: Rows = known.train[predicted != known.labels[known.train]]
-    return missed
-
-
-def _trained(work: _Work, title: str, seed: int, folder: Path, recipe: Recipe, known: Known, budget: Budget) -> Recognizer:
-    """Train on a budget of what is known, or go on with a run that was interrupted."""
-    view, bar, device = work.world.view(known), Quiet(work.bar, title, work.said), work.asked.device
-    order = TrainingSettings(seed=seed, device=device, threads=work.threads, checksums=(work.faces.info.checksum, ""))
-    return train_or_resume(view, recipe, folder, order, progress=bar, budget=budget)
-
-
-def _measured(work: _Work, known: Known, model: Recognizer, before: Recognizer | None, blank: Point) -> Point:
-    """The point with its figures: of `model`, and what it gained over the one before on the same validation faces."""
-    split = work.asked.split_to_test
-    tested = evaluate(model, work.faces, split) if split else None
-    found, last = _on_validation(work, known, model), None if before is None else _on_validation(work, known, before)
-    accuracy = found.get("validation_accuracy")
-    return replace(
-        blank,
-        labels=known.charged,
-        train=len(known.train),
-        validation=len(known.validation),
-        rejected=len(known.rejected),
-        disputed=len(known.disputed),
-        pool=len(work.world.open(known)),
-        validation_accuracy=accuracy,
-        validation_average_accuracy=found.get("validation_average_accuracy"),
-        gain=None if last is None or accuracy is None else accuracy - last["validation_accuracy"],
-        accuracy=None if tested is None else tested.accuracy,
-        average_accuracy=None if tested is None else tested.average_accuracy,
-        tested=None if tested is None else tested.count,
-    )
-
-
-def _on_validation(work: _Work, known: Known, model: Recognizer) -> dict[str, float]:
-    """Figures on the validation faces; empty where there are none."""
-    if not len(known.validation):
-        return {}
-    logits = model.logits(work.world.faces.select(known.validation))
-    return validation_figures(torch.from_numpy(logits), torch.from_numpy(known.labels[known.validation]))
-
-
-def _line(title: str, point: Point) -> str:
-    """A round in words."""
-    text = f"{title}: {counted(point.labels, 'label')}"
-    lost = {"no face": point.rejected, "disputed": point.disputed}
-    if any(lost.values()):
-        text += f" ({', '.join(f'{count} {what}' for what, count in lost.items() if count)})"
-    if point.undecided:
-        stay = counted(point.undecided, "face without enough answers stays", "faces without enough answers stay")
-        text += f", {stay} in the pool"
-    if point.validation_accuracy is not None:
-        gain = "" if point.gain is None else f" ({percentage_points(point.gain)} points)"
-        text += f", validation accuracy {point.validation_accuracy:.1%}{gain}"
-    return text if point.accuracy is None else f"{text}, accuracy {point.accuracy:.1%}, average {point.average_accuracy or 0:.1%}"
+def _trained(
+    work: _Work, title: str, seed: int, folder: Path, recipe: Recipe, known: KnownLabels, budget: LabelBudget
+) -> Recognizer:
+    """Train on a budget of what is known, or go on with a run that was interrupted; its checkpoint is deleted."""
+    view, bar, device = work.all_faces.view(known), Quiet(work.bar, title, work.said), work.settings.device
+    training = TrainingSettings(seed=seed, device=device, threads=work.threads, checksums=(work.faces.info.checksum, ""))
+    return train_or_resume(view, recipe, folder, training, progress=bar, budget=budget)

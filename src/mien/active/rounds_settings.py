@@ -11,7 +11,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from mien.errors import MienError
-from mien.registry import STRICT, Count, Seed, Share, Threads, worded
+from mien.settings import STRICT, Count, Seed, Share, Threads, plain_errors
 
 AUTO = "auto"
 """The split to test on that is the set's own."""
@@ -27,7 +27,7 @@ def folder_name(text: str) -> str:
     return "".join(letter if letter.isalnum() or letter in "_.=-" else "_" for letter in text)
 
 
-@worded
+@plain_errors
 @dataclass(frozen=True, config=STRICT)
 class RoundsSettings:
     """What rounds of asking and learning are asked to do; every strategy with every seed is a chain of rounds."""

@@ -1,4 +1,4 @@
-"""What a recognizer says of the faces of a pool, as far as a strategy wants to know: a streaming pass, of which only that stays.
+"""What a recognizer says of the faces of a pool: probabilities and features for strategies, computed in one streaming pass.
 
 A face's nine patches (DAL, 3.3 and Fig. 6) are a 3 x 3 grid of overlapping crops; the paper does not say how large they are. Each
 is enlarged to the face's side, which is what a network takes, and normalized on its own where faces are.
@@ -11,50 +11,49 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mien.active.acquire import Acquire, Candidates, Given, LooksAt
+from mien.active.acquire import Acquire, FloatArray, LooksAt, ScoredPool
 from mien.data.augment import normalize, to_unit
 from mien.data.faceset import FaceSet
 from mien.data.format import Info
 from mien.errors import MienError
-from mien.evaluation.neighborhood_stability import Sight
+from mien.evaluation.neighborhood_stability import RecognizerInputs
 from mien.progress import Progress, Silent
 from mien.recognize.device import channels_last
-from mien.recognize.divergence import decide, last_features
 from mien.recognize.recognizer import Recognizer
 
 GRID = 3
-"""Patches in a row, and rows of them."""
+"""Patches in a row of the grid, and rows of the grid."""
 SHARE = 0.75
-"""Side of a patch as a share of the face's."""
+"""The side of a patch, as a share of the face's side."""
 VALUES = 1 << 22
-"""Numbers that the network's largest map may have for what it is given at a time, which is one face at least: in mien_s, 227
-faces of 48 pixels, or the patches of 25. (A large network at 224 pixels makes 3 million of one face.)"""
+"""The most numbers in the network's largest map for the faces that it gets at a time, at least one face: in mien_s 227 faces of
+48 pixels, or the patches of 25. (A large network at 224 pixels makes 3 million of one face.)"""
 
 
-def look(
+def score_pool(
     recognizer: Recognizer,
     faces: FaceSet,
     strategy: Acquire,
     known: FaceSet | None = None,
     progress: Progress | None = None,
-) -> Candidates:
-    """The pool `faces` as `strategy` wants to see it; of `known`, the labeled faces, the features where it looks at those.
+) -> ScoredPool:
+    """Score the pool `faces` for a strategy, as far as its `looks_at` says.
 
-    `nothing`: how many faces there are. `face`: calibrated probabilities (N, 1, K). `patches`: those of nine crops, or of all V
-    views of cached features, (N, 9 or V, K). `features`: those of the face, and what the last block makes of it, averaged
-    where that is a map, (N, D) float32. Raises MienError for an empty pool, and for faces of another kind, side or color
-    than the recognizer was trained on.
+    `nothing`: the number of faces. `face`: calibrated probabilities (N, 1, K). `patches`: probabilities of nine crops, or of all
+    V views of cached features, (N, 9 or V, K). `features`: probabilities of the face, and the output of the last block, averaged
+    where that is a map, (N, D) float32, for the labeled faces `known`, too. Raises MienError for an empty pool, and for faces of
+    another kind, side or color than the recognizer was trained on.
     """
     if not len(faces):
         raise MienError("faces to choose from", "an empty pool", "choose another set or split, or stop asking")
     told, near = progress or Silent(), None
     if strategy.looks_at == "features" and known is not None and len(known):
-        near = _look_at(recognizer, known, "features", None, told).features
-    return _look_at(recognizer, faces, strategy.looks_at, near, told)
+        near = _score(recognizer, known, "features", None, told).features
+    return _score(recognizer, faces, strategy.looks_at, near, told)
 
 
-def crops(faces: Tensor) -> Tensor:
-    """GRID x GRID overlapping parts of faces (B, C, S, S), row by row, enlarged to their side: (B, GRID^2, C, S, S)."""
+def patch_crops(faces: Tensor) -> Tensor:
+    """(B, GRID^2, C, S, S) the patches of faces (B, C, S, S): GRID x GRID overlapping parts, row by row, enlarged."""
     side = faces.shape[-1]
     length = max(1, round(SHARE * side))
     starts = [round(n * (side - length) / (GRID - 1)) for n in range(GRID)]
@@ -64,10 +63,10 @@ def crops(faces: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def _look_at(recognizer: Recognizer, faces: FaceSet, looks_at: LooksAt, known: Given | None, progress: Progress) -> Candidates:
-    sight, network = Sight.of(recognizer, faces.info), recognizer.network
+def _score(recognizer: Recognizer, faces: FaceSet, looks_at: LooksAt, known: FloatArray | None, progress: Progress) -> ScoredPool:
+    sight, network = RecognizerInputs.of(recognizer, faces.info), recognizer.network
     if looks_at == "nothing":
-        return Candidates(np.empty((len(faces), 0, len(recognizer.classes)), np.float32))
+        return ScoredPool(np.empty((len(faces), 0, len(recognizer.classes)), np.float32))
     count = _patches(faces.info) if looks_at == "patches" else 1
     patches = np.empty((len(faces), count, len(recognizer.classes)), np.float32)
     shapes = [network.shape, *network.shapes().values()]
@@ -77,30 +76,30 @@ def _look_at(recognizer: Recognizer, faces: FaceSet, looks_at: LooksAt, known: G
     for start in range(0, len(faces), size):
         rows = np.arange(start, min(len(faces), start + size))
         pixels = torch.from_numpy(faces.faces(rows)).to(recognizer.device)
-        inputs = _patch_inputs(sight, pixels) if looks_at == "patches" else sight.inputs(pixels)
+        inputs = _patch_inputs(sight, pixels) if looks_at == "patches" else sight.of_faces(pixels)
         with sight.precision():
-            found = last_features(network, inputs)
-            logits = decide(network, found)
+            found = network.last_features(inputs)
+            logits = network.decide(found)
         probabilities = torch.softmax(logits / recognizer.card.temperature, dim=1)
         patches[rows] = probabilities.view(len(rows), count, -1).cpu().numpy()
         if features is not None:
             features[rows] = _averaged(found).cpu().numpy()
         progress.advance(len(rows))
-    return Candidates(patches, features, known)
+    return ScoredPool(patches, features, known)
 
 
 def _patches(info: Info) -> int:
-    """Patches of a face."""
+    """How many patches a face has."""
     return len(info.views) if info.kind == "features" else GRID**2
 
 
-def _patch_inputs(sight: Sight, pixels: Tensor) -> Tensor:
-    """The network's inputs of all patches of stored faces, those of a face together: (B * P, C, S, S) or (B * V, D)."""
+def _patch_inputs(sight: RecognizerInputs, pixels: Tensor) -> Tensor:
+    """The network's inputs for all patches of stored faces, face by face: (B * P, C, S, S) or (B * V, D)."""
     if sight.views.info.kind == "features":
         return pixels.flatten(0, 1).float()
-    return channels_last(normalize(crops(to_unit(pixels)).flatten(0, 1), sight.views.normalization))
+    return channels_last(normalize(patch_crops(to_unit(pixels)).flatten(0, 1), sight.views.normalization))
 
 
 def _averaged(features: Tensor) -> Tensor:
-    """(B, C', S', S') averaged over each map, or (B, D') as it is, in float32."""
+    """Features (B, C', S', S') averaged over each map, or (B, D') as they are, in float32."""
     return features.float().mean(dim=(2, 3)) if features.ndim == 4 else features.float()

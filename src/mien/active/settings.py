@@ -10,35 +10,39 @@ import torch
 from pydantic.dataclasses import dataclass
 
 from mien.active.acquire import Acquire
-from mien.active.human_annotators import shown
+from mien.active.human_annotators import address_without_password
 from mien.active.rounds_settings import AUTO, RoundsSettings
 from mien.data.faceset import FaceSet
 from mien.data.splits import split_rows, test_split
-from mien.disk import claim, read_as
 from mien.errors import MienError
+from mien.folders import claim
+from mien.json_toml import read_settings
 from mien.progress import Progress, Silent
-from mien.recipes.overrides import asked_recipe
+from mien.recipes.overrides import recipe_with_changes
 from mien.recipes.recipe import Recipe
-from mien.registry import Threads, build_from_text
+from mien.registry import component_from_text
+from mien.settings import Threads
 
 FILE = "rounds.json"
 BY_CONTENT = ("recipe", "tune", "start", "epochs", "settings", "pool")
-"""What of a plan is compared by what it names, not by its name."""
+"""Settings that name something else: what they name is compared when rounds go on, not the name."""
 FREE, FREE_WITH_ORACLE = ("rounds",), ("rounds", "acquire", "seed", "seeds")
-"""What may be other when a plan is asked again: it decides which chains there are and how long, not what is in them."""
+"""Settings that may change when rounds go on: they decide how many chains there are and how long, not what is in them."""
 
 
 @plain(frozen=True)
 class Recipes:
-    """The recipe of the first model, and that of going on from a last one."""
+    """The recipes of rounds."""
 
     whole: Recipe
+    """How the first model is trained."""
     tuning: Recipe
+    """How training goes on from the last model."""
 
     @staticmethod
     def of(asked: RoundsSettings, progress: Progress | None = None) -> "Recipes":
-        """Raises MienError where one is unknown, or they are not for the same network."""
-        whole = asked_recipe(asked.recipe, (progress or Silent()).say, None, asked.epochs, asked.start, asked.settings)
+        """The recipes that settings ask for. Raises MienError for an unknown one, and for recipes of different networks."""
+        whole = recipe_with_changes(asked.recipe, (progress or Silent()).say, None, asked.epochs, asked.start, asked.settings)
         if asked.tune is None:
             last = whole.stages[-1]
             gentle = last if len(whole.stages) > 1 else replace(last, lr=last.lr / 10)
@@ -55,16 +59,16 @@ class Recipes:
         return Recipes(whole, tuning)
 
     def going_on(self, model: Path) -> Recipe:
-        """The tuning recipe, from the model in this folder on."""
+        """The tuning recipe, which begins with the model in this folder."""
         return replace(self.tuning, start={"technique": "weights", "path": str(model)})
 
 
-def settled(asked: RoundsSettings, out: Path, faces: FaceSet) -> RoundsSettings:
-    """The plan with a split to test on, or None: as it was begun in `out`, else the set's own where that has labels."""
+def with_test_split(asked: RoundsSettings, out: Path, faces: FaceSet) -> RoundsSettings:
+    """The settings with a split to test on, or None: the one that rounds began with in `out`, else the set's own with labels."""
     if asked.split_to_test != AUTO:
         return asked
     if (out / FILE).is_file():
-        before = read_as(_Begun, out / FILE, "choose another --out").decides.get("split_to_test")
+        before = read_settings(_Begun, out / FILE, "choose another --out").decides.get("split_to_test")
         return replace(asked, split_to_test=before if isinstance(before, str) else None)
     try:
         own = test_split(faces)
@@ -74,9 +78,9 @@ def settled(asked: RoundsSettings, out: Path, faces: FaceSet) -> RoundsSettings:
     return replace(asked, split_to_test=own if labeled else None)
 
 
-def strategy(text: str) -> Acquire:
-    """The strategy of `NAME KEY=VALUE ...`. Raises MienError where name, key or value are unknown."""
-    made: Acquire = build_from_text("mien.active.acquire", text, "strategy")
+def build_strategy(text: str) -> Acquire:
+    """The strategy of a text `NAME KEY=VALUE ...`. Raises MienError for an unknown name, key or value."""
+    made: Acquire = component_from_text("mien.active.acquire", text, "strategy")
     return made
 
 
@@ -93,13 +97,13 @@ def claim_folder(out: Path, asked: RoundsSettings, recipes: Recipes, faces: Face
 
     Raises MienError where something that decides what rounds give was other then.
     """
-    file, values = out / FILE, asdict(asked) | {"store": None if asked.store is None else shown(asked.store)}
+    file, values = out / FILE, asdict(asked) | {"store": None if asked.store is None else address_without_password(asked.store)}
     checksums = {"face set": faces.info.checksum, "pool": "" if pool is None else pool.info.checksum}
     tables = {f"recipe.{key}": value for key, value in recipes.whole.table().items() if key != "title"}
     tables |= {f"tuning.{key}": value for key, value in recipes.tuning.table().items() if key != "title"}
     now = {key: value for key, value in values.items() if key not in BY_CONTENT} | checksums | tables
     free = FREE_WITH_ORACLE if asked.oracle is not None else FREE
-    threads = read_as(_Begun, file, "choose another --out").threads if file.is_file() else None
+    threads = read_settings(_Begun, file, "choose another --out").threads if file.is_file() else None
     threads = threads or asked.threads or torch.get_num_threads()
 
     def decides(written: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from mien.cli import (
 )
 from mien.errors import MienError
 from mien.installed import own_version
-from mien.plain import plain
+from mien.wording import plain_text
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -169,4 +169,4 @@ def _notes(error: BaseException) -> list[str]:
 
 
 def _say(*parts: str) -> None:
-    print(f"mien: {'; '.join(map(plain, parts))}", file=sys.stderr)
+    print(f"mien: {'; '.join(map(plain_text, parts))}", file=sys.stderr)

@@ -9,11 +9,11 @@ import typer
 from mien.cli.options import comma_list, one_of, setting, whole_number
 from mien.cli.printing import say, warn
 from mien.labeling.page.settings import PageSettings
-from mien.plain import counted
 from mien.progress import progress_bar
+from mien.wording import quantity
 
 if TYPE_CHECKING:
-    from mien.labeling.page.responses import When
+    from mien.labeling.page.responses import GuessTiming
     from mien.labeling.page.setup import PreparedPage
     from mien.labeling.store.store import Store
 
@@ -61,7 +61,7 @@ def annotate(
     device: Annotated[str, setting(PageSettings, "device")] = "auto",
 ) -> None:
     """Show faces in the browser and ask people what they express."""
-    from mien.labeling.page.serve import address, is_loopback, listen, reached_by, serve
+    from mien.labeling.page.serve import is_loopback, listen, network_settings, page_address, serve
     from mien.labeling.page.setup import prepare_page
     from mien.labeling.store.database import Database
 
@@ -81,7 +81,7 @@ def annotate(
         definitions=definitions,
         photos=photos,
     )
-    reached = reached_by(name or (), proxy or (), certificate, key, path)
+    reached = network_settings(name or (), proxy or (), certificate, key, path)
     with listen(host, port) as listening:  # before a store is made
         with progress_bar(single=True) as bar:
             ready = prepare_page(settings, bar)
@@ -90,10 +90,10 @@ def annotate(
             if not is_loopback(host) and reached.tls is None:
                 warn("the network can reach this page, and read along unless a proxy adds TLS")
             others = f", others {' or '.join(name)}" if name else ""
-            where = address(listening, reached.tls is not None, reached.path)
+            where = page_address(listening, reached.tls is not None, reached.path)
             say(f"open {where}{others}, and end with Ctrl-C", flush=True)
             with suppress(KeyboardInterrupt):
-                serve(ready, listening, cast("When", when), reached)
+                serve(ready, listening, cast("GuessTiming", when), reached)
             say(_progress(ready.store))
 
 
@@ -102,24 +102,24 @@ def _tell(ready: "PreparedPage", pool: str, where: str, add: list[str]) -> None:
     store, info = ready.store, ready.store.info
     if ready.made:
         say(f"a new label store: {where}")
-    if ready.strange:
-        warn(f"people cannot choose {', '.join(ready.strange)}, which faces of {pool} are")
-    known = store.annotators()
+    if ready.unknown_classes:
+        warn(f"people cannot choose {', '.join(ready.unknown_classes)}, which faces of {pool} are")
+    known = store.accounts.names()
     for person in dict.fromkeys(add):
         if person in known:
             say(f"{person} is known already; a new token: mien annotators renew {person} --store {where}")
         else:
-            say(f"token of {person}, said this once: {store.add_annotator(person)}")
+            say(f"token of {person}, said this once: {store.accounts.add(person)}")
     if ready.disputed is not None and info.most == info.least:
         say(f"answers wanted for each face: {info.least}")
     elif ready.disputed is not None:
         now = f"{ready.disputed or 'none'} so far"
-        many = counted(info.most, "answer")
+        many = quantity(info.most, "answer")
         say(f"faces on which people disagree ({now}) want {many}, all others {info.least} as before")
     if ready.photos is not None:
         say(f"the key p shows the photo around a face, from {ready.photos.place}; --photos none shows none")
-    say(f"{counted(ready.new, 'new question')}; {_progress(store)}")
-    if not store.annotators():
+    say(f"{quantity(ready.new, 'new question')}; {_progress(store)}")
+    if not store.accounts.names():
         say(f"nobody can sign in yet: mien annotators add NAME --store {where}")
 
 
@@ -127,4 +127,4 @@ def _progress(store: "Store") -> str:
     found = store.progress()
     if not found.questions + found.gold:
         return "no questions yet: mien rounds asks them, or --first, --split, --unlabeled or --doubts"
-    return f"{found.done} of {counted(found.questions, 'face')} done, {counted(found.remaining, 'answer')} left"
+    return f"{found.done} of {quantity(found.questions, 'face')} done, {quantity(found.remaining, 'answer')} left"

@@ -26,7 +26,7 @@ def add(name: Name, store: StoreAddress, days: Days = 90, as_json: Json = False)
     from mien.labeling.store.store import Store
 
     with Store.open(store) as opened:
-        _print_token(name, opened.add_annotator(name, days or None), as_json)
+        _print_token(name, opened.accounts.add(name, days or None), as_json)
 
 
 @annotators.command()
@@ -38,7 +38,7 @@ def renew(name: Name, store: StoreAddress, days: Days = 90, as_json: Json = Fals
     from mien.labeling.store.store import Store
 
     with Store.open(store) as opened:
-        _print_token(name, opened.renew_token(name, days or None), as_json)
+        _print_token(name, opened.accounts.renew_token(name, days or None), as_json)
 
 
 @annotators.command()
@@ -47,7 +47,7 @@ def disable(name: Name, store: StoreAddress, as_json: Json = False) -> None:
     from mien.labeling.store.store import Store
 
     with Store.open(store) as opened:
-        opened.disable(name)
+        opened.accounts.disable(name)
     print_result(as_json, {"name": name, "state": "disabled"}, f"{name} cannot answer any more; their answers stay")
 
 
@@ -57,8 +57,8 @@ def enable(name: Name, store: StoreAddress, as_json: Json = False) -> None:
     from mien.labeling.store.store import Store
 
     with Store.open(store) as opened:
-        opened.enable(name)
-        (state,) = (person.state for person in opened.people() if person.name == name)
+        opened.accounts.enable(name)
+        (state,) = (person.state for person in opened.accounts.list_all() if person.name == name)
     print_result(as_json, {"name": name, "state": state}, f"{name} is {state}")
 
 
@@ -77,7 +77,7 @@ def remove(
         if not yes:
             what = "and all their answers" if answers else "but not their answers"
             _confirm(f"Remove {name}, {what}? Nobody can undo this.")
-        nobody = opened.remove(name, answers)
+        nobody = opened.accounts.remove(name, answers)
     left = "so are their answers" if answers else f"their answers are now of {nobody!r}" if nobody else "there were no answers"
     print_result(as_json, {"name": name, "answers": nobody}, f"{name} is removed; {left}")
 
@@ -89,7 +89,7 @@ def list_(store: StoreAddress, as_json: Json = False) -> None:
     from mien.labeling.store.store import Store
 
     with Store.open(store, reads=True) as opened:
-        people, counts = opened.people(), opened.progress().by_annotator
+        people, counts = opened.accounts.list_all(), opened.progress().by_annotator
     values = {one.name: {"answers": counts.get(one.name, 0), "state": one.state, "expires": _iso(one.expires)} for one in people}
     table = Table("annotator", "answers", "state", "token ends")
     for one in people:
@@ -108,7 +108,7 @@ def sign_ins(store: StoreAddress, as_json: Json = False) -> None:
     from mien.labeling.store.store import Store
 
     with Store.open(store, reads=True) as opened:
-        rows = opened.sign_ins()
+        rows = opened.accounts.sign_ins()
     table = Table("time (UTC)", "annotator", "from", "what")
     for row in rows:
         table.add_row(f"{row.time:%Y-%m-%d %H:%M:%S}", row.name or "-", row.address, row.outcome)

@@ -42,14 +42,15 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train an autoencoder on the training split, with pictures as it goes; goes on where it was."""
-    from mien.pretraining.autoencoder.train import autoencoding, train_neighbors
+    from mien.pretraining.autoencoder.settings import autoencoder_settings
+    from mien.pretraining.autoencoder.train_alone import train_autoencoder
 
     changed: dict[str, object] = {**key_values(set_, "--set")}
     trust_typed(changed, trusted=trust)
     changed |= {key: value for key, value in {"refine": refine, "stages.0.epochs": epochs}.items() if value is not None}
     order = TrainingSettings(labels_per_class=labels_per_class, split=split, device=device, threads=threads)
     with progress_bar(quiet=as_json) as bar:
-        card = train_neighbors(faceset, out, autoencoding(preset, changed), order, bar)
+        card = train_autoencoder(faceset, out, autoencoder_settings(preset, changed), order, bar)
     values = {"out": str(out), "metrics": card.metrics, "labels": card.budget}
     error, mean_face = card.metrics["pixel_error"], card.metrics["mean_face_error"]
     text = f"a pixel is {error:.1f} of 255 from what it was, on faces held out (the mean face: {mean_face:.1f}) -> {out}"

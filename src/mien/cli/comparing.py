@@ -13,16 +13,16 @@ from mien.progress import progress_bar
 
 def budgets(text: str) -> list[object]:
     """Label budgets of `10,25,all`; None for all."""
-    from mien.disk import value_of
+    from mien.json_toml import parse_word
 
-    return [None if part == "all" else value_of(part) for part in comma_list(text)]
+    return [None if part == "all" else parse_word(part) for part in comma_list(text)]
 
 
 def numbers(text: str) -> list[object]:
     """The values of `0,0.1`."""
-    from mien.disk import value_of
+    from mien.json_toml import parse_word
 
-    return [value_of(part) for part in comma_list(text)]
+    return [parse_word(part) for part in comma_list(text)]
 
 
 def compare(
@@ -53,7 +53,7 @@ def compare(
     """Compare recipes over labels, noise, settings and seeds: tables, curves, and a report; goes on where it was."""
     from mien.cli.result_tables import comparison_tables
     from mien.experiments.compare import compare as run
-    from mien.registry import validate
+    from mien.settings import settings_from
 
     changes, axes = key_values(set_, "--set"), _axes(vary or [])
     trust_typed(model, changes, axes, trusted=trust, recipes=comma_list(recipes))
@@ -74,7 +74,7 @@ def compare(
         "device": device,
         "threads": threads,
     }
-    grid = validate(Grid, asked)
+    grid = settings_from(Grid, asked)
     with progress_bar(quiet=as_json, single=True) as bar:
         found = run(faceset, grid, out, bar)
     files = [out / name for name in ("table.csv", "runs.csv", "report.html")]
@@ -91,7 +91,7 @@ def _axes(given: list[str]) -> list[dict[str, Any]]:
 
 def _values(text: str) -> list[Any]:
     """`a,b`, or a JSON list without its brackets, as values."""
-    from mien.disk import value_of
+    from mien.json_toml import parse_word
 
-    found = value_of(f"[{text}]")
+    found = parse_word(f"[{text}]")
     return found if isinstance(found, list) else numbers(text)

@@ -7,12 +7,13 @@ import typer
 
 from mien.cli.options import Device, FaceSetPath, Json, folder_beside, number, seed_option, whole_number
 from mien.cli.printing import note, note_held_out, print_result, warn
-from mien.plain import counted, percent
 from mien.progress import progress_bar
+from mien.wording import percent, quantity
 
 if TYPE_CHECKING:
     from mien.cli.tables import Table
-    from mien.evaluation.consistency import Consistency, Failures
+    from mien.evaluation.consistency import Consistency
+    from mien.evaluation.failure_cases import FailureCases
 
 
 def peaks(
@@ -41,7 +42,9 @@ def peaks(
     note_held_out(left_out)
     if found.short or found.unlabeled:
         note(f"left out: {_left_out(found.short, found.unlabeled, nearest)}")
-    print_result(as_json, values, f"{counted(len(found.last), 'peak')} and the {counted(nearest, 'frame')} before each -> {out}")
+    print_result(
+        as_json, values, f"{quantity(len(found.last), 'peak')} and the {quantity(nearest, 'frame')} before each -> {out}"
+    )
 
 
 def consistency(
@@ -68,9 +71,9 @@ def consistency(
     """Measure whether faces that are almost the same are recognized as the same."""
     from mien.data.faceset import FaceSet
     from mien.data.splits import test_split
-    from mien.disk import require_own
     from mien.evaluation.consistency import measure_consistency
     from mien.evaluation.report.consistency import COMMAND, FILES, write_consistency
+    from mien.folders import require_own
 
     split = split or test_split(FaceSet.open(faceset))
     folder = out or folder_beside(run, f"consistency-{split}")
@@ -90,17 +93,17 @@ def _told(found: "Consistency") -> "list[str | Table]":
     told: list[str | Table] = [found.unchecked]
     if found.failures is not None:
         told = [failure_table(found.failures), _about(found.failures)]
-    told.append(stability_table(found.reliability))
-    if found.reliability.auroc == found.reliability.auroc:  # nan where all are right, or all wrong
-        told.append(f"a high S finds wrong predictions with an AUROC of {found.reliability.auroc:.3f}")
+    told.append(stability_table(found.stability))
+    if found.stability.auroc == found.stability.auroc:  # nan where all are right, or all wrong
+        told.append(f"a high S finds wrong predictions with an AUROC of {found.stability.auroc:.3f}")
     drawn = f"{found.draws} of each face, sigma {found.sigma:g}"
-    kept = f"{percent(found.reliability.kept, 0)} are predicted as their face is"
+    kept = f"{percent(found.stability.kept, 0)} are predicted as their face is"
     return [*told, f"neighbors: {found.neighbors}; {drawn}; {kept}"]
 
 
-def _about(found: "Failures") -> str:
+def _about(found: "FailureCases") -> str:
     """How the sequences were checked, in words."""
-    told = f"checked: the {counted(found.nearest, 'frame')} before the last; "
+    told = f"checked: the {quantity(found.nearest, 'frame')} before the last; "
     told += f"the run used the label of the last frame of {found.peaks_used}"
     left_out = _left_out(found.short, found.unlabeled, found.nearest)
     return f"{told}; left out: {left_out}" if left_out else told
@@ -108,5 +111,5 @@ def _about(found: "Failures") -> str:
 
 def _left_out(short: int, unlabeled: int, nearest: int) -> str:
     """Sequences that were passed over, in words; empty where none was."""
-    parts = [f"{counted(short, 'sequence')} of fewer than {counted(nearest + 1, 'frame')}"] if short else []
-    return ", ".join([*parts, *([f"{counted(unlabeled, 'sequence')} whose last frame has no known label"] if unlabeled else [])])
+    parts = [f"{quantity(short, 'sequence')} of fewer than {quantity(nearest + 1, 'frame')}"] if short else []
+    return ", ".join([*parts, *([f"{quantity(unlabeled, 'sequence')} whose last frame has no known label"] if unlabeled else [])])

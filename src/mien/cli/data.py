@@ -1,7 +1,7 @@
 """Commands that make and look at face sets."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,8 +19,11 @@ from mien.cli.options import (
     whole_number,
 )
 from mien.cli.printing import note, print_result, warn, warn_of_few_tests, warn_of_untested
-from mien.plain import counted
 from mien.progress import progress_bar
+from mien.wording import quantity
+
+if TYPE_CHECKING:
+    from mien.data.source import Source
 
 
 def import_(
@@ -49,11 +52,11 @@ def import_(
 ) -> None:
     """Import a published database, a folder, a table, or drawn faces into a face set."""
     from mien.data.importing import import_source, source_from, told_notes
-    from mien.disk import value_of
+    from mien.json_toml import parse_word
 
     if len(paths) > 2:
         raise typer.BadParameter("expected [INPUT] OUT", param_hint="INPUT OUT")
-    settings: dict[str, Any] = {key: value_of(value) for key, value in key_values(set_, "--set").items()}
+    settings: dict[str, Any] = {key: parse_word(value) for key, value in key_values(set_, "--set").items()}
     given: dict[str, Any] = {"input": paths[0] if len(paths) == 2 else None, "rule": rule, "side": side, "color": color or None}
     given |= {"limits": limits if limits == "off" else None}
     given |= {"columns": key_values(columns, "--columns") if columns else None}
@@ -69,22 +72,23 @@ def import_(
         "out": str(paths[-1]),
         "checksum": done.faces.info.checksum,
     }
-    left_out = f", {counted(len(done.rejected), 'input')} left out (rejected.csv says why)" if done.rejected else ""
+    left_out = f", {quantity(len(done.rejected), 'input')} left out (rejected.csv says why)" if done.rejected else ""
     _warn_of_whole_photos(database)
     note(told_notes(done.notes) if done.notes else "")
     if test:
         warn_of_few_tests(done.faces)
         warn_of_untested(done.faces)
-    print_result(as_json, values, f"{counted(len(done.faces), 'face')} -> {paths[-1]}{left_out}")
+    print_result(as_json, values, f"{quantity(len(done.faces), 'face')} -> {paths[-1]}{left_out}")
 
 
-def _warn_of_whole_photos(database: Any) -> None:
+def _warn_of_whole_photos(database: "Source") -> None:
     """Warn where the pictures of a folder or a table are no crops of faces."""
-    if not hasattr(database, "pictures"):
+    files = database.pictures()
+    if files is None:
         return
-    from mien.preparation.whole_photos import look
+    from mien.preparation.whole_photos import measure_whole_photos
 
-    warn(look(database.pictures()).warning)
+    warn(measure_whole_photos(files).warning)
 
 
 def describe(
@@ -106,7 +110,7 @@ def describe(
     counts = {
         split: dict(zip(found.classes, map(int, row), strict=True)) for split, row in zip(found.splits, found.counts, strict=True)
     }
-    many = counted(len(faces), faces.info.kind.removesuffix("s"))
+    many = quantity(len(faces), faces.info.kind.removesuffix("s"))
     line = f"{many} of {faces.info.name or faceset}, license {faces.info.license}"
     print_result(as_json, {"info": asdict(faces.info), "counts": counts}, line, count_table(found))
 
@@ -133,18 +137,18 @@ def features(
     settings.
     """
     from mien.data.faceset import FaceSet
-    from mien.disk import value_of
+    from mien.json_toml import parse_word
     from mien.recognize.features import write_features
 
     faces = FaceSet.open(faceset, verify=True)
-    settings = {key: value_of(value) for key, value in key_values(set_, "--set").items()}
+    settings = {key: parse_word(value) for key, value in key_values(set_, "--set").items()}
     with progress_bar(quiet=as_json) as bar:
         made = write_features(network, faces, out, views, grid, seed, device, bar, limit_gb, settings)
     values = {"faces": len(made), "views": made.info.views, "dimension": made.info.channels, "out": str(out)}
     print_result(
         as_json,
         values,
-        f"{counted(len(made), 'face')} x {counted(views, 'view')} x {counted(made.info.channels, 'feature')} -> {out}",
+        f"{quantity(len(made), 'face')} x {quantity(views, 'view')} x {quantity(made.info.channels, 'feature')} -> {out}",
     )
 
 
@@ -160,8 +164,8 @@ def convert(
     as_json: Json = False,
 ) -> None:
     """Turn VGG-Face's published weights into a model of vgg16, from which recipes may start and features be taken."""
-    from mien.recognize.convert_weights import convert_weights
+    from mien.recognize.convert_vgg_face import convert_weights
 
     card = convert_weights(file, out, side, 3 if color else 1)
     values = {"network": card.network, "people": len(card.classes), "side": side, "color": color, "out": str(out)}
-    print_result(as_json, values, f"vgg16 with {counted(len(card.classes), 'person', 'people')} -> {out}")
+    print_result(as_json, values, f"vgg16 with {quantity(len(card.classes), 'person', 'people')} -> {out}")

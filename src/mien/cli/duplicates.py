@@ -7,8 +7,8 @@ import typer
 
 from mien.cli.options import FaceSetPath, Json, whole_number
 from mien.cli.printing import print_result
-from mien.plain import counted, percent
 from mien.progress import progress_bar
+from mien.wording import percent, quantity
 
 if TYPE_CHECKING:
     from mien.cli.tables import Table
@@ -32,13 +32,14 @@ def duplicates(
     """Find near-duplicates: how many faces have one, in which split, and under another label."""
     from mien.cli.result_tables import duplicate_table
     from mien.data.faceset import FaceSet
-    from mien.data.near_duplicates import find_near_duplicates, with_groups, write_near_duplicates
-    from mien.disk import require_new
-    from mien.media.inputs import require_prepared
+    from mien.data.near_duplicates import find_near_duplicates, with_groups
+    from mien.data.near_duplicates_report import write_near_duplicates
+    from mien.folders import require_new
+    from mien.media.find_source_files import require_face_set
 
     for path in (faceset, other):
         if path is not None:
-            require_prepared(path)
+            require_face_set(path)
     if out is not None:
         require_new(out)
     faces = FaceSet.open(faceset, verify=True)
@@ -58,9 +59,9 @@ def _summary(values: dict[str, Any]) -> str:
     """How many faces have a near-duplicate, within the set and across."""
     total, has = values["faces"], "have a near-duplicate"
     if values["other"] is None:
-        return f"{values['dataset']}: {values['twins']} of {counted(total, 'face')}{_share(values['twins'], total)} {has}"
+        return f"{values['dataset']}: {values['twins']} of {quantity(total, 'face')}{_share(values['twins'], total)} {has}"
     within, across = values["twins_within"], values["twins_across"]
-    told = f"{values['dataset']}: {within} of {counted(total, 'face')}{_share(within, total)} {has} in the set itself, "
+    told = f"{values['dataset']}: {within} of {quantity(total, 'face')}{_share(within, total)} {has} in the set itself, "
     return told + f"{across}{_share(across, total)} in {values['other']}"
 
 
@@ -68,11 +69,11 @@ def _pairs(values: dict[str, Any]) -> list[str]:
     """How many pairs and groups there are, and how many pairs have two labels."""
     pairs, across = values["pairs"], values["pairs_across"]
     where = "" if values["other"] is None else f" ({pairs - across} within the set, {across} across)"
-    told = f"{counted(pairs, 'pair')}{where}, {values['mirrored']} of them mirrored, in {counted(values['groups'], 'group')}"
+    told = f"{quantity(pairs, 'pair')}{where}, {values['mirrored']} of them mirrored, in {quantity(values['groups'], 'group')}"
     told += f"; the largest have {', '.join(map(str, values['largest']))} faces"
     differ, labeled = values["disagreeing_pairs"], values["labeled_pairs"]
     have = "has" if differ == 1 else "have"
-    return [told, f"{differ} of {counted(labeled, 'pair')} with two labels{_share(differ, labeled)} {have} different ones"]
+    return [told, f"{differ} of {quantity(labeled, 'pair')} with two labels{_share(differ, labeled)} {have} different ones"]
 
 
 def _share(count: int, total: int) -> str:

@@ -23,8 +23,8 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write a model to give away: half the size, and ready to run without torch. Every command that takes a run takes it."""
-    from mien.recognize.export import export as write
-    from mien.recognize.model_card import GRAPH, WEIGHTS
+    from mien.recognize.export_model import export as write
+    from mien.recognize.model_folder import GRAPH, WEIGHTS
 
     card = write(run, out, align)
     sizes = {name: (out / name).stat().st_size for name in (WEIGHTS, GRAPH)}
@@ -42,7 +42,7 @@ def adapt(
 ) -> None:
     """Fit a model to a few faces of your own, with classes of your own. A model that gets worse by it is refused."""
     from mien.cli.result_tables import adapted_table
-    from mien.experiments.adapt import adapt as fit
+    from mien.experiments.adaptation.adapt import adapt as fit
 
     with progress_bar(quiet=as_json) as bar:
         found = fit(model, faceset, out, seed, device, bar)

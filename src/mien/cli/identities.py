@@ -7,8 +7,8 @@ import typer
 
 from mien.cli.options import Device, FaceSetPath, Json, TestSplit, seed_option, share, whole_number
 from mien.cli.printing import note_held_out, print_result, warn
-from mien.plain import counted, percent
 from mien.progress import progress_bar
+from mien.wording import percent, quantity
 
 
 def identities(
@@ -38,7 +38,7 @@ def identities(
     print_result(
         as_json,
         values,
-        f"{counted(len(made), 'face')} of {counted(trained, 'person', 'people')} and {held_out} held out -> {out}",
+        f"{quantity(len(made), 'face')} of {quantity(trained, 'person', 'people')} and {held_out} held out -> {out}",
     )
 
 
@@ -61,14 +61,14 @@ def verify(
 
     with progress_bar(quiet=as_json) as bar:
         found = measure(run, faceset, split, block, pairs, folds, flip, seed, device, bar)
-    of = f"{counted(found.faces, 'face')} of {counted(found.people, 'person', 'people')}"
+    of = f"{quantity(found.faces, 'face')} of {quantity(found.people, 'person', 'people')}"
     lines = [
         found.source,
-        f"{counted(found.pairs, 'pair')} of {of}, {counted(len(found.folds), 'fold')}",
+        f"{quantity(found.pairs, 'pair')} of {of}, {quantity(len(found.folds), 'fold')}",
         f"accuracy {percent(found.accuracy)} ± {percent(found.error)} (standard error), AUC {found.auc:.3f}",
     ]
     print_result(as_json, found.to_json(), *lines)
     if found.trained_on:
         warn(f"the run used labels of {found.trained_on} of the split's faces")
     if found.pairs < pairs:
-        warn(f"{counted(found.pairs, 'pair')} instead of {pairs}; the folds' people have no more")
+        warn(f"{quantity(found.pairs, 'pair')} instead of {pairs}; the folds' people have no more")

@@ -7,12 +7,12 @@ import typer
 
 from mien.cli.options import Device, FaceSetPath, Json, folder_beside, seed_option, share, whole_number
 from mien.cli.printing import print_result, warn
-from mien.plain import counted, percent
 from mien.progress import progress_bar
+from mien.wording import percent, quantity
 
 if TYPE_CHECKING:
     from mien.cli.tables import Table
-    from mien.label_errors.find import LabelErrors
+    from mien.label_errors.ranking import LabelErrors
 
 
 def label_errors(
@@ -68,7 +68,7 @@ def _told(found: "LabelErrors") -> "list[str | Table]":
     """What was found, as lines and tables."""
     from mien.cli.result_tables import confusion_table, known_wrong_table
 
-    told: list[str | Table] = [f"{found.dataset}, {found.split}: {counted(len(found.ids), 'label')} by {found.how}"]
+    told: list[str | Table] = [f"{found.dataset}, {found.split}: {quantity(len(found.ids), 'label')} by {found.how}"]
     if found.likely is not None:
         told.append(f"cleanlab takes {found.flagged.sum()} for wrong, and estimates that {percent(found.noise_rate)} are")
         told.append(confusion_table(found))

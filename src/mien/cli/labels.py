@@ -12,7 +12,7 @@ import typer
 from mien.cli.options import FaceSetPath, Json, number, one_of, seed_option, share, whole_number
 from mien.cli.printing import print_result, warn_of_few_tests
 from mien.errors import MienError
-from mien.plain import counted
+from mien.wording import quantity
 
 if TYPE_CHECKING:
     from mien.data.faceset import FaceSet
@@ -42,7 +42,7 @@ def export_(
     one_of(what, WHATS, "--what")
     with Store.open(store, reads=True) as opened:
         rows = export_log(opened, out) if what == "log" else export_consensus(opened, out, min_agreement, min_answers)
-    many = counted(rows, "answer" if what == "log" else "face")
+    many = quantity(rows, "answer" if what == "log" else "face")
     print_result(as_json, {"rows": rows, "out": str(out)}, f"{many} -> {out}")
 
 
@@ -60,7 +60,7 @@ def import_(
         added = import_log(opened, log)
     values = {"rows": len(added.answers), "new": added.new}
     be = "is" if added.new == 1 else "are"
-    print_result(as_json, values, f"{added.new} of {counted(len(added.answers), 'answer')} {be} new")
+    print_result(as_json, values, f"{added.new} of {quantity(len(added.answers), 'answer')} {be} new")
 
 
 @labels.command()
@@ -88,11 +88,11 @@ def apply(
             done = replace(done, faces=_with_test(done.faces, out, test, seed))
     counts = {name: getattr(done, name) for name in ("agreed", "changed", "disputed", "not_a_face", "unsure", "open")}
     said = (
-        f"{counted(done.agreed, 'face')} labeled ({done.changed} otherwise than before), {done.disputed} disputed without label"
+        f"{quantity(done.agreed, 'face')} labeled ({done.changed} otherwise than before), {done.disputed} disputed without label"
     )
     said += f", {done.not_a_face} left out as no face, {done.unsure + done.open} unsure or with too few answers as before"
     print_result(
-        as_json, {"faces": len(done.faces), **counts, "out": str(out)}, f"{counted(len(done.faces), 'face')} -> {out}: {said}"
+        as_json, {"faces": len(done.faces), **counts, "out": str(out)}, f"{quantity(len(done.faces), 'face')} -> {out}: {said}"
     )
 
 
@@ -134,7 +134,7 @@ def show(
         "progress": found,
         "annotators": people,
     }
-    done = f"{found.done} of {counted(found.questions, 'face')} done, {counted(found.remaining, 'answer')} left"
+    done = f"{found.done} of {quantity(found.questions, 'face')} done, {quantity(found.remaining, 'answer')} left"
     told = [f"{info.pool or 'faces'}: {done}, {found.gold} gold"]
     if found.alpha == found.alpha:  # nan where no two people can differ
         told.append(f"agreement (Krippendorff's alpha): {found.alpha:.3f}")
@@ -151,14 +151,14 @@ def backup(
     from mien.labeling.store.backup import backup as copy
 
     rows = copy(store, out)
-    print_result(as_json, {"rows": rows, "out": str(out)}, f"{counted(rows, 'answer')} -> {out}")
+    print_result(as_json, {"rows": rows, "out": str(out)}, f"{quantity(rows, 'answer')} -> {out}")
 
 
 @labels.command()
 def check(store: StorePlace, as_json: Json = False) -> None:
     """Check a label store: whether it is whole, and all in it as it has to be. Changes nothing; exit code 1 for a fault."""
+    from mien.labeling.store.check import check_store as look
     from mien.labeling.store.database import Database
-    from mien.labeling.store.integrity import check as look
 
     found, where = look(store), Database(store).name
     values = {"store": where, "version": found.version, "sound": not found.faults, "faults": found.faults}

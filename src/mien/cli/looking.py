@@ -35,9 +35,9 @@ def neurons(
 ) -> None:
     """Look at what neurons respond to: label entropy, mean faces, pictures that excite them."""
     from mien.cli.result_tables import neuron_table
-    from mien.disk import require_absent
     from mien.evaluation.neurons import inspect_neurons
     from mien.evaluation.report.neurons import write_neurons
+    from mien.folders import require_absent
 
     require_absent(out)
     chosen = [name.strip() for name in layers.split(",")] if layers else []
@@ -62,13 +62,13 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Recognize the face on a photo, and draw the regions that decided."""
-    from mien.evaluation.explain import explain_photo, explained_path
-    from mien.plain import percent, short
+    from mien.evaluation.grad_cam import explain_photo, explained_path
+    from mien.wording import percent, short_name
 
     with progress_bar(quiet=as_json) as bar:
         found, target = explain_photo(run, photo, out, class_, block, device, bar), out or explained_path(photo)
     likely = sorted(found.to_json()["probabilities"].items(), key=lambda pair: -pair[1])
-    lines = [*(f"{short(name):<12} {percent(share):>6}" for name, share in likely), str(target)]
+    lines = [*(f"{short_name(name):<12} {percent(share):>6}" for name, share in likely), str(target)]
     if not found.heat.any():
         warn(f"no region speaks for {found.explained}")
     print_result(as_json, found.to_json() | {"out": str(target)}, *lines)

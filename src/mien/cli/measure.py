@@ -7,8 +7,8 @@ import typer
 
 from mien.cli.options import Device, FaceSetOrPhotos, FaceSetPath, Json, Limits, TestSplit, folder_beside, whole_number
 from mien.cli.printing import print_evaluation, print_result, warn
-from mien.plain import counted
 from mien.progress import progress_bar
+from mien.wording import quantity
 
 
 def evaluate(
@@ -29,16 +29,16 @@ def evaluate(
     """Test a recognizer: figures with intervals, and a report to look at."""
     from mien.data.splits import test_split
     from mien.evaluation.evaluate import evaluate as measure
-    from mien.media.limits import limits_of
+    from mien.media.file_limits import file_limits
     from mien.preparation.photo_folder import open_or_prepare
-    from mien.recognize.bundled import BOX
+    from mien.recognize.bundled import BUNDLED
     from mien.recognize.recognizer import Recognizer
 
-    if out is None and str(run) in BOX:
+    if out is None and str(run) in BUNDLED:
         raise typer.BadParameter(f"expected a folder for the report, since {run} comes with mien", param_hint="--out")
     recognizer = Recognizer.load(run, device)
     with progress_bar(quiet=as_json) as bar:
-        faces = open_or_prepare(faceset, bar, limits=limits_of(limits))
+        faces = open_or_prepare(faceset, bar, limits=file_limits(limits))
     part = f"fold-{fold.replace('/', '-of-')}" if fold else split or test_split(faces)
     folder = out or run / "-".join(["evaluation", part, *(["flip"] if flip else []), *(["by", by] if by else [])])
     result = measure(recognizer, faces, split, by=by, out=folder, flip=flip, fold=fold)
@@ -61,7 +61,7 @@ def weights(
     if found.equal:
         said = ["this run weighed all faces the same"]
     elif found.auroc == found.auroc:  # nan where nobody knows which labels are wrong
-        wrong = counted(found.flipped, "label is", "labels are")
+        wrong = quantity(found.flipped, "label is", "labels are")
         said = [f"{wrong} known to be wrong; a low weight finds them with an AUROC of {found.auroc:.3f}"]
     if not as_json:
         warn(found.warning)

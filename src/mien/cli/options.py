@@ -7,9 +7,10 @@ from typing import Annotated, Any, get_args, get_type_hints
 import typer
 
 from mien.errors import MienError
-from mien.limits import MOST, MOST_SEED, MOST_THREADS
-from mien.media.limits import Switch
-from mien.registry import fields, meant, require
+from mien.media.file_limits import LimitSwitch
+from mien.number_bounds import MOST, MOST_SEED, MOST_THREADS
+from mien.settings import require_fitting, setting_docs
+from mien.wording import with_suggestion
 
 
 def whole_number(text: str, least: int = 1, most: int = MOST) -> Any:
@@ -60,12 +61,12 @@ def setting(
     def check(value: Any) -> Any:
         try:
             if value is not None:
-                require(hint, **{field: value if read is None else read(value)})
+                require_fitting(hint, **{field: value if read is None else read(value)})
         except MienError as error:
             raise typer.BadParameter(f"expected {error.expected}, found {error.found}") from error
         return value
 
-    text = " ".join([*fields(kind)[field].split(), *([form] if form else [])])
+    text = " ".join([*setting_docs(kind)[field].split(), *([form] if form else [])])
     plain = read is None and checked
     return typer.Option(
         *names,
@@ -93,7 +94,7 @@ Trust = Annotated[bool, typer.Option("--trust", help="Run code from outside mien
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")]
 Limits = Annotated[
-    Switch,
+    LimitSwitch,
     typer.Option("--limits", help="Whether files have limits. off reads larger and slower ones, too: for files that you know."),
 ]
 Turn = Annotated[bool, typer.Option("--turn", help="Find faces in photos that lie on their side or upside down, too.")]
@@ -125,9 +126,9 @@ def comma_list(text: str) -> list[str]:
 
 def folder_beside(model: Path, name: str) -> Path:
     """Where a command leaves what it finds of a run: in its folder; of a model that comes with mien: here, under its name."""
-    from mien.recognize.bundled import BOX
+    from mien.recognize.bundled import BUNDLED
 
-    return Path(f"{model}-{name}") if str(model) in BOX else model / name
+    return Path(f"{model}-{name}") if str(model) in BUNDLED else model / name
 
 
 def trust_typed(*given: Any, trusted: bool = False, recipes: Iterable[str | None] = ()) -> None:
@@ -135,17 +136,19 @@ def trust_typed(*given: Any, trusted: bool = False, recipes: Iterable[str | None
 
     Where that is `trusted`, so is the code that the `recipes` name, and the recipes' files that are typed elsewhere.
     """
-    from mien.disk import value_of
-    from mien.recipes.recipe import files_of, trust_recipe
-    from mien.registry import trust
+    from mien.json_toml import parse_word
+    from mien.recipes.recipe_files import files_of, trust_recipe
+    from mien.registry import import_named
 
     for name in recipes if trusted else ():
         if name is not None:
             trust_recipe(name)
 
     for one in given:
-        values = {key: value_of(value) for key, value in one.items() if isinstance(value, str)} if isinstance(one, dict) else one
-        trust(values)
+        values = (
+            {key: parse_word(value) for key, value in one.items() if isinstance(value, str)} if isinstance(one, dict) else one
+        )
+        import_named(values)
         for file in files_of(values) if trusted else ():
             trust_recipe(file)
 
@@ -153,5 +156,5 @@ def trust_typed(*given: Any, trusted: bool = False, recipes: Iterable[str | None
 def one_of(given: str, known: tuple[str, ...], option: str) -> str:
     """`given`, which is among `known`. Raises MienError that names the `option` for anything else."""
     if given not in known:
-        raise MienError(f"{option} among {', '.join(known)}", meant(given, known), "choose one of those")
+        raise MienError(f"{option} among {', '.join(known)}", with_suggestion(given, known), "choose one of those")
     return given

@@ -12,13 +12,13 @@ import typer
 
 from mien.cli.options import Device, Json, Limits, Turn, number
 from mien.cli.printing import say
-from mien.plain import counted
+from mien.wording import quantity
 
 if TYPE_CHECKING:
     from mien.faces.crop import CropSpec
-    from mien.recognize.predict import Fault, Read
+    from mien.recognize.predict_files import PredictedPhoto, UnreadableFile
+    from mien.recognize.prediction_writer import Form, PredictionWriter
     from mien.recognize.recognizer import Recognizer
-    from mien.recognize.result_writer import Form, ResultWriter
 
 NOTHING_READ, STOPPED = 1, 130
 """Exit codes where not one input could be read, and after Ctrl-C."""
@@ -59,34 +59,36 @@ def predict(
     """Name the expression of every face in photos and videos; --json prints a line of JSON for each photo and frame."""
     from mien.errors import MienError
     from mien.faces.crop import TURN
-    from mien.media.limits import limits_of
+    from mien.media.file_limits import file_limits
     from mien.progress import progress_bar
-    from mien.recognize.face_embeddings import weakness
-    from mien.recognize.predict import Fault
-    from mien.recognize.predict import predict as run
+    from mien.recognize.face_embeddings import tracking_caution
+    from mien.recognize.predict_files import UnreadableFile
+    from mien.recognize.predict_files import predict as run
+    from mien.recognize.prediction_writer import PredictionWriter
     from mien.recognize.recognizer import Recognizer
-    from mien.recognize.result_writer import ResultWriter
 
     _require_inputs(paths, as_csv)
     form, geometry, folder = _form(as_json, as_csv), _geometry(align, detector), _new_folder(draw)
-    faults, noted = list[Fault](), _Noted(weakness(every))
+    faults, noted = list[UnreadableFile](), _Noted(tracking_caution(every))
     with _stopped():
         recognizer = Recognizer.load(model, device)
         _say_overridden(recognizer, geometry)
-        teller = ResultWriter(form, recognizer.classes, sys.stdout, folder)
+        writer = PredictionWriter(form, recognizer.classes, sys.stdout, folder)
         try:
             with progress_bar(quiet=form != "text") as bar:
                 bar.begin("photos and frames", 0)
-                for read in run(paths, recognizer, every, faults, geometry, least_face, limits_of(limits), turn, without=folder):
+                for read in run(
+                    paths, recognizer, every, faults, geometry, least_face, file_limits(limits), turn, without=folder
+                ):
                     noted.note(read)
                     with _whole():
-                        teller.tell(read)
+                        writer.write(read)
                     bar.advance(1)
         finally:
             with _whole():
-                _close(teller, faults)
+                _close(writer, faults)
     if noted.lost and not turn:
-        say(f"mien: no face in {noted.lost} of {counted(noted.photos, 'photo')}; {TURN}", file=sys.stderr)
+        say(f"mien: no face in {noted.lost} of {quantity(noted.photos, 'photo')}; {TURN}", file=sys.stderr)
     if faults and not noted.read:
         raise typer.Exit(NOTHING_READ)
     if not noted.read:
@@ -104,11 +106,11 @@ class _Noted:
     lost: int = 0
     """Photos without a face."""
 
-    def note(self, read: "Read") -> None:
+    def note(self, read: "PredictedPhoto") -> None:
         self.read += 1
         if read.shot.time is None:
             self.photos += 1
-            self.lost += not read.readings
+            self.lost += not read.faces
         elif self.weak:
             say(f"mien: {self.weak}", file=sys.stderr)
             self.weak = ""
@@ -119,11 +121,11 @@ def _require_inputs(paths: Sequence[Path], as_csv: bool) -> None:
     """Raises MienError for addresses on the web, and for what --csv wrote before."""
     from mien.errors import MienError
     from mien.media.source_files import require_local
-    from mien.recognize.result_writer import is_told
+    from mien.recognize.prediction_writer import is_predictions_csv
 
     for path in paths:
         require_local(path)
-        if len(paths) > 1 and as_csv and is_told(path):
+        if len(paths) > 1 and as_csv and is_predictions_csv(path):
             todo = f"leave it out; to write it anew: mien predict ... --csv > {path}"
             raise MienError("photos and videos", f"{path}, which mien predict --csv wrote", todo)
 
@@ -148,9 +150,9 @@ def watch(
     """Name the expressions before a camera, now and over time. Nothing is stored but what --draw, --csv and --json ask for."""
     from mien.errors import MienError
     from mien.recognize.camera import find_camera
-    from mien.recognize.reading import sentence
+    from mien.recognize.prediction import sentence
+    from mien.recognize.prediction_writer import PredictionWriter
     from mien.recognize.recognizer import Recognizer
-    from mien.recognize.result_writer import ResultWriter
     from mien.recognize.watch import watch as run
     from mien.terminal import live
 
@@ -162,20 +164,20 @@ def watch(
     with _stopped():
         recognizer = Recognizer.load(model, device)
         _say_overridden(recognizer, geometry)
-        teller = ResultWriter(form, recognizer.classes, sys.stdout, folder)
+        writer = PredictionWriter(form, recognizer.classes, sys.stdout, folder)
         try:
             with live() as shown, suppress(KeyboardInterrupt):
                 for read in run(camera, recognizer, seconds, geometry, least_face):
                     with _whole():
-                        teller.tell(read)
+                        writer.write(read)
                     if form == "text":
                         time, frames = read.shot.time or 0.0, (read.shot.number or 0) + 1
                         said = [f"{time:.0f} s, {frames / max(time, 1e-3):.0f} frames a second"]
-                        said += [f"face {one.track}: {sentence(one)}" for one in read.readings]
+                        said += [f"face {one.track}: {sentence(one)}" for one in read.faces]
                         shown.update("\n".join(said), refresh=True)
         finally:
             with _whole():
-                _close(teller, [])
+                _close(writer, [])
 
 
 @contextmanager
@@ -202,17 +204,17 @@ def _whole() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def _close(teller: "ResultWriter", faults: "Sequence[Fault]") -> None:
+def _close(writer: "PredictionWriter", faults: "Sequence[UnreadableFile]") -> None:
     """End what is written, and say what could not be read and where pictures lie."""
-    teller.close()
+    writer.close()
     for fault in faults:
-        teller.fault(fault)
+        writer.fault(fault)
         say(f"mien: {fault.input.name}: {fault.reason}", file=sys.stderr)
-    if teller.drawn():
-        say(teller.drawn(), file=sys.stderr)
+    if writer.drawn():
+        say(writer.drawn(), file=sys.stderr)
 
 
-def _say_notes(read: "Read") -> None:
+def _say_notes(read: "PredictedPhoto") -> None:
     """Say on standard error what is odd about a photo or a frame."""
     for note in read.shot.notes:
         say(f"mien: {read.shot.input.name}: {note}", file=sys.stderr)
@@ -223,7 +225,7 @@ def _say_overridden(recognizer: "Recognizer", geometry: "CropSpec | None") -> No
     from mien.errors import MienError
 
     try:
-        stated = str(recognizer.geometry)
+        stated = str(recognizer.crop_spec)
     except MienError:  # it does not say, which is why another way was asked for
         return
     if geometry and stated != str(geometry):
@@ -255,7 +257,7 @@ def _geometry(align: str | None, detector: str | None) -> "CropSpec | None":
 
 def _new_folder(folder: Path | None) -> Path | None:
     """Made where it is not there."""
-    from mien.disk import require_new
+    from mien.folders import require_new
 
     if folder is None:
         return None

@@ -9,8 +9,8 @@ import typer
 
 from mien.cli.options import Json, Limits, Turn, class_names, key_values, number, seed_option, share, whole_number
 from mien.cli.printing import print_result, warn_of_few_tests, warn_of_untested
-from mien.plain import counted
 from mien.progress import progress_bar
+from mien.wording import quantity
 
 if TYPE_CHECKING:
     from mien.preparation.prepare import PreparedSet
@@ -60,10 +60,10 @@ def prepare(
     as_json: Json = False,
 ) -> None:
     """Find faces in photos and videos, and write them as a face set. The same command goes on where it was interrupted."""
-    from mien.media.limits import limits_of
-    from mien.preparation.prepare import Preparing
+    from mien.media.file_limits import file_limits
+    from mien.preparation.preparation_settings import PreparationSettings
     from mien.preparation.prepare import prepare_faces as run
-    from mien.registry import validate
+    from mien.settings import settings_from
 
     if len(paths) < 2:
         raise typer.BadParameter("expected photos, and as the last word the new set", param_hint="INPUT... OUT")
@@ -75,7 +75,9 @@ def prepare(
     if cluster is not None:
         logging.disable(logging.WARNING)  # Ray tells of every step
     with progress_bar(quiet=as_json) as bar:
-        done = run(validate(Preparing, values), out, workers or os.cpu_count() or 1, cluster, bar, limits_of(limits))
+        done = run(
+            settings_from(PreparationSettings, values), out, workers or os.cpu_count() or 1, cluster, bar, file_limits(limits)
+        )
     _tell(done, out, test > 0, as_json)
 
 
@@ -86,7 +88,7 @@ def _tell(done: "PreparedSet", out: Path, is_tested: bool, as_json: bool) -> Non
     found = {"faces": len(done.faces), "inputs": done.inputs, "rejected": done.rejected, "out": str(out)}
     found |= {"labels": dict(done.labels), "unlabeled": done.unlabeled}
     left_out = f", {done.rejected} left out or not wholly readable (rejected.csv says why)" if done.rejected else ""
-    print_result(as_json, found, f"{counted(len(done.faces), 'face')} of {counted(done.inputs, 'input')} -> {out}{left_out}")
+    print_result(as_json, found, f"{quantity(len(done.faces), 'face')} of {quantity(done.inputs, 'input')} -> {out}{left_out}")
 
 
 def _kept(given: list[str] | None) -> dict[str, str]:

@@ -4,17 +4,18 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from mien.plain import counted, percent, plain, to_json
+from mien.json_text import to_json
+from mien.wording import percent, plain_text, quantity
 
 if TYPE_CHECKING:
     from mien.cli.tables import Table
     from mien.data.faceset import FaceSet
-    from mien.evaluation.result import Evaluation
+    from mien.evaluation.evaluation_result import Evaluation
 
 
 def say(*parts: object, sep: str = " ", end: str = "\n", file: TextIO | None = None, flush: bool = False) -> None:
     """Print as `print` does, but names as they are: of a part with control characters these are written out, line breaks too."""
-    print(*map(plain, parts), sep=sep, end=end, file=file, flush=flush)
+    print(*map(plain_text, parts), sep=sep, end=end, file=file, flush=flush)
 
 
 def note(text: str) -> None:
@@ -31,7 +32,7 @@ def warn(text: str) -> None:
 
 def note_held_out(faces: int) -> None:
     """Note that so many faces were left out since they are held out for tests; nothing for none."""
-    held = counted(faces, "face held out for tests is", "faces held out for tests are")
+    held = quantity(faces, "face held out for tests is", "faces held out for tests are")
     note(f"{held} left out (--split all takes them)" if faces else "")
 
 
@@ -56,14 +57,14 @@ def print_result(as_json: bool, values: Any, *parts: "str | Path | Table") -> No
 
 def warn_of_few_tests(faces: "FaceSet") -> None:
     """Warn where the split `test` has too few labeled faces to say much, or will have when faces are labeled."""
-    from mien.evaluation.result import thin
+    from mien.evaluation.evaluation_result import few_faces_caution
 
     labels = faces.labels[faces.values("split") == "test"]
     if not (faces.labels >= 0).any():
         todo = "label first: mien labels apply --test 0.2 draws them among the labeled ones"
         warn(f"no face has a label yet, and few of the test faces may get one; {todo}")
     else:
-        warn(thin({name: int((labels == number).sum()) for number, name in enumerate(faces.classes)}))
+        warn(few_faces_caution({name: int((labels == number).sum()) for number, name in enumerate(faces.classes)}))
 
 
 def warn_of_untested(faces: "FaceSet") -> None:

@@ -6,22 +6,24 @@ from typing import TYPE_CHECKING
 from rich.table import Column
 
 from mien.cli.tables import Table, figure, narrow_table, number_interval, percent_interval
-from mien.plain import counted, percent, percentage_points
+from mien.wording import percent, percentage_points, quantity
 
 if TYPE_CHECKING:
-    from mien.active.learning_curve import Curve, CurvePoint
+    from mien.active.learning_curve import LearningCurve, StrategyMeans
     from mien.data.describe import Description
     from mien.data.near_duplicates import NearDuplicates
-    from mien.evaluation.consistency import Failures, Scores
-    from mien.evaluation.intensity import Growth
+    from mien.evaluation.evaluation_result import Evaluation
+    from mien.evaluation.failure_cases import FailureCases
+    from mien.evaluation.intensity_correlation import IntensityCorrelations
     from mien.evaluation.neurons import Neurons
-    from mien.evaluation.result import Evaluation
     from mien.evaluation.sample_weights import SampleWeights
-    from mien.experiments.adapt import Adapted
+    from mien.evaluation.stability_summary import StabilitySummary
+    from mien.experiments.adaptation.judgment import Adapted
     from mien.experiments.comparison import Comparison
-    from mien.experiments.statistics import Difference, Spread, TableLine
-    from mien.label_errors.find import KnownWrong, LabelErrors
-    from mien.labeling.store.consensus import AnnotatorFigures
+    from mien.experiments.seed_statistics import Difference, Spread, TableLine
+    from mien.label_errors.known_mistakes import KnownMistakes
+    from mien.label_errors.ranking import LabelErrors
+    from mien.labeling.store.agreement import AnnotatorFigures
 
 MOST_NAME = 24
 """Letters of a recipe's name that a table keeps room for."""
@@ -42,8 +44,8 @@ def duplicate_table(found: "NearDuplicates") -> Table:
     """How many faces of each split have a near-duplicate in each split, and under another label."""
     table = Table("split", "near-duplicates in", "faces", "share", "labeled otherwise than one there")
     for line in found.shares:
-        share = percent(line.twins / line.faces)
-        table.add_row(line.split, line.among, f"{line.twins} of {line.faces}", share, str(line.disagreeing))
+        share = percent(line.duplicates / line.faces)
+        table.add_row(line.split, line.among, f"{line.duplicates} of {line.faces}", share, str(line.disagreeing))
     return table
 
 
@@ -65,7 +67,7 @@ def answer_table(answers: Mapping[str, Sequence[str]]) -> Table:
 
 def evaluation_tables(found: "Evaluation") -> list[Table]:
     """Headline figures with intervals, recall per class, and groups where there are any."""
-    head = Table("figure", "value", "95 % interval", title=f"{found.dataset}, {found.split}: {counted(found.count, 'face')}")
+    head = Table("figure", "value", "95 % interval", title=f"{found.dataset}, {found.split}: {quantity(found.count, 'face')}")
     figures = {"accuracy": "accuracy", "average_accuracy": "average accuracy", "macro_f1": "macro F1"}
     figures |= {"ece_before": "calibration error", "ece_after": "  after temperature scaling"}
     for name, title in figures.items():
@@ -107,7 +109,7 @@ def adapted_table(found: "Adapted") -> Table:
     return table
 
 
-def growth_tables(found: "Growth") -> list[Table]:
+def growth_tables(found: "IntensityCorrelations") -> list[Table]:
     """Rank correlations of probability and intensity: over all faces, by class, and within sequences where there are any."""
     bounds, title = "95 % interval", f"{found.dataset}, {found.split}"
     faces = Table("expression", "faces", "rank correlation", bounds, title=title)
@@ -115,16 +117,16 @@ def growth_tables(found: "Growth") -> list[Table]:
         faces.add_row(entry.name, str(entry.count), figure(entry.value, 2), number_interval(entry.interval))
     within, tables = found.sequences, [faces]
     if within.count:
-        sequences = Table(f"within {counted(within.count, 'sequence')}", "value", bounds)
+        sequences = Table(f"within {quantity(within.count, 'sequence')}", "value", bounds)
         sequences.add_row("median rank correlation", figure(within.median, 2), number_interval(within.median_interval))
         sequences.add_row("above 0", percent(within.above), percent_interval(within.above_interval))
         tables.append(sequences)
     return tables
 
 
-def failure_table(found: "Failures") -> Table:
+def failure_table(found: "FailureCases") -> Table:
     """How many sequences have a frame that is recognized otherwise than its peak (SNA's Table VII)."""
-    table = Table(f"of {counted(found.sequences, 'sequence')}", "number", "share", "95 % interval")
+    table = Table(f"of {quantity(found.sequences, 'sequence')}", "number", "share", "95 % interval")
     for name, count, share, between in (
         ("failure cases (FC)", found.failed, found.failed_share, found.failed_interval),
         ("consistent ones (CFC)", found.consistent, found.consistent_share, found.consistent_interval),
@@ -133,7 +135,7 @@ def failure_table(found: "Failures") -> Table:
     return table
 
 
-def stability_table(found: "Scores") -> Table:
+def stability_table(found: "StabilitySummary") -> Table:
     """The mean S of all, right and wrong predictions."""
     table = Table("predictions", "faces", "mean S")
     for name, count, mean in (
@@ -147,7 +149,7 @@ def stability_table(found: "Scores") -> Table:
 
 def neuron_table(found: "Neurons") -> Table:
     """Label entropy by layer, and what it was before fine-tuning where that is known."""
-    title = f"{found.dataset}, {counted(len(found.faces), 'labeled face')}"
+    title = f"{found.dataset}, {quantity(len(found.faces), 'labeled face')}"
     earlier = () if found.before is None else ("average before", "low before")
     table = Table("layer", "neurons", "average entropy", "low", *earlier, title=title)
     for number, layer in enumerate(found.after.layers):
@@ -170,7 +172,7 @@ def confusion_table(found: "LabelErrors") -> Table:
     return table
 
 
-def known_wrong_table(known: "KnownWrong", count: int) -> Table:
+def known_wrong_table(known: "KnownMistakes", count: int) -> Table:
     """How many of the first faces in a list of `count` are known to have a wrong label."""
     table = Table("of the first", "known to be wrong", "share")
     for first, wrong in {**known.first, count: known.wrong}.items():
@@ -189,8 +191,8 @@ def annotator_table(annotators: "Sequence[AnnotatorFigures]") -> Table:
 def comparison_tables(found: "Comparison") -> list[Table]:
     """A table for each group of runs, the recipes below each other."""
     tables = []
-    for group in dict.fromkeys(line.group for line in found.lines):
-        lines = [line for line in found.lines if line.group == group]
+    for group in dict.fromkeys(line.point for line in found.lines):
+        lines = [line for line in found.lines if line.point == group]
         noisy = any(line.lost_to_noise.count for line in lines)
         extra = ["lost to\nnoise"] if noisy else []
         recipe = Column("recipe", no_wrap=True, min_width=min(MOST_NAME, max(len(line.recipe) for line in lines)))
@@ -209,7 +211,7 @@ def _comparison_cells(line: "TableLine", noisy: bool) -> list[str]:
     return [*cells, *([percent(line.lost_to_noise.mean)] if noisy else []), percent(line.best_seed_on_test)]
 
 
-def curve_table(found: "Curve") -> Table:
+def curve_table(found: "LearningCurve") -> Table:
     """Every round of one strategy, or the last round of each of several."""
     several = len(found.strategies) > 1
     title = f"figures on {found.tested or 'validation'}" + (f"; difference to {found.reference}" if several else "")
@@ -220,7 +222,7 @@ def curve_table(found: "Curve") -> Table:
     return table
 
 
-def _curve_cells(point: "CurvePoint", several: bool) -> list[str]:
+def _curve_cells(point: "StrategyMeans", several: bool) -> list[str]:
     cells = [point.strategy, f"{point.labels.mean:.0f}", str(point.accuracy.count), _spread(point.accuracy)]
     return [*cells, *(_difference(point.difference) if several else []), percent(point.average_accuracy.mean)]
 

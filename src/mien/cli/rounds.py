@@ -11,14 +11,14 @@ from mien.cli.printing import print_result, warn
 from mien.progress import progress_bar
 
 if TYPE_CHECKING:
-    from mien.active.learning_curve import Curve
+    from mien.active.learning_curve import LearningCurve
 
 
 def oracle_rate(text: str) -> object:
     """The share of known labels that is flipped: none for `labels`."""
-    from mien.disk import value_of
+    from mien.json_toml import parse_word
 
-    return 0.0 if text == "labels" else value_of(text)
+    return 0.0 if text == "labels" else parse_word(text)
 
 
 Acquire = Annotated[str, setting(RoundsSettings, "acquire", form="Several are separated by commas.", read=comma_list)]
@@ -60,7 +60,7 @@ def rounds(
 ) -> None:
     """Ask about the faces that matter most, learn from the answers, and again; or compare ways to choose them."""
     from mien.active.rounds import rounds as run
-    from mien.registry import validate
+    from mien.settings import settings_from
 
     changes = key_values(set_, "--set")
     trust_typed(changes, trusted=trust, recipes=(recipe, tune))
@@ -86,13 +86,13 @@ def rounds(
         "device": device,
         "threads": threads,
     }
-    settings = validate(RoundsSettings, asked)
+    settings = settings_from(RoundsSettings, asked)
     with progress_bar(quiet=as_json, single=True) as bar:
         found = run(faceset, settings, out, bar, go_on)
     _print(found, out, as_json)
 
 
-def _print(found: "Curve", out: Path, as_json: bool) -> None:
+def _print(found: "LearningCurve", out: Path, as_json: bool) -> None:
     from mien.cli.result_tables import curve_table
 
     if not as_json:

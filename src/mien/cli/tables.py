@@ -8,8 +8,8 @@ from rich.console import RenderableType
 from rich.style import StyleType
 from rich.table import Column
 
-from mien.plain import percent
 from mien.terminal import plain_lines, terminal
+from mien.wording import percent
 
 if TYPE_CHECKING:
     from mien.evaluation.metrics import Interval

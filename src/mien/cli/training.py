@@ -7,9 +7,9 @@ import typer
 
 from mien.cli.options import FaceSetOrPhotos, Json, Limits, Seed, Settings, Trust, key_values, setting, trust_typed, whole_number
 from mien.cli.printing import note, print_evaluation, print_json, print_result
-from mien.plain import counted, percent
 from mien.progress import progress_bar
 from mien.training.settings import TrainingSettings
+from mien.wording import percent, quantity
 
 if TYPE_CHECKING:
     from mien.recognize.recognizer import Recognizer
@@ -47,10 +47,10 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a recognizer."""
-    from mien.media.limits import limits_of
+    from mien.media.file_limits import file_limits
     from mien.preparation.photo_folder import open_or_prepare
-    from mien.recipes.overrides import asked_recipe
-    from mien.registry import validate
+    from mien.recipes.overrides import recipe_with_changes
+    from mien.settings import settings_from
     from mien.training.settings import read_matrix
     from mien.training.train import train as run
 
@@ -69,10 +69,10 @@ def train(
         "device": device,
         "threads": threads,
     }
-    order = validate(TrainingSettings, asked)
+    order = settings_from(TrainingSettings, asked)
     with progress_bar(quiet=as_json) as bar:
-        made = asked_recipe(recipe, bar.say, model, epochs, start, changes)
-        faces = open_or_prepare(faceset, bar, least=2, workers=threads, limits=limits_of(limits), verify=False)
+        made = recipe_with_changes(recipe, bar.say, model, epochs, start, changes)
+        faces = open_or_prepare(faceset, bar, least=2, workers=threads, limits=file_limits(limits), verify=False)
         recognizer = run(faces, made, out, order, unlabeled, bar)
     _print_trained(recognizer, out, as_json)
 
@@ -91,7 +91,7 @@ def resume(
 def _print_trained(recognizer: "Recognizer", run: Path, as_json: bool) -> None:
     metrics, budget = recognizer.card.metrics, recognizer.card.budget
     train, validation = budget["train"], budget["validation"]
-    text = f"{train} train + {validation} validation = {counted(train + validation, 'label')}"
+    text = f"{train} train + {validation} validation = {quantity(train + validation, 'label')}"
     if "validation_accuracy" in metrics:
         accuracy, average = metrics["validation_accuracy"], metrics["validation_average_accuracy"]
         text += f"; validation accuracy {percent(accuracy)}, average {percent(average)}"
@@ -105,7 +105,8 @@ def recipes(
 ) -> None:
     """List the recipes and what can answer each question, or show one recipe with every default."""
     from mien.cli.result_tables import answer_table, recipe_table
-    from mien.recipes.recipe import Recipe, known_components, recipe_comment, recipe_names
+    from mien.recipes.recipe import Recipe, known_components
+    from mien.recipes.recipe_files import recipe_comment, recipe_names
 
     if name is not None:
         for line in (recipe_comment(name) or "").splitlines():

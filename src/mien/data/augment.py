@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
 
 from mien.data.faceset import Normalization
-from mien.registry import STRICT, Share
+from mien.settings import STRICT, Share
 
 Strength = Literal["none", "weak", "strong"]
 Change = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
@@ -23,15 +23,15 @@ class Distortion:
     flip: Share = 0.5
     """Probability of mirroring."""
     rotation: Annotated[float, Field(ge=0, le=360, allow_inf_nan=False)] = 10.0
-    """Degrees, either way."""
+    """Most degrees of rotation, either way."""
     shift: Share = 0.06
-    """Share of the side, in each direction."""
+    """Largest shift in each direction, as a share of the side."""
     zoom: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0.1
-    """Natural logarithm of the scale, either way."""
+    """Largest natural logarithm of the scale, either way."""
     contrast: Change = 0.25
-    """Relative change of the distance from middle gray."""
+    """Largest relative change of the distance from middle gray."""
     brightness: Change = 0.1
-    """Change of gray, where black is 0 and white 1."""
+    """Largest change of gray, where black is 0 and white 1."""
     noise: Change = 0.0
     """Standard deviation of added noise, where black is 0 and white 1."""
     erase: Share = 0.0
@@ -53,13 +53,13 @@ class Augmentation:
 
 
 def to_unit(faces: Tensor) -> Tensor:
-    """uint8 (B, S, S) or (B, S, S, C) to float32 (B, C, S, S) in [0, 1]."""
+    """Faces, uint8 (B, S, S) or (B, S, S, C), as float32 (B, C, S, S) in [0, 1]."""
     stacked = faces.unsqueeze(1) if faces.ndim == 3 else faces.permute(0, 3, 1, 2)
     return stacked.float().div_(255)
 
 
 def normalize(faces: Tensor, how: Normalization) -> Tensor:
-    """(B, C, S, S) in [0, 1] to what the network sees.
+    """Faces (B, C, S, S) in [0, 1], scaled as the network sees them.
 
     `fixed` maps black and white to -2 and 2; `face` gives every face zero mean and unit variance, as ST+SW does.
     """
@@ -70,12 +70,12 @@ def normalize(faces: Tensor, how: Normalization) -> Tensor:
 
 
 def distort(faces: Tensor, by: Distortion, generator: Generator) -> Tensor:
-    """A random distortion of every face, (B, C, S, S) in [0, 1], by at most `by`; the geometry in one sampling pass."""
+    """Each face, (B, C, S, S) in [0, 1], distorted at random, by at most `by`; rotation, shift and zoom are one resampling."""
     return _erase(_light(_move(faces, by, generator), by, generator), by, generator)
 
 
 def _uniform(count: int, bound: float, generator: Generator, device: torch.device) -> Tensor:
-    """(count,) uniform in [-bound, bound]."""
+    """Random numbers (count,), uniform in [-bound, bound]."""
     return (torch.rand(count, generator=generator, device=device) * 2 - 1) * bound
 
 

@@ -1,4 +1,4 @@
-"""Faces of one set in the shape of another's, so that they can be trained on together."""
+"""Converts the faces of one set to the size and color of another's, so that both can be trained on together."""
 
 from dataclasses import replace
 
@@ -11,24 +11,24 @@ from mien.data.format import Info
 from mien.errors import MienError
 
 CHUNK = 4096
-GRAY = (0.299, 0.587, 0.114)
-"""Red, green and blue in a gray value (ITU-R BT.601), as Pillow weighs them."""
+GRAY_WEIGHTS = (0.299, 0.587, 0.114)
+"""The weights of red, green and blue in a gray value (ITU-R BT.601), as Pillow has them."""
 
 
-def is_alike(faces: FaceSet, info: Info) -> bool:
-    """Whether the faces' side and color are those of `info`."""
+def has_shape_of(faces: FaceSet, info: Info) -> bool:
+    """Whether the faces have the side and the color of `info`."""
     return (faces.info.side, faces.info.channels) == (info.side, info.channels)
 
 
 def shape_in_words(info: Info) -> str:
-    """`48 pixels, gray`."""
+    """The size and color of faces in words: `48 pixels, gray`."""
     return f"{info.side} pixels, {'gray' if info.channels == 1 else 'color'}"
 
 
-def alike(faces: FaceSet, info: Info) -> FaceSet:
-    """The same faces in memory, uint8, with the side and channels of `info`; all columns stay.
+def in_shape_of(faces: FaceSet, info: Info) -> FaceSet:
+    """The faces of a set in memory, uint8, with the side and channels of `info`; all columns stay.
 
-    Raises MienError for features, or faces among features, which cannot be turned into each other.
+    Raises MienError where one set holds features, which cannot be converted.
     """
     if faces.info.kind != "faces" or info.kind != "faces":
         raise MienError(
@@ -44,10 +44,10 @@ def alike(faces: FaceSet, info: Info) -> FaceSet:
 
 
 def _converted(pixels: torch.Tensor, info: Info) -> torch.Tensor:
-    """uint8 (B, S, S[, 3]) to the side and channels of `info`; smaller ones are averaged, larger ones interpolated."""
+    """Pixels, uint8 (B, S, S[, 3]), with the side and channels of `info`; averaged where smaller, interpolated where larger."""
     stacked = (pixels.unsqueeze(1) if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2)).float()
     if stacked.shape[1] > info.channels:
-        stacked = torch.einsum("bchw,c->bhw", stacked, torch.tensor(GRAY)).unsqueeze(1)
+        stacked = torch.einsum("bchw,c->bhw", stacked, torch.tensor(GRAY_WEIGHTS)).unsqueeze(1)
     stacked = F.interpolate(stacked, (info.side, info.side), mode="bilinear", antialias=True, align_corners=False)
     whole = stacked.round().clamp(0, 255).to(torch.uint8).expand(-1, info.channels, -1, -1)
     return whole.squeeze(1) if info.channels == 1 else whole.permute(0, 2, 3, 1).contiguous()

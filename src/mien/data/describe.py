@@ -1,4 +1,4 @@
-"""What is in a face set: faces per split and class, and what they look like."""
+"""What is in a face set: the numbers of faces by split and class, and a picture of examples."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from mien.data.face_grid import Row, Tile, draw_face_grid, write_face_grid
+from mien.data.face_grid import GridRow, GridTile, draw_face_grid, write_face_grid
 from mien.data.faceset import FaceSet
 from mien.errors import MienError
 
@@ -16,15 +16,16 @@ NO_LABEL = "(no label)"
 
 @dataclass(frozen=True)
 class Description:
-    """Counts (splits, classes), the classes followed by the faces without label where there are any."""
+    """The numbers of faces, (splits, classes); faces without label, if any, are the last class."""
 
     splits: tuple[str, ...]
     classes: tuple[str, ...]
     counts: npt.NDArray[np.int64]
+    """The numbers of faces, (splits, classes)."""
 
 
 def describe(faces: FaceSet) -> Description:
-    """Faces per split and class; a set without splits is one named `(no splits)`."""
+    """The numbers of faces by split and class; a set without splits has one, named `(no splits)`."""
     has_splits = "split" in faces.column_names
     splits = faces.values("split").astype(str) if has_splits else np.full(len(faces), "(no splits)")
     names, index = np.unique(splits, return_inverse=True)
@@ -37,7 +38,7 @@ def describe(faces: FaceSet) -> Description:
 
 
 def examples(faces: FaceSet, per_class: int = 10, side: int = 64, seed: int = 0) -> Image.Image:
-    """A picture of up to `per_class` random faces of each class, a class a row, the name before it.
+    """A picture of random faces, up to `per_class` of each class, in a row behind its name.
 
     Raises MienError for a set of features, which has no pictures.
     """
@@ -46,7 +47,7 @@ def examples(faces: FaceSet, per_class: int = 10, side: int = 64, seed: int = 0)
     kinds = [(name, label) for label, name in enumerate(faces.classes)] + [(NO_LABEL, -1)]
     found = [(name, np.flatnonzero(labels == label)) for name, label in kinds]
     chosen = [(name, generator.permutation(rows)[:per_class]) for name, rows in found if len(rows)]
-    return draw_face_grid([Row(name, tuple(map(Tile, faces.faces(rows)))) for name, rows in chosen], side)
+    return draw_face_grid([GridRow(name, tuple(map(GridTile, faces.faces(rows)))) for name, rows in chosen], side)
 
 
 def require_pictures(faces: FaceSet) -> None:
@@ -56,5 +57,5 @@ def require_pictures(faces: FaceSet) -> None:
 
 
 def write_examples(faces: FaceSet, path: Path) -> None:
-    """Write `examples` as a PNG, aside and renamed. Raises MienError where `path` does not end in .png."""
+    """Write a picture of examples as a PNG. Raises MienError where `path` does not end in .png."""
     write_face_grid(examples(faces), path)

@@ -1,4 +1,4 @@
-"""A sheet of faces as a picture: named rows, and under each face what is to be said of it."""
+"""A picture of a grid of faces: rows with names, and notes under each face."""
 
 import io
 from collections.abc import Sequence
@@ -10,55 +10,55 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from mien.disk import write_aside
+from mien.disk import write_atomically
 from mien.errors import MienError
-from mien.plain import plain, short
+from mien.wording import plain_text, short_name
 
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
 INK, SOFT, BLUE, GRAY, RED = "#1c2430", "#566072", "#bcdcf0", "#dfe3e9", "#b8440c"
-"""Names; what is beside the point; bars that fill by a share; bars to compare them with; what is to be noticed."""
+"""Colors of names; of what is beside the point; of bars that fill by a share; of bars to compare with; of what stands out."""
 EDGE, GAP, PAD = 12, 4, 3
-"""Around the sheet, between faces, and from a bar's edge to its text, in pixels."""
+"""Pixels around the grid, between faces, and from a bar's edge to its text."""
 WIDEST = 200
-"""No name takes more room than this."""
+"""The most pixels of a name's width."""
 
 
 @dataclass(frozen=True)
-class Note:
-    """A line under a face."""
+class GridNote:
+    """A line of text under a face."""
 
     text: str
     share: float | None = None
-    """A bar behind the text fills this share of the width, from 0 to 1; None draws none."""
+    """The share of the width that a bar behind the text fills, 0 to 1; None draws no bar."""
     bar: str = BLUE
     color: str = INK
 
 
 @dataclass(frozen=True)
-class Tile:
-    """A face and what stands under it."""
+class GridTile:
+    """A face of a grid, and the notes under it."""
 
     face: npt.NDArray[Any]
-    """uint8 (S, S) gray or (S, S, 3) color."""
-    notes: tuple[Note, ...] = ()
+    """The face, uint8 (S, S) gray or (S, S, 3) color."""
+    notes: tuple[GridNote, ...] = ()
     frame: str = ""
-    """Color of a frame around the face; empty draws none."""
+    """The color of a frame around the face; "" for none."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """Tiles side by side, a name before them and perhaps something about it."""
+class GridRow:
+    """A row of a grid: its name, perhaps a line about it, and its faces."""
 
     name: str
-    tiles: tuple[Tile, ...]
+    tiles: tuple[GridTile, ...]
     about: str = ""
 
 
-def draw_face_grid(rows: Sequence[Row], side: int = 64, title: str = "") -> Image.Image:
-    """The rows one below the other, every face `side` x `side`; `title` is a line above them. All rows leave the same room."""
+def draw_face_grid(rows: Sequence[GridRow], side: int = 64, title: str = "") -> Image.Image:
+    """A picture of rows of faces, each face `side` x `side` pixels, all rows of one width; `title` is a line above them."""
     # Pillow measures no text of several lines, and takes long over one without end.
-    rows, title = [replace(row, name=short(row.name), about=short(row.about)) for row in rows], plain(title, 400)
+    rows, title = [replace(row, name=short_name(row.name), about=short_name(row.about)) for row in rows], plain_text(title, 400)
     large, small = ImageFont.load_default(max(12, side // 6)), ImageFont.load_default(max(11, side // 8))
     line = _height(small) + 2 * PAD
     notes = max((len(tile.notes) for row in rows for tile in row.tiles), default=0)
@@ -88,29 +88,29 @@ def draw_face_grid(rows: Sequence[Row], side: int = 64, title: str = "") -> Imag
 
 
 def write_face_grid(sheet: Image.Image, path: Path) -> None:
-    """Write the picture as a PNG, aside and renamed. Raises MienError where `path` does not end in .png."""
+    """Write a picture as a PNG, safe from crashes. Raises MienError where `path` does not end in .png."""
     if path.suffix.lower() != ".png":
         raise MienError("a picture named *.png", str(path), "give it that ending")
     content = io.BytesIO()
     sheet.save(content, "PNG")
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_aside(path, content.getvalue())
+    write_atomically(path, content.getvalue())
 
 
-def evenly(count: int, most: int) -> npt.NDArray[np.int64]:
-    """Up to `most` of `count` places in order, first and last among them, evenly apart."""
+def evenly_spaced(count: int, most: int) -> npt.NDArray[np.int64]:
+    """Up to `most` of the numbers 0 to `count` - 1, ascending and evenly apart, first and last among them."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
 
 
-def _name(draw: ImageDraw.ImageDraw, row: Row, middle: tuple[int, int], fonts: tuple[Font, Font], width: int) -> None:
-    """The row's name and what is about it, centered at the height `middle`, cut where they need more than `width`."""
+def _name(draw: ImageDraw.ImageDraw, row: GridRow, middle: tuple[int, int], fonts: tuple[Font, Font], width: int) -> None:
+    """Draw a row's name and the line about it, centered at the height `middle`, cut to `width`."""
     (x, y), (large, small) = middle, fonts
     draw.text((x, y - (GAP if row.about else 0)), _cut(row.name, large, width), INK, large, anchor="ls" if row.about else "lm")
     draw.text((x, y + GAP), _cut(row.about, small, width), SOFT, small, anchor="lt")
 
 
-def _note(draw: ImageDraw.ImageDraw, note: Note, box: tuple[int, int, int, int], font: Font) -> None:
-    """A note in its box (left, top, right, bottom), its bar behind it."""
+def _note(draw: ImageDraw.ImageDraw, note: GridNote, box: tuple[int, int, int, int], font: Font) -> None:
+    """Draw a note into its box (left, top, right, bottom), with its bar behind."""
     left, top, right, bottom = box
     if note.share is not None:
         draw.rectangle((left, top, right, bottom - 2), fill="#f5f7fa")
@@ -118,12 +118,16 @@ def _note(draw: ImageDraw.ImageDraw, note: Note, box: tuple[int, int, int, int],
         if end > left:
             draw.rectangle((left, top, end, bottom - 2), fill=note.bar)
     draw.text(
-        ((left + right) // 2, (top + bottom) // 2 - 1), _cut(short(note.text), font, right - left), note.color, font, anchor="mm"
+        ((left + right) // 2, (top + bottom) // 2 - 1),
+        _cut(short_name(note.text), font, right - left),
+        note.color,
+        font,
+        anchor="mm",
     )
 
 
 def _cut(text: str, font: Font, width: int) -> str:
-    """`text`, or as much of it as there is room for, and an ellipsis."""
+    """As much of a text as fits into `width`, with an ellipsis where it is cut."""
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(text + "…") > width:

@@ -1,4 +1,4 @@
-"""A face set: pixels (or cached features) and one table, a row per face; selections and joins are views of rows."""
+"""A face set: pixels (or features) and a table with a row for each face; selections and joins are views without copies."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -10,59 +10,19 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mien.data.format import Columns, Info, Rows, checksum, is_pixels, require_labels, to_table
-from mien.disk import fit, read_json, require_name, require_plain, require_regular
+from mien.data.faceset_files import map_pixels, read_info, verify_checksum
+from mien.data.faceset_part import FaceSetPart
+from mien.data.format import Columns, Info, Rows, is_pixels, require_labels, to_table
+from mien.disk import require_utf8_path
 from mien.errors import MienError
-from mien.registry import meant, told
+from mien.json_toml import require_simple
+from mien.wording import brief_repr, with_suggestion
 
 Normalization = Literal["fixed", "face"]
-"""How gray values are scaled for a network: all alike, or every face to zero mean and unit variance."""
+"""How gray values are scaled for a network: all faces alike, or each to zero mean and unit variance."""
 
 BLOCK = 4096
-"""Faces copied at a time."""
-
-MOST_HEADER = 10_000
-"""Bytes of the header of faces.npy; numpy takes no more."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """Rows of one stored set; `rows` None means all of them."""
-
-    pixels: npt.NDArray[Any]
-    columns: Columns
-    rows: Rows | None = None
-    added: Mapping[str, pa.Array] = field(default_factory=dict)
-    """Columns of this view alone, one value for each of its rows."""
-
-    @property
-    def types(self) -> dict[str, pa.DataType]:
-        return self.columns.types | {name: values.type for name, values in self.added.items()}
-
-    def __len__(self) -> int:
-        return len(self.pixels) if self.rows is None else len(self.rows)
-
-    def take(self, rows: Rows) -> "Part":
-        """These rows of this part, in this order."""
-        added = {name: values.take(pa.array(rows)) for name, values in self.added.items()}
-        return replace(self, rows=rows if self.rows is None else self.rows[rows], added=added)
-
-    def faces(self, rows: Rows) -> npt.NDArray[Any]:
-        """Pixels of these rows, copied."""
-        taken: npt.NDArray[Any] = self.pixels[rows if self.rows is None else self.rows[rows]]
-        # Of half precision, all bits of the exponent: infinite, or no number.
-        if taken.dtype == np.float16 and ((taken.view(np.uint16) & 0x7C00) == 0x7C00).any():
-            raise MienError(f"features that are numbers in {self.columns.place}", "infinite ones, or none", "make them again")
-        return taken
-
-    def column(self, name: str, kind: pa.DataType) -> pa.ChunkedArray:
-        """Column `name` at this part's rows; nulls where the set has no such column."""
-        if name in self.added:
-            return pa.chunked_array([self.added[name]])
-        if name not in self.columns.types:
-            return pa.chunked_array([pa.nulls(len(self), kind)])
-        values = self.columns.read(name)
-        return values if self.rows is None else values.take(pa.array(self.rows))
+"""How many faces are copied at a time."""
 
 
 @dataclass(frozen=True)
@@ -73,23 +33,26 @@ class FaceSet:
     """
 
     info: Info
-    parts: tuple[Part, ...]
+    """What holds for all faces."""
+    parts: tuple[FaceSetPart, ...]
+    """The parts of stored sets that the faces are in, one after the other."""
     folder: Path | None = field(default=None)
+    """The folder of a stored set; None for a view, or a set in memory."""
 
     @staticmethod
     def open(folder: Path | str, verify: bool = False) -> "FaceSet":
-        """Open a stored set; pixels are memory-mapped, columns are read when asked for.
+        """Open a stored set. Pixels are memory-mapped, and columns are read when they are asked for.
 
-        `verify` reads both files through and compares the checksum. Raises MienError where the folder is no face set,
-        was changed after it was written, or has another format version.
+        `verify`: read both files and compare the checksum. Raises MienError where the folder is no face set, was changed after
+        it was written, or has another version of the format.
         """
         folder = Path(folder)
-        require_name(folder)
-        info = _read_info(folder)
+        require_utf8_path(folder)
+        info = read_info(folder)
         if verify:
-            _verify(folder, info)
-        pixels = _map_pixels(folder / "faces.npy")
-        faces = FaceSet(info, (Part(pixels, Columns(folder / "table.parquet")),), folder)
+            verify_checksum(folder, info)
+        pixels = map_pixels(folder / "faces.npy")
+        faces = FaceSet(info, (FaceSetPart(pixels, Columns(folder / "table.parquet")),), folder)
         _check(faces)
         return faces
 
@@ -122,10 +85,10 @@ class FaceSet:
         if labels is not None or "label" not in given:
             given["label"] = np.full(len(faces), -1) if labels is None else np.asarray(labels)
         for name, values in given.items():
-            count = len(values) if hasattr(values, "__len__") and getattr(values, "ndim", 1) != 0 else told(values)
+            count = len(values) if hasattr(values, "__len__") and getattr(values, "ndim", 1) != 0 else brief_repr(values)
             if count != len(faces):
                 raise MienError(f"a row for each of {len(faces)} faces in column {name}", f"{count}", "give one each")
-        made = FaceSet(replace(info, count=len(faces)), (Part(faces, Columns(to_table(given))),))
+        made = FaceSet(replace(info, count=len(faces)), (FaceSetPart(faces, Columns(to_table(given))),))
         _check(made)
         require_labels(made.column("label"), len(made.classes), "a set in memory")
         return made
@@ -138,30 +101,31 @@ class FaceSet:
 
     @property
     def classes(self) -> tuple[str, ...]:
+        """The names of the classes; a label is the number of one."""
         return self.info.classes
 
     @property
     def column_names(self) -> list[str]:
-        """Names of the columns that any part has."""
+        """The names of all columns."""
         return list(dict.fromkeys(name for part in self.parts for name in part.types))
 
     def column(self, name: str) -> pa.ChunkedArray:
-        """Column `name`, (N,); raises MienError where no part has it."""
+        """A column by its name, (N,). Raises MienError where there is none."""
         kinds = [part.types[name] for part in self.parts if name in part.types]
         if not kinds:
             known = self.column_names
-            raise MienError(f"a column among {', '.join(known)}", meant(name, known), "choose one of those")
+            raise MienError(f"a column among {', '.join(known)}", with_suggestion(name, known), "choose one of those")
         chunks = [chunk for part in self.parts for chunk in part.column(name, kinds[0]).chunks]
         return pa.chunked_array([chunk.cast(kinds[0]) for chunk in chunks], kinds[0])
 
     def values(self, name: str) -> npt.NDArray[Any]:
-        """Column `name` as an array, (N,); texts as objects, None where there is none."""
+        """A column by its name as an array, (N,); texts are objects, None where there is none."""
         values: npt.NDArray[Any] = self.column(name).to_numpy()
         return values
 
     @property
     def labels(self) -> Rows:
-        """(N,) class indices, -1 where a face has none."""
+        """The labels (N,), numbers of classes; -1 where a face has none."""
         return require_labels(self.column("label"), len(self.classes), self._place)
 
     @property
@@ -171,7 +135,7 @@ class FaceSet:
 
     @property
     def votes(self) -> npt.NDArray[np.float32] | None:
-        """(N, K) votes per class, zeros where a face has none; None where the set has no votes."""
+        """The votes (N, K) for each class, zeros where a face has none; None for a set without votes."""
         if "votes" not in self.column_names:
             return None
         column, classes = self.column("votes").combine_chunks(), len(self.classes)
@@ -179,14 +143,16 @@ class FaceSet:
         valid, given = column.is_valid().to_numpy(zero_copy_only=False), column.flatten().to_numpy(zero_copy_only=False)
         found = pc.unique(pc.list_value_length(column).drop_null()).to_pylist()
         if found not in ([], [classes]):
-            raise MienError(f"votes for each of {classes} classes in {self._place}", f"{told(found)} of them", "import again")
+            raise MienError(
+                f"votes for each of {classes} classes in {self._place}", f"{brief_repr(found)} of them", "import again"
+            )
         if not (np.isfinite(given).all() and (given >= 0).all()):
             raise MienError(f"votes from 0 up in {self._place}", "others", "import again")
         votes[valid] = given.reshape(-1, classes) if classes else 0
         return votes
 
     def faces(self, rows: npt.ArrayLike | None = None) -> npt.NDArray[Any]:
-        """Pixels (or features) of these rows, all by default, copied in this order."""
+        """A copy of the pixels (or features) of some rows, in their order; of all rows by default."""
         wanted = np.arange(len(self)) if rows is None else _as_rows(rows, len(self))
         if len(self.parts) == 1:
             return self.parts[0].faces(wanted)
@@ -200,7 +166,7 @@ class FaceSet:
         return out
 
     def select(self, rows: npt.ArrayLike) -> "FaceSet":
-        """A view of these rows: indices (in this order) or a mask over all rows."""
+        """A view of some rows, given as numbers (in this order) or as a mask over all rows."""
         wanted = _as_rows(rows, len(self))
         if len(self.parts) == 1:
             return self._view((self.parts[0].take(wanted),))
@@ -210,12 +176,12 @@ class FaceSet:
         parts = [self.parts[owner[run[0]]].take(wanted[run] - starts[owner[run[0]]]) for run in runs]
         return self._view(tuple(parts) or (self.parts[0].take(wanted),))
 
-    def _view(self, parts: tuple[Part, ...]) -> "FaceSet":
+    def _view(self, parts: tuple[FaceSetPart, ...]) -> "FaceSet":
         # A view is no stored set: it has neither folder nor checksum.
         return FaceSet(replace(self.info, count=sum(map(len, parts)), checksum=""), parts)
 
     def with_column(self, name: str, values: Sequence[Any] | npt.NDArray[Any]) -> "FaceSet":
-        """A view with column `name` added or replaced, (N,). Raises MienError for another number of values."""
+        """A view with a column (N,) added or replaced. Raises MienError for another number of values."""
         if len(values) != len(self):
             raise MienError(f"{len(self)} values of {name}", f"{len(values)}", "give one value per face")
         column = to_table({name: values}).column(0).combine_chunks()
@@ -227,7 +193,7 @@ class FaceSet:
         return self._view(tuple(replace(part, added={**part.added, name: piece}) for part, piece in parts))
 
     def where(self, **equal: Any) -> "FaceSet":
-        """The faces whose columns have these values: `where(split="Training")`, `where(label=[0, 3])`."""
+        """A view of the faces whose columns have these values: `where(split="Training")`, `where(label=[0, 3])`."""
         keep = np.ones(len(self), bool)
         for name, wanted in equal.items():
             options = list(wanted) if isinstance(wanted, list | tuple | np.ndarray) else [wanted]
@@ -236,7 +202,7 @@ class FaceSet:
         return self.select(keep)
 
     def join(self, *others: "FaceSet") -> "FaceSet":
-        """This set's faces and then those of `others`, without a copy. Raises MienError where classes or shapes differ."""
+        """A view of the faces of this set, then those of `others`. Raises MienError where classes or shapes differ."""
         for other in others:
             for key in ("kind", "classes", "side", "channels", "views"):
                 mine, theirs = getattr(self.info, key), getattr(other.info, key)
@@ -245,12 +211,12 @@ class FaceSet:
         return self._view((*self.parts, *(part for other in others for part in other.parts)))
 
     def verify(self) -> None:
-        """Compare a stored set with its checksum; raises MienError where it was changed."""
+        """Compare a stored set with its checksum. Raises MienError where the set was changed."""
         if self.folder is not None:
-            _verify(self.folder, self.info)
+            verify_checksum(self.folder, self.info)
 
     def save(self, folder: Path | str) -> "FaceSet":
-        """Write these faces as a new set and open it; raises MienError where `folder` exists."""
+        """Write these faces as a new set, and open it. Raises MienError where something is at `folder`."""
         from mien.data.writer import FaceSetWriter
 
         with FaceSetWriter(Path(folder), self.info) as writer:
@@ -261,19 +227,12 @@ class FaceSet:
         return FaceSet.open(folder)
 
 
-def _verify(folder: Path, info: Info) -> None:
-    found = checksum(folder, info)
-    if found != info.checksum:
-        stated = f"checksum {info.checksum[:12]}… of {folder}"
-        raise MienError(stated, f"{found[:12]}…", "import the set again: it was changed")
-
-
 def _as_rows(rows: npt.ArrayLike, count: int) -> Rows:
     try:
         given = np.asarray(rows)
         given = given if given.dtype == bool else given.astype(np.int64).reshape(-1)
     except (ValueError, TypeError, OverflowError) as error:
-        raise MienError(f"rows from 0 to {count - 1}", told(rows), "give rows of this set") from error
+        raise MienError(f"rows from 0 to {count - 1}", brief_repr(rows), "give rows of this set") from error
     if given.dtype == bool:
         if given.shape != (count,):
             raise MienError(f"a mask of {count} values", f"shape {given.shape}", "give one value per face")
@@ -283,45 +242,8 @@ def _as_rows(rows: npt.ArrayLike, count: int) -> Rows:
     return given
 
 
-def _read_info(folder: Path) -> Info:
-    missing = [name for name in ("faceset.json", "faces.npy", "table.parquet") if not (folder / name).is_file()]
-    if missing:
-        raise MienError(
-            f"a face set at {folder}",
-            f"no {', '.join(missing)} there",
-            "make one with mien import or mien prepare",
-        )
-    values = read_json(folder / "faceset.json", "import the set again")
-    if values.get("version") != 1:
-        raise MienError("a face set of version 1", f"version {values.get('version')}", "open it with the mien that wrote it")
-    return fit(Info, values, folder / "faceset.json", "import the set again")
-
-
-def _map_pixels(path: Path) -> npt.NDArray[Any]:
-    todo = "import the set again"
-    require_regular(path, todo)
-    try:
-        _require_header(path)
-        # Copy on write: torch wants a writable array, and nothing written ever reaches the file.
-        pixels: npt.NDArray[Any] = np.load(path, mmap_mode="c", allow_pickle=False)
-    except Exception as error:  # numpy meets headers that make no sense with exceptions of many kinds
-        raise MienError(f"an array in {path}", str(error)[:200] or type(error).__name__, todo) from error
-    if not pixels.flags.c_contiguous:
-        raise MienError(f"an array in {path} that lies row by row", "another order", todo)
-    return pixels
-
-
-def _require_header(path: Path) -> None:
-    """Raises ValueError where a file does not begin as numpy's arrays do, or states a header that is none."""
-    with path.open("rb") as file:
-        head = file.read(12)
-    length = int.from_bytes(head[8:10] if head[6:7] == b"\x01" else head[8:12], "little")
-    if head[:6] != b"\x93NUMPY" or length > MOST_HEADER:
-        raise ValueError("no header of an array" if head else "an empty file")
-
-
 def _check(faces: FaceSet) -> None:
-    """The pixels' type and shape and the table's length are those that `info` states."""
+    """Raises MienError where the pixels' type or shape, or the table's length, is not what the set states."""
     info, pixels, rows = faces.info, faces.parts[0].pixels, faces.parts[0].columns.rows
     where, count = faces.folder or "memory", len(pixels) if pixels.ndim else 0
     if info.kind == "features":
@@ -339,5 +261,5 @@ def _check(faces: FaceSet) -> None:
         found = f"{rows} rows, {info.count} stated"
         raise MienError(f"a table row for each of {count} faces in {where}", found, "import the set again")
     if len(set(info.classes)) < len(info.classes):
-        raise MienError(f"classes of different names in {where}", told(info.classes), "import the set again")
-    require_plain(asdict(info), f"what holds for the faces in {where}", "give other texts")
+        raise MienError(f"classes of different names in {where}", brief_repr(info.classes), "import the set again")
+    require_simple(asdict(info), f"what holds for the faces in {where}", "give other texts")

@@ -1,4 +1,4 @@
-"""The format of a face set on disk: what faceset.json states, the types of the columns, and the checksum over all of it."""
+"""The format of a face set on disk: what faceset.json states, the types of columns, and the checksum."""
 
 import hashlib
 import json
@@ -14,32 +14,32 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as checked
 
 from mien.errors import MienError
-from mien.registry import STRICT, worded
-from mien.tabular.parquet_files import FAULTS, metadata_of, read_column, schema_of
+from mien.settings import STRICT, plain_errors
+from mien.tabular.parquet_files import FAULTS, read_column, read_metadata, read_schema
 
 Rows = npt.NDArray[np.int64]
 
 MOST_CLASSES, MOST_SIDE, MOST_VALUES = 2**15 - 1, 2**15 - 1, 2**24
-"""A label fits 16 bits; a side in pixels and the numbers of a feature are bounded before memory is taken."""
+"""The most classes (a label fits 16 bits), pixels of a side, and numbers of a feature."""
 
 Text = Annotated[str, Field(max_length=2**16)]
 
 
-@worded
+@plain_errors
 @checked(frozen=True, config=STRICT)
 class Info:
     """What holds for all faces of a set: the content of faceset.json."""
 
     classes: Annotated[tuple[Annotated[str, Field(max_length=1000)], ...], Field(max_length=MOST_CLASSES)]
-    """Class names; a label is an index into them."""
+    """The names of the classes; a label is the number of one."""
     kind: Literal["faces", "features"] = "faces"
-    """`faces`: uint8 (N, S, S) or (N, S, S, 3); `features`: float16 (N, V, D)."""
+    """What is stored: `faces`, uint8 (N, S, S) or (N, S, S, 3), or `features`, float16 (N, V, D)."""
     side: Annotated[int, Field(ge=0, le=MOST_SIDE)] = 0
     """Side of a face in pixels, 0 for features."""
     channels: Annotated[int, Field(ge=1, le=MOST_VALUES)] = 1
-    """1 gray, 3 color; for features their dimension D."""
+    """1 for gray, 3 for color; for features their dimension D."""
     views: Annotated[tuple[Text, ...], Field(max_length=1000)] = ()
-    """For features: what each of the V views shows (`clean`, `mirror`, `weak`, `strong`)."""
+    """What each of the V views of features shows: `clean`, `mirror`, `weak` or `strong`."""
     name: Text = ""
     """The source and its label rule."""
     alignment: Text = "unknown"
@@ -53,7 +53,7 @@ class Info:
     count: Annotated[int, Field(ge=0, le=2**40)] = 0
     """Number of faces."""
     checksum: Annotated[str, Field(max_length=64)] = ""
-    """sha256 over all the rest; written by the writer."""
+    """The sha256 over all the rest, computed when the set is written."""
 
 
 COLUMNS: dict[str, pa.DataType] = {
@@ -70,26 +70,26 @@ COLUMNS: dict[str, pa.DataType] = {
     "landmarks": pa.list_(pa.float32(), 10),
     "score": pa.float32(),
 }
-"""The columns every tool knows; `id` and `label` (-1: none) are always there, others where the source has them."""
+"""The types of the columns that mien knows. `id` and `label` (-1: none) are always there."""
 
 
 WHOLE = ("id", "label")
-"""Columns in which every face has a value."""
+"""The columns in which every face has a value."""
 
 
 class Columns:
-    """The table of a stored set, each column read when first asked for and kept; or a table in memory.
+    """The columns of a stored set, each read and checked when it is first asked for; or the columns of a table in memory.
 
-    Raises MienError for a file that holds no such table; each column is checked when it is read.
+    Raises MienError where a file holds no such table.
     """
 
     def __init__(self, table: pa.Table | Path) -> None:
         self._table = table
         self._read: dict[str, pa.ChunkedArray] = {}
         if isinstance(table, Path):
-            self._metadata = metadata_of(table, "import the set again")
+            self._metadata = read_metadata(table, "import the set again")
             self.rows = int(self._metadata.num_rows)
-            self._schema = schema_of(table, self._metadata, "import the set again")
+            self._schema = read_schema(table, self._metadata, "import the set again")
         else:
             self.rows, self._schema = len(table), table.schema
         missing = [name for name in WHOLE if name not in self._schema.names]
@@ -102,11 +102,11 @@ class Columns:
 
     @property
     def place(self) -> str:
-        """Where the table lies, for messages."""
+        """The place of the table, for messages."""
         return str(self._table.parent) if isinstance(self._table, Path) else "a set in memory"
 
     def read(self, name: str) -> pa.ChunkedArray:
-        """The whole column `name`, (N,)."""
+        """A whole column by its name, (N,)."""
         if not isinstance(self._table, Path):
             return self._table.column(name)
         if name not in self._read:
@@ -119,7 +119,7 @@ class Columns:
 
 
 def to_table(columns: Mapping[str, Any]) -> pa.Table:
-    """A table of these columns, `id` first; the known ones get their fixed type. Raises MienError for values that do not fit."""
+    """A table of these columns, `id` first, with the types that mien fixes. Raises MienError for values that do not fit."""
     made = {name: _to_arrow(name, values, COLUMNS.get(name)) for name, values in columns.items()}
     lengths = {name: len(values) for name, values in made.items()}
     if len(set(lengths.values())) > 1:
@@ -143,7 +143,7 @@ def _to_arrow(name: str, values: Any, kind: pa.DataType | None) -> pa.ChunkedArr
 
 
 def checksum(folder: Path, info: Info) -> str:
-    """sha256 over what faceset.json states (but this checksum), faces.npy and table.parquet, in hexadecimal."""
+    """The checksum of a set in hexadecimal: sha256 over faceset.json (without the checksum), faces.npy and table.parquet."""
     stated = asdict(replace(info, checksum=""))
     digest = hashlib.sha256(json.dumps(stated, sort_keys=True).encode())
     for name in ("faces.npy", "table.parquet"):
@@ -154,7 +154,7 @@ def checksum(folder: Path, info: Info) -> str:
 
 
 def require_labels(column: pa.ChunkedArray | pa.Array, classes: int, where: str) -> Rows:
-    """The labels (N,) of a column. Raises MienError where one is missing, or is neither -1 nor a class's number."""
+    """The labels (N,) of a column. Raises MienError where one is missing, or is neither -1 nor the number of a class."""
     if column.null_count or not pa.types.is_integer(column.type):
         raise MienError(f"a label for every face of {where}, -1 for none", "none, or no number", "name a class for each")
     labels = column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy()
@@ -166,5 +166,5 @@ def require_labels(column: pa.ChunkedArray | pa.Array, classes: int, where: str)
 
 
 def is_pixels(array: np.ndarray[Any, Any]) -> bool:
-    """Are these square faces, uint8 (N, S, S) of gray or (N, S, S, 3) of color?"""
+    """Whether an array holds square faces: uint8 (N, S, S) of gray or (N, S, S, 3) of color."""
     return array.dtype == np.uint8 and array.shape[3:] in ((), (3,)) and array.shape[1:2] == array.shape[2:3] != ()

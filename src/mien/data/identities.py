@@ -1,4 +1,4 @@
-"""Face sets whose label is the person, to learn from what tells people apart."""
+"""Face sets whose classes are people, to learn from what tells people apart."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,30 +13,35 @@ from mien.data.format import Rows
 from mien.data.splits import held_out_rows, split_rows
 from mien.data.writer import FaceSetWriter
 from mien.errors import MienError
-from mien.plain import counted
 from mien.progress import Progress, Silent
-from mien.registry import Count, Seed, Share, require
+from mien.settings import Count, Seed, Share, require_fitting
+from mien.wording import quantity
 
 MOST_PEOPLE = 32767
-"""What the column `label` can number."""
+"""The most people that the column `label` can number."""
 
 RENAMED = ("label", "votes", "true_label", "split")
-"""Columns of the old set that would say something else of the new one; they are kept as `source_label` and so on."""
+"""Columns whose meaning changes in the new set; they are kept as `source_label` and so on."""
 
 
 @dataclass(frozen=True)
 class Identities:
-    """Who is on which face: `rows` (n,) of the set, ascending; `labels` (n,) into `names`, -1 for people who are held out."""
+    """Who is on which face: `rows` (n,) of the set, ascending, and `labels` (n,), numbers of `names`, -1 for people held
+    out.
+    """
 
     rows: Rows
+    """The rows of the set that show these people, (n,), ascending."""
     labels: npt.NDArray[np.int64]
+    """The number of each face's person among `names`, (n,); -1 for people held out."""
     names: tuple[str, ...]
+    """The people who are trained on."""
     people: int
-    """All of them, those held out as well."""
+    """The number of people, those held out included."""
 
 
 def find_people(faces: FaceSet) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
-    """Who is on each face, (N,) indices into the names, which are sorted; -1 where the subject is null or empty: nobody.
+    """Who is on each face: numbers (N,) of the sorted names; -1 where the subject is empty.
 
     Raises MienError where the set has no subjects.
     """
@@ -53,11 +58,10 @@ def find_people(faces: FaceSet) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]
 
 
 def draw_identities(faces: FaceSet, least: int = 5, test: float = 0.2, seed: int = 0, split: str | None = None) -> Identities:
-    """The people with `least` faces or more in `split`; about a share `test` of them, at least one, is held out by seed.
+    """The people with `least` faces or more in a split; of them about a share `test`, at least one, is held out by seed.
 
-    `split` None: all faces but those held out for tests.
-
-    Raises MienError where there are no subjects, fewer than two people would be trained on, or more than can be numbered.
+    `split`: None for all faces but those held out for tests. Raises MienError where there are no subjects, fewer than two
+    people to train on, or more than can be numbered.
     """
     if not 0 <= test < 1 or least < 1:
         raise MienError(
@@ -69,7 +73,7 @@ def draw_identities(faces: FaceSet, least: int = 5, test: float = 0.2, seed: int
     chosen = np.flatnonzero(counts >= least)
     held_out = max(1, round(test * len(chosen))) if test else 0
     if len(chosen) - held_out < 2:
-        most = f"{len(chosen)} of {counted(len(names), 'person', 'people')}, the most faces of one are {counts.max(initial=0)}"
+        most = f"{len(chosen)} of {quantity(len(names), 'person', 'people')}, the most faces of one are {counts.max(initial=0)}"
         raise MienError(
             f"two people to train on with {least} faces or more, {held_out} held out", most, "lower --least or --test"
         )
@@ -91,14 +95,15 @@ def write_identities(
     split: str | None = None,
     progress: Progress | None = None,
 ) -> FaceSet:
-    """Write the faces of `draw_identities` as a new set whose classes are the people trained on, and open it.
+    """Write a new set whose classes are people, and open it.
 
-    Those are the split `train`; the people held out are the split `test`, label -1. The other columns stay; the old label
-    (by name), votes and split are `source_label`, `source_votes` and `source_split`. Raises MienError where `out` exists.
+    People who are trained on are the split `train`; those held out are the split `test`, with label -1. Other columns stay; the
+    old label (by name), votes and split become `source_label`, `source_votes` and `source_split`. Raises MienError where `out`
+    exists, and where people are too few.
     """
-    require(Seed, seed=seed)
-    require(Share, test=test)
-    require(Count, least=least)
+    require_fitting(Seed, seed=seed)
+    require_fitting(Share, test=test)
+    require_fitting(Count, least=least)
     found, bar = draw_identities(faces, least, test, seed, split), progress or Silent()
     columns = _columns(faces, found)
     info = replace(faces.info, classes=found.names, name=f"identities of {faces.info.name or 'no name'}")
@@ -112,7 +117,7 @@ def write_identities(
 
 
 def _columns(faces: FaceSet, found: Identities) -> dict[str, pa.Array]:
-    """(n,) of every column."""
+    """All columns of the new set, (n,) each."""
     view = faces.select(found.rows)
     old = {name: view.column(name).combine_chunks() for name in view.column_names}
     names = pa.array([*faces.classes, None], pa.string())

@@ -1,4 +1,4 @@
-"""Turning a database into a face set."""
+"""Turns a database into a face set."""
 
 import csv
 import hashlib
@@ -13,34 +13,39 @@ from typing import Any
 from mien.data.faceset import FaceSet
 from mien.data.source import Source
 from mien.data.writer import FaceSetWriter
-from mien.disk import require_absent
 from mien.errors import MienError
-from mien.media.faults import Rejected
-from mien.registry import CountOrZero, Share, find, require, validate
+from mien.folders import require_absent
+from mien.media.rejections import Rejected
+from mien.protocols import require_subclass
+from mien.registry import find_component
+from mien.settings import CountOrZero, Share, require_fitting, settings_from
 
 ROOM = "mien.data.sources"
 """The package whose files are the databases."""
 
 
 NOTES = "notes.csv"
-"""In a set: what is to be said of inputs that did give faces."""
+"""The file of notes in a set: about inputs that gave faces."""
 NAMED = 3
-"""Of them, the most that are named in a line."""
+"""The most inputs that a line of notes names."""
 
 
 @dataclass(frozen=True)
 class Imported:
-    """The new face set, and the inputs that gave no face (also in its `rejected.csv` where there are any)."""
+    """The new face set, and the inputs that gave no face, which are also in its `rejected.csv`."""
 
     faces: FaceSet
+    """The new face set."""
     rejected: tuple[Rejected, ...]
+    """The inputs that gave no face, and why."""
     notes: tuple[Rejected, ...] = ()
-    """What is to be said of pictures that were read: that there are more in their files, or how deep their values are."""
+    """Notes about pictures that were read: that their files hold more pictures, or how deep their values are."""
 
 
 def source_from(name: str, settings: Mapping[str, Any]) -> Source:
     """The database `name` (a file in data/sources) with these settings. Raises MienError for an unknown name or key."""
-    made: Source = validate(find(ROOM, name), settings)
+    made: Source = settings_from(find_component(ROOM, name), settings)
+    require_subclass(made, Source, "mien.data.source", "source")
     return made
 
 
@@ -56,8 +61,8 @@ def import_source(
     `test`: about this share becomes the split `test`, the rest `train`, in a source without splits. Whole subjects go (or
     sequences, or single faces, where there are no subjects), by a hash of their names: the same wherever they turn up.
     """
-    require(Share, test=test)
-    require(CountOrZero, skip=skip)
+    require_fitting(Share, test=test)
+    require_fitting(CountOrZero, skip=skip)
     if not 0 <= test < 1:
         raise MienError("a test share from 0 to below 1", f"{test}", "give another")
     require_absent(out)
@@ -79,7 +84,7 @@ def import_source(
 
 
 def _with_splits(columns: Mapping[str, Any], test: float) -> dict[str, Any]:
-    """The columns and `split`, test or train by a hash of the subject's name (or the sequence's, or the face's)."""
+    """Columns with `split` added: test or train by a hash of the subject's name, else the sequence's or the face's."""
     if "split" in columns:
         raise MienError("a source without splits, to make a test split", "one with splits", "leave --test out")
     by = next(name for name in ("subject", "sequence", "id") if name in columns)
@@ -106,7 +111,7 @@ def _check(count: int, rejected: Sequence[Rejected], skip: int) -> None:
 
 @contextmanager
 def _new_folders_removed(out: Path) -> Iterator[None]:
-    """Folders above `out` that had to be made are removed again where the import fails."""
+    """A context that removes folders above `out` again, where it was made to make them and the import fails."""
     missing = [folder for folder in out.parents if not folder.exists()]
     try:
         yield
@@ -118,7 +123,7 @@ def _new_folders_removed(out: Path) -> Iterator[None]:
 
 
 def attach_rejected(writer: FaceSetWriter, rejected: Iterable[Rejected], name: str = "rejected.csv") -> None:
-    """The inputs that gave no face, where there are any, as rejected.csv in the new set; or others, as another file."""
+    """Write rejected inputs, where there are any, into the new set as rejected.csv, or under another name."""
     left = iter(rejected)
     first = next(left, None)
     if first:
@@ -133,7 +138,7 @@ def told_notes(notes: Sequence[Rejected]) -> str:
 
 
 def _line(row: tuple[str, str]) -> bytes:
-    """Of a table in CSV."""
+    """A line of a CSV table."""
     file = io.StringIO()
     csv.writer(file).writerow(row)
     return file.getvalue().encode("utf-8", "backslashreplace")

@@ -1,145 +1,161 @@
-"""Twins: faces that are near-duplicates, within a face set and across its splits or another set.
+"""Near-duplicates: pairs of faces from one photo, within a face set, across its splits, or with another set.
 
-Web searches bring the same photo several times, cropped, brightened or stamped a little otherwise, and with another label. A test
-face that has a twin in training makes the test too easy. They are found in two steps: faces whose perceptual hashes are close, or
-close to that of the mirror image; and of those pairs the ones that look the same.
+Web searches bring the same photo several times: cropped, brightened or stamped a little otherwise, and with another label. A
+test face that has a near-duplicate in training makes the test too easy. They are found in two steps: faces whose perceptual
+hashes are close, directly or mirrored; and of those pairs the ones that look the same.
 """
 
-import csv
-import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from mien.data.face_grid import Note, Tile, draw_face_grid, evenly, write_face_grid
-from mien.data.face_grid import Row as SheetRow
 from mien.data.faceset import BLOCK, FaceSet
 from mien.data.format import Rows
-from mien.data.phash import Bools, Bytes, Floats, Hashes, Integers, any_close, close_pairs, correlations, groups, hashes, in_order
-from mien.disk import require_new, write_aside
+from mien.data.phash import (
+    Bools,
+    Bytes,
+    Floats,
+    Hashes,
+    Integers,
+    any_close,
+    close_pairs,
+    connected_groups,
+    correlations,
+    hash_pictures,
+    in_order,
+)
 from mien.errors import MienError
-from mien.plain import counted
 from mien.progress import Progress, Silent
-from mien.registry import CountOrZero, require
+from mien.settings import CountOrZero, require_fitting
 
 DISTANCE = 10
-"""Bits in which the hashes of twins may differ: nine in ten of FER2013's twins within 14 bits do; beyond, candidates are many."""
+"""The most bits in which hashes of near-duplicates differ. Of FER2013's within 14 bits, nine in ten differ in no more;
+beyond, candidates are many."""
+
 ALIKE = 0.88
-"""The correlation that twins have at least. 100 pairs of FER2013 above 0.8 were looked at, and all were the same photo; but faces
-drawn by one template (`mien import synthetic`) come as close as that, and 0.88 leaves 9 pairs among 3,000 of them."""
+"""The least correlation of near-duplicates. Of FER2013, 100 pairs above 0.8 were looked at, and all were the same photo. But
+faces drawn by one template (`mien import synthetic`) come as close, and 0.88 leaves 9 pairs among 3,000 of them."""
+
 COLUMN = "twin"
+"""The column of groups of near-duplicates in a set."""
+
 NO_SPLITS = "(no splits)"
+
 NO_SPLIT = "(none)"
-SHOWN, ACROSS, SIDE = 12, 10, 72
-"""Groups in the picture, faces of each, and their side in pixels."""
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
-    """M pairs of twins."""
+class DuplicatePairs:
+    """M pairs of near-duplicates."""
 
     rows: Integers
-    """(M, 2)."""
+    """The rows of both faces of each pair, (M, 2)."""
     distance: Integers
-    """(M,) bits in which the hashes differ."""
+    """The number of bits in which the hashes differ, (M,)."""
     correlation: Floats
-    """(M,) how alike they look, from ALIKE to 1."""
+    """How alike the faces look, (M,), from ALIKE to 1."""
     mirrored: npt.NDArray[np.bool_]
-    """(M,) whether one is like the mirror image of the other, and not like the other itself."""
+    """Whether one face is like the mirror image of the other, and not like the other itself, (M,)."""
 
 
 @dataclass(frozen=True)
-class Share:
-    """How many faces of a split have twins in a split, which may be the same."""
+class SplitShare:
+    """How many faces of one split have a near-duplicate in a split, which may be the same one."""
 
     split: str
+    """The split whose faces are counted."""
     among: str
+    """The split in which their near-duplicates are."""
     faces: int
-    """Of the first split."""
-    twins: int
-    """Of these, those with a twin in the second."""
+    """The number of faces of the split `split`."""
+    duplicates: int
+    """How many of them have a near-duplicate in the split `among`."""
     disagreeing: int
-    """Of those, the ones whose label is another than that of a twin there."""
+    """How many of those have another label than a near-duplicate there."""
 
 
 @dataclass(frozen=True, eq=False)
 class NearDuplicates:
-    """The twins of a set's N faces, and where another set was given those among its faces, which have the rows from N on."""
+    """The near-duplicates of the N faces of a set; faces of another set, where one was given, have the rows from N on."""
 
     faces: FaceSet
+    """The set."""
     other: FaceSet | None
+    """The other set, if any."""
     distance: int
-    found: Pairs
-    """Within the set and across to the other, not within that."""
+    """The most bits in which hashes may differ."""
+    pairs: DuplicatePairs
+    """The pairs within the set, and those with the other set, but none within the other."""
     group: Integers
-    """(all faces,) the group that pairs connect, the largest first; -1: a face without twin."""
+    """The group of each face that pairs connect, for all faces of both sets; 0 is the largest, -1 none."""
     splits: npt.NDArray[np.object_]
-    """(all faces,) the split of each; of the other set behind its name."""
+    """The split of each face of both sets; in the other set after the set's name."""
     labels: npt.NDArray[np.object_]
-    """(all faces,) the names of labels; empty where there is none."""
-    shares: tuple[Share, ...]
+    """The name of each face's label in both sets; "" for none."""
+    shares: tuple[SplitShare, ...]
+    """The numbers of faces with near-duplicates, for each pair of splits."""
 
     @property
     def disagreeing(self) -> npt.NDArray[np.bool_]:
-        """(M,) whether the labels of a pair, both known, are not the same."""
-        return _disagree(self.labels, self.found.rows)
+        """Whether the labels of a pair, both known, differ, (M,)."""
+        return _disagree(self.labels, self.pairs.rows)
 
     @property
     def across(self) -> Bools:
-        """(M,) whether a pair is one of a face with one of the other set."""
-        return self.found.rows[:, 1] >= len(self.faces)
+        """Whether a pair has a face of the other set, (M,)."""
+        return self.pairs.rows[:, 1] >= len(self.faces)
 
-    def have_twins(self, across: bool) -> Bools:
-        """(N,) whether each face of the set has a twin in the other, or in the set itself."""
-        ends = self.found.rows[self.across == across].ravel()
+    def have_duplicates(self, across: bool) -> Bools:
+        """Whether each face of the set, (N,), has a near-duplicate in the other set (`across`), or in the set itself."""
+        ends = self.pairs.rows[self.across == across].ravel()
         have = np.zeros(len(self.faces), bool)
         have[ends[ends < len(self.faces)]] = True
         return have
 
     @property
     def sizes(self) -> Integers:
-        """(G,) faces in each group, those of the other set as well."""
+        """The number of faces in each group, (G,), those of the other set included."""
         return np.bincount(self.group[self.group >= 0])
 
     def to_json(self) -> dict[str, Any]:
         """The figures as plain values for JSON."""
-        ends = self.labels[self.found.rows]
+        ends = self.labels[self.pairs.rows]
         return {
             "dataset": self.faces.info.name or "unnamed",
             "other": None if self.other is None else self.other.info.name or "unnamed",
             "distance": self.distance,
             "faces": len(self.faces),
             "twins": int((self.group[: len(self.faces)] >= 0).sum()),
-            "twins_within": int(self.have_twins(across=False).sum()),
-            "twins_across": int(self.have_twins(across=True).sum()),
-            "pairs": len(self.found.rows),
+            "twins_within": int(self.have_duplicates(across=False).sum()),
+            "twins_across": int(self.have_duplicates(across=True).sum()),
+            "pairs": len(self.pairs.rows),
             "pairs_across": int(self.across.sum()),
-            "mirrored": int(self.found.mirrored.sum()),
+            "mirrored": int(self.pairs.mirrored.sum()),
             "labeled_pairs": int((ends != "").all(axis=1).sum()),
             "disagreeing_pairs": int(self.disagreeing.sum()),
             "groups": len(self.sizes),
             "largest": self.sizes[:10].tolist(),
-            "splits": [vars(share) for share in self.shares],
+            "splits": [
+                {"twins" if name == "duplicates" else name: value for name, value in vars(share).items()} for share in self.shares
+            ],
         }
 
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """Faces of one set that are compared with others."""
+    """Faces of one split of a set, to compare with others."""
 
     faces: FaceSet
     hashes: Hashes
-    """(n, 2)."""
+    """The hashes of the faces and of their mirror images, (n, 2)."""
     rows: Rows
-    """(n,) of all faces."""
+    """The rows of the faces among those of both sets, (n,)."""
 
     def mirrored(self, rows: Rows) -> npt.NDArray[np.uint8]:
-        """Mirror images of these of its faces."""
+        """Mirror images of some of the faces."""
         turned: npt.NDArray[np.uint8] = self.faces.faces(rows)[:, :, ::-1]
         return turned
 
@@ -147,13 +163,16 @@ class _Part:
 def find_near_duplicates(
     faces: FaceSet, other: FaceSet | None = None, distance: int = DISTANCE, progress: Progress | None = None
 ) -> NearDuplicates:
-    """The twins within `faces`, and those that they have in `other`, by split.
+    """The near-duplicates within `faces`, and those between `faces` and `other`, by split.
 
-    Faces of one gray have none. Raises MienError for features, for a set that is compared with itself, and as `pairs` does.
+    Faces of a single gray have none. Raises MienError for features, for a set compared with itself, for a `distance` that is
+    not from 0 to 16, and for too many pairs.
     """
-    require(CountOrZero, distance=distance)
+    require_fitting(CountOrZero, distance=distance)
     if other is not None and other.info.checksum and other.info.checksum == faces.info.checksum:
-        raise MienError("another set to compare with", "the face set itself", "leave it out: twins within a set are found anyhow")
+        raise MienError(
+            "another set to compare with", "the face set itself", "leave it out: near-duplicates within a set are found anyhow"
+        )
     sets, progress = [faces] if other is None else [faces, other], progress or Silent()
     splits = np.concatenate([_splits(one, "" if one is faces else f"{one.info.name or 'other'}: ") for one in sets])
     labels = np.concatenate([_label_names(one) for one in sets])
@@ -173,16 +192,16 @@ def find_near_duplicates(
         for second in range(first, len(parts))
     ]
     found = _joined([replace(part, rows=np.sort(part.rows, axis=1)) for part in compared])
-    together = _by_size(groups(found.rows, len(splits)))
+    together = _by_size(connected_groups(found.rows, len(splits)))
     shares = _shares(found.rows, splits, labels, [name for name, _ in parts], own)
     return NearDuplicates(faces, other, distance, found, together, splits, labels, shares)
 
 
 def have_near_duplicates(faces: FaceSet, among: FaceSet, distance: int = DISTANCE) -> Bools:
-    """(N,) whether each of `faces` has a twin in `among`; a face that is there itself counts as one.
+    """Whether each of `faces`, (N,), has a near-duplicate in `among`; a face that is itself there counts.
 
-    However many are alike, memory is bounded: no pairs are kept. Of more than 64 faces in `among` with one hash, 64 are compared.
-    Raises MienError for features, and for a distance that is not from 0 to 16.
+    Memory is bounded, since pairs are not kept. Of faces in `among` with one hash, 64 at most are compared. Raises MienError
+    for features, and for a distance that is not from 0 to 16.
     """
     ours, theirs = hash_faces(faces)[:, 0], _Part(among, hash_faces(among), np.arange(len(among)))
     found = np.zeros(len(faces), bool)
@@ -193,73 +212,25 @@ def have_near_duplicates(faces: FaceSet, among: FaceSet, distance: int = DISTANC
 
 
 def hash_faces(faces: FaceSet, progress: Progress | None = None) -> Hashes:
-    """(N, 2) hashes of the faces of a set and of their mirror images, BLOCK faces in memory. Raises MienError for features."""
+    """The hashes of a set's faces and of their mirror images, (N, 2). Raises MienError for features."""
     if faces.info.kind != "faces":
         raise MienError("a set of faces, to find near-duplicates", "features", "give the set they were made from")
     bar, found = progress or Silent(), [np.zeros((0, 2), np.uint64)]
     bar.begin("hashing", len(faces))
     for start in range(0, len(faces), BLOCK):
         rows = np.arange(start, min(len(faces), start + BLOCK))
-        found.append(hashes(faces.faces(rows)))
+        found.append(hash_pictures(faces.faces(rows)))
         bar.advance(len(rows))
     return np.concatenate(found)
 
 
-def write_near_duplicates(found: NearDuplicates, out: Path | str) -> tuple[str, ...]:
-    """Write duplicates.csv and, where there are any, duplicates.png into the new folder `out`; their names.
-
-    Raises MienError where something lies there.
-    """
-    out = Path(out)
-    require_new(out)
-    out.mkdir(parents=True, exist_ok=True)
-    write_aside(out / "duplicates.csv", near_duplicate_rows(found).encode())
-    if not len(found.sizes):
-        return ("duplicates.csv",)
-    write_face_grid(draw_near_duplicates(found), out / "duplicates.png")
-    return ("duplicates.csv", "duplicates.png")
-
-
 def with_groups(found: NearDuplicates) -> FaceSet:
-    """A view of the set with the column `twin`: the number of a face's group, -1 where it has no twin."""
+    """A view of the set with the column `twin`: the group of near-duplicates of each face, -1 for none."""
     return found.faces.with_column(COLUMN, found.group[: len(found.faces)])
 
 
-def near_duplicate_rows(found: NearDuplicates) -> str:
-    """A csv with a line for each pair, those that look most alike first."""
-    file, of = io.StringIO(), found.found
-    writer = csv.writer(file, lineterminator="\n")
-    columns = ("id", "twin", "distance", "correlation", "mirrored", "group", "split", "twin_split", "label", "twin_label")
-    writer.writerow(columns)
-    ids = np.concatenate([one.values("id") for one in (found.faces, found.other) if one is not None])
-    for place in np.argsort(-of.correlation, kind="stable"):
-        left, right = of.rows[place]
-        about = (of.distance[place], f"{of.correlation[place]:.3f}", str(of.mirrored[place]).lower(), found.group[left])
-        named = (found.splits[left], found.splits[right], found.labels[left], found.labels[right])
-        writer.writerow([ids[left], ids[right], *about, *named])
-    return file.getvalue()
-
-
-def draw_near_duplicates(found: NearDuplicates) -> Image.Image:
-    """The largest groups and some of the others, a row each; under each face its label and its split."""
-    return draw_face_grid(list(_drawn(found)), SIDE, f"{counted(len(found.sizes), 'group')} of near-duplicates, by size")
-
-
-def _drawn(found: NearDuplicates) -> Iterator[SheetRow]:
-    count, few = len(found.faces), SHOWN // 2
-    for number in sorted({*range(min(few, len(found.sizes))), *evenly(len(found.sizes), few).tolist()}):
-        members = np.flatnonzero(found.group == number)
-        tiles = []
-        for row in members[:ACROSS].tolist():
-            source = found.faces if row < count else found.other
-            assert source is not None
-            face = source.faces([row if row < count else row - count])[0]
-            tiles.append(Tile(face, (Note(found.labels[row] or "-"), Note(found.splits[row]))))
-        yield SheetRow(f"{counted(len(members), 'face')}", tuple(tiles))
-
-
-def _compare(ours: _Part, theirs: _Part | None, distance: int) -> Pairs:
-    """Twins of faces with others, or among themselves, as rows of all faces."""
+def _compare(ours: _Part, theirs: _Part | None, distance: int) -> DuplicatePairs:
+    """The near-duplicates between two parts, or within one, as rows of both sets."""
     others = ours if theirs is None else theirs
     direct = close_pairs(ours.hashes[:, 0], None if theirs is None else theirs.hashes[:, 0], distance)
     turned = close_pairs(ours.hashes[:, 0], others.hashes[:, 1], distance)
@@ -271,24 +242,24 @@ def _compare(ours: _Part, theirs: _Part | None, distance: int) -> Pairs:
         # To the mirror image of one it is a little farther, at times, than to that of the other.
         apart = np.bitwise_count(left ^ right[:, ::-1]).min(axis=1) if mirrored else np.bitwise_count(left[:, 0] ^ right[:, 0])
         rows = np.stack([ours.rows[kept[:, 0]], others.rows[kept[:, 1]]], axis=1)
-        made.append(Pairs(rows, apart.astype(np.int64), alike[alike >= ALIKE], np.full(len(kept), mirrored)))
+        made.append(DuplicatePairs(rows, apart.astype(np.int64), alike[alike >= ALIKE], np.full(len(kept), mirrored)))
     return _joined(made)
 
 
 def _alike(ours: Callable[[Rows], Bytes], theirs: Callable[[Rows], Bytes]) -> Callable[[Integers], Bools]:
-    """Whether the faces of pairs of rows (m, 2) look the same."""
+    """A function that tells which pairs of rows (m, 2) look the same."""
     return lambda close: correlations(ours, theirs, close) >= ALIKE
 
 
-def _joined(parts: list[Pairs]) -> Pairs:
-    """All pairs, in the order of their rows; of a pair that comes twice, the first."""
+def _joined(parts: list[DuplicatePairs]) -> DuplicatePairs:
+    """All pairs in the order of their rows, each once."""
     none = np.zeros((0, 2), np.int64)
-    parts = [Pairs(none, none[:, 0], none[:, 0].astype(np.float32), none[:, 0].astype(bool)), *parts]
+    parts = [DuplicatePairs(none, none[:, 0], none[:, 0].astype(np.float32), none[:, 0].astype(bool)), *parts]
     rows = np.concatenate([part.rows for part in parts])
     _, first = np.unique(rows, axis=0, return_index=True)
     distance = np.concatenate([part.distance for part in parts])[first]
     correlation = np.concatenate([part.correlation for part in parts])[first]
-    return Pairs(rows[first], distance, correlation, np.concatenate([part.mirrored for part in parts])[first])
+    return DuplicatePairs(rows[first], distance, correlation, np.concatenate([part.mirrored for part in parts])[first])
 
 
 def _by_size(group: Integers) -> Integers:
@@ -301,12 +272,14 @@ def _by_size(group: Integers) -> Integers:
 
 def _shares(
     rows: Integers, splits: npt.NDArray[np.object_], labels: npt.NDArray[np.object_], names: list[str], own: int
-) -> tuple[Share, ...]:
-    """For each of the set's `own` splits, and each of all splits, what is in the one and has a twin in the other."""
+) -> tuple[SplitShare, ...]:
+    """For each of the set's `own` splits, and each of all splits: how many faces of the one have a near-duplicate in the
+    other.
+    """
     both = np.concatenate([rows, rows[:, ::-1]])
     first, second, differ = splits[both[:, 0]], splits[both[:, 1]], _disagree(labels, both)
     return tuple(
-        Share(
+        SplitShare(
             name,
             among,
             int((splits == name).sum()),

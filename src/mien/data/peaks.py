@@ -1,4 +1,4 @@
-"""Sequences and their peaks, and the set of SNA's check (its Table VII): trained on the peak, tested on the frames beside it."""
+"""Sequences and their peaks, and sets for SNA's check (Table VII): train on the peak, test on the frames before it."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,31 +12,32 @@ from mien.data.faceset import FaceSet
 from mien.data.format import Rows
 from mien.data.splits import held_out_rows, split_rows
 from mien.errors import MienError
-from mien.registry import Count, require
+from mien.settings import Count, require_fitting
 
 NEAREST = 4
-"""Frames before the last one that SNA looks at."""
+"""How many frames before the last one SNA looks at."""
 TRAIN, NEAR = "train", "near"
-"""The splits of a set of peaks."""
+"""The splits of a set of peaks: the peaks, and the frames before them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Peaks:
-    """The G sequences that have enough frames and whose last one is labeled: that label is the sequence's."""
+    """G sequences that are long enough and whose last frame, the peak, is labeled; its label is the sequence's."""
 
     names: tuple[str, ...]
+    """The names of the sequences."""
     last: Rows
-    """(G,) row of the last frame, which shows the peak."""
+    """The row of each sequence's last frame, (G,)."""
     near: Rows
-    """(G, nearest) rows of the frames before it, in their order."""
+    """The rows of the frames before the last one, (G, nearest), in their order."""
     short: int
-    """Labeled sequences that have too few frames there."""
+    """The number of labeled sequences that are too short."""
     unlabeled: int
-    """Sequences whose last frame has no label."""
+    """The number of sequences whose last frame has no label."""
 
 
 def find_sequences(faces: FaceSet) -> tuple[list[str], npt.NDArray[np.int64]]:
-    """The names of sequences and each face's number among them, (N,); a face of none has a number and an empty name."""
+    """The names of sequences, and the number of each face's sequence, (N,); a face of none has one with an empty name."""
     count = len(faces)
     found = faces.column("sequence").to_pylist() if "sequence" in faces.column_names else [None] * count
     # Databases number the sequences of each person from 1.
@@ -48,21 +49,20 @@ def find_sequences(faces: FaceSet) -> tuple[list[str], npt.NDArray[np.int64]]:
 
 
 def missing_columns(faces: FaceSet) -> list[str]:
-    """Which of the columns `sequence` and `frame` the set does not have."""
+    """The columns that the set lacks, of those that sequences need: `sequence` and `frame`."""
     return [name for name in ("sequence", "frame") if name not in faces.column_names]
 
 
 def find_peaks(faces: FaceSet, nearest: int = NEAREST, among: Rows | None = None, last: bool = True) -> Peaks:
-    """The peaks of a set's sequences and the `nearest` frames before each, by the column `frame`.
+    """The peaks of a set's sequences, and the `nearest` frames before each, by the column `frame`.
 
-    `among`: rows that these frames are to be of, the last one as well unless `last` is False; sequences that have no frame
-    there are passed over. Frames without a number belong to none. Raises MienError where a column is missing or `nearest` is
-    below 1.
+    `among`: the rows that these frames must be of, the peak too unless `last` is False. Frames without a number belong to no
+    sequence. Raises MienError where a column is missing or `nearest` is below 1.
     """
     missing = missing_columns(faces)
     if missing:
         raise MienError(
-            "sequences, which columns sequence and frame tell",
+            "a set with sequences, in the columns sequence and frame",
             f"no column {' and no column '.join(missing)}",
             "import the set with them (mien import table, or synthetic with --set sequences=10)",
         )
@@ -92,14 +92,13 @@ def find_peaks(faces: FaceSet, nearest: int = NEAREST, among: Rows | None = None
 
 
 def write_peaks(faces: FaceSet, out: Path | str, nearest: int = NEAREST, split: str | None = None) -> tuple[FaceSet, Peaks]:
-    """Write the peaks (split `train`) and the frames before them (split `near`) as a new set, open it, and say which they are.
+    """Write a new set of peaks (split `train`) and the frames before them (split `near`), and open it; returns the peaks, too.
 
-    `split` None: of all faces but those held out for tests. Frames keep their ids, labels and other columns; the old split is
-    `source_split`. The split `near` shows the people of `train`: it tells whether small changes of a face that was learned
-    are followed, and is no test on people held out. Raises MienError as `find_peaks` does, where no sequence has enough frames,
-    and where `out` exists.
+    `split`: None for all faces but those held out for tests. Columns stay; the old split becomes `source_split`. The split
+    `near` shows the people of `train`: it tells whether small changes of a learned face are followed, and is no test on other
+    people. Raises MienError where a column is missing, no sequence is long enough, or `out` exists.
     """
-    require(Count, nearest=nearest)
+    require_fitting(Count, nearest=nearest)
     among = np.setdiff1d(np.arange(len(faces)), held_out_rows(faces)) if split is None else split_rows(faces, split)
     found = find_peaks(faces, nearest, among)
     if not len(found.last):

@@ -1,13 +1,13 @@
-"""Perceptual hashes of faces: 64 bits that near-duplicates share, the pairs of close ones, and how alike these look.
+"""Perceptual hashes of faces: 64 bits that near-duplicates share; pairs with close hashes, and how alike these look.
 
 The hash is the DCT hash of pHash (Klinger & Starkweather, phash.org; Zauner 2010, Implementation and benchmarking of perceptual
-image hash functions): of a gray picture of 32 x 32 pixels the two-dimensional DCT, and of its 8 x 8 lowest frequencies but those
-of index 0 whether each is above their median. Half of the bits are set, so that distances are even. Departures: the 32 x 32
-pixels are means over areas, where pHash smooths and picks pixels; what comes before the median is linear, and done as matrix
+image hash functions): of a gray picture of 32 x 32 pixels the two-dimensional DCT, and of its 8 x 8 lowest frequencies but
+those of index 0 whether each is above their median. Half of the bits are set, so that distances are even. Departures: the 32 x
+32 pixels are means over areas, where pHash smooths and picks pixels; what comes before the median is linear, and done as matrix
 products.
 
-Pairs are found by multi-index hashing (Norouzi, Punjani & Fleet 2012): hashes within a distance are closer still in at least one
-of four bands of 16 bits.
+Pairs are found by multi-index hashing (Norouzi, Punjani & Fleet 2012): hashes within a distance are closer still in at least
+one of four bands of 16 bits.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft, ndimage, sparse
 
-from mien.data.convert import GRAY
+from mien.data.convert import GRAY_WEIGHTS
 from mien.errors import MienError
 
 Bytes = npt.NDArray[np.uint8]
@@ -29,27 +29,27 @@ Integers = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 SIDE = 32
-"""Side of the gray picture that is hashed and compared."""
+"""Side of the gray picture that is hashed and compared, in pixels."""
 LOW = 8
-"""Frequencies kept in each direction."""
+"""How many frequencies are kept in each direction."""
 FLAT = 0.05
-"""Where no coefficient, of gray levels from 0 to 255, is larger than this, there is nothing but rounding."""
+"""A picture whose coefficients, of gray levels from 0 to 255, are all below this is flat: the rest is rounding."""
 BANDS, BITS = 4, 16
 EQUAL = 64
-"""Of more faces with one hash not each pair is kept, but each face's with the first; and only so many are compared with one."""
+"""The most faces with one hash of which every pair is kept, or which are compared with one face."""
 MOST_PAIRS = 20_000_000
 BLOCK = 1024
-"""Faces, or pairs of them, looked at together."""
+"""Faces, or pairs of them, that are looked at together."""
 CANDIDATES = 1 << 20
-"""Candidates compared together."""
+"""Candidates of pairs that are compared together."""
 SHIFT = 2
-"""So many pixels of the 32 may one face lie beside the other when they are compared."""
+"""How many of the 32 pixels one face may be shifted against the other when they are compared."""
 BLUR = 3.0
-"""Deviation of the blur, in pixels of the 32, that is taken away before faces are compared: lines are compared, not light."""
+"""Standard deviation, in pixels of the 32, of the blur that is subtracted before faces are compared: lines count, not light."""
 
 
-def hashes(faces: Bytes) -> Hashes:
-    """(N, 2): the hash of each face, uint8 (N, S, S) or (N, S, S, 3), and that of its mirror image; 0 for a face of one gray."""
+def hash_pictures(faces: Bytes) -> Hashes:
+    """The hashes of pictures, uint8 (N, S, S) or (N, S, S, 3), and of their mirror images: (N, 2); 0 for a single gray."""
     basis = fft.dct(_means(faces.shape[1]), axis=0, norm="ortho")[1 : LOW + 1]
     # The mirror image has the same frequencies, the odd ones along a row with the other sign.
     signs = np.stack([np.ones(LOW), (-1.0) ** np.arange(1, LOW + 1)]).astype(np.float32)
@@ -65,11 +65,11 @@ def hashes(faces: Bytes) -> Hashes:
 
 
 def close_pairs(given: Hashes, others: Hashes | None = None, distance: int = 0) -> Integers:
-    """(M, 2) rows of `given` (N,) and of `others` whose hashes differ in at most `distance` bits, in order.
+    """Pairs (M, 2) of rows of `given` (N,) and `others` whose hashes differ in at most `distance` bits, in order.
 
-    Without `others`: within `given`, the smaller row first. All pairs, but where two hashes have more than EQUAL^2 of them: there
-    each face is beside the first one with the other hash. Raises MienError for a distance that is not from 0 to 16, and for
-    more than MOST_PAIRS.
+    Without `others`: pairs within `given`, the smaller row first. Where two hashes have more than EQUAL^2 pairs, each face is
+    paired only with the first face of the other hash. Raises MienError for a distance that is not from 0 to 16, and for more
+    than MOST_PAIRS.
     """
     _check_distance(distance)
     mine = _Alike.of(given)
@@ -90,11 +90,10 @@ def close_pairs(given: Hashes, others: Hashes | None = None, distance: int = 0) 
 
 
 def any_close(given: Hashes, others: Hashes, distance: int, alike: Callable[[Integers], Bools]) -> Bools:
-    """(N,) whether each of `given` (N,) is within `distance` bits of one of `others` that is `alike`.
+    """Whether each of `given` (N,) is within `distance` bits of one of `others` with which it is `alike`.
 
-    `alike` says of pairs of rows (m, 2) whether they are. Pairs are not kept, so that there may be any number: about CANDIDATES
-    are in memory, and of a row that has its yes no more are looked at. Of `others` with one hash the first EQUAL are looked at.
-    Raises MienError for a distance that is not from 0 to 16.
+    `alike` tells it of pairs of rows (m, 2). About CANDIDATES pairs are in memory, and a row that has its yes is done. Of
+    `others` with one hash the first EQUAL are looked at. Raises MienError for a distance that is not from 0 to 16.
     """
     _check_distance(distance)
     theirs, without = _Alike.of(others), np.ones(len(given), bool)
@@ -110,12 +109,12 @@ def any_close(given: Hashes, others: Hashes, distance: int, alike: Callable[[Int
 
 
 def in_order(found: Integers) -> Integers:
-    """Pairs of rows of one set, (M, 2): the smaller row first, each pair once, none of a row with itself."""
+    """Pairs (M, 2) of rows of one set with the smaller row first, each pair once, none of a row with itself."""
     return _unique(np.sort(found[found[:, 0] != found[:, 1]], axis=1))
 
 
-def groups(found: Integers, count: int) -> Integers:
-    """(count,) the group of each face: all that pairs (M, 2) connect, numbered in the order of their first face; -1: alone."""
+def connected_groups(found: Integers, count: int) -> Integers:
+    """The group (count,) of each face that pairs (M, 2) connect, numbered by their first faces; -1 for a face in no pair."""
     edges = sparse.coo_array((np.ones(len(found), bool), (found[:, 0], found[:, 1])), shape=(count, count))
     part = sparse.csgraph.connected_components(edges, directed=False)[1]
     together = np.bincount(part)[part] > 1
@@ -126,10 +125,10 @@ def groups(found: Integers, count: int) -> Integers:
 
 
 def correlations(ours: Callable[[Integers], Bytes], theirs: Callable[[Integers], Bytes], found: Integers) -> Floats:
-    """(M,) how alike the faces of pairs (M, 2) look, from -1 to 1: `ours` and `theirs` give the faces of rows.
+    """How alike the faces of pairs (M, 2) look, (M,), from -1 to 1. `ours` and `theirs` give the faces of rows.
 
-    The normalized cross-correlation of their lines (the gray picture less what a blur leaves of it), at the best of the shifts
-    by up to SHIFT pixels; 0 where there are no lines.
+    The normalized cross-correlation of lines (the gray picture minus its blur), at the best shift by up to SHIFT pixels; 0
+    where there are no lines.
     """
     blocks = [found[start : start + BLOCK] for start in range(0, len(found), BLOCK)]
     alike = [_correlation(_lines(ours(block[:, 0])), _lines(theirs(block[:, 1]))) for block in blocks]
@@ -138,7 +137,7 @@ def correlations(ours: Callable[[Integers], Bytes], theirs: Callable[[Integers],
 
 @dataclass(frozen=True, eq=False)
 class _Alike:
-    """Rows by their hash: the rows of `values[n]` are `order[starts[n]:][:counts[n]]`, ascending."""
+    """Rows by their hash: those of `values[n]` are `order[starts[n]:][:counts[n]]`, ascending."""
 
     values: Hashes
     order: Integers
@@ -151,7 +150,7 @@ class _Alike:
         return _Alike(values, np.argsort(index, kind="stable"), np.cumsum(counts) - counts, counts)
 
     def rows(self, values: Integers, places: Integers) -> Integers:
-        """The row at a place among those of a hash."""
+        """The rows at these places among those of a hash."""
         found: Integers = self.order[self.starts[values] + places]
         return found
 
@@ -197,6 +196,8 @@ def _candidates(mine: Integers, theirs: Integers, radius: int, wanted: Bools) ->
     for mask in masks:
         keys = mine ^ mask
         rows = np.flatnonzero((counts[keys] > 0) & wanted)
+        if not len(rows):  # most masks, of a small set
+            continue
         for block in _parted(rows, counts[keys[rows]]):
             part = block[wanted[block]]
             which, place = _each(counts[keys[part]])
@@ -204,7 +205,7 @@ def _candidates(mine: Integers, theirs: Integers, radius: int, wanted: Bools) ->
 
 
 def _parted(things: Integers, lengths: Integers) -> list[Integers]:
-    """(n, ...) things in parts whose `lengths` (n,) sum to about CANDIDATES."""
+    """Arrays (n, ...) in parts whose `lengths` (n,) sum to about CANDIDATES."""
     return np.split(things, np.flatnonzero(np.diff(np.cumsum(lengths) // CANDIDATES)) + 1)
 
 
@@ -248,13 +249,13 @@ def _means(side: int) -> Floats:
 
 
 def _gray(faces: Bytes) -> Floats:
-    """(n, S, S) gray levels."""
+    """Gray levels (n, S, S)."""
     pixels = faces.astype(np.float32)
-    return pixels if faces.ndim == 3 else pixels @ np.array(GRAY, np.float32)
+    return pixels if faces.ndim == 3 else pixels @ np.array(GRAY_WEIGHTS, np.float32)
 
 
 def _lines(faces: Bytes) -> Floats:
-    """(n, SIDE, SIDE): the gray picture less its blurred self."""
+    """Gray pictures minus their blur, (n, SIDE, SIDE)."""
     means = _means(faces.shape[1])
     small = means @ _gray(faces) @ means.T
     lines: Floats = small - ndimage.gaussian_filter(small, (0, BLUR, BLUR))

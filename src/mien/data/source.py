@@ -1,41 +1,51 @@
-"""What a database is to mien: facts that hold for all its faces, and blocks of faces with their columns."""
+"""The interface of databases: facts that hold for all faces, and blocks of faces with their columns."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from mien.data.format import Info
-from mien.media.faults import Rejected
+from mien.media.rejections import Rejected
 
 
 @dataclass(frozen=True)
-class Block:
+class FaceBlock:
     """Some faces, uint8 (n, S, S) or (n, S, S, 3), and their columns, n values each (`id` and `label` at least)."""
 
     faces: npt.NDArray[np.uint8]
     columns: Mapping[str, Any]
     rejected: tuple[Rejected, ...] = ()
     notes: tuple[Rejected, ...] = ()
-    """Of inputs that gave a face, what is to be said of how they were read."""
+    """Notes about how inputs were read that gave a face."""
 
 
 class Source(Protocol):
-    """A database, read with the settings of its fields; one file in data/sources, one frozen dataclass.
+    """A database: a frozen dataclass of settings that subclasses this, one file in data/sources.
 
-    A source that reads something has a field `input` (Path); one of files of pictures has a method `pictures`, which gives
-    them. `total` is the number of faces expected, 0 where unknown.
+    A source that reads something has a field `input` (Path).
     """
 
-    def info(self) -> Info: ...
+    def info(self) -> Info:
+        """What holds for all its faces."""
+        ...
 
-    def total(self) -> int: ...
+    def total(self) -> int:
+        """How many faces are expected, 0 where unknown."""
+        ...
 
-    def blocks(self) -> Iterator[Block]: ...
+    def blocks(self) -> Iterator[FaceBlock]:
+        """The faces with their columns, block by block."""
+        ...
+
+    def pictures(self) -> list[Path] | None:
+        """The files of pictures that are read; None where faces do not lie in files of their own."""
+        return None
 
 
-def listed(given: Any) -> Any:
-    """Names, as a setting: a text has commas between them."""
+def names_in_text(given: Any) -> Any:
+    """A setting of names as a list; in a text they have commas between them."""
     return [name.strip() for name in given.split(",") if name.strip()] if isinstance(given, str) else given

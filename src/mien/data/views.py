@@ -1,4 +1,4 @@
-"""What a network is shown of stored faces: the clean face, its mirror image, or a random view of some strength."""
+"""What a network is shown of stored faces: the clean face, its mirror image, or a random view."""
 
 from dataclasses import dataclass, field
 
@@ -11,29 +11,32 @@ from mien.data.format import Info
 from mien.errors import MienError
 
 WEAK_VIEWS = ("clean", "mirror", "weak")
-"""Cached views of features that count as weak."""
+"""The stored views of features that count as weak."""
 
 
 @dataclass(frozen=True)
 class Views:
-    """Turns stored faces, uint8 (B, S, S[, 3]) or float16 (B, V, D), into inputs, (B, C, S, S) or (B, D) float32."""
+    """Turns stored faces, uint8 (B, S, S[, 3]), or features, float16 (B, V, D), into inputs (B, C, S, S) or (B, D), float32."""
 
     info: Info
+    """What holds for all faces of the set."""
     normalization: Normalization = "fixed"
+    """How gray values are scaled."""
     augmentation: Augmentation = field(default_factory=Augmentation)
+    """How far weak and strong views are distorted."""
 
     def clean(self, faces: Tensor) -> Tensor:
-        """The faces as they are."""
+        """The faces without distortion."""
         return self._cached(faces, "clean") if self.info.kind == "features" else normalize(to_unit(faces), self.normalization)
 
     def mirror(self, faces: Tensor) -> Tensor:
-        """The faces' mirror images. Raises MienError where cached features have no such view."""
+        """The faces' mirror images. Raises MienError where stored features have no such view."""
         if self.info.kind == "features":
             return self._cached(faces, "mirror")
         return normalize(to_unit(faces).flip(3), self.normalization)
 
     def view(self, faces: Tensor, strength: Strength, generator: Generator) -> Tensor:
-        """A random view of every face; for cached features one of those of that strength, else a weak one."""
+        """A random view of every face, weak or strong; of stored features one of that strength, else a weak one."""
         if strength == "none":
             return self.clean(faces)
         if self.info.kind == "features":

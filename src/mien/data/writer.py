@@ -1,4 +1,4 @@
-"""Writing a face set block by block, aside, and renaming it when it is whole: a half-written set never exists."""
+"""Writes a face set block by block; it appears only when it is finished, so that a half-written set never exists."""
 
 import shutil
 import tempfile
@@ -14,31 +14,36 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mien.data.format import COLUMNS, Info, checksum, require_labels, to_table
-from mien.disk import put, require_absent, require_name, require_plain, write_aside
+from mien.disk import replace_atomically, require_utf8_path, write_atomically
 from mien.errors import MienError
-from mien.plain import counted, to_json
+from mien.folders import require_absent
+from mien.json_text import to_json
+from mien.json_toml import require_simple
+from mien.wording import quantity
 
 
 def write_table(path: Path, table: pa.Table) -> None:
-    """Write a parquet file aside and rename it, so that `path` is never half-written."""
+    """Write a Parquet file, so that after a crash `path` is the old file or the new one."""
     content = pa.BufferOutputStream()
     pq.write_table(table, content)
-    write_aside(path, content.getvalue().to_pybytes())
+    write_atomically(path, content.getvalue().to_pybytes())
 
 
 class FaceSetWriter:
-    """`with FaceSetWriter(folder, info) as writer: writer.add(faces, columns)`, block after block.
+    """Writes a new set: `with FaceSetWriter(folder, info) as writer: writer.add(faces, columns)`, block after block.
 
-    Nothing is at `folder` before the end, and nothing is left of a set whose writing failed.
-    Raises MienError where `folder` exists already, or a block has other columns or shapes than the first.
+    Nothing is at `folder` before the end, and nothing is left where writing fails. Raises MienError where `folder` exists
+    already, or a block has other columns or shapes than the first.
     """
 
     def __init__(self, folder: Path, info: Info) -> None:
-        require_name(folder)
-        require_plain(asdict(info), f"what is written to {folder}", "give other texts")
+        require_utf8_path(folder)
+        require_simple(asdict(info), f"what is written to {folder}", "give other texts")
         require_absent(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        self._folder, self._info, self._count = folder, info, 0
+        self._folder = folder
+        self._info = info
+        self._count = 0
         self._aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         self._faces = (self._aside / "faces.npy").open("wb")
         self._table: pq.ParquetWriter | None = None
@@ -58,7 +63,7 @@ class FaceSetWriter:
         if shape != self._shape or len(table) != len(faces):
             raise MienError(
                 f"blocks like the first, {self._shape[1]} with columns {self._shape[0].names}",
-                f"{counted(len(faces), 'face')} {faces.shape[1:]}, {counted(len(table), 'row')} with {table.column_names}",
+                f"{quantity(len(faces), 'face')} {faces.shape[1:]}, {quantity(len(table), 'row')} with {table.column_names}",
                 "give every block the same columns and one row per face",
             )
         require_labels(table.column("label"), len(self._info.classes), f"what is written to {self._folder}")
@@ -67,7 +72,7 @@ class FaceSetWriter:
         self._count += len(faces)
 
     def attach(self, name: str, parts: Iterable[bytes]) -> None:
-        """A further file of the set, there when the set is."""
+        """Add a further file to the set."""
         with (self._aside / name).open("wb") as file:
             file.writelines(parts)
 
@@ -99,4 +104,4 @@ class FaceSetWriter:
         info = replace(info, checksum=checksum(self._aside, info))
         (self._aside / "faceset.json").write_text(to_json(info), "utf-8")
         self._aside.chmod(0o755)
-        put(self._aside, self._folder)
+        replace_atomically(self._aside, self._folder)

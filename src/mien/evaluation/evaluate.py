@@ -1,4 +1,4 @@
-"""Measure a recognizer on a split: the only place where the labels of a test split are read."""
+"""Measures a recognizer on a split: the only place where the labels of a test split are read."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,19 +10,20 @@ import numpy.typing as npt
 from mien.data.faceset import FaceSet
 from mien.data.splits import fold_view, split_rows, test_split
 from mien.errors import MienError
+from mien.evaluation.evaluation_result import Evaluation
 from mien.evaluation.near_duplicates import near_duplicate_notes
 from mien.evaluation.report import Mistakes, write_evaluation
-from mien.evaluation.result import Evaluation, confident_mistakes, summarize
-from mien.plain import counted
+from mien.evaluation.summarize_logits import confident_mistakes, summarize_logits
 from mien.preparation.photo_folder import open_or_prepare
 from mien.progress import Progress
 from mien.recognize.alignment import alignment_note
 from mien.recognize.calibration import apply_temperature
-from mien.recognize.model_card import read_history, read_sources, read_used
 from mien.recognize.recognizer import Recognizer
+from mien.recognize.run_records import read_history, read_sources, read_used_ids
+from mien.wording import quantity
 
 MISTAKES = 32
-"""Most confident mistakes shown in a report."""
+"""Number of mistakes in a report, the most confident ones."""
 
 
 def evaluate(
@@ -39,11 +40,11 @@ def evaluate(
     """All figures of a recognizer (or a run's folder) on the labeled faces of `split` (None: the set's own, such as test).
 
     `faces`: a set, its folder, or a folder of photos in class folders, whose faces are cut out first, once, into `FOLDER.faces`.
-    `by` names a column for figures per value; `flip` averages logits with the mirror images'; `out` is a folder for
-    report.html and metrics.json; `fold` such as 1/5 replaces the set's splits by subject-independent folds, as in
-    training. Classes are matched by name; faces of a class that the recognizer does not know are left out, and the notes
-    say how many. They warn of faces that taught the run, and of those with a near-duplicate that did, and count those with one
-    that it learned from without a label. Raises MienError where split, column or face shape are not there.
+    `by`: a column; each of its values gets figures, too. `out`: a folder for report.html and metrics.json. `flip` averages
+    logits with the mirror images'. `fold`, such as 1/5, replaces the set's splits by folds without a person in common, as in
+    training. Classes are matched by name; faces of a class that the recognizer does not know are left out and counted in the
+    notes. The notes also warn of test faces that taught the run, or that have a near-duplicate among those that did. Raises
+    MienError where split, column or face shape do not fit.
     """
     if not isinstance(recognizer, Recognizer):
         recognizer = Recognizer.load(recognizer, device)
@@ -55,19 +56,19 @@ def evaluate(
     tested = tested_faces(recognizer.classes, faces, split)
     known = count_known(recognizer, tested.faces, whole)
     logits, labels = recognizer.logits(tested.faces, flip), tested.labels
-    twins = {} if known else near_duplicate_notes(recognizer, tested.faces, whole, logits.argmax(axis=1) == labels)
-    result = summarize(
+    duplicates = {} if known else near_duplicate_notes(recognizer, tested.faces, whole, logits.argmax(axis=1) == labels)
+    result = summarize_logits(
         logits,
         labels,
         classes=recognizer.classes,
         dataset=faces.info.name or "unnamed",
         split=split if fold is None else f"fold {fold}",
         temperature=recognizer.card.temperature,
-        least=recognizer.card.least,
-        sure=recognizer.card.sure,
+        conformal_threshold=recognizer.card.conformal_threshold,
+        confidence_threshold=recognizer.card.confidence_threshold,
         flip=flip,
         groups={} if by is None else {by: tested.faces.values(by)},
-        notes=_notes(recognizer, tested, known) | twins | _cut_out(recognizer, tested.faces),
+        notes=_notes(recognizer, tested, known) | duplicates | _cut_out(recognizer, tested.faces),
     )
     if out is not None:
         history = read_history(recognizer.folder) if recognizer.folder else []
@@ -76,15 +77,17 @@ def evaluate(
 
 
 @dataclass(frozen=True)
-class Tested:
-    """The faces to measure on, their labels as the recognizer's classes, and how many were left out."""
+class TestedFaces:
+    """The N faces to measure on, and their labels as the recognizer's classes."""
 
     faces: FaceSet
     labels: npt.NDArray[np.int64]
+    """(N,) indices into the recognizer's classes."""
     unknown: int
+    """Number of labeled faces left out, as the recognizer does not know their class."""
 
 
-def tested_faces(classes: tuple[str, ...], faces: FaceSet, split: str) -> Tested:
+def tested_faces(classes: tuple[str, ...], faces: FaceSet, split: str) -> TestedFaces:
     """The labeled faces of `split` that are of these classes, matched by name. Raises MienError where there is none."""
     view = faces.select(split_rows(faces, split))
     view = view.select(view.labels >= 0)
@@ -92,26 +95,26 @@ def tested_faces(classes: tuple[str, ...], faces: FaceSet, split: str) -> Tested
     labels = place[view.labels]
     if not (labels >= 0).any():
         raise MienError(f"labeled faces of {', '.join(classes)} in {split}", "none", "choose another split or set")
-    return Tested(view.select(labels >= 0), labels[labels >= 0], int((labels < 0).sum()))
+    return TestedFaces(view.select(labels >= 0), labels[labels >= 0], int((labels < 0).sum()))
 
 
 def count_known(recognizer: Recognizer, tested: FaceSet, whole: FaceSet) -> int:
-    """How many labels of these faces of the set `whole` the run, or one it began with, trained on or validated with."""
+    """How many of the `tested` faces, which are of the set `whole`, gave the run their labels, or a model that it began with."""
     if not whole.info.checksum or not recognizer.folder:
         return 0
-    used = read_used(recognizer.folder) if whole.info.checksum == recognizer.card.faces.checksum else set()
+    used = read_used_ids(recognizer.folder) if whole.info.checksum == recognizer.card.faces.checksum else set()
     for source in read_sources(recognizer.folder):
         used |= set(source.get("used", ())) if source.get("faces") == whole.info.checksum else set()
     return sum(name in used for name in tested.column("id").to_pylist())
 
 
-def _notes(recognizer: Recognizer, tested: Tested, known: int) -> dict[str, str]:
-    """How it was measured, in words."""
+def _notes(recognizer: Recognizer, tested: TestedFaces, known: int) -> dict[str, str]:
+    """How the recognizer was trained and measured, in words by topic."""
     card, budget = recognizer.card, recognizer.card.budget
     notes = {"trained on": card.faces.name or "unnamed"}
     if budget:
         train, validation = budget.get("train", 0), budget.get("validation", 0)
-        notes["label budget"] = f"{train} train + {validation} validation = {counted(train + validation, 'label')}"
+        notes["label budget"] = f"{train} train + {validation} validation = {quantity(train + validation, 'label')}"
         notes["trained on"] += f", {budget.get('split', 'split unknown')}"
         share, matrix = budget.get("noise", 0.0), budget.get("noise_matrix")
         noise = "by a matrix" if matrix else f"{share:.0%} of them flipped"
@@ -123,24 +126,26 @@ def _notes(recognizer: Recognizer, tested: Tested, known: int) -> dict[str, str]
     notes["network"] = str(card.network["network"])
     notes["seed"] = str(card.seed)
     notes["transductive"] = "yes" if card.recipe.get("transductive") else "no"
-    notes["machine"] = recognizer.runs.machine()
+    notes["machine"] = recognizer.backend.machine()
     if known:
         notes["warning"] = f"{known} of these faces gave the run their labels: this is no test of it"
     if tested.unknown:
-        notes["left out"] = f"{counted(tested.unknown, 'face')} of classes that the recognizer does not know"
+        notes["left out"] = f"{quantity(tested.unknown, 'face')} of classes that the recognizer does not know"
     return notes
 
 
 def _cut_out(recognizer: Recognizer, faces: FaceSet) -> dict[str, str]:
+    """A note where the faces were cut out of photos in another way than the model's."""
     note = alignment_note(recognizer.card.faces, faces.info)
     return {"cut out": note} if note else {}
 
 
 def _source(source: dict[str, Any]) -> str:
+    """A model that the run began with, in words."""
     budget = source.get("budget") or {}
     count = budget.get("train", 0) + budget.get("validation", 0)
-    labels = f"{counted(count, 'more label')}" if budget else "labels unknown"
-    unlabeled = f", {counted(budget['unlabeled'], 'face')} without" if budget.get("unlabeled") else ""
+    labels = f"{quantity(count, 'more label')}" if budget else "labels unknown"
+    unlabeled = f", {quantity(budget['unlabeled'], 'face')} without" if budget.get("unlabeled") else ""
     return f"{source['network'].get('network', 'unknown')}, weights {source['weights'][:12]}: {labels}{unlabeled}"
 
 

@@ -1,4 +1,4 @@
-"""Figures of a confusion matrix and of probabilities, and how sure one may be of them.
+"""Figures of confusion matrices and of probabilities, with their intervals.
 
 A confusion matrix has a row per true class and a column per predicted class. Functions of one take leading dimensions,
 (..., K, K) to (...), so that thousands of resampled matrices are one call.
@@ -21,37 +21,37 @@ Counts = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 BINS = 15
-"""Bins of the calibration error; 15 is what Guo et al. 2017 use."""
+"""Bins of confidence in the calibration error, as many as in Guo et al. 2017."""
 RESAMPLES = 2000
 """Bootstrap resamples behind an interval."""
 COVERAGE = 0.95
-"""Share of the resamples that lie within an interval."""
+"""Share of the resampled values that lie within an interval."""
 BLOCK = 1 << 22
-"""Numbers that a bootstrap holds at once."""
+"""Most numbers that a bootstrap holds in memory."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % interval; both ends nan where nothing could be measured."""
+    """A 95 % interval; both ends are nan where nothing could be measured."""
 
     low: float
     high: float
 
 
 @dataclass(frozen=True)
-class Reliability:
-    """What the reliability diagram shows, per bin of confidence (bins,); nan in the first two where no face fell."""
+class CalibrationBins:
+    """The values of a reliability diagram, by bins of confidence; all arrays are (bins,)."""
 
     confidence: Floats
-    """Mean confidence of the bin's faces."""
+    """Mean confidence of each bin's faces; nan for an empty bin."""
     accuracy: Floats
-    """Share of them that are right."""
+    """Share of each bin's faces that are right; nan for an empty bin."""
     count: Counts
-    """Their number."""
+    """Number of faces in each bin."""
 
 
 class Figure(Protocol):
-    """A figure of confusion matrices, (..., K, K) to (...)."""
+    """A function that gives a figure (...) of confusion matrices (..., K, K)."""
 
     def __call__(self, confusion: npt.NDArray[Any], /) -> Floats: ...
 
@@ -74,12 +74,12 @@ def accuracy(confusion: npt.NDArray[Any], /) -> Floats:
 
 
 def recalls(confusion: npt.NDArray[Any]) -> Floats:
-    """(..., K): of the faces of each class, the share that is predicted so; nan for a class without faces."""
+    """Recalls (..., K): the share of each class's faces that is predicted as that class; nan for a class without faces."""
     return _ratio(_hits(confusion), confusion.sum(-1))
 
 
 def precisions(confusion: npt.NDArray[Any]) -> Floats:
-    """(..., K): of the faces predicted to be of each class, the share that is; nan for a class never predicted."""
+    """Precisions (..., K): the share of the faces predicted as each class that is of it; nan for a class never predicted."""
     return _ratio(_hits(confusion), confusion.sum(-2))
 
 
@@ -89,9 +89,9 @@ def average_accuracy(confusion: npt.NDArray[Any], /) -> Floats:
 
 
 def macro_f1(confusion: npt.NDArray[Any], /) -> Floats:
-    """Mean over classes of F1 = 2 hits / (faces + predictions).
+    """Macro F1: the mean over classes of F1 = 2 hits / (faces + predictions).
 
-    A class with neither faces nor predictions is left out; one with only either counts 0, as in torchmetrics.
+    A class with neither faces nor predictions is left out; a class with only one of both counts 0, as in torchmetrics.
     """
     return _mean_known(_ratio(2 * _hits(confusion), confusion.sum(-1) + confusion.sum(-2)))
 
@@ -99,14 +99,14 @@ def macro_f1(confusion: npt.NDArray[Any], /) -> Floats:
 FIGURES: Mapping[str, Figure] = MappingProxyType(
     {"accuracy": accuracy, "average_accuracy": average_accuracy, "macro_f1": macro_f1}
 )
-"""The figures of a confusion matrix, by name."""
+"""Figures of a confusion matrix, by name."""
 
 
 def intervals(confusion: Counts, seed: int, resamples: int = RESAMPLES) -> dict[str, Interval]:
-    """The 95 % percentile-bootstrap interval over faces of each of FIGURES, for a confusion matrix (K, K).
+    """95 % percentile-bootstrap intervals over faces of all FIGURES, by name, for a confusion matrix (K, K).
 
-    Resampling faces with replacement is drawing the matrix's cells from a multinomial, so no face is touched. A class that
-    a resample has no face of is left out of that resample's means. Raises MienError for an empty matrix.
+    To resample faces with replacement is to draw the matrix's cells from a multinomial distribution. A class without a face in a
+    resample is left out of that resample's means. Raises MienError for an empty matrix.
     """
     blocks = [[figure(block) for figure in FIGURES.values()] for block in _resampled(confusion, seed, resamples)]
     drawn = np.concatenate([np.stack(block) for block in blocks], axis=1)  # (figures, resamples)
@@ -114,31 +114,35 @@ def intervals(confusion: Counts, seed: int, resamples: int = RESAMPLES) -> dict[
 
 
 def recall_intervals(confusion: Counts) -> tuple[Interval, ...]:
-    """The 95 % Wilson interval of each class's recall, a share of independent faces; nan for a class without faces.
+    """The 95 % Wilson interval of each class's recall, by the confusion matrix (K, K); nan for a class without faces.
 
-    Not the bootstrap: of a recall of 0 or 1, as rare classes have it, that would have no width.
+    A bootstrap would give an interval of no width for a recall of 0 or 1, which rare classes often have.
     """
     hits, faces = np.diagonal(confusion), confusion.sum(axis=1)
     return tuple(wilson(int(k), int(n)) for k, n in zip(hits, faces, strict=True))
 
 
 def second_share(scores: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-    """Of the faces that scores (N, K) get wrong, the share whose second highest score is their label's; nan where none is wrong.
+    """The share of the wrong faces whose second highest score is their label's, by scores (N, K) and labels (N,).
 
-    Of equal scores the class of lower number counts as the higher one. Raises MienError where shapes or labels do not fit.
+    Nan where no face is wrong. Of equal scores, the one of the lower class counts as higher. Raises MienError where shapes or
+    labels do not fit.
     """
     hits = _second_hits(scores, labels)
     return float(hits.mean()) if len(hits) else float("nan")
 
 
 def second_interval(scores: npt.ArrayLike, labels: npt.ArrayLike) -> Interval:
-    """The 95 % Wilson interval of `second_share` over the faces that are wrong; nan where none is."""
+    """The 95 % Wilson interval of `second_share`; nan where no face is wrong."""
     hits = _second_hits(scores, labels)
     return wilson(int(hits.sum()), len(hits))
 
 
 def wilson(hits: int, total: int) -> Interval:
-    """The 95 % Wilson interval of a share of independent things; nan of nothing. It has a width at 0 and 1, too."""
+    """The 95 % Wilson interval of the share `hits` / `total` of independent things; nan where `total` is 0.
+
+    Unlike the usual interval, its width is above 0 for shares of 0 and 1, too.
+    """
     if not total:
         return Interval(float("nan"), float("nan"))
     found = binomtest(hits, total).proportion_ci(method="wilson")
@@ -146,10 +150,10 @@ def wilson(hits: int, total: int) -> Interval:
 
 
 def calibration_error(probabilities: npt.ArrayLike, labels: npt.ArrayLike, bins: int = BINS) -> float:
-    """Expected calibration error of probabilities (N, K): sum over bins of share x |accuracy - confidence|.
+    """Expected calibration error of probabilities (N, K): the sum over bins of share x |accuracy - confidence|.
 
-    Confidence is the largest probability; bins are of equal width over [0, 1], closed on the left, the last on both sides.
-    Naeini et al. 2015, as in Guo et al. 2017 equation 3. Raises MienError without faces or where shapes or labels do not
+    Confidence is the largest probability. Bins have equal width over [0, 1] and are closed on the left, the last on both sides
+    (Naeini et al. 2015, as in Guo et al. 2017, equation 3). Raises MienError without faces, and where shapes or labels do not
     fit.
     """
     place, excess = _excess(probabilities, labels, bins)
@@ -161,7 +165,7 @@ def calibration_interval(
 ) -> Interval:
     """The 95 % percentile-bootstrap interval over faces of `calibration_error`.
 
-    The error is biased upward on few faces, and more so in resamples: the interval may lie above the figure itself.
+    On few faces the error is biased upward, and more so in resamples: the interval may lie above the figure itself.
     """
     place, excess = _excess(probabilities, labels, bins)
     generator, count = np.random.default_rng(seed), len(place)
@@ -174,16 +178,18 @@ def calibration_interval(
     return percentiles(np.concatenate(errors))
 
 
-def calibration_bins(probabilities: npt.ArrayLike, labels: npt.ArrayLike, bins: int = BINS) -> Reliability:
-    """Confidence, accuracy and number of faces per bin, binned as in `calibration_error`; raises MienError as it does."""
+def calibration_bins(probabilities: npt.ArrayLike, labels: npt.ArrayLike, bins: int = BINS) -> CalibrationBins:
+    """Confidence, accuracy and number of faces in each bin of `calibration_error`. Raises MienError as that does."""
     confidence, right = _judged(probabilities, labels)
     place = _bin(confidence, bins)
     count = np.bincount(place, minlength=bins).astype(np.int64)
-    return Reliability(_ratio(np.bincount(place, confidence, bins), count), _ratio(np.bincount(place, right, bins), count), count)
+    return CalibrationBins(
+        _ratio(np.bincount(place, confidence, bins), count), _ratio(np.bincount(place, right, bins), count), count
+    )
 
 
 def _second_hits(scores: npt.ArrayLike, labels: npt.ArrayLike) -> Bools:
-    """(wrong,) for each face whose highest score is not its label's, whether the second highest is."""
+    """For each wrong face, whether the second highest score is its label's, (wrong,)."""
     given = np.asarray(scores, np.float64)
     if given.ndim != 2:
         raise MienError("scores (N, K)", f"shape {given.shape}", "give one row per face")
@@ -201,14 +207,14 @@ def _hits(confusion: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _ratio(top: npt.NDArray[Any], bottom: npt.NDArray[Any]) -> Floats:
-    """top / bottom, nan where bottom is 0."""
+    """The ratio top / bottom; nan where bottom is 0."""
     top, bottom = np.asarray(top), np.asarray(bottom)
     shares: Floats = np.divide(top, bottom, out=np.full(bottom.shape, np.nan), where=bottom > 0)
     return shares
 
 
 def _mean_known(values: Floats) -> Floats:
-    """The mean over the last dimension of what is not nan."""
+    """The mean over the last dimension, nan left out."""
     known = ~np.isnan(values)
     return _ratio(np.where(known, values, 0.0).sum(-1), known.sum(-1))
 
@@ -227,14 +233,14 @@ def _resampled(confusion: Counts, seed: int, resamples: int) -> Iterator[Counts]
 
 
 def block_sizes(resamples: int, numbers: int) -> list[int]:
-    """How many resamples to draw at a time, where each takes so many numbers."""
+    """The sizes of the blocks in which `resamples` are drawn, where each resample takes so many `numbers` in memory."""
     size = max(1, min(resamples, BLOCK // numbers))
     whole, rest = divmod(resamples, size)
     return [size] * whole + [rest] * (rest > 0)
 
 
 def percentiles(values: Floats) -> Interval:
-    """The interval that holds COVERAGE of the resampled values (R,), nan left out; nan where all are."""
+    """The interval that holds COVERAGE of the resampled values (R,), nan left out; nan where all values are nan."""
     known = values[~np.isnan(values)]
     if not len(known):
         return Interval(float("nan"), float("nan"))
@@ -243,7 +249,7 @@ def percentiles(values: Floats) -> Interval:
 
 
 def _judged(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Floats, Bools]:
-    """Confidence (N,) of each face's largest probability, and whether that class is right, (N,)."""
+    """The largest probability of each face, (N,), and whether that class is right, (N,)."""
     given = np.asarray(probabilities, np.float64)
     if given.ndim != 2 or not len(given):
         raise MienError("probabilities (N, K) of at least one face", f"shape {given.shape}", "give one row per face")

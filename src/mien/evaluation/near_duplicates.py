@@ -1,4 +1,4 @@
-"""Whether a test is too easy, because its faces have near-duplicates among those that taught the recognizer."""
+"""Looks for near-duplicates of test faces among the faces that taught the recognizer, which make a test too easy."""
 
 from dataclasses import field
 from pathlib import Path
@@ -11,28 +11,28 @@ from mien.data.faceset import FaceSet
 from mien.data.near_duplicates import have_near_duplicates
 from mien.data.phash import Bools
 from mien.data.splits import fold_view, split_rows, training_rows
-from mien.disk import read_as
 from mien.errors import MienError
-from mien.plain import counted
-from mien.recognize.model_card import read_sources, read_used
+from mien.json_toml import read_settings
 from mien.recognize.recognizer import Recognizer
+from mien.recognize.run_records import read_sources, read_used_ids
+from mien.wording import quantity
 
 MOST_BYTES = 2 << 30
-"""More pixels of training faces are not read for a warning."""
+"""Most bytes of training faces that are read for a warning."""
 LEAST = 0.01
-"""A smaller share of test faces with twins is noted, and no reason for a warning."""
+"""Share of test faces with near-duplicates from which on there is a warning; a smaller share is noted."""
 
 
 def find_training_faces(recognizer: Recognizer, whole: FaceSet) -> FaceSet | None:
-    """The faces whose labels the run, or one that it began with, used: of the set `whole`, or else of the run's own set.
+    """The faces whose labels taught the run or a model that it began with: in the set `whole`, or else in the run's own set.
 
-    None where they are not at hand: a model without its run, a set that is gone or was changed, features.
+    None where they are not at hand: for a model without its run, a set that is gone or was changed, and features.
     """
     folder = recognizer.folder
     if folder is None:
         return None
     checksum = recognizer.card.faces.checksum
-    used = {checksum: read_used(folder)}
+    used = {checksum: read_used_ids(folder)}
     for source in read_sources(folder):
         theirs = source.get("faces", "")
         used[theirs] = used.get(theirs, set()) | set(source.get("used", ()))
@@ -45,11 +45,11 @@ def find_training_faces(recognizer: Recognizer, whole: FaceSet) -> FaceSet | Non
 
 
 def find_unlabeled_faces(recognizer: Recognizer, whole: FaceSet) -> FaceSet | None:
-    """The faces of its own set's training split that the run learned from without labels; `whole` may be that set.
+    """The faces that the run learned from without labels, in the training split of its own set; `whole` may be that set.
 
-    None where there are none or the run's folder does not tell which: some were drawn (`unlabeled_faces`), labels were given
-    instead of drawn, or the set is not at hand. Not among them are those of a further set, those held out for tests that a
-    transductive recipe learns from, and those of models that the run began with.
+    None where there are none, where the run's folder does not tell which (some were drawn, or labels were given instead of
+    drawn), and where the set is not at hand. Left out are faces of a further set, test faces that a transductive recipe learns
+    from, and faces of models that the run began with.
     """
     folder, checksum = recognizer.folder, recognizer.card.faces.checksum
     order = _Order() if folder is None else _order(folder)
@@ -61,16 +61,16 @@ def find_unlabeled_faces(recognizer: Recognizer, whole: FaceSet) -> FaceSet | No
         return None
     faces = faces if order.fold is None else fold_view(faces, order.fold)
     split = faces.select(training_rows(faces) if order.split is None else split_rows(faces, order.split))
-    rest = split.select(~np.isin(split.values("id"), list(read_used(folder))))
+    rest = split.select(~np.isin(split.values("id"), list(read_used_ids(folder))))
     return rest if len(rest) else None
 
 
 def near_duplicate_notes(recognizer: Recognizer, tested: FaceSet, whole: FaceSet, right: Bools) -> dict[str, str]:
-    """What is to be said of test faces, of the set `whole`, that have twins among the training faces; `right`: (N,).
+    """Notes on test faces, of the set `whole`, that have near-duplicates among the training faces, by topic.
 
-    The test faces are none that taught the recognizer their labels. Of twins among the training faces with labels it warns;
-    empty where there are none, or no training faces are at hand. Of those among faces without labels there is a note, which
-    says how many of these were looked through (see `find_unlabeled_faces`) and how many were not.
+    `tested`: N test faces, none of which gave the recognizer its label. `right` (N,): which are predicted right. Near-duplicates
+    among labeled training faces are a warning. Those among faces without labels are a note, which says how many faces were
+    looked through (see `find_unlabeled_faces`) and how many were not. Empty where no training faces are at hand.
     """
     if tested.info.kind != "faces":
         return {}
@@ -82,12 +82,12 @@ def _labeled_notes(recognizer: Recognizer, tested: FaceSet, whole: FaceSet, righ
     if training is None:
         return {}
     if _bytes(training) > MOST_BYTES:
-        return {"near-duplicates": f"not looked for among {counted(len(training), 'training face')}: mien duplicates does"}
-    twins = have_near_duplicates(tested, training)
-    if not twins.any():
+        return {"near-duplicates": f"not looked for among {quantity(len(training), 'training face')}: mien duplicates does"}
+    duplicates = have_near_duplicates(tested, training)
+    if not duplicates.any():
         return {}
-    found, without = f"{_share(twins)} have a near-duplicate among the training faces", _without(twins, right)
-    if twins.mean() < LEAST:
+    found, without = f"{_share(duplicates)} have a near-duplicate among the training faces", _without(duplicates, right)
+    if duplicates.mean() < LEAST:
         return {"near-duplicates": f"{found}; {without}"}
     return {"warning": f"{found}: figures flatter; {without}"}
 
@@ -95,12 +95,15 @@ def _labeled_notes(recognizer: Recognizer, tested: FaceSet, whole: FaceSet, righ
 def _unlabeled_notes(recognizer: Recognizer, tested: FaceSet, whole: FaceSet, right: Bools) -> dict[str, str]:
     faces, left, said = find_unlabeled_faces(recognizer, whole), _count_unlabeled(recognizer), list[str]()
     if faces is not None and _bytes(faces) <= MOST_BYTES:
-        twins, left = have_near_duplicates(tested, faces), left - len(faces)
-        where = f"among {counted(len(faces), 'face')} of the run's own training split that it learned from without labels"
-        said = [f"{_share(twins)} have a near-duplicate {where}", *([_without(twins, right)] if twins.any() else [])]
+        duplicates, left = have_near_duplicates(tested, faces), left - len(faces)
+        where = f"among {quantity(len(faces), 'face')} of the run's own training split that it learned from without labels"
+        said = [
+            f"{_share(duplicates)} have a near-duplicate {where}",
+            *([_without(duplicates, right)] if duplicates.any() else []),
+        ]
     before = sum(_number(source.get("budget")) for source in recognizer.card.sources)
     missed = [f"{left} {'others' if said else 'faces that the run learned from without labels'}"] if left > 0 else []
-    missed += [f"{counted(before, 'face')} without labels of models that it began with"] if before else []
+    missed += [f"{quantity(before, 'face')} without labels of models that it began with"] if before else []
     said += [f"not looked for among {' and '.join(missed)}"] if missed else []
     return {"near-duplicates without labels": "; ".join(said)} if said else {}
 
@@ -110,17 +113,17 @@ def _count_unlabeled(recognizer: Recognizer) -> int:
 
 
 def _number(budget: Any) -> int:
-    """Faces without labels that a model learned from, by its card, which may say anything."""
+    """Number of faces without labels in a card's label budget; 0 where the card says something else."""
     found = budget.get("unlabeled", 0) if isinstance(budget, dict) else 0
     return found if isinstance(found, int) else 0
 
 
-def _share(twins: Bools) -> str:
-    return f"{twins.sum()} of {counted(len(twins), 'test face')} ({twins.mean():.1%})"
+def _share(duplicates: Bools) -> str:
+    return f"{duplicates.sum()} of {quantity(len(duplicates), 'test face')} ({duplicates.mean():.1%})"
 
 
-def _without(twins: Bools, right: Bools) -> str:
-    return f"without them accuracy is {right[~twins].mean():.1%}" if not twins.all() else "no face is without one"
+def _without(duplicates: Bools, right: Bools) -> str:
+    return f"without them accuracy is {right[~duplicates].mean():.1%}" if not duplicates.all() else "no face is without one"
 
 
 def _bytes(faces: FaceSet) -> int:
@@ -129,7 +132,7 @@ def _bytes(faces: FaceSet) -> int:
 
 @dataclass(frozen=True)
 class _Order:
-    """What of a run's order says which faces it saw."""
+    """The settings of a run that say which faces it saw."""
 
     faces: Path | None = None
     unlabeled_faces: int | None = None
@@ -140,19 +143,19 @@ class _Order:
 
 @dataclass(frozen=True)
 class _Asked:
-    """The content of run.json, as far as it matters here."""
+    """The part of run.json that is read here."""
 
     order: _Order = field(default_factory=_Order)
 
 
 def _order(folder: Path) -> _Order:
-    """What a run was asked to do; nothing for a model folder."""
+    """The settings of a run by its folder; the defaults for a model folder."""
     file = folder / "run.json"
-    return read_as(_Asked, file, "train again").order if file.is_file() else _Order()
+    return read_settings(_Asked, file, "train again").order if file.is_file() else _Order()
 
 
 def _own_set(folder: Path, checksum: str) -> FaceSet | None:
-    """The stored set that a run was trained on, where it is still there as it was."""
+    """The stored set that a run was trained on; None where it is gone or was changed."""
     path = _order(folder).faces if checksum else None
     try:
         faces = None if path is None else FaceSet.open(path)

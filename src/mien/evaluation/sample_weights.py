@@ -1,4 +1,4 @@
-"""Which labels a run came to doubt: the sample weights it ended with, and the faces with the lowest (ST+SW's Fig. 3)."""
+"""The sample weights that a run ended with: which labels it came to doubt, and the faces that count least (ST+SW, Fig. 3)."""
 
 import csv
 import io
@@ -15,83 +15,88 @@ from PIL import Image
 from scipy.stats import rankdata
 
 from mien.data.describe import require_pictures
-from mien.data.face_grid import RED, Note, Row, Tile, draw_face_grid, write_face_grid
+from mien.data.face_grid import RED, GridNote, GridRow, GridTile, draw_face_grid, write_face_grid
 from mien.data.faceset import FaceSet
-from mien.disk import write_aside
+from mien.disk import write_atomically
 from mien.errors import MienError
-from mien.plain import counted, plain_values
+from mien.json_text import plain_values
 from mien.recognize.model_card import ModelCard, read_card
-from mien.tabular.parquet_files import LABELS, read_table
+from mien.tabular.parquet_files import LABEL_COLUMNS, read_table
+from mien.wording import quantity
 
 SIDE = 96
 """Side of a face in the picture, in pixels."""
 SHOWN = 8
-"""Faces of a class in the picture."""
+"""Faces of each class in the picture."""
 NO_CLASS = "no class"
-"""The truth of a face whose `true_label` is -1."""
+"""Name of the true class of a face whose `true_label` is -1."""
 
 
 @dataclass(frozen=True, eq=False)
-class Weighed:
-    """The labeled faces that a run trained on, in the order of its weights.parquet; all arrays have N values."""
+class WeightedFaces:
+    """The N labeled faces that a run trained on, with their sample weights; all arrays have N values."""
 
     faces: FaceSet
     classes: tuple[str, ...]
-    """Of the run."""
+    """The run's classes."""
     labels: npt.NDArray[np.int64]
-    """What the run was taught, from 0 to K - 1."""
+    """The labels that the run was taught, from 0 to K - 1."""
     weights: npt.NDArray[np.float64]
+    """The sample weights that the run ended with."""
     truth: npt.NDArray[np.str_]
-    """Name of the class that a face really is: the set's `true_label` where it has that column, else its own label; empty
-    where neither says."""
+    """Name of each face's true class: the set's `true_label` where it has that column, else its own label.
+
+    Empty where neither says.
+    """
 
     @property
     def flipped(self) -> npt.NDArray[np.bool_]:
-        """(N,) whether a face is known to be something else than what the run was taught."""
+        """(N,) whether each face is known to be of another class than the run was taught."""
         taught = np.array(self.classes)[self.labels]
         found: npt.NDArray[np.bool_] = (self.truth != taught) & (self.truth != "")
         return found
 
     @property
     def truth_known(self) -> bool:
-        """Whether truth and labels are told apart; else a label is called right for want of any other."""
+        """Whether the set tells true classes apart from labels; else a label counts as right for want of any other."""
         return "true_label" in self.faces.column_names or bool(self.flipped.any())
 
     @property
     def equal(self) -> bool:
-        """Whether all weights are the same."""
+        """Whether all faces have the same weight."""
         return bool(np.ptp(self.weights) == 0)
 
 
 @dataclass(frozen=True)
 class ClassWeights:
-    """The weights of the faces that were taught one class."""
+    """Sample weights of the faces that were taught as one class."""
 
     name: str
     count: int
     """Number of faces."""
     mean: float
-    """nan for a class without faces, as is the next."""
+    """Mean weight; nan for a class without faces."""
     lowest: float
+    """Lowest weight; nan for a class without faces."""
 
 
 @dataclass(frozen=True)
 class SampleWeights:
-    """What `inspect_weights` found."""
+    """What `inspect_weights` found: sample weights by class, and how well they find wrong labels."""
 
     classes: tuple[ClassWeights, ...]
-    """Those of the run, in order."""
+    """Sample weights by class, in the order of the run's classes."""
     equal: bool
     """Whether the run weighed all faces the same."""
     flipped: int
-    """Faces known to be something else than what the run was taught."""
+    """Number of faces known to be of another class than the run was taught."""
     auroc: float
-    """How well a low weight finds those, as `flip_auroc` says; nan where none is known."""
+    """How well a low weight finds wrong labels, as `flip_auroc` gives it; nan where none is known."""
     warning: str = ""
-    """What may be wrong with these figures."""
+    """What may be wrong with these figures, in words; empty where nothing is known."""
 
     def to_json(self) -> dict[str, Any]:
-        """All of it as plain values for JSON, under the names above; nan is null."""
+        """The whole result as plain values for JSON; nan is null."""
         found: dict[str, Any] = plain_values(self)
         return found
 
@@ -99,51 +104,54 @@ class SampleWeights:
 def inspect_weights(
     run: Path | str, faces: FaceSet | Path | str, per_class: int = SHOWN, out: Path | str | None = None
 ) -> SampleWeights:
-    """The sample weights of a run's training faces, which are found by their ids in `faces`.
+    """Inspect the sample weights of a run's training faces, which are found by their ids in `faces`.
 
-    Writes weights.png (of each class, in the order of their weight, the `per_class` faces that count least, framed where the
-    label is known to be wrong) and weights.csv (id, class, weight, flipped, truth) into `out`, RUN/weights unless said. Raises
-    MienError for an unfinished run, one without weights, a face that the set does not have, and a set of features.
+    Writes weights.png (the `per_class` faces of each class that count least, framed where the label is known to be wrong) and
+    weights.csv (id, class, weight, flipped, truth) into `out`, or else into RUN/weights. Raises MienError for an unfinished run,
+    a run without weights, a face that the set does not have, and a set of features.
     """
     run, faces = Path(run), FaceSet.of(faces)
     if per_class < 1:
-        raise MienError("at least 1 face per class to show", f"{per_class}", "show more")
+        raise MienError("at least 1 face per class to show", f"{per_class}", "give 1 or more")
     card = read_card(run)
     require_pictures(faces)
-    weighed = read_weighed(run, faces)
+    weighted = read_weighted_faces(run, faces)
     folder = run / "weights" if out is None else Path(out)
-    write_face_grid(draw_weights(weighed, per_class), folder / "weights.png")
-    write_aside(folder / "weights.csv", weight_rows(weighed).encode())
-    return summarize_weights(weighed, _warning(card, faces))
+    write_face_grid(draw_weights(weighted, per_class), folder / "weights.png")
+    write_atomically(folder / "weights.csv", weight_rows(weighted).encode())
+    return summarize_weights(weighted, _warning(card, faces))
 
 
-def read_weighed(run: Path | str, faces: FaceSet) -> Weighed:
-    """The rows of a finished run's weights.parquet with their faces. Raises MienError where one is not in `faces`."""
+def read_weighted_faces(run: Path | str, faces: FaceSet) -> WeightedFaces:
+    """The faces and sample weights of a finished run, from its weights.parquet.
+
+    Raises MienError where a face is not in `faces`.
+    """
     classes, table = read_card(Path(run)).classes, _read_table(Path(run) / "weights.parquet")
     found = faces.select(_rows_of(table.column("id").to_pylist(), faces))
     labels = table.column("label").to_numpy().astype(np.int64)
     weights = table.column("weight").to_numpy().astype(np.float64)
     if not (labels.min() >= 0 and labels.max() < len(classes) and np.isfinite(weights).all()):
         raise MienError(f"labels of {len(classes)} classes and finite weights", "others in weights.parquet", "train again")
-    return Weighed(found, classes, labels, weights, _truth(found))
+    return WeightedFaces(found, classes, labels, weights, _truth(found))
 
 
-def summarize_weights(weighed: Weighed, warning: str = "") -> SampleWeights:
-    """Figures of the weights by class, and how well a low one finds the labels that are known to be wrong."""
+def summarize_weights(weighted: WeightedFaces, warning: str = "") -> SampleWeights:
+    """Sample weights by class, and how well a low weight finds the labels that are known to be wrong."""
     found = []
-    for label, name in enumerate(weighed.classes):
-        mine = weighed.weights[weighed.labels == label]
+    for label, name in enumerate(weighted.classes):
+        mine = weighted.weights[weighted.labels == label]
         mean, lowest = (float(mine.mean()), float(mine.min())) if len(mine) else (math.nan, math.nan)
         found.append(ClassWeights(name, len(mine), mean, lowest))
-    auroc = flip_auroc(weighed.weights, weighed.flipped)
-    return SampleWeights(tuple(found), weighed.equal, int(weighed.flipped.sum()), auroc, warning)
+    auroc = flip_auroc(weighted.weights, weighted.flipped)
+    return SampleWeights(tuple(found), weighted.equal, int(weighted.flipped.sum()), auroc, warning)
 
 
 def flip_auroc(weights: npt.ArrayLike, flipped: npt.ArrayLike) -> float:
-    """The probability that a flipped face has a lower weight than one that is not, ties counting half.
+    """The AUROC of finding flipped labels by a low weight; `weights` (N,), and `flipped` (N,), bool.
 
-    `weights` (N,) and `flipped` (N,), bool. It is the area under the curve of finding flipped faces by a low weight; nan
-    where either kind is missing. Raises MienError where the lengths differ.
+    This is the probability that a flipped face has a lower weight than another one, ties counting half; nan where either kind
+    is missing. Raises MienError where the lengths differ.
     """
     given, wrong = np.asarray(weights, np.float64), np.asarray(flipped, bool)
     if given.shape != wrong.shape:
@@ -156,49 +164,49 @@ def flip_auroc(weights: npt.ArrayLike, flipped: npt.ArrayLike) -> float:
     return float((ranks[wrong].sum() - count * (count + 1) / 2) / (count * others))
 
 
-def draw_weights(weighed: Weighed, per_class: int = SHOWN) -> Image.Image:
-    """A row for each class that has faces, those of the lowest weight in ascending order, the weight under each face."""
-    flipped, rows = weighed.flipped, []
-    order, scale = np.argsort(weighed.weights, kind="stable"), max(1.0, float(weighed.weights.max()))
-    chosen = [order[weighed.labels[order] == label] for label in range(len(weighed.classes))]
+def draw_weights(weighted: WeightedFaces, per_class: int = SHOWN) -> Image.Image:
+    """A picture with a row for each class: the faces of lowest weight in ascending order, the weight under each face."""
+    flipped, rows = weighted.flipped, []
+    order, scale = np.argsort(weighted.weights, kind="stable"), max(1.0, float(weighted.weights.max()))
+    chosen = [order[weighted.labels[order] == label] for label in range(len(weighted.classes))]
     marked = any(flipped[mine[:per_class]].any() for mine in chosen)
-    for name, mine in zip(weighed.classes, chosen, strict=True):
+    for name, mine in zip(weighted.classes, chosen, strict=True):
         if not len(mine):
             continue
         shown, tiles = mine[:per_class], []
-        for row, face in zip(shown, weighed.faces.faces(shown), strict=True):
-            weight = Note(f"{weighed.weights[row]:.3f}", weighed.weights[row] / scale)
-            mark = Note(str(weighed.truth[row]) if flipped[row] else "", color=RED)
-            tiles.append(Tile(face, (weight, mark) if marked else (weight,), RED if flipped[row] else ""))
-        rows.append(Row(name, tuple(tiles), f"{counted(len(mine), 'face')}"))
-    title = "All faces counted the same" if weighed.equal else "The faces that counted least, and their weights"
+        for row, face in zip(shown, weighted.faces.faces(shown), strict=True):
+            weight = GridNote(f"{weighted.weights[row]:.3f}", weighted.weights[row] / scale)
+            mark = GridNote(str(weighted.truth[row]) if flipped[row] else "", color=RED)
+            tiles.append(GridTile(face, (weight, mark) if marked else (weight,), RED if flipped[row] else ""))
+        rows.append(GridRow(name, tuple(tiles), f"{quantity(len(mine), 'face')}"))
+    title = "All faces counted the same" if weighted.equal else "The faces that counted least, and their weights"
     return draw_face_grid(rows, SIDE, title + ("; framed: what a face really is" if marked else ""))
 
 
-def weight_rows(weighed: Weighed) -> str:
-    """A csv of id, class, weight, flipped and truth, by class and then by weight; the last two empty where nobody knows."""
-    file, flipped = io.StringIO(), weighed.flipped
+def weight_rows(weighted: WeightedFaces) -> str:
+    """The CSV of id, class, weight, flipped and truth, by class and then by weight; the last two are empty where nobody knows."""
+    file, flipped = io.StringIO(), weighted.flipped
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["id", "class", "weight", "flipped", "truth"])
-    ids, truth_known = weighed.faces.column("id").to_pylist(), weighed.truth_known
-    for row in np.lexsort((weighed.weights, weighed.labels)).tolist():
-        known = truth_known and weighed.truth[row]
-        about = [str(flipped[row]).lower(), weighed.truth[row]] if known else ["", ""]
-        writer.writerow([ids[row], weighed.classes[weighed.labels[row]], f"{weighed.weights[row]:.6g}", *about])
+    ids, truth_known = weighted.faces.column("id").to_pylist(), weighted.truth_known
+    for row in np.lexsort((weighted.weights, weighted.labels)).tolist():
+        known = truth_known and weighted.truth[row]
+        about = [str(flipped[row]).lower(), weighted.truth[row]] if known else ["", ""]
+        writer.writerow([ids[row], weighted.classes[weighted.labels[row]], f"{weighted.weights[row]:.6g}", *about])
     return file.getvalue()
 
 
 def _read_table(path: Path) -> pa.Table:
     if not path.is_file():
         raise MienError(f"a run's sample weights at {path}", "no such file", "give a run's folder, or train it again")
-    table = read_table(path, LABELS | {"weight": pa.float64()}, "train again")
+    table = read_table(path, LABEL_COLUMNS | {"weight": pa.float64()}, "train again")
     if not len(table):
         raise MienError(f"labeled faces in {path}", "none", "train again")
     return table
 
 
 def _rows_of(ids: Sequence[str], faces: FaceSet) -> npt.NDArray[np.int64]:
-    """Rows of the faces of these ids, (N,)."""
+    """Rows of the faces of N ids, (N,). Raises MienError where one is missing or stands for several faces."""
     names = faces.column("id").to_pylist()
     place = {name: row for row, name in enumerate(names)}
     missing = [name for name in ids if name not in place]
@@ -212,7 +220,7 @@ def _rows_of(ids: Sequence[str], faces: FaceSet) -> npt.NDArray[np.int64]:
 
 
 def _truth(faces: FaceSet) -> npt.NDArray[np.str_]:
-    """Names of what faces really are, (N,)."""
+    """Names of the faces' true classes, (N,)."""
     truth: npt.NDArray[np.str_] = np.array([*faces.classes, ""])[faces.labels]  # of label -1 the last
     if "true_label" not in faces.column_names:
         return truth
@@ -226,7 +234,10 @@ def _truth(faces: FaceSet) -> npt.NDArray[np.str_]:
 
 
 def _warning(card: ModelCard, faces: FaceSet) -> str:
-    """A set of other faces may use the same ids; cached features and the faces they were made from share theirs rightly."""
+    """A warning where the set is not the one that the run trained on: other faces may have the same ids.
+
+    Cached features and the faces that they were made from share their ids rightly.
+    """
     mine, theirs = faces.info.checksum, card.faces.checksum
     if not (mine and theirs) or mine == theirs or faces.info.kind != card.faces.kind:
         return ""

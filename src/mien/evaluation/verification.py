@@ -1,9 +1,9 @@
-"""Do two photos show one person? The measure of Labeled Faces in the Wild (Huang et al. 2007) on any face set with people.
+"""Face verification: whether two photos show one person, measured as in Labeled Faces in the Wild, on any set with people.
 
-"Labeled Faces in the Wild: A Database for Studying Face Recognition in Unconstrained Environments", its View 2: equally
-many pairs of one person and of two, in ten folds without a person in common; on each fold the threshold is the one that is
-best on the other nine. Departures: pairs are drawn from the set at hand instead of published; every person (and every two
-persons) has as many pairs as any other, or all it can have; a fold with too few pairs has fewer of both kinds.
+Huang et al. 2007, "Labeled Faces in the Wild: A Database for Studying Face Recognition in Unconstrained Environments", View 2:
+equally many pairs of one person and of two, in ten folds without a person in common. Each fold's threshold is the best one on
+the other nine. Departures: pairs are drawn from the set at hand instead of published; every person (and every two persons) has
+as many pairs as any other, or all it can have; a fold with too few pairs has fewer of both kinds.
 """
 
 from dataclasses import asdict, dataclass
@@ -25,62 +25,71 @@ from mien.models import upscaling
 from mien.progress import Progress, Silent
 from mien.recognize.device import autocast, channels_last, choose_device, choose_precision
 from mien.recognize.features import PART, Tap, tap
-from mien.recognize.model_card import read_card, read_used
-from mien.registry import Count, Seed, require
+from mien.recognize.model_card import read_card
+from mien.recognize.run_records import read_used_ids
+from mien.settings import Count, Seed, require_fitting
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 MOST_MET = 1000
-"""People of a fold, at random, among whom pairs of two persons are drawn: there are half a million such twosomes then."""
+"""Most people of a fold, at random, among whom pairs of two people are drawn: they make half a million twosomes."""
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """Pairs of faces as rows, `first` and `second` (P,), whether they show the `same` person, and their `fold`."""
+class FacePairs:
+    """P pairs of faces for verification; all arrays are (P,)."""
 
     first: Rows
+    """Rows of the first faces."""
     second: Rows
+    """Rows of the second faces."""
     same: Bools
+    """Whether both faces show one person."""
     fold: Integers
+    """The fold that each pair is in."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What `verify` found."""
+    """What `verify` found: how well features tell whether two faces show one person."""
 
     source: str
-    """Whose features, and of which block."""
+    """Network, weights and block of the features, in words."""
     dataset: str
     split: str
     accuracy: float
-    """Mean over folds."""
+    """Mean accuracy over folds."""
     error: float
-    """Its standard error: the deviation over folds divided by the root of their number."""
+    """Standard error of the accuracy: the deviation over folds divided by the root of their number."""
     auc: float
     """Area under the ROC curve over all pairs."""
     folds: tuple[float, ...]
     """Accuracy of each fold."""
     thresholds: tuple[float, ...]
-    """Cosine above which a pair of the fold counts as one person."""
+    """Threshold of each fold: the cosine above which a pair counts as one person."""
     pairs: int
+    """Number of pairs."""
     people: int
+    """Number of people in the pairs."""
     faces: int
-    """In the pairs."""
+    """Number of faces in the pairs."""
     flip: bool
+    """Whether the mirror images' features were added."""
     trained_on: int
-    """How many of the split's faces the run learned from or chose by; 0 if it is said to know none of them."""
+    """How many of the split's faces the run trained on or validated with, as far as its folder tells."""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values."""
+        """The whole result as plain values for JSON."""
         return asdict(self)
 
 
 def deal_people(person: Integers, folds: int, generator: np.random.Generator) -> Integers:
-    """The fold of each person 0 to n - 1, (n,), of faces `person` (N,): as many people in each, and as many with two faces.
+    """Deal people into folds: the fold of each person 0 to n - 1, (n,), by the person of each face, `person` (N,).
 
-    Raises MienError where a fold would have fewer than two people, or none with two faces.
+    Every fold gets as many people, and as many with two faces or more. Raises MienError where a fold would have fewer than two
+    people, or none with two faces.
     """
     counts = np.bincount(person)
     several = int((counts >= 2).sum())
@@ -97,11 +106,11 @@ def deal_people(person: Integers, folds: int, generator: np.random.Generator) ->
     return fold
 
 
-def draw_pairs(person: Integers, count: int = 6000, folds: int = 10, seed: int = 0) -> Pairs:
-    """About `count` pairs of faces of these people, (N,), -1 for nobody; half of each fold's show one person.
+def draw_pairs(person: Integers, count: int = 6000, folds: int = 10, seed: int = 0) -> FacePairs:
+    """Draw about `count` different pairs of faces; half of each fold's pairs show one person.
 
-    Rows are those of `person`; no pair comes twice. Raises MienError for too few people or fewer than a pair of both kinds
-    per fold.
+    `person` (N,): whom each face shows, -1 where nobody knows. Raises MienError for too few people, and for fewer than a pair of
+    both kinds in each fold.
     """
     if count < 2 * folds:
         raise MienError(f"at least {2 * folds} pairs for {folds} folds", f"{count}", "give more --pairs")
@@ -129,24 +138,24 @@ def draw_pairs(person: Integers, count: int = 6000, folds: int = 10, seed: int =
         two = (starts[left] + place // sizes[right], starts[right] + place % sizes[right])
         drawn.append((np.concatenate([same[0], two[0]]), np.concatenate([same[1], two[1]]), np.arange(2 * wanted) < wanted))
     first, second, one = (np.concatenate(part) for part in zip(*drawn, strict=True))
-    return Pairs(rows[first], rows[second], one, np.repeat(np.arange(folds), [len(part[2]) for part in drawn]))
+    return FacePairs(rows[first], rows[second], one, np.repeat(np.arange(folds), [len(part[2]) for part in drawn]))
 
 
 def _alike(sizes: Integers) -> Integers:
-    """How many pairs n faces make."""
+    """How many pairs n faces make, for each n."""
     return sizes * (sizes - 1) // 2
 
 
 def _corner(place: Integers) -> tuple[Integers, Integers]:
-    """The `place`-th pair i > j of 1 > 0, 2 > 0, 2 > 1, 3 > 0, ..., (n,) each."""
+    """The pairs i > j at these places (n,) in the order 1 > 0, 2 > 0, 2 > 1, 3 > 0, ...: i and j, (n,) each."""
     larger = ((1 + np.sqrt(1 + 8 * place)) / 2).astype(np.int64)
     return larger, place - _alike(larger)
 
 
 def _deal(room: Integers, count: int, generator: np.random.Generator) -> tuple[Integers, Integers]:
-    """`count` different things of groups that have `room` (G,) of them: the groups and the places in them, (count,) each.
+    """Draw `count` different places from groups that have `room` (G,) places: the groups and the places, (count,) each.
 
-    Every group gives as many as any other, or all it has; which give one more is drawn.
+    Every group gives as many as any other, or all it has; which groups give one more is drawn.
     """
     ascending = np.sort(room)
     # Were every group to give at most its k-th smallest room, so many would be given in all.
@@ -162,7 +171,10 @@ def _deal(room: Integers, count: int, generator: np.random.Generator) -> tuple[I
 
 
 def best_threshold(scores: Floats, same: Bools) -> float:
-    """Above which pairs count as one person so that most of these, (P,), are judged rightly; of equals the lowest."""
+    """The threshold of `scores` (P,) that judges most pairs right, where those above it count as one person's.
+
+    `same` (P,): which pairs show one person. Of thresholds that are equally good, the lowest.
+    """
     order = np.argsort(scores, kind="stable")
     ranked, truth = scores[order], same[order]
     # With the k lowest judged as two persons: right are those of them that are, and the one-person pairs above.
@@ -175,8 +187,8 @@ def best_threshold(scores: Floats, same: Bools) -> float:
     return float(below if cut == len(ranked) else below / 2 + above / 2)
 
 
-def judge(scores: Floats, pairs: Pairs) -> tuple[Floats, Floats]:
-    """Accuracy and threshold of each fold, (folds,) each: the threshold is the best one of the other folds."""
+def accuracy_by_fold(scores: Floats, pairs: FacePairs) -> tuple[Floats, Floats]:
+    """Accuracy and threshold of each fold, (folds,) each; a fold's threshold is the best one on the other folds."""
     accuracies, thresholds = [], []
     for fold in range(int(pairs.fold.max()) + 1):
         tested = pairs.fold == fold
@@ -197,13 +209,13 @@ def verify(
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Verification:
-    """How well the cosine of a block's features tells whether two faces of `split` are of one person.
+    """Measure how well the cosine of a block's features tells whether two faces of `split` show one person.
 
-    `run`: a run, a model or a network's name, as for `mien features`; `block`: the last one unless said, its maps averaged.
-    `flip` adds the mirror image's features. Raises MienError where split, people, block or face shape are not there.
+    `run`: a run, a model or a network's name, as for `mien features`. `block`: the last one without it; its maps are averaged.
+    `flip` adds the mirror image's features. Raises MienError where split, people, block or face shape do not fit.
     """
-    require(Seed, seed=seed)
-    require(Count, pairs=pairs, folds=folds)
+    require_fitting(Seed, seed=seed)
+    require_fitting(Count, pairs=pairs, folds=folds)
     faces = FaceSet.of(faces)
     source = tap(str(run), block, faces.info, seed, choose_device(device))
     split = split or test_split(faces)
@@ -211,10 +223,10 @@ def verify(
     person, _ = find_people(tested)
     drawn = draw_pairs(person, pairs, folds, seed)
     used, place = np.unique(np.concatenate([drawn.first, drawn.second]), return_inverse=True)
-    vectors = embed(source, tested.select(used), flip, progress or Silent())
+    vectors = unit_features(source, tested.select(used), flip, progress or Silent())
     first, second = place.reshape(2, -1)
     scores = np.einsum("pd,pd->p", vectors[first], vectors[second])
-    accuracies, thresholds = judge(scores, drawn)
+    accuracies, thresholds = accuracy_by_fold(scores, drawn)
     return Verification(
         source=source.name,
         dataset=faces.info.name or "unnamed",
@@ -233,8 +245,8 @@ def verify(
 
 
 @torch.inference_mode()
-def embed(source: Tap, faces: FaceSet, flip: bool, progress: Progress) -> Floats:
-    """Features (N, D) of length 1 of all faces; a block's maps are averaged; `flip` adds the mirror image's."""
+def unit_features(source: Tap, faces: FaceSet, flip: bool, progress: Progress) -> Floats:
+    """Features (N, D) of N faces, scaled to length 1; a block's maps are averaged, and `flip` adds the mirror image's."""
     device = next(source.network.parameters()).device
     out = []
     larger = upscaling(source.network, source.name)
@@ -254,7 +266,7 @@ def embed(source: Tap, faces: FaceSet, flip: bool, progress: Progress) -> Floats
 
 
 def _trained_on(run: Path, faces: FaceSet, tested: FaceSet) -> int:
-    """How many of the tested faces a run on this very set used labels of."""
+    """How many of the tested faces gave their labels to the run, if it was trained on this very set."""
     if not (run / "budget.parquet").is_file() or read_card(run).faces.checksum != faces.info.checksum:
         return 0
-    return int(np.isin(tested.values("id").astype(str), list(read_used(run))).sum())
+    return int(np.isin(tested.values("id").astype(str), list(read_used_ids(run))).sum())

@@ -1,6 +1,5 @@
-"""Compare recipes on a grid: every run trained and tested once, resumable, with tables and a report that grow as it runs."""
+"""Compares recipes on a grid: trains and tests every run once, resumably; tables and report grow as it goes on."""
 
-import hashlib
 import shutil
 import time
 from dataclasses import asdict, dataclass, replace
@@ -12,39 +11,43 @@ import pyarrow as pa
 
 from mien.data.faceset import FaceSet
 from mien.data.splits import require_untrained, split_rows, test_split
-from mien.disk import claim, read_as, write_aside
+from mien.disk import write_atomically
 from mien.errors import MienError
 from mien.evaluation.evaluate import evaluate
-from mien.evaluation.result import thin
-from mien.evaluation.sample_weights import flip_auroc, read_weighed
+from mien.evaluation.evaluation_result import few_faces_caution
+from mien.evaluation.sample_weights import flip_auroc, read_weighted_faces
 from mien.experiments.comparison import Comparison
-from mien.experiments.grid import ComparisonSettings, Job, make_plan
+from mien.experiments.grid import ComparisonPlan, Job, make_plan
 from mien.experiments.published import published_on
 from mien.experiments.report import write_comparison
-from mien.experiments.results import RunResult, read_result, write_result
+from mien.experiments.run_results import RunResult, read_result, write_result
+from mien.experiments.same_labels import LabelsOfCell, require_same_labels
+from mien.experiments.seed_statistics import LEAST, summarize_seeds
 from mien.experiments.settings import Grid
-from mien.experiments.statistics import LEAST, summarize
-from mien.plain import counted
+from mien.experiments.time_left import RunClock
+from mien.folders import claim
+from mien.json_toml import read_settings
 from mien.progress import Progress, Quiet, Silent, duration
 from mien.recognize.device import choose_device
-from mien.recognize.model_card import read_history
 from mien.recognize.recognizer import Recognizer
-from mien.tabular.parquet_files import LABELS, read_table
-from mien.training.train import Written, train_or_resume
+from mien.recognize.run_records import read_history
+from mien.tabular.parquet_files import read_table
+from mien.training.train import RunFile, train_or_resume
 
 REPORT_SECONDS = 10.0
-"""While it runs, report.html is not drawn anew more often, nor for more than REPORT_SHARE of the time; the tables are."""
+"""Least seconds between two drawings of report.html while runs go on; tables are written after every run."""
 REPORT_SHARE = 0.05
+"""Most of the time that is spent on drawing report.html, as a share."""
 
 
 def compare(faces: FaceSet | Path | str, grid: Grid, out: Path | str, progress: Progress | None = None) -> Comparison:
     """Train and test every run of `grid` on the stored set `faces`, into the folder `out`.
 
-    Leaves runs/ (a folder for each run), runs.csv, table.csv, report.html with its curves as SVG files, and grid.json. Runs
-    that are finished are not done again, an interrupted one is resumed: the same grid, or a larger one, goes on in the
-    same folder. A run that fails with a MienError is recorded as failed. Raises MienError where `out` holds other things or
-    the grid of another set, where the sets are not stored, a recipe is wrong, the split to test on was trained on, or two
-    recipes did not get the same labels in a cell.
+    Writes runs/ (a folder for each run), runs.csv, table.csv, report.html with its diagrams as SVG files, and grid.json.
+    Finished runs are not done again, and an interrupted run is resumed: the same grid, or a larger one, goes on in the same
+    folder. A run that fails with a MienError is recorded as failed. Raises MienError where `out` holds other things or the grid
+    of another set, where a set is not stored, a recipe is wrong, the split to test on was trained on, or two recipes did not
+    get the same labels in a cell.
     """
     choose_device(grid.device)
     opened = _stored(faces)
@@ -62,6 +65,8 @@ def compare(faces: FaceSet | Path | str, grid: Grid, out: Path | str, progress: 
 
 @dataclass(frozen=True)
 class _Work:
+    """What a comparison works on."""
+
     faces: FaceSet
     others: FaceSet | None
     grid: Grid
@@ -70,39 +75,18 @@ class _Work:
 
     @property
     def split(self) -> str:
-        """That is tested on."""
+        """The split to test on."""
         return self.grid.split or test_split(self.faces)
 
 
-class _Clock:
-    """Tells how long the rest will take, from what runs took so far."""
-
-    def __init__(self) -> None:
-        self._seconds: dict[Any, list[float]] = {}
-
-    def took(self, job: Job, seconds: float | None) -> None:
-        """A run is finished."""
-        for key in self._keys(job) if seconds is not None else ():
-            self._seconds.setdefault(key, []).append(seconds or 0.0)
-
-    def left(self, jobs: list[Job]) -> float:
-        """Seconds for these runs: each as others of its recipe and place, or its recipe, or any; nan if there is none."""
-        known = [next((self._seconds[key] for key in self._keys(job) if key in self._seconds), [np.nan]) for job in jobs]
-        return float(sum(np.mean(seconds) for seconds in known))
-
-    @staticmethod
-    def _keys(job: Job) -> tuple[Any, ...]:
-        return (job.recipe, job.group), job.recipe, None
-
-
-def _run(work: _Work, plan: ComparisonSettings) -> Comparison:
-    """Do what is not done yet; tables and report after every run."""
-    done, clock, seen, said = dict[str, RunResult](), _Clock(), dict[Any, _Used](), set[str]()
+def _run(work: _Work, plan: ComparisonPlan) -> Comparison:
+    """Do the runs that are not done yet, with tables and report after each."""
+    done, clock, seen, said = dict[str, RunResult](), RunClock(), dict[Any, LabelsOfCell](), set[str]()
     jobs, due = plan.jobs, -np.inf
     for job in jobs:
         found = _own_result(work.out / "runs" / job.folder, job)
         if found is not None and not found.failed:
-            _require_same_labels(work, job, seen)
+            require_same_labels(work.out / "runs", job, seen)
             done[job.folder] = found
             clock.took(job, found.seconds)
     if done:
@@ -112,7 +96,7 @@ def _run(work: _Work, plan: ComparisonSettings) -> Comparison:
             continue
         result = _do(work, job, Quiet(work.bar, f"{number}/{len(jobs)} {job.recipe}", said))
         if not result.failed:
-            _require_same_labels(work, job, seen)
+            require_same_labels(work.out / "runs", job, seen)
         write_result(work.out / "runs" / job.folder, result)
         done[job.folder] = result
         clock.took(job, result.seconds)
@@ -125,7 +109,7 @@ def _run(work: _Work, plan: ComparisonSettings) -> Comparison:
 
 
 def _own_result(folder: Path, job: Job) -> RunResult | None:
-    """The result in a run's folder, None where there is none. Raises MienError for that of another run."""
+    """The result in a run's folder; None where there is none. Raises MienError for another run's result."""
     found = read_result(folder)
     if found is not None and found.run != job.folder:
         raise MienError(f"the result of {job.folder} in {folder}", f"that of {found.run}", "remove it, and the run is done again")
@@ -133,16 +117,16 @@ def _own_result(folder: Path, job: Job) -> RunResult | None:
 
 
 def _do(work: _Work, job: Job, bar: Quiet) -> RunResult:
-    """Train (or go on training) and test one run."""
+    """Train or resume one run, test it, and delete its checkpoint."""
     folder, began = work.out / "runs" / job.folder, time.monotonic()
     blank = RunResult(
         recipe=job.recipe,
         network=str(job.made.model["network"]),
-        labels_per_class=job.group.labels,
-        noise=job.group.noise,
+        labels_per_class=job.point.labels,
+        noise=job.point.noise,
         seed=job.order.seed,
         run=job.folder,
-        varied=dict(job.group.varied),
+        varied=dict(job.point.varied),
     )
     try:
         recognizer = _trained(work, job, folder, bar)
@@ -178,21 +162,21 @@ def _trained(work: _Work, job: Job, folder: Path, bar: Progress) -> Recognizer:
 
 
 def _is_resumable(folder: Path, faces: FaceSet) -> bool:
-    """Whether a run was begun here on these faces where they still are."""
+    """Whether a run was begun in this folder on these faces, which are still where they were."""
     if not (folder / "run.json").is_file():
         return False
-    order = read_as(Written, folder / "run.json", f"remove {folder}").order
+    order = read_settings(RunFile, folder / "run.json", f"remove {folder}").order
     here = faces.folder is not None and order.faces == faces.folder.resolve()
     return here and (order.unlabeled is None or order.unlabeled.is_dir())
 
 
 def _auroc(run: Path, faces: FaceSet, bar: Quiet) -> float | None:
-    """How well a low sample weight finds flipped labels; None where nothing is flipped or all weigh the same."""
+    """The AUROC of finding flipped labels by a low sample weight; None where nothing is flipped or all weights are equal."""
     file = run / "weights.parquet"
     try:
         if not file.is_file() or len(read_table(file, {"weight": pa.float64()}, "train again").column(0).unique()) < 2:
             return None
-        weighed = read_weighed(run, faces)
+        weighed = read_weighted_faces(run, faces)
     except MienError as error:
         bar.warn(f"no AUROC of sample weights: {error}")
         return None
@@ -200,37 +184,8 @@ def _auroc(run: Path, faces: FaceSet, bar: Quiet) -> float | None:
     return None if np.isnan(found) else found
 
 
-@dataclass(frozen=True)
-class _Used:
-    """The first run of a cell, and a hash of the labels that it used."""
-
-    folder: Path
-    digest: str
-
-
-def _require_same_labels(work: _Work, job: Job, seen: dict[Any, _Used]) -> None:
-    """Raises MienError where another run of the cell used other labels, in training and validation together."""
-    folder = work.out / "runs" / job.folder
-    labels = _labels_used(folder)
-    digest = hashlib.sha256(repr(labels).encode()).hexdigest()
-    other = seen.setdefault((job.group.labels, job.group.noise, job.order.seed), _Used(folder, digest))
-    if digest != other.digest:
-        count = len(set(labels) - set(_labels_used(other.folder)))
-        found = f"{count} of {counted(len(labels), 'label')} of {folder} not in {other.folder}"
-        raise MienError("the same labels for every recipe of a cell", found, "remove both folders: they are done again")
-
-
-def _labels_used(folder: Path) -> list[tuple[str, int]]:
-    """Ids and labels, sorted."""
-    file = folder / "budget.parquet"
-    if not file.is_file():
-        raise MienError(f"the labels that a run used in {file}", "no such file", f"remove {folder}: it is done again")
-    table = read_table(file, LABELS, f"remove {folder}: it is done again")
-    return sorted(zip(table.column("id").to_pylist(), table.column("label").to_pylist(), strict=True))
-
-
 def _line(job: Job, result: RunResult, done: int, total: int, left: float) -> str:
-    """A finished run in words."""
+    """A finished run in words, with how many are done and the time that is left."""
     if result.failed:
         return f"{job}: failed: {result.failed} ({done} of {total})"
     figures = f"accuracy {result.accuracy or 0:.1%}, average {result.average_accuracy or 0:.1%}"
@@ -238,11 +193,9 @@ def _line(job: Job, result: RunResult, done: int, total: int, left: float) -> st
     return f"{job}: {figures} ({done} of {total}, {duration(result.seconds or 0)}{rest})"
 
 
-def _gather(work: _Work, plan: ComparisonSettings, done: dict[str, RunResult]) -> Comparison:
-    """What is known so far: a row for each place of the grid whose run is done."""
-    rows = tuple(
-        replace(done[place.job.folder], varied=dict(place.group.varied)) for place in plan.places if place.job.folder in done
-    )
+def _gather(work: _Work, plan: ComparisonPlan, done: dict[str, RunResult]) -> Comparison:
+    """The comparison so far: a row for each cell of the grid whose run is done."""
+    rows = tuple(replace(done[cell.job.folder], varied=dict(cell.point.varied)) for cell in plan.cells if cell.job.folder in done)
     return Comparison(
         faces=work.faces.info.name or "unnamed",
         others="" if work.others is None else work.others.info.name or "unnamed",
@@ -250,7 +203,7 @@ def _gather(work: _Work, plan: ComparisonSettings, done: dict[str, RunResult]) -
         runs=len(plan.jobs),
         done=len(done),
         results=rows,
-        lines=summarize(rows, work.grid.names[0]),
+        lines=summarize_seeds(rows, work.grid.names[0]),
         published=published_on(work.faces.info),
         notes=plan.notes,
         cautions=_cautions(work),
@@ -258,18 +211,18 @@ def _gather(work: _Work, plan: ComparisonSettings, done: dict[str, RunResult]) -
 
 
 def _cautions(work: _Work) -> tuple[str, ...]:
-    """Where there are too few test faces, or too few seeds."""
+    """Sentences on too few test faces or too few seeds."""
     faces, seeds = work.faces, work.grid.seeds
     labels = faces.labels[split_rows(faces, work.split)]
-    few = thin({name: int((labels == number).sum()) for number, name in enumerate(faces.classes)})
+    few = few_faces_caution({name: int((labels == number).sum()) for number, name in enumerate(faces.classes)})
     alone = f"{seeds} seed{'s' * (seeds != 1)}: intervals and p need {LEAST}" if seeds < LEAST else ""
     return tuple(text for text in (few, alone) if text)
 
 
 def _write(work: _Work, found: Comparison, due: float) -> float:
-    """Tables, and the report if it is due; when it is due next."""
-    write_aside(work.out / "runs.csv", found.runs_csv().encode())
-    write_aside(work.out / "table.csv", found.table_csv().encode())
+    """Write the tables, and the report if it is `due`; gives when it is due next."""
+    write_atomically(work.out / "runs.csv", found.runs_csv().encode())
+    write_atomically(work.out / "table.csv", found.table_csv().encode())
     began = time.monotonic()
     if began < due:
         return due

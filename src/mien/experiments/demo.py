@@ -1,4 +1,4 @@
-"""The main job on faces that need no download: render, train, evaluate, report."""
+"""The demonstration: trains and tests a recognizer on rendered faces, which need no download."""
 
 from pathlib import Path
 
@@ -6,17 +6,20 @@ from mien.data.describe import write_examples
 from mien.data.faceset import FaceSet
 from mien.data.importing import import_source, source_from
 from mien.evaluation.evaluate import evaluate
-from mien.evaluation.result import Evaluation
+from mien.evaluation.evaluation_result import Evaluation
 from mien.progress import Progress, Silent
 from mien.recipes.recipe import Recipe
-from mien.registry import Seed, require
+from mien.settings import Seed, require_fitting
 from mien.training.settings import TrainingSettings
 from mien.training.train import train
 
 
 def demo(out: Path, seed: int = 0, progress: Progress | None = None) -> Evaluation:
-    """Leaves faces/, faces.png and run/ with its report in the new folder `out`. Raises MienError where that exists."""
-    require(Seed, seed=seed)
+    """Render faces, train on them and test, into the new folder `out`: faces/, faces.png and run/ with its report.
+
+    Raises MienError where `out` exists.
+    """
+    require_fitting(Seed, seed=seed)
     bar = progress or Silent()
     bar.begin("render faces", 0)
     import_source(source_from("synthetic", {"seed": seed}), out / "faces", 0, None)

@@ -1,4 +1,4 @@
-"""What a comparison asks: recipes, the axes along which they are compared, and the runs that answer it."""
+"""The grid of a comparison: recipes, the axes along which they are compared, and the runs that this takes."""
 
 import hashlib
 import itertools
@@ -11,74 +11,77 @@ from typing import Any
 from mien.data.faceset import FaceSet
 from mien.errors import MienError
 from mien.experiments.settings import Axis, Grid
-from mien.plain import counted, percent
-from mien.recipes.overrides import asked_recipe
+from mien.recipes.overrides import recipe_with_changes
 from mien.recipes.recipe import Recipe
-from mien.training.run_data import looks_at_unlabeled
+from mien.training.components import looks_at_unlabeled
 from mien.training.settings import TrainingSettings
+from mien.wording import percent, quantity
 
 
 @dataclass(frozen=True)
-class Group:
-    """A place in the grid, all seeds together."""
+class GridPoint:
+    """A point of the grid, all seeds together: labels, noise and varied values."""
 
     labels: int | None
     """Label budget per class; None for all."""
     noise: float
+    """Share of the given labels that are flipped."""
     varied: tuple[tuple[str, str], ...] = ()
     """The varied keys and their values, as text."""
 
     def __str__(self) -> str:
-        parts = ["all labels" if self.labels is None else f"{counted(self.labels, 'label')} per class"]
+        parts = ["all labels" if self.labels is None else f"{quantity(self.labels, 'label')} per class"]
         parts += [f"{percent(self.noise, None, ' %')} of them flipped"] if self.noise else []
         return ", ".join([*parts, *(f"{key} = {value}" for key, value in self.varied)])
 
 
 @dataclass(frozen=True)
 class Job:
-    """A run of the grid. Two places share one where a recipe does not have the varied key."""
+    """A run of the grid. Cells share one where a recipe does not have the varied key."""
 
     recipe: str
     """The recipe's name."""
     made: Recipe
     """The recipe with all changes."""
     order: TrainingSettings
-    group: Group
-    """Holds only those varied values that the recipe has."""
+    """Settings of the run."""
+    point: GridPoint
+    """The grid point, with only those varied values that the recipe has."""
     folder: str
-    """Name of its folder: readable, with a hash of all that decides what it gives."""
+    """Name of the run's folder: readable, with a hash of all that decides its result."""
 
     def __str__(self) -> str:
-        return f"{self.recipe}, {self.group}, seed {self.order.seed}"
+        return f"{self.recipe}, {self.point}, seed {self.order.seed}"
 
 
 @dataclass(frozen=True)
-class Place:
-    """A recipe in a cell of the grid, and the run that stands there."""
+class GridCell:
+    """A cell of the grid, a recipe at a grid point with a seed, and the run that fills it."""
 
     recipe: str
-    group: Group
+    point: GridPoint
     seed: int
     job: Job
 
 
 @dataclass(frozen=True)
-class ComparisonSettings:
-    """All places in the order in which they are run, seeds outermost, so that each seed completes a comparison."""
+class ComparisonPlan:
+    """The plan of a comparison: its cells in the order in which they are run, and notes."""
 
-    places: tuple[Place, ...]
+    cells: tuple[GridCell, ...]
+    """The cells, seeds outermost, so that each seed completes a comparison."""
     notes: tuple[str, ...]
-    """What somebody may want to know before it begins."""
+    """What somebody may want to know before the comparison begins, in sentences."""
 
     @property
     def jobs(self) -> tuple[Job, ...]:
         """The different runs, in order."""
-        return tuple({place.job.folder: place.job for place in self.places}.values())
+        return tuple({cell.job.folder: cell.job for cell in self.cells}.values())
 
 
 @dataclass(frozen=True)
 class _Variant:
-    """A recipe at one combination of varied values, and those of them that it has."""
+    """A recipe at one combination of varied values, and those of them whose keys it has."""
 
     recipe: str
     made: Recipe
@@ -86,8 +89,11 @@ class _Variant:
     has: tuple[tuple[str, str], ...]
 
 
-def make_plan(grid: Grid, faces: FaceSet, others: FaceSet | None) -> ComparisonSettings:
-    """The runs of a grid on `faces`. Raises MienError where a recipe is unknown or a setting does not fit it."""
+def make_plan(grid: Grid, faces: FaceSet, others: FaceSet | None) -> ComparisonPlan:
+    """The plan of a grid on the set `faces`, and on `others` without labels.
+
+    Raises MienError where a recipe is unknown, or a setting does not fit it.
+    """
     notes = list[str]()
     made = _recipes(grid, notes)
     applies = {axis.key: _applies(axis, made, notes) for axis in grid.vary}
@@ -100,26 +106,29 @@ def make_plan(grid: Grid, faces: FaceSet, others: FaceSet | None) -> ComparisonS
         for values in itertools.product(*(axis.values for axis in grid.vary))
         for name in grid.names
     ]
-    places = [
-        _place(grid, variant, Group(labels, noise, variant.wanted), seed, faces, others)
+    cells = [
+        _cell(grid, variant, GridPoint(labels, noise, variant.wanted), seed, faces, others)
         for seed in range(grid.seeds)
         for labels in dict.fromkeys(grid.labels_per_class)
         for noise in dict.fromkeys(grid.noise)
         for variant in variants
     ]
-    return ComparisonSettings(tuple(places), tuple(notes))
+    return ComparisonPlan(tuple(cells), tuple(notes))
 
 
 def _recipes(grid: Grid, notes: list[str]) -> dict[str, Recipe]:
-    """The recipes by name, with the changes that are for all; what these take the place of is noted."""
+    """The recipes by name, with the changes that the grid makes to all; what these replace is noted."""
     return {
-        name: asked_recipe(source, notes.append, grid.model, grid.epochs, grid.start, grid.settings)
+        name: recipe_with_changes(source, notes.append, grid.model, grid.epochs, grid.start, grid.settings)
         for name, source in zip(grid.names, grid.recipes, strict=True)
     }
 
 
 def _applies(axis: Axis, made: Mapping[str, Recipe], notes: list[str]) -> set[str]:
-    """The recipes that have the axis's key. Raises MienError where none has it, or a value does not fit one that has."""
+    """Names of the recipes that have the axis's key.
+
+    Raises MienError where none has it, or a value does not fit a recipe that has it.
+    """
     refused: dict[str, list[MienError]] = {name: [] for name in made}
     for name, recipe in made.items():
         for value in axis.values:
@@ -148,30 +157,30 @@ def _texts(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple((key, value if isinstance(value, str) else json.dumps(value)) for key, value in values.items())
 
 
-def _place(grid: Grid, variant: _Variant, group: Group, seed: int, faces: FaceSet, others: FaceSet | None) -> Place:
+def _cell(grid: Grid, variant: _Variant, point: GridPoint, seed: int, faces: FaceSet, others: FaceSet | None) -> GridCell:
     asks = looks_at_unlabeled(variant.made)
     order = TrainingSettings(
         seed=seed,
-        labels_per_class=group.labels,
-        noise=group.noise,
+        labels_per_class=point.labels,
+        noise=point.noise,
         device=grid.device,
         threads=grid.threads,
         own_unlabeled=grid.own_unlabeled or not asks,
         unlabeled_faces=grid.unlabeled_faces if asks else None,
         checksums=(faces.info.checksum, others.info.checksum if asks and others is not None else ""),
     )
-    mine = Group(group.labels, group.noise, variant.has)
+    mine = GridPoint(point.labels, point.noise, variant.has)
     job = Job(variant.recipe, variant.made, order, mine, _folder(variant, order, mine))
-    return Place(variant.recipe, group, seed, job)
+    return GridCell(variant.recipe, point, seed, job)
 
 
-def _folder(variant: _Variant, order: TrainingSettings, group: Group) -> str:
-    """A readable name, and a hash of recipe, order and sets; not of title, device and threads, which decide nothing."""
+def _folder(variant: _Variant, order: TrainingSettings, point: GridPoint) -> str:
+    """A readable name for a run's folder, with a hash of recipe, settings and sets; title, device and threads decide nothing."""
     table = {key: value for key, value in variant.made.table().items() if key != "title"}
     asked: list[Any] = [order.seed, order.labels_per_class, order.noise, order.unlabeled_faces, order.checksums]
     asked += [] if order.own_unlabeled else ["no own"]
     digest = hashlib.sha256(json.dumps([table, asked], sort_keys=True).encode()).hexdigest()[:8]
-    labels = "all" if group.labels is None else f"{group.labels}pc"
-    parts = [variant.recipe, labels, *([f"noise{group.noise:g}"] if group.noise else [])]
-    parts += [f"{key}={value}"[:40] for key, value in group.varied]
+    labels = "all" if point.labels is None else f"{point.labels}pc"
+    parts = [variant.recipe, labels, *([f"noise{point.noise:g}"] if point.noise else [])]
+    parts += [f"{key}={value}"[:40] for key, value in point.varied]
     return "-".join([re.sub(r"[^A-Za-z0-9_.=]+", "_", part)[:60] for part in parts] + [f"seed{order.seed}", digest])

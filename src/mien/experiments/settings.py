@@ -11,10 +11,10 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from mien.errors import MienError
-from mien.registry import STRICT, Count, Threads, worded
+from mien.settings import STRICT, Count, Threads, plain_errors
 
 
-@worded
+@plain_errors
 @dataclass(frozen=True, config=STRICT)
 class Axis:
     """A value of the recipes that is varied in a comparison."""
@@ -25,7 +25,7 @@ class Axis:
     """What the value is set to, one after the other."""
 
 
-@worded
+@plain_errors
 @dataclass(frozen=True, config=STRICT)
 class Grid:
     """What to compare: every recipe at every combination of labels, noise, varied values and seeds.

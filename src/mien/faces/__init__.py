@@ -1,1 +1,1 @@
-"""Faces in photos: detectors, alignments, crops and their quality."""
+"""From photos to crops of faces: detecting faces, aligning them, cutting them out."""

@@ -1,6 +1,6 @@
 """dlib's 68 landmarks by regression trees (Kazemi and Sullivan 2014), for a detector and for an alignment.
 
-They were learned from iBUG 300-W, whose authors allow no commercial use; the file is in the package of the extra `facenet`.
+They were learned from iBUG 300-W, whose authors allow no commercial use. The file is in the package of the extra `facenet`.
 """
 
 from functools import cache
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import MienError
-from mien.installed import folder_of
+from mien.installed import package_folder
 from mien.media.photos import Photo
 
 PACKAGE, FILE = "face_recognition_models", "shape_predictor_68_face_landmarks.dat"
@@ -20,7 +20,7 @@ Points = npt.NDArray[np.float32]
 
 
 def library() -> Any:
-    """dlib. Raises MienError where it is not installed."""
+    """The module dlib. Raises MienError where it is not installed."""
     try:
         import dlib
     except ImportError as error:
@@ -29,13 +29,15 @@ def library() -> Any:
 
 
 def points_file() -> Path | None:
-    """Where the file is; None where its package is not installed."""
-    folder = folder_of(PACKAGE)
+    """The file of dlib's landmarks; None where its package is not installed."""
+    folder = package_folder(PACKAGE)
     return None if folder is None else folder / "models" / FILE
 
 
 def find_points(file: Path, photo: Photo, box: Any) -> Points:
-    """(68, 2) x and y in pixels of the face in a box of dlib. Raises MienError where dlib cannot read the file."""
+    """The 68 landmarks (68, 2), x and y in pixels, of the face in dlib's `box`. Raises MienError where dlib cannot read the
+    file.
+    """
     shape = _predictor(file)(photo, box)
     # dlib counts pixels, whose centers are half a pixel further.
     return np.array([(point.x, point.y) for point in shape.parts()], np.float32) + 0.5
@@ -43,7 +45,7 @@ def find_points(file: Path, photo: Photo, box: Any) -> Points:
 
 @cache
 def _predictor(file: Path) -> Any:
-    """Read once in a process."""
+    """dlib's predictor of landmarks, read once in a process."""
     try:
         return library().shape_predictor(str(file))
     except RuntimeError as error:

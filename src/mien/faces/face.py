@@ -1,4 +1,4 @@
-"""A face that was found in a photo, and which of a photo's faces are meant."""
+"""A face that was found in a photo, and the choice among a photo's faces."""
 
 import math
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from mien.errors import MienError
 
-Which = Literal["all", "largest", "central"]
-"""Faces of a photo: every one, the one of the largest box, or the one whose center is nearest to the photo's."""
+WhichFaces = Literal["all", "largest", "central"]
+"""Which faces of a photo count: all, the one with the largest box, or the one nearest to the photo's center."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,26 +39,26 @@ class Face:
 
     @property
     def area(self) -> float:
-        """Of the box, in square pixels."""
+        """The area of the box in square pixels."""
         x0, y0, x1, y1 = self.box
         return (x1 - x0) * (y1 - y0)
 
     @property
     def center(self) -> tuple[float, float]:
-        """x and y of the box's center."""
+        """The center of the box, x and y."""
         x0, y0, x1, y1 = self.box
         return (x0 + x1) / 2, (y0 + y1) / 2
 
     @property
     def eye_distance(self) -> float:
-        """From eye to eye, in pixels. Raises MienError where there are no landmarks."""
+        """The distance between the eyes in pixels. Raises MienError where there are no landmarks."""
         if self.landmarks is None:
             raise MienError("a face with landmarks", "one without", "take a detector that finds them, such as mtcnn")
         return float(np.linalg.norm(self.landmarks[1] - self.landmarks[0]))
 
 
-def choose(faces: Sequence[Face], which: Which, size: tuple[int, int]) -> tuple[Face, ...]:
-    """The faces that are meant, of a photo of `size` (width, height); of equal ones the first. None where there are none."""
+def choose_faces(faces: Sequence[Face], which: WhichFaces, size: tuple[int, int]) -> tuple[Face, ...]:
+    """The faces that count, in a photo of `size` (width, height); of equal ones the first. Empty where there are none."""
     if which == "all" or not faces:
         return tuple(faces)
     if which == "largest":

@@ -1,4 +1,4 @@
-"""Photos that do not lie upright and do not say so: faces are looked for in all four directions."""
+"""Photos that lie on their side or upside down without saying so: faces are looked for in all four directions."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,16 +12,18 @@ from mien.media.photos import Photo
 
 QUARTERS = 4
 CLEARLY = 0.001
-"""A direction other than the one in which a photo lies has to be better by so much of a detector's score."""
+"""By how much of a detector's score another direction must be better than the one in which a photo lies."""
 
 
 def turned(photo: Photo, quarters: int) -> Photo:
-    """Turned to the left by so many times 90 degrees."""
+    """A photo turned to the left by `quarters` times 90 degrees."""
     return np.ascontiguousarray(np.rot90(photo, quarters)) if quarters else photo
 
 
 def in_all_directions(photos: Sequence[Photo], detector: Detector) -> list[tuple[int, tuple[Face, ...]]]:
-    """For each photo, how often it is turned to the left by 90 degrees for its surest face to be upright, and the faces there."""
+    """For each photo, how many times it is turned by 90 degrees to the left so that its surest face is upright; and its
+    faces.
+    """
     best = [(0, tuple(faces)) for faces in detector(photos)]
     for quarters in range(1, QUARTERS):
         for place, faces in enumerate(detector([turned(photo, quarters) for photo in photos])):
@@ -32,7 +34,7 @@ def in_all_directions(photos: Sequence[Photo], detector: Detector) -> list[tuple
 
 
 def as_it_lies(face: Face, quarters: int, photo: Photo) -> Face:
-    """A face that was found in a photo when it was turned, where it lies in the photo itself."""
+    """Where a face, found in the photo after `quarters` turns to the left, is in the photo as it was given."""
     high, wide = photo.shape[:2]
     if not quarters:
         return face

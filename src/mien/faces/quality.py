@@ -1,4 +1,4 @@
-"""What may be wrong with a face: blurred, small, turned away, overexposed; measured, so that one may filter by it."""
+"""Measures of what may be wrong with a face: small, blurred, overexposed, turned away; faces can be filtered by them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from mien.errors import MienError
 from mien.faces.face import Face
-from mien.registry import meant
+from mien.wording import with_suggestion
 
 Floats = npt.NDArray[np.float32]
 
@@ -19,23 +19,28 @@ MEASURES = {
     "roll": "degrees by which the line through the eyes is turned, clockwise",
     "turn": "nose beside the middle of the eyes, in half eye distances: 0 from the front, about -1 or 1 from the side",
 }
-"""Columns of a prepared set."""
+"""The measures, which are columns of a prepared set, and what they mean."""
 POSE = ("roll", "turn")
-"""Those that are measured by landmarks."""
+"""The measures that need landmarks."""
 BRIGHT = 250
-"""Gray value from which a pixel is overexposed."""
+"""The gray value from which a pixel counts as overexposed."""
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Least and most of measures, by their names; a face whose measure is not known passes."""
+class QualityLimits:
+    """The least and the most of each measure, by its name; a measure that is not known is within all limits."""
 
     least: Mapping[str, float]
+    """The least value by the measure's name."""
     most: Mapping[str, float]
+    """The largest value by the measure's name."""
 
     @staticmethod
-    def parse(texts: Sequence[str]) -> "Limits":
-        """Of texts such as `size>=40` and `turn<=0.5`; roll and turn count without their sign. Raises MienError for others."""
+    def parse(texts: Sequence[str]) -> "QualityLimits":
+        """The limits of texts such as `size>=40` and `turn<=0.5`. Raises MienError for other texts.
+
+        roll and turn are compared without their sign.
+        """
         least, most = dict[str, float](), dict[str, float]()
         for text in texts:
             name, sign, number = next((text.partition(sign) for sign in (">=", "<=") if sign in text), (text, "", ""))
@@ -45,20 +50,20 @@ class Limits:
                 bound = np.nan
             if name.strip() not in MEASURES or np.isnan(bound):
                 expected = f"a limit such as size>=40, of one of {', '.join(MEASURES)}"
-                found = repr(text) if name.strip() in MEASURES else meant(name, MEASURES)
+                found = repr(text) if name.strip() in MEASURES else with_suggestion(name, MEASURES)
                 raise MienError(expected, found, "write 'NAME>=NUMBER' or 'NAME<=NUMBER' in quotes: a shell takes > for a file")
             (least if sign == ">=" else most)[name.strip()] = bound
-        return Limits(least, most)
+        return QualityLimits(least, most)
 
     def require_measurable(self, landmarks: bool) -> None:
-        """Raises MienError for a limit on what is measured by landmarks where faces come without: none would be beyond it."""
+        """Raises MienError for a limit on a measure that needs landmarks, where faces come without."""
         named = [name for name in POSE if name in self.least or name in self.most]
         if named and not landmarks:
             todo = f"find faces with mtcnn and cut them out by eyes or box, or leave out the limit on {named[0]}"
             raise MienError(f"faces with landmarks, to measure {named[0]}", "faces that come without", todo)
 
     def broken(self, measures: Mapping[str, float]) -> str:
-        """The first limit that a face is beyond, in words; empty where it is within all."""
+        """The first limit that a face is beyond, in words; "" where it is within all limits."""
         for name, value in measures.items():
             amount = abs(value)
             if amount < self.least.get(name, -np.inf):
@@ -68,8 +73,8 @@ class Limits:
         return ""
 
 
-def measure(faces: npt.NDArray[np.uint8], found: Sequence[Face]) -> dict[str, Floats]:
-    """MEASURES of crops (n, S, S) or (n, S, S, 3) and the faces in their photos, each (n,); nan where there are no landmarks."""
+def measure_quality(faces: npt.NDArray[np.uint8], found: Sequence[Face]) -> dict[str, Floats]:
+    """The MEASURES of n crops, (n, S, S) or (n, S, S, 3), and their faces, (n,) each; nan where landmarks are missing."""
     gray = faces.astype(np.float32)
     if gray.ndim == 4:
         gray = gray @ np.array([0.299, 0.587, 0.114], np.float32)
@@ -85,7 +90,7 @@ def measure(faces: npt.NDArray[np.uint8], found: Sequence[Face]) -> dict[str, Fl
 
 
 def _sharpness(gray: Floats) -> Floats:
-    """(n,) of crops (n, S, S): the variance of each pixel's four neighbors less four times itself (Pech-Pacheco et al. 2000)."""
+    """The sharpness (n,) of crops (n, S, S): the variance of their Laplacian (Pech-Pacheco et al. 2000)."""
     if gray.shape[1] < 3:
         return np.zeros(len(gray), np.float32)
     inner = gray[:, 1:-1, 1:-1]
@@ -95,7 +100,7 @@ def _sharpness(gray: Floats) -> Floats:
 
 
 def _pose(face: Face) -> tuple[float, float]:
-    """Roll and turn; nan without landmarks."""
+    """The roll and the turn of a face; nan without landmarks."""
     if face.landmarks is None:
         return np.nan, np.nan
     left, right, nose = np.asarray(face.landmarks[:3], np.float64)

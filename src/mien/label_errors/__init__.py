@@ -1,1 +1,1 @@
-"""Labels that are probably wrong: found, put in order and listed."""
+"""Labels of a face set that are probably wrong: `find.find_label_errors` lists them, and `report` writes the list."""

@@ -12,32 +12,27 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch.nn import functional as F
 
-from mien.data.convert import alike, is_alike, shape_in_words
 from mien.data.faceset import FaceSet
 from mien.data.identities import find_people
 from mien.errors import MienError
-from mien.evaluation.neighborhood_stability import Sight, batches
+from mien.label_errors.face_features import Features, features_of
+from mien.label_errors.labeled_faces import Judgment, LabeledFaces, training_notes
 from mien.progress import Progress
-from mien.recognize.alignment import alignment_note
-from mien.recognize.divergence import last_features
-from mien.recognize.recognizer import Recognizer
+from mien.wording import quantity
 
 Floats = npt.NDArray[np.float64]
-Features = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 DECAY = 0.01
-"""L2 penalty of a head beside the mean loss of its faces, for features of unit variance."""
+"""L2 penalty of a head, added to the mean loss of its faces, for features of unit variance."""
 
 
 def deal_folds(labels: Integers, people: Integers | None, folds: int, seed: int) -> Integers:
-    """The fold of every face, (N,), of `labels` (N,) and `people` (N,): stratified by label, no person in two folds.
+    """(N,) the fold of every face, by `labels` (N,) and `people` (N,): stratified by label, no person in two folds.
 
-    Raises MienError for fewer than two folds, or more than there are people or faces of the most common class.
+    Raises MienError for fewer than two folds, and for more than there are people, or faces of the most common class.
     """
     most = int(np.bincount(labels).max())
     most = most if people is None else min(most, len(np.unique(people)))
@@ -55,8 +50,8 @@ def deal_folds(labels: Integers, people: Integers | None, folds: int, seed: int)
     return fold
 
 
-def people_of(faces: FaceSet) -> Integers | None:
-    """(N,) who is on each face, a face of nobody being a person of its own; None where the set names no subject."""
+def person_numbers(faces: FaceSet) -> Integers | None:
+    """(N,) the number of the person on each face; None where the set names no subjects. A face of nobody has its own number."""
     if "subject" not in faces.column_names:
         return None
     people, names = find_people(faces)
@@ -65,54 +60,8 @@ def people_of(faces: FaceSet) -> Integers | None:
     return people if names else None
 
 
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """Features of N faces."""
-
-    features: Features
-    """(N, D)."""
-    source: str
-    """Where they are from, in words."""
-    warnings: tuple[str, ...] = ()
-
-
-def look_at(recognizer: Recognizer | None, faces: FaceSet, bar: Progress) -> Seen:
-    """What the recognizer's last block makes of every face, of its side and color; None: the features that the set holds.
-
-    Raises MienError where a recognizer of faces is given features, or the other way round.
-    """
-    if recognizer is None:
-        own: Features = faces.faces(np.arange(len(faces)))[:, 0].astype(np.float32)
-        return Seen(own, "of the set")
-    card, info, said = recognizer.card, faces.info, list[str]()
-    if card.faces.kind != info.kind and info.kind == "features":
-        raise MienError(
-            f"{card.faces.kind}, for this model", info.kind, "leave --model out: the set's own features are taken then"
-        )
-    if card.faces.kind == info.kind == "faces":
-        if not is_alike(faces, card.faces):
-            said += [f"faces are converted for the model: {shape_in_words(info)} to {shape_in_words(card.faces)}"]
-            faces = alike(faces, card.faces)
-        said += [text for text in [alignment_note(card.faces, info)] if text]
-    return Seen(embed_faces(recognizer, faces, bar), f"of block {list(recognizer.network.blocks)[-1]}", tuple(said))
-
-
-@torch.inference_mode()
-def embed_faces(recognizer: Recognizer, faces: FaceSet, bar: Progress) -> Features:
-    """(N, D) what the recognizer's last block makes of every face, its maps averaged."""
-    sight, found = Sight.of(recognizer, faces.info), []
-    bar.begin("features", len(faces))
-    for pixels in batches(faces, recognizer.device):
-        with sight.precision():
-            made = last_features(recognizer.network, sight.inputs(pixels)).float()
-        found.append((F.adaptive_avg_pool2d(made, 1) if made.ndim == 4 else made).flatten(1).cpu())
-        bar.advance(len(pixels))
-    features: Features = torch.cat(found).numpy()
-    return features
-
-
 def predict_held_out(features: Features, labels: Integers, fold: Integers, bar: Progress) -> Floats:
-    """(N, K) probabilities of the classes of every face, by a head fitted on the faces of the other folds.
+    """(N, K) the probabilities of the classes of every face, by a head fitted on the faces of the other folds.
 
     `features` (N, D), `labels` (N,) from 0 to K - 1, `fold` (N,); every class has faces in two folds or more.
     """
@@ -126,31 +75,72 @@ def predict_held_out(features: Features, labels: Integers, fold: Integers, bar: 
 
 
 def fit_head(features: Features, labels: Integers) -> Any:
-    """Logistic regression on features (N, D) scaled to unit variance, labels (N,); its `predict_proba` gives (M, K)."""
+    """A logistic regression on features (N, D), scaled to unit variance, and labels (N,). `predict_proba` gives (M, K)."""
     scale = _library("sklearn.preprocessing").StandardScaler()
     regression = _library("sklearn.linear_model").LogisticRegression(C=1 / (DECAY * len(labels)), max_iter=1000)
     return _library("sklearn.pipeline").make_pipeline(scale, regression).fit(features, labels)
 
 
 @dataclass(frozen=True, eq=False)
-class ConfidentLearning:
+class LabelQuality:
     """What cleanlab says of N labels of K classes."""
 
-    quality: Floats
-    """(N,) from 0, wrong, to 1, right."""
+    scores: Floats
+    """(N,) the quality of each label, from 0 (wrong) to 1 (right)."""
     flagged: Bools
+    """(N,) whether cleanlab takes the label for wrong."""
     joint: Floats
     """(K, K) estimated share of all faces that have the label in the row and are of the class in the column."""
 
 
-def judge_labels(labels: Integers, probabilities: Floats) -> ConfidentLearning:
-    """cleanlab on labels (N,), two of every class or more, and held-out probabilities (N, K)."""
+def judge_labels(labels: Integers, probabilities: Floats) -> LabelQuality:
+    """Judge labels (N,), two or more of every class, by cleanlab on held-out probabilities (N, K)."""
     count, search, rank = (_library(f"cleanlab.{name}") for name in ("count", "filter", "rank"))
     confident = count.compute_confident_joint(labels, probabilities)
-    return ConfidentLearning(
-        quality=np.asarray(rank.get_label_quality_scores(labels, probabilities, method="self_confidence"), np.float64),
+    return LabelQuality(
+        scores=np.asarray(rank.get_label_quality_scores(labels, probabilities, method="self_confidence"), np.float64),
         flagged=np.asarray(search.find_label_issues(labels, probabilities, confident_joint=confident, n_jobs=1), bool),
         joint=np.asarray(count.estimate_joint(labels, probabilities, confident_joint=confident), np.float64),
+    )
+
+
+def by_confident_learning(labeled: LabeledFaces, folds: int, bar: Progress) -> Judgment:
+    """Judge labels by confident learning, on predictions of heads that never saw the face, its label or its person.
+
+    Faces of a class that lies in one fold (a single face, a single person) cannot be judged and are left out. The score is the
+    label's own probability (`self_confidence`): on flipped labels of FER+ it finds more of them than the margin to the likeliest
+    other class, which faces between two expressions fill. Raises MienError for fewer than two classes or too many folds.
+    """
+    people = person_numbers(labeled.faces)
+    fold = deal_folds(labeled.given, people, folds, labeled.seed)
+    # (K, folds): faces of a class by fold.
+    spread = np.zeros((len(labeled.classes), folds), np.int64)
+    np.add.at(spread, (labeled.given, fold), 1)
+    single = (spread > 0).sum(axis=1) == 1
+    at = np.flatnonzero(~single[labeled.given])
+    present, labels = np.unique(labeled.given[at], return_inverse=True)
+    if len(present) < 2:
+        raise MienError("two classes or more that several folds have faces of", f"{len(present)}", "label more faces")
+    found = features_of(labeled.recognizer, labeled.face_set.select(labeled.rows[at]), bar)
+    probabilities = predict_held_out(found.features, labels, fold[at], bar)
+    quality = judge_labels(labels, probabilities)
+    likely = np.zeros((len(labeled.classes),) * 2)
+    likely[np.ix_(present, present)] = (quality.joint * len(at)).round(6)
+    names = [f"{labeled.classes[label]} {spread[label].sum()}" for label in np.flatnonzero(single)]
+    left_out = (f"left out: classes whose faces all fell into one fold: {', '.join(names)}",) if names else ()
+    by = f"{quantity(folds, 'fold')}{'' if people is None else ' of people'}"
+    how = f"{by}, heads on {quantity(found.features.shape[1], 'feature')} {found.source}"
+    return Judgment(
+        how=f"cleanlab's confident learning: {how}",
+        at=at,
+        given=labeled.given[at],
+        suggested=present[probabilities.argmax(axis=1)],
+        scores=1 - quality.scores,
+        flagged=quality.flagged,
+        wrong=None if labeled.wrong is None else labeled.wrong[at],
+        noise_rate=1 - float(np.trace(quality.joint)),
+        likely=likely,
+        warnings=(*left_out, *found.warnings, *training_notes(labeled)),
     )
 
 
@@ -164,4 +154,4 @@ def _library(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise MienError("cleanlab, which finds doubtful labels", str(error), "pip install 'mien[doubts]'") from error
+        raise MienError("cleanlab, which finds label errors", str(error), "pip install 'mien[doubts]'") from error

@@ -1,4 +1,4 @@
-"""What `mien label-errors` leaves: the list as a table, its first faces as a picture, and the figures."""
+"""Writes the list of probable label errors: a csv file, a picture of its first faces, and the figures as JSON."""
 
 import csv
 import io
@@ -9,19 +9,24 @@ from pathlib import Path
 
 from PIL import Image
 
-from mien.data.face_grid import INK, RED, SOFT, Note, Row, Tile, draw_face_grid, write_face_grid
-from mien.disk import put, read_json, require_own
+from mien.data.face_grid import INK, RED, SOFT, GridNote, GridRow, GridTile, draw_face_grid, write_face_grid
+from mien.disk import replace_atomically
 from mien.errors import MienError
-from mien.label_errors.find import LabelErrors
-from mien.plain import counted, to_json
+from mien.folders import require_own
+from mien.json_text import to_json
+from mien.json_toml import read_json
+from mien.label_errors.ranking import LabelErrors
+from mien.wording import quantity
 
 FILES = ("doubts.csv", "doubts.png", "doubts.json")
+"""The files that are written."""
 COMMAND = "mien label-errors"
 MADE_BY = "mien doubts"
 """Stands in doubts.json, and says that the folder may be written anew: the command's first name, which older lists bear."""
-SHOWN = 100
-"""Faces in the picture."""
+PICTURED = 100
+"""Faces in the picture, unless somebody asks for another number."""
 ACROSS = 10
+"""Faces in a row of the picture."""
 SIDE = 88
 """Side of a face in the picture, in pixels."""
 
@@ -35,11 +40,11 @@ def require_own_list(out: Path) -> None:
     require_own(out, set(FILES) - set(found), COMMAND)
 
 
-def write_label_errors(found: LabelErrors, out: Path | str, first: int = SHOWN) -> list[str]:
-    """Write doubts.csv, doubts.json and, unless the faces are features, doubts.png with the `first` faces; their names.
+def write_label_errors(found: LabelErrors, out: Path | str, first: int = PICTURED) -> list[str]:
+    """Write doubts.csv, doubts.json and, unless the faces are features, doubts.png with the `first` faces. Returns their names.
 
-    All of it is written aside, and then takes the place of an earlier list. Raises MienError as `require_own_list` does, and for
-    no face to show.
+    The new files take the place of an earlier list once all are written. Raises MienError as `require_own_list` does, and for a
+    picture without faces.
     """
     if first < 1:
         raise MienError("at least 1 face to show", f"{first}", "show more")
@@ -62,11 +67,11 @@ def write_label_errors(found: LabelErrors, out: Path | str, first: int = SHOWN) 
 
 
 def _swap(new: Path, out: Path, old: Path) -> None:
-    """Puts the folder `new` in the place of `out`, if there is one; where that fails `out` is as it was."""
+    """Put the folder `new` in the place of `out`, which may not exist; where that fails `out` is as it was."""
     try:
         if out.exists():
             out.rename(old)
-        put(new, out)
+        replace_atomically(new, out)
     except BaseException:
         if old.exists() and not out.exists():
             old.rename(out)
@@ -74,7 +79,7 @@ def _swap(new: Path, out: Path, old: Path) -> None:
 
 
 def label_error_rows(found: LabelErrors) -> str:
-    """A csv of id, given, suggested, score, flagged and rank (from 1), the most doubtful first."""
+    """The list as csv text: id, given, suggested, score, flagged and rank (from 1), the most doubtful first."""
     file, names = io.StringIO(), [*found.classes, ""]
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["id", "given", "suggested", "score", "flagged", "rank"])
@@ -84,21 +89,21 @@ def label_error_rows(found: LabelErrors) -> str:
     return file.getvalue()
 
 
-def draw_label_errors(found: LabelErrors, first: int = SHOWN) -> Image.Image:
-    """The `first` faces in rows of ACROSS, under each its label and what it more likely is, or, where nothing says so, the score.
+def draw_label_errors(found: LabelErrors, first: int = PICTURED) -> Image.Image:
+    """A picture of the `first` faces, ACROSS in a row. Under each stand its label and a likelier class, or else the score.
 
     A frame marks a label that is known to be wrong.
     """
     count, tiles = min(first, len(found.ids)), []
     for place, face in enumerate(found.faces.faces(range(count))):
         given, likely = int(found.given[place]), int(found.suggested[place])
-        about = Note(f"-> {found.classes[likely]}", color=SOFT if likely == given else INK)
-        under = about if likely >= 0 else Note(f"{found.scores[place]:.3g}", color=SOFT)
+        about = GridNote(f"-> {found.classes[likely]}", color=SOFT if likely == given else INK)
+        under = about if likely >= 0 else GridNote(f"{found.scores[place]:.3g}", color=SOFT)
         wrong = found.wrong is not None and bool(found.wrong[place])
-        tiles.append(Tile(face, (Note(found.classes[given]), under), RED if wrong else ""))
+        tiles.append(GridTile(face, (GridNote(found.classes[given]), under), RED if wrong else ""))
     rows = [
-        Row(f"{start + 1} to {min(start + ACROSS, count)}", tuple(tiles[start : start + ACROSS]))
+        GridRow(f"{start + 1} to {min(start + ACROSS, count)}", tuple(tiles[start : start + ACROSS]))
         for start in range(0, count, ACROSS)
     ]
-    title = f"The {count} most doubtful of {counted(len(found.ids), 'label')}"
+    title = f"The {count} most doubtful of {quantity(len(found.ids), 'label')}"
     return draw_face_grid(rows, SIDE, title + ("" if found.wrong is None else "; framed: known to be wrong"))

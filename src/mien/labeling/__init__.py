@@ -1,1 +1,1 @@
-"""Labels from people: the store of questions and answers, the page in the browser."""
+"""Labeling by people: `store` keeps questions and answers, `page` is where people answer in the browser."""

@@ -1,4 +1,4 @@
-"""What lies in an archive, listed without unpacking: names in an archive are names, and nothing is ever written by them."""
+"""The members of zip and tar archives, listed without unpacking: names in an archive never become paths that are written to."""
 
 import gzip
 import os
@@ -12,62 +12,66 @@ from pathlib import Path
 from typing import IO, cast
 
 from mien.errors import MienError
-from mien.media.faults import fault
-from mien.media.limits import LIMITS, FileLimits
+from mien.media.file_limits import FILE_LIMITS, FileLimits
+from mien.media.rejections import reason_of
 from mien.media.source_files import ArchiveMember, reject_special_file
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 """How the names of archives end, in lower case."""
 
 HEADER_BYTES = 1 << 17
-"""The longest header of a tar's member."""
+"""The most bytes of the header of a member of a tar."""
 
 END_BYTES = 1 << 17
-"""More than stand behind a zip's directory."""
+"""Bytes at a zip's end that are read to find its directory: more than may stand behind it."""
 
 NAME_BYTES = 1 << 16
 """The most bytes of a name in a gzip's header."""
 
 HEADERS = 1000
-"""The most that a tar says of all its members."""
+"""The most headers that a tar has for all its members together."""
 
 SOME = 1 << 27
-"""Bytes that an archive of any size may be unpacked to."""
+"""Bytes that the members of any archive may have, however small the archive is."""
 
 _DIGITS = re.compile(rb"\d{100}")
-"""In no header: tarfile would look at such a row again from each of its digits."""
+"""A row of digits that no true header has: tarfile would look at it again from each of its digits."""
 
 _ENCRYPTED = 0x1
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A member by the name it has in the archive; `content` for a photo of a tar.gz, `fault` where it cannot be read."""
+class ArchiveEntry:
+    """A member of an archive, by its name there. `content`: the bytes of a photo of a tar.gz; `fault`: why it cannot be
+    read.
+    """
 
     name: str
+    """Its name in the archive."""
     member: ArchiveMember
+    """Where it lies in the archive."""
     content: bytes | None = None
     fault: str = ""
 
 
-def entries(
-    path: Path, wanted: Callable[[str], bool], streamed: Callable[[str], bool], limits: FileLimits = LIMITS
-) -> Iterator[Entry]:
-    """The members that are `wanted` by name, in the archive's order.
+def archive_entries(
+    path: Path, wanted: Callable[[str], bool], streamed: Callable[[str], bool], limits: FileLimits = FILE_LIMITS
+) -> Iterator[ArchiveEntry]:
+    """The members of an archive whose names are `wanted`, in the archive's order.
 
-    Of a tar.gz, members that are `streamed` bring their bytes: reading them later would mean unpacking all before them.
-    A zip's directory is held while it is listed; of a tar one member at a time is. Raises MienError where the archive is
-    damaged or beyond the limits, after the members before.
+    Members of a tar.gz whose names are `streamed` come with their bytes: to read them later, all before them would be unpacked.
+    In memory are a zip's directory, or one member of a tar. Raises MienError, after the members before, where the archive is
+    damaged or beyond the limits.
     """
     try:
         reject_special_file(path)
         found = _zipped(path, wanted, limits) if path.name.lower().endswith(".zip") else _taped(path, wanted, streamed, limits)
         yield from found
     except Exception as error:  # zipfile, tarfile and zlib meet damage with exceptions of many kinds; none is hidden.
-        raise MienError(f"an archive at {path}", fault(error), "make or download it again, or remove it") from error
+        raise MienError(f"an archive at {path}", reason_of(error), "make or download it again, or remove it") from error
 
 
-def _zipped(path: Path, wanted: Callable[[str], bool], limits: FileLimits) -> Iterator[Entry]:
+def _zipped(path: Path, wanted: Callable[[str], bool], limits: FileLimits) -> Iterator[ArchiveEntry]:
     with path.open("rb") as file, zipfile.ZipFile(cast(IO[bytes], _Sparing(file, limits.directory, "directory"))) as archive:
         listed, there = archive.infolist(), os.fstat(file.fileno()).st_size
         if len(listed) > limits.members:
@@ -82,10 +86,12 @@ def _zipped(path: Path, wanted: Callable[[str], bool], limits: FileLimits) -> It
             member = ArchiveMember("zip", info.header_offset, info.file_size, stored, method, info.CRC)
             found = "a link, which is not followed" if stat.S_ISLNK(info.external_attr >> 16) else ""
             found = "encrypted in the zip" if info.flag_bits & _ENCRYPTED else found
-            yield Entry(info.filename, member, fault=found)
+            yield ArchiveEntry(info.filename, member, fault=found)
 
 
-def _taped(path: Path, wanted: Callable[[str], bool], streamed: Callable[[str], bool], limits: FileLimits) -> Iterator[Entry]:
+def _taped(
+    path: Path, wanted: Callable[[str], bool], streamed: Callable[[str], bool], limits: FileLimits
+) -> Iterator[ArchiveEntry]:
     packed, there = not path.name.lower().endswith(".tar"), path.stat().st_size
     with path.open("rb") as raw:
         opened = cast(IO[bytes], gzip.GzipFile(fileobj=cast(IO[bytes], _Letters(raw))) if packed else raw)
@@ -113,30 +119,36 @@ def _taped(path: Path, wanted: Callable[[str], bool], streamed: Callable[[str], 
 
 
 def _require_packed(unpacked: int, there: int, limits: FileLimits) -> None:
-    """Raises ValueError where unpacking a file of `there` bytes takes longer than reading any real one."""
+    """Raises ValueError where `unpacked` bytes in an archive of `there` bytes are more than real files pack so small."""
     if unpacked > max(SOME, limits.packed * there):
         raise ValueError(f"{unpacked:,} bytes packed into {there:,}, more than {limits.packed} times as many")
 
 
-def _entry(info: tarfile.TarInfo, file: IO[bytes], packed: bool, streamed: bool, limits: FileLimits) -> Entry:
+def _entry(info: tarfile.TarInfo, file: IO[bytes], packed: bool, streamed: bool, limits: FileLimits) -> ArchiveEntry:
     member = ArchiveMember("tar.gz" if packed else "tar", info.offset_data, info.size)
     if info.issym() or info.islnk():
-        return Entry(info.name, member, fault="a link, which is not followed")
+        return ArchiveEntry(info.name, member, fault="a link, which is not followed")
     if not info.isreg() or info.issparse():
-        return Entry(info.name, member, fault="a sparse file or a device in the tar, no plain file")
+        return ArchiveEntry(info.name, member, fault="a sparse file or a device in the tar, no plain file")
     if not (packed and streamed):
-        return Entry(info.name, member)
+        return ArchiveEntry(info.name, member)
     if info.size > limits.bytes:
-        return Entry(info.name, member, fault=f"{info.size:,} bytes, more than {limits.bytes:,}")
+        return ArchiveEntry(info.name, member, fault=f"{info.size:,} bytes, more than {limits.bytes:,}")
     file.seek(info.offset_data)
-    return Entry(info.name, member, file.read(info.size))
+    return ArchiveEntry(info.name, member, file.read(info.size))
 
 
 class _Sparing:
-    """The file that zipfile or tarfile reads headers from; a header may claim any size, and a packed one may well have it."""
+    """A file for zipfile or tarfile that refuses to read large headers: a header may claim any size, and a packed one may
+    have it.
+    """
 
     def __init__(self, file: IO[bytes], most: int, what: str) -> None:
-        self.seek, self.tell, self._file, self._most, self._what = file.seek, file.tell, file, most, what
+        self.seek = file.seek
+        self.tell = file.tell
+        self._file = file
+        self._most = most
+        self._what = what
 
     def read(self, size: int = -1) -> bytes:
         if size > self._most:
@@ -148,10 +160,14 @@ class _Sparing:
 
 
 class _Letters:
-    """The file that gzip reads: a name in its header is read letter by letter, and may be as long as the file."""
+    """A file for gzip that refuses long names: gzip reads a name letter by letter, and it may be as long as the file."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self.seek, self.tell, self.close, self._file, self._letters = file.seek, file.tell, file.close, file, 0
+        self.seek = file.seek
+        self.tell = file.tell
+        self.close = file.close
+        self._file = file
+        self._letters = 0
 
     def read(self, size: int = -1) -> bytes:
         self._letters = self._letters + 1 if size == 1 else 0

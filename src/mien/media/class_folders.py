@@ -1,4 +1,4 @@
-"""Which of the folders within folders are the classes: what commands that read labeled photos agree on."""
+"""Which of nested folders are the classes of the photos in them: one answer for all commands that read labeled photos."""
 
 import os
 import shlex
@@ -12,33 +12,33 @@ from mien.errors import MienError
 from mien.expressions import canonical
 
 PASSED_OVER = ("__MACOSX",)
-"""Folders that are no one's, beside hidden ones."""
+"""Folders that are passed over, as hidden ones are."""
 
 Folders = tuple[str, ...]
-"""Names, from the folder that was given on."""
+"""The names of nested folders, from the one below the given folder down."""
 
 
 @dataclass(frozen=True)
-class Level:
-    """What lies in a folder."""
+class FolderContents:
+    """What lies in a folder: its folders, and whether there are photos."""
 
     folders: Folders = ()
-    """By name, without hidden ones."""
+    """The names of the folders, without hidden ones."""
     photos: bool = False
-    """Are there photos or videos beside them?"""
+    """Whether photos or videos lie beside these folders."""
 
 
-Look = Callable[[Folders], Level]
-"""Tells what lies in the folders below the one that was given."""
+ListFolder = Callable[[Folders], FolderContents]
+"""Lists what lies in a folder, by its path below the given folder."""
 
 Wanted = Callable[[str], bool]
 """Is a file read, by its name?"""
 
 
-def look_on_disk(top: Path, wanted: Wanted) -> Look:
+def look_on_disk(top: Path, wanted: Wanted) -> ListFolder:
     """A `Look` at the folders below `top` on the disk; one that cannot be read looks empty."""
 
-    def look(folders: Folders) -> Level:
+    def look(folders: Folders) -> FolderContents:
         found, photos = list[str](), False
         with suppress(OSError), os.scandir(top.joinpath(*folders)) as listed:  # it is said when its turn comes
             for entry in listed:
@@ -48,7 +48,7 @@ def look_on_disk(top: Path, wanted: Wanted) -> Look:
                     found.append(entry.name)
                 else:
                     photos |= wanted(entry.name)
-        return Level(tuple(sorted(found)), photos)
+        return FolderContents(tuple(sorted(found)), photos)
 
     return look
 
@@ -66,10 +66,10 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def above_classes(look: Look, place: Path, own: Collection[str] = ()) -> Folders:
-    """The folders, each alone in the one before, that lie above those of the classes; mostly none.
+def folders_above_classes(look: ListFolder, place: Path, own: Collection[str] = ()) -> Folders:
+    """The folders, each alone in the one before, that lie above the class folders; mostly there are none.
 
-    `own`: folders that the user maps to a class. Raises MienError where the classes may be this level or the next.
+    `own`: folders that the user maps to a class. Raises MienError where the classes may be at one level or at the next.
     """
     above: Folders = ()
     while True:
@@ -86,7 +86,7 @@ def above_classes(look: Look, place: Path, own: Collection[str] = ()) -> Folders
         above = (*above, level.folders[0])
 
 
-def splits_above_classes(look: Look, above: Folders, place: Path) -> Folders:
+def splits_above_classes(look: ListFolder, above: Folders, place: Path) -> Folders:
     """The folders below `above` that are splits with class folders in them. Raises MienError where others lie beside them."""
     top = look(above).folders
     splits = tuple(name for name in top if split_folder(name) and look((*above, name)).folders)
@@ -98,15 +98,15 @@ def splits_above_classes(look: Look, above: Folders, place: Path) -> Folders:
     return splits
 
 
-def _require_plain(look: Look, folder: Folders, place: Path) -> None:
-    """Raises MienError where a folder that lies alone beside photos holds several: it, or each of them, may be a class."""
+def _require_plain(look: ListFolder, folder: Folders, place: Path) -> None:
+    """Raises MienError where a folder alone beside photos holds several folders: it may be a class, or each of them."""
     inner = look(folder)
     if len(inner.folders) > 1 or any(is_named(name) for name in inner.folders):
         raise _either(place, folder, inner)
 
 
-def require_classes(look: Look, above: Folders, place: Path, own: Collection[str] = ()) -> None:
-    """Raises MienError where a folder that would be a class holds folders that are, or holds splits."""
+def require_classes(look: ListFolder, above: Folders, place: Path, own: Collection[str] = ()) -> None:
+    """Raises MienError where a folder that would be a class holds class folders or splits."""
     _require_classes_below_splits(look, above, place, own)
     for folder in _class_folders(look, above):
         name, inner = folder[-1], look(folder).folders
@@ -121,7 +121,7 @@ def require_classes(look: Look, above: Folders, place: Path, own: Collection[str
             raise MienError(f"class folders in {where.parent}", f"{', '.join(deeper)} in {where}", todo)
 
 
-def _require_classes_below_splits(look: Look, above: Folders, place: Path, own: Collection[str]) -> None:
+def _require_classes_below_splits(look: ListFolder, above: Folders, place: Path, own: Collection[str]) -> None:
     """Raises MienError where one folder alone lies between a split and what may be its classes."""
     for split in (name for name in look(above).folders if split_folder(name)):
         level = look((*above, split))
@@ -134,14 +134,14 @@ def _require_classes_below_splits(look: Look, above: Folders, place: Path, own: 
             raise MienError(f"class folders in {place.joinpath(*above, split)}", found, todo)
 
 
-def _class_folders(look: Look, above: Folders) -> list[Folders]:
-    """Those of one level, and those below the splits there."""
+def _class_folders(look: ListFolder, above: Folders) -> list[Folders]:
+    """The class folders of one level, and those below the splits there."""
     top = [(*above, name) for name in look(above).folders]
     below = [(*folder, name) for folder in top if split_folder(folder[-1]) for name in look(folder).folders]
     return [folder for folder in top if not split_folder(folder[-1])] + below
 
 
-def _either(place: Path, above: Folders, level: Level) -> MienError:
+def _either(place: Path, above: Folders, level: FolderContents) -> MienError:
     inner, listed = "/".join(above), ", ".join(level.folders[:10])
     there = shlex.quote(str(place.joinpath(*above)))
     give = f"give {there}" if place.is_dir() else f"unpack {place.name} and give the folder {shlex.quote(inner)}"

@@ -4,54 +4,54 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from mien.class_words import FOLDERS, is_named, is_unlabeled, read_label, split_folder
+from mien.class_words import FOLDERS, is_named, is_unlabeled, label_or_none, split_folder
 from mien.expressions import canonical
 from mien.media.class_folders import (
+    FolderContents,
     Folders,
-    Level,
-    Look,
+    ListFolder,
     Wanted,
-    above_classes,
+    folders_above_classes,
     is_passed_over,
     look_on_disk,
     require_classes,
     splits_above_classes,
 )
-from mien.media.limits import LIMITS, FileLimits
+from mien.media.file_limits import FILE_LIMITS, FileLimits
 
 DEEP = 8
-"""Levels of folders in an archive among which those of the classes are looked for."""
+"""How many levels of folders in an archive are searched for the class folders."""
 
 
 @dataclass(frozen=True)
-class Given:
-    """A folder, list, archive or file that was named; `prefix` begins the names of what is found there."""
+class NamedInput:
+    """A folder, list, archive or file that a user named. `prefix` begins the names of what is found there."""
 
     path: Path
     prefix: str
     labeled: bool = False
-    """Folders are classes."""
+    """Whether folders are classes."""
     own: str = ""
-    """The name of a folder that may be a split or a class itself: it is one of several inputs."""
+    """The name of a folder that may be a split or a class itself, since it is one of several inputs; "" for none."""
     splits: bool = False
-    """The folder has splits, and class folders below them."""
+    """Whether the folder has splits with class folders below them."""
     above: Folders = ()
-    """Folders that lie, each alone, above those of splits and classes."""
+    """The folders, each alone in the one before, above those of splits and classes."""
     mapped: frozenset[str] = frozenset()
-    """Names that the user maps to a class, whatever they are."""
+    """Names of folders that the user maps to a class, whatever they are."""
     keep: tuple[str, ...] = ()
     """Other columns of lists to take along."""
-    limits: FileLimits = LIMITS
-    """Of archives."""
+    limits: FileLimits = FILE_LIMITS
+    """The limits for archives."""
 
 
-def for_labels(given: Given, wanted: Wanted) -> Given:
-    """With what its folders mean. Raises MienError where that is not to be told, or splits lie beside classes."""
+def with_labels_from_folders(given: NamedInput, wanted: Wanted) -> NamedInput:
+    """An input with what its folders mean found out. Raises MienError where they do not tell, or splits lie beside classes."""
     if not given.path.is_dir():
         return replace(given, labeled=True)
     name, look = given.path.name, look_on_disk(given.path, wanted)
     alone = given.prefix and is_named(name) and not split_folder(name)
-    above = () if alone else above_classes(look, given.path, given.mapped)
+    above = () if alone else folders_above_classes(look, given.path, given.mapped)
     top = look(above).folders
     splits = bool(splits_above_classes(look, above, given.path))
     has_classes = any(canonical(below) for below in top)
@@ -62,22 +62,23 @@ def for_labels(given: Given, wanted: Wanted) -> Given:
     return replace(given, labeled=True, own=own, splits=splits, above=above)
 
 
-def label_and_split(given: Given, folders: Folders) -> tuple[str, str]:
-    """Label and split of what lies in these folders of a folder or archive that was given."""
+def label_and_split(given: NamedInput, folders: Folders) -> tuple[str, str]:
+    """The label and the split of a file that lies in these folders of an input; "" for none."""
     if not given.labeled:
         return "", ""
     own, folders = given.own, _without(given.above, folders)
     if split_folder(own):
-        return class_of((own, *folders), True, given.mapped)
+        return label_and_split_of_folders((own, *folders), True, given.mapped)
     if own and (not folders or is_unlabeled(own) or canonical(own)):
-        return class_of((own,), False, given.mapped)
-    return class_of(folders, given.splits, given.mapped)
+        return label_and_split_of_folders((own,), False, given.mapped)
+    return label_and_split_of_folders(folders, given.splits, given.mapped)
 
 
-def above_members(given: Given, folders: Folders, names: Iterable[str], wanted: Wanted) -> Folders:
-    """The folders in an archive, each alone, above those of the classes; the archive lies in `folders` of what was given.
+def above_members(given: NamedInput, folders: Folders, names: Iterable[str], wanted: Wanted) -> Folders:
+    """The folders in an archive, each alone in the one before, above its class folders.
 
-    None where the classes are not looked for in it. Raises MienError as `above_classes` does.
+    The archive lies in `folders` of the input. There are none where no classes are looked for in it. Raises MienError where
+    folders do not tell which are the classes.
     """
     folders = _without(given.above, folders)
     if not given.labeled or (given.own and is_named(given.own) and not split_folder(given.own)):
@@ -85,17 +86,17 @@ def above_members(given: Given, folders: Folders, names: Iterable[str], wanted: 
     if any(not split_folder(name) for name in folders):
         return ()
     look = _in_names(names, wanted)
-    above = above_classes(look, given.path, given.mapped)
+    above = folders_above_classes(look, given.path, given.mapped)
     require_classes(look, above, given.path, given.mapped)
     return above
 
 
-def class_of(folders: Folders, splits: bool, mapped: frozenset[str] = frozenset()) -> tuple[str, str]:
-    """Label and split of a file in these folders; `splits`: the first folder is one, or holds what has no label."""
+def label_and_split_of_folders(folders: Folders, splits: bool, mapped: frozenset[str] = frozenset()) -> tuple[str, str]:
+    """The label and the split of a file in these folders. `splits`: the first folder is a split, or holds what has no label."""
     split = ""
     if folders and split_folder(folders[0]) and (splits or len(folders) > 1):
         split, folders = split_folder(folders[0]), folders[1:]
-    label = read_label(folders[0], mapped) if folders else ""
+    label = label_or_none(folders[0], mapped) if folders else ""
     return label, split or (FOLDERS[0] if splits and folders and not label else "")
 
 
@@ -106,7 +107,7 @@ def last_folders(name: str) -> Folders:
 
 
 def inner_folders(name: str, own: str) -> Folders:
-    """Those of an archive's member, without the first where it is named like the archive."""
+    """The folders of an archive's member, without a first one that is named like the archive."""
     inner = tuple(part for part in PurePosixPath(name).parts[:-1] if part not in ("/", "//", ".."))
     return _without((own,), inner)
 
@@ -115,8 +116,8 @@ def _without(above: Folders, folders: Folders) -> Folders:
     return folders[len(above) :] if folders[: len(above)] == above else folders
 
 
-def _in_names(names: Iterable[str], wanted: Wanted) -> Look:
-    """Looks among the names of an archive's members."""
+def _in_names(names: Iterable[str], wanted: Wanted) -> ListFolder:
+    """Lists folders among the names of an archive's members."""
     levels = dict[Folders, tuple[set[str], bool]]()
     for folders, photo in ((inner, wanted(name)) for name in names for inner in [inner_folders(name, "")]):
         for depth in range(min(len(folders), DEEP) + 1):
@@ -125,8 +126,8 @@ def _in_names(names: Iterable[str], wanted: Wanted) -> Look:
                 found.add(folders[depth])
             levels[folders[:depth]] = (found, photos or (photo and depth == len(folders)))
 
-    def look(folders: Folders) -> Level:
+    def look(folders: Folders) -> FolderContents:
         found, photos = levels.get(folders, (set(), False))
-        return Level(tuple(sorted(found)), photos)
+        return FolderContents(tuple(sorted(found)), photos)
 
     return look

@@ -1,4 +1,4 @@
-"""Reading photos that anybody may have made, as upright RGB: every fault of a file becomes one sentence.
+"""Reading photos of any size that anybody may have made, as upright RGB; every fault of a file becomes one sentence.
 
 Color profiles (ICC) are not applied: values count as sRGB.
 """
@@ -11,30 +11,29 @@ import numpy.typing as npt
 from PIL import Image
 
 from mien.errors import MienError
-from mien.media.decoding.decode import Opened, open_picture, read_content, require_size
-from mien.media.decoding.strip_metadata import orientation
-from mien.media.faults import fault
-from mien.media.limits import LIMITS, Clock, FileLimits
-from mien.media.source_files import SourceFile, open_source_file, refusal, require_local
+from mien.media.decoding.decode import OpenedPicture, open_picture, read_content, require_size
+from mien.media.decoding.exif import orientation
+from mien.media.file_limits import FILE_LIMITS, Clock, FileLimits
+from mien.media.rejections import reason_of
+from mien.media.source_files import SourceFile, open_source_file, require_local, unreadable
 
 Array = npt.NDArray[np.uint8]
 
 Photo = Array
-"""(H, W, 3) RGB, upright."""
+"""A photo: uint8 (H, W, 3), RGB, upright."""
 
-Picture = str | Path | bytes | Image.Image | Array
-"""What a photo may be given as."""
+PhotoLike = str | Path | bytes | Image.Image | Array
+"""What a photo may be given as: a path, the bytes of a file, a picture of Pillow, or an array."""
 
 
 def read_photo(
-    input: SourceFile, limits: FileLimits = LIMITS, clock: Clock = thread_time, notes: list[str] | None = None
+    input: SourceFile, limits: FileLimits = FILE_LIMITS, clock: Clock = thread_time, notes: list[str] | None = None
 ) -> Array:
-    """One photo, uint8 (H, W, 3), upright by its EXIF orientation.
+    """The photo of a source file: uint8 (H, W, 3), upright by its EXIF orientation.
 
-    Values of more than 8 bits are scaled as `Opened.pixels` says; transparent parts become white; gray, palettes and CMYK
-    become RGB; of moving pictures the first frame counts. Files are known by their content, not by their name. What is to be
-    said of how it was read is added to the `notes`. Raises MienError for what is empty, truncated, damaged, no photo, beyond
-    the limits, unreadable or no file.
+    Values of more than 8 bits are scaled to 8, transparent parts become white; gray, palettes and CMYK become RGB; of an
+    animation the first frame counts. Formats are known by content, not by name. Sentences about how it was read are added to
+    `notes`. Raises MienError for what is no photo, damaged, beyond the limits or unreadable.
     """
     try:
         with open_source_file(input) as file:
@@ -42,16 +41,16 @@ def read_photo(
         opened = open_picture(content, limits, clock)
         pixels = opened.pixels("RGB")
     except Exception as error:  # Decoders meet a broken file with exceptions of many kinds; none of them is hidden.
-        raise refusal(input, fault(error)) from error
+        raise unreadable(input, reason_of(error)) from error
     if notes is not None:
         notes.extend(opened.notes)
     return pixels
 
 
-def as_photo(given: Picture, limits: FileLimits = LIMITS) -> Array:
-    """A photo, uint8 (H, W, 3), upright: of a path, a file's bytes, a picture of Pillow, or an array (H, W, 3) or (H, W).
+def as_photo(given: PhotoLike, limits: FileLimits = FILE_LIMITS) -> Array:
+    """A photo, uint8 (H, W, 3), upright, from a path, a file's bytes, a picture of Pillow, or an array (H, W, 3) or (H, W).
 
-    Raises MienError for what is none of them, and as `read_photo` does.
+    Raises MienError for anything else, and for a file that cannot be read.
     """
     if isinstance(given, bytes):
         return read_photo(SourceFile("the bytes that were given", Path(), content=given), limits)
@@ -68,7 +67,7 @@ def as_photo(given: Picture, limits: FileLimits = LIMITS) -> Array:
     try:
         require_size(given.shape[1], given.shape[0], limits.pixels)
     except ValueError as error:
-        raise refusal(SourceFile("the array that was given", Path()), fault(error)) from error
+        raise unreadable(SourceFile("the array that was given", Path()), reason_of(error)) from error
     return np.ascontiguousarray(given if given.ndim == 3 else np.repeat(given[:, :, None], 3, axis=2))
 
 
@@ -76,6 +75,6 @@ def _of_picture(given: Image.Image, limits: FileLimits) -> Array:
     try:
         require_size(given.width, given.height, limits.pixels)
         exif = given.info.get("exif", b"")
-        return Opened(given, orientation(exif) if isinstance(exif, bytes) else 1).pixels("RGB")
+        return OpenedPicture(given, orientation(exif) if isinstance(exif, bytes) else 1).pixels("RGB")
     except Exception as error:  # It may be a file that is not decoded yet.
-        raise refusal(SourceFile("the picture that was given", Path()), fault(error)) from error
+        raise unreadable(SourceFile("the picture that was given", Path()), reason_of(error)) from error

@@ -1,4 +1,4 @@
-"""Where a photo or a video lies, in a folder or within an archive, and how its bytes are read there."""
+"""Where the bytes of a photo or video lie, in a folder or an archive, and how they are read there."""
 
 import gzip
 import io
@@ -17,7 +17,7 @@ VIDEOS = (".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".avi", ".mkv", ".webm")
 """How the names of videos end, in lower case."""
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
-"""How an address on a network begins, with one slash at least: a Path keeps no more."""
+"""How an address on a network begins; a Path keeps only one of its slashes."""
 
 _LOCAL_HEADER = 30
 """Bytes of a zip entry's header before its name."""
@@ -25,45 +25,46 @@ _LOCAL_HEADER = 30
 
 @dataclass(frozen=True)
 class ArchiveMember:
-    """Where a member of an archive lies: enough to read it without reading the archive's directory again."""
+    """Where a member lies in its archive: enough to read it without reading the archive's directory again."""
 
     form: Literal["zip", "tar", "tar.gz"]
+    """The kind of the archive."""
     offset: int
-    """Of a zip entry's header; in a tar, of the member's first byte (in a tar.gz, once unpacked)."""
+    """Where a zip entry's header begins; in a tar, where the member's first byte is (in a tar.gz, once unpacked)."""
     size: int
-    """Bytes, unpacked."""
+    """Bytes of the member, unpacked."""
     stored: int = 0
-    """Bytes within a zip."""
+    """Bytes of the member within a zip, packed."""
     method: int = 0
-    """How a zip packed it."""
+    """The number of the way in which a zip packs it."""
     crc: int = 0
-    """Its checksum in a zip."""
+    """The checksum that a zip states."""
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A photo or a video that may be read, here or in another process."""
+    """A photo or a video that was found, to be read here or in another process."""
 
     name: str
-    """Unique among those found together, printable, and the same every time: the path from the input that was given."""
+    """A printable name, unique among the files found together and the same every time: the path from the input."""
     path: Path
-    """The file, or the archive around it."""
+    """The file, or the archive that holds it."""
     member: ArchiveMember | None = None
-    """Where it lies in an archive."""
+    """Where it lies in an archive; None for a file of its own."""
     content: bytes | None = field(default=None, repr=False)
-    """A photo of a tar.gz, which cannot be entered in the middle."""
+    """The bytes of a photo of a tar.gz, in which one cannot jump to a member."""
     video: bool = False
-    """A video by its name; else a photo."""
+    """Whether it is a video by its name; else it is a photo."""
     label: str = ""
     """The name of its class folder; "" for none."""
     split: str = ""
     """train, validation or test; "" where there are no splits."""
     subject: str = ""
-    """Who is seen; "" where that is not said."""
+    """Who is seen; "" where unknown."""
     more: tuple[tuple[str, str], ...] = ()
-    """Other columns of the list that names it, and what is in them."""
+    """Other columns of the list that names it, with their values."""
     fault: str = ""
-    """Why it cannot be read, where that is known already."""
+    """Why it cannot be read, where that is known already; else ""."""
 
 
 def open_source_file(input: SourceFile) -> IO[bytes]:
@@ -87,27 +88,27 @@ def open_source_file(input: SourceFile) -> IO[bytes]:
 
 
 def reject_special_file(path: Path) -> None:
-    """Raises ValueError for a folder, and for what may never end or never begin: a pipe, a socket, a device."""
+    """Raises ValueError for a folder, a pipe, a socket or a device, which may never end."""
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode):
         raise ValueError("a folder, no file" if stat.S_ISDIR(mode) else "a pipe, a socket or a device, no file")
 
 
 def require_local(named: str | Path) -> None:
-    """Raises MienError for an address on a network, unless there is such a file."""
+    """Raises MienError for an address on a network, unless there is a file of that name."""
     if _ADDRESS.match(str(named)) and not os.path.lexists(named):
         address = re.sub("^([a-z]+:)/(?!/)", r"\1//", str(named))  # a path has no two slashes
         raise MienError("a file or folder", f"an address, {address}", "mien reads files only: download it first")
 
 
-def refusal(input: SourceFile, found: str) -> MienError:
-    """The error for a photo or video that cannot be read."""
+def unreadable(input: SourceFile, found: str) -> MienError:
+    """The error to raise for a photo or video that cannot be read. `found`: why."""
     kind = "video" if input.video else "photo"
     return MienError(f"a {kind} at {input.name}", found, "replace or remove it")
 
 
 def _open_zipped(path: Path, member: ArchiveMember) -> IO[bytes]:
-    """A zip's entry by its place: reading the directory of a large zip for every photo would take longer than the photos."""
+    """A zip's entry by its place: to read the directory of a large zip for every photo would take longer than the photos."""
     file = path.open("rb")
     try:
         file.seek(member.offset)
@@ -123,10 +124,13 @@ def _open_zipped(path: Path, member: ArchiveMember) -> IO[bytes]:
 
 
 class _Slice(io.RawIOBase):
-    """A part of a file as a file; it owns the file."""
+    """A part of a file as a file of its own; it closes the file."""
 
     def __init__(self, file: IO[bytes], member: ArchiveMember) -> None:
-        self._file, self._first, self._size, self._at = file, member.offset, member.size, 0
+        self._file = file
+        self._first = member.offset
+        self._size = member.size
+        self._at = 0
 
     def readable(self) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""Unpacking a zip's member a little at a time: however much is packed into how little, no more is held than is asked for."""
+"""Unpacks a member of a zip a little at a time, so that memory is bounded however much is packed into how little."""
 
 import bz2
 import io
@@ -9,19 +9,19 @@ import zlib
 from typing import IO, Protocol
 
 STORED, DEFLATED, BZIP2, LZMA = 0, 8, 12, 14
-"""How a zip packs; there are other ways, which are not read."""
+"""The ways in which a zip packs; others are not read."""
 
 DICTIONARY = 1 << 27
-"""The most bytes that LZMA may look back. It may state 4 GiB."""
+"""The most bytes that LZMA may look back, of up to 4 GiB that a file may state."""
 
 _PACKED = 1 << 16
-"""Packed bytes that are read at once."""
+"""Packed bytes read at a time."""
 _UNPACKED = 1 << 20
-"""Bytes that are unpacked at once at most."""
+"""The most bytes unpacked at a time."""
 
 
 class Unzipper(Protocol):
-    """As bz2 and lzma have it."""
+    """An unpacker with the interface of bz2's and lzma's."""
 
     @property
     def eof(self) -> bool: ...
@@ -33,14 +33,17 @@ class Unzipper(Protocol):
 
 
 class Unzipped(io.RawIOBase):
-    """A member as a file, which owns the file that it lies in; going back means unpacking it again.
+    """A member of a zip as a file. It closes the zip's file; going back unpacks the member again.
 
     Reading raises ValueError where the content is not what the zip states, and EOFError where it ends too early.
     """
 
     def __init__(self, file: IO[bytes], stored: int, size: int, method: int, crc: int) -> None:
         self._file, self._start = file, file.tell()
-        self._stored, self._size, self._method, self._crc = stored, size, method, crc
+        self._stored = stored
+        self._size = size
+        self._method = method
+        self._crc = crc
         self._at = self._left = self._sum = self._wanted = 0
         self._restart()
 
@@ -72,7 +75,9 @@ class Unzipped(io.RawIOBase):
         super().close()
 
     def _restart(self) -> None:
-        self._at, self._left, self._sum = 0, self._stored, 0
+        self._at = 0
+        self._left = self._stored
+        self._sum = 0
         self._file.seek(self._start)
         self._unpacker = self._unpacking()
 
@@ -118,7 +123,7 @@ class Unzipped(io.RawIOBase):
 
 
 class _Stored:
-    """Nothing to be unpacked."""
+    """The unpacker for members that are not packed."""
 
     eof = False
 
@@ -136,10 +141,12 @@ class _Stored:
 
 
 class _Inflating:
-    """Deflate."""
+    """The unpacker for Deflate."""
 
     def __init__(self) -> None:
-        self._inflater, self._kept, self._more = zlib.decompressobj(-zlib.MAX_WBITS), b"", False
+        self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._kept = b""
+        self._more = False
 
     @property
     def eof(self) -> bool:
@@ -157,7 +164,7 @@ class _Inflating:
 
 
 def _lzma(head: bytes, size: int) -> Unzipper:
-    """By the settings that stand before the packed bytes (APPNOTE.TXT, 5.8)."""
+    """The unpacker for LZMA, by the settings before the packed bytes (APPNOTE.TXT, 5.8)."""
     if len(head) < 9 or head[2:4] != b"\x05\0" or head[4] >= 225:
         raise ValueError("a damaged member of a zip: LZMA without its settings")
     (stated,) = struct.unpack("<I", head[5:])

@@ -12,22 +12,23 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mien.errors import MienError
-from mien.plain import plain
-from mien.registry import build, meant
+from mien.protocols import require_subclass
+from mien.registry import build_component
+from mien.wording import plain_text, with_suggestion
 
 MOST_COPIES = 1000
-"""Of the last layer."""
+"""Most copies of the last layer."""
 
 
 class Network(nn.Module):
-    """`blocks` in order, then `head`. The network of every file in models/ is one of these, built by its settings.
+    """A network: `blocks` in order, then `head`. The settings in every file of models/ build one.
 
-    `blocks` are frozen, tapped and transferred by name; one may hand several maps to the next (two_scale). `head` maps the last
-    block's output to (B, K), or to (H, B, K) where a network has several heads; then the last one is the fused one that decides.
+    Blocks are frozen, tapped and transferred by name; a block may hand several maps to the next (two_scale). The head maps the
+    last block's output to logits (B, K), or to (H, B, K) where a network has several heads; the last of these decides.
     """
 
     def __init__(self, blocks: Mapping[str, nn.Module], head: nn.Module, shape: tuple[int, ...]) -> None:
-        """`shape`: that of one input, (C, S, S), or (D,) for cached features."""
+        """`shape`: the shape of one input, (C, S, S), or (D,) for cached features."""
         super().__init__()
         self.blocks = nn.ModuleDict(blocks)
         self.head = head
@@ -39,25 +40,34 @@ class Network(nn.Module):
         return logits
 
     def heads(self, x: Tensor) -> Tensor:
-        """Logits of every head, (H, B, K)."""
+        """Logits of all heads, (H, B, K), for inputs (B, C, S, S) or (B, D)."""
         for block in self.blocks.values():
             x = block(x)
         x = self.head(leading(x))
         return x if x.ndim == 3 else x.unsqueeze(0)
 
     def features(self, x: Tensor, block: str) -> Tensor:
-        """Output of `block`: (B, C', S', S') or (B, D'). Raises MienError for a block that is not there."""
+        """The output of `block` for inputs `x`: (B, C', S', S') or (B, D'). Raises MienError for a block that is not there."""
         if block not in self.blocks:
-            raise MienError(f"a block among {', '.join(self.blocks)}", meant(block, self.blocks), "choose one of those")
+            raise MienError(f"a block among {', '.join(self.blocks)}", with_suggestion(block, self.blocks), "choose one of those")
         for name, module in self.blocks.items():
             x = module(x)
             if name == block:
                 break
         return leading(x)
 
+    def last_features(self, x: Tensor) -> Tensor:
+        """What the last block makes of inputs (B, C, S, S) or (B, D): (B, C', S', S') or (B, D')."""
+        return self.features(x, list(self.blocks)[-1])
+
+    def decide(self, features: Tensor) -> Tensor:
+        """Logits (B, K) float32 of the head that decides, of what the last block gave."""
+        logits: Tensor = self.head(features).float()
+        return logits[-1] if logits.ndim == 3 else logits
+
     @torch.no_grad()
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Of each block's output for one face: (C', S', S') or (D',)."""
+        """Shapes of the blocks' outputs for one face, by name: (C', S', S') or (D',)."""
         modes, found = {module: module.training for module in self.modules()}, {}
         x = torch.zeros(1, *self.shape, device=next(self.parameters()).device)
         self.eval()
@@ -70,10 +80,15 @@ class Network(nn.Module):
 
 
 @contextmanager
-def by_own_statistics(network: nn.Module) -> Iterator[None]:
-    """Within, batch normalization uses the statistics of what it is given, two inputs or more, and remembers nothing of them."""
+def by_own_statistics(network: nn.Module, count: int) -> Iterator[None]:
+    """Within, batch normalization uses the statistics of the `count` inputs that it is given, and remembers nothing of them.
+
+    A single input has no statistics: the running ones are used.
+    """
     norms = {
-        module: module.training for module in network.modules() if isinstance(module, _BatchNorm) and module.track_running_stats
+        module: module.training
+        for module in network.modules()
+        if isinstance(module, _BatchNorm) and module.track_running_stats and count > 1
     }
     for module in norms:
         module.training, module.track_running_stats = True, False
@@ -85,26 +100,32 @@ def by_own_statistics(network: nn.Module) -> Iterator[None]:
 
 
 def leading(x: Tensor | tuple[Tensor, ...]) -> Tensor:
-    """A block's output; of a block that gives several maps, the first, which stands for it where one is asked for."""
+    """A block's output as one tensor; where a block gives several maps, the first stands for it."""
     return x[0] if isinstance(x, tuple) else x
 
 
 class Architecture(Protocol):
-    """The settings of a network: a frozen dataclass that builds it.
-
-    One for which others have published weights may also have `published(self) -> dict[str, Tensor]`: their state dict for
-    the blocks that these settings keep, without the head.
-    """
+    """The settings of a network: a frozen dataclass that builds it. A network of one's own subclasses it."""
 
     def build(self, classes: int, channels: int, side: int) -> Network:
         """The network with `classes` outputs for faces of `side` pixels (0: features of dimension `channels`)."""
         ...
 
+    def published(self) -> dict[str, Tensor] | None:
+        """The weights that others published for the blocks that these settings keep, without the head; None for none.
+
+        Raises MienError where there are some, but what holds them is not installed.
+        """
+        return None
+
 
 def architecture(network: Mapping[str, Any]) -> Architecture:
     """The settings of a network, checked, from its file's name under `network` and the rest; `copies` belongs to its head."""
     head_copies(network)
-    made: Architecture = build("mien.models", {key: value for key, value in network.items() if key != "copies"}, "network")
+    made: Architecture = build_component(
+        "mien.models", {key: value for key, value in network.items() if key != "copies"}, "network"
+    )
+    require_subclass(made, Architecture, "mien.models", "network")
     return made
 
 
@@ -113,28 +134,29 @@ def published(network: Mapping[str, Any]) -> dict[str, Tensor] | None:
 
     Raises MienError where there are some, but what holds them is not installed.
     """
-    method = getattr(architecture(network), "published", None)
-    return method() if callable(method) else None
+    return architecture(network).published()
 
 
 def head_copies(network: Mapping[str, Any]) -> int:
-    """How many copies of the last layer a network is to have; raises MienError where that is no number from 1 to 1,000."""
+    """How many copies of the last layer a network's settings ask for. Raises MienError for anything but 1 to 1,000."""
     copies = network.get("copies", 1)
     if not isinstance(copies, int) or isinstance(copies, bool) or not 1 <= copies <= MOST_COPIES:
-        raise MienError(f"a number of copies of the last layer, 1 to {MOST_COPIES}", plain(repr(copies), 200), "set model.copies")
+        raise MienError(
+            f"a number of copies of the last layer, 1 to {MOST_COPIES}", plain_text(repr(copies), 200), "set model.copies"
+        )
     return copies
 
 
 class Copies(nn.Module):
-    """Copies of a head, each with weights of its own, and their average in probability: the last layer of ALRAO.
+    """Copies of a head with weights of their own, and the average of their probabilities: the last layer of ALRAO.
 
-    Gives (copies + 1, B, K): each copy's logits, which the blocks below learn nothing from, then the average's log
-    probabilities, which the copies learn nothing from. The sum of the heads' losses so trains every copy by its own loss
-    and the blocks by the average's. `shares` (copies,) are the average's weights.
+    Gives (copies + 1, B, K): each copy's logits, from which the blocks below learn nothing, then the average's log
+    probabilities, from which the copies learn nothing. The sum of all heads' losses so trains every copy by its own loss, and the
+    blocks by the average's. `shares` (copies,) are the copies' weights in the average.
     """
 
     def __init__(self, head: nn.Module, count: int) -> None:
-        """Raises MienError for a head that is several."""
+        """`count` copies of `head` with fresh random weights. Raises MienError for a head that is several."""
         super().__init__()
         if getattr(head, "count", 1) > 1:
             raise MienError("a network with one head for model.copies", "one with several", "take another network, or one copy")
@@ -143,7 +165,7 @@ class Copies(nn.Module):
         self.shares: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
-        """The last block's output to (copies + 1, B, K)."""
+        """Logits (copies + 1, B, K) for the last block's output."""
         own = [_bounded(head(x.detach())) for head in self.copies]
         fixed = [_bounded(functional_call(head, _constants(head), (x,))) for head in self.copies]
         likely = torch.log_softmax(torch.stack(fixed), dim=2) + self.shares.log().view(-1, 1, 1)
@@ -152,12 +174,13 @@ class Copies(nn.Module):
 
 
 def _constants(head: nn.Module) -> dict[str, Tensor]:
-    """The head's parameters as constants, by name; what is no number is 0, or it would reach the blocks' gradients."""
+    """The head's parameters as constants, by name; values that are not finite become 0, or they would reach the blocks'
+    gradients."""
     return {name: p.detach().nan_to_num(nan=0.0, posinf=0.0, neginf=0.0) for name, p in head.named_parameters()}
 
 
 def _fresh(head: nn.Module) -> nn.Module:
-    """A copy with new random weights."""
+    """A copy of the head with new random weights."""
     made = copy.deepcopy(head)
     for module in made.modules():
         reset = getattr(module, "reset_parameters", None)
@@ -167,12 +190,12 @@ def _fresh(head: nn.Module) -> nn.Module:
 
 
 def _bounded(logits: Tensor) -> Tensor:
-    """Logits between -30 and 30 that stay numbers where a copy has diverged, and have a gradient everywhere."""
+    """Logits bounded to -30 to 30, which are finite even where a copy has diverged, and have a gradient everywhere."""
     return 30 * torch.tanh(logits.float().nan_to_num(nan=0.0, posinf=0.0, neginf=0.0) / 30)
 
 
 def require_side(name: str, side: int, least: int) -> None:
-    """Raises MienError where faces of `side` pixels are smaller than the network's strides allow."""
+    """Raises MienError where faces of `side` pixels are below the `least` that the network `name` can take."""
     if side == 0:
         raise MienError(f"faces for {name}", "features", "take --model embedding, which learns from features")
     if side < least:
@@ -180,14 +203,14 @@ def require_side(name: str, side: int, least: int) -> None:
 
 
 class FacePixels(nn.Module):
-    """What a network of others was trained on, made from mien's faces: (p - mean) / divisor of gray values p of 0 to 255.
+    """Turns mien's inputs into those that a network of others was trained on: (p - mean) / divisor of gray values p, 0 to 255.
 
-    Expects `normalize = "fixed"`, where black is -2 and white 2. Gray is repeated into all channels, and a face of another
-    side is resized (bilinear).
+    Expects `normalize = "fixed"`, where black is -2 and white 2. Gray faces are repeated into all channels, and faces of another
+    side are resized (bilinear).
     """
 
     def __init__(self, side: int, mean: Sequence[float], divisor: float) -> None:
-        """`side` 0 leaves the size as it is. `mean`: that of each channel the network wants."""
+        """`side`: 0 leaves the size as it is. `mean`: one value for each channel that the network takes."""
         super().__init__()
         self.side = side
         self.scale = 255 / 4 / divisor
@@ -196,32 +219,35 @@ class FacePixels(nn.Module):
         self.shift: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 1 or C, S, S) to (B, C, side, side)."""
+        """Inputs (B, 1 or C, S, S) to (B, C, side, side)."""
         if self.side and x.shape[-1] != self.side:
             x = F.interpolate(x, self.side, mode="bilinear", antialias=x.shape[-1] > self.side)
         return x * self.scale + self.shift
 
 
 def upscaling(network: Network, name: str) -> str | None:
-    """What has to be said where `network`, called `name`, was trained on larger faces than it is given; else None."""
+    """A sentence where `network`, called `name`, was trained on larger faces than it is given; else None."""
     given = network.shape[-1]
     wanted = max((module.side for module in network.modules() if isinstance(module, FacePixels)), default=0)
     return f"faces of {given} pixels are upscaled to {wanted} for {name}" if wanted > given else None
 
 
 def takes_gray_values(network: Network) -> bool:
-    """Whether the network was trained on gray values as they are, so that faces must not be normalized one by one."""
+    """Whether the network takes gray values as they are, so that faces must not be normalized one by one."""
     return any(isinstance(module, FacePixels) for module in network.modules())
 
 
 def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    """Convolution without bias, batch normalization, ReLU: (B, inputs, S, S) to (B, outputs, S/stride, S/stride)."""
+    """Convolution without bias, batch normalization and ReLU: (B, inputs, S, S) to (B, outputs, S/stride, S/stride)."""
     conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions and a shortcut (He et al. 2016); another shape is matched by average pooling and a 1x1 convolution."""
+    """A residual block: two 3x3 convolutions and a shortcut (He et al. 2016).
+
+    Where the shape changes, the shortcut is average pooling and a 1x1 convolution.
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__()
@@ -235,17 +261,20 @@ class Residual(nn.Module):
         return nn.Sequential(pool, nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, S, S) to (B, outputs, S/stride, S/stride)."""
+        """Maps (B, inputs, S, S) to (B, outputs, S/stride, S/stride)."""
         return torch.relu(self.second(self.first(x)) + self.shortcut(x))
 
 
 def pooled_head(channels: int, classes: int, dropout: float) -> nn.Sequential:
-    """Global average pooling, dropout and one linear layer: (B, channels, S, S) to (B, classes)."""
+    """A head of global average pooling, dropout and one linear layer: (B, channels, S, S) to (B, classes)."""
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(channels, classes))
 
 
 def grid_head(channels: int, grid: int, classes: int, dropout: float) -> nn.Sequential:
-    """Maps averaged to grid x grid, normalized, then dropout and one linear layer: (B, channels, S, S) to (B, classes)."""
+    """A head that averages maps to grid x grid, normalizes them, and ends in dropout and one linear layer.
+
+    (B, channels, S, S) to (B, classes).
+    """
     inputs = channels * grid**2
     pool = nn.Sequential(nn.AdaptiveAvgPool2d(grid), nn.Flatten(), nn.BatchNorm1d(inputs, affine=False))
     return nn.Sequential(pool, nn.Dropout(dropout), nn.Linear(inputs, classes))

@@ -2,9 +2,10 @@
 
 from pydantic.dataclasses import dataclass
 from torch import nn
+from typing_extensions import override
 
-from mien.models import Network, conv_bn, require_side
-from mien.registry import STRICT, Share, Units
+from mien.models import Architecture, Network, conv_bn, require_side
+from mien.settings import STRICT, Share, Units
 
 
 def _pool() -> nn.MaxPool2d:
@@ -12,21 +13,22 @@ def _pool() -> nn.MaxPool2d:
 
 
 @dataclass(frozen=True, config=STRICT)
-class AlexnetBn:
-    """Five convolutions and three fully connected layers (Krizhevsky et al. 2012, in the widths of its 2014 one-GPU form).
+class AlexnetBn(Architecture):
+    """AlexNet: five convolutions and three fully connected layers (Krizhevsky et al. 2012, in its one-GPU form of 2014).
 
-    Departures: batch normalization after every convolution, as ALT says without giving the place; below 112 pixels the
-    first convolution is 5x5 with stride 1 (the original's 11x11 with stride 4 would leave nothing of a 48-pixel face).
-    The convolutional features are pooled to 6x6 (3x3 below 112 pixels) before the fully connected layers.
+    Departures: batch normalization after every convolution, as ALT says without giving the place; below 112 pixels the first
+    convolution is 5x5 with stride 1 (the original's 11x11 with stride 4 would leave nothing of a 48-pixel face). The
+    convolutional features are pooled to 6x6 (3x3 below 112 pixels) before the fully connected layers.
     """
 
     hidden: Units = 4096
     """Units of the two hidden fully connected layers at 112 pixels or more; a quarter of it below."""
     dropout: Share = 0.5
-    """Dropout before each hidden fully connected layer."""
+    """Share of the features before each hidden layer that training leaves out."""
 
+    @override
     def build(self, classes: int, channels: int, side: int) -> Network:
-        """The network; raises MienError below 32 pixels."""
+        """The network. Raises MienError below 32 pixels."""
         require_side("alexnet_bn", side, 32)
         large = side >= 112
         grid, hidden = (6, self.hidden) if large else (3, max(1, self.hidden // 4))

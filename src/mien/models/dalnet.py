@@ -5,20 +5,22 @@ from typing import Literal
 import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
+from typing_extensions import override
 
-from mien.models import Network, require_side
-from mien.registry import STRICT, Factor, Share
+from mien.models import Architecture, Network, require_side
+from mien.settings import STRICT, Factor, Share
 
 LAYERS = ((96, 5), (192, 3), (384, 3), (384, 3), (256, 3))
-"""Table 1: maps before the max feature map halves them, and kernel side."""
+"""Maps before the max feature map halves them, and side of the kernel, layer by layer (Table 1)."""
 POOLED = (1, 2, 3, 5)
-"""Convolutions that a 2x2 max pool follows."""
+"""Numbers of the convolutions that a 2x2 max pool follows."""
 HIDDEN = 512
+"""Units of IP1 before the max feature map halves them."""
 
 
 @dataclass(frozen=True, config=STRICT)
-class Dalnet:
-    """Five convolutions and two fully connected layers; each activation is the larger of two maps: max(X1, X2).
+class Dalnet(Architecture):
+    """DAL-Net: five convolutions and two fully connected layers; each activation is the larger of two maps, max(X1, X2).
 
     After the last convolution the activation is double: max(X1, X2, 0). 6.8 M parameters for gray faces of 144 pixels.
 
@@ -29,16 +31,17 @@ class Dalnet:
     """
 
     double_activation: Literal["last_conv", "first_fc", "none"] = "last_conv"
-    """The layer whose activation is max(X1, X2, 0): Fig. 2 draws it at the last convolution, the text leads it to IP2."""
+    """The layer whose activation is max(X1, X2, 0): the last convolution as Fig. 2 draws it, though the text leads it to IP2."""
     activation: Literal["max_feature_map", "relu"] = "max_feature_map"
-    """`relu`: plain layers of half as many maps, which the next layer so sees as many of; nothing is then double."""
+    """The activation. `relu` has plain layers of half as many maps, so that the next layer sees as many; none is then double."""
     width: Factor = 1.0
-    """Multiplies the number of maps; 0.5 makes a network for small faces of it."""
+    """Factor for the number of maps; 0.5 makes a network for small faces."""
     dropout: Share = 0.7
-    """Share of IP1's features left out."""
+    """Share of IP1's features that training leaves out."""
 
+    @override
     def build(self, classes: int, channels: int, side: int) -> Network:
-        """The network; raises MienError below 16 pixels."""
+        """The network. Raises MienError below 16 pixels."""
         require_side("dalnet", side, 16)
         blocks: dict[str, nn.Module] = {}
         inputs = channels
@@ -67,14 +70,14 @@ class Dalnet:
 
 
 class MaxFeatureMap(nn.Module):
-    """Eq. 1: the larger of the two halves of the maps; `double`: then ReLU (Eq. 2)."""
+    """The max feature map: the larger of the two halves of the maps (Eq. 1); with `double`, a ReLU follows (Eq. 2)."""
 
     def __init__(self, double: bool) -> None:
         super().__init__()
         self.rectified = double
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 2 C, ...) to (B, C, ...)."""
+        """Maps (B, 2 C, ...) to (B, C, ...)."""
         first, second = x.chunk(2, dim=1)
         larger = torch.maximum(first, second)
         return torch.relu(larger) if self.rectified else larger

@@ -1,24 +1,26 @@
-"""A head over cached feature vectors, so that every recipe that needs no pixels runs in seconds."""
+"""A small network over cached features, on which every recipe that needs no pixels runs in seconds."""
 
 from pydantic.dataclasses import dataclass
 from torch import nn
+from typing_extensions import override
 
 from mien.errors import MienError
-from mien.models import Network
-from mien.registry import STRICT, Share, UnitsOrZero
+from mien.models import Architecture, Network
+from mien.settings import STRICT, Share, UnitsOrZero
 
 
 @dataclass(frozen=True, config=STRICT)
-class Embedding:
-    """Logistic regression on normalized features; with `hidden` units, one hidden layer."""
+class Embedding(Architecture):
+    """Logistic regression on normalized features, with one hidden layer where `hidden` is above 0."""
 
     hidden: UnitsOrZero = 0
     """Units of the hidden layer; 0 for a linear head."""
     dropout: Share = 0.0
-    """Share of features left out."""
+    """Share of the features that training leaves out."""
 
+    @override
     def build(self, classes: int, channels: int, side: int) -> Network:
-        """The head over vectors of dimension `channels`. Raises MienError for faces, whose `side` is not 0."""
+        """The network over vectors of dimension `channels`. Raises MienError for faces, whose `side` is not 0."""
         if side:
             raise MienError(
                 "features for embedding", f"faces of {side} pixels", "make some with mien features, or take another network"

@@ -2,20 +2,21 @@
 
 from pydantic.dataclasses import dataclass
 from torch import nn
+from typing_extensions import override
 
-from mien.models import Network, grid_head, require_side
+from mien.models import Architecture, Network, grid_head, require_side
 from mien.models.exprnet import HIDDEN, convolution, hidden_layer
-from mien.registry import STRICT, GridOrZero, Share, Units
+from mien.settings import STRICT, GridSideOrZero, Share, Units
 
 LARGEST = 27
-"""Side of the largest map that conv1 may make."""
+"""Most pixels on a side of the map that conv1 makes."""
 
 
 @dataclass(frozen=True, config=STRICT)
-class ExprnetSmall:
-    """Blocks conv1 to conv5, match (1x1, without ReLU: what distillation regresses) and fc, as in exprnet.
+class ExprnetSmall(Architecture):
+    """A small expression network with the blocks of exprnet: conv1 to conv5, match (1x1, without ReLU) and fc.
 
-    With `grid`, a ReLU follows `match` in place of `fc`, as in the face net whose last layer may then be put on it.
+    With `grid`, a ReLU follows `match` in place of `fc`, as in the face net, whose last layer may then be put onto it.
 
     The stride of conv1 brings a face of any side to a map of about 24, and two pools bring that to 6: time goes where maps
     are small. 21 M multiply-adds for a gray face of 48 pixels, and never above 25 M up to 112. 1.6 M parameters.
@@ -25,16 +26,17 @@ class ExprnetSmall:
     """
 
     channels: Units = 128
-    """Of the 1x1 convolution."""
+    """Channels of the 1x1 convolution."""
     batch_norm: bool = True
-    """Batch normalization after every layer but the 1x1 convolution and the last one."""
-    grid: GridOrZero = 0
-    """0: the hidden layer, as in exprnet. Else the map is averaged to grid x grid for one linear layer, as facenet_dlib's is."""
+    """Whether batch normalization follows every layer but the 1x1 convolution and the last one."""
+    grid: GridSideOrZero = 0
+    """Side to which the map is averaged for one linear layer, as in facenet_dlib; 0 for exprnet's hidden layer instead."""
     dropout: Share = 0.5
-    """Share of the features before the last layer that is left out."""
+    """Share of the features before the last layer that training leaves out."""
 
+    @override
     def build(self, classes: int, channels: int, side: int) -> Network:
-        """The network; raises MienError below 32 pixels."""
+        """The network. Raises MienError below 32 pixels."""
         require_side("exprnet_small", side, 32)
         stride = -(-side // LARGEST)
         kernel = 2 * -(-stride // 2) + 1

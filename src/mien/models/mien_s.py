@@ -1,14 +1,15 @@
-"""mien's own small network: 48 to 64 pixel faces on a laptop's CPU."""
+"""mien's own small network, for faces of 48 to 64 pixels on a laptop's CPU."""
 
 from pydantic.dataclasses import dataclass
 from torch import nn
+from typing_extensions import override
 
-from mien.models import Network, Residual, conv_bn, pooled_head, require_side
-from mien.registry import STRICT, Layers, Share, Units
+from mien.models import Architecture, Network, Residual, conv_bn, pooled_head, require_side
+from mien.settings import STRICT, LayerCount, Share, Units
 
 
 @dataclass(frozen=True, config=STRICT)
-class MienS:
+class MienS(Architecture):
     """A stem that halves the face at once, then residual stages that halve it again and double the channels.
 
     Half of a plain network's time goes into its first layers at full resolution, where a face has little to say; the
@@ -17,13 +18,14 @@ class MienS:
 
     width: Units = 32
     """Channels of the stem; the stages have 1, 2 and 4 times as many."""
-    depths: tuple[Layers, Layers, Layers] = (1, 1, 2)
+    depths: tuple[LayerCount, LayerCount, LayerCount] = (1, 1, 2)
     """Residual blocks in each stage."""
     dropout: Share = 0.2
-    """Share of features left out before the last layer."""
+    """Share of the features before the last layer that training leaves out."""
 
+    @override
     def build(self, classes: int, channels: int, side: int) -> Network:
-        """0.6 M parameters with the defaults. Raises MienError below 16 pixels."""
+        """The network; 0.6 M parameters with the defaults. Raises MienError below 16 pixels."""
         require_side("mien_s", side, 16)
         blocks: dict[str, nn.Module] = {"stem": conv_bn(channels, self.width, stride=2)}
         inputs = self.width

@@ -1,4 +1,4 @@
-"""Any face-recognition network from an ONNX file, as a teacher that does not learn."""
+"""Any face-recognition network from an ONNX file, as a teacher whose weights stay as they are."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -7,16 +7,17 @@ import numpy as np
 import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
+from typing_extensions import override
 
 from mien.errors import MienError
-from mien.models import FacePixels, Network, pooled_head, require_side
-from mien.onnx_file import first_line, open_session, read_model, serialize, threads
-from mien.registry import STRICT, Finite, Positive, Share, Side
+from mien.models import Architecture, FacePixels, Network, pooled_head, require_side
+from mien.onnx_file import first_line, open_session, read_model, serialize, thread_count
+from mien.settings import STRICT, Finite, PixelsOrZero, Positive, Share
 
 
 @dataclass(frozen=True, config=STRICT)
-class OnnxFacenet:
-    """One block, `map`, which onnxruntime computes on the CPU up to the output that is named, and a head that learns.
+class OnnxFacenet(Architecture):
+    """A network of one block, `map`, which onnxruntime computes on the CPU up to the named output, and a head that learns.
 
     The defaults are those of InsightFace's networks: 127.5 / 127.5, RGB. The file's input is (B, 3, S, S), or (B, S, S, 3).
     """
@@ -24,27 +25,32 @@ class OnnxFacenet:
     path: Path
     """The ONNX file."""
     output: str = ""
-    """The feature map's name, an output or any value inside; the first output unless said."""
+    """Name of the feature map: an output, or any value inside; the first output where it is empty."""
     mean: tuple[Finite, Finite, Finite] = (127.5, 127.5, 127.5)
-    """Subtracted from gray values of 0 to 255: red, green, blue."""
+    """Values that are subtracted from red, green and blue, 0 to 255."""
     divisor: Positive = 127.5
-    """What is left is divided by this."""
+    """Divisor of the values after the subtraction."""
     order: Literal["rgb", "bgr"] = "rgb"
-    """Order of the channels in the file."""
-    side: Side = 0
+    """Order of the color channels that the file takes."""
+    side: PixelsOrZero = 0
     """Side to which faces are resized; 0 for the one that the file states."""
     sha256: str = ""
-    """Of the file, in hexadecimal: another file is refused; any is taken unless said. Weights in files beside it do not count."""
+    """sha256 of the file in hexadecimal: another file is refused. Empty: any file is taken. Files beside it are not checked."""
     dropout: Share = 0.0
-    """Share of features left out before the last layer, where the output is a map."""
+    """Share of the features before the last layer that training leaves out, where the output is a map."""
 
+    @override
     def build(self, classes: int, channels: int, side: int) -> Network:
-        """The network; raises MienError where the file, its input or its output is not as it has to be."""
+        """The network. Raises MienError where the file, its input or its output is not as it has to be."""
         require_side("onnx_facenet", side, 16)
         inner = OnnxMap(self.path, self.output, self.order == "bgr", self.sha256, self.side)
         shown = self.side or inner.side
         if not shown:
-            raise MienError(f"a side of faces stated in {self.path}", "any", "set model.side to the one it was trained on")
+            raise MienError(
+                f"a side of faces stated in {self.path}",
+                "none: it takes any side",
+                "set model.side to the side that it was trained on",
+            )
         if inner.side not in (0, shown):
             raise MienError(f"model.side {inner.side}, which {self.path} states", f"{shown}", "leave model.side out")
         block = nn.Sequential(FacePixels(shown, self.mean, self.divisor), inner)
@@ -58,7 +64,7 @@ class OnnxFacenet:
 
 
 class OnnxMap(nn.Module):
-    """Pictures (B, 3, S, S) to the values called `output` of an ONNX file, which is read once; copies run apart."""
+    """Computes the values called `output` of an ONNX file for pictures (B, 3, S, S). The file is read once; copies run apart."""
 
     def __init__(self, path: Path, output: str, flips: bool, sha256: str = "", side: int = 0) -> None:
         super().__init__()
@@ -86,7 +92,7 @@ class OnnxMap(nn.Module):
         self.session: Any = None
 
     def _choose(self, model: Any, output: str, path: Path) -> None:
-        """Leave `output` as the only output, so that nothing above it is computed."""
+        """Make `output` the model's only output, so that nothing above it is computed."""
         self.known = ", ".join(entry.name for entry in model.graph.output)
         inside = {name for node in model.graph.node for name in node.output if name}
         self.output = output or model.graph.output[0].name
@@ -104,8 +110,8 @@ class OnnxMap(nn.Module):
 
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, S, S) to (B, C', S', S') or (B, D'), float32."""
-        self.session = self.session or open_session(self.content, threads())
+        """Pictures (B, 3, S, S) to features (B, C', S', S') or (B, D'), float32."""
+        self.session = self.session or open_session(self.content, thread_count())
         shown = (x.flip(1) if self.flips else x).float().cpu()
         shown = shown.permute(0, 2, 3, 1) if self.last else shown
         parts = shown.split(1) if self.single else (shown,)
@@ -124,9 +130,9 @@ class OnnxMap(nn.Module):
 
 
 def _leave_needed(graph: Any, output: str) -> None:
-    """Take away the nodes that `output` does not depend on, and the inputs that no other node reads.
+    """Take away the nodes that `output` does not depend on, and the inputs that no remaining node reads.
 
-    Files carry some: of training, of outputs that nobody asked for. onnxruntime wants a value for every input, read or not.
+    Files hold such nodes from training, or for other outputs. onnxruntime wants a value for every input, read or not.
     """
     makers = {name: number for number, node in enumerate(graph.node) for name in node.output if name}
     wanted, needed, due = {output}, set[int](), [output]

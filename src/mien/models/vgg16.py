@@ -5,19 +5,20 @@ from collections import OrderedDict
 import torch
 from pydantic.dataclasses import dataclass
 from torch import nn
+from typing_extensions import override
 
-from mien.models import FacePixels, Network, require_side
-from mien.registry import STRICT, Share, Side, Units
+from mien.models import Architecture, FacePixels, Network, require_side
+from mien.settings import STRICT, PixelsOrZero, Share, Units
 
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 MEAN = (129.1863, 104.7624, 93.5940)
 DEVIATION = 64.0
-"""That of gray values, roughly."""
+"""Standard deviation of gray values, roughly."""
 
 
 @dataclass(frozen=True, config=STRICT)
-class Vgg16:
-    """Thirteen 3x3 convolutions in five stages, each ended by 2x2 max pooling, and three fully connected layers.
+class Vgg16(Architecture):
+    """VGG-16: thirteen 3x3 convolutions in five stages, each ended by 2x2 max pooling, and three fully connected layers.
 
     No batch normalization. The faces are gray values of 0 to 255 less VGG-Face's mean, so that its weights, which
     `mien convert` reads, fit as they are. stage5 ends with FN2EN's pool5.
@@ -26,15 +27,16 @@ class Vgg16:
     below 112 pixels (`side = 0`) the last map is pooled to one vector and the hidden layers have an eighth of their units.
     """
 
-    side: Side = 224
+    side: PixelsOrZero = 224
     """Side to which faces are resized, 32 pixels or more; 0 leaves them as they are."""
     hidden: Units = 4096
     """Units of the two hidden fully connected layers at 112 pixels or more; an eighth of it below."""
     dropout: Share = 0.5
-    """Dropout after each hidden fully connected layer."""
+    """Share of each hidden layer's features that training leaves out."""
 
+    @override
     def build(self, classes: int, channels: int, side: int) -> Network:
-        """145.0 M parameters for 2,622 people. Raises MienError below 16 pixels, or 32 where five halvings leave nothing."""
+        """The network; 145.0 M parameters for 2,622 people. Raises MienError below 16 pixels, or below 32 where `side` is 0."""
         require_side("vgg16", side, 16)
         shown = self.side or side
         require_side("vgg16", shown, 32)
@@ -60,7 +62,7 @@ class Vgg16:
 
 
 def _full(name: str, before: nn.Module, inputs: int, outputs: int, dropout: float) -> nn.Sequential:
-    """What comes before, one linear layer called `name`, ReLU, dropout: (B, ...) to (B, outputs)."""
+    """A block of `before`, one linear layer called `name`, ReLU and dropout: (B, ...) to (B, outputs)."""
     layers = OrderedDict[str, nn.Module](before=before)
     layers |= {name: nn.Linear(inputs, outputs), "relu": nn.ReLU(), "dropout": nn.Dropout(dropout)}
     return nn.Sequential(layers)
@@ -68,7 +70,7 @@ def _full(name: str, before: nn.Module, inputs: int, outputs: int, dropout: floa
 
 @torch.no_grad()
 def _draw(network: Network) -> None:
-    """Random weights under which every layer's output has about the deviation of its input."""
+    """Draw random weights under which every layer's output has about the deviation of its input."""
     layers = [module for module in network.blocks.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     for layer in layers:
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")

@@ -2,28 +2,32 @@
 
 from pydantic.dataclasses import dataclass
 from torch import nn
+from typing_extensions import override
 
-from mien.models import Network, conv_bn, require_side
-from mien.registry import STRICT, Share, Units
+from mien.models import Architecture, Network, conv_bn, require_side
+from mien.settings import STRICT, Share, Units
 
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 
 
 @dataclass(frozen=True, config=STRICT)
-class Vgg16Bn:
-    """Thirteen 3x3 convolutions in five stages, each stage ended by 2x2 max pooling, then three fully connected layers.
+class Vgg16Bn(Architecture):
+    """VGG-16 with batch normalization: thirteen 3x3 convolutions in five stages, and three fully connected layers.
 
-    Departure: below 112 pixels the last feature map is pooled to one vector and the hidden layers have an eighth of
-    their units, which is the usual VGG for small pictures.
+    Each stage ends in 2x2 max pooling.
+
+    Departure: below 112 pixels the last feature map is pooled to one vector and the hidden layers have an eighth of their
+    units, which is the usual VGG for small pictures.
     """
 
     hidden: Units = 4096
     """Units of the two hidden fully connected layers at 112 pixels or more; an eighth of it below."""
     dropout: Share = 0.5
-    """Dropout after each hidden fully connected layer."""
+    """Share of each hidden layer's features that training leaves out."""
 
+    @override
     def build(self, classes: int, channels: int, side: int) -> Network:
-        """The network; raises MienError below 32 pixels, where five halvings leave nothing."""
+        """The network. Raises MienError below 32 pixels, where five halvings leave nothing."""
         require_side("vgg16_bn", side, 32)
         grid, hidden = (7, self.hidden) if side >= 112 else (1, max(1, self.hidden // 8))
         blocks: dict[str, nn.Module] = {}

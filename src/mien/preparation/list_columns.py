@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mien.errors import MienError
-from mien.media.lists import LISTS, columns_of, is_table
+from mien.media.photo_lists import LISTS, is_table, list_columns
 
 _TYPES = (pa.int64(), pa.float64(), pa.string())
-"""A column is of the first of them that fits all its values."""
+"""Types of columns; a column gets the first type that fits all its values."""
 
 
 def check_kept(inputs: Sequence[str], keep: Sequence[str], ours: Iterable[str]) -> None:
@@ -18,24 +18,24 @@ def check_kept(inputs: Sequence[str], keep: Sequence[str], ours: Iterable[str]) 
     taken = [name for name in keep if name in {*ours}]
     if taken:
         raise MienError("other columns to keep than those that faces have anyhow", ", ".join(taken), "remove them from `keep`")
-    there = [name for path in _lists(inputs) for name in columns_of(path)]
+    there = [name for path in _lists(inputs) for name in list_columns(path)]
     missing = [name for name in keep if name not in there]
     if missing:
         found = f"only {', '.join(dict.fromkeys(there))}" if there else "no list with columns"
         raise MienError(f"columns {', '.join(missing)} in a list among the inputs", found, "check the names of the columns")
 
 
-def left_out(inputs: Sequence[str], taken: Iterable[str]) -> str:
-    """Which columns of lists are none of those `taken`, and what to do about it; "" where there are none."""
+def columns_left_out(inputs: Sequence[str], taken: Iterable[str]) -> str:
+    """A sentence about the columns of lists that are not `taken`, and what to do about it; "" for none."""
     known = {*taken}
-    more = list(dict.fromkeys(name for path in _lists(inputs) for name in columns_of(path) if name and name not in known))
+    more = list(dict.fromkeys(name for path in _lists(inputs) for name in list_columns(path) if name and name not in known))
     if not more:
         return ""
     return f"columns {', '.join(more[:10])} of the list are left out; --set keep={','.join(more[:10])} takes them along"
 
 
-def types_of(tables: Iterable[pa.Table], names: Sequence[str]) -> dict[str, pa.DataType]:
-    """The type of each of these columns of texts, which may be numbers throughout."""
+def column_types(tables: Iterable[pa.Table], names: Sequence[str]) -> dict[str, pa.DataType]:
+    """The type of each of these columns of texts: numbers where all values are."""
     places = dict.fromkeys(names, 0)
     for table in tables:
         for name, place in places.items():

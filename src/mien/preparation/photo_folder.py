@@ -7,17 +7,21 @@ from pathlib import Path
 
 from mien.data.faceset import FaceSet
 from mien.data.format import Info
-from mien.disk import read_json, write_aside
+from mien.disk import write_atomically
 from mien.errors import MienError
 from mien.faces.crop import CropSpec
-from mien.media.inputs import find_inputs, printable, require_prepared
-from mien.media.limits import LIMITS, FileLimits
-from mien.plain import counted
-from mien.preparation.prepare import Found, Preparing, classes_of, prepare_faces, survey
+from mien.json_toml import read_json
+from mien.media.file_limits import FILE_LIMITS, FileLimits
+from mien.media.file_names import escaped_name
+from mien.media.find_source_files import find_source_files, require_face_set
+from mien.preparation.preparation_settings import PreparationSettings
+from mien.preparation.prepare import prepare_faces
+from mien.preparation.survey import Survey, classes_of, survey_inputs
 from mien.progress import Progress, Silent
+from mien.wording import quantity
 
 SEEN = "photos.json"
-"""In a set that was made here: a hash of the photos that it was made of."""
+"""A file in a set that was made here: the hash of the photos that it was made from."""
 
 
 def open_or_prepare(
@@ -25,7 +29,7 @@ def open_or_prepare(
     progress: Progress | None = None,
     least: int = 1,
     workers: int | None = None,
-    limits: FileLimits = LIMITS,
+    limits: FileLimits = FILE_LIMITS,
     verify: bool = True,
     like: Info | None = None,
 ) -> FaceSet:
@@ -45,7 +49,7 @@ def open_or_prepare(
 
 def _prepared(folder: Path, progress: Progress, least: int, workers: int, limits: FileLimits, like: Info | None) -> Path:
     """Where the face set of a folder lies: there, or, if photos lie there, beside it."""
-    require_prepared(folder, labeled=True)
+    require_face_set(folder, labeled=True)
     folder = Path(os.path.abspath(folder))  # "." and ".." have no name of their own
     if (folder / "faceset.json").exists() or not folder.is_dir():
         return folder
@@ -55,20 +59,20 @@ def _prepared(folder: Path, progress: Progress, least: int, workers: int, limits
             expected, todo = f"{made} to be made of the photos in {folder} as they are", f"remove {made}, or give it instead"
             raise MienError(expected, "something else, or photos that have changed since", todo)
         return made
-    asked = _like(Preparing((str(folder),), labeled=True), like)
-    found = survey(asked, limits)
+    asked = _like(PreparationSettings((str(folder),), labeled=True), like)
+    found = survey_inputs(asked, limits)
     if not found.photos:
         return folder
     _require_classes(folder, found, least)
     progress.say(f"{folder} holds photos: their faces are cut out into {made}, once (mien prepare has settings)")
     done = prepare_faces(asked, made, workers, progress=progress, limits=limits)
-    write_aside(made / SEEN, f'{{"photos": "{now}"}}'.encode())
-    left_out = f", {counted(done.rejected, 'photo')} without one ({made / 'rejected.csv'})" if done.rejected else ""
-    progress.say(f"{counted(len(done.faces), 'face')}{left_out}")
+    write_atomically(made / SEEN, f'{{"photos": "{now}"}}'.encode())
+    left_out = f", {quantity(done.rejected, 'photo')} without one ({made / 'rejected.csv'})" if done.rejected else ""
+    progress.say(f"{quantity(len(done.faces), 'face')}{left_out}")
     return made
 
 
-def _like(asked: Preparing, info: Info | None) -> Preparing:
+def _like(asked: PreparationSettings, info: Info | None) -> PreparationSettings:
     """Settings by which faces are cut out as those of `info` were, if that is known."""
     if info is None or not info.alignment:
         return asked
@@ -76,10 +80,10 @@ def _like(asked: Preparing, info: Info | None) -> Preparing:
     return replace(asked, align=spec.align, detector=spec.detector, side=info.side, color=info.channels == 3)
 
 
-def _require_classes(folder: Path, found: Found, least: int) -> None:
+def _require_classes(folder: Path, found: Survey, least: int) -> None:
     classes = classes_of(found.labels)
     if len(set(classes.values())) < least:
-        there = [f"{found.labels[name]} in {printable(name)}" for name in classes]
+        there = [f"{found.labels[name]} in {escaped_name(name)}" for name in classes]
         there += [f"{found.loose} in {folder} itself, without a class folder"] if found.loose else []
         folders = "a class folder" if least == 1 else f"at least {least} class folders"
         expected = f"photos in {folders}, such as {folder / 'happiness'}"
@@ -87,9 +91,9 @@ def _require_classes(folder: Path, found: Found, least: int) -> None:
 
 
 def _seen(folder: Path) -> str:
-    """A hash of what the photos are called, how large they are and when they were written."""
+    """A hash of the names, sizes and times of the photos in a folder."""
     digest = hashlib.sha256()
-    for one in find_inputs([folder], labeled=True):
+    for one in find_source_files([folder], labeled=True):
         state = os.stat(one.path) if one.path.exists() else None
         digest.update(f"{one.name}\n{state and (state.st_size, state.st_mtime_ns)}\n".encode("utf-8", "surrogatepass"))
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Where the photos of a face set came from: a note beside the set, and the photos that are found there again."""
+"""A note beside a face set of where its photos lie, and the search for these photos again."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -9,52 +9,57 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as checked
 
 from mien.data.writer import FaceSetWriter
-from mien.disk import read_as
-from mien.media.inputs import find_inputs
-from mien.media.limits import LIMITS, FileLimits
+from mien.json_text import to_json
+from mien.json_toml import read_settings
+from mien.media.file_limits import FILE_LIMITS, FileLimits
+from mien.media.find_source_files import find_source_files
 from mien.media.source_files import SourceFile
-from mien.plain import to_json
-from mien.registry import STRICT, worded
+from mien.settings import STRICT, plain_errors
 
 FILE = "photos.json"
-"""In the folder of a set. It is no part of what the checksum is of: the set is the same without it."""
+"""The name of the note in a set's folder. The set's checksum does not cover it."""
 
 
-@worded
+@plain_errors
 @checked(frozen=True, config=STRICT)
-class Origins:
-    """What was read, as paths from the folder of the set, so that nothing of this computer is in them that need not be."""
+class PhotoNote:
+    """The inputs that a set was made from, as paths relative to the set, so that they tell no more of this computer than
+    needed.
+    """
 
     inputs: Annotated[tuple[Annotated[str, Field(max_length=10_000)], ...], Field(max_length=100_000)]
+    """The inputs, as paths relative to the set's folder."""
     version: Annotated[int, Field(ge=1, le=1)] = 1
+    """The version of the note's format."""
 
 
-def note_origins(writer: FaceSetWriter, inputs: Sequence[str], folder: Path) -> None:
-    """Note with a set that will lie at `folder` what its photos were read from, unless that cannot be written down."""
+def write_photo_note(writer: FaceSetWriter, inputs: Sequence[str], folder: Path) -> None:
+    """Write a note into a set that will lie at `folder` of the inputs it was made from, where they can be written down."""
     try:
         paths = tuple(os.path.relpath(one, folder.absolute()) for one in inputs)
         "".join(paths).encode()
     except ValueError:  # names that are no text, or another drive
         return
-    writer.attach(FILE, [to_json(Origins(paths)).encode()])
+    writer.attach(FILE, [to_json(PhotoNote(paths)).encode()])
 
 
-def read_origins(folder: Path) -> tuple[str, ...]:
-    """What the photos of the set in a folder were read from; nothing where that is not noted.
+def read_photo_note(folder: Path) -> tuple[str, ...]:
+    """The inputs that the set in a folder was made from; empty where there is no note.
 
     Raises MienError for a note that mien did not write.
     """
     file = folder / FILE
     if not file.is_file():
         return ()
-    noted = read_as(Origins, file, "remove it: the set is whole without it")
+    noted = read_settings(PhotoNote, file, "remove it: the set is whole without it")
     return tuple(os.path.normpath(folder.absolute() / one) for one in noted.inputs)
 
 
-def photos_by_name(inputs: Sequence[str], names: set[str], limits: FileLimits = LIMITS) -> Mapping[str, SourceFile]:
-    """The photos of these names at `inputs`, by name: no videos, and none of a tar.gz, which would have to stay in memory.
+def photos_by_name(inputs: Sequence[str], names: set[str], limits: FileLimits = FILE_LIMITS) -> Mapping[str, SourceFile]:
+    """The photos at `inputs` that have these names. Videos are passed over, and so are tar.gz, which would have to stay in
+    memory.
 
-    Raises MienError as `find_inputs` does.
+    Raises MienError where an input is not there.
     """
-    found = (one for one in find_inputs(inputs, limits=limits) if one.name in names)
+    found = (one for one in find_source_files(inputs, limits=limits) if one.name in names)
     return {one.name: one for one in found if not (one.video or one.fault or one.content is not None)}

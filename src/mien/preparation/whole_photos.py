@@ -1,4 +1,4 @@
-"""Are pictures that were taken as they are crops of faces, or whole photos? A look at some of them."""
+"""Tells crops of faces from whole photos, where a folder of pictures is imported as it is, by a look at some of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,44 +9,44 @@ import numpy as np
 
 from mien.errors import MienError
 from mien.faces.detect import detector_from_text
-from mien.faces.face import Face, choose
-from mien.media.limits import FileLimits
+from mien.faces.face import Face, choose_faces
+from mien.media.face_pictures import PICTURES
+from mien.media.file_limits import FileLimits
 from mien.media.photos import Photo, read_photo
-from mien.media.pictures import PICTURES
 from mien.media.source_files import SourceFile
 
 LOOKED_AT = 24
-"""Pictures that are looked at, evenly among all."""
+"""How many pictures are looked at, evenly among all."""
 SIDE = 320
-"""Pixels of the longer side at which they are looked at: a face that fills a picture is large enough there."""
+"""Pixels of the longer side at which pictures are searched: a face that fills a picture is large enough there."""
 LEAST = 0.6
-"""Of a picture's shorter side: a crop's face fills at least this much of it. Those that `mien prepare` cuts out fill 0.7."""
+"""The share of a picture's shorter side that a crop's face fills at least. Crops by `mien prepare` are filled to 0.7."""
 ASIDE = 0.25
-"""Of a picture's shorter side: a crop's face is no farther than that from the middle."""
+"""How far from the middle a crop's face is at most, as a share of the picture's shorter side."""
 SHARE = 0.25
-"""Of the pictures with a face: where as many are whole photos, it is said."""
+"""The share of whole photos, among pictures with a face, from which there is a warning."""
 
 
 @dataclass(frozen=True)
-class Looked:
-    """What was found in some pictures."""
+class WholePhotoShare:
+    """How many of some pictures are whole photos."""
 
     faces: int
     """Pictures in which a face was found."""
     whole: int
-    """Those of them in which it is small, or far from the middle."""
+    """Pictures in which the face is small, or far from the middle."""
 
     @property
     def warning(self) -> str:
-        """What is to be said of it; "" where the pictures are crops."""
+        """A warning for people; "" where the pictures are crops."""
         if not self.faces or self.whole < SHARE * self.faces:
             return ""
         found = f"{self.whole} of {self.faces} pictures that were looked at are whole photos, whose middle is taken as it is"
         return f"{found}; mien prepare finds the faces in them and cuts them out as models expect"
 
 
-def look(paths: Sequence[Path], limits: FileLimits = PICTURES) -> Looked:
-    """Find faces in some of these pictures; those that cannot be read, or show none, count for nothing."""
+def measure_whole_photos(paths: Sequence[Path], limits: FileLimits = PICTURES) -> WholePhotoShare:
+    """Find faces in some of these pictures. Those that cannot be read, or show no face, count for nothing."""
     some = sorted({int(place) for place in np.linspace(0, len(paths) - 1, LOOKED_AT)}) if paths else []
     detector, found = detector_from_text("mtcnn"), list[bool]()
     for place in some:
@@ -54,9 +54,9 @@ def look(paths: Sequence[Path], limits: FileLimits = PICTURES) -> Looked:
             photo = _small(read_photo(SourceFile(paths[place].name, paths[place]), limits))
         except MienError:
             continue
-        chosen = choose(detector([photo])[0], "largest", (photo.shape[1], photo.shape[0]))
+        chosen = choose_faces(detector([photo])[0], "largest", (photo.shape[1], photo.shape[0]))
         found += [_is_whole(photo, face) for face in chosen]
-    return Looked(len(found), sum(found))
+    return WholePhotoShare(len(found), sum(found))
 
 
 def _small(photo: Photo) -> Photo:

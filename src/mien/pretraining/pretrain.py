@@ -1,4 +1,4 @@
-"""Parts of a run: what a technique trains before the run itself, by the same loop, in the run's folder `parts/`."""
+"""What a technique trains before the run itself, by the same loop, in the run's folder `parts/`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,72 +15,89 @@ from mien.errors import MienError
 from mien.models import Network
 from mien.progress import Progress
 from mien.recipes.recipe import Answer, Recipe, Stage
-from mien.recognize.model_card import write_history
+from mien.recognize.run_records import write_history
 from mien.training.checkpoint import load_weights, read_state, write_state
 from mien.training.loop import fit
-from mien.training.objective import Classes, Objective
-from mien.training.run import Run, RunData
+from mien.training.objective import Objective
+from mien.training.run import Run
+from mien.training.run_data import RunData
+from mien.training.run_state import put_state
 
 
 class Workplace(Protocol):
-    """Where a part is trained, and how it tells how far it is; a run is one."""
+    """Where something is trained before a run, and who is told how far it is; a run is one."""
 
     @property
-    def folder(self) -> Path: ...
+    def folder(self) -> Path:
+        """The folder whose `parts/` receives what is trained."""
+        ...
+
     @property
-    def seed(self) -> int: ...
+    def seed(self) -> int:
+        """All random numbers begin from it."""
+        ...
+
     @property
-    def device(self) -> torch.device: ...
+    def device(self) -> torch.device:
+        """Where networks and tensors are."""
+        ...
+
     @property
-    def progress(self) -> Progress: ...
+    def progress(self) -> Progress:
+        """Who is told how far it is."""
+        ...
 
 
 def pretrain(
-    run: Workplace, name: str, recipe: Recipe, material: RunData, network: Network | None = None, lesson: Objective | None = None
+    place: Workplace, name: str, recipe: Recipe, data: RunData, network: Network | None = None, objective: Objective | None = None
 ) -> Network:
-    """The network that `recipe` trains on `material`, in eval mode; interrupted, the part is resumed like the run.
+    """The network that `recipe` trains on `data`, in eval mode. Interrupted, it goes on as a run does.
 
-    `network`: what is trained, with its weights as they are; None builds the recipe's. `lesson`: what is taught; classes
-    unless said. Everything lies in parts/`name`; a part that is done is read and not trained again.
+    `network`: what is trained, with its weights as they are; None builds the recipe's. `objective`: what is taught; classes
+    unless said. Everything lies in parts/`name`; a network that is trained already is read, not trained again.
     """
-    folder = run.folder / "parts" / name
+    folder = place.folder / "parts" / name
     folder.mkdir(parents=True, exist_ok=True)
     for left_over in folder.glob(".*"):
         left_over.unlink()  # Files that were being written when the run was killed.
-    part = Run(recipe, material, run.seed, run.device, folder, run.progress, network, lesson or Classes())
+    part = Run(recipe, data, place.seed, place.device, folder, place.progress, network)
     checkpoint = folder / "checkpoint.safetensors"
-    if not is_pretrained(run, name):
+    if not is_pretrained(place, name):
         if checkpoint.is_file():
-            part.load_state_dict(read_state(checkpoint))
-        fit(part, run.progress, lambda stage: write_history(folder, part.history))
-        write_state(folder / "weights.safetensors", part.best["weights"])
+            put_state(part, read_state(checkpoint))
+        fit(part, lambda stage: write_history(folder, part.history), objective)
+        assert part.best is not None, "every stage has an epoch"
+        write_state(folder / "weights.safetensors", part.best.weights)
     checkpoint.unlink(missing_ok=True)
     file = folder / "weights.safetensors"
     load_weights(part.network, read_state(file), file)
     return part.network.eval()
 
 
-def is_pretrained(run: Workplace, name: str) -> bool:
-    """Whether the part was trained to its end."""
-    return (run.folder / "parts" / name / "weights.safetensors").is_file()
+def is_pretrained(place: Workplace, name: str) -> bool:
+    """Whether parts/`name` was trained to its end."""
+    return (place.folder / "parts" / name / "weights.safetensors").is_file()
 
 
-def pretraining_recipe(recipe: Recipe, stages: Sequence[Stage], loss: Answer) -> Recipe:
+def pretraining_recipe(run: Run, stages: Sequence[Stage], loss: Answer) -> Recipe:
     """The run's recipe with other stages and another loss, every other question answered plainly, chosen by held-out loss."""
-    kept = {key: value for key, value in recipe.table().items() if key in ("model", "augment", "normalize", "batch", "precision")}
+    table = run.recipe.table()
+    kept = {key: table[key] for key in ("model", "augment", "normalize", "batch", "precision")}
     plain = {"draw": "shuffled", "average": 0.0, "choose": "loss"}
     return Recipe.parse(kept | plain | {"stages": tuple(stages), "loss": loss})
 
 
 @dataclass(frozen=True)
 class Portions:
-    """Rows of a run, divided: those `taught` and those `held_out` to measure what was learned."""
+    """Rows of a run, divided into those to learn from and those to measure what was learned."""
 
     taught: Rows
+    """Rows that are learned from."""
     held_out: Rows
+    """Rows that what was learned is measured on."""
 
-    def material(self, faces: FaceSet) -> RunData:
-        """These rows of `faces` to learn from without labels: all are of one class, which no lesson looks at."""
+    def data(self, faces: FaceSet) -> RunData:
+        """These rows of `faces` to learn from without labels: all are of one class, which no objective looks at."""
         if not faces.classes:
             faces = replace(faces, info=replace(faces.info, classes=("face",)))
         one = [torch.zeros(len(rows), dtype=torch.long) for rows in (self.taught, self.held_out)]

@@ -1,16 +1,18 @@
-"""The lesson of a network whose features of two views of a face are to agree: VICReg (Bardes, Ponce and LeCun 2022)."""
+"""VICReg: the features of two views of a face are to agree (Bardes, Ponce and LeCun 2022)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
+from typing_extensions import override
 
 from mien.data.augment import Strength
-from mien.recognize.device import autocast, channels_last
+from mien.recognize.device import channels_last
 from mien.training.face_loader import Batch
-from mien.training.losses import Unevaluated
+from mien.training.losses import BatchLoss
+from mien.training.objective import Objective
 from mien.training.run import EVALUATION_BATCH, Run
 
 EPSILON = 1e-4
@@ -34,22 +36,24 @@ def covariance(z: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Agree:
-    """The lesson: two views of each face agree."""
+class Agree(Objective):
+    """The objective of VICReg: the features of two views of each face agree."""
 
     weights: Mapping[str, float]
-    """Of each term."""
+    """The weight of each term, by name: invariance, variance, covariance."""
     views: Strength
+    """How far the two views are distorted."""
 
-    def loss(self, run: Run, batch: Batch) -> Unevaluated:
+    @override
+    def loss(self, run: Run, batch: Batch) -> Callable[[], BatchLoss]:
         """Eq. 6 over the batch; its terms are noted."""
-        shown = [run.view(batch, self.views) for _ in range(2)]
+        views = [run.view(batch, self.views) for _ in range(2)]
 
-        def evaluate() -> Tensor:
-            found = self.terms(*(run.heads(inputs)[-1] for inputs in shown))
+        def evaluate() -> BatchLoss:
+            found = self.terms(*(run.heads(inputs)[-1] for inputs in views))
             for name, value in found.items():
-                run.note(name, value)
-            return self.total(found)
+                run.notes.add(name, value)
+            return BatchLoss.of_one(self.total(found))
 
         return evaluate
 
@@ -62,19 +66,19 @@ class Agree:
         }
 
     def total(self, terms: Mapping[str, Tensor]) -> Tensor:
-        """Their weighted sum."""
+        """Eq. 6: the weighted sum of the terms, a scalar."""
         return torch.stack([self.weights[name] * value for name, value in terms.items()]).sum()
 
-    @torch.no_grad()
+    @override
     def figures(self, run: Run) -> dict[str, float]:
-        """The same over all held-out faces at once, in the same views after every epoch."""
-        noise, network = Generator(run.device).manual_seed(run.seed), run.kept_network.eval()
+        """Eq. 6 over all held-out faces at once, in the same views after every epoch."""
+        generator = Generator(run.device).manual_seed(run.seed)
         sides: tuple[list[Tensor], list[Tensor]] = ([], [])
-        for rows in torch.arange(len(run.validation_labels)).split(EVALUATION_BATCH):
-            faces = run.validation.fetch(rows).faces
-            for side in sides:
-                inputs = channels_last(run.views.view(faces, self.views, noise))
-                with autocast(run.device, run.precision):
-                    side.append(network(inputs).float())
-        run.train_mode()
+        with run.evaluating(run.eval_network) as network:
+            for rows in torch.arange(len(run.validation)).split(EVALUATION_BATCH):
+                faces = run.validation.fetch(rows).faces
+                for side in sides:
+                    inputs = channels_last(run.views.view(faces, self.views, generator))
+                    with run.autocast():
+                        side.append(network(inputs).float())
         return {"validation_loss": float(self.total(self.terms(*map(torch.cat, sides))))}

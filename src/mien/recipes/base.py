@@ -1,4 +1,4 @@
-"""What a recipe is based on: `base = NAME` in its file takes another recipe's answers, but those that the file gives itself."""
+"""Bases of recipes: `base = NAME` in a recipe's file takes over all answers of another recipe that the file does not give."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -6,28 +6,29 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import MienError
-from mien.registry import told
+from mien.wording import brief_repr
 
 BASE = "base"
-"""The key that names another recipe, or a TOML file beside this one."""
+"""The key that names another recipe, or a TOML file by its path from this one's folder."""
 MOST_BASES = 16
-"""One on the other."""
+"""Most recipes that may be based one on the other."""
 
-Read = Callable[[Path | str], dict[str, Any]]
+ReadTable = Callable[[Path | str], dict[str, Any]]
+"""A function that gives the table of a recipe's name or file as it stands there."""
 
 
-def with_bases(table: Mapping[str, Any], where: Path | str | None, read: Read) -> dict[str, Any]:
-    """The table with all that it is based on written out; its title stays its own.
+def with_bases(table: Mapping[str, Any], where: Path | str | None, read: ReadTable) -> dict[str, Any]:
+    """A recipe's table with all that it is based on written out; its title stays its own.
 
-    `where`: the file, or the name, that it was read from; None: a program made it. `read` gives the table of a name or a file as
-    it stands there. Raises MienError where a base is unknown or damaged, in a circle, and for more than 16 of them.
+    `where`: the file or name that the table was read from; None where a program made it. `read` gives the table of a name or a
+    file as it stands there. Raises MienError for a base that is unknown or damaged, for a circle, and for more than 16 bases.
     """
     layers, names = [table], [None if where is None else str(where)]
     while BASE in layers[-1]:
         name = _beside(layers[-1][BASE], names[-1])
         if _place(name) in [_place(other) for other in names if other is not None]:
             circle = " -> ".join(Path(other).name for other in (*names, name) if other is not None)
-            raise MienError("recipes that are not based on each other in a circle", told(circle), "take one base away")
+            raise MienError("recipes that are not based on each other in a circle", brief_repr(circle), "take one base away")
         if len(layers) > MOST_BASES:
             raise MienError(f"at most {MOST_BASES} recipes based one on the other", "more", "write some of them into one file")
         layers.append(read(name))
@@ -43,7 +44,7 @@ def with_bases(table: Mapping[str, Any], where: Path | str | None, read: Read) -
 
 
 def _over(below: Any, value: Any, name: str) -> Any:
-    """What stands for a key: the new value, or for settings without their component's name, the old component with them."""
+    """A key's value over that of the base: settings without their component's name are put into the base's component."""
     if not isinstance(value, Mapping) or name in value:
         return value
     if isinstance(below, list) and len(below) == 1:  # weigh, which may be a list
@@ -55,9 +56,9 @@ def _over(below: Any, value: Any, name: str) -> Any:
 
 
 def _beside(name: Any, where: str | None) -> str:
-    """A file's name, from the folder of the file that names it on."""
+    """The base's name; a file's path is taken from the folder of the file that names it."""
     if not isinstance(name, str) or not name:
-        raise MienError("base = a recipe's name or a TOML file", told(name), "name one, such as supervised_small")
+        raise MienError("base = a recipe's name or a TOML file", brief_repr(name), "name one, such as supervised_small")
     own = where is not None and where.endswith(".toml") and name.endswith(".toml")
     return str(Path(where).parent / name) if own and where is not None else name
 

@@ -1,4 +1,4 @@
-"""A recipe with what somebody asks to be otherwise, as `train`, `compare` and `rounds` take it."""
+"""A recipe with the changes that somebody asks for, as `train`, `compare` and `rounds` take them."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from mien.errors import MienError
 from mien.recipes.recipe import Recipe
 
 
-def asked_recipe(
+def recipe_with_changes(
     name: str,
     say: Callable[[str], None],
     network: str | None = None,
@@ -15,9 +15,9 @@ def asked_recipe(
     start: str | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Recipe:
-    """The recipe of this name or file on another `network`, over `epochs` in all, from the model `start` on, with `settings`.
+    """The recipe of this name or file with changes: another `network`, `epochs` in all, the model to `start` from, `settings`.
 
-    What `start` takes the place of is said. Raises MienError for a recipe, model or setting that is unknown or does not fit.
+    `say` is told what `start` replaces. Raises MienError for a recipe, model or setting that is unknown or does not fit.
     """
     made = Recipe.load(name)
     made = made if network is None else made.with_network(network)

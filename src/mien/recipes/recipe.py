@@ -1,10 +1,7 @@
-"""A recipe: one component for each of the questions that training answers, and the stages in which it happens."""
+"""A recipe of training: an answer to each of its questions, one component each, and the stages in which it happens."""
 
-import itertools
-import os.path
 import tomllib
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,35 +10,26 @@ from pydantic.dataclasses import dataclass
 
 from mien.data.augment import Augmentation
 from mien.data.faceset import Normalization
-from mien.disk import MOST_TOML, read_bytes, read_toml, require_plain, value_of
 from mien.errors import MienError
+from mien.json_toml import require_simple
 from mien.recipes.base import BASE, with_bases
-from mien.registry import (
-    STRICT,
-    Count,
-    NotNegative,
-    Share,
-    build,
-    meant,
-    names,
-    require,
-    require_loaded,
-    standing_in,
-    told,
-    trust,
-    validate,
-    worded,
-)
+from mien.recipes.changed_values import with_values
+from mien.recipes.recipe_files import files_of, own_recipe_text, read_recipe, read_recipe_alone, trust_recipe
+from mien.registry import build_component, component_names, import_named, naming_file, require_loaded
+from mien.settings import STRICT, Count, NotNegative, Share, plain_errors, require_fitting, settings_from
+from mien.wording import brief_repr, with_suggestion
 
 MOST_STAGES = 1000
+"""Most stages of a recipe."""
 
 QUESTIONS = ("start", "draw", "targets", "weigh", "loss", "unlabeled", "step")
 """The questions that techniques/ answers, one folder each."""
 
 Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+"""A share from 0 to below 1."""
 
 Answer = dict[str, Any]
-"""A component as it stands in a recipe: its file's name under `technique` (or `network`), and its settings."""
+"""An answer as it stands in a recipe: the component's file name under `technique` (or `network`), and its settings."""
 
 
 def _answer(value: Any, key: str = "technique") -> Any:
@@ -52,29 +40,29 @@ def _answers(value: Any) -> Any:
     return [_answer(entry) for entry in value] if isinstance(value, list | tuple) else _answer(value)
 
 
-@worded
+@plain_errors
 @dataclass(frozen=True, config=STRICT)
 class Stage:
-    """Some epochs under one optimizer and schedule; any question may be answered anew for them."""
+    """A stage of training: epochs under one optimizer and schedule; it may answer any question in its own way."""
 
     epochs: Count
-    """Passes over the labeled faces."""
+    """Number of passes over the labeled faces."""
     lr: NotNegative
     """Learning rate at the schedule's highest point."""
     optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] = "sgd"
-    """`sgd` has Nesterov momentum .9."""
+    """The optimizer; `sgd` has Nesterov momentum .9."""
     weight_decay: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] = 5e-4
     """Decay of weight matrices; biases and normalization are left alone."""
     schedule: Literal["constant", "cosine", "step", "one_cycle"] = "constant"
-    """`one_cycle` warms up over `warmup` and anneals to 0; `step` multiplies by 0.1 at `drops`."""
+    """Course of the learning rate: `one_cycle` rises over `warmup` and anneals to 0; `step` multiplies by 0.1 at `drops`."""
     warmup: Fraction = 0.15
-    """Share of the stage in which `one_cycle` rises."""
+    """Share of the stage in which the learning rate of `one_cycle` rises."""
     drops: tuple[Share, ...] = (0.5, 0.75)
-    """Shares of the stage after which `step` drops."""
+    """Shares of the stage after which the learning rate of `step` drops."""
     frozen: tuple[str, ...] = ()
-    """Blocks of the network that stay as they are."""
+    """Names of the network's blocks whose weights stay as they are."""
     answers: dict[str, Answer | tuple[Answer, ...]] | None = None
-    """Questions answered otherwise in this stage."""
+    """Questions that this stage answers in another way than the recipe, with their answers."""
 
     @field_validator("answers", mode="before")
     @classmethod
@@ -82,13 +70,13 @@ class Stage:
         return {key: _answers(entry) for key, entry in value.items()} if isinstance(value, dict) else value
 
 
-@worded
+@plain_errors
 @dataclass(frozen=True, config=STRICT)
 class Recipe:
     """How a recognizer is trained. Read one by name or from a TOML file with `Recipe.load`."""
 
     stages: Annotated[tuple[Stage, ...], Field(max_length=MOST_STAGES)]
-    """What happens one after the other; the best model and the metrics are kept for each."""
+    """The stages, one after the other; the best model and the figures of each are kept."""
     model: Answer
     """The network (a file in models/) and its settings."""
     start: Answer
@@ -98,7 +86,7 @@ class Recipe:
     targets: Answer
     """What should each face be taught?"""
     weigh: Annotated[tuple[Answer, ...], Field(min_length=1)]
-    """How much does each face count? A list is a product."""
+    """How much does each face count? Weights of several answers are multiplied."""
     loss: Answer
     """How is a miss charged?"""
     unlabeled: Answer
@@ -106,27 +94,27 @@ class Recipe:
     step: Answer
     """When is an update kept?"""
     augment: Augmentation = Augmentation()
-    """How far views are distorted."""
+    """How far augmentation distorts views."""
     normalize: Normalization = "fixed"
-    """`fixed` scale, or zero mean and unit variance of every `face`."""
+    """How gray values are scaled: on a `fixed` scale, or to zero mean and unit variance of every `face`."""
     batch: Count = 128
-    """Labeled faces in a batch."""
+    """Number of labeled faces in a batch."""
     unlabeled_batch: Count = 128
-    """Faces without labels in a batch."""
+    """Number of faces without labels in a batch."""
     validation: Fraction = 0.2
     """Share of the given labels that choose the model and the temperature; they are part of the label budget."""
     choose: Literal["accuracy", "average_accuracy", "loss", "last"] = "accuracy"
-    """What the kept model is best at on validation; `last` keeps the last one."""
+    """The figure on validation by which the best model is kept; `last` keeps the last one."""
     average: Fraction = 0.0
     """Decay of the moving average of the weights that is validated and kept; 0 for none."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """`auto` takes bfloat16 where the processor has matrix units for it, else float32."""
+    """Precision of training; `auto` takes bfloat16 where the processor has matrix units for it, else float32."""
     compile: bool = False
-    """Let torch.compile fuse the network; needs a C++ compiler on a CPU."""
+    """Whether torch.compile fuses the network; needs a C++ compiler on a CPU."""
     transductive: bool = False
-    """Faces of the test split may be trained on without their labels."""
+    """Whether faces of the test split may be trained on without their labels."""
     title: str = ""
-    """What it is, in a line, and where it was published."""
+    """What the recipe is, in a line, and where it was published."""
 
     @field_validator("start", "draw", "targets", "loss", "unlabeled", "step", mode="before")
     @classmethod
@@ -150,8 +138,10 @@ class Recipe:
             known = [question for question in QUESTIONS if question != "start"]
             unknown = set(stage.answers or {}) - set(known)
             if unknown:
-                raise MienError(f"a stage's answers to {', '.join(known)}", meant(min(unknown), known), "rename that question")
-            Components.of(self, stage)
+                raise MienError(
+                    f"a stage's answers to {', '.join(known)}", with_suggestion(min(unknown), known), "rename that question"
+                )
+            build_techniques(self, stage)
         from mien.models import architecture
 
         architecture(self.model)
@@ -164,28 +154,29 @@ class Recipe:
         """
         if trusted:
             trust_recipe(name)
-        with standing_in(name):
-            return Recipe.parse(_read(name))
+        with naming_file(name):
+            return Recipe.parse(read_recipe(name))
 
     @staticmethod
     def parse(table: Mapping[str, Any], trusted: bool = False) -> "Recipe":
-        """The recipe of this table; questions without an answer get that of `base`, or else the plain one. `trusted`: as of
-        `load`.
+        """The recipe of this table; a question without an answer gets that of `base`, or else that of `supervised`.
+
+        `trusted`: modules beyond mien that the table names are imported, and so run. Raises MienError where the table is wrong.
         """
         if not isinstance(table, Mapping):
-            raise MienError("a recipe's keys and values", told(table), "give a table")
-        require_plain(dict(table), "a recipe", "give simpler values")
-        table = with_bases(table, None, _as_it_stands)
+            raise MienError("a recipe's keys and values", brief_repr(table), "give a table")
+        require_simple(dict(table), "a recipe", "give simpler values")
+        table = with_bases(table, None, read_recipe_alone)
         if trusted:
-            trust(table)
+            import_named(table)
             for file in files_of(table):
                 trust_recipe(file)
-        plain = tomllib.loads(_inside("supervised"))
+        plain = tomllib.loads(own_recipe_text("supervised"))
         given = {**plain, "title": "", **table}
         if isinstance(given["stages"], list | tuple):
             # One by one, so that a mistake in one lists what a stage has.
-            given["stages"] = [validate(Stage, one) if isinstance(one, Mapping) else one for one in given["stages"]]
-        return validate(Recipe, given)
+            given["stages"] = [settings_from(Stage, one) if isinstance(one, Mapping) else one for one in given["stages"]]
+        return settings_from(Recipe, given)
 
     def table(self) -> dict[str, Any]:
         """The recipe as plain values, every default written out; `Recipe.parse` reads it back."""
@@ -193,28 +184,28 @@ class Recipe:
         return table
 
     def set(self, key: str, value: Any) -> "Recipe":
-        """This recipe with one value changed; see `with_settings`."""
+        """A copy of the recipe with the value at `key` changed; see `with_settings`."""
         return self.with_settings({key: value})
 
     def with_settings(self, settings: Mapping[str, Any]) -> "Recipe":
-        """This recipe with values changed by key: `draw`, `step.temperature`, `stages.0.lr`, `augment.weak.flip`.
+        """A copy of the recipe with values changed by key: `draw`, `step.temperature`, `stages.0.lr`, `augment.weak.flip`.
 
-        A text is read as JSON where it is that. Raises MienError for an unknown key.
+        A text that is JSON is read as such. Raises MienError for an unknown key.
         """
         if BASE in settings:
             raise MienError("a value of the recipe to change", BASE, "name that recipe itself, or write a TOML file with a base")
         return Recipe.parse(with_values(self.table(), settings))
 
     def with_network(self, name: str) -> "Recipe":
-        """This recipe on another network, with as many copies of its last layer."""
+        """A copy of the recipe with another network, which has as many copies of its last layer."""
         copies = {key: value for key, value in self.model.items() if key == "copies"}
         return self.set("model", {"network": name, **copies})
 
     def with_start(self, model: Path | str) -> "Recipe":
-        """This recipe from the weights of a model on: mien-s, a run or a model folder.
+        """A copy of the recipe that starts from the weights of `model`: mien-s, a run or a model folder.
 
-        The network, and how gray values are scaled, become the model's. Raises MienError where there is no such model, or its
-        network is somebody's own and not imported.
+        It takes over the model's network and scale of gray values. Raises MienError where there is no such model, or its
+        network's module is not imported.
         """
         from mien.recognize.bundled import find_model
         from mien.recognize.model_card import read_card
@@ -228,8 +219,11 @@ class Recipe:
         return self.with_settings({"model": network, "normalize": card.normalize, "start": start})
 
     def with_epochs(self, epochs: int) -> "Recipe":
-        """This recipe over `epochs` epochs in all, shared among its stages in proportion, each at least one."""
-        require(Count, epochs=epochs)
+        """A copy of the recipe with `epochs` epochs in all, shared among its stages in proportion; each has at least one.
+
+        Raises MienError for fewer epochs than stages.
+        """
+        require_fitting(Count, epochs=epochs)
         if epochs < len(self.stages):
             raise MienError(f"at least {len(self.stages)} epochs, one a stage", f"{epochs}", "give more epochs")
         table, total = self.table(), sum(stage.epochs for stage in self.stages)
@@ -241,133 +235,19 @@ class Recipe:
         return Recipe.parse(table)
 
 
-def recipe_comment(name: Path | str) -> str:
-    """What a recipe's file says before its first key: what it takes from its paper and what it changes."""
-    path = _file(name)
-    text = _inside(name) if path is None else read_bytes(path, "mend the file", MOST_TOML).decode("utf-8", "replace")
-    lines = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines())
-    return "\n".join(line.removeprefix("#").strip() for line in lines)
+def build_techniques(recipe: Recipe, stage: Stage) -> dict[str, tuple[Any, ...]]:
+    """The techniques by question, those of the recipe and those by which the stage answers otherwise; one each, but for weigh.
 
-
-def trust_recipe(name: Path | str) -> None:
-    """Import the modules beyond mien that a recipe's file names, or its base, and those of the recipes that it names: what they
-    hold is run.
-
-    Raises MienError where the file is no recipe, or a module cannot be imported.
+    Raises MienError for a technique that is unknown, and for settings that do not fit it.
     """
-    left, seen = [str(name)], set[str]()
-    while left:
-        file = left.pop()
-        if file not in seen:
-            seen.add(file)
-            table = _read(file)
-            trust(table)
-            left += files_of(table)
-
-
-def files_of(values: Any) -> list[str]:
-    """The recipes' files that nested settings name, such as that of a teacher."""
-    if isinstance(values, Mapping):
-        values = list(values.values())
-    if isinstance(values, list | tuple):
-        return [file for value in values for file in files_of(value)]
-    return [values] if isinstance(values, str) and values.endswith(".toml") and os.path.isfile(values) else []
-
-
-def _read(name: Path | str) -> dict[str, Any]:
-    """What a recipe's file says, with all that it is based on."""
-    return with_bases(_as_it_stands(name), name, _as_it_stands)
-
-
-def _as_it_stands(name: Path | str) -> dict[str, Any]:
-    path = _file(name)
-    return tomllib.loads(_inside(name)) if path is None else read_toml(path, "mend the file")
-
-
-def _file(name: Path | str) -> Path | None:
-    """The file that a recipe is read from; None for one that mien brings. Raises MienError where there is neither."""
-    path = Path(name)
-    if path.suffix == ".toml" and not os.path.isfile(path):
-        raise MienError("a recipe file", f"nothing at {path}", "check the path")
-    if path.suffix != ".toml" and str(name) not in recipe_names():
-        raise MienError(
-            f"a recipe among {', '.join(recipe_names())}", meant(str(name), recipe_names()), "choose one, or name a .toml file"
-        )
-    return path if path.suffix == ".toml" else None
-
-
-def _inside(name: Path | str) -> str:
-    return (resources.files("mien.recipes") / f"{name}.toml").read_text("utf-8")
-
-
-def recipe_names() -> list[str]:
-    """The recipes that mien brings."""
-    return sorted(Path(entry.name).stem for entry in resources.files("mien.recipes").iterdir() if entry.name.endswith(".toml"))
-
-
-def with_values(table: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The table with values changed by key, as `Recipe.with_settings` says."""
-    for key, value in settings.items():
-        _put(table, key, value_of(value) if isinstance(value, str) else value)
-    return table
-
-
-def _is_place(text: str) -> bool:
-    """Whether it is the number of a place in a list."""
-    return text.isascii() and text.isdigit() and len(text) < 10
-
-
-def _put(table: Any, key: str, value: Any) -> None:
-    """Set `key`, names and numbers with dots between them, in nested tables."""
-    first, _, rest = key.partition(".")
-    if isinstance(table, list):
-        if not _is_place(first) and len(table) == 1:
-            # A list of one answer may be spoken of as that answer: weigh.power for weigh.0.power.
-            _put(table[0], key, value)
-            return
-        if not _is_place(first) or int(first) >= len(table):
-            raise MienError(
-                f"a number from 0 to {len(table) - 1} before {rest or first!r}", repr(first), "say which one, as in stages.0.lr"
-            )
-    elif not isinstance(table, dict) or (rest and first not in table):
-        known = ", ".join(table) if isinstance(table, dict) else "nothing"
-        raise MienError(f"a key among {known}", meant(first, table if isinstance(table, dict) else ()), "choose one of those")
-    place: Any = int(first) if isinstance(table, list) else first
-    if not rest:
-        table[place] = value
-        return
-    if isinstance(table[place], str):
-        table[place] = _answer(table[place], "network" if place == "model" else "technique")
-    _put(table[place], rest, value)
-
-
-@dataclass(frozen=True, config=STRICT)
-class Components:
-    """The techniques that answer the questions in one stage."""
-
-    start: Any
-    draw: Any
-    targets: Any
-    weigh: tuple[Any, ...]
-    loss: Any
-    unlabeled: Any
-    step: Any
-
-    def all(self) -> tuple[Any, ...]:
-        """In the order of the questions."""
-        return self.start, self.draw, self.targets, *self.weigh, self.loss, self.unlabeled, self.step
-
-    @staticmethod
-    def of(recipe: Recipe, stage: Stage) -> "Components":
-        """Built from the recipe and what the stage answers otherwise; raises MienError for what is unknown."""
-        answers = {question: getattr(recipe, question) for question in QUESTIONS} | (stage.answers or {})
-        weigh = answers["weigh"] if isinstance(answers["weigh"], tuple) else (answers["weigh"],)
-        if not weigh:
-            raise MienError("an answer to weigh", "an empty list", "name one, such as equal")
-        made = {q: build(f"mien.techniques.{q}", answers[q], "technique") for q in QUESTIONS if q != "weigh"}
-        return Components(weigh=tuple(build("mien.techniques.weigh", entry, "technique") for entry in weigh), **made)
+    answers = {question: getattr(recipe, question) for question in QUESTIONS} | (stage.answers or {})
+    listed = isinstance(answers["weigh"], tuple)
+    if listed and not answers["weigh"]:
+        raise MienError("an answer to weigh", "an empty list", "name one, such as equal")
+    several = {q: answers[q] if q == "weigh" and listed else (answers[q],) for q in QUESTIONS}
+    return {q: tuple(build_component(f"mien.techniques.{q}", entry, "technique") for entry in several[q]) for q in QUESTIONS}
 
 
 def known_components() -> dict[str, list[str]]:
     """For each question, and `model`, the names of the answers that mien brings."""
-    return {q: names(f"mien.techniques.{q}") for q in QUESTIONS} | {"model": names("mien.models")}
+    return {q: component_names(f"mien.techniques.{q}") for q in QUESTIONS} | {"model": component_names("mien.models")}

@@ -1,4 +1,4 @@
-"""Whether faces were cut out as those were that a model learned from."""
+"""Compares how a set's faces were cut out of photos with how the model's training faces were."""
 
 from mien.data.format import Info
 
@@ -6,10 +6,10 @@ UNKNOWN = "unknown"
 
 
 def alignment_note(model: Info, faces: Info) -> str:
-    """What is to be said where the two sets of faces were cut out in different ways; "" where they were not, or neither says.
+    """A sentence where the two sets' faces were cut out in different ways; empty where they were not, or the model does not say.
 
-    `model`: what a model's card says of the faces it learned from. Which faces of a photo were taken, and how a detector was
-    set, makes no difference.
+    `model`: the faces that the model learned from, as its card describes them. `faces`: the set at hand. Only the way of cutting
+    and the detector's name are compared, not the detector's settings.
     """
     if "features" in (model.kind, faces.kind):
         return ""
@@ -23,6 +23,6 @@ def alignment_note(model: Info, faces: Info) -> str:
 
 
 def _way(alignment: str) -> tuple[str, ...]:
-    """The way and the detector's name."""
+    """The way of cutting and the detector's name, as an alignment's text states them."""
     way, *rest = (part.strip() for part in alignment.split(";"))
     return (way, *(part.split()[0] for part in rest[:1] if part))

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-BOX = {"mien-s": Path(__file__).parent / "weights" / "mien-s"}
-"""Folders of models, by name."""
+BUNDLED = {"mien-s": Path(__file__).parent / "weights" / "mien-s"}
+"""Folders of the models that come with mien, by name."""
 
 
 def find_model(model: Path | str) -> Path:
-    """The folder of a model in the box, by its name, or else the run or model folder at that path."""
-    return BOX.get(str(model), Path(model))
+    """The folder of a model that comes with mien, by its name; any other text is the path of a run or a model folder."""
+    return BUNDLED.get(str(model), Path(model))

@@ -1,6 +1,8 @@
-"""Temperature scaling (Guo et al. 2017, section 4.2): one number that makes confidence mean what it says.
+"""Temperature scaling (Guo et al. 2017, section 4.2), and two thresholds on probabilities.
 
-It works on logits: log-probabilities do as well, since they are logits up to a constant per face.
+The temperature makes a confidence mean what it says. The conformal threshold decides which classes are possible. The confidence
+threshold decides which answers are sure (selective prediction). Log-probabilities do as well as logits: they are logits up to a
+constant per face.
 """
 
 import numpy as np
@@ -11,18 +13,19 @@ from scipy.special import log_softmax, softmax
 from mien.errors import MienError
 
 SURE_RIGHT = 0.95
-"""Share of sure answers that are right on the faces by which that is set: with nine of ten, every second of those that were just
-sure enough was wrong (mien-s on FER+)."""
+"""Share of sure answers that have to be right on the faces that set the confidence threshold.
+
+With 0.9, every second of the answers that were just sure enough was wrong (mien-s on FER+)."""
 LOG_RANGE = (-3.0, 3.0)
-"""The logarithm of the temperature is looked for here: 0.05 to 20."""
+"""Bounds of the search for the temperature's logarithm: temperatures from 0.05 to 20."""
 
 
 def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     """The temperature T that minimizes the cross-entropy of softmax(logits / T), (N, K), against labels (N,).
 
-    Fit it on validation, never on the faces that are measured. Convex in 1 / T, so one minimum. Where every face is right
-    the cross-entropy falls without end as T goes to 0 and says nothing about confidence: T is then 1. Raises MienError
-    without faces, for logits that are not finite and for labels that are no class.
+    Fit it on validation faces, never on the faces that are measured. The loss is convex in 1 / T, so there is one minimum. Where
+    every face is right, the loss falls without end as T goes to 0 and says nothing about confidence: T is then 1. Raises
+    MienError without faces, for logits that are not finite, and for labels that are no class.
     """
     scores = _checked(logits)
     wanted = class_indices(labels, scores.shape[1], "labels")
@@ -40,24 +43,28 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
 
 
 def apply_temperature(logits: npt.ArrayLike, temperature: float) -> npt.NDArray[np.float64]:
-    """Probabilities (N, K), softmax(logits / temperature). Raises MienError for logits or a temperature of no use."""
+    """Calibrated probabilities (N, K): softmax(logits / temperature).
+
+    Raises MienError for logits that are not finite and for a temperature that is not above 0.
+    """
     if not 0 < temperature < float("inf"):
         raise MienError("a temperature above 0", f"{temperature}", "give the one that was fitted, or 1")
     probabilities: npt.NDArray[np.float64] = softmax(_checked(logits) / temperature, axis=1)
     return probabilities
 
 
-def fit_least(
+def fit_conformal_threshold(
     probabilities: npt.ArrayLike, labels: npt.ArrayLike, coverage: float = 0.9, weights: npt.ArrayLike | None = None
 ) -> float:
-    """The probability from which a class is possible: split conformal prediction (Sadinle et al. 2019, "Least ambiguous
-    set-valued classifiers with bounded error levels"; Angelopoulos and Bates 2021, arXiv 2107.07511, section 1).
+    """The conformal threshold: the probability from which a class is possible.
 
-    Of new faces like those given, the classes with at least that probability hold the true one for a share of at least
-    `coverage`. 0, so that every class is possible, where there are too few faces to say. Takes probabilities (N, K), labels
-    (N,), and weights (N,): how much more frequent faces like each are among new ones (Tibshirani et al. 2019, "Conformal
-    prediction under covariate shift"; the weight of the new face is their mean here). Raises MienError for labels that are no
-    class.
+    For a share of at least `coverage` of new faces like these, the true class is among the possible ones. This is split
+    conformal prediction (Sadinle et al. 2019, "Least ambiguous set-valued classifiers with bounded error levels"; Angelopoulos
+    and Bates 2021, arXiv 2107.07511, section 1). Too few faces give 0: every class is possible then.
+
+    `probabilities` (N, K), `labels` (N,). `weights` (N,): how much more frequent faces like each one are among new faces
+    (Tibshirani et al. 2019, "Conformal prediction under covariate shift"; the new face's weight is the mean here). Raises
+    MienError for labels that are no class.
     """
     values = np.asarray(probabilities, np.float64)
     wanted = class_indices(labels, values.shape[1], "labels")
@@ -69,33 +76,38 @@ def fit_least(
     return float(true[order[beyond - 1]]) if beyond else 0.0
 
 
-def are_sure(probabilities: npt.ArrayLike, least: float, sure: float) -> npt.NDArray[np.bool_]:
-    """(N,) whether answers of probabilities (N, K) are sure: one class alone is possible, from `least` on, and it has at least
-    the probability `sure`. Where that is 1 none is."""
+def are_sure(probabilities: npt.ArrayLike, conformal_threshold: float, confidence_threshold: float) -> npt.NDArray[np.bool_]:
+    """Whether each answer is sure, (N,), by probabilities (N, K).
+
+    An answer is sure where exactly one class reaches the conformal threshold, and reaches the confidence threshold, too. At a
+    confidence threshold of 1 no answer is sure.
+    """
     values = np.asarray(probabilities)
-    alone = (values >= least).sum(axis=1) == 1
-    found: npt.NDArray[np.bool_] = alone & (values.max(axis=1) >= sure) & (sure < 1)
+    alone = (values >= conformal_threshold).sum(axis=1) == 1
+    found: npt.NDArray[np.bool_] = alone & (values.max(axis=1) >= confidence_threshold) & (confidence_threshold < 1)
     return found
 
 
-def fit_sure(
+def fit_confidence_threshold(
     probabilities: npt.ArrayLike,
     labels: npt.ArrayLike,
-    least: float,
+    conformal_threshold: float,
     right: float = SURE_RIGHT,
     weights: npt.ArrayLike | None = None,
 ) -> float:
-    """The probability from which an answer is sure: the lowest from which sure answers are right for a share of at least `right`.
+    """The confidence threshold: the lowest probability from which a share of at least `right` of the sure answers is right.
 
-    Of the faces given, with one more mistake counted than there is, so that few faces promise nothing (as knockoffs are chosen,
-    Barber and Candes 2015, eq. 1.9): without a mistake there have to be 20 for 0.95. 1, so that no answer is sure, where no
-    probability will do. Takes probabilities (N, K), labels (N,), the probability `least` from which a class is possible, and
-    weights (N,) as `fit_least` does. Raises MienError for labels that are no class.
+    One mistake more is counted than these faces show, so that few faces promise nothing (as knockoffs are chosen, Barber and
+    Candes 2015, eq. 1.9): without any mistake, 0.95 takes 20 sure answers. Where no probability will do, the threshold is 1: no
+    answer is sure then.
+
+    `probabilities` (N, K), `labels` (N,). `weights` (N,): how much more frequent faces like each one are among new faces.
+    Raises MienError for labels that are no class.
     """
     values = np.asarray(probabilities, np.float64)
     wanted = class_indices(labels, values.shape[1], "labels")
     frequent = np.ones(len(wanted)) if weights is None else np.asarray(weights, np.float64) * len(wanted) / np.sum(weights)
-    alone = np.flatnonzero(are_sure(values, least, 0.0)) if len(wanted) else np.zeros(0, np.int64)
+    alone = np.flatnonzero(are_sure(values, conformal_threshold, 0.0)) if len(wanted) else np.zeros(0, np.int64)
     top = values[alone].max(axis=1, initial=0.0)
     order = np.argsort(-top, kind="stable")
     top, alone = top[order], alone[order]
@@ -111,12 +123,15 @@ def _checked(logits: npt.ArrayLike) -> npt.NDArray[np.float64]:
         raise MienError("logits (N, K) of at least one face", f"shape {scores.shape}", "give a row per face")
     if not np.isfinite(scores).all():
         count = int((~np.isfinite(scores).all(1)).sum())
-        raise MienError("finite logits", f"{count} faces with others", "train with a lower learning rate")
+        raise MienError("finite logits", f"nan or infinite ones for {count} faces", "train with a lower learning rate")
     return scores
 
 
 def class_indices(values: npt.ArrayLike, classes: int, what: str) -> npt.NDArray[np.int64]:
-    """`values` as an array (N,) of integers from 0 to `classes` - 1; raises MienError, which calls them `what`, for others."""
+    """`values` as an array (N,) of integers from 0 to `classes` - 1.
+
+    Raises MienError for any other values; its message calls them `what`.
+    """
     given = np.asarray(values)
     whole = given.ndim == 1 and (np.issubdtype(given.dtype, np.integer) or not given.size)
     if not whole or (given.size and not (given.min() >= 0 and given.max() < classes)):

@@ -1,4 +1,4 @@
-"""Frames of cameras: those of this computer, and those that an address leads to."""
+"""Frames from a camera of this computer, or from a camera at a network address."""
 
 import os
 import re
@@ -17,26 +17,26 @@ import numpy as np
 
 from mien.errors import MienError
 from mien.media.decoding.decode import require_size
-from mien.media.frames import Frame, as_shown, shown_width
-from mien.media.limits import LIMITS
+from mien.media.file_limits import FILE_LIMITS
 from mien.media.photos import Photo
+from mien.media.video_frames import Frame, as_shown, shown_width
 
 if TYPE_CHECKING:
     import av
 
 SCHEMES = ("rtsp", "rtsps", "http", "https")
-"""Addresses of cameras that are read."""
+"""How the address of a camera may begin."""
 OPTIONS = {
     "protocol_whitelist": "rtsp,rtsps,rtp,udp,tcp,tls,http,https",
     "format_whitelist": "rtsp,mpjpeg,mjpeg,mpegts,flv,mov,matroska,h264,hevc",
     "rtsp_flags": "prefer_tcp",
     "max_redirects": "0",
 }
-"""What is read there: no playlist, and nothing that opens files or other addresses."""
+"""FFmpeg's options for a camera's address: no playlists, and nothing that opens files or further addresses."""
 SECONDS = 10.0
-"""How long a camera may take to answer, and to send its next frame."""
+"""Seconds within which a camera has to answer, and to send its next frame."""
 _LARGEST = 10**6
-"""The largest number of a camera."""
+"""The largest number that a camera may have."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,15 @@ class Camera:
     """A camera, by its number or its address."""
 
     place: str
-    """For people, after "a camera": `of number 0`, or where it is; of an address what may be secret is left out."""
+    """The words after "a camera" in a message: `of number 0`, or `at` a device or an address without what may be secret."""
     number: int | None = None
+    """The number of a camera of this computer; None for one at an address."""
     address: str = ""
+    """The whole address, which may hold a password; empty for a camera of this computer."""
 
     @property
     def name(self) -> str:
-        """For people and in files."""
+        """The camera's name in messages and results, without anything secret."""
         return f"camera {self.place.removeprefix('of number ').removeprefix('at ')}"
 
 
@@ -75,11 +77,11 @@ def find_camera(given: str | int) -> Camera:
 
 
 def camera_frames(camera: int | str, seconds: float | None = None) -> Iterator[Frame]:
-    """What a camera sees, frame after frame, for so many seconds or until nobody asks any more.
+    """The frames of a camera, one after the other, for so many `seconds`, or as long as they are asked for.
 
-    A camera is a number, a device or an address, as `find_camera` reads it; an address is opened because it is named here, and
-    no other. Times are those of a clock, so that a slow recognizer gets fewer frames and falls back behind nothing; frames are
-    numbered as they are taken. Raises MienError where there is no such camera, or it stops.
+    `camera`: a number, a device or an address, as `find_camera` takes it. Only the address that is named here is opened. Times
+    are those of a clock: a slow recognizer gets fewer frames and never lags behind. Raises MienError where there is no such
+    camera, or it stops.
     """
     return _frames(find_camera(camera), seconds)
 
@@ -96,7 +98,7 @@ def _frames(camera: Camera, seconds: float | None) -> Iterator[Frame]:
 
 
 class _Numbered:
-    """A camera of this computer."""
+    """Reads a camera of this computer."""
 
     def __init__(self, camera: Camera, number: int) -> None:
         before = cv2.utils.logging.getLogLevel()
@@ -138,7 +140,7 @@ def _at_address(text: str, scheme: str) -> Camera:
 
 
 class _Newest:
-    """The newest frame of a stream, which a thread of its own reads, so that nobody waits for frames from a while ago."""
+    """Reads the newest frame of a stream in a thread of its own, so that older frames are never waited for."""
 
     def __init__(self, camera: Camera) -> None:
         import av
@@ -158,7 +160,7 @@ class _Newest:
         self._thread.start()
 
     def next(self) -> Photo:
-        """The newest frame, once it is there; each once. Raises MienError where the stream ends."""
+        """The newest frame, once there is one that was not given yet. Raises MienError where the stream ends."""
         with self._there:
             self._there.wait_for(lambda: self._newest or self._ended)
             newest, self._newest = self._newest, None
@@ -176,7 +178,7 @@ class _Newest:
         try:
             with self._container as container:
                 stream = container.streams.video[0]
-                stream.codec_context.options = {"max_pixels": str(LIMITS.frame_pixels)}
+                stream.codec_context.options = {"max_pixels": str(FILE_LIMITS.frame_pixels)}
                 stream.codec_context.thread_count = 1
                 for packet in container.demux(stream):
                     if self._over:
@@ -199,7 +201,7 @@ class _Newest:
         for frame in frames:
             if not frame.is_corrupt:
                 width = shown_width(frame.width, ratio)
-                require_size(max(width, frame.width), frame.height, LIMITS.frame_pixels)
+                require_size(max(width, frame.width), frame.height, FILE_LIMITS.frame_pixels)
                 with self._there:
                     self._newest = frame, width
                     self._there.notify()

@@ -1,4 +1,4 @@
-"""Where and in which precision a network runs."""
+"""The device and the precision in which a network runs."""
 
 import os
 import platform
@@ -12,16 +12,18 @@ from torch import Tensor
 from mien.data.views import Views
 from mien.errors import MienError
 from mien.models import Network
-from mien.registry import meant, told
-from mien.silence import own_cache
+from mien.telemetry import own_cache
+from mien.wording import brief_repr, with_suggestion
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+"""The precisions that a recipe may name."""
 
 
 def choose_device(name: str, trains: bool = True) -> torch.device:
-    """`auto` is the GPU where there is one; `cuda:1` is the second. `mps`, Apple's, reads but does not train.
+    """The device of this name: auto, cpu, cuda, cuda:1 (the second GPU) or mps (Apple's GPU, which predicts but does not train).
 
-    Raises MienError for another name, and for a device that is not there.
+    `auto` is the GPU where there is one, else the CPU. Raises MienError for another name, for a device that is not there, and
+    for mps where `trains` says that a network is trained.
     """
     # What NVIDIA's driver compiles it would keep in the home folder.
     if name != "cpu":
@@ -30,7 +32,9 @@ def choose_device(name: str, trains: bool = True) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if not re.fullmatch(r"cpu|mps|cuda(:[0-9]{1,3})?", name, re.ASCII):
         raise MienError(
-            "a device among auto, cpu, cuda, cuda:1, mps", meant(name, ("auto", "cpu", "cuda", "mps")), "choose one of those"
+            "a device among auto, cpu, cuda, cuda:1, mps",
+            with_suggestion(name, ("auto", "cpu", "cuda", "mps")),
+            "choose one of those",
         )
     if name == "mps":
         _require_mps(trains)
@@ -45,7 +49,7 @@ def _require_cuda(name: str) -> None:
         raise MienError("a GPU that torch can use", "none", "take --device cpu, or install a CUDA build of torch")
     if int(name.partition(":")[2] or 0) >= there:
         known = ", ".join(f"cuda:{number}" for number in range(there))
-        raise MienError(f"a GPU among {known}", told(name), "choose one that is there")
+        raise MienError(f"a GPU among {known}", brief_repr(name), "choose one that is there")
 
 
 def _require_mps(trains: bool) -> None:
@@ -55,13 +59,17 @@ def _require_mps(trains: bool) -> None:
         raise MienError("a device with numbers of double precision, which this needs", "mps, which has none", "take --device cpu")
 
 
-def wide(device: torch.device) -> torch.dtype:
-    """What sums are taken in: double precision where the device has it."""
+def sum_dtype(device: torch.device) -> torch.dtype:
+    """The number type for sums: double precision where the device has it."""
     return torch.float32 if device.type == "mps" else torch.float64
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """`auto` is bfloat16 where matrix units compute it (AMX, or an NVIDIA GPU since Ampere), else float32."""
+    """The precision of this name on a device.
+
+    `auto` is bfloat16 where matrix units compute it (AMX, or an NVIDIA GPU since Ampere), float16 on older GPUs of NVIDIA, and
+    float32 elsewhere.
+    """
     if name != "auto":
         return PRECISIONS[name]
     if device.type == "cuda":
@@ -73,14 +81,14 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
 
 
 def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager[object]:
-    """The context in which a network's forward pass runs."""
+    """The context in which a network's forward pass runs in this precision."""
     if precision == torch.float32:
         return nullcontext()
     return torch.autocast(device.type, dtype=precision)
 
 
-def place(network: Network, device: torch.device) -> Network:
-    """The network on `device`; one for pictures in the memory order that convolutions like."""
+def to_device(network: Network, device: torch.device) -> Network:
+    """Move the network to `device` and return it; one for pictures is stored channels last, as convolutions like it."""
     network.to(device)
     if len(network.shape) == 3:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -88,12 +96,12 @@ def place(network: Network, device: torch.device) -> Network:
 
 
 def channels_last(inputs: Tensor) -> Tensor:
-    """Pictures (B, C, S, S) in the memory order that convolutions like; anything else as it is."""
+    """Inputs (B, C, S, S) stored channels last, as convolutions like it; inputs of any other shape as they are."""
     return inputs.contiguous(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs
 
 
 @torch.inference_mode()
-def predict(
+def predict_logits(
     network: Network,
     batches: Iterable[Tensor],
     views: Views,
@@ -101,9 +109,10 @@ def predict(
     flip: bool = False,
     forward: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
-    """Logits (N, K) float32, on the CPU, of stored faces that come in batches on the network's device; sets eval mode.
+    """Logits (N, K), float32 on the CPU, of stored faces that come in batches on the network's device.
 
-    `flip` averages with the mirror image's logits. `forward` replaces the network's own.
+    Puts the network into eval mode. `flip` averages each face's logits with its mirror image's. `forward` replaces the
+    network's own forward pass.
     """
     network.eval()
     forward = forward or network
@@ -117,7 +126,7 @@ def predict(
 
 
 def machine(device: torch.device) -> str:
-    """What figures were measured on: processor or GPU, threads, precision, torch."""
+    """The machine that measures, in words: processor or GPU, threads, precision, version of torch."""
     if device.type == "cuda":
         where = torch.cuda.get_device_name(device)
     elif device.type == "mps":

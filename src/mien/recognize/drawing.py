@@ -1,4 +1,4 @@
-"""A photo with its faces framed, and what each shows written beside it."""
+"""Draws predictions into a photo: a frame around each face, and its expression beside it."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,49 +8,51 @@ from functools import cache
 from PIL import Image, ImageDraw, ImageFont
 
 from mien.media.photos import Photo
-from mien.recognize.reading import Reading, sentence
+from mien.recognize.prediction import Prediction, sentence
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 Box = tuple[int, int, int, int]
-"""x0, y0, x1, y1: left, top, right, bottom."""
+"""A box in pixels: left, top, right, bottom."""
 
 SURE, UNSURE = (0, 114, 178), (213, 94, 0)
-"""Blue and vermilion, which color-blind people tell apart (Okabe and Ito 2008)."""
+"""Colors of the frames of sure and unsure predictions: blue and vermilion, which color-blind people tell apart (Okabe and Ito
+2008)."""
 SMALL, LARGE = 320, 4096
-"""A photo whose shorter side has fewer pixels is enlarged, unless the longer one got more than the second."""
+"""A photo whose shorter side has fewer pixels than the first is enlarged, as long as its longer side stays within the second."""
 GAP = 2
-"""Pixels between labels, at least, where there is room."""
+"""Least pixels between two labels, where there is room."""
 SHARE = 5
-"""A label goes onto its face before its letters get smaller where it hides one part of so many, or less."""
+"""A label that covers at most one part in so many of its face is put onto the face rather than written smaller."""
 
 
 @dataclass(frozen=True)
-class Label:
-    """A text where it is drawn."""
+class PlacedLabel:
+    """A label's text, the size of its letters, and where it is drawn."""
 
     lines: tuple[str, ...]
+    """The text, line by line."""
     size: int
-    """Of the letters, in pixels."""
+    """Size of the letters in pixels."""
     box: Box
-    """Within the picture."""
+    """The label's box, which lies within the picture."""
 
 
-def draw(photo: Photo, readings: Sequence[Reading]) -> Image.Image:
-    """The photo with a frame around each face, blue where the model is sure, vermilion where not, and what it shows beside it.
+def draw_predictions(photo: Photo, predictions: Sequence[Prediction]) -> Image.Image:
+    """The photo with a frame around each face, blue where the model is sure and vermilion where not, and the expression in words.
 
-    A small photo is enlarged by a whole number.
+    `photo` (H, W, 3). A small photo is enlarged by a whole number.
     """
     picture = Image.fromarray(photo)
     times = max(1, min(math.ceil(SMALL / min(picture.size)), LARGE // max(picture.size)))
     if times > 1:
         picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.BICUBIC)
     canvas, width = ImageDraw.Draw(picture), max(2, min(picture.size) // 200)
-    colors = [UNSURE if one.unsure else SURE for one in readings]
-    faces = [_clipped([times * value for value in one.face.box], picture.size) for one in readings]
+    colors = [UNSURE if one.unsure else SURE for one in predictions]
+    faces = [_clipped([times * value for value in one.face.box], picture.size) for one in predictions]
     for face, color in zip(faces, colors, strict=True):
         x0, y0, x1, y1 = face
         canvas.rectangle((x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)), outline=color, width=width)
-    for label, color in zip(place_labels(picture.size, faces, list(map(sentence, readings))), colors, strict=True):
+    for label, color in zip(place_labels(picture.size, faces, list(map(sentence, predictions))), colors, strict=True):
         if label:
             x, y, x1, y1 = label.box
             canvas.rectangle((x, y, x1 - 1, y1 - 1), fill=color)
@@ -60,14 +62,13 @@ def draw(photo: Photo, readings: Sequence[Reading]) -> Image.Image:
     return picture
 
 
-def place_labels(size: tuple[int, int], faces: Sequence[Box], texts: Sequence[str]) -> list[Label | None]:
-    """Labels of faces in a picture of `size` (width, height), one after the other, all of them within the picture.
+def place_labels(size: tuple[int, int], faces: Sequence[Box], texts: Sequence[str]) -> list[PlacedLabel | None]:
+    """A label for each of these faces in a picture of `size` (width, height); None for one that does not fit in.
 
-    A label goes above its face, below it or beside it, or onto a large face; where other labels or faces are in the way, it gets
-    more lines and smaller letters; then it goes onto its face; and where there is no room at all, where least is covered. None
-    for a label that does not fit into the picture in the smallest letters.
+    A label goes above its face, below or beside it, or onto a large face. Where others are in the way it gets more lines and
+    smaller letters, and then goes onto its face. Without any room it goes where it covers least.
     """
-    placed = list[Label | None]()
+    placed = list[PlacedLabel | None]()
     for number, (face, text) in enumerate(zip(faces, texts, strict=True)):
         others = [other for place, other in enumerate(faces) if place != number]
         taken = [_wider(label.box) for label in placed if label]
@@ -82,9 +83,9 @@ def place_labels(size: tuple[int, int], faces: Sequence[Box], texts: Sequence[st
     return placed
 
 
-def _candidates(size: tuple[int, int], face: Box, text: str) -> Iterator[Label]:
-    """Where a label could go, the best place first: large letters before small ones, and last onto a face that it hides."""
-    onto = list[Label]()
+def _candidates(size: tuple[int, int], face: Box, text: str) -> Iterator[PlacedLabel]:
+    """Labels of a face in all layouts and places that fit in, the best first; those that hide the face come last."""
+    onto = list[PlacedLabel]()
     for lines, letters in _layouts(size, face, text):
         wide = math.ceil(max(_font(letters).getlength(line) for line in lines)) + 2 * _margin(letters)
         high = len(lines) * _height(letters)
@@ -94,15 +95,15 @@ def _candidates(size: tuple[int, int], face: Box, text: str) -> Iterator[Label]:
         for x, y in _outside(size, face, wide, high):
             box = (x, y, x + wide, y + high)
             if box == _clipped(box, size):
-                yield Label(lines, letters, box)
-        there = [Label(lines, letters, (x, y, x + wide, y + high)) for x, y in _onto(size, face, wide, high)]
+                yield PlacedLabel(lines, letters, box)
+        there = [PlacedLabel(lines, letters, (x, y, x + wide, y + high)) for x, y in _onto(size, face, wide, high)]
         yield from there if little else ()
         onto += () if little else there
     yield from onto
 
 
 def _layouts(size: tuple[int, int], face: Box, text: str) -> Iterator[tuple[tuple[str, ...], int]]:
-    """Lines of a text and sizes of their letters, the best first: large ones, but not for small faces; few lines."""
+    """Ways to break a text into lines, with the letters' size, the best first: few lines of large letters."""
     largest, smallest = max(12, min(size) // 28), max(10, min(size) // 80)
     letters = min(largest, max((largest + smallest) // 2, (face[2] - face[0]) // 8))
     while letters >= smallest:
@@ -128,7 +129,7 @@ def _onto(size: tuple[int, int], face: Box, wide: int, high: int) -> Iterator[tu
 
 
 def _wrapped(text: str, font: Font, room: int) -> tuple[str, ...]:
-    """Lines that are no longer than `room` pixels, of whole words unless these are; a letter at least."""
+    """The text in lines of at most `room` pixels; only words that are longer are broken."""
     lines = [""]
     for word in text.split(" "):
         longer = f"{lines[-1]} {word}".strip()
@@ -149,7 +150,7 @@ def _font(size: int) -> Font:
 
 
 def _height(size: int) -> int:
-    """Of a line."""
+    """Height of a line of text in pixels, by the size of its letters."""
     return math.ceil(1.35 * size)
 
 

@@ -1,4 +1,4 @@
-"""What faces look like, as numbers: who is who in a video's frames that are so far apart that places say little."""
+"""Face embeddings: numbers by which the same person is found in frames so far apart that the faces' places say little."""
 
 import math
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import MienError
-from mien.faces.align import Map, crop, square
+from mien.faces.align import CropMap, crop, square_map
 from mien.faces.align.eyes import Eyes
 from mien.faces.face import Face
-from mien.installed import folder_of
+from mien.installed import package_folder
 from mien.media.photos import Photo
 
 if TYPE_CHECKING:
@@ -23,60 +23,60 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 
 FAR = 0.15
-"""Seconds between two frames from which on faces are followed by their looks, too: nearer ones say enough by their places."""
+"""Seconds between two frames from which on faces are followed by embeddings, too; below, their places say enough."""
 FARTHEST = 1.0
-"""Seconds from which on colors may fail."""
+"""Seconds between two frames from which on embeddings by color may fail."""
 NET, SIDE = "face_recognition_models", 150
-"""The package of the face network's weights, and the side of the faces that it takes."""
+"""The package with the face network's weights, and the side in pixels of the faces that it takes."""
 SMALL = 24
-"""Of looks by color: side of the small picture."""
+"""Side in pixels of the small picture in an embedding by color."""
 BINS, LOW, HIGH = (6, 6, 4), (0.2, 0.2, 0.0), (0.55, 0.45, 1.0)
-"""Of colors: the shares of red and of green, and a third of the brightness, the mean being 1; from which values to which."""
+"""Bins of the color histogram, and their range: the share of red, the share of green, a third of the relative brightness."""
 
 
 class FaceEmbedder(Protocol):
-    """Describes faces so that the distance (L2) of two descriptions tells whether they are of one person."""
+    """Makes face embeddings whose distance (L2) tells whether two faces are one person's."""
 
     @property
     def same(self) -> float:
-        """One person, wherever the faces are, up to this distance."""
+        """The distance up to which two faces are one person's, wherever they are."""
         ...
 
     @property
     def other(self) -> float:
-        """Two people, even if the faces are at one place, beyond this distance."""
+        """The distance beyond which two faces are two people's, even at one place."""
         ...
 
     def __call__(self, photo: Photo, faces: Sequence[Face]) -> Floats:
-        """(N, D) of N faces in one photo (H, W, 3)."""
+        """Embeddings (N, D) of N faces in one photo (H, W, 3)."""
         ...
 
 
 @dataclass(frozen=True)
 class ColorEmbedder:
-    """A small picture of the face, upright by its eyes, with some of what is around it; and how much there is of which color.
+    """Embeds a face as a small picture, upright by its eyes and with some surroundings, and a histogram of its colors.
 
     Brightness and contrast alter it little. Measured on studio photos of 52 people, each once neutral and once smiling, each of
-    another size, turn and brightness (benchmarks/looks.py): of pairs of one person 97 % are nearer than 0.32; of pairs of two
-    people 1 % are nearer than 0.29, and half are beyond 0.54. The area under the ROC curve is 0.994; by what `mien-s` computes
-    before its last layer it is 0.43, as that has learned to overlook who it is. All faces were seen from the front, in one light.
-    It takes 1 ms a face.
+    another size, turn and brightness (benchmarks/looks.py): 97 % of the pairs of one person are nearer than 0.32. Of the pairs
+    of two people, 1 % are nearer than 0.29, and half are beyond 0.54. The area under the ROC curve is 0.994; by what `mien-s`
+    computes before its last layer it is 0.43, as that has learned to overlook who it is. All faces were seen from the front, in
+    one light. It takes 1 ms a face.
     """
 
     same: float = 0.29
     other: float = 0.48
 
     def __call__(self, photo: Photo, faces: Sequence[Face]) -> Floats:
-        """(N, 720)."""
+        """Embeddings (N, 720) of N faces in one photo (H, W, 3)."""
         return np.stack([_colors(crop(photo, _upright(face, 0.25, 0.4, 1.6), SMALL)) for face in faces])
 
 
 @dataclass(frozen=True, eq=False)
 class NetworkEmbedder:
-    """dlib's face network, whose descriptions of one person are less than 0.6 apart by its maker's word (King 2017).
+    """Embeds faces by dlib's face network: by its maker's word, two faces of one person are less than 0.6 apart (King 2017).
 
-    Measured as `ByColors`: pairs of one person are up to 0.34 apart, of two people from 0.50 on, and 99 % from 0.60 on (area
-    1.000). It takes 10 ms a face on one core, and two seconds to load.
+    Measured as `ColorEmbedder` was: pairs of one person are up to 0.34 apart, of two people from 0.50 on, and 99 % from 0.60 on
+    (area 1.000). It takes 10 ms a face on one core, and two seconds to load.
     """
 
     tap: "Tap"
@@ -84,7 +84,7 @@ class NetworkEmbedder:
     other: float = 0.65
 
     def __call__(self, photo: Photo, faces: Sequence[Face]) -> Floats:
-        """(N, 128)."""
+        """Embeddings (N, 128) of N faces in one photo (H, W, 3)."""
         import torch
 
         crops = np.stack([crop(photo, _upright(face, 0.33, 0.33, 1.25), SIDE) for face in faces])
@@ -95,8 +95,8 @@ class NetworkEmbedder:
 
 @cache
 def best_embedder() -> FaceEmbedder:
-    """By the face network where it is installed, else by colors."""
-    if folder_of(NET) is None:
+    """The embedder by dlib's face network where its weights are installed, else the one by color."""
+    if package_folder(NET) is None:
         return ColorEmbedder()
     import torch
 
@@ -109,9 +109,9 @@ def best_embedder() -> FaceEmbedder:
         return ColorEmbedder()
 
 
-def weakness(every: float) -> str:
-    """What cannot be promised of faces followed through frames `every` so many seconds, as a sentence; "" for nothing."""
-    if every < FARTHEST or folder_of(NET) is not None:
+def tracking_caution(every: float) -> str:
+    """A sentence on what may go wrong in tracking where frames are `every` seconds apart; empty where nothing may."""
+    if every < FARTHEST or package_folder(NET) is not None:
         return ""
     return (
         f"frames {every:g} s apart: faces are followed by their places and colors alone, so that people who look alike may be"
@@ -119,15 +119,15 @@ def weakness(every: float) -> str:
     )
 
 
-def _upright(face: Face, distance: float, height: float, room: float) -> Map:
-    """To a square in which the eyes are level; without them, to one so many times as wide as the face's box."""
+def _upright(face: Face, distance: float, height: float, room: float) -> CropMap:
+    """Maps the photo to a square in which the eyes are level; without eyes, to one `room` times as wide as the face's box."""
     map_ = Eyes(distance, height)(np.empty((0, 0, 3), np.uint8), face)
     x0, y0, x1, y1 = face.box
-    return square(np.array(face.center), max(x1 - x0, y1 - y0, 1.0) * room) if map_ is None else map_
+    return square_map(np.array(face.center), max(x1 - x0, y1 - y0, 1.0) * room) if map_ is None else map_
 
 
 def _colors(face: Photo) -> Floats:
-    """(D,) of length 1."""
+    """The embedding (D,), of length 1, of a small picture of a face."""
     values = face.astype(np.float64)
     picture = _unit(values - values.mean())
     pixels = values.reshape(-1, 3) + 1
@@ -139,7 +139,7 @@ def _colors(face: Photo) -> Floats:
 
 
 def _counted(place: Floats, weights: Floats) -> Floats:
-    """How much of the weights (N,) of points (N, 3), from 0 to 1, lies in which of BINS; what is between two counts in both."""
+    """A histogram over BINS of weighted points (N, 3) in 0 to 1; a point between two bins counts in both, by its nearness."""
     at = (place * BINS - 0.5).clip(0, np.array(BINS) - 1)
     low = np.floor(at).astype(int)
     counts = np.zeros(math.prod(BINS))

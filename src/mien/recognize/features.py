@@ -1,4 +1,4 @@
-"""Cached features: what a block of a network makes of every face, in several views, as a face set of kind `features`."""
+"""Caches features: a block's output for several views of every face, written as a face set of kind `features`."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -20,12 +20,15 @@ from mien.models import Network, published, upscaling
 from mien.models.onnx_facenet import OnnxMap
 from mien.progress import Progress, Silent
 from mien.recognize.bundled import find_model
-from mien.recognize.device import autocast, channels_last, choose_device, choose_precision, place
+from mien.recognize.device import autocast, channels_last, choose_device, choose_precision, to_device
 from mien.recognize.model_card import read_card, require_alike
-from mien.recognize.networks import build_network, read_network
-from mien.registry import Count, CountOrZero, NotNegative, Seed, meant, names, require
+from mien.recognize.saved_networks import build_network, read_network
+from mien.registry import component_names
+from mien.settings import Count, CountOrZero, NotNegative, Seed, require_fitting
+from mien.wording import with_suggestion
 
 BATCH = 256
+"""Faces whose features are written at a time."""
 PART = 64
 """Faces that go through the network at a time: the maps of large networks at 224 pixels need 50 MB a face."""
 
@@ -36,37 +39,42 @@ class Tap:
 
     network: Network
     block: str
+    """Name of the block whose output is taken."""
     views: Views
     name: str
+    """Network, weights and block in words."""
     classes: tuple[str, ...] = ()
     """Names of the network's outputs; none where it was trained for no classes of ours."""
 
 
 def view_names(count: int) -> tuple[str, ...]:
-    """What `count` cached views show: the face, its mirror image, then weak and strong views in turn."""
+    """Names of `count` cached views: `clean`, `mirror`, then `weak` and `strong` in turn. Raises MienError for none."""
     if count < 1:
         raise MienError("at least one view", f"{count}", "give --views 1 or more")
     return (*("clean", "mirror")[:count], *(("weak", "strong")[n % 2] for n in range(count - 2)))
 
 
 def tap(network: str | Mapping[str, Any], block: str | None, info: Info, seed: int, device: torch.device) -> Tap:
-    """The tap at a block of a run, a model folder, or a network (its name, or its settings), for faces like those of `info`.
+    """The tap at a block of `network`: a run, a model folder, a network's name or its settings; for faces like those of `info`.
 
-    A network has its published weights, or those of its file, where there are some, else random ones from `seed`. Without a
-    block it is the last one. Raises MienError where there is no such network or block.
+    A network by name has its published weights, or those of its file, where there are any, else random ones from `seed`. Without
+    a block, the last one is taken. Raises MienError where there is no such network or block.
     """
     settings = {"network": network} if isinstance(network, str) else dict(network)
     made, views, name = _trained(find_model(network), info) if is_run(network) else _built(settings, info, seed)
     classes = read_card(find_model(network)).classes if is_run(network) else ()
     chosen = block or list(made.blocks)[-1]
     if chosen not in made.blocks:
-        raise MienError(f"a block among {', '.join(made.blocks)}", meant(chosen, made.blocks), "choose one of those")
-    return Tap(place(made, device).eval(), chosen, views, f"{name}, block {chosen}", classes)
+        raise MienError(f"a block among {', '.join(made.blocks)}", with_suggestion(chosen, made.blocks), "choose one of those")
+    return Tap(to_device(made, device).eval(), chosen, views, f"{name}, block {chosen}", classes)
 
 
 def is_run(network: str | Mapping[str, Any]) -> TypeGuard[str]:
-    """Whether it is a run's or a model's folder, not a network's name or settings; a folder comes before a name."""
-    return isinstance(network, str) and (network not in names("mien.models") or Path(network).exists())
+    """Whether `network` is a run's or a model's folder, not a network's name or settings.
+
+    Where it may be both, it is the folder.
+    """
+    return isinstance(network, str) and (network not in component_names("mien.models") or Path(network).exists())
 
 
 def _trained(folder: Path, info: Info) -> tuple[Network, Views, str]:
@@ -96,14 +104,17 @@ def write_features(
     limit_gb: float = 8.0,
     settings: Mapping[str, Any] | None = None,
 ) -> FaceSet:
-    """Write the features of all faces at `RUN_OR_NETWORK[:BLOCK]`, as `write_taps` does; `settings` are the network's."""
-    require(Seed, seed=seed)
-    require(Count, views=views)
-    require(CountOrZero, grid=grid)
-    require(NotNegative, limit_gb=limit_gb)
+    """Write the features that `address`, `RUN_OR_NETWORK[:BLOCK]`, gives for all faces as a new set at `out`, and open it.
+
+    `settings`: those of a network that is given by name. The other parameters, and errors, are those of `write_taps`.
+    """
+    require_fitting(Seed, seed=seed)
+    require_fitting(Count, views=views)
+    require_fitting(CountOrZero, grid=grid)
+    require_fitting(NotNegative, limit_gb=limit_gb)
     network, _, block = address.partition(":")
     if settings and is_run(network):
-        known = ", ".join(names("mien.models"))
+        known = ", ".join(component_names("mien.models"))
         raise MienError(f"a network among {known} to change settings of", repr(network), "leave out --set: a model has its own")
     chosen = choose_device(device)
     source = tap({"network": network, **settings} if settings else network, block, faces.info, seed, chosen)
@@ -123,8 +134,9 @@ def write_taps(
 ) -> FaceSet:
     """Write the features of all faces, float16 (N, views, D), as a new set with the same table, and open it.
 
-    A block's maps are averaged to `grid` x `grid`, so D is its channels times grid squared; grid 0 keeps a map as it is. Says
-    in advance how large the set is. Raises MienError where that is above `limit_gb`, `out` exists, or faces do not fit.
+    A block's maps are averaged to `grid` x `grid`, so that D is the channels times grid squared; grid 0 keeps the maps as they
+    are. The set's size is said before. Raises MienError where it is above `limit_gb` gigabytes, `out` exists, or faces do not
+    fit.
     """
     shown = view_names(views)
     dimension = _dimension(source, grid)
@@ -144,7 +156,7 @@ def write_taps(
 
 
 def _halved(block: Tensor) -> Tensor:
-    """In half precision. Raises MienError where a value is too large for that."""
+    """Features in half precision. Raises MienError where a value is too large for that."""
     half = block.half()
     if not half.isfinite().all():
         largest = float(block.abs().max())
@@ -168,7 +180,7 @@ def _announce(source: Tap, count: int, views: int, dimension: int, limit_gb: flo
 
 @torch.inference_mode()
 def _features(source: Tap, pixels: Tensor, shown: tuple[str, ...], grid: int, noise: Generator) -> Iterator[Tensor]:
-    """(B, D) float32 of each view."""
+    """Features (B, D), float32, of each of the views that are named in `shown`."""
     for name in shown:
         if name in ("weak", "strong"):
             inputs = source.views.view(pixels, "weak" if name == "weak" else "strong", noise)

@@ -1,4 +1,4 @@
-"""A network that onnxruntime runs on the CPU, from its exported graph; torch is not loaded."""
+"""Runs an exported network by onnxruntime on the CPU; torch is not loaded."""
 
 import os
 import platform
@@ -12,57 +12,58 @@ import numpy.typing as npt
 
 from mien.data.faceset import FaceSet
 from mien.errors import MienError
-from mien.onnx_file import first_line, open_session, threads
-from mien.plain import counted
-from mien.recognize.bundled import BOX, find_model
-from mien.recognize.model_card import FACES, WEIGHTS, ModelCard, read_card, read_graph, read_weights_file
-from mien.silence import import_onnxruntime
+from mien.onnx_file import first_line, open_session, thread_count
+from mien.recognize.bundled import BUNDLED, find_model
+from mien.recognize.model_card import ModelCard, read_card
+from mien.recognize.model_folder import FACES, WEIGHTS, read_graph, read_weights_file
+from mien.telemetry import import_onnxruntime
+from mien.wording import quantity
 
 BATCH = 64
-"""Faces at once: their maps stay near the processor."""
+"""Most faces in a batch: with more, their maps leave the processor's cache."""
 
 
 @dataclass(frozen=True)
 class OnnxBackend:
-    """Runs a session of onnxruntime, which takes faces as they are stored."""
+    """Computes logits by a session of onnxruntime, which takes faces as they are stored."""
 
     session: Any
     batch: int
-    """Faces at once."""
+    """Faces in a batch."""
     folder: Path
-    """Of the model, where another process reads it again."""
+    """The model's folder, from which another process reads it again."""
     hashes: tuple[str, str]
-    """Of its weights and its graph."""
+    """sha256 of the model's weights and of its graph."""
 
     @staticmethod
     def load(path: Path, card: ModelCard, graph: bytes) -> "OnnxBackend":
-        """The model at `path`, of this card and graph.
+        """The backend of the model at `path` with this card and graph.
 
-        Raises MienError where its weights are missing, changed or no numbers, where the card is that of another model, and where
-        the graph is not one as mien writes.
+        Raises MienError where its weights are missing, changed or no numbers, where the card is another model's, and for a
+        graph that mien would not write.
         """
-        weights, batch = read_weights_file(path, card), BATCH
+        weights, batch = read_weights_file(path, card.weights), BATCH
         # What comes with mien is known; without it `onnx` need not be loaded, which takes a tenth of a second.
-        if (card.graph, card.weights) not in {(own.graph, own.weights) for own in map(read_card, BOX.values())}:
+        if (card.graph, card.weights) not in {(own.graph, own.weights) for own in map(read_card, BUNDLED.values())}:
             from mien.recognize.onnx_graph_check import check_graph
 
             checked = check_graph(graph, card, weights, path)
             graph, batch = checked.content, checked.batch
-        session = open_session(graph, threads(), {WEIGHTS: weights.content})
+        session = open_session(graph, thread_count(), {WEIGHTS: weights.content})
         (faces,), (logits,) = session.get_inputs(), session.get_outputs()
         side, color = card.faces.side, [3] if card.faces.channels == 3 else []
         if logits.shape[1:] != [len(card.classes)] or faces.shape[1:] != [side, side, *color]:
-            expected = f"a graph of {counted(len(card.classes), 'class', 'classes')} and faces of {side} pixels at {path}"
+            expected = f"a graph of {quantity(len(card.classes), 'class', 'classes')} and faces of {side} pixels at {path}"
             raise MienError(expected, f"one from {faces.shape} to {logits.shape}", "copy the model's folder whole")
         return OnnxBackend(session, batch, path, (card.weights, card.graph))
 
     def __reduce__(self) -> tuple[Callable[[str, tuple[str, str]], "OnnxBackend"], tuple[str, tuple[str, str]]]:
         """A session cannot be sent to another process, nor copied: the model is read again there, from its folder."""
-        boxed = next((name for name, folder in BOX.items() if folder == self.folder), "")
-        return _again, (boxed or os.path.abspath(self.folder), self.hashes)
+        bundled = next((name for name, folder in BUNDLED.items() if folder == self.folder), "")
+        return _again, (bundled or os.path.abspath(self.folder), self.hashes)
 
     def logits(self, card: ModelCard, faces: FaceSet, flip: bool) -> npt.NDArray[np.float32]:
-        """(N, K) of at least one face of the card's kind."""
+        """Logits (N, K) of at least one face of the card's kind; `flip` averages with the mirror images'."""
         made = []
         for rows in np.array_split(np.arange(len(faces)), -(-len(faces) // self.batch)):
             shown = faces.faces(rows)
@@ -71,8 +72,8 @@ class OnnxBackend:
         return np.concatenate(made)
 
     def machine(self) -> str:
-        """What figures were measured on."""
-        return f"{platform.machine()} CPU, {threads()} threads, float32, onnxruntime {import_onnxruntime().__version__}"
+        """The machine that measures, in words: processor, threads, precision, version of onnxruntime."""
+        return f"{platform.machine()} CPU, {thread_count()} threads, float32, onnxruntime {import_onnxruntime().__version__}"
 
     def _run(self, faces: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         try:
@@ -85,10 +86,10 @@ class OnnxBackend:
 
 
 def _again(model: str, hashes: tuple[str, str]) -> OnnxBackend:
-    """What was sent to this process. Raises MienError where the model is not there any more, or another one."""
+    """The backend that was sent to this process. Raises MienError where its model is gone, or another one is there."""
     folder = find_model(model)
     card = read_card(folder)
-    graph = read_graph(folder, card)
+    graph = read_graph(folder, card.graph)
     if graph is None or (card.weights, card.graph) != hashes:
         raise MienError(f"the model at {folder} as it was when it was sent here", "another one", "load it in this process")
     return OnnxBackend.load(folder, card, graph)

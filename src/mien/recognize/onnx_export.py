@@ -1,7 +1,7 @@
-"""A network as a graph of ONNX that takes faces as they are stored: uint8, unscaled.
+"""Writes a network as an ONNX graph that takes faces as they are stored: uint8, unscaled.
 
-Its weights are not in it: it names them by offset in the model.safetensors beside it. torch's own exporter asks for another
-package (onnxscript) and puts the weights into the graph, so that a model would be stored twice.
+The graph holds no weights: it names them by their offset in the model.safetensors beside it. torch's own exporter asks for
+another package (onnxscript) and puts the weights into the graph, so that a model would be stored twice.
 """
 
 import json
@@ -19,35 +19,35 @@ from mien.data.faceset import Normalization
 from mien.data.format import Info
 from mien.errors import MienError
 from mien.models import Network
-from mien.recognize.model_card import FACES, LOGITS, WEIGHTS
+from mien.recognize.model_folder import FACES, LOGITS, WEIGHTS
 from mien.recognize.onnx_graph_check import KINDS, OPSET, VERSION
 
 
 class _Graph:
-    """Nodes so far; a value is the name of a node's output."""
+    """The graph's nodes and values so far; a value goes by the name of the output that makes it."""
 
     def __init__(self) -> None:
         self.nodes: list[NodeProto] = []
         self.values: list[TensorProto] = []
 
     def add(self, kind: str, inputs: Sequence[str], **settings: Any) -> str:
-        """A node's output."""
+        """Add a node of this kind, and give the name of its output."""
         name = f"made{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [name], **settings))
         return name
 
     def constant(self, value: Any, dtype: type[np.generic] = np.float32) -> str:
-        """A number or some."""
+        """Add a constant number or array, and give its name."""
         name = f"constant{len(self.values)}"
         self.values.append(numpy_helper.from_array(np.asarray(value, dtype), name))
         return name
 
 
 def write_graph(network: Network, info: Info, normalization: Normalization, weights: bytes) -> bytes:
-    """The graph of `network`, whose weights are those of a file of safetensors with the content `weights`.
+    """The ONNX graph of `network`, as a file's content. `weights`: the content of the safetensors file that the graph refers to.
 
-    Its input `faces` is uint8 (N, S, S) or (N, S, S, 3), its output `logits` float32 (N, K). Raises MienError for a network of
-    layers that it does not know.
+    The graph takes `faces`, uint8 (N, S, S) or (N, S, S, 3), and gives `logits`, float32 (N, K). Raises MienError for a network
+    with layers that are not known here.
     """
     graph = _Graph()
     last = _layers(graph, network, _normalized(graph, info, normalization))
@@ -63,7 +63,7 @@ def write_graph(network: Network, info: Info, normalization: Normalization, weig
 
 
 def _normalized(graph: _Graph, info: Info, normalization: Normalization) -> str:
-    """What `data.augment.normalize` makes of stored faces: (N, C, S, S)."""
+    """Add what `data.augment.normalize` does to stored faces; the output is (N, C, S, S)."""
     unit = graph.add("Div", [graph.add("Cast", [FACES], to=TensorProto.FLOAT), graph.constant(255)])
     if info.channels == 3:
         unit = graph.add("Transpose", [unit], perm=[0, 3, 1, 2])
@@ -79,7 +79,7 @@ def _normalized(graph: _Graph, info: Info, normalization: Normalization) -> str:
 
 
 def _layers(graph: _Graph, network: Network, inputs: str) -> str:
-    """The network's layers after each other, as torch.fx sees them; the last one's output."""
+    """Add the network's layers in order, as torch.fx traces them, and give the last one's output."""
     modules = nn.Sequential(*network.blocks.values(), network.head)
     prefixes = [*(f"blocks.{name}" for name in network.blocks), "head"]
     try:
@@ -108,7 +108,7 @@ _FUNCTIONS: dict[Callable[..., Any] | str, str] = {operator.add: "Add", torch.ad
 
 
 def _module(graph: _Graph, module: nn.Module, name: str, values: list[str]) -> str:
-    """One layer of torch."""
+    """Add one layer of torch, and give its output."""
     match module:
         case nn.Dropout() | nn.Identity():
             return values[0]
@@ -152,7 +152,7 @@ def _arrays(module: nn.Module, name: str) -> list[str]:
 
 
 def _refer(graph: _Graph, weights: bytes) -> None:
-    """Adds what nodes name and nobody made: arrays of the file of weights, which lie behind its header."""
+    """Add references to the weights that nodes name: arrays of the safetensors file, which lie behind its header."""
     (length,) = struct.unpack("<Q", weights[:8])
     arrays = json.loads(weights[8 : 8 + length])
     made = {FACES, *(value.name for value in graph.values), *(output for node in graph.nodes for output in node.output)}

@@ -1,4 +1,4 @@
-"""The graph of a model from elsewhere: it has to be one as `recognize.graph` writes, of sizes that a face may need."""
+"""Checks the ONNX graph of a model from elsewhere: only what `onnx_export` writes is run, and only in sizes that faces need."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,13 +8,14 @@ from google.protobuf.message import DecodeError
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from mien.errors import MienError
-from mien.onnx_check import MOST_WORK, Refusal, each, elements, infer_sizes, require_operators, values_of
-from mien.plain import short
-from mien.recognize.model_card import FACES, GRAPH, LOGITS, WEIGHTS, ModelCard
+from mien.onnx_check import MOST_WORK, Refusal, element_count, infer_sizes, multiplications_each, require_operators, values_of
+from mien.recognize.model_card import ModelCard
+from mien.recognize.model_folder import FACES, GRAPH, LOGITS, WEIGHTS
 from mien.recognize.weights_file import WeightsFile
+from mien.wording import short_name
 
 OPSET, VERSION = 17, 8
-"""Of ONNX: old enough for every onnxruntime that mien takes."""
+"""Versions of ONNX's operators and of its format: old enough for every onnxruntime that mien takes."""
 _WINDOW = ("kernel_shape", "strides", "pads")
 OPERATORS: Mapping[str, tuple[str, ...]] = {
     "Add": (),
@@ -36,30 +37,33 @@ OPERATORS: Mapping[str, tuple[str, ...]] = {
     "Transpose": ("perm",),
     "Unsqueeze": (),
 }
-"""Those that are written, and their settings."""
+"""The operators that mien writes, and the settings of each."""
 MOST_NODES, MOST_SETTING = 8192, 1 << 16
+"""Most nodes in a graph, and the largest number in a node's settings."""
 MOST_LIVE = 1 << 26
-"""Elements that are in memory at one time for a face: a quarter of a gigabyte."""
+"""Most elements that may be in memory at one time for a face: a quarter of a gigabyte."""
 BATCH = 64
-"""Faces at once: their maps stay near the processor."""
+"""Most faces in a batch: with more, their maps leave the processor's cache."""
 WORK_AT_ONCE = 2 * 10**10
-"""Multiplications of a batch: a process that is told to end does so after it."""
+"""Most multiplications in a batch: a process that is told to end does so after a batch."""
 TRIED = 2
-"""Faces for which sizes are found out."""
+"""Faces for which the sizes of all values are inferred."""
 KINDS = {"F16": TensorProto.FLOAT16, "F32": TensorProto.FLOAT}
+"""ONNX's kinds of numbers, by their names in a safetensors file."""
 
 
 @dataclass(frozen=True)
-class Checked:
-    """A graph that may be run."""
+class CheckedGraph:
+    """A graph that was checked and may be run."""
 
     content: bytes
+    """The graph as a file's content."""
     batch: int
-    """Faces at once."""
+    """Most faces in a batch."""
 
 
-def check_graph(content: bytes, card: ModelCard, weights: WeightsFile, file: object = GRAPH) -> Checked:
-    """The graph in a file's content. Raises MienError where it is not as one that mien writes for this card and these weights."""
+def check_graph(content: bytes, card: ModelCard, weights: WeightsFile, file: object = GRAPH) -> CheckedGraph:
+    """Check the graph in a file's content. Raises MienError where mien would not write it for this card and these weights."""
     refuse = Refusal(file, "take a model that mien exported, or read it in torch: leave `graph` in its card empty")
     model = ModelProto()
     try:
@@ -71,7 +75,7 @@ def check_graph(content: bytes, card: ModelCard, weights: WeightsFile, file: obj
     del model.graph.value_info[:]
     versions = [(entry.domain, entry.version) for entry in model.opset_import[:9]]
     if model.ir_version != VERSION or versions != [("", OPSET)]:
-        raise refuse(f"ONNX of version {VERSION}, operators of version {OPSET}", short(f"{model.ir_version} and {versions}"))
+        raise refuse(f"ONNX of version {VERSION}, operators of version {OPSET}", short_name(f"{model.ir_version} and {versions}"))
     require_operators(model, OPERATORS, refuse, MOST_NODES)
     for node in model.graph.node:
         _require_settings(node, refuse)
@@ -86,12 +90,12 @@ def check_graph(content: bytes, card: ModelCard, weights: WeightsFile, file: obj
     known = {name: _known(name, shape, refuse) for name, shape in shapes.items()}
     live, work = _costs(model, known, refuse)
     batch = max(1, min(BATCH, MOST_LIVE // max(1, live), WORK_AT_ONCE // max(1, work)))
-    return Checked(model.SerializeToString(), batch)
+    return CheckedGraph(model.SerializeToString(), batch)
 
 
 def _known(name: str, shape: tuple[int, ...] | None, refuse: Refusal) -> tuple[int, ...]:
     if shape is None:
-        raise refuse("values whose sizes can be known beforehand", short(f"{name} without"))
+        raise refuse("values whose sizes can be known beforehand", short_name(f"{name} without"))
     return shape
 
 
@@ -101,62 +105,62 @@ def _require_settings(node: NodeProto, refuse: Refusal) -> None:
     others = any(one.HasField("s") or one.HasField("t") or one.floats or one.strings for one in node.attribute)
     known = set(names) <= set(OPERATORS[node.op_type]) and len(set(names)) == len(names)
     if not known or others or any(abs(number) > MOST_SETTING for number in numbers):
-        raise refuse(f"settings of {node.op_type} as mien writes them", short(", ".join(names)))
+        raise refuse(f"settings of {node.op_type} as mien writes them", short_name(", ".join(names)))
     if not all(0 <= one.f < 1 for one in node.attribute):
-        raise refuse(f"settings of {node.op_type} from 0 to 1", short(", ".join(names)))
+        raise refuse(f"settings of {node.op_type} from 0 to 1", short_name(", ".join(names)))
     if node.op_type == "Cast" and numbers[:1] != [TensorProto.FLOAT]:
         raise refuse("casts to float32", "others")
 
 
 def _require_order(model: ModelProto, refuse: Refusal) -> None:
-    """Every operator makes one value, once, of values that were made before."""
+    """Raises MienError unless every operator makes one new value, of values that were made before."""
     made = {FACES, *(entry.name for entry in model.graph.initializer)}
     for node in model.graph.node:
         if not made.issuperset(node.input) or len(node.output) != 1 or node.output[0] in made or not node.output[0]:
-            raise refuse("operators after those whose values they take", short(f"{node.op_type} {', '.join(node.output)}"))
+            raise refuse("operators after those whose values they take", short_name(f"{node.op_type} {', '.join(node.output)}"))
         made.add(node.output[0])
 
 
 def _require_one(given: Sequence[ValueInfoProto], name: str, kind: int, shape: list[int], refuse: Refusal) -> None:
-    """One value: so many faces, and of each this shape."""
+    """Raises MienError unless the graph has this one input or output: any number of faces, each of this shape."""
     expected = f"one value {name} of shape (N, {', '.join(map(str, shape))})"
     if [entry.name for entry in given] != [name]:
-        raise refuse(expected, short(", ".join(entry.name for entry in given) or "none"))
+        raise refuse(expected, short_name(", ".join(entry.name for entry in given) or "none"))
     tensor = given[0].type.tensor_type
     sizes = [entry.dim_value if entry.HasField("dim_value") else None for entry in tensor.shape.dim]
     if tensor.elem_type != kind or sizes != [None, *shape]:
-        raise refuse(expected, short(f"{name} of kind {tensor.elem_type} and {sizes}"))
+        raise refuse(expected, short_name(f"{name} of kind {tensor.elem_type} and {sizes}"))
 
 
 def _require_arrays(model: ModelProto, weights: WeightsFile, refuse: Refusal) -> None:
-    """Each lies in the graph, whole and of numbers, or is one of the file of weights, by name and place."""
+    """Raises MienError unless every array lies in the graph, finite, or in the file of weights, at the place that it states."""
     seen = set[str]()
     for tensor in model.graph.initializer:
         name = tensor.name
         if name in seen or tensor.HasField("segment"):
-            raise refuse("arrays of different names", short(name))
+            raise refuse("arrays of different names", short_name(name))
         seen.add(name)
         if tensor.data_location != TensorProto.EXTERNAL:
             if not np.isfinite(values_of(tensor, refuse)).all():
-                raise refuse("numbers", short(f"infinite ones at {name}"))
+                raise refuse("finite numbers", short_name(f"infinite ones at {name}"))
             continue
         entry = weights.entries.get(name)
         said = sorted((one.key, one.value) for one in tensor.external_data)
         length = 0 if entry is None else entry.end - entry.begin
         place = [] if entry is None else [("length", str(length)), ("location", WEIGHTS), ("offset", str(entry.begin))]
         if entry is None or said != place or (KINDS.get(entry.kind), entry.shape) != (tensor.data_type, tuple(tensor.dims)):
-            raise refuse(f"weights as they lie in {WEIGHTS}", short(f"{name} of {tuple(tensor.dims)}, {said}"))
+            raise refuse(f"weights as they lie in {WEIGHTS}", short_name(f"{name} of {tuple(tensor.dims)}, {said}"))
 
 
 def _costs(model: ModelProto, shapes: Mapping[str, tuple[int, ...]], refuse: Refusal) -> tuple[int, int]:
-    """For one face: the most elements that are in memory at one time, and multiplications. Raises MienError for too many."""
+    """For one face, the most elements in memory at one time, and the multiplications. Raises MienError for too many of either."""
     last = {name: number for number, node in enumerate(model.graph.node) for name in node.input} | {LOGITS: len(model.graph.node)}
     fixed = {entry.name for entry in model.graph.initializer}
-    room = sum(elements(shapes[name]) for name in fixed) + MOST_SETTING
-    alive = most = elements(shapes[FACES])
+    room = sum(element_count(shapes[name]) for name in fixed) + MOST_SETTING
+    alive = most = element_count(shapes[FACES])
     work = 0
     for number, node in enumerate(model.graph.node):
-        size = sum(elements(shapes[name]) for name in node.output)
+        size = sum(element_count(shapes[name]) for name in node.output)
         if fixed.issuperset(node.input):
             # Computed once, and kept: weights of half precision in single precision.
             fixed.update(node.output)
@@ -164,12 +168,12 @@ def _costs(model: ModelProto, shapes: Mapping[str, tuple[int, ...]], refuse: Ref
             continue
         alive += size
         most = max(most, alive)
-        work += size * each(node, shapes)
+        work += size * multiplications_each(node, shapes)
         given = {name for name in node.input if name not in fixed}
-        work += sum(elements(shapes[name]) for name in given)
+        work += sum(element_count(shapes[name]) for name in given)
         over = [name for name in {*given, *node.output} if last.get(name, number) == number]
-        alive -= sum(elements(shapes[name]) for name in over)
+        alive -= sum(element_count(shapes[name]) for name in over)
         if room < 0 or most > TRIED * MOST_LIVE or work > TRIED * MOST_WORK:
             limits = f"at most {MOST_LIVE:,} numbers in memory and {MOST_WORK:,} multiplications for a face"
-            raise refuse(limits, short(f"more at {node.output[0]}"))
+            raise refuse(limits, short_name(f"more at {node.output[0]}"))
     return -(-most // TRIED), -(-work // TRIED)

@@ -1,4 +1,4 @@
-"""What faces of a video show over time, as numbers and as a picture; memory does not grow with the video's length."""
+"""The expressions of a video's faces over time, as numbers and as a picture; memory does not grow with the video's length."""
 
 import io
 from collections.abc import Sequence
@@ -8,85 +8,95 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.faces.align import crop, square
+from mien.faces.align import crop, square_map
 from mien.faces.face import Face
 from mien.media.photos import Photo
-from mien.plain import short
-from mien.recognize.reading import Reading
+from mien.recognize.prediction import Prediction
+from mien.wording import short_name
 
 BINS, WIDTH = 512, 0.1
-"""Parts that time is divided into, and their seconds at first, which double when there are more."""
+"""The number of bins of time, and a bin's seconds at first, which double when the video gets longer."""
 LINES, DRAWN = 32, 6
-"""Faces that are told, and drawn: those that were seen longest."""
+"""Most faces in the text, and most in the picture: those that were seen longest."""
 KEPT = 96
-"""Faces that are remembered: more, so that who comes while many are there can still be told."""
+"""Most faces that are remembered: more than are told, so that a face that comes while many are there may still be told."""
 LOST = 2.5
-"""Seconds for which a face may be lost and come back, or as many times as long as from one frame to the next, if that is more."""
+"""Seconds, or steps between two frames if these are longer, for which a face may be lost and come back."""
 SIDE, LARGER = 64, 1.2
-"""Of a face's small picture, in pixels; and how many times as large as in that a face has to be for another one."""
+"""Side of a face's small picture in pixels, and how many times better a face has to be seen for a new one."""
 STRIP, DARK = 0.12, "#444444"
-"""Above a band: where the model is unsure."""
+"""Height and color of the strip above a band that shows where the model is unsure."""
 COLORS = {
     "anger": "#d55e00", "contempt": "#cc79a7", "disgust": "#009e73", "fear": "#000000",
     "happiness": "#e69f00", "neutral": "#bbbbbb", "sadness": "#0072b2", "surprise": "#56b4e9",
 }  # fmt: skip
-"""Okabe and Ito's, which every kind of color vision tells apart, and gray. Other classes have those of a table."""
+"""Colors of the expressions: Okabe and Ito's, which every kind of color vision tells apart, and gray.
+
+Other classes have matplotlib's tab20.
+"""
 
 
 @dataclass(eq=False)
 class ScoreLine:
-    """One face over time."""
+    """The scores of one face over time, by bins of time."""
 
     track: int
+    """The face's number."""
     begin: float
-    """Seconds."""
+    """When the face was seen first, in seconds."""
     end: float
+    """When the face was seen last, in seconds."""
     sums: npt.NDArray[np.float64]
-    """(BINS, K) of scores."""
+    """(BINS, K) sums of scores."""
     counts: npt.NDArray[np.int64]
-    """(BINS,) of frames."""
+    """(BINS,) numbers of frames."""
     unsure: npt.NDArray[np.int64]
-    """(BINS,) of those in which it is not sure what the face shows."""
+    """(BINS,) numbers of frames in which the prediction is unsure."""
     picture: Photo | None = None
-    """(SIDE, SIDE, 3) of the face, where it is seen well."""
+    """(SIDE, SIDE, 3) the face where it was seen best; None without pictures."""
     worth: float = 0.0
-    """How well: pixels of its box, times how sure the detector is."""
+    """How well the face is seen there: pixels of its box times the detector's score."""
 
     @property
     def frames(self) -> int:
-        """In which it was seen."""
+        """Number of frames in which the face was seen."""
         return int(self.counts.sum())
 
     @property
     def means(self) -> npt.NDArray[np.float64]:
-        """(K,) of all its frames."""
+        """(K,) mean scores over all frames of the face."""
         found: npt.NDArray[np.float64] = self.sums.sum(axis=0) / max(1, self.frames)
         return found
 
 
 class Timeline:
-    """Takes the faces of frame after frame."""
+    """Collects the scores of a video's faces, frame after frame."""
 
     def __init__(self, classes: Sequence[str]) -> None:
-        self.classes, self.width, self.end, self._step = tuple(classes), WIDTH, 0.0, 0.0
-        """Seconds of a bin, of the last frame, and between two of them at most."""
+        self.classes = tuple(classes)
+        self.width = WIDTH
+        """Seconds of a bin."""
+        self.end = 0.0
+        """Time of the last frame in seconds."""
+        self._step = 0.0
+        """Most seconds between two frames."""
         self.faces = 0
-        """That were seen, those included that are no longer remembered."""
+        """Number of faces that were seen, those included that are no longer remembered."""
         self._lines: dict[int, ScoreLine] = {}
 
-    def add(self, time: float, readings: Sequence[Reading], photo: Photo | None = None) -> None:
-        """The faces of a frame, `time` seconds after the first; their tracks are numbered from 1 as they come. Small pictures of
-        faces are made from `photo`, the frame (H, W, 3), where it is given.
+    def add(self, time: float, predictions: Sequence[Prediction], photo: Photo | None = None) -> None:
+        """Add a frame's predictions; their tracks are numbered from 1 as they come. `time`: seconds since the first frame.
 
-        A face that was forgotten stays so, even if it is still there: its line would begin too late. That happens to those who
-        come last where more than 96 are there at once.
+        Small pictures of faces are made from `photo`, the frame (H, W, 3), where it is given. A face that was forgotten stays
+        so, even if it is still there: its line would begin too late. That happens to the last ones where more than 96 faces are
+        there at once.
         """
         self.end, self._step = time, max(self._step, time - self.end)
         while time >= BINS * self.width:
             self.width *= 2
             for line in self._lines.values():
                 line.sums, line.counts, line.unsure = map(_halved, (line.sums, line.counts, line.unsure))
-        for one in readings:
+        for one in predictions:
             number = one.track or 0
             if number > self.faces:
                 self.faces = number
@@ -105,12 +115,12 @@ class Timeline:
 
     @property
     def lines(self) -> list[ScoreLine]:
-        """Those seen longest first, 32 at most."""
+        """The lines of the faces, at most 32, those seen longest first."""
         return sorted(self._lines.values(), key=lambda line: (-line.frames, line.track))[:LINES]
 
     def picture(self) -> bytes:
-        """A PNG with a band for each face: how probable each expression was over time, where that is unsure, and the face."""
-        from mien.plots import Figure, colormaps
+        """A PNG with a band for each face: the probability of each expression over time, where it is unsure, and the face."""
+        from mien.matplotlib_parts import Figure, colormaps
 
         lines = sorted(self.lines[:DRAWN], key=lambda line: line.track)
         figure = Figure((10, 1 + 1.3 * max(1, len(lines))), layout="constrained")
@@ -134,7 +144,7 @@ class Timeline:
                 seen.imshow(line.picture)
         every[-1, 1].set_xlabel("seconds")
         if lines:
-            handles, named = list(every[0, 1].collections), [*map(short, self.classes), "unsure"]
+            handles, named = list(every[0, 1].collections), [*map(short_name, self.classes), "unsure"]
             legend = figure.legend(handles, named, loc="outside upper center", ncols=min(5, len(named)), frameon=False)
             for text in legend.get_texts():
                 text.set_parse_math(False)  # a class may be named with a $
@@ -143,7 +153,7 @@ class Timeline:
         return content.getvalue()
 
     def _last(self, line: ScoreLine) -> npt.NDArray[np.int64]:
-        """(BINS,) the last bin up to each into which a frame fell; below 0 where there is none."""
+        """(BINS,) for each bin the last one up to it that holds a frame of the face; below 0 where there is none."""
         found: npt.NDArray[np.int64] = np.maximum.accumulate(np.where(line.counts > 0, np.arange(BINS), -1))
         return found
 
@@ -154,12 +164,12 @@ class Timeline:
         return there
 
     def _shares(self, line: ScoreLine) -> npt.NDArray[np.float64]:
-        """(BINS, K) mean scores; where no frame fell into a bin those before, until the next frame was due, and then 0."""
+        """(BINS, K) mean scores. A bin without a frame has those before it until the next frame was due, and 0 after that."""
         means = line.sums / line.counts.clip(1)[:, None]
         return np.where(self._there(line)[:, None], means[self._last(line)], 0.0)
 
     def _make_room(self) -> None:
-        """Where there are too many, forget the face that was seen least, of those that will not come back if there are any."""
+        """Forget the face that was seen least where there are too many; faces that will not come back go first."""
         if len(self._lines) >= KEPT:
             lines = self._lines.values()
             lost = LOST * max(1.0, self._step)
@@ -168,16 +178,16 @@ class Timeline:
 
 
 def _picture(line: ScoreLine, face: Face, photo: Photo) -> None:
-    """Keep how the face looks here, if it is seen better than before."""
+    """Keep a small picture of the face from this frame, if it is seen better than before."""
     worth = face.area * max(face.score, 0.0)
     if worth <= LARGER * line.worth:
         return
     x0, y0, x1, y1 = face.box
-    whole = square(np.array(face.center), max(x1 - x0, y1 - y0, 1.0) * LARGER)
+    whole = square_map(np.array(face.center), max(x1 - x0, y1 - y0, 1.0) * LARGER)
     line.picture, line.worth = crop(photo, whole, SIDE), worth
 
 
 def _halved(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Of twice as wide bins: sums of two each, and as many empty ones."""
+    """Values (BINS, ...) by bins of double width: sums of two bins each, and empty bins in the second half."""
     pairs = values.reshape(BINS // 2, 2, *values.shape[1:]).sum(axis=1)
     return np.concatenate([pairs, np.zeros_like(pairs)])

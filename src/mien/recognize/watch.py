@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mien.faces.crop import CropSpec
-from mien.media.photos_and_frames import Shot
+from mien.media.photos_and_frames import PhotoOrFrame
 from mien.media.source_files import SourceFile
 from mien.recognize.camera import Camera, camera_frames, find_camera
-from mien.recognize.predict import TRACKING, Read, in_frames
+from mien.recognize.predict_files import TRACKING, PredictedPhoto, crop_in_frames
 from mien.recognize.recognizer import Recognizer
-from mien.recognize.tracking import Tracker
+from mien.recognize.tracking_and_smoothing import FaceTracker
 
 
 def watch(
@@ -19,7 +19,7 @@ def watch(
     geometry: CropSpec | None = None,
     least_face: float | None = None,
     device: str = "auto",
-) -> Iterator[Read]:
+) -> Iterator[PredictedPhoto]:
     """Read every frame of a camera and follow its faces, for so many seconds or until nobody asks any more; nothing is stored.
 
     `camera`: a number, a device or an address, as `find_camera` reads it. Without a `geometry` faces are cut out as the model's
@@ -28,14 +28,14 @@ def watch(
     """
     if not isinstance(recognizer, Recognizer):
         recognizer = Recognizer.load(recognizer, device)
-    return _watched(find_camera(camera), camera, recognizer, seconds, geometry or recognizer.geometry, least_face)
+    return _watched(find_camera(camera), camera, recognizer, seconds, geometry or recognizer.crop_spec, least_face)
 
 
 def _watched(
     named: Camera, camera: int | str, recognizer: Recognizer, seconds: float | None, how: CropSpec, least_face: float | None
-) -> Iterator[Read]:
-    tracker, name = Tracker(TRACKING, recognizer.card.least), SourceFile(named.name, Path())
+) -> Iterator[PredictedPhoto]:
+    tracker, name = FaceTracker(TRACKING, recognizer.card.conformal_threshold), SourceFile(named.name, Path())
     for frame in camera_frames(camera, seconds):
-        searched = how.looking_for(least_face) if least_face else in_frames(how, frame.pixels.shape)
+        searched = how.looking_for(least_face) if least_face else crop_in_frames(how, frame.pixels.shape)
         readings = tracker.follow(frame.time, recognizer.read([frame.pixels], searched)[0])
-        yield Read(Shot(name, frame.pixels, frame.number, frame.time, frame.number), readings)
+        yield PredictedPhoto(PhotoOrFrame(name, frame.pixels, frame.number, frame.time, frame.number), readings)

@@ -1,4 +1,4 @@
-"""The file of weights, checked without torch: what lies where, and that all of it is numbers."""
+"""Checks a safetensors file of weights without torch: where each tensor lies, and that all values are finite."""
 
 import json
 from dataclasses import dataclass
@@ -10,37 +10,38 @@ import numpy.typing as npt
 from safetensors import SafetensorError, deserialize
 
 from mien.errors import MienError
-from mien.plain import short
+from mien.wording import short_name
 
 KINDS = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16, "I64": np.int64}
-"""Of numbers that weights are made of, and how they are looked at; I64 counts batches."""
+"""The kinds of numbers that weights may have, and numpy's kinds that they are checked in; I64 counts batches."""
 VARIANCE = "running_var"
-"""The end of a variance's name."""
+"""The end of the name of a batch normalization's variance."""
 _BF16_EXPONENT = 0x7F80
-"""All of it set: nan or infinite."""
+"""The exponent's bits in bfloat16: a number that has all of them is nan or infinite."""
 
 
 @dataclass(frozen=True)
 class TensorEntry:
-    """Where an array lies."""
+    """Where a tensor lies in the file."""
 
     kind: str
-    """One of KINDS."""
+    """The kind of its numbers, one of KINDS."""
     shape: tuple[int, ...]
     begin: int
-    """Byte of the file."""
+    """The tensor's first byte in the file."""
     end: int
+    """The byte after its last one."""
 
 
 @dataclass(frozen=True, eq=False)
 class WeightsFile:
-    """A file of weights, and what lies in it by name."""
+    """A file of weights: its content, and where each tensor lies, by name."""
 
     content: bytes
     entries: dict[str, TensorEntry]
 
     def array(self, name: str) -> npt.NDArray[Any]:
-        """As it lies there: bfloat16 as whole numbers."""
+        """The tensor of this name, in its own shape; bfloat16 as uint16."""
         entry = self.entries[name]
         flat = np.frombuffer(self.content[entry.begin : entry.end], KINDS[entry.kind])
         return flat.reshape(entry.shape)
@@ -49,7 +50,7 @@ class WeightsFile:
 def check_weights(content: bytes, file: Path) -> WeightsFile:
     """The weights in a file's content.
 
-    Raises MienError for what is no safetensors, other kinds of numbers, nan and infinite ones, and variances below 0.
+    Raises MienError where it is no safetensors file, and for other kinds of numbers, nan, infinite values and variances below 0.
     """
     try:
         deserialize(content)  # type: ignore[no-untyped-call]  # checks the header: sizes, offsets, gaps, overlaps
@@ -70,7 +71,7 @@ def _entry(name: str, values: dict[str, object], first: int, file: Path) -> Tens
     assert isinstance(shape, list)
     assert isinstance(offsets, list)
     if kind not in KINDS:
-        raise MienError(f"weights of {', '.join(KINDS)} in {file}", f"{short(name)} of {kind}", "train the model again")
+        raise MienError(f"weights of {', '.join(KINDS)} in {file}", f"{short_name(name)} of {kind}", "train the model again")
     return TensorEntry(kind, tuple(shape), first + offsets[0], first + offsets[1])
 
 
@@ -79,6 +80,6 @@ def _require_numbers(name: str, weights: WeightsFile, file: Path) -> None:
     known = (values & _BF16_EXPONENT) != _BF16_EXPONENT if kind == "BF16" else np.isfinite(values)
     todo = "take another model, or train it again with a lower learning rate"
     if not known.all():
-        raise MienError(f"weights that are numbers in {file}", f"nan or infinite ones in {short(name)}", todo)
+        raise MienError(f"weights that are numbers in {file}", f"nan or infinite ones in {short_name(name)}", todo)
     if name.endswith(VARIANCE) and kind in ("F32", "F16") and bool((values < 0).any()):
-        raise MienError(f"variances of 0 or more in {file}", f"others in {short(name)}", todo)
+        raise MienError(f"variances of 0 or more in {file}", f"others in {short_name(name)}", todo)

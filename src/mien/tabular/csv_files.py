@@ -1,4 +1,4 @@
-"""Reading CSV files by column name; whatever is wrong with one is said in a sentence."""
+"""Reading CSV files by column name, with errors that say in a sentence what is wrong with a file."""
 
 import csv
 import re
@@ -11,40 +11,42 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from mien.errors import MienError
-from mien.registry import each_meant
+from mien.wording import with_suggestions
 
 HEADER_BYTES = 1 << 20
-"""The longest header."""
+"""The most bytes of a header."""
 
 MOST_BYTES = 1 << 30
-"""The largest file that is read whole."""
+"""The most bytes of a file that is read whole."""
 
 BLOCK_BYTES = 8 << 20
-"""A streamed file is read in blocks of this size."""
+"""The bytes of a block of a streamed file."""
 
 
 SAVE = "save it as UTF-8 (in Excel: CSV UTF-8), or check that this is the right file"
 
 SEPARATORS = (",", ";", "\t", "|")
-"""Between the columns, the most usual first."""
+"""The signs that may separate columns, the most usual first."""
 
 
 @dataclass(frozen=True)
-class Form:
-    """How a table is written: what programs for tables make of the same one differs from country to country."""
+class CsvFormat:
+    """How a CSV file is written: spreadsheets write the same table differently from country to country."""
 
     names: tuple[str, ...]
-    """In the first line; of a file without header, its first row."""
+    """The column names in the first line; in a file without header, the values of its first row."""
     separator: str
+    """The sign between columns."""
     encoding: str
+    """The name of the encoding, as Python knows it."""
     skipped: int
-    """Lines before the rows."""
+    """The number of lines before the rows."""
 
 
-def form(path: Path) -> Form:
-    """How the table at `path` is written, by its first line. Raises MienError where there is no such file or line.
+def csv_format(path: Path) -> CsvFormat:
+    """How the CSV file at `path` is written, by its first line. Raises MienError where there is no such file or line.
 
-    The separator is the one that makes the most columns. A line `sep=;` before the names says it, as Excel reads it.
+    The separator is the one that gives the most columns, unless a first line such as `sep=;` names it, as for Excel.
     """
     _require_file(path)
     encoding = encoding_of(path)
@@ -59,11 +61,11 @@ def form(path: Path) -> Form:
     separator = max(rows, key=lambda sign: len(rows[sign]))
     if not rows[separator]:
         raise MienError(f"a line with column names in {path}", "an empty file", "check that this is the right file")
-    return Form(tuple(name.strip() for name in rows[separator]), separator, encoding, skipped)
+    return CsvFormat(tuple(name.strip() for name in rows[separator]), separator, encoding, skipped)
 
 
 def encoding_of(path: Path) -> str:
-    """UTF-8, unless the beginning has its zeros where UTF-16 has them, with or without a mark of byte order."""
+    """The encoding of a text file: UTF-8, unless its first bytes have zeros where UTF-16 has them."""
     with path.open("rb") as file:
         begin = file.read(256)
     for mark, coding, high in ((b"\xff\xfe", "utf-16-le", 1), (b"\xfe\xff", "utf-16-be", 0)):
@@ -76,7 +78,7 @@ def encoding_of(path: Path) -> str:
 
 
 def _first_lines(path: Path, encoding: str) -> tuple[str, str]:
-    """Old Macs end lines by a carriage return alone."""
+    """The first two lines of a file; old Macs end lines by a carriage return alone."""
     with path.open("rb") as file:
         if encoding == "utf-8-sig":
             text = b"".join(file.readline(HEADER_BYTES) for _ in range(2)).decode(encoding, "surrogateescape")
@@ -87,50 +89,50 @@ def _first_lines(path: Path, encoding: str) -> tuple[str, str]:
     return first, second
 
 
-def header(path: Path) -> tuple[str, ...]:
-    """The column names in the first line of `path`. Raises MienError where there is no such file or line."""
-    return form(path).names
+def csv_columns(path: Path) -> tuple[str, ...]:
+    """The column names of a CSV file. Raises MienError where there is no such file or first line."""
+    return csv_format(path).names
 
 
-def require(path: Path, wanted: Sequence[str]) -> tuple[str, ...]:
-    """The column names of `path`. Raises MienError where one of `wanted` is missing, with those that are there."""
-    found = header(path)
+def require_columns(path: Path, wanted: Sequence[str]) -> tuple[str, ...]:
+    """The column names of a CSV file. Raises MienError where a `wanted` column is missing, with the columns there are."""
+    found = csv_columns(path)
     missing = [name for name in wanted if name not in found]
     if missing:
         listed = ", ".join(found)[:500]
-        wanted = each_meant(missing, found)
+        wanted = with_suggestions(missing, found)
         raise MienError(f"columns {wanted} in {path}", f"only {listed}", "check the file or the column names")
     return found
 
 
-def stream(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """These columns of `path` as texts, block after block; an empty one is null.
+def stream_csv(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Some columns of a CSV file as texts, in blocks of rows; an empty value is null.
 
     Raises MienError for a missing column or a broken row.
     """
-    require(path, columns)
+    require_columns(path, columns)
     types = dict.fromkeys(columns, pa.string())
     try:
-        written = form(path)
+        written = csv_format(path)
         with pacsv.open_csv(_source(path, written), **_options(types, written, block_size=BLOCK_BYTES)) as reader:
             yield from reader
     except (pa.ArrowException, UnicodeError, MemoryError) as error:
         raise _broken(path, error) from error
 
 
-def read(path: Path, columns: Mapping[str, pa.DataType | None], headless: Sequence[str] = ()) -> pa.Table:
-    """These columns of `path`, whole; None lets the values decide the type, and an empty value is null.
+def read_csv(path: Path, columns: Mapping[str, pa.DataType | None], headless: Sequence[str] = ()) -> pa.Table:
+    """Some columns of a CSV file as a table, each of the given type; None takes the type that the values have.
 
-    `headless` names all the columns of a file without a header. Raises MienError for a missing column, a broken row or a
-    value of another type.
+    An empty value is null. `headless` names all columns of a file without header. Raises MienError for a missing column, a
+    broken row or a value of another type.
     """
     _require_file(path)
     _require_size(path)
-    written = form(path)
+    written = csv_format(path)
     if headless:
         written = replace(written, names=tuple(headless), skipped=written.skipped - 1)
     else:
-        require(path, list(columns))
+        require_columns(path, list(columns))
     try:
         table = pacsv.read_csv(_source(path, written), **_options(columns, written))
     except (pa.ArrowException, UnicodeError, MemoryError) as error:
@@ -140,8 +142,8 @@ def read(path: Path, columns: Mapping[str, pa.DataType | None], headless: Sequen
     return table
 
 
-def _source(path: Path, written: Form) -> Any:
-    """What pyarrow reads; UTF-16 is decoded before, as its threads would do that by Python, which may be about to end."""
+def _source(path: Path, written: CsvFormat) -> Any:
+    """What pyarrow reads. UTF-16 is decoded here: pyarrow's threads would decode it in Python, which may be about to end."""
     if written.encoding == "utf-8-sig":
         return path
     _require_size(path)
@@ -159,7 +161,7 @@ def _require_file(path: Path) -> None:
         raise MienError(f"a CSV file at {path}", "no file there", "check the path")
 
 
-def _options(columns: Mapping[str, pa.DataType | None], written: Form, **more: int) -> dict[str, Any]:
+def _options(columns: Mapping[str, pa.DataType | None], written: CsvFormat, **more: int) -> dict[str, Any]:
     types = {name: kind for name, kind in columns.items() if kind is not None}
     # One thread: blocks come in the order of the file, and an error names its row.
     reading = pacsv.ReadOptions(column_names=list(written.names), skip_rows=written.skipped, use_threads=False, **more)

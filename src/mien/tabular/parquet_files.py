@@ -1,4 +1,4 @@
-"""Parquet files, read column by column: a file that is damaged, or states what cannot be, is told of."""
+"""Reading Parquet files column by column, with errors for files that are damaged or state what cannot be."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,26 +10,26 @@ import pyarrow.parquet as pq
 from mien.disk import require_regular
 from mien.errors import MienError
 
-LABELS = {"id": pa.string(), "label": pa.int64()}
-"""Columns of the tables that runs keep of labels."""
-BUDGET = {"id": pa.string(), "role": pa.string(), "label": pa.int64()}
-"""Of budget.parquet: a row for each label used, and what for."""
+LABEL_COLUMNS = {"id": pa.string(), "label": pa.int64()}
+"""Columns of the tables of labels that a run keeps."""
+BUDGET_COLUMNS = {"id": pa.string(), "role": pa.string(), "label": pa.int64()}
+"""Columns of a run's budget.parquet: a row for each label used, and what it was used for."""
 
 LONGEST = 1 << 16
-"""Bytes of a text, and numbers of a list, in a table."""
+"""The most bytes of a text, and numbers of a list, in a table."""
 ROOM, PER_ROW = 256 << 20, 4096
-"""A column may take so many bytes of memory, or so many for each row where that is more."""
+"""The most bytes of memory for a column, in all or for each row, whichever is more."""
 FAULTS = (pa.ArrowException, OSError, ValueError, LookupError, TypeError, OverflowError, MemoryError)
-"""What pyarrow raises for a file that is damaged, and for values that do not fit."""
+"""The exceptions of pyarrow for damaged files and for values that do not fit."""
 
 
 def read_table(path: Path, kinds: Mapping[str, pa.DataType], todo: str) -> pa.Table:
-    """The columns `kinds` of a parquet file, in these types and with a value in every row.
+    """Some columns of a Parquet file, by name with their types; every row must have a value.
 
-    Raises MienError, with what to do, for a file that is damaged, that has no such columns, or values of other kinds.
+    Raises MienError, which ends with `todo`, for a damaged file, a missing column or other values.
     """
-    metadata = metadata_of(path, todo)
-    missing = [name for name in kinds if name not in schema_of(path, metadata, todo).names]
+    metadata = read_metadata(path, todo)
+    missing = [name for name in kinds if name not in read_schema(path, metadata, todo).names]
     if missing:
         raise MienError(f"columns {', '.join(kinds)} in {path}", f"no {', '.join(missing)}", todo)
     columns = {name: read_column(path, metadata, name, kind, todo) for name, kind in kinds.items()}
@@ -40,18 +40,19 @@ def read_table(path: Path, kinds: Mapping[str, pa.DataType], todo: str) -> pa.Ta
     return table.replace_schema_metadata(metadata.schema.to_arrow_schema().metadata)
 
 
-def column_names(path: Path, todo: str) -> tuple[str, ...]:
-    """Of a parquet file. Raises MienError, with what to do, where it is damaged."""
-    return tuple(schema_of(path, metadata_of(path, todo), todo).names)
+def parquet_columns(path: Path, todo: str) -> tuple[str, ...]:
+    """The column names of a Parquet file. Raises MienError, which ends with `todo`, where it is damaged."""
+    return tuple(read_schema(path, read_metadata(path, todo), todo).names)
 
 
-def read_texts(path: Path, names: Sequence[str], todo: str) -> pa.Table:
-    """These columns of a parquet file as texts, null where there is none. Raises MienError as `read_table` does."""
-    metadata = metadata_of(path, todo)
+def read_text_columns(path: Path, names: Sequence[str], todo: str) -> pa.Table:
+    """Some columns of a Parquet file as texts, null where there is no value. Raises MienError where the file is damaged."""
+    metadata = read_metadata(path, todo)
     return pa.table({name: read_column(path, metadata, name, pa.string(), todo) for name in names})
 
 
-def metadata_of(path: Path, todo: str) -> pq.FileMetaData:
+def read_metadata(path: Path, todo: str) -> pq.FileMetaData:
+    """The metadata of a Parquet file. Raises MienError, which ends with `todo`, where there is no such file."""
     require_regular(path, todo)
     try:
         return pq.read_metadata(path)
@@ -59,8 +60,8 @@ def metadata_of(path: Path, todo: str) -> pq.FileMetaData:
         raise MienError(f"a table in {path}", str(error), todo) from error
 
 
-def schema_of(path: Path, metadata: pq.FileMetaData, todo: str) -> pa.Schema:
-    """Its columns, each name once."""
+def read_schema(path: Path, metadata: pq.FileMetaData, todo: str) -> pa.Schema:
+    """The columns and types of a Parquet file. Raises MienError where two columns have the same name."""
     try:
         schema = metadata.schema.to_arrow_schema()
         names = schema.names
@@ -72,7 +73,7 @@ def schema_of(path: Path, metadata: pq.FileMetaData, todo: str) -> pa.Schema:
 
 
 def read_column(path: Path, metadata: pq.FileMetaData, name: str, kind: pa.DataType | None, todo: str) -> pa.ChunkedArray:
-    """A column, every value checked: text is UTF-8, what is stated is there."""
+    """One column of a Parquet file with every value checked. Raises MienError where it is damaged or too large."""
     room = max(ROOM, PER_ROW * int(metadata.num_rows))
     _require_room(path, metadata, name, room, todo)
     try:
@@ -89,9 +90,9 @@ def read_column(path: Path, metadata: pq.FileMetaData, name: str, kind: pa.DataT
 
 
 def _require_room(path: Path, metadata: pq.FileMetaData, name: str, room: int, todo: str) -> None:
-    """Raises MienError where a column would take more than `room` bytes, before it is read.
+    """Raises MienError, before it is read, where a column would take more than `room` bytes.
 
-    A text that comes again and again is stored once: where it could be long, the lengths are looked at first.
+    A text that comes again and again is stored once, so where texts could be long their lengths are read first.
     """
     stated, repeated = 0, 0
     for number in range(metadata.num_row_groups):
@@ -112,7 +113,7 @@ def _require_room(path: Path, metadata: pq.FileMetaData, name: str, room: int, t
 
 
 def _text_bytes(values: pa.Array) -> int:
-    """How long all texts are together that a dictionary lists."""
+    """Bytes of all the texts of an array, repeated ones counted as often as they come."""
     if not isinstance(values, pa.DictionaryArray):
         return int(values.nbytes)
     lengths = pc.binary_length(values.dictionary).cast(pa.int64())

@@ -1,4 +1,4 @@
-"""A nested state (dicts, lists, tensors, numbers, texts) in one safetensors file, bit for bit, without pickle.
+"""The file of a checkpoint: a nested state (dicts, lists, tensors, numbers, texts) in safetensors, bit for bit, without pickle.
 
 The file holds a hash of all that is in it, and of what the run was asked: a bit that changed, or the state of another run, is
 noticed. Files of before that have neither; they are read by what they hold.
@@ -15,26 +15,27 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from mien.disk import read_json, require_regular, write_aside
+from mien.disk import require_regular, write_atomically
 from mien.errors import MienError
+from mien.json_toml import read_json
 
 FAULTS = (AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError, AssertionError)
 """What torch and Python raise where a state is not of the form that it is loaded into."""
 ELSEWHERE = ("faces", "unlabeled", "device", "threads")
-"""What of an order may be other when a run goes on: where sets lie, and what computes."""
+"""Settings that may be others when a run goes on: where sets lie, and what computes."""
 TODO = "train again"
 
 
 def write_state(path: Path, state: dict[str, Any]) -> None:
-    """Write `state` aside and rename it."""
+    """Write a nested state to a file, aside and renamed: the file is whole, or not there."""
     tensors: dict[str, Tensor] = {}
     tree = json.dumps(_pack(state, tensors))
     told = {"tree": tree, "sha256": _digest(tree, tensors), "asked": asked_of(path.parent)}
-    write_aside(path, save(tensors, told))
+    write_atomically(path, save(tensors, told))
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """What `write_state` wrote, tensors on the CPU. Raises MienError where the file is damaged, or that of another run."""
+    """Read what `write_state` wrote, tensors on the CPU. Raises MienError where the file is damaged, or of another run."""
     require_regular(path, TODO)
     try:
         with safe_open(path, "pt") as file:
@@ -57,9 +58,7 @@ def read_state(path: Path) -> dict[str, Any]:
 
 
 def asked_of(folder: Path) -> str:
-    """A hash of what a run, or an autoencoder, was asked, and of the name of the part that lies in `folder`; empty where no file
-    says it.
-    """
+    """A hash of what a run, or an autoencoder, was asked, and of what `folder` holds of it; empty where no file says it."""
     names = list[str]()
     while folder.parent.name == "parts":
         names.append(folder.name)
@@ -67,15 +66,15 @@ def asked_of(folder: Path) -> str:
     for file in (folder / "run.json", folder / "neighbors.json"):
         if file.is_file():
             asked = read_json(file, TODO)
-            order = asked.get("order")
-            if isinstance(order, dict):
-                asked |= {"order": {key: value for key, value in order.items() if key not in ELSEWHERE}}
+            settings = asked.get("order")
+            if isinstance(settings, dict):
+                asked |= {"order": {key: value for key, value in settings.items() if key not in ELSEWHERE}}
             return hashlib.sha256(json.dumps([names, asked], sort_keys=True).encode()).hexdigest()
     return ""
 
 
 def load_weights(network: nn.Module, weights: Mapping[str, Any], path: Path) -> None:
-    """Weights out of the file `path` into a network. Raises MienError where they are not of its form, or no numbers."""
+    """Load weights from the file `path` into a network. Raises MienError where they are not of its form, or no numbers."""
     try:
         require_numbers(weights)
         network.load_state_dict(dict(weights))
@@ -84,14 +83,14 @@ def load_weights(network: nn.Module, weights: Mapping[str, Any], path: Path) -> 
 
 
 def require_numbers(weights: Mapping[str, Any]) -> None:
-    """Raises ValueError where one is infinite or no number; one of ALRAO's copies may be."""
+    """Raises ValueError where a weight is infinite or no number; those of ALRAO's copies may be."""
     for name, value in weights.items():
         if not name.startswith("head.copies.") and not bool(torch.isfinite(value).all()):
             raise ValueError(f"{name} is not finite")
 
 
 def not_of_run(path: Path, error: Exception) -> MienError:
-    """What is to be said of a checkpoint that cannot be loaded into its run."""
+    """The error of a checkpoint that cannot be loaded into its run."""
     return MienError(f"a checkpoint of this run at {path}", _brief(error), TODO)
 
 

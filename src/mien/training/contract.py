@@ -1,5 +1,6 @@
-"""What techniques give back is held to their question's protocol: a mistake in somebody's own is a sentence that names it."""
+"""What techniques give back is held to their question's protocol: a mistake in one of your own is named in a sentence."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -7,12 +8,12 @@ from torch import Tensor
 
 from mien.errors import MienError
 from mien.models import Network
-from mien.registry import name_of
+from mien.registry import component_name
 from mien.training.losses import Perturb, Unevaluated, UnlabeledLoss
 
 
 def numbers(made: Any, shape: tuple[int, ...], device: torch.device, question: str, technique: Any) -> Tensor:
-    """What a technique made, float32. Raises MienError where it is no tensor of real numbers of this shape on this device."""
+    """Numbers that a technique made, float32. Raises MienError where they are no tensor of this shape on this device."""
     of_kind = isinstance(made, Tensor) and made.is_floating_point() and tuple(made.shape) == shape
     if not of_kind or made.device.type != device.type:
         wanted = f"a tensor {shape} of floats on {device.type}" if shape else f"a tensor of one float on {device.type}"
@@ -21,8 +22,8 @@ def numbers(made: Any, shape: tuple[int, ...], device: torch.device, question: s
     return checked
 
 
-def finite(made: Any, shape: tuple[int, ...], device: torch.device, question: str, technique: Any) -> Tensor:
-    """The same, shares or weights; raises MienError where one is nan, infinite or below 0, too."""
+def shares(made: Any, shape: tuple[int, ...], device: torch.device, question: str, technique: Any) -> Tensor:
+    """Shares or weights that a technique made, float32. Raises MienError where one is nan, infinite or negative, too."""
     checked = numbers(made, shape, device, question, technique)
     if not checked.isfinite().all():
         raise _refusal(f"a tensor {shape} without nan and infinity", "some that are", question, technique)
@@ -31,8 +32,8 @@ def finite(made: Any, shape: tuple[int, ...], device: torch.device, question: st
     return checked
 
 
-def batches(made: Any, count: int, technique: Any) -> list[Tensor]:
-    """Rows that a draw made, below `count`. Raises MienError for anything else, and where a batch or all is empty."""
+def batch_rows(made: Any, count: int, technique: Any) -> list[Tensor]:
+    """The rows of each batch that a draw made, below `count`. Raises MienError for anything else, and for an empty batch."""
     wanted = f"a list of rows for each batch, tensors (B,) of whole numbers from 0 to {count - 1} on the CPU"
     if not isinstance(made, list | tuple) or not made:
         raise _refusal(wanted, "an empty list" if made in ([], ()) else made, "draw", technique)
@@ -46,14 +47,14 @@ def batches(made: Any, count: int, technique: Any) -> list[Tensor]:
 
 
 def unevaluated(made: Any, shape: tuple[int, ...], device: torch.device, question: str, technique: Any) -> Unevaluated:
-    """What gives, when it is called, numbers as above. Raises MienError where it cannot be called; then, for what it gives."""
+    """A function that a technique made, which gives `numbers` when it is called. Raises MienError where it cannot be called."""
     if not callable(made):
         raise _refusal("a function that is called later", made, question, technique)
     return lambda: numbers(made(), shape, device, question, technique)
 
 
 def unlabeled_loss(made: Any, device: torch.device, technique: Any) -> UnlabeledLoss | None:
-    """The same of unlabeled faces, whose probabilities may be perturbed; None is none."""
+    """The loss of unlabeled faces that a technique made, or None. Raises MienError where it cannot be called."""
     if made is None:
         return None
     if not callable(made):
@@ -65,27 +66,28 @@ def unlabeled_loss(made: Any, device: torch.device, technique: Any) -> Unlabeled
     return evaluate
 
 
-def nothing(made: Any, question: str, technique: Any) -> None:
-    """Raises MienError where a technique gives something back, of which nobody would take notice."""
+def perform(question: str, technique: Callable[..., Any], *given: Any) -> None:
+    """Call a technique that acts on the run itself. Raises MienError where it gives something back: nobody would look at it."""
+    made = technique(*given)
     if made is not None:
         raise _refusal("None, which acts on the run itself", made, question, technique)
 
 
-def asked(losses: list[Tensor], technique: Any) -> None:
-    """Raises MienError where a step has asked for no labeled loss in a whole epoch, so that nothing was learned of labels."""
+def require_asked(losses: list[Tensor], technique: Any) -> None:
+    """Raises MienError where a step has asked for no labeled loss in a whole epoch: nothing was learned from labels."""
     if not losses:
         raise _refusal("a call of `labeled`, the labeled loss", "none in an epoch", "step", technique)
 
 
 def trainable(loss: Tensor, technique: Any) -> Tensor:
-    """A loss (B,) down which a network can go. Raises MienError where it does not hang together with the output any more."""
+    """A loss (B,) that a network can be trained by. Raises MienError where it has no gradient."""
     if torch.is_grad_enabled() and not loss.requires_grad:
         raise _refusal("a loss with a gradient", "one without: its output was detached, or not used", "loss", technique)
     return loss
 
 
-def started(network: Network, device: torch.device, technique: Any) -> None:
-    """Raises MienError where a start left weights that no run can go on with."""
+def require_started(network: Network, device: torch.device, technique: Any) -> None:
+    """Raises MienError where a start left weights that cannot be trained: of another type or device, or not finite."""
     for name, value in network.named_parameters():
         if value.device.type != device.type or value.dtype != torch.float32:
             raise _refusal(f"weights of float32 on {device.type}", value, "start", technique)
@@ -95,7 +97,7 @@ def started(network: Network, device: torch.device, technique: Any) -> None:
 
 def _refusal(wanted: str, made: Any, question: str, technique: Any) -> MienError:
     todo = f"mend it: mien.techniques.{question.capitalize()} says what {question} gives back"
-    return MienError(f"{wanted} from {question} = {name_of(type(technique))}", _told(made), todo)
+    return MienError(f"{wanted} from {question} = {component_name(type(technique))}", _told(made), todo)
 
 
 def _told(made: Any) -> str:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from mien.data.faceset import FaceSet
 
@@ -20,16 +20,19 @@ class Batch:
 
 
 class FaceLoader:
-    """All faces of a run by row."""
+    """Faces by row, wherever they are kept."""
 
     def __init__(self, faces: FaceSet, device: torch.device, hold: bool | None = None) -> None:
-        """`hold`: keep all faces on the device; None decides by the memory that is free."""
+        """`hold`: whether all faces are kept on the device; None decides by the memory that is free."""
         self._set, self._device = faces, device
         pixels = faces.parts[0].pixels
         size = len(faces) * int(pixels[:1].nbytes or 1) if len(pixels) else 0
         self._held: Tensor | None = None
         if hold if hold is not None else size < 0.4 * _free(device):
             self._held = torch.from_numpy(faces.faces()).to(device)
+
+    def __len__(self) -> int:
+        return len(self._set)
 
     def fetch(self, rows: Tensor) -> Batch:
         """The faces of `rows`, (B,) on the CPU."""
@@ -39,7 +42,7 @@ class FaceLoader:
         return Batch(rows.to(self._device), faces.to(self._device))
 
     def stream(self, batches: Iterable[Tensor]) -> Iterator[Batch]:
-        """Batch after batch; from disk, the next one is read while this one is worked on."""
+        """Fetch batch after batch; from disk, the next one is read while this one is worked on."""
         if self._held is not None:
             yield from map(self.fetch, batches)
             return
@@ -52,6 +55,16 @@ class FaceLoader:
                 waiting = ahead
             if waiting is not None:
                 yield waiting.result()
+
+
+def shuffled_batches(rows: Tensor, count: int, size: int, generator: Generator) -> list[Tensor]:
+    """`count` batches of `size` of these rows, (size,) each: permutations one after the other.
+
+    So no row comes twice before all came once.
+    """
+    rounds = -(-count * size // len(rows))
+    shuffled = torch.cat([rows[torch.randperm(len(rows), generator=generator)] for _ in range(rounds)])
+    return list(shuffled[: count * size].split(size))
 
 
 def _free(device: torch.device) -> int:

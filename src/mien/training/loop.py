@@ -10,80 +10,91 @@ from torch import Tensor
 
 from mien.errors import MienError
 from mien.models import upscaling
-from mien.progress import Progress, duration, tell_part
-from mien.registry import name_of
-from mien.techniques.unlabeled.nothing import Nothing
+from mien.progress import duration, tell_part
+from mien.registry import component_name
 from mien.training import contract
 from mien.training.checkpoint import write_state
-from mien.training.face_loader import Batch
-from mien.training.losses import Unevaluated, UnlabeledLoss
-from mien.training.run import Run
+from mien.training.components import Components
+from mien.training.face_loader import Batch, shuffled_batches
+from mien.training.losses import BatchLoss, LabeledLoss, UnlabeledLoss
+from mien.training.objective import Classes, Objective
+from mien.training.questions import Unlabeled
+from mien.training.run import BestEpoch, Run
+from mien.training.run_state import take_state
 
 CHECKPOINT_SECONDS = 5.0
 """Shorter epochs are not all checkpointed: no more than about that much work has to be done again."""
 
 
-def fit(run: Run, progress: Progress, keep: Callable[[int], None]) -> None:
-    """Train `run` from where it is to its end; `keep` is called with the number of every stage that is over."""
-    with own_noise(run):
+def fit(run: Run, keep: Callable[[int], None], objective: Objective | None = None) -> None:
+    """Train `run` from where it is to its end; `keep` is called with the number of every stage that is over.
+
+    `objective`: what its network is taught; the run's classes unless said.
+    """
+    with own_torch_rng(run):
         for stage in range(run.stage, len(run.recipe.stages)):
-            begin(run, stage)
+            techniques = begin(run, stage)
+            taught = objective or Classes(techniques.weigh)
             # A stage's first epoch is always kept: there is then something good to go back to.
             settings, saved, first = run.recipe.stages[stage], -math.inf, run.epoch
             for epoch in range(first, settings.epochs):
                 started, losses = time.monotonic(), list[Tensor]()
-                batches = refresh(run)
-                run.batches = len(batches)
+                batches = refresh(run, techniques)
+                faces = sum(map(len, batches))
                 if epoch == first:
-                    progress.begin(f"{title(run)}stage {stage + 1}", sum(map(len, batches)) * (settings.epochs - first))
-                tell_part(progress, f"epoch {epoch + 1} of {settings.epochs}")
-                for number, (batch, others) in enumerate(
-                    zip(run.pool.stream(batches), unlabeled(run, len(batches)), strict=True)
-                ):
-                    run.set_rate((epoch + number / len(batches)) / settings.epochs)
-                    step = run.components.step
-                    contract.nothing(step(run, labeled_loss(run, batch, losses), others), "step", step)
-                    progress.advance(len(batch.rows))
-                contract.asked(losses, run.components.step)
+                    run.progress.begin(f"{part_prefix(run)}stage {stage + 1}", faces * (settings.epochs - first))
+                tell_part(run.progress, f"epoch {epoch + 1} of {settings.epochs}")
+                others = unlabeled_losses(run, techniques.unlabeled, len(batches))
+                for number, (batch, other) in enumerate(zip(run.pool.stream(batches), others, strict=True)):
+                    run.optimization.set_rate((epoch + number / len(batches)) / settings.epochs)
+                    labeled = labeled_loss(run, taught, batch, losses)
+                    contract.perform("step", techniques.step, run, labeled, other)
+                    run.progress.advance(len(batch.rows))
+                contract.require_asked(losses, techniques.step)
                 seconds = time.monotonic() - started
-                validate(run, losses, seconds)
-                progress.say(line(run) + pace(run, sum(map(len, batches)), seconds))
+                end_epoch(run, taught, techniques, losses, seconds)
+                run.progress.say(epoch_line(run) + pace(run, faces, seconds))
                 if time.monotonic() - saved >= CHECKPOINT_SECONDS or run.epoch == settings.epochs:
                     checkpoint(run)
                     saved = time.monotonic()
             keep(stage)
 
 
-def begin(run: Run, stage: int) -> None:
-    """Enter `stage` unless the run is already within it."""
+def begin(run: Run, stage: int) -> Components:
+    """Enter `stage`, unless the run is already within it, and return its techniques."""
+    techniques = Components.of(run.recipe, run.recipe.stages[stage])
+    run.loss = techniques.loss
     if not run.history:
         if larger := upscaling(run.network, run.recipe.model["network"]):
             run.progress.say(larger)
         # Before the optimizer and the average take the weights.
-        contract.nothing(run.components.start(run), "start", run.components.start)
-        contract.started(run.network, run.device, run.components.start)
+        contract.perform("start", techniques.start, run)
+        contract.require_started(run.network, run.device, techniques.start)
     if stage > run.stage or not run.history:
         run.enter(stage)
+    return techniques
 
 
-def refresh(run: Run) -> list[Tensor]:
+def refresh(run: Run, techniques: Components) -> list[Tensor]:
     """Before an epoch: weigh (with the old targets), then targets, then draw. Returns the rows of each batch."""
     run.forget_predictions()
-    count, parts = len(run.labels), run.components
-    weights = [contract.finite(weigh(run), (count,), run.device, "weigh", weigh) for weigh in parts.weigh]
+    count = len(run.labels)
+    weights = [contract.shares(weigh(run), (count,), run.device, "weigh", weigh) for weigh in techniques.weigh]
     run.weights = torch.stack(weights).prod(dim=0)
-    run.targets = contract.finite(parts.targets(run), (count, run.classes), run.device, "targets", parts.targets)
-    batches = contract.batches(parts.draw(run), count, parts.draw)
+    targets = techniques.targets
+    run.targets = contract.shares(targets(run), (count, run.classes), run.device, "targets", targets)
+    batches = contract.batch_rows(techniques.draw(run), count, techniques.draw)
+    run.batches = len(batches)
     run.forget_predictions()
     run.train_mode()
     return batches
 
 
-def labeled_loss(run: Run, batch: Batch, losses: list[Tensor]) -> Unevaluated:
-    """What a batch teaches: the lesson's loss, its views drawn here; its value is noted in `losses`."""
-    teach = run.lesson.loss(run, batch)
+def labeled_loss(run: Run, objective: Objective, batch: Batch, losses: list[Tensor]) -> LabeledLoss:
+    """The objective's loss over a batch, whose views are drawn now; each evaluation adds its value to `losses`."""
+    teach = objective.loss(run, batch)
 
-    def evaluate() -> Tensor:
+    def evaluate() -> BatchLoss:
         try:
             loss = teach()
         except ValueError as error:
@@ -93,62 +104,66 @@ def labeled_loss(run: Run, batch: Batch, losses: list[Tensor]) -> Unevaluated:
             raise MienError(
                 "batches that batch normalization has statistics of", found, "raise batch, or take more faces"
             ) from error
-        losses.append(loss.detach())
+        losses.append(loss.total.detach())
         return loss
 
-    return evaluate
+    return LabeledLoss(evaluate)
 
 
-def unlabeled(run: Run, count: int) -> Iterator[UnlabeledLoss | None]:
+def unlabeled_losses(run: Run, technique: Unlabeled, count: int) -> Iterator[UnlabeledLoss | None]:
     """For each of `count` batches, the unevaluated loss of as many unlabeled faces as the recipe says."""
-    if not len(run.unlabeled) or isinstance(run.components.unlabeled, Nothing):
+    if not len(run.unlabeled) or not technique.needs_unlabeled:
         yield from [None] * count
         return
-    rows = run.turns(run.unlabeled.cpu(), count, min(run.recipe.unlabeled_batch, len(run.unlabeled)))
-    for batch in run.pool.stream(rows):
-        technique = run.components.unlabeled
+    size = min(run.recipe.unlabeled_batch, len(run.unlabeled))
+    for batch in run.pool.stream(shuffled_batches(run.unlabeled.cpu(), count, size, run.generator)):
         yield contract.unlabeled_loss(technique(run, batch), run.device, technique)
 
 
-def validate(run: Run, losses: list[Tensor], seconds: float) -> None:
-    """End an epoch: measure it on validation, note its figures, keep the weights if they are the best of the stage."""
-    stage = run.recipe.stages[run.stage]
+def end_epoch(run: Run, objective: Objective, techniques: Components, losses: list[Tensor], seconds: float) -> None:
+    """Measure an epoch on validation, note its figures, and keep the weights if they are the best of the stage."""
     figures: dict[str, float] = {"stage": run.stage, "epoch": run.epoch, "seconds": round(seconds, 2)}
-    figures |= {"lr": run.optimizer.param_groups[0]["lr"], "loss": float(torch.stack(losses).mean())}
-    require_finite(run, figures["loss"])
-    figures |= run.take_notes()
-    figures |= run.lesson.figures(run)
+    figures |= {"lr": run.optimization.rate, "loss": float(torch.stack(losses).mean())}
+    require_finite(run, figures["loss"], techniques)
+    figures |= run.notes.take()
+    figures |= objective.figures(run)
     if "validation_loss" in figures:
-        require_finite(run, figures["validation_loss"])
+        require_finite(run, figures["validation_loss"], techniques)
     # The last step's weights have not been through a labeled loss yet. One of ALRAO's copies may diverge alone.
-    kept = [value for name, value in run.kept_network.named_parameters() if not name.startswith("head.copies.")]
-    require_finite(run, sum(float(value.detach().sum()) for value in kept))
+    learned = [value for name, value in run.eval_network.named_parameters() if not name.startswith("head.copies.")]
+    require_finite(run, sum(float(value.detach().sum()) for value in learned), techniques)
     run.epoch += 1
     run.history.append(figures)
+    keep_best(run, figures)
+
+
+def keep_best(run: Run, figures: dict[str, float]) -> None:
+    """Keep a copy of the weights where the epoch that is over is the best of its stage."""
     by = run.recipe.choose if f"validation_{run.recipe.choose}" in figures else "last"
     value = 0.0 if by == "last" else figures[f"validation_{by}"] * (-1 if by == "loss" else 1)
+    better = value >= (run.best.value if run.best else -math.inf)
     # Equal is better: the later of two equally good models has seen more. The last is copied once, at the stage's end.
-    if value >= run.best.get("value", -float("inf")) and (by != "last" or run.epoch == stage.epochs):
-        weights = {name: tensor.detach().clone() for name, tensor in run.kept_network.state_dict().items()}
-        run.best = {"value": value, "epoch": run.epoch - 1, "figures": figures, "weights": weights}
+    if better and (by != "last" or run.epoch == run.stage_epochs):
+        weights = {name: tensor.detach().clone() for name, tensor in run.eval_network.state_dict().items()}
+        run.best = BestEpoch(value, run.epoch - 1, figures, weights)
 
 
-def require_finite(run: Run, loss: float) -> None:
-    """Raises MienError where a loss is no number, and says what of the run is still good."""
+def require_finite(run: Run, loss: float, techniques: Components) -> None:
+    """Raises MienError where a loss is no number; the message says which checkpoint is still good."""
     if math.isfinite(loss):
         return
     where = f"{loss} in epoch {run.epoch + 1} of stage {run.stage + 1}"
     checkpoint = run.folder / "checkpoint.safetensors"
     kept = f"; {checkpoint} holds the last epochs that were" if checkpoint.is_file() else ""
-    own = [name_of(type(one)) for one in run.components.all() if not type(one).__module__.startswith("mien.")]
+    own = [component_name(type(one)) for one in techniques.all() if not type(one).__module__.startswith("mien.")]
     mend = f", or look at {', '.join(own)}" if own else ""
-    raise MienError("a finite loss", where + kept, f"take a lower learning rate ({title(run)}stages.{run.stage}.lr){mend}")
+    raise MienError("a finite loss", where + kept, f"take a lower learning rate ({part_prefix(run)}stages.{run.stage}.lr){mend}")
 
 
-def line(run: Run) -> str:
-    """The last epoch in words."""
+def epoch_line(run: Run) -> str:
+    """What is said of an epoch that is over: its loss and how good the network is."""
     last = run.history[-1]
-    text = f"{title(run)}{place(run)}epoch {last['epoch'] + 1:.0f} of {run.stage_epochs}: loss {last['loss']:.3f}"
+    text = f"{part_prefix(run)}{stage_prefix(run)}epoch {last['epoch'] + 1:.0f} of {run.stage_epochs}: loss {last['loss']:.3f}"
     if "validation_accuracy" in last:
         text += f", validation accuracy {last['validation_accuracy']:.1%}, average {last['validation_average_accuracy']:.1%}"
     elif "validation_loss" in last:
@@ -157,41 +172,41 @@ def line(run: Run) -> str:
 
 
 def pace(run: Run, faces: int, seconds: float) -> str:
-    """How fast the last epoch was, and about how long the rest of all stages takes by those of this one."""
+    """How fast the last epoch was, and about how long all that is left takes, judged by the epochs of this stage."""
     speed = f"; {faces / seconds:,.0f} faces/s" if seconds > 0 else ""
     left = run.stage_epochs - run.epoch + sum(stage.epochs for stage in run.recipe.stages[run.stage + 1 :])
     took = [figures["seconds"] for figures in run.history if figures["stage"] == run.stage]
     return f"{speed}, about {duration(left * sum(took) / len(took))} left for all" if left else speed
 
 
-def place(run: Run) -> str:
-    """Which stage it is, where there are several."""
+def stage_prefix(run: Run) -> str:
+    """What stands before an epoch in the log: the stage, where there are several."""
     return f"stage {run.stage + 1} of {len(run.recipe.stages)}, " if len(run.recipe.stages) > 1 else ""
 
 
-def title(run: Run) -> str:
-    """The name of the part that is being trained, to stand before what is said of it; nothing for the run itself."""
+def part_prefix(run: Run) -> str:
+    """What stands before each line of something that is trained before a run: its name; nothing for the run itself."""
     return f"{run.folder.name}: " if run.folder.parent.name == "parts" else ""
 
 
 def checkpoint(run: Run) -> None:
-    """Write everything that going on needs."""
-    run.global_noise = global_noise(run.device)
-    write_state(run.folder / "checkpoint.safetensors", run.state_dict())
+    """Write a checkpoint of the run."""
+    run.torch_rng = torch_rng(run.device)
+    write_state(run.folder / "checkpoint.safetensors", take_state(run))
 
 
-def global_noise(device: torch.device) -> list[Tensor]:
-    """State of torch's own generators, which dropout draws from."""
+def torch_rng(device: torch.device) -> list[Tensor]:
+    """The state of torch's own generators, which dropout draws from."""
     return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
 
 
 @contextmanager
-def own_noise(run: Run) -> Iterator[None]:
+def own_torch_rng(run: Run) -> Iterator[None]:
     """Within, torch's own generators are the run's; outside, the caller's, untouched."""
     with torch.random.fork_rng([run.device] if run.device.type == "cuda" else []):
-        torch.set_rng_state(run.global_noise[0])
+        torch.set_rng_state(run.torch_rng[0])
         if run.device.type == "cuda":
-            torch.cuda.set_rng_state(run.global_noise[1], run.device)
+            torch.cuda.set_rng_state(run.torch_rng[1], run.device)
         yield
 
 

@@ -1,4 +1,4 @@
-"""What the faces of a batch teach, and how well it was learned: classes, unless a part of a run says otherwise."""
+"""What the faces of a batch teach, and how well it was learned: classes, unless pretraining says otherwise."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mien.training import contract
-from mien.training.losses import Unevaluated
+from mien.training.losses import BatchLoss
+from mien.training.questions import Weigh
 
 if TYPE_CHECKING:
     from mien.training.face_loader import Batch
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 class Objective(Protocol):
     """What `fit` teaches a run's network."""
 
-    def loss(self, run: "Run", batch: "Batch") -> Unevaluated:
-        """The loss over a batch, a scalar; its views are drawn here."""
+    def loss(self, run: "Run", batch: "Batch") -> Callable[[], BatchLoss]:
+        """Draw the views of a batch, and return its unevaluated loss."""
         ...
 
     def figures(self, run: "Run") -> dict[str, float]:
@@ -27,39 +28,40 @@ class Objective(Protocol):
         ...
 
 
-class Classes:
-    """Faces teach the run's targets, by its weights and its recipe's loss."""
+class Classes(Objective):
+    """The usual objective: faces teach the run's targets, by the run's weights and its loss."""
 
-    def loss(self, run: "Run", batch: "Batch") -> Unevaluated:
-        """Weighted losses are summed over heads and divided by the batch size."""
+    def __init__(self, weigh: tuple[Weigh, ...] = ()) -> None:
+        """`weigh`: the techniques that are asked for the weights of each batch as well."""
+        self.weigh = weigh
+
+    def loss(self, run: "Run", batch: "Batch") -> Callable[[], BatchLoss]:
+        """The weighted losses of all heads, summed over heads and divided by the batch size."""
         inputs = run.view(batch, "weak")
         targets, weights = run.targets[batch.rows], run.weights[batch.rows]
-        shape, loss = (len(batch.rows),), run.components.loss
-        shares = [
-            contract.unevaluated(weigh.of_batch(run, batch), shape, run.device, "weigh", weigh)
-            for weigh in run.components.weigh
-            if hasattr(weigh, "of_batch")
-        ]
+        shape = (len(batch.rows),)
+        asked = [(weigh, weigh.of_batch(run, batch)) for weigh in self.weigh]
+        shares = [contract.unevaluated(made, shape, run.device, "weigh", weigh) for weigh, made in asked if made is not None]
 
-        def charged(charge: Callable[[Tensor, Tensor], Tensor], output: Tensor) -> Tensor:
-            return contract.numbers(charge(output, targets), shape, run.device, "loss", loss)
+        def charged(losses: object) -> Tensor:
+            return contract.numbers(losses, shape, run.device, "loss", run.loss)
 
-        def evaluate() -> Tensor:
+        def evaluate() -> BatchLoss:
             counts = torch.stack([weights, *(share() for share in shares)]).prod(dim=0)
             outputs = run.heads(inputs)
-            each = counts * torch.stack([contract.trainable(charged(loss, output), loss) for output in outputs])
-            run.head_losses = each.detach().mean(dim=1)
-            if displayed := getattr(loss, "displayed", None):
-                shown = counts * torch.stack([charged(displayed, output.detach()) for output in outputs])
-                run.note("loss", shown.sum(dim=0).mean())  # takes the place of the loss that trains in the history
-            return each.sum(dim=0).mean()
+            each = counts * torch.stack([contract.trainable(charged(run.loss(output, targets)), run.loss) for output in outputs])
+            displayed = [run.loss.displayed(output.detach(), targets) for output in outputs]
+            if displayed[0] is not None:
+                shown = counts * torch.stack([charged(losses) for losses in displayed])
+                run.notes.add("loss", shown.sum(dim=0).mean())  # takes the place of the loss that trains in the history
+            return BatchLoss(each.sum(dim=0).mean(), each.detach().mean(dim=1))
 
         return evaluate
 
     def figures(self, run: "Run") -> dict[str, float]:
         """Accuracy, average accuracy and cross-entropy on the validation faces."""
-        count = len(run.validation_labels)
-        return validation_figures(run.predict(run.validation, count), run.validation_labels) if count else {}
+        labels = run.data.validation_labels
+        return validation_figures(run.predict(run.validation), labels) if len(labels) else {}
 
 
 def validation_figures(logits: Tensor, labels: Tensor) -> dict[str, float]:

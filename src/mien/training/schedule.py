@@ -1,12 +1,6 @@
-"""Optimizers, learning rates over a stage, and the moving average of the weights."""
+"""Learning rates over a stage."""
 
 import math
-from collections.abc import Sequence
-
-import torch
-from torch import Tensor, nn
-from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
-from torch.optim.swa_utils import AveragedModel
 
 from mien.recipes.recipe import Stage
 
@@ -36,32 +30,3 @@ def _one_cycle(stage: Stage, progress: float) -> float:
 
 
 FACTORS = {"constant": _constant, "cosine": _cosine, "step": _step, "one_cycle": _one_cycle}
-
-
-def make_optimizer(network: nn.Module, stage: Stage) -> Optimizer:
-    """The stage's optimizer over the parameters that are not frozen; only matrices and kernels decay."""
-    learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in learned if p.ndim > 1], "weight_decay": stage.weight_decay},
-        {"params": [p for p in learned if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    if stage.optimizer == "sgd":
-        return SGD(groups, stage.lr, momentum=0.9, nesterov=True)
-    if stage.optimizer == "rmsprop":
-        return RMSprop(groups, stage.lr)
-    return (Adam if stage.optimizer == "adam" else AdamW)(groups, stage.lr)
-
-
-def make_average(network: nn.Module, decay: float) -> AveragedModel:
-    """The moving average of weights and buffers; early on it forgets faster, or it would remember the random start."""
-
-    @torch.no_grad()
-    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
-        kept = min(decay, (1 + int(count)) / (10 + int(count)))
-        # torch hands over tensors of one type at a time; counters are copied.
-        if averaged[0].is_floating_point():
-            torch._foreach_lerp_(list(averaged), list(current), 1 - kept)
-        else:
-            torch._foreach_copy_(list(averaged), list(current))
-
-    return AveragedModel(network, multi_avg_fn=update, use_buffers=True)

@@ -10,10 +10,10 @@ from pydantic.dataclasses import dataclass
 
 from mien.disk import read_bytes
 from mien.errors import MienError
-from mien.registry import STRICT, Count, Seed, Share, Threads, worded
+from mien.settings import STRICT, Count, Seed, Share, Threads, plain_errors
 
 
-@worded
+@plain_errors
 @dataclass(frozen=True, config=STRICT)
 class TrainingSettings:
     """What a run was asked to do, beside its recipe: the content of run.json, from which it can be resumed."""

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Copies of weights and buffers (of the network, then of its average), of the optimizer's memory and the scaler's."""
+    """Copies of a network's weights and buffers, of its average's, and of what optimizer and scaler remember."""
 
     tensors: tuple[Tensor, ...]
     memory: Mapping[Tensor, Mapping[str, Any]]
@@ -19,13 +19,13 @@ class Snapshot:
 
     @staticmethod
     def take(network: nn.Module, average: nn.Module | None, optimizer: Optimizer, scaler: torch.amp.GradScaler) -> "Snapshot":
-        """As they are now."""
+        """Copy what an update would change, as it is now."""
         memory = {parameter: {name: _copy(value) for name, value in kept.items()} for parameter, kept in optimizer.state.items()}
         return Snapshot(tuple(tensor.detach().clone() for tensor in _tensors(network, average)), memory, scaler.state_dict())
 
     @torch.no_grad()
     def put_back(self, network: nn.Module, average: nn.Module | None, optimizer: Optimizer, scaler: torch.amp.GradScaler) -> None:
-        """Into the same objects that it was taken of. What the optimizer began to remember since is forgotten."""
+        """Put the copies back into the objects that they were taken of; what the optimizer remembers since is forgotten."""
         for tensor, before in zip(_tensors(network, average), self.tensors, strict=True):
             tensor.copy_(before)
         for parameter in list(optimizer.state):

@@ -10,70 +10,75 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from pydantic.dataclasses import dataclass
+from torch import Tensor
 
 from mien.data.faceset import FaceSet
-from mien.data.splits import Budget
+from mien.data.label_budget import LabelBudget
 from mien.data.writer import write_table
-from mien.disk import put, read_as, require_name
+from mien.disk import replace_atomically, require_utf8_path
 from mien.errors import MienError
-from mien.plain import counted, to_json
+from mien.json_text import to_json
+from mien.json_toml import read_settings
 from mien.preparation.photo_folder import open_or_prepare
 from mien.progress import Progress, Silent
 from mien.recipes.recipe import Recipe
-from mien.recognize.calibration import apply_temperature, fit_least, fit_sure, fit_temperature
-from mien.recognize.device import choose_device
-from mien.recognize.model_card import ModelCard, read_card, read_sources, write_history
-from mien.recognize.networks import write_model
+from mien.recognize.calibration import apply_temperature, fit_confidence_threshold, fit_conformal_threshold, fit_temperature
+from mien.recognize.device import choose_device, to_device
+from mien.recognize.model_card import ModelCard, read_card
 from mien.recognize.recognizer import Recognizer
-from mien.registry import standing_in
-from mien.tabular.parquet_files import BUDGET, read_table
+from mien.recognize.run_records import read_sources, write_history
+from mien.recognize.saved_networks import build_network, write_model
+from mien.registry import naming_file
+from mien.tabular.parquet_files import BUDGET_COLUMNS, read_table
 from mien.training.checkpoint import TODO, read_state
+from mien.training.label_budget import PreparedRun, budget_table, prepare_run
 from mien.training.loop import fit, own_threads
-from mien.training.run import Run
-from mien.training.run_data import PreparedRun, budget_table, prepare_run
+from mien.training.run import BestEpoch, Run
+from mien.training.run_state import put_state
 from mien.training.settings import TrainingSettings
+from mien.wording import quantity
 
 
 def train(
     faces: FaceSet | Path | str,
     recipe: Recipe | Path | str,
     out: Path | str,
-    order: TrainingSettings | None = None,
+    settings: TrainingSettings | None = None,
     unlabeled: FaceSet | Path | str | None = None,
     progress: Progress | None = None,
-    budget: Budget | None = None,
+    budget: LabelBudget | None = None,
 ) -> Recognizer:
     """Train a recognizer by `recipe` on the training split of `faces` and leave run and model in the new folder `out`.
 
     `faces`: a set, its folder, or a folder of photos in class folders, whose faces are cut out first, once, into `FOLDER.faces`.
     `unlabeled`: a further set for techniques that learn without labels. `budget`: labeled rows of that split which are
-    learned from and validated with, instead of those that `order` would draw; the split's others have no labels then.
+    learned from and validated with, instead of those that `settings` would draw; the split's others have no labels then.
     `mien resume` cannot go on with such a run, `resume` can where it is given faces and budget again. Raises MienError where
     `out` exists, a set was changed since it was written, or recipe, budget and faces do not fit each other.
     """
     folder = Path(out)
-    require_name(folder)
+    require_utf8_path(folder)
     if folder.exists():
         raise MienError(f"nothing at {folder} yet", "a file or folder", "choose another --out, or mien resume it")
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
-    order = order or TrainingSettings()
-    faces = _opened(open_or_prepare(faces, progress, least=2, workers=order.threads, verify=False))
+    settings = settings or TrainingSettings()
+    faces = _opened(open_or_prepare(faces, progress, least=2, workers=settings.threads, verify=False))
     others = None if unlabeled is None else _opened(unlabeled)
     # A view has none of its own; who made it may say whose faces they are.
-    checksums = (faces.info.checksum or order.checksums[0], "" if others is None else others.info.checksum)
-    threads = order.threads or torch.get_num_threads()
-    order = replace(order, threads=threads, faces=_address(faces), unlabeled=_address(others), checksums=checksums)
+    checksums = (faces.info.checksum or settings.checksums[0], "" if others is None else others.info.checksum)
+    threads = settings.threads or torch.get_num_threads()
+    settings = replace(settings, threads=threads, faces=_address(faces), unlabeled=_address(others), checksums=checksums)
     if budget is not None and others is not None:
         raise MienError(
             "a budget, or a further set without labels", "both", "join that set's faces to the others, without labels"
         )
-    if budget is not None or (others is not None and order.unlabeled is None):
-        order = replace(order, faces=None)  # Not all of it is stored: such a run cannot be resumed from its folder alone.
-    prepared = prepare_run(faces, others, recipe, order, progress or Silent(), budget)
-    run = Run(recipe, prepared.material, order.seed, choose_device(order.device), folder, progress)
-    _begin(folder, faces, order, prepared, run)
+    if budget is not None or (others is not None and settings.unlabeled is None):
+        settings = replace(settings, faces=None)  # Not all of it is stored: such a run cannot be resumed from its folder alone.
+    prepared = prepare_run(faces, others, recipe, settings, progress or Silent(), budget)
+    run = Run(recipe, prepared.data, settings.seed, choose_device(settings.device), folder, progress)
+    _begin(folder, faces, settings, prepared, run)
     try:
-        return _finish(run, order, prepared, progress or Silent())
+        return _finish(run, settings, prepared, progress or Silent())
     except MienError:
         # A technique refused its settings, or the loss is no number from the start: there is nothing to resume.
         if not run.history and not (folder / "parts").exists():
@@ -85,7 +90,7 @@ def resume(
     folder: Path | str,
     progress: Progress | None = None,
     faces: FaceSet | None = None,
-    budget: Budget | None = None,
+    budget: LabelBudget | None = None,
     trusted: bool = False,
 ) -> Recognizer:
     """Go on with an interrupted run; of a finished one, return the recognizer.
@@ -100,33 +105,33 @@ def resume(
         if (folder / "model" / "model.json").is_file():
             return Recognizer.load(folder)
         raise MienError(f"a run at {folder}", "no run.json", "start one with mien train")
-    written = read_as(Written, folder / "run.json", TODO)
-    with standing_in(folder / "run.json"):
-        order, recipe = written.order, Recipe.parse(written.recipe, trusted)
+    written = read_settings(RunFile, folder / "run.json", TODO)
+    with naming_file(folder / "run.json"):
+        settings, recipe = written.order, Recipe.parse(written.recipe, trusted)
     if (folder / "model" / "model.json").is_file():
         _require_own(folder, written)
         return Recognizer.load(folder)
-    faces, others = _recorded(order) if faces is None or budget is None else (faces, None)
+    faces, others = _recorded(settings) if faces is None or budget is None else (faces, None)
     for left_over in folder.glob(".*"):
         left_over.unlink()  # Files that were being written when the run was killed.
-    prepared = prepare_run(faces, others, recipe, order, Silent(), budget)
-    run = Run(recipe, prepared.material, order.seed, choose_device(order.device), folder, progress)
-    if not budget_table(faces, prepared).equals(read_table(folder / "budget.parquet", BUDGET, TODO)):
+    prepared = prepare_run(faces, others, recipe, settings, Silent(), budget)
+    run = Run(recipe, prepared.data, settings.seed, choose_device(settings.device), folder, progress)
+    if not budget_table(faces, prepared).equals(read_table(folder / "budget.parquet", BUDGET_COLUMNS, TODO)):
         raise MienError(f"the labels that {folder} began with", "others", "train again")
     if (folder / "checkpoint.safetensors").is_file():
-        run.load_state_dict(read_state(folder / "checkpoint.safetensors"))
-    return _finish(run, order, prepared, progress or Silent())
+        put_state(run, read_state(folder / "checkpoint.safetensors"))
+    return _finish(run, settings, prepared, progress or Silent())
 
 
 @dataclass(frozen=True)
-class Written:
-    """The content of run.json."""
+class RunFile:
+    """What run.json says: what was asked of a run."""
 
     order: TrainingSettings
     recipe: dict[str, Any]
 
 
-def _require_own(folder: Path, written: Written) -> None:
+def _require_own(folder: Path, written: RunFile) -> None:
     """Raises MienError where the model in a run's folder is that of another run."""
     card = read_card(folder)
     mine = (written.recipe, written.order.seed, written.order.checksums[0])
@@ -134,14 +139,14 @@ def _require_own(folder: Path, written: Written) -> None:
         raise MienError(f"the model of this run in {folder / 'model'}", "that of another one", "put its own back, or train again")
 
 
-def _recorded(order: TrainingSettings) -> tuple[FaceSet, FaceSet | None]:
+def _recorded(settings: TrainingSettings) -> tuple[FaceSet, FaceSet | None]:
     """The sets that a run began with. Raises MienError where they are not stored or were changed."""
-    if order.faces is None:
+    if settings.faces is None:
         raise MienError("a run on a stored face set", "one on faces in memory", "save the set, then train again")
-    faces = _opened(order.faces)
-    others = None if order.unlabeled is None else _opened(order.unlabeled)
+    faces = _opened(settings.faces)
+    others = None if settings.unlabeled is None else _opened(settings.unlabeled)
     found = (faces.info.checksum, "" if others is None else others.info.checksum)
-    if found != order.checksums:
+    if found != settings.checksums:
         raise MienError("the face sets that the run began with", "sets that were changed since", "train again")
     return faces, others
 
@@ -156,28 +161,28 @@ def _address(faces: FaceSet | None) -> Path | None:
     return None if faces is None or faces.folder is None else faces.folder.resolve()
 
 
-def _begin(folder: Path, faces: FaceSet, order: TrainingSettings, prepared: PreparedRun, run: Run) -> None:
-    """The run's folder with what was asked (run.json) and which labels are used for what (budget.parquet), at once."""
+def _begin(folder: Path, faces: FaceSet, settings: TrainingSettings, prepared: PreparedRun, run: Run) -> None:
+    """Make the run's folder, with what was asked (run.json) and which labels are used for what (budget.parquet)."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        written = {"order": asdict(order), "recipe": run.recipe.table()}
+        written = {"order": asdict(settings), "recipe": run.recipe.table()}
         (aside / "run.json").write_text(to_json(written), "utf-8")
         pq.write_table(budget_table(faces, prepared), aside / "budget.parquet")
         aside.chmod(0o755)
-        put(aside, folder)
+        replace_atomically(aside, folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
 def _weights_table(run: Run, prepared: PreparedRun) -> pa.Table:
-    """A row per labeled training face: id, the label it was taught, and its weight in the last epoch."""
+    """The table weights.parquet, a row for each labeled training face: id, its label, and its weight in the last epoch."""
     rows = run.labeled.cpu().numpy()
     labels, weights = run.labels[run.labeled].cpu().numpy(), run.weights[run.labeled].cpu().numpy()
-    return pa.table({"id": prepared.material.faces.select(rows).column("id"), "label": labels, "weight": weights})
+    return pa.table({"id": prepared.data.faces.select(rows).column("id"), "label": labels, "weight": weights})
 
 
-def _finish(run: Run, order: TrainingSettings, prepared: PreparedRun, progress: Progress) -> Recognizer:
+def _finish(run: Run, settings: TrainingSettings, prepared: PreparedRun, progress: Progress) -> Recognizer:
     """Train to the end; the best model of each stage goes to stages/, the last stage's is the run's."""
 
     def keep(stage: int) -> None:
@@ -185,66 +190,73 @@ def _finish(run: Run, order: TrainingSettings, prepared: PreparedRun, progress: 
         write_history(run.folder, run.history)
         write_table(run.folder / "weights.parquet", _weights_table(run, prepared))
         folder = run.folder / "model" if last else run.folder / "stages" / str(stage + 1)
-        card = _card(run, order, prepared)
-        write_model(folder, run.best["weights"], card)
+        assert run.best is not None, "every stage has an epoch"
+        logits = _best_logits(run, run.best)
+        card = _card(run, run.best, logits, settings, prepared)
+        write_model(folder, run.best.weights, card)
         if last:
-            _say_doubtful(run, card, progress)
+            _say_doubtful(run, logits, card, progress)
 
-    with own_threads(order.threads):
-        fit(run, progress, keep)
-    return Recognizer.load(run.folder, order.device)
+    with own_threads(settings.threads):
+        fit(run, keep)
+    return Recognizer.load(run.folder, settings.device)
 
 
-def _say_doubtful(run: Run, card: ModelCard, progress: Progress) -> None:
-    """Of a finished model that gives one answer to all validation faces, or is sure of none."""
-    if not len(run.validation_labels):
+def _best_logits(run: Run, best: BestEpoch) -> Tensor:
+    """Logits (V, K) of the validation faces, by the best weights of the stage; those in training stay as they are."""
+    network = build_network(run.recipe.model, run.classes, run.views.info)
+    network.load_state_dict(best.weights)
+    return run.predict(run.validation, to_device(network, run.device))
+
+
+def _say_doubtful(run: Run, logits: Tensor, card: ModelCard, progress: Progress) -> None:
+    """Warn of a finished model that gives one answer to all validation faces, or is sure of none."""
+    if not len(run.data.validation_labels):
         return
-    said, known = (
-        run.predict_best(run.validation, len(run.validation_labels)).argmax(dim=1).unique(),
-        run.validation_labels.unique(),
-    )
+    said, known = logits.argmax(dim=1).unique(), run.data.validation_labels.unique()
     if len(said) == 1 < len(known):
-        name = run.class_names[int(said)]
+        name = run.data.faces.classes[int(said)]
         progress.say(
             f"warning: the model takes every validation face for {name}: its average accuracy is 1 of {len(known)} classes"
         )
-    if card.sure >= 1:
-        few = counted(len(run.validation_labels), "validation face is", "validation faces are")
+    if card.confidence_threshold >= 1:
+        few = quantity(len(run.data.validation_labels), "validation face is", "validation faces are")
         found = f"{few} too few, or too often named wrongly, to say so"
         progress.say(f"no answer of this model is sure: {found}")
 
 
-def _card(run: Run, order: TrainingSettings, prepared: PreparedRun) -> ModelCard:
+def _card(run: Run, best: BestEpoch, logits: Tensor, settings: TrainingSettings, prepared: PreparedRun) -> ModelCard:
     """The card of the stage's best model, its temperature and what is possible and sure fitted on validation."""
-    faces = prepared.material.faces.info
+    faces = prepared.data.faces.info
     card = ModelCard(
         network=run.recipe.model,
-        classes=run.class_names,
-        faces=replace(faces, checksum=order.checksums[0]),
+        classes=run.data.faces.classes,
+        faces=replace(faces, checksum=settings.checksums[0]),
         normalize=run.recipe.normalize,
         recipe=run.recipe.table(),
         budget=prepared.facts,
         sources=tuple({k: v for k, v in source.items() if k != "used"} for source in read_sources(run.folder)),
-        metrics=run.best["figures"],
-        seed=order.seed,
+        metrics=best.figures,
+        seed=settings.seed,
     )
-    if not len(run.validation_labels):
+    if not len(run.data.validation_labels):
         return card
-    logits, labels = run.predict_best(run.validation, len(run.validation_labels)).numpy(), run.validation_labels.numpy()
-    temperature = fit_temperature(logits, labels)
-    likely = apply_temperature(logits, temperature)
-    least = fit_least(likely, labels)
-    return replace(card, temperature=temperature, least=least, sure=fit_sure(likely, labels, least))
+    labels = run.data.validation_labels.numpy()
+    temperature = fit_temperature(logits.numpy(), labels)
+    likely = apply_temperature(logits.numpy(), temperature)
+    conformal = fit_conformal_threshold(likely, labels)
+    confident = fit_confidence_threshold(likely, labels, conformal)
+    return replace(card, temperature=temperature, conformal_threshold=conformal, confidence_threshold=confident)
 
 
 def train_or_resume(
     faces: FaceSet | Path | str,
     recipe: Recipe | Path | str,
     out: Path | str,
-    order: TrainingSettings,
+    settings: TrainingSettings,
     unlabeled: FaceSet | Path | str | None = None,
     progress: Progress | None = None,
-    budget: Budget | None = None,
+    budget: LabelBudget | None = None,
 ) -> Recognizer:
     """Train a recognizer into the folder `out` as `train` does, or go on with the run that was interrupted there.
 
@@ -254,11 +266,11 @@ def train_or_resume(
     folder = Path(out)
     file = folder / "run.json"
     if file.is_file() and (folder / "model" / "model.json").is_file():
-        _require_own(folder, read_as(Written, file, TODO))
-        made = Recognizer.load(folder, order.device)
+        _require_own(folder, read_settings(RunFile, file, TODO))
+        made = Recognizer.load(folder, settings.device)
     elif file.is_file():
         made = resume(folder, progress, None if budget is None else FaceSet.of(faces), budget)
     else:
-        made = train(faces, recipe, folder, order, unlabeled, progress, budget)
+        made = train(faces, recipe, folder, settings, unlabeled, progress, budget)
     (folder / "checkpoint.safetensors").unlink(missing_ok=True)
     return made

@@ -44,7 +44,7 @@ def main() -> None:
         guesses = np.where(np.arange(FACES) % 5 == 2, (truth + 1) % len(pool.classes), truth)
         with Store.create(Path(folder, "labels.db"), pool.classes, "drawn faces", pool.info.checksum, 2) as store:
             store.ask([Question(name, model="m", guess=int(guess)) for name, guess in zip(names, guesses, strict=True)])
-            tokens = [store.add_annotator(name) for name in ("ann", "bob")]
+            tokens = [store.accounts.add(name) for name in ("ann", "bob")]
             for name, wrong in (("ann", 5), ("bob", 7)):
                 said = [(truth[n] + (n % wrong == 3)) % len(pool.classes) for n in range(STARTED)]
                 store.answer_all(name, [Reply(names[n], label=int(label)) for n, label in enumerate(said)])

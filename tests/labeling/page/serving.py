@@ -21,19 +21,19 @@ import numpy as np
 import uvicorn
 
 from mien import FaceSet
-from mien.labeling.page.limits import Limits
-from mien.labeling.page.photos import Photos
-from mien.labeling.page.responses import When
-from mien.labeling.page.serve import Reached, address, listen, serve
+from mien.labeling.page.client_limits import ClientLimits
+from mien.labeling.page.responses import GuessTiming
+from mien.labeling.page.serve import NetworkSettings, listen, page_address, serve
 from mien.labeling.page.setup import PreparedPage
+from mien.labeling.page.source_photos import SourcePhotos
 from mien.labeling.store.records import Question
 from mien.labeling.store.store import Store
 from processes import WAIT
 
 CLASSES = ("calm", "glad", "sad")
-PATIENT = Limits(head_seconds=WAIT, body_seconds=WAIT, idle_seconds=WAIT, unread_seconds=WAIT, linger_seconds=WAIT)
+PATIENT = ClientLimits(head_seconds=WAIT, body_seconds=WAIT, idle_seconds=WAIT, unread_seconds=WAIT, linger_seconds=WAIT)
 """As long as a machine takes for a request."""
-SLOWLY = Reached(limits=PATIENT)
+SLOWLY = NetworkSettings(limits=PATIENT)
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,11 @@ def held_port() -> Iterator[int]:
 
 
 @contextmanager
-def running(ready: PreparedPage, guess: When, reached: Reached, port: int = 0) -> Iterator[Running]:
+def running(ready: PreparedPage, guess: GuessTiming, reached: NetworkSettings, port: int = 0) -> Iterator[Running]:
     """The page, served by a thread."""
     servers: Queue[uvicorn.Server] = Queue()
     with listen("127.0.0.1", port) as listening:
-        where = address(listening, reached.tls is not None)
+        where = page_address(listening, reached.tls is not None)
         thread = threading.Thread(target=serve, args=(ready, listening, guess, reached, servers.put))
         thread.start()
         server = servers.get(timeout=WAIT)
@@ -87,10 +87,10 @@ def running(ready: PreparedPage, guess: When, reached: Reached, port: int = 0) -
 def served(
     store: Store,
     pool: FaceSet,
-    guess: When = "after",
-    reached: Reached = SLOWLY,
+    guess: GuessTiming = "after",
+    reached: NetworkSettings = SLOWLY,
     port: int = 0,
-    photos: Photos | None = None,
+    photos: SourcePhotos | None = None,
 ) -> Iterator[str]:
     """The address of the page, served by a thread."""
     with running(PreparedPage(store, pool, 0, photos=photos), guess, reached, port) as page:
@@ -145,7 +145,10 @@ def ask_raw(where: str, target: str, cookie: str = "") -> Heard:
 
 
 class Process:
-    """`mien annotate` in a process of its own, which may open so many `files` and says what is wrong in `log`."""
+    """`mien annotate` in a process of its own, which may open so many `files` and says what is wrong in `log`.
+
+    A `with` leaves none behind, whatever happens in it: a process that a failing test forgets would fail another one.
+    """
 
     def __init__(self, pool: Path, store: str, *words: object, files: int = 1024, log: Path = Path(os.devnull)) -> None:
         # All that a test does is within a minute by its log.
@@ -154,15 +157,27 @@ class Process:
         command = [sys.executable, "-c", main, "annotate", str(pool), "--store", store, *map(str, words)]
         with log.open("wb") as errors:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
-        assert self._process.stdout is not None
         self.said = ""
-        found = None
-        while found is None:
-            line = self._process.stdout.readline()
+        try:
+            self.port = self._port()
+        except BaseException:
+            self._kill()
+            raise
+
+    def __enter__(self) -> "Process":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._kill()
+
+    def _port(self) -> int:
+        """Where it listens, once it says so."""
+        assert self._process.stdout is not None
+        while line := self._process.stdout.readline():
             self.said += line
-            assert line, f"it ended: {self.said}"
-            found = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
-        self.port = int(found[1])
+            if found := re.search(r"http://127\.0\.0\.1:(\d+)/", line):
+                return int(found[1])
+        raise AssertionError(f"it ended: {self.said}")
 
     @property
     def where(self) -> str:
@@ -174,6 +189,12 @@ class Process:
         self._process.send_signal(how)
         self.said += self._process.communicate(timeout=WAIT)[0]
         return self._process.returncode
+
+    def _kill(self) -> None:
+        """At once, if it still runs; what it said is let go."""
+        self._process.kill()
+        if self._process.stdout is not None and not self._process.stdout.closed:
+            self._process.communicate()
 
 
 def error_of(response: httpx.Response) -> dict[str, str]:

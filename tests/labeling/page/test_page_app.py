@@ -25,8 +25,8 @@ from serving import PATIENT, ask_raw, asked_store, error_of, given, sent, served
 
 from mien import FaceSet, MienError
 from mien.labeling.page import app, responses
-from mien.labeling.page.serve import Reached
-from mien.labeling.page.setup import GIVEN
+from mien.labeling.page.new_questions import GIVEN
+from mien.labeling.page.serve import NetworkSettings
 from mien.labeling.store.records import Question, Reply
 from mien.labeling.store.store import Store
 from processes import WAIT
@@ -40,7 +40,7 @@ QUESTIONS = (
 """Two faces of the pool are not asked about."""
 
 
-QUICK = Reached(limits=replace(PATIENT, wrong_seconds=0.0))
+QUICK = NetworkSettings(limits=replace(PATIENT, wrong_seconds=0.0))
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Place:
 def place(tmp_path: Path) -> Iterator[Place]:
     pool = write_pool(tmp_path / "pool")
     with asked_store(str(tmp_path / "labels.db"), pool, QUESTIONS) as store:
-        tokens = {name: store.add_annotator(name) for name in ("ann", "bob")}
+        tokens = {name: store.accounts.add(name) for name in ("ann", "bob")}
         with served(store, pool, reached=QUICK) as where:
             people = [signed_in(where, name, token) for name, token in tokens.items()]
             with people[0] as ann, people[1] as bob:
@@ -312,7 +312,7 @@ def test_the_guess_is_seen_when_it_may_be(tmp_path: Path, guess: Any) -> None:
     pool = write_pool(tmp_path / "pool")
     model, label = {"label": 2, "by": "model"}, {"label": 0, "by": "label"}
     with asked_store(str(tmp_path / "labels.db"), pool, QUESTIONS) as store:
-        token = store.add_annotator("ann")
+        token = store.accounts.add("ann")
         with served(store, pool, guess) as where, signed_in(where, "ann", token) as ann:
             asked = ann.get("/questions?count=4").json()["questions"]
             assert [one["guess"] for one in asked] == ([model, None, label, None] if guess == "before" else [None] * 4)
@@ -375,7 +375,7 @@ def test_ids_may_be_anything(tmp_path: Path) -> None:
     names = ["a/b c.png", "../x", "Zoë\u0301/😀.png", "/etc/passwd"]
     pool = write_pool(tmp_path / "pool", 4, ids=names)
     with asked_store(str(tmp_path / "labels.db"), pool) as store:
-        token = store.add_annotator("ann")
+        token = store.accounts.add("ann")
         with served(store, pool) as where, signed_in(where, "ann", token) as ann:
             for number in range(4):
                 assert ann.get(f"/faces/{number}").status_code == 200
@@ -391,7 +391,7 @@ def test_it_answers_to_its_names_alone(place: Place, tmp_path: Path) -> None:
         assert "--name" in error_of(response)["todo"]
     for name in (f"localhost:{port}", f"127.0.0.1:{port}", f"[::1]:{port}", f"LOCALHOST:{port}"):
         assert place.ann.get("/questions", headers={"Host": name}).status_code == 200, name
-    with served(place.store, place.pool, reached=Reached(names=["labels.example.org"])) as where:
+    with served(place.store, place.pool, reached=NetworkSettings(names=["labels.example.org"])) as where:
         assert httpx.get(where, headers={"Host": "labels.example.org"}, timeout=WAIT).status_code == 303
         assert httpx.get(where, headers={"Host": "evil.example"}, timeout=WAIT).status_code == 421
 
@@ -465,7 +465,7 @@ def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
     """What is in a pool's or a person's name or a class is text, never markup."""
     pool, evil = write_pool(tmp_path / "pool"), "<script>alert('&\"')</script>"
     with Store.create(tmp_path / "labels.db", (evil, "b"), evil, pool.info.checksum) as store:
-        token = store.add_annotator(evil)
+        token = store.accounts.add(evil)
         with served(store, pool) as where, signed_in(where, evil, token) as person:
             for address in ("/", "/grid"):
                 page = person.get(address).text
@@ -514,7 +514,7 @@ def test_progress_says_nothing_of_others_but_sums(tmp_path: Path, monkeypatch: p
     pool, moments = write_pool(tmp_path / "pool", 6), iter((100.0, 100.25, 100.5))
     monkeypatch.setattr(responses, "time", SimpleNamespace(monotonic=lambda: next(moments)))
     with asked_store(str(tmp_path / "labels.db"), pool, per_face=2) as store:
-        tokens = {name: store.add_annotator(name) for name in ("ann", "bob")}
+        tokens = {name: store.accounts.add(name) for name in ("ann", "bob")}
         for name, answers in (("ann", (0, 1, 2)), ("bob", (0, 1, 1))):
             for number, label in enumerate(answers):
                 store.answer(name, Reply(f"f{number}", label=label))

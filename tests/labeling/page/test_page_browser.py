@@ -14,8 +14,8 @@ from serving import asked_store, served
 
 from mien import FaceSet
 from mien.labeling.page import sessions
-from mien.labeling.page.responses import When
-from mien.labeling.page.setup import GIVEN
+from mien.labeling.page.new_questions import GIVEN
+from mien.labeling.page.responses import GuessTiming
 from mien.labeling.store.consensus import standing
 from mien.labeling.store.records import Question
 from mien.labeling.store.store import Store
@@ -34,9 +34,9 @@ class Visiting:
 
     def __init__(self, browser: Browser, store: Store, pool: FaceSet, open_until_end: ExitStack) -> None:
         self._browser, self._store, self._pool, self._stack = browser, store, pool, open_until_end
-        self.token = store.add_annotator("ann")
+        self.token = store.accounts.add("ann")
 
-    def __call__(self, how: dict[str, Any] = DESK, guess: When = "after") -> Page:
+    def __call__(self, how: dict[str, Any] = DESK, guess: GuessTiming = "after") -> Page:
         where = self._stack.enter_context(served(self._store, self._pool, guess))
         return self._stack.enter_context(visit(self._browser, where, self.token, how))
 
@@ -98,7 +98,7 @@ def test_the_guess_comes_after_the_answer(visiting: Visiting) -> None:
 def test_labels_in_doubt_are_confirmed_with_one_key(browser: Browser, tmp_path: Path, pool: FaceSet) -> None:
     questions = [Question(f"f{n}", model=GIVEN, guess=n % 3) for n in (5, 3, 1)]
     with asked_store(str(tmp_path / "doubts.db"), pool, questions) as store:
-        token = store.add_annotator("ann")
+        token = store.accounts.add("ann")
         with served(store, pool, "before") as where, visit(browser, where, token, DESK) as page:
             see(page, 0)
             assert page.locator(".guessed").inner_text().split() == ["3", "sad", "label"]
@@ -262,7 +262,7 @@ def test_a_token_that_is_renewed_asks_to_sign_in_and_loses_nothing(
     page = visiting()
     press(page, 0, "1")
     saved(page)
-    token = store.renew_token("ann")
+    token = store.accounts.renew_token("ann")
     press(page, 1, "2")
     link = page.get_by_role("link", name="sign in again")
     link.click(timeout=PATIENCE)
@@ -404,7 +404,7 @@ def test_the_keyboard_reaches_all_and_shows_where_it_is(visiting: Visiting) -> N
 
 def test_new_questions_appear_by_themselves(browser: Browser, tmp_path: Path, pool: FaceSet) -> None:
     with asked_store(str(tmp_path / "later.db"), pool, [Question("f0")]) as store:
-        token = store.add_annotator("ann")
+        token = store.accounts.add("ann")
         with served(store, pool) as where, visit(browser, where, token, DESK) as page:
             page.clock.install()
             press(page, 0, "1")

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from mien import MienError
-from mien.labeling.page.addresses import counted, is_among, require_proxies
-from mien.labeling.page.connections import FEWEST, Connections, room
+from mien.labeling.page.client_addresses import client_key, is_among, require_proxies
+from mien.labeling.page.connections import FEWEST, Connections, most_connections
 
 
 @dataclass(eq=False)
@@ -141,20 +141,20 @@ def test_there_are_no_more_than_the_process_may_open(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(os, "listdir", lambda folder: ["file"] * 30)
     for allowed, wanted, there in ((300, 50, 50), (300, 400, 230), (64, 400, FEWEST)):
         with files(allowed):
-            assert room(wanted) == there
+            assert most_connections(wanted) == there
 
 
 def test_on_windows_sockets_are_no_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setitem(sys.modules, "resource", None)
-    assert room(400) == 400
+    assert most_connections(400) == 400
 
 
 def test_what_counts_as_one_client() -> None:
-    assert counted("192.0.2.7") == counted("::ffff:192.0.2.7") == "192.0.2.7"
-    assert counted("2001:db8::1") == counted("2001:db8:0:0:ffff::2") != counted("2001:db8:0:1::1")
-    assert counted("fe80::1%eth0") == "fe80::/64"
-    assert len(counted("what a proxy says " * 100)) == 100
+    assert client_key("192.0.2.7") == client_key("::ffff:192.0.2.7") == "192.0.2.7"
+    assert client_key("2001:db8::1") == client_key("2001:db8:0:0:ffff::2") != client_key("2001:db8:0:1::1")
+    assert client_key("fe80::1%eth0") == "fe80::/64"
+    assert len(client_key("what a proxy says " * 100)) == 100
 
 
 def test_proxies_are_given_by_their_numbers() -> None:

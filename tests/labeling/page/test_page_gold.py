@@ -8,7 +8,7 @@ import pytest
 from serving import given, sent, served, signed_in, undoing, write_pool
 
 from mien import FaceSet
-from mien.labeling.page.responses import When, Work
+from mien.labeling.page.responses import GuessTiming, ProgressFigures
 from mien.labeling.store.records import Question, Reply
 from mien.labeling.store.store import Store
 
@@ -25,7 +25,7 @@ def asked(tmp_path: Path, per_face: int) -> Store:
 
 def figures(store: Store, who: str) -> tuple[int, ...]:
     """As the page shows them, counted just now."""
-    found = Work(store).json(who)
+    found = ProgressFigures(store).json(who)
     return tuple(found[name] for name in ("questions", "done", "remaining", "yours"))
 
 
@@ -33,7 +33,7 @@ def figures(store: Store, who: str) -> tuple[int, ...]:
 def test_an_answer_to_a_gold_question_changes_the_figures_as_any_other(tmp_path: Path, per_face: int) -> None:
     with asked(tmp_path, per_face) as store:
         for name in PEOPLE:
-            store.add_annotator(name)
+            store.accounts.add(name)
         changes: dict[str, list[tuple[int, ...]]] = {}
         for number in range(6):
             before = figures(store, "ann")
@@ -54,9 +54,9 @@ def test_an_answer_to_a_gold_question_changes_the_figures_as_any_other(tmp_path:
 
 
 @pytest.mark.parametrize("when", ["before", "after", "never"])
-def test_all_that_is_said_of_questions_is_of_one_kind(tmp_path: Path, when: When) -> None:
+def test_all_that_is_said_of_questions_is_of_one_kind(tmp_path: Path, when: GuessTiming) -> None:
     with asked(tmp_path, 1) as store:
-        token = store.add_annotator("ann")
+        token = store.accounts.add("ann")
         with served(store, FaceSet.open(tmp_path / "pool"), when) as where, signed_in(where, "ann", token) as ann:
             kinds = {"gold": set[str](), "others": set[str]()}
             listed = ann.get("/questions?count=60").json()["questions"]

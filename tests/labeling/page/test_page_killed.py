@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,13 @@ def port() -> Iterator[int]:
     """For one server after another."""
     with held_port() as held:
         yield held
+
+
+@pytest.fixture
+def held() -> Iterator[ExitStack]:
+    """Servers, which end with the test however that ends."""
+    with ExitStack() as stack:
+        yield stack
 
 
 class Person:
@@ -58,13 +66,13 @@ def log(address: str) -> list[tuple[str, str, str, int | None]]:
         return [(entry.annotator, entry.key, entry.face, entry.label) for entry in store.log()]
 
 
-def test_a_kill_loses_no_confirmed_answer(fresh: Fresh, port: int, tmp_path: Path) -> None:
+def test_a_kill_loses_no_confirmed_answer(fresh: Fresh, port: int, tmp_path: Path, held: ExitStack) -> None:
     address, count = fresh(), 60
     write_pool(tmp_path / "pool", count)
     may = threading.Semaphore(2 * count)  # of 3 * count answers: it is killed in the middle
-    server = Process(tmp_path / "pool", address, "--port", port, "--per-face", 3)
+    server = held.enter_context(Process(tmp_path / "pool", address, "--port", port, "--per-face", 3))
     with Store.open(address) as store:
-        tokens, identity = {name: store.add_annotator(name) for name in ("ann", "bob", "eve")}, store.id
+        tokens, identity = {name: store.accounts.add(name) for name in ("ann", "bob", "eve")}, store.id
     people = {name: Person(server.where, identity, token, count, may) for name, token in tokens.items()}
     try:
         wait_until(lambda: sum(len(one.confirmed) for one in people.values()) >= count)
@@ -73,7 +81,7 @@ def test_a_kill_loses_no_confirmed_answer(fresh: Fresh, port: int, tmp_path: Pat
         assert count <= len(confirmed) <= 2 * count
         found = log(address)
         assert confirmed <= {(name, key) for name, key, _, _ in found}
-        server = Process(tmp_path / "pool", address, "--port", port)
+        server = held.enter_context(Process(tmp_path / "pool", address, "--port", port))
         assert "0 new questions" in server.said
     finally:
         may.release(3 * count)
@@ -88,10 +96,11 @@ def test_a_kill_loses_no_confirmed_answer(fresh: Fresh, port: int, tmp_path: Pat
 
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 128 + signal.SIGTERM)])
-def test_a_polite_end_is_quick(tmp_path: Path, how: signal.Signals, code: int) -> None:
+def test_a_polite_end_keeps_all_and_says_how_far_it_came(tmp_path: Path, held: ExitStack, how: signal.Signals, code: int) -> None:
     pool = write_pool(tmp_path / "pool", 5)
     assert isinstance(pool, FaceSet)
-    server = Process(tmp_path / "pool", str(tmp_path / "labels.db"), "--port", 0, "--add", "ann", "--add", "bob")
+    words = (tmp_path / "pool", str(tmp_path / "labels.db"), "--port", 0, "--add", "ann", "--add", "bob")
+    server = held.enter_context(Process(*words))
     assert "5 new questions; 0 of 5 faces done, 5 answers left" in server.said
     token = next(line.rpartition(" ")[2].strip() for line in server.said.splitlines() if line.startswith("token of ann"))
     with httpx.Client(base_url=server.where, cookies={f"mien-{server.port}": token}, timeout=WAIT) as client:
@@ -101,4 +110,4 @@ def test_a_polite_end_is_quick(tmp_path: Path, how: signal.Signals, code: int) -
     assert ("1 of 5 faces done" in server.said) == (how == signal.SIGINT)
     with Store.open(tmp_path / "labels.db") as store:
         assert len(store.log()) == 1
-        assert store.annotators() == ("ann", "bob")
+        assert store.accounts.names() == ("ann", "bob")

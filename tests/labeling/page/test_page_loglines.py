@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mien.labeling.page.log_limits import KINDS, MINUTE, LimitedLog, few_lines
+from mien.labeling.page.log_limits import KINDS, MINUTE, LimitedLog, limited_logs
 
 
 class Heard(logging.Handler):
@@ -57,7 +57,7 @@ def test_ten_of_a_kind_a_minute_then_how_many_were_left_out(heard: Heard) -> Non
 
 def test_it_is_so_only_while_the_page_is_served(heard: Heard) -> None:
     logger = logging.getLogger("uvicorn.error")
-    with few_lines(2):
+    with limited_logs(2):
         for _ in range(5):
             logger.error("100 %")
     assert heard.lines == ["100 %", "100 %", "3 more lines of this kind were left out: 100 %"]

@@ -11,10 +11,12 @@ import pytest
 
 from mien import MienError
 from mien.labeling.page.batched_writes import BatchedWrites
-from mien.labeling.page.limits import Limits
+from mien.labeling.page.client_limits import ClientLimits
 from mien.labeling.page.request_checks import LOOPBACK
-from mien.labeling.page.serve import address, is_loopback, listen
-from mien.labeling.page.sessions import MINUTE, MOST, REMEMBERED_SECONDS, Attempts, Lookups, SignedIn
+from mien.labeling.page.serve import is_loopback, listen, page_address
+from mien.labeling.page.sessions import MOST_REMEMBERED, REMEMBERED_SECONDS, SessionCache
+from mien.labeling.page.wrong_tokens import MINUTE, MOST_KEYS, TokenLookups, WrongTokens
+from mien.labeling.store.accounts import Accounts
 from mien.labeling.store.records import Answer
 from mien.labeling.store.store import Store
 from processes import WAIT
@@ -108,13 +110,13 @@ class Tokens:
         return found
 
 
-def signing(tokens: Tokens, clock: Callable[[], float], limits: Limits) -> SignedIn:
-    return SignedIn(cast(Store, tokens), Lookups(limits, clock), clock)
+def signing(tokens: Tokens, clock: Callable[[], float], limits: ClientLimits) -> SessionCache:
+    return SessionCache(cast(Accounts, tokens), TokenLookups(limits, clock), clock)
 
 
 def test_a_token_is_remembered_for_a_moment_right_or_wrong() -> None:
     now, tokens = [0.0], Tokens({TOKEN: "ann"})
-    signed_in = signing(tokens, lambda: now[0], Limits())
+    signed_in = signing(tokens, lambda: now[0], ClientLimits())
 
     async def run() -> None:
         for _ in range(5):
@@ -131,18 +133,18 @@ def test_a_token_is_remembered_for_a_moment_right_or_wrong() -> None:
         now[0] = REMEMBERED_SECONDS
         assert await signed_in.name(TOKEN, "here") is None
         assert await signed_in.name(OTHER, "here") == "bob"
-        many = {f"{n:043}": "ann" for n in range(MOST + 5)}
+        many = {f"{n:043}": "ann" for n in range(MOST_REMEMBERED + 5)}
         tokens.known = many
-        for token in [*many, *(f"{n:044}" for n in range(MOST + 5))]:
+        for token in [*many, *(f"{n:044}" for n in range(MOST_REMEMBERED + 5))]:
             await signed_in.name(token, "here")
-        assert (len(signed_in._right), len(signed_in._wrong)) == (MOST, MOST)
+        assert (len(signed_in._right), len(signed_in._wrong)) == (MOST_REMEMBERED, MOST_REMEMBERED)
 
     asyncio.run(run())
 
 
 def test_who_signs_out_is_out_at_once_even_while_the_store_is_asked() -> None:
     tokens = Tokens({TOKEN: "ann"})
-    signed_in = signing(tokens, lambda: 0.0, Limits())
+    signed_in = signing(tokens, lambda: 0.0, ClientLimits())
 
     async def run() -> None:
         assert await signed_in.name(TOKEN, "here") == "ann"
@@ -154,7 +156,7 @@ def test_who_signs_out_is_out_at_once_even_while_the_store_is_asked() -> None:
             done = threading.Event()
             loop.call_soon_threadsafe(signed_in.end, OTHER)
             loop.call_soon_threadsafe(done.set)
-            assert done.wait(60)
+            assert done.wait(WAIT)
 
         tokens.meanwhile = meanwhile
         assert await signed_in.name(OTHER, "here") is None, "the store said ann before she signed out"
@@ -164,7 +166,7 @@ def test_who_signs_out_is_out_at_once_even_while_the_store_is_asked() -> None:
 
 
 def test_an_address_that_sends_many_wrong_tokens_is_asked_about_one_at_a_time() -> None:
-    tokens, limits = Tokens({TOKEN: "ann"}), Limits(wrong_by_address=5)
+    tokens, limits = Tokens({TOKEN: "ann"}), ClientLimits(wrong_by_address=5)
     signed_in = signing(tokens, lambda: 0.0, limits)
 
     async def run() -> None:
@@ -178,7 +180,7 @@ def test_an_address_that_sends_many_wrong_tokens_is_asked_about_one_at_a_time() 
         meeting = threading.Barrier(2)
 
         def meet() -> None:
-            meeting.wait(60)
+            meeting.wait(WAIT)
 
         tokens.meanwhile = meet
         await asyncio.gather(*(signed_in.name(f"{n:045}", "here") for n in range(2)))
@@ -188,8 +190,8 @@ def test_an_address_that_sends_many_wrong_tokens_is_asked_about_one_at_a_time() 
 
 
 def test_wrong_tokens_are_counted_by_name_and_address_for_a_minute() -> None:
-    now, limits = [0.0], Limits(wrong_by_name=3, wrong_by_address=8)
-    attempts = Attempts(limits, lambda: now[0])
+    now, limits = [0.0], ClientLimits(wrong_by_name=3, wrong_by_address=8)
+    attempts = WrongTokens(limits, lambda: now[0])
     assert [attempts.note("here", "ann") for _ in range(4)] == [False] * 3 + [True]
     assert not attempts.note("there", "ann"), "another address"
     assert not attempts.note("here", "bob"), "another name"
@@ -199,15 +201,15 @@ def test_wrong_tokens_are_counted_by_name_and_address_for_a_minute() -> None:
     assert not attempts.note("there", "eve")
     now[0] = MINUTE
     assert not attempts.note("here", "ann"), "the first is a minute old"
-    for n in range(2 * MOST):
+    for n in range(2 * MOST_KEYS):
         attempts.note(f"address {n}", f"name {n}" * 1000)
-    assert (len(attempts._names), len(attempts._addresses)) == (MOST, MOST)
+    assert (len(attempts._names), len(attempts._addresses)) == (MOST_KEYS, MOST_KEYS)
 
 
 def test_listening() -> None:
     with listen("127.0.0.1", 0) as first:
         port = first.getsockname()[1]
-        assert address(first) == f"http://127.0.0.1:{port}/"
+        assert page_address(first) == f"http://127.0.0.1:{port}/"
         with pytest.raises(MienError, match=rf"to listen at 127.0.0.1, port {port}; found .*choose another --port"):
             listen("127.0.0.1", port)
     for host in ("no.such.host.invalid", "192.0.2.1", "a" * 70, "\udcff", "a\0b"):
@@ -219,7 +221,7 @@ def test_listening() -> None:
         except MienError:
             return
         with sixth:
-            assert address(sixth).startswith("http://[::1]:")
+            assert page_address(sixth).startswith("http://[::1]:")
 
 
 def test_what_is_loopback() -> None:

@@ -9,11 +9,11 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
+from mien.labeling.page.client_limits import ClientLimits
 from mien.labeling.page.connections import Connections
-from mien.labeling.page.limits import Limits
-from mien.labeling.page.protocol import KNOWN, Connection
+from mien.labeling.page.http_protocol import KNOWN, Connection
 
-LIMITS = Limits(head_seconds=1, body_seconds=20, idle_seconds=300, unread_seconds=4000, linger_seconds=50_000)
+LIMITS = ClientLimits(head_seconds=1, body_seconds=20, idle_seconds=300, unread_seconds=4000, linger_seconds=50_000)
 """Of different magnitudes, so that their sums tell them apart."""
 HALF = b"GET / HTTP/1.1\r\nHost: a\r\n"
 

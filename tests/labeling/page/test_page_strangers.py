@@ -5,8 +5,7 @@ import re
 import resource
 import signal
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +15,11 @@ import pytest
 from serving import PATIENT, Process, asked_store, error_of, given, running, sent, served, signed_in, write_pool
 
 from mien import FaceSet
-from mien.labeling.page.limits import Limits
 from mien.labeling.page.request_checks import HEADERS
-from mien.labeling.page.serve import Reached
+from mien.labeling.page.serve import NetworkSettings
 from mien.labeling.page.setup import PreparedPage
 from mien.labeling.store.store import Store
-from processes import WAIT
+from processes import WAIT, wait_until
 
 HALF = b"GET /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
@@ -68,8 +66,8 @@ def refused(said: bytes) -> int:
 
 
 def test_those_who_are_at_work_and_those_who_come_get_in_among_any_number_of_strangers(store: Store, pool: FaceSet) -> None:
-    token, limits = store.add_annotator("ann"), replace(PATIENT, connections=30, per_address=20)
-    with served(store, pool, reached=Reached(limits=limits)) as where, ExitStack() as held:
+    token, limits = store.accounts.add("ann"), replace(PATIENT, connections=30, per_address=20)
+    with served(store, pool, reached=NetworkSettings(limits=limits)) as where, ExitStack() as held:
         ann = held.enter_context(signed_in(where, "ann", token))
         assert ann.get("/questions").status_code == 200
         strangers = [held.enter_context(line(where, HALF if n % 2 else b"")) for n in range(60)]
@@ -85,36 +83,35 @@ def test_those_who_are_at_work_and_those_who_come_get_in_among_any_number_of_str
 
 
 def test_a_process_that_may_open_few_files_serves_all_the_same(tmp_path: Path, pool: FaceSet, store: Store) -> None:
-    token = store.add_annotator("ann")
-    server = Process(tmp_path / "pool", str(tmp_path / "labels.db"), "--port", 0, files=64, log=tmp_path / "log")
-    try:
+    token = store.accounts.add("ann")
+    words = (tmp_path / "pool", str(tmp_path / "labels.db"), "--port", 0)
+    with Process(*words, files=64, log=tmp_path / "log") as server:
         with ExitStack() as held, signed_in(server.where, "ann", token) as ann:
             for _ in range(300):
                 held.enter_context(line(server.where, HALF))
             assert ann.post("/answers", json=sent(store, given(0))).status_code == 200
             with signed_in(server.where, "ann", token) as again:
                 assert again.get("/questions").status_code == 200
-    finally:
         server.end(signal.SIGINT)
     assert (tmp_path / "log").stat().st_size < 10_000
     assert len(store.log()) == 1
 
 
 def test_half_a_request_ends_after_its_time(store: Store, pool: FaceSet) -> None:
-    for limits, said in (
-        (Limits(head_seconds=0.2), b""),
-        (Limits(head_seconds=0.2), b"\r\n\r\n"),
-        (Limits(head_seconds=0.2), HALF),
-        (Limits(body_seconds=0.2), b"POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\nname"),
-        (Limits(body_seconds=0.2), b"GET /questions HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"),
+    post = b"POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\nname"
+    chunk = b"GET /questions HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
+    for limits, halves in (
+        (replace(PATIENT, head_seconds=0.2), (b"", b"\r\n\r\n", HALF)),
+        (replace(PATIENT, body_seconds=0.2), (post, chunk)),
     ):
-        with served(store, pool, reached=Reached(limits=limits)) as where, line(where, said) as opened:
-            assert rest(opened) == b""
+        with served(store, pool, reached=NetworkSettings(limits=limits)) as where, ExitStack() as held:
+            for opened in [held.enter_context(line(where, said)) for said in halves]:
+                assert rest(opened) == b""
 
 
 def test_a_later_request_has_its_time_too(store: Store, pool: FaceSet) -> None:
     limits = replace(PATIENT, idle_seconds=0.5)
-    with served(store, pool, reached=Reached(limits=limits)) as where, line(where, HALF + b"\r\n") as opened:
+    with served(store, pool, reached=NetworkSettings(limits=limits)) as where, line(where, HALF + b"\r\n") as opened:
         assert rest(opened).startswith(b"HTTP/1.1 200"), "kept, and closed when nothing more came"
 
 
@@ -156,6 +153,8 @@ def test_what_is_sent_without_end_is_not_kept(store: Store, pool: FaceSet) -> No
 
 FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
 CHUNKED = b"POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n" + FORM
+ENOUGH = 10**10
+"""Bytes that no machine sends within the moment in which what a refused client sends is thrown away."""
 ENDLESS = {
     "extensions": (b"1;", b"x" * 1000),
     "a long size": (b"0", b"0" * 1000),
@@ -169,8 +168,8 @@ ENDLESS = {
 def test_a_body_in_parts_without_end_is_ended(store: Store, pool: FaceSet, name: str) -> None:
     begin, more = ENDLESS[name]
     limits = replace(PATIENT, linger_seconds=0.1)
-    with served(store, pool, reached=Reached(limits=limits)) as where, line(where, CHUNKED + b"\r\n" + begin) as opened:
-        assert sends(opened, more, 50_000_000) < 50_000_000
+    with served(store, pool, reached=NetworkSettings(limits=limits)) as where, line(where, CHUNKED + b"\r\n" + begin) as opened:
+        assert sends(opened, more, ENOUGH) < ENOUGH
         assert httpx.get(f"{where}sign-in", timeout=WAIT).status_code == 200
 
 
@@ -185,7 +184,7 @@ def sends(opened: socket.socket, part: bytes, most: int) -> int:
 
 
 def test_a_body_in_small_parts_is_read(store: Store, pool: FaceSet) -> None:
-    token = store.add_annotator("ann")
+    token = store.accounts.add("ann")
     text = f"name=ann&token={token}".encode()
     parts = b"".join(b"1;a=b\r\n%c\r\n" % letter for letter in text) + b"0\r\nX-A: b\r\n\r\n"
     with served(store, pool) as where, line(where, CHUNKED + b"Connection: close\r\n\r\n" + parts) as opened:
@@ -194,7 +193,7 @@ def test_a_body_in_small_parts_is_read(store: Store, pool: FaceSet) -> None:
 
 def test_headers_after_a_body_are_nobodys(store: Store, pool: FaceSet) -> None:
     """A cookie, or the address of a proxy's client, has to come before what is checked by it."""
-    token = store.add_annotator("ann")
+    token = store.accounts.add("ann")
     with served(store, pool) as where:
         port = where.rstrip("/").rpartition(":")[2]
         head = b"GET /questions HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
@@ -248,30 +247,20 @@ def test_wrong_tokens_are_waited_for_only_as_long_as_their_clients_wait(store: S
     limits = replace(PATIENT, wrong_seconds=10 * WAIT)
     body = b"name=ann&token=wrong"
     asked = b"POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\n" + FORM + b"Content-Length: %d\r\n\r\n" % len(body) + body
-    with running(PreparedPage(store, pool, 0), "after", Reached(limits=limits)) as page:
+    with running(PreparedPage(store, pool, 0), "after", NetworkSettings(limits=limits)) as page:
         tasks = page.server.server_state.tasks
         with ExitStack() as held:
             for _ in range(20):
                 held.enter_context(line(page.where, asked))
-            assert eventually(lambda: len(tasks) == 20)
-        assert eventually(lambda: not tasks), "they are gone with their clients"
-
-
-def eventually(holds: Callable[[], bool]) -> bool:
-    """Whether it does, after a while at most."""
-    ends = time.monotonic() + WAIT
-    while not holds() and time.monotonic() < ends:
-        time.sleep(0.02)
-    return holds()
+            wait_until(lambda: len(tasks) == 20)
+        wait_until(lambda: not tasks)  # they are gone with their clients
 
 
 def test_a_burst_of_strangers_writes_no_log(tmp_path: Path, pool: FaceSet, store: Store) -> None:
-    server = Process(tmp_path / "pool", str(tmp_path / "labels.db"), "--port", 0, log=tmp_path / "log")
-    try:
+    with Process(tmp_path / "pool", str(tmp_path / "labels.db"), "--port", 0, log=tmp_path / "log") as server:
         for _ in range(200):
             with line(server.where, b"nonsense\r\n\r\n") as opened:
                 rest(opened)
-    finally:
         server.end(signal.SIGINT)
     said = (tmp_path / "log").read_text()
     assert len(re.findall("Invalid HTTP request", said)) <= 11

@@ -36,14 +36,14 @@ class Labels:
 @pytest.fixture
 def labels(tmp_path: Path, pool: FaceSet) -> Iterator[Labels]:
     with asked_store(str(tmp_path / "labels.db"), pool) as made:
-        yield Labels(made, made.add_annotator("ann"))
+        yield Labels(made, made.accounts.add("ann"))
 
 
 @pytest.fixture
 def others(tmp_path: Path, pool: FaceSet) -> Iterator[Labels]:
     """Of the same pool, from its end."""
     with asked_store(str(tmp_path / "others.db"), pool, [Question(f"f{59 - n}") for n in range(30)]) as made:
-        yield Labels(made, made.add_annotator("ann"))
+        yield Labels(made, made.accounts.add("ann"))
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import pytest
 from serving import PATIENT, asked_store, served, write_pool
 
 from mien import MienError
-from mien.labeling.page.limits import Limits
-from mien.labeling.page.serve import Reached, reached_by
+from mien.labeling.page.client_limits import ClientLimits
+from mien.labeling.page.serve import NetworkSettings, network_settings
 from mien.labeling.page.tls import tls_context
 from processes import WAIT
 
@@ -35,8 +35,8 @@ def test_the_page_speaks_tls_and_its_cookie_is_for_it_alone(tmp_path: Path) -> N
     pool = write_pool(tmp_path / "pool")
     trusting = ssl.create_default_context(cafile=str(certificate))
     with asked_store(str(tmp_path / "labels.db"), pool) as store:
-        token = store.add_annotator("ann")
-        with served(store, pool, reached=reached_by((), (), certificate, key)) as where:
+        token = store.accounts.add("ann")
+        with served(store, pool, reached=network_settings((), (), certificate, key)) as where:
             assert where.startswith("https://127.0.0.1:")
             with httpx.Client(base_url=where, verify=trusting, timeout=WAIT) as client:
                 done = client.post("/sign-in", data={"name": "ann", "token": token})
@@ -58,7 +58,7 @@ def test_those_who_speak_no_tls_are_ended_and_take_no_place(tmp_path: Path) -> N
     pool = write_pool(tmp_path / "pool")
     trusting = ssl.create_default_context(cafile=str(certificate))
     limits = replace(PATIENT, connections=10, per_address=10)
-    reached = Reached(tls=tls_context(certificate, key), limits=limits)
+    reached = NetworkSettings(tls=tls_context(certificate, key), limits=limits)
     with asked_store(str(tmp_path / "labels.db"), pool) as store, served(store, pool, reached=reached) as where:
         port = int(where.rstrip("/").rpartition(":")[2])
         with httpx.Client(base_url=where, verify=trusting, timeout=WAIT) as client:
@@ -81,7 +81,7 @@ def test_those_who_speak_no_tls_are_ended_and_take_no_place(tmp_path: Path) -> N
 def test_a_handshake_has_its_time(tmp_path: Path) -> None:
     certificate, key = made(tmp_path, "own")
     pool = write_pool(tmp_path / "pool")
-    reached = Reached(tls=tls_context(certificate, key), limits=Limits(head_seconds=0.2))
+    reached = NetworkSettings(tls=tls_context(certificate, key), limits=ClientLimits(head_seconds=0.2))
     with asked_store(str(tmp_path / "labels.db"), pool) as store, served(store, pool, reached=reached) as where:
         port = int(where.rstrip("/").rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port), timeout=WAIT) as stranger:
@@ -92,7 +92,7 @@ def test_a_key_may_be_in_the_file_of_its_certificate(tmp_path: Path) -> None:
     certificate, key = made(tmp_path, "own")
     both = tmp_path / "both.pem"
     both.write_bytes(key.read_bytes() + certificate.read_bytes())
-    assert reached_by((), (), both).tls is not None
+    assert network_settings((), (), both).tls is not None
 
 
 def test_files_that_cannot_be_used_are_one_sentence(tmp_path: Path) -> None:
@@ -119,4 +119,4 @@ def test_files_that_cannot_be_used_are_one_sentence(tmp_path: Path) -> None:
         assert told in str(raised.value), (first, second)
         assert "\n" not in str(raised.value)
     with pytest.raises(MienError, match="--certificate beside --key"):
-        reached_by((), (), None, key)
+        network_settings((), (), None, key)

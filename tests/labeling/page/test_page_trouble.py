@@ -12,16 +12,16 @@ import pytest
 from serving import PATIENT, asked_store, error_of, given, sent, served, signed_in, undoing, write_pool
 
 from mien import FaceSet, MienError
-from mien.labeling.page.serve import Reached
+from mien.labeling.page.serve import NetworkSettings
 from mien.labeling.page.sessions import REMEMBERED_SECONDS
-from mien.labeling.page.store_failures import EXPECTED, public
+from mien.labeling.page.store_failures import EXPECTED, public_error
 from mien.labeling.store.store import Store
 from processes import WAIT
 from stores import Postgres
 
 pytest_plugins = ("databases",)
 
-QUICK = Reached(limits=replace(PATIENT, wrong_seconds=0.0))
+QUICK = NetworkSettings(limits=replace(PATIENT, wrong_seconds=0.0))
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_where_the_database_is_stays_unsaid_while_it_is_away(
 ) -> None:
     address = postgres.new_schema()
     with asked_store(address, pool) as store, served(store, pool, reached=QUICK) as where:
-        token = store.add_annotator("ann")
+        token = store.accounts.add("ann")
         name = f"mien-{where.rstrip('/').rpartition(':')[2]}"
         with ExitStack() as opened:
             ann = opened.enter_context(signed_in(where, "ann", token))
@@ -76,7 +76,7 @@ def test_where_the_database_is_stays_unsaid_while_it_is_away(
 def test_where_the_file_is_stays_unsaid_when_it_is_gone(tmp_path: Path, pool: FaceSet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mien.labeling.page.sessions.REMEMBERED_SECONDS", 0.0)
     with asked_store(str(tmp_path / "inside-of-it" / "labels.db"), pool) as store, served(store, pool, reached=QUICK) as where:
-        token = store.add_annotator("ann")
+        token = store.accounts.add("ann")
         name = f"mien-{where.rstrip('/').rpartition(':')[2]}"
         (tmp_path / "inside-of-it").rename(tmp_path / "elsewhere")
         texts = ""
@@ -95,7 +95,7 @@ def test_who_has_no_token_asks_nothing_of_the_store(tmp_path: Path, pool: FaceSe
         def signed(secret: str) -> None:
             asked.append(secret)
 
-        monkeypatch.setattr(store, "signed_in", signed)
+        monkeypatch.setattr(store.accounts, "signed_in", signed)
         for held in ({}, {name: ""}, {name: "x"}, {name: "'; DROP TABLE" * 20}, {"other": "w" * 43}):
             for _ in range(3):
                 assert httpx.get(f"{where}questions", timeout=WAIT, cookies=held).status_code == 401
@@ -119,7 +119,7 @@ def test_pictures_that_cannot_be_read_name_no_file(
             raise error
 
         with asked_store(str(tmp_path / f"{type(error).__name__}.db"), pool) as store, served(store, pool) as where:
-            with monkeypatch.context() as patched, signed_in(where, "ann", store.add_annotator("ann")) as ann:
+            with monkeypatch.context() as patched, signed_in(where, "ann", store.accounts.add("ann")) as ann:
                 patched.setattr(FaceSet, "faces", fail)
                 response = ann.get("/faces/0")
             assert response.status_code == 503
@@ -149,7 +149,7 @@ def test_what_is_told_of_a_database(found: str, told: str, caplog: pytest.LogCap
     error = MienError("labels that can be written at postgresql://me@10.0.0.7/labels", found, "check it at 10.0.0.7")
     error.__cause__ = OSError(found)
     with caplog.at_level(logging.ERROR):
-        said = public(error)
+        said = public_error(error)
     assert (said.expected, said.found) == (EXPECTED, told)
     assert not re.search(r"10\.0|/home|me@", str(said))
     assert str(error) in caplog.text

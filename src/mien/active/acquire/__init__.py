@@ -1,7 +1,7 @@
-"""Which faces are asked about next: one strategy a file, found by its name; what they choose from, and how they are called.
+"""Strategies that choose the faces to ask about next, one a file, found by name; what they get, and how they are called.
 
-A strategy is a frozen dataclass of its own parameters and a pure function of arrays: `mien.active.scoring.look` makes these of
-a recognizer and faces, so that it sees neither.
+A strategy is a frozen dataclass of its parameters, and a pure function of arrays. `mien.active.scoring.score_pool` makes these of
+a recognizer and faces, so that a strategy sees neither.
 """
 
 from dataclasses import dataclass
@@ -13,28 +13,28 @@ import numpy.typing as npt
 from mien.errors import MienError
 
 Floats = npt.NDArray[np.float64]
-Places = npt.NDArray[np.int64]
-Given = npt.NDArray[np.floating[Any]]
+Indices = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.floating[Any]]
 
 LooksAt = Literal["nothing", "face", "patches", "features"]
-"""What has to be known of a face before it is chosen."""
+"""What a strategy has to know of a face before it may choose it."""
 
 LEAST = 1e-12
-"""Probabilities are at least this before a logarithm is taken."""
+"""The smallest probability of which a logarithm is taken; smaller ones are replaced by it."""
 TOLERANCE = 1e-3
 """How far from 1 the sum of a face's probabilities may be."""
 
 
 @dataclass(frozen=True, eq=False)
-class Candidates:
-    """The pool that a strategy chooses from: what a recognizer says of N faces. Raises MienError where shapes do not fit."""
+class ScoredPool:
+    """What a recognizer says of the N faces of a pool. Raises MienError where shapes do not fit."""
 
-    patches: Given
-    """(N, P, K) probabilities of K classes for P patches of each face. P = 1: the whole face; P = 0: nobody looked."""
-    features: Given | None = None
-    """(N, D) of each face."""
-    known: Given | None = None
-    """(M, D) features of the faces that have labels already."""
+    patches: FloatArray
+    """(N, P, K) probabilities of K classes for P patches of each face. P = 1: of the whole face; P = 0: not computed."""
+    features: FloatArray | None = None
+    """(N, D) features of each face; None where they were not computed."""
+    known: FloatArray | None = None
+    """(M, D) features of the faces that have labels already; None where they were not computed."""
 
     def __post_init__(self) -> None:
         shape, advice = self.patches.shape, "give the softmax of each patch's logits"
@@ -55,24 +55,24 @@ class Candidates:
         return len(self.patches)
 
     def wanted(self, count: int) -> int:
-        """How many faces of the pool are chosen where `count` are asked for. Raises MienError below 1."""
+        """How many faces of the pool can be chosen where `count` are wanted. Raises MienError for a count below 1."""
         if count < 1:
             raise MienError("at least 1 face to ask about", f"{count}", "ask for more")
         return min(count, len(self))
 
     def predictions(self) -> Floats:
-        """`patches` in double precision. Raises MienError where nobody looked."""
+        """(N, P, K) the probabilities in double precision. Raises MienError where they were not computed."""
         if not self.patches.shape[1]:
-            raise MienError("probabilities of each face", "a pool that nobody looked at", "score it with look")
+            raise MienError("probabilities of each face", "a pool without them", "score it with score_pool")
         return self.patches.astype(np.float64)
 
     def mean_prediction(self) -> Floats:
-        """(N, K) mean over a face's patches. Raises MienError where nobody looked."""
+        """(N, K) the mean probabilities over a face's patches. Raises MienError where they were not computed."""
         mean: Floats = self.predictions().mean(axis=1)
         return mean
 
 
-def _check_features(features: Given, shape: tuple[int, ...]) -> None:
+def _check_features(features: FloatArray, shape: tuple[int, ...]) -> None:
     if features.shape != shape or not np.issubdtype(features.dtype, np.floating):
         found = f"{features.dtype} of shape {features.shape}"
         raise MienError(f"features of shape {shape}", found, "give a row per face, of the same network's same block")
@@ -81,24 +81,25 @@ def _check_features(features: Given, shape: tuple[int, ...]) -> None:
 
 
 class Acquire(Protocol):
-    """Which faces are asked about next? What `looks_at` names has to be in the pool.
+    """A strategy: chooses the faces to ask about next.
 
-    One that ranks faces by a number has a method `scores(pool)` as well, (N,): a face of a higher score is asked about first.
+    A strategy that ranks faces by a number also has a method `scores(pool)`, (N,): faces of higher scores are asked about first.
     """
 
     looks_at: ClassVar[LooksAt]
+    """What has to be in the pool."""
 
-    def __call__(self, pool: Candidates, count: int, generator: np.random.Generator) -> Places:
-        """(min(count, N),) different places in the pool, the most wanted first."""
+    def __call__(self, pool: ScoredPool, count: int, generator: np.random.Generator) -> Indices:
+        """(min(count, N),) different indices into the pool, the most wanted first."""
         ...
 
 
-def most_wanted(scores: Floats, count: int) -> Places:
-    """(min(count, N),) places of the highest scores (N,), in descending order; of equal ones the first in the pool."""
+def most_wanted(scores: Floats, count: int) -> Indices:
+    """(min(count, N),) indices of the highest scores (N,), in descending order; of equal scores the first in the pool."""
     return np.argsort(-scores, kind="stable")[:count].astype(np.int64)
 
 
 def entropy_of(probabilities: Floats) -> Floats:
-    """-sum_k p_k log p_k of probabilities (..., K), in nats, (...)."""
+    """The entropy -sum_k p_k log p_k of probabilities (..., K), in nats, (...)."""
     entropy: Floats = -(probabilities * np.log(np.maximum(probabilities, LEAST))).sum(axis=-1)
     return entropy

@@ -1,4 +1,4 @@
-"""A core-set (Sener and Savarese 2018, arXiv 1708.00489, Algorithm 1, "k-Center-Greedy"): faces unlike all that are known.
+"""Core-set: faces unlike all that are known (Sener and Savarese 2018, arXiv 1708.00489, Algorithm 1, "k-Center-Greedy").
 
 Each face that is chosen is the one whose features are farthest from those of the nearest face that has a label or was chosen.
 """
@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic.dataclasses import dataclass
 
-from mien.active.acquire import Candidates, LooksAt, Places, entropy_of, most_wanted
+from mien.active.acquire import Indices, LooksAt, ScoredPool, entropy_of, most_wanted
 from mien.errors import MienError
-from mien.registry import STRICT, Share
+from mien.settings import STRICT, Share
 
 Distances = npt.NDArray[np.float32]
 
@@ -21,16 +21,16 @@ CENTERS = 32
 
 
 def squared_distances(features: Distances, norms: Distances, centers: Distances) -> Distances:
-    """|f - c|^2 of features (N, D), whose squared norms are `norms` (N,), to the nearest of centers (C, D), (N,).
+    """(N,) squared distances |f - c|^2 of features (N, D), with squared norms (N,), to the nearest of centers (C, D).
 
-    As |f|^2 - 2 f.c + |c|^2, so that no array (N, D) is made; rounding never makes it negative.
+    Computed as |f|^2 - 2 f.c + |c|^2, so that no other array (N, D) is made; rounding never makes them negative.
     """
     nearest: Distances = ((centers**2).sum(axis=1) - 2 * (features @ centers.T)).min(axis=1) + norms
     return np.maximum(nearest, 0)
 
 
-def farthest(features: Distances, known: Distances, count: int, generator: np.random.Generator) -> Places:
-    """(count,) rows of features (N, D), one after the other the farthest from known (M, D) and from those before it.
+def farthest(features: Distances, known: Distances, count: int, generator: np.random.Generator) -> Indices:
+    """(count,) rows of features (N, D), each the farthest from known features (M, D) and from the rows before it.
 
     Where nothing is known (M = 0) the first is random. O((M + count) N D) steps, O(N) memory.
     """
@@ -59,12 +59,12 @@ class Diverse:
     looks_at: ClassVar[LooksAt] = "features"
 
     candidates: Share = 1.0
-    """Of the pool, the faces of highest entropy, among which are chosen; never fewer than are asked for."""
+    """The share of the pool, faces of highest entropy, among which the strategy chooses; never fewer than are wanted."""
 
-    def __call__(self, pool: Candidates, count: int, generator: np.random.Generator) -> Places:
-        """Places in the order in which they were chosen, (min(count, N),). Raises MienError for a pool without features."""
+    def __call__(self, pool: ScoredPool, count: int, generator: np.random.Generator) -> Indices:
+        """(min(count, N),) indices in the order in which they were chosen. Raises MienError for a pool without features."""
         if pool.features is None:
-            raise MienError("features of each face", "none", "score the pool with look")
+            raise MienError("features of each face", "none", "score the pool with score_pool")
         wanted = pool.wanted(count)
         features = pool.features.astype(np.float32, copy=False)
         known = features[:0] if pool.known is None else pool.known.astype(np.float32, copy=False)

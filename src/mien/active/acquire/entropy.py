@@ -1,24 +1,24 @@
-"""Faces of which the recognizer can say least (entropy sampling; Settles 2009, "Active learning literature survey", 3.1)."""
+"""Entropy sampling: faces of which the recognizer can say least (Settles 2009, "Active learning literature survey", 3.1)."""
 
 from typing import ClassVar
 
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from mien.active.acquire import Candidates, Floats, LooksAt, Places, entropy_of, most_wanted
-from mien.registry import STRICT
+from mien.active.acquire import Floats, Indices, LooksAt, ScoredPool, entropy_of, most_wanted
+from mien.settings import STRICT
 
 
 @dataclass(frozen=True, config=STRICT)
 class Entropy:
-    """The faces of highest entropy, by the mean prediction over what was looked at."""
+    """The faces of highest entropy of the mean prediction."""
 
     looks_at: ClassVar[LooksAt] = "face"
 
-    def __call__(self, pool: Candidates, count: int, generator: np.random.Generator) -> Places:
-        """Places by descending entropy, (min(count, N),); nothing is random."""
+    def __call__(self, pool: ScoredPool, count: int, generator: np.random.Generator) -> Indices:
+        """(min(count, N),) indices by descending entropy; nothing is random."""
         return most_wanted(self.scores(pool), pool.wanted(count))
 
-    def scores(self, pool: Candidates) -> Floats:
-        """(N,) entropy in nats, from 0 to log K."""
+    def scores(self, pool: ScoredPool) -> Floats:
+        """(N,) the entropy of each face in nats, from 0 to log K."""
         return entropy_of(pool.mean_prediction())

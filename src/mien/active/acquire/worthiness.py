@@ -10,36 +10,36 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from mien.active.acquire import LEAST, Candidates, Floats, LooksAt, Places, entropy_of, most_wanted
-from mien.registry import STRICT, Count, NotNegative, Share
+from mien.active.acquire import LEAST, Floats, Indices, LooksAt, ScoredPool, entropy_of, most_wanted
+from mien.settings import STRICT, Count, NotNegative, Share
 
 
-def dominant(patches: Floats) -> Places:
-    """Eq. 10: the class of the highest sum over the patches (N, P, K), (N,)."""
-    classes: Places = patches.sum(axis=1).argmax(axis=1)
+def dominant(patches: Floats) -> Indices:
+    """(N,) Eq. 10: the dominant class of each face, with the highest sum over its patches (N, P, K)."""
+    classes: Indices = patches.sum(axis=1).argmax(axis=1)
     return classes
 
 
 def kept_patches(patches: int, share: float) -> int:
-    """alpha * P patches, rounded up; at least the two that diversity takes, where there are two."""
+    """How many patches count: alpha * P, rounded up, and at least the two that diversity needs, where there are two."""
     return min(patches, max(2, math.ceil(round(share * patches, 9))))
 
 
 def most_confident(patches: Floats, share: float) -> Floats:
-    """C^alpha: of each face's patches (N, P, K) those most confident of its dominant class, (N, m, K), in that order."""
+    """(N, m, K) C^alpha: the patches of each face (N, P, K) most confident of its dominant class, in that order."""
     confidence = np.take_along_axis(patches, dominant(patches)[:, None, None], axis=2).squeeze(2)
     order = np.argsort(-confidence, axis=1, kind="stable")[:, : kept_patches(patches.shape[1], share)]
     return np.take_along_axis(patches, order[:, :, None], axis=1)
 
 
 def mean_entropy(patches: Floats) -> Floats:
-    """Eq. 7: e, the mean over the patches (N, m, K) of their entropy, (N,)."""
+    """(N,) Eq. 7: e, the mean entropy of the patches (N, m, K)."""
     mean: Floats = entropy_of(patches).mean(axis=1)
     return mean
 
 
 def diversity(patches: Floats) -> Floats:
-    """Eq. 8: d, the sum over all pairs of patches (N, m, K) of sum_k (p_k - q_k) log(p_k / q_k), (N,).
+    """(N,) Eq. 8: d, the sum over all pairs of patches (N, m, K) of sum_k (p_k - q_k) log(p_k / q_k).
 
     No pair is formed: sum_{j<l} (a_j - a_l)(b_j - b_l) = m sum_j (a_j - mean a)(b_j - mean b). A pair of a patch with itself,
     which Eq. 8 counts as well (l from j on), adds 0.
@@ -50,15 +50,15 @@ def diversity(patches: Floats) -> Floats:
     return np.maximum(total, 0)
 
 
-def pair_count(patches: int) -> int:
-    """Pairs of different patches; 1 where there is none, whose diversity is 0."""
+def patch_pairs(patches: int) -> int:
+    """The number of pairs of different patches; 1 where there is none, so that it can divide a diversity of 0."""
     return max(1, patches * (patches - 1) // 2)
 
 
-def sampling(worth: Floats) -> Floats:
-    """Eq. 11-12: probabilities of the top w*b faces from their W (w*b,) in descending order; 0 for the last.
+def sampling_probabilities(worth: Floats) -> Floats:
+    """(w*b,) Eq. 11-12: the probabilities of the top w*b faces, by their W (w*b,) in descending order; 0 for the last one.
 
-    Equal ones are equally probable.
+    If all W are equal, all faces are equally probable.
     """
     shifted = worth - worth[-1]
     if shifted[0] == 0:
@@ -68,10 +68,10 @@ def sampling(worth: Floats) -> Floats:
     return probabilities
 
 
-def drawn(probabilities: Floats, count: int, generator: np.random.Generator) -> Places:
-    """Q: `count` different places, drawn one after the other by probabilities (w*b,); in ascending order, (count,).
+def draw_by_probability(probabilities: Floats, count: int, generator: np.random.Generator) -> Indices:
+    """(count,) Q: different indices, drawn one after the other by probabilities (w*b,); in ascending order.
 
-    That is a race of exponential clocks. A face of probability 0 is drawn where no other is left, then any of those.
+    The draw is a race of exponential clocks. Faces of probability 0 are drawn, at random, only where no other is left.
     """
     clocks, arrivals = generator.exponential(size=len(probabilities)), np.full(len(probabilities), np.inf)
     np.divide(clocks, probabilities, out=arrivals, where=probabilities > 0)
@@ -94,24 +94,24 @@ class Worthiness:
     looks_at: ClassVar[LooksAt] = "patches"
 
     entropy_weight: NotNegative = 1.0
-    """lambda_1."""
+    """lambda_1: the weight of entropy."""
     diversity_weight: NotNegative = 0.5
-    """lambda_2."""
+    """lambda_2: the weight of diversity."""
     share: Share = 0.25
-    """alpha: of a face's patches, those that count."""
+    """alpha: the share of a face's patches that count."""
     extension: Count = 5
-    """w: faces that may be drawn for each one that is; 1 takes the top b."""
+    """w: b faces are drawn from the top w*b; 1 takes the top b."""
     normalize: Literal["pairs", "literal"] = "pairs"
     """Whether Eq. 8 is divided by the number of pairs, or taken as written."""
 
-    def __call__(self, pool: Candidates, count: int, generator: np.random.Generator) -> Places:
-        """Places by descending worthiness, (min(count, N),)."""
+    def __call__(self, pool: ScoredPool, count: int, generator: np.random.Generator) -> Indices:
+        """(min(count, N),) indices by descending worthiness."""
         wanted, scores = pool.wanted(count), self.scores(pool)
         top = most_wanted(scores, self.extension * wanted)
-        return top[drawn(sampling(scores[top]), wanted, generator)]
+        return top[draw_by_probability(sampling_probabilities(scores[top]), wanted, generator)]
 
-    def scores(self, pool: Candidates) -> Floats:
-        """Eq. 9: W, (N,)."""
+    def scores(self, pool: ScoredPool) -> Floats:
+        """(N,) Eq. 9: W, the worthiness of each face."""
         kept = most_confident(pool.predictions(), self.share)
-        count = pair_count(kept.shape[1]) if self.normalize == "pairs" else 1
+        count = patch_pairs(kept.shape[1]) if self.normalize == "pairs" else 1
         return self.entropy_weight * mean_entropy(kept) + self.diversity_weight * diversity(kept) / count

@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 from pydantic.dataclasses import dataclass
 
 from mien.data.format import Info
-from mien.data.source import Block
+from mien.data.source import FaceBlock, Source
 from mien.expressions import BASIC
-from mien.media.faults import Rejected
-from mien.registry import STRICT
-from mien.tabular.csv_files import require, stream
+from mien.media.rejections import Rejected
+from mien.settings import STRICT
+from mien.tabular.csv_files import require_columns, stream_csv
 
 SIDE = 48
 COLUMNS = ("emotion", "pixels", "Usage")
@@ -24,7 +24,7 @@ EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neu
 
 CODES = pa.array([str(code) for code in range(len(EMOTIONS))])
 LABELS = np.array([BASIC.index(name) for name in EMOTIONS])
-"""Our label of each code."""
+"""Our label for each code."""
 
 ALIGNMENT = "faces roughly centered and of one size, not rotated upright"
 LICENSE = "images found by web search, whose rights are not cleared"
@@ -32,7 +32,7 @@ CITATION = "Goodfellow et al. 2013, Challenges in representation learning: a rep
 
 
 @plain(frozen=True)
-class Rows:
+class PixelRows:
     """Consecutive rows of the file, from number `first` (0 is the row after the header).
 
     `faces`: uint8 (n, 48, 48), zeros in faulty rows; `emotion`, (n,): code 0 to 6, -1 for anything else; `usage`: (n,)
@@ -47,7 +47,7 @@ class Rows:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Fer2013:
+class Fer2013(Source):
     """fer2013.csv as published: emotion (0 to 6), pixels (2,304 gray values), Usage (the split's name, kept as it is).
 
     Ids are fer0000000 and on, by row. Rows with another number of pixels or another emotion are rejected.
@@ -61,10 +61,10 @@ class Fer2013:
         return Info(classes=BASIC, side=SIDE, name="fer2013", alignment=ALIGNMENT, license=LICENSE, citation=CITATION)
 
     def total(self) -> int:
-        """Rows in the file."""
+        """The number of rows in the file."""
         return count_rows(csv_file(self.input))
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Iterator[FaceBlock]:
         """Faces with id, label and split. Raises MienError where a column is missing or the file is no CSV."""
         path = csv_file(self.input)
         for rows in read_rows(path):
@@ -76,17 +76,17 @@ class Fer2013:
                 "label": LABELS[rows.emotion[keep]],
                 "split": rows.usage[keep],
             }
-            yield Block(rows.faces[keep], columns, rejections(path, rows.first, faults))
+            yield FaceBlock(rows.faces[keep], columns, rejections(path, rows.first, faults))
 
 
 def csv_file(path: Path) -> Path:
-    """fer2013.csv, where `path` is that file or its folder."""
+    """The file fer2013.csv, given that file or its folder."""
     return path / "fer2013.csv" if path.is_dir() else path
 
 
 def count_rows(path: Path) -> int:
-    """Lines after the header. Raises MienError where a column is missing."""
-    require(path, COLUMNS)
+    """The number of lines after the header. Raises MienError where a column is missing."""
+    require_columns(path, COLUMNS)
     with path.open("rb") as file:
         lines, last = 0, b"\n"
         while block := file.read(1 << 20):
@@ -94,19 +94,19 @@ def count_rows(path: Path) -> int:
     return lines - 1 + (last != b"\n")
 
 
-def read_rows(path: Path) -> Iterator[Rows]:
-    """The rows of fer2013.csv, some thousand at a time."""
+def read_rows(path: Path) -> Iterator[PixelRows]:
+    """The rows of fer2013.csv, in blocks of some thousands."""
     first = 0
-    for batch in stream(path, COLUMNS):
+    for batch in stream_csv(path, COLUMNS):
         faces, faults = parse_pixels(batch["pixels"])
         codes = pc.index_in(pc.utf8_trim_whitespace(batch["emotion"]), value_set=CODES)
         usage = pc.utf8_trim_whitespace(batch["Usage"].fill_null("")).to_numpy(zero_copy_only=False)
-        yield Rows(first, faces, codes.fill_null(-1).to_numpy().astype(np.int64), usage, faults)
+        yield PixelRows(first, faces, codes.fill_null(-1).to_numpy().astype(np.int64), usage, faults)
         first += len(batch)
 
 
 def rejections(path: Path, first: int, faults: dict[int, str]) -> tuple[Rejected, ...]:
-    """One for every fault, in order, by number of row."""
+    """A rejection for each faulty row, in order, named by the number of the row."""
     return tuple(Rejected(f"{path.name} row {first + place}", faults[place]) for place in sorted(faults))
 
 
@@ -126,7 +126,7 @@ def parse_pixels(texts: pa.Array) -> tuple[npt.NDArray[np.uint8], dict[int, str]
 
 
 def _to_bytes(words: pa.Array) -> tuple[npt.NDArray[np.uint8], list[int]]:
-    """(n, 2304) of n lists of 2,304 words, and the rows whose words are not numbers from 0 to 255."""
+    """Pixels (n, 2304) from n lists of words, and the rows whose words are not numbers from 0 to 255."""
     try:
         return words.flatten().cast(pa.uint8()).to_numpy().reshape(len(words), SIDE * SIDE), []
     except pa.ArrowInvalid:

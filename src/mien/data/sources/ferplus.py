@@ -14,14 +14,14 @@ import pyarrow.compute as pc
 from pydantic.dataclasses import dataclass
 
 from mien.data.format import Info
-from mien.data.source import Block
+from mien.data.source import FaceBlock, Source
 from mien.data.sources import fer2013
 from mien.errors import MienError
 from mien.expressions import FERPLUS
-from mien.media.pictures import picture_path, read_blocks
-from mien.plain import counted
-from mien.registry import STRICT
-from mien.tabular.csv_files import header, read
+from mien.media.face_pictures import picture_path, read_picture_blocks
+from mien.settings import STRICT
+from mien.tabular.csv_files import csv_columns, read_csv
+from mien.wording import quantity
 
 Rule = Literal["majority", "probability", "argmax"]
 Counts = npt.NDArray[np.float32]
@@ -30,12 +30,12 @@ VOTES = (*FERPLUS, "unknown", "NF")
 """The ten columns of votes; NF: not a face."""
 
 FOLDERS = {"FER2013Train": "Training", "FER2013Valid": "PublicTest", "FER2013Test": "PrivateTest"}
-"""The split of each folder that the authors' scripts write."""
+"""The split of each folder that the scripts of FER+'s authors write."""
 
 
 @plain(frozen=True)
-class Table:
-    """Names of pictures ("" where FER+ has none) and of splits, (N,), and votes, (N, 10)."""
+class VoteTable:
+    """The names of pictures (N,), "" where FER+ has none, of their splits (N,), and the votes (N, 10)."""
 
     names: npt.NDArray[np.object_]
     usage: npt.NDArray[np.object_]
@@ -43,7 +43,7 @@ class Table:
 
     @cached_property
     def ids(self) -> npt.NDArray[np.object_]:
-        """(N,) names without ending; FER+ gives a few pictures one name, of which the second becomes `name-2`."""
+        """The names without ending, (N,). FER+ gives a few pictures one name; the second becomes `name-2`."""
         seen = Counter[str]()
         stems = [Path(name).stem for name in self.names]
         for place, stem in enumerate(stems):
@@ -54,7 +54,7 @@ class Table:
 
 
 @dataclass(frozen=True, config=STRICT)
-class FerPlus:
+class FerPlus(Source):
     """FER+ in eight classes, its labels by one of three rules; faces that the rule leaves without label have -1.
 
     Column `raw_votes` holds the ten counts, `votes` what the rule keeps of the first eight (`kept_votes`). Rows of
@@ -78,12 +78,12 @@ class FerPlus:
         )
 
     def total(self) -> int:
-        """Rows that name a picture."""
+        """The number of rows that name a picture."""
         if (self.input / "fer2013new.csv").is_file():
             return int((_read_votes(self.input / "fer2013new.csv").names != "").sum())
         return sum(len(_read_labels(self.input / name, split).names) for name, split in self._folders().items())
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Iterator[FaceBlock]:
         """Faces with id, label, split, votes and raw_votes. Raises MienError where the files do not fit one another."""
         if (self.input / "fer2013new.csv").is_file():
             yield from self._from_tables()
@@ -98,7 +98,7 @@ class FerPlus:
             raise MienError(wanted, "neither", "give the folder that holds them")
         return found
 
-    def _from_tables(self) -> Iterator[Block]:
+    def _from_tables(self) -> Iterator[FaceBlock]:
         path, table, count = fer2013.csv_file(self.input), _read_votes(self.input / "fer2013new.csv"), 0
         for rows in fer2013.read_rows(path):
             here = slice(count, count + len(rows.faces))
@@ -108,19 +108,19 @@ class FerPlus:
             faults = {place: fault for place, fault in rows.faults.items() if place in named}
             keep = np.array(sorted(named - set(faults)), np.int64)
             block = self._block(rows.faces[keep], table, count + keep)
-            yield Block(block.faces, block.columns, fer2013.rejections(path, rows.first, faults))
+            yield FaceBlock(block.faces, block.columns, fer2013.rejections(path, rows.first, faults))
             count = here.stop
         if count != len(table.names):
-            raise _unlike(path, f"{counted(count, 'row')} and {counted(len(table.names), 'row')} of votes")
+            raise _unlike(path, f"{quantity(count, 'row')} and {quantity(len(table.names), 'row')} of votes")
 
-    def _from_folder(self, folder: Path, split: str) -> Iterator[Block]:
+    def _from_folder(self, folder: Path, split: str) -> Iterator[FaceBlock]:
         table = _read_labels(folder, split)
         paths = [picture_path(folder, name) for name in table.names]
-        for pictures in read_blocks(paths, fer2013.SIDE, color=False):
+        for pictures in read_picture_blocks(paths, fer2013.SIDE, color=False):
             block = self._block(pictures.faces, table, pictures.index)
-            yield Block(block.faces, block.columns, pictures.rejected, pictures.notes)
+            yield FaceBlock(block.faces, block.columns, pictures.rejected, pictures.notes)
 
-    def _block(self, faces: npt.NDArray[np.uint8], table: Table, rows: npt.NDArray[np.int64]) -> Block:
+    def _block(self, faces: npt.NDArray[np.uint8], table: VoteTable, rows: npt.NDArray[np.int64]) -> FaceBlock:
         votes = table.votes[rows]
         columns = {
             "id": table.ids[rows].tolist(),
@@ -129,18 +129,18 @@ class FerPlus:
             "votes": kept_votes(self.rule, votes),
             "raw_votes": votes,
         }
-        return Block(faces, columns)
+        return FaceBlock(faces, columns)
 
 
 def label_by(rule: Rule, votes: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """Labels (N,) of votes (N, 10) by a rule, -1 where it leaves none."""
+    """Labels (N,) from votes (N, 10) by a rule; -1 where it gives none."""
     kept = _kept(rule, np.asarray(votes, np.float32))
     best = kept.argmax(axis=1)
     return np.where((kept.sum(axis=1) > 0) & (best < len(FERPLUS)), best, -1)
 
 
 def kept_votes(rule: Rule, votes: npt.ArrayLike) -> Counts:
-    """What a rule keeps of the votes (N, 10) for the eight classes, (N, 8); zeros where it leaves no label.
+    """The votes (N, 8) for the eight classes that a rule keeps of votes (N, 10); zeros where it gives no label.
 
     majority: the winner's votes alone; probability: the votes whose shares are the target; argmax: all of them.
     """
@@ -149,7 +149,7 @@ def kept_votes(rule: Rule, votes: npt.ArrayLike) -> Counts:
 
 
 def _kept(rule: Rule, votes: Counts) -> Counts:
-    """(N, 10), a row of zeros where the rule finds no answer."""
+    """The votes (N, 10) that a rule keeps; a row of zeros where it gives no label."""
     if rule == "argmax":
         return votes
     counted = np.where(votes > 1, votes, np.float32(0))
@@ -193,30 +193,30 @@ def _unlike(path: Path, found: str) -> MienError:
     return MienError(f"{path} to go with fer2013new.csv row by row", found, "take both files as published")
 
 
-def _read_votes(path: Path) -> Table:
-    """The rows of fer2013new.csv, which go with those of fer2013.csv."""
+def _read_votes(path: Path) -> VoteTable:
+    """The rows of fer2013new.csv, which follow the order of fer2013.csv."""
     texts = {"Usage": pa.string(), "Image name": pa.string()}
-    table = read(path, {**texts, **dict.fromkeys(VOTES, pa.float32())})
+    table = read_csv(path, {**texts, **dict.fromkeys(VOTES, pa.float32())})
     return _to_table(path, table, pc.utf8_trim_whitespace(table["Usage"].fill_null("")).to_numpy())
 
 
-def _read_labels(folder: Path, split: str) -> Table:
+def _read_labels(folder: Path, split: str) -> VoteTable:
     """The rows of a folder's label.csv: a picture's name, its box (which some editions leave out), ten votes."""
     path = folder / "label.csv"
-    boxes = ("box",) if len(header(path)) == len(VOTES) + 2 else ()
+    boxes = ("box",) if len(csv_columns(path)) == len(VOTES) + 2 else ()
     names = {"Image name": pa.string(), **dict.fromkeys(boxes, pa.string())}
     columns = {**names, **dict.fromkeys(VOTES, pa.float32())}
-    table = read(path, columns, headless=tuple(columns))
+    table = read_csv(path, columns, headless=tuple(columns))
     found = _to_table(path, table, np.full(len(table), split, object))
     if (found.names == "").any():
         raise MienError(f"a picture's name in every row of {path}", "a row without", "mend that row")
     return found
 
 
-def _to_table(path: Path, table: pa.Table, usage: npt.NDArray[np.object_]) -> Table:
+def _to_table(path: Path, table: pa.Table, usage: npt.NDArray[np.object_]) -> VoteTable:
     votes = np.stack([table[name].to_numpy() for name in VOTES], axis=1)
     bad = np.flatnonzero(~(np.isfinite(votes) & (votes >= 0)).all(axis=1))
     if len(bad):
         raise MienError(f"ten counts of votes in every row of {path}", f"others in row {bad[0]}", "mend that row")
     names = np.array([name.strip() for name in table["Image name"].fill_null("").to_pylist()], object)
-    return Table(names, usage, votes)
+    return VoteTable(names, usage, votes)

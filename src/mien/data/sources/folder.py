@@ -1,4 +1,4 @@
-"""A folder of pictures, a folder a class: how most people's own faces, and many databases, lie on disk."""
+"""A folder of pictures with a folder for each class, as most people's own faces, and many databases, lie on disk."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass as plain
@@ -7,22 +7,23 @@ from pathlib import Path
 
 import numpy as np
 from pydantic.dataclasses import dataclass
+from typing_extensions import override
 
-from mien.class_words import is_unlabeled, read_text, split_folder
+from mien.class_words import is_unlabeled, split_folder, text_or_none
 from mien.data.format import Info
-from mien.data.source import Block
+from mien.data.source import FaceBlock, Source
 from mien.errors import MienError
-from mien.expressions import rename
-from mien.media.class_folders import above_classes, look_on_disk, require_classes, splits_above_classes
-from mien.media.faults import Rejected
-from mien.media.limits import Switch
-from mien.media.pictures import SUFFIXES, Side, common_side, picture_limits, read_blocks
-from mien.registry import STRICT
+from mien.expressions import canonical_names
+from mien.media.class_folders import folders_above_classes, look_on_disk, require_classes, splits_above_classes
+from mien.media.face_pictures import SUFFIXES, PictureSide, common_side, picture_file_limits, read_picture_blocks
+from mien.media.file_limits import LimitSwitch
+from mien.media.rejections import Rejected
+from mien.settings import STRICT
 
 
 @plain(frozen=True)
 class ClassFolder:
-    """A folder whose pictures have one class ("": none) and one split ("": there are no splits); `others`: other files."""
+    """A folder of pictures of one class ("" for none) and one split ("" for none). `others`: files that are no pictures."""
 
     path: Path
     name: str
@@ -32,7 +33,7 @@ class ClassFolder:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Folder:
+class Folder(Source):
     """Pictures in class folders, at any depth below them; class names are those we know for the folders' names, sorted.
 
     `unlabeled/` holds faces without label, and so do folders named none, nan and the like. Above the classes there may be a
@@ -42,30 +43,31 @@ class Folder:
 
     input: Path
     """The folder above the class folders."""
-    side: Side | None = None
+    side: PictureSide | None = None
     """Crop the central square and resize it to this side; without, all pictures must be squares of one size."""
     color: bool = False
     """Keep color; gray otherwise."""
     classes: dict[str, str] = field(default_factory=dict)
     """Our class for a folder's name; "" for no label."""
-    limits: Switch = "on"
+    limits: LimitSwitch = "on"
     """Limits of the pictures' files: off, where they are known."""
 
     def info(self) -> Info:
-        """Raises MienError where there are no class folders or no picture can be read."""
+        """Facts about the pictures. Raises MienError where there are no class folders or no picture can be read."""
         folders = self._folders()
-        side = self.side or common_side(self.pictures(), picture_limits(self.limits))
+        side = self.side or common_side(self.pictures(), picture_file_limits(self.limits))
         return Info(classes=_classes(folders), side=side, channels=3 if self.color else 1, name=f"folder {self.input.name}")
 
     def total(self) -> int:
-        """Pictures there are."""
+        """The number of pictures."""
         return sum(len(folder.pictures) for folder in self._folders())
 
+    @override
     def pictures(self) -> list[Path]:
-        """Their files."""
+        """The files of the pictures."""
         return [file for folder in self._folders() for file in folder.pictures]
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Iterator[FaceBlock]:
         """Faces with id (the path within the folder), label and, where there are splits, split.
 
         A file that is no picture by its name, in a class folder, is rejected. Raises MienError for a class folder
@@ -79,17 +81,17 @@ class Folder:
         labels = np.array([classes.get(folder.name, -1) for _, folder in files], np.int64)
         splits = np.array([folder.split for _, folder in files], object)
         others = tuple(Rejected(str(file), "no picture by its name") for folder in folders for file in folder.others)
-        for pictures in read_blocks(paths, self.side, self.color, picture_limits(self.limits)):
+        for pictures in read_picture_blocks(paths, self.side, self.color, picture_file_limits(self.limits)):
             columns = {"id": ids[pictures.index], "label": labels[pictures.index]}
             if splits[0]:
                 columns["split"] = splits[pictures.index]
-            yield Block(pictures.faces, columns, others + pictures.rejected, pictures.notes)
+            yield FaceBlock(pictures.faces, columns, others + pictures.rejected, pictures.notes)
             others = ()
 
     def _folders(self) -> list[ClassFolder]:
         """The class folders, by split and name."""
         look = look_on_disk(self.input, lambda name: _is_picture(Path(name)))
-        above = above_classes(look, self.input, self.classes)
+        above = folders_above_classes(look, self.input, self.classes)
         place, top = self.input.joinpath(*above), look(above).folders
         if not top:
             found = "nothing there" if not self.input.is_dir() else "no folders in it"
@@ -103,13 +105,13 @@ class Folder:
         return self._checked([folder for folder, _ in pairs], [split for _, split in pairs])
 
     def _checked(self, folders: list[Path], splits: list[str]) -> list[ClassFolder]:
-        """Class folders named as we name classes; each has a picture."""
+        """The class folders with our names of classes. Raises MienError where one has no picture."""
         own = {folder.name: "" for folder in folders if is_unlabeled(folder.name)} | self.classes
         unknown = sorted(set(self.classes) - {folder.name for folder in folders})
         if unknown:
             listed = ", ".join(sorted({folder.name for folder in folders}))
             raise MienError(f"class folders {', '.join(unknown)} in {self.input}", listed, "change the map of classes")
-        renamed = rename([folder.name for folder in folders], own)
+        renamed = canonical_names([folder.name for folder in folders], own)
         made = [_read(*each) for each in zip(folders, renamed, splits, strict=True)]
         empty = [str(folder.path) for folder in made if not folder.pictures]
         if empty:
@@ -122,7 +124,7 @@ def _read(folder: Path, name: str | None, split: str) -> ClassFolder:
     files = [file for file in sorted(folder.rglob("*")) if file.is_file() and not file.name.startswith(".")]
     pictures = tuple(file for file in files if _is_picture(file))
     others = tuple(file for file in files if not _is_picture(file) and file.name.lower() not in left)
-    return ClassFolder(folder, read_text(folder.name) if name is None else name, split, pictures, others)
+    return ClassFolder(folder, text_or_none(folder.name) if name is None else name, split, pictures, others)
 
 
 def _is_picture(file: Path) -> bool:
@@ -134,5 +136,5 @@ def _classes(folders: list[ClassFolder]) -> tuple[str, ...]:
 
 
 def _text(path: Path) -> str:
-    """A path as text; bytes that are no UTF-8 are written out."""
+    """A path as text, with bytes that are not UTF-8 written out."""
     return path.as_posix().encode("utf-8", "backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""The report's diagrams as SVG files. No text of a user's is drawn: names stand in the page, in its own fonts."""
+"""Draws the report's diagrams as SVG. No names of classes are drawn: they stand in the page, in its own fonts."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -7,81 +7,84 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mien.evaluation.metrics import Reliability
-from mien.plots import Axes, Figure, MaxNLocator, PercentFormatter
+from mien.evaluation.metrics import CalibrationBins
+from mien.matplotlib_parts import Axes, Figure, MaxNLocator, PercentFormatter
 
 # Okabe and Ito's colors, which every kind of color vision tells apart.
 BLUE, ORANGE, GREEN, INK, LINE = "#0072b2", "#e69f00", "#009e73", "#3b4252", "#c9ced6"
 SIZE = (4.2, 3.0)
+"""Width and height of a diagram in inches."""
 TEXT = 9.0
+"""Size of the letters in points."""
 FEW = 12
-"""Up to so many epochs each is marked by a dot; of more, those whose neighbors have no value."""
+"""Up to so many epochs, each has a dot; of more, only those whose neighbors have no value."""
 
 
 @dataclass(frozen=True)
-class Curve:
-    """A value per epoch out of the history, as a panel draws it."""
+class HistoryCurve:
+    """A curve of the report: a value of every epoch, and how it is drawn."""
 
     key: str
+    """The value's key in an epoch of the history."""
     label: str
     color: str
     line: Literal["-", "--", ":"] = "-"
 
 
 @dataclass(frozen=True)
-class Panel:
-    """A diagram of curves over the epochs."""
+class HistoryPanel:
+    """A diagram of the report: curves over the epochs."""
 
     title: str
-    curves: tuple[Curve, ...]
+    curves: tuple[HistoryCurve, ...]
     percent: bool = False
     logarithmic: bool = False
 
 
-PANELS = (
-    Panel("Loss", (Curve("loss", "training", BLUE), Curve("validation_loss", "validation", ORANGE, "--"))),
-    Panel(
+HISTORY_PANELS = (
+    HistoryPanel("Loss", (HistoryCurve("loss", "training", BLUE), HistoryCurve("validation_loss", "validation", ORANGE, "--"))),
+    HistoryPanel(
         "Validation accuracy",
         (
-            Curve("validation_accuracy", "accuracy", BLUE),
-            Curve("validation_average_accuracy", "average accuracy", ORANGE, "--"),
+            HistoryCurve("validation_accuracy", "accuracy", BLUE),
+            HistoryCurve("validation_average_accuracy", "average accuracy", ORANGE, "--"),
         ),
         percent=True,
     ),
-    Panel("Learning rate", (Curve("lr", "learning rate", GREEN),), logarithmic=True),
-    Panel(
+    HistoryPanel("Learning rate", (HistoryCurve("lr", "learning rate", GREEN),), logarithmic=True),
+    HistoryPanel(
         "Pseudo-labels",
         (
-            Curve("pseudo_label_accuracy", "share that is right", BLUE),
-            Curve("pseudo_label_share", "faces given one", ORANGE, "--"),
-            Curve("threshold", "threshold", GREEN, ":"),
+            HistoryCurve("pseudo_label_accuracy", "share that is right", BLUE),
+            HistoryCurve("pseudo_label_share", "faces given one", ORANGE, "--"),
+            HistoryCurve("threshold", "threshold", GREEN, ":"),
         ),
         percent=True,
     ),
-    Panel("Updates kept", (Curve("acceptance", "updates kept", BLUE),), percent=True),
-    Panel("Temperature of annealing", (Curve("temperature", "temperature", ORANGE),)),
-    Panel("Faces replaced", (Curve("replaced", "faces replaced", BLUE),)),
-    Panel("Mean sample weight", (Curve("weight", "mean sample weight", BLUE),)),
+    HistoryPanel("Updates kept", (HistoryCurve("acceptance", "updates kept", BLUE),), percent=True),
+    HistoryPanel("Temperature of annealing", (HistoryCurve("temperature", "temperature", ORANGE),)),
+    HistoryPanel("Faces replaced", (HistoryCurve("replaced", "faces replaced", BLUE),)),
+    HistoryPanel("Mean sample weight", (HistoryCurve("weight", "mean sample weight", BLUE),)),
 )
-"""What a report draws of the history, each where any epoch has it: what techniques note stands beside what every run has."""
+"""The diagrams that a report may have; each is drawn where any epoch has one of its values."""
 
 
-def curves_in_history(panel: Panel, history: Sequence[Mapping[str, Any]]) -> list[Curve]:
-    """Those of the panel's curves for which any epoch has a finite value."""
+def curves_with_values(panel: HistoryPanel, history: Sequence[Mapping[str, Any]]) -> list[HistoryCurve]:
+    """The panel's curves for which any epoch of the history has a finite value."""
     return [curve for curve in panel.curves if np.isfinite(_values(curve, history)).any()]
 
 
-def last_value(curve: Curve, history: Sequence[Mapping[str, Any]]) -> float:
-    """The curve's last finite value; there has to be one."""
+def last_value(curve: HistoryCurve, history: Sequence[Mapping[str, Any]]) -> float:
+    """The curve's last finite value in the history, which has to hold one."""
     values = _values(curve, history)
     return float(values[np.isfinite(values)][-1])
 
 
-def draw_history(panel: Panel, history: Sequence[Mapping[str, Any]]) -> bytes:
-    """SVG of the panel over the epochs of `history`, one after the other; a vertical line where a stage begins."""
+def draw_history(panel: HistoryPanel, history: Sequence[Mapping[str, Any]]) -> bytes:
+    """The panel's diagram over the epochs of `history` as SVG; a vertical line marks where a stage begins."""
     figure, axes = _blank()
     epochs = np.arange(1, len(history) + 1)
-    curves = curves_in_history(panel, history)
+    curves = curves_with_values(panel, history)
     for curve in curves:
         found = _values(curve, history)
         marked = _marked(found)
@@ -110,8 +113,9 @@ def draw_history(panel: Panel, history: Sequence[Mapping[str, Any]]) -> bytes:
     return to_svg(figure)
 
 
-def draw_reliability(found: Reliability) -> bytes:
-    """SVG of accuracy against confidence, bin by bin, the gap to the diagonal shaded, and of the share of faces per bin."""
+def draw_reliability(found: CalibrationBins) -> bytes:
+    """The reliability diagram as SVG: accuracy by bins of confidence, the gap to confidence, and the share of faces in each
+    bin."""
     figure = Figure(figsize=(4.2, 4.2), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
     bins, filled = len(found.count), found.count > 0
@@ -138,14 +142,14 @@ def draw_reliability(found: Reliability) -> bytes:
     return to_svg(figure)
 
 
-def _values(curve: Curve, history: Sequence[Mapping[str, Any]]) -> Any:
-    """(epochs,), nan where an epoch has none."""
+def _values(curve: HistoryCurve, history: Sequence[Mapping[str, Any]]) -> Any:
+    """The curve's values (epochs,); nan where an epoch has none."""
     found = [entry.get(curve.key) for entry in history]
     return np.array([np.nan if value is None else value for value in found], np.float64)
 
 
 def _marked(values: Any) -> list[int]:
-    """Places of the values (epochs,) that get a dot: all of few, else those that no line would reach."""
+    """Which of the values (epochs,) get a dot: all where there are few, else those that no line would reach."""
     known = np.pad(np.isfinite(values), 1)
     alone = known[1:-1] & ~known[:-2] & ~known[2:]
     return np.flatnonzero(known[1:-1] if len(values) <= FEW else alone).tolist()

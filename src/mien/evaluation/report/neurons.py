@@ -1,4 +1,4 @@
-"""The report on neurons: `report.html`, its pictures, `neurons.csv` and `summary.json`, in a new folder."""
+"""Writes the report on neurons into a new folder: `report.html`, its pictures, `neurons.csv` and `summary.json`."""
 
 import csv
 import io
@@ -13,25 +13,29 @@ import numpy.typing as npt
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image, ImageOps
 
-from mien.data.face_grid import Note, Row, Tile, draw_face_grid
-from mien.disk import put, require_absent
-from mien.evaluation.neurons import Drawn, Found, Layer, Neurons, label_entropy, mean_faces
+from mien.data.face_grid import GridNote, GridRow, GridTile, draw_face_grid
+from mien.disk import replace_atomically
+from mien.evaluation.neuron_responses import LayerNeurons, label_entropy, mean_faces
+from mien.evaluation.neurons import MaximizedNeurons, NetworkNeurons, Neurons
 from mien.evaluation.report.figures import BLUE, INK, LINE, ORANGE, TEXT, plain_axes
-from mien.evaluation.report.page import Picture, data_uri, whole
-from mien.plain import percent, short, to_json
-from mien.plots import Figure, MaxNLocator
+from mien.evaluation.report.page import EmbeddedPicture, data_uri, with_thousands
+from mien.folders import require_absent
+from mien.json_text import to_json
+from mien.matplotlib_parts import Figure, MaxNLocator
+from mien.wording import percent, short_name
 
 SIDE = 96
 """Side of a face in the pictures, in pixels."""
 SHOWN = 8
-"""Neurons of a class in a picture."""
+"""Most neurons of a class in a picture."""
 BINS = 24
+"""Bins of a histogram."""
 ACROSS = 4
-"""Histograms beside each other."""
+"""Most histograms beside each other."""
 
 
 def write_neurons(found: Neurons, out: Path | str) -> list[str]:
-    """Write all of it into the new folder `out`, which is there when it is whole; names of the files.
+    """Write the report into the new folder `out`, and give the files' names; the folder appears once it is whole.
 
     Raises MienError where `out` exists.
     """
@@ -39,14 +43,14 @@ def write_neurons(found: Neurons, out: Path | str) -> list[str]:
     require_absent(out)
     pictures = {"histograms.png": _png(draw_histograms(found))}
     for layer in found.after.layers:
-        pictures[f"means_{_plain(layer.name)}.png"] = _png(draw_means(found, layer))
+        pictures[f"means_{_file_part(layer.name)}.png"] = _png(draw_mean_faces(found, layer))
     for name, network in (("maximized", found.after), ("maximized_before", found.before)):
         if network is not None and network.drawn:
             pictures[f"{name}.png"] = _png(draw_maximized(found, network))
     files = pictures | {
         "neurons.csv": neuron_rows(found).encode(),
         "summary.json": to_json(found.to_json()).encode(),
-        "report.html": render(found, pictures).encode(),
+        "report.html": neurons_html(found, pictures).encode(),
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
@@ -54,14 +58,14 @@ def write_neurons(found: Neurons, out: Path | str) -> list[str]:
         for name, content in files.items():
             (aside / name).write_bytes(content)
         aside.chmod(0o755)
-        put(aside, out)
+        replace_atomically(aside, out)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return list(files)
 
 
 def neuron_rows(found: Neurons) -> str:
-    """A csv of network, layer, neuron, entropy, prefers, share, low, silent; of each network in its own order."""
+    """The CSV of network, layer, neuron, entropy, prefers, share, low and silent, in the order of layers and neurons."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["network", "layer", "neuron", "entropy", "prefers", "share", "low", "silent"])
@@ -76,7 +80,7 @@ def neuron_rows(found: Neurons) -> str:
 
 
 def draw_histograms(found: Neurons) -> Image.Image:
-    """Entropies of the neurons of each layer, before and after (its Fig. 3)."""
+    """Histograms of the neurons' label entropy, layer by layer, before and after fine-tuning (FN2EN, Fig. 3)."""
     layers = found.after.layers
     across = min(ACROSS, len(layers))
     down = -(-len(layers) // across)
@@ -94,7 +98,7 @@ def draw_histograms(found: Neurons) -> Image.Image:
         axes.axvline(found.threshold, color=INK, linestyle=":", linewidth=1.2, label="low below this")
         axes.axvline(base, color=INK, linestyle="--", linewidth=1.2, label="all faces")
         plain_axes(axes)
-        axes.set_title(short(layer.name), fontsize=TEXT + 1, color=INK, loc="left", parse_math=False)
+        axes.set_title(short_name(layer.name), fontsize=TEXT + 1, color=INK, loc="left", parse_math=False)
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.grid(axis="y", color=LINE, linewidth=0.6)
         if number % across == 0:
@@ -111,35 +115,35 @@ def draw_histograms(found: Neurons) -> Image.Image:
     return Image.open(file)
 
 
-def draw_means(found: Neurons, layer: Layer) -> Image.Image:
-    """The mean of all faces, then for each class that of the top faces of its most selective neurons (its Fig. 4 and 5)."""
+def draw_mean_faces(found: Neurons, layer: LayerNeurons) -> Image.Image:
+    """A picture with a row for each class: mean top faces of a layer's most selective neurons (FN2EN, Fig. 4 and 5)."""
     classes, rows = found.faces.classes, []
     for label, name in enumerate(classes):
         chosen = layer.selective(label, SHOWN)
         notes = [_note(layer, neuron, label) for neuron in chosen.tolist()]
-        tiles = [Tile(face, (note,)) for face, note in zip(mean_faces(found.faces, layer, chosen), notes, strict=True)]
-        rows.append(Row(name, tuple(tiles), f"{_percent(found.base[label])} of faces"))
+        tiles = [GridTile(face, (note,)) for face, note in zip(mean_faces(found.faces, layer, chosen), notes, strict=True)]
+        rows.append(GridRow(name, tuple(tiles), f"{_percent(found.base[label])} of faces"))
     title = f"{layer.name}: neurons with most faces of a class among their top {found.top}, and the mean of those faces"
     return draw_face_grid(rows, SIDE, title)
 
 
-def draw_maximized(found: Neurons, network: Found) -> Image.Image:
-    """A row for each layer: pictures that excite its most selective neurons (its Fig. 1)."""
-    rows = [Row(drawn.layer.name, _maximized(found, drawn)) for drawn in network.drawn]
+def draw_maximized(found: Neurons, network: NetworkNeurons) -> Image.Image:
+    """A picture with a row for each layer: pictures that excite its most selective neurons (FN2EN, Fig. 1)."""
+    rows = [GridRow(drawn.layer.name, _maximized(found, drawn)) for drawn in network.drawn]
     return draw_face_grid(
         rows, SIDE, "Pictures that excite a neuron; the class it was chosen for, and its share of the top faces"
     )
 
 
-def render(found: Neurons, pictures: dict[str, bytes]) -> str:
-    """The page as HTML, which needs nothing else; everything that is put into it is escaped."""
+def neurons_html(found: Neurons, pictures: dict[str, bytes]) -> str:
+    """The report's page as HTML, which needs no other file; everything that is put into it is escaped."""
     room = Environment(
         loader=PackageLoader("mien.evaluation.report", ""), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    room.filters |= {"whole": whole}
-    shown = {name: Picture(data_uri(content, "png"), _caption(name), "") for name, content in pictures.items()}
-    befores: Sequence[Layer | None] = found.before.layers if found.before else [None] * len(found.after.layers)
+    room.filters |= {"with_thousands": with_thousands}
+    shown = {name: EmbeddedPicture(data_uri(content, "png"), _caption(name), "") for name, content in pictures.items()}
+    befores: Sequence[LayerNeurons | None] = found.before.layers if found.before else [None] * len(found.after.layers)
     return room.get_template("neurons.html.j2").render(
         found=found,
         base=float(label_entropy(found.base[None])[0]),
@@ -150,10 +154,10 @@ def render(found: Neurons, pictures: dict[str, bytes]) -> str:
     )
 
 
-def _maximized(found: Neurons, drawn: Drawn) -> tuple[Tile, ...]:
+def _maximized(found: Neurons, drawn: MaximizedNeurons) -> tuple[GridTile, ...]:
     chosen = zip(drawn.pictures, drawn.neurons.tolist(), drawn.labels.tolist(), strict=True)
     return tuple(
-        Tile(_stretched(picture), (Note(found.faces.classes[label]), _note(drawn.layer, neuron, label)))
+        GridTile(_stretched(picture), (GridNote(found.faces.classes[label]), _note(drawn.layer, neuron, label)))
         for picture, neuron, label in chosen
     )
 
@@ -163,9 +167,9 @@ def _stretched(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.asarray(ImageOps.autocontrast(Image.fromarray(picture), cutoff=0.5, preserve_tone=True))
 
 
-def _note(layer: Layer, neuron: int, label: int) -> Note:
+def _note(layer: LayerNeurons, neuron: int, label: int) -> GridNote:
     share = float(layer.shares[neuron, label])
-    return Note(f"#{neuron}: {_percent(share)}", share)
+    return GridNote(f"#{neuron}: {_percent(share)}", share)
 
 
 def _percent(share: float) -> str:
@@ -182,8 +186,8 @@ def _caption(name: str) -> str:
     }[name]
 
 
-def _plain(name: str) -> str:
-    """A layer's name as part of a file's."""
+def _file_part(name: str) -> str:
+    """A layer's name as part of a file's name."""
     return re.sub(r"[^\w.-]", "_", name)
 
 

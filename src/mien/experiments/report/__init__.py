@@ -1,4 +1,4 @@
-"""The report of a comparison: one page that opens anywhere, and its curves as SVG files beside it."""
+"""The report of a comparison: one page that opens anywhere, and its diagrams as SVG files beside it."""
 
 from mien.experiments.report.page import write_comparison
 

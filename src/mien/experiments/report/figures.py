@@ -1,4 +1,4 @@
-"""The diagrams of a comparison as SVG files."""
+"""Draws the diagrams of a comparison as SVG: accuracy over labels, noise and varied values, and paired differences."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,62 +8,65 @@ from typing import Any
 import numpy as np
 
 from mien.evaluation.report.figures import INK, LINE, TEXT, plain_axes, to_svg
-from mien.experiments.grid import Group
-from mien.experiments.statistics import TableLine
-from mien.plain import counted, percent, short
-from mien.plots import Axes, Figure, MaxNLocator, PercentFormatter, Text
+from mien.experiments.grid import GridPoint
+from mien.experiments.seed_statistics import TableLine
+from mien.matplotlib_parts import Axes, Figure, MaxNLocator, PercentFormatter, Text
+from mien.wording import percent, quantity, short_name
 
 # Okabe and Ito's colors without yellow, which is too light for lines; with nine markers every pair is different.
 COLORS = ("#000000", "#e69f00", "#0072b2", "#009e73", "#d55e00", "#cc79a7", "#56b4e9")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "p")
 PANEL = (3.9, 3.1)
+"""Width and height of a panel in inches."""
 MOST_BESIDE = 2
-"""Panels in a row."""
+"""Most panels in a row."""
 APART = 0.05
-"""Distance of neighboring recipes' marks, in steps of the axis."""
+"""Distance between neighboring recipes' marks, in steps of the axis."""
 
 
 @dataclass(frozen=True)
-class Curves:
-    """Accuracy over one axis of the grid, a panel for each place on the other axes."""
+class AccuracyCurves:
+    """A diagram of accuracy over one axis of the grid, with a panel for each point on the other axes."""
 
     name: str
-    """`labels`, `noise`, or the varied key."""
+    """The axis: `labels`, `noise`, or the varied key."""
     title: str
     label: str
-    """Of the axis."""
+    """The axis's label."""
     ticks: tuple[str, ...]
-    panels: tuple["Panel", ...]
+    """The axis's values in words."""
+    panels: tuple["AccuracyPanel", ...]
 
 
 @dataclass(frozen=True)
-class Panel:
-    """Lines by tick, None where there is no result: for each recipe, (ticks,)."""
+class AccuracyPanel:
+    """A panel of a diagram: each recipe's results over the axis."""
 
     title: str
     lines: dict[str, tuple[TableLine | None, ...]]
+    """(ticks,) results by the recipe's name; None where there is none."""
 
 
-def accuracy_curves(lines: Sequence[TableLine]) -> list[Curves]:
-    """Curves over labels, noise and each varied number, where the grid has two values or more of them."""
-    labels = sorted({line.group.labels for line in lines}, key=_by_size)
-    noise = sorted({line.group.noise for line in lines})
+def accuracy_curves(lines: Sequence[TableLine]) -> list[AccuracyCurves]:
+    """Diagrams over labels, noise and each varied number of which the grid has two values or more."""
+    labels = sorted({line.point.labels for line in lines}, key=_by_size)
+    noise = sorted({line.point.noise for line in lines})
     made = [
         _curves(
             lines, "labels", "labels per class", labels, ["all" if n is None else str(n) for n in labels], lambda g: g.labels
         ),
         _curves(lines, "noise", "flipped labels", noise, [percent(n, None, " %") for n in noise], lambda g: g.noise),
     ]
-    for key in dict.fromkeys(key for line in lines for key, _ in line.group.varied):
-        texts = {dict(line.group.varied)[key] for line in lines}
+    for key in dict.fromkeys(key for line in lines for key, _ in line.point.varied):
+        texts = {dict(line.point.varied)[key] for line in lines}
         if all(map(_is_number, texts)):
             values = sorted(texts, key=float)
             made.append(_curves(lines, key, key, values, values, _reader(key)))
     return [curves for curves in made if len(curves.ticks) > 1]
 
 
-def _reader(key: str) -> Callable[[Group], str]:
-    return lambda group: dict(group.varied)[key]
+def _reader(key: str) -> Callable[[GridPoint], str]:
+    return lambda point: dict(point.varied)[key]
 
 
 def _by_size(labels: int | None) -> float:
@@ -78,27 +81,32 @@ def _is_number(text: str) -> bool:
 
 
 def _curves(
-    lines: Sequence[TableLine], name: str, label: str, values: Sequence[Any], ticks: Sequence[str], read: Callable[[Group], Any]
-) -> Curves:
-    """`read` gives a group's value on this axis."""
+    lines: Sequence[TableLine],
+    name: str,
+    label: str,
+    values: Sequence[Any],
+    ticks: Sequence[str],
+    read: Callable[[GridPoint], Any],
+) -> AccuracyCurves:
+    """The diagram over one axis; `read` gives a grid point's value on it."""
     panels: dict[str, dict[str, list[TableLine | None]]] = {}
     for line in lines:
-        recipes = panels.setdefault(_other_axes(line.group, name), {})
-        recipes.setdefault(line.recipe, [None] * len(values))[values.index(read(line.group))] = line
-    made = tuple(Panel(title, {name: tuple(row) for name, row in recipes.items()}) for title, recipes in panels.items())
-    return Curves(name, f"Accuracy over {label}", label, tuple(ticks), made)
+        recipes = panels.setdefault(_other_axes(line.point, name), {})
+        recipes.setdefault(line.recipe, [None] * len(values))[values.index(read(line.point))] = line
+    made = tuple(AccuracyPanel(title, {name: tuple(row) for name, row in recipes.items()}) for title, recipes in panels.items())
+    return AccuracyCurves(name, f"Accuracy over {label}", label, tuple(ticks), made)
 
 
-def _other_axes(group: Group, name: str) -> str:
-    """The place on all axes but this one, in words."""
-    parts = [] if name == "labels" else ["all labels" if group.labels is None else f"{counted(group.labels, 'label')} per class"]
-    flipped = f"{percent(group.noise, None, ' %')} of labels flipped" if group.noise else "no labels flipped"
+def _other_axes(point: GridPoint, name: str) -> str:
+    """A grid point's place on all axes but one, in words."""
+    parts = [] if name == "labels" else ["all labels" if point.labels is None else f"{quantity(point.labels, 'label')} per class"]
+    flipped = f"{percent(point.noise, None, ' %')} of labels flipped" if point.noise else "no labels flipped"
     parts += [] if name == "noise" else [flipped]
-    return ", ".join([*parts, *(f"{key} = {value}" for key, value in group.varied if key != name)])
+    return ", ".join([*parts, *(f"{key} = {value}" for key, value in point.varied if key != name)])
 
 
-def draw_accuracy_curves(curves: Curves, recipes: Sequence[str]) -> bytes:
-    """SVG of mean accuracy over the axis, a line per recipe, with 95 % t-intervals over seeds."""
+def draw_accuracy_curves(curves: AccuracyCurves, recipes: Sequence[str]) -> bytes:
+    """The diagram as SVG: mean accuracy over the axis, a line for each recipe, with 95 % t-intervals over seeds."""
     columns = min(MOST_BESIDE, len(curves.panels))
     rows = math.ceil(len(curves.panels) / columns)
     figure = Figure(figsize=(PANEL[0] * columns + 1.7, PANEL[1] * rows), layout="constrained")
@@ -117,7 +125,7 @@ def draw_accuracy_curves(curves: Curves, recipes: Sequence[str]) -> bytes:
     return to_svg(figure)
 
 
-def _panel(axes: Axes, panel: Panel, curves: Curves, recipes: Sequence[str]) -> None:
+def _panel(axes: Axes, panel: AccuracyPanel, curves: AccuracyCurves, recipes: Sequence[str]) -> None:
     plain_axes(axes)
     steps = np.arange(len(curves.ticks))
     for number, recipe in enumerate(recipes):
@@ -146,11 +154,11 @@ def _panel(axes: Axes, panel: Panel, curves: Curves, recipes: Sequence[str]) -> 
 
 
 def draw_differences(lines: Sequence[TableLine], recipes: Sequence[str]) -> bytes:
-    """SVG of the paired differences of accuracy to the first recipe, place by place, with 95 % t-intervals over seeds."""
-    groups = list(dict.fromkeys(line.group for line in lines))
+    """The differences of accuracy to the first recipe as SVG, point by point, paired by seed, with 95 % t-intervals."""
+    grid_points = list(dict.fromkeys(line.point for line in lines))
     rows = [line for line in lines if not line.first]
     others = len({line.recipe for line in rows})
-    figure = Figure(figsize=(7.4, 0.9 + (0.2 * others + 0.25) * len(groups)), layout="constrained")
+    figure = Figure(figsize=(7.4, 0.9 + (0.2 * others + 0.25) * len(grid_points)), layout="constrained")
     axes = figure.subplots()
     plain_axes(axes)
     axes.axvline(0, color=INK, linewidth=1.0, zorder=1)
@@ -158,17 +166,17 @@ def draw_differences(lines: Sequence[TableLine], recipes: Sequence[str]) -> byte
         if not line.difference.pairs:
             continue
         number = recipes.index(line.recipe)
-        place = groups.index(line.group) + 0.8 * (number - others / 2 - 0.5) / max(1, others)
+        place = grid_points.index(line.point) + 0.8 * (number - others / 2 - 0.5) / max(1, others)
         found = line.difference
         half = 0.0 if math.isnan(found.high) else found.high - found.mean
         axes.errorbar(
             [100 * found.mean], [place], xerr=[100 * half], label=_ascii(line.recipe), color=color(number), marker=marker(number),
             markersize=5, linestyle="", elinewidth=1.2, capsize=2.5,
         )  # fmt: skip
-    for place in range(1, len(groups)):
+    for place in range(1, len(grid_points)):
         axes.axhline(place - 0.5, color=LINE, linewidth=0.6)
-    axes.set_yticks(range(len(groups)), [_ascii(str(group)) for group in groups])
-    axes.set_ylim(len(groups) - 0.5, -0.5)
+    axes.set_yticks(range(len(grid_points)), [_ascii(str(point)) for point in grid_points])
+    axes.set_ylim(len(grid_points) - 0.5, -0.5)
     axes.set_xlabel(f"accuracy minus that of {_ascii(recipes[0])}, percentage points", fontsize=TEXT, color=INK)
     axes.grid(axis="x", color=LINE, linewidth=0.6)
     handles = {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
@@ -178,21 +186,21 @@ def draw_differences(lines: Sequence[TableLine], recipes: Sequence[str]) -> byte
 
 
 def color(number: int) -> str:
-    """That of the recipe with this number."""
+    """The color of the recipe with this number."""
     return COLORS[number % len(COLORS)]
 
 
 def marker(number: int) -> str:
-    """That of the recipe with this number."""
+    """The marker of the recipe with this number."""
     return MARKERS[number % len(MARKERS)]
 
 
 def _ascii(text: str) -> str:
-    """The drawn font does not have every letter."""
-    return short(text).encode("ascii", "replace").decode()
+    """The text without letters that the drawn font may lack."""
+    return short_name(text).encode("ascii", "replace").decode()
 
 
 def _literal(texts: Sequence[Text]) -> None:
-    """A dollar sign in a name is no formula."""
+    """Draw texts as they are: a dollar sign in a name begins no formula."""
     for text in texts:
         text.set_parse_math(False)

@@ -1,4 +1,4 @@
-"""Writing report.html and the curves from a comparison."""
+"""Writes the report of a comparison: report.html, and its diagrams as SVG files."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -7,41 +7,43 @@ from pathlib import Path
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-from mien.disk import write_aside
-from mien.evaluation.report.page import DASH, Picture, data_uri, percent, whole
+from mien.disk import write_atomically
+from mien.evaluation.report.page import DASH, EmbeddedPicture, data_uri, percent, with_thousands
 from mien.experiments.comparison import Comparison
-from mien.experiments.grid import Group
-from mien.experiments.report.figures import Curves, accuracy_curves, draw_accuracy_curves, draw_differences
-from mien.experiments.statistics import Difference, Spread, TableLine
+from mien.experiments.grid import GridPoint
+from mien.experiments.report.figures import AccuracyCurves, accuracy_curves, draw_accuracy_curves, draw_differences
+from mien.experiments.seed_statistics import Difference, Spread, TableLine
 
 
 @dataclass(frozen=True)
-class GroupTable:
-    """The recipes at one place of the grid."""
+class GridPointTable:
+    """A table of the page: the recipes at one grid point."""
 
-    group: Group
+    point: GridPoint
     labels: str
-    """Budget, in words."""
+    """The label budget in words."""
     lines: tuple[TableLine, ...]
+    """Results, one recipe a line."""
     published: tuple[str, ...]
-    """Figures of papers beside these, in words."""
+    """Published figures that stand beside these, in words."""
 
 
 @dataclass(frozen=True)
-class Cost:
+class RecipeCost:
     """How long the runs of a recipe took."""
 
     recipe: str
     network: str
     runs: int
+    """Number of finished runs."""
     seconds: float
-    """Mean of a run; nan where none is finished."""
+    """Mean seconds of a run; nan where none is finished."""
     factor: float
-    """As many times as long as the first recipe, over the places and seeds that both have."""
+    """How many times as long as the first recipe's runs, over the grid points and seeds that both have."""
 
 
 def write_comparison(found: Comparison, out: Path) -> None:
-    """Write report.html, which needs nothing else to be read, and its diagrams as SVG files into the folder `out`."""
+    """Write report.html, which needs no other file, and its diagrams as SVG files into the folder `out`."""
     curves = accuracy_curves(found.lines)
     drawn = {f"curves-{_file_name(entry.name)}.svg": draw_accuracy_curves(entry, found.grid.names) for entry in curves}
     captions = dict(zip(drawn, (_curves_alt(entry) for entry in curves), strict=True))
@@ -51,32 +53,34 @@ def write_comparison(found: Comparison, out: Path) -> None:
         drawn[name] = draw_differences(found.lines, found.grid.names)
         titles[name] = f"Difference to {first}, paired by seed"
         captions[name] = _difference_alt(found.lines, first)
-    pictures = [Picture(data_uri(content, "svg+xml"), captions[name], titles[name], name) for name, content in drawn.items()]
-    page = render(found, pictures)
+    pictures = [
+        EmbeddedPicture(data_uri(content, "svg+xml"), captions[name], titles[name], name) for name, content in drawn.items()
+    ]
+    page = comparison_html(found, pictures)
     for name, content in drawn.items():
-        write_aside(out / name, content)
+        write_atomically(out / name, content)
     for path in (*out.glob("curves-*.svg"), *out.glob("differences.svg")):
         if path.name not in drawn:
             path.unlink()  # Of a grid that was asked here before.
-    write_aside(out / "report.html", page.encode())
+    write_atomically(out / "report.html", page.encode())
 
 
-def render(found: Comparison, pictures: Sequence[Picture]) -> str:
-    """The page as HTML. Everything that is put into it is escaped; pictures are data URIs."""
+def comparison_html(found: Comparison, pictures: Sequence[EmbeddedPicture]) -> str:
+    """The comparison's page as HTML. Everything that is put into it is escaped; pictures are data URIs."""
     loaders = [PackageLoader("mien.experiments.report", ""), PackageLoader("mien.evaluation.report", "")]
     room = Environment(
         loader=ChoiceLoader(loaders), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     room.filters |= {
         "percent": percent,
-        "whole": whole,
+        "with_thousands": with_thousands,
         "bounds": bounds,
         "points": points,
         "signed": signed,
-        "chance": chance,
-        "time": run_time,
+        "chance": p_in_words,
+        "time": seconds_in_words,
     }
-    grouped = tables(found)
+    grouped = grid_point_tables(found)
     return room.get_template("comparison.html.j2").render(
         found=found,
         first=found.grid.names[0],
@@ -84,8 +88,8 @@ def render(found: Comparison, pictures: Sequence[Picture]) -> str:
         pictures=pictures,
         noisy=[table for table in grouped if any(line.lost_to_noise.count for line in table.lines)],
         doubted=[table for table in grouped if any(line.weight_auroc.count for line in table.lines)],
-        costs=costs(found),
-        facts=facts(found),
+        costs=recipe_costs(found),
+        facts=measurement_facts(found),
         published=[(entry, entry.marks(found.split)) for entry in found.published],
         tested=sorted({result.tested for result in found.results if result.tested}),
     )
@@ -97,68 +101,68 @@ def bounds(found: Spread | Difference) -> str:
 
 
 def points(share: float) -> str:
-    """`12.3`, percent or percentage points; a dash for nan."""
+    """A share in percent or percentage points, `12.3`; a dash for nan."""
     return DASH if share != share else f"{round(100 * share, 1) + 0.0:.1f}".replace("-", "\u2212")
 
 
 def signed(share: float) -> str:
-    """`+1.2`, percentage points; a dash for nan."""
+    """A difference in percentage points with its sign, `+1.2`; a dash for nan."""
     return DASH if share != share else f"{round(100 * share, 1) + 0.0:+.1f}".replace("-", "\u2212")
 
 
-def chance(p: float) -> str:
-    """`0.03`; a dash for nan."""
+def p_in_words(p: float) -> str:
+    """A p value, `0.03`; a dash for nan."""
     if p != p:
         return DASH
     return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
-def run_time(seconds: float) -> str:
-    """`73 s`, `12.5 min`; a dash for nan."""
+def seconds_in_words(seconds: float) -> str:
+    """Seconds in words, `73.0 s` or `12.5 min`; a dash for nan."""
     if seconds != seconds:
         return DASH
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
 
 
-def tables(found: Comparison) -> list[GroupTable]:
-    """A table for each place of the grid."""
-    return [_table(found, group) for group in dict.fromkeys(line.group for line in found.lines)]
+def grid_point_tables(found: Comparison) -> list[GridPointTable]:
+    """A table for each grid point."""
+    return [_table(found, point) for point in dict.fromkeys(line.point for line in found.lines)]
 
 
-def _table(found: Comparison, group: Group) -> GroupTable:
-    lines = tuple(line for line in found.lines if line.group == group)
+def _table(found: Comparison, point: GridPoint) -> GridPointTable:
+    lines = tuple(line for line in found.lines if line.point == point)
     known = dict.fromkeys(words for line in lines for words in found.beside(line))
     budgets = dict.fromkeys(_budget(line) for line in lines if line.accuracy.count)
-    return GroupTable(group, "; ".join(budgets), lines, tuple(known))
+    return GridPointTable(point, "; ".join(budgets), lines, tuple(known))
 
 
 def _budget(line: TableLine) -> str:
     train, validation = round(line.train_labels), round(line.validation_labels)
-    total = f"{whole(train + validation)} label{'s' * (train + validation != 1)}"
-    return f"{whole(train)} train + {whole(validation)} validation = {total}"
+    total = f"{with_thousands(train + validation)} label{'s' * (train + validation != 1)}"
+    return f"{with_thousands(train)} train + {with_thousands(validation)} validation = {total}"
 
 
-def costs(found: Comparison) -> list[Cost]:
-    """Mean seconds of each recipe's runs, and against the first recipe where both were run."""
+def recipe_costs(found: Comparison) -> list[RecipeCost]:
+    """Mean seconds of each recipe's runs, also as a factor of the first recipe's where both were run."""
     made = []
     runs = {recipe: {result.run: result for result in found.results if result.recipe == recipe} for recipe in found.grid.names}
-    first = {(result.group, result.seed): result.seconds for result in found.results if result.recipe == found.grid.names[0]}
+    first = {(result.point, result.seed): result.seconds for result in found.results if result.recipe == found.grid.names[0]}
     for recipe, mine in runs.items():
         known = [result.seconds for result in mine.values() if result.seconds is not None]
         both = [
-            (result.seconds, first.get((result.group, result.seed)))
+            (result.seconds, first.get((result.point, result.seed)))
             for result in found.results
             if result.recipe == recipe and result.seconds is not None
         ]
         pairs = [(seconds, other) for seconds, other in both if other]
         factor = sum(seconds for seconds, _ in pairs) / sum(other for _, other in pairs) if pairs else float("nan")
         networks = ", ".join(sorted({result.network for result in mine.values()}))
-        made.append(Cost(recipe, networks, len(known), sum(known) / len(known) if known else float("nan"), factor))
+        made.append(RecipeCost(recipe, networks, len(known), sum(known) / len(known) if known else float("nan"), factor))
     return made
 
 
-def facts(found: Comparison) -> dict[str, str]:
-    """How it was measured, in words."""
+def measurement_facts(found: Comparison) -> dict[str, str]:
+    """How the comparison was measured, in words by topic."""
     grid, results = found.grid, found.results
     unlabeled = {
         recipe: sorted({result.unlabeled_faces for result in results if result.recipe == recipe and result.unlabeled_faces})
@@ -179,11 +183,11 @@ def facts(found: Comparison) -> dict[str, str]:
 
 
 def _range(counts: Sequence[int]) -> str:
-    return whole(counts[0]) if len(counts) == 1 else f"{whole(counts[0])} to {whole(counts[-1])}"
+    return with_thousands(counts[0]) if len(counts) == 1 else f"{with_thousands(counts[0])} to {with_thousands(counts[-1])}"
 
 
-def _curves_alt(curves: Curves) -> str:
-    """The diagram in words: every mean."""
+def _curves_alt(curves: AccuracyCurves) -> str:
+    """A diagram of accuracy in words: every mean."""
     panels = [
         f"{panel.title}: " * bool(panel.title)
         + "; ".join(f"{recipe} {', '.join(_mean(line) for line in lines)}" for recipe, lines in panel.lines.items())
@@ -197,9 +201,9 @@ def _mean(line: TableLine | None) -> str:
 
 
 def _difference_alt(lines: Iterable[TableLine], first: str) -> str:
-    """The diagram in words."""
+    """The diagram of differences in words."""
     words = [
-        f"{line.recipe}, {line.group}: {signed(line.difference.mean)} ({bounds(line.difference)})"
+        f"{line.recipe}, {line.point}: {signed(line.difference.mean)} ({bounds(line.difference)})"
         for line in lines
         if line.difference.pairs
     ]

@@ -17,46 +17,46 @@ import numpy.typing as npt
 
 from mien.faces.face import Face
 from mien.media.photos import Photo
-from mien.registry import build_from_text
+from mien.registry import component_from_text
 
 ROOM = "mien.faces.align"
-"""The package whose files are the ways."""
+"""The package whose files are the ways to cut out a face."""
 
 Floats = npt.NDArray[np.float64]
-Map = Floats
+CropMap = Floats
 
 AREA = (2**31 - 1) // 255
-"""Pixels that cv2 averages at once: the sum of more may be beyond its whole numbers."""
+"""The most pixels that cv2 averages at once: sums of more may overflow its whole numbers."""
 
 
 class Align(Protocol):
-    """A way to cut out a face, one frozen dataclass a file.
+    """A way to cut out a face: one frozen dataclass a file.
 
-    One that does not work with every detector, or not everywhere, has a method `require_workable(landmarks)` too, which raises
-    MienError where it cannot: `landmarks` says whether the detector gives them.
+    A way that does not work with every detector, or not everywhere, also has a method `require_workable(landmarks)`, which
+    raises MienError where it cannot work. `landmarks`: whether the detector gives them.
     """
 
-    def __call__(self, photo: Photo, face: Face) -> Map | None:
-        """The map of a face in a photo (H, W, 3); None where the face lacks what it goes by."""
+    def __call__(self, photo: Photo, face: Face) -> CropMap | None:
+        """The crop map of a face in a photo (H, W, 3); None where the face lacks what it is aligned by."""
         ...
 
 
 def align_from_text(text: str) -> Align:
-    """The way that a text such as `eyes distance=0.4` names. Raises MienError for an unknown one."""
-    made: Align = build_from_text(ROOM, text, "alignment")
+    """The way to cut out faces that a text such as `eyes distance=0.4` describes. Raises MienError for an unknown one."""
+    made: Align = component_from_text(ROOM, text, "alignment")
     return made
 
 
-def square(center: npt.NDArray[np.float64], side: float) -> Map:
-    """The map of an upright square of the photo, by its center (2,) and side in pixels."""
+def square_map(center: npt.NDArray[np.float64], side: float) -> CropMap:
+    """The crop map of an upright square of a photo, by its center (2,) and its side in pixels."""
     corner = (center - side / 2) / side
     return np.array([[1 / side, 0, -corner[0]], [0, 1 / side, -corner[1]]])
 
 
-def crop(photo: Photo, map_: Map, side: int) -> Photo:
-    """The square of a photo (H, W, 3) that the map takes to the crop, (side, side, 3); black where the photo ends.
+def crop(photo: Photo, map_: CropMap, side: int) -> Photo:
+    """The crop (side, side, 3) of a photo (H, W, 3) by a crop map; black beyond the photo.
 
-    Where it shrinks, the photo is first averaged over areas, so that nothing is passed over.
+    Where it shrinks, the photo is averaged over areas first, so that no pixel is passed over.
     """
     # From column and row of a pixel in the crop, and 1, to x and y of its center in the photo.
     back = cv2.invertAffineTransform(map_) @ np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, side]]) / side
@@ -81,17 +81,17 @@ class _Seen:
     """What a crop sees of a photo's width, or of its height."""
 
     step: float
-    """Pixels of the photo from one of the crop to the next."""
+    """Pixels of the photo between neighbors in the crop."""
     shrink: int
-    """So many of them are averaged into one."""
+    """How many pixels of the photo are averaged into one."""
     needed: range
-    """Those that are to be averaged."""
+    """The pixels of the photo that are averaged."""
     inside: bool
     """Whether the crop ends within the photo."""
 
 
 def _seen(row: Sequence[float], side: int, length: int) -> _Seen:
-    """Of a photo's `length`; `row`: of the map back, (3,)."""
+    """What a crop sees of a photo's `length`. `row`: a row (3,) of the map from the crop back to the photo."""
     along, down, first = row
     step = math.hypot(along, down)
     shrink = int(min(max(1, step * (1 + 1e-9)), length, AREA))  # what is whole but for rounding counts as whole
@@ -107,9 +107,9 @@ def _seen(row: Sequence[float], side: int, length: int) -> _Seen:
 
 
 def _averaged(photo: Photo, wide: int, high: int) -> Photo:
-    """Means over areas of so many pixels, and over what is left of them at the right and the lower edge.
+    """Means over areas of so many pixels, and over what is left at the right and the lower edge.
 
-    What is left is averaged apart, since cv2 is three times as fast where areas are of whole pixels.
+    What is left is averaged apart, since cv2 is three times as fast where areas have whole pixels.
     """
     if wide == high == 1:
         return photo
@@ -130,9 +130,9 @@ def _mean(photo: Photo, wide: int, high: int) -> Photo:
 
 
 def _within(row: Floats, seen: _Seen, length: int, side: int) -> Floats:
-    """(side, side), how much of a pixel is within a photo's `length`, 0 to 1; `row`: of the map back, (3,).
+    """How much of each pixel of a crop is within a photo's `length`: (side, side), 0 to 1.
 
-    A pixel counts as one of the crop where that is enlarged, else as one of what was averaged.
+    `row`: a row (3,) of the map back to the photo. Where the crop is enlarged its own pixels count, else the averaged ones.
     """
     place = row[0] * np.arange(side) + row[1] * np.arange(side)[:, None] + row[2]
     inner: Floats = np.minimum(place, length - place)

@@ -6,23 +6,23 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from mien.faces.align import Map, square
+from mien.faces.align import CropMap, square_map
 from mien.faces.face import Face
 from mien.media.photos import Photo
-from mien.registry import STRICT
+from mien.settings import STRICT
 
 
 @dataclass(frozen=True, config=STRICT)
 class Box:
-    """The square around the box's center whose side is the box's longer one, and the margin on each side."""
+    """Cuts out the square around the center of the detector's box: its longer side, and a margin on each side."""
 
     margin: Annotated[float, Field(ge=0, le=10)] = 0.15
-    """As a share of the longer side."""
+    """The margin on each side, as a share of the box's longer side."""
 
-    def __call__(self, photo: Photo, face: Face) -> Map | None:
-        """None for a box of no size."""
+    def __call__(self, photo: Photo, face: Face) -> CropMap | None:
+        """The crop map of the square; None for a box of no size."""
         x0, y0, x1, y1 = face.box
         longer = max(x1 - x0, y1 - y0)
         if not longer:
             return None
-        return square(np.array(face.center), longer * (1 + 2 * self.margin))
+        return square_map(np.array(face.center), longer * (1 + 2 * self.margin))

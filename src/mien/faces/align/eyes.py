@@ -7,29 +7,29 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from mien.errors import MienError
-from mien.faces.align import Map
+from mien.faces.align import CropMap
 from mien.faces.face import Face
 from mien.media.photos import Photo
-from mien.registry import STRICT, Share
+from mien.settings import STRICT, Share
 
 
 @dataclass(frozen=True, config=STRICT)
 class Eyes:
-    """A similarity, which turns and scales but does not shear, takes both eyes to where they are in every face."""
+    """Turns and scales the photo, without shearing, so that the eyes are at the same place in every crop."""
 
     distance: Annotated[float, Field(ge=0.01, le=1, allow_inf_nan=False)] = 0.4
-    """Between the eyes, as a share of the crop's side."""
+    """Distance between the eyes, as a share of the crop's side."""
     height: Share = 0.38
-    """Of the eyes below the crop's upper edge, as a share of its side."""
+    """Height of the eyes below the crop's upper edge, as a share of its side."""
 
     def require_workable(self, landmarks: bool) -> None:
-        """Raises MienError without landmarks."""
+        """Raises MienError where the detector gives no landmarks."""
         if not landmarks:
             todo = "take mtcnn, or dlib with its 68 points (pip install 'mien[dlib,facenet]'), or cut out by box"
             raise MienError("a detector that gives landmarks, for eyes", "one that gives none", todo)
 
-    def __call__(self, photo: Photo, face: Face) -> Map | None:
-        """None without landmarks, or with both eyes in one place."""
+    def __call__(self, photo: Photo, face: Face) -> CropMap | None:
+        """The crop map by the eyes; None without landmarks, or with both eyes in one place."""
         if face.landmarks is None:
             return None
         left, right = np.asarray(face.landmarks[:2], np.float64)

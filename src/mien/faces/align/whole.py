@@ -3,17 +3,17 @@
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from mien.faces.align import Map, square
+from mien.faces.align import CropMap, square_map
 from mien.faces.face import Face
 from mien.media.photos import Photo
-from mien.registry import STRICT
+from mien.settings import STRICT
 
 
 @dataclass(frozen=True, config=STRICT)
 class Whole:
-    """The central square of the photo, wherever in it the face is."""
+    """Cuts out the central square of the photo, wherever in it the face is."""
 
-    def __call__(self, photo: Photo, face: Face) -> Map | None:
-        """Always there."""
+    def __call__(self, photo: Photo, face: Face) -> CropMap | None:
+        """The crop map of the central square; there always is one."""
         height, width = photo.shape[:2]
-        return square(np.array([width / 2, height / 2]), min(height, width))
+        return square_map(np.array([width / 2, height / 2]), min(height, width))

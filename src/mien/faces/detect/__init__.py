@@ -1,6 +1,6 @@
-"""Where the faces are in photos: one detector a file, found by its name, and how all are called.
+"""Detectors of faces in photos, one a file, found by its name; all are called in the same way.
 
-A detector is a frozen dataclass of its own settings; what it loads it loads when it is first called.
+A detector is a frozen dataclass of its own settings. What it needs it loads when it is first called.
 """
 
 from collections.abc import Sequence
@@ -11,20 +11,20 @@ import numpy as np
 from mien.errors import MienError
 from mien.faces.face import Face
 from mien.media.photos import Photo
-from mien.registry import build_from_text
+from mien.registry import component_from_text
 
 ROOM = "mien.faces.detect"
 """The package whose files are the detectors."""
 
 
 class Detector(Protocol):
-    """Finds the faces of photos; a photo's faces do not depend on the photos beside it.
+    """Finds the faces of photos; the faces of a photo do not depend on the photos beside it.
 
-    One whose faces come without landmarks says so with an attribute `gives_landmarks` that is False.
+    A detector without landmarks says so by an attribute `gives_landmarks` that is False.
     """
 
     def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
-        """For each upright photo, uint8 (H, W, 3) RGB of any size, its faces, the surest first.
+        """The faces of each upright photo, uint8 (H, W, 3), RGB, of any size, the surest face first.
 
         Raises MienError for what is no photo, or where something that the detector needs is not installed.
         """
@@ -32,13 +32,13 @@ class Detector(Protocol):
 
 
 def detector_from_text(text: str) -> Detector:
-    """The detector that a text such as `mtcnn least_face=40` names. Raises MienError for an unknown one."""
-    made: Detector = build_from_text(ROOM, text, "detector")
+    """The detector that a text such as `mtcnn least_face=40` describes. Raises MienError for an unknown one."""
+    made: Detector = component_from_text(ROOM, text, "detector")
     return made
 
 
 def check_photos(photos: Sequence[Photo]) -> None:
-    """Raises MienError where one is not uint8 (H, W, 3) with pixels in it."""
+    """Raises MienError where a photo is not uint8 (H, W, 3) with at least one pixel."""
     for photo in photos:
         if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
             found = f"{photo.dtype} of shape {photo.shape}"
@@ -46,5 +46,5 @@ def check_photos(photos: Sequence[Photo]) -> None:
 
 
 def surest_first(faces: Sequence[Face]) -> tuple[Face, ...]:
-    """By descending score; of equal ones the first stays first."""
+    """The faces by descending score; equal ones keep their order."""
     return tuple(sorted(faces, key=lambda face: -face.score))

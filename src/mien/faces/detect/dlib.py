@@ -16,13 +16,12 @@ from mien.faces.detect import check_photos, surest_first
 from mien.faces.dlib_points import Points, find_points, library, points_file
 from mien.faces.face import Face
 from mien.media.photos import Photo
-from mien.registry import STRICT
+from mien.settings import STRICT
 
 WIDEST = 1 << 16
-"""Columns of a photo, doubled, that dlib is given: it adds up their places in single precision, and writes beyond the end of
-photos from 77,779 columns on."""
+"""The most columns of a doubled photo for dlib, which writes beyond the end of photos from 77,779 columns on."""
 PARTS = (range(36, 42), range(42, 48), range(30, 31), range(48, 49), range(54, 55))
-"""Of the 68 points: the left eye's outline, the right eye's, the tip of the nose, the corners of the mouth."""
+"""Which of the 68 points make each landmark: the left eye, the right eye, the tip of the nose, the corners of the mouth."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -40,7 +39,7 @@ class Dlib:
 
     @property
     def gives_landmarks(self) -> bool:
-        """Where they are looked for, and their file is installed."""
+        """Whether landmarks are looked for, and their file is installed."""
         return self.landmarks and points_file() is not None
 
     def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
@@ -67,11 +66,11 @@ class Dlib:
 
 
 def five_of(points: Points) -> Points:
-    """(5, 2) of dlib's 68 points (68, 2)."""
+    """The five landmarks (5, 2) from dlib's 68 points (68, 2)."""
     return np.stack([points[list(part)].mean(axis=0) for part in PARTS])
 
 
 @cache
 def _detector(thread: int) -> Any:
-    """Half a second's work, done once in each thread: while one uses a detector, another may not."""
+    """dlib's detector, made once in each thread in half a second: two threads must not share one."""
     return library().get_frontal_face_detector()

@@ -14,7 +14,7 @@ from mien.errors import MienError
 from mien.faces.detect import check_photos, surest_first
 from mien.faces.face import Face
 from mien.media.photos import Photo
-from mien.registry import STRICT, Count, CountOrZero
+from mien.settings import STRICT, Count, CountOrZero
 
 FILE = "haarcascade_frontalface_default.xml"
 
@@ -26,9 +26,9 @@ class Haar:
     least_face: Count = 30
     """Side in pixels of the smallest faces that are looked for."""
     step: Annotated[float, Field(ge=1.01, le=100, allow_inf_nan=False)] = 1.1
-    """From one size of faces to the next."""
+    """Ratio from one size of faces that is looked for to the next."""
     neighbors: CountOrZero = 5
-    """Boxes close by that a face needs beside its own."""
+    """How many boxes close by a face needs beside its own."""
 
     gives_landmarks: ClassVar[bool] = False
 

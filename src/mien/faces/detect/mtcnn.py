@@ -17,19 +17,19 @@ from pydantic.dataclasses import dataclass
 
 from mien.faces.detect import check_photos
 from mien.faces.face import Face
-from mien.faces.mtcnn.boxes import Boxes, Places, move, square, suppress
+from mien.faces.mtcnn.boxes import Boxes, Places, moved, squared, suppress
 from mien.faces.mtcnn.integral_image import IntegralImage
-from mien.faces.mtcnn.networks import Net, Runtime, networks
-from mien.faces.mtcnn.proposals import CHUNK, WINDOW, Candidates, Search, logit, nothing, propose
-from mien.limits import MOST
+from mien.faces.mtcnn.networks import Net, Runtime, mtcnn_networks
+from mien.faces.mtcnn.proposals import CHUNK, WINDOW, FaceCandidates, Search, logit, no_candidates, propose
 from mien.media.photos import Photo
-from mien.registry import STRICT, Share
+from mien.number_bounds import MOST
+from mien.settings import STRICT, Share
 
 MOST_SEARCHED = 32_000_000
-"""In a photo of more pixels faces are looked for in a smaller one: its tables would take 12 bytes for each of them."""
+"""The most pixels in which faces are looked for; larger photos are made smaller: their tables take 12 bytes a pixel."""
 
 LOAD = 1 << 23
-"""Pixels of photos that go through the cascade together; a larger photo goes alone."""
+"""The pixels of photos that go through the cascade together; a larger photo goes alone."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -45,13 +45,13 @@ class Mtcnn:
     least_face: Annotated[float, Field(ge=WINDOW, le=MOST, allow_inf_nan=False)] = 20.0
     """Side in pixels of the smallest faces that are looked for; half of it costs four times as much."""
     propose: Share = 0.6
-    """Probability of being a face that P-Net has to give."""
+    """The least probability of being a face by P-Net."""
     refine: Share = 0.7
-    """The same of R-Net."""
+    """The least probability of being a face by R-Net."""
     output: Share = 0.7
-    """The same of O-Net."""
+    """The least probability of being a face by O-Net."""
     factor: Annotated[float, Field(ge=0.1, le=0.95, allow_inf_nan=False)] = 0.709
-    """From one level of the pyramid to the next, smaller one."""
+    """Ratio from one level of the pyramid to the next, smaller one."""
     beyond: Literal["black", "cut"] = "black"
     """What is seen of a box beyond the photo's edge: `black` pixels, or nothing: the box is `cut`, and what is left stretched."""
     second_look: bool = True
@@ -93,16 +93,16 @@ class Mtcnn:
 
     def _find(self, sums: IntegralImage, numbers: list[int], framed: bool) -> list[tuple[int, Face]]:
         """The cascade over the photos of `numbers`: their faces, each with its photo's number."""
-        nets = networks(self.runtime)
+        nets = mtcnn_networks(self.runtime)
         found = propose(nets.propose, sums, numbers, Search(self.least_face, self.factor, self.propose, framed))
         found = found.take(suppress(found.boxes, found.logits, found.photos, 0.7))
-        boxes = square(move(found.boxes, found.offsets, 0))
+        boxes = squared(moved(found.boxes, found.offsets, 0))
         found = self._judge(nets.refine, sums, boxes, found.photos, 24, self.refine)
         found = found.take(suppress(found.boxes, found.logits, found.photos, 0.7))
-        boxes = square(move(found.boxes, found.offsets[:, :4], 1))
+        boxes = squared(moved(found.boxes, found.offsets[:, :4], 1))
         found = self._judge(nets.output, sums, boxes, found.photos, 48, self.output)
         points = landmarks(found.boxes, found.offsets[:, 4:])
-        boxes = move(found.boxes, found.offsets[:, :4], 1)
+        boxes = moved(found.boxes, found.offsets[:, :4], 1)
         kept = suppress(boxes + np.array([0, 0, 1, 1], np.float32), found.logits, found.photos, 0.7, "smaller")
         # From here on the first pixel begins at 0, and a box ends where its last pixel ends.
         edges = (boxes - np.array([1, 1, 0, 0], np.float32))[kept].tolist()
@@ -112,8 +112,8 @@ class Mtcnn:
             (photo, Face((x0, y0, x1, y1), five, score)) for photo, (x0, y0, x1, y1), five, score in rows if x0 < x1 and y0 < y1
         ]
 
-    def _judge(self, net: Net, sums: IntegralImage, boxes: Boxes, photos: Places, side: int, threshold: float) -> Candidates:
-        """Those of `boxes` that R-Net or O-Net holds for faces, as they were, and where it would move them."""
+    def _judge(self, net: Net, sums: IntegralImage, boxes: Boxes, photos: Places, side: int, threshold: float) -> FaceCandidates:
+        """The `boxes` that R-Net or O-Net takes for faces, as they were, and where it would move them."""
         pixels = boxes.astype(np.int64) - np.array([1, 1, 0, 0])
         if self.beyond == "cut":
             sizes = np.stack([sums.widths[photos], sums.heights[photos]], axis=1)
@@ -121,22 +121,22 @@ class Mtcnn:
         real = (pixels[:, 2:] > pixels[:, :2]).all(axis=1)
         boxes, photos, pixels = boxes[real], photos[real], pixels[real]
         if not len(boxes):
-            return nothing(14)
+            return no_candidates(14)
         step = CHUNK // (side * side)
         parts = (slice(first, first + step) for first in range(0, len(boxes), step))
         made = np.concatenate([net(sums.crops(pixels[part], photos[part], side)) for part in parts])
-        return Candidates(boxes, made[:, 0], photos, made[:, 1:]).take(made[:, 0] > logit(threshold))
+        return FaceCandidates(boxes, made[:, 0], photos, made[:, 1:]).take(made[:, 0] > logit(threshold))
 
 
 def landmarks(boxes: Boxes, parts: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """(N, 5, 2) x and y in pixels, of 5 x and 5 y (N, 10) that are parts of the box's width and height."""
+    """Landmarks (N, 5, 2), x and y in pixels, from 5 x and 5 y (N, 10) in shares of the box's width and height."""
     sides = boxes[:, 2:] - boxes[:, :2] + 1
     points: npt.NDArray[np.float32] = parts.reshape(-1, 2, 5) * sides[:, :, None] + boxes[:, :2, None] - 1
     return points.swapaxes(1, 2)
 
 
 def _loads(photos: Sequence[Photo]) -> Iterator[list[int]]:
-    """Places of photos that go together: those of one size beside each other, in bounded memory; none of the largest."""
+    """Numbers of photos that go together: neighbors of one size, within bounded memory; a large photo alone."""
     load: list[int] = []
     pixels = 0
     for place in sorted(range(len(photos)), key=lambda place: photos[place].shape):

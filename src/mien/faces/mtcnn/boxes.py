@@ -1,4 +1,4 @@
-"""Arithmetic of many boxes at once: (N, 4) float32 arrays of x0, y0, x1, y1."""
+"""Arithmetic on many boxes at once: float32 arrays (N, 4) of x0, y0, x1, y1."""
 
 from typing import Literal
 
@@ -10,16 +10,16 @@ Scores = npt.NDArray[np.float32]
 Places = npt.NDArray[np.int64]
 
 
-def square(boxes: Boxes) -> Boxes:
-    """Squares of the longer sides about the same centers."""
+def squared(boxes: Boxes) -> Boxes:
+    """Boxes as squares of their longer sides, about the same centers."""
     sides = boxes[:, 2:] - boxes[:, :2]
     longer = sides.max(axis=1, keepdims=True)
     corner = boxes[:, :2] + sides * 0.5 - longer * 0.5
     return np.concatenate([corner, corner + longer], axis=1)
 
 
-def move(boxes: Boxes, offsets: Boxes, more: int) -> Boxes:
-    """Every side moved by a network's offset (N, 4), in widths and heights of the box, to which `more` is added."""
+def moved(boxes: Boxes, offsets: Boxes, more: int) -> Boxes:
+    """Boxes moved by a network's offsets (N, 4), in shares of their widths and heights, to which `more` pixels are added."""
     sides = boxes[:, 2:] - boxes[:, :2] + more
     moved: Boxes = boxes + offsets * np.tile(sides, 2)
     return moved
@@ -28,10 +28,10 @@ def move(boxes: Boxes, offsets: Boxes, more: int) -> Boxes:
 def suppress(
     boxes: Boxes, scores: Scores, groups: Places, threshold: float, over: Literal["union", "smaller"] = "union"
 ) -> Places:
-    """Greedy non-maximum suppression within each of `groups` (N,): the places of what is kept, the highest scores first.
+    """Greedy non-maximum suppression within each of `groups` (N,): the rows of the boxes that stay, the highest scores first.
 
-    A box goes where it overlaps one that is kept and has a higher score (of equal ones: an earlier one) by more than
-    `threshold`: intersection over union, or over the smaller of both areas.
+    A box goes where it overlaps one that stays, of a higher score (of equal ones: an earlier one), by more than `threshold`:
+    intersection over union, or over the smaller of both areas.
     """
     order = np.argsort(-scores, kind="stable")
     ranked = boxes[order].astype(np.float64)
@@ -55,7 +55,7 @@ def suppress(
 
 
 def _overlapping(boxes: npt.NDArray[np.float64], groups: Places) -> tuple[Places, Places]:
-    """All pairs of a group's boxes that overlap, the earlier places and the later ones.
+    """All pairs of a group's boxes that overlap: the earlier rows and the later ones.
 
     A sweep from left to right: groups are laid side by side, and a box meets those that begin before it ends.
     """

@@ -1,7 +1,7 @@
-"""Photos of any sizes resized, whole or in part, many at a time, from summed-area tables (Crow 1984).
+"""Integral images (summed-area tables, Crow 1984), by which photos of any sizes are resized, whole or in part.
 
-A pixel of the result is the mean over the pixels that its rectangle touches, as in torch's adaptive average pooling, at four
-look-ups whatever the rectangle's size: a photo is read once for all levels of a pyramid and all crops.
+A pixel of the result is the mean over the pixels that its rectangle touches, as in torch's adaptive average pooling. It takes
+four look-ups whatever the rectangle's size: a photo is read once for all levels of a pyramid and all crops.
 """
 
 from collections.abc import Sequence
@@ -15,25 +15,25 @@ import numpy.typing as npt
 from mien.media.photos import Photo
 
 Numbers = npt.NDArray[np.int64]
-Pictures = npt.NDArray[np.float32]
+GrayPictures = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class IntegralImage:
-    """The tables of P photos, one after the other; those of photos of one size that follow each other are one array."""
+    """The integral images of P photos, one after the other; neighbors of one size are one array."""
 
     values: npt.NDArray[np.int32]
-    """(M, 3). They wrap around in large photos; differences are right all the same below 2^31."""
+    """The sums, (M, 3). They wrap around in large photos; differences below 2^31 are right all the same."""
     starts: Numbers
-    """(P,) the first row of each table."""
+    """The first row of each photo's integral image, (P,)."""
     heights: Numbers
-    """(P,) of the photos, in pixels."""
+    """The heights of the photos in pixels, (P,)."""
     widths: Numbers
-    """(P,)"""
+    """The widths of the photos in pixels, (P,)."""
 
     @staticmethod
     def of(photos: Sequence[Photo]) -> "IntegralImage":
-        """Tables of at least one photo (H, W, 3)."""
+        """The integral images of one photo (H, W, 3) or more."""
         shapes = [(photo.shape[0] + 1, photo.shape[1] + 1, 3) for photo in photos]
         starts = [0, *accumulate(height * width for height, width, _ in shapes)]
         values = np.empty((starts[-1], 3), np.int32)
@@ -42,11 +42,10 @@ class IntegralImage:
         sizes = np.array([photo.shape[:2] for photo in photos], np.int64)
         return IntegralImage(values, np.array(starts[:-1], np.int64), sizes[:, 0], sizes[:, 1])
 
-    def level(self, photos: range, frame: int, size: tuple[int, int], part: tuple[slice, slice]) -> Pictures:
-        """Rows and columns, `part`, of consecutive photos of one size, each in a black frame of `frame` pixels, resized to
-        `size`, height and width.
+    def level(self, photos: range, frame: int, size: tuple[int, int], part: tuple[slice, slice]) -> GrayPictures:
+        """Consecutive photos of one size, each in a black frame of `frame` pixels, resized to `size` (height, width).
 
-        (B, rows, columns, 3), 0 to 255.
+        `part`: the rows and columns of the result that are wanted. Returns (B, rows, columns, 3), 0 to 255.
         """
         first = photos.start
         high, wide = int(self.heights[first]), int(self.widths[first])
@@ -61,8 +60,8 @@ class IntegralImage:
         sums -= bands.take(left, axis=2, mode="clip")
         return _means(sums, (bottom - top)[None], (right - left)[None])
 
-    def crops(self, boxes: Numbers, photos: Numbers, side: int) -> Pictures:
-        """Boxes (N, 4) of `photos` (N,), resized to (N, side, side, 3), 0 to 255; what is beyond a photo is black.
+    def crops(self, boxes: Numbers, photos: Numbers, side: int) -> GrayPictures:
+        """Boxes (N, 4) of the `photos` (N,), resized to (N, side, side, 3), 0 to 255; black beyond a photo.
 
         Boxes are whole numbers x0 < x1, y0 < y1: pixels x0 to x1 - 1, y0 to y1 - 1.
         """
@@ -83,8 +82,8 @@ class IntegralImage:
         return self.values.take(rows[:, :, None] + columns[:, None, :], axis=0)
 
 
-def _means(sums: npt.NDArray[np.int32], rows: Numbers, columns: Numbers) -> Pictures:
-    """Sums (N, rows, columns, 3) by their numbers of pixels: rows (N or 1, rows) high, columns (N or 1, columns) wide."""
+def _means(sums: npt.NDArray[np.int32], rows: Numbers, columns: Numbers) -> GrayPictures:
+    """Means from sums (N, rows, columns, 3) over areas of so many rows and columns of pixels."""
     means = sums.reshape(*sums.shape[:2], 3 * sums.shape[2]).astype(np.float32)
     means /= rows.astype(np.float32)[:, :, None] * columns.astype(np.float32).repeat(3, axis=1)[:, None, :]
     return means.reshape(sums.shape)

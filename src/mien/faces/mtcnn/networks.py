@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import MienError
-from mien.installed import folder_of
-from mien.onnx_file import open_session, threads
+from mien.installed import package_folder
+from mien.onnx_file import open_session, thread_count
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,8 +27,10 @@ Runtime = Literal["onnx", "torch"]
 Array = npt.NDArray[np.float32]
 Arrays = Sequence[Array]
 Net = Callable[[Array], Array]
-"""Pictures (B, H, W, 3), 0 to 255, to a logit of being a face, 4 offsets of the box and, of the last network, 5 x and 5 y of
-landmarks: (B, 5 or 15), or a map (B, 5, H', W') of the first network, whose windows are 12 pixels with stride 2."""
+"""A network: pictures (B, H, W, 3), 0 to 255, to the logit of being a face, 4 offsets of the box and, in O-Net, 5 x and 5 y.
+
+Returns (B, 5 or 15); P-Net gives a map (B, 5, H', W') of windows of 12 pixels with stride 2.
+"""
 
 SHA256 = {
     "pnet": "ea6b0c3e685ebee3165326ad6484acc95f2ef78f1c94fbf40a55704fa989f7b5",
@@ -37,41 +39,47 @@ SHA256 = {
 }
 MEAN, DIVISOR = 127.5, 128.0
 POOLS = {"pnet": (2, 0, 0), "rnet": (3, 3, 0), "onet": (3, 3, 2, 0)}
-"""Sides of the windows whose greatest value is kept after each convolution; 0 for none."""
+"""The side of the max-pooling windows after each convolution; 0 for none."""
 
 
 @dataclass(frozen=True, eq=False)
-class Layer:
-    """One step of a network."""
+class MtcnnLayer:
+    """One layer of a network."""
 
     kind: Literal["conv", "prelu", "pool", "linear"]
-    """What it does; `linear` takes a map as one vector, (C, H, W)."""
+    """What the layer computes; `linear` takes a map as one vector, in the order (C, H, W)."""
     arrays: Arrays = ()
-    """A kernel (out, in, h, w) or (out, in) and a bias; or slopes (C, 1, 1) or (C,)."""
+    """The kernel (out, in, h, w) or (out, in) and the bias; or slopes (C, 1, 1) or (C,)."""
     side: int = 0
-    """Of the windows of `pool`, which are 2 pixels apart and may go beyond the map."""
+    """The side of the windows of `pool`, which are 2 pixels apart and may go beyond the map."""
 
 
 @dataclass(frozen=True, eq=False)
-class Nets:
-    """The cascade: proposals, their refinement, and the output."""
+class MtcnnNets:
+    """The networks of the cascade: P-Net proposes, R-Net refines, O-Net decides."""
 
     propose: Net
+    """P-Net."""
     refine: Net
+    """R-Net."""
     output: Net
+    """O-Net."""
 
 
 @cache
-def networks(runtime: Runtime) -> Nets:
-    """Made once a process. Raises MienError where weights are missing or others, or a package is not installed."""
+def mtcnn_networks(runtime: Runtime) -> MtcnnNets:
+    """The three networks, made once in a process.
+
+    Raises MienError where the weights are missing or unknown, or a package is not installed.
+    """
     run = _in_torch if runtime == "torch" else _in_onnx
-    propose, refine, output = (run(layers(name, weights(name))) for name in SHA256)
-    return Nets(propose, refine, output)
+    propose, refine, output = (run(mtcnn_layers(name, read_mtcnn_weights(name))) for name in SHA256)
+    return MtcnnNets(propose, refine, output)
 
 
-def weights(name: str) -> Arrays:
-    """Arrays of `pnet`, `rnet` or `onet` in Keras' layout. Raises MienError where there is no file, or not the known one."""
-    folder = folder_of("mtcnn")
+def read_mtcnn_weights(name: str) -> Arrays:
+    """The arrays of `pnet`, `rnet` or `onet` in Keras' layout. Raises MienError where the file is missing or unknown."""
+    folder = package_folder("mtcnn")
     if folder is None:
         raise MienError("the weights of MTCNN", "no package that holds them", "pip install mtcnn==1.0.0")
     file = folder / "assets" / "weights" / f"{name}.lz4"
@@ -85,16 +93,16 @@ def weights(name: str) -> Arrays:
     return arrays
 
 
-def layers(name: str, arrays: Arrays) -> list[Layer]:
-    """The network of Keras' arrays: kernels (h, w, in, out) and biases, slopes, and at the end offsets, landmarks, classes."""
+def mtcnn_layers(name: str, arrays: Arrays) -> list[MtcnnLayer]:
+    """The layers of a network from Keras' arrays: kernels (h, w, in, out), biases, slopes, and the outputs at the end."""
     given = iter(arrays)
-    made: list[Layer] = []
+    made: list[MtcnnLayer] = []
     for pool in POOLS[name]:
         kernel, bias, slopes = next(given).transpose(3, 2, 0, 1), next(given), next(given)
         if not made:
             kernel, bias = kernel / DIVISOR, bias - kernel.sum((1, 2, 3)) * MEAN / DIVISOR
         made += [_layer("conv", kernel, bias), _layer("prelu", slopes.reshape(-1, 1, 1))]
-        made += [Layer("pool", side=pool)] if pool else []
+        made += [MtcnnLayer("pool", side=pool)] if pool else []
     if name != "pnet":
         kernel, maps = next(given), len(bias)
         side = math.isqrt(len(kernel) // maps)
@@ -108,12 +116,12 @@ def layers(name: str, arrays: Arrays) -> list[Layer]:
     return [*made, last]
 
 
-def _layer(kind: Literal["conv", "prelu", "linear"], *arrays: Array) -> Layer:
-    return Layer(kind, [np.ascontiguousarray(array, np.float32) for array in arrays])
+def _layer(kind: Literal["conv", "prelu", "linear"], *arrays: Array) -> MtcnnLayer:
+    return MtcnnLayer(kind, [np.ascontiguousarray(array, np.float32) for array in arrays])
 
 
-def _in_onnx(net: Sequence[Layer]) -> Net:
-    session = open_session(onnx_bytes(net), threads())
+def _in_onnx(net: Sequence[MtcnnLayer]) -> Net:
+    session = open_session(onnx_bytes(net), thread_count())
 
     def run(pictures: Array) -> Array:
         try:
@@ -125,8 +133,8 @@ def _in_onnx(net: Sequence[Layer]) -> Net:
     return run
 
 
-def onnx_bytes(net: Sequence[Layer]) -> bytes:
-    """The network as a file of ONNX. Raises MienError where onnx is not installed."""
+def onnx_bytes(net: Sequence[MtcnnLayer]) -> bytes:
+    """The network as the content of an ONNX file. Raises MienError where onnx is not installed."""
     try:
         from onnx import TensorProto, helper, numpy_helper
     except ImportError as error:
@@ -160,7 +168,7 @@ def onnx_bytes(net: Sequence[Layer]) -> bytes:
     return content
 
 
-def _in_torch(net: Sequence[Layer]) -> Net:
+def _in_torch(net: Sequence[MtcnnLayer]) -> Net:
     import torch
     from torch.nn import functional as F
 

@@ -13,29 +13,29 @@ from mien.faces.mtcnn.integral_image import IntegralImage
 from mien.faces.mtcnn.networks import Net
 
 WINDOW, STRIDE = 12, 2
-"""Pixels that one place of P-Net's map sees, and how far apart these places are."""
+"""Pixels that one cell of P-Net's map sees, and how many pixels apart cells are."""
 CHUNK = 1 << 17
-"""Pixels that a network is shown at once, so that its maps stay near the processor."""
+"""The pixels that a network is shown at once, so that its maps stay in the processor's cache."""
 WIDE = 1 << 12
-"""Columns that P-Net is shown at once: of wider ones few rows would go together, and most be shown several times."""
+"""The columns that P-Net is shown at once: of wider tiles only few rows would fit, and most be shown several times."""
 
 
 @dataclass(frozen=True, eq=False)
-class Candidates:
-    """Boxes, as the first implementation counts: the first pixel is 1, and x1, y1 is the last pixel of a box."""
+class FaceCandidates:
+    """Boxes that may be faces. Pixels count from 1, and x1, y1 is a box's last pixel, as in MTCNN's first implementation."""
 
     boxes: Boxes
-    """(N, 4)"""
+    """The boxes, (N, 4)."""
     logits: Scores
-    """(N,) of being a face. Probabilities would be 1 for many of them, and no longer say which is the best."""
+    """The logits of being a face, (N,). Many probabilities would round to 1, and no longer tell which is best."""
     photos: Places
-    """(N,) numbers of their photos."""
+    """The numbers of their photos, (N,)."""
     offsets: npt.NDArray[np.float32]
-    """(N, 4) what regression says of a box, or (N, 14) with the landmarks."""
+    """What the network says of each box: its offsets (N, 4), or with the landmarks (N, 14)."""
 
-    def take(self, places: Places | npt.NDArray[np.bool_]) -> "Candidates":
-        """Some of them."""
-        return Candidates(self.boxes[places], self.logits[places], self.photos[places], self.offsets[places])
+    def take(self, places: Places | npt.NDArray[np.bool_]) -> "FaceCandidates":
+        """Some of the candidates, by their rows."""
+        return FaceCandidates(self.boxes[places], self.logits[places], self.photos[places], self.offsets[places])
 
 
 @dataclass(frozen=True)
@@ -45,17 +45,22 @@ class Search:
     least_face: float
     """Side in pixels of the smallest faces that are looked for."""
     factor: float
-    """From one level of the pyramid to the next, smaller one."""
+    """Ratio from one level of the pyramid to the next, smaller one."""
     threshold: float
-    """Probability of being a face that is kept."""
+    """The least probability of being a face."""
     framed: bool
-    """In a black frame, which doubles the photo's longer side, and only for faces above half of its shorter side, instead of as
-    it is. The frame is no wider than the shorter side: that of a strip would hold many times the photo's pixels."""
+    """Whether to look in a black frame, which doubles the photo's longer side, for faces larger than half its shorter side.
+
+    The frame is no wider than the shorter side: that of a narrow strip would hold many times the photo's pixels.
+    """
 
 
-def propose(net: Net, sums: IntegralImage, numbers: Sequence[int], search: Search) -> Candidates:
-    """What P-Net finds in the photos of `numbers`, at all levels; of boxes of one level that overlap by over half, the best."""
-    made, levels = [nothing(4)], [np.empty(0, np.int64)]
+def propose(net: Net, sums: IntegralImage, numbers: Sequence[int], search: Search) -> FaceCandidates:
+    """The candidates of P-Net in the photos of `numbers`, at all levels of the pyramid.
+
+    Of boxes of one level that overlap by over half, the best stays.
+    """
+    made, levels = [no_candidates(4)], [np.empty(0, np.int64)]
     for photos, (height, width) in _alike(sums, numbers):
         frame = min(max(height, width) // 2, height, width) if search.framed else 0
         least = max(search.least_face, min(height, width) / 2) if search.framed else search.least_face
@@ -65,14 +70,16 @@ def propose(net: Net, sums: IntegralImage, numbers: Sequence[int], search: Searc
                 made.append(found)
                 levels.append(np.full(len(found.boxes), level))
     parts = ([getattr(found, name) for found in made] for name in ("boxes", "logits", "photos", "offsets"))
-    every, level_of = Candidates(*map(np.concatenate, parts)), np.concatenate(levels)
+    every, level_of = FaceCandidates(*map(np.concatenate, parts)), np.concatenate(levels)
     together = every.photos * (level_of.max(initial=0) + 1) + level_of
     return every.take(suppress(every.boxes, every.logits, together, 0.5))
 
 
 def pyramid(size: tuple[int, int], least_face: float, factor: float) -> list[float]:
-    """By how much a photo (height, width) is resized: first so that a face of `least_face` fills a window, and then by
-    `factor` as long as a window fits."""
+    """The scales at which a photo (height, width) is searched: a face of `least_face` fills a window first, then smaller ones.
+
+    Each scale is `factor` times the one before, as long as a window fits.
+    """
     scales, scale, shorter = [], WINDOW / least_face, min(size) * WINDOW / least_face
     while shorter >= WINDOW:
         scales.append(scale)
@@ -82,7 +89,7 @@ def pyramid(size: tuple[int, int], least_face: float, factor: float) -> list[flo
 
 def _scan(
     net: Net, sums: IntegralImage, photos: range, frame: int, size: tuple[int, int], scale: float, threshold: float
-) -> Iterator[Candidates]:
+) -> Iterator[FaceCandidates]:
     """P-Net over one level of photos of one size, frame included: several photos, or tiles of one, at a time."""
     height, width = (int(side * scale + 1) for side in size)
     together = max(1, CHUNK // (height * width))
@@ -95,16 +102,18 @@ def _scan(
             seen_columns = slice(STRIDE * column, STRIDE * (column + columns - 1) + WINDOW)
             made = net(sums.level(some, frame, (height, width), (seen_rows, seen_columns)))
             found = _windows(made, scale, threshold, (row, column))
-            yield Candidates(found.boxes - np.float32(frame), found.logits, found.photos + first, found.offsets)
+            yield FaceCandidates(found.boxes - np.float32(frame), found.logits, found.photos + first, found.offsets)
 
 
-def _windows(made: npt.NDArray[np.float32], scale: float, threshold: float, first: tuple[int, int]) -> Candidates:
-    """Windows of P-Net's map (B, 5, h, w) that may be faces, as boxes in B photos; `first` are the map's row and column."""
+def _windows(made: npt.NDArray[np.float32], scale: float, threshold: float, first: tuple[int, int]) -> FaceCandidates:
+    """The windows of P-Net's map (B, 5, h, w) that may be faces, as boxes in B photos. `first`: the map's first row and
+    column.
+    """
     photos, rows, columns = (made[:, 0] >= logit(threshold)).nonzero()
     corner = (STRIDE * np.stack([columns + first[1], rows + first[0]], axis=1)).astype(np.float32)
     boxes = np.floor(np.concatenate([corner + 1, corner + WINDOW], axis=1) / np.float32(scale))
     found = made[photos, :, rows, columns]
-    return Candidates(boxes, found[:, 0], photos, found[:, 1:])
+    return FaceCandidates(boxes, found[:, 0], photos, found[:, 1:])
 
 
 def logit(probability: float) -> float:
@@ -115,14 +124,14 @@ def logit(probability: float) -> float:
 
 
 def _alike(sums: IntegralImage, numbers: Sequence[int]) -> Iterator[tuple[range, tuple[int, int]]]:
-    """Runs of photos of one size, and that size: (height, width)."""
+    """Runs of neighboring photos of one size, and that size (height, width)."""
     sizes = list(zip(sums.heights.tolist(), sums.widths.tolist(), strict=True))
     for (size, _), run in groupby(enumerate(numbers), key=lambda pair: (sizes[pair[1]], pair[1] - pair[0])):
         photos = [number for _, number in run]
         yield range(photos[0], photos[-1] + 1), size
 
 
-def nothing(width: int) -> Candidates:
-    """No candidates, whose offsets have `width` columns."""
+def no_candidates(width: int) -> FaceCandidates:
+    """No candidates at all; their offsets have `width` columns."""
     empty = np.empty((0, width), np.float32)
-    return Candidates(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int64), empty)
+    return FaceCandidates(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int64), empty)

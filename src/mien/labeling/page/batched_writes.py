@@ -1,4 +1,4 @@
-"""Turns at the store for many people: answers that come in while others are written share the next transaction."""
+"""Writes the answers of many people in few transactions: those that come in while others are written share the next one."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,14 +13,17 @@ from mien.labeling.store.store import Store
 
 @dataclass(frozen=True)
 class _Waiting:
-    """Answers of one request, and where to say that they are on disk."""
+    """The answers of one request, and the future that is done when they are on disk."""
 
     entries: tuple[Answer, ...]
     written: asyncio.Future[None]
 
 
 class BatchedWrites:
-    """What is awaited is on disk, or not there at all where something is raised. For one event loop."""
+    """Reads questions from the store and writes answers to it, one transaction at a time. For one event loop.
+
+    Once `write` is done, its answers are on disk; where it raises, none of them is.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -28,15 +31,15 @@ class BatchedWrites:
         self._turn, self._asking = asyncio.Lock(), asyncio.Lock()
 
     async def next_questions(self, annotator: str, count: int) -> tuple[Question, ...]:
-        """As `Store.next_questions`, for one annotator after another: an answer waits for one of them at most."""
+        """The next questions for an annotator, as `Store.next_questions` gives them, for one annotator at a time.
+
+        So answers wait for one such question to the store at most.
+        """
         async with self._asking:
             return await run_in_threadpool(self._store.next_questions, annotator, count)
 
     async def write(self, entries: Sequence[Answer]) -> None:
-        """Append these answers to the log; those whose keys are there already are the same answers.
-
-        Raises MienError as `Store.append` does.
-        """
+        """Append answers to the log, passing over those whose keys are there already. Raises MienError as `Store.append` does."""
         mine = _Waiting(tuple(entries), asyncio.get_running_loop().create_future())
         self._waiting.append(mine)
         async with self._turn:

@@ -1,4 +1,4 @@
-"""A log that no client can fill a disk with: of each kind of line only a few a minute, then how many were left out."""
+"""A log that no client can fill a disk with: a few lines a minute of each kind, then how many were left out."""
 
 import logging
 import time
@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 MINUTE = 60.0
 KINDS = 100
-"""Kinds that are told apart; those that come later count as one."""
+"""Kinds of lines that are told apart; all that come later count as one kind."""
 PAGE = "mien.labeling.page"
 """The logger of the page itself."""
 LOGGERS = ("uvicorn.error", "asyncio", PAGE)
+"""The loggers that are limited."""
 
 
 @dataclass
@@ -22,7 +23,10 @@ class _Kind:
 
 
 class LimitedLog(logging.Filter):
-    """Lets pass `most` lines a minute of each kind, those of a logger that begin alike, and says how many were left out."""
+    """Lets `most` lines a minute of each kind pass, and says how many were left out.
+
+    Lines of a logger that begin alike are a kind.
+    """
 
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -30,7 +34,7 @@ class LimitedLog(logging.Filter):
         self._kinds: dict[tuple[str, int, str], _Kind] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Of logging."""
+        """Whether a line is logged; called by Python's logging."""
         key = (record.name, record.levelno, str(record.msg).partition("\n")[0][:80])
         if key not in self._kinds and len(self._kinds) >= KINDS:
             key = ("", 0, "")
@@ -48,15 +52,15 @@ class LimitedLog(logging.Filter):
         return True
 
     def rest(self) -> Iterator[tuple[str, str]]:
-        """Loggers, and what was left out of them and not said yet."""
+        """For each kind with lines that were left out and not reported: the logger, and what to report."""
         for (name, _, text), kind in self._kinds.items():
             if kind.left_out:
                 yield name or LOGGERS[0], f"{_left_out(kind.left_out)}: {text}"
 
 
 @contextmanager
-def few_lines(most: int) -> Iterator[None]:
-    """While it is entered, what these loggers say is limited so."""
+def limited_logs(most: int) -> Iterator[None]:
+    """Limit LOGGERS to `most` lines a minute of each kind while the context is entered."""
     found, few = [logging.getLogger(name) for name in LOGGERS], LimitedLog(most)
     for logger in found:
         logger.addFilter(few)

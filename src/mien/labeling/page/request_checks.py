@@ -1,4 +1,4 @@
-"""What stands before the page: names it is called by, requests that other sites send, how much is read, and headers for all."""
+"""Checks before the page: host names, requests that other sites send, the length of bodies; and headers for all replies."""
 
 from collections.abc import Collection
 from urllib.parse import urlsplit
@@ -10,8 +10,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mien.errors import MienError
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+"""The names of this machine for itself."""
 MOST_BYTES = 64 << 10
-"""The longest body of a request."""
+"""The longest body that a request may have, in bytes."""
 
 CONTENT = ("default-src 'self'", "base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'", "object-src 'none'")
 HEADERS = {
@@ -26,13 +27,13 @@ HEADERS = {
 }
 
 
-def refusal(status: int, error: MienError) -> JSONResponse:
-    """An error as JSON: what was expected, what was found, what to do."""
+def error_response(status: int, error: MienError) -> JSONResponse:
+    """A reply with an error as JSON: what was expected, what was found, what to do."""
     return JSONResponse({"expected": error.expected, "found": error.found, "todo": error.todo}, status)
 
 
 class _Refused(Exception):
-    """Why a request goes no further."""
+    """Ends a request, and says why."""
 
     def __init__(self, status: int, error: MienError) -> None:
         super().__init__(str(error))
@@ -44,14 +45,16 @@ class _Gone(Exception):
 
 
 class RequestChecks:
-    """Wraps an application. `names`: host names that it answers to; any for None. `path`: what a proxy may leave before the
-    application's own paths."""
+    """An ASGI application that checks requests and passes them on to another.
+
+    `names`: the host names that it answers to, any for None. `path`: what a proxy may leave before the application's own paths.
+    """
 
     def __init__(self, app: ASGIApp, names: Collection[str] | None = LOOPBACK, path: str = "") -> None:
         self._app, self._names, self._path = app, names, path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """An ASGI application."""
+        """Check a request, and pass it on or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -70,7 +73,7 @@ class RequestChecks:
                 _check_origin(headers)
             receive = await _whole_body(headers, receive)
         except _Refused as refused:
-            await refusal(refused.status, refused.error)(scope, receive, send_with_headers)
+            await error_response(refused.status, refused.error)(scope, receive, send_with_headers)
             return
         except _Gone:
             return
@@ -81,12 +84,12 @@ class RequestChecks:
         await self._app(self._within(scope), receive, send_with_headers)
 
     def _within(self, scope: Scope) -> Scope:
-        """The request as the application knows its paths."""
+        """The request with the path that the application knows."""
         path: str = scope["path"]
         return {**scope, "path": path[len(self._path) :]} if self._path and path.startswith(f"{self._path}/") else scope
 
     def _check_name(self, headers: Headers) -> None:
-        """A page elsewhere whose name was made to lead here (DNS rebinding) says that name."""
+        """Refuses a request to another host name: a site whose name was made to lead here (DNS rebinding) sends its own name."""
         host = headers.get("host", "")
         name = _name(host)
         if (host and not name) or (self._names is not None and name not in self._names):
@@ -95,7 +98,7 @@ class RequestChecks:
 
 
 def _check_origin(headers: Headers) -> None:
-    """A browser says which site a form or script is of. Whatever says nothing has the cookie from elsewhere."""
+    """Refuses a request that another site's form or script sent: browsers say which site that is, and programs say nothing."""
     origin, site = headers.get("origin"), headers.get("sec-fetch-site", "same-origin")
     # Without the scheme: a proxy in front may speak TLS.
     same = origin is None or origin.partition("://")[2] == headers.get("host")
@@ -105,7 +108,7 @@ def _check_origin(headers: Headers) -> None:
 
 
 async def _whole_body(headers: Headers, receive: Receive) -> Receive:
-    """Reads the body, and gives it to whoever receives next."""
+    """Reads the whole body, and returns the function from which the application receives it."""
     parts, size, more = [], 0, True
     length = headers.get("content-length", "")
     if len(length) > 9 or (length.isdigit() and int(length) > MOST_BYTES):
@@ -131,7 +134,7 @@ def _too_long() -> _Refused:
 
 
 def _name(host: str) -> str:
-    """Without its port; empty for what is no host."""
+    """The host name without its port; empty for a text that is no host."""
     try:
         parts = urlsplit(f"//{host}")
         return (parts.hostname or "") if parts.port != 0 else ""

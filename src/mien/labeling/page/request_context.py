@@ -1,4 +1,4 @@
-"""What all requests share, and who sent one."""
+"""What all requests share, and who sent a request."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -6,93 +6,96 @@ from typing import Annotated
 from fastapi import Depends, HTTPException, Request
 from jinja2 import Environment
 
-from mien.labeling.page.addresses import counted
 from mien.labeling.page.batched_writes import BatchedWrites
-from mien.labeling.page.faces import Faces
-from mien.labeling.page.limits import Limits
-from mien.labeling.page.photos import Turns
-from mien.labeling.page.protocol import KNOWN
-from mien.labeling.page.responses import When, Work
-from mien.labeling.page.sessions import Attempts, Lookups, Notes, SignedIn
+from mien.labeling.page.client_addresses import client_key
+from mien.labeling.page.client_limits import ClientLimits
+from mien.labeling.page.http_protocol import KNOWN
+from mien.labeling.page.numbered_faces import NumberedFaces
+from mien.labeling.page.responses import GuessTiming, ProgressFigures
+from mien.labeling.page.sessions import SessionCache, SignInNotes
+from mien.labeling.page.source_photos import PhotoTurns
+from mien.labeling.page.wrong_tokens import TokenLookups, WrongTokens
 from mien.labeling.store.store import Store
 
 
 @dataclass(frozen=True)
 class ServedPage:
-    """What all requests share."""
+    """What all requests of a page share."""
 
     store: Store
-    pool: str
-    """Its name."""
-    faces: Faces
-    lookups: Lookups
-    signed_in: SignedIn
-    attempts: Attempts
-    notes: Notes
-    limits: Limits
-    together: BatchedWrites
-    work: Work
+    title: str
+    """The name of the pool, which people read."""
+    faces: NumberedFaces
+    lookups: TokenLookups
+    sessions: SessionCache
+    wrong_tokens: WrongTokens
+    sign_ins: SignInNotes
+    limits: ClientLimits
+    writes: BatchedWrites
+    progress: ProgressFigures
     templates: Environment
     static: dict[str, bytes]
-    """Files by their names."""
-    guess: When
-    turns: Turns
+    """Style and scripts, by file name."""
+    guess: GuessTiming
+    """When people see guesses."""
+    photo_turns: PhotoTurns
     path: str = ""
-    """Below which path a proxy shows the page, such as /label; empty where nobody said."""
+    """The path below which a proxy shows the page, such as /label; empty where nobody named one."""
 
 
-def page_of(request: Request) -> ServedPage:
-    """What it shares with the others."""
+def served_page(request: Request) -> ServedPage:
+    """The page that a request is about: what it shares with all others."""
     page: ServedPage = request.app.state.page
     return page
 
 
-async def who(request: Request) -> str | None:
-    """Who sent a request; None for somebody who is not signed in. Raises MienError where the store cannot be asked."""
-    name = await page_of(request).signed_in.name(secret_of(request), address_of(request))
+async def signed_in_name(request: Request) -> str | None:
+    """The annotator who sent a request; None for a client that is not signed in. Raises MienError where the store fails."""
+    name = await served_page(request).sessions.name(secret_of(request), client_key_of(request))
     if name is not None:
         setattr(request.state, KNOWN, True)
     return name
 
 
 def secret_of(request: Request) -> str:
-    """What its cookie holds; empty without one."""
+    """The secret in a request's cookie: of a session, or a token; empty without a cookie."""
     return request.cookies.get(cookie_name(request), "")
 
 
 def host_of(request: Request) -> str:
-    """The address that it came from."""
+    """The network address that a request came from."""
     return request.client.host if request.client else ""
 
 
-def address_of(request: Request) -> str:
-    """What its client is counted by."""
-    return counted(host_of(request))
+def client_key_of(request: Request) -> str:
+    """The key by which the client of a request is counted."""
+    return client_key(host_of(request))
 
 
 def cookie_name(request: Request) -> str:
-    """Of the page that was asked."""
+    """The name of the page's cookie."""
     # Cookies are the same for all ports of a host, where several pages may be open. Those that are named __Host- cannot be set
     # without TLS, nor by another host of the same domain, and are for the whole of the host: below a path of its own, where
     # several pages may be as well, a page has one that browsers keep for that path.
-    prefix = "" if request.url.scheme != "https" else "__Secure-" if page_of(request).path else "__Host-"
+    prefix = "" if request.url.scheme != "https" else "__Secure-" if served_page(request).path else "__Host-"
     return f"{prefix}mien-{request.url.port or 'token'}"
 
 
 @dataclass(frozen=True)
 class RequestContext:
-    """A request by somebody who is signed in."""
+    """A request by an annotator who is signed in."""
 
     page: ServedPage
     annotator: str
+    """The annotator's name."""
 
 
-async def _visit(request: Request) -> RequestContext:
-    name = await who(request)
+async def _signed_in(request: Request) -> RequestContext:
+    name = await signed_in_name(request)
     if name is None:
         raise HTTPException(401)
-    return RequestContext(page_of(request), name)
+    return RequestContext(served_page(request), name)
 
 
-Signed = Annotated[RequestContext, Depends(_visit)]
-"""For whom nobody else is let in."""
+SignedInRequest = Annotated[RequestContext, Depends(_signed_in)]
+"""The parameter of an address that lets in nobody but annotators who are signed in."""

@@ -1,57 +1,44 @@
-"""What the page shows of questions and of the work as a whole."""
+"""What the page gets as JSON: questions with their guesses, and how far the work is."""
 
 import math
 import threading
 import time
-from dataclasses import dataclass
 from typing import Any, Literal
 
-from mien.labeling.page.faces import Faces
-from mien.labeling.page.setup import GIVEN
-from mien.labeling.store.counts import GoldProgress, Tally
+from mien.labeling.page.new_questions import GIVEN
+from mien.labeling.page.numbered_faces import NumberedFaces
 from mien.labeling.store.records import Question
 from mien.labeling.store.store import Store
+from mien.labeling.store.tally import GoldProgress, Tally
 
-When = Literal["after", "before", "never"]
-"""When people see what the model takes a face for: once they have answered, at once, or not at all."""
+GuessTiming = Literal["after", "before", "never"]
+"""When people see the guess noted with a question: once they have answered, before, or never."""
 
 COUNTED_SECONDS = 1.0
-"""Progress is counted anew at most so often."""
+"""Seconds that pass at least before progress is counted again."""
 COUNTED_SHARE = 0.05
-"""Counting takes at most this share of the time."""
+"""The share of the time that counting progress may take."""
 
 
-@dataclass(frozen=True)
-class Guess:
-    """What a face was taken for."""
-
-    label: int
-    by: Literal["model", "label"]
-    """The model, or the label that the face had."""
-
-
-def guess_of(question: Question) -> Guess | None:
-    """None where nothing guessed."""
+def guess_json(question: Question) -> dict[str, Any] | None:
+    """The guess noted with a question, and whether it is a model's or the label that the face had; None where there is none."""
     if question.guess is None:
         return None
-    return Guess(question.guess, "label" if question.model == GIVEN else "model")
+    return {"label": question.guess, "by": "label" if question.model == GIVEN else "model"}
 
 
-def question_json(number: int, faces: Faces, when: When) -> dict[str, Any]:
-    """A question as the page gets it: its number, whether there is a photo, and the guess, if that is to be seen. Gold ones look
-    like any other."""
+def question_json(number: int, faces: NumberedFaces, when: GuessTiming) -> dict[str, Any]:
+    """A question as JSON: its number, whether its photo is known, and the guess where that is shown before the answer.
+
+    Gold questions look like any other.
+    """
     question = faces.question(number)
-    guess = plain(guess_of(question)) if question and when == "before" else None
+    guess = guess_json(question) if question and when == "before" else None
     return {"number": number, "guess": guess, "photo": faces.has_photo(number)}
 
 
-def plain(guess: Guess | None) -> dict[str, Any] | None:
-    """For JSON."""
-    return None if guess is None else {"label": guess.label, "by": guess.by}
-
-
-class Work:
-    """How far the answering is, counted now and then for all who ask."""
+class ProgressFigures:
+    """How far the answering is, counted now and then for all who ask. All threads may use one."""
 
     def __init__(self, store: Store) -> None:
         self._store, self._turn = store, threading.Lock()
@@ -59,9 +46,9 @@ class Work:
         self._found: tuple[Tally, GoldProgress] | None = None
 
     def json(self, annotator: str) -> dict[str, Any]:
-        """The figures as one annotator gets them; those of others are in the sums alone."""
+        """The progress that one annotator sees, as JSON. What others did is in the sums alone."""
         tally, gold = self._count()
-        # As of any other question: who sees that an answer changes nothing knows that it was to a gold one.
+        # Gold questions count like others: whoever sees that an answer changes nothing knows that it was to a gold one.
         left = gold.left(annotator)
         others = sum(count > 0 for name, count in tally.by_annotator.items() if name != annotator)
         return {

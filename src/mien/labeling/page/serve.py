@@ -1,4 +1,4 @@
-"""Serving the page until it is told to end."""
+"""Serving the page: where it listens, who can reach it, and the server until it is told to end."""
 
 import errno
 import ipaddress
@@ -12,24 +12,24 @@ from pathlib import Path
 import uvicorn
 
 from mien.errors import MienError
-from mien.labeling.page.addresses import require_proxies
 from mien.labeling.page.app import build
-from mien.labeling.page.limits import Limits
-from mien.labeling.page.log_limits import few_lines
+from mien.labeling.page.client_addresses import require_proxies
+from mien.labeling.page.client_limits import ClientLimits
+from mien.labeling.page.log_limits import limited_logs
 from mien.labeling.page.request_checks import LOOPBACK
-from mien.labeling.page.responses import When
+from mien.labeling.page.responses import GuessTiming
 from mien.labeling.page.server import PageServer
 from mien.labeling.page.setup import PreparedPage
 from mien.labeling.page.tls import tls_context
 
-PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")
-"""What may stand before the page's own paths: without . and .. as parts, which browsers take out."""
+PATH_PATTERN = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")
+"""A path below which a proxy may show the page; not with . and .. as parts, which browsers take out."""
 BACKLOG = 1024
-"""Connections that the system keeps until they are accepted."""
+"""Connections that may wait until they are accepted."""
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens; at port 0 at one that is free. Raises MienError where it cannot."""
+    """A socket that listens at a host and port; port 0 takes a free one. Raises MienError where it cannot listen there."""
     try:
         # What is no name is told before there is a socket, which create_server would leave open.
         host.encode("idna")
@@ -43,21 +43,21 @@ def listen(host: str, port: int) -> socket.socket:
         raise MienError(f"to listen at {host}, port {port}", found, "choose another --port, or an own --host") from error
 
 
-def address(listening: socket.socket, tls: bool = False, path: str = "") -> str:
-    """Where a browser finds it."""
+def page_address(listening: socket.socket, tls: bool = False, path: str = "") -> str:
+    """The address at which a browser finds the page."""
     host, port = listening.getsockname()[:2]
     return f"http{'s' if tls else ''}://{f'[{host}]' if ':' in host else host}:{port}{path}/"
 
 
 def require_names(names: Sequence[str]) -> None:
-    """Raises MienError for what is no host name, such as an address with a scheme."""
+    """Raises MienError for a text that is no host name, such as an address with a scheme."""
     for name in names:
         if not name or set("/:@ ") & set(name):
             raise MienError("a host name such as labels.example.org", repr(name), "give the name alone, without http:// or port")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach it."""
+    """Whether only this machine can reach a host."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -65,56 +65,60 @@ def is_loopback(host: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Reached:
-    """How clients reach the page."""
+class NetworkSettings:
+    """How clients reach the page over the network."""
 
     names: Sequence[str] = ()
-    """Host names that it answers to beside those of loopback."""
+    """Host names that the page answers to beside those of this machine."""
     proxies: Sequence[str] = ()
-    """Addresses and networks of proxies, which are believed about the client's address and about TLS."""
+    """IP addresses and networks of proxies, which are believed about the client's address and about TLS."""
     tls: ssl.SSLContext | None = None
-    """For TLS of its own."""
-    limits: Limits = field(default_factory=Limits)
+    """Certificate and key for TLS without a proxy."""
+    limits: ClientLimits = field(default_factory=ClientLimits)
+    """How much of the page a client may use."""
     path: str = ""
-    """Below which path a proxy shows the page, such as /label."""
+    """The path below which a proxy shows the page, such as /label."""
 
 
-DIRECTLY = Reached()
-"""Without name, proxy or TLS."""
+LOCAL = NetworkSettings()
+"""Reached directly: without names, proxies or TLS."""
 
 
-def reached_by(
+def network_settings(
     names: Sequence[str], proxies: Sequence[str], certificate: Path | None = None, key: Path | None = None, path: str = ""
-) -> Reached:
-    """How clients reach the page. Raises MienError for names that are none, proxies that are not given by an IP address or
-    network, a certificate or key that cannot be used, and a path that does not begin with a slash or has unusual letters."""
+) -> NetworkSettings:
+    """Check how clients reach the page. `certificate` and `key` are PEM files.
+
+    Raises MienError for a name that is no host name, a proxy that is no IP address or network, an unusable certificate or key,
+    and a path that does not begin with a slash or has unusual letters.
+    """
     require_names(names)
     if key is not None and certificate is None:
         raise MienError("--certificate beside --key", "none", "give the certificate that the key was made for")
     tls = tls_context(certificate, key) if certificate is not None else None
-    if path.rstrip("/") and not PATH.fullmatch(path.rstrip("/")):
+    if path.rstrip("/") and not PATH_PATTERN.fullmatch(path.rstrip("/")):
         todo = "begin it with a slash; letters, digits, . _ ~ and - may be in it"
         raise MienError("a path such as /label", repr(path[:200]), todo)
-    return Reached(names, require_proxies(proxies), tls, path=path.rstrip("/"))
+    return NetworkSettings(names, require_proxies(proxies), tls, path=path.rstrip("/"))
 
 
 def serve(
     ready: PreparedPage,
     listening: socket.socket,
-    guess: When = "after",
-    reached: Reached = DIRECTLY,
+    guess: GuessTiming = "after",
+    reached: NetworkSettings = LOCAL,
     started: Callable[[uvicorn.Server], None] = lambda server: None,
 ) -> None:
-    """Serve the page until a signal ends it; `started` is given the server, which ends when its `should_exit` is set.
+    """Serve the page until a signal ends it. `started` is given the server, which also ends when its `should_exit` is set.
 
-    On loopback it answers to the names of that and to those named; elsewhere to any name, unless some are named.
-    Raises MienError for questions about faces that the pool does not have, and for what is no address of a proxy.
+    On this machine alone the page answers to the machine's names and to the names given. Elsewhere it answers to any name, unless
+    some are given. Raises MienError for questions about faces that the pool does not have, and for a proxy that is no IP address.
     """
     host, proxies, limits = listening.getsockname()[0], require_proxies(reached.proxies), reached.limits
     known = LOOPBACK | {host, *reached.names} if reached.names or is_loopback(host) else None
     app = build(ready.store, ready.pool, guess, known, limits, ready.photos, reached.path)
     # Whom to believe is said in any case: else uvicorn would believe this machine, or whom the environment names. The loop is one
-    # that watches a socket for the door, on Windows too.
+    # that watches a socket for the server, on Windows too.
     config = uvicorn.Config(
         app, loop="asyncio:SelectorEventLoop", http="httptools", ws="none", lifespan="off", log_level="warning", access_log=False,
         server_header=False, timeout_keep_alive=round(limits.idle_seconds), timeout_graceful_shutdown=5,
@@ -122,5 +126,5 @@ def serve(
     )  # fmt: skip
     server = PageServer(config, listening, limits, proxies, reached.tls)
     started(server)
-    with listening, few_lines(limits.log_lines):
+    with listening, limited_logs(limits.log_lines):
         server.run()

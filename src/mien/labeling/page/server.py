@@ -1,4 +1,4 @@
-"""Where connections come in: uvicorn's server with a door of its own, which makes room before it runs out of files."""
+"""The server, where connections come in: uvicorn's, but it makes room for new connections before files run out."""
 
 import asyncio
 import errno
@@ -9,46 +9,53 @@ from collections.abc import Sequence
 
 import uvicorn
 
-from mien.labeling.page.addresses import counted, is_among
-from mien.labeling.page.connections import Connections, room
-from mien.labeling.page.limits import Limits
+from mien.labeling.page.client_addresses import client_key, is_among
+from mien.labeling.page.client_limits import ClientLimits
+from mien.labeling.page.connections import Connections, most_connections
+from mien.labeling.page.http_protocol import Connection
 from mien.labeling.page.log_limits import PAGE
-from mien.labeling.page.protocol import Connection
 
 AT_ONCE = 16
-"""Connections accepted before others have their turn; fewer than `connections.RESERVE`, since closing takes effect after that."""
-LOOKED_SECONDS = 1.0
-"""How often connections are closed that waited too long."""
+"""Connections accepted in a row; fewer than `connections.RESERVE`, since closed ones free their files only after that."""
+EXPIRE_SECONDS = 1.0
+"""How often connections that waited too long are closed."""
 PAUSE_SECONDS = 0.5
-"""How long nobody is let in where files have run out all the same."""
+"""How long no connection is accepted where files have run out all the same."""
 
 log = logging.getLogger(PAGE)
 
 
 class PageServer(uvicorn.Server):
-    """uvicorn's server, which listens at one socket with these limits."""
+    """uvicorn's server, listening at one socket, with limits for its clients. `proxies` may have any number of connections."""
 
     def __init__(
-        self, config: uvicorn.Config, listening: socket.socket, limits: Limits, proxies: Sequence[str], tls: ssl.SSLContext | None
+        self,
+        config: uvicorn.Config,
+        listening: socket.socket,
+        limits: ClientLimits,
+        proxies: Sequence[str],
+        tls: ssl.SSLContext | None,
     ) -> None:
         super().__init__(config)
         self._listening, self._limits, self._proxies, self._tls = listening, limits, proxies, tls
         self._opening: set[asyncio.Task[None]] = set()
         self._later: asyncio.TimerHandle | None = None
-        self._looking: asyncio.TimerHandle | None = None
+        self._expiring: asyncio.TimerHandle | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Of uvicorn, which is given no socket."""
+        """Called by uvicorn at the start; uvicorn itself listens at no socket."""
         await super().startup(sockets=[])
         self._loop = asyncio.get_running_loop()
-        self._connections = Connections(room(self._limits.connections), self._limits.per_address, self._is_proxy, self._loop.time)
+        self._connections = Connections(
+            most_connections(self._limits.connections), self._limits.per_address, self._is_proxy, self._loop.time
+        )
         self._listening.setblocking(False)
         self._open()
-        self._look()
+        self._expire()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Of uvicorn."""
-        for timer in (self._later, self._looking):
+        """Called by uvicorn at the end."""
+        for timer in (self._later, self._expiring):
             if timer is not None:
                 timer.cancel()
         self._loop.remove_reader(self._listening)
@@ -69,10 +76,10 @@ class PageServer(uvicorn.Server):
             except OSError as error:
                 self._pause(error)
                 return
-            self._admit(accepted, counted(str(peer[0])))
+            self._admit(accepted, client_key(str(peer[0])))
 
     def _pause(self, error: OSError) -> None:
-        """Files, or memory of the system, have run out."""
+        """Accept nothing for a while: files, or memory of the system, have run out."""
         log.error("no connection can be accepted: %s", error)
         if error.errno in (errno.EMFILE, errno.ENFILE):
             self._connections.close_one()
@@ -97,9 +104,9 @@ class PageServer(uvicorn.Server):
             # The client left, speaks no TLS, or waited too long. asyncio closes the socket.
             self._connections.lost(one)
 
-    def _look(self) -> None:
+    def _expire(self) -> None:
         self._connections.expire()
-        self._looking = self._loop.call_later(LOOKED_SECONDS, self._look)
+        self._expiring = self._loop.call_later(EXPIRE_SECONDS, self._expire)
 
     def _is_proxy(self, address: str) -> bool:
         return is_among(address, self._proxies)

@@ -1,7 +1,6 @@
-"""Who is there: tokens and sessions told from wrong ones, remembered for a moment, and few attempts at guessing them."""
+"""Sessions: whose session or token a request shows, remembered for a moment, and the list of sign-ins."""
 
 import asyncio
-import hashlib
 import logging
 import re
 import time
@@ -9,51 +8,25 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
 from mien.errors import MienError
-from mien.labeling.page.limits import Limits
 from mien.labeling.page.log_limits import PAGE
-from mien.labeling.store.annotators import Outcome
-from mien.labeling.store.store import Store
+from mien.labeling.page.wrong_tokens import TokenLookups
+from mien.labeling.store.accounts import Accounts
+from mien.labeling.store.annotators import Outcome, digest_of
 
 REMEMBERED_SECONDS = 10.0
-"""How long somebody who was signed in stays so once the store says otherwise, and a wrong token wrong."""
-MINUTE = 60.0
-MOST = 1000
-"""Tokens of each kind, and addresses, that are remembered."""
+"""How long the store's answer about a session or token is used before the store is asked again."""
+MOST_REMEMBERED = 1000
+"""Valid tokens and sessions, and wrong ones, that are remembered."""
 SHAPE = re.compile(r"[A-Za-z0-9_-]{20,200}")
+"""What tokens and the secrets of sessions look like."""
 MOST_NOTES = 200
-"""Sign-ins that wait to be written."""
+"""Sign-ins that may wait to be written."""
 
 log = logging.getLogger(PAGE)
-
-
-Found = TypeVar("Found")
-
-
-class Lookups:
-    """Questions to the store about tokens. For one event loop.
-
-    For an address that sends many wrong ones only one is asked at a time, so that it keeps the store from nobody; nor is it
-    refused, since others may come from it.
-    """
-
-    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
-        self._wrong, self._turn = Counter(limits.wrong_by_address, clock), asyncio.Lock()
-
-    async def ask(self, address: str, question: Callable[[str], Found], token: str) -> Found:
-        """What the store says."""
-        if not self._wrong.is_full(address):
-            return await run_in_threadpool(question, token)
-        async with self._turn:
-            return await run_in_threadpool(question, token)
-
-    def note_wrong(self, address: str) -> None:
-        """It sent one more."""
-        self._wrong.note(address)
 
 
 @dataclass(frozen=True)
@@ -62,24 +35,27 @@ class _Seen:
     until: float
 
 
-class SignedIn:
-    """Whose session or token it is, without asking the database each time. For one event loop."""
+class SessionCache:
+    """Remembers whose session or token a secret is, so that the store is not asked each time. For one event loop."""
 
-    def __init__(self, store: Store, lookups: Lookups, clock: Callable[[], float] = time.monotonic) -> None:
-        self._store, self._lookups, self._clock = store, lookups, clock
+    def __init__(self, accounts: Accounts, lookups: TokenLookups, clock: Callable[[], float] = time.monotonic) -> None:
+        self._accounts, self._lookups, self._clock = accounts, lookups, clock
         # Apart, so that many wrong ones do not push out those that are right.
         self._right: OrderedDict[str, _Seen] = OrderedDict()
         self._wrong: OrderedDict[str, _Seen] = OrderedDict()
 
     async def name(self, secret: str, address: str) -> str | None:
-        """None for a wrong one. Raises MienError where the store cannot be asked."""
+        """The name of the annotator whose session or token has this secret; None where there is none.
+
+        Raises MienError where the store cannot be asked.
+        """
         if not may_be_token(secret):
             return None
         for seen in (self._right, self._wrong):
-            found = seen.get(_digest(secret))
+            found = seen.get(digest_of(secret))
             if found is not None and self._clock() < found.until:
                 return found.name
-        name = await self._lookups.ask(address, self._store.signed_in, secret)
+        name = await self._lookups.ask(address, self._accounts.signed_in, secret)
         if self._is_wrong(secret):
             return None  # it was signed out while the store was asked
         if name is None:
@@ -88,78 +64,36 @@ class SignedIn:
         return name
 
     def forget(self, secret: str) -> None:
-        """The store is asked again."""
-        self._right.pop(_digest(secret), None)
+        """Forget a secret, so that the store is asked again."""
+        self._right.pop(digest_of(secret), None)
 
     def end(self, secret: str) -> None:
-        """It is worth nothing from now on."""
+        """Take a secret as wrong from now on: its session has ended."""
         self.forget(secret)
         self._remember(secret, None)
 
     def _is_wrong(self, secret: str) -> bool:
-        found = self._wrong.get(_digest(secret))
+        found = self._wrong.get(digest_of(secret))
         return found is not None and self._clock() < found.until
 
     def _remember(self, secret: str, name: str | None) -> None:
-        seen, digest = self._wrong if name is None else self._right, _digest(secret)
+        seen, digest = self._wrong if name is None else self._right, digest_of(secret)
         seen.pop(digest, None)
         seen[digest] = _Seen(name, self._clock() + REMEMBERED_SECONDS)
-        while len(seen) > MOST:
+        while len(seen) > MOST_REMEMBERED:
             seen.popitem(last=False)
 
 
-class Attempts:
-    """Wrong tokens where somebody signs in, counted by the address that they came from, and by address and name."""
+class SignInNotes:
+    """Writes sign-ins to the store's list, one after another; no request waits for it. For one event loop."""
 
-    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
-        self._names, self._addresses = Counter(limits.wrong_by_name, clock), Counter(limits.wrong_by_address, clock)
-
-    def note(self, address: str, name: str) -> bool:
-        """One more wrong token; whether it is one too many."""
-        many = self._addresses.is_full(address) or self._names.is_full(_key(address, name))
-        self._addresses.note(address)
-        self._names.note(_key(address, name))
-        return many
-
-
-class Counter:
-    """How often something happened within a minute of its first time, for the keys that came last."""
-
-    def __init__(self, most: int, clock: Callable[[], float]) -> None:
-        self._most, self._clock = most, clock
-        self._counts: OrderedDict[str, tuple[float, int]] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._counts)
-
-    def is_full(self, key: str) -> bool:
-        """Whether it happened as often as it may."""
-        return self._recent(key)[1] >= self._most
-
-    def note(self, key: str) -> None:
-        """Once more."""
-        begin, count = self._recent(key)
-        self._counts[key] = begin, count + 1
-        self._counts.move_to_end(key)
-        while len(self._counts) > MOST:
-            self._counts.popitem(last=False)
-
-    def _recent(self, key: str) -> tuple[float, int]:
-        now = self._clock()
-        begin, count = self._counts.get(key, (now, 0))
-        return (begin, count) if now < begin + MINUTE else (now, 0)
-
-
-class Notes:
-    """Sign-ins for the store's list, written one after another; nobody waits for it. For one event loop."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
         self._waiting: deque[tuple[str | None, str, Outcome, datetime]] = deque(maxlen=MOST_NOTES)
         self._writing: asyncio.Task[None] | None = None
 
     def add(self, name: str | None, address: str, outcome: Outcome) -> None:
-        """One more; where too many wait, the oldest is left out."""
+        """Add a sign-in; where too many wait to be written, the oldest is left out."""
         self._waiting.append((name, address, outcome, datetime.now(UTC)))
         if self._writing is None or self._writing.done():
             self._writing = asyncio.get_running_loop().create_task(self._write())
@@ -167,19 +101,11 @@ class Notes:
     async def _write(self) -> None:
         while self._waiting:
             try:
-                await run_in_threadpool(self._store.note_sign_in, *self._waiting.popleft())
+                await run_in_threadpool(self._accounts.note_sign_in, *self._waiting.popleft())
             except MienError as error:
                 log.warning("a sign-in is not noted: %s", error)
 
 
 def may_be_token(text: str) -> bool:
-    """Whether it looks like a token, or the secret of a session: the store need not be asked about others."""
+    """Whether a text looks like a token or the secret of a session; the store is asked about no other."""
     return SHAPE.fullmatch(text) is not None
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _key(address: str, name: str) -> str:
-    return _digest(f"{address}\n{name}")

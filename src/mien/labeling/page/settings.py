@@ -7,10 +7,10 @@ from pathlib import Path
 
 from pydantic.dataclasses import dataclass
 
-from mien.registry import STRICT, Count, worded
+from mien.settings import STRICT, Count, plain_errors
 
 
-@worded
+@plain_errors
 @dataclass(frozen=True, config=STRICT)
 class PageSettings:
     """Which faces people are asked about, and where their answers go."""

@@ -1,17 +1,17 @@
-"""TLS of the page's own: a certificate and its key."""
+"""TLS without a proxy: a certificate and its key."""
 
 import ssl
 from pathlib import Path
 
 from mien.errors import MienError
 
-LOCKED = "a key with a password", "take the password off: openssl pkey -in KEY -out NEW"
+PASSWORD = "a key with a password", "take the password off: openssl pkey -in KEY -out NEW"
 
 
 def tls_context(certificate: Path, key: Path | None = None) -> ssl.SSLContext:
-    """For servers, from PEM files; the key may be in the certificate's file. TLS 1.2 and newer.
+    """The TLS settings of a server, from PEM files; the key may be in the certificate's file. TLS 1.2 and newer are spoken.
 
-    Raises MienError for files that are not there, cannot be read, or are no certificate and its key without password.
+    Raises MienError for files that are missing, unreadable, or not a certificate and its key without a password.
     """
     named = [(certificate, "--certificate"), *([(key, "--key")] if key else [])]
     for path, option in named:
@@ -23,7 +23,7 @@ def tls_context(certificate: Path, key: Path | None = None) -> ssl.SSLContext:
     asked = []
 
     def password() -> str:
-        """Without it, OpenSSL would ask at the terminal for the password of a key that has one."""
+        """Given to OpenSSL, which would otherwise ask for a key's password at the terminal."""
         asked.append(True)
         return ""
 
@@ -31,7 +31,7 @@ def tls_context(certificate: Path, key: Path | None = None) -> ssl.SSLContext:
         context.load_cert_chain(certificate, key, password)
     except (ssl.SSLError, OSError, ValueError) as error:
         where = " and ".join(str(path) for path, _ in named)
-        found, todo = LOCKED if asked else _found(error, certificate, key)
+        found, todo = PASSWORD if asked else _found(error, certificate, key)
         raise MienError(f"a certificate and its key in {where}", found, todo) from error
     return context
 
@@ -46,7 +46,7 @@ def _require_readable(path: Path, option: str) -> None:
 
 
 def _found(error: Exception, certificate: Path, key: Path | None) -> tuple[str, str]:
-    """What is wrong, and what to do."""
+    """What is wrong with the files, and what to do."""
     if b"PRIVATE KEY" not in (key or certificate).read_bytes():
         return "no key", "give a key's PEM file with --key"
     reason = str(getattr(error, "reason", None) or error).upper()

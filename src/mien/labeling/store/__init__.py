@@ -1,1 +1,1 @@
-"""What people were asked about, what each of them answered, and what that makes of a face: on SQLite or PostgreSQL."""
+"""The label store, on SQLite or PostgreSQL: questions about faces, the answers of annotators, and what these agree on."""

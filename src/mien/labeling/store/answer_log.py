@@ -1,19 +1,21 @@
-"""The log of answers in the database: reading it, and adding to it what is not there yet."""
+"""The log of answers in the database: reading it, and appending what is not there yet."""
 
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, distinct, func, insert, select, update
 
 from mien.errors import MienError
 from mien.labeling.store import assignment
-from mien.labeling.store.consensus import disputed, votes_of
+from mien.labeling.store.consensus import disputed, votes_table
 from mien.labeling.store.records import Answer, check_label
-from mien.labeling.store.schema import ANNOTATORS, ANSWERS, KEPT, QUESTIONS
+from mien.labeling.store.schema import ANNOTATORS, ANSWERS, NOT_UNDONE, QUESTIONS
 
 BLOCK = 1000
-"""Answers added at a time."""
+"""Answers appended at a time."""
 
 _said = (ANSWERS.c.kind, ANSWERS.c.label, ANSWERS.c.time, ANSWERS.c.model, ANSWERS.c.key, ANSWERS.c.undoes)
 ENTRIES: Select[Any] = (
@@ -21,27 +23,29 @@ ENTRIES: Select[Any] = (
     .select_from(ANSWERS.join(QUESTIONS, ANSWERS.c.question == QUESTIONS.c.place).join(ANNOTATORS))
     .order_by(ANSWERS.c.id)
 )
-"""The log, with names."""
-NEWEST = ENTRIES.where(ANSWERS.c.annotator == bindparam("me"), KEPT).order_by(None).order_by(ANSWERS.c.id.desc()).limit(1)
-"""An annotator's newest answer that was not taken back."""
-_people: BindParameter[Any] = bindparam("people", expanding=True)
+"""Selects the log, with the names of annotators."""
+NEWEST = ENTRIES.where(ANSWERS.c.annotator == bindparam("me"), NOT_UNDONE).order_by(None).order_by(ANSWERS.c.id.desc()).limit(1)
+"""Selects an annotator's newest answer that was not taken back."""
+_annotators: BindParameter[Any] = bindparam("annotators", expanding=True)
 _keys: BindParameter[Any] = bindparam("keys", expanding=True)
-NAMED = ENTRIES.where(ANSWERS.c.annotator.in_(_people), ANSWERS.c.key.in_(_keys))
-"""What has one of these keys."""
-UNDOING = ENTRIES.where(ANSWERS.c.annotator.in_(_people), ANSWERS.c.undoes.in_(_keys))
-"""What takes back one of these keys. Both in one statement, with `or`, would read all answers."""
+OF_KEYS = ENTRIES.where(ANSWERS.c.annotator.in_(_annotators), ANSWERS.c.key.in_(_keys))
+"""Selects the entries of these annotators with these keys."""
+UNDOING = ENTRIES.where(ANSWERS.c.annotator.in_(_annotators), ANSWERS.c.undoes.in_(_keys))
+"""Selects the undos that take back these keys. One statement for both selections, with `or`, would read all answers."""
 ASKED = select(QUESTIONS.c.face, QUESTIONS.c.place, QUESTIONS.c.model).where(
     QUESTIONS.c.face.in_(bindparam("faces", expanding=True))
 )
-STANDING = select(func.count(distinct(ANSWERS.c.annotator))).where(ANSWERS.c.question == QUESTIONS.c.place, KEPT)
-"""Of a question, how many annotators have an answer that was not taken back."""
+STANDING = select(func.count(distinct(ANSWERS.c.annotator))).where(ANSWERS.c.question == QUESTIONS.c.place, NOT_UNDONE)
+"""Counts the annotators who have an answer to a question that was not taken back."""
 _places: BindParameter[Any] = bindparam("places", expanding=True)
 _newest = (
-    select(func.max(ANSWERS.c.id)).where(KEPT, ANSWERS.c.question.in_(_places)).group_by(ANSWERS.c.question, ANSWERS.c.annotator)
+    select(func.max(ANSWERS.c.id))
+    .where(NOT_UNDONE, ANSWERS.c.question.in_(_places))
+    .group_by(ANSWERS.c.question, ANSWERS.c.annotator)
 )
 _voted = (ANSWERS.c.question, ANSWERS.c.label)
 VOTES = select(*_voted, func.count()).where(ANSWERS.c.id.in_(_newest), ANSWERS.c.kind != "unsure").group_by(*_voted)
-"""Votes on questions that were not taken back: a question, a label or null, how many."""
+"""Counts the standing votes on questions: rows of question, label or null, and number of votes."""
 COUNT_AGAIN = (
     update(QUESTIONS)
     .where(QUESTIONS.c.place.in_(_places))
@@ -50,53 +54,53 @@ COUNT_AGAIN = (
         disputed=QUESTIONS.c.place.in_(bindparam("open", expanding=True)),
     )
 )
-"""Notes with questions how many annotators have an answer that was not taken back, and on which they disagree."""
+"""Updates with questions how many annotators have a standing answer, and whether they disagree."""
 
 
 @dataclass(frozen=True)
-class Added:
-    """What became of answers that were to be added."""
+class AddedAnswers:
+    """What became of answers that were to be appended to a log."""
 
     answers: tuple[Answer, ...]
-    """As they stand in the log, in the order given: of one whose key was there already, what was there."""
+    """The answers as the log has them, in the order given; where a key was used before, the entry that was there."""
     new: int
-    """How many were not there."""
+    """How many answers the log did not have before."""
 
 
-def read(connection: Connection, classes: int) -> tuple[Answer, ...]:
-    """All of the log, in its order. Raises MienError for a label that is none of so many classes."""
+def read_log(connection: Connection, classes: int) -> tuple[Answer, ...]:
+    """The whole log, oldest first. Raises MienError for a label that is none of so many classes."""
     entries = tuple(_answer(row) for row in connection.execute(ENTRIES))
     for entry in entries:
         check_label(entry.label, classes, f" in the log, of {entry.face!r}")
     return entries
 
 
-def newest(connection: Connection, annotator: int) -> Answer | None:
-    """The annotator's newest answer that was not taken back."""
+def newest_answer(connection: Connection, annotator: int) -> Answer | None:
+    """An annotator's newest answer that was not taken back; None where there is none."""
     row = connection.execute(NEWEST, {"me": annotator}).first()
     return None if row is None else _answer(row)
 
 
-def find(connection: Connection, annotator: int, key: str) -> Answer | None:
-    """The annotator's entry of that key, an undo or another."""
-    row = connection.execute(NAMED, {"people": [annotator], "keys": [key]}).first()
+def entry_of_key(connection: Connection, annotator: int, key: str) -> Answer | None:
+    """An annotator's entry with this key, an answer or an undo; None where there is none."""
+    row = connection.execute(OF_KEYS, {"annotators": [annotator], "keys": [key]}).first()
     return None if row is None else _answer(row)
 
 
-def add(
-    connection: Connection, classes: Sequence[str], people: Mapping[str, int], entries: Sequence[Answer], source: str = ""
-) -> Added:
-    """Append to the log those whose annotator has no answer of that key yet, count the answers of their faces again, and keep
-    the faces no longer for who answered.
+def append_answers(
+    connection: Connection, classes: Sequence[str], ids: Mapping[str, int], entries: Sequence[Answer], source: str = ""
+) -> AddedAnswers:
+    """Append the entries whose annotator has none with that key yet, and count the answers to their faces again.
 
-    An answer's model is its question's where it names none. `people`: ids of the annotators in it. `source`: where answers come
-    from, for messages that name a row. Raises MienError for a face that nobody is asked about, a label that is no class, a
-    key that the annotator used for another answer, and an undo of what was not answered or was taken back already.
+    These faces are no longer kept for who answered. An answer without a model gets its question's. `ids`: the ids of all
+    annotators, by name. `source`: the file that the entries come from, for messages that name a row. Raises MienError for a face
+    that nobody is asked about, a label that is no class, a key that the annotator used for another answer, and an undo of what
+    was not answered or was taken back already.
     """
     found, new = [], 0
     for start in range(0, len(entries), BLOCK):
         block = entries[start : start + BLOCK]
-        there = _There(connection, people, block)
+        there = _Block(connection, ids, block)
         rows = []
         for number, entry in enumerate(block, start + 1):
             where = f" in row {number} of {source}" if source else ""
@@ -110,20 +114,44 @@ def add(
             count_again(connection, list({row["question"] for row in rows}))
             assignment.release(connection, [row for row in rows if row["kind"] != "undo"])
         new += len(rows)
-    return Added(tuple(found), new)
+    return AddedAnswers(tuple(found), new)
+
+
+def append_undo(
+    connection: Connection, classes: Sequence[str], annotator: Mapping[str, int], key: str, undoes: str, now: datetime
+) -> Answer:
+    """Append an undo of the answer with the key `undoes`, or of the newest one for "", and keep its face for the annotator.
+
+    `annotator`: the annotator's id by name. `key`: the undo's own; one is made for "". Returns the undo, which is there already
+    if its key was used before. Raises MienError where there is no such answer, and for a key that stands for something else.
+    """
+    ((_, id),) = annotator.items()
+    done = entry_of_key(connection, id, key) if key else None
+    if done is not None:
+        if done.kind != "undo" or undoes not in ("", done.undoes):
+            found = f"{'another undo' if done.kind == 'undo' else 'an answer'} of key {key!r}"
+            raise MienError("an undo of a new key", found, "make a new key for each")
+        return done
+    meant = entry_of_key(connection, id, undoes) if undoes else newest_answer(connection, id)
+    if meant is None:
+        raise MienError("an answer to take back", f"none of key {undoes!r}" if undoes else "none", "answer first")
+    entry = replace(meant, kind="undo", label=None, time=now, key=key or secrets.token_hex(16), undoes=meant.key)
+    added = append_answers(connection, classes, annotator, [entry])
+    assignment.hold_again(connection, id, meant.face, now)
+    return added.answers[0]
 
 
 def count_again(connection: Connection, places: Sequence[int]) -> None:
-    """Note with these questions how many answers they have, and whether people disagree."""
+    """Update how many answers these questions have, and whether people disagree on them, from the log."""
     for block in _blocks(places):
         connection.execute(COUNT_AGAIN, {"places": block, "open": disputed_among(connection, block)})
 
 
 def disputed_among(connection: Connection, places: Sequence[int]) -> list[int]:
-    """Those of these questions on which people disagree, by the log."""
+    """The questions among these on which people disagree, by the log."""
     found: list[int] = []
     for block in _blocks(places):
-        faces, votes = votes_of([tuple(row) for row in connection.execute(VOTES, {"places": block})])
+        faces, votes = votes_table([tuple(row) for row in connection.execute(VOTES, {"places": block})])
         found.extend(faces[disputed(votes)].tolist())
     return found
 
@@ -132,25 +160,25 @@ def _blocks(places: Sequence[int]) -> Iterator[list[int]]:
     return (list(places[start : start + BLOCK]) for start in range(0, len(places), BLOCK))
 
 
-class _There:
-    """What the database knows of a block of answers, and what of them was accepted since."""
+class _Block:
+    """A block of answers beside what the database has of their faces and keys."""
 
-    def __init__(self, connection: Connection, people: Mapping[str, int], block: Sequence[Answer]) -> None:
+    def __init__(self, connection: Connection, ids: Mapping[str, int], block: Sequence[Answer]) -> None:
         faces = {entry.face for entry in block}
-        self._people = {entry.annotator: people[entry.annotator] for entry in block}
+        self._ids = {entry.annotator: ids[entry.annotator] for entry in block}
         self._asked = {row.face: row for row in connection.execute(ASKED, {"faces": list(faces)})}
         undone = [entry.undoes for entry in block if entry.undoes is not None]
-        ids, keys = list(self._people.values()), [*(entry.key for entry in block), *undone]
+        numbers, keys = list(self._ids.values()), [*(entry.key for entry in block), *undone]
         self._answers: dict[tuple[str, str], Answer] = {}
         self._undone: set[tuple[str, str]] = set()
-        rows = [*connection.execute(NAMED, {"people": ids, "keys": keys})]
+        rows = [*connection.execute(OF_KEYS, {"annotators": numbers, "keys": keys})]
         if undone:
-            rows += connection.execute(UNDOING, {"people": ids, "keys": undone})
+            rows += connection.execute(UNDOING, {"annotators": numbers, "keys": undone})
         for row in rows:
             self._remember(_answer(row))
 
     def find(self, entry: Answer, where: str) -> Answer | None:
-        """The answer of that key, None where there is none. Raises MienError where it says something else."""
+        """The entry in the log with this key; None where there is none. Raises MienError where it says something else."""
         known = self._answers.get((entry.annotator, entry.key))
         if known is not None and _content(known) != _content(entry):
             found = f"another answer of key {entry.key!r} by {entry.annotator!r}"
@@ -158,7 +186,7 @@ class _There:
         return known
 
     def accept(self, entry: Answer, classes: Sequence[str], where: str) -> Answer:
-        """The answer as it will stand in the log. Raises MienError where it cannot."""
+        """The answer as the log will have it. Raises MienError for one that cannot be appended."""
         if entry.face not in self._asked:
             raise MienError(f"a face that people are asked about{where}", repr(entry.face), "ask about it first")
         check_label(entry.label, len(classes), where)
@@ -176,8 +204,8 @@ class _There:
 
     def row(self, entry: Answer) -> dict[str, Any]:
         """An accepted answer as a row of the table."""
-        place, person = self._asked[entry.face].place, self._people[entry.annotator]
-        row = {"question": place, "annotator": person, "kind": entry.kind, "label": entry.label, "time": entry.time}
+        place, id = self._asked[entry.face].place, self._ids[entry.annotator]
+        row = {"question": place, "annotator": id, "kind": entry.kind, "label": entry.label, "time": entry.time}
         return row | {"model": entry.model, "key": entry.key, "undoes": entry.undoes}
 
     def _remember(self, entry: Answer) -> None:

@@ -1,4 +1,4 @@
-"""Labels from a store back into the face set that people were asked about, as a new set."""
+"""Writes the labels of a store into a new face set, made from the one that people were asked about."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,36 +15,38 @@ from mien.labeling.store.store import Store
 Votes = npt.NDArray[np.float32]
 
 ANSWERED = "answered"
-"""Column: what people made of a face, `agreed` or `disputed`; null where it has too few answers, nobody is sure or was asked."""
+"""The column that says how people answered: `agreed` or `disputed`; null where too few answered, nobody was sure or asked."""
 
 
 @dataclass(frozen=True, eq=False)
-class Applied:
+class LabeledSet:
     """A new face set, and what became of the faces that people were asked about."""
 
     faces: FaceSet
+    """The new set."""
     agreed: int
     """Faces whose label is now the one that people agree on."""
     changed: int
-    """Those of them that had another label before."""
+    """Faces among the agreed ones that had another label before."""
     disputed: int
-    """Faces on which people do not agree: they have no label now."""
+    """Faces on which people disagree: they have no label now."""
     not_a_face: int
-    """Faces that were left out."""
+    """Faces that were left out, since people agree that they are none."""
     unsure: int
-    """Faces of which nobody is sure, which are as they were, as the next."""
+    """Faces of which nobody was sure: their labels are as before."""
     open: int
-    """Faces with too few answers."""
+    """Faces with too few answers: their labels are as before."""
 
 
 def apply_labels(
     store: Store, faces: FaceSet, out: Path | str, minimum_agreement: float = 0.5, minimum_answers: int = 1
-) -> Applied:
+) -> LabeledSet:
     """Write `faces` as a new set with the labels and votes that people gave, and open it.
 
-    Where people chose from other classes than the set's, faces without an agreed answer have no label. What the set said stays:
-    as `source_label`, by name, unless there is such a column; votes of faces that are not answered, too. Raises MienError where
-    the set is not the one that the store asks about, as it was, where `out` exists, and as `Store.consensus` does.
+    Where people chose from other classes than the set's, only faces with an agreed answer have a label. The set's own labels
+    stay, by name, as the column `source_label`, unless there is one. Votes of faces that nobody answered stay, too. Raises
+    MienError where the set is not the one that the store asks about, or has changed, where `out` exists, and for an impossible
+    minimum.
     """
     store.require(store.info.classes, faces.info.checksum)
     found = store.consensus(minimum_agreement, minimum_answers)
@@ -57,12 +59,15 @@ def apply_labels(
     written = replace(labeled, info=replace(labeled.info, classes=store.info.classes)).save(out)
     count = {state: int((found.states == state).sum()) for state in ("agreed", "disputed", "not_a_face", "unsure", "open")}
     agreed = found.states == "agreed"
-    return Applied(written, changed=int((found.labels[agreed] != before[rows[agreed]]).sum()), **count)
+    return LabeledSet(written, changed=int((found.labels[agreed] != before[rows[agreed]]).sum()), **count)
 
 
 def _labeled(faces: FaceSet, found: Consensus, rows: Rows, before: Rows, votes: Votes | None) -> FaceSet:
-    """All N faces with new columns. `rows` (n,): those asked about, in the consensus' order; `before` (N,) and `votes` (N, K):
-    what the set says in the store's classes."""
+    """All N faces with new columns.
+
+    `rows` (n,): the rows that people were asked about, in the consensus' order. `before` (N,) and `votes` (N, K): the set's own
+    labels and votes, in the store's classes.
+    """
     names = pa.array([*faces.classes, None], pa.string())
     source = names.take(pa.array(np.where(faces.labels < 0, len(faces.classes), faces.labels)))
     closed, labels, states = ~np.isin(found.states, ["open", "unsure"]), before.copy(), np.full(len(faces), None, object)

@@ -1,4 +1,4 @@
-"""A copy of a label store as it is at one moment, of either database, in a new SQLite file."""
+"""Backs up a label store of either database, as it is at one moment, into a new SQLite file."""
 
 import os
 import secrets
@@ -9,23 +9,23 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, insert, inspect, select
 
-from mien.disk import put_new
+from mien.disk import create_atomically
 from mien.errors import MienError
-from mien.labeling.store import create, schema
+from mien.labeling.store import create, migrations
 from mien.labeling.store.database import Database
 from mien.labeling.store.schema import ANNOTATORS, ANSWERS, QUESTIONS, SIGN_INS, STORE
 
 BLOCK = 5000
 """Rows copied at a time."""
 COPIED = (STORE, ANNOTATORS, QUESTIONS, ANSWERS, SIGN_INS)
-"""In this order, as later ones refer to earlier ones. Browsers are signed out in a copy, and no face is kept for anybody."""
+"""The tables that are copied, in this order, since later ones refer to earlier ones. Sessions are left out."""
 
 
 def backup(address: str | Path, out: Path | str) -> int:
-    """Copy the store at an address, which may be in use, into the new file `out`, and return the number of answers and undos.
+    """Copy the store at an address, which may be in use, into the new file `out`. Returns the number of answers and undos.
 
-    The file can be read by its owner alone, and is a store as any other. It is there when it is whole. Raises MienError where
-    there is no store or one of a newer version, where something is at `out` already, and where either cannot be read or written.
+    The file is a store like any other, appears when it is whole, and only its owner can read it. Raises MienError where there is
+    no store, or one of a newer version, where something is at `out`, and where the store or the file cannot be read or written.
     """
     out, source = _named(out), Database(address, reads=True)
     with source.opening():
@@ -55,20 +55,20 @@ def _taken(out: Path) -> MienError:
 
 def _place(made: Path, out: Path) -> None:
     try:
-        put_new(made, out)
+        create_atomically(made, out)
     except FileExistsError as error:  # It came meanwhile.
         raise _taken(out) from error
 
 
 def _write(source: Database, path: Path) -> int:
-    """Fill a new store; the number of rows of its log."""
+    """Fill a new store, and return the number of rows of its log."""
     target, count = Database(path), 0
     with target.opening():
         target.prepare()
         with source.reading() as there, target.writing() as here:
             if there.dialect.name == "postgresql":
                 there.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            schema.migrate(here)
+            migrations.migrate(here)
             known = inspect(there)
             for table in COPIED:
                 if known.has_table(table.name):
@@ -80,12 +80,12 @@ def _write(source: Database, path: Path) -> int:
 
 
 def _rows(connection: Connection, table: Table, known: set[str]) -> Iterator[list[dict[str, Any]]]:
-    """Blocks of a table, in the order of its key; a store of an older version lacks some columns."""
+    """The rows of a table in blocks, in the order of its key. `known`: the columns that the store has."""
     columns = [column for column in table.columns if column.name in known]
     query = select(*columns).order_by(*table.primary_key.columns).execution_options(yield_per=BLOCK)
     for block in connection.execute(query).mappings().partitions():
         rows = [dict(row) for row in block]
         if table is STORE:
-            now = {"version": len(schema.MIGRATIONS)}
+            now = {"version": len(migrations.MIGRATIONS)}
             rows = [{"secret": secrets.token_hex(32)} | row | now for row in rows]
         yield rows

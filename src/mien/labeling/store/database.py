@@ -1,4 +1,4 @@
-"""Reading and writing a database, SQLite or PostgreSQL: one writer at a time, all or nothing, and its errors in a sentence."""
+"""Transactions on a database, SQLite or PostgreSQL: one writer at a time, all or nothing, and errors in a sentence."""
 
 import importlib.util
 import os
@@ -17,7 +17,7 @@ from mien.errors import MienError
 from mien.labeling.store.sqlite_file import PATIENCE, SqliteFile
 
 LOCK = 0x6D69656E
-"""PostgreSQL's advisory lock that a writer holds."""
+"""The number of PostgreSQL's advisory lock that a writer holds."""
 
 ADVICE = {
     "full": "free space on its disk, then send it again",
@@ -30,18 +30,18 @@ ADVICE = {
     "unable to open": "check the address, and that its folder can be written to",
     "connection": "check the address, and that the server runs, then send it again",
 }
-"""What to do, by what a database's complaint says."""
+"""What to do, by a word in the database's complaint."""
 
 
 class Database:
-    """A SQLite file by its path, or PostgreSQL by `postgresql://user@host/name`.
+    """A database by its address: the path of a SQLite file, or `postgresql://user@host/name`.
 
-    Raises MienError for an address of another kind, and for PostgreSQL where its driver is not installed. Nothing is opened
-    before it is used. All threads of a process may use one.
+    Nothing is opened before it is used. All threads of a process may use one. Raises MienError for another kind of address, and
+    for PostgreSQL where its driver is not installed.
     """
 
     def __init__(self, address: str | Path, reads: bool = False) -> None:
-        """`reads`: nothing is ever written there, so that a file on a medium that cannot be written to will do."""
+        """`reads`: nothing is ever written, so that the file may lie where nothing can be."""
         found = _parse(address)
         # Neither the password nor what an answer says is in a message.
         self.name = str(found) if isinstance(found, Path) else found.set(query={}).render_as_string()
@@ -55,7 +55,7 @@ class Database:
 
     @property
     def missing(self) -> bool:
-        """Whether there is no such file."""
+        """Whether the SQLite file does not exist; False for PostgreSQL."""
         return self._file is not None and not os.path.exists(self._file.path)
 
     @contextmanager
@@ -66,10 +66,10 @@ class Database:
 
     @contextmanager
     def writing(self, durable: bool = True) -> Iterator[Connection]:
-        """A transaction that nobody else writes beside; not there at all where something is raised.
+        """A transaction that writes, while nobody else does; nothing of it is kept where something is raised.
 
-        What is `durable` is on disk when it is left; else it may be lost when the power is, and costs less. Raises MienError
-        where the database fails.
+        A `durable` one is on disk when the context is left. Any other costs less, but may be lost with the power. Raises
+        MienError where the database fails.
         """
         # Threads take turns here, since SQLite lets those who wait sleep, and wakes none of them first.
         with self._turn, self._readable("written"), self._used():
@@ -81,8 +81,10 @@ class Database:
                 self._file.require_unmoved()
 
     def prepare(self) -> None:
-        """Make a SQLite file that its owner alone can read, unless there is one, and set it to write ahead, so that those who
-        read and the one who writes do not wait for each other."""
+        """Make the SQLite file, which only its owner can read, unless it exists. Nothing is done for PostgreSQL.
+
+        The file is set to write ahead, so that readers and the writer do not wait for each other.
+        """
         if self._file is None:
             return
         path = self._file.path
@@ -96,15 +98,17 @@ class Database:
             self._file.closed()
 
     def forget(self) -> None:
-        """Take the bytes of what was deleted out of a SQLite file; PostgreSQL does so in its own time. Raises MienError where
-        others read the file for long."""
+        """Overwrite what was deleted from a SQLite file; PostgreSQL does so in its own time.
+
+        Raises MienError where others read the file for too long.
+        """
         if self._file is not None:
             with self._turn, self._readable("freed of old bytes"), self._used():
                 self._file.forget_deleted()
 
     @contextmanager
     def opening(self) -> Iterator[None]:
-        """Closes it where something is raised."""
+        """Close the database where something is raised within the context."""
         try:
             yield
         except BaseException:
@@ -112,7 +116,7 @@ class Database:
             raise
 
     def close(self) -> None:
-        """Close what is open; it is opened again where it is used again."""
+        """Close the database; used again, it is opened again."""
         self._engine.dispose()
         if self._file is not None:
             self._file.closed()
@@ -134,7 +138,7 @@ class Database:
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
-    """Set the file to write ahead. SQLite waits for others everywhere but here: while another does the same, it refuses."""
+    """Set the file to write ahead, in tries: while another process does the same, SQLite refuses instead of waiting."""
     until = time.monotonic() + PATIENCE
     while True:
         try:
@@ -148,7 +152,7 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 
 
 def _parse(address: str | Path) -> URL | Path:
-    """Of PostgreSQL, or the path of a file."""
+    """The URL of a PostgreSQL database, or the absolute path of a SQLite file."""
     text, expected = str(address), "the path of a file, or postgresql://user@host/name"
     if not text or "\0" in text:
         raise MienError(expected, repr(text), "check the address")

@@ -1,6 +1,6 @@
-"""A store's log and its consensus as files, csv or parquet by their name, and a log from a file into a store.
+"""Writes a store's log or consensus into a csv or parquet file, and reads the log of a file into a store.
 
-Classes stand there by name, times in ISO 8601 and UTC, and what there is none of is empty. Rows of a log are in its order.
+In the files classes stand by name, times in ISO 8601 and UTC; what is missing is empty. Rows of a log are oldest first.
 """
 
 from collections.abc import Sequence
@@ -12,28 +12,29 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from mien.disk import write_aside
+from mien.disk import write_atomically
 from mien.errors import MienError
-from mien.labeling.store.answer_log import Added
+from mien.labeling.store.answer_log import AddedAnswers
 from mien.labeling.store.records import Answer, Kind
 from mien.labeling.store.store import Store
-from mien.registry import meant
-from mien.tabular.csv_files import header, read
+from mien.tabular.csv_files import csv_columns, read_csv
+from mien.wording import with_suggestion
 
-LOG = ("face", "annotator", "kind", "label", "time", "model", "key", "undoes")
+LOG_COLUMNS = ("face", "annotator", "kind", "label", "time", "model", "key", "undoes")
 """The columns of a log, all of them texts."""
 SUFFIXES = (".csv", ".parquet")
+"""The endings of file names that say what kind of file is written or read."""
 
 
 def export_log(store: Store, path: Path | str) -> int:
-    """Write all answers and undos, and return their number. Columns are those of LOG.
+    """Write the log, all answers and undos, to a file with LOG_COLUMNS. Returns the number of rows.
 
-    An earlier log is replaced, written aside and renamed. Raises MienError for a name that ends neither in .csv nor in
-    .parquet, for a file that is something else, and where it cannot be written.
+    An earlier log at `path` is replaced once the new one is whole. Raises MienError for a name that ends neither in .csv nor in
+    .parquet, where another kind of file is at `path`, and where it cannot be written.
     """
     path = _named(path)
     rows, classes = store.log(), store.info.classes
-    columns = {name: [getattr(row, name) for row in rows] for name in LOG}
+    columns = {name: [getattr(row, name) for row in rows] for name in LOG_COLUMNS}
     columns["label"] = [None if row.label is None else classes[row.label] for row in rows]
     columns["time"] = [row.time.isoformat(timespec="microseconds") for row in rows]
     _write(pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()}), path)
@@ -41,10 +42,10 @@ def export_log(store: Store, path: Path | str) -> int:
 
 
 def export_consensus(store: Store, path: Path | str, minimum_agreement: float = 0.5, minimum_answers: int = 1) -> int:
-    """Write what the answers make of each face asked about, and return the number of faces.
+    """Write the consensus, a row for each face asked about, to a file. Returns the number of faces.
 
-    Columns: face, round, gold, label, state, agreement, `votes_CLASS` for each class, not_a_face, unsure. Written as by
-    `export_log`; raises MienError as that, and as `Store.consensus` does.
+    Columns: face, round, gold, label, state, agreement, `votes_CLASS` for each class, not_a_face, unsure. Replaces an earlier
+    export, and raises MienError, as `export_log` does, and for an impossible minimum.
     """
     path, classes = _named(path), store.info.classes
     found = store.consensus(minimum_agreement, minimum_answers)
@@ -65,12 +66,12 @@ def export_consensus(store: Store, path: Path | str, minimum_agreement: float = 
     return len(found.faces)
 
 
-def import_log(store: Store, path: Path | str) -> Added:
-    """Append the answers of a file that `export_log` wrote, or one like it, to a store that asked about the same faces.
+def import_log(store: Store, path: Path | str) -> AddedAnswers:
+    """Append the log in a file, as `export_log` writes it, to a store that asked about the same faces.
 
-    Annotators who are missing are added, without a token. What is there already, by annotator and key, is passed over, so that
-    importing again adds nothing. Raises MienError, which names the row (from 1, the header aside), for a missing column, and
-    for a class, a face, a time or an undo that cannot be; then nothing of the file was added.
+    Missing annotators are added, without a token. Entries that are there already, by annotator and key, are passed over, so that
+    importing again adds nothing. Raises MienError for a missing column, and for an impossible class, face, time or undo, with the
+    number of the row (from 1, the header aside); then nothing was added.
     """
     path = _named(path)
     table = _read(path)
@@ -86,7 +87,9 @@ def import_log(store: Store, path: Path | str) -> Added:
 def _answer(row: dict[str, str | None], classes: Sequence[str]) -> Answer:
     label = row["label"]
     if label is not None and label not in classes:
-        raise MienError(f"a label among {', '.join(classes)}", meant(label, classes), "take the log of a store of those classes")
+        raise MienError(
+            f"a label among {', '.join(classes)}", with_suggestion(label, classes), "take the log of a store of those classes"
+        )
     try:
         time = datetime.fromisoformat(row["time"] or "")
     except ValueError as error:
@@ -104,28 +107,28 @@ def _named(path: Path | str) -> Path:
 
 
 def _read(path: Path) -> pa.Table:
-    """The columns of LOG, as texts."""
+    """The columns of a log in a file, as texts."""
     if path.suffix == ".csv":
-        return read(path, dict.fromkeys(LOG, pa.string()))
+        return read_csv(path, dict.fromkeys(LOG_COLUMNS, pa.string()))
     if not path.is_file():
         raise MienError(f"a log at {path}", "no file there", "check the path")
     try:
         table = pq.read_table(path)
-        missing = [name for name in LOG if name not in table.column_names]
+        missing = [name for name in LOG_COLUMNS if name not in table.column_names]
         if missing:
             found = f"only {', '.join(table.column_names)}"
             raise MienError(f"columns {', '.join(missing)} in {path}", found, "check the file or the column names")
-        return pa.table({name: table[name].cast(pa.string()) for name in LOG})
+        return pa.table({name: table[name].cast(pa.string()) for name in LOG_COLUMNS})
     except (pa.ArrowException, OSError) as error:
         raise MienError(f"a log in {path}", str(error)[:300], "check that this is the right file") from error
 
 
 def _require_own(path: Path, columns: Sequence[str]) -> None:
-    """Raises MienError where a file is there that has other columns: it was not written by this."""
+    """Raises MienError where a file with other columns is at `path`: it is no earlier export."""
     if not path.exists():
         return
     try:
-        found = list(header(path) if path.suffix == ".csv" else pq.read_schema(path).names)
+        found = list(csv_columns(path) if path.suffix == ".csv" else pq.read_schema(path).names)
     except (MienError, pa.ArrowException, OSError):
         found = []
     if found != list(columns):
@@ -141,7 +144,7 @@ def _write(table: pa.Table, path: Path) -> None:
         pq.write_table(table, sink, compression="zstd")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_aside(path, sink.getvalue().to_pybytes())
+        write_atomically(path, sink.getvalue().to_pybytes())
     except OSError as error:
         todo = "free space there, or choose another place; what was there is as it was"
         raise MienError(f"{path} to be written", str(error), todo) from error

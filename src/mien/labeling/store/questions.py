@@ -1,4 +1,4 @@
-"""The faces that people are asked about, in the database."""
+"""The table of questions: adding them, noting guesses with them, and wanting more answers to them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -8,12 +8,12 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from mien.errors import MienError
 from mien.labeling.store import answer_log
-from mien.labeling.store.counts import of_round
-from mien.labeling.store.records import Guess, Question, StoreInfo, check_label
+from mien.labeling.store.records import NotedGuess, Question, StoreInfo, check_label
 from mien.labeling.store.schema import QUESTIONS, STORE
+from mien.labeling.store.tally import of_round
 
-SAID = (QUESTIONS.c.face, QUESTIONS.c.round, QUESTIONS.c.gold, QUESTIONS.c.model, QUESTIONS.c.guess)
-"""What a question says; stores of all versions have it."""
+QUESTION_COLUMNS = (QUESTIONS.c.face, QUESTIONS.c.round, QUESTIONS.c.gold, QUESTIONS.c.model, QUESTIONS.c.guess)
+"""The columns that make a question; stores of all versions have them."""
 ADD_GUESS = (
     update(QUESTIONS)
     .where(QUESTIONS.c.face == bindparam("its"), QUESTIONS.c.gold.is_not(None), QUESTIONS.c.guess.is_(None))
@@ -21,9 +21,11 @@ ADD_GUESS = (
 )
 
 
-def add(connection: Connection, asked: Sequence[Question], classes: int, now: datetime) -> int:
-    """Ask about these faces after those asked about so far, but for those; how many are new. Raises MienError for labels that are
-    none of so many classes."""
+def add_questions(connection: Connection, asked: Sequence[Question], classes: int, now: datetime) -> int:
+    """Add those questions whose faces are new, after all earlier ones. Returns how many were new.
+
+    Raises MienError for gold labels and guesses that are none of so many classes.
+    """
     for question in asked:
         check_label(question.gold, classes, f" as gold of {question.face!r}")
         check_label(question.guess, classes, f" as guess of {question.face!r}")
@@ -40,8 +42,8 @@ def add(connection: Connection, asked: Sequence[Question], classes: int, now: da
     return len(rows)
 
 
-def add_guesses(connection: Connection, guesses: Mapping[str, Guess], classes: int) -> None:
-    """Note these with gold questions that have none. Raises MienError for a guess that is none of so many classes."""
+def add_guesses(connection: Connection, guesses: Mapping[str, NotedGuess], classes: int) -> None:
+    """Note guesses with gold questions that have none, by face. Raises MienError for a guess that is none of so many classes."""
     for face, found in guesses.items():
         check_label(found.label, classes, f" as guess of {face!r}")
     rows = [{"its": face, "by": found.model, "what": found.label} for face, found in guesses.items()]
@@ -49,15 +51,17 @@ def add_guesses(connection: Connection, guesses: Mapping[str, Guess], classes: i
         connection.execute(ADD_GUESS, rows)
 
 
-def listed(connection: Connection, round: int | None) -> tuple[Question, ...]:
-    """All, or those of a round, in their order."""
-    rows = connection.execute(select(*SAID).where(of_round(round)).order_by(QUESTIONS.c.place)).all()
+def list_questions(connection: Connection, round: int | None) -> tuple[Question, ...]:
+    """All questions, or those of one round, in the order in which they were asked."""
+    rows = connection.execute(select(*QUESTION_COLUMNS).where(of_round(round)).order_by(QUESTIONS.c.place)).all()
     return tuple(as_question(row) for row in rows)
 
 
 def want_more(connection: Connection, info: StoreInfo, per_face: int) -> int:
-    """From now on want so many answers to faces on which people disagree, or to all where one is wanted; how many of the
-    first lack some, gold questions aside. Raises MienError for fewer than are wanted now."""
+    """Want `per_face` answers from now on to disputed faces, or to all faces where one answer was wanted.
+
+    Returns how many disputed questions want another answer, gold ones aside. Raises MienError for fewer than are wanted now.
+    """
     require_more(info, per_face)
     if per_face > info.most:
         # In a store of before nobody noted which they are.
@@ -68,7 +72,7 @@ def want_more(connection: Connection, info: StoreInfo, per_face: int) -> int:
 
 
 def require_more(info: StoreInfo, per_face: int) -> None:
-    """Raises MienError for fewer answers than a store wants: what was asked of people is not taken back."""
+    """Raises MienError for fewer answers than a store wants already."""
     if per_face < info.most:
         where = " where people disagree" if info.most > info.least else ""
         expected = f"at least the {info.most} answers to a face{where} that this store wants"
@@ -76,7 +80,7 @@ def require_more(info: StoreInfo, per_face: int) -> None:
 
 
 def as_question(row: Any) -> Question:
-    """A row of the table."""
+    """A row of QUESTIONS as a question."""
     return Question(row.face, row.round, row.gold, row.model, row.guess)
 
 

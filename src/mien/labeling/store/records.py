@@ -1,4 +1,4 @@
-"""What goes into a label store and comes out of it, checked when it is made."""
+"""Questions, answers and settings of a label store, checked when they are made."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -8,29 +8,30 @@ from typing import Literal, get_args
 from mien.errors import MienError
 
 Kind = Literal["label", "not_a_face", "unsure", "undo"]
-"""A class; no face at all, a vote of its own; an answer without a vote; taking back an answer that was not taken back."""
+"""The kinds of entries in the log: a class; a vote that it is no face; an answer without a vote; an undo of an answer."""
 
 LONGEST_NAME = 80
+"""The most letters of an annotator's name and of a key."""
 LONGEST_TEXT = 1000
-"""Letters of an annotator's name or of a key, and of a face's id or of a version."""
-MOST = 2**31 - 1
-"""The largest number that every database keeps."""
+"""The most letters of a face's id, of a model's version and of other texts."""
+LARGEST_NUMBER = 2**31 - 1
+"""The largest integer that every database can keep."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """A face that people are asked about; a store knows a face once. Raises MienError for values that cannot be."""
+    """A face that people are asked about; a store has one question about a face. Raises MienError for impossible values."""
 
     face: str
-    """Its id in the pool."""
+    """The face's id in the pool."""
     round: int = 0
-    """Of rounds that ask one after another."""
+    """The round that asks, counted from 0."""
     gold: int | None = None
-    """The class it is known to have. Such a question goes to everybody, to see who is right."""
+    """The right answer, an index into the classes, of a gold question. Everybody gets those, to see who is right."""
     model: str | None = None
-    """Version of the model that chose it."""
+    """The version of the model that chose the face."""
     guess: int | None = None
-    """What that model takes it for."""
+    """The class that this model takes the face for."""
 
     def __post_init__(self) -> None:
         check_text(self.face, "a face's id")
@@ -40,25 +41,33 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Guess:
-    """What a model takes a face for, or what somebody labeled it before."""
+class NotedGuess:
+    """What a model takes a face for, or the label that it had before."""
 
     label: int
+    """An index into the store's classes."""
     model: str
-    """Version of the model."""
+    """The version of the model."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What an annotator says of a face: `Reply(face, label=3)`, `Reply(face, "unsure")`. Raises MienError where it is neither."""
+    """An annotator's answer as it is sent to a store: `Reply(face, label=3)` or `Reply(face, "unsure")`.
+
+    Raises MienError for impossible values.
+    """
 
     face: str
+    """The face's id."""
     kind: Kind = "label"
+    """The kind of answer; no undo."""
     label: int | None = None
-    """Index into the store's classes, of kind `label` alone."""
+    """An index into the store's classes for kind `label`; None for the other kinds."""
     key: str = ""
-    """Made by who sends it, anew for each reply: what is sent again because no confirmation came is the same answer and not a
-    second one. The store makes one where it is empty."""
+    """Tells the annotator's answers apart: sent again with the same key, it is the same answer and not a second one.
+
+    The store makes a key where it is empty.
+    """
 
     def __post_init__(self) -> None:
         _check_kind(self.kind, self.label, ("label", "not_a_face", "unsure"))
@@ -69,21 +78,24 @@ class Reply:
 
 @dataclass(frozen=True)
 class Answer:
-    """An entry of the log. Raises MienError for values that cannot be."""
+    """An entry of the log: an answer or an undo. Raises MienError for impossible values."""
 
     face: str
+    """The face's id."""
     annotator: str
+    """The annotator's name."""
     kind: Kind
+    """The kind of answer, or `undo`."""
     label: int | None
-    """Index into the classes, of kind `label` alone."""
+    """An index into the store's classes for kind `label`; None for the other kinds."""
     time: datetime
-    """In UTC."""
+    """When it was given, in UTC."""
     model: str | None
-    """Version of the model that chose the face."""
+    """The version of the model that chose the face."""
     key: str
-    """Tells the annotator's answers apart."""
+    """Tells the annotator's entries apart."""
     undoes: str | None = None
-    """Key of the answer that an undo takes back."""
+    """The key of the answer that an undo takes back; None for answers."""
 
     def __post_init__(self) -> None:
         _check_kind(self.kind, self.label, get_args(Kind))
@@ -93,7 +105,7 @@ class Answer:
         if self.model is not None:
             check_text(self.model, "a model's version")
         if (self.undoes is not None) != (self.kind == "undo"):
-            raise MienError("the key of what is undone with an undo alone", f"{self.undoes!r} with {self.kind}", "mend it")
+            raise MienError("the key of another answer with an undo alone", f"{self.undoes!r} with {self.kind}", "mend it")
         if self.undoes is not None:
             check_text(self.undoes, "a key", LONGEST_NAME)
         moment(self.time)
@@ -101,18 +113,18 @@ class Answer:
 
 @dataclass(frozen=True)
 class StoreInfo:
-    """What holds for a whole store. Raises MienError for values that cannot be."""
+    """The settings of a whole store. Raises MienError for impossible values."""
 
     classes: tuple[str, ...]
-    """What a label is an index into."""
+    """The classes that people choose from; a label is an index into them."""
     pool: str
-    """Name of the set that the faces are of."""
+    """The name of the face set that people are asked about."""
     checksum: str
-    """Of that set."""
+    """The checksum of that set."""
     per_face: int = 1
-    """Answers wanted for a face when the store was made."""
+    """Answers that a face wanted when the store was made."""
     per_disputed: int | None = None
-    """Answers wanted later for a face on which people disagree; None where nobody wanted more."""
+    """Answers that a disputed face wants by now; None where nobody asked for more."""
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
@@ -122,26 +134,26 @@ class StoreInfo:
         for text in filter(None, (self.pool, self.checksum)):
             check_text(text, "a pool's name or checksum")
         for wanted in (self.per_face, self.most):
-            if not 1 <= wanted <= MOST:
+            if not 1 <= wanted <= LARGEST_NUMBER:
                 todo = "ask for more" if wanted < 1 else "ask for fewer"
-                raise MienError(f"at least 1 answer for a face, and {MOST} at most", f"{wanted}", todo)
+                raise MienError(f"at least 1 answer for a face, and {LARGEST_NUMBER} at most", f"{wanted}", todo)
         if self.most < self.per_face:
             found = f"{self.most} where people disagree"
             raise MienError(f"at least {self.per_face} answers for every face", found, "ask for more")
 
     @property
     def least(self) -> int:
-        """Answers wanted for any face: where one was, nobody could disagree, and more are wanted for all."""
+        """Answers that any face wants. Where one was wanted, nobody could disagree, so that all faces want more."""
         return self.most if self.per_face == 1 else self.per_face
 
     @property
     def most(self) -> int:
-        """Answers wanted for a face on which people disagree."""
+        """Answers that a face wants on which people disagree."""
         return self.per_face if self.per_disputed is None else self.per_disputed
 
 
 def moment(time: datetime | None) -> datetime:
-    """A moment in UTC, now for None. Raises MienError for one without a time zone."""
+    """A time in UTC; now for None. Raises MienError for a time without a zone, or of an impossible year."""
     if time is None:
         return datetime.now(UTC)
     if time.utcoffset() is None:
@@ -152,20 +164,20 @@ def moment(time: datetime | None) -> datetime:
 
 
 def check_round(number: int) -> None:
-    """Raises MienError for what cannot be the number of a round."""
-    if type(number) is not int or not 0 <= number <= MOST:
-        raise MienError(f"a round from 0 to {MOST}", f"{number!r}", "count rounds from 0")
+    """Raises MienError for an impossible number of a round."""
+    if type(number) is not int or not 0 <= number <= LARGEST_NUMBER:
+        raise MienError(f"a round from 0 to {LARGEST_NUMBER}", f"{number!r}", "count rounds from 0")
 
 
 def check_name(name: str) -> None:
-    """Raises MienError for what is no annotator's name: printable, without spaces around it, not too long."""
+    """Raises MienError for a text that cannot be an annotator's name: printable, without spaces around it, 80 letters at most."""
     check_text(name, "a name", LONGEST_NAME)
     if not name.isprintable() or name != name.strip():
         raise MienError("a printable name without spaces around it", repr(name), "choose another name")
 
 
 def check_text(text: str, what: str, longest: int = LONGEST_TEXT) -> None:
-    """Raises MienError for a text that is empty, too long, or that not every database and file keeps as it is."""
+    """Raises MienError, which names `what`, for a text that is empty, too long or holds control characters."""
     if not isinstance(text, str) or not 0 < len(text) <= longest:
         found = f"{len(text)} letters" if isinstance(text, str) else type(text).__name__
         raise MienError(f"{what} of 1 to {longest} letters", found, "give another")
@@ -174,7 +186,7 @@ def check_text(text: str, what: str, longest: int = LONGEST_TEXT) -> None:
 
 
 def check_label(label: int | None, classes: int, where: str = "") -> None:
-    """Raises MienError, which says where, for what is neither None nor an index into so many classes."""
+    """Raises MienError, which names `where`, for a label that is neither None nor an index into so many classes."""
     if label is not None and (type(label) is not int or not 0 <= label < classes):
         raise MienError(f"a label from 0 to {classes - 1}{where}", repr(label), "give the index of a class")
 

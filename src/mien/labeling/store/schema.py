@@ -1,7 +1,5 @@
-"""The tables of a label store, the same on SQLite and PostgreSQL, and the steps that lead from each version to the next."""
+"""The SQL schema: the tables of a label store, the same on SQLite and PostgreSQL, and the triggers that protect the answers."""
 
-import secrets
-from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,27 +23,23 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     exists,
-    inspect,
-    select,
-    update,
 )
 
-from mien.errors import MienError
 from mien.labeling.store.records import LONGEST_NAME, LONGEST_TEXT
 
 
 class Instant(TypeDecorator[datetime]):
-    """A moment in UTC. SQLite keeps no time zone: what it gives back is in UTC since that is what it was given."""
+    """A column of times in UTC. SQLite keeps no time zone: UTC is added to what it gives back."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """As it is written."""
+        """The time as it is written, in UTC."""
         return None if value is None else value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """As it is read."""
+        """The time as it is read, in UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -67,9 +61,9 @@ STORE = Table(
     Column("per_disputed", Integer),
     Column("guide", JSON),
 )
-"""One row: what holds for all. `secret`: random and told to nobody; where gold questions stand comes from it. `per_disputed`:
-answers wanted for a face on which people disagree, null for as many as for others. `guide`: what people are told of the task,
-null for what mien says of itself."""
+"""The settings of the store, in one row. `secret`: random and told to nobody; it decides where gold questions stand.
+`per_disputed`: answers wanted for a face on which people disagree, null for as many as for others. `guide`: the guidelines, null
+for mien's own."""
 
 ANNOTATORS = Table(
     "mien_annotators",
@@ -83,12 +77,14 @@ ANNOTATORS = Table(
     Column("removed", Instant),
     Index("mien_annotators_by_token", "token_hash"),
 )
-"""`token_hash`: sha256 in hexadecimal; null for one who was imported and has no token yet. `expires`: when the token
-ends, null for never. `disabled`, `removed`: since when. Whoever was removed and left answers has a name that names nobody."""
+"""Annotators.
+
+`token_hash`: SHA-256 in hexadecimal; null for an imported annotator who has no token yet. `expires`: when the token ends, null
+for never. `disabled`, `removed`: since when. A removed annotator whose answers stay has a random name."""
 
 
-def _questions() -> list[Column[Any]]:
-    """The columns of questions, as they were from the first version on."""
+def question_columns() -> list[Column[Any]]:
+    """The columns that the table of questions has had since version 1."""
     return [
         Column("place", Integer, primary_key=True, autoincrement=False),
         Column("face", String(LONGEST_TEXT), nullable=False, unique=True),
@@ -104,12 +100,14 @@ def _questions() -> list[Column[Any]]:
 QUESTIONS = Table(
     "mien_questions",
     TABLES,
-    *_questions(),
+    *question_columns(),
     Column("disputed", Boolean),
 )
-"""In the order of `place`. `answered`, how many annotators have an answer that was not taken back, and `disputed`, whether their
-votes decide nothing, are counted again from the log with each answer, so that the next question is found without reading it.
-`disputed` is null where nobody answered since stores have it."""
+"""Questions, in the order of `place`.
+
+Each answer updates two columns, so that the next question is found without reading the log. `answered`: how many annotators have
+an answer that was not taken back. `disputed`: whether people disagree; null where nobody has answered since stores have this
+column."""
 
 ANSWERS = Table(
     "mien_answers",
@@ -131,7 +129,7 @@ ANSWERS = Table(
     Index("mien_answers_by_question", "question", "annotator"),
     Index("mien_answers_by_annotator", "annotator", "id"),
 )
-"""The log, in the order of `id`: rows are added and never changed."""
+"""The log of answers and undos, in the order of `id`: rows are added and never changed."""
 
 LEASES = Table(
     "mien_leases",
@@ -140,7 +138,7 @@ LEASES = Table(
     Column("annotator", ForeignKey("mien_annotators.id"), primary_key=True),
     Column("until", Instant, nullable=False),
 )
-"""Who looks at which face."""
+"""Questions that are kept for an annotator for a while."""
 
 SESSIONS = Table(
     "mien_sessions",
@@ -150,7 +148,7 @@ SESSIONS = Table(
     Column("until", Instant, nullable=False),
     Index("mien_sessions_by_annotator", "annotator", "until"),
 )
-"""Browsers that are signed in. `secret_hash`: sha256 in hexadecimal of what the browser holds."""
+"""Sessions: browsers that are signed in. `secret_hash`: SHA-256 in hexadecimal of what the browser holds."""
 
 SIGN_INS = Table(
     "mien_sign_ins",
@@ -162,129 +160,33 @@ SIGN_INS = Table(
     Column("time", Instant, nullable=False),
     Index("mien_sign_ins_by_annotator", "annotator"),
 )
-"""Who signed in and out, or tried to, in the order of `id`. `annotator`: null where the name is nobody's."""
+"""The list of sign-ins, in the order of `id`: who signed in or out, or tried to. `annotator`: null where the name is nobody's."""
 
-BEFORE = MetaData()
-"""The tables as version 1 had them."""
-Table(
-    "mien_store",
-    BEFORE,
-    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True),
-    Column("version", Integer, nullable=False),
-    Column("classes", JSON, nullable=False),
-    Column("pool", String(LONGEST_TEXT), nullable=False),
-    Column("checksum", String(LONGEST_TEXT), nullable=False),
-    Column("per_face", Integer, nullable=False),
-    Column("created", Instant, nullable=False),
-)
-Table(
-    "mien_annotators",
-    BEFORE,
-    Column("id", Integer, primary_key=True),
-    Column("name", String(LONGEST_NAME), nullable=False, unique=True),
-    Column("token_hash", String(64)),
-    Column("created", Instant, nullable=False),
-)
-Table(
-    "mien_questions",
-    BEFORE,
-    *_questions(),
-)
-for _table in (ANSWERS, LEASES):
-    _table.to_metadata(BEFORE)
-
-NEW: dict[int, tuple[Column[Any], ...]] = {
-    2: (STORE.c.secret, ANNOTATORS.c.expires, ANNOTATORS.c.disabled, ANNOTATORS.c.removed),
-    3: (STORE.c.per_disputed, STORE.c.guide, QUESTIONS.c.disputed),
-}
-"""Columns that came with a version into tables that were there."""
-DISPUTES = GUIDES = 3
-"""The first version that knows of faces on which people disagree, and that says what people are told."""
-
-KEEP_SQLITE = """
+SQLITE_TRIGGER = """
 CREATE TRIGGER mien_answers_{event} BEFORE {event} ON mien_answers
 BEGIN SELECT RAISE(ABORT, 'answers are never changed'); END
 """
-EVENTS = ("UPDATE", "DELETE")
-"""What never happens to an answer."""
-KEEP_POSTGRESQL = """
+FORBIDDEN = ("UPDATE", "DELETE")
+"""What the triggers forbid: answers are only ever added."""
+POSTGRESQL_TRIGGER = """
 CREATE FUNCTION mien_answers_stay() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'answers are never changed'; END $$;
 CREATE TRIGGER mien_answers_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON mien_answers EXECUTE FUNCTION mien_answers_stay();
 """
 
 
-def keep_answers(connection: Connection) -> None:
-    """Make the triggers that keep the log from being changed."""
+def protect_answers(connection: Connection) -> None:
+    """Make the triggers that keep answers from being changed or deleted."""
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(KEEP_POSTGRESQL)
+        connection.exec_driver_sql(POSTGRESQL_TRIGGER)
         return
-    for event in EVENTS:
-        connection.exec_driver_sql(KEEP_SQLITE.format(event=event))
-
-
-def first(connection: Connection) -> None:
-    """Version 1: the tables, and triggers that keep the log from being changed."""
-    BEFORE.create_all(connection)
-    keep_answers(connection)
-
-
-def second(connection: Connection) -> None:
-    """Version 2: tokens that end, sessions, a list of sign-ins, people who are disabled or removed, and a secret of the store."""
-    _add(connection, NEW[2])
-    for index in ANNOTATORS.indexes:
-        index.create(connection)
-    TABLES.create_all(connection, [SESSIONS, SIGN_INS])
-    connection.execute(update(STORE).values(secret=secrets.token_hex(32)))
-
-
-def third(connection: Connection) -> None:
-    """Version 3: more answers for faces on which people disagree, and what people are told of the task."""
-    _add(connection, NEW[3])
-
-
-def _add(connection: Connection, columns: Iterable[Column[Any]]) -> None:
-    for column in columns:
-        kind = column.type.compile(connection.dialect)
-        connection.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {column.name} {kind}")
-
-
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (first, second, third)
-"""Step n leads from version n to n + 1, in the transaction that writes the new version down. A new store takes all of them, so
-that it is the same as an old one; whoever changes a table above gives the first step the old one to create."""
-
-
-def stored_version(connection: Connection) -> int:
-    """The version of the store that is there, 0 where there is none."""
-    if not inspect(connection).has_table(STORE.name):
-        return 0
-    found = connection.execute(select(STORE.c.version)).scalar_one()
-    if type(found) is not int or found < 1:
-        raise MienError("a label store as mien writes it", f"version {found!r}", "check the address, or take a backup of it")
-    return found
-
-
-def require_known(found: int) -> None:
-    """Raises MienError for a version that this mien does not know. It has a cause, as that of a database that fails: nothing is
-    wrong with what was asked, which may be sent again."""
-    if found > len(MIGRATIONS):
-        expected, todo = f"labels of version {len(MIGRATIONS)} at most", "take the mien that wrote them, or a newer one"
-        raise MienError(expected, f"version {found}, which is newer", todo) from LookupError(f"migrations to version {found}")
-
-
-def migrate(connection: Connection) -> None:
-    """Take the steps from the stored version, 0 in an empty database, to this mien's. Raises MienError where it is newer."""
-    found = stored_version(connection)
-    require_known(found)
-    for step in MIGRATIONS[found:]:
-        step(connection)
-    if found:
-        connection.execute(update(STORE).values(version=len(MIGRATIONS)))
+    for event in FORBIDDEN:
+        connection.exec_driver_sql(SQLITE_TRIGGER.format(event=event))
 
 
 _undo = ANSWERS.alias("undo")
-KEPT: ColumnElement[bool] = and_(
+NOT_UNDONE: ColumnElement[bool] = and_(
     ANSWERS.c.kind != "undo",
     ~exists().where(_undo.c.annotator == ANSWERS.c.annotator, _undo.c.undoes == ANSWERS.c.key),
 )
-"""Of rows of ANSWERS: neither an undo nor taken back by one."""
+"""The condition that a row of ANSWERS is no undo, and that no undo takes it back."""

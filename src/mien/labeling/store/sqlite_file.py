@@ -1,8 +1,8 @@
 """The file of a SQLite store: opening it, and noticing that it is no longer the one that was opened.
 
-SQLite goes on in a file that was removed or renamed, and what it writes there is lost with the last who has it open. So the file
-at the path, and the one beside it that is written ahead, are compared with those that were opened, before each transaction and
-after each that writes.
+SQLite goes on writing to a file that was removed or renamed, and all that is lost when the last process closes it. So before each
+transaction, and after each that writes, the file at the path and the one beside it that is written ahead are compared with those
+that were opened.
 """
 
 import os
@@ -17,10 +17,10 @@ from pathlib import Path
 from mien.errors import MienError
 
 PATIENCE = 30
-"""Seconds to wait for others who write."""
+"""Seconds to wait for other writers."""
 
 Mark = tuple[int, int]
-"""Tells files of a machine apart: device and number. Where a file system numbers none, all are the same."""
+"""Tells the files of a machine apart: device and inode number. Where a file system has no numbers, all files look the same."""
 
 
 @dataclass(frozen=True)
@@ -29,19 +29,19 @@ class _Marks:
 
     file: Mark | None
     ahead: Mark | None
-    """Written ahead, beside it."""
+    """The file beside it to which SQLite writes ahead."""
     shared: Mark | None
-    """What all who have it open share, their locks among it."""
+    """The file beside it that all processes share which have the database open; it holds their locks."""
 
 
 class SqliteFile:
-    """A SQLite database at a path, for all threads of a process. `reading`: nothing is written to it, though one could."""
+    """A SQLite database at a path, for all threads of a process. `reading`: nothing is ever written to it."""
 
     def __init__(self, path: Path, reading: bool = False) -> None:
         self.path, self._reading = path, reading
         self._ahead, self._shared = (path.with_name(f"{path.name}-{ending}") for ending in ("wal", "shm"))
         self._written = 0
-        """Bytes that were written ahead: fewer are there only where somebody cut them off."""
+        """Bytes that were written ahead. If fewer are there, somebody cut the file."""
         self._opened: _Marks | None = None
         self._state: tuple[int, int] | None = None
         self._writes = False
@@ -49,10 +49,10 @@ class SqliteFile:
         self._turn, self._users = threading.Condition(), 0
 
     def connect(self) -> sqlite3.Connection:
-        """A connection to the file that is there; none is made.
+        """A connection to the file, which has to exist.
 
-        Raises MienError, with a cause, where it is gone, is no file, or is not the one that others have opened; sqlite3.Error
-        where SQLite cannot open it.
+        Raises MienError, with a cause, where it is gone, is no file, or is not the one that other connections have open;
+        sqlite3.Error where SQLite cannot open it.
         """
         before = self._require_file()
         connection = self._read() if self._reading else self._connect("mode=rw")
@@ -73,8 +73,11 @@ class SqliteFile:
 
     @contextmanager
     def used(self, close: Callable[[], None]) -> Iterator[None]:
-        """For a transaction. Where the file has moved since it was opened, all is closed first, by `close`, and opened again
-        where it is needed: it may be back. Raises MienError, with a cause, where it is not."""
+        """Enter this context for each transaction.
+
+        Where the file was moved since it was opened, `close` closes all connections first, and new ones are opened: the file may
+        be back. Raises MienError, with a cause, where it is not.
+        """
         with self._turn:
             while self._opened is not None and self._changed():
                 # Whoever opens the new file beside the old one would mix them.
@@ -95,7 +98,7 @@ class SqliteFile:
                 self._turn.notify_all()
 
     def require_unmoved(self) -> None:
-        """Raises MienError, with a cause, where what was written just now may have gone into a file that is no longer there."""
+        """Raises MienError, with a cause, where the last transaction may have been written to a file that is no longer there."""
         with self._turn:
             size = _size(self._ahead)
             if self._opened is not None and (self._marks() != self._opened or size < self._written):
@@ -104,12 +107,12 @@ class SqliteFile:
             self._turn.notify_all()
 
     def closed(self) -> None:
-        """All was closed."""
+        """Note that all connections are closed."""
         with self._turn:
             self._opened = self._state = None
 
     def forget_deleted(self) -> None:
-        """Write the file anew: no bytes of what was deleted stay in it. Raises MienError where others read it for long."""
+        """Write the file anew, so that nothing deleted stays in it. Raises MienError where others read it for too long."""
         with closing(self.connect()) as connection:
             connection.execute("PRAGMA temp_store=MEMORY")  # else a copy of all of it lies on another disk meanwhile
             connection.execute("VACUUM")
@@ -125,7 +128,10 @@ class SqliteFile:
             raise MienError(f"{self.path} to be free for a moment, to take old bytes out of it", found, todo)
 
     def _require_file(self) -> Mark:
-        """What lies at the path. Raises MienError, with a cause, where it is no file, or another one with the old one's rest."""
+        """The mark of the file at the path.
+
+        Raises MienError, with a cause, where it is no file, or another one beside the old one's rest.
+        """
         try:
             kind = os.stat(self.path).st_mode
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -149,7 +155,7 @@ class SqliteFile:
         return sqlite3.connect(address, PATIENCE, isolation_level=None, check_same_thread=False, uri=True)
 
     def _read(self) -> sqlite3.Connection:
-        """A connection that writes nothing, not even beside the file where that cannot be."""
+        """A connection that writes nothing; where the folder cannot be written to, not even beside the file."""
         if os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK):
             connection = self._connect("mode=rw")
             connection.execute("PRAGMA query_only=ON")
@@ -179,7 +185,7 @@ class SqliteFile:
         return self._writes and _state(self.path) != self._state
 
     def _require_sound(self) -> None:
-        """Where the file is the same and others wrote to it: SQLite, or somebody who copied another file over it."""
+        """Raises MienError where somebody copied another file over this one; SQLite itself may have written to it, too."""
         if self._marks() != self._opened:
             return
         try:

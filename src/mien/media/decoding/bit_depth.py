@@ -1,5 +1,7 @@
-"""Values of more than 8 bits: how many of a picture's 16 bits are used, and the values of colors, of which Pillow keeps the
-upper half."""
+"""Pictures of more than 8 bits a value: how many of the bits are used, and how values become 8 bits.
+
+Of colors of 16 bits Pillow keeps the upper 8; here the lower ones are read, too, where the upper ones tell little.
+"""
 
 from collections.abc import Callable
 
@@ -12,17 +14,16 @@ Deep = npt.NDArray[np.uint16] | npt.NDArray[np.int32]
 
 FULL = 65535
 BITS = (8, 10, 12, 14)
-"""Depths of cameras whose values are stored in 16 bits as they are."""
+"""Depths of cameras that store their values in 16 bits without scaling them."""
 
 _SWAPPED = {"B": "L", "L": "B", "N": "B" if np.little_endian else "L"}
 """The order of bytes in which Pillow takes the lower byte of a value for the upper one."""
 
 
-def used(most: int, stated: int) -> tuple[int, str]:
-    """The largest value that is possible where the largest that there is is `most`, and what is to be said of it.
+def largest_possible(most: int, stated: int) -> tuple[int, str]:
+    """The largest value that pixels can have, where the largest found is `most`; and a sentence about it, or "".
 
-    `stated`: the largest value that the file says is possible, 0 where it does not say; one that says too little counts
-    for nothing.
+    `stated`: the largest possible value that the file states, 0 for none; it is ignored where pixels are larger.
     """
     if most <= stated < FULL:
         return stated, ""
@@ -30,21 +31,21 @@ def used(most: int, stated: int) -> tuple[int, str]:
     return (1 << bits) - 1, f"values of 16 bits of which the largest is {most:,}: read as {bits} bits" if bits < 16 else ""
 
 
-def scaled(values: Deep, largest: int) -> Array:
-    """To 8 bits."""
+def to_eight_bits(values: Deep, largest: int) -> Array:
+    """Values from 0 to `largest` scaled to 0 to 255, as uint8."""
     return ((values.astype(np.uint32) * 255 + largest // 2) // largest).clip(0, 255).astype(np.uint8)
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Are these colors of 16 bits, of which Pillow takes the upper 8?"""
+    """Whether a picture's colors have 16 bits, of which Pillow takes the upper 8."""
     bands, deep, _ = _raw(image).rpartition(";16")
     return image.mode in ("RGB", "RGBA") and bool(deep) and bands.startswith("RGB")
 
 
 def deep_colors(image: Image.Image, again: Callable[[], ImageFile.ImageFile], stated: int) -> tuple[Image.Image, str]:
-    """The picture, which `is_deep` and is loaded, by all 16 bits where the upper 8 tell little; and what is to be said of it.
+    """A loaded picture that `is_deep`, by all its 16 bits where the upper 8 tell little; and a sentence about it, or "".
 
-    `again` opens it once more.
+    `again` opens the file once more; `stated`: the largest possible value that the file states.
     """
     upper = np.asarray(image)
     if upper[..., :3].max(initial=0) >= 1 << max(BITS) - 8:
@@ -54,15 +55,15 @@ def deep_colors(image: Image.Image, again: Callable[[], ImageFile.ImageFile], st
     if _raw(lower) == "" or image.size != lower.size:
         return image, ""
     values = upper.astype(np.uint16) << 8 | np.asarray(lower)
-    largest, said = used(int(values[..., :3].max()), stated)
-    made = scaled(values, largest)
+    largest, said = largest_possible(int(values[..., :3].max()), stated)
+    made = to_eight_bits(values, largest)
     if image.mode == "RGBA":
-        made[..., 3] = scaled(values[..., 3], used(int(values[..., 3].max()), stated)[0])
+        made[..., 3] = to_eight_bits(values[..., 3], largest_possible(int(values[..., 3].max()), stated)[0])
     return Image.fromarray(made), said
 
 
 def _raw(image: Image.Image) -> str:
-    """How the first tile's pixels are stored; "" where that is not said."""
+    """How the pixels of a picture's first tile are stored; "" where that is not stated."""
     tiles = getattr(image, "tile", None) or []
     args = tiles[0].args if tiles else ""
     text = args[0] if isinstance(args, tuple) and args else args

@@ -1,4 +1,4 @@
-"""The pixels of a picture's file, upright, within limits: nothing is decoded before it is known what that takes."""
+"""Decoding a picture's file to upright pixels within limits: nothing is decoded before its cost is known."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,31 +18,35 @@ from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from mien.media.decoding.bit_depth import FULL, deep_colors, is_deep, scaled, used
-from mien.media.decoding.containers import bare_avif, bare_gif, bare_jpeg2000, bare_webp, is_heif
-from mien.media.decoding.pieces import Pieces
-from mien.media.decoding.strip_metadata import Stripped, orientation, strip_jpeg, strip_png, strip_text, strip_tiff
-from mien.media.limits import Clock, Deadline, FileLimits
+from mien.media.decoding.bit_depth import FULL, deep_colors, is_deep, largest_possible, to_eight_bits
+from mien.media.decoding.exif import orientation
+from mien.media.decoding.joined_bytes import JoinedBytes
+from mien.media.decoding.strip_jpeg import strip_jpeg
+from mien.media.decoding.strip_other_formats import is_heif, strip_avif, strip_gif, strip_jpeg2000, strip_webp
+from mien.media.decoding.strip_png import strip_png, strip_text
+from mien.media.decoding.strip_tiff import strip_tiff
+from mien.media.decoding.stripped import StrippedPicture
+from mien.media.file_limits import Clock, Deadline, FileLimits
 
 Array = npt.NDArray[np.uint8]
 Mode = Literal["L", "RGB"]
 
 _PILLOW_WARNS = 89_478_485
-"""Pixels from which Pillow itself warns where a format checks again; there the limit is no higher."""
+"""The pixels from which Pillow itself warns where a format checks its size again; the limit is no higher there."""
 
 _BLOCK = 1 << 20
-"""Bytes that are read at once."""
+"""Bytes read at a time."""
 
 _STRIP = 1 << 22
-"""Pixels are converted in strips of about so many."""
+"""About so many pixels are converted at a time."""
 
 WHITE = 255
-"""What is transparent is laid on it, whichever command reads it."""
+"""The gray value that shows through transparent pixels, in every command."""
 
 _BITS_PER_SAMPLE = 258
 
 _SCALED, _SAID = "mien scaled", "mien said"
-"""Among what Pillow knows of a gray or pixel map: it has been scaled by its largest value; what is to be said of that."""
+"""A key of Pillow's: a gray or pixel map was scaled by its largest value; and the sentence about it."""
 
 UPRIGHT: dict[int, Callable[[Array], Array]] = {
     2: np.fliplr,
@@ -53,32 +57,32 @@ UPRIGHT: dict[int, Callable[[Array], Array]] = {
     7: lambda pixels: np.swapaxes(np.rot90(pixels, 2), 0, 1),
     8: np.rot90,
 }
-"""What makes a picture upright, by its EXIF orientation; each of them is a view."""
+"""For each EXIF orientation, the function that turns a picture upright; its result is a view."""
 
 _BACK = {6: 8, 8: 6}
-"""The orientation whose turn undoes that of another; others undo themselves."""
+"""The orientation whose turn undoes another's, where that is not the same one."""
 
 
 @dataclass(frozen=True, eq=False)
-class Opened:
-    """A picture that is not decoded yet."""
+class OpenedPicture:
+    """A picture whose header is read, but whose pixels are not decoded yet."""
 
     image: Image.Image
     turn: int
-    """Its EXIF orientation."""
+    """The EXIF orientation of the picture, 1 to 8."""
     largest: int = 0
-    """The largest value that its file says is possible; 0 where it does not say."""
+    """The largest possible value that the file states; 0 where it does not state any."""
     again: Callable[[], ImageFile.ImageFile] | None = None
     """Opens the file once more."""
     notes: list[str] = field(default_factory=list)
-    """What is to be said of how it is read; all of it is known when the pixels are."""
+    """Sentences about how the picture is read; complete once the pixels are decoded."""
 
     def pixels(self, mode: Mode) -> Array:
-        """Upright, (H, W) of mode L or (H, W, 3) of mode RGB, 8 bits; what is transparent is laid on white.
+        """The upright pixels, 8 bits: (H, W) of mode L or (H, W, 3) of mode RGB, transparent parts laid on white.
 
-        Values of more than 8 bits are scaled by the largest that the file says is possible; where it does not say, by that of
-        the fewest bits (8, 10, 12, 14 or 16) that hold its values. Palettes and CMYK become RGB. Raises ValueError for
-        floating-point pixels, and what decoders do for a damaged file.
+        Values of more than 8 bits are scaled by the largest possible value: the one that the file states, else that of the
+        fewest bits (8, 10, 12, 14 or 16) that hold all values. Palettes and CMYK become RGB. Raises ValueError for
+        floating-point pixels; decoders raise exceptions of many kinds for a damaged file.
         """
         deep = is_deep(self.image)  # which is not to be told once it is loaded
         self.image.load()
@@ -103,7 +107,7 @@ class Opened:
 
 
 def _strips(wide: int, high: int) -> Iterator[tuple[int, int, int, int]]:
-    """Boxes (left, top, right, bottom) that make up a picture."""
+    """Boxes (left, top, right, bottom) that together cover a picture."""
     columns = min(wide, _STRIP)
     rows = max(1, _STRIP // columns)
     for top in range(0, high, rows):
@@ -112,7 +116,7 @@ def _strips(wide: int, high: int) -> Iterator[tuple[int, int, int, int]]:
 
 
 def read_content(file: IO[bytes], limits: FileLimits) -> bytes:
-    """All bytes of a file, which are not taken to be as many as it says. Raises ValueError for none, or too many."""
+    """All bytes of a file, whatever size it states. Raises ValueError for an empty file, or one beyond the limits."""
     parts, size = [], 0
     while part := file.read(_BLOCK):
         parts.append(part)
@@ -124,10 +128,11 @@ def read_content(file: IO[bytes], limits: FileLimits) -> bytes:
     return b"".join(parts)
 
 
-def open_picture(content: bytes, limits: FileLimits, clock: Clock = thread_time) -> Opened:
-    """A picture, known by its content; of moving ones the first frame.
+def open_picture(content: bytes, limits: FileLimits, clock: Clock = thread_time) -> OpenedPicture:
+    """A picture from the bytes of a file, whose format is known by its content; of an animation the first frame.
 
-    Raises ValueError for what is no picture of a known format or beyond the limits, and what decoders do for a damaged file.
+    Raises ValueError for an unknown format or a picture beyond the limits; decoders raise exceptions of many kinds for a
+    damaged file.
     """
     if len(content) > limits.bytes:
         raise ValueError(f"more than {limits.bytes:,} bytes")
@@ -136,7 +141,7 @@ def open_picture(content: bytes, limits: FileLimits, clock: Clock = thread_time)
     deadline = Deadline(limits.seconds, clock)
 
     def opened() -> ImageFile.ImageFile:
-        return made(cast(IO[bytes], Pieces(bare.pieces, deadline)))
+        return made(cast(IO[bytes], JoinedBytes(bare.pieces, deadline)))
 
     image = opened()
     again = isinstance(image, TiffImageFile | GifImageFile)
@@ -152,17 +157,17 @@ def open_picture(content: bytes, limits: FileLimits, clock: Clock = thread_time)
     turn = orientation(image.info.get("exif", b"")) if inside else bare.turn
     if isinstance(image, PpmImageFile):
         _use_depth(image, content)
-    return Opened(image, turn, bare.largest, opened, [bare.note] if bare.note else [])
+    return OpenedPicture(image, turn, bare.largest, opened, [bare.note] if bare.note else [])
 
 
 def require_size(width: int, height: int, max_pixels: int) -> None:
-    """Raises ValueError for a picture of no pixels or too many."""
+    """Raises ValueError for a picture of no pixels, or of more than `max_pixels`."""
     if not 0 < width * height <= max_pixels:
         raise ValueError(f"{width} x {height} pixels" + (f", more than {max_pixels:,}" if width * height else ""))
 
 
-def _known(content: bytes, limits: FileLimits) -> tuple[Callable[[IO[bytes]], ImageFile.ImageFile], Stripped]:
-    """What reads a file, and what of it."""
+def _known(content: bytes, limits: FileLimits) -> tuple[Callable[[IO[bytes]], ImageFile.ImageFile], StrippedPicture]:
+    """The decoder of a file, and the parts of the file that it needs."""
     if content.startswith(b"\xff\xd8\xff"):
         return JpegImageFile, strip_jpeg(content, limits)
     if content.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -170,26 +175,26 @@ def _known(content: bytes, limits: FileLimits) -> tuple[Callable[[IO[bytes]], Im
     if content.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
         return TiffImageFile, strip_tiff(content, limits)
     if content.startswith((b"GIF87a", b"GIF89a")):
-        bare, wide, high = bare_gif(content)
+        bare, wide, high = strip_gif(content)
         require_size(wide, high, min(limits.pixels, _PILLOW_WARNS))  # before Pillow, which warns first
         return GifImageFile, bare
     if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
-        return WebPImageFile, bare_webp(content)
+        return WebPImageFile, strip_webp(content)
     if is_heif(content):
-        return AvifImageFile, bare_avif(content)
+        return AvifImageFile, strip_avif(content)
     if content.startswith((b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n")):
-        return Jpeg2KImageFile, bare_jpeg2000(content, limits)
+        return Jpeg2KImageFile, strip_jpeg2000(content, limits)
     if content.startswith((b"P1", b"P2", b"P3")):
         return PpmImageFile, strip_text(content)
     if content.startswith((b"P4", b"P5", b"P6")):
-        return PpmImageFile, Stripped([content])
+        return PpmImageFile, StrippedPicture([content])
     if content.startswith(b"BM"):
-        return BmpImageFile, Stripped([content])
+        return BmpImageFile, StrippedPicture([content])
     raise ValueError("no picture of a known format")
 
 
 def _memory(image: ImageFile.ImageFile, extra: int, size: int) -> int:
-    """The most bytes that decoding takes beside the file, which has `size`; they were measured."""
+    """The most bytes that decoding takes beside the file of `size` bytes, by measurement."""
     many = image.width * image.height
     own = many * (1 if image.mode in ("1", "L", "P") else 2 if image.mode.startswith("I;16") else 4)
     decoding, always = own + extra, 0
@@ -209,18 +214,18 @@ def _memory(image: ImageFile.ImageFile, extra: int, size: int) -> int:
 
 
 def _largest(image: Image.Image, stated: int) -> tuple[int, str]:
-    """The largest value that is possible in a picture of gray of more than 8 bits, and what is to be said of it."""
+    """The largest possible value in a gray picture of more than 8 bits, and a sentence about it, or ""."""
     if isinstance(image, TiffImageFile) and image.tag_v2.get(_BITS_PER_SAMPLE) == (12,):
         return 4095, ""
     if (isinstance(image, Jpeg2KImageFile) and stated == FULL) or image.info.get(_SCALED):  # by their decoders
         return FULL, ""
     extremes = [(values.min(), values.max()) for box in _strips(*image.size) for values in [np.asarray(image.crop(box))]]
     least, most = int(min(low for low, _ in extremes)), int(max(high for _, high in extremes))
-    return used(most, stated) if least >= 0 else (FULL, "")
+    return largest_possible(most, stated) if least >= 0 else (FULL, "")
 
 
 def _use_depth(image: PpmImageFile, content: bytes) -> None:
-    """Gray and pixel maps say their largest value, by which they are scaled; of those of 65,535 it is looked at."""
+    """Take the largest value that a gray or pixel map states; where that is 65,535, look at the values themselves."""
     tile = image.tile[0]
     if tile.codec_name == "raw" or not isinstance(tile.args, tuple):
         return
@@ -230,7 +235,7 @@ def _use_depth(image: PpmImageFile, content: bytes) -> None:
         values = np.frombuffer(
             content, ">u2", min((len(content) - tile.offset) // 2, 3 * image.width * image.height), tile.offset
         )
-        largest, said = used(int(values.max(initial=0)), 0)
+        largest, said = largest_possible(int(values.max(initial=0)), 0)
         image.tile = [tile._replace(args=(tile.args[0], largest))]
         image.info[_SAID] = said
 
@@ -254,7 +259,7 @@ def _eight_bits(image: Image.Image, largest: int) -> Array:
     values = np.asarray(image)
     if values.min() < 0 or values.max() > largest:
         raise ValueError(f"pixel values from {values.min()} to {values.max()}, beyond 0 to {largest}")
-    made = scaled(values, largest)
+    made = to_eight_bits(values, largest)
     clear = image.info.get("transparency")
     if isinstance(clear, int):
         made[values == clear] = WHITE

@@ -6,15 +6,21 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from mien.disk import put
+from mien.disk import replace_atomically
 from mien.errors import MienError
-from mien.recognize.model_card import model_folder, read_card, read_weights_file
-from mien.silence import own_cache
+from mien.recognize.model_card import read_card
+from mien.recognize.model_folder import model_folder, read_weights_file
+from mien.telemetry import own_cache
 
 
 def cache_folder() -> Path:
     """Where autoencoders that runs trained are kept for other runs."""
     return own_cache() / "neighbors"
+
+
+def is_made(folder: Path) -> bool:
+    """Whether the autoencoder in `folder` is finished: the card is written last."""
+    return (folder / "model" / "model.json").is_file()
 
 
 def keep_for_others(trained: Path, key: str) -> None:
@@ -29,7 +35,7 @@ def keep_for_others(trained: Path, key: str) -> None:
         return  # The run has its own.
     try:
         shutil.copytree(trained / "model", aside / "model")
-        put(aside, target)
+        replace_atomically(aside, target)
     except OSError:
         shutil.rmtree(aside, ignore_errors=True)  # Another run was faster, or there is no room.
 
@@ -41,7 +47,7 @@ def is_kept(key: str, settings: dict[str, Any], faces: str) -> bool:
         return False
     try:
         card = read_card(folder)
-        read_weights_file(folder, card)
+        read_weights_file(folder, card.weights)
     except MienError:
         card = None
     if card is not None and card.faces.checksum == faces and _deciding(card.recipe.get("autoencoding")) == _deciding(settings):
@@ -64,4 +70,4 @@ def fetch(source: Path, folder: Path) -> None:
     aside = Path(tempfile.mkdtemp(prefix=".model.", dir=folder))
     shutil.copytree(model_folder(source), aside, dirs_exist_ok=True)
     aside.chmod(0o755)
-    put(aside, folder / "model")
+    replace_atomically(aside, folder / "model")

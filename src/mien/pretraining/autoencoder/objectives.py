@@ -1,22 +1,24 @@
-"""The two lessons of SNA's autoencoder: to give back every map of its encoder (Eq. 2-4), then to make real faces (Eq. 5-8)."""
+"""The two objectives of SNA's autoencoder: give back every map of its encoder (Eq. 2-4), then make real faces (Eq. 5-8)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import RMSprop
+from typing_extensions import override
 
 from mien.data.augment import normalize
 from mien.data.faceset import Normalization
 from mien.models import Network, leading
 from mien.models.asymmetric_autoencoder import SCALES
-from mien.pretraining.autoencoder.pictures import Pictures
-from mien.recognize.device import autocast, channels_last
+from mien.pretraining.autoencoder.pictures import NeighborPictures
+from mien.recognize.device import channels_last
 from mien.recognize.semantic_neighbors import to_unit_range
 from mien.training.face_loader import Batch
-from mien.training.losses import Unevaluated
+from mien.training.losses import BatchLoss
+from mien.training.objective import Objective
 from mien.training.run import EVALUATION_BATCH, Run
 
 FACE = "face"
@@ -55,53 +57,53 @@ def loss_ae(clean: Mapping[str, Tensor], recovered: Mapping[str, Tensor], face_w
 
 
 @dataclass(frozen=True)
-class Reconstruct:
-    """Faces, or their mirror images, with pixels and map values left out: the decoder is to give back the clean ones.
+class Reconstruct(Objective):
+    """The first objective: the decoder gives back clean faces and maps from those with values left out.
 
     The clean maps are constants here: the encoder learns through the decoder alone, and cannot make its maps easy instead.
     """
 
     face_weight: float
     """alpha_0 of Eq. 4."""
-    pictures: Pictures
+    pictures: NeighborPictures
 
-    def loss(self, run: Run, batch: Batch) -> Unevaluated:
+    @override
+    def loss(self, run: Run, batch: Batch) -> Callable[[], BatchLoss]:
         """Eq. 4, mean over the batch."""
         inputs = either_side(run, batch)
 
-        def evaluate() -> Tensor:
-            run.network.eval()
-            with autocast(run.device, run.precision):
+        def evaluate() -> BatchLoss:
+            with run.evaluating(), run.autocast():
                 clean = clean_scales(run.network, inputs)
-                run.train_mode()
-                return loss_ae(clean, recovered_scales(run.network, inputs), self.face_weight).mean()
+            with run.autocast():
+                return BatchLoss.of_one(loss_ae(clean, recovered_scales(run.network, inputs), self.face_weight).mean())
 
         return evaluate
 
-    @torch.no_grad()
+    @override
     def figures(self, run: Run) -> dict[str, float]:
         """Eq. 4 on held-out faces, and how far a pixel is from what it was, on average, of 255."""
-        found = measure(run, self.face_weight)
+        found = reconstruction_figures(run, self.face_weight)
         self.pictures.draw(run)
         return found
 
 
 def either_side(run: Run, batch: Batch) -> Tensor:
     """Each face or its mirror image, by chance: network inputs (B, C, S, S)."""
-    mirrored = torch.rand(len(batch.rows), generator=run.noise, device=run.device) < 0.5
+    mirrored = torch.rand(len(batch.rows), generator=run.view_rng, device=run.device) < 0.5
     return channels_last(torch.where(mirrored.view(-1, 1, 1, 1), run.views.mirror(batch.faces), run.views.clean(batch.faces)))
 
 
-def measure(run: Run, face_weight: float) -> dict[str, float]:
-    """Eq. 4 and the pixels' error on the run's validation faces."""
-    network, losses, errors = run.kept_network.eval(), list[Tensor](), list[Tensor]()
-    for rows in torch.arange(len(run.validation_labels)).split(EVALUATION_BATCH):
-        inputs = channels_last(run.views.clean(run.validation.fetch(rows).faces))
-        with autocast(run.device, run.precision):
-            recovered = recovered_scales(network, inputs)
-            losses.append(loss_ae(clean_scales(network, inputs), recovered, face_weight))
-        errors.append((recovered[FACE].float() - inputs).abs().flatten(1).mean(dim=1))
-    run.train_mode()
+def reconstruction_figures(run: Run, face_weight: float) -> dict[str, float]:
+    """Eq. 4 on the run's validation faces, and how far a pixel is from what it was, of 255."""
+    losses, errors = list[Tensor](), list[Tensor]()
+    with run.evaluating(run.eval_network) as network:
+        for rows in torch.arange(len(run.validation)).split(EVALUATION_BATCH):
+            inputs = channels_last(run.views.clean(run.validation.fetch(rows).faces))
+            with run.autocast():
+                recovered = recovered_scales(network, inputs)
+                losses.append(loss_ae(clean_scales(network, inputs), recovered, face_weight))
+            errors.append((recovered[FACE].float() - inputs).abs().flatten(1).mean(dim=1))
     return {"validation_loss": float(torch.cat(losses).mean()), "pixel_error": float(torch.cat(errors).mean() / 4 * 255)}
 
 
@@ -112,7 +114,7 @@ class Perception:
     network: Network
     normalize: Normalization
     weights: Mapping[str, float] = field(default_factory=dict)
-    """By block."""
+    """What the difference of each block's maps weighs."""
 
     def maps(self, faces: Tensor) -> dict[str, Tensor]:
         """C(I): maps by block of faces (B, C, S, S) scaled to [-2, 2]."""
@@ -128,7 +130,7 @@ class Perception:
         return found
 
     def distance(self, made: Tensor, real: Tensor) -> Tensor:
-        """The weighted mean squared differences of the maps, a scalar."""
+        """How far the maps of made faces are from those of real ones: weighted mean squared differences, a scalar."""
         with torch.no_grad():
             goal = self.maps(real)
         found = self.maps(made)
@@ -136,8 +138,8 @@ class Perception:
 
 
 @dataclass(frozen=True)
-class Refine:
-    """The decoder learns from all losses at once (Eq. 8), the critic to tell its faces from real ones (Eq. 6)."""
+class Refine(Objective):
+    """The second objective: the decoder learns from all losses (Eq. 8), the critic to tell its faces from real ones (Eq. 6)."""
 
     critic: nn.Module
     perception: Perception
@@ -145,20 +147,21 @@ class Refine:
     autoencoding: float
     """lambda_AE at first; it falls to a tenth four times on the way."""
     adversarial: float
-    """lambda_Adv."""
+    """lambda_Adv, the weight of the critic's verdict."""
     reconstruction: float
-    """lambda_Rec."""
+    """lambda_Rec, the weight of faces and of C's maps of them."""
     critic_rate: float
     critic_every: int
     """Steps of the decoder for one of the critic, after the first epoch; in that, one each."""
-    pictures: Pictures
+    pictures: NeighborPictures
 
-    def loss(self, run: Run, batch: Batch) -> Unevaluated:
+    @override
+    def loss(self, run: Run, batch: Batch) -> Callable[[], BatchLoss]:
         """Eq. 8 over the batch; where the critic's turn is, it takes a step first."""
         inputs = either_side(run, batch)
 
-        def evaluate() -> Tensor:
-            with autocast(run.device, run.precision):
+        def evaluate() -> BatchLoss:
+            with run.autocast():
                 recovered = recovered_scales(run.network, inputs)
                 made = recovered[FACE]
                 self._criticize(run, made.detach().float(), inputs)
@@ -170,18 +173,18 @@ class Refine:
                     "reconstruction": self.reconstruction * real,
                 }
             for name, value in terms.items():
-                run.note(name, value)
-            return torch.stack(list(terms.values())).sum()
+                run.notes.add(name, value)
+            return BatchLoss.of_one(torch.stack(list(terms.values())).sum())
 
         return evaluate
 
-    @torch.no_grad()
+    @override
     def figures(self, run: Run) -> dict[str, float]:
-        """As of the autoencoder; the critic is written down for the checkpoint."""
+        """Eq. 4 and the error of a pixel on held-out faces; what the critic has learned is remembered for the checkpoint."""
         if "critic" in run.cache:
-            optimizer = run.cache["critic"]
-            run.state["critic"] |= {"weights": dict(self.critic.state_dict()), "optimizer": optimizer.state_dict()["state"]}
-        found = measure(run, self.face_weight)
+            run.state["critic"].put("weights", dict(self.critic.state_dict()))
+            run.state["critic"].put("optimizer", self._optimizer(run).state_dict()["state"])
+        found = reconstruction_figures(run, self.face_weight)
         self.pictures.draw(run)
         return found
 
@@ -191,10 +194,10 @@ class Refine:
 
     def _criticize(self, run: Run, made: Tensor, real: Tensor) -> None:
         """A step of the critic down Eq. 6, where it is its turn; its weights are then clipped."""
-        optimizer = self._optimizer(run)
-        memory = run.state["critic"]
-        memory["steps"] += 1
-        if run.history and memory["steps"] % self.critic_every:
+        optimizer, memory = self._optimizer(run), run.state["critic"]
+        steps = memory.get("steps", int, int) + 1
+        memory.put("steps", steps)
+        if run.history and steps % self.critic_every:
             return
         self.critic.requires_grad_(True)
         loss = self.critic(made).mean() - self.critic(real).mean()
@@ -205,16 +208,16 @@ class Refine:
             for weight in self.critic.parameters():
                 weight.clamp_(-CLIP, CLIP)
         self.critic.requires_grad_(False)
-        run.note("critic", loss.detach())
+        run.notes.add("critic", loss.detach())
 
     def _optimizer(self, run: Run) -> RMSprop:
-        """The critic's, as it was when the checkpoint was written."""
-        if "critic" not in run.cache:
-            made = RMSprop(self.critic.parameters(), self.critic_rate)
-            memory = run.state.setdefault("critic", {"steps": 0})
+        """The critic's optimizer; critic and optimizer are as they were when the checkpoint was written."""
+
+        def make() -> RMSprop:
+            made, memory = RMSprop(self.critic.parameters(), self.critic_rate), run.state["critic"]
             if "weights" in memory:
-                self.critic.load_state_dict(memory["weights"])
-                made.load_state_dict(made.state_dict() | {"state": memory["optimizer"]})
-            run.cache["critic"] = made
-        optimizer: RMSprop = run.cache["critic"]
-        return optimizer
+                self.critic.load_state_dict(memory.get("weights", dict, dict))
+                made.load_state_dict(made.state_dict() | {"state": memory.get("optimizer", dict, dict)})
+            return made
+
+        return run.cache.get("critic", RMSprop, make)

@@ -8,18 +8,22 @@ each where that is more.
 import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
+from typing_extensions import override
 
-from mien.registry import STRICT, Batches
+from mien.settings import STRICT, BatchCount
+from mien.training.face_loader import shuffled_batches
+from mien.training.questions import Draw
 from mien.training.run import Run
 
 
 @dataclass(frozen=True, config=STRICT)
-class Balanced:
+class Balanced(Draw):
     """An epoch has as many batches as the shuffled draw; frequent classes show a part of their faces, rare ones repeat theirs."""
 
-    at_least: Batches = 1
+    at_least: BatchCount = 1
     """Batches in an epoch at least."""
 
+    @override
     def __call__(self, run: Run) -> list[Tensor]:
         """Rows of each batch, (B,), the same number of every class."""
         labeled = run.labeled.cpu()
@@ -27,5 +31,5 @@ class Balanced:
         present = [labeled[labels == label] for label in labels.unique()]
         share = max(1, min(run.batch, len(labeled)) // len(present))
         count = max(self.at_least, len(labeled) // (share * len(present)))
-        columns = [run.turns(faces, count, share) for faces in present]
+        columns = [shuffled_batches(faces, count, share, run.generator) for faces in present]
         return [torch.cat(shares) for shares in zip(*columns, strict=True)]

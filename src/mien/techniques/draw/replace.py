@@ -9,8 +9,12 @@ from typing import ClassVar
 import torch
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
+from typing_extensions import override
 
-from mien.registry import STRICT, Batches, Share
+from mien.settings import STRICT, BatchCount, Share
+from mien.training.face_loader import shuffled_batches
+from mien.training.label_quality import note_pseudo_labels
+from mien.training.questions import Draw
 from mien.training.run import Run
 
 
@@ -31,7 +35,7 @@ def balanced(predicted: Tensor, classes: int, count: int, generator: Generator) 
 
 
 @dataclass(frozen=True, config=STRICT)
-class Replace:
+class Replace(Draw):
     """Batches from a permutation of the faces that are left and those that came; q_u = p_u for the latter ("Updating q_u").
 
     Departures: p_u is by the averaged weights where a recipe averages; `at_least` repeats permutations where labels are few.
@@ -40,25 +44,26 @@ class Replace:
     draws_unlabeled: ClassVar[bool] = True
 
     share: Share = 0.02
-    """Of the labeled faces that step aside."""
+    """Share of the labeled faces that steps aside."""
     threshold: Share = 0.9
     """tau: a face is sure above this probability."""
-    at_least: Batches = 1
+    at_least: BatchCount = 1
     """Batches in an epoch at least."""
 
+    @override
     def __call__(self, run: Run) -> list[Tensor]:
-        """Rows of each batch, (B,), labeled and unlabeled; sets the targets of the unlabeled ones to their predictions."""
+        """Rows of each batch, (B,), labeled and unlabeled; the targets of the unlabeled ones become their predictions."""
         labeled = run.labeled.cpu()
         chosen = self._chosen(run)
         faces = torch.cat([labeled[torch.randperm(len(labeled), generator=run.generator)][len(chosen) :], chosen])
         size = min(run.batch, len(faces))
-        return run.turns(faces, max(self.at_least, len(faces) // size), size)
+        return shuffled_batches(faces, max(self.at_least, len(faces) // size), size, run.generator)
 
     def _chosen(self, run: Run) -> Tensor:
         """Rows of the unlabeled faces of this epoch, on the CPU."""
         count = per_class(len(run.labeled), run.classes, self.share)
         if not count or not len(run.unlabeled):
-            run.note("replaced", 0)
+            run.notes.add("replaced", 0)
             return run.unlabeled.cpu()[:0]
         predicted = run.predictions().probabilities
         candidates = run.unlabeled[sure(predicted[run.unlabeled], self.threshold)].cpu()
@@ -66,6 +71,6 @@ class Replace:
         chosen = candidates[balanced(labels[candidates.to(run.device)].cpu(), run.classes, count, run.generator)]
         rows = chosen.to(run.device)
         run.targets[rows] = predicted[rows]
-        run.note("replaced", len(chosen))
-        run.note_labels(rows, labels[rows])
+        run.notes.add("replaced", len(chosen))
+        note_pseudo_labels(run, rows, labels[rows])
         return chosen

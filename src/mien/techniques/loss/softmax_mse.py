@@ -5,13 +5,15 @@ from typing import Literal
 import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
+from typing_extensions import override
 
 from mien.errors import MienError
-from mien.registry import STRICT, NotNegative
+from mien.settings import STRICT, NotNegative
+from mien.training.losses import Loss
 
 
 @dataclass(frozen=True, config=STRICT)
-class SoftmaxMse:
+class SoftmaxMse(Loss):
     """Reports (yhat - y)^2 with yhat = sum_k k p_k (Eq. 4-5) and learns by p - q (Eq. 6), which is cross-entropy's gradient.
 
     The published loss so is cross-entropy, to whoever trains or asks how large a face's loss is; only the curve of a run shows
@@ -25,7 +27,7 @@ class SoftmaxMse:
     gradient: Literal["paper", "true", "cost"] = "paper"
     """`paper`: Eq. 6; `true`: the gradient that Eq. 5 has, 2 (yhat - y) p_i (i - yhat); `cost`: see above."""
     weight: NotNegative = 1.0
-    """Of the expected cost, where `gradient = "cost"`."""
+    """Weight of the expected cost, where `gradient = "cost"`."""
     costs: tuple[tuple[NotNegative, ...], ...] = ()
     """cost_ij of taking class i for class j, a row for each class; empty: 1 for every mistake."""
 
@@ -34,6 +36,7 @@ class SoftmaxMse:
             lengths = ", ".join(str(len(row)) for row in self.costs)
             raise MienError(f"loss.costs of {len(self.costs)} rows of as many costs", f"rows of {lengths}", "complete the matrix")
 
+    @override
     def __call__(self, output: Tensor, target: Tensor) -> Tensor:
         """Logits (B, K) and targets (B, K) to (B,), what each face trains by: cross-entropy (and cost) in nats, or Eq. 5."""
         if self.gradient == "true":
@@ -44,6 +47,7 @@ class SoftmaxMse:
             return cross_entropy
         return cross_entropy + self.weight * (target @ self._costs(output) * log_p.exp()).sum(dim=1)
 
+    @override
     def displayed(self, output: Tensor, target: Tensor) -> Tensor:
         """Logits (B, K) and targets (B, K) to (B,): what a run's curve shows, Eq. 5 of each face; with a cost what trains."""
         return self(output, target) if self.gradient == "cost" else self._squared(output, target)

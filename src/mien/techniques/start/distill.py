@@ -7,23 +7,28 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import nn
+from typing_extensions import override
 
 from mien.data.faceset import FaceSet
 from mien.data.views import Views
 from mien.errors import MienError
-from mien.pretraining.distillation import Imitate, convolutions, keep
+from mien.pretraining.distillation import Imitate, student_network, write_imitation
 from mien.pretraining.pretrain import is_pretrained, portions, pretrain, pretraining_recipe
-from mien.recipes.recipe import Recipe, Stage, recipe_names
+from mien.recipes.recipe import Recipe, Stage
+from mien.recipes.recipe_files import recipe_names
 from mien.recognize.bundled import find_model
 from mien.recognize.features import Tap, tap, write_taps
-from mien.recognize.model_card import note_source
-from mien.recognize.networks import build_network
-from mien.registry import STRICT, NotNegative, Positive, Share, meant, names
+from mien.recognize.run_records import note_source
+from mien.recognize.saved_networks import build_network
+from mien.registry import component_names
+from mien.settings import STRICT, NotNegative, Positive, Share
+from mien.training.questions import Start
 from mien.training.run import Run
+from mien.wording import with_suggestion
 
 
 @dataclass(frozen=True, config=STRICT)
-class Distill:
+class Distill(Start):
     """Stage 0: fine-tune a face net on the labeled faces. Stage 1: regress its feature map, on unlabeled faces too.
 
     The recipe's stages are stage 2: layers above the regressed map start from N(0, `deviation`), then all learn from labels.
@@ -63,38 +68,40 @@ class Distill:
     """The most that the teacher's maps may take on disk."""
 
     @property
+    @override
     def draws_unlabeled(self) -> bool:
         """Whether this start looks at faces without labels."""
         return self.unlabeled
 
+    @override
     def __call__(self, run: Run) -> None:
-        """Leaves what was trained on the way in the run's parts/: teacher, distill. Raises MienError for what does not fit."""
+        """Train teacher and student in the run's parts/teacher and parts/distill. Raises MienError for what does not fit."""
         goal = self.goal(run)
-        student = convolutions(run.network, self.student, goal, self.deviation, run.seed)
+        student = student_network(run.network, self.student, goal, self.deviation, run.seed)
         source = self.face_net(run)
         rows = torch.cat([run.labeled, run.unlabeled]) if self.unlabeled else run.labeled
         parts = portions(rows, self.held_out, run.seed)
-        recipe = pretraining_recipe(run.recipe, self.stages, {"technique": "squared", "p": self.p})
-        material = parts.material(run.material.faces)
-        lesson = None if is_pretrained(run, "distill") else Imitate.of(self.maps(run, source), parts, goal, run.device)
-        pretrain(run, "distill", recipe, material, student, lesson)
+        recipe = pretraining_recipe(run, self.stages, {"technique": "squared", "p": self.p})
+        data = parts.data(run.data.faces)
+        objective = None if is_pretrained(run, "distill") else Imitate.of(self.maps(run, source), parts, goal, run.device)
+        pretrain(run, "distill", recipe, data, student, objective)
         if self.head == "teacher":
             # Beyond the paper: what the teacher's last layer learned from the labels is not learned anew.
             run.network.head.load_state_dict(source.network.head.state_dict())
         if self.keep_maps:
             name = list(student.blocks)[-1]
-            keep(run.folder, name, run.network.shapes()[name], goal, self.p)
+            write_imitation(run.folder, name, run.network.shapes()[name], goal, self.p)
         else:
             shutil.rmtree(run.folder / "parts" / "maps", ignore_errors=True)
 
     def goal(self, run: Run) -> tuple[int, int, int]:
-        """Shape (C, H, W) of what is regressed. All that would be refused later is refused here, before hours of training."""
-        info = run.material.faces.info
+        """The shape (C, H, W) of what is regressed. All that would be refused later is refused here, before hours of training."""
+        info = run.data.faces.info
         recipe = self.recipe()
         built = build_network(recipe.model, run.classes, info) if recipe else self.face_net(run).network
         shapes = built.shapes()
         if self.block not in shapes:
-            raise MienError(f"start.block among {', '.join(shapes)}", meant(self.block, shapes), "choose one of those")
+            raise MienError(f"start.block among {', '.join(shapes)}", with_suggestion(self.block, shapes), "choose one of those")
         channels, *size = (*shapes[self.block], 1, 1)[:3]
         size = [self.grid, self.grid] if self.grid else size
         gigabytes = len(run.labels) * 2 * channels * size[0] * size[1] * 2 / 1e9
@@ -110,17 +117,17 @@ class Distill:
         return channels, size[0], size[1]
 
     def recipe(self) -> Recipe | None:
-        """By which the teacher is fine-tuned; None where it is taken as it is."""
+        """The recipe by which the teacher is fine-tuned; None where it is taken as it is."""
         named = isinstance(self.teacher, str) and (self.teacher in recipe_names() or self.teacher.endswith(".toml"))
         return Recipe.load(str(self.teacher)).with_settings(self.settings or {}) if named else None
 
     def face_net(self, run: Run) -> Tap:
         """Stage 0: G of Eq. 3, fine-tuned where `teacher` is a recipe."""
-        info, recipe = run.material.faces.info, self.recipe()
+        info, recipe = run.data.faces.info, self.recipe()
         if recipe is not None:
-            network = pretrain(run, "teacher", recipe, run.material)
+            network = pretrain(run, "teacher", recipe, run.data)
             return Tap(network, self.block, Views(info, recipe.normalize), f"{self.teacher}, fine-tuned, block {self.block}")
-        if isinstance(self.teacher, str) and self.teacher not in names("mien.models"):
+        if isinstance(self.teacher, str) and self.teacher not in component_names("mien.models"):
             note_source(run.folder, find_model(self.teacher))
         return tap(self.teacher, self.block, info, run.seed, run.device)
 
@@ -130,7 +137,7 @@ class Distill:
         if not folder.is_dir():
             for left_over in folder.parent.glob(".maps*"):
                 shutil.rmtree(left_over)  # Written when the run was killed.
-            write_taps(source, run.material.faces, folder, 2, self.grid, run.seed, run.device, run.progress, self.limit_gb)
+            write_taps(source, run.data.faces, folder, 2, self.grid, run.seed, run.device, run.progress, self.limit_gb)
         return FaceSet.open(folder)
 
 

@@ -6,14 +6,17 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import nn
+from typing_extensions import override
 
 from mien.errors import MienError
 from mien.models import Network
 from mien.pretraining.pretrain import portions, pretrain, pretraining_recipe
 from mien.pretraining.vicreg import Agree
 from mien.recipes.recipe import Stage
-from mien.registry import STRICT, Count, NotNegative, meant
+from mien.settings import STRICT, Count, NotNegative
+from mien.training.questions import Start
 from mien.training.run import Run
+from mien.wording import with_suggestion
 
 LEAST = 4
 """Faces: two to learn from and two to measure on."""
@@ -31,7 +34,7 @@ def expander(shape: tuple[int, ...], width: int, layers: int) -> nn.Sequential:
 
 
 @dataclass(frozen=True, config=STRICT)
-class SelfSupervised:
+class SelfSupervised(Start):
     """Learns from all faces of the run without their labels, Eq. 6, before the recipe's stages; the expander is then thrown away.
 
     Departures: as in the authors' code, Eq. 5 is divided by D and Eq. 6 takes the mean of the two variances; AdamW in one
@@ -63,26 +66,27 @@ class SelfSupervised:
     held_out: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.05
     """Share of the faces, two at least, that measures the loss and chooses the epoch."""
 
+    @override
     def __call__(self, run: Run) -> None:
-        """Leaves what was trained in the run's parts/self_supervised. Raises MienError for an unknown block or too few faces."""
+        """Train the blocks in the run's parts/self_supervised. Raises MienError for an unknown block or too few faces."""
         rows = torch.cat([run.labeled, run.unlabeled]).sort().values
         if len(rows) < LEAST:
             raise MienError(f"at least {LEAST} faces to learn from without labels", f"{len(rows)}", "add --unlabeled FACESET")
         network = self.network(run.network, run.seed)
         stage = Stage(epochs=self.epochs, lr=self.lr, optimizer="adamw", weight_decay=1e-6, schedule="one_cycle")
         plain = {"batch": self.batch, "draw": "shuffled", "average": 0.0}
-        recipe = pretraining_recipe(run.recipe, [stage], {"technique": "cross_entropy"}).with_settings(plain)
-        lesson = Agree({name: getattr(self, name) for name in ("invariance", "variance", "covariance")}, self.views)
+        recipe = pretraining_recipe(run, [stage], {"technique": "cross_entropy"}).with_settings(plain)
+        weights = {"invariance": self.invariance, "variance": self.variance, "covariance": self.covariance}
         divided = portions(rows, max(self.held_out, 2 / len(rows)), run.seed)
-        pretrain(run, "self_supervised", recipe, divided.material(run.material.faces), network, lesson)
+        pretrain(run, "self_supervised", recipe, divided.data(run.data.faces), network, Agree(weights, self.views))
 
     def network(self, whole: Network, seed: int) -> Network:
-        """The blocks of `whole` (its own, not copies) up to the chosen one, and an expander."""
+        """The network that learns: the blocks of `whole` (its own, not copies) up to the chosen one, and an expander."""
         shapes = whole.shapes()
         last = [name for name, shape in shapes.items() if len(shape) == 3] or list(shapes)
         chosen = self.block or last[-1]
         if chosen not in shapes:
-            raise MienError(f"a block among {', '.join(shapes)}", meant(chosen, shapes), "choose one of those")
+            raise MienError(f"a block among {', '.join(shapes)}", with_suggestion(chosen, shapes), "choose one of those")
         names = list(shapes)[: list(shapes).index(chosen) + 1]
         with torch.random.fork_rng([]):
             torch.default_generator.manual_seed(seed)

@@ -7,38 +7,43 @@ from typing import Any
 import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
+from typing_extensions import override
 
-from mien.disk import write_aside
+from mien.disk import write_atomically
 from mien.errors import MienError
+from mien.json_text import to_json
 from mien.models import published
-from mien.plain import counted, to_json
 from mien.recognize.bundled import find_model
-from mien.recognize.model_card import note_source, read_card
-from mien.recognize.networks import read_weights
-from mien.recognize.weight_colors import fit_colors
-from mien.registry import STRICT, each_meant, names
+from mien.recognize.gray_and_color_weights import match_colors
+from mien.recognize.model_card import read_card
+from mien.recognize.run_records import note_source
+from mien.recognize.saved_networks import read_weights
+from mien.registry import component_names
+from mien.settings import STRICT
+from mien.training.questions import Start
 from mien.training.run import Run
+from mien.wording import quantity, with_suggestions
 
 NAMED = 4
-"""So many tensors that were not copied are named in the log; transfer.json has them all."""
+"""How many of the tensors that were not copied are named in the log; transfer.json has them all."""
 
 
 @dataclass(frozen=True, config=STRICT)
-class Entry:
-    """A line of transfer.json."""
+class TransferEntry:
+    """What transfer.json says of one tensor."""
 
     name: str
     there: tuple[int, ...] | None
-    """Its shape in the source; None where it has none."""
+    """The tensor's shape in the source; None where the source has none."""
     here: tuple[int, ...] | None
-    """Its shape in the network that is trained."""
+    """The tensor's shape in the network that is trained; None where that has none."""
     copied: bool
     note: str
     """Why not, or how."""
 
 
 @dataclass(frozen=True, config=STRICT)
-class Transfer:
+class Transfer(Start):
     """Copies every tensor of the same name and shape, leaves the others as they began, and lists both in transfer.json.
 
     A convolution on colors is summed over them for gray faces, and one on gray is spread over them for faces in color. Layers
@@ -51,6 +56,7 @@ class Transfer:
     blocks: tuple[str, ...] = ()
     """Blocks of the network that are copied; empty: all, and the head where its classes are the same."""
 
+    @override
     def __call__(self, run: Run) -> None:
         """Raises MienError where the source has no weights, a block is not there, or nothing fits."""
         unknown = set(self.blocks) - set(run.network.blocks)
@@ -58,7 +64,7 @@ class Transfer:
             known = ", ".join(run.network.blocks)
             raise MienError(
                 f"start.blocks among {known}",
-                each_meant(unknown, run.network.blocks),
+                with_suggestions(unknown, run.network.blocks),
                 "choose some of those",
             )
         mine = run.network.state_dict()
@@ -66,8 +72,8 @@ class Transfer:
         entries, fitting = [], {}
         for name in [*mine, *(name for name in theirs if name not in mine)]:
             there, here = theirs.get(name), mine.get(name)
-            value, note = self._fit(name, there, here, classes == run.class_names)
-            entries.append(Entry(name, _shape(there), _shape(here), value is not None, note))
+            value, note = self._fit(name, there, here, classes == run.data.faces.classes)
+            entries.append(TransferEntry(name, _shape(there), _shape(here), value is not None, note))
             if value is not None:
                 fitting[name] = value
         if not fitting:
@@ -81,18 +87,18 @@ class Transfer:
 
     def _weights(self, run: Run) -> tuple[dict[str, Tensor], tuple[str, ...] | None]:
         """The source's state dict, and its classes where it is a model with some."""
-        if self.source not in names("mien.models") or Path(self.source).exists():
+        if self.source not in component_names("mien.models") or Path(self.source).exists():
             source = find_model(self.source)
             card = read_card(source)
             note_source(run.folder, source)
-            if card.normalize != run.recipe.normalize:
+            if card.normalize != run.views.normalization:
                 run.progress.say(
-                    f"{self.source} saw faces under normalize = {card.normalize}, this run is {run.recipe.normalize}"
+                    f"{self.source} saw faces under normalize = {card.normalize}, this run is {run.views.normalization}"
                 )
             return read_weights(source), card.classes
         # The same network may have settings that say which weights it wants.
-        same = run.recipe.model["network"] == self.source
-        found = published(run.recipe.model if same else {"network": self.source})
+        same = run.architecture["network"] == self.source
+        found = published(run.architecture if same else {"network": self.source})
         if found is None:
             raise MienError("a run, a model folder, or a network with published weights", self.source, "give the path of a run")
         return found, None
@@ -107,16 +113,16 @@ class Transfer:
             return None, "not among the blocks"
         if name.startswith("head.") and not same_classes:
             return None, "other classes"
-        return fit_colors(there, tuple(here.shape))
+        return match_colors(there, tuple(here.shape))
 
-    def _tell(self, run: Run, entries: list[Entry]) -> None:
+    def _tell(self, run: Run, entries: list[TransferEntry]) -> None:
         here = [entry for entry in entries if entry.here is not None]
         left = [entry.name for entry in here if not entry.copied]
         more = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
         text = f"; not copied: {', '.join(left[:NAMED])}{more}" if left else ""
-        run.progress.say(f"copied {len(here) - len(left)} of {counted(len(here), 'tensor')} from {self.source}{text}")
+        run.progress.say(f"copied {len(here) - len(left)} of {quantity(len(here), 'tensor')} from {self.source}{text}")
         table: dict[str, Any] = {"source": self.source, "tensors": [asdict(entry) for entry in entries]}
-        write_aside(run.folder / "transfer.json", to_json(table).encode())
+        write_atomically(run.folder / "transfer.json", to_json(table).encode())
 
 
 def _shape(tensor: Tensor | None) -> tuple[int, ...] | None:

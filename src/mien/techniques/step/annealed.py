@@ -6,16 +6,20 @@ otherwise everything is as it was before it. T falls from epoch to epoch and is 
 """
 
 import math
-from typing import Any, Literal
+from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
+from typing_extensions import override
 
 from mien.errors import MienError
-from mien.registry import STRICT, CountOrZero, NotNegative
-from mien.training.losses import Unevaluated, UnlabeledLoss
-from mien.training.run import Run
+from mien.recognize.device import channels_last
+from mien.settings import STRICT, CountOrZero, NotNegative
+from mien.training.losses import LabeledLoss, UnlabeledLoss
+from mien.training.questions import Step
+from mien.training.run import EVALUATION_BATCH, Run
 
 
 def temperature(first: float, epoch: int, epochs: int) -> float:
@@ -48,8 +52,31 @@ def significance(before: Tensor, after: Tensor) -> float:
     return mean / error if error > 0 else math.copysign(math.inf, mean) if mean else 0.0
 
 
+def stratified(labels: Tensor, count: int, generator: Generator) -> Tensor:
+    """Indices of up to `count` random faces of labels (V,), the classes in their proportions, at least one face of each."""
+    shuffled = torch.randperm(len(labels), generator=generator)
+    # Each face's place within its class, as a share of it: the lowest places are every class's first faces.
+    place = torch.empty(len(labels), dtype=torch.float64)
+    for label in labels.unique():
+        mine = shuffled[labels[shuffled] == label]
+        place[mine] = torch.arange(len(mine), dtype=torch.float64) / len(mine)
+    return place.argsort(stable=True)[:count].sort().values
+
+
+def validation_losses(run: Run, rows: Tensor) -> Tensor:
+    """L_v: cross-entropy (V,) of these validation faces, un-augmented, at the present (not the averaged) weights."""
+    found = []
+    with run.evaluating() as network:
+        for part in rows.cpu().split(EVALUATION_BATCH):
+            inputs = channels_last(run.views.clean(run.validation.fetch(part).faces))
+            with run.autocast():
+                logits = network(inputs).float()
+            found.append(F.cross_entropy(logits, run.data.validation_labels[part].to(run.device), reduction="none"))
+    return torch.cat(found)
+
+
 @dataclass(frozen=True, config=STRICT)
-class Annealed:
+class Annealed(Step):
     """Departures from the letter, each with an option that follows it:
 
     - step c adds T xi to the loss, which has no gradient (`noise = "literal"`); by default it scales the gradient;
@@ -77,38 +104,35 @@ class Annealed:
     validation_faces: CountOrZero = 256
     """Faces of the fixed validation part; 0 for all."""
 
-    def __call__(self, run: Run, labeled: Unevaluated, unlabeled: UnlabeledLoss | None) -> None:
-        """A labeled step that is kept, and a trial step that may be undone, bit for bit."""
-        memory = run.state.setdefault("step", {})
-        loss = labeled()
-        if "first" not in memory:
-            self._begin(run, memory, float(loss.detach()))
+    @override
+    def __call__(self, run: Run, labeled: LabeledLoss, unlabeled: UnlabeledLoss | None) -> None:
+        """Take a labeled step, and a trial step that may be undone, bit for bit. Raises MienError without validation faces."""
+        memory, labels, loss = run.state["step"], run.data.validation_labels, labeled()
+        if not len(labels):
+            raise MienError("validation faces, which decide what annealed keeps", "none", "raise validation, or give more labels")
+        # T0 and the validation part stay as they are for the rest of the run.
+        first = memory.get("first", float, lambda: self.temperature * float(loss.detach()))
+        began = memory.get("began", int, lambda: len(run.history))
+        faces = memory.get("faces", Tensor, lambda: stratified(labels, self.validation_faces or len(labels), run.generator))
         run.descend(loss)
         if unlabeled is None:
             return
-        hot = temperature(memory["first"], len(run.history) - memory["began"], run.epochs - memory["began"])
-        before, snapshot = run.validation_losses(memory["faces"]), run.snapshot()
+        hot = temperature(first, len(run.history) - began, run.epochs - began)
+        before, snapshot = validation_losses(run, faces), run.optimization.snapshot()
         self._try(run, unlabeled, hot)
-        kept = self._accepts(run, before, run.validation_losses(memory["faces"]), hot, memory["first"])
+        kept = self._accepts(run, before, validation_losses(run, faces), hot, first)
         if not kept:
-            run.restore(snapshot)
-        run.note("temperature", hot)
-        run.note("acceptance", float(kept))
-
-    def _begin(self, run: Run, memory: dict[str, Any], loss: float) -> None:
-        """T0 and the validation part, fixed for the rest of the run. Raises MienError without validation faces."""
-        if not len(run.validation_labels):
-            raise MienError("validation faces, which decide what annealed keeps", "none", "raise validation, or give more labels")
-        memory |= {"first": self.temperature * loss, "began": len(run.history)}
-        memory["faces"] = run.stratified_validation(self.validation_faces or len(run.validation_labels))
+            run.optimization.restore(snapshot)
+        run.notes.add("temperature", hot)
+        run.notes.add("acceptance", float(kept))
 
     def _try(self, run: Run, unlabeled: UnlabeledLoss, hot: float) -> None:
         if self.noise == "labels":
-            run.descend(unlabeled(lambda probabilities: label_noise(probabilities, hot, run.noise)))
+            run.descend(unlabeled(lambda probabilities: label_noise(probabilities, hot, run.view_rng)))
             return
         loss = unlabeled()
         # To the letter a constant is added, which has no gradient whatever xi is.
-        run.descend(loss * gradient_noise(loss, hot, run.noise) if self.noise == "gradient" else loss + hot)
+        run.descend(loss * gradient_noise(loss, hot, run.view_rng) if self.noise == "gradient" else loss + hot)
 
     def _accepts(self, run: Run, before: Tensor, after: Tensor, hot: float, first: float) -> bool:
         """Whether losses (V,) fell enough; never where they are no numbers."""
@@ -121,5 +145,5 @@ class Annealed:
             return gained > beta > 0
         if self.accept == "paired":
             return significance(before, after) >= (self.critical * hot / first if first else 0.0)
-        chance = float(torch.rand((), generator=run.noise, device=run.noise.device))
+        chance = float(torch.rand((), generator=run.view_rng, device=run.view_rng.device))
         return gained >= 0 or (hot > 0 and chance < math.exp(gained / hot))

@@ -8,11 +8,13 @@ copy from its own. The recipe's network has the copies: `model = { network = ...
 import torch
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, nn
+from typing_extensions import override
 
 from mien.errors import MienError
 from mien.models import Copies, Network
-from mien.registry import STRICT, Positive, Share
-from mien.training.losses import Unevaluated, UnlabeledLoss
+from mien.settings import STRICT, Positive, Share
+from mien.training.losses import LabeledLoss, UnlabeledLoss
+from mien.training.questions import Step
 from mien.training.run import Run
 
 
@@ -34,7 +36,7 @@ def posterior(shares: Tensor, losses: Tensor, switch: float) -> Tensor:
 
 
 @dataclass(frozen=True, config=STRICT)
-class RandomRates:
+class RandomRates(Step):
     """Departures: the average forgets by a fixed share (Herbster and Warmuth 1998) in place of the switch distribution; a
     batch's likelihood is its mean's; logits of the copies are softly bounded, and one that is no number any more counts as
     saying nothing. Rates follow the schedule's shape (constant in the paper). Plain SGD in the paper: mien's SGD has Nesterov
@@ -52,25 +54,26 @@ class RandomRates:
         if self.low > self.high:
             raise MienError(f"a least rate up to {self.high}", f"{self.low}", "lower step.low, or raise step.high")
 
-    def __call__(self, run: Run, labeled: Unevaluated, unlabeled: UnlabeledLoss | None) -> None:
-        """One step, each feature at its own rate; then the copies' shares by their losses on the labeled batch."""
+    @override
+    def __call__(self, run: Run, labeled: LabeledLoss, unlabeled: UnlabeledLoss | None) -> None:
+        """Take one step, each feature at its own rate; then the copies' shares by their losses on the labeled batch."""
         head = self._copies(run)
-        memory = run.state.setdefault("step", {})
-        rates = memory["rates"] = memory.get("rates") or self._draw(run, head)
+        rates: dict[str, Tensor] = run.state["step"].get("rates", dict, lambda: self._draw(run, head))
         loss = labeled()
-        shares = posterior(head.shares, run.head_losses[: len(head.shares)], self.switch)
-        run.descend(loss if unlabeled is None else loss + unlabeled(), lambda: scale_gradients(run.network, rates, run.peak_rate))
+        shares = posterior(head.shares, labeled.heads[: len(head.shares)], self.switch)
+        peak = run.optimization.peak_rate
+        run.descend(loss if unlabeled is None else loss + unlabeled(), lambda: scale_gradients(run.network, rates, peak))
         head.shares.copy_(shares)
 
     def _copies(self, run: Run) -> Copies:
         if not isinstance(run.network.head, Copies):
             raise MienError("a network with copies of its last layer", "one last layer", "set model.copies, for example to 10")
-        if not isinstance(run.optimizer, torch.optim.SGD) or run.peak_rate <= 0:
+        if not isinstance(run.optimization.optimizer, torch.optim.SGD) or run.optimization.peak_rate <= 0:
             raise MienError("stages of sgd with a learning rate above 0", "others", "set stages.0.optimizer and stages.0.lr")
         return run.network.head
 
     def _draw(self, run: Run, head: Copies) -> dict[str, Tensor]:
-        """Rates by parameter name."""
+        """Draw the rates of all parameters, by name."""
         rates = dict[str, Tensor]()
         for place, module in run.network.blocks.named_modules():
             if list(module.parameters(recurse=False)):

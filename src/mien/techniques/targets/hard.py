@@ -2,15 +2,18 @@
 
 from pydantic.dataclasses import dataclass
 from torch import Tensor
+from typing_extensions import override
 
-from mien.registry import STRICT
+from mien.settings import STRICT
+from mien.training.questions import Targets
 from mien.training.run import Run
 
 
 @dataclass(frozen=True, config=STRICT)
-class Hard:
+class Hard(Targets):
     """q_k = 1 for the label's class, 0 elsewhere."""
 
+    @override
     def __call__(self, run: Run) -> Tensor:
-        """(N, K); zero for faces without label."""
+        """The labels as one-hot vectors, (N, K); zero for faces without label."""
         return run.one_hot()

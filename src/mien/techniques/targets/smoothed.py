@@ -3,13 +3,15 @@
 import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
+from typing_extensions import override
 
-from mien.registry import STRICT, Share
+from mien.settings import STRICT, Share
+from mien.training.questions import Targets
 from mien.training.run import Run
 
 
 def smooth(labels: Tensor, classes: int, epsilon: float) -> Tensor:
-    """(N,) labels, -1 for none, to (N, K): 1 - epsilon for the label's class, epsilon/(K - 1) for each other."""
+    """Labels (N,), -1 for none, to targets (N, K): 1 - epsilon for the label's class, epsilon/(K - 1) for each other."""
     others = epsilon / (classes - 1)
     targets = torch.full((len(labels), classes), others, device=labels.device)
     targets.scatter_(1, labels.clamp(min=0).unsqueeze(1), 1 - epsilon)
@@ -17,12 +19,13 @@ def smooth(labels: Tensor, classes: int, epsilon: float) -> Tensor:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Smoothed:
+class Smoothed(Targets):
     """q_k = 1 - epsilon for the label's class, epsilon/(K - 1) elsewhere."""
 
     epsilon: Share = 0.05
     """What the true class gives up."""
 
+    @override
     def __call__(self, run: Run) -> Tensor:
-        """(N, K); zero for faces without label."""
+        """The smoothed labels, (N, K); zero for faces without label."""
         return smooth(run.labels, run.classes, self.epsilon)

@@ -3,8 +3,10 @@
 import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
+from typing_extensions import override
 
-from mien.registry import STRICT, Share
+from mien.settings import STRICT, Share
+from mien.training.questions import Targets
 from mien.training.run import Run
 
 
@@ -23,9 +25,10 @@ def successive(probabilities: Tensor, labels: Tensor, alpha: float) -> Tensor:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Successive:
-    """q_l of the next epoch from p_l of this one, of un-augmented faces, by the averaged weights where a recipe averages. The q_u
-    of unlabeled faces is set by draw/replace.
+class Successive(Targets):
+    """The targets q_l of the next epoch come from the predictions p_l of this one; draw/replace sets the q_u of unlabeled faces.
+
+    Predictions are of un-augmented faces, by the averaged weights where a recipe averages.
 
     When it follows Eq. 2's smoothing, the true class's target drops from 0.95 to at least alpha at once, as in the paper.
     """
@@ -33,6 +36,7 @@ class Successive:
     alpha: Share = 0.7
     """Least share of the given label's class."""
 
+    @override
     def __call__(self, run: Run) -> Tensor:
-        """(N, K)."""
+        """The targets (N, K) of Eq. 4; zero for faces without label."""
         return successive(run.predictions().probabilities, run.labels, self.alpha)

@@ -7,10 +7,13 @@ import torch
 import torch.nn.functional as F
 from pydantic.dataclasses import dataclass
 from torch import Tensor
+from typing_extensions import override
 
-from mien.registry import STRICT, NotNegative, Share
+from mien.settings import STRICT, NotNegative, Share
 from mien.training.face_loader import Batch
+from mien.training.label_quality import note_pseudo_labels
 from mien.training.losses import Perturb, UnlabeledLoss
+from mien.training.questions import Unlabeled
 from mien.training.run import Run
 
 
@@ -30,7 +33,7 @@ def class_thresholds(overall: Tensor, expectation: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Fixmatch:
+class Fixmatch(Unlabeled):
     """weight times the mean over U faces of 1[max q >= threshold] CE(argmax q, strong view), summed over heads.
 
     Departures: q comes from the network without dropout and with its running batch statistics; labeled faces and strong
@@ -44,17 +47,19 @@ class Fixmatch:
     adaptive: bool = False
     """Thresholds by class that follow how sure the network has become."""
     momentum: Share = 0.999
-    """Of the moving averages behind adaptive thresholds; FreeMatch takes .999."""
+    """Momentum of the moving averages behind adaptive thresholds; FreeMatch takes .999."""
 
+    @override
     def __call__(self, run: Run, batch: Batch) -> UnlabeledLoss | None:
         """The unevaluated loss of a weak and a strong view of the batch."""
         weak, strong = run.view(batch, "weak"), run.view(batch, "strong")
 
         def evaluate(perturb: Perturb | None = None) -> Tensor:
-            sure = run.quiet_logits(weak).softmax(dim=1)
+            with run.evaluating() as network, run.autocast():
+                sure: Tensor = network(weak).float().softmax(dim=1)
             labels = (sure if perturb is None else perturb(sure)).argmax(dim=1)
             counted = sure.amax(dim=1) >= self._thresholds(run, sure)[labels]
-            run.note_labels(batch.rows, labels, counted)
+            note_pseudo_labels(run, batch.rows, labels, counted)
             each = torch.stack([F.cross_entropy(head, labels, reduction="none") for head in run.heads(strong)]).sum(dim=0)
             return self.weight * (counted * each).mean()
 
@@ -65,8 +70,10 @@ class Fixmatch:
         if not self.adaptive:
             return sure.new_full((run.classes,), self.threshold)
         start = sure.new_full((run.classes,), 1 / run.classes)
-        memory = run.state.setdefault("unlabeled", {"global": start[0], "classes": start})
-        memory["global"] = global_threshold(memory["global"], sure, self.momentum)
-        memory["classes"] = class_expectation(memory["classes"], sure, self.momentum)
-        run.note("threshold", memory["global"])
-        return class_thresholds(memory["global"], memory["classes"])
+        memory = run.state["unlabeled"]
+        overall = global_threshold(memory.get("global", Tensor, lambda: start[0]), sure, self.momentum)
+        expectation = class_expectation(memory.get("classes", Tensor, lambda: start), sure, self.momentum)
+        memory.put("global", overall)
+        memory.put("classes", expectation)
+        run.notes.add("threshold", overall)
+        return class_thresholds(overall, expectation)

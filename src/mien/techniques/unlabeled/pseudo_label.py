@@ -3,10 +3,13 @@
 import torch.nn.functional as F
 from pydantic.dataclasses import dataclass
 from torch import Tensor
+from typing_extensions import override
 
-from mien.registry import STRICT, CountOrZero, NotNegative, Share
+from mien.settings import STRICT, CountOrZero, NotNegative, Share
 from mien.training.face_loader import Batch
+from mien.training.label_quality import note_pseudo_labels
 from mien.training.losses import Perturb, UnlabeledLoss
+from mien.training.questions import Unlabeled
 from mien.training.run import Run
 
 
@@ -28,7 +31,7 @@ def confident(chances: Tensor, threshold: float) -> Tensor:
 
 
 @dataclass(frozen=True, config=STRICT)
-class PseudoLabel:
+class PseudoLabel(Unlabeled):
     """alpha(t) times the mean cross-entropy to the face's own most likely class, summed over heads.
 
     Departures: t counts epochs; label and loss are of one weakly distorted view (Lee trains on the faces as they are, with
@@ -44,6 +47,7 @@ class PseudoLabel:
     threshold: Share = 0.0
     """Least probability of a face's class."""
 
+    @override
     def __call__(self, run: Run, batch: Batch) -> UnlabeledLoss | None:
         """The unevaluated loss of a weak view of the batch; None while its weight is 0."""
         share = alpha(len(run.history), self.weight, self.start, self.ramp)
@@ -56,7 +60,7 @@ class PseudoLabel:
             chances = probabilities(heads[-1])
             labels = (chances if perturb is None else perturb(chances)).argmax(dim=1)
             counted = confident(chances, self.threshold)
-            run.note_labels(batch.rows, labels, counted)
+            note_pseudo_labels(run, batch.rows, labels, counted)
             each = sum((F.cross_entropy(head, labels, reduction="none") for head in heads), start=heads.new_zeros(()))
             return share * (counted * each).mean()
 

@@ -3,12 +3,14 @@
 import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
+from typing_extensions import override
 
-from mien.pretraining.distillation import kept, show
-from mien.recognize.device import autocast, channels_last
-from mien.registry import STRICT, Positive
+from mien.pretraining.distillation import pair_with_maps, read_imitation
+from mien.recognize.device import channels_last
+from mien.settings import STRICT, Positive
 from mien.training.face_loader import Batch
 from mien.training.losses import Perturb, UnlabeledLoss
+from mien.training.questions import Unlabeled
 from mien.training.run import Run
 
 
@@ -18,7 +20,7 @@ def decay(epoch: int, epochs: int) -> float:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Regression:
+class Regression(Unlabeled):
     """weight (1 - t/T) || g(I) - G(I) ||_p^p / (C H W) on unlabeled faces and their mirror images; t counts epochs of all T.
 
     Needs start = distill with keep_maps, whose p it takes. Departures: the paper drops the term in its second stage; here it
@@ -28,18 +30,19 @@ class Regression:
     weight: Positive = 1.0
     """What the term counts in the first epoch."""
 
+    @override
     def __call__(self, run: Run, batch: Batch) -> UnlabeledLoss | None:
         """The unevaluated loss of the batch. Raises MienError where the run kept no maps."""
-        known = kept(run)
-        shown = show(run, batch, torch.from_numpy(known.maps.faces(batch.rows.cpu().numpy())).to(run.device))
-        goal = shown.maps.float().view(-1, *known.goal)
+        known = read_imitation(run)
+        pairs = pair_with_maps(run, batch, torch.from_numpy(known.maps.faces(batch.rows.cpu().numpy())).to(run.device))
+        goal = pairs.maps.float().view(-1, *known.goal)
         share = self.weight * decay(len(run.history), run.epochs)
 
         def evaluate(perturb: Perturb | None = None) -> Tensor:
-            with autocast(run.device, run.precision):
-                made = known.matching(run.network.features(channels_last(shown.inputs), known.block)).float()
+            with run.autocast():
+                made = known.matching(run.network.features(channels_last(pairs.inputs), known.block)).float()
             difference: Tensor = (made - goal).abs().pow(known.p).mean()
-            run.note("regression", difference.detach())
+            run.notes.add("regression", difference.detach())
             return share * difference
 
         return evaluate

@@ -3,15 +3,18 @@
 import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
+from typing_extensions import override
 
-from mien.registry import STRICT
+from mien.settings import STRICT
+from mien.training.questions import Weigh
 from mien.training.run import Run
 
 
 @dataclass(frozen=True, config=STRICT)
-class Equal:
+class Equal(Weigh):
     """w_i = 1."""
 
+    @override
     def __call__(self, run: Run) -> Tensor:
-        """(N,) ones."""
+        """A weight of 1 for every face, (N,)."""
         return torch.ones(len(run.labels), device=run.labels.device)

@@ -9,9 +9,11 @@ import torch
 import torch.nn.functional as F
 from pydantic.dataclasses import dataclass
 from torch import Tensor
+from typing_extensions import override
 
 from mien.errors import MienError
-from mien.registry import STRICT, Count, Positive, Share
+from mien.settings import STRICT, Count, Positive, Share
+from mien.training.questions import Weigh
 from mien.training.run import Run
 
 
@@ -31,7 +33,7 @@ def lowered(weights: Tensor, by: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Importance:
+class Importance(Weigh):
     """w_i of labeled faces; unlabeled faces always count 1 (Eq. 6). The batch loss divides by the batch's size.
 
     Losses are of un-augmented faces. Departures: they are by the averaged weights where a recipe averages;
@@ -49,22 +51,22 @@ class Importance:
     against: Literal["target", "label"] = "target"
     """f_i is the loss against the current target, or against the given label, which tells wrong labels better."""
 
+    @override
     def __call__(self, run: Run) -> Tensor:
-        """(N,). Raises MienError without validation faces."""
-        memory = run.state.setdefault("weigh", {})
-        weights: Tensor = memory.setdefault("importance", torch.ones(len(run.labels), device=run.device))
+        """The weights (N,) of the coming epoch. Raises MienError without validation faces."""
+        weights = run.state["weigh"].get("importance", Tensor, lambda: torch.ones(len(run.labels), device=run.device))
         moved = self._moves(run)
         if moved:
             losses = self._losses(run)[run.labeled]
             weights[run.labeled] = lowered(weights[run.labeled], change(losses, moved, self.sigma))
-        run.note("weight", weights[run.labeled].mean())
+        run.notes.add("weight", weights[run.labeled].mean())
         return weights.clone()
 
     def _moves(self, run: Run) -> float:
-        """c at this time; 0 where weights stay."""
+        """How far weights may move at this time, c; 0 where they stay."""
         if self.when == "always":
             return self.c * (1 - run.epoch / run.stage_epochs) if run.history else 0.0
-        if not len(run.validation_labels):
+        if not len(run.data.validation_labels):
             raise MienError("validation faces, whose loss says when weights move", "none", 'set weigh.when to "always"')
         return self.c if rises([epoch["validation_loss"] for epoch in run.history], self.window) else 0.0
 

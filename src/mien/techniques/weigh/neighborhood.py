@@ -11,18 +11,24 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
+from typing_extensions import override
 
 from mien.errors import MienError
-from mien.pretraining.autoencoder.train import autoencoding, neighbors_of
-from mien.recognize.divergence import divergence
+from mien.models import by_own_statistics
+from mien.pretraining.autoencoder.of_run import run_codes, run_neighbors
+from mien.pretraining.autoencoder.settings import autoencoder_settings
+from mien.recognize.device import channels_last
+from mien.recognize.divergence import divergence, moved
 from mien.recognize.semantic_neighbors import SIGMA
-from mien.registry import STRICT, Positive, Share
+from mien.settings import STRICT, Positive, Share
 from mien.training.face_loader import Batch
+from mien.training.label_quality import note_masked
 from mien.training.losses import Unevaluated
-from mien.training.run import EVALUATION_BATCH, Run
+from mien.training.questions import Weigh
+from mien.training.run import Run
 
 
-def kept(scores: Tensor, threshold: Tensor) -> Tensor:
+def reliable(scores: Tensor, threshold: Tensor) -> Tensor:
     """delta(T - Div) of Eq. 11, (B,) bool: a face counts while its score is below the threshold, one for all or (B,).
 
     Guard: where that would leave nobody (one face, equal scores, a threshold too low) all are kept.
@@ -32,15 +38,14 @@ def kept(scores: Tensor, threshold: Tensor) -> Tensor:
 
 
 def remember(recent: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
-    """(K, M) last scores of each class, NaN where there were none yet, with those of a batch put before the older ones."""
+    """Put the scores of a batch (B,) before the last scores of each class, (K, M), NaN where there were none yet."""
     for label in labels.unique():
-        row = torch.cat([scores[labels == label], recent[label]])
-        recent[label] = row[: recent.shape[1]]
+        recent[label] = torch.cat([scores[labels == label], recent[label]])[: recent.shape[1]]
     return recent
 
 
 @dataclass(frozen=True, config=STRICT)
-class Neighborhood:
+class Neighborhood(Weigh):
     """m_i = delta(T - S(I_i)), T the batch's mean of S (Eq. 14), a fixed number (Eq. 11), or a quantile within each class.
 
     Departures: S compares the un-augmented face with a fresh neighbor of it, both in eval mode and without a trace in the
@@ -74,66 +79,64 @@ class Neighborhood:
 
     def __post_init__(self) -> None:
         if isinstance(self.autoencoder, dict):
-            autoencoding(self.autoencoder)  # Mistakes in it are refused now, not when it is needed.
+            autoencoder_settings(self.autoencoder)  # Mistakes in it are refused now, not when it is needed.
         if self.space == "features" and (self.scoring, self.against) != ("eval", "face"):
             found = f"scoring = {self.scoring}, against = {self.against}"
             raise MienError("neither weigh.scoring nor weigh.against for neighbors among features", found, "leave them out")
 
+    @override
     def __call__(self, run: Run) -> Tensor:
-        """(N,) ones; an autoencoder that is not there yet is trained now. Raises MienError for one made for other faces."""
+        """A weight of 1 for every face, (N,). Trains the autoencoder where there is none; refuses one made for other faces."""
         if self.space == "autoencoder":
-            neighbors_of(run, self.autoencoder)
+            run_neighbors(run, self.autoencoder)
         return torch.ones(len(run.labels), device=run.device)
 
+    @override
     def of_batch(self, run: Run, batch: Batch) -> Unevaluated:
         """The mask (B,) at the network's weights of the moment; neighbors are drawn now."""
         if len(run.history) < self.after * run.epochs:
             return lambda: torch.ones(len(batch.rows), device=run.device)
-        scores = self._in_features(run, batch) if self.space == "features" else self._in_pixels(run, batch)
+        in_pixels = None if self.space == "features" else self._in_pixels(run, batch)
 
         def evaluate() -> Tensor:
-            found = scores()
+            found = in_pixels() if in_pixels else divergence(*self._in_features(run, batch))
             # What they are taught: a draw may show unlabeled faces.
-            counted = kept(found, self._threshold(run, found, run.targets[batch.rows].argmax(dim=1)))
-            run.note_masked(batch.rows, ~counted, found)
+            counted = reliable(found, self._threshold(run, found, run.targets[batch.rows].argmax(dim=1)))
+            note_masked(run, batch.rows, ~counted, found)
             return counted.float()
 
         return evaluate
 
     def _in_pixels(self, run: Run, batch: Batch) -> Callable[[], Tensor]:
         """S (B,) of Eq. 10, to be evaluated."""
-        neighbors = neighbors_of(run, self.autoencoder)
-        codes = self._codes(run)[batch.rows]
-        around = neighbors.moved(codes, self.sigma, run.noise)
+        neighbors = run_neighbors(run, self.autoencoder)
+        codes = run_codes(run, self.autoencoder)[batch.rows]
+        around = neighbors.moved(codes, self.sigma, run.view_rng)
         of_face = self.against == "face"
-        one = run.views.clean(batch.faces) if of_face else neighbors.inputs(codes, run.recipe.normalize)
-        other = neighbors.inputs(around, run.recipe.normalize)
+        one = run.views.clean(batch.faces) if of_face else neighbors.inputs(codes, run.views.normalization)
+        other = neighbors.inputs(around, run.views.normalization)
         return lambda: divergence(*self._logits(run, one, other))
 
     def _logits(self, run: Run, one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-        """Of both, (B, K) each."""
-        if self.scoring == "batch":
-            return run.quiet_logits(one, own_statistics=True), run.quiet_logits(other, own_statistics=True)
+        """Logits of faces and of neighbors, (B, K) each."""
         both = torch.cat([one, other])
-        if self.scoring == "eval":
-            one, other = run.quiet_logits(both).chunk(2)
-            return one, other
-        with torch.no_grad():
-            one, other = run.heads(both)[-1].chunk(2)
-            return one, other
+        if self.scoring == "train":
+            with torch.no_grad():
+                first, second = run.heads(both)[-1].chunk(2)
+            return first, second
+        with run.evaluating() as network, run.autocast():
+            if self.scoring == "batch":
+                with by_own_statistics(network, len(one)):
+                    return network(one).float(), network(other).float()
+            first, second = network(both).float().chunk(2)
+        return first, second
 
-    def _in_features(self, run: Run, batch: Batch) -> Callable[[], Tensor]:
-        """The same with neighbors of what the last block gives, (B, D) or (B, C, H, W)."""
-        return lambda: divergence(*run.quiet_neighbors(run.views.clean(batch.faces), self.sigma))
-
-    def _codes(self, run: Run) -> Tensor:
-        """(N, D) codes of the run's faces, computed once."""
-        if "codes" not in run.cache:
-            neighbors = neighbors_of(run, self.autoencoder)
-            batches = run.pool.stream(torch.arange(len(run.labels)).split(EVALUATION_BATCH))
-            run.cache["codes"] = torch.cat([neighbors.codes(batch.faces) for batch in batches])
-        codes: Tensor = run.cache["codes"]
-        return codes
+    def _in_features(self, run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Logits (B, K) of what the last block gives of the faces, (B, D) or (B, C, H, W), and of neighbors of that."""
+        with run.evaluating() as network, run.autocast():
+            found = network.last_features(channels_last(run.views.clean(batch.faces)))
+            around = moved(found, found.std(dim=0, correction=0), self.sigma, run.view_rng)
+            return network.decide(found), network.decide(around)
 
     def _threshold(self, run: Run, scores: Tensor, labels: Tensor) -> Tensor:
         """T: a scalar, or (B,) for each face its class's."""
@@ -141,6 +144,6 @@ class Neighborhood:
             return scores.mean()
         if self.threshold == "fixed":
             return torch.full_like(scores, self.value)
-        empty = torch.full((run.classes, self.window), torch.nan, device=run.device)
-        recent = remember(run.state.setdefault("weigh", {}).setdefault("neighborhood", empty), scores, labels)
-        return recent.nanquantile(self.quantile, dim=1)[labels]
+        shape = (run.classes, self.window)
+        last = run.state["weigh"].get("neighborhood", Tensor, lambda: torch.full(shape, torch.nan, device=run.device))
+        return remember(last, scores, labels).nanquantile(self.quantile, dim=1)[labels]

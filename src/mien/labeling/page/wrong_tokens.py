@@ -1,0 +1,88 @@
+"""Wrong tokens, counted for a minute by address and name, so that guessing costs the guesser much and the store little."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TypeVar
+
+from starlette.concurrency import run_in_threadpool
+
+from mien.labeling.page.client_limits import ClientLimits
+from mien.labeling.store.annotators import digest_of
+
+MINUTE = 60.0
+MOST_KEYS = 1000
+"""Addresses, and addresses with names, whose wrong tokens are counted; the oldest are forgotten first."""
+
+
+Found = TypeVar("Found")
+
+
+class TokenLookups:
+    """Asks the store about tokens and sessions. For one event loop.
+
+    An address that sends many wrong tokens is served one question at a time, so that the store has time for others. It is not
+    refused, since other people may share it.
+    """
+
+    def __init__(self, limits: ClientLimits, clock: Callable[[], float] = time.monotonic) -> None:
+        self._wrong, self._turn = RecentCounts(limits.wrong_by_address, clock), asyncio.Lock()
+
+    async def ask(self, address: str, question: Callable[[str], Found], token: str) -> Found:
+        """The store's answer to a question about a token."""
+        if not self._wrong.is_full(address):
+            return await run_in_threadpool(question, token)
+        async with self._turn:
+            return await run_in_threadpool(question, token)
+
+    def note_wrong(self, address: str) -> None:
+        """Count one more wrong token from an address."""
+        self._wrong.note(address)
+
+
+class WrongTokens:
+    """Wrong tokens at the sign-in form, counted by address, and by address and name."""
+
+    def __init__(self, limits: ClientLimits, clock: Callable[[], float] = time.monotonic) -> None:
+        self._names, self._addresses = RecentCounts(limits.wrong_by_name, clock), RecentCounts(limits.wrong_by_address, clock)
+
+    def note(self, address: str, name: str) -> bool:
+        """Count one more wrong token from an address with a name; whether it is one too many."""
+        many = self._addresses.is_full(address) or self._names.is_full(_key(address, name))
+        self._addresses.note(address)
+        self._names.note(_key(address, name))
+        return many
+
+
+class RecentCounts:
+    """How often each key was noted within a minute of its first time. The keys noted last are kept."""
+
+    def __init__(self, most: int, clock: Callable[[], float]) -> None:
+        self._most, self._clock = most, clock
+        self._counts: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def is_full(self, key: str) -> bool:
+        """Whether a key was noted as often as it may be in a minute."""
+        return self._recent(key)[1] >= self._most
+
+    def note(self, key: str) -> None:
+        """Count a key once more."""
+        begin, count = self._recent(key)
+        self._counts[key] = begin, count + 1
+        self._counts.move_to_end(key)
+        while len(self._counts) > MOST_KEYS:
+            self._counts.popitem(last=False)
+
+    def _recent(self, key: str) -> tuple[float, int]:
+        now = self._clock()
+        begin, count = self._counts.get(key, (now, 0))
+        return (begin, count) if now < begin + MINUTE else (now, 0)
+
+
+def _key(address: str, name: str) -> str:
+    """A hash, since people type tokens into the field for the name."""
+    return digest_of(f"{address}\n{name}")

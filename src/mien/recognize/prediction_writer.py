@@ -1,0 +1,128 @@
+"""Writes predictions as lines for people, JSON or CSV, and draws them."""
+
+import csv
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+from mien.disk import write_atomically
+from mien.json_text import to_json
+from mien.recognize.predict_files import PredictedPhoto, UnreadableFile, drawing_name, file_fields, write_drawing
+from mien.recognize.prediction import Prediction, sentence
+from mien.recognize.timeline import Timeline
+from mien.wording import plain_text, short_name
+
+Form = Literal["text", "json", "csv"]
+"""The forms in which predictions are written."""
+FIELDS = ("photo", "path", "member", "time", "track", "x0", "y0", "x1", "y1", "top", "confidence", "unsure")
+"""Columns of the CSV, before one for each expression."""
+_HEAD = ",".join(FIELDS).encode()
+
+
+def is_predictions_csv(path: Path) -> bool:
+    """Whether a file is a CSV of predictions, as `PredictionWriter` writes it."""
+    with suppress(OSError), path.open("rb") as file:
+        return path.is_file() and file.read(len(_HEAD)) == _HEAD
+    return False
+
+
+class PredictionWriter:
+    """Writes the predictions of one photo or frame after the other; `close` ends the last video.
+
+    As text a photo is one line, and a video some lines at its end. JSON and CSV hold every photo and every frame as it comes.
+    """
+
+    def __init__(self, form: Form, classes: Sequence[str], file: TextIO, folder: Path | None = None) -> None:
+        """`folder`: photos are drawn into it with their predictions, and videos as a picture of expressions over time."""
+        self._form = form
+        self._classes = tuple(classes)
+        self._file = file
+        self._folder = folder
+        self._table = csv.writer(file, lineterminator="\n")
+        self._photos = 0
+        self._videos = 0
+        self._video = ""
+        self._timeline = Timeline(classes)
+        if form == "csv":
+            self._table.writerow((*FIELDS, *map(plain_text, classes)))
+
+    def write(self, read: PredictedPhoto) -> None:
+        """Write the next photo or frame."""
+        shot = read.shot
+        if shot.input.name != self._video:
+            self.close()
+        if self._form == "json":
+            self._print_json(read.to_json())
+        elif self._form == "csv":
+            self._print_rows(read)
+        if shot.time is not None:
+            self._video = shot.input.name
+            self._timeline.add(shot.time, read.faces, shot.pixels if self._folder else None)
+            return
+        self._photos += 1
+        if self._form == "text":
+            self._print(f"{shot.name}: {'; '.join(map(sentence, read.faces)) or 'no face'}")
+        if self._folder:
+            write_drawing(read, self._folder, self._photos + self._videos)
+
+    def fault(self, fault: UnreadableFile) -> None:
+        """Write that a file could not be read, in JSON alone: in other forms the command line says it."""
+        if self._form == "json":
+            self._print_json(fault.to_json())
+
+    def close(self) -> None:
+        """End the video, if there is one: its lines and its picture are written."""
+        if not self._video:
+            return
+        self._videos += 1
+        if self._form == "text":
+            self._print(f"{self._video}: {self._timeline.end:.1f} s, {self._faces()}")
+            for line in sorted(self._timeline.lines, key=lambda line: line.track):
+                self._print(f"  face {line.track}, {line.begin:.1f} to {line.end:.1f} s: {self._shown(line.means.tolist())}")
+        if self._folder:
+            name = drawing_name(self._video, self._photos + self._videos, ".png")
+            write_atomically(self._folder / name, self._timeline.picture())
+        self._video, self._timeline = "", Timeline(self._classes)
+
+    def drawn(self) -> str:
+        """What was drawn and where, in words; empty where nothing was."""
+        photos = f"{self._photos} photo{'s' * (self._photos != 1)}" if self._photos else ""
+        one = self._videos == 1
+        videos = (
+            "1 picture of a video over time" if one else f"{self._videos} pictures of videos over time" if self._videos else ""
+        )
+        return f"{' and '.join(filter(None, (photos, videos)))} in {self._folder}" if self._folder and photos + videos else ""
+
+    def _faces(self) -> str:
+        """How many faces the video has, and how many of them have a line, in words."""
+        count, told = self._timeline.faces, len(self._timeline.lines)
+        faces = "no face" if not count else "1 face" if count == 1 else f"{count} faces"
+        return faces if told == count else f"{faces}, of which {told} are told: those seen longest"
+
+    def _print(self, line: str) -> None:
+        """Write a line at once, so that no half of one is left where the program is stopped."""
+        self._file.write(f"{plain_text(line)}\n")
+
+    def _print_json(self, values: dict[str, Any]) -> None:
+        # Letters as escapes: a file in another code page would be no JSON.
+        self._file.write(f"{to_json(values, indent=None, ascii_only=True)}\n")
+        self._file.flush()
+
+    def _print_rows(self, read: PredictedPhoto) -> None:
+        place, time = file_fields(read.shot.input), "" if read.shot.time is None else f"{read.shot.time:.3f}"
+        names = (place.get(name, "") for name in ("photo", "path", "member"))
+        where = [name.encode("utf-8", "backslashreplace").decode() for name in names]
+        self._table.writerows([*where, time, *_row(one)] for one in read.faces)
+
+    def _shown(self, means: Sequence[float]) -> str:
+        """The three expressions that a face shows most, by their mean probabilities, in words."""
+        likely = sorted(zip(means, self._classes, strict=True), reverse=True)[:3]
+        return ", ".join(f"{short_name(name)} {mean:.0%}" for mean, name in likely)
+
+
+def _row(prediction: Prediction) -> list[str | float]:
+    """The last columns of the CSV: track, box, likeliest expression, its probability, whether it is unsure, all probabilities."""
+    place = ["" if prediction.track is None else prediction.track, *(round(value, 1) for value in prediction.face.box)]
+    scores = (round(score, 4) for score in prediction.scores.values())
+    return [*place, plain_text(prediction.top), round(prediction.confidence, 4), int(prediction.unsure), *scores]

@@ -1,0 +1,64 @@
+"""Records in a run's folder beside the model: the ids of its labeled faces, the models it began with, figures by epoch."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic.dataclasses import dataclass
+
+from mien.disk import read_bytes, write_atomically
+from mien.errors import MienError
+from mien.json_text import to_json
+from mien.json_toml import parse_json, read_settings, settings_of_file
+from mien.recognize.model_card import Figure, SourceModel, read_card
+from mien.tabular.parquet_files import LABEL_COLUMNS, read_table
+
+
+@dataclass(frozen=True)
+class _History:
+    """The content of history.json."""
+
+    epochs: list[dict[str, int | Figure]]
+
+
+def read_used_ids(path: Path) -> set[str]:
+    """Ids of the faces whose labels a run trained on or validated with; empty for a model folder, which has no such list."""
+    file = path / "budget.parquet"
+    return set(read_table(file, {"id": LABEL_COLUMNS["id"]}, "train again").column(0).to_pylist()) if file.is_file() else set()
+
+
+def note_source(folder: Path, source: Path, checksum: str = "") -> None:
+    """Write into a run's folder that the run began with the model at `source`; labels of that model count for the run as well.
+
+    `checksum`: of the set that those labels are of, where it is not the one in the source's card.
+    """
+    card = read_card(source)
+    faces = checksum or card.faces.checksum
+    entry = {"network": card.network, "weights": card.weights, "faces": faces, "budget": card.budget}
+    known = [entry | {"used": sorted(read_used_ids(source))}, *read_sources(source)]
+    write_atomically(folder / "sources.json", to_json(known).encode())
+
+
+def read_sources(path: Path) -> list[dict[str, Any]]:
+    """The models that a run began with, and that these began with: network, weights, faces, budget and used ids of each."""
+    files = [path / "sources.json", *sorted(path.glob("parts/*/sources.json"))]
+    return [entry for file in files if file.is_file() for entry in _read_list(file)]
+
+
+def _read_list(file: Path) -> list[dict[str, Any]]:
+    values = parse_json(read_bytes(file, "train again"), str(file), "train again")
+    if not isinstance(values, list):
+        raise MienError(f"a list of models in {file}", type(values).__name__, "train again")
+    for entry in values:
+        settings_of_file(SourceModel, entry, file, "train again")
+    return values
+
+
+def read_history(path: Path) -> list[dict[str, float]]:
+    """Figures of every epoch of a run; empty for a model folder, which has none."""
+    file = path / "history.json"
+    return read_settings(_History, file, "remove it").epochs if file.is_file() else []
+
+
+def write_history(path: Path, epochs: list[dict[str, float]]) -> None:
+    """Write the figures of every epoch into a run's folder."""
+    write_atomically(path / "history.json", to_json({"epochs": epochs}).encode())
