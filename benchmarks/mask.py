@@ -22,9 +22,9 @@ from mien.pretraining.autoencoder.of_run import run_neighbors
 from mien.progress import Silent
 from mien.recognize.device import machine
 from mien.training.components import Components
-from mien.training.label_budget import prepare_run
 from mien.training.loop import begin, labeled_loss, refresh
 from mien.training.objective import Classes
+from mien.training.prepare_run import prepare_run
 from mien.training.run import Run
 
 CPU = torch.device("cpu")

@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 
-from mien.data.phash import close_pairs, hash_pictures
+from mien.data.perceptual_hash import close_pairs, hash_pictures
 
 
 def close_hashes(count: int, distance: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:

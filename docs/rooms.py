@@ -114,7 +114,7 @@ def purpose(room: str) -> str:
     if room == BASE:
         return "What every room needs, a module each"
     text = ast.get_docstring(ast.parse((SOURCE / room / "__init__.py").read_text("utf-8"))) or ""
-    return text.split("\n")[0].partition(". ")[0].rstrip(".")
+    return text.split("\n")[0].partition(". ")[0].rstrip(".").replace("`", "")
 
 
 def reduced(graph: Graph) -> dict[str, set[str]]:
@@ -164,9 +164,9 @@ def _arrows(arrows: Graph, place: Mapping[str, tuple[float, float]]) -> Iterator
     """From the lower edge of a room to the upper edge of one that it imports, spread along both."""
     arriving = {name: [one for one in FLOORS if name in arrows[one]] for name in FLOORS}
     for name in FLOORS:
-        leaving = sorted(arrows[name], key=lambda other: place[other][0])
+        leaving = sorted(arrows[name], key=lambda other: (place[other][0], other))
         for number, other in enumerate(leaving):
-            guests = sorted(arriving[other], key=lambda one: place[one][0])
+            guests = sorted(arriving[other], key=lambda one: (place[one][0], one))
             x = place[name][0] + WIDTH * (number + 1) / (len(leaving) + 1)
             y = place[name][1] + HEIGHT
             to = place[other][0] + WIDTH * (guests.index(name) + 1) / (len(guests) + 1)

@@ -15,9 +15,9 @@ from mien.progress import Silent
 from mien.training import loop
 from mien.training.components import Components
 from mien.training.face_loader import Batch
-from mien.training.label_budget import prepare_run
 from mien.training.losses import LabeledLoss
 from mien.training.objective import Classes
+from mien.training.prepare_run import prepare_run
 from mien.training.run import Run
 
 

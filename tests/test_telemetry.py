@@ -203,7 +203,7 @@ import warnings
 warnings.simplefilter("ignore")
 from mien.preparation import prepare as room
 room.INPUTS = 5
-asked = room.Preparing(("many",), "box margin=0", "photographs:Mortal marker=marker", side=16)
+asked = room.PreparationSettings(("many",), "box margin=0", "photographs:Mortal marker=marker", side=16)
 room.prepare_faces(asked, "by_ray", cluster="local")
 """
 """Photos prepared by a cluster, one of whose processes dies in the midst of its first task."""

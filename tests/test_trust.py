@@ -14,7 +14,7 @@ CODE = """
 from pathlib import Path
 from pydantic.dataclasses import dataclass
 from mien.settings import STRICT
-from mien.registry import STRICT
+from mien.settings import STRICT
 from mien.techniques import Weigh
 import torch
 

@@ -22,9 +22,9 @@ from mien.active import rounds as module
 from mien.active.learning_curve import LearningCurve, RoundResult
 from mien.active.oracle import Oracle
 from mien.active.pool import DISPUTED, NOT_A_FACE, UNDECIDED, AllFaces, KnownLabels
+from mien.active.resolved_settings import Recipes, build_strategy
 from mien.active.rounds import rounds
 from mien.active.rounds_settings import RoundsSettings, folder_name
-from mien.active.settings import Recipes, build_strategy
 from mien.data.format import Info
 from mien.folders import exclusive
 from mien.labeling.store.records import Reply

@@ -15,7 +15,7 @@ from PIL import Image
 
 from conftest import Command, bright_faces, small_recipe
 from mien import FaceSet, MienError, Recognizer, TrainingSettings, evaluate, train
-from mien.data import phash
+from mien.data import perceptual_hash
 from mien.data.format import Info
 from mien.data.importing import import_source, source_from
 from mien.data.near_duplicates import find_near_duplicates, have_near_duplicates, with_groups
@@ -33,7 +33,7 @@ def smooth_faces(count: int, side: int = 48, seed: int = 0) -> Faces:
     return np.stack([np.asarray(Image.fromarray(one).resize((side, side), Image.Resampling.BICUBIC)) for one in rough])
 
 
-def distances(left: phash.Hashes, right: phash.Hashes) -> list[int]:
+def distances(left: perceptual_hash.Hashes, right: perceptual_hash.Hashes) -> list[int]:
     """Bits that differ, counted one by one."""
     return [bin(int(a) ^ int(b)).count("1") for a, b in zip(left, right, strict=True)]
 
@@ -65,19 +65,22 @@ def with_copies(count: int = 30) -> FaceSet:
 
 def test_hashes_stay_where_light_changes() -> None:
     faces = smooth_faces(40)
-    own = phash.hash_pictures(faces)
+    own = perceptual_hash.hash_pictures(faces)
     assert own.shape == (40, 2)
     assert own.dtype == np.uint64
     assert len(set(own[:, 0].tolist())) == 40
     for name, most in {"as it is": 0, "brighter": 2, "flatter": 6, "noisy": 6, "moved by a pixel": 20}.items():
-        assert max(distances(own[:, 0], phash.hash_pictures(copies(faces)[name])[:, 0])) <= most, name
+        assert max(distances(own[:, 0], perceptual_hash.hash_pictures(copies(faces)[name])[:, 0])) <= most, name
     assert min(distances(own[:-1, 0], own[1:, 0])) > 10
     assert all(bin(int(value)).count("1") == 32 for value in own.ravel())
 
 
 def test_a_hash_is_that_of_the_mirror_image() -> None:
     faces = smooth_faces(20)
-    assert max(distances(phash.hash_pictures(faces)[:, 1], phash.hash_pictures(copies(faces)["mirrored"])[:, 0])) <= 2
+    assert (
+        max(distances(perceptual_hash.hash_pictures(faces)[:, 1], perceptual_hash.hash_pictures(copies(faces)["mirrored"])[:, 0]))
+        <= 2
+    )
 
 
 def test_a_hash_is_the_dct_of_a_gray_picture() -> None:
@@ -86,22 +89,24 @@ def test_a_hash_is_the_dct_of_a_gray_picture() -> None:
     places = np.cos(np.pi * (2 * np.arange(32) + 1)[None] * np.arange(1, 9)[:, None] / 64)
     low = np.array([[(face * np.outer(down, across)).sum() for across in places] for down in places]).ravel()
     bits = (low > np.median(low)).reshape(16, 4).T.ravel()
-    assert phash.hash_pictures(face[None].astype(np.uint8))[0, 0] == sum(1 << n for n, bit in enumerate(bits.tolist()) if bit)
+    assert perceptual_hash.hash_pictures(face[None].astype(np.uint8))[0, 0] == sum(
+        1 << n for n, bit in enumerate(bits.tolist()) if bit
+    )
 
 
 @pytest.mark.parametrize("side", [8, 16, 32, 50, 100])
 def test_hashes_do_not_depend_on_blocks_side_or_color(side: int, monkeypatch: pytest.MonkeyPatch) -> None:
     faces = smooth_faces(7, side)
-    whole = phash.hash_pictures(faces)
-    assert max(distances(whole[:, 0], phash.hash_pictures(np.repeat(faces[..., None], 3, axis=3))[:, 0])) <= 2
-    monkeypatch.setattr(phash, "BLOCK", 3)
-    assert (phash.hash_pictures(faces) == whole).all()
-    assert phash.hash_pictures(faces[:0]).shape == (0, 2)
+    whole = perceptual_hash.hash_pictures(faces)
+    assert max(distances(whole[:, 0], perceptual_hash.hash_pictures(np.repeat(faces[..., None], 3, axis=3))[:, 0])) <= 2
+    monkeypatch.setattr(perceptual_hash, "BLOCK", 3)
+    assert (perceptual_hash.hash_pictures(faces) == whole).all()
+    assert perceptual_hash.hash_pictures(faces[:0]).shape == (0, 2)
 
 
 def test_faces_of_one_gray_have_no_hash_and_no_twin() -> None:
     gray = np.full((5, 16, 16), 1, np.uint8) * np.arange(40, 240, 40, dtype=np.uint8)[:, None, None]
-    assert not phash.hash_pictures(gray).any()
+    assert not perceptual_hash.hash_pictures(gray).any()
     assert not len(find_near_duplicates(FaceSet.from_arrays(gray)).pairs.rows)
 
 
@@ -119,17 +124,17 @@ def test_pairs_are_those_of_a_loop(left: list[int], right: list[int], distance: 
     wanted = [
         [n, m] for n, a in enumerate(mine.tolist()) for m, b in enumerate(theirs.tolist()) if bin(a ^ b).count("1") <= distance
     ]
-    assert phash.close_pairs(mine, theirs, distance).tolist() == wanted
+    assert perceptual_hash.close_pairs(mine, theirs, distance).tolist() == wanted
     every = mine.tolist()
     wanted = [[n, m] for n, a in enumerate(every) for m, b in enumerate(every) if n < m and bin(a ^ b).count("1") <= distance]
-    assert phash.close_pairs(mine, None, distance).tolist() == wanted
+    assert perceptual_hash.close_pairs(mine, None, distance).tolist() == wanted
 
 
 def test_candidates_come_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     given = np.random.default_rng(0).integers(0, 1 << 20, 300, dtype=np.uint64)
-    whole = phash.close_pairs(given, None, 4)
-    monkeypatch.setattr(phash, "CANDIDATES", 7)
-    assert (phash.close_pairs(given, None, 4) == whole).all()
+    whole = perceptual_hash.close_pairs(given, None, 4)
+    monkeypatch.setattr(perceptual_hash, "CANDIDATES", 7)
+    assert (perceptual_hash.close_pairs(given, None, 4) == whole).all()
     assert len(whole) > 100
 
 
@@ -139,14 +144,14 @@ def test_any_close_is_a_loop_over_all(left: list[int], right: list[int], distanc
     mine, theirs = np.array(left + right[:3], np.uint64), np.array(right + left[:3], np.uint64)
     asked = list[tuple[int, int]]()
 
-    def alike(rows: phash.Integers) -> phash.Bools:
+    def alike(rows: perceptual_hash.Integers) -> perceptual_hash.Bools:
         asked.extend((n, m) for n, m in rows.tolist())
         return np.array([(n + m) % divisor == 0 for n, m in rows.tolist()], bool)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(phash, "CANDIDATES", block)
-        found = phash.any_close(mine, theirs, distance, alike)
-    every = phash.close_pairs(mine, theirs, distance).tolist()
+        patch.setattr(perceptual_hash, "CANDIDATES", block)
+        found = perceptual_hash.any_close(mine, theirs, distance, alike)
+    every = perceptual_hash.close_pairs(mine, theirs, distance).tolist()
     assert found.tolist() == [any(n == row and (n + m) % divisor == 0 for n, m in every) for row in range(len(mine))]
     assert len(set(asked)) == len(asked), "a pair is asked about once"
     assert set(asked) <= {(n, m) for n, m in every}
@@ -160,17 +165,17 @@ def test_what_is_answered_is_not_looked_at_again(monkeypatch: pytest.MonkeyPatch
     frames = np.uint64(5) ^ (np.uint64(1) << generator.integers(0, 64, (2000, 4), dtype=np.uint64)).sum(axis=1, dtype=np.uint64)
     asked = list[int]()
 
-    def answers(yes: bool, rows: phash.Integers) -> phash.Bools:
+    def answers(yes: bool, rows: perceptual_hash.Integers) -> perceptual_hash.Bools:
         asked.append(len(rows))
         return np.full(len(rows), yes)
 
-    monkeypatch.setattr(phash, "CANDIDATES", 1 << 14)
-    assert phash.any_close(frames, frames, 10, partial(answers, True)).all()
+    monkeypatch.setattr(perceptual_hash, "CANDIDATES", 1 << 14)
+    assert perceptual_hash.any_close(frames, frames, 10, partial(answers, True)).all()
     assert sum(asked) == 2000
     asked.clear()
     few = frames[:50]
-    close = len(phash.close_pairs(few, frames, 10))
-    assert not phash.any_close(few, frames, 10, partial(answers, False)).any()
+    close = len(perceptual_hash.close_pairs(few, frames, 10))
+    assert not perceptual_hash.any_close(few, frames, 10, partial(answers, False)).any()
     assert sum(asked) == close > 50_000
     assert max(asked) <= (1 << 14) + 2000
 
@@ -179,25 +184,25 @@ def test_of_equal_hashes_so_many_are_compared() -> None:
     equal = np.full(1000, 5, np.uint64)
     seen = np.zeros(1000, int)
 
-    def never(rows: phash.Integers) -> phash.Bools:
+    def never(rows: perceptual_hash.Integers) -> perceptual_hash.Bools:
         np.add.at(seen, rows[:, 1], 1)
         return np.zeros(len(rows), bool)
 
-    assert not phash.any_close(equal[:10], equal, 10, never).any()
-    assert seen.tolist() == [10] * phash.EQUAL + [0] * (1000 - phash.EQUAL)
+    assert not perceptual_hash.any_close(equal[:10], equal, 10, never).any()
+    assert seen.tolist() == [10] * perceptual_hash.EQUAL + [0] * (1000 - perceptual_hash.EQUAL)
     with pytest.raises(MienError, match="a distance from 0 to 16"):
-        phash.any_close(equal, equal, 17, never)
-    assert not len(phash.any_close(equal[:0], equal, 10, never))
-    assert phash.any_close(equal[:2], equal[:0], 10, never).tolist() == [False, False]
+        perceptual_hash.any_close(equal, equal, 17, never)
+    assert not len(perceptual_hash.any_close(equal[:0], equal, 10, never))
+    assert perceptual_hash.any_close(equal[:2], equal[:0], 10, never).tolist() == [False, False]
 
 
 def test_a_hundred_thousand_equal_hashes_are_a_star() -> None:
     equal = np.full(100_000, 5, np.uint64)
-    found = phash.close_pairs(equal, None, 10)
+    found = perceptual_hash.close_pairs(equal, None, 10)
     assert len(found) == 99_999
     assert (found[:, 0] == 0).all()
-    assert len(set(phash.connected_groups(found, len(equal)).tolist())) == 1
-    across = phash.close_pairs(equal, equal[:1000] ^ np.uint64(1), 10)
+    assert len(set(perceptual_hash.connected_groups(found, len(equal)).tolist())) == 1
+    across = perceptual_hash.close_pairs(equal, equal[:1000] ^ np.uint64(1), 10)
     assert (np.unique(across[:, 0]) == np.arange(100_000)).all()
     assert (np.unique(across[:, 1]) == np.arange(1000)).all()
     assert len(across) == 100_999
@@ -207,16 +212,16 @@ def test_distances_and_counts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> No
     given = np.arange(100, dtype=np.uint64)
     for distance in (-1, 17):
         with pytest.raises(MienError, match="a distance from 0 to 16"):
-            phash.close_pairs(given, None, distance)
-    monkeypatch.setattr(phash, "MOST_PAIRS", 50)
+            perceptual_hash.close_pairs(given, None, distance)
+    monkeypatch.setattr(perceptual_hash, "MOST_PAIRS", 50)
     with pytest.raises(MienError, match="give a smaller --distance"):
-        phash.close_pairs(given, None, 6)
+        perceptual_hash.close_pairs(given, None, 6)
 
 
 @settings(derandomize=True, deadline=None, max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)).filter(lambda ends: ends[0] != ends[1]), max_size=10))
 def test_groups_are_what_pairs_connect(edges: list[tuple[int, int]]) -> None:
-    found = phash.connected_groups(np.array(edges, np.int64).reshape(-1, 2), 12)
+    found = perceptual_hash.connected_groups(np.array(edges, np.int64).reshape(-1, 2), 12)
     reach = {n: {n} for n in range(12)}
     for _ in range(12):
         for a, b in edges:
@@ -231,16 +236,18 @@ def test_correlation_is_that_of_lines_at_the_best_shift() -> None:
     faces = smooth_faces(6, 32)
     moved = np.roll(faces, (1, -2), axis=(1, 2))
     rows = np.stack([np.arange(6), np.arange(6)], axis=1)
-    alike = phash.correlations(faces.__getitem__, moved.__getitem__, rows)
+    alike = perceptual_hash.correlations(faces.__getitem__, moved.__getitem__, rows)
     assert alike == pytest.approx(1, abs=0.05)
-    assert phash.correlations(faces.__getitem__, (255 - faces).__getitem__, rows).max() < 0.9
-    one = phash._lines(faces[:1])[0], phash._lines(moved[1:2])[0]
+    assert perceptual_hash.correlations(faces.__getitem__, (255 - faces).__getitem__, rows).max() < 0.9
+    one = perceptual_hash._lines(faces[:1])[0], perceptual_hash._lines(moved[1:2])[0]
     loop = [
         np.corrcoef(one[0][2:-2, 2:-2].ravel(), one[1][down : down + 28, across : across + 28].ravel())[0, 1]
         for down in range(5)
         for across in range(5)
     ]
-    assert phash.correlations(faces.__getitem__, moved.__getitem__, np.array([[0, 1]]))[0] == pytest.approx(max(loop), abs=1e-4)
+    assert perceptual_hash.correlations(faces.__getitem__, moved.__getitem__, np.array([[0, 1]]))[0] == pytest.approx(
+        max(loop), abs=1e-4
+    )
 
 
 def test_copies_are_found_within_and_across_splits() -> None:
@@ -451,7 +458,7 @@ def test_a_test_on_twins_of_training_faces_is_said(tmp_path: Path, mien: Command
 
 def test_a_few_twins_are_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     faces, run = leaky(tmp_path)
-    monkeypatch.setattr("mien.evaluation.near_duplicates.LEAST", 0.3)
+    monkeypatch.setattr("mien.evaluation.train_test_overlap.LEAST", 0.3)
     notes = evaluate(run, faces).notes
     assert "warning" not in notes
     assert notes["near-duplicates"].startswith(
@@ -461,7 +468,7 @@ def test_a_few_twins_are_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_many_training_faces_are_not_looked_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     faces, run = leaky(tmp_path)
-    monkeypatch.setattr("mien.evaluation.near_duplicates.MOST_BYTES", 96 * 256 - 1)
+    monkeypatch.setattr("mien.evaluation.train_test_overlap.MOST_BYTES", 96 * 256 - 1)
     notes = evaluate(run, faces).notes
     assert "warning" not in notes
     assert notes["near-duplicates"] == "not looked for among 96 training faces: mien duplicates does"
@@ -470,7 +477,7 @@ def test_many_training_faces_are_not_looked_through(tmp_path: Path, monkeypatch:
 def test_frames_of_a_video_are_no_reason_to_refuse_a_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mien: Command) -> None:
     """More pairs of close faces than are ever kept: `mien evaluate` has no --distance that would make them fewer."""
     faces, run = leaky(tmp_path)
-    monkeypatch.setattr(phash, "MOST_PAIRS", 3)
+    monkeypatch.setattr(perceptual_hash, "MOST_PAIRS", 3)
     with pytest.raises(MienError, match="give a smaller --distance"):
         find_near_duplicates(faces)
     assert evaluate(run, faces).notes["warning"].startswith("6 of 24 test faces (25.0%) have a near-duplicate")
@@ -533,7 +540,7 @@ def test_it_is_said_where_faces_without_labels_were_not_looked_at(tmp_path: Path
     train(tmp_path / "set", recipe, tmp_path / "second")
     notes = evaluate(tmp_path / "second", tmp_path / "set").notes
     assert notes[key] == "not looked for among 40 faces without labels of models that it began with"
-    monkeypatch.setattr("mien.evaluation.near_duplicates.MOST_BYTES", 87 * 256 - 1)
+    monkeypatch.setattr("mien.evaluation.train_test_overlap.MOST_BYTES", 87 * 256 - 1)
     assert evaluate(tmp_path / "transductive" / "run", tmp_path / "set").notes[key] == f"not looked for among 111 {whole}"
 
 

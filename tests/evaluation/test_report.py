@@ -16,7 +16,7 @@ from mien.evaluation.evaluation_result import Evaluation
 from mien.evaluation.metrics import accuracy, confusion, intervals, wilson
 from mien.evaluation.report import Mistakes, write_evaluation
 from mien.evaluation.report.figures import HISTORY_PANELS, curves_with_values, draw_history
-from mien.evaluation.report.page import confusion_cells, percent, with_thousands
+from mien.evaluation.report.report_page import confusion_cells, percent, with_thousands
 from mien.evaluation.summarize_logits import NO_VALUE, confident_mistakes, summarize_logits
 from mien.recognize.calibration import apply_temperature
 

@@ -19,7 +19,7 @@ from conftest import Interrupted, StopAfter, bright_faces
 from mien import FaceSet, MienError
 from mien.cli import app
 from mien.experiments.compare import compare
-from mien.experiments.comparison import Comparison
+from mien.experiments.comparison_result import Comparison
 from mien.experiments.grid import make_plan
 from mien.experiments.settings import Axis, Grid
 from mien.settings import STRICT

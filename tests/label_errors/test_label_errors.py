@@ -284,7 +284,7 @@ def test_faces_of_another_side_or_kind_are_refused(tmp_path: Path) -> None:
 
 def test_what_is_asked_is_checked() -> None:
     faces = features(60)
-    with pytest.raises(MienError, match=r"one of confident, weights, neighborhood; found 'chance'"):
+    with pytest.raises(MienError, match=r"a method among confident, weights, neighborhood; found 'chance'"):
         find_label_errors(reader(faces), faces, by="chance")
     for by in ("weights", "neighborhood"):
         with pytest.raises(MienError, match="train a run with --noise"):

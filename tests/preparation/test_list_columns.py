@@ -14,7 +14,7 @@ from mien.data.format import Info
 from mien.faces.face import Face
 from mien.media.photos import Photo
 from mien.preparation.whole_photos import WholePhotoShare, measure_whole_photos
-from mien.recognize.alignment import alignment_note
+from mien.recognize.alignment_note import alignment_note
 
 
 def listed(folder: Path, *rows: str) -> Path:

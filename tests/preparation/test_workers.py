@@ -345,10 +345,10 @@ ADDRESSES = """
 import sys, warnings
 warnings.simplefilter("ignore")
 from mien import MienError
-from mien.preparation.workers import work
+from mien.preparation.workers import make_shards
 for address in sys.argv[1:]:
     try:
-        list(work(iter(()), 1, address))
+        list(make_shards(iter(()), 1, address))
     except MienError as error:
         print(error)
 """

@@ -28,7 +28,7 @@ from mien.recognize.run_records import read_history, read_used_ids
 from mien.recognize.saved_networks import read_weights
 from mien.recognize.semantic_neighbors import DEVIATION, SemanticNeighbors
 from mien.training.checkpoint import read_state
-from mien.training.label_budget import prepare_run
+from mien.training.prepare_run import prepare_run
 from runs import Heard, begun, features
 
 ORDER = TrainingSettings(threads=1)

@@ -14,7 +14,7 @@ from mien.recognize.model_card import read_card
 from mien.recognize.saved_networks import read_weights
 from mien.techniques.start import transfer
 from mien.techniques.start.transfer import Transfer
-from mien.training.label_budget import prepare_run
+from mien.training.prepare_run import prepare_run
 from mien.training.run import Run
 from runs import changed
 

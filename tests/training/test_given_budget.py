@@ -11,7 +11,7 @@ from conftest import Interrupted, StopAfter, small_recipe
 from mien import FaceSet, MienError, Recipe, Recognizer, TrainingSettings, resume, train
 from mien.data.label_budget import LabelBudget
 from mien.progress import Silent
-from mien.training.label_budget import prepare_run
+from mien.training.prepare_run import prepare_run
 from runs import features
 
 HEAD = small_recipe(model="embedding", average=0.0)

@@ -18,7 +18,7 @@ from mien.recipes.recipe import Recipe
 
 CODE = """
 import json, os, signal, sys
-import mien.cli.training, mien.training.train
+import mien.cli.train, mien.training.train
 from mien.cli import main
 from mien.terminal import ProgressBar
 from mien.training import loop

@@ -24,8 +24,8 @@ from mien.techniques.draw import replace
 from mien.techniques.unlabeled import fixmatch, pseudo_label
 from mien.training import label_quality
 from mien.training.components import looks_at_unlabeled
-from mien.training.label_budget import PreparedRun, prepare_run
 from mien.training.notes import Notes
+from mien.training.prepare_run import PreparedRun, prepare_run
 from mien.training.run import Run
 from runs import changed, features
 

@@ -15,7 +15,7 @@ from mien.data.identities import write_identities
 from mien.data.label_budget import LabelBudget
 from mien.data.splits import fold_view
 from mien.progress import Silent
-from mien.training.label_budget import PreparedRun, prepare_run
+from mien.training.prepare_run import PreparedRun, prepare_run
 from mien.wording import quantity
 from runs import Heard
 

@@ -21,11 +21,16 @@ from mien.active.human_annotators import HumanAnnotators
 from mien.active.learning_curve import LearningCurve, RoundResult, draw_learning_curve, write_curve_tables, write_round_result
 from mien.active.oracle import Oracle
 from mien.active.pool import UNDECIDED, AllFaces, KnownLabels
+from mien.active.resolved_settings import (
+    Recipes,
+    build_strategy,
+    claim_folder,
+    with_test_split,
+)
 from mien.active.round_figures import measure_round, missed_rows, round_in_words
 from mien.active.round_files import read_answers, read_own_result, read_questions, write_answers, write_questions
 from mien.active.rounds_settings import RoundsSettings, folder_name
 from mien.active.scoring import score_pool
-from mien.active.settings import Recipes, build_strategy, claim_folder, with_test_split
 from mien.data.faceset import FaceSet
 from mien.data.format import Rows
 from mien.data.label_budget import LabelBudget

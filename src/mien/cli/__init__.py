@@ -14,20 +14,20 @@ from mien.cli import (
     annotate,
     annotators,
     autoencoder,
-    comparing,
+    compare,
     consistency,
-    data,
     duplicates,
-    exporting,
+    evaluate,
+    export_and_adapt,
+    face_sets,
     identities,
     label_errors,
     labels,
-    looking,
-    measure,
-    predicting,
-    preparing,
+    neurons_and_explain,
+    predict,
+    prepare,
     rounds,
-    training,
+    train,
 )
 from mien.errors import MienError
 from mien.installed import own_version
@@ -58,34 +58,34 @@ def _top(
 
 
 # In the order in which they are listed.
-app.command("import")(data.import_)
-app.command()(preparing.prepare)
+app.command("import")(face_sets.import_)
+app.command()(prepare.prepare)
 for _command in (
-    data.describe,
-    data.features,
-    data.convert,
+    face_sets.describe,
+    face_sets.features,
+    face_sets.convert,
     duplicates.duplicates,
     identities.identities,
     consistency.peaks,
-    training.train,
-    training.resume,
-    predicting.predict,
-    predicting.watch,
-    exporting.adapt,
-    exporting.export,
-    measure.evaluate,
-    measure.weights,
+    train.train,
+    train.resume,
+    predict.predict,
+    predict.watch,
+    export_and_adapt.adapt,
+    export_and_adapt.export,
+    evaluate.evaluate,
+    evaluate.weights,
     label_errors.label_errors,
-    measure.intensity,
+    evaluate.intensity,
     consistency.consistency,
-    looking.neurons,
-    looking.explain,
+    neurons_and_explain.neurons,
+    neurons_and_explain.explain,
     identities.verify,
-    comparing.compare,
+    compare.compare,
     rounds.rounds,
     annotate.annotate,
-    training.recipes,
-    training.demo,
+    train.recipes,
+    train.demo,
 ):
     app.command()(_command)
 app.add_typer(autoencoder.autoencoder, name="autoencoder")

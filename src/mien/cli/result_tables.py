@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mien.evaluation.sample_weights import SampleWeights
     from mien.evaluation.stability_summary import StabilitySummary
     from mien.experiments.adaptation.judgment import Adapted
-    from mien.experiments.comparison import Comparison
+    from mien.experiments.comparison_result import Comparison
     from mien.experiments.seed_statistics import Difference, Spread, TableLine
     from mien.label_errors.known_mistakes import KnownMistakes
     from mien.label_errors.ranking import LabelErrors

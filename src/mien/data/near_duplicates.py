@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from mien.data.faceset import BLOCK, FaceSet
 from mien.data.format import Rows
-from mien.data.phash import (
+from mien.data.perceptual_hash import (
     Bools,
     Bytes,
     Floats,

@@ -11,12 +11,12 @@ from mien.data.faceset import FaceSet
 from mien.data.splits import fold_view, split_rows, test_split
 from mien.errors import MienError
 from mien.evaluation.evaluation_result import Evaluation
-from mien.evaluation.near_duplicates import near_duplicate_notes
 from mien.evaluation.report import Mistakes, write_evaluation
 from mien.evaluation.summarize_logits import confident_mistakes, summarize_logits
+from mien.evaluation.train_test_overlap import near_duplicate_notes
 from mien.preparation.photo_folder import open_or_prepare
 from mien.progress import Progress
-from mien.recognize.alignment import alignment_note
+from mien.recognize.alignment_note import alignment_note
 from mien.recognize.calibration import apply_temperature
 from mien.recognize.recognizer import Recognizer
 from mien.recognize.run_records import read_history, read_sources, read_used_ids

@@ -16,7 +16,7 @@ from mien.errors import MienError
 from mien.evaluation.evaluate import evaluate
 from mien.evaluation.evaluation_result import few_faces_caution
 from mien.evaluation.sample_weights import flip_auroc, read_weighted_faces
-from mien.experiments.comparison import Comparison
+from mien.experiments.comparison_result import Comparison
 from mien.experiments.grid import ComparisonPlan, Job, make_plan
 from mien.experiments.published import published_on
 from mien.experiments.report import write_comparison

@@ -12,7 +12,7 @@ from mien.data.faceset import FaceSet
 from mien.errors import MienError
 from mien.evaluation.neighborhood_stability import RecognizerInputs, face_batches
 from mien.progress import Progress
-from mien.recognize.alignment import alignment_note
+from mien.recognize.alignment_note import alignment_note
 from mien.recognize.recognizer import Recognizer
 
 Features = npt.NDArray[np.float32]

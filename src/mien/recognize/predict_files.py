@@ -64,7 +64,7 @@ def predict(
     recognizer: Recognizer | Path | str = "mien-s",
     every: float = 0.04,
     faults: list[UnreadableFile] | None = None,
-    geometry: CropSpec | None = None,
+    crop_spec: CropSpec | None = None,
     least_face: float | None = None,
     limits: FileLimits = FILE_LIMITS,
     turn: bool = False,
@@ -73,7 +73,7 @@ def predict(
 ) -> Iterator[PredictedPhoto]:
     """Read the faces in photos and videos, one after the other: files, folders, globs, lists and archives of them.
 
-    `every`: seconds between the frames of a video. `faults`: a list to which is added what cannot be read. `geometry`,
+    `every`: seconds between the frames of a video. `faults`: a list to which is added what cannot be read. `crop_spec`,
     `least_face`, `limits` and `turn` as `read_all` takes them. `without`: a folder whose files are passed over.
     Raises MienError where there is no such input or model.
     """
@@ -84,7 +84,7 @@ def predict(
         absolute = Path(os.path.abspath(without))
         found = (one for one in found if not one.path.is_relative_to(absolute))
     given = [] if faults is None else faults
-    return predict_files(recognizer, found, every, given, geometry, least_face=least_face, limits=limits, turn=turn)
+    return predict_files(recognizer, found, every, given, crop_spec, least_face=least_face, limits=limits, turn=turn)
 
 
 def predict_files(

@@ -16,19 +16,19 @@ def watch(
     camera: int | str,
     recognizer: Recognizer | Path | str = "mien-s",
     seconds: float | None = None,
-    geometry: CropSpec | None = None,
+    crop_spec: CropSpec | None = None,
     least_face: float | None = None,
     device: str = "auto",
 ) -> Iterator[PredictedPhoto]:
     """Read every frame of a camera and follow its faces, for so many seconds or until nobody asks any more; nothing is stored.
 
-    `camera`: a number, a device or an address, as `find_camera` reads it. Without a `geometry` faces are cut out as the model's
+    `camera`: a number, a device or an address, as `find_camera` reads it. Without a `crop_spec` faces are cut out as the model's
     card says. They are looked for from `least_face` pixels on; unless said, as `in_frames` says.
     Raises MienError where there is no such camera, or it stops, and where the recognizer cannot be loaded.
     """
     if not isinstance(recognizer, Recognizer):
         recognizer = Recognizer.load(recognizer, device)
-    return _watched(find_camera(camera), camera, recognizer, seconds, geometry or recognizer.crop_spec, least_face)
+    return _watched(find_camera(camera), camera, recognizer, seconds, crop_spec or recognizer.crop_spec, least_face)
 
 
 def _watched(

@@ -12,7 +12,7 @@ from mien.errors import MienError
 from mien.models import upscaling
 from mien.progress import duration, tell_part
 from mien.registry import component_name
-from mien.training import contract
+from mien.training import technique_checks
 from mien.training.checkpoint import write_state
 from mien.training.components import Components
 from mien.training.face_loader import Batch, shuffled_batches
@@ -48,9 +48,9 @@ def fit(run: Run, keep: Callable[[int], None], objective: Objective | None = Non
                 for number, (batch, other) in enumerate(zip(run.pool.stream(batches), others, strict=True)):
                     run.optimization.set_rate((epoch + number / len(batches)) / settings.epochs)
                     labeled = labeled_loss(run, taught, batch, losses)
-                    contract.perform("step", techniques.step, run, labeled, other)
+                    technique_checks.perform("step", techniques.step, run, labeled, other)
                     run.progress.advance(len(batch.rows))
-                contract.require_asked(losses, techniques.step)
+                technique_checks.require_asked(losses, techniques.step)
                 seconds = time.monotonic() - started
                 end_epoch(run, taught, techniques, losses, seconds)
                 run.progress.say(epoch_line(run) + pace(run, faces, seconds))
@@ -68,8 +68,8 @@ def begin(run: Run, stage: int) -> Components:
         if larger := upscaling(run.network, run.recipe.model["network"]):
             run.progress.say(larger)
         # Before the optimizer and the average take the weights.
-        contract.perform("start", techniques.start, run)
-        contract.require_started(run.network, run.device, techniques.start)
+        technique_checks.perform("start", techniques.start, run)
+        technique_checks.require_started(run.network, run.device, techniques.start)
     if stage > run.stage or not run.history:
         run.enter(stage)
     return techniques
@@ -79,11 +79,11 @@ def refresh(run: Run, techniques: Components) -> list[Tensor]:
     """Before an epoch: weigh (with the old targets), then targets, then draw. Returns the rows of each batch."""
     run.forget_predictions()
     count = len(run.labels)
-    weights = [contract.shares(weigh(run), (count,), run.device, "weigh", weigh) for weigh in techniques.weigh]
+    weights = [technique_checks.shares(weigh(run), (count,), run.device, "weigh", weigh) for weigh in techniques.weigh]
     run.weights = torch.stack(weights).prod(dim=0)
     targets = techniques.targets
-    run.targets = contract.shares(targets(run), (count, run.classes), run.device, "targets", targets)
-    batches = contract.batch_rows(techniques.draw(run), count, techniques.draw)
+    run.targets = technique_checks.shares(targets(run), (count, run.classes), run.device, "targets", targets)
+    batches = technique_checks.batch_rows(techniques.draw(run), count, techniques.draw)
     run.batches = len(batches)
     run.forget_predictions()
     run.train_mode()
@@ -117,7 +117,7 @@ def unlabeled_losses(run: Run, technique: Unlabeled, count: int) -> Iterator[Unl
         return
     size = min(run.recipe.unlabeled_batch, len(run.unlabeled))
     for batch in run.pool.stream(shuffled_batches(run.unlabeled.cpu(), count, size, run.generator)):
-        yield contract.unlabeled_loss(technique(run, batch), run.device, technique)
+        yield technique_checks.unlabeled_loss(technique(run, batch), run.device, technique)
 
 
 def end_epoch(run: Run, objective: Objective, techniques: Components, losses: list[Tensor], seconds: float) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mien.training import contract
+from mien.training import technique_checks
 from mien.training.losses import BatchLoss
 from mien.training.questions import Weigh
 
@@ -41,15 +41,19 @@ class Classes(Objective):
         targets, weights = run.targets[batch.rows], run.weights[batch.rows]
         shape = (len(batch.rows),)
         asked = [(weigh, weigh.of_batch(run, batch)) for weigh in self.weigh]
-        shares = [contract.unevaluated(made, shape, run.device, "weigh", weigh) for weigh, made in asked if made is not None]
+        shares = [
+            technique_checks.unevaluated(made, shape, run.device, "weigh", weigh) for weigh, made in asked if made is not None
+        ]
 
         def charged(losses: object) -> Tensor:
-            return contract.numbers(losses, shape, run.device, "loss", run.loss)
+            return technique_checks.numbers(losses, shape, run.device, "loss", run.loss)
 
         def evaluate() -> BatchLoss:
             counts = torch.stack([weights, *(share() for share in shares)]).prod(dim=0)
             outputs = run.heads(inputs)
-            each = counts * torch.stack([contract.trainable(charged(run.loss(output, targets)), run.loss) for output in outputs])
+            each = counts * torch.stack(
+                [technique_checks.trainable(charged(run.loss(output, targets)), run.loss) for output in outputs]
+            )
             displayed = [run.loss.displayed(output.detach(), targets) for output in outputs]
             if displayed[0] is not None:
                 shown = counts * torch.stack([charged(losses) for losses in displayed])

@@ -18,7 +18,7 @@ from mien.progress import Progress, Silent
 from mien.recipes.recipe import Answer, Recipe
 from mien.recognize.device import autocast, channels_last, choose_precision, predict_logits, to_device
 from mien.recognize.saved_networks import build_network
-from mien.training import contract
+from mien.training import technique_checks
 from mien.training.face_loader import Batch, FaceLoader
 from mien.training.losses import Loss
 from mien.training.memory import Memory
@@ -236,7 +236,7 @@ class Run:
         """What the network says of every row at the present weights; computed once between two epochs, however often asked."""
         if self._predictions is None:
             logits = self.predict(self.pool).to(self.device)
-            losses = contract.numbers(self.loss(logits, self.targets), (len(logits),), self.device, "loss", self.loss)
+            losses = technique_checks.numbers(self.loss(logits, self.targets), (len(logits),), self.device, "loss", self.loss)
             self._predictions = Predictions(torch.softmax(logits, dim=1), losses)
         return self._predictions
 

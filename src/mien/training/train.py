@@ -31,8 +31,8 @@ from mien.recognize.saved_networks import build_network, write_model
 from mien.registry import naming_file
 from mien.tabular.parquet_files import BUDGET_COLUMNS, read_table
 from mien.training.checkpoint import TODO, read_state
-from mien.training.label_budget import PreparedRun, budget_table, prepare_run
 from mien.training.loop import fit, own_threads
+from mien.training.prepare_run import PreparedRun, budget_table, prepare_run
 from mien.training.run import BestEpoch, Run
 from mien.training.run_state import put_state
 from mien.training.settings import TrainingSettings

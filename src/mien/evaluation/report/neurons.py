@@ -18,7 +18,7 @@ from mien.disk import replace_atomically
 from mien.evaluation.neuron_responses import LayerNeurons, label_entropy, mean_faces
 from mien.evaluation.neurons import MaximizedNeurons, NetworkNeurons, Neurons
 from mien.evaluation.report.figures import BLUE, INK, LINE, ORANGE, TEXT, plain_axes
-from mien.evaluation.report.page import EmbeddedPicture, data_uri, with_thousands
+from mien.evaluation.report.report_page import EmbeddedPicture, data_uri, with_thousands
 from mien.folders import require_absent
 from mien.json_text import to_json
 from mien.matplotlib_parts import Figure, MaxNLocator

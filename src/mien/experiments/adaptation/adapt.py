@@ -21,7 +21,7 @@ from mien.folders import require_new
 from mien.models import Network
 from mien.preparation.photo_folder import open_or_prepare
 from mien.progress import Progress, Silent
-from mien.recognize.alignment import alignment_note
+from mien.recognize.alignment_note import alignment_note
 from mien.recognize.calibration import apply_temperature, fit_confidence_threshold, fit_conformal_threshold
 from mien.recognize.export_model import write_exported
 from mien.recognize.model_card import ModelCard, require_alike

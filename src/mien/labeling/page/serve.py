@@ -18,9 +18,9 @@ from mien.labeling.page.client_limits import ClientLimits
 from mien.labeling.page.log_limits import limited_logs
 from mien.labeling.page.request_checks import LOOPBACK
 from mien.labeling.page.responses import GuessTiming
-from mien.labeling.page.server import PageServer
 from mien.labeling.page.setup import PreparedPage
 from mien.labeling.page.tls import tls_context
+from mien.labeling.page.uvicorn_server import PageServer
 
 PATH_PATTERN = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")
 """A path below which a proxy may show the page; not with . and .. as parts, which browsers take out."""

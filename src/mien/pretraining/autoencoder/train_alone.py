@@ -24,8 +24,8 @@ from mien.progress import Progress, Silent
 from mien.recipes.recipe import Recipe
 from mien.recognize.device import choose_device
 from mien.recognize.model_card import ModelCard, read_card
-from mien.training.label_budget import budget_table, prepare_run
 from mien.training.loop import own_threads
+from mien.training.prepare_run import budget_table, prepare_run
 from mien.training.settings import TrainingSettings
 
 FILE = "neighbors.json"

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from mien.data.format import Info
 from mien.errors import MienError
-from mien.recognize.alignment import alignment_note
+from mien.recognize.alignment_note import alignment_note
 from mien.recognize.bundled import find_model
 from mien.recognize.gray_and_color_weights import match_colors
 from mien.recognize.model_card import ModelCard, read_card

@@ -8,8 +8,14 @@ from pathlib import Path
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from mien.disk import write_atomically
-from mien.evaluation.report.page import DASH, EmbeddedPicture, data_uri, percent, with_thousands
-from mien.experiments.comparison import Comparison
+from mien.evaluation.report.report_page import (
+    DASH,
+    EmbeddedPicture,
+    data_uri,
+    percent,
+    with_thousands,
+)
+from mien.experiments.comparison_result import Comparison
 from mien.experiments.grid import GridPoint
 from mien.experiments.report.figures import AccuracyCurves, accuracy_curves, draw_accuracy_curves, draw_differences
 from mien.experiments.seed_statistics import Difference, Spread, TableLine

@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from mien.data.faceset import FaceSet
 from mien.data.near_duplicates import have_near_duplicates
-from mien.data.phash import Bools
+from mien.data.perceptual_hash import Bools
 from mien.data.splits import fold_view, split_rows, training_rows
 from mien.errors import MienError
 from mien.json_toml import read_settings

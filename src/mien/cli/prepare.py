@@ -70,14 +70,12 @@ def prepare(
     *inputs, out = paths
     values = {"inputs": [str(one) for one in inputs], "align": align, "detector": detector, "which": faces, "side": side}
     values |= {"color": color, "every": every, "limits": keep or [], "labeled": labeled, "test": test, "seed": seed, "turn": turn}
-    values |= {"classes": class_names(classes)}
-    values |= _kept(set_)
+    values |= {"classes": class_names(classes)} | _kept(set_)
+    asked = settings_from(PreparationSettings, values)
     if cluster is not None:
         logging.disable(logging.WARNING)  # Ray tells of every step
     with progress_bar(quiet=as_json) as bar:
-        done = run(
-            settings_from(PreparationSettings, values), out, workers or os.cpu_count() or 1, cluster, bar, file_limits(limits)
-        )
+        done = run(asked, out, workers or os.cpu_count() or 1, cluster, bar, file_limits(limits))
     _tell(done, out, test > 0, as_json)
 
 

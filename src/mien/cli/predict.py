@@ -68,17 +68,17 @@ def predict(
     from mien.recognize.recognizer import Recognizer
 
     _require_inputs(paths, as_csv)
-    form, geometry, folder = _form(as_json, as_csv), _geometry(align, detector), _new_folder(draw)
+    form, crop_spec, folder = _form(as_json, as_csv), _crop_spec(align, detector), _new_folder(draw)
     faults, noted = list[UnreadableFile](), _Noted(tracking_caution(every))
     with _stopped():
         recognizer = Recognizer.load(model, device)
-        _say_overridden(recognizer, geometry)
+        _say_overridden(recognizer, crop_spec)
         writer = PredictionWriter(form, recognizer.classes, sys.stdout, folder)
         try:
             with progress_bar(quiet=form != "text") as bar:
                 bar.begin("photos and frames", 0)
                 for read in run(
-                    paths, recognizer, every, faults, geometry, least_face, file_limits(limits), turn, without=folder
+                    paths, recognizer, every, faults, crop_spec, least_face, file_limits(limits), turn, without=folder
                 ):
                     noted.note(read)
                     with _whole():
@@ -156,18 +156,18 @@ def watch(
     from mien.recognize.watch import watch as run
     from mien.terminal import live
 
-    form, geometry, folder = _form(as_json, as_csv), _geometry(align, detector), _new_folder(draw)
+    form, crop_spec, folder = _form(as_json, as_csv), _crop_spec(align, detector), _new_folder(draw)
     try:
         find_camera(camera)
     except MienError as error:
         raise typer.BadParameter(str(error), param_hint="'CAMERA'") from None
     with _stopped():
         recognizer = Recognizer.load(model, device)
-        _say_overridden(recognizer, geometry)
+        _say_overridden(recognizer, crop_spec)
         writer = PredictionWriter(form, recognizer.classes, sys.stdout, folder)
         try:
             with live() as shown, suppress(KeyboardInterrupt):
-                for read in run(camera, recognizer, seconds, geometry, least_face):
+                for read in run(camera, recognizer, seconds, crop_spec, least_face):
                     with _whole():
                         writer.write(read)
                     if form == "text":
@@ -220,7 +220,7 @@ def _say_notes(read: "PredictedPhoto") -> None:
         say(f"mien: {read.shot.input.name}: {note}", file=sys.stderr)
 
 
-def _say_overridden(recognizer: "Recognizer", geometry: "CropSpec | None") -> None:
+def _say_overridden(recognizer: "Recognizer", crop_spec: "CropSpec | None") -> None:
     """Say on standard error that faces are cut out in another way than the model's card says, where that is so."""
     from mien.errors import MienError
 
@@ -228,8 +228,8 @@ def _say_overridden(recognizer: "Recognizer", geometry: "CropSpec | None") -> No
         stated = str(recognizer.crop_spec)
     except MienError:  # it does not say, which is why another way was asked for
         return
-    if geometry and stated != str(geometry):
-        ours, theirs = str(geometry).split("; "), stated.split("; ")
+    if crop_spec and stated != str(crop_spec):
+        ours, theirs = str(crop_spec).split("; "), stated.split("; ")
         taken = "; ".join(part for part in ours if part not in theirs)
         said = "; ".join(part for part in theirs if part not in ours)
         say(f"mien: faces are cut out by '{taken}', not by '{said}' as the model's card says", file=sys.stderr)
@@ -241,7 +241,7 @@ def _form(as_json: bool, as_csv: bool) -> "Form":
     return "json" if as_json else "csv" if as_csv else "text"
 
 
-def _geometry(align: str | None, detector: str | None) -> "CropSpec | None":
+def _crop_spec(align: str | None, detector: str | None) -> "CropSpec | None":
     from mien.faces.crop import CropSpec
 
     if align is None:
@@ -250,9 +250,9 @@ def _geometry(align: str | None, detector: str | None) -> "CropSpec | None":
                 "expected --align with it: else the model's card says what finds faces", param_hint="--detector"
             )
         return None
-    geometry = CropSpec(align, detector or "mtcnn", "all")
-    geometry.require_workable()
-    return geometry
+    crop_spec = CropSpec(align, detector or "mtcnn", "all")
+    crop_spec.require_workable()
+    return crop_spec
 
 
 def _new_folder(folder: Path | None) -> Path | None:
