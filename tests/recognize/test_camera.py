@@ -61,7 +61,7 @@ def served(answer: Answer) -> Iterator[str]:
 
 
 def sends(count: int, step: int = 1) -> Answer:
-    """So many pictures, as cameras send them over HTTP, and then the end. From one to the next the face moves by `step` pixels."""
+    """So many pictures, as cameras send them over HTTP, then the end. From one to the next the face moves by `step` pixels."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)

@@ -70,7 +70,7 @@ def prepare(
     *inputs, out = paths
     values = {"inputs": [str(one) for one in inputs], "align": align, "detector": detector, "which": faces, "side": side}
     values |= {"color": color, "every": every, "limits": keep or [], "labeled": labeled, "test": test, "seed": seed, "turn": turn}
-    values |= {"classes": class_names(classes)} | _kept(set_)
+    values |= {"classes": class_names(classes), **_kept(set_)}
     asked = settings_from(PreparationSettings, values)
     if cluster is not None:
         logging.disable(logging.WARNING)  # Ray tells of every step
