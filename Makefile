@@ -18,7 +18,7 @@ demo: $(VENV)/core
 	$(BIN)/mien demo --out demo
 
 test: $(VENV)/develop
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/develop
 	$(BIN)/ruff check .

@@ -47,6 +47,22 @@ providers._get_local_constants = lambda: _none
 settings.register_profile("mien", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("mien")
 
+LONG = (
+    "test_telemetry.py",
+    "test_fuzzing.py",
+    "test_real_faces.py",
+    "test_resume.py",
+    "test_notebooks.py",
+    "test_extend_page.py",
+)
+"""Files of few tests that take long: they begin first, or the last of them would be waited for alone."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files before all others."""
+    items.sort(key=lambda item: item.path.name not in LONG)
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _without_waiting_for_disks() -> Iterator[None]:

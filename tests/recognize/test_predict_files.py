@@ -471,8 +471,8 @@ def test_photos_are_read_from_python(tmp_path: Path) -> None:
     for name in ("a.png", "drawn/b.png", "c/d.png"):
         write_photo(tmp_path / "photos" / name, photo_of((3, 3, 20)))
     (tmp_path / "photos" / "e.png").write_bytes(b"no photo")
-    faults, geometry = list[UnreadableFile](), CropSpec("box", "photographs:Bright", "all")
-    how: dict[str, Any] = {"faults": faults, "geometry": geometry, "device": "cpu", "without": tmp_path / "photos" / "drawn"}
+    faults, crop_spec = list[UnreadableFile](), CropSpec("box", "photographs:Bright", "all")
+    how: dict[str, Any] = {"faults": faults, "crop_spec": crop_spec, "device": "cpu", "without": tmp_path / "photos" / "drawn"}
     found = {read.shot.name: len(read.faces) for read in predict([tmp_path / "photos"], **how)}
     assert found == {"a.png": 1, "c/d.png": 1}
     assert [fault.input.name for fault in faults] == ["e.png"]

@@ -7,7 +7,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -308,20 +308,20 @@ class Proxy:
                     self.end_headers()
                     return
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                connection = http.client.HTTPConnection("127.0.0.1", inside, timeout=WAIT)
                 target = self.path.removeprefix("/label") if strips else self.path
                 headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
-                connection.request(self.command, target, body, headers)
-                response = connection.getresponse()
-                content = response.read()
-                self.send_response(response.status)
-                for name, value in response.getheaders():
-                    if name.lower() not in ("content-length", "transfer-encoding", "connection", "date"):
-                        self.send_header(name, value)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-                connection.close()
+                with closing(http.client.HTTPConnection("127.0.0.1", inside, timeout=WAIT)) as connection:
+                    connection.request(self.command, target, body, headers)
+                    response = connection.getresponse()
+                    content = response.read()
+                with suppress(ConnectionError):  # the browser may have left
+                    self.send_response(response.status)
+                    for name, value in response.getheaders():
+                        if name.lower() not in ("content-length", "transfer-encoding", "connection", "date"):
+                            self.send_header(name, value)
+                    self.send_header("Content-Length", str(len(content)))
+                    self.end_headers()
+                    self.wfile.write(content)
 
             do_POST = do_GET
 
