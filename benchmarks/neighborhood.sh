@@ -18,7 +18,7 @@ have() { [ -e "$1" ] || "${@:2}"; }
 compare() { mien compare "$1" --seeds "$seeds" --threads "$threads" "${@:2}"; }
 # A recognizer that takes no part in training an autoencoder.
 judge() { have judge mien train ferplus --recipe scratch_bn_small --epochs 12 --set draw.at_least=1 --threads "$threads" --out judge; }
-autoencoder() { have "$1_neighbors" mien neighbors train "$1" --out "$1_neighbors" --threads "$threads" "${@:2}"; }
+autoencoder() { have "$1_neighbors" mien autoencoder train "$1" --out "$1_neighbors" --threads "$threads" "${@:2}"; }
 
 export XDG_CACHE_HOME=$PWD/cache  # Runs find the autoencoder of `neighbors` there.
 have ferplus mien import ferplus "$fer" ferplus --rule probability
@@ -27,7 +27,7 @@ for part in "$@"; do
     choose)
       have choice python "$here/held_out.py" ferplus choice
       for latent in 64 256; do
-        have choice_$latent mien neighbors train choice --out choice_$latent --threads "$threads" --set model.latent=$latent
+        have choice_$latent mien autoencoder train choice --out choice_$latent --threads "$threads" --set model.latent=$latent
       done
       common=(--labels-per-class 1000 --noise 0.2 --epochs 16 --set draw.at_least=1 --set model.width=0.25)
       compare choice --recipes two_scale_small "${common[@]}" --out choose_base
@@ -42,7 +42,7 @@ for part in "$@"; do
     refined)
       have choice python "$here/held_out.py" ferplus choice
       for refine in none wgan; do
-        have choice_$refine mien neighbors train choice --out choice_$refine --threads "$threads" --refine $refine --labels-per-class 250 \
+        have choice_$refine mien autoencoder train choice --out choice_$refine --threads "$threads" --refine $refine --labels-per-class 250 \
           --set refine_stages.0.epochs=2
         judge
         python "$here/neighbors.py" choice_$refine judge choice --split test --sigmas 0.22 --table refined_$refine.csv

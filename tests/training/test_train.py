@@ -11,6 +11,7 @@ from conftest import bright_faces, small_recipe
 from mien import FaceSet, MienError, Recognizer, TrainingSettings, evaluate, resume, train
 from mien.data.splits import fold_view
 from mien.recognize.calibration import are_sure
+from mien.recognize.model_card import ModelCard
 from mien.recognize.run_records import read_history
 from mien.training.face_loader import FaceLoader
 from runs import Heard
@@ -317,3 +318,10 @@ def test_a_compiled_network_learns_the_same(tmp_path: Path, faces: FaceSet) -> N
     fused = train(features, small_recipe(**recipe), tmp_path / "fused")
     for key, value in plain.network.state_dict().items():
         assert torch.allclose(value.float(), fused.network.state_dict()[key].float(), atol=1e-4), key
+
+
+@pytest.mark.parametrize("normalize", ["fixed", "face"])
+def test_without_validation_faces_the_last_model_is_kept(tmp_path: Path, faces: FaceSet, normalize: str) -> None:
+    recipe = small_recipe(validation=0.0, normalize=normalize)
+    card = train(faces, recipe, tmp_path / "run", TrainingSettings(threads=1)).card
+    assert (card.temperature, card.conformal_threshold, card.budget["validation"]) == (1.0, ModelCard.conformal_threshold, 0)

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mien.data.face_grid import GridNote, GridTile, draw_face_grid, evenly_spaced, write_face_grid
-from mien.data.face_grid import GridRow as SheetRow
+from mien.data.face_grid import GridNote, GridRow, GridTile, draw_face_grid, evenly_spaced, write_face_grid
 from mien.data.near_duplicates import NearDuplicates
 from mien.disk import write_atomically
 from mien.folders import require_new
@@ -54,7 +53,7 @@ def draw_near_duplicates(found: NearDuplicates) -> Image.Image:
     return draw_face_grid(list(_drawn(found)), SIDE, f"{quantity(len(found.sizes), 'group')} of near-duplicates, by size")
 
 
-def _drawn(found: NearDuplicates) -> Iterator[SheetRow]:
+def _drawn(found: NearDuplicates) -> Iterator[GridRow]:
     count, few = len(found.faces), SHOWN // 2
     for number in sorted({*range(min(few, len(found.sizes))), *evenly_spaced(len(found.sizes), few).tolist()}):
         members = np.flatnonzero(found.group == number)
@@ -64,4 +63,4 @@ def _drawn(found: NearDuplicates) -> Iterator[SheetRow]:
             assert source is not None
             face = source.faces([row if row < count else row - count])[0]
             tiles.append(GridTile(face, (GridNote(found.labels[row] or "-"), GridNote(found.splits[row]))))
-        yield SheetRow(f"{quantity(len(members), 'face')}", tuple(tiles))
+        yield GridRow(f"{quantity(len(members), 'face')}", tuple(tiles))

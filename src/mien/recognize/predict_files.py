@@ -74,7 +74,7 @@ def predict(
     """Read the faces in photos and videos, one after the other: files, folders, globs, lists and archives of them.
 
     `every`: seconds between the frames of a video. `faults`: a list to which is added what cannot be read. `crop_spec`,
-    `least_face`, `limits` and `turn` as `read_all` takes them. `without`: a folder whose files are passed over.
+    `least_face`, `limits` and `turn` as `predict_files` takes them. `without`: a folder whose files are passed over.
     Raises MienError where there is no such input or model.
     """
     if not isinstance(recognizer, Recognizer):

@@ -23,7 +23,7 @@ def watch(
     """Read every frame of a camera and follow its faces, for so many seconds or until nobody asks any more; nothing is stored.
 
     `camera`: a number, a device or an address, as `find_camera` reads it. Without a `crop_spec` faces are cut out as the model's
-    card says. They are looked for from `least_face` pixels on; unless said, as `in_frames` says.
+    card says. They are looked for from `least_face` pixels on; unless said, as `crop_in_frames` says.
     Raises MienError where there is no such camera, or it stops, and where the recognizer cannot be loaded.
     """
     if not isinstance(recognizer, Recognizer):

@@ -191,7 +191,7 @@ def _finish(run: Run, settings: TrainingSettings, prepared: PreparedRun, progres
         write_table(run.folder / "weights.parquet", _weights_table(run, prepared))
         folder = run.folder / "model" if last else run.folder / "stages" / str(stage + 1)
         assert run.best is not None, "every stage has an epoch"
-        logits = _best_logits(run, run.best)
+        logits = _best_logits(run, run.best) if len(run.data.validation_labels) else torch.empty(0, run.classes)
         card = _card(run, run.best, logits, settings, prepared)
         write_model(folder, run.best.weights, card)
         if last:

@@ -1,4 +1,4 @@
-"""The pictures of the page in docs/: `python tests/active/page/pictures.py [FOLDER]`, with drawn faces and Chromium.
+"""The pictures of the page in docs/: `python tests/labeling/page/pictures.py [FOLDER]`, with drawn faces and Chromium.
 
 Run it from the top of the repository with `tests` on the path: `PYTHONPATH=tests`.
 """
