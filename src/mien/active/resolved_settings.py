@@ -63,7 +63,7 @@ class Recipes:
         return replace(self.tuning, start={"technique": "weights", "path": str(model)})
 
 
-def with_test_split(asked: RoundsSettings, out: Path, faces: FaceSet) -> RoundsSettings:
+def resolve_split_to_test(asked: RoundsSettings, out: Path, faces: FaceSet) -> RoundsSettings:
     """The settings with a split to test on, or None: the one that rounds began with in `out`, else the set's own with labels."""
     if asked.split_to_test != AUTO:
         return asked
