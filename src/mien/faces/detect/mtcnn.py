@@ -7,15 +7,16 @@ them overlapping boxes are suppressed, and the rest is moved as the network says
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
+from typing_extensions import override
 
-from mien.faces.detect import check_photos
+from mien.faces.detect import Detector, check_photos
 from mien.faces.face import Face
 from mien.faces.mtcnn.boxes import Boxes, Places, corrected, squared, suppress
 from mien.faces.mtcnn.integral_image import IntegralImage
@@ -33,7 +34,7 @@ LOAD = 1 << 23
 
 
 @dataclass(frozen=True, config=STRICT)
-class Mtcnn:
+class Mtcnn(Detector):
     """Boxes, landmarks and, as score, O-Net's probability of being a face.
 
     What the paper leaves open is as in facenet-pytorch, which has the same weights: pixels of the pyramid and of crops are
@@ -59,8 +60,7 @@ class Mtcnn:
     runtime: Runtime = "onnx"
     """What computes the networks: onnxruntime, or torch, which takes longer to load."""
 
-    gives_landmarks: ClassVar[bool] = True
-
+    @override
     def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
         """The faces of each photo, the surest first. Raises MienError for what is no photo, or without weights."""
         check_photos(photos)
