@@ -18,6 +18,7 @@ from mien.errors import MienError
 from mien.folders import claim
 from mien.json_toml import read_settings
 from mien.progress import Progress, Silent
+from mien.protocols import require_subclass
 from mien.recipes.overrides import recipe_with_changes
 from mien.recipes.recipe import Recipe
 from mien.registry import component_from_text
@@ -79,8 +80,12 @@ def resolve_split_to_test(asked: RoundsSettings, out: Path, faces: FaceSet) -> R
 
 
 def build_strategy(text: str) -> Acquire:
-    """The strategy of a text `NAME KEY=VALUE ...`. Raises MienError for an unknown name, key or value."""
+    """The strategy of a text `NAME KEY=VALUE ...`.
+
+    Raises MienError for an unknown name, key or value, and for one of somebody's own that does not subclass Acquire.
+    """
     made: Acquire = component_from_text("mien.active.acquire", text, "strategy")
+    require_subclass(made, Acquire, "mien.active.acquire", "strategy")
     return made
 
 

@@ -236,8 +236,8 @@ def _questions(work: _Work, chain: _Chain, number: int, last: _State, file: Path
     chosen = chain.choose(pool, work.settings.per_round, np.random.default_rng((chain.seed, DRAWS, number)))
     guesses: Rows = model.logits(view.select(rows[chosen])).argmax(axis=1).astype(np.int64)
     asked = RoundQuestions(number, rows[chosen], guesses, model.card.weights, run)
-    scores = getattr(chain.choose, "scores", None)
-    write_questions(file, asked, all_faces, None if scores is None else scores(pool)[chosen])
+    scores = chain.choose.scores(pool)
+    write_questions(file, asked, all_faces, None if scores is None else scores[chosen])
     return asked
 
 
