@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from pydantic.dataclasses import dataclass as checked
+from typing_extensions import override
 
+from mien.faces.detect import Detector
 from mien.faces.face import Face
 
 Photo = npt.NDArray[np.uint8]
@@ -20,21 +22,23 @@ HELD = (64, 99)
 
 
 @dataclass(frozen=True)
-class Bright:
+class Bright(Detector):
     """Finds bright spots, the upper left first; a detector by the name `photographs:Bright`."""
 
+    @override
     def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
         """Boxes around them."""
         return [tuple(_faces(photo)) for photo in photos]
 
 
 @checked(frozen=True)
-class Mortal:
+class Mortal(Detector):
     """As Bright, but for the process that looks first: that one dies at once."""
 
     marker: Path
     """A file that is made before."""
 
+    @override
     def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
         """Boxes, or the end."""
         try:
@@ -45,9 +49,10 @@ class Mortal:
 
 
 @dataclass(frozen=True)
-class Held:
+class Held(Detector):
     """As Bright, but a process that looks at a photo of HELD goes no further, until it is ended, or all have given up on it."""
 
+    @override
     def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
         """Boxes, if it comes to that."""
         if any(photo.shape[:2] == HELD for photo in photos):

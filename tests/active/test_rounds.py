@@ -419,6 +419,8 @@ def test_plans_that_cannot_be(plan: Plans) -> None:
     assert plan(acquire=("margin", "random")).reference == "random"
     assert plan(acquire=("margin", "entropy")).reference == "margin"
     assert vars(build_strategy("worthiness extension=1 normalize=literal"))["extension"] == 1
+    with pytest.raises(MienError, match=r"a subclass of mien\.active\.acquire\.Acquire for strategy = photographs:Bright"):
+        build_strategy("photographs:Bright")
     assert folder_name("a b:C/..") == "a_b_C_.."
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from conftest import Command, bright_faces, small_recipe
 from mien import FaceSet, TrainingSettings, train
-from mien.cli.tables import Table, show_table
+from mien.cli.tables import TextTable, show_table
 from mien.data.format import Info
 from mien.faces.face import Face
 from mien.progress import Quiet, Silent, progress_bar, tell_part
@@ -31,7 +31,7 @@ def is_plain(text: str) -> bool:
 
 def test_cells_headers_and_titles_are_text(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "300")
-    table = Table(*NAMES, title=" ".join(NAMES))
+    table = TextTable(*NAMES, title=" ".join(NAMES))
     table.add_row(*NAMES)
     show_table(table)
     out = capsys.readouterr().out
@@ -40,7 +40,7 @@ def test_cells_headers_and_titles_are_text(capsys: pytest.CaptureFixture[str], m
 
 
 def test_a_name_without_end_does_not_fill_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    table = Table("class")
+    table = TextTable("class")
     table.add_row("x" * 10**6)
     show_table(table)
     assert len(capsys.readouterr().out) < 2000

@@ -264,6 +264,11 @@ def test_whether_faces_have_landmarks_is_known_before(detector: str, align: str,
     assert CropSpec(align, detector).gives_landmarks is gives
 
 
+def test_a_detector_is_no_way_to_cut_out_faces() -> None:
+    with pytest.raises(MienError, match=r"a subclass of mien\.faces\.align\.Align for alignment = photographs:Bright"):
+        align_from_text("photographs:Bright")
+
+
 def test_unknown_ways_are_refused() -> None:
     for text, told in (("ears", "one of box, eyes, outline, whole"), ("eyes far", "NAME KEY=VALUE"), ("eyes distance=2", "fit")):
         with pytest.raises(MienError, match=told):

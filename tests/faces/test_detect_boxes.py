@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from mien.faces.mtcnn.boxes import Places, moved, squared, suppress
+from mien.faces.mtcnn.boxes import Places, corrected, squared, suppress
 from mien.faces.mtcnn.integral_image import IntegralImage
 from mien.media.photos import Photo
 
@@ -67,8 +67,8 @@ def test_squares_keep_the_center_and_the_longer_side() -> None:
 
 def test_sides_move_by_parts_of_the_box() -> None:
     boxes, offsets = np.array([[10, 20, 30, 60]], np.float32), np.array([[0.5, -0.25, 1, 0]], np.float32)
-    assert moved(boxes, offsets, 0).tolist() == [[20, 10, 50, 60]]
-    assert moved(boxes, offsets, 1).tolist() == [[20.5, 9.75, 51, 60]]
+    assert corrected(boxes, offsets, 0).tolist() == [[20, 10, 50, 60]]
+    assert corrected(boxes, offsets, 1).tolist() == [[20.5, 9.75, 51, 60]]
 
 
 def noise(height: int, width: int, seed: int = 0) -> Photo:
@@ -134,4 +134,4 @@ def test_any_memory_order_is_read() -> None:
 def test_nothing_stays_nothing(over: Over) -> None:
     empty = np.empty((0, 4), np.float32)
     assert suppress(empty, np.empty(0, np.float32), np.empty(0, np.int64), 0.5, over).shape == (0,)
-    assert squared(empty).shape == moved(empty, empty, 1).shape == (0, 4)
+    assert squared(empty).shape == corrected(empty, empty, 1).shape == (0, 4)

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -78,7 +79,7 @@ def test_every_detector_says_whether_faces_have_landmarks(name: str) -> None:
     detector = detector_of(name)
     found = [face for faces in detector(photos()[:1]) for face in faces]
     assert found
-    assert all((face.landmarks is not None) is getattr(detector, "gives_landmarks", None) for face in found)
+    assert all((face.landmarks is not None) is detector.gives_landmarks for face in found)
 
 
 @pytest.mark.parametrize("name", DETECTORS)
@@ -170,3 +171,21 @@ def test_dlib_finds_faces_in_photos_that_are_made_smaller(monkeypatch: pytest.Mo
     assert drawing.hits(faces) == [0]
     if faces[0].landmarks is not None:
         assert ((faces[0].landmarks > faces[0].box[:2]) & (faces[0].landmarks < faces[0].box[2:])).all()
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """What is called as a detector is, but subclasses none."""
+
+    def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
+        """Never any faces."""
+        return [()] * len(photos)
+
+
+def test_who_does_not_subclass_detector_is_told_to() -> None:
+    with pytest.raises(MienError) as caught:
+        detector_from_text(f"{__name__}:Stranger")
+    wanted = (
+        f"expected a subclass of mien.faces.detect.Detector for detector = {__name__}:Stranger; found a class without a base; "
+    )
+    assert str(caught.value) == wanted + "import Detector from mien.faces.detect, and write class Stranger(Detector)"

@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typing_extensions import override
 
 from conftest import Command
 from mien.data.faceset import FaceSet
 from mien.faces import crop
 from mien.faces.crop import CropSpec, crop_faces
+from mien.faces.detect import Detector
 from mien.faces.face import Face
 from mien.media.photos import Photo
 from mien.preparation.preparation_settings import PreparationSettings
@@ -28,11 +30,10 @@ def photo() -> Photo:
     return made
 
 
-class Upright:
+class Upright(Detector):
     """Finds the face where its brighter half is above; surely, unless said."""
 
-    gives_landmarks = True
-
+    @override
     def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
         return [self._in(each) for each in photos]
 

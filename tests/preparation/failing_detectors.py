@@ -9,23 +9,26 @@ from pathlib import Path
 
 import numpy as np
 from pydantic.dataclasses import dataclass as checked
+from typing_extensions import override
 
 from mien.errors import MienError
+from mien.faces.detect import Detector
 from mien.faces.face import Face
 from photographs import Bright, Photo
 
 
 @dataclass(frozen=True)
-class Absent:
+class Absent(Detector):
     """A detector by the name `failing_detectors:Absent`, which needs something that is not installed."""
 
+    @override
     def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
         """Never any faces."""
         raise MienError("ONNX Runtime", "it is not installed", "pip install 'mien[onnx]'")
 
 
 @checked(frozen=True)
-class Deadly:
+class Deadly(Detector):
     """A detector by the name `failing_detectors:Deadly`: as Bright, but its process dies of some photos, without a word."""
 
     width: int = 99
@@ -33,6 +36,7 @@ class Deadly:
     several: bool = False
     """It dies of many of them alone."""
 
+    @override
     def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
         """Boxes, or the end."""
         if len(photos) > self.several and any(self.width in (0, photo.shape[1]) for photo in photos):
@@ -41,9 +45,10 @@ class Deadly:
 
 
 @checked(frozen=True)
-class Hungry:
+class Hungry(Detector):
     """A detector by the name `failing_detectors:Hungry`: as Bright, but it wants much memory for some photos."""
 
+    @override
     def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
         """Boxes, or MemoryError."""
         if any(photo.shape[1] == 99 for photo in photos):
@@ -52,12 +57,13 @@ class Hungry:
 
 
 @checked(frozen=True)
-class Stuck:
+class Stuck(Detector):
     """A detector by the name `failing_detectors:Stuck`: as Bright, but it never comes back from some photos."""
 
     marker: Path
     """A file that then holds its process's number."""
 
+    @override
     def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
         """Boxes, or nothing ever."""
         if any(photo.shape[1] == 99 for photo in photos):
@@ -69,9 +75,10 @@ class Stuck:
 
 
 @dataclass(frozen=True)
-class Wrong:
+class Wrong(Detector):
     """A detector by the name `failing_detectors:Wrong`, with an error that no other process can make again."""
 
+    @override
     def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
         """Never any faces."""
 

@@ -1,5 +1,6 @@
 """What a list says beside path, label, split and subject goes along; nothing is dropped without a word."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from typing_extensions import override
 
 from conftest import Command
 from mien.data.faceset import FaceSet
 from mien.data.format import Info
+from mien.faces.detect import Detector
 from mien.faces.face import Face
 from mien.media.photos import Photo
 from mien.preparation.whole_photos import WholePhotoShare, measure_whole_photos
@@ -74,13 +77,14 @@ def test_columns_that_cannot_be_kept(mien: Command, tmp_path: Path, keep: str, s
     assert (done.code, said in done.err) == (1, True)
 
 
-class Central:
+class Central(Detector):
     """Finds a face of a given share of the picture's shorter side, so far beside its middle."""
 
     def __init__(self, share: float, beside: float = 0.0) -> None:
         self.share, self.beside = share, beside
 
-    def __call__(self, photos: list[Photo]) -> list[tuple[Face, ...]]:
+    @override
+    def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
         made = list[tuple[Face, ...]]()
         for photo in photos:
             high, wide = photo.shape[:2]

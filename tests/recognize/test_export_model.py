@@ -15,12 +15,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic.dataclasses import dataclass
+from typing_extensions import override
 
 from conftest import Command
 from mien import MienError, Recognizer
 from mien.data.faceset import Normalization
 from mien.data.format import Info
 from mien.faces.crop import CropSpec
+from mien.faces.detect import Detector
 from mien.faces.face import Face
 from mien.media.photos import Photo
 from mien.models import Network
@@ -62,9 +64,10 @@ def faces_for(info: Info, count: int, seed: int = 0) -> np.ndarray[Any, np.dtype
 
 
 @dataclass(frozen=True, config=STRICT)
-class Boxes:
+class Boxes(Detector):
     """A detector for tests: in every photo a face without landmarks."""
 
+    @override
     def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
         """One box each."""
         return [(Face((5.0, 5.0, 30.0, 30.0), None, 1.0),) for _ in photos]

@@ -18,6 +18,7 @@ from mien.errors import MienError
 from mien.folders import claim
 from mien.json_toml import read_settings
 from mien.progress import Progress, Silent
+from mien.protocols import require_subclass
 from mien.recipes.overrides import recipe_with_changes
 from mien.recipes.recipe import Recipe
 from mien.registry import component_from_text
@@ -63,7 +64,7 @@ class Recipes:
         return replace(self.tuning, start={"technique": "weights", "path": str(model)})
 
 
-def with_test_split(asked: RoundsSettings, out: Path, faces: FaceSet) -> RoundsSettings:
+def resolve_split_to_test(asked: RoundsSettings, out: Path, faces: FaceSet) -> RoundsSettings:
     """The settings with a split to test on, or None: the one that rounds began with in `out`, else the set's own with labels."""
     if asked.split_to_test != AUTO:
         return asked
@@ -79,8 +80,12 @@ def with_test_split(asked: RoundsSettings, out: Path, faces: FaceSet) -> RoundsS
 
 
 def build_strategy(text: str) -> Acquire:
-    """The strategy of a text `NAME KEY=VALUE ...`. Raises MienError for an unknown name, key or value."""
+    """The strategy of a text `NAME KEY=VALUE ...`.
+
+    Raises MienError for an unknown name, key or value, and for one of somebody's own that does not subclass Acquire.
+    """
     made: Acquire = component_from_text("mien.active.acquire", text, "strategy")
+    require_subclass(made, Acquire, "mien.active.acquire", "strategy")
     return made
 
 

@@ -21,12 +21,7 @@ from mien.active.human_annotators import HumanAnnotators
 from mien.active.learning_curve import LearningCurve, RoundResult, draw_learning_curve, write_curve_tables, write_round_result
 from mien.active.oracle import Oracle
 from mien.active.pool import UNDECIDED, AllFaces, KnownLabels
-from mien.active.resolved_settings import (
-    Recipes,
-    build_strategy,
-    claim_folder,
-    with_test_split,
-)
+from mien.active.resolved_settings import Recipes, build_strategy, claim_folder, resolve_split_to_test
 from mien.active.round_figures import measure_round, missed_rows, round_in_words
 from mien.active.round_files import read_answers, read_own_result, read_questions, write_answers, write_questions
 from mien.active.rounds_settings import RoundsSettings, folder_name
@@ -138,7 +133,7 @@ def _work(faceset: Path | str, settings: RoundsSettings, out: Path, bar: Progres
         build_strategy(name)
     faces = FaceSet.open(faceset, verify=True)
     pool = None if settings.pool is None else FaceSet.open(settings.pool, verify=True)
-    settings, given = with_test_split(settings, out, faces), settings
+    settings, given = resolve_split_to_test(settings, out, faces), settings
     recipes, all_faces = Recipes.of(settings, bar), AllFaces.of(faces, pool, settings.oracle is not None)
     share, split = recipes.whole.validation, settings.split_to_test
     if split is None and given.split_to_test is not None:
@@ -241,8 +236,8 @@ def _questions(work: _Work, chain: _Chain, number: int, last: _State, file: Path
     chosen = chain.choose(pool, work.settings.per_round, np.random.default_rng((chain.seed, DRAWS, number)))
     guesses: Rows = model.logits(view.select(rows[chosen])).argmax(axis=1).astype(np.int64)
     asked = RoundQuestions(number, rows[chosen], guesses, model.card.weights, run)
-    scores = getattr(chain.choose, "scores", None)
-    write_questions(file, asked, all_faces, None if scores is None else scores(pool)[chosen])
+    scores = chain.choose.scores(pool)
+    write_questions(file, asked, all_faces, None if scores is None else scores[chosen])
     return asked
 
 

@@ -85,13 +85,13 @@ def remove(
 @annotators.command("list")
 def list_(store: StoreAddress, as_json: Json = False) -> None:
     """List all people: how many answers they gave, whether they may answer, and when their tokens end."""
-    from mien.cli.tables import Table
+    from mien.cli.tables import TextTable
     from mien.labeling.store.store import Store
 
     with Store.open(store, reads=True) as opened:
         people, counts = opened.accounts.list_all(), opened.progress().by_annotator
     values = {one.name: {"answers": counts.get(one.name, 0), "state": one.state, "expires": _iso(one.expires)} for one in people}
-    table = Table("annotator", "answers", "state", "token ends")
+    table = TextTable("annotator", "answers", "state", "token ends")
     for one in people:
         ends = "-" if one.state in ("no token", "removed") else f"{one.expires:%Y-%m-%d}" if one.expires else "never"
         table.add_row(one.name, str(counts.get(one.name, 0)), one.state, ends)
@@ -104,12 +104,12 @@ def sign_ins(store: StoreAddress, as_json: Json = False) -> None:
 
     The last 10,000 that succeeded are kept, and the last 10,000 others.
     """
-    from mien.cli.tables import Table
+    from mien.cli.tables import TextTable
     from mien.labeling.store.store import Store
 
     with Store.open(store, reads=True) as opened:
         rows = opened.accounts.sign_ins()
-    table = Table("time (UTC)", "annotator", "from", "what")
+    table = TextTable("time (UTC)", "annotator", "from", "what")
     for row in rows:
         table.add_row(f"{row.time:%Y-%m-%d %H:%M:%S}", row.name or "-", row.address, row.outcome)
     print_result(as_json, [asdict(row) | {"time": _iso(row.time)} for row in rows], table)

@@ -11,7 +11,7 @@ from mien.progress import progress_bar
 from mien.wording import percent, quantity
 
 if TYPE_CHECKING:
-    from mien.cli.tables import Table
+    from mien.cli.tables import TextTable
     from mien.evaluation.consistency import Consistency
     from mien.evaluation.failure_cases import FailureCases
 
@@ -86,11 +86,11 @@ def consistency(
     print_result(as_json, found.to_json() | {"out": str(folder), "files": files}, *parts)
 
 
-def _told(found: "Consistency") -> "list[str | Table]":
+def _told(found: "Consistency") -> "list[str | TextTable]":
     """What was found, as lines and tables."""
     from mien.cli.result_tables import failure_table, stability_table
 
-    told: list[str | Table] = [found.unchecked]
+    told: list[str | TextTable] = [found.unchecked]
     if found.failures is not None:
         told = [failure_table(found.failures), _about(found.failures)]
     told.append(stability_table(found.stability))

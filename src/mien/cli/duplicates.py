@@ -11,7 +11,7 @@ from mien.progress import progress_bar
 from mien.wording import percent, quantity
 
 if TYPE_CHECKING:
-    from mien.cli.tables import Table
+    from mien.cli.tables import TextTable
 
 
 def duplicates(
@@ -51,7 +51,7 @@ def duplicates(
         with_groups(found).save(write)
         written.append(write)
     values = found.to_json()
-    told: list[str | Table] = [duplicate_table(found), *_pairs(values)] if values["twins"] else []
+    told: list[str | TextTable] = [duplicate_table(found), *_pairs(values)] if values["twins"] else []
     print_result(as_json, values | {"files": list(map(str, written))}, _summary(values), *told, *written)
 
 

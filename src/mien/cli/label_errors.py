@@ -11,7 +11,7 @@ from mien.progress import progress_bar
 from mien.wording import percent, quantity
 
 if TYPE_CHECKING:
-    from mien.cli.tables import Table
+    from mien.cli.tables import TextTable
     from mien.label_errors.ranking import LabelErrors
 
 
@@ -64,11 +64,11 @@ def label_errors(
     print_result(as_json, values, *_told(found), *(folder / name for name in files))
 
 
-def _told(found: "LabelErrors") -> "list[str | Table]":
+def _told(found: "LabelErrors") -> "list[str | TextTable]":
     """What was found, as lines and tables."""
     from mien.cli.result_tables import confusion_table, known_wrong_table
 
-    told: list[str | Table] = [f"{found.dataset}, {found.split}: {quantity(len(found.ids), 'label')} by {found.how}"]
+    told: list[str | TextTable] = [f"{found.dataset}, {found.split}: {quantity(len(found.ids), 'label')} by {found.how}"]
     if found.likely is not None:
         told.append(f"cleanlab takes {found.flagged.sum()} for wrong, and estimates that {percent(found.noise_rate)} are")
         told.append(confusion_table(found))

@@ -8,7 +8,7 @@ from mien.json_text import to_json
 from mien.wording import percent, plain_text, quantity
 
 if TYPE_CHECKING:
-    from mien.cli.tables import Table
+    from mien.cli.tables import TextTable
     from mien.data.faceset import FaceSet
     from mien.evaluation.evaluation_result import Evaluation
 
@@ -41,7 +41,7 @@ def print_json(values: Any) -> None:
     print(to_json(values, ascii_only=True))
 
 
-def print_result(as_json: bool, values: Any, *parts: "str | Path | Table") -> None:
+def print_result(as_json: bool, values: Any, *parts: "str | Path | TextTable") -> None:
     """Print a result: its values as JSON, or its parts one below the other, each a line or a table."""
     if as_json:
         print_json(values)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Column
 
-from mien.cli.tables import Table, figure, narrow_table, number_interval, percent_interval
+from mien.cli.tables import TextTable, figure, narrow_table, number_interval, percent_interval
 from mien.wording import percent, percentage_points, quantity
 
 if TYPE_CHECKING:
@@ -31,43 +31,43 @@ MOST_PAIRS = 8
 """Pairs of a label and a likelier class that are printed."""
 
 
-def count_table(found: "Description") -> Table:
+def count_table(found: "Description") -> TextTable:
     """Faces per class and split, and their sums."""
-    table = Table("class", *found.splits, "all")
+    table = TextTable("class", *found.splits, "all")
     for name, column in zip(found.classes, found.counts.T, strict=True):
         table.add_row(name, *map(str, column), str(column.sum()))
     table.add_row("all", *map(str, found.counts.sum(axis=1)), str(found.counts.sum()))
     return table
 
 
-def duplicate_table(found: "NearDuplicates") -> Table:
+def duplicate_table(found: "NearDuplicates") -> TextTable:
     """How many faces of each split have a near-duplicate in each split, and under another label."""
-    table = Table("split", "near-duplicates in", "faces", "share", "labeled otherwise than one there")
+    table = TextTable("split", "near-duplicates in", "faces", "share", "labeled otherwise than one there")
     for line in found.shares:
         share = percent(line.duplicates / line.faces)
         table.add_row(line.split, line.among, f"{line.duplicates} of {line.faces}", share, str(line.disagreeing))
     return table
 
 
-def recipe_table(titles: Mapping[str, str]) -> Table:
+def recipe_table(titles: Mapping[str, str]) -> TextTable:
     """Recipes and what they are."""
-    table = Table("recipe", "what it is")
+    table = TextTable("recipe", "what it is")
     for name, title in titles.items():
         table.add_row(name, title)
     return table
 
 
-def answer_table(answers: Mapping[str, Sequence[str]]) -> Table:
+def answer_table(answers: Mapping[str, Sequence[str]]) -> TextTable:
     """Questions and the techniques that answer them."""
-    table = Table("question", "answers")
+    table = TextTable("question", "answers")
     for question, names in answers.items():
         table.add_row(question, ", ".join(names))
     return table
 
 
-def evaluation_tables(found: "Evaluation") -> list[Table]:
+def evaluation_tables(found: "Evaluation") -> list[TextTable]:
     """Headline figures with intervals, recall per class, and groups where there are any."""
-    head = Table("figure", "value", "95 % interval", title=f"{found.dataset}, {found.split}: {quantity(found.count, 'face')}")
+    head = TextTable("figure", "value", "95 % interval", title=f"{found.dataset}, {found.split}: {quantity(found.count, 'face')}")
     figures = {"accuracy": "accuracy", "average_accuracy": "average accuracy", "macro_f1": "macro F1"}
     figures |= {"ece_before": "calibration error", "ece_after": "  after temperature scaling"}
     for name, title in figures.items():
@@ -75,12 +75,12 @@ def evaluation_tables(found: "Evaluation") -> list[Table]:
     if found.second == found.second:  # nan where no face is wrong
         between = percent_interval(found.intervals["second"])
         head.add_row("mistakes whose second class is right", percent(found.second), between)
-    classes = Table("class", "faces", "recall")
+    classes = TextTable("class", "faces", "recall")
     for name, recall, row in zip(found.classes, found.recalls, found.confusion, strict=True):
         classes.add_row(name, str(row.sum()), percent(recall) if row.sum() else "-")
     tables = [head, classes]
     if found.groups:
-        groups = Table(found.groups[0].column, "faces", "accuracy", "95 % interval", "average accuracy")
+        groups = TextTable(found.groups[0].column, "faces", "accuracy", "95 % interval", "average accuracy")
         for group in found.groups:
             cells = (percent(group.accuracy), percent_interval(group.intervals["accuracy"]), percent(group.average_accuracy))
             groups.add_row(group.value, str(group.count), *cells)
@@ -88,18 +88,18 @@ def evaluation_tables(found: "Evaluation") -> list[Table]:
     return tables
 
 
-def weight_table(found: "SampleWeights") -> Table:
+def weight_table(found: "SampleWeights") -> TextTable:
     """Faces, mean and lowest weight per class."""
-    table = Table("class", "faces", "mean weight", "lowest weight")
+    table = TextTable("class", "faces", "mean weight", "lowest weight")
     for entry in found.classes:
         values = (f"{entry.mean:.3f}", f"{entry.lowest:.3f}") if entry.count else ("-", "-")
         table.add_row(entry.name, str(entry.count), *values)
     return table
 
 
-def adapted_table(found: "Adapted") -> Table:
+def adapted_table(found: "Adapted") -> TextTable:
     """Share of the faces of each class that is named right, before and after, and the means."""
-    table = Table("class", "faces", "before", "after")
+    table = TextTable("class", "faces", "before", "after")
     for line in found.lines:
         before = "new" if line.name in found.new else percent(line.before)
         table.add_row(line.name, str(line.faces), before, percent(line.after))
@@ -109,24 +109,24 @@ def adapted_table(found: "Adapted") -> Table:
     return table
 
 
-def growth_tables(found: "IntensityCorrelations") -> list[Table]:
+def growth_tables(found: "IntensityCorrelations") -> list[TextTable]:
     """Rank correlations of probability and intensity: over all faces, by class, and within sequences where there are any."""
     bounds, title = "95 % interval", f"{found.dataset}, {found.split}"
-    faces = Table("expression", "faces", "rank correlation", bounds, title=title)
+    faces = TextTable("expression", "faces", "rank correlation", bounds, title=title)
     for entry in (found.overall, *found.classes):
         faces.add_row(entry.name, str(entry.count), figure(entry.value, 2), number_interval(entry.interval))
     within, tables = found.sequences, [faces]
     if within.count:
-        sequences = Table(f"within {quantity(within.count, 'sequence')}", "value", bounds)
+        sequences = TextTable(f"within {quantity(within.count, 'sequence')}", "value", bounds)
         sequences.add_row("median rank correlation", figure(within.median, 2), number_interval(within.median_interval))
         sequences.add_row("above 0", percent(within.above), percent_interval(within.above_interval))
         tables.append(sequences)
     return tables
 
 
-def failure_table(found: "FailureCases") -> Table:
+def failure_table(found: "FailureCases") -> TextTable:
     """How many sequences have a frame that is recognized otherwise than its peak (SNA's Table VII)."""
-    table = Table(f"of {quantity(found.sequences, 'sequence')}", "number", "share", "95 % interval")
+    table = TextTable(f"of {quantity(found.sequences, 'sequence')}", "number", "share", "95 % interval")
     for name, count, share, between in (
         ("failure cases (FC)", found.failed, found.failed_share, found.failed_interval),
         ("consistent ones (CFC)", found.consistent, found.consistent_share, found.consistent_interval),
@@ -135,9 +135,9 @@ def failure_table(found: "FailureCases") -> Table:
     return table
 
 
-def stability_table(found: "StabilitySummary") -> Table:
+def stability_table(found: "StabilitySummary") -> TextTable:
     """The mean S of all, right and wrong predictions."""
-    table = Table("predictions", "faces", "mean S")
+    table = TextTable("predictions", "faces", "mean S")
     for name, count, mean in (
         ("all", found.count, found.mean),
         ("right", found.right, found.right_mean),
@@ -147,11 +147,11 @@ def stability_table(found: "StabilitySummary") -> Table:
     return table
 
 
-def neuron_table(found: "Neurons") -> Table:
+def neuron_table(found: "Neurons") -> TextTable:
     """Label entropy by layer, and what it was before fine-tuning where that is known."""
     title = f"{found.dataset}, {quantity(len(found.faces), 'labeled face')}"
     earlier = () if found.before is None else ("average before", "low before")
-    table = Table("layer", "neurons", "average entropy", "low", *earlier, title=title)
+    table = TextTable("layer", "neurons", "average entropy", "low", *earlier, title=title)
     for number, layer in enumerate(found.after.layers):
         cells = [layer.name, str(len(layer.entropy)), f"{layer.entropy.mean():.3f}", str(found.low(layer))]
         if found.before is not None:
@@ -161,9 +161,9 @@ def neuron_table(found: "Neurons") -> Table:
     return table
 
 
-def confusion_table(found: "LabelErrors") -> Table:
+def confusion_table(found: "LabelErrors") -> TextTable:
     """The labels and likelier classes that cleanlab believes to be confused most often."""
-    table, likely, classes = Table("labeled", "likely", "faces (estimate)"), found.likely, range(len(found.classes))
+    table, likely, classes = TextTable("labeled", "likely", "faces (estimate)"), found.likely, range(len(found.classes))
     if likely is not None:
         pairs = [(float(likely[label, other]), label, other) for label in classes for other in classes if label != other]
         for count, label, other in sorted(pairs, key=lambda pair: -pair[0])[:MOST_PAIRS]:
@@ -172,23 +172,23 @@ def confusion_table(found: "LabelErrors") -> Table:
     return table
 
 
-def known_wrong_table(known: "KnownMistakes", count: int) -> Table:
+def known_wrong_table(known: "KnownMistakes", count: int) -> TextTable:
     """How many of the first faces in a list of `count` are known to have a wrong label."""
-    table = Table("of the first", "known to be wrong", "share")
+    table = TextTable("of the first", "known to be wrong", "share")
     for first, wrong in {**known.first, count: known.wrong}.items():
         table.add_row(f"{first}", str(wrong), percent(wrong / first))
     return table
 
 
-def annotator_table(annotators: "Sequence[AnnotatorFigures]") -> Table:
+def annotator_table(annotators: "Sequence[AnnotatorFigures]") -> TextTable:
     """What each annotator did: answers, agreement with the others, right ones on gold faces, seconds an answer."""
-    table = Table("annotator", "answers", "as most others", "right on gold", "seconds an answer")
+    table = TextTable("annotator", "answers", "as most others", "right on gold", "seconds an answer")
     for one in annotators:
         table.add_row(one.name, str(one.answers), percent(one.agreement), percent(one.right), figure(one.seconds, 1))
     return table
 
 
-def comparison_tables(found: "Comparison") -> list[Table]:
+def comparison_tables(found: "Comparison") -> list[TextTable]:
     """A table for each group of runs, the recipes below each other."""
     tables = []
     for group in dict.fromkeys(line.point for line in found.lines):
@@ -211,7 +211,7 @@ def _comparison_cells(line: "TableLine", noisy: bool) -> list[str]:
     return [*cells, *([percent(line.lost_to_noise.mean)] if noisy else []), percent(line.best_seed_on_test)]
 
 
-def curve_table(found: "LearningCurve") -> Table:
+def curve_table(found: "LearningCurve") -> TextTable:
     """Every round of one strategy, or the last round of each of several."""
     several = len(found.strategies) > 1
     title = f"figures on {found.tested or 'validation'}" + (f"; difference to {found.reference}" if several else "")

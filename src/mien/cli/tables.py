@@ -18,7 +18,7 @@ MOST_CELL = 400
 """Letters of a line in a table."""
 
 
-class Table(rich.table.Table):
+class TextTable(rich.table.Table):
     """A table of rich whose title, headers and cells are text: brackets are no markup, control characters are written out."""
 
     def __init__(self, *headers: Column | str, title: str = "", **looks: Any) -> None:
@@ -32,12 +32,12 @@ class Table(rich.table.Table):
         super().add_row(*shown, style=style, end_section=end_section)
 
 
-def narrow_table(*headers: Column | str, title: str) -> Table:
+def narrow_table(*headers: Column | str, title: str) -> TextTable:
     """A table of many columns, with as little around them as can be."""
-    return Table(*headers, title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    return TextTable(*headers, title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
 
 
-def show_table(table: Table) -> None:
+def show_table(table: TextTable) -> None:
     """Print a table on standard output."""
     terminal().print(table)
 

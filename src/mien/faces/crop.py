@@ -50,13 +50,11 @@ class CropSpec:
     def gives_landmarks(self) -> bool:
         """Whether faces come with landmarks. Raises MienError for an unknown detector."""
         detector = _made(self)[1]
-        return detector is not None and bool(getattr(detector, "gives_landmarks", True))
+        return detector is not None and detector.gives_landmarks
 
     def require_workable(self) -> None:
         """Raises MienError for an unknown alignment or detector, and where they do not work, or not together."""
-        align = _made(self)[0]
-        if hasattr(align, "require_workable"):
-            align.require_workable(self.gives_landmarks)
+        _made(self)[0].require_workable(self.gives_landmarks)
 
     def require_loaded(self, place: object = "") -> None:
         """Raises MienError for an alignment or detector in a module that is not imported: a model's card imports none.
@@ -69,7 +67,8 @@ class CropSpec:
     @property
     def least_face(self) -> float:
         """The side in pixels of the smallest faces that are looked for; 0 where the detector has no such setting."""
-        return float(getattr(_made(self)[1], "least_face", 0))
+        detector = _made(self)[1]
+        return 0.0 if detector is None else float(detector.least_face or 0)
 
     def looking_for(self, least_face: float) -> "CropSpec":
         """A copy that looks for faces of `least_face` pixels and more, where the detector can.
@@ -77,7 +76,7 @@ class CropSpec:
         Raises MienError for too few pixels.
         """
         detector = _made(self)[1]
-        if detector is None or not hasattr(detector, "least_face"):
+        if detector is None or detector.least_face is None:
             return self
         kind = type(detector.least_face)
         changed = {name: getattr(detector, name) for name in setting_docs(type(detector))} | {"least_face": kind(least_face)}

@@ -27,12 +27,13 @@ class Network(nn.Module):
     last block's output to logits (B, K), or to (H, B, K) where a network has several heads; the last of these decides.
     """
 
-    def __init__(self, blocks: Mapping[str, nn.Module], head: nn.Module, shape: tuple[int, ...]) -> None:
-        """`shape`: the shape of one input, (C, S, S), or (D,) for cached features."""
+    def __init__(self, blocks: Mapping[str, nn.Module], head: nn.Module, shape: tuple[int, ...], head_count: int = 1) -> None:
+        """`shape`: the shape of one input, (C, S, S), or (D,) for cached features. `head_count`: how many heads `head` holds."""
         super().__init__()
         self.blocks = nn.ModuleDict(blocks)
         self.head = head
         self.shape = shape
+        self.head_count = head_count
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, K) of inputs (B, C, S, S), or (B, D) for cached features."""
@@ -64,6 +65,12 @@ class Network(nn.Module):
         """Logits (B, K) float32 of the head that decides, of what the last block gave."""
         logits: Tensor = self.head(features).float()
         return logits[-1] if logits.ndim == 3 else logits
+
+    def copy_head(self, count: int) -> None:
+        """Put `count` copies of the head and their average in its place. Raises MienError where there are several heads."""
+        if self.head_count > 1:
+            raise MienError("a network with one head for model.copies", "one with several", "take another network, or one copy")
+        self.head, self.head_count = Copies(self.head, count), count + 1
 
     @torch.no_grad()
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -156,10 +163,8 @@ class Copies(nn.Module):
     """
 
     def __init__(self, head: nn.Module, count: int) -> None:
-        """`count` copies of `head` with fresh random weights. Raises MienError for a head that is several."""
+        """`count` copies of `head` with fresh random weights. `head`: a single one, to logits (B, K)."""
         super().__init__()
-        if getattr(head, "count", 1) > 1:
-            raise MienError("a network with one head for model.copies", "one with several", "take another network, or one copy")
         self.copies = nn.ModuleList(_fresh(head) for _ in range(count))
         self.register_buffer("shares", torch.full((count,), 1 / count))
         self.shares: Tensor

@@ -41,9 +41,6 @@ class JoinStreams(nn.Module):
 class ThreeHeads(nn.Module):
     """Three linear heads: on either stream, and on both, which decides. (B, whole + half) to (3, B, K)."""
 
-    count = 3
-    """Number of heads."""
-
     def __init__(self, whole: int, half: int, classes: int) -> None:
         super().__init__()
         self.sizes = (whole, half)
@@ -94,4 +91,4 @@ class TwoScale(Architecture):
             "conv5": plain(four, five, 1),
             "fc": nn.Sequential(PerStream(last(side // 16, 64), last(side // 32, 32)), JoinStreams()),
         }
-        return Network(blocks, ThreeHeads(64, 32, classes), (channels, side, side))
+        return Network(blocks, ThreeHeads(64, 32, classes), (channels, side, side), head_count=3)

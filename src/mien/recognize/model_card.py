@@ -87,7 +87,7 @@ _TOLD = ConfigDict(extra="ignore", allow_inf_nan=False)
 
 
 @dataclass(frozen=True, config=_TOLD)
-class LabelBudget:
+class CardBudget:
     """The keys of a card's label budget that mien reads; a budget may hold others, too."""
 
     train: CountOrZero = 0
@@ -114,7 +114,7 @@ class SourceModel:
     """The network's file in models/, and its settings."""
     weights: str
     """sha256 of the weights."""
-    budget: LabelBudget = LabelBudget()
+    budget: CardBudget = CardBudget()
     """The labels that it learned from."""
     faces: str = ""
     """Checksum of the set that it learned from."""
@@ -177,7 +177,7 @@ class _Thresholds:
 
 def _require_told(card: ModelCard) -> None:
     """Raises MienError where a card's label budget or source models are not as mien writes them."""
-    settings_from(LabelBudget, card.budget)
+    settings_from(CardBudget, card.budget)
     for source in card.sources:
         settings_from(SourceModel, source)
 

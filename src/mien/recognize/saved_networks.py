@@ -14,7 +14,7 @@ from mien.data.format import Info
 from mien.disk import write_atomically
 from mien.errors import MienError
 from mien.json_text import to_json
-from mien.models import Architecture, Copies, Network, architecture, head_copies
+from mien.models import Architecture, Network, architecture, head_copies
 from mien.recognize.model_card import ModelCard, read_card
 from mien.recognize.model_folder import CARD, GRAPH, WEIGHTS, is_of_run, model_folder, read_weights_file
 from mien.registry import require_loaded
@@ -52,7 +52,7 @@ def build_network(network: dict[str, Any], classes: int, info: Info, seed: int =
         _require_size(settings, classes, info)
         made = settings.build(classes, info.channels, info.side)
         if copies > 1:
-            made.head = Copies(made.head, copies)
+            made.copy_head(copies)
         return made
 
 

@@ -79,10 +79,10 @@ def refresh(run: Run, techniques: Components) -> list[Tensor]:
     """Before an epoch: weigh (with the old targets), then targets, then draw. Returns the rows of each batch."""
     run.forget_predictions()
     count = len(run.labels)
-    weights = [technique_checks.shares(weigh(run), (count,), run.device, "weigh", weigh) for weigh in techniques.weigh]
+    weights = [technique_checks.checked_shares(weigh(run), (count,), run.device, "weigh", weigh) for weigh in techniques.weigh]
     run.weights = torch.stack(weights).prod(dim=0)
     targets = techniques.targets
-    run.targets = technique_checks.shares(targets(run), (count, run.classes), run.device, "targets", targets)
+    run.targets = technique_checks.checked_shares(targets(run), (count, run.classes), run.device, "targets", targets)
     batches = technique_checks.batch_rows(techniques.draw(run), count, techniques.draw)
     run.batches = len(batches)
     run.forget_predictions()

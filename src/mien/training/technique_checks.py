@@ -22,7 +22,7 @@ def numbers(made: Any, shape: tuple[int, ...], device: torch.device, question: s
     return checked
 
 
-def shares(made: Any, shape: tuple[int, ...], device: torch.device, question: str, technique: Any) -> Tensor:
+def checked_shares(made: Any, shape: tuple[int, ...], device: torch.device, question: str, technique: Any) -> Tensor:
     """Shares or weights that a technique made, float32. Raises MienError where one is nan, infinite or negative, too."""
     checked = numbers(made, shape, device, question, technique)
     if not checked.isfinite().all():

@@ -81,10 +81,7 @@ def _check_features(features: FloatArray, shape: tuple[int, ...]) -> None:
 
 
 class Acquire(Protocol):
-    """A strategy: chooses the faces to ask about next.
-
-    A strategy that ranks faces by a number also has a method `scores(pool)`, (N,): faces of higher scores are asked about first.
-    """
+    """A strategy: chooses the faces to ask about next. A strategy of one's own subclasses it."""
 
     looks_at: ClassVar[LooksAt]
     """What has to be in the pool."""
@@ -92,6 +89,10 @@ class Acquire(Protocol):
     def __call__(self, pool: ScoredPool, count: int, generator: np.random.Generator) -> Indices:
         """(min(count, N),) different indices into the pool, the most wanted first."""
         ...
+
+    def scores(self, pool: ScoredPool) -> Floats | None:
+        """(N,) what the strategy ranks faces by, those of higher scores first; None where it ranks them by no number."""
+        return None
 
 
 def most_wanted(scores: Floats, count: int) -> Indices:

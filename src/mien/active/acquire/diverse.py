@@ -9,8 +9,9 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 from pydantic.dataclasses import dataclass
+from typing_extensions import override
 
-from mien.active.acquire import Indices, LooksAt, ScoredPool, entropy_of, most_wanted
+from mien.active.acquire import Acquire, Indices, LooksAt, ScoredPool, entropy_of, most_wanted
 from mien.errors import MienError
 from mien.settings import STRICT, Share
 
@@ -48,7 +49,7 @@ def farthest(features: Distances, known: Distances, count: int, generator: np.ra
 
 
 @dataclass(frozen=True, config=STRICT)
-class Diverse:
+class Diverse(Acquire):
     """The greedy solution of the k-center problem, at most twice as far from its faces as the best one.
 
     Departures: Algorithm 2, which improves on the greedy solution by mixed integer programming and leaves outliers out, is not
@@ -61,6 +62,7 @@ class Diverse:
     candidates: Share = 1.0
     """The share of the pool, faces of highest entropy, among which the strategy chooses; never fewer than are wanted."""
 
+    @override
     def __call__(self, pool: ScoredPool, count: int, generator: np.random.Generator) -> Indices:
         """(min(count, N),) indices in the order in which they were chosen. Raises MienError for a pool without features."""
         if pool.features is None:

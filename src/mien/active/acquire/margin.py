@@ -4,8 +4,9 @@ from typing import ClassVar
 
 import numpy as np
 from pydantic.dataclasses import dataclass
+from typing_extensions import override
 
-from mien.active.acquire import Floats, Indices, LooksAt, ScoredPool, most_wanted
+from mien.active.acquire import Acquire, Floats, Indices, LooksAt, ScoredPool, most_wanted
 from mien.settings import STRICT
 
 
@@ -17,15 +18,17 @@ def margin(probabilities: Floats) -> Floats:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Margin:
+class Margin(Acquire):
     """The faces whose two most probable classes are nearest to each other, by the mean prediction."""
 
     looks_at: ClassVar[LooksAt] = "face"
 
+    @override
     def __call__(self, pool: ScoredPool, count: int, generator: np.random.Generator) -> Indices:
         """(min(count, N),) indices by ascending margin; nothing is random."""
         return most_wanted(self.scores(pool), pool.wanted(count))
 
+    @override
     def scores(self, pool: ScoredPool) -> Floats:
         """(N,) the negative margin of each face, from -1 to 0."""
         return -margin(pool.mean_prediction())

@@ -9,8 +9,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic.dataclasses import dataclass
+from typing_extensions import override
 
-from mien.active.acquire import LEAST, Floats, Indices, LooksAt, ScoredPool, entropy_of, most_wanted
+from mien.active.acquire import LEAST, Acquire, Floats, Indices, LooksAt, ScoredPool, entropy_of, most_wanted
 from mien.settings import STRICT, Count, NotNegative, Share
 
 
@@ -79,7 +80,7 @@ def draw_by_probability(probabilities: Floats, count: int, generator: np.random.
 
 
 @dataclass(frozen=True, config=STRICT)
-class Worthiness:
+class Worthiness(Acquire):
     """W = lambda_1 e + lambda_2 d (Eq. 9) over the top alpha of a face's patches; b of the top w*b faces are drawn by it.
 
     Departures, each with an option that follows the letter:
@@ -104,12 +105,14 @@ class Worthiness:
     normalize: Literal["pairs", "literal"] = "pairs"
     """Whether Eq. 8 is divided by the number of pairs, or taken as written."""
 
+    @override
     def __call__(self, pool: ScoredPool, count: int, generator: np.random.Generator) -> Indices:
         """(min(count, N),) indices by descending worthiness."""
         wanted, scores = pool.wanted(count), self.scores(pool)
         top = most_wanted(scores, self.extension * wanted)
         return top[draw_by_probability(sampling_probabilities(scores[top]), wanted, generator)]
 
+    @override
     def scores(self, pool: ScoredPool) -> Floats:
         """(N,) Eq. 9: W, the worthiness of each face."""
         kept = most_confident(pool.predictions(), self.share)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from mien.faces.face import Face
 from mien.media.photos import Photo
+from mien.protocols import require_subclass
 from mien.registry import component_from_text
 
 ROOM = "mien.faces.align"
@@ -30,11 +31,14 @@ AREA = (2**31 - 1) // 255
 
 
 class Align(Protocol):
-    """A way to cut out a face: one frozen dataclass a file.
+    """A way to cut out a face: one frozen dataclass a file. One's own way subclasses it."""
 
-    A way that does not work with every detector, or not everywhere, also has a method `require_workable(landmarks)`, which
-    raises MienError where it cannot work. `landmarks`: whether the detector gives them.
-    """
+    def require_workable(self, landmarks: bool) -> None:
+        """Raises MienError where this way cannot work. `landmarks`: whether the detector gives them.
+
+        For a way that does not work with every detector, or not everywhere; as it stands here, nothing is refused.
+        """
+        return None
 
     def __call__(self, photo: Photo, face: Face) -> CropMap | None:
         """The crop map of a face in a photo (H, W, 3); None where the face lacks what it is aligned by."""
@@ -42,8 +46,12 @@ class Align(Protocol):
 
 
 def align_from_text(text: str) -> Align:
-    """The way to cut out faces that a text such as `eyes distance=0.4` describes. Raises MienError for an unknown one."""
+    """The way to cut out faces that a text such as `eyes distance=0.4` describes.
+
+    Raises MienError for an unknown one, and for one of somebody's own that does not subclass Align.
+    """
     made: Align = component_from_text(ROOM, text, "alignment")
+    require_subclass(made, Align, ROOM, "alignment")
     return made
 
 

@@ -5,16 +5,17 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
+from typing_extensions import override
 
 from mien.errors import MienError
-from mien.faces.align import CropMap
+from mien.faces.align import Align, CropMap
 from mien.faces.face import Face
 from mien.media.photos import Photo
 from mien.settings import STRICT, Share
 
 
 @dataclass(frozen=True, config=STRICT)
-class Eyes:
+class Eyes(Align):
     """Turns and scales the photo, without shearing, so that the eyes are at the same place in every crop."""
 
     distance: Annotated[float, Field(ge=0.01, le=1, allow_inf_nan=False)] = 0.4
@@ -22,12 +23,14 @@ class Eyes:
     height: Share = 0.38
     """Height of the eyes below the crop's upper edge, as a share of its side."""
 
+    @override
     def require_workable(self, landmarks: bool) -> None:
         """Raises MienError where the detector gives no landmarks."""
         if not landmarks:
             todo = "take mtcnn, or dlib with its 68 points (pip install 'mien[dlib,facenet]'), or cut out by box"
             raise MienError("a detector that gives landmarks, for eyes", "one that gives none", todo)
 
+    @override
     def __call__(self, photo: Photo, face: Face) -> CropMap | None:
         """The crop map by the eyes; None without landmarks, or with both eyes in one place."""
         if face.landmarks is None:

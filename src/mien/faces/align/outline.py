@@ -6,9 +6,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
+from typing_extensions import override
 
 from mien.errors import MienError
-from mien.faces.align import CropMap, square_map
+from mien.faces.align import Align, CropMap, square_map
 from mien.faces.dlib_points import find_points, library, points_file
 from mien.faces.face import Face
 from mien.media.photos import Photo
@@ -16,7 +17,7 @@ from mien.settings import STRICT
 
 
 @dataclass(frozen=True, config=STRICT)
-class Outline:
+class Outline(Align):
     """Cuts out the square around dlib's 68 landmarks of jaw, brows, eyes, nose and mouth, found in the detector's box.
 
     ALT says that faces are cropped on dlib's landmarks, but not how: a square around them, with a margin, is our reading. The
@@ -26,11 +27,13 @@ class Outline:
     margin: Annotated[float, Field(ge=0, le=10)] = 0.1
     """The margin on each side, as a share of the longer side of the landmarks' box."""
 
+    @override
     def require_workable(self, landmarks: bool) -> None:
         """Raises MienError where dlib or its landmarks are not installed; any detector will do."""
         _file()
         library()
 
+    @override
     def __call__(self, photo: Photo, face: Face) -> CropMap | None:
         """The crop map of the square; None for a box of no size. Raises MienError where dlib or its landmarks are missing."""
         x0, y0, x1, y1 = face.box

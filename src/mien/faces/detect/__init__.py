@@ -11,6 +11,7 @@ import numpy as np
 from mien.errors import MienError
 from mien.faces.face import Face
 from mien.media.photos import Photo
+from mien.protocols import require_subclass
 from mien.registry import component_from_text
 
 ROOM = "mien.faces.detect"
@@ -20,8 +21,18 @@ ROOM = "mien.faces.detect"
 class Detector(Protocol):
     """Finds the faces of photos; the faces of a photo do not depend on the photos beside it.
 
-    A detector without landmarks says so by an attribute `gives_landmarks` that is False.
+    A detector of one's own subclasses it.
     """
+
+    @property
+    def gives_landmarks(self) -> bool:
+        """Whether faces come with landmarks."""
+        return True
+
+    @property
+    def least_face(self) -> float | None:
+        """Side in pixels of the smallest faces that are looked for; None where the detector has no such setting."""
+        return None
 
     def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
         """The faces of each upright photo, uint8 (H, W, 3), RGB, of any size, the surest face first.
@@ -32,8 +43,12 @@ class Detector(Protocol):
 
 
 def detector_from_text(text: str) -> Detector:
-    """The detector that a text such as `mtcnn least_face=40` describes. Raises MienError for an unknown one."""
+    """The detector that a text such as `mtcnn least_face=40` describes.
+
+    Raises MienError for an unknown one, and for one of somebody's own that does not subclass Detector.
+    """
     made: Detector = component_from_text(ROOM, text, "detector")
+    require_subclass(made, Detector, ROOM, "detector")
     return made
 
 

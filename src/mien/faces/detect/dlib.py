@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
+from typing_extensions import override
 
-from mien.faces.detect import check_photos, surest_first
+from mien.faces.detect import Detector, check_photos, surest_first
 from mien.faces.dlib_points import Points, find_points, library, points_file
 from mien.faces.face import Face
 from mien.media.photos import Photo
@@ -25,7 +26,7 @@ PARTS = (range(36, 42), range(42, 48), range(30, 31), range(48, 49), range(54, 5
 
 
 @dataclass(frozen=True, config=STRICT)
-class Dlib:
+class Dlib(Detector):
     """Boxes of faces from the front of 80 pixels and more; the score is the distance from the detector's margin.
 
     Landmarks come from dlib's 68 points (see `dlib_points` for their terms); without their file there are none. A photo that is
@@ -38,10 +39,12 @@ class Dlib:
     """Whether to look for landmarks."""
 
     @property
+    @override
     def gives_landmarks(self) -> bool:
         """Whether landmarks are looked for, and their file is installed."""
         return self.landmarks and points_file() is not None
 
+    @override
     def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
         """The faces of each photo, the surest first. Raises MienError for what is no photo, or without dlib."""
         check_photos(photos)

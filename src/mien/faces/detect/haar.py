@@ -9,9 +9,10 @@ import cv2.data
 import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
+from typing_extensions import override
 
 from mien.errors import MienError
-from mien.faces.detect import check_photos, surest_first
+from mien.faces.detect import Detector, check_photos, surest_first
 from mien.faces.face import Face
 from mien.media.photos import Photo
 from mien.settings import STRICT, Count, CountOrZero
@@ -20,7 +21,7 @@ FILE = "haarcascade_frontalface_default.xml"
 
 
 @dataclass(frozen=True, config=STRICT)
-class Haar:
+class Haar(Detector):
     """Boxes of upright faces from the front, without landmarks; the score is the sum of the last stage's votes."""
 
     least_face: Count = 30
@@ -32,6 +33,7 @@ class Haar:
 
     gives_landmarks: ClassVar[bool] = False
 
+    @override
     def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
         """The faces of each photo, the surest first. Raises MienError for what is no photo, or an OpenCV without its file."""
         check_photos(photos)

@@ -7,17 +7,18 @@ them overlapping boxes are suppressed, and the rest is moved as the network says
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
+from typing_extensions import override
 
-from mien.faces.detect import check_photos
+from mien.faces.detect import Detector, check_photos
 from mien.faces.face import Face
-from mien.faces.mtcnn.boxes import Boxes, Places, moved, squared, suppress
+from mien.faces.mtcnn.boxes import Boxes, Places, corrected, squared, suppress
 from mien.faces.mtcnn.integral_image import IntegralImage
 from mien.faces.mtcnn.networks import Net, Runtime, mtcnn_networks
 from mien.faces.mtcnn.proposals import CHUNK, WINDOW, FaceCandidates, Search, logit, no_candidates, propose
@@ -33,7 +34,7 @@ LOAD = 1 << 23
 
 
 @dataclass(frozen=True, config=STRICT)
-class Mtcnn:
+class Mtcnn(Detector):
     """Boxes, landmarks and, as score, O-Net's probability of being a face.
 
     What the paper leaves open is as in facenet-pytorch, which has the same weights: pixels of the pyramid and of crops are
@@ -59,8 +60,7 @@ class Mtcnn:
     runtime: Runtime = "onnx"
     """What computes the networks: onnxruntime, or torch, which takes longer to load."""
 
-    gives_landmarks: ClassVar[bool] = True
-
+    @override
     def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
         """The faces of each photo, the surest first. Raises MienError for what is no photo, or without weights."""
         check_photos(photos)
@@ -96,13 +96,13 @@ class Mtcnn:
         nets = mtcnn_networks(self.runtime)
         found = propose(nets.propose, sums, numbers, Search(self.least_face, self.factor, self.propose, framed))
         found = found.take(suppress(found.boxes, found.logits, found.photos, 0.7))
-        boxes = squared(moved(found.boxes, found.offsets, 0))
+        boxes = squared(corrected(found.boxes, found.offsets, 0))
         found = self._judge(nets.refine, sums, boxes, found.photos, 24, self.refine)
         found = found.take(suppress(found.boxes, found.logits, found.photos, 0.7))
-        boxes = squared(moved(found.boxes, found.offsets[:, :4], 1))
+        boxes = squared(corrected(found.boxes, found.offsets[:, :4], 1))
         found = self._judge(nets.output, sums, boxes, found.photos, 48, self.output)
         points = landmarks(found.boxes, found.offsets[:, 4:])
-        boxes = moved(found.boxes, found.offsets[:, :4], 1)
+        boxes = corrected(found.boxes, found.offsets[:, :4], 1)
         kept = suppress(boxes + np.array([0, 0, 1, 1], np.float32), found.logits, found.photos, 0.7, "smaller")
         # From here on the first pixel begins at 0, and a box ends where its last pixel ends.
         edges = (boxes - np.array([1, 1, 0, 0], np.float32))[kept].tolist()

@@ -18,11 +18,11 @@ def squared(boxes: Boxes) -> Boxes:
     return np.concatenate([corner, corner + longer], axis=1)
 
 
-def moved(boxes: Boxes, offsets: Boxes, more: int) -> Boxes:
-    """Boxes moved by a network's offsets (N, 4), in shares of their widths and heights, to which `more` pixels are added."""
+def corrected(boxes: Boxes, offsets: Boxes, more: int) -> Boxes:
+    """Boxes corrected by a network's offsets (N, 4), in shares of their widths and heights, to which `more` pixels are added."""
     sides = boxes[:, 2:] - boxes[:, :2] + more
-    moved: Boxes = boxes + offsets * np.tile(sides, 2)
-    return moved
+    made: Boxes = boxes + offsets * np.tile(sides, 2)
+    return made
 
 
 def suppress(
