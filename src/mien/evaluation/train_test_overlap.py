@@ -15,7 +15,7 @@ from mien.errors import MienError
 from mien.json_toml import read_settings
 from mien.recognize.recognizer import Recognizer
 from mien.recognize.run_records import read_sources, read_used_ids
-from mien.wording import quantity
+from mien.wording import percent, quantity
 
 MOST_BYTES = 2 << 30
 """Most bytes of training faces that are read for a warning."""
@@ -119,11 +119,11 @@ def _number(budget: Any) -> int:
 
 
 def _share(duplicates: Bools) -> str:
-    return f"{duplicates.sum()} of {quantity(len(duplicates), 'test face')} ({duplicates.mean():.1%})"
+    return f"{duplicates.sum()} of {quantity(len(duplicates), 'test face')} ({percent(duplicates.mean())})"
 
 
 def _without(duplicates: Bools, right: Bools) -> str:
-    return f"without them accuracy is {right[~duplicates].mean():.1%}" if not duplicates.all() else "no face is without one"
+    return f"without them accuracy is {percent(right[~duplicates].mean())}" if not duplicates.all() else "no face is without one"
 
 
 def _bytes(faces: FaceSet) -> int:

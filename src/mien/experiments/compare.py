@@ -33,6 +33,7 @@ from mien.recognize.recognizer import Recognizer
 from mien.recognize.run_records import read_history
 from mien.tabular.parquet_files import read_table
 from mien.training.train import RunFile, train_or_resume
+from mien.wording import percent
 
 REPORT_SECONDS = 10.0
 """Least seconds between two drawings of report.html while runs go on; tables are written after every run."""
@@ -188,7 +189,7 @@ def _line(job: Job, result: RunResult, done: int, total: int, left: float) -> st
     """A finished run in words, with how many are done and the time that is left."""
     if result.failed:
         return f"{job}: failed: {result.failed} ({done} of {total})"
-    figures = f"accuracy {result.accuracy or 0:.1%}, average {result.average_accuracy or 0:.1%}"
+    figures = f"accuracy {percent(result.accuracy or 0)}, average {percent(result.average_accuracy or 0)}"
     rest = f", about {duration(left)} left" if done < total and np.isfinite(left) else ""
     return f"{job}: {figures} ({done} of {total}, {duration(result.seconds or 0)}{rest})"
 
