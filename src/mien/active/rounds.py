@@ -43,7 +43,7 @@ from mien.recipes.recipe import Recipe
 from mien.recognize.recognizer import Recognizer
 from mien.training.loop import own_threads
 from mien.training.settings import TrainingSettings
-from mien.training.train import train_or_resume
+from mien.training.train import drop_checkpoint, train_or_resume
 from mien.wording import percentage_points
 
 DRAW_SECONDS = 10.0
@@ -265,4 +265,6 @@ def _trained(
     """Train on a budget of what is known, or go on with a run that was interrupted; its checkpoint is deleted."""
     view, bar, device = work.all_faces.view(known), Quiet(work.bar, title, work.said), work.settings.device
     training = TrainingSettings(seed=seed, device=device, threads=work.threads, checksums=(work.faces.info.checksum, ""))
-    return train_or_resume(view, recipe, folder, training, progress=bar, budget=budget)
+    made = train_or_resume(view, recipe, folder, training, progress=bar, budget=budget)
+    drop_checkpoint(folder)
+    return made

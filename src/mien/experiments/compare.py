@@ -32,7 +32,7 @@ from mien.recognize.device import choose_device
 from mien.recognize.recognizer import Recognizer
 from mien.recognize.run_records import read_history
 from mien.tabular.parquet_files import read_table
-from mien.training.train import RunFile, train_or_resume
+from mien.training.train import RunFile, drop_checkpoint, train_or_resume
 from mien.wording import percent
 
 REPORT_SECONDS = 10.0
@@ -135,6 +135,7 @@ def _do(work: _Work, job: Job, bar: Quiet) -> RunResult:
     except MienError as error:
         folder.mkdir(parents=True, exist_ok=True)
         return replace(blank, failed=str(error))
+    drop_checkpoint(folder)
     budget = recognizer.card.budget
     return replace(
         blank,
