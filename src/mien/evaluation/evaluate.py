@@ -48,7 +48,7 @@ def evaluate(
     """
     if not isinstance(recognizer, Recognizer):
         recognizer = Recognizer.load(recognizer, device)
-    faces = open_or_prepare(faces, progress)
+    faces = open_or_prepare(faces, progress, as_found=True)
     whole = faces
     if fold is not None:
         faces, split = fold_view(faces, fold), "test"
