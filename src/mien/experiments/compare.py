@@ -235,8 +235,7 @@ def _write(work: _Work, found: Comparison, due: float) -> float:
 
 def _stored(faces: FaceSet | Path | str) -> FaceSet:
     faces = FaceSet.of(faces)
-    if faces.folder is None:
-        raise MienError("a stored face set", "one in memory", "save it first: runs are resumed from disk")
+    faces.require_stored()
     return faces
 
 

@@ -152,9 +152,11 @@ def _recorded(settings: TrainingSettings) -> tuple[FaceSet, FaceSet | None]:
 
 
 def _opened(faces: FaceSet | Path | str) -> FaceSet:
-    opened = FaceSet.of(faces, verify=False)
-    opened.verify()
-    return opened
+    """A set that was compared with its checksum, now."""
+    if not isinstance(faces, FaceSet):
+        return FaceSet.open(faces, verify=True)
+    faces.verify()
+    return faces
 
 
 def _address(faces: FaceSet | None) -> Path | None:
