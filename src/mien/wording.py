@@ -44,16 +44,26 @@ def quantity(number: int, one: str, several: str = "") -> str:
     return f"{number} {one if number == 1 else several or one + 's'}"
 
 
-def percent(share: float, digits: int | None = 1, sign: str = "%", unknown: str = "-") -> str:
-    """A share as people read it, `12.3%`; `unknown` for nan. `digits`: after the point, or None for as many as it needs."""
+MINUS = "\u2212"
+"""The letter for minus, as wide as a plus; a hyphen is shorter."""
+
+
+def percent(
+    share: float, digits: int | None = 1, sign: str = "%", unknown: str = "-", minus: str = "-", signed: bool = False
+) -> str:
+    """A share as people read it, `12.3%`; `unknown` for nan. `digits`: after the point, or None for as many as it needs.
+
+    `minus`: what stands before a number below 0; where it is not a hyphen, -0.0 is 0.0. `signed`: a plus above 0.
+    """
     if math.isnan(share):
         return unknown
-    return f"{100 * share:g}{sign}" if digits is None else f"{100 * share:.{digits}f}{sign}"
+    zero, form = "" if minus == "-" else "z", "g" if digits is None else f".{digits}f"
+    return f"{100 * share:{'+' if signed else ''}{zero}{form}}".replace("-", minus) + sign
 
 
-def percentage_points(difference: float, unknown: str = "-") -> str:
+def percentage_points(difference: float, unknown: str = "-", minus: str = "-") -> str:
     """The difference of two shares as people read it, in percentage points with a sign, `+1.2`; `unknown` for nan."""
-    return unknown if math.isnan(difference) else f"{100 * difference:+.1f}"
+    return percent(difference, sign="", unknown=unknown, minus=minus, signed=True)
 
 
 def brief_repr(value: Any) -> str:

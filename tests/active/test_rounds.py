@@ -377,6 +377,14 @@ def test_another_plan_is_refused(
         rounds(faceset, plan(), out)
 
 
+def test_an_opened_set_is_taken_and_one_in_memory_refused(faceset: Path, plan: Plans, tmp_path: Path) -> None:
+    faces = FaceSet.open(faceset)
+    assert rounds(faces, plan(rounds=1), tmp_path / "out") == rounds(faceset, plan(rounds=1), tmp_path / "out")
+    with pytest.raises(MienError, match="a stored face set; found one in memory"):
+        rounds(faces.select(range(len(faces))), plan(), tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
 def test_what_cannot_be_asked_leaves_nothing(faceset: Path, plan: Plans, tmp_path: Path) -> None:
     renamed = cached(80, seed=5)
     replace(renamed, info=replace(renamed.info, classes=("class1", "class0", "class2"))).save(tmp_path / "renamed")

@@ -16,7 +16,7 @@ from mien.evaluation.evaluation_result import Evaluation
 from mien.evaluation.metrics import accuracy, confusion, intervals, wilson
 from mien.evaluation.report import Mistakes, write_evaluation
 from mien.evaluation.report.figures import HISTORY_PANELS, curves_with_values, draw_history
-from mien.evaluation.report.report_page import confusion_cells, percent, with_thousands
+from mien.evaluation.report.report_page import confusion_cells, spaced_percent, with_thousands
 from mien.evaluation.summarize_logits import NO_VALUE, confident_mistakes, summarize_logits
 from mien.recognize.calibration import apply_temperature
 
@@ -122,8 +122,8 @@ def test_sure_answers_are_counted_and_judged(tmp_path: Path) -> None:
     assert (values["sure_from"], values["sure"], values["sure_right"]) == (0.6, found.sure, found.sure_right)
     write_evaluation(found, tmp_path)
     text = Page((tmp_path / "report.html").read_text("utf-8")).text
-    assert f"{percent(found.sure)} of the faces" in text
-    assert f"Of these answers {percent(found.sure_right)} are right" in text
+    assert f"{spaced_percent(found.sure)} of the faces" in text
+    assert f"Of these answers {spaced_percent(found.sure_right)} are right" in text
 
 
 def test_where_no_answer_is_sure_that_is_said(tmp_path: Path) -> None:
@@ -262,10 +262,10 @@ def test_every_picture_says_what_it_shows(page: Page) -> None:
 def test_page_tells_the_figures_and_how_they_came_about(page: Page) -> None:
     evaluation = made()
     for value in (evaluation.accuracy, evaluation.average_accuracy, evaluation.macro_f1, evaluation.ece_after):
-        assert percent(value) in page.text
+        assert spaced_percent(value) in page.text
     for words in ("label rule", "1.7, fitted on validation", "bootstrap", "not used", f"{COUNT} of Set <b>, split test"):
         assert words in page.text, words
-    assert f"its second most likely class in {percent(evaluation.second)}" in page.text
+    assert f"its second most likely class in {spaced_percent(evaluation.second)}" in page.text
     assert "By source" in page.text
     assert NO_VALUE in page.text
 
@@ -302,7 +302,9 @@ def test_what_techniques_note_is_drawn_where_it_is_there(tmp_path: Path) -> None
         "Loss", "Validation accuracy", "Learning rate", "Updates kept", "Pseudo-labels", "Temperature of annealing"
     }  # fmt: skip
     assert drawn["Temperature of annealing"].endswith("temperature ends at 0.25"), "the last epoch that has one"
-    assert drawn["Pseudo-labels"].endswith(f"share that is right ends at {percent(0.75)}, threshold ends at {percent(0.875)}")
+    assert drawn["Pseudo-labels"].endswith(
+        f"share that is right ends at {spaced_percent(0.75)}, threshold ends at {spaced_percent(0.875)}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -326,7 +328,7 @@ def test_perfect_recognizers_and_single_faces_have_a_report(tmp_path: Path) -> N
     assert "No face was confused" in text
     assert "second most likely" not in text
     assert json.loads((tmp_path / "metrics.json").read_text())["second"] is None
-    assert percent(1.0) in text
+    assert spaced_percent(1.0) in text
 
 
 def test_an_old_report_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -373,4 +375,4 @@ def test_numbers_in_the_matrix_can_be_read_on_every_shade() -> None:
 
 def test_numbers_are_grouped_by_thousands() -> None:
     assert [with_thousands(number) for number in (7, 3589, 1234567)] == ["7", "3\u202f589", "1\u202f234\u202f567"]
-    assert percent(float("nan")) == "\u2013"
+    assert spaced_percent(float("nan")) == "\u2013"

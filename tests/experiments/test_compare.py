@@ -197,6 +197,24 @@ def test_a_run_that_never_began_is_done_anew(stored: Path, recipes: dict[str, st
     assert (out / "runs" / job.folder / "run.json").is_file()
 
 
+@pytest.mark.usefixtures("checkpoint_each_batch")
+def test_a_checkpoint_stays_until_its_model_is_tested(
+    stored: Path, recipes: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusing(*words: object) -> None:
+        raise MienError("figures", "none", "try again")
+
+    grid, out = grid_of((recipes["plain"],)), tmp_path / "out"
+    (job,) = make_plan(grid, FaceSet.open(stored), None).jobs
+    checkpoint = out / "runs" / job.folder / "checkpoint.safetensors"
+    with monkeypatch.context() as changed:
+        changed.setattr("mien.experiments.compare.evaluate", refusing)
+        assert len(compare(stored, grid, out).failed) == 1
+    assert checkpoint.is_file()
+    assert not compare(stored, grid, out).failed
+    assert not checkpoint.exists()
+
+
 def test_one_failure_does_not_end_the_grid(stored: Path, recipes: dict[str, str], tmp_path: Path) -> None:
     heard, grid, out = Heard(), grid_of((recipes["broken"], recipes["plain"]), seeds=2), tmp_path / "out"
     found = compare(stored, grid, out, heard)

@@ -10,6 +10,7 @@ import pytest
 from conftest import Command
 from mien import FaceSet, MienError, Recipe, TrainingSettings, evaluate, resume, train
 from mien.data.format import Info
+from mien.experiments.adaptation.adapt import adapt
 from mien.media.file_limits import FILE_LIMITS
 from mien.preparation import photo_folder
 from mien.preparation.preparation_settings import PreparationSettings
@@ -143,3 +144,28 @@ def test_photos_for_a_model_are_cut_out_as_its_faces_were(mien: Command, photos:
     ]
     done = mien("adapt", "mien-s", photos, "--out", tmp_path / "fitted")
     assert (done.code, "48" in done.err) == (1, True), "what was made for another model is no use"
+
+
+def test_faces_that_training_cut_out_are_not_taken_for_a_model_of_others(photos: Path, tmp_path: Path) -> None:
+    train(photos, Recipe.load("supervised_small").with_epochs(1), tmp_path / "run", TrainingSettings(threads=1))
+    found = "photos.faces to be cut out by eyes [^,]*, side 48, gray; found box [^,]*, side 48, gray; remove .*photos.faces, and"
+    with pytest.raises(MienError, match=found):
+        adapt("mien-s", photos, tmp_path / "adapted")
+    assert evaluate(tmp_path / "run", photos, "all").count == 12, "what was trained on is measured as it is"
+
+
+def test_faces_that_adapting_cut_out_are_not_trained_on(photos: Path, tmp_path: Path) -> None:
+    like = Info(classes=(), side=32, channels=3, alignment="whole")
+    faces = photo_folder.open_or_prepare(photos, like=like)
+    found = "photos.faces to be cut out by box [^,]*, side 48, gray; found whole, side 32, color; remove .*photos.faces, and"
+    with pytest.raises(MienError, match=found):
+        train(photos, "supervised_small", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    for taken in (
+        photo_folder.open_or_prepare(photos, like=like),
+        photo_folder.open_or_prepare(photos, like=replace(like, alignment="unknown")),
+        photo_folder.open_or_prepare(photos, as_found=True),
+    ):
+        assert taken.info == faces.info
+    shutil.rmtree(tmp_path / "photos.faces")
+    assert photo_folder.open_or_prepare(photos).info.side == 48

@@ -15,6 +15,7 @@ import pytest
 from conftest import Interrupted, StopAfter, bright_faces, small_recipe
 from mien import FaceSet, MienError, TrainingSettings, evaluate, resume, train
 from mien.recipes.recipe import Recipe
+from mien.training.train import train_or_resume
 
 CODE = """
 import json, os, signal, sys
@@ -116,6 +117,14 @@ def test_resume_of_a_finished_run_is_its_recognizer(tmp_path: Path, stored: Path
     before = weights_hash(tmp_path / "run")
     assert (resume(tmp_path / "run").logits(FaceSet.open(stored)) == made.logits(FaceSet.open(stored))).all()
     assert weights_hash(tmp_path / "run") == before
+
+
+def test_train_or_resume_loads_a_model_without_its_run(tmp_path: Path, stored: Path) -> None:
+    made = train(stored, small_recipe(), tmp_path / "run", TrainingSettings(seed=1))
+    (tmp_path / "run" / "run.json").unlink()
+    again = train_or_resume(stored, small_recipe(), tmp_path / "run", TrainingSettings(seed=1))
+    assert again.card.weights == made.card.weights
+    assert not (tmp_path / "run" / "run.json").exists(), "nothing was trained"
 
 
 def test_resume_refuses_what_changed(tmp_path: Path, stored: Path) -> None:

@@ -11,7 +11,7 @@ from mien.data.format import Rows
 from mien.evaluation.evaluate import evaluate
 from mien.recognize.recognizer import Recognizer
 from mien.training.objective import validation_figures
-from mien.wording import quantity
+from mien.wording import percent, percentage_points, quantity
 
 
 def missed_rows(all_faces: AllFaces, known: KnownLabels, model: Recognizer) -> Rows:
@@ -62,11 +62,11 @@ def round_in_words(title: str, result: RoundResult) -> str:
         stay = quantity(result.undecided, "face without enough answers stays", "faces without enough answers stay")
         text += f", {stay} in the pool"
     if result.validation_accuracy is not None:
-        gain = "" if result.gain is None else f" ({100 * result.gain:+.1f} points)"
-        text += f", validation accuracy {result.validation_accuracy:.1%}{gain}"
+        gain = "" if result.gain is None else f" ({percentage_points(result.gain)} points)"
+        text += f", validation accuracy {percent(result.validation_accuracy)}{gain}"
     if result.accuracy is None:
         return text
-    return f"{text}, accuracy {result.accuracy:.1%}, average {result.average_accuracy or 0:.1%}"
+    return f"{text}, accuracy {percent(result.accuracy)}, average {percent(result.average_accuracy or 0)}"
 
 
 def _on_validation(all_faces: AllFaces, known: KnownLabels, model: Recognizer) -> dict[str, float]:

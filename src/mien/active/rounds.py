@@ -38,7 +38,7 @@ from mien.recipes.recipe import Recipe
 from mien.recognize.recognizer import Recognizer
 from mien.training.loop import own_threads
 from mien.training.settings import TrainingSettings
-from mien.training.train import train_or_resume
+from mien.training.train import drop_checkpoint, train_or_resume
 from mien.wording import percentage_points
 
 DRAW_SECONDS = 10.0
@@ -87,9 +87,13 @@ class _State:
 
 
 def rounds(
-    faceset: Path | str, settings: RoundsSettings, out: Path | str, progress: Progress | None = None, go_on: bool = False
+    faceset: FaceSet | Path | str,
+    settings: RoundsSettings,
+    out: Path | str,
+    progress: Progress | None = None,
+    go_on: bool = False,
 ) -> LearningCurve:
-    """Follow every strategy with every seed through its rounds, and write all of it into the folder `out`.
+    """Follow every strategy with every seed through its rounds, on a stored set, and write all of it into the folder `out`.
 
     Asked the same again, it goes on where it was. With an oracle, strategies, seeds and rounds may change: what is there stays.
     `go_on`: take the answers that people have given instead of waiting for more. Leaves rounds.json, curve.csv, table.csv,
@@ -127,12 +131,13 @@ def _all_rounds(work: _Work) -> LearningCurve:
     return _curve(settings, done)
 
 
-def _work(faceset: Path | str, settings: RoundsSettings, out: Path, bar: Progress, go_on: bool) -> _Work:
+def _work(faceset: FaceSet | Path | str, settings: RoundsSettings, out: Path, bar: Progress, go_on: bool) -> _Work:
     """Check everything before anything is written."""
     for name in settings.acquire:
         build_strategy(name)
-    faces = FaceSet.open(faceset, verify=True)
-    pool = None if settings.pool is None else FaceSet.open(settings.pool, verify=True)
+    faces = FaceSet.of(faceset)
+    faces.require_stored()
+    pool = None if settings.pool is None else FaceSet.of(settings.pool)
     settings, given = resolve_split_to_test(settings, out, faces), settings
     recipes, all_faces = Recipes.of(settings, bar), AllFaces.of(faces, pool, settings.oracle is not None)
     share, split = recipes.whole.validation, settings.split_to_test
@@ -260,4 +265,6 @@ def _trained(
     """Train on a budget of what is known, or go on with a run that was interrupted; its checkpoint is deleted."""
     view, bar, device = work.all_faces.view(known), Quiet(work.bar, title, work.said), work.settings.device
     training = TrainingSettings(seed=seed, device=device, threads=work.threads, checksums=(work.faces.info.checksum, ""))
-    return train_or_resume(view, recipe, folder, training, progress=bar, budget=budget)
+    made = train_or_resume(view, recipe, folder, training, progress=bar, budget=budget)
+    drop_checkpoint(folder)
+    return made

@@ -31,7 +31,6 @@ def duplicates(
 ) -> None:
     """Find near-duplicates: how many faces have one, in which split, and under another label."""
     from mien.cli.result_tables import duplicate_table
-    from mien.data.faceset import FaceSet
     from mien.data.near_duplicates import find_near_duplicates, with_groups
     from mien.data.near_duplicates_report import write_near_duplicates
     from mien.folders import require_new
@@ -42,10 +41,8 @@ def duplicates(
             require_face_set(path)
     if out is not None:
         require_new(out)
-    faces = FaceSet.open(faceset, verify=True)
-    others = None if other is None else FaceSet.open(other, verify=True)
     with progress_bar(quiet=as_json, single=True) as bar:
-        found = find_near_duplicates(faces, others, distance, bar)
+        found = find_near_duplicates(faceset, other, distance, bar)
     written = [] if out is None else [out / name for name in write_near_duplicates(found, out)]
     if write is not None:
         with_groups(found).save(write)

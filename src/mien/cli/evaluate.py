@@ -38,7 +38,7 @@ def evaluate(
         raise typer.BadParameter(f"expected a folder for the report, since {run} comes with mien", param_hint="--out")
     recognizer = Recognizer.load(run, device)
     with progress_bar(quiet=as_json) as bar:
-        faces = open_or_prepare(faceset, bar, limits=file_limits(limits))
+        faces = open_or_prepare(faceset, bar, limits=file_limits(limits), as_found=True)
     part = f"fold-{fold.replace('/', '-of-')}" if fold else split or test_split(faces)
     folder = out or run / "-".join(["evaluation", part, *(["flip"] if flip else []), *(["by", by] if by else [])])
     result = measure(recognizer, faces, split, by=by, out=folder, flip=flip, fold=fold)

@@ -136,14 +136,12 @@ def features(
     A network's name stands for its published weights where it has some (facenet_dlib), else for random ones; --set changes its
     settings.
     """
-    from mien.data.faceset import FaceSet
     from mien.json_toml import parse_word
     from mien.recognize.features import write_features
 
-    faces = FaceSet.open(faceset, verify=True)
     settings = {key: parse_word(value) for key, value in key_values(set_, "--set").items()}
     with progress_bar(quiet=as_json) as bar:
-        made = write_features(network, faces, out, views, grid, seed, device, bar, limit_gb, settings)
+        made = write_features(network, faceset, out, views, grid, seed, device, bar, limit_gb, settings)
     values = {"faces": len(made), "views": made.info.views, "dimension": made.info.channels, "out": str(out)}
     print_result(
         as_json,

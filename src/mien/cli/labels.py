@@ -77,13 +77,11 @@ def apply(
     as_json: Json = False,
 ) -> None:
     """Write the face set that people were asked about as a new one, with their labels, to train on."""
-    from mien.data.faceset import FaceSet
     from mien.labeling.store.apply_labels import apply_labels
     from mien.labeling.store.store import Store
 
-    faces = FaceSet.open(faceset, verify=True)
     with Store.open(store, reads=True) as opened, _aside(out) if test else nullcontext(out) as place:
-        done = apply_labels(opened, faces, place, min_agreement, min_answers)
+        done = apply_labels(opened, faceset, place, min_agreement, min_answers)
         if test:
             done = replace(done, faces=_with_test(done.faces, out, test, seed))
     counts = {name: getattr(done, name) for name in ("agreed", "changed", "disputed", "not_a_face", "unsure", "open")}

@@ -229,7 +229,7 @@ def _curve_cells(point: "StrategyMeans", several: bool) -> list[str]:
 
 def _spread(found: "Spread") -> str:
     """A mean, and below it the standard deviation over seeds where there are several."""
-    return percent(found.mean) + (f"\n± {100 * found.sd:.1f}" if found.sd == found.sd else "")
+    return percent(found.mean) + (f"\n± {percent(found.sd, sign='')}" if found.sd == found.sd else "")
 
 
 def _difference(found: "Difference") -> tuple[str, str]:

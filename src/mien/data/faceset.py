@@ -215,6 +215,11 @@ class FaceSet:
         if self.folder is not None:
             verify_checksum(self.folder, self.info)
 
+    def require_stored(self) -> None:
+        """Raises MienError for a set in memory, where work goes on from disk after it was interrupted."""
+        if self.folder is None:
+            raise MienError("a stored face set", "one in memory", "save it first: runs are resumed from disk")
+
     def save(self, folder: Path | str) -> "FaceSet":
         """Write these faces as a new set, and open it. Raises MienError where something is at `folder`."""
         from mien.data.writer import FaceSetWriter

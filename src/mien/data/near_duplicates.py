@@ -7,6 +7,7 @@ hashes are close, directly or mirrored; and of those pairs the ones that look th
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -161,7 +162,10 @@ class _Part:
 
 
 def find_near_duplicates(
-    faces: FaceSet, other: FaceSet | None = None, distance: int = DISTANCE, progress: Progress | None = None
+    faces: FaceSet | Path | str,
+    other: FaceSet | Path | str | None = None,
+    distance: int = DISTANCE,
+    progress: Progress | None = None,
 ) -> NearDuplicates:
     """The near-duplicates within `faces`, and those between `faces` and `other`, by split.
 
@@ -169,6 +173,7 @@ def find_near_duplicates(
     not from 0 to 16, and for too many pairs.
     """
     require_fitting(CountOrZero, distance=distance)
+    faces, other = FaceSet.of(faces), None if other is None else FaceSet.of(other)
     if other is not None and other.info.checksum and other.info.checksum == faces.info.checksum:
         raise MienError(
             "another set to compare with", "the face set itself", "leave it out: near-duplicates within a set are found anyhow"

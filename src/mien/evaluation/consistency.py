@@ -28,7 +28,7 @@ from mien.progress import Progress
 from mien.recognize.recognizer import Recognizer
 from mien.recognize.semantic_neighbors import SIGMA
 from mien.settings import Count, Positive, Seed, require_fitting
-from mien.wording import quantity
+from mien.wording import percent, quantity
 
 FEW = 0.5
 """Least share of neighbors that are predicted as their face is; below, S may say more of the autoencoder than of the network."""
@@ -133,5 +133,7 @@ def _warning(scored: ScoredFaces, used: int) -> str:
     found = [f"{used} of these faces gave the run their labels: this is no test of it"] if used else []
     kept = _mean(scored.kept)
     if kept < FEW:
-        found.append(f"only {kept:.0%} of the neighbors are predicted as their face is: look whether they show its expression")
+        found.append(
+            f"only {percent(kept, 0)} of the neighbors are predicted as their face is: look whether they show its expression"
+        )
     return "; ".join(found)

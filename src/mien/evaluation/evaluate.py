@@ -20,7 +20,7 @@ from mien.recognize.alignment_note import alignment_note
 from mien.recognize.calibration import apply_temperature
 from mien.recognize.recognizer import Recognizer
 from mien.recognize.run_records import read_history, read_sources, read_used_ids
-from mien.wording import quantity
+from mien.wording import percent, quantity
 
 MISTAKES = 32
 """Number of mistakes in a report, the most confident ones."""
@@ -48,7 +48,7 @@ def evaluate(
     """
     if not isinstance(recognizer, Recognizer):
         recognizer = Recognizer.load(recognizer, device)
-    faces = open_or_prepare(faces, progress)
+    faces = open_or_prepare(faces, progress, as_found=True)
     whole = faces
     if fold is not None:
         faces, split = fold_view(faces, fold), "test"
@@ -117,7 +117,7 @@ def _notes(recognizer: Recognizer, tested: TestedFaces, known: int) -> dict[str,
         notes["label budget"] = f"{train} train + {validation} validation = {quantity(train + validation, 'label')}"
         notes["trained on"] += f", {budget.get('split', 'split unknown')}"
         share, matrix = budget.get("noise", 0.0), budget.get("noise_matrix")
-        noise = "by a matrix" if matrix else f"{share:.0%} of them flipped"
+        noise = "by a matrix" if matrix else f"{percent(share, 0)} of them flipped"
         notes["label noise"] = noise if share or matrix else "none added"
         notes["faces without labels"] = f"{budget.get('unlabeled', 0)} trained on"
     if card.sources:

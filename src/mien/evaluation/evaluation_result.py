@@ -6,6 +6,7 @@ from typing import Any
 
 from mien.evaluation.metrics import CalibrationBins, Counts, Interval
 from mien.json_text import plain_values
+from mien.wording import percent
 
 FEW = 30
 """Least faces behind a figure that says something: with fewer, its interval is about 35 points wide or more."""
@@ -93,7 +94,7 @@ class Evaluation:
                 f"{len(groups)} of {len(self.groups)} values of {column} have fewer than {FEW} faces: their figures say little"
             )
         if said.sum() == 1 < (counts > 0).sum():
-            name, average = self.classes[int(said.argmax())], f"{self.average_accuracy:.1%}"
+            name, average = self.classes[int(said.argmax())], percent(self.average_accuracy)
             found.append(
                 f"every face was taken for {name}: the average accuracy of {average} is 1 of {(counts > 0).sum()} classes"
             )

@@ -24,7 +24,7 @@ from mien.media.face_pictures import read_picture
 from mien.models import Network, leading, upscaling
 from mien.progress import Progress, Silent
 from mien.recognize.recognizer import Recognizer
-from mien.wording import short_name, with_suggestion
+from mien.wording import percent, short_name, with_suggestion
 
 SIDE, BARS, LINE, TEXT = 256, 220, 32, 15
 """Pixels of the picture: side of a face, width of the bars, height of a line and of its text."""
@@ -159,7 +159,7 @@ def draw_explanation(found: Explanation, photo: npt.NDArray[np.uint8]) -> Image.
         draw.rectangle((left, top, left + max(1, round(share * BARS)), top + LINE - 6), fill=BLUE)
         middle = top + (LINE - 6) // 2
         draw.text((left + 6, middle), short_name(found.classes[n]), INK, font, anchor="lm")
-        draw.text((right - 6, middle), f"{share:.1%}", INK, font, anchor="rm")
+        draw.text((right - 6, middle), percent(share), INK, font, anchor="rm")
     return sheet
 
 

@@ -15,7 +15,7 @@ from mien.errors import MienError
 from mien.json_toml import read_settings
 from mien.recognize.recognizer import Recognizer
 from mien.recognize.run_records import read_sources, read_used_ids
-from mien.wording import quantity
+from mien.wording import percent, quantity
 
 MOST_BYTES = 2 << 30
 """Most bytes of training faces that are read for a warning."""
@@ -52,15 +52,15 @@ def find_unlabeled_faces(recognizer: Recognizer, whole: FaceSet) -> FaceSet | No
     from, and faces of models that the run began with.
     """
     folder, checksum = recognizer.folder, recognizer.card.faces.checksum
-    order = _Order() if folder is None else _order(folder)
-    drawn = order.unlabeled_faces is not None or not order.own_unlabeled
-    if folder is None or not _count_unlabeled(recognizer) or drawn or order.faces is None:
+    settings = _FacesSeen() if folder is None else _faces_seen(folder)
+    drawn = settings.unlabeled_faces is not None or not settings.own_unlabeled
+    if folder is None or not _count_unlabeled(recognizer) or drawn or settings.faces is None:
         return None
     faces = whole if checksum and whole.info.checksum == checksum else _own_set(folder, checksum)
     if faces is None or faces.info.kind != "faces":
         return None
-    faces = faces if order.fold is None else fold_view(faces, order.fold)
-    split = faces.select(training_rows(faces) if order.split is None else split_rows(faces, order.split))
+    faces = faces if settings.fold is None else fold_view(faces, settings.fold)
+    split = faces.select(training_rows(faces) if settings.split is None else split_rows(faces, settings.split))
     rest = split.select(~np.isin(split.values("id"), list(read_used_ids(folder))))
     return rest if len(rest) else None
 
@@ -119,11 +119,11 @@ def _number(budget: Any) -> int:
 
 
 def _share(duplicates: Bools) -> str:
-    return f"{duplicates.sum()} of {quantity(len(duplicates), 'test face')} ({duplicates.mean():.1%})"
+    return f"{duplicates.sum()} of {quantity(len(duplicates), 'test face')} ({percent(duplicates.mean())})"
 
 
 def _without(duplicates: Bools, right: Bools) -> str:
-    return f"without them accuracy is {right[~duplicates].mean():.1%}" if not duplicates.all() else "no face is without one"
+    return f"without them accuracy is {percent(right[~duplicates].mean())}" if not duplicates.all() else "no face is without one"
 
 
 def _bytes(faces: FaceSet) -> int:
@@ -131,7 +131,7 @@ def _bytes(faces: FaceSet) -> int:
 
 
 @dataclass(frozen=True)
-class _Order:
+class _FacesSeen:
     """The settings of a run that say which faces it saw."""
 
     faces: Path | None = None
@@ -142,21 +142,22 @@ class _Order:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _RunFile:
     """The part of run.json that is read here."""
 
-    order: _Order = field(default_factory=_Order)
+    order: _FacesSeen = field(default_factory=_FacesSeen)
+    """The settings: the key of the file is older than the word."""
 
 
-def _order(folder: Path) -> _Order:
+def _faces_seen(folder: Path) -> _FacesSeen:
     """The settings of a run by its folder; the defaults for a model folder."""
     file = folder / "run.json"
-    return read_settings(_Asked, file, "train again").order if file.is_file() else _Order()
+    return read_settings(_RunFile, file, "train again").order if file.is_file() else _FacesSeen()
 
 
 def _own_set(folder: Path, checksum: str) -> FaceSet | None:
     """The stored set that a run was trained on; None where it is gone or was changed."""
-    path = _order(folder).faces if checksum else None
+    path = _faces_seen(folder).faces if checksum else None
     try:
         faces = None if path is None else FaceSet.open(path)
     except MienError:

@@ -32,7 +32,8 @@ from mien.recognize.device import choose_device
 from mien.recognize.recognizer import Recognizer
 from mien.recognize.run_records import read_history
 from mien.tabular.parquet_files import read_table
-from mien.training.train import RunFile, train_or_resume
+from mien.training.train import RunFile, drop_checkpoint, train_or_resume
+from mien.wording import percent
 
 REPORT_SECONDS = 10.0
 """Least seconds between two drawings of report.html while runs go on; tables are written after every run."""
@@ -134,6 +135,7 @@ def _do(work: _Work, job: Job, bar: Quiet) -> RunResult:
     except MienError as error:
         folder.mkdir(parents=True, exist_ok=True)
         return replace(blank, failed=str(error))
+    drop_checkpoint(folder)
     budget = recognizer.card.budget
     return replace(
         blank,
@@ -188,7 +190,7 @@ def _line(job: Job, result: RunResult, done: int, total: int, left: float) -> st
     """A finished run in words, with how many are done and the time that is left."""
     if result.failed:
         return f"{job}: failed: {result.failed} ({done} of {total})"
-    figures = f"accuracy {result.accuracy or 0:.1%}, average {result.average_accuracy or 0:.1%}"
+    figures = f"accuracy {percent(result.accuracy or 0)}, average {percent(result.average_accuracy or 0)}"
     rest = f", about {duration(left)} left" if done < total and np.isfinite(left) else ""
     return f"{job}: {figures} ({done} of {total}, {duration(result.seconds or 0)}{rest})"
 
@@ -233,8 +235,7 @@ def _write(work: _Work, found: Comparison, due: float) -> float:
 
 def _stored(faces: FaceSet | Path | str) -> FaceSet:
     faces = FaceSet.of(faces)
-    if faces.folder is None:
-        raise MienError("a stored face set", "one in memory", "save it first: runs are resumed from disk")
+    faces.require_stored()
     return faces
 
 

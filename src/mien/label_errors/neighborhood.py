@@ -9,6 +9,7 @@ from mien.evaluation.neighborhood_stability import find_space, score_faces
 from mien.label_errors.labeled_faces import Judgment, LabeledFaces, training_notes
 from mien.progress import Progress
 from mien.recognize.semantic_neighbors import SIGMA
+from mien.wording import percent
 
 DRAWS = 8
 """Neighbors drawn of each face, as in `mien consistency`."""
@@ -20,7 +21,8 @@ def by_neighborhood(labeled: LabeledFaces, neighbors: Path | str | None, bar: Pr
     space, told = find_space(recognizer, faces, neighbors, SIGMA, bar)
     moves = score_faces(space, faces, DRAWS, labeled.seed, recognizer.device, bar)
     kept = float(moves.kept.mean())
-    few = (f"only {kept:.0%} of the neighbors are predicted as their face is: S may say more of them",) if kept < FEW else ()
+    warning = f"only {percent(kept, 0)} of the neighbors are predicted as their face is: S may say more of them"
+    few = (warning,) if kept < FEW else ()
     return Judgment(
         how=f"S of {DRAWS} neighbors, sigma {SIGMA:g}, by {told}",
         at=np.arange(len(labeled.rows)),

@@ -94,7 +94,7 @@ def _built(network: dict[str, Any], info: Info, seed: int) -> tuple[Network, Vie
 
 def write_features(
     address: str,
-    faces: FaceSet,
+    faces: FaceSet | Path | str,
     out: Path | str,
     views: int = 2,
     grid: int = 1,
@@ -112,6 +112,7 @@ def write_features(
     require_fitting(Count, views=views)
     require_fitting(CountOrZero, grid=grid)
     require_fitting(NotNegative, limit_gb=limit_gb)
+    faces = FaceSet.of(faces)
     network, _, block = address.partition(":")
     if settings and is_run(network):
         known = ", ".join(component_names("mien.models"))

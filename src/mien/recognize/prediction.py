@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mien.faces.face import Face
-from mien.wording import short_name
+from mien.wording import percent, short_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,5 +68,5 @@ def make_prediction(
 def sentence(prediction: Prediction) -> str:
     """The prediction in words: `happiness 97%`, or the two likeliest expressions where it is unsure."""
     named = sorted(prediction.scores, key=lambda name: -prediction.scores[name])[: 2 if prediction.unsure else 1]
-    said = ", ".join(f"{short_name(name)} {prediction.scores[name]:.0%}" for name in named)
+    said = ", ".join(f"{short_name(name)} {percent(prediction.scores[name], 0)}" for name in named)
     return f"unsure ({said})" if prediction.unsure else said

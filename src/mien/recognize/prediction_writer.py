@@ -11,7 +11,7 @@ from mien.json_text import to_json
 from mien.recognize.predict_files import PredictedPhoto, UnreadableFile, drawing_name, file_fields, write_drawing
 from mien.recognize.prediction import Prediction, sentence
 from mien.recognize.timeline import Timeline
-from mien.wording import plain_text, short_name
+from mien.wording import percent, plain_text, short_name
 
 Form = Literal["text", "json", "csv"]
 """The forms in which predictions are written."""
@@ -118,7 +118,7 @@ class PredictionWriter:
     def _shown(self, means: Sequence[float]) -> str:
         """The three expressions that a face shows most, by their mean probabilities, in words."""
         likely = sorted(zip(means, self._classes, strict=True), reverse=True)[:3]
-        return ", ".join(f"{short_name(name)} {mean:.0%}" for mean, name in likely)
+        return ", ".join(f"{short_name(name)} {percent(mean, 0)}" for mean, name in likely)
 
 
 def _row(prediction: Prediction) -> list[str | float]:

@@ -21,6 +21,7 @@ from mien.training.objective import Classes, Objective
 from mien.training.questions import Unlabeled
 from mien.training.run import BestEpoch, Run
 from mien.training.run_state import take_state
+from mien.wording import percent
 
 CHECKPOINT_SECONDS = 5.0
 """Shorter epochs are not all checkpointed: no more than about that much work has to be done again."""
@@ -165,7 +166,8 @@ def epoch_line(run: Run) -> str:
     last = run.history[-1]
     text = f"{part_prefix(run)}{stage_prefix(run)}epoch {last['epoch'] + 1:.0f} of {run.stage_epochs}: loss {last['loss']:.3f}"
     if "validation_accuracy" in last:
-        text += f", validation accuracy {last['validation_accuracy']:.1%}, average {last['validation_average_accuracy']:.1%}"
+        text += f", validation accuracy {percent(last['validation_accuracy'])}"
+        text += f", average {percent(last['validation_average_accuracy'])}"
     elif "validation_loss" in last:
         text += f", on held-out faces {last['validation_loss']:.3f}"
     return text

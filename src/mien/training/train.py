@@ -152,9 +152,11 @@ def _recorded(settings: TrainingSettings) -> tuple[FaceSet, FaceSet | None]:
 
 
 def _opened(faces: FaceSet | Path | str) -> FaceSet:
-    opened = FaceSet.of(faces, verify=False)
-    opened.verify()
-    return opened
+    """A set that was compared with its checksum, now."""
+    if not isinstance(faces, FaceSet):
+        return FaceSet.open(faces, verify=True)
+    faces.verify()
+    return faces
 
 
 def _address(faces: FaceSet | None) -> Path | None:
@@ -260,17 +262,21 @@ def train_or_resume(
 ) -> Recognizer:
     """Train a recognizer into the folder `out` as `train` does, or go on with the run that was interrupted there.
 
-    The recognizer of a finished run is loaded. No checkpoint is left. Whoever calls this knows that a run in `out` was begun with
-    the same faces, recipe and settings. Raises MienError as `train` and `resume` do.
+    The recognizer of a finished run, or of a model alone, is loaded. The checkpoint stays: `drop_checkpoint` deletes it. Whoever
+    calls this knows that a run in `out` was begun with the same faces, recipe and settings. Raises MienError as `train` and
+    `resume` do.
     """
     folder = Path(out)
     file = folder / "run.json"
-    if file.is_file() and (folder / "model" / "model.json").is_file():
-        _require_own(folder, read_settings(RunFile, file, TODO))
-        made = Recognizer.load(folder, settings.device)
-    elif file.is_file():
-        made = resume(folder, progress, None if budget is None else FaceSet.of(faces), budget)
-    else:
-        made = train(faces, recipe, folder, settings, unlabeled, progress, budget)
+    if (folder / "model" / "model.json").is_file():
+        if file.is_file():
+            _require_own(folder, read_settings(RunFile, file, TODO))
+        return Recognizer.load(folder, settings.device)
+    if file.is_file():
+        return resume(folder, progress, None if budget is None else FaceSet.of(faces), budget)
+    return train(faces, recipe, folder, settings, unlabeled, progress, budget)
+
+
+def drop_checkpoint(folder: Path) -> None:
+    """Delete the checkpoint of a finished run, where there is one: nothing goes on from it."""
     (folder / "checkpoint.safetensors").unlink(missing_ok=True)
-    return made

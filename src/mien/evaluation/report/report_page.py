@@ -14,14 +14,13 @@ import numpy.typing as npt
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-from mien import wording
 from mien.disk import write_atomically
 from mien.errors import MienError
 from mien.evaluation.evaluation_result import Evaluation, Subgroup
 from mien.evaluation.metrics import BINS, Interval
 from mien.evaluation.report.figures import HISTORY_PANELS, curves_with_values, draw_history, draw_reliability, last_value
 from mien.json_text import to_json
-from mien.wording import quantity
+from mien.wording import percent, quantity
 
 CELL = (12, 83, 140)
 """Color of a confusion cell that holds all faces of its class; an empty cell is white. Only lightness tells cells apart."""
@@ -126,7 +125,7 @@ def evaluation_html(evaluation: Evaluation, history: Sequence[Mapping[str, Any]]
         loader=PackageLoader("mien.evaluation.report", ""), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    room.filters |= {"percent": percent, "with_thousands": with_thousands, "span": span}
+    room.filters |= {"spaced_percent": spaced_percent, "with_thousands": with_thousands, "span": span}
     return room.get_template("report.html.j2").render(
         evaluation=evaluation,
         headline=headline_figures(evaluation),
@@ -142,16 +141,16 @@ def evaluation_html(evaluation: Evaluation, history: Sequence[Mapping[str, Any]]
     )
 
 
-def percent(share: float, digits: int = 1) -> str:
-    """A share in percent, `63.2 %`; a dash for nan."""
-    return wording.percent(share, digits, "\u202f%", DASH)
+def spaced_percent(share: float, digits: int = 1) -> str:
+    """A share in percent with a narrow space before the sign, `63.2 %`; a dash for nan."""
+    return percent(share, digits, "\u202f%", DASH)
 
 
 def span(interval: Interval) -> str:
     """An interval in percent, `61.0 - 65.4`; a dash for nan."""
     if math.isnan(interval.low):
         return DASH
-    return f"{100 * interval.low:.1f}\u2009{DASH}\u2009{100 * interval.high:.1f}"
+    return f"{percent(interval.low, sign='')}\u2009{DASH}\u2009{percent(interval.high, sign='')}"
 
 
 def with_thousands(number: int) -> str:
@@ -206,7 +205,7 @@ def most_frequent_confusions(evaluation: Evaluation) -> list[str]:
     places = [divmod(int(place), len(evaluation.classes)) for place in order]
     return [
         f"{evaluation.classes[true]} → {evaluation.classes[said]} ({with_thousands(int(wrong[true, said]))} faces, "
-        f"{percent(wrong[true, said] / evaluation.confusion[true].sum(), 0)} of {evaluation.classes[true]})"
+        f"{spaced_percent(wrong[true, said] / evaluation.confusion[true].sum(), 0)} of {evaluation.classes[true]})"
         for true, said in places
         if wrong[true, said]
     ]
@@ -216,7 +215,7 @@ def second_guess_in_words(evaluation: Evaluation) -> str:
     """How often the second most likely class was the label of a wrong face, in words; empty without mistakes."""
     if math.isnan(evaluation.second):
         return ""
-    return f"{percent(evaluation.second)} ({span(evaluation.intervals['second'])})"
+    return f"{spaced_percent(evaluation.second)} ({span(evaluation.intervals['second'])})"
 
 
 def calibration_pictures(evaluation: Evaluation) -> list[EmbeddedPicture]:
@@ -233,9 +232,9 @@ def calibration_pictures(evaluation: Evaluation) -> list[EmbeddedPicture]:
     ]
     made = []
     for caption, found, error, interval in steps[1:] if evaluation.temperature == 1 else steps:
-        detail = f"calibration error {percent(error)}, interval {span(interval)}"
+        detail = f"calibration error {spaced_percent(error)}, interval {span(interval)}"
         faces, mean = found.count.sum(), np.nansum(found.confidence * found.count)
-        alt = f"Reliability diagram, {caption.lower()}: mean confidence {percent(mean / faces)}, {detail}"
+        alt = f"Reliability diagram, {caption.lower()}: mean confidence {spaced_percent(mean / faces)}, {detail}"
         made.append(EmbeddedPicture(data_uri(draw_reliability(found), "svg+xml"), alt, caption, detail))
     return made
 
@@ -253,7 +252,7 @@ def history_pictures(history: Sequence[Mapping[str, Any]]) -> list[EmbeddedPictu
 
 
 def _figure(value: float, as_percent: bool) -> str:
-    return percent(value) if as_percent else f"{value:.3g}"
+    return spaced_percent(value) if as_percent else f"{value:.3g}"
 
 
 def mistake_pictures(evaluation: Evaluation, mistakes: Mistakes) -> list[EmbeddedPicture]:
@@ -268,8 +267,8 @@ def mistake_pictures(evaluation: Evaluation, mistakes: Mistakes) -> list[Embedde
     made = []
     for face, true, said, sure in zip(mistakes.faces, mistakes.true, mistakes.predicted, mistakes.confidence, strict=True):
         words = f"{evaluation.classes[true]} → {evaluation.classes[said]}"
-        alt = f"Face labeled {evaluation.classes[true]}, recognized as {evaluation.classes[said]} at {percent(sure, 0)}"
-        made.append(EmbeddedPicture(data_uri(_png(face), "png"), alt, words, percent(sure, 0)))
+        alt = f"Face labeled {evaluation.classes[true]}, recognized as {evaluation.classes[said]} at {spaced_percent(sure, 0)}"
+        made.append(EmbeddedPicture(data_uri(_png(face), "png"), alt, words, spaced_percent(sure, 0)))
     return made
 
 

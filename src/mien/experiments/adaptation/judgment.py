@@ -9,6 +9,7 @@ from torch import Tensor
 from mien.experiments.adaptation.adaptation_faces import LEAST, AdaptationFaces
 from mien.experiments.adaptation.class_shares import class_shares
 from mien.recognize.model_card import ModelCard
+from mien.wording import percent
 
 WORSE = (0.03, 0.05)
 """Most accuracy that the known classes may lose: in all, and, where new ones are learned, on average over classes."""
@@ -66,7 +67,7 @@ class Adapted:
         """A sentence on the known classes that were not judged; empty where all were."""
         if not self.unseen:
             return ""
-        names, share = ", ".join(self.unseen), f"{self.unseen_share:.1%} of what the model learned from"
+        names, share = ", ".join(self.unseen), f"{percent(self.unseen_share)} of what the model learned from"
         held = "what the new classes take from them is not known" if self.new else "their rows stay as they are"
         return f"known classes with fewer than {LEAST} faces here, {share}, were not judged: {names}; {held}"
 
@@ -76,17 +77,17 @@ class Adapted:
         known = [line for line in self.lines if line.name not in self.new]
         each_before, each_after = (float(np.mean([getattr(line, when) for line in known])) for when in ("before", "after"))
         if self.after < self.before - WORSE[0]:
-            return f"known classes {self.before:.1%} before and {self.after:.1%} after"
+            return f"known classes {percent(self.before)} before and {percent(self.after)} after"
         if self.new and each_after < each_before - WORSE[1]:
-            return f"known classes {each_before:.1%} on average before and {each_after:.1%} after"
-        harmed = [f"{line.name} {line.before:.1%} before and {line.after:.1%} after" for line in known if line.harmed]
+            return f"known classes {percent(each_before)} on average before and {percent(each_after)} after"
+        harmed = [f"{line.name} {percent(line.before)} before and {percent(line.after)} after" for line in known if line.harmed]
         if self.new and harmed:
             return ", ".join(harmed)
         missed = [line for line in self.lines if line.name in self.new and line.after < FOUND]
         if missed:
-            return ", ".join(f"{line.name} found on {line.after:.1%} of its faces" for line in missed)
+            return ", ".join(f"{line.name} found on {percent(line.after)} of its faces" for line in missed)
         if self.average_after <= self.average_before:
-            return f"an average accuracy of {self.average_before:.1%} before and {self.average_after:.1%} after"
+            return f"an average accuracy of {percent(self.average_before)} before and {percent(self.average_after)} after"
         return ""
 
     def to_json(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from mien.errors import MienError
 from mien.experiments.adaptation.adaptation_faces import FOLDS, LEAST, AdaptationFaces
 from mien.experiments.adaptation.class_shares import class_shares
 from mien.recognize.model_card import ModelCard
+from mien.wording import percent
 
 COVER = 0.9
 """Least share of the training faces whose classes can be judged here, where new classes are learned: what a new class takes
@@ -45,10 +46,10 @@ def require_known_classes(given: AdaptationFaces, card: ModelCard) -> None:
         missing = [
             (float(share), name) for share, name, one in zip(shares, given.classes, seen.tolist(), strict=False) if not one
         ]
-        named = ", ".join(f"{name} {share:.0%}" for share, name in sorted(missing, reverse=True))
+        named = ", ".join(f"{name} {percent(share, 0)}" for share, name in sorted(missing, reverse=True))
         beside, takes = (", beside the new ones", "a new class") if wanted == COVER else ("", "the others")
         raise MienError(
-            f"{LEAST} faces or more of known classes that are {wanted:.0%} of what the model learned from{beside}",
-            f"{covered:.0%}, without {named}",
+            f"{LEAST} faces or more of known classes that are {percent(wanted, 0)} of what the model learned from{beside}",
+            f"{percent(covered, 0)}, without {named}",
             f"add faces of those: what {takes} take{'s' * (wanted == COVER)} from them is not seen otherwise",
         )

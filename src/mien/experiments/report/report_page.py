@@ -12,13 +12,14 @@ from mien.evaluation.report.report_page import (
     DASH,
     EmbeddedPicture,
     data_uri,
-    percent,
+    spaced_percent,
     with_thousands,
 )
 from mien.experiments.comparison_result import Comparison
 from mien.experiments.grid import GridPoint
 from mien.experiments.report.figures import AccuracyCurves, accuracy_curves, draw_accuracy_curves, draw_differences
 from mien.experiments.seed_statistics import Difference, Spread, TableLine
+from mien.wording import MINUS, percent, percentage_points
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def comparison_html(found: Comparison, pictures: Sequence[EmbeddedPicture]) -> s
         loader=ChoiceLoader(loaders), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     room.filters |= {
-        "percent": percent,
+        "spaced_percent": spaced_percent,
         "with_thousands": with_thousands,
         "bounds": bounds,
         "points": points,
@@ -108,12 +109,12 @@ def bounds(found: Spread | Difference) -> str:
 
 def points(share: float) -> str:
     """A share in percent or percentage points, `12.3`; a dash for nan."""
-    return DASH if share != share else f"{round(100 * share, 1) + 0.0:.1f}".replace("-", "\u2212")
+    return percent(share, sign="", unknown=DASH, minus=MINUS)
 
 
 def signed(share: float) -> str:
     """A difference in percentage points with its sign, `+1.2`; a dash for nan."""
-    return DASH if share != share else f"{round(100 * share, 1) + 0.0:+.1f}".replace("-", "\u2212")
+    return percentage_points(share, DASH, MINUS)
 
 
 def p_in_words(p: float) -> str:
@@ -203,7 +204,7 @@ def _curves_alt(curves: AccuracyCurves) -> str:
 
 
 def _mean(line: TableLine | None) -> str:
-    return percent(float("nan") if line is None else line.accuracy.mean)
+    return spaced_percent(float("nan") if line is None else line.accuracy.mean)
 
 
 def _difference_alt(lines: Iterable[TableLine], first: str) -> str:

@@ -39,7 +39,7 @@ class LabeledSet:
 
 
 def apply_labels(
-    store: Store, faces: FaceSet, out: Path | str, minimum_agreement: float = 0.5, minimum_answers: int = 1
+    store: Store, faces: FaceSet | Path | str, out: Path | str, minimum_agreement: float = 0.5, minimum_answers: int = 1
 ) -> LabeledSet:
     """Write `faces` as a new set with the labels and votes that people gave, and open it.
 
@@ -48,6 +48,7 @@ def apply_labels(
     MienError where the set is not the one that the store asks about, or has changed, where `out` exists, and for an impossible
     minimum.
     """
+    faces = FaceSet.of(faces)
     store.require(store.info.classes, faces.info.checksum)
     found = store.consensus(minimum_agreement, minimum_answers)
     places = {name: place for place, name in enumerate(faces.values("id"))}
