@@ -69,11 +69,11 @@ def train(
         "device": device,
         "threads": threads,
     }
-    order = settings_from(TrainingSettings, asked)
+    settings = settings_from(TrainingSettings, asked)
     with progress_bar(quiet=as_json) as bar:
         made = recipe_with_changes(recipe, bar.say, model, epochs, start, changes)
         faces = open_or_prepare(faceset, bar, least=2, workers=threads, limits=file_limits(limits), verify=False)
-        recognizer = run(faces, made, out, order, unlabeled, bar)
+        recognizer = run(faces, made, out, settings, unlabeled, bar)
     _print_trained(recognizer, out, as_json)
 
 

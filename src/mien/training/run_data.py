@@ -15,7 +15,7 @@ class RunData:
     faces: FaceSet
     """The faces that are trained on."""
     labels: Tensor
-    """(N,) their labels as they may be known, -1 for none."""
+    """The labels of `faces` as they may be known, (N,), -1 for none."""
     validation: FaceSet
     """The validation faces."""
     validation_labels: Tensor
