@@ -23,7 +23,7 @@ def watch(
     """Read every frame of a camera and follow its faces, for so many seconds or until nobody asks any more; nothing is stored.
 
     `camera`: a number, a device or an address, as `find_camera` reads it. Without a `crop_spec` faces are cut out as the model's
-    card says. They are looked for from `least_face` pixels on; unless said, as `in_frames` says.
+    card says. They are looked for from `least_face` pixels on; unless said, as `crop_in_frames` says.
     Raises MienError where there is no such camera, or it stops, and where the recognizer cannot be loaded.
     """
     if not isinstance(recognizer, Recognizer):
@@ -37,5 +37,5 @@ def _watched(
     tracker, name = FaceTracker(TRACKING, recognizer.card.conformal_threshold), SourceFile(named.name, Path())
     for frame in camera_frames(camera, seconds):
         searched = how.looking_for(least_face) if least_face else crop_in_frames(how, frame.pixels.shape)
-        readings = tracker.follow(frame.time, recognizer.read([frame.pixels], searched)[0])
-        yield PredictedPhoto(PhotoOrFrame(name, frame.pixels, frame.number, frame.time, frame.number), readings)
+        predictions = tracker.follow(frame.time, recognizer.read([frame.pixels], searched)[0])
+        yield PredictedPhoto(PhotoOrFrame(name, frame.pixels, frame.number, frame.time, frame.number), predictions)
