@@ -98,8 +98,7 @@ class _Begun:
 def claim_folder(out: Path, settings: RoundsSettings, recipes: Recipes, faces: FaceSet, pool: FaceSet | None) -> int:
     """Take the folder, which is there, for rounds of these settings: an empty one, or one in which they were begun.
 
-    Returns the threads to use.
-    Raises MienError where something that decides what rounds give was other then.
+    Returns the threads to use. Raises MienError where something that decides what rounds give was other then.
     """
     file, store = out / FILE, None if settings.store is None else address_without_password(settings.store)
     values = asdict(settings) | {"store": store}
