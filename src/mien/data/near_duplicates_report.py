@@ -10,7 +10,7 @@ from PIL import Image
 
 from mien.data.face_grid import GridNote, GridTile, draw_face_grid, evenly_spaced, write_face_grid
 from mien.data.face_grid import GridRow as SheetRow
-from mien.data.near_duplicates import NearDuplicates
+from mien.data.near_duplicate_pairs import NearDuplicates
 from mien.disk import write_atomically
 from mien.folders import require_new
 from mien.wording import quantity
