@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, PydanticUserError, Type
 from pydantic_core import PydanticCustomError
 
 from mien.errors import MienError
-from mien.number_bounds import EVERY, LEAST_NUMBER, LONGEST, MOST, MOST_NUMBER, MOST_SEED, MOST_THREADS
+from mien.number_bounds import EVERY, LEAST_NUMBER, LONGEST, MOST, MOST_NUMBER, MOST_SEED, MOST_SIDE, MOST_THREADS
 from mien.settings_errors import complaint, settings_error
 from mien.wording import brief_repr
 
@@ -44,6 +44,8 @@ Threads = Annotated[int, _NUMBER, Field(ge=1, le=MOST_THREADS)]
 """A number of threads or processes."""
 Seconds = Annotated[float, _NUMBER, Field(ge=EVERY, le=LONGEST, allow_inf_nan=False)]
 """A time in seconds, at least a millisecond."""
+PictureSide = Annotated[int, Field(ge=1, le=MOST_SIDE)]
+"""The side of a picture in pixels."""
 Power = Annotated[float, _NUMBER, Field(ge=0, le=100, allow_inf_nan=False)]
 """An exponent from 0 to 100."""
 BatchCount = Annotated[int, _NUMBER, Field(ge=1, le=10**6)]
@@ -69,6 +71,11 @@ Factor = Annotated[float, _NUMBER, Field(ge=0.001, le=16, allow_inf_nan=False)]
 STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 """The pydantic configuration of every component: unknown keys are errors, the string below a field documents it, and no number is
 nan or infinite."""
+
+
+def names_in_text(given: Any) -> Any:
+    """A setting of names as a list; in a text they have commas between them."""
+    return [name.strip() for name in given.split(",") if name.strip()] if isinstance(given, str) else given
 
 
 def settings_from(kind: type[T], values: Mapping[str, Any], place: str = "") -> T:

@@ -12,6 +12,7 @@ from mien.active.rounds_settings import RoundsSettings
 from mien.cli import app
 from mien.experiments.settings import Grid
 from mien.labeling.page.settings import PageSettings
+from mien.preparation.preparation_settings import PreparationSettings
 from mien.settings import setting_docs
 from mien.training.settings import TrainingSettings
 
@@ -22,6 +23,7 @@ OFFERS: list[tuple[str, type[Any], dict[str, Any], set[str]]] = [
     ("autoencoder train", TrainingSettings, {}, setting_docs(TrainingSettings).keys() - SOME),
     ("compare", Grid, {"recipes": ("a",)}, set()),
     ("rounds", RoundsSettings, ROUNDS, set()),
+    ("prepare", PreparationSettings, {"inputs": ("a",)}, {"inputs", "keep"}),
     ("annotate", PageSettings, {"pool": "a", "store": "b"}, {"pool"}),
 ]
 """Commands, the settings that their options stand for, values that make some, and the fields that have no option."""
@@ -30,13 +32,17 @@ TYPED = {"labels_per_class": "all", "noise": "0"}
 """What `mien compare` has typed for the defaults of settings of several values."""
 
 
+SPELT = {"settings": "--set", "which": "--faces", "limits": "--keep"}
+"""The options that have other names than their fields."""
+
+
 def options_of(command: str, kind: type[Any], without: set[str]) -> dict[str, Any]:
     """The option of a command for each field of the settings."""
     found: Any = typer.main.get_group(app)
     for word in command.split():
         found = found.commands[word]
     options = {spelt: one for one in found.params for spelt in one.opts}
-    names = {name: "--set" if name == "settings" else f"--{name.replace('_', '-')}" for name in setting_docs(kind)}
+    names = {name: SPELT.get(name, f"--{name.replace('_', '-')}") for name in setting_docs(kind)}
     return {name: options[spelt] for name, spelt in names.items() if name not in without}
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from mien import MienError
-from mien.faces.face import Face, choose_faces
+from mien.faces.face import Face
+from mien.faces.which_faces import choose_faces
 
 MARKS = np.array([[10.0, 10], [13, 14], [12, 16], [10, 20], [14, 20]])
 

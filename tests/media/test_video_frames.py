@@ -343,7 +343,7 @@ def test_frames_that_share_their_bytes_are_refused(tmp_path: Path, monkeypatch: 
     """As where all entries of an index name one place."""
     path = video(tmp_path / "a.mp4", frames=9)
     there = path.stat().st_size
-    monkeypatch.setattr("mien.media.video_frames._missing", lambda file: "")
+    monkeypatch.setattr("mien.media.video_frames.missing_bytes", lambda file: "")
     with av.open(str(path)) as container:
         some = list(_timed(container, FILE_LIMITS, Deadline(60), there, _Told(GapCounter())))
     assert len(some) == 9

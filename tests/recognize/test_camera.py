@@ -198,7 +198,7 @@ def test_a_camera_is_watched_from_python() -> None:
         reads = watch(f"http://somebody:secret@{host}/a", crop_spec=crop_spec, device="cpu")
         first, second = next(reads), next(reads)
         reads.close()  # type: ignore[attr-defined]  # a generator
-    assert first.shot.input.name == second.shot.input.name == f"camera http://{host}/a"
+    assert first.photo.input.name == second.photo.input.name == f"camera http://{host}/a"
     assert [len(read.faces) for read in (first, second)] == [1, 1]
     assert first.faces[0].track == second.faces[0].track is not None
     with pytest.raises(MienError, match="a camera"):

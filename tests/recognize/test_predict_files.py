@@ -358,9 +358,9 @@ from mien.recognize.prediction import make_prediction
 from mien.recognize.prediction_writer import PredictionWriter
 from pathlib import Path
 
-shot = PhotoOrFrame(SourceFile("a.png", Path("a.png")), np.zeros((60, 80, 3), np.uint8))
+photo = PhotoOrFrame(SourceFile("a.png", Path("a.png")), np.zeros((60, 80, 3), np.uint8))
 face = make_prediction(Face((5, 5, 20, 20), None, 1.0), {"a": 1.0}, 0.5)
-PredictionWriter("json", ("a",), sys.stderr, Path(sys.argv[1])).write(PredictedPhoto(shot, (face,)))
+PredictionWriter("json", ("a",), sys.stderr, Path(sys.argv[1])).write(PredictedPhoto(photo, (face,)))
 print(sorted({"torch", "scipy", "matplotlib", "av"} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
@@ -444,8 +444,8 @@ def test_what_fits_nowhere_is_not_written() -> None:
 def test_names_from_archives_lead_nowhere(recognizer: Recognizer, tmp_path: Path) -> None:
     from mien.media.source_files import SourceFile
 
-    shot = photos_and_frames.PhotoOrFrame(SourceFile("../../up/a b.png", tmp_path), PHOTO)
-    path = write_drawing(PredictedPhoto(shot, recognizer(PHOTO)), tmp_path, 3)
+    photo = photos_and_frames.PhotoOrFrame(SourceFile("../../up/a b.png", tmp_path), PHOTO)
+    path = write_drawing(PredictedPhoto(photo, recognizer(PHOTO)), tmp_path, 3)
     assert path.resolve().parent == tmp_path.resolve()
     assert path.name == "000003-.._.._up_a_b.jpg"
     with Image.open(path) as drawn:
@@ -473,6 +473,6 @@ def test_photos_are_read_from_python(tmp_path: Path) -> None:
     (tmp_path / "photos" / "e.png").write_bytes(b"no photo")
     faults, crop_spec = list[UnreadableFile](), CropSpec("box", "photographs:Bright", "all")
     how: dict[str, Any] = {"faults": faults, "crop_spec": crop_spec, "device": "cpu", "without": tmp_path / "photos" / "drawn"}
-    found = {read.shot.name: len(read.faces) for read in predict([tmp_path / "photos"], **how)}
+    found = {read.photo.name: len(read.faces) for read in predict([tmp_path / "photos"], **how)}
     assert found == {"a.png": 1, "c/d.png": 1}
     assert [fault.input.name for fault in faults] == ["e.png"]

@@ -110,7 +110,7 @@ def test_faces_are_followed_at_the_times_that_frames_have(model: Path, tmp_path:
     photos = [photo_of((10 + n // 15, 8, 16), size=(64, 80)) for n in range(112)]
     clip = write_video(tmp_path / "clip.mp4", photos, Fraction(30000, 1001))
     read = list(predict_files(Recognizer.load(model, "cpu"), find_source_files([clip]), every, []))
-    times = [one.shot.time for one in read if one.shot.time is not None]
+    times = [one.photo.time for one in read if one.photo.time is not None]
     assert max(np.diff(times)) > every
     assert [one.track for each in read for one in each.faces] == tracks
 
@@ -221,8 +221,8 @@ def told(frames: Sequence[Sequence[int]]) -> list[str]:
     out, scores = io.StringIO(), dict(zip(CLASSES, (0.2, 0.7, 0.1), strict=True))
     writer, clip = PredictionWriter("text", CLASSES, out), SourceFile("clip.mp4", Path("clip.mp4"))
     for number, tracks in enumerate(frames):
-        shot = PhotoOrFrame(clip, photo_of(), number, number / 25, number)
-        writer.write(PredictedPhoto(shot, tuple(Prediction(seen(0, 0).face, scores, (), track) for track in tracks)))
+        photo = PhotoOrFrame(clip, photo_of(), number, number / 25, number)
+        writer.write(PredictedPhoto(photo, tuple(Prediction(seen(0, 0).face, scores, (), track) for track in tracks)))
     writer.close()
     return out.getvalue().splitlines()
 
@@ -435,7 +435,7 @@ def test_frames_are_let_go(model: Path, tmp_path: Path) -> None:
     alive = weakref.WeakSet[PhotoOrFrame]()
     most = count = 0
     for read in predict_files(Recognizer.load(model, "cpu"), find_source_files([clip]), 0.04, []):
-        alive.add(read.shot)
+        alive.add(read.photo)
         most, count = max(most, len(alive)), count + 1
     assert count == 150
     assert most <= 2 * TOGETHER
@@ -470,7 +470,7 @@ def test_videos_come_in_rgb(model: Path, tmp_path: Path) -> None:
     for read in predict_files(Recognizer.load(model, "cpu"), find_source_files([clip]), 0.1, []):
         (one,) = read.faces  # the red one
         assert one.face.box == pytest.approx((10, 8, 26, 24), abs=2)
-        assert np.abs(read.shot.pixels[10:22, 12:24].mean(axis=(0, 1)) - RED).max() < 12
+        assert np.abs(read.photo.pixels[10:22, 12:24].mean(axis=(0, 1)) - RED).max() < 12
 
 
 class FakeCamera:

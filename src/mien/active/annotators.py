@@ -28,7 +28,7 @@ class Annotators(Protocol):
     """Whoever labels faces."""
 
     def __call__(self, asked: RoundQuestions, progress: Progress) -> Rows:
-        """What they say of each face, (n,): a class, UNDECIDED, NOT_A_FACE or DISPUTED.
+        """What the annotators say of each face, (n,): a class, UNDECIDED, NOT_A_FACE or DISPUTED.
 
         The same may be asked twice, where a process goes on after another one was killed.
         """

@@ -38,7 +38,11 @@ class HumanAnnotators:
         asked = [names[row] for row in all_faces.candidates]
         if len(set(asked)) < len(asked):
             raise MienError("faces with ids of their own", f"{len(asked)} faces with {len(set(asked))} ids", "import them again")
-        self._address, self._per_face, self._pool, self._names, self._go_on = address, per_face, pool, names, go_on
+        self._address = address
+        self._per_face = per_face
+        self._pool = pool
+        self._names = names
+        self._go_on = go_on
         self._open().close()
 
     def __call__(self, asked: RoundQuestions, progress: Progress) -> Rows:

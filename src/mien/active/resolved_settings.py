@@ -41,22 +41,25 @@ class Recipes:
     """How training goes on from the last model."""
 
     @staticmethod
-    def of(asked: RoundsSettings, progress: Progress | None = None) -> "Recipes":
+    def of(settings: RoundsSettings, progress: Progress | None = None) -> "Recipes":
         """The recipes that settings ask for. Raises MienError for an unknown one, and for recipes of different networks."""
-        whole = recipe_with_changes(asked.recipe, (progress or Silent()).say, None, asked.epochs, asked.start, asked.settings)
-        if asked.tune is None:
+        say = (progress or Silent()).say
+        whole = recipe_with_changes(settings.recipe, say, None, settings.epochs, settings.start, settings.settings)
+        if settings.tune is None:
             last = whole.stages[-1]
             gentle = last if len(whole.stages) > 1 else replace(last, lr=last.lr / 10)
             return Recipes(whole, replace(whole, stages=(gentle,)))
-        tuning = Recipe.load(asked.tune)
-        if asked.start is not None:
+        tuning = Recipe.load(settings.tune)
+        if settings.start is not None:
             tuning = tuning.with_settings({"model": whole.model, "normalize": whole.normalize})
         for key, mine, theirs in (
             ("network", whole.model["network"], tuning.model["network"]),
             ("normalize", whole.normalize, tuning.normalize),
         ):
             if mine != theirs:
-                raise MienError(f"a recipe to go on with whose {key} is {mine}", f"{theirs} in {asked.tune}", "change that file")
+                raise MienError(
+                    f"a recipe to go on with whose {key} is {mine}", f"{theirs} in {settings.tune}", "change that file"
+                )
         return Recipes(whole, tuning)
 
     def going_on(self, model: Path) -> Recipe:
@@ -64,19 +67,19 @@ class Recipes:
         return replace(self.tuning, start={"technique": "weights", "path": str(model)})
 
 
-def resolve_split_to_test(asked: RoundsSettings, out: Path, faces: FaceSet) -> RoundsSettings:
+def resolve_split_to_test(settings: RoundsSettings, out: Path, faces: FaceSet) -> RoundsSettings:
     """The settings with a split to test on, or None: the one that rounds began with in `out`, else the set's own with labels."""
-    if asked.split_to_test != AUTO:
-        return asked
+    if settings.split_to_test != AUTO:
+        return settings
     if (out / FILE).is_file():
         before = read_settings(_Begun, out / FILE, "choose another --out").decides.get("split_to_test")
-        return replace(asked, split_to_test=before if isinstance(before, str) else None)
+        return replace(settings, split_to_test=before if isinstance(before, str) else None)
     try:
         own = test_split(faces)
     except MienError:
-        return replace(asked, split_to_test=None)
+        return replace(settings, split_to_test=None)
     labeled = bool((faces.labels[split_rows(faces, own)] >= 0).any())
-    return replace(asked, split_to_test=own if labeled else None)
+    return replace(settings, split_to_test=own if labeled else None)
 
 
 def build_strategy(text: str) -> Acquire:
@@ -97,19 +100,20 @@ class _Begun:
     threads: Threads | None = None
 
 
-def claim_folder(out: Path, asked: RoundsSettings, recipes: Recipes, faces: FaceSet, pool: FaceSet | None) -> int:
-    """Take the folder, which is there, for this plan: an empty one, or one in which it was begun. Returns the threads to use.
+def claim_folder(out: Path, settings: RoundsSettings, recipes: Recipes, faces: FaceSet, pool: FaceSet | None) -> int:
+    """Take the folder, which is there, for rounds of these settings: an empty one, or one in which they were begun.
 
-    Raises MienError where something that decides what rounds give was other then.
+    Returns the threads to use. Raises MienError where something that decides what rounds give was other then.
     """
-    file, values = out / FILE, asdict(asked) | {"store": None if asked.store is None else address_without_password(asked.store)}
+    file, store = out / FILE, None if settings.store is None else address_without_password(settings.store)
+    values = asdict(settings) | {"store": store}
     checksums = {"face set": faces.info.checksum, "pool": "" if pool is None else pool.info.checksum}
     tables = {f"recipe.{key}": value for key, value in recipes.whole.table().items() if key != "title"}
     tables |= {f"tuning.{key}": value for key, value in recipes.tuning.table().items() if key != "title"}
     now = {key: value for key, value in values.items() if key not in BY_CONTENT} | checksums | tables
-    free = FREE_WITH_ORACLE if asked.oracle is not None else FREE
+    free = FREE_WITH_ORACLE if settings.oracle is not None else FREE
     threads = read_settings(_Begun, file, "choose another --out").threads if file.is_file() else None
-    threads = threads or asked.threads or torch.get_num_threads()
+    threads = threads or settings.threads or torch.get_num_threads()
 
     def decides(written: Mapping[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in written["decides"].items() if key not in free}

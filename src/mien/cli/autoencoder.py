@@ -48,9 +48,9 @@ def train(
     changed: dict[str, object] = {**key_values(set_, "--set")}
     trust_typed(changed, trusted=trust)
     changed |= {key: value for key, value in {"refine": refine, "stages.0.epochs": epochs}.items() if value is not None}
-    order = TrainingSettings(labels_per_class=labels_per_class, split=split, device=device, threads=threads)
+    settings = TrainingSettings(labels_per_class=labels_per_class, split=split, device=device, threads=threads)
     with progress_bar(quiet=as_json) as bar:
-        card = train_autoencoder(faceset, out, autoencoder_settings(preset, changed), order, bar)
+        card = train_autoencoder(faceset, out, autoencoder_settings(preset, changed), settings, bar)
     values = {"out": str(out), "metrics": card.metrics, "labels": card.budget}
     error, mean_face = card.metrics["pixel_error"], card.metrics["mean_face_error"]
     text = f"a pixel is {error:.1f} of 255 from what it was, on faces held out (the mean face: {mean_face:.1f}) -> {out}"

@@ -9,6 +9,7 @@ import typer
 from mien.errors import MienError
 from mien.media.file_limits import LimitSwitch
 from mien.number_bounds import MOST, MOST_SEED, MOST_THREADS
+from mien.preparation.preparation_settings import PreparationSettings
 from mien.settings import require_fitting, setting_docs
 from mien.wording import with_suggestion
 
@@ -97,7 +98,7 @@ Limits = Annotated[
     LimitSwitch,
     typer.Option("--limits", help="Whether files have limits. off reads larger and slower ones, too: for files that you know."),
 ]
-Turn = Annotated[bool, typer.Option("--turn", help="Find faces in photos that lie on their side or upside down, too.")]
+Turn = Annotated[bool, setting(PreparationSettings, "turn", "--turn")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 for the second GPU, or mps.")]
 TestSplit = Annotated[str | None, typer.Option(help="Split to test on. Unless given: test or PublicTest.")]
 FaceSetPath = Annotated[Path, typer.Argument(metavar="FACESET", help="Folder of a face set.")]

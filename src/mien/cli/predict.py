@@ -108,7 +108,7 @@ class _Noted:
 
     def note(self, read: "PredictedPhoto") -> None:
         self.read += 1
-        if read.shot.time is None:
+        if read.photo.time is None:
             self.photos += 1
             self.lost += not read.faces
         elif self.weak:
@@ -171,7 +171,7 @@ def watch(
                     with _whole():
                         writer.write(read)
                     if form == "text":
-                        time, frames = read.shot.time or 0.0, (read.shot.number or 0) + 1
+                        time, frames = read.photo.time or 0.0, (read.photo.number or 0) + 1
                         said = [f"{time:.0f} s, {frames / max(time, 1e-3):.0f} frames a second"]
                         said += [f"face {one.track}: {sentence(one)}" for one in read.faces]
                         shown.update("\n".join(said), refresh=True)
@@ -216,8 +216,8 @@ def _close(writer: "PredictionWriter", faults: "Sequence[UnreadableFile]") -> No
 
 def _say_notes(read: "PredictedPhoto") -> None:
     """Say on standard error what is odd about a photo or a frame."""
-    for note in read.shot.notes:
-        say(f"mien: {read.shot.input.name}: {note}", file=sys.stderr)
+    for note in read.photo.notes:
+        say(f"mien: {read.photo.input.name}: {note}", file=sys.stderr)
 
 
 def _say_overridden(recognizer: "Recognizer", crop_spec: "CropSpec | None") -> None:

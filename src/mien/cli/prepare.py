@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import Json, Limits, Turn, class_names, key_values, number, seed_option, share, whole_number
+from mien.cli.options import Json, Limits, Turn, class_names, key_values, setting, whole_number
 from mien.cli.printing import print_result, warn_of_few_tests, warn_of_untested
+from mien.preparation.preparation_settings import PreparationSettings
 from mien.progress import progress_bar
 from mien.wording import quantity
 
@@ -23,30 +24,22 @@ def prepare(
             metavar="INPUT... OUT", help="Folders, globs, lists, archives, photos, videos; last, the new set's folder."
         ),
     ],
-    align: Annotated[
-        str, typer.Option(help="How faces are cut out: eyes, box, outline or whole; with settings, 'eyes distance=0.4'.")
-    ] = "eyes",
-    detector: Annotated[
-        str, typer.Option(help="What finds faces: mtcnn, haar or dlib; with settings, 'mtcnn least_face=40'.")
-    ] = "mtcnn",
-    faces: Annotated[str, typer.Option(help="Which faces of a photo to take: all, largest or central.")] = "largest",
-    side: Annotated[int, whole_number("Side of a face in pixels.", 1, 4096)] = 48,
-    color: Annotated[bool, typer.Option("--color", help="Store color faces.")] = False,
-    every: Annotated[float, number("Seconds between the frames that are taken from a video.", 0.001, 1e9)] = 1.0,
+    align: Annotated[str, setting(PreparationSettings, "align")] = "eyes",
+    detector: Annotated[str, setting(PreparationSettings, "detector")] = "mtcnn",
+    faces: Annotated[str, setting(PreparationSettings, "which")] = "largest",
+    side: Annotated[int, setting(PreparationSettings, "side")] = 48,
+    color: Annotated[bool, setting(PreparationSettings, "color", "--color")] = False,
+    every: Annotated[float, setting(PreparationSettings, "every")] = 1.0,
     turn: Turn = False,
     keep: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="LIMIT", help="Faces to keep, in quotes: 'size>=40', sharpness, overexposed, roll, turn; may be repeated."
-        ),
+        list[str] | None, setting(PreparationSettings, "limits", form="In quotes; may be repeated.", metavar="LIMIT")
     ] = None,
-    labeled: Annotated[bool, typer.Option("--labeled", help="Folders are classes, and the folders above them splits.")] = False,
-    classes: Annotated[str | None, typer.Option(help="Our names of classes, and theirs: anger=angry,happiness=happy.")] = None,
-    test: Annotated[
-        float,
-        share("Share of the faces that becomes the split `test`: whole people (where a list names them), videos and photos."),
-    ] = 0.0,
-    seed: Annotated[int, seed_option("Draws the faces of --test.")] = 0,
+    labeled: Annotated[bool, setting(PreparationSettings, "labeled", "--labeled")] = False,
+    classes: Annotated[
+        str | None, setting(PreparationSettings, "classes", form="Written anger=angry,happiness=happy.", read=class_names)
+    ] = None,
+    test: Annotated[float, setting(PreparationSettings, "test")] = 0.0,
+    seed: Annotated[int, setting(PreparationSettings, "seed")] = 0,
     workers: Annotated[int | None, whole_number("Processes. Unless given: one for each processor.", 1, 1024)] = None,
     cluster: Annotated[
         str | None,
@@ -61,7 +54,6 @@ def prepare(
 ) -> None:
     """Find faces in photos and videos, and write them as a face set. The same command goes on where it was interrupted."""
     from mien.media.file_limits import file_limits
-    from mien.preparation.preparation_settings import PreparationSettings
     from mien.preparation.prepare import prepare_faces as run
     from mien.settings import settings_from
 

@@ -11,7 +11,7 @@ from mien.wording import percent, percentage_points, quantity
 if TYPE_CHECKING:
     from mien.active.learning_curve import LearningCurve, StrategyMeans
     from mien.data.describe import Description
-    from mien.data.near_duplicates import NearDuplicates
+    from mien.data.near_duplicate_pairs import NearDuplicates
     from mien.evaluation.evaluation_result import Evaluation
     from mien.evaluation.failure_cases import FailureCases
     from mien.evaluation.intensity_correlation import IntensityCorrelations

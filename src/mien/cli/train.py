@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.active.rounds_settings import RoundsSettings
 from mien.cli.options import FaceSetOrPhotos, Json, Limits, Seed, Settings, Trust, key_values, setting, trust_typed, whole_number
 from mien.cli.printing import note, print_evaluation, print_json, print_result
 from mien.progress import progress_bar
@@ -14,17 +15,12 @@ from mien.wording import percent, quantity
 if TYPE_CHECKING:
     from mien.recognize.recognizer import Recognizer
 
-Start = Annotated[
-    str | None,
-    typer.Option(metavar="MODEL", help="Start from a model's weights, on its network: mien-s, a run, or a model folder."),
-]
-
 
 def train(
     faceset: FaceSetOrPhotos,
     out: Annotated[Path, typer.Option(help="The new run folder.")],
     recipe: Annotated[str, typer.Option(help="A recipe's name (see mien recipes) or a TOML file.")] = "supervised",
-    start: Start = None,
+    start: Annotated[str | None, setting(RoundsSettings, "start", metavar="MODEL")] = None,
     labels_per_class: Annotated[int | None, setting(TrainingSettings, "labels_per_class")] = None,
     labels: Annotated[int | None, setting(TrainingSettings, "labels")] = None,
     unlabeled: Annotated[Path | None, setting(TrainingSettings, "unlabeled")] = None,
@@ -69,11 +65,11 @@ def train(
         "device": device,
         "threads": threads,
     }
-    order = settings_from(TrainingSettings, asked)
+    settings = settings_from(TrainingSettings, asked)
     with progress_bar(quiet=as_json) as bar:
         made = recipe_with_changes(recipe, bar.say, model, epochs, start, changes)
         faces = open_or_prepare(faceset, bar, least=2, workers=threads, limits=file_limits(limits), verify=False)
-        recognizer = run(faces, made, out, order, unlabeled, bar)
+        recognizer = run(faces, made, out, settings, unlabeled, bar)
     _print_trained(recognizer, out, as_json)
 
 

@@ -44,8 +44,3 @@ class Source(Protocol):
     def pictures(self) -> list[Path] | None:
         """The files of pictures that are read; None where faces do not lie in files of their own."""
         return None
-
-
-def names_in_text(given: Any) -> Any:
-    """A setting of names as a list; in a text they have commas between them."""
-    return [name.strip() for name in given.split(",") if name.strip()] if isinstance(given, str) else given

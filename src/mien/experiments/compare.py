@@ -125,7 +125,7 @@ def _do(work: _Work, job: Job, bar: Quiet) -> RunResult:
         network=str(job.made.model["network"]),
         labels_per_class=job.point.labels,
         noise=job.point.noise,
-        seed=job.order.seed,
+        seed=job.settings.seed,
         run=job.folder,
         varied=dict(job.point.varied),
     )
@@ -159,17 +159,17 @@ def _do(work: _Work, job: Job, bar: Quiet) -> RunResult:
 def _trained(work: _Work, job: Job, folder: Path, bar: Progress) -> Recognizer:
     if folder.exists() and not _is_resumable(folder, work.faces):
         shutil.rmtree(folder)
-    others = work.others if job.order.checksums[1] else None
-    return train_or_resume(work.faces, job.made, folder, job.order, others, bar)
+    others = work.others if job.settings.checksums[1] else None
+    return train_or_resume(work.faces, job.made, folder, job.settings, others, bar)
 
 
 def _is_resumable(folder: Path, faces: FaceSet) -> bool:
     """Whether a run was begun in this folder on these faces, which are still where they were."""
     if not (folder / "run.json").is_file():
         return False
-    order = read_settings(RunFile, folder / "run.json", f"remove {folder}").order
-    here = faces.folder is not None and order.faces == faces.folder.resolve()
-    return here and (order.unlabeled is None or order.unlabeled.is_dir())
+    settings = read_settings(RunFile, folder / "run.json", f"remove {folder}").order
+    here = faces.folder is not None and settings.faces == faces.folder.resolve()
+    return here and (settings.unlabeled is None or settings.unlabeled.is_dir())
 
 
 def _auroc(run: Path, faces: FaceSet, bar: Quiet) -> float | None:

@@ -43,7 +43,7 @@ class Job:
     """The recipe's name."""
     made: Recipe
     """The recipe with all changes."""
-    order: TrainingSettings
+    settings: TrainingSettings
     """Settings of the run."""
     point: GridPoint
     """The grid point, with only those varied values that the recipe has."""
@@ -51,7 +51,7 @@ class Job:
     """Name of the run's folder: readable, with a hash of all that decides its result."""
 
     def __str__(self) -> str:
-        return f"{self.recipe}, {self.point}, seed {self.order.seed}"
+        return f"{self.recipe}, {self.point}, seed {self.settings.seed}"
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def _texts(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 def _cell(grid: Grid, variant: _Variant, point: GridPoint, seed: int, faces: FaceSet, others: FaceSet | None) -> GridCell:
     asks = looks_at_unlabeled(variant.made)
-    order = TrainingSettings(
+    settings = TrainingSettings(
         seed=seed,
         labels_per_class=point.labels,
         noise=point.noise,
@@ -170,17 +170,17 @@ def _cell(grid: Grid, variant: _Variant, point: GridPoint, seed: int, faces: Fac
         checksums=(faces.info.checksum, others.info.checksum if asks and others is not None else ""),
     )
     mine = GridPoint(point.labels, point.noise, variant.has)
-    job = Job(variant.recipe, variant.made, order, mine, _folder(variant, order, mine))
+    job = Job(variant.recipe, variant.made, settings, mine, _folder(variant, settings, mine))
     return GridCell(variant.recipe, point, seed, job)
 
 
-def _folder(variant: _Variant, order: TrainingSettings, point: GridPoint) -> str:
+def _folder(variant: _Variant, settings: TrainingSettings, point: GridPoint) -> str:
     """A readable name for a run's folder, with a hash of recipe, settings and sets; title, device and threads decide nothing."""
     table = {key: value for key, value in variant.made.table().items() if key != "title"}
-    asked: list[Any] = [order.seed, order.labels_per_class, order.noise, order.unlabeled_faces, order.checksums]
-    asked += [] if order.own_unlabeled else ["no own"]
+    asked: list[Any] = [settings.seed, settings.labels_per_class, settings.noise, settings.unlabeled_faces, settings.checksums]
+    asked += [] if settings.own_unlabeled else ["no own"]
     digest = hashlib.sha256(json.dumps([table, asked], sort_keys=True).encode()).hexdigest()[:8]
     labels = "all" if point.labels is None else f"{point.labels}pc"
     parts = [variant.recipe, labels, *([f"noise{point.noise:g}"] if point.noise else [])]
     parts += [f"{key}={value}"[:40] for key, value in point.varied]
-    return "-".join([re.sub(r"[^A-Za-z0-9_.=]+", "_", part)[:60] for part in parts] + [f"seed{order.seed}", digest])
+    return "-".join([re.sub(r"[^A-Za-z0-9_.=]+", "_", part)[:60] for part in parts] + [f"seed{settings.seed}", digest])

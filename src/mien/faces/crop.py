@@ -12,8 +12,9 @@ import numpy.typing as npt
 from mien.errors import MienError
 from mien.faces.align import Align, align_from_text, crop
 from mien.faces.detect import Detector, detector_from_text
-from mien.faces.face import Face, WhichFaces, choose_faces
+from mien.faces.face import Face
 from mien.faces.orientation import as_it_lies, in_all_directions, turned
+from mien.faces.which_faces import WhichFaces, choose_faces
 from mien.media.photos import Photo
 from mien.registry import component_to_text, require_loaded
 from mien.settings import setting_docs, settings_from

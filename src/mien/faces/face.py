@@ -1,17 +1,13 @@
-"""A face that was found in a photo, and the choice among a photo's faces."""
+"""A face that was found in a photo."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mien.errors import MienError
-
-WhichFaces = Literal["all", "largest", "central"]
-"""Which faces of a photo count: all, the one with the largest box, or the one nearest to the photo's center."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +51,3 @@ class Face:
         if self.landmarks is None:
             raise MienError("a face with landmarks", "one without", "take a detector that finds them, such as mtcnn")
         return float(np.linalg.norm(self.landmarks[1] - self.landmarks[0]))
-
-
-def choose_faces(faces: Sequence[Face], which: WhichFaces, size: tuple[int, int]) -> tuple[Face, ...]:
-    """The faces that count, in a photo of `size` (width, height); of equal ones the first. Empty where there are none."""
-    if which == "all" or not faces:
-        return tuple(faces)
-    if which == "largest":
-        return (max(faces, key=lambda face: face.area),)
-    middle = (size[0] / 2, size[1] / 2)
-    return (min(faces, key=lambda face: math.dist(face.center, middle)),)

@@ -42,16 +42,16 @@ _ENCRYPTED = 0x1
 
 @dataclass(frozen=True)
 class ArchiveEntry:
-    """A member of an archive, by its name there. `content`: the bytes of a photo of a tar.gz; `fault`: why it cannot be
-    read.
-    """
+    """A file in an archive."""
 
     name: str
-    """Its name in the archive."""
+    """The file's name in the archive."""
     member: ArchiveMember
-    """Where it lies in the archive."""
+    """Where the file lies in the archive."""
     content: bytes | None = None
+    """The bytes of a photo of a tar.gz; None for other files."""
     fault: str = ""
+    """Why the file cannot be read; "" where it can."""
 
 
 def archive_entries(

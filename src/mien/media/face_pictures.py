@@ -11,21 +11,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from threading import RLock
-from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from pydantic import Field
 
 from mien.errors import MienError
 from mien.media.decoding.decode import open_picture, read_content
 from mien.media.file_limits import FILE_LIMITS, NO_LIMITS, FileLimits, LimitSwitch
 from mien.media.rejections import Rejected, reason_of
-from mien.number_bounds import MOST_SIDE
-
-PictureSide = Annotated[int, Field(ge=1, le=MOST_SIDE)]
-"""A setting: the side of a picture in pixels."""
 
 SUFFIXES = (
     *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif"),

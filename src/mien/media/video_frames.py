@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import MienError
+from mien.media.container_boxes import missing_bytes
 from mien.media.decoding.decode import require_size
 from mien.media.file_limits import FILE_LIMITS, Clock, Deadline, FileLimits
 from mien.media.memory_limit import Allowance
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 
 OPTIONS = {"format_whitelist": "mov,avi,matroska", "protocol_whitelist": "none"}
 """FFmpeg's options: formats that open other files or addresses are off, and no protocol is allowed."""
-
-_HEAD = 4096
-"""Bytes in which a video tells its format."""
 
 _MARGIN = 1 << 20
 """Pixels that a decoder may need around a picture."""
@@ -109,7 +107,7 @@ def _decoded(input: SourceFile, limits: FileLimits, deadline: Deadline, told: _T
 
     allowance, shown = Allowance(limits.memory - 3 * limits.frame_pixels), False  # and a frame of RGB
     with open_source_file(input) as file:
-        there, missing = file.seek(0, os.SEEK_END), _missing(file)
+        there, missing = file.seek(0, os.SEEK_END), missing_bytes(file)
         try:
             with _container(_Hurried(file, deadline), missing, allowance) as container:
                 frames = _timed(container, limits, deadline, there, told)
@@ -247,47 +245,6 @@ class _Hurried:
         """The next bytes. Raises ValueError where the time is over."""
         self._deadline.check()
         return self._file.read(size)
-
-
-def _missing(file: IO[bytes]) -> str:
-    """How many bytes are missing of what the file states, in words; "" where none are. Raises ValueError for an empty file."""
-    there = file.seek(0, os.SEEK_END)
-    if not there:
-        raise ValueError("an empty file")
-    file.seek(0)
-    head = file.read(_HEAD)
-    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"):
-        stated = _boxes(file, there)
-    elif head.startswith(b"RIFF"):
-        stated = 8 + int.from_bytes(head[4:8], "little")
-    else:
-        stated = _segment(head)
-    file.seek(0)
-    return f"a truncated file of {there:,} bytes where {stated:,} are stated" if stated > there else ""
-
-
-def _boxes(file: IO[bytes], there: int) -> int:
-    """Where the last box of an MP4 ends (ISO/IEC 14496-12, 4.2); the file has `there` bytes."""
-    at = 0
-    while at + 8 <= there:
-        file.seek(at)
-        head = file.read(16)
-        size = int.from_bytes(head[:4])
-        size = int.from_bytes(head[8:]) if size == 1 else size
-        if size < 8:  # 0: to the end of the file
-            return there
-        at += size
-    return at
-
-
-def _segment(head: bytes) -> int:
-    """Where the segment of a Matroska file ends (RFC 8794, 4 and 5); 0 where it does not say."""
-    at = head.find(b"\x18\x53\x80\x67") + 4
-    if not head.startswith(b"\x1a\x45\xdf\xa3") or at < 4 or at >= len(head) or not head[at]:
-        return 0
-    width = 9 - head[at].bit_length()
-    size = int.from_bytes(head[at : at + width]) & ((1 << 7 * width) - 1)
-    return 0 if size == (1 << 7 * width) - 1 else at + width + size
 
 
 def _upright(pixels: npt.NDArray[np.uint8], frame: "av.VideoFrame") -> npt.NDArray[np.uint8]:

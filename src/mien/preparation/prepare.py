@@ -12,6 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from mien.data.faceset import FaceSet
+from mien.faces.crop import CropSpec
+from mien.faces.detect import detector_from_text
+from mien.faces.quality import QualityLimits
 from mien.folders import claim, exclusive, require_absent
 from mien.json_text import plain_values
 from mien.media.file_limits import FILE_LIMITS, FileLimits
@@ -68,7 +71,7 @@ def prepare_faces(
     with `labeled`, has a label, inputs for `test` have splits, or settings do not fit.
     """
     require_fitting(Threads, workers=workers)
-    out, bar, making = Path(out), progress or Silent(), asked.making(limits)
+    out, bar, making = Path(out), progress or Silent(), _shard_settings(asked, limits)
     require_absent(out)
     check_kept(asked.inputs, asked.keep, (*KINDS, "path"))
     parts = out.parent / f".{out.name}.parts"
@@ -96,6 +99,18 @@ def prepare_faces(
     if done.labels:
         bar.say(f"labels: {_listed(done.labels)}, {quantity(done.unlabeled, 'face')} without")
     return done
+
+
+def _shard_settings(asked: PreparationSettings, files: FileLimits) -> ShardSettings:
+    """How shards are made by these settings.
+
+    Raises MienError for an unknown alignment, detector or limit, and for those that do not work together.
+    """
+    crop_spec, limits = CropSpec(asked.align, asked.detector, asked.which), QualityLimits.parse(asked.limits)
+    detector_from_text(asked.detector)  # `whole` would not ask for it
+    crop_spec.require_workable()
+    limits.require_measurable(crop_spec.gives_landmarks)
+    return ShardSettings(crop_spec, asked.side, asked.color, asked.every, limits, files, asked.turn, asked.keep)
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 
 from mien.errors import MienError
 from mien.faces.detect import detector_from_text
-from mien.faces.face import Face, choose_faces
+from mien.faces.face import Face
+from mien.faces.which_faces import choose_faces
 from mien.media.face_pictures import PICTURES
 from mien.media.file_limits import FileLimits
 from mien.media.photos import Photo, read_photo

@@ -33,17 +33,17 @@ SMALLEST = 12
 class PredictedPhoto:
     """A photo, or a frame of a video, with the predictions for the faces in it."""
 
-    shot: PhotoOrFrame
+    photo: PhotoOrFrame
     """The photo or frame: its file, its pixels, and the frame's number and time."""
     faces: tuple[Prediction, ...]
     """The predictions, one a face."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON: the file's name and path, the number and second of a video's frame, and the faces."""
-        shot = self.shot
-        frame = {} if shot.time is None else {"frame": shot.number, "time": round(shot.time, 3)}
-        notes = {"notes": list(shot.notes)} if shot.notes else {}
-        return file_fields(shot.input) | frame | notes | {"faces": [face.to_json() for face in self.faces]}
+        photo = self.photo
+        frame = {} if photo.time is None else {"frame": photo.number, "time": round(photo.time, 3)}
+        notes = {"notes": list(photo.notes)} if photo.notes else {}
+        return file_fields(photo.input) | frame | notes | {"faces": [face.to_json() for face in self.faces]}
 
 
 @dataclass(frozen=True)
@@ -110,18 +110,18 @@ def predict_files(
     how = crop_spec or recognizer.crop_spec
     if least_face is not None:
         how = how.looking_for(least_face)
-    for shots in in_batches(_shots(inputs, every, faults, limits)):
+    for photos in in_batches(_photos_and_frames(inputs, every, faults, limits)):
         found = list[tuple[Prediction, ...]]()
-        for in_video, some in groupby(shots, lambda shot: () if shot.time is None else shot.pixels.shape):
+        for in_video, some in groupby(photos, lambda photo: () if photo.time is None else photo.pixels.shape):
             searched = crop_in_frames(how, in_video) if in_video and least_face is None else how
-            found += recognizer.read([shot.pixels for shot in some], searched, limits, turn)
-        for shot, faces in zip(shots, found, strict=True):
-            if shot.time is None:
-                yield PredictedPhoto(shot, faces)
+            found += recognizer.read([photo.pixels for photo in some], searched, limits, turn)
+        for photo, faces in zip(photos, found, strict=True):
+            if photo.time is None:
+                yield PredictedPhoto(photo, faces)
                 continue
-            if shot.input is not video:
-                video, tracker = shot.input, VideoTracker(settings, threshold)
-            yield PredictedPhoto(shot, tracker.follow(shot.time, shot.pixels, faces))
+            if photo.input is not video:
+                video, tracker = photo.input, VideoTracker(settings, threshold)
+            yield PredictedPhoto(photo, tracker.follow(photo.time, photo.pixels, faces))
 
 
 def crop_in_frames(crop_spec: CropSpec, shape: tuple[int, ...]) -> CropSpec:
@@ -150,8 +150,8 @@ def file_fields(input: SourceFile) -> dict[str, str]:
 def write_drawing(read: PredictedPhoto, folder: Path, number: int) -> Path:
     """Write the photo with its predictions drawn as a JPEG into `folder`, and give its path; its name begins with `number`."""
     content = io.BytesIO()
-    draw_predictions(read.shot.pixels, read.faces).save(content, "JPEG", quality=92)
-    path = folder / drawing_name(read.shot.name, number, ".jpg")
+    draw_predictions(read.photo.pixels, read.faces).save(content, "JPEG", quality=92)
+    path = folder / drawing_name(read.photo.name, number, ".jpg")
     write_atomically(path, content.getvalue())
     return path
 
@@ -166,7 +166,7 @@ def drawing_name(name: str, number: int, ending: str) -> str:
     return f"{number:06d}-{plain[-100:]}{ending}"
 
 
-def _shots(
+def _photos_and_frames(
     inputs: Iterable[SourceFile], every: float, faults: list[UnreadableFile], limits: FileLimits
 ) -> Iterator[PhotoOrFrame]:
     for one in inputs:

@@ -49,20 +49,20 @@ class PredictionWriter:
 
     def write(self, read: PredictedPhoto) -> None:
         """Write the next photo or frame."""
-        shot = read.shot
-        if shot.input.name != self._video:
+        photo = read.photo
+        if photo.input.name != self._video:
             self.close()
         if self._form == "json":
             self._print_json(read.to_json())
         elif self._form == "csv":
             self._print_rows(read)
-        if shot.time is not None:
-            self._video = shot.input.name
-            self._timeline.add(shot.time, read.faces, shot.pixels if self._folder else None)
+        if photo.time is not None:
+            self._video = photo.input.name
+            self._timeline.add(photo.time, read.faces, photo.pixels if self._folder else None)
             return
         self._photos += 1
         if self._form == "text":
-            self._print(f"{shot.name}: {'; '.join(map(sentence, read.faces)) or 'no face'}")
+            self._print(f"{photo.name}: {'; '.join(map(sentence, read.faces)) or 'no face'}")
         if self._folder:
             write_drawing(read, self._folder, self._photos + self._videos)
 
@@ -110,7 +110,7 @@ class PredictionWriter:
         self._file.flush()
 
     def _print_rows(self, read: PredictedPhoto) -> None:
-        place, time = file_fields(read.shot.input), "" if read.shot.time is None else f"{read.shot.time:.3f}"
+        place, time = file_fields(read.photo.input), "" if read.photo.time is None else f"{read.photo.time:.3f}"
         names = (place.get(name, "") for name in ("photo", "path", "member"))
         where = [name.encode("utf-8", "backslashreplace").decode() for name in names]
         self._table.writerows([*where, time, *_row(one)] for one in read.faces)

@@ -95,7 +95,9 @@ class Timeline:
         while time >= BINS * self.width:
             self.width *= 2
             for line in self._lines.values():
-                line.sums, line.counts, line.unsure = map(_halved, (line.sums, line.counts, line.unsure))
+                line.sums = _halved(line.sums)
+                line.counts = _halved(line.counts)
+                line.unsure = _halved(line.unsure)
         for one in predictions:
             number = one.track or 0
             if number > self.faces:

@@ -142,8 +142,11 @@ class FaceTracker:
             self._tracks.append(track)
         smooth = self._settings.smooth
         kept = math.exp((track.time - time) / smooth) if smooth else 0.0
-        track.box, track.time, track.placed = box, time, True
-        track.sums, track.weight = kept * track.sums + scores, kept * track.weight + 1
+        track.box = box
+        track.time = time
+        track.placed = True
+        track.sums = kept * track.sums + scores
+        track.weight = kept * track.weight + 1
         averaged = dict(zip(found.scores, (track.sums / track.weight).tolist(), strict=True))
         made = make_prediction(found.face, averaged, self._conformal_threshold, found.confidence_threshold)
         return replace(made, track=track.number)

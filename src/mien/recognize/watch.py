@@ -37,5 +37,5 @@ def _watched(
     tracker, name = FaceTracker(TRACKING, recognizer.card.conformal_threshold), SourceFile(named.name, Path())
     for frame in camera_frames(camera, seconds):
         searched = how.looking_for(least_face) if least_face else crop_in_frames(how, frame.pixels.shape)
-        readings = tracker.follow(frame.time, recognizer.read([frame.pixels], searched)[0])
-        yield PredictedPhoto(PhotoOrFrame(name, frame.pixels, frame.number, frame.time, frame.number), readings)
+        predictions = tracker.follow(frame.time, recognizer.read([frame.pixels], searched)[0])
+        yield PredictedPhoto(PhotoOrFrame(name, frame.pixels, frame.number, frame.time, frame.number), predictions)

@@ -29,11 +29,11 @@ class PreparedRun:
     """What a run begins with."""
 
     data: RunData
-    """Its faces."""
+    """The faces that the run learns from and is validated with."""
     budget: LabelBudget
     """The rows of the set whose labels are used, to train on and to validate with."""
     facts: dict[str, Any]
-    """What of that stands on the model's card."""
+    """What the model's card says of the faces and their labels."""
 
 
 def prepare_run(

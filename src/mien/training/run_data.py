@@ -15,15 +15,15 @@ class RunData:
     faces: FaceSet
     """The faces that are trained on."""
     labels: Tensor
-    """(N,) their labels as they may be known, -1 for none."""
+    """The labels of `faces` as they may be known, (N,), -1 for none."""
     validation: FaceSet
     """The validation faces."""
     validation_labels: Tensor
-    """(V,) their labels, on the CPU."""
+    """The labels of the validation faces, (V,), on the CPU."""
     votes: Tensor | None = None
-    """(N, K) the annotators' votes, zero where they may not be known."""
+    """The annotators' votes, (N, K), zero where they may not be known."""
     truth: Tensor | None = None
-    """(N,) what is true of `faces`, -1 where nobody knows: to report how good pseudo-labels are, never to learn from."""
+    """The true labels of `faces`, (N,), -1 where nobody knows: to report how good pseudo-labels are, never to learn from."""
     split: FaceSet | None = None
     """All faces of the training split, validation faces among them: pixels to learn from, no labels to look at."""
 

@@ -15,10 +15,10 @@ from mien.data.source import FaceBlock, Source
 from mien.errors import MienError
 from mien.expressions import canonical_names
 from mien.media.class_folders import folders_above_classes, look_on_disk, require_classes, splits_above_classes
-from mien.media.face_pictures import SUFFIXES, PictureSide, common_side, picture_file_limits, read_picture_blocks
+from mien.media.face_pictures import SUFFIXES, common_side, picture_file_limits, read_picture_blocks
 from mien.media.file_limits import LimitSwitch
 from mien.media.rejections import Rejected
-from mien.settings import STRICT
+from mien.settings import STRICT, PictureSide
 
 
 @plain(frozen=True)

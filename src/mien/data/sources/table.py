@@ -15,12 +15,12 @@ from typing_extensions import override
 
 from mien.class_words import label_or_none, split_name, text_or_none
 from mien.data.format import COLUMNS, Info
-from mien.data.source import FaceBlock, Source, names_in_text
+from mien.data.source import FaceBlock, Source
 from mien.errors import MienError
 from mien.expressions import canonical_names
-from mien.media.face_pictures import PictureSide, by_slashes, common_side, picture_file_limits, picture_path, read_picture_blocks
+from mien.media.face_pictures import by_slashes, common_side, picture_file_limits, picture_path, read_picture_blocks
 from mien.media.file_limits import LimitSwitch
-from mien.settings import STRICT
+from mien.settings import STRICT, PictureSide, names_in_text
 from mien.tabular.csv_files import csv_columns, read_csv
 from mien.wording import with_suggestions
 

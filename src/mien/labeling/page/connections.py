@@ -37,7 +37,10 @@ class Connections:
     """
 
     def __init__(self, most: int, per_address: int, unlimited: Callable[[str], bool], clock: Callable[[], float]) -> None:
-        self._most, self._per_address, self._unlimited, self._clock = most, per_address, unlimited, clock
+        self._most = most
+        self._per_address = per_address
+        self._unlimited = unlimited
+        self._clock = clock
         # The rank of each, and for each rank those of each address, the one that waits longest first.
         self._ranks: dict[OpenConnection, int] = {}
         self._groups: tuple[dict[str, dict[OpenConnection, None]], ...] = ({}, {}, {})

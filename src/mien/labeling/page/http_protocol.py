@@ -93,7 +93,10 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Called by the parser at the first byte of a request."""
         super().on_message_begin()
-        self._in_head, self._moved, self._bytes, self._lines = True, True, 0, 0
+        self._in_head = True
+        self._moved = True
+        self._bytes = 0
+        self._lines = 0
         if self._rest_by == math.inf:
             self._rest_by = self._clock() + self._limits.head_seconds
 
@@ -116,13 +119,19 @@ class Connection(HttpToolsProtocol):
         self._require(len(self._unanswered) < self._limits.requests_ahead, 429)
         super().on_headers_complete()
         self._unanswered.append(self.scope["state"])
-        self._in_head, self._in_body, self._moved, self._bytes = False, True, True, 0
+        self._in_head = False
+        self._in_body = True
+        self._moved = True
+        self._bytes = 0
         self._rest_by = self._clock() + self._limits.body_seconds
 
     def on_message_complete(self) -> None:
         """Called by the parser at the end of a request."""
         super().on_message_complete()
-        self._in_body, self._moved, self._bytes, self._rest_by = False, True, 0, math.inf
+        self._in_body = False
+        self._moved = True
+        self._bytes = 0
+        self._rest_by = math.inf
         self._wait()
 
     def on_response_complete(self) -> None:

@@ -37,7 +37,10 @@ class PageServer(uvicorn.Server):
         tls: ssl.SSLContext | None,
     ) -> None:
         super().__init__(config)
-        self._listening, self._limits, self._proxies, self._tls = listening, limits, proxies, tls
+        self._listening = listening
+        self._limits = limits
+        self._proxies = proxies
+        self._tls = tls
         self._opening: set[asyncio.Task[None]] = set()
         self._later: asyncio.TimerHandle | None = None
         self._expiring: asyncio.TimerHandle | None = None

@@ -64,7 +64,9 @@ class SqliteFile:
             with self._turn:
                 if now.file != before or self._opened not in (None, now):
                     raise self._moved_error("another one")
-                self._opened, self._state, self._former = now, self._state or _state(self.path), None
+                self._opened = now
+                self._state = self._state or _state(self.path)
+                self._former = None
                 self._written = _size(self._ahead)
         except BaseException:
             connection.close()
@@ -103,7 +105,9 @@ class SqliteFile:
             size = _size(self._ahead)
             if self._opened is not None and (self._marks() != self._opened or size < self._written):
                 raise self._moved_error("none, or another one")
-            self._state, self._writes, self._written = _state(self.path), True, size
+            self._state = _state(self.path)
+            self._writes = True
+            self._written = size
             self._turn.notify_all()
 
     def closed(self) -> None:
