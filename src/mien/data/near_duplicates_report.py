@@ -10,7 +10,6 @@ from PIL import Image
 
 from mien.data.face_grid import GridNote, GridRow, GridTile, draw_face_grid, evenly_spaced, write_face_grid
 from mien.data.near_duplicate_pairs import NearDuplicates
-from mien.data.near_duplicates import NearDuplicates
 from mien.disk import write_atomically
 from mien.folders import require_new
 from mien.wording import quantity
