@@ -149,7 +149,6 @@ def draw(graph: Graph) -> str:
         '<defs><marker id="tip" markerWidth="8" markerHeight="8" refX="7" refY="4" orient="auto">'
         '<path d="M0,0 L8,4 L0,8 z" fill="#667"/></marker></defs>',
         f'<rect width="{width}" height="{height}" fill="#fff"/>',
-        *_arrows(arrows, place),
     ]
     total = sum(lines.values())
     for name, (x, y) in place.items():
@@ -157,7 +156,7 @@ def draw(graph: Graph) -> str:
         parts.append(_text(x + 10, y + 20, name, 14, "bold", "#123"))
         parts.append(_text(x + WIDTH - 10, y + 20, f"{100 * lines[name] / total:.0f} %", 11, "normal", "#567", "end"))
         parts += [_text(x + 10, y + 37 + 14 * n, line, 11, "normal", "#234") for n, line in enumerate(_wrapped(purpose(name)))]
-    return "\n".join([*parts, "</svg>"]) + "\n"
+    return "\n".join([*parts, *_arrows(arrows, place), "</svg>"]) + "\n"
 
 
 def _arrows(arrows: Graph, place: Mapping[str, tuple[float, float]]) -> Iterator[str]:
@@ -174,7 +173,7 @@ def _arrows(arrows: Graph, place: Mapping[str, tuple[float, float]]) -> Iterator
             bend = (down - y) / 2
             yield (
                 f'<path d="M{x:g},{y:g} C{x:g},{y + bend:g} {to:g},{down - bend:g} {to:g},{down:g}" '
-                'fill="none" stroke="#667" stroke-width="1.2" marker-end="url(#tip)"/>'
+                'fill="none" stroke="#667" stroke-opacity="0.7" stroke-width="1.2" marker-end="url(#tip)"/>'
             )
 
 

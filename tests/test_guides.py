@@ -1,4 +1,4 @@
-"""The guides: what their Python imports and the commands that they show are there."""
+"""The docs: what their Python imports and the commands that they show are there."""
 
 import ast
 import importlib
@@ -11,7 +11,7 @@ import typer
 from mien.cli import app
 
 DOCS = Path(__file__).parents[1]
-PAGES = sorted([*(DOCS / "docs" / "guides").glob("*.md"), DOCS / "README.md"])
+PAGES = sorted([*(DOCS / "docs").rglob("*.md"), DOCS / "README.md"])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -12,14 +12,14 @@ from mien.wording import quantity
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="A run or a model folder.")],
+    run: Annotated[Path, typer.Argument(metavar="MODEL", help="A run, a model folder, or mien-s, which comes with mien.")],
     faceset: FaceSetOrPhotos,
     split: TestSplit = None,
     fold: Annotated[str | None, typer.Option(help="Instead of splits: test on this fold of subjects, for example 1/5.")] = None,
     by: Annotated[str | None, typer.Option(help="A column: figures for each of its values.")] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for report.html and metrics.json. Unless given: one in RUN, named by what is measured."),
+        typer.Option(help="Folder for report.html and metrics.json. Unless given: one in MODEL; needed for mien-s."),
     ] = None,
     flip: Annotated[bool, typer.Option(help="Average with the mirror image.")] = False,
     device: Device = "auto",

@@ -33,7 +33,7 @@ def export(
 
 
 def adapt(
-    model: Annotated[str, typer.Argument(metavar="RUN_OR_BOX", help="A run, a model folder, or mien-s, which comes with mien.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A run, a model folder, or mien-s, which comes with mien.")],
     faceset: FaceSetOrPhotos,
     out: Annotated[Path, typer.Option(help="The new model folder.")],
     seed: Annotated[int, seed_option("Draws the five parts in which the model is tried, and views of faces.")] = 0,

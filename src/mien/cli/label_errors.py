@@ -38,7 +38,7 @@ def label_errors(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for table and picture. Unless given: RUN/doubts-SPLIT, or without a run doubts-SPLIT here."),
+        typer.Option(help="Folder for table and picture. Unless given: doubts-SPLIT, in the run or here."),
     ] = None,
     device: Device = "auto",
     as_json: Json = False,

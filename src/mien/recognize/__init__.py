@@ -1,1 +1,1 @@
-"""A trained model at work: model folders, backends, readings of photos and videos."""
+"""A trained model at work: model folders, backends, predictions for photos and videos."""

@@ -13,7 +13,7 @@ from mien.data.views import Views
 from mien.errors import MienError
 from mien.models import Network
 from mien.telemetry import own_cache
-from mien.wording import brief_repr, with_suggestion
+from mien.wording import brief_repr, quantity, with_suggestion
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 """The precisions that a recipe may name."""
@@ -132,5 +132,5 @@ def machine(device: torch.device) -> str:
     elif device.type == "mps":
         where = f"{platform.machine()} mps"
     else:
-        where = f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+        where = f"{platform.machine()} CPU, {quantity(torch.get_num_threads(), 'thread')}"
     return f"{where}, {str(choose_precision('auto', device)).removeprefix('torch.')}, torch {torch.__version__}"

@@ -73,7 +73,8 @@ class OnnxBackend:
 
     def machine(self) -> str:
         """The machine that measures, in words: processor, threads, precision, version of onnxruntime."""
-        return f"{platform.machine()} CPU, {thread_count()} threads, float32, onnxruntime {import_onnxruntime().__version__}"
+        where = f"{platform.machine()} CPU, {quantity(thread_count(), 'thread')}"
+        return f"{where}, float32, onnxruntime {import_onnxruntime().__version__}"
 
     def _run(self, faces: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         try:
