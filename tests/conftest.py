@@ -241,6 +241,15 @@ class Done:
     err: str
 
 
+def require_one_sentence(done: Done, said: str) -> None:
+    """A command was refused, in one sentence that has these words; how faces validate may be said before."""
+    lines = [line for line in done.err.strip().splitlines() if not line.startswith("validation: ")]
+    assert done.code == 1
+    assert len(lines) == 1
+    assert lines[0].startswith("mien: expected ")
+    assert said in lines[0]
+
+
 Command = Callable[..., Done]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine
 
 from mien.labeling.store.records import Question
 from mien.labeling.store.store import Store
@@ -78,3 +79,15 @@ def without_rights() -> pwd.struct_passwd:
     """A user who may read what all may read."""
     names = {person.pw_name: person for person in pwd.getpwall()}
     return names["postgres"] if "postgres" in names else names["nobody"]
+
+
+def execute(address: str, *statements: str) -> list[tuple[Any, ...]]:
+    """Run statements past the store, in a transaction. Returns the rows that the last one gives."""
+    url = f"sqlite:///{address}" if "://" not in address else address.replace("postgresql://", "postgresql+psycopg://")
+    engine = create_engine(url)
+    try:
+        with engine.begin() as connection:
+            results = [connection.exec_driver_sql(statement) for statement in statements]
+            return [tuple(row) for row in results[-1]] if results[-1].returns_rows else []
+    finally:
+        engine.dispose()

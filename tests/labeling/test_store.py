@@ -7,10 +7,9 @@ import stat
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
 from mien import MienError
@@ -20,7 +19,7 @@ from mien.labeling.store.assignment import LEASE
 from mien.labeling.store.check import check_store
 from mien.labeling.store.records import Answer, Question, Reply
 from mien.labeling.store.store import Store
-from stores import CHECKSUM, CLASSES, Fresh, new_store
+from stores import CHECKSUM, CLASSES, Fresh, execute, new_store
 
 pytest_plugins = ("databases",)
 
@@ -29,18 +28,6 @@ NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 def faces(asked: tuple[Question, ...]) -> list[str]:
     return [question.face for question in asked]
-
-
-def execute(address: str, *statements: str) -> list[tuple[Any, ...]]:
-    """Statements past the store, in a transaction; the rows that the last gives."""
-    url = f"sqlite:///{address}" if "://" not in address else address.replace("postgresql://", "postgresql+psycopg://")
-    engine = create_engine(url)
-    try:
-        with engine.begin() as connection:
-            results = [connection.execute(text(statement)) for statement in statements]
-            return [tuple(row) for row in results[-1]] if results[-1].returns_rows else []
-    finally:
-        engine.dispose()
 
 
 def test_a_store_is_made_opened_and_required(fresh: Fresh) -> None:

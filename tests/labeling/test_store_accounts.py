@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import create_engine, inspect
 from sqlalchemy.exc import DatabaseError
 
 from mien import MienError
@@ -19,23 +19,11 @@ from mien.labeling.store.database import Database
 from mien.labeling.store.import_export import export_log, import_log
 from mien.labeling.store.records import Answer, Reply
 from mien.labeling.store.store import Store
-from stores import CHECKSUM, CLASSES, Fresh, new_store
+from stores import CHECKSUM, CLASSES, Fresh, execute, new_store
 
 pytest_plugins = ("databases",)
 
 DAY = timedelta(days=1)
-
-
-def execute(address: str, *statements: str) -> list[tuple[object, ...]]:
-    """Statements past the store, in a transaction; the rows that the last gives."""
-    url = f"sqlite:///{address}" if "://" not in address else address.replace("postgresql://", "postgresql+psycopg://")
-    engine = create_engine(url)
-    try:
-        with engine.begin() as connection:
-            results = [connection.execute(text(statement)) for statement in statements]
-            return [tuple(row) for row in results[-1]] if results[-1].returns_rows else []
-    finally:
-        engine.dispose()
 
 
 def test_a_token_ends_and_a_new_one_begins_anew(fresh: Fresh) -> None:

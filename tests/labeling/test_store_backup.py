@@ -15,26 +15,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine
 
 from mien import MienError
 from mien.labeling.store.backup import backup
 from mien.labeling.store.check import check_store
 from mien.labeling.store.records import Question, Reply
 from mien.labeling.store.store import Store
-from stores import CHECKSUM, CLASSES, Fresh, Postgres, new_store, without_rights
+from stores import CHECKSUM, CLASSES, Fresh, Postgres, execute, new_store, without_rights
 
 pytest_plugins = ("databases",)
-
-
-def execute(address: str, *statements: str) -> None:
-    """Statements past the store, in a transaction, whatever they do to what refers to what."""
-    url = f"sqlite:///{address}" if "://" not in address else address.replace("postgresql://", "postgresql+psycopg://")
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        for statement in statements:
-            connection.exec_driver_sql(statement)
-    engine.dispose()
 
 
 def answered(address: str) -> Store:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, event
+from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
 from mien import MienError
@@ -22,7 +22,7 @@ from mien.labeling.store import database, sqlite_file
 from mien.labeling.store.records import Answer, Question, Reply
 from mien.labeling.store.store import Store
 from processes import WAIT
-from stores import CHECKSUM, CLASSES, Fresh, Postgres, new_store
+from stores import CHECKSUM, CLASSES, Fresh, Postgres, execute, new_store
 
 pytest_plugins = ("databases",)
 
@@ -150,16 +150,6 @@ BREAK = {
         "CREATE TRIGGER broken BEFORE {event} EXECUTE FUNCTION broken()",
     ],
 }
-
-
-def execute(address: str, *statements: str) -> None:
-    """Statements past the store, in a transaction."""
-    url = f"sqlite:///{address}" if "://" not in address else address.replace("postgresql://", "postgresql+psycopg://")
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        for statement in statements:
-            connection.exec_driver_sql(statement)
-    engine.dispose()
 
 
 @pytest.mark.parametrize("step", ["INSERT ON mien_answers", "UPDATE ON mien_questions", "INSERT ON mien_annotators"])

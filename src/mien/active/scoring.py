@@ -64,7 +64,7 @@ def patch_crops(faces: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def _score(recognizer: Recognizer, faces: FaceSet, looks_at: LooksAt, known: FloatArray | None, progress: Progress) -> ScoredPool:
-    sight, network = RecognizerInputs.of(recognizer, faces.info), recognizer.network
+    network_inputs, network = RecognizerInputs.of(recognizer, faces.info), recognizer.network
     if looks_at == "nothing":
         return ScoredPool(np.empty((len(faces), 0, len(recognizer.classes)), np.float32))
     count = _patches(faces.info) if looks_at == "patches" else 1
@@ -76,8 +76,8 @@ def _score(recognizer: Recognizer, faces: FaceSet, looks_at: LooksAt, known: Flo
     for start in range(0, len(faces), size):
         rows = np.arange(start, min(len(faces), start + size))
         pixels = torch.from_numpy(faces.faces(rows)).to(recognizer.device)
-        inputs = _patch_inputs(sight, pixels) if looks_at == "patches" else sight.of_faces(pixels)
-        with sight.precision():
+        inputs = _patch_inputs(network_inputs, pixels) if looks_at == "patches" else network_inputs.of_faces(pixels)
+        with network_inputs.precision():
             found = network.last_features(inputs)
             logits = network.decide(found)
         probabilities = torch.softmax(logits / recognizer.card.temperature, dim=1)
@@ -93,11 +93,11 @@ def _patches(info: Info) -> int:
     return len(info.views) if info.kind == "features" else GRID**2
 
 
-def _patch_inputs(sight: RecognizerInputs, pixels: Tensor) -> Tensor:
+def _patch_inputs(network_inputs: RecognizerInputs, pixels: Tensor) -> Tensor:
     """The network's inputs for all patches of stored faces, face by face: (B * P, C, S, S) or (B * V, D)."""
-    if sight.views.info.kind == "features":
+    if network_inputs.views.info.kind == "features":
         return pixels.flatten(0, 1).float()
-    return channels_last(normalize(patch_crops(to_unit(pixels)).flatten(0, 1), sight.views.normalization))
+    return channels_last(normalize(patch_crops(to_unit(pixels)).flatten(0, 1), network_inputs.views.normalization))
 
 
 def _averaged(features: Tensor) -> Tensor:

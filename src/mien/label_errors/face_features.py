@@ -55,11 +55,11 @@ def features_of(recognizer: Recognizer | None, faces: FaceSet, bar: Progress) ->
 @torch.inference_mode()
 def embed_faces(recognizer: Recognizer, faces: FaceSet, bar: Progress) -> Features:
     """(N, D) the output of the recognizer's last block for every face, maps averaged."""
-    sight, found = RecognizerInputs.of(recognizer, faces.info), []
+    network_inputs, found = RecognizerInputs.of(recognizer, faces.info), []
     bar.begin("features", len(faces))
     for pixels in face_batches(faces, recognizer.device):
-        with sight.precision():
-            made = recognizer.network.last_features(sight.of_faces(pixels)).float()
+        with network_inputs.precision():
+            made = recognizer.network.last_features(network_inputs.of_faces(pixels)).float()
         found.append((F.adaptive_avg_pool2d(made, 1) if made.ndim == 4 else made).flatten(1).cpu())
         bar.advance(len(pixels))
     features: Features = torch.cat(found).numpy()

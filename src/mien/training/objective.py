@@ -1,29 +1,27 @@
 """What the faces of a batch teach, and how well it was learned: classes, unless pretraining says otherwise."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from mien.training import technique_checks
+from mien.training.face_loader import Batch
 from mien.training.losses import BatchLoss
 from mien.training.questions import Weigh
-
-if TYPE_CHECKING:
-    from mien.training.face_loader import Batch
-    from mien.training.run import Run
+from mien.training.run import Run
 
 
 class Objective(Protocol):
     """What `fit` teaches a run's network."""
 
-    def loss(self, run: "Run", batch: "Batch") -> Callable[[], BatchLoss]:
+    def loss(self, run: Run, batch: Batch) -> Callable[[], BatchLoss]:
         """Draw the views of a batch, and return its unevaluated loss."""
         ...
 
-    def figures(self, run: "Run") -> dict[str, float]:
+    def figures(self, run: Run) -> dict[str, float]:
         """How good the network is after an epoch; with `validation_loss` unless there are no faces to measure it on."""
         ...
 
@@ -35,7 +33,7 @@ class Classes(Objective):
         """`weigh`: the techniques that are asked for the weights of each batch as well."""
         self.weigh = weigh
 
-    def loss(self, run: "Run", batch: "Batch") -> Callable[[], BatchLoss]:
+    def loss(self, run: Run, batch: Batch) -> Callable[[], BatchLoss]:
         """The weighted losses of all heads, summed over heads and divided by the batch size."""
         inputs = run.view(batch, "weak")
         targets, weights = run.targets[batch.rows], run.weights[batch.rows]
@@ -62,7 +60,7 @@ class Classes(Objective):
 
         return evaluate
 
-    def figures(self, run: "Run") -> dict[str, float]:
+    def figures(self, run: Run) -> dict[str, float]:
         """Accuracy, average accuracy and cross-entropy on the validation faces."""
         labels = run.data.validation_labels
         return validation_figures(run.predict(run.validation), labels) if len(labels) else {}

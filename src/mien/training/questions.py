@@ -1,14 +1,12 @@
 """The seven questions that a recipe's techniques answer. A technique is a subclass of its question's protocol."""
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from torch import Tensor
 
+from mien.training.face_loader import Batch
 from mien.training.losses import LabeledLoss, Loss, Unevaluated, UnlabeledLoss
-
-if TYPE_CHECKING:
-    from mien.training.face_loader import Batch
-    from mien.training.run import Run
+from mien.training.run import Run
 
 __all__ = ["Draw", "Loss", "Start", "Step", "Targets", "Unlabeled", "Weigh"]
 
@@ -21,7 +19,7 @@ class Start(Protocol):
         """Whether the start learns from faces without labels, so that the run has to hold some."""
         return False
 
-    def __call__(self, run: "Run") -> None:
+    def __call__(self, run: Run) -> None:
         """Set the weights of `run.network`."""
         ...
 
@@ -34,7 +32,7 @@ class Draw(Protocol):
         """Whether unlabeled faces are drawn, too; such a draw sets their targets itself."""
         return False
 
-    def __call__(self, run: "Run") -> list[Tensor]:
+    def __call__(self, run: Run) -> list[Tensor]:
         """The rows of the faces of each batch, (B,) each, int64 on the CPU."""
         ...
 
@@ -42,7 +40,7 @@ class Draw(Protocol):
 class Targets(Protocol):
     """What should each face be taught? A technique for this question is called before every epoch."""
 
-    def __call__(self, run: "Run") -> Tensor:
+    def __call__(self, run: Run) -> Tensor:
         """A distribution over the classes for every row, (N, K)."""
         ...
 
@@ -50,11 +48,11 @@ class Targets(Protocol):
 class Weigh(Protocol):
     """How much does each face count? Called before every epoch, while `run.targets` are still those of the epoch before."""
 
-    def __call__(self, run: "Run") -> Tensor:
+    def __call__(self, run: Run) -> Tensor:
         """The weight of every row in this epoch, (N,)."""
         ...
 
-    def of_batch(self, run: "Run", batch: "Batch") -> Unevaluated | None:
+    def of_batch(self, run: Run, batch: Batch) -> Unevaluated | None:
         """Draw what is needed, and return the unevaluated weights (B,) of a batch, which multiply those of the epoch.
 
         None leaves the epoch's weights as they are.
@@ -70,7 +68,7 @@ class Unlabeled(Protocol):
         """Whether the technique looks at faces without labels, so that the run has to hold some."""
         return True
 
-    def __call__(self, run: "Run", batch: "Batch") -> UnlabeledLoss | None:
+    def __call__(self, run: Run, batch: Batch) -> UnlabeledLoss | None:
         """Draw the views of the batch and return its unevaluated loss, or None."""
         ...
 
@@ -78,6 +76,6 @@ class Unlabeled(Protocol):
 class Step(Protocol):
     """When is an update kept? Called for every batch; evaluates its losses and updates the network."""
 
-    def __call__(self, run: "Run", labeled: LabeledLoss, unlabeled: UnlabeledLoss | None) -> None:
+    def __call__(self, run: Run, labeled: LabeledLoss, unlabeled: UnlabeledLoss | None) -> None:
         """Update `run.network`, by `run.descend(loss)`."""
         ...
