@@ -108,7 +108,7 @@ class Recipe:
     average: Fraction = 0.0
     """Decay of the moving average of the weights that is validated and kept; 0 for none."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Precision of training; `auto` takes bfloat16 where the processor has matrix units for it, else float32."""
+    """Precision of training; `auto` takes bfloat16 where the processor multiplies such numbers, else float32."""
     compile: bool = False
     """Whether torch.compile fuses the network; needs a C++ compiler on a CPU."""
     transductive: bool = False

@@ -67,8 +67,8 @@ def sum_dtype(device: torch.device) -> torch.dtype:
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
     """The precision of this name on a device.
 
-    `auto` is bfloat16 where matrix units compute it (AMX, or an NVIDIA GPU since Ampere), float16 on older GPUs of NVIDIA, and
-    float32 elsewhere.
+    `auto` is bfloat16 where the processor multiplies such numbers (AMX or AVX512-BF16, or an NVIDIA GPU since Ampere), float16 on
+    older GPUs of NVIDIA, and float32 elsewhere.
     """
     if name != "auto":
         return PRECISIONS[name]
@@ -76,8 +76,9 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
         return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
     if device.type != "cpu":
         return torch.float32
-    # Without AMX, bfloat16 on a CPU is emulated and slower than float32. torch has no public name for this question.
-    return torch.bfloat16 if torch.cpu._is_amx_tile_supported() else torch.float32
+    # Elsewhere bfloat16 on a CPU is emulated, and slower than float32. torch has no public name for these questions.
+    multiplies = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if multiplies else torch.float32
 
 
 def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager[object]:
