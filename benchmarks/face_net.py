@@ -3,8 +3,9 @@
     python benchmarks/face_net.py [--chips 32] [--rounds 5] [--threads 1,2] [--side 48]
 
 Medians over the rounds, in milliseconds a face; the ratios are what counts. dlib computes whole batches and one chip after the
-other; ours batches in float32, and in bfloat16 where `mien` would take it (AMX or AVX512-BF16). A last line compares exprnet_small with
-this net as its teacher, both on gray faces of --side pixels. dlib-bin's wheels are built without BLAS, which is said.
+other; ours batches in float32, and in bfloat16 where `mien` would take it (AMX or AVX512-BF16). A last line compares
+exprnet_small with this net as its teacher, both on gray faces of --side pixels. dlib-bin's wheels are built without BLAS,
+which is said.
 """
 
 import argparse

@@ -2,8 +2,8 @@
 
     python benchmarks/precision.py [--networks mien_s,facenet_dlib] [--rounds 6]
 
-One thread; processor time of a batch of 32 gray faces of 48 pixels, the least of the rounds. `auto` precision takes bfloat16 where
-the processor multiplies such numbers: the ratios say whether that pays.
+One thread; processor time of a batch of 32 gray faces of 48 pixels, the least of the rounds. `auto` precision takes bfloat16
+where the processor multiplies such numbers: the ratios say whether that pays.
 """
 
 import argparse
