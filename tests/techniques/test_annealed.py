@@ -18,10 +18,11 @@ from torch import Generator, Tensor
 from mien import FaceSet, MienError, Recipe, TrainingSettings, train
 from mien.recognize.run_records import read_history
 from mien.techniques.step import annealed
-from mien.techniques.step.annealed import Annealed, gain, gradient_noise, label_noise, significance, temperature
+from mien.techniques.step.annealed import Annealed, gradient_noise, label_noise, temperature
 from mien.training.losses import BatchLoss, LabeledLoss, Perturb, UnlabeledLoss
 from mien.training.memory import Memory
 from mien.training.run import Run
+from mien.training.validation_part import gain, significance
 from runs import alt_recipe, dim_faces, fake_run
 
 ACCEPT = ("budget", "epoch", "literal", "metropolis", "paired")

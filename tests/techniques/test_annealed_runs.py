@@ -18,6 +18,7 @@ from mien.recognize.run_records import read_history
 from mien.settings import STRICT
 from mien.techniques import Step
 from mien.techniques.step import annealed
+from mien.training import validation_part
 from mien.training.losses import LabeledLoss, Perturb, UnlabeledLoss
 from mien.training.run import Run
 from mien.training.snapshot import Snapshot, still_buffers
@@ -150,7 +151,7 @@ def test_an_unlabeled_gradient_of_zero_moves_nothing_and_gains_nothing(tmp_path:
             loss = unlabeled(perturb)
             return 0 * loss + loss.detach()
 
-        gains, plain = list[float](), annealed.gain
+        gains, plain = list[float](), validation_part.gain
 
         def watched(before: Tensor, after: Tensor, gains: list[float] = gains, plain: Any = plain) -> float:
             gains.append(plain(before, after))
@@ -217,7 +218,7 @@ def test_validation_losses_are_those_of_a_loop_and_change_nothing(tmp_path: Path
     for _ in range(2):
         run.descend(loss())
     before, rows = tensors(run), torch.tensor([4, 0, 17, 29])
-    found = annealed.validation_losses(run, rows)
+    found = validation_part.validation_losses(run, rows)
     assert changed(before, tensors(run)) == set()
     assert run.network.training
     run.network.eval()
@@ -235,7 +236,7 @@ def test_validation_losses_are_those_of_a_loop_and_change_nothing(tmp_path: Path
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=200), st.integers(1, 220), st.integers(0, 100))
 @few
 def test_the_validation_part_keeps_the_classes_proportions(labels: list[int], count: int, seed: int) -> None:
-    rows = annealed.stratified(torch.tensor(labels), count, Generator().manual_seed(seed)).tolist()
+    rows = validation_part.stratified(torch.tensor(labels), count, Generator().manual_seed(seed)).tolist()
     assert rows == sorted(set(rows))
     assert len(rows) == min(count, len(labels))
     drawn = [labels[row] for row in rows]
@@ -251,7 +252,7 @@ def test_the_validation_part_keeps_the_classes_proportions(labels: list[int], co
 def asked_for(tmp_path: Path, faces_asked: int) -> tuple[list[list[int]], int]:
     """The validation rows of every evaluation in a run of 2 epochs, and how many validation faces there are."""
     rows = list[list[int]]()
-    plain = annealed.validation_losses
+    plain = validation_part.validation_losses
     with pytest.MonkeyPatch.context() as patch:
 
         def watched(run: Run, part: Tensor) -> Tensor:
@@ -313,7 +314,7 @@ class TwoSteps(Step):
 
     def __call__(self, run: Run, labeled: LabeledLoss, unlabeled: UnlabeledLoss | None) -> None:
         """As ALT would with every trial kept; generators are drawn from as it does, so that batches and views are the same."""
-        run.state["step"].get("drawn", Tensor, lambda: annealed.stratified(run.data.validation_labels, 256, run.generator))
+        run.state["step"].get("drawn", Tensor, lambda: validation_part.stratified(run.data.validation_labels, 256, run.generator))
         run.descend(labeled())
         if unlabeled is not None:
             with still_buffers(run.network):

@@ -147,7 +147,7 @@ def test_tau_as_a_precision_is_the_lowest_that_validation_allows() -> None:
     chances[30:] = torch.tensor([0.04, 0.96])
     pretended = Pretended(labels, chances, batch=1000)
     pretended.run.validation = None  # type: ignore[assignment]
-    pretended.run.predict = lambda faces: validation.log()  # type: ignore[method-assign, assignment]
+    vars(pretended.run)["predict"] = lambda faces: validation.log()
     pretended.run.data = SimpleNamespace(truth=None, validation_labels=right)  # type: ignore[assignment]
     technique = Replace(share=1.0, threshold=0.8, by="precision")
     rows = pretended.drawn(technique)
