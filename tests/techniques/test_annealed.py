@@ -18,13 +18,14 @@ from torch import Generator, Tensor
 from mien import FaceSet, MienError, Recipe, TrainingSettings, train
 from mien.recognize.run_records import read_history
 from mien.techniques.step import annealed
-from mien.techniques.step.annealed import Annealed, gain, gradient_noise, label_noise, significance, temperature
+from mien.techniques.step.annealed import Annealed, gradient_noise, label_noise, temperature
 from mien.training.losses import BatchLoss, LabeledLoss, Perturb, UnlabeledLoss
 from mien.training.memory import Memory
 from mien.training.run import Run
+from mien.training.validation_part import gain, significance
 from runs import alt_recipe, dim_faces, fake_run
 
-ACCEPT = ("budget", "literal", "metropolis", "paired")
+ACCEPT = ("budget", "epoch", "literal", "metropolis", "paired")
 few = settings(max_examples=60, deadline=None, derandomize=True)
 
 
@@ -130,7 +131,10 @@ class Seen:
     """What a step did."""
 
     kept: bool
-    descended: list[Any]
+    labeled: list[float]
+    tried: list[float]
+    """The step of the trial: learning rate times gradient."""
+    averaged: int
     notes: dict[str, float]
     rows: list[Any]
 
@@ -138,13 +142,13 @@ class Seen:
 LOGITS = torch.tensor([[2.0, 0.0, 0.1], [0.3, 0.2, 0.0], [0.0, 1.0, 0.9]])
 
 
-def unlabeled_loss(theta: Tensor, labels: list[Any]) -> UnlabeledLoss:
-    """0.8 theta^2, whose gradient at 1 is 1.6; pseudo-labels come from LOGITS."""
+def unlabeled_loss(theta: Tensor, labels: list[Any], scale: float) -> UnlabeledLoss:
+    """scale theta^2, whose gradient at 1 is 2 scale; pseudo-labels come from LOGITS."""
 
     def evaluate(perturb: Perturb | None = None) -> Tensor:
         chances = LOGITS.softmax(1)
         labels.append((chances if perturb is None else perturb(chances)).argmax(1).tolist())
-        return 0.8 * theta.square()
+        return scale * theta.square()
 
     return evaluate
 
@@ -158,10 +162,14 @@ def stepped(
     state: defaultdict[str, Memory] | None = None,
     seed: int = 0,
     labels: list[Any] | None = None,
+    scale: float = 0.8,
 ) -> Seen:
-    """One step in `epoch` of 4, 10 batches each, whose validation losses are `before` and `after` the trial."""
+    """One step in `epoch` of 4, 10 batches each, whose validation losses are `before` and `after` the trial.
+
+    The unlabeled loss is `scale`, its gradient twice that.
+    """
     theta = torch.ones((), requires_grad=True)
-    seen = Seen(True, [], {}, [])
+    seen = Seen(True, [], [], 0, {}, [])
     losses = iter([torch.tensor(before), torch.tensor(after)])
     token = object()
 
@@ -173,8 +181,11 @@ def stepped(
         seen.rows.append(len(rows))
         return next(losses)
 
-    def descend(loss: Tensor) -> None:
-        seen.descended.append(0.0 if not loss.requires_grad else torch.autograd.grad(loss, theta)[0].item())
+    def plain_step(loss: Tensor, rate: float) -> None:
+        seen.tried.append(rate * torch.autograd.grad(loss, theta)[0].item())
+
+    def move_average() -> None:
+        seen.averaged += 1
 
     run = fake_run(
         state=state if state is not None else defaultdict(Memory),
@@ -184,31 +195,64 @@ def stepped(
         view_rng=Generator().manual_seed(seed),
         generator=Generator().manual_seed(seed),
         data=SimpleNamespace(validation_labels=torch.zeros(len(before))),
-        optimization=SimpleNamespace(snapshot=lambda: token, restore=restore),
-        descend=descend,
+        network=torch.nn.Identity(),
+        optimization=SimpleNamespace(
+            snapshot=lambda: token, restore=restore, plain_step=plain_step, move_average=move_average, rate=1.0
+        ),
+        descend=lambda loss: seen.labeled.append(float(loss)),
         notes=SimpleNamespace(add=lambda name, value: seen.notes.update({name: value})),
     )
     labeled = LabeledLoss(lambda: BatchLoss.of_one(torch.tensor(first)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(annealed, "validation_losses", validation_losses)
-        technique(run, labeled, unlabeled_loss(theta, labels if labels is not None else []))
+        technique(run, labeled, unlabeled_loss(theta, labels if labels is not None else [], scale))
     return seen
 
 
-def decided(technique: Annealed, before: list[float], after: list[float], share: float, seed: int = 0) -> bool:
-    """Whether a step is kept at temperature `share` * T0, where T0 is 0.2."""
+def decided(
+    technique: Annealed, before: list[float], after: list[float], share: float, seed: int = 0, control: bool | None = None
+) -> bool:
+    """Whether a step is kept at temperature `share` * T0, where T0 is 0.2 and gains were of size 0.02 before.
+
+    A trial that changes nothing is kept where nothing is asked for, unless `control` says what becomes of it.
+    """
     epoch = round((1 - share) * 3)
-    memory = defaultdict(Memory, step=Memory({"first": 0.2, "began": 0, "faces": torch.zeros(0)}))
+    memory = defaultdict(Memory, step=Memory({"first": 0.2, "began": 0, "faces": torch.zeros(0), "size": 0.02}))
     seen = stepped(technique, before, after, epoch, state=memory, seed=seed)
+    expected = float(share == 0 if control is None else control)
+    if math.isfinite(before[0]):
+        assert seen.notes.pop("acceptance_control") == expected
+    seen.notes.pop("acceptance_control", None)
     assert seen.notes == {"temperature": pytest.approx(0.2 * share, abs=1e-12), "acceptance": float(seen.kept)}
+    assert seen.averaged == seen.kept, "an average of weights follows what is kept, and nothing else"
     return seen.kept
 
 
 @pytest.mark.parametrize(("share", "beta"), [(1.0, 0.015), (2 / 3, 0.010), (1 / 3, 0.005)])
-def test_budget_asks_for_an_epochs_worth_shared_among_its_batches(share: float, beta: float) -> None:
+def test_budget_asks_for_a_share_of_what_recent_trials_gained(share: float, beta: float) -> None:
+    """At T0 three quarters of the size of gains, which was 0.02 and moves by a twentieth towards this one."""
+    asked = 0.95 * beta / (1 - 0.05 * 0.75 * share)
+    assert decided(Annealed(), [1.0, 2.0], [1.0 - 1.01 * asked, 2.0 - 1.01 * asked], share)
+    assert not decided(Annealed(), [1.0, 2.0], [1.0 - 0.99 * asked, 2.0 - 0.99 * asked], share)
+
+
+@given(st.lists(st.tuples(st.floats(-1, 1), st.sampled_from([1e-5, 1e-3, 0.1])), min_size=1, max_size=40))
+@few
+def test_the_size_of_gains_is_an_average_for_the_rate_of_the_moment(gains: list[tuple[float, float]]) -> None:
+    """Gains are in proportion to the learning rate: after a fall of the rate, none is measured by those before."""
+    memory, size = Memory(), abs(gains[0][0])
+    for each, rate in gains:
+        size = 0.95 * size + 0.05 * abs(each)
+        assert annealed.recent_size(memory, each * rate, rate) == pytest.approx(size * rate, abs=1e-12)
+        assert annealed.recent_size(memory, math.nan, rate) == pytest.approx(size * rate, abs=1e-12), "no number is left out"
+        assert annealed.recent_size(memory, 0.0, 0.0) == 0
+
+
+@pytest.mark.parametrize(("share", "beta"), [(1.0, 0.015), (2 / 3, 0.010), (1 / 3, 0.005)])
+def test_epoch_asks_for_an_epochs_worth_shared_among_its_batches(share: float, beta: float) -> None:
     """beta(T) = 0.75 T is 0.15 at T0 = 0.2, and there are ten batches."""
-    assert decided(Annealed(), [1.0, 2.0], [1.0 - 0.9 * beta, 2.0 - 1.2 * beta], share)
-    assert not decided(Annealed(), [1.0, 2.0], [1.0 - 0.9 * beta, 2.0 - beta], share)
+    assert decided(Annealed(accept="epoch"), [1.0, 2.0], [1.0 - 0.9 * beta, 2.0 - 1.2 * beta], share)
+    assert not decided(Annealed(accept="epoch"), [1.0, 2.0], [1.0 - 0.9 * beta, 2.0 - beta], share)
 
 
 def test_budget_at_0_keeps_what_does_no_harm() -> None:
@@ -218,24 +262,24 @@ def test_budget_at_0_keeps_what_does_no_harm() -> None:
 
 def test_literal_asks_for_all_of_beta_at_once_and_at_0_for_the_impossible() -> None:
     literal = Annealed(accept="literal")
-    assert not decided(literal, [1.0], [0.86], 1)
-    assert decided(literal, [1.0], [0.84], 1)
+    assert not decided(literal, [1.0], [0.86], 1, control=False)
+    assert decided(literal, [1.0], [0.84], 1, control=False)
     for after in (0.999, 0.5, 0.0):
-        assert not decided(literal, [1.0], [after], 0), "gain > beta(0) > 0 is gain > 0 > 0"
+        assert not decided(literal, [1.0], [after], 0, control=False), "gain > beta(0) > 0 is gain > 0 > 0"
 
 
 @given(st.floats(0.01, 1), st.sampled_from([0.0, 1 / 3, 2 / 3, 1.0]), st.integers(0, 50))
 @few
 def test_metropolis_keeps_every_gain(gained: float, share: float, seed: int) -> None:
     technique = Annealed(accept="metropolis")
-    assert decided(technique, [1.0], [1.0 - gained], share, seed)
-    assert decided(technique, [1.0], [1.0], share, seed)
-    assert not decided(technique, [1.0], [1.0 + gained], 0, seed)
+    assert decided(technique, [1.0], [1.0 - gained], share, seed, control=True)
+    assert decided(technique, [1.0], [1.0], share, seed, control=True)
+    assert not decided(technique, [1.0], [1.0 + gained], 0, seed, control=True)
 
 
 @pytest.mark.parametrize(("share", "loss"), [(1.0, 0.05), (1.0, 0.3), (1 / 3, 0.05)])
 def test_metropolis_keeps_a_loss_with_its_probability(share: float, loss: float) -> None:
-    kept = sum(decided(Annealed(accept="metropolis"), [1.0], [1.0 + loss], share, seed) for seed in range(600))
+    kept = sum(decided(Annealed(accept="metropolis"), [1.0], [1.0 + loss], share, seed, True) for seed in range(600))
     assert stats.binomtest(kept, 600, math.exp(-loss / (0.2 * share))).pvalue > 0.01
 
 
@@ -264,9 +308,9 @@ def test_gain_and_significance_at_their_corners() -> None:
 @pytest.mark.parametrize("accept", ACCEPT)
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_a_step_to_what_is_no_number_is_never_kept(accept: Any, share: float) -> None:
-    assert not decided(Annealed(accept=accept), [1.0, 1.0, 2.0], [0.5, math.nan, 0.5], share)
-    assert not decided(Annealed(accept=accept), [1.0, 1.0, 2.0], [math.nan] * 3, share)
-    assert not decided(Annealed(accept=accept), [1.0, 1.0, 2.0], [0.5, math.inf, 0.5], share)
+    control = {"literal": False, "metropolis": True}.get(accept)
+    for after in ([0.5, math.nan, 0.5], [math.nan] * 3, [0.5, math.inf, 0.5]):
+        assert not decided(Annealed(accept=accept), [1.0, 1.0, 2.0], after, share, control=control)
 
 
 @pytest.mark.parametrize("accept", ACCEPT)
@@ -276,16 +320,52 @@ def test_a_temperature_of_0_throughout_is_no_error(accept: Any) -> None:
 
 
 def test_gradient_noise_scales_the_step() -> None:
-    """At first loss 1, T0 is 0.2; the labeled step comes first, its loss a constant here."""
+    """T0 is a fifth of the labeled loss, and so the step moves by up to a fifth, however small its own loss is."""
     for seed in range(5):
-        seen = stepped(Annealed(), [1.0], [0.5], seed=seed)
         xi = 2 * torch.rand((), generator=Generator().manual_seed(seed)).item() - 1
-        assert seen.descended == [0.0, pytest.approx(1.6 * (0.8 + 0.2 * xi) / 0.8, rel=1e-5)]
+        for first, scale in ((1.0, 0.8), (3.0, 0.01), (0.5, 4.0)):
+            seen = stepped(Annealed(), [1.0], [0.5], seed=seed, first=first, scale=scale)
+            assert seen.labeled == [pytest.approx(first)]
+            assert seen.tried == [pytest.approx(2 * scale * (1 + 0.2 * xi), rel=1e-5)]
+
+
+def test_additive_noise_is_a_coin_where_the_unlabeled_loss_is_small() -> None:
+    """To the letter T is a share of the labeled loss: L_u + T xi."""
+    factors = []
+    for seed in range(40):
+        xi = 2 * torch.rand((), generator=Generator().manual_seed(seed)).item() - 1
+        seen = stepped(Annealed(noise="additive"), [1.0], [0.5], seed=seed)
+        assert seen.tried == [pytest.approx(1.6 * (0.8 + 0.2 * xi) / 0.8, rel=1e-5)]
+        small = stepped(Annealed(noise="additive"), [1.0], [0.5], seed=seed, scale=0.002)
+        factors.append(small.tried[0] / 0.004)
+    assert sum(min(factor, 2 - factor) < 1e-4 for factor in factors) > 30
+
+
+@given(st.floats(1e-4, 10), st.floats(1e-4, 10), st.sampled_from([0, 1, 2, 3]), st.integers(0, 1000))
+@few
+def test_the_factor_is_within_a_fifth_of_1_and_cools(first: float, scale: float, epoch: int, seed: int) -> None:
+    memory = defaultdict(Memory, step=Memory({"first": 0.2 * first, "began": 0, "faces": torch.zeros(0)}))
+    seen = stepped(Annealed(), [1.0], [0.5], epoch, first, memory, seed, scale=scale)
+    assert abs(seen.tried[0] / (2 * scale) - 1) <= 0.2 * max(0.0, 1 - epoch / 3) + 1e-5
 
 
 def test_literal_noise_has_no_gradient() -> None:
     for hot in (0.0, 0.2, 5.0):
-        assert stepped(Annealed(noise="literal", temperature=hot), [1.0], [0.5]).descended[1] == pytest.approx(1.6)
+        assert stepped(Annealed(noise="literal", temperature=hot), [1.0], [0.5]).tried == [pytest.approx(1.6)]
+
+
+def test_a_rate_multiplies_that_of_the_moment() -> None:
+    assert stepped(Annealed(noise="literal", rate=10.0), [1.0], [0.5]).tried == [pytest.approx(16.0)]
+
+
+def test_a_batch_that_teaches_nothing_is_no_trial_and_begins_no_clock() -> None:
+    state = defaultdict[str, Memory](Memory)
+    seen = stepped(Annealed(), [1.0], [0.5], epoch=1, state=state, scale=0.0)
+    assert (seen.notes, seen.tried, seen.averaged) == ({}, [], 0)
+    assert seen.kept
+    assert "began" not in state["step"]
+    stepped(Annealed(), [1.0], [0.5], epoch=2, first=3.0, state=state)
+    assert (state["step"].values["began"], state["step"].values["first"]) == (2, pytest.approx(0.6))
 
 
 def test_label_noise_changes_pseudo_labels_and_nothing_else() -> None:
@@ -293,7 +373,7 @@ def test_label_noise_changes_pseudo_labels_and_nothing_else() -> None:
     found = list[list[int]]()
     for seed in range(30):
         seen = stepped(Annealed(noise="labels"), [1.0], [0.5], first=5.0, seed=seed, labels=found)
-        assert seen.descended[1] == pytest.approx(1.6), "the gradient's size stays"
+        assert seen.tried == [pytest.approx(1.6)], "the gradient's size stays"
     assert any(labels != plain for labels in found)
     found.clear()
     for noise in ("gradient", "literal"):

@@ -18,14 +18,17 @@ from mien.recognize.run_records import read_history
 from mien.settings import STRICT
 from mien.techniques import Step
 from mien.techniques.step import annealed
-from mien.training.losses import LabeledLoss, UnlabeledLoss
+from mien.training import validation_part
+from mien.training.losses import LabeledLoss, Perturb, UnlabeledLoss
 from mien.training.run import Run
-from mien.training.snapshot import Snapshot
+from mien.training.snapshot import Snapshot, still_buffers
 from runs import alt_recipe, begun, changed, dim_faces, labeled_loss, techniques, tensors
 
 ALWAYS: dict[str, Any] = {"accept": "metropolis", "temperature": 1e12, "noise": "literal"}
 NEVER: dict[str, Any] = {"slope": 1e12}
 """Settings that keep every trial step, or none."""
+STILL_NETWORK = {"network": "mien_s", "width": 8, "depths": [1, 1, 1], "dropout": 0.0}
+"""The tiny network without dropout: it answers the same again."""
 few = settings(max_examples=60, deadline=None, derandomize=True)
 
 
@@ -55,8 +58,7 @@ def walked(
     return run
 
 
-PARTS = ("network.blocks", "network.head", "running_mean", "running_var", "num_batches_tracked", "average.module", "n_averaged")
-MEMORY = {"sgd": ("momentum_buffer",), "adam": ("exp_avg", "exp_avg_sq", "step")}
+STILL = ("running_mean", "running_var", "num_batches_tracked")
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
@@ -71,15 +73,16 @@ def test_a_rejected_step_leaves_no_trace(tmp_path: Path, optimizer: str) -> None
             tried = tensors(run)
             put_back(snapshot)
             undone.append(changed(tried, tensors(run)))
+            assert all(parameter.grad is not None for parameter in run.network.parameters()), "that of the labeled step"
 
         run.optimization.restore = restore  # type: ignore[method-assign]
 
     rejected = walked(tmp_path / "a", NEVER, optimizer, watch=watch)
     never_tried = walked(tmp_path / "b", NEVER, optimizer, tried=False)
     assert len(undone) == 3
+    weights = {f"network.{name}" for name, _ in rejected.network.named_parameters()}
     for names in undone:
-        for part in (*PARTS, *MEMORY[optimizer]):
-            assert any(part in name for name in names), f"the trial had changed {part}"
+        assert names == weights, "the trial had changed all weights, and neither statistics nor momentum nor average"
     assert changed(tensors(rejected), tensors(never_tried)) == set()
     assert rejected.notes.values["acceptance"] == [0, 0, 0]
 
@@ -88,9 +91,97 @@ def test_a_rejected_step_leaves_no_trace(tmp_path: Path, optimizer: str) -> None
 def test_an_accepted_step_is_kept(tmp_path: Path, optimizer: str) -> None:
     kept = walked(tmp_path / "a", ALWAYS, optimizer)
     names = changed(tensors(kept), tensors(walked(tmp_path / "b", ALWAYS, optimizer, tried=False)))
-    for part in (*PARTS, *MEMORY[optimizer]):
+    for part in ("network.blocks", "network.head", "average.module", "n_averaged"):
         assert any(part in name for name in names), part
     assert kept.notes.values["acceptance"] == [1, 1, 1]
+    assert kept.optimization.average is not None
+    assert int(kept.optimization.average.n_averaged) == 6, "the average follows each labeled step and each kept trial"
+
+
+@pytest.mark.parametrize(("optimizer", "rate"), [("sgd", 1.0), ("adamw", 1.0), ("sgd", 10.0)])
+def test_a_trial_is_a_plain_step_down_the_unlabeled_gradient(tmp_path: Path, optimizer: str, rate: float) -> None:
+    """theta - rate lr g exactly, whatever the optimizer remembers of labeled steps, and its decay; frozen blocks stay."""
+    stages = [{"epochs": 4, "lr": 0.02, "optimizer": optimizer, "weight_decay": 0.3, "frozen": ["stem"]}]
+    recipe = Recipe.parse(alt_recipe(**ALWAYS, rate=rate).table() | {"stages": stages, "model": STILL_NETWORK})
+    run, batches = begun(tmp_path, dim_faces(), recipe, TrainingSettings(labels=120))
+    for labeled, unlabeled in losses_of(run, batches, 3):
+        assert unlabeled is not None
+        reached, plain = list[dict[str, Tensor]](), run.optimization.plain_step
+
+        def watched(loss: Tensor, rate: float, reached: list[dict[str, Tensor]] = reached, plain: Any = plain) -> None:
+            reached.append({name: value.detach().clone() for name, value in run.network.state_dict().items()})
+            plain(loss, rate)
+
+        run.optimization.plain_step = watched  # type: ignore[method-assign]
+        techniques(run).step(run, labeled, unlabeled)
+        run.optimization.plain_step = plain  # type: ignore[method-assign]
+        after = {name: value.detach().clone() for name, value in run.network.state_dict().items()}
+        (start,) = reached
+        run.network.load_state_dict(start)
+        learned = {name: value for name, value in run.network.named_parameters() if value.requires_grad}
+        slopes = torch.autograd.grad(unlabeled(), list(learned.values()))
+        for (name, value), slope in zip(learned.items(), slopes, strict=True):
+            assert torch.equal(after[name], value.detach() - rate * 0.02 * slope), name
+        others = [name for name, value in run.network.named_parameters() if not value.requires_grad]
+        assert others
+        assert all(torch.equal(after[name], start[name]) for name in others)
+        run.network.load_state_dict(after)
+
+
+def test_a_trial_moves_no_running_statistics(tmp_path: Path) -> None:
+    """Kept or not, unlabeled faces leave batch statistics to the labeled ones."""
+    runs = [walked(tmp_path / "a", ALWAYS | {"rate": 1e-9}, "sgd"), walked(tmp_path / "b", NEVER, "sgd", tried=False)]
+    first, second = ({name: value for name, value in tensors(run).items() if "network" in name} for run in runs)
+    still = [name for name in first if any(part in name for part in STILL)]
+    assert still
+    for name in still:
+        assert torch.allclose(first[name], second[name], rtol=1e-5, atol=1e-6), name
+
+
+@pytest.mark.parametrize("accept", ["budget", "epoch", "literal", "metropolis", "paired"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_an_unlabeled_gradient_of_zero_moves_nothing_and_gains_nothing(tmp_path: Path, accept: str, precision: str) -> None:
+    """No momentum and no drift of statistics is judged: the gain is 0, and the verdict the control's."""
+    recipe = Recipe.parse(alt_recipe(accept=accept).table() | {"precision": precision})
+    run, batches = begun(tmp_path, dim_faces(), recipe, TrainingSettings(labels=120))
+    for labeled, unlabeled in losses_of(run, batches, 3):
+        assert unlabeled is not None
+
+        def without(perturb: Perturb | None = None, unlabeled: UnlabeledLoss = unlabeled) -> Tensor:
+            loss = unlabeled(perturb)
+            return 0 * loss + loss.detach()
+
+        gains, plain = list[float](), validation_part.gain
+
+        def watched(before: Tensor, after: Tensor, gains: list[float] = gains, plain: Any = plain) -> float:
+            gains.append(plain(before, after))
+            return gains[-1]
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(annealed, "gain", watched)
+            techniques(run).step(run, labeled, without)
+        assert set(gains) == {0.0}
+    assert len(run.notes.values["acceptance"]) == 3
+    assert run.notes.values["acceptance"] == run.notes.values["acceptance_control"]
+
+
+def test_the_clock_begins_with_pseudo_labels(tmp_path: Path) -> None:
+    """Three epochs of labels alone: T0 is of the loss then, and T falls over the five epochs that are left."""
+    seen = list[float]()
+    recipe = alt_recipe(8).set("unlabeled.start", 3).set("draw.at_least", 2)
+    with pytest.MonkeyPatch.context() as patch:
+        plain = annealed.Annealed.__call__
+
+        def watched(self: annealed.Annealed, run: Run, labeled: LabeledLoss, unlabeled: UnlabeledLoss | None) -> None:
+            plain(self, run, labeled, unlabeled)
+            seen.append(float(labeled.heads))
+
+        patch.setattr(annealed.Annealed, "__call__", watched)
+        train(dim_faces(), recipe, tmp_path / "run", TrainingSettings(labels=60, threads=1))
+    history = read_history(tmp_path / "run")
+    assert all("temperature" not in epoch and "acceptance" not in epoch for epoch in history[:3])
+    shares = [1 - epoch / 3.75 for epoch in range(4)] + [0]
+    assert [epoch["temperature"] for epoch in history[3:]] == pytest.approx([0.2 * seen[6] * share for share in shares])
 
 
 def test_what_an_optimizer_began_to_remember_is_forgotten(tmp_path: Path) -> None:
@@ -127,7 +218,7 @@ def test_validation_losses_are_those_of_a_loop_and_change_nothing(tmp_path: Path
     for _ in range(2):
         run.descend(loss())
     before, rows = tensors(run), torch.tensor([4, 0, 17, 29])
-    found = annealed.validation_losses(run, rows)
+    found = validation_part.validation_losses(run, rows)
     assert changed(before, tensors(run)) == set()
     assert run.network.training
     run.network.eval()
@@ -145,7 +236,7 @@ def test_validation_losses_are_those_of_a_loop_and_change_nothing(tmp_path: Path
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=200), st.integers(1, 220), st.integers(0, 100))
 @few
 def test_the_validation_part_keeps_the_classes_proportions(labels: list[int], count: int, seed: int) -> None:
-    rows = annealed.stratified(torch.tensor(labels), count, Generator().manual_seed(seed)).tolist()
+    rows = validation_part.stratified(torch.tensor(labels), count, Generator().manual_seed(seed)).tolist()
     assert rows == sorted(set(rows))
     assert len(rows) == min(count, len(labels))
     drawn = [labels[row] for row in rows]
@@ -161,7 +252,7 @@ def test_the_validation_part_keeps_the_classes_proportions(labels: list[int], co
 def asked_for(tmp_path: Path, faces_asked: int) -> tuple[list[list[int]], int]:
     """The validation rows of every evaluation in a run of 2 epochs, and how many validation faces there are."""
     rows = list[list[int]]()
-    plain = annealed.validation_losses
+    plain = validation_part.validation_losses
     with pytest.MonkeyPatch.context() as patch:
 
         def watched(run: Run, part: Tensor) -> Tensor:
@@ -223,11 +314,12 @@ class TwoSteps(Step):
 
     def __call__(self, run: Run, labeled: LabeledLoss, unlabeled: UnlabeledLoss | None) -> None:
         """As ALT would with every trial kept; generators are drawn from as it does, so that batches and views are the same."""
-        run.state["step"].get("drawn", Tensor, lambda: annealed.stratified(run.data.validation_labels, 256, run.generator))
+        run.state["step"].get("drawn", Tensor, lambda: validation_part.stratified(run.data.validation_labels, 256, run.generator))
         run.descend(labeled())
         if unlabeled is not None:
-            run.descend(unlabeled())
-            torch.rand((), generator=run.view_rng)
+            with still_buffers(run.network):
+                run.optimization.plain_step(unlabeled(), run.optimization.rate)
+            torch.rand(2, generator=run.view_rng)
 
 
 def test_literal_noise_gives_the_weights_of_no_noise(tmp_path: Path) -> None:

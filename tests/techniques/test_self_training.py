@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Generator, Tensor
 
 from conftest import bright_faces, small_recipe
-from mien import TrainingSettings, train
+from mien import MienError, TrainingSettings, train
 from mien.recognize.run_records import read_history
 from mien.techniques.draw import replace
 from mien.techniques.draw.replace import Replace, balanced, per_class, sure
@@ -62,15 +62,22 @@ class Pretended:
         return sorted(batches[0].tolist())
 
 
-def naive_counts(labels: list[int], chances: Tensor, share: str, threshold: float) -> Counter[int]:
-    """How many unlabeled faces of every predicted class come in."""
+def naive_counts(labels: list[int], chances: Tensor, share: str, threshold: float, up: bool, fill: bool) -> list[int]:
+    """How many unlabeled faces of every predicted class come in; where classes fill up, sorted, since chance says which."""
     classes, labeled = chances.shape[1], sum(label >= 0 for label in labels)
-    wanted = math.floor(Fraction(share) * labeled / classes)
-    have = Counter[int]()
+    exact = Fraction(share) * labeled / classes
+    wanted = math.ceil(exact) if up else math.floor(exact)
+    have = [0] * classes
     for label, row in zip(labels, chances.tolist(), strict=True):
         if label < 0 and max(row) > threshold:
             have[row.index(max(row))] += 1
-    return Counter({k: min(wanted, count) for k, count in have.items() if min(wanted, count)})
+    if not fill:
+        return [min(wanted, count) for count in have]
+    came = [0] * classes
+    for _ in range(min(wanted * classes, sum(have))):
+        fewest = min((count, label) for label, count in enumerate(came) if count < have[label])[1]
+        came[fewest] += 1
+    return sorted(came)
 
 
 @given(
@@ -78,20 +85,91 @@ def naive_counts(labels: list[int], chances: Tensor, share: str, threshold: floa
     st.sampled_from(["0.02", "0.1", "0.5", "1.0"]),
     st.sampled_from([0.3, 0.7, 0.9]),
     st.integers(0, 1000),
+    st.booleans(),
+    st.booleans(),
 )
 @few
-def test_replacement_counts(labels: list[int], share: str, threshold: float, seed: int) -> None:
-    """floor(share N_l / K) of every predicted class above tau, or what it has; as many labeled faces step aside."""
-    chances = chances_of(seed, len(labels), 4)
+def test_replacement_counts(labels: list[int], share: str, threshold: float, seed: int, up: bool, fill: bool) -> None:
+    """share N_l / K of every predicted class above tau, or what it has, or others in its place; as many labeled faces go."""
+    chances, labeled = chances_of(seed, len(labels), 4), sum(label >= 0 for label in labels)
     pretended = Pretended(labels, chances, batch=1000, seed=seed)
-    rows = pretended.drawn(Replace(share=float(share), threshold=threshold))
-    assert len(set(rows)) == len(rows)
+    technique = Replace(share=float(share), threshold=threshold, rounding="up" if up else "down", fill=fill)
+    rows = pretended.drawn(technique)
+    assert len(set(rows)) == len(rows) == labeled
     came = [row for row in rows if labels[row] < 0]
-    assert Counter(int(chances[row].argmax()) for row in came) == naive_counts(labels, chances, share, threshold)
+    expected = naive_counts(labels, chances, share, threshold, up, fill)
+    if sum(expected) <= labeled:
+        counts = Counter(int(chances[row].argmax()) for row in came)
+        found = [counts[label] for label in range(4)]
+        assert (sorted(found) if fill else found) == expected
+    else:
+        assert len(came) == labeled, "no more than there are labeled faces"
     assert all(chances[row].max() > threshold for row in came)
-    assert len(rows) == sum(label >= 0 for label in labels)
     for row, target in enumerate(pretended.run.targets):
         assert torch.equal(target, chances[row] if row in came else torch.zeros(4)), "q_u is p_u"
+
+
+def test_few_labels_are_a_face_of_every_class_and_not_none() -> None:
+    """2 % of 180 labels of 8 classes is less than half a face: the paper's floor replaces nothing."""
+    labels = [label for label in range(8) for _ in range(22)] + [-1] * 200
+    chances = torch.full((376, 8), 0.005)
+    chances[torch.arange(376), torch.arange(376) % 8] = 0.965
+    letter, mended = (
+        Pretended(labels, chances, batch=1000).drawn(Replace(rounding=rounding, fill=False)) for rounding in ("down", "up")
+    )
+    assert sum(labels[row] < 0 for row in letter) == 0
+    assert Counter(row % 8 for row in mended if labels[row] < 0) == dict.fromkeys(range(8), 1)
+
+
+@pytest.mark.parametrize("quantile", [0.0, 0.5, 0.9, 1.0])
+def test_tau_as_a_quantile_takes_the_surest_share(quantile: float) -> None:
+    """However unsure the network is; at 1 the surest face alone, and those as sure as it."""
+    labels, chances = [0, 1] * 50 + [-1] * 101, chances_of(3, 201, 2, sharp=0.1)
+    chances[100:103] = chances[100:].amax(0) * torch.tensor([1.0, 0.0])
+    pretended = Pretended(labels, chances, batch=1000)
+    rows = pretended.drawn(Replace(share=1.0, threshold=quantile, by="quantile"))
+    came = {row for row in rows if row >= 100}
+    top = chances[100:].amax(1)
+    least = sorted(top.tolist())[round(quantile * 100)]
+    allowed = {row for row in range(100, 201) if float(top[row - 100]) >= least}
+    assert came <= allowed
+    assert len(came) == min(100, len(allowed))
+    assert ("threshold", pytest.approx(least, abs=1e-6)) in pretended.notes
+
+
+def test_tau_as_a_precision_is_the_lowest_that_validation_allows() -> None:
+    """At 0.8 with a mistake more than is seen: 1 + wrong <= 0.2 n. The five surest are right, so that they are few enough."""
+    sureness = torch.tensor([0.99, 0.98, 0.97, 0.96, 0.95, 0.9, 0.8, 0.7, 0.6])
+    validation = torch.stack([sureness, 1 - sureness], dim=1)
+    right = torch.tensor([0, 0, 0, 0, 0, 1, 0, 1, 0])
+    labels = [0, 1] * 10 + [-1] * 20
+    chances = torch.tensor([[0.949, 0.051]]).repeat(40, 1)
+    chances[30:] = torch.tensor([0.04, 0.96])
+    pretended = Pretended(labels, chances, batch=1000)
+    pretended.run.validation = None  # type: ignore[assignment]
+    vars(pretended.run)["predict"] = lambda faces: validation.log()
+    pretended.run.data = SimpleNamespace(truth=None, validation_labels=right)  # type: ignore[assignment]
+    technique = Replace(share=1.0, threshold=0.8, by="precision")
+    rows = pretended.drawn(technique)
+    assert sorted(row for row in rows if row >= 20) == list(range(30, 40))
+    assert dict(pretended.notes)["threshold"] == pytest.approx(0.95)
+    right[0] = 1
+    assert [row for row in pretended.drawn(technique) if row >= 20] == [], "nobody is sure"
+    assert dict(pretended.notes)["threshold"] == 1
+    pretended.run.data = SimpleNamespace(truth=None, validation_labels=right[:0])  # type: ignore[assignment]
+    with pytest.raises(MienError, match=r"draw\.by"):
+        technique(pretended.run)
+
+
+@pytest.mark.parametrize(("by", "threshold"), [("quantile", 0.9), ("precision", 0.4)])
+def test_in_a_run_tau_follows_the_network(tmp_path: Path, by: str, threshold: float) -> None:
+    """It is noted; the surest are there from the first epoch on, of those who are sure by validation nobody may be."""
+    draw = {"technique": "replace", "share": 0.3, "threshold": threshold, "by": by, "at_least": 4}
+    recipe = small_recipe(draw=draw, validation=0.3)
+    train(bright_faces(), recipe, tmp_path / "run", TrainingSettings(labels=60, threads=1))
+    history = read_history(tmp_path / "run")
+    assert all(0.3 < epoch["threshold"] <= 1 for epoch in history)
+    assert by == "precision" or all(epoch["replaced"] > 0 for epoch in history)
 
 
 def test_who_comes_and_who_goes_is_drawn_afresh_each_epoch() -> None:
@@ -115,9 +193,10 @@ def test_a_class_that_nobody_is_predicted_to_be_gives_none() -> None:
     labels = [0, 1, 2] * 100 + [-1] * 100
     chances = torch.tensor([0.96, 0.03, 0.01]).repeat(400, 1)
     chances[397:] = torch.tensor([0.01, 0.96, 0.03])
-    rows = Pretended(labels, chances, batch=1000).drawn(Replace(share=0.1))
-    came = [row for row in rows if row >= 300]
-    assert Counter(int(chances[row].argmax()) for row in came) == {0: 10, 1: 3}
+    for fill, expected in ((False, {0: 10, 1: 3}), (True, {0: 27, 1: 3})):
+        rows = Pretended(labels, chances, batch=1000).drawn(Replace(share=0.1, fill=fill))
+        came = [row for row in rows if row >= 300]
+        assert Counter(int(chances[row].argmax()) for row in came) == expected
 
 
 def test_tau_has_to_be_exceeded() -> None:
@@ -129,8 +208,9 @@ def test_tau_has_to_be_exceeded() -> None:
 
 @given(st.integers(1, 30_000), st.integers(2, 8), st.sampled_from(["0.01", "0.02", "0.05", "0.1", "0.2"]))
 @few
-def test_per_class_is_the_floor(labeled: int, classes: int, share: str) -> None:
+def test_per_class_is_the_floor_or_the_ceiling(labeled: int, classes: int, share: str) -> None:
     assert per_class(labeled, classes, float(share)) == math.floor(Fraction(share) * labeled / classes)
+    assert per_class(labeled, classes, float(share), up=True) == math.ceil(Fraction(share) * labeled / classes)
 
 
 @given(st.lists(st.integers(0, 3), max_size=60), st.integers(0, 12), st.integers(0, 100))
@@ -140,6 +220,14 @@ def test_balanced_takes_as_many_of_every_class(predicted: list[int], count: int,
     assert len(set(chosen)) == len(chosen)
     found = Counter(predicted[row] for row in chosen)
     assert all(found[label] == min(count, predicted.count(label)) for label in range(4))
+    filled = balanced(torch.tensor(predicted, dtype=torch.int64), 4, count, Generator().manual_seed(seed), fill=True).tolist()
+    assert len(set(filled)) == len(filled) == min(4 * count, len(predicted))
+    shares = Counter(predicted[row] for row in filled)
+    for label in range(4):
+        assert shares[label] >= min(count, predicted.count(label))
+        assert shares[label] == predicted.count(label) or max(shares.values(), default=0) <= shares[label] + 1, (
+            "as evenly as can be"
+        )
 
 
 @given(st.integers(1, 40), st.integers(1, 12), st.booleans())

@@ -112,6 +112,17 @@ def test_only_the_other_set_where_the_own_faces_are_left_out(tmp_path: Path, sto
     assert left_out.facts["unlabeled"] == 0
 
 
+@pytest.mark.parametrize("recipe", [AGREE, small_recipe(draw="replace")])
+def test_where_the_own_faces_are_left_out_their_test_faces_are_too(recipe: Recipe) -> None:
+    """Transductive or not: those of the other set are what is learned from."""
+    made = prepared(bright_faces(), another(), recipe.set("transductive", True), labels=30, own_unlabeled=False)
+    assert len(ids(made, True)) == 60
+    assert all(name.startswith("other") for name in ids(made, True))
+    assert (
+        prepared(bright_faces(), None, recipe.set("transductive", True), labels=30, own_unlabeled=False).facts["unlabeled"] == 0
+    )
+
+
 def test_an_order_with_all_that_is_resumed(tmp_path: Path, stored: Path) -> None:
     another().save(tmp_path / "other")
     order = TrainingSettings(labels=30, own_unlabeled=False, unlabeled_faces=20, threads=1)

@@ -21,6 +21,7 @@ from mien.training.objective import Classes, Objective
 from mien.training.questions import Unlabeled
 from mien.training.run import BestEpoch, Run
 from mien.training.run_state import take_state
+from mien.training.stage_warnings import stage_warnings
 from mien.wording import percent
 
 CHECKPOINT_SECONDS = 5.0
@@ -58,6 +59,8 @@ def fit(run: Run, keep: Callable[[int], None], objective: Objective | None = Non
                 if time.monotonic() - saved >= CHECKPOINT_SECONDS or run.epoch == settings.epochs:
                     checkpoint(run)
                     saved = time.monotonic()
+            if first < settings.epochs:
+                warn(run)
             keep(stage)
 
 
@@ -147,6 +150,14 @@ def keep_best(run: Run, figures: dict[str, float]) -> None:
     if better and (by != "last" or run.epoch == run.stage_epochs):
         weights = {name: tensor.detach().clone() for name, tensor in run.eval_network.state_dict().items()}
         run.best = BestEpoch(value, run.epoch - 1, figures, weights)
+
+
+def warn(run: Run) -> None:
+    """Say what the stage that is over did not do."""
+    assert run.best is not None, "every stage has an epoch"
+    history = [figures for figures in run.history if figures["stage"] == run.stage]
+    for text in stage_warnings(history, run.best.epoch, len(run.unlabeled) > 0):
+        run.progress.say(f"{part_prefix(run)}{stage_prefix(run)}warning: {text}")
 
 
 def require_finite(run: Run, loss: float, techniques: Components) -> None:

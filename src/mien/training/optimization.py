@@ -61,6 +61,19 @@ class Optimization:
             adjust()
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        self.move_average()
+
+    def plain_step(self, loss: Tensor, rate: float) -> None:
+        """theta - rate * gradient of `loss` (), and nothing else: no momentum, no decay; the average is left where it is."""
+        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        gradients = torch.autograd.grad(self.scaler.scale(loss), parameters, allow_unused=True)
+        with torch.no_grad():
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                if gradient is not None:
+                    parameter.sub_(rate / self.scaler.get_scale() * gradient)
+
+    def move_average(self) -> None:
+        """Move the average of the weights, where there is one, towards the present ones."""
         if self.average is not None:
             self.average.update_parameters(self.network)
 

@@ -189,10 +189,13 @@ def _noisy(known: npt.NDArray[np.int64], classes: int, settings: TrainingSetting
 
 
 def _used_rows(faces: FaceSet, recipe: Recipe, budget: LabelBudget, rows: Rows, apart: Rows, settings: TrainingSettings) -> Rows:
-    """Labeled training rows and, where the recipe looks at unlabeled faces, the split's others but those `apart`."""
-    if not looks_at_unlabeled(recipe):
+    """Labeled training rows and, where the recipe looks at unlabeled faces, the split's others but those `apart`.
+
+    A transductive recipe takes the set's own test faces, too, unless the set's own faces are left out.
+    """
+    if not looks_at_unlabeled(recipe) or not settings.own_unlabeled:
         return budget.train
-    used = np.setdiff1d(rows, apart) if settings.own_unlabeled else budget.train
+    used = np.setdiff1d(rows, apart)
     return np.concatenate([used, np.setdiff1d(held_out_rows(faces), rows)]) if recipe.transductive else used
 
 

@@ -1,6 +1,7 @@
 """All that one update of a network changes, so that it can be undone."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,18 @@ class Snapshot:
             else:
                 del optimizer.state[parameter]
         scaler.load_state_dict(dict(self.scaler))
+
+
+@contextmanager
+def still_buffers(network: nn.Module) -> Iterator[None]:
+    """Within, buffers may move, such as running batch statistics; afterwards they are as before, bit for bit."""
+    before = [buffer.clone() for buffer in network.buffers()]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, kept in zip(network.buffers(), before, strict=True):
+                buffer.copy_(kept)
 
 
 def _tensors(network: nn.Module, average: nn.Module | None) -> Iterable[Tensor]:

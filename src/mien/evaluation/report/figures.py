@@ -61,7 +61,14 @@ HISTORY_PANELS = (
         ),
         percent=True,
     ),
-    HistoryPanel("Updates kept", (HistoryCurve("acceptance", "updates kept", BLUE),), percent=True),
+    HistoryPanel(
+        "Updates kept",
+        (
+            HistoryCurve("acceptance", "updates kept", BLUE),
+            HistoryCurve("acceptance_control", "one that changes nothing", ORANGE, "--"),
+        ),
+        percent=True,
+    ),
     HistoryPanel("Temperature of annealing", (HistoryCurve("temperature", "temperature", ORANGE),)),
     HistoryPanel("Faces replaced", (HistoryCurve("replaced", "faces replaced", BLUE),)),
     HistoryPanel("Mean sample weight", (HistoryCurve("weight", "mean sample weight", BLUE),)),
