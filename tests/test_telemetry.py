@@ -43,7 +43,7 @@ ON = {
     "RAY_USAGE_STATS_ENABLED": "1",
 }
 """Telemetry switched on in the environment."""
-SMALL = "--set model.width=8 --set batch=16 --set precision=float32"
+SMALL = "--set model.width=8 --set batch=16 --set precision=float32 --set stages.0.epochs=1"
 COMMANDS = """
 import synthetic imported --set faces=16 --set people=4 --side 32
 train faces --out run SMALL --epochs 1
