@@ -242,8 +242,8 @@ class Done:
 
 
 def require_one_sentence(done: Done, said: str) -> None:
-    """A command was refused, in one sentence that has these words; how faces validate may be said before."""
-    lines = [line for line in done.err.strip().splitlines() if not line.startswith("validation: ")]
+    """A command was refused, in one sentence that has these words; the recipe and how faces validate may be said before."""
+    lines = [line for line in done.err.strip().splitlines() if not line.startswith(("validation: ", "recipe "))]
     assert done.code == 1
     assert len(lines) == 1
     assert lines[0].startswith("mien: expected ")

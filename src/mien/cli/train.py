@@ -1,7 +1,8 @@
 """Commands that train."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,6 +10,7 @@ from mien.active.rounds_settings import RoundsSettings
 from mien.cli.options import FaceSetOrPhotos, Json, Limits, Seed, Settings, Trust, key_values, setting, trust_typed, whole_number
 from mien.cli.printing import note, print_evaluation, print_json, print_result
 from mien.progress import progress_bar
+from mien.recipes.automatic import AUTO
 from mien.training.settings import TrainingSettings
 from mien.wording import percent, quantity
 
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 def train(
     faceset: FaceSetOrPhotos,
     out: Annotated[Path, typer.Option(help="The new run folder.")],
-    recipe: Annotated[str, typer.Option(help="A recipe's name (see mien recipes) or a TOML file.")] = "supervised",
+    recipe: Annotated[
+        str, typer.Option(help=f"A recipe's name (see mien recipes) or a TOML file. {AUTO}: one that fits.")
+    ] = AUTO,
     start: Annotated[str | None, setting(RoundsSettings, "start", metavar="MODEL")] = None,
     labels_per_class: Annotated[int | None, setting(TrainingSettings, "labels_per_class")] = None,
     labels: Annotated[int | None, setting(TrainingSettings, "labels")] = None,
@@ -45,13 +49,14 @@ def train(
     """Train a recognizer."""
     from mien.media.file_limits import file_limits
     from mien.preparation.photo_folder import open_or_prepare
-    from mien.recipes.overrides import recipe_with_changes
     from mien.settings import settings_from
+    from mien.training.choose_recipe import AskedRecipes
     from mien.training.settings import read_matrix
+    from mien.training.train import require_new_run
     from mien.training.train import train as run
 
     changes = key_values(set_, "--set")
-    trust_typed(model, changes, trusted=trust, recipes=[recipe])
+    trust_typed(model, changes, trusted=trust, recipes=[None if recipe == AUTO else recipe])
     asked = {
         "seed": seed,
         "labels_per_class": labels_per_class,
@@ -67,10 +72,12 @@ def train(
     }
     settings = settings_from(TrainingSettings, asked)
     with progress_bar(quiet=as_json) as bar:
-        made = recipe_with_changes(recipe, bar.say, model, epochs, start, changes)
+        require_new_run(out)
+        named = AskedRecipes.of(recipe, bar.say, model, epochs, start, changes)
         faces = open_or_prepare(faceset, bar, least=2, workers=threads, limits=file_limits(limits), verify=False)
-        recognizer = run(faces, made, out, settings, unlabeled, bar)
-    _print_trained(recognizer, out, as_json)
+        chosen = named.choose(faces, settings, unlabeled, bar)
+        recognizer = run(faces, chosen.recipe, out, settings, unlabeled, bar)
+    _print_trained(recognizer, out, as_json, {"choice": chosen.to_json()})
 
 
 def resume(
@@ -84,14 +91,15 @@ def resume(
     _print_trained(recognizer, run, as_json)
 
 
-def _print_trained(recognizer: "Recognizer", run: Path, as_json: bool) -> None:
+def _print_trained(recognizer: "Recognizer", run: Path, as_json: bool, more: Mapping[str, Any] | None = None) -> None:
+    """Print what a run came to. `more`: what else JSON holds."""
     metrics, budget = recognizer.card.metrics, recognizer.card.budget
     train, validation = budget["train"], budget["validation"]
     text = f"{train} train + {validation} validation = {quantity(train + validation, 'label')}"
     if "validation_accuracy" in metrics:
         accuracy, average = metrics["validation_accuracy"], metrics["validation_average_accuracy"]
         text += f"; validation accuracy {percent(accuracy)}, average {percent(average)}"
-    print_result(as_json, {"run": str(run), "metrics": metrics, "budget": budget}, f"{text} -> {run}")
+    print_result(as_json, {"run": str(run), "metrics": metrics, "budget": budget, **(more or {})}, f"{text} -> {run}")
 
 
 def recipes(

@@ -1,6 +1,6 @@
 """A recipe with the changes that somebody asks for, as `train`, `compare` and `rounds` take them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from mien.errors import MienError
@@ -24,6 +24,22 @@ def recipe_with_changes(
     made = made if epochs is None else made.with_epochs(epochs)
     made = made if start is None else _started(made, name, start, network, say)
     return made.with_settings(settings or {})
+
+
+def recipes_that_take(names: Iterable[str], epochs: int | None, settings: Mapping[str, Any]) -> dict[str, Recipe]:
+    """Those of these recipes that take the changes, with them, by name.
+
+    Raises MienError where none does: what the last of them says.
+    """
+    made, refused = dict[str, Recipe](), None
+    for name in names:
+        try:
+            made[name] = recipe_with_changes(name, lambda text: None, None, epochs, None, settings)
+        except MienError as error:
+            refused = error
+    if refused is not None and not made:
+        raise refused
+    return made
 
 
 def _started(recipe: Recipe, name: str, start: str, network: str | None, say: Callable[[str], None]) -> Recipe:

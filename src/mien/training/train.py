@@ -21,6 +21,7 @@ from mien.json_text import to_json
 from mien.json_toml import read_settings
 from mien.preparation.photo_folder import open_or_prepare
 from mien.progress import Progress, Silent
+from mien.recipes.automatic import AUTO
 from mien.recipes.recipe import Recipe
 from mien.recognize.calibration import apply_temperature, fit_confidence_threshold, fit_conformal_threshold, fit_temperature
 from mien.recognize.device import choose_device, to_device
@@ -31,6 +32,7 @@ from mien.recognize.saved_networks import build_network, write_model
 from mien.registry import naming_file
 from mien.tabular.parquet_files import BUDGET_COLUMNS, read_table
 from mien.training.checkpoint import TODO, read_state
+from mien.training.choose_recipe import choose_recipe
 from mien.training.loop import fit, own_threads
 from mien.training.prepare_run import PreparedRun, budget_table, prepare_run
 from mien.training.run import BestEpoch, Run
@@ -50,20 +52,19 @@ def train(
 ) -> Recognizer:
     """Train a recognizer by `recipe` on the training split of `faces` and leave run and model in the new folder `out`.
 
+    `recipe`: one, its name, its TOML file, or "auto" for the one that `choose_recipe` finds fitting.
     `faces`: a set, its folder, or a folder of photos in class folders, whose faces are cut out first, once, into `FOLDER.faces`.
     `unlabeled`: a further set for techniques that learn without labels. `budget`: labeled rows of that split which are
     learned from and validated with, instead of those that `settings` would draw; the split's others have no labels then.
     `mien resume` cannot go on with such a run, `resume` can where it is given faces and budget again. Raises MienError where
     `out` exists, a set was changed since it was written, or recipe, budget and faces do not fit each other.
     """
-    folder = Path(out)
-    require_utf8_path(folder)
-    if folder.exists():
-        raise MienError(f"nothing at {folder} yet", "a file or folder", "choose another --out, or mien resume it")
-    recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+    folder = require_new_run(out)
+    chosen = None if recipe == AUTO else recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     settings = settings or TrainingSettings()
     faces = _opened(open_or_prepare(faces, progress, least=2, workers=settings.threads, verify=False))
     others = None if unlabeled is None else _opened(unlabeled)
+    recipe = chosen or choose_recipe(faces, settings, others, progress, budget).recipe
     # A view has none of its own; who made it may say whose faces they are.
     checksums = (faces.info.checksum or settings.checksums[0], "" if others is None else others.info.checksum)
     threads = settings.threads or torch.get_num_threads()
@@ -84,6 +85,15 @@ def train(
         if not run.history and not (folder / "parts").exists():
             shutil.rmtree(folder)
         raise
+
+
+def require_new_run(out: Path | str) -> Path:
+    """The folder of a run that is to be. Raises MienError where something is there, or its name is no text."""
+    folder = Path(out)
+    require_utf8_path(folder)
+    if folder.exists():
+        raise MienError(f"nothing at {folder} yet", "a file or folder", "choose another --out, or mien resume it")
+    return folder
 
 
 def resume(
