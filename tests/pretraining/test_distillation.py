@@ -18,7 +18,7 @@ from mien.pretraining.distillation import Imitate, initialize_small, matching_la
 from mien.pretraining.pretrain import portions
 from mien.recognize import features
 from mien.recognize.run_records import read_history
-from mien.recognize.saved_networks import build_network
+from mien.recognize.saved_networks import build_network, read_weights
 from mien.techniques.unlabeled.regression import decay
 from mien.training.checkpoint import read_state
 from mien.training.run import Run
@@ -222,6 +222,12 @@ def test_the_teachers_last_layer_goes_on_the_students_map(tmp_path: Path) -> Non
         assert torch.equal(value, teacher[f"head.{name}"]), name
     with pytest.raises(MienError, match="fine-tuned teacher"):
         begun(tmp_path / "raw", bright_faces(60), recipe(head="teacher"), ORDER)
+    taught = small_recipe(stages=[{"epochs": 1, "lr": 0.01}])
+    train(bright_faces(60), taught, tmp_path / "before", ORDER)
+    same = made.with_settings({"start.teacher": str(tmp_path / "before")})
+    run, _ = begun(tmp_path / "again", bright_faces(60), same, ORDER)
+    theirs = read_weights(tmp_path / "before")
+    assert all(torch.equal(value, theirs[f"head.{name}"]) for name, value in run.network.head.state_dict().items())
 
 
 def test_the_regression_may_stay_while_labels_are_learned(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from typing_extensions import override
 from mien.data.faceset import FaceSet
 from mien.data.views import Views
 from mien.errors import MienError
-from mien.models import Network
 from mien.pretraining.distillation import Imitate, student_network, write_imitation
 from mien.pretraining.pretrain import is_pretrained, portions, pretrain, pretraining_recipe
 from mien.pretraining.soft_targets import has_logits, write_logits
@@ -64,7 +63,7 @@ class Distill(Start):
     deviation: NotNegative = 0.01
     """Standard deviation of the weights above the regressed map; 0 leaves them as the network begins."""
     head: Literal["fresh", "teacher"] = "fresh"
-    """`teacher` begins with the last layer of the teacher that a recipe fine-tuned, where the two have the same form."""
+    """`teacher` begins with the teacher's last layer, where that was trained on the run's classes and has the network's form."""
     keep_maps: bool = False
     """Whether parts/maps stays, for unlabeled = regression to keep the term in stage 2."""
     keep_logits: bool = False
@@ -119,26 +118,19 @@ class Distill(Start):
                 f"{gigabytes:.3g} GB",
                 "set start.grid, or raise start.limit_gb",
             )
-        if self.head == "teacher" and (recipe is None or _form(built.head) != _form(run.network.head)):
-            found = "another form" if recipe else f"teacher = {self.teacher}"
+        mine = run.data.faces.classes
+        knows = mine == (mine if taken is None else taken.classes)
+        if self.head == "teacher" and not (knows and _form(built.head) == _form(run.network.head)):
+            found = "another form" if knows else f"teacher = {self.teacher}"
             raise MienError("a fine-tuned teacher whose last layer has the network's form", found, "set start.head to fresh")
-        if self.keep_logits:
-            self._require_logits(run, built, run.data.faces.classes if taken is None else taken.classes)
-        return channels, size[0], size[1]
-
-    def _require_logits(self, run: Run, teacher: Network, classes: tuple[str, ...]) -> None:
-        """Raises MienError where the maps do not give the teacher's logits for the run's classes."""
-        last = list(teacher.blocks)[-1]
-        if classes != run.data.faces.classes:
-            found = f"teacher = {self.teacher}, for {', '.join(classes) or 'no classes'}"
+        if self.keep_logits and not knows:
+            found = f"teacher = {self.teacher}"
             raise MienError("a teacher of the run's classes for start.keep_logits", found, "name a recipe, or a run on them")
-        if self.block != last or self.grid:
-            found = f"block {self.block}, grid {self.grid}"
-            raise MienError(
-                f"the teacher's last block, {last}, whole, for start.keep_logits",
-                found,
-                f"set start.block to {last} and start.grid to 0",
-            )
+        last = list(shapes)[-1]
+        if self.keep_logits and (self.block != last or self.grid):
+            found, todo = f"block {self.block}, grid {self.grid}", f"set start.block to {last} and start.grid to 0"
+            raise MienError(f"the teacher's last block, {last}, whole, for start.keep_logits", found, todo)
+        return channels, size[0], size[1]
 
     def recipe(self) -> Recipe | None:
         """The recipe by which the teacher is fine-tuned; None where it is taken as it is."""
