@@ -81,7 +81,7 @@ def test_with_batch_normalization(activation: str) -> None:
     plain, normal = made(activation=activation), made(activation=activation, batch_norm=True)
     assert plain.shapes() == normal.shapes()
     for name, block in normal.blocks.items():
-        layers = [module for module in block if not isinstance(module, nn.Flatten)]  # type: ignore[union-attr]
+        layers = [module for module in block.children() if not isinstance(module, nn.Flatten)]
         assert layers[0].bias is None, name
         assert isinstance(layers[1], nn.BatchNorm2d if name.startswith("conv") else nn.BatchNorm1d), name
         assert isinstance(layers[2], nn.ReLU if activation == "relu" else MaxFeatureMap), name

@@ -225,6 +225,7 @@ def test_the_teachers_last_layer_goes_on_the_students_map(tmp_path: Path) -> Non
     taught = small_recipe(stages=[{"epochs": 1, "lr": 0.01}])
     train(bright_faces(60), taught, tmp_path / "before", ORDER)
     same = made.with_settings({"start.teacher": str(tmp_path / "before")})
+    (tmp_path / "again").mkdir()
     run, _ = begun(tmp_path / "again", bright_faces(60), same, ORDER)
     theirs = read_weights(tmp_path / "before")
     assert all(torch.equal(value, theirs[f"head.{name}"]) for name, value in run.network.head.state_dict().items())

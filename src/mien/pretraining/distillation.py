@@ -186,3 +186,9 @@ def matching_layer(shape: tuple[int, ...], goal: tuple[int, ...]) -> nn.Module:
         return nn.ConvTranspose2d(inputs, outputs, wanted - (size - 1) * stride, stride)
     pool = nn.AdaptiveAvgPool2d(wanted) if size > wanted else nn.Identity()
     return nn.Sequential(pool, nn.Conv2d(inputs, outputs, 1)) if inputs != outputs else pool
+
+
+def same_form(one: nn.Module, other: nn.Module) -> bool:
+    """Whether the weights of one module fit the other: their names and shapes are the same."""
+    shapes = [{name: value.shape for name, value in module.state_dict().items()} for module in (one, other)]
+    return shapes[0] == shapes[1]

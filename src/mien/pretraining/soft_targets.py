@@ -19,6 +19,16 @@ def softened(logits: Tensor, temperature: float) -> Tensor:
     return torch.softmax(logits / temperature, dim=1)
 
 
+def require_logits(teacher: str, knows: bool, block: str, last: str, grid: int) -> None:
+    """Raises MienError unless maps of `block` give what `teacher` says of the run's classes: it `knows` them, maps are whole."""
+    if not knows:
+        wanted = "a teacher of the run's classes for start.keep_logits"
+        raise MienError(wanted, f"teacher = {teacher}", "name a recipe, or a run on them")
+    if block != last or grid:
+        found, todo = f"block {block}, grid {grid}", f"set start.block to {last} and start.grid to 0"
+        raise MienError(f"the teacher's last block, {last}, whole, for start.keep_logits", found, todo)
+
+
 def write_logits(run: Run, source: Tap, maps: FaceSet) -> None:
     """Keep the teacher's logits of every face, the mean of those of its mirror image, in parts/distill of the run.
 

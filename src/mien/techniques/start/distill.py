@@ -6,15 +6,14 @@ from typing import Annotated, Any, Literal
 import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
-from torch import nn
 from typing_extensions import override
 
 from mien.data.faceset import FaceSet
 from mien.data.views import Views
 from mien.errors import MienError
-from mien.pretraining.distillation import Imitate, student_network, write_imitation
+from mien.pretraining.distillation import Imitate, same_form, student_network, write_imitation
 from mien.pretraining.pretrain import is_pretrained, portions, pretrain, pretraining_recipe
-from mien.pretraining.soft_targets import has_logits, write_logits
+from mien.pretraining.soft_targets import has_logits, require_logits, write_logits
 from mien.recipes.recipe import Recipe, Stage
 from mien.recipes.recipe_files import recipe_names
 from mien.recognize.bundled import find_model
@@ -92,7 +91,6 @@ class Distill(Start):
         if self.keep_logits and not has_logits(run):
             write_logits(run, source, self.maps(run, source))
         if self.head == "teacher":
-            # Beyond the paper: what the teacher's last layer learned from the labels is not learned anew.
             run.network.head.load_state_dict(source.network.head.state_dict())
         if self.keep_maps:
             name = list(student.blocks)[-1]
@@ -102,34 +100,26 @@ class Distill(Start):
 
     def goal(self, run: Run) -> tuple[int, int, int]:
         """The shape (C, H, W) of what is regressed. All that would be refused later is refused here, before hours of training."""
-        info = run.data.faces.info
-        recipe = self.recipe()
-        taken = self.face_net(run) if recipe is None else None
-        built = build_network(recipe.model, run.classes, info) if taken is None else taken.network
+        info, recipe = run.data.faces.info, self.recipe()
+        if recipe is None:
+            taken = self.face_net(run)
+            built, knows = taken.network, taken.classes == run.data.faces.classes
+        else:
+            built, knows = build_network(recipe.model, run.classes, info), True
         shapes = built.shapes()
         if self.block not in shapes:
             raise MienError(f"start.block among {', '.join(shapes)}", with_suggestion(self.block, shapes), "choose one of those")
-        channels, *size = (*shapes[self.block], 1, 1)[:3]
-        size = [self.grid, self.grid] if self.grid else size
+        channels, *whole = (*shapes[self.block], 1, 1)[:3]
+        size = [self.grid, self.grid] if self.grid else whole
         gigabytes = len(run.labels) * 2 * channels * size[0] * size[1] * 2 / 1e9
         if gigabytes > self.limit_gb:
-            raise MienError(
-                f"teacher's maps of at most {self.limit_gb:g} GB",
-                f"{gigabytes:.3g} GB",
-                "set start.grid, or raise start.limit_gb",
-            )
-        mine = run.data.faces.classes
-        knows = mine == (mine if taken is None else taken.classes)
-        if self.head == "teacher" and not (knows and _form(built.head) == _form(run.network.head)):
+            most = f"teacher's maps of at most {self.limit_gb:g} GB"
+            raise MienError(most, f"{gigabytes:.3g} GB", "set start.grid, or raise start.limit_gb")
+        if self.head == "teacher" and not (knows and same_form(built.head, run.network.head)):
             found = "another form" if knows else f"teacher = {self.teacher}"
             raise MienError("a fine-tuned teacher whose last layer has the network's form", found, "set start.head to fresh")
-        if self.keep_logits and not knows:
-            found = f"teacher = {self.teacher}"
-            raise MienError("a teacher of the run's classes for start.keep_logits", found, "name a recipe, or a run on them")
-        last = list(shapes)[-1]
-        if self.keep_logits and (self.block != last or self.grid):
-            found, todo = f"block {self.block}, grid {self.grid}", f"set start.block to {last} and start.grid to 0"
-            raise MienError(f"the teacher's last block, {last}, whole, for start.keep_logits", found, todo)
+        if self.keep_logits:
+            require_logits(str(self.teacher), knows, self.block, list(shapes)[-1], self.grid)
         return channels, size[0], size[1]
 
     def recipe(self) -> Recipe | None:
@@ -155,7 +145,3 @@ class Distill(Start):
                 shutil.rmtree(left_over)  # Written when the run was killed.
             write_taps(source, run.data.faces, folder, 2, self.grid, run.seed, run.device, run.progress, self.limit_gb)
         return FaceSet.open(folder)
-
-
-def _form(head: nn.Module) -> dict[str, torch.Size]:
-    return {name: value.shape for name, value in head.state_dict().items()}
