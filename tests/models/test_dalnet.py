@@ -75,6 +75,20 @@ def test_relu_in_place_of_max_feature_maps() -> None:
     assert [2 * count for count in weights] == [p.numel() for p in paired.blocks.parameters()]
 
 
+@pytest.mark.parametrize("activation", ["max_feature_map", "relu"])
+def test_with_batch_normalization(activation: str) -> None:
+    """Between every layer and its activation; the layers' biases go, since the normalization has its own."""
+    plain, normal = made(activation=activation), made(activation=activation, batch_norm=True)
+    assert plain.shapes() == normal.shapes()
+    for name, block in normal.blocks.items():
+        layers = [module for module in block.children() if not isinstance(module, nn.Flatten)]
+        assert layers[0].bias is None, name
+        assert isinstance(layers[1], nn.BatchNorm2d if name.startswith("conv") else nn.BatchNorm1d), name
+        assert isinstance(layers[2], nn.ReLU if activation == "relu" else MaxFeatureMap), name
+    weights = sum(layer.weight.numel() for layer in plain.modules() if isinstance(layer, nn.Conv2d | nn.Linear))
+    assert weights == sum(layer.weight.numel() for layer in normal.modules() if isinstance(layer, nn.Conv2d | nn.Linear))
+
+
 def test_small_settings_are_affordable() -> None:
     network = made(48, width=0.5)
     with FlopCounterMode(display=False) as counter, torch.no_grad():

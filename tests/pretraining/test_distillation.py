@@ -18,9 +18,10 @@ from mien.pretraining.distillation import Imitate, initialize_small, matching_la
 from mien.pretraining.pretrain import portions
 from mien.recognize import features
 from mien.recognize.run_records import read_history
-from mien.recognize.saved_networks import build_network
+from mien.recognize.saved_networks import build_network, read_weights
 from mien.techniques.unlabeled.regression import decay
 from mien.training.checkpoint import read_state
+from mien.training.run import Run
 from runs import begun, techniques
 
 TEACHER: dict[str, Any] = {"network": "mien_s", "width": 8, "depths": [1, 1, 1]}
@@ -117,6 +118,38 @@ def test_a_face_and_its_mirror_image_have_maps_of_their_own(tmp_path: Path) -> N
     assert found < 1e-6 < run.heads(run.views.clean(batch.faces))[-1].square().mean()
 
 
+def test_r2_by_hand(tmp_path: Path) -> None:
+    """1 less the errors' squares over those of the distances from each number's mean; on the faces that are held out."""
+    run, _ = begun(tmp_path / "run", bright_faces(60), small_recipe(loss="squared"), TrainingSettings(seed=1))
+    run.network.eval()
+    source = features.Tap(run.network, "stage2_1", run.views, "itself")
+    maps = features.write_taps(source, run.data.faces, tmp_path / "maps", 2, 0, 0, run.device, run.progress)
+    goal, parts = run.network.shapes()["stage2_1"], portions(torch.arange(len(run.data.faces)), 0.2, 0)
+    blocks = {name: run.network.blocks[name] for name in ("stem", "stage1_1", "stage2_1")}
+    student = Run(
+        run.recipe, parts.data(run.data.faces), 0, run.device, tmp_path / "part", network=Network(blocks, Halved(), (1, 16, 16))
+    )
+    student.enter(0)
+    student.loss = run.loss
+    found = Imitate.of(maps, parts, goal, run.device).figures(student)
+    told = torch.from_numpy(maps.select(parts.held_out).faces()[:, 0]).double()
+    missed, spread = (0.5 * told).square().sum(), (told - told.mean(dim=0)).square().sum()
+    assert found["validation_r2"] == pytest.approx(float(1 - missed / spread), abs=1e-3)
+    one = portions(torch.arange(len(run.data.faces)), 0.0, 0)
+    alone = Run(run.recipe, one.data(run.data.faces), 0, run.device, tmp_path / "part", network=student.network)
+    alone.enter(0)
+    alone.loss = run.loss
+    assert Imitate.of(maps, one, goal, run.device).figures(alone).keys() == {"validation_loss"}, "one face has no variance"
+
+
+class Halved(nn.Module):
+    """Half of its input."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Of any shape."""
+        return x / 2
+
+
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 3), st.integers(1, 3))
 def test_match_gives_the_goal_from_any_size(size: int, wanted: int, inputs: int, outputs: int) -> None:
     made = matching_layer((inputs, size, size), (outputs, wanted, wanted))
@@ -189,6 +222,13 @@ def test_the_teachers_last_layer_goes_on_the_students_map(tmp_path: Path) -> Non
         assert torch.equal(value, teacher[f"head.{name}"]), name
     with pytest.raises(MienError, match="fine-tuned teacher"):
         begun(tmp_path / "raw", bright_faces(60), recipe(head="teacher"), ORDER)
+    taught = small_recipe(stages=[{"epochs": 1, "lr": 0.01}])
+    train(bright_faces(60), taught, tmp_path / "before", ORDER)
+    same = made.with_settings({"start.teacher": str(tmp_path / "before")})
+    (tmp_path / "again").mkdir()
+    run, _ = begun(tmp_path / "again", bright_faces(60), same, ORDER)
+    theirs = read_weights(tmp_path / "before")
+    assert all(torch.equal(value, theirs[f"head.{name}"]) for name, value in run.network.head.state_dict().items())
 
 
 def test_the_regression_may_stay_while_labels_are_learned(tmp_path: Path) -> None:

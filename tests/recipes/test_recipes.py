@@ -1,5 +1,6 @@
 """The recipes that mien brings: each paper's own settings and its small brother, and resuming in the middle of every one."""
 
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,12 @@ SYSTEMS = ("supervised", "pl", "pl_alrao", "alt", "st", "sw", "st_sw", "fixmatch
 SMALL = [f"{name}_small" for name in SYSTEMS]
 FROM_FACE_NETS = ("scratch_bn", "dal", "fn2en")
 """Papers with a network of their own: their small brothers keep it, and so differ in more than a technique."""
+FACE = ("pl_face", "alt_face", "st_sw_face", "fixmatch_face")
+"""From the good start that face_finetune makes."""
 SNA = ("two_scale", "sna", "sna_threshold")
 """Of one paper: its network, and its mask by either threshold."""
+COMPOSED = "few_small"
+"""Small, and of no paper alone: few's knowledge in a small network."""
 
 
 def text(name: str) -> str:
@@ -48,7 +53,7 @@ def test_every_system_has_both_brothers() -> None:
     known = set(recipe_names())
     others = {f"{name}_small" for name in (*FROM_FACE_NETS, *SNA)}
     assert known >= {*SYSTEMS, *SMALL, *FROM_FACE_NETS, *SNA, *others}
-    assert {name for name in known if name.endswith("_small")} == {*SMALL, *others}
+    assert {name for name in known if name.endswith("_small")} == {*SMALL, *others, COMPOSED}
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -127,6 +132,8 @@ def test_two_stages_as_dal_says() -> None:
         ("dal", 144),
         ("dal_small", 48),
         ("face_finetune", 48),
+        *((name, 48) for name in FACE),
+        ("few_small", 48),
         ("fn2en", 224),
         ("fn2en_small", 48),
         ("sna", 112),
@@ -146,7 +153,8 @@ def test_fn2en_as_its_paper_says() -> None:
     start = Components.of(recipe, recipe.stages[0]).start
     assert isinstance(start, Distill)
     (regression,) = start.stages
-    assert (regression.epochs, regression.lr) == (300, 1.25e-3)
+    assert (regression.epochs, regression.lr) == (300, 4.1e-4)
+    assert regression.lr == pytest.approx(1e-7 * 128 * 8 * 8 / 2, rel=1e-2), "Caffe's 1/(2N) sum, of a map of 8,192 numbers"
     assert regression.drops == pytest.approx((1 / 3,), abs=1e-3)
     (labels,) = recipe.stages
     assert (labels.epochs, labels.lr, labels.drops, recipe.batch) == (50, 1e-4, (0.4,), 64)
@@ -174,6 +182,48 @@ def test_small_ones_can_be_compared() -> None:
         assert len({str(getattr(recipe, key)) for recipe in recipes}) == 1, key
     assert {recipe.model["network"] for recipe in recipes} == {"mien_s"}
     assert {recipe.draw["at_least"] for recipe in recipes} == {40}
+
+
+@pytest.mark.parametrize("name", FACE)
+def test_techniques_from_the_good_start(name: str) -> None:
+    """The network, start and first stage of face_finetune; its second stage, longer; the technique works in that alone."""
+    made, plain = Recipe.load(name), Recipe.load("face_finetune")
+    for key in (
+        "model",
+        "start",
+        "draw",
+        "weigh",
+        "unlabeled",
+        "step",
+        "loss",
+        "normalize",
+        "batch",
+        "average",
+        "augment",
+        "validation",
+    ):
+        assert getattr(made, key) == getattr(plain, key), key
+    assert made.targets["technique"] == ("smoothed" if name == "st_sw_face" else "hard")
+    first, second = made.stages
+    assert first == plain.stages[0]
+    assert replace(second, answers=None) == replace(plain.stages[1], epochs=20)
+    for question in second.answers or {}:
+        assert answer(name, question)["technique"] == answer(name.replace("face", "small"), question)["technique"]
+    assert answer(name, "unlabeled").get("start", 8) == first.epochs, "pseudo-labels begin with the second stage"
+    assert (looks_at_unlabeled(made), made.unlabeled_batch) == (True, 128)
+    assert "Beside these" in header(name)
+
+
+def test_few_small_is_taught_by_few() -> None:
+    """Its teacher's last map has the form of its own; what the two are taught with is one temperature."""
+    made, teacher = Recipe.load("few_small"), Recipe.load("few")
+    start = Components.of(made, made.stages[0]).start
+    assert isinstance(start, Distill)
+    assert (start.teacher, start.keep_logits, start.head, made.validation) == ("few", True, "teacher", 0)
+    with torch.device("meta"):
+        student, taught = (architecture(recipe.model).build(8, 1, 48) for recipe in (made, teacher))
+    assert list(student.shapes().values())[-1] == taught.shapes()[start.block]
+    assert start.block == list(taught.blocks)[-1]
 
 
 def test_who_looks_at_unlabeled_faces() -> None:
@@ -227,7 +277,10 @@ def tiny(name: str) -> Recipe:
     table = Recipe.load(name).with_network("mien_s").table()
     table["model"] |= {"width": 8, "depths": [1, 1, 1]}
     table |= {"batch": 16, "unlabeled_batch": 16, "average": 0.8, "precision": "float32"}
+    if table["start"]["technique"] == "transfer":
+        table["start"] = {"technique": "scratch"}
     for stage in table["stages"]:
+        stage |= {"frozen": ["stem"] if stage["frozen"] else []}
         stage["epochs"] = 6 // len(table["stages"])
     for answers in (table, *((stage["answers"] or {}) for stage in table["stages"])):
         for question in ("draw", "weigh", "unlabeled"):
@@ -239,7 +292,7 @@ def tiny(name: str) -> Recipe:
     return Recipe.parse(table)
 
 
-@pytest.mark.parametrize("name", [*SMALL, "alt", "st_sw"])
+@pytest.mark.parametrize("name", [*SMALL, *FACE, "alt", "st_sw"])
 @pytest.mark.usefixtures("checkpoint_each_batch")
 def test_resumed_in_the_middle(name: str, tmp_path: Path) -> None:
     """Big brothers too where optimizer or stages are others. Flipped labels make validation losses rise, and so weights move."""
@@ -256,9 +309,9 @@ def test_resumed_in_the_middle(name: str, tmp_path: Path) -> None:
     timeless = [[{k: v for k, v in epoch.items() if k != "seconds"} for epoch in history] for history in histories]
     assert timeless[0] == timeless[1]
     assert len(histories[0]) == 6
-    for figure in NOTED[name.removesuffix("_small")]:
+    for figure in NOTED[name.removesuffix("_small").removesuffix("_face")]:
         assert any(figure in epoch for epoch in histories[0]), f"no {figure}: the technique was not at work"
-    if "replaced" in NOTED[name.removesuffix("_small")]:
+    if "replaced" in NOTED[name.removesuffix("_small").removesuffix("_face")]:
         assert any(epoch.get("replaced", 0) > 0 for epoch in histories[0])
-    if "weight" in NOTED[name.removesuffix("_small")]:
+    if "weight" in NOTED[name.removesuffix("_small").removesuffix("_face")]:
         assert any(epoch.get("weight", 1) < 1 for epoch in histories[0])

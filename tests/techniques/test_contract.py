@@ -21,9 +21,10 @@ AND_A_USERS_OWN = [*TECHNIQUES, ("unlabeled", "conftest:Agree")]
 
 def recipe_with(question: str, name: str, tmp_path: Path) -> Recipe:
     answer: dict[str, Any] = {"technique": name}
-    if name in ("weights", "transfer"):
+    if name in ("weights", "transfer", "soft_targets"):
         small = small_recipe(stages=[{"epochs": 1, "lr": 0.01}])
         train(bright_faces(seed=9), small, tmp_path / "before", TrainingSettings(threads=1))
+    if name in ("weights", "transfer"):
         answer["path" if name == "weights" else "source"] = str(tmp_path / "before")
     if name in ("distill", "regression"):
         teacher = {"network": "mien_s", "width": 8, "depths": [1, 1, 1]}
@@ -36,6 +37,9 @@ def recipe_with(question: str, name: str, tmp_path: Path) -> Recipe:
     changed: dict[str, Any] = {question: answer}
     if name == "regression":
         changed["start"] = distill | {"keep_maps": True}
+    if name == "soft_targets":
+        taught = {"teacher": str(tmp_path / "before"), "block": "stage3_1", "keep_logits": True}
+        changed["start"] = {"technique": "distill", "stages": [{"epochs": 2, "lr": 0.01}]} | taught
     if name == "random_rates":
         changed["model"] = {"network": "mien_s", "width": 8, "depths": [1, 1, 1], "copies": 3}
     if question == "step":

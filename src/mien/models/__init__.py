@@ -118,6 +118,11 @@ class Architecture(Protocol):
         """The network with `classes` outputs for faces of `side` pixels (0: features of dimension `channels`)."""
         ...
 
+    @property
+    def takes_gray_values(self) -> bool:
+        """Whether the network takes gray values as they are (FacePixels), so that faces must not be normalized one by one."""
+        return False
+
     def published(self) -> dict[str, Tensor] | None:
         """The weights that others published for the blocks that these settings keep, without the head; None for none.
 
@@ -235,11 +240,6 @@ def upscaling(network: Network, name: str) -> str | None:
     given = network.shape[-1]
     wanted = max((module.side for module in network.modules() if isinstance(module, FacePixels)), default=0)
     return f"faces of {given} pixels are upscaled to {wanted} for {name}" if wanted > given else None
-
-
-def takes_gray_values(network: Network) -> bool:
-    """Whether the network takes gray values as they are, so that faces must not be normalized one by one."""
-    return any(isinstance(module, FacePixels) for module in network.modules())
 
 
 def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:

@@ -34,6 +34,8 @@ class Dalnet(Architecture):
     """The layer whose activation is max(X1, X2, 0): the last convolution as Fig. 2 draws it, though the text leads it to IP2."""
     activation: Literal["max_feature_map", "relu"] = "max_feature_map"
     """The activation. `relu` has plain layers of half as many maps, so that the next layer sees as many; none is then double."""
+    batch_norm: bool = False
+    """Whether batch normalization follows every convolution and IP1, before their activation; the paper has none."""
     width: Factor = 1.0
     """Factor for the number of maps; 0.5 makes a network for small faces."""
     dropout: Share = 0.7
@@ -47,19 +49,26 @@ class Dalnet(Architecture):
         inputs = channels
         for number, (maps, kernel) in enumerate(LAYERS, 1):
             outputs = max(1, round(maps * self.width / 2))
-            layer = nn.Conv2d(inputs, outputs * self._parts, kernel, padding=kernel // 2)
+            wide = outputs * self._parts
+            layer = nn.Conv2d(inputs, wide, kernel, padding=kernel // 2, bias=not self.batch_norm)
+            norm = [nn.BatchNorm2d(wide)] if self.batch_norm else []
             pool = [nn.MaxPool2d(2)] if number in POOLED else []
             last = number == len(LAYERS) and self.double_activation == "last_conv"
-            blocks[f"conv{number}"] = nn.Sequential(layer, self._activate(last), *pool)
+            blocks[f"conv{number}"] = nn.Sequential(layer, *norm, self._activate(last), *pool)
             inputs = outputs
-        first = nn.Linear(inputs * (side // 2 ** len(POOLED)) ** 2, HIDDEN // 2 * self._parts)
-        activation = self._activate(self.double_activation == "first_fc")
-        blocks["ip1"] = nn.Sequential(nn.Flatten(), first, activation, nn.Dropout(self.dropout))
+        blocks["ip1"] = self._hidden(inputs * (side // 2 ** len(POOLED)) ** 2)
         for module in (module for block in blocks.values() for module in block.modules()):
             if isinstance(module, nn.Conv2d | nn.Linear):
                 # The larger of two normal numbers has their own second moment; what ReLU leaves of one has half of it.
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu" if self._parts == 1 else "linear")
         return Network(blocks, nn.Linear(HIDDEN // 2, classes), (channels, side, side))
+
+    def _hidden(self, inputs: int) -> nn.Sequential:
+        """IP1: maps with `inputs` values to (B, 256)."""
+        wide = HIDDEN // 2 * self._parts
+        norm = [nn.BatchNorm1d(wide)] if self.batch_norm else []
+        layers = nn.Linear(inputs, wide, bias=not self.batch_norm), *norm, self._activate(self.double_activation == "first_fc")
+        return nn.Sequential(nn.Flatten(), *layers, nn.Dropout(self.dropout))
 
     @property
     def _parts(self) -> int:

@@ -4,8 +4,8 @@ from pydantic.dataclasses import dataclass
 from torch import nn
 from typing_extensions import override
 
-from mien.models import Architecture, Network, Residual, conv_bn, pooled_head, require_side
-from mien.settings import STRICT, LayerCount, Share, Units
+from mien.models import Architecture, Network, Residual, conv_bn, grid_head, pooled_head, require_side
+from mien.settings import STRICT, GridSideOrZero, LayerCount, Share, Units
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -20,6 +20,8 @@ class MienS(Architecture):
     """Channels of the stem; the stages have 1, 2 and 4 times as many."""
     depths: tuple[LayerCount, LayerCount, LayerCount] = (1, 1, 2)
     """Residual blocks in each stage."""
+    grid: GridSideOrZero = 0
+    """Side to which the last map is averaged, and normalized, for the last layer, as in facenet_dlib; 0 for its mean alone."""
     dropout: Share = 0.2
     """Share of the features before the last layer that training leaves out."""
 
@@ -35,4 +37,5 @@ class MienS(Architecture):
                 stride = 2 if stage > 0 and number == 0 else 1
                 blocks[f"stage{stage + 1}_{number + 1}"] = Residual(inputs, outputs, stride)
                 inputs = outputs
-        return Network(blocks, pooled_head(inputs, classes, self.dropout), (channels, side, side))
+        head = grid_head(inputs, self.grid, classes, self.dropout) if self.grid else pooled_head(inputs, classes, self.dropout)
+        return Network(blocks, head, (channels, side, side))

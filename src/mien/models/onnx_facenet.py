@@ -39,6 +39,12 @@ class OnnxFacenet(Architecture):
     dropout: Share = 0.0
     """Share of the features before the last layer that training leaves out, where the output is a map."""
 
+    @property
+    @override
+    def takes_gray_values(self) -> bool:
+        """Yes: those that its weights know."""
+        return True
+
     @override
     def build(self, classes: int, channels: int, side: int) -> Network:
         """The network. Raises MienError where the file, its input or its output is not as it has to be."""

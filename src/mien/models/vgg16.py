@@ -34,6 +34,12 @@ class Vgg16(Architecture):
     dropout: Share = 0.5
     """Share of each hidden layer's features that training leaves out."""
 
+    @property
+    @override
+    def takes_gray_values(self) -> bool:
+        """Yes: those that its weights know."""
+        return True
+
     @override
     def build(self, classes: int, channels: int, side: int) -> Network:
         """The network; 145.0 M parameters for 2,622 people. Raises MienError below 16 pixels, or below 32 where `side` is 0."""

@@ -47,23 +47,33 @@ class Imitate(Objective):
     def loss(self, run: Run, batch: Batch) -> Callable[[], BatchLoss]:
         """The run's loss between g(I) and G(I), mean over the batch."""
         pairs = pair_with_maps(run, batch, self.taught.fetch(batch.rows.cpu()).faces)
-        return lambda: BatchLoss.of_one(self._difference(run, run.heads, pairs.inputs, pairs.maps).mean())
+        maps = pairs.maps.float().view(-1, *self.goal)
+        return lambda: BatchLoss.of_one(run.loss(self._made(run, run.heads, pairs.inputs), maps).mean())
 
     @override
     def figures(self, run: Run) -> dict[str, float]:
-        """The run's loss on held-out faces, not mirrored."""
-        each = []
+        """The run's loss on held-out faces, not mirrored, and R2: the share of the maps' variance that is explained.
+
+        R2 is 1 less the squared errors over the squared differences from each number's mean, both summed over all numbers.
+        """
+        each, missed, told = [], [], []
         with run.evaluating(run.eval_network) as network:
             for rows in torch.arange(len(run.validation)).split(EVALUATION_BATCH):
-                inputs, maps = run.views.clean(run.validation.fetch(rows).faces), self.held_out.fetch(rows).faces[:, 0]
-                each.append(self._difference(run, network.heads, inputs, maps))
-        return {"validation_loss": float(torch.cat(each).mean())}
+                maps = self.held_out.fetch(rows).faces[:, 0].float().view(-1, *self.goal)
+                made = self._made(run, network.heads, run.views.clean(run.validation.fetch(rows).faces))
+                each.append(run.loss(made, maps))
+                missed.append((made - maps).square().sum(dtype=torch.float64))
+                told.append(torch.stack([maps.sum(dim=0, dtype=torch.float64), maps.square().sum(dim=0, dtype=torch.float64)]))
+        figures = {"validation_loss": float(torch.cat(each).mean())}
+        total, squared = torch.stack(told).sum(dim=0)
+        spread = float((squared - total.square() / len(run.validation)).sum())
+        # A single face has no variance.
+        return figures | ({"validation_r2": 1 - float(torch.stack(missed).sum()) / spread} if spread > 0 else {})
 
-    def _difference(self, run: Run, heads: Callable[[Tensor], Tensor], inputs: Tensor, maps: Tensor) -> Tensor:
-        """The loss (B,) between what the network makes of inputs (B, C, S, S) and the teacher's maps (B, C' H W)."""
+    def _made(self, run: Run, heads: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
+        """What the network makes of inputs (B, C, S, S): (B, C', H, W)."""
         with run.autocast():
-            made = heads(channels_last(inputs))[-1].float()
-        return run.loss(made, maps.float().view(-1, *self.goal))
+            return heads(channels_last(inputs))[-1].float()
 
 
 @dataclass(frozen=True)
@@ -176,3 +186,9 @@ def matching_layer(shape: tuple[int, ...], goal: tuple[int, ...]) -> nn.Module:
         return nn.ConvTranspose2d(inputs, outputs, wanted - (size - 1) * stride, stride)
     pool = nn.AdaptiveAvgPool2d(wanted) if size > wanted else nn.Identity()
     return nn.Sequential(pool, nn.Conv2d(inputs, outputs, 1)) if inputs != outputs else pool
+
+
+def same_form(one: nn.Module, other: nn.Module) -> bool:
+    """Whether the weights of one module fit the other: their names and shapes are the same."""
+    shapes = [{name: value.shape for name, value in module.state_dict().items()} for module in (one, other)]
+    return shapes[0] == shapes[1]

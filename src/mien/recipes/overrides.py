@@ -17,10 +17,14 @@ def recipe_with_changes(
 ) -> Recipe:
     """The recipe of this name or file with changes: another `network`, `epochs` in all, the model to `start` from, `settings`.
 
-    `say` is told what `start` replaces. Raises MienError for a recipe, model or setting that is unknown or does not fit.
+    `say` is told what `network` and `start` replace. Raises MienError for a recipe, model or setting that is unknown or does not
+    fit.
     """
-    made = Recipe.load(name)
-    made = made if network is None else made.with_network(network)
+    made = plain = Recipe.load(name)
+    if network is not None:
+        made = plain.with_network(network)
+        if made.normalize != plain.normalize:
+            say(f"{name} scales gray values as {network} knows them: normalize = {made.normalize}")
     made = made if epochs is None else made.with_epochs(epochs)
     made = made if start is None else _started(made, name, start, network, say)
     return made.with_settings(settings or {})

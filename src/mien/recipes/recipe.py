@@ -197,9 +197,15 @@ class Recipe:
         return Recipe.parse(with_values(self.table(), settings))
 
     def with_network(self, name: str) -> "Recipe":
-        """A copy of the recipe with another network, which has as many copies of its last layer."""
+        """A copy of the recipe with another network, which has as many copies of its last layer.
+
+        For a network that takes gray values as they are (`vgg16`, a face net), `normalize` becomes `fixed`.
+        """
+        from mien.models import architecture
+
         copies = {key: value for key, value in self.model.items() if key == "copies"}
-        return self.set("model", {"network": name, **copies})
+        made = self.set("model", {"network": name, **copies})
+        return made.set("normalize", "fixed") if architecture(made.model).takes_gray_values else made
 
     def with_start(self, model: Path | str) -> "Recipe":
         """A copy of the recipe that starts from the weights of `model`: mien-s, a run or a model folder.

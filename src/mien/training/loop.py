@@ -181,6 +181,7 @@ def epoch_line(run: Run) -> str:
         text += f", average {percent(last['validation_average_accuracy'])}"
     elif "validation_loss" in last:
         text += f", on held-out faces {last['validation_loss']:.3f}"
+        text += f", R2 {last['validation_r2']:.2f}" if "validation_r2" in last else ""
     return text
 
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from mien.data.augment import Strength
 from mien.data.views import Views
 from mien.errors import MienError
-from mien.models import Network, takes_gray_values
+from mien.models import Network, architecture
 from mien.progress import Progress, Silent
 from mien.recipes.recipe import Answer, Recipe
 from mien.recognize.device import autocast, channels_last, choose_precision, predict_logits, to_device
@@ -169,7 +169,7 @@ class Run:
         self._predictions: Predictions | None = None
         self.network = to_device(network or build_network(recipe.model, self.classes, data.faces.info, seed), device)
         self._heads: Callable[[Tensor], Tensor] = self.network.heads
-        if recipe.normalize != "fixed" and takes_gray_values(self.network):
+        if recipe.normalize != "fixed" and architecture(recipe.model).takes_gray_values:
             name = recipe.model["network"]
             raise MienError(f"normalize = fixed for {name}, which knows gray values", recipe.normalize, "set normalize to fixed")
         unknown = {block for stage in recipe.stages for block in stage.frozen} - set(self.network.blocks)
