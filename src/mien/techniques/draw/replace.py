@@ -4,6 +4,7 @@ In every epoch a small share of the labeled faces steps aside for unlabeled ones
 of every predicted class, so that the frequent class does not win every round.
 """
 
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -49,6 +50,11 @@ class Replace(Draw):
     """tau: a face is sure above this probability."""
     at_least: BatchCount = 1
     """Batches in an epoch at least."""
+
+    @override
+    def without_unlabeled(self) -> "Replace":
+        """No face steps aside."""
+        return replace(self, share=0.0)
 
     @override
     def __call__(self, run: Run) -> list[Tensor]:

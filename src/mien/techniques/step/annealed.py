@@ -119,20 +119,20 @@ class Annealed(Step):
             return
         hot = temperature(first, len(run.history) - began, run.epochs - began)
         before, snapshot = validation_losses(run, faces), run.optimization.snapshot()
-        self._try(run, unlabeled, hot)
-        kept = self._accepts(run, before, validation_losses(run, faces), hot, first)
+        teaches = self._try(run, unlabeled, hot)
+        kept = teaches and self._accepts(run, before, validation_losses(run, faces), hot, first)
         if not kept:
             run.optimization.restore(snapshot)
         run.notes.add("temperature", hot)
         run.notes.add("acceptance", float(kept))
 
-    def _try(self, run: Run, unlabeled: UnlabeledLoss, hot: float) -> None:
-        if self.noise == "labels":
-            run.descend(unlabeled(lambda probabilities: label_noise(probabilities, hot, run.view_rng)))
-            return
-        loss = unlabeled()
+    def _try(self, run: Run, unlabeled: UnlabeledLoss, hot: float) -> bool:
+        """Whether the batch teaches anything: where its loss is 0, the step is that of the labeled faces' momentum alone."""
+        labels = self.noise == "labels"
+        loss = unlabeled(lambda probabilities: label_noise(probabilities, hot, run.view_rng)) if labels else unlabeled()
         # To the letter a constant is added, which has no gradient whatever xi is.
         run.descend(loss * gradient_noise(loss, hot, run.view_rng) if self.noise == "gradient" else loss + hot)
+        return bool(loss.detach())
 
     def _accepts(self, run: Run, before: Tensor, after: Tensor, hot: float, first: float) -> bool:
         """Whether losses (V,) fell enough; never where they are no numbers."""
