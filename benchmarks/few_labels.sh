@@ -64,9 +64,14 @@ for part in "$@"; do
     domain)
       drawn_features
       some=(--recipes supervised_small,pl_small,alt_small,st_small,st_sw_small,fixmatch_small --labels-per-class 100 --unlabeled-faces 8000)
-      compare ferplus_drawn "${some[@]}" "${heads[@]}" --unlabeled web_drawn --no-own-unlabeled --split PublicTest --out domain_ferplus_web
-      compare ferplus_drawn "${some[@]}" "${heads[@]}" --split PublicTest --out domain_ferplus_own
-      compare web_drawn "${some[@]}" "${heads[@]}" --unlabeled ferplus_drawn --no-own-unlabeled --split test --out domain_web_ferplus ;;
+      some+=("${heads[@]}" --control)
+      compare ferplus_drawn "${some[@]}" --unlabeled web_drawn --no-own-unlabeled --split PublicTest --out domain_ferplus_web
+      compare ferplus_drawn "${some[@]}" --split PublicTest --out domain_ferplus_own
+      compare web_drawn "${some[@]}" --unlabeled ferplus_drawn --no-own-unlabeled --split test --out domain_web_ferplus
+      # Labels of one, unlabeled faces of the other, tested on the other: the claim of ST+SW's Table III.
+      compare ferplus_drawn "${some[@]}" --unlabeled web_drawn --no-own-unlabeled --test-on web_drawn --test-split test --out domain_to_web
+      compare web_drawn "${some[@]}" --unlabeled ferplus_drawn --no-own-unlabeled --test-on ferplus_drawn --test-split PublicTest \
+        --out domain_to_ferplus ;;
     table1b)
       compare ferplus --recipes $paper --labels-per-class 50 --unlabeled web --no-own-unlabeled --unlabeled-faces 2000 --epochs 30 \
         --set batch=64 --set unlabeled_batch=64 --split PublicTest --out table1b ;;

@@ -38,6 +38,20 @@ def test_classes_are_matched_by_name_and_strangers_left_out(recognizer: Recogniz
     assert found.accuracy == pytest.approx((recognizer.logits(kept).argmax(1) == kept.labels).mean())
 
 
+def test_faces_of_another_shape_are_converted_and_answers_of_classes_that_the_set_lacks_are_counted(
+    recognizer: Recognizer, faces: FaceSet
+) -> None:
+    test = faces.where(split="test")
+    large = test.faces().repeat(2, axis=1).repeat(2, axis=2)[..., None].repeat(3, axis=3)
+    kept = np.flatnonzero(test.labels > 0)
+    fewer = FaceSet.from_arrays(large[kept], 2 - test.labels[kept], ["class2", "class1"])
+    found = evaluate(recognizer, fewer, "all")
+    assert found.notes["converted"] == "32 pixels, color to 16 pixels, gray"
+    assert (found.count, found.confusion[0].sum()) == (len(kept), 0)
+    beyond = int(found.confusion[:, 0].sum())
+    assert found.notes.get("other classes", "0").startswith(str(beyond))
+
+
 def test_flip_averages_with_the_mirror_image(recognizer: Recognizer, faces: FaceSet) -> None:
     plain, mirrored = recognizer.logits(faces), recognizer.logits(faces.faces()[:, :, ::-1].copy())
     assert recognizer.logits(faces, flip=True) == pytest.approx((plain + mirrored) / 2, abs=1e-4)

@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 from typer.testing import CliRunner
 
 from conftest import Interrupted, StopAfter, bright_faces
-from mien import FaceSet, MienError
+from mien import FaceSet, MienError, evaluate
 from mien.cli import app
 from mien.experiments.compare import compare
 from mien.experiments.comparison_result import Comparison
@@ -309,6 +309,107 @@ def test_unlabeled_faces_go_to_those_who_learn_from_them(stored: Path, recipes: 
     assert asked["unlabeled"] is None
     with pytest.raises(MienError, match="a recipe that learns from unlabeled faces"):
         compare(stored, replace(grid, recipes=(recipes["plain"],)), tmp_path / "more")
+
+
+def rows_of(file: Path) -> list[dict[str, str]]:
+    with file.open() as opened:
+        return list(csv.DictReader(opened))
+
+
+def test_a_control_stands_beside_each_recipe_that_learns_from_unlabeled_faces(
+    stored: Path, recipes: dict[str, str], tmp_path: Path
+) -> None:
+    heard, out = Heard(), tmp_path / "out"
+    grid = grid_of((recipes["plain"], recipes["agree"]), seeds=3, unlabeled_faces=20, epochs=1)
+    before = compare(stored, grid, out, heard)
+    assert sum("with --control" in line for line in heard.lines) == 1
+    done = {name: when for name, when in stamps(out).items() if "/model/" in name}
+    found = compare(stored, replace(grid, control=True), out)
+    assert (found.runs, found.arms) == (9, ("plain", "agree", "agree control"))
+    assert done.items() <= stamps(out).items(), "what was trained before there were controls stands"
+    plain, agree, control = found.lines
+    assert (plain.control_difference.pairs, agree.control_difference.pairs, control.control_difference.pairs) == (0, 3, 0)
+    theirs = [row.accuracy for row in found.results if row.recipe == "agree control"]
+    mine = [row.accuracy for row in before.results if row.recipe == "agree"]
+    apart = [a - b for a, b in zip(mine, theirs, strict=True) if a is not None and b is not None]
+    assert agree.control_difference.mean == pytest.approx(float(np.mean(apart)))
+    assert {row.unlabeled_faces for row in found.results if row.recipe != "plain"} == {20}
+    (line,) = [row for row in rows_of(out / "table.csv") if row["recipe"] == "agree"]
+    assert float(line["control_difference"]) == pytest.approx(agree.control_difference.mean, abs=1e-6)
+    assert [row["control_of"] for row in rows_of(out / "runs.csv")] == ["", "", "agree"] * 3
+    card = json.loads((out / "runs" / found.results[2].run / "model" / "model.json").read_text())
+    assert card["recipe"]["control"]
+    page = (out / "report.html").read_text("utf-8")
+    assert "To its control" in page
+    assert "differences-control.svg" in page
+    again = compare(stored, grid, out)
+    assert again.arms == ("plain", "agree")
+    assert not (out / "differences-control.svg").exists()
+    assert "To its control" not in (out / "report.html").read_text("utf-8")
+
+
+def elsewhere(folder: Path) -> Path:
+    """Other faces, larger, in color, under two of the three classes in another order and one more."""
+    faces = bright_faces(90, seed=4)
+    labels = np.array([1, 0, 2])[faces.labels]
+    pixels = faces.faces().repeat(2, axis=1).repeat(2, axis=2)[..., None].repeat(3, axis=3)
+    names = ["class1", "class0", "boredom"]
+    FaceSet.from_arrays(pixels, labels, names, {"split": faces.column("split")}).save(folder)
+    return folder
+
+
+def test_another_set_may_be_tested_on(stored: Path, recipes: dict[str, str], tmp_path: Path) -> None:
+    other, out, heard = elsewhere(tmp_path / "other"), tmp_path / "out", Heard()
+    grid = grid_of((recipes["plain"], recipes["agree"]), unlabeled=other, own_unlabeled=False, epochs=1)
+    here = compare(stored, grid, out)
+    weights = {name: when for name, when in stamps(out).items() if "/model/" in name}
+    there = compare(stored, replace(grid, test_on=other), out, heard)
+    assert weights.items() <= stamps(out).items(), "tested again, not trained again"
+    assert [(row.tested, row.left_out, row.tested_split) for row in there.results] == [(12, 6, "test")] * 2
+    assert [row.unlabeled_faces for row in there.results] == [0, 72], "its test faces are not learned from"
+    said = "; ".join(heard.lines)
+    assert "test faces are converted: 32 pixels, color to 16 pixels, gray" in said
+    assert "left out, as no run learns the class: 6 test faces of boredom" in said
+    assert "does not have class2: such an answer is a mistake" in said
+    for row in there.results:
+        found = evaluate(out / "runs" / row.run, other)
+        assert (found.accuracy, found.count) == (row.accuracy, 12)
+    assert {(row["tested_on"], row["tested_split"]) for row in rows_of(out / "table.csv")} == {("unnamed", "test")}
+    assert [row.accuracy for row in compare(stored, grid, out).results] == [row.accuracy for row in here.results], "and back"
+    for split in ("train", "all"):
+        with pytest.raises(MienError, match="nothing is learned from, not even without labels"):
+            compare(stored, replace(grid, test_on=other, split=split), out)
+    alone = grid_of((recipes["plain"],), test_on=other, split="train", epochs=1)
+    assert compare(stored, alone, out).results[0].tested == 48
+    FaceSet.from_arrays(bright_faces(30).faces(), [0] * 30, ["awe"], {"split": ["test"] * 30}).save(tmp_path / "strange")
+    with pytest.raises(MienError, match="labeled faces of class0, class1, class2 in test"):
+        compare(stored, replace(grid, test_on=tmp_path / "strange"), out)
+
+
+def test_results_of_before_are_of_the_split_they_were_tested_on(stored: Path, recipes: dict[str, str], tmp_path: Path) -> None:
+    """They name neither set nor split: they stand for the set's own, and are tested again on another."""
+    grid, out = grid_of((recipes["plain"],), epochs=1), tmp_path / "out"
+    (row,) = compare(stored, grid, out).results
+    file = out / "runs" / row.run / "result.json"
+    new = ("control_of", "labels", "tested_on", "tested_split", "left_out", "tested_checksum")
+    file.write_text(json.dumps({key: value for key, value in json.loads(file.read_text()).items() if key not in new}))
+    asked = json.loads((out / "grid.json").read_text())
+    asked["asked"] = {key: value for key, value in asked["asked"].items() if key not in ("control", "labels", "test_on")}
+    (out / "grid.json").write_text(json.dumps(asked))
+    before = stamps(out)
+    (again,) = compare(stored, grid, out).results
+    assert (again.accuracy, again.tested_split) == (row.accuracy, "")
+    assert stamps(out) == before
+    (there,) = compare(stored, replace(grid, test_on=elsewhere(tmp_path / "other")), out).results
+    assert there.tested == 12
+
+
+def test_label_budgets_in_all(stored: Path, recipes: dict[str, str], tmp_path: Path) -> None:
+    found = compare(stored, grid_of((recipes["plain"],), labels_per_class=(None,), labels=(20, 31)), tmp_path / "out")
+    assert [(row.labels, (row.train_labels or 0) + (row.validation_labels or 0)) for row in found.results] == [(20, 20), (31, 31)]
+    assert [str(line.point) for line in found.lines] == ["20 labels in all", "31 labels in all"]
+    with pytest.raises(MienError, match="one kind of label budget"):
+        grid_of((recipes["plain"],), labels=(20,))
 
 
 def test_weights_tell_flipped_labels_as_often_as_they_do(stored: Path, recipes: dict[str, str], tmp_path: Path) -> None:

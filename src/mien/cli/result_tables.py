@@ -194,20 +194,28 @@ def comparison_tables(found: "Comparison") -> list[TextTable]:
     for group in dict.fromkeys(line.point for line in found.lines):
         lines = [line for line in found.lines if line.point == group]
         noisy = any(line.lost_to_noise.count for line in lines)
+        controlled = any(line.control_of for line in lines)
         extra = ["lost to\nnoise"] if noisy else []
-        recipe = Column("recipe", no_wrap=True, min_width=min(MOST_NAME, max(len(line.recipe) for line in lines)))
-        headers = ("n", "accuracy\n± SD", "difference\n(95 %)", "p", "average", *extra, "best seed\non test")
-        table = narrow_table(recipe, *headers, title=f"{group}; difference to {found.grid.names[0]}")
+        recipe = Column("recipe", no_wrap=True, min_width=min(MOST_NAME, max(len(_arm(line)) for line in lines)))
+        control = ["to control\n(95 %)"] if controlled else []
+        headers = ("n", "accuracy\n± SD", "difference\n(95 %)", "p", *control, "average", *extra, "best seed\non test")
+        other = "" if found.tested_in_words == found.split else f"; tested on {found.tested_in_words}"
+        table = narrow_table(recipe, *headers, title=f"{group}; difference to {found.grid.names[0]}{other}")
         for line in lines:
-            table.add_row(*_comparison_cells(line, noisy))
+            table.add_row(*_comparison_cells(line, noisy, controlled))
         tables.append(table)
     return tables
 
 
-def _comparison_cells(line: "TableLine", noisy: bool) -> list[str]:
+def _arm(line: "TableLine") -> str:
+    """The name of a row: a control stands below its recipe."""
+    return "  its control" if line.control_of else line.recipe
+
+
+def _comparison_cells(line: "TableLine", noisy: bool, controlled: bool) -> list[str]:
     """A recipe's row; a dash where there is nothing."""
-    cells = [line.recipe, str(line.accuracy.count), _spread(line.accuracy), *_difference(line.difference)]
-    cells += [percent(line.average_accuracy.mean)]
+    cells = [_arm(line), str(line.accuracy.count), _spread(line.accuracy), *_difference(line.difference)]
+    cells += [*([_difference(line.control_difference)[0]] if controlled else []), percent(line.average_accuracy.mean)]
     return [*cells, *([percent(line.lost_to_noise.mean)] if noisy else []), percent(line.best_seed_on_test)]
 
 

@@ -1,6 +1,6 @@
 """Measures a recognizer on a split: the only place where the labels of a test split are read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.data.faceset import FaceSet
+from mien.data.format import Info
 from mien.data.splits import fold_view, split_rows, test_split
 from mien.errors import MienError
 from mien.evaluation.evaluation_result import Evaluation
@@ -42,9 +43,10 @@ def evaluate(
     `faces`: a set, its folder, or a folder of photos in class folders, whose faces are cut out first, once, into `FOLDER.faces`.
     `by`: a column; each of its values gets figures, too. `out`: a folder for report.html and metrics.json. `flip` averages
     logits with the mirror images'. `fold`, such as 1/5, replaces the set's splits by folds without a person in common, as in
-    training. Classes are matched by name; faces of a class that the recognizer does not know are left out and counted in the
-    notes. The notes also warn of test faces that taught the run, or that have a near-duplicate among those that did. Raises
-    MienError where split, column or face shape do not fit.
+    training. Classes are matched by name, whatever their order; faces of a class that the recognizer does not know are left out
+    and counted in the notes, and so are answers of a class that the set lacks, which are mistakes. Faces of another side or color
+    are converted. The notes also warn of test faces that taught the run, or that have a near-duplicate among those that did.
+    Raises MienError where split, column or the kind of faces do not fit.
     """
     if not isinstance(recognizer, Recognizer):
         recognizer = Recognizer.load(recognizer, device)
@@ -53,7 +55,7 @@ def evaluate(
     if fold is not None:
         faces, split = fold_view(faces, fold), "test"
     split = split or test_split(faces)
-    tested = tested_faces(recognizer.classes, faces, split)
+    tested = _in_shape(tested_faces(recognizer.classes, faces, split), recognizer.card.faces)
     known = count_known(recognizer, tested.faces, whole)
     logits, labels = recognizer.logits(tested.faces, flip), tested.labels
     duplicates = {} if known else near_duplicate_notes(recognizer, tested.faces, whole, logits.argmax(axis=1) == labels)
@@ -68,7 +70,10 @@ def evaluate(
         confidence_threshold=recognizer.card.confidence_threshold,
         flip=flip,
         groups={} if by is None else {by: tested.faces.values(by)},
-        notes=_notes(recognizer, tested, known) | duplicates | _cut_out(recognizer, tested.faces),
+        notes=_notes(recognizer, tested, known)
+        | _answers_beyond(recognizer, faces, logits)
+        | duplicates
+        | _cut_out(recognizer, tested.faces),
     )
     if out is not None:
         history = read_history(recognizer.folder) if recognizer.folder else []
@@ -85,6 +90,8 @@ class TestedFaces:
     """(N,) indices into the recognizer's classes."""
     unknown: int
     """Number of labeled faces left out, as the recognizer does not know their class."""
+    converted: str = ""
+    """Which shapes faces were converted from and to, in words; empty where they fit."""
 
 
 def tested_faces(classes: tuple[str, ...], faces: FaceSet, split: str) -> TestedFaces:
@@ -96,6 +103,17 @@ def tested_faces(classes: tuple[str, ...], faces: FaceSet, split: str) -> Tested
     if not (labels >= 0).any():
         raise MienError(f"labeled faces of {', '.join(classes)} in {split}", "none", "choose another split or set")
     return TestedFaces(view.select(labels >= 0), labels[labels >= 0], int((labels < 0).sum()))
+
+
+def _in_shape(tested: TestedFaces, info: Info) -> TestedFaces:
+    """The faces in the side and color of `info`. Features are left as they are: the recognizer refuses those that do not fit."""
+    faces = tested.faces
+    if (faces.info.side, faces.info.channels) == (info.side, info.channels) or {faces.info.kind, info.kind} != {"faces"}:
+        return tested
+    from mien.data.convert import in_shape_of, shape_in_words  # loads torch, which an exported model does without
+
+    said = f"{shape_in_words(faces.info)} to {shape_in_words(info)}"
+    return replace(tested, faces=in_shape_of(faces, info), converted=said)
 
 
 def count_known(recognizer: Recognizer, tested: FaceSet, whole: FaceSet) -> int:
@@ -131,7 +149,17 @@ def _notes(recognizer: Recognizer, tested: TestedFaces, known: int) -> dict[str,
         notes["warning"] = f"{known} of these faces gave the run their labels: this is no test of it"
     if tested.unknown:
         notes["left out"] = f"{quantity(tested.unknown, 'face')} of classes that the recognizer does not know"
+    if tested.converted:
+        notes["converted"] = tested.converted
     return notes
+
+
+def _answers_beyond(recognizer: Recognizer, faces: FaceSet, logits: npt.NDArray[np.float32]) -> dict[str, str]:
+    """A note on answers of classes that the set does not have, which are mistakes."""
+    beyond = [name for name in recognizer.classes if name not in faces.classes]
+    count = int(np.isin(logits.argmax(axis=1), [recognizer.classes.index(name) for name in beyond]).sum())
+    found = f"{quantity(count, 'face')} taken for {' or '.join(beyond)}, which the set does not have: mistakes"
+    return {"other classes": found} if count else {}
 
 
 def _cut_out(recognizer: Recognizer, faces: FaceSet) -> dict[str, str]:

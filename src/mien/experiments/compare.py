@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 
 from mien.data.faceset import FaceSet
-from mien.data.splits import require_untrained, split_rows, test_split
 from mien.disk import write_atomically
 from mien.errors import MienError
 from mien.evaluation.evaluate import evaluate
@@ -24,6 +23,7 @@ from mien.experiments.run_results import RunResult, read_result, write_result
 from mien.experiments.same_labels import LabelsOfCell, require_same_labels
 from mien.experiments.seed_statistics import LEAST, summarize_seeds
 from mien.experiments.settings import Grid
+from mien.experiments.tested_set import TestedSet, choose_tested_set
 from mien.experiments.time_left import RunClock
 from mien.folders import claim
 from mien.json_toml import read_settings
@@ -42,22 +42,23 @@ REPORT_SHARE = 0.05
 
 
 def compare(faces: FaceSet | Path | str, grid: Grid, out: Path | str, progress: Progress | None = None) -> Comparison:
-    """Train and test every run of `grid` on the stored set `faces`, into the folder `out`.
+    """Train every run of `grid` on the stored set `faces`, and test it there or on the grid's `test_on`, into the folder `out`.
 
     Writes runs/ (a folder for each run), runs.csv, table.csv, report.html with its diagrams as SVG files, and grid.json.
     Finished runs are not done again, and an interrupted run is resumed: the same grid, or a larger one, goes on in the same
-    folder. A run that fails with a MienError is recorded as failed. Raises MienError where `out` holds other things or the grid
+    folder. Where it is tested on other faces than before, finished runs are tested again, not trained. A run that fails with a
+    MienError is recorded as failed. Raises MienError where `out` holds other things or the grid
     of another set, where a set is not stored, a recipe is wrong, the split to test on was trained on, or two recipes did not
     get the same labels in a cell.
     """
     choose_device(grid.device)
     opened = _stored(faces)
-    grid = replace(grid, split=grid.split or test_split(opened))
-    work = _Work(opened, None if grid.unlabeled is None else _stored(grid.unlabeled), grid, Path(out), progress or Silent())
-    plan = make_plan(grid, work.faces, work.others)
-    require_untrained(work.faces, work.split)
+    others, other = (None if given is None else _stored(given) for given in (grid.unlabeled, grid.test_on))
+    tested = choose_tested_set(opened, others, other, grid.split)
+    work = _Work(opened, others, tested, replace(grid, split=tested.split), Path(out), progress or Silent())
+    plan = make_plan(work.grid, opened, others)
     _claim(work)
-    for note in plan.notes:
+    for note in (*plan.notes, *tested.notes):
         work.bar.say(note)
     for caution in _cautions(work):
         work.bar.say(f"warning: {caution}")
@@ -70,14 +71,10 @@ class _Work:
 
     faces: FaceSet
     others: FaceSet | None
+    tested: TestedSet
     grid: Grid
     out: Path
     bar: Progress
-
-    @property
-    def split(self) -> str:
-        """The split to test on."""
-        return self.grid.split or test_split(self.faces)
 
 
 def _run(work: _Work, plan: ComparisonPlan) -> Comparison:
@@ -86,7 +83,7 @@ def _run(work: _Work, plan: ComparisonPlan) -> Comparison:
     jobs, due = plan.jobs, -np.inf
     for job in jobs:
         found = _own_result(work.out / "runs" / job.folder, job)
-        if found is not None and not found.failed:
+        if found is not None and not found.failed and _is_tested(work, found):
             require_same_labels(work.out / "runs", job, seen)
             done[job.folder] = found
             clock.took(job, found.seconds)
@@ -117,8 +114,13 @@ def _own_result(folder: Path, job: Job) -> RunResult | None:
     return found
 
 
+def _is_tested(work: _Work, found: RunResult) -> bool:
+    """Whether a result is of the faces that are tested on now; old results do not say their split."""
+    return found.tested_checksum == work.tested.checksum and found.tested_split in ("", work.tested.split)
+
+
 def _do(work: _Work, job: Job, bar: Quiet) -> RunResult:
-    """Train or resume one run, test it, and delete its checkpoint."""
+    """Train or resume one run, or read a finished one, test it, and delete its checkpoint."""
     folder, began = work.out / "runs" / job.folder, time.monotonic()
     blank = RunResult(
         recipe=job.recipe,
@@ -128,10 +130,15 @@ def _do(work: _Work, job: Job, bar: Quiet) -> RunResult:
         seed=job.settings.seed,
         run=job.folder,
         varied=dict(job.point.varied),
+        control_of=job.control_of,
+        labels=job.point.total,
+        tested_on=work.tested.name,
+        tested_split=work.tested.split,
+        tested_checksum=work.tested.checksum,
     )
     try:
         recognizer = _trained(work, job, folder, bar)
-        found = evaluate(recognizer, work.faces, work.split)
+        found = evaluate(recognizer, work.tested.faces, work.tested.split)
     except MienError as error:
         folder.mkdir(parents=True, exist_ok=True)
         return replace(blank, failed=str(error))
@@ -147,6 +154,7 @@ def _do(work: _Work, job: Job, bar: Quiet) -> RunResult:
         macro_f1=found.macro_f1,
         ece_after=found.ece_after,
         tested=found.count,
+        left_out=work.tested.left_out,
         validation_accuracy=recognizer.card.metrics.get("validation_accuracy"),
         weight_auroc=_auroc(folder, work.faces, bar),
         transductive=bool(recognizer.card.recipe.get("transductive")),
@@ -206,17 +214,17 @@ def _gather(work: _Work, plan: ComparisonPlan, done: dict[str, RunResult]) -> Co
         done=len(done),
         results=rows,
         lines=summarize_seeds(rows, work.grid.names[0]),
-        published=published_on(work.faces.info),
-        notes=plan.notes,
+        published=() if work.tested.checksum else published_on(work.faces.info),
+        notes=(*plan.notes, *work.tested.notes),
         cautions=_cautions(work),
+        arms=plan.arms,
+        tested_on=work.tested.name,
     )
 
 
 def _cautions(work: _Work) -> tuple[str, ...]:
     """Sentences on too few test faces or too few seeds."""
-    faces, seeds = work.faces, work.grid.seeds
-    labels = faces.labels[split_rows(faces, work.split)]
-    few = few_faces_caution({name: int((labels == number).sum()) for number, name in enumerate(faces.classes)})
+    seeds, few = work.grid.seeds, few_faces_caution(work.tested.counts)
     alone = f"{seeds} seed{'s' * (seeds != 1)}: intervals and p need {LEAST}" if seeds < LEAST else ""
     return tuple(text for text in (few, alone) if text)
 

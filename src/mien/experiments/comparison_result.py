@@ -33,6 +33,10 @@ class Comparison:
     """What somebody may want to know of the grid, in sentences."""
     cautions: tuple[str, ...] = ()
     """What to know before a figure is believed, in sentences."""
+    arms: tuple[str, ...] = ()
+    """Names of what is compared, the recipes and their controls, in order."""
+    tested_on: str = ""
+    """Name of the face set that was tested on."""
 
     @property
     def failed(self) -> tuple[RunResult, ...]:
@@ -43,6 +47,12 @@ class Comparison:
     def split(self) -> str:
         """The split that was tested on."""
         return self.grid.split or ""
+
+    @property
+    def tested_in_words(self) -> str:
+        """The split that was tested on, and the set where it is another one."""
+        other = self.grid.test_on is not None and self.tested_on != self.faces
+        return f"{self.split} of {self.tested_on}" if other else self.split
 
     def beside(self, line: TableLine) -> tuple[str, ...]:
         """The published figures of the line's recipe, labels and noise, in words."""
@@ -60,12 +70,15 @@ class Comparison:
     def table_csv(self) -> str:
         """The content of table.csv: a row for each of `lines`, published figures in the last column."""
         words = [" | ".join(self.beside(line)) for line in self.lines]
-        return to_csv([table_csv_row(line) | {"published": text} for line, text in zip(self.lines, words, strict=True)])
+        return to_csv([self._row(line) | {"published": text} for line, text in zip(self.lines, words, strict=True)])
+
+    def _row(self, line: TableLine) -> dict[str, Any]:
+        return table_csv_row(line) | {"tested_on": self.tested_on, "tested_split": self.split}
 
     def to_json(self) -> dict[str, Any]:
         """The whole comparison as plain values for JSON; nan is null."""
         found: dict[str, Any] = {
             entry.name: plain_values(getattr(self, entry.name)) for entry in fields(self) if entry.name not in ("grid", "lines")
         }
-        found["table"] = [plain_values(table_csv_row(line)) for line in self.lines]
+        found["table"] = [plain_values(self._row(line)) for line in self.lines]
         return found | {"failed": [plain_values(result) for result in self.failed]}

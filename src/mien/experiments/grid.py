@@ -5,7 +5,7 @@ import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mien.data.faceset import FaceSet
@@ -13,7 +13,7 @@ from mien.errors import MienError
 from mien.experiments.settings import Axis, Grid
 from mien.recipes.overrides import recipe_with_changes
 from mien.recipes.recipe import Recipe
-from mien.training.components import looks_at_unlabeled
+from mien.training.components import Components, looks_at_unlabeled
 from mien.training.settings import TrainingSettings
 from mien.wording import percent, quantity
 
@@ -28,9 +28,18 @@ class GridPoint:
     """Share of the given labels that are flipped."""
     varied: tuple[tuple[str, str], ...] = ()
     """The varied keys and their values, as text."""
+    total: int | None = None
+    """Label budget in all; None where there is none."""
+
+    @property
+    def budget(self) -> str:
+        """The label budget in words."""
+        if self.total is not None:
+            return f"{quantity(self.total, 'label')} in all"
+        return "all labels" if self.labels is None else f"{quantity(self.labels, 'label')} per class"
 
     def __str__(self) -> str:
-        parts = ["all labels" if self.labels is None else f"{quantity(self.labels, 'label')} per class"]
+        parts = [self.budget]
         parts += [f"{percent(self.noise, None, ' %')} of them flipped"] if self.noise else []
         return ", ".join([*parts, *(f"{key} = {value}" for key, value in self.varied)])
 
@@ -49,6 +58,8 @@ class Job:
     """The grid point, with only those varied values that the recipe has."""
     folder: str
     """Name of the run's folder: readable, with a hash of all that decides its result."""
+    control_of: str = ""
+    """The recipe whose control this is; empty for a recipe."""
 
     def __str__(self) -> str:
         return f"{self.recipe}, {self.point}, seed {self.settings.seed}"
@@ -74,6 +85,11 @@ class ComparisonPlan:
     """What somebody may want to know before the comparison begins, in sentences."""
 
     @property
+    def arms(self) -> tuple[str, ...]:
+        """Names of what is compared: every recipe, and its control after it where it has one."""
+        return tuple(dict.fromkeys(cell.recipe for cell in self.cells))
+
+    @property
     def jobs(self) -> tuple[Job, ...]:
         """The different runs, in order."""
         return tuple({cell.job.folder: cell.job for cell in self.cells}.values())
@@ -87,6 +103,7 @@ class _Variant:
     made: Recipe
     wanted: tuple[tuple[str, str], ...]
     has: tuple[tuple[str, str], ...]
+    control_of: str
 
 
 def make_plan(grid: Grid, faces: FaceSet, others: FaceSet | None) -> ComparisonPlan:
@@ -102,18 +119,43 @@ def make_plan(grid: Grid, faces: FaceSet, others: FaceSet | None) -> ComparisonP
     if others is not None and others.info.checksum and others.info.checksum == faces.info.checksum:
         raise MienError("another set for --unlabeled", "the set that is compared on", "leave it out: its faces are used anyway")
     variants = [
-        _variant(name, made[name], grid.vary, values, applies)
+        variant
         for values in itertools.product(*(axis.values for axis in grid.vary))
         for name in grid.names
+        for variant in _with_control(grid, _variant(name, made[name], grid.vary, values, applies))
     ]
+    if not grid.control and any(map(looks_at_unlabeled, made.values())):
+        notes.append("no controls: with --control, a recipe is compared with itself when its unlabeled faces teach nothing")
+    budgets = [(None, total) for total in grid.labels] or [(labels, None) for labels in grid.labels_per_class]
     cells = [
-        _cell(grid, variant, GridPoint(labels, noise, variant.wanted), seed, faces, others)
+        _cell(grid, variant, GridPoint(labels, noise, variant.wanted, total), seed, faces, others)
         for seed in range(grid.seeds)
-        for labels in dict.fromkeys(grid.labels_per_class)
+        for labels, total in dict.fromkeys(budgets)
         for noise in dict.fromkeys(grid.noise)
         for variant in variants
     ]
     return ComparisonPlan(tuple(cells), tuple(notes))
+
+
+def control_name(recipe: str) -> str:
+    """The name of a recipe's control in tables."""
+    return f"{recipe} control"
+
+
+def _with_control(grid: Grid, variant: _Variant) -> list[_Variant]:
+    """A variant, and its control where one is asked for and the recipe learns from unlabeled faces.
+
+    Raises MienError where a technique has no control, or a recipe bears its name.
+    """
+    name, recipe = control_name(variant.recipe), variant.made
+    if not grid.control or recipe.control or not looks_at_unlabeled(recipe):
+        return [variant]
+    if name in grid.names:
+        raise MienError(f"no recipe named {name}, which is the control of {variant.recipe}", "one", "rename its file")
+    control = recipe.with_settings({"control": True, "title": f"control of: {recipe.title}"})
+    for stage in control.stages:
+        Components.of(control, stage)
+    return [variant, replace(variant, recipe=name, made=control, control_of=variant.recipe)]
 
 
 def _recipes(grid: Grid, notes: list[str]) -> dict[str, Recipe]:
@@ -150,7 +192,7 @@ def _applies(axis: Axis, made: Mapping[str, Recipe], notes: list[str]) -> set[st
 def _variant(name: str, recipe: Recipe, axes: Sequence[Axis], values: Sequence[Any], applies: Mapping[str, set[str]]) -> _Variant:
     chosen = {axis.key: value for axis, value in zip(axes, values, strict=True)}
     mine = {key: value for key, value in chosen.items() if name in applies[key]}
-    return _Variant(name, recipe.with_settings(mine), _texts(chosen), _texts(mine))
+    return _Variant(name, recipe.with_settings(mine), _texts(chosen), _texts(mine), "")
 
 
 def _texts(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -162,6 +204,7 @@ def _cell(grid: Grid, variant: _Variant, point: GridPoint, seed: int, faces: Fac
     settings = TrainingSettings(
         seed=seed,
         labels_per_class=point.labels,
+        labels=point.total,
         noise=point.noise,
         device=grid.device,
         threads=grid.threads,
@@ -169,18 +212,21 @@ def _cell(grid: Grid, variant: _Variant, point: GridPoint, seed: int, faces: Fac
         unlabeled_faces=grid.unlabeled_faces if asks else None,
         checksums=(faces.info.checksum, others.info.checksum if asks and others is not None else ""),
     )
-    mine = GridPoint(point.labels, point.noise, variant.has)
-    job = Job(variant.recipe, variant.made, settings, mine, _folder(variant, settings, mine))
+    mine = replace(point, varied=variant.has)
+    job = Job(variant.recipe, variant.made, settings, mine, _folder(variant, settings, mine), variant.control_of)
     return GridCell(variant.recipe, point, seed, job)
 
 
 def _folder(variant: _Variant, settings: TrainingSettings, point: GridPoint) -> str:
     """A readable name for a run's folder, with a hash of recipe, settings and sets; title, device and threads decide nothing."""
-    table = {key: value for key, value in variant.made.table().items() if key != "title"}
+    # A recipe that is no control has the name that it had before there were controls.
+    table = {key: value for key, value in variant.made.table().items() if key != "title" and (key != "control" or value)}
     asked: list[Any] = [settings.seed, settings.labels_per_class, settings.noise, settings.unlabeled_faces, settings.checksums]
     asked += [] if settings.own_unlabeled else ["no own"]
+    asked += [] if settings.labels is None else [f"{settings.labels} in all"]
     digest = hashlib.sha256(json.dumps([table, asked], sort_keys=True).encode()).hexdigest()[:8]
     labels = "all" if point.labels is None else f"{point.labels}pc"
+    labels = labels if point.total is None else f"{point.total}"
     parts = [variant.recipe, labels, *([f"noise{point.noise:g}"] if point.noise else [])]
     parts += [f"{key}={value}"[:40] for key, value in point.varied]
     return "-".join([re.sub(r"[^A-Za-z0-9_.=]+", "_", part)[:60] for part in parts] + [f"seed{settings.seed}", digest])

@@ -69,7 +69,11 @@ def published_beside(known: Sequence[PublishedFigure], recipe: str, point: GridP
     return tuple(
         entry
         for entry in known
-        if recipe in entry.recipes and entry.labels == labels and entry.noise == point.noise and not point.varied
+        if recipe in entry.recipes
+        and entry.labels == labels
+        and entry.noise == point.noise
+        and not point.varied
+        and point.total is None
     )
 
 

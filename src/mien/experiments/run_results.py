@@ -68,14 +68,26 @@ class RunResult:
     """Seconds of training and testing."""
     machine: str = ""
     """The machine that measured, in words."""
+    control_of: str = ""
+    """The recipe whose control this is; empty for a recipe."""
+    labels: int | None = None
+    """Label budget in all; None for none, or one per class."""
+    tested_on: str = ""
+    """Name of the face set that was tested on; empty in old results: the set that was trained on."""
+    tested_split: str = ""
+    """The split that was tested on; empty in such results."""
+    left_out: int | None = None
+    """Number of labeled test faces that were left out, as they are of a class that was not trained."""
+    tested_checksum: str = ""
+    """Checksum of the face set that was tested on; empty where it is the set that was trained on."""
 
     @property
     def point(self) -> GridPoint:
         """The grid point where the run stands."""
-        return GridPoint(self.labels_per_class, self.noise, tuple(self.varied.items()))
+        return GridPoint(self.labels_per_class, self.noise, tuple(self.varied.items()), self.labels)
 
 
-COLUMNS = tuple(name for name in RunResult.__dataclass_fields__ if name != "varied")
+COLUMNS = tuple(name for name in RunResult.__dataclass_fields__ if name not in ("varied", "tested_checksum"))
 """Columns of runs.csv; the varied keys come after them."""
 
 

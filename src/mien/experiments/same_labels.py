@@ -29,7 +29,7 @@ def require_same_labels(runs: Path, job: Job, seen: dict[Any, LabelsOfCell]) -> 
     folder = runs / job.folder
     labels = labels_used(folder)
     digest = hashlib.sha256(repr(labels).encode()).hexdigest()
-    other = seen.setdefault((job.point.labels, job.point.noise, job.settings.seed), LabelsOfCell(folder, digest))
+    other = seen.setdefault((job.point.labels, job.point.total, job.point.noise, job.settings.seed), LabelsOfCell(folder, digest))
     if digest != other.digest:
         count = len(set(labels) - set(labels_used(other.folder)))
         found = f"{count} of {quantity(len(labels), 'label')} of {folder} not in {other.folder}"

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -83,6 +83,12 @@ class TableLine:
     """Accuracy lost to noise minus what the first recipe lost: below 0 where this recipe loses less."""
     best_seed_on_test: float
     """Accuracy of the best seed, chosen on the test faces, as much of the literature reports it. Nothing here uses it."""
+    control_of: str
+    """The recipe whose control this is; empty for a recipe."""
+    control_difference: Difference
+    """Accuracy minus that of the recipe's own control; nan where there is none."""
+    control_average_difference: Difference
+    """Average accuracy minus that of the recipe's own control; nan where there is none."""
 
 
 def mean_with_interval(values: Iterable[float], within: tuple[float, float] = (-math.inf, math.inf)) -> Spread:
@@ -138,8 +144,12 @@ class _Table:
     def __init__(self, results: Sequence[RunResult], first: str) -> None:
         self.first = first
         self.cells: dict[tuple[str, GridPoint], list[RunResult]] = {}
+        self.control_of: dict[str, str] = {}
         for result in results:
             self.cells.setdefault((result.recipe, result.point), []).append(result)
+            if result.control_of:
+                self.control_of[result.recipe] = result.control_of
+        self.controls = {recipe: control for control, recipe in self.control_of.items()}
 
     def values(self, recipe: str, point: GridPoint, figure: str) -> dict[int, float]:
         """A figure by seed; nan where a run does not have it."""
@@ -150,7 +160,7 @@ class _Table:
         """The accuracy lost to noise, by seed; empty without noise."""
         if not point.noise:
             return {}
-        clean = self.values(recipe, GridPoint(point.labels, 0.0, point.varied), "accuracy")
+        clean = self.values(recipe, replace(point, noise=0.0), "accuracy")
         noisy = self.values(recipe, point, "accuracy")
         return {seed: clean[seed] - noisy[seed] for seed in sorted(clean.keys() & noisy.keys())}
 
@@ -160,6 +170,11 @@ class _Table:
 
         def against(figures: Callable[[str], dict[int, float]]) -> Difference:
             return paired_difference(figures(recipe), {} if recipe == self.first else figures(self.first))
+
+        def to_control(figure: str) -> Difference:
+            control = self.controls.get(recipe)
+            theirs = {} if control is None else self.values(control, point, figure)
+            return paired_difference(self.values(recipe, point, figure), theirs)
 
         return TableLine(
             recipe=recipe,
@@ -181,6 +196,9 @@ class _Table:
             best_seed_on_test=max(
                 (value for value in self.values(recipe, point, "accuracy").values() if value == value), default=NAN
             ),
+            control_of=self.control_of.get(recipe, ""),
+            control_difference=to_control("accuracy"),
+            control_average_difference=to_control("average_accuracy"),
         )
 
 
@@ -196,7 +214,9 @@ def table_csv_row(line: TableLine) -> dict[str, Any]:
     row |= {name: getattr(line, name).mean for name in ("macro_f1", "ece_after", "weight_auroc", "seconds")}
     row |= _spread_columns("lost_to_noise", line.lost_to_noise)
     row |= _difference_columns("lost_difference", line.lost_difference)
-    return row | {"best_seed_on_test": line.best_seed_on_test}
+    row |= {"best_seed_on_test": line.best_seed_on_test, "labels": point.total, "control_of": line.control_of}
+    row |= _difference_columns("control_difference", line.control_difference)
+    return row | _difference_columns("control_average_difference", line.control_average_difference)
 
 
 def _spread_columns(name: str, found: Spread) -> dict[str, float]:

@@ -37,6 +37,8 @@ class Grid:
     """Recipes to compare: names or TOML files. Differences are to the first."""
     labels_per_class: Annotated[tuple[Count | None, ...], Field(min_length=1)] = (None,)
     """Label budgets per class, validation included. Unless given: all labels."""
+    labels: tuple[Count, ...] = ()
+    """Instead: label budgets in all, validation included, in the classes' proportions."""
     noise: Annotated[tuple[Annotated[float, Field(ge=0, lt=1)], ...], Field(min_length=1)] = (0.0,)
     """Shares of the given labels, validation included, that are flipped to another class."""
     seeds: Count = 5
@@ -49,6 +51,8 @@ class Grid:
     """Whether faces beyond the label budget are learned from as unlabeled ones, beside those of a further set."""
     unlabeled_faces: Count | None = None
     """How many unlabeled faces to use. Unless given: all."""
+    control: bool = False
+    """Add a control of each recipe that learns from unlabeled faces: all is the same, but these teach nothing."""
     model: str | None = None
     """Another network for every recipe."""
     start: str | None = None
@@ -57,8 +61,10 @@ class Grid:
     """Epochs in all, for every recipe."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Values to change in every recipe, by key."""
+    test_on: Path | None = None
+    """A further face set to test on, in place of the one whose labels are learned. Classes are matched by name."""
     split: str | None = None
-    """Split to test on. Unless given: test or PublicTest."""
+    """Split to test on, of the set that is tested on. Unless given: test or PublicTest."""
     device: str = "auto"
     """auto, cpu, cuda, or cuda:1 for the second GPU."""
     threads: Threads | None = None
@@ -68,6 +74,8 @@ class Grid:
         names = self.names
         if len(set(names)) < len(names):
             raise MienError("recipes of different names", ", ".join(names), "leave one out, or rename its file")
+        if self.labels and self.labels_per_class != (None,):
+            raise MienError("one kind of label budget", "some per class and some in all", "give --labels or --labels-per-class")
         keys = [axis.key for axis in self.vary]
         if len(set(keys)) < len(keys):
             raise MienError("different keys to vary", ", ".join(keys), "give all values of a key at once")

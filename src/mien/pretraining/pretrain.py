@@ -17,6 +17,7 @@ from mien.progress import Progress
 from mien.recipes.recipe import Answer, Recipe, Stage
 from mien.recognize.run_records import write_history
 from mien.training.checkpoint import load_weights, read_state, write_state
+from mien.training.components import start_draws_unlabeled
 from mien.training.loop import fit
 from mien.training.objective import Objective
 from mien.training.run import Run
@@ -79,11 +80,19 @@ def is_pretrained(place: Workplace, name: str) -> bool:
     return (place.folder / "parts" / name / "weights.safetensors").is_file()
 
 
-def pretraining_recipe(run: Run, stages: Sequence[Stage], loss: Answer) -> Recipe:
-    """The run's recipe with other stages and another loss, every other question answered plainly, chosen by held-out loss."""
+def pretraining_recipe(
+    run: Run, stages: Sequence[Stage], loss: Answer, held_out: float = 0.0, batch: int | None = None
+) -> Recipe:
+    """The run's recipe with other stages and another loss, every other question answered plainly, chosen by held-out loss.
+
+    `held_out`: share of the faces that measures. `batch`: faces in a batch, unless the run's. In a control, labeled faces are
+    repeated until there are as many batches as unlabeled ones, which they stand for, would make.
+    """
     table = run.recipe.table()
-    kept = {key: table[key] for key in ("model", "augment", "normalize", "batch", "precision")}
-    plain = {"draw": "shuffled", "average": 0.0, "choose": "loss"}
+    kept = {key: table[key] for key in ("model", "augment", "normalize", "precision")} | {"batch": batch or run.recipe.batch}
+    repeats = run.recipe.control and start_draws_unlabeled(run.recipe)
+    batches = round((1 - held_out) * len(run.labels)) // kept["batch"] if repeats else 1
+    plain = {"draw": {"technique": "shuffled", "at_least": max(1, batches)}, "average": 0.0, "choose": "loss"}
     return Recipe.parse(kept | plain | {"stages": tuple(stages), "loss": loss})
 
 

@@ -113,6 +113,8 @@ class Recipe:
     """Whether torch.compile fuses the network; needs a C++ compiler on a CPU."""
     transductive: bool = False
     """Whether faces of the test split may be trained on without their labels."""
+    control: bool = False
+    """Whether unlabeled faces are drawn and looked at as ever but teach nothing: the control of a comparison."""
     title: str = ""
     """What the recipe is, in a line, and where it was published."""
 

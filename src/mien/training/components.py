@@ -1,6 +1,6 @@
 """The techniques of a stage, each held to the protocol of its question."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mien.protocols import require_subclass
@@ -38,19 +38,34 @@ class Components:
 
     @staticmethod
     def of(recipe: Recipe, stage: Stage) -> "Components":
-        """The techniques of the recipe, and those by which the stage answers otherwise.
+        """The techniques of the recipe, and those by which the stage answers otherwise; in a control, those of a control.
 
-        Raises MienError where one is unknown, or does not subclass its question's protocol.
+        Raises MienError where one is unknown, does not subclass its question's protocol, or has no control.
         """
-        made = build_techniques(recipe, stage)
-        for question, techniques in made.items():
-            for technique in techniques:
-                require_subclass(technique, PROTOCOLS[question], "mien.techniques", question)
-        one = {question: techniques[0] for question, techniques in made.items() if question != "weigh"}
-        return Components(weigh=made["weigh"], **one)
+        made = _answers(recipe, stage)
+        if not recipe.control:
+            return made
+        start, draw = made.start.without_unlabeled(), made.draw.without_unlabeled()
+        unlabeled, step = made.unlabeled.without_unlabeled(), made.step.without_unlabeled()
+        return replace(made, start=start, draw=draw, unlabeled=unlabeled, step=step)
 
 
 def looks_at_unlabeled(recipe: Recipe) -> bool:
-    """Whether any stage of the recipe learns from faces without labels."""
-    stages = [Components.of(recipe, stage) for stage in recipe.stages]
+    """Whether any stage of the recipe learns from faces without labels; a control holds those that its recipe would."""
+    stages = [_answers(recipe, stage) for stage in recipe.stages]
     return any(stage.start.draws_unlabeled or stage.draw.draws_unlabeled or stage.unlabeled.needs_unlabeled for stage in stages)
+
+
+def start_draws_unlabeled(recipe: Recipe) -> bool:
+    """Whether the recipe's start learns from faces without labels, unless the recipe is a control."""
+    return _answers(recipe, recipe.stages[0]).start.draws_unlabeled
+
+
+def _answers(recipe: Recipe, stage: Stage) -> Components:
+    """The techniques of a stage as the recipe names them, be it a control or not."""
+    made = build_techniques(recipe, stage)
+    for question, techniques in made.items():
+        for technique in techniques:
+            require_subclass(technique, PROTOCOLS[question], "mien.techniques", question)
+    one = {question: techniques[0] for question, techniques in made.items() if question != "weigh"}
+    return Components(weigh=made["weigh"], **one)

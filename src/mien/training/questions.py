@@ -1,11 +1,15 @@
 """The seven questions that a recipe's techniques answer. A technique is a subclass of its question's protocol."""
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from torch import Tensor
+from typing_extensions import override
 
+from mien.errors import MienError
+from mien.registry import component_name
 from mien.training.face_loader import Batch
-from mien.training.losses import LabeledLoss, Loss, Unevaluated, UnlabeledLoss
+from mien.training.losses import LabeledLoss, Loss, Perturb, Unevaluated, UnlabeledLoss
 from mien.training.run import Run
 
 __all__ = ["Draw", "Loss", "Start", "Step", "Targets", "Unlabeled", "Weigh"]
@@ -19,6 +23,11 @@ class Start(Protocol):
         """Whether the start learns from faces without labels, so that the run has to hold some."""
         return False
 
+    def without_unlabeled(self) -> "Start":
+        """The start of a control: as many steps, from labeled faces alone. Raises MienError where a start has none."""
+        _require_labeled_only(self)
+        return self
+
     def __call__(self, run: Run) -> None:
         """Set the weights of `run.network`."""
         ...
@@ -31,6 +40,11 @@ class Draw(Protocol):
     def draws_unlabeled(self) -> bool:
         """Whether unlabeled faces are drawn, too; such a draw sets their targets itself."""
         return False
+
+    def without_unlabeled(self) -> "Draw":
+        """The draw of a control: as many batches, of labeled faces alone. Raises MienError where a draw has none."""
+        _require_labeled_only(self)
+        return self
 
     def __call__(self, run: Run) -> list[Tensor]:
         """The rows of the faces of each batch, (B,) each, int64 on the CPU."""
@@ -68,6 +82,10 @@ class Unlabeled(Protocol):
         """Whether the technique looks at faces without labels, so that the run has to hold some."""
         return True
 
+    def without_unlabeled(self) -> "Unlabeled":
+        """The technique of a control: it does all that it does, and its loss counts 0."""
+        return Weightless(self)
+
     def __call__(self, run: Run, batch: Batch) -> UnlabeledLoss | None:
         """Draw the views of the batch and return its unevaluated loss, or None."""
         ...
@@ -76,6 +94,43 @@ class Unlabeled(Protocol):
 class Step(Protocol):
     """When is an update kept? Called for every batch; evaluates its losses and updates the network."""
 
+    def without_unlabeled(self) -> "Step":
+        """The step of a control, which gets an unlabeled loss of 0 without gradient: itself, where that changes nothing."""
+        return self
+
     def __call__(self, run: Run, labeled: LabeledLoss, unlabeled: UnlabeledLoss | None) -> None:
         """Update `run.network`, by `run.descend(loss)`."""
         ...
+
+
+@dataclass(frozen=True)
+class Weightless(Unlabeled):
+    """Another technique, whose loss counts 0: views and pseudo-labels are made as ever, and nothing is learned from them."""
+
+    of: Unlabeled
+    """That technique."""
+
+    @property
+    @override
+    def needs_unlabeled(self) -> bool:
+        """Whether that technique looks at faces without labels."""
+        return self.of.needs_unlabeled
+
+    @override
+    def __call__(self, run: Run, batch: Batch) -> UnlabeledLoss | None:
+        """That technique's unevaluated loss, times 0."""
+        loss = self.of(run, batch)
+        if loss is None:
+            return None
+
+        def evaluate(perturb: Perturb | None = None) -> Tensor:
+            return 0.0 * (loss() if perturb is None else loss(perturb))
+
+        return evaluate
+
+
+def _require_labeled_only(technique: Any) -> None:
+    """Raises MienError for a technique that draws unlabeled faces and does not say what it does without them."""
+    if technique.draws_unlabeled:
+        name = component_name(type(technique))
+        raise MienError(f"a control of {name}, which draws unlabeled faces", "none", "write its method without_unlabeled")

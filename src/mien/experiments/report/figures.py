@@ -9,9 +9,9 @@ import numpy as np
 
 from mien.evaluation.report.figures import INK, LINE, TEXT, plain_axes, to_svg
 from mien.experiments.grid import GridPoint
-from mien.experiments.seed_statistics import TableLine
+from mien.experiments.seed_statistics import Difference, TableLine
 from mien.matplotlib_parts import Axes, Figure, MaxNLocator, PercentFormatter, Text
-from mien.wording import percent, quantity, short_name
+from mien.wording import percent, short_name
 
 # Okabe and Ito's colors without yellow, which is too light for lines; with nine markers every pair is different.
 COLORS = ("#000000", "#e69f00", "#0072b2", "#009e73", "#d55e00", "#cc79a7", "#56b4e9")
@@ -49,12 +49,11 @@ class AccuracyPanel:
 
 def accuracy_curves(lines: Sequence[TableLine]) -> list[AccuracyCurves]:
     """Diagrams over labels, noise and each varied number of which the grid has two values or more."""
-    labels = sorted({line.point.labels for line in lines}, key=_by_size)
+    label = "labels in all" if any(line.point.total for line in lines) else "labels per class"
+    labels = sorted({_labels(line.point) for line in lines}, key=_by_size)
     noise = sorted({line.point.noise for line in lines})
     made = [
-        _curves(
-            lines, "labels", "labels per class", labels, ["all" if n is None else str(n) for n in labels], lambda g: g.labels
-        ),
+        _curves(lines, "labels", label, labels, ["all" if n is None else str(n) for n in labels], _labels),
         _curves(lines, "noise", "flipped labels", noise, [percent(n, None, " %") for n in noise], lambda g: g.noise),
     ]
     for key in dict.fromkeys(key for line in lines for key, _ in line.point.varied):
@@ -67,6 +66,11 @@ def accuracy_curves(lines: Sequence[TableLine]) -> list[AccuracyCurves]:
 
 def _reader(key: str) -> Callable[[GridPoint], str]:
     return lambda point: dict(point.varied)[key]
+
+
+def _labels(point: GridPoint) -> int | None:
+    """The point's label budget, per class or in all; None for all labels."""
+    return point.labels if point.total is None else point.total
 
 
 def _by_size(labels: int | None) -> float:
@@ -99,7 +103,7 @@ def _curves(
 
 def _other_axes(point: GridPoint, name: str) -> str:
     """A grid point's place on all axes but one, in words."""
-    parts = [] if name == "labels" else ["all labels" if point.labels is None else f"{quantity(point.labels, 'label')} per class"]
+    parts = [] if name == "labels" else [point.budget]
     flipped = f"{percent(point.noise, None, ' %')} of labels flipped" if point.noise else "no labels flipped"
     parts += [] if name == "noise" else [flipped]
     return ", ".join([*parts, *(f"{key} = {value}" for key, value in point.varied if key != name)])
@@ -153,21 +157,21 @@ def _panel(axes: Axes, panel: AccuracyPanel, curves: AccuracyCurves, recipes: Se
     _literal([axes.title, axes.xaxis.label, *axes.get_xticklabels()])
 
 
-def draw_differences(lines: Sequence[TableLine], recipes: Sequence[str]) -> bytes:
-    """The differences of accuracy to the first recipe as SVG, point by point, paired by seed, with 95 % t-intervals."""
+def draw_differences(
+    lines: Sequence[TableLine], recipes: Sequence[str], what: str, read: Callable[[TableLine], Difference]
+) -> bytes:
+    """Differences of accuracy to `what` as SVG, point by point, paired by seed, with 95 % t-intervals; `read` gives a line's."""
     grid_points = list(dict.fromkeys(line.point for line in lines))
-    rows = [line for line in lines if not line.first]
-    others = len({line.recipe for line in rows})
+    rows = [line for line in lines if read(line).pairs]
+    shown = [recipe for recipe in recipes if recipe in {line.recipe for line in rows}]
+    others = len(shown)
     figure = Figure(figsize=(7.4, 0.9 + (0.2 * others + 0.25) * len(grid_points)), layout="constrained")
     axes = figure.subplots()
     plain_axes(axes)
     axes.axvline(0, color=INK, linewidth=1.0, zorder=1)
     for line in rows:
-        if not line.difference.pairs:
-            continue
-        number = recipes.index(line.recipe)
-        place = grid_points.index(line.point) + 0.8 * (number - others / 2 - 0.5) / max(1, others)
-        found = line.difference
+        number, found = recipes.index(line.recipe), read(line)
+        place = grid_points.index(line.point) + 0.8 * (shown.index(line.recipe) - (others - 1) / 2) / max(1, others)
         half = 0.0 if math.isnan(found.high) else found.high - found.mean
         axes.errorbar(
             [100 * found.mean], [place], xerr=[100 * half], label=_ascii(line.recipe), color=color(number), marker=marker(number),
@@ -177,7 +181,7 @@ def draw_differences(lines: Sequence[TableLine], recipes: Sequence[str]) -> byte
         axes.axhline(place - 0.5, color=LINE, linewidth=0.6)
     axes.set_yticks(range(len(grid_points)), [_ascii(str(point)) for point in grid_points])
     axes.set_ylim(len(grid_points) - 0.5, -0.5)
-    axes.set_xlabel(f"accuracy minus that of {_ascii(recipes[0])}, percentage points", fontsize=TEXT, color=INK)
+    axes.set_xlabel(f"accuracy minus {_ascii(what)}, percentage points", fontsize=TEXT, color=INK)
     axes.grid(axis="x", color=LINE, linewidth=0.6)
     handles = {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     legend = figure.legend(handles.values(), handles.keys(), loc="outside right upper", fontsize=TEXT, frameon=False)

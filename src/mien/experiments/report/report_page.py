@@ -1,7 +1,7 @@
 """Writes the report of a comparison: report.html, and its diagrams as SVG files."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,21 +52,26 @@ class RecipeCost:
 def write_comparison(found: Comparison, out: Path) -> None:
     """Write report.html, which needs no other file, and its diagrams as SVG files into the folder `out`."""
     curves = accuracy_curves(found.lines)
-    drawn = {f"curves-{_file_name(entry.name)}.svg": draw_accuracy_curves(entry, found.grid.names) for entry in curves}
+    drawn = {f"curves-{_file_name(entry.name)}.svg": draw_accuracy_curves(entry, found.arms) for entry in curves}
     captions = dict(zip(drawn, (_curves_alt(entry) for entry in curves), strict=True))
     titles = dict(zip(drawn, (entry.title for entry in curves), strict=True))
     if any(line.difference.pairs for line in found.lines):
         name, first = "differences.svg", found.grid.names[0]
-        drawn[name] = draw_differences(found.lines, found.grid.names)
+        drawn[name] = draw_differences(found.lines, found.arms, f"that of {first}", lambda line: line.difference)
         titles[name] = f"Difference to {first}, paired by seed"
-        captions[name] = _difference_alt(found.lines, first)
+        captions[name] = _difference_alt(found.lines, f"that of {first}", lambda line: line.difference)
+    if any(line.control_difference.pairs for line in found.lines):
+        name = "differences-control.svg"
+        drawn[name] = draw_differences(found.lines, found.arms, "that of its control", lambda line: line.control_difference)
+        titles[name] = "Difference of each recipe to its own control, paired by seed"
+        captions[name] = _difference_alt(found.lines, "that of its control", lambda line: line.control_difference)
     pictures = [
         EmbeddedPicture(data_uri(content, "svg+xml"), captions[name], titles[name], name) for name, content in drawn.items()
     ]
     page = comparison_html(found, pictures)
     for name, content in drawn.items():
         write_atomically(out / name, content)
-    for path in (*out.glob("curves-*.svg"), *out.glob("differences.svg")):
+    for path in (*out.glob("curves-*.svg"), *out.glob("differences*.svg")):
         if path.name not in drawn:
             path.unlink()  # Of a grid that was asked here before.
     write_atomically(out / "report.html", page.encode())
@@ -91,6 +96,7 @@ def comparison_html(found: Comparison, pictures: Sequence[EmbeddedPicture]) -> s
     return room.get_template("comparison.html.j2").render(
         found=found,
         first=found.grid.names[0],
+        controlled=any(line.control_of for line in found.lines),
         tables=grouped,
         pictures=pictures,
         noisy=[table for table in grouped if any(line.lost_to_noise.count for line in table.lines)],
@@ -152,7 +158,7 @@ def _budget(line: TableLine) -> str:
 def recipe_costs(found: Comparison) -> list[RecipeCost]:
     """Mean seconds of each recipe's runs, also as a factor of the first recipe's where both were run."""
     made = []
-    runs = {recipe: {result.run: result for result in found.results if result.recipe == recipe} for recipe in found.grid.names}
+    runs = {recipe: {result.run: result for result in found.results if result.recipe == recipe} for recipe in found.arms}
     first = {(result.point, result.seed): result.seconds for result in found.results if result.recipe == found.grid.names[0]}
     for recipe, mine in runs.items():
         known = [result.seconds for result in mine.values() if result.seconds is not None]
@@ -173,7 +179,7 @@ def measurement_facts(found: Comparison) -> dict[str, str]:
     grid, results = found.grid, found.results
     unlabeled = {
         recipe: sorted({result.unlabeled_faces for result in results if result.recipe == recipe and result.unlabeled_faces})
-        for recipe in grid.names
+        for recipe in found.arms
     }
     made = {"recipes": ", ".join(grid.recipes), "seeds": f"0 to {grid.seeds - 1}" if grid.seeds > 1 else "0"}
     made["networks"] = ", ".join(sorted({result.network for result in results}))
@@ -207,14 +213,12 @@ def _mean(line: TableLine | None) -> str:
     return spaced_percent(float("nan") if line is None else line.accuracy.mean)
 
 
-def _difference_alt(lines: Iterable[TableLine], first: str) -> str:
-    """The diagram of differences in words."""
+def _difference_alt(lines: Iterable[TableLine], what: str, read: Callable[[TableLine], Difference]) -> str:
+    """A diagram of differences in words."""
     words = [
-        f"{line.recipe}, {line.point}: {signed(line.difference.mean)} ({bounds(line.difference)})"
-        for line in lines
-        if line.difference.pairs
+        f"{line.recipe}, {line.point}: {signed(read(line).mean)} ({bounds(read(line))})" for line in lines if read(line).pairs
     ]
-    return f"Accuracy minus that of {first}, percentage points: {'; '.join(words)}"
+    return f"Accuracy minus {what}, percentage points: {'; '.join(words)}"
 
 
 def _file_name(name: str) -> str:

@@ -5,6 +5,7 @@ of every predicted class, so that the frequent class does not win every round.
 """
 
 import math
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 import torch
@@ -70,6 +71,11 @@ class Replace(Draw):
     is to be right."""
     at_least: BatchCount = 1
     """Batches in an epoch at least."""
+
+    @override
+    def without_unlabeled(self) -> "Replace":
+        """No face steps aside."""
+        return replace(self, share=0.0)
 
     @override
     def __call__(self, run: Run) -> list[Tensor]:

@@ -1,6 +1,7 @@
 """FaceNet2ExpNet: a face-recognition network teaches the expression network's convolutions (FN2EN, Eq. 1-4, Fig. 2a)."""
 
 import shutil
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import torch
@@ -77,6 +78,11 @@ class Distill(Start):
         return self.unlabeled
 
     @override
+    def without_unlabeled(self) -> "Distill":
+        """Labeled faces alone are regressed, and a teacher's recipe is its control."""
+        return replace(self, unlabeled=False, settings={**(self.settings or {}), "control": True})
+
+    @override
     def __call__(self, run: Run) -> None:
         """Train teacher and student in the run's parts/teacher and parts/distill. Raises MienError for what does not fit."""
         goal = self.goal(run)
@@ -84,10 +90,9 @@ class Distill(Start):
         source = self.face_net(run)
         rows = torch.cat([run.labeled, run.unlabeled]) if self.unlabeled else run.labeled
         parts = portions(rows, self.held_out, run.seed)
-        recipe = pretraining_recipe(run, self.stages, {"technique": "squared", "p": self.p})
-        data = parts.data(run.data.faces)
+        recipe = pretraining_recipe(run, self.stages, {"technique": "squared", "p": self.p}, self.held_out)
         objective = None if is_pretrained(run, "distill") else Imitate.of(self.maps(run, source), parts, goal, run.device)
-        pretrain(run, "distill", recipe, data, student, objective)
+        pretrain(run, "distill", recipe, parts.data(run.data.faces), student, objective)
         if self.keep_logits and not has_logits(run):
             write_logits(run, source, self.maps(run, source))
         if self.head == "teacher":

@@ -1,5 +1,6 @@
 """VICReg: two views of a face get alike features that neither collapse nor repeat each other (Bardes, Ponce and LeCun 2022)."""
 
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -65,17 +66,23 @@ class SelfSupervised(Start):
     """Weight of what features repeat of each other, nu."""
     held_out: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.05
     """Share of the faces, two at least, that measures the loss and chooses the epoch."""
+    unlabeled: bool = True
+    """Whether unlabeled faces teach beside labeled ones."""
+
+    @override
+    def without_unlabeled(self) -> "SelfSupervised":
+        """Labeled faces alone teach."""
+        return replace(self, unlabeled=False)
 
     @override
     def __call__(self, run: Run) -> None:
         """Train the blocks in the run's parts/self_supervised. Raises MienError for an unknown block or too few faces."""
-        rows = torch.cat([run.labeled, run.unlabeled]).sort().values
+        rows = (torch.cat([run.labeled, run.unlabeled]) if self.unlabeled else run.labeled).sort().values
         if len(rows) < LEAST:
             raise MienError(f"at least {LEAST} faces to learn from without labels", f"{len(rows)}", "add --unlabeled FACESET")
         network = self.network(run.network, run.seed)
         stage = Stage(epochs=self.epochs, lr=self.lr, optimizer="adamw", weight_decay=1e-6, schedule="one_cycle")
-        plain = {"batch": self.batch, "draw": "shuffled", "average": 0.0}
-        recipe = pretraining_recipe(run, [stage], {"technique": "cross_entropy"}).with_settings(plain)
+        recipe = pretraining_recipe(run, [stage], {"technique": "cross_entropy"}, self.held_out, self.batch)
         weights = {"invariance": self.invariance, "variance": self.variance, "covariance": self.covariance}
         divided = portions(rows, max(self.held_out, 2 / len(rows)), run.seed)
         pretrain(run, "self_supervised", recipe, divided.data(run.data.faces), network, Agree(weights, self.views))
