@@ -25,13 +25,17 @@ def numbers(text: str) -> list[object]:
     return [parse_word(part) for part in comma_list(text)]
 
 
+LabelsPerClass = Annotated[str, setting(Grid, "labels_per_class", form="Separated by commas: 10,25,all.", read=budgets)]
+Changes = Annotated[
+    list[str] | None, setting(Grid, "settings", "--set", form="May be repeated.", metavar="KEY=VALUE", checked=False)
+]
+
+
 def compare(
     faceset: FaceSetPath,
     recipes: Annotated[str, setting(Grid, "recipes", form="Separated by commas: a,b,c.", read=comma_list)],
     out: Annotated[Path, typer.Option(help="A new folder, or that of an earlier comparison, which goes on.")],
-    labels_per_class: Annotated[
-        str, setting(Grid, "labels_per_class", form="Separated by commas: 10,25,all.", read=budgets)
-    ] = "all",
+    labels_per_class: LabelsPerClass = "all",
     labels: Annotated[str | None, setting(Grid, "labels", form="Separated by commas: 700,1400.", read=numbers)] = None,
     noise: Annotated[str, setting(Grid, "noise", form="Separated by commas: 0,0.1.", read=numbers)] = "0",
     seeds: Annotated[int, setting(Grid, "seeds")] = 5,
@@ -43,9 +47,7 @@ def compare(
     model: Annotated[str | None, setting(Grid, "model")] = None,
     start: Annotated[str | None, setting(Grid, "start", metavar="MODEL")] = None,
     epochs: Annotated[int | None, setting(Grid, "epochs")] = None,
-    set_: Annotated[
-        list[str] | None, setting(Grid, "settings", "--set", form="May be repeated.", metavar="KEY=VALUE", checked=False)
-    ] = None,
+    set_: Changes = None,
     test_on: Annotated[Path | None, setting(Grid, "test_on", metavar="FACESET")] = None,
     split: Annotated[str | None, setting(Grid, "split", "--split", "--test-split")] = None,
     device: Annotated[str, setting(Grid, "device")] = "auto",

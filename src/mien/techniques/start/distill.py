@@ -30,16 +30,14 @@ from mien.wording import with_suggestion
 
 @dataclass(frozen=True, config=STRICT)
 class Distill(Start):
-    """Stage 0: fine-tune a face net on the labeled faces. Stage 1: regress its feature map, on unlabeled faces too.
-
-    The recipe's stages are stage 2: layers above the regressed map start from N(0, `deviation`), then all learn from labels.
+    """Stage 0: fine-tune a face net on the labeled faces. Stage 1: regress its feature map, on unlabeled faces too. The
+    recipe's stages are stage 2: layers above the regressed map start from N(0, `deviation`), then all learn from labels.
 
     Departures: any face net and any of its blocks (the paper: VGG-Face, pool5); unlabeled faces teach as well
     (`unlabeled = false`: labeled ones only); the paper's learning rate 1e-7 is Caffe's 1/(2N) sum, 1e-7 M/2 on the mean over a
     map of M numbers: 4.1e-4 for the default block's 8,192, 1.25e-3 for pool5's 25,088; faces and their mirror images instead of
-    random crops, so that the teacher's maps are computed once per face and lie, in half precision, in parts/maps until stage 1
-    is over; the weights kept are the best on held-out faces, which need no label. Beyond the paper, the student may begin with
-    the teacher's last layer (`head`), and learn its logits later (`keep_logits`, for targets and unlabeled = soft_targets).
+    random crops, whose maps by the teacher are computed once and lie in parts/maps until stage 1 is over; the weights kept are
+    the best on held-out faces. Beyond the paper: `head`, and `keep_logits`, for targets and unlabeled = soft_targets.
     """
 
     teacher: str | dict[str, Any] = "face_finetune"
@@ -98,8 +96,7 @@ class Distill(Start):
         if self.head == "teacher":
             run.network.head.load_state_dict(source.network.head.state_dict())
         if self.keep_maps:
-            name = list(student.blocks)[-1]
-            write_imitation(run.folder, name, run.network.shapes()[name], goal, self.p)
+            write_imitation(run.folder, name := list(student.blocks)[-1], run.network.shapes()[name], goal, self.p)
         else:
             shutil.rmtree(run.folder / "parts" / "maps", ignore_errors=True)
 
@@ -115,17 +112,18 @@ class Distill(Start):
         if self.block not in shapes:
             raise MienError(f"start.block among {', '.join(shapes)}", with_suggestion(self.block, shapes), "choose one of those")
         channels, *whole = (*shapes[self.block], 1, 1)[:3]
-        size = [self.grid, self.grid] if self.grid else whole
-        gigabytes = len(run.labels) * 2 * channels * size[0] * size[1] * 2 / 1e9
+        height, width = (self.grid, self.grid) if self.grid else whole
+        gigabytes = len(run.labels) * 2 * channels * height * width * 2 / 1e9
         if gigabytes > self.limit_gb:
-            most = f"teacher's maps of at most {self.limit_gb:g} GB"
-            raise MienError(most, f"{gigabytes:.3g} GB", "set start.grid, or raise start.limit_gb")
+            raise MienError(
+                f"maps of at most {self.limit_gb:g} GB", f"{gigabytes:.3g} GB", "set start.grid, or raise start.limit_gb"
+            )
         if self.head == "teacher" and not (knows and same_form(built.head, run.network.head)):
             found = "another form" if knows else f"teacher = {self.teacher}"
             raise MienError("a fine-tuned teacher whose last layer has the network's form", found, "set start.head to fresh")
         if self.keep_logits:
             require_logits(str(self.teacher), knows, self.block, list(shapes)[-1], self.grid)
-        return channels, size[0], size[1]
+        return channels, height, width
 
     def recipe(self) -> Recipe | None:
         """The recipe by which the teacher is fine-tuned; None where it is taken as it is."""
