@@ -107,6 +107,8 @@ class Recipe:
     """The figure on validation by which the best model is kept; `last` keeps the last one."""
     average: Fraction = 0.0
     """Decay of the moving average of the weights that is validated and kept; 0 for none."""
+    prior: Share = 0.0
+    """How far the kept model follows the classes' frequencies that it finds among unlabeled faces: 0 not at all, 1 wholly."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Precision of training; `auto` takes bfloat16 where the processor multiplies such numbers, else float32."""
     compile: bool = False

@@ -24,15 +24,16 @@ from mien.progress import Progress, Silent
 from mien.recipes.automatic import AUTO
 from mien.recipes.recipe import Recipe
 from mien.recognize.calibration import apply_temperature, fit_confidence_threshold, fit_conformal_threshold, fit_temperature
-from mien.recognize.device import choose_device, to_device
+from mien.recognize.device import choose_device
 from mien.recognize.model_card import ModelCard, read_card
 from mien.recognize.recognizer import Recognizer
 from mien.recognize.run_records import read_sources, write_history
-from mien.recognize.saved_networks import build_network, write_model
+from mien.recognize.saved_networks import write_model
 from mien.registry import naming_file
 from mien.tabular.parquet_files import BUDGET_COLUMNS, read_table
 from mien.training.checkpoint import TODO, read_state
 from mien.training.choose_recipe import choose_recipe
+from mien.training.class_prior import kept_network, last_bias, with_found_prior
 from mien.training.loop import fit, own_threads
 from mien.training.prepare_run import PreparedRun, budget_table, prepare_run
 from mien.training.run import BestEpoch, Run
@@ -203,22 +204,23 @@ def _finish(run: Run, settings: TrainingSettings, prepared: PreparedRun, progres
         write_table(run.folder / "weights.parquet", _weights_table(run, prepared))
         folder = run.folder / "model" if last else run.folder / "stages" / str(stage + 1)
         assert run.best is not None, "every stage has an epoch"
-        logits = _best_logits(run, run.best) if len(run.data.validation_labels) else torch.empty(0, run.classes)
-        card = _card(run, run.best, logits, settings, prepared)
-        write_model(folder, run.best.weights, card)
+        best, facts = with_found_prior(run, run.best) if last else (run.best, {})
+        logits = _best_logits(run, best) if len(run.data.validation_labels) else torch.empty(0, run.classes)
+        card = _card(run, best, logits, settings, prepared)
+        write_model(folder, best.weights, replace(card, budget=card.budget | facts))
         if last:
             _say_doubtful(run, logits, card, progress)
 
+    if run.recipe.prior:
+        last_bias(run.network)  # refuses before the training, not after it
     with own_threads(settings.threads):
         fit(run, keep)
     return Recognizer.load(run.folder, settings.device)
 
 
 def _best_logits(run: Run, best: BestEpoch) -> Tensor:
-    """Logits (V, K) of the validation faces, by the best weights of the stage; those in training stay as they are."""
-    network = build_network(run.recipe.model, run.classes, run.views.info)
-    network.load_state_dict(best.weights)
-    return run.predict(run.validation, to_device(network, run.device))
+    """Logits (V, K) of the validation faces, by the best weights of the stage."""
+    return run.predict(run.validation, kept_network(run, best))
 
 
 def _say_doubtful(run: Run, logits: Tensor, card: ModelCard, progress: Progress) -> None:

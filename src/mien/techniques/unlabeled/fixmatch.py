@@ -3,6 +3,8 @@
 `adaptive` takes the class-wise thresholds of FreeMatch (Wang et al. 2023, Eq. 4-8) instead of one fixed number.
 """
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from pydantic.dataclasses import dataclass
@@ -37,7 +39,8 @@ class Fixmatch(Unlabeled):
     """weight times the mean over U faces of 1[max q >= threshold] CE(argmax q, strong view), summed over heads.
 
     Departures: q comes from the network without dropout and with its running batch statistics; labeled faces and strong
-    views are normalized each by their own batch's. FreeMatch's fairness term is left out.
+    views are normalized each by their own batch's. FreeMatch's averages begin with the first batch, not at 1/K
+    (`begin = "even"`), which lets every wrong label of a good start through; its fairness term is left out.
     """
 
     weight: NotNegative = 1.0
@@ -48,6 +51,8 @@ class Fixmatch(Unlabeled):
     """Thresholds by class that follow how sure the network has become."""
     momentum: Share = 0.999
     """Momentum of the moving averages behind adaptive thresholds; FreeMatch takes .999."""
+    begin: Literal["first", "even"] = "first"
+    """Where these averages begin: at the first batch's, or at 1/K."""
 
     @override
     def __call__(self, run: Run, batch: Batch) -> UnlabeledLoss | None:
@@ -69,10 +74,12 @@ class Fixmatch(Unlabeled):
         """(K,) thresholds, after what this batch's probabilities (U, K) add to the averages."""
         if not self.adaptive:
             return sure.new_full((run.classes,), self.threshold)
-        start = sure.new_full((run.classes,), 1 / run.classes)
+        even, first = sure.new_full((run.classes,), 1 / run.classes), self.begin == "first"
         memory = run.state["unlabeled"]
-        overall = global_threshold(memory.get("global", Tensor, lambda: start[0]), sure, self.momentum)
-        expectation = class_expectation(memory.get("classes", Tensor, lambda: start), sure, self.momentum)
+        largest = memory.get("global", Tensor, lambda: sure.amax(dim=1).mean() if first else even[0])
+        predicted = memory.get("classes", Tensor, lambda: sure.mean(dim=0) if first else even)
+        overall = global_threshold(largest, sure, self.momentum)
+        expectation = class_expectation(predicted, sure, self.momentum)
         memory.put("global", overall)
         memory.put("classes", expectation)
         run.notes.add("threshold", overall)

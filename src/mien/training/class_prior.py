@@ -1,0 +1,82 @@
+"""How frequent the classes are among unlabeled faces, and a finished network that expects them so.
+
+Labels that are drawn class by class say nothing of how often people look angry. Saerens, Latinne and Decaestecker 2002
+("Adjusting the Outputs of a Classifier to New a Priori Probabilities", Neural Computation 14) find it by EM, without a label.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mien.errors import MienError
+from mien.models import Network
+from mien.recognize.device import to_device
+from mien.recognize.saved_networks import build_network
+from mien.training.run import BestEpoch, Run
+from mien.wording import percent
+
+ROUNDS = 1000
+"""Most rounds of EM; it ends when nothing changes."""
+
+
+def expected_shares(probabilities: Tensor, trained: Tensor) -> Tensor:
+    """The classes' shares (K,) among faces with these probabilities (N, K), by a network trained on shares (K,): Eq. 2.8 to 2.10.
+
+    One face is added to each class, so that none vanishes.
+    """
+    shares = trained
+    for _ in range(ROUNDS):
+        moved = probabilities * (shares / trained)
+        counts = (moved / moved.sum(dim=1, keepdim=True)).sum(dim=0) + 1
+        before, shares = shares, counts / counts.sum()
+        if float((shares - before).abs().max()) < 1e-6:
+            break
+    return shares
+
+
+def label_shares(run: Run) -> Tensor:
+    """The classes' shares (K,) among the labeled faces by their weights; one face is added to each class."""
+    labels = run.labels[run.labeled]
+    counts = torch.zeros(run.classes, dtype=torch.float64, device=run.device)
+    counts.index_add_(0, labels, run.weights[run.labeled].double())
+    counts += counts.sum() / len(labels)
+    return counts / counts.sum()
+
+
+def last_bias(network: Network) -> str:
+    """The name of the bias of the network's last layer. Raises MienError for a network with several heads."""
+    layers = [name for name, module in network.head.named_modules() if isinstance(module, nn.Linear) and module.bias is not None]
+    if network.head_count > 1 or not layers:
+        raise MienError("a network with one head that ends in a linear layer, for prior", "another one", "set prior to 0")
+    return ".".join(part for part in ("head", layers[-1], "bias") if part)
+
+
+def kept_network(run: Run, best: BestEpoch) -> Network:
+    """A network of its own with the weights of the best epoch; that in training stays as it is."""
+    network = build_network(run.recipe.model, run.classes, run.views.info)
+    network.load_state_dict(best.weights)
+    return to_device(network, run.device)
+
+
+def with_found_prior(run: Run, best: BestEpoch) -> tuple[BestEpoch, dict[str, Any]]:
+    """The best epoch with its last bias moved towards the classes' frequencies among unlabeled faces, and what a card says of it.
+
+    The recipe's `prior` times log(found / those of the labels) is added: at 1, by Bayes' rule, a class is as likely as those
+    frequencies make it; at 1/2 the answer lies between. Where there is nothing to do, the epoch stays as it is, and nothing is
+    said. Raises MienError as `last_bias` does.
+    """
+    strength = run.recipe.prior
+    if not strength or run.recipe.control or not len(run.unlabeled):
+        return best, {}
+    network, trained = kept_network(run, best), label_shares(run)
+    name = last_bias(network)
+    logits = run.predict(run.pool, network)[run.unlabeled.cpu()].to(run.device)
+    shares = expected_shares(logits.double().softmax(dim=1), trained)
+    bias = best.weights[name]
+    moved = {name: bias + (strength * (shares / trained).log()).to(bias)}
+    found = dict(zip(run.data.faces.classes, shares.tolist(), strict=True))
+    said = ", ".join(f"{name} {percent(share, 0)}" for name, share in found.items())
+    run.progress.say(f"classes among the unlabeled faces, as the model finds them: {said}; its answers lean towards these")
+    return replace(best, weights=best.weights | moved), {"prior": {"found": found, "strength": strength}}
