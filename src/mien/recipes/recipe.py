@@ -107,6 +107,8 @@ class Recipe:
     """The figure on validation by which the best model is kept; `last` keeps the last one."""
     average: Fraction = 0.0
     """Decay of the moving average of the weights that is validated and kept; 0 for none."""
+    statistics: Literal["labeled", "all", "unlabeled"] = "labeled"
+    """Whose statistics batch normalization keeps: of `labeled` batches, of `all`, or in the end of `unlabeled` faces: AdaBN."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Precision of training; `auto` takes bfloat16 where the processor has matrix units for it, else float32."""
     compile: bool = False

@@ -51,6 +51,8 @@ class Components:
 
 
 def looks_at_unlabeled(recipe: Recipe) -> bool:
-    """Whether any stage of the recipe learns from faces without labels."""
+    """Whether any stage of the recipe learns from faces without labels, or normalizes by them."""
+    if recipe.statistics == "unlabeled":
+        return True
     stages = [Components.of(recipe, stage) for stage in recipe.stages]
     return any(stage.start.draws_unlabeled or stage.draw.draws_unlabeled or stage.unlabeled.needs_unlabeled for stage in stages)

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from pydantic import field_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
@@ -19,6 +20,7 @@ from mien.disk import replace_atomically, require_utf8_path
 from mien.errors import MienError
 from mien.json_text import to_json
 from mien.json_toml import read_settings
+from mien.models import Network
 from mien.preparation.photo_folder import open_or_prepare
 from mien.progress import Progress, Silent
 from mien.recipes.recipe import Recipe
@@ -30,6 +32,7 @@ from mien.recognize.run_records import read_sources, write_history
 from mien.recognize.saved_networks import build_network, write_model
 from mien.registry import naming_file
 from mien.tabular.parquet_files import BUDGET_COLUMNS, read_table
+from mien.training.batch_statistics import adapted_weights
 from mien.training.checkpoint import TODO, read_state
 from mien.training.loop import fit, own_threads
 from mien.training.prepare_run import PreparedRun, budget_table, prepare_run
@@ -37,6 +40,9 @@ from mien.training.run import BestEpoch, Run
 from mien.training.run_state import put_state
 from mien.training.settings import TrainingSettings
 from mien.wording import quantity
+
+OLDER_DEFAULTS = {"statistics": "all"}
+"""What held for runs whose recipe does not say it yet."""
 
 
 def train(
@@ -130,12 +136,17 @@ class RunFile:
     order: TrainingSettings
     recipe: dict[str, Any]
 
+    @field_validator("recipe")
+    @classmethod
+    def _as_before(cls, recipe: dict[str, Any]) -> dict[str, Any]:
+        return OLDER_DEFAULTS | recipe
+
 
 def _require_own(folder: Path, written: RunFile) -> None:
     """Raises MienError where the model in a run's folder is that of another run."""
     card = read_card(folder)
     mine = (written.recipe, written.order.seed, written.order.checksums[0])
-    if (card.recipe, card.seed, card.faces.checksum) != mine:
+    if (OLDER_DEFAULTS | card.recipe, card.seed, card.faces.checksum) != mine:
         raise MienError(f"the model of this run in {folder / 'model'}", "that of another one", "put its own back, or train again")
 
 
@@ -193,9 +204,12 @@ def _finish(run: Run, settings: TrainingSettings, prepared: PreparedRun, progres
         write_table(run.folder / "weights.parquet", _weights_table(run, prepared))
         folder = run.folder / "model" if last else run.folder / "stages" / str(stage + 1)
         assert run.best is not None, "every stage has an epoch"
-        logits = _best_logits(run, run.best) if len(run.data.validation_labels) else torch.empty(0, run.classes)
+        network = _best_network(run, run.best)
+        logits = run.predict(run.validation, network) if len(run.data.validation_labels) else torch.empty(0, run.classes)
         card = _card(run, run.best, logits, settings, prepared)
-        write_model(folder, run.best.weights, card)
+        # The validation faces, which are labeled, are normalized as labeled ones are: adapted to others is the model alone.
+        adapts = run.recipe.statistics == "unlabeled"
+        write_model(folder, adapted_weights(run, network) if adapts else run.best.weights, card)
         if last:
             _say_doubtful(run, logits, card, progress)
 
@@ -204,11 +218,11 @@ def _finish(run: Run, settings: TrainingSettings, prepared: PreparedRun, progres
     return Recognizer.load(run.folder, settings.device)
 
 
-def _best_logits(run: Run, best: BestEpoch) -> Tensor:
-    """Logits (V, K) of the validation faces, by the best weights of the stage; those in training stay as they are."""
+def _best_network(run: Run, best: BestEpoch) -> Network:
+    """A network with the best weights of the stage; that in training stays as it is."""
     network = build_network(run.recipe.model, run.classes, run.views.info)
     network.load_state_dict(best.weights)
-    return run.predict(run.validation, to_device(network, run.device))
+    return to_device(network, run.device)
 
 
 def _say_doubtful(run: Run, logits: Tensor, card: ModelCard, progress: Progress) -> None:
