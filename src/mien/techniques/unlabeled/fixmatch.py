@@ -37,7 +37,8 @@ class Fixmatch(Unlabeled):
     """weight times the mean over U faces of 1[max q >= threshold] CE(argmax q, strong view), summed over heads.
 
     Departures: q comes from the network without dropout and with its running batch statistics; labeled faces and strong
-    views are normalized each by their own batch's. FreeMatch's fairness term is left out.
+    views are normalized each by their own batch's (the authors' code: as one batch), and the recipe says whose statistics are
+    kept. FreeMatch's fairness term is left out.
     """
 
     weight: NotNegative = 1.0
