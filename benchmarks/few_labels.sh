@@ -4,10 +4,11 @@
 #   bash benchmarks/few_labels.sh FER WEB OUT PART...
 #
 # FER: folder with fer2013.csv and fer2013new.csv. WEB: folder with legend.csv and images/ (faces from the web). OUT: a folder, which
-# may hold what an earlier call left: everything goes on where it was. PART: cached, threshold,
+# may hold what an earlier call left: everything goes on where it was. PART: cached, threshold, statistics,
 # noise_cached, domain, pixels, noise_pixels, table1b (a CPU), or
 # pixels_gpu, table1b_gpu (an accelerator). SEEDS and THREADS may be set.
 set -euo pipefail
+here=$(dirname "$(realpath "$0")")
 fer=$(realpath "$1") web=$(realpath "$2")
 mkdir -p "$3"
 cd "$3"
@@ -54,6 +55,13 @@ for part in "$@"; do
       web_features
       compare ferplus_features --recipes supervised_small,pl_small --labels-per-class 100 --vary unlabeled.threshold=0,0.8,0.95 "${heads[@]}" \
         --split PublicTest --out threshold ;;
+    statistics)
+      # Do unlabeled faces that teach nothing (a weight of 1e-9) cost anything? On a part of Training.
+      have ferplus_choose python "$here/held_out.py" ferplus ferplus_choose
+      have ferplus_choose_known mien features facenet_dlib:block9 ferplus_choose ferplus_choose_known --views 4 --grid 3 --set side=112
+      some=(--recipes supervised_small,pl_small,fixmatch_small --vary unlabeled.weight=1e-9,1 --labels-per-class 100)
+      compare ferplus_choose_known "${some[@]}" "${heads[@]}" --split test --out statistics_cached
+      compare ferplus_choose "${some[@]}" --vary statistics=labeled,all --unlabeled-faces 4000 --split test --out statistics_pixels ;;
     noise_cached)
       web_features
       compare ferplus_features --recipes supervised_small,sw_small,st_sw_small --labels-per-class 250 --noise 0,0.1,0.2,0.3 \

@@ -5,7 +5,7 @@ from collections import defaultdict
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -147,13 +147,17 @@ def test_perturbation_changes_labels_but_not_who_is_sure() -> None:
 class Averages:
     """FreeMatch's Eq. 5-7 in plain loops, over the batches that it is told of."""
 
-    def __init__(self, classes: int, momentum: float) -> None:
+    def __init__(self, classes: int, momentum: float, begin: str) -> None:
         self.momentum, self.overall, self.expectation = momentum, 1 / classes, [1 / classes] * classes
+        self.empty = begin == "first"
 
     def after(self, logits: Tensor) -> list[float]:
         """(K,) thresholds after a batch of logits (U, K)."""
         q = [softmax(scores) for scores in logits.double().tolist()]
         sure = sum(max(row) for row in q) / len(q)
+        if self.empty:
+            self.overall, self.expectation = sure, [sum(row[k] for row in q) / len(q) for k in range(len(self.expectation))]
+            self.empty = False
         self.overall = self.momentum * self.overall + (1 - self.momentum) * sure
         for k in range(len(self.expectation)):
             mean = sum(row[k] for row in q) / len(q)
@@ -162,8 +166,10 @@ class Averages:
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.7, 0.999])
-def test_adaptive_thresholds_are_equations_5_to_7_over_batches(momentum: float) -> None:
-    technique, state, loop = Fixmatch(adaptive=True, momentum=momentum), defaultdict[str, Memory](Memory), Averages(4, momentum)
+@pytest.mark.parametrize("begin", ["first", "even"])
+def test_adaptive_thresholds_are_equations_5_to_7_over_batches(momentum: float, begin: Literal["first", "even"]) -> None:
+    technique = Fixmatch(adaptive=True, momentum=momentum, begin=begin)
+    state, loop = defaultdict[str, Memory](Memory), Averages(4, momentum, begin)
     for seed in range(12):
         weak, strong = drawn(seed, 1)
         notes: list[Any] = []

@@ -1,5 +1,7 @@
 """A small network over cached features, on which every recipe that needs no pixels runs in seconds."""
 
+from typing import Self
+
 from pydantic.dataclasses import dataclass
 from torch import nn
 from typing_extensions import override
@@ -9,9 +11,26 @@ from mien.models import Architecture, Network
 from mien.settings import STRICT, Share, UnitsOrZero
 
 
+class Standardization(nn.BatchNorm1d):
+    """Subtracts from every feature its mean and divides by its deviation, both measured before training and kept in the weights.
+
+    Never normalizes by a batch, in train mode either. Its weights are named as those of batch normalization, which stood in its
+    place before and which it equals in a trained model.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, affine=False)
+        self.training = False
+
+    @override
+    def train(self, mode: bool = True) -> Self:
+        """Stay as in eval mode, whatever `mode` is."""
+        return super().train(False)
+
+
 @dataclass(frozen=True, config=STRICT)
 class Embedding(Architecture):
-    """Logistic regression on normalized features, with one hidden layer where `hidden` is above 0."""
+    """Logistic regression on standardized features, with one hidden layer where `hidden` is above 0."""
 
     hidden: UnitsOrZero = 0
     """Units of the hidden layer; 0 for a linear head."""
@@ -25,7 +44,7 @@ class Embedding(Architecture):
             raise MienError(
                 "features for embedding", f"faces of {side} pixels", "make some with mien features, or take another network"
             )
-        blocks: dict[str, nn.Module] = {"input": nn.Sequential(nn.BatchNorm1d(channels, affine=False), nn.Dropout(self.dropout))}
+        blocks: dict[str, nn.Module] = {"input": nn.Sequential(Standardization(channels), nn.Dropout(self.dropout))}
         if self.hidden:
             blocks["hidden"] = nn.Sequential(nn.Linear(channels, self.hidden), nn.ReLU(), nn.Dropout(self.dropout))
         return Network(blocks, nn.Linear(self.hidden or channels, classes), (channels,))

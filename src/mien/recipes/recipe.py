@@ -109,6 +109,8 @@ class Recipe:
     """Decay of the moving average of the weights that is validated and kept; 0 for none."""
     prior: Share = 0.0
     """How far the kept model follows the classes' frequencies that it finds among unlabeled faces: 0 not at all, 1 wholly."""
+    statistics: Literal["labeled", "all", "unlabeled"] = "labeled"
+    """Whose statistics batch normalization keeps: of `labeled` batches, of `all`, or in the end of `unlabeled` faces: AdaBN."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Precision of training; `auto` takes bfloat16 where the processor multiplies such numbers, else float32."""
     compile: bool = False

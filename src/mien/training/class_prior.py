@@ -4,7 +4,6 @@ Labels that are drawn class by class say nothing of how often people look angry.
 ("Adjusting the Outputs of a Classifier to New a Priori Probabilities", Neural Computation 14) find it by EM, without a label.
 """
 
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -60,23 +59,22 @@ def kept_network(run: Run, best: BestEpoch) -> Network:
     return to_device(network, run.device)
 
 
-def with_found_prior(run: Run, best: BestEpoch) -> tuple[BestEpoch, dict[str, Any]]:
-    """The best epoch with its last bias moved towards the classes' frequencies among unlabeled faces, and what a card says of it.
+def lean_to_found_prior(run: Run, network: Network) -> dict[str, Any]:
+    """Move the last bias of `network` towards the classes' frequencies among unlabeled faces; gives what the card says of it.
 
     The recipe's `prior` times log(found / those of the labels) is added: at 1, by Bayes' rule, a class is as likely as those
-    frequencies make it; at 1/2 the answer lies between. Where there is nothing to do, the epoch stays as it is, and nothing is
-    said. Raises MienError as `last_bias` does.
+    frequencies make it; at 1/2 the answer lies between. A control, and a run without such faces or prior, does and says nothing.
+    Raises MienError as `last_bias` does.
     """
     strength = run.recipe.prior
     if not strength or run.recipe.control or not len(run.unlabeled):
-        return best, {}
-    network, trained = kept_network(run, best), label_shares(run)
-    name = last_bias(network)
+        return {}
+    trained, bias = label_shares(run), network.get_parameter(last_bias(network))
     logits = run.predict(run.pool, network)[run.unlabeled.cpu()].to(run.device)
     shares = expected_shares(logits.double().softmax(dim=1), trained)
-    bias = best.weights[name]
-    moved = {name: bias + (strength * (shares / trained).log()).to(bias)}
+    with torch.no_grad():
+        bias += (strength * (shares / trained).log()).to(bias)
     found = dict(zip(run.data.faces.classes, shares.tolist(), strict=True))
     said = ", ".join(f"{name} {percent(share, 0)}" for name, share in found.items())
     run.progress.say(f"classes among the unlabeled faces, as the model finds them: {said}; its answers lean towards these")
-    return replace(best, weights=best.weights | moved), {"prior": {"found": found, "strength": strength}}
+    return {"prior": {"found": found, "strength": strength}}

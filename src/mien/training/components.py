@@ -51,8 +51,8 @@ class Components:
 
 
 def looks_at_unlabeled(recipe: Recipe) -> bool:
-    """Whether any stage of the recipe learns from faces without labels; a control holds those that its recipe would."""
-    if recipe.prior:
+    """Whether the recipe learns from faces without labels, or adapts to them; a control holds those that its recipe would."""
+    if recipe.prior or recipe.statistics == "unlabeled":
         return True
     stages = [_answers(recipe, stage) for stage in recipe.stages]
     return any(stage.start.draws_unlabeled or stage.draw.draws_unlabeled or stage.unlabeled.needs_unlabeled for stage in stages)

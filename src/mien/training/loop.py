@@ -13,6 +13,7 @@ from mien.models import upscaling
 from mien.progress import duration, tell_part
 from mien.registry import component_name
 from mien.training import technique_checks
+from mien.training.batch_statistics import leaving_statistics, standardize_features
 from mien.training.checkpoint import write_state
 from mien.training.components import Components
 from mien.training.face_loader import Batch, shuffled_batches
@@ -71,7 +72,8 @@ def begin(run: Run, stage: int) -> Components:
     if not run.history:
         if larger := upscaling(run.network, run.recipe.model["network"]):
             run.progress.say(larger)
-        # Before the optimizer and the average take the weights.
+        # Before the optimizer and the average take the weights. A start from a model brings that model's standardization along.
+        standardize_features(run)
         technique_checks.perform("start", techniques.start, run)
         technique_checks.require_started(run.network, run.device, techniques.start)
     if stage > run.stage or not run.history:
@@ -121,7 +123,8 @@ def unlabeled_losses(run: Run, technique: Unlabeled, count: int) -> Iterator[Unl
         return
     size = min(run.recipe.unlabeled_batch, len(run.unlabeled))
     for batch in run.pool.stream(shuffled_batches(run.unlabeled.cpu(), count, size, run.generator)):
-        yield technique_checks.unlabeled_loss(technique(run, batch), run.device, technique)
+        loss = technique_checks.unlabeled_loss(technique(run, batch), run.device, technique)
+        yield loss if loss is None or run.recipe.statistics == "all" else leaving_statistics(run.network, loss)
 
 
 def end_epoch(run: Run, objective: Objective, techniques: Components, losses: list[Tensor], seconds: float) -> None:

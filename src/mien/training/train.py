@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from pydantic import field_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
@@ -31,15 +32,19 @@ from mien.recognize.run_records import read_sources, write_history
 from mien.recognize.saved_networks import write_model
 from mien.registry import naming_file
 from mien.tabular.parquet_files import BUDGET_COLUMNS, read_table
+from mien.training.batch_statistics import adapted_weights
 from mien.training.checkpoint import TODO, read_state
 from mien.training.choose_recipe import choose_recipe
-from mien.training.class_prior import kept_network, last_bias, with_found_prior
+from mien.training.class_prior import kept_network, last_bias, lean_to_found_prior
 from mien.training.loop import fit, own_threads
 from mien.training.prepare_run import PreparedRun, budget_table, prepare_run
 from mien.training.run import BestEpoch, Run
 from mien.training.run_state import put_state
 from mien.training.settings import TrainingSettings
 from mien.wording import quantity
+
+OLDER_DEFAULTS = {"statistics": "all"}
+"""What held for runs whose recipe does not say it yet."""
 
 
 def train(
@@ -141,12 +146,17 @@ class RunFile:
     order: TrainingSettings
     recipe: dict[str, Any]
 
+    @field_validator("recipe")
+    @classmethod
+    def _as_before(cls, recipe: dict[str, Any]) -> dict[str, Any]:
+        return OLDER_DEFAULTS | recipe
+
 
 def _require_own(folder: Path, written: RunFile) -> None:
     """Raises MienError where the model in a run's folder is that of another run."""
     card = read_card(folder)
     mine = (written.recipe, written.order.seed, written.order.checksums[0])
-    if (card.recipe, card.seed, card.faces.checksum) != mine:
+    if (OLDER_DEFAULTS | card.recipe, card.seed, card.faces.checksum) != mine:
         raise MienError(f"the model of this run in {folder / 'model'}", "that of another one", "put its own back, or train again")
 
 
@@ -204,10 +214,14 @@ def _finish(run: Run, settings: TrainingSettings, prepared: PreparedRun, progres
         write_table(run.folder / "weights.parquet", _weights_table(run, prepared))
         folder = run.folder / "model" if last else run.folder / "stages" / str(stage + 1)
         assert run.best is not None, "every stage has an epoch"
-        best, facts = with_found_prior(run, run.best) if last else (run.best, {})
-        logits = _best_logits(run, best) if len(run.data.validation_labels) else torch.empty(0, run.classes)
-        card = _card(run, best, logits, settings, prepared)
-        write_model(folder, best.weights, replace(card, budget=card.budget | facts))
+        network = kept_network(run, run.best)
+        logits = run.predict(run.validation, network) if len(run.data.validation_labels) else torch.empty(0, run.classes)
+        card = _card(run, run.best, logits, settings, prepared)
+        # The validation faces are labeled ones: adapted to those without labels is the model alone.
+        if run.recipe.statistics == "unlabeled":
+            network.load_state_dict(adapted_weights(run, network))
+        facts = lean_to_found_prior(run, network) if last else {}
+        write_model(folder, network.state_dict(), replace(card, budget=card.budget | facts))
         if last:
             _say_doubtful(run, logits, card, progress)
 
@@ -216,11 +230,6 @@ def _finish(run: Run, settings: TrainingSettings, prepared: PreparedRun, progres
     with own_threads(settings.threads):
         fit(run, keep)
     return Recognizer.load(run.folder, settings.device)
-
-
-def _best_logits(run: Run, best: BestEpoch) -> Tensor:
-    """Logits (V, K) of the validation faces, by the best weights of the stage."""
-    return run.predict(run.validation, kept_network(run, best))
 
 
 def _say_doubtful(run: Run, logits: Tensor, card: ModelCard, progress: Progress) -> None:

@@ -39,8 +39,9 @@ class Fixmatch(Unlabeled):
     """weight times the mean over U faces of 1[max q >= threshold] CE(argmax q, strong view), summed over heads.
 
     Departures: q comes from the network without dropout and with its running batch statistics; labeled faces and strong
-    views are normalized each by their own batch's. FreeMatch's averages begin with the first batch, not at 1/K
-    (`begin = "even"`), which lets every wrong label of a good start through; its fairness term is left out.
+    views are normalized each by their own batch's (the authors' code: as one batch), and the recipe says whose statistics are
+    kept. FreeMatch's averages begin with the first batch, not at 1/K (`begin = "even"`), which lets every wrong label of a
+    good start through; its fairness term is left out.
     """
 
     weight: NotNegative = 1.0
