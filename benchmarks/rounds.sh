@@ -5,8 +5,9 @@
 #
 # FER: folder with fer2013.csv, and fer2013new.csv for FER+. OUT: a folder, which may hold what an earlier call left: everything goes on
 # where it was. PART: cached (heads on dlib's block9), cached_ferplus (the same with FER+'s labels) or pixels (a whole network). The
-# labels of Training's faces are hidden but for 500 per class; then two rounds of 2,000 faces as in DAL, and ten of 400. SEEDS, THREADS,
-# STRATEGIES, LEARN, VIEWS, RECIPE, DEVICE, START, LARGE and SMALL may be set.
+# labels of Training's faces are hidden but for 500 per class; then two rounds of 2,000 faces as in DAL, and ten of 400. Or cold: heads on
+# block9 from 0, 2 and 5 labels per class of FER+ (START), 40 faces a round (SMALL); COLD may name another set, to choose on its split
+# test. SEEDS, THREADS, STRATEGIES, LEARN, VIEWS, RECIPE, DEVICE, START, LARGE, SMALL and ROUNDS may be set.
 set -euo pipefail
 fer=$(realpath "$1")
 mkdir -p "$2"
@@ -26,7 +27,7 @@ simulate() {
   done
 }
 
-have fer2013 mien import fer2013 "$fer/fer2013.csv" fer2013
+fer2013() { have fer2013 mien import fer2013 "$fer/fer2013.csv" fer2013; }
 
 # Faces, name of the simulations.
 heads() {
@@ -40,13 +41,26 @@ heads() {
 for part in "$@"; do
   case $part in
     cached)
+      fer2013
       heads fer2013 cached ;;
     cached_ferplus)
       have ferplus mien import ferplus "$fer" ferplus --rule probability
       heads ferplus cached_ferplus ;;
     pixels)
+      fer2013
       recipe=${RECIPE:-supervised_small}
       simulate fer2013 "$recipe" "${START:-500}" "${SEEDS:-2}" "pixels_$(basename "$recipe" .toml)" ;;
+    cold)
+      # One view, since nothing but features is compared. The table of a start is cold_START/table.csv.
+      faces=${COLD:-ferplus}
+      if [ "$faces" = ferplus ]; then have ferplus mien import ferplus "$fer" ferplus --rule probability; fi
+      features=$(basename "$faces")_block9_1
+      have "$features" mien features facenet_dlib:block9 "$faces" "$features" --set side=112 --views 1 --grid 3
+      for start in ${START:-0 2 5}; do
+        mien rounds "$features" --recipe "${RECIPE:-linear_head}" --start-labels-per-class "$start" --seeds "${SEEDS:-5}" \
+          --acquire "${STRATEGIES:-random,typical,worthiness,diverse}" --learn "${LEARN:-afresh}" --rounds "${ROUNDS:-4}" \
+          --per-round "${SMALL:-40}" --oracle labels --threads "$threads" --device "$device" --out "cold_$start"
+      done ;;
     *) echo "unknown part: $part" >&2; exit 2 ;;
   esac
 done

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.cluster.vq import kmeans2
 from scipy.special import softmax
 from scipy.stats import entropy as scipy_entropy
 
@@ -18,6 +20,7 @@ from mien.active.acquire.diverse import CENTERS, Diverse
 from mien.active.acquire.entropy import Entropy
 from mien.active.acquire.margin import Margin
 from mien.active.acquire.random import Random
+from mien.active.acquire.typical import Typical, first_centers, k_means, typicality
 from mien.active.acquire.worthiness import (
     Worthiness,
     diversity,
@@ -130,7 +133,7 @@ def test_patches_are_kept_by_their_confidence_of_the_dominant_class() -> None:
     assert np.array_equal(most_confident(face, 0.6)[0], face[0][[2, 3, 1]])
 
 
-def test_as_written_diversity_decides_alone() -> None:
+def test_as_written_diversity_decides_alone_where_all_patches_count() -> None:
     # Nine disagreeing patches of seven classes have 36 pairs: an entropy of 1.1 stands against a diversity of 158.
     patches = disagreeing(2000)
     e, d = mean_entropy(patches), diversity(patches)
@@ -143,6 +146,24 @@ def test_as_written_diversity_decides_alone() -> None:
     pool = ScoredPool(np.array([[[0.5, 0.5]] * 9, [[0.97, 0.03]] * 5 + [[0.8, 0.2]] * 4]))
     assert Worthiness(share=1).scores(pool).argmax() == 0
     assert Worthiness(share=1, normalize="literal").scores(pool).argmax() == 1
+
+
+def test_by_the_default_share_entropy_decides() -> None:
+    """Three patches of nine make 3 pairs. They agree here as those of real faces do: half the diversity is .12, divided .04."""
+    generator = rng()
+    face = generator.normal(size=(3000, 1, 8)) * generator.uniform(1, 6, size=(3000, 1, 1))
+    patches = softmax(face + 0.45 * generator.normal(size=(3000, 9, 8)), axis=2)
+    kept = most_confident(patches, Worthiness().share)
+    e, d = mean_entropy(kept), diversity(kept)
+    assert kept.shape[1] == patch_pairs(3) == 3
+    assert (d.mean() / 2, d.mean() / 6) == (pytest.approx(0.116, abs=0.02), pytest.approx(0.039, abs=0.01))
+    assert e.mean() > 3 * d.mean() / 2
+    pool = ScoredPool(patches)
+    literal = Worthiness(normalize="literal").scores(pool)
+    assert np.allclose(literal, e + d / 2)
+    assert np.allclose(Worthiness().scores(pool), e + d / 6)
+    assert np.corrcoef(literal, e)[0, 1] > 0.97 > 0.9 > np.corrcoef(literal, d)[0, 1]
+    assert np.corrcoef(Worthiness().scores(pool), e)[0, 1] > 0.99
 
 
 def test_certain_patches_that_contradict_each_other_are_finite() -> None:
@@ -314,6 +335,54 @@ def test_only_the_most_uncertain_are_candidates() -> None:
     assert len(Diverse(candidates=0.0)(pool, 12, rng())) == 12
 
 
+def blobs(sizes: list[int], seed: int = 0) -> npt.NDArray[np.float32]:
+    """Clusters of these sizes, each around another direction."""
+    noise = 0.2 * rng(seed).normal(size=(sum(sizes), len(sizes)))
+    return (5 * np.repeat(np.eye(len(sizes)), sizes, axis=0) + noise).astype(np.float32)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(st.integers(2, 60), st.integers(1, 6), st.integers(1, 8), st.integers(0, 1000))
+def test_k_means_is_scipys(faces: int, dimension: int, clusters: int, seed: int) -> None:
+    values = rng(seed).normal(size=(faces, dimension)).astype(np.float32)
+    centers = first_centers(values, min(clusters, faces), rng(seed))
+    assert len(np.unique(centers, axis=0)) == len(centers), "k-means++ draws no face twice where all are different"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of clusters that are empty: they stay, as here
+        _, expected = kmeans2(values.astype(np.float64), centers.astype(np.float64), iter=100, minit="matrix")
+    assert k_means(values, centers, 100).tolist() == expected.tolist()
+
+
+def test_typicality_is_that_of_loops() -> None:
+    values = rng().normal(size=(12, 3)).astype(np.float32)
+    for neighbors in (1, 4, 30):
+        expected = []
+        for face in values:
+            distances = sorted(float(np.linalg.norm(face - other)) for other in values)[1 : 1 + neighbors]
+            expected.append(len(distances) / sum(distances))
+        assert np.allclose(typicality(values, neighbors), expected, rtol=1e-3)
+    assert typicality(values[:1], 5).tolist() == [0]
+    assert typicality(np.repeat(values[:1], 3, axis=0), 2).min() > 1e3, "faces that are the same are as typical as can be"
+
+
+def test_typical_faces_stand_for_the_largest_clusters_first() -> None:
+    features = blobs([40, 20, 30, 10])
+    pool = ScoredPool(np.full((100, 1, 2), 0.5), features)
+    expected = []
+    for start, size in ((0, 40), (60, 30), (40, 20), (90, 10)):
+        mine = features[start : start + size] / np.linalg.norm(features[start : start + size], axis=1, keepdims=True)
+        expected.append(start + int(typicality(mine, min(20, size // 2)).argmax()))
+    assert Typical()(pool, 4, rng()).tolist() == expected, "one of each, by size"
+
+
+def test_typical_asks_where_no_label_is() -> None:
+    features = blobs([40, 20, 30, 10])
+    pool = ScoredPool(np.full((98, 1, 2), 0.5), np.delete(features, [5, 65], axis=0), features[[5, 65]])
+    found = Typical()(pool, 2, rng()).tolist()
+    owner = np.repeat([0, 1, 2, 3], [39, 20, 29, 10])
+    assert owner[found].tolist() == [1, 3], "the clusters without a label, the larger one first"
+
+
 def test_what_is_no_pool_is_refused() -> None:
     fine = np.full((3, 1, 2), 0.5)
     with pytest.raises(MienError, match="at least one face and two classes; found float64 of shape"):
@@ -343,8 +412,9 @@ def test_strategies_say_what_they_lack() -> None:
     for name in ("margin", "entropy", "worthiness"):
         with pytest.raises(MienError, match="a pool without them"):
             strategy_of(name)(nobody_looked, 1, rng())
-    with pytest.raises(MienError, match="features of each face"):
-        strategy_of("diverse")(nobody_looked, 1, rng())
+    for name in ("diverse", "typical"):
+        with pytest.raises(MienError, match="features of each face"):
+            strategy_of(name)(nobody_looked, 1, rng())
 
 
 def test_random_is_random() -> None:
@@ -355,17 +425,17 @@ def test_random_is_random() -> None:
 
 
 def test_settings_are_checked() -> None:
-    with pytest.raises(MienError, match="diverse, entropy, margin, random, worthiness"):
+    with pytest.raises(MienError, match="diverse, entropy, margin, random, typical, worthiness"):
         strategy_of("hardest")
     with pytest.raises(MienError, match="to be given entropy_weight, diversity_weight"):
         strategy_of("worthiness", alpha=0.5)
-    for wrong in ({"share": 1.5}, {"extension": 0}, {"normalize": "mean"}, {"diversity_weight": -1}):
+    for wrong in ({"share": 1.5}, {"extension": 0}, {"normalize": "mean"}, {"diversity_weight": -1}, {"patch_side": 0}):
         with pytest.raises(MienError, match=next(iter(wrong))):
             strategy_of("worthiness", **wrong)
 
 
 def test_all_strategies_are_here() -> None:
-    assert STRATEGIES == ["diverse", "entropy", "margin", "random", "worthiness"]
+    assert STRATEGIES == ["diverse", "entropy", "margin", "random", "typical", "worthiness"]
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

@@ -17,7 +17,7 @@ from PIL import Image
 
 from conftest import Interrupted, StopAfter, bright_faces
 from mien import FaceSet, MienError, Recognizer, evaluate
-from mien.active import human_annotators
+from mien.active import first_round, human_annotators
 from mien.active import rounds as module
 from mien.active.learning_curve import LearningCurve, RoundResult
 from mien.active.oracle import Oracle
@@ -334,6 +334,35 @@ def test_another_set_is_the_pool(faceset: Path, plan: Plans, tmp_path: Path) -> 
     assert card["faces"]["checksum"] == FaceSet.open(faceset).info.checksum
 
 
+def test_a_pools_classes_are_taken_by_name(faceset: Path, plan: Plans, tmp_path: Path) -> None:
+    """In whatever order: the same answers and weights. A class that the set has not is not asked about, which is said."""
+    pool = cached(80, seed=5)
+    pool.save(tmp_path / "pool")
+    turned = FaceSet.from_arrays(
+        pool.faces(),
+        (pool.labels + 1) % 3 + (np.arange(80) == 0),
+        columns={"split": pool.values("split"), "votes": np.ones((80, 4), np.float32).tolist()},
+        info=replace(pool.info, classes=("class2", "class0", "class1", "bored"), count=80, checksum=""),
+    )
+    labels = turned.labels.copy()
+    labels[[1, 2]] = 3
+    turned.with_column("label", labels).save(tmp_path / "turned")
+    lacking = pool.labels.copy()
+    lacking[[1, 2]] = -1
+    lacking[0] = 1
+    pool.with_column("label", lacking).save(tmp_path / "lacking")
+    heard = Heard()
+    rounds(faceset, plan(pool=tmp_path / "turned", rounds=1), tmp_path / "a", heard)
+    assert "classes of the pool that the face set has not: bored; 2 faces of theirs cannot be asked about" in heard.lines
+    rounds(faceset, plan(pool=tmp_path / "lacking", rounds=1), tmp_path / "b")
+    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+    heard = Heard()
+    less = replace(pool, info=replace(pool.info, classes=("class0", "class1")))
+    less.with_column("label", np.minimum(pool.labels, 1)).save(tmp_path / "less")
+    rounds(faceset, plan(pool=tmp_path / "less", rounds=1), tmp_path / "c", heard)
+    assert "classes of the face set that the pool has not: class2" in heard.lines
+
+
 def test_a_changed_pool_is_refused(faceset: Path, plan: Plans, tmp_path: Path) -> None:
     cached(80, seed=5).save(tmp_path / "pool")
     given = plan(pool=tmp_path / "pool")
@@ -386,11 +415,9 @@ def test_an_opened_set_is_taken_and_one_in_memory_refused(faceset: Path, plan: P
 
 
 def test_what_cannot_be_asked_leaves_nothing(faceset: Path, plan: Plans, tmp_path: Path) -> None:
-    renamed = cached(80, seed=5)
-    replace(renamed, info=replace(renamed.info, classes=("class1", "class0", "class2"))).save(tmp_path / "renamed")
     features(60).save(tmp_path / "narrow")
     for asked_, message in (
-        ({"pool": tmp_path / "renamed"}, "a pool of the classes class0, class1, class2"),
+        ({"classes": ("a", "b")}, "a face set without classes, to name them; found class0, class1, class2"),
         ({"pool": faceset}, "another set for --pool"),
         ({"pool": tmp_path / "narrow"}, "joined sets of one views"),
         ({"split_to_test": "train"}, "a split to test on that nothing is trained on"),
@@ -430,6 +457,90 @@ def test_plans_that_cannot_be(plan: Plans) -> None:
     with pytest.raises(MienError, match=r"a subclass of mien\.active\.acquire\.Acquire for strategy = photographs:Bright"):
         build_strategy("photographs:Bright")
     assert folder_name("a b:C/..") == "a_b_C_.."
+
+
+# Before there is a model.
+
+
+def test_from_nothing(faceset: Path, plan: Plans, tmp_path: Path) -> None:
+    """No label at first: typical faces are asked about, or random ones; the first model learns from the answers alone."""
+    heard, given = Heard(), plan(acquire=("worthiness", "typical", "random"), start_labels_per_class=0)
+    found = rounds(faceset, given, tmp_path / "out", heard)
+    assert [point.labels for point in found.points] == 3 * [0, 10, 20]
+    assert (found.points[0].accuracy, found.points[0].pool, found.points[1].gain) == (None, 90, None)
+    assert all(point.accuracy is not None for point in found.points if point.round)
+    assert "there is no model yet: faces are chosen by typical" in heard.lines
+    names = [f"{name}-seed0" for name in ("worthiness", "typical", "random")]
+    first = [asked(tmp_path / "out" / name / "round-01") for name in names]
+    assert first[0]["id"] == first[1]["id"] != first[2]["id"]
+    assert {guess for one in first for guess in one["guess"]} == {UNDECIDED}
+    assert not (tmp_path / "out" / "start-seed0" / "run").exists()
+    run = json.loads((tmp_path / "out" / names[0] / "round-01" / "run" / "run.json").read_text())
+    assert (run["recipe"]["start"]["technique"], len(run["recipe"]["stages"])) == ("scratch", 2)
+    again = json.loads((tmp_path / "out" / names[0] / "round-02" / "run" / "run.json").read_text())
+    assert again["recipe"]["start"]["technique"] == "weights"
+    assert rounds(faceset, given, tmp_path / "out") == found
+
+
+@pytest.mark.usefixtures("checkpoint_each_batch")
+def test_killed_before_there_is_a_model(faceset: Path, plan: Plans, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(first_round, "BATCH", 200)  # Features are computed in one go, and are not kept.
+    given, kills = plan(start_labels_per_class=0, rounds=1), 0
+    whole = rounds(faceset, given, tmp_path / "whole")
+    for _ in range(50):
+        try:
+            found = rounds(faceset, given, tmp_path / "killed", StopAfter(1))
+            break
+        except Interrupted:
+            kills += 1
+    assert kills
+    assert found == whole
+    assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
+
+
+def test_answers_of_one_class_make_no_model(plan: Plans, tmp_path: Path) -> None:
+    """The next round is asked without one, and its figures are those of none."""
+    faces = cached()
+    faces.with_column("label", np.where(faces.values("split") == "test", faces.labels, -1)).save(tmp_path / "faces")
+    alike = cached(40, seed=3)
+    alike.with_column("label", np.ones(40, np.int64)).save(tmp_path / "pool")
+    given = plan(pool=tmp_path / "pool", start_labels_per_class=None, acquire=("typical",))
+    found = rounds(tmp_path / "faces", given, tmp_path / "out")
+    assert [(point.labels, point.accuracy) for point in found.points] == [(0, None), (10, None), (20, None)]
+    with pytest.raises(MienError, match="labeled faces to train on"):
+        rounds(tmp_path / "faces", plan(pool=tmp_path / "pool"), tmp_path / "none")
+
+
+def test_without_a_face_net_the_first_faces_are_random(
+    pictures: RoundsSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """People are asked about faces that no class is known of: classes are named, and the page opens without a model."""
+    monkeypatch.setattr(first_round, "package_folder", lambda name: None)
+    pool = bright_faces(30, seed=3)
+    nameless = replace(pool, info=replace(pool.info, classes=()))
+    FaceSet.from_arrays(nameless.faces(), columns={"split": ["train"] * 30}).save(tmp_path / "nameless")
+    given = replace(pictures, pool=None, start_labels_per_class=None, split_to_test=None, per_face=1)
+    with pytest.raises(MienError, match="classes to choose from; found none in the face set; name them: --classes"):
+        rounds(tmp_path / "nameless", given, tmp_path / "out")
+    heard, named = Heard(), replace(given, classes=("dark", "gray", "bright"))
+    with pytest.raises(MienError, match=r"open the page: mien annotate \S+ --store"):
+        rounds(tmp_path / "nameless", named, tmp_path / "out", heard, go_on=True)
+    assert any(line.startswith("there is no model yet: faces are drawn at random; to ask about typical") for line in heard.lines)
+    with Store.open(tmp_path / "labels.db") as store:
+        assert store.info.classes == ("dark", "gray", "bright")
+        assert {(question.model, question.guess) for question in store.questions(1)} == {(None, None)}
+        store.accounts.add("ann")
+        for number, question in enumerate(store.next_questions("ann", 8)):
+            store.answer("ann", Reply(question.face, label=number % 3))
+
+    def stop(store: Store) -> None:
+        raise Interrupted
+
+    answering(monkeypatch, tmp_path / "labels.db", stop)
+    with pytest.raises(Interrupted):
+        rounds(tmp_path / "nameless", named, tmp_path / "out", heard, go_on=True)
+    run = tmp_path / "out" / "worthiness-seed0" / "round-01" / "run"
+    assert f"mien annotate {tmp_path / 'nameless'} --model {run} --store" in heard.lines[-1]
 
 
 # What is known.

@@ -85,26 +85,29 @@ def patches_by_loops(recognizer: Recognizer, faces: FaceSet) -> npt.NDArray[np.f
     return np.array(found)
 
 
-def test_a_crop_is_three_quarters_of_the_side() -> None:
+def test_a_crop_is_as_large_as_is_said() -> None:
     faces = torch.zeros(1, 1, 16, 16)
     faces[0, 0, 5:11, 5:11] = 1  # in all crops
     faces[0, 0, 0, 15] = 9  # in the upper right one alone
-    found = patch_crops(faces)
+    found = patch_crops(faces, 0.75)
     assert found.shape == (1, 9, 1, 16, 16)
     assert [float(crop.max()) > 1 for crop in found[0]] == [number == 2 for number in range(9)]
     # 12 of 16 pixels, so that 6 become 8.
     assert [int((crop.clamp(max=1) > 0.5)[0, :, 8].sum()) for crop in found[0]] == [8] * 9
+    assert torch.equal(patch_crops(faces, 1.0), faces[:, None].expand(-1, 9, -1, -1, -1))
 
 
 @pytest.mark.parametrize(("channels", "normalize"), [(1, "fixed"), (1, "face"), (3, "fixed"), (3, "face")])
 def test_patches_are_those_of_loops(channels: int, normalize: str) -> None:
     faces = noise(3, channels=channels)
     recognizer = recognizer_of(faces, normalize=normalize)
-    found = score_pool(recognizer, faces, Worthiness())
+    found = score_pool(recognizer, faces, Worthiness(patch_side=0.75))
     expected = patches_by_loops(recognizer, faces)
     assert found.patches.shape == (3, 9, 3)
     assert np.abs(found.patches - expected).max() < 1e-4
     assert np.ptp(expected, axis=1).max() > 0.05, "patches that all look the same would test nothing"
+    wider = score_pool(recognizer, faces, Worthiness()).patches
+    assert np.abs(wider - found.patches).max() > 0.01, "by default they are larger"
     assert found.features is None
 
 
@@ -270,4 +273,5 @@ def test_a_trained_recognizer_asks_about_the_faces_it_cannot_tell(tmp_path: Path
         shares[name] = float((chosen >= 60).mean())
     # A third of the pool is mixed, and so is about a third of what chance takes.
     assert shares.pop("random") < 0.6
+    del shares["typical"]  # It looks at no prediction.
     assert min(shares.values()) > 0.7, shares

@@ -17,10 +17,10 @@ class RoundQuestions:
     rows: Rows
     """(n,) the rows of the faces among all faces."""
     guesses: Rows
-    """(n,) the classes that the model which chose the faces takes them for."""
+    """(n,) the classes that the model which chose the faces takes them for; -1 where there was no model yet."""
     model: str
-    """The hash of that model's weights."""
-    run: Path
+    """The hash of that model's weights; "" where there was no model yet."""
+    run: Path | None
     """The folder of that model's run."""
 
 

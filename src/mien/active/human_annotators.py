@@ -42,6 +42,7 @@ class HumanAnnotators:
         self._per_face = per_face
         self._pool = pool
         self._names = names
+        self._classes = all_faces.faces.classes
         self._go_on = go_on
         self._open().close()
 
@@ -54,7 +55,7 @@ class HumanAnnotators:
         go_on, self._go_on = self._go_on, False
         with self._open() as store:
             store.ask([
-                Question(face, asked.round, model=asked.model, guess=int(guess))
+                Question(face, asked.round, model=asked.model or None, guess=int(guess) if guess >= 0 else None)
                 for face, guess in zip(faces, asked.guesses, strict=True)
             ])  # fmt: skip
             agreed = _agreed(store, faces)
@@ -68,7 +69,7 @@ class HumanAnnotators:
 
     def _open(self) -> Store:
         info = self._pool.info
-        return Store.open_or_create(self._address, info.classes, info.name, info.checksum, self._per_face)
+        return Store.open_or_create(self._address, self._classes, info.name, info.checksum, self._per_face)
 
     def _tell(self, asked: RoundQuestions, left: int, progress: Progress) -> None:
         wait = f"{left} of {quantity(len(asked.rows), 'face')} {'waits' if left == 1 else 'wait'}"
@@ -79,7 +80,8 @@ class HumanAnnotators:
 
     def _todo(self, asked: RoundQuestions) -> str:
         store = address_without_password(self._address)
-        return f"open the page: mien annotate {self._pool.folder} --model {asked.run} --store {store}"
+        model = "" if asked.run is None else f" --model {asked.run}"
+        return f"open the page: mien annotate {self._pool.folder}{model} --store {store}"
 
 
 def address_without_password(address: str) -> str:

@@ -82,6 +82,19 @@ def resolve_split_to_test(settings: RoundsSettings, out: Path, faces: FaceSet) -
     return replace(settings, split_to_test=own if labeled else None)
 
 
+def named_classes(faces: FaceSet, classes: tuple[str, ...]) -> FaceSet:
+    """The face set, under these classes where it has none of its own.
+
+    Raises MienError where neither names any, or the set has others.
+    """
+    if classes and faces.classes not in ((), classes):
+        found = ", ".join(faces.classes)
+        raise MienError("a face set without classes, to name them", found, "leave --classes out: the set's own are taken")
+    if not (classes or faces.classes):
+        raise MienError("classes to choose from", "none in the face set", "name them: --classes happiness,sadness")
+    return replace(faces, info=replace(faces.info, classes=classes or faces.classes))
+
+
 def build_strategy(text: str) -> Acquire:
     """The strategy of a text `NAME KEY=VALUE ...`.
 
@@ -110,7 +123,9 @@ def claim_folder(out: Path, settings: RoundsSettings, recipes: Recipes, faces: F
     checksums = {"face set": faces.info.checksum, "pool": "" if pool is None else pool.info.checksum}
     tables = {f"recipe.{key}": value for key, value in recipes.whole.table().items() if key != "title"}
     tables |= {f"tuning.{key}": value for key, value in recipes.tuning.table().items() if key != "title"}
-    now = {key: value for key, value in values.items() if key not in BY_CONTENT} | checksums | tables
+    # Rounds that were begun when there were no classes to name have no such key.
+    left_out = BY_CONTENT if settings.classes else (*BY_CONTENT, "classes")
+    now = {key: value for key, value in values.items() if key not in left_out} | checksums | tables
     free = FREE_WITH_ORACLE if settings.oracle is not None else FREE
     threads = read_settings(_Begun, file, "choose another --out").threads if file.is_file() else None
     threads = threads or settings.threads or torch.get_num_threads()

@@ -23,16 +23,19 @@ def missed_rows(all_faces: AllFaces, known: KnownLabels, model: Recognizer) -> R
 
 def measure_round(
     blank: RoundResult,
-    model: Recognizer,
+    model: Recognizer | None,
     before: Recognizer | None,
     known: KnownLabels,
     all_faces: AllFaces,
     test_faces: FaceSet,
     split: str | None,
 ) -> RoundResult:
-    """`blank` with the figures of `model`, on a split of `test_faces` and on validation, and its gain over the model before."""
-    tested = evaluate(model, test_faces, split) if split else None
-    found = _on_validation(all_faces, known, model)
+    """`blank` with the figures of `model`, on a split of `test_faces` and on validation, and its gain over the model before.
+
+    Without a model there are labels alone to count.
+    """
+    tested = evaluate(model, test_faces, split) if split and model else None
+    found = {} if model is None else _on_validation(all_faces, known, model)
     last = None if before is None else _on_validation(all_faces, known, before)
     accuracy = found.get("validation_accuracy")
     return replace(
@@ -45,7 +48,7 @@ def measure_round(
         pool=len(all_faces.open(known)),
         validation_accuracy=accuracy,
         validation_average_accuracy=found.get("validation_average_accuracy"),
-        gain=None if last is None or accuracy is None else accuracy - last["validation_accuracy"],
+        gain=None if not last or accuracy is None else accuracy - last["validation_accuracy"],
         accuracy=None if tested is None else tested.accuracy,
         average_accuracy=None if tested is None else tested.average_accuracy,
         tested=None if tested is None else tested.count,

@@ -7,12 +7,14 @@ import pyarrow as pa
 
 from mien.active.annotators import RoundQuestions
 from mien.active.learning_curve import RoundResult, read_round_result
-from mien.active.pool import DISPUTED, AllFaces, KnownLabels
+from mien.active.pool import DISPUTED, UNDECIDED, AllFaces, KnownLabels
 from mien.data.format import Rows
 from mien.data.writer import write_table
 from mien.errors import MienError
 from mien.tabular.parquet_files import read_table
 
+NO_MODEL = "none"
+"""Stands for the model's hash in asked.parquet where there was no model yet."""
 AGAIN = "remove the folder of this round and of those after it, and they are done again"
 
 
@@ -20,20 +22,24 @@ def write_questions(file: Path, asked: RoundQuestions, all_faces: AllFaces, scor
     """Write asked.parquet: the faces in the order in which they were wanted, with guesses and, if there are any, scores."""
     found = {"id": all_faces.faces.select(asked.rows).column("id"), "row": asked.rows, "guess": asked.guesses}
     found |= {} if scores is None else {"score": scores}
-    write_table(file, pa.table(found).replace_schema_metadata({"model": asked.model}))
+    write_table(file, pa.table(found).replace_schema_metadata({"model": asked.model or NO_MODEL}))
 
 
-def read_questions(file: Path, number: int, run: Path, known: KnownLabels, all_faces: AllFaces) -> RoundQuestions:
-    """The questions of round `number`, chosen by the model of `run`. Raises MienError for a damaged file, or another round's."""
+def read_questions(file: Path, number: int, run: Path | None, known: KnownLabels, all_faces: AllFaces) -> RoundQuestions:
+    """The questions of round `number`, chosen by the model of `run`, if there was one.
+
+    Raises MienError for a damaged file, or another round's.
+    """
     table = read_table(file, {"id": pa.string(), "row": pa.int64(), "guess": pa.int64()}, AGAIN)
     rows, guesses = (table.column(name).to_numpy() for name in ("row", "guess"))
     model = (table.schema.metadata or {}).get(b"model", b"").decode("ascii", "replace")
     if not model or len(np.unique(rows)) < len(rows) or not np.isin(rows, all_faces.open(known)).all():
         raise MienError(f"faces that this round may ask about in {file}", "others", AGAIN)
-    if not ((guesses >= 0) & (guesses < len(all_faces.faces.classes))).all():
+    guessed = guesses == UNDECIDED if run is None else (guesses >= 0) & (guesses < len(all_faces.faces.classes))
+    if not guessed.all() or (model == NO_MODEL) != (run is None):
         raise MienError(f"guesses that are classes in {file}", "others", AGAIN)
     _require_ids(all_faces, rows, table, file)
-    return RoundQuestions(number, rows, guesses, model, run)
+    return RoundQuestions(number, rows, guesses, "" if run is None else model, run)
 
 
 def write_answers(file: Path, answers: Rows, rows: Rows, all_faces: AllFaces) -> None:

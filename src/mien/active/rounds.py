@@ -4,6 +4,8 @@ All that a chain of rounds has found is on disk: a process that was killed goes 
 again, with the same results. A round's folder is filled in this order: asked.parquet (U sorted by W, and Z), answers.parquet,
 run/ (M_T), point.json.
 
+Where there are no labels there is no M_0: the first faces are chosen by their features (`mien.active.first_round`).
+
 Departures from Algorithm 1: validation takes its share of the new labels, which the paper does not say; and it says how H is
 chosen by what M_(T-1) makes of L, but not of which faces L is at first: here the start labels, since M_0 has learned from some.
 """
@@ -17,11 +19,12 @@ import numpy as np
 
 from mien.active.acquire import Acquire
 from mien.active.annotators import Annotators, RoundQuestions
+from mien.active.first_round import FirstRound
 from mien.active.human_annotators import HumanAnnotators
 from mien.active.learning_curve import LearningCurve, RoundResult, draw_learning_curve, write_curve_tables, write_round_result
 from mien.active.oracle import Oracle
 from mien.active.pool import UNDECIDED, AllFaces, KnownLabels
-from mien.active.resolved_settings import Recipes, build_strategy, claim_folder, resolve_split_to_test
+from mien.active.resolved_settings import Recipes, build_strategy, claim_folder, named_classes, resolve_split_to_test
 from mien.active.round_figures import measure_round, missed_rows, round_in_words
 from mien.active.round_files import read_answers, read_own_result, read_questions, write_answers, write_questions
 from mien.active.rounds_settings import RoundsSettings, folder_name
@@ -54,6 +57,7 @@ class _Work:
     settings: RoundsSettings
     faces: FaceSet
     all_faces: AllFaces
+    first_round: FirstRound
     recipes: Recipes
     annotators: Callable[[int], Annotators]
     """Whoever labels faces, by the seed of the chain."""
@@ -81,8 +85,8 @@ class _State:
     """Where a chain is after a round."""
 
     known: KnownLabels
-    run: Path
-    """Folder of the last model's run."""
+    run: Path | None
+    """Folder of the last model's run; None where there are not labels enough for one."""
     result: RoundResult
 
 
@@ -98,8 +102,7 @@ def rounds(
     Asked the same again, it goes on where it was. With an oracle, strategies, seeds and rounds may change: what is there stays.
     `go_on`: take the answers that people have given instead of waiting for more. Leaves rounds.json, curve.csv, table.csv,
     curve.png, the start of each seed and a folder for each chain. Raises MienError where `out` holds other things or rounds with
-    other settings, another process works there, a set has changed, the pool has other classes, or the split to test is trained
-    on.
+    other settings, another process works there, a set has changed, the set has no classes, or the split to test is trained on.
     """
     require_utf8_path(Path(out))
     with exclusive(Path(out)):
@@ -137,9 +140,10 @@ def _work(faceset: FaceSet | Path | str, settings: RoundsSettings, out: Path, ba
         build_strategy(name)
     faces = FaceSet.of(faceset)
     faces.require_stored()
+    faces = named_classes(faces, settings.classes)
     pool = None if settings.pool is None else FaceSet.of(settings.pool)
     settings, given = resolve_split_to_test(settings, out, faces), settings
-    recipes, all_faces = Recipes.of(settings, bar), AllFaces.of(faces, pool, settings.oracle is not None)
+    recipes, all_faces = Recipes.of(settings, bar), AllFaces.of(faces, pool, settings.oracle is not None, bar)
     share, split = recipes.whole.validation, settings.split_to_test
     if split is None and given.split_to_test is not None:
         bar.say("no labeled split to test on: figures are those on validation; name a split with --split-to-test")
@@ -156,7 +160,8 @@ def _work(faceset: FaceSet | Path | str, settings: RoundsSettings, out: Path, ba
     def annotators(seed: int) -> Annotators:
         return people or Oracle.of(all_faces, settings.oracle or 0.0, seed)
 
-    return _Work(settings, faces, all_faces, recipes, annotators, threads, out, bar)
+    first = FirstRound(all_faces.faces, settings.device, bar)
+    return _Work(settings, faces, all_faces, first, recipes, annotators, threads, out, bar)
 
 
 def _curve(settings: RoundsSettings, done: dict[tuple[str, int], list[RoundResult]]) -> LearningCurve:
@@ -183,17 +188,18 @@ def _follow(work: _Work, chain: _Chain, points: list[RoundResult], write: Callab
 
 
 def _start(work: _Work, chain: _Chain) -> _State:
-    """Train and measure the first model, M_0, which all strategies of a seed share."""
+    """Train and measure the first model, M_0, which all strategies of a seed share; without labels there is none."""
     folder = work.out / f"start-seed{chain.seed}"
     known = work.all_faces.start(work.settings.start_labels_per_class, work.recipes.whole.validation, chain.seed)
-    result = read_own_result(folder, "", chain.seed, 0)
+    run, result = folder / "run" if known.can_train else None, read_own_result(folder, "", chain.seed, 0)
     if result is None:
         title = f"start, seed {chain.seed}"
-        model = _trained(work, title, chain.seed, folder / "run", work.recipes.whole, known, known.budget)
+        folder.mkdir(parents=True, exist_ok=True)
+        model = None if run is None else _trained(work, title, chain.seed, run, work.recipes.whole, known, known.budget)
         result = _measured(work, known, model, None, RoundResult("", chain.seed, 0))
         write_round_result(folder, result)
         work.bar.say(round_in_words(title, result))
-    return _State(known, folder / "run", replace(result, strategy=chain.name))
+    return _State(known, run, replace(result, strategy=chain.name))
 
 
 def _round(work: _Work, chain: _Chain, number: int, last: _State) -> _State:
@@ -204,7 +210,7 @@ def _round(work: _Work, chain: _Chain, number: int, last: _State) -> _State:
     answers = _answers(work, chain, asked, folder / "answers.parquet")
     known = last.known.with_answers(asked.rows, answers, work.recipes.whole.validation, chain.seed)
     # Without a new label to learn from the model stays as it is.
-    run = folder / "run" if len(known.train) > len(last.known.train) else last.run
+    run = folder / "run" if known.can_train and len(known.train) > len(last.known.train) else last.run
     result = read_own_result(folder, chain.name, chain.seed, number)
     if result is None:
         undecided = int((answers == UNDECIDED).sum())
@@ -216,15 +222,19 @@ def _round(work: _Work, chain: _Chain, number: int, last: _State) -> _State:
 
 
 def _learned(work: _Work, chain: _Chain, last: _State, now: _State) -> RoundResult:
-    """Train the round's model and measure it: M_T = F(H and Z, M_(T-1))."""
-    model, known = Recognizer.load(last.run, work.settings.device), now.known
-    missed = missed_rows(work.all_faces, last.known, model)
-    if now.run == last.run:
+    """Train the round's model and measure it: M_T = F(H and Z, M_(T-1)). A first model learns from all labels, by the recipe."""
+    known, title = now.known, f"{chain}, round {now.result.round}"
+    model = None if last.run is None else Recognizer.load(last.run, work.settings.device)
+    missed = known.train[:0] if model is None else missed_rows(work.all_faces, last.known, model)
+    if now.run is None or now.run == last.run:
         return _measured(work, known, model, model, replace(now.result, missed=len(missed)))
     new = np.setdiff1d(known.train, last.known.train)
-    learned = np.union1d(missed, new) if work.settings.learn == "new" else known.train
-    recipe = work.recipes.whole if work.settings.learn == "afresh" else work.recipes.going_on(last.run.resolve())
-    title = f"{chain}, round {now.result.round}"
+    learned = known.train if work.settings.learn != "new" or model is None else np.union1d(missed, new)
+    if len(np.unique(known.labels[learned])) < 2:  # A model of one class would say it of every face.
+        learned = known.train
+    recipe = work.recipes.whole
+    if last.run is not None and work.settings.learn != "afresh":
+        recipe = work.recipes.going_on(last.run.resolve())
     after = _trained(work, title, chain.seed, now.run, recipe, known, LabelBudget(learned, known.validation))
     return _measured(work, known, after, model, replace(now.result, missed=len(missed)))
 
@@ -234,14 +244,19 @@ def _questions(work: _Work, chain: _Chain, number: int, last: _State, file: Path
     known, run, all_faces = last.known, last.run, work.all_faces
     if file.is_file():
         return read_questions(file, number, run, known, all_faces)
-    model, view, rows = Recognizer.load(run, work.settings.device), all_faces.view(known), all_faces.open(known)
-    bar = Quiet(work.bar, f"{chain}, round {number}", work.said)
-    labeled = np.union1d(known.train, known.validation)
-    pool = score_pool(model, view.select(rows), chain.choose, view.select(labeled), bar)
-    chosen = chain.choose(pool, work.settings.per_round, np.random.default_rng((chain.seed, DRAWS, number)))
-    guesses: Rows = model.logits(view.select(rows[chosen])).argmax(axis=1).astype(np.int64)
-    asked = RoundQuestions(number, rows[chosen], guesses, model.card.weights, run)
-    scores = chain.choose.scores(pool)
+    view, rows, labeled = all_faces.view(known), all_faces.open(known), np.union1d(known.train, known.validation)
+    if run is None:
+        model, choose, pool = None, work.first_round.strategy(chain.choose), work.first_round.pool(rows, labeled)
+    else:
+        model, choose = Recognizer.load(run, work.settings.device), chain.choose
+        bar = Quiet(work.bar, f"{chain}, round {number}", work.said)
+        pool = score_pool(model, view.select(rows), choose, view.select(labeled), bar)
+    chosen = choose(pool, work.settings.per_round, np.random.default_rng((chain.seed, DRAWS, number)))
+    guesses: Rows = np.full(len(chosen), UNDECIDED)
+    if model is not None:
+        guesses = model.logits(view.select(rows[chosen])).argmax(axis=1).astype(np.int64)
+    asked = RoundQuestions(number, rows[chosen], guesses, "" if model is None else model.card.weights, run)
+    scores = choose.scores(pool)
     write_questions(file, asked, all_faces, None if scores is None else scores[chosen])
     return asked
 
@@ -255,7 +270,9 @@ def _answers(work: _Work, chain: _Chain, asked: RoundQuestions, file: Path) -> R
     return answers
 
 
-def _measured(work: _Work, known: KnownLabels, model: Recognizer, before: Recognizer | None, blank: RoundResult) -> RoundResult:
+def _measured(
+    work: _Work, known: KnownLabels, model: Recognizer | None, before: Recognizer | None, blank: RoundResult
+) -> RoundResult:
     return measure_round(blank, model, before, known, work.all_faces, work.faces, work.settings.split_to_test)
 
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from mien.errors import MienError
-from mien.settings import STRICT, Count, Seed, Share, Threads, plain_errors
+from mien.settings import STRICT, Count, CountOrZero, Seed, Share, Threads, plain_errors
 
 AUTO = "auto"
 """The split to test on that is the set's own."""
@@ -40,10 +40,13 @@ class RoundsSettings:
     """Faces asked about in a round."""
     rounds: Count
     """How many rounds."""
-    start_labels_per_class: Count | None = None
-    """Labels per class for the first model, validation included. Unless given: all labels."""
+    start_labels_per_class: CountOrZero | None = None
+    """Labels per class for the first model, validation included. Unless given: all labels; without any, or for 0, the first
+    faces are chosen before there is a model."""
     pool: Path | None = None
     """Face set whose faces are asked about. Unless given: the rest of the training split, its labels hidden."""
+    classes: tuple[str, ...] = ()
+    """Classes that people choose from, for a face set that has none."""
     oracle: Share | None = None
     """For experiments: instead of people the known labels answer, this share of them flipped to another class."""
     store: str | None = None

@@ -25,6 +25,9 @@ Acquire = Annotated[str, setting(RoundsSettings, "acquire", form="Several are se
 Oracle = Annotated[
     str | None, setting(RoundsSettings, "oracle", form="labels: none is flipped.", metavar="labels|RATE", read=oracle_rate)
 ]
+Classes = Annotated[
+    str | None, setting(RoundsSettings, "classes", form="Separated by commas: happiness,sadness.", read=comma_list)
+]
 Changes = Annotated[
     list[str] | None,
     setting(RoundsSettings, "settings", "--set", form="May be repeated.", metavar="KEY=VALUE", checked=False),
@@ -40,6 +43,7 @@ def rounds(
     number: Annotated[int, setting(RoundsSettings, "rounds", "--rounds")] = 2,
     start_labels_per_class: Annotated[int | None, setting(RoundsSettings, "start_labels_per_class")] = None,
     pool: Annotated[Path | None, setting(RoundsSettings, "pool")] = None,
+    classes: Classes = None,
     oracle: Oracle = None,
     store: Annotated[str | None, setting(RoundsSettings, "store")] = None,
     per_face: Annotated[int, setting(RoundsSettings, "per_face")] = 1,
@@ -71,6 +75,7 @@ def rounds(
         "rounds": number,
         "start_labels_per_class": start_labels_per_class,
         "pool": pool,
+        "classes": comma_list(classes) if classes else (),
         "oracle": None if oracle is None else oracle_rate(oracle),
         "store": store,
         "per_face": per_face,

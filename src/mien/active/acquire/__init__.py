@@ -19,6 +19,8 @@ FloatArray = npt.NDArray[np.floating[Any]]
 LooksAt = Literal["nothing", "face", "patches", "features"]
 """What a strategy has to know of a face before it may choose it."""
 
+PATCH_SIDE = 0.9
+"""The side of a patch, as a share of the face's side."""
 LEAST = 1e-12
 """The smallest probability of which a logarithm is taken; smaller ones are replaced by it."""
 TOLERANCE = 1e-3
@@ -85,6 +87,8 @@ class Acquire(Protocol):
 
     looks_at: ClassVar[LooksAt]
     """What has to be in the pool."""
+    patch_side: float = PATCH_SIDE
+    """The side of a patch, as a share of the face's side, where it looks at patches."""
 
     def __call__(self, pool: ScoredPool, count: int, generator: np.random.Generator) -> Indices:
         """(min(count, N),) different indices into the pool, the most wanted first."""
