@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -25,9 +26,9 @@ INFO = Info(classes=("a", "b"), side=16)
 
 def written(network: Network, path: Path) -> Path:
     """The network's blocks as an ONNX file such as torch writes; `block8` and `descriptor` are its outputs."""
-    onnx_path, graph, arrays, last = path, list[onnx.NodeProto](), list[onnx.TensorProto](), "input"
+    graph, arrays, last = list[onnx.NodeProto](), list[onnx.TensorProto](), "input"
 
-    def add(kind: str, inputs: list[str], module: nn.Module, **settings: object) -> str:
+    def add(kind: str, inputs: list[str], module: nn.Module, **settings: Any) -> str:
         for value in module.parameters():
             array = value.detach().numpy()
             arrays.append(onnx.numpy_helper.from_array(array[:, None, None] if kind == "PRelu" else array, f"w{len(arrays)}"))
@@ -57,8 +58,8 @@ def written(network: Network, path: Path) -> Path:
     values = [onnx.helper.make_tensor_value_info(name, 1, shape) for name, shape in
               (("input", [1, 3, 112, 112]), ("block8", None), ("descriptor", None))]  # fmt: skip
     made = onnx.helper.make_graph(graph, "net", values[:1], values[1:], arrays)
-    onnx.save(onnx.helper.make_model(made, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8), onnx_path)
-    return onnx_path
+    onnx.save(onnx.helper.make_model(made, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8), path)
+    return path
 
 
 @pytest.fixture(scope="module")
