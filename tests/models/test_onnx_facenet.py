@@ -65,6 +65,34 @@ def test_inputs_that_the_output_does_not_read_are_no_inputs(tmp_path: Path, besi
             teacher(path, output="loss")
 
 
+def test_weights_in_eight_bits_and_values_called_by_numbers(tmp_path: Path) -> None:
+    """As SFace's int8 file has them: whole numbers, scales of parts of them, and the weights listed as inputs that none reads."""
+    path, inputs = tiny_onnx(tmp_path / "net.onnx", beside=("weights",)), torch.randn(2, 3, 16, 16)
+    model, flat = onnx.load(path), WEIGHTS.reshape(5, 27)
+    scales = (np.abs(flat).reshape(5, 3, 9).max(2) / 127).astype(np.float32)
+    whole = np.round(flat / scales.repeat(9, 1)).astype(np.int8)
+    given = {"whole": whole, "scales": scales, "zeros": np.zeros((5, 3), np.int8), "shape": np.array(WEIGHTS.shape)}
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(values, name) for name, values in given.items())
+    node = onnx.helper.make_node
+    nodes = [
+        node("DequantizeLinear", ["whole", "scales", "zeros"], ["flat"], axis=1, block_size=9),
+        node("Reshape", ["flat", "shape"], ["kernel"]),
+        node("Conv", ["picture", "kernel"], ["inner"], strides=[2, 2], pads=[1, 1, 1, 1]),
+        node("Relu", ["inner"], ["27"]),
+        node("Identity", ["27"], ["map"]),
+        node("GlobalAveragePool", ["27"], ["vector"]),
+    ]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    model.opset_import[0].version, model.ir_version = 21, 10
+    onnx.save(model, path)
+    kernel = torch.from_numpy((whole * scales.repeat(9, 1)).reshape(WEIGHTS.shape).astype(np.float32))
+    expected = F.conv2d(inputs * 63.75 / 2, kernel, stride=2, padding=1).relu()
+    assert torch.allclose(teacher(path, output=27).features(inputs, "map"), expected, atol=1e-3)
+    assert not torch.allclose(expected, reference(inputs).relu(), atol=1e-3)  # the eight bits are what is tested
+
+
 def test_gray_faces_of_another_size(tmp_path: Path) -> None:
     network, inputs = teacher(tiny_onnx(tmp_path / "net.onnx"), channels=1, face=24), torch.randn(2, 1, 24, 24)
     shown = F.interpolate(inputs, 16, mode="bilinear", antialias=True).expand(-1, 3, -1, -1)

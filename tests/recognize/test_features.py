@@ -86,6 +86,16 @@ def test_an_onnx_file_is_tapped(faces: FaceSet, tmp_path: Path) -> None:
     assert made.info.channels == 5 * 8 * 8
 
 
+def test_two_networks_side_by_side_see_the_same_views(faces: FaceSet, tmp_path: Path) -> None:
+    one, other = "mien_s:stem", "mien_s:stage2_1"
+    alone = [write_features(name, faces, tmp_path / name[7:], 4, seed=3, device="cpu").faces() for name in (one, other)]
+    joined = write_features(one, faces, tmp_path / "both", 4, seed=3, device="cpu", beside=[other])
+    assert np.array_equal(joined.faces(), np.concatenate(alone, axis=2))
+    assert joined.info.name.count("random weights, seed 3") == 2
+    with pytest.raises(MienError, match="a block among"):
+        write_features(one, faces, tmp_path / "f", beside=["mien_s:pool5"])
+
+
 def test_random_weights_come_from_the_seed() -> None:
     info = Info(classes=("a", "b"), side=16)
     first, again, other = (tap("mien_s", None, info, seed, CPU).network.state_dict() for seed in (1, 1, 2))

@@ -10,8 +10,10 @@ import torch
 
 from conftest import bright_faces, small_recipe
 from mien import FaceSet, MienError, Recipe, Recognizer, TrainingSettings, evaluate, train
+from mien.models import Origin
+from mien.models.mien_s import MienS
 from mien.recognize.model_card import read_card
-from mien.recognize.saved_networks import read_weights
+from mien.recognize.saved_networks import build_network, read_weights
 from mien.techniques.start import transfer
 from mien.techniques.start.transfer import Transfer
 from mien.training.prepare_run import prepare_run
@@ -206,3 +208,15 @@ def test_the_box_is_a_source_and_gray_is_spread_over_colors(tmp_path: Path) -> N
     assert notes["blocks.stem.0.weight"] == (True, "spread over colors")
     assert notes["head.3.weight"] == (False, "other classes")
     assert Recognizer.load(tmp_path / "run").card.sources[0]["weights"] == Recognizer.load("mien-s").card.weights
+
+
+def test_published_weights_stand_on_the_card_with_their_license(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    faces, recipe = bright_faces(60), small_recipe(stages=[{"epochs": 1, "lr": 0.01}])
+    given = build_network(recipe.model, 2, faces.info, 5).state_dict()
+    monkeypatch.setattr(MienS, "published", lambda _: given)
+    monkeypatch.setattr(MienS, "origin", lambda _: Origin("ab" * 32, "CC0"))
+    recognizer = train(faces, recipe.set("start", {"technique": "transfer", "source": "mien_s"}), tmp_path / "run")
+    (source,) = recognizer.card.sources
+    assert (source["network"], source["weights"], source["license"]) == ({"network": "mien_s"}, "ab" * 32, "CC0")
+    began = evaluate(recognizer, faces, "all").notes["began with"]
+    assert began == "mien_s, weights abababababab: labels unknown, license CC0"

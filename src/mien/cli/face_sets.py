@@ -129,19 +129,23 @@ def features(
     seed: Seed = 0,
     device: Device = "auto",
     set_: Settings = None,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RUN_OR_NETWORK[:BLOCK]", help="Another, whose features follow the first one's; can be repeated."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write the features that a block of a network gives every face, for recipes on the `embedding` network.
 
-    A network's name stands for its published weights where it has some (facenet_dlib), else for random ones; --set changes its
-    settings.
+    A network's name stands for its published weights where it has some (facenet_dlib), else for random ones; --set changes the
+    first one's settings.
     """
     from mien.json_toml import parse_word
     from mien.recognize.features import write_features
 
     settings = {key: parse_word(value) for key, value in key_values(set_, "--set").items()}
     with progress_bar(quiet=as_json) as bar:
-        made = write_features(network, faceset, out, views, grid, seed, device, bar, limit_gb, settings)
+        made = write_features(network, faceset, out, views, grid, seed, device, bar, limit_gb, settings, beside or ())
     values = {"faces": len(made), "views": made.info.views, "dimension": made.info.channels, "out": str(out)}
     print_result(
         as_json,
@@ -152,18 +156,26 @@ def features(
 
 def convert(
     file: Annotated[
-        Path, typer.Argument(help="vgg_face.mat, or a .safetensors with conv1_1.weight to fc8.bias; for RGB, not Caffe's BGR.")
+        Path,
+        typer.Argument(
+            help="vgg_face.mat, a .safetensors with conv1_1.weight to fc8.bias (for RGB, not Caffe's BGR), or fr_feature.onnx."
+        ),
     ],
     out: Annotated[Path, typer.Argument(help="The new model folder.")],
     side: Annotated[
-        int, whole_number("Side in pixels of the faces that the model will be used on; it resizes them to 224.", 1, 4096)
+        int, whole_number("Side in pixels of the faces that the model will be used on; it resizes them itself.", 1, 4096)
     ] = 224,
     color: Annotated[bool, typer.Option("--color/--gray", help="Whether those faces are in color.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Turn VGG-Face's published weights into a model of vgg16, from which recipes may start and features be taken."""
+    """Turn published weights of a face net into a model, from which recipes may start and features be taken.
+
+    VGG-Face's become a vgg16; fr_feature.onnx becomes a facenet_mobile.
+    """
+    from mien.recognize.convert_face_net import convert_face_net
     from mien.recognize.convert_vgg_face import convert_weights
 
-    card = convert_weights(file, out, side, 3 if color else 1)
+    card = (convert_face_net if file.suffix == ".onnx" else convert_weights)(file, out, side, 3 if color else 1)
     values = {"network": card.network, "people": len(card.classes), "side": side, "color": color, "out": str(out)}
-    print_result(as_json, values, f"vgg16 with {quantity(len(card.classes), 'person', 'people')} -> {out}")
+    people = f" with {quantity(len(card.classes), 'person', 'people')}" if card.classes else ""
+    print_result(as_json, values, f"{card.network['network']}{people} -> {out}")

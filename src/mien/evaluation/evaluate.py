@@ -174,7 +174,8 @@ def _source(source: dict[str, Any]) -> str:
     count = budget.get("train", 0) + budget.get("validation", 0)
     labels = f"{quantity(count, 'more label')}" if budget else "labels unknown"
     unlabeled = f", {quantity(budget['unlabeled'], 'face')} without" if budget.get("unlabeled") else ""
-    return f"{source['network'].get('network', 'unknown')}, weights {source['weights'][:12]}: {labels}{unlabeled}"
+    license_ = f", license {source['license']}" if source.get("license") else ""
+    return f"{source['network'].get('network', 'unknown')}, weights {source['weights'][:12]}: {labels}{unlabeled}{license_}"
 
 
 def _mistakes(

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -130,6 +131,19 @@ class Architecture(Protocol):
         """
         return None
 
+    def origin(self) -> "Origin | None":
+        """Whose weights `published` gives; None where it gives none."""
+        return None
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where published weights come from: what stands on the card of each model that began with them."""
+
+    sha256: str
+    """sha256 of the published file."""
+    license: str
+
 
 def architecture(network: Mapping[str, Any]) -> Architecture:
     """The settings of a network, checked, from its file's name under `network` and the rest; `copies` belongs to its head."""
@@ -210,6 +224,13 @@ def require_side(name: str, side: int, least: int) -> None:
         raise MienError(f"faces for {name}", "features", "take --model embedding, which learns from features")
     if side < least:
         raise MienError(f"faces of at least {least} pixels for {name}", f"{side}", "import larger faces or take another network")
+
+
+def blocks_until(blocks: tuple[str, ...], until: str) -> tuple[str, ...]:
+    """The blocks up to the one called `until`. Raises MienError where there is none of that name."""
+    if until not in blocks:
+        raise MienError(f"model.until among {', '.join(blocks)}", with_suggestion(until, blocks), "choose one of those")
+    return blocks[: blocks.index(until) + 1]
 
 
 class FacePixels(nn.Module):

@@ -14,9 +14,8 @@ from typing_extensions import override
 
 from mien.errors import MienError
 from mien.installed import package_folder
-from mien.models import Architecture, FacePixels, Network, grid_head, require_side
+from mien.models import Architecture, FacePixels, Network, Origin, blocks_until, grid_head, require_side
 from mien.settings import STRICT, GridSide, PixelsOrZero, Share
-from mien.wording import with_suggestion
 
 WIDTHS = (32,) * 3 + (64,) * 4 + (128,) * 3 + (256,) * 4
 """Channels of block1 to block14."""
@@ -26,6 +25,7 @@ BLOCKS = ("stem", *(f"block{n + 1}" for n in range(len(WIDTHS))), "descriptor")
 MEAN, DIVISOR = (122.782, 117.001, 104.298), 256.0
 PACKAGE, FILE = "face_recognition_models", "dlib_face_recognition_resnet_model_v1.dat"
 SHA256 = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
+LICENSE = "CC0, public domain (dlib); trained on three million faces collected from several sets and the web"
 
 
 class DlibResidual(nn.Module):
@@ -95,20 +95,20 @@ class FacenetDlib(Architecture):
         for n, outputs in enumerate(WIDTHS, 1):
             made[f"block{n}"] = DlibResidual(wide[n - 1], outputs, n in HALVING)
         made["descriptor"] = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(256, 128, bias=False))
-        kept = self._kept()
+        kept = blocks_until(BLOCKS, self.until)
         head = nn.Linear(128, classes) if kept == BLOCKS else grid_head(wide[len(kept) - 1], self.grid, classes, self.dropout)
         return Network({name: made[name] for name in kept}, head, (channels, side, side))
 
     @override
     def published(self) -> dict[str, Tensor]:
         """dlib's weights of the blocks that are kept. Raises MienError where their package is missing, or holds another file."""
-        kept = tuple(f"blocks.{name}." for name in self._kept())
+        kept = tuple(f"blocks.{name}." for name in blocks_until(BLOCKS, self.until))
         return {name: value for name, value in _read_weights(weights_file()).items() if name.startswith(kept)}
 
-    def _kept(self) -> tuple[str, ...]:
-        if self.until not in BLOCKS:
-            raise MienError(f"model.until among {', '.join(BLOCKS)}", with_suggestion(self.until, BLOCKS), "choose one of those")
-        return BLOCKS[: BLOCKS.index(self.until) + 1]
+    @override
+    def origin(self) -> Origin:
+        """dlib's file."""
+        return Origin(SHA256, LICENSE)
 
 
 def weights_file() -> Path:

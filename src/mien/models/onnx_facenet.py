@@ -1,10 +1,11 @@
 """Any face-recognition network from an ONNX file, as a teacher whose weights stay as they are."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+from pydantic import BeforeValidator
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from typing_extensions import override
@@ -24,8 +25,11 @@ class OnnxFacenet(Architecture):
 
     path: Path
     """The ONNX file."""
-    output: str = ""
-    """Name of the feature map: an output, or any value inside; the first output where it is empty."""
+    output: Annotated[str, BeforeValidator(lambda given: str(given) if type(given) is int else given)] = ""
+    """Name of the feature map: an output, or any value inside; the first output where it is empty.
+
+    Many files number their values: 427 stands for "427".
+    """
     mean: tuple[Finite, Finite, Finite] = (127.5, 127.5, 127.5)
     """Values that are subtracted from red, green and blue, 0 to 255."""
     divisor: Positive = 127.5

@@ -1,7 +1,7 @@
 """Caches features: a block's output for several views of every face, written as a face set of kind `features`."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -22,7 +22,7 @@ from mien.progress import Progress, Silent
 from mien.recognize.bundled import find_model
 from mien.recognize.device import autocast, channels_last, choose_device, choose_precision, to_device
 from mien.recognize.model_card import read_card, require_alike
-from mien.recognize.saved_networks import build_network, read_network
+from mien.recognize.saved_networks import build_network, read_blocks
 from mien.registry import component_names
 from mien.settings import Count, CountOrZero, NotNegative, Seed, require_fitting
 from mien.wording import with_suggestion
@@ -80,7 +80,7 @@ def is_run(network: str | Mapping[str, Any]) -> TypeGuard[str]:
 def _trained(folder: Path, info: Info) -> tuple[Network, Views, str]:
     card = read_card(folder)
     require_alike(card, info)
-    return read_network(folder), Views(info, card.normalize), f"{card.network['network']}, weights {card.weights[:12]}"
+    return read_blocks(folder), Views(info, card.normalize), f"{card.network['network']}, weights {card.weights[:12]}"
 
 
 def _built(network: dict[str, Any], info: Info, seed: int) -> tuple[Network, Views, str]:
@@ -103,10 +103,12 @@ def write_features(
     progress: Progress | None = None,
     limit_gb: float = 8.0,
     settings: Mapping[str, Any] | None = None,
+    beside: Sequence[str] = (),
 ) -> FaceSet:
     """Write the features that `address`, `RUN_OR_NETWORK[:BLOCK]`, gives for all faces as a new set at `out`, and open it.
 
-    `settings`: those of a network that is given by name. The other parameters, and errors, are those of `write_taps`.
+    `settings`: those of a network that is given by name. `beside`: further addresses, whose features of a face follow the first
+    one's. The other parameters, and errors, are those of `write_taps`.
     """
     require_fitting(Seed, seed=seed)
     require_fitting(Count, views=views)
@@ -118,12 +120,15 @@ def write_features(
         known = ", ".join(component_names("mien.models"))
         raise MienError(f"a network among {known} to change settings of", repr(network), "leave out --set: a model has its own")
     chosen = choose_device(device)
-    source = tap({"network": network, **settings} if settings else network, block, faces.info, seed, chosen)
-    return write_taps(source, faces, Path(out), views, grid, seed, chosen, progress or Silent(), limit_gb)
+    sources = [tap({"network": network, **settings} if settings else network, block, faces.info, seed, chosen)]
+    for other in beside:
+        network, _, block = other.partition(":")
+        sources.append(tap(network, block, faces.info, seed, chosen))
+    return write_taps(sources, faces, Path(out), views, grid, seed, chosen, progress or Silent(), limit_gb)
 
 
 def write_taps(
-    source: Tap,
+    taps: Tap | Sequence[Tap],
     faces: FaceSet,
     out: Path,
     views: int,
@@ -135,22 +140,28 @@ def write_taps(
 ) -> FaceSet:
     """Write the features of all faces, float16 (N, views, D), as a new set with the same table, and open it.
 
-    A block's maps are averaged to `grid` x `grid`, so that D is the channels times grid squared; grid 0 keeps the maps as they
-    are. The set's size is said before. Raises MienError where it is above `limit_gb` gigabytes, `out` exists, or faces do not
-    fit.
+    Several taps see the same views, and their features of a face stand side by side. A block's maps are averaged to `grid` x
+    `grid`, so that D is the channels times grid squared; grid 0 keeps the maps as they are. The set's size is said before.
+    Raises MienError where it is above `limit_gb` gigabytes, `out` exists, or faces do not fit.
     """
+    sources = [taps] if isinstance(taps, Tap) else taps
     shown = view_names(views)
-    dimension = _dimension(source, grid)
-    _announce(source, len(faces), views, dimension, limit_gb, progress)
+    dimension = sum(_dimension(source, grid) for source in sources)
+    _announce(sources, len(faces), views, dimension, limit_gb, progress)
     progress.begin("features", len(faces))
-    info = replace(faces.info, kind="features", side=0, views=shown, name=f"{faces.info.name}: {source.name}")
+    names = " + ".join(source.name for source in sources)
+    info = replace(faces.info, kind="features", side=0, views=shown, name=f"{faces.info.name}: {names}")
     noise = Generator(device).manual_seed(seed)
     with FaceSetWriter(out, replace(info, channels=dimension)) as writer:
         columns = {name: faces.column(name) for name in faces.column_names}
         for start in range(0, len(faces), BATCH):
             rows = np.arange(start, min(len(faces), start + BATCH))
             pixels = torch.from_numpy(faces.faces(rows)).to(device)
-            block = torch.stack(list(_features(source, pixels, shown, grid, noise)), dim=1)
+            began, blocks = noise.get_state(), []
+            for source in sources:
+                noise.set_state(began)
+                blocks.append(torch.stack(list(_features(source, pixels, shown, grid, noise)), dim=1))
+            block = torch.cat(blocks, dim=2)
             writer.add(_halved(block).cpu().numpy(), {name: values.slice(start, len(rows)) for name, values in columns.items()})
             progress.advance(len(rows))
     return FaceSet.open(out)
@@ -165,7 +176,7 @@ def _halved(block: Tensor) -> Tensor:
     return half
 
 
-def _announce(source: Tap, count: int, views: int, dimension: int, limit_gb: float, progress: Progress) -> None:
+def _announce(sources: Sequence[Tap], count: int, views: int, dimension: int, limit_gb: float, progress: Progress) -> None:
     if not count:
         raise MienError("faces to take features of", "an empty set", "choose another set")
     size = count * views * dimension * 2
@@ -174,9 +185,9 @@ def _announce(source: Tap, count: int, views: int, dimension: int, limit_gb: flo
     if size > limit_gb * 1e9:
         raise MienError(f"at most {limit_gb:g} GB of features", told, "take fewer views, a smaller grid, or a higher --limit-gb")
     progress.say(told)
-    larger = upscaling(source.network, source.name)
-    if larger:
-        progress.say(larger)
+    for source in sources:
+        if larger := upscaling(source.network, source.name):
+            progress.say(larger)
 
 
 @torch.inference_mode()

@@ -34,8 +34,18 @@ def note_source(folder: Path, source: Path, checksum: str = "") -> None:
     card = read_card(source)
     faces = checksum or card.faces.checksum
     entry = {"network": card.network, "weights": card.weights, "faces": faces, "budget": card.budget}
-    known = [entry | {"used": sorted(read_used_ids(source))}, *read_sources(source)]
-    write_atomically(folder / "sources.json", to_json(known).encode())
+    if not card.budget:  # somebody else's weights, whose license is all that is known of them
+        entry |= {"license": card.faces.license}
+    _write_sources(folder, [entry | {"used": sorted(read_used_ids(source))}, *read_sources(source)])
+
+
+def note_published(folder: Path, network: str, sha256: str, license_: str) -> None:
+    """Write into a run's folder that the run began with the published weights of `network`: their file's hash, their license."""
+    _write_sources(folder, [{"network": {"network": network}, "weights": sha256, "license": license_}])
+
+
+def _write_sources(folder: Path, entries: list[dict[str, Any]]) -> None:
+    write_atomically(folder / "sources.json", to_json(entries).encode())
 
 
 def read_sources(path: Path) -> list[dict[str, Any]]:

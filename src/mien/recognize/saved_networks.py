@@ -70,12 +70,13 @@ def _require_size(settings: Architecture, classes: int, info: Info) -> None:
 def read_network(path: Path) -> Network:
     """The network of the model or run at `path` with its weights, in eval mode. Nothing is imported because the card says so.
 
-    Raises MienError for an autoencoder, for a network whose module is not imported, for one outside a run that names files of
-    its own, and where the weights do not have its shapes.
+    Raises MienError for a network without classes, for one whose module is not imported, for one outside a run that names files
+    of its own, and where the weights do not have its shapes.
     """
     card = read_card(path)
     if not card.classes:
-        raise MienError(f"a recognizer at {path}", "an autoencoder, which knows no classes", "name the run of a recognizer")
+        found = "an autoencoder, or a face net, which knows no classes"
+        raise MienError(f"a recognizer at {path}", found, "name the run of a recognizer")
     name, weights = str(card.network.get("network")), read_weights(path)
     require_loaded(name, place=model_folder(path) / CARD)
     files = _files(card.network)
@@ -84,6 +85,20 @@ def read_network(path: Path) -> Network:
     # What computes while it is built cannot be built without memory.
     ours = ":" not in name and not files
     return build_with_weights(lambda: build_network(card.network, len(card.classes), card.faces), weights, path, ours)
+
+
+def read_blocks(path: Path) -> Network:
+    """The network of the model or run at `path`, in eval mode; that of a face net without classes has a last layer at random.
+
+    Raises MienError where `read_network` does, but for such a face net.
+    """
+    card, weights = read_card(path), read_weights(path)
+    if card.classes or any(name.startswith("head.") for name in weights):  # an autoencoder has a head, too
+        return read_network(path)
+    require_loaded(str(card.network.get("network")), place=model_folder(path) / CARD)
+    head = _built(lambda: build_network(card.network, 2, card.faces), path).head.state_dict()
+    whole = weights | {f"head.{name}": value for name, value in head.items()}
+    return build_with_weights(lambda: build_network(card.network, 2, card.faces), whole, path)
 
 
 def build_with_weights(build: Callable[[], Network], weights: dict[str, Tensor], path: Path, check_first: bool = True) -> Network:

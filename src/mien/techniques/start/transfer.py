@@ -12,11 +12,11 @@ from typing_extensions import override
 from mien.disk import write_atomically
 from mien.errors import MienError
 from mien.json_text import to_json
-from mien.models import published
+from mien.models import architecture, published
 from mien.recognize.bundled import find_model
 from mien.recognize.gray_and_color_weights import match_colors
 from mien.recognize.model_card import read_card
-from mien.recognize.run_records import note_source
+from mien.recognize.run_records import note_published, note_source
 from mien.recognize.saved_networks import read_weights
 from mien.registry import component_names
 from mien.settings import STRICT
@@ -98,9 +98,12 @@ class Transfer(Start):
             return read_weights(source), card.classes
         # The same network may have settings that say which weights it wants.
         same = run.architecture["network"] == self.source
-        found = published(run.architecture if same else {"network": self.source})
+        settings = run.architecture if same else {"network": self.source}
+        found, origin = published(settings), architecture(settings).origin()
         if found is None:
             raise MienError("a run, a model folder, or a network with published weights", self.source, "give the path of a run")
+        if origin:
+            note_published(run.folder, self.source, origin.sha256, origin.license)
         return found, None
 
     def _fit(self, name: str, there: Tensor | None, here: Tensor | None, same_classes: bool) -> tuple[Tensor | None, str]:
