@@ -35,15 +35,15 @@ for part in "$@"; do
     ferplus)
       compare "$set" few --recipes face_finetune,few --labels-per-class "$labels" --unlabeled-faces $unlabeled --control ;;
     small)
-      compare "$set" small --recipes few,few_small,fn2en_small --labels-per-class "$labels" --unlabeled-faces $unlabeled ;;
+      compare "$set" small --recipes few,few_small,fn2en_small --labels-per-class "$labels" --unlabeled-faces $unlabeled --control ;;
     cached)
       [ -e "$set-features" ] || mien features facenet_dlib:block10 "$faces/$set" "$set-features" --set side=112 --views 2 --grid 3
       compare_features() { mien compare "$set-features" --seeds "$seeds" --threads "$threads" --split "$split" "$@"; }
       compare_features --recipes linear_head,few_cached --labels-per-class "$labels" --unlabeled-faces $unlabeled --control \
         --out "$set-cached" ;;
     fer2013)
-      set=fer2013 split=PublicTest
-      compare fer2013 few --recipes face_finetune,few --labels-per-class "$labels" --unlabeled-faces $unlabeled --control ;;
+      (set=fer2013 split=PublicTest
+       compare fer2013 few --recipes face_finetune,few --labels-per-class "$labels" --unlabeled-faces $unlabeled --control) ;;
     five_percent)
       compare "$set" five_percent --recipes face_finetune,few --labels "$(five_percent)" --unlabeled-faces $unlabeled --control ;;
     techniques)
