@@ -282,6 +282,8 @@ def tiny(name: str) -> Recipe:
     for stage in table["stages"]:
         stage |= {"frozen": ["stem"] if stage["frozen"] else []}
         stage["epochs"] = 6 // len(table["stages"])
+        # Fine-tuning's rates move hardly anything in so few steps, and validation losses are to rise.
+        stage["lr"] = max(stage["lr"], 0.01) if name.endswith("_face") else stage["lr"]
     for answers in (table, *((stage["answers"] or {}) for stage in table["stages"])):
         for question in ("draw", "weigh", "unlabeled"):
             given = answers.get(question, {})
