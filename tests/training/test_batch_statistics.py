@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from pydantic.dataclasses import dataclass
@@ -103,12 +104,13 @@ def test_within_a_batch_is_normalized_by_itself_and_leaves_no_trace() -> None:
 
 
 def test_features_are_standardized_alike_by_every_recipe(tmp_path: Path) -> None:
-    """By mean and deviation of all of the training split, whatever is learned from, and not by batches."""
+    """By mean and deviation of the labeled faces, whatever else is learned from, and not by batches."""
     faces = features()
-    values = torch.from_numpy(faces.faces()[:, 0]).double()
     for name, changes in {"alone": {}, "pl": {"unlabeled": "pseudo_label", "statistics": "all"}}.items():
         made = train(faces, small_recipe(model="embedding", **changes), tmp_path / name, TrainingSettings(labels=30, threads=1))
-        kept = weights(made)
+        kept, budget = weights(made), pq.read_table(tmp_path / name / "budget.parquet").to_pydict()
+        taught = [one for one, role in zip(budget["id"], budget["role"], strict=True) if role == "train"]
+        values = torch.from_numpy(faces.faces()[np.isin(faces.values("id"), taught), 0]).double()
         assert torch.allclose(kept["blocks.input.0.running_mean"].double(), values.mean(dim=0), atol=1e-5)
         assert torch.allclose(kept["blocks.input.0.running_var"].double(), values.var(dim=0), rtol=1e-4)
     (block,) = [one for one in made.network.modules() if isinstance(one, Standardization)]

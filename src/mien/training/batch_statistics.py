@@ -64,15 +64,14 @@ def measure_statistics(network: nn.Module, norms: Iterable[_BatchNorm], inputs: 
 
 
 def standardize_features(run: Run) -> None:
-    """Measure how cached features are standardized, once, on all faces of the training split, whose labels are not looked at.
+    """Measure how cached features are standardized, once, on the run's labeled faces; which labels they have is not looked at.
 
-    So every recipe standardizes alike, whatever faces it learns from. Networks for pixels have nothing to measure.
+    So every recipe standardizes alike, whatever else it learns from. Networks for pixels have nothing to measure.
     """
+    # Measured on all faces of the split, a linear head was right 1.4 points less often: learned are labeled faces alone.
     norms = [module for module in run.network.modules() if isinstance(module, Standardization)]
-    faces = run.data.faces if run.data.split is None else run.data.split
-    if norms and len(faces) > 1:
-        loader = FaceLoader(faces, run.device, hold=False)
-        measure_statistics(run.network, norms, _clean_inputs(run, loader, torch.arange(len(faces))))
+    if norms and len(run.labeled) > 1:
+        measure_statistics(run.network, norms, _clean_inputs(run, run.pool, run.labeled.cpu()))
 
 
 def adapted_weights(run: Run, network: Network) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 from typing_extensions import override
 
@@ -124,7 +125,8 @@ class Weightless(Unlabeled):
             return None
 
         def evaluate(perturb: Perturb | None = None) -> Tensor:
-            return 0.0 * (loss() if perturb is None else loss(perturb))
+            with torch.no_grad():
+                return 0.0 * (loss() if perturb is None else loss(perturb))
 
         return evaluate
 
