@@ -167,11 +167,13 @@ def test_wrong_usage_is_exit_code_2(mien: Command, words: list[str]) -> None:
     assert mien(*words).code == 2
 
 
-def test_faces_of_another_shape_are_refused(mien: Command, run_folder: Path, tmp_path: Path) -> None:
+def test_faces_of_another_shape_are_converted_to_be_measured_and_refused_elsewhere(
+    mien: Command, run_folder: Path, tmp_path: Path
+) -> None:
     bright_faces(side=20).save(tmp_path / "larger")
-    done = mien("evaluate", run_folder, tmp_path / "larger")
-    assert done.code == 1
-    assert "faces of side 16" in done.err
+    done = mien("evaluate", run_folder, tmp_path / "larger", "--json")
+    assert done.code == 0
+    assert json.loads(done.out)["notes"]["converted"] == "20 pixels, gray to 16 pixels, gray"
     done = mien("features", run_folder, tmp_path / "larger", tmp_path / "features")
     assert "faces of side 16" in done.err
     done = mien(
