@@ -28,8 +28,8 @@ FACE = ("pl_face", "alt_face", "st_sw_face", "fixmatch_face")
 """From the good start that face_finetune makes."""
 SNA = ("two_scale", "sna", "sna_threshold")
 """Of one paper: its network, and its mask by either threshold."""
-COMPOSED = "few_small"
-"""Small, and of no paper alone: few's knowledge in a small network."""
+COMPOSED = ("few_small", "adabn_small")
+"""Small, and of no paper alone: few's knowledge in a small network, and supervised_small with AdaBN."""
 
 
 def text(name: str) -> str:
@@ -53,7 +53,7 @@ def test_every_system_has_both_brothers() -> None:
     known = set(recipe_names())
     others = {f"{name}_small" for name in (*FROM_FACE_NETS, *SNA)}
     assert known >= {*SYSTEMS, *SMALL, *FROM_FACE_NETS, *SNA, *others}
-    assert {name for name in known if name.endswith("_small")} == {*SMALL, *others, COMPOSED}
+    assert {name for name in known if name.endswith("_small")} == {*SMALL, *others, *COMPOSED}
 
 
 @pytest.mark.parametrize("name", recipe_names())

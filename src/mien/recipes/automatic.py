@@ -88,9 +88,9 @@ def _face_net(facts: RunFacts) -> bool:
 CANDIDATES = (
     Candidate(
         "few_cached",
-        lambda facts: not facts.side and facts.unlabeled != 1,
+        lambda facts: not facts.side,
         lambda facts: facts.few and facts.unlabeled > 0,
-        "these are cached features with few labels, so a linear layer over them learns from faces without labels, too",
+        "these are cached features with few labels: a linear layer learns from them, and from the other faces how frequent classes are",
     ),
     Candidate(
         "linear_head",
