@@ -90,7 +90,7 @@ CANDIDATES = (
         "few_cached",
         lambda facts: not facts.side,
         lambda facts: facts.few and facts.unlabeled > 0,
-        "these are cached features with few labels: a linear layer learns from them, and how frequent classes are from the others",
+        "these are cached features with few labels: a linear layer learns from them, and how frequent classes are from the rest",
     ),
     Candidate(
         "linear_head",
