@@ -72,6 +72,15 @@ def _without_waiting_for_disks() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _in_single_precision() -> Iterator[None]:
+    """`auto` precision is float32, so that every processor agrees on what networks give."""
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
+            patch.setattr(torch.cpu, kind, lambda: False)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)

@@ -80,7 +80,11 @@ def test_what_cannot_be_asked(mien: Command, words: list[Any], tmp_path: Path) -
         ([], 1, "either an oracle or a store"),
         (["--oracle", "truth"], 2, "Invalid value for '--oracle'"),
         (["--oracle", "labels", "--learn", "some"], 2, "Invalid value for '--learn'"),
-        (["--oracle", "labels", "--acquire", "best"], 1, "one of diverse, entropy, margin, random, typical, worthiness in active/acquire"),
+        (
+            ["--oracle", "labels", "--acquire", "best"],
+            1,
+            "one of diverse, entropy, margin, random, typical, worthiness in active/acquire",
+        ),
         (["--oracle", "labels", "--recipe", "best"], 1, "a recipe among"),
     ):
         done = mien(*words, *more)

@@ -118,9 +118,8 @@ def test_a_face_and_its_mirror_image_have_maps_of_their_own(tmp_path: Path) -> N
     assert found < 1e-6 < run.heads(run.views.clean(batch.faces))[-1].square().mean()
 
 
-def test_r2_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_r2_by_hand(tmp_path: Path) -> None:
     """1 less the errors' squares over those of the distances from each number's mean; on the faces that are held out."""
-    monkeypatch.setattr(features, "choose_precision", lambda *_: torch.float32)
     run, _ = begun(tmp_path / "run", bright_faces(60), small_recipe(loss="squared"), TrainingSettings(seed=1))
     run.network.eval()
     source = features.Tap(run.network, "stage2_1", run.views, "itself")

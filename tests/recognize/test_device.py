@@ -65,3 +65,10 @@ def test_every_command_says_so(mien: Command, stored: Path, tmp_path: Path, monk
     ):
         done = mien(*words, "--device", device)
         assert (done.code, done.err.count("expected"), "Traceback" in done.err) == (1, 1, False), words
+
+
+@pytest.mark.parametrize("multiplies", ["_is_amx_tile_supported", "_is_avx512_bf16_supported", None])
+def test_half_precision_where_the_processor_multiplies_it(multiplies: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    if multiplies is not None:
+        monkeypatch.setattr(torch.cpu, multiplies, lambda: True)
+    assert choose_precision("auto", torch.device("cpu")) == (torch.float32 if multiplies is None else torch.bfloat16)

@@ -53,6 +53,12 @@ class FacenetMobile(Architecture):
     dropout: Share = 0.0
     """Share of the features before the last layer that training leaves out."""
 
+    @property
+    @override
+    def takes_gray_values(self) -> bool:
+        """Yes: those that its weights know."""
+        return True
+
     @override
     def build(self, classes: int, channels: int, side: int) -> Network:
         """The network; 1.2 M parameters with the defaults.
