@@ -83,7 +83,7 @@ def test_what_cannot_be_asked(mien: Command, words: list[Any], tmp_path: Path) -
         (
             ["--oracle", "labels", "--acquire", "best"],
             1,
-            "one of diverse, entropy, margin, random, typical, worthiness in active/acquire",
+            "one of diverse, entropy, margin, random, typical, worthiness in active",
         ),
         (["--oracle", "labels", "--recipe", "best"], 1, "a recipe among"),
     ):

@@ -9,6 +9,7 @@ import pytest
 import torch
 from test_contract import recipe_with
 from torch import Tensor
+from typing_extensions import override
 
 from conftest import bright_faces, refused, small_recipe
 from mien import FaceSet, Recipe, TrainingSettings, train
@@ -35,6 +36,11 @@ class Draws(Draw):
     """Draws unlabeled faces, and has no control."""
 
     draws_unlabeled = True
+
+    @override
+    def __call__(self, run: Run) -> list[Tensor]:
+        """All rows in one batch."""
+        return [torch.arange(len(run.labels))]
 
 
 def trained(recipe: Recipe, faces: FaceSet, folder: Path) -> Weights:

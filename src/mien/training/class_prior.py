@@ -73,7 +73,7 @@ def lean_to_found_prior(run: Run, network: Network) -> dict[str, Any]:
     logits = run.predict(run.pool, network)[run.unlabeled.cpu()].to(run.device)
     shares = expected_shares(logits.double().softmax(dim=1), trained)
     with torch.no_grad():
-        bias += (strength * (shares / trained).log()).to(bias)
+        bias.add_((strength * (shares / trained).log()).to(bias))
     found = dict(zip(run.data.faces.classes, shares.tolist(), strict=True))
     said = ", ".join(f"{name} {percent(share, 0)}" for name, share in found.items())
     run.progress.say(f"classes among the unlabeled faces, as the model finds them: {said}; its answers lean towards these")
