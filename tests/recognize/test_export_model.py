@@ -244,7 +244,7 @@ def test_a_card_of_no_sense_is_refused(exported: Path, values: Mapping[str, Any]
         ({"depths": [1, -1, 1]}, r"found depths\.1 = -1"),
         ({"depths": [1, 1, 2]}, r"stage3_2.*; found none"),
         ({"depths": [1, 1, 0]}, r"head\.3\.weight of shape"),
-        ({"wide": 16}, "to be given width, depths, dropout; found 'wide'"),
+        ({"wide": 16}, "to be given width, depths, grid, dropout; found 'wide'"),
         ({"copies": 2}, r"head\..* of shape"),
         ({"copies": 10**9}, "1 to 1000; found 1000000000"),
         ({"copies": True}, "1 to 1000; found True"),

@@ -206,7 +206,7 @@ def hidden_run(folder: Path, **step: Any) -> tuple[Run, list[Tensor]]:
 def named_gradients(network: Network, x: Tensor, labels: Tensor) -> dict[str, Tensor]:
     """By hand: of the hidden layer through the average's loss, of each copy through its own."""
     weights = {name: value.detach().clone().requires_grad_() for name, value in network.named_parameters()}
-    normal = (x - x.mean(0)) / (x.var(0, unbiased=False) + 1e-5).sqrt()
+    normal = network.features(x, "input").detach()
     hidden = F.relu(F.linear(normal, weights["blocks.hidden.0.weight"], weights["blocks.hidden.0.bias"]))
     assert isinstance(network.head, Copies)
     average, gradients = torch.zeros(()), dict[str, Tensor]()
