@@ -16,7 +16,7 @@ from torch import Tensor
 from conftest import small_recipe
 from mien import TrainingSettings
 from mien.techniques.unlabeled import fixmatch
-from mien.techniques.unlabeled.fixmatch import Fixmatch, class_expectation, class_thresholds, global_threshold
+from mien.techniques.unlabeled.fixmatch import Fixmatch, aligned, class_expectation, class_thresholds, global_threshold
 from mien.training.face_loader import Batch
 from mien.training.memory import Memory
 from mien.training.run import Run
@@ -46,7 +46,8 @@ def run_with(weak: Tensor, strong: Tensor, notes: list[Any] | None = None, state
         log=log,
         view=lambda batch, strength: strength,
         heads=lambda view: logits[view],
-        evaluating=lambda: nullcontext(lambda view: logits[view][-1].detach()),
+        evaluating=lambda network: nullcontext(network or (lambda view: logits[view][-1].detach())),
+        eval_network=lambda view: -logits[view][-1].detach(),
         autocast=nullcontext,
         notes=SimpleNamespace(add=lambda name, value: log.append((name, float(value)))),
     )
@@ -98,6 +99,43 @@ def test_threshold_corners() -> None:
     assert notes[-1] == (BATCH.rows.tolist(), weak[-1].argmax(1).tolist(), [True] * 6)
     expected = torch.nn.functional.cross_entropy(strong[0], weak[0].argmax(1))
     assert every.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+@given(st.integers(0, 10_000), st.floats(0, 1))
+@few
+def test_alignment_by_hand(seed: int, strength: float) -> None:
+    """Each face's probabilities times (target / mean)^strength, divided by their sum; at 0 nothing moves."""
+    generator = torch.Generator().manual_seed(seed)
+    likely, target = torch.randn(6, 4, generator=generator).softmax(1), torch.randn(4, generator=generator).softmax(0)
+    mean, found = likely.mean(dim=0), aligned(likely, target, likely.mean(dim=0), strength)
+    for face in range(6):
+        moved = [float(likely[face, k] * (target[k] / mean[k]) ** strength) for k in range(4)]
+        assert found[face].tolist() == pytest.approx([one / sum(moved) for one in moved], rel=1e-4)
+    assert torch.allclose(aligned(likely, target, mean, 0.0), likely)
+    assert torch.allclose(aligned(likely, mean, mean, strength), likely, atol=1e-6), "aligned already"
+
+
+def test_aligned_pseudo_labels_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A class that is not there at all is no pseudo-label; its share is asked for once, before the first step."""
+    asked = list[Any]()
+
+    def shares(run: Run) -> Tensor:
+        asked.append(run)
+        return torch.tensor([0.5, 0.5, 0.0, 0.0])
+
+    monkeypatch.setattr(fixmatch, "found_shares", shares)
+    notes, state = list[Any](), defaultdict[str, Memory](Memory)
+    for seed in range(3):
+        evaluated(Fixmatch(threshold=0.0, align=1.0), run_with(*drawn(seed, 1), notes, state))
+    assert {label for note in notes for label in note[1]} == {0, 1}
+    assert len(asked) == 1
+
+
+def test_the_averaged_network_may_teach() -> None:
+    weak, strong = drawn(5, 1)
+    notes = list[Any]()
+    evaluated(Fixmatch(threshold=0.0, teacher="average"), run_with(weak, strong, notes))
+    assert notes[-1][1] == weak[-1].argmin(1).tolist(), "this one says the contrary"
 
 
 def test_the_mean_is_over_all_faces_of_the_batch() -> None:

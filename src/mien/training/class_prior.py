@@ -44,6 +44,11 @@ def label_shares(run: Run) -> Tensor:
     return counts / counts.sum()
 
 
+def found_shares(run: Run) -> Tensor:
+    """The classes' shares (K,) among the run's unlabeled faces, as the network of the moment lets EM find them."""
+    return expected_shares(run.predictions().probabilities[run.unlabeled].double(), label_shares(run))
+
+
 def last_bias(network: Network) -> str:
     """The name of the bias of the network's last layer. Raises MienError for a network with several heads."""
     layers = [name for name, module in network.head.named_modules() if isinstance(module, nn.Linear) and module.bias is not None]
