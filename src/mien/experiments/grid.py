@@ -126,7 +126,8 @@ def make_plan(grid: Grid, faces: FaceSet, others: FaceSet | None) -> ComparisonP
     ]
     if not grid.control and any(map(looks_at_unlabeled, made.values())):
         notes.append("no controls: with --control, a recipe is compared with itself when its unlabeled faces teach nothing")
-    budgets = [(None, total) for total in grid.labels] or [(labels, None) for labels in grid.labels_per_class]
+    in_all: list[tuple[int | None, int | None]] = [(None, total) for total in grid.labels]
+    budgets = in_all or [(labels, None) for labels in grid.labels_per_class]
     cells = [
         _cell(grid, variant, GridPoint(labels, noise, variant.wanted, total), seed, faces, others)
         for seed in range(grid.seeds)
