@@ -1,7 +1,7 @@
 """The command that trains and measures many times."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,6 +9,9 @@ from mien.cli.options import FaceSetPath, Json, Trust, comma_list, key_values, s
 from mien.cli.printing import print_result
 from mien.experiments.settings import Grid
 from mien.progress import progress_bar
+
+if TYPE_CHECKING:
+    from mien.experiments.comparison_result import Comparison
 
 
 def budgets(text: str) -> list[object]:
@@ -56,7 +59,6 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare recipes over labels, noise, settings and seeds: tables, curves, and a report; goes on where it was."""
-    from mien.cli.result_tables import comparison_tables
     from mien.experiments.compare import compare as run
     from mien.settings import settings_from
 
@@ -85,6 +87,13 @@ def compare(
     grid = settings_from(Grid, asked)
     with progress_bar(quiet=as_json, single=True) as bar:
         found = run(faceset, grid, out, bar)
+    _print_compared(found, out, as_json)
+
+
+def _print_compared(found: "Comparison", out: Path, as_json: bool) -> None:
+    """Print the tables and where they are; the command ends with exit code 1 where a run failed."""
+    from mien.cli.result_tables import comparison_tables
+
     files = [out / name for name in ("table.csv", "runs.csv", "report.html")]
     print_result(as_json, found.to_json(), *comparison_tables(found), *files)
     if found.failed:

@@ -197,8 +197,9 @@ def comparison_tables(found: "Comparison") -> list[TextTable]:
         controlled = any(line.control_of for line in lines)
         extra = ["lost to\nnoise"] if noisy else []
         recipe = Column("recipe", no_wrap=True, min_width=min(MOST_NAME, max(len(_arm(line)) for line in lines)))
-        control = ["to control\n(95 %)"] if controlled else []
-        headers = ("n", "accuracy\n± SD", "difference\n(95 %)", "p", *control, "average", *extra, "best seed\non test")
+        # With two differences there is no room for p, which table.csv has: the intervals say as much.
+        beside = "to control\n(95 %)" if controlled else "p"
+        headers = ("n", "accuracy\n± SD", "difference\n(95 %)", beside, "average", *extra, "best seed\non test")
         other = "" if found.tested_in_words == found.split else f"; tested on {found.tested_in_words}"
         table = narrow_table(recipe, *headers, title=f"{group}; difference to {found.grid.names[0]}{other}")
         for line in lines:
@@ -214,8 +215,10 @@ def _arm(line: "TableLine") -> str:
 
 def _comparison_cells(line: "TableLine", noisy: bool, controlled: bool) -> list[str]:
     """A recipe's row; a dash where there is nothing."""
-    cells = [_arm(line), str(line.accuracy.count), _spread(line.accuracy), *_difference(line.difference)]
-    cells += [*([_difference(line.control_difference)[0]] if controlled else []), percent(line.average_accuracy.mean)]
+    difference, p = _difference(line.difference)
+    beside = _difference(line.control_difference)[0] if controlled else p
+    cells = [_arm(line), str(line.accuracy.count), _spread(line.accuracy), difference, beside]
+    cells += [percent(line.average_accuracy.mean)]
     return [*cells, *([percent(line.lost_to_noise.mean)] if noisy else []), percent(line.best_seed_on_test)]
 
 
