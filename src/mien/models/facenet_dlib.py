@@ -28,6 +28,20 @@ SHA256 = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
 LICENSE = "CC0, public domain (dlib); trained on three million faces collected from several sets and the web"
 
 
+class ZeroPaddedSum(nn.Module):
+    """The sum of what a block's convolutions made and of its shortcut; zeros take the place of what either lacks.
+
+    Lacking may be rows and columns at the end of what was made, and channels at the end of the shortcut.
+    """
+
+    def forward(self, made: Tensor, short: Tensor) -> Tensor:
+        """(B, C, S, S), of maps (B, C, S or less, the same) and (B, C or less, S, S)."""
+        missing = short.shape[-1] - made.shape[-1]
+        made = F.pad(made, (0, missing, 0, missing)) if missing else made
+        made[:, : short.shape[1]] += short
+        return made
+
+
 class DlibResidual(nn.Module):
     """dlib's residual block: two 3x3 convolutions and a shortcut without weights.
 
@@ -39,18 +53,15 @@ class DlibResidual(nn.Module):
         self.halves = halves
         self.first = nn.Conv2d(inputs, outputs, 3, 2, 0) if halves else nn.Conv2d(inputs, outputs, 3, 1, 1)
         self.second = nn.Conv2d(outputs, outputs, 3, 1, 1)
+        self.shrink, self.add = nn.AvgPool2d(2), ZeroPaddedSum()
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, inputs, S, S) to (B, outputs, S, S), or to (B, outputs, S // 2, S // 2) where the block halves them."""
         made = self.second(torch.relu_(self.first(x)))
         if not self.halves:
             return torch.relu_(made.add_(x))
-        short = F.avg_pool2d(x, 2)
         # Without padding the convolution makes S // 2 - 1 of an even S.
-        missing = short.shape[-1] - made.shape[-1]
-        made = F.pad(made, (0, missing, 0, missing)) if missing else made
-        made[:, : short.shape[1]] += short
-        return torch.relu_(made)
+        return torch.relu_(self.add(made, self.shrink(x)))
 
 
 @dataclass(frozen=True, config=STRICT)

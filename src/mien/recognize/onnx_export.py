@@ -7,40 +7,23 @@ another package (onnxscript) and puts the weights into the graph, so that a mode
 import json
 import operator
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
-from torch import Tensor, fx, nn
+from onnx import ModelProto, TensorProto, helper
+from torch import fx, nn
+from torch.fx.passes.shape_prop import ShapeProp
+from typing_extensions import override
 
 from mien.data.faceset import Normalization
 from mien.data.format import Info
-from mien.errors import MienError
 from mien.models import Network
+from mien.models.facenet_dlib import ZeroPaddedSum
 from mien.recognize.model_folder import FACES, LOGITS, WEIGHTS
 from mien.recognize.onnx_graph_check import KINDS, OPSET, VERSION
-
-
-class _Graph:
-    """The graph's nodes and values so far; a value goes by the name of the output that makes it."""
-
-    def __init__(self) -> None:
-        self.nodes: list[NodeProto] = []
-        self.values: list[TensorProto] = []
-
-    def add(self, kind: str, inputs: Sequence[str], **settings: Any) -> str:
-        """Add a node of this kind, and give the name of its output."""
-        name = f"made{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [name], **settings))
-        return name
-
-    def constant(self, value: Any, dtype: type[np.generic] = np.float32) -> str:
-        """Add a constant number or array, and give its name."""
-        name = f"constant{len(self.values)}"
-        self.values.append(numpy_helper.from_array(np.asarray(value, dtype), name))
-        return name
+from mien.recognize.onnx_layers import OWN_LAYERS, GraphParts, add_layer, unknown_layer
 
 
 def write_graph(network: Network, info: Info, normalization: Normalization, weights: bytes) -> bytes:
@@ -49,7 +32,7 @@ def write_graph(network: Network, info: Info, normalization: Normalization, weig
     The graph takes `faces`, uint8 (N, S, S) or (N, S, S, 3), and gives `logits`, float32 (N, K). Raises MienError for a network
     with layers that are not known here.
     """
-    graph = _Graph()
+    graph = GraphParts()
     last = _layers(graph, network, _normalized(graph, info, normalization))
     _refer(graph, weights)
     side, color = info.side, [3] if info.channels == 3 else []
@@ -62,7 +45,7 @@ def write_graph(network: Network, info: Info, normalization: Normalization, weig
     return content
 
 
-def _normalized(graph: _Graph, info: Info, normalization: Normalization) -> str:
+def _normalized(graph: GraphParts, info: Info, normalization: Normalization) -> str:
     """Add what `data.augment.normalize` does to stored faces; the output is (N, C, S, S)."""
     unit = graph.add("Div", [graph.add("Cast", [FACES], to=TensorProto.FLOAT), graph.constant(255)])
     if info.channels == 3:
@@ -78,14 +61,25 @@ def _normalized(graph: _Graph, info: Info, normalization: Normalization) -> str:
     return graph.add("Div", [centered, graph.add("Add", [deviation, graph.constant(0.02)])])
 
 
-def _layers(graph: _Graph, network: Network, inputs: str) -> str:
+class _Tracer(fx.Tracer):
+    """Follows a network into its own layers, up to those that are written whole."""
+
+    @override
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Whether the layer `m` is written whole."""
+        return isinstance(m, OWN_LAYERS) or super().is_leaf_module(m, module_qualified_name)
+
+
+def _layers(graph: GraphParts, network: Network, inputs: str) -> str:
     """Add the network's layers in order, as torch.fx traces them, and give the last one's output."""
-    modules = nn.Sequential(*network.blocks.values(), network.head)
+    modules = nn.Sequential(*network.blocks.values(), network.head).eval()
     prefixes = [*(f"blocks.{name}" for name in network.blocks), "head"]
     try:
-        traced = fx.symbolic_trace(modules.eval())
+        traced = fx.GraphModule(modules, _Tracer().trace(modules))
     except Exception as error:  # torch.fx raises what the network's own code raises
-        raise _unknown(str(error).splitlines()[0]) from error
+        raise unknown_layer(str(error).splitlines()[0]) from error
+    with torch.no_grad():
+        ShapeProp(traced).propagate(torch.zeros(1, *network.shape, device=next(network.parameters()).device))
     found: dict[fx.Node, str] = {}
     for node in traced.graph.nodes:
         values = [found[value] for value in node.all_input_nodes]
@@ -96,62 +90,31 @@ def _layers(graph: _Graph, network: Network, inputs: str) -> str:
         elif node.op == "call_module":
             number, _, rest = str(node.target).partition(".")
             name = ".".join([prefixes[int(number)], *filter(None, [rest])])
-            found[node] = _module(graph, traced.get_submodule(str(node.target)), name, values)
+            shapes = [tuple(value.meta["tensor_meta"].shape) for value in node.all_input_nodes]
+            found[node] = add_layer(graph, traced.get_submodule(str(node.target)), name, values, shapes)
         elif node.target in _FUNCTIONS and len(values) == len(node.args) and not node.kwargs:
             found[node] = graph.add(_FUNCTIONS[node.target], values)
         else:
-            raise _unknown(str(node.target))
-    raise _unknown("no output")
+            raise unknown_layer(str(node.target))
+        _require_unchanged(node, traced)
+    raise unknown_layer("no output")
 
 
-_FUNCTIONS: dict[Callable[..., Any] | str, str] = {operator.add: "Add", torch.add: "Add", torch.relu: "Relu"}
+def _require_unchanged(node: fx.Node, traced: fx.GraphModule) -> None:
+    """Raises MienError where a layer changes its input in place, and another one reads it too: in ONNX nothing changes."""
+    module = traced.get_submodule(str(node.target)) if node.op == "call_module" else None
+    in_place = getattr(module, "inplace", isinstance(module, ZeroPaddedSum)) or node.target in _IN_PLACE
+    if in_place and len(node.all_input_nodes[0].users) > 1:
+        raise unknown_layer(f"values that {node.name} changes, and that are read again")
 
 
-def _module(graph: _Graph, module: nn.Module, name: str, values: list[str]) -> str:
-    """Add one layer of torch, and give its output."""
-    match module:
-        case nn.Dropout() | nn.Identity():
-            return values[0]
-        case nn.ReLU():
-            return graph.add("Relu", values)
-        case nn.Flatten(start_dim=1, end_dim=-1):
-            return graph.add("Flatten", values)
-        case nn.AdaptiveAvgPool2d(output_size=1):
-            return graph.add("GlobalAveragePool", values)
-        case nn.AvgPool2d() | nn.MaxPool2d():
-            return _pool(graph, module, values)
-        case nn.BatchNorm2d(affine=True):
-            arrays = [f"{name}.{part}" for part in ("weight", "bias", "running_mean", "running_var")]
-            return graph.add("BatchNormalization", [*values, *arrays], epsilon=module.eps)
-        case nn.Linear():
-            return graph.add("Gemm", [*values, *_arrays(module, name)], transB=1)
-        case nn.Conv2d(padding_mode="zeros") if isinstance(module.padding, tuple):
-            settings = {"kernel_shape": module.kernel_size, "strides": module.stride, "dilations": module.dilation}
-            return graph.add(
-                "Conv", [*values, *_arrays(module, name)], pads=[*module.padding] * 2, group=module.groups, **settings
-            )
-    raise _unknown(type(module).__name__)
+_IN_PLACE = {torch.relu_, "add_"}
+_FUNCTIONS: dict[Callable[..., Any] | str, str] = {
+    operator.add: "Add", torch.add: "Add", "add_": "Add", torch.relu: "Relu", torch.relu_: "Relu",
+}  # fmt: skip
 
 
-def _pool(graph: _Graph, module: nn.AvgPool2d | nn.MaxPool2d, values: list[str]) -> str:
-    most, padding = isinstance(module, nn.MaxPool2d), _pair(module.padding)
-    if any(step != 1 for step in _pair(getattr(module, "dilation", 1))) or (any(padding) and module.ceil_mode):
-        raise _unknown("pooling with dilation, or with padding and sizes rounded up")
-    own = {} if most else {"count_include_pad": int(bool(getattr(module, "count_include_pad", True)) and any(padding))}
-    shape = {"kernel_shape": _pair(module.kernel_size), "strides": _pair(module.stride), "pads": padding * 2}
-    return graph.add("MaxPool" if most else "AveragePool", values, ceil_mode=int(module.ceil_mode), **shape, **own)
-
-
-def _pair(value: int | tuple[int, ...]) -> list[int]:
-    return [value] * 2 if isinstance(value, int) else list(value)
-
-
-def _arrays(module: nn.Module, name: str) -> list[str]:
-    bias: Tensor | None = getattr(module, "bias", None)
-    return [f"{name}.weight"] if bias is None else [f"{name}.weight", f"{name}.bias"]
-
-
-def _refer(graph: _Graph, weights: bytes) -> None:
+def _refer(graph: GraphParts, weights: bytes) -> None:
     """Add references to the weights that nodes name: arrays of the safetensors file, which lie behind its header."""
     (length,) = struct.unpack("<Q", weights[:8])
     arrays = json.loads(weights[8 : 8 + length])
@@ -171,8 +134,3 @@ def _refer(graph: _Graph, weights: bytes) -> None:
     for node in graph.nodes:
         node.input[:] = [halves.get(given, given) for given in node.input]
     graph.nodes[:0] = casts
-
-
-def _unknown(found: str) -> MienError:
-    known = "convolutions, batch normalization, ReLU, sums, pooling and linear layers"
-    return MienError(f"a network of {known}, to export it", found, "use the run as it is, or take another network")

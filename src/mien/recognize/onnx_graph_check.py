@@ -28,8 +28,10 @@ OPERATORS: Mapping[str, tuple[str, ...]] = {
     "Gemm": ("transB",),
     "GlobalAveragePool": (),
     "Identity": (),
+    "MatMul": (),
     "MaxPool": (*_WINDOW, "ceil_mode"),
     "Mul": (),
+    "PRelu": (),
     "ReduceMean": ("axes",),
     "Relu": (),
     "Sqrt": (),
@@ -84,19 +86,14 @@ def check_graph(content: bytes, card: ModelCard, weights: WeightsFile, file: obj
     side, color = card.faces.side, [3] if card.faces.channels == 3 else []
     _require_one(model.graph.input, FACES, TensorProto.UINT8, [side, side, *color], refuse)
     _require_one(model.graph.output, LOGITS, TensorProto.FLOAT, [len(card.classes)], refuse)
-    shapes = infer_sizes(model, {FACES: (TRIED, side, side, *color)}, refuse)
-    if shapes[LOGITS] != (TRIED, len(card.classes)):
-        raise refuse(f"logits of shape ({TRIED}, {len(card.classes)}) for {TRIED} faces", f"{shapes[LOGITS]}")
-    known = {name: _known(name, shape, refuse) for name, shape in shapes.items()}
-    live, work = _costs(model, known, refuse)
+    live, work = _costs(model, card, TRIED, refuse)
     batch = max(1, min(BATCH, MOST_LIVE // max(1, live), WORK_AT_ONCE // max(1, work)))
+    if batch > TRIED:
+        # Products of faces with faces would grow by powers of their number.
+        live_together, work_together = _costs(model, card, batch, refuse)
+        if live_together > live or work_together * batch > 2 * WORK_AT_ONCE:
+            raise refuse("as much to compute for a face among many as alone", "more")
     return CheckedGraph(model.SerializeToString(), batch)
-
-
-def _known(name: str, shape: tuple[int, ...] | None, refuse: Refusal) -> tuple[int, ...]:
-    if shape is None:
-        raise refuse("values whose sizes can be known beforehand", short_name(f"{name} without"))
-    return shape
 
 
 def _require_settings(node: NodeProto, refuse: Refusal) -> None:
@@ -152,8 +149,25 @@ def _require_arrays(model: ModelProto, weights: WeightsFile, refuse: Refusal) ->
             raise refuse(f"weights as they lie in {WEIGHTS}", short_name(f"{name} of {tuple(tensor.dims)}, {said}"))
 
 
-def _costs(model: ModelProto, shapes: Mapping[str, tuple[int, ...]], refuse: Refusal) -> tuple[int, int]:
-    """For one face, the most elements in memory at one time, and the multiplications. Raises MienError for too many of either."""
+def _costs(model: ModelProto, card: ModelCard, count: int, refuse: Refusal) -> tuple[int, int]:
+    """Of `count` faces at once, for each: the most elements in memory at one time, and the multiplications.
+
+    Raises MienError for too many of either, and where sizes cannot be known or the logits are not one row a face.
+    """
+    side, color = card.faces.side, [3] if card.faces.channels == 3 else []
+    shapes = dict[str, tuple[int, ...]]()
+    for name, shape in infer_sizes(model, {FACES: (count, side, side, *color)}, refuse).items():
+        if shape is None:
+            raise refuse("values whose sizes can be known beforehand", short_name(f"{name} without"))
+        shapes[name] = shape
+    if shapes[LOGITS] != (count, len(card.classes)):
+        raise refuse(f"logits of shape ({count}, {len(card.classes)}) for {count} faces", f"{shapes[LOGITS]}")
+    most, work = _sums(model, shapes, count, refuse)
+    return -(-most // count), -(-work // count)
+
+
+def _sums(model: ModelProto, shapes: Mapping[str, tuple[int, ...]], count: int, refuse: Refusal) -> tuple[int, int]:
+    """The most elements in memory at one time, and all multiplications, of `count` faces. Raises MienError for too many."""
     last = {name: number for number, node in enumerate(model.graph.node) for name in node.input} | {LOGITS: len(model.graph.node)}
     fixed = {entry.name for entry in model.graph.initializer}
     room = sum(element_count(shapes[name]) for name in fixed) + MOST_SETTING
@@ -173,7 +187,7 @@ def _costs(model: ModelProto, shapes: Mapping[str, tuple[int, ...]], refuse: Ref
         work += sum(element_count(shapes[name]) for name in given)
         over = [name for name in {*given, *node.output} if last.get(name, number) == number]
         alive -= sum(element_count(shapes[name]) for name in over)
-        if room < 0 or most > TRIED * MOST_LIVE or work > TRIED * MOST_WORK:
+        if room < 0 or most > count * MOST_LIVE or work > count * MOST_WORK:
             limits = f"at most {MOST_LIVE:,} numbers in memory and {MOST_WORK:,} multiplications for a face"
             raise refuse(limits, short_name(f"more at {node.output[0]}"))
-    return -(-most // TRIED), -(-work // TRIED)
+    return most, work
