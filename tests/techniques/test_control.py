@@ -37,10 +37,6 @@ class Draws(Draw):
 
     draws_unlabeled: ClassVar[bool] = True
 
-    def __call__(self, run: Run) -> list[Tensor]:
-        """One batch of all."""
-        return [torch.arange(len(run.labels))]
-
     @override
     def __call__(self, run: Run) -> list[Tensor]:
         """All rows in one batch."""

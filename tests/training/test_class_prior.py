@@ -70,6 +70,18 @@ def test_the_last_bias_alone_is_moved(tmp_path: Path, stored: Path) -> None:
     assert (after[changed[0]] - before[changed[0]]).tolist() == pytest.approx((0.5 * (shares / even).log()).tolist(), abs=1e-4)
 
 
+def test_who_goes_on_from_a_model_begins_before_it_leaned(tmp_path: Path, stored: Path) -> None:
+    before, _ = trained(tmp_path / "plain", stored)
+    trained(tmp_path / "moved", stored, prior=1.0)
+    still = {
+        "stages": [{"epochs": 1, "lr": 0.0}],
+        "start": {"technique": "weights", "path": str(tmp_path / "moved")},
+        "average": 0.0,
+    }
+    again, _ = trained(tmp_path / "again", stored, **still)
+    assert all(torch.allclose(before[name], again[name], atol=1e-5) for name in before if name.startswith("head."))
+
+
 def test_without_unlabeled_faces_nothing_is_moved(tmp_path: Path, stored: Path) -> None:
     recipe = small_recipe(validation=0.0, prior=0.5)
     recognizer = train(stored, recipe, tmp_path / "run", TrainingSettings(labels_per_class=10, own_unlabeled=False))

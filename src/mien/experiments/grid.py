@@ -220,7 +220,7 @@ def _cell(grid: Grid, variant: _Variant, point: GridPoint, seed: int, faces: Fac
 
 def _folder(variant: _Variant, settings: TrainingSettings, point: GridPoint) -> str:
     """A readable name for a run's folder, with a hash of recipe, settings and sets; title, device and threads decide nothing."""
-    # A recipe that is no control has the name that it had before there were controls.
+    # So a control differs from its recipe by one word.
     table = {key: value for key, value in variant.made.table().items() if key != "title" and (key != "control" or value)}
     asked: list[Any] = [settings.seed, settings.labels_per_class, settings.noise, settings.unlabeled_faces, settings.checksums]
     asked += [] if settings.own_unlabeled else ["no own"]

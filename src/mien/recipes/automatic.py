@@ -138,8 +138,10 @@ def choose(facts: RunFacts, known: Collection[str]) -> RecipeChoice:
     if not able:
         wanted = "a recipe that learns from unlabeled faces" if facts.further else "a recipe"
         raise MienError(f"{wanted} and fits this run", f"none for {facts}", "name one with --recipe (see mien recipes)")
-    best = next((one for one in able if one.wants(facts)), able[0])
-    return RecipeChoice(best.name, (best.reason, *_obstacles(facts, best), f"found: {facts}"), tuple(_offers(facts, best, known)))
+    wanted_one = next((one for one in able if one.wants(facts)), None)
+    best = wanted_one or able[0]
+    reason = best.reason if wanted_one else "of the recipes that can run on this, the first: none is meant for it"
+    return RecipeChoice(best.name, (reason, *_obstacles(facts, best), f"found: {facts}"), tuple(_offers(facts, best, known)))
 
 
 def choose_by_changes(model: str | None, start: str | None, keys: Iterable[str]) -> RecipeChoice | None:
@@ -156,6 +158,8 @@ def _obstacles(facts: RunFacts, chosen: Candidate) -> list[str]:
         return []
     if facts.side < LEAST_SIDE:
         return [f"a face-recognition network wants faces of {LEAST_SIDE} pixels or more"]
+    if facts.unlabeled == 1:
+        return ["one face without a label alone cannot be normalized"]
     return [] if facts.face_net else ["no face-recognition network is installed"]
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from mien.errors import MienError
 from mien.models import Network
 from mien.recognize.device import to_device
+from mien.recognize.model_card import ModelCard
 from mien.recognize.saved_networks import build_network
 from mien.training.run import BestEpoch, Run
 from mien.wording import percent
@@ -64,6 +65,14 @@ def kept_network(run: Run, best: BestEpoch) -> Network:
     return to_device(network, run.device)
 
 
+def without_offset(weights: dict[str, Tensor], name: str, card: ModelCard) -> dict[str, Tensor]:
+    """Weights of a model with its last bias, `name`, as it was before it leaned to a found prior: to train it further."""
+    offset = card.budget.get("prior", {}).get("offset")
+    if offset is None or name not in weights or weights[name].shape != (len(offset),):
+        return weights
+    return weights | {name: weights[name] - torch.tensor(offset).to(weights[name])}
+
+
 def lean_to_found_prior(run: Run, network: Network) -> dict[str, Any]:
     """Move the last bias of `network` towards the classes' frequencies among unlabeled faces; gives what the card says of it.
 
@@ -77,9 +86,10 @@ def lean_to_found_prior(run: Run, network: Network) -> dict[str, Any]:
     trained, bias = label_shares(run), network.get_parameter(last_bias(network))
     logits = run.predict(run.pool, network)[run.unlabeled.cpu()].to(run.device)
     shares = expected_shares(logits.double().softmax(dim=1), trained)
+    offset = strength * (shares / trained).log()
     with torch.no_grad():
-        bias.add_((strength * (shares / trained).log()).to(bias))
+        bias.add_(offset.to(bias))
     found = dict(zip(run.data.faces.classes, shares.tolist(), strict=True))
     said = ", ".join(f"{name} {percent(share, 0)}" for name, share in found.items())
     run.progress.say(f"classes among the unlabeled faces, as the model finds them: {said}; its answers lean towards these")
-    return {"prior": {"found": found, "strength": strength}}
+    return {"prior": {"found": found, "strength": strength, "offset": offset.tolist()}}

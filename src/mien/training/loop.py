@@ -36,7 +36,7 @@ def fit(run: Run, keep: Callable[[int], None], objective: Objective | None = Non
     """
     with own_torch_rng(run):
         for stage in range(run.stage, len(run.recipe.stages)):
-            techniques = begin(run, stage)
+            techniques = begin(run, stage, objective)
             taught = objective or Classes(techniques.weigh)
             # A stage's first epoch is always kept: there is then something good to go back to.
             settings, saved, first = run.recipe.stages[stage], -math.inf, run.epoch
@@ -61,19 +61,23 @@ def fit(run: Run, keep: Callable[[int], None], objective: Objective | None = Non
                     checkpoint(run)
                     saved = time.monotonic()
             if first < settings.epochs:
-                warn(run)
+                warn(run, objective is None)
             keep(stage)
 
 
-def begin(run: Run, stage: int) -> Components:
-    """Enter `stage`, unless the run is already within it, and return its techniques."""
+def begin(run: Run, stage: int, objective: Objective | None = None) -> Components:
+    """Enter `stage`, unless the run is already within it, and return its techniques.
+
+    `objective`: what is taught, if not classes.
+    """
     techniques = Components.of(run.recipe, run.recipe.stages[stage])
     run.loss = techniques.loss
     if not run.history:
         if larger := upscaling(run.network, run.recipe.model["network"]):
             run.progress.say(larger)
         # Before the optimizer and the average take the weights. A start from a model brings that model's standardization along.
-        standardize_features(run)
+        if objective is None:
+            standardize_features(run)
         technique_checks.perform("start", techniques.start, run)
         technique_checks.require_started(run.network, run.device, techniques.start)
     if stage > run.stage or not run.history:
@@ -155,11 +159,12 @@ def keep_best(run: Run, figures: dict[str, float]) -> None:
         run.best = BestEpoch(value, run.epoch - 1, figures, weights)
 
 
-def warn(run: Run) -> None:
-    """Say what the stage that is over did not do."""
+def warn(run: Run, labels: bool) -> None:
+    """Say what the stage that is over did not do; `labels`: whether it learned from labels."""
     assert run.best is not None, "every stage has an epoch"
     history = [figures for figures in run.history if figures["stage"] == run.stage]
-    for text in stage_warnings(history, run.best.epoch, len(run.unlabeled) > 0):
+    learns = len(run.unlabeled) > 0 and not run.recipe.control
+    for text in stage_warnings(history, run.best.epoch, learns, labels):
         run.progress.say(f"{part_prefix(run)}{stage_prefix(run)}warning: {text}")
 
 

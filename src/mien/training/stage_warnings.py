@@ -6,10 +6,10 @@ RISE = 1.1
 """A validation loss that ends so many times above its lowest value is said to rise."""
 
 
-def stage_warnings(history: Sequence[Mapping[str, float]], kept: int, unlabeled: bool) -> list[str]:
+def stage_warnings(history: Sequence[Mapping[str, float]], kept: int, unlabeled: bool, labels: bool = True) -> list[str]:
     """Sentences about a stage, by the figures of its epochs. `kept`: the epoch whose weights are kept, from 0.
 
-    `unlabeled`: whether the run holds faces without labels; where it holds none, nothing is said of them.
+    `unlabeled`: whether faces without labels are to teach; where none are, nothing is said of them. `labels`: whether labels do.
     """
     found = []
     if unlabeled and _idle(history, "replaced"):
@@ -21,9 +21,9 @@ def stage_warnings(history: Sequence[Mapping[str, float]], kept: int, unlabeled:
         lowest = losses.index(min(losses))
         found.append(
             f"the validation loss rises, from {losses[lowest]:.3f} after epoch {lowest + 1} to {losses[-1]:.3f}:"
-            " the labels are learned by heart; fewer epochs or more faces may help"
+            f"{' the labels are learned by heart;' if labels else ''} fewer epochs or more faces may help"
         )
-    taught = [number for number, epoch in enumerate(history) if _taught(epoch)]
+    taught = [number for number, epoch in enumerate(history) if unlabeled and _taught(epoch)]
     if taught and kept < taught[0]:
         found.append(
             f"the kept epoch ({kept + 1}) precedes the first unlabeled face (epoch {taught[0] + 1}):"

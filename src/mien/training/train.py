@@ -215,12 +215,14 @@ def _finish(run: Run, settings: TrainingSettings, prepared: PreparedRun, progres
         folder = run.folder / "model" if last else run.folder / "stages" / str(stage + 1)
         assert run.best is not None, "every stage has an epoch"
         network = kept_network(run, run.best)
+        adapts = run.recipe.statistics == "unlabeled" and not run.recipe.control
+        facts = lean_to_found_prior(run, network) if last and not adapts else {}
         logits = run.predict(run.validation, network) if len(run.data.validation_labels) else torch.empty(0, run.classes)
         card = _card(run, run.best, logits, settings, prepared)
         # The validation faces are labeled ones: adapted to those without labels is the model alone.
-        if run.recipe.statistics == "unlabeled":
+        if adapts:
             network.load_state_dict(adapted_weights(run, network))
-        facts = lean_to_found_prior(run, network) if last else {}
+            facts = lean_to_found_prior(run, network) if last else {}
         write_model(folder, network.state_dict(), replace(card, budget=card.budget | facts))
         if last:
             _say_doubtful(run, logits, card, progress)

@@ -90,7 +90,7 @@ class Replace(Draw):
         return shuffled_batches(faces, max(self.at_least, len(faces) // size), size, run.generator)
 
     def _chosen(self, run: Run) -> Tensor:
-        """Rows of the unlabeled faces of this epoch, on the CPU; no more than there are labeled ones."""
+        """Rows of the unlabeled faces of this epoch, on the CPU; half of the labeled ones stay, or what the share leaves."""
         count = per_class(len(run.labeled), run.classes, self.share, self.rounding == "up")
         if not count or not len(run.unlabeled):
             run.notes.add("replaced", 0)
@@ -99,7 +99,9 @@ class Replace(Draw):
         candidates = run.unlabeled[sure(predicted[run.unlabeled], self._tau(run, predicted[run.unlabeled]))].cpu()
         labels = predicted.argmax(dim=1)
         classes = labels[candidates.to(run.device)].cpu()
-        chosen = candidates[balanced(classes, run.classes, count, run.generator, self.fill)][: len(run.labeled)]
+        # A face of every class may be more than all labels: half of them stay, or what the share leaves.
+        most = max(len(run.labeled) // 2, math.floor(len(run.labeled) * self.share + 1e-9))
+        chosen = candidates[balanced(classes, run.classes, count, run.generator, self.fill)][:most]
         rows = chosen.to(run.device)
         run.targets[rows] = predicted[rows]
         run.notes.add("replaced", len(chosen))

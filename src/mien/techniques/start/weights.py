@@ -16,6 +16,7 @@ from mien.recognize.model_card import ModelCard, read_card
 from mien.recognize.run_records import note_source
 from mien.recognize.saved_networks import read_weights
 from mien.settings import STRICT
+from mien.training.class_prior import last_bias, without_offset
 from mien.training.questions import Start
 from mien.training.run import Run
 
@@ -44,7 +45,10 @@ class Weights(Start):
         """
         source, mine = find_model(self.path), run.network.state_dict()
         card, info = read_card(source), run.data.faces.info
-        copied = matching(read_weights(source), mine)
+        theirs = read_weights(source)
+        if "prior" in card.budget:
+            theirs = without_offset(theirs, last_bias(run.network), card)  # or it would be moved twice
+        copied = matching(theirs, mine)
         if card.classes != run.data.faces.classes:
             # The same number of classes, but others or in another order: the old head would name them wrongly.
             copied = {name: value for name, value in copied.items() if not name.startswith("head.")}
