@@ -134,6 +134,7 @@ def test_recipes_are_listed_and_shown(mien: Command) -> None:
     ("words", "said"),
     [
         (["train", "{set}", "--recipe", "magic", "--out", "{new}"], "a recipe among"),
+        (["compare", "{set}", "--recipes", "auto", "--out", "{new}"], "name a .toml file; auto is for mien train"),
         (["train", "{set}", "--set", "steps.technique=x", "--out", "{new}"], "a key among"),
         (["train", "{set}", "--model", "transformer", "--out", "{new}"], "mien_s"),
         (["train", "{set}", "--split", "trian", "--out", "{new}"], "a split among test, train"),

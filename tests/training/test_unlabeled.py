@@ -404,3 +404,11 @@ def test_the_truth_of_a_flipped_label_is_the_sets_own() -> None:
     labeled = made.labels >= 0
     assert (made.truth == torch.from_numpy(made.faces.labels)).all()
     assert 10 < int((made.labels[labeled] != made.truth[labeled]).sum()) < 40
+
+
+def test_one_unlabeled_face_without_statistics_is_refused(tmp_path: Path) -> None:
+    """Batch normalization of features, as in grid heads, has none of a single face."""
+    model = {"network": "facenet_mobile", "until": "stem", "side": 64}
+    recipe = small_recipe(model=model, normalize="fixed", unlabeled="fixmatch", unlabeled_batch=1)
+    with pytest.raises(MienError, match=r"has statistics of; found 1 face without a label; raise unlabeled_batch, or take more"):
+        train(bright_faces(30), recipe, tmp_path / "run", TrainingSettings(labels=20, threads=1))

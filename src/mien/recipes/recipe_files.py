@@ -11,6 +11,7 @@ from typing import Any
 from mien.disk import read_bytes
 from mien.errors import MienError
 from mien.json_toml import MOST_TOML, read_toml
+from mien.recipes.automatic import AUTO
 from mien.recipes.base import with_bases
 from mien.registry import import_named
 from mien.wording import with_suggestion
@@ -68,7 +69,7 @@ def _file(name: Path | str) -> Path | None:
         raise MienError(
             f"a recipe among {', '.join(recipe_names())}",
             with_suggestion(str(name), recipe_names()),
-            "choose one, or name a .toml file",
+            "choose one, or name a .toml file" + (f"; {AUTO} is for mien train" if str(name) == AUTO else ""),
         )
     return path if path.suffix == ".toml" else None
 

@@ -17,13 +17,13 @@ from mien.training.batch_statistics import leaving_statistics, standardize_featu
 from mien.training.checkpoint import write_state
 from mien.training.components import Components
 from mien.training.face_loader import Batch, shuffled_batches
-from mien.training.losses import BatchLoss, LabeledLoss, UnlabeledLoss
+from mien.training.losses import BatchLoss, LabeledLoss, Perturb, UnlabeledLoss
 from mien.training.objective import Classes, Objective
 from mien.training.questions import Unlabeled
 from mien.training.run import BestEpoch, Run
 from mien.training.run_state import take_state
 from mien.training.stage_warnings import stage_warnings
-from mien.wording import percent
+from mien.wording import percent, quantity
 
 CHECKPOINT_SECONDS = 5.0
 """Shorter epochs are not all checkpointed: no more than about that much work has to be done again."""
@@ -105,19 +105,24 @@ def labeled_loss(run: Run, objective: Objective, batch: Batch, losses: list[Tens
     teach = objective.loss(run, batch)
 
     def evaluate() -> BatchLoss:
-        try:
+        found = f"{len(batch.rows)}, whose last maps are a single number each"
+        with enough_for_statistics(found, "raise batch, or take more faces"):
             loss = teach()
-        except ValueError as error:
-            if "more than 1 value per channel" not in str(error):
-                raise
-            found = f"{len(batch.rows)}, whose last maps are a single number each"
-            raise MienError(
-                "batches that batch normalization has statistics of", found, "raise batch, or take more faces"
-            ) from error
         losses.append(loss.total.detach())
         return loss
 
     return LabeledLoss(evaluate)
+
+
+@contextmanager
+def enough_for_statistics(found: str, todo: str) -> Iterator[None]:
+    """Raises MienError, of what is `found` and to do, where torch finds a batch too small for batch normalization."""
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise MienError("batches that batch normalization has statistics of", found, todo) from error
 
 
 def unlabeled_losses(run: Run, technique: Unlabeled, count: int) -> Iterator[UnlabeledLoss | None]:
@@ -128,7 +133,21 @@ def unlabeled_losses(run: Run, technique: Unlabeled, count: int) -> Iterator[Unl
     size = min(run.recipe.unlabeled_batch, len(run.unlabeled))
     for batch in run.pool.stream(shuffled_batches(run.unlabeled.cpu(), count, size, run.generator)):
         loss = technique_checks.unlabeled_loss(technique(run, batch), run.device, technique)
-        yield loss if loss is None or run.recipe.statistics == "all" else leaving_statistics(run.network, loss)
+        if loss is not None:
+            loss = counted(loss, size)
+            loss = loss if run.recipe.statistics == "all" else leaving_statistics(run.network, loss)
+        yield loss
+
+
+def counted(loss: UnlabeledLoss, count: int) -> UnlabeledLoss:
+    """The loss of `count` unlabeled faces, which raises MienError where they are too few for batch normalization."""
+
+    def evaluate(perturb: Perturb | None = None) -> Tensor:
+        found = quantity(count, "face without a label", "faces without labels")
+        with enough_for_statistics(found, "raise unlabeled_batch, or take more faces without labels, or none"):
+            return loss() if perturb is None else loss(perturb)
+
+    return evaluate
 
 
 def end_epoch(run: Run, objective: Objective, techniques: Components, losses: list[Tensor], seconds: float) -> None:
