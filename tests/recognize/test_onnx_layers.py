@@ -44,7 +44,7 @@ def made_random(network: Network) -> Network:
         largest = network(torch.randn(2, *network.shape)).abs().max()
         last = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
         for value in last.parameters():
-            value *= 10 / largest
+            value.mul_(10 / largest)
     return network
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic.dataclasses import dataclass
@@ -13,13 +13,14 @@ from mien.disk import write_atomically
 from mien.errors import MienError
 from mien.json_text import to_json
 from mien.models import architecture, published
+from mien.pretraining.linear_probe import fit_last_layer
 from mien.recognize.bundled import find_model
 from mien.recognize.gray_and_color_weights import match_colors
 from mien.recognize.model_card import read_card
 from mien.recognize.run_records import note_published, note_source
 from mien.recognize.saved_networks import read_weights
 from mien.registry import component_names
-from mien.settings import STRICT
+from mien.settings import STRICT, NotNegative
 from mien.training.questions import Start
 from mien.training.run import Run
 from mien.wording import quantity, with_suggestions
@@ -55,6 +56,10 @@ class Transfer(Start):
     """A run, a model folder, mien-s, or a network with published weights (`facenet_dlib`)."""
     blocks: tuple[str, ...] = ()
     """Blocks of the network that are copied; empty: all, and the head where its classes are the same."""
+    head: Literal["fresh", "fitted"] = "fresh"
+    """`fitted` makes a last layer that was not copied the best linear one over what the blocks make of the labeled faces."""
+    decay: NotNegative = 2e-4
+    """What the squared norm of a fitted last layer costs."""
 
     @override
     def __call__(self, run: Run) -> None:
@@ -84,6 +89,8 @@ class Transfer(Start):
         with torch.no_grad():
             run.network.load_state_dict(mine | fitting)
         self._tell(run, entries)
+        if self.head == "fitted" and not any(name.startswith("head.") for name in fitting):
+            fit_last_layer(run, self.decay)
 
     def _weights(self, run: Run) -> tuple[dict[str, Tensor], tuple[str, ...] | None]:
         """The source's state dict, and its classes where it is a model with some."""
