@@ -66,6 +66,12 @@ def test_a_recipe_that_is_not_there_is_not_chosen() -> None:
         choose(few(side=0, unlabeled=500, further=True), set(ALL) - {"few_cached"})
 
 
+def test_a_recipe_that_was_not_meant_for_the_run_gives_no_reason_of_its_own() -> None:
+    for facts in (many(further=True, unlabeled=50, face_net=True), many(side=0, unlabeled=500, further=True)):
+        assert choose(facts, ALL).reasons[0] == "of the recipes that can run on this, the first: none is meant for it"
+    assert choose(few(unlabeled=1, face_net=True), ALL).reasons[1] == "one face without a label alone cannot be normalized"
+
+
 def test_what_would_be_better_is_offered() -> None:
     without, with_net = few(unlabeled=9000), few(face_net=True)
     said = choose(without, ALL)

@@ -195,3 +195,11 @@ def test_a_run_of_before_goes_on_as_it_began(stored: Path, tmp_path: Path) -> No
     file.write_text(json.dumps(asked))
     assert alike(weights(resume(tmp_path / "old")), weights(whole))
     assert resume(tmp_path / "old").card.recipe["statistics"] == "all", "finished, it is loaded"
+
+
+def test_the_control_of_adabn_adapts_nothing(tmp_path: Path) -> None:
+    """It holds the same faces, and keeps the statistics that labels alone give."""
+    faces = bright_faces()
+    control = weights(train(faces, ADAPTED.set("control", True), tmp_path / "control", FEW))
+    assert alike(control, weights(train(faces, ADAPTED.set("statistics", "labeled"), tmp_path / "plain", FEW)))
+    assert not alike(control, weights(train(faces, ADAPTED, tmp_path / "adapted", FEW)))

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -119,10 +119,8 @@ class Architecture(Protocol):
         """The network with `classes` outputs for faces of `side` pixels (0: features of dimension `channels`)."""
         ...
 
-    @property
-    def takes_gray_values(self) -> bool:
-        """Whether the network takes gray values as they are (FacePixels), so that faces must not be normalized one by one."""
-        return False
+    takes_gray_values: ClassVar[bool] = False
+    """Whether the network takes gray values as they are (FacePixels), so that faces must not be normalized one by one."""
 
     def published(self) -> dict[str, Tensor] | None:
         """The weights that others published for the blocks that these settings keep, without the head; None for none.

@@ -4,6 +4,7 @@ learning"), and the weights that dlib publishes for it."""
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -74,6 +75,7 @@ class FacenetDlib(Architecture):
     before them, which is exact; faces of another size are resized, and side = 112 leaves half of the work.
     """
 
+    takes_gray_values: ClassVar[bool] = True
     side: PixelsOrZero = 150
     """Side to which faces are resized, 112 to 150 pixels; dlib's is 150."""
     until: str = "descriptor"
@@ -82,12 +84,6 @@ class FacenetDlib(Architecture):
     """Side to which the last block's map, where it is one, is averaged before the last layer; it is also normalized."""
     dropout: Share = 0.0
     """Share of the features before the last layer that training leaves out."""
-
-    @property
-    @override
-    def takes_gray_values(self) -> bool:
-        """Yes: those that its weights know."""
-        return True
 
     @override
     def build(self, classes: int, channels: int, side: int) -> Network:

@@ -1,6 +1,8 @@
 """MobileFaceNet, a face-recognition network of few weights (Chen et al. 2018, "MobileFaceNets: Efficient CNNs for accurate
 real-time face verification on mobile devices")."""
 
+from typing import ClassVar
+
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from typing_extensions import override
@@ -44,6 +46,7 @@ class FacenetMobile(Architecture):
     and the descriptor has 512 numbers, not 128.
     """
 
+    takes_gray_values: ClassVar[bool] = True
     side: PixelsOrZero = 112
     """Side to which faces are resized, 64 to 112 pixels, a multiple of 16; the published weights' is 112."""
     until: str = "descriptor"
@@ -52,12 +55,6 @@ class FacenetMobile(Architecture):
     """Side to which the last block's map, where it is one, is averaged before the last layer; it is also normalized."""
     dropout: Share = 0.0
     """Share of the features before the last layer that training leaves out."""
-
-    @property
-    @override
-    def takes_gray_values(self) -> bool:
-        """Yes: those that its weights know."""
-        return True
 
     @override
     def build(self, classes: int, channels: int, side: int) -> Network:

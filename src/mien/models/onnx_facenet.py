@@ -1,7 +1,7 @@
 """Any face-recognition network from an ONNX file, as a teacher whose weights stay as they are."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ class OnnxFacenet(Architecture):
     The defaults are those of InsightFace's networks: 127.5 / 127.5, RGB. The file's input is (B, 3, S, S), or (B, S, S, 3).
     """
 
+    takes_gray_values: ClassVar[bool] = True
     path: Path
     """The ONNX file."""
     output: Annotated[str, BeforeValidator(lambda given: str(given) if type(given) is int else given)] = ""
@@ -42,12 +43,6 @@ class OnnxFacenet(Architecture):
     """sha256 of the file in hexadecimal: another file is refused. Empty: any file is taken. Files beside it are not checked."""
     dropout: Share = 0.0
     """Share of the features before the last layer that training leaves out, where the output is a map."""
-
-    @property
-    @override
-    def takes_gray_values(self) -> bool:
-        """Yes: those that its weights know."""
-        return True
 
     @override
     def build(self, classes: int, channels: int, side: int) -> Network:

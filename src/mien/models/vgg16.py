@@ -1,6 +1,7 @@
 """VGG-16 as Parkhi et al. 2015 ("Deep face recognition") train it: the network that ST+SW and FN2EN start from."""
 
 from collections import OrderedDict
+from typing import ClassVar
 
 import torch
 from pydantic.dataclasses import dataclass
@@ -27,18 +28,13 @@ class Vgg16(Architecture):
     below 112 pixels (`side = 0`) the last map is pooled to one vector and the hidden layers have an eighth of their units.
     """
 
+    takes_gray_values: ClassVar[bool] = True
     side: PixelsOrZero = 224
     """Side to which faces are resized, 32 pixels or more; 0 leaves them as they are."""
     hidden: Units = 4096
     """Units of the two hidden fully connected layers at 112 pixels or more; an eighth of it below."""
     dropout: Share = 0.5
     """Share of each hidden layer's features that training leaves out."""
-
-    @property
-    @override
-    def takes_gray_values(self) -> bool:
-        """Yes: those that its weights know."""
-        return True
 
     @override
     def build(self, classes: int, channels: int, side: int) -> Network:

@@ -68,7 +68,7 @@ def standardize_features(run: Run) -> None:
 
     So every recipe standardizes alike, whatever else it learns from. Networks for pixels have nothing to measure.
     """
-    # Measured on all faces of the split, a linear head was right 1.4 points less often: learned are labeled faces alone.
+    # Not on all faces of the split: a linear head learns from labeled ones alone, which would then not be centered.
     norms = [module for module in run.network.modules() if isinstance(module, Standardization)]
     if norms and len(run.labeled) > 1:
         measure_statistics(run.network, norms, _clean_inputs(run, run.pool, run.labeled.cpu()))

@@ -22,9 +22,9 @@ ROUNDS = 1000
 
 
 def expected_shares(probabilities: Tensor, trained: Tensor) -> Tensor:
-    """The classes' shares (K,) among faces with these probabilities (N, K), by a network trained on shares (K,): Eq. 2.8 to 2.10.
+    """The classes' shares (K,) among faces with these probabilities (N, K), by a network trained on shares (K,).
 
-    One face is added to each class, so that none vanishes.
+    The paper's EM, in section 2. Departure: one face is added to each class, so that none vanishes.
     """
     shares = trained
     for _ in range(ROUNDS):
@@ -37,7 +37,10 @@ def expected_shares(probabilities: Tensor, trained: Tensor) -> Tensor:
 
 
 def label_shares(run: Run) -> Tensor:
-    """The classes' shares (K,) among the labeled faces by their weights; one face is added to each class."""
+    """The classes' shares (K,) among the labeled faces by their weights; one face is added to each class.
+
+    A draw that shows classes in other shares, such as `balanced`, is not looked at.
+    """
     labels = run.labels[run.labeled]
     counts = torch.zeros(run.classes, dtype=torch.float64, device=run.device)
     counts.index_add_(0, labels, run.weights[run.labeled].double())
@@ -77,7 +80,8 @@ def lean_to_found_prior(run: Run, network: Network) -> dict[str, Any]:
     """Move the last bias of `network` towards the classes' frequencies among unlabeled faces; gives what the card says of it.
 
     The recipe's `prior` times log(found / those of the labels) is added: at 1, by Bayes' rule, a class is as likely as those
-    frequencies make it; at 1/2 the answer lies between. A control, and a run without such faces or prior, does and says nothing.
+    frequencies make it; at 1/2 the answer lies between. A network that learned from aligned pseudo-labels expects them in part
+    already, and so gets more. A control, and a run without such faces or prior, does and says nothing.
     Raises MienError as `last_bias` does.
     """
     strength = run.recipe.prior

@@ -89,7 +89,8 @@ class Worthiness(Acquire):
     Departures, each with an option that follows the letter:
     - Eq. 8 is a sum over all pairs beside Eq. 7, which is a mean. By default it is divided by the number of pairs
       (`normalize = "literal"`). Over all nine patches, 36 pairs, the sum decides alone. At the alpha used here three patches make
-      3 pairs, and entropy decides either way: on real faces it is .42, where half the diversity is .12 as written, .04 divided.
+      3 pairs, and entropy decides either way: on real faces it is .42 (measured before this project), half the diversity .12, or
+      .04 divided.
     What the paper leaves open: how large a patch is (`patch_side`: nine tenths of the face's side; on smaller ones the network is
     wrong where it is right on the face); alpha (a quarter here, 3 of 9 patches: a fraction is rounded up, and two are the least
     that can differ); w (5); logarithms of 0 (of 1e-12 instead); all worths equal (Eq. 11 divides by 0; drawn uniformly). Alg. 1
