@@ -26,7 +26,7 @@ def read_model(path: Path, sha256: str) -> tuple[Any, str]:
     except ImportError as error:
         raise MienError(f"onnx, to read {path}", str(error), "pip install onnx onnxruntime") from error
     if not path.is_file():
-        raise MienError(f"an ONNX file at {path}", "no such file", "set model.path")
+        raise MienError(f"an ONNX file at {path}", "no such file", "give the path of one")
     if path.stat().st_size >= LIMIT:
         raise _too_large(path)
     with path.open("rb") as file:
@@ -36,9 +36,9 @@ def read_model(path: Path, sha256: str) -> tuple[Any, str]:
     try:
         model = onnx.load(path)
     except (DecodeError, ValueError, onnx.checker.ValidationError) as error:
-        raise MienError(f"an ONNX file at {path}", f"something else ({error})", "set model.path") from error
+        raise MienError(f"an ONNX file at {path}", f"something else ({error})", "take another file") from error
     if not model.graph.output:
-        raise MienError(f"an ONNX file at {path}", "one without outputs", "set model.path")
+        raise MienError(f"an ONNX file at {path}", "one without outputs", "take another file")
     return model, found
 
 
