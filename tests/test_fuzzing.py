@@ -8,7 +8,7 @@ import pytest
 from fuzzing import KINDS, MEMORY, fuzz, make_input
 from fuzzing.__main__ import table
 
-FEW = 8
+FEW = 5
 GENEROUS = 600.0
 """Seconds: a slow machine is no fault."""
 

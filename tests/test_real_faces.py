@@ -37,7 +37,7 @@ def ferplus(tmp_path_factory: pytest.TempPathFactory) -> FaceSet:
 
 
 def test_better_than_the_most_frequent_class_in_seconds(ferplus: FaceSet, tmp_path: Path) -> None:
-    recipe = Recipe.load("ferplus").with_settings({"average": "0.9"}).with_epochs(3)
+    recipe = Recipe.load("ferplus").with_settings({"average": "0.9", "model.width": 16}).with_epochs(3)
     recognizer = train(ferplus, recipe, tmp_path / "run", TrainingSettings(threads=1))
     found = evaluate(recognizer, ferplus, "PublicTest")
     always = found.confusion.sum(axis=1).max() / found.count

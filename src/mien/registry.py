@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import is_dataclass
+from functools import cache
 from typing import Any
 
 from mien.errors import MienError
@@ -21,9 +22,15 @@ LOADED = "a part of mien, or one whose module is imported already"
 
 def component_names(room: str) -> list[str]:
     """The names of the components in the package `room`, sorted, for example of `component_names("mien.models")`."""
+    return list(_module_names(room))
+
+
+@cache
+def _module_names(room: str) -> tuple[str, ...]:
+    """The names of the modules in a package, sorted; the folder is looked through once."""
     spec = importlib.util.find_spec(room)
     path = spec.submodule_search_locations if spec else None
-    return sorted(module.name for module in pkgutil.iter_modules(path) if not module.ispkg)
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(path) if not module.ispkg))
 
 
 def find_component(room: str, name: str, typed: bool = False) -> type[Any]:

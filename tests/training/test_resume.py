@@ -19,7 +19,7 @@ from mien.training.train import train_or_resume
 
 CODE = """
 import json, os, signal, sys
-import mien.cli.train, mien.training.train
+import torch._dynamo, mien.cli.train, mien.training.train
 from mien.cli import main
 from mien.terminal import ProgressBar
 from mien.training import loop

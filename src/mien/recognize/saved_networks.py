@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +61,17 @@ def _require_size(settings: Architecture, classes: int, info: Info) -> None:
     """Raises MienError for one of mien's networks that has too many parameters, before memory is taken."""
     if not type(settings).__module__.startswith("mien.") or _own_files(settings):
         return  # What computes while it is built cannot be built without memory.
-    with torch.device("meta"):
-        count = sum(parameter.numel() for parameter in settings.build(classes, info.channels, info.side).parameters())
+    count = _parameters(settings, classes, info.channels, info.side)
     if count > MOST_PARAMETERS:
         found = f"{count:,} of {type(settings).__name__}"
         raise MienError(f"a network of at most {MOST_PARAMETERS:,} parameters", found, "take smaller settings, or smaller faces")
+
+
+@lru_cache
+def _parameters(settings: Architecture, classes: int, channels: int, side: int) -> int:
+    """How many parameters such a network has; it is built without memory."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in settings.build(classes, channels, side).parameters())
 
 
 def read_network(path: Path) -> Network:
