@@ -68,8 +68,8 @@ def _require_size(settings: Architecture, classes: int, info: Info) -> None:
 
 
 @lru_cache
-def _parameters(settings: Any, classes: int, channels: int, side: int) -> int:
-    """How many parameters a network of these settings, an Architecture, has; it is built without memory."""
+def _parameters(settings: Architecture, classes: int, channels: int, side: int) -> int:
+    """How many parameters such a network has; it is built without memory."""
     with torch.device("meta"):
         return sum(parameter.numel() for parameter in settings.build(classes, channels, side).parameters())
 
