@@ -119,10 +119,6 @@ class Architecture(Protocol):
         """The network with `classes` outputs for faces of `side` pixels (0: features of dimension `channels`)."""
         ...
 
-    def __hash__(self) -> int:
-        """Frozen settings can be hashed."""
-        ...
-
     takes_gray_values: ClassVar[bool] = False
     """Whether the network takes gray values as they are (FacePixels), so that faces must not be normalized one by one."""
 

@@ -61,7 +61,8 @@ def _require_size(settings: Architecture, classes: int, info: Info) -> None:
     """Raises MienError for one of mien's networks that has too many parameters, before memory is taken."""
     if not type(settings).__module__.startswith("mien.") or _own_files(settings):
         return  # What computes while it is built cannot be built without memory.
-    count = _parameters(settings, classes, info.channels, info.side)
+    frozen: Any = settings  # which mypy does not know of a protocol
+    count = _parameters(frozen, classes, info.channels, info.side)
     if count > MOST_PARAMETERS:
         found = f"{count:,} of {type(settings).__name__}"
         raise MienError(f"a network of at most {MOST_PARAMETERS:,} parameters", found, "take smaller settings, or smaller faces")
