@@ -25,7 +25,11 @@ def print_flip_rates(
         mine = measure_flip_rates(run, faceset, split, None, draws, seed, device, bar)
         other = None if against is None else measure_flip_rates(against, faceset, split, None, draws, seed, device, bar)
     values: dict[str, Any] = mine.to_json()
-    parts = [f"{mine.dataset}, {mine.split}: how often answers flip where faces move a little", _rates_table(mine), _moved(mine)]
+    parts: list[str | TextTable] = [
+        f"{mine.dataset}, {mine.split}: how often answers flip where faces move a little",
+        _rates_table(mine),
+        _moved(mine),
+    ]
     if other is not None:
         from mien.json_text import plain_values
 
