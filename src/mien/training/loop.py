@@ -213,7 +213,7 @@ def epoch_line(run: Run) -> str:
     if "memorized_share" in last:
         text += f"; {percent(last['memorized_share'])} of the wrong labels known by heart"
     if "divergence_auroc" in last:
-        text += f", found with an AUROC of {last['divergence_auroc']:.2f}"
+        text += f"; S finds wrong labels with an AUROC of {last['divergence_auroc']:.2f}"
     return text
 
 
