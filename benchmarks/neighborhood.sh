@@ -4,7 +4,7 @@
 #   bash benchmarks/neighborhood.sh FER OUT PART...
 #
 # FER: folder with fer2013.csv and fer2013new.csv. OUT: a folder, which may hold what an earlier call left: everything goes on where it was.
-# PART: choose, neighbors, refined, labels, variants, sequences, table8, table6 (a CPU), or gpu (an accelerator: the paper's sizes). SEEDS and
+# PART: choose, neighbors, refined, labels, variants, sequences, flipped, noise, long, table8, table6 (a CPU), or gpu (an accelerator: the paper's sizes). SEEDS and
 # THREADS may be set. What is chosen is chosen on faces of Training that `choose` and `refined` hold out.
 set -euo pipefail
 here=$(dirname "$(realpath "$0")")
@@ -73,6 +73,33 @@ for part in "$@"; do
         [ -e "$run/consistency.json" ] || mien consistency "$run" peaks --split near --draws 1 --json > "$run/consistency.json"
       done
       python "$here/failures.py" sna_sequences failures.csv ;;
+    flipped)  # As `sequences`, but a fifth of the peaks, within the classes' proportions, is labeled wrong; `near` keeps the truth.
+      have sequences mien import synthetic sequences --set faces=18000 --set people=150 --set sequences=12
+      have peaks mien peaks sequences peaks --split all
+      compare peaks --recipes two_scale_small,sna_small --split near --noise 0.2 --proportional-noise --set draw.at_least=10 \
+        --set model.width=0.25 --out sna_flipped
+      for run in sna_flipped/runs/*; do
+        [ -e "$run/consistency.json" ] || mien consistency "$run" peaks --split near --draws 1 --json > "$run/consistency.json"
+      done
+      python "$here/failures.py" sna_flipped failures_flipped.csv
+      python "$here/masked.py" sna_flipped masked_flipped.csv ;;
+    noise)  # The mask beside what others do against wrong labels.
+      for labels in 450 1000; do
+        compare ferplus --recipes two_scale_small,sna_small,self_cure_small,eac_small,pruned_small --split PublicTest \
+          --labels-per-class $labels --noise 0,0.2,0.3 --epochs 16 --set draw.at_least=1 --out noise_$labels
+        python "$here/masked.py" noise_$labels masked_noise_$labels.csv
+      done ;;
+    long)  # What can show the paper's effect: 3,000 faces, until the network knows wrong labels by heart.
+      arm() { printf 'base = "two_scale_long"\nweigh = { technique = "neighborhood", after = 0.2, %s }\n' "$2" > "long_$1.toml"; }
+      arm random 'score = "random", neighbors = "views"'
+      arm label 'score = "label", neighbors = "views"'
+      arms=two_scale_long,long_random.toml,long_label.toml
+      for kind in autoencoder pca views mirror features; do
+        arm $kind "score = \"divergence\", neighbors = \"$kind\""
+        arms+=,long_$kind.toml
+      done
+      compare ferplus --recipes $arms --split PublicTest --labels 3000 --noise 0.2 --proportional-noise --out long
+      python "$here/masked.py" long masked_long.csv ;;
     table8)  # As the paper: loss and balance without the mask, then the mask at the best of both.
       common=(--split PublicTest --labels-per-class 250 --epochs 10)
       compare ferplus --recipes two_scale_small "${common[@]}" --out table8 \

@@ -10,6 +10,7 @@ import torch
 
 from conftest import Interrupted, StopAfter, bright_faces
 from mien import Recipe, TrainingSettings, resume, train
+from mien.data.augment import Distortion
 from mien.models import architecture
 from mien.recipes.recipe import QUESTIONS
 from mien.recipes.recipe_files import recipe_names
@@ -28,6 +29,8 @@ FACE = ("pl_face", "alt_face", "st_sw_face", "fixmatch_face")
 """From the good start that face_finetune makes."""
 SNA = ("two_scale", "sna", "sna_threshold")
 """Of one paper: its network, and its mask by either threshold."""
+NOISE = ("self_cure_small", "eac_small", "pruned_small")
+"""Against wrong labels: as two_scale_small, but for one technique each."""
 COMPOSED = ("few_small", "adabn_small")
 """Small, and of no paper alone: few's knowledge in a small network, and supervised_small with AdaBN."""
 
@@ -53,7 +56,7 @@ def test_every_system_has_both_brothers() -> None:
     known = set(recipe_names())
     others = {f"{name}_small" for name in (*FROM_FACE_NETS, *SNA)}
     assert known >= {*SYSTEMS, *SMALL, *FROM_FACE_NETS, *SNA, *others}
-    assert {name for name in known if name.endswith("_small")} == {*SMALL, *others, *COMPOSED}
+    assert {name for name in known if name.endswith("_small")} == {*SMALL, *others, *NOISE, *COMPOSED}
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -111,6 +114,29 @@ def test_the_small_ones_of_sna_can_be_compared_with_the_others() -> None:
         assert getattr(small, key) == getattr(other, key), key
     assert small.draw["at_least"] == other.draw["at_least"]
     assert all("Beside these: two_scale" in header(f"{name}_small") for name in SNA)
+
+
+@pytest.mark.parametrize(
+    ("name", "answers"),
+    [
+        ("self_cure_small", {"weigh": ["self_cure"], "targets": "relabeled"}),
+        ("eac_small", {"unlabeled": "attention_consistency", "unlabeled_batch": 64}),
+        ("pruned_small", {"weigh": ["pruned"]}),
+    ],
+)
+def test_baselines_against_wrong_labels_differ_in_their_technique_alone(name: str, answers: dict[str, Any]) -> None:
+    made, plain = Recipe.load(name), Recipe.load("two_scale_small")
+    assert Recipe.parse(plain.table() | answers | {"title": made.title}) == made
+    assert not looks_at_unlabeled(made), "no face beyond the labeled ones"
+    assert len(header(name)) > 80
+
+
+def test_two_scale_long_mirrors_and_does_nothing_else() -> None:
+    made, plain = Recipe.load("two_scale_long"), Recipe.load("two_scale_small")
+    assert made.augment.weak == Distortion(0.5, *[0.0] * 7)
+    assert [(stage.epochs, stage.lr) for stage in made.stages] == [(50, plain.stages[0].lr)]
+    for key in ("model", "draw", "weigh", "loss", "batch", "average", "normalize"):
+        assert getattr(made, key) == getattr(plain, key), key
 
 
 def test_two_stages_as_dal_says() -> None:

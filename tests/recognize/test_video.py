@@ -206,6 +206,18 @@ def test_a_timeline_of_any_length_has_the_same_size() -> None:
     np.testing.assert_array_equal(only.counts, counted)
 
 
+def test_label_changes_a_second() -> None:
+    """Frames without the face are passed over; a face of one frame has none."""
+    line = Timeline(CLASSES)
+    for time, top in ((0.0, 0), (0.5, 1), (1.0, 1), (1.5, None), (2.0, 0), (4.0, 2)):
+        scores = dict(zip(CLASSES, np.eye(3)[top or 0].tolist(), strict=True))
+        line.add(time, [] if top is None else [Prediction(seen(0, 0).face, scores, (), 1)])
+    line.add(4.5, [Prediction(seen(0, 0).face, dict.fromkeys(CLASSES, 0.1), (), 2)])
+    first, second = line.lines
+    assert (first.changes, first.changes_per_second) == (3, 0.75)
+    assert (second.changes, second.changes_per_second) == (0, 0)
+
+
 def test_of_many_faces_those_seen_longest_are_remembered() -> None:
     line = Timeline(CLASSES)
     for track in range(1, 3 * LINES):
@@ -247,7 +259,9 @@ def test_faces_of_a_crowd_begin_when_they_came(count: int) -> None:
     first, *lines = told([[*range(1, count + 1)]] * 101)
     assert first == f"clip.mp4: 4.0 s, {count} faces, of which {LINES} are told: those seen longest"
     assert len(lines) == LINES
-    assert {line.partition(", ")[2] for line in lines} == {"0.0 to 4.0 s: happiness 70%, anger 20%, $x$ 10%"}
+    assert {line.partition(", ")[2] for line in lines} == {
+        "0.0 to 4.0 s: happiness 70%, anger 20%, $x$ 10%; 0.0 label changes a second"
+    }
 
 
 @pytest.mark.parametrize(("count", "gap"), [(KEPT, 100), (LINES, 0)])

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli.flip_rates import print_flip_rates
 from mien.cli.options import Device, FaceSetPath, Json, folder_beside, number, seed_option, whole_number
 from mien.cli.printing import note, note_held_out, print_result, warn
+from mien.errors import MienError
 from mien.progress import progress_bar
 from mien.wording import percent, quantity
 
@@ -64,11 +66,20 @@ def consistency(
     ] = 0.22,
     nearest: Annotated[int, whole_number("Frames before the last one of a sequence that are checked.")] = 4,
     seed: Annotated[int, seed_option("Draws the neighbors.")] = 0,
+    moves: Annotated[
+        bool, typer.Option("--moves", help="Measure how often answers flip where faces are moved, turned and lit a little.")
+    ] = False,
+    against: Annotated[Path | None, typer.Option(help="With --moves: another run, to compare on the same moves.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for table and pictures. Unless given: RUN/consistency-SPLIT.")] = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Measure whether faces that are almost the same are recognized as the same."""
+    if moves or against:
+        if not moves:
+            raise MienError("--moves with --against", "--against alone", "add --moves")
+        print_flip_rates(run, faceset, split, draws, seed, device, against, as_json)
+        return
     from mien.data.faceset import FaceSet
     from mien.data.splits import test_split
     from mien.evaluation.consistency import measure_consistency

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from mien.recognize.recognizer import Recognizer
 
 
+NoiseMatrix = Annotated[Path | None, setting(TrainingSettings, "noise_matrix", form="A csv file, a row for each.", checked=False)]
+
+
 def train(
     faceset: FaceSetOrPhotos,
     out: Annotated[Path, typer.Option(help="The new run folder.")],
@@ -31,9 +34,8 @@ def train(
     unlabeled_faces: Annotated[int | None, setting(TrainingSettings, "unlabeled_faces")] = None,
     own_unlabeled: Annotated[bool, setting(TrainingSettings, "own_unlabeled")] = True,
     noise: Annotated[float, setting(TrainingSettings, "noise")] = 0.0,
-    noise_matrix: Annotated[
-        Path | None, setting(TrainingSettings, "noise_matrix", form="A csv file, a row for each.", checked=False)
-    ] = None,
+    proportional_noise: Annotated[bool, setting(TrainingSettings, "proportional_noise")] = False,
+    noise_matrix: NoiseMatrix = None,
     fold: Annotated[str | None, setting(TrainingSettings, "fold")] = None,
     split: Annotated[str | None, setting(TrainingSettings, "split")] = None,
     seed: Annotated[int, setting(TrainingSettings, "seed")] = 0,
@@ -62,6 +64,7 @@ def train(
         "labels_per_class": labels_per_class,
         "labels": labels,
         "noise": noise,
+        "proportional_noise": proportional_noise,
         "noise_matrix": read_matrix(noise_matrix) if noise_matrix else None,
         "split": split,
         "fold": fold,

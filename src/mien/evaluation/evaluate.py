@@ -135,7 +135,8 @@ def _notes(recognizer: Recognizer, tested: TestedFaces, known: int) -> dict[str,
         notes["label budget"] = f"{train} train + {validation} validation = {quantity(train + validation, 'label')}"
         notes["trained on"] += f", {budget.get('split', 'split unknown')}"
         share, matrix = budget.get("noise", 0.0), budget.get("noise_matrix")
-        noise = "by a matrix" if matrix else f"{percent(share, 0)} of them flipped"
+        kept = ", within the classes' proportions" if budget.get("proportional_noise") else ""
+        noise = "by a matrix" if matrix else f"{percent(share, 0)} of them flipped{kept}"
         notes["label noise"] = noise if share or matrix else "none added"
         notes["faces without labels"] = f"{budget.get('unlabeled', 0)} trained on"
     if card.sources:

@@ -207,6 +207,7 @@ def _cell(grid: Grid, variant: _Variant, point: GridPoint, seed: int, faces: Fac
         labels_per_class=point.labels,
         labels=point.total,
         noise=point.noise,
+        proportional_noise=grid.proportional_noise and point.noise > 0,
         device=grid.device,
         threads=grid.threads,
         own_unlabeled=grid.own_unlabeled or not asks,
@@ -224,6 +225,7 @@ def _folder(variant: _Variant, settings: TrainingSettings, point: GridPoint) -> 
     table = {key: value for key, value in variant.made.table().items() if key != "title" and (key != "control" or value)}
     asked: list[Any] = [settings.seed, settings.labels_per_class, settings.noise, settings.unlabeled_faces, settings.checksums]
     asked += [] if settings.own_unlabeled else ["no own"]
+    asked += ["proportional noise"] if settings.proportional_noise else []
     asked += [] if settings.labels is None else [f"{settings.labels} in all"]
     digest = hashlib.sha256(json.dumps([table, asked], sort_keys=True).encode()).hexdigest()[:8]
     labels = "all" if point.labels is None else f"{point.labels}pc"

@@ -41,6 +41,8 @@ class Grid:
     """Instead: label budgets in all, validation included, in the classes' proportions."""
     noise: Annotated[tuple[Annotated[float, Field(ge=0, lt=1)], ...], Field(min_length=1)] = (0.0,)
     """Shares of the given labels, validation included, that are flipped to another class."""
+    proportional_noise: bool = False
+    """Whether flipped labels keep the classes' frequencies: every class has the share `noise` of wrong labels."""
     seeds: Count = 5
     """How many seeds. Every combination is run with each of them, from 0 on."""
     vary: tuple[Axis, ...] = ()

@@ -79,7 +79,8 @@ class PredictionWriter:
         if self._form == "text":
             self._print(f"{self._video}: {self._timeline.end:.1f} s, {self._faces()}")
             for line in sorted(self._timeline.lines, key=lambda line: line.track):
-                self._print(f"  face {line.track}, {line.begin:.1f} to {line.end:.1f} s: {self._shown(line.means.tolist())}")
+                when, often = f"{line.begin:.1f} to {line.end:.1f} s", f"{line.changes_per_second:.1f} label changes a second"
+                self._print(f"  face {line.track}, {when}: {self._shown(line.means.tolist())}; {often}")
         if self._folder:
             name = drawing_name(self._video, self._photos + self._videos, ".png")
             write_atomically(self._folder / name, self._timeline.picture())

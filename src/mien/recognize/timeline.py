@@ -52,6 +52,10 @@ class ScoreLine:
     """(BINS,) numbers of frames."""
     unsure: npt.NDArray[np.int64]
     """(BINS,) numbers of frames in which the prediction is unsure."""
+    top: str = ""
+    """The likeliest expression in the last frame of the face."""
+    changes: int = 0
+    """How often the likeliest expression was another than in the face's frame before."""
     picture: Photo | None = None
     """(SIDE, SIDE, 3) the face where it was seen best; None without pictures."""
     worth: float = 0.0
@@ -61,6 +65,12 @@ class ScoreLine:
     def frames(self) -> int:
         """Number of frames in which the face was seen."""
         return int(self.counts.sum())
+
+    @property
+    def changes_per_second(self) -> float:
+        """How often the likeliest expression changes, per second in which the face is followed; 0 for a single frame."""
+        seconds = self.end - self.begin
+        return self.changes / seconds if seconds > 0 else 0.0
 
     @property
     def means(self) -> npt.NDArray[np.float64]:
@@ -109,6 +119,8 @@ class Timeline:
                 continue
             line, place = self._lines[number], int(time / self.width)
             line.end = time
+            line.changes += line.top not in ("", one.top)
+            line.top = one.top
             line.sums[place] += list(one.scores.values())
             line.counts[place] += 1
             line.unsure[place] += one.unsure

@@ -1,5 +1,6 @@
 """How right pseudo-labels are, and whether masks leave out wrong labels: figures for the history, never to learn from."""
 
+import torch
 from torch import Tensor
 
 from mien.training.run import Run
@@ -35,3 +36,40 @@ def note_masked(run: Run, rows: Tensor, masked: Tensor, scores: Tensor) -> None:
         run.notes.add("masked_share_right", masked[right].double().mean())
         differences = scores[wrong].unsqueeze(1) - scores[right]
         run.notes.add("divergence_auroc", ((differences > 0).double() + 0.5 * (differences == 0).double()).mean())
+
+
+def note_weights(run: Run, weights: Tensor) -> None:
+    """Note the share of the labeled faces that weights (N,) leave out, and how well a low weight finds wrong labels.
+
+    `weight_auroc`: the probability that a face with a wrong label weighs less than one with a right label, ties counting half.
+    """
+    run.notes.add("left_out_share", (weights[run.labeled] == 0).double().mean())
+    wrong = wrong_labels(run)
+    if not len(wrong):
+        return
+    known = run.labeled[run.data.truth[run.labeled] >= 0] if run.data.truth is not None else run.labeled
+    right = weights[known[~torch.isin(known, wrong)]].sort().values
+    if len(right):
+        mine = weights[wrong]
+        heavier = len(right) - (torch.searchsorted(right, mine) + torch.searchsorted(right, mine, right=True)).double() / 2
+        run.notes.add("weight_auroc", heavier.mean() / len(right))
+
+
+def wrong_labels(run: Run) -> Tensor:
+    """Rows of the run's labeled faces whose label is known to be wrong, as far as the truth is known."""
+    if run.data.truth is None:
+        return run.labeled[:0]
+    truth, labels = run.data.truth[run.labeled], run.labels[run.labeled]
+    return run.labeled[(truth >= 0) & (truth != labels)]
+
+
+def memorized(run: Run) -> dict[str, float]:
+    """`memorized_share`: the share of wrong labels that the network predicts for their faces, which it so knows by heart.
+
+    Of un-augmented faces, by the network that is validated. Empty where no label is known to be wrong.
+    """
+    rows = wrong_labels(run)
+    if not len(rows):
+        return {}
+    predicted = run.predict(run.pool, rows=rows.cpu()).argmax(dim=1)
+    return {"memorized_share": float((predicted == run.labels[rows].cpu()).double().mean())}

@@ -126,12 +126,13 @@ def enough_for_statistics(found: str, todo: str) -> Iterator[None]:
 
 
 def unlabeled_losses(run: Run, technique: Unlabeled, count: int) -> Iterator[UnlabeledLoss | None]:
-    """For each of `count` batches, the unevaluated loss of as many unlabeled faces as the recipe says."""
-    if not len(run.unlabeled) or not technique.needs_unlabeled:
+    """For each of `count` batches, the unevaluated loss of as many faces as the recipe says, whose labels are not looked at."""
+    rows = technique.rows(run)
+    if not len(rows):
         yield from [None] * count
         return
-    size = min(run.recipe.unlabeled_batch, len(run.unlabeled))
-    for batch in run.pool.stream(shuffled_batches(run.unlabeled.cpu(), count, size, run.generator)):
+    size = min(run.recipe.unlabeled_batch, len(rows))
+    for batch in run.pool.stream(shuffled_batches(rows.cpu(), count, size, run.generator)):
         loss = technique_checks.unlabeled_loss(technique(run, batch), run.device, technique)
         if loss is not None:
             loss = counted(loss, size)
@@ -209,6 +210,10 @@ def epoch_line(run: Run) -> str:
     elif "validation_loss" in last:
         text += f", on held-out faces {last['validation_loss']:.3f}"
         text += f", R2 {last['validation_r2']:.2f}" if "validation_r2" in last else ""
+    if "memorized_share" in last:
+        text += f"; {percent(last['memorized_share'])} of the wrong labels known by heart"
+    if "divergence_auroc" in last:
+        text += f"; S finds wrong labels with an AUROC of {last['divergence_auroc']:.2f}"
     return text
 
 

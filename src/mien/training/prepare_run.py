@@ -13,7 +13,7 @@ from mien.data.face_groups import FaceGroups, validation_groups
 from mien.data.faceset import FaceSet
 from mien.data.format import Info, Rows
 from mien.data.label_budget import LabelBudget, carve_validation, draw_labels
-from mien.data.label_noise import flip_by_matrix, flip_uniform
+from mien.data.label_noise import flip_by_matrix, flip_proportionally, flip_uniform
 from mien.data.splits import fold_view, held_out_rows, split_rows, training_rows
 from mien.errors import MienError
 from mien.progress import Progress
@@ -104,7 +104,8 @@ def _facts(settings: TrainingSettings, budget: LabelBudget, counts: dict[str, in
     split = (settings.fold and f"all but fold {settings.fold}") or settings.split or "training split"
     facts = {"train": len(budget.train), "validation": len(budget.validation), "split": split, "classes": counts}
     facts |= {"labels_per_class": settings.labels_per_class, "labels": settings.labels, "noise": settings.noise}
-    return facts | {"noise_matrix": settings.noise_matrix}
+    proportional = {"proportional_noise": True} if settings.noise and settings.proportional_noise else {}
+    return facts | {"noise_matrix": settings.noise_matrix} | proportional
 
 
 def budget_table(faces: FaceSet, prepared: PreparedRun) -> pa.Table:
@@ -185,6 +186,8 @@ def _noisy(known: npt.NDArray[np.int64], classes: int, settings: TrainingSetting
         raise MienError("one kind of label noise", "a rate and a matrix", "give one of them")
     if settings.noise_matrix:
         return flip_by_matrix(known, np.array(settings.noise_matrix), settings.seed)
+    if settings.noise and settings.proportional_noise:
+        return flip_proportionally(known, settings.noise, settings.seed)
     return flip_uniform(known, settings.noise, classes, settings.seed) if settings.noise else known
 
 

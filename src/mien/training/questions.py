@@ -76,12 +76,16 @@ class Weigh(Protocol):
 
 
 class Unlabeled(Protocol):
-    """What do faces without labels teach? Called for every batch of them."""
+    """What do faces teach without their labels? Called for every batch of them."""
 
     @property
     def needs_unlabeled(self) -> bool:
         """Whether the technique looks at faces without labels, so that the run has to hold some."""
         return True
+
+    def rows(self, run: Run) -> Tensor:
+        """Rows of the faces whose batches it is shown: those without labels, where it needs such faces."""
+        return run.unlabeled if self.needs_unlabeled else run.unlabeled[:0]
 
     def without_unlabeled(self) -> "Unlabeled":
         """The technique of a control: it does all that it does, and its loss counts 0."""
@@ -116,6 +120,11 @@ class Weightless(Unlabeled):
     def needs_unlabeled(self) -> bool:
         """Whether that technique looks at faces without labels."""
         return self.of.needs_unlabeled
+
+    @override
+    def rows(self, run: Run) -> Tensor:
+        """The faces that that technique is shown."""
+        return self.of.rows(run)
 
     @override
     def __call__(self, run: Run, batch: Batch) -> UnlabeledLoss | None:

@@ -267,9 +267,12 @@ class Run:
         """The network that is validated and kept: the averaged one where there is an average."""
         return self.optimization.eval_network
 
-    def predict(self, faces: FaceLoader, network: Network | None = None) -> Tensor:
-        """Logits (n, K) float32 on the CPU of all these faces, un-augmented, by the `network` that is validated unless said."""
-        batches = faces.stream(torch.arange(len(faces)).split(EVALUATION_BATCH))
+    def predict(self, faces: FaceLoader, network: Network | None = None, rows: Tensor | None = None) -> Tensor:
+        """Logits (n, K) float32 on the CPU of these faces, un-augmented, by the `network` that is validated unless said.
+
+        `rows`: which of the faces, (n,) on the CPU; all unless said.
+        """
+        batches = faces.stream((torch.arange(len(faces)) if rows is None else rows).split(EVALUATION_BATCH))
         pixels = (batch.faces for batch in batches)
         logits = predict_logits(network or self.eval_network, pixels, self.views, self.precision)
         self.train_mode()

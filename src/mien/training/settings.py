@@ -26,6 +26,8 @@ class TrainingSettings:
     """Label budget in all, validation included. Unless given: all labels."""
     noise: Share = 0.0
     """Share of the given labels, validation included, that is flipped to another class."""
+    proportional_noise: bool = False
+    """Whether flipped labels keep the classes' frequencies: every class has the share `noise` of wrong labels."""
     noise_matrix: tuple[tuple[Share, ...], ...] | None = None
     """Instead of one share: for each class, the probabilities of the classes that its labels become."""
     split: str | None = None
