@@ -17,13 +17,16 @@ from torch.nn import functional as F
 import runs
 from conftest import TINY_AUTOENCODER, Interrupted, StopAfter, bright_faces, small_recipe
 from mien import MienError, Recipe, TrainingSettings, evaluate, resume, train
+from mien.data.augment import normalize
+from mien.neighbors.divergence import divergence
+from mien.neighbors.look import draw_neighbors
+from mien.neighbors.mask import reliable, remember
 from mien.pretraining.autoencoder.of_run import run_neighbors
-from mien.recognize.divergence import divergence
+from mien.pretraining.run_neighbors import fit_neighbors, look_in_run, note_masked
 from mien.recognize.run_records import read_history
 from mien.registry import build_component
-from mien.techniques.weigh.neighborhood import Neighborhood, reliable, remember
+from mien.techniques.weigh.neighborhood import Neighborhood
 from mien.training.face_loader import Batch
-from mien.training.label_quality import note_masked
 from mien.training.memory import Memory
 from mien.training.notes import Notes
 from mien.training.run import Run
@@ -48,7 +51,7 @@ def technique(run: Run, place: int = 0) -> Neighborhood:
 
 def set_scores(monkeypatch: pytest.MonkeyPatch, *scores: float) -> None:
     """Every batch's divergences are these, in order."""
-    monkeypatch.setattr(Neighborhood, "_in_pixels", lambda self, run, batch: lambda: torch.tensor(scores[: len(batch.rows)]))
+    monkeypatch.setattr("mien.techniques.weigh.neighborhood.stability", lambda own, near: torch.tensor(scores[: len(own)]))
 
 
 # Eq. 11 and 14.
@@ -99,7 +102,9 @@ def test_a_classs_quantile_against_lists(batches: list[list[tuple[int, float]]])
         found = weigh._threshold(run, torch.tensor([score for _, score in batch]), labels)
         for label in known:
             known[label] = ([score for mine, score in batch if mine == label] + known[label])[:4]
-        wanted = [float(np.quantile(np.array(known[label], np.float32), 0.6)) for label, _ in batch]
+        wanted = [
+            float(np.quantile(np.array(known[label], np.float32), 0.6)) if len(known[label]) > 1 else np.inf for label, _ in batch
+        ]
         assert found.tolist() == pytest.approx(wanted, rel=1e-5, abs=1e-6)
 
 
@@ -187,7 +192,7 @@ def test_scores_by_the_statistics_of_faces_and_of_neighbors(heads: int, tmp_path
             module.running_mean = module.running_var = None
     around = neighbors.moved(neighbors.codes(batch.faces), 2.0, run.view_rng)
     with torch.no_grad():
-        found = [forgetful(x) for x in (run.views.clean(batch.faces), neighbors.inputs(around, run.recipe.normalize))]
+        found = [forgetful(x) for x in (run.views.clean(batch.faces), normalize(neighbors.faces(around), run.recipe.normalize))]
     assert run.notes.take()["divergence"] == pytest.approx(float(divergence(*found).mean()), rel=1e-4)
     one = run.pool.fetch(batches[0][:1])
     assert technique(run).of_batch(run, one)().tolist() == [1], "one face has no statistics of its own, and stays"
@@ -339,14 +344,17 @@ def test_neighbors_among_features_by_hand(tmp_path: Path) -> None:
     recipe = masked(space="features", sigma=0.5, model=TWO_SCALE)
     run, batches = begun(tmp_path / "run", bright_faces(60, side=32), recipe)
     batch, noise = run.pool.fetch(batches[0]), run.view_rng.get_state()
-    one, other = technique(run)._in_features(run, batch)
+    fitted = fit_neighbors(run, technique(run).kind())
+    drawn = draw_neighbors(fitted, run.views, batch.rows, batch.faces, 1, run.view_rng)
+    one, (other,) = look_in_run(run, drawn, "eval")
     assert run.network.training
     run.view_rng.set_state(noise)
     run.network.eval()
     with torch.no_grad():
         fc = run.network.features(run.views.clean(batch.faces), "fc")
         deviation = torch.tensor(fc.numpy().std(axis=0))
-        shifted = fc + 0.5 * deviation * torch.randn(fc.shape, generator=run.view_rng)
+        seed = int(torch.randint(2**62, (), generator=run.view_rng))
+        shifted = fc + 0.5 * deviation * torch.randn(fc.shape, generator=torch.Generator().manual_seed(seed))
         fused = run.network.head.get_submodule("fused")
         assert torch.allclose(one, fused(fc), atol=1e-5)
         assert torch.allclose(other, fused(shifted), atol=1e-5)
@@ -367,7 +375,7 @@ def test_a_features_set_learns_with_features_and_is_refused_with_an_autoencoder(
     )
     assert evaluate(recognizer, faces, split="all").accuracy > 0.8
     assert all(0 < epoch["masked_share"] < 1 for epoch in read_history(tmp_path / "run"))
-    with pytest.raises(MienError, match=r"found features; set weigh\.space to \"features\""):
+    with pytest.raises(MienError, match=r"found features; take the neighbors \"features\""):
         train(faces, masked(model=model), tmp_path / "other", TrainingSettings(split="all", threads=1))
     assert not (tmp_path / "other").exists()
     assert not (tmp_path / "run" / "parts").exists()
@@ -399,6 +407,11 @@ def test_as_the_paper_unless_told() -> None:
     assert made.sigma == 0.22
 
 
+def quiet() -> dict[str, Any]:
+    """What of a run is needed to count who was left out."""
+    return {"state": defaultdict(Memory), "epochs": 1, "history": [], "device": torch.device("cpu")}
+
+
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(
     st.lists(
@@ -410,8 +423,8 @@ def test_as_the_paper_unless_told() -> None:
 def test_notes_of_wrong_labels_against_loops(faces: list[tuple[int, int, bool, float]]) -> None:
     """(label, truth, masked, score) of each; whose truth or label is not known is not counted."""
     labels, truth, masked_out, scores = zip(*faces, strict=True)
-    run = runs.fake_run(notes=Notes(), labels=torch.tensor(labels), data=SimpleNamespace(truth=torch.tensor(truth)))
-    note_masked(run, torch.arange(len(faces)), torch.tensor(masked_out), torch.tensor(scores))
+    run = runs.fake_run(notes=Notes(), labels=torch.tensor(labels), data=SimpleNamespace(truth=torch.tensor(truth)), **quiet())
+    note_masked(run, "divergence", torch.arange(len(faces)), torch.tensor(masked_out), torch.tensor(scores))
     found = run.notes.take()
     assert found["masked_share"] == pytest.approx(np.mean(masked_out))
     assert found["divergence"] == pytest.approx(np.mean(scores))

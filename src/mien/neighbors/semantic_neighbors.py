@@ -33,6 +33,8 @@ class SemanticNeighbors:
     deviation: Tensor
     """(D,) standard deviation of each number of a code over the faces that the autoencoder learned from."""
     card: ModelCard
+    told: str = ""
+    """Where it comes from, in words."""
 
     @staticmethod
     def load(folder: Path, device: torch.device) -> "SemanticNeighbors":
@@ -49,7 +51,7 @@ class SemanticNeighbors:
         codes = weights[f"blocks.{ENCODER[-1]}.1.bias"]
         if deviation.shape != codes.shape:
             raise MienError(f"deviations of {len(codes)} numbers at {folder}", str(tuple(deviation.shape)), "train it again")
-        return SemanticNeighbors(to_device(network, device), deviation.to(device), card)
+        return SemanticNeighbors(to_device(network, device), deviation.to(device), card, str(folder))
 
     @torch.no_grad()
     def codes(self, faces: Tensor) -> Tensor:
