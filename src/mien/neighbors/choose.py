@@ -7,7 +7,7 @@ from typing import Any, cast
 from mien.errors import MienError
 from mien.neighbors.kinds import Kind
 from mien.protocols import require_subclass
-from mien.registry import build_component, component_from_text, component_names
+from mien.registry import build_component, component_from_text, component_names, is_own
 
 ROOM = "mien.neighbors.kinds"
 """The package whose files are the kinds of neighbors."""
@@ -28,8 +28,8 @@ def kind_from_text(text: str) -> Kind:
 
 def names_kind(text: str) -> bool:
     """Whether a text names a kind of neighbor; else it is taken for an autoencoder's folder."""
-    first = text.split()[0] if text.split() else ""
-    return first in component_names(ROOM) or ":" in first
+    first, *settings = text.split() or [""]
+    return (first in component_names(ROOM) or is_own(first)) and all("=" in one for one in settings)
 
 
 def with_sigma(kind: Kind, sigma: float | None) -> Kind:

@@ -52,9 +52,14 @@ class FoundFaces(Fitted):
         have = quantity(self.count, "has one", "have one").partition(" ")[2]
         return f"{self.name} ({self.count} of {quantity(len(self.each), 'face')} {have})"
 
+    @property
+    @override
+    def varies(self) -> bool:
+        return bool((self.each > 1).any())
+
     @override
     def near(self, rows: Tensor, given: Tensor, draws: int, generator: Generator) -> Tensor:
-        at = rows.cpu()
+        at, draws = rows.cpu(), draws if self.varies else 1
         chance = torch.rand(draws, len(at), generator=generator, device=generator.device).cpu()
         place = torch.minimum((chance * self.each[at]).long(), (self.each[at] - 1).clamp(min=0))
         itself = shown(self.ground.views, given)

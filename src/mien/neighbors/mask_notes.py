@@ -14,6 +14,8 @@ from mien.data.face_grid import RED, GridNote, GridRow, GridTile, draw_face_grid
 from mien.data.faceset import FaceSet
 from mien.wording import quantity
 
+TABLE, PICTURE = "masked.parquet", "masked.png"
+"""In the folder of a run with a mask: how often each face was left out, and a picture of those that were most often."""
 SIDE = 96
 """Side of a face in the picture, in pixels."""
 SHOWN = 8

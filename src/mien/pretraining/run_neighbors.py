@@ -11,12 +11,10 @@ from mien.data.writer import write_table
 from mien.models import by_own_statistics
 from mien.neighbors.kinds import Fitted, Ground, Kind
 from mien.neighbors.look import Drawn, look
-from mien.neighbors.mask_notes import MaskedFaces, count_masked, mask_figures
+from mien.neighbors.mask_notes import PICTURE, TABLE, MaskedFaces, count_masked, mask_figures
 from mien.pretraining.autoencoder.of_run import run_neighbors
 from mien.training.run import Run
 
-TABLE, PICTURE = "masked.parquet", "masked.png"
-"""In the folder of a run with a mask: how often each face was left out, and a picture of those that were most often."""
 COUNTS, LEARNED = "mask_counts", "has_learned"
 """What a run remembers under `weigh`: how often faces were left out, and whether it has learned enough for that."""
 
