@@ -46,7 +46,13 @@ def ground(faces: FaceSet, tmp_path: Path | None = None, **changed: Any) -> Grou
         assert tmp_path is not None
         return SemanticNeighbors.load(untrained_autoencoder(tmp_path / "nb", faces.info), CPU)
 
-    plain = {"faces": faces, "around": faces, "views": Views(faces.info), "device": CPU, "autoencoder": autoencoder}
+    plain: dict[str, Any] = {
+        "faces": faces,
+        "around": faces,
+        "views": Views(faces.info),
+        "device": CPU,
+        "autoencoder": autoencoder,
+    }
     return Ground(**(plain | changed))
 
 

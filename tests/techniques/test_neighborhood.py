@@ -586,7 +586,7 @@ def test_averaged_weights_may_score(tmp_path: Path) -> None:
         found.append(look_in_run(run, drawn, how)[0])
     with torch.no_grad():
         assert torch.allclose(found[0], run.eval_network(run.views.clean(batch.faces)), atol=1e-5)
-    assert not torch.allclose(*found)
+    assert not torch.allclose(found[0], found[1])
     assert run.network.training
 
 
@@ -600,7 +600,7 @@ def test_a_face_net_that_gives_no_numbers_is_said(tmp_path: Path, monkeypatch: p
 
 def test_a_loss_that_is_no_number_is_refused_even_where_it_is_masked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mien.techniques.loss.cross_entropy.CrossEntropy.__call__", _no_number)
-    with pytest.raises(MienError, match="a finite (loss|score)"):
+    with pytest.raises(MienError, match=r"a finite (loss|score)"):
         train(bright_faces(), by_views(), tmp_path / "run", ORDER)
 
 
@@ -647,6 +647,12 @@ def test_either_way_of_naming_neighbors_and_no_mixture() -> None:
     assert old.kind() == build_component("mien.techniques.weigh", new, "technique").kind()
     plain = build_component("mien.techniques.weigh", {"technique": "neighborhood"}, "technique")
     assert plain.kind() == kind_from("autoencoder")
+    paper = {"technique": "neighborhood", "autoencoder": "paper", "neighbors": {"kind": "autoencoder", "residual": True}}
+    assert build_component("mien.techniques.weigh", paper, "technique").kind() == kind_from(
+        {"kind": "autoencoder", "source": "paper", "residual": True}
+    )
+    moved = build_component("mien.techniques.weigh", paper | {"neighbors": "views"}, "technique")
+    assert moved.kind() == kind_from("views"), "sna with other neighbors needs no further change"
     for wrong in ({"neighbors": "views", "sigma": 0.5}, {"neighbors": "features", "space": "features"}):
         with pytest.raises(MienError, match=r"put those into weigh\.neighbors"):
             build_component("mien.techniques.weigh", {"technique": "neighborhood", **wrong}, "technique")

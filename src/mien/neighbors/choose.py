@@ -21,6 +21,12 @@ def kind_from(given: str | Mapping[str, Any]) -> Kind:
     return _checked(build_component(ROOM, {"kind": given} if isinstance(given, str) else given, "kind"))
 
 
+def with_source(given: str | Mapping[str, Any], source: str | Mapping[str, Any]) -> Mapping[str, Any]:
+    """The table of a kind; an autoencoder's has this `source` where it names none."""
+    table = {"kind": given} if isinstance(given, str) else dict(given)
+    return {"source": source, **table} if table.get("kind") == "autoencoder" else table
+
+
 def kind_from_text(text: str) -> Kind:
     """The kind of a text such as `views shift=0.05`. Raises MienError as `kind_from` does."""
     return _checked(component_from_text(ROOM, text, "kind of neighbor"))

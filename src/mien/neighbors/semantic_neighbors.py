@@ -6,8 +6,6 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor
 
-from mien.data.augment import normalize
-from mien.data.faceset import Normalization
 from mien.data.format import Info
 from mien.data.views import Views
 from mien.errors import MienError
@@ -67,10 +65,6 @@ class SemanticNeighbors:
         """Codes (B, D) of neighbors: the given ones plus normal noise of `sigma` times the deviation of each number (z + N)."""
         noise = torch.randn(codes.shape, generator=generator, device=codes.device)
         return codes + sigma * self.deviation * noise
-
-    def inputs(self, codes: Tensor, how: Normalization) -> Tensor:
-        """A recognizer's inputs (B, C, S, S) for the faces of these codes; `how` scales their gray values."""
-        return channels_last(normalize(self.faces(codes), how))
 
     def require(self, info: Info, checksum: str | None = None) -> None:
         """Raises MienError where the autoencoder was made for other faces than `info` says, or another set than `checksum`'s."""

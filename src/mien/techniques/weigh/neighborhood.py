@@ -13,7 +13,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from mien.errors import MienError
-from mien.neighbors.choose import kind_from
+from mien.neighbors.choose import kind_from, with_source
 from mien.neighbors.kinds import Kind
 from mien.neighbors.kinds.features import Features
 from mien.neighbors.look import alone, draw_neighbors, label_loss, stability
@@ -30,7 +30,7 @@ from mien.training.run import Run
 Score = Literal["divergence", "label", "own_label"]
 NAMES = {"divergence": "divergence", "label": "neighbor_label_loss", "own_label": "label_loss"}
 """What the mean of each score is called in the history."""
-OLD = ("autoencoder", SIGMA, "small", "face")
+OLD = ("autoencoder", SIGMA, "face")
 """Defaults of the settings that say which neighbors are meant where `neighbors` does not."""
 
 
@@ -44,7 +44,7 @@ class Neighborhood(Weigh):
     """
 
     neighbors: str | dict[str, Any] | None = None
-    """A kind of neighbor or its settings, `{ kind = "views", shift = 0.05 }`; None: as the four settings from `space` on say."""
+    """A kind of neighbor or its settings, `{ kind = "views", shift = 0.05 }`; None: as the settings from `space` on say."""
     score: Literal["divergence", "label", "own_label", "random"] = "divergence"
     """S; minus log p of the label at the neighbor; the same of the face itself; or `random`: the control, which leaves out as
     many faces of each batch as `control_of` would, but by lot."""
@@ -73,13 +73,13 @@ class Neighborhood(Weigh):
     sigma: Positive = SIGMA
     """Noise of that kind (Eq. 9), in deviations of each number of a code or feature."""
     autoencoder: str | dict[str, Any] = "small"
-    """The autoencoder: a folder, `small`, `paper` or settings."""
+    """The autoencoder, unless `neighbors` names another: a folder, `small`, `paper` or settings."""
     against: Literal["face", "reconstruction"] = "face"
     """What its neighbors are compared with."""
 
     def __post_init__(self) -> None:
-        if self.neighbors is not None and (self.space, self.sigma, self.autoencoder, self.against) != OLD:
-            raise MienError("weigh.neighbors, or space, sigma, autoencoder and against", "both", "put those into weigh.neighbors")
+        if self.neighbors is not None and (self.space, self.sigma, self.against) != OLD:
+            raise MienError("weigh.neighbors, or space, sigma and against", "both", "put those into weigh.neighbors")
         if isinstance(self.autoencoder, dict):
             autoencoder_settings(self.autoencoder)  # Mistakes in it are refused now, not when it is needed.
         if isinstance(self.kind(), Features) and (self.scoring not in ("eval", "average") or self.against != "face"):
@@ -89,7 +89,7 @@ class Neighborhood(Weigh):
     def kind(self) -> Kind:
         """The kind of neighbor and its settings."""
         if self.neighbors is not None:
-            return kind_from(self.neighbors)
+            return kind_from(with_source(self.neighbors, self.autoencoder))
         if self.space == "features":
             return kind_from({"kind": "features", "sigma": self.sigma})
         return kind_from({"kind": "autoencoder", "source": self.autoencoder, "sigma": self.sigma, "against": self.against})
