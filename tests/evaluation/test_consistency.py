@@ -266,6 +266,7 @@ def test_any_kind_of_neighbor_will_do(kind: str, tmp_path: Path, moving: FaceSet
     assert found.sigma == {"pca": 0.22, "pca sigma=0.5 components=3": 0.5, "features": 0.22}.get(kind)
     assert 0 < found.stability.mean < math.inf
     assert found.to_json()["sigma"] == found.sigma
+    assert found.passes == {"mirror": 1, "features": 0}.get(kind, 3)
     write_consistency(found, tmp_path / "out")
     pictured = [example.neighbors is not None for example in found.examples]
     assert pictured == [kind != "features"] * 3

@@ -98,6 +98,7 @@ def _told(found: "Consistency") -> "list[str | TextTable]":
     if found.stability.auroc == found.stability.auroc:  # nan where all are right, or all wrong
         told.append(f"a high S finds wrong predictions with an AUROC of {found.stability.auroc:.3f}")
     drawn = f"{found.draws} of each face" + ("" if found.sigma is None else f", sigma {found.sigma:g}")
+    drawn += f", {quantity(round(found.passes), 'pass', 'passes')} of the network"
     kept = f"{percent(found.stability.kept, 0)} are predicted as their face is"
     return [*told, f"neighbors: {found.neighbors}; {drawn}; {kept}"]
 

@@ -4,6 +4,7 @@ Frames beside the peak of a sequence show one face a little changed: wrong predi
 Table VII). For every other face, semantic neighbors stand in: neighborhood stability S says how far their predictions move.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,12 +59,14 @@ class Consistency:
     checked: CheckedSequences | None
     examples: tuple[UnstableExamples, ...]
     """The least stable faces of each class."""
+    passes: float = math.nan
+    """What the neighbors of a face cost, in passes of the network beside the face's own."""
     warning: str = ""
     """What may be wrong with these figures, in words; empty where nothing is known."""
 
     def to_json(self) -> dict[str, Any]:
         """The figures as plain values for JSON; nan is null."""
-        names = ("dataset", "split", "space", "neighbors", "sigma", "draws", "seed")
+        names = ("dataset", "split", "space", "neighbors", "sigma", "draws", "passes", "seed")
         later = ("failures", "unchecked", "warning")
         stability = {"reliability": plain_values(self.stability)}
         first, last = ({name: plain_values(getattr(self, name)) for name in some} for some in (names, later))
@@ -118,6 +121,7 @@ def measure_consistency(
         scored=scored,
         checked=checked,
         examples=find_examples(space, scored, seed, recognizer.device),
+        passes=space.fitted.passes * (draws if space.fitted.varies else 1),
         warning=_warning(scored, count_known(recognizer, view.select(scored.labels >= 0), faces)),
     )
 

@@ -87,7 +87,7 @@ class MaskedFaces:
     def picture(self) -> Image.Image:
         """A row for each class: the faces that were left out most often, in descending order; red where a label is wrong."""
         order = np.lexsort((self.seen, -self.masked))
-        rows = []
+        rows: list[GridRow] = []
         for label, name in enumerate(self.faces.classes):
             mine = order[(self.labels[order] == label) & (self.masked[order] > 0)]
             if len(mine):
@@ -95,7 +95,8 @@ class MaskedFaces:
                 tiles = tuple(self._tile(row, face) for row, face in shown)
                 rows.append(GridRow(name, tiles, f"{quantity(len(mine), 'face')}"))
         title = "The faces of each class that were left out most often" if rows else "No face was left out"
-        return draw_face_grid(rows, SIDE, title + ("; framed: what a face really is" if self.truth is not None else ""))
+        framed = any(tile.frame for row in rows for tile in row.tiles)
+        return draw_face_grid(rows, SIDE, title + ("; framed: what a face really is" if framed else ""))
 
     def _tile(self, row: int, face: npt.NDArray[np.uint8]) -> GridTile:
         times = GridNote(f"{self.masked[row]} of {self.seen[row]}", self.masked[row] / max(1, self.seen[row]))
