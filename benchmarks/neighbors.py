@@ -17,9 +17,9 @@ import torch
 
 from mien import FaceSet, Recognizer
 from mien.data.splits import split_rows, training_rows
+from mien.neighbors.semantic_neighbors import SemanticNeighbors
 from mien.pretraining.pretrain import portions
 from mien.recognize.device import choose_device
-from mien.recognize.semantic_neighbors import SemanticNeighbors
 
 
 def classes(recognizer: Recognizer, faces: torch.Tensor) -> npt.NDArray[np.int64]:

@@ -12,7 +12,20 @@ from pathlib import Path
 SOURCE = Path(__file__).parents[1] / "src" / "mien"
 BASE = "base"
 FLOORS = (
-    *(BASE, "tabular", "media", "data", "faces", "models", "preparation", "recognize", "evaluation", "recipes", "training"),
+    *(
+        BASE,
+        "tabular",
+        "media",
+        "data",
+        "faces",
+        "models",
+        "preparation",
+        "recognize",
+        "neighbors",
+        "evaluation",
+        "recipes",
+        "training",
+    ),
     *("pretraining", "techniques", "labeling", "label_errors", "experiments", "active", "cli"),
 )
 """Rooms from the lowest on: each imports only those before it."""

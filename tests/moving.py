@@ -7,9 +7,9 @@ import torch
 
 from mien import FaceSet, Recognizer
 from mien.data.format import Info
+from mien.neighbors.semantic_neighbors import DEVIATION, autoencoder
 from mien.recognize.model_card import ModelCard
 from mien.recognize.saved_networks import build_network, write_model
-from mien.recognize.semantic_neighbors import DEVIATION, autoencoder
 
 CLASSES = ("anger", "fear", "joy")
 FRAMES = 6

@@ -46,6 +46,8 @@ def test_from_sequences_to_figures(mien: Command, moving: Path, tmp_path: Path) 
     ):
         assert told in done.out
     assert str(tmp_path / "other" / "failures.png") in done.out
+    moves = mien(*words, "--neighbors", "views shift=0.1", "--out", tmp_path / "moves")
+    assert "neighbors: small moves of geometry and light; 2 of each face, 2 passes of the network; " in moves.out
     untrained_autoencoder(run / "parts" / "neighbors", FaceSet.open(moving).info)
     assert "the autoencoder of the run" in json.loads(mien(*words, "--json").out)["neighbors"]
 

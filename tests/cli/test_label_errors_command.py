@@ -51,7 +51,9 @@ def test_an_experiment_and_other_methods_have_folders_of_their_own(mien: Command
     assert "weighed all faces the same" in done.err
     done = mien("label-errors", stored, "--model", run, "--by", "neighborhood", "--split", "test")
     assert done.code == 0, done.err
-    assert "S of 8 neighbors" in done.out
+    assert "minus log p of the label at 8 neighbors, by small moves" in done.out
+    words = ["--by", "neighborhood", "--score", "divergence", "--neighbors", "mirror", "--split", "test"]
+    assert "S of a neighbor, by mirror images" in mien("label-errors", stored, "--model", run, *words).out
     made = {path.name for path in run.glob("doubts-*")}
     assert made == {"doubts-train-noise", "doubts-train-weights", "doubts-test-neighborhood"}
 
@@ -73,6 +75,8 @@ def test_what_cannot_be_is_one_sentence(mien: Command, stored: Path, run: Path, 
         (["--folds", 1], "folds from 2 to 20"),
         (["--split", "dev"], "a split among test, train"),
         (["--by", "weights", "--noise", 0.1], "train a run with --noise"),
+        (["--by", "neighborhood", "--score", "luck"], "a score among label, divergence; found 'luck'"),
+        (["--by", "neighborhood", "--neighbors", "frames"], "no column sequence"),
     ):
         done = mien("label-errors", stored, "--model", run, *words)
         assert (done.code, done.out) == (1, "")

@@ -254,3 +254,45 @@ def test_what_cannot_be(tmp_path: Path, moving: FaceSet, run: Path) -> None:
     other = untrained_autoencoder(tmp_path / "other", Info((), side=32))
     with pytest.raises(MienError, match="faces of side 32"):
         measure_consistency(run, moving, neighbors=other)
+
+
+@pytest.mark.parametrize(
+    "kind", ["views", "views shift=0.2", "mirror", "pca", "pca sigma=0.5 components=3", "frames", "features"]
+)
+def test_any_kind_of_neighbor_will_do(kind: str, tmp_path: Path, moving: FaceSet, run: Path) -> None:
+    found = measure_consistency(run, moving, neighbors=kind, draws=3)
+    assert found.space == kind.split()[0]
+    assert found.draws == (1 if kind == "mirror" else 3)
+    assert found.sigma == {"pca": 0.22, "pca sigma=0.5 components=3": 0.5, "features": 0.22}.get(kind)
+    assert 0 < found.stability.mean < math.inf
+    assert found.to_json()["sigma"] == found.sigma
+    assert found.passes == {"mirror": 1, "features": 0}.get(kind, 3)
+    write_consistency(found, tmp_path / "out")
+    pictured = [example.neighbors is not None for example in found.examples]
+    assert pictured == [kind != "features"] * 3
+
+
+def test_frames_may_be_in_another_split(tmp_path: Path) -> None:
+    """The frame beside the only face of its split."""
+    moving = moving_faces(6)
+    split = ["near" if frame == 4 else "train" for frame in moving.values("frame")]
+    faces = moving.with_column("split", split)
+    run = untrained_recognizer(tmp_path / "run", faces)
+    found = measure_consistency(run, faces, "near", neighbors="frames")
+    assert "frames beside them (6 of 6 faces have one)" in found.neighbors
+    assert found.stability.mean > 0
+
+
+def test_neighbors_that_cannot_be(tmp_path: Path, moving: FaceSet, run: Path) -> None:
+    for neighbors, reason in (
+        ("views shfit=1", "shfit"),
+        ("autoencoder", "a run with an autoencoder of its own"),
+        ("twins", "faces that have near-duplicates"),
+        (str(tmp_path / "nowhere"), r"no model\.json"),
+    ):
+        with pytest.raises(MienError, match=reason):
+            measure_consistency(run, moving, neighbors=neighbors)
+    with pytest.raises(MienError, match="made by noise, for sigma; found mirror"):
+        measure_consistency(run, moving, neighbors="mirror", sigma=0.3)
+    untrained_autoencoder(run / "parts" / "neighbors", moving.info)
+    assert "of the run" in measure_consistency(run, moving, neighbors="autoencoder residual=true").neighbors

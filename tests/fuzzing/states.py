@@ -159,7 +159,7 @@ def _neighbors(folder: Path, name: str, batches: int) -> None:
 
 
 def _go_on_with_neighbors(folder: Path) -> None:
-    from mien.recognize.semantic_neighbors import SemanticNeighbors
+    from mien.neighbors.semantic_neighbors import SemanticNeighbors
 
     _neighbors(folder, "set", 0)
     SemanticNeighbors.load(folder / "out", torch.device("cpu"))

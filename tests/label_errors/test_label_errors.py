@@ -30,10 +30,10 @@ from mien.label_errors.face_features import embed_faces
 from mien.label_errors.find import find_label_errors
 from mien.label_errors.known_mistakes import count_mistakes
 from mien.label_errors.report import require_own_list, write_label_errors
+from mien.neighbors.semantic_neighbors import SIGMA
 from mien.progress import Silent
 from mien.recognize.model_card import ModelCard
 from mien.recognize.saved_networks import build_network
-from mien.recognize.semantic_neighbors import SIGMA
 from moving import moving_faces, untrained_recognizer
 from runs import features
 
@@ -402,7 +402,7 @@ def test_weights_order_the_faces_that_the_run_trained_on(noisy: Path, stored: Pa
 def test_a_neighborhood_orders_by_s(tmp_path: Path) -> None:
     faces = moving_faces()
     recognizer = Recognizer.load(untrained_recognizer(tmp_path / "run", faces))
-    found = find_label_errors(recognizer, faces, by="neighborhood", seed=5)
+    found = find_label_errors(recognizer, faces, by="neighborhood", seed=5, score="divergence")
     train_rows = np.flatnonzero(faces.values("split") == "train")
     view = faces.select(train_rows)
     moves = score_faces(find_space(recognizer, view, None, SIGMA)[0], view, 8, 5, torch.device("cpu"))
@@ -412,6 +412,24 @@ def test_a_neighborhood_orders_by_s(tmp_path: Path) -> None:
     assert found.suggested.tolist() == recognizer.logits(view).argmax(axis=1)[order].tolist()
     assert "features of the network's last block" in found.how
     assert found.likely is None
+
+
+def test_a_neighborhood_orders_by_the_labels_loss_there(tmp_path: Path) -> None:
+    """At the face and its mirror image, number by number; of a set with a class of one face."""
+    faces = moving_faces(6)
+    labels = faces.labels.copy()
+    labels[:] = np.arange(len(labels)) % 2
+    labels[0] = 2
+    faces = faces.with_column("label", labels)
+    recognizer = Recognizer.load(untrained_recognizer(tmp_path / "run", faces))
+    found = find_label_errors(recognizer, faces, "all", by="neighborhood", neighbors="mirror")
+    with torch.no_grad():
+        inputs = (torch.from_numpy(faces.faces()[:, :, ::-1].copy()).float()[:, None] / 255 - 0.5) * 4
+        likely = recognizer.network(inputs).log_softmax(dim=1).numpy()
+    wanted = -likely[np.arange(len(labels)), labels]
+    assert sorted(found.scores) == pytest.approx(sorted(wanted), rel=1e-4)
+    assert found.rows.tolist() == np.argsort(-wanted, kind="stable").tolist()
+    assert "minus log p of the label at a neighbor, by mirror images" in found.how
 
 
 def test_what_is_left(tmp_path: Path) -> None:

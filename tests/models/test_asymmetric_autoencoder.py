@@ -11,10 +11,10 @@ from mien import MienError, TrainingSettings, train
 from mien.data.format import Info
 from mien.models import Residual
 from mien.models.asymmetric_autoencoder import ENCODER, SCALES, AsymmetricAutoencoder, critic
+from mien.neighbors.semantic_neighbors import autoencoder, decode, encode
 from mien.pretraining.autoencoder.settings import autoencoder_settings
 from mien.pretraining.autoencoder.train_alone import train_autoencoder
 from mien.recognize.saved_networks import build_network, read_weights
-from mien.recognize.semantic_neighbors import autoencoder, decode, encode
 
 ENCODED = [("conv_a", 16, 56), ("conv_b", 32, 28), ("conv_c", 64, 14), ("conv_d", 80, 7)]
 DECODED = [("tconv_c", 64, 14, 2), ("tconv_b", 32, 28, 2), ("tconv_a", 16, 56, 2), ("tconv_t", 16, 112, 2)]

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from conftest import TINY_AUTOENCODER, Interrupted, StopAfter, bright_faces, small_recipe
 from mien import FaceSet, MienError, Recipe, TrainingSettings, evaluate, resume, train
 from mien.data.splits import training_rows
+from mien.neighbors.semantic_neighbors import DEVIATION, SemanticNeighbors
 from mien.pretraining.autoencoder.cache import cache_folder, fetch, keep_for_others
 from mien.pretraining.autoencoder.digests import faces_digest, labels_digest
 from mien.pretraining.autoencoder.of_run import run_neighbors
@@ -26,7 +27,6 @@ from mien.recognize.device import choose_device
 from mien.recognize.model_card import read_card
 from mien.recognize.run_records import read_history, read_used_ids
 from mien.recognize.saved_networks import read_weights
-from mien.recognize.semantic_neighbors import DEVIATION, SemanticNeighbors
 from mien.training.checkpoint import read_state
 from mien.training.prepare_run import prepare_run
 from runs import Heard, begun, features
@@ -395,7 +395,7 @@ def other_alignment() -> FaceSet:
         (lambda: bright_faces(side=32), "faces of side 16, as the model was trained on; found 32"),
         (lambda: bright_faces(seed=1), "an autoencoder made for these faces, checksum"),
         (other_alignment, "faces aligned as the autoencoder's"),
-        (features, 'found features; set weigh.space to "features"'),
+        (features, 'found features; take the neighbors "features"'),
     ],
 )
 def test_one_made_for_other_faces_is_refused_with_the_reason(

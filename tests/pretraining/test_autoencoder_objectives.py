@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from conftest import TINY_AUTOENCODER, bright_faces
 from mien import FaceSet, Recipe
 from mien.models.asymmetric_autoencoder import ENCODER, critic
+from mien.neighbors.semantic_neighbors import autoencoder, decode, encode
 from mien.pretraining.autoencoder.objectives import (
     CLIP,
     FACE,
@@ -27,7 +28,6 @@ from mien.pretraining.autoencoder.objectives import (
 from mien.pretraining.autoencoder.pictures import NeighborPictures, code_deviation, one_of_each
 from mien.pretraining.pretrain import portions
 from mien.recognize.saved_networks import build_network
-from mien.recognize.semantic_neighbors import autoencoder, decode, encode
 from mien.training.face_loader import Batch
 from mien.training.loop import begin, fit
 from mien.training.run import Run

@@ -27,8 +27,8 @@ FROM_FACE_NETS = ("scratch_bn", "dal", "fn2en")
 """Papers with a network of their own: their small brothers keep it, and so differ in more than a technique."""
 FACE = ("pl_face", "alt_face", "st_sw_face", "fixmatch_face")
 """From the good start that face_finetune makes."""
-SNA = ("two_scale", "sna", "sna_threshold")
-"""Of one paper: its network, and its mask by either threshold."""
+SNA = ("two_scale", "sna", "sna_threshold", "sna_label")
+"""Of one paper: its network, its mask by either threshold, and the one that reads labels."""
 NOISE = ("self_cure_small", "eac_small", "pruned_small")
 """Against wrong labels: as two_scale_small, but for one technique each."""
 COMPOSED = ("few_small", "adabn_small")
@@ -98,7 +98,7 @@ def test_sna_as_its_paper_says() -> None:
     assert (baseline.model, baseline.weigh) == ({"network": "two_scale"}, ({"technique": "equal"},))
     for size in ("", "_small"):
         plain, preset = Recipe.load(f"two_scale{size}"), "small" if size else "paper"
-        for name, threshold in (("sna", "batch"), ("sna_threshold", "fixed")):
+        for name, threshold in (("sna", "batch"), ("sna_threshold", "calibrated")):
             masked = Recipe.load(f"{name}{size}")
             (mask,) = Components.of(masked, masked.stages[0]).weigh
             assert isinstance(mask, Neighborhood)
@@ -106,6 +106,11 @@ def test_sna_as_its_paper_says() -> None:
             same = {"weigh": list(plain.weigh), "title": plain.title}
             assert Recipe.parse(masked.table() | same) == plain
             assert len(header(f"{name}{size}")) > 80
+        masked = Recipe.load(f"sna_label{size}")
+        (mask,) = Components.of(masked, masked.stages[0]).weigh
+        assert isinstance(mask, Neighborhood)
+        assert (mask.neighbors, mask.score, mask.threshold) == ("views", "label", "batch")
+        assert Recipe.parse(masked.table() | same) == plain
 
 
 def test_the_small_ones_of_sna_can_be_compared_with_the_others() -> None:

@@ -14,12 +14,12 @@ from safetensors.torch import save
 
 from mien import MienError, Recognizer
 from mien.data.format import Info
+from mien.neighbors.semantic_neighbors import SemanticNeighbors
 from mien.recognize.bundled import BUNDLED
 from mien.recognize.model_card import ModelCard, read_card
 from mien.recognize.model_folder import CARD, GRAPH, WEIGHTS
 from mien.recognize.run_records import read_history
 from mien.recognize.saved_networks import build_network, write_model
-from mien.recognize.semantic_neighbors import SemanticNeighbors
 from mien.recognize.weights_file import check_weights
 
 FOLDER = BUNDLED["mien-s"]

@@ -7,23 +7,31 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import ImageColor
 from torch import Tensor
 from torch.nn import functional as F
 
 import runs
 from conftest import TINY_AUTOENCODER, Interrupted, StopAfter, bright_faces, small_recipe
 from mien import MienError, Recipe, TrainingSettings, evaluate, resume, train
+from mien.data.augment import normalize
+from mien.data.face_grid import RED
+from mien.neighbors.choose import kind_from
+from mien.neighbors.divergence import divergence
+from mien.neighbors.look import draw_neighbors
+from mien.neighbors.mask import reliable, remember
+from mien.neighbors.mask_notes import MaskedFaces, count_masked
 from mien.pretraining.autoencoder.of_run import run_neighbors
-from mien.recognize.divergence import divergence
+from mien.pretraining.run_neighbors import fit_neighbors, look_in_run, note_masked
 from mien.recognize.run_records import read_history
 from mien.registry import build_component
-from mien.techniques.weigh.neighborhood import Neighborhood, reliable, remember
+from mien.techniques.weigh.neighborhood import Neighborhood
 from mien.training.face_loader import Batch
-from mien.training.label_quality import note_masked
 from mien.training.memory import Memory
 from mien.training.notes import Notes
 from mien.training.run import Run
@@ -48,7 +56,7 @@ def technique(run: Run, place: int = 0) -> Neighborhood:
 
 def set_scores(monkeypatch: pytest.MonkeyPatch, *scores: float) -> None:
     """Every batch's divergences are these, in order."""
-    monkeypatch.setattr(Neighborhood, "_in_pixels", lambda self, run, batch: lambda: torch.tensor(scores[: len(batch.rows)]))
+    monkeypatch.setattr("mien.techniques.weigh.neighborhood.stability", lambda own, near: torch.tensor(scores[: len(own)]))
 
 
 # Eq. 11 and 14.
@@ -99,7 +107,9 @@ def test_a_classs_quantile_against_lists(batches: list[list[tuple[int, float]]])
         found = weigh._threshold(run, torch.tensor([score for _, score in batch]), labels)
         for label in known:
             known[label] = ([score for mine, score in batch if mine == label] + known[label])[:4]
-        wanted = [float(np.quantile(np.array(known[label], np.float32), 0.6)) for label, _ in batch]
+        wanted = [
+            float(np.quantile(np.array(known[label], np.float32), 0.6)) if len(known[label]) > 1 else np.inf for label, _ in batch
+        ]
         assert found.tolist() == pytest.approx(wanted, rel=1e-5, abs=1e-6)
 
 
@@ -187,7 +197,7 @@ def test_scores_by_the_statistics_of_faces_and_of_neighbors(heads: int, tmp_path
             module.running_mean = module.running_var = None
     around = neighbors.moved(neighbors.codes(batch.faces), 2.0, run.view_rng)
     with torch.no_grad():
-        found = [forgetful(x) for x in (run.views.clean(batch.faces), neighbors.inputs(around, run.recipe.normalize))]
+        found = [forgetful(x) for x in (run.views.clean(batch.faces), normalize(neighbors.faces(around), run.recipe.normalize))]
     assert run.notes.take()["divergence"] == pytest.approx(float(divergence(*found).mean()), rel=1e-4)
     one = run.pool.fetch(batches[0][:1])
     assert technique(run).of_batch(run, one)().tolist() == [1], "one face has no statistics of its own, and stays"
@@ -339,14 +349,17 @@ def test_neighbors_among_features_by_hand(tmp_path: Path) -> None:
     recipe = masked(space="features", sigma=0.5, model=TWO_SCALE)
     run, batches = begun(tmp_path / "run", bright_faces(60, side=32), recipe)
     batch, noise = run.pool.fetch(batches[0]), run.view_rng.get_state()
-    one, other = technique(run)._in_features(run, batch)
+    fitted = fit_neighbors(run, technique(run).kind())
+    drawn = draw_neighbors(fitted, run.views, batch.rows, batch.faces, 1, run.view_rng)
+    one, (other,) = look_in_run(run, drawn, "eval")
     assert run.network.training
     run.view_rng.set_state(noise)
     run.network.eval()
     with torch.no_grad():
         fc = run.network.features(run.views.clean(batch.faces), "fc")
         deviation = torch.tensor(fc.numpy().std(axis=0))
-        shifted = fc + 0.5 * deviation * torch.randn(fc.shape, generator=run.view_rng)
+        seed = int(torch.randint(2**62, (), generator=run.view_rng))
+        shifted = fc + 0.5 * deviation * torch.randn(fc.shape, generator=torch.Generator().manual_seed(seed))
         fused = run.network.head.get_submodule("fused")
         assert torch.allclose(one, fused(fc), atol=1e-5)
         assert torch.allclose(other, fused(shifted), atol=1e-5)
@@ -367,7 +380,7 @@ def test_a_features_set_learns_with_features_and_is_refused_with_an_autoencoder(
     )
     assert evaluate(recognizer, faces, split="all").accuracy > 0.8
     assert all(0 < epoch["masked_share"] < 1 for epoch in read_history(tmp_path / "run"))
-    with pytest.raises(MienError, match=r"found features; set weigh\.space to \"features\""):
+    with pytest.raises(MienError, match=r"found features; take the neighbors \"features\""):
         train(faces, masked(model=model), tmp_path / "other", TrainingSettings(split="all", threads=1))
     assert not (tmp_path / "other").exists()
     assert not (tmp_path / "run" / "parts").exists()
@@ -399,6 +412,11 @@ def test_as_the_paper_unless_told() -> None:
     assert made.sigma == 0.22
 
 
+def quiet() -> dict[str, Any]:
+    """What of a run is needed to count who was left out."""
+    return {"state": defaultdict(Memory), "epochs": 1, "history": [], "device": torch.device("cpu")}
+
+
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(
     st.lists(
@@ -410,8 +428,8 @@ def test_as_the_paper_unless_told() -> None:
 def test_notes_of_wrong_labels_against_loops(faces: list[tuple[int, int, bool, float]]) -> None:
     """(label, truth, masked, score) of each; whose truth or label is not known is not counted."""
     labels, truth, masked_out, scores = zip(*faces, strict=True)
-    run = runs.fake_run(notes=Notes(), labels=torch.tensor(labels), data=SimpleNamespace(truth=torch.tensor(truth)))
-    note_masked(run, torch.arange(len(faces)), torch.tensor(masked_out), torch.tensor(scores))
+    run = runs.fake_run(notes=Notes(), labels=torch.tensor(labels), data=SimpleNamespace(truth=torch.tensor(truth)), **quiet())
+    note_masked(run, "divergence", torch.arange(len(faces)), torch.tensor(masked_out), torch.tensor(scores))
     found = run.notes.take()
     assert found["masked_share"] == pytest.approx(np.mean(masked_out))
     assert found["divergence"] == pytest.approx(np.mean(scores))
@@ -443,10 +461,15 @@ def test_a_run_notes_who_was_left_out(tmp_path: Path) -> None:
         {"space": "features"},
         {"scoring": "train"},
         {"scoring": "batch", "after": 0.5},
+        {"neighbors": "pca", "threshold": "calibrated", "draws": 2},
+        {"neighbors": "views", "score": "label", "scoring": "average", "after_accuracy": 0.05},
+        {"neighbors": "views", "score": "random", "control_of": "label"},
     ],
 )
 @pytest.mark.usefixtures("checkpoint_each_batch")
 def test_interrupted_it_goes_on_with_what_it_remembers(how: dict[str, Any], tmp_path: Path, stored: Path) -> None:
+    if "neighbors" in how:
+        how = how | {"autoencoder": "small"}
     recipe, order = masked(**how), TrainingSettings(seed=2, labels=60, threads=1)
     whole = train(stored, recipe, tmp_path / "whole", order)
     with pytest.raises(Interrupted):
@@ -454,6 +477,8 @@ def test_interrupted_it_goes_on_with_what_it_remembers(how: dict[str, Any], tmp_
     again = resume(tmp_path / "killed")
     assert runs.changed(whole.network.state_dict(), again.network.state_dict()) == set()
     assert whole.card.metrics["masked_share"] == again.card.metrics["masked_share"]
+    tables = [read_masked(tmp_path / name) for name in ("whole", "killed")]
+    assert tables[0] == tables[1]
 
 
 def test_a_mask_in_small_learns(tmp_path: Path) -> None:
@@ -464,3 +489,209 @@ def test_a_mask_in_small_learns(tmp_path: Path) -> None:
     assert result.accuracy > 0.9
     shares = [epoch["masked_share"] for epoch in read_history(tmp_path / "run")]
     assert 0.1 < float(Tensor(shares).mean()) < 0.7
+
+
+# Other neighbors and scores.
+
+
+def by_views(**changed: Any) -> Recipe:
+    return masked(**({"neighbors": {"kind": "views", "rotation": 40}, "autoencoder": "small"} | changed))
+
+
+def read_masked(folder: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pq.read_table(folder / "masked.parquet").to_pylist()
+    return rows
+
+
+@pytest.mark.parametrize("score", ["label", "own_label"])
+def test_a_labels_loss_against_a_loop(score: str, tmp_path: Path) -> None:
+    """Mean over three neighbors, or of the face itself; of an unlabeled face that is shown, of the class that it is taught."""
+    draw = {"technique": "replace", "share": 0.3, "threshold": 0.34}
+    recipe = by_views(score=score, draws=3, draw=draw)
+    run, _ = begun(tmp_path / "run", bright_faces(), recipe, TrainingSettings(labels=30))
+    rows = torch.cat([run.labeled[:5], run.unlabeled[:3]]).cpu()
+    run.targets[rows] = F.one_hot(torch.tensor([0, 0, 0, 0, 0, 2, 1, 2]), 3).float()
+    batch, noise = run.pool.fetch(rows), run.view_rng.get_state()
+    mask = technique(run).of_batch(run, batch)()
+    run.view_rng.set_state(noise)
+    near = fit_neighbors(run, technique(run).kind()).near(rows, batch.faces, 3, run.view_rng)
+    run.network.eval()
+    wanted = []
+    with torch.no_grad():
+        for place, row in enumerate(rows.tolist()):
+            label = int(run.labels[row]) if run.labels[row] >= 0 else [0, 0, 0, 0, 0, 2, 1, 2][place]
+            seen = near[:, place] if score == "label" else batch.faces[place].float().expand(1, 1, 16, 16) / 255
+            likely = [run.network((one[None] - 0.5) * 4).log_softmax(dim=1)[0, label] for one in seen]
+            wanted.append(-float(torch.stack(likely).mean()))
+    assert mask.tolist() == [float(loss < np.mean(wanted)) for loss in wanted]
+    noted = run.notes.take()
+    assert noted["neighbor_label_loss" if score == "label" else "label_loss"] == pytest.approx(np.mean(wanted), rel=1e-4)
+    assert "divergence" not in noted
+
+
+def test_a_faces_own_loss_needs_no_neighbors(tmp_path: Path) -> None:
+    """So that cached features, and an autoencoder that would have to be trained, make no difference."""
+    train(bright_faces(), masked(score="own_label"), tmp_path / "run", ORDER)
+    assert not (tmp_path / "run" / "parts").exists()
+    assert all(0 < epoch["masked_share"] < 1 for epoch in read_history(tmp_path / "run"))
+
+
+def test_the_control_leaves_out_as_many_by_lot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, _ = begun(tmp_path / "run", bright_faces(), by_views(score="random"))
+    set_scores(monkeypatch, *(float(n) for n in range(12)))
+    batch, drawn = run.pool.fetch(torch.arange(12)), []
+    for _ in range(20):
+        share = technique(run).of_batch(run, batch)
+        drawn.append(share())
+        assert torch.equal(share(), drawn[-1]), "evaluated again, it is the same lot"
+    assert {int(mask.sum()) for mask in drawn} == {6}
+    assert float(torch.stack(drawn).mean(dim=0).min()) > 0.2, "no score decides"
+    assert float(torch.stack(drawn).mean(dim=0).max()) < 0.8
+
+
+def test_a_number_is_found_in_the_first_epoch_that_is_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, _ = begun(tmp_path / "run", bright_faces(), by_views(threshold="calibrated", quantile=0.5))
+    batch = run.pool.fetch(torch.arange(4))
+    for scores in ((1.0, 2.0, 3.0, 4.0), (5.0, 6.0, 7.0, 8.0)):
+        set_scores(monkeypatch, *scores)
+        assert technique(run).of_batch(run, batch)().tolist() == [1, 1, 1, 1]
+    run.history.append({})
+    set_scores(monkeypatch, 1.0, 4.4, 4.6, 9.0)
+    assert technique(run).of_batch(run, batch)().tolist() == [1, 1, 0, 0], "the median of those eight is 4.5"
+    set_scores(monkeypatch, 9.0, 9.0, 9.0, 1.0)
+    assert technique(run).of_batch(run, batch)().tolist() == [0, 0, 0, 1], "and stays"
+
+
+def test_it_begins_when_enough_labels_are_predicted(tmp_path: Path) -> None:
+    """Not before the first epoch is over, and for good."""
+    stages = [{"epochs": 8, "lr": 0.05}]
+    train(bright_faces(240), by_views(after_accuracy=0.9, stages=stages), tmp_path / "run", ORDER)
+    history = read_history(tmp_path / "run")
+    first = next(number for number, epoch in enumerate(history) if "masked_share" in epoch)
+    assert first > 0
+    assert [epoch.get("labels_predicted", 1) >= 0.9 for epoch in history[1 : first + 1]] == [False] * (first - 1) + [True]
+    assert all("masked_share" in epoch and "labels_predicted" not in epoch for epoch in history[first + 1 :])
+
+
+def test_averaged_weights_may_score(tmp_path: Path) -> None:
+    run, batches = begun(tmp_path / "run", bright_faces(), by_views(scoring="average"))
+    for rows in batches[:3]:
+        run.descend(labeled_loss(run, run.pool.fetch(rows))())
+    run.notes.take()
+    batch, found = run.pool.fetch(batches[0]), []
+    noise = run.view_rng.get_state()
+    for how in ("average", "eval"):
+        run.view_rng.set_state(noise)
+        drawn = draw_neighbors(fit_neighbors(run, technique(run).kind()), run.views, batch.rows, batch.faces, 1, run.view_rng)
+        found.append(look_in_run(run, drawn, how)[0])
+    with torch.no_grad():
+        assert torch.allclose(found[0], run.eval_network(run.views.clean(batch.faces)), atol=1e-5)
+    assert not torch.allclose(found[0], found[1])
+    assert run.network.training
+
+
+def test_a_face_net_that_gives_no_numbers_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A score that is no number masks nobody in silence."""
+    run, _ = begun(tmp_path / "run", bright_faces(), by_views())
+    set_scores(monkeypatch, 0.1, float("nan"), 0.2, float("inf"))
+    with pytest.raises(MienError, match=r"a finite score of every face; found 2 faces of 4 whose score is no number"):
+        technique(run).of_batch(run, run.pool.fetch(torch.arange(4)))()
+
+
+def test_a_loss_that_is_no_number_is_refused_even_where_it_is_masked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mien.techniques.loss.cross_entropy.CrossEntropy.__call__", _no_number)
+    with pytest.raises(MienError, match=r"a finite (loss|score)"):
+        train(bright_faces(), by_views(), tmp_path / "run", ORDER)
+
+
+def _no_number(self: object, logits: Tensor, targets: Tensor) -> Tensor:
+    """nan of every second face, masked or not."""
+    found = F.cross_entropy(logits, targets, reduction="none")
+    return torch.where(torch.arange(len(found)) % 2 == 0, found, found * torch.nan)
+
+
+def test_a_class_of_one_face_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against its own score alone it would be left out whenever it comes."""
+    run, _ = begun(tmp_path / "run", bright_faces(), by_views(threshold="class_quantile"))
+    set_scores(monkeypatch, 0.1, 5.0, 0.3)
+    several, (one, *_) = (torch.nonzero(run.labels == label).squeeze(1) for label in (0, 1))
+    rows = torch.stack([several[0], one, several[1]])
+    assert technique(run).of_batch(run, run.pool.fetch(rows))().tolist() == [1, 1, 0]
+
+
+def test_where_all_labels_are_wrong_nothing_is_compared(tmp_path: Path) -> None:
+    train(bright_faces(), by_views(score="label"), tmp_path / "run", TrainingSettings(noise=1.0, threads=1))
+    for epoch in read_history(tmp_path / "run"):
+        assert 0 < epoch["masked_share"] < 1
+        assert not {"masked_share_wrong", "neighbor_label_loss_auroc"} & epoch.keys()
+
+
+@pytest.mark.parametrize(
+    ("neighbors", "reason"),
+    [
+        ("frames", "in the columns sequence and frame; found no column sequence"),
+        ("twins", "faces that have near-duplicates"),
+        ("nothing", "one of autoencoder, features"),
+        ({"kind": "views", "far": 1}, "far"),
+    ],
+)
+def test_faces_without_such_neighbors_are_refused(neighbors: Any, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(MienError, match=reason):
+        train(bright_faces(), by_views(neighbors=neighbors), tmp_path / "run", ORDER)
+    assert not (tmp_path / "run").exists()
+
+
+def test_either_way_of_naming_neighbors_and_no_mixture() -> None:
+    old = build_component("mien.techniques.weigh", {"technique": "neighborhood", "space": "features", "sigma": 0.5}, "technique")
+    new = {"technique": "neighborhood", "neighbors": {"kind": "features", "sigma": 0.5}}
+    assert old.kind() == build_component("mien.techniques.weigh", new, "technique").kind()
+    plain = build_component("mien.techniques.weigh", {"technique": "neighborhood"}, "technique")
+    assert plain.kind() == kind_from("autoencoder")
+    paper = {"technique": "neighborhood", "autoencoder": "paper", "neighbors": {"kind": "autoencoder", "residual": True}}
+    assert build_component("mien.techniques.weigh", paper, "technique").kind() == kind_from(
+        {"kind": "autoencoder", "source": "paper", "residual": True}
+    )
+    moved = build_component("mien.techniques.weigh", paper | {"neighbors": "views"}, "technique")
+    assert moved.kind() == kind_from("views"), "sna with other neighbors needs no further change"
+    for wrong in ({"neighbors": "views", "sigma": 0.5}, {"neighbors": "features", "space": "features"}):
+        with pytest.raises(MienError, match=r"put those into weigh\.neighbors"):
+            build_component("mien.techniques.weigh", {"technique": "neighborhood", **wrong}, "technique")
+    with pytest.raises(MienError, match="for neighbors among features; found scoring = train"):
+        small_recipe(weigh={"technique": "neighborhood", "neighbors": "features", "scoring": "train"})
+
+
+def test_who_was_left_out_is_kept(tmp_path: Path) -> None:
+    """Of every face how often, and in which epochs; a picture, which stands in the report."""
+    faces = bright_faces()
+    recognizer = train(faces, by_views(score="label"), tmp_path / "run", TrainingSettings(noise=0.4, threads=1))
+    rows, epochs = read_masked(tmp_path / "run"), read_history(tmp_path / "run")
+    assert {row["id"] for row in rows} <= set(faces.values("id"))
+    assert all(0 <= row["masked"] <= row["seen"] and set(row["epochs"]) <= {1, 2, 3} for row in rows)
+    assert all((row["masked"] > 0) == bool(row["epochs"]) for row in rows)
+    total = sum(row["masked"] for row in rows) / sum(row["seen"] for row in rows)
+    assert total == pytest.approx(np.mean([epoch["masked_share"] for epoch in epochs]), abs=0.05)
+    assert (tmp_path / "run" / "masked.png").is_file()
+    evaluate(recognizer, faces, split="test", out=tmp_path / "report")
+    page = (tmp_path / "report" / "report.html").read_text("utf-8")
+    assert "Faces left out in training" in page
+    plain = train(faces, small_recipe(), tmp_path / "plain", ORDER)
+    assert not list((tmp_path / "plain").glob("masked.*"))
+    evaluate(plain, faces, split="test", out=tmp_path / "other")
+    assert "left out in training" not in (tmp_path / "other" / "report.html").read_text("utf-8")
+
+
+def test_counts_of_who_was_left_out_by_hand() -> None:
+    counts = torch.zeros(2, 2, 5, dtype=torch.uint8)
+    count_masked(counts[0], torch.tensor([1, 1, 3]), torch.tensor([True, False, True]))
+    count_masked(counts[1], torch.tensor([1]).repeat(300), torch.ones(300, dtype=torch.bool))
+    faces = bright_faces(5)
+    found = MaskedFaces.of(faces, torch.tensor([0, 1, 2, 0, -1]), torch.tensor([0, 2, 2, 0, 1]), counts)
+    assert found.table().drop(["id"]).to_pylist() == [
+        {"label": 1, "seen": 2 + 255, "masked": 1 + 255, "epochs": [1, 2]},
+        {"label": 0, "seen": 1, "masked": 1, "epochs": [1]},
+    ]
+    with_wrong = np.asarray(found.picture())
+    assert (with_wrong == ImageColor.getrgb(RED)).all(axis=2).any(), "face 1 is known to be another class"
+    nobody = MaskedFaces.of(faces, torch.tensor([0, 1, 2, 0, -1]), None, counts * 0)
+    assert nobody.table().num_rows == 0
+    assert nobody.picture().height > 0

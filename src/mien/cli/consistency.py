@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.flip_rates import print_flip_rates
-from mien.cli.options import Device, FaceSetPath, Json, folder_beside, number, seed_option, whole_number
+from mien.cli.options import NEIGHBORS, Device, FaceSetPath, Json, folder_beside, number, seed_option, whole_number
 from mien.cli.printing import note, note_held_out, print_result, warn
 from mien.errors import MienError
 from mien.progress import progress_bar
@@ -57,13 +57,14 @@ def consistency(
         typer.Option(help="Split to measure on; `near` of a set of mien peaks. Unless given: test or PublicTest."),
     ] = None,
     neighbors: Annotated[
-        Path | None,
-        typer.Option(help="Folder of mien autoencoder train. Unless given: the run's own autoencoder, or its features."),
+        str | None,
+        typer.Option(metavar="KIND|FOLDER", help=f"{NEIGHBORS} Unless given: the run's own autoencoder, or its features."),
     ] = None,
     draws: Annotated[int, whole_number("Neighbors of each face.", 1, 10_000)] = 8,
     sigma: Annotated[
-        float, number("Noise that makes neighbors, in standard deviations of a code or a feature.", 1e-30, 1e30)
-    ] = 0.22,
+        float | None,
+        number("Noise that makes neighbors, in standard deviations; the kind has one of its own.", 1e-30, 1e30),
+    ] = None,
     nearest: Annotated[int, whole_number("Frames before the last one of a sequence that are checked.")] = 4,
     seed: Annotated[int, seed_option("Draws the neighbors.")] = 0,
     moves: Annotated[
@@ -107,7 +108,8 @@ def _told(found: "Consistency") -> "list[str | TextTable]":
     told.append(stability_table(found.stability))
     if found.stability.auroc == found.stability.auroc:  # nan where all are right, or all wrong
         told.append(f"a high S finds wrong predictions with an AUROC of {found.stability.auroc:.3f}")
-    drawn = f"{found.draws} of each face, sigma {found.sigma:g}"
+    drawn = f"{found.draws} of each face" + ("" if found.sigma is None else f", sigma {found.sigma:g}")
+    drawn += f", {quantity(round(found.passes), 'pass', 'passes')} of the network"
     kept = f"{percent(found.stability.kept, 0)} are predicted as their face is"
     return [*told, f"neighbors: {found.neighbors}; {drawn}; {kept}"]
 

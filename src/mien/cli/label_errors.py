@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import Device, FaceSetPath, Json, folder_beside, seed_option, share, whole_number
+from mien.cli.options import NEIGHBORS, Device, FaceSetPath, Json, folder_beside, seed_option, share, whole_number
 from mien.cli.printing import print_result, warn
 from mien.progress import progress_bar
 from mien.wording import percent, quantity
@@ -24,18 +24,24 @@ def label_errors(
     split: Annotated[str | None, typer.Option(help="Split to look through, or all. Unless given: train or Training.")] = None,
     by: Annotated[
         str,
-        typer.Option(help="confident (cleanlab on held-out predictions), weights (of the run), or neighborhood (S of SNA)."),
+        typer.Option(
+            help="confident (cleanlab on held-out predictions), weights (of the run), or neighborhood (labels at neighbors)."
+        ),
     ] = "confident",
     folds: Annotated[int, whole_number("Folds of confident.", 1, 1000)] = 5,
     first: Annotated[int, whole_number("Faces in the picture.", 1, 100_000)] = 100,
     noise: Annotated[float, share("For experiments: share of the labels to flip before anything else.")] = 0.0,
     seed: Annotated[int, seed_option("Draws folds, flips and neighbors.")] = 0,
     neighbors: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            help="For neighborhood: a folder of mien autoencoder train. Unless given: the run's own autoencoder, or its features."
+            metavar="KIND|FOLDER",
+            help=f"For neighborhood. {NEIGHBORS} Unless given: views; with --score divergence the run's own, or its features.",
         ),
     ] = None,
+    score: Annotated[
+        str, typer.Option(help="For neighborhood: label (minus log p of the label there), or divergence (S of SNA).")
+    ] = "label",
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for table and picture. Unless given: doubts-SPLIT, in the run or here."),
@@ -56,7 +62,7 @@ def label_errors(
     folder = out or (Path(name) if model is None else folder_beside(model, name))
     require_own_list(folder)
     with progress_bar(quiet=as_json, single=True) as bar:
-        found = find_label_errors(model, faceset, split, by, folds, noise, seed, neighbors, device, bar)
+        found = find_label_errors(model, faceset, split, by, folds, noise, seed, neighbors, device, bar, score)
         files = write_label_errors(found, folder, first)
     for warning in found.warnings:
         warn(warning)

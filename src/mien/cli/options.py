@@ -101,6 +101,12 @@ Limits = Annotated[
 Turn = Annotated[bool, setting(PreparationSettings, "turn", "--turn")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 for the second GPU, or mps.")]
 TestSplit = Annotated[str | None, typer.Option(help="Split to test on. Unless given: test or PublicTest.")]
+NEIGHBORS = (
+    "A kind of neighbor (autoencoder, features, frames, mirror, pca, twins or views, with settings: 'views shift=0.05'), "
+    "or a folder of mien autoencoder train."
+)
+"""The help of an option that says which neighbors are meant."""
+
 FaceSetPath = Annotated[Path, typer.Argument(metavar="FACESET", help="Folder of a face set.")]
 FaceSetOrPhotos = Annotated[Path, typer.Argument(metavar="FACESET", help="Folder of a face set, or of photos in class folders.")]
 

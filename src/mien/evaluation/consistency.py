@@ -4,9 +4,10 @@ Frames beside the peak of a sequence show one face a little changed: wrong predi
 Table VII). For every other face, semantic neighbors stand in: neighborhood stability S says how far their predictions move.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from mien.data.faceset import FaceSet
 from mien.data.peaks import NEAREST, Peaks, find_peaks, missing_columns
@@ -26,7 +27,6 @@ from mien.evaluation.stability_summary import (
 from mien.json_text import plain_values
 from mien.progress import Progress
 from mien.recognize.recognizer import Recognizer
-from mien.recognize.semantic_neighbors import SIGMA
 from mien.settings import Count, Positive, Seed, require_fitting
 from mien.wording import percent, quantity
 
@@ -40,12 +40,12 @@ class Consistency:
 
     dataset: str
     split: str
-    space: Literal["autoencoder", "features"]
-    """Where neighbors lie: among an autoencoder's codes, or among the network's features."""
+    space: str
+    """The kind of neighbors, such as `autoencoder`, `features` or `views`."""
     neighbors: str
     """Where neighbors come from, in words."""
-    sigma: float
-    """Noise that makes neighbors, in deviations of each number."""
+    sigma: float | None
+    """Noise that makes neighbors, in deviations of each number; None where they are made otherwise."""
     draws: int
     """Neighbors of each face."""
     seed: int
@@ -59,12 +59,14 @@ class Consistency:
     checked: CheckedSequences | None
     examples: tuple[UnstableExamples, ...]
     """The least stable faces of each class."""
+    passes: float = math.nan
+    """What the neighbors of a face cost, in passes of the network beside the face's own."""
     warning: str = ""
     """What may be wrong with these figures, in words; empty where nothing is known."""
 
     def to_json(self) -> dict[str, Any]:
         """The figures as plain values for JSON; nan is null."""
-        names = ("dataset", "split", "space", "neighbors", "sigma", "draws", "seed")
+        names = ("dataset", "split", "space", "neighbors", "sigma", "draws", "passes", "seed")
         later = ("failures", "unchecked", "warning")
         stability = {"reliability": plain_values(self.stability)}
         first, last = ({name: plain_values(getattr(self, name)) for name in some} for some in (names, later))
@@ -77,7 +79,7 @@ def measure_consistency(
     split: str | None = None,
     neighbors: Path | str | None = None,
     draws: int = 8,
-    sigma: float = SIGMA,
+    sigma: float | None = None,
     nearest: int = NEAREST,
     seed: int = 0,
     device: str = "auto",
@@ -86,9 +88,10 @@ def measure_consistency(
     """Score the stability of all faces of a split by `draws` neighbors each, and count failure cases among its sequences.
 
     A sequence is checked where the `nearest` frames before its last one are in the split. Its label is that of the last frame,
-    which may be in another split (as in a set of `mien peaks`). `neighbors`: the folder of a trained autoencoder; without it the
-    run's own autoencoder is taken, or features where the run has none. `sigma`: noise that makes neighbors. Raises MienError for
-    an autoencoder or recognizer made for other faces, and where there is no such split.
+    which may be in another split (as in a set of `mien peaks`). `neighbors`: a kind with its settings, such as `views
+    shift=0.05`, or the folder of a trained autoencoder; without it the run's own autoencoder, or features where the run has none.
+    `sigma`: noise that makes neighbors; the kind's own unless given. Raises MienError for an autoencoder or recognizer made for
+    other faces, for faces without such neighbors, and where there is no such split.
     """
     require_fitting(Seed, seed=seed)
     require_fitting(Count, draws=draws, nearest=nearest)
@@ -100,7 +103,7 @@ def measure_consistency(
     rows = split_rows(faces, split)
     peaks = None if missing_columns(faces) else find_peaks(faces, nearest, rows, last=False)
     view, labels = faces.select(rows), known_labels(recognizer.classes, faces)
-    space, told = find_space(recognizer, view, neighbors, sigma, progress)
+    space, told = find_space(recognizer, view, neighbors, sigma, progress, faces)
     moves = score_faces(space, view, draws, seed, recognizer.device, progress)
     scored = ScoredFaces(view, recognizer.classes, labels[rows], moves.predicted, moves.scores, moves.kept)
     checked = None if peaks is None else check_sequences(recognizer, scored, faces, peaks, rows)
@@ -109,8 +112,8 @@ def measure_consistency(
         split=split,
         space=space.kind,
         neighbors=told,
-        sigma=sigma,
-        draws=draws,
+        sigma=space.sigma,
+        draws=draws if space.fitted.varies else 1,
         seed=seed,
         stability=summarize_stability(scored),
         failures=None if peaks is None or checked is None else summarize_failures(recognizer, peaks, checked),
@@ -118,6 +121,7 @@ def measure_consistency(
         scored=scored,
         checked=checked,
         examples=find_examples(space, scored, seed, recognizer.device),
+        passes=space.fitted.passes * (draws if space.fitted.varies else 1),
         warning=_warning(scored, count_known(recognizer, view.select(scored.labels >= 0), faces)),
     )
 

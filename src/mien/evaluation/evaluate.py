@@ -10,11 +10,13 @@ import numpy.typing as npt
 from mien.data.faceset import FaceSet
 from mien.data.format import Info
 from mien.data.splits import fold_view, split_rows, test_split
+from mien.disk import read_bytes
 from mien.errors import MienError
 from mien.evaluation.evaluation_result import Evaluation
 from mien.evaluation.report import Mistakes, write_evaluation
 from mien.evaluation.summarize_logits import confident_mistakes, summarize_logits
 from mien.evaluation.train_test_overlap import near_duplicate_notes
+from mien.neighbors.mask_notes import PICTURE
 from mien.preparation.photo_folder import open_or_prepare
 from mien.progress import Progress
 from mien.recognize.alignment_note import alignment_note
@@ -77,7 +79,9 @@ def evaluate(
     )
     if out is not None:
         history = read_history(recognizer.folder) if recognizer.folder else []
-        write_evaluation(result, Path(out), history, _mistakes(recognizer, tested.faces, logits, labels))
+        mistakes, masked = _mistakes(recognizer, tested.faces, logits, labels), (recognizer.folder or Path()) / PICTURE
+        there = recognizer.folder is not None and masked.is_file()
+        write_evaluation(result, Path(out), history, mistakes, read_bytes(masked, "train again") if there else None)
     return result
 
 

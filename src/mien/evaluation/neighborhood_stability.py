@@ -1,15 +1,13 @@
 """Neighborhood stability S of every face: how far the prediction moves where the face moves a little (SNA, Eq. 1 and 10).
 
-Neighbors lie among an autoencoder's codes, or without one among the features of the network's last block. There their noise is
-scaled by the deviation of these features over all scored faces (in training: over the batch), so that a face's score does not
-depend on the other faces of its batch.
+Any kind of neighbor will do (`mien.neighbors.kinds`). Where labels are given, their loss at the neighbors is measured as well.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,40 +18,19 @@ from mien.data.faceset import FaceSet
 from mien.data.format import Info
 from mien.data.views import Views
 from mien.errors import MienError
+from mien.neighbors.choose import kind_from, kind_from_text, names_kind, with_sigma
+from mien.neighbors.kinds import Fitted, Ground
+from mien.neighbors.look import Drawn, draw_neighbors, label_loss, look, stability
+from mien.neighbors.mask import require_scores
+from mien.neighbors.semantic_neighbors import SemanticNeighbors
 from mien.progress import Progress, Silent
 from mien.recognize.device import autocast, channels_last, choose_precision, sum_dtype
-from mien.recognize.divergence import divergence, moved
 from mien.recognize.model_card import require_alike
 from mien.recognize.recognizer import Recognizer
-from mien.recognize.semantic_neighbors import SemanticNeighbors
+from mien.registry import component_name
 
 BATCH = 256
 """Faces that go through the network at a time."""
-
-
-class NeighborSpace(Protocol):
-    """Where neighbors of faces lie, and what a recognizer predicts for them."""
-
-    @property
-    def kind(self) -> Literal["autoencoder", "features"]:
-        """Whose codes neighbors are: an autoencoder's, or the network's features."""
-        ...
-
-    def begin(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (B, K) of stored faces, uint8 (B, S, S[, 3]) or float16 (B, V, D), and their codes (B, ...)."""
-        ...
-
-    def moved(self, codes: Tensor, generator: Generator) -> Tensor:
-        """Codes of neighbors, one for each of these codes."""
-        ...
-
-    def logits(self, codes: Tensor) -> Tensor:
-        """Logits (B, K) of codes (B, ...)."""
-        ...
-
-    def pictures(self, codes: Tensor) -> npt.NDArray[np.uint8] | None:
-        """Pictures of codes, (B, S, S) or (B, S, S, 3); None where codes are no faces."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -84,103 +61,87 @@ class RecognizerInputs:
 
 
 @dataclass(frozen=True)
-class AutoencoderSpace:
-    """Neighbors are faces that an autoencoder makes."""
+class NeighborSpace:
+    """Neighbors that were fitted to faces, and the recognizer that looks at them."""
 
     inputs: RecognizerInputs
-    neighbors: SemanticNeighbors
-    sigma: float
-    """Noise that makes neighbors, in deviations of each number of a code."""
-    kind: Literal["autoencoder"] = "autoencoder"
+    fitted: Fitted
+    kind: str
+    """The name of their kind."""
+    sigma: float | None
+    """Noise that makes them, in deviations of each number; None where they are made otherwise."""
 
-    def begin(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        return self._see(self.inputs.of_faces(pixels)), self.neighbors.codes(pixels)
+    def draw(self, rows: Tensor, pixels: Tensor, draws: int, generator: Generator) -> Drawn:
+        """Stored faces with `draws` neighbors each; `rows` (B,) of those that the neighbors were fitted to."""
+        return draw_neighbors(self.fitted, self.inputs.views, rows, pixels, draws, generator)
 
-    def moved(self, codes: Tensor, generator: Generator) -> Tensor:
-        return self.neighbors.moved(codes, self.sigma, generator)
+    def look(self, drawn: Drawn) -> tuple[Tensor, Tensor]:
+        """Logits (B, K) of faces, and (D, B, K) of their neighbors."""
+        with self.inputs.precision():
+            return look(self.inputs.recognizer.network, drawn, apart=True)
 
-    def logits(self, codes: Tensor) -> Tensor:
-        return self._see(self.neighbors.inputs(codes, self.inputs.views.normalization))
-
-    def pictures(self, codes: Tensor) -> npt.NDArray[np.uint8] | None:
-        made = self.neighbors.faces(codes).mul(255).round().to(torch.uint8).cpu()
+    def pictures(self, drawn: Drawn) -> npt.NDArray[np.uint8] | None:
+        """Pictures of the first neighbors, (B, S, S) or (B, S, S, 3); None where neighbors are no faces."""
+        if drawn.near is None or self.inputs.views.info.kind == "features":
+            return None
+        made = drawn.near[0].mul(255).round().to(torch.uint8).cpu()
         found: npt.NDArray[np.uint8] = (made[:, 0] if made.shape[1] == 1 else made.permute(0, 2, 3, 1)).numpy()
         return found
 
-    def _see(self, inputs: Tensor) -> Tensor:
-        with self.inputs.precision():
-            logits: Tensor = self.inputs.recognizer.network(inputs).float()
-        return logits
-
-
-@dataclass(frozen=True)
-class FeatureSpace:
-    """Neighbors are features near those that the network's last block gives."""
-
-    inputs: RecognizerInputs
-    deviation: Tensor
-    """Deviation of each number of the features, over the faces."""
-    sigma: float
-    """Noise that makes neighbors, in deviations of each number."""
-    kind: Literal["features"] = "features"
-
-    @staticmethod
-    @torch.inference_mode()
-    def of(inputs: RecognizerInputs, faces: FaceSet, sigma: float, progress: Progress) -> "FeatureSpace":
-        """The space of these faces' features, whose deviation is measured. Raises MienError for fewer than two faces."""
-        if len(faces) < 2:
-            raise MienError("two faces or more, to know how features vary", f"{len(faces)}", "take another split, or --neighbors")
-        progress.begin("features", len(faces))
-        total = squares = torch.zeros((), dtype=sum_dtype(inputs.recognizer.device), device=inputs.recognizer.device)
-        for pixels in face_batches(faces, inputs.recognizer.device):
-            found = _features(inputs, pixels).to(total.dtype)
-            total, squares = total + found.sum(dim=0), squares + found.square().sum(dim=0)
-            progress.advance(len(pixels))
-        variance = squares / len(faces) - (total / len(faces)).square()
-        return FeatureSpace(inputs, variance.clamp(min=0).sqrt().float(), sigma)
-
-    def begin(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        found = _features(self.inputs, pixels)
-        return self.logits(found), found
-
-    def moved(self, codes: Tensor, generator: Generator) -> Tensor:
-        return moved(codes, self.deviation, self.sigma, generator)
-
-    def logits(self, codes: Tensor) -> Tensor:
-        with self.inputs.precision():
-            return self.inputs.recognizer.network.decide(codes)
-
-    def pictures(self, codes: Tensor) -> npt.NDArray[np.uint8] | None:
-        return None
-
-
-def _features(inputs: RecognizerInputs, pixels: Tensor) -> Tensor:
-    """The last block's output for stored faces, (B, C', S', S') or (B, D')."""
-    with inputs.precision():
-        return inputs.recognizer.network.last_features(inputs.of_faces(pixels))
-
 
 def find_space(
-    recognizer: Recognizer, faces: FaceSet, neighbors: Path | str | None, sigma: float, progress: Progress | None = None
+    recognizer: Recognizer,
+    faces: FaceSet,
+    neighbors: Path | str | None,
+    sigma: float | None = None,
+    progress: Progress | None = None,
+    around: FaceSet | None = None,
 ) -> tuple[NeighborSpace, str]:
-    """Where neighbors of these faces lie, and in words where they come from.
+    """Neighbors of these faces, and in words where they come from.
 
-    They are made by the autoencoder in the folder `neighbors`, else by the run's own one, else they lie among features. Raises
-    MienError for an autoencoder or recognizer that was made for another side, color or alignment.
+    `neighbors`: a kind with its settings, such as `views shift=0.05`, or the folder of an autoencoder; None: by the run's own
+    autoencoder, or else among features. `sigma`: noise that makes them; None: the kind's own. `around`: the faces among which
+    they may be found; the faces themselves unless said. Raises MienError for an autoencoder or recognizer that was made for
+    another side, color or alignment, and where such faces have no neighbors of this kind.
     """
-    inputs, own = RecognizerInputs.of(recognizer, faces.info), (recognizer.folder or Path()) / "parts" / "neighbors"
-    if neighbors is None and not (recognizer.folder and (own / "model" / "model.json").is_file()):
-        block = list(recognizer.network.blocks)[-1]
-        told = f"features of the network's last block, {block} (no autoencoder was named, and the run has none of its own)"
-        return FeatureSpace.of(inputs, faces, sigma, progress or Silent()), told
-    folder = own if neighbors is None else Path(neighbors)
-    made = SemanticNeighbors.load(folder, recognizer.device)
-    made.require(faces.info)
-    error = made.card.metrics.get("pixel_error")
-    quality = "" if error is None else f" (a pixel is {error:.1f} of 255 from what it was)"
-    return AutoencoderSpace(
-        inputs, made, sigma
-    ), f"the autoencoder {'of the run, ' if neighbors is None else ''}{folder}{quality}"
+    inputs, own = RecognizerInputs.of(recognizer, faces.info), _own_autoencoder(recognizer)
+    given = "" if neighbors is None else str(neighbors)
+    if neighbors is None:
+        kind = kind_from("features" if own is None else "autoencoder")
+    elif names_kind(given):
+        kind = kind_from_text(given)
+    else:
+        kind = kind_from({"kind": "autoencoder", "source": given})
+    kind = with_sigma(kind, sigma)
+
+    def autoencoder(source: str | Mapping[str, Any]) -> SemanticNeighbors:
+        ours = source == "small"  # The default of the kind: no folder was named.
+        if ours and own is None:
+            todo = "give its folder: --neighbors FOLDER, of mien autoencoder train"
+            raise MienError("a run with an autoencoder of its own", str(recognizer.folder or "a recognizer in memory"), todo)
+        made = SemanticNeighbors.load(own if ours and own is not None else Path(str(source)), recognizer.device)
+        made.require(faces.info)
+        return replace(made, told=f"of the run, {made.told}") if ours else made
+
+    def features(pixels: Tensor) -> Tensor:
+        with inputs.precision():
+            return recognizer.network.last_features(inputs.of_faces(pixels))
+
+    with torch.inference_mode():
+        ground = Ground(faces, around or faces, inputs.views, recognizer.device, autoencoder, features, progress or Silent())
+        fitted = kind.fit(ground)
+    space = NeighborSpace(inputs, fitted, component_name(type(kind)), getattr(kind, "sigma", None))
+    told = fitted.told
+    if fitted.among == "features":
+        told += f", {list(recognizer.network.blocks)[-1]}"
+        told += " (no autoencoder was named, and the run has none of its own)" if neighbors is None else ""
+    return space, told
+
+
+def _own_autoencoder(recognizer: Recognizer) -> Path | None:
+    """The folder of the autoencoder that a run was trained with."""
+    own = (recognizer.folder or Path()) / "parts" / "neighbors"
+    return own if recognizer.folder and (own / "model" / "model.json").is_file() else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,26 +154,42 @@ class StabilityScores:
     """(N,) S of each face: the mean divergence (Eq. 13) over its neighbors, in nats."""
     kept: npt.NDArray[np.float64]
     """(N,) share of each face's neighbors that are predicted as the face is."""
+    label_losses: npt.NDArray[np.float64] | None = None
+    """(N,) minus log p of each face's label, mean over its neighbors, in nats; None where no labels were given."""
+    own_label_losses: npt.NDArray[np.float64] | None = None
+    """(N,) the same of the face itself."""
 
 
 @torch.inference_mode()
 def score_faces(
-    space: NeighborSpace, faces: FaceSet, draws: int, seed: int, device: torch.device, progress: Progress | None = None
+    space: NeighborSpace,
+    faces: FaceSet,
+    draws: int,
+    seed: int,
+    device: torch.device,
+    progress: Progress | None = None,
+    labels: npt.NDArray[np.int64] | None = None,
 ) -> StabilityScores:
-    """S of every face, by comparing its prediction with those of `draws` neighbors; `seed` draws the neighbors."""
+    """S of every face, by comparing its prediction with those of `draws` neighbors; `seed` draws the neighbors.
+
+    `labels` (N,): classes whose loss is measured as well.
+    """
     generator, progress = Generator(device).manual_seed(seed), progress or Silent()
     progress.begin("neighbors", len(faces))
-    found = []
-    for pixels in face_batches(faces, device):
-        own, codes = space.begin(pixels)
-        scores = kept = torch.zeros(len(own), dtype=sum_dtype(device), device=device)
-        for _ in range(draws):
-            beside = space.logits(space.moved(codes, generator))
-            scores = scores + divergence(own, beside)
-            kept = kept + (beside.argmax(dim=1) == own.argmax(dim=1))
-        found.append((own.argmax(dim=1).cpu(), (scores / draws).cpu(), (kept / draws).cpu()))
+    found: list[list[Tensor]] = []
+    for start, pixels in zip(range(0, len(faces), BATCH), face_batches(faces, device), strict=True):
+        rows = torch.arange(start, start + len(pixels), device=device)
+        own, near = space.look(space.draw(rows, pixels, draws, generator))
+        predicted = own.argmax(dim=1)
+        kept = (near.argmax(dim=2) == predicted).to(sum_dtype(device)).mean(dim=0)
+        parts = [predicted, require_scores(stability(own, near)), kept]
+        if labels is not None:
+            given = torch.from_numpy(labels[start : start + len(pixels)]).to(device)
+            parts += [label_loss(near, given), label_loss(own.unsqueeze(0), given)]
+        found.append([part.cpu() for part in parts])
         progress.advance(len(pixels))
-    return StabilityScores(*(torch.cat(parts).numpy() for parts in zip(*found, strict=True)))
+    first, *others = (torch.cat(parts).numpy() for parts in zip(*found, strict=True))
+    return StabilityScores(first, *(values.astype(np.float64) for values in others))
 
 
 def face_batches(faces: FaceSet, device: torch.device) -> Iterator[Tensor]:

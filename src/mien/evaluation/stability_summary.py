@@ -13,7 +13,7 @@ from mien.data.format import Rows
 from mien.data.peaks import find_sequences
 from mien.evaluation.neighborhood_stability import NeighborSpace
 from mien.evaluation.sample_weights import flip_auroc
-from mien.recognize.divergence import divergence
+from mien.neighbors.look import stability
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -120,12 +120,12 @@ def find_examples(space: NeighborSpace, scored: ScoredFaces, seed: int, device: 
         if len(mine):
             first = np.unique(sequence[mine], return_index=True)[1]
             rows = mine[np.sort(first)[:SHOWN]]
-            logits, codes = space.begin(torch.from_numpy(scored.faces.faces(rows)).to(device))
-            codes = space.moved(codes, generator)
-            beside = space.logits(codes)
-            scores = divergence(logits, beside).cpu().double().numpy()
-            predicted = beside.argmax(dim=1).cpu().numpy()
-            found.append(UnstableExamples(name, len(mine), rows, space.pictures(codes), predicted, scores))
+            pixels = torch.from_numpy(scored.faces.faces(rows)).to(device)
+            drawn = space.draw(torch.from_numpy(rows).to(device), pixels, 1, generator)
+            logits, near = space.look(drawn)
+            scores = stability(logits, near).cpu().double().numpy()
+            predicted = near[0].argmax(dim=1).cpu().numpy()
+            found.append(UnstableExamples(name, len(mine), rows, space.pictures(drawn), predicted, scores))
     return tuple(found)
 
 

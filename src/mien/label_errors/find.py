@@ -1,4 +1,4 @@
-"""Finds labels that are probably wrong, and lists them: by confident learning, by sample weights (ST+SW), or by S (SNA)."""
+"""Finds labels that are probably wrong, and lists them: by confident learning, sample weights (ST+SW), or neighbors (SNA)."""
 
 from pathlib import Path
 
@@ -29,15 +29,17 @@ def find_label_errors(
     neighbors: Path | str | None = None,
     device: str = "auto",
     progress: Progress | None = None,
+    score: str = "label",
 ) -> LabelErrors:
     """The labeled faces of a split (None: the training split), those whose label is most probably wrong first.
 
     `by`: the method, one of METHODS. `recognizer`: for `confident` any model, of whatever classes, since only its features are
     used; mien-s is one. None: the features that the set holds. `folds`: for `confident`, stratified by label and drawn by `seed`;
-    where the set has subjects, no person is in two. `neighbors`: for `neighborhood`, the folder of an autoencoder. `noise`: flips
-    this share of the labels first, for experiments, as a run does that is trained on all labels of this split with this noise and
-    seed. Raises MienError without cleanlab for `confident`; for the others without a recognizer, or with one that knows none of
-    the classes or was trained on other faces; for fewer than two classes; and for more folds than people or faces.
+    where the set has subjects, no person is in two. `neighbors`: for `neighborhood`, a kind with its settings, or the folder of
+    an autoencoder. `score`: what neighbors are asked, `label` or `divergence` (S of SNA). `noise`: flips this share of the labels
+    first, for experiments, as a run does that is trained on all labels of this split with this noise and seed. Raises MienError
+    without cleanlab for `confident`; for the others without a recognizer, or with one that knows none of the classes or was
+    trained on other faces; for fewer than two classes; and for more folds than people or faces.
     """
     require_fitting(Seed, seed=seed)
     require_fitting(Share, noise=noise)
@@ -61,5 +63,5 @@ def find_label_errors(
     elif by == "weights":
         judgment = by_sample_weights(labeled)
     else:
-        judgment = by_neighborhood(labeled, neighbors, bar)
+        judgment = by_neighborhood(labeled, neighbors, score, bar)
     return rank_faces(labeled, judgment, by)

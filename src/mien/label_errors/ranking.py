@@ -42,7 +42,7 @@ class LabelErrors:
     suggested: Integers
     """Likelier classes: `confident` by the head that never saw the face, `neighborhood` by the recognizer; else -1."""
     scores: Floats
-    """Higher is more doubtful. `confident`: 1 - probability of the label; `weights`: 1 - weight; `neighborhood`: S in nats."""
+    """Higher is more doubtful. `confident`: 1 - probability of the label; `weights`: 1 - weight; `neighborhood`: in nats."""
     flagged: Bools
     """Whether cleanlab takes the label for wrong; the other methods order faces and decide nothing."""
     noise: float

@@ -62,6 +62,8 @@ def fit(run: Run, keep: Callable[[int], None], objective: Objective | None = Non
                     saved = time.monotonic()
             if first < settings.epochs:
                 warn(run, objective is None)
+            for weigh in techniques.weigh:
+                weigh.after_stage(run)
             keep(stage)
 
 

@@ -74,6 +74,10 @@ class Weigh(Protocol):
         """
         return None
 
+    def after_stage(self, run: Run) -> None:
+        """Write into `run.folder` what is worth keeping of a stage that is over; nothing, unless a technique has something."""
+        return None
+
 
 class Unlabeled(Protocol):
     """What do faces teach without their labels? Called for every batch of them."""

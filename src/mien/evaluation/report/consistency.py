@@ -72,7 +72,7 @@ def draw_unreliable(found: Consistency) -> Image.Image:
         for example in found.examples
     ]
     title = "The most unreliable faces of each class. Red: predicted as something else than labeled"
-    if found.space == "autoencoder":
+    if any(example.neighbors is not None for example in found.examples):
         title += "; of a neighbor, something else than the face"
     return draw_face_grid(rows, SIDE, title)
 

@@ -71,6 +71,15 @@ HISTORY_PANELS = (
     ),
     HistoryPanel("Temperature of annealing", (HistoryCurve("temperature", "temperature", ORANGE),)),
     HistoryPanel("Faces replaced", (HistoryCurve("replaced", "faces replaced", BLUE),)),
+    HistoryPanel(
+        "Faces left out",
+        (
+            HistoryCurve("masked_share", "of all", BLUE),
+            HistoryCurve("masked_share_wrong", "with a wrong label", ORANGE, "--"),
+            HistoryCurve("masked_share_right", "with a right label", GREEN, ":"),
+        ),
+        percent=True,
+    ),
     HistoryPanel("Mean sample weight", (HistoryCurve("weight", "mean sample weight", BLUE),)),
 )
 """The diagrams that a report may have; each is drawn where any epoch has one of its values."""

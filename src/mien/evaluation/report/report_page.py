@@ -100,15 +100,19 @@ class SubgroupTable:
 
 
 def write_evaluation(
-    evaluation: Evaluation, out: Path, history: Sequence[Mapping[str, Any]] = (), mistakes: Mistakes | None = None
+    evaluation: Evaluation,
+    out: Path,
+    history: Sequence[Mapping[str, Any]] = (),
+    mistakes: Mistakes | None = None,
+    masked: bytes | None = None,
 ) -> None:
     """Write `report.html`, which needs no other file, and `metrics.json` into the folder `out`.
 
     `history`: a dict for each epoch with stage, epoch, loss, lr, figures on validation, and others of `HISTORY_PANELS`. An
-    earlier report is replaced, each file at once. Raises MienError where `out` is a file or a folder of other things, and where
-    the mistakes' arrays do not fit each other.
+    `masked`: a PNG of the training faces that were left out most often. An earlier report is replaced, each file at once. Raises
+    MienError where `out` is a file or a folder of other things, and where the mistakes' arrays do not fit each other.
     """
-    page = evaluation_html(evaluation, history, mistakes)
+    page = evaluation_html(evaluation, history, mistakes, masked)
     figures = to_json(evaluation.to_json())
     if out.exists() and not out.is_dir():
         raise MienError(f"a folder at {out}", "a file", "choose another folder for the report")
@@ -119,7 +123,9 @@ def write_evaluation(
     write_atomically(out / "metrics.json", figures.encode())
 
 
-def evaluation_html(evaluation: Evaluation, history: Sequence[Mapping[str, Any]], mistakes: Mistakes | None) -> str:
+def evaluation_html(
+    evaluation: Evaluation, history: Sequence[Mapping[str, Any]], mistakes: Mistakes | None, masked: bytes | None = None
+) -> str:
     """The report's page as HTML. Everything that is put into it is escaped; pictures are data URIs."""
     room = Environment(
         loader=PackageLoader("mien.evaluation.report", ""), autoescape=True, undefined=StrictUndefined,
@@ -136,6 +142,7 @@ def evaluation_html(evaluation: Evaluation, history: Sequence[Mapping[str, Any]]
         reliability=calibration_pictures(evaluation),
         curves=history_pictures(history),
         mistakes=[] if mistakes is None else mistake_pictures(evaluation, mistakes),
+        masked="" if masked is None else data_uri(masked, "png"),
         tables=[SubgroupTable(name, tuple(found)) for name, found in groupby(evaluation.groups, lambda group: group.column)],
         bins=BINS,
     )

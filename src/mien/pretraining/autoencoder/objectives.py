@@ -13,9 +13,9 @@ from mien.data.augment import normalize
 from mien.data.faceset import Normalization
 from mien.models import Network, leading
 from mien.models.asymmetric_autoencoder import SCALES
+from mien.neighbors.semantic_neighbors import to_unit_range
 from mien.pretraining.autoencoder.pictures import NeighborPictures
 from mien.recognize.device import channels_last
-from mien.recognize.semantic_neighbors import to_unit_range
 from mien.training.face_loader import Batch
 from mien.training.losses import BatchLoss
 from mien.training.objective import Objective

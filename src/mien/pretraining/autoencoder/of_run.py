@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from mien.errors import MienError
+from mien.neighbors.semantic_neighbors import SemanticNeighbors
 from mien.pretraining.autoencoder.cache import cache_folder, fetch, is_kept, is_made, keep_for_others
 from mien.pretraining.autoencoder.digests import faces_digest, labels_digest
 from mien.pretraining.autoencoder.settings import PRESETS, autoencoder_settings, settings_key
@@ -17,8 +16,7 @@ from mien.pretraining.autoencoder.train import TrainingFolder, pretrain_autoenco
 from mien.pretraining.autoencoder.train_alone import trained_on
 from mien.recognize.model_card import read_card
 from mien.recognize.run_records import note_source
-from mien.recognize.semantic_neighbors import SemanticNeighbors
-from mien.training.run import EVALUATION_BATCH, Run
+from mien.training.run import Run
 from mien.wording import quantity
 
 
@@ -40,21 +38,10 @@ def run_neighbors(run: Run, given: str | Mapping[str, Any]) -> SemanticNeighbors
     return run.cache.get("neighbors", SemanticNeighbors, load)
 
 
-def run_codes(run: Run, given: str | Mapping[str, Any]) -> Tensor:
-    """The codes (N, D) of a run's faces by its autoencoder, computed once. `given`: as of `run_neighbors`."""
-    neighbors = run_neighbors(run, given)
-
-    def encode() -> Tensor:
-        batches = run.pool.stream(torch.arange(len(run.pool)).split(EVALUATION_BATCH))
-        return torch.cat([neighbors.codes(batch.faces) for batch in batches])
-
-    return run.cache.get("codes", Tensor, encode)
-
-
 def _obtain(run: Run, given: str | Mapping[str, Any], folder: Path) -> None:
     faces = run.data.split or run.data.faces
     if faces.info.kind != "faces":
-        raise MienError("faces, whose pixels make neighbors", faces.info.kind, 'set weigh.space to "features"')
+        raise MienError("faces, whose pixels make neighbors", faces.info.kind, 'take the neighbors "features"')
     found = faces_digest(faces)
     if isinstance(given, str) and given not in PRESETS:
         SemanticNeighbors.load(Path(given), run.device).require(faces.info, found)

@@ -13,8 +13,8 @@ from torch import Generator, Tensor
 from mien.data.face_grid import GridNote, GridRow, GridTile, draw_face_grid, evenly_spaced, write_face_grid
 from mien.data.faceset import FaceSet
 from mien.models import Network
+from mien.neighbors.semantic_neighbors import decode, encode, to_unit_range
 from mien.recognize.device import channels_last
-from mien.recognize.semantic_neighbors import decode, encode, to_unit_range
 from mien.training.run import EVALUATION_BATCH, Run
 
 NEIGHBORS = 4

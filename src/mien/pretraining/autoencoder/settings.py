@@ -10,9 +10,9 @@ from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from mien.errors import MienError
+from mien.neighbors.semantic_neighbors import SIGMA
 from mien.recipes.changed_values import with_values
 from mien.recipes.recipe import Answer, Recipe, Stage
-from mien.recognize.semantic_neighbors import SIGMA
 from mien.settings import STRICT, Count, NotNegative, Positive, Seed, Share, plain_errors, settings_from
 from mien.wording import with_suggestion
 

@@ -14,6 +14,7 @@ from mien.data.views import Views
 from mien.errors import MienError
 from mien.models import Network
 from mien.models.asymmetric_autoencoder import ENCODER, critic
+from mien.neighbors.semantic_neighbors import DEVIATION, autoencoder, encode
 from mien.pretraining.autoencoder.digests import faces_digest
 from mien.pretraining.autoencoder.objectives import Perception, Reconstruct, Refine
 from mien.pretraining.autoencoder.pictures import one_of_each
@@ -25,7 +26,6 @@ from mien.recognize.device import channels_last, to_device
 from mien.recognize.model_card import ModelCard
 from mien.recognize.run_records import read_history
 from mien.recognize.saved_networks import build_network, write_model
-from mien.recognize.semantic_neighbors import DEVIATION, autoencoder, encode
 from mien.training.run import EVALUATION_BATCH
 from mien.training.run_data import RunData
 from mien.wording import with_suggestions

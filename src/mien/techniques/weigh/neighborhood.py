@@ -4,7 +4,6 @@ A face is unreliable where the prediction moves much while the expression moves 
 semantic neighbor of I. The mask is drawn anew at every step and covers the losses of all heads.
 """
 
-from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import torch
@@ -14,129 +13,122 @@ from torch import Tensor
 from typing_extensions import override
 
 from mien.errors import MienError
-from mien.models import by_own_statistics
-from mien.pretraining.autoencoder.of_run import run_codes, run_neighbors
+from mien.neighbors.choose import kind_from, with_source
+from mien.neighbors.kinds import Kind
+from mien.neighbors.kinds.features import Features
+from mien.neighbors.look import alone, draw_neighbors, label_loss, stability
+from mien.neighbors.mask import calibrated, class_thresholds, reliable, remember, require_scores
+from mien.neighbors.semantic_neighbors import SIGMA
+from mien.pretraining import run_neighbors
 from mien.pretraining.autoencoder.settings import autoencoder_settings
-from mien.recognize.device import channels_last
-from mien.recognize.divergence import divergence, moved
-from mien.recognize.semantic_neighbors import SIGMA
-from mien.settings import STRICT, Positive, Share
+from mien.settings import STRICT, Count, Positive, Share
 from mien.training.face_loader import Batch
-from mien.training.label_quality import note_masked
 from mien.training.losses import Unevaluated
 from mien.training.questions import Weigh
 from mien.training.run import Run
 
-
-def reliable(scores: Tensor, threshold: Tensor) -> Tensor:
-    """delta(T - Div) of Eq. 11, (B,) bool: a face counts while its score is below the threshold, one for all or (B,).
-
-    Guard: where that would leave nobody (one face, equal scores, a threshold too low) all are kept.
-    """
-    below = scores < threshold
-    return below | ~below.any()
-
-
-def remember(recent: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
-    """Put the scores of a batch (B,) before the last scores of each class, (K, M), NaN where there were none yet."""
-    for label in labels.unique():
-        recent[label] = torch.cat([scores[labels == label], recent[label]])[: recent.shape[1]]
-    return recent
+Score = Literal["divergence", "label", "own_label"]
+NAMES = {"divergence": "divergence", "label": "neighbor_label_loss", "own_label": "label_loss"}
+"""What the mean of each score is called in the history."""
+OLD = ("autoencoder", SIGMA, "face")
+"""Defaults of the settings that say which neighbors are meant where `neighbors` does not."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class Neighborhood(Weigh):
-    """m_i = delta(T - S(I_i)), T the batch's mean of S (Eq. 14), a fixed number (Eq. 11), or a quantile within each class.
+    """m_i = delta(T - S(I_i)), T the batch's mean of S (Eq. 14), a number (Eq. 11), or a quantile within each class.
 
-    Departures: S compares the un-augmented face with a fresh neighbor of it, both in eval mode and without a trace in the
-    batch statistics (`scoring = "train"` as written: there dropout alone makes S > 0); sigma, which the paper does not give, is a
-    share of the codes' deviation; a batch that would lose all its faces keeps them. Beyond the paper: `against =
-    "reconstruction"` leaves out of S what the autoencoder blurs; `space = "features"` moves what the network's last block gives
-    instead of the face, which needs no autoencoder (its outlook; of a face net's cached features, that is the face net's space).
+    Departures: S compares the un-augmented face with a fresh neighbor of it, both in eval mode and without a trace in the batch
+    statistics (`scoring = "train"` as written: there dropout alone makes S > 0); a batch that would lose all its faces keeps
+    them. Beyond the paper: other `neighbors`; several `draws`; other scores, since S reads no label and so knows no wrong one.
     """
 
-    threshold: Literal["batch", "fixed", "class_quantile"] = "batch"
-    """The batch's mean, `value`, or the `quantile` of a class's last `window` scores."""
+    neighbors: str | dict[str, Any] | None = None
+    """A kind of neighbor or its settings, `{ kind = "views", shift = 0.05 }`; None: as the settings from `space` on say."""
+    score: Literal["divergence", "label", "own_label", "random"] = "divergence"
+    """S; minus log p of the label at the neighbor; the same of the face itself; or `random`: the control, which leaves out as
+    many faces of each batch as `control_of` would, but by lot."""
+    control_of: Score = "divergence"
+    """The score that `random` is the control of."""
+    draws: Count = 1
+    """Neighbors of each face at a step, whose scores are averaged."""
+    threshold: Literal["batch", "fixed", "class_quantile", "calibrated"] = "batch"
+    """The batch's mean; `value`; the `quantile` of a class's last `window` scores; or that of all scores in the first epoch that
+    is scored, in which nobody is left out."""
     value: Positive = 0.1
     """T where it is fixed, in nats; the paper found its own by trial and does not tell."""
     quantile: Share = 0.7
-    """Share of a class's last scores that lies below its threshold."""
+    """Share of the scores that lies below the threshold."""
     window: Annotated[int, Field(ge=1, le=10**6)] = 256
     """Scores of a class that are remembered for its quantile."""
-    sigma: Positive = SIGMA
-    """Standard deviation of the noise (Eq. 9), in deviations of each number of a code or feature."""
-    space: Literal["autoencoder", "features"] = "autoencoder"
-    """Where neighbors lie."""
-    autoencoder: str | dict[str, Any] = "small"
-    """A folder of `mien autoencoder train`; or `small`, `paper` or settings, by which one is trained and cached."""
-    against: Literal["face", "reconstruction"] = "face"
-    """What a neighbor is compared with: the face (Eq. 10), or what the autoencoder makes of it without noise."""
-    scoring: Literal["eval", "batch", "train"] = "eval"
-    """How the network is scored: as it predicts; so, but normalized by the statistics of the faces, and of the neighbors,
-    alone; or as it is trained."""
+    scoring: Literal["eval", "average", "batch", "train"] = "eval"
+    """How the network is scored: as it predicts; so, with its averaged weights; normalized by the statistics of the faces, and of
+    the neighbors, alone; or as it is trained."""
     after: Share = 0.0
     """Share of the run's epochs that pass before faces are left out."""
+    after_accuracy: Share = 0.0
+    """Share of the training labels that the network has to predict before faces are left out."""
+    space: Literal["autoencoder", "features"] = "autoencoder"
+    """The kind, where `neighbors` names none."""
+    sigma: Positive = SIGMA
+    """Noise of that kind (Eq. 9), in deviations of each number of a code or feature."""
+    autoencoder: str | dict[str, Any] = "small"
+    """The autoencoder, unless `neighbors` names another: a folder, `small`, `paper` or settings."""
+    against: Literal["face", "reconstruction"] = "face"
+    """What its neighbors are compared with."""
 
     def __post_init__(self) -> None:
+        if self.neighbors is not None and (self.space, self.sigma, self.against) != OLD:
+            raise MienError("weigh.neighbors, or space, sigma and against", "both", "put those into weigh.neighbors")
         if isinstance(self.autoencoder, dict):
             autoencoder_settings(self.autoencoder)  # Mistakes in it are refused now, not when it is needed.
-        if self.space == "features" and (self.scoring, self.against) != ("eval", "face"):
+        if isinstance(self.kind(), Features) and (self.scoring not in ("eval", "average") or self.against != "face"):
             found = f"scoring = {self.scoring}, against = {self.against}"
             raise MienError("neither weigh.scoring nor weigh.against for neighbors among features", found, "leave them out")
 
+    def kind(self) -> Kind:
+        """The kind of neighbor and its settings."""
+        if self.neighbors is not None:
+            return kind_from(with_source(self.neighbors, self.autoencoder))
+        if self.space == "features":
+            return kind_from({"kind": "features", "sigma": self.sigma})
+        return kind_from({"kind": "autoencoder", "source": self.autoencoder, "sigma": self.sigma, "against": self.against})
+
+    @property
+    def _scores(self) -> Score:
+        return self.control_of if self.score == "random" else self.score
+
     @override
     def __call__(self, run: Run) -> Tensor:
-        """A weight of 1 for every face, (N,). Trains the autoencoder where there is none; refuses one made for other faces."""
-        if self.space == "autoencoder":
-            run_neighbors(run, self.autoencoder)
+        """A weight of 1 for every face, (N,). Fits the neighbors; refuses those that such faces do not have."""
+        if self._scores != "own_label":
+            run_neighbors.fit_neighbors(run, self.kind())
+        run_neighbors.ask_whether_learned(run, self.after_accuracy)
         return torch.ones(len(run.labels), device=run.device)
 
     @override
     def of_batch(self, run: Run, batch: Batch) -> Unevaluated:
         """The mask (B,) at the network's weights of the moment; neighbors are drawn now."""
-        if len(run.history) < self.after * run.epochs:
+        if len(run.history) < self.after * run.epochs or not run_neighbors.has_learned(run, self.after_accuracy):
             return lambda: torch.ones(len(batch.rows), device=run.device)
-        in_pixels = None if self.space == "features" else self._in_pixels(run, batch)
+        plain, count = self._scores == "own_label", len(batch.rows)
+        to_draw = (run.views, batch.rows, batch.faces, self.draws, run.view_rng)
+        drawn = (
+            alone(run.views, batch.faces) if plain else draw_neighbors(run_neighbors.fit_neighbors(run, self.kind()), *to_draw)
+        )
+        lot = torch.randperm(count, generator=run.view_rng, device=run.device) if self.score == "random" else None
 
         def evaluate() -> Tensor:
-            found = in_pixels() if in_pixels else divergence(*self._in_features(run, batch))
-            # What they are taught: a draw may show unlabeled faces.
-            counted = reliable(found, self._threshold(run, found, run.targets[batch.rows].argmax(dim=1)))
-            note_masked(run, batch.rows, ~counted, found)
+            labels = run_neighbors.labels_or_taught(run, batch.rows)
+            own, near = run_neighbors.look_in_run(run, drawn, self.scoring)
+            of_label = label_loss(own.unsqueeze(0) if plain else near, labels)
+            scores = require_scores(stability(own, near) if self._scores == "divergence" else of_label)
+            counted = reliable(scores, self._threshold(run, scores, labels))
+            counted = counted if lot is None else counted[lot]
+            run_neighbors.note_masked(run, NAMES[self._scores], batch.rows, ~counted, scores)
             return counted.float()
 
         return evaluate
-
-    def _in_pixels(self, run: Run, batch: Batch) -> Callable[[], Tensor]:
-        """S (B,) of Eq. 10, to be evaluated."""
-        neighbors = run_neighbors(run, self.autoencoder)
-        codes = run_codes(run, self.autoencoder)[batch.rows]
-        around = neighbors.moved(codes, self.sigma, run.view_rng)
-        of_face = self.against == "face"
-        one = run.views.clean(batch.faces) if of_face else neighbors.inputs(codes, run.views.normalization)
-        other = neighbors.inputs(around, run.views.normalization)
-        return lambda: divergence(*self._logits(run, one, other))
-
-    def _logits(self, run: Run, one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of faces and of neighbors, (B, K) each."""
-        both = torch.cat([one, other])
-        if self.scoring == "train":
-            with torch.no_grad():
-                first, second = run.heads(both)[-1].chunk(2)
-            return first, second
-        with run.evaluating() as network, run.autocast():
-            if self.scoring == "batch":
-                with by_own_statistics(network, len(one)):
-                    return network(one).float(), network(other).float()
-            first, second = network(both).float().chunk(2)
-        return first, second
-
-    def _in_features(self, run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Logits (B, K) of what the last block gives of the faces, (B, D) or (B, C, H, W), and of neighbors of that."""
-        with run.evaluating() as network, run.autocast():
-            found = network.last_features(channels_last(run.views.clean(batch.faces)))
-            around = moved(found, found.std(dim=0, correction=0), self.sigma, run.view_rng)
-            return network.decide(found), network.decide(around)
 
     def _threshold(self, run: Run, scores: Tensor, labels: Tensor) -> Tensor:
         """T: a scalar, or (B,) for each face its class's."""
@@ -144,6 +136,13 @@ class Neighborhood(Weigh):
             return scores.mean()
         if self.threshold == "fixed":
             return torch.full_like(scores, self.value)
+        if self.threshold == "calibrated":
+            return calibrated(run.state["weigh"].values, len(run.history), scores, self.quantile)
         shape = (run.classes, self.window)
         last = run.state["weigh"].get("neighborhood", Tensor, lambda: torch.full(shape, torch.nan, device=run.device))
-        return remember(last, scores, labels).nanquantile(self.quantile, dim=1)[labels]
+        return class_thresholds(remember(last, scores, labels), self.quantile)[labels]
+
+    @override
+    def after_stage(self, run: Run) -> None:
+        """Leave masked.parquet and masked.png: who was left out, and how often."""
+        run_neighbors.write_masked(run)

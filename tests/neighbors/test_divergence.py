@@ -9,7 +9,7 @@ from scipy.stats import entropy
 
 from mien.models.mien_s import MienS
 from mien.models.two_scale import TwoScale
-from mien.recognize.divergence import divergence, kl, moved
+from mien.neighbors.divergence import divergence, kl, moved
 
 logits = st.lists(st.tuples(*[st.floats(-12, 12)] * 6), min_size=1, max_size=5)
 

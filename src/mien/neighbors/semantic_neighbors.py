@@ -6,8 +6,6 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor
 
-from mien.data.augment import normalize
-from mien.data.faceset import Normalization
 from mien.data.format import Info
 from mien.data.views import Views
 from mien.errors import MienError
@@ -33,6 +31,8 @@ class SemanticNeighbors:
     deviation: Tensor
     """(D,) standard deviation of each number of a code over the faces that the autoencoder learned from."""
     card: ModelCard
+    told: str = ""
+    """Where it comes from, in words."""
 
     @staticmethod
     def load(folder: Path, device: torch.device) -> "SemanticNeighbors":
@@ -49,7 +49,7 @@ class SemanticNeighbors:
         codes = weights[f"blocks.{ENCODER[-1]}.1.bias"]
         if deviation.shape != codes.shape:
             raise MienError(f"deviations of {len(codes)} numbers at {folder}", str(tuple(deviation.shape)), "train it again")
-        return SemanticNeighbors(to_device(network, device), deviation.to(device), card)
+        return SemanticNeighbors(to_device(network, device), deviation.to(device), card, str(folder))
 
     @torch.no_grad()
     def codes(self, faces: Tensor) -> Tensor:
@@ -65,10 +65,6 @@ class SemanticNeighbors:
         """Codes (B, D) of neighbors: the given ones plus normal noise of `sigma` times the deviation of each number (z + N)."""
         noise = torch.randn(codes.shape, generator=generator, device=codes.device)
         return codes + sigma * self.deviation * noise
-
-    def inputs(self, codes: Tensor, how: Normalization) -> Tensor:
-        """A recognizer's inputs (B, C, S, S) for the faces of these codes; `how` scales their gray values."""
-        return channels_last(normalize(self.faces(codes), how))
 
     def require(self, info: Info, checksum: str | None = None) -> None:
         """Raises MienError where the autoencoder was made for other faces than `info` says, or another set than `checksum`'s."""
