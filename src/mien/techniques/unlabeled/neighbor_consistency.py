@@ -1,7 +1,7 @@
 """Consistency with neighbors: what the network says of a face and of an almost equal one has to be the same.
 
-Sajjadi et al. 2016 ask this of random transformations, Xie et al. 2020 ("UDA") of views, by KL(p(face) || p(view)) with the face's
-prediction as a fixed target. The divergence may also be SNA's (Fu et al. 2020, Eq. 13), here as a loss instead of a mask.
+Sajjadi et al. 2016 ask this of random transformations, Xie et al. 2020 ("UDA") of views: KL(p(face) || p(view)), where the face's
+prediction is a fixed target. The divergence may also be SNA's (Fu et al. 2020, Eq. 13), here as a loss instead of a mask.
 """
 
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from mien.errors import MienError
 from mien.neighbors.choose import kind_from
 from mien.neighbors.divergence import divergence, kl
 from mien.neighbors.kinds import Kind
-from mien.neighbors.look import Drawn, draw_neighbors, look, look_at_neighbors
+from mien.neighbors.look import draw_neighbors, look
 from mien.pretraining.run_neighbors import fit_neighbors
 from mien.recognize.device import sum_dtype
 from mien.settings import STRICT, Count, Positive, Share
@@ -45,20 +45,20 @@ def apart(own: Tensor, near: Tensor, by: str) -> Tensor:
 class NeighborConsistency(Unlabeled):
     """weight * ramp(t) * mean of Div(p(face), p(neighbor)) over labeled and unlabeled faces alike; no label is read.
 
-    The face's prediction is made as the network predicts (no dropout, running statistics), and is a fixed target. The neighbor goes
-    through the network in training, and the gradient with it. With several heads, the one that decides is asked. Departures from
-    UDA: the face is not distorted at all; neither a threshold nor a sharper target picks the faces. `gradient = "both"` takes the
-    divergence literally: both go through the network in training as one batch, and each is drawn to the other.
+    Face and neighbor go through the network in training as one batch: normalized each in its own way, they would differ without
+    any move. Each is drawn to the other, the divergence taken literally; `gradient = "neighbor"` takes the face's prediction
+    for a fixed target, as UDA does. With several heads, the one that decides is asked. Further departures from UDA: the face is not
+    distorted at all, and neither a threshold nor a sharper target picks faces.
     """
 
     weight: Positive = 1.0
     """What the divergence counts beside the loss on labels, once the ramp is over."""
-    ramp: Share = 0.3
+    ramp: Share = 1.0
     """Share of the run's epochs over which the weight rises; 0: it is there at once."""
     divergence: Literal["symmetric", "kl"] = "symmetric"
     """The mean of both Kullback-Leibler divergences, or that of the neighbor from the face alone."""
-    gradient: Literal["neighbor", "both"] = "neighbor"
-    """Through which predictions the network learns: the neighbor's, or the face's as well."""
+    gradient: Literal["both", "neighbor"] = "both"
+    """Through which predictions the network learns: the face's and the neighbor's, or the neighbor's alone."""
     neighbors: str | dict[str, Any] = "views"
     """A kind of neighbor or its settings, `{ kind = "views", shift = 0.05 }`."""
     draws: Count = 1
@@ -92,8 +92,9 @@ class NeighborConsistency(Unlabeled):
         share = self.weight * ramped(len(run.history), run.epochs, self.ramp)
 
         def evaluate(perturb: Perturb | None = None) -> Tensor:
-            own, near = self._look(run, drawn)
-            found = apart(own, near, self.divergence)
+            with run.autocast():
+                own, near = look(run.network, drawn, lambda inputs: run.heads(inputs)[-1])
+            found = apart(own if self.gradient == "both" else own.detach(), near, self.divergence)
             if torch.is_grad_enabled() and not found.requires_grad:
                 raise MienError("a divergence with a gradient", "none: no weight of the network moves it", "unfreeze some blocks")
             run.notes.add("neighbor_divergence", found)
@@ -101,17 +102,3 @@ class NeighborConsistency(Unlabeled):
             return share * found
 
         return evaluate
-
-    def _look(self, run: Run, drawn: Drawn) -> tuple[Tensor, Tensor]:
-        """Logits of faces (B, K) and of their D neighbors (D, B, K), with the gradients that are asked for."""
-
-        def see(inputs: Tensor) -> Tensor:
-            return run.heads(inputs)[-1]
-
-        if self.gradient == "both":
-            with run.autocast():
-                return look(run.network, drawn, see)
-        with run.evaluating() as network, run.autocast():
-            own = network(drawn.inputs).float()
-        with run.autocast():
-            return own, look_at_neighbors(run.network, drawn, see)
