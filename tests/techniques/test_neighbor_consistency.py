@@ -21,6 +21,7 @@ from mien.recognize.run_records import read_history
 from mien.techniques.unlabeled.neighbor_consistency import NeighborConsistency, apart, ramped
 from mien.training.batch_statistics import leaving_statistics
 from mien.training.components import looks_at_unlabeled
+from mien.training.loop import unlabeled_losses
 from mien.training.run import Run
 from runs import begun, tensors
 
@@ -82,7 +83,6 @@ def test_a_loss_by_hand(neighbors: str, gradient: str, tmp_path: Path) -> None:
     """Without dropout, and with still statistics: where faces and neighbors are seen then makes no difference to the logits."""
     still = {"network": "mien_s", "width": 8, "depths": [1, 1, 1], "dropout": 0.0}
     run, _ = begun(tmp_path / "run", bright_faces(), consistent(model=still), ORDER)
-    run.train_mode = run.network.eval  # type: ignore[method-assign,assignment]
     run.network.eval()
     technique = NeighborConsistency(2.0, 0.0, "kl", gradient, neighbors, draws=2)  # type: ignore[arg-type]
     batch, noise = run.pool.fetch(torch.arange(8)), run.view_rng.get_state()
@@ -131,7 +131,7 @@ def test_it_leaves_no_trace_but_a_gradient(gradient: str, tmp_path: Path) -> Non
     recipe = consistent(gradient=gradient)
     run, _ = begun(tmp_path / "run", bright_faces(), recipe, ORDER)
     before = tensors(run)
-    (loss,) = runs.loop.unlabeled_losses(run, runs.techniques(run).unlabeled, 1)
+    (loss,) = unlabeled_losses(run, runs.techniques(run).unlabeled, 1)
     assert loss is not None
     loss().backward()
     assert runs.changed(before, tensors(run)) == set()

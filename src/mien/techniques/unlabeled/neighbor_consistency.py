@@ -47,8 +47,8 @@ class NeighborConsistency(Unlabeled):
 
     Face and neighbor go through the network in training as one batch: normalized each in its own way, they would differ without
     any move. Each is drawn to the other, the divergence taken literally; `gradient = "neighbor"` takes the face's prediction
-    for a fixed target, as UDA does. With several heads, the one that decides is asked. Further departures from UDA: the face is not
-    distorted at all, and neither a threshold nor a sharper target picks faces.
+    for a fixed target, as UDA does. With several heads, the one that decides is asked. Further departures from UDA: the face is
+    not distorted at all, and neither a threshold nor a sharper target picks faces.
     """
 
     weight: Positive = 1.0
