@@ -42,6 +42,8 @@ def test_from_sequences_to_figures(mien: Command, moving: Path, tmp_path: Path) 
         "failure cases (FC)",
         "checked: the 3 frames before the last",
         "mean S",
+        "AURC",
+        "of 80%",
         "last block, stage3_1",
     ):
         assert told in done.out
@@ -71,7 +73,9 @@ def test_sets_without_sequences_are_scored(mien: Command, stored: Path, tmp_path
     assert done.code == 0, done.err
     assert "no sequences to check: no column sequence" in done.out
     assert "24" in done.out
-    assert {path.name for path in (tmp_path / "run" / "consistency-test").iterdir()} == {"consistency.csv", "unreliable.png"}
+    assert {path.name for path in (tmp_path / "run" / "consistency-test").iterdir()} == {
+        "consistency.csv", "risk-coverage.svg", "unreliable.png",
+    }  # fmt: skip
     notes = tmp_path / "run" / "consistency-test" / "notes.txt"
     notes.write_text("mine")
     done = mien("consistency", tmp_path / "run", stored, "--draws", 1)

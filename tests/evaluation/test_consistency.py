@@ -18,6 +18,7 @@ from mien.data.peaks import write_peaks
 from mien.evaluation.consistency import measure_consistency
 from mien.evaluation.failure_cases import failure_cases
 from mien.evaluation.report.consistency import write_consistency
+from mien.evaluation.risk_coverage import doubt_of_both, risk_coverage
 from mien.evaluation.stability_summary import ScoredFaces, summarize_stability
 from moving import CLASSES, moving_faces, told, untrained_autoencoder, untrained_recognizer
 
@@ -121,7 +122,7 @@ def test_figures_of_scores_are_those_of_loops() -> None:
     labels, predicted = generator.integers(-1, 3, 60), generator.integers(0, 3, 60)
     scores = generator.integers(0, 9, 60) / 4
     faces = FaceSet.from_arrays(np.zeros((60, 4, 4), np.uint8))
-    found = summarize_stability(ScoredFaces(faces, CLASSES, labels, predicted, scores, np.full(60, 0.75)))
+    found = summarize_stability(ScoredFaces(faces, CLASSES, labels, predicted, scores, np.full(60, 0.75), np.full(60, 0.5)))
     rows = list(zip(labels.tolist(), predicted.tolist(), scores.tolist(), strict=True))
     right = [score for label, said, score in rows if label == said]
     wrong = [score for label, said, score in rows if label not in (-1, said)]
@@ -154,7 +155,9 @@ def run(tmp_path: Path, moving: FaceSet) -> Path:
 
 def test_table_and_pictures(tmp_path: Path, moving: FaceSet, run: Path) -> None:
     found = measure_consistency(run, moving, neighbors=untrained_autoencoder(tmp_path / "nb", moving.info), draws=2, sigma=0.5)
-    assert write_consistency(found, tmp_path / "out") == ["consistency.csv", "unreliable.png", "failures.png"]
+    assert write_consistency(found, tmp_path / "out") == [
+        "consistency.csv", "risk-coverage.svg", "unreliable.png", "failures.png",
+    ]  # fmt: skip
     written, test = lines(tmp_path / "out"), moving.where(split="test")
     assert list(written[0]) == ["id", "label", "predicted", "score", "sequence"]
     assert sorted(row["id"] for row in written) == sorted(test.values("id"))
@@ -196,14 +199,37 @@ def test_color_faces_have_neighbors_in_color(tmp_path: Path) -> None:
     neighbors = found.examples[0].neighbors
     assert neighbors is not None
     assert neighbors.shape == (3, 16, 16, 3)
-    assert write_consistency(found, tmp_path / "out") == ["consistency.csv", "unreliable.png"]
+    assert write_consistency(found, tmp_path / "out") == ["consistency.csv", "risk-coverage.svg", "unreliable.png"]
     assert list(lines(tmp_path / "out")[0]) == ["id", "label", "predicted", "score"]
 
 
 def test_features_have_a_table_and_no_picture(tmp_path: Path) -> None:
     recognizer, faces = told([0, 1, 2, 1], label=[0, 1, -1, 2])
-    assert write_consistency(measure_consistency(recognizer, faces, "all"), tmp_path / "out") == ["consistency.csv"]
+    found = measure_consistency(recognizer, faces, "all")
+    assert write_consistency(found, tmp_path / "out") == ["consistency.csv", "risk-coverage.svg"]
     assert sorted(row["label"] for row in lines(tmp_path / "out")) == ["", "anger", "fear", "joy"]
+
+
+def test_risk_by_coverage_of_labeled_faces(tmp_path: Path, moving: FaceSet, run: Path) -> None:
+    """By S, by confidence and by both; of faces without labels nothing is known, and an older diagram goes."""
+    labels = [-1 if row % 4 == 0 else label for row, label in enumerate(moving.labels)]
+    found = measure_consistency(run, moving.with_column("label", labels), "all", draws=2)
+    judged, wrong = found.scored.labels >= 0, found.scored.wrong
+    sure = Recognizer.load(run).probabilities(moving).max(axis=1)
+    assert found.scored.confidence == pytest.approx(sure, abs=1e-5)
+    unstable, unsure = found.scored.scores[judged], 1 - found.scored.confidence[judged]
+    for name, doubt in (("S", unstable), ("confidence", unsure), ("both", doubt_of_both(unstable, unsure))):
+        assert found.risks[name].risk.tolist() == risk_coverage(doubt, wrong[judged]).risk.tolist()
+    assert {name: told["aurc"] for name, told in found.to_json()["risk_coverage"].items()} == {
+        name: risk.aurc for name, risk in found.risks.items()
+    }
+    assert found.risks["S"].at(1.0) == pytest.approx(wrong[judged].mean())
+    assert "risk-coverage.svg" in write_consistency(found, tmp_path / "out")
+    assert b"<svg" in (tmp_path / "out" / "risk-coverage.svg").read_bytes()
+    nobody = measure_consistency(run, moving.with_column("label", [-1] * len(moving)), "all", draws=1)
+    assert (nobody.risks, nobody.to_json()["risk_coverage"]) == ({}, {})
+    assert "risk-coverage.svg" not in write_consistency(nobody, tmp_path / "out")
+    assert not (tmp_path / "out" / "risk-coverage.svg").exists()
 
 
 def test_no_failure_is_a_picture_too(tmp_path: Path) -> None:

@@ -31,8 +31,8 @@ SNA = ("two_scale", "sna", "sna_threshold", "sna_label")
 """Of one paper: its network, its mask by either threshold, and the one that reads labels."""
 NOISE = ("self_cure_small", "eac_small", "pruned_small")
 """Against wrong labels: as two_scale_small, but for one technique each."""
-COMPOSED = ("few_small", "adabn_small")
-"""Small, and of no paper alone: few's knowledge in a small network, and supervised_small with AdaBN."""
+COMPOSED = ("few_small", "adabn_small", "consistent_small")
+"""Small, and of no paper alone: few's knowledge in a small network, AdaBN, and consistency with neighbors."""
 
 
 def text(name: str) -> str:
@@ -134,6 +134,13 @@ def test_baselines_against_wrong_labels_differ_in_their_technique_alone(name: st
     assert Recipe.parse(plain.table() | answers | {"title": made.title}) == made
     assert not looks_at_unlabeled(made), "no face beyond the labeled ones"
     assert len(header(name)) > 80
+
+
+def test_consistency_differs_from_the_masks_in_its_loss_alone() -> None:
+    made, plain = Recipe.load("consistent_small"), Recipe.load("two_scale_small")
+    assert Recipe.parse(plain.table() | {"title": made.title, "unlabeled": "neighbor_consistency"}) == made
+    assert looks_at_unlabeled(made)
+    assert len(header("consistent_small")) > 80
 
 
 def test_two_scale_long_mirrors_and_does_nothing_else() -> None:

@@ -100,7 +100,7 @@ def consistency(
 
 def _told(found: "Consistency") -> "list[str | TextTable]":
     """What was found, as lines and tables."""
-    from mien.cli.result_tables import failure_table, stability_table
+    from mien.cli.result_tables import failure_table, risk_table, stability_table
 
     told: list[str | TextTable] = [found.unchecked]
     if found.failures is not None:
@@ -108,6 +108,8 @@ def _told(found: "Consistency") -> "list[str | TextTable]":
     told.append(stability_table(found.stability))
     if found.stability.auroc == found.stability.auroc:  # nan where all are right, or all wrong
         told.append(f"a high S finds wrong predictions with an AUROC of {found.stability.auroc:.3f}")
+    if found.risks:
+        told.append(risk_table(found.risks))
     drawn = f"{found.draws} of each face" + ("" if found.sigma is None else f", sigma {found.sigma:g}")
     drawn += f", {quantity(round(found.passes), 'pass', 'passes')} of the network"
     kept = f"{percent(found.stability.kept, 0)} are predicted as their face is"

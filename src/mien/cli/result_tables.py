@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mien.evaluation.failure_cases import FailureCases
     from mien.evaluation.intensity_correlation import IntensityCorrelations
     from mien.evaluation.neurons import Neurons
+    from mien.evaluation.risk_coverage import RiskCoverage
     from mien.evaluation.sample_weights import SampleWeights
     from mien.evaluation.stability_summary import StabilitySummary
     from mien.experiments.adaptation.judgment import Adapted
@@ -29,6 +30,8 @@ MOST_NAME = 24
 """Letters of a recipe's name that a table keeps room for."""
 MOST_PAIRS = 8
 """Pairs of a label and a likelier class that are printed."""
+COVERAGES = (0.5, 0.8, 0.9, 1.0)
+"""Shares of the faces that are answered, at which the risk is printed."""
 
 
 def count_table(found: "Description") -> TextTable:
@@ -144,6 +147,15 @@ def stability_table(found: "StabilitySummary") -> TextTable:
         ("wrong", found.wrong, found.wrong_mean),
     ):
         table.add_row(name, str(count), f"{mean:.4g}" if count else "-")
+    return table
+
+
+def risk_table(found: "Mapping[str, RiskCoverage]") -> TextTable:
+    """How often answers are wrong where only those are given that are doubted least, by what doubts them."""
+    title = "wrong answers among the faces that are doubted least"
+    table = TextTable("doubt by", "AURC", *(f"of {percent(share, 0)}" for share in COVERAGES), title=title)
+    for name, curve in found.items():
+        table.add_row(name, f"{curve.aurc:.3f}", *(percent(curve.at(share)) for share in COVERAGES))
     return table
 
 

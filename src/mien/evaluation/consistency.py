@@ -15,12 +15,14 @@ from mien.data.splits import split_rows, test_split
 from mien.evaluation.evaluate import count_known
 from mien.evaluation.failure_cases import CheckedSequences, FailureCases, check_sequences, summarize_failures
 from mien.evaluation.neighborhood_stability import find_space, score_faces
+from mien.evaluation.risk_coverage import RiskCoverage
 from mien.evaluation.stability_summary import (
     ScoredFaces,
     StabilitySummary,
     UnstableExamples,
     _mean,
     find_examples,
+    find_risks,
     known_labels,
     summarize_stability,
 )
@@ -59,6 +61,8 @@ class Consistency:
     checked: CheckedSequences | None
     examples: tuple[UnstableExamples, ...]
     """The least stable faces of each class."""
+    risks: dict[str, RiskCoverage]
+    """Risk by coverage where answers are doubted by `S`, by `confidence`, and by `both`; empty without labels."""
     passes: float = math.nan
     """What the neighbors of a face cost, in passes of the network beside the face's own."""
     warning: str = ""
@@ -70,7 +74,8 @@ class Consistency:
         later = ("failures", "unchecked", "warning")
         stability = {"reliability": plain_values(self.stability)}
         first, last = ({name: plain_values(getattr(self, name)) for name in some} for some in (names, later))
-        return first | stability | last
+        risks = {"risk_coverage": {name: risk.to_json() for name, risk in self.risks.items()}}
+        return first | stability | risks | last
 
 
 def measure_consistency(
@@ -105,7 +110,7 @@ def measure_consistency(
     view, labels = faces.select(rows), known_labels(recognizer.classes, faces)
     space, told = find_space(recognizer, view, neighbors, sigma, progress, faces)
     moves = score_faces(space, view, draws, seed, recognizer.device, progress)
-    scored = ScoredFaces(view, recognizer.classes, labels[rows], moves.predicted, moves.scores, moves.kept)
+    scored = ScoredFaces(view, recognizer.classes, labels[rows], moves.predicted, moves.scores, moves.kept, moves.confidence)
     checked = None if peaks is None else check_sequences(recognizer, scored, faces, peaks, rows)
     return Consistency(
         dataset=faces.info.name or "unnamed",
@@ -121,6 +126,7 @@ def measure_consistency(
         scored=scored,
         checked=checked,
         examples=find_examples(space, scored, seed, recognizer.device),
+        risks=find_risks(scored),
         passes=space.fitted.passes * (draws if space.fitted.varies else 1),
         warning=_warning(scored, count_known(recognizer, view.select(scored.labels >= 0), faces)),
     )

@@ -154,6 +154,8 @@ class StabilityScores:
     """(N,) S of each face: the mean divergence (Eq. 13) over its neighbors, in nats."""
     kept: npt.NDArray[np.float64]
     """(N,) share of each face's neighbors that are predicted as the face is."""
+    confidence: npt.NDArray[np.float64]
+    """(N,) calibrated probability of each face's predicted class."""
     label_losses: npt.NDArray[np.float64] | None = None
     """(N,) minus log p of each face's label, mean over its neighbors, in nats; None where no labels were given."""
     own_label_losses: npt.NDArray[np.float64] | None = None
@@ -182,7 +184,8 @@ def score_faces(
         own, near = space.look(space.draw(rows, pixels, draws, generator))
         predicted = own.argmax(dim=1)
         kept = (near.argmax(dim=2) == predicted).to(sum_dtype(device)).mean(dim=0)
-        parts = [predicted, require_scores(stability(own, near)), kept]
+        sure = (own.to(sum_dtype(device)) / space.inputs.recognizer.card.temperature).softmax(dim=1).amax(dim=1)
+        parts = [predicted, require_scores(stability(own, near)), kept, sure]
         if labels is not None:
             given = torch.from_numpy(labels[start : start + len(pixels)]).to(device)
             parts += [label_loss(near, given), label_loss(own.unsqueeze(0), given)]

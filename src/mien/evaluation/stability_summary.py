@@ -12,6 +12,7 @@ from mien.data.faceset import FaceSet
 from mien.data.format import Rows
 from mien.data.peaks import find_sequences
 from mien.evaluation.neighborhood_stability import NeighborSpace
+from mien.evaluation.risk_coverage import RiskCoverage, doubt_of_both, risk_coverage
 from mien.evaluation.sample_weights import flip_auroc
 from mien.neighbors.look import stability
 
@@ -60,6 +61,8 @@ class ScoredFaces:
     """S of each face, in nats."""
     kept: Floats
     """Share of each face's neighbors that are predicted as the face is."""
+    confidence: Floats
+    """Calibrated probability of each face's predicted class."""
 
     @property
     def wrong(self) -> Bools:
@@ -107,6 +110,19 @@ def summarize_stability(scored: ScoredFaces) -> StabilitySummary:
         kept=_mean(scored.kept),
         auroc=flip_auroc(-scored.scores[judged], wrong[judged]),
     )
+
+
+def find_risks(scored: ScoredFaces) -> dict[str, RiskCoverage]:
+    """Risk by coverage of the labeled faces, by what doubts an answer: `S`, `confidence` (1 minus it), and `both`.
+
+    Empty where no face has a label that the recognizer knows.
+    """
+    judged = scored.labels >= 0
+    if not judged.any():
+        return {}
+    unstable, unsure = scored.scores[judged], 1 - scored.confidence[judged]
+    doubts = {"S": unstable, "confidence": unsure, "both": doubt_of_both(unstable, unsure)}
+    return {name: risk_coverage(doubt, scored.wrong[judged]) for name, doubt in doubts.items()}
 
 
 @torch.inference_mode()

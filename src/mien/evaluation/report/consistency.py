@@ -1,4 +1,4 @@
-"""The files of `mien consistency`: a CSV of all faces, and pictures of the least stable ones and of failed sequences."""
+"""The files of `mien consistency`: a CSV of all faces, risk by coverage, pictures of unstable faces and failed sequences."""
 
 import csv
 import io
@@ -12,6 +12,7 @@ from mien.data.face_grid import BLUE, INK, RED, SOFT, GridNote, GridRow, GridTil
 from mien.disk import write_atomically
 from mien.evaluation.consistency import Consistency
 from mien.evaluation.failure_cases import CheckedSequences
+from mien.evaluation.report.figures import draw_risks
 from mien.evaluation.stability_summary import ScoredFaces, UnstableExamples
 from mien.folders import require_own
 from mien.wording import quantity
@@ -26,14 +27,17 @@ LEAST = 1e-12
 """Least S against which the bars of S are drawn; else they are drawn against the highest S."""
 COMMAND = "mien consistency"
 """The command that writes them."""
-FILES = ("consistency.csv", "unreliable.png", "failures.png")
+RISKS = "risk-coverage.svg"
+"""Name of the diagram of risk by coverage."""
+FILES = ("consistency.csv", RISKS, "unreliable.png", "failures.png")
 """Names of the files that are written."""
 
 
 def write_consistency(found: Consistency, out: Path) -> list[str]:
     """Write consistency.csv and the pictures into the folder `out` in place of earlier ones, and give the files' names.
 
-    Faces with pixels have unreliable.png, and their sequences failures.png. Raises MienError as `require_own` does.
+    Labeled faces have risk-coverage.svg. Faces with pixels have unreliable.png, and their sequences failures.png.
+    Raises MienError as `require_own` does.
     """
     require_own(out, FILES, COMMAND)
     out.mkdir(parents=True, exist_ok=True)
@@ -45,7 +49,9 @@ def write_consistency(found: Consistency, out: Path) -> list[str]:
     write_atomically(out / "consistency.csv", consistency_rows(found.scored).encode())
     for name, picture in pictures.items():
         write_face_grid(picture, out / name)
-    names = ["consistency.csv", *pictures]
+    if found.risks:
+        write_atomically(out / RISKS, draw_risks(found.risks))
+    names = ["consistency.csv", *([RISKS] if found.risks else []), *pictures]
     for left_over in set(FILES) - set(names):
         (out / left_over).unlink(missing_ok=True)
     return names

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mien.evaluation.metrics import CalibrationBins
+from mien.evaluation.risk_coverage import RiskCoverage
 from mien.matplotlib_parts import Axes, Figure, MaxNLocator, PercentFormatter
 
 # Okabe and Ito's colors, which every kind of color vision tells apart.
@@ -155,6 +156,23 @@ def draw_reliability(found: CalibrationBins) -> bytes:
         plain_axes(axes)
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    return to_svg(figure)
+
+
+def draw_risks(found: Mapping[str, RiskCoverage]) -> bytes:
+    """Risk by coverage as SVG: a line for each way to doubt answers, by its name, with its AURC."""
+    figure, axes = _blank()
+    for (name, curve), color, line in zip(found.items(), (BLUE, ORANGE, GREEN), ("-", "--", ":"), strict=False):
+        label = f"{name} (AURC {curve.aurc:.3f})"
+        axes.plot(curve.coverage, curve.risk, label=label, color=color, linestyle=line, linewidth=1.6)
+    axes.set_xlabel("share of faces answered, least doubted first", fontsize=TEXT, color=INK)
+    axes.set_ylabel("share of answers that is wrong", fontsize=TEXT, color=INK)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(bottom=0)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+    axes.grid(axis="y", color=LINE, linewidth=0.6)
+    axes.legend(fontsize=TEXT, frameon=False)
     return to_svg(figure)
 
 
