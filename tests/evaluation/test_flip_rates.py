@@ -151,4 +151,7 @@ def test_on_the_command_line(mien: Command, tmp_path: Path) -> None:
     assert values["overall"]["all"]["count"] == 24
     refusal = mien("consistency", tmp_path / "one", tmp_path / "set", "--against", tmp_path / "two")
     assert "add --moves" in refusal.err
+    for option in (("--neighbors", "views"), ("--sigma", 0.1), ("--out", tmp_path / "out")):
+        refusal = mien(*asked, *option)
+        assert f"found {option[0]}; leave that out" in refusal.err
     assert not (tmp_path / "one" / "consistency-test").exists()

@@ -79,6 +79,9 @@ def consistency(
     if moves or against:
         if not moves:
             raise MienError("--moves with --against", "--against alone", "add --moves")
+        ignored = {"--neighbors": neighbors, "--sigma": sigma, "--out": out}
+        if given := [name for name, value in ignored.items() if value is not None]:
+            raise MienError("--moves, which needs no neighbors and writes nothing", ", ".join(given), "leave that out")
         print_flip_rates(run, faceset, split, draws, seed, device, against, as_json)
         return
     from mien.data.faceset import FaceSet
