@@ -17,8 +17,9 @@ demo: $(VENV)/core
 	rm -rf demo
 	$(BIN)/mien demo --out demo
 
+# What Python compiled is kept, though the environment should say otherwise: each of the many processes would compile all of mien anew.
 test: $(VENV)/develop
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/develop
 	$(BIN)/ruff check .

@@ -22,7 +22,7 @@ if [[ $load ]]; then
     taskset -c "$cores" "$BIN/python" -c 'while True: pass' &
     trap "kill $!" EXIT
 fi
-export OMP_NUM_THREADS=1 PYTHONPATH=tests${PYTHONPATH:+:$PYTHONPATH}
+export PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 PYTHONPATH=tests${PYTHONPATH:+:$PYTHONPATH}
 failed=0
 for ((n = 1; n <= times; n++)); do
     # shellcheck disable=SC2086

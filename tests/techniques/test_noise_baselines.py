@@ -24,7 +24,7 @@ from mien.techniques.unlabeled.attention_consistency import AttentionConsistency
 from mien.techniques.weigh.pruned import class_thresholds, confident_class, wrong
 from mien.techniques.weigh.self_cure import SelfCure, importance, rank_loss, weighted_loss
 from mien.techniques.weigh.small_loss import SmallLoss, kept_share, smallest
-from mien.training.label_quality import memorized, note_weights
+from mien.training.label_quality import memorized, weights_of_labeled
 from mien.training.loop import unlabeled_losses
 from mien.training.memory import Memory
 from mien.training.notes import Notes
@@ -301,9 +301,11 @@ def test_notes_of_weights_against_loops(faces: list[tuple[int, int, float]]) -> 
         notes=Notes(),
         labels=torch.tensor(labels),
         labeled=torch.tensor(labeled),
+        device=torch.device("cpu"),
         data=SimpleNamespace(truth=torch.tensor(truth)),
     )
-    note_weights(run, torch.tensor(weights))
+    wanted = [weights[n] if n in labeled else 1 for n in range(len(labels))]
+    assert weights_of_labeled(run, torch.tensor(weights)[labeled]).tolist() == pytest.approx(wanted)
     found = run.notes.take()
     assert found["left_out_share"] == pytest.approx(np.mean([weights[n] == 0 for n in labeled]))
     known = [n for n in labeled if truth[n] >= 0]

@@ -19,21 +19,25 @@ def note_pseudo_labels(run: Run, rows: Tensor, labels: Tensor, counted: Tensor |
         run.notes.add_share("pseudo_label_accuracy", (judged & (labels == truth)).sum(), judged.sum())
 
 
-def note_weights(run: Run, weights: Tensor) -> None:
-    """Note the share of the labeled faces that weights (N,) leave out, and how well a low weight finds wrong labels.
+def weights_of_labeled(run: Run, labeled: Tensor | None) -> Tensor:
+    """Weights (N,) of all faces: `labeled` (N_l,) for those with a label, 1 for the others; 1 for all where there are none yet.
 
-    `weight_auroc`: the probability that a face with a wrong label weighs less than one with a right label, ties counting half.
+    Notes the share of the labeled faces that is left out, and how well a low weight finds wrong labels. `weight_auroc`: the
+    probability that a face with a wrong label weighs less than one with a right label, ties counting half.
     """
-    run.notes.add("left_out_share", (weights[run.labeled] == 0).double().mean())
+    weights = torch.ones(len(run.labels), device=run.device)
+    if labeled is None:
+        return weights
+    weights[run.labeled] = labeled.float()
+    run.notes.add("left_out_share", (labeled == 0).double().mean())
     wrong = wrong_labels(run)
-    if not len(wrong):
-        return
     known = run.labeled[run.data.truth[run.labeled] >= 0] if run.data.truth is not None else run.labeled
     right = weights[known[~torch.isin(known, wrong)]].sort().values
-    if len(right):
+    if len(wrong) and len(right):
         mine = weights[wrong]
         heavier = len(right) - (torch.searchsorted(right, mine) + torch.searchsorted(right, mine, right=True)).double() / 2
         run.notes.add("weight_auroc", heavier.mean() / len(right))
+    return weights
 
 
 def wrong_labels(run: Run) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from mien.settings import STRICT, Share
-from mien.training.label_quality import note_weights
+from mien.training.label_quality import weights_of_labeled
 from mien.training.questions import Weigh
 from mien.training.run import Run
 
@@ -53,9 +53,7 @@ class Pruned(Weigh):
     @override
     def __call__(self, run: Run) -> Tensor:
         """The weights (N,) of the coming epoch; 1 for faces without label."""
-        weights = torch.ones(len(run.labels), device=run.device)
-        if run.history and len(run.history) >= self.after * run.epochs:
-            rows = run.labeled
-            weights[rows] = (~wrong(run.predictions().probabilities[rows], run.labels[rows])).float()
-            note_weights(run, weights)
-        return weights
+        rows = run.labeled
+        if not run.history or len(run.history) < self.after * run.epochs:
+            return weights_of_labeled(run, None)
+        return weights_of_labeled(run, ~wrong(run.predictions().probabilities[rows], run.labels[rows]))

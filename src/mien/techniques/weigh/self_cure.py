@@ -12,7 +12,7 @@ from typing_extensions import override
 from mien.recognize.device import channels_last
 from mien.settings import STRICT, NotNegative, Positive, Share
 from mien.training.face_loader import shuffled_batches
-from mien.training.label_quality import note_weights
+from mien.training.label_quality import weights_of_labeled
 from mien.training.questions import Weigh
 from mien.training.run import EVALUATION_BATCH, Run
 
@@ -58,15 +58,12 @@ class SelfCure(Weigh):
     @override
     def __call__(self, run: Run) -> Tensor:
         """The weights (N,) of the coming epoch."""
-        weights = torch.ones(len(run.labels), device=run.device)
-        if run.history:
-            features, logits = self._seen(run)
-            attention = self._learn(run, features, logits)
-            alpha = importance(features, attention)
-            weights[run.labeled] = alpha / alpha.mean().clamp(min=1e-12)
-            run.notes.add("importance", alpha.mean())
-            note_weights(run, weights)
-        return weights
+        if not run.history:
+            return weights_of_labeled(run, None)
+        features, logits = self._seen(run)
+        alpha = importance(features, self._learn(run, features, logits))
+        run.notes.add("importance", alpha.mean())
+        return weights_of_labeled(run, alpha / alpha.mean().clamp(min=1e-12))
 
     def _seen(self, run: Run) -> tuple[Tensor, Tensor]:
         """Features (N_l, D), standardized, and logits (N_l, K) of the labeled faces, by the network that is validated."""

@@ -7,7 +7,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from mien.settings import STRICT, Share
-from mien.training.label_quality import note_weights
+from mien.training.label_quality import weights_of_labeled
 from mien.training.questions import Weigh
 from mien.training.run import Run
 
@@ -39,11 +39,9 @@ class SmallLoss(Weigh):
     @override
     def __call__(self, run: Run) -> Tensor:
         """The weights (N,) of the coming epoch; 1 for faces without label."""
-        weights = torch.ones(len(run.labels), device=run.device)
-        if run.history:
-            found, rows = run.predictions().probabilities[run.labeled], run.labeled
-            losses = F.nll_loss(found.clamp(min=1e-12).log(), run.labels[rows], reduction="none")
-            progress = len(run.history) / max(self.ramp * run.epochs, 1.0)
-            weights[rows] = smallest(losses, kept_share(self.wrong, progress)).float()
-            note_weights(run, weights)
-        return weights
+        if not run.history:
+            return weights_of_labeled(run, None)
+        found, rows = run.predictions().probabilities[run.labeled], run.labeled
+        losses = F.nll_loss(found.clamp(min=1e-12).log(), run.labels[rows], reduction="none")
+        progress = len(run.history) / max(self.ramp * run.epochs, 1.0)
+        return weights_of_labeled(run, smallest(losses, kept_share(self.wrong, progress)))
