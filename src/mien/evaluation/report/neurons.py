@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image, ImageOps
 
 from mien.data.face_grid import GridNote, GridRow, GridTile, draw_face_grid
@@ -20,6 +19,7 @@ from mien.evaluation.neurons import MaximizedNeurons, NetworkNeurons, Neurons
 from mien.evaluation.report.figures import BLUE, INK, LINE, ORANGE, TEXT, plain_axes
 from mien.evaluation.report.report_page import EmbeddedPicture, data_uri, with_thousands
 from mien.folders import require_absent
+from mien.html_pages import page_templates
 from mien.json_text import to_json
 from mien.matplotlib_parts import Figure, MaxNLocator
 from mien.wording import percent, short_name
@@ -137,14 +137,10 @@ def draw_maximized(found: Neurons, network: NetworkNeurons) -> Image.Image:
 
 def neurons_html(found: Neurons, pictures: dict[str, bytes]) -> str:
     """The report's page as HTML, which needs no other file; everything that is put into it is escaped."""
-    room = Environment(
-        loader=PackageLoader("mien.evaluation.report", ""), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    room.filters |= {"with_thousands": with_thousands}
+    templates = page_templates("mien.evaluation.report", filters=(with_thousands,))
     shown = {name: EmbeddedPicture(data_uri(content, "png"), _caption(name), "") for name, content in pictures.items()}
     befores: Sequence[LayerNeurons | None] = found.before.layers if found.before else [None] * len(found.after.layers)
-    return room.get_template("neurons.html.j2").render(
+    return templates.get_template("neurons.html.j2").render(
         found=found,
         base=float(label_entropy(found.base[None])[0]),
         layers=list(zip(found.after.layers, befores, strict=True)),

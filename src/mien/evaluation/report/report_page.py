@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from mien.disk import write_atomically
@@ -19,6 +18,7 @@ from mien.errors import MienError
 from mien.evaluation.evaluation_result import Evaluation, Subgroup
 from mien.evaluation.metrics import BINS, Interval
 from mien.evaluation.report.figures import HISTORY_PANELS, curves_with_values, draw_history, draw_reliability, last_value
+from mien.html_pages import page_templates
 from mien.json_text import to_json
 from mien.wording import percent, quantity
 
@@ -127,12 +127,8 @@ def evaluation_html(
     evaluation: Evaluation, history: Sequence[Mapping[str, Any]], mistakes: Mistakes | None, masked: bytes | None = None
 ) -> str:
     """The report's page as HTML. Everything that is put into it is escaped; pictures are data URIs."""
-    room = Environment(
-        loader=PackageLoader("mien.evaluation.report", ""), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    room.filters |= {"spaced_percent": spaced_percent, "with_thousands": with_thousands, "span": span}
-    return room.get_template("report.html.j2").render(
+    templates = page_templates("mien.evaluation.report", filters=(spaced_percent, with_thousands, span))
+    return templates.get_template("report.html.j2").render(
         evaluation=evaluation,
         headline=headline_figures(evaluation),
         classes=class_figures(evaluation),

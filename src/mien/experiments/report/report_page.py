@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-
 from mien.disk import write_atomically
 from mien.evaluation.report.report_page import (
     DASH,
@@ -19,6 +17,7 @@ from mien.experiments.comparison_result import Comparison
 from mien.experiments.grid import GridPoint
 from mien.experiments.report.figures import AccuracyCurves, accuracy_curves, draw_accuracy_curves, draw_differences
 from mien.experiments.seed_statistics import Difference, Spread, TableLine
+from mien.html_pages import page_templates
 from mien.wording import MINUS, percent, percentage_points
 
 
@@ -79,21 +78,10 @@ def write_comparison(found: Comparison, out: Path) -> None:
 
 def comparison_html(found: Comparison, pictures: Sequence[EmbeddedPicture]) -> str:
     """The comparison's page as HTML. Everything that is put into it is escaped; pictures are data URIs."""
-    loaders = [PackageLoader("mien.experiments.report", ""), PackageLoader("mien.evaluation.report", "")]
-    room = Environment(
-        loader=ChoiceLoader(loaders), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    room.filters |= {
-        "spaced_percent": spaced_percent,
-        "with_thousands": with_thousands,
-        "bounds": bounds,
-        "points": points,
-        "signed": signed,
-        "chance": p_in_words,
-        "time": seconds_in_words,
-    }
+    filters = (spaced_percent, with_thousands, bounds, points, signed, p_in_words, seconds_in_words)
+    templates = page_templates("mien.experiments.report", "mien.evaluation.report", filters=filters)
     grouped = grid_point_tables(found)
-    return room.get_template("comparison.html.j2").render(
+    return templates.get_template("comparison.html.j2").render(
         found=found,
         first=found.grid.names[0],
         controlled=any(line.control_of for line in found.lines),

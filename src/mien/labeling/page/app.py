@@ -7,11 +7,11 @@ from importlib import resources
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from mien.data.faceset import FaceSet
 from mien.errors import MienError
+from mien.html_pages import page_templates
 from mien.labeling.page import routes, sign_in
 from mien.labeling.page.batched_writes import BatchedWrites
 from mien.labeling.page.client_limits import ClientLimits
@@ -66,7 +66,7 @@ def build(
         limits=limits,
         writes=BatchedWrites(store),
         progress=ProgressFigures(store),
-        templates=_templates(),
+        templates=page_templates("mien.labeling.page", inside="templates"),
         static=_static(),
         guess=guess,
         photo_turns=PhotoTurns(),
@@ -78,16 +78,6 @@ def build(
     app.add_exception_handler(RequestValidationError, _on_bad_request)
     app.add_exception_handler(AnyHTTPException, _on_refusal)
     return RequestChecks(app, names, path)
-
-
-def _templates() -> Environment:
-    return Environment(
-        loader=PackageLoader("mien.labeling.page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 def _static() -> dict[str, bytes]:
