@@ -19,7 +19,7 @@ demo: $(VENV)/core
 
 # What Python compiled is kept, though the environment should say otherwise: each of the many processes would compile all of mien anew.
 test: $(VENV)/develop
-	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/develop
 	$(BIN)/ruff check .

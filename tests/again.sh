@@ -26,7 +26,7 @@ export PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 PYTHONPATH=tests${PYTHONPATH:+
 failed=0
 for ((n = 1; n <= times; n++)); do
     # shellcheck disable=SC2086
-    MIEN_ORDER=$n taskset -c "$cores" "$BIN/python" -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $shuffle "$@" >"$out/$n.txt" 2>&1 </dev/null
+    MIEN_ORDER=$n taskset -c "$cores" "$BIN/python" -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $shuffle "$@" >"$out/$n.txt" 2>&1 </dev/null
     code=$?
     ((code == 0)) || failed=1
     printf '%s of %s%s: exit code %s, %s\n' "$n" "$times" "${load:+, under load}" "$code" "$(tail -n 1 "$out/$n.txt")" | tee -a "$out/outcomes.txt"

@@ -32,6 +32,7 @@ def test_from_sequences_to_figures(mien: Command, moving: Path, tmp_path: Path) 
     assert done.code == 0, done.err
     found = json.loads(done.out)
     assert (found["space"], found["draws"], found["failures"]["sequences"]) == ("autoencoder", 2, 12)
+    assert found["flips"] is None
     assert found["failures"]["peaks_used"] == 12
     assert found["out"] == str(run / "consistency-near")
     assert sorted(found["files"]) == sorted(path.name for path in (run / "consistency-near").iterdir())
@@ -72,6 +73,7 @@ def test_sets_without_sequences_are_scored(mien: Command, stored: Path, tmp_path
     done = mien("consistency", tmp_path / "run", stored, "--draws", 1)
     assert done.code == 0, done.err
     assert "no sequences to check: no column sequence" in done.out
+    assert "how often answers flip where faces move a little" in done.out
     assert "24" in done.out
     assert {path.name for path in (tmp_path / "run" / "consistency-test").iterdir()} == {
         "consistency.csv", "risk-coverage.svg", "unreliable.png",

@@ -17,6 +17,7 @@ from mien.data.format import Info
 from mien.data.peaks import write_peaks
 from mien.evaluation.consistency import measure_consistency
 from mien.evaluation.failure_cases import failure_cases
+from mien.evaluation.flip_rates import measure_flip_rates
 from mien.evaluation.report.consistency import write_consistency
 from mien.evaluation.risk_coverage import doubt_of_both, risk_coverage
 from mien.evaluation.stability_summary import ScoredFaces, summarize_stability
@@ -113,8 +114,16 @@ def test_sets_without_sequences_are_scored_alone() -> None:
     assert found.checked is None
     assert found.unchecked == "no sequences to check: no column sequence and no column frame"
     assert (found.stability.right, found.stability.wrong) == (3, 1)
+    assert found.flips is None, "features do not move"
     _, named = told([0, 1], label=[0, 1], sequence=["a", "a"])
     assert measure_consistency(recognizer, named, "all").unchecked == "no sequences to check: no column frame"
+
+
+def test_faces_without_sequences_are_moved(moving: FaceSet, run: Path) -> None:
+    still = FaceSet.from_arrays(moving.faces(np.arange(12)), moving.labels[:12], classes=moving.classes)
+    found = measure_consistency(run, still, "all", draws=2, seed=1)
+    assert found.to_json()["flips"] == measure_flip_rates(run, still, "all", draws=2, seed=1).to_json(), "as --moves does"
+    assert measure_consistency(run, moving, "all", draws=2).flips is None
 
 
 def test_figures_of_scores_are_those_of_loops() -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.flip_rates import print_flip_rates
+from mien.cli.flip_rates import flip_lines, print_flip_rates
 from mien.cli.options import NEIGHBORS, Device, FaceSetPath, Json, folder_beside, number, seed_option, whole_number
 from mien.cli.printing import note, note_held_out, print_result, warn
 from mien.errors import MienError
@@ -113,6 +113,8 @@ def _told(found: "Consistency") -> "list[str | TextTable]":
         told.append(f"a high S finds wrong predictions with an AUROC of {found.stability.auroc:.3f}")
     if found.risks:
         told.append(risk_table(found.risks))
+    if found.flips is not None:
+        told += flip_lines(found.flips)
     drawn = f"{found.draws} of each face" + ("" if found.sigma is None else f", sigma {found.sigma:g}")
     drawn += f", {quantity(round(found.passes), 'pass', 'passes')} of the network"
     kept = f"{percent(found.stability.kept, 0)} are predicted as their face is"

@@ -25,11 +25,7 @@ def print_flip_rates(
         mine = measure_flip_rates(run, faceset, split, None, draws, seed, device, bar)
         other = None if against is None else measure_flip_rates(against, faceset, split, None, draws, seed, device, bar)
     values: dict[str, Any] = mine.to_json()
-    parts: list[str | TextTable] = [
-        f"{mine.dataset}, {mine.split}: how often answers flip where faces move a little",
-        _rates_table(mine),
-        _moved(mine),
-    ]
+    parts = [f"{mine.dataset}, {mine.split}", *flip_lines(mine)]
     if other is not None:
         from mien.json_text import plain_values
 
@@ -37,6 +33,11 @@ def print_flip_rates(
         values |= {"against": str(against), "differences": plain_values(found)}
         parts += [f"minus the flip rates of {against}, on the same moves", _differences_table(found)]
     print_result(as_json, values, *parts)
+
+
+def flip_lines(found: "FlipRates") -> "list[str | TextTable]":
+    """How often answers flip, as a line, a table, and how far faces were moved."""
+    return ["how often answers flip where faces move a little", _rates_table(found), _moved(found)]
 
 
 def _rates_table(found: "FlipRates") -> "TextTable":

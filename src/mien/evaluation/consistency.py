@@ -14,6 +14,7 @@ from mien.data.peaks import NEAREST, Peaks, find_peaks, missing_columns
 from mien.data.splits import split_rows, test_split
 from mien.evaluation.evaluate import count_known
 from mien.evaluation.failure_cases import CheckedSequences, FailureCases, check_sequences, summarize_failures
+from mien.evaluation.flip_rates import FlipRates, measure_flip_rates
 from mien.evaluation.neighborhood_stability import find_space, score_faces
 from mien.evaluation.risk_coverage import RiskCoverage
 from mien.evaluation.stability_summary import (
@@ -63,6 +64,8 @@ class Consistency:
     """The least stable faces of each class."""
     risks: dict[str, RiskCoverage]
     """Risk by coverage where answers are doubted by `S`, by `confidence`, and by `both`; empty without labels."""
+    flips: FlipRates | None = None
+    """How often answers flip where faces move a little; None where sequences could be checked, and for features."""
     passes: float = math.nan
     """What the neighbors of a face cost, in passes of the network beside the face's own."""
     warning: str = ""
@@ -75,7 +78,8 @@ class Consistency:
         stability = {"reliability": plain_values(self.stability)}
         first, last = ({name: plain_values(getattr(self, name)) for name in some} for some in (names, later))
         risks = {"risk_coverage": {name: risk.to_json() for name, risk in self.risks.items()}}
-        return first | stability | risks | last
+        flips = {"flips": None if self.flips is None else self.flips.to_json()}
+        return first | stability | risks | flips | last
 
 
 def measure_consistency(
@@ -92,6 +96,7 @@ def measure_consistency(
 ) -> Consistency:
     """Score the stability of all faces of a split by `draws` neighbors each, and count failure cases among its sequences.
 
+    Where no sequence can be checked, faces are moved instead, as `measure_flip_rates` does.
     A sequence is checked where the `nearest` frames before its last one are in the split. Its label is that of the last frame,
     which may be in another split (as in a set of `mien peaks`). `neighbors`: a kind with its settings, such as `views
     shift=0.05`, or the folder of a trained autoencoder; without it the run's own autoencoder, or features where the run has none.
@@ -112,6 +117,7 @@ def measure_consistency(
     moves = score_faces(space, view, draws, seed, recognizer.device, progress)
     scored = ScoredFaces(view, recognizer.classes, labels[rows], moves.predicted, moves.scores, moves.kept, moves.confidence)
     checked = None if peaks is None else check_sequences(recognizer, scored, faces, peaks, rows)
+    to_move = checked is None and recognizer.card.faces.kind == faces.info.kind == "faces"
     return Consistency(
         dataset=faces.info.name or "unnamed",
         split=split,
@@ -127,6 +133,7 @@ def measure_consistency(
         checked=checked,
         examples=find_examples(space, scored, seed, recognizer.device),
         risks=find_risks(scored),
+        flips=measure_flip_rates(recognizer, faces, split, None, draws, seed, progress=progress) if to_move else None,
         passes=space.fitted.passes * (draws if space.fitted.varies else 1),
         warning=_warning(scored, count_known(recognizer, view.select(scored.labels >= 0), faces)),
     )
