@@ -2,9 +2,9 @@
 
     python benchmarks/masked.py COMPARISON TABLE.csv
 
-For every recipe and epoch: share of faces masked, share of wrong and of right labels masked, the AUROC of S for wrong labels
-(pairs within a batch), the AUROC of low weights, and the share of wrong labels that the network knows by heart; means over the
-seeds that have the figure, empty where none has. Prints the first, the middle and the last epoch.
+For every recipe and epoch: share of faces masked, share of wrong and of right labels masked, the AUROC of S, of the losses of
+labels and of low weights for wrong labels (pairs within a batch, but for weights), and the share of wrong labels that the network
+knows by heart; means over the seeds that have the figure, empty where none has. Prints the first, the middle and the last epoch.
 """
 
 import argparse
@@ -15,7 +15,8 @@ from statistics import mean
 from mien.json_toml import read_json
 from mien.recognize.run_records import read_history
 
-FIGURES = ("masked_share", "masked_share_wrong", "masked_share_right", "divergence_auroc", "weight_auroc", "memorized_share")
+AUROCS = ("divergence_auroc", "neighbor_label_loss_auroc", "label_loss_auroc", "weight_auroc")
+FIGURES = ("masked_share", "masked_share_wrong", "masked_share_right", *AUROCS, "memorized_share")
 
 
 def main() -> None:

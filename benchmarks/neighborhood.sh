@@ -5,14 +5,15 @@
 #
 # FER: folder with fer2013.csv and fer2013new.csv. OUT: a folder, which may hold what an earlier call left: everything goes on where it was.
 # PART: choose, neighbors, refined, labels, variants, sequences, flipped, noise, long, table8, table6 (a CPU), or gpu (an accelerator: the paper's sizes). SEEDS and
-# THREADS may be set. What is chosen is chosen on faces of Training that `choose` and `refined` hold out.
+# THREADS may be set; for `noise` also ARMS (files of neighborhood/), LABELS, NOISE, and SET=choice to choose by. What is chosen is chosen on faces of Training that `choose` and `refined` hold out.
 set -euo pipefail
 here=$(dirname "$(realpath "$0")")
 fer=$(realpath "$1")
 mkdir -p "$2"
 cd "$2"
 shift 2
-seeds=${SEEDS:-3} threads=${THREADS:-1}
+seeds=${SEEDS:-3} threads=${THREADS:-1} set=${SET:-ferplus}
+[ "$set" = choice ] && split=test || split=PublicTest
 
 have() { [ -e "$1" ] || "${@:2}"; }
 compare() { mien compare "$1" --seeds "$seeds" --threads "$threads" "${@:2}"; }
@@ -83,11 +84,13 @@ for part in "$@"; do
       done
       python "$here/failures.py" sna_flipped failures_flipped.csv
       python "$here/masked.py" sna_flipped masked_flipped.csv ;;
-    noise)  # The mask beside what others do against wrong labels.
-      for labels in 450 1000; do
-        compare ferplus --recipes two_scale_small,sna_small,self_cure_small,eac_small,pruned_small --split PublicTest \
-          --labels-per-class $labels --noise 0,0.2,0.3 --epochs 16 --set draw.at_least=1 --out noise_$labels
-        python "$here/masked.py" noise_$labels masked_noise_$labels.csv
+    noise)  # The masks beside what others do against wrong labels, on one base that comes to know wrong labels by heart.
+      arms=
+      for arm in ${ARMS:-none own label random views mirror pruned small_loss self_cure eac}; do arms+=,$here/neighborhood/$arm.toml; done
+      [ "$set" = choice ] && have choice python "$here/held_out.py" ferplus choice
+      for count in ${LABELS:-450 1000}; do
+        compare $set --recipes ${arms#,} --split $split --labels-per-class $count --noise ${NOISE:-0,0.2,0.3} --out noise_${set}_$count
+        python "$here/masked.py" noise_${set}_$count masked_noise_${set}_$count.csv
       done ;;
     long)  # What can show the paper's effect: 3,000 faces, until the network knows wrong labels by heart.
       arm() { printf 'base = "two_scale_long"\nweigh = { technique = "neighborhood", after = 0.2, %s }\n' "$2" > "long_$1.toml"; }
