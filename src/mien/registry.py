@@ -88,13 +88,17 @@ def import_named(values: Any) -> None:
 
     Importing a module runs its code. Raises MienError where a module cannot be imported.
     """
+    for name in own_names(values):
+        _load(name)
+
+
+def own_names(values: Any) -> list[str]:
+    """Every `package.module:Name` among nested settings; titles are none."""
     if isinstance(values, Mapping):
-        import_named([value for key, value in values.items() if key != "title"])
-    elif isinstance(values, list | tuple):
-        for value in values:
-            import_named(value)
-    elif isinstance(values, str) and is_own(values):
-        _load(values)
+        return own_names([value for key, value in values.items() if key != "title"])
+    if isinstance(values, list | tuple):
+        return [name for value in values for name in own_names(value)]
+    return [values] if isinstance(values, str) and is_own(values) else []
 
 
 def is_own(name: str) -> bool:

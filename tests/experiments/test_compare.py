@@ -208,7 +208,7 @@ def test_a_checkpoint_stays_until_its_model_is_tested(
     (job,) = make_plan(grid, FaceSet.open(stored), None).jobs
     checkpoint = out / "runs" / job.folder / "checkpoint.safetensors"
     with monkeypatch.context() as changed:
-        changed.setattr("mien.experiments.compare.evaluate", refusing)
+        changed.setattr("mien.experiments.one_run.evaluate", refusing)
         assert len(compare(stored, grid, out).failed) == 1
     assert checkpoint.is_file()
     assert not compare(stored, grid, out).failed

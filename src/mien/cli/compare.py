@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli.options import FaceSetPath, Json, Trust, comma_list, key_values, setting, trust_typed
+from mien.cli.options import FaceSetPath, Json, Trust, comma_list, key_values, setting, trust_typed, whole_number
 from mien.cli.printing import print_result
 from mien.experiments.settings import Grid
 from mien.progress import progress_bar
@@ -54,8 +54,11 @@ def compare(
     set_: Changes = None,
     test_on: Annotated[Path | None, setting(Grid, "test_on", metavar="FACESET")] = None,
     split: Annotated[str | None, setting(Grid, "split", "--split", "--test-split")] = None,
+    folds: Annotated[int | None, setting(Grid, "folds")] = None,
+    fold_order: Annotated[str, setting(Grid, "fold_order")] = "balanced",
     device: Annotated[str, setting(Grid, "device")] = "auto",
     threads: Annotated[int | None, setting(Grid, "threads")] = None,
+    jobs: Annotated[int, whole_number("Runs at a time, each in a process with its share of the processors.", 1, 1000)] = 1,
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
@@ -83,12 +86,14 @@ def compare(
         "settings": changes,
         "test_on": test_on,
         "split": split,
+        "folds": folds,
+        "fold_order": fold_order,
         "device": device,
         "threads": threads,
     }
     grid = settings_from(Grid, asked)
     with progress_bar(quiet=as_json, single=True) as bar:
-        found = run(faceset, grid, out, bar)
+        found = run(faceset, grid, out, bar, jobs)
     _print_compared(found, out, as_json)
 
 

@@ -217,7 +217,18 @@ def comparison_tables(found: "Comparison") -> list[TextTable]:
         for line in lines:
             table.add_row(*_comparison_cells(line, noisy, controlled))
         tables.append(table)
-    return tables
+    return tables + ([_fold_table(found)] if found.pooled else [])
+
+
+def _fold_table(found: "Comparison") -> TextTable:
+    """Figures over all folds together, with intervals over people, and the means of the folds beside them."""
+    headers = ("seed", "accuracy\n(95 %, people)", "mean of\nfolds", "average", "mean of\nfolds")
+    table = narrow_table("recipe", "labels", *headers, title=f"{found.split}, together")
+    for one in found.pooled:
+        low, high = (percent(share, sign="") for share in (one.accuracy_low or 0.0, one.accuracy_high or 0.0))
+        shares = [percent(share or 0.0) for share in (one.accuracy, one.fold_mean, one.average_accuracy, one.fold_average_mean)]
+        table.add_row(one.recipe, str(one.point), str(one.seed), f"{shares[0]}\n({low} to {high})", *shares[1:])
+    return table
 
 
 def _arm(line: "TableLine") -> str:

@@ -85,16 +85,19 @@ def _splits(faces: FaceSet) -> npt.NDArray[np.object_]:
 def fold_view(faces: FaceSet, fold: str) -> FaceSet:
     """A view whose splits are subject-independent folds: for `2/5`, the second of five is `test`, the others are `train`.
 
-    The folds are the same for every run on these faces. Raises MienError for any other text, and where faces have no subjects.
+    The folds are the same for every run on these faces: of about equal size, or, for `2/5 ascending`, groups of people in the
+    order of their names (FN2EN, Section IV-C). Raises MienError for any other text, and where faces have no subjects.
     """
-    number, _, folds = fold.partition("/")
+    number, _, rest = fold.partition("/")
+    folds, _, order = rest.partition(" ")
     plain = all(part.isascii() and part.isdigit() and len(part) < 10 for part in (number, folds))
-    if not (plain and 1 <= int(number) <= int(folds)):
-        raise MienError("a fold such as 1/5", repr(fold), "give its number and how many there are")
+    if not (plain and 1 <= int(number) <= int(folds) and order in ("", "ascending")):
+        raise MienError("a fold such as 1/5 or 1/5 ascending", repr(fold), "give its number and how many there are")
     if "subject" not in faces.column_names:
         raise MienError("a face set with subjects, to make folds", "no column subject", "import it with its subjects")
-    mine = subject_folds(faces.values("subject"), int(folds), seed=0) == int(number) - 1
-    return faces.with_column("split", np.where(mine, "test", "train"))
+    people = faces.values("subject")
+    dealt = ascending_folds(people, int(folds)) if order else subject_folds(people, int(folds), seed=0)
+    return faces.with_column("split", np.where(dealt == int(number) - 1, "test", "train"))
 
 
 def draw_test(labels: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], share: float, seed: int) -> npt.NDArray[np.bool_]:
@@ -126,15 +129,32 @@ def subject_folds(subjects: npt.NDArray[np.object_], folds: int, seed: int) -> n
     The largest subjects are dealt first, each to the smallest fold so far. Raises MienError for fewer subjects than folds, or a
     face without subject.
     """
+    index, counts = _people(subjects, folds)
+    order = np.random.default_rng(seed).permutation(len(counts))
+    order = order[np.argsort(-counts[order], kind="stable")]
+    fold_of, sizes = np.zeros(len(counts), np.int64), np.zeros(folds, np.int64)
+    for subject in order:
+        fold_of[subject] = sizes.argmin()
+        sizes[fold_of[subject]] += counts[subject]
+    return fold_of[index]
+
+
+def ascending_folds(subjects: npt.NDArray[np.object_], folds: int) -> npt.NDArray[np.int64]:
+    """The fold of every face, (N,): people in the order of their names, cut into `folds` groups of as many people.
+
+    Raises MienError as `subject_folds` does.
+    """
+    index, counts = _people(subjects, folds)
+    groups = np.array_split(np.arange(len(counts)), folds)
+    fold_of: npt.NDArray[np.int64] = np.repeat(np.arange(folds), [len(group) for group in groups])
+    return fold_of[index]
+
+
+def _people(subjects: npt.NDArray[np.object_], folds: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The number of each face's person, (N,), people in the order of their names, and the number of faces of each person."""
     if any(subject is None for subject in subjects):
         raise MienError("a subject for every face", "faces without one", "leave those out, or import subjects")
     names, index, counts = np.unique(subjects.astype(str), return_inverse=True, return_counts=True)
     if len(names) < folds or folds < 2:
         raise MienError(f"2 folds or more and as many subjects, {len(names)} at most here", f"{folds}", "give another number")
-    order = np.random.default_rng(seed).permutation(len(names))
-    order = order[np.argsort(-counts[order], kind="stable")]
-    fold_of, sizes = np.zeros(len(names), np.int64), np.zeros(folds, np.int64)
-    for subject in order:
-        fold_of[subject] = sizes.argmin()
-        sizes[fold_of[subject]] += counts[subject]
-    return fold_of[index]
+    return index, counts

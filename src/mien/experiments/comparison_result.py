@@ -44,9 +44,14 @@ class Comparison:
         return tuple({result.run: result for result in self.results if result.failed}.values())
 
     @property
+    def pooled(self) -> tuple[RunResult, ...]:
+        """The results over all folds; none where a split was tested on."""
+        return tuple(result for result in self.results if result.folds and not result.failed)
+
+    @property
     def split(self) -> str:
-        """The split that was tested on."""
-        return self.grid.split or ""
+        """The split that was tested on, or the folds, in words."""
+        return self.grid.split or (f"{self.grid.folds} folds of people" if self.grid.folds else "")
 
     @property
     def tested_in_words(self) -> str:

@@ -62,17 +62,19 @@ class Job:
     """The recipe whose control this is; empty for a recipe."""
 
     def __str__(self) -> str:
-        return f"{self.recipe}, {self.point}, seed {self.settings.seed}"
+        fold = f", fold {self.settings.fold}" if self.settings.fold else ""
+        return f"{self.recipe}, {self.point}, seed {self.settings.seed}{fold}"
 
 
 @dataclass(frozen=True)
 class GridCell:
-    """A cell of the grid, a recipe at a grid point with a seed, and the run that fills it."""
+    """A cell of the grid, a recipe at a grid point with a seed, and the runs that fill it."""
 
     recipe: str
     point: GridPoint
     seed: int
-    job: Job
+    jobs: tuple[Job, ...]
+    """One, or one for each fold."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class ComparisonPlan:
     @property
     def jobs(self) -> tuple[Job, ...]:
         """The different runs, in order."""
-        return tuple({cell.job.folder: cell.job for cell in self.cells}.values())
+        return tuple({job.folder: job for cell in self.cells for job in cell.jobs}.values())
 
 
 @dataclass(frozen=True)
@@ -214,9 +216,11 @@ def _cell(grid: Grid, variant: _Variant, point: GridPoint, seed: int, faces: Fac
         unlabeled_faces=grid.unlabeled_faces if asks else None,
         checksums=(faces.info.checksum, others.info.checksum if asks and others is not None else ""),
     )
-    mine = replace(point, varied=variant.has)
-    job = Job(variant.recipe, variant.made, settings, mine, _folder(variant, settings, mine), variant.control_of)
-    return GridCell(variant.recipe, point, seed, job)
+    mine, order = replace(point, varied=variant.has), " ascending" * (grid.fold_order == "ascending")
+    folds = [None] if grid.folds is None else [f"{number}/{grid.folds}{order}" for number in range(1, grid.folds + 1)]
+    asked = [replace(settings, fold=fold) for fold in folds]
+    jobs = [Job(variant.recipe, variant.made, one, mine, _folder(variant, one, mine), variant.control_of) for one in asked]
+    return GridCell(variant.recipe, point, seed, tuple(jobs))
 
 
 def _folder(variant: _Variant, settings: TrainingSettings, point: GridPoint) -> str:
@@ -227,9 +231,11 @@ def _folder(variant: _Variant, settings: TrainingSettings, point: GridPoint) -> 
     asked += [] if settings.own_unlabeled else ["no own"]
     asked += ["proportional noise"] if settings.proportional_noise else []
     asked += [] if settings.labels is None else [f"{settings.labels} in all"]
+    asked += [] if settings.fold is None else [f"fold {settings.fold}"]
     digest = hashlib.sha256(json.dumps([table, asked], sort_keys=True).encode()).hexdigest()[:8]
     labels = "all" if point.labels is None else f"{point.labels}pc"
     labels = labels if point.total is None else f"{point.total}"
     parts = [variant.recipe, labels, *([f"noise{point.noise:g}"] if point.noise else [])]
     parts += [f"{key}={value}"[:40] for key, value in point.varied]
+    parts += [] if settings.fold is None else [f"fold{settings.fold.replace('/', 'of').partition(' ')[0]}"]
     return "-".join([re.sub(r"[^A-Za-z0-9_.=]+", "_", part)[:60] for part in parts] + [f"seed{settings.seed}", digest])

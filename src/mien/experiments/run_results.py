@@ -80,6 +80,22 @@ class RunResult:
     """Number of labeled test faces that were left out, as they are of a class that was not trained."""
     tested_checksum: str = ""
     """Checksum of the face set that was tested on; empty where it is the set that was trained on."""
+    fold: str = ""
+    """The fold of people that was tested on, such as 1/10; empty where a split was, and for all folds together."""
+    folds: int = 0
+    """Number of folds that this result is of; 0 where a split was tested on."""
+    fold_mean: Measured = None
+    """Mean of the folds' accuracies."""
+    fold_average_mean: Measured = None
+    """Mean of the folds' average accuracies."""
+    accuracy_low: Measured = None
+    """Lower end of the 95 % interval of accuracy over folds, by bootstrap over people."""
+    accuracy_high: Measured = None
+    """Upper end of that interval."""
+    confusion: tuple[tuple[int, ...], ...] = ()
+    """Of a fold, and of all folds: a row for each true class, a column for each predicted class."""
+    subjects: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Of a fold, and of all folds: faces that were named right, and all faces, of each person."""
 
     @property
     def point(self) -> GridPoint:
@@ -87,7 +103,8 @@ class RunResult:
         return GridPoint(self.labels_per_class, self.noise, tuple(self.varied.items()), self.labels)
 
 
-COLUMNS = tuple(name for name in RunResult.__dataclass_fields__ if name not in ("varied", "tested_checksum"))
+APART = ("varied", "tested_checksum", "confusion", "subjects")
+COLUMNS = tuple(name for name in RunResult.__dataclass_fields__ if name not in APART)
 """Columns of runs.csv; the varied keys come after them."""
 
 

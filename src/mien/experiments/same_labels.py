@@ -29,7 +29,7 @@ def require_same_labels(runs: Path, job: Job, seen: dict[Any, LabelsOfCell]) -> 
     folder = runs / job.folder
     labels = labels_used(folder)
     digest = hashlib.sha256(repr(labels).encode()).hexdigest()
-    other = seen.setdefault((job.point.labels, job.point.total, job.point.noise, job.settings.seed), LabelsOfCell(folder, digest))
+    other = seen.setdefault(_cell(job), LabelsOfCell(folder, digest))
     if digest != other.digest:
         count = len(set(labels) - set(labels_used(other.folder)))
         found = f"{count} of {quantity(len(labels), 'label')} of {folder} not in {other.folder}"
@@ -43,3 +43,8 @@ def labels_used(folder: Path) -> list[tuple[str, int]]:
         raise MienError(f"the labels that a run used in {file}", "no such file", f"remove {folder}: it is done again")
     table = read_table(file, LABEL_COLUMNS, f"remove {folder}: it is done again")
     return sorted(zip(table.column("id").to_pylist(), table.column("label").to_pylist(), strict=True))
+
+
+def _cell(job: Job) -> tuple[Any, ...]:
+    """What decides which labels a run gets."""
+    return job.point.labels, job.point.total, job.point.noise, job.settings.seed, job.settings.fold

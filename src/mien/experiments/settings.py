@@ -5,7 +5,7 @@ Commands offer these settings as options, so that this module loads nothing heav
 
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -67,6 +67,10 @@ class Grid:
     """A further face set to test on, in place of the one whose labels are learned. Classes are matched by name."""
     split: str | None = None
     """Split to test on, of the set that is tested on. Unless given: test or PublicTest."""
+    folds: Annotated[int, Field(ge=2, le=1000)] | None = None
+    """Instead of a split: test on each of so many folds of people, by a run on the others. Their answers count together."""
+    fold_order: Literal["balanced", "ascending"] = "balanced"
+    """How people are dealt to folds: folds of equal size by a fixed draw, or groups of people in the order of their names."""
     device: str = "auto"
     """auto, cpu, cuda, or cuda:1 for the second GPU."""
     threads: Threads | None = None
@@ -78,6 +82,8 @@ class Grid:
             raise MienError("recipes of different names", ", ".join(names), "leave one out, or rename its file")
         if self.labels and self.labels_per_class != (None,):
             raise MienError("one kind of label budget", "some per class and some in all", "give --labels or --labels-per-class")
+        if self.folds and (self.split or self.test_on is not None):
+            raise MienError("folds, or a split or another set to test on", "both", "leave --folds out, or --split and --test-on")
         keys = [axis.key for axis in self.vary]
         if len(set(keys)) < len(keys):
             raise MienError("different keys to vary", ", ".join(keys), "give all values of a key at once")

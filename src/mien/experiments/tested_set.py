@@ -6,7 +6,7 @@ import numpy as np
 
 from mien.data.convert import has_shape_of, in_shape_of, shape_in_words
 from mien.data.faceset import FaceSet
-from mien.data.splits import held_out_rows, require_untrained, split_rows, test_split
+from mien.data.splits import fold_view, held_out_rows, require_untrained, split_rows, test_split
 from mien.errors import MienError
 from mien.evaluation.evaluate import tested_faces
 from mien.wording import quantity
@@ -58,6 +58,12 @@ def choose_tested_set(faces: FaceSet, others: FaceSet | None, other: FaceSet | N
         notes = (f"test faces are converted: {shape_in_words(view.info)} to {shape_in_words(faces.info)}",)
         view = in_shape_of(view, faces.info)
     return _measured(faces, view, name, other.info.checksum, (*notes, *_unshared(faces, view)))
+
+
+def all_folds(faces: FaceSet, folds: int) -> TestedSet:
+    """All labeled faces, which are tested on fold by fold. Raises MienError where there are too few people for so many folds."""
+    fold_view(faces, f"1/{folds}")
+    return _measured(faces, faces, "all", "", (f"each of {folds} folds of people is tested on by a run on the others",))
 
 
 def _measured(faces: FaceSet, tested: FaceSet, split: str, checksum: str, notes: tuple[str, ...]) -> TestedSet:
