@@ -68,6 +68,7 @@ neurons run faces --out neurons
 features run:stem faces features
 duplicates faces
 recipes
+databases
 annotators add ann --store labels.db
 labels show labels.db
 """

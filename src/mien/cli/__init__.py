@@ -16,6 +16,7 @@ from mien.cli import (
     autoencoder,
     compare,
     consistency,
+    databases,
     duplicates,
     evaluate,
     export_and_adapt,
@@ -59,6 +60,7 @@ def _top(
 
 # In the order in which they are listed.
 app.command("import")(face_sets.import_)
+app.command()(databases.databases)
 app.command()(prepare.prepare)
 for _command in (
     face_sets.describe,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def import_(
     source: Annotated[
-        str, typer.Argument(help="A database: fer2013, ferplus, folder, table, synthetic, or package.module:Name.")
+        str, typer.Argument(help="folder, table, synthetic, a database (mien databases lists them), or package.module:Name.")
     ],
     paths: Annotated[
         list[Path], typer.Argument(metavar="[INPUT] OUT", help="What to read (not for synthetic), and the new folder.")
@@ -71,10 +71,12 @@ def import_(
         "rejected": len(done.rejected),
         "out": str(paths[-1]),
         "checksum": done.faces.info.checksum,
+        "differences": list(done.differences),
     }
     left_out = f", {quantity(len(done.rejected), 'input')} left out (rejected.csv says why)" if done.rejected else ""
     _warn_of_whole_photos(database)
     note(told_notes(done.notes) if done.notes else "")
+    warn(f"not the published numbers of faces: {'; '.join(done.differences)}" if done.differences else "")
     if test:
         warn_of_few_tests(done.faces)
         warn_of_untested(done.faces)

@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from mien.data.database import Database, count_differences
 from mien.data.faceset import FaceSet
 from mien.data.source import Source
 from mien.data.writer import FaceSetWriter
@@ -17,7 +18,7 @@ from mien.errors import MienError
 from mien.folders import require_absent
 from mien.media.rejections import Rejected
 from mien.protocols import require_subclass
-from mien.registry import find_component
+from mien.registry import component_names, find_component
 from mien.settings import CountOrZero, Share, require_fitting, settings_from
 
 ROOM = "mien.data.sources"
@@ -40,6 +41,8 @@ class Imported:
     """The inputs that gave no face, and why."""
     notes: tuple[Rejected, ...] = ()
     """Notes about pictures that were read: that their files hold more pictures, or how deep their values are."""
+    differences: tuple[str, ...] = ()
+    """Where numbers of faces are not those that the database's authors publish, a sentence for each."""
 
 
 def source_from(name: str, settings: Mapping[str, Any]) -> Source:
@@ -47,6 +50,12 @@ def source_from(name: str, settings: Mapping[str, Any]) -> Source:
     made: Source = settings_from(find_component(ROOM, name), settings)
     require_subclass(made, Source, "mien.data.source", "source")
     return made
+
+
+def known_databases() -> dict[str, Database]:
+    """The facts about each published database that mien reads, by its name."""
+    found = {name: getattr(find_component(ROOM, name), "facts", None) for name in component_names(ROOM)}
+    return {name: facts for name, facts in found.items() if isinstance(facts, Database)}
 
 
 def import_source(
@@ -80,7 +89,8 @@ def import_source(
         _check(count, rejected, skip)
         attach_rejected(writer, rejected)
         attach_rejected(writer, notes, NOTES)
-    return Imported(FaceSet.open(out), tuple(rejected), tuple(notes))
+    faces = FaceSet.open(out)
+    return Imported(faces, tuple(rejected), tuple(notes), tuple(count_differences(faces, source.published_counts())))
 
 
 def _with_splits(columns: Mapping[str, Any], test: float) -> dict[str, Any]:

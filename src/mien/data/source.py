@@ -41,6 +41,10 @@ class Source(Protocol):
         """The faces with their columns, block by block."""
         ...
 
+    def published_counts(self) -> Mapping[str, Mapping[str, int]]:
+        """How many faces its authors count, by split and class, as in data/database.py; nothing where they do not say."""
+        return {}
+
     def pictures(self) -> list[Path] | None:
         """The files of pictures that are read; None where faces do not lie in files of their own."""
         return None

@@ -3,6 +3,7 @@
 Every fault of a file becomes one sentence, and no file costs much memory. For whole photos of any size, see photos.py.
 """
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -39,8 +40,35 @@ BLOCK_BYTES = 32 << 20
 BLOCK_FACES = 1024
 """The most faces in a block."""
 
+LARGEST_BOX = 4
+"""A square around a box may have this many times the longer side of its picture."""
+
 LARGE = 1 << 22
 """The pixels, or bytes of a file, from which pictures are decoded one at a time, whatever the number of threads."""
+
+
+@dataclass(frozen=True)
+class PixelBox:
+    """A rectangle of a picture, in pixels; it may reach beyond the picture, which is black there."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+    def square(self) -> tuple[int, int, int, int]:
+        """The square around it in whole pixels: left, top, right, bottom."""
+        side = max(self.width, self.height)
+        left, top = round(self.left + (self.width - side) / 2), round(self.top + (self.height - side) / 2)
+        return left, top, left + round(side), top + round(side)
+
+    def fits(self, width: int, height: int) -> bool:
+        """Whether it is made of numbers, meets a picture of this size, and is not far larger than that."""
+        if not all(map(math.isfinite, (self.left, self.top, self.width, self.height))) or min(self.width, self.height) <= 0:
+            return False
+        left, top, right, bottom = self.square()
+        meets = left < min(right, width) and top < min(bottom, height) and min(right, bottom) > 0
+        return meets and right - left <= LARGEST_BOX * max(width, height)
 
 
 @dataclass(frozen=True)
@@ -74,11 +102,16 @@ def picture_file_limits(switch: LimitSwitch) -> FileLimits:
 
 
 def read_picture_blocks(
-    paths: Sequence[Path], side: int | None, color: bool, limits: FileLimits = PICTURES
+    paths: Sequence[Path],
+    side: int | None,
+    color: bool,
+    limits: FileLimits = PICTURES,
+    boxes: Sequence[PixelBox | None] | None = None,
 ) -> Iterator[PictureBlock]:
     """The pictures at `paths` in order, in blocks of bounded memory; files that cannot be read are `rejected`.
 
-    Without a `side`, all must be squares of one size. Raises MienError for the first that is not.
+    Without a `side`, all must be squares of one size. `boxes`: the part of each picture that is taken, as a square around it; its
+    whole, where there is None. Raises MienError for the first picture of another size.
     """
     if not paths:
         return
@@ -88,7 +121,9 @@ def read_picture_blocks(
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as threads:
         for first in range(0, len(paths), count):
             said = list[Rejected]()
-            results = list(threads.map(partial(read, notes=said), paths[first : first + count]))
+            some = paths[first : first + count]
+            cut = [None] * len(some) if boxes is None else boxes[first : first + count]
+            results = list(threads.map(partial(read, notes=said), some, cut))
             faces = [face for face in results if not isinstance(face, Rejected)]
             good = [place for place, face in enumerate(results) if not isinstance(face, Rejected)]
             empty = np.zeros((0, expected, expected, 3) if color else (0, expected, expected), np.uint8)
@@ -143,6 +178,7 @@ def by_slashes(folder: Path, name: str) -> str:
 
 def _read_one(
     path: Path,
+    box: PixelBox | None,
     side: int | None,
     expected: int,
     color: bool,
@@ -155,6 +191,10 @@ def _read_one(
     except MienError as error:
         return Rejected(str(path), error.found)
     notes.extend(Rejected(str(path), note) for note in said)
+    if box is not None:
+        if not box.fits(*image.size):
+            return Rejected(str(path), f"a box that does not fit the picture of {image.width} x {image.height} pixels")
+        image = image.crop(box.square())
     face = _fit(image, path, side)
     if len(face) != expected:
         raise _size_error(path, f"{expected} x {expected} pixels like the first", image)

@@ -1,0 +1,61 @@
+"""The command that tells of published databases: what each holds, its terms, how to get it, and where it must lie."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mien.cli.options import Json
+from mien.cli.printing import print_result
+
+if TYPE_CHECKING:
+    from mien.cli.tables import TextTable
+    from mien.data.database import Database
+
+
+def databases(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="One of them, to see how to get it and what it holds.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List the published databases that mien reads; or say of one what to get, and where it must lie."""
+    from mien.cli.tables import TextTable
+    from mien.data.importing import known_databases
+
+    known = known_databases()
+    if name is None:
+        table = TextTable("name", "database", "terms")
+        for key, facts in known.items():
+            table.add_row(key, facts.title, facts.terms)
+        values: dict[str, Any] = {"databases": {key: _values(facts) for key, facts in known.items()}}
+        print_result(as_json, values, table, "mien databases NAME says how to get one, and where its files must lie")
+        return
+    from mien.errors import MienError
+    from mien.wording import with_suggestion
+
+    if name not in known:
+        raise MienError(f"one of {', '.join(known)}", with_suggestion(name, known), "choose one of those")
+    print_result(as_json, _values(known[name]), *_told(name, known[name]))
+
+
+def _values(facts: "Database") -> dict[str, Any]:
+    from mien.json_text import plain_values
+
+    made: dict[str, Any] = plain_values(facts)
+    return made
+
+
+def _told(name: str, facts: "Database") -> "list[str | TextTable]":
+    from mien.cli.tables import TextTable
+
+    protocols = TextTable("protocol", "how it measures", "settings", "papers")
+    for key, one in facts.protocols.items():
+        settings = " ".join(f"--set {setting}={value}" for setting, value in one.settings.items())
+        folds = f"{one.folds} folds: " if one.folds else ""
+        protocols.add_row(key, f"{folds}{one.about}", settings, ", ".join(one.papers))
+    told: list[str | TextTable] = [facts.title, facts.about, f"terms: {facts.terms}", f"to get it: {facts.get}"]
+    told += [f"cite: {facts.citation}", "in its folder:"]
+    told += [f"  {place.path}: {place.holds}" for place in facts.places]
+    told.append(f"this layout is known from {facts.layout_source or 'no source that can be named: tell us where it differs'}")
+    told += [protocols] if facts.protocols else []
+    return [*told, f"mien import {name} FOLDER OUT"]
