@@ -366,7 +366,7 @@ def test_numbers_in_the_matrix_can_be_read_on_every_shade() -> None:
         labels = np.zeros(100, int)
         logits = np.eye(2)[(np.arange(100) >= right).astype(int)]
         found = summarize_logits(logits, labels, classes=("a", "b"), dataset="", split="", resamples=2)
-        style = confusion_cells(found)[0][0].style
+        style = confusion_cells(found.confusion)[0][0].style
         background = tuple(map(int, re.findall(r"\d+", style)[:3]))
         text = light((255,) * 3 if style.endswith("#fff") else (0,) * 3)
         low, high = sorted((light(background), text))

@@ -1,6 +1,7 @@
 """Folds of people in a comparison: all are run, their answers count together, and it goes on wherever it was killed."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from mien.data.splits import ascending_folds, fold_view
 from mien.evaluation.metrics import accuracy, average_accuracy
 from mien.experiments.compare import compare
 from mien.experiments.folds import pooled, subject_interval
+from mien.experiments.report.confusions import confusions_side_by_side
 from mien.experiments.run_results import RunResult, read_result
 from mien.experiments.settings import Grid
 
@@ -136,3 +138,18 @@ def test_an_interval_over_people_by_a_loop() -> None:
 def test_a_fold_that_failed_is_named() -> None:
     one = RunResult(recipe="a", network="mien_s", labels_per_class=None, noise=0, seed=0, run="a", fold="2/3", failed="no faces")
     assert pooled([one, one]).failed == "fold 2/3: no faces"
+
+
+def test_confusion_matrices_stand_side_by_side(stored: Path, recipe: str, tmp_path: Path) -> None:
+    """Of the first two recipes, all seeds together; old results, which kept none, have no such part."""
+    (tmp_path / "other.toml").write_text(f'{SMALL}\ntargets = "smoothed"\n')
+    found = compare(stored, Grid(recipes=(recipe, str(tmp_path / "other.toml")), seeds=2), tmp_path / "out")
+    (at,) = confusions_side_by_side(found)
+    assert [(one.recipe, one.seeds) for one in at.recipes] == [("plain", 2), ("other", 2)]
+    counts = np.array([[cell.count for cell in row] for row in at.recipes[0].rows])
+    assert np.array_equal(counts, np.sum([one.confusion for one in found.results if one.recipe == "plain"], axis=0))
+    assert counts.sum() == 2 * 24
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert page.count('aria-label="Confusion matrix of') == 2
+    old = replace(found, results=tuple(replace(one, confusion=()) for one in found.results))
+    assert confusions_side_by_side(old) == []

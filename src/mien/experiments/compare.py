@@ -134,6 +134,7 @@ def _gather(work: Work, plan: ComparisonPlan, done: dict[str, RunResult]) -> Com
         published=() if work.tested.checksum else published_on(work.faces.info),
         notes=(*plan.notes, *work.tested.notes),
         cautions=_cautions(work),
+        classes=work.faces.classes,
         arms=plan.arms,
         tested_on=work.tested.name,
     )

@@ -33,6 +33,8 @@ class Comparison:
     """What somebody may want to know of the grid, in sentences."""
     cautions: tuple[str, ...] = ()
     """What to know before a figure is believed, in sentences."""
+    classes: tuple[str, ...] = ()
+    """The classes that are learned."""
     arms: tuple[str, ...] = ()
     """Names of what is compared, the recipes and their controls, in order."""
     tested_on: str = ""

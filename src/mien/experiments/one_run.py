@@ -92,7 +92,7 @@ def do_run(work: Work, job: Job, bar: Quiet) -> RunResult:
         # Of a resumed run, what came before is in its history.
         seconds=round(max(time.monotonic() - began, sum(epoch["seconds"] for epoch in read_history(folder))), 2),
         machine=found.notes["machine"],
-        confusion=tuple(tuple(map(int, row)) for row in found.confusion) if fold else (),
+        confusion=tuple(tuple(map(int, row)) for row in found.confusion),
         subjects=hits_by_subject(found),
     )
 

@@ -93,7 +93,7 @@ class RunResult:
     accuracy_high: Measured = None
     """Upper end of that interval."""
     confusion: tuple[tuple[int, ...], ...] = ()
-    """Of a fold, and of all folds: a row for each true class, a column for each predicted class."""
+    """A row for each true class, a column for each predicted class; empty in old results."""
     subjects: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Of a fold, and of all folds: faces that were named right, and all faces, of each person."""
 

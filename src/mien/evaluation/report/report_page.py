@@ -16,7 +16,7 @@ from PIL import Image
 from mien.disk import write_atomically
 from mien.errors import MienError
 from mien.evaluation.evaluation_result import Evaluation, Subgroup
-from mien.evaluation.metrics import BINS, Interval
+from mien.evaluation.metrics import BINS, Counts, Interval
 from mien.evaluation.report.figures import HISTORY_PANELS, curves_with_values, draw_history, draw_reliability, last_value
 from mien.html_pages import page_templates
 from mien.json_text import to_json
@@ -132,7 +132,7 @@ def evaluation_html(
         evaluation=evaluation,
         headline=headline_figures(evaluation),
         classes=class_figures(evaluation),
-        matrix=confusion_cells(evaluation),
+        matrix=confusion_cells(evaluation.confusion),
         confusions=most_frequent_confusions(evaluation),
         second=second_guess_in_words(evaluation),
         reliability=calibration_pictures(evaluation),
@@ -185,11 +185,10 @@ def class_figures(evaluation: Evaluation) -> list[ClassFigures]:
     ]
 
 
-def confusion_cells(evaluation: Evaluation) -> list[list[ConfusionCell]]:
-    """The cells of the confusion matrix, row by row, with their shares of their rows."""
+def confusion_cells(confusion: Counts) -> list[list[ConfusionCell]]:
+    """The cells of a confusion matrix (K, K), row by row, with their shares of their rows."""
     return [
-        [_cell(count, sum(row), true == said) for said, count in enumerate(row)]
-        for true, row in enumerate(evaluation.confusion.tolist())
+        [_cell(count, sum(row), true == said) for said, count in enumerate(row)] for true, row in enumerate(confusion.tolist())
     ]
 
 

@@ -15,6 +15,7 @@ from mien.evaluation.report.report_page import (
 )
 from mien.experiments.comparison_result import Comparison
 from mien.experiments.grid import GridPoint
+from mien.experiments.report.confusions import confusions_side_by_side
 from mien.experiments.report.figures import AccuracyCurves, accuracy_curves, draw_accuracy_curves, draw_differences
 from mien.experiments.seed_statistics import Difference, Spread, TableLine
 from mien.html_pages import page_templates
@@ -89,6 +90,7 @@ def comparison_html(found: Comparison, pictures: Sequence[EmbeddedPicture]) -> s
         pictures=pictures,
         noisy=[table for table in grouped if any(line.lost_to_noise.count for line in table.lines)],
         doubted=[table for table in grouped if any(line.weight_auroc.count for line in table.lines)],
+        confusions=confusions_side_by_side(found),
         costs=recipe_costs(found),
         facts=measurement_facts(found),
         published=[(entry, entry.marks(found.split)) for entry in found.published],
