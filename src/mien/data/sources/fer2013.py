@@ -1,15 +1,18 @@
 """FER2013: 35,887 faces found by web search, 48 x 48 gray, one label each (Goodfellow et al. 2013)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass as plain
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic.dataclasses import dataclass
+from typing_extensions import override
 
+from mien.data.database import Database, Place, PublishedProtocol
 from mien.data.format import Info
 from mien.data.source import FaceBlock, Source
 from mien.expressions import BASIC
@@ -25,6 +28,12 @@ EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neu
 CODES = pa.array([str(code) for code in range(len(EMOTIONS))])
 LABELS = np.array([BASIC.index(name) for name in EMOTIONS])
 """Our label for each code."""
+COUNTS = {
+    "Training": (3995, 436, 4097, 7215, 4830, 3171, 4965),
+    "PublicTest": (467, 56, 496, 895, 653, 415, 607),
+    "PrivateTest": (491, 55, 528, 879, 594, 416, 626),
+}
+"""Faces of each split by code."""
 
 ALIGNMENT = "faces roughly centered and of one size, not rotated upright"
 LICENSE = "images found by web search, whose rights are not cleared"
@@ -53,6 +62,23 @@ class Fer2013(Source):
     Ids are fer0000000 and on, by row. Rows with another number of pixels or another emotion are rejected.
     """
 
+    facts: ClassVar[Database] = Database(
+        title="FER2013",
+        about="35,887 faces found by web search, 48 x 48 gray, with one label each of which many are doubtful.",
+        citation=CITATION,
+        terms=f"made for a contest on Kaggle; {LICENSE}",
+        research_only=True,
+        may_be_passed_on=False,
+        get="download the data of Kaggle's contest on facial expressions (2013)",
+        places=(Place("fer2013.csv", "a row for each face: emotion (0 to 6), pixels (2,304 gray values) and Usage"),),
+        layout_source="the file that its authors publish",
+        protocols={
+            "standard": PublishedProtocol(
+                "train on Training, validate on PublicTest, test on PrivateTest", {}, 0, ("ALT", "DAL")
+            ),
+        },
+    )
+
     input: Path
     """fer2013.csv, or the folder that holds it."""
 
@@ -63,6 +89,11 @@ class Fer2013(Source):
     def total(self) -> int:
         """The number of rows in the file."""
         return count_rows(csv_file(self.input))
+
+    @override
+    def published_counts(self) -> Mapping[str, Mapping[str, int]]:
+        """By split and class."""
+        return {split: dict(zip(EMOTIONS, counts, strict=True)) for split, counts in COUNTS.items()}
 
     def blocks(self) -> Iterator[FaceBlock]:
         """Faces with id, label and split. Raises MienError where a column is missing or the file is no CSV."""

@@ -1,18 +1,20 @@
 """FER+: ten annotators' votes on the faces of FER2013 (Barsoum et al. 2016, arXiv:1608.01041)."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass as plain
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic.dataclasses import dataclass
+from typing_extensions import override
 
+from mien.data.database import Database, Place, PublishedProtocol
 from mien.data.format import Info
 from mien.data.source import FaceBlock, Source
 from mien.data.sources import fer2013
@@ -31,6 +33,10 @@ VOTES = (*FERPLUS, "unknown", "NF")
 
 FOLDERS = {"FER2013Train": "Training", "FER2013Valid": "PublicTest", "FER2013Test": "PrivateTest"}
 """The split of each folder that the scripts of FER+'s authors write."""
+
+CITATION = "Barsoum et al. 2016, Training deep networks for facial expression recognition with crowd-sourced labels"
+NAMED = {"Training": 28_561, "PublicTest": 3_579}
+"""Rows of the published votes that name a picture, by split; of PrivateTest we do not know how many do."""
 
 
 @plain(frozen=True)
@@ -61,6 +67,29 @@ class FerPlus(Source):
     fer2013new.csv without a picture's name, in which FER+ found no face, are left out.
     """
 
+    facts: ClassVar[Database] = Database(
+        title="FER+ (FERPlus)",
+        about="the faces of FER2013 with the votes of ten people each, for eight classes, unknown, and no face.",
+        citation=f"{CITATION}; {fer2013.CITATION}",
+        terms=f"the votes: MIT license; the faces: {fer2013.LICENSE}",
+        research_only=True,
+        may_be_passed_on=False,
+        get="download fer2013new.csv from Microsoft's repository FERPlus, and fer2013.csv as `mien databases fer2013` says",
+        places=(
+            Place("fer2013new.csv", "the votes, a row for each row of fer2013.csv"),
+            Place("fer2013.csv", "the faces"),
+            Place(
+                "<FER2013Train>/label.csv",
+                "instead of both: the votes as the authors' scripts write them; FER2013Valid, FER2013Test",
+            ),
+            Place("<FER2013Train>/<fer0000000.png>", "and the faces beside them"),
+        ),
+        layout_source="the read-me and the scripts of its authors",
+        protocols={
+            "standard": PublishedProtocol("train on Training, validate on PublicTest, test on PrivateTest", {}, 0, ("ALT",)),
+        },
+    )
+
     input: Path
     """Folder with fer2013.csv and fer2013new.csv, or with FER2013Train, FER2013Valid and FER2013Test."""
     rule: Rule = "majority"
@@ -74,7 +103,7 @@ class FerPlus(Source):
             name=f"ferplus, {self.rule} rule",
             alignment=fer2013.ALIGNMENT,
             license=f"votes MIT; {fer2013.LICENSE}",
-            citation="Barsoum et al. 2016, Training deep networks for facial expression recognition with crowd-sourced labels",
+            citation=CITATION,
         )
 
     def total(self) -> int:
@@ -82,6 +111,11 @@ class FerPlus(Source):
         if (self.input / "fer2013new.csv").is_file():
             return int((_read_votes(self.input / "fer2013new.csv").names != "").sum())
         return sum(len(_read_labels(self.input / name, split).names) for name, split in self._folders().items())
+
+    @override
+    def published_counts(self) -> Mapping[str, Mapping[str, int]]:
+        """All faces of a split, whatever the rule labels."""
+        return {split: {"": count} for split, count in NAMED.items()}
 
     def blocks(self) -> Iterator[FaceBlock]:
         """Faces with id, label, split, votes and raw_votes. Raises MienError where the files do not fit one another."""

@@ -1,0 +1,46 @@
+"""What is published about FER2013 and FER+. How they are read is tested in test_sources.py."""
+
+from pathlib import Path
+
+import pytest
+from published import facts_are_whole, write_text
+
+from mien.data.importing import import_source, source_from
+from mien.data.sources.fer2013 import Fer2013
+from mien.data.sources.ferplus import FerPlus
+
+PIXELS = " ".join(["7"] * 48 * 48)
+
+
+@pytest.mark.parametrize("name", ["fer2013", "ferplus"])
+def test_facts(name: str) -> None:
+    facts_are_whole(name)
+
+
+def test_published_numbers() -> None:
+    """Its authors' three splits; ALT counts them so, and DAL's Table 2 has the first by class."""
+    counts = Fer2013(Path()).published_counts()
+    assert {split: sum(each.values()) for split, each in counts.items()} == {
+        "Training": 28_709,
+        "PublicTest": 3_589,
+        "PrivateTest": 3_589,
+    }
+    assert dict(counts["Training"]) == {
+        "anger": 3995,
+        "disgust": 436,
+        "fear": 4097,
+        "happiness": 7215,
+        "neutral": 4965,
+        "sadness": 4830,
+        "surprise": 3171,
+    }
+    named = FerPlus(Path()).published_counts()
+    assert named == {"Training": {"": 28_561}, "PublicTest": {"": 3_579}}
+
+
+def test_a_file_without_some_rows_is_read_and_said(tmp_path: Path) -> None:
+    write_text(tmp_path / "fer2013.csv", f"emotion,pixels,Usage\n3,{PIXELS},Training\n0,{PIXELS},PublicTest\n")
+    done = import_source(source_from("fer2013", {"input": tmp_path}), tmp_path / "set")
+    assert len(done.faces) == 2
+    assert "Training happiness: 1, published 7,215" in done.differences
+    assert "PrivateTest anger: 0, published 491" in done.differences
