@@ -61,6 +61,7 @@ autoencoder train faces --out neighbors --epochs 1
 consistency run faces --neighbors neighbors
 verify run faces --folds 2 --split all
 compare faces --recipes supervised --seeds 1 --out compared SMALL --epochs 1
+protocol cross faces imported --recipes supervised --seeds 1 --out crossed SMALL --epochs 1
 rounds faces --recipe supervised --out rounds --per-round 5 --rounds 1 --start-labels-per-class 3 --oracle labels SMALL
 adapt run faces --out adapted
 explain run photos/0.png --out explained.png

@@ -27,6 +27,7 @@ from mien.cli import (
     neurons_and_explain,
     predict,
     prepare,
+    protocol,
     rounds,
     train,
 )
@@ -84,6 +85,7 @@ for _command in (
     neurons_and_explain.explain,
     identities.verify,
     compare.compare,
+    protocol.protocol,
     rounds.rounds,
     annotate.annotate,
     train.recipes,

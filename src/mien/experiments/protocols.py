@@ -1,0 +1,123 @@
+"""Whole protocols: a published database as papers measure on it; and sets trained on and tested on in every ordered pair."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+from mien.data.database import Database, PublishedProtocol
+from mien.data.faceset import FaceSet
+from mien.data.importing import import_source, known_databases, source_from
+from mien.data.splits import held_out_rows
+from mien.disk import write_atomically
+from mien.errors import MienError
+from mien.experiments.compare import compare
+from mien.experiments.comparison_result import Comparison
+from mien.experiments.run_results import to_csv
+from mien.experiments.seed_statistics import TableLine
+from mien.experiments.settings import Grid
+from mien.progress import Progress, Silent
+from mien.wording import with_suggestion
+
+CROSS = "cross.csv"
+"""The table of every ordered pair."""
+
+
+@dataclass(frozen=True)
+class CrossFigure:
+    """A recipe trained on one set and tested on another."""
+
+    train: str
+    test: str
+    line: TableLine
+    """Its figures over seeds."""
+    notes: tuple[str, ...]
+    """Which classes the two sets do not share, and what follows, in sentences."""
+
+
+def find_protocol(name: str) -> tuple[str, Database, PublishedProtocol]:
+    """The database and the protocol of `DATABASE:PROTOCOL`. Raises MienError where one is unknown, with those that are known."""
+    database, _, wanted = name.partition(":")
+    known = {key: facts for key, facts in known_databases().items() if facts.protocols}
+    if database not in known:
+        raise MienError(f"a database with protocols: {', '.join(known)}", with_suggestion(database, known), "choose one of those")
+    protocols = known[database].protocols
+    if not wanted and len(protocols) == 1:
+        (wanted,) = protocols
+    if wanted not in protocols:
+        listed = ", ".join(f"{database}:{each}" for each in protocols)
+        raise MienError(f"a protocol of {database}: {listed}", with_suggestion(wanted, protocols), "choose one of those")
+    return database, known[database], protocols[wanted]
+
+
+def run_protocol(
+    name: str, folder: Path, grid: Grid, out: Path, progress: Progress | None = None, jobs: int = 1, skip: int = 0
+) -> Comparison:
+    """Compare the recipes of `grid` on a published database in the way of one of its protocols, `DATABASE:PROTOCOL`.
+
+    `folder`: the database as its authors give it; it is imported into `out`/faces, once, with at most `skip` faulty inputs left
+    out. Its folds or its test split take the place of the grid's. The comparison lies in `out`/comparison, and goes on there.
+    Raises MienError as `find_protocol`, importing and `compare` do, and where `out`/faces holds another set.
+    """
+    database, _, protocol = find_protocol(name)
+    source = source_from(database, {"input": folder, **protocol.settings})
+    faces, bar = out / "faces", progress or Silent()
+    if not faces.exists():
+        for difference in import_source(source, faces, skip).differences:
+            bar.say(f"warning: not the published number of faces: {difference}")
+    opened = FaceSet.open(faces)
+    if opened.info.name != source.info().name:
+        raise MienError(f"{source.info().name} in {faces}", opened.info.name, "choose another --out")
+    asked = replace(grid, folds=protocol.folds or None, fold_order="ascending" if protocol.folds else "balanced")
+    return compare(opened, asked, out / "comparison", bar, jobs)
+
+
+def cross_database(
+    sets: Sequence[Path], grid: Grid, out: Path, progress: Progress | None = None, jobs: int = 1
+) -> tuple[CrossFigure, ...]:
+    """Train on each set and test on each other one (ST+SW, Table III), into `out`: a comparison for each pair, and cross.csv.
+
+    Tested on the other set's test split, or on all of it where it has none. Classes are matched by name. Faces of a class that
+    the first set lacks are left out, which the notes say. Raises MienError where two sets have one name, or share no class.
+    """
+    names = [path.resolve().name for path in sets]
+    if len(sets) < 2 or len(set(names)) < len(names):
+        raise MienError("two sets or more, in folders of different names", ", ".join(names), "name others, or rename a folder")
+    bar, figures = progress or Silent(), list[CrossFigure]()
+    for (train, mine), (test, other) in permutations(zip(names, sets, strict=True), 2):
+        bar.say(f"trained on {train}, tested on {test}")
+        asked = replace(grid, test_on=other, split=_split_of(FaceSet.open(other)))
+        found = compare(mine, asked, out / f"{train}_to_{test}", bar, jobs)
+        figures += [CrossFigure(train, test, line, found.notes) for line in found.lines]
+        write_atomically(out / CROSS, to_csv([_row(figure) for figure in figures]).encode())
+    return tuple(figures)
+
+
+def cross_table(figures: Sequence[CrossFigure]) -> Mapping[str, Mapping[tuple[str, str], TableLine]]:
+    """The figures by recipe, and by the two sets' names."""
+    recipes = dict.fromkeys(figure.line.recipe for figure in figures)
+    return {recipe: {(one.train, one.test): one.line for one in figures if one.line.recipe == recipe} for recipe in recipes}
+
+
+def _split_of(faces: FaceSet) -> str | None:
+    """All faces of a set without a test split; else that split, whatever it is called."""
+    return None if len(held_out_rows(faces)) else "all"
+
+
+def _row(figure: CrossFigure) -> dict[str, Any]:
+    line = figure.line
+    return {
+        "recipe": line.recipe,
+        "trained_on": figure.train,
+        "tested_on": figure.test,
+        "seeds": line.accuracy.count,
+        "accuracy": line.accuracy.mean,
+        "accuracy_low": line.accuracy.low,
+        "accuracy_high": line.accuracy.high,
+        "average_accuracy": line.average_accuracy.mean,
+        "difference": line.difference.mean,
+        "difference_low": line.difference.low,
+        "difference_high": line.difference.high,
+        "notes": "; ".join(figure.notes),
+    }

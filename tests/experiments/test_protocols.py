@@ -1,0 +1,108 @@
+"""Whole protocols: a database in its published layout is imported once and compared on; sets are crossed in every order."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_folds import SMALL
+
+from conftest import Command, bright_faces
+from mien import FaceSet, MienError
+from mien.experiments.protocols import cross_database, find_protocol, run_protocol
+from mien.experiments.settings import Grid
+
+SAID = ("AN", "DI", "FE", "HA", "NE", "SA", "SU")
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> str:
+    (tmp_path / "plain.toml").write_text(SMALL)
+    return str(tmp_path / "plain.toml")
+
+
+@pytest.fixture
+def jaffe(tmp_path: Path) -> Path:
+    """Ten people with seven expressions each, in JAFFE's layout."""
+    folder, generator = tmp_path / "jaffe", np.random.default_rng(0)
+    folder.mkdir()
+    for person in range(10):
+        for number, code in enumerate(SAID):
+            pixels = generator.integers(0, 100, (32, 32), np.uint8)
+            pixels[4 * number : 4 * number + 4] += 120
+            Image.fromarray(pixels).save(folder / f"P{'ABCDEFGHIJ'[person]}.{code}1.{7 * person + number + 1}.tiff")
+    return folder
+
+
+def test_a_database_is_imported_once_and_all_folds_are_run(jaffe: Path, recipe: str, tmp_path: Path) -> None:
+    grid, out, name = Grid(recipes=(recipe,), seeds=1), tmp_path / "out", "jaffe"
+    found = run_protocol(name, jaffe, grid, out)
+    (result,) = found.results
+    folds = find_protocol(name)[2].folds
+    assert (result.folds, result.tested) == (folds, 70)
+    stamp = (out / "faces" / "faces.npy").stat().st_mtime_ns
+    assert run_protocol(name, jaffe, grid, out).results == found.results
+    assert (out / "faces" / "faces.npy").stat().st_mtime_ns == stamp
+    with pytest.raises(MienError, match="choose another --out"):
+        run_protocol("rafdb", jaffe, grid, out)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nobody:six", "a database with protocols"),
+        ("ckplus:nine", "ckplus:six"),
+        ("ckplus", "ckplus:six"),
+        ("folder", "a database"),
+    ],
+)
+def test_names_that_are_none(name: str, said: str) -> None:
+    with pytest.raises(MienError, match=said):
+        find_protocol(name)
+
+
+def test_every_pair_in_both_orders(recipe: str, tmp_path: Path) -> None:
+    here, there = bright_faces(60, seed=1), bright_faces(40, seed=2)
+    here.save(tmp_path / "here")
+    # Without splits; its third class is another one.
+    FaceSet.from_arrays(there.faces(), there.labels, classes=("class0", "class1", "other")).save(tmp_path / "there")
+    figures = cross_database([tmp_path / "here", tmp_path / "there"], Grid(recipes=(recipe,), seeds=1), tmp_path / "out")
+    assert [(one.train, one.test) for one in figures] == [("here", "there"), ("there", "here")]
+    assert any("left out, as no run learns the class" in note for note in figures[0].notes)
+    with (tmp_path / "out" / "cross.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["accuracy"]) for row in rows] == pytest.approx([one.line.accuracy.mean for one in figures], abs=1e-6)
+    tested = json.loads(next((tmp_path / "out" / "here_to_there" / "runs").glob("*/result.json")).read_text())
+    assert (tested["tested"], tested["left_out"], tested["tested_split"]) == (27, 13, "all")
+    again = cross_database([tmp_path / "here", tmp_path / "there"], Grid(recipes=(recipe,), seeds=1), tmp_path / "out")
+    assert [one.line.accuracy.mean for one in again] == [one.line.accuracy.mean for one in figures]
+
+
+def test_sets_that_cannot_be_crossed(recipe: str, tmp_path: Path) -> None:
+    bright_faces(30).save(tmp_path / "a" / "set")
+    bright_faces(30).save(tmp_path / "b" / "set")
+    grid = Grid(recipes=(recipe,), seeds=1)
+    for sets in ([tmp_path / "a" / "set"], [tmp_path / "a" / "set", tmp_path / "b" / "set"]):
+        with pytest.raises(MienError, match="two sets or more"):
+            cross_database(sets, grid, tmp_path / "out")
+    strange = FaceSet.from_arrays(bright_faces(30).faces(), bright_faces(30).labels, classes=("x", "y", "z"))
+    strange.save(tmp_path / "strange")
+    with pytest.raises(MienError, match="labeled faces of class0"):
+        cross_database([tmp_path / "a" / "set", tmp_path / "strange"], grid, tmp_path / "out")
+
+
+def test_on_the_command_line(mien: Command, jaffe: Path, recipe: str, tmp_path: Path) -> None:
+    bright_faces(40, seed=1).save(tmp_path / "one")
+    bright_faces(40, seed=2).save(tmp_path / "two")
+    words = ["--recipes", recipe, "--seeds", 1, "--out", tmp_path / "out"]
+    done = mien("protocol", "cross", tmp_path / "one", tmp_path / "two", *words)
+    assert done.code == 0, done.err
+    assert all(word in done.out for word in ("plain", "trained on", "one", "two", "cross.csv"))
+    figures = json.loads(mien("protocol", "cross", tmp_path / "one", tmp_path / "two", *words, "--json").out)["figures"]
+    assert [(one["train"], one["test"]) for one in figures] == [("one", "two"), ("two", "one")]
+    refused = mien("protocol", "ckplus:six", jaffe, *words[:-1], tmp_path / "other")
+    assert (refused.code, "cohn-kanade-images" in refused.err) == (1, True)
+    assert not (tmp_path / "other" / "faces").exists()
+    assert mien("protocol", "ckplus:six", jaffe, jaffe, *words).code == 2
