@@ -140,7 +140,7 @@ def test_broken_pictures_of_a_folder_count_against_skip(tmp_path: Path) -> None:
 
 
 def test_source_from_names_what_there_is() -> None:
-    with pytest.raises(MienError, match=r"fer2013, ferplus, folder, .*table in data/sources; found 'ferplusplus'"):
+    with pytest.raises(MienError, match=r"fer2013, ferplus, folder, .*in data/sources; found 'ferplusplus'"):
         source_from("ferplusplus", {})
     with pytest.raises(MienError, match="input"):
         source_from("folder", {})
