@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli.options import FaceSetPath, Json, Trust, comma_list, key_values, setting, trust_typed, whole_number
+from mien.cli.options import Cluster, FaceSetPath, Jobs, Json, Trust, comma_list, key_values, setting, trust_typed
 from mien.cli.printing import print_result
 from mien.experiments.settings import Grid
 from mien.progress import progress_bar
@@ -58,7 +58,8 @@ def compare(
     fold_order: Annotated[str, setting(Grid, "fold_order")] = "balanced",
     device: Annotated[str, setting(Grid, "device")] = "auto",
     threads: Annotated[int | None, setting(Grid, "threads")] = None,
-    jobs: Annotated[int, whole_number("Runs at a time, each in a process with its share of the processors.", 1, 1000)] = 1,
+    jobs: Jobs = 1,
+    cluster: Cluster = None,
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
@@ -69,31 +70,15 @@ def compare(
     changes, axes = key_values(set_, "--set"), _axes(vary or [])
     trust_typed(model, changes, axes, trusted=trust, recipes=comma_list(recipes))
     asked = {
-        "recipes": comma_list(recipes),
-        "labels_per_class": budgets(labels_per_class),
-        "labels": [] if labels is None else numbers(labels),
-        "noise": numbers(noise),
-        "proportional_noise": proportional_noise,
-        "seeds": seeds,
-        "vary": axes,
-        "unlabeled": unlabeled,
-        "unlabeled_faces": unlabeled_faces,
-        "own_unlabeled": own_unlabeled,
-        "control": control,
-        "model": model,
-        "start": start,
-        "epochs": epochs,
-        "settings": changes,
-        "test_on": test_on,
-        "split": split,
-        "folds": folds,
-        "fold_order": fold_order,
-        "device": device,
-        "threads": threads,
-    }
+        "recipes": comma_list(recipes), "labels_per_class": budgets(labels_per_class),
+        "labels": [] if labels is None else numbers(labels), "noise": numbers(noise), "proportional_noise": proportional_noise,
+        "seeds": seeds, "vary": axes, "unlabeled": unlabeled, "unlabeled_faces": unlabeled_faces, "own_unlabeled": own_unlabeled,
+        "control": control, "model": model, "start": start, "epochs": epochs, "settings": changes, "test_on": test_on,
+        "split": split, "folds": folds, "fold_order": fold_order, "device": device, "threads": threads,
+    }  # fmt: skip
     grid = settings_from(Grid, asked)
     with progress_bar(quiet=as_json, single=True) as bar:
-        found = run(faceset, grid, out, bar, jobs)
+        found = run(faceset, grid, out, bar, jobs, cluster)
     _print_compared(found, out, as_json)
 
 

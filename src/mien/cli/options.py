@@ -100,6 +100,11 @@ Limits = Annotated[
 ]
 Turn = Annotated[bool, setting(PreparationSettings, "turn", "--turn")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 for the second GPU, or mps.")]
+Cluster = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="auto or HOST:PORT on a Ray cluster's machine, or local; machines share folders."),
+]
+Jobs = Annotated[int, whole_number("Runs at a time, each in a process with its share of the processors.", 1, 1000)]
 TestSplit = Annotated[str | None, typer.Option(help="Split to test on. Unless given: test or PublicTest.")]
 NEIGHBORS = (
     "A kind of neighbor (autoencoder, features, frames, mirror, pca, twins or views, with settings: 'views shift=0.05'), "

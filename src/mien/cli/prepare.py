@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import Json, Limits, Turn, class_names, key_values, setting, whole_number
+from mien.cli.options import Cluster, Json, Limits, Turn, class_names, key_values, setting, whole_number
 from mien.cli.printing import print_result, warn_of_few_tests, warn_of_untested
 from mien.preparation.preparation_settings import PreparationSettings
 from mien.progress import progress_bar
@@ -41,10 +41,7 @@ def prepare(
     test: Annotated[float, setting(PreparationSettings, "test")] = 0.0,
     seed: Annotated[int, setting(PreparationSettings, "seed")] = 0,
     workers: Annotated[int | None, whole_number("Processes. Unless given: one for each processor.", 1, 1024)] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="auto or HOST:PORT on a Ray cluster's machine, or local; machines share folders."),
-    ] = None,
+    cluster: Cluster = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="keep=COLUMNS", help="Columns of a list to take along: keep=age,camera."),

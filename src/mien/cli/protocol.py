@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import Json, Trust, comma_list, key_values, setting, trust_typed, whole_number
+from mien.cli.options import Cluster, Jobs, Json, Trust, comma_list, key_values, setting, trust_typed, whole_number
 from mien.cli.printing import print_result
 from mien.experiments.settings import Grid
 from mien.progress import progress_bar
@@ -31,7 +31,8 @@ def protocol(
     ] = None,
     device: Annotated[str, setting(Grid, "device")] = "auto",
     threads: Annotated[int | None, setting(Grid, "threads")] = None,
-    jobs: Annotated[int, whole_number("Runs at a time, each in a process with its share of the processors.", 1, 1000)] = 1,
+    jobs: Jobs = 1,
+    cluster: Cluster = None,
     skip: Annotated[int, whole_number("How many pictures of the database may be left out since they cannot be read.", 0)] = 0,
     trust: Trust = False,
     as_json: Json = False,
@@ -47,13 +48,13 @@ def protocol(
     grid = settings_from(Grid, asked | {"device": device, "threads": threads})
     if name == "cross":
         with progress_bar(quiet=as_json, single=True) as bar:
-            figures = cross_database(faces, grid, out, bar, jobs)
+            figures = cross_database(faces, grid, out, bar, jobs, cluster)
         print_result(as_json, {"figures": _values(figures), "out": str(out / CROSS)}, *_cross_tables(figures), out / CROSS)
         return
     if len(faces) != 1:
         raise typer.BadParameter(f"expected the folder of one database, found {len(faces)}", param_hint="FACES")
     with progress_bar(quiet=as_json, single=True) as bar:
-        found = run_protocol(name, faces[0], grid, out, bar, jobs, skip)
+        found = run_protocol(name, faces[0], grid, out, bar, jobs, skip, cluster)
     print_result(as_json, found.to_json(), *comparison_tables(found), out / "comparison" / "report.html")
     if found.failed:
         raise typer.Exit(1)

@@ -15,6 +15,7 @@ from mien.evaluation.evaluation_result import few_faces_caution
 from mien.experiments.comparison_result import Comparison
 from mien.experiments.folds import pooled
 from mien.experiments.grid import ComparisonPlan, Job, make_plan
+from mien.experiments.job_cluster import run_on_cluster
 from mien.experiments.job_processes import run_in_processes
 from mien.experiments.one_run import Work, do_run, open_work
 from mien.experiments.published import published_on
@@ -37,17 +38,25 @@ REPORT_SHARE = 0.05
 
 
 def compare(
-    faces: FaceSet | Path | str, grid: Grid, out: Path | str, progress: Progress | None = None, jobs: int = 1
+    faces: FaceSet | Path | str,
+    grid: Grid,
+    out: Path | str,
+    progress: Progress | None = None,
+    jobs: int = 1,
+    cluster: str | None = None,
 ) -> Comparison:
     """Train every run of `grid` on the stored set `faces`, and test it there or on the grid's `test_on`, into the folder `out`.
 
     Writes runs/ (a folder for each run), runs.csv, table.csv, report.html with its diagrams as SVG files, and grid.json.
     Finished runs are not done again, and an interrupted run is resumed: the same grid, or a larger one, goes on in the same
     folder. Where it is tested on other faces than before, finished runs are tested again, not trained. A run that fails with a
-    MienError is recorded as failed. `jobs`: runs at a time, each in a process of its own, with its share of the processors unless
-    the grid names threads. Raises MienError where a process dies, `out` holds other things or the grid
-    of another set, where a set is not stored, a recipe is wrong, the split to test on was trained on, or two recipes did not
-    get the same labels in a cell.
+    MienError is recorded as failed.
+
+    `jobs`: runs at a time, each in a process of its own, with its share of the processors unless the grid names threads.
+    `cluster`: each run is a task of the Ray cluster at this address instead, as in `run_on_cluster`.
+
+    Raises MienError where `out` holds other things or the grid of another set, where a set is not stored, a recipe is wrong, the
+    split to test on was trained on, two recipes did not get the same labels in a cell, a process dies, or no cluster answers.
     """
     require_fitting(Count, jobs=jobs)
     choose_device(grid.device)
@@ -58,10 +67,10 @@ def compare(
         bar.say(note)
     for caution in _cautions(work):
         bar.say(f"warning: {caution}")
-    return _run(work, plan, bar, jobs)
+    return _run(work, plan, bar, jobs, cluster)
 
 
-def _run(work: Work, plan: ComparisonPlan, bar: Progress, processes: int) -> Comparison:
+def _run(work: Work, plan: ComparisonPlan, bar: Progress, processes: int, cluster: str | None) -> Comparison:
     """Do the runs that are not done yet, with tables and report after each."""
     done, clock, seen = dict[str, RunResult](), RunClock(), dict[Any, LabelsOfCell]()
     jobs, due = plan.jobs, -np.inf
@@ -75,7 +84,13 @@ def _run(work: Work, plan: ComparisonPlan, bar: Progress, processes: int) -> Com
         bar.say(f"{len(done)} of {len(jobs)} runs are finished already")
     missing = [job for job in jobs if job.folder not in done]
     count = min(processes, len(missing))
-    for job, result in run_in_processes(work, missing, count, bar) if count > 1 else _one_by_one(work, jobs, missing, bar):
+    if cluster is not None and missing:
+        results = run_on_cluster(work, missing, cluster)
+    elif count > 1:
+        results = run_in_processes(work, missing, count, bar)
+    else:
+        results = _one_by_one(work, jobs, missing, bar)
+    for job, result in results:
         if not result.failed:
             require_same_labels(work.out / "runs", job, seen)
         write_result(work.out / "runs" / job.folder, result)

@@ -37,15 +37,19 @@ def threads_of_each(grid: Grid, jobs: int) -> int:
     return grid.threads or max(1, here // jobs)
 
 
+def order_for(work: Work, jobs: Sequence[Job], threads: int) -> Order:
+    """What other processes are told of a comparison whose runs take so many threads each."""
+    assert work.faces.folder is not None  # as open_work sees to
+    names = tuple(dict.fromkeys(own_names([job.made.table() for job in jobs])))
+    return Order(work.faces.folder.resolve(), replace(work.grid, threads=threads), work.out.resolve(), names)
+
+
 def run_in_processes(work: Work, jobs: Sequence[Job], count: int, bar: Progress) -> Iterator[tuple[Job, RunResult]]:
     """The results of jobs as they are done, in any order, `count` at a time; a checkpoint is left of those that were stopped.
 
     Raises MienError where a process dies: what it had done is on disk, and the same comparison goes on there.
     """
-    assert work.faces.folder is not None
-    names = tuple(dict.fromkeys(own_names([job.made.table() for job in jobs])))
-    grid = replace(work.grid, threads=threads_of_each(work.grid, count))
-    order = Order(work.faces.folder, grid, work.out, names)
+    order = order_for(work, jobs, threads_of_each(work.grid, count))
     crew, left, said = list[JobProcess](), list(jobs), set[str]()
     listening = Quiet(bar, "", said)
     try:

@@ -52,7 +52,14 @@ def find_protocol(name: str) -> tuple[str, Database, PublishedProtocol]:
 
 
 def run_protocol(
-    name: str, folder: Path, grid: Grid, out: Path, progress: Progress | None = None, jobs: int = 1, skip: int = 0
+    name: str,
+    folder: Path,
+    grid: Grid,
+    out: Path,
+    progress: Progress | None = None,
+    jobs: int = 1,
+    skip: int = 0,
+    cluster: str | None = None,
 ) -> Comparison:
     """Compare the recipes of `grid` on a published database in the way of one of its protocols, `DATABASE:PROTOCOL`.
 
@@ -70,11 +77,16 @@ def run_protocol(
     if opened.info.name != source.info().name:
         raise MienError(f"{source.info().name} in {faces}", opened.info.name, "choose another --out")
     asked = replace(grid, folds=protocol.folds or None, fold_order="ascending" if protocol.folds else "balanced")
-    return compare(opened, asked, out / "comparison", bar, jobs)
+    return compare(opened, asked, out / "comparison", bar, jobs, cluster)
 
 
 def cross_database(
-    sets: Sequence[Path], grid: Grid, out: Path, progress: Progress | None = None, jobs: int = 1
+    sets: Sequence[Path],
+    grid: Grid,
+    out: Path,
+    progress: Progress | None = None,
+    jobs: int = 1,
+    cluster: str | None = None,
 ) -> tuple[CrossFigure, ...]:
     """Train on each set and test on each other one (ST+SW, Table III), into `out`: a comparison for each pair, and cross.csv.
 
@@ -88,7 +100,7 @@ def cross_database(
     for (train, mine), (test, other) in permutations(zip(names, sets, strict=True), 2):
         bar.say(f"trained on {train}, tested on {test}")
         asked = replace(grid, test_on=other, split=_split_of(FaceSet.open(other)))
-        found = compare(mine, asked, out / f"{train}_to_{test}", bar, jobs)
+        found = compare(mine, asked, out / f"{train}_to_{test}", bar, jobs, cluster)
         figures += [CrossFigure(train, test, line, found.notes) for line in found.lines]
         write_atomically(out / CROSS, to_csv([_row(figure) for figure in figures]).encode())
     return tuple(figures)

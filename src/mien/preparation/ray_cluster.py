@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from mien.errors import MienError
@@ -25,18 +25,29 @@ RAY_TRIES = "RAY_gcs_server_port_wait_time_s"
 def work_on_cluster(tasks: Iterator[ShardTask], address: str) -> Iterator[ShardRecord]:
     """The records of tasks that a cluster does, in any order; tasks of a lost worker go to others.
 
-    Folders have to be the same on all machines. Raises MienError where Ray is missing or no cluster answers.
+    Folders have to be the same on all machines. Raises MienError as `ray_connection` does.
+    """
+    with ray_connection(address) as ray:
+        while items := [{"task": task} for task in draw_tasks(tasks, WINDOW, WINDOW_BYTES)]:
+            made = ray.data.from_items(items, override_num_blocks=len(items)).map(_make)
+            items.clear()  # Ray has copies of them.
+            for row in made.iter_rows():
+                if isinstance(row["record"], MienError):
+                    raise row["record"]
+                yield row["record"]
+
+
+@contextmanager
+def ray_connection(address: str) -> Iterator[Any]:
+    """A context with the module ray, connected to a cluster; a connection that was there before stays.
+
+    `address`: `auto` on one of its machines, HOST:PORT of its head, or `local` for a cluster that is started here and ends with
+    the context. Raises MienError where Ray is missing or no cluster answers.
     """
     with cluster_folder() if address == "local" else nullcontext() as place:
         ray, begun = _connected(address, place)
         try:
-            while items := [{"task": task} for task in draw_tasks(tasks, WINDOW, WINDOW_BYTES)]:
-                made = ray.data.from_items(items, override_num_blocks=len(items)).map(_make)
-                items.clear()  # Ray has copies of them.
-                for row in made.iter_rows():
-                    if isinstance(row["record"], MienError):
-                        raise row["record"]
-                    yield row["record"]
+            yield ray
         finally:
             if begun:
                 ray.shutdown()
