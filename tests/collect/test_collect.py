@@ -207,7 +207,8 @@ def test_the_command_says_what_leaves_and_asks(mien: Command, served: Served, wo
     told = json.loads(done.out)
     assert (told["faces"], told["labels"]) == (4, {"anger": 2, "fear": 2})
     assert {agent.partition("; ")[2].rpartition("; ")[2] for agent in served.agents} == {"me@example.org)"}
-    assert "doubtful" in mien(*given, "--yes").out
+    again = mien(*given)
+    assert ("doubtful" in again.out, "leaves the computer" in again.err) == (True, False), "there is nothing left to ask"
     with (tmp_path / "out" / "pictures.csv").open(encoding="utf-8", newline="") as file:
         assert [row["source"] for row in csv.DictReader(file)] == ["bing"] * 4
 

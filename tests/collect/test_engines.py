@@ -2,6 +2,7 @@
 
 import html
 import json
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -62,6 +63,12 @@ def test_whatever_comes_is_read_or_refused(name: str, content: bytes) -> None:
     except ValueError:
         return
     assert all(isinstance(hit, Hit) and isinstance(hit.address, str) for hit in found)
+
+
+def test_marks_that_html_does_not_know_are_refused() -> None:
+    for text in (b"<![weird[x]]>", b"<!DOCTYPE [ <!x", b"<!-", b"<a class='iusc' m"):
+        with suppress(ValueError):
+            assert engine_from_text("bing").hits(text) == []
 
 
 @pytest.mark.parametrize("name", NAMES)

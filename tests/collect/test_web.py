@@ -1,7 +1,13 @@
 """The web is asked politely, and nothing that it answers does harm."""
 
+import shutil
+import ssl
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
 import pytest
-from web_server import Served, packed
+from web_server import Served, packed, serving
 
 from mien.collect.addresses import is_public, web_address
 from mien.collect.request import RefusedError
@@ -59,6 +65,28 @@ def test_much_slow_packed_and_short_answers_are_refused(served: Served, web: Web
     assert (error.reason, error.passing) == ("no answer within 0.5 s", True)
 
 
+def test_https_is_spoken_with_those_who_are_who_they_say(tmp_path: Path) -> None:
+    program = shutil.which("openssl")
+    if program is None:
+        pytest.skip("openssl is not installed")
+    certificate, key = tmp_path / "own.pem", tmp_path / "own.key"
+    how = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=mien"]
+    named = ["-addext", "subjectAltName=IP:127.0.0.1", "-out", str(certificate), "-keyout", str(key)]
+    subprocess.run([program, "req", "-x509", *how, *named], check=True, capture_output=True)
+    own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    own.load_cert_chain(certificate, key)
+    with serving(own) as served:
+        served.put("/a", b"content")
+        served.answers["/slow"] = (200, {"X-Slow": "yes"}, bytes(200))
+        trusting = Web(0.001, 0.5, "", True, secure=ssl.create_default_context(cafile=str(certificate)))
+        assert trusting.get(f"{served.root}/a", 10) == b"content"
+        assert refused(trusting, f"{served.root}/slow").reason == "no answer within 0.5 s"
+        other = served.root.replace("127.0.0.1", "localhost")
+        for web, root in ((Web(0.001, 0.5, "", True), served.root), (trusting, other)):
+            with pytest.raises(RefusedError, match="SSLCertVerificationError"):
+                web.get(f"{root}/a", 10, robots=False)
+
+
 def test_robots_are_obeyed_and_asked_once(served: Served, web: Web) -> None:
     served.robots = "User-agent: *\nDisallow: /closed\n\nUser-agent: other\nDisallow: /\n"
     served.put("/open", b"x")
@@ -77,6 +105,17 @@ def test_a_host_that_does_not_say_is_left_alone(served: Served, web: Web, status
     served.answer = lambda path, query: (status, {}, b"")  # type: ignore[method-assign]
     assert "does not say" in refused(web, f"{served.root}/there").reason
     assert served.asked["/there"] == 0
+
+
+BROKEN = ("Crawl-delay: ²", "Disallow: http://[", "Crawl-delay: " + "9" * 400, "Request-rate: ²/³", "\0\xff:", ":")
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_a_robots_txt_that_is_none_ends_nothing(served: Served, web: Web, text: str) -> None:
+    served.robots = f"User-agent: *\n{text}\n"
+    served.put("/a", b"x")
+    with suppress(RefusedError):
+        assert web.get(f"{served.root}/a", 10) == b"x"
 
 
 def test_a_host_gets_its_pause(served: Served) -> None:

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import ssl
 import struct
 import threading
 import time
@@ -65,7 +66,8 @@ class Served:
 
     @property
     def root(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_address[1]}"
+        kind = "https" if isinstance(self.server.socket, ssl.SSLSocket) else "http"
+        return f"{kind}://127.0.0.1:{self.server.server_address[1]}"
 
     def put(self, path: str, content: bytes) -> str:
         """A picture at a path."""
@@ -87,8 +89,8 @@ class Served:
 
 
 @contextmanager
-def serving() -> Iterator[Served]:
-    """A context with a server."""
+def serving(secure: ssl.SSLContext | None = None) -> Iterator[Served]:
+    """A context with a server. `secure`: how it speaks https."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -116,6 +118,8 @@ def serving() -> Iterator[Served]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if secure is not None:
+        server.socket = secure.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     place = Served(server)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

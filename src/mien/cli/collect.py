@@ -46,8 +46,9 @@ def collect(
     values |= {"engines": comma_list(engines), "each": each, "side": side, "align": align, "detector": detector}
     values |= {"rate": rate, "timeout": timeout, "most_bytes": most_bytes, "contact": contact, "local": local}
     asked = settings_from(CollectSettings, values)
-    note(plan(asked).told)
-    if not yes:
+    planned, is_done = plan(asked), (out / FACES).is_dir()
+    note("" if is_done else planned.told)
+    if not yes and not is_done:
         confirm("Begin? The pictures belong to those who made them: for research on your own computer.")
     with progress_bar(quiet=as_json) as bar:
         done = collect_faces(asked, out, workers or os.cpu_count() or 1, bar)

@@ -8,6 +8,8 @@ from urllib.parse import quote, urljoin, urlsplit
 
 LONGEST = 2000
 """The most letters of an address."""
+NUMBERS = 4
+"""How many of a host's numbers are tried."""
 PORTS = {"http": 80, "https": 443}
 _PLAIN = "/%:=&?~+!$,;'@()*[]|"
 """Signs of a path or query that stay as they are."""
@@ -63,18 +65,20 @@ def web_address(text: str, base: WebAddress | None = None) -> WebAddress:
     return WebAddress(parts.scheme, host, parts.port or PORTS[parts.scheme], target)
 
 
-def reachable(address: WebAddress, local: bool) -> tuple[str, int]:
-    """The number and the family of a host that may be asked.
+def reachable(address: WebAddress, local: bool) -> tuple[tuple[str, int], ...]:
+    """The numbers of a host that may be asked, each with its family, NUMBERS at most.
 
     It is looked up once and asked by its number: a name that leads elsewhere the next time gains nothing. `local`: whether
     this computer and private networks may be asked, too. Raises ValueError where they are all there is, and OSError for an
     unknown name.
     """
+    found = list[tuple[str, int]]()
     for family, _, _, _, place in socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM):
-        number = str(place[0])
-        if local or is_public(number):
-            return number, int(family)
-    raise ValueError("an address of this computer or of a private network")
+        if local or is_public(str(place[0])):
+            found.append((str(place[0]), int(family)))
+    if not found:
+        raise ValueError("an address of this computer or of a private network")
+    return tuple(found[:NUMBERS])
 
 
 def is_public(number: str) -> bool:

@@ -38,7 +38,7 @@ LIST = "pictures.csv"
 """The pictures that were downloaded, each with its class and where it is from."""
 COLUMNS = ("source", "address", "page", "words", "language", "fetched", "license")
 """Columns of every face beside its label: where the picture is from."""
-DOUBT = "labels doubtful: each is the class of the words that found the picture, and nobody has looked"
+DOUBT = "labels doubtful: the classes of the words that found them"
 """What the name of a set says."""
 
 

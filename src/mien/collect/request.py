@@ -3,10 +3,11 @@
 import http.client
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import Event, Timer
+from time import monotonic
 
 from mien.collect.addresses import WebAddress
 
@@ -36,34 +37,47 @@ class Reply:
 
 
 def ask(
-    address: WebAddress, where: tuple[str, int], headers: Mapping[str, str], most: int, seconds: float, secure: ssl.SSLContext
+    address: WebAddress,
+    places: Sequence[tuple[str, int]],
+    headers: Mapping[str, str],
+    most: int,
+    seconds: float,
+    secure: ssl.SSLContext,
 ) -> Reply:
-    """The reply of a host to a GET. `where`: the host's number and family. `secure`: how https is spoken.
+    """The reply of a host to a GET. `places`: the host's numbers and their families. `secure`: how https is spoken.
 
     Raises RefusedError where there is none within `seconds`, or it has more than `most` bytes or comes packed.
     """
-    line = socket.socket(where[1], socket.SOCK_STREAM)
-    try:
-        with _ended_after(seconds, line) as is_over:
-            late = RefusedError(f"no answer within {seconds:g} s", passing=True)
-            try:
-                reply = _spoken(line, address, where[0], headers, most, secure)
-            except RefusedError as error:
-                raise (late if is_over() else error) from None
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                slow = is_over() or isinstance(error, TimeoutError)
-                raise (late if slow else RefusedError(f"no whole answer ({type(error).__name__})", passing=True)) from error
-            if is_over():  # what was cut off may look whole
-                raise late
-            return reply
-    finally:
-        line.close()
+    began = monotonic()
+    with _connected(places, address.port, seconds) as line, _ended_after(seconds - (monotonic() - began), line) as is_over:
+        late = RefusedError(f"no answer within {seconds:g} s", passing=True)
+        try:
+            reply = _spoken(line, address, headers, most, secure)
+        except RefusedError as error:
+            raise (late if is_over() else error) from None
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            slow = is_over() or isinstance(error, TimeoutError)
+            raise (late if slow else RefusedError(f"no whole answer ({type(error).__name__})", passing=True)) from error
+        if is_over():  # what was cut off may look whole
+            raise late
+        return reply
 
 
-def _spoken(
-    line: socket.socket, address: WebAddress, number: str, headers: Mapping[str, str], most: int, secure: ssl.SSLContext
-) -> Reply:
-    line.connect((number, address.port))
+def _connected(places: Sequence[tuple[str, int]], port: int, seconds: float) -> socket.socket:
+    """A connection to the first of a host's numbers that takes one: a network may lack a way to the others."""
+    for number, family in places:
+        line = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            line.settimeout(seconds / len(places))
+            line.connect((number, port))
+        except OSError:
+            line.close()
+        else:
+            return line
+    raise RefusedError("a host that takes no connection", passing=True)
+
+
+def _spoken(line: socket.socket, address: WebAddress, headers: Mapping[str, str], most: int, secure: ssl.SSLContext) -> Reply:
     spoken = secure.wrap_socket(line, server_hostname=address.host) if address.scheme == "https" else line
     try:
         link = http.client.HTTPConnection(address.host, address.port)
@@ -99,7 +113,7 @@ def _body(answer: http.client.HTTPResponse, told: Mapping[str, str], most: int) 
 @contextmanager
 def _ended_after(seconds: float, line: socket.socket) -> Iterator[Callable[[], bool]]:
     """A context in which a connection is cut after a time, however slowly its bytes drip; it gives whether that has happened."""
-    over = Event()
+    over, seconds = Event(), max(seconds, 0.001)
     held = line.dup()  # TLS takes the connection over from `line`
 
     def end() -> None:

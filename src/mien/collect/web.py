@@ -4,7 +4,6 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from urllib.robotparser import RobotFileParser
 
 from mien.collect.addresses import WebAddress, reachable, web_address
@@ -44,7 +43,7 @@ class Rules:
     def pause(self) -> float:
         """The seconds between two requests that it asks for."""
         asked = self.parser.crawl_delay(NAME) if self.parser else None
-        return float(asked or 0)
+        return float(min(int(asked or 0), LONGEST_PAUSE))
 
 
 class Web:
@@ -57,19 +56,17 @@ class Web:
         contact: str = "",
         local: bool = False,
         sleep: Callable[[float], None] = time.sleep,
+        secure: ssl.SSLContext | None = None,
     ) -> None:
         self.rate = rate
         self.timeout = timeout
         self.local = local
         self.agent = user_agent(contact)
+        self._secure = secure or ssl.create_default_context()
         self._sleep = sleep
         self._free = dict[str, float]()
         self._rules = dict[str, Rules]()
-        self._numbers = dict[str, tuple[str, int]]()
-
-    @cached_property
-    def _secure(self) -> ssl.SSLContext:
-        return ssl.create_default_context()
+        self._numbers = dict[str, tuple[tuple[str, int], ...]]()
 
     def get(self, text: str, most: int, accept: str = "*/*", robots: bool = True) -> bytes:
         """The content at an address. `most`: of how many bytes at most. `accept`: what kinds of content are wanted.
@@ -114,8 +111,8 @@ class Web:
             self._free[address.place] = time.monotonic() + rest
         return reply
 
-    def _where(self, address: WebAddress) -> tuple[str, int]:
-        """The number and family of a host, looked up once."""
+    def _where(self, address: WebAddress) -> tuple[tuple[str, int], ...]:
+        """The numbers of a host and their families, looked up once."""
         if address.place not in self._numbers:
             try:
                 self._numbers[address.place] = reachable(address, self.local)
@@ -144,7 +141,10 @@ class Web:
         # 401 and 403 keep others out; with another status of the 400s there is no such file.
         if reply.status != 200 and (reply.status in (401, 403, *BUSY) or not 400 <= reply.status < 500):
             return Rules(None)
-        parser.parse(reply.content.decode("utf-8-sig", "replace").splitlines())
+        try:
+            parser.parse(reply.content.decode("utf-8-sig", "replace").splitlines())
+        except ValueError:  # of numbers and addresses that are none
+            return Rules(None)
         return Rules(parser)
 
 

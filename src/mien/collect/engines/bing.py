@@ -30,7 +30,10 @@ class Bing(Engine):
     @override
     def hits(self, content: bytes) -> Sequence[Hit]:
         links = _Links()
-        links.feed(content.decode("utf-8", "replace"))
+        try:
+            links.feed(content.decode("utf-8", "replace"))
+        except AssertionError as error:  # Python's parser says so of marks that it does not know
+            raise ValueError("no HTML") from error
         return [Hit(text_of(one, "murl"), text_of(one, "purl")) for one in links.found if text_of(one, "murl")]
 
 
