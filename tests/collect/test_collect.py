@@ -198,7 +198,7 @@ def test_the_command_says_what_leaves_and_asks(mien: Command, served: Served, wo
     given += ["--engines", f"bing address={served.root}/search", "--rate", 0.001, "--local", "--contact", "me@example.org"]
     done = mien(*given)
     assert done.code == 1
-    assert "the words of 3 searches to bing" in done.err
+    assert "the words of 3 searches, to bing" in done.err
     assert "nobody at a terminal to ask; give --yes" in done.err
     assert not served.asked
     assert not (tmp_path / "out").exists()

@@ -87,7 +87,7 @@ def test_google_wants_a_key_which_is_kept_nowhere(
     monkeypatch.delenv("MIEN_GOOGLE_KEY", raising=False)
     monkeypatch.setenv("MIEN_GOOGLE_CX", "engine")
     asked = CollectSettings(None, ("anger",), ("en",), (f"google address={served.root}/api",), 1, 32, "whole", local=True)
-    with pytest.raises(MienError, match="MIEN_GOOGLE_KEY; make both"):
+    with pytest.raises(MienError, match="MIEN_GOOGLE_KEY; set them"):
         collect_faces(asked, tmp_path / "out", web=web)
     monkeypatch.setenv("MIEN_GOOGLE_KEY", "a-secret")
     served.answers["/api"] = (200, {}, json.dumps({"items": [{"link": f"{served.root}/a.png"}]}).encode())

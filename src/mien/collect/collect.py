@@ -78,11 +78,11 @@ class Plan:
 
     @property
     def told(self) -> str:
-        """What leaves the computer, in a sentence."""
+        """What leaves the computer, in words."""
         words, engines = quantity(len(self.searches), "search", "searches"), ", ".join(self.engines)
         return (
-            f"this leaves the computer: the words of {words} to {engines}, and requests for the pictures that they name, to the "
-            f"hosts where these lie and for their robots.txt, all under the name {self.agent!r}; nothing else, and no face"
+            f"this leaves the computer: the words of {words}, to {engines}; and requests for the pictures that they name, to the "
+            f"hosts of these. Each request bears the name {self.agent!r}. Nothing else leaves, and no face"
         )
 
 

@@ -1,6 +1,6 @@
 """Google's image search by its Custom Search JSON API, 10 pictures at a time; its pages forbid programs, and need scripts.
 
-It wants a key and the id of a search engine of one's own, both free up to a number of searches a day.
+It wants a key and the id of a search engine of one's own. Google gives no new keys, and ends the API with 2026.
 """
 
 import os
@@ -38,7 +38,7 @@ class Google(Engine):
     @override
     def require_ready(self) -> None:
         if missing := [name for name in (KEY, ENGINE) if not os.environ.get(name)]:
-            todo = "make both at Google's Programmable Search Engine, or leave google out of --engines"
+            todo = "set them if you have them (Google gives no new ones), or leave google out of --engines"
             raise MienError(f"a key and a search engine's id in {KEY} and {ENGINE}", f"no {' and no '.join(missing)}", todo)
 
     @override
