@@ -20,6 +20,7 @@ FLOORS = (
         "faces",
         "models",
         "preparation",
+        "collect",
         "recognize",
         "neighbors",
         "evaluation",

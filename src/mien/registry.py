@@ -14,7 +14,12 @@ from mien.errors import MienError
 from mien.settings import setting_docs, settings_from
 from mien.wording import brief_repr, with_suggestion
 
-REQUIRED_METHODS = {"mien.models": "build", "mien.data.sources": "blocks", "mien.neighbors.kinds": "fit"}
+REQUIRED_METHODS = {
+    "mien.models": "build",
+    "mien.data.sources": "blocks",
+    "mien.neighbors.kinds": "fit",
+    "mien.collect.engines": "hits",
+}
 """The method that each component of a room must have; components of other rooms must be callable."""
 
 LOADED = "a part of mien, or one whose module is imported already"

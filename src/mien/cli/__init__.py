@@ -14,6 +14,7 @@ from mien.cli import (
     annotate,
     annotators,
     autoencoder,
+    collect,
     compare,
     consistency,
     databases,
@@ -63,6 +64,7 @@ def _top(
 app.command("import")(face_sets.import_)
 app.command()(databases.databases)
 app.command()(prepare.prepare)
+app.command()(collect.collect)
 for _command in (
     face_sets.describe,
     face_sets.features,
@@ -133,7 +135,8 @@ def main() -> None:
     except SystemExit as end:
         how = _notes(end)
         if end.code == INTERRUPTED:
-            again = "mien prepare, compare, rounds and autoencoder train go on by the same command, training by mien resume RUN"
+            alike = "mien prepare, collect, compare, rounds and autoencoder train"
+            again = f"{alike} go on by the same command, training by mien resume RUN"
             _say("interrupted", *(how or [again]))
         elif how:
             _say("ended", *how)

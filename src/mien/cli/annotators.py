@@ -1,14 +1,12 @@
 """Commands about the people who label faces: who may answer, until when, and who signed in."""
 
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mien.cli.options import Json
-from mien.cli.printing import print_result
-from mien.errors import MienError
+from mien.cli.printing import confirm, print_result
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -76,7 +74,7 @@ def remove(
     with Store.open(store) as opened:
         if not yes:
             what = "and all their answers" if answers else "but not their answers"
-            _confirm(f"Remove {name}, {what}? Nobody can undo this.")
+            confirm(f"Remove {name}, {what}? Nobody can undo this.")
         nobody = opened.accounts.remove(name, answers)
     left = "so are their answers" if answers else f"their answers are now of {nobody!r}" if nobody else "there were no answers"
     print_result(as_json, {"name": name, "answers": nobody}, f"{name} is removed; {left}")
@@ -121,11 +119,3 @@ def _print_token(name: str, token: str, as_json: bool) -> None:
 
 def _iso(time: "datetime | None") -> str | None:
     return None if time is None else time.isoformat(timespec="seconds")
-
-
-def _confirm(question: str) -> None:
-    """Raises MienError where there is nobody to ask, or they say no."""
-    if not sys.stdin.isatty():
-        raise MienError("--yes", "nobody at a terminal to ask", "give --yes where that is meant")
-    if not typer.confirm(question):
-        raise MienError("a yes", "a no", "nothing was changed")

@@ -98,3 +98,15 @@ def sure_answers(result: "Evaluation") -> str:
         return "sure answers: none of the faces has one"
     said = f"sure answers: {percent(result.sure)} of the faces ({percent(many.low)} to {percent(many.high)}) have one, "
     return said + f"and {percent(result.sure_right)} of these are right ({percent(right.low)} to {percent(right.high)})"
+
+
+def confirm(question: str) -> None:
+    """Raises MienError where there is nobody to ask, or they say no."""
+    import typer
+
+    from mien.errors import MienError
+
+    if not sys.stdin.isatty():
+        raise MienError("--yes", "nobody at a terminal to ask", "give --yes where that is meant")
+    if not typer.confirm(question, err=True):
+        raise MienError("a yes", "a no", "nothing was changed")
