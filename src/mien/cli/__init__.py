@@ -28,6 +28,7 @@ from mien.cli import (
     predict,
     prepare,
     rounds,
+    tables_of_papers,
     train,
 )
 from mien.errors import MienError
@@ -93,6 +94,7 @@ for _command in (
 app.add_typer(autoencoder.autoencoder, name="autoencoder")
 app.add_typer(annotators.annotators, name="annotators")
 app.add_typer(labels.labels, name="labels")
+app.add_typer(tables_of_papers.tables, name="tables")
 
 
 def _whole_lines(one: typer.Typer) -> None:
