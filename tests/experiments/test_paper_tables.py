@@ -201,7 +201,7 @@ def test_a_table_is_made_and_gone_on_with(tiny: Path, mien: Command) -> None:
     done = mien(*words, "--seeds", 1)
     assert done.code == 0, done.err
     assert "small recipes, faces of 48 pixels" in done.out.replace("\n", " ")
-    assert "without faces of ferplus, megaface" in done.out.replace("\n", " ")
+    assert "not at hand: ferplus, megaface" in done.out.replace("\n", " ")
     rows, compared = (_rows(tiny / "out" / name) for name in ("table.csv", "fer2013-alexnet/table.csv"))
     accuracy = {row["recipe"]: float(row["accuracy"]) for row in compared}
     assert set(accuracy) == {"supervised_small", "pl_small", "pl_alrao_small", "alt_small"}

@@ -12,7 +12,7 @@ from mien.wording import plain_text
 
 if TYPE_CHECKING:
     from mien.cli.tables import TextTable
-    from mien.experiments.paper_tables.entries import PaperTable
+    from mien.experiments.paper_tables.entries import PaperTable, PrintedFigure
     from mien.experiments.paper_tables.made_table import MadeTable
 
 tables = typer.Typer(no_args_is_help=True, help="The tables of the five papers: their figures, and the same measured by mien.")
@@ -134,24 +134,32 @@ def _listed(known: "Sequence[PaperTable]", data: Path | None) -> "TextTable":
 
 def _printed(found: "PaperTable") -> "TextTable":
     """The figures of a table as they are printed."""
-    from mien.cli.tables import TextTable
+    from mien.cli.tables import narrow_table
 
-    table = TextTable("method", "setting", "figure", "published", "recipe here")
+    table = narrow_table("method", "faces", "figure", "published", "recipe here", title=found.id)
     for one in found.figures:
-        sign = " %" if one.unit == "%" else ""
-        table.add_row(one.method, one.setting, one.what, f"{one.figure}{sign}", one.recipe)
+        table.add_row(_method(one), one.database, one.what, _with_sign(one.figure, one), one.recipe)
     return table
 
 
 def _measured(made: "MadeTable") -> "TextTable":
     """What was measured beside what is printed."""
-    from mien.cli.tables import TextTable, figure
+    from mien.cli.tables import narrow_table
 
-    table = TextTable("method", "setting", "figure", "published", "measured", "95 % interval", "difference", "seeds")
+    headers = ("method", "faces", "figure", "published", "measured", "difference", "seeds")
+    table = narrow_table(*headers, title=f"{made.table.id}, with 95 % intervals over seeds")
     for one in made.figures:
-        interval = f"{one.low:.2f} to {one.high:.2f}" if one.low == one.low else ""
-        difference = f"{one.difference:+.2f}" if one.difference == one.difference else ""
-        printed = one.printed
-        cells = (printed.method, printed.setting, printed.what, printed.figure)
-        table.add_row(*cells, figure(one.mean, 2), interval, difference, str(one.seeds or ""))
+        printed, known = one.printed, one.mean == one.mean
+        interval = f" ({one.low:.2f} to {one.high:.2f})" if one.low == one.low else ""
+        measured = (f"{one.mean:.2f}{interval}", f"{one.difference:+.2f}", str(one.seeds)) if known else ("-", "", "")
+        table.add_row(_method(printed), printed.database, printed.what, _with_sign(printed.figure, printed), *measured)
     return table
+
+
+def _method(figure: "PrintedFigure") -> str:
+    """The method of a figure, and what else tells it from its neighbors."""
+    return ", ".join(filter(None, (figure.method, figure.setting)))
+
+
+def _with_sign(text: str, figure: "PrintedFigure") -> str:
+    return f"{text} %" if figure.unit == "%" else text

@@ -23,7 +23,7 @@ class MadeTable:
         """What to know before the figures are compared, in sentences."""
         small = "small recipes, faces of 48 pixels and few epochs: it shows that all works, and is no measure of the paper"
         lacked = [name for name in self.table.further if name not in self.asked.there]
-        without = f"without faces of {', '.join(lacked)}, which the paper or these commands would take"
+        without = f"not at hand: {', '.join(lacked)}; figures on them are missing, and what learns from them does without"
         said = (self.asked.small and small, lacked and without, self.table.departs)
         return tuple(text for text in said if text)
 
