@@ -16,10 +16,12 @@ from mien import MienError, Recipe
 from mien.cli import app
 from mien.cli.compare import _axes
 from mien.cli.options import comma_list, key_values
+from mien.data.importing import source_from
 from mien.experiments.paper_tables import entries
 from mien.experiments.paper_tables.commands import TableRequest, commands_of, merged, small_form
-from mien.experiments.paper_tables.entries import PaperTable, PrintedFigure, TableStep, find_table, read_tables
+from mien.experiments.paper_tables.entries import PaperTable, PrintedFigure, TableStep, find_table, read_tables, readable
 from mien.experiments.paper_tables.measured import measure_figures
+from mien.json_toml import parse_word
 from mien.recipes.recipe_files import recipe_names
 
 WRITTEN = {"jaffe", "kdef", "rafd", "oulu_casia", "sfew", "affectnet", "tfd", "expw", "cafe", "anxiety"}
@@ -37,6 +39,14 @@ def _parsed(words: tuple[str, ...]) -> dict[str, Any]:
         command = command.commands[left.pop(0)]
     found: dict[str, Any] = command.make_context(words[0], left).params
     return found
+
+
+def _require_source(asked: dict[str, Any], changes: dict[str, str]) -> None:
+    """A database that mien reads takes what the command tells it."""
+    if asked["source"] in readable():
+        told = {name: asked[name] for name in ("rule", "side", "color") if asked[name]}
+        given = {name: parse_word(value) for name, value in changes.items()}
+        assert source_from(asked["source"], {"input": asked["paths"][0], **told, **given})
 
 
 def test_there_is_an_entry_for_each_numbered_table() -> None:
@@ -74,6 +84,9 @@ def test_its_commands_can_be_given(table: PaperTable, small: bool) -> None:
         for command in commands_of(table, TableRequest(there=there, small=small, seeds=2)):
             asked = _parsed(command.words)
             changes = key_values(asked.get("set_"), "--set")
+            if command.words[0] == "import":
+                _require_source(asked, changes)
+                continue
             for name in comma_list(asked.get("recipes") or asked.get("recipe") or ""):
                 recipe = Recipe.load(name).with_settings(changes)
                 recipe = recipe.with_network(asked["model"]) if asked.get("model") else recipe
@@ -138,6 +151,7 @@ def test_a_small_form() -> None:
     assert small_form(words) == ["compare", "x", "--recipes", "pl_small,face_finetune", "--color", "--epochs", "4"]
     assert small_form(["import", "rafdb", "a", "b", "--side", "224"]) == ["import", "rafdb", "a", "b", "--side", "48"]
     assert merged(["a", "--set", "x=1", "--set", "y=2"], ["--set", "x=3"]) == ["a", "--set", "y=2", "--set", "x=3"]
+    assert merged(["a", "--flag", "--n", "2"], ["--flag", "--n", "3"]) == ["a", "--flag", "--n", "3"]
 
 
 def test_figures_of_json_files_and_of_folds(tmp_path: Path) -> None:

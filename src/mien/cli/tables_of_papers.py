@@ -79,8 +79,10 @@ def show(
 
 def _databases(table: "PaperTable") -> str:
     """The databases of a table, in words."""
-    more = f"where they are there: {', '.join(table.further)}" if table.further else ""
-    return "; ".join(filter(None, [", ".join(table.databases), more])) or "none"
+    further = ", ".join(table.further)
+    if not table.databases:
+        return f"any of {further}"
+    return ", ".join(table.databases) + (f"; if at hand {further}" if further else "")
 
 
 @tables.command()

@@ -60,9 +60,9 @@ def _commands(table: PaperTable, step: TableStep, asked: TableRequest) -> Iterat
         return
     words = _typed(step.words)
     for name, options in step.where_there.items():
-        words += _typed(options) if name in asked.there else []
+        words = merged(words, _typed(options)) if name in asked.there else words
     for name, options in step.where_missing.items():
-        words += [] if name in asked.there else _typed(options)
+        words = words if name in asked.there else merged(words, _typed(options))
     if asked.small:
         words = merged(small_form(words), _typed(step.small))
     for marks in repeats(" ".join([*words, step.prints]), table, asked.seeds):
@@ -119,29 +119,34 @@ def small_form(words: Sequence[str]) -> list[str]:
 
 
 def merged(words: Sequence[str], options: Sequence[str]) -> list[str]:
-    """Words with options of a value each added, in place of those of the same name (of `--set` and `--vary`: of the same key)."""
-    pairs = list(zip(options[::2], options[1::2], strict=True))
-    new = {_key(name, value) for name, value in pairs}
-    made, left = list[str](), list(words)
-    while left:
-        word = left.pop(0)
-        if word.startswith("--") and left and _key(word, left[0]) in new:
-            left.pop(0)
+    """Words with options added, in place of those of the same name (of `--set` and `--vary`: of the same key)."""
+    new = {_key(options, place) for place, word in enumerate(options) if word.startswith("--")}
+    made, place = list[str](), 0
+    while place < len(words):
+        if words[place].startswith("--") and _key(words, place) in new:
+            place += 1 + _has_value(words, place)
         else:
-            made.append(word)
-    return [*made, *(word for pair in pairs for word in pair)]
+            made.append(words[place])
+            place += 1
+    return [*made, *options]
 
 
-def _key(name: str, value: str) -> tuple[str, str]:
-    return name, value.partition("=")[0] if name in ("--set", "--vary") else ""
+def _has_value(words: Sequence[str], place: int) -> bool:
+    """Whether the option at a place has a value after it, as all but flags do."""
+    return place + 1 < len(words) and not words[place + 1].startswith("--")
+
+
+def _key(words: Sequence[str], place: int) -> tuple[str, str]:
+    """What an option at a place is about: its name, of `--set` and `--vary` the key, too."""
+    keyed = words[place] in ("--set", "--vary") and _has_value(words, place)
+    return words[place], words[place + 1].partition("=")[0] if keyed else ""
 
 
 def _left_by(words: Sequence[str]) -> Path | None:
     """What a command of these words leaves. Comparisons and rounds go on by themselves, and what only prints is done again."""
-    out = words[words.index("--out") + 1] if "--out" in words else ""
     if words[0] == "import":
         return Path(words[3])
-    if words[0] in ("peaks", "identities"):
+    if words[0] == "peaks":
         return Path(words[2])
     ends = {"train": "model", "evaluate": "metrics.json", "neurons": "summary.json"}
-    return Path(out) / ends[words[0]] if words[0] in ends else None
+    return Path(words[words.index("--out") + 1]) / ends[words[0]] if words[0] in ends else None
