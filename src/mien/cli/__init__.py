@@ -30,6 +30,7 @@ from mien.cli import (
     prepare,
     protocol,
     rounds,
+    tables_of_papers,
     train,
 )
 from mien.errors import MienError
@@ -97,6 +98,7 @@ for _command in (
 app.add_typer(autoencoder.autoencoder, name="autoencoder")
 app.add_typer(annotators.annotators, name="annotators")
 app.add_typer(labels.labels, name="labels")
+app.add_typer(tables_of_papers.tables, name="tables")
 
 
 def _whole_lines(one: typer.Typer) -> None:
