@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from web_server import Served, picture
 
+from mien.collect import download
 from mien.collect.collect import collect_faces
 from mien.collect.engines import ROOM, Hit, engine_from_text
 from mien.collect.settings import CollectSettings
@@ -131,3 +132,8 @@ def test_other_words_are_refused(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(MienError):
         read_words(file)
+
+
+def test_an_address_of_half_characters_is_no_hit() -> None:
+    """A page of results keeps its hits as JSON in UTF-8, which such an address would spoil for good."""
+    assert [download._is_whole(Hit(text)) for text in ("http://a.org/\ud800.jpg", "http://a.org/\u00e9.jpg")] == [False, True]

@@ -156,6 +156,11 @@ def test_this_computer_is_not_asked_unless_it_may_be(text: str) -> None:
         ("::ffff:10.0.0.1", False),
         ("64:ff9b::a00:1", False),
         ("2002:a00:1::", False),
+        ("fec0::1", False),
+        ("64:ff9b:1::7f00:1", False),
+        ("::127.0.0.1", False),
+        ("::ffff:0:127.0.0.1", False),
+        ("192.0.0.8", False),
     ],
 )
 def test_private_numbers_are_known(number: str, public: bool) -> None:

@@ -64,7 +64,9 @@ def test_a_cluster_gives_what_one_machine_gives(ray: StandIn, stored: Path, tmp_
     grid = Grid(recipes=(str(tmp_path / "plain.toml"),), labels_per_class=(6,), seeds=2, threads=1)
     found = compare(stored, grid, tmp_path / "out", cluster="auto")
     assert [row.seed for row in found.results] == [0, 1], "whatever is done first"
-    assert ray.asked == [{"num_cpus": 1, "max_retries": -1}], "tasks of a lost machine are done again, on one processor each"
+    assert ray.asked == [{"num_cpus": 1, "max_retries": job_cluster.RETRIES}], (
+        "tasks of a lost machine are done again, on one processor each"
+    )
     compare(stored, grid, tmp_path / "one")
     require_same_weights(tmp_path / "out", tmp_path / "one")
     assert compare(stored, grid, tmp_path / "out", cluster="nowhere").done == 2, "nothing is left to ask a cluster for"

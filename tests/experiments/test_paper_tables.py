@@ -267,3 +267,15 @@ def test_they_are_listed_and_shown(mien: Command, tmp_path: Path, monkeypatch: p
     assert [find_table(name).can_be_made for name in ("alt-1a", "st-sw-1", "dal-3")] == ["in part", "in part", "no"]
     done = mien("tables", "run", "dal-3", "--data", tmp_path, "--out", tmp_path / "out")
     assert "databases that mien reads" in done.err
+
+
+@pytest.mark.parametrize("table", read_tables(), ids=lambda table: table.id)
+def test_no_two_commands_write_into_one_folder(table: PaperTable) -> None:
+    """A comparison does not go into the folder of a face set that was made before it."""
+    out = re.compile(r"^(?:import|peaks|convert|features|identities) .* ({out}/\S+)|--out ({out}/\S+)")
+    made = [next(filter(None, found)) for step in table.steps for found in out.findall(" ".join(step.words.split()))]
+    assert len(set(made)) == len(made), made
+
+
+def test_ids_are_found_in_capital_letters() -> None:
+    assert find_table("ALT-1b").id == "alt-1b"

@@ -47,6 +47,9 @@ def test_a_database_is_imported_once_and_all_folds_are_run(jaffe: Path, recipe: 
     assert (out / "faces" / "faces.npy").stat().st_mtime_ns == stamp
     with pytest.raises(MienError, match="choose another --out"):
         run_protocol("rafdb", jaffe, grid, out)
+    jaffe.rename(tmp_path / "elsewhere")
+    with pytest.raises(MienError, match="choose another --out"):
+        run_protocol(name, tmp_path / "elsewhere", grid, out)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,9 @@ _PLAIN = "/%:=&?~+!$,;'@()*[]|"
 _INSIDE = ipaddress.ip_network("64:ff9b::/96")
 """Addresses of IPv6 that stand for one of IPv4, which their last 32 bits are."""
 
+_OWN = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48")))
+"""Numbers that lead into one's own network in one way or another, though nobody keeps them for private ones."""
+
 
 @dataclass(frozen=True)
 class WebAddress:
@@ -91,4 +94,6 @@ def is_public(number: str) -> bool:
             return is_public(str(found.ipv4_mapped))
         if found in _INSIDE:
             return is_public(str(ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)))
-    return found.is_global and not found.is_multicast
+        if found.is_site_local:
+            return False
+    return found.is_global and not found.is_multicast and not any(found in network for network in _OWN)

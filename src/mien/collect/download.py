@@ -101,7 +101,7 @@ class Downloader:
         """A page of results; None where the engine gives none."""
         try:
             content = self.web.get(address, PAGE_BYTES, robots=not engine.is_interface)
-            found = ResultsPage(tuple(map(_short, engine.hits(content))))
+            found = ResultsPage(tuple(map(_short, filter(_is_whole, engine.hits(content)))))
         except (RefusedError, ValueError) as error:
             self._failures[name] += 1
             reason = error.reason if isinstance(error, RefusedError) else f"a page that cannot be read ({error})"
@@ -165,6 +165,11 @@ class Downloader:
             raise ValueError(f"a picture of fewer than {LEAST_SIDE} pixels on a side")
         form = opened.image.format or "JPEG"
         return ENDINGS.get(form, f".{form.lower()}")
+
+
+def _is_whole(hit: Hit) -> bool:
+    """Whether the address of a hit is made of whole characters, which UTF-8 can hold: half ones could not be kept."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in hit.address)
 
 
 def _short(hit: Hit) -> Hit:

@@ -11,6 +11,8 @@ from mien.preparation.ray_cluster import ray_connection
 from mien.progress import Quiet, Silent
 from mien.registry import import_named
 
+RETRIES = 20
+"""How often a run is begun again whose machine or process was lost: one that ends every process must not go on for ever."""
 THREADS = 1
 """Threads of a run, and processors that it asks the cluster for, unless the grid names threads."""
 
@@ -23,8 +25,8 @@ def run_on_cluster(work: Work, jobs: Sequence[Job], address: str) -> Iterator[tu
     """
     order = order_for(work, jobs, work.grid.threads or THREADS)
     with ray_connection(address) as ray:
-        # What a machine does when it is lost is done again, however often; what raises an error is not.
-        task = ray.remote(num_cpus=order.grid.threads, max_retries=-1)(_run_there)
+        # What a machine did when it was lost is done again; what raises an error is not.
+        task = ray.remote(num_cpus=order.grid.threads, max_retries=RETRIES)(_run_there)
         waiting = {task.remote(order, job.folder): job for job in jobs}
         while waiting:
             (done,), _ = ray.wait(list(waiting), num_returns=1)

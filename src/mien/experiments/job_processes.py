@@ -41,7 +41,13 @@ def order_for(work: Work, jobs: Sequence[Job], threads: int) -> Order:
     """What other processes are told of a comparison whose runs take so many threads each."""
     assert work.faces.folder is not None  # as open_work sees to
     names = tuple(dict.fromkeys(own_names([job.made.table() for job in jobs])))
-    return Order(work.faces.folder.resolve(), replace(work.grid, threads=threads), work.out.resolve(), names)
+    grid = work.grid
+    recipes = tuple(str(Path(name).resolve()) if name.endswith(".toml") else name for name in grid.recipes)
+    start = str(Path(grid.start).resolve()) if grid.start and Path(grid.start).exists() else grid.start
+    # Other processes may stand in another folder.
+    unlabeled, test_on = (None if path is None else path.resolve() for path in (grid.unlabeled, grid.test_on))
+    asked = replace(grid, threads=threads, recipes=recipes, start=start, unlabeled=unlabeled, test_on=test_on)
+    return Order(work.faces.folder.resolve(), asked, work.out.resolve(), names)
 
 
 def run_in_processes(work: Work, jobs: Sequence[Job], count: int, bar: Progress) -> Iterator[tuple[Job, RunResult]]:

@@ -17,6 +17,7 @@ from mien.experiments.comparison_result import Comparison
 from mien.experiments.run_results import to_csv
 from mien.experiments.seed_statistics import TableLine
 from mien.experiments.settings import Grid
+from mien.folders import claim
 from mien.progress import Progress, Silent
 from mien.wording import with_suggestion
 
@@ -65,7 +66,7 @@ def run_protocol(
 
     `folder`: the database as its authors give it; it is imported into `out`/faces, once, with at most `skip` faulty inputs left
     out. Its folds or its test split take the place of the grid's. The comparison lies in `out`/comparison, and goes on there.
-    Raises MienError as `find_protocol`, importing and `compare` do, and where `out`/faces holds another set.
+    Raises MienError as `find_protocol`, importing and `compare` do, and where `out` was begun with another protocol or folder.
     """
     database, _, protocol = find_protocol(name)
     source = source_from(database, {"input": folder, **protocol.settings})
@@ -73,11 +74,11 @@ def run_protocol(
     if not faces.exists():
         for difference in import_source(source, faces, skip).differences:
             bar.say(f"warning: not the published number of faces: {difference}")
+    asked = {"protocol": name, "folder": str(folder.resolve()), "settings": dict(protocol.settings)}
+    claim(out / "protocol.json", asked, lambda written: written, "an earlier protocol", empty=False)
     opened = FaceSet.open(faces)
-    if opened.info.name != source.info().name:
-        raise MienError(f"{source.info().name} in {faces}", opened.info.name, "choose another --out")
-    asked = replace(grid, folds=protocol.folds or None, fold_order="ascending" if protocol.folds else "balanced")
-    return compare(opened, asked, out / "comparison", bar, jobs, cluster)
+    measured = replace(grid, folds=protocol.folds or None, fold_order="ascending" if protocol.ascending else "balanced")
+    return compare(opened, measured, out / "comparison", bar, jobs, cluster)
 
 
 def cross_database(

@@ -3,7 +3,6 @@
 Every fault of a file becomes one sentence, and no file costs much memory. For whole photos of any size, see photos.py.
 """
 
-import math
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -40,6 +39,9 @@ BLOCK_BYTES = 32 << 20
 BLOCK_FACES = 1024
 """The most faces in a block."""
 
+FARTHEST = 1e9
+"""Numbers of a box lie below it, in pixels."""
+
 LARGEST_BOX = 4
 """A square around a box may have this many times the longer side of its picture."""
 
@@ -63,12 +65,14 @@ class PixelBox:
         return left, top, left + round(side), top + round(side)
 
     def fits(self, width: int, height: int) -> bool:
-        """Whether it is made of numbers, meets a picture of this size, and is not far larger than that."""
-        if not all(map(math.isfinite, (self.left, self.top, self.width, self.height))) or min(self.width, self.height) <= 0:
+        """Whether it is made of numbers, meets a picture of this size, and its square is not far larger than that, or huge."""
+        if not all(abs(one) < FARTHEST for one in (self.left, self.top, self.width, self.height)):
+            return False  # nan as well
+        if min(self.width, self.height) <= 0:
             return False
         left, top, right, bottom = self.square()
         meets = left < min(right, width) and top < min(bottom, height) and min(right, bottom) > 0
-        return meets and right - left <= LARGEST_BOX * max(width, height)
+        return meets and right - left <= LARGEST_BOX * max(width, height) and (right - left) ** 2 <= MAX_PIXELS
 
 
 @dataclass(frozen=True)
@@ -154,6 +158,13 @@ def picture_path(folder: Path, name: str) -> Path:
     return folder / name
 
 
+def listed_picture(folder: Path, name: str) -> Path:
+    """The file in `folder` that a database's own list calls `name`. Raises MienError for one that leads elsewhere."""
+    if Path(name).is_absolute():
+        raise MienError(f"names of files within {folder}", repr(name), "take the list as it was published")
+    return picture_path(folder, name)
+
+
 def hint_of_other_system(path: Path) -> str:
     """A hint for a missing file whose path may come from another system or encoding; "" where it does not look so."""
     hint = ""
@@ -194,7 +205,9 @@ def _read_one(
     if box is not None:
         if not box.fits(*image.size):
             return Rejected(str(path), f"a box that does not fit the picture of {image.width} x {image.height} pixels")
-        image = image.crop(box.square())
+        square = box.square()
+        with one_at_a_time if (square[2] - square[0]) ** 2 > LARGE else nullcontext():
+            image = image.crop(square)
     face = _fit(image, path, side)
     if len(face) != expected:
         raise _size_error(path, f"{expected} x {expected} pixels like the first", image)

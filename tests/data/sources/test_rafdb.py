@@ -51,7 +51,7 @@ def test_lines_that_are_none(line: str, tmp_path: Path) -> None:
         imported("rafdb", tmp_path, tmp_path / "out")
 
 
-@pytest.mark.parametrize("box", ["10 5 nan 45", "10 5 10 45", "200 5 240 45", "-9000 -9000 9000 9000"])
+@pytest.mark.parametrize("box", ["10 5 nan 45", "10 5 10 45", "200 5 240 45", "-9000 -9000 9000 9000", "-1e308 0 1 1e308"])
 def test_boxes_that_do_not_fit(box: str, tmp_path: Path) -> None:
     write(tmp_path)
     write_text(tmp_path / "Annotation/boundingbox/train_00001_boundingbox.txt", box)

@@ -18,7 +18,7 @@ from mien.data.source import FaceBlock, Source
 from mien.disk import read_bytes
 from mien.errors import MienError
 from mien.expressions import BASIC
-from mien.media.face_pictures import PixelBox, picture_path
+from mien.media.face_pictures import PixelBox, listed_picture
 from mien.media.file_limits import LimitSwitch
 from mien.media.rejections import reason_of
 from mien.settings import STRICT, PictureSide
@@ -138,7 +138,7 @@ class Affectnet(Source):
                     wanted = f"an expression from 0 to {MOST_CODE} in each row of {path}"
                     raise MienError(wanted, f"{row[COLUMNS.index('expression')][:100]!r} in line {number}", TODO)
                 if code < len(CODES) and CODES[code] in names:
-                    picture = picture_path(self.input / IMAGES, row[0])
+                    picture = listed_picture(self.input / IMAGES, row[0])
                     stem = PurePosixPath(row[0]).with_suffix("").as_posix()
                     box = PixelBox(*(_pixels(path, number, text) for text in row[1:5]))
                     yield LabeledPicture(picture, stem, names.index(CODES[code]), split=split, box=box)

@@ -25,6 +25,10 @@ SEQUENCES = {"anger": 45, "contempt": 18, "disgust": 59, "fear": 25, "happiness"
 POINTS = 68
 
 
+def _folds(about: str, classes: str, *papers: str) -> PublishedProtocol:
+    return PublishedProtocol(about, {"classes": classes}, 10, papers, ascending=True)
+
+
 @dataclass(frozen=True, config=STRICT)
 class Ckplus(Source):
     """The last frames of every labeled sequence as its expression, and, where `neutral` is a class, its first frame at rest.
@@ -48,10 +52,10 @@ class Ckplus(Source):
         ),
         layout_source="the read-me file that comes with it, and code that reads it",
         protocols={
-            "six": PublishedProtocol("ten folds by ascending subject; the last three frames", {}, 10, ("ST+SW", "FN2EN")),
-            "seven": PublishedProtocol("as `six`, with contempt", {"classes": "seven"}, 10, ("SNA",)),
-            "eight": PublishedProtocol("as `seven`, and the first frame as neutral", {"classes": "eight"}, 10, ("FN2EN",)),
-            "basic": PublishedProtocol("as `six`, and the first frame as neutral", {"classes": "basic"}, 10, ("ST+SW",)),
+            "six": _folds("ten folds by ascending subject; the last three frames", "six", "SNA", "FN2EN"),
+            "seven": _folds("as `six`, with contempt", "seven"),
+            "eight": _folds("as `seven`, and the first frame as neutral", "eight", "FN2EN"),
+            "basic": _folds("as `six`, and the first frame as neutral", "basic", "ST+SW"),
         },
     )
 

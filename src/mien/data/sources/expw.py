@@ -14,7 +14,7 @@ from mien.data.labeled_pictures import LabeledPicture, read_labeled_pictures
 from mien.data.source import FaceBlock, Source
 from mien.errors import MienError
 from mien.expressions import BASIC
-from mien.media.face_pictures import PixelBox, picture_path
+from mien.media.face_pictures import PixelBox, listed_picture
 from mien.media.file_limits import LimitSwitch
 from mien.settings import STRICT, PictureSide
 from mien.tabular.number_files import read_lines
@@ -93,4 +93,4 @@ class Expw(Source):
             seen[stem] += 1  # some faces are listed twice
             key = stem if seen[stem] == 1 else f"{stem}-{seen[stem]}"
             box = PixelBox(left, top, right - left, bottom - top)
-            yield LabeledPicture(picture_path(photos, name), key, BASIC.index(CODES[int(code)]), box=box)
+            yield LabeledPicture(listed_picture(photos, name), key, BASIC.index(CODES[int(code)]), box=box)

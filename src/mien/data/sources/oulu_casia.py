@@ -46,7 +46,7 @@ class OuluCasia(Source):
         layout_source="code that reads it; the three lights are called Strong, Weak and Dark",
         protocols={
             "strong": PublishedProtocol(
-                "ten folds by ascending subject; the last three frames in strong visible light", {}, 10, ("SNA", "FN2EN")
+                "ten folds by ascending subject; the last three frames in strong visible light", {}, 10, ("SNA", "FN2EN"), True
             )
         },
     )

@@ -133,8 +133,8 @@ def read_tables() -> tuple[PaperTable, ...]:
 
 
 def find_table(name: str) -> PaperTable:
-    """The table of this id. Raises MienError where there is none."""
-    tables = {table.id: table for table in read_tables()}
+    """The table of this id, in small or capital letters. Raises MienError where there is none."""
+    tables, name = {table.id: table for table in read_tables()}, name.lower()
     if name not in tables:
         raise MienError("the id of a table of the papers", with_suggestion(name, tables), "mien tables list shows them all")
     return tables[name]
