@@ -1,6 +1,7 @@
 """A few inputs of every kind that fuzzers make: mien reads or refuses them. `python -m fuzzing` reads many."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from fuzzing import KINDS, MEMORY, fuzz, make_input
 from fuzzing.__main__ import table
 
 FEW = 5
+NUMBER = rb"[0-9][0-9.]*(e-?[0-9]+)?"
 GENEROUS = 600.0
 """Seconds: a slow machine is no fault."""
 
@@ -26,6 +28,12 @@ def test_a_few_are_read_or_refused(kind: str, tmp_path: Path) -> None:
     assert report.heaviest.memory < MEMORY
 
 
+def lengths(files: dict[str, bytes]) -> dict[str, int]:
+    """Of each file; in texts every number counts as one letter, since some say how long something took."""
+    texts = (".json", ".csv", ".html", ".svg")
+    return {name: len(re.sub(NUMBER, b"0", content) if name.endswith(texts) else content) for name, content in files.items()}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_inputs_are_made_again_the_same(kind: str, tmp_path: Path) -> None:
     for number in range(2):
@@ -33,7 +41,7 @@ def test_inputs_are_made_again_the_same(kind: str, tmp_path: Path) -> None:
         make_input(kind, 1, number, tmp_path / f"b{number}")
         first, second = said(tmp_path / f"a{number}"), said(tmp_path / f"b{number}")
         if kind == "states":  # which name the folder they are in, and whose safetensors note things in no order
-            assert {name: len(content) for name, content in first.items()} == {name: len(one) for name, one in second.items()}
+            assert lengths(first) == lengths(second)
         else:
             assert first == second
 
