@@ -21,6 +21,7 @@ from mien.experiments.paper_tables import entries
 from mien.experiments.paper_tables.commands import TableRequest, commands_of, merged, small_form
 from mien.experiments.paper_tables.entries import PaperTable, PrintedFigure, TableStep, find_table, read_tables, readable
 from mien.experiments.paper_tables.measured import measure_figures
+from mien.experiments.paper_tables.run_table import make_table
 from mien.json_toml import parse_word
 from mien.recipes.recipe_files import recipe_names
 
@@ -279,3 +280,12 @@ def test_no_two_commands_write_into_one_folder(table: PaperTable) -> None:
 
 def test_ids_are_found_in_capital_letters() -> None:
     assert find_table("ALT-1b").id == "alt-1b"
+
+
+@pytest.mark.parametrize("code", [130, 143])
+def test_an_interrupted_command_interrupts_the_table(tiny: Path, code: int) -> None:
+    """Nothing is written as if it were finished."""
+    asked = TableRequest(str(tiny / "data"), str(tiny / "out"), 1, 1, True)
+    with pytest.raises(KeyboardInterrupt):
+        make_table(find_table("alt-1b"), asked, lambda words: code, lambda text: None)
+    assert not (tiny / "out" / "table.csv").exists()

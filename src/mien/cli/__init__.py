@@ -137,7 +137,7 @@ def main() -> None:
     except SystemExit as end:
         how = _notes(end)
         if end.code == INTERRUPTED:
-            alike = "mien prepare, collect, compare, rounds and autoencoder train"
+            alike = "mien prepare, collect, compare, protocol, tables run, rounds and autoencoder train"
             again = f"{alike} go on by the same command, training by mien resume RUN"
             _say("interrupted", *(how or [again]))
         elif how:

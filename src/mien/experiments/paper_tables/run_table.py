@@ -19,6 +19,8 @@ from mien.experiments.run_results import to_csv
 from mien.folders import claim, exclusive
 from mien.settings import Count, require_fitting
 
+INTERRUPTED = (130, 143)
+"""Exit codes of a command that Ctrl-C or a polite end has ended."""
 RunCommand = Callable[[Sequence[str]], int]
 """Gives a mien command, of the words after `mien`; gives its exit code."""
 
@@ -70,7 +72,9 @@ def _require_databases(table: PaperTable, data: Path) -> None:
 
 
 def _give(command: TableCommand, run: RunCommand) -> int:
-    """Give a command; gives its exit code. Raises MienError where it did not leave what it is for."""
+    """Give a command; gives its exit code. Raises MienError where it did not leave what it is for, KeyboardInterrupt where it was
+    interrupted.
+    """
     words = command.words
     if words[0] == "train" and command.leaves is not None and command.leaves.parent.exists():
         # It was interrupted, and the folder of its run is there.
@@ -78,6 +82,8 @@ def _give(command: TableCommand, run: RunCommand) -> int:
     printed = io.StringIO()
     with contextlib.redirect_stdout(sys.stderr if command.prints is None else printed):
         code = run(words)
+    if code in INTERRUPTED:
+        raise KeyboardInterrupt
     if command.prints is not None and not code:
         write_atomically(command.prints, printed.getvalue().encode())
     if command.leaves is not None and not command.leaves.exists():
