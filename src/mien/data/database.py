@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mien.data.faceset import FaceSet
+from mien.data.format import Info
 from mien.errors import MienError
 
 Counts = Mapping[str, Mapping[str, int]]
@@ -60,6 +61,13 @@ class Database:
     """Where the layout is known from; empty: from no source that can be named."""
     protocols: Mapping[str, PublishedProtocol] = field(default_factory=dict)
     """By name."""
+
+    def info(self, *, classes: tuple[str, ...], side: int, name: str, alignment: str, color: bool = False) -> Info:
+        """What holds for a face set of this database, under its terms."""
+        return Info(
+            classes=classes, side=side, channels=3 if color else 1, name=name, alignment=alignment, license=self.terms,
+            citation=self.citation,
+        )  # fmt: skip
 
 
 def require_places(folder: Path, places: Sequence[Place], name: str) -> None:

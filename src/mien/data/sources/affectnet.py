@@ -91,10 +91,9 @@ class Affectnet(Source):
     def info(self) -> Info:
         """Seven or eight classes."""
         align = "cut out by its authors" if self.edition == "folders" else "a square around the given box"
-        return Info(
-            classes=self._names(), side=self.side, channels=3 if self.color else 1, name=f"AffectNet, {self.classes}",
-            alignment=align, license=self.facts.terms, citation=self.facts.citation,
-        )  # fmt: skip
+        return self.facts.info(
+            classes=self._names(), side=self.side, color=self.color, name=f"AffectNet, {self.classes}", alignment=align
+        )
 
     def total(self) -> int:
         """The published number of faces."""

@@ -60,10 +60,9 @@ class Anxiety(Source):
     def info(self) -> Info:
         """Eight classes."""
         align = f"{self._rafdb().info().alignment}; anxious faces as they were cut out"
-        return Info(
-            classes=ANXIETY, side=self.side, channels=3 if self.color else 1, name=f"RAF-DB and anxiety, {self.crops}",
-            alignment=align, license=self.facts.terms, citation=self.facts.citation,
-        )  # fmt: skip
+        return self.facts.info(
+            classes=ANXIETY, side=self.side, color=self.color, name=f"RAF-DB and anxiety, {self.crops}", alignment=align
+        )
 
     def total(self) -> int:
         """The published number of faces."""

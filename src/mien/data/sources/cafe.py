@@ -66,10 +66,9 @@ class Cafe(Source):
 
     def info(self) -> Info:
         """Seven classes."""
-        return Info(
-            classes=BASIC, side=self.side, channels=3 if self.color else 1, name="CAFE",
-            alignment="the central square of a photo of a head", license=self.facts.terms, citation=self.facts.citation,
-        )  # fmt: skip
+        return self.facts.info(
+            classes=BASIC, side=self.side, color=self.color, name="CAFE", alignment="the central square of a photo of a head"
+        )
 
     def total(self) -> int:
         """The published number of pictures."""

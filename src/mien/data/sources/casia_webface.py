@@ -51,11 +51,13 @@ class CasiaWebface(Source):
 
     def info(self) -> Info:
         """No classes."""
-        return Info(
-            classes=(), side=self.side, channels=3 if self.color else 1, name="CASIA-WebFace",
+        return self.facts.info(
+            classes=(),
+            side=self.side,
+            color=self.color,
+            name="CASIA-WebFace",
             alignment="the pictures as published, in which the face is in the middle and not turned upright",
-            license=self.facts.terms, citation=self.facts.citation,
-        )  # fmt: skip
+        )
 
     def total(self) -> int:
         """The published number of pictures."""

@@ -77,10 +77,9 @@ class Ckplus(Source):
     def info(self) -> Info:
         """What holds for its faces."""
         align = f"a square around 68 given landmarks and {self.margin:g} of their size on each side"
-        return Info(
-            classes=self._names(), side=self.side, channels=3 if self.color else 1, name=f"CK+, {self.classes}", alignment=align,
-            license=self.facts.terms, citation=self.facts.citation,
-        )  # fmt: skip
+        return self.facts.info(
+            classes=self._names(), side=self.side, color=self.color, name=f"CK+, {self.classes}", alignment=align
+        )
 
     def total(self) -> int:
         """Unknown until all is looked through."""

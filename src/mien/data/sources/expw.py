@@ -59,10 +59,9 @@ class Expw(Source):
 
     def info(self) -> Info:
         """Seven classes."""
-        return Info(
-            classes=BASIC, side=self.side, channels=3 if self.color else 1, name="ExpW",
-            alignment="a square around the given box", license=self.facts.terms, citation=self.facts.citation,
-        )  # fmt: skip
+        return self.facts.info(
+            classes=BASIC, side=self.side, color=self.color, name="ExpW", alignment="a square around the given box"
+        )
 
     def total(self) -> int:
         """The published number of faces."""

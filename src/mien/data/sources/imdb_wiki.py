@@ -79,10 +79,7 @@ class ImdbWiki(Source):
         """No classes."""
         name = f"IMDB-WIKI, {self.part}, {self.youngest} to {self.oldest} years"
         align = "the detector's box and 40 % around it, by its authors"
-        return Info(
-            classes=(), side=self.side, channels=3 if self.color else 1, name=name, alignment=align,
-            license=self.facts.terms, citation=self.facts.citation,
-        )  # fmt: skip
+        return self.facts.info(classes=(), side=self.side, color=self.color, name=name, alignment=align)
 
     def total(self) -> int:
         """Unknown until the dates are read."""

@@ -54,10 +54,7 @@ class Jaffe(Source):
 
     def info(self) -> Info:
         """Seven classes."""
-        return Info(
-            classes=BASIC, side=self.side, channels=3 if self.color else 1, name="JAFFE", alignment="as its authors cut it",
-            license=self.facts.terms, citation=self.facts.citation,
-        )  # fmt: skip
+        return self.facts.info(classes=BASIC, side=self.side, color=self.color, name="JAFFE", alignment="as its authors cut it")
 
     def total(self) -> int:
         """The published number of pictures."""

@@ -67,10 +67,7 @@ class Kdef(Source):
     def info(self) -> Info:
         """Seven classes."""
         align = "the central square; its authors put eyes and mouth in the same places"
-        return Info(
-            classes=BASIC, side=self.side, channels=3 if self.color else 1, name=f"KDEF, {self.angles}", alignment=align,
-            license=self.facts.terms, citation=self.facts.citation,
-        )  # fmt: skip
+        return self.facts.info(classes=BASIC, side=self.side, color=self.color, name=f"KDEF, {self.angles}", alignment=align)
 
     def total(self) -> int:
         """The published number of pictures."""

@@ -57,10 +57,9 @@ class LirisCse(Source):
 
     def info(self) -> Info:
         """No classes."""
-        return Info(
-            classes=(), side=self.side, channels=3 if self.color else 1, name="LIRIS-CSE", alignment="as the frames were cut out",
-            license=self.facts.terms, citation=self.facts.citation,
-        )  # fmt: skip
+        return self.facts.info(
+            classes=(), side=self.side, color=self.color, name="LIRIS-CSE", alignment="as the frames were cut out"
+        )
 
     def total(self) -> int:
         """Unknown until all is looked through."""

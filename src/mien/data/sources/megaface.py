@@ -71,10 +71,7 @@ class Megaface(Source):
         """No classes."""
         crops = self.part == "identities"
         align = "tight crops by its authors, not turned upright" if crops else "the square around the given box"
-        return Info(
-            classes=(), side=self.side, channels=3 if self.color else 1, name=f"MegaFace, {self.part}", alignment=align,
-            license=self.facts.terms, citation=self.facts.citation,
-        )  # fmt: skip
+        return self.facts.info(classes=(), side=self.side, color=self.color, name=f"MegaFace, {self.part}", alignment=align)
 
     def total(self) -> int:
         """About how many there are."""

@@ -71,10 +71,13 @@ class OuluCasia(Source):
     def info(self) -> Info:
         """Six classes."""
         align = "by its authors, on the eyes" if self.crops == "cropped" else "the central square of the frame"
-        return Info(
-            classes=CLASSES, side=self.side, channels=3 if self.color else 1, alignment=align,
-            name=f"Oulu-CASIA, {self.camera}, {self.light} light", license=self.facts.terms, citation=self.facts.citation,
-        )  # fmt: skip
+        return self.facts.info(
+            classes=CLASSES,
+            side=self.side,
+            color=self.color,
+            alignment=align,
+            name=f"Oulu-CASIA, {self.camera}, {self.light} light",
+        )
 
     def total(self) -> int:
         """The published number of sequences in a light times the frames that are taken."""

@@ -75,10 +75,7 @@ class Rafd(Source):
     def info(self) -> Info:
         """Seven classes, or eight with contempt."""
         align = "the central square; its authors put the faces' landmarks in the same places"
-        return Info(
-            classes=self._names(), side=self.side, channels=3 if self.color else 1, name="RaFD", alignment=align,
-            license=self.facts.terms, citation=self.facts.citation,
-        )  # fmt: skip
+        return self.facts.info(classes=self._names(), side=self.side, color=self.color, name="RaFD", alignment=align)
 
     def total(self) -> int:
         """The published number of pictures."""

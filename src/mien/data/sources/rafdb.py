@@ -62,10 +62,7 @@ class Rafdb(Source):
     def info(self) -> Info:
         """Seven classes."""
         align = "by its authors, on the eyes and the mouth" if self.crops == "aligned" else "a square around the given box"
-        return Info(
-            classes=BASIC, side=self.side, channels=3 if self.color else 1, name=f"RAF-DB, {self.crops}", alignment=align,
-            license=self.facts.terms, citation=self.facts.citation,
-        )  # fmt: skip
+        return self.facts.info(classes=BASIC, side=self.side, color=self.color, name=f"RAF-DB, {self.crops}", alignment=align)
 
     def total(self) -> int:
         """The published number of faces."""

@@ -78,10 +78,7 @@ class Sfew(Source):
     def info(self) -> Info:
         """Seven classes."""
         align = "by its authors; the central square" if self.crops == "aligned" else "the central square of the frame"
-        return Info(
-            classes=BASIC, side=self.side, channels=3 if self.color else 1, name=f"SFEW 2.0, {self.crops}", alignment=align,
-            license=self.facts.terms, citation=self.facts.citation,
-        )  # fmt: skip
+        return self.facts.info(classes=BASIC, side=self.side, color=self.color, name=f"SFEW 2.0, {self.crops}", alignment=align)
 
     def total(self) -> int:
         """The published number of pictures."""

@@ -75,10 +75,9 @@ class Tfd(Source):
 
     def info(self) -> Info:
         """Seven classes, gray."""
-        return Info(
-            classes=BASIC, side=self.side, name=f"TFD, fold {self.fold}", alignment="by its authors, cropped around the face",
-            license=self.facts.terms, citation=self.facts.citation,
-        )  # fmt: skip
+        return self.facts.info(
+            classes=BASIC, side=self.side, name=f"TFD, fold {self.fold}", alignment="by its authors, cropped around the face"
+        )
 
     def total(self) -> int:
         """The published number of faces."""
