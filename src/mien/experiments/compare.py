@@ -1,7 +1,8 @@
 """Compares recipes on a grid: trains and tests every run once, resumably; tables and report grow as it goes on."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -90,21 +91,22 @@ def _run(work: Work, plan: ComparisonPlan, bar: Progress, processes: int, cluste
         results = run_in_processes(work, missing, count, bar)
     else:
         results = _one_by_one(work, jobs, missing, bar)
-    for job, result in results:
-        if not result.failed:
-            require_same_labels(work.out / "runs", job, seen)
-        write_result(work.out / "runs" / job.folder, result)
-        done[job.folder] = result
-        clock.took(job, result.seconds)
-        left = clock.left([job for job in jobs if job.folder not in done]) / max(1, count)
-        bar.say(_line(job, result, len(done), len(jobs), left))
-        due = _write(work, _gather(work, plan, done), due)
+    with closing(results):  # what runs elsewhere ends with this, whatever happens here
+        for job, result in results:
+            if not result.failed:
+                require_same_labels(work.out / "runs", job, seen)
+            write_result(work.out / "runs" / job.folder, result)
+            done[job.folder] = result
+            clock.took(job, result.seconds)
+            left = clock.left([job for job in jobs if job.folder not in done]) / max(1, count)
+            bar.say(_line(job, result, len(done), len(jobs), left))
+            due = _write(work, _gather(work, plan, done), due)
     comparison = _gather(work, plan, done)
     _write(work, comparison, -np.inf)
     return comparison
 
 
-def _one_by_one(work: Work, jobs: Sequence[Job], missing: Sequence[Job], bar: Progress) -> Iterator[tuple[Job, RunResult]]:
+def _one_by_one(work: Work, jobs: Sequence[Job], missing: Sequence[Job], bar: Progress) -> Generator[tuple[Job, RunResult]]:
     """The results of missing jobs, in order, made in this process."""
     said, places = set[str](), {job.folder: number for number, job in enumerate(jobs, 1)}
     for job in missing:

@@ -1,6 +1,6 @@
 """Runs of a comparison on a cluster of machines, by Ray: each run is a task, and one of a lost machine goes on elsewhere."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 from mien.errors import MienError
 from mien.experiments.grid import Job, make_plan
@@ -17,7 +17,7 @@ THREADS = 1
 """Threads of a run, and processors that it asks the cluster for, unless the grid names threads."""
 
 
-def run_on_cluster(work: Work, jobs: Sequence[Job], address: str) -> Iterator[tuple[Job, RunResult]]:
+def run_on_cluster(work: Work, jobs: Sequence[Job], address: str) -> Generator[tuple[Job, RunResult]]:
     """The results of jobs as the cluster has done them, in any order.
 
     Face sets and the comparison's folder have to be the same on all machines: there a run of a lost machine finds its last

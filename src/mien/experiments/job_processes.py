@@ -4,7 +4,7 @@ import os
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -50,7 +50,7 @@ def order_for(work: Work, jobs: Sequence[Job], threads: int) -> Order:
     return Order(work.faces.folder.resolve(), asked, work.out.resolve(), names)
 
 
-def run_in_processes(work: Work, jobs: Sequence[Job], count: int, bar: Progress) -> Iterator[tuple[Job, RunResult]]:
+def run_in_processes(work: Work, jobs: Sequence[Job], count: int, bar: Progress) -> Generator[tuple[Job, RunResult]]:
     """The results of jobs as they are done, in any order, `count` at a time; a checkpoint is left of those that were stopped.
 
     Raises MienError where a process dies: what it had done is on disk, and the same comparison goes on there.

@@ -33,7 +33,7 @@ class TrainingSettings:
     split: str | None = None
     """Split to train on. Unless given: train or Training."""
     fold: str | None = None
-    """Instead of the set's splits: leave out this fold of subjects, for example 1/5."""
+    """Instead of the set's splits: leave out this fold of subjects, for example 1/5 or 1/5 ascending."""
     device: str = "auto"
     """auto, cpu, cuda, or cuda:1 for the second GPU."""
     threads: Threads | None = None
