@@ -48,6 +48,7 @@ COMMANDS = """
 import synthetic imported --set faces=16 --set people=4 --side 32
 train faces --out run SMALL --epochs 1
 resume run
+runs
 evaluate run faces --by subject
 export run given_away
 predict photos --model given_away --align whole

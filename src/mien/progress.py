@@ -1,5 +1,6 @@
 """How long work tells how far it is: the command line draws bars, other callers may stay silent."""
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -31,6 +32,21 @@ def tell_part(progress: Progress, text: str) -> None:
     """Show the current part of the work, where `progress` shows parts."""
     if isinstance(progress, PartProgress):
         progress.part(text)
+
+
+@runtime_checkable
+class EpochProgress(Protocol):
+    """A progress that also hears what came of each epoch of a training."""
+
+    def epoch(self, name: str, history: Sequence[Mapping[str, float]]) -> None:
+        """Hear the figures of all epochs so far, the last one new. `name`: a part of a run, such as its autoencoder, or ""."""
+        ...
+
+
+def tell_epoch(progress: Progress, name: str, history: Sequence[Mapping[str, float]]) -> None:
+    """Tell of an epoch that is over, where `progress` hears of epochs."""
+    if isinstance(progress, EpochProgress):
+        progress.epoch(name, history)
 
 
 def duration(seconds: float) -> str:

@@ -78,9 +78,10 @@ def names_in_text(given: Any) -> Any:
     return [name.strip() for name in given.split(",") if name.strip()] if isinstance(given, str) else given
 
 
-def settings_from(kind: type[T], values: Mapping[str, Any], place: str = "") -> T:
+def settings_from(kind: type[T], values: Mapping[str, Any], place: str = "", named: bool = False) -> T:
     """A `kind` (a dataclass of settings) made from `values` by name. `place`: the key above them in a recipe.
 
+    `named`: whether messages name them as arguments, which the command line writes as its flags, and not as keys of a file.
     Raises MienError where a key is unknown or missing or a value does not fit.
     """
     if not isinstance(values, Mapping):
@@ -90,7 +91,7 @@ def settings_from(kind: type[T], values: Mapping[str, Any], place: str = "") -> 
     except PydanticUserError as error:
         raise MienError("a dataclass of settings", f"{kind.__module__}:{kind.__name__}", "name one, as mien's own are") from error
     except ValidationError as error:
-        raise settings_error(kind, setting_docs(kind), error, place) from error
+        raise settings_error(kind, setting_docs(kind), error, place, named) from error
     return made
 
 

@@ -18,11 +18,13 @@ BOUNDS = {
 """Pydantic's types of errors about bounds: their words, and the key that has the bound."""
 
 
-def settings_error(kind: type[Any], docs: Mapping[str, str], error: ValidationError, place: str = "") -> MienError:
+def settings_error(
+    kind: type[Any], docs: Mapping[str, str], error: ValidationError, place: str = "", named: bool = False
+) -> MienError:
     """The error that a user sees for settings that do not fit: about the first of pydantic's complaints.
 
     `kind`: the class of settings; `docs`: its settings by name with their documentation; `place`: the key in a recipe that these
-    settings stand under.
+    settings stand under. `named`: whether they are arguments, which stand in backticks in a MienError, and not keys of a file.
     """
     first = error.errors(include_url=False)[0]
     loc = list(first["loc"])
@@ -36,7 +38,8 @@ def settings_error(kind: type[Any], docs: Mapping[str, str], error: ValidationEr
     given = plain_text(brief_repr(first["input"]), VALUE_LETTERS)
     if first["type"] == "literal_error":
         given = with_suggestion(first["input"], re.findall(r"'([^']*)'", first["ctx"]["expected"]))
-    found = f"{plain_text(where, VALUE_LETTERS)} = {given}" if where else given
+    key = plain_text(where, VALUE_LETTERS)
+    found = f"{f'`{key}`' if named else key} = {given}" if where else given
     return MienError(f"{_name(kind)} settings that fit ({complaint(first)})", found, "change that value")
 
 

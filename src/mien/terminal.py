@@ -4,15 +4,20 @@ Bars go to the error stream, so that output stays clean. Names in them are text,
 control characters are written out.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from mien.text_curve import history_curve
 from mien.wording import LINE_LETTERS, plain_text
+
+MOST_CURVE = 100
+"""Letters of a line of a curve."""
 
 
 def plain_lines(text: str, most: int = LINE_LETTERS) -> str:
@@ -47,6 +52,17 @@ class _Left(ProgressColumn):
         return Text(f"{timedelta(seconds=int(task.time_remaining))} to the bar's end")
 
 
+class _Bars(Progress):
+    """Bars, and below them the curve of what is trained."""
+
+    curve = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        if self.curve:
+            yield Text(self.curve, no_wrap=True)
+
+
 class ProgressBar:
     """A `Progress` that draws a bar with speed and time left, as a context manager; silent where `quiet`.
 
@@ -62,7 +78,7 @@ class ProgressBar:
             TimeElapsedColumn(),
             _Left(),
         )
-        self._progress = Progress(*columns, console=console, disable=quiet or not console.is_terminal)
+        self._progress = _Bars(*columns, console=console, disable=quiet or not console.is_terminal)
         self._console = console
         self._task = TaskID(0)
         self._single = single
@@ -94,6 +110,14 @@ class ProgressBar:
     def reached(self, done: int, total: int) -> None:
         """Fill the bar to `done` of `total` (0: unknown)."""
         self._progress.update(self._task, completed=done, total=total or None)
+
+    def epoch(self, name: str, history: Sequence[Mapping[str, float]]) -> None:
+        """Draw the curve of what is trained below the bar; on a terminal alone."""
+        if not self._progress.disable:
+            options = self._console.options
+            lines = history_curve(history, min(options.max_width, MOST_CURVE), options.ascii_only)
+            head = [f"{plain_text(name)}: {line}" if name else line for line in lines[:1]]
+            self._progress.curve = "\n".join([*head, *lines[1:]])
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""

@@ -181,3 +181,20 @@ def test_recipes_with_brackets_are_told(tmp_path: Path, mien: Command) -> None:
     shown = mien("recipes", recipe)
     assert is_plain(shown.out)
     assert json.loads(shown.out)["title"] == "[/b] \x1b[2J"
+
+
+def test_a_curve_stands_below_the_bar_on_a_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    history = [{"loss": 3.0 - number, "validation_accuracy": number / 4} for number in range(3)]
+    with progress_bar() as bar:
+        bar.epoch("", history)
+    assert capsys.readouterr() == ("", "")
+    file = io.StringIO()
+    made = Console(file=file, force_terminal=True, width=60, markup=False, emoji=False, color_system=None)
+    monkeypatch.setattr("mien.terminal.terminal", lambda **settings: made)
+    with progress_bar() as bar:
+        bar.begin("stage 1", 3)
+        bar.epoch("a\nb", history)
+    assert "a\\nb: validation accuracy in 3 epochs, the best in epoch 3" in file.getvalue()
+    assert "50.0%" in file.getvalue()

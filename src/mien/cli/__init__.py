@@ -30,19 +30,23 @@ from mien.cli import (
     prepare,
     protocol,
     rounds,
+    runs,
     tables_of_papers,
     train,
 )
+from mien.cli.command import MienCommand, MienGroup
+from mien.cli.overview import EXAMPLES
 from mien.errors import MienError
 from mien.installed import own_version
+from mien.json_text import to_json
 from mien.wording import plain_text
 
 app = typer.Typer(
+    cls=MienGroup,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Train facial-expression recognizers from few labels, doubtful labels and many faces without labels.",
+    help="Read facial expressions, and train recognizers from few or doubtful labels.",
 )
 
 
@@ -92,6 +96,7 @@ for _command in (
     rounds.rounds,
     annotate.annotate,
     train.recipes,
+    runs.runs,
     train.demo,
 ):
     app.command()(_command)
@@ -101,19 +106,27 @@ app.add_typer(labels.labels, name="labels")
 app.add_typer(tables_of_papers.tables, name="tables")
 
 
-def _whole_lines(one: typer.Typer) -> None:
-    """Commands are listed with the first paragraph of what they do: of longer ones a part would be left out."""
+def _complete(one: typer.Typer, above: str = "") -> None:
+    """Give each command what all have in common, an example, and the first paragraph of its help to be listed with.
+
+    Of longer paragraphs a part would be left out.
+    """
     for command in one.registered_commands:
-        command.short_help = " ".join((command.callback.__doc__ or "").partition("\n\n")[0].split()) if command.callback else None
+        if command.callback is not None:
+            command.short_help = " ".join((command.callback.__doc__ or "").partition("\n\n")[0].split())
+            name = above + (command.name or command.callback.__name__.replace("_", "-"))
+            command.cls, command.epilog = MienCommand, f"\b\nExample:\n  {EXAMPLES[name]}"
     for group in one.registered_groups:
         if group.typer_instance is not None:
             group.short_help = group.typer_instance.info.help
-            _whole_lines(group.typer_instance)
+            _complete(group.typer_instance, f"{group.name} ")
 
 
-_whole_lines(app)
+_complete(app)
 
 
+NAME = "mien"
+"""The program's name in its help and in what shells complete, also where it runs as `python -m mien`."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""
 PRINTED = {"--csv": (".csv", ".tsv", ".txt"), "--json": (".json", ".jsonl", ".ndjson")}
@@ -123,7 +136,7 @@ PRINTED = {"--csv": (".csv", ".tsv", ".txt"), "--json": (".json", ".jsonl", ".nd
 def main() -> None:
     """Run the command line; a MienError is one sentence and exit code 1, wrong usage is exit code 2.
 
-    The notes of whatever ended a command are said, too.
+    The notes of whatever ended a command are said, too. With --json, errors are JSON on standard error, a line each.
     """
     # A polite end cleans up like an error does: no half-written set stays.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
@@ -131,30 +144,53 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # Names of files need not be texts, nor has a terminal to know all letters.
             stream.reconfigure(errors="backslashreplace")
+    as_json = "--json" in sys.argv[1:]
     try:
         _require_no_file(sys.argv[1:])
-        app()
+        _run(as_json)
     except SystemExit as end:
         how = _notes(end)
         if end.code == INTERRUPTED:
             alike = "mien prepare, collect, compare, protocol, tables run, rounds and autoencoder train"
             again = f"{alike} go on by the same command, training by mien resume RUN"
-            _say("interrupted", *(how or [again]))
+            _say_ended(as_json, "interrupted", *(how or [again]))
         elif how:
-            _say("ended", *how)
+            _say_ended(as_json, "ended", *how)
         raise
     except MienError as error:
-        _say(str(error), *_notes(error))
+        _say(as_json, error, *_notes(error))
         sys.exit(1)
     except (MemoryError, RuntimeError) as error:
         if not _is_of_memory(error):
             raise
-        _say("expected enough memory; found too little; take fewer or smaller faces, batches or networks", *_notes(error))
+        told = MienError("enough memory", "too little", "take fewer or smaller faces, batches or networks")
+        _say(as_json, told, *_notes(error))
         sys.exit(1)
     except OSError as error:
         where = f"{error.strerror or error}: {error.filename or ''}"
-        _say(f"expected to read and write files; found {where}; make room or check the path", *_notes(error))
+        told = MienError("to read and write files", where, "make room or check the path")
+        _say(as_json, told, *_notes(error))
         sys.exit(1)
+
+
+def _run(as_json: bool) -> None:
+    """Run the command that was typed, and end with its exit code; with `as_json` wrong usage is JSON, too."""
+    if not as_json:
+        app(prog_name=NAME)
+        return
+    try:
+        code = app(prog_name=NAME, standalone_mode=False)
+    except typer.Abort:
+        code = 1
+    except Exception as error:
+        tell = getattr(error, "format_message", None)  # of wrong usage: the class has moved between versions of typer
+        if tell is None:
+            raise
+        context = getattr(error, "ctx", None)
+        command = "mien" if context is None else context.command_path
+        _say(True, MienError(f"words that {command} takes", tell(), f"{command} --help lists them"))
+        code = getattr(error, "exit_code", 2)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _require_no_file(words: Sequence[str]) -> None:
@@ -177,5 +213,18 @@ def _notes(error: BaseException) -> list[str]:
     return notes if notes or above is None else _notes(above)
 
 
-def _say(*parts: str) -> None:
-    print(f"mien: {'; '.join(map(plain_text, parts))}", file=sys.stderr)
+def _say(as_json: bool, error: MienError, *notes: str) -> None:
+    """Say an error and its notes on standard error, as a sentence or as JSON."""
+    if not as_json:
+        print(f"mien: {'; '.join(map(plain_text, (error, *notes)))}", file=sys.stderr)
+        return
+    parts = {name: getattr(error, name) for name in ("expected", "found", "todo")}
+    print(to_json({"error": parts | ({"notes": notes} if notes else {})}, None, ascii_only=True), file=sys.stderr)
+
+
+def _say_ended(as_json: bool, how: str, *notes: str) -> None:
+    """Say what ended a command before its end, and what to do then."""
+    if as_json:
+        _say(True, MienError("the command to reach its end", how, "; ".join(notes)))
+    else:
+        print(f"mien: {'; '.join(map(plain_text, (how, *notes)))}", file=sys.stderr)

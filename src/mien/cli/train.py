@@ -7,9 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.active.rounds_settings import RoundsSettings
-from mien.cli.options import FaceSetOrPhotos, Json, Limits, Seed, Settings, Trust, key_values, setting, trust_typed, whole_number
+from mien.cli.options import (
+    FaceSetOrPhotos,
+    Json,
+    Limits,
+    Seed,
+    Settings,
+    Trust,
+    key_values,
+    one_of,
+    setting,
+    trust_typed,
+    whole_number,
+)
 from mien.cli.printing import note, print_evaluation, print_json, print_result
-from mien.progress import progress_bar
+from mien.progress import Progress, progress_bar
 from mien.recipes.automatic import AUTO
 from mien.training.settings import TrainingSettings
 from mien.wording import percent, quantity
@@ -18,7 +30,23 @@ if TYPE_CHECKING:
     from mien.recognize.recognizer import Recognizer
 
 
+LOGS = ("tensorboard",)
+"""Programs for which a run can write its figures."""
 NoiseMatrix = Annotated[Path | None, setting(TrainingSettings, "noise_matrix", form="A csv file, a row for each.", checked=False)]
+
+
+def _known_log(log: str | None) -> str | None:
+    return log if log is None else one_of(log, LOGS, "--log")
+
+
+Log = Annotated[
+    str | None,
+    typer.Option(
+        metavar="tensorboard",
+        callback=_known_log,
+        help="Also write the figures of each epoch for TensorBoard, into the folder of the run.",
+    ),
+]
 
 
 def train(
@@ -44,6 +72,7 @@ def train(
     set_: Settings = None,
     device: Annotated[str, setting(TrainingSettings, "device")] = "auto",
     threads: Annotated[int | None, setting(TrainingSettings, "threads")] = None,
+    log: Log = None,
     limits: Limits = "on",
     trust: Trust = False,
     as_json: Json = False,
@@ -70,28 +99,38 @@ def train(
         "fold": fold,
         "unlabeled_faces": unlabeled_faces,
         "own_unlabeled": own_unlabeled,
-        "device": device,
-        "threads": threads,
     }
-    settings = settings_from(TrainingSettings, asked)
+    settings = settings_from(TrainingSettings, asked | {"device": device, "threads": threads})
     with progress_bar(quiet=as_json) as bar:
         require_new_run(out)
         named = AskedRecipes.of(recipe, bar.say, model, epochs, start, changes)
         faces = open_or_prepare(faceset, bar, least=2, workers=threads, limits=file_limits(limits), verify=False)
         chosen = named.choose(faces, settings, unlabeled, bar)
-        recognizer = run(faces, chosen.recipe, out, settings, unlabeled, bar)
+        recognizer = run(faces, chosen.recipe, out, settings, unlabeled, _logged(bar, out, log))
     _print_trained(recognizer, out, as_json, {"choice": chosen.to_json()})
 
 
 def resume(
-    run: Annotated[Path, typer.Argument(help="Folder of an interrupted run.")], trust: Trust = False, as_json: Json = False
+    run: Annotated[Path, typer.Argument(help="Folder of an interrupted run.")],
+    log: Log = None,
+    trust: Trust = False,
+    as_json: Json = False,
 ) -> None:
     """Go on with an interrupted run as if nothing had happened."""
     from mien.training.train import resume as go_on
 
     with progress_bar(quiet=as_json) as bar:
-        recognizer = go_on(run, bar, trusted=trust)
+        recognizer = go_on(run, _logged(bar, run, log), trusted=trust)
     _print_trained(recognizer, run, as_json)
+
+
+def _logged(bar: Progress, run: Path, log: str | None) -> Progress:
+    """The progress of a run: the bar alone, or one that writes a log as well."""
+    if log is None:
+        return bar
+    from mien.training.tensorboard_log import TensorBoardLog
+
+    return TensorBoardLog(bar, run)
 
 
 def _print_trained(recognizer: "Recognizer", run: Path, as_json: bool, more: Mapping[str, Any] | None = None) -> None:

@@ -47,7 +47,7 @@ class Imported:
 
 def source_from(name: str, settings: Mapping[str, Any]) -> Source:
     """The database `name` (a file in data/sources) with these settings. Raises MienError for an unknown name or key."""
-    made: Source = settings_from(find_component(ROOM, name), settings)
+    made: Source = settings_from(find_component(ROOM, name), settings, named=True)
     require_subclass(made, Source, "mien.data.source", "source")
     return made
 

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from mien.errors import MienError
 from mien.models import upscaling
-from mien.progress import duration, tell_part
+from mien.progress import duration, tell_epoch, tell_part
+from mien.recognize.run_records import write_history
 from mien.registry import component_name
 from mien.training import technique_checks
 from mien.training.batch_statistics import leaving_statistics, standardize_features
@@ -57,6 +58,7 @@ def fit(run: Run, keep: Callable[[int], None], objective: Objective | None = Non
                 seconds = time.monotonic() - started
                 end_epoch(run, taught, techniques, losses, seconds)
                 run.progress.say(epoch_line(run) + pace(run, faces, seconds))
+                tell_epoch(run.progress, part_prefix(run).removesuffix(": "), run.history)
                 if time.monotonic() - saved >= CHECKPOINT_SECONDS or run.epoch == settings.epochs:
                     checkpoint(run)
                     saved = time.monotonic()
@@ -238,9 +240,10 @@ def part_prefix(run: Run) -> str:
 
 
 def checkpoint(run: Run) -> None:
-    """Write a checkpoint of the run."""
+    """Write a checkpoint of the run, and the figures of its epochs so far, for `mien runs` and other readers."""
     run.torch_rng = torch_rng(run.device)
     write_state(run.folder / "checkpoint.safetensors", take_state(run))
+    write_history(run.folder, run.history)
 
 
 def torch_rng(device: torch.device) -> list[Tensor]:

@@ -1,0 +1,102 @@
+"""What all commands have in common: an example in their help, the flags of other programs, errors that name our flags."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+from mien.cli.overview import SECTIONS, two_columns
+from mien.errors import MienError
+
+SYNONYMS = {
+    "-o": "--out",
+    "--output": "--out",
+    "--output-dir": "--out",
+    "--out-dir": "--out",
+    "--batch-size": "--set batch=",
+    "--num-epochs": "--epochs",
+    "--n-epochs": "--epochs",
+    "--random-state": "--seed",
+    "--random-seed": "--seed",
+    "--num-workers": "--workers",
+    "--num-threads": "--threads",
+    "--n-jobs": "--jobs",
+    "--weights": "--model",
+    "--checkpoint": "--model",
+    "--n-splits": "--folds",
+    "--image-size": "--side",
+    "--img-size": "--side",
+    "--size": "--side",
+}
+"""Flags as other programs spell them, and ours. No help lists them. `--set NAME=` is followed by the value."""
+
+
+def our_words(given: Sequence[str], options: Mapping[str, str], ends_in_out: bool) -> list[str]:
+    """The words of a command with our flags in place of other programs'.
+
+    `options`: the flags that the command has, each with its setting. A flag that it has stays, and so does a synonym of one
+    that it lacks. `ends_in_out`: whether the command takes the new folder as its last word; then `--output OUT` goes there.
+    """
+    words, last, rest = list[str](), list[str](), list(given)
+    while rest:
+        word = rest.pop(0)
+        if word == "--":
+            return [*words, word, *rest, *last]
+        name, equals, value = word.partition("=")
+        ours = "" if name in options else SYNONYMS.get(name, "")
+        if ours == "--out" and ours not in options and ends_in_out and (equals or rest):
+            last = [value if equals else rest.pop(0)]
+        elif ours.startswith("--set ") and "--set" in options and (equals or rest):
+            words += ["--set", ours.removeprefix("--set ") + (value if equals else rest.pop(0))]
+        elif ours in options:
+            words += [f"{ours}={value}" if equals else ours]
+        else:
+            words.append(word)
+    return [*words, *last]
+
+
+class MienCommand(TyperCommand):
+    """A command of mien."""
+
+    def flags(self) -> dict[str, str]:
+        """The command's flags, each with the setting that it stands for."""
+        options = [one for one in self.params if one.param_type_name == "option"]
+        return {name: str(one.name) for one in options for name in (*one.opts, *one.secondary_opts)}
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words of the command, with the flags of other programs taken for ours."""
+        arguments = [one for one in self.params if one.param_type_name == "argument"]
+        ends_in_out = bool(arguments) and "OUT" in (arguments[-1].metavar or str(arguments[-1].name).upper())
+        return super().parse_args(ctx, our_words(args, self.flags(), ends_in_out))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command. Raises MienError in which settings are named by their flags."""
+        try:
+            return super().invoke(ctx)
+        except MienError as error:
+            flags = self.flags()
+            # A setting's name may be ours with an underscore behind it (set_), and a field be offered under another name.
+            by_setting = {setting.rstrip("_"): flag for flag, setting in reversed(flags.items())}
+            by_setting |= {flag.removeprefix("--").replace("-", "_"): flag for flag in flags}
+            raise error.with_flags(by_setting, "--set " if "--set" in flags else "") from error
+
+
+class MienGroup(TyperGroup):
+    """The command line itself, whose help shows the commands in groups."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the options, all in one paragraph, and the commands in their groups."""
+        names = [one.opts[0] for one in self.get_params(ctx) if one.param_type_name == "option"]
+        formatter.write_paragraph()
+        formatter.write_text(f"Options: {'  '.join(reversed(names))}")
+        for title, commands in SECTIONS.items():
+            shown = [(name, brief) for name, brief in commands.items() if name in self.commands]
+            with formatter.section(title):
+                if formatter.width < 70:
+                    formatter.write_dl(shown)
+                else:
+                    first = title == next(iter(SECTIONS))
+                    for line in two_columns(shown, 1 if first else 2, formatter.width - 2):
+                        formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+        formatter.write_paragraph()
+        formatter.write_text("mien COMMAND --help has an example.")

@@ -1,0 +1,121 @@
+"""What the command line says of itself: groups on one screen, an example of each command, flags as other programs spell them."""
+
+import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+
+from conftest import Command
+from mien.cli import app
+from mien.cli.command import SYNONYMS, our_words
+from mien.cli.overview import EXAMPLES, SECTIONS
+from mien.errors import MienError
+
+GROUP = typer.main.get_group(app)
+
+
+def _commands(group: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{above}{name} ")
+        else:
+            yield above + name, command
+
+
+COMMANDS = dict(_commands(GROUP))
+
+
+def test_help_fits_a_screen(mien: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = mien("--help").out.splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 80
+    listed = [name for commands in SECTIONS.values() for name in commands]
+    assert sorted(listed) == sorted(GROUP.commands)
+    assert next(iter(SECTIONS.values())).keys() == {"predict", "train", "compare"}
+    assert len(SECTIONS) == 6
+    # Words of one column do not run into the next.
+    texts = [text for commands in SECTIONS.values() for text in commands.values()]
+    assert all(any(f"  {text}{end}" in line + "\n" for line in lines for end in ("  ", "\n")) for text in texts)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_an_example_that_it_takes(mien: Command, name: str) -> None:
+    example = EXAMPLES[name]
+    assert f"\n  Example:\n    {example}" in mien(*name.split(), "--help").out
+    program, *words = shlex.split(example)
+    given = words[len(name.split()) :]
+    assert [program, *words] == ["mien", *name.split(), *given]
+    COMMANDS[name].make_context(name, given)  # options that are not there, or values that do not fit, are errors
+
+
+def test_no_example_is_left_over() -> None:
+    assert EXAMPLES.keys() == COMMANDS.keys()
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "ours"),
+    [
+        ("train", "faces --output run --batch-size 8 --random-state=3", "faces --out run --set batch=8 --seed=3"),
+        ("train", "faces -o run --num-epochs 2", "faces --out run --epochs 2"),
+        ("predict", "a.jpg --weights run", "a.jpg --model run"),
+        ("export", "--output given run", "run given"),
+        ("prepare", "photos --output-dir=faces --num-workers 2", "photos --workers 2 faces"),
+        ("predict", "a.jpg --output b.csv", "a.jpg --output b.csv"),
+        ("train", "-- --output", "-- --output"),
+        ("train", "faces --output", "faces --out"),
+    ],
+)
+def test_flags_of_other_programs(command: str, given: str, ours: str) -> None:
+    arguments = [one for one in COMMANDS[command].params if one.param_type_name == "argument"]
+    ends = "OUT" in (arguments[-1].metavar or arguments[-1].name.upper())
+    assert our_words(given.split(), COMMANDS[command].flags(), ends) == ours.split()
+    assert not any(flag in text for flag in SYNONYMS if len(flag) > 6 for text in EXAMPLES.values())
+
+
+def test_synonyms_are_taken_and_not_listed(mien: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert mien("import", "synthetic", "--set", "faces=4", "--set", "people=2", "--image-size", 32, "--output", "faces").code == 0
+    assert (tmp_path / "faces" / "faceset.json").is_file()
+    assert "--output" not in mien("train", "--help").out
+
+
+def test_settings_are_named_by_their_flags(mien: Command, tmp_path: Path) -> None:
+    error = MienError("labels", "`odd`", "map each by `classes`, `keep` it")
+    assert str(error.with_flags({"classes": "--classes"})) == "expected labels; found `odd`; map each by --classes, `keep` it"
+    assert error.with_flags({}, "--set ").todo == "map each by --set classes, --set keep it"
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "list.csv").write_text("path,label\na.png,grumpy\n")
+    done = mien("import", "table", tmp_path / "list.csv", tmp_path / "faces")
+    assert (done.code, "map each by --classes to an expression" in done.err) == (1, True), done.err
+    done = mien("import", "ferplus", tmp_path, tmp_path / "faces", "--rule", "most")
+    assert (done.code, "found --rule = 'most'" in done.err) == (1, True), done.err
+    done = mien("import", "synthetic", tmp_path / "faces", "--set", "pepole=1")
+    assert "'pepole' (did you mean people?)" in done.err
+
+
+def test_errors_are_json_where_that_is_asked(mien: Command, tmp_path: Path) -> None:
+    for words, code in ((("describe", tmp_path / "none"), 1), (("describe",), 2), (("describe", tmp_path, "--pictrue", "a"), 2)):
+        done = mien(*words, "--json")
+        assert (done.code, done.out) == (code, "")
+        (line,) = done.err.splitlines()
+        assert json.loads(line)["error"].keys() == {"expected", "found", "todo"}
+        plain = mien(*words)
+        assert (plain.code, plain.err.startswith(("mien: expected", "Usage:"))) == (code, True)
+    assert "--picture" in mien("describe", tmp_path, "--pictrue", "a", "--json").err
+    assert (mien("describe", "--help", "--json").code, mien("recipes", "few", "--json").code) == (0, 0)
+
+
+def test_completion_is_offered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("_MIEN_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "mien tr")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    with pytest.raises(SystemExit):
+        GROUP.main([], prog_name="mien")
+    assert capsys.readouterr().out.split() == ["train"]
