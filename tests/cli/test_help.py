@@ -12,10 +12,13 @@ import typer
 from PIL import Image
 
 from conftest import Command
+from mien import FaceSet
 from mien.cli import app
 from mien.cli.command import SYNONYMS, our_words
 from mien.cli.overview import EXAMPLES, SECTIONS
+from mien.data.format import Info
 from mien.errors import MienError
+from mien.tabular.number_files import read_lines
 
 GROUP = typer.main.get_group(app)
 
@@ -119,3 +122,47 @@ def test_completion_is_offered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     with pytest.raises(SystemExit):
         GROUP.main([], prog_name="mien")
     assert capsys.readouterr().out.split() == ["train"]
+
+
+@pytest.mark.parametrize(
+    ("words", "content"),
+    [
+        (("import", "table", "list.csv", "faces"), ""),
+        (("import", "table", "list.csv", "faces"), "path,label\n"),
+        (("import", "fer2013", "list.csv", "faces"), "emotion,pixels,Usage\n"),
+        (("train", "faces", "--out", "run", "--noise-matrix", "list.csv"), "\n"),
+        (("prepare", "list.csv", "faces"), ""),
+        (("prepare", "list.csv", "faces"), "path,label\n"),
+    ],
+)
+def test_empty_files_are_named(mien: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: Any, content: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("list.csv").write_text(content)
+    done = mien(*words)
+    assert (done.code, "list.csv" in done.err) == (1, True), done.err
+
+
+def test_lists_without_a_line_are_named(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("")
+    with pytest.raises(MienError, match=r"labels\.txt; found an empty file"):
+        read_lines(tmp_path / "labels.txt", 2)
+
+
+def test_a_mistyped_flag_is_no_hint_at_private_networks(mien: Command) -> None:
+    done = mien("collect", "out", "--label", "anger")
+    assert (done.code, "--classes" in done.err, "--local" in done.err) == (2, True, False)
+
+
+def test_a_description_names_terms_and_citation(mien: Command, tmp_path: Path) -> None:
+    info = Info(classes=("a", "b"), side=4, name="small", license="for research", citation="Somebody, 2020")
+    FaceSet.from_arrays(np.zeros((4, 4, 4), np.uint8), np.arange(4) % 2, info=info).save(tmp_path / "faces")
+    shown = mien("describe", tmp_path / "faces").out.splitlines()
+    assert shown[:3] == ["4 faces of small", "terms: for research", "cite: Somebody, 2020"]
+
+
+def test_the_list_of_tables_fits_a_screen(mien: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = mien("tables", "list").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) < 90
+    assert any("any of ferplus, fer2013, megaface" in line for line in lines), "a cell that is broken where it need not be"

@@ -9,11 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien import FaceSet, MienError
+from mien.data import splits
 from mien.data.face_groups import group_by_names, validation_groups
 from mien.data.identities import write_identities
 from mien.data.label_budget import carve_validation, draw_labels
 from mien.data.label_noise import flip_by_matrix, flip_uniform
-from mien.data.splits import draw_test, held_out_rows, split_rows, subject_folds, training_rows
+from mien.data.splits import draw_test, held_out_rows, no_splits, split_rows, subject_folds, training_rows
+from mien.experiments.tested_set import choose_tested_set
 
 LABELS = st.lists(st.integers(-1, 4), min_size=1, max_size=200).filter(lambda labels: max(labels) >= 0)
 few = settings(max_examples=60, deadline=None, derandomize=True)
@@ -259,3 +261,12 @@ def test_a_split_is_found_however_it_is_written(written: str, asked: str) -> Non
     assert held_out_rows(faces).tolist() == ([1, 3, 4] if asked.lower() == "test" else [3])
     with pytest.raises(MienError, match=r"a split among PUBLICTEST, .*; found 'none'"):
         split_rows(faces, "none")
+
+
+def test_sets_without_splits_are_told_what_to_do(faces: FaceSet) -> None:
+    bare = FaceSet.from_arrays(faces.faces(), faces.labels, faces.classes)
+    with pytest.raises(MienError, match="or take all by `split`"):
+        splits.test_split(bare)
+    with pytest.raises(MienError, match="or test on each fold of people in turn by `folds`"):
+        choose_tested_set(bare, None, None, None)
+    assert "or take --folds" in str(no_splits("test", "take `folds`").with_flags({"folds": "--folds"}))

@@ -101,7 +101,7 @@ def test_a_report_is_not_put_among_other_things(recognizer: Recognizer, stored: 
 def test_every_face_of_a_set_without_splits_can_be_measured(recognizer: Recognizer, faces: FaceSet) -> None:
     plain = FaceSet.from_arrays(faces.faces(), faces.labels, faces.classes)
     assert evaluate(recognizer, plain, "all").count == len(faces)
-    with pytest.raises(MienError, match="or take all"):
+    with pytest.raises(MienError, match="or take all by `split`"):
         evaluate(recognizer, plain)
 
 

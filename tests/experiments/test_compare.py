@@ -481,7 +481,7 @@ def test_without_a_split_to_test_a_sentence_says_what_to_give(tmp_path: Path, re
     faces = bright_faces()
     faces.with_column("split", np.where(faces.values("split") == "test", "dev", "train")).save(tmp_path / "faces")
     with pytest.raises(
-        MienError, match="a split to test on, such as test or PublicTest; found dev, train; name the one to test on"
+        MienError, match="a split to test on, such as test or PublicTest; found dev, train; name the one to test on by `split`"
     ):
         compare(tmp_path / "faces", Grid((recipes["plain"],), seeds=1), tmp_path / "out")
     assert not (tmp_path / "out").exists()

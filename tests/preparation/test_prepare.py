@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import json
 import os
 import shutil
 import signal
@@ -287,9 +288,7 @@ def test_nothing_is_left_where_nothing_was_done(tmp_path: Path, monkeypatch: pyt
     assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "in"]
 
 
-@pytest.mark.parametrize(
-    ("ends", "code", "said"), [(signal.SIGINT, 130, "mien: interrupted; what"), (signal.SIGTERM, 143, "mien: ended; what")]
-)
+@pytest.mark.parametrize(("ends", "code", "said"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "ended")])
 def test_whoever_ends_it_is_told_how_to_go_on(tmp_path: Path, ends: signal.Signals, code: int, said: str) -> None:
     folder, parts = write_folder(tmp_path / "in", 12), tmp_path / ".out.parts"
     write_photo(folder / "0007.png", photo_of(size=HELD))
@@ -299,7 +298,8 @@ def test_whoever_ends_it_is_told_how_to_go_on(tmp_path: Path, ends: signal.Signa
         process.send_signal(ends)
         out, err = process.communicate(timeout=WAIT)
     assert (process.returncode, out) == (code, ""), err
-    assert err == f"{said} is done lies in {parts}: give the same command again to go on, or remove it\n"
+    todo = f"what is done lies in {parts}: give the same command again to go on, or remove it"
+    assert json.loads(err) == {"error": {"expected": "the command to reach its end", "found": said, "todo": todo}}
 
 
 def test_a_test_split_holds_whole_people_videos_and_photos(mien: Command, tmp_path: Path) -> None:

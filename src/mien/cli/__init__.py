@@ -34,7 +34,7 @@ from mien.cli import (
     tables_of_papers,
     train,
 )
-from mien.cli.command import MienCommand, MienGroup
+from mien.cli.command import MienCommand, MienGroup, WrongUsage
 from mien.cli.overview import EXAMPLES
 from mien.errors import MienError
 from mien.installed import own_version
@@ -147,7 +147,7 @@ def main() -> None:
     as_json = "--json" in sys.argv[1:]
     try:
         _require_no_file(sys.argv[1:])
-        _run(as_json)
+        app(prog_name=NAME)
     except SystemExit as end:
         how = _notes(end)
         if end.code == INTERRUPTED:
@@ -157,6 +157,9 @@ def main() -> None:
         elif how:
             _say_ended(as_json, "ended", *how)
         raise
+    except WrongUsage as wrong:
+        _say(as_json, wrong.error)
+        sys.exit(wrong.code)
     except MienError as error:
         _say(as_json, error, *_notes(error))
         sys.exit(1)
@@ -171,26 +174,6 @@ def main() -> None:
         told = MienError("to read and write files", where, "make room or check the path")
         _say(as_json, told, *_notes(error))
         sys.exit(1)
-
-
-def _run(as_json: bool) -> None:
-    """Run the command that was typed, and end with its exit code; with `as_json` wrong usage is JSON, too."""
-    if not as_json:
-        app(prog_name=NAME)
-        return
-    try:
-        code = app(prog_name=NAME, standalone_mode=False)
-    except typer.Abort:
-        code = 1
-    except Exception as error:
-        tell = getattr(error, "format_message", None)  # of wrong usage: the class has moved between versions of typer
-        if tell is None:
-            raise
-        context = getattr(error, "ctx", None)
-        command = "mien" if context is None else context.command_path
-        _say(True, MienError(f"words that {command} takes", tell(), f"{command} --help lists them"))
-        code = getattr(error, "exit_code", 2)
-    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _require_no_file(words: Sequence[str]) -> None:

@@ -30,6 +30,9 @@ SYNONYMS = {
 }
 """Flags as other programs spell them, and ours. No help lists them. `--set NAME=` is followed by the value."""
 
+UNOFFERED = ("--local", "--trust", "--yes")
+"""Flags that nobody is told to try who mistyped another one: they open private networks, run code, or skip a question."""
+
 
 def our_words(given: Sequence[str], options: Mapping[str, str], ends_in_out: bool) -> list[str]:
     """The words of a command with our flags in place of other programs'.
@@ -67,7 +70,13 @@ class MienCommand(TyperCommand):
         """Read the words of the command, with the flags of other programs taken for ours."""
         arguments = [one for one in self.params if one.param_type_name == "argument"]
         ends_in_out = bool(arguments) and "OUT" in (arguments[-1].metavar or str(arguments[-1].name).upper())
-        return super().parse_args(ctx, our_words(args, self.flags(), ends_in_out))
+        try:
+            return super().parse_args(ctx, our_words(args, self.flags(), ends_in_out))
+        except Exception as error:
+            meant = getattr(error, "possibilities", None)  # of an unknown option: the class has moved between versions of typer
+            if isinstance(meant, list):
+                meant[:] = [name for name in meant if name not in UNOFFERED]
+            raise
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command. Raises MienError in which settings are named by their flags."""
@@ -81,8 +90,48 @@ class MienCommand(TyperCommand):
             raise error.with_flags(by_setting, "--set " if "--set" in flags else "") from error
 
 
+class WrongUsage(Exception):
+    """Words that a command does not take, where errors are to be JSON."""
+
+    def __init__(self, error: MienError, code: int) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.code = code
+
+
+def _raise_wrong_usage(error: Exception) -> None:
+    """Raises WrongUsage in the place of typer's error of wrong usage; does nothing for other errors."""
+    tell = getattr(error, "format_message", None)  # the class has moved between versions of typer
+    if tell is not None:
+        context = getattr(error, "ctx", None)
+        command = "mien" if context is None else context.command_path
+        told = MienError(f"words that {command} takes", tell(), f"{command} --help lists them")
+        raise WrongUsage(told, getattr(error, "exit_code", 2)) from error
+
+
 class MienGroup(TyperGroup):
     """The command line itself, whose help shows the commands in groups."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Read the first words. Raises WrongUsage for wrong ones, where errors are to be JSON."""
+        as_json = "--json" in args
+        try:
+            context = super().make_context(info_name, args, parent, **extra)
+        except Exception as error:
+            if as_json:
+                _raise_wrong_usage(error)
+            raise
+        context.meta["mien.json"] = as_json
+        return context
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was typed. Raises WrongUsage for wrong words, where errors are to be JSON."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if ctx.meta["mien.json"]:
+                _raise_wrong_usage(error)
+            raise
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the options, all in one paragraph, and the commands in their groups."""

@@ -113,8 +113,9 @@ def describe(
         split: dict(zip(found.classes, map(int, row), strict=True)) for split, row in zip(found.splits, found.counts, strict=True)
     }
     many = quantity(len(faces), faces.info.kind.removesuffix("s"))
-    line = f"{many} of {faces.info.name or faceset}, license {faces.info.license}"
-    print_result(as_json, {"info": asdict(faces.info), "counts": counts}, line, count_table(found))
+    told = [f"{many} of {faces.info.name or faceset}", f"terms: {faces.info.license}"]
+    told += [f"cite: {faces.info.citation}"] if faces.info.citation else []
+    print_result(as_json, {"info": asdict(faces.info), "counts": counts}, *told, count_table(found))
 
 
 def features(

@@ -124,13 +124,14 @@ def _runner(context: typer.Context) -> Callable[[Sequence[str]], int]:
 
 def _listed(known: "Sequence[PaperTable]", data: Path | None) -> "TextTable":
     """All tables, a row each."""
-    from mien.cli.tables import TextTable
+    from mien.cli.tables import narrow_table
 
-    table = TextTable("id", "shows", "databases", "mien makes it", *([] if data is None else ["there"]))
+    table = narrow_table("id", "shows", "databases", *([] if data is None else ["there"]), title="tables of the papers")
     for one in known:
-        made = one.can_be_made + (f": does not read {', '.join(one.unreadable)}" if one.unreadable else "")
+        made = "" if one.can_be_made == "yes" else f"; mien makes it: {one.can_be_made}"
+        made += f"; does not read {', '.join(one.unreadable)}" if one.unreadable else ""
         there = [] if data is None else [", ".join(one.there(data)) or "none"]
-        table.add_row(one.id, f"{one.paper.partition(' (')[0]}: {one.title}", _databases(one), made, *there)
+        table.add_row(one.id, f"{one.paper.partition(' (')[0]}: {one.title}{made}", _databases(one), *there)
     return table
 
 

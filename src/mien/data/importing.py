@@ -86,7 +86,7 @@ def import_source(
             count += len(block.faces)
             if progress is not None:
                 progress(count + len(rejected), total)
-        _check(count, rejected, skip)
+        _check(count, rejected, skip, getattr(source, "input", None))
         attach_rejected(writer, rejected)
         attach_rejected(writer, notes, NOTES)
     faces = FaceSet.open(out)
@@ -108,11 +108,11 @@ def _texts(values: Any) -> list[str]:
     return ["" if value is None else str(value) for value in listed]
 
 
-def _check(count: int, rejected: Sequence[Rejected], skip: int) -> None:
+def _check(count: int, rejected: Sequence[Rejected], skip: int, read: Path | None) -> None:
     listed = "; ".join(f"{one.path}: {one.reason}" for one in rejected[:3]) + ("; …" if len(rejected) > 3 else "")
     if not count:
         found = f"none, {len(rejected)} rejected ({listed})" if rejected else "none"
-        raise MienError("at least one face", found, "check the input and the settings")
+        raise MienError("at least one face" + (f" in {read}" if read else ""), found, "check the input and the settings")
     if len(rejected) > skip:
         found = f"{len(rejected)} of {count + len(rejected)} without one ({listed})"
         todo = f"mend them, or give --skip {len(rejected)} to leave them out"

@@ -24,7 +24,7 @@ def split_rows(faces: FaceSet, split: str) -> Rows:
     if split == "all":
         return np.arange(len(faces))
     if "split" not in faces.column_names:
-        raise _no_splits(split)
+        raise no_splits(split)
     written = faces.values("split")
     lower = np.array([(name or "").casefold() for name in written], object)
     for found, wanted in ((written, split), (_splits(faces), split_name(split)), (lower, split.casefold())):
@@ -35,10 +35,14 @@ def split_rows(faces: FaceSet, split: str) -> Rows:
     raise MienError(f"a split among {', '.join(known)}", with_suggestion(split, known), "choose one of those")
 
 
-def _no_splits(split: str) -> MienError:
-    return MienError(
-        f"a face set with splits, to take {split!r}", "no column split", "import or prepare it with --test 0.2, or take all"
-    )
+ALL = "take all by `split`"
+"""What else to do with a set without splits."""
+
+
+def no_splits(split: str, instead: str = ALL) -> MienError:
+    """The error about a set without splits, to take `split` of. `instead`: what else may be done than to give it some."""
+    todo = f"import or prepare it with --test 0.2, or {instead}"
+    return MienError(f"a face set with splits, to take {split!r}", "no column split", todo)
 
 
 def test_split(faces: FaceSet) -> str:
@@ -47,14 +51,16 @@ def test_split(faces: FaceSet) -> str:
     Raises MienError where the set has none, and tells what to give.
     """
     if "split" not in faces.column_names:
-        raise _no_splits(TESTING[0])
+        raise no_splits(TESTING[0])
     present = sorted({str(value) for value in faces.values("split") if value})
     for name in TESTING:
         found = [written for written in present if split_name(written) == name]
         if found:
             return name if name in found else found[0]
     known = ", ".join(present)
-    raise MienError("a split to test on, such as test or PublicTest", f"{known or 'no faces'}", "name the one to test on")
+    raise MienError(
+        "a split to test on, such as test or PublicTest", f"{known or 'no faces'}", "name the one to test on by `split`"
+    )
 
 
 def require_untrained(faces: FaceSet, split: str, option: str = "--split") -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from mien.data.convert import has_shape_of, in_shape_of, shape_in_words
 from mien.data.faceset import FaceSet
-from mien.data.splits import fold_view, held_out_rows, require_untrained, split_rows, test_split
+from mien.data.splits import fold_view, held_out_rows, no_splits, require_untrained, split_rows, test_split
 from mien.errors import MienError
 from mien.evaluation.evaluate import tested_faces
 from mien.wording import quantity
@@ -42,6 +42,8 @@ def choose_tested_set(faces: FaceSet, others: FaceSet | None, other: FaceSet | N
     learn from the split, where it has no labeled face of a class that is learned, and where one set holds features.
     """
     if other is None or (other.info.checksum and other.info.checksum == faces.info.checksum):
+        if split is None and "split" not in faces.column_names:
+            raise no_splits("test", "test on each fold of people in turn by `folds`")
         name = split or test_split(faces)
         require_untrained(faces, name)
         return _measured(faces, faces, name, "", ())

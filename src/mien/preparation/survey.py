@@ -57,7 +57,8 @@ def source_files_of(asked: PreparationSettings, limits: FileLimits) -> Iterator[
 def require_fitting_inputs(asked: PreparationSettings, found: Survey) -> int:
     """The number of photos and videos. Raises MienError where they do not fit the settings."""
     if not found.photos:
-        raise MienError("at least one photo or video", "none", "check the inputs")
+        named = ", ".join(escaped_name(one) for one in asked.inputs[:3]) + (", …" if len(asked.inputs) > 3 else "")
+        raise MienError("at least one photo or video", f"none in {named}", "check the inputs")
     if asked.labeled and not classes_of(found.labels, asked.classes):
         loose = f", but {found.loose} in {escaped_name(asked.inputs[0])} itself, without a class folder" if found.loose else ""
         loose = f"; {found.fault}" if found.fault else loose

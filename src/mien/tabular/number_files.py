@@ -37,9 +37,11 @@ def read_numbers(path: Path, rows: int, columns: int) -> npt.NDArray[np.float64]
 
 
 def read_lines(path: Path, columns: int) -> list[list[str]]:
-    """The words of each line of a list, `columns` of them. Raises MienError for a line with more or fewer."""
+    """The words of each line of a list, `columns` of them. Raises MienError for a line with more or fewer, and for no lines."""
     todo = "take the file as it was published"
     words = _words(read_bytes(path, todo, MOST_LINES))
+    if not words:
+        raise MienError(f"lines of {columns} words in {path}", "an empty file", todo)
     for number, line in enumerate(words, 1):
         if len(line) != columns:
             raise MienError(f"{columns} words in each line of {path}", f"{len(line)} in line {number}", todo)

@@ -60,6 +60,8 @@ def read_matrix(path: Path) -> tuple[tuple[float, ...], ...]:
     content = read_bytes(path, todo)
     try:
         text = content.decode(encoding_of(path))
+        if not text.strip():
+            raise MienError(f"a csv of numbers at {path}", "an empty file", todo)
         # Where numbers have commas, something else parts them.
         separator = next((sign for sign in SEPARATORS[1:] if sign in text), ",")
         text = text if separator == "," else text.replace(",", ".")

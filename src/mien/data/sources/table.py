@@ -17,7 +17,7 @@ from mien.class_words import label_or_none, split_name, text_or_none
 from mien.data.format import COLUMNS, Info
 from mien.data.source import FaceBlock, Source
 from mien.errors import MienError
-from mien.expressions import canonical_names
+from mien.expressions import SYNONYMS, canonical_names
 from mien.media.face_pictures import by_slashes, common_side, picture_file_limits, picture_path, read_picture_blocks
 from mien.media.file_limits import LimitSwitch
 from mien.settings import STRICT, PictureSide, names_in_text
@@ -110,6 +110,8 @@ class Table(Source):
         if "frame" in wanted:
             kinds[wanted["frame"]] = pa.int32()
         found = read_csv(self.input, kinds | dict.fromkeys(self.keep))
+        if not len(found):
+            raise MienError(f"a row for each picture in {self.input}", "column names alone", "check that this is the right file")
         reads: dict[str, Callable[[str | None], str]] = {"split": split_name, "subject": text_or_none, "sequence": text_or_none}
         if not found[wanted["path"]].null_count:
             reads["path"] = lambda name: by_slashes(self._folder, name or "")
@@ -140,7 +142,7 @@ class Table(Source):
         ours = dict(zip(names, canonical_names(names, self.classes), strict=True))
         unknown = [name for name, known in ours.items() if known is None]
         if unknown:
-            listed = ", ".join(unknown)[:500]
+            listed = with_suggestions(unknown, SYNONYMS)[:500]
             todo = 'map each by `classes` to an expression, or to "" for no label'
             raise MienError(f"labels in {self.input} that are expressions", listed, todo)
         return [ours.get(name) or "" for name in written]
