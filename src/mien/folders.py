@@ -40,7 +40,7 @@ def require_own(out: Path, files: Collection[str], command: str) -> list[str]:
     if strange := [name for name in found if name not in files or not out.is_dir()]:
         wanted = f"nothing at {out}, or what {command} left there and nothing else"
         listed = ", ".join(strange[:3]) + (", …" if len(strange) > 3 else "")
-        raise MienError(wanted, listed, "choose another --out, or move what is there")
+        raise MienError(wanted, listed, "choose another `out`, or move what is there")
     return found
 
 

@@ -520,7 +520,7 @@ def test_without_a_face_net_the_first_faces_are_random(
     nameless = replace(pool, info=replace(pool.info, classes=()))
     FaceSet.from_arrays(nameless.faces(), columns={"split": ["train"] * 30}).save(tmp_path / "nameless")
     given = replace(pictures, pool=None, start_labels_per_class=None, split_to_test=None, per_face=1)
-    with pytest.raises(MienError, match="classes to choose from; found none in the face set; name them: --classes"):
+    with pytest.raises(MienError, match="classes to choose from; found none in the face set; name them: `classes`"):
         rounds(tmp_path / "nameless", given, tmp_path / "out")
     heard, named = Heard(), replace(given, classes=("dark", "gray", "bright"))
     with pytest.raises(MienError, match=r"open the page: mien annotate \S+ --store"):

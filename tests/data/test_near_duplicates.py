@@ -214,7 +214,7 @@ def test_distances_and_counts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> No
         with pytest.raises(MienError, match="a distance from 0 to 16"):
             perceptual_hash.close_pairs(given, None, distance)
     monkeypatch.setattr(perceptual_hash, "MOST_PAIRS", 50)
-    with pytest.raises(MienError, match="give a smaller --distance"):
+    with pytest.raises(MienError, match="give a smaller `distance`"):
         perceptual_hash.close_pairs(given, None, 6)
 
 
@@ -478,7 +478,7 @@ def test_frames_of_a_video_are_no_reason_to_refuse_a_test(tmp_path: Path, monkey
     """More pairs of close faces than are ever kept: `mien evaluate` has no --distance that would make them fewer."""
     faces, run = leaky(tmp_path)
     monkeypatch.setattr(perceptual_hash, "MOST_PAIRS", 3)
-    with pytest.raises(MienError, match="give a smaller --distance"):
+    with pytest.raises(MienError, match="give a smaller `distance`"):
         find_near_duplicates(faces)
     assert evaluate(run, faces).notes["warning"].startswith("6 of 24 test faces (25.0%) have a near-duplicate")
     assert mien("evaluate", run, tmp_path / "set").code == 0

@@ -145,7 +145,7 @@ def test_folder_reports_files_that_are_no_pictures(tmp_path: Path) -> None:
 def test_folder_side_and_color(tmp_path: Path) -> None:
     write_faces(tmp_path / "happy", 1, side=8)
     write_faces(tmp_path / "sad", 1, side=10)
-    with pytest.raises(MienError, match="--side"):
+    with pytest.raises(MienError, match="`side`"):
         gather("folder", input=tmp_path)
     source = source_from("folder", {"input": tmp_path, "side": 6, "color": True})
     (block,) = source.blocks()

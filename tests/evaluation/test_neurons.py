@@ -324,6 +324,6 @@ def test_larger_faces_than_there_are_are_said(tmp_path: Path) -> None:
 
 def test_no_pictures_without_gradients(tmp_path: Path) -> None:
     network = {"network": "onnx_facenet", "path": str(tiny_onnx(tmp_path / "net.onnx")), "output": "map"}
-    with pytest.raises(MienError, match="--drawn 0"):
+    with pytest.raises(MienError, match="`drawn` 0"):
         inspect_neurons(network, bright_faces(30), top=5)
     assert len(inspect_neurons(network, bright_faces(30), top=5, drawn=0).after.layers[0].entropy) == 5

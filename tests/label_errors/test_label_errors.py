@@ -176,7 +176,7 @@ def test_folds_are_stratified_and_keep_people_together(drawn: list[tuple[int, in
 def test_folds_that_cannot_be_are_refused() -> None:
     labels, people = np.arange(20) % 2, np.arange(20) // 5
     for folds, who in ((1, None), (11, None), (5, people)):
-        with pytest.raises(MienError, match="change --folds"):
+        with pytest.raises(MienError, match="change `folds`"):
             deal_folds(labels, who, folds, 0)
     with pytest.raises(MienError, match="label more faces"):
         deal_folds(np.arange(4), None, 2, 0)
@@ -253,9 +253,9 @@ def test_the_features_that_a_set_holds_need_no_model() -> None:
     assert "features of the set" in found.how
     assert found.rows.tolist() == same.rows.tolist()
     for by in ("weights", "neighborhood"):
-        with pytest.raises(MienError, match="give --model mien-s, or a run"):
+        with pytest.raises(MienError, match="give `model` mien-s, or a run"):
             find_label_errors(None, faces, by=by)
-    with pytest.raises(MienError, match="give --model mien-s, or a run"):
+    with pytest.raises(MienError, match="give `model` mien-s, or a run"):
         find_label_errors(None, bright_faces())
 
 
@@ -276,7 +276,7 @@ def test_faces_of_another_side_or_kind_are_refused(tmp_path: Path) -> None:
     run = untrained_recognizer(tmp_path / "run", bright_faces(side=32))
     with pytest.raises(MienError, match="faces of side 32"):
         find_label_errors(run, bright_faces(side=16), by="neighborhood")
-    with pytest.raises(MienError, match="leave --model out"):
+    with pytest.raises(MienError, match="leave `model` out"):
         find_label_errors(run, features(60))
     with pytest.raises(MienError, match="faces of kind faces"):
         find_label_errors(run, features(60), by="neighborhood")
@@ -287,7 +287,7 @@ def test_what_is_asked_is_checked() -> None:
     with pytest.raises(MienError, match=r"a method among confident, weights, neighborhood; found 'chance'"):
         find_label_errors(reader(faces), faces, by="chance")
     for by in ("weights", "neighborhood"):
-        with pytest.raises(MienError, match="train a run with --noise"):
+        with pytest.raises(MienError, match="train a run with `noise`"):
             find_label_errors(reader(faces), faces, by=by, noise=0.1)
     with pytest.raises(MienError, match="noise that fits"):
         find_label_errors(reader(faces), faces, noise=1.5)

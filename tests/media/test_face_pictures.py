@@ -140,7 +140,7 @@ def test_enlarging_interpolates(tmp_path: Path) -> None:
 
 def test_a_picture_that_is_not_square_needs_a_side(tmp_path: Path) -> None:
     path = save(tmp_path / "wide.png", GRAY[:6])
-    with pytest.raises(MienError, match=r"square picture.*8 x 6.*wide\.png.*--side"):
+    with pytest.raises(MienError, match=r"square picture.*8 x 6.*wide\.png.*`side`"):
         read_picture(path)
     assert read_picture(path, side=4).shape == (4, 4)
 
@@ -233,7 +233,7 @@ def test_a_block_of_broken_files_has_no_faces(tmp_path: Path) -> None:
 
 def test_pictures_of_several_sizes_need_a_side(tmp_path: Path) -> None:
     paths = [save(tmp_path / "a.png", GRAY), save(tmp_path / "b.png", GRAY[:4, :4])]
-    with pytest.raises(MienError, match=r"8 x 8 pixels like the first.*4 x 4 pixels in .*b\.png.*--side"):
+    with pytest.raises(MienError, match=r"8 x 8 pixels like the first.*4 x 4 pixels in .*b\.png.*`side`"):
         list(read_picture_blocks(paths, None, color=False))
     (block,) = read_picture_blocks(paths, 6, color=False)
     assert block.faces.shape == (2, 6, 6)

@@ -142,7 +142,7 @@ class AllFaces:
 def _from_pool(faces: FaceSet, pool: FaceSet, oracle: bool, say: Callable[[str], None]) -> FaceSet:
     """The pool's faces without its test splits, in the shape and the classes of the set, with FROM_POOL before their ids."""
     if pool.info.checksum and pool.info.checksum == faces.info.checksum:
-        raise MienError("another set for --pool", "the face set itself", "leave it out, to ask about its training split")
+        raise MienError("another set for `pool`", "the face set itself", "leave it out, to ask about its training split")
     usable = pool.select(np.setdiff1d(np.arange(len(pool)), held_out_rows(pool)))
     if usable.info.kind == faces.info.kind == "faces" and not has_shape_of(usable, faces.info):
         say(f"faces of the pool are converted: {shape_in_words(usable.info)} to {shape_in_words(faces.info)}")

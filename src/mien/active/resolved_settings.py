@@ -89,9 +89,9 @@ def named_classes(faces: FaceSet, classes: tuple[str, ...]) -> FaceSet:
     """
     if classes and faces.classes not in ((), classes):
         found = ", ".join(faces.classes)
-        raise MienError("a face set without classes, to name them", found, "leave --classes out: the set's own are taken")
+        raise MienError("a face set without classes, to name them", found, "leave `classes` out: the set's own are taken")
     if not (classes or faces.classes):
-        raise MienError("classes to choose from", "none in the face set", "name them: --classes happiness,sadness")
+        raise MienError("classes to choose from", "none in the face set", "name them: `classes` happiness,sadness")
     return replace(faces, info=replace(faces.info, classes=classes or faces.classes))
 
 

@@ -150,7 +150,7 @@ def _work(faceset: FaceSet | Path | str, settings: RoundsSettings, out: Path, ba
     if split is not None:
         require_untrained(faces, split, "--split-to-test")
     if settings.min_gain is not None and not share:
-        raise MienError("validation faces, to measure a gain", "a recipe with none", "set validation, or leave --min-gain out")
+        raise MienError("validation faces, to measure a gain", "a recipe with none", "set validation, or leave `min_gain` out")
     all_faces.start(settings.start_labels_per_class, share, settings.seed)
     threads = claim_folder(out, settings, recipes, faces, pool)
     people = (

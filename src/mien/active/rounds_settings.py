@@ -84,7 +84,7 @@ class RoundsSettings:
             raise MienError("different strategies", ", ".join(self.acquire), "leave one out")
         if (self.oracle is None) == (self.store is None):
             found = "neither" if self.store is None else "both"
-            raise MienError("either an oracle or a store that people answer into", found, "give --oracle labels, or --store FILE")
+            raise MienError("either an oracle or a store that people answer into", found, "give `oracle` labels, or `store` FILE")
         if self.store is not None and (len(self.acquire) > 1 or self.seeds > 1):
             found = f"{len(self.acquire)} strategies and {self.seeds} seeds"
             raise MienError("one strategy and one seed, where people are asked", found, "compare strategies with an oracle")

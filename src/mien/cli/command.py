@@ -66,12 +66,15 @@ class MienCommand(TyperCommand):
         options = [one for one in self.params if one.param_type_name == "option"]
         return {name: str(one.name) for one in options for name in (*one.opts, *one.secondary_opts)}
 
+    def _ends_in_out(self) -> bool:
+        """Whether the last word is the new folder."""
+        arguments = [one for one in self.params if one.param_type_name == "argument"]
+        return bool(arguments) and "OUT" in (arguments[-1].metavar or str(arguments[-1].name).upper())
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the words of the command, with the flags of other programs taken for ours."""
-        arguments = [one for one in self.params if one.param_type_name == "argument"]
-        ends_in_out = bool(arguments) and "OUT" in (arguments[-1].metavar or str(arguments[-1].name).upper())
         try:
-            return super().parse_args(ctx, our_words(args, self.flags(), ends_in_out))
+            return super().parse_args(ctx, our_words(args, self.flags(), self._ends_in_out()))
         except Exception as error:
             meant = getattr(error, "possibilities", None)  # of an unknown option: the class has moved between versions of typer
             if isinstance(meant, list):
@@ -87,7 +90,12 @@ class MienCommand(TyperCommand):
             # A setting's name may be ours with an underscore behind it (set_), and a field be offered under another name.
             by_setting = {setting.rstrip("_"): flag for flag, setting in reversed(flags.items())}
             by_setting |= {flag.removeprefix("--").replace("-", "_"): flag for flag in flags}
-            raise error.with_flags(by_setting, "--set " if "--set" in flags else "") from error
+            arguments = [one for one in self.params if one.param_type_name == "argument"]
+            by_setting |= {str(one.name): one.metavar or str(one.name).upper() for one in arguments}
+            if self._ends_in_out():
+                by_setting["out"] = "OUT"
+            # Settings of a source that have no flag of their own; elsewhere --set changes a recipe or a network.
+            raise error.with_flags(by_setting, "--set " if self.name == "import" else "") from error
 
 
 class WrongUsage(Exception):

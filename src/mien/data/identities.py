@@ -65,7 +65,7 @@ def draw_identities(faces: FaceSet, least: int = 5, test: float = 0.2, seed: int
     """
     if not 0 <= test < 1 or least < 1:
         raise MienError(
-            "a share of people from 0 to below 1 and at least 1 face", f"{test} and {least}", "change --test or --least"
+            "a share of people from 0 to below 1 and at least 1 face", f"{test} and {least}", "change `test` or `least`"
         )
     among = np.setdiff1d(np.arange(len(faces)), held_out_rows(faces)) if split is None else split_rows(faces, split)
     person, names = find_people(faces.select(among))
@@ -75,10 +75,10 @@ def draw_identities(faces: FaceSet, least: int = 5, test: float = 0.2, seed: int
     if len(chosen) - held_out < 2:
         most = f"{len(chosen)} of {quantity(len(names), 'person', 'people')}, the most faces of one are {counts.max(initial=0)}"
         raise MienError(
-            f"two people to train on with {least} faces or more, {held_out} held out", most, "lower --least or --test"
+            f"two people to train on with {least} faces or more, {held_out} held out", most, "lower `least` or `test`"
         )
     if len(chosen) - held_out > MOST_PEOPLE:
-        raise MienError(f"at most {MOST_PEOPLE} people to train on", f"{len(chosen) - held_out}", "raise --least or --test")
+        raise MienError(f"at most {MOST_PEOPLE} people to train on", f"{len(chosen) - held_out}", "raise `least` or `test`")
     trained = np.sort(np.random.default_rng(seed).permutation(chosen)[held_out:])
     label = np.full(len(names) + 1, -1)
     label[trained] = np.arange(len(trained))

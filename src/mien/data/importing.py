@@ -96,7 +96,7 @@ def import_source(
 def _with_splits(columns: Mapping[str, Any], test: float) -> dict[str, Any]:
     """Columns with `split` added: test or train by a hash of the subject's name, else the sequence's or the face's."""
     if "split" in columns:
-        raise MienError("a source without splits, to make a test split", "one with splits", "leave --test out")
+        raise MienError("a source without splits, to make a test split", "one with splits", "leave `test` out")
     by = next(name for name in ("subject", "sequence", "id") if name in columns)
     known = [name or key for name, key in zip(_texts(columns[by]), _texts(columns["id"]), strict=True)]
     shares = [int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64 for name in known]

@@ -67,7 +67,7 @@ def find_peaks(faces: FaceSet, nearest: int = NEAREST, among: Rows | None = None
             "import the set with them (mien import table, or synthetic with --set sequences=10)",
         )
     if nearest < 1:
-        raise MienError("at least 1 frame beside the peak", f"{nearest}", "give --nearest 4")
+        raise MienError("at least 1 frame beside the peak", f"{nearest}", "give `nearest` 4")
     names, sequence = find_sequences(faces)
     numbers = faces.column("frame")
     frame = pc.fill_null(numbers, 0).to_numpy()
@@ -105,7 +105,7 @@ def write_peaks(faces: FaceSet, out: Path | str, nearest: int = NEAREST, split: 
         raise MienError(
             f"labeled sequences of {nearest + 1} frames or more",
             f"{found.short} labeled ones that are shorter, {found.unlabeled} without a label",
-            "lower --nearest, or take another --split",
+            "lower `nearest`, or take another `split`",
         )
     rows = np.sort(np.concatenate([found.last, found.near.ravel()]))
     view = faces.select(rows)

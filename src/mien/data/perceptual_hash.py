@@ -232,12 +232,12 @@ def _unique(found: Integers) -> Integers:
 
 def _check_distance(distance: int) -> None:
     if not 0 <= distance <= BITS:
-        raise MienError(f"a distance from 0 to {BITS} bits", f"{distance}", "give another --distance")
+        raise MienError(f"a distance from 0 to {BITS} bits", f"{distance}", "give another `distance`")
 
 
 def _bound(count: int) -> None:
     if count > MOST_PAIRS:
-        raise MienError(f"at most {MOST_PAIRS:,} pairs of close faces", f"{count:,} or more", "give a smaller --distance")
+        raise MienError(f"at most {MOST_PAIRS:,} pairs of close faces", f"{count:,} or more", "give a smaller `distance`")
 
 
 def _means(side: int) -> Floats:

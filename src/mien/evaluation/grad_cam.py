@@ -105,7 +105,7 @@ def explain(
         raise MienError(
             f"a class among {', '.join(recognizer.classes)}",
             with_suggestion(name, recognizer.classes),
-            "choose one of those with --class",
+            "choose one of those with `class`",
         )
     chosen = _block_with_maps(recognizer.network, block)
     given = FaceSet.from_arrays(face[None])
@@ -185,7 +185,7 @@ def _block_with_maps(network: Network, block: str | None) -> str:
         raise MienError("a network with a block that has maps", "none", "explain another model")
     if block is not None and block not in usable:
         raise MienError(
-            f"a block with maps among {', '.join(usable)}", with_suggestion(block, usable), "choose one of those with --block"
+            f"a block with maps among {', '.join(usable)}", with_suggestion(block, usable), "choose one of those with `block`"
         )
     return block or usable[-1]
 

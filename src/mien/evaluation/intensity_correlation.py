@@ -214,7 +214,7 @@ def _intensities(faces: FaceSet, column: str) -> Floats:
         )
     given = faces.column(column)
     if not (pa.types.is_floating(given.type) or pa.types.is_integer(given.type)):
-        raise MienError(f"numbers in column {column}", str(given.type), "name another column with --column")
+        raise MienError(f"numbers in column {column}", str(given.type), "name another column with `column`")
     return np.asarray(given.cast(pa.float64()).to_numpy(), np.float64)
 
 

@@ -149,7 +149,7 @@ def inspect_neurons(
     for source in sources:
         _require_layers(source, chosen)
         if drawn and not list(source.network.blocks.parameters()):
-            raise MienError("a network that gradients pass through, for pictures", source.name, "give --drawn 0")
+            raise MienError("a network that gradients pass through, for pictures", source.name, "give `drawn` 0")
         if larger := upscaling(source.network, source.name):
             bar.say(larger)
     found = []
@@ -202,7 +202,7 @@ def _require_layers(source: Tap, layers: Sequence[str]) -> None:
         if name not in (*source.network.blocks, HEAD):
             known = ", ".join((*source.network.blocks, HEAD))
             raise MienError(
-                f"a layer among {known}", with_suggestion(name, (*source.network.blocks, HEAD)), "choose from those with --layers"
+                f"a layer among {known}", with_suggestion(name, (*source.network.blocks, HEAD)), "choose from those with `layers`"
             )
         if name == HEAD and not source.classes:
             todo = "name a run or a model, or leave head out of --layers"

@@ -113,7 +113,7 @@ def draw_pairs(person: Integers, count: int = 6000, folds: int = 10, seed: int =
     both kinds in each fold.
     """
     if count < 2 * folds:
-        raise MienError(f"at least {2 * folds} pairs for {folds} folds", f"{count}", "give more --pairs")
+        raise MienError(f"at least {2 * folds} pairs for {folds} folds", f"{count}", "give more `pairs`")
     generator = np.random.default_rng(seed)
     rows = np.flatnonzero(person >= 0)
     if not len(rows):

@@ -117,9 +117,9 @@ def make_plan(grid: Grid, faces: FaceSet, others: FaceSet | None) -> ComparisonP
     made = _recipes(grid, notes)
     applies = {axis.key: _applies(axis, made, notes) for axis in grid.vary}
     if others is not None and not any(map(looks_at_unlabeled, made.values())):
-        raise MienError("a recipe that learns from unlabeled faces", "none", "name one, or leave --unlabeled out")
+        raise MienError("a recipe that learns from unlabeled faces", "none", "name one, or leave `unlabeled` out")
     if others is not None and others.info.checksum and others.info.checksum == faces.info.checksum:
-        raise MienError("another set for --unlabeled", "the set that is compared on", "leave it out: its faces are used anyway")
+        raise MienError("another set for `unlabeled`", "the set that is compared on", "leave it out: its faces are used anyway")
     variants = [
         variant
         for values in itertools.product(*(axis.values for axis in grid.vary))

@@ -81,9 +81,9 @@ class Grid:
         if len(set(names)) < len(names):
             raise MienError("recipes of different names", ", ".join(names), "leave one out, or rename its file")
         if self.labels and self.labels_per_class != (None,):
-            raise MienError("one kind of label budget", "some per class and some in all", "give --labels or --labels-per-class")
+            raise MienError("one kind of label budget", "some per class and some in all", "give `labels` or `labels_per_class`")
         if self.folds and (self.split or self.test_on is not None):
-            raise MienError("folds, or a split or another set to test on", "both", "leave --folds out, or --split and --test-on")
+            raise MienError("folds, or a split or another set to test on", "both", "leave `folds` out, or `split` and `test_on`")
         keys = [axis.key for axis in self.vary]
         if len(set(keys)) < len(keys):
             raise MienError("different keys to vary", ", ".join(keys), "give all values of a key at once")

@@ -53,7 +53,7 @@ def choose_tested_set(faces: FaceSet, others: FaceSet | None, other: FaceSet | N
         raise MienError(
             "a split to test on that nothing is learned from, not even without labels",
             repr(name),
-            "name a test split by --split, or leave --unlabeled out",
+            "name a test split by `split`, or leave `unlabeled` out",
         )
     view, notes = other.select(rows), tuple[str, ...]()
     if not has_shape_of(view, faces.info):

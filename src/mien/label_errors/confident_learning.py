@@ -38,7 +38,7 @@ def deal_folds(labels: Integers, people: Integers | None, folds: int, seed: int)
     most = most if people is None else min(most, len(np.unique(people)))
     if not 2 <= folds <= most:
         limit = f"folds from 2 to {most}, the faces of the most common class or the people in all"
-        raise MienError(limit, f"{folds}", "change --folds" if most > 1 else "label more faces")
+        raise MienError(limit, f"{folds}", "change `folds`" if most > 1 else "label more faces")
     sklearn = _library("sklearn.model_selection")
     kind = sklearn.StratifiedKFold if people is None else sklearn.StratifiedGroupKFold
     fold = np.zeros(len(labels), np.int64)

@@ -42,7 +42,7 @@ def features_of(recognizer: Recognizer | None, faces: FaceSet, bar: Progress) ->
     card, info, said = recognizer.card, faces.info, list[str]()
     if card.faces.kind != info.kind and info.kind == "features":
         raise MienError(
-            f"{card.faces.kind}, for this model", info.kind, "leave --model out: the set's own features are taken then"
+            f"{card.faces.kind}, for this model", info.kind, "leave `model` out: the set's own features are taken then"
         )
     if card.faces.kind == info.kind == "faces":
         if not has_shape_of(faces, card.faces):

@@ -49,12 +49,12 @@ def find_label_errors(
         raise MienError(f"a method among {', '.join(METHODS)}", with_suggestion(by, METHODS), "choose one of those")
     if noise and by != "confident":
         found = f"--by {by}, which the run's own training decides"
-        raise MienError("--by confident, to flip labels for an experiment", found, "train a run with --noise instead")
+        raise MienError("`by` confident, to flip labels for an experiment", found, "train a run with `noise` instead")
     if by == "confident":
         require_cleanlab()
     faces = FaceSet.of(faces)
     if recognizer is None and (by != "confident" or faces.info.kind != "features"):
-        raise MienError("a model, by which labels are judged", "none", "give --model mien-s, or a run")
+        raise MienError("a model, by which labels are judged", "none", "give `model` mien-s, or a run")
     if recognizer is not None and not isinstance(recognizer, Recognizer):
         recognizer = Recognizer.load(recognizer, device)
     labeled = select_labeled_faces(recognizer, by, faces, split, noise, seed)

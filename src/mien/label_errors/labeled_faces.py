@@ -99,7 +99,7 @@ def select_labeled_faces(
     before = np.full(len(faces), -1)
     before[rows] = faces.labels[rows]
     if noise and len(faces.classes) < 2:
-        raise MienError("a face set of two classes or more, to flip labels", f"{len(faces.classes)}", "leave --noise out")
+        raise MienError("a face set of two classes or more, to flip labels", f"{len(faces.classes)}", "leave `noise` out")
     # As in training, over the whole set with the labels of others hidden: the same seed then flips the same labels.
     labels = flip_uniform(before, noise, len(faces.classes), seed) if noise else before
     classes = known_labels(names, faces.with_column("label", labels))

@@ -251,8 +251,8 @@ def _fit(image: Image.Image, path: Path, side: int | None) -> npt.NDArray[np.uin
 
 def _size_error(path: Path, expected: str, image: Image.Image) -> MienError:
     found = f"{image.width} x {image.height} pixels in {path}"
-    return MienError(expected, found, "give --side to crop and resize all to one size")
+    return MienError(expected, found, "give `side` to crop and resize all to one size")
 
 
 def _refusal(path: Path, found: str) -> MienError:
-    return MienError(f"a picture at {path}", found, "replace or remove it, or leave it out with --skip")
+    return MienError(f"a picture at {path}", found, "replace or remove it, or leave it out with `skip`")

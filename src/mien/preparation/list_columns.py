@@ -17,7 +17,7 @@ def check_kept(inputs: Sequence[str], keep: Sequence[str], ours: Iterable[str]) 
     """Raises MienError for columns to keep that are `ours`, or that no list among the inputs has."""
     taken = [name for name in keep if name in {*ours}]
     if taken:
-        raise MienError("other columns to keep than those that faces have anyhow", ", ".join(taken), "remove them from `keep`")
+        raise MienError("other columns to keep than those that faces have anyhow", ", ".join(taken), "leave them out")
     there = [name for path in _lists(inputs) for name in list_columns(path)]
     missing = [name for name in keep if name not in there]
     if missing:

@@ -68,5 +68,5 @@ def require_fitting_inputs(asked: PreparationSettings, found: Survey) -> int:
         listed = ", ".join(sorted({name for name in found.labels if name})[:MOST_NAMED]) or "none"
         raise MienError(f"labels {', '.join(unknown)} in the inputs", listed, "change the map of classes")
     if asked.test and found.splits:
-        raise MienError("inputs without splits, to make a test split", "some with splits", "leave --test out")
+        raise MienError("inputs without splits, to make a test split", "some with splits", "leave `test` out")
     return found.photos

@@ -119,7 +119,7 @@ def portions(rows: Tensor, held_out: float, seed: int) -> Portions:
     Raises MienError where there are less than two faces.
     """
     if len(rows) < 2:
-        raise MienError("two faces or more to learn from without labels", f"{len(rows)}", "add faces, or --unlabeled FACESET")
+        raise MienError("two faces or more to learn from without labels", f"{len(rows)}", "add faces, or `unlabeled` FACESET")
     order = rows.cpu().numpy()[np.random.default_rng((seed, 4)).permutation(len(rows))]
     count = min(max(1, round(held_out * len(order))), len(order) - 1)
     return Portions(np.sort(order[count:]), np.sort(order[:count]))

@@ -137,7 +137,7 @@ def choose(facts: RunFacts, known: Collection[str]) -> RecipeChoice:
     able = [one for one in CANDIDATES if one.name in known and one.can(facts)]
     if not able:
         wanted = "a recipe that learns from unlabeled faces" if facts.further else "a recipe"
-        raise MienError(f"{wanted} and fits this run", f"none for {facts}", "name one with --recipe (see mien recipes)")
+        raise MienError(f"{wanted} and fits this run", f"none for {facts}", "name one as `recipe` (see mien recipes)")
     wanted_one = next((one for one in able if one.wants(facts)), None)
     best = wanted_one or able[0]
     reason = best.reason if wanted_one else "of the recipes that can run on this, the first: none is meant for it"

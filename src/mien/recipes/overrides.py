@@ -50,7 +50,7 @@ def _started(recipe: Recipe, name: str, start: str, network: str | None, say: Ca
     made = recipe.with_start(start)
     before, after = recipe.model["network"], made.model["network"]
     if network is not None and before != after:
-        raise MienError(f"the network of {start}, which is {after}", f"--model {network}", "leave --model out")
+        raise MienError(f"the network of {start}, which is {after}", f"`model` {network}", "leave `model` out")
     if before != after:
         say(f"{name} trains {after}, the network of {start}, in place of {before}")
     if recipe.start["technique"] not in ("scratch", "weights"):

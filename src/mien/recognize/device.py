@@ -46,7 +46,7 @@ def choose_device(name: str, trains: bool = True) -> torch.device:
 def _require_cuda(name: str) -> None:
     there = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if not there:
-        raise MienError("a GPU that torch can use", "none", "take --device cpu, or install a CUDA build of torch")
+        raise MienError("a GPU that torch can use", "none", "take `device` cpu, or install a CUDA build of torch")
     if int(name.partition(":")[2] or 0) >= there:
         known = ", ".join(f"cuda:{number}" for number in range(there))
         raise MienError(f"a GPU among {known}", brief_repr(name), "choose one that is there")
@@ -54,9 +54,9 @@ def _require_cuda(name: str) -> None:
 
 def _require_mps(trains: bool) -> None:
     if not torch.backends.mps.is_available():
-        raise MienError("a GPU of Apple that torch can use", "none", "take --device cpu")
+        raise MienError("a GPU of Apple that torch can use", "none", "take `device` cpu")
     if trains:
-        raise MienError("a device with numbers of double precision, which this needs", "mps, which has none", "take --device cpu")
+        raise MienError("a device with numbers of double precision, which this needs", "mps, which has none", "take `device` cpu")
 
 
 def sum_dtype(device: torch.device) -> torch.dtype:

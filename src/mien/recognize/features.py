@@ -50,7 +50,7 @@ class Tap:
 def view_names(count: int) -> tuple[str, ...]:
     """Names of `count` cached views: `clean`, `mirror`, then `weak` and `strong` in turn. Raises MienError for none."""
     if count < 1:
-        raise MienError("at least one view", f"{count}", "give --views 1 or more")
+        raise MienError("at least one view", f"{count}", "give `views` 1 or more")
     return (*("clean", "mirror")[:count], *(("weak", "strong")[n % 2] for n in range(count - 2)))
 
 
@@ -183,7 +183,7 @@ def _announce(sources: Sequence[Tap], count: int, views: int, dimension: int, li
     amount = f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{math.ceil(size / 1e6)} MB"
     told = f"{count:,} faces x {views} views x {dimension:,} features in half precision: {amount}"
     if size > limit_gb * 1e9:
-        raise MienError(f"at most {limit_gb:g} GB of features", told, "take fewer views, a smaller grid, or a higher --limit-gb")
+        raise MienError(f"at most {limit_gb:g} GB of features", told, "take fewer views, a smaller grid, or a higher `limit_gb`")
     progress.say(told)
     for source in sources:
         if larger := upscaling(source.network, source.name):

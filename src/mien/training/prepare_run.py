@@ -241,12 +241,12 @@ def _strangers(faces: FaceSet, others: FaceSet | None, recipe: Recipe, settings:
         return None
     if not looks_at_unlabeled(recipe):
         raise MienError(
-            "a recipe that learns from unlabeled faces", "unlabeled = nothing", "choose one, or leave --unlabeled out"
+            "a recipe that learns from unlabeled faces", "unlabeled = nothing", "choose one, or leave `unlabeled` out"
         )
     # Of the sets as they were opened: a fold is a view, which has no checksum of its own.
     if others.info.checksum and others.info.checksum == settings.checksums[0]:
         raise MienError(
-            "another set for --unlabeled", "the training set", "leave it out: faces beyond the budget are used anyway"
+            "another set for `unlabeled`", "the training set", "leave it out: faces beyond the budget are used anyway"
         )
     kept = np.arange(len(others)) if recipe.transductive else np.setdiff1d(np.arange(len(others)), held_out_rows(others))
     return others.select(kept)

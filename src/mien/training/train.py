@@ -98,7 +98,7 @@ def require_new_run(out: Path | str) -> Path:
     folder = Path(out)
     require_utf8_path(folder)
     if folder.exists():
-        raise MienError(f"nothing at {folder} yet", "a file or folder", "choose another --out, or mien resume it")
+        raise MienError(f"nothing at {folder} yet", "a file or folder", "choose another `out`, or mien resume it")
     return folder
 
 

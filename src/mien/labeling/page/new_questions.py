@@ -73,7 +73,7 @@ def questions_about_faces(rows: Rows, pool: FaceSet, store: Store, model: Guesse
     asked = store.questions()
     if any(question.model == GIVEN for question in asked):
         raise MienError(
-            "a label store for questions without a given label", "one for a list of label errors", "name another --store"
+            "a label store for questions without a given label", "one for a list of label errors", "name another `store`"
         )
     known, names = {question.face for question in asked}, pool.values("id")
     new = np.array([row for row in rows if names[row] not in known], np.int64)
@@ -93,7 +93,7 @@ def questions_about_label_errors(path: Path, first: int | None, pool: FaceSet, s
     strange = sum(question.face not in asked and question.gold is None for question in store.questions())
     if strange:
         found = f"{quantity(strange, 'question')} about other faces"
-        raise MienError(f"a label store for the faces of {path} alone", found, "name another --store")
+        raise MienError(f"a label store for the faces of {path} alone", found, "name another `store`")
     return [Question(face, model=GIVEN, guess=label) for face, label in listed[:first]]
 
 

@@ -40,7 +40,7 @@ def listen(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError, ValueError) as error:
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         found = "somebody who listens there already" if taken else str(error)
-        raise MienError(f"to listen at {host}, port {port}", found, "choose another --port, or an own --host") from error
+        raise MienError(f"to listen at {host}, port {port}", found, "choose another `port`, or an own `host`") from error
 
 
 def page_address(listening: socket.socket, tls: bool = False, path: str = "") -> str:
@@ -94,7 +94,7 @@ def network_settings(
     """
     require_names(names)
     if key is not None and certificate is None:
-        raise MienError("--certificate beside --key", "none", "give the certificate that the key was made for")
+        raise MienError("`certificate` beside `key`", "none", "give the certificate that the key was made for")
     tls = tls_context(certificate, key) if certificate is not None else None
     if path.rstrip("/") and not PATH_PATTERN.fullmatch(path.rstrip("/")):
         todo = "begin it with a slash; letters, digits, . _ ~ and - may be in it"

@@ -142,7 +142,7 @@ def _classes(settings: PageSettings, pool: FaceSet, model: Guesser | None) -> tu
         del said["the pool"]
     known = {who: classes for who, classes in said.items() if classes}
     if not known:
-        raise MienError("classes to choose from", "none in the pool, and no model", "name them: --classes happiness,sadness")
+        raise MienError("classes to choose from", "none in the pool, and no model", "name them: `classes` happiness,sadness")
     (first, classes), *others = known.items()
     for who, found in others:
         if found != classes:

@@ -79,7 +79,7 @@ class SelfSupervised(Start):
         """Train the blocks in the run's parts/self_supervised. Raises MienError for an unknown block or too few faces."""
         rows = (torch.cat([run.labeled, run.unlabeled]) if self.unlabeled else run.labeled).sort().values
         if len(rows) < LEAST:
-            raise MienError(f"at least {LEAST} faces to learn from without labels", f"{len(rows)}", "add --unlabeled FACESET")
+            raise MienError(f"at least {LEAST} faces to learn from without labels", f"{len(rows)}", "add `unlabeled` FACESET")
         network = self.network(run.network, run.seed)
         stage = Stage(epochs=self.epochs, lr=self.lr, optimizer="adamw", weight_decay=1e-6, schedule="one_cycle")
         recipe = pretraining_recipe(run, [stage], {"technique": "cross_entropy"}, self.held_out, self.batch)
