@@ -418,7 +418,7 @@ def test_what_cannot_be_asked_leaves_nothing(faceset: Path, plan: Plans, tmp_pat
     features(60).save(tmp_path / "narrow")
     for asked_, message in (
         ({"classes": ("a", "b")}, "a face set without classes, to name them; found class0, class1, class2"),
-        ({"pool": faceset}, "another set for --pool"),
+        ({"pool": faceset}, "another set for `pool`"),
         ({"pool": tmp_path / "narrow"}, "joined sets of one views"),
         ({"split_to_test": "train"}, "a split to test on that nothing is trained on"),
         ({"split_to_test": "validation"}, "a split among test, train"),

@@ -35,7 +35,7 @@ def test_devices_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
         ("cuda:2", 2, "a GPU among cuda:0, cuda:1; found 'cuda:2'"),
         ("cuda:1", 0, "a GPU that torch can use; found none"),
         ("cuda", 0, "a GPU that torch can use; found none"),
-        ("mps", 0, "a GPU of Apple that torch can use; found none; take --device cpu"),
+        ("mps", 0, "a GPU of Apple that torch can use; found none; take `device` cpu"),
         ("cuda:", 1, "a device among auto, cpu, cuda, cuda:1, mps; found 'cuda:'"),
         ("cuda:-1", 1, "a device among"),
         ("cuda:99999999999999999999", 1, "a device among"),

@@ -210,7 +210,7 @@ def test_listening() -> None:
     with listen("127.0.0.1", 0) as first:
         port = first.getsockname()[1]
         assert page_address(first) == f"http://127.0.0.1:{port}/"
-        with pytest.raises(MienError, match=rf"to listen at 127.0.0.1, port {port}; found .*choose another --port"):
+        with pytest.raises(MienError, match=rf"to listen at 127.0.0.1, port {port}; found .*choose another `port`"):
             listen("127.0.0.1", port)
     for host in ("no.such.host.invalid", "192.0.2.1", "a" * 70, "\udcff", "a\0b"):
         with pytest.raises(MienError, match="to listen at"):
