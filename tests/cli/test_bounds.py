@@ -169,7 +169,7 @@ def test_what_a_terminal_cannot_write_is_written_otherwise(stored: Path, tmp_pat
     ],
 )
 def test_too_little_memory_is_a_sentence(mien: Command, monkeypatch: pytest.MonkeyPatch, error: Exception, told: bool) -> None:
-    def fail() -> None:
+    def fail(**how: object) -> None:
         raise error
 
     monkeypatch.setattr(cli, "app", fail)
