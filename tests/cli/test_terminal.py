@@ -144,7 +144,7 @@ def test_describe_shows_all_classes(odd: Path, mien: Command) -> None:
     assert (done.code, done.err) == (0, "")
     assert is_plain(done.out)
     assert all(name in done.out for name in SHOWN)
-    assert "[/set]\\x1b[2J, license [b]free" in done.out
+    assert "[/set]\\x1b[2J\nterms: [b]free\n" in done.out
     as_json = mien("describe", odd, "--json")
     assert json.loads(as_json.out)["info"]["classes"] == NAMES
     assert is_plain(as_json.out)
