@@ -18,6 +18,7 @@ from mien.experiments.folds import pooled, subject_interval
 from mien.experiments.report.confusions import confusions_side_by_side
 from mien.experiments.run_results import RunResult, read_result
 from mien.experiments.settings import Grid
+from mien.folders import exclusive
 
 SMALL = """
 model = { network = "mien_s", width = 4, depths = [1, 1, 1] }
@@ -70,6 +71,12 @@ def test_killed_and_grown_it_is_as_if_run_at_once(stored: Path, recipe: str, tmp
     assert len(before) == 3
     assert compare(stored, Grid(recipes=(recipe,), seeds=2, folds=3), tmp_path / "out").runs == 6
     assert all(path.stat().st_mtime_ns == when for path, when in before.items())
+
+
+def test_two_processes_do_not_write_in_one_folder(stored: Path, recipe: str, tmp_path: Path) -> None:
+    with exclusive(tmp_path / "out"), pytest.raises(MienError, match=r"to work in .* alone; found another process that does"):
+        compare(stored, Grid(recipes=(recipe,), seeds=1), tmp_path / "out", jobs=2)
+    assert not (tmp_path / "out").exists()
 
 
 def test_on_the_command_line(mien: Command, stored: Path, recipe: str, tmp_path: Path) -> None:

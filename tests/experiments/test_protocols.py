@@ -11,7 +11,8 @@ from test_folds import SMALL
 
 from conftest import Command, bright_faces
 from mien import FaceSet, MienError
-from mien.experiments.protocols import cross_database, find_protocol, run_protocol
+from mien.data.database import PublishedProtocol
+from mien.experiments.protocols import _in_its_way, cross_database, find_protocol, run_protocol
 from mien.experiments.settings import Grid
 
 SAID = ("AN", "DI", "FE", "HA", "NE", "SA", "SU")
@@ -50,6 +51,25 @@ def test_a_database_is_imported_once_and_all_folds_are_run(jaffe: Path, recipe: 
     jaffe.rename(tmp_path / "elsewhere")
     with pytest.raises(MienError, match="choose another --out"):
         run_protocol(name, tmp_path / "elsewhere", grid, out)
+
+
+def test_folds_are_the_protocols_or_where_it_has_none_those_asked_for(recipe: str) -> None:
+    folds = PublishedProtocol("folds", folds=10, ascending=True)
+    split = PublishedProtocol("the test split")
+    assert _in_its_way("a:b", split, Grid((recipe,), folds=3)).folds == 3
+    assert _in_its_way("a:b", split, Grid((recipe,))).folds is None
+    for given in (None, 10):
+        asked = _in_its_way("a:b", folds, Grid((recipe,), folds=given))
+        assert (asked.folds, asked.fold_order) == (10, "ascending")
+    with pytest.raises(MienError, match="the 10 folds of a:b; found 3"):
+        _in_its_way("a:b", folds, Grid((recipe,), folds=3))
+
+
+def test_a_wrong_recipe_is_noticed_before_anything_is_imported(recipe: str, tmp_path: Path) -> None:
+    for grid in (Grid((recipe, "nothing_such")), Grid((recipe,), settings={"nothing": 1}), Grid((recipe,), device="tape")):
+        with pytest.raises(MienError, match=r"nothing|tape"):
+            run_protocol("jaffe", tmp_path / "not there", grid, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,8 @@ def protocol(
     set_: Annotated[
         list[str] | None, setting(Grid, "settings", "--set", form="May be repeated.", metavar="KEY=VALUE", checked=False)
     ] = None,
+    folds: Annotated[int | None, setting(Grid, "folds")] = None,
+    fold_order: Annotated[str, setting(Grid, "fold_order")] = "balanced",
     device: Annotated[str, setting(Grid, "device")] = "auto",
     threads: Annotated[int | None, setting(Grid, "threads")] = None,
     jobs: Jobs = 1,
@@ -45,7 +47,7 @@ def protocol(
     changes = key_values(set_, "--set")
     trust_typed(model, changes, [], trusted=trust, recipes=comma_list(recipes))
     asked = {"recipes": comma_list(recipes), "seeds": seeds, "model": model, "epochs": epochs, "settings": changes}
-    grid = settings_from(Grid, asked | {"device": device, "threads": threads})
+    grid = settings_from(Grid, asked | {"folds": folds, "fold_order": fold_order, "device": device, "threads": threads})
     if name == "cross":
         with progress_bar(quiet=as_json, single=True) as bar:
             figures = cross_database(faces, grid, out, bar, jobs, cluster)

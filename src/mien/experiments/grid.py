@@ -114,8 +114,7 @@ def make_plan(grid: Grid, faces: FaceSet, others: FaceSet | None) -> ComparisonP
     Raises MienError where a recipe is unknown, or a setting does not fit it.
     """
     notes = list[str]()
-    made = _recipes(grid, notes)
-    applies = {axis.key: _applies(axis, made, notes) for axis in grid.vary}
+    made, applies = _recipes_and_axes(grid, notes)
     if others is not None and not any(map(looks_at_unlabeled, made.values())):
         raise MienError("a recipe that learns from unlabeled faces", "none", "name one, or leave --unlabeled out")
     if others is not None and others.info.checksum and others.info.checksum == faces.info.checksum:
@@ -138,6 +137,19 @@ def make_plan(grid: Grid, faces: FaceSet, others: FaceSet | None) -> ComparisonP
         for variant in variants
     ]
     return ComparisonPlan(tuple(cells), tuple(notes))
+
+
+def require_recipes(grid: Grid) -> None:
+    """Raises MienError where a recipe of a grid is unknown, or a setting does not fit it: before there are faces to try it on."""
+    made, _ = _recipes_and_axes(grid, [])
+    for recipe in made.values():
+        looks_at_unlabeled(recipe)
+
+
+def _recipes_and_axes(grid: Grid, notes: list[str]) -> tuple[dict[str, Recipe], dict[str, set[str]]]:
+    """The recipes by name, and for each varied key the names of those that have it."""
+    made = _recipes(grid, notes)
+    return made, {axis.key: _applies(axis, made, notes) for axis in grid.vary}
 
 
 def control_name(recipe: str) -> str:
