@@ -14,6 +14,7 @@ from mien import FaceSet, MienError
 from mien.data.database import PublishedProtocol
 from mien.experiments.protocols import _in_its_way, cross_database, find_protocol, run_protocol
 from mien.experiments.settings import Grid
+from mien.experiments.tested_set import choose_tested_set
 
 SAID = ("AN", "DI", "FE", "HA", "NE", "SA", "SU")
 
@@ -129,3 +130,17 @@ def test_on_the_command_line(mien: Command, jaffe: Path, recipe: str, tmp_path: 
     assert (refused.code, "cohn-kanade-images" in refused.err) == (1, True)
     assert not (tmp_path / "other" / "faces").exists()
     assert mien("protocol", "ckplus:six", jaffe, jaffe, *words).code == 2
+
+
+def test_crossed_sets_count_the_classes_that_both_train(tmp_path: Path) -> None:
+    """The first has a class of which it has no training face; of another the second has test faces alone."""
+    here, there = bright_faces(60, seed=1), bright_faces(60, seed=2)
+    test = here.values("split") == "test"
+    here = here.select((here.labels != 2) | test).save(tmp_path / "here")
+    there = there.select((there.labels != 1) | (there.values("split") == "test")).save(tmp_path / "there")
+    for one, other in ((here, there), (there, here)):
+        found = choose_tested_set(one, None, other, None, shared=True)
+        assert found.counts == {"class0": 4, "class1": 0, "class2": 0}
+        assert (found.left_out, found.checksum) == (8, f"{other.info.checksum} without class1, class2")
+        assert found.notes[0] == "counted are classes that both sets have training faces of; without class1, class2"
+        assert choose_tested_set(one, None, other, None).counts == {"class0": 4, "class1": 4, "class2": 4}

@@ -47,6 +47,8 @@ def compare(
     unlabeled: Annotated[Path | None, setting(Grid, "unlabeled")] = None,
     unlabeled_faces: Annotated[int | None, setting(Grid, "unlabeled_faces")] = None,
     own_unlabeled: Annotated[bool, setting(Grid, "own_unlabeled")] = True,
+    also: Annotated[Path | None, setting(Grid, "also", metavar="FACESET")] = None,
+    also_labels: Annotated[int | None, setting(Grid, "also_labels")] = None,
     control: Annotated[bool, setting(Grid, "control")] = False,
     model: Annotated[str | None, setting(Grid, "model")] = None,
     start: Annotated[str | None, setting(Grid, "start", metavar="MODEL")] = None,
@@ -73,6 +75,7 @@ def compare(
         "recipes": comma_list(recipes), "labels_per_class": budgets(labels_per_class),
         "labels": [] if labels is None else numbers(labels), "noise": numbers(noise), "proportional_noise": proportional_noise,
         "seeds": seeds, "vary": axes, "unlabeled": unlabeled, "unlabeled_faces": unlabeled_faces, "own_unlabeled": own_unlabeled,
+        "also": also, "also_labels": also_labels,
         "control": control, "model": model, "start": start, "epochs": epochs, "settings": changes, "test_on": test_on,
         "split": split, "folds": folds, "fold_order": fold_order, "device": device, "threads": threads,
     }  # fmt: skip

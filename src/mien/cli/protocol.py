@@ -24,6 +24,8 @@ def protocol(
     recipes: Annotated[str, setting(Grid, "recipes", form="Separated by commas: a,b,c.", read=comma_list)],
     out: Annotated[Path, typer.Option(help="A new folder, or that of an earlier call, which goes on.")],
     seeds: Annotated[int, setting(Grid, "seeds")] = 5,
+    also: Annotated[Path | None, setting(Grid, "also", metavar="FACESET")] = None,
+    also_labels: Annotated[int | None, setting(Grid, "also_labels")] = None,
     model: Annotated[str | None, setting(Grid, "model")] = None,
     epochs: Annotated[int | None, setting(Grid, "epochs")] = None,
     set_: Annotated[
@@ -47,7 +49,8 @@ def protocol(
     changes = key_values(set_, "--set")
     trust_typed(model, changes, [], trusted=trust, recipes=comma_list(recipes))
     asked = {"recipes": comma_list(recipes), "seeds": seeds, "model": model, "epochs": epochs, "settings": changes}
-    grid = settings_from(Grid, asked | {"folds": folds, "fold_order": fold_order, "device": device, "threads": threads})
+    asked |= {"also": also, "also_labels": also_labels, "folds": folds, "fold_order": fold_order}
+    grid = settings_from(Grid, asked | {"device": device, "threads": threads})
     if name == "cross":
         with progress_bar(quiet=as_json, single=True) as bar:
             figures = cross_database(faces, grid, out, bar, jobs, cluster)

@@ -63,7 +63,7 @@ def compare(
     require_fitting(Count, jobs=jobs)
     choose_device(grid.device)
     work, bar = open_work(faces, grid, Path(out)), progress or Silent()
-    plan = make_plan(work.grid, work.faces, work.others)
+    plan = make_plan(work.grid, work.faces, work.others, work.also)
     with exclusive(work.out):
         _claim(work)
         for note in (*plan.notes, *work.tested.notes):

@@ -34,14 +34,19 @@ class Work:
     tested: TestedSet
     grid: Grid
     out: Path
+    also: FaceSet | None = None
+    """A further set whose labels join the training."""
 
 
 def open_work(faces: FaceSet | Path | str, grid: Grid, out: Path) -> Work:
     """The sets that a grid is run on. Raises MienError where one is not stored, or the split to test on was trained on."""
     opened = _stored(faces)
-    others, other = (None if given is None else _stored(given) for given in (grid.unlabeled, grid.test_on))
-    tested = choose_tested_set(opened, others, other, grid.split) if grid.folds is None else all_folds(opened, grid.folds)
-    return Work(opened, others, tested, grid if grid.folds else replace(grid, split=tested.split), out)
+    further = (grid.unlabeled, grid.test_on, grid.also)
+    others, other, also = (None if given is None else _stored(given) for given in further)
+    if grid.folds:
+        return Work(opened, others, all_folds(opened, grid.folds), grid, out, also)
+    tested = choose_tested_set(opened, others, other, grid.split, also, grid.shared_classes)
+    return Work(opened, others, tested, replace(grid, split=tested.split), out, also)
 
 
 def do_run(work: Work, job: Job, bar: Quiet) -> RunResult:
@@ -101,7 +106,7 @@ def _trained(work: Work, job: Job, folder: Path, bar: Progress) -> Recognizer:
     if folder.exists() and not _is_resumable(folder, work.faces):
         shutil.rmtree(folder)
     others = work.others if job.settings.checksums[1] else None
-    return train_or_resume(work.faces, job.made, folder, job.settings, others, bar)
+    return train_or_resume(work.faces, job.made, folder, job.settings, others, bar, also=work.also)
 
 
 def _is_resumable(folder: Path, faces: FaceSet) -> bool:
@@ -110,7 +115,7 @@ def _is_resumable(folder: Path, faces: FaceSet) -> bool:
         return False
     settings = read_settings(RunFile, folder / "run.json", f"remove {folder}").order
     here = faces.folder is not None and settings.faces == faces.folder.resolve()
-    return here and (settings.unlabeled is None or settings.unlabeled.is_dir())
+    return here and all(place is None or place.is_dir() for place in (settings.unlabeled, settings.also))
 
 
 def _auroc(run: Path, faces: FaceSet, bar: Quiet) -> float | None:

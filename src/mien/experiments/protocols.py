@@ -105,8 +105,9 @@ def cross_database(
 ) -> tuple[CrossFigure, ...]:
     """Train on each set and test on each other one (ST+SW, Table III), into `out`: a comparison for each pair, and cross.csv.
 
-    Tested on the other set's test split, or on all of it where it has none. Classes are matched by name. Faces of a class that
-    the first set lacks are left out, which the notes say. Raises MienError where two sets have one name, or share no class.
+    Tested on the other set's test split, or on all of it where it has none. Classes are matched by name. Only classes count that
+    both sets have training faces of: faces of others are left out, which the notes say. Raises MienError where two sets have
+    one name, or share no class.
     """
     names = [path.resolve().name for path in sets]
     if len(sets) < 2 or len(set(names)) < len(names):
@@ -114,7 +115,7 @@ def cross_database(
     bar, figures = progress or Silent(), list[CrossFigure]()
     for (train, mine), (test, other) in permutations(zip(names, sets, strict=True), 2):
         bar.say(f"trained on {train}, tested on {test}")
-        asked = replace(grid, test_on=other, split=_split_of(FaceSet.open(other)))
+        asked = replace(grid, test_on=other, split=_split_of(FaceSet.open(other)), shared_classes=True)
         found = compare(mine, asked, out / f"{train}_to_{test}", bar, jobs, cluster)
         figures += [CrossFigure(train, test, line, found.notes) for line in found.lines]
         write_atomically(out / CROSS, to_csv([_row(figure) for figure in figures]).encode())
