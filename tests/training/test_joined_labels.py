@@ -133,6 +133,22 @@ def test_the_split_validation_validates_where_all_labels_are_given(faces: FaceSe
     assert not own & {row["id"] for row in pq.read_table(tmp_path / "drawn/budget.parquet").to_pylist()}
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_classes_that_the_split_lacks_are_drawn(named: bool, faces: FaceSet) -> None:
+    """As in a set that adds a class with splits of its own to a database without a validation split."""
+    faces = with_validation(faces)
+    faces = faces.select((faces.values("split") != "val") | (faces.labels == 1))
+    faces = faces if named else faces.with_column("subject", [None] * len(faces))
+    made = prepare_run(faces, None, RECIPE, TrainingSettings(validation_split=True), Silent())
+    splits = faces.select(made.budget.validation).values("split")
+    counts = np.bincount(faces.labels[made.budget.validation][splits == "train"], minlength=3)
+    assert (splits == "val").sum() == 4
+    assert counts[[0, 2]].min() >= 4
+    assert (counts[1] == 0) is not named
+    if named:
+        assert not set(made.data.validation.values("subject")) & set(made.data.faces.values("subject"))
+
+
 @pytest.mark.parametrize("old", [True, False])
 def test_a_run_from_before_goes_on_as_it_began(
     old: bool, faces: FaceSet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -12,7 +12,7 @@ from mien.data.faceset import FaceSet
 from mien.errors import MienError
 from mien.evaluation.evaluate import evaluate
 from mien.evaluation.sample_weights import flip_auroc, read_weighted_faces
-from mien.experiments.folds import hits_by_subject
+from mien.experiments.folds import judged
 from mien.experiments.grid import Job
 from mien.experiments.run_results import RunResult
 from mien.experiments.settings import Grid
@@ -79,26 +79,12 @@ def do_run(work: Work, job: Job, bar: Quiet) -> RunResult:
         folder.mkdir(parents=True, exist_ok=True)
         return replace(blank, failed=str(error))
     drop_checkpoint(folder)
-    budget = recognizer.card.budget
     return replace(
-        blank,
-        train_labels=budget["train"],
-        validation_labels=budget["validation"],
-        unlabeled_faces=budget["unlabeled"],
-        accuracy=found.accuracy,
-        average_accuracy=found.average_accuracy,
-        macro_f1=found.macro_f1,
-        ece_after=found.ece_after,
-        tested=found.count,
+        judged(blank, recognizer, found),
         left_out=work.tested.left_out,
-        validation_accuracy=recognizer.card.metrics.get("validation_accuracy"),
         weight_auroc=_auroc(folder, work.faces, bar),
-        transductive=bool(recognizer.card.recipe.get("transductive")),
         # Of a resumed run, what came before is in its history.
         seconds=round(max(time.monotonic() - began, sum(epoch["seconds"] for epoch in read_history(folder))), 2),
-        machine=found.notes["machine"],
-        confusion=tuple(tuple(map(int, row)) for row in found.confusion),
-        subjects=hits_by_subject(found),
     )
 
 

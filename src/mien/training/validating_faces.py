@@ -16,7 +16,7 @@ from mien.wording import quantity
 
 
 def has_validation_split(faces: FaceSet, recipe: Recipe, settings: TrainingSettings) -> bool:
-    """Whether faces of the set's own split `validation` validate a run, and none are taken from its training split.
+    """Whether faces of the set's own split `validation` validate a run, in place of some that are taken from its training split.
 
     They do where the set has labeled ones, and the run has all labels, no other split and no fold. A label budget is all that one
     has, validation included; and a recipe without validation has none.
@@ -39,15 +39,37 @@ def part_labels(
     """Which labels train and which validate, and the rows that are no unlabeled faces, as they are of who validates."""
     groups = validation_groups(faces)
     if settings.validation_split:
-        own = validation_rows(faces)
-        own = own[known[own] >= 0]
-        progress.say(f"validation: the set's split validation, {quantity(len(own), 'face')}")
-        mates = own if groups is None else groups.mates(own, rows)
-        return LabelBudget(given, own), np.setdiff1d(mates, given)
+        budget = _with_own_split(faces, known, given, recipe, settings, groups, progress)
+        mates = budget.validation if groups is None else groups.mates(budget.validation, rows)
+        return budget, np.setdiff1d(mates, budget.train)
     budget = carve_validation(known, given, recipe.validation, settings.seed, None if groups is None else groups.of)
     if groups is None:
         return budget, budget.validation
     return budget, _kept_apart(groups, budget, given, rows, recipe, settings, progress)
+
+
+def _with_own_split(
+    faces: FaceSet,
+    known: npt.NDArray[np.int64],
+    given: Rows,
+    recipe: Recipe,
+    settings: TrainingSettings,
+    groups: FaceGroups | None,
+    progress: Progress,
+) -> LabelBudget:
+    """The set's split `validation` validates; of classes that have no face there, some of the training split do, too."""
+    own = validation_rows(faces)
+    own = own[known[own] >= 0]
+    lacking = given[~np.isin(known[given], known[own])]
+    drawn = np.zeros(0, np.int64)
+    if len(lacking):
+        drawn = carve_validation(
+            known, lacking, recipe.validation, settings.seed, None if groups is None else groups.of
+        ).validation
+        drawn = drawn if groups is None else groups.mates(drawn, given)  # whole people
+    more = f", and {len(drawn)} of classes that it lacks" if len(drawn) else ""
+    progress.say(f"validation: the set's split validation, {quantity(len(own), 'face')}{more}")
+    return LabelBudget(np.setdiff1d(given, drawn), np.sort(np.concatenate([own, drawn])))
 
 
 def _kept_apart(
