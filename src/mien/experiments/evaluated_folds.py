@@ -1,6 +1,5 @@
 """Runs of all folds of people, tested again: each on the people that it did not see, and their answers together."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -68,7 +67,7 @@ class _FoldRun:
         """All that runs of one recipe's folds share."""
         order = {name: value for name, value in asdict(self.written.order).items() if name not in APART}
         ways = self.fold.partition("/")[2]
-        return json.dumps([plain_values(order), ways, self.written.recipe], sort_keys=True, default=str)
+        return to_json([order, ways, dict(sorted(self.written.recipe.items()))])
 
     def blank(self) -> RunResult:
         """A result without figures: as a comparison names it, else by the recipe's title."""
