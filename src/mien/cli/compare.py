@@ -55,6 +55,7 @@ def compare(
     epochs: Annotated[int | None, setting(Grid, "epochs")] = None,
     set_: Changes = None,
     test_on: Annotated[Path | None, setting(Grid, "test_on", metavar="FACESET")] = None,
+    shared_classes: Annotated[bool, setting(Grid, "shared_classes", "--shared-classes")] = False,
     split: Annotated[str | None, setting(Grid, "split", "--split", "--test-split")] = None,
     folds: Annotated[int | None, setting(Grid, "folds")] = None,
     fold_order: Annotated[str, setting(Grid, "fold_order")] = "balanced",
@@ -77,6 +78,7 @@ def compare(
         "seeds": seeds, "vary": axes, "unlabeled": unlabeled, "unlabeled_faces": unlabeled_faces, "own_unlabeled": own_unlabeled,
         "also": also, "also_labels": also_labels,
         "control": control, "model": model, "start": start, "epochs": epochs, "settings": changes, "test_on": test_on,
+        "shared_classes": shared_classes,
         "split": split, "folds": folds, "fold_order": fold_order, "device": device, "threads": threads,
     }  # fmt: skip
     grid = settings_from(Grid, asked)

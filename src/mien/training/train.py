@@ -34,7 +34,7 @@ from mien.training.batch_statistics import adapted_weights
 from mien.training.checkpoint import TODO, read_state
 from mien.training.choose_recipe import choose_recipe
 from mien.training.class_prior import kept_network, last_bias, lean_to_found_prior
-from mien.training.loop import fit, own_threads
+from mien.training.loop import fit, own_threads, require_unlabeled_statistics
 from mien.training.prepare_run import PreparedRun, budget_table, prepare_run
 from mien.training.run import Run
 from mien.training.run_card import card_of_run, say_doubtful
@@ -231,6 +231,7 @@ def _finish(run: Run, settings: TrainingSettings, prepared: PreparedRun, progres
 
     if run.recipe.prior:
         last_bias(run.network)  # refuses before the training, not after it
+    require_unlabeled_statistics(run)
     with own_threads(settings.threads):
         fit(run, keep)
     return Recognizer.load(run.folder, settings.device)

@@ -12,15 +12,12 @@ from typing_extensions import override
 from mien.data.faceset import FaceSet
 from mien.data.views import Views
 from mien.errors import MienError
-from mien.models import architecture
 from mien.pretraining.distillation import Imitate, same_form, student_network, write_imitation
 from mien.pretraining.pretrain import is_pretrained, portions, pretrain, pretraining_recipe
 from mien.pretraining.soft_targets import has_logits, require_logits, write_logits
 from mien.recipes.recipe import Recipe, Stage
 from mien.recipes.recipe_files import recipe_names
-from mien.recognize.bundled import find_model
-from mien.recognize.features import Tap, is_run, tap, write_taps
-from mien.recognize.run_records import note_published, note_source
+from mien.recognize.features import Tap, note_tapped, tap, write_taps
 from mien.recognize.saved_networks import build_network
 from mien.settings import STRICT, NotNegative, Positive, Share
 from mien.training.questions import Start
@@ -136,11 +133,7 @@ class Distill(Start):
         if recipe is not None:
             network = pretrain(run, "teacher", recipe, run.data)
             return Tap(network, self.block, Views(info, recipe.normalize), f"{self.teacher}, fine-tuned, block {self.block}")
-        if is_run(self.teacher):
-            note_source(run.folder, find_model(self.teacher))
-        elif origin := architecture({"network": self.teacher} if isinstance(self.teacher, str) else self.teacher).origin():
-            name = self.teacher if isinstance(self.teacher, str) else str(self.teacher["network"])
-            note_published(run.folder, name, origin.sha256, origin.license)
+        note_tapped(run.folder, self.teacher)
         return tap(self.teacher, self.block, info, run.seed, run.device)
 
     def maps(self, run: Run, source: Tap) -> FaceSet:
