@@ -19,7 +19,7 @@ from mien.training.settings import TrainingSettings
 ROUNDS = {"recipe": "a", "acquire": ("b",), "per_round": 1, "rounds": 1, "oracle": 0.0}
 SOME = {"labels_per_class", "split", "device", "threads"}
 OFFERS: list[tuple[str, type[Any], dict[str, Any], set[str]]] = [
-    ("train", TrainingSettings, {}, {"faces", "checksums"}),
+    ("train", TrainingSettings, {}, {"faces", "checksums", "also_checksum", "validation_split"}),
     ("autoencoder train", TrainingSettings, {}, setting_docs(TrainingSettings).keys() - SOME),
     ("compare", Grid, {"recipes": ("a",)}, set()),
     ("rounds", RoundsSettings, ROUNDS, set()),

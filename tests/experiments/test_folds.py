@@ -1,6 +1,8 @@
 """Folds of people in a comparison: all are run, their answers count together, and it goes on wherever it was killed."""
 
+import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,15 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import Command, Interrupted, StopAfter
+from conftest import Command, Interrupted, StopAfter, bright_faces
 from mien import FaceSet, MienError, Recognizer
 from mien.data.splits import ascending_folds, fold_view
 from mien.evaluation.metrics import accuracy, average_accuracy
 from mien.experiments.compare import compare
+from mien.experiments.comparison_result import Comparison
+from mien.experiments.evaluated_folds import evaluate_folds
 from mien.experiments.folds import pooled, subject_interval
 from mien.experiments.report.confusions import confusions_side_by_side
 from mien.experiments.run_results import RunResult, read_result
 from mien.experiments.settings import Grid
+from mien.folders import exclusive
 
 SMALL = """
 model = { network = "mien_s", width = 4, depths = [1, 1, 1] }
@@ -70,6 +75,12 @@ def test_killed_and_grown_it_is_as_if_run_at_once(stored: Path, recipe: str, tmp
     assert len(before) == 3
     assert compare(stored, Grid(recipes=(recipe,), seeds=2, folds=3), tmp_path / "out").runs == 6
     assert all(path.stat().st_mtime_ns == when for path, when in before.items())
+
+
+def test_two_processes_do_not_write_in_one_folder(stored: Path, recipe: str, tmp_path: Path) -> None:
+    with exclusive(tmp_path / "out"), pytest.raises(MienError, match=r"to work in .* alone; found another process that does"):
+        compare(stored, Grid(recipes=(recipe,), seeds=1), tmp_path / "out", jobs=2)
+    assert not (tmp_path / "out").exists()
 
 
 def test_on_the_command_line(mien: Command, stored: Path, recipe: str, tmp_path: Path) -> None:
@@ -153,3 +164,52 @@ def test_confusion_matrices_stand_side_by_side(stored: Path, recipe: str, tmp_pa
     assert page.count('aria-label="Confusion matrix of') == 2
     old = replace(found, results=tuple(replace(one, confusion=()) for one in found.results))
     assert confusions_side_by_side(old) == []
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Comparison]:
+    """A set, and beside it a comparison of all of three folds with two seeds."""
+    place = tmp_path_factory.mktemp("compared")
+    bright_faces().save(place / "set")
+    (place / "plain.toml").write_text(SMALL)
+    return place, compare(place / "set", Grid(recipes=(str(place / "plain.toml"),), seeds=2, folds=3), place / "out")
+
+
+def test_runs_of_a_comparison_are_evaluated_again(compared: tuple[Path, Comparison], mien: Command, tmp_path: Path) -> None:
+    place, comparison = compared
+    found = evaluate_folds(place / "out", place / "set", 3, tmp_path / "again")
+    for one, other in zip(found.together, comparison.results, strict=True):
+        assert (one.recipe, one.seed, one.confusion, one.subjects) == (other.recipe, other.seed, other.confusion, other.subjects)
+        figures = ("accuracy", "accuracy_low", "accuracy_high", "fold_mean", "average_accuracy", "fold_average_mean", "ece_after")
+        assert [getattr(one, name) for name in figures] == [getattr(other, name) for name in figures]
+    with (tmp_path / "again" / "folds.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["folds"], row["fold"]) for row in rows] == [("3", "")] * 2 + [("0", f"{n}/3") for n in (1, 2, 3)] * 2
+    done = mien("evaluate", place / "out", place / "set", "--folds", 3, "--flip", "--out", tmp_path / "flipped")
+    assert done.code == 0, done.err
+    assert "3 folds of people, together" in done.out
+    assert json.loads((tmp_path / "flipped/folds.json").read_text())["flip"]
+    assert mien("evaluate", place / "out", place / "set", "--folds", 3, "--split", "test").code == 2
+
+
+def test_runs_that_do_not_make_up_all_folds(compared: tuple[Path, Comparison], tmp_path: Path) -> None:
+    place, _ = compared
+    with pytest.raises(MienError, match=r"runs of 5 folds in .*; found runs of 3 folds"):
+        evaluate_folds(place / "out", place / "set", 5)
+    with pytest.raises(MienError, match="found no runs"):
+        evaluate_folds(tmp_path, place / "set", 3)
+    with pytest.raises(MienError, match="people would be dealt otherwise"):
+        evaluate_folds(place / "out", bright_faces(90).save(tmp_path / "other"), 3)
+    runs = tmp_path / "runs"  # as somebody may have trained them, one by one
+    for number in (1, 2, 3):
+        (folder,) = (place / "out" / "runs").glob(f"*fold{number}of3-seed0*")
+        shutil.copytree(folder, runs / f"own{number}", ignore=shutil.ignore_patterns("result.json"))
+    (one,) = evaluate_folds(runs, place / "set", 3).together
+    assert (one.tested, one.folds, one.seed) == (120, 3, 0)
+    shutil.copytree(runs / "own2", runs / "twice")
+    with pytest.raises(MienError, match=r"one run for each fold.*twice"):
+        evaluate_folds(runs, place / "set", 3)
+    shutil.rmtree(runs / "twice")
+    shutil.rmtree(runs / "own2" / "model")
+    with pytest.raises(MienError, match=r"not 2/3 \(own2 is not finished\)"):
+        evaluate_folds(runs, place / "set", 3)

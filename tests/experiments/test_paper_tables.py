@@ -58,6 +58,15 @@ def test_there_is_an_entry_for_each_numbered_table() -> None:
     assert len(set(ids)) == 31
 
 
+def test_a_cluster_is_named_to_each_comparison() -> None:
+    table = find_table("alt-1b")
+    asked = TableRequest(there=(*table.databases, *table.further))
+    plain, given = commands_of(table, asked), commands_of(table, replace(asked, cluster="head:6379"))
+    for one, other in zip(plain, given, strict=True):
+        assert other.words == one.words + (("--cluster", "head:6379") if one.words[0] == "compare" else ())
+    assert any(one.words[0] == "compare" for one in plain)
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_an_entry_is_whole(table: PaperTable) -> None:
     assert table.title

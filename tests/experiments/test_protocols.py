@@ -11,8 +11,10 @@ from test_folds import SMALL
 
 from conftest import Command, bright_faces
 from mien import FaceSet, MienError
-from mien.experiments.protocols import cross_database, find_protocol, run_protocol
+from mien.data.database import PublishedProtocol
+from mien.experiments.protocols import _in_its_way, cross_database, find_protocol, run_protocol
 from mien.experiments.settings import Grid
+from mien.experiments.tested_set import choose_tested_set
 
 SAID = ("AN", "DI", "FE", "HA", "NE", "SA", "SU")
 
@@ -50,6 +52,25 @@ def test_a_database_is_imported_once_and_all_folds_are_run(jaffe: Path, recipe: 
     jaffe.rename(tmp_path / "elsewhere")
     with pytest.raises(MienError, match="choose another --out"):
         run_protocol(name, tmp_path / "elsewhere", grid, out)
+
+
+def test_folds_are_the_protocols_or_where_it_has_none_those_asked_for(recipe: str) -> None:
+    folds = PublishedProtocol("folds", folds=10, ascending=True)
+    split = PublishedProtocol("the test split")
+    assert _in_its_way("a:b", split, Grid((recipe,), folds=3)).folds == 3
+    assert _in_its_way("a:b", split, Grid((recipe,))).folds is None
+    for given in (None, 10):
+        asked = _in_its_way("a:b", folds, Grid((recipe,), folds=given))
+        assert (asked.folds, asked.fold_order) == (10, "ascending")
+    with pytest.raises(MienError, match="the 10 folds of a:b; found 3"):
+        _in_its_way("a:b", folds, Grid((recipe,), folds=3))
+
+
+def test_a_wrong_recipe_is_noticed_before_anything_is_imported(recipe: str, tmp_path: Path) -> None:
+    for grid in (Grid((recipe, "nothing_such")), Grid((recipe,), settings={"nothing": 1}), Grid((recipe,), device="tape")):
+        with pytest.raises(MienError, match=r"nothing|tape"):
+            run_protocol("jaffe", tmp_path / "not there", grid, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -109,3 +130,17 @@ def test_on_the_command_line(mien: Command, jaffe: Path, recipe: str, tmp_path: 
     assert (refused.code, "cohn-kanade-images" in refused.err) == (1, True)
     assert not (tmp_path / "other" / "faces").exists()
     assert mien("protocol", "ckplus:six", jaffe, jaffe, *words).code == 2
+
+
+def test_crossed_sets_count_the_classes_that_both_train(tmp_path: Path) -> None:
+    """The first has a class of which it has no training face; of another the second has test faces alone."""
+    here, there = bright_faces(60, seed=1), bright_faces(60, seed=2)
+    test = here.values("split") == "test"
+    here = here.select((here.labels != 2) | test).save(tmp_path / "here")
+    there = there.select((there.labels != 1) | (there.values("split") == "test")).save(tmp_path / "there")
+    for one, other in ((here, there), (there, here)):
+        found = choose_tested_set(one, None, other, None, shared=True)
+        assert found.counts == {"class0": 4, "class1": 0, "class2": 0}
+        assert (found.left_out, found.checksum) == (8, f"{other.info.checksum} without class1, class2")
+        assert found.notes[0] == "counted are classes that both sets have training faces of; without class1, class2"
+        assert choose_tested_set(one, None, other, None).counts == {"class0": 4, "class1": 4, "class2": 4}

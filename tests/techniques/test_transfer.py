@@ -12,9 +12,12 @@ from conftest import bright_faces, small_recipe
 from mien import FaceSet, MienError, Recipe, Recognizer, TrainingSettings, evaluate, train
 from mien.models import Origin
 from mien.models.mien_s import MienS
+from mien.progress import Silent
 from mien.recognize.model_card import read_card
+from mien.recognize.run_records import read_sources
 from mien.recognize.saved_networks import build_network, read_weights
 from mien.techniques.start import transfer
+from mien.techniques.start.distill import Distill
 from mien.techniques.start.transfer import Transfer
 from mien.training.prepare_run import prepare_run
 from mien.training.run import Run
@@ -220,3 +223,18 @@ def test_published_weights_stand_on_the_card_with_their_license(tmp_path: Path, 
     assert (source["network"], source["weights"], source["license"]) == ({"network": "mien_s"}, "ab" * 32, "CC0")
     began = evaluate(recognizer, faces, "all").notes["began with"]
     assert began == "mien_s, weights abababababab: labels unknown, license CC0"
+
+
+def test_a_published_teacher_stands_on_the_card_with_its_license(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Taken as it is, not fine-tuned."""
+    faces, recipe = bright_faces(60), small_recipe()
+    given = build_network({"network": "mien_s"}, 2, faces.info, 5).state_dict()
+    monkeypatch.setattr(MienS, "published", lambda _: given)
+    monkeypatch.setattr(MienS, "origin", lambda _: Origin("ab" * 32, "CC0"))
+    for teacher in ("mien_s", {"network": "mien_s"}):
+        folder = tmp_path / type(teacher).__name__
+        folder.mkdir()
+        run = Run(recipe, prepare_run(faces, None, recipe, TrainingSettings(), Silent()).data, 0, torch.device("cpu"), folder)
+        Distill(teacher=teacher, block="stem").face_net(run)
+        (source,) = read_sources(folder)
+        assert (source["network"], source["weights"], source["license"]) == ({"network": "mien_s"}, "ab" * 32, "CC0")

@@ -27,7 +27,7 @@ from mien.training.components import looks_at_unlabeled
 from mien.training.notes import Notes
 from mien.training.prepare_run import PreparedRun, prepare_run
 from mien.training.run import Run
-from runs import changed, features
+from runs import Heard, changed, features
 
 AGREE = small_recipe(unlabeled="conftest:Agree")
 few = settings(max_examples=40, deadline=None, derandomize=True)
@@ -410,5 +410,12 @@ def test_one_unlabeled_face_without_statistics_is_refused(tmp_path: Path) -> Non
     """Batch normalization of features, as in grid heads, has none of a single face."""
     model = {"network": "facenet_mobile", "until": "stem", "side": 64}
     recipe = small_recipe(model=model, normalize="fixed", unlabeled="fixmatch", unlabeled_batch=1)
-    with pytest.raises(MienError, match=r"has statistics of; found 1 face without a label; raise unlabeled_batch, or take more"):
-        train(bright_faces(30), recipe, tmp_path / "run", TrainingSettings(labels=20, threads=1))
+    two = recipe.with_settings(
+        {"stages": [{"epochs": 1, "lr": 0.05, "answers": {"unlabeled": "nothing"}}, {"epochs": 1, "lr": 0.05}]}
+    )
+    for made in (recipe, two):
+        heard = Heard()
+        with pytest.raises(MienError, match=r"has statistics of; found 1 face without a label; raise unlabeled_batch, or take"):
+            train(bright_faces(30), made, tmp_path / "run", TrainingSettings(labels=20, threads=1), progress=heard)
+        assert not any("epoch" in line for line in heard.lines), "before anything is trained"
+        assert not (tmp_path / "run").exists()

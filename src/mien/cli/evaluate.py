@@ -16,6 +16,9 @@ def evaluate(
     faceset: FaceSetOrPhotos,
     split: TestSplit = None,
     fold: Annotated[str | None, typer.Option(help="Instead of splits: test on this fold of subjects, for example 1/5.")] = None,
+    folds: Annotated[
+        int | None, whole_number("MODEL is a folder of runs, or a comparison: test each on its own of so many folds.", 2, 1000)
+    ] = None,
     by: Annotated[str | None, typer.Option(help="A column: figures for each of its values.")] = None,
     out: Annotated[
         Path | None,
@@ -34,6 +37,11 @@ def evaluate(
     from mien.recognize.bundled import BUNDLED
     from mien.recognize.recognizer import Recognizer
 
+    if folds is not None:
+        if split or fold or by:
+            raise typer.BadParameter("expected --folds without --split, --fold and --by", param_hint="--folds")
+        _evaluate_folds(run, faceset, folds, out or run / f"evaluation-{folds}-folds", flip, device, as_json)
+        return
     if out is None and str(run) in BUNDLED:
         raise typer.BadParameter(f"expected a folder for the report, since {run} comes with mien", param_hint="--out")
     recognizer = Recognizer.load(run, device)
@@ -43,6 +51,15 @@ def evaluate(
     folder = out or run / "-".join(["evaluation", part, *(["flip"] if flip else []), *(["by", by] if by else [])])
     result = measure(recognizer, faces, split, by=by, out=folder, flip=flip, fold=fold)
     print_evaluation(result, as_json, [str(folder / "report.html")])
+
+
+def _evaluate_folds(runs: Path, faceset: Path, folds: int, out: Path, flip: bool, device: str, as_json: bool) -> None:
+    from mien.cli.result_tables import fold_table
+    from mien.experiments.evaluated_folds import evaluate_folds
+
+    with progress_bar(quiet=as_json) as bar:
+        found = evaluate_folds(runs, faceset, folds, out, flip, device, bar)
+    print_result(as_json, found.to_json(), fold_table(found.together, f"{folds} folds of people, together"), out / "folds.csv")
 
 
 def weights(

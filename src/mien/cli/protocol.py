@@ -24,11 +24,15 @@ def protocol(
     recipes: Annotated[str, setting(Grid, "recipes", form="Separated by commas: a,b,c.", read=comma_list)],
     out: Annotated[Path, typer.Option(help="A new folder, or that of an earlier call, which goes on.")],
     seeds: Annotated[int, setting(Grid, "seeds")] = 5,
+    also: Annotated[Path | None, setting(Grid, "also", metavar="FACESET")] = None,
+    also_labels: Annotated[int | None, setting(Grid, "also_labels")] = None,
     model: Annotated[str | None, setting(Grid, "model")] = None,
     epochs: Annotated[int | None, setting(Grid, "epochs")] = None,
     set_: Annotated[
         list[str] | None, setting(Grid, "settings", "--set", form="May be repeated.", metavar="KEY=VALUE", checked=False)
     ] = None,
+    folds: Annotated[int | None, setting(Grid, "folds")] = None,
+    fold_order: Annotated[str, setting(Grid, "fold_order")] = "balanced",
     device: Annotated[str, setting(Grid, "device")] = "auto",
     threads: Annotated[int | None, setting(Grid, "threads")] = None,
     jobs: Jobs = 1,
@@ -45,6 +49,7 @@ def protocol(
     changes = key_values(set_, "--set")
     trust_typed(model, changes, [], trusted=trust, recipes=comma_list(recipes))
     asked = {"recipes": comma_list(recipes), "seeds": seeds, "model": model, "epochs": epochs, "settings": changes}
+    asked |= {"also": also, "also_labels": also_labels, "folds": folds, "fold_order": fold_order}
     grid = settings_from(Grid, asked | {"device": device, "threads": threads})
     if name == "cross":
         with progress_bar(quiet=as_json, single=True) as bar:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mien.evaluation.stability_summary import StabilitySummary
     from mien.experiments.adaptation.judgment import Adapted
     from mien.experiments.comparison_result import Comparison
+    from mien.experiments.run_results import RunResult
     from mien.experiments.seed_statistics import Difference, Spread, TableLine
     from mien.label_errors.known_mistakes import KnownMistakes
     from mien.label_errors.ranking import LabelErrors
@@ -217,14 +218,14 @@ def comparison_tables(found: "Comparison") -> list[TextTable]:
         for line in lines:
             table.add_row(*_comparison_cells(line, noisy, controlled))
         tables.append(table)
-    return tables + ([_fold_table(found)] if found.pooled else [])
+    return tables + ([fold_table(found.pooled, f"{found.split}, together")] if found.pooled else [])
 
 
-def _fold_table(found: "Comparison") -> TextTable:
+def fold_table(together: "Sequence[RunResult]", title: str) -> TextTable:
     """Figures over all folds together, with intervals over people, and the means of the folds beside them."""
     headers = ("seed", "accuracy\n(95 %, people)", "mean of\nfolds", "average", "mean of\nfolds")
-    table = narrow_table("recipe", "labels", *headers, title=f"{found.split}, together")
-    for one in found.pooled:
+    table = narrow_table("recipe", "labels", *headers, title=title)
+    for one in together:
         low, high = (percent(share, sign="") for share in (one.accuracy_low or 0.0, one.accuracy_high or 0.0))
         shares = [percent(share or 0.0) for share in (one.accuracy, one.fold_mean, one.average_accuracy, one.fold_average_mean)]
         table.add_row(one.recipe, str(one.point), str(one.seed), f"{shares[0]}\n({low} to {high})", *shares[1:])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import Json, whole_number
+from mien.cli.options import Cluster, Json, whole_number
 from mien.cli.printing import note, print_result
 from mien.wording import plain_text
 
@@ -94,6 +94,7 @@ def run(
     small: Small = False,
     seeds: Seeds = 5,
     jobs: Jobs = 1,
+    cluster: Cluster = None,
     as_json: Json = False,
 ) -> None:
     """Measure a table by its commands, and print what is published beside what was measured; goes on where it was.
@@ -104,7 +105,8 @@ def run(
     from mien.experiments.paper_tables.entries import find_table
     from mien.experiments.paper_tables.run_table import make_table
 
-    made = make_table(find_table(table), TableRequest(str(data), str(out), seeds, jobs, small), _runner(context), note)
+    asked = TableRequest(str(data), str(out), seeds, jobs, small, cluster=cluster)
+    made = make_table(find_table(table), asked, _runner(context), note)
     files = [out / name for name in ("table.csv", "report.html")]
     values = {"table": made.table.id, "small": small, "figures": made.rows(), "notes": made.notes, "failed": made.failed}
     print_result(as_json, values, _measured(made), *map(plain_text, made.notes), *files)

@@ -61,6 +61,8 @@ def train(
     unlabeled: Annotated[Path | None, setting(TrainingSettings, "unlabeled")] = None,
     unlabeled_faces: Annotated[int | None, setting(TrainingSettings, "unlabeled_faces")] = None,
     own_unlabeled: Annotated[bool, setting(TrainingSettings, "own_unlabeled")] = True,
+    also: Annotated[Path | None, setting(TrainingSettings, "also", metavar="FACESET")] = None,
+    also_labels: Annotated[int | None, setting(TrainingSettings, "also_labels")] = None,
     noise: Annotated[float, setting(TrainingSettings, "noise")] = 0.0,
     proportional_noise: Annotated[bool, setting(TrainingSettings, "proportional_noise")] = False,
     noise_matrix: NoiseMatrix = None,
@@ -89,24 +91,18 @@ def train(
     changes = key_values(set_, "--set")
     trust_typed(model, changes, trusted=trust, recipes=[None if recipe == AUTO else recipe])
     asked = {
-        "seed": seed,
-        "labels_per_class": labels_per_class,
-        "labels": labels,
-        "noise": noise,
-        "proportional_noise": proportional_noise,
-        "noise_matrix": read_matrix(noise_matrix) if noise_matrix else None,
-        "split": split,
-        "fold": fold,
-        "unlabeled_faces": unlabeled_faces,
-        "own_unlabeled": own_unlabeled,
-    }
-    settings = settings_from(TrainingSettings, asked | {"device": device, "threads": threads})
+        "seed": seed, "labels_per_class": labels_per_class, "labels": labels, "noise": noise, "split": split, "fold": fold,
+        "proportional_noise": proportional_noise, "noise_matrix": read_matrix(noise_matrix) if noise_matrix else None,
+        "unlabeled_faces": unlabeled_faces, "own_unlabeled": own_unlabeled, "also_labels": also_labels,
+        "device": device, "threads": threads,
+    }  # fmt: skip
+    settings = settings_from(TrainingSettings, asked)
     with progress_bar(quiet=as_json) as bar:
         require_new_run(out)
         named = AskedRecipes.of(recipe, bar.say, model, epochs, start, changes)
         faces = open_or_prepare(faceset, bar, least=2, workers=threads, limits=file_limits(limits), verify=False)
         chosen = named.choose(faces, settings, unlabeled, bar)
-        recognizer = run(faces, chosen.recipe, out, settings, unlabeled, _logged(bar, out, log))
+        recognizer = run(faces, chosen.recipe, out, settings, unlabeled, _logged(bar, out, log), also=also)
     _print_trained(recognizer, out, as_json, {"choice": chosen.to_json()})
 
 

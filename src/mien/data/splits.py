@@ -81,6 +81,13 @@ def held_out_rows(faces: FaceSet) -> Rows:
     return np.flatnonzero(np.isin(_splits(faces), TESTING))
 
 
+def validation_rows(faces: FaceSet) -> Rows:
+    """The rows of the split `validation`, in any spelling, ascending; none where the set does not have it."""
+    if "split" not in faces.column_names:
+        return np.zeros(0, np.int64)
+    return np.flatnonzero(_splits(faces) == "validation")
+
+
 def _splits(faces: FaceSet) -> npt.NDArray[np.object_]:
     """Our names of the splits of all faces, (N,), "" where a face has none."""
     column = faces.column("split")

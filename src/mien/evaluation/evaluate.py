@@ -22,7 +22,7 @@ from mien.progress import Progress
 from mien.recognize.alignment_note import alignment_note
 from mien.recognize.calibration import apply_temperature
 from mien.recognize.recognizer import Recognizer
-from mien.recognize.run_records import read_history, read_sources, read_used_ids
+from mien.recognize.run_records import JOINED, read_history, read_sources, read_used_ids
 from mien.wording import percent, quantity
 
 MISTAKES = 32
@@ -124,7 +124,10 @@ def count_known(recognizer: Recognizer, tested: FaceSet, whole: FaceSet) -> int:
     """How many of the `tested` faces, which are of the set `whole`, gave the run their labels, or a model that it began with."""
     if not whole.info.checksum or not recognizer.folder:
         return 0
-    used = read_used_ids(recognizer.folder) if whole.info.checksum == recognizer.card.faces.checksum else set()
+    known, card = read_used_ids(recognizer.folder), recognizer.card
+    used = known if whole.info.checksum == card.faces.checksum else set()
+    if whole.info.checksum == card.budget.get("also_checksum"):
+        used = used | {name.removeprefix(JOINED) for name in known if name.startswith(JOINED)}
     for source in read_sources(recognizer.folder):
         used |= set(source.get("used", ())) if source.get("faces") == whole.info.checksum else set()
     return sum(name in used for name in tested.column("id").to_pylist())

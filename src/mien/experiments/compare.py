@@ -26,7 +26,7 @@ from mien.experiments.same_labels import LabelsOfCell, require_same_labels
 from mien.experiments.seed_statistics import LEAST, summarize_seeds
 from mien.experiments.settings import Grid
 from mien.experiments.time_left import RunClock
-from mien.folders import claim
+from mien.folders import claim, exclusive
 from mien.progress import Progress, Quiet, Silent, duration
 from mien.recognize.device import choose_device
 from mien.settings import Count, require_fitting
@@ -56,19 +56,21 @@ def compare(
     `jobs`: runs at a time, each in a process of its own, with its share of the processors unless the grid names threads.
     `cluster`: each run is a task of the Ray cluster at this address instead, as in `run_on_cluster`.
 
-    Raises MienError where `out` holds other things or the grid of another set, where a set is not stored, a recipe is wrong, the
-    split to test on was trained on, two recipes did not get the same labels in a cell, a process dies, or no cluster answers.
+    Raises MienError where another process works in `out`, where it holds other things or the grid of another set, where a set is
+    not stored, a recipe is wrong, the split to test on was trained on, two recipes did not get the same labels in a cell, a
+    process dies, or no cluster answers.
     """
     require_fitting(Count, jobs=jobs)
     choose_device(grid.device)
     work, bar = open_work(faces, grid, Path(out)), progress or Silent()
-    plan = make_plan(work.grid, work.faces, work.others)
-    _claim(work)
-    for note in (*plan.notes, *work.tested.notes):
-        bar.say(note)
-    for caution in _cautions(work):
-        bar.say(f"warning: {caution}")
-    return _run(work, plan, bar, jobs, cluster)
+    plan = make_plan(work.grid, work.faces, work.others, work.also)
+    with exclusive(work.out):
+        _claim(work)
+        for note in (*plan.notes, *work.tested.notes):
+            bar.say(note)
+        for caution in _cautions(work):
+            bar.say(f"warning: {caution}")
+        return _run(work, plan, bar, jobs, cluster)
 
 
 def _run(work: Work, plan: ComparisonPlan, bar: Progress, processes: int, cluster: str | None) -> Comparison:

@@ -8,6 +8,7 @@ import numpy as np
 from mien.evaluation.evaluation_result import Evaluation
 from mien.evaluation.metrics import RESAMPLES, Interval, accuracy, average_accuracy, macro_f1, percentiles
 from mien.experiments.run_results import RunResult
+from mien.recognize.recognizer import Recognizer
 
 
 def hits_by_subject(found: Evaluation) -> dict[str, tuple[int, int]]:
@@ -27,6 +28,27 @@ def subject_interval(hits: Sequence[tuple[int, int]], seed: int = 0, resamples: 
     right, count = np.array(hits, np.float64).T
     drawn = np.random.default_rng(seed).multinomial(len(hits), np.full(len(hits), 1 / len(hits)), resamples)
     return percentiles((drawn @ right) / (drawn @ count))
+
+
+def judged(blank: RunResult, recognizer: Recognizer, found: Evaluation) -> RunResult:
+    """A run's result with the figures of its evaluation by people."""
+    budget = recognizer.card.budget
+    return replace(
+        blank,
+        train_labels=budget["train"],
+        validation_labels=budget["validation"],
+        unlabeled_faces=budget["unlabeled"],
+        accuracy=found.accuracy,
+        average_accuracy=found.average_accuracy,
+        macro_f1=found.macro_f1,
+        ece_after=found.ece_after,
+        tested=found.count,
+        validation_accuracy=recognizer.card.metrics.get("validation_accuracy"),
+        transductive=bool(recognizer.card.recipe.get("transductive")),
+        machine=found.notes["machine"],
+        confusion=tuple(tuple(map(int, row)) for row in found.confusion),
+        subjects=hits_by_subject(found),
+    )
 
 
 def pooled(folds: Sequence[RunResult]) -> RunResult:

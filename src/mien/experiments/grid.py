@@ -15,6 +15,7 @@ from mien.recipes.overrides import recipe_with_changes
 from mien.recipes.recipe import Recipe
 from mien.training.components import Components, looks_at_unlabeled
 from mien.training.settings import TrainingSettings
+from mien.training.validating_faces import has_validation_split
 from mien.wording import percent, quantity
 
 
@@ -108,14 +109,13 @@ class _Variant:
     control_of: str
 
 
-def make_plan(grid: Grid, faces: FaceSet, others: FaceSet | None) -> ComparisonPlan:
-    """The plan of a grid on the set `faces`, and on `others` without labels.
+def make_plan(grid: Grid, faces: FaceSet, others: FaceSet | None, also: FaceSet | None = None) -> ComparisonPlan:
+    """The plan of a grid on the set `faces`, on `others` without labels, and on labels of `also` beside those of `faces`.
 
     Raises MienError where a recipe is unknown, or a setting does not fit it.
     """
     notes = list[str]()
-    made = _recipes(grid, notes)
-    applies = {axis.key: _applies(axis, made, notes) for axis in grid.vary}
+    made, applies = _recipes_and_axes(grid, notes)
     if others is not None and not any(map(looks_at_unlabeled, made.values())):
         raise MienError("a recipe that learns from unlabeled faces", "none", "name one, or leave `unlabeled` out")
     if others is not None and others.info.checksum and others.info.checksum == faces.info.checksum:
@@ -131,13 +131,26 @@ def make_plan(grid: Grid, faces: FaceSet, others: FaceSet | None) -> ComparisonP
     in_all: list[tuple[int | None, int | None]] = [(None, total) for total in grid.labels]
     budgets = in_all or [(labels, None) for labels in grid.labels_per_class]
     cells = [
-        _cell(grid, variant, GridPoint(labels, noise, variant.wanted, total), seed, faces, others)
+        _cell(grid, variant, GridPoint(labels, noise, variant.wanted, total), seed, faces, others, also)
         for seed in range(grid.seeds)
         for labels, total in dict.fromkeys(budgets)
         for noise in dict.fromkeys(grid.noise)
         for variant in variants
     ]
     return ComparisonPlan(tuple(cells), tuple(notes))
+
+
+def require_recipes(grid: Grid) -> None:
+    """Raises MienError where a recipe of a grid is unknown, or a setting does not fit it: before there are faces to try it on."""
+    made, _ = _recipes_and_axes(grid, [])
+    for recipe in made.values():
+        looks_at_unlabeled(recipe)
+
+
+def _recipes_and_axes(grid: Grid, notes: list[str]) -> tuple[dict[str, Recipe], dict[str, set[str]]]:
+    """The recipes by name, and for each varied key the names of those that have it."""
+    made = _recipes(grid, notes)
+    return made, {axis.key: _applies(axis, made, notes) for axis in grid.vary}
 
 
 def control_name(recipe: str) -> str:
@@ -202,7 +215,9 @@ def _texts(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple((key, value if isinstance(value, str) else json.dumps(value)) for key, value in values.items())
 
 
-def _cell(grid: Grid, variant: _Variant, point: GridPoint, seed: int, faces: FaceSet, others: FaceSet | None) -> GridCell:
+def _cell(
+    grid: Grid, variant: _Variant, point: GridPoint, seed: int, faces: FaceSet, others: FaceSet | None, also: FaceSet | None
+) -> GridCell:
     asks = looks_at_unlabeled(variant.made)
     settings = TrainingSettings(
         seed=seed,
@@ -215,10 +230,13 @@ def _cell(grid: Grid, variant: _Variant, point: GridPoint, seed: int, faces: Fac
         own_unlabeled=grid.own_unlabeled or not asks,
         unlabeled_faces=grid.unlabeled_faces if asks else None,
         checksums=(faces.info.checksum, others.info.checksum if asks and others is not None else ""),
+        also_labels=grid.also_labels,
+        also_checksum="" if also is None else also.info.checksum,
     )
     mine, order = replace(point, varied=variant.has), " ascending" * (grid.fold_order == "ascending")
     folds = [None] if grid.folds is None else [f"{number}/{grid.folds}{order}" for number in range(1, grid.folds + 1)]
-    asked = [replace(settings, fold=fold) for fold in folds]
+    each = [replace(settings, fold=fold) for fold in folds]
+    asked = [replace(one, validation_split=has_validation_split(faces, variant.made, one)) for one in each]
     jobs = [Job(variant.recipe, variant.made, one, mine, _folder(variant, one, mine), variant.control_of) for one in asked]
     return GridCell(variant.recipe, point, seed, tuple(jobs))
 
@@ -232,6 +250,8 @@ def _folder(variant: _Variant, settings: TrainingSettings, point: GridPoint) -> 
     asked += ["proportional noise"] if settings.proportional_noise else []
     asked += [] if settings.labels is None else [f"{settings.labels} in all"]
     asked += [] if settings.fold is None else [f"fold {settings.fold}"]
+    asked += [f"also {settings.also_labels} of {settings.also_checksum}"] if settings.also_checksum else []
+    asked += ["split validation"] if settings.validation_split else []
     digest = hashlib.sha256(json.dumps([table, asked], sort_keys=True).encode()).hexdigest()[:8]
     labels = "all" if point.labels is None else f"{point.labels}pc"
     labels = labels if point.total is None else f"{point.total}"

@@ -41,7 +41,7 @@ def _run_there(order: Order, folder: str) -> RunResult | MienError:
     try:
         import_named(order.names)
         work = open_work(order.faces, order.grid, order.out)
-        job = next(job for job in make_plan(work.grid, work.faces, work.others).jobs if job.folder == folder)
+        job = next(job for job in make_plan(work.grid, work.faces, work.others, work.also).jobs if job.folder == folder)
         return do_run(work, job, Quiet(Silent(), job.recipe, set()))
     except MienError as error:
         return error

@@ -45,8 +45,9 @@ def order_for(work: Work, jobs: Sequence[Job], threads: int) -> Order:
     recipes = tuple(str(Path(name).resolve()) if name.endswith(".toml") else name for name in grid.recipes)
     start = str(Path(grid.start).resolve()) if grid.start and Path(grid.start).exists() else grid.start
     # Other processes may stand in another folder.
-    unlabeled, test_on = (None if path is None else path.resolve() for path in (grid.unlabeled, grid.test_on))
-    asked = replace(grid, threads=threads, recipes=recipes, start=start, unlabeled=unlabeled, test_on=test_on)
+    sets = (grid.unlabeled, grid.test_on, grid.also)
+    unlabeled, test_on, also = (None if path is None else path.resolve() for path in sets)
+    asked = replace(grid, threads=threads, recipes=recipes, start=start, unlabeled=unlabeled, test_on=test_on, also=also)
     return Order(work.faces.folder.resolve(), asked, work.out.resolve(), names)
 
 
@@ -147,7 +148,7 @@ def _serve(pipe: Connection, parent: int, order: Order) -> None:
         try:
             import_named(order.names)
             work = open_work(order.faces, order.grid, order.out)
-            jobs = {job.folder: job for job in make_plan(work.grid, work.faces, work.others).jobs}
+            jobs = {job.folder: job for job in make_plan(work.grid, work.faces, work.others, work.also).jobs}
             while True:
                 job = jobs[pipe.recv()]
                 pipe.send(do_run(work, job, Quiet(_Said(pipe), job.recipe, set())))

@@ -12,7 +12,7 @@ from mien.data.faceset import FaceSet
 from mien.errors import MienError
 from mien.evaluation.evaluate import evaluate
 from mien.evaluation.sample_weights import flip_auroc, read_weighted_faces
-from mien.experiments.folds import hits_by_subject
+from mien.experiments.folds import judged
 from mien.experiments.grid import Job
 from mien.experiments.run_results import RunResult
 from mien.experiments.settings import Grid
@@ -34,14 +34,19 @@ class Work:
     tested: TestedSet
     grid: Grid
     out: Path
+    also: FaceSet | None = None
+    """A further set whose labels join the training."""
 
 
 def open_work(faces: FaceSet | Path | str, grid: Grid, out: Path) -> Work:
     """The sets that a grid is run on. Raises MienError where one is not stored, or the split to test on was trained on."""
     opened = _stored(faces)
-    others, other = (None if given is None else _stored(given) for given in (grid.unlabeled, grid.test_on))
-    tested = choose_tested_set(opened, others, other, grid.split) if grid.folds is None else all_folds(opened, grid.folds)
-    return Work(opened, others, tested, grid if grid.folds else replace(grid, split=tested.split), out)
+    further = (grid.unlabeled, grid.test_on, grid.also)
+    others, other, also = (None if given is None else _stored(given) for given in further)
+    if grid.folds:
+        return Work(opened, others, all_folds(opened, grid.folds), grid, out, also)
+    tested = choose_tested_set(opened, others, other, grid.split, also, grid.shared_classes)
+    return Work(opened, others, tested, replace(grid, split=tested.split), out, also)
 
 
 def do_run(work: Work, job: Job, bar: Quiet) -> RunResult:
@@ -74,26 +79,12 @@ def do_run(work: Work, job: Job, bar: Quiet) -> RunResult:
         folder.mkdir(parents=True, exist_ok=True)
         return replace(blank, failed=str(error))
     drop_checkpoint(folder)
-    budget = recognizer.card.budget
     return replace(
-        blank,
-        train_labels=budget["train"],
-        validation_labels=budget["validation"],
-        unlabeled_faces=budget["unlabeled"],
-        accuracy=found.accuracy,
-        average_accuracy=found.average_accuracy,
-        macro_f1=found.macro_f1,
-        ece_after=found.ece_after,
-        tested=found.count,
+        judged(blank, recognizer, found),
         left_out=work.tested.left_out,
-        validation_accuracy=recognizer.card.metrics.get("validation_accuracy"),
         weight_auroc=_auroc(folder, work.faces, bar),
-        transductive=bool(recognizer.card.recipe.get("transductive")),
         # Of a resumed run, what came before is in its history.
         seconds=round(max(time.monotonic() - began, sum(epoch["seconds"] for epoch in read_history(folder))), 2),
-        machine=found.notes["machine"],
-        confusion=tuple(tuple(map(int, row)) for row in found.confusion),
-        subjects=hits_by_subject(found),
     )
 
 
@@ -101,7 +92,7 @@ def _trained(work: Work, job: Job, folder: Path, bar: Progress) -> Recognizer:
     if folder.exists() and not _is_resumable(folder, work.faces):
         shutil.rmtree(folder)
     others = work.others if job.settings.checksums[1] else None
-    return train_or_resume(work.faces, job.made, folder, job.settings, others, bar)
+    return train_or_resume(work.faces, job.made, folder, job.settings, others, bar, also=work.also)
 
 
 def _is_resumable(folder: Path, faces: FaceSet) -> bool:
@@ -110,7 +101,7 @@ def _is_resumable(folder: Path, faces: FaceSet) -> bool:
         return False
     settings = read_settings(RunFile, folder / "run.json", f"remove {folder}").order
     here = faces.folder is not None and settings.faces == faces.folder.resolve()
-    return here and (settings.unlabeled is None or settings.unlabeled.is_dir())
+    return here and all(place is None or place.is_dir() for place in (settings.unlabeled, settings.also))
 
 
 def _auroc(run: Path, faces: FaceSet, bar: Quiet) -> float | None:

@@ -14,11 +14,13 @@ from mien.disk import write_atomically
 from mien.errors import MienError
 from mien.experiments.compare import compare
 from mien.experiments.comparison_result import Comparison
+from mien.experiments.grid import require_recipes
 from mien.experiments.run_results import to_csv
 from mien.experiments.seed_statistics import TableLine
 from mien.experiments.settings import Grid
-from mien.folders import claim
+from mien.folders import claim, exclusive
 from mien.progress import Progress, Silent
+from mien.recognize.device import choose_device
 from mien.wording import with_suggestion
 
 CROSS = "cross.csv"
@@ -65,20 +67,32 @@ def run_protocol(
     """Compare the recipes of `grid` on a published database in the way of one of its protocols, `DATABASE:PROTOCOL`.
 
     `folder`: the database as its authors give it; it is imported into `out`/faces, once, with at most `skip` faulty inputs left
-    out. Its folds or its test split take the place of the grid's. The comparison lies in `out`/comparison, and goes on there.
-    Raises MienError as `find_protocol`, importing and `compare` do, and where `out` was begun with another protocol or folder.
+    out. Tested are the protocol's folds; where it has none, those of the grid, or else its test split. The comparison lies in
+    `out`/comparison, and goes on there. Raises MienError as `find_protocol`, importing and `compare` do, and where `out` was
+    begun with another protocol or folder; before anything is imported where a recipe or setting is wrong.
     """
     database, _, protocol = find_protocol(name)
     source = source_from(database, {"input": folder, **protocol.settings})
+    measured = _in_its_way(name, protocol, grid)
+    require_recipes(measured)
+    choose_device(measured.device)
     faces, bar = out / "faces", progress or Silent()
-    if not faces.exists():
-        for difference in import_source(source, faces, skip).differences:
-            bar.say(f"warning: not the published number of faces: {difference}")
     asked = {"protocol": name, "folder": str(folder.resolve()), "settings": dict(protocol.settings)}
-    claim(out / "protocol.json", asked, lambda written: written, "an earlier protocol", empty=False)
-    opened = FaceSet.open(faces)
-    measured = replace(grid, folds=protocol.folds or None, fold_order="ascending" if protocol.ascending else "balanced")
-    return compare(opened, measured, out / "comparison", bar, jobs, cluster)
+    with exclusive(out):
+        if not faces.exists():
+            for difference in import_source(source, faces, skip).differences:
+                bar.say(f"warning: not the published number of faces: {difference}")
+        claim(out / "protocol.json", asked, lambda written: written, "an earlier protocol", empty=False)
+        return compare(FaceSet.open(faces), measured, out / "comparison", bar, jobs, cluster)
+
+
+def _in_its_way(name: str, protocol: PublishedProtocol, grid: Grid) -> Grid:
+    """The grid on the protocol's folds. Raises MienError where other folds are asked for than it has."""
+    if not protocol.folds:
+        return grid
+    if grid.folds not in (None, protocol.folds):
+        raise MienError(f"the {protocol.folds} folds of {name}", f"{grid.folds}", "leave --folds out")
+    return replace(grid, folds=protocol.folds, fold_order="ascending" if protocol.ascending else "balanced")
 
 
 def cross_database(
@@ -91,8 +105,9 @@ def cross_database(
 ) -> tuple[CrossFigure, ...]:
     """Train on each set and test on each other one (ST+SW, Table III), into `out`: a comparison for each pair, and cross.csv.
 
-    Tested on the other set's test split, or on all of it where it has none. Classes are matched by name. Faces of a class that
-    the first set lacks are left out, which the notes say. Raises MienError where two sets have one name, or share no class.
+    Tested on the other set's test split, or on all of it where it has none. Classes are matched by name. Only classes count that
+    both sets have training faces of: faces of others are left out, which the notes say. Raises MienError where two sets have
+    one name, or share no class.
     """
     names = [path.resolve().name for path in sets]
     if len(sets) < 2 or len(set(names)) < len(names):
@@ -100,7 +115,7 @@ def cross_database(
     bar, figures = progress or Silent(), list[CrossFigure]()
     for (train, mine), (test, other) in permutations(zip(names, sets, strict=True), 2):
         bar.say(f"trained on {train}, tested on {test}")
-        asked = replace(grid, test_on=other, split=_split_of(FaceSet.open(other)))
+        asked = replace(grid, test_on=other, split=_split_of(FaceSet.open(other)), shared_classes=True)
         found = compare(mine, asked, out / f"{train}_to_{test}", bar, jobs, cluster)
         figures += [CrossFigure(train, test, line, found.notes) for line in found.lines]
         write_atomically(out / CROSS, to_csv([_row(figure) for figure in figures]).encode())

@@ -53,6 +53,10 @@ class Grid:
     """Whether faces beyond the label budget are learned from as unlabeled ones, beside those of a further set."""
     unlabeled_faces: Count | None = None
     """How many unlabeled faces to use. Unless given: all."""
+    also: Path | None = None
+    """A further face set whose labeled training faces join the training of every run. Classes are matched by name."""
+    also_labels: Count | None = None
+    """How many labels of that set join, drawn by the seed in its classes' proportions. Unless given: all."""
     control: bool = False
     """Add a control of each recipe that learns from unlabeled faces: all is the same, but these teach nothing."""
     model: str | None = None
@@ -65,6 +69,8 @@ class Grid:
     """Values to change in every recipe, by key."""
     test_on: Path | None = None
     """A further face set to test on, in place of the one whose labels are learned. Classes are matched by name."""
+    shared_classes: bool = False
+    """Whether only those test faces of another set count whose class both sets have training faces of."""
     split: str | None = None
     """Split to test on, of the set that is tested on. Unless given: test or PublicTest."""
     folds: Annotated[int, Field(ge=2, le=1000)] | None = None
@@ -84,6 +90,8 @@ class Grid:
             raise MienError("one kind of label budget", "some per class and some in all", "give `labels` or `labels_per_class`")
         if self.folds and (self.split or self.test_on is not None):
             raise MienError("folds, or a split or another set to test on", "both", "leave `folds` out, or `split` and `test_on`")
+        if self.also_labels is not None and self.also is None:
+            raise MienError("a set whose labels join the training", "a number of labels alone", "give `also`, too")
         keys = [axis.key for axis in self.vary]
         if len(set(keys)) < len(keys):
             raise MienError("different keys to vary", ", ".join(keys), "give all values of a key at once")

@@ -16,12 +16,13 @@ from mien.data.format import Info
 from mien.data.views import Views
 from mien.data.writer import FaceSetWriter
 from mien.errors import MienError
-from mien.models import Network, published, upscaling
+from mien.models import Network, architecture, published, upscaling
 from mien.models.onnx_facenet import OnnxMap
 from mien.progress import Progress, Silent
 from mien.recognize.bundled import find_model
 from mien.recognize.device import autocast, channels_last, choose_device, choose_precision, to_device
 from mien.recognize.model_card import read_card, require_alike
+from mien.recognize.run_records import note_published, note_source
 from mien.recognize.saved_networks import build_network, read_blocks
 from mien.registry import component_names
 from mien.settings import Count, CountOrZero, NotNegative, Seed, require_fitting
@@ -67,6 +68,16 @@ def tap(network: str | Mapping[str, Any], block: str | None, info: Info, seed: i
     if chosen not in made.blocks:
         raise MienError(f"a block among {', '.join(made.blocks)}", with_suggestion(chosen, made.blocks), "choose one of those")
     return Tap(to_device(made, device).eval(), chosen, views, f"{name}, block {chosen}", classes)
+
+
+def note_tapped(folder: Path, network: str | Mapping[str, Any]) -> None:
+    """Write into a run's folder that it began with this `network`, as `tap` takes it: a model, or published weights."""
+    if is_run(network):
+        note_source(folder, find_model(network))
+        return
+    settings = {"network": network} if isinstance(network, str) else network
+    if origin := architecture(settings).origin():
+        note_published(folder, str(settings["network"]), origin.sha256, origin.license)
 
 
 def is_run(network: str | Mapping[str, Any]) -> TypeGuard[str]:

@@ -12,6 +12,9 @@ from mien.json_toml import parse_json, read_settings, settings_of_file
 from mien.recognize.model_card import Figure, SourceModel, read_card
 from mien.tabular.parquet_files import LABEL_COLUMNS, read_table
 
+JOINED = "also/"
+"""What ids of faces of a second set begin with, whose labels joined a run's: the two sets may have the same ids."""
+
 
 @dataclass(frozen=True)
 class _History:

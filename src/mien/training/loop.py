@@ -1,5 +1,6 @@
 """The only loop: stages, epochs, batches."""
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from torch import Tensor
 from mien.errors import MienError
 from mien.models import upscaling
 from mien.progress import duration, tell_epoch, tell_part
+from mien.recognize.device import channels_last
 from mien.recognize.run_records import write_history
 from mien.registry import component_name
 from mien.training import technique_checks
@@ -28,6 +30,10 @@ from mien.wording import percent, quantity
 
 CHECKPOINT_SECONDS = 5.0
 """Shorter epochs are not all checkpointed: no more than about that much work has to be done again."""
+
+
+UNLABELED = ("face without a label", "faces without labels")
+MORE_UNLABELED = "raise unlabeled_batch, or take more faces without labels, or none"
 
 
 def fit(run: Run, keep: Callable[[int], None], objective: Objective | None = None) -> None:
@@ -144,12 +150,28 @@ def unlabeled_losses(run: Run, technique: Unlabeled, count: int) -> Iterator[Unl
         yield loss
 
 
+def require_unlabeled_statistics(run: Run) -> None:
+    """Raises MienError where a stage looks at one face without a label at a time, and batch normalization wants more.
+
+    A stage would say so itself, but after what comes before it was trained: here a copy of the network tries.
+    """
+    if min(run.recipe.unlabeled_batch, len(run.unlabeled)) != 1:
+        return
+    face = channels_last(run.views.clean(run.pool.fetch(run.unlabeled[:1].cpu()).faces))
+    for stage in run.recipe.stages:
+        if Components.of(run.recipe, stage).unlabeled.needs_unlabeled:
+            network = copy.deepcopy(run.network).train()
+            for name in stage.frozen:
+                network.blocks[name].eval()
+            with torch.no_grad(), enough_for_statistics(quantity(1, *UNLABELED), MORE_UNLABELED):
+                network(face)
+
+
 def counted(loss: UnlabeledLoss, count: int) -> UnlabeledLoss:
     """The loss of `count` unlabeled faces, which raises MienError where they are too few for batch normalization."""
 
     def evaluate(perturb: Perturb | None = None) -> Tensor:
-        found = quantity(count, "face without a label", "faces without labels")
-        with enough_for_statistics(found, "raise unlabeled_batch, or take more faces without labels, or none"):
+        with enough_for_statistics(quantity(count, *UNLABELED), MORE_UNLABELED):
             return loss() if perturb is None else loss(perturb)
 
     return evaluate

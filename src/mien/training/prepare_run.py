@@ -9,19 +9,19 @@ import pyarrow as pa
 import torch
 
 from mien.data.convert import has_shape_of, in_shape_of, shape_in_words
-from mien.data.face_groups import FaceGroups, validation_groups
 from mien.data.faceset import FaceSet
 from mien.data.format import Info, Rows
-from mien.data.label_budget import LabelBudget, carve_validation, draw_labels
+from mien.data.label_budget import LabelBudget, draw_labels
 from mien.data.label_noise import flip_by_matrix, flip_proportionally, flip_uniform
-from mien.data.splits import fold_view, held_out_rows, split_rows, training_rows
+from mien.data.splits import fold_view, held_out_rows, split_rows, training_rows, validation_rows
 from mien.errors import MienError
 from mien.progress import Progress
 from mien.recipes.recipe import Recipe
 from mien.training.components import looks_at_unlabeled
+from mien.training.joined_labels import JoinedLabels, joined_labels
 from mien.training.run_data import RunData
 from mien.training.settings import TrainingSettings
-from mien.wording import quantity
+from mien.training.validating_faces import part_labels
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,10 @@ class PreparedRun:
     """The rows of the set whose labels are used, to train on and to validate with."""
     facts: dict[str, Any]
     """What the model's card says of the faces and their labels."""
+    own: int
+    """How many of the faces to train on, the first ones, are of the set itself, not of further ones."""
+    joined: JoinedLabels | None = None
+    """Labeled faces of a further set, which come after these."""
 
 
 def prepare_run(
@@ -43,10 +47,12 @@ def prepare_run(
     settings: TrainingSettings,
     progress: Progress,
     budget: LabelBudget | None = None,
+    also: FaceSet | None = None,
 ) -> PreparedRun:
     """Draw the budget, flip labels, carve validation and gather the faces that the recipe looks at.
 
-    `others`: a further set without labels. `budget`: labeled rows of `faces` that are used instead of drawing some.
+    `others`: a further set without labels. `budget`: labeled rows of `faces` that are used instead of drawing some. `also`: a
+    further set whose labels join those of `faces`; budget, flips and validation are of `faces` alone.
     Where the set names people, or else sequences, whole ones validate: their other faces are no unlabeled ones to learn from.
     Raises MienError where budget, split, fold or sets do not fit.
     """
@@ -56,38 +62,36 @@ def prepare_run(
     given = _drawn_labels(labels, rows, settings, progress) if budget is None else _given_labels(budget, labels, rows, settings)
     known = np.full(len(faces), -1)
     known[given] = labels[given]
+    joined = None if also is None else joined_labels(also, faces, settings, progress)
     counts = {name: int((known == label).sum()) for label, name in enumerate(faces.classes)}
     if len(faces.classes) < 2:
         raise MienError("a face set of two classes or more", f"{len(faces.classes)}", "import one that has them")
     _require_two_classes(counts)
     _say_shortages(counts, settings, progress)
+    if settings.validation_split:
+        known[validation_rows(faces)] = labels[validation_rows(faces)]
     known = _noisy(known, len(faces.classes), settings)
-    groups = validation_groups(faces) if budget is None else None  # whoever gives a budget has parted the faces
-    together = None if groups is None else groups.of
-    budget = budget or carve_validation(known, given, recipe.validation, settings.seed, together)
+    apart = np.zeros(0, np.int64) if budget is None else budget.validation  # whoever gives a budget has parted the faces
+    if budget is None:
+        budget, apart = part_labels(faces, known, given, rows, recipe, settings, progress)
     stranger = _strangers(faces, others, recipe, settings)
-    apart = budget.validation
-    if groups is not None:
-        apart = _kept_apart(groups, budget, given, rows, recipe, settings, progress)
     used = _used_rows(faces, recipe, budget, rows, apart, settings)
     used, kept = _drawn(used, budget, 0 if stranger is None else len(stranger), settings)
     train_labels = np.where(np.isin(used, budget.train), known[used], -1)
     votes, truth = _known_votes(faces, used, train_labels, settings), _truth(faces, used)
     trained = faces.select(used)
+    if joined is not None:
+        trained, train_labels = trained.join(joined.faces), np.concatenate([train_labels, joined.labels])
     if stranger is not None:
         trained = trained.join(_fitting(stranger.select(kept), faces.info, progress))
-        train_labels = np.concatenate([train_labels, np.full(len(kept), -1)])
-        truth = np.concatenate([truth, np.full(len(kept), -1)])
-        votes = None if votes is None else np.pad(votes, ((0, len(kept)), (0, 0)))
-    data = RunData(
-        trained,
-        torch.from_numpy(train_labels),
-        faces.select(budget.validation),
-        torch.from_numpy(known[budget.validation]),
-        None if votes is None else torch.from_numpy(votes).float(),
-        torch.from_numpy(truth),
-        faces.select(rows),
-    )
+    further = len(trained) - len(used)  # nobody knows of their truth and votes
+    train_labels = np.pad(train_labels, (0, len(trained) - len(train_labels)), constant_values=-1)
+    truth = np.pad(truth, (0, further), constant_values=-1)
+    votes = None if votes is None else np.pad(votes, ((0, further), (0, 0)))
+    taught, truths = torch.from_numpy(train_labels), torch.from_numpy(truth)
+    validation, named = faces.select(budget.validation), torch.from_numpy(known[budget.validation])
+    shares = None if votes is None else torch.from_numpy(votes).float()
+    data = RunData(trained, taught, validation, named, shares, truths, faces.select(rows))
     if looks_at_unlabeled(recipe) and not (train_labels < 0).any():
         progress.say("no faces without labels: the recipe learns from its labels alone")
     if not len(budget.validation):
@@ -96,16 +100,26 @@ def prepare_run(
         progress.say(f"fewer unlabeled faces than {settings.unlabeled_faces}: {(train_labels < 0).sum()}")
     seen = None if stranger is None else f"{stranger.info.name}, checksum {settings.checksums[1][:12]}"
     unlabeled = {"unlabeled": int((train_labels < 0).sum()), "unlabeled_from": seen}
-    return PreparedRun(data, budget, _facts(settings, budget, counts) | unlabeled)
+    return PreparedRun(data, budget, _facts(settings, budget, counts, joined, faces.classes) | unlabeled, len(used), joined)
 
 
-def _facts(settings: TrainingSettings, budget: LabelBudget, counts: dict[str, int]) -> dict[str, Any]:
+def _facts(
+    settings: TrainingSettings,
+    budget: LabelBudget,
+    counts: dict[str, int],
+    joined: JoinedLabels | None,
+    classes: tuple[str, ...],
+) -> dict[str, Any]:
     """The facts of a run's label budget that stand on its model's card; `counts`: given labels by class."""
+    more = 0 if joined is None else len(joined.labels)
+    if joined is not None:
+        counts = {name: counts[name] + int((joined.labels == label).sum()) for label, name in enumerate(classes)}
     split = (settings.fold and f"all but fold {settings.fold}") or settings.split or "training split"
-    facts = {"train": len(budget.train), "validation": len(budget.validation), "split": split, "classes": counts}
+    facts = {"train": len(budget.train) + more, "validation": len(budget.validation), "split": split, "classes": counts}
     facts |= {"labels_per_class": settings.labels_per_class, "labels": settings.labels, "noise": settings.noise}
     proportional = {"proportional_noise": True} if settings.noise and settings.proportional_noise else {}
-    return facts | {"noise_matrix": settings.noise_matrix} | proportional
+    fixed = {"validation_split": "validation"} if settings.validation_split else {}
+    return facts | {"noise_matrix": settings.noise_matrix} | proportional | fixed | ({} if joined is None else joined.facts)
 
 
 def budget_table(faces: FaceSet, prepared: PreparedRun) -> pa.Table:
@@ -113,8 +127,11 @@ def budget_table(faces: FaceSet, prepared: PreparedRun) -> pa.Table:
     budget, data = prepared.budget, prepared.data
     rows = np.concatenate([budget.train, budget.validation])
     labels = torch.cat([data.labels[data.labels >= 0], data.validation_labels])
-    roles = ["train"] * len(budget.train) + ["validation"] * len(budget.validation)
-    return pa.table({"id": faces.select(rows).column("id"), "role": roles, "label": labels.numpy()})
+    ids, more = faces.select(rows).column("id").to_pylist(), prepared.joined
+    further = [] if more is None else more.faces.column("id").to_pylist()
+    ids[len(budget.train) : len(budget.train)] = further
+    roles = ["train"] * (len(budget.train) + len(further)) + ["validation"] * len(budget.validation)
+    return pa.table({"id": ids, "role": roles, "label": labels.numpy()})
 
 
 def _drawn_labels(labels: npt.NDArray[np.int64], rows: Rows, settings: TrainingSettings, progress: Progress) -> Rows:
@@ -137,25 +154,6 @@ def _given_labels(budget: LabelBudget, labels: npt.NDArray[np.int64], rows: Rows
     if not np.isin(given, rows).all() or (labels[given] < 0).any():
         raise MienError("a budget of labeled faces of the training split", "others", "give rows of that split")
     return given
-
-
-def _kept_apart(
-    groups: FaceGroups,
-    budget: LabelBudget,
-    given: Rows,
-    rows: Rows,
-    recipe: Recipe,
-    settings: TrainingSettings,
-    progress: Progress,
-) -> Rows:
-    """All rows of a person or sequence that validates. What was kept together is said."""
-    apart, told = groups.mates(budget.validation, rows), groups.tell(budget.validation, given)
-    others = len(apart) - len(budget.validation)
-    if told:
-        seen = others and settings.own_unlabeled and looks_at_unlabeled(recipe)
-        more = f"; {quantity(others, 'other of theirs is', 'others of theirs are')} left out" if seen else ""
-        progress.say(f"validation: {told}, {quantity(len(budget.validation), 'face')}{more}")
-    return apart
 
 
 def _require_two_classes(counts: dict[str, int]) -> None:

@@ -25,7 +25,7 @@ class RunData:
     truth: Tensor | None = None
     """The true labels of `faces`, (N,), -1 where nobody knows: to report how good pseudo-labels are, never to learn from."""
     split: FaceSet | None = None
-    """All faces of the training split, validation faces among them: pixels to learn from, no labels to look at."""
+    """All faces of the training split, also those of it that validate: pixels to learn from, no labels to look at."""
 
     def to(self, device: torch.device) -> "RunData":
         """These faces with labels, votes and truth on `device`."""

@@ -48,6 +48,14 @@ class TrainingSettings:
     """How many unlabeled faces to use, drawn by the seed. Unless given: all."""
     checksums: tuple[str, str] = ("", "")
     """Checksums of the face set and of the further one; "" where there is none."""
+    also: Path | None = None
+    """A further face set whose labeled training faces join the training. Classes are matched by name."""
+    also_labels: Count | None = None
+    """How many labels of that set join, drawn by the seed in its classes' proportions. Unless given: all."""
+    also_checksum: str = ""
+    """Checksum of that set; "" where there is none."""
+    validation_split: bool | None = None
+    """Whether the faces of the set's split validation validate; None in runs from before there was such a use."""
 
 
 def read_matrix(path: Path) -> tuple[tuple[float, ...], ...]:

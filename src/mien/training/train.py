@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 import torch
 from pydantic import field_validator
 from pydantic.dataclasses import dataclass
-from torch import Tensor
 
 from mien.data.faceset import FaceSet
 from mien.data.label_budget import LabelBudget
@@ -24,11 +23,10 @@ from mien.preparation.photo_folder import open_or_prepare
 from mien.progress import Progress, Silent
 from mien.recipes.automatic import AUTO
 from mien.recipes.recipe import Recipe
-from mien.recognize.calibration import apply_temperature, fit_confidence_threshold, fit_conformal_threshold, fit_temperature
 from mien.recognize.device import choose_device
-from mien.recognize.model_card import ModelCard, read_card
+from mien.recognize.model_card import read_card
 from mien.recognize.recognizer import Recognizer
-from mien.recognize.run_records import read_sources, write_history
+from mien.recognize.run_records import write_history
 from mien.recognize.saved_networks import write_model
 from mien.registry import naming_file
 from mien.tabular.parquet_files import BUDGET_COLUMNS, read_table
@@ -36,12 +34,13 @@ from mien.training.batch_statistics import adapted_weights
 from mien.training.checkpoint import TODO, read_state
 from mien.training.choose_recipe import choose_recipe
 from mien.training.class_prior import kept_network, last_bias, lean_to_found_prior
-from mien.training.loop import fit, own_threads
+from mien.training.loop import fit, own_threads, require_unlabeled_statistics
 from mien.training.prepare_run import PreparedRun, budget_table, prepare_run
-from mien.training.run import BestEpoch, Run
+from mien.training.run import Run
+from mien.training.run_card import card_of_run, say_doubtful
 from mien.training.run_state import put_state
 from mien.training.settings import TrainingSettings
-from mien.wording import quantity
+from mien.training.validating_faces import has_validation_split
 
 OLDER_DEFAULTS = {"statistics": "all"}
 """What held for runs whose recipe does not say it yet."""
@@ -55,12 +54,14 @@ def train(
     unlabeled: FaceSet | Path | str | None = None,
     progress: Progress | None = None,
     budget: LabelBudget | None = None,
+    also: FaceSet | Path | str | None = None,
 ) -> Recognizer:
     """Train a recognizer by `recipe` on the training split of `faces` and leave run and model in the new folder `out`.
 
     `recipe`: one, its name, its TOML file, or "auto" for the one that `choose_recipe` finds fitting.
     `faces`: a set, its folder, or a folder of photos in class folders, whose faces are cut out first, once, into `FOLDER.faces`.
-    `unlabeled`: a further set for techniques that learn without labels. `budget`: labeled rows of that split which are
+    `unlabeled`: a further set for techniques that learn without labels. `also`: a further set whose labeled training faces join
+    those of `faces`, as `joined_labels` says. `budget`: labeled rows of that split which are
     learned from and validated with, instead of those that `settings` would draw; the split's others have no labels then.
     `mien resume` cannot go on with such a run, `resume` can where it is given faces and budget again. Raises MienError where
     `out` exists, a set was changed since it was written, or recipe, budget and faces do not fit each other.
@@ -69,19 +70,19 @@ def train(
     chosen = None if recipe == AUTO else recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     settings = settings or TrainingSettings()
     faces = _opened(open_or_prepare(faces, progress, least=2, workers=settings.threads, verify=False))
-    others = None if unlabeled is None else _opened(unlabeled)
+    others, more = (None if given is None else _opened(given) for given in (unlabeled, also))
     recipe = chosen or choose_recipe(faces, settings, others, progress, budget).recipe
     # A view has none of its own; who made it may say whose faces they are.
     checksums = (faces.info.checksum or settings.checksums[0], "" if others is None else others.info.checksum)
     threads = settings.threads or torch.get_num_threads()
     settings = replace(settings, threads=threads, faces=_address(faces), unlabeled=_address(others), checksums=checksums)
-    if budget is not None and others is not None:
-        raise MienError(
-            "a budget, or a further set without labels", "both", "join that set's faces to the others, without labels"
-        )
-    if budget is not None or (others is not None and settings.unlabeled is None):
+    settings = replace(settings, also=_address(more), also_checksum="" if more is None else more.info.checksum)
+    settings = replace(settings, validation_split=budget is None and has_validation_split(faces, recipe, settings))
+    if budget is not None and (others is not None or more is not None):
+        raise MienError("a budget, or a further set", "both", "join that set's faces to the others")
+    if budget is not None or (others is not None and settings.unlabeled is None) or (more is not None and settings.also is None):
         settings = replace(settings, faces=None)  # Not all of it is stored: such a run cannot be resumed from its folder alone.
-    prepared = prepare_run(faces, others, recipe, settings, progress or Silent(), budget)
+    prepared = prepare_run(faces, others, recipe, settings, progress or Silent(), budget, more)
     run = Run(recipe, prepared.data, settings.seed, choose_device(settings.device), folder, progress)
     _begin(folder, faces, settings, prepared, run)
     try:
@@ -127,10 +128,10 @@ def resume(
     if (folder / "model" / "model.json").is_file():
         _require_own(folder, written)
         return Recognizer.load(folder)
-    faces, others = _recorded(settings) if faces is None or budget is None else (faces, None)
+    faces, others, more = _recorded(settings) if faces is None or budget is None else (faces, None, None)
     for left_over in folder.glob(".*"):
         left_over.unlink()  # Files that were being written when the run was killed.
-    prepared = prepare_run(faces, others, recipe, settings, Silent(), budget)
+    prepared = prepare_run(faces, others, recipe, settings, Silent(), budget, more)
     run = Run(recipe, prepared.data, settings.seed, choose_device(settings.device), folder, progress)
     if not budget_table(faces, prepared).equals(read_table(folder / "budget.parquet", BUDGET_COLUMNS, TODO)):
         raise MienError(f"the labels that {folder} began with", "others", "train again")
@@ -160,16 +161,16 @@ def _require_own(folder: Path, written: RunFile) -> None:
         raise MienError(f"the model of this run in {folder / 'model'}", "that of another one", "put its own back, or train again")
 
 
-def _recorded(settings: TrainingSettings) -> tuple[FaceSet, FaceSet | None]:
+def _recorded(settings: TrainingSettings) -> tuple[FaceSet, FaceSet | None, FaceSet | None]:
     """The sets that a run began with. Raises MienError where they are not stored or were changed."""
     if settings.faces is None:
         raise MienError("a run on a stored face set", "one on faces in memory", "save the set, then train again")
     faces = _opened(settings.faces)
-    others = None if settings.unlabeled is None else _opened(settings.unlabeled)
-    found = (faces.info.checksum, "" if others is None else others.info.checksum)
-    if found != settings.checksums:
+    others, more = (None if place is None else _opened(place) for place in (settings.unlabeled, settings.also))
+    found = [faces.info.checksum, *("" if one is None else one.info.checksum for one in (others, more))]
+    if found != [*settings.checksums, settings.also_checksum]:
         raise MienError("the face sets that the run began with", "sets that were changed since", "train again")
-    return faces, others
+    return faces, others, more
 
 
 def _opened(faces: FaceSet | Path | str) -> FaceSet:
@@ -199,9 +200,10 @@ def _begin(folder: Path, faces: FaceSet, settings: TrainingSettings, prepared: P
 
 
 def _weights_table(run: Run, prepared: PreparedRun) -> pa.Table:
-    """The table weights.parquet, a row for each labeled training face: id, its label, and its weight in the last epoch."""
+    """The table weights.parquet, a row for each labeled training face of the set: id, label, weight in the last epoch."""
     rows = run.labeled.cpu().numpy()
-    labels, weights = run.labels[run.labeled].cpu().numpy(), run.weights[run.labeled].cpu().numpy()
+    rows = rows[rows < prepared.own]  # people look their faces up in the set
+    labels, weights = run.labels.cpu().numpy()[rows], run.weights.cpu().numpy()[rows]
     return pa.table({"id": prepared.data.faces.select(rows).column("id"), "label": labels, "weight": weights})
 
 
@@ -218,60 +220,21 @@ def _finish(run: Run, settings: TrainingSettings, prepared: PreparedRun, progres
         adapts = run.recipe.statistics == "unlabeled" and not run.recipe.control
         facts = lean_to_found_prior(run, network) if last and not adapts else {}
         logits = run.predict(run.validation, network) if len(run.data.validation_labels) else torch.empty(0, run.classes)
-        card = _card(run, run.best, logits, settings, prepared)
+        card = card_of_run(run, run.best, logits, settings, prepared)
         # The validation faces are labeled ones: adapted to those without labels is the model alone.
         if adapts:
             network.load_state_dict(adapted_weights(run, network))
             facts = lean_to_found_prior(run, network) if last else {}
         write_model(folder, network.state_dict(), replace(card, budget=card.budget | facts))
         if last:
-            _say_doubtful(run, logits, card, progress)
+            say_doubtful(run, logits, card, progress)
 
     if run.recipe.prior:
         last_bias(run.network)  # refuses before the training, not after it
+    require_unlabeled_statistics(run)
     with own_threads(settings.threads):
         fit(run, keep)
     return Recognizer.load(run.folder, settings.device)
-
-
-def _say_doubtful(run: Run, logits: Tensor, card: ModelCard, progress: Progress) -> None:
-    """Warn of a finished model that gives one answer to all validation faces, or is sure of none."""
-    if not len(run.data.validation_labels):
-        return
-    said, known = logits.argmax(dim=1).unique(), run.data.validation_labels.unique()
-    if len(said) == 1 < len(known):
-        name = run.data.faces.classes[int(said)]
-        progress.say(
-            f"warning: the model takes every validation face for {name}: its average accuracy is 1 of {len(known)} classes"
-        )
-    if card.confidence_threshold >= 1:
-        few = quantity(len(run.data.validation_labels), "validation face is", "validation faces are")
-        found = f"{few} too few, or too often named wrongly, to say so"
-        progress.say(f"no answer of this model is sure: {found}")
-
-
-def _card(run: Run, best: BestEpoch, logits: Tensor, settings: TrainingSettings, prepared: PreparedRun) -> ModelCard:
-    """The card of the stage's best model, its temperature and what is possible and sure fitted on validation."""
-    faces = prepared.data.faces.info
-    card = ModelCard(
-        network=run.recipe.model,
-        classes=run.data.faces.classes,
-        faces=replace(faces, checksum=settings.checksums[0]),
-        normalize=run.recipe.normalize,
-        recipe=run.recipe.table(),
-        budget=prepared.facts,
-        sources=tuple({k: v for k, v in source.items() if k != "used"} for source in read_sources(run.folder)),
-        metrics=best.figures,
-        seed=settings.seed,
-    )
-    if not len(run.data.validation_labels):
-        return card
-    labels = run.data.validation_labels.numpy()
-    temperature = fit_temperature(logits.numpy(), labels)
-    likely = apply_temperature(logits.numpy(), temperature)
-    conformal = fit_conformal_threshold(likely, labels)
-    confident = fit_confidence_threshold(likely, labels, conformal)
-    return replace(card, temperature=temperature, conformal_threshold=conformal, confidence_threshold=confident)
 
 
 def train_or_resume(
@@ -282,6 +245,7 @@ def train_or_resume(
     unlabeled: FaceSet | Path | str | None = None,
     progress: Progress | None = None,
     budget: LabelBudget | None = None,
+    also: FaceSet | Path | str | None = None,
 ) -> Recognizer:
     """Train a recognizer into the folder `out` as `train` does, or go on with the run that was interrupted there.
 
@@ -297,7 +261,7 @@ def train_or_resume(
         return Recognizer.load(folder, settings.device)
     if file.is_file():
         return resume(folder, progress, None if budget is None else FaceSet.of(faces), budget)
-    return train(faces, recipe, folder, settings, unlabeled, progress, budget)
+    return train(faces, recipe, folder, settings, unlabeled, progress, budget, also)
 
 
 def drop_checkpoint(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """ExpW in its published layout."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -65,11 +66,32 @@ def test_lines_that_are_none(line: str, said: str, tmp_path: Path) -> None:
         imported("expw", tmp_path, tmp_path / "out")
 
 
-@pytest.mark.parametrize(("encoding", "sign"), [("utf-8-sig", "\t"), ("utf-16", ";"), ("utf-8", " , ")])
-def test_other_encodings_and_separators(encoding: str, sign: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_other_encodings(encoding: str, tmp_path: Path) -> None:
     write(tmp_path)
-    write_text(tmp_path / "label/label.lst", "\r\n".join(line.replace(" ", sign) for line in LINES), encoding)
+    write_text(tmp_path / "label/label.lst", "\r\n".join(LINES), encoding)
     assert len(imported("expw", tmp_path, tmp_path / "out").faces) == 3
+
+
+@pytest.mark.parametrize(("sign", "said"), [("\t", "tabs"), (";", "semicolons"), (",", "commas")])
+def test_other_separators_are_refused(sign: str, said: str, tmp_path: Path) -> None:
+    write(tmp_path)
+    write_text(tmp_path / "label/label.lst", "\n".join(line.replace(" ", sign) for line in LINES))
+    with pytest.raises(MienError, match=f"8 words with blanks between them.*line 1, which has {said}"):
+        imported("expw", tmp_path, tmp_path / "out")
+
+
+def test_a_long_list_is_not_held_in_memory(tmp_path: Path) -> None:
+    """The most that is held at a time, of Python's objects and numpy's arrays: 8 bytes a line, and copies of these."""
+    lines = 20_000
+    write_text(tmp_path / "label/label.lst", "".join(f"photo_{n // 2:08d}.jpg {n % 2} 0 0 20 20 70.0 3\n" for n in range(lines)))
+    (tmp_path / "image/origin").mkdir(parents=True)
+    tracemalloc.start()
+    count = sum(1 for _ in Expw(tmp_path)._pictures())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count == lines
+    assert peak < 60 * lines
 
 
 def test_facts() -> None:

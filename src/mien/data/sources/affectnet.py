@@ -1,9 +1,9 @@
 """AffectNet: faces from the web, labeled by hand, in both editions that its authors gave (Mollahosseini et al. 2017)."""
 
-import csv
 import io
 import os
 from collections.abc import Iterator, Mapping
+from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import ClassVar, Literal
 
@@ -22,7 +22,7 @@ from mien.media.face_pictures import PixelBox, listed_picture
 from mien.media.file_limits import LimitSwitch
 from mien.media.rejections import reason_of
 from mien.settings import STRICT, PictureSide
-from mien.tabular.csv_files import encoding_of
+from mien.tabular.number_files import stream_lines
 
 CODES = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
 """What the codes 0 to 7 mean; 8 to 10 are none of these, uncertain, and no face."""
@@ -40,6 +40,8 @@ FOLDERS = {"train": "train_set", "test": "val_set"}
 IMAGES = "Manually_Annotated_Images"
 LABEL_BYTES = 1 << 12
 """The most bytes of the file of a label."""
+NAMES = 4096
+"""How many names are Python's at a time."""
 TODO = "take the file as it was published"
 
 
@@ -122,7 +124,7 @@ class Affectnet(Source):
         for split, folder in FOLDERS.items():
             images, labels = self.input / folder / "images", self.input / folder / "annotations"
             # Both are listed, so that a face without label and a label without face are noticed.
-            for stem in sorted({*_stems(images, ".jpg"), *_stems(labels, "_exp.npy")}):
+            for stem in _sorted_names(chain(_stems(images, ".jpg"), _stems(labels, "_exp.npy"))):
                 code = _code_in(labels / f"{stem}_exp.npy")
                 if code < len(CODES) and CODES[code] in names:
                     yield LabeledPicture(images / f"{stem}.jpg", f"{split}/{stem}", names.index(CODES[code]), split=split)
@@ -149,6 +151,16 @@ def _stems(folder: Path, end: str) -> Iterator[str]:
         for entry in found:
             if entry.name.endswith(end) and not entry.name.startswith("."):
                 yield entry.name.removesuffix(end)
+
+
+def _sorted_names(names: Iterator[str]) -> Iterator[str]:
+    """Different names, sorted; they are kept as an array of letters, since there are hundreds of thousands."""
+    parts = [np.zeros(0, np.bytes_)]
+    while some := [os.fsencode(name) for name in islice(names, NAMES)]:
+        parts.append(np.array(some))
+    found = np.unique(np.concatenate(parts))
+    for start in range(0, len(found), NAMES):
+        yield from map(os.fsdecode, found[start : start + NAMES].tolist())
 
 
 def _code_in(path: Path) -> int:
@@ -180,19 +192,9 @@ def _whole(text: str) -> int | None:
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """The rows of a list and the numbers of their lines. One list came without a line of names."""
-    try:
-        with path.open(encoding=encoding_of(path), newline="") as file:
-            lines = csv.reader(file)
-            for row in lines:
-                values = [value.strip() for value in row]
-                if not any(values) or (lines.line_num == 1 and values == list(COLUMNS)):
-                    continue
-                if len(values) != len(COLUMNS):
-                    wanted = f"{len(COLUMNS)} values with commas between them in each row of {path}"
-                    raise MienError(wanted, f"{len(values)} in line {lines.line_num}", TODO)
-                yield lines.line_num, values
-    except (OSError, UnicodeError, csv.Error) as error:
-        raise MienError(f"a list in {path}, in UTF-8", reason_of(error), TODO) from error
+    for number, values in stream_lines(path, len(COLUMNS), ","):
+        if number > 1 or values != list(COLUMNS):
+            yield number, values
 
 
 def _pixels(path: Path, number: int, text: str) -> float:

@@ -43,7 +43,11 @@ class Anxiety(Source):
             *(Place(f"anxious/{split}/<name>.jpg", f"anxious faces, {count} in the paper") for split, count in SPLITS.items()),
         ),
         layout_source=f"RAF-DB: {Rafdb.facts.layout_source}; the folder of anxious faces is mien's own idea",
-        protocols={"eight": PublishedProtocol("train on train, test on test; anxiety's recall beside accuracy", {}, 0, ("ALT",))},
+        protocols={
+            "eight": PublishedProtocol(
+                "train on train, validate on validation, test on test; anxiety's recall beside accuracy", {}, 0, ("ALT",)
+            )
+        },
     )
 
     input: Path

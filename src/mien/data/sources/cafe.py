@@ -50,7 +50,11 @@ class Cafe(Source):
         get="become an authorized investigator of Databrary, and download the whole volume of CAFE there",
         places=(Place("sessions/<6280>/<9977>-<angry>_<F-AA-01>.jpg", "pictures, in a folder for each child"),),
         layout_source="names of files in code that reads it; words that no such code names are guessed",
-        protocols={"halves": PublishedProtocol("45/10/45 % of the children; the paper adds FER+ to train", {}, 0, ("ALT",))},
+        protocols={
+            "halves": PublishedProtocol(
+                "45/10/45 % of the children; the paper adds 5,000 labels of FER+: --also SET --also-labels 5000", {}, 0, ("ALT",)
+            )
+        },
     )
 
     input: Path

@@ -1,10 +1,13 @@
 """ExpW, Expression in-the-Wild: faces of photos from web search, with boxes and one of seven expressions (Zhang et al. 2018)."""
 
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from hashlib import blake2b
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 from pydantic.dataclasses import dataclass
 from typing_extensions import override
 
@@ -17,7 +20,7 @@ from mien.expressions import BASIC
 from mien.media.face_pictures import PixelBox, listed_picture
 from mien.media.file_limits import LimitSwitch
 from mien.settings import STRICT, PictureSide
-from mien.tabular.number_files import read_lines
+from mien.tabular.number_files import stream_lines
 
 CODES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 """What the codes 0 to 6 of the list mean."""
@@ -79,7 +82,8 @@ class Expw(Source):
 
     def _pictures(self) -> Iterator[LabeledPicture]:
         path, photos, seen = self.input / LIST, self.input / "image/origin", Counter[str]()
-        for line, (name, number, *edges, _, code) in enumerate(read_lines(path, COLUMNS), 1):
+        again = _listed_again(path)
+        for line, (name, number, *edges, _, code) in stream_lines(path, COLUMNS, " "):
             if code not in "0123456" or len(code) != 1:
                 wanted = f"a code from 0 to {len(CODES) - 1} at the end of each line of {path}"
                 raise MienError(wanted, f"{code[:20]!r} in line {line}", "take the file as it was published")
@@ -88,8 +92,25 @@ class Expw(Source):
             except ValueError as error:
                 wanted = f"four edges of a box in each line of {path}"
                 raise MienError(wanted, f"{error} in line {line}"[:200], "take the file as it was published") from error
-            stem = f"{name.removesuffix('.jpg')}_{number}"
-            seen[stem] += 1  # some faces are listed twice
-            key = stem if seen[stem] == 1 else f"{stem}-{seen[stem]}"
+            stem = key = _stem(name, number)
+            if _short_hash(stem) in again:
+                seen[stem] += 1
+                key = stem if seen[stem] == 1 else f"{stem}-{seen[stem]}"
             box = PixelBox(left, top, right - left, bottom - top)
             yield LabeledPicture(listed_picture(photos, name), key, BASIC.index(CODES[int(code)]), box=box)
+
+
+def _stem(name: str, number: str) -> str:
+    """The id of a face that is listed once."""
+    return f"{name.removesuffix('.jpg')}_{number}"
+
+
+def _listed_again(path: Path) -> frozenset[int]:
+    """Hashes of the ids that more than one line gives: some faces are listed twice. Only these ids are then kept in memory."""
+    hashes = array("Q", (_short_hash(_stem(name, number)) for _, (name, number, *_) in stream_lines(path, COLUMNS, " ")))
+    found, counts = np.unique(np.frombuffer(hashes, np.uint64), return_counts=True)
+    return frozenset(found[counts > 1].tolist())
+
+
+def _short_hash(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")

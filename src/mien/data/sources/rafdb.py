@@ -16,7 +16,7 @@ from mien.expressions import BASIC
 from mien.media.face_pictures import PixelBox
 from mien.media.file_limits import LimitSwitch
 from mien.settings import STRICT, PictureSide
-from mien.tabular.number_files import read_lines, read_numbers
+from mien.tabular.number_files import read_numbers, stream_lines
 
 CODES = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
 """What the codes 1 to 7 of the list mean."""
@@ -81,7 +81,7 @@ class Rafdb(Source):
         yield from read_labeled_pictures(self._pictures(), ("split",), self.side, self.color, self.limits)
 
     def _pictures(self) -> Iterator[LabeledPicture]:
-        for name, code in read_lines(self.input / LIST, 2):
+        for _, (name, code) in stream_lines(self.input / LIST, 2, " "):
             stem, split = name.removesuffix(".jpg"), name.partition("_")[0]
             if code not in "1234567" or len(code) != 1 or split not in ("train", "test"):
                 wanted = f"a name that begins with train or test, and a code from 1 to {len(CODES)}, in {self.input / LIST}"

@@ -56,7 +56,7 @@ class Sfew(Source):
         layout_source="code that reads it; the seven folders are Angry, Disgust, Fear, Happy, Neutral, Sad and Surprise",
         protocols={
             "validation": PublishedProtocol(
-                "train on the training set, test on the validation set, aligned faces; with FER2013 added to training, too",
+                "train on the training set, test on the validation set, aligned faces; with FER2013 in training: --also SET",
                 {},
                 0,
                 ("FN2EN", "DAL"),

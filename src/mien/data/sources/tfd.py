@@ -58,7 +58,10 @@ class Tfd(Source):
         layout_source="the loaders of pylearn2, Fuel and lisa_emotiw",
         protocols={
             f"fold{number}": PublishedProtocol(
-                "train on train, test on test; the mean of the five folds is told", {"fold": number}, 0, ("FN2EN",)
+                "train on train, validate on validation, test on test; the mean of the five folds is told",
+                {"fold": number},
+                0,
+                ("FN2EN",),
             )
             for number in range(1, FOLDS + 1)
         },

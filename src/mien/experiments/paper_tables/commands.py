@@ -31,6 +31,8 @@ class TableRequest:
     """Small recipes, faces of 48 pixels and few epochs."""
     there: tuple[str, ...] = ()
     """Databases that are at hand."""
+    cluster: str | None = None
+    """Address of the Ray cluster that does the runs of comparisons."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ def _commands(table: PaperTable, step: TableStep, asked: TableRequest) -> Iterat
         words = words if name in asked.there else merged(words, _typed(options))
     if asked.small:
         words = merged(small_form(words), _typed(step.small))
+    if asked.cluster is not None and words[0] == "compare":
+        words = merged(words, ["--cluster", asked.cluster])
     for marks in repeats(" ".join([*words, step.prints]), table, asked.seeds):
         marks |= {"data": asked.data, "out": asked.out, "seeds": str(asked.seeds), "jobs": str(asked.jobs)}
         typed = tuple(filled(word, marks) for word in words)

@@ -17,11 +17,8 @@ from mien.pretraining.pretrain import is_pretrained, portions, pretrain, pretrai
 from mien.pretraining.soft_targets import has_logits, require_logits, write_logits
 from mien.recipes.recipe import Recipe, Stage
 from mien.recipes.recipe_files import recipe_names
-from mien.recognize.bundled import find_model
-from mien.recognize.features import Tap, tap, write_taps
-from mien.recognize.run_records import note_source
+from mien.recognize.features import Tap, note_tapped, tap, write_taps
 from mien.recognize.saved_networks import build_network
-from mien.registry import component_names
 from mien.settings import STRICT, NotNegative, Positive, Share
 from mien.training.questions import Start
 from mien.training.run import Run
@@ -136,8 +133,7 @@ class Distill(Start):
         if recipe is not None:
             network = pretrain(run, "teacher", recipe, run.data)
             return Tap(network, self.block, Views(info, recipe.normalize), f"{self.teacher}, fine-tuned, block {self.block}")
-        if isinstance(self.teacher, str) and self.teacher not in component_names("mien.models"):
-            note_source(run.folder, find_model(self.teacher))
+        note_tapped(run.folder, self.teacher)
         return tap(self.teacher, self.block, info, run.seed, run.device)
 
     def maps(self, run: Run, source: Tap) -> FaceSet:

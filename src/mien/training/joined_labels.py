@@ -1,0 +1,76 @@
+"""Labels of a second set that join a run's own: its training faces, matched by class names, in the shape of the run's."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.data.convert import has_shape_of, in_shape_of, shape_in_words
+from mien.data.faceset import FaceSet
+from mien.data.label_budget import draw_labels
+from mien.data.splits import held_out_rows, training_rows
+from mien.errors import MienError
+from mien.progress import Progress
+from mien.recognize.run_records import JOINED
+from mien.training.settings import TrainingSettings
+from mien.wording import quantity
+
+
+@dataclass(frozen=True, eq=False)
+class JoinedLabels:
+    """Faces of a second set that train a run with their labels."""
+
+    faces: FaceSet
+    """The faces, in the shape of the run's and under its classes."""
+    labels: npt.NDArray[np.int64]
+    """(M,) numbers of the run's classes."""
+    facts: dict[str, Any]
+    """What the model's card says of them."""
+
+
+def joined_labels(also: FaceSet, faces: FaceSet, settings: TrainingSettings, progress: Progress) -> JoinedLabels:
+    """The labeled training faces of the set `also` for a run on the set `faces`; its test splits are never taken.
+
+    Classes are matched by name; labels of classes that `faces` does not have are left out. Of the others as many as
+    `settings.also_labels` says are drawn by seed, in the classes' proportions. What is left out or converted is said. Raises
+    MienError where both are one set, where they share no class that has labels, and where one holds features.
+    """
+    name, info = also.info.name or "unnamed", faces.info
+    if also.info.checksum and also.info.checksum == settings.checksums[0]:
+        raise MienError("another set for --also", "the training set", "leave it out: its labels are used anyway")
+    place = np.array([info.classes.index(one) if one in info.classes else -1 for one in also.classes], np.int64)
+    rows = np.setdiff1d(training_rows(also), held_out_rows(also))
+    labeled = rows[also.labels[rows] >= 0]
+    mapped = np.full(len(also), -1)
+    mapped[labeled] = place[also.labels[labeled]]
+    taken = labeled[mapped[labeled] >= 0]
+    if not len(taken):
+        found = f"labels of {', '.join(also.classes)}" if len(labeled) else "no labels"
+        raise MienError(f"labels of {', '.join(info.classes)} in {name}, for --also", found, "choose another set")
+    if left := len(labeled) - len(taken):
+        strange = ", ".join(one for one, number in zip(also.classes, place, strict=True) if number < 0)
+        progress.say(f"{name}: left out, as the training set has no such class: {quantity(left, 'label')} of {strange}")
+    if settings.also_labels is not None:
+        taken = draw_labels(mapped, taken, settings.seed, total=min(settings.also_labels, len(taken)))
+    view = also.select(taken)
+    if not has_shape_of(view, info):
+        progress.say(f"faces of {name} are converted: {shape_in_words(view.info)} to {shape_in_words(info)}")
+        view = in_shape_of(view, info)
+    ids = [f"{JOINED}{one}" for one in view.column("id").to_pylist()]
+    view = replace(view, info=replace(view.info, classes=info.classes, count=len(view)))
+    progress.say(f"{quantity(len(taken), 'label')} of {name} join the training")
+    facts = {
+        "also": f"{name}, checksum {also.info.checksum[:12]}",
+        "also_labels": len(taken),
+        "also_checksum": also.info.checksum,
+    }
+    return JoinedLabels(view.with_column("label", mapped[taken]).with_column("id", ids), mapped[taken], facts)
+
+
+def require_untouched(also: FaceSet | None, tested: FaceSet, rows: npt.NDArray[np.int64], split: str) -> None:
+    """Raises MienError where a run would learn labels from rows of `tested`, the set that it is tested on, as it joins them."""
+    if also is None or not also.info.checksum or also.info.checksum != tested.info.checksum:
+        return
+    if np.intersect1d(rows, np.setdiff1d(training_rows(also), held_out_rows(also))).size:
+        raise MienError("a split to test on that nothing is trained on", repr(split), "name another --split, or leave --also out")
