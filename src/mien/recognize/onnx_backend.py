@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.data.faceset import FaceSet
+from mien.data.info import Faces
 from mien.errors import MienError
 from mien.onnx_file import first_line, open_session, thread_count
 from mien.recognize.bundled import BUNDLED, find_model
@@ -62,7 +62,7 @@ class OnnxBackend:
         bundled = next((name for name, folder in BUNDLED.items() if folder == self.folder), "")
         return _again, (bundled or os.path.abspath(self.folder), self.hashes)
 
-    def logits(self, card: ModelCard, faces: FaceSet, flip: bool) -> npt.NDArray[np.float32]:
+    def logits(self, card: ModelCard, faces: Faces, flip: bool) -> npt.NDArray[np.float32]:
         """Logits (N, K) of at least one face of the card's kind; `flip` averages with the mirror images'."""
         made = []
         for rows in np.array_split(np.arange(len(faces)), -(-len(faces) // self.batch)):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from mien.data.faceset import FaceSet
+from mien.data.info import FaceArray, Faces
 from mien.errors import MienError
 from mien.faces.crop import NO_LANDMARKS, CropSpec, crop_faces
 from mien.media.file_limits import FILE_LIMITS, FileLimits
@@ -24,6 +24,7 @@ from mien.recognize.prediction import Prediction, make_prediction
 if TYPE_CHECKING:
     import torch
 
+    from mien.data.faceset import FaceSet
     from mien.models import Network
     from mien.recognize.torch_backend import TorchBackend
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 class Backend(Protocol):
     """What runs a network: torch or onnxruntime."""
 
-    def logits(self, card: ModelCard, faces: FaceSet, flip: bool) -> npt.NDArray[np.float32]:
+    def logits(self, card: ModelCard, faces: Faces, flip: bool) -> npt.NDArray[np.float32]:
         """Logits (N, K) of at least one face of the card's kind; `flip` averages with the mirror images'."""
         ...
 
@@ -143,14 +144,12 @@ class Recognizer:
         """Names of the expressions, in the order of the columns of `probabilities`."""
         return self.card.classes
 
-    def logits(self, faces: FaceSet | npt.NDArray[np.uint8], flip: bool = False) -> npt.NDArray[np.float32]:
+    def logits(self, faces: "FaceSet | npt.NDArray[np.uint8]", flip: bool = False) -> npt.NDArray[np.float32]:
         """Logits (N, K), before the temperature, of a face set or of faces, uint8 (N, S, S) or (N, S, S, 3).
 
         `flip` averages with the mirror images'. Raises MienError for faces of another kind, side or color than the model's.
         """
-        if not isinstance(faces, FaceSet | np.ndarray):
-            raise MienError("a face set or an array of faces", f"a {type(faces).__name__}", "open a set by FaceSet.open")
-        given = faces if isinstance(faces, FaceSet) else FaceSet.from_arrays(faces)
+        given = FaceArray(faces) if isinstance(faces, np.ndarray) else _as_face_set(faces)
         require_alike(self.card, given.info)
         if not len(given):
             return np.zeros((0, len(self.classes)), np.float32)
@@ -160,7 +159,7 @@ class Recognizer:
             raise MienError(expected, f"{made.shape}, or nan", "take another model, or train it again with a lower learning rate")
         return made
 
-    def probabilities(self, faces: FaceSet | npt.NDArray[np.uint8], flip: bool = False) -> npt.NDArray[np.float32]:
+    def probabilities(self, faces: "FaceSet | npt.NDArray[np.uint8]", flip: bool = False) -> npt.NDArray[np.float32]:
         """Calibrated probabilities (N, K): the softmax of the logits, divided by the card's temperature.
 
         Takes what `logits` takes.
@@ -169,6 +168,15 @@ class Recognizer:
         odds = np.exp((logits - logits.max(axis=1, keepdims=True)) / self.card.temperature)
         probabilities: npt.NDArray[np.float32] = (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
         return probabilities
+
+
+def _as_face_set(faces: object) -> Faces:
+    """A face set as it is. Raises MienError for anything else."""
+    from mien.data.faceset import FaceSet  # which loads pyarrow
+
+    if not isinstance(faces, FaceSet):
+        raise MienError("a face set or an array of faces", f"a {type(faces).__name__}", "open a set by FaceSet.open")
+    return faces
 
 
 def _gpu_at_hand() -> bool:

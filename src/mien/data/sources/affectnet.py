@@ -22,7 +22,7 @@ from mien.media.face_pictures import PixelBox, listed_picture
 from mien.media.file_limits import LimitSwitch
 from mien.media.rejections import reason_of
 from mien.settings import STRICT, PictureSide
-from mien.tabular.csv_files import encoding_of
+from mien.tabular.csv_header import encoding_of
 
 CODES = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
 """What the codes 0 to 7 mean; 8 to 10 are none of these, uncertain, and no face."""
