@@ -34,7 +34,7 @@ from mien.cli import (
     train,
 )
 from mien.errors import MienError
-from mien.installed import own_version
+from mien.installed import explain_missing, own_version, require_extras
 from mien.wording import plain_text
 
 app = typer.Typer(
@@ -52,13 +52,20 @@ def _tell_version(asked: bool) -> None:
         raise typer.Exit()
 
 
+LABEL_COMMANDS = ("annotate", "annotators", "labels", "rounds")
+"""Commands that need the page or the store, which the extra `label` brings."""
+
+
 @app.callback()
 def _top(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Say which mien this is.")
     ] = False,
 ) -> None:
     """Options that stand before a command."""
+    if context.invoked_subcommand in LABEL_COMMANDS and not {"--help"} & set(sys.argv):
+        require_extras("label", *(["train"] if context.invoked_subcommand == "rounds" else []))
 
 
 # In the order in which they are listed.
@@ -145,6 +152,12 @@ def main() -> None:
         raise
     except MienError as error:
         _say(str(error), *_notes(error))
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        explained = explain_missing(error)
+        if explained is None:
+            raise
+        _say(str(explained))
         sys.exit(1)
     except (MemoryError, RuntimeError) as error:
         if not _is_of_memory(error):
