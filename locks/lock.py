@@ -1,7 +1,7 @@
 """Writes constraints.txt and the locks beside this file anew: `make locks`, with uv, which resolves for all systems at once.
 
 Versions in constraints.txt stay; remove a line there, before, to get a newer one.
-Each lock holds what the ones before it do not: `core`, what reads photos and what mien is built with; `train` and `label`, what these
+Each lock holds what the ones before it do not: `core`, what reads photos and what builds mien; `train` and `label`, what these
 extras bring; `cuda`, what torch needs for a GPU; `extras`, the other ones; and `develop`, what tests and checks need.
 """
 
