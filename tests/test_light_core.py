@@ -45,7 +45,7 @@ import synthetic made
 databases
 describe faces
 features mien-s faces features
-convert vgg-face weights.mat converted
+convert weights.mat converted
 duplicates faces
 identities faces identities
 peaks faces peaks
@@ -67,7 +67,7 @@ recipes
 demo --out demo
 autoencoder train faces --out neighbors
 prepare photo.png prepared
-collect joy --out collected
+collect collected --yes
 tables list
 predict list.csv
 """

@@ -137,7 +137,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # Names of files need not be texts, nor has a terminal to know all letters.
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors="backslashreplace", encoding=_encoding(stream))
     try:
         _require_no_file(sys.argv[1:])
         app()
@@ -168,6 +168,11 @@ def main() -> None:
         where = f"{error.strerror or error}: {error.filename or ''}"
         _say(f"expected to read and write files; found {where}; make room or check the path", *_notes(error))
         sys.exit(1)
+
+
+def _encoding(stream: io.TextIOWrapper) -> str | None:
+    """UTF-8 for a file or a pipe on Windows, whose code pages are none that a reader of JSON or CSV knows; else as it is."""
+    return "utf-8" if sys.platform == "win32" and not stream.isatty() and "PYTHONIOENCODING" not in os.environ else None
 
 
 def _require_no_file(words: Sequence[str]) -> None:
