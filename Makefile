@@ -49,6 +49,9 @@ card: $(VENV)/train
 	$(BIN)/python benchmarks/sure.py $(FERPLUS) $(BOX)
 	$(BIN)/python benchmarks/model_card.py $(FERPLUS) $(BOX)
 
+release: $(VENV)/develop
+	BIN=$(BIN) bash release.sh
+
 services:
 	bash tests/install_services.sh
 
