@@ -1,9 +1,11 @@
 """What mien does where its core's packages alone are installed: it reads photos and videos, and says what else to install."""
 
+import hashlib
 import importlib.metadata as metadata
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -25,6 +27,7 @@ import mien
 from drawn import drawings
 from mien.errors import MienError
 from mien.installed import EXTRAS, explain_missing, require_extras
+from mien.recognize.bundled import BUNDLED
 
 ROOT = Path(__file__).parents[1]
 SOURCE = Path(mien.__file__).parents[1]
@@ -70,6 +73,7 @@ prepare photo.png prepared
 collect collected --yes
 tables list
 predict list.csv
+predict photo.png --model run
 """
 LABEL = (
     ["annotate", "faces", "--store", "labels.db"],
@@ -77,6 +81,8 @@ LABEL = (
     ["labels", "show", "labels.db"],
     ["rounds", "faces", "--out", "rounds"],
 )
+GIVEN = ["predict", "photo.png", "--model", "given"]
+"""With a model that somebody exported."""
 RUN = """
 import contextlib, io, json, sys
 asked = []
@@ -139,6 +145,13 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
             film.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(drawing[:300, :400]))))
         film.mux(stream.encode())
     (folder / "list.txt").write_text("photo.png\n")
+    shutil.copytree(BUNDLED["mien-s"], folder / "given")  # with another hash, as if somebody had exported it
+    card = json.loads((folder / "given" / "model.json").read_text())
+    (folder / "given" / "model.onnx").write_bytes((folder / "given" / "model.onnx").read_bytes() + b"\x00")
+    card["graph"] = hashlib.sha256((folder / "given" / "model.onnx").read_bytes()).hexdigest()
+    (folder / "given" / "model.json").write_text(json.dumps(card))
+    shutil.copytree(folder / "given", folder / "run")
+    (folder / "run" / "model.json").write_text(json.dumps(card | {"graph": ""}))
     (folder / "list.csv").write_text("path\nphoto.png\n")
     return folder
 
@@ -156,7 +169,7 @@ def run(commands: Sequence[Sequence[str]], paths: Sequence[Path], cwd: Path) -> 
 @pytest.fixture(scope="module")
 def light(core: Path, photos: Path) -> dict[str, Any]:
     """What all commands say with the core alone."""
-    return run([*READ, *map(str.split, TRAIN.strip().splitlines()), *LABEL], [SOURCE, core], photos)
+    return run([*READ, *map(str.split, TRAIN.strip().splitlines()), *LABEL, GIVEN], [SOURCE, core], photos)
 
 
 def said(light: dict[str, Any], command: Sequence[str]) -> tuple[int, str, str]:
@@ -195,6 +208,10 @@ def test_what_trains_says_which_extra_it_needs(light: dict[str, Any], command: s
     code, _, err = said(light, command.split())
     assert code == 1
     assert re.fullmatch(r"(mien: )?expected \w+; found it is not installed; pip install 'mien\[train\]'\n?", err)
+
+
+def test_a_model_from_elsewhere_wants_its_graph_checked(light: dict[str, Any]) -> None:
+    assert said(light, GIVEN) == (1, "", "mien: expected onnx; found it is not installed; pip install 'mien[onnx]'\n")
 
 
 @pytest.mark.parametrize("command", LABEL, ids=" ".join)

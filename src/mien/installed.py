@@ -8,7 +8,8 @@ from pathlib import Path
 from mien.errors import MienError
 
 EXTRAS: Mapping[str, tuple[str, ...]] = {
-    "train": ("torch", "scipy", "onnx", "matplotlib", "pyarrow", "jinja2"),
+    "onnx": ("onnx",),
+    "train": ("torch", "scipy", "matplotlib", "pyarrow", "jinja2"),
     "label": ("fastapi", "starlette", "uvicorn", "httptools", "python_multipart", "sqlalchemy", "jinja2", "pyarrow"),
     "cluster": ("ray",),
     "dlib": ("dlib",),
@@ -16,7 +17,9 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "facenet": ("face_recognition_models",),
     "postgresql": ("psycopg",),
 }
-"""The extras of mien, with the packages that they bring by the names under which they are imported."""
+"""The extras of mien, with the packages that they bring by the names under which they are imported.
+
+Of several that bring a package, the first is named."""
 
 
 def own_version() -> str:
@@ -47,11 +50,21 @@ def require_extras(*extras: str) -> None:
         raise missing_extra(names, next(filter(None, lacking.values()))[0])
 
 
+def require_package(package: str) -> None:
+    """Raises MienError where a package of an extra is not installed, by the name under which it is imported."""
+    if not _is_there(package):
+        raise missing_extra(_extra_of(package), package)
+
+
 def explain_missing(error: ImportError) -> MienError | None:
     """The error that says which extra brings the package that could not be imported; None where no extra does."""
     package = (error.name or "").partition(".")[0]
-    extra = next((extra for extra, packages in EXTRAS.items() if package in packages), None)
-    return None if extra is None or not isinstance(error, ModuleNotFoundError) else missing_extra(extra, package)
+    return missing_extra(_extra_of(package), package) if isinstance(error, ModuleNotFoundError) and _extra_of(package) else None
+
+
+def _extra_of(package: str) -> str:
+    """The extra that brings a package; "" where none does."""
+    return next((extra for extra, packages in EXTRAS.items() if package in packages), "")
 
 
 def _is_there(package: str) -> bool:

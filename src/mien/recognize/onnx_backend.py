@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from mien.data.info import Faces
 from mien.errors import MienError
+from mien.installed import require_package
 from mien.onnx_file import first_line, open_session, thread_count
 from mien.recognize.bundled import BUNDLED, find_model
 from mien.recognize.model_card import ModelCard, read_card
@@ -45,6 +46,7 @@ class OnnxBackend:
         weights, batch = read_weights_file(path, card.weights), BATCH
         # What comes with mien is known; without it `onnx` need not be loaded, which takes a tenth of a second.
         if (card.graph, card.weights) not in {(own.graph, own.weights) for own in map(read_card, BUNDLED.values())}:
+            require_package("onnx")
             from mien.recognize.onnx_graph_check import check_graph
 
             checked = check_graph(graph, card, weights, path)

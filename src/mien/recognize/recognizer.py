@@ -13,6 +13,7 @@ import numpy.typing as npt
 from mien.data.info import FaceArray, Faces
 from mien.errors import MienError
 from mien.faces.crop import NO_LANDMARKS, CropSpec, crop_faces
+from mien.installed import require_package
 from mien.media.file_limits import FILE_LIMITS, FileLimits
 from mien.media.photos import PhotoLike, as_photo
 from mien.recognize.bundled import find_model
@@ -58,7 +59,7 @@ class Recognizer:
         On the CPU onnxruntime runs an exported model, and torch any other; on a GPU torch runs all. Reads model.json,
         model.safetensors and model.onnx, and beside them only a file that a run's network names (`onnx_facenet`). Nothing is
         imported because a card names it: import the module of your own network, detector or way of cutting before. Raises
-        MienError where files are missing or changed, or such a module is not imported.
+        MienError where files are missing or changed, such a module is not imported, or an extra is missing.
         """
         folder = find_model(model)
         card = read_card(folder)
@@ -66,6 +67,7 @@ class Recognizer:
             graph = read_graph(folder, card.graph)
             if graph:
                 return Recognizer(OnnxBackend.load(folder, card, graph), card, folder)
+        require_package("torch")
         from mien.recognize.torch_backend import load_torch_backend
 
         return Recognizer(load_torch_backend(folder, device), card, folder)
@@ -89,6 +91,7 @@ class Recognizer:
 
     @cached_property
     def _torch_backend(self) -> "TorchBackend":
+        require_package("torch")
         from mien.recognize.torch_backend import TorchBackend, load_torch_backend
 
         if isinstance(self.backend, TorchBackend):
