@@ -1,4 +1,5 @@
-# make demo | extras (all of mien's, from the locks) | test | lint | bench | locks (anew, from pyproject.toml)
+# make demo | core (what reads photos) | extras (all of mien's) | test | lint | bench | locks (anew, from pyproject.toml)
+# make release: builds, checks and tags what is committed (release.sh); nothing is uploaded
 # make services: a PostgreSQL server, a browser, openssl and strace for tests, as root; without them those tests are skipped
 # bash tests/again.sh [--load] [--shuffle]: the tests ten times, to find those that depend on how fast or busy a machine is
 # make model FERPLUS=FOLDER: trains the model in the box again, from a face set of FER+; it goes on where it was interrupted
@@ -11,9 +12,9 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 LOCKED = $(PIP) --require-hashes --only-binary :all: --requirement
 WANTS_CUDA = $(BIN)/python -c "import importlib.metadata as m; raise SystemExit('nvidia' not in str(m.requires('torch')))"
 
-.PHONY: demo extras test lint bench locks services model card
+.PHONY: core demo extras release test lint bench locks services model card
 
-demo: $(VENV)/core
+demo: $(VENV)/train
 	rm -rf demo
 	$(BIN)/mien demo --out demo
 
@@ -29,7 +30,7 @@ lint: $(VENV)/develop
 BOX = src/mien/recognize/weights/mien-s
 ALIGN = eyes distance=0.37 height=0.39; mtcnn; largest
 
-model: $(VENV)/core
+model: $(VENV)/train
 	$(BIN)/mien $(if $(wildcard build/mien_s),resume build/mien_s,train $(FERPLUS) --recipe ferplus_long --seed 0 --out build/mien_s)
 	rm -rf build/box
 	$(BIN)/mien export build/mien_s build/box --align '$(ALIGN)'
@@ -37,14 +38,19 @@ model: $(VENV)/core
 	rm -rf $(BOX)
 	mv build/box $(BOX)
 
+core: $(VENV)/core
+
 extras: $(VENV)/extras
 
 locks: $(VENV)/uv
 	$(BIN)/python locks/lock.py
 
-card: $(VENV)/core
+card: $(VENV)/train
 	$(BIN)/python benchmarks/sure.py $(FERPLUS) $(BOX)
 	$(BIN)/python benchmarks/model_card.py $(FERPLUS) $(BOX)
+
+release: $(VENV)/develop
+	BIN=$(BIN) bash release.sh
 
 services:
 	bash tests/install_services.sh
@@ -59,15 +65,21 @@ bench: $(VENV)/develop
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/core: pyproject.toml locks/core.txt locks/cuda.txt locks/torch_cpu.txt | $(BIN)/python
-	$(LOCKED) locks/torch_cpu.txt --no-index 2>/dev/null || true
+$(VENV)/core: pyproject.toml locks/core.txt | $(BIN)/python
 	$(LOCKED) locks/core.txt
-	if $(WANTS_CUDA); then $(LOCKED) locks/cuda.txt; fi
 	$(PIP) --no-build-isolation --editable .
 	$(BIN)/python -m pip check
 	touch $@
 
-$(VENV)/extras: $(VENV)/core locks/extras.txt
+$(VENV)/train: $(VENV)/core locks/train.txt locks/cuda.txt locks/torch_cpu.txt
+	$(LOCKED) locks/torch_cpu.txt --no-index 2>/dev/null || true
+	$(LOCKED) locks/train.txt
+	if $(WANTS_CUDA); then $(LOCKED) locks/cuda.txt; fi
+	$(BIN)/python -m pip check
+	touch $@
+
+$(VENV)/extras: $(VENV)/train locks/label.txt locks/extras.txt
+	$(LOCKED) locks/label.txt
 	$(LOCKED) locks/extras.txt
 	$(BIN)/python -m pip check
 	touch $@

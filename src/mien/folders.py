@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -67,10 +68,13 @@ def exclusive(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        # While it is held: whoever comes now makes a file of their own.
-        (folder / LOCK).unlink(missing_ok=True)
+        # While it is held: whoever comes now makes a file of their own. Windows removes no file that is open.
+        with suppress(PermissionError):
+            (folder / LOCK).unlink(missing_ok=True)
         lock.release()
         with suppress(OSError):
+            if sys.platform == "win32":
+                (folder / LOCK).unlink(missing_ok=True)
             folder.rmdir()
 
 

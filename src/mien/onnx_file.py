@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import MienError
+from mien.installed import missing_extra
 from mien.telemetry import import_onnxruntime
 from mien.wording import plain_text
 
@@ -24,7 +25,7 @@ def read_model(path: Path, sha256: str) -> tuple[Any, str]:
         import onnx
         from google.protobuf.message import DecodeError
     except ImportError as error:
-        raise MienError(f"onnx, to read {path}", str(error), "pip install onnx onnxruntime") from error
+        raise missing_extra("onnx", f"onnx, to read {path}", str(error)) from error
     if not path.is_file():
         raise MienError(f"an ONNX file at {path}", "no such file", "give the path of one")
     if path.stat().st_size >= LIMIT:

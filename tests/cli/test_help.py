@@ -18,7 +18,7 @@ from mien.cli.command import SYNONYMS, our_words
 from mien.cli.overview import EXAMPLES, SECTIONS
 from mien.data.format import Info
 from mien.errors import MienError
-from mien.tabular.number_files import read_lines
+from mien.tabular.number_files import stream_lines
 
 GROUP = typer.main.get_group(app)
 
@@ -145,7 +145,7 @@ def test_empty_files_are_named(mien: Command, tmp_path: Path, monkeypatch: pytes
 def test_lists_without_a_line_are_named(tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("")
     with pytest.raises(MienError, match=r"labels\.txt; found an empty file"):
-        read_lines(tmp_path / "labels.txt", 2)
+        list(stream_lines(tmp_path / "labels.txt", 2, " "))
 
 
 def test_a_mistyped_flag_is_no_hint_at_private_networks(mien: Command) -> None:

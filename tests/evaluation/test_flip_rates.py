@@ -16,7 +16,7 @@ import runs
 from conftest import Command, bright_faces, refused, small_recipe
 from mien import FaceSet, TrainingSettings, train
 from mien.data.augment import distort, to_unit
-from mien.data.format import Info
+from mien.data.info import Faces, Info
 from mien.evaluation.flip_rates import STILL, MoveSizes, flip_differences, mean_interval, measure_flip_rates
 from mien.evaluation.metrics import COVERAGE
 from mien.recognize.model_card import ModelCard
@@ -31,9 +31,10 @@ class Where:
 
     constant: bool = False
 
-    def logits(self, card: ModelCard, faces: FaceSet, flip: bool) -> npt.NDArray[np.float32]:
+    def logits(self, card: ModelCard, faces: Faces, flip: bool) -> npt.NDArray[np.float32]:
         """Logits (N, 3): mean gray of three strips."""
-        strips = np.array_split(faces.faces().reshape(len(faces), *faces.faces().shape[1:3], -1).mean(axis=3), 3, axis=2)
+        pixels = faces.faces(np.arange(len(faces)))
+        strips = np.array_split(pixels.reshape(*pixels.shape[:3], -1).mean(axis=3), 3, axis=2)
         found = np.stack([strip.mean(axis=(1, 2)) for strip in strips], axis=1).astype(np.float32)
         return np.tile(np.eye(3, dtype=np.float32)[0], (len(faces), 1)) if self.constant else found
 

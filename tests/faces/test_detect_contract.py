@@ -126,7 +126,7 @@ def test_what_is_no_photo_is_refused(name: str) -> None:
 def test_dlib_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dlib", None)
     dlib._detector.cache_clear()
-    with pytest.raises(MienError, match="pip install dlib-bin"):
+    with pytest.raises(MienError, match=r"pip install 'mien\[dlib\]'"):
         detector_from_text("dlib")(photos())
 
 

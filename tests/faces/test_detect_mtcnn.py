@@ -29,15 +29,28 @@ from mien.faces.face import Face
 from mien.faces.mtcnn import networks as nets
 from mien.faces.mtcnn import proposals
 from mien.faces.mtcnn.integral_image import IntegralImage
-from mien.faces.mtcnn.networks import mtcnn_networks, read_mtcnn_weights
+from mien.faces.mtcnn.networks import mtcnn_networks
 from mien.media.photos import Photo
 
 PHOTOS = SHARED / "photos"
 
 
+def _script(path: Path) -> Any:
+    """A script of the repository as a module."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+package = _script(Path(__file__).parents[2] / "benchmarks" / "mtcnn_weights.py")
+
+
 def by_formula(name: str, pictures: Tensor) -> list[Tensor]:
     """Keras' network: the softmax of being a face, offsets and landmarks of pictures (B, H, W, 3), channels last at the end."""
-    arrays = [torch.from_numpy(np.array(array)) for array in read_mtcnn_weights(name)]
+    arrays = [torch.from_numpy(np.array(array)) for array in package.read_mtcnn_weights(name)]
     x, pools = (
         (pictures.permute(0, 3, 1, 2) - 127.5) * 0.0078125,
         {"pnet": (2, 0, 0), "rnet": (3, 3, 0), "onet": (3, 3, 2, 0)}[name],
@@ -73,26 +86,26 @@ def test_networks_are_what_their_arrays_say(runtime: Any, name: str, role: str, 
     assert face.std() > 1e-4, "pictures differ, and so do answers"
 
 
+def test_the_files_are_those_that_the_package_gives(tmp_path: Path) -> None:
+    package.main(tmp_path)
+    for name in nets.NETWORKS:
+        assert (tmp_path / f"{name}.onnx").read_bytes() == (nets.FOLDER / f"{name}.onnx").read_bytes()
+
+
 def test_missing_and_other_weights_are_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(nets, "FOLDER", tmp_path)
+    with pytest.raises(MienError, match="install mien again"):
+        mtcnn_networks.__wrapped__("onnx")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MienError, match="pip install mtcnn"):
-        read_mtcnn_weights("pnet")
+        package.read_mtcnn_weights("pnet")
     spec = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
-    with pytest.raises(MienError, match="sha256 ea6b0c3e685e"):
-        read_mtcnn_weights("pnet")
     (tmp_path / "assets" / "weights").mkdir(parents=True)
     (tmp_path / "assets" / "weights" / "onet.lz4").write_bytes(b"cos\nsystem\n(S'exit 1'\ntR.")
     monkeypatch.setattr(joblib, "load", lambda file: pytest.fail("unpickled before its hash was found right"))
     with pytest.raises(MienError, match="sha256 94f6ea2f4cf9"):
-        read_mtcnn_weights("onet")
-
-
-def test_onnx_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    net = nets.mtcnn_layers("pnet", read_mtcnn_weights("pnet"))
-    monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(MienError, match="pip install onnx onnxruntime"):
-        nets.onnx_bytes(net)
+        package.read_mtcnn_weights("onet")
 
 
 def test_finding_faces_loads_nothing_heavy(tmp_path: Path) -> None:
@@ -102,7 +115,7 @@ def test_finding_faces_loads_nothing_heavy(tmp_path: Path) -> None:
         import numpy as np
         from mien.faces.detect import detector_from_text
         print(len(detector_from_text("mtcnn")([np.load("photo.npy")])[0]))
-        print(sorted({"torch", "scipy", "matplotlib", "pyarrow"} & set(sys.modules)))
+        print(sorted({"torch", "scipy", "matplotlib", "pyarrow", "onnx", "joblib"} & set(sys.modules)))
     """
     one = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path, env=one)

@@ -12,7 +12,8 @@ from mien.data.importing import import_source, source_from
 from mien.media.find_source_files import find_source_files
 from mien.preparation.preparation_settings import PreparationSettings
 from mien.preparation.prepare import prepare_faces
-from mien.tabular.csv_files import csv_format, read_csv, stream_csv
+from mien.tabular.csv_files import read_csv, stream_csv
+from mien.tabular.csv_header import csv_format
 from mien.training.settings import read_matrix
 
 CODINGS = {

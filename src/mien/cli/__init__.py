@@ -37,7 +37,7 @@ from mien.cli import (
 from mien.cli.command import MienCommand, MienGroup, WrongUsage
 from mien.cli.overview import EXAMPLES
 from mien.errors import MienError
-from mien.installed import own_version
+from mien.installed import explain_missing, own_version, require_extras
 from mien.json_text import to_json
 from mien.wording import plain_text
 
@@ -56,13 +56,20 @@ def _tell_version(asked: bool) -> None:
         raise typer.Exit()
 
 
+LABEL_COMMANDS = ("annotate", "annotators", "labels", "rounds")
+"""Commands that need the page or the store, which the extra `label` brings."""
+
+
 @app.callback()
 def _top(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Say which mien this is.")
     ] = False,
 ) -> None:
     """Options that stand before a command."""
+    if context.invoked_subcommand in LABEL_COMMANDS and not {"--help"} & set(sys.argv):
+        require_extras("label", *(["train"] if context.invoked_subcommand == "rounds" else []))
 
 
 # In the order in which they are listed.
@@ -143,7 +150,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # Names of files need not be texts, nor has a terminal to know all letters.
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors="backslashreplace", encoding=_encoding(stream))
     as_json = "--json" in sys.argv[1:]
     try:
         _require_no_file(sys.argv[1:])
@@ -163,6 +170,12 @@ def main() -> None:
     except MienError as error:
         _say(as_json, error, *_notes(error))
         sys.exit(1)
+    except ModuleNotFoundError as error:
+        explained = explain_missing(error)
+        if explained is None:
+            raise
+        _say(as_json, explained)
+        sys.exit(1)
     except (MemoryError, RuntimeError) as error:
         if not _is_of_memory(error):
             raise
@@ -174,6 +187,11 @@ def main() -> None:
         told = MienError("to read and write files", where, "make room or check the path")
         _say(as_json, told, *_notes(error))
         sys.exit(1)
+
+
+def _encoding(stream: io.TextIOWrapper) -> str | None:
+    """UTF-8 for a file or a pipe on Windows, whose code pages are none that a reader of JSON or CSV knows; else as it is."""
+    return "utf-8" if sys.platform == "win32" and not stream.isatty() and "PYTHONIOENCODING" not in os.environ else None
 
 
 def _require_no_file(words: Sequence[str]) -> None:

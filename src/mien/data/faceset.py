@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,14 +12,13 @@ import pyarrow.compute as pc
 
 from mien.data.faceset_files import map_pixels, read_info, verify_checksum
 from mien.data.faceset_part import FaceSetPart
-from mien.data.format import Columns, Info, Rows, is_pixels, require_labels, to_table
+from mien.data.format import Columns, Info, Rows, require_labels, to_table
+from mien.data.info import Normalization as Normalization
+from mien.data.info import info_of_pixels, no_faces
 from mien.disk import require_utf8_path
 from mien.errors import MienError
 from mien.json_toml import require_simple
 from mien.wording import brief_repr, with_suggestion
-
-Normalization = Literal["fixed", "face"]
-"""How gray values are scaled for a network: all faces alike, or each to zero mean and unit variance."""
 
 BLOCK = 4096
 """How many faces are copied at a time."""
@@ -77,10 +76,9 @@ class FaceSet:
         `labels`: (N,) indices into `classes`, -1 for none. `columns`: further columns by name, N values each.
         Raises MienError where shapes, types or labels do not fit.
         """
-        found = f"{faces.dtype} {faces.shape}" if isinstance(faces, np.ndarray) else f"a {type(faces).__name__}"
-        if not isinstance(faces, np.ndarray) or faces.ndim not in (3, 4) or (info is None and not is_pixels(faces)):
-            raise MienError("faces as an array, uint8 (N, S, S) or (N, S, S, 3)", found, "give such an array")
-        info = info or Info(classes=tuple(classes), side=faces.shape[1], channels=1 if faces.ndim == 3 else faces.shape[-1])
+        if not isinstance(faces, np.ndarray) or faces.ndim not in (3, 4):
+            raise no_faces(faces)
+        info = info or info_of_pixels(faces, tuple(classes))
         given: dict[str, Any] = {"id": [f"{n:07d}" for n in range(len(faces))], **(columns or {})}
         if labels is not None or "label" not in given:
             given["label"] = np.full(len(faces), -1) if labels is None else np.asarray(labels)

@@ -5,56 +5,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-from pydantic import Field
-from pydantic.dataclasses import dataclass as checked
 
+from mien.data.info import MOST_CLASSES as MOST_CLASSES
+from mien.data.info import Info as Info
+from mien.data.info import Rows as Rows
+from mien.data.info import is_pixels as is_pixels
 from mien.errors import MienError
-from mien.settings import STRICT, plain_errors
 from mien.tabular.parquet_files import FAULTS, read_column, read_metadata, read_schema
-
-Rows = npt.NDArray[np.int64]
-
-MOST_CLASSES, MOST_SIDE, MOST_VALUES = 2**15 - 1, 2**15 - 1, 2**24
-"""The most classes (a label fits 16 bits), pixels of a side, and numbers of a feature."""
-
-Text = Annotated[str, Field(max_length=2**16)]
-
-
-@plain_errors
-@checked(frozen=True, config=STRICT)
-class Info:
-    """What holds for all faces of a set: the content of faceset.json."""
-
-    classes: Annotated[tuple[Annotated[str, Field(max_length=1000)], ...], Field(max_length=MOST_CLASSES)]
-    """The names of the classes; a label is the number of one."""
-    kind: Literal["faces", "features"] = "faces"
-    """What is stored: `faces`, uint8 (N, S, S) or (N, S, S, 3), or `features`, float16 (N, V, D)."""
-    side: Annotated[int, Field(ge=0, le=MOST_SIDE)] = 0
-    """Side of a face in pixels, 0 for features."""
-    channels: Annotated[int, Field(ge=1, le=MOST_VALUES)] = 1
-    """1 for gray, 3 for color; for features their dimension D."""
-    views: Annotated[tuple[Text, ...], Field(max_length=1000)] = ()
-    """What each of the V views of features shows: `clean`, `mirror`, `weak` or `strong`."""
-    name: Text = ""
-    """The source and its label rule."""
-    alignment: Text = "unknown"
-    """How the crops were made."""
-    license: Text = "unknown"
-    """Terms under which the source is published."""
-    citation: Text = ""
-    """The publication to cite."""
-    version: int = 1
-    """Version of this format."""
-    count: Annotated[int, Field(ge=0, le=2**40)] = 0
-    """Number of faces."""
-    checksum: Annotated[str, Field(max_length=64)] = ""
-    """The sha256 over all the rest, computed when the set is written."""
-
 
 COLUMNS: dict[str, pa.DataType] = {
     "id": pa.string(),
@@ -163,8 +124,3 @@ def require_labels(column: pa.ChunkedArray | pa.Array, classes: int, where: str)
         raise MienError(f"labels from -1 to {classes - 1} in {where}", found, "name every class in `classes`")
     numbers: Rows = labels.astype(np.int64)
     return numbers
-
-
-def is_pixels(array: np.ndarray[Any, Any]) -> bool:
-    """Whether an array holds square faces: uint8 (N, S, S) of gray or (N, S, S, 3) of color."""
-    return array.dtype == np.uint8 and array.shape[3:] in ((), (3,)) and array.shape[1:2] == array.shape[2:3] != ()

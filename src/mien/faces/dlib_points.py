@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import MienError
-from mien.installed import package_folder
+from mien.installed import missing_extra, package_folder
 from mien.media.photos import Photo
 
 PACKAGE, FILE = "face_recognition_models", "shape_predictor_68_face_landmarks.dat"
@@ -24,7 +24,7 @@ def library() -> Any:
     try:
         import dlib
     except ImportError as error:
-        raise MienError("dlib", str(error), "pip install dlib-bin, or choose what needs none") from error
+        raise missing_extra("dlib", "dlib", str(error)) from error
     return dlib
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from mien.data.faceset import FaceSet
 from mien.data.identities import find_people
 from mien.errors import MienError
+from mien.installed import missing_extra
 from mien.label_errors.face_features import Features, features_of
 from mien.label_errors.labeled_faces import Judgment, LabeledFaces, training_notes
 from mien.progress import Progress
@@ -154,4 +155,4 @@ def _library(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise MienError("cleanlab, which finds label errors", str(error), "pip install 'mien[doubts]'") from error
+        raise missing_extra("doubts", "cleanlab, which finds label errors", str(error)) from error

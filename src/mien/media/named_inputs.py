@@ -5,6 +5,7 @@ import os
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from mien.disk import relative_name
 from mien.errors import MienError
 from mien.media.archives import ARCHIVES
 from mien.media.file_names import escaped_name, is_wanted
@@ -30,11 +31,19 @@ def named_inputs(inputs: Sequence[str | Path], mapped: Collection[str]) -> list[
     folders = {text for text in paths if os.path.isdir(text)}
     kept = [text for text in paths if not _within(text, folders)]
     single = len(paths) == 1 and os.path.lexists(inputs[0]) and _is_many(kept[0])
-    root = kept[0] if single else os.path.commonpath(list(paths.values())) if paths else ""
+    root = kept[0] if single else _common_folder(list(paths.values()))
     for text in kept:
         if text.lower().endswith(LISTS):
             check_list(Path(text), mapped)
-    return [NamedInput(Path(text), "" if text == root else os.path.relpath(text, root)) for text in kept]
+    return [NamedInput(Path(text), "" if text == root else relative_name(text, root)) for text in kept]
+
+
+def _common_folder(folders: Sequence[str]) -> str:
+    """The folder that holds all of these; "" where none does, as on two drives of Windows."""
+    try:
+        return os.path.commonpath(folders) if folders else ""
+    except ValueError:
+        return ""
 
 
 def _matches(named: str | Path, pattern: str) -> list[str]:

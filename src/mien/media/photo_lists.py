@@ -7,16 +7,17 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from mien.class_words import FOLDERS, known_split, label_or_none, text_or_none
 from mien.errors import MienError
 from mien.media.face_pictures import by_slashes
 from mien.media.rejections import reason_of
 from mien.media.source_files import reject_special_file
-from mien.tabular.csv_files import csv_columns, encoding_of, require_columns, stream_csv
-from mien.tabular.parquet_files import parquet_columns, read_text_columns
+from mien.tabular.csv_header import csv_columns, encoding_of, require_columns
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 PARQUET = ".parquet"
 
@@ -159,17 +160,23 @@ def list_columns(path: Path) -> tuple[str, ...]:
     """The column names of a list with columns. Raises MienError where `path` is not among them."""
     if path.suffix.lower() != PARQUET:
         return require_columns(path, ["path"])
+    from mien.tabular.parquet_files import parquet_columns
+
     found = parquet_columns(path, MEND)
     if "path" not in found:
         raise MienError(f"columns path in {path}", f"only {', '.join(found)[:500]}", "check the file or the column names")
     return found
 
 
-def _blocks(path: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
+def _blocks(path: Path, names: list[str]) -> "Iterator[pa.RecordBatch]":
     """Some columns as texts, in blocks of rows."""
-    return (
-        stream_csv(path, names) if path.suffix.lower() != PARQUET else iter(read_text_columns(path, names, MEND).to_batches(ROWS))
-    )
+    if path.suffix.lower() != PARQUET:
+        from mien.tabular.csv_files import stream_csv
+
+        return stream_csv(path, names)
+    from mien.tabular.parquet_files import read_text_columns
+
+    return iter(read_text_columns(path, names, MEND).to_batches(ROWS))
 
 
 def _split(written: str | None, line: ListEntry) -> str:

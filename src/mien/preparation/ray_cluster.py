@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from mien.errors import MienError
+from mien.installed import missing_extra
 from mien.preparation.local_ray_cluster import cluster_folder, task_environment, without_other_clusters
 from mien.preparation.retries import make_carefully
 from mien.preparation.shards import ShardRecord, ShardTask, draw_tasks
@@ -61,7 +62,7 @@ def _connected(address: str, place: str | None) -> tuple[Any, bool]:
             import ray
             import ray.data
         except ImportError as error:
-            raise MienError("Ray, which speaks to clusters", "it is not installed", "pip install 'mien[cluster]'") from error
+            raise missing_extra("cluster", "Ray, which speaks to clusters") from error
         if ray.is_initialized():
             return ray, False
         if place:

@@ -1,6 +1,6 @@
 """Compares how a set's faces were cut out of photos with how the model's training faces were."""
 
-from mien.data.format import Info
+from mien.data.info import Info
 
 UNKNOWN = "unknown"
 

@@ -100,7 +100,7 @@ def best_embedder() -> FaceEmbedder:
         return ColorEmbedder()
     import torch
 
-    from mien.data.format import Info
+    from mien.data.info import Info
     from mien.recognize.features import tap
 
     try:

@@ -12,8 +12,7 @@ from typing import (
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from mien.data.faceset import Normalization
-from mien.data.format import Info
+from mien.data.info import Info, Normalization
 from mien.errors import MienError
 from mien.json_toml import read_json
 from mien.recognize.model_folder import CARD, MOST_CARD, model_folder, require_size

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.data.faceset import FaceSet
+from mien.data.info import Faces
 from mien.errors import MienError
+from mien.installed import require_package
 from mien.onnx_file import first_line, open_session, thread_count
 from mien.recognize.bundled import BUNDLED, find_model
 from mien.recognize.model_card import ModelCard, read_card
@@ -45,6 +46,7 @@ class OnnxBackend:
         weights, batch = read_weights_file(path, card.weights), BATCH
         # What comes with mien is known; without it `onnx` need not be loaded, which takes a tenth of a second.
         if (card.graph, card.weights) not in {(own.graph, own.weights) for own in map(read_card, BUNDLED.values())}:
+            require_package("onnx")
             from mien.recognize.onnx_graph_check import check_graph
 
             checked = check_graph(graph, card, weights, path)
@@ -62,7 +64,7 @@ class OnnxBackend:
         bundled = next((name for name, folder in BUNDLED.items() if folder == self.folder), "")
         return _again, (bundled or os.path.abspath(self.folder), self.hashes)
 
-    def logits(self, card: ModelCard, faces: FaceSet, flip: bool) -> npt.NDArray[np.float32]:
+    def logits(self, card: ModelCard, faces: Faces, flip: bool) -> npt.NDArray[np.float32]:
         """Logits (N, K) of at least one face of the card's kind; `flip` averages with the mirror images'."""
         made = []
         for rows in np.array_split(np.arange(len(faces)), -(-len(faces) // self.batch)):

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from mien.data.faceset import FaceSet
+from mien.data.info import FaceArray, Faces
 from mien.errors import MienError
 from mien.faces.crop import NO_LANDMARKS, CropSpec, crop_faces
+from mien.installed import require_package
 from mien.media.file_limits import FILE_LIMITS, FileLimits
 from mien.media.photos import PhotoLike, as_photo
 from mien.recognize.bundled import find_model
@@ -24,6 +25,7 @@ from mien.recognize.prediction import Prediction, make_prediction
 if TYPE_CHECKING:
     import torch
 
+    from mien.data.faceset import FaceSet
     from mien.models import Network
     from mien.recognize.torch_backend import TorchBackend
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 class Backend(Protocol):
     """What runs a network: torch or onnxruntime."""
 
-    def logits(self, card: ModelCard, faces: FaceSet, flip: bool) -> npt.NDArray[np.float32]:
+    def logits(self, card: ModelCard, faces: Faces, flip: bool) -> npt.NDArray[np.float32]:
         """Logits (N, K) of at least one face of the card's kind; `flip` averages with the mirror images'."""
         ...
 
@@ -57,7 +59,7 @@ class Recognizer:
         On the CPU onnxruntime runs an exported model, and torch any other; on a GPU torch runs all. Reads model.json,
         model.safetensors and model.onnx, and beside them only a file that a run's network names (`onnx_facenet`). Nothing is
         imported because a card names it: import the module of your own network, detector or way of cutting before. Raises
-        MienError where files are missing or changed, or such a module is not imported.
+        MienError where files are missing or changed, such a module is not imported, or an extra is missing.
         """
         folder = find_model(model)
         card = read_card(folder)
@@ -65,6 +67,7 @@ class Recognizer:
             graph = read_graph(folder, card.graph)
             if graph:
                 return Recognizer(OnnxBackend.load(folder, card, graph), card, folder)
+        require_package("torch")
         from mien.recognize.torch_backend import load_torch_backend
 
         return Recognizer(load_torch_backend(folder, device), card, folder)
@@ -88,6 +91,7 @@ class Recognizer:
 
     @cached_property
     def _torch_backend(self) -> "TorchBackend":
+        require_package("torch")
         from mien.recognize.torch_backend import TorchBackend, load_torch_backend
 
         if isinstance(self.backend, TorchBackend):
@@ -143,14 +147,12 @@ class Recognizer:
         """Names of the expressions, in the order of the columns of `probabilities`."""
         return self.card.classes
 
-    def logits(self, faces: FaceSet | npt.NDArray[np.uint8], flip: bool = False) -> npt.NDArray[np.float32]:
+    def logits(self, faces: "FaceSet | npt.NDArray[np.uint8]", flip: bool = False) -> npt.NDArray[np.float32]:
         """Logits (N, K), before the temperature, of a face set or of faces, uint8 (N, S, S) or (N, S, S, 3).
 
         `flip` averages with the mirror images'. Raises MienError for faces of another kind, side or color than the model's.
         """
-        if not isinstance(faces, FaceSet | np.ndarray):
-            raise MienError("a face set or an array of faces", f"a {type(faces).__name__}", "open a set by FaceSet.open")
-        given = faces if isinstance(faces, FaceSet) else FaceSet.from_arrays(faces)
+        given = FaceArray(faces) if isinstance(faces, np.ndarray) else _as_face_set(faces)
         require_alike(self.card, given.info)
         if not len(given):
             return np.zeros((0, len(self.classes)), np.float32)
@@ -160,7 +162,7 @@ class Recognizer:
             raise MienError(expected, f"{made.shape}, or nan", "take another model, or train it again with a lower learning rate")
         return made
 
-    def probabilities(self, faces: FaceSet | npt.NDArray[np.uint8], flip: bool = False) -> npt.NDArray[np.float32]:
+    def probabilities(self, faces: "FaceSet | npt.NDArray[np.uint8]", flip: bool = False) -> npt.NDArray[np.float32]:
         """Calibrated probabilities (N, K): the softmax of the logits, divided by the card's temperature.
 
         Takes what `logits` takes.
@@ -169,6 +171,15 @@ class Recognizer:
         odds = np.exp((logits - logits.max(axis=1, keepdims=True)) / self.card.temperature)
         probabilities: npt.NDArray[np.float32] = (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
         return probabilities
+
+
+def _as_face_set(faces: object) -> Faces:
+    """A face set as it is. Raises MienError for anything else."""
+    from mien.data.faceset import FaceSet  # which loads pyarrow
+
+    if not isinstance(faces, FaceSet):
+        raise MienError("a face set or an array of faces", f"a {type(faces).__name__}", "open a set by FaceSet.open")
+    return faces
 
 
 def _gpu_at_hand() -> bool:

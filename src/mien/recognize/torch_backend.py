@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from mien.data.faceset import FaceSet
+from mien.data.info import Faces
 from mien.data.views import Views
 from mien.models import Network
 from mien.recognize.device import choose_device, choose_precision, machine, predict_logits, to_device
@@ -26,7 +26,7 @@ class TorchBackend:
     network: Network
     device: torch.device
 
-    def logits(self, card: ModelCard, faces: FaceSet, flip: bool) -> npt.NDArray[np.float32]:
+    def logits(self, card: ModelCard, faces: Faces, flip: bool) -> npt.NDArray[np.float32]:
         """Logits (N, K) of at least one face of the card's kind; `flip` averages with the mirror images'."""
         views = Views(faces.info, card.normalize)
         # A model that was trained in float32 on purpose stays so; others take what this device does best.
@@ -39,7 +39,7 @@ class TorchBackend:
         """The machine that measures, in words: processor or GPU, threads, precision, version of torch."""
         return machine(self.device)
 
-    def _batches(self, faces: FaceSet) -> Iterable[torch.Tensor]:
+    def _batches(self, faces: Faces) -> Iterable[torch.Tensor]:
         for rows in np.array_split(np.arange(len(faces)), -(-len(faces) // BATCH)):
             yield torch.from_numpy(faces.faces(rows)).to(self.device)
 

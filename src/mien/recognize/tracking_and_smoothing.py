@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic.dataclasses import dataclass as checked
 
+from mien.recognize.assignment import assign
 from mien.recognize.prediction import Prediction, make_prediction
 from mien.settings import STRICT, NotNegative, Positive, Share
 
@@ -88,16 +89,13 @@ class FaceTracker:
         between two frames, if that is longer. A smoothed score is the average over the track, weighted by exp(-(t - t_i) /
         smooth), t_i being a score's time and t this frame's: the first score has no more weight than any other.
         """
-        from scipy.optimize import linear_sum_assignment  # which takes long to load, and photos do not need
-
         step, self._time = time - self._time, time
         away = self._settings.away if embeddings is None else max(self._settings.away, APART * step)
         self._tracks = [one for one in self._tracks if time - one.time <= away and (one.placed or embeddings is not None)]
         tracks = dict[int, _Track]()
         if predictions and self._tracks:
             worth = self._worth(predictions, embeddings)
-            matched = zip(*linear_sum_assignment(-worth.clip(0)), strict=True)
-            tracks = {face: self._tracks[track] for face, track in matched if worth[face, track] >= 0}
+            tracks = {face: self._tracks[track] for face, track in assign(-worth.clip(0)) if worth[face, track] >= 0}
         followed = [self._next(time, one, tracks.get(number)) for number, one in enumerate(predictions)]
         if embeddings is not None:
             self.remember(followed, embeddings.values)

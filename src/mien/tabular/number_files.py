@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from mien.disk import read_bytes
 from mien.errors import MienError
-from mien.tabular.csv_files import encoding_of
+from mien.tabular.csv_header import encoding_of
 
 MOST = 1 << 20
 """The most bytes of a file of numbers."""

@@ -62,7 +62,7 @@ def read_matrix(path: Path) -> tuple[tuple[float, ...], ...]:
     """A confusion matrix from a csv without header, a row per class. Raises MienError where it holds anything else."""
     import numpy as np
 
-    from mien.tabular.csv_files import SEPARATORS, encoding_of
+    from mien.tabular.csv_header import SEPARATORS, encoding_of
 
     todo = "give a row per class, probabilities that sum to 1"
     content = read_bytes(path, todo)

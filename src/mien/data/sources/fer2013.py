@@ -18,7 +18,8 @@ from mien.data.source import FaceBlock, Source
 from mien.expressions import BASIC
 from mien.media.rejections import Rejected
 from mien.settings import STRICT
-from mien.tabular.csv_files import require_columns, stream_csv
+from mien.tabular.csv_files import stream_csv
+from mien.tabular.csv_header import require_columns
 
 SIDE = 48
 COLUMNS = ("emotion", "pixels", "Usage")

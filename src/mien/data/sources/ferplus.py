@@ -22,7 +22,8 @@ from mien.errors import MienError
 from mien.expressions import FERPLUS
 from mien.media.face_pictures import picture_path, read_picture_blocks
 from mien.settings import STRICT
-from mien.tabular.csv_files import csv_columns, read_csv
+from mien.tabular.csv_files import read_csv
+from mien.tabular.csv_header import csv_columns
 from mien.wording import quantity
 
 Rule = Literal["majority", "probability", "argmax"]

@@ -21,7 +21,8 @@ from mien.expressions import SYNONYMS, canonical_names
 from mien.media.face_pictures import by_slashes, common_side, picture_file_limits, picture_path, read_picture_blocks
 from mien.media.file_limits import LimitSwitch
 from mien.settings import STRICT, PictureSide, names_in_text
-from mien.tabular.csv_files import csv_columns, read_csv
+from mien.tabular.csv_files import read_csv
+from mien.tabular.csv_header import csv_columns
 from mien.wording import with_suggestions
 
 KNOWN = ("path", "label", "subject", "split", "sequence", "frame", "id", "source")

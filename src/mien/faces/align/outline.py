@@ -8,10 +8,10 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from typing_extensions import override
 
-from mien.errors import MienError
 from mien.faces.align import Align, CropMap, square_map
 from mien.faces.dlib_points import find_points, library, points_file
 from mien.faces.face import Face
+from mien.installed import missing_extra
 from mien.media.photos import Photo
 from mien.settings import STRICT
 
@@ -49,5 +49,5 @@ class Outline(Align):
 def _file() -> Path:
     file = points_file()
     if file is None:
-        raise MienError("dlib's landmarks for outline", "no package that holds them", "pip install 'mien[facenet]'")
+        raise missing_extra("facenet", "dlib's landmarks for outline", "no package that holds them")
     return file

@@ -1,23 +1,17 @@
 """MTCNN's three networks (Zhang et al. 2016, "Joint face detection and alignment using multitask cascaded convolutional
-networks", Fig. 2), with the weights that the package `mtcnn` 1.0.0 brings, in onnxruntime or in torch.
-
-Departures: gray values enter as they are, since (x - 127.5) / 128 is folded into the first convolution; of the two logits of
-face or not only the difference is computed; all outputs of a network are one layer.
+networks", Fig. 2), in onnxruntime or in torch. Their files were made by benchmarks/mtcnn_weights.py, which says from what.
 """
 
-import hashlib
-import io
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from mien.errors import MienError
-from mien.installed import package_folder
 from mien.onnx_file import open_session, thread_count
 
 if TYPE_CHECKING:
@@ -32,14 +26,9 @@ Net = Callable[[Array], Array]
 Returns (B, 5 or 15); P-Net gives a map (B, 5, H', W') of windows of 12 pixels with stride 2.
 """
 
-SHA256 = {
-    "pnet": "ea6b0c3e685ebee3165326ad6484acc95f2ef78f1c94fbf40a55704fa989f7b5",
-    "rnet": "cb00e6460f3c98b0bfafaba3c0a0ded4bdf6e62cee7174d969e8670d7e757fee",
-    "onet": "94f6ea2f4cf985275ee958cdd762d17b6009348a4fb9d8c6be39ba73ffd22ca3",
-}
-MEAN, DIVISOR = 127.5, 128.0
-POOLS = {"pnet": (2, 0, 0), "rnet": (3, 3, 0), "onet": (3, 3, 2, 0)}
-"""The side of the max-pooling windows after each convolution; 0 for none."""
+FOLDER = Path(__file__).parent / "weights"
+"""Where the files of the networks are."""
+NETWORKS = ("pnet", "rnet", "onet")
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,58 +59,43 @@ class MtcnnNets:
 def mtcnn_networks(runtime: Runtime) -> MtcnnNets:
     """The three networks, made once in a process.
 
-    Raises MienError where the weights are missing or unknown, or a package is not installed.
+    Raises MienError where a file is missing, or onnxruntime cannot run it.
     """
     run = _in_torch if runtime == "torch" else _in_onnx
-    propose, refine, output = (run(mtcnn_layers(name, read_mtcnn_weights(name))) for name in SHA256)
+    propose, refine, output = (run(_content(name)) for name in NETWORKS)
     return MtcnnNets(propose, refine, output)
 
 
-def read_mtcnn_weights(name: str) -> Arrays:
-    """The arrays of `pnet`, `rnet` or `onet` in Keras' layout. Raises MienError where the file is missing or unknown."""
-    folder = package_folder("mtcnn")
-    if folder is None:
-        raise MienError("the weights of MTCNN", "no package that holds them", "pip install mtcnn==1.0.0")
-    file = folder / "assets" / "weights" / f"{name}.lz4"
-    content = file.read_bytes() if file.is_file() else b""
-    found = hashlib.sha256(content).hexdigest()
-    if found != SHA256[name]:
-        raise MienError(f"sha256 {SHA256[name][:12]}… of {file}", f"{found[:12]}…", "pip install mtcnn==1.0.0 again")
-    import joblib  # takes a while to load
-
-    arrays: Arrays = joblib.load(io.BytesIO(content))  # unpickled only after its hash was found right
-    return arrays
+def _content(name: str) -> bytes:
+    """The file of a network."""
+    file = FOLDER / f"{name}.onnx"
+    if not file.is_file():
+        raise MienError(f"a network of MTCNN at {file}", "no such file", "install mien again")
+    return file.read_bytes()
 
 
-def mtcnn_layers(name: str, arrays: Arrays) -> list[MtcnnLayer]:
-    """The layers of a network from Keras' arrays: kernels (h, w, in, out), biases, slopes, and the outputs at the end."""
-    given = iter(arrays)
+def mtcnn_layers(content: bytes) -> list[MtcnnLayer]:
+    """The layers of a network, from the content of its file."""
+    from onnx import load_from_string, numpy_helper
+
+    graph = load_from_string(content).graph
+    arrays = {value.name: np.array(numpy_helper.to_array(value), np.float32) for value in graph.initializer}
     made: list[MtcnnLayer] = []
-    for pool in POOLS[name]:
-        kernel, bias, slopes = next(given).transpose(3, 2, 0, 1), next(given), next(given)
-        if not made:
-            kernel, bias = kernel / DIVISOR, bias - kernel.sum((1, 2, 3)) * MEAN / DIVISOR
-        made += [_layer("conv", kernel, bias), _layer("prelu", slopes.reshape(-1, 1, 1))]
-        made += [MtcnnLayer("pool", side=pool)] if pool else []
-    if name != "pnet":
-        kernel, maps = next(given), len(bias)
-        side = math.isqrt(len(kernel) // maps)
-        # Keras' arrays go with maps flattened as (W, H, C).
-        kernel = kernel.reshape(side, side, maps, -1).transpose(3, 2, 1, 0)
-        made += [_layer("linear", kernel.reshape(len(kernel), -1), next(given)), _layer("prelu", next(given))]
-    *others, kernel, bias = given
-    kernel = np.concatenate([np.diff(kernel), *others[0::2]], axis=-1)  # (1, 1, 32, 5), (128, 5) or (256, 15)
-    bias = np.concatenate([np.diff(bias), *others[1::2]])
-    last = _layer("conv", kernel.transpose(3, 2, 0, 1), bias) if kernel.ndim == 4 else _layer("linear", kernel.T, bias)
-    return [*made, last]
+    for node in graph.node:
+        own = [arrays[name] for name in node.input if name in arrays and name != "zero"]
+        if node.op_type == "Conv":
+            made.append(MtcnnLayer("conv", own))
+        elif node.op_type == "Mul":  # x + (slope - 1) min(x, 0)
+            made.append(MtcnnLayer("prelu", [array + 1 for array in own]))
+        elif node.op_type == "MaxPool":
+            made.append(MtcnnLayer("pool", side=next(one.ints[0] for one in node.attribute if one.name == "kernel_shape")))
+        elif node.op_type == "Gemm":
+            made.append(MtcnnLayer("linear", own))
+    return made
 
 
-def _layer(kind: Literal["conv", "prelu", "linear"], *arrays: Array) -> MtcnnLayer:
-    return MtcnnLayer(kind, [np.ascontiguousarray(array, np.float32) for array in arrays])
-
-
-def _in_onnx(net: Sequence[MtcnnLayer]) -> Net:
-    session = open_session(onnx_bytes(net), thread_count())
+def _in_onnx(content: bytes) -> Net:
+    session = open_session(content, thread_count())
 
     def run(pictures: Array) -> Array:
         try:
@@ -133,42 +107,7 @@ def _in_onnx(net: Sequence[MtcnnLayer]) -> Net:
     return run
 
 
-def onnx_bytes(net: Sequence[MtcnnLayer]) -> bytes:
-    """The network as the content of an ONNX file. Raises MienError where onnx is not installed."""
-    try:
-        from onnx import TensorProto, helper, numpy_helper
-    except ImportError as error:
-        raise MienError("onnx and onnxruntime for MTCNN", str(error), "pip install onnx onnxruntime") from error
-    nodes = [helper.make_node("Transpose", ["pictures"], ["0"], perm=[0, 3, 1, 2])]
-    values = [numpy_helper.from_array(np.zeros((), np.float32), "zero")]
-
-    def add(kind: str, *inputs: str, **settings: Any) -> str:
-        made = str(len(nodes))
-        nodes.append(helper.make_node(kind, inputs, [made], **settings))
-        return made
-
-    last = "0"
-    for number, layer in enumerate(net):
-        # x + (slope - 1) min(x, 0): onnxruntime's own PRelu looks at one value at a time.
-        arrays = [array - 1 for array in layer.arrays] if layer.kind == "prelu" else layer.arrays
-        names = [f"{number}.{place}" for place in range(len(arrays))]
-        values += [numpy_helper.from_array(array, name) for array, name in zip(arrays, names, strict=True)]
-        if layer.kind == "conv":
-            last = add("Conv", last, *names)
-        elif layer.kind == "prelu":
-            last = add("Add", last, add("Mul", add("Min", last, "zero"), *names))
-        elif layer.kind == "pool":
-            last = add("MaxPool", last, kernel_shape=[layer.side] * 2, strides=[2, 2], ceil_mode=1)
-        else:
-            last = add("Gemm", add("Flatten", last), *names, transB=1)
-    pictures = helper.make_tensor_value_info("pictures", TensorProto.FLOAT, ["batch", "height", "width", 3])
-    output = helper.make_tensor_value_info(last, TensorProto.FLOAT, None)
-    graph = helper.make_graph(nodes, "mtcnn", [pictures], [output], values)
-    content: bytes = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8).SerializeToString()
-    return content
-
-
-def _in_torch(net: Sequence[MtcnnLayer]) -> Net:
+def _in_torch(content: bytes) -> Net:
     import torch
     from torch.nn import functional as F
 
@@ -176,7 +115,7 @@ def _in_torch(net: Sequence[MtcnnLayer]) -> Net:
         tensor = torch.from_numpy(array)
         return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
 
-    steps = [(layer, [put(array) for array in layer.arrays]) for layer in net]
+    steps = [(layer, [put(array) for array in layer.arrays]) for layer in mtcnn_layers(content)]
 
     @torch.inference_mode()
     def run(pictures: Array) -> Array:

@@ -14,6 +14,7 @@ from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event,
 from sqlalchemy.exc import SQLAlchemyError
 
 from mien.errors import MienError
+from mien.installed import missing_extra
 from mien.labeling.store.sqlite_file import PATIENCE, SqliteFile
 
 LOCK = 0x6D69656E
@@ -165,7 +166,7 @@ def _parse(address: str | Path) -> URL | Path:
     if url.drivername not in ("postgresql", "postgres", "postgresql+psycopg") or not url.database:
         raise MienError(expected, f"{url.drivername}:// and {url.database or 'no database'}", "check the address")
     if importlib.util.find_spec("psycopg") is None:
-        raise MienError("psycopg, which speaks to PostgreSQL", "it is not installed", "pip install 'mien[postgresql]'")
+        raise missing_extra("postgresql", "psycopg, which speaks to PostgreSQL")
     return url.set(drivername="postgresql+psycopg")
 
 

@@ -17,7 +17,8 @@ from mien.errors import MienError
 from mien.labeling.store.answer_log import AddedAnswers
 from mien.labeling.store.records import Answer, Kind
 from mien.labeling.store.store import Store
-from mien.tabular.csv_files import csv_columns, read_csv
+from mien.tabular.csv_files import read_csv
+from mien.tabular.csv_header import csv_columns
 from mien.wording import with_suggestion
 
 LOG_COLUMNS = ("face", "annotator", "kind", "label", "time", "model", "key", "undoes")
