@@ -265,5 +265,5 @@ def test_ferplus_rejects_a_broken_row_only_where_it_has_a_name(tmp_path: Path) -
 
 
 def test_an_unknown_rule_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(MienError, match="rule = 'most'"):
+    with pytest.raises(MienError, match="`rule` = 'most'"):
         source_from("ferplus", {"input": tmp_path, "rule": "most"})
