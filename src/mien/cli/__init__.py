@@ -116,7 +116,8 @@ _whole_lines(app)
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""
-PRINTED = {"--csv": (".csv", ".tsv", ".txt"), "--json": (".json", ".jsonl", ".ndjson")}
+_TABLES = (".csv", ".tsv", ".txt")
+PRINTED = {"--csv": _TABLES, "--elan": _TABLES, "--json": (".json", ".jsonl", ".ndjson")}
 """Options that print, and how files end that people would have them write."""
 
 
