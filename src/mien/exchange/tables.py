@@ -151,13 +151,14 @@ def _batches(faces: FaceSet) -> Iterator[pa.RecordBatch]:
     schema = _schema(faces)
     for start in range(0, len(faces), ROWS):
         some = faces.select(np.arange(start, min(start + ROWS, len(faces))))
-        pictures = [{"bytes": _png(pixels), "path": None} for pixels in some.faces()]
+        pictures = [{"bytes": png_bytes(pixels), "path": None} for pixels in some.faces()]
         columns = {"image": pa.array(pictures, IMAGE), "label": pa.array(some.labels, pa.int64())}
         columns |= {name: some.column(name).combine_chunks() for name in schema.names if name not in columns}
         yield pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
 
 
-def _png(pixels: npt.NDArray[np.uint8]) -> bytes:
+def png_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """The content of a PNG file with these pixels, (S, S) or (S, S, 3)."""
     content = io.BytesIO()
     Image.fromarray(pixels).save(content, "PNG")
     return content.getvalue()
