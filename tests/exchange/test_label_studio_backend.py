@@ -10,6 +10,7 @@ import httpx
 import numpy as np
 import pytest
 from label_studio_schema import HEALTH, PREDICTED, SET_UP
+from opentelemetry.trace import NoOpTracer, Tracer, TracerProvider
 from PIL import Image
 
 from conftest import bright_faces
@@ -172,3 +173,16 @@ def test_people_who_disagree_give_no_label(recognizer: Recognizer) -> None:
 
 def test_a_configuration_says_what_is_asked() -> None:
     assert Labeling.parse(CONFIG) == Labeling("expression", "picture", "image", (*FACES.classes, "not a face", "unsure"))
+
+
+def test_no_tracer_is_told(recognizer: Recognizer, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = list[str]()
+
+    class Tracers(TracerProvider):
+        def get_tracer(self, instrumenting_module_name: str, *more: Any, **settings: Any) -> Tracer:
+            told.append(instrumenting_module_name)
+            return NoOpTracer()
+
+    monkeypatch.setattr("opentelemetry.trace.get_tracer_provider", Tracers)
+    (reply,) = asked(Backend(recognizer, pictures), ("GET", "/health", None))
+    assert (reply.status_code, told) == (200, [])

@@ -28,6 +28,7 @@ from mien.faces.crop import crop_faces
 from mien.labeling.page.request_checks import LOOPBACK, RequestChecks, error_response
 from mien.media.photos import as_photo
 from mien.recognize.recognizer import Recognizer
+from mien.telemetry import FASTAPI_OFF
 
 MOST_BYTES, MOST_TASKS = 8 << 20, 1000
 """The longest request in bytes, and the most tasks in one."""
@@ -168,7 +169,7 @@ def face_of_picture(recognizer: Recognizer, path: Path) -> npt.NDArray[np.uint8]
 
 def build_backend(backend: Backend, names: Collection[str] | None = LOOPBACK) -> RequestChecks:
     """The application behind its request checks. `names`: the host names that it answers to, any for None."""
-    app = FastAPI(title="mien", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="mien", docs_url=None, redoc_url=None, openapi_url=None, telemetry=FASTAPI_OFF)
 
     @app.exception_handler(MienError)
     async def refuse(request: Request, error: Exception) -> Response:

@@ -23,6 +23,7 @@ from mien.disk import replace_atomically
 from mien.errors import MienError
 from mien.folders import require_absent
 from mien.installed import require_package
+from mien.json_text import to_json
 from mien.media.photos import as_photo
 
 IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
@@ -135,7 +136,7 @@ def _schema(faces: FaceSet) -> pa.Schema:
     features: dict[str, Any] = {"image": {"_type": "Image"}, "label": {"names": list(faces.classes), "_type": "ClassLabel"}}
     features |= {name: _feature(kind) for name, kind in types.items()}
     fields = [pa.field("image", IMAGE), pa.field("label", pa.int64()), *(pa.field(*one) for one in types.items())]
-    return pa.schema(fields, {"huggingface": json.dumps({"info": {"features": features}})})
+    return pa.schema(fields, {"huggingface": to_json({"info": {"features": features}}, indent=None)})
 
 
 def _feature(kind: pa.DataType) -> dict[str, Any]:
