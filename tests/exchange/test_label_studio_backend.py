@@ -162,6 +162,23 @@ def test_without_answers_nothing_is_learned(recognizer: Recognizer, pictures: Pa
     assert reply.json()["result"] == {"training": False}
 
 
+def test_an_earlier_folder_teaches_nothing_of_other_places(recognizer: Recognizer, pictures: Path, tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes((pictures / "in" / "1.png").read_bytes())
+    (tmp_path / "learned").mkdir()
+    answers = {str(tmp_path / "a.png"): {"1": "class0"}, str(tmp_path / "b.png"): {"1": "class1"}}
+    (tmp_path / "learned" / FILE).write_text(json.dumps(answers))
+    said = list[str]()
+    backend = Backend(recognizer, pictures, AnnotationTraining(tmp_path / "learned", tell=said.append))
+    assert backend.train(Labeling.parse(CONFIG))
+    assert backend.training is not None
+    backend.training.wait()
+    assert "found none" in said[0]
+    (tmp_path / "learned" / FILE).write_text("[]")
+    with pytest.raises(MienError, match="answers by picture and person"):
+        AnnotationTraining(tmp_path / "learned")
+
+
 def test_people_who_disagree_give_no_label(recognizer: Recognizer) -> None:
     answers = {"0": {"a": "class0", "b": "class1"}, "1": {"a": "class1"}, "2": {"a": "class2", "b": "class2", "c": "class0"}}
     found = agreed_faces(recognizer, FACES.classes, answers, lambda by, path: FACES.faces([int(path.name)])[0])

@@ -119,7 +119,11 @@ class Backend:
         """Begin to learn from what is remembered. Returns whether it began: not where it learns nothing, or learns already."""
         if self.training is None:
             return False
-        return self.training.start(self._recognizer, labeling.choices, face_of_picture, self._take)
+        return self.training.start(self._recognizer, labeling.choices, self._find, self._take)
+
+    def _find(self, recognizer: Recognizer, path: Path) -> npt.NDArray[np.uint8] | None:
+        """The face in a picture of the folder; an earlier annotations.json may name pictures of another."""
+        return face_of_picture(recognizer, path) if path.resolve().is_relative_to(self._pictures) else None
 
     def _take(self, recognizer: Recognizer) -> None:
         with self._lock:

@@ -40,7 +40,12 @@ class AnnotationTraining:
         self._thread: Thread | None = None
         folder.mkdir(parents=True, exist_ok=True)
         there, todo = folder / FILE, "remove it, or take another folder"
-        self._answers: dict[str, dict[str, str]] = parse_json(read_bytes(there, todo), str(there), todo) if there.exists() else {}
+        self._answers: dict[str, dict[str, str]] = {}
+        if there.exists():
+            said = parse_json(read_bytes(there, todo), str(there), todo)
+            if not isinstance(said, dict) or not all(isinstance(given, dict) for given in said.values()):
+                raise MienError(f"answers by picture and person in {there}", "something else", todo)
+            self._answers = said
 
     def remember(self, picture: Path, annotation: Mapping[str, Any]) -> None:
         """Remember an annotation; one that was skipped or chose nothing takes the person's earlier answer back.
