@@ -73,6 +73,7 @@ recipes
 databases
 annotators add ann --store labels.db
 labels show labels.db
+labels tasks faces tasks --model run
 tables list --data photos
 """
 MIEN = "from mien.cli import main; main()"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mien.recipes.recipe import Recipe
     from mien.recognize.export_model import export
     from mien.recognize.prediction import Prediction
+    from mien.recognize.readings import Readings
     from mien.recognize.recognizer import Recognizer
     from mien.training.settings import TrainingSettings
     from mien.training.train import resume, train
@@ -24,6 +25,7 @@ __all__ = [
     "FaceSet",
     "MienError",
     "Prediction",
+    "Readings",
     "Recipe",
     "Recognizer",
     "TrainingSettings",
@@ -39,6 +41,7 @@ _HOMES = {
     "MienError": "mien.errors",
     "TrainingSettings": "mien.training.settings",
     "Prediction": "mien.recognize.prediction",
+    "Readings": "mien.recognize.readings",
     "Recipe": "mien.recipes.recipe",
     "Recognizer": "mien.recognize.recognizer",
     "adapt": "mien.experiments.adaptation.adapt",

@@ -1,9 +1,11 @@
 """The versions and folders of installed packages, found without importing them, and which extra brings a missing one."""
 
+import importlib
 import importlib.util
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from mien.errors import MienError
 
@@ -15,7 +17,9 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "dlib": ("dlib",),
     "doubts": ("cleanlab", "sklearn"),
     "facenet": ("face_recognition_models",),
+    "frames": ("pandas", "pyarrow"),
     "postgresql": ("psycopg",),
+    "sklearn": ("sklearn",),
 }
 """The extras of mien, with the packages that they bring by the names under which they are imported.
 
@@ -72,3 +76,9 @@ def _is_there(package: str) -> bool:
         return importlib.util.find_spec(package) is not None
     except (ImportError, ValueError):  # it was put aside in sys.modules
         return False
+
+
+def module_of_extra(module: str) -> Any:
+    """A module of a package of an extra. Raises MienError, which says what to install, where the package is missing."""
+    require_package(module.partition(".")[0])
+    return importlib.import_module(module)

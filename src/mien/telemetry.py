@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+FASTAPI_OFF: Any = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False, "operation_spans": False}
+"""FastAPI's setting `telemetry`: it would send requests to a collector of traces that the environment names."""
 OFF = {"ORT_DISABLE_TELEMETRY": "1", "RAY_USAGE_STATS_ENABLED": "0"}
 """Environment variables that switch telemetry off. onnxruntime reads its own once, when imported; Ray whenever it starts
 something."""

@@ -32,6 +32,8 @@ def recipe_with(question: str, name: str, tmp_path: Path) -> Recipe:
         answer |= distill if name == "distill" else {}
     if name == "self_supervised":
         answer |= {"epochs": 12, "width": 16}
+    if name == "given":
+        answer["column"] = "label"  # which has numbers
     if name == "neighborhood":
         answer["autoencoder"] = TINY_AUTOENCODER
     changed: dict[str, Any] = {question: answer}

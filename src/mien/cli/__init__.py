@@ -136,7 +136,8 @@ NAME = "mien"
 """The program's name in its help and in what shells complete, also where it runs as `python -m mien`."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""
-PRINTED = {"--csv": (".csv", ".tsv", ".txt"), "--json": (".json", ".jsonl", ".ndjson")}
+_TABLES = (".csv", ".tsv", ".txt")
+PRINTED = {"--csv": _TABLES, "--elan": _TABLES, "--json": (".json", ".jsonl", ".ndjson")}
 """Options that print, and how files end that people would have them write."""
 
 

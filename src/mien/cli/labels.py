@@ -2,15 +2,15 @@
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import FaceSetPath, Json, number, one_of, seed_option, share, whole_number
-from mien.cli.printing import print_result, warn_of_few_tests
+from mien.cli.options import Device, FaceSetPath, Json, number, one_of, seed_option, share, whole_number
+from mien.cli.printing import print_result, say, warn, warn_of_few_tests
 from mien.errors import MienError
 from mien.wording import quantity
 
@@ -49,18 +49,88 @@ def export_(
 @labels.command("import")
 def import_(
     store: StorePlace,
-    log: Annotated[Path, typer.Argument(metavar="LOG", help="A log that mien labels export --what log wrote.")],
+    log: Annotated[
+        Path, typer.Argument(metavar="LOG", help="A log that mien labels export --what log wrote, or a .json of Label Studio.")
+    ],
+    pool: Annotated[
+        Path | None,
+        typer.Option(metavar="FACESET", help="Of Label Studio: the faces of the tasks. The store is made where there is none."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Add the answers of another store that asked about the same faces. Those that are there already stay as they are."""
+    from mien.data.faceset import FaceSet
+    from mien.exchange.label_studio_tasks import import_tasks
     from mien.labeling.store.import_export import import_log
     from mien.labeling.store.store import Store
 
+    tasks = log.suffix.lower() == ".json"
+    if pool is not None and not tasks:
+        raise typer.BadParameter("expected a .json of Label Studio with it", param_hint="--pool")
+    faces = None if pool is None else FaceSet.open(pool, verify=True)
+    if faces is not None:
+        Store.open_or_create(store, faces.classes, faces.info.name or "faces", faces.info.checksum).close()
     with Store.open(store) as opened:
-        added = import_log(opened, log)
+        added = import_tasks(opened, log, faces) if tasks else import_log(opened, log)
     values = {"rows": len(added.answers), "new": added.new}
     be = "is" if added.new == 1 else "are"
     print_result(as_json, values, f"{added.new} of {quantity(len(added.answers), 'answer')} {be} new")
+
+
+@labels.command()
+def tasks(
+    faceset: FaceSetPath,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The new folder, below Label Studio's document root.")],
+    model: Annotated[str | None, typer.Option(help="A run, a model folder or mien-s, whose predictions tasks have.")] = None,
+    prefix: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Before each picture's path in tasks. Unless given: as local files of OUT.")
+    ] = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Write faces as tasks for Label Studio: pictures, tasks.json and labeling_config.xml."""
+    from mien.data.faceset import FaceSet
+    from mien.exchange.label_studio_tasks import save_tasks
+    from mien.recognize.recognizer import Recognizer
+
+    recognizer = None if model is None else Recognizer.load(model, device)
+    count = save_tasks(FaceSet.open(faceset), out, recognizer, prefix)
+    print_result(as_json, {"tasks": count, "out": str(out)}, f"{quantity(count, 'task')} -> {out}")
+
+
+@labels.command()
+def backend(
+    pictures: Annotated[Path, typer.Argument(metavar="PICTURES", help="The folder of pictures: Label Studio's document root.")],
+    model: Annotated[str, typer.Option(help="A run, a model folder, or mien-s, which comes with mien.")] = "mien-s",
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for answers and trained models. Unless given: nothing is learned.")
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen at. Any but this machine's own opens it to the network.")
+    ] = "127.0.0.1",
+    port: Annotated[int, whole_number("Port to listen at; 0 takes a free one.", 0, 65535)] = 9090,
+    name: Annotated[list[str] | None, typer.Option(help="Host name that Label Studio calls it by; may be repeated.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Be the ML backend of Label Studio: predict and learn as it asks."""
+    from mien.exchange.label_studio_backend import MOST_BYTES, Backend, build_backend
+    from mien.exchange.label_studio_training import AnnotationTraining
+    from mien.labeling.page import serve
+    from mien.labeling.page.client_limits import ClientLimits
+    from mien.recognize.recognizer import Recognizer
+
+    if not pictures.is_dir():
+        raise MienError(f"a folder with pictures at {pictures}", "none", "check the path")
+    serve.require_names(name or ())
+    reached = serve.NetworkSettings(name or (), limits=ClientLimits(sent_bytes=MOST_BYTES))
+    with serve.listen(host, port) as listening:
+        training = None if out is None else AnnotationTraining(out, tell=say)
+        served = Backend(Recognizer.load(model, device), pictures, training)
+        if not serve.is_loopback(host):
+            warn("the network can reach this backend, and read along unless a proxy adds TLS")
+        say(f"give Label Studio the address {serve.page_address(listening)}, and end with Ctrl-C", flush=True)
+        with suppress(KeyboardInterrupt):
+            serve.serve_app(build_backend(served, serve.known_names(listening, reached)), listening, reached)
 
 
 @labels.command()

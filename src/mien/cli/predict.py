@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import Device, Json, Limits, Turn, number
+from mien.cli.options import Device, Json, Limits, Turn, number, one_of
 from mien.cli.printing import say
 from mien.wording import quantity
 
 if TYPE_CHECKING:
     from mien.faces.crop import CropSpec
     from mien.recognize.predict_files import PredictedPhoto, UnreadableFile
+    from mien.recognize.prediction_rows import Columns
     from mien.recognize.prediction_writer import Form, PredictionWriter
     from mien.recognize.recognizer import Recognizer
 
@@ -52,6 +53,12 @@ def predict(
     every: Annotated[float, number("Seconds between the frames that are read in a video.", 0.001, 1e9)] = 0.04,
     draw: Draw = None,
     as_csv: AsCsv = False,
+    columns: Annotated[
+        str, typer.Option(metavar="NAMES", help="Columns of --csv: mien, or fex for those of py-feat's Fex.")
+    ] = "mien",
+    as_elan: Annotated[
+        bool, typer.Option("--elan", help="Print a table of one video for ELAN: a row for each stretch of one expression.")
+    ] = False,
     device: Device = "auto",
     limits: Limits = "on",
     as_json: Json = False,
@@ -67,13 +74,14 @@ def predict(
     from mien.recognize.prediction_writer import PredictionWriter
     from mien.recognize.recognizer import Recognizer
 
-    _require_inputs(paths, as_csv)
-    form, crop_spec, folder = _form(as_json, as_csv), _crop_spec(align, detector), _new_folder(draw)
+    _require_inputs(paths, as_csv or as_elan)
+    form, crop_spec = _form(as_json, as_csv, as_elan), _crop_spec(align, detector)
+    names, folder = _columns(columns, form), _new_folder(draw)
     faults, noted = list[UnreadableFile](), _Noted(tracking_caution(every))
     with _stopped():
         recognizer = Recognizer.load(model, device)
         _say_overridden(recognizer, crop_spec)
-        writer = PredictionWriter(form, recognizer.classes, sys.stdout, folder)
+        writer = PredictionWriter(form, recognizer.classes, sys.stdout, folder, names)
         try:
             with progress_bar(quiet=form != "text") as bar:
                 bar.begin("photos and frames", 0)
@@ -117,15 +125,15 @@ class _Noted:
         _say_notes(read)
 
 
-def _require_inputs(paths: Sequence[Path], as_csv: bool) -> None:
-    """Raises MienError for addresses on the web, and for what --csv wrote before."""
+def _require_inputs(paths: Sequence[Path], as_table: bool) -> None:
+    """Raises MienError for addresses on the web, and for a table that was printed before."""
     from mien.errors import MienError
     from mien.media.source_files import require_local
     from mien.recognize.prediction_writer import is_predictions_csv
 
     for path in paths:
         require_local(path)
-        if len(paths) > 1 and as_csv and is_predictions_csv(path):
+        if len(paths) > 1 and as_table and is_predictions_csv(path):
             todo = f"leave it out; to write it anew: mien predict ... --csv > {path}"
             raise MienError("photos and videos", f"{path}, which mien predict --csv wrote", todo)
 
@@ -235,10 +243,18 @@ def _say_overridden(recognizer: "Recognizer", crop_spec: "CropSpec | None") -> N
         say(f"mien: faces are cut out by '{taken}', not by '{said}' as the model's card says", file=sys.stderr)
 
 
-def _form(as_json: bool, as_csv: bool) -> "Form":
-    if as_json and as_csv:
-        raise typer.BadParameter("expected one of --json and --csv", param_hint="--csv")
-    return "json" if as_json else "csv" if as_csv else "text"
+def _form(as_json: bool, as_csv: bool, as_elan: bool = False) -> "Form":
+    if as_json + as_csv + as_elan > 1:
+        raise typer.BadParameter("expected one of --json, --csv and --elan", param_hint="--csv" if as_csv else "--elan")
+    return "json" if as_json else "csv" if as_csv else "elan" if as_elan else "text"
+
+
+def _columns(name: str, form: "Form") -> "Columns":
+    if one_of(name, ("mien", "fex"), "--columns") != "fex":
+        return "mien"
+    if form != "csv":
+        raise typer.BadParameter("expected --csv with it, which has columns", param_hint="--columns")
+    return "fex"
 
 
 def _crop_spec(align: str | None, detector: str | None) -> "CropSpec | None":

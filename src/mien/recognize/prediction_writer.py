@@ -1,4 +1,4 @@
-"""Writes predictions as lines for people, JSON or CSV, and draws them."""
+"""Writes predictions as lines for people, JSON, CSV or rows for ELAN, and draws them."""
 
 import csv
 from collections.abc import Sequence
@@ -7,23 +7,25 @@ from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from mien.disk import write_atomically
+from mien.errors import MienError
 from mien.json_text import to_json
-from mien.recognize.predict_files import PredictedPhoto, UnreadableFile, drawing_name, file_fields, write_drawing
-from mien.recognize.prediction import Prediction, sentence
+from mien.recognize.elan_rows import HEADER, ElanRows
+from mien.recognize.predict_files import PredictedPhoto, UnreadableFile, drawing_name, write_drawing
+from mien.recognize.prediction import sentence
+from mien.recognize.prediction_rows import FEX_FIELDS, FIELDS, Columns, PredictionRows
 from mien.recognize.timeline import Timeline
 from mien.wording import percent, plain_text, short_name
 
-Form = Literal["text", "json", "csv"]
+Form = Literal["text", "json", "csv", "elan"]
 """The forms in which predictions are written."""
-FIELDS = ("photo", "path", "member", "time", "track", "x0", "y0", "x1", "y1", "top", "confidence", "unsure")
-"""Columns of the CSV, before one for each expression."""
-_HEAD = ",".join(FIELDS).encode()
+_HEADS = (",".join(FIELDS).encode(), ",".join(FEX_FIELDS).encode(), "\t".join(HEADER).encode())
+"""How tables of predictions begin."""
 
 
 def is_predictions_csv(path: Path) -> bool:
-    """Whether a file is a CSV of predictions, as `PredictionWriter` writes it."""
+    """Whether a file is a table of predictions, as `PredictionWriter` writes it."""
     with suppress(OSError), path.open("rb") as file:
-        return path.is_file() and file.read(len(_HEAD)) == _HEAD
+        return path.is_file() and file.read(max(map(len, _HEADS))).startswith(_HEADS)
     return False
 
 
@@ -31,31 +33,46 @@ class PredictionWriter:
     """Writes the predictions of one photo or frame after the other; `close` ends the last video.
 
     As text a photo is one line, and a video some lines at its end. JSON and CSV hold every photo and every frame as it comes.
+    For ELAN a row is a stretch of time in which a face of the one video has one likeliest expression.
     """
 
-    def __init__(self, form: Form, classes: Sequence[str], file: TextIO, folder: Path | None = None) -> None:
-        """`folder`: photos are drawn into it with their predictions, and videos as a picture of expressions over time."""
+    def __init__(
+        self, form: Form, classes: Sequence[str], file: TextIO, folder: Path | None = None, columns: Columns = "mien"
+    ) -> None:
+        """`folder`: photos are drawn into it with their predictions, and videos as a picture of expressions over time.
+
+        `columns`: whose columns CSV has.
+        """
         self._form = form
         self._classes = tuple(classes)
         self._file = file
         self._folder = folder
-        self._table = csv.writer(file, lineterminator="\n")
+        self._rows = PredictionRows(columns, classes)
+        self._stretches = ElanRows()
+        self._table = csv.writer(file, lineterminator="\n", delimiter="\t" if form == "elan" else ",")
         self._photos = 0
         self._videos = 0
         self._video = ""
         self._timeline = Timeline(classes)
         if form == "csv":
-            self._table.writerow((*FIELDS, *map(plain_text, classes)))
+            self._table.writerow(map(plain_text, self._rows.names))
+        elif form == "elan":
+            self._table.writerow(HEADER)
 
     def write(self, read: PredictedPhoto) -> None:
-        """Write the next photo or frame."""
+        """Write the next photo or frame. Raises MienError for ELAN where it is of no video, or of a second one."""
         photo = read.photo
+        another = bool(self._videos or self._video) and photo.input.name != self._video
+        if self._form == "elan" and (photo.time is None or another):
+            raise _other_than_one_video(photo.name if photo.time is None else photo.input.name)
         if photo.input.name != self._video:
             self.close()
         if self._form == "json":
             self._print_json(read.to_json())
         elif self._form == "csv":
-            self._print_rows(read)
+            self._table.writerows(map(self._rows.cells, self._rows.rows(read)))
+        elif self._form == "elan":
+            self._table.writerows(self._stretches.add(photo.time or 0.0, read.faces))
         if photo.time is not None:
             self._video = photo.input.name
             self._timeline.add(photo.time, read.faces, photo.pixels if self._folder else None)
@@ -76,6 +93,8 @@ class PredictionWriter:
         if not self._video:
             return
         self._videos += 1
+        if self._form == "elan":
+            self._table.writerows(self._stretches.close())
         if self._form == "text":
             self._print(f"{self._video}: {self._timeline.end:.1f} s, {self._faces()}")
             for line in sorted(self._timeline.lines, key=lambda line: line.track):
@@ -110,20 +129,11 @@ class PredictionWriter:
         self._file.write(f"{to_json(values, indent=None, ascii_only=True)}\n")
         self._file.flush()
 
-    def _print_rows(self, read: PredictedPhoto) -> None:
-        place, time = file_fields(read.photo.input), "" if read.photo.time is None else f"{read.photo.time:.3f}"
-        names = (place.get(name, "") for name in ("photo", "path", "member"))
-        where = [name.encode("utf-8", "backslashreplace").decode() for name in names]
-        self._table.writerows([*where, time, *_row(one)] for one in read.faces)
-
     def _shown(self, means: Sequence[float]) -> str:
         """The three expressions that a face shows most, by their mean probabilities, in words."""
         likely = sorted(zip(means, self._classes, strict=True), reverse=True)[:3]
         return ", ".join(f"{short_name(name)} {percent(mean, 0)}" for mean, name in likely)
 
 
-def _row(prediction: Prediction) -> list[str | float]:
-    """The last columns of the CSV: track, box, likeliest expression, its probability, whether it is unsure, all probabilities."""
-    place = ["" if prediction.track is None else prediction.track, *(round(value, 1) for value in prediction.face.box)]
-    scores = (round(score, 4) for score in prediction.scores.values())
-    return [*place, plain_text(prediction.top), round(prediction.confidence, 4), int(prediction.unsure), *scores]
+def _other_than_one_video(name: str) -> MienError:
+    return MienError("one video, whose expressions ELAN shows over time", plain_text(name), "give one video, and a file for each")

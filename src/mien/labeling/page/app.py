@@ -24,6 +24,7 @@ from mien.labeling.page.source_photos import PhotoTurns, SourcePhotos
 from mien.labeling.page.store_failures import public_error
 from mien.labeling.page.wrong_tokens import TokenLookups, WrongTokens
 from mien.labeling.store.store import Store
+from mien.telemetry import FASTAPI_OFF
 
 SHORT = reprlib.Repr()
 """Writes the beginning of what was sent, however deep it is nested."""
@@ -51,8 +52,7 @@ def build(
         title="mien", docs_url=None, redoc_url=None, openapi_url=None,
         # All links are relative: nobody knows what a proxy puts before them.
         redirect_slashes=False,
-        # FastAPI would send requests, answers among them, to a collector of traces that the environment names.
-        telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False, "operation_spans": False},
+        telemetry=FASTAPI_OFF,  # answers would be among what it sends
     )  # fmt: skip
     faces, title = NumberedFaces(store, pool, photos), pool.info.name or (pool.folder.name if pool.folder else "faces")
     app.state.page = ServedPage(

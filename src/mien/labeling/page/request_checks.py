@@ -48,10 +48,13 @@ class RequestChecks:
     """An ASGI application that checks requests and passes them on to another.
 
     `names`: the host names that it answers to, any for None. `path`: what a proxy may leave before the application's own paths.
+    `most_bytes`: the longest body that a request may have.
     """
 
-    def __init__(self, app: ASGIApp, names: Collection[str] | None = LOOPBACK, path: str = "") -> None:
-        self._app, self._names, self._path = app, names, path
+    def __init__(
+        self, app: ASGIApp, names: Collection[str] | None = LOOPBACK, path: str = "", most_bytes: int = MOST_BYTES
+    ) -> None:
+        self._app, self._names, self._path, self._most_bytes = app, names, path, most_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check a request, and pass it on or refuse it."""
@@ -71,7 +74,7 @@ class RequestChecks:
             self._check_name(headers)
             if scope["method"] not in ("GET", "HEAD"):
                 _check_origin(headers)
-            receive = await _whole_body(headers, receive)
+            receive = await _whole_body(headers, receive, self._most_bytes)
         except _Refused as refused:
             await error_response(refused.status, refused.error)(scope, receive, send_with_headers)
             return
@@ -107,20 +110,20 @@ def _check_origin(headers: Headers) -> None:
         raise _Refused(403, MienError("a request from this page", found, "open the page itself"))
 
 
-async def _whole_body(headers: Headers, receive: Receive) -> Receive:
+async def _whole_body(headers: Headers, receive: Receive, most: int) -> Receive:
     """Reads the whole body, and returns the function from which the application receives it."""
     parts, size, more = [], 0, True
     length = headers.get("content-length", "")
-    if len(length) > 9 or (length.isdigit() and int(length) > MOST_BYTES):
-        raise _too_long()
+    if len(length) > 9 or (length.isdigit() and int(length) > most):
+        raise _too_long(most)
     while more:
         message = await receive()
         if message["type"] != "http.request":
             raise _Gone
         parts.append(message.get("body", b""))
         size, more = size + len(parts[-1]), message.get("more_body", False)
-        if size > MOST_BYTES:
-            raise _too_long()
+        if size > most:
+            raise _too_long(most)
     waiting = [{"type": "http.request", "body": b"".join(parts), "more_body": False}]
 
     async def again() -> Message:
@@ -129,8 +132,8 @@ async def _whole_body(headers: Headers, receive: Receive) -> Receive:
     return again
 
 
-def _too_long() -> _Refused:
-    return _Refused(413, MienError(f"at most {MOST_BYTES} bytes", "more", "send fewer answers at once"))
+def _too_long(most: int) -> _Refused:
+    return _Refused(413, MienError(f"at most {most} bytes", "more", "send fewer answers at once"))
 
 
 def _name(host: str) -> str:

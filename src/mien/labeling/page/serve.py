@@ -5,7 +5,7 @@ import ipaddress
 import re
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from mien.labeling.page.app import build
 from mien.labeling.page.client_addresses import require_proxies
 from mien.labeling.page.client_limits import ClientLimits
 from mien.labeling.page.log_limits import limited_logs
-from mien.labeling.page.request_checks import LOOPBACK
+from mien.labeling.page.request_checks import LOOPBACK, RequestChecks
 from mien.labeling.page.responses import GuessTiming
 from mien.labeling.page.setup import PreparedPage
 from mien.labeling.page.tls import tls_context
@@ -114,9 +114,24 @@ def serve(
     On this machine alone the page answers to the machine's names and to the names given. Elsewhere it answers to any name, unless
     some are given. Raises MienError for questions about faces that the pool does not have, and for a proxy that is no IP address.
     """
-    host, proxies, limits = listening.getsockname()[0], require_proxies(reached.proxies), reached.limits
-    known = LOOPBACK | {host, *reached.names} if reached.names or is_loopback(host) else None
-    app = build(ready.store, ready.pool, guess, known, limits, ready.photos, reached.path)
+    app = build(ready.store, ready.pool, guess, known_names(listening, reached), reached.limits, ready.photos, reached.path)
+    serve_app(app, listening, reached, started)
+
+
+def known_names(listening: socket.socket, reached: NetworkSettings) -> Collection[str] | None:
+    """The host names that an application answers to; None for any."""
+    host = listening.getsockname()[0]
+    return LOOPBACK | {host, *reached.names} if reached.names or is_loopback(host) else None
+
+
+def serve_app(
+    app: RequestChecks,
+    listening: socket.socket,
+    reached: NetworkSettings = LOCAL,
+    started: Callable[[uvicorn.Server], None] = lambda server: None,
+) -> None:
+    """Serve an application behind its request checks until a signal ends it, within the limits for clients."""
+    proxies, limits = require_proxies(reached.proxies), reached.limits
     # Whom to believe is said in any case: else uvicorn would believe this machine, or whom the environment names. The loop is one
     # that watches a socket for the server, on Windows too.
     config = uvicorn.Config(
