@@ -88,15 +88,15 @@ def test_a_run_says_it_and_goes_on(stored: Path, also: FaceSet, tmp_path: Path) 
 
 def test_what_cannot_join(faces: FaceSet, also: FaceSet, stored: Path) -> None:
     opened = FaceSet.open(stored)
-    with pytest.raises(MienError, match="another set for --also"):
+    with pytest.raises(MienError, match="another set for `also`"):
         joined_labels(opened, opened, TrainingSettings(checksums=(opened.info.checksum, "")), Silent())
     strange = replace(also, info=replace(also.info, classes=("a", "b", "c", "d")))
     with pytest.raises(MienError, match="labels of class0, class1, class2 in Second"):
         joined_labels(strange, faces, TrainingSettings(), Silent())
-    with pytest.raises(MienError, match="leave --also out"):
+    with pytest.raises(MienError, match="leave `also` out"):
         choose_tested_set(opened, None, also, "train", also)
     assert choose_tested_set(opened, None, also, "test", also).counts["class0"] == 4
-    with pytest.raises(MienError, match="give --also, too"):
+    with pytest.raises(MienError, match="give `also`, too"):
         Grid(("supervised_small",), also_labels=5)
 
 

@@ -91,7 +91,7 @@ def _in_its_way(name: str, protocol: PublishedProtocol, grid: Grid) -> Grid:
     if not protocol.folds:
         return grid
     if grid.folds not in (None, protocol.folds):
-        raise MienError(f"the {protocol.folds} folds of {name}", f"{grid.folds}", "leave --folds out")
+        raise MienError(f"the {protocol.folds} folds of {name}", f"{grid.folds}", "leave `folds` out")
     return replace(grid, folds=protocol.folds, fold_order="ascending" if protocol.ascending else "balanced")
 
 

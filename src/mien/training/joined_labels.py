@@ -38,7 +38,7 @@ def joined_labels(also: FaceSet, faces: FaceSet, settings: TrainingSettings, pro
     """
     name, info = also.info.name or "unnamed", faces.info
     if also.info.checksum and also.info.checksum == settings.checksums[0]:
-        raise MienError("another set for --also", "the training set", "leave it out: its labels are used anyway")
+        raise MienError("another set for `also`", "the training set", "leave it out: its labels are used anyway")
     place = np.array([info.classes.index(one) if one in info.classes else -1 for one in also.classes], np.int64)
     rows = np.setdiff1d(training_rows(also), held_out_rows(also))
     labeled = rows[also.labels[rows] >= 0]
@@ -47,7 +47,7 @@ def joined_labels(also: FaceSet, faces: FaceSet, settings: TrainingSettings, pro
     taken = labeled[mapped[labeled] >= 0]
     if not len(taken):
         found = f"labels of {', '.join(also.classes)}" if len(labeled) else "no labels"
-        raise MienError(f"labels of {', '.join(info.classes)} in {name}, for --also", found, "choose another set")
+        raise MienError(f"labels of {', '.join(info.classes)} in {name}, for `also`", found, "choose another set")
     if left := len(labeled) - len(taken):
         strange = ", ".join(one for one, number in zip(also.classes, place, strict=True) if number < 0)
         progress.say(f"{name}: left out, as the training set has no such class: {quantity(left, 'label')} of {strange}")
@@ -73,4 +73,4 @@ def require_untouched(also: FaceSet | None, tested: FaceSet, rows: npt.NDArray[n
     if also is None or not also.info.checksum or also.info.checksum != tested.info.checksum:
         return
     if np.intersect1d(rows, np.setdiff1d(training_rows(also), held_out_rows(also))).size:
-        raise MienError("a split to test on that nothing is trained on", repr(split), "name another --split, or leave --also out")
+        raise MienError("a split to test on that nothing is trained on", repr(split), "name another `split`, or leave `also` out")
