@@ -6,6 +6,7 @@ Arrows that follow from others are left out: who imports `evaluation` also stand
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from html import escape
 from pathlib import Path
 
@@ -54,10 +55,17 @@ def room_of(path: Path) -> str:
     return parts[0] if len(parts) > 1 else BASE
 
 
+@cache
+def _import_statements(path: Path) -> tuple[ast.Import | ast.ImportFrom, ...]:
+    """Those of a file, in any place."""
+    tree = ast.parse(path.read_text("utf-8"))
+    return tuple(node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom))
+
+
 def imported(path: Path) -> set[str]:
     """Dotted names of mien that a file imports, inside functions and for type checks too."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in _import_statements(path):
         if isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Import):
@@ -79,7 +87,7 @@ def _on_the_way(package: str, names: set[str], path: Path) -> bool:
     """Whether a file names `package` only to import modules of it."""
     own = [
         alias.name
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in _import_statements(path)
         if isinstance(node, ast.ImportFrom) and node.module == package
         for alias in node.names
         if f"{package}.{alias.name}" not in names

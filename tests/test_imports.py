@@ -19,7 +19,12 @@ assert _spec.loader is not None
 rooms = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(rooms)
 
-GRAPH = rooms.imports()
+
+@pytest.fixture(scope="module")
+def graph() -> dict[str, set[str]]:
+    """What imports what; made where it is needed, since every process of the tests reads this file."""
+    found: dict[str, set[str]] = rooms.imports()
+    return found
 
 
 def test_every_room_has_its_floor_and_says_what_it_is_for() -> None:
@@ -28,14 +33,14 @@ def test_every_room_has_its_floor_and_says_what_it_is_for() -> None:
     assert [name for name in rooms.FLOORS if len(rooms.purpose(name)) < 20] == []
 
 
-def test_no_modules_import_each_other_in_a_circle() -> None:
-    assert rooms.circles(GRAPH) == []
+def test_no_modules_import_each_other_in_a_circle(graph: dict[str, set[str]]) -> None:
+    assert rooms.circles(graph) == []
 
 
 @pytest.mark.parametrize("room", rooms.FLOORS)
-def test_a_room_imports_only_those_below_it(room: str) -> None:
+def test_a_room_imports_only_those_below_it(room: str, graph: dict[str, set[str]]) -> None:
     lower = set(rooms.FLOORS[: rooms.FLOORS.index(room)])
-    assert rooms.rooms(GRAPH)[room] - lower == set()
+    assert rooms.rooms(graph)[room] - lower == set()
 
 
 def test_no_room_is_too_large() -> None:
@@ -43,13 +48,13 @@ def test_no_room_is_too_large() -> None:
     assert {name: count for name, count in lines.items() if count > 0.15 * sum(lines.values())} == {}
 
 
-def test_the_picture_shows_the_rooms_as_they_are() -> None:
+def test_the_picture_shows_the_rooms_as_they_are(graph: dict[str, set[str]]) -> None:
     drawn = (ROOT / "docs" / "rooms.svg").read_text("utf-8")
 
     def without_sizes(text: str) -> str:
         return re.sub(r">\d+ %<", "><", text)
 
-    assert without_sizes(drawn) == without_sizes(rooms.draw(rooms.rooms(GRAPH))), "python docs/rooms.py draws it again"
+    assert without_sizes(drawn) == without_sizes(rooms.draw(rooms.rooms(graph))), "python docs/rooms.py draws it again"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))

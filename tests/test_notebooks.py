@@ -7,7 +7,7 @@ from typing import Any
 import matplotlib as mpl
 import pytest
 
-SHORT = {'"faces": 1200': '"faces": 600', ".with_epochs(5)": ".with_epochs(1)"}
+SHORT = {'"faces": 1200': '"faces": 300', ".with_epochs(5)": ".with_epochs(1)"}
 """What is read in place of what is written, so that a notebook takes a moment; both have to be there."""
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "docs" / "notebooks").glob("*.ipynb"))
 

@@ -10,7 +10,6 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.cluster.vq import kmeans2
 from scipy.special import softmax
 from scipy.stats import entropy as scipy_entropy
 
@@ -344,6 +343,8 @@ def blobs(sizes: list[int], seed: int = 0) -> npt.NDArray[np.float32]:
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(st.integers(2, 60), st.integers(1, 6), st.integers(1, 8), st.integers(0, 1000))
 def test_k_means_is_scipys(faces: int, dimension: int, clusters: int, seed: int) -> None:
+    from scipy.cluster.vq import kmeans2  # here, as it takes long to load
+
     values = rng(seed).normal(size=(faces, dimension)).astype(np.float32)
     centers = first_centers(values, min(clusters, faces), rng(seed))
     assert len(np.unique(centers, axis=0)) == len(centers), "k-means++ draws no face twice where all are different"

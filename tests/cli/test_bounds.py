@@ -148,16 +148,28 @@ def test_a_name_that_is_no_text_is_refused_before_any_work(mien: Command, stored
     assert not any(NO_TEXT in path.name for path in tmp_path.iterdir())
 
 
+SEVERAL = """
+import sys
+from mien.cli import main
+left = sys.argv[1:]
+while left:
+    end = left.index("next")
+    sys.argv, left = ["mien", *left[:end]], left[end + 1 :]
+    try:
+        main()
+    except SystemExit as end:
+        print(end.code)
+"""
+"""Commands one after the other, "next" behind each, which say their exit codes."""
+
+
 def test_what_a_terminal_cannot_write_is_written_otherwise(stored: Path, tmp_path: Path) -> None:
     """A name that is no text, a class in another script, on a terminal that knows ASCII alone."""
     environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
-    for words in (["resume", f"{tmp_path}/{NO_TEXT}"], ["recipes", "é\udcff"], ["describe", f"{tmp_path}/é"]):
-        done = subprocess.run(
-            [sys.executable, "-c", "from mien.cli import main; main()", *words], capture_output=True, env=environment, check=False
-        )
-        assert done.returncode == 1
-        assert done.stderr.startswith(b"mien: expected")
-        assert b"Traceback" not in done.stderr
+    words = ["resume", f"{tmp_path}/{NO_TEXT}", "next", "recipes", "é\udcff", "next", "describe", f"{tmp_path}/é", "next"]
+    done = subprocess.run([sys.executable, "-c", SEVERAL, *words], capture_output=True, env=environment, check=False)
+    assert done.stdout.split() == [b"1"] * 3, done.stderr
+    assert [line[:14] for line in done.stderr.splitlines()] == [b"mien: expected"] * 3
 
 
 @pytest.mark.parametrize(

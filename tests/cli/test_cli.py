@@ -12,7 +12,7 @@ import pytest
 import typer
 from PIL import Image
 
-from conftest import Command, bright_faces, require_one_sentence
+from conftest import Command, bright_faces, require_one_sentence, write_faces
 from mien import FaceSet, Recognizer
 from mien.cli import app
 from processes import WAIT
@@ -206,13 +206,17 @@ def test_a_changed_set_or_model_is_refused(mien: Command, run_folder: Path, stor
 
 def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
     """A limit on the size of files stands for it: writing fails as on a full disk."""
-    words = ["import", "synthetic", str(tmp_path / "faces"), "--set", "faces=700", "--set", "people=8"]
+    photos, place = tmp_path / "photos", tmp_path / "place"
+    place.mkdir()
+    write_faces(photos / "calm", 10, 200)
+    write_faces(photos / "glad", 10, 200)
+    words = ["import", "folder", str(photos), str(place / "faces"), "--side", "200"]
     code = f"import resource, sys; sys.argv = ['mien', *{words!r}]; from mien.cli import main; "
     code += "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000)); main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "make room" in done.stderr
-    assert list(tmp_path.iterdir()) == []
+    assert list(place.iterdir()) == []
 
 
 STAYING = """
@@ -233,14 +237,18 @@ main()
 
 
 def test_a_polite_end_of_an_import_leaves_nothing(tmp_path: Path) -> None:
-    words = ["import", "synthetic", str(tmp_path / "faces"), "--set", "faces=20", "--set", "people=5"]
+    photos, place = tmp_path / "photos", tmp_path / "place"
+    place.mkdir()
+    write_faces(photos / "calm", 1)
+    write_faces(photos / "glad", 1)
+    words = ["import", "folder", str(photos), str(place / "faces"), "--side", "8"]
     with subprocess.Popen([sys.executable, "-c", STAYING, *words], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "a block is written\n"
-        assert list(tmp_path.glob(".faces.*/table.parquet"))
+        assert list(place.glob(".faces.*/table.parquet"))
         process.terminate()
         assert process.wait(timeout=WAIT) == 128 + signal.SIGTERM
-    assert list(tmp_path.iterdir()) == []
+    assert list(place.iterdir()) == []
 
 
 def test_every_command_is_in_the_readme_or_a_guide() -> None:

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import bootstrap
-from torchmetrics.functional.classification import multiclass_calibration_error, multiclass_f1_score
 
 from mien.errors import MienError
 from mien.evaluation import metrics
@@ -131,6 +130,8 @@ def test_average_accuracy_is_accuracy_where_classes_are_balanced(predicted: Ints
 @given(indices)
 def test_macro_f1_is_that_of_torchmetrics(pair: tuple[Ints, Ints]) -> None:
     labels, predicted = map(torch.from_numpy, pair)
+    from torchmetrics.functional.classification import multiclass_f1_score  # here, as it takes long to load
+
     reference = multiclass_f1_score(predicted, labels, CLASSES, average="macro")
     assert metrics.macro_f1(confusion(*pair, CLASSES)) == pytest.approx(float(reference), abs=1e-6)
 
@@ -160,6 +161,8 @@ def test_calibration_error_is_that_of_a_naive_loop(count: int, bins: int, seed: 
 
 
 def test_calibration_error_is_that_of_torchmetrics() -> None:
+    from torchmetrics.functional.classification import multiclass_calibration_error
+
     logits, labels = drawn(500)
     probabilities = apply_temperature(logits, 1.0)
     reference = multiclass_calibration_error(torch.from_numpy(probabilities), torch.from_numpy(labels), CLASSES, n_bins=15)

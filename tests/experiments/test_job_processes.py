@@ -12,8 +12,11 @@ from test_compare import SMALL
 from mien import MienError
 from mien.experiments import job_processes
 from mien.experiments.compare import compare
-from mien.experiments.job_processes import JobProcess, threads_of_each
+from mien.experiments.grid import make_plan
+from mien.experiments.job_processes import JobProcess, run_in_processes, threads_of_each
+from mien.experiments.one_run import open_work
 from mien.experiments.settings import Grid
+from mien.progress import Silent
 
 
 @pytest.fixture
@@ -65,8 +68,10 @@ def test_what_a_run_raises_is_raised_here(grid: Grid, stored: Path, tmp_path: Pa
         return iter(["no_such_module:Name"])
 
     monkeypatch.setattr(job_processes, "own_names", missing)
+    work = open_work(stored, grid, tmp_path / "out")
+    jobs = make_plan(work.grid, work.faces, work.others).jobs
     with pytest.raises(MienError, match=r"an importable package.module:Name; found 'no_such_module:Name'"):
-        compare(stored, grid, tmp_path / "out", jobs=2)
+        list(run_in_processes(work, jobs, 1, Silent()))
 
 
 def test_processors_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:

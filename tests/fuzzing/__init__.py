@@ -150,7 +150,9 @@ class Reader:
     """A process that reads one input after the other."""
 
     def __init__(self, kind: str, work: Path) -> None:
-        context = get_context("spawn")
+        # Each begins as a copy of a process that has loaded the most already: to load torch takes seconds.
+        context = get_context("forkserver")
+        context.set_forkserver_preload(["mien.training.train", "mien.evaluation.evaluate"])
         self._log, (self._pipe, theirs) = work / "log.txt", context.Pipe()
         # No daemon: what is read may begin processes itself. It ends when the pipe does.
         self._process = context.Process(target=_serve, args=(theirs, kind, str(self._log)))

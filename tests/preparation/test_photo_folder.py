@@ -17,6 +17,14 @@ from mien.preparation.preparation_settings import PreparationSettings
 from photographs import photo_of, write_photo
 from runs import Heard
 
+SHORT = ("--recipe", "supervised_small", "--epochs", 1, "--threads", 1, "--set", "model.width=8", "--set", "draw.at_least=1")
+"""Trains for a moment."""
+
+
+def short() -> Recipe:
+    """The same."""
+    return Recipe.load("supervised_small").with_settings({"model.width": 8, "draw.at_least": 1}).with_epochs(1)
+
 
 @pytest.fixture
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -32,7 +40,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_photos_are_prepared_once(mien: Command, photos: Path, tmp_path: Path) -> None:
-    words = ["train", photos, "--recipe", "supervised_small", "--epochs", 1, "--threads", 1]
+    words = ["train", photos, *SHORT]
     done = mien(*words, "--out", tmp_path / "run")
     assert done.code == 0, done.err
     assert "12 faces" in done.err
@@ -51,7 +59,7 @@ def test_photos_are_prepared_once(mien: Command, photos: Path, tmp_path: Path) -
 
 
 def test_photos_are_evaluated_as_they_are_trained_on(mien: Command, photos: Path, tmp_path: Path) -> None:
-    words = ["--recipe", "supervised_small", "--epochs", 1, "--threads", 1, "--out", tmp_path / "run"]
+    words = [*SHORT, "--out", tmp_path / "run"]
     assert mien("train", photos, *words).code == 0
     done = mien("evaluate", tmp_path / "run", photos)
     assert (done.code, "import or prepare it with --test 0.2" in done.err) == (1, True), done.err
@@ -103,7 +111,7 @@ def test_limits_hold_for_photos_that_are_trained_on(
     mien: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mien.media.file_limits.FILE_LIMITS", replace(FILE_LIMITS, pixels=10))
-    words = ["train", photos, "--recipe", "supervised_small", "--epochs", 1, "--threads", 1, "--out", tmp_path / "run"]
+    words = ["train", photos, *SHORT, "--out", tmp_path / "run"]
     done = mien(*words)
     assert done.code
     assert "pixels, more than 10" in done.err
@@ -117,8 +125,8 @@ def test_limits_hold_for_photos_that_are_trained_on(
 
 
 def test_python_takes_photos_where_the_commands_do(photos: Path, tmp_path: Path) -> None:
-    heard, short = Heard(), Recipe.load("supervised_small").with_epochs(1)
-    recognizer = train(photos, short, tmp_path / "run", TrainingSettings(threads=1), progress=heard)
+    heard = Heard()
+    recognizer = train(photos, short(), tmp_path / "run", TrainingSettings(threads=1), progress=heard)
     assert heard.lines[0].startswith(f"{photos} holds photos: their faces are cut out into {tmp_path / 'photos.faces'}, once")
     heard.lines.clear()
     assert evaluate(recognizer, str(photos), "all", progress=heard).count == 12
@@ -147,7 +155,7 @@ def test_photos_for_a_model_are_cut_out_as_its_faces_were(mien: Command, photos:
 
 
 def test_faces_that_training_cut_out_are_not_taken_for_a_model_of_others(photos: Path, tmp_path: Path) -> None:
-    train(photos, Recipe.load("supervised_small").with_epochs(1), tmp_path / "run", TrainingSettings(threads=1))
+    train(photos, short(), tmp_path / "run", TrainingSettings(threads=1))
     found = "photos.faces to be cut out by eyes [^,]*, side 48, gray; found box [^,]*, side 48, gray; remove .*photos.faces, and"
     with pytest.raises(MienError, match=found):
         adapt("mien-s", photos, tmp_path / "adapted")

@@ -152,7 +152,7 @@ def test_it_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_a_full_disk_is_said_and_the_same_command_goes_on(tmp_path: Path, processes: int) -> None:
+def test_a_full_disk_is_said_and_the_same_command_goes_on(mien: Command, tmp_path: Path, processes: int) -> None:
     """A limit on the size of files stands for it: the set of all faces is beyond it, or a part already."""
     folder, limit = write_folder(tmp_path / "in", 70), 100_000
     words = ["mien", "prepare", str(folder), str(tmp_path / "out"), "--workers", str(processes)]
@@ -164,8 +164,8 @@ def test_a_full_disk_is_said_and_the_same_command_goes_on(tmp_path: Path, proces
     assert not (tmp_path / "out").exists()
     parts = tmp_path / ".out.parts"
     assert parts.exists() == (f"what is done lies in {parts}: give the same command again" in done.stderr)
-    done = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    again = mien(*words[1:])
+    assert again.code == 0, again.err
     assert len(FaceSet.open(tmp_path / "out", verify=True)) == 70
 
 
@@ -416,7 +416,8 @@ def test_what_cannot_be_is_said(mien: Command, tmp_path: Path) -> None:
     assert (done.code, "the last word the new set" in " ".join(done.err.replace("│", "").split())) == (2, True), done.err
 
 
-def test_killed_twice_nothing_is_lost_and_nothing_twice(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("tasks_of_five")
+def test_killed_twice_nothing_is_lost_and_nothing_twice(mien: Command, tmp_path: Path) -> None:
     """A real SIGKILL of the command while its processes work; they end as well."""
     folder, parts = write_folder(tmp_path / "in", 23), tmp_path / ".out.parts"
     (folder / "0013.png").write_text("no photo")
@@ -428,9 +429,8 @@ def test_killed_twice_nothing_is_lost_and_nothing_twice(tmp_path: Path) -> None:
             process.kill()
         wait_for_all(process.pid)
         write_photo(folder / held, photo_of((3, 3, 20)))
-    with started("-c", PREPARE, *words) as process:
-        said = process.communicate(timeout=WAIT)[1]
-    assert process.returncode == 0, said
+    done_at_last = mien(*words)
+    assert done_at_last.code == 0, done_at_last.err
     faces = FaceSet.open(tmp_path / "out", verify=True)
     names = faces.column("id").to_pylist()
     assert names == [f"{n:04d}.png" for n in range(23) if n != 13]

@@ -20,11 +20,12 @@ from processes import WAIT
 FACES = np.random.default_rng(0).integers(0, 256, (3, 32, 32), dtype=np.uint8)
 
 
-@pytest.fixture
-def folders(tmp_path: Path) -> dict[str, Path]:
-    train(bright_faces(), small_recipe(), tmp_path / "run", TrainingSettings(threads=1, device="cpu"))
-    export(tmp_path / "run", tmp_path / "model")
-    return {"run": tmp_path / "run", "model": tmp_path / "model"}
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    place = tmp_path_factory.mktemp("made")
+    train(bright_faces(), small_recipe(), place / "run", TrainingSettings(threads=1, device="cpu"))
+    export(place / "run", place / "model")
+    return {"run": place / "run", "model": place / "model"}
 
 
 def _answers(recognizer: Recognizer) -> Any:
@@ -42,8 +43,8 @@ def test_copies_answer_the_same(folders: dict[str, Path], name: str) -> None:
     assert len(pickle.dumps(Recognizer.load("mien-s", "cpu"))) < 20_000
 
 
-def test_another_process_reads_it_again(folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_another_process_reads_it_again(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folders["run"].parent)
     recognizers = [Recognizer.load(name, "cpu") for name in ("mien-s", "run", "model")]
     expected = list(map(_answers, recognizers))
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
@@ -54,12 +55,13 @@ def test_another_process_reads_it_again(folders: dict[str, Path], tmp_path: Path
 
 
 def test_another_model_in_the_meantime_is_said(folders: dict[str, Path], tmp_path: Path) -> None:
-    sent = pickle.dumps(Recognizer.load(folders["model"], "cpu"))
+    model = shutil.copytree(folders["model"], tmp_path / "model")
+    sent = pickle.dumps(Recognizer.load(model, "cpu"))
     assert isinstance(pickle.loads(sent).backend, OnnxBackend)
     train(bright_faces(), small_recipe(), tmp_path / "other", TrainingSettings(seed=1, threads=1, device="cpu"))
-    shutil.rmtree(folders["model"])
+    shutil.rmtree(model)
     with pytest.raises(MienError, match="a run or a model at"):
         pickle.loads(sent)
-    export(tmp_path / "other", folders["model"])
+    export(tmp_path / "other", model)
     with pytest.raises(MienError, match="as it was when it was sent here"):
         pickle.loads(sent)

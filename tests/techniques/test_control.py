@@ -71,12 +71,12 @@ def teaching(question: str, name: str, tmp_path: Path) -> Recipe:
     return recipe_with(question, name, tmp_path).with_settings(sure.get(name, {}))
 
 
-@pytest.fixture
-def strangers(tmp_path: Path) -> tuple[FaceSet, FaceSet]:
+@pytest.fixture(scope="module")
+def strangers(tmp_path_factory: pytest.TempPathFactory) -> tuple[FaceSet, FaceSet]:
     """Two sets that differ in what their unlabeled faces show."""
-    faces = bright_faces()
-    train(faces, small_recipe(stages=[{"epochs": 1, "lr": 0.01}]), tmp_path / "which", ORDER)
-    used = pq.read_table(tmp_path / "which" / "budget.parquet").column("id").to_pylist()
+    faces, run = bright_faces(), tmp_path_factory.mktemp("which") / "run"
+    train(faces, small_recipe(stages=[{"epochs": 1, "lr": 0.01}]), run, ORDER)
+    used = pq.read_table(run / "budget.parquet").column("id").to_pylist()
     pixels = faces.faces().copy()
     hidden = ~np.isin(faces.values("id").astype(str), used)
     pixels[hidden] = np.random.default_rng(5).integers(0, 256, pixels[hidden].shape, np.uint8)

@@ -28,7 +28,6 @@ from mien.data.synthetic_faces.population import (
     PROTOTYPES,
     TRAIT_LIMITS,
 )
-from mien.data.synthetic_faces.render import draw_scenes
 from mien.data.synthetic_faces.scenes import ACTIONS, CONDITIONS, TRAITS, Scenes
 from mien.errors import MienError
 from mien.expressions import BASIC
@@ -103,6 +102,8 @@ class Synthetic(Source):
 
     def blocks(self, size: int = 512) -> Iterator[FaceBlock]:
         """The pictures, `size` at a time, which changes nothing else. Raises MienError where no sequence fits into `faces`."""
+        from mien.data.synthetic_faces.render import draw_scenes  # with torch, which takes long to load: names need it not
+
         plan = self.plan()
         columns = self._columns(plan)
         for start in range(0, len(plan.label), size):
