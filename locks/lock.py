@@ -2,7 +2,7 @@
 
 Versions in constraints.txt stay; remove a line there, before, to get a newer one.
 Each lock holds what the ones before it do not: `core`, what mien needs and is built with; `cuda`, what torch needs for a GPU;
-`extras`; and `develop`, what tests and checks need.
+`extras`; `develop`, what tests and checks need; and `docs`, what `make site` needs.
 """
 
 import re
@@ -17,7 +17,7 @@ CONSTRAINTS = ROOT / "constraints.txt"
 BUILD = "editables\nhatchling==1.27.0\n"
 """With what mien is installed in place; the version is that of pyproject.toml."""
 FOR_GPUS = ("cuda-", "nvidia-", "triton")
-LAYERS = {"core": [], "extras": ["cluster", "dlib", "doubts", "facenet", "postgresql"], "develop": ["test", "lint"]}
+LAYERS = {"core": [], "extras": ["cluster", "dlib", "doubts", "facenet", "postgresql"], "develop": ["test", "lint"], "docs": ["docs"]}
 """Extras of pyproject.toml by lock."""
 BLOCK = re.compile(r"^([\w.-]+)==(\S+)[^\n]*(?:\n[ \t][^\n]*)*\n", re.M)
 

@@ -13,7 +13,7 @@ PLAIN = "supervised"
 """What is trained where nobody names a recipe but changes its network or its start."""
 
 FEW_PER_CLASS = 500
-"""Most labels a class, on average, that count as few. Measured on FER+ (docs/results.md): with 100 a class a face net is 14
+"""Most labels a class, on average, that count as few. Measured on FER+ (docs/results/face-network.md): with 100 a class a face net is 14
 points ahead of the same labels from scratch; with all, 3,500 a class, `ferplus` is ahead. Between these nothing is measured."""
 
 LEAST_SIDE = 32
