@@ -17,7 +17,12 @@ CONSTRAINTS = ROOT / "constraints.txt"
 BUILD = "editables\nhatchling==1.27.0\n"
 """With what mien is installed in place; the version is that of pyproject.toml."""
 FOR_GPUS = ("cuda-", "nvidia-", "triton")
-LAYERS = {"core": [], "extras": ["cluster", "dlib", "doubts", "facenet", "postgresql"], "develop": ["test", "lint"], "docs": ["docs"]}
+LAYERS = {
+    "core": [],
+    "extras": ["cluster", "dlib", "doubts", "facenet", "postgresql"],
+    "develop": ["test", "lint"],
+    "docs": ["docs"],
+}
 """Extras of pyproject.toml by lock."""
 BLOCK = re.compile(r"^([\w.-]+)==(\S+)[^\n]*(?:\n[ \t][^\n]*)*\n", re.M)
 
