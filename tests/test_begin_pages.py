@@ -76,5 +76,6 @@ def test_training(mien: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_comparing(mien: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     said = run_page("compare-recipes.md", mien)
-    assert "fixmatch_small" in said
+    assert "140 faces x 6 views x 128 features -> my_features" in said
+    assert "fixmatch_small, 5 labels per class, seed 0: accuracy" in said
     assert (tmp_path / "comparison" / "report.html").is_file()
