@@ -1,5 +1,6 @@
 # make demo | core (what reads photos) | extras (all of mien's) | test | lint | bench | locks (anew, from pyproject.toml)
 # make release: builds, checks and tags what is committed (release.sh); nothing is uploaded
+# make site: the docs as pages to read in a browser, in build/site; a warning is an error
 # make services: a PostgreSQL server, a browser, openssl and strace for tests, as root; without them those tests are skipped
 # bash tests/again.sh [--load] [--shuffle]: the tests ten times, to find those that depend on how fast or busy a machine is
 # make model FERPLUS=FOLDER: trains the model in the box again, from a face set of FER+; it goes on where it was interrupted
@@ -12,7 +13,7 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 LOCKED = $(PIP) --require-hashes --only-binary :all: --requirement
 WANTS_CUDA = $(BIN)/python -c "import importlib.metadata as m; raise SystemExit('nvidia' not in str(m.requires('torch')))"
 
-.PHONY: core demo extras release test lint bench locks services model card
+.PHONY: core demo extras release test lint bench locks services model card site
 
 demo: $(VENV)/train
 	rm -rf demo
@@ -26,6 +27,9 @@ lint: $(VENV)/develop
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+site: $(VENV)/docs
+	$(BIN)/zensical build --clean --strict
 
 BOX = src/mien/recognize/weights/mien-s
 ALIGN = eyes distance=0.37 height=0.39; mtcnn; largest
@@ -86,6 +90,11 @@ $(VENV)/extras: $(VENV)/train locks/label.txt locks/extras.txt
 
 $(VENV)/develop: $(VENV)/extras locks/develop.txt
 	$(LOCKED) locks/develop.txt
+	$(BIN)/python -m pip check
+	touch $@
+
+$(VENV)/docs: $(VENV)/develop locks/docs.txt
+	$(LOCKED) locks/docs.txt
 	$(BIN)/python -m pip check
 	touch $@
 

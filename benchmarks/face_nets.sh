@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every table of docs/results.md under "What a face-recognition network can teach".
+# The tables of docs/results/face-network.md.
 #
 #   bash benchmarks/face_nets.sh FER WEB OUT PART...
 #

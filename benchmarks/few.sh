@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The tables of docs/results.md on the best that is made of few labels.
+# The tables of docs/results/few-labels.md on the best that is made of few labels.
 #
 #   bash benchmarks/few.sh FACES OUT PART...
 #

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every table of docs/results.md under "Few labels", "Doubtful labels" and "Another domain".
+# Every table of docs/results/another-domain.md, and those that few-labels.md and doubtful-labels.md there name it for.
 #
 #   bash benchmarks/few_labels.sh FER WEB OUT PART...
 #

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every table of docs/results.md under "Semantic neighborhoods".
+# Every table of docs/results/neighborhoods.md.
 #
 #   bash benchmarks/neighborhood.sh FER OUT PART...
 #

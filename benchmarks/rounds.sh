@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every table of docs/results.md under "Asking only what matters".
+# The tables of docs/results/asking-people.md on which faces to ask about.
 #
 #   bash benchmarks/rounds.sh FER OUT PART...
 #

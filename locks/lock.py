@@ -2,7 +2,7 @@
 
 Versions in constraints.txt stay; remove a line there, before, to get a newer one.
 Each lock holds what the ones before it do not: `core`, what reads photos and what builds mien; `train` and `label`, what these
-extras bring; `cuda`, what torch needs for a GPU; `extras`, the other ones; and `develop`, what tests and checks need.
+extras bring; `cuda`, what torch needs for a GPU; `extras`, the other ones; `develop`, what tests and checks need; and `docs`, what `make site` needs.
 """
 
 import re
@@ -23,6 +23,7 @@ LAYERS = {
     "label": ["label"],
     "extras": ["cluster", "dlib", "doubts", "facenet", "frames", "onnx", "postgresql", "sklearn"],
     "develop": ["test", "lint"],
+    "docs": ["docs"],
 }
 """Extras of pyproject.toml by lock."""
 BLOCK = re.compile(r"^([\w.-]+)==(\S+)[^\n]*(?:\n[ \t][^\n]*)*\n", re.M)

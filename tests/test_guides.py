@@ -3,7 +3,9 @@
 import ast
 import importlib
 import re
+import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -11,7 +13,7 @@ import typer
 from mien.cli import app
 
 DOCS = Path(__file__).parents[1]
-PAGES = sorted([*(DOCS / "docs").rglob("*.md"), DOCS / "README.md"])
+PAGES = sorted([*(DOCS / "docs").rglob("*.md"), DOCS / "README.md", DOCS / "CONTRIBUTING.md"])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -46,3 +48,28 @@ def test_commands_are_there(page: Path) -> None:
     blocks = "\n".join(re.findall(r"```\w*\n(.*?)```", text, re.DOTALL))
     words = re.findall(r"^mien ([a-z][\w-]+)", blocks, re.MULTILINE) + re.findall(r"`mien ([a-z][\w-]+)", text)
     assert set(words) - known == set()
+
+
+def command_lines(page: Path) -> list[str]:
+    """Calls of mien in the blocks of a page that are commands; output has the language `text`."""
+    blocks = "".join(re.findall(r"^```(?:bash|sh|console)?\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE))
+    return [
+        line[line.index("mien ") :]
+        for line in blocks.replace("\\\n", " ").splitlines()
+        if re.match(r"(\$ |time |PYTHONPATH=\. )?mien [a-z-]", line)
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_options_of_commands_are_there(page: Path) -> None:
+    """Of all commands, also of those that need somebody's data."""
+    unknown = []
+    for line in command_lines(page):
+        command: Any = typer.main.get_group(app)
+        _, *words = shlex.split(line, comments=True)
+        while words and words[0] in getattr(command, "commands", {}):
+            command = command.commands[words.pop(0)]
+        known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)} | {"--help"}
+        given = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+        unknown += [f"{line}: {option}" for option in given - known]
+    assert unknown == []

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 LOCKS = sorted((ROOT / "locks").glob("*.txt"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
-FOR_USERS = [extra for extra in EXTRAS if extra not in ("test", "lint")]
+FOR_USERS = [extra for extra in EXTRAS if extra not in ("test", "lint", "docs")]
 CORE: list[str] = PROJECT["project"]["dependencies"]
 
 
@@ -53,6 +53,7 @@ def test_constraints_are_the_versions_of_the_locks() -> None:
         (EXTRAS["label"], ["core", "train", "label"]),
         ([one for extra in FOR_USERS for one in EXTRAS[extra]], ["core", "train", "label", "extras"]),
         ([one for extra in ("test", "lint") for one in EXTRAS[extra]], ["core", "train", "label", "extras", "develop"]),
+        (EXTRAS["docs"], ["core", "train", "label", "extras", "develop", "docs"]),
     ],
 )
 def test_locks_hold_what_is_asked_for(asked: list[str], locks: list[str]) -> None:

@@ -13,8 +13,9 @@ PLAIN = "supervised"
 """What is trained where nobody names a recipe but changes its network or its start."""
 
 FEW_PER_CLASS = 500
-"""Most labels a class, on average, that count as few. Measured on FER+ (docs/results.md): with 100 a class a face net is 14
-points ahead of the same labels from scratch; with all, 3,500 a class, `ferplus` is ahead. Between these nothing is measured."""
+"""Most labels a class, on average, that count as few. Measured on FER+ (docs/results/face-network.md): with 100 a class
+a face net is 14 points ahead of the same labels from scratch; with all, 3,500 a class, `ferplus` is ahead. Between these
+nothing is measured."""
 
 LEAST_SIDE = 32
 """Least side of faces, in pixels, for a face net and for learning from unlabeled faces. Both were measured on 48."""
