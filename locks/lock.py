@@ -2,7 +2,8 @@
 
 Versions in constraints.txt stay; remove a line there, before, to get a newer one.
 Each lock holds what the ones before it do not: `core`, what reads photos and what builds mien; `train` and `label`, what these
-extras bring; `cuda`, what torch needs for a GPU; `extras`, the other ones; `develop`, what tests and checks need; and `docs`, what `make site` needs.
+extras bring; `cuda`, what torch needs for a GPU; `extras`, the other ones; `develop`, what tests and checks need; and `docs`,
+what `make site` needs.
 """
 
 import re
