@@ -62,7 +62,7 @@ def test_a_recipe_that_is_not_there_is_not_chosen() -> None:
     facts = few(side=0, unlabeled=500)
     assert choose(facts, set(ALL) - {"few_cached"}).name == "linear_head"
     assert choose(few(face_net=True), ["supervised"]).name == "supervised"
-    with refused("a recipe that learns from unlabeled faces", "cached features", "--recipe"):
+    with refused("a recipe that learns from unlabeled faces", "cached features", "`recipe`"):
         choose(few(side=0, unlabeled=500, further=True), set(ALL) - {"few_cached"})
 
 

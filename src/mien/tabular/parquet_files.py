@@ -77,7 +77,9 @@ def read_column(path: Path, metadata: pq.FileMetaData, name: str, kind: pa.DataT
     room = max(ROOM, PER_ROW * int(metadata.num_rows))
     _require_room(path, metadata, name, room, todo)
     try:
-        column = pq.read_table(path, columns=[name], memory_map=True).column(0)
+        # Not pq.read_table, which looks for a folder of files first and takes three times as long.
+        with pq.ParquetFile(path, metadata=metadata, memory_map=True) as file:
+            column = file.read(columns=[name]).column(0)
         column = column if kind is None or column.type == kind else column.cast(kind)
         column.validate(full=True)
     except FAULTS as error:
@@ -104,7 +106,8 @@ def _require_room(path: Path, metadata: pq.FileMetaData, name: str, room: int, t
                 repeated += part.total_uncompressed_size * group.num_rows if part.physical_type == "BYTE_ARRAY" else 0
     if repeated > room and stated <= room:
         try:
-            told = pq.read_table(path, columns=[name], read_dictionary=[name], memory_map=True).column(0)
+            with pq.ParquetFile(path, metadata=metadata, read_dictionary=[name], memory_map=True) as file:
+                told = file.read(columns=[name]).column(0)
             stated = sum(_text_bytes(chunk) for chunk in told.chunks)
         except FAULTS as error:
             raise MienError(f"a column {name} in {path}", str(error)[:200], todo) from error

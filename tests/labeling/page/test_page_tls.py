@@ -118,5 +118,5 @@ def test_files_that_cannot_be_used_are_one_sentence(tmp_path: Path) -> None:
             tls_context(first, second)
         assert told in str(raised.value), (first, second)
         assert "\n" not in str(raised.value)
-    with pytest.raises(MienError, match="--certificate beside --key"):
+    with pytest.raises(MienError, match="`certificate` beside `key`"):
         network_settings((), (), None, key)
