@@ -14,6 +14,7 @@ BASE = "base"
 FLOORS = (
     *(
         BASE,
+        "http_server",
         "tabular",
         "media",
         "data",
@@ -27,7 +28,7 @@ FLOORS = (
         "recipes",
         "training",
     ),
-    *("pretraining", "techniques", "labeling", "label_errors", "experiments", "active", "cli"),
+    *("serving", "pretraining", "techniques", "labeling", "label_errors", "experiments", "active", "cli"),
 )
 """Rooms from the lowest on: each imports only those before it."""
 DOORS = ("__init__.py", "__main__.py")

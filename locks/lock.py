@@ -21,7 +21,7 @@ LAYERS = {
     "core": [],
     "train": ["train"],
     "label": ["label"],
-    "extras": ["cluster", "dlib", "doubts", "facenet", "onnx", "postgresql"],
+    "extras": ["cluster", "dlib", "doubts", "facenet", "onnx", "postgresql", "serve"],
     "develop": ["test", "lint"],
 }
 """Extras of pyproject.toml by lock."""

@@ -61,7 +61,8 @@ def annotate(
     device: Annotated[str, setting(PageSettings, "device")] = "auto",
 ) -> None:
     """Show faces in the browser and ask people what they express."""
-    from mien.labeling.page.serve import is_loopback, listen, network_settings, page_address, serve
+    from mien.http_server.network import is_loopback, listen, network_settings, page_address
+    from mien.labeling.page.serve import serve
     from mien.labeling.page.setup import prepare_page
     from mien.labeling.store.database import Database
 

@@ -24,9 +24,9 @@ from PIL import Image
 from serving import PATIENT, ask_raw, asked_store, error_of, given, sent, served, signed_in, undoing, write_pool
 
 from mien import FaceSet, MienError
+from mien.http_server.network import NetworkSettings
 from mien.labeling.page import app, responses
 from mien.labeling.page.new_questions import GIVEN
-from mien.labeling.page.serve import NetworkSettings
 from mien.labeling.store.records import Question, Reply
 from mien.labeling.store.store import Store
 from processes import WAIT

@@ -23,8 +23,8 @@ from serving import CLASSES, PATIENT, error_of, given, sent, served, signed_in
 from mien import FaceSet, MienError
 from mien.data.format import Info
 from mien.data.writer import FaceSetWriter
+from mien.http_server.network import NetworkSettings, listen, network_settings, page_address
 from mien.labeling.page.numbered_faces import NumberedFaces
-from mien.labeling.page.serve import NetworkSettings, listen, network_settings, page_address
 from mien.labeling.page.settings import PageSettings
 from mien.labeling.page.setup import PreparedPage, prepare_page
 from mien.labeling.page.source_photos import AROUND, SIDE, SourcePhotos, find_source_photos

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 import uvicorn
 
-from mien.labeling.page.client_addresses import client_key, is_among
-from mien.labeling.page.client_limits import ClientLimits
-from mien.labeling.page.connections import Connections, most_connections
-from mien.labeling.page.http_protocol import Connection
-from mien.labeling.page.log_limits import PAGE
+from mien.http_server.client_addresses import client_key, is_among
+from mien.http_server.client_limits import ClientLimits
+from mien.http_server.connections import Connections, most_connections
+from mien.http_server.http_protocol import Connection
+from mien.http_server.log_limits import SERVER
 
 AT_ONCE = 16
 """Connections accepted in a row; fewer than `connections.RESERVE`, since closed ones free their files only after that."""
@@ -22,10 +22,10 @@ EXPIRE_SECONDS = 1.0
 PAUSE_SECONDS = 0.5
 """How long no connection is accepted where files have run out all the same."""
 
-log = logging.getLogger(PAGE)
+log = logging.getLogger(SERVER)
 
 
-class PageServer(uvicorn.Server):
+class LimitedServer(uvicorn.Server):
     """uvicorn's server, listening at one socket, with limits for its clients. `proxies` may have any number of connections."""
 
     def __init__(
