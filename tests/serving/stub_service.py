@@ -110,3 +110,27 @@ def picture(value: int = 200, form: str = "PNG", size: tuple[int, int] = (12, 10
     content = io.BytesIO()
     Image.new("L", size, value).save(content, form, **how)
     return content.getvalue()
+
+
+@dataclass
+class Raw:
+    """A request without a client of HTTP: what is said to the application, and what it says."""
+
+    said: list[dict[str, Any]]
+    heard: list[Any] = field(default_factory=list)
+
+    async def ask(self, app: RequestChecks) -> "Raw":
+        """Send it; after the last message the client is gone."""
+        scope = {
+            "type": "http", "method": "POST", "path": "/v1/read", "raw_path": b"/v1/read", "query_string": b"",
+            "http_version": "1.1", "headers": [(b"host", b"127.0.0.1")], "scheme": "http", "server": ("127.0.0.1", 80),
+            "client": ("127.0.0.1", 1), "root_path": "",
+        }  # fmt: skip
+        await app(scope, self._receive, self._send)
+        return self
+
+    async def _receive(self) -> Any:
+        return self.said.pop(0) if self.said else {"type": "http.disconnect"}
+
+    async def _send(self, message: Any) -> None:
+        self.heard.append(message)

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from pydantic import TypeAdapter
-from stub_service import CARD, TOKEN, Built, Stub, answering, built, picture, running
+from stub_service import CARD, TOKEN, Built, Raw, Stub, answering, built, picture, running
 
 from mien import MienError, Recognizer
 from mien.data.info import Info
@@ -168,9 +169,11 @@ def test_requests_that_wait_are_read_together_and_thousands_more_are_asked_to_co
             await asyncio.to_thread(one.stub.begun.acquire)
             others = [asyncio.create_task(one.client.post("/v1/read", content=picture(8 * n))) for n in range(19)]
             await begun(one, 20)
-            refused = await asyncio.gather(*(one.client.post("/v1/read", content=b"more") for _ in range(10_000)))
-            assert {each.status_code for each in refused} == {429}
-            assert all(1 <= int(each.headers["Retry-After"]) <= 60 for each in refused)
+            more = {"type": "http.request", "body": b"more", "more_body": False}
+            refused = await asyncio.gather(*(Raw([more]).ask(one.app) for _ in range(1000)))
+            heads = [each.heard[0] for each in refused]
+            assert {head["status"] for head in heads} == {429}
+            assert all(1 <= int(dict(head["headers"])[b"retry-after"]) <= 60 for head in heads)
             assert one.figures.waiting == 20
             one.stub.go.set()
             answers = await asyncio.gather(first, *others)
@@ -208,29 +211,10 @@ def test_who_waits_too_long_or_leaves_is_not_read() -> None:
 def test_a_client_that_leaves_in_the_middle_leaves_nothing_behind() -> None:
     async def ask() -> None:
         async with built(Stub()) as one:
-            scope = {
-                "type": "http", "method": "POST", "path": "/v1/read", "raw_path": b"/v1/read",
-                "query_string": b"", "http_version": "1.1",
-                "headers": [(b"host", b"127.0.0.1")], "scheme": "http", "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 1),
-                "root_path": "",
-            }  # fmt: skip
-            sent = list[Any]()
-
-            async def send(message: Any) -> None:
-                sent.append(message)
-
-            def saying(*messages: dict[str, Any]) -> Any:
-                left = list(messages)
-
-                async def receive() -> Any:
-                    return left.pop(0) if left else {"type": "http.disconnect"}
-
-                return receive
-
             part = {"type": "http.request", "body": b"half a photo", "more_body": True}
-            await one.app(scope, saying(part), send)
+            await Raw([part]).ask(one.app)
             whole = {"type": "http.request", "body": picture(), "more_body": False}
-            await one.app(scope, saying(whole), send)
+            await Raw([whole]).ask(one.app)
             assert (one.figures.waiting, one.figures.held) == (0, 0)
             assert one.figures.requests == {499: 2}
 
@@ -299,7 +283,7 @@ def test_no_body_whatever_is_an_error_of_the_service() -> None:
         one = loop.run(service.__aenter__())
         try:
 
-            @settings(max_examples=400)
+            @settings(max_examples=150)
             @given(PARTS, KINDS, NAMES)
             def ask(parts: list[bytes], kind: str, query: str) -> None:
                 sent = one.client.post("/v1/read", content=b"".join(parts), headers={"content-type": kind}, params={"q": query})
@@ -349,8 +333,10 @@ def test_it_is_served_at_a_socket_with_limits() -> None:
             require_error(client.post("v1/read", content=b"x" * 5000), 413)
             require_error(client.get("health", headers={"host": "evil.example"}), 421)
             assert client.get("metrics").headers["content-type"].startswith("text/plain; version=0.0.4")
-        with httpx.Client(base_url=where, timeout=WAIT) as client, pytest.raises(httpx.HTTPError):
-            client.post("v1/read", content=(b"x" * 4096 for _ in range(4096)))  # closed long before its end
+        with httpx.Client(base_url=where, timeout=WAIT) as client:
+            with suppress(httpx.HTTPError):  # closed before its end, or after the refusal was read
+                require_error(client.post("v1/read", content=(b"x" * 4096 for _ in range(256))), 413)
+            assert client.get("health").status_code == 200
 
 
 def test_models_of_features_are_refused_and_names_have_no_folder(tmp_path: Path) -> None:
