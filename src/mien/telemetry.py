@@ -37,6 +37,15 @@ def import_onnxruntime() -> Any:
     return onnxruntime
 
 
+def import_quantization() -> Any:
+    """onnxruntime's package that makes networks of whole numbers. Raises ImportError where onnx or onnxruntime is missing."""
+    import_onnxruntime()
+    import onnxruntime.quantization
+    import onnxruntime.quantization.shape_inference
+
+    return onnxruntime.quantization
+
+
 def own_cache() -> Path:
     """The folder of mien's own cache, which may not be there yet."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mien"
