@@ -77,7 +77,7 @@ async def built(
     stub: Stub | None = None, token: str = "", path: str = "", clock: Callable[[], float] = time.monotonic, **settings: Any
 ) -> AsyncIterator[Built]:
     """A service whose application is asked in this event loop."""
-    stub, figures, asked = stub or answering(), Figures(), ServiceSettings(**{"gather": 0.0} | settings)
+    stub, figures, asked = stub or answering(), Figures(), ServiceSettings(**settings)
     recognizer = Recognizer(stub, CARD)
     with BatchedReader(recognizer, asked, figures, clock) as reader:
         app = build(Service("stub", CARD.to_json(), reader, figures, asked, token), path=path)

@@ -37,8 +37,8 @@ class ServiceSettings:
     """How long a request may wait until its photos are begun with; later it is refused (503)."""
     batch: Annotated[int, Field(ge=1, le=1000)] = 16
     """Photos of different requests that are read together; 1 reads them one at a time."""
-    gather: Annotated[float, Field(ge=0, le=10)] = 0.002
-    """Seconds to wait for other requests to be read together, while there is nothing to do."""
+    gather: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """Seconds to wait for other requests while there is nothing to do. What comes while photos are read is gathered anyhow."""
 
     @property
     def file_limits(self) -> FileLimits:
