@@ -142,6 +142,7 @@ def watch(
     detector: Detector = None,
     least_face: LeastFace = None,
     seconds: Annotated[float | None, number("Seconds to watch. Unless given: until Ctrl-C.", 0, 1e9)] = None,
+    reconnect: Annotated[float, number("Seconds to try a camera again that is lost; 0 ends the command then.", 0, 1e9)] = 60,
     draw: Draw = None,
     as_csv: AsCsv = False,
     device: Device = "auto",
@@ -149,7 +150,7 @@ def watch(
 ) -> None:
     """Name the expressions before a camera, now and over time. Nothing is stored but what --draw, --csv and --json ask for."""
     from mien.errors import MienError
-    from mien.recognize.camera import find_camera
+    from mien.recognize.camera import Reconnecting, find_camera
     from mien.recognize.prediction import sentence
     from mien.recognize.prediction_writer import PredictionWriter
     from mien.recognize.recognizer import Recognizer
@@ -161,13 +162,14 @@ def watch(
         find_camera(camera)
     except MienError as error:
         raise typer.BadParameter(str(error), param_hint="'CAMERA'") from None
+    again = Reconnecting(reconnect, lambda said: say(f"mien: {said}", file=sys.stderr))
     with _stopped():
         recognizer = Recognizer.load(model, device)
         _say_overridden(recognizer, crop_spec)
         writer = PredictionWriter(form, recognizer.classes, sys.stdout, folder)
         try:
             with live() as shown, suppress(KeyboardInterrupt):
-                for read in run(camera, recognizer, seconds, crop_spec, least_face):
+                for read in run(camera, recognizer, seconds, crop_spec, least_face, again=again):
                     with _whole():
                         writer.write(read)
                     if form == "text":
