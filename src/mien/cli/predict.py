@@ -16,6 +16,7 @@ from mien.wording import quantity
 
 if TYPE_CHECKING:
     from mien.faces.crop import CropSpec
+    from mien.recognize.annotated_video import AnnotatedVideo
     from mien.recognize.predict_files import PredictedPhoto, UnreadableFile
     from mien.recognize.prediction_writer import Form, PredictionWriter
     from mien.recognize.recognizer import Recognizer
@@ -39,6 +40,10 @@ Draw = Annotated[
         help="A new folder to draw into: photos with their faces framed and named, and pictures of videos over time.",
     ),
 ]
+Video = Annotated[
+    Path | None,
+    typer.Option(metavar="OUT", help="Write a video anew, an .mp4 or .mkv, with its faces framed and named, without sound."),
+]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print a line of CSV for every face.")]
 
 
@@ -51,6 +56,7 @@ def predict(
     turn: Turn = False,
     every: Annotated[float, number("Seconds between the frames that are read in a video.", 0.001, 1e9)] = 0.04,
     draw: Draw = None,
+    video: Video = None,
     as_csv: AsCsv = False,
     device: Device = "auto",
     limits: Limits = "on",
@@ -61,6 +67,7 @@ def predict(
     from mien.faces.crop import TURN
     from mien.media.file_limits import file_limits
     from mien.progress import progress_bar
+    from mien.recognize.annotated_video import annotated_video
     from mien.recognize.face_embeddings import tracking_caution
     from mien.recognize.predict_files import UnreadableFile
     from mien.recognize.predict_files import predict as run
@@ -70,7 +77,7 @@ def predict(
     _require_inputs(paths, as_csv)
     form, crop_spec, folder = _form(as_json, as_csv), _crop_spec(align, detector), _new_folder(draw)
     faults, noted = list[UnreadableFile](), _Noted(tracking_caution(every))
-    with _stopped():
+    with _stopped(), annotated_video(video) as film:
         recognizer = Recognizer.load(model, device)
         _say_overridden(recognizer, crop_spec)
         writer = PredictionWriter(form, recognizer.classes, sys.stdout, folder)
@@ -83,16 +90,30 @@ def predict(
                     noted.note(read)
                     with _whole():
                         writer.write(read)
+                        _film(film, read)
                     bar.advance(1)
         finally:
             with _whole():
                 _close(writer, faults)
+    _say_film(video, film)
     if noted.lost and not turn:
         say(f"mien: no face in {noted.lost} of {quantity(noted.photos, 'photo')}; {TURN}", file=sys.stderr)
     if faults and not noted.read:
         raise typer.Exit(NOTHING_READ)
     if not noted.read:
         raise MienError("at least one photo or video", "none", "check the inputs")
+
+
+def _film(film: "AnnotatedVideo | None", read: "PredictedPhoto") -> None:
+    if film is not None:
+        film.write(read)
+
+
+def _say_film(video: Path | None, film: "AnnotatedVideo | None") -> None:
+    """Say what was written of a video."""
+    if film is not None:
+        frames = quantity(film.frames, "frame")
+        say(f"{frames} without sound in {video}" if film.frames else f"no video, and so no {video}", file=sys.stderr)
 
 
 @dataclass

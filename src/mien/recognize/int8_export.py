@@ -14,7 +14,7 @@ from onnx import ModelProto
 from mien.data.faceset import FaceSet
 from mien.disk import write_atomically
 from mien.errors import MienError
-from mien.folders import require_new
+from mien.folders import require_absent
 from mien.onnx_file import open_session, serialize
 from mien.recognize.bundled import find_model
 from mien.recognize.model_card import ModelCard, read_card, require_alike
@@ -73,7 +73,7 @@ def export_int8(model: Path | str, out: Path | str, faces: FaceSet | Path | str,
     classes than the model's, for fewer than `LEAST_MEASURED` labeled faces to measure it on, and where `out` is there.
     """
     out, folder = Path(out), find_model(model)
-    require_new(out)
+    require_absent(out)
     card, given = read_card(folder), FaceSet.of(faces)
     require_alike(card, given.info)
     fitted, tested = _parts(given, card)

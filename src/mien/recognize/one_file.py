@@ -1,6 +1,5 @@
 """Exports a network as one ONNX file with its weights inside, for OpenCV's DNN, TensorRT and other readers."""
 
-import json
 from pathlib import Path
 
 import onnx
@@ -9,7 +8,8 @@ from safetensors.torch import save
 
 from mien.disk import write_atomically
 from mien.errors import MienError
-from mien.folders import require_new
+from mien.folders import require_absent
+from mien.json_text import to_json
 from mien.onnx_file import first_line, serialize
 from mien.recognize.bundled import find_model
 from mien.recognize.export_model import without_folders
@@ -31,7 +31,7 @@ def export_one_file(model: Path | str, out: Path | str, opset: int = OPSET, batc
     does not know, and where `out` is there.
     """
     out = Path(out)
-    require_new(out)
+    require_absent(out)
     card = read_card(find_model(model))
     content = one_file(find_model(model), card, opset, batch)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +71,7 @@ def notes_of(card: ModelCard) -> dict[str, str]:
     """What one has to know to use a model, as texts for an ONNX file."""
     told = without_folders({"source": card.faces.name, "license": card.faces.license})
     return {
-        "classes": json.dumps(card.classes),
+        "classes": to_json(card.classes, None),
         "temperature": str(card.temperature),
         "conformal_threshold": str(card.conformal_threshold),
         "confidence_threshold": str(card.confidence_threshold),
