@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import shutil
 from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
@@ -22,6 +23,7 @@ from mien import MienError, Recognizer
 from mien.data.info import Info
 from mien.http_server.client_limits import ClientLimits
 from mien.http_server.network import NetworkSettings, listen
+from mien.recognize.bundled import BUNDLED
 from mien.serving.answers import EXAMPLE, Answer
 from mien.serving.figures import BOUNDS, Figures
 from mien.serving.serve import model_name, read_token, serve
@@ -345,3 +347,14 @@ def test_models_of_features_are_refused_and_names_have_no_folder(tmp_path: Path)
         serve(features, listening)
     assert model_name(Recognizer(answering(), CARD, tmp_path / "mine")) == "mine"
     assert model_name(Recognizer(answering(), CARD)) == "model"
+
+
+def test_a_model_whose_folder_is_changed_or_gone_answers_as_before(tmp_path: Path) -> None:
+    shutil.copytree(BUNDLED["mien-s"], tmp_path / "mine")
+    with running(Recognizer.load(tmp_path / "mine", "cpu")) as where, httpx.Client(base_url=where, timeout=WAIT) as client:
+        before = client.get("v1/model").json()
+        assert before["name"] == "mine"
+        (tmp_path / "mine" / "model.safetensors").write_bytes(b"another")
+        shutil.rmtree(tmp_path / "mine")
+        assert client.post("v1/read?model=mine", content=picture(size=(40, 40))).status_code == 200
+        assert client.get("v1/model").json() == before
