@@ -15,6 +15,7 @@ BASE = "base"
 FLOORS = (
     *(
         BASE,
+        "http_server",
         "tabular",
         "media",
         "data",
@@ -28,6 +29,7 @@ FLOORS = (
         "recipes",
         "training",
     ),
+    "serving",
     *("pretraining", "techniques", "labeling", "label_errors", "experiments", "active", "exchange", "cli"),
 )
 """Rooms from the lowest on: each imports only those before it."""

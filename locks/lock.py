@@ -22,7 +22,7 @@ LAYERS = {
     "core": [],
     "train": ["train"],
     "label": ["label"],
-    "extras": ["cluster", "dlib", "doubts", "facenet", "frames", "onnx", "postgresql", "sklearn"],
+    "extras": ["cluster", "dlib", "doubts", "facenet", "frames", "onnx", "postgresql", "serve", "sklearn"],
     "develop": ["test", "lint"],
     "docs": ["docs"],
 }

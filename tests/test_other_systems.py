@@ -14,7 +14,7 @@ from PIL import Image
 from mien import cli
 from mien.disk import create_atomically, relative_name, write_atomically
 from mien.folders import LOCK, exclusive
-from mien.labeling.page.connections import most_connections
+from mien.http_server.connections import most_connections
 from mien.media import memory_limit
 from mien.media.named_inputs import named_inputs
 from mien.onnx_file import thread_count

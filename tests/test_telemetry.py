@@ -153,6 +153,19 @@ except OSError:
 """Everything that must not be, and what may."""
 
 
+SERVE = """
+import os, re, signal, subprocess, sys, urllib.request
+words = [sys.executable, "-c", sys.argv[1], "serve", "--port", "0"]
+served = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"})
+address = next(found[0] for line in served.stdout if (found := re.search(r"http://127.0.0.1:[0-9]+", line)))
+request = urllib.request.Request(f"{address}/v1/read", open("photos/0.png", "rb").read(), {"Content-Type": "image/png"})
+print(urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request).read().decode())
+served.send_signal(signal.SIGINT)
+served.wait()
+"""
+"""`mien serve`, which somebody asks about a photo."""
+
+
 @pytest.fixture(scope="module")
 def place() -> Iterator[Path]:
     """A folder with faces, photos and a video; a home lies beside it. Its name is short, as sockets have names in it."""
@@ -234,7 +247,7 @@ def test_every_command_is_watched() -> None:
     `collect` is there to ask the web: tests/collect look at what it asks.
     """
     known = set(typer.main.get_group(app).commands)
-    apart = {"collect"}
+    apart = {"collect", "serve"}
     assert known - apart - {"convert", "demo"} == {line.split()[0] for line in COMMANDS.strip().splitlines()}
 
 
@@ -250,6 +263,10 @@ def test_all_commands_do_their_work_in_silence(place: Path) -> None:
         assert (place / made).is_dir(), seen.said
     assert '"time"' in seen.said
     assert "<html" in seen.said
+
+
+def test_photos_are_answered_in_silence(place: Path) -> None:
+    assert '"photos"' in require_silence(place, SERVE, "from mien.cli import main; main()").said
 
 
 def test_the_page_tells_no_tracer_what_is_asked(stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "onnx": ("onnx",),
     "train": ("torch", "scipy", "matplotlib", "pyarrow", "jinja2"),
     "label": ("fastapi", "starlette", "uvicorn", "httptools", "python_multipart", "sqlalchemy", "jinja2", "pyarrow"),
+    "serve": ("fastapi", "starlette", "uvicorn", "httptools", "python_multipart"),
     "cluster": ("ray",),
     "dlib": ("dlib",),
     "doubts": ("cleanlab",),

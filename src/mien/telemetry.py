@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-FASTAPI_OFF: Any = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False, "operation_spans": False}
-"""FastAPI's setting `telemetry`: it would send requests to a collector of traces that the environment names."""
 OFF = {"ORT_DISABLE_TELEMETRY": "1", "RAY_USAGE_STATS_ENABLED": "0"}
 """Environment variables that switch telemetry off. onnxruntime reads its own once, when imported; Ray whenever it starts
 something."""
@@ -37,6 +35,15 @@ def import_onnxruntime() -> Any:
     import onnxruntime
 
     return onnxruntime
+
+
+def import_quantization() -> Any:
+    """onnxruntime's package that makes networks of whole numbers. Raises ImportError where onnx or onnxruntime is missing."""
+    import_onnxruntime()
+    import onnxruntime.quantization
+    import onnxruntime.quantization.shape_inference
+
+    return onnxruntime.quantization
 
 
 def own_cache() -> Path:

@@ -20,9 +20,10 @@ import numpy as np
 import uvicorn
 
 from mien import FaceSet, MienError
-from mien.labeling.page.client_limits import ClientLimits
-from mien.labeling.page.log_limits import LOGGERS
-from mien.labeling.page.serve import NetworkSettings, listen, serve
+from mien.http_server.client_limits import ClientLimits
+from mien.http_server.log_limits import LOGGERS
+from mien.http_server.network import NetworkSettings, listen
+from mien.labeling.page.serve import serve
 from mien.labeling.page.setup import PreparedPage
 from mien.labeling.store.records import Question
 from mien.labeling.store.store import Store

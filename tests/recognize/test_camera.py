@@ -18,7 +18,7 @@ from conftest import Command, refused
 from mien.errors import MienError
 from mien.faces.crop import CropSpec
 from mien.recognize import camera
-from mien.recognize.camera import camera_frames, find_camera
+from mien.recognize.camera import Reconnecting, camera_frames, find_camera
 from mien.recognize.watch import watch
 from photographs import Photo, photo_of
 from processes import WAIT
@@ -183,7 +183,7 @@ def test_a_camera_at_an_address_is_let_go() -> None:
 
 def test_a_camera_at_an_address_is_watched(mien: Command) -> None:
     with served(sends(20)) as host:
-        words = ("--align", "box", "--detector", "photographs:Bright", "--json")
+        words = ("--align", "box", "--detector", "photographs:Bright", "--json", "--reconnect", 0)
         done = mien("watch", f"http://somebody:secret@{host}/a", *words)
     assert done.code == 1
     assert f'"photo": "camera http://{host}/a"' in done.out
@@ -247,3 +247,35 @@ def test_where_nobody_answers_the_error_says_so() -> None:
             next(camera_frames(f"rtsp://somebody:secret@{host}/a"))
     assert "secret" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_a_camera_that_is_lost_is_tried_again_and_its_time_goes_on() -> None:
+    """It sends three pictures, answers nothing twice, sends three again, and then nothing any more."""
+    asked, now, said = list[int](), [0.0], list[str]()
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        asked.append(1)
+        if len(asked) in (1, 4):
+            sends(3)(handler)
+        else:
+            handler.send_error(503)
+
+    def wait(seconds: float) -> None:
+        now[0] += seconds
+
+    again = Reconnecting(20.0, said.append, wait, lambda: now[0])
+    with served(answer) as host:
+        frames = camera_frames(f"http://somebody:secret@{host}/a", again=again)
+        found = list[float]()
+        with pytest.raises(MienError, match="none any more"):
+            found.extend(frame.time for frame in frames)
+        assert len(set(found)) == 2, "no frame from before, or from after"
+        assert found == sorted(found)
+        assert found[-1] == 0.5 + 1 + 2, "after the third try"
+        assert now[0] == 3.5 + 20, "from the last frame on"
+        assert [line.split(f"{host}/a ")[1].split(" (")[0] for line in said] == ["is lost", "answers again", "is lost"]
+        assert "secret" not in "".join(said)
+        asked.clear()
+        frames = camera_frames(f"http://{host}/a", 5.0, Reconnecting(100.0, said.append, wait, lambda: now[0]))
+        asked.extend([1, 1, 1])  # the next one is answered
+        assert list(frames)[-1].time < 5, "it ends by its time, though the camera is away"

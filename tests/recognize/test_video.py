@@ -30,6 +30,7 @@ from mien.media.photos_and_frames import TOGETHER, PhotoOrFrame
 from mien.media.source_files import SourceFile
 from mien.recognize import camera
 from mien.recognize.camera import camera_frames
+from mien.recognize.drawing import UNSURE
 from mien.recognize.model_card import ModelCard
 from mien.recognize.predict_files import PredictedPhoto, crop_in_frames, predict_files
 from mien.recognize.prediction import Prediction, make_prediction
@@ -518,7 +519,7 @@ class FakeCamera:
 def test_a_camera_is_watched(mien: Command, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "VideoCapture", FakeCamera)
     monkeypatch.setattr(camera, "time", FakeCamera)
-    done = mien("watch", 0, "--model", model, "--json")
+    done = mien("watch", 0, "--model", model, "--json", "--reconnect", 0)
     assert (done.code, "none any more" in done.err) == (1, True)
     lines = [json.loads(line) for line in done.out.splitlines()]
     assert len(lines) == 30
@@ -582,3 +583,29 @@ def test_how_small_faces_may_be_can_be_said(model: Path, tmp_path: Path, monkeyp
     held.clear()
     assert list(predict_files(recognizer, inputs, 0.04, [], geometry, limits=NO_LIMITS))
     assert set(held) == {NO_LIMITS}
+
+
+def test_a_video_is_written_anew_with_its_faces(mien: Command, model: Path, tmp_path: Path) -> None:
+    photos = [photo_of((5 + number, 8, 16), size=(65, 81)) for number in range(6)]
+    film, out = write_video(tmp_path / "film.mp4", photos), tmp_path / "made" / "named.mkv"
+    done = mien("predict", film, "--model", model, "--video", out, "--json")
+    assert done.code == 0, done.err
+    assert "6 frames without sound in" in done.err
+    assert [one.name for one in out.parent.iterdir()] == ["named.mkv"]
+    read = [json.loads(line) for line in done.out.splitlines()]
+    with av.open(str(out)) as container:
+        assert len(container.streams) == 1
+        found = [(float(one.time or 0), one.to_ndarray(format="rgb24")) for one in container.decode(video=0)]
+    assert [round(time, 2) for time, _ in found] == [line["time"] for line in read]
+    for _, drawn in found:  # gray but for the frame and the label of an unsure face
+        assert (np.abs(drawn.astype(int) - UNSURE).max(axis=2) < 40).mean() > 0.005
+    again = mien("predict", film, "--model", model, "--video", out)
+    assert (again.code, "named.mkv" in again.err) == (1, True)
+    for words, told in (
+        ((film, "--video", tmp_path / "named.txt"), "a name that ends in .mp4 or .mkv"),
+        ((film, write_video(tmp_path / "other.mp4", photos), "--video", tmp_path / "both.mp4"), "one video"),
+    ):
+        refused = mien("predict", *words, "--model", model)
+        assert refused.code == 1
+        assert told in refused.err
+    assert not [one for one in tmp_path.iterdir() if "both" in one.name or "named" in one.name]

@@ -31,6 +31,7 @@ from mien.cli import (
     protocol,
     rounds,
     runs,
+    serve,
     tables_of_papers,
     train,
 )
@@ -56,8 +57,14 @@ def _tell_version(asked: bool) -> None:
         raise typer.Exit()
 
 
-LABEL_COMMANDS = ("annotate", "annotators", "labels", "rounds")
-"""Commands that need the page or the store, which the extra `label` brings."""
+EXTRAS = {
+    "annotate": ("label",),
+    "annotators": ("label",),
+    "labels": ("label",),
+    "rounds": ("label", "train"),
+    "serve": ("serve",),
+}
+"""Commands that need several packages, some of which other extras bring too, and the extras that bring them all."""
 
 
 @app.callback()
@@ -68,8 +75,8 @@ def _top(
     ] = False,
 ) -> None:
     """Options that stand before a command."""
-    if context.invoked_subcommand in LABEL_COMMANDS and not {"--help"} & set(sys.argv):
-        require_extras("label", *(["train"] if context.invoked_subcommand == "rounds" else []))
+    if not {"--help"} & set(sys.argv):
+        require_extras(*EXTRAS.get(context.invoked_subcommand or "", ()))
 
 
 # In the order in which they are listed.
@@ -88,6 +95,7 @@ for _command in (
     train.resume,
     predict.predict,
     predict.watch,
+    serve.serve,
     export_and_adapt.adapt,
     export_and_adapt.export,
     evaluate.evaluate,

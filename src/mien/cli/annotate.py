@@ -13,6 +13,7 @@ from mien.progress import progress_bar
 from mien.wording import quantity
 
 if TYPE_CHECKING:
+    from mien.http_server.network import NetworkSettings
     from mien.labeling.page.responses import GuessTiming
     from mien.labeling.page.setup import PreparedPage
     from mien.labeling.store.store import Store
@@ -61,7 +62,8 @@ def annotate(
     device: Annotated[str, setting(PageSettings, "device")] = "auto",
 ) -> None:
     """Show faces in the browser and ask people what they express."""
-    from mien.labeling.page.serve import is_loopback, listen, network_settings, page_address, serve
+    from mien.http_server.network import listen, network_settings, page_address
+    from mien.labeling.page.serve import serve
     from mien.labeling.page.setup import prepare_page
     from mien.labeling.store.database import Database
 
@@ -87,14 +89,20 @@ def annotate(
             ready = prepare_page(settings, bar)
         with ready.store:
             _tell(ready, str(pool), Database(store).name, add or [])
-            if not is_loopback(host) and reached.tls is None:
-                warn("the network can reach this page, and read along unless a proxy adds TLS")
+            _warn_of_network(host, reached)
             others = f", others {' or '.join(name)}" if name else ""
-            where = page_address(listening, reached.tls is not None, reached.path)
-            say(f"open {where}{others}, and end with Ctrl-C", flush=True)
+            where = page_address(listening, reached.tls is not None, reached.path) + others
+            say(f"open {where}, and end with Ctrl-C", flush=True)
             with suppress(KeyboardInterrupt):
                 serve(ready, listening, cast("GuessTiming", when), reached)
             say(_progress(ready.store))
+
+
+def _warn_of_network(host: str, reached: "NetworkSettings") -> None:
+    from mien.http_server.network import is_loopback
+
+    if not is_loopback(host) and reached.tls is None:
+        warn("the network can reach this page, and read along unless a proxy adds TLS")
 
 
 def _tell(ready: "PreparedPage", pool: str, where: str, add: list[str]) -> None:

@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.options import Device, FaceSetOrPhotos, Json, seed_option
+from mien.cli.options import Device, FaceSetOrPhotos, Json, seed_option, whole_number
 from mien.cli.printing import print_result, warn
 from mien.progress import progress_bar
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="A run or a model folder.")],
-    out: Annotated[Path, typer.Argument(help="The new model folder.")],
+    run: Annotated[str, typer.Argument(help="A run, a model folder, or mien-s, which comes with mien.")],
+    out: Annotated[Path, typer.Argument(help="The new model folder; with --one-file or --int8 the new file.")],
     align: Annotated[
         str | None,
         typer.Option(
@@ -20,16 +20,51 @@ def export(
             help="How faces are cut out of photos for the model, where its face set does not say.",
         ),
     ] = None,
+    hugging_face: Annotated[
+        bool, typer.Option("--hugging-face", help="Add a README.md as the Hugging Face Hub shows it.")
+    ] = False,
+    whole: Annotated[
+        bool, typer.Option("--one-file", help="Write one ONNX file with the weights inside, for other programs.")
+    ] = False,
+    int8: Annotated[
+        Path | None,
+        typer.Option(metavar="FACESET", help="Write one ONNX file of eight bits, calibrated and measured on this face set."),
+    ] = None,
+    opset: Annotated[int, whole_number("Version of ONNX's operators, with --one-file.", 13, 22)] = 17,
+    batch: Annotated[int | None, whole_number("Faces at a time in one file. Unless given: any number.", 1, 4096)] = None,
     as_json: Json = False,
 ) -> None:
     """Write a model to give away: half the size, and ready to run without torch. Every command that takes a run takes it."""
     from mien.recognize.export_model import export as write
+    from mien.recognize.hugging_face import write_readme
     from mien.recognize.model_folder import GRAPH, WEIGHTS
 
+    if whole or int8:
+        if align is not None or hugging_face or (whole and int8):
+            todo = "--one-file and --int8 write a file of their own; --align and --hugging-face are for a folder"
+            raise typer.BadParameter(todo, param_hint="--int8" if int8 else "--one-file")
+        _export_file(run, out, int8, opset, batch, as_json)
+        return
     card = write(run, out, align)
+    if hugging_face:
+        write_readme(card, out)
     sizes = {name: (out / name).stat().st_size for name in (WEIGHTS, GRAPH)}
     values = {"folder": str(out), "classes": list(card.classes), "alignment": card.faces.alignment, "bytes": sizes}
     print_result(as_json, values, f"{sum(sizes.values()) / 1e6:.1f} MB, faces cut out by: {card.faces.alignment} -> {out}")
+
+
+def _export_file(run: str, out: Path, int8: Path | None, opset: int, batch: int | None, as_json: bool) -> None:
+    """Write one file of ONNX."""
+    from mien.recognize.int8_export import export_int8
+    from mien.recognize.one_file import export_one_file
+
+    if int8 is not None:
+        figures = export_int8(run, out, int8, batch)
+        print_result(as_json, {"file": str(out)} | figures.to_json(), f"{figures} -> {out}")
+        return
+    card, size = export_one_file(run, out, opset, batch), out.stat().st_size
+    values = {"file": str(out), "classes": list(card.classes), "alignment": card.faces.alignment, "bytes": size, "opset": opset}
+    print_result(as_json, values, f"{size / 1e6:.1f} MB, faces cut out by: {card.faces.alignment} -> {out}")
 
 
 def adapt(

@@ -115,22 +115,22 @@ def backend(
     """Be the ML backend of Label Studio: predict and learn as it asks."""
     from mien.exchange.label_studio_backend import MOST_BYTES, Backend, build_backend
     from mien.exchange.label_studio_training import AnnotationTraining
-    from mien.labeling.page import serve
-    from mien.labeling.page.client_limits import ClientLimits
+    from mien.http_server import network
+    from mien.http_server.client_limits import ClientLimits
     from mien.recognize.recognizer import Recognizer
 
     if not pictures.is_dir():
         raise MienError(f"a folder with pictures at {pictures}", "none", "check the path")
-    serve.require_names(name or ())
-    reached = serve.NetworkSettings(name or (), limits=ClientLimits(sent_bytes=MOST_BYTES))
-    with serve.listen(host, port) as listening:
+    network.require_names(name or ())
+    reached = network.NetworkSettings(name or (), limits=ClientLimits(sent_bytes=MOST_BYTES))
+    with network.listen(host, port) as listening:
         training = None if out is None else AnnotationTraining(out, tell=say)
         served = Backend(Recognizer.load(model, device), pictures, training)
-        if not serve.is_loopback(host):
+        if not network.is_loopback(host):
             warn("the network can reach this backend, and read along unless a proxy adds TLS")
-        say(f"give Label Studio the address {serve.page_address(listening)}, and end with Ctrl-C", flush=True)
+        say(f"give Label Studio the address {network.page_address(listening)}, and end with Ctrl-C", flush=True)
         with suppress(KeyboardInterrupt):
-            serve.serve_app(build_backend(served, serve.known_names(listening, reached)), listening, reached)
+            network.run_until_told(build_backend(served, network.known_names(listening, reached)), listening, reached)
 
 
 @labels.command()

@@ -11,6 +11,7 @@ SECTIONS = {
     },
     "Read": {
         "watch": "read a camera",
+        "serve": "answer photos by HTTP",
         "export": "write a model to share",
     },
     "Train": {
@@ -57,6 +58,7 @@ SECTIONS = {
 EXAMPLES = {
     "predict": "mien predict photo.jpg film.mp4",
     "watch": "mien watch 0 --seconds 60",
+    "serve": "mien serve mien-s --port 8080",
     "export": "mien export run model",
     "train": "mien train faces --out run --recipe few",
     "resume": "mien resume run",

@@ -16,6 +16,7 @@ from mien.wording import quantity
 
 if TYPE_CHECKING:
     from mien.faces.crop import CropSpec
+    from mien.recognize.annotated_video import AnnotatedVideo
     from mien.recognize.predict_files import PredictedPhoto, UnreadableFile
     from mien.recognize.prediction_rows import Columns
     from mien.recognize.prediction_writer import Form, PredictionWriter
@@ -40,6 +41,10 @@ Draw = Annotated[
         help="A new folder to draw into: photos with their faces framed and named, and pictures of videos over time.",
     ),
 ]
+Video = Annotated[
+    Path | None,
+    typer.Option(metavar="OUT", help="Write a video anew, an .mp4 or .mkv, with its faces framed and named, without sound."),
+]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print a line of CSV for every face.")]
 
 
@@ -52,6 +57,7 @@ def predict(
     turn: Turn = False,
     every: Annotated[float, number("Seconds between the frames that are read in a video.", 0.001, 1e9)] = 0.04,
     draw: Draw = None,
+    video: Video = None,
     as_csv: AsCsv = False,
     columns: Annotated[
         str, typer.Option(metavar="NAMES", help="Columns of --csv: mien, or fex for those of py-feat's Fex.")
@@ -68,6 +74,7 @@ def predict(
     from mien.faces.crop import TURN
     from mien.media.file_limits import file_limits
     from mien.progress import progress_bar
+    from mien.recognize.annotated_video import annotated_video
     from mien.recognize.face_embeddings import tracking_caution
     from mien.recognize.predict_files import UnreadableFile
     from mien.recognize.predict_files import predict as run
@@ -78,7 +85,7 @@ def predict(
     form, crop_spec = _form(as_json, as_csv, as_elan), _crop_spec(align, detector)
     names, folder = _columns(columns, form), _new_folder(draw)
     faults, noted = list[UnreadableFile](), _Noted(tracking_caution(every))
-    with _stopped():
+    with _stopped(), annotated_video(video) as film:
         recognizer = Recognizer.load(model, device)
         _say_overridden(recognizer, crop_spec)
         writer = PredictionWriter(form, recognizer.classes, sys.stdout, folder, names)
@@ -91,16 +98,30 @@ def predict(
                     noted.note(read)
                     with _whole():
                         writer.write(read)
+                        _film(film, read)
                     bar.advance(1)
         finally:
             with _whole():
                 _close(writer, faults)
+    _say_film(video, film)
     if noted.lost and not turn:
         say(f"mien: no face in {noted.lost} of {quantity(noted.photos, 'photo')}; {TURN}", file=sys.stderr)
     if faults and not noted.read:
         raise typer.Exit(NOTHING_READ)
     if not noted.read:
         raise MienError("at least one photo or video", "none", "check the inputs")
+
+
+def _film(film: "AnnotatedVideo | None", read: "PredictedPhoto") -> None:
+    if film is not None:
+        film.write(read)
+
+
+def _say_film(video: Path | None, film: "AnnotatedVideo | None") -> None:
+    """Say what was written of a video."""
+    if film is not None:
+        frames = quantity(film.frames, "frame")
+        say(f"{frames} without sound in {video}" if film.frames else f"no video, and so no {video}", file=sys.stderr)
 
 
 @dataclass
@@ -150,6 +171,7 @@ def watch(
     detector: Detector = None,
     least_face: LeastFace = None,
     seconds: Annotated[float | None, number("Seconds to watch. Unless given: until Ctrl-C.", 0, 1e9)] = None,
+    reconnect: Annotated[float, number("Seconds to try a camera again that is lost; 0 ends the command then.", 0, 1e9)] = 60,
     draw: Draw = None,
     as_csv: AsCsv = False,
     device: Device = "auto",
@@ -157,7 +179,7 @@ def watch(
 ) -> None:
     """Name the expressions before a camera, now and over time. Nothing is stored but what --draw, --csv and --json ask for."""
     from mien.errors import MienError
-    from mien.recognize.camera import find_camera
+    from mien.recognize.camera import Reconnecting, find_camera
     from mien.recognize.prediction import sentence
     from mien.recognize.prediction_writer import PredictionWriter
     from mien.recognize.recognizer import Recognizer
@@ -169,13 +191,14 @@ def watch(
         find_camera(camera)
     except MienError as error:
         raise typer.BadParameter(str(error), param_hint="'CAMERA'") from None
+    again = Reconnecting(reconnect, lambda said: say(f"mien: {said}", file=sys.stderr))
     with _stopped():
         recognizer = Recognizer.load(model, device)
         _say_overridden(recognizer, crop_spec)
         writer = PredictionWriter(form, recognizer.classes, sys.stdout, folder)
         try:
             with live() as shown, suppress(KeyboardInterrupt):
-                for read in run(camera, recognizer, seconds, crop_spec, least_face):
+                for read in run(camera, recognizer, seconds, crop_spec, least_face, again=again):
                     with _whole():
                         writer.write(read)
                     if form == "text":

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
 import numpy.typing as npt
-from fastapi import FastAPI, Request
+from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from PIL import Image
@@ -25,10 +25,10 @@ from mien.errors import MienError
 from mien.exchange.label_studio_tasks import model_version, prediction, scores_of
 from mien.exchange.label_studio_training import AnnotationTraining
 from mien.faces.crop import crop_faces
-from mien.labeling.page.request_checks import LOOPBACK, RequestChecks, error_response
+from mien.http_server.request_checks import LOOPBACK, RequestChecks, error_response
+from mien.http_server.silent_app import silent_app
 from mien.media.photos import as_photo
 from mien.recognize.recognizer import Recognizer
-from mien.telemetry import FASTAPI_OFF
 
 MOST_BYTES, MOST_TASKS = 8 << 20, 1000
 """The longest request in bytes, and the most tasks in one."""
@@ -173,7 +173,7 @@ def face_of_picture(recognizer: Recognizer, path: Path) -> npt.NDArray[np.uint8]
 
 def build_backend(backend: Backend, names: Collection[str] | None = LOOPBACK) -> RequestChecks:
     """The application behind its request checks. `names`: the host names that it answers to, any for None."""
-    app = FastAPI(title="mien", docs_url=None, redoc_url=None, openapi_url=None, telemetry=FASTAPI_OFF)
+    app = silent_app("mien")
 
     @app.exception_handler(MienError)
     async def refuse(request: Request, error: Exception) -> Response:

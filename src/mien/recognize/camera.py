@@ -1,13 +1,13 @@
 """Frames from a camera of this computer, or from a camera at a network address."""
 
+import math
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import count
 from threading import Condition, Thread
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -76,25 +76,76 @@ def find_camera(given: str | int) -> Camera:
     raise MienError(expected, repr(text), "give one of these")
 
 
-def camera_frames(camera: int | str, seconds: float | None = None) -> Iterator[Frame]:
+@dataclass(frozen=True)
+class Reconnecting:
+    """How a camera that is lost is tried again."""
+
+    seconds: float = 0.0
+    """How long it is tried, from its last frame; 0 for not at all."""
+    tell: Callable[[str], None] = lambda said: None
+    """Told in a sentence that the camera is lost, and that it is back."""
+    wait: Callable[[float], None] = lambda seconds: time.sleep(seconds)
+    """Waits so many seconds between two tries."""
+    clock: Callable[[], float] = lambda: time.monotonic()
+    """Seconds, which only grow."""
+
+
+NOT_AGAIN = Reconnecting()
+"""A camera that is lost is not tried again."""
+
+
+def camera_frames(camera: int | str, seconds: float | None = None, again: Reconnecting = NOT_AGAIN) -> Iterator[Frame]:
     """The frames of a camera, one after the other, for so many `seconds`, or as long as they are asked for.
 
     `camera`: a number, a device or an address, as `find_camera` takes it. Only the address that is named here is opened. Times
-    are those of a clock: a slow recognizer gets fewer frames and never lags behind. Raises MienError where there is no such
-    camera, or it stops.
+    are those of a clock: a slow recognizer gets fewer frames and never lags behind. A camera that stops is tried `again`, while
+    time goes on. Raises MienError where there is no such camera, or it stops and does not come back.
     """
-    return _frames(find_camera(camera), seconds)
+    return _frames(find_camera(camera), seconds, again)
 
 
-def _frames(camera: Camera, seconds: float | None) -> Iterator[Frame]:
-    source = _Newest(camera) if camera.number is None else _Numbered(camera, camera.number)
-    with closing(source):
-        began = time.monotonic()
-        for taken in count():
-            if seconds is not None and time.monotonic() - began >= seconds:
+def _frames(camera: Camera, seconds: float | None, again: Reconnecting) -> Iterator[Frame]:
+    source, taken = _open(camera), 0
+    seen = began = again.clock()
+    ends = math.inf if seconds is None else began + seconds
+    while True:
+        with closing(source):
+            try:
+                while again.clock() < ends:
+                    picture = source.next()
+                    seen = again.clock()
+                    yield Frame(taken, seen - began, picture)
+                    taken += 1
                 return
-            picture = source.next()
-            yield Frame(taken, time.monotonic() - began, picture)
+            except MienError as error:
+                lost = error
+        back = _reopened(camera, again, min(ends, seen + again.seconds), lost)
+        if back is None:
+            if again.clock() >= ends:
+                return
+            raise lost
+        source = back
+
+
+def _open(camera: Camera) -> "_Newest | _Numbered":
+    return _Newest(camera) if camera.number is None else _Numbered(camera, camera.number)
+
+
+def _reopened(camera: Camera, again: Reconnecting, last: float, lost: MienError) -> "_Newest | _Numbered | None":
+    """The camera, if it can be opened until `last`."""
+    if again.clock() < last:
+        again.tell(f"{camera.name} is lost ({lost.found}); it is tried again")
+    pause = 0.5
+    while (now := again.clock()) < last:
+        again.wait(min(pause, last - now))
+        pause = min(8.0, 2 * pause)
+        try:
+            source = _open(camera)
+        except MienError:
+            continue
+        again.tell(f"{camera.name} answers again")
+        return source
+    return None
 
 
 class _Numbered:

@@ -26,17 +26,20 @@ from mien.recognize.onnx_graph_check import KINDS, OPSET, VERSION
 from mien.recognize.onnx_layers import OWN_LAYERS, GraphParts, add_layer, unknown_layer
 
 
-def write_graph(network: Network, info: Info, normalization: Normalization, weights: bytes) -> bytes:
+def write_graph(network: Network, info: Info, normalization: Normalization, weights: bytes, planes: bool = False) -> bytes:
     """The ONNX graph of `network`, as a file's content. `weights`: the content of the safetensors file that the graph refers to.
 
-    The graph takes `faces`, uint8 (N, S, S) or (N, S, S, 3), and gives `logits`, float32 (N, K). Raises MienError for a network
+    The graph takes `faces`, uint8 (N, S, S) or (N, S, S, 3), and gives `logits`, float32 (N, K). With `planes` it takes float32
+    (N, C, S, S) from 0 to 255, as other readers of ONNX have them. Raises MienError for a network
     with layers that are not known here.
     """
     graph = GraphParts()
-    last = _layers(graph, network, _normalized(graph, info, normalization))
+    last = _layers(graph, network, _normalized(graph, info, normalization, planes))
     _refer(graph, weights)
     side, color = info.side, [3] if info.channels == 3 else []
-    faces = helper.make_tensor_value_info(FACES, TensorProto.UINT8, ["batch", side, side, *color])
+    shape = [info.channels, side, side] if planes else [side, side, *color]
+    kind = TensorProto.FLOAT if planes else TensorProto.UINT8
+    faces = helper.make_tensor_value_info(FACES, kind, ["batch", *shape])
     logits = helper.make_tensor_value_info(LOGITS, TensorProto.FLOAT, ["batch", len(info.classes)])
     graph.nodes.append(helper.make_node("Identity", [last], [LOGITS]))
     made = helper.make_graph(graph.nodes, "mien", [faces], [logits], graph.values)
@@ -45,10 +48,12 @@ def write_graph(network: Network, info: Info, normalization: Normalization, weig
     return content
 
 
-def _normalized(graph: GraphParts, info: Info, normalization: Normalization) -> str:
+def _normalized(graph: GraphParts, info: Info, normalization: Normalization, planes: bool) -> str:
     """Add what `data.augment.normalize` does to stored faces; the output is (N, C, S, S)."""
-    unit = graph.add("Div", [graph.add("Cast", [FACES], to=TensorProto.FLOAT), graph.constant(255)])
-    if info.channels == 3:
+    unit = graph.add("Div", [FACES if planes else graph.add("Cast", [FACES], to=TensorProto.FLOAT), graph.constant(255)])
+    if planes:
+        pass
+    elif info.channels == 3:
         unit = graph.add("Transpose", [unit], perm=[0, 3, 1, 2])
     else:
         unit = graph.add("Unsqueeze", [unit, graph.constant([1], np.int64)])

@@ -21,9 +21,10 @@ import numpy as np
 import uvicorn
 
 from mien import FaceSet
-from mien.labeling.page.client_limits import ClientLimits
+from mien.http_server.client_limits import ClientLimits
+from mien.http_server.network import NetworkSettings, listen, page_address
 from mien.labeling.page.responses import GuessTiming
-from mien.labeling.page.serve import NetworkSettings, listen, page_address, serve
+from mien.labeling.page.serve import serve
 from mien.labeling.page.setup import PreparedPage
 from mien.labeling.page.source_photos import SourcePhotos
 from mien.labeling.store.records import Question
@@ -153,7 +154,7 @@ class Process:
     def __init__(self, pool: Path, store: str, *words: object, files: int = 1024, log: Path = Path(os.devnull)) -> None:
         # All that a test does is within a minute by its log.
         main = f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({files}, {files})); "
-        main += "from mien.labeling.page import log_limits; log_limits.MINUTE = float('inf'); from mien.cli import main; main()"
+        main += "from mien.http_server import log_limits; log_limits.MINUTE = float('inf'); from mien.cli import main; main()"
         command = [sys.executable, "-c", main, "annotate", str(pool), "--store", store, *map(str, words)]
         with log.open("wb") as errors:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)

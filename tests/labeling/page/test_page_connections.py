@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from mien import MienError
-from mien.labeling.page.client_addresses import client_key, is_among, require_proxies
-from mien.labeling.page.connections import FEWEST, Connections, most_connections
+from mien.http_server.client_addresses import client_key, is_among, require_proxies
+from mien.http_server.connections import FEWEST, Connections, most_connections
 
 
 @dataclass(eq=False)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mien.labeling.page.log_limits import KINDS, MINUTE, LimitedLog, limited_logs
+from mien.http_server.log_limits import KINDS, MINUTE, LimitedLog, limited_logs
 
 
 class Heard(logging.Handler):

@@ -18,13 +18,12 @@ import pytest
 from browser import DESK, PATIENCE, saved, see, sign_in, visit
 from PIL import Image
 from playwright.sync_api import Browser, expect
-from serving import CLASSES, PATIENT, error_of, given, sent, served, signed_in
 
 from mien import FaceSet, MienError
 from mien.data.format import Info
 from mien.data.writer import FaceSetWriter
+from mien.http_server.network import NetworkSettings, listen, network_settings, page_address
 from mien.labeling.page.numbered_faces import NumberedFaces
-from mien.labeling.page.serve import NetworkSettings, listen, network_settings, page_address
 from mien.labeling.page.settings import PageSettings
 from mien.labeling.page.setup import PreparedPage, prepare_page
 from mien.labeling.page.source_photos import AROUND, SIDE, SourcePhotos, find_source_photos
@@ -32,6 +31,7 @@ from mien.labeling.store.records import Question
 from mien.labeling.store.store import Store
 from mien.preparation.photo_note import FILE, photos_by_name, read_photo_note, write_photo_note
 from processes import WAIT
+from serving import CLASSES, PATIENT, error_of, given, sent, served, signed_in
 
 pytest_plugins = ("opened",)
 

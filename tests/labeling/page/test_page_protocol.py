@@ -9,9 +9,9 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from mien.labeling.page.client_limits import ClientLimits
-from mien.labeling.page.connections import Connections
-from mien.labeling.page.http_protocol import KNOWN, Connection
+from mien.http_server.client_limits import ClientLimits
+from mien.http_server.connections import Connections
+from mien.http_server.http_protocol import KNOWN, Connection
 
 LIMITS = ClientLimits(head_seconds=1, body_seconds=20, idle_seconds=300, unread_seconds=4000, linger_seconds=50_000)
 """Of different magnitudes, so that their sums tell them apart."""

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-from serving import PATIENT, Process, asked_store, error_of, given, running, sent, served, signed_in, write_pool
 
 from mien import FaceSet
-from mien.labeling.page.request_checks import HEADERS
-from mien.labeling.page.serve import NetworkSettings
+from mien.http_server.network import NetworkSettings
+from mien.http_server.request_checks import HEADERS
 from mien.labeling.page.setup import PreparedPage
 from mien.labeling.store.store import Store
 from processes import WAIT, wait_until
+from serving import PATIENT, Process, asked_store, error_of, given, running, sent, served, signed_in, write_pool
 
 HALF = b"GET /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 

@@ -4,7 +4,7 @@ import reprlib
 from collections.abc import Collection
 from importlib import resources
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException as AnyHTTPException
@@ -12,11 +12,12 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 from mien.data.faceset import FaceSet
 from mien.errors import MienError
 from mien.html_pages import page_templates
+from mien.http_server.client_limits import ClientLimits
+from mien.http_server.request_checks import LOOPBACK, RequestChecks, error_response
+from mien.http_server.silent_app import silent_app
 from mien.labeling.page import routes, sign_in
 from mien.labeling.page.batched_writes import BatchedWrites
-from mien.labeling.page.client_limits import ClientLimits
 from mien.labeling.page.numbered_faces import NumberedFaces
-from mien.labeling.page.request_checks import LOOPBACK, RequestChecks, error_response
 from mien.labeling.page.request_context import ServedPage, secret_of, served_page, signed_in_name
 from mien.labeling.page.responses import GuessTiming, ProgressFigures
 from mien.labeling.page.sessions import SessionCache, SignInNotes
@@ -24,7 +25,6 @@ from mien.labeling.page.source_photos import PhotoTurns, SourcePhotos
 from mien.labeling.page.store_failures import public_error
 from mien.labeling.page.wrong_tokens import TokenLookups, WrongTokens
 from mien.labeling.store.store import Store
-from mien.telemetry import FASTAPI_OFF
 
 SHORT = reprlib.Repr()
 """Writes the beginning of what was sent, however deep it is nested."""
@@ -48,12 +48,7 @@ def build(
     """
     limits = limits or ClientLimits()
     lookups = TokenLookups(limits)
-    app = FastAPI(
-        title="mien", docs_url=None, redoc_url=None, openapi_url=None,
-        # All links are relative: nobody knows what a proxy puts before them.
-        redirect_slashes=False,
-        telemetry=FASTAPI_OFF,  # answers would be among what it sends
-    )  # fmt: skip
+    app = silent_app("mien")
     faces, title = NumberedFaces(store, pool, photos), pool.info.name or (pool.folder.name if pool.folder else "faces")
     app.state.page = ServedPage(
         store=store,

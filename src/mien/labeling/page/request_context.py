@@ -6,10 +6,10 @@ from typing import Annotated
 from fastapi import Depends, HTTPException, Request
 from jinja2 import Environment
 
+from mien.http_server.client_addresses import client_key
+from mien.http_server.client_limits import ClientLimits
+from mien.http_server.http_protocol import KNOWN
 from mien.labeling.page.batched_writes import BatchedWrites
-from mien.labeling.page.client_addresses import client_key
-from mien.labeling.page.client_limits import ClientLimits
-from mien.labeling.page.http_protocol import KNOWN
 from mien.labeling.page.numbered_faces import NumberedFaces
 from mien.labeling.page.responses import GuessTiming, ProgressFigures
 from mien.labeling.page.sessions import SessionCache, SignInNotes

@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass as checked
 from starlette.concurrency import run_in_threadpool
 
 from mien.errors import MienError
-from mien.labeling.page.request_checks import error_response
+from mien.http_server.request_checks import error_response
 from mien.labeling.page.request_context import RequestContext, ServedPage, SignedInRequest, served_page, signed_in_name
 from mien.labeling.page.responses import guess_json, question_json
 from mien.labeling.page.store_failures import picture_error

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from starlette.concurrency import run_in_threadpool
 
 from mien.errors import MienError
-from mien.labeling.page.log_limits import PAGE
+from mien.http_server.log_limits import SERVER
 from mien.labeling.page.wrong_tokens import TokenLookups
 from mien.labeling.store.accounts import Accounts
 from mien.labeling.store.annotators import Outcome, digest_of
@@ -26,7 +26,7 @@ SHAPE = re.compile(r"[A-Za-z0-9_-]{20,200}")
 MOST_NOTES = 200
 """Sign-ins that may wait to be written."""
 
-log = logging.getLogger(PAGE)
+log = logging.getLogger(SERVER)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import logging
 
 from mien.errors import MienError
-from mien.labeling.page.log_limits import PAGE
+from mien.http_server.log_limits import SERVER
 
 EXPECTED = "labels that can be read and written"
 """What people are told was expected."""
@@ -17,7 +17,7 @@ FAILURES = (
 )
 """Failures: words in a database's complaint, what people are told was found, and what helps."""
 
-log = logging.getLogger(PAGE)
+log = logging.getLogger(SERVER)
 
 
 def public_error(error: MienError) -> MienError:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
-from mien.labeling.page.client_limits import ClientLimits
+from mien.http_server.client_limits import ClientLimits
 from mien.labeling.store.annotators import digest_of
 
 MINUTE = 60.0

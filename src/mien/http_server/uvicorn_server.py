@@ -6,14 +6,15 @@ import logging
 import socket
 import ssl
 from collections.abc import Sequence
+from contextlib import suppress
 
 import uvicorn
 
-from mien.labeling.page.client_addresses import client_key, is_among
-from mien.labeling.page.client_limits import ClientLimits
-from mien.labeling.page.connections import Connections, most_connections
-from mien.labeling.page.http_protocol import Connection
-from mien.labeling.page.log_limits import PAGE
+from mien.http_server.client_addresses import client_key, is_among
+from mien.http_server.client_limits import ClientLimits
+from mien.http_server.connections import Connections, most_connections
+from mien.http_server.http_protocol import Connection
+from mien.http_server.log_limits import SERVER
 
 AT_ONCE = 16
 """Connections accepted in a row; fewer than `connections.RESERVE`, since closed ones free their files only after that."""
@@ -22,10 +23,10 @@ EXPIRE_SECONDS = 1.0
 PAUSE_SECONDS = 0.5
 """How long no connection is accepted where files have run out all the same."""
 
-log = logging.getLogger(PAGE)
+log = logging.getLogger(SERVER)
 
 
-class PageServer(uvicorn.Server):
+class LimitedServer(uvicorn.Server):
     """uvicorn's server, listening at one socket, with limits for its clients. `proxies` may have any number of connections."""
 
     def __init__(
@@ -91,6 +92,9 @@ class PageServer(uvicorn.Server):
 
     def _admit(self, accepted: socket.socket, address: str) -> None:
         accepted.setblocking(False)
+        # asyncio does this only where a socket names its protocol. Else a reply in two parts waits 40 ms for the client.
+        with suppress(OSError):  # the client left
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         one = Connection(self.config, self.server_state, self._loop, self._connections, self._limits, address, self._loop.time)
         self._connections.admit(one)
         one.handshake = self._loop.create_task(self._begin(one, accepted))

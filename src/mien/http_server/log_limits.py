@@ -9,9 +9,9 @@ from dataclasses import dataclass
 MINUTE = 60.0
 KINDS = 100
 """Kinds of lines that are told apart; all that come later count as one kind."""
-PAGE = "mien.labeling.page"
-"""The logger of the page itself."""
-LOGGERS = ("uvicorn.error", "asyncio", PAGE)
+SERVER = "mien.http_server"
+"""The logger of mien's own servers."""
+LOGGERS = ("uvicorn.error", "asyncio", "python_multipart.multipart", SERVER)
 """The loggers that are limited."""
 
 

@@ -11,18 +11,18 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from mien.errors import MienError
-from mien.labeling.page.client_limits import ClientLimits
-from mien.labeling.page.connections import Connections
-from mien.labeling.page.request_checks import HEADERS, error_response
+from mien.http_server.client_limits import ClientLimits
+from mien.http_server.connections import Connections
+from mien.http_server.request_checks import HEADERS, error_response
 
 KNOWN = "signed_in"
 """The key that the application sets in the state of a request by an annotator who is signed in."""
 
 TROUBLES = {
-    400: ("a request in HTTP", "something else", "open the page in a browser"),
+    400: ("a request in HTTP", "something else", "send requests of HTTP"),
     414: ("a short address", "a long one", "begin at the first page"),
     429: ("a request after the reply to the last", "many at once", "wait for the replies"),
-    431: ("few and short headers", "many or long ones", "delete this page's cookies, then open it again"),
+    431: ("few and short headers", "many or long ones", "delete this address's cookies, then open it again"),
 }
 """Why a request is refused before the application sees it, by HTTP status."""
 

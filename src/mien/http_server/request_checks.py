@@ -1,4 +1,4 @@
-"""Checks before the page: host names, requests that other sites send, the length of bodies; and headers for all replies."""
+"""Checks before an application: host names, requests that other sites send, the length of bodies; and headers for all replies."""
 
 from collections.abc import Collection
 from urllib.parse import urlsplit
@@ -12,7 +12,7 @@ from mien.errors import MienError
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 """The names of this machine for itself."""
 MOST_BYTES = 64 << 10
-"""The longest body that a request may have, in bytes."""
+"""The longest body that a request may have in bytes, where it is read here."""
 
 CONTENT = ("default-src 'self'", "base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'", "object-src 'none'")
 HEADERS = {
@@ -32,7 +32,7 @@ def error_response(status: int, error: MienError) -> JSONResponse:
     return JSONResponse({"expected": error.expected, "found": error.found, "todo": error.todo}, status)
 
 
-class _Refused(Exception):
+class RefusedRequest(Exception):
     """Ends a request, and says why."""
 
     def __init__(self, status: int, error: MienError) -> None:
@@ -40,7 +40,7 @@ class _Refused(Exception):
         self.status, self.error = status, error
 
 
-class _Gone(Exception):
+class ClientGone(Exception):
     """The client left before its request was there."""
 
 
@@ -48,11 +48,11 @@ class RequestChecks:
     """An ASGI application that checks requests and passes them on to another.
 
     `names`: the host names that it answers to, any for None. `path`: what a proxy may leave before the application's own paths.
-    `most_bytes`: the longest body that a request may have.
+    `most_bytes`: the longest body of a request, which is read here; None: the application reads bodies, and limits them.
     """
 
     def __init__(
-        self, app: ASGIApp, names: Collection[str] | None = LOOPBACK, path: str = "", most_bytes: int = MOST_BYTES
+        self, app: ASGIApp, names: Collection[str] | None = LOOPBACK, path: str = "", most_bytes: int | None = MOST_BYTES
     ) -> None:
         self._app, self._names, self._path, self._most_bytes = app, names, path, most_bytes
 
@@ -74,11 +74,11 @@ class RequestChecks:
             self._check_name(headers)
             if scope["method"] not in ("GET", "HEAD"):
                 _check_origin(headers)
-            receive = await _whole_body(headers, receive, self._most_bytes)
-        except _Refused as refused:
+            receive = receive if self._most_bytes is None else await _whole_body(headers, receive, self._most_bytes)
+        except RefusedRequest as refused:
             await error_response(refused.status, refused.error)(scope, receive, send_with_headers)
             return
-        except _Gone:
+        except ClientGone:
             return
         if self._path and scope["path"] == self._path:
             # Links are relative to what ends with a slash.
@@ -96,8 +96,8 @@ class RequestChecks:
         host = headers.get("host", "")
         name = _name(host)
         if (host and not name) or (self._names is not None and name not in self._names):
-            todo = "open the address that mien annotate printed, or give it this name with --name"
-            raise _Refused(421, MienError("a name that this page is known by", repr(host[:200]), todo))
+            todo = "open the address that was printed at the start, or give it this name with --name"
+            raise RefusedRequest(421, MienError("a name that this server is known by", repr(host[:200]), todo))
 
 
 def _check_origin(headers: Headers) -> None:
@@ -107,7 +107,7 @@ def _check_origin(headers: Headers) -> None:
     same = origin is None or origin.partition("://")[2] == headers.get("host")
     if not same or site not in ("same-origin", "none"):
         found = f"one from {origin[:200]!r}" if origin and not same else f"one that is {site[:50]}"
-        raise _Refused(403, MienError("a request from this page", found, "open the page itself"))
+        raise RefusedRequest(403, MienError("a request from this page", found, "open the page itself"))
 
 
 async def _whole_body(headers: Headers, receive: Receive, most: int) -> Receive:
@@ -119,7 +119,7 @@ async def _whole_body(headers: Headers, receive: Receive, most: int) -> Receive:
     while more:
         message = await receive()
         if message["type"] != "http.request":
-            raise _Gone
+            raise ClientGone
         parts.append(message.get("body", b""))
         size, more = size + len(parts[-1]), message.get("more_body", False)
         if size > most:
@@ -132,8 +132,8 @@ async def _whole_body(headers: Headers, receive: Receive, most: int) -> Receive:
     return again
 
 
-def _too_long(most: int) -> _Refused:
-    return _Refused(413, MienError(f"at most {most} bytes", "more", "send fewer answers at once"))
+def _too_long(most: int) -> RefusedRequest:
+    return RefusedRequest(413, MienError(f"at most {most} bytes", "more", "send fewer answers at once"))
 
 
 def _name(host: str) -> str:

@@ -1,4 +1,4 @@
-"""How much of the page a client may use: connections, time, bytes, and wrong tokens."""
+"""How much of a server a client may use: connections, time, bytes, and wrong tokens."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ class ClientLimits:
     head_lines: int = 100
     """Headers that a request may have."""
     sent_bytes: int = 1 << 20
-    """Bytes of a body and of all that is sent around its parts. `request_checks.MOST_BYTES` limits the body itself."""
+    """Bytes of a body and of all that is sent around its parts. Applications limit the body itself."""
     requests_ahead: int = 16
     """Requests that a client may send before it has read the replies."""
     wrong_by_name: int = 20

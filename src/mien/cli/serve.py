@@ -1,0 +1,60 @@
+"""The command that puts a model behind an address."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mien.cli.annotate import Key, Proxies
+from mien.cli.options import Device, setting, whole_number
+from mien.cli.printing import say, warn
+from mien.serving.settings import ServiceSettings
+
+
+def serve(
+    model: Annotated[
+        str, typer.Argument(metavar="[MODEL]", help="A run, a model folder, or mien-s, which comes with mien.")
+    ] = "mien-s",
+    host: Annotated[
+        str, typer.Option(help="Address to listen at. Any but this machine's own lets the network ask.")
+    ] = "127.0.0.1",
+    port: Annotated[int, whole_number("Port to listen at; 0 takes a free one.", 0, 65535)] = 8080,
+    token: Annotated[Path | None, typer.Option(metavar="FILE", help="A file with a token that clients have to send.")] = None,
+    name: Annotated[list[str] | None, typer.Option(help="Host name under which a proxy shows it; may be repeated.")] = None,
+    proxy: Proxies = None,
+    root_path: Annotated[str, typer.Option(help="Path below which a proxy shows it: /faces.")] = "",
+    certificate: Annotated[Path | None, typer.Option(metavar="PEM", help="Certificate, to speak TLS without a proxy.")] = None,
+    key: Key = None,
+    most_bytes: Annotated[int, setting(ServiceSettings, "bytes", "--bytes")] = ServiceSettings.bytes,
+    pixels: Annotated[int, setting(ServiceSettings, "pixels")] = ServiceSettings.pixels,
+    photos: Annotated[int, setting(ServiceSettings, "photos")] = ServiceSettings.photos,
+    faces: Annotated[int, setting(ServiceSettings, "faces")] = ServiceSettings.faces,
+    waiting: Annotated[int, setting(ServiceSettings, "waiting")] = ServiceSettings.waiting,
+    seconds: Annotated[float, setting(ServiceSettings, "seconds")] = ServiceSettings.seconds,
+    batch: Annotated[int, setting(ServiceSettings, "batch")] = ServiceSettings.batch,
+    gather: Annotated[float, setting(ServiceSettings, "gather")] = ServiceSettings.gather,
+    device: Device = "auto",
+) -> None:
+    """Answer requests with photos by HTTP: POST /v1/read gives what `mien predict --json` prints. No photo is kept."""
+    from mien.http_server.network import is_loopback, listen, network_settings, page_address
+    from mien.recognize.recognizer import Recognizer
+    from mien.serving.serve import PROGRAMS, read_token
+    from mien.serving.serve import serve as run
+
+    settings = ServiceSettings(
+        bytes=most_bytes, pixels=pixels, photos=photos, faces=faces, waiting=waiting, seconds=seconds, batch=batch, gather=gather
+    )  # fmt: skip
+    reached = network_settings(name or (), proxy or (), certificate, key, root_path, PROGRAMS)
+    secret = "" if token is None else read_token(token)
+    with listen(host, port) as listening:
+        recognizer = Recognizer.load(model, device)
+        if not is_loopback(host):
+            if not secret:
+                warn("whoever reaches this machine may ask: --token wants a token from them")
+            if reached.tls is None:
+                warn("the network can read photos and answers along, unless a proxy adds TLS")
+        where = page_address(listening, reached.tls is not None, reached.path)
+        say(f"send photos to {where}v1/read, and end with Ctrl-C", flush=True)
+        with suppress(KeyboardInterrupt):
+            run(recognizer, listening, settings, reached, secret)

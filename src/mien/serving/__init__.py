@@ -1,0 +1,1 @@
+"""A model behind an address: photos come in by HTTP, and predictions go out as JSON."""

@@ -1,0 +1,193 @@
+"""The service as an application: its addresses, who may use them, and its replies to errors."""
+
+import asyncio
+import hmac
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from mien.errors import MienError
+from mien.http_server.request_checks import LOOPBACK, RefusedRequest, RequestChecks, error_response
+from mien.http_server.silent_app import silent_app
+from mien.installed import own_version
+from mien.serving.answers import BODY, EXAMPLE, REFUSALS, Answer
+from mien.serving.batches import Answers, BatchedReader, TooLate
+from mien.serving.figures import Figures
+from mien.serving.settings import ServiceSettings
+from mien.serving.uploads import HeldBody, busy, photos_of
+from mien.wording import plain_text
+
+LEFT = 499
+"""The status that is noted where a client left before its answer."""
+PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@dataclass(frozen=True)
+class Service:
+    """What all requests share."""
+
+    name: str
+    """The model's name, without its folder."""
+    card: dict[str, Any]
+    """The model's card, as it stands in model.json."""
+    reader: BatchedReader
+    figures: Figures
+    settings: ServiceSettings
+    token: str = ""
+    """What clients have to send; empty where anybody may ask."""
+
+
+router = APIRouter()
+_bearer = HTTPBearer(auto_error=False, description="The token of the file that --token names, where there is one.")
+
+
+def build(service: Service, names: Collection[str] | None = LOOPBACK, path: str = "") -> RequestChecks:
+    """The application behind its request checks.
+
+    `names`: the host names that it answers to, any for None. `path`: the path below which a proxy shows it.
+    """
+    app = silent_app(
+        "mien", version=own_version(), openapi_url="/openapi.json", servers=[{"url": path or "/"}],
+        description="Names the expressions of faces in photos. No photo is kept.",
+    )  # fmt: skip
+    app.state.service = service
+    app.include_router(router)
+    app.add_exception_handler(RefusedRequest, _on_refused)
+    app.add_exception_handler(RequestValidationError, _on_bad_request)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    return RequestChecks(app, names, path, most_bytes=None)
+
+
+def _served(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+def _allowed(request: Request, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Service:
+    """The service, for those who may use it. Compares tokens in a time that says nothing about them."""
+    service, token = _served(request), sent.credentials if sent else ""
+    if service.token and not hmac.compare_digest(token.encode("utf-8", "surrogateescape"), service.token.encode()):
+        found = "another" if token else "none"
+        raise RefusedRequest(401, MienError("the token of this service", found, "send the header Authorization: Bearer TOKEN"))
+    return service
+
+
+Allowed = Annotated[Service, Depends(_allowed)]
+Model = Annotated[list[str], Query(description="The model that shall answer, by its name; it may be left out.", max_length=16)]
+
+
+@router.get("/health", summary="Whether the service is up")
+async def health() -> dict[str, str]:
+    """Says that requests are answered. Wants no token."""
+    return {"status": "ok"}
+
+
+@router.get("/v1/model", summary="The model's name and card")
+async def model(service: Allowed) -> dict[str, Any]:
+    """What the model learned from, its classes, thresholds and figures, as its model.json says."""
+    return {"name": service.name, "card": service.card}
+
+
+@router.get("/metrics", summary="Counts for Prometheus", response_class=PlainTextResponse)
+async def metrics(service: Allowed) -> Response:
+    """How many requests, photos and faces were answered, and how long it took."""
+    return PlainTextResponse(service.figures.text(), media_type=PROMETHEUS)
+
+
+@router.post(
+    "/v1/read", summary="Read the faces in photos", openapi_extra=BODY,
+    responses={200: {"model": Answer, "content": {"application/json": {"example": EXAMPLE}}}, **REFUSALS},
+)  # fmt: skip
+async def read(request: Request, service: Allowed, model: Model = []) -> Response:  # noqa: B006 (FastAPI copies it)
+    """Names the expression of every face in a photo (the body) or in several (a form), as `mien predict --json` does."""
+    began, figures = time.monotonic(), service.figures
+    status = LEFT
+    try:
+        answers = await _answers(request, service, model)
+        if answers is None:
+            return Response(status_code=LEFT)
+        status = 200 if any("faces" in one for one in answers) else 422
+        return JSONResponse({"photos": answers}, status)
+    except RefusedRequest as refused:
+        status = refused.status
+        raise
+    finally:
+        figures.answered(status, time.monotonic() - began)
+
+
+async def _answers(request: Request, service: Service, model: list[str]) -> Answers | None:
+    """The answers about a request's photos; None where the client left. Raises RefusedRequest."""
+    figures, settings = service.figures, service.settings
+    if set(model) - {service.name}:
+        found = ", ".join(plain_text(one, 80) for one in model)
+        raise RefusedRequest(409, MienError(f"the model that is served, {service.name}", found, "ask for this one, or for none"))
+    if figures.waiting >= settings.waiting:
+        raise busy()
+    with HeldBody(request, settings, figures) as held:
+        try:
+            files = await photos_of(request.headers, await held.read(), settings)
+        except ClientDisconnect:
+            return None
+        if figures.waiting >= settings.waiting:  # they came meanwhile
+            raise busy()
+        figures.waiting += 1
+        try:
+            return await _unless_left(request, asyncio.wrap_future(service.reader.ask(files)))
+        except TooLate:
+            error = MienError(f"to begin within {settings.seconds:g} s", "others who came before", "send it again later")
+            raise RefusedRequest(503, error) from None
+        finally:
+            figures.waiting -= 1
+
+
+async def _unless_left(request: Request, answers: "asyncio.Future[Answers]") -> Answers | None:
+    """The answers once they are there; None where the client leaves before."""
+    leaving = asyncio.ensure_future(_left(request))
+    both: set[asyncio.Future[Any]] = {answers, leaving}
+    try:
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        return answers.result() if answers.done() else None
+    finally:
+        leaving.cancel()
+        answers.cancel()
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _on_refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusedRequest)
+    response = error_response(error.status, error.error)
+    if error.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if error.status in (429, 503):
+        response.headers["Retry-After"] = str(_served(request).figures.retry_after())
+    return response
+
+
+async def _on_bad_request(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return error_response(422, MienError(f"{where}: {first['msg'].lower()}"[:200], "another", "/openapi.json says what is asked"))
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    expected = {404: "an address of this service", 405: "another method at this address"}.get(
+        error.status_code, "another request"
+    )
+    found = request.method if error.status_code == 405 else "nothing there" if error.status_code == 404 else str(error.detail)
+    response = error_response(error.status_code, MienError(expected, found[:200], "/openapi.json lists the addresses"))
+    response.headers.update(error.headers or {})
+    return response

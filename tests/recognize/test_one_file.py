@@ -1,0 +1,126 @@
+"""A network in one file: read alike by onnxruntime and OpenCV, with float32 and with eight bits; and a folder for the Hub."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+
+from conftest import Command
+from mien import FaceSet, MienError, Recognizer
+from mien.data.format import Info
+from mien.data.info import Normalization
+from mien.onnx_file import open_session
+from mien.recognize import int8_export
+from mien.recognize.hugging_face import README
+from mien.recognize.int8_export import export_int8
+from mien.recognize.model_card import ModelCard
+from mien.recognize.one_file import export_one_file
+from mien.recognize.saved_networks import build_network, write_model
+
+CLASSES = ("anger", "happiness", "sadness")
+
+
+@pytest.fixture(scope="module", params=[1, 3])
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small network of gray or of color faces, with random weights."""
+    info = Info(CLASSES, side=16, channels=request.param, alignment="whole")
+    settings = {"network": "mien_s", "width": 8, "depths": [1, 1, 1]}
+    weights = dict(build_network(settings, 3, info, 0).state_dict())
+    normalize: Normalization = "face" if request.param == 1 else "fixed"
+    folder = tmp_path_factory.mktemp("models") / "model"
+    write_model(folder, weights, ModelCard(settings, CLASSES, info, normalize, temperature=1.5))
+    return folder
+
+
+def shown(model: Path, count: int = 5) -> np.ndarray:
+    """Random faces as they are stored."""
+    info = Recognizer.load(model, "cpu").card.faces
+    shape = (count, 4, 4, 3)[: 4 if info.channels == 3 else 3]
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8).repeat(4, axis=1).repeat(4, axis=2)
+
+
+def planes(faces: np.ndarray) -> np.ndarray:
+    """The same as float32 (N, C, S, S)."""
+    return (faces[:, None] if faces.ndim == 3 else np.moveaxis(faces, 3, 1)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("opset", "batch"), [(13, None), (17, None), (17, 2), (22, None)])
+def test_onnxruntime_and_opencv_read_it_alike(model: Path, tmp_path: Path, opset: int, batch: int | None) -> None:
+    file = tmp_path / "model.onnx"
+    card = export_one_file(model, file, opset, batch)
+    assert [one.name for one in tmp_path.iterdir()] == ["model.onnx"]
+    faces = shown(model)[:batch]
+    expected = Recognizer.load(model, "cpu").logits(faces)
+    (made,) = open_session(file.read_bytes(), 1).run(None, {"faces": planes(faces)})
+    np.testing.assert_allclose(made, expected, atol=1e-4)
+    network = cv2.dnn.readNetFromONNX(str(file))
+    network.setInput(planes(faces))
+    np.testing.assert_allclose(network.forward(), expected, atol=1e-3)
+    read = onnx.load(file)
+    assert read.opset_import[0].version == opset
+    assert read.graph.input[0].type.tensor_type.shape.dim[0].dim_value == (batch or 0)
+    notes = {entry.key: entry.value for entry in read.metadata_props}
+    assert json.loads(notes["classes"]) == list(card.classes)
+    assert float(notes["temperature"]) == 1.5
+    with pytest.raises(MienError, match=r"model\.onnx"):
+        export_one_file(model, file)
+
+
+def labeled(model: Path, right: float, count: int = 300) -> FaceSet:
+    """Faces of which this share has the label that the model gives; the others have another."""
+    faces = shown(model, count)
+    labels = Recognizer.load(model, "cpu").logits(faces).argmax(axis=1)
+    wrong = np.arange(count) >= right * count
+    splits = ["train", "test"] * (count // 2)
+    return FaceSet.from_arrays(faces, np.where(wrong, (labels + 1) % 3, labels), CLASSES, {"split": splits})
+
+
+def test_eight_bits_read_nearly_alike_and_are_measured(model: Path, tmp_path: Path) -> None:
+    file, faces = tmp_path / "small.onnx", labeled(model, 0.8)
+    figures = export_int8(model, file, faces)
+    assert (figures.calibrated, figures.measured, figures.bytes > 0) == (150, 150, True)
+    assert figures.before == pytest.approx(0.8)
+    assert figures.after >= figures.before - 0.005
+    assert min(figures.seconds_before, figures.seconds_after) > 0
+    kinds = {node.op_type for node in onnx.load(file).graph.node}
+    assert "QuantizeLinear" in kinds
+    expected = Recognizer.load(model, "cpu").logits(shown(model, 2))
+    (made,) = open_session(file.read_bytes(), 1).run(None, {"faces": planes(shown(model, 2))})
+    assert np.abs(made - expected).max() < 0.1 * np.abs(expected).max() + 0.05
+    network = cv2.dnn.readNetFromONNX(str(file))
+    network.setInput(planes(shown(model, 1)))  # of several faces OpenCV reads only the first right
+    assert np.abs(network.forward() - made[:1]).max() < 0.1 * np.abs(expected).max() + 0.05
+
+
+def test_what_reads_worse_is_refused_and_not_written(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = iter([(0.9, 1.0), (0.894, 0.5)])
+    monkeypatch.setattr(int8_export, "_measured", lambda *given: next(measured))
+    with pytest.raises(MienError, match=r"90.0% before and 89.4% after"):
+        export_int8(model, tmp_path / "small.onnx", labeled(model, 1.0))
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(MienError, match="100 others with labels"):
+        export_int8(model, tmp_path / "small.onnx", labeled(model, 1.0, 100))
+
+
+def test_the_command_writes_files_and_a_folder_for_the_hub(mien: Command, tmp_path: Path, model: Path) -> None:
+    faces = labeled(model, 1.0)
+    faces.save(tmp_path / "faces")
+    done = mien("export", model, tmp_path / "one.onnx", "--one-file", "--json")
+    assert json.loads(done.out)["bytes"] == (tmp_path / "one.onnx").stat().st_size
+    done = mien("export", model, tmp_path / "small.onnx", "--int8", tmp_path / "faces")
+    assert "times as fast" in done.out, done
+    assert mien("export", model, tmp_path / "x", "--one-file", "--hugging-face").code == 2
+    assert mien("export", model, tmp_path / "hub", "--hugging-face").code == 0
+    text = (tmp_path / "hub" / README).read_text()
+    head = dict(line.split(": ", 1) for line in text.split("---\n")[1].splitlines())
+    assert json.loads(head["pipeline_tag"]) == "image-classification"
+    assert json.loads(head["license_name"]) == "unknown"
+    assert str(tmp_path) not in text
+    np.testing.assert_allclose(
+        Recognizer.load(tmp_path / "hub", "cpu").logits(shown(model)),
+        Recognizer.load(model, "cpu").logits(shown(model)),
+        atol=0.05,
+    )

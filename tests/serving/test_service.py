@@ -1,0 +1,360 @@
+"""What a service answers, refuses and survives."""
+
+import asyncio
+import io
+import json
+import shutil
+from contextlib import suppress
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from pydantic import TypeAdapter
+from stub_service import CARD, TOKEN, Built, Raw, Stub, answering, built, picture, running
+
+from mien import MienError, Recognizer
+from mien.data.info import Info
+from mien.http_server.client_limits import ClientLimits
+from mien.http_server.network import NetworkSettings, listen
+from mien.recognize.bundled import BUNDLED
+from mien.serving.answers import EXAMPLE, Answer
+from mien.serving.figures import BOUNDS, Figures
+from mien.serving.serve import model_name, read_token, serve
+from processes import WAIT
+
+ANSWERS = TypeAdapter(Answer)
+
+
+def require_error(response: httpx.Response, status: int, part: str = "") -> dict[str, str]:
+    """What a refusal says, which has all its parts."""
+    assert response.status_code == status, response.text
+    found: dict[str, str] = response.json()
+    assert found.keys() == {"expected", "found", "todo"}
+    assert part in " ".join(found.values()), found
+    return found
+
+
+def test_photos_are_answered_in_the_words_of_predict() -> None:
+    async def ask() -> None:
+        async with built() as one:
+            alone = await one.client.post("/v1/read", content=picture(250))
+            assert alone.status_code == 200
+            (told,) = alone.json()["photos"]
+            expected = Recognizer(answering(), CARD)(picture(250))[0].to_json()
+            assert told == {"photo": "photo", "faces": [expected]}
+            assert told["faces"][0]["top"] == "bright"
+            several = [
+                ("photos", (name, body)) for name, body in (("a.png", picture(5)), ("b", b"no"), ("c.gif", picture(250, "GIF")))
+            ]
+            answer = await one.client.post("/v1/read", files=several)
+            assert answer.status_code == 200
+            dark, broken, bright = answer.json()["photos"]
+            assert [each["photo"] for each in (dark, broken, bright)] == ["a.png", "b", "c.gif"]
+            assert (dark["faces"][0]["top"], bright["faces"][0]["top"]) == ("dark", "bright")
+            assert broken == {"photo": "b", "fault": "no picture of a known format"}
+            for text in (alone.text, answer.text, json.dumps(EXAMPLE)):
+                ANSWERS.validate_json(text)
+            assert one.figures.photos == 4
+            assert (one.figures.faces, one.figures.unreadable) == (3, 1)
+            assert (one.figures.waiting, one.figures.held) == (0, 0)
+
+    asyncio.run(ask())
+
+
+def test_odd_pictures_are_read_upright_and_broken_ones_are_told() -> None:
+    turned, content = Image.Exif(), io.BytesIO()
+    turned[0x0112] = 6  # to be shown turned to the right
+    wide = np.zeros((8, 24), np.uint8)
+    Image.fromarray(wide).save(content, "JPEG", exif=turned)
+    moving = io.BytesIO()
+    Image.new("L", (12, 10), 250).save(moving, "GIF", save_all=True, append_images=[Image.new("L", (12, 10), 0)])
+
+    async def ask() -> None:
+        async with built(pixels=10_000) as one:
+            rotated = (await one.client.post("/v1/read", content=content.getvalue())).json()["photos"][0]
+            assert rotated["faces"][0]["box"] == [0.0, 0.0, 8.0, 24.0]
+            animated = (await one.client.post("/v1/read", content=moving.getvalue())).json()["photos"][0]
+            assert animated["faces"][0]["top"] == "bright"
+            for body in (picture(0, size=(101, 100)), picture()[:40], b"\0" * 1000, b"GIF89a", b"<svg/>"):
+                answer = await one.client.post("/v1/read", content=body)
+                assert answer.status_code == 422, body[:20]
+                assert answer.json()["photos"][0]["fault"]
+            empty = await one.client.post("/v1/read", files=[("photos", ("empty.jpg", b""))])
+            assert empty.json()["photos"][0]["fault"]
+
+    asyncio.run(ask())
+
+
+def test_bad_requests_are_one_sentence() -> None:
+    form = {"content-type": "multipart/form-data; boundary=x"}
+
+    async def ask() -> None:
+        async with built(bytes=4096, photos=2) as one:
+            post = one.client.post
+            require_error(await post("/v1/read"), 422, "an empty body")
+            require_error(await post("/v1/read", content=b"x" * 5000), 413)
+            require_error(await post("/v1/read", content=b"x", headers={"content-length": "9" * 30}), 413)
+            require_error(await post("/v1/read", json={"photo": "/etc/passwd"}), 415, "application/json")
+            require_error(await post("/v1/read", data={"photo": "/etc/passwd"}), 415)
+            require_error(await post("/v1/read", content=b"--", headers={"content-type": "multipart/form-data"}), 422)
+            require_error(await post("/v1/read", content=b"no form", headers=form), 422)
+            nameless = b"--x\r\nContent-Disposition: form-data\r\n\r\nabc\r\n--x--\r\n"
+            require_error(await post("/v1/read", content=nameless, headers=form), 422)
+            field = b'--x\r\nContent-Disposition: form-data; name="photos"\r\n\r\n/etc/passwd\r\n--x--\r\n'
+            require_error(await post("/v1/read", content=field, headers=form), 422, "as a file")
+            three = [("photos", (f"{number}.png", picture())) for number in range(3)]
+            require_error(await post("/v1/read", files=three), 422, "at most 2 photos")
+            require_error(await post("/v1/read?model=other", content=picture()), 409, "other")
+            require_error(await post("/v1/read?model=stub&model=other", content=picture()), 409, "stub, other")
+            require_error(await post("/v1/read?" + "model=a&" * 17, content=picture()), 422)
+            assert (await post("/v1/read?model=stub", content=picture())).status_code == 200
+            require_error(await one.client.get("/v1/read"), 405)
+            require_error(await one.client.get("/etc/passwd"), 404)
+            require_error(await post("/v1/read", content=picture(), headers={"host": "evil.example"}), 421)
+            require_error(await post("/v1/read", content=picture(), headers={"origin": "http://evil.example"}), 403)
+            assert (one.figures.waiting, one.figures.held) == (0, 0)
+
+    asyncio.run(ask())
+
+
+def test_a_token_is_asked_for_but_to_see_whether_it_is_up() -> None:
+    async def ask() -> None:
+        async with built(token=TOKEN) as one:
+            assert (await one.client.get("/health")).json() == {"status": "ok"}
+            for said in (b"", b"Bearer wrong", b"Basic " + TOKEN.encode(), b"Bearer \xff"):
+                sent = {b"authorization": said} if said else {}
+                for method, place in (("POST", "/v1/read"), ("GET", "/v1/model"), ("GET", "/metrics")):
+                    refused = await one.client.request(method, place, headers=sent)
+                    require_error(refused, 401)
+                    assert refused.headers["WWW-Authenticate"] == "Bearer"
+            right = {"Authorization": f"Bearer {TOKEN}"}
+            assert (await one.client.post("/v1/read", content=picture(), headers=right)).status_code == 200
+            card = (await one.client.get("/v1/model", headers=right)).json()
+            assert card["name"] == "stub"
+            assert card["card"]["classes"] == ["dark", "bright"]
+
+    asyncio.run(ask())
+
+
+def test_it_describes_itself_below_the_path_of_a_proxy() -> None:
+    async def ask() -> None:
+        async with built(path="/faces") as one:
+            for place in ("/openapi.json", "/faces/openapi.json"):
+                described = (await one.client.get(place)).json()
+                assert described["servers"] == [{"url": "/faces"}]
+            assert set(described["paths"]) == {"/v1/read", "/v1/model", "/metrics", "/health"}
+            read = described["paths"]["/v1/read"]["post"]
+            assert set(read["requestBody"]["content"]) == {"image/*", "application/octet-stream", "multipart/form-data"}
+            assert read["responses"]["200"]["content"]["application/json"]["example"] == EXAMPLE
+            assert (await one.client.post("/faces/v1/read", content=picture())).status_code == 200
+
+    asyncio.run(ask())
+
+
+async def begun(one: Built, count: int) -> None:
+    """Until so many requests wait for their answer."""
+    while one.figures.waiting < count:
+        await asyncio.sleep(0)
+
+
+def test_requests_that_wait_are_read_together_and_thousands_more_are_asked_to_come_again() -> None:
+    async def ask() -> None:
+        async with built(Stub(), waiting=20, batch=8) as one:
+            first = asyncio.create_task(one.client.post("/v1/read", content=picture(250)))
+            await asyncio.to_thread(one.stub.begun.acquire)
+            others = [asyncio.create_task(one.client.post("/v1/read", content=picture(8 * n))) for n in range(19)]
+            await begun(one, 20)
+            more = {"type": "http.request", "body": b"more", "more_body": False}
+            refused = await asyncio.gather(*(Raw([more]).ask(one.app) for _ in range(1000)))
+            heads = [each.heard[0] for each in refused]
+            assert {head["status"] for head in heads} == {429}
+            assert all(1 <= int(dict(head["headers"])[b"retry-after"]) <= 60 for head in heads)
+            assert one.figures.waiting == 20
+            one.stub.go.set()
+            answers = await asyncio.gather(first, *others)
+            assert [each.status_code for each in answers] == [200] * 20
+            assert one.stub.batches == [1, 8, 8, 3]
+            shares = [each.json()["photos"][0]["faces"][0]["scores"]["bright"] for each in answers[1:]]
+            assert shares == sorted(shares), "somebody got another one's answer"
+            assert (await one.client.post("/v1/read", content=picture())).status_code == 200
+
+    asyncio.run(ask())
+
+
+def test_who_waits_too_long_or_leaves_is_not_read() -> None:
+    now = [0.0]
+
+    async def ask() -> None:
+        async with built(Stub(), clock=lambda: now[0], seconds=10) as one:
+            first = asyncio.create_task(one.client.post("/v1/read", content=picture()))
+            await asyncio.to_thread(one.stub.begun.acquire)
+            late, gone = (asyncio.create_task(one.client.post("/v1/read", content=picture())) for _ in range(2))
+            await begun(one, 3)
+            gone.cancel()
+            await asyncio.wait([gone])
+            now[0] = 11.0
+            one.stub.go.set()
+            assert (await first).status_code == 200
+            refused = await late
+            require_error(refused, 503)
+            assert int(refused.headers["Retry-After"]) >= 1
+            assert one.stub.batches == [1]
+
+    asyncio.run(ask())
+
+
+def test_a_client_that_leaves_in_the_middle_leaves_nothing_behind() -> None:
+    async def ask() -> None:
+        async with built(Stub()) as one:
+            part = {"type": "http.request", "body": b"half a photo", "more_body": True}
+            await Raw([part]).ask(one.app)
+            whole = {"type": "http.request", "body": picture(), "more_body": False}
+            await Raw([whole]).ask(one.app)
+            assert (one.figures.waiting, one.figures.held) == (0, 0)
+            assert one.figures.requests == {499: 2}
+
+    asyncio.run(ask())
+
+
+def test_more_bytes_than_fit_are_refused_and_let_go() -> None:
+    async def ask() -> None:
+        async with built(Stub(), held=10_000) as one:
+            noise = np.random.default_rng(0).integers(0, 256, (80, 80), np.uint8)
+            content = io.BytesIO()
+            Image.fromarray(noise).save(content, "PNG")
+            first = asyncio.create_task(one.client.post("/v1/read", content=content.getvalue()))
+            await asyncio.to_thread(one.stub.begun.acquire)
+            require_error(await one.client.post("/v1/read", content=content.getvalue()), 429)
+            assert (await one.client.post("/v1/read", content=b"x" * 20_000)).status_code == 429
+            one.stub.go.set()
+            assert (await first).status_code == 200
+            assert one.figures.held == 0
+
+    asyncio.run(ask())
+
+
+def test_a_model_that_fails_at_one_photo_spoils_no_other() -> None:
+    class Failing(Stub):
+        """Fails where a picture is quite dark."""
+
+        def logits(self, card: Any, faces: Any, flip: bool) -> Any:
+            """Raises RuntimeError."""
+            if (faces.faces(np.arange(len(faces))).reshape(len(faces), -1).mean(axis=1) < 5).any():
+                raise RuntimeError("a bug")
+            return super().logits(card, faces, flip)
+
+    stub = Failing()
+    stub.go.set()
+
+    async def ask() -> None:
+        async with built(stub) as one:
+            answer = await one.client.post("/v1/read", files=[("f", ("a", picture(250))), ("f", ("b", picture(0)))])
+            good, bad = answer.json()["photos"]
+            assert good["faces"][0]["top"] == "bright"
+            assert "a bug" in bad["fault"]
+
+    asyncio.run(ask())
+
+
+NAMES = st.text(st.characters(codec="utf-8"), max_size=20)
+FRAGMENTS = (
+    b"--x\r\n", b"--x", b"\r\n", b"\r\n--x--\r\n", b"/etc/passwd", picture(), picture()[:30],
+    b'Content-Disposition: form-data; name="a"; filename="b"\r\n\r\n',
+    b"Content-Disposition: form-data; name*=utf-16''%00; filename=\"\xff\\ud800\"\r\n\r\n",
+    b"Content-Type: multipart/mixed; boundary=y\r\n", b"Content-Transfer-Encoding: base64\r\n",
+)  # fmt: skip
+PARTS = st.lists(st.one_of(st.binary(max_size=60), st.sampled_from(FRAGMENTS)), max_size=8)
+FORM = "multipart/form-data"
+KINDS = st.sampled_from([
+    "", "image/jpeg", "image/*", "application/octet-stream", "application/json", "text/plain", "MULTIPART/FORM-DATA;BOUNDARY=x",
+    FORM, f"{FORM}; boundary=x", f"{FORM}; boundary={'x' * 300}", f"{FORM}; boundary=x; charset=utf-7",
+    f"{FORM}; boundary=x; charset=unicode_escape", f"{FORM}; boundary=x; charset=zlib",
+])  # fmt: skip
+
+
+def test_no_body_whatever_is_an_error_of_the_service() -> None:
+    with asyncio.Runner() as loop:
+        service = built(bytes=20_000)
+        one = loop.run(service.__aenter__())
+        try:
+
+            @settings(max_examples=150)
+            @given(PARTS, KINDS, NAMES)
+            def ask(parts: list[bytes], kind: str, query: str) -> None:
+                sent = one.client.post("/v1/read", content=b"".join(parts), headers={"content-type": kind}, params={"q": query})
+                response = loop.run(sent)
+                assert response.status_code in (200, 413, 415, 422)
+                assert b"root:" not in response.content
+                response.json()
+
+            ask()
+            assert (one.figures.waiting, one.figures.held) == (0, 0)
+        finally:
+            loop.run(service.__aexit__(None, None, None))
+
+
+def test_figures_add_up_and_only_grow() -> None:
+    figures = Figures()
+    for number, seconds in enumerate((0.001, 0.01, 0.3, 99.0)):
+        figures.answered(200 + number % 2, seconds)
+    lines = [line for line in figures.text().splitlines() if not line.startswith("#")]
+    values = {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+    buckets = [values[f'mien_request_seconds_bucket{{le="{bound}"}}'] for bound in (*BOUNDS, "+Inf")]
+    assert buckets[0] == 2
+    assert all(one <= other for one, other in pairwise(buckets))
+    assert buckets[-1] == values["mien_request_seconds_count"] == 4
+    assert values['mien_requests_total{status="200"}'] == values['mien_requests_total{status="201"}'] == 2
+    assert figures.retry_after() == 1
+
+
+def test_tokens_are_read_from_a_file_of_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(f"{TOKEN}\n")
+    assert read_token(file) == TOKEN
+    for content in (b"short", b"x" * 1001, b"two lines of\nmany letters", "ünïcödé of many letters".encode(), b""):
+        file.write_bytes(content)
+        with pytest.raises(MienError, match="a token of 16 to 1000 letters"):
+            read_token(file)
+    with pytest.raises(MienError, match="no such file"):
+        read_token(tmp_path / "none")
+
+
+def test_it_is_served_at_a_socket_with_limits() -> None:
+    patient = ClientLimits(head_seconds=WAIT, body_seconds=WAIT, idle_seconds=WAIT, unread_seconds=WAIT)
+    with running(Recognizer(answering(), CARD), NetworkSettings(limits=patient), bytes=4096) as where:
+        with httpx.Client(base_url=where, timeout=WAIT) as client:
+            assert client.get("health").json() == {"status": "ok"}
+            assert client.post("v1/read", content=picture()).status_code == 200
+            require_error(client.post("v1/read", content=b"x" * 5000), 413)
+            require_error(client.get("health", headers={"host": "evil.example"}), 421)
+            assert client.get("metrics").headers["content-type"].startswith("text/plain; version=0.0.4")
+        with httpx.Client(base_url=where, timeout=WAIT) as client:
+            with suppress(httpx.HTTPError):  # closed before its end, or after the refusal was read
+                require_error(client.post("v1/read", content=(b"x" * 4096 for _ in range(256))), 413)
+            assert client.get("health").status_code == 200
+
+
+def test_models_of_features_are_refused_and_names_have_no_folder(tmp_path: Path) -> None:
+    features = Recognizer(answering(), replace(CARD, faces=Info(CARD.classes, kind="features", channels=8)))
+    with listen("127.0.0.1", 0) as listening, pytest.raises(MienError, match="a model of faces"):
+        serve(features, listening)
+    assert model_name(Recognizer(answering(), CARD, tmp_path / "mine")) == "mine"
+    assert model_name(Recognizer(answering(), CARD)) == "model"
+
+
+def test_a_model_whose_folder_is_changed_or_gone_answers_as_before(tmp_path: Path) -> None:
+    shutil.copytree(BUNDLED["mien-s"], tmp_path / "mine")
+    with running(Recognizer.load(tmp_path / "mine", "cpu")) as where, httpx.Client(base_url=where, timeout=WAIT) as client:
+        before = client.get("v1/model").json()
+        assert before["name"] == "mine"
+        (tmp_path / "mine" / "model.safetensors").write_bytes(b"another")
+        shutil.rmtree(tmp_path / "mine")
+        assert client.post("v1/read?model=mine", content=picture(size=(40, 40))).status_code == 200
+        assert client.get("v1/model").json() == before
