@@ -1,9 +1,9 @@
-"""Sets from which probability on an answer of an exported model is sure, by the faces that validated it.
+"""Sets from which probability on an answer of an exported model is sure, and what it takes a usual neutral face for.
 
     python benchmarks/sure.py FERPLUS MODEL
 
-Those faces are drawn again as the model's card says, and the accuracy that it states on them is checked. A model that
-`mien train` makes has this from its training; this is for one that is older.
+The faces that validated it are drawn again as the model's card says, and the accuracy that it states on them is checked. A
+model that `mien train` makes has this from its training; this is for one that is older.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from mien.data.splits import training_rows
 from mien.disk import write_atomically
 from mien.recognize.calibration import are_sure, fit_confidence_threshold
 from mien.recognize.model_folder import CARD
+from mien.recognize.resting_look import usual_log_odds
 
 NEAR = 0.002
 """Halved weights may change an answer."""
@@ -39,17 +40,18 @@ def main() -> None:
     if abs(right.mean() - stated) > NEAR:
         raise SystemExit(f"expected an accuracy of {stated:.4f} on the faces that validated it, found {right.mean():.4f}: others")
     sure = fit_confidence_threshold(scores, labels, card.conformal_threshold)
-    _write(given.model / CARD, sure)
+    resting = usual_log_odds(scores, labels, card.classes)
+    _write(given.model / CARD, {"sure": sure, "resting": list(resting)})
     certain = are_sure(scores, card.conformal_threshold, sure)
     print(f"sure from {sure:.3f}: {certain.mean():.1%} of {len(labels)} faces, of which {right[certain].mean():.1%} are right")
 
 
-def _write(file: Path, sure: float) -> None:
+def _write(file: Path, fitted: dict[str, object]) -> None:
     """Into the card, after what is possible; all else stays as it is written."""
     values: dict[str, object] = {}
     for key, value in json.loads(file.read_text("utf-8")).items():
-        values |= {key: value} | ({"sure": sure} if key == "least" else {})
-    write_atomically(file, json.dumps(values | {"sure": sure}, indent=1, ensure_ascii=False).encode())
+        values |= {key: value} | (fitted if key == "least" else {})
+    write_atomically(file, json.dumps(values | fitted, indent=1, ensure_ascii=False).encode())
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from conftest import Command
 from mien import MienError, Recognizer
 from mien.data.format import Info
 from mien.faces.crop import CropSpec
+from mien.faces.which_faces import Turns
 from mien.media import photos_and_frames
 from mien.media.file_limits import FILE_LIMITS, FileLimits
 from mien.media.find_source_files import find_source_files
@@ -317,7 +318,7 @@ def test_who_stops_while_photos_are_read_is_told_of_those_before(
         photos: Sequence[PhotoLike],
         geometry: CropSpec | None = None,
         limits: FileLimits = FILE_LIMITS,
-        turn: bool = False,
+        turn: Turns = "off",
     ) -> list[tuple[Prediction, ...]]:
         if not np.any(np.asarray(photos[0]) > 200):
             raise KeyboardInterrupt

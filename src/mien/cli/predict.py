@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import Device, Json, Limits, Turn, number
+from mien.cli.options import Device, Json, Limits, Turn, number, setting
 from mien.cli.printing import say
+from mien.faces.which_faces import Turns
+from mien.recognize.baseline_settings import BaselineSettings
 from mien.wording import quantity
 
 if TYPE_CHECKING:
     from mien.faces.crop import CropSpec
+    from mien.media.file_limits import FileLimits
     from mien.recognize.predict_files import PredictedPhoto, UnreadableFile
     from mien.recognize.prediction_writer import Form, PredictionWriter
     from mien.recognize.recognizer import Recognizer
+    from mien.recognize.resting_look import BaselineFollower
 
 NOTHING_READ, STOPPED = 1, 130
 """Exit codes where not one input could be read, and after Ctrl-C."""
@@ -39,6 +43,12 @@ Draw = Annotated[
         help="A new folder to draw into: photos with their faces framed and named, and pictures of videos over time.",
     ),
 ]
+Baseline = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="PHOTO", help="A photo of the neutral face of the person on all photos, by which scores are corrected."),
+]
+BaselineSeconds = Annotated[float | None, setting(BaselineSettings, "seconds", "--baseline-seconds")]
+BaselineStrength = Annotated[float, setting(BaselineSettings, "strength", "--baseline-strength")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print a line of CSV for every face.")]
 
 
@@ -48,8 +58,11 @@ def predict(
     align: Align = None,
     detector: Detector = None,
     least_face: LeastFace = None,
-    turn: Turn = False,
+    turn: Turn = "off",
     every: Annotated[float, number("Seconds between the frames that are read in a video.", 0.001, 1e9)] = 0.04,
+    baseline: Baseline = None,
+    baseline_seconds: BaselineSeconds = None,
+    baseline_strength: BaselineStrength = BaselineSettings.strength,
     draw: Draw = None,
     as_csv: AsCsv = False,
     device: Device = "auto",
@@ -57,8 +70,6 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Name the expression of every face in photos and videos; --json prints a line of JSON for each photo and frame."""
-    from mien.errors import MienError
-    from mien.faces.crop import TURN
     from mien.media.file_limits import file_limits
     from mien.progress import progress_bar
     from mien.recognize.face_embeddings import tracking_caution
@@ -73,12 +84,23 @@ def predict(
     with _stopped():
         recognizer = Recognizer.load(model, device)
         _say_overridden(recognizer, crop_spec)
+        settings = BaselineSettings(baseline_strength, baseline_seconds)
+        correct = _follower(recognizer, settings, baseline, file_limits(limits))
         writer = PredictionWriter(form, recognizer.classes, sys.stdout, folder)
         try:
             with progress_bar(quiet=form != "text") as bar:
                 bar.begin("photos and frames", 0)
                 for read in run(
-                    paths, recognizer, every, faults, crop_spec, least_face, file_limits(limits), turn, without=folder
+                    paths,
+                    recognizer,
+                    every,
+                    faults,
+                    crop_spec,
+                    least_face,
+                    file_limits(limits),
+                    turn,
+                    without=folder,
+                    baseline=correct,
                 ):
                     noted.note(read)
                     with _whole():
@@ -87,12 +109,34 @@ def predict(
         finally:
             with _whole():
                 _close(writer, faults)
-    if noted.lost and not turn:
+    _end(noted, bool(faults), turn)
+
+
+def _end(noted: "_Noted", faulty: bool, turn: Turns) -> None:
+    """Say what to do about photos without a face. Raises MienError where nothing was to be read; ends where nothing could be."""
+    from mien.errors import MienError
+    from mien.faces.crop import TURN
+
+    if noted.lost and turn == "off":
         say(f"mien: no face in {noted.lost} of {quantity(noted.photos, 'photo')}; {TURN}", file=sys.stderr)
-    if faults and not noted.read:
+    if faulty and not noted.read:
         raise typer.Exit(NOTHING_READ)
     if not noted.read:
         raise MienError("at least one photo or video", "none", "check the inputs")
+
+
+def _follower(
+    recognizer: "Recognizer", settings: BaselineSettings, photos: Sequence[Path] | None, limits: "FileLimits"
+) -> "BaselineFollower | None":
+    """What corrects scores for a resting look, where that is asked for. Raises a usage error for two of them."""
+    from mien.recognize.resting_look import BaselineFollower, RestingLook
+
+    if photos and settings.seconds is not None:
+        raise typer.BadParameter("expected one of --baseline and --baseline-seconds", param_hint="--baseline-seconds")
+    if not photos and settings.seconds is None:
+        return None
+    look = RestingLook.of(recognizer, photos, limits) if photos else None
+    return BaselineFollower(recognizer.card, settings, look)
 
 
 @dataclass

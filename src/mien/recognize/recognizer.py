@@ -13,6 +13,7 @@ import numpy.typing as npt
 from mien.data.info import FaceArray, Faces
 from mien.errors import MienError
 from mien.faces.crop import NO_LANDMARKS, CropSpec, crop_faces
+from mien.faces.which_faces import Turns
 from mien.installed import require_package
 from mien.media.file_limits import FILE_LIMITS, FileLimits
 from mien.media.photos import PhotoLike, as_photo
@@ -100,20 +101,24 @@ class Recognizer:
             raise MienError("a recognizer with a network in torch", "one without", "read it with Recognizer.load")
         return load_torch_backend(self.folder, "cpu")
 
-    def __call__(self, photo: PhotoLike, turn: bool = False) -> tuple[Prediction, ...]:
+    def __call__(self, photo: PhotoLike, turn: Turns = "off") -> tuple[Prediction, ...]:
         """Predictions for the faces in one photo, the detector's surest first; empty where no face is found. See `read`."""
         return self.read([photo], turn=turn)[0]
 
     def read(
-        self, photos: Sequence[PhotoLike], crop_spec: CropSpec | None = None, limits: FileLimits = FILE_LIMITS, turn: bool = False
+        self,
+        photos: Sequence[PhotoLike],
+        crop_spec: CropSpec | None = None,
+        limits: FileLimits = FILE_LIMITS,
+        turn: Turns = "off",
     ) -> list[tuple[Prediction, ...]]:
         """Predictions for the faces in each of these photos, one tuple a photo.
 
         A photo is a path, a file's bytes, a picture of Pillow, or an array, uint8 (H, W, 3) RGB or (H, W) gray. All faces are
-        found, and cut out as the model's training faces were, unless `crop_spec` says otherwise. With `turn` they are found in
-        photos that lie on their side or upside down, too, which takes four times as long. Raises MienError for what is no photo
-        or beyond the `limits`, where the card does not say how to cut out faces, and where the detector gives no landmarks but
-        cutting needs them.
+        found, and cut out as the model's training faces were, unless `crop_spec` says otherwise. `turn`: in which photos they are
+        looked for in all four directions, too, which takes four times as long: `auto`, where no face was found, or `all`. Raises
+        MienError for what is no photo or beyond the `limits`, where the card does not say how to cut out faces, and where the
+        detector gives no landmarks but cutting needs them.
         """
         if isinstance(photos, str | bytes) or not isinstance(photos, Sequence):
             raise MienError("a list of photos", f"one {type(photos).__name__}", "put it in a list, or call the recognizer itself")
