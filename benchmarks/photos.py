@@ -86,13 +86,13 @@ def read_list(file: Path, columns: dict[str, str], groups: Sequence[str], people
 
 
 def _halved(values: list[str]) -> list[str]:
-    """Numbers as the half that they are in, and other values as they are."""
-    try:
-        numbers = [float(value) for value in values]
-    except ValueError:
+    """Numbers as the half that they are in, and other values as they are; among numbers, words stay."""
+    numbers = [float(value) for value in values if value.isdecimal()]
+    if 2 * len(numbers) < len(values):
         return values
     middle = float(np.median(numbers))
-    return [f"under {middle:g}" if number < middle else f"{middle:g} or more" for number in numbers]
+    low, high = f"under {middle:g}", f"{middle:g} or more"
+    return [(low if float(value) < middle else high) if value.isdecimal() else value for value in values]
 
 
 def named_by_mien(recognizer: Recognizer, photos: Sequence[Listed]) -> list[Prediction | None]:
@@ -144,11 +144,11 @@ def summary(photos: Sequence[Listed], named: Sequence[str | None]) -> dict[str, 
 
 
 def _gap(hits: Answers, people: npt.NDArray[Any], values: npt.NDArray[Any]) -> dict[str, Any]:
-    """The shares of all groups, and the gap between the two that differ most."""
+    """The shares of groups of some size with their people, and the gap between the two that differ most."""
     groups = {str(value): values == value for value in np.unique(values)}
     shares = {name: (float(hits[mine].mean()), len(set(people[mine].tolist()))) for name, mine in groups.items()}
-    told: dict[str, Any] = {name: [_percent(share), count] for name, (share, count) in shares.items()}
     large = {name: share for name, (share, count) in shares.items() if count >= FEWEST}
+    told: dict[str, Any] = {name: [_percent(share), shares[name][1]] for name, share in large.items()}
     if len(large) > 1:
         best, worst = max(large, key=large.__getitem__), min(large, key=large.__getitem__)
         one, other = (_drawn(hits[groups[name]], people[groups[name]], seed) for seed, name in enumerate((best, worst)))

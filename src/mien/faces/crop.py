@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from mien.errors import MienError
 from mien.faces.align import Align, align_from_text, crop
+from mien.faces.between_frames import find_in_frames
 from mien.faces.detect import Detector, detector_from_text
 from mien.faces.face import Face
 from mien.faces.orientation import as_it_lies, in_all_directions, turned
@@ -117,11 +118,14 @@ class Crops:
         return [as_it_lies(face, self.turned.get(number, 0), photos[number]) for face, number in places]
 
 
-def crop_faces(photos: Sequence[Photo], crop_spec: CropSpec, side: int, color: bool, turn: Turns = "off") -> Crops:
+def crop_faces(
+    photos: Sequence[Photo], crop_spec: CropSpec, side: int, color: bool, turn: Turns = "off", whole_every: int = 1
+) -> Crops:
     """The crops of upright photos, uint8 (H, W, 3), of any sizes, with `side` pixels each.
 
     `turn`: look for faces in photos that lie on their side or upside down, too: `all`, which takes four times as long, or `auto`,
-    where no face was found. Raises MienError for an unknown alignment or detector.
+    where no face was found. `whole_every`: above 1 for frames of a video that follow each other closely: only every so many are
+    searched whole (`mien.faces.between_frames`); not with `turn`. Raises MienError for an unknown alignment or detector.
     """
     align, detector = _made(crop_spec)
     quarters = dict[int, int]()
@@ -132,6 +136,8 @@ def crop_faces(photos: Sequence[Photo], crop_spec: CropSpec, side: int, color: b
         quarters = {number: times for number, (times, _) in enumerate(directions) if times}
         found = [faces for _, faces in directions]
         photos = [turned(photo, quarters.get(number, 0)) for number, photo in enumerate(photos)]
+    elif whole_every > 1:
+        found = find_in_frames(photos, detector, whole_every)
     else:
         found = detector(photos)
     crops, owners, kept, empty = list[Photo](), list[int](), list[Face](), dict[int, str]()
