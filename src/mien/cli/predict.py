@@ -18,11 +18,9 @@ from mien.wording import quantity
 
 if TYPE_CHECKING:
     from mien.faces.crop import CropSpec
-    from mien.media.file_limits import FileLimits
     from mien.recognize.predict_files import PredictedPhoto, UnreadableFile
     from mien.recognize.prediction_writer import Form, PredictionWriter
     from mien.recognize.recognizer import Recognizer
-    from mien.recognize.resting_look import BaselineFollower
 
 NOTHING_READ, STOPPED = 1, 130
 """Exit codes where not one input could be read, and after Ctrl-C."""
@@ -77,6 +75,7 @@ def predict(
     from mien.recognize.predict_files import predict as run
     from mien.recognize.prediction_writer import PredictionWriter
     from mien.recognize.recognizer import Recognizer
+    from mien.recognize.resting_look import baseline_follower
 
     _require_inputs(paths, as_csv)
     form, crop_spec, folder = _form(as_json, as_csv), _crop_spec(align, detector), _new_folder(draw)
@@ -85,7 +84,7 @@ def predict(
         recognizer = Recognizer.load(model, device)
         _say_overridden(recognizer, crop_spec)
         settings = BaselineSettings(baseline_strength, baseline_seconds)
-        correct = _follower(recognizer, settings, baseline, file_limits(limits))
+        correct = baseline_follower(recognizer, settings, baseline or (), file_limits(limits), crop_spec)
         writer = PredictionWriter(form, recognizer.classes, sys.stdout, folder)
         try:
             with progress_bar(quiet=form != "text") as bar:
@@ -123,20 +122,6 @@ def _end(noted: "_Noted", faulty: bool, turn: Turns) -> None:
         raise typer.Exit(NOTHING_READ)
     if not noted.read:
         raise MienError("at least one photo or video", "none", "check the inputs")
-
-
-def _follower(
-    recognizer: "Recognizer", settings: BaselineSettings, photos: Sequence[Path] | None, limits: "FileLimits"
-) -> "BaselineFollower | None":
-    """What corrects scores for a resting look, where that is asked for. Raises a usage error for two of them."""
-    from mien.recognize.resting_look import BaselineFollower, RestingLook
-
-    if photos and settings.seconds is not None:
-        raise typer.BadParameter("expected one of --baseline and --baseline-seconds", param_hint="--baseline-seconds")
-    if not photos and settings.seconds is None:
-        return None
-    look = RestingLook.of(recognizer, photos, limits) if photos else None
-    return BaselineFollower(recognizer.card, settings, look)
 
 
 @dataclass

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import MienError
+from mien.faces.crop import CropSpec
 from mien.media.file_limits import FILE_LIMITS, FileLimits
 from mien.media.photos import PhotoLike
 from mien.recognize.baseline_settings import BaselineSettings
@@ -43,8 +44,13 @@ class RestingLook:
     """(K,) the logarithm of each class's probability over neutral's, in the order of the card's classes."""
 
     @staticmethod
-    def of(recognizer: Recognizer, photos: Sequence[PhotoLike], limits: FileLimits = FILE_LIMITS) -> "RestingLook":
-        """The resting look in photos of one person's neutral face; several photos are averaged.
+    def of(
+        recognizer: Recognizer,
+        photos: Sequence[PhotoLike],
+        limits: FileLimits = FILE_LIMITS,
+        crop_spec: CropSpec | None = None,
+    ) -> "RestingLook":
+        """The resting look in photos of one person's neutral face; several photos are averaged. `crop_spec` as `read` takes it.
 
         Raises MienError where a photo cannot be read or does not show exactly one face, and for a model whose card does not say
         what usual neutral faces look like.
@@ -52,7 +58,7 @@ class RestingLook:
         _usual(recognizer.card)
         if not photos:
             raise MienError("a photo of a neutral face", "none", "give one")
-        found = [face for faces in recognizer.read(photos, limits=limits) for face in _single(faces)]
+        found = [face for faces in recognizer.read(photos, crop_spec, limits) for face in _single(faces)]
         return RestingLook(tuple(np.mean([log_odds(face.scores) for face in found], axis=0).tolist()))
 
     def corrected(self, prediction: Prediction, card: ModelCard, strength: float = BaselineSettings.strength) -> Prediction:
@@ -103,6 +109,25 @@ class BaselineFollower:
             total, count = self._sums[face.track or 0]
             look = RestingLook(tuple((total / count).tolist()))
         return face if look is None else look.corrected(face, self._card, self._settings.strength)
+
+
+def baseline_follower(
+    recognizer: Recognizer,
+    settings: BaselineSettings,
+    photos: Sequence[PhotoLike] = (),
+    limits: FileLimits = FILE_LIMITS,
+    crop_spec: CropSpec | None = None,
+) -> BaselineFollower | None:
+    """What corrects by neutral `photos`, or by the first seconds of videos; None where neither is asked for.
+
+    Raises MienError for both, and as `RestingLook.of` does.
+    """
+    if photos and settings.seconds is not None:
+        raise MienError("one of `baseline` and `baseline_seconds`", "both", "leave one out")
+    if not photos and settings.seconds is None:
+        return None
+    look = RestingLook.of(recognizer, photos, limits, crop_spec) if photos else None
+    return BaselineFollower(recognizer.card, settings, look)
 
 
 def log_odds(scores: dict[str, float]) -> Floats:
