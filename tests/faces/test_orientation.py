@@ -57,7 +57,10 @@ def test_the_same_crop_whichever_way_a_photo_lies(quarters: int) -> None:
     given, how = photo(), CropSpec("box", "haar", "largest")
     expected = crop_faces([given], how, 16, color=True)
     lying = np.ascontiguousarray(np.rot90(given, -quarters))
-    found = crop_faces([lying], how, 16, color=True, turn=True)
+    found = crop_faces([lying], how, 16, color=True, turn="all")
+    quick = crop_faces([lying, photo()], how, 16, color=True, turn="auto")
+    assert (quick.faces == expected.faces).all()
+    assert quick.turned == found.turned
     assert (found.faces == expected.faces).all()
     assert found.turned == ({0: quarters} if quarters else {})
     assert (not crop_faces([lying], how, 16, color=True).found) == bool(quarters)
@@ -75,7 +78,7 @@ def test_prepare_turns_and_says_so(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     Image.fromarray(np.rot90(photo())).save(tmp_path / "in" / "side.png")
     Image.fromarray(photo()).save(tmp_path / "in" / "up.png")
-    done = prepare_faces(PreparationSettings((str(tmp_path / "in"),), "box", "haar", side=16, turn=True), tmp_path / "out")
+    done = prepare_faces(PreparationSettings((str(tmp_path / "in"),), "box", "haar", side=16, turn="auto"), tmp_path / "out")
     assert done.faces.column("id").to_pylist() == ["side.png", "up.png"]
     assert (done.faces.faces()[0] == done.faces.faces()[1]).all()
     assert (tmp_path / "out" / "notes.csv").read_text().splitlines() == [
@@ -91,12 +94,12 @@ def test_commands_say_what_to_do_where_no_face_is_found(mien: Command, tmp_path:
     Image.fromarray(np.rot90(photo())).save(tmp_path / "in" / "side.png")
     Image.fromarray(photo()).save(tmp_path / "in" / "up.png")
     done = mien("prepare", tmp_path / "in", tmp_path / "out", "--align", "box", "--detector", "haar", "--workers", 1)
-    hint = "--turn looks for faces in photos that lie on their side or upside down, too"
+    hint = "--turn auto looks for faces in photos that lie on their side or upside down, too"
     assert f"no face found in 1 of the inputs; {hint}" in done.err
     done = mien("predict", tmp_path / "in", "--align", "box", "--detector", "haar")
     assert f"mien: no face in 1 of 2 photos; {hint}" in done.err
     assert "side.png: no face" in done.out
-    done = mien("predict", tmp_path / "in", "--align", "box", "--detector", "haar", "--turn")
+    done = mien("predict", tmp_path / "in", "--align", "box", "--detector", "haar", "--turn", "auto")
     assert "no face" not in done.out + done.err
 
 

@@ -570,3 +570,13 @@ def test_a_gif_with_a_frame_larger_than_its_screen_is_refused_before_anything_wa
     content = b"GIF89a\x10\0\x10\0\x80\0\0" + bytes(6) + b",\0\0\0\0\xff\xff\xff\xff\0\x08\2\0\1\0;"
     with pytest.raises(ValueError, match="65535 x 65535 pixels, more than"):
         opened(content)
+
+
+@pytest.mark.parametrize(("across", "down", "size"), [(1, 1, (32, 24)), (2, 1, (16, 24)), (72, 96, (32, 18)), (1, 9, (32, 24))])
+def test_pixels_that_are_not_square_are_shown_as_they_are_meant(across: int, down: int, size: tuple[int, int]) -> None:
+    content = bytearray(encoded(Image.fromarray(NOISE), "JPEG"))
+    assert content[6:11] == b"JFIF\0"
+    content[13:18] = bytes([0, 0, across, 0, down])
+    notes = list[str]()
+    assert read_photo(SourceFile("a.jpg", Path(), content=bytes(content)), notes=notes).shape[1::-1] == size
+    assert notes == ([] if size == (32, 24) else [f"pixels that are not square, shown as {size[0]} x {size[1]}"])

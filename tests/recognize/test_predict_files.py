@@ -24,6 +24,7 @@ from conftest import Command
 from mien import MienError, Recognizer
 from mien.data.format import Info
 from mien.faces.crop import CropSpec
+from mien.faces.which_faces import Turns
 from mien.media import photos_and_frames
 from mien.media.file_limits import FILE_LIMITS, FileLimits
 from mien.media.find_source_files import find_source_files
@@ -317,11 +318,12 @@ def test_who_stops_while_photos_are_read_is_told_of_those_before(
         photos: Sequence[PhotoLike],
         geometry: CropSpec | None = None,
         limits: FileLimits = FILE_LIMITS,
-        turn: bool = False,
+        turn: Turns = "off",
+        whole_every: int = 1,
     ) -> list[tuple[Prediction, ...]]:
         if not np.any(np.asarray(photos[0]) > 200):
             raise KeyboardInterrupt
-        return as_ever(self, photos, geometry, limits, turn)
+        return as_ever(self, photos, geometry, limits, turn, whole_every)
 
     monkeypatch.setattr(Recognizer, "read", stopped)
     done = mien("predict", tmp_path / "in", "--model", model, "--device", "cpu")

@@ -568,7 +568,7 @@ def test_how_small_faces_may_be_can_be_said(model: Path, tmp_path: Path, monkeyp
     geometry = CropSpec("box", "haar", "all")
 
     def read(
-        self: Recognizer, photos: Sequence[Photo], how: CropSpec, limits: FileLimits, turn: bool
+        self: Recognizer, photos: Sequence[Photo], how: CropSpec, limits: FileLimits, turn: str, whole_every: int
     ) -> list[tuple[Prediction, ...]]:
         held.append(limits)
         asked.extend([how.least_face] * len(photos))

@@ -7,6 +7,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 import typer
 
 from mien.errors import MienError
+from mien.faces.which_faces import Turns
 from mien.media.file_limits import LimitSwitch
 from mien.number_bounds import MOST, MOST_SEED, MOST_THREADS
 from mien.preparation.preparation_settings import PreparationSettings
@@ -98,7 +99,7 @@ Limits = Annotated[
     LimitSwitch,
     typer.Option("--limits", help="Whether files have limits. off reads larger and slower ones, too: for files that you know."),
 ]
-Turn = Annotated[bool, setting(PreparationSettings, "turn", "--turn")]
+Turn = Annotated[Turns, setting(PreparationSettings, "turn", "--turn")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 for the second GPU, or mps.")]
 Cluster = Annotated[
     str | None,

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import Device, Json, Limits, Turn, number, one_of
+from mien.cli.options import Device, Json, Limits, Turn, number, one_of, setting
 from mien.cli.printing import say
+from mien.faces.which_faces import Turns
+from mien.recognize.baseline_settings import BaselineSettings
 from mien.wording import quantity
 
 if TYPE_CHECKING:
@@ -45,6 +47,12 @@ Video = Annotated[
     Path | None,
     typer.Option(metavar="OUT", help="Write a video anew, an .mp4 or .mkv, with its faces framed and named, without sound."),
 ]
+Baseline = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="PHOTO", help="A photo of the neutral face of the person on all photos, by which scores are corrected."),
+]
+BaselineSeconds = Annotated[float | None, setting(BaselineSettings, "seconds", "--baseline-seconds")]
+BaselineStrength = Annotated[float | None, setting(BaselineSettings, "strength", "--baseline-strength")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print a line of CSV for every face.")]
 
 
@@ -54,8 +62,11 @@ def predict(
     align: Align = None,
     detector: Detector = None,
     least_face: LeastFace = None,
-    turn: Turn = False,
+    turn: Turn = "off",
     every: Annotated[float, number("Seconds between the frames that are read in a video.", 0.001, 1e9)] = 0.04,
+    baseline: Baseline = None,
+    baseline_seconds: BaselineSeconds = None,
+    baseline_strength: BaselineStrength = None,
     draw: Draw = None,
     video: Video = None,
     as_csv: AsCsv = False,
@@ -70,8 +81,6 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Name the expression of every face in photos and videos; --json prints a line of JSON for each photo and frame."""
-    from mien.errors import MienError
-    from mien.faces.crop import TURN
     from mien.media.file_limits import file_limits
     from mien.progress import progress_bar
     from mien.recognize.annotated_video import annotated_video
@@ -80,6 +89,7 @@ def predict(
     from mien.recognize.predict_files import predict as run
     from mien.recognize.prediction_writer import PredictionWriter
     from mien.recognize.recognizer import Recognizer
+    from mien.recognize.resting_look import baseline_follower
 
     _require_inputs(paths, as_csv or as_elan)
     form, crop_spec = _form(as_json, as_csv, as_elan), _crop_spec(align, detector)
@@ -88,12 +98,23 @@ def predict(
     with _stopped(), annotated_video(video) as film:
         recognizer = Recognizer.load(model, device)
         _say_overridden(recognizer, crop_spec)
+        settings = BaselineSettings(baseline_strength, baseline_seconds)
+        correct = baseline_follower(recognizer, settings, baseline or (), file_limits(limits), crop_spec)
         writer = PredictionWriter(form, recognizer.classes, sys.stdout, folder, names)
         try:
             with progress_bar(quiet=form != "text") as bar:
                 bar.begin("photos and frames", 0)
                 for read in run(
-                    paths, recognizer, every, faults, crop_spec, least_face, file_limits(limits), turn, without=folder
+                    paths,
+                    recognizer,
+                    every,
+                    faults,
+                    crop_spec,
+                    least_face,
+                    file_limits(limits),
+                    turn,
+                    without=folder,
+                    baseline=correct,
                 ):
                     noted.note(read)
                     with _whole():
@@ -104,9 +125,17 @@ def predict(
             with _whole():
                 _close(writer, faults)
     _say_film(video, film)
-    if noted.lost and not turn:
+    _end(noted, bool(faults), turn)
+
+
+def _end(noted: "_Noted", faulty: bool, turn: Turns) -> None:
+    """Say what to do about photos without a face. Raises MienError where nothing was to be read; ends where nothing could be."""
+    from mien.errors import MienError
+    from mien.faces.crop import TURN
+
+    if noted.lost and turn == "off":
         say(f"mien: no face in {noted.lost} of {quantity(noted.photos, 'photo')}; {TURN}", file=sys.stderr)
-    if faults and not noted.read:
+    if faulty and not noted.read:
         raise typer.Exit(NOTHING_READ)
     if not noted.read:
         raise MienError("at least one photo or video", "none", "check the inputs")

@@ -30,7 +30,7 @@ def prepare(
     side: Annotated[int, setting(PreparationSettings, "side")] = 48,
     color: Annotated[bool, setting(PreparationSettings, "color", "--color")] = False,
     every: Annotated[float, setting(PreparationSettings, "every")] = 1.0,
-    turn: Turn = False,
+    turn: Turn = "off",
     keep: Annotated[
         list[str] | None, setting(PreparationSettings, "limits", form="In quotes; may be repeated.", metavar="LIMIT")
     ] = None,

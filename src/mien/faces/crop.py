@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from mien.errors import MienError
 from mien.faces.align import Align, align_from_text, crop
+from mien.faces.between_frames import find_in_frames
 from mien.faces.detect import Detector, detector_from_text
 from mien.faces.face import Face
 from mien.faces.orientation import as_it_lies, in_all_directions, turned
-from mien.faces.which_faces import WhichFaces, choose_faces
+from mien.faces.which_faces import Turns, WhichFaces, choose_faces
 from mien.media.photos import Photo
 from mien.registry import component_to_text, require_loaded
 from mien.settings import setting_docs, settings_from
@@ -23,7 +24,7 @@ WHOLE = "whole"
 """The name of the alignment that needs no detector."""
 NO_FACE, NO_LANDMARKS = "no face found", "no landmarks to align it by"
 """The reasons why a photo gives no crop."""
-TURN = "--turn looks for faces in photos that lie on their side or upside down, too"
+TURN = "--turn auto looks for faces in photos that lie on their side or upside down, too"
 """A hint for photos in which no face was found."""
 
 
@@ -117,21 +118,26 @@ class Crops:
         return [as_it_lies(face, self.turned.get(number, 0), photos[number]) for face, number in places]
 
 
-def crop_faces(photos: Sequence[Photo], crop_spec: CropSpec, side: int, color: bool, turn: bool = False) -> Crops:
+def crop_faces(
+    photos: Sequence[Photo], crop_spec: CropSpec, side: int, color: bool, turn: Turns = "off", whole_every: int = 1
+) -> Crops:
     """The crops of upright photos, uint8 (H, W, 3), of any sizes, with `side` pixels each.
 
-    `turn`: look for faces in photos that lie on their side or upside down, too, which takes four times as long. Raises
-    MienError for an unknown alignment or detector.
+    `turn`: look for faces in photos that lie on their side or upside down, too: `all`, which takes four times as long, or `auto`,
+    where no face was found. `whole_every`: above 1 for frames of a video that follow each other closely: only every so many are
+    searched whole (`mien.faces.between_frames`); not with `turn`. Raises MienError for an unknown alignment or detector.
     """
     align, detector = _made(crop_spec)
     quarters = dict[int, int]()
     if detector is None:
         found: Sequence[Sequence[Face]] = [(_all_of(photo),) for photo in photos]
-    elif turn:
-        directions = in_all_directions(photos, detector)
+    elif turn != "off":
+        directions = in_all_directions(photos, detector, lost=turn == "auto")
         quarters = {number: times for number, (times, _) in enumerate(directions) if times}
         found = [faces for _, faces in directions]
         photos = [turned(photo, quarters.get(number, 0)) for number, photo in enumerate(photos)]
+    elif whole_every > 1:
+        found = find_in_frames(photos, detector, whole_every)
     else:
         found = detector(photos)
     crops, owners, kept, empty = list[Photo](), list[int](), list[Face](), dict[int, str]()

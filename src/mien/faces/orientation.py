@@ -20,13 +20,14 @@ def turned(photo: Photo, quarters: int) -> Photo:
     return np.ascontiguousarray(np.rot90(photo, quarters)) if quarters else photo
 
 
-def in_all_directions(photos: Sequence[Photo], detector: Detector) -> list[tuple[int, tuple[Face, ...]]]:
+def in_all_directions(photos: Sequence[Photo], detector: Detector, lost: bool = False) -> list[tuple[int, tuple[Face, ...]]]:
     """For each photo, how many times it is turned by 90 degrees to the left so that its surest face is upright; and its
-    faces.
+    faces. `lost`: only photos are turned in which no face is found as they lie.
     """
     best = [(0, tuple(faces)) for faces in detector(photos)]
-    for quarters in range(1, QUARTERS):
-        for place, faces in enumerate(detector([turned(photo, quarters) for photo in photos])):
+    places = [place for place, (_, faces) in enumerate(best) if not (lost and faces)]
+    for quarters in range(1, QUARTERS) if places else ():
+        for place, faces in zip(places, detector([turned(photos[place], quarters) for place in places]), strict=True):
             before = _score(best[place][1]) + (CLEARLY if not best[place][0] else 0)
             if _score(faces) > before:
                 best[place] = (quarters, tuple(faces))

@@ -6,6 +6,7 @@ Color profiles (ICC) are not applied: values count as sRGB.
 from pathlib import Path
 from time import thread_time
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -39,7 +40,7 @@ def read_photo(
         with open_source_file(input) as file:
             content = input.content or read_content(file, limits)
         opened = open_picture(content, limits, clock)
-        pixels = opened.pixels("RGB")
+        pixels = _as_shown(opened.pixels("RGB"), opened)
     except Exception as error:  # Decoders meet a broken file with exceptions of many kinds; none of them is hidden.
         raise unreadable(input, reason_of(error)) from error
     if notes is not None:
@@ -69,6 +70,17 @@ def as_photo(given: PhotoLike, limits: FileLimits = FILE_LIMITS) -> Array:
     except ValueError as error:
         raise unreadable(SourceFile("the array that was given", Path()), reason_of(error)) from error
     return np.ascontiguousarray(given if given.ndim == 3 else np.repeat(given[:, :, None], 3, axis=2))
+
+
+def _as_shown(pixels: Array, picture: OpenedPicture) -> Array:
+    """Upright pixels (H, W, C), pixels being made as wide as high: by making one side smaller, so that memory is enough."""
+    across = picture.stretch if picture.turn <= 4 else 1 / picture.stretch
+    if across == 1:
+        return pixels
+    high, wide = pixels.shape[:2]
+    size = (wide, max(1, round(high / across))) if across > 1 else (max(1, round(wide * across)), high)
+    picture.notes.append(f"pixels that are not square, shown as {size[0]} x {size[1]}")
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _of_picture(given: Image.Image, limits: FileLimits) -> Array:

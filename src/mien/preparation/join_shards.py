@@ -80,7 +80,7 @@ def _say_notes(asked: PreparationSettings, parts: Path, tasks: int, bar: Progres
     if notes := list(_notes(parts, tasks)):
         bar.say(told_notes(notes))
     lost = sum(one.reason == NO_FACE for one in _rejected(parts, tasks))
-    if lost and not asked.turn:
+    if lost and asked.turn == "off":
         bar.say(f"no face found in {lost} of the inputs; {TURN}")
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass as checked
 
-from mien.faces.which_faces import WhichFaces
+from mien.faces.which_faces import Turns, WhichFaces
 from mien.settings import STRICT, PictureSide, Seconds, Seed, names_in_text, plain_errors
 
 
@@ -44,5 +44,5 @@ class PreparationSettings:
     """Draws the faces of the split `test`."""
     keep: Annotated[tuple[str, ...], BeforeValidator(names_in_text)] = ()
     """Other columns of lists to take along."""
-    turn: bool = False
-    """Find faces in photos that lie on their side or upside down, too."""
+    turn: Turns = "off"
+    """Find faces in photos that lie on their side or upside down, too: auto where no face is upright, all in all photos."""

@@ -25,6 +25,7 @@ from mien.disk import write_atomically
 from mien.errors import MienError
 from mien.faces.crop import Crops, CropSpec, crop_faces
 from mien.faces.quality import MEASURES, QualityLimits, measure_quality
+from mien.faces.which_faces import Turns
 from mien.folders import LOCK
 from mien.json_text import to_json
 from mien.json_toml import read_settings
@@ -59,8 +60,8 @@ class ShardSettings:
     """Faces beyond these limits are left out."""
     files: FileLimits = FILE_LIMITS
     """Photos and videos beyond these limits are rejected."""
-    turn: bool = False
-    """Whether photos may lie in any direction."""
+    turn: Turns = "off"
+    """Which photos may lie in any direction."""
     keep: tuple[str, ...] = ()
     """Columns of lists to take along, as texts."""
 

@@ -16,7 +16,7 @@ from mien.data.info import Info, Normalization
 from mien.errors import MienError
 from mien.json_toml import read_json
 from mien.recognize.model_folder import CARD, MOST_CARD, model_folder, require_size
-from mien.settings import STRICT, CountOrZero, NotNegative, Share, settings_from
+from mien.settings import STRICT, CountOrZero, Finite, NotNegative, Share, settings_from
 from mien.wording import plain_text, short_name
 
 VERSION = 1
@@ -59,6 +59,11 @@ class ModelCard:
 
     Fitted on validation so that about 95 % of the sure answers are right. At 1 no answer is sure. Cards without it have the
     default.
+    """
+    resting: tuple[Finite, ...] = ()
+    """What the model takes a usual neutral face for: the median over validation of each class's log-odds against neutral.
+
+    In nats, by class; empty where it is not known. `mien predict --baseline` needs it.
     """
     recipe: dict[str, Any] = field(default_factory=dict)
     """The recipe with every default written out."""
@@ -141,6 +146,9 @@ def read_card(path: Path) -> ModelCard:
         expected = f"faces of at most {MOST_SIDE} pixels and 1 or 3 channels in {file}"
         raise MienError(expected, f"{side} pixels, {channels} channels", "train the model again")
     _require_told(card)
+    if len(card.resting) not in (0, len(card.classes)):
+        found = f"{len(card.resting)}"
+        raise MienError(f"a resting value for each of {len(card.classes)} classes in {file}", found, "train the model again")
     if len(set(card.classes)) != len(card.classes):
         raise MienError(f"classes that differ in {file}", _class_list(card.classes), "train the model again")
     if card.classes != card.faces.classes:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from mien.disk import write_atomically
+from mien.faces.between_frames import WHOLE_EVERY
 from mien.faces.crop import CropSpec
+from mien.faces.which_faces import Turns
 from mien.media.file_limits import FILE_LIMITS, FileLimits
 from mien.media.file_names import PHOTOS, escaped_name
 from mien.media.find_source_files import find_source_files
@@ -18,8 +20,10 @@ from mien.media.photos_and_frames import PhotoOrFrame, in_batches, read_photos_a
 from mien.media.rejections import Rejected
 from mien.media.source_files import VIDEOS, SourceFile
 from mien.recognize.drawing import draw_predictions
+from mien.recognize.face_embeddings import FAR
 from mien.recognize.prediction import Prediction
 from mien.recognize.recognizer import Recognizer
+from mien.recognize.resting_look import BaselineFollower
 from mien.recognize.tracking_and_smoothing import TrackingSettings
 from mien.recognize.video_tracker import VideoTracker
 
@@ -67,14 +71,15 @@ def predict(
     crop_spec: CropSpec | None = None,
     least_face: float | None = None,
     limits: FileLimits = FILE_LIMITS,
-    turn: bool = False,
+    turn: Turns = "off",
     device: str = "auto",
     without: Path | None = None,
+    baseline: BaselineFollower | None = None,
 ) -> Iterator[PredictedPhoto]:
     """Read the faces in photos and videos, one after the other: files, folders, globs, lists and archives of them.
 
     `every`: seconds between the frames of a video. `faults`: a list to which is added what cannot be read. `crop_spec`,
-    `least_face`, `limits` and `turn` as `predict_files` takes them. `without`: a folder whose files are passed over.
+    `least_face`, `limits`, `turn` and `baseline` as `predict_files` takes them. `without`: a folder whose files are passed over.
     Raises MienError where there is no such input or model.
     """
     if not isinstance(recognizer, Recognizer):
@@ -84,7 +89,9 @@ def predict(
         absolute = Path(os.path.abspath(without))
         found = (one for one in found if not one.path.is_relative_to(absolute))
     given = [] if faults is None else faults
-    return predict_files(recognizer, found, every, given, crop_spec, least_face=least_face, limits=limits, turn=turn)
+    return predict_files(
+        recognizer, found, every, given, crop_spec, least_face=least_face, limits=limits, turn=turn, baseline=baseline
+    )
 
 
 def predict_files(
@@ -96,32 +103,45 @@ def predict_files(
     tracking: TrackingSettings = TRACKING,
     least_face: float | None = None,
     limits: FileLimits = FILE_LIMITS,
-    turn: bool = False,
+    turn: Turns = "off",
+    baseline: BaselineFollower | None = None,
+    whole_every: int = WHOLE_EVERY,
 ) -> Iterator[PredictedPhoto]:
     """Predict all photos, and a frame of each video every so many seconds; people are followed through a video.
 
     Files that cannot be read, or not wholly, or are beyond the `limits`, are added to `faults`. Without a `crop_spec` faces are
     cut out as the model's card says. Faces are looked for from `least_face` pixels on; without it, as the crop spec says in
-    photos, and as `crop_in_frames` says in videos. `turn`: also look for faces in photos that lie on their side. What tracking
-    cannot promise, `mien.recognize.face_embeddings.tracking_caution` tells. Raises MienError as `Recognizer.read` does.
+    photos, and as `crop_in_frames` says in videos. `turn`: also look for faces in photos on their side.
+    `whole_every`: frames of a video, where they are near, from one search of the whole frame to the next.
+    `baseline`: corrects scores for a person's resting look. What tracking cannot promise,
+    `mien.recognize.face_embeddings.tracking_caution` tells. Raises MienError as `Recognizer.read` does.
     """
     settings, threshold = tracking.for_frames(every), recognizer.card.conformal_threshold
     video, tracker = None, VideoTracker(settings, threshold)
+    between = whole_every if every < FAR else 1
     how = crop_spec or recognizer.crop_spec
     if least_face is not None:
         how = how.looking_for(least_face)
     for photos in in_batches(_photos_and_frames(inputs, every, faults, limits)):
         found = list[tuple[Prediction, ...]]()
-        for in_video, some in groupby(photos, lambda photo: () if photo.time is None else photo.pixels.shape):
-            searched = crop_in_frames(how, in_video) if in_video and least_face is None else how
-            found += recognizer.read([photo.pixels for photo in some], searched, limits, turn)
+        for (_, shape), some in groupby(photos, _video_and_shape):
+            searched = crop_in_frames(how, shape) if shape and least_face is None else how
+            found += recognizer.read([photo.pixels for photo in some], searched, limits, turn, between if shape else 1)
         for photo, faces in zip(photos, found, strict=True):
             if photo.time is None:
-                yield PredictedPhoto(photo, faces)
+                yield PredictedPhoto(photo, baseline(None, faces) if baseline else faces)
                 continue
             if photo.input is not video:
                 video, tracker = photo.input, VideoTracker(settings, threshold)
-            yield PredictedPhoto(photo, tracker.follow(photo.time, photo.pixels, faces))
+                if baseline:
+                    baseline.begin_video()
+            followed = tracker.follow(photo.time, photo.pixels, faces)
+            yield PredictedPhoto(photo, baseline(photo.time, followed) if baseline else followed)
+
+
+def _video_and_shape(photo: PhotoOrFrame) -> tuple[SourceFile | None, tuple[int, ...]]:
+    """The video that a frame is of, and the frame's shape; neither for a photo."""
+    return (None, ()) if photo.time is None else (photo.input, photo.pixels.shape)
 
 
 def crop_in_frames(crop_spec: CropSpec, shape: tuple[int, ...]) -> CropSpec:

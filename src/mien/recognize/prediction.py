@@ -23,6 +23,12 @@ class Prediction:
     confidence_threshold: float = 0.0
     """The probability that a single possible expression needs for a sure answer, by the model's card. At 1 no answer is sure."""
 
+    change: dict[str, float] | None = None
+    """How far each expression's log-odds against neutral are above those of the person's resting face, in nats.
+
+    None where no resting face is known: the scores are then as the model gave them.
+    """
+
     @property
     def top(self) -> str:
         """The likeliest expression."""
@@ -41,16 +47,20 @@ class Prediction:
 
     def to_json(self) -> dict[str, Any]:
         """Names and numbers for JSON. The box is x0, y0, x1, y1; the landmarks are five pairs of x and y, or None."""
-        return ({} if self.track is None else {"track": self.track}) | {
-            "box": [round(value, 1) for value in self.face.box],
-            "landmarks": None if self.face.landmarks is None else self.face.landmarks.astype(float).round(1).tolist(),
-            "face": round(self.face.score, 4),
-            "top": self.top,
-            "confidence": round(self.confidence, 4),
-            "unsure": self.unsure,
-            "possible": list(self.possible),
-            "scores": {name: round(value, 4) for name, value in self.scores.items()},
-        }
+        return (
+            ({} if self.track is None else {"track": self.track})
+            | {
+                "box": [round(value, 1) for value in self.face.box],
+                "landmarks": None if self.face.landmarks is None else self.face.landmarks.astype(float).round(1).tolist(),
+                "face": round(self.face.score, 4),
+                "top": self.top,
+                "confidence": round(self.confidence, 4),
+                "unsure": self.unsure,
+                "possible": list(self.possible),
+                "scores": {name: round(value, 4) for name, value in self.scores.items()},
+            }
+            | ({} if self.change is None else {"change": {name: round(value, 3) for name, value in self.change.items()}})
+        )
 
 
 def make_prediction(

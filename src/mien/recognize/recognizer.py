@@ -13,6 +13,7 @@ import numpy.typing as npt
 from mien.data.info import FaceArray, Faces
 from mien.errors import MienError
 from mien.faces.crop import NO_LANDMARKS, CropSpec, crop_faces
+from mien.faces.which_faces import Turns
 from mien.installed import require_package
 from mien.media.file_limits import FILE_LIMITS, FileLimits
 from mien.media.photos import PhotoLike, as_photo
@@ -100,18 +101,24 @@ class Recognizer:
             raise MienError("a recognizer with a network in torch", "one without", "read it with Recognizer.load")
         return load_torch_backend(self.folder, "cpu")
 
-    def __call__(self, photo: PhotoLike, turn: bool = False) -> tuple[Prediction, ...]:
+    def __call__(self, photo: PhotoLike, turn: Turns = "off") -> tuple[Prediction, ...]:
         """Predictions for the faces in one photo, the detector's surest first; empty where no face is found. See `read`."""
         return self.read([photo], turn=turn)[0]
 
     def read(
-        self, photos: Sequence[PhotoLike], crop_spec: CropSpec | None = None, limits: FileLimits = FILE_LIMITS, turn: bool = False
+        self,
+        photos: Sequence[PhotoLike],
+        crop_spec: CropSpec | None = None,
+        limits: FileLimits = FILE_LIMITS,
+        turn: Turns = "off",
+        whole_every: int = 1,
     ) -> list[tuple[Prediction, ...]]:
         """Predictions for the faces in each of these photos, one tuple a photo.
 
         A photo is a path, a file's bytes, a picture of Pillow, or an array, uint8 (H, W, 3) RGB or (H, W) gray. All faces are
-        found, and cut out as the model's training faces were, unless `crop_spec` says otherwise. With `turn` they are found in
-        photos that lie on their side or upside down, too, which takes four times as long. Raises MienError for what is no photo
+        found, and cut out as the model's training faces were, unless `crop_spec` says otherwise. `turn`: in which photos they are
+        looked for in all four directions, too, which takes four times as long: `auto`, where no face was found, or `all`.
+        `whole_every`: frames of a video from one search of the whole frame to the next. Raises MienError for what is no photo
         or beyond the `limits`, where the card does not say how to cut out faces, and where the detector gives no landmarks but
         cutting needs them.
         """
@@ -122,7 +129,7 @@ class Recognizer:
             raise MienError("a recognizer of faces, to read photos", f"one of {faces.kind}", "train one on a set of faces")
         how.require_workable()
         given = [as_photo(photo, limits) for photo in photos]
-        cut = crop_faces(given, how, faces.side, faces.channels == 3, turn)
+        cut = crop_faces(given, how, faces.side, faces.channels == 3, turn, whole_every)
         if NO_LANDMARKS in cut.empty.values():
             todo = "take a detector that gives landmarks, such as mtcnn, or cut out by box"
             raise MienError(f"faces that can be cut out by {how}", f"one with {NO_LANDMARKS}", todo)

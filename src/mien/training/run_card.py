@@ -7,6 +7,7 @@ from torch import Tensor
 from mien.progress import Progress
 from mien.recognize.calibration import apply_temperature, fit_confidence_threshold, fit_conformal_threshold, fit_temperature
 from mien.recognize.model_card import ModelCard
+from mien.recognize.resting_look import usual_log_odds
 from mien.recognize.run_records import read_sources
 from mien.training.prepare_run import PreparedRun
 from mien.training.run import BestEpoch, Run
@@ -51,4 +52,6 @@ def card_of_run(run: Run, best: BestEpoch, logits: Tensor, settings: TrainingSet
     likely = apply_temperature(logits.numpy(), temperature)
     conformal = fit_conformal_threshold(likely, labels)
     confident = fit_confidence_threshold(likely, labels, conformal)
-    return replace(card, temperature=temperature, conformal_threshold=conformal, confidence_threshold=confident)
+    resting = usual_log_odds(likely, labels, card.classes)
+    fitted = replace(card, temperature=temperature, conformal_threshold=conformal, confidence_threshold=confident)
+    return replace(fitted, resting=resting)

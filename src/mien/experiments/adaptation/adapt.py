@@ -26,6 +26,7 @@ from mien.recognize.calibration import apply_temperature, fit_confidence_thresho
 from mien.recognize.export_model import write_exported
 from mien.recognize.model_card import ModelCard, require_alike
 from mien.recognize.recognizer import Recognizer
+from mien.recognize.resting_look import usual_log_odds
 from mien.recognize.saved_networks import build_network
 from mien.settings import Seed, require_fitting
 from mien.wording import quantity
@@ -102,6 +103,7 @@ def _card(recognizer: Recognizer, faces: FaceSet, given: AdaptationFaces, shown:
         faces=replace(mine, license=info.license, citation=info.citation),
         conformal_threshold=threshold,
         confidence_threshold=fit_confidence_threshold(likely, labels, threshold, weights=weights),
+        resting=usual_log_odds(likely, labels, given.classes),
         recipe={"title": f"last layer fitted to {quantity(count, 'face')} (mien adapt)"},
         budget=budget | {"unlabeled": 0},
         sources=(*card.sources, entry),

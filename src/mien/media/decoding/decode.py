@@ -74,6 +74,8 @@ class OpenedPicture:
     """The largest possible value that the file states; 0 where it does not state any."""
     again: Callable[[], ImageFile.ImageFile] | None = None
     """Opens the file once more."""
+    stretch: float = 1.0
+    """How many times as wide as high a stored pixel is to be shown, before the picture is turned."""
     notes: list[str] = field(default_factory=list)
     """Sentences about how the picture is read; complete once the pixels are decoded."""
 
@@ -157,7 +159,7 @@ def open_picture(content: bytes, limits: FileLimits, clock: Clock = thread_time)
     turn = orientation(image.info.get("exif", b"")) if inside else bare.turn
     if isinstance(image, PpmImageFile):
         _use_depth(image, content)
-    return OpenedPicture(image, turn, bare.largest, opened, [bare.note] if bare.note else [])
+    return OpenedPicture(image, turn, bare.largest, opened, bare.stretch, [bare.note] if bare.note else [])
 
 
 def require_size(width: int, height: int, max_pixels: int) -> None:

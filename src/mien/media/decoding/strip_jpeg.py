@@ -24,13 +24,16 @@ _BETWEEN = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 
 SCAN = b"\xff\xda"
 
+MOST_STRETCH = 2.0
+"""Pixels that are more than so many times as wide as high, or as high as wide, are taken for a mistake of the file."""
+
 
 def strip_jpeg(content: bytes, limits: FileLimits) -> StrippedPicture:
     """A JPEG up to its end, without metadata; segments of JFIF and Adobe stay, since they tell what the colors mean.
 
     Raises ValueError where it has more scans than the limits allow.
     """
-    kept, exif, frame, note, at = bytearray(content[:2]), b"", b"", "", 2
+    kept, exif, frame, note, at, stretch = bytearray(content[:2]), b"", b"", "", 2, 1.0
     for _ in range(SEGMENTS):
         found = _MARKER.search(content, at)
         if found is None:
@@ -42,7 +45,7 @@ def strip_jpeg(content: bytes, limits: FileLimits) -> StrippedPicture:
             # As often as they stand in what is decoded: no reading of it finds more.
             scans = kept.count(SCAN) + content.count(SCAN, at, end)
             extra = _require_scans(frame, scans, content[at + 2], limits) if at + 2 < end else 0
-            return StrippedPicture([bytes(kept), memoryview(content)[at:end]], orientation(exif), extra, note)
+            return StrippedPicture([bytes(kept), memoryview(content)[at:end]], orientation(exif), extra, note, stretch=stretch)
         if marker == 0x01 or 0xD0 <= marker <= 0xD9:  # these stand alone
             kept += bytes([0xFF, marker])
             continue
@@ -50,6 +53,8 @@ def strip_jpeg(content: bytes, limits: FileLimits) -> StrippedPicture:
         at += len(segment)
         if marker == 0xE1 and not exif and segment[2:8] == b"Exif\0\0":
             exif = segment[8:]
+        if marker == 0xE0 and stretch == 1:
+            stretch = _stretch(segment)
         if marker == 0xE2 and segment[2:6] == b"MPF\0" and _pictures(segment[6:]) > 1:
             note = SEVERAL_PICTURES
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
@@ -57,6 +62,15 @@ def strip_jpeg(content: bytes, limits: FileLimits) -> StrippedPicture:
         if marker in (0xE0, 0xEE) or not (0xE0 <= marker <= 0xEF or marker == 0xFE):
             kept += bytes([0xFF, marker]) + segment
     raise ValueError(f"more than {SEGMENTS:,} segments of a JPEG")
+
+
+def _stretch(jfif: bytes) -> float:
+    """How many times as wide as high pixels are by JFIF's segment, given with its length; 1 where it says nothing likely."""
+    if jfif[2:7] != b"JFIF\0" or len(jfif) < 14:
+        return 1.0
+    across, down = int.from_bytes(jfif[10:12]), int.from_bytes(jfif[12:14])
+    stretch = down / across if across and down else 1.0
+    return stretch if 1 / MOST_STRETCH <= stretch <= MOST_STRETCH else 1.0
 
 
 def _end_of_scans(content: bytes, at: int) -> int:

@@ -27,5 +27,7 @@ class StrippedPicture:
     """A sentence about the file, such as that it holds other pictures; "" for none."""
     largest: int = 0
     """The largest possible value of a picture of 16 bits; 0 where the file does not state it."""
+    stretch: float = 1.0
+    """How many times as wide as high a pixel is to be shown."""
     coded: int = 0
     """Pixels of the coded frame by its own header, 0 where unknown; the file may state another number elsewhere."""

@@ -1,0 +1,165 @@
+"""A person's resting look: what a model takes their neutral face for, and scores that are corrected for it.
+
+Some people look happy or angry to a model when they rest, and the smile of others stays slight. With o_k the logarithm of an
+expression's probability over neutral's, b_k the same of the person's neutral face, n_k that of a usual neutral face (the card's
+`resting`), and w the strength, the corrected value is
+
+    o'_k = n_k + (o_k - n_k - w (b_k - n_k)) / sqrt(1 - w^2),
+
+and the corrected scores are the softmax of o'. w is how strongly the values of two neutral photos of one person are correlated.
+Then n_k + w (b_k - n_k) is the expected value of another neutral photo, and sqrt(1 - w^2) the part of the spread that is left: a
+face counts as changed when it is as unusual for this person as it would have to be for anybody.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.errors import MienError
+from mien.faces.crop import CropSpec
+from mien.media.file_limits import FILE_LIMITS, FileLimits
+from mien.media.photos import PhotoLike
+from mien.recognize.baseline_settings import ELSEWHERE, BaselineSettings
+from mien.recognize.model_card import ModelCard
+from mien.recognize.prediction import Prediction, make_prediction
+from mien.recognize.recognizer import Recognizer
+
+Floats = npt.NDArray[np.float64]
+
+NEUTRAL = "neutral"
+"""The class that a resting face is of."""
+LEAST = 1e-6
+"""Probabilities below this count as this much: what lies below is noise."""
+FEW = 10
+"""Neutral validation faces from which a card says what a usual one looks like."""
+
+
+@dataclass(frozen=True)
+class RestingLook:
+    """What a model takes one person's neutral face for."""
+
+    log_odds: tuple[float, ...]
+    """(K,) the logarithm of each class's probability over neutral's, in the order of the card's classes."""
+
+    @staticmethod
+    def of(
+        recognizer: Recognizer,
+        photos: Sequence[PhotoLike],
+        limits: FileLimits = FILE_LIMITS,
+        crop_spec: CropSpec | None = None,
+    ) -> "RestingLook":
+        """The resting look in photos of one person's neutral face; several photos are averaged. `crop_spec` as `read` takes it.
+
+        Raises MienError where a photo cannot be read or does not show exactly one face, and for a model whose card does not say
+        what usual neutral faces look like.
+        """
+        _usual(recognizer.card)
+        if not photos:
+            raise MienError("a photo of a neutral face", "none", "give one")
+        found = [face for faces in recognizer.read(photos, crop_spec, limits) for face in _single(faces)]
+        return RestingLook(tuple(np.mean([log_odds(face.scores) for face in found], axis=0).tolist()))
+
+    def corrected(self, prediction: Prediction, card: ModelCard, strength: float = ELSEWHERE) -> Prediction:
+        """The prediction for a face of this person, with corrected scores and the change from rest.
+
+        `card`: of the model that made the prediction. Raises MienError for a card that does not say what usual neutral faces
+        look like.
+        """
+        usual, found, rest = _usual(card), log_odds(prediction.scores), np.array(self.log_odds)
+        odds = usual + (found - usual - strength * (rest - usual)) / np.sqrt(1 - strength**2)
+        likely = np.exp(odds - odds.max())
+        scores = dict(zip(prediction.scores, (likely / likely.sum()).tolist(), strict=True))
+        made = make_prediction(prediction.face, scores, card.conformal_threshold, prediction.confidence_threshold)
+        change = dict(zip(scores, (found - rest).tolist(), strict=True))
+        return replace(made, track=prediction.track, change=change)
+
+
+class BaselineFollower:
+    """Corrects predictions for photos and the frames of videos, one after the other."""
+
+    def __init__(self, card: ModelCard, settings: BaselineSettings, look: RestingLook | None = None) -> None:
+        """`look`: of the person on all photos; without, each face of a video rests in its first `seconds`.
+
+        Raises MienError for a card that does not say what usual neutral faces look like.
+        """
+        _usual(card)
+        self._card = card
+        self._settings = settings
+        self._look = look
+        self._sums = dict[int, tuple[Floats, int]]()
+
+    def begin_video(self) -> None:
+        """Forget the faces of the video before."""
+        self._sums = {}
+
+    def __call__(self, time: float | None, faces: Sequence[Prediction]) -> tuple[Prediction, ...]:
+        """The corrected predictions of a photo, or of a frame at this second. Those without a resting look stay as they are."""
+        if self._look is None and time is not None and time < (self._settings.seconds or 0):
+            for face in faces:
+                total, count = self._sums.get(face.track or 0, (np.zeros(len(face.scores)), 0))
+                self._sums[face.track or 0] = total + log_odds(face.scores), count + 1
+            return tuple(faces)
+        return tuple(self._corrected(face, in_video=time is not None) for face in faces)
+
+    def _corrected(self, face: Prediction, in_video: bool) -> Prediction:
+        look = self._look
+        if look is None and in_video and (face.track or 0) in self._sums:
+            total, count = self._sums[face.track or 0]
+            look = RestingLook(tuple((total / count).tolist()))
+        return face if look is None else look.corrected(face, self._card, self._settings.weight())
+
+
+def baseline_follower(
+    recognizer: Recognizer,
+    settings: BaselineSettings,
+    photos: Sequence[PhotoLike] = (),
+    limits: FileLimits = FILE_LIMITS,
+    crop_spec: CropSpec | None = None,
+) -> BaselineFollower | None:
+    """What corrects by neutral `photos`, or by the first seconds of videos; None where neither is asked for.
+
+    Raises MienError for both, and as `RestingLook.of` does.
+    """
+    if photos and settings.seconds is not None:
+        raise MienError("one of `baseline` and `baseline_seconds`", "both", "leave one out")
+    if not photos and settings.seconds is None:
+        return None
+    look = RestingLook.of(recognizer, photos, limits, crop_spec) if photos else None
+    return BaselineFollower(recognizer.card, settings, look)
+
+
+def log_odds(scores: dict[str, float]) -> Floats:
+    """(K,) the logarithm of each score over neutral's, in nats. `scores` (K) by class, neutral among them."""
+    values = np.log(np.maximum(list(scores.values()), LEAST))
+    return np.asarray(values - values[list(scores).index(NEUTRAL)], np.float64)
+
+
+def usual_log_odds(probabilities: npt.ArrayLike, labels: npt.ArrayLike, classes: Sequence[str]) -> tuple[float, ...]:
+    """(K,) the median log-odds against neutral over neutral faces: what a card states as `resting`.
+
+    `probabilities` (N, K), calibrated; `labels` (N,). Empty where there is no class neutral, or where too few faces are neutral.
+    """
+    if NEUTRAL not in classes:
+        return ()
+    neutral = list(classes).index(NEUTRAL)
+    values = np.log(np.maximum(np.asarray(probabilities, np.float64), LEAST))[np.asarray(labels) == neutral]
+    return tuple(np.median(values - values[:, neutral : neutral + 1], axis=0).tolist()) if len(values) >= FEW else ()
+
+
+def _usual(card: ModelCard) -> Floats:
+    """(K,) the log-odds of a usual neutral face. Raises MienError where the card does not say."""
+    if not card.resting:
+        todo = "take mien-s, or a model of mien train with neutral validation faces"
+        raise MienError("a model whose card says what neutral faces look like to it", "one that does not", todo)
+    return np.array(card.resting)
+
+
+def _single(faces: Sequence[Prediction]) -> Sequence[Prediction]:
+    """The one face of a photo. Raises MienError for none or several."""
+    if len(faces) != 1:
+        raise MienError(
+            "one face in a photo of somebody's neutral face", f"{len(faces) or 'none'}", "give one of that person alone"
+        )
+    return faces

@@ -1,0 +1,80 @@
+"""In frames that follow each other closely, faces are looked for around their last places."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from typing_extensions import override
+
+from mien.faces.between_frames import find_in_frames
+from mien.faces.detect import Detector
+from mien.faces.face import Face
+from mien.media.photos import Photo
+
+
+@dataclass(frozen=True)
+class Spots(Detector):
+    """Bright squares of 10 pixels are faces; notes what it was shown."""
+
+    least_face: float = 2.0
+    shown: list[tuple[float, tuple[int, ...]]] = field(default_factory=list)
+
+    @override
+    def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
+        self.shown.extend((self.least_face, photo.shape[:2]) for photo in photos)
+        return [self._in(photo[..., 0]) for photo in photos]
+
+    def _in(self, gray: npt.NDArray[np.uint8]) -> tuple[Face, ...]:
+        found = list[Face]()
+        for value in sorted(set(gray[gray > 0].tolist())):
+            rows, columns = np.nonzero(gray == value)
+            left, top = float(columns.min()), float(rows.min())
+            found.append(Face((left, top, columns.max() + 1.0, rows.max() + 1.0), np.full((5, 2), [left, top]), value / 255))
+        return tuple(found)
+
+
+def frames_of(*paths: Sequence[tuple[int, int] | None]) -> list[Photo]:
+    """Frames with a face of each path, which has its place (x, y) in every frame."""
+    made = []
+    for spots in zip(*paths, strict=True):
+        frame = np.zeros((100, 120, 3), np.uint8)
+        for number, spot in enumerate(spots):
+            if spot is not None:
+                frame[spot[1] : spot[1] + 10, spot[0] : spot[0] + 10] = 100 + number
+        made.append(frame)
+    return made
+
+
+def test_the_same_faces_are_found_by_looking_at_less() -> None:
+    frames = frames_of([(20 + step, 30) for step in range(6)], [(90, 60 - step) for step in range(6)])
+    whole, quick = Spots(), Spots()
+    expected, found = find_in_frames(frames, whole, 1), find_in_frames(frames, quick, 4)
+    assert whole.shown == [(2.0, (100, 120))] * 6
+    assert [[face.box for face in faces] for faces in found] == [[face.box for face in faces] for faces in expected]
+    for mine, theirs in zip(found, expected, strict=True):
+        for one, other in zip(mine, theirs, strict=True):
+            np.testing.assert_array_equal(np.asarray(one.landmarks), np.asarray(other.landmarks))
+    assert quick.shown == [(2.0, (100, 120))] * 2 + [(6.0, (20, 20))] * 8
+    assert [faces[0].score for faces in found] == [101 / 255] * 6, "the surest first"
+
+
+def test_a_face_that_leaves_its_place_is_looked_for_everywhere() -> None:
+    """And one that comes is seen at the next whole search, or where nobody was there before."""
+    jumps, comes = [(20, 30), (20, 30), (80, 70), None, None], [None, (90, 10), (90, 10), None, (90, 10)]
+    quick = Spots()
+    found = find_in_frames(frames_of(jumps, comes), quick, 4)
+    assert [[face.box[:2] for face in faces] for faces in found] == [[(20, 30)], [(20, 30)], [(90, 10), (80, 70)], [], [(90, 10)]]
+    assert find_in_frames(frames_of([None, (5, 5)]), quick, 4)[1][0].box == (5, 5, 15, 15)
+    assert find_in_frames([], quick) == []
+
+
+def test_near_faces_are_one_place_and_large_ones_a_whole_frame() -> None:
+    quick = Spots()
+    assert [len(faces) for faces in find_in_frames(frames_of([(20, 30)] * 2, [(32, 30)] * 2), quick, 2)] == [2, 2]
+    assert quick.shown[1:] == [(6.0, (20, 32))], "nobody is found twice"
+    large = np.zeros((12, 12, 3), np.uint8)
+    large[1:11, 1:11] = 90
+    quick = Spots()
+    assert [len(faces) for faces in find_in_frames([large] * 2, quick, 2)] == [1, 1]
+    assert {shape for _, shape in quick.shown} == {(12, 12)}
