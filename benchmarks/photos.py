@@ -8,8 +8,8 @@ other names are renamed by `--columns path=name,subject=person`. `--people even`
 name has an even CRC-32. Each system names the largest face of a photo. fer runs whole, as it comes, with its Haar cascade;
 TensorFlow is replaced by the interpreter of TFLite. Intervals are 95 %, by bootstrap over people. Of a group column the two
 groups that differ most are compared, among those with ten people or more; numbers, such as ages, are split at their median.
-`--baseline` corrects the scores (strength 0.8, for photos of one session) by another neutral photo of the same person, in whichever photo of the list it is; photos of
-people without one are left out of that line.
+`--baseline` corrects the scores (strength 0.8, for photos of one session) by another neutral photo of the same person, in
+whichever photo of the list it is; photos of people without one are left out of that line.
 """
 
 import argparse

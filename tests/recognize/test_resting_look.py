@@ -13,7 +13,7 @@ from conftest import Command
 from drawn import drawings
 from mien import MienError, Recognizer
 from mien.faces.face import Face
-from mien.recognize.baseline_settings import BaselineSettings
+from mien.recognize.baseline_settings import ELSEWHERE, SAME_SESSION, BaselineSettings
 from mien.recognize.model_card import ModelCard, read_card
 from mien.recognize.prediction import Prediction, make_prediction
 from mien.recognize.resting_look import BaselineFollower, RestingLook, log_odds, usual_log_odds
@@ -52,11 +52,11 @@ def test_the_formula_is_the_one_that_is_stated(found: float, rest: float, streng
 def test_a_slight_smile_counts_and_a_resting_face_is_neutral() -> None:
     """A person who looks happy at rest is neutral; a smile that the model takes for neutral is a smile where the rest is far."""
     glad = RestingLook(tuple(odds_of(1.0)))
-    assert glad.corrected(seen(odds_of(1.0)), USUAL).top == "neutral"
+    assert glad.corrected(seen(odds_of(1.0)), USUAL, SAME_SESSION).top == "neutral"
     plain = RestingLook(USUAL.resting)
     slight = seen(odds_of(-1.5))
     assert slight.top == "neutral"
-    assert plain.corrected(slight, USUAL).top == "happiness"
+    assert plain.corrected(slight, USUAL, SAME_SESSION).top == "happiness"
     unchanged = plain.corrected(slight, USUAL, 0.0)
     assert unchanged.scores == pytest.approx(slight.scores)
     assert unchanged.to_json()["change"]["happiness"] == 4.5
@@ -85,6 +85,11 @@ def test_what_a_usual_neutral_face_is() -> None:
     assert usual_log_odds(likely[:9], labels[:9], ("neutral", "happiness")) == ()
     assert usual_log_odds(likely, labels, ("sadness", "happiness")) == ()
     assert log_odds({"happiness": 0.0, "neutral": 1.0})[0] == pytest.approx(np.log(1e-6)), "no infinity"
+
+
+def test_what_may_be_from_elsewhere_counts_less_unless_told() -> None:
+    assert BaselineSettings().weight() == ELSEWHERE < BaselineSettings(seconds=1.0).weight() == SAME_SESSION
+    assert BaselineSettings(0.5, 1.0).weight() == BaselineSettings(0.5).weight() == 0.5
 
 
 def test_a_card_without_it_is_read_and_refused(tmp_path: Path) -> None:

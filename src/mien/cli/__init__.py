@@ -34,6 +34,7 @@ from mien.cli import (
     serve,
     tables_of_papers,
     train,
+    watch,
 )
 from mien.cli.command import MienCommand, MienGroup, WrongUsage
 from mien.cli.overview import EXAMPLES
@@ -94,7 +95,7 @@ for _command in (
     train.train,
     train.resume,
     predict.predict,
-    predict.watch,
+    watch.watch,
     serve.serve,
     export_and_adapt.adapt,
     export_and_adapt.export,
