@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from browser import chromium
 from playwright.sync_api import Browser
-from serving import write_pool
+from served_page import write_pool
 
 from mien import FaceSet
 

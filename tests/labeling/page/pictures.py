@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from browser import DESK, PATIENCE, PHONE, chromium, picture, saved, see, visit
 from playwright.sync_api import Page, expect
-from serving import served
+from served_page import served
 
 from mien.data.importing import import_source, source_from
 from mien.labeling.store.records import Question, Reply

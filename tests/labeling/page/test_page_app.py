@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 from PIL import Image
+from served_page import PATIENT, ask_raw, asked_store, error_of, given, sent, served, signed_in, undoing, write_pool
 
 from mien import FaceSet, MienError
 from mien.http_server.network import NetworkSettings
@@ -29,7 +30,6 @@ from mien.labeling.page.new_questions import GIVEN
 from mien.labeling.store.records import Question, Reply
 from mien.labeling.store.store import Store
 from processes import WAIT
-from serving import PATIENT, ask_raw, asked_store, error_of, given, sent, served, signed_in, undoing, write_pool
 
 QUESTIONS = (
     Question("f0", model="m1", guess=2),

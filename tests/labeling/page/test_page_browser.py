@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from browser import DESK, PATIENCE, PHONE, ahead, at, saved, see, sign_in, visit
 from playwright.sync_api import Browser, Page, Route, expect
-from serving import asked_store, served
+from served_page import asked_store, served
 
 from mien import FaceSet
 from mien.labeling.page import sessions

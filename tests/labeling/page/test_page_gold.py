@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from serving import given, sent, served, signed_in, undoing, write_pool
+from served_page import given, sent, served, signed_in, undoing, write_pool
 
 from mien import FaceSet
 from mien.labeling.page.responses import GuessTiming, ProgressFigures

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from serving import Process, given, held_port, write_pool
+from served_page import Process, given, held_port, write_pool
 
 from mien import FaceSet
 from mien.labeling.store.store import Store

@@ -18,6 +18,7 @@ import pytest
 from browser import DESK, PATIENCE, saved, see, sign_in, visit
 from PIL import Image
 from playwright.sync_api import Browser, expect
+from served_page import CLASSES, PATIENT, error_of, given, sent, served, signed_in
 
 from mien import FaceSet, MienError
 from mien.data.format import Info
@@ -31,7 +32,6 @@ from mien.labeling.store.records import Question
 from mien.labeling.store.store import Store
 from mien.preparation.photo_note import FILE, photos_by_name, read_photo_note, write_photo_note
 from processes import WAIT
-from serving import CLASSES, PATIENT, error_of, given, sent, served, signed_in
 
 pytest_plugins = ("opened",)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from serving import CLASSES, asked_store, write_pool
+from served_page import CLASSES, asked_store, write_pool
 
 from conftest import small_recipe, write_csv
 from mien import FaceSet, MienError, Recognizer, train

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from served_page import PATIENT, asked_store, error_of, given, sent, served, signed_in, write_pool
 
 from mien import FaceSet, MienError
 from mien.http_server.client_limits import ClientLimits
@@ -19,7 +20,6 @@ from mien.http_server.network import NetworkSettings
 from mien.labeling.page import sessions, wrong_tokens
 from mien.labeling.store.store import Store
 from processes import WAIT, wait_until
-from serving import PATIENT, asked_store, error_of, given, sent, served, signed_in, write_pool
 
 PROXY = "127.0.0.1"
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from served_page import PATIENT, Process, asked_store, error_of, given, running, sent, served, signed_in, write_pool
 
 from mien import FaceSet
 from mien.http_server.network import NetworkSettings
@@ -19,7 +20,6 @@ from mien.http_server.request_checks import HEADERS
 from mien.labeling.page.setup import PreparedPage
 from mien.labeling.store.store import Store
 from processes import WAIT, wait_until
-from serving import PATIENT, Process, asked_store, error_of, given, running, sent, served, signed_in, write_pool
 
 HALF = b"GET /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from browser import DESK, PATIENCE, ahead, saved, see, sign_in, visit
 from playwright.sync_api import Browser, Page, Route, expect
-from serving import asked_store, held_port, served
+from served_page import asked_store, held_port, served
 
 from mien import FaceSet
 from mien.labeling.store.consensus import standing

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from served_page import PATIENT, asked_store, served, write_pool
 
 from mien import MienError
 from mien.http_server.client_limits import ClientLimits
 from mien.http_server.network import NetworkSettings, network_settings
 from mien.http_server.tls import tls_context
 from processes import WAIT
-from serving import PATIENT, asked_store, served, write_pool
 
 
 def made(folder: Path, name: str, *words: str) -> tuple[Path, Path]:

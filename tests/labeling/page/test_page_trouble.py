@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from served_page import PATIENT, asked_store, error_of, given, sent, served, signed_in, undoing, write_pool
 
 from mien import FaceSet, MienError
 from mien.http_server.network import NetworkSettings
@@ -16,7 +17,6 @@ from mien.labeling.page.sessions import REMEMBERED_SECONDS
 from mien.labeling.page.store_failures import EXPECTED, public_error
 from mien.labeling.store.store import Store
 from processes import WAIT
-from serving import PATIENT, asked_store, error_of, given, sent, served, signed_in, undoing, write_pool
 from stores import Postgres
 
 pytest_plugins = ("databases",)
