@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from browser import chromium
 from playwright.sync_api import Browser
-from serving import write_pool
 
 from mien import FaceSet
+from serving import write_pool
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from browser import DESK, PATIENCE, PHONE, chromium, picture, saved, see, visit
 from playwright.sync_api import Page, expect
-from serving import served
 
 from mien.data.importing import import_source, source_from
 from mien.labeling.store.records import Question, Reply
 from mien.labeling.store.store import Store
+from serving import served
 
 FACES = 48
 STARTED = 17

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from browser import DESK, PATIENCE, PHONE, ahead, at, saved, see, sign_in, visit
 from playwright.sync_api import Browser, Page, Route, expect
-from serving import asked_store, served
 
 from mien import FaceSet
 from mien.labeling.page import sessions
@@ -19,6 +18,7 @@ from mien.labeling.page.responses import GuessTiming
 from mien.labeling.store.consensus import standing
 from mien.labeling.store.records import Question
 from mien.labeling.store.store import Store
+from serving import asked_store, served
 
 pytest_plugins = ("opened",)
 

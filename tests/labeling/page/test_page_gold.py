@@ -5,12 +5,12 @@ from typing import Any
 
 import httpx
 import pytest
-from serving import given, sent, served, signed_in, undoing, write_pool
 
 from mien import FaceSet
 from mien.labeling.page.responses import GuessTiming, ProgressFigures
 from mien.labeling.store.records import Question, Reply
 from mien.labeling.store.store import Store
+from serving import given, sent, served, signed_in, undoing, write_pool
 
 PEOPLE = ("ann", "bob")
 GOLD = (1, 4)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from serving import CLASSES, asked_store, write_pool
 
 from conftest import small_recipe, write_csv
 from mien import FaceSet, MienError, Recognizer, train
@@ -18,6 +17,7 @@ from mien.labeling.page.setup import PreparedPage, prepare_page
 from mien.labeling.store.records import Question, Reply
 from mien.labeling.store.store import Store
 from runs import Heard, features
+from serving import CLASSES, asked_store, write_pool
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from browser import DESK, PATIENCE, ahead, saved, see, sign_in, visit
 from playwright.sync_api import Browser, Page, Route, expect
-from serving import asked_store, held_port, served
 
 from mien import FaceSet
 from mien.labeling.store.consensus import standing
 from mien.labeling.store.records import Question
 from mien.labeling.store.store import Store
+from serving import asked_store, held_port, served
 
 pytest_plugins = ("opened",)
 
