@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -118,6 +120,7 @@ def test_other_requests_are_refused(recognizer: Recognizer, pictures: Path) -> N
     assert "declares entities" in replies[1].text
     (foreign,) = asked(backend, ("GET", "/health", None), headers={"Host": "example.org"})
     assert foreign.status_code == 421
+    assert "open the address that mien printed" in foreign.json()["todo"]
 
 
 @pytest.mark.parametrize(
@@ -251,6 +254,11 @@ def test_a_choice_of_the_same_expression_is_the_models_class() -> None:
     found = agreed_faces(mien_s, ("Happy", "bored"), answers, lambda by, path: np.zeros((48, 48), np.uint8))
     assert set(found.classes) == {"bored", "happiness"}
     assert found.info.alignment == mien_s.card.faces.alignment
+
+
+def test_torch_is_loaded_only_to_learn() -> None:
+    code = "import sys, mien.exchange.label_studio_backend; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
 def test_a_configuration_says_what_is_asked() -> None:
