@@ -103,6 +103,10 @@ try:
     mien.train
 except mien.MienError as error:
     ended.append([["mien.train"], 1, "", str(error)])
+try:
+    import mien.sklearn
+except mien.MienError as error:
+    ended.append([["mien.sklearn"], 1, "", str(error)])
 print(json.dumps({"asked": asked, "ended": ended, "loaded": sorted({name.partition(".")[0] for name in sys.modules})}))
 """
 
@@ -208,6 +212,10 @@ def test_what_trains_says_which_extra_it_needs(light: dict[str, Any], command: s
     code, _, err = said(light, command.split())
     assert code == 1
     assert re.fullmatch(r"(mien: )?expected \w+; found it is not installed; pip install 'mien\[train\]'\n?", err)
+
+
+def test_the_estimator_says_which_extra_it_needs(light: dict[str, Any]) -> None:
+    assert said(light, ["mien.sklearn"])[2].endswith("pip install 'mien[sklearn]'")
 
 
 def test_a_model_from_elsewhere_wants_its_graph_checked(light: dict[str, Any]) -> None:

@@ -71,8 +71,9 @@ def test_grid_search_and_calibration() -> None:
     np.testing.assert_allclose(calibrated.predict_proba(X).sum(axis=1), 1)
 
 
-def test_minus_one_is_no_label(tmp_path: Path) -> None:
-    some = np.where(np.arange(60) < 30, LABELS, -1)
+@pytest.mark.parametrize("kind", [np.int64, np.float64])
+def test_minus_one_is_no_label(tmp_path: Path, kind: type) -> None:
+    some: Any = np.where(np.arange(60) < 30, LABELS, -1).astype(kind)
     made = clone(FEATURES).set_params(out=tmp_path / "run", settings={**QUICK, "unlabeled": "pseudo_label"}, epochs=1)
     made.fit(X, some)
     assert made.classes_.tolist() == [0, 1, 2]
@@ -99,10 +100,19 @@ def test_faces_are_read_as_faces() -> None:
             made.predict(other)
 
 
-def test_what_does_not_fit_is_told() -> None:
+def test_what_does_not_fit_is_told(fitted: Any, tmp_path: Path) -> None:
+    faces = np.zeros((60, 8, 8), np.uint8)
+    with pytest.raises(ValueError, match="found float64"):
+        fitted.predict(faces / 255)
+    with pytest.raises(ValueError, match="leave `out` away for cross-validation"):
+        clone(FEATURES).set_params(out=tmp_path).fit(X, LABELS)
     for given, classes, said in [
         (X, np.zeros(60, int), "two classes or more"),
         (X * 1e6, LABELS, "half precision"),
+        (X, np.where(LABELS, 1, -1), "two classes or more; found 1 class; -1 means no label here"),
+        (faces / 255, LABELS, r"uint8 \(N, S, S\) or \(N, S, S, 3\), or features \(N, D\); found float64 \(60, 8, 8\)"),
+        (faces[:, 1:], LABELS, r"found uint8 \(60, 7, 8\)"),
+        (list(faces), LABELS, "found lists"),
         (X.astype(object), np.array(["a"] * 60), "found 1 class"),
     ]:
         with pytest.raises(ValueError, match=said):

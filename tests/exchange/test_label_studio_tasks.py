@@ -12,7 +12,8 @@ from PIL import Image
 
 from conftest import Command, bright_faces
 from mien import FaceSet, MienError, Recognizer
-from mien.exchange.label_studio_tasks import import_tasks, save_tasks, scores_of
+from mien.data.convert import in_shape_of
+from mien.exchange.label_studio_tasks import annotator, import_tasks, save_tasks, scores_of
 from mien.labeling.store.store import Store
 from mien.recognize.model_card import ModelCard
 from mien.recognize.saved_networks import build_network, write_model
@@ -64,6 +65,16 @@ def test_tasks_have_pictures_and_predictions(faces: FaceSet, model: Path, tmp_pa
         save_tasks(faces, tmp_path / "out")
 
 
+def test_faces_of_another_side_are_converted_for_the_model(faces: FaceSet, tmp_path: Path) -> None:
+    names = ("anger", "happiness", "neutral")
+    small = FaceSet.from_arrays(faces.faces(), faces.labels, names)
+    mien_s = Recognizer.load("mien-s", "cpu")
+    save_tasks(small, tmp_path / "out", mien_s)
+    scores = mien_s.probabilities(in_shape_of(small, mien_s.card.faces))[:, [mien_s.classes.index(name) for name in names]]
+    said = [task["predictions"][0]["score"] for task in json.loads((tmp_path / "out" / "tasks.json").read_text("utf-8"))]
+    np.testing.assert_allclose(said, scores.max(axis=1), atol=1e-4)
+
+
 def test_answers_come_into_a_store(faces: FaceSet, tmp_path: Path, mien: Command) -> None:
     given = exported(
         tmp_path / "export.json",
@@ -79,7 +90,7 @@ def test_answers_come_into_a_store(faces: FaceSet, tmp_path: Path, mien: Command
     with Store.open(tmp_path / "labels.db") as store:
         log = store.log()
         assert [(one.face[-1], one.annotator, one.kind, one.label) for one in log] == [
-            ("0", "label-studio-7", "label", 0), ("0", "ann@example.org", "label", 1),
+            ("0", "label-studio-7", "label", 0), ("0", "label-studio-8", "label", 1),
             ("1", "label-studio-7", "label", 2), ("2", "label-studio-7", "not_a_face", None),
             ("3", "label-studio-7", "unsure", None),
         ]  # fmt: skip
@@ -104,6 +115,20 @@ def test_what_is_no_answer_is_refused(faces: FaceSet, tmp_path: Path, annotation
         with pytest.raises(MienError, match=said):
             import_tasks(store, exported(tmp_path / "export.json", annotations), faces)
         assert store.log() == ()
+
+
+def test_a_refused_file_leaves_no_store(faces: FaceSet, tmp_path: Path, mien: Command) -> None:
+    given, store = exported(tmp_path / "export.json", [annotation(1, 7, "clas0")]), tmp_path / "labels.db"
+    assert mien("labels", "import", store, given, "--pool", faces.folder).code == 1
+    assert not store.exists()
+    beyond = exported(tmp_path / "export.json", *([] for _ in range(7)))
+    assert mien("labels", "import", store, beyond, "--pool", faces.folder).code == 1
+    assert not store.exists()
+
+
+def test_a_person_is_the_same_by_number_and_by_record() -> None:
+    assert annotator(8) == annotator({"id": 8, "email": "ann@example.org"}) == "label-studio-8"
+    assert annotator({"email": "ann@example.org"}) == "ann@example.org"
 
 
 def test_other_files_are_refused(faces: FaceSet, tmp_path: Path) -> None:

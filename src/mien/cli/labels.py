@@ -60,18 +60,18 @@ def import_(
 ) -> None:
     """Add the answers of another store that asked about the same faces. Those that are there already stay as they are."""
     from mien.data.faceset import FaceSet
-    from mien.exchange.label_studio_tasks import import_tasks
+    from mien.exchange.label_studio_tasks import import_tasks, import_with_pool
     from mien.labeling.store.import_export import import_log
     from mien.labeling.store.store import Store
 
     tasks = log.suffix.lower() == ".json"
     if pool is not None and not tasks:
         raise typer.BadParameter("expected a .json of Label Studio with it", param_hint="--pool")
-    faces = None if pool is None else FaceSet.open(pool, verify=True)
-    if faces is not None:
-        Store.open_or_create(store, faces.classes, faces.info.name or "faces", faces.info.checksum).close()
-    with Store.open(store) as opened:
-        added = import_tasks(opened, log, faces) if tasks else import_log(opened, log)
+    if pool is not None:
+        added = import_with_pool(store, log, FaceSet.open(pool, verify=True))
+    else:
+        with Store.open(store) as opened:
+            added = import_tasks(opened, log) if tasks else import_log(opened, log)
     values = {"rows": len(added.answers), "new": added.new}
     be = "is" if added.new == 1 else "are"
     print_result(as_json, values, f"{added.new} of {quantity(len(added.answers), 'answer')} {be} new")
@@ -94,7 +94,10 @@ def tasks(
     from mien.recognize.recognizer import Recognizer
 
     recognizer = None if model is None else Recognizer.load(model, device)
-    count = save_tasks(FaceSet.open(faceset), out, recognizer, prefix)
+    faces = FaceSet.open(faceset)
+    count = save_tasks(faces, out, recognizer, prefix)
+    if recognizer is not None and faces.info.side != recognizer.card.faces.side and not as_json:
+        warn(f"for predictions faces were converted: {faces.info.side} pixels to {recognizer.card.faces.side}")
     print_result(as_json, {"tasks": count, "out": str(out)}, f"{quantity(count, 'task')} -> {out}")
 
 
@@ -124,8 +127,8 @@ def backend(
     network.require_names(name or ())
     reached = network.NetworkSettings(name or (), limits=ClientLimits(sent_bytes=MOST_BYTES))
     with network.listen(host, port) as listening:
-        training = None if out is None else AnnotationTraining(out, tell=say)
-        served = Backend(Recognizer.load(model, device), pictures, training)
+        training = None if out is None else AnnotationTraining(out, model, device, say)
+        served = Backend(Recognizer.load(model, device) if training is None else training.recognizer(), pictures, training)
         if not network.is_loopback(host):
             warn("the network can reach this backend, and read along unless a proxy adds TLS")
         say(f"give Label Studio the address {network.page_address(listening)}, and end with Ctrl-C", flush=True)

@@ -29,8 +29,8 @@ class FaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc, unus
     """A classifier of faces, or of their cached features, that a recipe of mien trains on the CPU.
 
     `X`: faces, uint8 (N, S, S) or (N, S, S, 3), or features, numbers (N, D), which are kept in half precision. `y`: (N,) classes
-    of any kind; a whole number -1 is a face without a label, from which recipes such as `fixmatch_small` learn. What mien
-    refuses is a `ValueError` here, as scikit-learn asks.
+    of any kind; the number -1 is a face without a label, from which recipes such as `fixmatch_small` learn. What mien refuses is
+    a `ValueError` here, as scikit-learn asks.
 
     Attributes after `fit`: `classes_` (K,), for features `n_features_in_` (D), and `recognizer_`, the trained
     `mien.Recognizer`, whose probabilities are calibrated where the recipe keeps validation faces.
@@ -62,14 +62,15 @@ class FaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc, unus
 
         Raises ValueError for other shapes, kinds or lengths, for fewer than two classes, and where the recipe does not fit.
         """
-        pixels = isinstance(X, np.ndarray) and X.ndim > 2 and is_pixels(X)
+        pixels = _require_faces_or_features(X)
         checked: Any = validate_data(self, X, y, **_checks(pixels))
         given, y = checked
         check_classification_targets(y)
-        unlabeled: npt.NDArray[np.bool_] = y == -1 if np.issubdtype(y.dtype, np.integer) else np.zeros(len(y), bool)
+        unlabeled: npt.NDArray[np.bool_] = y == -1 if y.dtype.kind in "iuf" else np.zeros(len(y), bool)
         self.classes_, labels = np.unique(y[~unlabeled], return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"expected labels of two classes or more; found {len(self.classes_)} class")
+            todo = "; -1 means no label here: give both classes other numbers, such as 0 and 1" if unlabeled.any() else ""
+            raise ValueError(f"expected labels of two classes or more; found {len(self.classes_)} class{todo}")
         numbers = np.full(len(y), -1)
         numbers[~unlabeled] = labels
         columns = {} if sample_weight is None else {"sample_weight": _check_sample_weight(sample_weight, given, dtype=np.float64)}
@@ -86,6 +87,7 @@ class FaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc, unus
     def predict_proba(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Probabilities (N, K) of `classes_`, in their order. Raises ValueError for faces or features of another kind."""
         check_is_fitted(self)
+        _require_faces_or_features(X)
         given: Any = validate_data(self, X, reset=False, **_checks(self.pixels_))
         try:
             scores = self.recognizer_.probabilities(self._faces(given)).astype(np.float64)
@@ -104,7 +106,7 @@ class FaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc, unus
         """The recognizer of a run by the recipe."""
         from mien.recipes.recipe import Recipe
         from mien.training.settings import TrainingSettings
-        from mien.training.train import train
+        from mien.training.train import require_new_run, train
 
         name = self.recipe or ("supervised_small" if self.pixels_ else "linear_head")
         seed = self.random_state
@@ -117,6 +119,11 @@ class FaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc, unus
             chosen = chosen if self.epochs is None else chosen.with_epochs(self.epochs)
             chosen = _weighing(chosen) if weighted else chosen
         if self.out is not None:
+            try:
+                require_new_run(self.out)
+            except MienError as error:
+                todo = "leave `out` away for cross-validation and searches, which train several times, or name another folder"
+                raise MienError(error.expected, error.found, todo) from error
             return train(faces, chosen, self.out, order)
         with tempfile.TemporaryDirectory(prefix="mien-") as folder:
             return replace(train(faces, chosen, Path(folder, "run"), order), folder=None)
@@ -132,6 +139,25 @@ class FaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc, unus
             raise MienError("features up to 65504, which half precision holds", "larger ones", "scale them first")
         info = Info(tuple(names), kind="features", channels=X.shape[1], views=("clean",))
         return FaceSet.from_arrays(features, classes=names, info=info)
+
+
+def _require_faces_or_features(X: Any) -> bool:
+    """Whether `X` holds faces. Raises ValueError for an array, or lists, of more dimensions than features have, but no faces."""
+    if isinstance(X, list | tuple):
+        try:
+            X = np.asarray(X)
+        except ValueError:  # of several lengths: scikit-learn says so
+            return False
+        given = "lists"
+    elif isinstance(X, np.ndarray):
+        given = f"{X.dtype} {X.shape}"
+    else:
+        return False
+    if X.ndim <= 2:
+        return False
+    if given == "lists" or not is_pixels(X):
+        raise ValueError(f"expected faces as an array, uint8 (N, S, S) or (N, S, S, 3), or features (N, D); found {given}")
+    return True
 
 
 def _checks(pixels: bool) -> dict[str, Any]:

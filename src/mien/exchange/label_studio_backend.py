@@ -56,6 +56,7 @@ class Event(BaseModel):
 
     action: Annotated[str, Field(max_length=100)]
     annotation: dict[str, Any] | None = None
+    annotations: Annotated[list[dict[str, Any]], Field(max_length=1 << 16)] | None = None
     task: dict[str, Any] | None = None
     project: dict[str, Any] | None = None
 
@@ -90,7 +91,7 @@ class Labeling:
 
 
 class Backend:
-    """Answers predictions by a recognizer, one request at a time; training puts a newer recognizer in its place."""
+    """Answers predictions by a recognizer, one request at a time; training puts a better recognizer in its place."""
 
     def __init__(self, recognizer: Recognizer, pictures: Path, training: AnnotationTraining | None = None) -> None:
         """`pictures`: the folder that pictures are read from. `training`: learns from annotations; None to learn nothing."""
@@ -115,11 +116,16 @@ class Backend:
         if self.training is not None and path is not None:
             self.training.remember(path, annotation)
 
+    def forget(self, annotations: Collection[str]) -> None:
+        """Forget the answers of annotations, by their numbers, that were deleted."""
+        if self.training is not None:
+            self.training.forget(annotations)
+
     def train(self, labeling: Labeling) -> bool:
         """Begin to learn from what is remembered. Returns whether it began: not where it learns nothing, or learns already."""
         if self.training is None:
             return False
-        return self.training.start(self._recognizer, labeling.choices, self._find, self._take)
+        return self.training.start(labeling.choices, self._find, self._take)
 
     def _find(self, recognizer: Recognizer, path: Path) -> npt.NDArray[np.uint8] | None:
         """The face in a picture of the folder; an earlier annotations.json may name pictures of another."""
@@ -208,7 +214,10 @@ def build_backend(backend: Backend, names: Collection[str] | None = LOOPBACK) ->
 
 
 def _heard(backend: Backend, event: Event) -> Response:
-    """Remember what was answered, or begin to train."""
+    """Remember or forget what was answered, or begin to train."""
+    if event.action == "ANNOTATIONS_DELETED":
+        backend.forget({str(one.get("id"))[:100] for one in event.annotations or ()})
+        return JSONResponse({"status": "ok", "result": {}}, 201)
     if event.action not in ("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "START_TRAINING"):
         return JSONResponse({"status": "Unknown event"}, 200)
     labeling = Labeling.parse(str((event.project or {}).get("label_config", ""))[: 1 << 16])

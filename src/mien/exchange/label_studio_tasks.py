@@ -5,6 +5,7 @@ People choose one class of a picture (`Choices`). Annotations are read as the vo
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,9 @@ TODO = "export it from Label Studio as JSON, not as JSON-MIN or CSV"
 def save_tasks(faces: FaceSet, folder: Path | str, recognizer: Recognizer | None = None, prefix: str | None = None) -> int:
     """Write a new folder for Label Studio: `pictures/`, `tasks.json` and `labeling_config.xml`. Returns the number of tasks.
 
-    With a `recognizer` each task has its prediction. `prefix`: what stands before `pictures/…` in the addresses of pictures;
-    unless given, as Label Studio serves the folder where its document root is the folder above. Raises MienError where `folder`
-    exists, and for cached features.
+    With a `recognizer` each task has its prediction; faces of another side or color are converted for it. `prefix`: what stands
+    before `pictures/…` in the addresses of pictures; unless given, as Label Studio serves the folder where its document root is
+    the folder above. Raises MienError where `folder` exists, and for cached features.
     """
     folder = Path(folder)
     if faces.info.kind != "faces":
@@ -57,7 +58,7 @@ def save_tasks(faces: FaceSet, folder: Path | str, recognizer: Recognizer | None
         (whole / "pictures").mkdir(parents=True)
         for start in range(0, len(faces), BLOCK):
             some = faces.select(np.arange(start, min(start + BLOCK, len(faces))))
-            scores = None if recognizer is None else recognizer.probabilities(some)
+            scores = None if recognizer is None else recognizer.probabilities(_in_shape(some, recognizer))
             for row, pixels in enumerate(some.faces()):
                 name = f"pictures/{start + row:07d}.png"
                 (whole / name).write_bytes(png_bytes(pixels))
@@ -70,6 +71,16 @@ def save_tasks(faces: FaceSet, folder: Path | str, recognizer: Recognizer | None
         (whole / "labeling_config.xml").write_text(labeling_config(faces.classes), "utf-8")
         replace_atomically(whole, folder)
     return len(tasks)
+
+
+def _in_shape(faces: FaceSet, recognizer: Recognizer) -> FaceSet:
+    """The faces in the side and color that the recognizer takes."""
+    info = recognizer.card.faces
+    if info.kind != "faces" or (faces.info.side, faces.info.channels) == (info.side, info.channels):
+        return faces
+    from mien.data.convert import in_shape_of  # loads torch, which an exported model does without
+
+    return in_shape_of(faces, info)
 
 
 def labeling_config(classes: Sequence[str]) -> str:
@@ -113,21 +124,45 @@ def import_tasks(store: Store, path: Path | str, pool: FaceSet | None = None) ->
     skipped tasks and empty annotations are none. Importing again adds what is new or changed. Raises MienError for another
     file, for a face, a class or a time that is none, and for several choices; then nothing was added.
     """
-    path = Path(path)
+    read = _read(Path(path), store.info.classes, pool)
+    if pool is not None:
+        store.require(pool.classes, pool.info.checksum)
+        store.ask(read.questions)
+    return store.merge(read.answers, str(path))
+
+
+def import_with_pool(address: Path | str, path: Path | str, pool: FaceSet) -> AddedAnswers:
+    """As `import_tasks`, into the store at an address, which is made where there is none and the file is as it has to be."""
+    read = _read(Path(path), pool.classes, pool)
+    with Store.open_or_create(address, pool.classes, pool.info.name or "faces", pool.info.checksum) as store:
+        store.ask(read.questions)
+        return store.merge(read.answers, str(path))
+
+
+@dataclass(frozen=True)
+class _Export:
+    """What a JSON export of Label Studio holds."""
+
+    questions: list[Question]
+    """About each face that has a task."""
+    answers: list[Answer]
+
+
+def _read(path: Path, classes: Sequence[str], pool: FaceSet | None) -> _Export:
+    """Read an export. Raises MienError for another file, and for faces that are not in the pool."""
     tasks = parse_json(read_bytes(path, TODO), str(path), TODO)
     if not isinstance(tasks, list) or not all(isinstance(task, dict) and isinstance(task.get("data"), dict) for task in tasks):
         raise MienError(f"a list of tasks with data in {path}", "something else", TODO)
-    entries = [answer for number, task in enumerate(tasks, 1) for answer in _answers(task, store.info.classes, number, path)]
+    answers = [answer for number, task in enumerate(tasks, 1) for answer in _answers(task, classes, number, path)]
+    named = list(dict.fromkeys(str(task["data"].get(FACE)) for task in tasks))
     if pool is not None:
-        store.require(pool.classes, pool.info.checksum)
-        known, named = set(pool.values("id")), list(dict.fromkeys(str(task["data"].get(FACE)) for task in tasks))
+        known = set(pool.values("id"))
         strange = [face for face in named if face not in known]
         if strange:
             raise MienError(
                 "tasks about faces of the pool", f"{strange[0][:80]!r} and {len(strange) - 1} more", "give their pool"
             )
-        store.ask([Question(face) for face in named])
-    return store.merge(entries, str(path))
+    return _Export([Question(face) for face in named], answers)
 
 
 def _answers(task: Mapping[str, Any], classes: Sequence[str], number: int, path: Path) -> list[Answer]:
@@ -159,7 +194,7 @@ def _answer(face: str, given: Mapping[str, Any], classes: Sequence[str], where: 
         raise MienError(f"a time like 2026-01-31T12:00:00Z in {where}", repr(said)[:80], TODO) from error
     time = time.replace(tzinfo=time.tzinfo or UTC)
     kind: Any = "label" if label is not None else OTHER[choice]
-    return Answer(face, _annotator(given.get("completed_by")), kind, label, time, None, f"{given.get('id')}@{said}"[-64:])
+    return Answer(face, annotator(given.get("completed_by")), kind, label, time, None, f"{given.get('id')}@{said}"[-64:])
 
 
 def chosen(annotation: Mapping[str, Any], where: str) -> list[str]:
@@ -171,8 +206,8 @@ def chosen(annotation: Mapping[str, Any], where: str) -> list[str]:
         raise MienError(f"results with choices in {where}", f"none ({error})", TODO) from error
 
 
-def _annotator(said: Any) -> str:
-    """The name of who annotated: exports hold a number, or a person with a number and an e-mail address."""
+def annotator(said: Any) -> str:
+    """The name of who annotated, by number: exports and requests hold a number, or a person with one and an e-mail address."""
     if isinstance(said, dict):
-        said = said.get("email") or said.get("id")
+        said = said.get("email") if said.get("id") is None else said["id"]
     return said if isinstance(said, str) else f"label-studio-{said}"

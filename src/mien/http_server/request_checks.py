@@ -96,7 +96,7 @@ class RequestChecks:
         host = headers.get("host", "")
         name = _name(host)
         if (host and not name) or (self._names is not None and name not in self._names):
-            todo = "open the address that was printed at the start, or give it this name with --name"
+            todo = "open the address that mien printed, or give mien this name with --name"
             raise RefusedRequest(421, MienError("a name that this server is known by", repr(host[:200]), todo))
 
 
