@@ -146,6 +146,8 @@ class RunFile:
 
     order: TrainingSettings
     recipe: dict[str, Any]
+    also_left_out: int | None = None
+    """How many labels of a further set did not join, as photos or people of them test or validate; None without such a set."""
 
     @field_validator("recipe")
     @classmethod
@@ -191,6 +193,7 @@ def _begin(folder: Path, faces: FaceSet, settings: TrainingSettings, prepared: P
     aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         written = {"order": asdict(settings), "recipe": run.recipe.table()}
+        written |= {} if prepared.joined is None else {"also_left_out": prepared.joined.facts["also_left_out"]}
         (aside / "run.json").write_text(to_json(written), "utf-8")
         pq.write_table(budget_table(faces, prepared), aside / "budget.parquet")
         aside.chmod(0o755)
