@@ -17,6 +17,7 @@ from mien.data.label_budget import LabelBudget
 from mien.data.writer import write_table
 from mien.disk import replace_atomically, require_utf8_path
 from mien.errors import MienError
+from mien.folders import LOCK, exclusive, remove_all_but_lock
 from mien.json_text import to_json
 from mien.json_toml import read_settings
 from mien.preparation.photo_folder import open_or_prepare
@@ -85,13 +86,14 @@ def train(
     prepared = prepare_run(faces, others, recipe, settings, progress or Silent(), budget, more)
     run = Run(recipe, prepared.data, settings.seed, choose_device(settings.device), folder, progress)
     _begin(folder, faces, settings, prepared, run)
-    try:
-        return _finish(run, settings, prepared, progress or Silent())
-    except MienError:
-        # A technique refused its settings, or the loss is no number from the start: there is nothing to resume.
-        if not run.history and not (folder / "parts").exists():
-            shutil.rmtree(folder)
-        raise
+    with exclusive(folder):
+        try:
+            return _finish(run, settings, prepared, progress or Silent())
+        except MienError:
+            # A technique refused its settings, or the loss is no number from the start: there is nothing to resume.
+            if not run.history and not (folder / "parts").exists():
+                remove_all_but_lock(folder)
+            raise
 
 
 def require_new_run(out: Path | str) -> Path:
@@ -115,7 +117,8 @@ def resume(
     On the same processor with the same number of threads the weights are those of a run that was never interrupted, bit
     for bit. `faces` and `budget`: what `train` was given, of a run with a budget, since neither is in its folder. `trusted`:
     modules beyond mien that the run's recipe names are imported, and so run; else they have to be imported already.
-    Raises MienError where `folder` is no run, its faces are gone or changed, or its labels were others.
+    Raises MienError where `folder` is no run, another process trains there, its faces are gone or changed, or its labels
+    were others.
     """
     folder = Path(folder)
     if not (folder / "run.json").is_file():
@@ -124,13 +127,28 @@ def resume(
         raise MienError(f"a run at {folder}", "no run.json", "start one with mien train")
     written = read_settings(RunFile, folder / "run.json", TODO)
     with naming_file(folder / "run.json"):
-        settings, recipe = written.order, Recipe.parse(written.recipe, trusted)
-    if (folder / "model" / "model.json").is_file():
-        _require_own(folder, written)
-        return Recognizer.load(folder)
+        recipe = Recipe.parse(written.recipe, trusted)
+    if not (folder / "model" / "model.json").is_file():
+        with exclusive(folder):
+            if not (folder / "model" / "model.json").is_file():  # it may have been finished meanwhile
+                return _go_on(folder, written.order, recipe, progress, faces, budget)
+    _require_own(folder, written)
+    return Recognizer.load(folder)
+
+
+def _go_on(
+    folder: Path,
+    settings: TrainingSettings,
+    recipe: Recipe,
+    progress: Progress | None,
+    faces: FaceSet | None,
+    budget: LabelBudget | None,
+) -> Recognizer:
+    """Train an interrupted run to its end, alone in its folder."""
     faces, others, more = _recorded(settings) if faces is None or budget is None else (faces, None, None)
     for left_over in folder.glob(".*"):
-        left_over.unlink()  # Files that were being written when the run was killed.
+        if left_over.name != LOCK:
+            left_over.unlink()  # Files that were being written when the run was killed.
     prepared = prepare_run(faces, others, recipe, settings, Silent(), budget, more)
     run = Run(recipe, prepared.data, settings.seed, choose_device(settings.device), folder, progress)
     if not budget_table(faces, prepared).equals(read_table(folder / "budget.parquet", BUDGET_COLUMNS, TODO)):
