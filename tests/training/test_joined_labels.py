@@ -145,6 +145,8 @@ def test_what_cannot_join(faces: FaceSet, also: FaceSet, stored: Path) -> None:
     assert choose_tested_set(opened, None, also, "test", also).counts["class0"] == 4
     with pytest.raises(MienError, match="give `also`, too"):
         Grid(("supervised_small",), also_labels=5)
+    with pytest.raises(MienError, match="give `also`, too"):
+        train(opened, RECIPE, stored / "run", TrainingSettings(also_labels=5))
 
 
 def test_a_comparison_with_and_without(mien: Command, stored: Path, also: FaceSet, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ from mien.training.prepare_run import PreparedRun, budget_table, prepare_run
 from mien.training.run import Run
 from mien.training.run_card import card_of_run, say_doubtful
 from mien.training.run_state import put_state
-from mien.training.settings import TrainingSettings
+from mien.training.settings import TrainingSettings, require_also
 from mien.training.validating_faces import has_validation_split
 
 OLDER_DEFAULTS = {"statistics": "all"}
@@ -68,6 +68,7 @@ def train(
     `out` exists, a set was changed since it was written, or recipe, budget and faces do not fit each other.
     """
     folder = require_new_run(out)
+    require_also((settings or TrainingSettings()).also_labels, also)
     chosen = None if recipe == AUTO else recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     settings = settings or TrainingSettings()
     faces = _opened(open_or_prepare(faces, progress, least=2, workers=settings.threads, verify=False))
