@@ -211,7 +211,7 @@ def test_reading_asks_no_network_and_loads_nothing_else(light: dict[str, Any]) -
 def test_what_trains_says_which_extra_it_needs(light: dict[str, Any], command: str) -> None:
     code, _, err = said(light, command.split())
     assert code == 1
-    assert re.fullmatch(r"(mien: )?expected \w+; found it is not installed; pip install 'mien\[train\]'\n?", err)
+    assert re.fullmatch(r"(mien: )?expected the package \w+; found none installed; pip install 'mien\[train\]'\n?", err)
 
 
 def test_the_estimator_says_which_extra_it_needs(light: dict[str, Any]) -> None:
@@ -219,7 +219,7 @@ def test_the_estimator_says_which_extra_it_needs(light: dict[str, Any]) -> None:
 
 
 def test_a_model_from_elsewhere_wants_its_graph_checked(light: dict[str, Any]) -> None:
-    assert said(light, GIVEN) == (1, "", "mien: expected onnx; found it is not installed; pip install 'mien[onnx]'\n")
+    assert said(light, GIVEN) == (1, "", "mien: expected the package onnx; found none installed; pip install 'mien[onnx]'\n")
 
 
 @pytest.mark.parametrize("command", LABEL, ids=" ".join)
@@ -227,7 +227,7 @@ def test_what_labels_says_which_extra_it_needs(light: dict[str, Any], command: l
     code, _, err = said(light, command)
     wanted = "label,train" if command[0] == "rounds" else "label"
     assert code == 1
-    assert err == f"mien: expected fastapi; found it is not installed; pip install 'mien[{wanted}]'\n"
+    assert err == f"mien: expected the package fastapi; found none installed; pip install 'mien[{wanted}]'\n"
 
 
 def test_only_packages_of_extras_are_explained(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,7 +238,7 @@ def test_only_packages_of_extras_are_explained(monkeypatch: pytest.MonkeyPatch) 
     assert found.todo == "pip install 'mien[cluster]'"
     require_extras("train", "label")
     monkeypatch.setitem(sys.modules, "sqlalchemy", None)
-    with pytest.raises(MienError, match=r"expected sqlalchemy.*'mien\[label\]'"):
+    with pytest.raises(MienError, match=r"expected the package sqlalchemy.*'mien\[label\]'"):
         require_extras("train", "label")
 
 

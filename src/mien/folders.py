@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -76,6 +77,15 @@ def exclusive(folder: Path) -> Iterator[None]:
             if sys.platform == "win32":
                 (folder / LOCK).unlink(missing_ok=True)
             folder.rmdir()
+
+
+def remove_all_but_lock(folder: Path) -> None:
+    """Remove what is in a folder that this process holds by `exclusive`, which removes the lock and the empty folder itself."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
 
 
 def claim(

@@ -42,7 +42,7 @@ def package_folder(package: str) -> Path | None:
     return Path(folders[0]) if folders else None
 
 
-def missing_extra(extra: str, what: str, found: str = "it is not installed") -> MienError:
+def missing_extra(extra: str, what: str, found: str = "none installed") -> MienError:
     """The error where something of an extra is missing. `what`: its name, and what mien wants it for."""
     return MienError(what, found, f"pip install 'mien[{extra}]'")
 
@@ -52,19 +52,19 @@ def require_extras(*extras: str) -> None:
     lacking = {extra: [name for name in EXTRAS[extra] if not _is_there(name)] for extra in extras}
     if any(lacking.values()):
         names = ",".join(extra for extra, missing in lacking.items() if missing)
-        raise missing_extra(names, next(filter(None, lacking.values()))[0])
+        raise missing_extra(names, f"the package {next(filter(None, lacking.values()))[0]}")
 
 
 def require_package(package: str) -> None:
     """Raises MienError where a package of an extra is not installed, by the name under which it is imported."""
     if not _is_there(package):
-        raise missing_extra(_extra_of(package), package)
+        raise missing_extra(_extra_of(package), f"the package {package}")
 
 
 def explain_missing(error: ImportError) -> MienError | None:
     """The error that says which extra brings the package that could not be imported; None where no extra does."""
-    package = (error.name or "").partition(".")[0]
-    return missing_extra(_extra_of(package), package) if isinstance(error, ModuleNotFoundError) and _extra_of(package) else None
+    extra = _extra_of(package := (error.name or "").partition(".")[0])
+    return missing_extra(extra, f"the package {package}") if isinstance(error, ModuleNotFoundError) and extra else None
 
 
 def _extra_of(package: str) -> str:

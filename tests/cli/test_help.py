@@ -18,6 +18,7 @@ from mien.cli.command import SYNONYMS, our_words
 from mien.cli.overview import EXAMPLES, SECTIONS
 from mien.data.format import Info
 from mien.errors import MienError
+from mien.media.find_source_files import find_source_files
 from mien.tabular.number_files import stream_lines
 
 GROUP = typer.main.get_group(app)
@@ -146,6 +147,31 @@ def test_lists_without_a_line_are_named(tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("")
     with pytest.raises(MienError, match=r"labels\.txt; found an empty file"):
         list(stream_lines(tmp_path / "labels.txt", 2, " "))
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["predict", ""], "INPUT..."),
+        (["predict", "a.jpg", ""], "INPUT..."),
+        (["predict", "a.jpg", "--draw="], "--draw"),
+        (["evaluate", "", "set"], "MODEL"),
+        (["train", "set", "--out", ""], "--out"),
+    ],
+)
+def test_an_empty_path_is_not_the_current_folder(mien: Command, words: list[str], named: str) -> None:
+    done = mien(*words)
+    assert (done.code, done.err) == (
+        1,
+        f"mien: expected a path for {named}; found an empty one; name one: a variable may be unset\n",
+    )
+    with pytest.raises(MienError, match="found an empty one"):
+        find_source_files([""])
+
+
+def test_the_word_help(mien: Command) -> None:
+    for words in ([], ["train"], ["labels", "import"]):
+        assert mien("help", *words).out == mien(*words, "--help").out
 
 
 def test_a_mistyped_flag_is_no_hint_at_private_networks(mien: Command) -> None:

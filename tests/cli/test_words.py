@@ -175,3 +175,11 @@ def test_a_class_without_test_face_is_named(mien: Command, tmp_path: Path) -> No
     left = [name for name in splits.classes if name not in tested]
     assert left
     assert f"warning: no test face of {', '.join(left)}: figures" in done.err
+
+
+def test_the_demo_leaves_what_is_there_alone(mien: Command, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").touch()
+    done = mien("demo", "--out", tmp_path)
+    assert done.code == 1
+    assert "expected a new or an empty folder" in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]

@@ -456,6 +456,25 @@ def test_a_test_on_twins_of_training_faces_is_said(tmp_path: Path, mien: Command
     assert "warning" not in evaluate(run / "model", other).notes
 
 
+def test_a_test_on_twins_of_faces_that_joined_is_said(tmp_path: Path) -> None:
+    """Of a set at another side: its labels taught, and six of its faces are in the set that is tested on."""
+    faces = bright_faces().save(tmp_path / "set")
+    further = bright_faces(60, seed=5)
+    more = further.faces().repeat(2, axis=1).repeat(2, axis=2)
+    columns = {"id": [f"other{n}" for n in range(60)], "split": ["train"] * 60}
+    second = FaceSet.from_arrays(more, further.labels, further.classes, columns).save(tmp_path / "second")
+    train(faces, small_recipe(stages=[{"epochs": 1, "lr": 0.05}]), tmp_path / "run", also=second)
+    ours = bright_faces(24, seed=9)
+    tested = FaceSet.from_arrays(ours.faces(), ours.labels, ours.classes, {"split": ["test"] * 24})
+    assert "warning" not in evaluate(tmp_path / "run", tested).notes
+    pixels = ours.faces()
+    pixels[:6] = further.faces()[:6]
+    twins = FaceSet.from_arrays(pixels, ours.labels, ours.classes, {"split": ["test"] * 24})
+    assert evaluate(tmp_path / "run", twins).notes["warning"].startswith("6 of 24 test faces (25.0%) have a near-duplicate")
+    (tmp_path / "second").rename(tmp_path / "moved")
+    assert "warning" not in evaluate(tmp_path / "run", twins).notes
+
+
 def test_a_few_twins_are_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     faces, run = leaky(tmp_path)
     monkeypatch.setattr("mien.evaluation.train_test_overlap.LEAST", 0.3)

@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import Command, Interrupted, StopAfter, bright_faces
-from mien import FaceSet, MienError, Recognizer
+from mien import FaceSet, MienError, Recipe, Recognizer
 from mien.data.splits import ascending_folds, fold_view
+from mien.evaluation import train_test_overlap as overlap
 from mien.evaluation.metrics import accuracy, average_accuracy
 from mien.experiments.compare import compare
 from mien.experiments.comparison_result import Comparison
-from mien.experiments.evaluated_folds import evaluate_folds
+from mien.experiments.evaluated_folds import _recipe_name, evaluate_folds
 from mien.experiments.folds import pooled, subject_interval
 from mien.experiments.report.confusions import confusions_side_by_side
 from mien.experiments.run_results import RunResult, read_result
@@ -192,6 +193,22 @@ def test_runs_of_a_comparison_are_evaluated_again(compared: tuple[Path, Comparis
     assert mien("evaluate", place / "out", place / "set", "--folds", 3, "--split", "test").code == 2
 
 
+def test_warnings_of_the_folds_are_said(
+    compared: tuple[Path, Comparison], mien: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, _ = compared
+    monkeypatch.setattr(overlap, "have_near_duplicates", lambda tested, _: np.ones(len(tested), bool))
+    done = mien("evaluate", place / "out", place / "set", "--folds", 3, "--out", tmp_path / "warned")
+    assert done.err.count("figures flatter; no face is without one") == 6
+    assert "warning: fold 2/3 by plain-" in done.err
+    assert len(json.loads((tmp_path / "warned/folds.json").read_text())["warnings"]) == 6
+
+
+def test_recipes_of_folds_are_called_by_their_names() -> None:
+    assert _recipe_name(Recipe.load("few").title) == "few"
+    assert _recipe_name("a recipe of somebody's own " * 5) == "a recipe of somebody's own a …"
+
+
 def test_runs_that_do_not_make_up_all_folds(compared: tuple[Path, Comparison], tmp_path: Path) -> None:
     place, _ = compared
     with pytest.raises(MienError, match=r"runs of 5 folds in .*; found runs of 3 folds"):
@@ -206,6 +223,7 @@ def test_runs_that_do_not_make_up_all_folds(compared: tuple[Path, Comparison], t
         shutil.copytree(folder, runs / f"own{number}", ignore=shutil.ignore_patterns("result.json"))
     (one,) = evaluate_folds(runs, place / "set", 3).together
     assert (one.tested, one.folds, one.seed) == (120, 3, 0)
+    assert len(one.recipe) <= 32
     shutil.copytree(runs / "own2", runs / "twice")
     with pytest.raises(MienError, match=r"one run for each fold.*twice"):
         evaluate_folds(runs, place / "set", 3)

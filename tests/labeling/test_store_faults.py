@@ -232,5 +232,5 @@ def test_a_server_that_was_killed_is_found_again(postgres: Postgres) -> None:
 
 def test_postgresql_without_its_driver_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MienError, match="psycopg, which speaks to PostgreSQL; found it is not installed; pip install"):
+    with pytest.raises(MienError, match="the package psycopg, which speaks to PostgreSQL; found none installed; pip install"):
         Store.open("postgresql://me@here/labels")

@@ -13,6 +13,7 @@ from mien.data.format import Info
 from mien.experiments.adaptation.adapt import adapt
 from mien.media.file_limits import FILE_LIMITS
 from mien.preparation import photo_folder
+from mien.preparation.photo_folder import open_or_prepare
 from mien.preparation.preparation_settings import PreparationSettings
 from photographs import photo_of, write_photo
 from runs import Heard
@@ -132,6 +133,13 @@ def test_python_takes_photos_where_the_commands_do(photos: Path, tmp_path: Path)
     assert evaluate(recognizer, str(photos), "all", progress=heard).count == 12
     assert not heard.lines, "they are cut out already"
     assert resume(tmp_path / "run").card.faces.checksum == FaceSet.open(tmp_path / "photos.faces").info.checksum
+
+
+def test_class_folders_without_photos_are_named(tmp_path: Path) -> None:
+    for name in ("happy", "sad"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+    with pytest.raises(MienError, match=r"photos in class folders, or a face set, at .*; found folders without a photo"):
+        open_or_prepare(tmp_path / "photos", least=2)
 
 
 def test_a_wrong_recipe_is_refused_before_photos_are_prepared(photos: Path, tmp_path: Path) -> None:

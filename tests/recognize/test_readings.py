@@ -124,6 +124,10 @@ def test_elan_takes_one_video() -> None:
     for read in ([photo("a.png", "anger")], [frame(0, ("happy", 1)), frame(0, ("happy", 1), name="other.mp4")]):
         with pytest.raises(MienError, match="one video, whose expressions ELAN shows"):
             written("elan", read)
+    file = io.StringIO()
+    with pytest.raises(MienError, match="one video"):
+        PredictionWriter("elan", CLASSES, file).write(photo("a.png", "anger"))
+    assert file.getvalue() == ""
 
 
 @given(st.lists(st.dictionaries(st.integers(1, 3), st.sampled_from(CLASSES), max_size=3), min_size=1, max_size=12))
@@ -167,7 +171,7 @@ def test_the_command_prints_each_table(mien: Command, model: Path, tmp_path: Pat
         (tmp_path / "table.csv").write_text(done.out, "utf-8")
         assert is_predictions_csv(tmp_path / "table.csv")
     done = mien(*words, "--elan")
-    assert (done.code, done.out.split("\n")[0], "found a.png; give one video" in done.err) == (1, "\t".join(HEADER), True)
+    assert (done.code, done.out, "found a.png; give one video" in done.err) == (1, "", True)
     assert "expected one of --json, --csv and --elan" in mien(*words, "--csv", "--elan").err
     assert "expected --csv with it" in mien(*words, "--columns", "fex").err
     assert "did you mean fex?" in mien(*words, "--csv", "--columns", "fox").err

@@ -11,6 +11,7 @@ import pytest
 import mien.training.train as training
 from conftest import Command, bright_faces, small_recipe
 from mien import FaceSet, MienError, TrainingSettings, resume, train
+from mien.data.splits import fold_view
 from mien.evaluation.evaluate import count_known
 from mien.experiments.compare import compare
 from mien.experiments.settings import Grid
@@ -19,7 +20,8 @@ from mien.progress import Silent
 from mien.recognize.run_records import JOINED
 from mien.training.joined_labels import joined_labels
 from mien.training.prepare_run import prepare_run
-from runs import Heard
+from mien.training.unfit_to_join import unfit_to_join
+from runs import Heard, features
 
 RECIPE = small_recipe(validation=0.2)
 
@@ -69,10 +71,55 @@ def test_a_run_learns_from_both_and_is_validated_on_its_own_set(faces: FaceSet, 
     assert (both.data.truth[own:] == -1).all()
 
 
+def larger(faces: FaceSet, name: str = "") -> FaceSet:
+    """The same faces at another side, all of them in the split `train`."""
+    blown = faces.faces().repeat(2, axis=1).repeat(2, axis=2)
+    columns = {**_columns(faces), "split": ["train"] * len(faces)}
+    made = FaceSet.from_arrays(blown, faces.labels, faces.classes, columns)
+    return replace(made, info=replace(made.info, name=name))
+
+
+@pytest.mark.parametrize("fold", [None, "2/5"])
+@pytest.mark.parametrize("renamed", [True, False])
+def test_nobody_who_tests_or_validates_teaches_from_the_second_set(faces: FaceSet, fold: str | None, renamed: bool) -> None:
+    second, heard = larger(faces, "Second"), Heard()
+    if renamed:  # other ids, and people whose numbers are others' in the first set
+        second = second.with_column("id", [f"x{n}" for n in range(len(faces))])
+        second = second.with_column("subject", [f"p{(n // 6 + 7) % 20}" for n in range(len(faces))])
+    faces = faces if fold else faces.with_column("subject", [f"p{n % 5}" for n in range(len(faces))])
+    made = prepare_run(faces, None, RECIPE, TrainingSettings(fold=fold), heard, None, second)
+    view = faces if fold is None else fold_view(faces, fold)
+    apart = {*view.where(split="test").values("id"), *made.data.validation.values("id")}
+    assert made.joined is not None
+    ids = [name.removeprefix(JOINED) for name in made.joined.faces.values("id")]
+    names = [faces.values("id")[int(one[1:])] for one in ids] if renamed else ids
+    assert names
+    assert not apart & set(names)
+    if renamed or fold:  # else all of the people who validate are left out, though they are not all of them validating
+        assert len(names) == len(faces) - len(apart)
+    assert made.facts["also_left_out"] == len(faces) - len(names)
+    assert f"test or validate the run: {len(faces) - len(names)} labels" in "\n".join(heard.lines)
+
+
+def test_people_of_other_databases_are_others_though_their_names_are_equal(faces: FaceSet, also: FaceSet) -> None:
+    assert not unfit_to_join(also, faces, faces).any()
+    named = replace(also, info=replace(also.info, name="same"))
+    whole = replace(faces, info=replace(faces.info, name="same"))
+    some = whole.select([0])
+    found = unfit_to_join(named, some, whole)
+    assert set(named.select(found).values("subject")) == {"p0"}
+    assert found.sum() == (named.values("subject") == "p0").sum()
+    values = features()
+    assert unfit_to_join(values, values.select([3]), values).nonzero()[0].tolist() == [3]
+    with pytest.raises(MienError, match="only faces of photos or people"):
+        joined_labels(larger(faces), faces, TrainingSettings(), Silent(), faces)
+
+
 def test_a_run_says_it_and_goes_on(stored: Path, also: FaceSet, tmp_path: Path) -> None:
     made = train(stored, RECIPE, tmp_path / "run", TrainingSettings(also_labels=12, threads=1), also=also)
     assert made.card.budget["also"] == f"Second, checksum {also.info.checksum[:12]}"
     written = json.loads((tmp_path / "run/run.json").read_text())["order"]
+    assert json.loads((tmp_path / "run/run.json").read_text())["also_left_out"] == 0
     assert (written["also"], written["also_checksum"]) == (str(also.folder), also.info.checksum)
     rows = pq.read_table(tmp_path / "run/budget.parquet").to_pylist()
     assert sum(row["id"].startswith(JOINED) and row["role"] == "train" for row in rows) == 12
@@ -98,6 +145,8 @@ def test_what_cannot_join(faces: FaceSet, also: FaceSet, stored: Path) -> None:
     assert choose_tested_set(opened, None, also, "test", also).counts["class0"] == 4
     with pytest.raises(MienError, match="give `also`, too"):
         Grid(("supervised_small",), also_labels=5)
+    with pytest.raises(MienError, match="give `also`, too"):
+        train(opened, RECIPE, stored / "run", TrainingSettings(also_labels=5))
 
 
 def test_a_comparison_with_and_without(mien: Command, stored: Path, also: FaceSet, tmp_path: Path) -> None:

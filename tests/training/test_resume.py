@@ -14,6 +14,8 @@ import pytest
 
 from conftest import Interrupted, StopAfter, bright_faces, small_recipe
 from mien import FaceSet, MienError, TrainingSettings, evaluate, resume, train
+from mien.folders import LOCK
+from mien.progress import Silent
 from mien.recipes.recipe import Recipe
 from mien.training.train import train_or_resume
 
@@ -141,3 +143,30 @@ def test_resume_refuses_what_changed(tmp_path: Path, stored: Path) -> None:
     (run / "run.json").write_text(json.dumps({"order": {"faces": None}, "recipe": recipe}))
     with pytest.raises(MienError, match="faces in memory"):
         resume(run)
+
+
+class _Second(Silent):
+    """Asks for the same run a second time while it goes on."""
+
+    def __init__(self, run: Path) -> None:
+        self.run = run
+        self.refusals: list[str] = []
+
+    def begin(self, title: str, total: int) -> None:
+        with pytest.raises(MienError) as refused:
+            resume(self.run)
+        self.refusals.append(str(refused.value))
+
+
+def test_nobody_goes_on_with_a_run_that_is_trained(stored: Path, tmp_path: Path) -> None:
+    second = _Second(tmp_path / "run")
+    train(stored, small_recipe(), tmp_path / "run", TrainingSettings(threads=1), progress=second)
+    assert second.refusals
+    assert all(f"expected to work in {tmp_path / 'run'} alone" in said for said in second.refusals)
+    for name in ("model", "checkpoint.safetensors"):
+        (tmp_path / "run" / name).rename(tmp_path / name)
+    again = _Second(tmp_path / "run")
+    resume(tmp_path / "run", again)
+    assert len(again.refusals) == len(second.refusals)
+    assert not (tmp_path / "run" / LOCK).exists()
+    assert weights_hash(tmp_path / "run") == weights_hash(tmp_path)

@@ -36,7 +36,7 @@ from mien.cli import (
     train,
     watch,
 )
-from mien.cli.command import MienCommand, MienGroup, WrongUsage
+from mien.cli.command import HELP, MienCommand, MienGroup, WrongUsage
 from mien.cli.overview import EXAMPLES
 from mien.errors import MienError
 from mien.installed import explain_missing, own_version, require_extras
@@ -76,7 +76,7 @@ def _top(
     ] = False,
 ) -> None:
     """Options that stand before a command."""
-    if not {"--help"} & set(sys.argv):
+    if "--help" not in sys.argv and sys.argv[1:2] != [HELP]:
         require_extras(*EXTRAS.get(context.invoked_subcommand or "", ()))
 
 

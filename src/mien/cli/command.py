@@ -1,7 +1,8 @@
 """What all commands have in common: an example in their help, the flags of other programs, errors that name our flags."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 from typer.core import TyperCommand, TyperGroup
 
@@ -58,6 +59,10 @@ def our_words(given: Sequence[str], options: Mapping[str, str], ends_in_out: boo
     return [*words, *last]
 
 
+HELP = "help"
+"""The word that other programs take for --help, before a command's name or alone."""
+
+
 class MienCommand(TyperCommand):
     """A command of mien."""
 
@@ -71,10 +76,24 @@ class MienCommand(TyperCommand):
         arguments = [one for one in self.params if one.param_type_name == "argument"]
         return bool(arguments) and "OUT" in (arguments[-1].metavar or str(arguments[-1].name).upper())
 
+    def _require_paths(self, ctx: Any, words: Sequence[str]) -> None:
+        """Raises MienError for an empty path: an unset variable would name the current folder."""
+        if not any(word == "" or word.endswith("=") for word in words):
+            return
+        given, _, _ = self.make_parser(ctx).parse_args(args=list(words))
+        hints = getattr(self.callback, "__annotations__", {})
+        for one in self.params:
+            value = given.get(str(one.name))
+            if "" in (value if isinstance(value, list | tuple) else (value,)) and _is_path(hints.get(one.name)):
+                named = one.metavar if one.param_type_name == "argument" and one.metavar else one.opts[0]
+                raise MienError(f"a path for {named}", "an empty one", "name one: a variable may be unset")
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the words of the command, with the flags of other programs taken for ours."""
         try:
-            return super().parse_args(ctx, our_words(args, self.flags(), self._ends_in_out()))
+            words = our_words(args, self.flags(), self._ends_in_out())
+            self._require_paths(ctx, words)
+            return super().parse_args(ctx, words)
         except Exception as error:
             meant = getattr(error, "possibilities", None)  # of an unknown option: the class has moved between versions of typer
             if isinstance(meant, list):
@@ -96,6 +115,11 @@ class MienCommand(TyperCommand):
                 by_setting["out"] = "OUT"
             # Settings of a source that have no flag of their own; elsewhere --set changes a recipe or a network.
             raise error.with_flags(by_setting, "--set " if self.name == "import" else "") from error
+
+
+def _is_path(hint: object) -> bool:
+    """Whether a parameter with this annotation is a path, or some."""
+    return hint is Path or any(map(_is_path, get_args(hint)))
 
 
 class WrongUsage(Exception):
@@ -123,6 +147,8 @@ class MienGroup(TyperGroup):
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Read the first words. Raises WrongUsage for wrong ones, where errors are to be JSON."""
         as_json = "--json" in args
+        if args[:1] == [HELP]:
+            args = [*args[1:], "--help"]
         try:
             context = super().make_context(info_name, args, parent, **extra)
         except Exception as error:

@@ -59,6 +59,8 @@ def _evaluate_folds(runs: Path, faceset: Path, folds: int, out: Path, flip: bool
 
     with progress_bar(quiet=as_json) as bar:
         found = evaluate_folds(runs, faceset, folds, out, flip, device, bar)
+    for warning in () if as_json else found.warnings:
+        warn(warning)
     print_result(as_json, found.to_json(), fold_table(found.together, f"{folds} folds of people, together"), out / "folds.csv")
 
 

@@ -84,7 +84,7 @@ def train(
     from mien.preparation.photo_folder import open_or_prepare
     from mien.settings import settings_from
     from mien.training.choose_recipe import AskedRecipes
-    from mien.training.settings import read_matrix
+    from mien.training.settings import read_matrix, require_also
     from mien.training.train import require_new_run
     from mien.training.train import train as run
 
@@ -99,6 +99,7 @@ def train(
     settings = settings_from(TrainingSettings, asked)
     with progress_bar(quiet=as_json) as bar:
         require_new_run(out)
+        require_also(also_labels, also)
         named = AskedRecipes.of(recipe, bar.say, model, epochs, start, changes)
         faces = open_or_prepare(faceset, bar, least=2, workers=threads, limits=file_limits(limits), verify=False)
         chosen = named.choose(faces, settings, unlabeled, bar)

@@ -14,7 +14,7 @@ from mien.data.splits import fold_view, split_rows, training_rows
 from mien.errors import MienError
 from mien.json_toml import read_settings
 from mien.recognize.recognizer import Recognizer
-from mien.recognize.run_records import read_sources, read_used_ids
+from mien.recognize.run_records import JOINED, read_sources, read_used_ids
 from mien.wording import percent, quantity
 
 MOST_BYTES = 2 << 30
@@ -23,25 +23,28 @@ LEAST = 0.01
 """Share of test faces with near-duplicates from which on there is a warning; a smaller share is noted."""
 
 
-def find_training_faces(recognizer: Recognizer, whole: FaceSet) -> FaceSet | None:
+def find_training_faces(recognizer: Recognizer, whole: FaceSet) -> list[FaceSet]:
     """The faces whose labels taught the run or a model that it began with: in the set `whole`, or else in the run's own set.
 
-    None where they are not at hand: for a model without its run, a set that is gone or was changed, and features.
+    After them those of a further set whose labels joined the run's, in its own side and color. Left out is what is not at hand:
+    of a model without its run, of a set that is gone or was changed, and of features.
     """
     folder = recognizer.folder
     if folder is None:
-        return None
-    checksum = recognizer.card.faces.checksum
-    used = {checksum: read_used_ids(folder)}
+        return []
+    known, checksum = read_used_ids(folder), recognizer.card.faces.checksum
+    further = {name.removeprefix(JOINED) for name in known if name.startswith(JOINED)}
+    used = {checksum: known}
     for source in read_sources(folder):
         theirs = source.get("faces", "")
         used[theirs] = used.get(theirs, set()) | set(source.get("used", ()))
     taught_here = bool(whole.info.checksum) and bool(used.get(whole.info.checksum))
     faces = whole if taught_here else _own_set(folder, checksum)
-    if faces is None or faces.info.kind != "faces":
-        return None
-    taught = np.isin(faces.values("id"), list(used[faces.info.checksum]))
-    return faces.select(taught) if taught.any() else None
+    found = [] if faces is None else [(faces, used[faces.info.checksum])]
+    joined = _further_set(folder, str(recognizer.card.budget.get("also_checksum") or "")) if further else None
+    found += [] if joined is None else [(joined, further)]
+    taught = [one.select(np.isin(one.values("id"), list(ids))) for one, ids in found if one.info.kind == "faces"]
+    return [one for one in taught if len(one)]
 
 
 def find_unlabeled_faces(recognizer: Recognizer, whole: FaceSet) -> FaceSet | None:
@@ -79,11 +82,12 @@ def near_duplicate_notes(recognizer: Recognizer, tested: FaceSet, whole: FaceSet
 
 def _labeled_notes(recognizer: Recognizer, tested: FaceSet, whole: FaceSet, right: Bools) -> dict[str, str]:
     training = find_training_faces(recognizer, whole)
-    if training is None:
+    if not training:
         return {}
-    if _bytes(training) > MOST_BYTES:
-        return {"near-duplicates": f"not looked for among {quantity(len(training), 'training face')}: mien duplicates does"}
-    duplicates = have_near_duplicates(tested, training)
+    if sum(map(_bytes, training)) > MOST_BYTES:
+        count = quantity(sum(map(len, training)), "training face")
+        return {"near-duplicates": f"not looked for among {count}: mien duplicates does"}
+    duplicates = np.any([have_near_duplicates(tested, one) for one in training], axis=0)
     if not duplicates.any():
         return {}
     found, without = f"{_share(duplicates)} have a near-duplicate among the training faces", _without(duplicates, right)
@@ -135,6 +139,7 @@ class _FacesSeen:
     """The settings of a run that say which faces it saw."""
 
     faces: Path | None = None
+    also: Path | None = None
     unlabeled_faces: int | None = None
     own_unlabeled: bool = True
     fold: str | None = None
@@ -157,7 +162,16 @@ def _faces_seen(folder: Path) -> _FacesSeen:
 
 def _own_set(folder: Path, checksum: str) -> FaceSet | None:
     """The stored set that a run was trained on; None where it is gone or was changed."""
-    path = _faces_seen(folder).faces if checksum else None
+    return _unchanged(_faces_seen(folder).faces if checksum else None, checksum)
+
+
+def _further_set(folder: Path, checksum: str) -> FaceSet | None:
+    """The stored set whose labels joined a run's; None where it is gone or was changed."""
+    return _unchanged(_faces_seen(folder).also if checksum else None, checksum)
+
+
+def _unchanged(path: Path | None, checksum: str) -> FaceSet | None:
+    """The set at `path`; None where none with this checksum is there."""
     try:
         faces = None if path is None else FaceSet.open(path)
     except MienError:

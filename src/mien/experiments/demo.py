@@ -7,6 +7,7 @@ from mien.data.faceset import FaceSet
 from mien.data.importing import import_source, source_from
 from mien.evaluation.evaluate import evaluate
 from mien.evaluation.evaluation_result import Evaluation
+from mien.folders import require_new
 from mien.progress import Progress, Silent
 from mien.recipes.recipe import Recipe
 from mien.settings import Seed, require_fitting
@@ -15,11 +16,12 @@ from mien.training.train import train
 
 
 def demo(out: Path, seed: int = 0, progress: Progress | None = None) -> Evaluation:
-    """Render faces, train on them and test, into the new folder `out`: faces/, faces.png and run/ with its report.
+    """Render faces, train on them and test, into the new or empty folder `out`: faces/, faces.png and run/ with its report.
 
-    Raises MienError where `out` exists.
+    Raises MienError where anything is in `out`.
     """
     require_fitting(Seed, seed=seed)
+    require_new(out)
     bar = progress or Silent()
     bar.begin("render faces", 0)
     import_source(source_from("synthetic", {"seed": seed}), out / "faces", 0, None)

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from mien.data.faceset import FaceSet
@@ -15,9 +17,14 @@ from mien.experiments.run_results import RunResult, read_result, runs_csv
 from mien.json_text import plain_values, to_json
 from mien.json_toml import read_settings
 from mien.progress import Progress, Silent
+from mien.recipes.recipe import Recipe
+from mien.recipes.recipe_files import recipe_names
 from mien.recognize.recognizer import Recognizer
 from mien.settings import Count, require_fitting
 from mien.training.train import RunFile
+
+TITLE = 32
+"""Most letters of the title by which a recipe of nobody's name is called in a table."""
 
 APART = ("fold", "device", "threads", "faces", "unlabeled", "also")
 """Settings in which the runs of one recipe's folds may differ."""
@@ -36,6 +43,8 @@ class EvaluatedFolds:
     """A result for each recipe, its settings and seed: the answers of all folds count together."""
     each: tuple[RunResult, ...]
     """The results of the folds."""
+    warnings: tuple[str, ...] = ()
+    """What to know before these figures are believed, such as test faces that look like training faces."""
 
     def to_json(self) -> dict[str, Any]:
         """The whole result as plain values for JSON; nan is null."""
@@ -70,10 +79,10 @@ class _FoldRun:
         return to_json([order, ways, dict(sorted(self.written.recipe.items()))])
 
     def blank(self) -> RunResult:
-        """A result without figures: as a comparison names it, else by the recipe's title."""
+        """A result without figures: as a comparison names it, else as mien calls the recipe of its title."""
         order, recipe, known = self.written.order, self.written.recipe, read_result(self.folder)
         return RunResult(
-            recipe=str(recipe.get("title") or self.folder.name) if known is None else known.recipe,
+            recipe=_recipe_name(str(recipe.get("title") or self.folder.name)) if known is None else known.recipe,
             network=str(recipe["model"]["network"]),
             labels_per_class=order.labels_per_class,
             labels=order.labels,
@@ -105,12 +114,13 @@ def evaluate_folds(
     require_fitting(Count, folds=folds)
     folder, faces, bar = Path(folder), FaceSet.of(faces), progress or Silent()
     groups = _groups(_fold_runs(folder, folds), folds, faces)
-    each, together = list[RunResult](), list[RunResult]()
+    each, together, warnings = list[RunResult](), list[RunResult](), list[str]()
     for runs in groups:
-        found = [_tested(run, faces, flip, device, bar) for run in runs]
+        found = [_tested(run, faces, flip, device, bar, warnings) for run in runs]
         each += found
         together.append(pooled(found))
-    result = EvaluatedFolds(faces.info.name or "unnamed", faces.classes, folds, flip, tuple(together), tuple(each))
+    name = faces.info.name or "unnamed"
+    result = EvaluatedFolds(name, faces.classes, folds, flip, tuple(together), tuple(each), tuple(warnings))
     if out is not None:
         Path(out).mkdir(parents=True, exist_ok=True)
         write_atomically(Path(out) / "folds.csv", result.folds_csv().encode())
@@ -118,10 +128,21 @@ def evaluate_folds(
     return result
 
 
-def _tested(run: _FoldRun, faces: FaceSet, flip: bool, device: str, bar: Progress) -> RunResult:
+def _tested(run: _FoldRun, faces: FaceSet, flip: bool, device: str, bar: Progress, warnings: list[str]) -> RunResult:
+    """The result of one fold; what it warns of goes to `warnings`."""
     bar.say(f"fold {run.fold} by {run.folder.name}")
     recognizer = Recognizer.load(run.folder, device)
-    return judged(run.blank(), recognizer, evaluate(recognizer, faces, by="subject", flip=flip, fold=run.fold))
+    found = evaluate(recognizer, faces, by="subject", flip=flip, fold=run.fold)
+    if "warning" in found.notes:
+        warnings.append(f"fold {run.fold} by {run.folder.name}: {found.notes['warning']}")
+    return judged(run.blank(), recognizer, found)
+
+
+@cache
+def _recipe_name(title: str) -> str:
+    """The name of the recipe of this title that comes with mien; else the title itself, cut short."""
+    names = [name for name in recipe_names() if Recipe.load(name).title == title]
+    return names[0] if names else shorten(title, TITLE, placeholder=" …")
 
 
 def _fold_runs(folder: Path, folds: int) -> list[_FoldRun]:

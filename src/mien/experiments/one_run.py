@@ -79,6 +79,8 @@ def do_run(work: Work, job: Job, bar: Quiet) -> RunResult:
         folder.mkdir(parents=True, exist_ok=True)
         return replace(blank, failed=str(error))
     drop_checkpoint(folder)
+    if "warning" in found.notes:
+        bar.warn(f"warning: {job}: {found.notes['warning']}")
     return replace(
         judged(blank, recognizer, found),
         left_out=work.tested.left_out,

@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from mien.errors import MienError
 from mien.settings import STRICT, Count, Threads, plain_errors
+from mien.training.settings import require_also
 
 
 @plain_errors
@@ -90,8 +91,7 @@ class Grid:
             raise MienError("one kind of label budget", "some per class and some in all", "give `labels` or `labels_per_class`")
         if self.folds and (self.split or self.test_on is not None):
             raise MienError("folds, or a split or another set to test on", "both", "leave `folds` out, or `split` and `test_on`")
-        if self.also_labels is not None and self.also is None:
-            raise MienError("a set whose labels join the training", "a number of labels alone", "give `also`, too")
+        require_also(self.also_labels, self.also)
         keys = [axis.key for axis in self.vary]
         if len(set(keys)) < len(keys):
             raise MienError("different keys to vary", ", ".join(keys), "give all values of a key at once")

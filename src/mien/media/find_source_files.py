@@ -65,6 +65,8 @@ def find_source_files(
     names a file twice with different labels, splits or subjects. With `labeled`, it also does so for splits beside classes, and
     where folders do not tell which of them are the classes.
     """
+    if "" in inputs:
+        raise MienError("paths of photos and videos", "an empty one", "name the current folder by a dot")
     names, columns = frozenset(mapped), tuple(keep)
     known = [replace(each, limits=limits, mapped=names, keep=columns) for each in named_inputs(inputs, mapped)]
     given = [with_labels_from_folders(each, is_wanted) if labeled else each for each in known]

@@ -72,6 +72,8 @@ def _prepared(
     asked = _like(asked, like)
     found = survey_inputs(asked, limits)
     if not found.photos:
+        if not any(path.is_file() for path in folder.iterdir()) and any(folder.iterdir()):
+            raise MienError(f"photos in class folders, or a face set, at {folder}", "folders without a photo", "put photos there")
         return folder
     _require_classes(folder, found, least)
     progress.say(f"{folder} holds photos: their faces are cut out into {made}, once (mien prepare has settings)")

@@ -62,7 +62,7 @@ def _connected(address: str, place: str | None) -> tuple[Any, bool]:
             import ray
             import ray.data
         except ImportError as error:
-            raise missing_extra("cluster", "Ray, which speaks to clusters") from error
+            raise missing_extra("cluster", "the package ray, which speaks to clusters") from error
         if ray.is_initialized():
             return ray, False
         if place:

@@ -56,8 +56,6 @@ class PredictionWriter:
         self._timeline = Timeline(classes)
         if form == "csv":
             self._table.writerow(map(plain_text, self._rows.names))
-        elif form == "elan":
-            self._table.writerow(HEADER)
 
     def write(self, read: PredictedPhoto) -> None:
         """Write the next photo or frame. Raises MienError for ELAN where it is of no video, or of a second one."""
@@ -65,6 +63,8 @@ class PredictionWriter:
         another = bool(self._videos or self._video) and photo.input.name != self._video
         if self._form == "elan" and (photo.time is None or another):
             raise _other_than_one_video(photo.name if photo.time is None else photo.input.name)
+        if self._form == "elan" and not self._video:
+            self._table.writerow(HEADER)  # not before, as there may be photos alone, which are refused
         if photo.input.name != self._video:
             self.close()
         if self._form == "json":

@@ -8,12 +8,14 @@ import numpy.typing as npt
 
 from mien.data.convert import has_shape_of, in_shape_of, shape_in_words
 from mien.data.faceset import FaceSet
+from mien.data.format import Rows
 from mien.data.label_budget import draw_labels
 from mien.data.splits import held_out_rows, training_rows
 from mien.errors import MienError
 from mien.progress import Progress
 from mien.recognize.run_records import JOINED
 from mien.training.settings import TrainingSettings
+from mien.training.unfit_to_join import unfit_to_join
 from mien.wording import quantity
 
 
@@ -29,12 +31,15 @@ class JoinedLabels:
     """What the model's card says of them."""
 
 
-def joined_labels(also: FaceSet, faces: FaceSet, settings: TrainingSettings, progress: Progress) -> JoinedLabels:
+def joined_labels(
+    also: FaceSet, faces: FaceSet, settings: TrainingSettings, progress: Progress, reserved: FaceSet | None = None
+) -> JoinedLabels:
     """The labeled training faces of the set `also` for a run on the set `faces`; its test splits are never taken.
 
-    Classes are matched by name; labels of classes that `faces` does not have are left out. Of the others as many as
-    `settings.also_labels` says are drawn by seed, in the classes' proportions. What is left out or converted is said. Raises
-    MienError where both are one set, where they share no class that has labels, and where one holds features.
+    `reserved`: the faces of `faces` that test or validate the run; faces of the same photos and people are left out, as
+    `unfit_to_join` finds them. Classes are matched by name; labels of classes that `faces` does not have are left out. Of the
+    others as many as `settings.also_labels` says are drawn by seed, in the classes' proportions. What is left out or converted is
+    said. Raises MienError where both are one set, where no label is left, and where one holds features.
     """
     name, info = also.info.name or "unnamed", faces.info
     if also.info.checksum and also.info.checksum == settings.checksums[0]:
@@ -51,6 +56,7 @@ def joined_labels(also: FaceSet, faces: FaceSet, settings: TrainingSettings, pro
     if left := len(labeled) - len(taken):
         strange = ", ".join(one for one, number in zip(also.classes, place, strict=True) if number < 0)
         progress.say(f"{name}: left out, as the training set has no such class: {quantity(left, 'label')} of {strange}")
+    taken, unfit = _fit_to_join(also, taken, faces, reserved, progress)
     if settings.also_labels is not None:
         taken = draw_labels(mapped, taken, settings.seed, total=min(settings.also_labels, len(taken)))
     view = also.select(taken)
@@ -64,8 +70,23 @@ def joined_labels(also: FaceSet, faces: FaceSet, settings: TrainingSettings, pro
         "also": f"{name}, checksum {also.info.checksum[:12]}",
         "also_labels": len(taken),
         "also_checksum": also.info.checksum,
+        "also_left_out": unfit,
     }
     return JoinedLabels(view.with_column("label", mapped[taken]).with_column("id", ids), mapped[taken], facts)
+
+
+def _fit_to_join(also: FaceSet, taken: Rows, faces: FaceSet, reserved: FaceSet | None, progress: Progress) -> tuple[Rows, int]:
+    """The rows `taken` of `also` that may teach, and how many may not, as they are of the `reserved` photos and people."""
+    if reserved is None:
+        return taken, 0
+    name, unfit = also.info.name or "unnamed", unfit_to_join(also.select(taken), reserved, faces)
+    if unfit.all():
+        found = f"only faces of photos or people of {name} that test or validate the run"
+        raise MienError("labels that may join the training, for `also`", found, "choose another set")
+    if unfit.any():
+        left = quantity(int(unfit.sum()), "label")
+        progress.say(f"{name}: left out, as photos or people of them test or validate the run: {left}")
+    return taken[~unfit], int(unfit.sum())
 
 
 def require_untouched(also: FaceSet | None, tested: FaceSet, rows: npt.NDArray[np.int64], split: str) -> None:

@@ -21,6 +21,7 @@ from mien.training.components import looks_at_unlabeled
 from mien.training.joined_labels import JoinedLabels, joined_labels
 from mien.training.run_data import RunData
 from mien.training.settings import TrainingSettings
+from mien.training.unfit_to_join import reserved_faces
 from mien.training.validating_faces import part_labels
 
 
@@ -52,7 +53,7 @@ def prepare_run(
     """Draw the budget, flip labels, carve validation and gather the faces that the recipe looks at.
 
     `others`: a further set without labels. `budget`: labeled rows of `faces` that are used instead of drawing some. `also`: a
-    further set whose labels join those of `faces`; budget, flips and validation are of `faces` alone.
+    further set whose labels join those of `faces`, as `joined_labels` says; budget, flips and validation are of `faces` alone.
     Where the set names people, or else sequences, whole ones validate: their other faces are no unlabeled ones to learn from.
     Raises MienError where budget, split, fold or sets do not fit.
     """
@@ -62,7 +63,6 @@ def prepare_run(
     given = _drawn_labels(labels, rows, settings, progress) if budget is None else _given_labels(budget, labels, rows, settings)
     known = np.full(len(faces), -1)
     known[given] = labels[given]
-    joined = None if also is None else joined_labels(also, faces, settings, progress)
     counts = {name: int((known == label).sum()) for label, name in enumerate(faces.classes)}
     if len(faces.classes) < 2:
         raise MienError("a face set of two classes or more", f"{len(faces.classes)}", "import one that has them")
@@ -74,6 +74,8 @@ def prepare_run(
     apart = np.zeros(0, np.int64) if budget is None else budget.validation  # whoever gives a budget has parted the faces
     if budget is None:
         budget, apart = part_labels(faces, known, given, rows, recipe, settings, progress)
+    kept_from = reserved_faces(faces, rows, np.union1d(budget.validation, apart))
+    joined = None if also is None else joined_labels(also, faces, settings, progress, kept_from)
     stranger = _strangers(faces, others, recipe, settings)
     used = _used_rows(faces, recipe, budget, rows, apart, settings)
     used, kept = _drawn(used, budget, 0 if stranger is None else len(stranger), settings)
@@ -88,10 +90,9 @@ def prepare_run(
     train_labels = np.pad(train_labels, (0, len(trained) - len(train_labels)), constant_values=-1)
     truth = np.pad(truth, (0, further), constant_values=-1)
     votes = None if votes is None else np.pad(votes, ((0, further), (0, 0)))
-    taught, truths = torch.from_numpy(train_labels), torch.from_numpy(truth)
-    validation, named = faces.select(budget.validation), torch.from_numpy(known[budget.validation])
+    taught, truths, named = map(torch.from_numpy, (train_labels, truth, known[budget.validation]))
     shares = None if votes is None else torch.from_numpy(votes).float()
-    data = RunData(trained, taught, validation, named, shares, truths, faces.select(rows))
+    data = RunData(trained, taught, faces.select(budget.validation), named, shares, truths, faces.select(rows))
     if looks_at_unlabeled(recipe) and not (train_labels < 0).any():
         progress.say("no faces without labels: the recipe learns from its labels alone")
     if not len(budget.validation):

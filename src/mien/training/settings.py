@@ -58,6 +58,12 @@ class TrainingSettings:
     """Whether the faces of the set's split validation validate; None in runs from before there was such a use."""
 
 
+def require_also(also_labels: int | None, also: object | None) -> None:
+    """Raises MienError where a number of labels of a further set is given, but no such set."""
+    if also_labels is not None and also is None:
+        raise MienError("a set whose labels join the training", "a number of labels alone", "give `also`, too")
+
+
 def read_matrix(path: Path) -> tuple[tuple[float, ...], ...]:
     """A confusion matrix from a csv without header, a row per class. Raises MienError where it holds anything else."""
     import numpy as np

@@ -17,6 +17,7 @@ from mien.data.label_budget import LabelBudget
 from mien.data.writer import write_table
 from mien.disk import replace_atomically, require_utf8_path
 from mien.errors import MienError
+from mien.folders import LOCK, exclusive, remove_all_but_lock
 from mien.json_text import to_json
 from mien.json_toml import read_settings
 from mien.preparation.photo_folder import open_or_prepare
@@ -39,7 +40,7 @@ from mien.training.prepare_run import PreparedRun, budget_table, prepare_run
 from mien.training.run import Run
 from mien.training.run_card import card_of_run, say_doubtful
 from mien.training.run_state import put_state
-from mien.training.settings import TrainingSettings
+from mien.training.settings import TrainingSettings, require_also
 from mien.training.validating_faces import has_validation_split
 
 OLDER_DEFAULTS = {"statistics": "all"}
@@ -67,6 +68,7 @@ def train(
     `out` exists, a set was changed since it was written, or recipe, budget and faces do not fit each other.
     """
     folder = require_new_run(out)
+    require_also((settings or TrainingSettings()).also_labels, also)
     chosen = None if recipe == AUTO else recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     settings = settings or TrainingSettings()
     faces = _opened(open_or_prepare(faces, progress, least=2, workers=settings.threads, verify=False))
@@ -85,13 +87,14 @@ def train(
     prepared = prepare_run(faces, others, recipe, settings, progress or Silent(), budget, more)
     run = Run(recipe, prepared.data, settings.seed, choose_device(settings.device), folder, progress)
     _begin(folder, faces, settings, prepared, run)
-    try:
-        return _finish(run, settings, prepared, progress or Silent())
-    except MienError:
-        # A technique refused its settings, or the loss is no number from the start: there is nothing to resume.
-        if not run.history and not (folder / "parts").exists():
-            shutil.rmtree(folder)
-        raise
+    with exclusive(folder):
+        try:
+            return _finish(run, settings, prepared, progress or Silent())
+        except MienError:
+            # A technique refused its settings, or the loss is no number from the start: there is nothing to resume.
+            if not run.history and not (folder / "parts").exists():
+                remove_all_but_lock(folder)
+            raise
 
 
 def require_new_run(out: Path | str) -> Path:
@@ -115,7 +118,8 @@ def resume(
     On the same processor with the same number of threads the weights are those of a run that was never interrupted, bit
     for bit. `faces` and `budget`: what `train` was given, of a run with a budget, since neither is in its folder. `trusted`:
     modules beyond mien that the run's recipe names are imported, and so run; else they have to be imported already.
-    Raises MienError where `folder` is no run, its faces are gone or changed, or its labels were others.
+    Raises MienError where `folder` is no run, another process trains there, its faces are gone or changed, or its labels
+    were others.
     """
     folder = Path(folder)
     if not (folder / "run.json").is_file():
@@ -124,13 +128,28 @@ def resume(
         raise MienError(f"a run at {folder}", "no run.json", "start one with mien train")
     written = read_settings(RunFile, folder / "run.json", TODO)
     with naming_file(folder / "run.json"):
-        settings, recipe = written.order, Recipe.parse(written.recipe, trusted)
-    if (folder / "model" / "model.json").is_file():
-        _require_own(folder, written)
-        return Recognizer.load(folder)
+        recipe = Recipe.parse(written.recipe, trusted)
+    if not (folder / "model" / "model.json").is_file():
+        with exclusive(folder):
+            if not (folder / "model" / "model.json").is_file():  # it may have been finished meanwhile
+                return _go_on(folder, written.order, recipe, progress, faces, budget)
+    _require_own(folder, written)
+    return Recognizer.load(folder)
+
+
+def _go_on(
+    folder: Path,
+    settings: TrainingSettings,
+    recipe: Recipe,
+    progress: Progress | None,
+    faces: FaceSet | None,
+    budget: LabelBudget | None,
+) -> Recognizer:
+    """Train an interrupted run to its end, alone in its folder."""
     faces, others, more = _recorded(settings) if faces is None or budget is None else (faces, None, None)
     for left_over in folder.glob(".*"):
-        left_over.unlink()  # Files that were being written when the run was killed.
+        if left_over.name != LOCK:
+            left_over.unlink()  # Files that were being written when the run was killed.
     prepared = prepare_run(faces, others, recipe, settings, Silent(), budget, more)
     run = Run(recipe, prepared.data, settings.seed, choose_device(settings.device), folder, progress)
     if not budget_table(faces, prepared).equals(read_table(folder / "budget.parquet", BUDGET_COLUMNS, TODO)):
@@ -146,6 +165,8 @@ class RunFile:
 
     order: TrainingSettings
     recipe: dict[str, Any]
+    also_left_out: int | None = None
+    """How many labels of a further set did not join, as photos or people of them test or validate; None without such a set."""
 
     @field_validator("recipe")
     @classmethod
@@ -191,6 +212,7 @@ def _begin(folder: Path, faces: FaceSet, settings: TrainingSettings, prepared: P
     aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         written = {"order": asdict(settings), "recipe": run.recipe.table()}
+        written |= {} if prepared.joined is None else {"also_left_out": prepared.joined.facts["also_left_out"]}
         (aside / "run.json").write_text(to_json(written), "utf-8")
         pq.write_table(budget_table(faces, prepared), aside / "budget.parquet")
         aside.chmod(0o755)

@@ -166,7 +166,7 @@ def _parse(address: str | Path) -> URL | Path:
     if url.drivername not in ("postgresql", "postgres", "postgresql+psycopg") or not url.database:
         raise MienError(expected, f"{url.drivername}:// and {url.database or 'no database'}", "check the address")
     if importlib.util.find_spec("psycopg") is None:
-        raise missing_extra("postgresql", "psycopg, which speaks to PostgreSQL")
+        raise missing_extra("postgresql", "the package psycopg, which speaks to PostgreSQL")
     return url.set(drivername="postgresql+psycopg")
 
 
