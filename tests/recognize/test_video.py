@@ -28,6 +28,7 @@ from mien.media.find_source_files import find_source_files
 from mien.media.photos import Photo
 from mien.media.photos_and_frames import TOGETHER, PhotoOrFrame
 from mien.media.source_files import SourceFile
+from mien.media.video_cuts import CutDetector
 from mien.recognize import camera
 from mien.recognize.camera import camera_frames
 from mien.recognize.drawing import UNSURE
@@ -38,7 +39,6 @@ from mien.recognize.prediction_writer import PredictionWriter
 from mien.recognize.saved_networks import build_network, write_model
 from mien.recognize.timeline import BINS, KEPT, LINES, WIDTH, Timeline
 from mien.recognize.tracking_and_smoothing import FaceTracker, TrackingSettings, overlaps
-from mien.recognize.video_cuts import CutDetector
 from photographs import photo_of
 
 CLASSES = ("anger", "happiness", "$x$")
@@ -568,7 +568,7 @@ def test_how_small_faces_may_be_can_be_said(model: Path, tmp_path: Path, monkeyp
     geometry = CropSpec("box", "haar", "all")
 
     def read(
-        self: Recognizer, photos: Sequence[Photo], how: CropSpec, limits: FileLimits, turn: str, whole_every: int
+        self: Recognizer, photos: Sequence[Photo], how: CropSpec, limits: FileLimits, turn: str, whole: Sequence[int] | None
     ) -> list[tuple[Prediction, ...]]:
         held.append(limits)
         asked.extend([how.least_face] * len(photos))
