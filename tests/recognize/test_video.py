@@ -603,9 +603,12 @@ def test_a_video_is_written_anew_with_its_faces(mien: Command, model: Path, tmp_
     assert (again.code, "named.mkv" in again.err) == (1, True)
     for words, told in (
         ((film, "--video", tmp_path / "named.txt"), "a name that ends in .mp4 or .mkv"),
-        ((film, write_video(tmp_path / "other.mp4", photos), "--video", tmp_path / "both.mp4"), "one video"),
+        ((film, write_video(tmp_path / "other.mp4", photos), "--json", "--video", tmp_path / "both.mp4"), "one video"),
     ):
         refused = mien("predict", *words, "--model", model)
-        assert refused.code == 1
+        assert (refused.code, refused.out) == (1, ""), "found before anything is read"
         assert told in refused.err
+    (tmp_path / "file").touch()
+    refused = mien("predict", film, "--model", model, "--video", tmp_path / "file" / "film.mp4")
+    assert (refused.code, f"{tmp_path / 'file' / 'film.mp4'}" in refused.err) == (1, True)
     assert not [one for one in tmp_path.iterdir() if "both" in one.name or "named" in one.name]
