@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from mien.disk import require_utf8_path, write_atomically
+from mien.disk import create_atomically, require_utf8_path, write_atomically
 from mien.errors import MienError
 from mien.json_text import to_json
 from mien.json_toml import read_json
@@ -31,6 +31,20 @@ def require_absent(path: Path) -> None:
     """Raises MienError where something is at `path` already: a file, a folder, or a link that leads nowhere."""
     if os.path.lexists(path):
         raise MienError(f"nothing at {path} yet", "a file or folder", "choose another name, or remove it first")
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file whole where nothing may be yet, and the folders that lead to it. Raises MienError where something is."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        aside.write_bytes(content)
+        create_atomically(aside, path)
+    except FileExistsError:
+        require_absent(path)
+        raise
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def require_own(out: Path, files: Collection[str], command: str) -> list[str]:

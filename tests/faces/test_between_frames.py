@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 from typing_extensions import override
 
-from mien.faces.between_frames import find_in_frames
+from mien.faces.between_frames import find_in_frames, whole_searches
 from mien.faces.detect import Detector
 from mien.faces.face import Face
 from mien.media.photos import Photo
@@ -49,7 +50,7 @@ def frames_of(*paths: Sequence[tuple[int, int] | None]) -> list[Photo]:
 def test_the_same_faces_are_found_by_looking_at_less() -> None:
     frames = frames_of([(20 + step, 30) for step in range(6)], [(90, 60 - step) for step in range(6)])
     whole, quick = Spots(), Spots()
-    expected, found = find_in_frames(frames, whole, 1), find_in_frames(frames, quick, 4)
+    expected, found = find_in_frames(frames, whole, range(6)), find_in_frames(frames, quick, (0, 4))
     assert whole.shown == [(2.0, (100, 120))] * 6
     assert [[face.box for face in faces] for faces in found] == [[face.box for face in faces] for faces in expected]
     for mine, theirs in zip(found, expected, strict=True):
@@ -63,18 +64,40 @@ def test_a_face_that_leaves_its_place_is_looked_for_everywhere() -> None:
     """And one that comes is seen at the next whole search, or where nobody was there before."""
     jumps, comes = [(20, 30), (20, 30), (80, 70), None, None], [None, (90, 10), (90, 10), None, (90, 10)]
     quick = Spots()
-    found = find_in_frames(frames_of(jumps, comes), quick, 4)
+    found = find_in_frames(frames_of(jumps, comes), quick, (0, 4))
     assert [[face.box[:2] for face in faces] for faces in found] == [[(20, 30)], [(20, 30)], [(90, 10), (80, 70)], [], [(90, 10)]]
-    assert find_in_frames(frames_of([None, (5, 5)]), quick, 4)[1][0].box == (5, 5, 15, 15)
-    assert find_in_frames([], quick) == []
+    assert find_in_frames(frames_of([None, (5, 5)]), quick, (0,))[1][0].box == (5, 5, 15, 15)
+    assert find_in_frames([], quick, ()) == []
 
 
 def test_near_faces_are_one_place_and_large_ones_a_whole_frame() -> None:
     quick = Spots()
-    assert [len(faces) for faces in find_in_frames(frames_of([(20, 30)] * 2, [(32, 30)] * 2), quick, 2)] == [2, 2]
+    assert [len(faces) for faces in find_in_frames(frames_of([(20, 30)] * 2, [(32, 30)] * 2), quick, (0,))] == [2, 2]
     assert quick.shown[1:] == [(6.0, (20, 32))], "nobody is found twice"
     large = np.zeros((12, 12, 3), np.uint8)
     large[1:11, 1:11] = 90
     quick = Spots()
-    assert [len(faces) for faces in find_in_frames([large] * 2, quick, 2)] == [1, 1]
+    assert [len(faces) for faces in find_in_frames([large] * 2, quick, (0,))] == [1, 1]
     assert {shape for _, shape in quick.shown} == {(12, 12)}
+
+
+@pytest.mark.parametrize(
+    ("rate", "keys"),
+    [(60, [0, 8]), (25, [0, 8]), (24, [0, 8]), (12.5, [0, 4, 8, 12]), (8, [0, 2, 4, 6, 8, 10, 12, 14]), (6, range(16))],
+)
+def test_a_third_of_a_second_is_the_longest_between_whole_searches(rate: float, keys: Sequence[int]) -> None:
+    frames = frames_of([(20, 30)] * 16)
+    assert whole_searches(frames, [round(number / rate, 3) for number in range(16)]) == list(keys)
+    assert whole_searches(frames, [0.0] * 16, 1) == list(range(16))
+    assert whole_searches([], []) == []
+
+
+def test_after_a_gap_and_after_a_cut_frames_are_searched_whole() -> None:
+    times = [0.0, 0.04, 0.5, 0.54]
+    assert whole_searches(frames_of([(20, 30)] * 4), times) == [0, 2]
+    cut = frames_of([(20, 30)] * 5 + [(22, 32)] * 3, [None] * 5 + [(90, 60)] * 3)
+    for frame in cut[5:]:
+        frame[:50, 60:] = 40
+    keys = whole_searches(cut, [number / 25 for number in range(8)])
+    assert keys == [0, 5]
+    assert [len(faces) for faces in find_in_frames(cut[:5], Spots(), [0])] == [1] * 5

@@ -14,7 +14,7 @@ from mien.data.format import Info
 from mien.data.info import Normalization
 from mien.onnx_file import open_session
 from mien.recognize import int8_export
-from mien.recognize.hugging_face import README
+from mien.recognize.hugging_face import README, readme
 from mien.recognize.int8_export import export_int8
 from mien.recognize.model_card import ModelCard
 from mien.recognize.one_file import export_one_file
@@ -69,7 +69,7 @@ def test_onnxruntime_and_opencv_read_it_alike(model: Path, tmp_path: Path, opset
         export_one_file(model, file)
 
 
-def labeled(model: Path, right: float, count: int = 300) -> FaceSet:
+def labeled(model: Path, right: float, count: int = 600) -> FaceSet:
     """Faces of which this share has the label that the model gives; the others have another."""
     faces = shown(model, count)
     labels = Recognizer.load(model, "cpu").logits(faces).argmax(axis=1)
@@ -81,7 +81,7 @@ def labeled(model: Path, right: float, count: int = 300) -> FaceSet:
 def test_eight_bits_read_nearly_alike_and_are_measured(model: Path, tmp_path: Path) -> None:
     file, faces = tmp_path / "small.onnx", labeled(model, 0.8)
     figures = export_int8(model, file, faces)
-    assert (figures.calibrated, figures.measured, figures.bytes > 0) == (150, 150, True)
+    assert (figures.calibrated, figures.measured, figures.bytes > 0) == (300, 300, True)
     assert figures.before == pytest.approx(0.8)
     assert figures.after >= figures.before - 0.005
     assert min(figures.seconds_before, figures.seconds_after) > 0
@@ -96,22 +96,32 @@ def test_eight_bits_read_nearly_alike_and_are_measured(model: Path, tmp_path: Pa
 
 
 def test_what_reads_worse_is_refused_and_not_written(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    measured = iter([(0.9, 1.0), (0.894, 0.5)])
+    right = np.arange(300) < 270
+    measured = iter([(right, 1.0), (np.arange(300) < 268, 0.5)])
     monkeypatch.setattr(int8_export, "_measured", lambda *given: next(measured))
-    with pytest.raises(MienError, match=r"90.0% before and 89.4% after"):
-        export_int8(model, tmp_path / "small.onnx", labeled(model, 1.0))
+    with pytest.raises(MienError, match=r"90.0% before and 89.3% after, of 300"):
+        export_int8(model, tmp_path / "small.onnx", labeled(model, 0.9))
     assert not list(tmp_path.iterdir())
-    with pytest.raises(MienError, match="100 others with labels"):
-        export_int8(model, tmp_path / "small.onnx", labeled(model, 1.0, 100))
+    with pytest.raises(MienError, match="200 others with labels"):
+        export_int8(model, tmp_path / "small.onnx", labeled(model, 0.9, 200))
+    same = labeled(model, 0.9)
+    one = FaceSet.from_arrays(shown(model, 600), np.ones(600, int), CLASSES, {"split": same.values("split")})
+    with pytest.raises(MienError, match="two classes"):
+        export_int8(model, tmp_path / "small.onnx", one)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_command_writes_files_and_a_folder_for_the_hub(mien: Command, tmp_path: Path, model: Path) -> None:
-    faces = labeled(model, 1.0)
+    faces = labeled(model, 0.9)
     faces.save(tmp_path / "faces")
     done = mien("export", model, tmp_path / "one.onnx", "--one-file", "--json")
     assert json.loads(done.out)["bytes"] == (tmp_path / "one.onnx").stat().st_size
     done = mien("export", model, tmp_path / "small.onnx", "--int8", tmp_path / "faces")
     assert "times as fast" in done.out, done
+    assert "measured on 300 faces only" in done.out
+    assert " points" in done.out
+    for words in (("--opset", 13), ("--batch", 3), ("--int8", tmp_path / "faces", "--opset", 13)):
+        assert mien("export", model, tmp_path / "dropped", *words).code == 2
     assert mien("export", model, tmp_path / "x", "--one-file", "--hugging-face").code == 2
     assert mien("export", model, tmp_path / "hub", "--hugging-face").code == 0
     text = (tmp_path / "hub" / README).read_text()
@@ -124,3 +134,31 @@ def test_the_command_writes_files_and_a_folder_for_the_hub(mien: Command, tmp_pa
         Recognizer.load(model, "cpu").logits(shown(model)),
         atol=0.05,
     )
+
+
+def test_ranges_are_fitted_on_training_faces_and_single_faces_count_as_they_are(model: Path) -> None:
+    splits = ["Training"] * 300 + ["validation"] * 250 + ["PublicTest"] * 250
+    card = Recognizer.load(model, "cpu").card
+    for names, last, first in ((splits, 299, 550), (splits[:550] + ["val"] * 250, 299, 300), (["test"] * 800, 798, 1)):
+        given = FaceSet.from_arrays(shown(model, 800), np.arange(800) % 3, CLASSES, {"split": names})
+        fitted, tested = int8_export._parts(given, card)
+        assert (fitted.max(), tested.min(), set(fitted) & set(tested)) == (last, first, set())
+    figures = int8_export.Int8Figures(512, 1000, 0.9, 0.897, 5, 2, 1.0, 0.5, 10)
+    low, high = figures.interval
+    assert (low, high) == pytest.approx((-0.0085, 0.0025), abs=3e-4)
+    assert figures.to_json()["interval"] == [low, high]
+
+
+def test_a_table_for_the_hub_has_figures_of_validation_alone() -> None:
+    info = Info(CLASSES, side=16, channels=1, alignment="whole")
+    metrics = {
+        "epoch": 3.0,
+        "lr": 0.1,
+        "loss": 0.5,
+        "seconds": 2.0,
+        "stage": 0.0,
+        "validation_accuracy": 0.75,
+        "validation_loss": 1.0,
+    }
+    text = readme(ModelCard({"network": "mien_s"}, CLASSES, info, "face", metrics=metrics), "mine")
+    assert [line for line in text.splitlines() if line.startswith("| ")] == ["| on validation faces | |", "| accuracy | 0.75 |"]

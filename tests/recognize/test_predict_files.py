@@ -319,11 +319,11 @@ def test_who_stops_while_photos_are_read_is_told_of_those_before(
         geometry: CropSpec | None = None,
         limits: FileLimits = FILE_LIMITS,
         turn: Turns = "off",
-        whole_every: int = 1,
+        searched_whole: Sequence[int] | None = None,
     ) -> list[tuple[Prediction, ...]]:
         if not np.any(np.asarray(photos[0]) > 200):
             raise KeyboardInterrupt
-        return as_ever(self, photos, geometry, limits, turn, whole_every)
+        return as_ever(self, photos, geometry, limits, turn, searched_whole)
 
     monkeypatch.setattr(Recognizer, "read", stopped)
     done = mien("predict", tmp_path / "in", "--model", model, "--device", "cpu")

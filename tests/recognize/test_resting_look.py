@@ -118,7 +118,15 @@ def test_the_command_takes_a_photo_of_one_face(mien: Command, tmp_path: Path) ->
     )
     done = mien("predict", one, "--baseline", two)
     assert done.code == 1
-    assert "expected one face in a photo of somebody's neutral face; found 2" in done.err
+    assert f"expected one face in a photo of somebody's neutral face; found 2 in {two}" in done.err
+    lying = write_photo(tmp_path / "lying.png", np.rot90(drawing))
+    done = mien("predict", one, "--baseline", lying, "--turn", "auto", "--json")
+    assert set(json.loads(done.out)["faces"][0]["change"].values()) == {0.0}
+    done = mien("predict", one, "--baseline-strength", 0.5)
+    assert done.code == 1
+    assert "--baseline or --baseline-seconds beside --baseline-strength" in done.err
+    done = mien("predict", one, "--baseline-seconds", 2)
+    assert (done.code, "no score was corrected" in done.err) == (0, True)
     done = mien("predict", one, "--baseline", one, "--baseline-seconds", 2)
     assert done.code == 1
     assert "expected one of --baseline and --baseline-seconds; found both" in done.err

@@ -28,6 +28,7 @@ from mien.media.find_source_files import find_source_files
 from mien.media.photos import Photo
 from mien.media.photos_and_frames import TOGETHER, PhotoOrFrame
 from mien.media.source_files import SourceFile
+from mien.media.video_cuts import CutDetector
 from mien.recognize import camera
 from mien.recognize.camera import camera_frames
 from mien.recognize.drawing import UNSURE
@@ -38,7 +39,6 @@ from mien.recognize.prediction_writer import PredictionWriter
 from mien.recognize.saved_networks import build_network, write_model
 from mien.recognize.timeline import BINS, KEPT, LINES, WIDTH, Timeline
 from mien.recognize.tracking_and_smoothing import FaceTracker, TrackingSettings, overlaps
-from mien.recognize.video_cuts import CutDetector
 from photographs import photo_of
 
 CLASSES = ("anger", "happiness", "$x$")
@@ -568,7 +568,7 @@ def test_how_small_faces_may_be_can_be_said(model: Path, tmp_path: Path, monkeyp
     geometry = CropSpec("box", "haar", "all")
 
     def read(
-        self: Recognizer, photos: Sequence[Photo], how: CropSpec, limits: FileLimits, turn: str, whole_every: int
+        self: Recognizer, photos: Sequence[Photo], how: CropSpec, limits: FileLimits, turn: str, whole: Sequence[int] | None
     ) -> list[tuple[Prediction, ...]]:
         held.append(limits)
         asked.extend([how.least_face] * len(photos))
@@ -603,9 +603,12 @@ def test_a_video_is_written_anew_with_its_faces(mien: Command, model: Path, tmp_
     assert (again.code, "named.mkv" in again.err) == (1, True)
     for words, told in (
         ((film, "--video", tmp_path / "named.txt"), "a name that ends in .mp4 or .mkv"),
-        ((film, write_video(tmp_path / "other.mp4", photos), "--video", tmp_path / "both.mp4"), "one video"),
+        ((film, write_video(tmp_path / "other.mp4", photos), "--json", "--video", tmp_path / "both.mp4"), "one video"),
     ):
         refused = mien("predict", *words, "--model", model)
-        assert refused.code == 1
+        assert (refused.code, refused.out) == (1, ""), "found before anything is read"
         assert told in refused.err
+    (tmp_path / "file").touch()
+    refused = mien("predict", film, "--model", model, "--video", tmp_path / "file" / "film.mp4")
+    assert (refused.code, f"{tmp_path / 'file' / 'film.mp4'}" in refused.err) == (1, True)
     assert not [one for one in tmp_path.iterdir() if "both" in one.name or "named" in one.name]

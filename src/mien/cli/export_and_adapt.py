@@ -30,7 +30,7 @@ def export(
         Path | None,
         typer.Option(metavar="FACESET", help="Write one ONNX file of eight bits, calibrated and measured on this face set."),
     ] = None,
-    opset: Annotated[int, whole_number("Version of ONNX's operators, with --one-file.", 13, 22)] = 17,
+    opset: Annotated[int | None, whole_number("Version of ONNX's operators, with --one-file. Unless given: 17.", 13, 22)] = None,
     batch: Annotated[int | None, whole_number("Faces at a time in one file. Unless given: any number.", 1, 4096)] = None,
     as_json: Json = False,
 ) -> None:
@@ -39,6 +39,10 @@ def export(
     from mien.recognize.hugging_face import write_readme
     from mien.recognize.model_folder import GRAPH, WEIGHTS
 
+    if opset is not None and not whole:
+        raise typer.BadParameter("it is for --one-file", param_hint="--opset")
+    if batch is not None and not (whole or int8):
+        raise typer.BadParameter("it is for --one-file and --int8", param_hint="--batch")
     if whole or int8:
         if align is not None or hugging_face or (whole and int8):
             todo = "--one-file and --int8 write a file of their own; --align and --hugging-face are for a folder"
@@ -53,15 +57,17 @@ def export(
     print_result(as_json, values, f"{sum(sizes.values()) / 1e6:.1f} MB, faces cut out by: {card.faces.alignment} -> {out}")
 
 
-def _export_file(run: str, out: Path, int8: Path | None, opset: int, batch: int | None, as_json: bool) -> None:
+def _export_file(run: str, out: Path, int8: Path | None, opset: int | None, batch: int | None, as_json: bool) -> None:
     """Write one file of ONNX."""
     from mien.recognize.int8_export import export_int8
     from mien.recognize.one_file import export_one_file
+    from mien.recognize.onnx_graph_check import OPSET
 
     if int8 is not None:
         figures = export_int8(run, out, int8, batch)
         print_result(as_json, {"file": str(out)} | figures.to_json(), f"{figures} -> {out}")
         return
+    opset = opset or OPSET
     card, size = export_one_file(run, out, opset, batch), out.stat().st_size
     values = {"file": str(out), "classes": list(card.classes), "alignment": card.faces.alignment, "bytes": size, "opset": opset}
     print_result(as_json, values, f"{size / 1e6:.1f} MB, faces cut out by: {card.faces.alignment} -> {out}")

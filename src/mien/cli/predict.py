@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mien.recognize.predict_files import PredictedPhoto
     from mien.recognize.prediction_rows import Columns
     from mien.recognize.prediction_writer import Form
+    from mien.recognize.resting_look import BaselineFollower
 
 NOTHING_READ = 1
 """Exit code where not one input could be read."""
@@ -77,7 +78,7 @@ def predict(
     """Name the expression of every face in photos and videos; --json prints a line of JSON for each photo and frame."""
     from mien.media.file_limits import file_limits
     from mien.progress import progress_bar
-    from mien.recognize.annotated_video import annotated_video
+    from mien.recognize.annotated_video import annotated_video, require_one_video
     from mien.recognize.face_embeddings import tracking_caution
     from mien.recognize.predict_files import UnreadableFile
     from mien.recognize.predict_files import predict as run
@@ -89,11 +90,13 @@ def predict(
     form, crop_spec = chosen_form(as_json, as_csv, as_elan), chosen_crop(align, detector)
     names, folder = _columns(columns, form), made_folder(draw)
     faults, noted = list[UnreadableFile](), _Noted(tracking_caution(every))
+    if video is not None:
+        require_one_video(paths, file_limits(limits))
     with stopped(), annotated_video(video) as film:
         recognizer = Recognizer.load(model, device)
         say_overridden(recognizer, crop_spec)
         settings = BaselineSettings(baseline_strength, baseline_seconds)
-        correct = baseline_follower(recognizer, settings, baseline or (), file_limits(limits), crop_spec)
+        correct = baseline_follower(recognizer, settings, baseline or (), file_limits(limits), crop_spec, turn)
         writer = PredictionWriter(form, recognizer.classes, sys.stdout, folder, names)
         try:
             with progress_bar(quiet=form != "text") as bar:
@@ -109,6 +112,7 @@ def predict(
             with whole():
                 close_writer(writer, faults)
     _say_film(video, film)
+    _say_baseline(correct, baseline_seconds)
     _end(noted, bool(faults), turn)
 
 
@@ -135,6 +139,13 @@ def _say_film(video: Path | None, film: "AnnotatedVideo | None") -> None:
     if film is not None:
         frames = quantity(film.frames, "frame")
         say(f"{frames} without sound in {video}" if film.frames else f"no video, and so no {video}", file=sys.stderr)
+
+
+def _say_baseline(correct: "BaselineFollower | None", seconds: float | None) -> None:
+    """Say where no video was long enough to be corrected."""
+    if correct is not None and seconds is not None and not correct.corrected:
+        told = f"no score was corrected: --baseline-seconds takes videos of more than {seconds:g} s"
+        say(f"mien: {told}", file=sys.stderr)
 
 
 @dataclass

@@ -1,7 +1,8 @@
 """Faces in frames of a video that follow each other closely: only every so many frames are searched whole.
 
 In the frames between, faces are looked for around the places where the last whole search found them, and not much smaller than
-they were. A frame in which none is found there is searched whole. Who comes into the picture is seen at the next whole search.
+they were. A frame in which none is found there is searched whole, and so is the first one after a cut. Who comes into the
+picture is seen at the next whole search, a third of a second later at most.
 """
 
 from collections.abc import Sequence
@@ -14,9 +15,16 @@ import numpy.typing as npt
 from mien.faces.detect import Detector, surest_first
 from mien.faces.face import Face
 from mien.media.photos import Photo
+from mien.media.video_cuts import CutDetector
 
 WHOLE_EVERY = 8
-"""Frames from one whole search to the next."""
+"""Most frames from one whole search to the next."""
+WHOLE_AFTER = 1 / 3
+"""Most seconds from one whole search to the next."""
+NEAR = 0.15
+"""Seconds between two frames from which on the second is searched whole: a face may be anywhere."""
+CLOSE = 1e-3
+"""Seconds by which two times may differ, as they are rounded."""
 AROUND = 2.0
 """Side of the place in which a face is looked for, in sides of its box."""
 SMALLER = 0.6
@@ -39,13 +47,35 @@ class _Place:
         return np.ascontiguousarray(frames[self.frame][top:bottom, left:right])
 
 
-def find_in_frames(frames: Sequence[Photo], detector: Detector, whole_every: int = WHOLE_EVERY) -> list[tuple[Face, ...]]:
-    """The faces of frames (H, W, 3) of one size, in their order, the surest first. `whole_every`: 1 searches all frames whole."""
-    keys = list(range(0, len(frames), whole_every))
-    found = dict(zip(keys, detector([frames[key] for key in keys]), strict=True))
-    places, lost = list[_Place](), list[int]()
-    for number in sorted(set(range(len(frames))) - set(keys)):
-        faces = found[number - number % whole_every]
+def whole_searches(frames: Sequence[Photo], times: Sequence[float], whole_every: int = WHOLE_EVERY) -> list[int]:
+    """The numbers of the frames to be searched whole, ascending, of frames uint8 (H, W, 3) at these `times`, in seconds.
+
+    They are the first, those after a cut or a gap, and so many that from one to the next there are at most `whole_every` frames
+    and a third of a second. Where a frame comes 0.15 s after the one before, it is one of them.
+    """
+    cuts, keys = CutDetector(), list[int]()
+    for number, (frame, time) in enumerate(zip(frames, times, strict=True)):
+        cut = whole_every > 1 and cuts.at(frame)
+        after = times[number + 1] if number + 1 < len(times) else time
+        if not keys or cut or number - keys[-1] >= whole_every or time - times[number - 1] >= NEAR - CLOSE:
+            keys.append(number)
+        elif after - times[keys[-1]] > WHOLE_AFTER + CLOSE and after - time < NEAR - CLOSE:
+            keys.append(number)  # the next frame would be too late
+    return keys
+
+
+def find_in_frames(frames: Sequence[Photo], detector: Detector, keys: Sequence[int]) -> list[tuple[Face, ...]]:
+    """The faces of frames (H, W, 3) of one size, in their order, the surest first.
+
+    `keys`: the numbers of the frames that are searched whole, ascending, 0 among them, as `whole_searches` gives them.
+    """
+    found = dict(zip(keys, detector([frames[key] for key in keys]), strict=True)) if frames else {}
+    places, lost, last = list[_Place](), list[int](), 0
+    for number in range(len(frames)):
+        if number in found:
+            last = number
+            continue
+        faces = found[last]
         regions = _regions(faces, frames[number].shape) if faces else []
         places += [_Place(number, region) for region in regions]
         lost += [] if regions else [number]

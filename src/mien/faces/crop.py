@@ -119,13 +119,19 @@ class Crops:
 
 
 def crop_faces(
-    photos: Sequence[Photo], crop_spec: CropSpec, side: int, color: bool, turn: Turns = "off", whole_every: int = 1
+    photos: Sequence[Photo],
+    crop_spec: CropSpec,
+    side: int,
+    color: bool,
+    turn: Turns = "off",
+    searched_whole: Sequence[int] | None = None,
 ) -> Crops:
     """The crops of upright photos, uint8 (H, W, 3), of any sizes, with `side` pixels each.
 
     `turn`: look for faces in photos that lie on their side or upside down, too: `all`, which takes four times as long, or `auto`,
-    where no face was found. `whole_every`: above 1 for frames of a video that follow each other closely: only every so many are
-    searched whole (`mien.faces.between_frames`); not with `turn`. Raises MienError for an unknown alignment or detector.
+    where no face was found. `searched_whole`: for frames of a video that follow each other closely, the numbers of those that are
+    searched whole (`mien.faces.between_frames`), all unless given; not with `turn`. Raises MienError for an unknown alignment or
+    detector.
     """
     align, detector = _made(crop_spec)
     quarters = dict[int, int]()
@@ -136,8 +142,8 @@ def crop_faces(
         quarters = {number: times for number, (times, _) in enumerate(directions) if times}
         found = [faces for _, faces in directions]
         photos = [turned(photo, quarters.get(number, 0)) for number, photo in enumerate(photos)]
-    elif whole_every > 1:
-        found = find_in_frames(photos, detector, whole_every)
+    elif searched_whole is not None:
+        found = find_in_frames(photos, detector, searched_whole)
     else:
         found = detector(photos)
     crops, owners, kept, empty = list[Photo](), list[int](), list[Face](), dict[int, str]()

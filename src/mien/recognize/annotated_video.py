@@ -1,9 +1,10 @@
 """Writes a video anew with the faces framed and named that were predicted in it; its sound is left out."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ import numpy as np
 from mien.disk import create_atomically
 from mien.errors import MienError
 from mien.folders import require_absent
+from mien.media.file_limits import FILE_LIMITS, FileLimits
+from mien.media.find_source_files import find_source_files
 from mien.media.source_files import SourceFile
 from mien.recognize.drawing import draw_predictions
 from mien.recognize.predict_files import PredictedPhoto
@@ -42,7 +45,7 @@ class AnnotatedVideo:
         if read.photo.time is None:
             return
         if self._input not in (None, read.photo.input):
-            raise MienError("one video", f"another one, {read.photo.input.name}", "give each video a command of its own")
+            raise _another(read.photo.input)
         self._input = read.photo.input
         picture = np.asarray(draw_predictions(read.photo.pixels, read.faces).convert("RGB"))
         if self._stream is None:
@@ -70,12 +73,23 @@ class AnnotatedVideo:
         return stream
 
 
+def require_one_video(inputs: Sequence[Path | str], limits: FileLimits = FILE_LIMITS) -> None:
+    """Raises MienError where there is more than one video at `inputs`, by the files' names; nothing is read of them."""
+    videos = (one for one in find_source_files(inputs, limits=limits) if one.video and not one.fault)
+    for second in islice(videos, 1, 2):
+        raise _another(second)
+
+
+def _another(video: SourceFile) -> MienError:
+    return MienError("one video", f"another one, {video.name}", "give each video a command of its own")
+
+
 @contextmanager
 def annotated_video(path: Path | None) -> Iterator[AnnotatedVideo | None]:
     """A video that is written to `path`, an .mp4 or .mkv; None for none. It is there once the context has ended, or was stopped
     by Ctrl-C; after an error it is not.
 
-    Raises MienError for another ending, and where something is at `path`.
+    Raises MienError for another ending, where something is at `path`, and where no file can be written there.
     """
     import av
 
@@ -85,8 +99,12 @@ def annotated_video(path: Path | None) -> Iterator[AnnotatedVideo | None]:
     if path.suffix.lower() not in ENDINGS:
         raise MienError(f"a name that ends in {' or '.join(ENDINGS)}", str(path), "choose another name for --video")
     require_absent(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.touch()
+    except OSError as error:
+        raise MienError(f"to write {path}", error.strerror or str(error), "choose another place for `video`") from error
     try:
         with av.open(str(aside), "w", format=ENDINGS[path.suffix.lower()]) as container:
             film = AnnotatedVideo(container)

@@ -10,6 +10,8 @@ from mien.wording import percent, plain_text, quantity
 
 README = "README.md"
 """Name of the file that the Hub shows."""
+MEASURED, NO_FIGURE = "validation_", "validation_loss"
+"""How figures on validation faces begin in a card, and the one that says nothing to a reader."""
 
 
 def write_readme(card: ModelCard, folder: Path) -> None:
@@ -29,7 +31,8 @@ def readme(card: ModelCard, name: str) -> str:
     }
     # Every text of JSON is one of YAML.
     yaml = "\n".join(f"{key}: {to_json(value, None, ascii_only=True)}" for key, value in head.items())
-    figures = [f"| {plain_text(key)} | {value:.4g} |" for key, value in sorted(card.metrics.items())]
+    told = {key: value for key, value in sorted(card.metrics.items()) if key.startswith(MEASURED) and key != NO_FIGURE}
+    figures = [f"| {plain_text(key.removeprefix(MEASURED)).replace('_', ' ')} | {value:.4g} |" for key, value in told.items()]
     table = ["| on validation faces | |", "|---|---|", *figures] if figures else ["The card has no figures."]
     color = "gray" if faces.channels == 1 else "color"
     sure = (

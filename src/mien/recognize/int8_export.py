@@ -2,8 +2,9 @@
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +12,23 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto
 
+from mien.class_words import split_name
 from mien.data.faceset import FaceSet
-from mien.disk import write_atomically
+from mien.data.format import Rows
 from mien.errors import MienError
-from mien.folders import require_absent
+from mien.folders import require_absent, write_new
 from mien.onnx_file import open_session, serialize
 from mien.recognize.bundled import find_model
 from mien.recognize.model_card import ModelCard, read_card, require_alike
 from mien.recognize.model_folder import FACES
-from mien.recognize.one_file import one_file
+from mien.recognize.one_file import one_file, with_batch
 from mien.telemetry import import_quantization
 from mien.wording import percent
 
 CALIBRATING = 512
 """Most faces on which the ranges of values are fitted."""
-LEAST_MEASURED = 100
-"""Fewest labeled faces on which the accuracy is measured."""
+LEAST_MEASURED, ENOUGH = 200, 1000
+"""Fewest labeled faces on which the accuracy is measured, so that no single one decides; and how many say something."""
 MOST_LOST = 0.005
 """The share of faces by which the accuracy may be lower than before."""
 TIMED, BATCH = 5, 64
@@ -47,6 +49,10 @@ class Int8Figures:
     """The share of them that the network reads right."""
     after: float
     """The share that the network of eight bits reads right."""
+    lost: int
+    """Faces that the network alone reads right."""
+    gained: int
+    """Faces that the network of eight bits alone reads right."""
     seconds_before: float
     """Seconds for a face, on one thread, at 64 faces at a time."""
     seconds_after: float
@@ -54,23 +60,38 @@ class Int8Figures:
     bytes: int
     """The file's size."""
 
-    def to_json(self) -> dict[str, float]:
-        """The figures by name."""
-        return asdict(self)
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of `after - before`, paired by face (Agresti and Min)."""
+        total = self.measured + 2  # half a face is added to each of the four cells
+        mean, spread = (self.gained - self.lost) / total, (self.gained + self.lost + 1) / total
+        half = 1.96 * sqrt((spread - mean**2) / total)
+        return mean - half, mean + half
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures by name, and the `interval` of the difference."""
+        return asdict(self) | {"interval": list(self.interval)}
 
     def __str__(self) -> str:
         speed = f"{self.seconds_before / self.seconds_after:.2f} times as fast"
         right = f"{percent(self.before)} right before, {percent(self.after)} after, of {self.measured} faces"
-        return f"{right}; {self.seconds_after * 1e3:.2f} ms a face on one thread, {speed}; {self.bytes / 1e6:.1f} MB"
+        low, high = (100 * end for end in self.interval)
+        change = f"{self.lost} lost, {self.gained} gained: {low:+.2f} to {high:+.2f} points"
+        few = f" (measured on {self.measured} faces only; {ENOUGH} say more)" if self.measured < ENOUGH else ""
+        return (
+            f"{right}; {change}{few}; {self.seconds_after * 1e3:.2f} ms a face on one thread, {speed}; {self.bytes / 1e6:.1f} MB"
+        )
 
 
 def export_int8(model: Path | str, out: Path | str, faces: FaceSet | Path | str, batch: int | None = None) -> Int8Figures:
     """Write the model or run at `model` as one ONNX file of eight bits, `out`, calibrated on `faces`, and measure it on others.
 
-    Of the training faces (else of all) so many as `CALIBRATING` are taken for the ranges, at even distances. Measured are the
-    labeled faces of the split test or PublicTest, else all others. Weights have a scale for each channel. `batch` as in
-    `export_one_file`. Raises MienError where the accuracy is lower by more than half a point, for faces of another kind or
-    classes than the model's, for fewer than `LEAST_MEASURED` labeled faces to measure it on, and where `out` is there.
+    Of the training faces so many as `CALIBRATING` are taken for the ranges, at even distances. Measured are the labeled faces of
+    the split test or PublicTest, else all that are not of the training split. Without a training split, every second face may be
+    taken for the ranges, and the others are measured. Weights have a scale for each channel. `batch` as in `export_one_file`.
+
+    Raises MienError where the accuracy is lower by more than half a point, for faces of another kind or classes than the
+    model's, for fewer than `LEAST_MEASURED` labeled faces or less than two classes to measure it on, and where `out` is there.
     """
     out, folder = Path(out), find_model(model)
     require_absent(out)
@@ -78,35 +99,42 @@ def export_int8(model: Path | str, out: Path | str, faces: FaceSet | Path | str,
     require_alike(card, given.info)
     fitted, tested = _parts(given, card)
     whole = one_file(folder, card)
-    content = _quantized(whole, _planes(given.faces(fitted)), out)
-    seen, labels = _planes(given.faces(tested)), given.labels[tested]
-    (before, slow), (after, fast) = (_measured(each, seen, labels) for each in (serialize(whole, out), content))
-    figures = Int8Figures(len(fitted), len(tested), before, after, slow, fast, len(content))
-    if before - after > MOST_LOST:
-        found = f"{percent(before)} before and {percent(after)} after, of {len(tested)}"
+    content = _quantized(whole, given, fitted, out)
+    (old, slow), (new, fast) = (_measured(each, given, tested) for each in (serialize(whole, out), content))
+    lost, gained = int((old & ~new).sum()), int((new & ~old).sum())
+    measured = len(tested)
+    figures = Int8Figures(len(fitted), measured, float(old.mean()), float(new.mean()), lost, gained, slow, fast, len(content))
+    if lost - gained > MOST_LOST * measured:
+        found = f"{percent(figures.before)} before and {percent(figures.after)} after, of {measured}"
         raise MienError("at most half a point fewer faces that are right", found, "share it without --int8, or with other faces")
-    if batch is not None:
-        content = _with_batch(content, batch)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(out, content)
+    write_new(out, content if batch is None else serialize(with_batch(ModelProto.FromString(content), batch), out))
     return figures
 
 
-def _parts(given: FaceSet, card: ModelCard) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _parts(given: FaceSet, card: ModelCard) -> tuple[Rows, Rows]:
     """Rows to fit ranges on, and other labeled rows to measure on."""
     if given.classes != card.classes:
         raise MienError(f"faces of the classes {', '.join(card.classes)}", ", ".join(given.classes), "give faces of the model's")
-    splits = np.array(given.values("split") if "split" in given.column_names else [""] * len(given), dtype=object)
-    test = np.isin(splits, ["test", "PublicTest"])
-    own = np.flatnonzero(~test)
-    if not test.any():
-        own = own[::2]
+    names = given.values("split") if "split" in given.column_names else [""] * len(given)
+    splits = np.array([split_name(name) for name in names], dtype=object)
+    train, test = (np.isin(splits, own) for own in (["train", "Training"], ["test", "PublicTest"]))
+    if not train.any():
+        train = np.arange(len(given)) % 2 == 0
+        test = ~train
+    own = np.flatnonzero(train)
     fitted = own[np.unique(np.linspace(0, len(own) - 1, min(CALIBRATING, len(own))).astype(np.int64))] if len(own) else own
-    tested = np.flatnonzero((test if test.any() else ~np.isin(np.arange(len(given)), own)) & (given.labels >= 0))
+    tested = np.flatnonzero((test if test.any() else ~train) & (given.labels >= 0))
     if not len(fitted) or len(tested) < LEAST_MEASURED:
         expected = f"faces to fit ranges on, and {LEAST_MEASURED} others with labels to measure on"
         raise MienError(expected, f"{len(fitted)} and {len(tested)}", "give a larger face set")
+    if len(np.unique(given.labels[tested])) < 2:
+        raise MienError("faces of two classes or more to measure on", "one class", "give a face set with more classes")
     return fitted, tested
+
+
+def _in_parts(faces: FaceSet, rows: Rows) -> Iterator[npt.NDArray[np.float32]]:
+    """Some faces of the set at a time, as the file takes them."""
+    return (_planes(faces.faces(rows[first : first + BATCH])) for first in range(0, len(rows), BATCH))
 
 
 def _planes(faces: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -118,8 +146,8 @@ def _planes(faces: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
 class _Faces:
     """Gives onnxruntime's calibration some faces at a time."""
 
-    def __init__(self, faces: npt.NDArray[np.float32]) -> None:
-        self._parts = iter(np.array_split(faces, -(-len(faces) // BATCH)))
+    def __init__(self, faces: FaceSet, rows: Rows) -> None:
+        self._parts = _in_parts(faces, rows)
 
     def get_next(self) -> dict[str, Any] | None:
         """The next faces; None at the end."""
@@ -127,7 +155,7 @@ class _Faces:
         return None if part is None else {FACES: part}
 
 
-def _quantized(model: ModelProto, faces: npt.NDArray[np.float32], out: Path) -> bytes:
+def _quantized(model: ModelProto, faces: FaceSet, rows: Rows, out: Path) -> bytes:
     """The network with eight bits, as a file's content. onnxruntime hands it from step to step by files."""
     tool = import_quantization()
 
@@ -140,7 +168,7 @@ def _quantized(model: ModelProto, faces: npt.NDArray[np.float32], out: Path) -> 
         tool.shape_inference.quant_pre_process(str(given), str(folded), skip_symbolic_shape=True)
         kept = _before_convolutions(ModelProto.FromString(folded.read_bytes()))
         tool.quantize_static(
-            str(folded), str(made), Reader(faces), per_channel=True, nodes_to_exclude=list(kept),
+            str(folded), str(made), Reader(faces, rows), per_channel=True, nodes_to_exclude=list(kept),
             op_types_to_quantize=list(QUANTIZED), weight_type=tool.QuantType.QInt8, activation_type=tool.QuantType.QUInt8,
         )  # fmt: skip
         result = ModelProto.FromString(made.read_bytes())
@@ -159,22 +187,13 @@ def _before_convolutions(model: ModelProto) -> Sequence[str]:
     return names
 
 
-def _with_batch(content: bytes, batch: int) -> bytes:
-    model = ModelProto.FromString(content)
-    for value in (*model.graph.input, *model.graph.output):
-        value.type.tensor_type.shape.dim[0].dim_value = batch
-    result: bytes = model.SerializeToString()
-    return result
-
-
-def _measured(content: bytes, faces: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> tuple[float, float]:
-    """The share of faces that a network reads right, and the seconds for a face on one thread."""
+def _measured(content: bytes, faces: FaceSet, rows: Rows) -> tuple[npt.NDArray[np.bool_], float]:
+    """Which of these rows a network reads right, (N,), and the seconds for a face on one thread."""
     session = open_session(content, 1)
-    parts = np.array_split(faces, -(-len(faces) // BATCH))
-    logits = np.concatenate([session.run(None, {FACES: part})[0] for part in parts])
-    times = list[float]()
+    found = np.concatenate([session.run(None, {FACES: part})[0].argmax(axis=1) for part in _in_parts(faces, rows)])
+    part, times = next(_in_parts(faces, rows)), list[float]()
     for _ in range(TIMED):
         began = time.perf_counter()
-        session.run(None, {FACES: parts[0]})
-        times.append((time.perf_counter() - began) / len(parts[0]))
-    return float((logits.argmax(axis=1) == labels).mean()), min(times)
+        session.run(None, {FACES: part})
+        times.append((time.perf_counter() - began) / len(part))
+    return found == faces.labels[rows], min(times)

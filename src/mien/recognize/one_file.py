@@ -6,9 +6,8 @@ import onnx
 from onnx import ModelProto, TensorProto, helper, version_converter
 from safetensors.torch import save
 
-from mien.disk import write_atomically
 from mien.errors import MienError
-from mien.folders import require_absent
+from mien.folders import require_absent, write_new
 from mien.json_text import to_json
 from mien.onnx_file import first_line, serialize
 from mien.recognize.bundled import find_model
@@ -34,8 +33,7 @@ def export_one_file(model: Path | str, out: Path | str, opset: int = OPSET, batc
     require_absent(out)
     card = read_card(find_model(model))
     content = one_file(find_model(model), card, opset, batch)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(out, serialize(content, out))
+    write_new(out, serialize(content, out))
     return card
 
 
@@ -51,8 +49,7 @@ def one_file(folder: Path, card: ModelCard, opset: int = OPSET, batch: int | Non
     model: ModelProto = ModelProto.FromString(write_graph(network, card.faces, card.normalize, weights, planes=True))
     _put_in(model, weights)
     if batch is not None:
-        for value in (*model.graph.input, *model.graph.output):
-            value.type.tensor_type.shape.dim[0].dim_value = batch
+        with_batch(model, batch)
     for number, node in enumerate(model.graph.node):
         node.name = f"{node.op_type}_{number}"
     if opset < OPSET:  # in which the operators of mien mean the same; it is checked below
@@ -64,6 +61,13 @@ def one_file(folder: Path, card: ModelCard, opset: int = OPSET, batch: int | Non
             raise MienError(f"a network that operators of version {opset} can say", first_line(error), f"take {OPSET}") from error
     helper.set_model_props(model, notes_of(card))
     onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def with_batch(model: ModelProto, batch: int) -> ModelProto:
+    """The model itself, which from now on takes so many faces at a time."""
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = batch
     return model
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.disk import write_atomically
-from mien.faces.between_frames import WHOLE_EVERY
+from mien.faces.between_frames import WHOLE_EVERY, whole_searches
 from mien.faces.crop import CropSpec
 from mien.faces.which_faces import Turns
 from mien.media.file_limits import FILE_LIMITS, FileLimits
@@ -20,7 +20,6 @@ from mien.media.photos_and_frames import PhotoOrFrame, in_batches, read_photos_a
 from mien.media.rejections import Rejected
 from mien.media.source_files import VIDEOS, SourceFile
 from mien.recognize.drawing import draw_predictions
-from mien.recognize.face_embeddings import FAR
 from mien.recognize.prediction import Prediction
 from mien.recognize.recognizer import Recognizer
 from mien.recognize.resting_look import BaselineFollower
@@ -112,21 +111,23 @@ def predict_files(
     Files that cannot be read, or not wholly, or are beyond the `limits`, are added to `faults`. Without a `crop_spec` faces are
     cut out as the model's card says. Faces are looked for from `least_face` pixels on; without it, as the crop spec says in
     photos, and as `crop_in_frames` says in videos. `turn`: also look for faces in photos on their side.
-    `whole_every`: frames of a video, where they are near, from one search of the whole frame to the next.
+    `whole_every`: the most frames of a video, where they are near, from one search of the whole frame to the next; 1 for all.
     `baseline`: corrects scores for a person's resting look. What tracking cannot promise,
     `mien.recognize.face_embeddings.tracking_caution` tells. Raises MienError as `Recognizer.read` does.
     """
     settings, threshold = tracking.for_frames(every), recognizer.card.conformal_threshold
     video, tracker = None, VideoTracker(settings, threshold)
-    between = whole_every if every < FAR else 1
     how = crop_spec or recognizer.crop_spec
     if least_face is not None:
         how = how.looking_for(least_face)
     for photos in in_batches(_photos_and_frames(inputs, every, faults, limits)):
         found = list[tuple[Prediction, ...]]()
-        for (_, shape), some in groupby(photos, _video_and_shape):
+        for (_, shape), group in groupby(photos, _video_and_shape):
+            some = list(group)
+            pixels = [photo.pixels for photo in some]
             searched = crop_in_frames(how, shape) if shape and least_face is None else how
-            found += recognizer.read([photo.pixels for photo in some], searched, limits, turn, between if shape else 1)
+            whole = whole_searches(pixels, [photo.time or 0 for photo in some], whole_every) if shape and turn == "off" else None
+            found += recognizer.read(pixels, searched, limits, turn, whole)
         for photo, faces in zip(photos, found, strict=True):
             if photo.time is None:
                 yield PredictedPhoto(photo, baseline(None, faces) if baseline else faces)

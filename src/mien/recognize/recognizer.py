@@ -111,16 +111,16 @@ class Recognizer:
         crop_spec: CropSpec | None = None,
         limits: FileLimits = FILE_LIMITS,
         turn: Turns = "off",
-        whole_every: int = 1,
+        searched_whole: Sequence[int] | None = None,
     ) -> list[tuple[Prediction, ...]]:
         """Predictions for the faces in each of these photos, one tuple a photo.
 
         A photo is a path, a file's bytes, a picture of Pillow, or an array, uint8 (H, W, 3) RGB or (H, W) gray. All faces are
         found, and cut out as the model's training faces were, unless `crop_spec` says otherwise. `turn`: in which photos they are
         looked for in all four directions, too, which takes four times as long: `auto`, where no face was found, or `all`.
-        `whole_every`: frames of a video from one search of the whole frame to the next. Raises MienError for what is no photo
-        or beyond the `limits`, where the card does not say how to cut out faces, and where the detector gives no landmarks but
-        cutting needs them.
+        `searched_whole`: for frames of a video, numbers of those that are searched whole, 0 among them; all unless given. Raises
+        MienError for what is no photo or beyond the `limits`, where the card does not say how to cut out faces, and where the
+        detector gives no landmarks but cutting needs them.
         """
         if isinstance(photos, str | bytes) or not isinstance(photos, Sequence):
             raise MienError("a list of photos", f"one {type(photos).__name__}", "put it in a list, or call the recognizer itself")
@@ -129,7 +129,7 @@ class Recognizer:
             raise MienError("a recognizer of faces, to read photos", f"one of {faces.kind}", "train one on a set of faces")
         how.require_workable()
         given = [as_photo(photo, limits) for photo in photos]
-        cut = crop_faces(given, how, faces.side, faces.channels == 3, turn, whole_every)
+        cut = crop_faces(given, how, faces.side, faces.channels == 3, turn, searched_whole)
         if NO_LANDMARKS in cut.empty.values():
             todo = "take a detector that gives landmarks, such as mtcnn, or cut out by box"
             raise MienError(f"faces that can be cut out by {how}", f"one with {NO_LANDMARKS}", todo)

@@ -13,12 +13,14 @@ face counts as changed when it is as unusual for this person as it would have to
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from mien.errors import MienError
 from mien.faces.crop import CropSpec
+from mien.faces.which_faces import Turns
 from mien.media.file_limits import FILE_LIMITS, FileLimits
 from mien.media.photos import PhotoLike
 from mien.recognize.baseline_settings import ELSEWHERE, BaselineSettings
@@ -49,8 +51,10 @@ class RestingLook:
         photos: Sequence[PhotoLike],
         limits: FileLimits = FILE_LIMITS,
         crop_spec: CropSpec | None = None,
+        turn: Turns = "off",
     ) -> "RestingLook":
-        """The resting look in photos of one person's neutral face; several photos are averaged. `crop_spec` as `read` takes it.
+        """The resting look in photos of one person's neutral face; several photos are averaged. `crop_spec` and `turn` as `read`
+        takes them.
 
         Raises MienError where a photo cannot be read or does not show exactly one face, and for a model whose card does not say
         what usual neutral faces look like.
@@ -58,7 +62,8 @@ class RestingLook:
         _usual(recognizer.card)
         if not photos:
             raise MienError("a photo of a neutral face", "none", "give one")
-        found = [face for faces in recognizer.read(photos, crop_spec, limits) for face in _single(faces)]
+        read = recognizer.read(photos, crop_spec, limits, turn)
+        found = [_single(faces, photo, number) for number, (faces, photo) in enumerate(zip(read, photos, strict=True), 1)]
         return RestingLook(tuple(np.mean([log_odds(face.scores) for face in found], axis=0).tolist()))
 
     def corrected(self, prediction: Prediction, card: ModelCard, strength: float = ELSEWHERE) -> Prediction:
@@ -89,6 +94,8 @@ class BaselineFollower:
         self._settings = settings
         self._look = look
         self._sums = dict[int, tuple[Floats, int]]()
+        self.corrected = 0
+        """Faces that were corrected."""
 
     def begin_video(self) -> None:
         """Forget the faces of the video before."""
@@ -108,7 +115,10 @@ class BaselineFollower:
         if look is None and in_video and (face.track or 0) in self._sums:
             total, count = self._sums[face.track or 0]
             look = RestingLook(tuple((total / count).tolist()))
-        return face if look is None else look.corrected(face, self._card, self._settings.weight())
+        if look is None:
+            return face
+        self.corrected += 1
+        return look.corrected(face, self._card, self._settings.weight())
 
 
 def baseline_follower(
@@ -117,16 +127,20 @@ def baseline_follower(
     photos: Sequence[PhotoLike] = (),
     limits: FileLimits = FILE_LIMITS,
     crop_spec: CropSpec | None = None,
+    turn: Turns = "off",
 ) -> BaselineFollower | None:
     """What corrects by neutral `photos`, or by the first seconds of videos; None where neither is asked for.
 
-    Raises MienError for both, and as `RestingLook.of` does.
+    `crop_spec` and `turn` as `Recognizer.read` takes them. Raises MienError for both, for a strength without either, and as
+    `RestingLook.of` does.
     """
     if photos and settings.seconds is not None:
         raise MienError("one of `baseline` and `baseline_seconds`", "both", "leave one out")
+    if not photos and settings.seconds is None and settings.strength is not None:
+        raise MienError("`baseline` or `baseline_seconds` beside `baseline_strength`", "neither", "give one, or leave it out")
     if not photos and settings.seconds is None:
         return None
-    look = RestingLook.of(recognizer, photos, limits, crop_spec) if photos else None
+    look = RestingLook.of(recognizer, photos, limits, crop_spec, turn) if photos else None
     return BaselineFollower(recognizer.card, settings, look)
 
 
@@ -156,10 +170,10 @@ def _usual(card: ModelCard) -> Floats:
     return np.array(card.resting)
 
 
-def _single(faces: Sequence[Prediction]) -> Sequence[Prediction]:
-    """The one face of a photo. Raises MienError for none or several."""
+def _single(faces: Sequence[Prediction], photo: PhotoLike, number: int) -> Prediction:
+    """The one face of a photo, the `number`-th from 1. Raises MienError for none or several."""
     if len(faces) != 1:
-        raise MienError(
-            "one face in a photo of somebody's neutral face", f"{len(faces) or 'none'}", "give one of that person alone"
-        )
-    return faces
+        name = f"in {photo}" if isinstance(photo, str | Path) else f"in photo {number}"
+        todo = "give one of that person alone" if faces else "give another; one that lies on its side wants `turn`"
+        raise MienError("one face in a photo of somebody's neutral face", f"{len(faces) or 'none'} {name}", todo)
+    return faces[0]

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mien.media.photos import Photo
+from mien.media.video_cuts import CutDetector
 from mien.recognize.face_embeddings import FAR, FaceEmbedder, best_embedder
 from mien.recognize.prediction import Prediction
 from mien.recognize.tracking_and_smoothing import FaceEmbeddings, FaceTracker, TrackingSettings
-from mien.recognize.video_cuts import CutDetector
 
 _CLOSE = 1e-6
 """Seconds by which two times may differ, as they are rounded."""
