@@ -28,6 +28,7 @@ def serve(
     key: Key = None,
     most_bytes: Annotated[int, setting(ServiceSettings, "bytes", "--bytes")] = ServiceSettings.bytes,
     pixels: Annotated[int, setting(ServiceSettings, "pixels")] = ServiceSettings.pixels,
+    request_pixels: Annotated[int, setting(ServiceSettings, "request_pixels")] = ServiceSettings.request_pixels,
     photos: Annotated[int, setting(ServiceSettings, "photos")] = ServiceSettings.photos,
     faces: Annotated[int, setting(ServiceSettings, "faces")] = ServiceSettings.faces,
     waiting: Annotated[int, setting(ServiceSettings, "waiting")] = ServiceSettings.waiting,
@@ -43,7 +44,8 @@ def serve(
     from mien.serving.serve import serve as run
 
     settings = ServiceSettings(
-        bytes=most_bytes, pixels=pixels, photos=photos, faces=faces, waiting=waiting, seconds=seconds, batch=batch, gather=gather
+        bytes=most_bytes, pixels=pixels, request_pixels=request_pixels, photos=photos, faces=faces, waiting=waiting,
+        seconds=seconds, batch=batch, gather=gather,
     )  # fmt: skip
     reached = network_settings(name or (), proxy or (), certificate, key, root_path, PROGRAMS)
     secret = "" if token is None else read_token(token)
@@ -55,6 +57,10 @@ def serve(
             if reached.tls is None:
                 warn("the network can read photos and answers along, unless a proxy adds TLS")
         where = page_address(listening, reached.tls is not None, reached.path)
-        say(f"send photos to {where}v1/read, and end with Ctrl-C", flush=True)
+
+        def started(server: object) -> None:
+            """Said once the model is known to be one that can be served."""
+            say(f"send photos to {where}v1/read, and end with Ctrl-C", flush=True)
+
         with suppress(KeyboardInterrupt):
-            run(recognizer, listening, settings, reached, secret)
+            run(recognizer, listening, settings, reached, secret, started)
