@@ -4,13 +4,14 @@ import asyncio
 import hmac
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -19,10 +20,11 @@ from mien.http_server.request_checks import LOOPBACK, RefusedRequest, RequestChe
 from mien.http_server.silent_app import silent_app
 from mien.installed import own_version
 from mien.serving.answers import BODY, EXAMPLE, REFUSALS, Answer
-from mien.serving.batches import Answers, BatchedReader, TooLate
+from mien.serving.batches import Answers, Asked, BatchedReader, Ended
 from mien.serving.figures import Figures
+from mien.serving.held_bodies import HeldBodies, HeldBody, busy
 from mien.serving.settings import ServiceSettings
-from mien.serving.uploads import HeldBody, busy, photos_of
+from mien.serving.uploads import photos_of, require_few_pixels
 from mien.wording import plain_text
 
 LEFT = 499
@@ -30,7 +32,7 @@ LEFT = 499
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Service:
     """What all requests share."""
 
@@ -43,6 +45,10 @@ class Service:
     settings: ServiceSettings
     token: str = ""
     """What clients have to send; empty where anybody may ask."""
+    bodies: HeldBodies = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bodies = HeldBodies(self.settings, self.figures)
 
 
 router = APIRouter()
@@ -131,33 +137,40 @@ async def _answers(request: Request, service: Service, model: list[str]) -> Answ
         raise RefusedRequest(409, MienError(f"the model that is served, {service.name}", found, "ask for this one, or for none"))
     if figures.waiting >= settings.waiting:
         raise busy()
-    with HeldBody(request, settings, figures) as held:
+    with HeldBody(request, settings, service.bodies) as held:
         try:
             files = await photos_of(request.headers, await held.read(), settings)
         except ClientDisconnect:
             return None
+        await run_in_threadpool(require_few_pixels, files, settings)
         if figures.waiting >= settings.waiting:  # they came meanwhile
             raise busy()
-        figures.waiting += 1
+        figures.waiting, figures.waiting_photos = figures.waiting + 1, figures.waiting_photos + len(files)
+        asked = service.reader.ask(files)
+        held.until(asked.answers)
         try:
-            return await _unless_left(request, asyncio.wrap_future(service.reader.ask(files)))
-        except TooLate:
-            error = MienError(f"to begin within {settings.seconds:g} s", "others who came before", "send it again later")
-            raise RefusedRequest(503, error) from None
+            return await _unless_left(request, service, asked)
         finally:
-            figures.waiting -= 1
+            service.reader.leave(asked)
+            figures.waiting, figures.waiting_photos = figures.waiting - 1, figures.waiting_photos - len(files)
 
 
-async def _unless_left(request: Request, answers: "asyncio.Future[Answers]") -> Answers | None:
-    """The answers once they are there; None where the client leaves before."""
-    leaving = asyncio.ensure_future(_left(request))
+async def _unless_left(request: Request, service: Service, asked: Asked) -> Answers | None:
+    """The answers once they are there; None where the client leaves before. Raises RefusedRequest where they come too late."""
+    answers, leaving = asyncio.wrap_future(asked.answers), asyncio.ensure_future(_left(request))
     both: set[asyncio.Future[Any]] = {answers, leaving}
+    seconds = service.settings.seconds
     try:
+        done, _ = await asyncio.wait(both, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if not done and service.reader.withdraw(asked):
+            error = MienError(f"to begin within {seconds:g} s", "others who came before", "send it again later")
+            raise RefusedRequest(503, error)
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         return answers.result() if answers.done() else None
+    except Ended:
+        raise RefusedRequest(503, MienError("a service that goes on", "one that ends", "send it again later")) from None
     finally:
         leaving.cancel()
-        answers.cancel()
 
 
 async def _left(request: Request) -> None:
@@ -171,7 +184,7 @@ async def _on_refused(request: Request, error: Exception) -> Response:
     if error.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     if error.status in (429, 503):
-        response.headers["Retry-After"] = str(_served(request).figures.retry_after())
+        response.headers["Retry-After"] = str(max(error.seconds, _served(request).figures.retry_after()))
     return response
 
 

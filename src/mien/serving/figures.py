@@ -26,6 +26,8 @@ class Figures:
     """Seconds in which photos were read."""
     waiting: int = 0
     """Requests that wait for their answer now."""
+    waiting_photos: int = 0
+    """Photos of these requests."""
     held: int = 0
     """Bytes of requests that are in memory now."""
 
@@ -44,7 +46,7 @@ class Figures:
     def retry_after(self) -> int:
         """Whole seconds, from 1 to 60, after which those who wait now may have been answered."""
         each = self.reading_seconds / self.photos if self.photos else 0.0
-        return min(60, 1 + int(each * self.waiting))
+        return min(60, 1 + int(each * self.waiting_photos))
 
     def text(self) -> str:
         """All figures in Prometheus' text format, version 0.0.4."""
