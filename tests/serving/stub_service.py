@@ -17,6 +17,7 @@ from PIL import Image
 
 from mien import Recognizer
 from mien.data.info import Faces, Info
+from mien.http_server.client_limits import ClientLimits
 from mien.http_server.network import LOCAL, NetworkSettings, listen, page_address
 from mien.http_server.request_checks import RequestChecks
 from mien.recognize.model_card import ModelCard
@@ -29,6 +30,7 @@ from processes import WAIT
 
 CLASSES = ("dark", "bright")
 CARD = ModelCard({"network": "mien_s"}, CLASSES, Info(CLASSES, side=8, alignment="whole"))
+QUICK = ClientLimits(wrong_by_address=12, wrong_seconds=0.0)
 TOKEN = "a-token-of-many-letters"
 
 
@@ -79,7 +81,7 @@ async def built(stub: Stub | None = None, token: str = "", path: str = "", **set
     stub, figures, asked = stub or answering(), Figures(), ServiceSettings(**settings)
     recognizer = Recognizer(stub, CARD)
     with BatchedReader(recognizer, asked, figures) as reader:
-        app = build(Service("stub", CARD.to_json(), reader, figures, asked, token), path=path)
+        app = build(Service("stub", CARD.to_json(), reader, figures, asked, token, QUICK), path=path)
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=WAIT) as client:
             try:

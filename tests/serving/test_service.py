@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from pydantic import TypeAdapter
-from stub_service import CARD, TOKEN, Built, Raw, Slow, Stub, answering, built, picture, running
+from stub_service import CARD, QUICK, TOKEN, Built, Raw, Slow, Stub, answering, built, picture, running
 
 from mien import MienError, Recognizer
 from mien.data.info import Info
@@ -145,6 +145,12 @@ def test_a_token_is_asked_for_but_to_see_whether_it_is_up() -> None:
                     assert refused.headers["WWW-Authenticate"] == "Bearer"
             right = {"Authorization": f"Bearer {TOKEN}"}
             assert (await one.client.post("/v1/read", content=picture(), headers=right)).status_code == 200
+            before, wrong = one.figures.wrong_tokens, {"Authorization": "Bearer wrong"}
+            statuses = [(await one.client.get("/metrics", headers=wrong)) for _ in range(QUICK.wrong_by_address)]
+            assert {each.status_code for each in statuses[-before:]} == {429}
+            assert statuses[0].status_code == 401
+            assert statuses[-1].headers["Retry-After"] == "60"
+            assert one.figures.wrong_tokens == before + len(statuses)
             card = (await one.client.get("/v1/model", headers=right)).json()
             assert card["name"] == "stub"
             assert card["card"]["classes"] == ["dark", "bright"]
@@ -160,6 +166,11 @@ def test_it_describes_itself_below_the_path_of_a_proxy() -> None:
                 assert described["servers"] == [{"url": "/faces"}]
             assert set(described["paths"]) == {"/v1/read", "/v1/model", "/metrics", "/health"}
             read = described["paths"]["/v1/read"]["post"]
+            assert {"400", "401", "403", "409", "413", "415", "421", "422", "429", "431", "503"} < set(read["responses"])
+            assert {"401", "429"} < set(described["paths"]["/v1/model"]["get"]["responses"])
+            assert {"401", "429"} < set(described["paths"]["/metrics"]["get"]["responses"])
+            head = await one.client.head("/health")
+            assert (head.status_code, head.content) == (200, b"")
             assert set(read["requestBody"]["content"]) == {"image/*", "application/octet-stream", "multipart/form-data"}
             assert read["responses"]["200"]["content"]["application/json"]["example"] == EXAMPLE
             assert (await one.client.post("/faces/v1/read", content=picture())).status_code == 200

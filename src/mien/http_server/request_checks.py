@@ -4,6 +4,7 @@ from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -42,6 +43,12 @@ class RefusedRequest(Exception):
 
 class ClientGone(Exception):
     """The client left before its request was there."""
+
+
+async def until_left(request: Request) -> None:
+    """Return once the client has left; what it still sends is thrown away."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 class RequestChecks:
@@ -107,9 +114,7 @@ def _check_origin(headers: Headers) -> None:
     same = origin is None or origin.partition("://")[2] == headers.get("host")
     if not same or site not in ("same-origin", "none"):
         found = f"one from {origin[:200]!r}" if origin and not same else f"one that is {site[:50]}"
-        raise RefusedRequest(
-            403, MienError("a request from this address's own pages", found, "ask it without another site")
-        )
+        raise RefusedRequest(403, MienError("a request from this address's own pages", found, "ask it without another site"))
 
 
 async def _whole_body(headers: Headers, receive: Receive, most: int) -> Receive:
