@@ -28,7 +28,7 @@ from mien.recognize.bundled import BUNDLED
 from mien.recognize.predict_files import predict_files
 from mien.serving import batches, held_bodies
 from mien.serving.answers import EXAMPLE, Answer
-from mien.serving.batches import Asked, BatchedReader, Ended
+from mien.serving.batches import Asked, BatchedReader, Ended, is_reading
 from mien.serving.figures import BOUNDS, Figures
 from mien.serving.serve import model_name, read_token, serve
 from mien.serving.settings import ServiceSettings
@@ -277,6 +277,7 @@ def test_the_end_waits_for_no_photo_and_refuses_what_waits(monkeypatch: pytest.M
         waits = reader.ask([shot()])
     assert isinstance(waits.answers.exception(WAIT), Ended)
     assert isinstance(reader.ask([shot()]).answers.exception(WAIT), Ended)
+    assert is_reading()
     stub.go.set()
     read.answers.exception(WAIT)
 

@@ -1,6 +1,7 @@
 """The command that puts a model behind an address."""
 
-from contextlib import suppress
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +41,7 @@ def serve(
     """Answer requests with photos by HTTP: POST /v1/read gives what `mien predict --json` prints. No photo is kept."""
     from mien.http_server.network import is_loopback, listen, network_settings, page_address
     from mien.recognize.recognizer import Recognizer
+    from mien.serving.batches import is_reading
     from mien.serving.serve import PROGRAMS, read_token
     from mien.serving.serve import serve as run
 
@@ -62,5 +64,12 @@ def serve(
             """Said once the model is known to be one that can be served."""
             say(f"send photos to {where}v1/read, and end with Ctrl-C", flush=True)
 
-        with suppress(KeyboardInterrupt):
+        try:
             run(recognizer, listening, settings, reached, secret, started)
+        except (KeyboardInterrupt, SystemExit) as told:
+            code = told.code if isinstance(told, SystemExit) and isinstance(told.code, int) else 0
+            if is_reading():
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(code)
+            raise typer.Exit(code) from None

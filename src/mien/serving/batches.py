@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from threading import Condition, Thread
+from threading import enumerate as enumerate_threads
 from typing import Any
 
 from mien.errors import MienError
@@ -21,10 +22,10 @@ Answers = list[dict[str, Any]]
 """What `mien predict --json` prints, for one photo after the other."""
 Outcome = PredictedPhoto | UnreadableFile
 """What became of a photo."""
-
-
 ENDING_SECONDS = 3.0
 """How long the end waits for the photo that is being read; the process ends without it."""
+READER = "mien-reader"
+"""The name of the threads that read photos."""
 
 
 class Ended(Exception):
@@ -51,7 +52,7 @@ class BatchedReader:
         self._recognizer, self._settings, self._figures = recognizer, settings, figures
         self._crop_spec = recognizer.crop_spec
         self._waiting, self._there, self._over = deque[Asked](), Condition(), False
-        self._thread = Thread(target=self._run, name="mien-reader", daemon=True)
+        self._thread = Thread(target=self._run, name=READER, daemon=True)
 
     def __enter__(self) -> "BatchedReader":
         self._thread.start()
@@ -163,6 +164,11 @@ class BatchedReader:
         self._figures.batch(len(outcomes), seconds)
         self._figures.faces += sum(len(one.faces) for one in outcomes if isinstance(one, PredictedPhoto))
         self._figures.unreadable += sum(isinstance(one, UnreadableFile) for one in outcomes)
+
+
+def is_reading() -> bool:
+    """Whether a reader that was ended is still at a photo. Python's own end would then abort the process."""
+    return any(thread.name == READER for thread in enumerate_threads())
 
 
 def _surest(read: PredictedPhoto, most: int) -> PredictedPhoto:
