@@ -1,8 +1,8 @@
 """A service for tests: its model is a stub that answers at once, or when it is let."""
 
+import asyncio
 import io
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from queue import Queue
@@ -17,6 +17,7 @@ from PIL import Image
 
 from mien import Recognizer
 from mien.data.info import Faces, Info
+from mien.http_server.client_limits import ClientLimits
 from mien.http_server.network import LOCAL, NetworkSettings, listen, page_address
 from mien.http_server.request_checks import RequestChecks
 from mien.recognize.model_card import ModelCard
@@ -29,6 +30,7 @@ from processes import WAIT
 
 CLASSES = ("dark", "bright")
 CARD = ModelCard({"network": "mien_s"}, CLASSES, Info(CLASSES, side=8, alignment="whole"))
+QUICK = ClientLimits(wrong_by_address=12, wrong_seconds=0.0)
 TOKEN = "a-token-of-many-letters"
 
 
@@ -70,21 +72,20 @@ class Built:
     client: httpx.AsyncClient
     figures: Figures
     stub: Stub
+    reader: BatchedReader
 
 
 @asynccontextmanager
-async def built(
-    stub: Stub | None = None, token: str = "", path: str = "", clock: Callable[[], float] = time.monotonic, **settings: Any
-) -> AsyncIterator[Built]:
+async def built(stub: Stub | None = None, token: str = "", path: str = "", **settings: Any) -> AsyncIterator[Built]:
     """A service whose application is asked in this event loop."""
     stub, figures, asked = stub or answering(), Figures(), ServiceSettings(**settings)
     recognizer = Recognizer(stub, CARD)
-    with BatchedReader(recognizer, asked, figures, clock) as reader:
-        app = build(Service("stub", CARD.to_json(), reader, figures, asked, token), path=path)
+    with BatchedReader(recognizer, asked, figures) as reader:
+        app = build(Service("stub", CARD.to_json(), reader, figures, asked, token, QUICK), path=path)
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=WAIT) as client:
             try:
-                yield Built(app, client, figures, stub)
+                yield Built(app, client, figures, stub, reader)
             finally:
                 stub.go.set()
 
@@ -117,6 +118,7 @@ class Raw:
     """A request without a client of HTTP: what is said to the application, and what it says."""
 
     said: list[dict[str, Any]]
+    address: str = "127.0.0.1"
     heard: list[Any] = field(default_factory=list)
 
     async def ask(self, app: RequestChecks) -> "Raw":
@@ -124,13 +126,28 @@ class Raw:
         scope = {
             "type": "http", "method": "POST", "path": "/v1/read", "raw_path": b"/v1/read", "query_string": b"",
             "http_version": "1.1", "headers": [(b"host", b"127.0.0.1")], "scheme": "http", "server": ("127.0.0.1", 80),
-            "client": ("127.0.0.1", 1), "root_path": "",
+            "client": (self.address, 1), "root_path": "",
         }  # fmt: skip
-        await app(scope, self._receive, self._send)
+        await app(scope, self.receive, self._send)
         return self
 
-    async def _receive(self) -> Any:
+    async def receive(self) -> Any:
         return self.said.pop(0) if self.said else {"type": "http.disconnect"}
 
     async def _send(self, message: Any) -> None:
         self.heard.append(message)
+
+
+class Slow(Raw):
+    """A client that stalls after its last message, until it is let go."""
+
+    def __init__(self, said: list[dict[str, Any]]) -> None:
+        super().__init__(said)
+        self.stalls, self.leave = asyncio.Event(), asyncio.Event()
+
+    async def receive(self) -> Any:
+        """A message, or the client's end."""
+        if not self.said:
+            self.stalls.set()
+            await self.leave.wait()
+        return await super().receive()

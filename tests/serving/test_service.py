@@ -17,16 +17,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from pydantic import TypeAdapter
-from stub_service import CARD, TOKEN, Built, Raw, Stub, answering, built, picture, running
+from stub_service import CARD, QUICK, TOKEN, Built, Raw, Slow, Stub, answering, built, picture, running
 
 from mien import MienError, Recognizer
 from mien.data.info import Info
 from mien.http_server.client_limits import ClientLimits
 from mien.http_server.network import NetworkSettings, listen
+from mien.media.source_files import SourceFile
 from mien.recognize.bundled import BUNDLED
+from mien.recognize.predict_files import predict_files
+from mien.serving import batches, held_bodies
 from mien.serving.answers import EXAMPLE, Answer
+from mien.serving.batches import Asked, BatchedReader, Ended, is_reading
 from mien.serving.figures import BOUNDS, Figures
 from mien.serving.serve import model_name, read_token, serve
+from mien.serving.settings import ServiceSettings
 from processes import WAIT
 
 ANSWERS = TypeAdapter(Answer)
@@ -109,6 +114,10 @@ def test_bad_requests_are_one_sentence() -> None:
             require_error(await post("/v1/read", content=nameless, headers=form), 422)
             field = b'--x\r\nContent-Disposition: form-data; name="photos"\r\n\r\n/etc/passwd\r\n--x--\r\n'
             require_error(await post("/v1/read", content=field, headers=form), 422, "as a file")
+            whole = b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n' + picture() + b"\r\n--x--\r\n"
+            assert (await post("/v1/read", content=whole, headers=form)).status_code == 200
+            for cut in (4, 8, 40):
+                require_error(await post("/v1/read", content=whole[:-cut], headers=form), 400, "closing boundary")
             three = [("photos", (f"{number}.png", picture())) for number in range(3)]
             require_error(await post("/v1/read", files=three), 422, "at most 2 photos")
             require_error(await post("/v1/read?model=other", content=picture()), 409, "other")
@@ -136,6 +145,12 @@ def test_a_token_is_asked_for_but_to_see_whether_it_is_up() -> None:
                     assert refused.headers["WWW-Authenticate"] == "Bearer"
             right = {"Authorization": f"Bearer {TOKEN}"}
             assert (await one.client.post("/v1/read", content=picture(), headers=right)).status_code == 200
+            before, wrong = one.figures.wrong_tokens, {"Authorization": "Bearer wrong"}
+            statuses = [(await one.client.get("/metrics", headers=wrong)) for _ in range(QUICK.wrong_by_address)]
+            assert {each.status_code for each in statuses[-before:]} == {429}
+            assert statuses[0].status_code == 401
+            assert statuses[-1].headers["Retry-After"] == "60"
+            assert one.figures.wrong_tokens == before + len(statuses)
             card = (await one.client.get("/v1/model", headers=right)).json()
             assert card["name"] == "stub"
             assert card["card"]["classes"] == ["dark", "bright"]
@@ -151,6 +166,11 @@ def test_it_describes_itself_below_the_path_of_a_proxy() -> None:
                 assert described["servers"] == [{"url": "/faces"}]
             assert set(described["paths"]) == {"/v1/read", "/v1/model", "/metrics", "/health"}
             read = described["paths"]["/v1/read"]["post"]
+            assert {"400", "401", "403", "409", "413", "415", "421", "422", "429", "431", "503"} < set(read["responses"])
+            assert {"401", "429"} < set(described["paths"]["/v1/model"]["get"]["responses"])
+            assert {"401", "429"} < set(described["paths"]["/metrics"]["get"]["responses"])
+            head = await one.client.head("/health")
+            assert (head.status_code, head.content) == (200, b"")
             assert set(read["requestBody"]["content"]) == {"image/*", "application/octet-stream", "multipart/form-data"}
             assert read["responses"]["200"]["content"]["application/json"]["example"] == EXAMPLE
             assert (await one.client.post("/faces/v1/read", content=picture())).status_code == 200
@@ -188,37 +208,123 @@ def test_requests_that_wait_are_read_together_and_thousands_more_are_asked_to_co
     asyncio.run(ask())
 
 
-def test_who_waits_too_long_or_leaves_is_not_read() -> None:
-    now = [0.0]
+def shot(value: int = 200, name: str = "photo") -> SourceFile:
+    """A photo in memory."""
+    return SourceFile(name, Path(), content=picture(value))
 
+
+def test_who_waits_too_long_is_told_while_others_are_read() -> None:
     async def ask() -> None:
-        async with built(Stub(), clock=lambda: now[0], seconds=10) as one:
-            first = asyncio.create_task(one.client.post("/v1/read", content=picture()))
+        async with built(Stub(), seconds=0.01) as one:
+            first = one.reader.ask([shot()])
             await asyncio.to_thread(one.stub.begun.acquire)
-            late, gone = (asyncio.create_task(one.client.post("/v1/read", content=picture())) for _ in range(2))
-            await begun(one, 3)
-            gone.cancel()
-            await asyncio.wait([gone])
-            now[0] = 11.0
-            one.stub.go.set()
-            assert (await first).status_code == 200
-            refused = await late
-            require_error(refused, 503)
+            refused = await one.client.post("/v1/read", content=picture())
+            require_error(refused, 503, "to begin within 0.01 s")
             assert int(refused.headers["Retry-After"]) >= 1
+            assert (one.figures.waiting, one.figures.waiting_photos, one.figures.held) == (0, 0, 0)
+            one.stub.go.set()
+            assert await asyncio.wrap_future(first.answers)
             assert one.stub.batches == [1]
 
     asyncio.run(ask())
 
 
+def test_who_leaves_is_not_read_and_its_bytes_count_while_they_are_in_memory() -> None:
+    async def ask() -> None:
+        async with built(Stub(), batch=1) as one:
+            posts = [asyncio.create_task(one.client.post("/v1/read", content=picture())) for _ in range(2)]
+            await asyncio.to_thread(one.stub.begun.acquire)
+            await begun(one, 2)
+            assert one.figures.held == 2 * len(picture())
+            for post in posts:
+                post.cancel()
+            await asyncio.wait(posts)
+            assert one.figures.waiting == 0
+            assert one.figures.held == len(picture()), "one is being read, the other is gone"
+            one.stub.go.set()
+            while one.figures.held:
+                await asyncio.sleep(0)
+            assert one.stub.batches == [1]
+
+    asyncio.run(ask())
+
+
+def test_no_further_photo_of_a_request_is_read_once_its_client_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def one_by_one(recognizer: Any, files: Any, *words: Any, **more: Any) -> Any:
+        for file in files:
+            seen.append(file.name)
+            asked.left = True
+            yield from predict_files(recognizer, [file], *words, **more)
+
+    monkeypatch.setattr(batches, "predict_files", one_by_one)
+    asked = Asked([shot(name="a"), shot(name="b")])
+    figures = Figures()
+    reader = BatchedReader(Recognizer(answering(), CARD), ServiceSettings(), figures)
+    reader._answer([asked])
+    assert seen == ["a"]
+    assert asked.answers.done()
+    assert (figures.photos, figures.faces) == (1, 1)
+
+
+def test_the_end_waits_for_no_photo_and_refuses_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "ENDING_SECONDS", 0.0)
+    stub = Stub()
+    with BatchedReader(Recognizer(stub, CARD), ServiceSettings(), Figures()) as reader:
+        read = reader.ask([shot(), shot()])
+        stub.begun.acquire()
+        waits = reader.ask([shot()])
+    assert isinstance(waits.answers.exception(WAIT), Ended)
+    assert isinstance(reader.ask([shot()]).answers.exception(WAIT), Ended)
+    assert is_reading()
+    stub.go.set()
+    read.answers.exception(WAIT)
+
+
 def test_a_client_that_leaves_in_the_middle_leaves_nothing_behind() -> None:
     async def ask() -> None:
-        async with built(Stub()) as one:
+        async with built() as one:
             part = {"type": "http.request", "body": b"half a photo", "more_body": True}
             await Raw([part]).ask(one.app)
+            assert one.figures.held == 0
             whole = {"type": "http.request", "body": picture(), "more_body": False}
             await Raw([whole]).ask(one.app)
-            assert (one.figures.waiting, one.figures.held) == (0, 0)
-            assert one.figures.requests == {499: 2}
+            while one.figures.held:
+                await asyncio.sleep(0)
+            assert one.figures.waiting == 0
+            assert one.figures.requests[499] >= 1
+            assert one.figures.requests.total() == 2
+
+    asyncio.run(ask())
+
+
+@pytest.mark.parametrize("stalled", [0.0, 1e9])
+def test_uploads_that_stall_make_room_and_others_leave_half(monkeypatch: pytest.MonkeyPatch, stalled: float) -> None:
+    monkeypatch.setattr(held_bodies, "STALLED_SECONDS", stalled)
+
+    async def ask() -> None:
+        async with built(held=4096) as one:
+            slow = [Slow([{"type": "http.request", "body": b"x" * 1500, "more_body": True}]) for _ in range(2)]
+            tasks = [asyncio.create_task(each.ask(one.app)) for each in slow]
+            while not all(each.stalls.is_set() or each.heard for each in slow):
+                await asyncio.sleep(0)
+            content = picture() + b"x" * 1500
+            answer = await one.client.post("/v1/read", content=content)
+            other = await Raw([{"type": "http.request", "body": content, "more_body": False}], "192.0.2.7").ask(one.app)
+            assert other.heard[0]["status"] in (200, 499)
+            if stalled:  # the second from the same address came too late, since the first holds its half
+                assert [bool(each.heard) for each in slow] == [False, True]
+                require_error(answer, 429)
+                assert int(answer.headers["Retry-After"]) >= stalled
+            else:
+                assert answer.status_code == 200
+                assert slow[0].heard[0]["status"] == 429
+            for each in slow:
+                each.leave.set()
+            await asyncio.gather(*tasks)
+            while one.figures.held:
+                await asyncio.sleep(0)
 
     asyncio.run(ask())
 
@@ -259,6 +365,20 @@ def test_a_model_that_fails_at_one_photo_spoils_no_other() -> None:
             good, bad = answer.json()["photos"]
             assert good["faces"][0]["top"] == "bright"
             assert "a bug" in bad["fault"]
+            assert (one.figures.photos, one.figures.faces, one.figures.unreadable) == (2, 1, 1)
+
+    asyncio.run(ask())
+
+
+def test_the_pixels_of_a_request_are_limited_before_any_is_decoded() -> None:
+    async def ask() -> None:
+        async with built(pixels=10_000, request_pixels=15_000) as one:
+            for count, status in ((1, 200), (2, 413)):
+                form = [("f", ("a.png", picture(size=(100, 90))))] * count
+                answer = await one.client.post("/v1/read", files=[*form, ("f", ("large", picture(size=(200, 200))))])
+                assert answer.status_code == status, "a photo that is refused alone does not count"
+            require_error(answer, 413, "18,000")
+            assert len(one.stub.batches) == 1
 
     asyncio.run(ask())
 
@@ -290,7 +410,7 @@ def test_no_body_whatever_is_an_error_of_the_service() -> None:
             def ask(parts: list[bytes], kind: str, query: str) -> None:
                 sent = one.client.post("/v1/read", content=b"".join(parts), headers={"content-type": kind}, params={"q": query})
                 response = loop.run(sent)
-                assert response.status_code in (200, 413, 415, 422)
+                assert response.status_code in (200, 400, 413, 415, 422)
                 assert b"root:" not in response.content
                 response.json()
 

@@ -1,6 +1,7 @@
 """The command that puts a model behind an address."""
 
-from contextlib import suppress
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,7 @@ def serve(
     key: Key = None,
     most_bytes: Annotated[int, setting(ServiceSettings, "bytes", "--bytes")] = ServiceSettings.bytes,
     pixels: Annotated[int, setting(ServiceSettings, "pixels")] = ServiceSettings.pixels,
+    request_pixels: Annotated[int, setting(ServiceSettings, "request_pixels")] = ServiceSettings.request_pixels,
     photos: Annotated[int, setting(ServiceSettings, "photos")] = ServiceSettings.photos,
     faces: Annotated[int, setting(ServiceSettings, "faces")] = ServiceSettings.faces,
     waiting: Annotated[int, setting(ServiceSettings, "waiting")] = ServiceSettings.waiting,
@@ -39,11 +41,13 @@ def serve(
     """Answer requests with photos by HTTP: POST /v1/read gives what `mien predict --json` prints. No photo is kept."""
     from mien.http_server.network import is_loopback, listen, network_settings, page_address
     from mien.recognize.recognizer import Recognizer
+    from mien.serving.batches import is_reading
     from mien.serving.serve import PROGRAMS, read_token
     from mien.serving.serve import serve as run
 
     settings = ServiceSettings(
-        bytes=most_bytes, pixels=pixels, photos=photos, faces=faces, waiting=waiting, seconds=seconds, batch=batch, gather=gather
+        bytes=most_bytes, pixels=pixels, request_pixels=request_pixels, photos=photos, faces=faces, waiting=waiting,
+        seconds=seconds, batch=batch, gather=gather,
     )  # fmt: skip
     reached = network_settings(name or (), proxy or (), certificate, key, root_path, PROGRAMS)
     secret = "" if token is None else read_token(token)
@@ -55,6 +59,17 @@ def serve(
             if reached.tls is None:
                 warn("the network can read photos and answers along, unless a proxy adds TLS")
         where = page_address(listening, reached.tls is not None, reached.path)
-        say(f"send photos to {where}v1/read, and end with Ctrl-C", flush=True)
-        with suppress(KeyboardInterrupt):
-            run(recognizer, listening, settings, reached, secret)
+
+        def started(server: object) -> None:
+            """Said once the model is known to be one that can be served."""
+            say(f"send photos to {where}v1/read, and end with Ctrl-C", flush=True)
+
+        try:
+            run(recognizer, listening, settings, reached, secret, started)
+        except (KeyboardInterrupt, SystemExit) as told:
+            code = told.code if isinstance(told, SystemExit) and isinstance(told.code, int) else 0
+            if is_reading():
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(code)
+            raise typer.Exit(code) from None

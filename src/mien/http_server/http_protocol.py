@@ -20,9 +20,9 @@ KNOWN = "signed_in"
 
 TROUBLES = {
     400: ("a request in HTTP", "something else", "send requests of HTTP"),
-    414: ("a short address", "a long one", "begin at the first page"),
+    414: ("a short address", "a long one", "ask for a shorter address"),
     429: ("a request after the reply to the last", "many at once", "wait for the replies"),
-    431: ("few and short headers", "many or long ones", "delete this address's cookies, then open it again"),
+    431: ("few and short headers", "many or long ones", "send fewer headers; in a browser, delete this address's cookies"),
 }
 """Why a request is refused before the application sees it, by HTTP status."""
 

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -33,15 +34,21 @@ def error_response(status: int, error: MienError) -> JSONResponse:
 
 
 class RefusedRequest(Exception):
-    """Ends a request, and says why."""
+    """Ends a request, and says why; `seconds`: after how long it may be sent again at the earliest, where that is known."""
 
-    def __init__(self, status: int, error: MienError) -> None:
+    def __init__(self, status: int, error: MienError, seconds: int = 0) -> None:
         super().__init__(str(error))
-        self.status, self.error = status, error
+        self.status, self.error, self.seconds = status, error, seconds
 
 
 class ClientGone(Exception):
     """The client left before its request was there."""
+
+
+async def until_left(request: Request) -> None:
+    """Return once the client has left; what it still sends is thrown away."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 class RequestChecks:
@@ -107,7 +114,7 @@ def _check_origin(headers: Headers) -> None:
     same = origin is None or origin.partition("://")[2] == headers.get("host")
     if not same or site not in ("same-origin", "none"):
         found = f"one from {origin[:200]!r}" if origin and not same else f"one that is {site[:50]}"
-        raise RefusedRequest(403, MienError("a request from this page", found, "open the page itself"))
+        raise RefusedRequest(403, MienError("a request from this address's own pages", found, "ask it without another site"))
 
 
 async def _whole_body(headers: Headers, receive: Receive, most: int) -> Receive:
@@ -133,7 +140,7 @@ async def _whole_body(headers: Headers, receive: Receive, most: int) -> Receive:
 
 
 def _too_long(most: int) -> RefusedRequest:
-    return RefusedRequest(413, MienError(f"at most {most} bytes", "more", "send fewer answers at once"))
+    return RefusedRequest(413, MienError(f"at most {most} bytes", "more", "send less at once"))
 
 
 def _name(host: str) -> str:

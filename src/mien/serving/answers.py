@@ -99,13 +99,28 @@ BODY: dict[str, Any] = {
 }
 """How a request to read photos looks, for OpenAPI."""
 
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    401: {"model": ErrorAnswer, "description": "The token is missing or wrong."},
-    409: {"model": ErrorAnswer, "description": "Another model was asked for than the one that is served."},
-    413: {"model": ErrorAnswer, "description": "The request has too many bytes."},
-    415: {"model": ErrorAnswer, "description": "The body is neither a photo nor a form."},
+
+def _refusal(description: str) -> dict[str, Any]:
+    return {"model": ErrorAnswer, "description": description}
+
+
+CLOSED: dict[int | str, dict[str, Any]] = {
+    400: _refusal("The request is no HTTP."),
+    401: _refusal("The token is missing or wrong."),
+    421: _refusal("The host name is not one of this service."),
+    429: _refusal("Too many wrong tokens; Retry-After says when to come again."),
+    431: _refusal("The headers are too many or too long."),
+}
+"""What a request to an address that wants a token may be answered, for OpenAPI."""
+
+REFUSALS = CLOSED | {
+    400: _refusal("The form was cut off, or the request is no HTTP."),
+    403: _refusal("Another site's page sent the request."),
+    409: _refusal("Another model was asked for than the one that is served."),
+    413: _refusal("The request has too many bytes, or its photos too many pixels."),
+    415: _refusal("The body is neither a photo nor a form."),
     422: {"description": "Not one photo could be read (then as in 200), or the form is broken."},
-    429: {"model": ErrorAnswer, "description": "Too many requests wait; Retry-After says when to come again."},
-    503: {"model": ErrorAnswer, "description": "The request waited too long; Retry-After says when to come again."},
+    429: _refusal("Too many requests wait, or too many tokens were wrong; Retry-After says when to come again."),
+    503: _refusal("The request waited too long, or the service ends; Retry-After says when to come again."),
 }
 """What else a request to read photos is answered, for OpenAPI."""

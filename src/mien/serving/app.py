@@ -4,33 +4,41 @@ import asyncio
 import hmac
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from mien.errors import MienError
-from mien.http_server.request_checks import LOOPBACK, RefusedRequest, RequestChecks, error_response
+from mien.http_server.client_addresses import client_key
+from mien.http_server.client_limits import ClientLimits
+from mien.http_server.recent_counts import MINUTE, RecentCounts
+from mien.http_server.request_checks import LOOPBACK, RefusedRequest, RequestChecks, error_response, until_left
 from mien.http_server.silent_app import silent_app
 from mien.installed import own_version
-from mien.serving.answers import BODY, EXAMPLE, REFUSALS, Answer
-from mien.serving.batches import Answers, BatchedReader, TooLate
+from mien.serving.answers import BODY, CLOSED, EXAMPLE, REFUSALS, Answer
+from mien.serving.batches import Answers, Asked, BatchedReader, Ended
 from mien.serving.figures import Figures
+from mien.serving.held_bodies import HeldBodies, HeldBody, busy
 from mien.serving.settings import ServiceSettings
-from mien.serving.uploads import HeldBody, busy, photos_of
+from mien.serving.uploads import photos_of, require_few_pixels
 from mien.wording import plain_text
 
 LEFT = 499
 """The status that is noted where a client left before its answer."""
+TOKEN = "send the header Authorization: Bearer TOKEN"
+"""What clients without the right token are told to do."""
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Service:
     """What all requests share."""
 
@@ -43,6 +51,12 @@ class Service:
     settings: ServiceSettings
     token: str = ""
     """What clients have to send; empty where anybody may ask."""
+    limits: ClientLimits = field(default_factory=ClientLimits)
+    """How many wrong tokens a client may send, and how long it waits for the answer."""
+
+    def __post_init__(self) -> None:
+        self.bodies = HeldBodies(self.settings, self.figures)
+        self.wrong_tokens = RecentCounts(self.limits.wrong_by_address, time.monotonic)
 
 
 router = APIRouter()
@@ -71,13 +85,26 @@ def _served(request: Request) -> Service:
     return service
 
 
-def _allowed(request: Request, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Service:
-    """The service, for those who may use it. Compares tokens in a time that says nothing about them."""
+async def _allowed(request: Request, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Service:
+    """The service, for those who may use it. Compares tokens in a time that says nothing about them.
+
+    A right token is never refused. A wrong one is answered after a while, and counted: beyond so many a minute the answer is 429.
+    """
     service, token = _served(request), sent.credentials if sent else ""
-    if service.token and not hmac.compare_digest(token.encode("utf-8", "surrogateescape"), service.token.encode()):
-        found = "another" if token else "none"
-        raise RefusedRequest(401, MienError("the token of this service", found, "send the header Authorization: Bearer TOKEN"))
-    return service
+    if not service.token or hmac.compare_digest(token.encode("utf-8", "surrogateescape"), service.token.encode()):
+        return service
+    if not token:
+        raise RefusedRequest(401, MienError("the token of this service", "none", TOKEN))
+    address = client_key(request.client.host if request.client else "")
+    many = service.wrong_tokens.is_full(address)
+    service.wrong_tokens.note(address)
+    service.figures.wrong_tokens += 1
+    with suppress(TimeoutError):
+        async with asyncio.timeout(service.limits.wrong_seconds):
+            await until_left(request)
+    if many:
+        raise RefusedRequest(429, MienError("few wrong tokens", "many", "wait a minute, then send the right one"), round(MINUTE))
+    raise RefusedRequest(401, MienError("the token of this service", "another", TOKEN))
 
 
 Allowed = Annotated[Service, Depends(_allowed)]
@@ -90,13 +117,19 @@ async def health() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/v1/model", summary="The model's name and card")
+@router.head("/health", include_in_schema=False)
+async def head_of_health() -> Response:
+    """What asks for the headers alone, as load balancers do."""
+    return Response(media_type="application/json")
+
+
+@router.get("/v1/model", summary="The model's name and card", responses=CLOSED)
 async def model(service: Allowed) -> dict[str, Any]:
     """What the model learned from, its classes, thresholds and figures, as its model.json says."""
     return {"name": service.name, "card": service.card}
 
 
-@router.get("/metrics", summary="Counts for Prometheus", response_class=PlainTextResponse)
+@router.get("/metrics", summary="Counts for Prometheus", response_class=PlainTextResponse, responses=CLOSED)
 async def metrics(service: Allowed) -> Response:
     """How many requests, photos and faces were answered, and how long it took."""
     return PlainTextResponse(service.figures.text(), media_type=PROMETHEUS)
@@ -131,38 +164,40 @@ async def _answers(request: Request, service: Service, model: list[str]) -> Answ
         raise RefusedRequest(409, MienError(f"the model that is served, {service.name}", found, "ask for this one, or for none"))
     if figures.waiting >= settings.waiting:
         raise busy()
-    with HeldBody(request, settings, figures) as held:
+    with HeldBody(request, settings, service.bodies) as held:
         try:
             files = await photos_of(request.headers, await held.read(), settings)
         except ClientDisconnect:
             return None
+        await run_in_threadpool(require_few_pixels, files, settings)
         if figures.waiting >= settings.waiting:  # they came meanwhile
             raise busy()
-        figures.waiting += 1
+        figures.waiting, figures.waiting_photos = figures.waiting + 1, figures.waiting_photos + len(files)
+        asked = service.reader.ask(files)
+        held.until(asked.answers)
         try:
-            return await _unless_left(request, asyncio.wrap_future(service.reader.ask(files)))
-        except TooLate:
-            error = MienError(f"to begin within {settings.seconds:g} s", "others who came before", "send it again later")
-            raise RefusedRequest(503, error) from None
+            return await _unless_left(request, service, asked)
         finally:
-            figures.waiting -= 1
+            service.reader.leave(asked)
+            figures.waiting, figures.waiting_photos = figures.waiting - 1, figures.waiting_photos - len(files)
 
 
-async def _unless_left(request: Request, answers: "asyncio.Future[Answers]") -> Answers | None:
-    """The answers once they are there; None where the client leaves before."""
-    leaving = asyncio.ensure_future(_left(request))
+async def _unless_left(request: Request, service: Service, asked: Asked) -> Answers | None:
+    """The answers once they are there; None where the client leaves before. Raises RefusedRequest where they come too late."""
+    answers, leaving = asyncio.wrap_future(asked.answers), asyncio.ensure_future(until_left(request))
     both: set[asyncio.Future[Any]] = {answers, leaving}
+    seconds = service.settings.seconds
     try:
+        done, _ = await asyncio.wait(both, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if not done and service.reader.withdraw(asked):
+            error = MienError(f"to begin within {seconds:g} s", "others who came before", "send it again later")
+            raise RefusedRequest(503, error)
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         return answers.result() if answers.done() else None
+    except Ended:
+        raise RefusedRequest(503, MienError("a service that goes on", "one that ends", "send it again later")) from None
     finally:
         leaving.cancel()
-        answers.cancel()
-
-
-async def _left(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _on_refused(request: Request, error: Exception) -> Response:
@@ -171,7 +206,7 @@ async def _on_refused(request: Request, error: Exception) -> Response:
     if error.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     if error.status in (429, 503):
-        response.headers["Retry-After"] = str(_served(request).figures.retry_after())
+        response.headers["Retry-After"] = str(max(error.seconds, _served(request).figures.retry_after()))
     return response
 
 

@@ -2,10 +2,11 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from threading import Condition, Thread
+from threading import enumerate as enumerate_threads
 from typing import Any
 
 from mien.errors import MienError
@@ -19,18 +20,26 @@ from mien.wording import quantity
 
 Answers = list[dict[str, Any]]
 """What `mien predict --json` prints, for one photo after the other."""
+Outcome = PredictedPhoto | UnreadableFile
+"""What became of a photo."""
+ENDING_SECONDS = 3.0
+"""How long the end waits for the photo that is being read; the process ends without it."""
+READER = "mien-reader"
+"""The name of the threads that read photos."""
 
 
-class TooLate(Exception):
-    """A request has waited too long."""
+class Ended(Exception):
+    """The reader was ended before it read a request."""
 
 
-@dataclass(frozen=True, eq=False)
-class _Request:
+@dataclass(eq=False)
+class Asked:
+    """Photos of a request, and the answers about them once they are there."""
+
     files: Sequence[SourceFile]
-    until: float
-    """When it is too late to begin, by the clock."""
     answers: "Future[Answers]" = field(default_factory=Future)
+    left: bool = False
+    """Whether nobody wants the answers any more."""
 
 
 class BatchedReader:
@@ -39,17 +48,11 @@ class BatchedReader:
     Photos of requests that wait are read together, `settings.batch` at most. A photo that cannot be read spoils no other.
     """
 
-    def __init__(
-        self,
-        recognizer: Recognizer,
-        settings: ServiceSettings,
-        figures: Figures,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._recognizer, self._settings, self._figures, self._clock = recognizer, settings, figures, clock
+    def __init__(self, recognizer: Recognizer, settings: ServiceSettings, figures: Figures) -> None:
+        self._recognizer, self._settings, self._figures = recognizer, settings, figures
         self._crop_spec = recognizer.crop_spec
-        self._waiting, self._there, self._over = deque[_Request](), Condition(), False
-        self._thread = Thread(target=self._run, name="mien-reader", daemon=True)
+        self._waiting, self._there, self._over = deque[Asked](), Condition(), False
+        self._thread = Thread(target=self._run, name=READER, daemon=True)
 
     def __enter__(self) -> "BatchedReader":
         self._thread.start()
@@ -58,39 +61,57 @@ class BatchedReader:
     def __exit__(self, *error: object) -> None:
         with self._there:
             self._over = True
+            unread = list(self._waiting)
+            self._waiting.clear()
             self._there.notify()
-        self._thread.join()
-        for one in self._waiting:
-            one.answers.cancel()
+        for one in unread:
+            one.answers.set_exception(Ended())
+        self._thread.join(ENDING_SECONDS)
 
-    def ask(self, files: Sequence[SourceFile]) -> "Future[Answers]":
-        """The answers about photos that are in memory, in their order, once they are there.
-
-        Whoever cancels the future is not answered, and costs nothing where nobody has begun yet. Ends with TooLate where the
-        request has waited too long.
-        """
-        one = _Request(files, self._clock() + self._settings.seconds)
+    def ask(self, files: Sequence[SourceFile]) -> Asked:
+        """Ask for the answers about photos that are in memory, in their order; they raise Ended where the reader ends before."""
+        one = Asked(files)
         with self._there:
-            self._waiting.append(one)
-            self._there.notify()
-        return one.answers
+            over = self._over
+            if not over:
+                self._waiting.append(one)
+                self._there.notify()
+        if over:
+            one.answers.set_exception(Ended())
+        return one
+
+    def withdraw(self, one: Asked) -> bool:
+        """Forget a request with its photos, unless it was begun; whether it was not. Its answers are cancelled then."""
+        with self._there:
+            if one not in self._waiting:
+                return False
+            self._waiting.remove(one)
+        one.answers.cancel()
+        return True
+
+    def leave(self, one: Asked) -> None:
+        """Say that nobody wants the answers any more: no further photo of the request is read."""
+        if not self.withdraw(one):
+            one.left = True
 
     def _run(self) -> None:
-        while taken := self._take():
-            begun = [one for one in taken if one.answers.set_running_or_notify_cancel()]
-            late = [one for one in begun if one.until < self._clock()]
-            for one in late:
-                one.answers.set_exception(TooLate())
-            if kept := [one for one in begun if one not in late]:
-                self._answer(kept)
+        while self._turn():  # which holds no photos while it waits for others
+            pass
 
-    def _take(self) -> list[_Request]:
+    def _turn(self) -> bool:
+        taken = self._take()
+        if begun := [one for one in taken if one.answers.set_running_or_notify_cancel()]:
+            self._answer(begun)
+        return bool(taken)
+
+    def _take(self) -> list[Asked]:
         """The next requests that are read together; none at the end."""
-        most = self._settings.batch
+        most, gather = self._settings.batch, self._settings.gather
         with self._there:
-            self._there.wait_for(lambda: self._waiting or self._over)
-            if most > 1 and self._settings.gather:
-                self._there.wait_for(lambda: self._over or self._photos() >= most, self._settings.gather)
+            while not self._over and not self._waiting:  # also where all that waited were withdrawn meanwhile
+                self._there.wait_for(lambda: self._waiting or self._over)
+                if most > 1 and gather:
+                    self._there.wait_for(lambda: self._over or self._photos() >= most, gather)
             if self._over:
                 return []
             taken = [self._waiting.popleft()]
@@ -101,38 +122,53 @@ class BatchedReader:
     def _photos(self) -> int:
         return sum(len(one.files) for one in self._waiting)
 
-    def _answer(self, requests: Sequence[_Request]) -> None:
-        files = [file for one in requests for file in one.files]
+    def _answer(self, requests: Sequence[Asked]) -> None:
         began = time.monotonic()
         try:
-            found = self._read(files)
+            found = self._read(self._wanted(requests))
         except Exception:  # one of them: the others are read without it
             found = {}
-            for file in files:
+            for file in self._wanted(requests):
                 found |= self._alone(file)
-        self._figures.batch(len(files), time.monotonic() - began)
+        self._note(list(found.values()), time.monotonic() - began)
         for one in requests:
-            one.answers.set_result([found[id(file)] for file in one.files])
+            read = [found[id(file)].to_json() for file in one.files if id(file) in found]
+            if one.left or len(read) == len(one.files):
+                one.answers.set_result(read)
+            else:
+                one.answers.set_exception(Ended())
 
-    def _alone(self, file: SourceFile) -> dict[int, dict[str, Any]]:
+    def _wanted(self, requests: Sequence[Asked]) -> Iterator[SourceFile]:
+        """The photos of requests, as long as somebody waits for them."""
+        for one in requests:
+            for file in one.files:
+                if not one.left and not self._over:
+                    yield file
+
+    def _alone(self, file: SourceFile) -> dict[int, Outcome]:
         try:
             return self._read([file])
         except Exception as error:  # libraries meet odd pictures with exceptions of many kinds
             reason = error.found if isinstance(error, MienError) else reason_of(error)
-            return {id(file): UnreadableFile(file, reason).to_json()}
+            return {id(file): UnreadableFile(file, reason)}
 
-    def _read(self, files: Sequence[SourceFile]) -> dict[int, dict[str, Any]]:
-        """What `mien predict --json` prints for each file, by the file's identity."""
-        faults, found = list[UnreadableFile](), dict[int, dict[str, Any]]()
-        limits = self._settings.file_limits
+    def _read(self, files: Iterable[SourceFile]) -> dict[int, Outcome]:
+        """What was found in each file, by the file's identity."""
+        faults, found, limits = list[UnreadableFile](), dict[int, Outcome](), self._settings.file_limits
         for read in predict_files(self._recognizer, files, 1.0, faults, self._crop_spec, limits=limits):
-            told = _surest(read, self._settings.faces)
-            found[id(read.photo.input)] = told.to_json()
-            self._figures.faces += len(told.faces)
-        for fault in faults:
-            found[id(fault.input)] = fault.to_json()
-            self._figures.unreadable += 1
-        return found
+            found[id(read.photo.input)] = _surest(read, self._settings.faces)
+        return found | {id(fault.input): fault for fault in faults}
+
+    def _note(self, outcomes: Sequence[Outcome], seconds: float) -> None:
+        """Count photos and faces once all of a batch are read: those of a batch that fails are read a second time."""
+        self._figures.batch(len(outcomes), seconds)
+        self._figures.faces += sum(len(one.faces) for one in outcomes if isinstance(one, PredictedPhoto))
+        self._figures.unreadable += sum(isinstance(one, UnreadableFile) for one in outcomes)
+
+
+def is_reading() -> bool:
+    """Whether a reader that was ended is still at a photo. Python's own end would then abort the process."""
+    return any(thread.name == READER for thread in enumerate_threads())
 
 
 def _surest(read: PredictedPhoto, most: int) -> PredictedPhoto:

@@ -24,8 +24,11 @@ class Figures:
     batches: int = 0
     reading_seconds: float = 0.0
     """Seconds in which photos were read."""
+    wrong_tokens: int = 0
     waiting: int = 0
     """Requests that wait for their answer now."""
+    waiting_photos: int = 0
+    """Photos of these requests."""
     held: int = 0
     """Bytes of requests that are in memory now."""
 
@@ -44,7 +47,7 @@ class Figures:
     def retry_after(self) -> int:
         """Whole seconds, from 1 to 60, after which those who wait now may have been answered."""
         each = self.reading_seconds / self.photos if self.photos else 0.0
-        return min(60, 1 + int(each * self.waiting))
+        return min(60, 1 + int(each * self.waiting_photos))
 
     def text(self) -> str:
         """All figures in Prometheus' text format, version 0.0.4."""
@@ -62,6 +65,7 @@ class Figures:
             ("mien_faces_total", "counter", "Faces that were told.", self.faces),
             ("mien_batches_total", "counter", "Times at which photos were read together.", self.batches),
             ("mien_reading_seconds_total", "counter", "Seconds in which photos were read.", round(self.reading_seconds, 6)),
+            ("mien_wrong_tokens_total", "counter", "Requests with a wrong token.", self.wrong_tokens),
             ("mien_waiting_requests", "gauge", "Requests that wait for their answer.", self.waiting),
             ("mien_held_bytes", "gauge", "Bytes of requests in memory.", self.held),
         ):

@@ -48,7 +48,7 @@ def serve(
     recognizer.crop_spec.require_workable()
     limits = replace(reached.limits, sent_bytes=settings.bytes + AROUND)
     with BatchedReader(recognizer, settings, figures) as reader:
-        service = Service(model_name(recognizer), recognizer.card.to_json(), reader, figures, settings, token)
+        service = Service(model_name(recognizer), recognizer.card.to_json(), reader, figures, settings, token, limits)
         app = build(service, known_names(listening, reached), reached.path)
         run_until_told(app, listening, replace(reached, limits=limits), started)
 

@@ -25,6 +25,8 @@ class ServiceSettings:
     """Most bytes of a request."""
     pixels: Count = 50_000_000
     """Most pixels of a photo."""
+    request_pixels: Count = 100_000_000
+    """Most pixels of all photos of a request together, by their headers."""
     photos: Annotated[int, Field(ge=1, le=1000)] = 16
     """Most photos in a request."""
     faces: Count = 100

@@ -1,16 +1,16 @@
 """The photos of a request: its body, or the files of its form."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import Request
 
 from mien.errors import MienError
 from mien.http_server.request_checks import RefusedRequest
+from mien.media.decoding.decode import open_picture
 from mien.media.source_files import SourceFile
-from mien.serving.figures import Figures
 from mien.serving.settings import ServiceSettings
 from mien.wording import plain_text
 
@@ -18,41 +18,8 @@ FORM = "multipart/form-data"
 """The content type of a form with files."""
 OTHERS = ("application/json", "application/x-www-form-urlencoded", "text/", "video/", "audio/", "multipart/")
 """Beginnings of content types that are no photo: somebody has sent something else than they meant."""
+CUT = "one that was cut off"
 TODO = f"send a photo's bytes as the body, or files by {FORM}"
-
-
-class HeldBody:
-    """The body of a request, which counts as held in memory until the context ends."""
-
-    def __init__(self, request: Request, settings: ServiceSettings, figures: Figures) -> None:
-        self._request, self._settings, self._figures, self._size = request, settings, figures, 0
-
-    def __enter__(self) -> "HeldBody":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._figures.held -= self._size
-
-    async def read(self) -> bytes:
-        """All of it. Raises RefusedRequest where it is too long or too much is held, and ClientDisconnect where it breaks off."""
-        length, most = self._request.headers.get("content-length", ""), self._settings.bytes
-        if length.isdecimal() and (len(length) > 15 or int(length) > most):
-            raise _too_long(most)
-        parts = list[bytes]()
-        async for part in self._request.stream():
-            if self._size + len(part) > most:
-                raise _too_long(most)
-            if self._figures.held + len(part) > self._settings.held:
-                raise busy()
-            parts.append(part)
-            self._size += len(part)
-            self._figures.held += len(part)
-        return b"".join(parts)
-
-
-def busy() -> RefusedRequest:
-    """The refusal of a request while too many wait."""
-    return RefusedRequest(429, MienError("fewer requests at a time", "too many that wait", "send it again later"))
 
 
 async def photos_of(headers: Headers, body: bytes, settings: ServiceSettings) -> list[SourceFile]:
@@ -70,12 +37,16 @@ async def photos_of(headers: Headers, body: bytes, settings: ServiceSettings) ->
 async def _files(headers: Headers, body: bytes, settings: ServiceSettings) -> list[SourceFile]:
     async def once() -> AsyncGenerator[bytes, None]:
         yield body
+        if not parser.ended:
+            raise MultiPartException(CUT)  # here the parser closes what it has opened
 
-    parser = MultiPartParser(headers, once(), max_files=settings.photos, max_fields=settings.photos)
+    parser = _Form(headers, once(), max_files=settings.photos, max_fields=settings.photos)
     parser.spool_max_size = len(body) + 1  # in memory, where the body is: no file is written
     try:
         form = await parser.parse()
     except MultiPartException as error:
+        if error.message == CUT:
+            raise RefusedRequest(400, MienError("a form with its closing boundary", CUT, "send it again, whole")) from error
         raise RefusedRequest(
             422, MienError(f"a form of at most {settings.photos} photos", plain_text(error.message, 200), TODO)
         ) from error
@@ -92,5 +63,23 @@ async def _files(headers: Headers, body: bytes, settings: ServiceSettings) -> li
     return photos
 
 
-def _too_long(most: int) -> RefusedRequest:
-    return RefusedRequest(413, MienError(f"at most {most:,} bytes", "more", "send fewer or smaller photos at a time"))
+def require_few_pixels(files: Sequence[SourceFile], settings: ServiceSettings) -> None:
+    """Raises RefusedRequest where the photos have too many pixels together, by their headers. What cannot be read has none."""
+    total = 0
+    for file in files:
+        with suppress(Exception):  # of many kinds; reading it says what is wrong
+            width, height = open_picture(file.content or b"", settings.file_limits).image.size
+            total += width * height
+    most = settings.request_pixels
+    if total > most:
+        raise RefusedRequest(413, MienError(f"at most {most:,} pixels in a request", f"{total:,}", "send fewer photos at a time"))
+
+
+class _Form(MultiPartParser):
+    """Notes whether a form has its end, without which it was cut off."""
+
+    ended = False
+
+    def on_end(self) -> None:
+        """Called at the boundary that closes the form."""
+        self.ended = True

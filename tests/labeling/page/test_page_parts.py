@@ -12,10 +12,11 @@ import pytest
 from mien import MienError
 from mien.http_server.client_limits import ClientLimits
 from mien.http_server.network import is_loopback, listen, page_address
+from mien.http_server.recent_counts import MINUTE, MOST_KEYS
 from mien.http_server.request_checks import LOOPBACK
 from mien.labeling.page.batched_writes import BatchedWrites
 from mien.labeling.page.sessions import MOST_REMEMBERED, REMEMBERED_SECONDS, SessionCache
-from mien.labeling.page.wrong_tokens import MINUTE, MOST_KEYS, TokenLookups, WrongTokens
+from mien.labeling.page.wrong_tokens import TokenLookups, WrongTokens
 from mien.labeling.store.accounts import Accounts
 from mien.labeling.store.records import Answer
 from mien.labeling.store.store import Store

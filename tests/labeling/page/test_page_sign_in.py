@@ -15,9 +15,10 @@ import pytest
 from served_page import PATIENT, asked_store, error_of, given, sent, served, signed_in, write_pool
 
 from mien import FaceSet, MienError
+from mien.http_server import recent_counts
 from mien.http_server.client_limits import ClientLimits
 from mien.http_server.network import NetworkSettings
-from mien.labeling.page import sessions, wrong_tokens
+from mien.labeling.page import sessions
 from mien.labeling.store.store import Store
 from processes import WAIT, wait_until
 
@@ -36,7 +37,7 @@ class Door:
 @pytest.fixture
 def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     """Whatever a test does takes less than a minute by its clock."""
-    monkeypatch.setattr(wrong_tokens, "MINUTE", math.inf)
+    monkeypatch.setattr(recent_counts, "MINUTE", math.inf)
     pool = write_pool(tmp_path / "pool")
     with asked_store(str(tmp_path / "labels.db"), pool) as store:
         yield Door(store, pool, {name: store.accounts.add(name) for name in ("ann", "bob")})

@@ -10,6 +10,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from mien.errors import MienError
+from mien.http_server.recent_counts import MINUTE
+from mien.http_server.request_checks import until_left
 from mien.labeling.page.request_context import (
     ServedPage,
     client_key_of,
@@ -21,7 +23,6 @@ from mien.labeling.page.request_context import (
 )
 from mien.labeling.page.sessions import may_be_token
 from mien.labeling.page.store_failures import public_error
-from mien.labeling.page.wrong_tokens import MINUTE
 from mien.labeling.store.annotators import Holder, Outcome
 
 NOT_SIGNED_IN: dict[Outcome, str] = {
@@ -87,8 +88,7 @@ async def _refused(request: Request, name: str, outcome: Outcome) -> Response:
     with suppress(TimeoutError):
         async with asyncio.timeout(page.limits.wrong_seconds):
             # Only as long as the client waits, too, so that there are no more of these than connections.
-            while (await request.receive())["type"] != "http.disconnect":
-                pass
+            await until_left(request)
     if many:
         return _form(page, "Too many attempts. Wait a minute, then try again.", 429, name)
     return _form(page, NOT_SIGNED_IN[outcome], 401, name)
