@@ -411,7 +411,7 @@ def test_other_sites_cannot_send_for_somebody(place: Place) -> None:
         for address in ("/answers", "/sign-out", "/sign-in", "/undo"):
             response = place.ann.post(address, json=body, headers=headers)
             assert response.status_code == 403, (address, headers)
-            assert error_of(response)["expected"] == "a request from this page"
+            assert error_of(response)["expected"] == "a request from this address's own pages"
     assert not place.store.log()
     for headers in ({"Origin": own, "Sec-Fetch-Site": "same-origin"}, {"Origin": own.replace("http:", "https:")}):
         assert place.ann.post("/answers", json=body, headers=headers).status_code == 200
