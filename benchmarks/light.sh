@@ -16,6 +16,7 @@ trap 'rm -rf "$place"' EXIT
 "$bin/python" -m venv "$place/by_pip"
 "$place/by_pip/bin/pip" install --quiet --disable-pip-version-check --constraint constraints.txt "$place"/wheel/*.whl
 du -sm "$place/by_uv" "$place/by_pip" | sed "s|$place/|MiB, installed |"
+export PYTHONDONTWRITEBYTECODE=  # as for most people: what Python compiled at the first start is kept
 TIMEFORMAT="mien predict: %R s, of them %U s of work and %S s in the system"
 for _ in $(seq "${2:-5}"); do
     time "$place/by_uv/bin/mien" predict "$photo" >"$place/said"
