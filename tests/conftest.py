@@ -77,7 +77,7 @@ def pytest_collection_finish() -> None:
     """From now on it looks through what tests make, and seldom: they make much that goes by itself."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000)
+    gc.set_threshold(10_000)
     gc.enable()
 
 
