@@ -274,6 +274,7 @@ def test_the_end_waits_for_no_photo_and_refuses_what_waits(monkeypatch: pytest.M
     with BatchedReader(Recognizer(stub, CARD), ServiceSettings(), Figures()) as reader:
         read = reader.ask([shot(), shot()])
         stub.begun.acquire()
+        reader.ask([shot()]).answers.cancel()  # whoever asked has just given up
         waits = reader.ask([shot()])
     assert isinstance(waits.answers.exception(WAIT), Ended)
     assert isinstance(reader.ask([shot()]).answers.exception(WAIT), Ended)

@@ -65,7 +65,8 @@ class BatchedReader:
             self._waiting.clear()
             self._there.notify()
         for one in unread:
-            one.answers.set_exception(Ended())
+            if one.answers.set_running_or_notify_cancel():
+                one.answers.set_exception(Ended())
         self._thread.join(ENDING_SECONDS)
 
     def ask(self, files: Sequence[SourceFile]) -> Asked:
