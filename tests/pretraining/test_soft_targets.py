@@ -108,7 +108,7 @@ def test_goes_on_wherever_it_was_killed(tmp_path: Path, stored: Path) -> None:
 def test_what_has_no_logits_is_refused(tmp_path: Path) -> None:
     made, faces = recipe(tmp_path), faces_of_nobody()
     cases: tuple[tuple[dict[str, Any], str], ...] = (
-        ({"start.keep_logits": False}, "set start.keep_logits to true"),
+        ({"start.keep_logits": False}, "or with distill and start.keep_logits = true"),
         ({"start.block": "stage2_1"}, "the teacher's last block, stage3_1, whole"),
         ({"start.grid": 1}, "block stage3_1, grid 1; set start.block to stage3_1 and start.grid to 0"),
         ({"start.teacher": {"network": "mien_s"}, "start.block": "stage3_2"}, "a teacher of the run's classes"),

@@ -21,11 +21,13 @@ AND_A_USERS_OWN = [*TECHNIQUES, ("unlabeled", "conftest:Agree")]
 
 def recipe_with(question: str, name: str, tmp_path: Path) -> Recipe:
     answer: dict[str, Any] = {"technique": name}
-    if name in ("weights", "transfer", "soft_targets"):
+    if name in ("weights", "transfer", "soft_targets", "teachers"):
         small = small_recipe(stages=[{"epochs": 1, "lr": 0.01}])
         train(bright_faces(seed=9), small, tmp_path / "before", TrainingSettings(threads=1))
     if name in ("weights", "transfer"):
         answer["path" if name == "weights" else "source"] = str(tmp_path / "before")
+    if name == "teachers":
+        answer["models"] = [str(tmp_path / "before")]
     if name in ("distill", "regression"):
         teacher = {"network": "mien_s", "width": 8, "depths": [1, 1, 1]}
         distill = {"technique": "distill", "teacher": teacher, "block": "stage2_1", "stages": [{"epochs": 2, "lr": 0.01}]}

@@ -14,9 +14,10 @@ from mien import MienError
 from mien.techniques.loss.cross_entropy import CrossEntropy
 from mien.techniques.loss.focal import Focal
 from mien.techniques.targets.smoothed import Smoothed
-from mien.techniques.targets.votes import Votes, distribution
+from mien.techniques.targets.votes import Votes
 from mien.techniques.weigh.by_class import ByClass, class_weights
 from mien.training.run import Run
+from mien.training.vote_shares import distribution
 
 
 def softmax(logits: list[float]) -> list[float]:

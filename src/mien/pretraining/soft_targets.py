@@ -39,7 +39,13 @@ def write_logits(run: Run, source: Tap, maps: FaceSet) -> None:
         for batch in FaceLoader(maps, run.device).stream(torch.arange(len(maps)).split(EVALUATION_BATCH)):
             both = [source.network.decide(batch.faces[:, view].float().view(-1, *shape)) for view in range(2)]
             found.append(torch.stack(both).mean(dim=0))
-    write_state(_file(run.folder), {"logits": torch.cat(found)})
+    keep_logits(run, torch.cat(found))
+
+
+def keep_logits(run: Run, logits: Tensor) -> None:
+    """Keep a teacher's logits (N, K) of every face in parts/distill of the run."""
+    _file(run.folder).parent.mkdir(parents=True, exist_ok=True)
+    write_state(_file(run.folder), {"logits": logits})
 
 
 def has_logits(run: Run) -> bool:
@@ -55,7 +61,9 @@ def read_logits(run: Run) -> Tensor:
 def _read(run: Run) -> Tensor:
     file = _file(run.folder)
     if not file.is_file():
-        raise MienError("a run that keeps its teacher's logits", "none", "start with distill, and set start.keep_logits to true")
+        raise MienError(
+            "a run that keeps its teacher's logits", "none", "start with teachers, or with distill and start.keep_logits = true"
+        )
     logits = read_state(file).get("logits")
     if not isinstance(logits, Tensor) or logits.shape != run.targets.shape:
         found = "something else" if not isinstance(logits, Tensor) else f"those of {quantity(len(logits), 'face')}"

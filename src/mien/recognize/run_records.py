@@ -1,5 +1,6 @@
 """Records in a run's folder beside the model: the ids of its labeled faces, the models it began with, figures by epoch."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +35,26 @@ def note_source(folder: Path, source: Path, checksum: str = "") -> None:
 
     `checksum`: of the set that those labels are of, where it is not the one in the source's card.
     """
-    card = read_card(source)
-    faces = checksum or card.faces.checksum
-    entry = {"network": card.network, "weights": card.weights, "faces": faces, "budget": card.budget}
-    if not card.budget:  # somebody else's weights, whose license is all that is known of them
-        entry |= {"license": card.faces.license}
-    _write_sources(folder, [entry | {"used": sorted(read_used_ids(source))}, *read_sources(source)])
+    _write_sources(folder, _source_entries(source, checksum))
+
+
+def note_sources(folder: Path, sources: Sequence[Path]) -> None:
+    """As `note_source` does, of several models."""
+    _write_sources(folder, [entry for source in sources for entry in _source_entries(source)])
 
 
 def note_published(folder: Path, network: str, sha256: str, license_: str) -> None:
     """Write into a run's folder that the run began with the published weights of `network`: their file's hash, their license."""
     _write_sources(folder, [{"network": {"network": network}, "weights": sha256, "license": license_}])
+
+
+def _source_entries(source: Path, checksum: str = "") -> list[dict[str, Any]]:
+    card = read_card(source)
+    faces = checksum or card.faces.checksum
+    entry = {"network": card.network, "weights": card.weights, "faces": faces, "budget": card.budget}
+    if not card.budget:  # somebody else's weights, whose license is all that is known of them
+        entry |= {"license": card.faces.license}
+    return [entry | {"used": sorted(read_used_ids(source))}, *read_sources(source)]
 
 
 def _write_sources(folder: Path, entries: list[dict[str, Any]]) -> None:

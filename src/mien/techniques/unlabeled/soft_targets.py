@@ -20,8 +20,8 @@ from mien.training.run import Run
 class SoftTargets(Unlabeled):
     """weight T^2 times the mean over U faces of CE(softmax(z / T), softmax(v / T)), summed over heads; Eq. 1 and section 2.
 
-    z are the teacher's logits, v the student's. Needs start = distill with keep_logits. Departures: z is computed once, of the
-    face as it is and of its mirror image, and their mean taken; the paper's teacher sees what its student sees.
+    z are the teacher's logits, v the student's. Needs start = teachers, or distill with keep_logits. Departures: z is computed
+    once, of the face as it is and of its mirror image, and their mean taken; the paper's teacher sees what its student sees.
     """
 
     weight: NotNegative = 1.0

@@ -1,0 +1,80 @@
+"""Trained teachers: their common word by hand, what students are taught of it, and what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import bright_faces, small_recipe
+from mien import FaceSet, MienError, Recipe, Recognizer, TrainingSettings, train
+from mien.pretraining.soft_targets import read_logits
+from mien.recognize.run_records import read_sources
+from runs import begun
+
+ORDER = TrainingSettings(seed=3, labels=60, threads=1)
+
+
+@pytest.fixture(scope="module")
+def teachers(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """Two small networks that saw other faces."""
+    folder = tmp_path_factory.mktemp("teachers")
+    for seed in (1, 2):
+        recipe = small_recipe(stages=[{"epochs": 3, "lr": 0.1}], precision="float32")
+        train(bright_faces(seed=9), recipe, folder / f"{seed}", TrainingSettings(seed=seed, threads=1))
+    return str(folder / "1"), str(folder / "2")
+
+
+def taught_by(models: tuple[str, ...], **changed: Any) -> Recipe:
+    """A student of trained teachers."""
+    start = {"technique": "teachers", "models": list(models)}
+    return small_recipe(start=start, targets={"technique": "soft_targets", **changed}, precision="float32")
+
+
+def log_softmax(values: np.ndarray) -> np.ndarray:
+    """A naive one, row by row."""
+    rows = [[value - np.log(sum(np.exp(row))) for value in row] for row in values.astype(np.float64)]
+    return np.array(rows)
+
+
+def test_the_kept_word_is_the_geometric_mean(teachers: tuple[str, str], tmp_path: Path) -> None:
+    """Each teacher at its own temperature, the face and its mirror image together."""
+    faces = bright_faces(120)
+    run, _ = begun(tmp_path, faces, taught_by(teachers), ORDER)
+    models = [Recognizer.load(one) for one in teachers]
+    each = [log_softmax(model.logits(run.data.faces, flip=True) / model.card.temperature) for model in models]
+    assert np.allclose(read_logits(run).numpy(), (each[0] + each[1]) / 2, atol=1e-4)
+    assert not np.allclose(each[0], each[1], atol=0.01)
+    assert [entry["weights"] for entry in read_sources(tmp_path)] == [model.card.weights for model in models]
+
+
+def test_votes_and_the_teachers_word_are_mixed(teachers: tuple[str, str], tmp_path: Path) -> None:
+    """A quarter of the teacher's word beside the shares of votes."""
+    run, _ = begun(tmp_path, bright_faces(120), taught_by(teachers, labels="votes", share=0.25), ORDER)
+    assert run.data.votes is not None
+    row = int(run.labeled[0])
+    shares = run.data.votes[row] / run.data.votes[row].sum()
+    assert torch.allclose(run.targets[row], 0.75 * shares + 0.25 * torch.softmax(read_logits(run)[row], dim=0), atol=1e-5)
+    assert not run.targets[run.unlabeled].any()
+
+
+def test_votes_that_are_not_there(teachers: tuple[str, str], tmp_path: Path) -> None:
+    voted = bright_faces(120)
+    faces = FaceSet.from_arrays(voted.faces(np.arange(120)), voted.labels, voted.classes)
+    with pytest.raises(MienError) as error:
+        train(faces, taught_by(teachers, labels="votes"), tmp_path / "run", ORDER)
+    assert error.value.expected == "a face set with votes"
+
+
+def test_teachers_of_other_classes_or_faces(teachers: tuple[str, str], tmp_path: Path) -> None:
+    named = bright_faces(120)
+    other = FaceSet.from_arrays(named.faces(np.arange(120)), named.labels, [f"other_{name}" for name in named.classes])
+    with pytest.raises(MienError) as error:
+        train(other, taught_by(teachers), tmp_path / "classes", ORDER)
+    assert error.value.expected.startswith("a teacher of other_")
+    with pytest.raises(MienError) as error:
+        train(bright_faces(120), taught_by(("nowhere",)), tmp_path / "nowhere", ORDER)
+    assert error.value.expected == "a run or a model at nowhere"
+    with pytest.raises(MienError):
+        taught_by(())
