@@ -23,7 +23,7 @@ from mien.http_server.recent_counts import MINUTE, RecentCounts
 from mien.http_server.request_checks import LOOPBACK, RefusedRequest, RequestChecks, error_response, until_left
 from mien.http_server.silent_app import silent_app
 from mien.installed import own_version
-from mien.serving.answers import BODY, CLOSED, EXAMPLE, REFUSALS, Answer
+from mien.serving.answers import BODY, CLOSED, EXAMPLE, OPEN, REFUSALS, Answer
 from mien.serving.batches import Answers, Asked, BatchedReader, Ended, Readers
 from mien.serving.figures import Figures
 from mien.serving.held_bodies import HeldBodies, HeldBody, busy
@@ -111,7 +111,7 @@ Allowed = Annotated[Service, Depends(_allowed)]
 Model = Annotated[list[str], Query(description="The model that shall answer, by its name; it may be left out.", max_length=16)]
 
 
-@router.get("/health", summary="Whether the service is up")
+@router.get("/health", summary="Whether the service is up", responses=OPEN)
 async def health() -> dict[str, str]:
     """Says that requests are answered. Wants no token."""
     return {"status": "ok"}
