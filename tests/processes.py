@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -26,6 +27,15 @@ PATIENT_RAY = {f"RAY_{name}_{unit}": f"{WAIT * many:.0f}" for name, unit, many i
 """In the environment of Ray, which else gives up on its own processes within half a minute."""
 PREPARE = "from mien.preparation import prepare as room; room.INPUTS = 5; from mien.cli import main; main()"
 """`mien` with tasks of five photos."""
+
+
+@contextmanager
+def held_port() -> Iterator[int]:
+    """A port at which one server after another can listen: while none does, nobody else gets it."""
+    with socket.socket() as holding:
+        holding.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holding.bind(("127.0.0.1", 0))
+        yield holding.getsockname()[1]
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from conftest import TINY_AUTOENCODER, Command, bright_faces, require_one_sentence
+from mien.folders import LOCK, exclusive
 
 SMALL = ["--set", f"model={json.dumps(TINY_AUTOENCODER['model'])}", "--epochs", 1, "--set", "batch=32", "--threads", 1]
 
@@ -92,6 +93,13 @@ def test_mistakes_get_one_sentence(mien: Command, stored: Path, tmp_path: Path, 
     require_one_sentence(done, said)
     assert before == {path: path.read_bytes() for path in stored.iterdir()}
     assert not (tmp_path / "new").exists()
+
+
+def test_two_at_a_time_are_refused(mien: Command, stored: Path, tmp_path: Path) -> None:
+    words = ["autoencoder", "train", stored, "--out", tmp_path / "made", *SMALL]
+    with exclusive(tmp_path / "made"):
+        require_one_sentence(mien(*words), "alone; found another process that does")
+        assert [path.name for path in (tmp_path / "made").iterdir()] == [LOCK], "the other's, which stays"
 
 
 def test_wrong_usage_is_exit_code_2(mien: Command, stored: Path) -> None:

@@ -1,10 +1,11 @@
 """What the command line says of itself: groups on one screen, an example of each command, flags as other programs spell them."""
 
 import json
+import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -163,10 +164,33 @@ def test_an_empty_path_is_not_the_current_folder(mien: Command, words: list[str]
     done = mien(*words)
     assert (done.code, done.err) == (
         1,
-        f"mien: expected a path for {named}; found an empty one; name one: a variable may be unset\n",
+        f"mien: expected a path for {named}; found an empty word; name one: a variable may be unset\n",
     )
     with pytest.raises(MienError, match="found an empty one"):
         find_source_files([""])
+
+
+def test_no_path_and_no_name_is_empty(mien: Command) -> None:
+    """Every path and every name of every command, with nothing and with spaces; what is typed wrong beside it is said later."""
+    seen = []
+    for name, command in COMMANDS.items():
+        hints = command.callback.__annotations__
+        arguments = [one for one in command.params if one.param_type_name == "argument"]
+        for one in command.params:
+            if not _words(hints[one.name]) or one.default == "" or one.opts[0] == "--prefix":
+                continue
+            before = ["x"] * arguments.index(one) if one in arguments else [one.opts[0]]
+            for word, found in (("", "an empty word"), ("  ", "a word of spaces")):
+                done = mien(*name.split(), *before, word)
+                assert done.code == 1, (name, before, done.err)
+                assert re.fullmatch(rf"mien: expected a (path|word) for [^;]+; found {found}; name one: .*\n", done.err), done.err
+            seen.append(f"{name} {one.opts[0]}")
+    assert {"predict --model", "train --recipe", "compare --test-on", "train --also", "explain photo", "serve --host"} <= {*seen}
+
+
+def _words(hint: Any) -> bool:
+    """Whether an option of this type takes any word: neither a number nor one of a few."""
+    return hint in (str, Path) or any(_words(part) for part in get_args(hint))
 
 
 def test_the_word_help(mien: Command) -> None:

@@ -12,6 +12,7 @@ from mien.faces.between_frames import find_in_frames, whole_searches
 from mien.faces.detect import Detector
 from mien.faces.face import Face
 from mien.media.photos import Photo
+from mien.media.video_cuts import CutDetector
 
 
 @dataclass(frozen=True)
@@ -86,18 +87,18 @@ def test_near_faces_are_one_place_and_large_ones_a_whole_frame() -> None:
     [(60, [0, 8]), (25, [0, 8]), (24, [0, 8]), (12.5, [0, 4, 8, 12]), (8, [0, 2, 4, 6, 8, 10, 12, 14]), (6, range(16))],
 )
 def test_a_third_of_a_second_is_the_longest_between_whole_searches(rate: float, keys: Sequence[int]) -> None:
-    frames = frames_of([(20, 30)] * 16)
-    assert whole_searches(frames, [round(number / rate, 3) for number in range(16)]) == list(keys)
-    assert whole_searches(frames, [0.0] * 16, 1) == list(range(16))
+    assert whole_searches([round(number / rate, 3) for number in range(16)], [False] * 16) == list(keys)
+    assert whole_searches([0.0] * 16, [False] * 16, 1) == list(range(16))
     assert whole_searches([], []) == []
 
 
 def test_after_a_gap_and_after_a_cut_frames_are_searched_whole() -> None:
     times = [0.0, 0.04, 0.5, 0.54]
-    assert whole_searches(frames_of([(20, 30)] * 4), times) == [0, 2]
+    assert whole_searches(times, [False] * 4) == [0, 2]
     cut = frames_of([(20, 30)] * 5 + [(22, 32)] * 3, [None] * 5 + [(90, 60)] * 3)
     for frame in cut[5:]:
         frame[:50, 60:] = 40
-    keys = whole_searches(cut, [number / 25 for number in range(8)])
+    cuts = CutDetector()
+    keys = whole_searches([number / 25 for number in range(8)], [cuts.at(frame) is not None for frame in cut])
     assert keys == [0, 5]
     assert [len(faces) for faces in find_in_frames(cut[:5], Spots(), [0])] == [1] * 5

@@ -6,23 +6,18 @@ afterwards. A request that is refused counts as refused.
 
 import functools
 import json
-import logging
 import socket
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-import uvicorn
 
+from fuzzing._served import PATIENCE, Item, Served, pick
 from mien import FaceSet, MienError
 from mien.http_server.client_limits import ClientLimits
-from mien.http_server.log_limits import LOGGERS
-from mien.http_server.network import NetworkSettings, listen
+from mien.http_server.network import NetworkSettings
 from mien.labeling.page.serve import serve
 from mien.labeling.page.setup import PreparedPage
 from mien.labeling.store.records import Question
@@ -33,19 +28,16 @@ COOKIE, STORE, PORT = b"@COOKIE@", b"@STORE@", b"@PORT@"
 FILE = "request.bin"
 QUIET = 0.1
 """Seconds without another byte, after which nothing more is waited for."""
-PATIENCE = 600.0
-"""Seconds until a request that is still worked on counts as one that never ends, where nobody has ended this process before."""
 FACES = 6
 
-Item = TypeVar("Item")
 Generator = np.random.Generator
 
 
 def make(generator: Generator, folder: Path) -> None:
     """One to three requests over one connection, most of them mutated."""
-    sent = b"".join(_request(generator) for _ in range(_pick(generator, [1, 1, 1, 1, 2, 3])))
-    for _ in range(_pick(generator, [0, 0, 0, 0, 0, 0, 1, 1, 3, 20])):
-        sent = _pick(generator, BYTES)(generator, sent)
+    sent = b"".join(_request(generator) for _ in range(pick(generator, [1, 1, 1, 1, 2, 3])))
+    for _ in range(pick(generator, [0, 0, 0, 0, 0, 0, 1, 1, 3, 20])):
+        sent = pick(generator, BYTES)(generator, sent)
     (folder / FILE).write_bytes(sent)
 
 
@@ -69,24 +61,7 @@ def begin() -> None:
     _page().require_well()
 
 
-@dataclass
-class _Errors(logging.Handler):
-    """What the page logs of errors."""
-
-    lines: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        super().__init__(logging.WARNING)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Of logging; that a request was none is no error."""
-        if record.levelno >= logging.ERROR or record.exc_info:
-            self.lines.append(f"{record.name}: {logging.Formatter().format(record)}")
-
-    __hash__ = logging.Handler.__hash__
-
-
-class _Page:
+class _Page(Served):
     """A page that is served as long as the process lives."""
 
     def __init__(self) -> None:
@@ -96,17 +71,11 @@ class _Page:
         pool = FaceSet.from_arrays(pixels, classes=("a", "b"), columns={"id": ids}).save(Path(self._folder.name, "pool"))
         self.store = Store.create(Path(self._folder.name, "labels.db"), ("a", "b"), "", pool.info.checksum)
         self.store.ask([Question(name) for name in ids])
-        listening = listen("127.0.0.1", 0)
-        self.port: int = listening.getsockname()[1]
-        self.cookie = f"mien-{self.port}={self.store.accounts.add('ann')}".encode()
+        token = self.store.accounts.add("ann")
         limits = ClientLimits(wrong_by_name=10**9, wrong_by_address=10**9, wrong_seconds=0.0, log_lines=10**9)
-        self._servers: list[uvicorn.Server] = []
-        given = (PreparedPage(self.store, pool, 0), listening, "after", NetworkSettings(limits=limits), self._servers.append)
-        threading.Thread(target=serve, args=given, daemon=True).start()
-        _wait(lambda: bool(self._servers) and self._servers[0].started, "a page that is served")
-        self._errors = _Errors()
-        for name in LOGGERS:
-            logging.getLogger(name).addHandler(self._errors)
+        ready, reached = PreparedPage(self.store, pool, 0), NetworkSettings(limits=limits)
+        super().__init__(lambda listening, told: serve(ready, listening, "after", reached, told), "/sign-in")
+        self.cookie = f"mien-{self.port}={token}".encode()
 
     def answer(self, sent: bytes) -> bytes:
         """What it says to this."""
@@ -121,33 +90,10 @@ class _Page:
                 pass
         return said
 
-    def require_well(self) -> None:
-        """Raises AssertionError unless it has no request left, logged no error, and answers."""
-        _wait(lambda: not self._servers[0].server_state.tasks, "a page without requests that it works on")
-        errors, self._errors.lines = self._errors.lines, []
-        if errors:
-            raise AssertionError("\n".join(errors)[-8000:])
-        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as connection:
-            connection.sendall(b"GET /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
-            if not connection.recv(100).startswith(b"HTTP/1.1 200"):
-                raise AssertionError("the page answers nobody else")
-
 
 @functools.cache
 def _page() -> _Page:
     return _Page()
-
-
-def _wait(holds: Callable[[], bool], what: str) -> None:
-    ends = time.monotonic() + PATIENCE
-    while not holds():
-        if time.monotonic() > ends:
-            raise AssertionError(f"no {what} after {PATIENCE:.0f} seconds")
-        time.sleep(0.002)
-
-
-def _pick(generator: Generator, among: Sequence[Item]) -> Item:
-    return among[int(generator.integers(len(among)))]
 
 
 def _bytes(generator: Generator, most: int) -> bytes:
@@ -233,12 +179,12 @@ HEADERS = (
 
 def _request(generator: Generator) -> bytes:
     kind, body = _body(generator)
-    path = _mostly(generator, 0.75, _pick(generator, [*KNOWN, "/answers", "/answers", "/undo"]), PATHS)
+    path = _mostly(generator, 0.75, pick(generator, [*KNOWN, "/answers", "/answers", "/undo"]), PATHS)
     method = _mostly(generator, 0.85, KNOWN.get(path, "GET"), METHODS)
     query, version = _mostly(generator, 0.7, "", QUERIES), _mostly(generator, 0.95, "HTTP/1.1", VERSIONS)
     lines = [f"{method} {path}{query} {version}", f"Host: {_mostly(generator, 0.8, '127.0.0.1:@PORT@', HOSTS)}"]
     lines += [f"Cookie: {_mostly(generator, 0.7, '@COOKIE@', COOKIES)}", f"Content-Type: {kind}"]
-    lines += [_pick(generator, HEADERS) for _ in range(_pick(generator, [0, 0, 0, 0, 0, 1, 2, 4]))]
+    lines += [pick(generator, HEADERS) for _ in range(pick(generator, [0, 0, 0, 0, 0, 1, 2, 4]))]
     if generator.random() < 0.2:
         return _head([*lines, "Transfer-Encoding: chunked"]) + _chunked(generator, body)
     # An id of a store has 32 letters.
@@ -247,7 +193,7 @@ def _request(generator: Generator) -> bytes:
 
 
 def _mostly(generator: Generator, share: float, usual: Item, others: Sequence[Item]) -> Item:
-    return usual if generator.random() < share else _pick(generator, others)
+    return usual if generator.random() < share else pick(generator, others)
 
 
 def _head(lines: list[str]) -> bytes:
@@ -259,9 +205,9 @@ def _chunked(generator: Generator, body: bytes) -> bytes:
     for start in range(0, min(len(body), 40 * size), size):
         part = body[start : start + size]
         length = len(part) if generator.random() < 0.97 else int(generator.integers(0, 1 << 40))
-        extension = _pick(generator, [b"", b"", b"", b";a=b", b";" + b"x" * 5000, b" "])
+        extension = pick(generator, [b"", b"", b"", b";a=b", b";" + b"x" * 5000, b" "])
         parts.append(b"%x%s\r\n%s\r\n" % (length, extension, part))
-    return b"".join(parts) + _pick(
+    return b"".join(parts) + pick(
         generator, [b"0\r\n\r\n", b"0\r\n\r\n", b"", b"0\r\nX: y\r\n\r\n", b"ffffffffffffffffff\r\n", b"-1\r\n"]
     )
 
@@ -271,15 +217,15 @@ def _body(generator: Generator) -> tuple[str, bytes]:
     which = generator.random()
     if which < 0.25:
         fields = [
-            f"{_pick(generator, ['name', 'token', 'x'])}={_pick(generator, FIELDS)}" for _ in range(int(generator.integers(4)))
+            f"{pick(generator, ['name', 'token', 'x'])}={pick(generator, FIELDS)}" for _ in range(int(generator.integers(4)))
         ]
         return "application/x-www-form-urlencoded", "&".join(fields).encode("utf-8", "surrogateescape")
     if which < 0.35:
-        part = f'--b\r\nContent-Disposition: form-data; name="{_pick(generator, FIELDS)[:500]}"{_pick(generator, FILES)}\r\n\r\n'
+        part = f'--b\r\nContent-Disposition: form-data; name="{pick(generator, FIELDS)[:500]}"{pick(generator, FILES)}\r\n\r\n'
         text = part.encode("utf-8", "surrogateescape") + _bytes(generator, 50) + b"\r\n"
-        return "multipart/form-data; boundary=b", text * _pick(generator, [1, 2, 400]) + _pick(generator, [b"--b--\r\n", b""])
+        return "multipart/form-data; boundary=b", text * pick(generator, [1, 2, 400]) + pick(generator, [b"--b--\r\n", b""])
     if which < 0.6:
-        return "application/json", _pick(generator, TEXTS)
+        return "application/json", pick(generator, TEXTS)
     return "application/json", _json(generator)
 
 
@@ -325,14 +271,14 @@ TEXTS = (
 
 def _json(generator: Generator) -> bytes:
     """Answers or an undo as the page sends them, some of their values replaced."""
-    key = "".join(_pick(generator, "abcdef0123456789") for _ in range(8))
+    key = "".join(pick(generator, "abcdef0123456789") for _ in range(8))
     answer: dict[str, Any] = {"number": int(generator.integers(FACES)), "kind": "label", "label": 1, "key": key}
-    body: dict[str, Any] = {"store": STORE.decode(), "answers": [answer] * _pick(generator, [1, 1, 2, 100, 101])}
+    body: dict[str, Any] = {"store": STORE.decode(), "answers": [answer] * pick(generator, [1, 1, 2, 100, 101])}
     if generator.random() < 0.3:
         body = answer = {"store": STORE.decode(), "key": key, "undoes": None}
-    for _ in range(_pick(generator, [0, 1, 1, 2])):
-        where = _pick(generator, [body, answer])
-        where[_pick(generator, [*where, "extra", "", "\ud800"])] = _pick(generator, VALUES)
+    for _ in range(pick(generator, [0, 1, 1, 2])):
+        where = pick(generator, [body, answer])
+        where[pick(generator, [*where, "extra", "", "\ud800"])] = pick(generator, VALUES)
     return json.dumps(body, ensure_ascii=bool(generator.random() < 0.8)).encode("utf-8", "surrogatepass")
 
 
@@ -366,17 +312,17 @@ def _flip(generator: Generator, sent: bytes) -> bytes:
 def _insert(generator: Generator, sent: bytes) -> bytes:
     place = int(generator.integers(len(sent) + 1))
     return (
-        sent[:place] + _pick(generator, [b"\r\n", b"\n", b"\r", b"\0", b":", b" ", b"\xff", _bytes(generator, 9)]) + sent[place:]
+        sent[:place] + pick(generator, [b"\r\n", b"\n", b"\r", b"\0", b":", b" ", b"\xff", _bytes(generator, 9)]) + sent[place:]
     )
 
 
 def _repeat(generator: Generator, sent: bytes) -> bytes:
     begin, end = sorted(int(place) for place in generator.integers(len(sent) + 1, size=2))
-    return sent[:end] + sent[begin:end] * _pick(generator, [1, 3, 50]) + sent[end:] if len(sent) < 100_000 else sent
+    return sent[:end] + sent[begin:end] * pick(generator, [1, 3, 50]) + sent[end:] if len(sent) < 100_000 else sent
 
 
 def _noise(generator: Generator, sent: bytes) -> bytes:
-    return _pick(generator, [_bytes(generator, 3000) + sent, sent + _bytes(generator, 3000)])
+    return pick(generator, [_bytes(generator, 3000) + sent, sent + _bytes(generator, 3000)])
 
 
 BYTES = (_cut, _flip, _flip, _flip, _insert, _insert, _repeat, _noise)

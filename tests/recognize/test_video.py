@@ -28,7 +28,7 @@ from mien.media.find_source_files import find_source_files
 from mien.media.photos import Photo
 from mien.media.photos_and_frames import TOGETHER, PhotoOrFrame
 from mien.media.source_files import SourceFile
-from mien.media.video_cuts import CutDetector
+from mien.media.video_cuts import Cut, CutDetector
 from mien.recognize import camera
 from mien.recognize.camera import camera_frames
 from mien.recognize.drawing import UNSURE
@@ -378,6 +378,23 @@ def scene(seed: int) -> Photo:
 def cuts_in(photos: Sequence[Photo]) -> list[int]:
     cuts = CutDetector()
     return [number for number, photo in enumerate(photos) if cuts.at(photo)]
+
+
+def test_cuts_are_looked_for_once_in_a_frame(mien: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both the search between frames and who is who want them."""
+    clip, look, asked = (
+        write_video(tmp_path / "clip.mp4", [scene(n // 10)[:96, :128] for n in range(20)]),
+        CutDetector.at,
+        list[Photo](),
+    )
+
+    def at(self: CutDetector, photo: Photo) -> Cut | None:
+        asked.append(photo)
+        return look(self, photo)
+
+    monkeypatch.setattr(CutDetector, "at", at)
+    assert mien("predict", clip, "--align", "box", "--detector", "photographs:Bright", "--json").code == 0
+    assert len(asked) == 20
 
 
 def panned(photo: Photo, speeds: Sequence[int]) -> list[Photo]:

@@ -14,6 +14,7 @@ from test_video import seen, write_video
 from conftest import Command
 from mien.faces.face import Face
 from mien.media.photos import Photo
+from mien.media.video_cuts import CutDetector
 from mien.recognize import face_embeddings as looks_module
 from mien.recognize.face_embeddings import FAR, ColorEmbedder, NetworkEmbedder, best_embedder, tracking_caution
 from mien.recognize.prediction import Prediction
@@ -100,9 +101,14 @@ def follow(
     times: Sequence[float], frames: Sequence[Sequence[tuple[str, int, int]]], asked: list[float]
 ) -> list[dict[str, int | None]]:
     """The number of each in each frame."""
-    following, found = VideoTracker(TrackingSettings(), 0.5, lambda: Colors(asked)), list[dict[str, int | None]]()
+    following, cuts, found = (
+        VideoTracker(TrackingSettings(), 0.5, lambda: Colors(asked)),
+        CutDetector(),
+        list[dict[str, int | None]](),
+    )
     for time, placed in zip(times, frames, strict=True):
-        followed = following.follow(time, people(*placed), [seen(x, y, side=16) for _, x, y in placed])
+        photo = people(*placed)
+        followed = following.follow(time, photo, [seen(x, y, side=16) for _, x, y in placed], cuts.at(photo))
         found.append({name: one.track for (name, _, _), one in zip(placed, followed, strict=True)})
     return found
 
@@ -141,7 +147,7 @@ def test_after_a_gap_the_look_tells_who_goes_on() -> None:
 def test_one_stays_the_same_while_the_other_s_camera_goes_dark(every: float) -> None:
     generator = np.random.default_rng(1)
     room = np.repeat(np.repeat(generator.integers(60, 180, (8, 16, 3), np.uint8), 10, axis=0), 10, axis=1)
-    following, numbers = VideoTracker(TrackingSettings(), 0.5, lambda: Colors([])), list[list[int | None]]()
+    following, cuts, numbers = VideoTracker(TrackingSettings(), 0.5, lambda: Colors([])), CutDetector(), list[list[int | None]]()
     for n in range(40):
         photo = room.copy()
         photo[30:60, 20:50], photo[30:60, 110:140] = BOTH["red"], BOTH["yellow"]
@@ -149,19 +155,19 @@ def test_one_stays_the_same_while_the_other_s_camera_goes_dark(every: float) -> 
         if n >= 20:
             photo[:, 80:] = 0
             found = found[:1]
-        numbers.append(tracks(following.follow(every * n, photo, found)))
+        numbers.append(tracks(following.follow(every * n, photo, found, cuts.at(photo))))
     assert numbers == [[1, 2]] * 20 + [[1]] * 20
 
 
 def test_one_at_the_edge_of_the_picture_stays_the_same_too() -> None:
     generator = np.random.default_rng(2)
     room = np.repeat(np.repeat(generator.integers(60, 180, (8, 16, 3), np.uint8), 10, axis=0), 10, axis=1)
-    following, numbers = VideoTracker(TrackingSettings(), 0.5, lambda: Colors([])), list[list[int | None]]()
+    following, cuts, numbers = VideoTracker(TrackingSettings(), 0.5, lambda: Colors([])), CutDetector(), list[list[int | None]]()
     for n in range(20):
         photo = room.copy()
         photo[30:60, :20] = BOTH["red"]
         photo[:, 80:] = 0 if n >= 10 else photo[:, 80:]
-        numbers.append(tracks(following.follow(0.04 * n, photo, [seen(-10, 30, side=30)])))
+        numbers.append(tracks(following.follow(0.04 * n, photo, [seen(-10, 30, side=30)], cuts.at(photo))))
     assert numbers == [[1]] * 20
 
 
@@ -222,7 +228,7 @@ def test_following_near_frames_loads_no_torch() -> None:
         "from mien.recognize.video_tracker import VideoTracker\n"
         "from mien.recognize.tracking_and_smoothing import TrackingSettings\n"
         "following = VideoTracker(TrackingSettings(), 0.5)\n"
-        "for n in range(9): following.follow(n / 25, np.zeros((40, 40, 3), np.uint8), [])\n"
+        "for n in range(9): following.follow(n / 25, np.zeros((40, 40, 3), np.uint8), [], None)\n"
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import httpx
@@ -380,6 +381,33 @@ def test_the_pixels_of_a_request_are_limited_before_any_is_decoded() -> None:
                 assert answer.status_code == status, "a photo that is refused alone does not count"
             require_error(answer, 413, "18,000")
             assert len(one.stub.batches) == 1
+
+    asyncio.run(ask())
+
+
+def test_who_sends_a_small_photo_does_not_wait_for_a_large_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    go, begun, loops = Event(), asyncio.Event(), list[asyncio.AbstractEventLoop]()
+
+    def reading(recognizer: Any, files: Any, *words: Any, **more: Any) -> Any:
+        for file in files:
+            if len(file.content) == len(large):
+                loops[0].call_soon_threadsafe(begun.set)
+                assert go.wait(WAIT)
+            yield from predict_files(recognizer, [file], *words, **more)
+
+    monkeypatch.setattr(batches, "predict_files", reading)
+    large = picture(size=(2000, 2000))
+
+    async def ask() -> None:
+        loops.append(asyncio.get_running_loop())
+        async with built() as one:
+            waits = asyncio.create_task(one.client.post("/v1/read", content=large))
+            await begun.wait()
+            answer = await one.client.post("/v1/read", content=picture())
+            assert (answer.status_code, waits.done()) == (200, False)
+            go.set()
+            assert len((await waits).json()["photos"][0]["faces"]) == 1
+            assert one.figures.photos == 2
 
     asyncio.run(ask())
 

@@ -1,6 +1,8 @@
 """How frequent classes are among unlabeled faces, and a model that expects them so."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -11,7 +13,8 @@ from hypothesis import strategies as st
 from conftest import refused, small_recipe
 from mien import Recipe, TrainingSettings, train
 from mien.recognize.model_card import read_card
-from mien.training.class_prior import expected_shares
+from mien.training.class_prior import expected_shares, label_shares
+from mien.training.run import Run
 
 SHARES = st.lists(st.floats(0.05, 1), min_size=2, max_size=5).map(lambda many: torch.tensor(many).double() / sum(many))
 
@@ -68,6 +71,35 @@ def test_the_last_bias_alone_is_moved(tmp_path: Path, stored: Path) -> None:
     shares = torch.tensor(list(found["found"].values()))
     even = torch.full_like(shares, 1 / len(shares))
     assert (after[changed[0]] - before[changed[0]]).tolist() == pytest.approx((0.5 * (shares / even).log()).tolist(), abs=1e-4)
+
+
+def shares_of(labels: list[int], weights: list[float], draw: str, epoch: int = 1) -> list[float]:
+    """`label_shares` of a run of three classes."""
+    recipe = small_recipe(draw=draw)
+    facts = {"labels": torch.tensor(labels), "labeled": torch.arange(len(labels)), "weights": torch.tensor(weights)}
+    run = SimpleNamespace(recipe=recipe, classes=3, device=torch.device("cpu"), stage=0, epoch=epoch, **facts)
+    found: list[float] = label_shares(cast(Run, run)).tolist()
+    return found
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.floats(0.1, 2)), min_size=1, max_size=30))
+def test_what_was_drawn_balanced_is_expected_even(faces: list[tuple[int, float]]) -> None:
+    """Each class that has labels counts by its faces' mean weight, whatever their number; shuffled, by the sum."""
+    labels, weights = [label for label, _ in faces], [weight for _, weight in faces]
+    own = [[weight for label, weight in faces if label == each] for each in range(3)]
+    for draw, counts in (
+        ("shuffled", [sum(one) for one in own]),
+        ("balanced", [sum(one) / len(one) if one else 0.0 for one in own]),
+    ):
+        added = [count + sum(counts) / len(faces) for count in counts]
+        assert shares_of(labels, weights, draw) == pytest.approx([count / sum(added) for count in added])
+
+
+def test_before_the_first_epoch_labels_count_as_they_are() -> None:
+    """A start may have fitted a last layer to them."""
+    labels, weights = [0, 0, 0, 1, 2], [1.0] * 5
+    assert shares_of(labels, weights, "balanced", epoch=0) == pytest.approx([4 / 8, 2 / 8, 2 / 8])
+    assert shares_of(labels, weights, "balanced") == pytest.approx([1 / 3] * 3)
 
 
 def test_who_goes_on_from_a_model_begins_before_it_leaned(tmp_path: Path, stored: Path) -> None:

@@ -59,6 +59,9 @@ def our_words(given: Sequence[str], options: Mapping[str, str], ends_in_out: boo
     return [*words, *last]
 
 
+MAY_BE_EMPTY = ("--prefix",)
+"""Options of which an empty word says something; so it does where it is what stands there unless another is given."""
+
 HELP = "help"
 """The word that other programs take for --help, before a command's name or alone."""
 
@@ -76,23 +79,30 @@ class MienCommand(TyperCommand):
         arguments = [one for one in self.params if one.param_type_name == "argument"]
         return bool(arguments) and "OUT" in (arguments[-1].metavar or str(arguments[-1].name).upper())
 
-    def _require_paths(self, ctx: Any, words: Sequence[str]) -> None:
-        """Raises MienError for an empty path: an unset variable would name the current folder."""
-        if not any(word == "" or word.endswith("=") for word in words):
+    def _require_words(self, ctx: Any, words: Sequence[str]) -> None:
+        """Raises MienError for a path or name that is empty or of spaces: an unset variable would name the current folder."""
+        if all(word.rpartition("=")[2].strip() for word in words):
             return
         given, _, _ = self.make_parser(ctx).parse_args(args=list(words))
         hints = getattr(self.callback, "__annotations__", {})
         for one in self.params:
+            hint = hints.get(one.name)
+            if one.default == "" or one.opts[0] in MAY_BE_EMPTY or not _has(hint, str, Path):
+                continue
             value = given.get(str(one.name))
-            if "" in (value if isinstance(value, list | tuple) else (value,)) and _is_path(hints.get(one.name)):
-                named = one.metavar if one.param_type_name == "argument" and one.metavar else one.opts[0]
-                raise MienError(f"a path for {named}", "an empty one", "name one: a variable may be unset")
+            several = value if isinstance(value, list | tuple) else (value,)
+            if empty := [word for word in several if isinstance(word, str) and not word.strip()]:
+                argument = one.param_type_name == "argument"
+                named = (one.metavar or str(one.name).upper()) if argument else one.opts[0]
+                found = "a word of spaces" if empty[0] else "an empty word"
+                wanted = "a path" if _has(hint, Path) else "a word"
+                raise MienError(f"{wanted} for {named}", found, "name one: a variable may be unset")
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the words of the command, with the flags of other programs taken for ours."""
         try:
             words = our_words(args, self.flags(), self._ends_in_out())
-            self._require_paths(ctx, words)
+            self._require_words(ctx, words)
             return super().parse_args(ctx, words)
         except Exception as error:
             meant = getattr(error, "possibilities", None)  # of an unknown option: the class has moved between versions of typer
@@ -117,9 +127,9 @@ class MienCommand(TyperCommand):
             raise error.with_flags(by_setting, "--set " if self.name == "import" else "") from error
 
 
-def _is_path(hint: object) -> bool:
-    """Whether a parameter with this annotation is a path, or some."""
-    return hint is Path or any(map(_is_path, get_args(hint)))
+def _has(hint: object, *kinds: type) -> bool:
+    """Whether a parameter with this annotation is of one of these kinds, or some are."""
+    return hint in kinds or any(_has(part, *kinds) for part in get_args(hint))
 
 
 class WrongUsage(Exception):

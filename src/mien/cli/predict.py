@@ -10,21 +10,7 @@ import typer
 
 from mien.cli.options import Device, Json, Limits, Turn, number, one_of, setting
 from mien.cli.printing import say
-from mien.cli.reading import (
-    Align,
-    AsCsv,
-    Detector,
-    Draw,
-    LeastFace,
-    Model,
-    chosen_crop,
-    chosen_form,
-    close_writer,
-    made_folder,
-    say_overridden,
-    stopped,
-    whole,
-)
+from mien.cli.reading import Align, AsCsv, Detector, Draw, LeastFace, Model, Reading, chosen_form, stopped
 from mien.faces.which_faces import Turns
 from mien.recognize.baseline_settings import BaselineSettings
 from mien.wording import quantity
@@ -82,35 +68,26 @@ def predict(
     from mien.recognize.face_embeddings import tracking_caution
     from mien.recognize.predict_files import UnreadableFile
     from mien.recognize.predict_files import predict as run
-    from mien.recognize.prediction_writer import PredictionWriter
-    from mien.recognize.recognizer import Recognizer
     from mien.recognize.resting_look import baseline_follower
 
     _require_inputs(paths, as_csv or as_elan)
-    form, crop_spec = chosen_form(as_json, as_csv, as_elan), chosen_crop(align, detector)
-    names, folder = _columns(columns, form), made_folder(draw)
+    form = chosen_form(as_json, as_csv, as_elan)
+    names, asked = _columns(columns, form), Reading.of(form, align, detector, draw)
     faults, noted = list[UnreadableFile](), _Noted(tracking_caution(every))
     if video is not None:
         require_one_video(paths, file_limits(limits))
     with stopped(), annotated_video(video) as film:
-        recognizer = Recognizer.load(model, device)
-        say_overridden(recognizer, crop_spec)
+        recognizer = asked.recognizer(model, device)
         settings = BaselineSettings(baseline_strength, baseline_seconds)
-        correct = baseline_follower(recognizer, settings, baseline or (), file_limits(limits), crop_spec, turn)
-        writer = PredictionWriter(form, recognizer.classes, sys.stdout, folder, names)
-        try:
-            with progress_bar(quiet=form != "text") as bar:
-                bar.begin("photos and frames", 0)
-                asked = (paths, recognizer, every, faults, crop_spec, least_face, file_limits(limits), turn)
-                for read in run(*asked, without=folder, baseline=correct):
-                    noted.note(read)
-                    with whole():
-                        writer.write(read)
-                        _film(film, read)
-                    bar.advance(1)
-        finally:
-            with whole():
-                close_writer(writer, faults)
+        correct = baseline_follower(recognizer, settings, baseline or (), file_limits(limits), asked.crop_spec, turn)
+        writing = asked.writing(recognizer.classes, names, faults, lambda read: _film(film, read))
+        with writing as write, progress_bar(quiet=form != "text") as bar:
+            bar.begin("photos and frames", 0)
+            given = (paths, recognizer, every, faults, asked.crop_spec, least_face, file_limits(limits), turn)
+            for read in run(*given, without=asked.folder, baseline=correct):
+                noted.note(read)
+                write(read)
+                bar.advance(1)
     _say_film(video, film)
     _say_baseline(correct, baseline_seconds)
     _end(noted, bool(faults), turn)

@@ -2,8 +2,9 @@
 
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,8 @@ from mien.cli.printing import say
 
 if TYPE_CHECKING:
     from mien.faces.crop import CropSpec
-    from mien.recognize.predict_files import UnreadableFile
+    from mien.recognize.predict_files import PredictedPhoto, UnreadableFile
+    from mien.recognize.prediction_rows import Columns
     from mien.recognize.prediction_writer import Form, PredictionWriter
     from mien.recognize.recognizer import Recognizer
 
@@ -52,7 +54,7 @@ def stopped() -> Iterator[None]:
 
 
 @contextmanager
-def whole() -> Iterator[None]:
+def _whole() -> Iterator[None]:
     """Ctrl-C waits until what is written here is whole."""
     pressed = list[int]()
     before = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
@@ -64,7 +66,59 @@ def whole() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def close_writer(writer: "PredictionWriter", faults: "Sequence[UnreadableFile]") -> None:
+@dataclass(frozen=True)
+class Reading:
+    """How faces are read and printed, by what was typed."""
+
+    form: "Form"
+    """What is printed."""
+    crop_spec: "CropSpec | None"
+    """How faces are cut out; None for what the model's card says."""
+    folder: Path | None
+    """Where pictures are drawn."""
+
+    @staticmethod
+    def of(form: "Form", align: str | None, detector: str | None, draw: Path | None) -> "Reading":
+        """What these options ask for; the folder to draw into is made. Raises MienError and usage errors for what cannot be."""
+        return Reading(form, _chosen_crop(align, detector), _made_folder(draw))
+
+    def recognizer(self, model: str, device: str) -> "Recognizer":
+        """The model, once it is said where faces are cut out in another way than its card says."""
+        from mien.recognize.recognizer import Recognizer
+
+        recognizer = Recognizer.load(model, device)
+        _say_overridden(recognizer, self.crop_spec)
+        return recognizer
+
+    @contextmanager
+    def writing(
+        self,
+        classes: tuple[str, ...],
+        columns: "Columns" = "mien",
+        faults: "Sequence[UnreadableFile]" = (),
+        also: "Callable[[PredictedPhoto], None]" = lambda read: None,
+    ) -> "Iterator[Callable[[PredictedPhoto], None]]":
+        """A function that prints and draws a photo or frame, each whole. At the end it is said what could not be read.
+
+        `also`: called with each, in the same breath.
+        """
+        from mien.recognize.prediction_writer import PredictionWriter
+
+        writer = PredictionWriter(self.form, classes, sys.stdout, self.folder, columns)
+
+        def write(read: "PredictedPhoto") -> None:
+            with _whole():
+                writer.write(read)
+                also(read)
+
+        try:
+            yield write
+        finally:
+            with _whole():
+                _close(writer, faults)
+
+
+def _close(writer: "PredictionWriter", faults: "Sequence[UnreadableFile]") -> None:
     """End what is written, and say what could not be read and where pictures lie."""
     writer.close()
     for fault in faults:
@@ -74,7 +128,7 @@ def close_writer(writer: "PredictionWriter", faults: "Sequence[UnreadableFile]")
         say(writer.drawn(), file=sys.stderr)
 
 
-def say_overridden(recognizer: "Recognizer", crop_spec: "CropSpec | None") -> None:
+def _say_overridden(recognizer: "Recognizer", crop_spec: "CropSpec | None") -> None:
     """Say on standard error that faces are cut out in another way than the model's card says, where that is so."""
     from mien.errors import MienError
 
@@ -95,7 +149,7 @@ def chosen_form(as_json: bool, as_csv: bool, as_elan: bool = False) -> "Form":
     return "json" if as_json else "csv" if as_csv else "elan" if as_elan else "text"
 
 
-def chosen_crop(align: str | None, detector: str | None) -> "CropSpec | None":
+def _chosen_crop(align: str | None, detector: str | None) -> "CropSpec | None":
     from mien.faces.crop import CropSpec
 
     if align is None:
@@ -109,7 +163,7 @@ def chosen_crop(align: str | None, detector: str | None) -> "CropSpec | None":
     return crop_spec
 
 
-def made_folder(folder: Path | None) -> Path | None:
+def _made_folder(folder: Path | None) -> Path | None:
     """Made where it is not there."""
     from mien.folders import require_new
 

@@ -8,21 +8,7 @@ import typer
 
 from mien.cli.options import Device, Json, number
 from mien.cli.printing import say
-from mien.cli.reading import (
-    Align,
-    AsCsv,
-    Detector,
-    Draw,
-    LeastFace,
-    Model,
-    chosen_crop,
-    chosen_form,
-    close_writer,
-    made_folder,
-    say_overridden,
-    stopped,
-    whole,
-)
+from mien.cli.reading import Align, AsCsv, Detector, Draw, LeastFace, Model, Reading, chosen_form, stopped
 
 
 def watch(
@@ -47,31 +33,22 @@ def watch(
     from mien.errors import MienError
     from mien.recognize.camera import Reconnecting, find_camera
     from mien.recognize.prediction import sentence
-    from mien.recognize.prediction_writer import PredictionWriter
-    from mien.recognize.recognizer import Recognizer
     from mien.recognize.watch import watch as run
     from mien.terminal import live
 
-    form, crop_spec, folder = chosen_form(as_json, as_csv), chosen_crop(align, detector), made_folder(draw)
+    asked = Reading.of(chosen_form(as_json, as_csv), align, detector, draw)
     try:
         find_camera(camera)
     except MienError as error:
         raise typer.BadParameter(str(error), param_hint="'CAMERA'") from None
     again = Reconnecting(reconnect, lambda said: say(f"mien: {said}", file=sys.stderr))
     with stopped():
-        recognizer = Recognizer.load(model, device)
-        say_overridden(recognizer, crop_spec)
-        writer = PredictionWriter(form, recognizer.classes, sys.stdout, folder)
-        try:
-            with live() as shown, suppress(KeyboardInterrupt):
-                for read in run(camera, recognizer, seconds, crop_spec, least_face, again=again):
-                    with whole():
-                        writer.write(read)
-                    if form == "text":
-                        time, frames = read.photo.time or 0.0, (read.photo.number or 0) + 1
-                        said = [f"{time:.0f} s, {frames / max(time, 1e-3):.0f} frames a second"]
-                        said += [f"face {one.track}: {sentence(one)}" for one in read.faces]
-                        shown.update("\n".join(said), refresh=True)
-        finally:
-            with whole():
-                close_writer(writer, [])
+        recognizer = asked.recognizer(model, device)
+        with asked.writing(recognizer.classes) as write, live() as shown, suppress(KeyboardInterrupt):
+            for read in run(camera, recognizer, seconds, asked.crop_spec, least_face, again=again):
+                write(read)
+                if asked.form == "text":
+                    time, frames = read.photo.time or 0.0, (read.photo.number or 0) + 1
+                    said = [f"{time:.0f} s, {frames / max(time, 1e-3):.0f} frames a second"]
+                    said += [f"face {one.track}: {sentence(one)}" for one in read.faces]
+                    shown.update("\n".join(said), refresh=True)

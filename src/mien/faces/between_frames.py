@@ -15,7 +15,6 @@ import numpy.typing as npt
 from mien.faces.detect import Detector, surest_first
 from mien.faces.face import Face
 from mien.media.photos import Photo
-from mien.media.video_cuts import CutDetector
 
 WHOLE_EVERY = 8
 """Most frames from one whole search to the next."""
@@ -47,15 +46,15 @@ class _Place:
         return np.ascontiguousarray(frames[self.frame][top:bottom, left:right])
 
 
-def whole_searches(frames: Sequence[Photo], times: Sequence[float], whole_every: int = WHOLE_EVERY) -> list[int]:
-    """The numbers of the frames to be searched whole, ascending, of frames uint8 (H, W, 3) at these `times`, in seconds.
+def whole_searches(times: Sequence[float], cuts: Sequence[bool], whole_every: int = WHOLE_EVERY) -> list[int]:
+    """The numbers of the frames to be searched whole, ascending, of frames at these `times`, in seconds.
 
-    They are the first, those after a cut or a gap, and so many that from one to the next there are at most `whole_every` frames
-    and a third of a second. Where a frame comes 0.15 s after the one before, it is one of them.
+    `cuts`: for each frame, whether it comes after a cut (`mien.media.video_cuts`). Found are the first, those after a cut or a
+    gap, and so many that from one to the next there are at most `whole_every` frames and a third of a second. Where a frame comes
+    0.15 s after the one before, it is one of them.
     """
-    cuts, keys = CutDetector(), list[int]()
-    for number, (frame, time) in enumerate(zip(frames, times, strict=True)):
-        cut = whole_every > 1 and cuts.at(frame)
+    keys = list[int]()
+    for number, (time, cut) in enumerate(zip(times, cuts, strict=True)):
         after = times[number + 1] if number + 1 < len(times) else time
         if not keys or cut or number - keys[-1] >= whole_every or time - times[number - 1] >= NEAR - CLOSE:
             keys.append(number)

@@ -173,16 +173,20 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, status: int) -> None:
         """Say why, and throw away what still comes: closed at once, the client would not read it."""
         self._refused = True
-        if self._unanswered or self._in_body:
-            self.abort()  # other replies, or the one to this request, are on their way or were sent
+        if self._unanswered:
+            self.abort()  # replies are on their way
             return
-        reply = error_response(status, MienError(*TROUBLES[status]))
-        reply.headers.update(HEADERS | {"Cache-Control": "no-store", "Connection": "close"})
-        headers = [*self.server_state.default_headers, *reply.raw_headers]
-        lines = b"".join(b"%s: %s\r\n" % header for header in headers)
-        self.transport.write(STATUS_LINE[status] + lines + b"\r\n" + bytes(reply.body))
+        if not self._in_body:  # else the reply was sent before the whole request was there
+            self._say(status)
         self._next_by, self._rest_by = self._clock() + self._limits.linger_seconds, math.inf
         if self.transport.can_write_eof():
             self.transport.write_eof()
         else:
             self.transport.close()
+
+    def _say(self, status: int) -> None:
+        reply = error_response(status, MienError(*TROUBLES[status]))
+        reply.headers.update(HEADERS | {"Cache-Control": "no-store", "Connection": "close"})
+        headers = [*self.server_state.default_headers, *reply.raw_headers]
+        lines = b"".join(b"%s: %s\r\n" % header for header in headers)
+        self.transport.write(STATUS_LINE[status] + lines + b"\r\n" + bytes(reply.body))

@@ -9,6 +9,7 @@ from mien.media.file_limits import FILE_LIMITS, FileLimits
 from mien.media.photos import Photo, read_photo
 from mien.media.rejections import Rejected
 from mien.media.source_files import SourceFile
+from mien.media.video_cuts import Cut
 from mien.media.video_frames import read_frames
 
 TOGETHER, PIXELS = 16, 24_000_000
@@ -31,6 +32,8 @@ class PhotoOrFrame:
     """The frame's number among all frames of its video, from 0; None for a photo."""
     notes: tuple[str, ...] = ()
     """Sentences about how a photo was read."""
+    cut: Cut | None = None
+    """The cut before a frame, where cuts were looked for and there is one."""
 
     @property
     def name(self) -> str:

@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -20,6 +21,24 @@ JUMP, TIMES, BEFORE = 0.25, 2.0, 4
 """Least distance between two frames that a cut parts, and how many times that of each of so many steps before."""
 
 
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """A cut, with fine thumbnails (96, 96), gray, of the frame before and of the one after it."""
+
+    before: Floats
+    after: Floats
+
+    def spared(self, box: Floats) -> bool:
+        """Whether the two frames are alike at and around a box.
+
+        `box` (4,): x0, y0, x1, y1, as shares of a frame's width and height.
+        """
+        size = np.tile(box[2:] - box[:2], 2) * [-AROUND, -AROUND, AROUND, AROUND]
+        x0, y0, x1, y1 = np.rint((box + size) * FINE).astype(int).clip(0, FINE)
+        one, other = (_normal(frame[y0:y1, x0:x1], FLAT) for frame in (self.before, self.after))
+        return one is not None and other is not None and 1 - float((one * other).mean()) < SPARED
+
+
 class CutDetector:
     """Tells where a video was cut, frame after frame.
 
@@ -28,43 +47,29 @@ class CutDetector:
     the frame before, and more than twice as far as each of the four frames before that were from theirs: motion goes on or
     builds up, a cut comes at once. Frames that show nothing, black or white, are passed over, and those on both of their sides
     compared. Not seen are dissolves, and a person who takes another's place in a picture that else stays as it was. A part of the
-    picture may change alone, as where one of two people in a call turns their camera off: `spared` tells which did not.
+    picture may change alone, as where one of two people in a call turns their camera off: `Cut.spared` tells which did not.
     """
 
     def __init__(self) -> None:
         self._last: Floats | None = None
-        self._fine: tuple[Floats, Floats] | None = None
+        self._fine: Floats | None = None
         self._distances = deque[float](maxlen=BEFORE)
 
-    def at(self, photo: Photo) -> bool:
-        """Whether the next frame, uint8 (H, W, 3), comes after a cut."""
+    def at(self, photo: Photo) -> Cut | None:
+        """The cut before the next frame, uint8 (H, W, 3); None where there is none."""
         small = cv2.resize(photo, (FINE, FINE), interpolation=cv2.INTER_AREA)
         fine = small.mean(axis=2, dtype=np.float64)
         values = _normal(cv2.resize(fine, (SIDE, SIDE), interpolation=cv2.INTER_AREA), FLAT)
         if values is None:
-            return False
-        before = fine if self._fine is None else self._fine[1]
-        self._fine = before, fine
-        last, self._last = self._last, values
-        if last is None:
-            return False
+            return None
+        (before, self._fine), (last, self._last) = (self._fine, fine), (self._last, values)
+        if before is None or last is None:
+            return None
         distance = 1 - float((last * values).mean())
-        found = distance >= JUMP and distance > TIMES * max(self._distances, default=0.0)
-        if not found:
-            self._distances.append(distance)
-        return found
-
-    def spared(self, box: Floats) -> bool:
-        """Whether the last two frames that show something are alike at and around a box.
-
-        `box` (4,): x0, y0, x1, y1, as shares of a frame's width and height.
-        """
-        if self._fine is None:
-            return False
-        size = np.tile(box[2:] - box[:2], 2) * [-AROUND, -AROUND, AROUND, AROUND]
-        x0, y0, x1, y1 = np.rint((box + size) * FINE).astype(int).clip(0, FINE)
-        one, other = (_normal(frame[y0:y1, x0:x1], FLAT) for frame in self._fine)
-        return one is not None and other is not None and 1 - float((one * other).mean()) < SPARED
+        if distance >= JUMP and distance > TIMES * max(self._distances, default=0.0):
+            return Cut(before, fine)
+        self._distances.append(distance)
+        return None
 
 
 def _normal(values: Floats, least: float) -> Floats | None:

@@ -4,7 +4,7 @@ import io
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from mien.media.find_source_files import find_source_files
 from mien.media.photos_and_frames import PhotoOrFrame, in_batches, read_photos_and_frames
 from mien.media.rejections import Rejected
 from mien.media.source_files import VIDEOS, SourceFile
+from mien.media.video_cuts import CutDetector
 from mien.recognize.drawing import draw_predictions
 from mien.recognize.prediction import Prediction
 from mien.recognize.recognizer import Recognizer
@@ -126,7 +127,8 @@ def predict_files(
             some = list(group)
             pixels = [photo.pixels for photo in some]
             searched = crop_in_frames(how, shape) if shape and least_face is None else how
-            whole = whole_searches(pixels, [photo.time or 0 for photo in some], whole_every) if shape and turn == "off" else None
+            times, cuts = [photo.time or 0 for photo in some], [photo.cut is not None for photo in some]
+            whole = whole_searches(times, cuts, whole_every) if shape and turn == "off" else None
             found += recognizer.read(pixels, searched, limits, turn, whole)
         for photo, faces in zip(photos, found, strict=True):
             if photo.time is None:
@@ -136,7 +138,7 @@ def predict_files(
                 video, tracker = photo.input, VideoTracker(settings, threshold)
                 if baseline:
                     baseline.begin_video()
-            followed = tracker.follow(photo.time, photo.pixels, faces)
+            followed = tracker.follow(photo.time, photo.pixels, faces, photo.cut)
             yield PredictedPhoto(photo, baseline(photo.time, followed) if baseline else followed)
 
 
@@ -191,8 +193,9 @@ def _photos_and_frames(
     inputs: Iterable[SourceFile], every: float, faults: list[UnreadableFile], limits: FileLimits
 ) -> Iterator[PhotoOrFrame]:
     for one in inputs:
-        rejected = list[Rejected]()
-        yield from read_photos_and_frames([one], every, rejected, limits)
+        rejected, cuts = list[Rejected](), CutDetector()
+        for photo in read_photos_and_frames([one], every, rejected, limits):
+            yield photo if photo.time is None else replace(photo, cut=cuts.at(photo.pixels))
         faults += [UnreadableFile(one, each.reason) for each in rejected]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mien.media.photos import Photo
-from mien.media.video_cuts import CutDetector
+from mien.media.video_cuts import Cut
 from mien.recognize.face_embeddings import FAR, FaceEmbedder, best_embedder
 from mien.recognize.prediction import Prediction
 from mien.recognize.tracking_and_smoothing import FaceEmbeddings, FaceTracker, TrackingSettings
@@ -28,22 +28,21 @@ class VideoTracker:
         `embedder` is called once frames are 0.15 s apart or more, and gives what embeds their faces.
         """
         self._tracker = FaceTracker(settings, conformal_threshold)
-        self._cuts = CutDetector()
         self._embedder = embedder
         self._time: float | None = None
         self._last: tuple[Photo, tuple[Prediction, ...]] | None = None
         """The frame before and its faces, where these have no embeddings yet."""
 
-    def follow(self, time: float, photo: Photo, found: Sequence[Prediction]) -> tuple[Prediction, ...]:
+    def follow(self, time: float, photo: Photo, found: Sequence[Prediction], cut: Cut | None) -> tuple[Prediction, ...]:
         """The predictions `found` in the next frame, `photo` (H, W, 3), with the numbers of people and smoothed scores.
 
-        `time`: seconds since the first frame.
+        `time`: seconds since the first frame. `cut`: the cut before it, as a `CutDetector` of this video finds it; None for none.
         """
         far = self._time is not None and time - self._time >= FAR - _CLOSE
         self._time = time
-        if self._cuts.at(photo):
+        if cut is not None:
             height, width = photo.shape[:2]
-            self._tracker.cut(lambda box: self._cuts.spared(box / [width, height, width, height]))
+            self._tracker.cut(lambda box: cut.spared(box / [width, height, width, height]))
         if not far:
             followed = self._tracker.follow(time, found)
             self._last = photo, followed

@@ -104,12 +104,17 @@ def _refusal(description: str) -> dict[str, Any]:
     return {"model": ErrorAnswer, "description": description}
 
 
-CLOSED: dict[int | str, dict[str, Any]] = {
+OPEN: dict[int | str, dict[str, Any]] = {
     400: _refusal("The request is no HTTP."),
-    401: _refusal("The token is missing or wrong."),
+    414: _refusal("The address is too long."),
     421: _refusal("The host name is not one of this service."),
-    429: _refusal("Too many wrong tokens; Retry-After says when to come again."),
     431: _refusal("The headers are too many or too long."),
+}
+"""What any request may be answered, for OpenAPI."""
+
+CLOSED = OPEN | {
+    401: _refusal("The token is missing or wrong."),
+    429: _refusal("Too many wrong tokens; Retry-After says when to come again."),
 }
 """What a request to an address that wants a token may be answered, for OpenAPI."""
 

@@ -23,12 +23,12 @@ from mien.http_server.recent_counts import MINUTE, RecentCounts
 from mien.http_server.request_checks import LOOPBACK, RefusedRequest, RequestChecks, error_response, until_left
 from mien.http_server.silent_app import silent_app
 from mien.installed import own_version
-from mien.serving.answers import BODY, CLOSED, EXAMPLE, REFUSALS, Answer
-from mien.serving.batches import Answers, Asked, BatchedReader, Ended
+from mien.serving.answers import BODY, CLOSED, EXAMPLE, OPEN, REFUSALS, Answer
+from mien.serving.batches import Answers, Asked, BatchedReader, Ended, Readers
 from mien.serving.figures import Figures
 from mien.serving.held_bodies import HeldBodies, HeldBody, busy
 from mien.serving.settings import ServiceSettings
-from mien.serving.uploads import photos_of, require_few_pixels
+from mien.serving.uploads import count_pixels, photos_of
 from mien.wording import plain_text
 
 LEFT = 499
@@ -46,7 +46,7 @@ class Service:
     """The model's name, without its folder."""
     card: dict[str, Any]
     """The model's card, as it stands in model.json."""
-    reader: BatchedReader
+    readers: Readers
     figures: Figures
     settings: ServiceSettings
     token: str = ""
@@ -111,7 +111,7 @@ Allowed = Annotated[Service, Depends(_allowed)]
 Model = Annotated[list[str], Query(description="The model that shall answer, by its name; it may be left out.", max_length=16)]
 
 
-@router.get("/health", summary="Whether the service is up")
+@router.get("/health", summary="Whether the service is up", responses=OPEN)
 async def health() -> dict[str, str]:
     """Says that requests are answered. Wants no token."""
     return {"status": "ok"}
@@ -169,27 +169,26 @@ async def _answers(request: Request, service: Service, model: list[str]) -> Answ
             files = await photos_of(request.headers, await held.read(), settings)
         except ClientDisconnect:
             return None
-        await run_in_threadpool(require_few_pixels, files, settings)
+        reader = service.readers.of(await run_in_threadpool(count_pixels, files, settings))
         if figures.waiting >= settings.waiting:  # they came meanwhile
             raise busy()
         figures.waiting, figures.waiting_photos = figures.waiting + 1, figures.waiting_photos + len(files)
-        asked = service.reader.ask(files)
+        asked = reader.ask(files)
         held.until(asked.answers)
         try:
-            return await _unless_left(request, service, asked)
+            return await _unless_left(request, reader, asked, settings.seconds)
         finally:
-            service.reader.leave(asked)
+            reader.leave(asked)
             figures.waiting, figures.waiting_photos = figures.waiting - 1, figures.waiting_photos - len(files)
 
 
-async def _unless_left(request: Request, service: Service, asked: Asked) -> Answers | None:
+async def _unless_left(request: Request, reader: BatchedReader, asked: Asked, seconds: float) -> Answers | None:
     """The answers once they are there; None where the client leaves before. Raises RefusedRequest where they come too late."""
     answers, leaving = asyncio.wrap_future(asked.answers), asyncio.ensure_future(until_left(request))
     both: set[asyncio.Future[Any]] = {answers, leaving}
-    seconds = service.settings.seconds
     try:
         done, _ = await asyncio.wait(both, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        if not done and service.reader.withdraw(asked):
+        if not done and reader.withdraw(asked):
             error = MienError(f"to begin within {seconds:g} s", "others who came before", "send it again later")
             raise RefusedRequest(503, error)
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""Reads the photos of many requests together: one thread with one model takes what waits."""
+"""Reads the photos of many requests together: a thread takes what waits, and another one the large photos."""
 
 import time
 from collections import deque
@@ -26,6 +26,8 @@ ENDING_SECONDS = 3.0
 """How long the end waits for the photo that is being read; the process ends without it."""
 READER = "mien-reader"
 """The name of the threads that read photos."""
+LARGE = 4_000_000
+"""Pixels of a request from which on it waits for others as large alone. Searching so many for small faces takes half a second."""
 
 
 class Ended(Exception):
@@ -59,6 +61,11 @@ class BatchedReader:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.end()
+        self.join(ENDING_SECONDS)
+
+    def end(self) -> None:
+        """Refuse what waits and what will come. A photo that is being read is read to its end."""
         with self._there:
             self._over = True
             unread = list(self._waiting)
@@ -67,7 +74,10 @@ class BatchedReader:
         for one in unread:
             if one.answers.set_running_or_notify_cancel():
                 one.answers.set_exception(Ended())
-        self._thread.join(ENDING_SECONDS)
+
+    def join(self, seconds: float) -> None:
+        """Wait so long at most for the photo that is being read."""
+        self._thread.join(seconds)
 
     def ask(self, files: Sequence[SourceFile]) -> Asked:
         """Ask for the answers about photos that are in memory, in their order; they raise Ended where the reader ends before."""
@@ -162,9 +172,31 @@ class BatchedReader:
 
     def _note(self, outcomes: Sequence[Outcome], seconds: float) -> None:
         """Count photos and faces once all of a batch are read: those of a batch that fails are read a second time."""
-        self._figures.batch(len(outcomes), seconds)
-        self._figures.faces += sum(len(one.faces) for one in outcomes if isinstance(one, PredictedPhoto))
-        self._figures.unreadable += sum(isinstance(one, UnreadableFile) for one in outcomes)
+        faces = sum(len(one.faces) for one in outcomes if isinstance(one, PredictedPhoto))
+        self._figures.batch(len(outcomes), seconds, faces, sum(isinstance(one, UnreadableFile) for one in outcomes))
+
+
+class Readers:
+    """Two readers of one model, so that nobody with a small photo waits for a large one. To be entered as a context."""
+
+    def __init__(self, recognizer: Recognizer, settings: ServiceSettings, figures: Figures) -> None:
+        self.small, self.large = (BatchedReader(recognizer, settings, figures) for _ in range(2))
+
+    def of(self, pixels: int) -> BatchedReader:
+        """The reader of requests with so many pixels."""
+        return self.large if pixels >= LARGE else self.small
+
+    def __enter__(self) -> "Readers":
+        self.small.__enter__()
+        self.large.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        both, last = (self.small, self.large), time.monotonic() + ENDING_SECONDS
+        for one in both:
+            one.end()
+        for one in both:
+            one.join(max(0.0, last - time.monotonic()))
 
 
 def is_reading() -> bool:

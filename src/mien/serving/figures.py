@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
+from threading import Lock
 
 BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Upper bounds of the histogram of seconds."""
@@ -10,7 +11,10 @@ BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 @dataclass
 class Figures:
-    """What a service has done since it began, and what it does now. Each count has one thread that changes it."""
+    """What a service has done since it began, and what it does now.
+
+    The threads that read change what `batch` notes; each other count has one thread that changes it.
+    """
 
     requests: Counter[int] = field(default_factory=Counter)
     """Requests to read photos that were answered, by HTTP status."""
@@ -31,6 +35,7 @@ class Figures:
     """Photos of these requests."""
     held: int = 0
     """Bytes of requests that are in memory now."""
+    _noting: Lock = field(default_factory=Lock, repr=False)
 
     def answered(self, status: int, seconds: float) -> None:
         """Note that a request was answered."""
@@ -38,11 +43,14 @@ class Figures:
         self.seconds[bisect_left(BOUNDS, seconds)] += 1
         self.seconds_sum += seconds
 
-    def batch(self, photos: int, seconds: float) -> None:
-        """Note that so many photos were read together."""
-        self.batches += 1
-        self.photos += photos
-        self.reading_seconds += seconds
+    def batch(self, photos: int, seconds: float, faces: int, unreadable: int) -> None:
+        """Note that so many photos were read together, and what came of them."""
+        with self._noting:
+            self.batches += 1
+            self.photos += photos
+            self.reading_seconds += seconds
+            self.faces += faces
+            self.unreadable += unreadable
 
     def retry_after(self) -> int:
         """Whole seconds, from 1 to 60, after which those who wait now may have been answered."""

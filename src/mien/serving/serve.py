@@ -13,7 +13,7 @@ from mien.http_server.network import LOCAL, NetworkSettings, known_names, run_un
 from mien.recognize.bundled import BUNDLED
 from mien.recognize.recognizer import Recognizer
 from mien.serving.app import Service, build
-from mien.serving.batches import BatchedReader
+from mien.serving.batches import Readers
 from mien.serving.figures import Figures
 from mien.serving.settings import ServiceSettings
 
@@ -47,8 +47,8 @@ def serve(
         )
     recognizer.crop_spec.require_workable()
     limits = replace(reached.limits, sent_bytes=settings.bytes + AROUND)
-    with BatchedReader(recognizer, settings, figures) as reader:
-        service = Service(model_name(recognizer), recognizer.card.to_json(), reader, figures, settings, token, limits)
+    with Readers(recognizer, settings, figures) as readers:
+        service = Service(model_name(recognizer), recognizer.card.to_json(), readers, figures, settings, token, limits)
         app = build(service, known_names(listening, reached), reached.path)
         run_until_told(app, listening, replace(reached, limits=limits), started)
 

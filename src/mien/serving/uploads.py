@@ -63,8 +63,11 @@ async def _files(headers: Headers, body: bytes, settings: ServiceSettings) -> li
     return photos
 
 
-def require_few_pixels(files: Sequence[SourceFile], settings: ServiceSettings) -> None:
-    """Raises RefusedRequest where the photos have too many pixels together, by their headers. What cannot be read has none."""
+def count_pixels(files: Sequence[SourceFile], settings: ServiceSettings) -> int:
+    """How many pixels the photos have together, by their headers; what cannot be read has none.
+
+    Raises RefusedRequest for too many.
+    """
     total = 0
     for file in files:
         with suppress(Exception):  # of many kinds; reading it says what is wrong
@@ -73,6 +76,7 @@ def require_few_pixels(files: Sequence[SourceFile], settings: ServiceSettings) -
     most = settings.request_pixels
     if total > most:
         raise RefusedRequest(413, MienError(f"at most {most:,} pixels in a request", f"{total:,}", "send fewer photos at a time"))
+    return total
 
 
 class _Form(MultiPartParser):

@@ -14,6 +14,7 @@ from mien.models import Network
 from mien.recognize.device import to_device
 from mien.recognize.model_card import ModelCard
 from mien.recognize.saved_networks import build_network
+from mien.training.components import Components
 from mien.training.run import BestEpoch, Run
 from mien.wording import percent
 
@@ -37,15 +38,25 @@ def expected_shares(probabilities: Tensor, trained: Tensor) -> Tensor:
 
 
 def label_shares(run: Run) -> Tensor:
-    """The classes' shares (K,) among the labeled faces by their weights; one face is added to each class.
+    """The classes' shares (K,) among the labeled faces that the network learned from, by their weights.
 
-    A draw that shows classes in other shares, such as `balanced`, is not looked at.
+    Where it learned from batches of a draw that balances classes, each class with labels counts as often as another. One face is
+    added to each class.
     """
     labels = run.labels[run.labeled]
     counts = torch.zeros(run.classes, dtype=torch.float64, device=run.device)
     counts.index_add_(0, labels, run.weights[run.labeled].double())
+    if _learned_balanced(run):
+        many = torch.bincount(labels, minlength=run.classes)
+        counts *= len(labels) / ((many > 0).sum() * many.clamp(min=1))
     counts += counts.sum() / len(labels)
     return counts / counts.sum()
+
+
+def _learned_balanced(run: Run) -> bool:
+    """Whether the last epoch that is over was drawn balanced; before the first, a start may have fitted labels as they are."""
+    stage = run.stage if run.epoch else run.stage - 1
+    return stage >= 0 and Components.of(run.recipe, run.recipe.stages[stage]).draw.balances
 
 
 def found_shares(run: Run) -> Tensor:

@@ -42,6 +42,11 @@ class Draw(Protocol):
         """Whether unlabeled faces are drawn, too; such a draw sets their targets itself."""
         return False
 
+    @property
+    def balances(self) -> bool:
+        """Whether batches hold as many faces of each class that has labels, however many labels each has."""
+        return False
+
     def without_unlabeled(self) -> "Draw":
         """The draw of a control: as many batches, of labeled faces alone. Raises MienError where a draw has none."""
         _require_labeled_only(self)

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -57,15 +56,6 @@ def asked_store(place: str, pool: FaceSet, questions: Sequence[Question] = (), p
     store = Store.create(place, CLASSES, "a pool", pool.info.checksum, per_face)
     store.ask(questions or [Question(str(face)) for face in pool.values("id")])
     return store
-
-
-@contextmanager
-def held_port() -> Iterator[int]:
-    """A port at which one server after another can listen: while none does, nobody else gets it."""
-    with socket.socket() as holding:
-        holding.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        holding.bind(("127.0.0.1", 0))
-        yield holding.getsockname()[1]
 
 
 @contextmanager

@@ -10,11 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
-from served_page import Process, given, held_port, write_pool
+from served_page import Process, given, write_pool
 
 from mien import FaceSet
 from mien.labeling.store.store import Store
-from processes import WAIT, wait_until
+from processes import WAIT, held_port, wait_until
 from stores import Fresh
 
 pytest_plugins = ("databases",)

@@ -60,7 +60,7 @@ class Line:
     """A connection to an application that answers when it is `let`, and whose clock says `now`."""
 
     def __init__(self) -> None:
-        self.now, self.let, self.known = 0.0, asyncio.Event(), False
+        self.now, self.let, self.known, self.early = 0.0, asyncio.Event(), False, False
         self.transport, loop = Transport(), asyncio.get_running_loop()
         config = uvicorn.Config(
             self._answer, interface="asgi3", log_config=None, lifespan="off", ws="none", timeout_keep_alive=10**6
@@ -83,7 +83,7 @@ class Line:
         return self.connection.deadline - self.now
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        while (await receive()).get("more_body"):
+        while not self.early and (await receive()).get("more_body"):
             pass
         await self.let.wait()
         if self.known:
@@ -160,6 +160,19 @@ async def test_who_is_refused_may_read_why_for_a_moment(line: Line) -> None:
     assert line.transport.ended
     assert await line.say(b"more" * 1000, at=5.0) == 50_000 - 5
     assert line.transport.written == said
+
+
+@with_line
+async def test_a_reply_before_the_end_of_a_long_body_may_be_read_for_a_moment(line: Line) -> None:
+    line.let.set()
+    line.early = True
+    await line.say(b"POST / HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n")
+    said = line.transport.written
+    assert said.startswith(b"HTTP/1.1 204")
+    while not line.transport.ended:
+        await line.say(b"a" * 100_000)
+    assert (line.transport.aborted, line.transport.written) == (False, said)
+    assert await line.left() == 50_000
 
 
 @with_line

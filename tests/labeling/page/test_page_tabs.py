@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from browser import DESK, PATIENCE, ahead, saved, see, sign_in, visit
 from playwright.sync_api import Browser, Page, Route, expect
-from served_page import asked_store, held_port, served
+from served_page import asked_store, served
 
 from mien import FaceSet
 from mien.labeling.store.consensus import standing
 from mien.labeling.store.records import Question
 from mien.labeling.store.store import Store
+from processes import held_port
 
 pytest_plugins = ("opened",)
 

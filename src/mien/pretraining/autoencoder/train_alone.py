@@ -1,6 +1,5 @@
 """`mien autoencoder train`: an autoencoder trained by itself, in a folder that says what was asked."""
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from mien.data.splits import split_rows, training_rows
 from mien.data.writer import write_table
 from mien.disk import require_utf8_path
 from mien.errors import MienError
-from mien.folders import claim
+from mien.folders import claim, exclusive, remove_all_but_lock
 from mien.json_toml import read_settings
 from mien.pretraining.autoencoder.cache import is_made, keep_for_others
 from mien.pretraining.autoencoder.digests import faces_digest, labels_digest
@@ -42,22 +41,24 @@ def train_autoencoder(
     """`mien autoencoder train`: an autoencoder of the training split of a face set in the folder `out`, and its card.
 
     Interrupted, the same call goes on. `training`: split, device, threads, and the label budget of the expression network that a
-    second phase needs; a first phase looks at no label. Raises MienError where `out` holds anything else.
+    second phase needs; a first phase looks at no label. Raises MienError where `out` holds anything else, or another process
+    works there.
     """
     folder, training, progress = Path(out), training or TrainingSettings(), progress or Silent()
     require_utf8_path(folder)
     faces = FaceSet.of(faceset)
-    training = replace(training, threads=training.threads or _threads(folder), checksums=(faces.info.checksum, ""))
-    place = TrainingFolder(folder, settings.seed, choose_device(training.device), progress)
-    claim(folder / FILE, {"autoencoding": asdict(settings), "order": asdict(training)}, _decides, "an autoencoder")
-    if not is_made(folder):
-        try:
-            with own_threads(training.threads):
-                _train(place, faces, settings, training)
-        except MienError:
-            if not (folder / "parts").exists():
-                shutil.rmtree(folder)  # Settings or faces were refused: there is nothing to go on with.
-            raise
+    with exclusive(folder):
+        training = replace(training, threads=training.threads or _threads(folder), checksums=(faces.info.checksum, ""))
+        place = TrainingFolder(folder, settings.seed, choose_device(training.device), progress)
+        claim(folder / FILE, {"autoencoding": asdict(settings), "order": asdict(training)}, _decides, "an autoencoder")
+        if not is_made(folder):
+            try:
+                with own_threads(training.threads):
+                    _train(place, faces, settings, training)
+            except MienError:
+                if not (folder / "parts").exists():
+                    remove_all_but_lock(folder)  # Settings or faces were refused: there is nothing to go on with.
+                raise
     return read_card(folder)
 
 

@@ -23,6 +23,12 @@ class Balanced(Draw):
     at_least: BatchCount = 1
     """Batches in an epoch at least."""
 
+    @property
+    @override
+    def balances(self) -> bool:
+        """They do."""
+        return True
+
     @override
     def __call__(self, run: Run) -> list[Tensor]:
         """Rows of each batch, (B,), the same number of every class."""

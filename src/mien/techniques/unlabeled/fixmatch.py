@@ -49,8 +49,9 @@ class Fixmatch(Unlabeled):
     views are normalized each by their own batch's (the authors' code: as one batch), and the recipe says whose statistics are
     kept. FreeMatch's averages begin with the first batch, not at 1/K (`begin = "even"`), which lets every wrong label of a
     good start through; its fairness term is left out. `align` takes ReMixMatch's distribution alignment (Berthelot et al. 2020),
-    not to the labels' frequencies but to those that EM finds among the unlabeled faces before the first step; `teacher =
-    "average"` takes q from the averaged weights (Mean Teacher, Tarvainen and Valpola 2017).
+    not to the labels' frequencies but to those that EM finds among the unlabeled faces before the first step; the mean
+    prediction moves by `momentum`, where ReMixMatch takes that of its last 128 batches. `teacher = "average"` takes q from the
+    averaged weights (Mean Teacher, Tarvainen and Valpola 2017).
     """
 
     weight: NotNegative = 1.0

@@ -22,7 +22,7 @@ from mien.http_server.network import LOCAL, NetworkSettings, listen, page_addres
 from mien.http_server.request_checks import RequestChecks
 from mien.recognize.model_card import ModelCard
 from mien.serving.app import Service, build
-from mien.serving.batches import BatchedReader
+from mien.serving.batches import BatchedReader, Readers
 from mien.serving.figures import Figures
 from mien.serving.serve import serve
 from mien.serving.settings import ServiceSettings
@@ -80,12 +80,12 @@ async def built(stub: Stub | None = None, token: str = "", path: str = "", **set
     """A service whose application is asked in this event loop."""
     stub, figures, asked = stub or answering(), Figures(), ServiceSettings(**settings)
     recognizer = Recognizer(stub, CARD)
-    with BatchedReader(recognizer, asked, figures) as reader:
-        app = build(Service("stub", CARD.to_json(), reader, figures, asked, token, QUICK), path=path)
+    with Readers(recognizer, asked, figures) as readers:
+        app = build(Service("stub", CARD.to_json(), readers, figures, asked, token, QUICK), path=path)
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=WAIT) as client:
             try:
-                yield Built(app, client, figures, stub, reader)
+                yield Built(app, client, figures, stub, readers.small)
             finally:
                 stub.go.set()
 
