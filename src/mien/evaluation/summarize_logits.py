@@ -69,10 +69,8 @@ def summarize_logits(
     if scores.shape[1] != len(classes):
         raise MienError(f"logits of {len(classes)} classes", f"{scores.shape[1]}", "measure on faces of the model's classes")
     faces = _Faces(np.asarray(labels), scores.argmax(1), len(classes), seed, resamples)
-    matrix = faces.confusion()
-    before = _calibration(apply_temperature(scores, 1.0), faces)
     likely = apply_temperature(scores, temperature)
-    after = _calibration(likely, faces)
+    matrix, before, after = faces.confusion(), _calibration(apply_temperature(scores, 1.0), faces), _calibration(likely, faces)
     bounds = {"ece_before": before.interval, "ece_after": after.interval, "second": second_interval(scores, faces.labels)}
     certain = faces.hits[are_sure(likely, conformal_threshold, confidence_threshold, unlike)]
     bounds |= {"sure": wilson(len(certain), len(scores)), "sure_right": wilson(int(certain.sum()), len(certain))}
