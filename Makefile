@@ -5,7 +5,8 @@
 # bash tests/again.sh [--load] [--shuffle]: the tests ten times, to find those that depend on how fast or busy a machine is
 # make model FERPLUS=FOLDER: trains the model in the box again, from a face set of FER+; it goes on where it was interrupted
 # make student SIZE=xs FERPLUS=FOLDER (or SIZE=m): a smaller or a larger model, in build
-# make card FERPLUS=FOLDER: sets from which probability on the model in the box is sure, and writes its README again
+# make card FERPLUS=FOLDER WEB=FOLDER: sets from which probability on the model in the box is sure, and writes its README again;
+#   WEB, a face set of web faces with the column subject, may be given to make model and make student, too
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -33,12 +34,14 @@ site: $(VENV)/docs
 	$(BIN)/zensical build --clean --strict
 
 BOX = src/mien/recognize/weights/mien-s
+SURE = --shifted --unlike --most-unsure 0.25 $(if $(WEB),--also $(WEB))
 ALIGN = eyes distance=0.37 height=0.39; mtcnn; largest
 
 model: $(VENV)/train
 	$(BIN)/mien $(if $(wildcard build/mien_s),resume build/mien_s,train $(FERPLUS) --recipe ferplus_long --seed 0 --out build/mien_s)
 	rm -rf build/box
 	$(BIN)/mien export build/mien_s build/box --align '$(ALIGN)'
+	$(BIN)/python benchmarks/sure.py $(FERPLUS) build/box $(SURE)
 	$(BIN)/python benchmarks/model_card.py $(FERPLUS) build/box
 	rm -rf $(BOX)
 	mv build/box $(BOX)
@@ -49,7 +52,7 @@ student: $(VENV)/train
 	$(BIN)/mien $(if $(wildcard build/mien_$(SIZE)),resume build/mien_$(SIZE),train $(FERPLUS) --recipe ferplus_$(SIZE) --seed 0 --out build/mien_$(SIZE))
 	rm -rf build/box_$(SIZE)
 	$(BIN)/mien export build/mien_$(SIZE) build/box_$(SIZE) --align '$(ALIGN)'
-	$(BIN)/python benchmarks/sure.py $(FERPLUS) build/box_$(SIZE)
+	$(BIN)/python benchmarks/sure.py $(FERPLUS) build/box_$(SIZE) $(SURE)
 
 core: $(VENV)/core
 
@@ -59,7 +62,7 @@ locks: $(VENV)/uv
 	$(BIN)/python locks/lock.py
 
 card: $(VENV)/train
-	$(BIN)/python benchmarks/sure.py $(FERPLUS) $(BOX)
+	$(BIN)/python benchmarks/sure.py $(FERPLUS) $(BOX) $(SURE)
 	$(BIN)/python benchmarks/model_card.py $(FERPLUS) $(BOX)
 
 release: $(VENV)/develop

@@ -15,6 +15,7 @@ from mien import FaceSet, Recognizer
 from mien.data.splits import split_rows
 from mien.evaluation.evaluation_result import Evaluation
 from mien.evaluation.summarize_logits import summarize_logits
+from mien.recognize.calibration import apply_temperature
 
 TEXT = """# mien-s
 
@@ -29,7 +30,8 @@ otherwise.
 | recipe | `ferplus_long`, seed {seed}; `make model` trains it again |
 | probabilities | softmax of the logits over a temperature of {temperature:.3f} |
 | possible | an expression is possible from a probability of {least:.3f} on (split conformal prediction: for about 90 % of faces like those that it was set on, the true expression is among the possible ones; about, since those faces also chose the epoch and set the temperature; measured: {covered}, see below) |
-| sure | an answer is *sure* where one expression alone is possible and has a probability of {needed:.3f} or more, which was set on those faces so that 95 % of sure answers are right there; any other face is *unsure* |
+| sure | an answer is *sure* where one expression alone is possible and has a probability of {needed:.3f} or more{unlike}; any other face is *unsure*. It was set so that 95 % of sure answers are right, unless too many answers would be unsure (`make card` says how many); measured below |
+| these were set on | {set_on} |
 
 ## Figures
 
@@ -100,10 +102,10 @@ def main() -> None:
 
 def measured(recognizer: Recognizer, faces: FaceSet, split: str, flip: bool) -> Evaluation:
     """All figures of the model on `faces`."""
-    logits, card = recognizer.logits(faces, flip), recognizer.card
+    (logits, unlike), card = recognizer.logits_and_unlike(faces, flip), recognizer.card
     return summarize_logits(
         logits, faces.labels, classes=card.classes, dataset="FER+", split=split, temperature=card.temperature,
-        conformal_threshold=card.conformal_threshold, confidence_threshold=card.confidence_threshold, flip=flip,
+        conformal_threshold=card.possible_from, confidence_threshold=card.confidence_threshold, unlike=unlike, flip=flip,
     )  # fmt: skip
 
 
@@ -122,6 +124,8 @@ def facts(recognizer: Recognizer, folder: Path) -> dict[str, object]:
         "temperature": card.temperature,
         "least": card.conformal_threshold,
         "needed": card.confidence_threshold,
+        "unlike": ", and where the face is not unlike those of training (`unlike` in `model.json`)" if card.unlike else "",
+        "set_on": ", ".join(f"{count:,} {name}" for name, count in card.budget.get("thresholds", {}).items()) or "validation",
     }
 
 
@@ -138,8 +142,9 @@ def figures(found: Evaluation) -> dict[str, str]:
 
 def possible(recognizer: Recognizer, faces: FaceSet) -> dict[str, str]:
     """How often the true expression is among the possible ones."""
-    scores, labels = recognizer.probabilities(faces), faces.labels
-    covered = float((scores >= recognizer.card.conformal_threshold)[np.arange(len(labels)), labels].mean())
+    (logits, unlike), card, labels = recognizer.logits_and_unlike(faces), recognizer.card, faces.labels
+    least = np.array([card.possible_where_unlike(one) for one in ([False] * len(labels) if unlike is None else unlike.tolist())])
+    covered = float((apply_temperature(logits, card.temperature) >= least)[np.arange(len(labels)), labels].mean())
     return {"covered": f"{100 * covered:.1f} %"}
 
 

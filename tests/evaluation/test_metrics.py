@@ -27,6 +27,7 @@ from mien.evaluation.metrics import (
 from mien.recognize.calibration import (
     apply_temperature,
     are_sure,
+    fit_class_thresholds,
     fit_confidence_threshold,
     fit_conformal_threshold,
     fit_temperature,
@@ -417,3 +418,54 @@ def test_weights_count_faces_as_if_there_were_more_of_them() -> None:
     assert equal == fit_confidence_threshold(rows, labels, 0.5, 0.7)
     heavy = fit_confidence_threshold(rows, labels, 0.5, 0.7, weights=np.where(labels == 1, 10.0, 1.0))
     assert heavy > equal, "mistakes of frequent faces count more"
+
+
+def test_class_thresholds_keep_the_promise_for_each_class() -> None:
+    """Rare classes are as often possible as frequent ones; a class of few faces has the threshold of all together."""
+    rng = np.random.default_rng(0)
+
+    def drawn(count: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        labels = rng.choice(4, count, p=[0.8, 0.14, 0.058, 0.002])
+        logits = rng.normal(size=(count, 4)) + np.array([2.0, 0.0, 0.0, 0.0])
+        logits[np.arange(count), labels] += 1.5
+        return apply_temperature(logits, 1.0), labels
+
+    likely, labels = drawn(4000)
+    found = np.array(fit_class_thresholds(likely, labels))
+    assert found[3] == fit_conformal_threshold(likely, labels), "it has fewer than 30 faces"
+    for number in range(3):
+        mine = labels == number
+        assert found[number] == fit_conformal_threshold(likely[mine], labels[mine])
+    fresh, truth = drawn(20000)
+    covered = (fresh >= found)[np.arange(len(truth)), truth]
+    together = fresh[np.arange(len(truth)), truth] >= found[3]
+    for number in range(3):
+        assert covered[truth == number].mean() == pytest.approx(0.9, abs=0.04)
+    assert together[truth == 1].mean() < 0.7, "frequent classes pay for it otherwise"
+    sure = are_sure(fresh, found, 0.0)
+    assert sure.tolist() == ((fresh >= found).sum(axis=1) == 1).tolist()
+    assert not are_sure(fresh, found, 0.0, np.ones(len(fresh), bool)).any(), "unlike faces are never sure"
+
+
+def test_no_more_answers_are_unsure_than_asked_for() -> None:
+    rng = np.random.default_rng(1)
+    logits, labels = rng.normal(size=(2000, 3)) * 2, rng.integers(0, 3, 2000)
+    logits[np.arange(2000), labels] += 2
+    likely = apply_temperature(logits, 1.0)
+    strict = fit_confidence_threshold(likely, labels, 0.3, 0.99)
+    unsure = [1 - are_sure(likely, 0.3, strict).mean()]
+    for most in (0.9, 0.6, 0.4, 0.0):
+        found = fit_confidence_threshold(likely, labels, 0.3, 0.99, most_unsure=most)
+        assert found <= strict
+        unsure.append(1 - are_sure(likely, 0.3, found).mean())
+        reachable = 1 - are_sure(likely, 0.3, 0.0).mean()
+        assert unsure[-1] <= max(most, reachable) + 1e-9
+    assert unsure == sorted(unsure, reverse=True)
+    assert fit_confidence_threshold(likely[:0], labels[:0], 0.3, most_unsure=0.2) == 1.0
+
+
+def test_a_temperature_of_weighted_faces_is_that_of_repeated_ones() -> None:
+    rng = np.random.default_rng(2)
+    logits, labels, counts = rng.normal(size=(60, 3)) * 3, rng.integers(0, 3, 60), rng.integers(1, 4, 60)
+    many = np.repeat(np.arange(60), counts)
+    assert fit_temperature(logits, labels, counts) == pytest.approx(fit_temperature(logits[many], labels[many]), rel=1e-4)

@@ -40,7 +40,7 @@ def test_copies_answer_the_same(folders: dict[str, Path], name: str) -> None:
     for made in (pickle.loads(pickle.dumps(recognizer)), copy.deepcopy(recognizer), copy.copy(recognizer)):
         assert np.array_equal(_answers(made), expected)
         assert (made.card, made.folder) == (recognizer.card, recognizer.folder)
-    assert len(pickle.dumps(Recognizer.load("mien-s", "cpu"))) < 20_000
+    assert len(pickle.dumps(Recognizer.load("mien-s", "cpu"))) < 50_000, "the card alone, with the centers of the training faces"
 
 
 def test_another_process_reads_it_again(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,7 +70,7 @@ def write_video(path: Path, photos: Sequence[Photo], rate: Fraction = Fraction(1
 
 
 def test_faces_keep_their_numbers_as_they_move_and_cross() -> None:
-    tracker, first = FaceTracker(TrackingSettings(), 0.5), dict[float, int | None]()
+    tracker, first = FaceTracker(TrackingSettings()), dict[float, int | None]()
     for step in range(20):
         left, right = seen(step, 0), seen(40 - step, 4)
         order = [left, right] if step % 2 else [right, left]
@@ -82,7 +82,7 @@ def test_faces_keep_their_numbers_as_they_move_and_cross() -> None:
 
 
 def test_a_face_that_is_away_for_long_is_a_new_one() -> None:
-    tracker = FaceTracker(TrackingSettings(away=0.5), 0.5)
+    tracker = FaceTracker(TrackingSettings(away=0.5))
     assert [one.track for one in tracker.follow(0.0, [seen(0, 0)])] == [1]
     assert tracker.follow(0.3, []) == ()
     assert [one.track for one in tracker.follow(0.5, [seen(1, 0)])] == [1]
@@ -92,7 +92,7 @@ def test_a_face_that_is_away_for_long_is_a_new_one() -> None:
 
 @pytest.mark.parametrize("every", [0.5, 0.9])
 def test_a_face_may_be_missed_once_however_far_apart_frames_are(every: float) -> None:
-    tracker, found = FaceTracker(TrackingSettings().for_frames(every), 0.5), list[int | None]()
+    tracker, found = FaceTracker(TrackingSettings().for_frames(every)), list[int | None]()
     for frame in range(8):
         faces = tracker.follow(every * frame, [seen(frame, 0)] if frame not in (2, 5, 6) else [])
         found += [one.track for one in faces]
@@ -120,7 +120,7 @@ def test_boxes_that_overlap_too_little_take_no_track_from_others() -> None:
     before, after = [seen(0, 0, side=100), seen(98, 0, side=100)], [seen(-55, 0, side=100), seen(34, 0, side=100)]
     boxes, others = (np.array([one.face.box for one in faces], float) for faces in (after, before))
     np.testing.assert_allclose(overlaps(boxes, others), [[0.29, 0], [0.49, 0.22]], atol=0.005)
-    tracker = FaceTracker(TrackingSettings(overlap=0.3), 0.5)
+    tracker = FaceTracker(TrackingSettings(overlap=0.3))
     assert [one.track for one in tracker.follow(0.0, before)] == [1, 2]
     assert [one.track for one in tracker.follow(0.04, after)] == [3, 1]
 
@@ -131,7 +131,7 @@ STEPS = st.lists(st.tuples(st.integers(1, 12), st.integers(0, 10), st.integers(0
 @settings(deadline=None, derandomize=True)
 @given(STEPS, st.sampled_from([0.1, 0.3, 2.0]))
 def test_scores_are_averaged_over_time(steps: list[tuple[int, int, int]], smooth: float) -> None:
-    tracker, time, times, rows = FaceTracker(TrackingSettings(smooth=smooth), 0.5), 0.0, list[float](), list[tuple[float, ...]]()
+    tracker, time, times, rows = FaceTracker(TrackingSettings(smooth=smooth)), 0.0, list[float](), list[tuple[float, ...]]()
     for frames, anger, happiness in steps:
         time += 0.04 * frames
         times.append(time)
@@ -144,7 +144,7 @@ def test_scores_are_averaged_over_time(steps: list[tuple[int, int, int]], smooth
 
 
 def test_an_average_is_as_sure_as_the_models_card_asks() -> None:
-    tracker = FaceTracker(TrackingSettings(smooth=2.0), 0.5)
+    tracker = FaceTracker(TrackingSettings(smooth=2.0))
     likely, other = (replace(seen(0, 0, *scores), confidence_threshold=0.7) for scores in ((0.9, 0.06, 0.04), (0.4, 0.4, 0.2)))
     (first,), (second,) = tracker.follow(0.0, [likely]), tracker.follow(0.1, [other])
     assert (first.possible, first.unsure) == (("anger",), False)
@@ -153,7 +153,7 @@ def test_an_average_is_as_sure_as_the_models_card_asks() -> None:
 
 
 def test_the_first_frame_counts_no_more_than_another() -> None:
-    tracker = FaceTracker(TrackingSettings(), 0.5)
+    tracker = FaceTracker(TrackingSettings())
     assert tracker.follow(0.0, [seen(0, 0, 1.0, 0.0, 0.0)])[0].top == "anger"
     second = tracker.follow(0.04, [seen(0, 0, 0.0, 1.0, 0.0)])[0]
     old = math.exp(-0.04 / 0.3)
@@ -162,7 +162,7 @@ def test_the_first_frame_counts_no_more_than_another() -> None:
 
 
 def test_two_thirds_of_an_average_come_from_the_last_third_of_a_second() -> None:
-    tracker = FaceTracker(TrackingSettings(), 0.5)
+    tracker = FaceTracker(TrackingSettings())
     for frame in range(200):
         tracker.follow(frame / 24, [seen(0, 0, 1.0, 0.0, 0.0)])
     for frame in range(200, 208):
@@ -171,7 +171,7 @@ def test_two_thirds_of_an_average_come_from_the_last_third_of_a_second() -> None
 
 
 def test_without_an_average_a_score_is_the_frames() -> None:
-    at_once = FaceTracker(TrackingSettings(smooth=0), 0.5)
+    at_once = FaceTracker(TrackingSettings(smooth=0))
     at_once.follow(0.0, [seen(0, 0, 1.0, 0.0, 0.0)])
     assert at_once.follow(0.04, [seen(0, 0, 0.0, 1.0, 0.0)])[0].scores["anger"] == 0
 

@@ -36,39 +36,39 @@ def tracks(found: Sequence[Prediction]) -> list[int | None]:
 
 
 def test_one_who_moved_far_is_known_by_the_look() -> None:
-    tracker = FaceTracker(TrackingSettings(), 0.5)
+    tracker = FaceTracker(TrackingSettings())
     assert tracks(tracker.follow(0.0, [seen(0, 0), seen(50, 0)], described(0, 10))) == [1, 2]
     assert tracks(tracker.follow(1.0, [seen(90, 0), seen(20, 0)], described(10.5, 0.5))) == [2, 1]
     assert tracks(tracker.follow(2.0, [seen(20, 0), seen(90, 0)], described(10, 0))) == [2, 1]
 
 
 def test_another_at_the_same_place_is_a_new_one() -> None:
-    tracker = FaceTracker(TrackingSettings(), 0.5)
+    tracker = FaceTracker(TrackingSettings())
     tracker.follow(0.0, [seen(0, 0)], described(0))
     assert tracks(tracker.follow(1.0, [seen(0, 0)], described(9))) == [2]
 
 
 def test_who_looks_a_little_different_is_the_same_at_one_place_alone() -> None:
-    tracker = FaceTracker(TrackingSettings(), 0.5)
+    tracker = FaceTracker(TrackingSettings())
     tracker.follow(0.0, [seen(0, 0), seen(50, 0)], described(0, 10))
     assert tracks(tracker.follow(1.0, [seen(1, 0), seen(90, 0)], described(2, 12))) == [1, 3]
 
 
 def test_those_who_look_alike_are_told_apart_by_their_places() -> None:
-    tracker = FaceTracker(TrackingSettings(), 0.5)
+    tracker = FaceTracker(TrackingSettings())
     tracker.follow(0.0, [seen(0, 0), seen(50, 0)], described(0, 0))
     assert tracks(tracker.follow(1.0, [seen(52, 0), seen(2, 0)], described(0, 0))) == [2, 1]
 
 
 def test_a_face_may_be_missed_once_where_frames_are_a_minute_apart() -> None:
-    tracker = FaceTracker(TrackingSettings(), 0.5)
+    tracker = FaceTracker(TrackingSettings())
     tracker.follow(0.0, [seen(0, 0)], described(0))
     assert tracker.follow(60.0, [], described()) == ()
     assert tracks(tracker.follow(120.0, [seen(70, 0)], described(0))) == [1]
 
 
 def test_a_look_is_remembered_as_a_mean() -> None:
-    tracker = FaceTracker(TrackingSettings(), 0.5)
+    tracker = FaceTracker(TrackingSettings())
     tracker.follow(0.0, [seen(0, 0)], described(0))
     for step, look in enumerate((2.0, 2.0, 2.0, 2.0), 1):
         tracker.follow(step, [seen(0, 0)], described(look))
@@ -102,7 +102,7 @@ def follow(
 ) -> list[dict[str, int | None]]:
     """The number of each in each frame."""
     following, cuts, found = (
-        VideoTracker(TrackingSettings(), 0.5, lambda: Colors(asked)),
+        VideoTracker(TrackingSettings(), lambda: Colors(asked)),
         CutDetector(),
         list[dict[str, int | None]](),
     )
@@ -147,7 +147,7 @@ def test_after_a_gap_the_look_tells_who_goes_on() -> None:
 def test_one_stays_the_same_while_the_other_s_camera_goes_dark(every: float) -> None:
     generator = np.random.default_rng(1)
     room = np.repeat(np.repeat(generator.integers(60, 180, (8, 16, 3), np.uint8), 10, axis=0), 10, axis=1)
-    following, cuts, numbers = VideoTracker(TrackingSettings(), 0.5, lambda: Colors([])), CutDetector(), list[list[int | None]]()
+    following, cuts, numbers = VideoTracker(TrackingSettings(), lambda: Colors([])), CutDetector(), list[list[int | None]]()
     for n in range(40):
         photo = room.copy()
         photo[30:60, 20:50], photo[30:60, 110:140] = BOTH["red"], BOTH["yellow"]
@@ -162,7 +162,7 @@ def test_one_stays_the_same_while_the_other_s_camera_goes_dark(every: float) -> 
 def test_one_at_the_edge_of_the_picture_stays_the_same_too() -> None:
     generator = np.random.default_rng(2)
     room = np.repeat(np.repeat(generator.integers(60, 180, (8, 16, 3), np.uint8), 10, axis=0), 10, axis=1)
-    following, cuts, numbers = VideoTracker(TrackingSettings(), 0.5, lambda: Colors([])), CutDetector(), list[list[int | None]]()
+    following, cuts, numbers = VideoTracker(TrackingSettings(), lambda: Colors([])), CutDetector(), list[list[int | None]]()
     for n in range(20):
         photo = room.copy()
         photo[30:60, :20] = BOTH["red"]
@@ -227,7 +227,7 @@ def test_following_near_frames_loads_no_torch() -> None:
         "import sys, numpy as np\n"
         "from mien.recognize.video_tracker import VideoTracker\n"
         "from mien.recognize.tracking_and_smoothing import TrackingSettings\n"
-        "following = VideoTracker(TrackingSettings(), 0.5)\n"
+        "following = VideoTracker(TrackingSettings())\n"
         "for n in range(9): following.follow(n / 25, np.zeros((40, 40, 3), np.uint8), [], None)\n"
         "assert 'torch' not in sys.modules\n"
     )

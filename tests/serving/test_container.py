@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from stub_service import TOKEN, picture
 
 from conftest import Command
 from mien.installed import EXTRAS
 from processes import WAIT
+from stub_service import TOKEN, picture
 
 ROOT = Path(__file__).parents[2]
 LINES = [line for line in (ROOT / "Dockerfile").read_text().splitlines() if line and not line.startswith("#")]

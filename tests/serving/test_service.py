@@ -18,7 +18,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from pydantic import TypeAdapter
-from stub_service import CARD, QUICK, TOKEN, Built, Raw, Slow, Stub, answering, built, picture, running
 
 from mien import MienError, Recognizer
 from mien.data.info import Info
@@ -34,6 +33,7 @@ from mien.serving.figures import BOUNDS, Figures
 from mien.serving.serve import model_name, read_token, serve
 from mien.serving.settings import ServiceSettings
 from processes import WAIT
+from stub_service import CARD, QUICK, TOKEN, Built, Raw, Slow, Stub, answering, built, picture, running
 
 ANSWERS = TypeAdapter(Answer)
 

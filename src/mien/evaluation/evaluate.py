@@ -59,7 +59,7 @@ def evaluate(
     split = split or test_split(faces)
     tested = _in_shape(tested_faces(recognizer.classes, faces, split), recognizer.card.faces)
     known = count_known(recognizer, tested.faces, whole)
-    logits, labels = recognizer.logits(tested.faces, flip), tested.labels
+    (logits, unlike), labels = recognizer.logits_and_unlike(tested.faces, flip), tested.labels
     duplicates = {} if known else near_duplicate_notes(recognizer, tested.faces, whole, logits.argmax(axis=1) == labels)
     result = summarize_logits(
         logits,
@@ -68,8 +68,9 @@ def evaluate(
         dataset=faces.info.name or "unnamed",
         split=split if fold is None else f"fold {fold}",
         temperature=recognizer.card.temperature,
-        conformal_threshold=recognizer.card.conformal_threshold,
+        conformal_threshold=recognizer.card.possible_from,
         confidence_threshold=recognizer.card.confidence_threshold,
+        unlike=unlike,
         flip=flip,
         groups={} if by is None else {by: tested.faces.values(by)},
         notes=_notes(recognizer, tested, known)

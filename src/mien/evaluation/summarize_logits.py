@@ -47,8 +47,9 @@ def summarize_logits(
     dataset: str,
     split: str,
     temperature: float = 1.0,
-    conformal_threshold: float = 0.5,
+    conformal_threshold: npt.ArrayLike = 0.5,
     confidence_threshold: float = 0.8,
+    unlike: npt.ArrayLike | None = None,
     flip: bool = False,
     groups: Mapping[str, npt.ArrayLike] | None = None,
     notes: Mapping[str, str] | None = None,
@@ -57,9 +58,10 @@ def summarize_logits(
 ) -> Evaluation:
     """The evaluation of logits (N, K) against labels (N,), integers from 0 to K - 1.
 
-    The thresholds are those of a model's card: from the first on a class is possible, from the second on a single possible class
-    is a sure answer. `groups`: columns (N,) by name; the faces of each value are measured on their own, too. `seed` draws the
-    bootstrap. Raises MienError without faces, for a face without label (-1), and where shapes do not fit.
+    The thresholds are those of a model's card: from the first on (one, or (K,) by class) a class is possible, from the second on
+    a single possible class is a sure answer, unless the face is `unlike` the training faces, (N,). `groups`: columns (N,) by
+    name; the faces of each value are measured on their own, too. `seed` draws the bootstrap. Raises
+    MienError without faces, for a face without label (-1), and where shapes do not fit.
     """
     scores = np.asarray(logits)
     if scores.ndim != 2 or not len(scores):
@@ -67,12 +69,10 @@ def summarize_logits(
     if scores.shape[1] != len(classes):
         raise MienError(f"logits of {len(classes)} classes", f"{scores.shape[1]}", "measure on faces of the model's classes")
     faces = _Faces(np.asarray(labels), scores.argmax(1), len(classes), seed, resamples)
-    matrix = faces.confusion()
-    before = _calibration(apply_temperature(scores, 1.0), faces)
     likely = apply_temperature(scores, temperature)
-    after = _calibration(likely, faces)
+    matrix, before, after = faces.confusion(), _calibration(apply_temperature(scores, 1.0), faces), _calibration(likely, faces)
     bounds = {"ece_before": before.interval, "ece_after": after.interval, "second": second_interval(scores, faces.labels)}
-    certain = faces.hits[are_sure(likely, conformal_threshold, confidence_threshold)]
+    certain = faces.hits[are_sure(likely, conformal_threshold, confidence_threshold, unlike)]
     bounds |= {"sure": wilson(len(certain), len(scores)), "sure_right": wilson(int(certain.sum()), len(certain))}
     return Evaluation(
         dataset=dataset,

@@ -29,7 +29,7 @@ AROUND = 2.0
 SMALLER = 0.6
 """Faces are looked for from this part of the smallest one's side on."""
 WORTH = 0.6
-"""Part of a frame from which its places are no longer worth it: the frame is searched whole."""
+"""Part of a frame from which its places are no longer worth it: all of it is one place, for faces not much smaller."""
 Region = tuple[int, int, int, int]
 
 
@@ -98,7 +98,7 @@ def _for_faces_like(detector: Detector, faces: Sequence[Face]) -> Detector:
 
 
 def _regions(faces: Sequence[Face], shape: tuple[int, ...]) -> list[Region]:
-    """Where to look for these faces in a frame of this shape; those that overlap are one. Empty where they take most of it."""
+    """Where to look for these faces in a frame of this shape; those that overlap are one, and so is all that takes most of it."""
     boxes = [_around(face, shape) for face in faces]
     joined = list[npt.NDArray[np.int64]]()
     while boxes:
@@ -110,7 +110,7 @@ def _regions(faces: Sequence[Face], shape: tuple[int, ...]) -> list[Region]:
         joined = [one for one in joined if one is not near]
         boxes.append(np.concatenate([np.minimum(box[:2], near[:2]), np.maximum(box[2:], near[2:])]))
     if sum(int(np.prod(box[2:] - box[:2])) for box in joined) > WORTH * shape[0] * shape[1]:
-        return []
+        return [(0, 0, shape[1], shape[0])]
     edges = (box.tolist() for box in joined)
     return [(left, top, right, bottom) for left, top, right, bottom in edges if left < right and top < bottom]
 

@@ -40,13 +40,14 @@ def readme(card: ModelCard, name: str) -> str:
         if card.confidence_threshold >= 1
         else f"an answer is sure from {percent(card.confidence_threshold)} on"
     )
+    possible = "its own threshold in `model.json`" if card.class_thresholds else percent(card.conformal_threshold)
     lines = [
         f"# {plain_text(name, 80)}",
         f"Names the expression of a face: {', '.join(map(plain_text, card.classes))}.",
         f"It takes {color} faces of {faces.side} pixels, cut out by `{plain_text(faces.alignment or 'unknown')}`. It learned "
         f"from {quantity(budget.train, 'label')} of {plain_text(faces.name or 'a set without a name')}, whose license counts.",
         f"Probabilities are calibrated by the temperature {card.temperature:.4g}. A class is possible from "
-        f"{percent(card.conformal_threshold)} on; {sure}.",
+        f"{possible} on; {sure}.",
         "\n".join(table),
         "```\npip install mien\nmien predict photo.jpg --model FOLDER\n```",
         "`FOLDER` is the folder of this file. An expression is not a feeling, and a model is wrong about some faces more often "

@@ -16,6 +16,7 @@ from mien.data.info import Info, Normalization
 from mien.errors import MienError
 from mien.json_toml import read_json
 from mien.recognize.model_folder import CARD, MOST_CARD, model_folder, require_size
+from mien.recognize.unlike_training import UnlikeTraining, read_centers
 from mien.settings import STRICT, CountOrZero, Finite, NotNegative, Share, settings_from
 from mien.wording import plain_text, short_name
 
@@ -23,7 +24,7 @@ VERSION = 1
 """Version of the card's format."""
 MOST_SIDE = 2048
 """Most pixels on a side of a face."""
-KEYS = {"conformal_threshold": "least", "confidence_threshold": "sure"}
+KEYS = {"conformal_threshold": "least", "class_thresholds": "least_by_class", "confidence_threshold": "sure"}
 """Keys in model.json that are not the field's name."""
 Temperature = Annotated[float, Field(ge=1e-3, le=1e3, allow_inf_nan=False)]
 """A temperature in a card; those that mien fits lie between 0.05 and 20."""
@@ -54,6 +55,14 @@ class ModelCard:
 
     Fitted on validation so that the true class is possible for about 90 % of faces.
     """
+    class_thresholds: tuple[Share, ...] = ()
+    """From which probability on each class is possible, where classes have thresholds of their own; `least_by_class` in the file.
+
+    Fitted so that each class is possible for about 90 % of its own faces; classes of few faces have `conformal_threshold`. Empty
+    where that one holds for all.
+    """
+    unlike: UnlikeTraining | None = None
+    """Which faces are unlike those of training; None where the model cannot tell."""
     confidence_threshold: Share = 0.8
     """An answer is sure where a single class is possible and has at least this probability; `sure` in the file.
 
@@ -81,6 +90,17 @@ class ModelCard:
     """sha256 of model.onnx; empty where the model was not exported."""
     version: int = VERSION
     """Version of the card's format."""
+
+    @property
+    def possible_from(self) -> tuple[float, ...]:
+        """From which probability on each class is possible, (K,)."""
+        return self.class_thresholds or (self.conformal_threshold,) * len(self.classes)
+
+    def possible_where_unlike(self, unlike: bool | None) -> tuple[float, ...]:
+        """The same, (K,), for a face that is or is not `unlike` those of training: lower where it is."""
+        if not unlike or self.unlike is None:
+            return self.possible_from
+        return tuple(min(one, self.unlike.least) for one in self.possible_from)
 
     def to_json(self) -> dict[str, Any]:
         """The card as it stands in model.json."""
@@ -146,9 +166,12 @@ def read_card(path: Path) -> ModelCard:
         expected = f"faces of at most {MOST_SIDE} pixels and 1 or 3 channels in {file}"
         raise MienError(expected, f"{side} pixels, {channels} channels", "train the model again")
     _require_told(card)
-    if len(card.resting) not in (0, len(card.classes)):
-        found = f"{len(card.resting)}"
-        raise MienError(f"a resting value for each of {len(card.classes)} classes in {file}", found, "train the model again")
+    for what, given in (("resting value", card.resting), ("value of `least_by_class`", card.class_thresholds)):
+        if len(given) not in (0, len(card.classes)):
+            expected = f"a {what} for each of {len(card.classes)} classes in {file}"
+            raise MienError(expected, f"{len(given)}", "train the model again")
+    if card.unlike is not None:
+        read_centers(card.unlike.centers, card.unlike.width)
     if len(set(card.classes)) != len(card.classes):
         raise MienError(f"classes that differ in {file}", _class_list(card.classes), "train the model again")
     if card.classes != card.faces.classes:
@@ -179,6 +202,7 @@ class _Thresholds:
     """The thresholds under their keys in model.json."""
 
     least: Share = 0.5
+    least_by_class: tuple[Share, ...] = ()
     sure: Share = 0.8
 
 

@@ -20,8 +20,8 @@ MOST_CARD, MOST_WEIGHTS, MOST_GRAPH = 1 << 24, 1 << 32, 1 << 21
 """Most bytes of the card, the weights and the graph."""
 LARGE = 256 << 20
 """A file of more bytes is checked against its hash before it is read into memory."""
-FACES, LOGITS = "faces", "logits"
-"""Names of the graph's input and output."""
+FACES, LOGITS, FEATURES = "faces", "logits", "features"
+"""Names of the graph's input, of its output, and of a second output that it may have: the last layer's inputs."""
 
 
 def model_folder(path: Path) -> Path:

@@ -74,13 +74,18 @@ def with_batch(model: ModelProto, batch: int) -> ModelProto:
 def notes_of(card: ModelCard) -> dict[str, str]:
     """What one has to know to use a model, as texts for an ONNX file."""
     told = without_folders({"source": card.faces.name, "license": card.faces.license})
-    return {
-        "classes": to_json(card.classes, None),
-        "temperature": str(card.temperature),
-        "conformal_threshold": str(card.conformal_threshold),
-        "confidence_threshold": str(card.confidence_threshold),
-        "alignment": card.faces.alignment,
-    } | {name: str(value) for name, value in told.items() if value}
+    by_class = {"class_thresholds": to_json(card.class_thresholds, None)} if card.class_thresholds else {}
+    return (
+        {
+            "classes": to_json(card.classes, None),
+            "temperature": str(card.temperature),
+            "conformal_threshold": str(card.conformal_threshold),
+            "confidence_threshold": str(card.confidence_threshold),
+            "alignment": card.faces.alignment,
+        }
+        | by_class
+        | {name: str(value) for name, value in told.items() if value}
+    )
 
 
 def _put_in(model: ModelProto, weights: bytes) -> None:

@@ -16,10 +16,11 @@ from mien.installed import require_package
 from mien.onnx_file import first_line, open_session, thread_count
 from mien.recognize.bundled import BUNDLED, find_model
 from mien.recognize.model_card import ModelCard, read_card
-from mien.recognize.model_folder import FACES, WEIGHTS, read_graph, read_weights_file
+from mien.recognize.model_folder import FACES, FEATURES, LOGITS, WEIGHTS, read_graph, read_weights_file
 from mien.telemetry import import_onnxruntime
 from mien.wording import quantity
 
+Array = npt.NDArray[np.float32]
 BATCH = 64
 """Most faces in a batch: with more, their maps leave the processor's cache."""
 
@@ -52,11 +53,14 @@ class OnnxBackend:
             checked = check_graph(graph, card, weights, path)
             graph, batch = checked.content, checked.batch
         session = open_session(graph, thread_count(), {WEIGHTS: weights.content})
-        (faces,), (logits,) = session.get_inputs(), session.get_outputs()
+        (faces,), (logits, *more) = session.get_inputs(), session.get_outputs()
         side, color = card.faces.side, [3] if card.faces.channels == 3 else []
         if logits.shape[1:] != [len(card.classes)] or faces.shape[1:] != [side, side, *color]:
             expected = f"a graph of {quantity(len(card.classes), 'class', 'classes')} and faces of {side} pixels at {path}"
             raise MienError(expected, f"one from {faces.shape} to {logits.shape}", "copy the model's folder whole")
+        if card.unlike is not None and [one.shape[1:] for one in more] != [[card.unlike.width]]:
+            expected = f"a graph that gives features of {card.unlike.width} numbers at {path}, as its card has it"
+            raise MienError(expected, "one without", "copy the model's folder whole, or export the model again")
         return OnnxBackend(session, batch, path, (card.weights, card.graph))
 
     def __reduce__(self) -> tuple[Callable[[str, tuple[str, str]], "OnnxBackend"], tuple[str, tuple[str, str]]]:
@@ -64,28 +68,43 @@ class OnnxBackend:
         bundled = next((name for name, folder in BUNDLED.items() if folder == self.folder), "")
         return _again, (bundled or os.path.abspath(self.folder), self.hashes)
 
-    def logits(self, card: ModelCard, faces: Faces, flip: bool) -> npt.NDArray[np.float32]:
+    def logits(self, card: ModelCard, faces: Faces, flip: bool) -> Array:
         """Logits (N, K) of at least one face of the card's kind; `flip` averages with the mirror images'."""
-        made = []
+        return self._outputs(faces, flip, [LOGITS])[0]
+
+    def logits_and_features(self, card: ModelCard, faces: Faces, flip: bool) -> tuple[Array, Array]:
+        """Logits (N, K) and features (N, D) of at least one face. Raises MienError for a graph that gives no features."""
+        if len(self.session.get_outputs()) < 2:
+            todo = "export the model again"
+            raise MienError("a graph that gives features", "an export from before they were given", todo)
+        logits, features = self._outputs(faces, flip, [LOGITS, FEATURES])
+        return logits, features
+
+    def _outputs(self, faces: Faces, flip: bool, names: list[str]) -> list[Array]:
+        """These outputs of the graph for all faces, (N, ...) each."""
+        made = list[list[Array]]()
         for rows in np.array_split(np.arange(len(faces)), -(-len(faces) // self.batch)):
             shown = faces.faces(rows)
-            own = self._run(shown)
-            made.append((own + self._run(np.ascontiguousarray(shown[:, :, ::-1]))) / 2 if flip else own)
-        return np.concatenate(made)
+            own = self._run(shown, names)
+            if flip:
+                mirrored = self._run(np.ascontiguousarray(shown[:, :, ::-1]), names)
+                own = [np.asarray((one + other) / 2, np.float32) for one, other in zip(own, mirrored, strict=True)]
+            made.append(own)
+        return [np.concatenate(parts) for parts in zip(*made, strict=True)]
 
     def machine(self) -> str:
         """The machine that measures, in words: processor, threads, precision, version of onnxruntime."""
         where = f"{platform.machine()} CPU, {quantity(thread_count(), 'thread')}"
         return f"{where}, float32, onnxruntime {import_onnxruntime().__version__}"
 
-    def _run(self, faces: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    def _run(self, faces: npt.NDArray[Any], names: list[str]) -> list[Array]:
         try:
-            logits: npt.NDArray[np.float32] = self.session.run(None, {FACES: faces})[0]
+            made: list[Array] = self.session.run(names, {FACES: faces})
         except Exception as error:  # onnxruntime's own kinds are not public
             raise MienError("a model that onnxruntime can run", first_line(error), "take another model") from error
-        if len(logits) != len(faces):
-            raise MienError(f"logits of {len(faces)} faces", f"{len(logits)}", "take another model")
-        return logits
+        if any(len(one) != len(faces) for one in made):
+            raise MienError(f"logits of {len(faces)} faces", f"{len(made[0])}", "take another model")
+        return made
 
 
 def _again(model: str, hashes: tuple[str, str]) -> OnnxBackend:

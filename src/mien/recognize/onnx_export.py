@@ -21,7 +21,8 @@ from mien.data.faceset import Normalization
 from mien.data.format import Info
 from mien.models import Network
 from mien.models.facenet_dlib import ZeroPaddedSum
-from mien.recognize.model_folder import FACES, LOGITS, WEIGHTS
+from mien.recognize.last_layer import last_layer
+from mien.recognize.model_folder import FACES, FEATURES, LOGITS, WEIGHTS
 from mien.recognize.onnx_graph_check import KINDS, OPSET, VERSION
 from mien.recognize.onnx_layers import OWN_LAYERS, GraphParts, add_layer, unknown_layer
 
@@ -29,20 +30,27 @@ from mien.recognize.onnx_layers import OWN_LAYERS, GraphParts, add_layer, unknow
 def write_graph(network: Network, info: Info, normalization: Normalization, weights: bytes, planes: bool = False) -> bytes:
     """The ONNX graph of `network`, as a file's content. `weights`: the content of the safetensors file that the graph refers to.
 
-    The graph takes `faces`, uint8 (N, S, S) or (N, S, S, 3), and gives `logits`, float32 (N, K). With `planes` it takes float32
-    (N, C, S, S) from 0 to 255, as other readers of ONNX have them. Raises MienError for a network
-    with layers that are not known here.
+    The graph takes `faces`, uint8 (N, S, S) or (N, S, S, 3), and gives `logits`, float32 (N, K), and, where
+    the network ends in a linear layer, `features`, float32 (N, D): that layer's inputs. With `planes` it takes float32
+    (N, C, S, S) from 0 to 255 and gives logits alone, as other readers of ONNX have them. Raises MienError for a network with
+    layers that are not known here.
     """
     graph = GraphParts()
     last = _layers(graph, network, _normalized(graph, info, normalization, planes))
+    before = next(node for node in graph.nodes if last in node.output)
     _refer(graph, weights)
     side, color = info.side, [3] if info.channels == 3 else []
     shape = [info.channels, side, side] if planes else [side, side, *color]
     kind = TensorProto.FLOAT if planes else TensorProto.UINT8
     faces = helper.make_tensor_value_info(FACES, kind, ["batch", *shape])
     logits = helper.make_tensor_value_info(LOGITS, TensorProto.FLOAT, ["batch", len(info.classes)])
+    outputs = [logits]
+    end = last_layer(network)
+    if end is not None and before.op_type == "Gemm" and not planes:
+        outputs.append(helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, ["batch", end.in_features]))
+        graph.nodes.append(helper.make_node("Identity", [before.input[0]], [FEATURES]))
     graph.nodes.append(helper.make_node("Identity", [last], [LOGITS]))
-    made = helper.make_graph(graph.nodes, "mien", [faces], [logits], graph.values)
+    made = helper.make_graph(graph.nodes, "mien", [faces], outputs, graph.values)
     model: ModelProto = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=VERSION)
     content: bytes = model.SerializeToString()
     return content

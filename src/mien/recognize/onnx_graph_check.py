@@ -10,7 +10,7 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 from mien.errors import MienError
 from mien.onnx_check import MOST_WORK, Refusal, element_count, infer_sizes, multiplications_each, require_operators, values_of
 from mien.recognize.model_card import ModelCard
-from mien.recognize.model_folder import FACES, GRAPH, LOGITS, WEIGHTS
+from mien.recognize.model_folder import FACES, FEATURES, GRAPH, LOGITS, WEIGHTS
 from mien.recognize.weights_file import WeightsFile
 from mien.wording import short_name
 
@@ -85,7 +85,10 @@ def check_graph(content: bytes, card: ModelCard, weights: WeightsFile, file: obj
     _require_order(model, refuse)
     side, color = card.faces.side, [3] if card.faces.channels == 3 else []
     _require_one(model.graph.input, FACES, TensorProto.UINT8, [side, side, *color], refuse)
-    _require_one(model.graph.output, LOGITS, TensorProto.FLOAT, [len(card.classes)], refuse)
+    _require_one(model.graph.output[:1], LOGITS, TensorProto.FLOAT, [len(card.classes)], refuse)
+    if others := model.graph.output[1:]:  # exports from before features were given have none
+        width = int(others[0].type.tensor_type.shape.dim[-1].dim_value) if others[0].type.tensor_type.shape.dim else 0
+        _require_one(others, FEATURES, TensorProto.FLOAT, [width], refuse)
     live, work = _costs(model, card, TRIED, refuse)
     batch = max(1, min(BATCH, MOST_LIVE // max(1, live), WORK_AT_ONCE // max(1, work)))
     if batch > TRIED:
@@ -162,13 +165,16 @@ def _costs(model: ModelProto, card: ModelCard, count: int, refuse: Refusal) -> t
         shapes[name] = shape
     if shapes[LOGITS] != (count, len(card.classes)):
         raise refuse(f"logits of shape ({count}, {len(card.classes)}) for {count} faces", f"{shapes[LOGITS]}")
+    if len(model.graph.output) > 1 and (len(shapes[FEATURES]) != 2 or shapes[FEATURES][0] != count):
+        raise refuse(f"features of shape ({count}, D) for {count} faces", f"{shapes[FEATURES]}")
     most, work = _sums(model, shapes, count, refuse)
     return -(-most // count), -(-work // count)
 
 
 def _sums(model: ModelProto, shapes: Mapping[str, tuple[int, ...]], count: int, refuse: Refusal) -> tuple[int, int]:
     """The most elements in memory at one time, and all multiplications, of `count` faces. Raises MienError for too many."""
-    last = {name: number for number, node in enumerate(model.graph.node) for name in node.input} | {LOGITS: len(model.graph.node)}
+    last = {name: number for number, node in enumerate(model.graph.node) for name in node.input}
+    last |= {entry.name: len(model.graph.node) for entry in model.graph.output}
     fixed = {entry.name for entry in model.graph.initializer}
     room = sum(element_count(shapes[name]) for name in fixed) + MOST_SETTING
     alive = most = element_count(shapes[FACES])

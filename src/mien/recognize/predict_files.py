@@ -116,8 +116,8 @@ def predict_files(
     `baseline`: corrects scores for a person's resting look. What tracking cannot promise,
     `mien.recognize.face_embeddings.tracking_caution` tells. Raises MienError as `Recognizer.read` does.
     """
-    settings, threshold = tracking.for_frames(every), recognizer.card.conformal_threshold
-    video, tracker = None, VideoTracker(settings, threshold)
+    settings = tracking.for_frames(every)
+    video, tracker = None, VideoTracker(settings)
     how = crop_spec or recognizer.crop_spec
     if least_face is not None:
         how = how.looking_for(least_face)
@@ -135,7 +135,7 @@ def predict_files(
                 yield PredictedPhoto(photo, baseline(None, faces) if baseline else faces)
                 continue
             if photo.input is not video:
-                video, tracker = photo.input, VideoTracker(settings, threshold)
+                video, tracker = photo.input, VideoTracker(settings)
                 if baseline:
                     baseline.begin_video()
             followed = tracker.follow(photo.time, photo.pixels, faces, photo.cut)

@@ -1,6 +1,7 @@
 """The prediction for one face: where the face is, which expressions are possible, and how probable each is."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mien.faces.face import Face
@@ -16,7 +17,7 @@ class Prediction:
     scores: dict[str, float]
     """The calibrated probability of every expression, from 0 to 1."""
     possible: tuple[str, ...]
-    """The expressions whose probability reaches the conformal threshold of the model's card, the likeliest first."""
+    """The expressions whose probability reaches their conformal threshold by the model's card, the likeliest first."""
 
     track: int | None = None
     """In a video: a person's number, the same in every frame. None in a photo."""
@@ -28,6 +29,12 @@ class Prediction:
 
     None where no resting face is known: the scores are then as the model gave them.
     """
+
+    unlike: bool | None = None
+    """Whether the face is unlike those that the model learned from: the answer is then unsure, and more expressions are
+    possible. None where the model cannot tell."""
+    conformal_thresholds: tuple[float, ...] = ()
+    """From which probability on each expression is possible for this face, in the order of `scores`."""
 
     @property
     def top(self) -> str:
@@ -41,9 +48,15 @@ class Prediction:
 
     @property
     def unsure(self) -> bool:
-        """Whether several expressions are possible, or none is, or the single one is below the confidence threshold."""
+        """Whether several expressions are possible, or none is, or the single one is below the confidence threshold, or the face
+        is unlike the training faces."""
         threshold = self.confidence_threshold
-        return len(self.possible) != 1 or not threshold <= self.confidence or threshold >= 1
+        return bool(self.unlike) or len(self.possible) != 1 or not threshold <= self.confidence or threshold >= 1
+
+    def with_scores(self, scores: dict[str, float]) -> "Prediction":
+        """The prediction for the same face with other probabilities, such as averages over time; thresholds stay."""
+        made = make_prediction(self.face, scores, self.conformal_thresholds, self.confidence_threshold, self.unlike)
+        return replace(made, track=self.track)
 
     def to_json(self) -> dict[str, Any]:
         """Names and numbers for JSON. The box is x0, y0, x1, y1; the landmarks are five pairs of x and y, or None."""
@@ -59,20 +72,32 @@ class Prediction:
                 "possible": list(self.possible),
                 "scores": {name: round(value, 4) for name, value in self.scores.items()},
             }
+            | ({} if self.unlike is None else {"unlike": self.unlike})
             | ({} if self.change is None else {"change": {name: round(value, 3) for name, value in self.change.items()}})
         )
 
 
 def make_prediction(
-    face: Face, scores: dict[str, float], conformal_threshold: float, confidence_threshold: float = 0.0
+    face: Face,
+    scores: dict[str, float],
+    conformal_threshold: float | Sequence[float],
+    confidence_threshold: float = 0.0,
+    unlike: bool | None = None,
 ) -> Prediction:
     """The prediction for a face with these probabilities by expression.
 
-    An expression is possible from `conformal_threshold` on. A single possible one is sure from `confidence_threshold` on.
+    An expression is possible from `conformal_threshold` on: one for all, or one for each in the order of `scores`. A single
+    possible one is sure from `confidence_threshold` on, unless the face is `unlike` the training faces.
     """
+    if isinstance(conformal_threshold, int | float):
+        conformal_threshold = (float(conformal_threshold),) * len(scores)
+    thresholds = tuple(conformal_threshold)
+    least = dict(zip(scores, thresholds, strict=True))
     likely = sorted(scores, key=lambda name: -scores[name])
-    possible = tuple(name for name in likely if scores[name] >= conformal_threshold)
-    return Prediction(face, scores, possible, confidence_threshold=confidence_threshold)
+    possible = tuple(name for name in likely if scores[name] >= least[name])
+    return Prediction(
+        face, scores, possible, confidence_threshold=confidence_threshold, unlike=unlike, conformal_thresholds=thresholds
+    )
 
 
 def sentence(prediction: Prediction) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,20 @@ class Backend(Protocol):
 
     def machine(self) -> str:
         """The machine that measures, in words."""
+        ...
+
+
+@runtime_checkable
+class GivesFeatures(Protocol):
+    """A backend that gives features beside logits; those of mien do."""
+
+    def logits_and_features(
+        self, card: ModelCard, faces: Faces, flip: bool
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Logits (N, K) of at least one face, and the inputs of the last layer (N, D).
+
+        Raises MienError for a network that does not give them.
+        """
         ...
 
 
@@ -134,9 +148,11 @@ class Recognizer:
             todo = "take a detector that gives landmarks, such as mtcnn, or cut out by box"
             raise MienError(f"faces that can be cut out by {how}", f"one with {NO_LANDMARKS}", todo)
         found: list[tuple[Prediction, ...]] = [()] * len(photos)
-        for number, face, row in zip(cut.photo.tolist(), cut.lying(given), self.probabilities(cut.faces).tolist(), strict=True):
-            scores = dict(zip(self.classes, row, strict=True))
-            found[number] += (make_prediction(face, scores, self.card.conformal_threshold, self.card.confidence_threshold),)
+        logits, strange = self.logits_and_unlike(cut.faces)
+        rows, unlike = self._calibrated(logits).tolist(), [None] * len(logits) if strange is None else strange.tolist()
+        for number, face, row, other in zip(cut.photo.tolist(), cut.lying(given), rows, unlike, strict=True):
+            scores, least = dict(zip(self.classes, row, strict=True)), self.card.possible_where_unlike(other)
+            found[number] += (make_prediction(face, scores, least, self.card.confidence_threshold, other),)
         return found
 
     @property
@@ -159,11 +175,43 @@ class Recognizer:
 
         `flip` averages with the mirror images'. Raises MienError for faces of another kind, side or color than the model's.
         """
-        given = FaceArray(faces) if isinstance(faces, np.ndarray) else _as_face_set(faces)
-        require_alike(self.card, given.info)
+        given = self._checked(faces)
         if not len(given):
             return np.zeros((0, len(self.classes)), np.float32)
-        made = self.backend.logits(self.card, given, flip)
+        return self._sound(self.backend.logits(self.card, given, flip), given)
+
+    def logits_and_features(
+        self, faces: "FaceSet | npt.NDArray[np.uint8]", flip: bool = False
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Logits (N, K) and features (N, D) of at least one face: the inputs of the network's last layer.
+
+        Takes what `logits` takes. Raises MienError where the network does not give features.
+        """
+        given = self._checked(faces)
+        if not isinstance(self.backend, GivesFeatures):
+            raise MienError("a backend that gives features", "another", "read the model with Recognizer.load")
+        logits, features = self.backend.logits_and_features(self.card, given, flip)
+        return self._sound(logits, given), features
+
+    def logits_and_unlike(
+        self, faces: "FaceSet | npt.NDArray[np.uint8]", flip: bool = False
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_] | None]:
+        """Logits (N, K), and whether each face is unlike those of training, (N,); None where the card cannot tell.
+
+        Takes what `logits` takes.
+        """
+        if self.card.unlike is None or not len(faces):
+            return self.logits(faces, flip), None
+        logits, features = self.logits_and_features(faces, flip)
+        return logits, self.card.unlike.are_unlike(features)
+
+    def _checked(self, faces: "FaceSet | npt.NDArray[np.uint8]") -> Faces:
+        given = FaceArray(faces) if isinstance(faces, np.ndarray) else _as_face_set(faces)
+        require_alike(self.card, given.info)
+        return given
+
+    def _sound(self, made: npt.NDArray[np.float32], given: Faces) -> npt.NDArray[np.float32]:
+        """The logits. Raises MienError where they are not (N, K), or not finite."""
         if made.shape != (len(given), len(self.classes)) or not np.isfinite(made).all():
             expected = f"logits ({len(given)}, {len(self.classes)}) that are numbers"
             raise MienError(expected, f"{made.shape}, or nan", "take another model, or train it again with a lower learning rate")
@@ -174,7 +222,11 @@ class Recognizer:
 
         Takes what `logits` takes.
         """
-        logits = self.logits(faces, flip).astype(np.float64)  # where no difference of them is too large
+        return self._calibrated(self.logits(faces, flip))
+
+    def _calibrated(self, made: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The probabilities (N, K) of logits (N, K)."""
+        logits = made.astype(np.float64)  # where no difference of them is too large
         odds = np.exp((logits - logits.max(axis=1, keepdims=True)) / self.card.temperature)
         probabilities: npt.NDArray[np.float32] = (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
         return probabilities

@@ -25,7 +25,7 @@ from mien.media.file_limits import FILE_LIMITS, FileLimits
 from mien.media.photos import PhotoLike
 from mien.recognize.baseline_settings import ELSEWHERE, BaselineSettings
 from mien.recognize.model_card import ModelCard
-from mien.recognize.prediction import Prediction, make_prediction
+from mien.recognize.prediction import Prediction
 from mien.recognize.recognizer import Recognizer
 
 Floats = npt.NDArray[np.float64]
@@ -76,9 +76,8 @@ class RestingLook:
         odds = usual + (found - usual - strength * (rest - usual)) / np.sqrt(1 - strength**2)
         likely = np.exp(odds - odds.max())
         scores = dict(zip(prediction.scores, (likely / likely.sum()).tolist(), strict=True))
-        made = make_prediction(prediction.face, scores, card.conformal_threshold, prediction.confidence_threshold)
         change = dict(zip(scores, (found - rest).tolist(), strict=True))
-        return replace(made, track=prediction.track, change=change)
+        return replace(prediction.with_scores(scores), change=change)
 
 
 class BaselineFollower:

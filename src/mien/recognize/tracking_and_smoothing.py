@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pydantic.dataclasses import dataclass as checked
 
 from mien.recognize.assignment import assign
-from mien.recognize.prediction import Prediction, make_prediction
+from mien.recognize.prediction import Prediction
 from mien.settings import STRICT, NotNegative, Positive, Share
 
 Floats = npt.NDArray[np.float64]
@@ -68,10 +68,8 @@ class _Track:
 class FaceTracker:
     """Follows the faces of one video from frame to frame, and smooths their scores."""
 
-    def __init__(self, settings: TrackingSettings, conformal_threshold: float) -> None:
-        """`conformal_threshold`: the probability from which an expression is possible, by the model's card."""
+    def __init__(self, settings: TrackingSettings) -> None:
         self._settings = settings
-        self._conformal_threshold = conformal_threshold
         self._tracks: list[_Track] = []
         self._count = 0
         self._time = 0.0
@@ -146,8 +144,7 @@ class FaceTracker:
         track.sums = kept * track.sums + scores
         track.weight = kept * track.weight + 1
         averaged = dict(zip(found.scores, (track.sums / track.weight).tolist(), strict=True))
-        made = make_prediction(found.face, averaged, self._conformal_threshold, found.confidence_threshold)
-        return replace(made, track=track.number)
+        return replace(found.with_scores(averaged), track=track.number)
 
 
 def overlaps(one: Floats, other: Floats) -> Floats:

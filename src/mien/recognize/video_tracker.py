@@ -17,17 +17,9 @@ _CLOSE = 1e-6
 class VideoTracker:
     """Follows the people of one video, whose frames come one after the other with their predictions."""
 
-    def __init__(
-        self,
-        settings: TrackingSettings,
-        conformal_threshold: float,
-        embedder: Callable[[], FaceEmbedder] = best_embedder,
-    ) -> None:
-        """`conformal_threshold`: the probability from which an expression is possible, by the model's card.
-
-        `embedder` is called once frames are 0.15 s apart or more, and gives what embeds their faces.
-        """
-        self._tracker = FaceTracker(settings, conformal_threshold)
+    def __init__(self, settings: TrackingSettings, embedder: Callable[[], FaceEmbedder] = best_embedder) -> None:
+        """`embedder` is called once frames are 0.15 s apart or more, and gives what embeds their faces."""
+        self._tracker = FaceTracker(settings)
         self._embedder = embedder
         self._time: float | None = None
         self._last: tuple[Photo, tuple[Prediction, ...]] | None = None

@@ -42,7 +42,7 @@ def _watched(
     least_face: float | None,
     again: Reconnecting,
 ) -> Iterator[PredictedPhoto]:
-    tracker, name = FaceTracker(TRACKING, recognizer.card.conformal_threshold), SourceFile(named.name, Path())
+    tracker, name = FaceTracker(TRACKING), SourceFile(named.name, Path())
     for frame in camera_frames(camera, seconds, again):
         searched = how.looking_for(least_face) if least_face else crop_in_frames(how, frame.pixels.shape)
         predictions = tracker.follow(frame.time, recognizer.read([frame.pixels], searched)[0])

@@ -102,6 +102,8 @@ def _card(recognizer: Recognizer, faces: FaceSet, given: AdaptationFaces, shown:
         classes=given.classes,
         faces=replace(mine, license=info.license, citation=info.citation),
         conformal_threshold=threshold,
+        class_thresholds=(),
+        unlike=None,
         confidence_threshold=fit_confidence_threshold(likely, labels, threshold, weights=weights),
         resting=usual_log_odds(likely, labels, given.classes),
         recipe={"title": f"last layer fitted to {quantity(count, 'face')} (mien adapt)"},
