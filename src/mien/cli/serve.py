@@ -62,7 +62,8 @@ def serve(
 
         def started(server: object) -> None:
             """Said once the model is known to be one that can be served."""
-            say(f"send photos to {where}v1/read, and end with Ctrl-C", flush=True)
+            page = "" if secret else f"open {where} in a browser, "
+            say(f"send photos to {where}v1/read, {page}and end with Ctrl-C", flush=True)
 
         try:
             run(recognizer, listening, settings, reached, secret, started)
