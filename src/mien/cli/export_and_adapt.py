@@ -12,7 +12,9 @@ from mien.progress import progress_bar
 
 def export(
     run: Annotated[str, typer.Argument(help="A run, a model folder, or mien-s, which comes with mien.")],
-    out: Annotated[Path, typer.Argument(help="The new model folder; with --one-file or --int8 the new file.")],
+    out: Annotated[
+        Path, typer.Argument(help="The new model folder; with --one-file or --int8 the new file, with --web the page's.")
+    ],
     align: Annotated[
         str | None,
         typer.Option(
@@ -30,6 +32,9 @@ def export(
         Path | None,
         typer.Option(metavar="FACESET", help="Write one ONNX file of eight bits, calibrated and measured on this face set."),
     ] = None,
+    web: Annotated[
+        bool, typer.Option("--web", help="Write a page that runs the model in the browser, as files for any web server.")
+    ] = False,
     opset: Annotated[int | None, whole_number("Version of ONNX's operators, with --one-file. Unless given: 17.", 13, 22)] = None,
     batch: Annotated[int | None, whole_number("Faces at a time in one file. Unless given: any number.", 1, 4096)] = None,
     as_json: Json = False,
@@ -43,6 +48,12 @@ def export(
         raise typer.BadParameter("it is for --one-file", param_hint="--opset")
     if batch is not None and not (whole or int8):
         raise typer.BadParameter("it is for --one-file and --int8", param_hint="--batch")
+    if web:
+        if align is not None or hugging_face or whole or int8:
+            todo = "it writes a page, and takes none of --align, --hugging-face, --one-file and --int8"
+            raise typer.BadParameter(todo, param_hint="--web")
+        _export_page(run, out, as_json)
+        return
     if whole or int8:
         if align is not None or hugging_face or (whole and int8):
             todo = "--one-file and --int8 write a file of their own; --align and --hugging-face are for a folder"
@@ -55,6 +66,17 @@ def export(
     sizes = {name: (out / name).stat().st_size for name in (WEIGHTS, GRAPH)}
     values = {"folder": str(out), "classes": list(card.classes), "alignment": card.faces.alignment, "bytes": sizes}
     print_result(as_json, values, f"{sum(sizes.values()) / 1e6:.1f} MB, faces cut out by: {card.faces.alignment} -> {out}")
+
+
+def _export_page(run: str, out: Path, as_json: bool) -> None:
+    """Write the page in the browser."""
+    from mien.browser.static_page import export_page
+
+    card = export_page(run, out)
+    size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
+    values = {"folder": str(out), "classes": list(card.classes), "alignment": card.faces.alignment, "bytes": size}
+    shown = "show it by a web server: python -m http.server --directory"
+    print_result(as_json, values, f"{size / 1e6:.1f} MB, faces cut out by: {card.faces.alignment} -> {out}; {shown} {out}")
 
 
 def _export_file(run: str, out: Path, int8: Path | None, opset: int | None, batch: int | None, as_json: bool) -> None:

@@ -20,11 +20,12 @@ export function drawMarks(canvas, size, faces, classes, mirrored = false) {
   context.font = `600 ${letters}px system-ui, "DejaVu Sans", sans-serif`;
   context.textBaseline = "middle";
   context.lineWidth = Math.max(2, 2.5 * ratio);
-  for (const face of faces) {
+  for (const [place, face] of faces.entries()) {
     const [x0, y0, x1, y1] = face.box.map((edge) => edge * unit), left = mirrored ? width - x1 : x0;
     context.strokeStyle = context.fillStyle = face.unsure ? UNSURE : SURE;
     context.strokeRect(left, y0, x1 - x0, y1 - y0);
-    const text = sentence(face, classes), wide = Math.min(width, context.measureText(text).width + letters), high = 1.5 * letters;
+    const number = faces.length > 1 ? `${face.track ?? place + 1}: ` : "";
+    const text = number + sentence(face, classes), wide = Math.min(width, context.measureText(text).width + letters), high = 1.5 * letters;
     // Above the face, or below it where there is no room.
     const x = Math.min(Math.max(0, left - context.lineWidth / 2), width - wide), y = y0 >= high ? y0 - high : Math.min(y1, height - high);
     context.fillRect(x, y, wide, high);

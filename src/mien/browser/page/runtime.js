@@ -2,12 +2,12 @@
 
 import * as ort from "./vendor/ort.wasm.min.mjs";
 
-/** More threads than this wait for each other: the networks are small. */
-const MOST_THREADS = 4;
+/** Half of the processors, so that the page and the camera have theirs; more threads wait for each other, as the networks are small. */
+const THREADS = Math.max(1, Math.min(4, Math.floor((navigator.hardwareConcurrency || 1) / 2)));
 
 const vendor = (name) => new URL(`./vendor/${name}`, import.meta.url).href;
 ort.env.wasm.wasmPaths = { mjs: vendor("ort-wasm-simd-threaded.mjs"), wasm: vendor("ort-wasm-simd-threaded.wasm") };
-ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency || 1) : 1;
+ort.env.wasm.numThreads = self.crossOriginIsolated ? THREADS : 1;
 ort.env.logLevel = "error";
 
 /**
