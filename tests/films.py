@@ -13,6 +13,11 @@ RATE = 30
 """Frames a second."""
 
 
+def fake_camera(film: Path) -> tuple[str, ...]:
+    """Chromium's flags for a camera that shows a film."""
+    return ("--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={film}")
+
+
 def write_y4m(path: Path, frames: Sequence[Photo]) -> Path:
     """A film of frames (H, W, 3), RGB, as YUV4MPEG2, which Chromium shows again and again."""
     high, wide = frames[0].shape[:2]

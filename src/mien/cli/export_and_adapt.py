@@ -12,9 +12,7 @@ from mien.progress import progress_bar
 
 def export(
     run: Annotated[str, typer.Argument(help="A run, a model folder, or mien-s, which comes with mien.")],
-    out: Annotated[
-        Path, typer.Argument(help="The new model folder; with --one-file or --int8 the new file, with --web the page's.")
-    ],
+    out: Annotated[Path, typer.Argument(help="The new folder; with --one-file or --int8 the new file.")],
     align: Annotated[
         str | None,
         typer.Option(

@@ -41,10 +41,13 @@ export class Table {
   }
 }
 
-/** A number as Python writes it: rounded, and with a point. */
+/** A number as Python writes it: rounded, what lies in the middle to the even digit, and with a point. */
 function decimal(value, digits) {
-  const text = String(Number(value.toFixed(digits)));
-  return text.includes(".") || text.includes("e") ? text : `${text}.0`;
+  const exact = value.toFixed(60), end = exact.indexOf(".") + digits + 1;
+  const isTie = /^50*$/.test(exact.slice(end)), isEven = "02468".includes(exact[end - 1]);
+  const number = Number(isTie && isEven ? exact.slice(0, end) : value.toFixed(digits));
+  const text = Object.is(number, -0) ? "-0" : String(number);
+  return text.includes(".") ? text : `${text}.0`;
 }
 
 function line(cells) {

@@ -46,10 +46,11 @@ export class Filming {
     this.film += 1;
   }
 
-  /** Waits for the next frame that is drawn: in the background none is. */
-  #drawn() {
+  /** Waits for the next frame that is drawn, and while the tab is in the background. */
+  async #drawn() {
     const { video } = this;
-    return new Promise((seen) => (video.requestVideoFrameCallback ? video.requestVideoFrameCallback(seen) : requestAnimationFrame(seen)));
+    while (document.hidden) await new Promise((seen) => document.addEventListener("visibilitychange", seen, { once: true }));
+    await new Promise((seen) => (video.requestVideoFrameCallback ? video.requestVideoFrameCallback(seen) : requestAnimationFrame(seen)));
   }
 }
 

@@ -54,7 +54,7 @@ function canvasOf(width, height) {
 function requireFew({ width, height }, most) {
   if (width * height <= most) return;
   const words = [width, height, most].map((number) => number.toLocaleString("en"));
-  throw new Unreadable(`it has ${words[0]} × ${words[1]} pixels, and at most ${words[2]} are read`);
+  throw new Unreadable(`it has ${words[0]} x ${words[1]} pixels, and at most ${words[2]} are read`);
 }
 
 /** The size that the head of a PNG, GIF, BMP, WebP or JPEG states; null for other files. */
