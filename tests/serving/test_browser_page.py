@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from opened_page import READY, Opener
+from page_visits import READY, Opener
 from PIL import Image
 from playwright.sync_api import Page, expect
 from stub_service import running
