@@ -5,8 +5,8 @@ import { shortName } from "./words.js";
 
 /** Seconds that are shown, and the pause from which on there is a gap. */
 const SECONDS = 60, GAP = 1;
-/** The height of the line above that shows where the model is unsure, as a share. */
-const UNSURE = 0.08;
+/** The height of the line above that shows where the model is unsure, as a share, and its color. */
+const UNSURE = 0.08, UNSURE_COLOR = "#444444";
 
 /** Draws the last minute. */
 export class Strip {
@@ -55,8 +55,6 @@ export class Strip {
     });
   }
 }
-
-const UNSURE_COLOR = "#d55e00";
 
 /** A name with its color. */
 function legendItem(name, color) {

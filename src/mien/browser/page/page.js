@@ -89,8 +89,7 @@ class Page {
     at("start").textContent = "Start camera";
     at("turn").hidden = true;
     at("pace").textContent = "";
-    if (!photo.hidden) return;
-    this.#stageOf(null);
+    if (photo.hidden) this.#stageOf(null);
     trouble(fault);
     say("Ready.");
   }
