@@ -25,7 +25,7 @@ DONE = ".sha512"
 """The file in a folder that names the hash of the package whose files lie there."""
 BROTLI = (
     "const z = require('zlib'), fs = require('fs'), c = z.constants, b = fs.readFileSync(process.argv[1]);"
-    "const params = { [c.BROTLI_PARAM_QUALITY]: 11, [c.BROTLI_PARAM_LGWIN]: 24, [c.BROTLI_PARAM_SIZE_HINT]: b.length };"
+    "const params = { [c.BROTLI_PARAM_QUALITY]: 10, [c.BROTLI_PARAM_LGWIN]: 24, [c.BROTLI_PARAM_SIZE_HINT]: b.length };"
     "fs.writeFileSync(process.argv[2], z.brotliCompressSync(b, { params }));"
 )
 """A program for node, which npm brings: Python has no Brotli of its own."""

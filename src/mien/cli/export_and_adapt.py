@@ -38,10 +38,6 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write a model to give away: half the size, and ready to run without torch. Every command that takes a run takes it."""
-    from mien.recognize.export_model import export as write
-    from mien.recognize.hugging_face import write_readme
-    from mien.recognize.model_folder import GRAPH, WEIGHTS
-
     if opset is not None and not whole:
         raise typer.BadParameter("it is for --one-file", param_hint="--opset")
     if batch is not None and not (whole or int8):
@@ -58,6 +54,10 @@ def export(
             raise typer.BadParameter(todo, param_hint="--int8" if int8 else "--one-file")
         _export_file(run, out, int8, opset, batch, as_json)
         return
+    from mien.recognize.export_model import export as write
+    from mien.recognize.hugging_face import write_readme
+    from mien.recognize.model_folder import GRAPH, WEIGHTS
+
     card = write(run, out, align)
     if hugging_face:
         write_readme(card, out)
