@@ -31,11 +31,15 @@ BROTLI = (
 """A program for node, which npm brings: Python has no Brotli of its own."""
 
 
-def fetch(name: str, version: str, sha512: str) -> bytes:
-    """The archive of a package, by npm as it is set up on this machine. Ends with a message where its hash is another."""
+def fetch(name: str, version: str, sha512: str) -> bytes | None:
+    """The archive of a package, by npm as it is set up on this machine; None where npm does not get it.
+
+    Ends with a message where its hash is another.
+    """
     with tempfile.TemporaryDirectory() as folder:
         words = ["npm", "pack", f"{name}@{version}", "--silent", "--pack-destination", folder]
-        subprocess.run(words, check=True, cwd=folder, stdout=subprocess.DEVNULL)
+        if subprocess.run(words, cwd=folder, stdout=subprocess.DEVNULL).returncode:
+            return None
         (archive,) = Path(folder).glob("*.tgz")
         content = archive.read_bytes()
     found = base64.b64encode(hashlib.sha512(content).digest()).decode()
@@ -82,6 +86,9 @@ def put(name: str, finish: Callable[[Path], None]) -> None:
     if done.is_file() and done.read_text() == wanted["sha512"]:
         return
     content = fetch(name, wanted["version"], wanted["sha512"])
+    if content is None:
+        print(f"web: npm did not get {name}; tests that need it are skipped")
+        return
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".web-"))
     try:

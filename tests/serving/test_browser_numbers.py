@@ -66,6 +66,21 @@ TRACK = """async ({ settings, frames }) => {
   const tracker = new Tracker(settings);
   return frames.map(({ time, faces }) => tracker.follow(time, faces));
 }"""
+SEARCH = """async ({ settings, frames }) => {
+  const { FrameSearch } = await import("./app/between.js");
+  const asked = [];
+  let found;
+  const detector = { settings: { least_face: 20 }, find: async (frame, least, region) => {
+    asked.push({ least, region: region ?? null });
+    return found[region ? "near" : "whole"].map((box, place) => ({ box, score: 1 - place / 9 }));
+  } };
+  const search = new FrameSearch(detector, settings);
+  for (const { time, ...each } of frames) {
+    found = each;
+    asked.push((await search.find({ width: 640, height: 480 }, time)).map(({ box }) => box));
+  }
+  return asked;
+}"""
 TABLE = """async ({ columns, classes, frames }) => {
   const { Table } = await import("./app/csv.js");
   const table = new Table({ columns, classes });
@@ -183,6 +198,20 @@ def test_faces_are_followed_and_smoothed_as_by_watch(page: Page) -> None:
         assert [one["track"] for one in found] == [one.track for one in wanted]
         for one, other in zip(found, wanted, strict=True):
             assert one["scores"] == pytest.approx(list(other.scores.values()))
+
+
+def test_frames_between_whole_searches_are_searched_near_the_last_faces(page: Page) -> None:
+    box, two = [200, 100, 300, 200], [[200, 100, 300, 200], [280, 150, 360, 230]]
+    told = page.evaluate("async () => (await fetch('app/model/settings.json')).json()")["frames"]
+    close = [{"time": number / 30, "whole": [box], "near": [box]} for number in range(10)]
+    asked = page.evaluate(SEARCH, {"settings": told, "frames": close})
+    whole, near = {"least": 40, "region": None}, {"least": 60, "region": [150, 50, 350, 250]}
+    assert asked[::2] == [whole, *[near] * 7, whole, near], "every eighth frame, and faces no smaller than 0.6 of what they were"
+    slow = [{"time": number / 6, "whole": two, "near": [box]} for number in range(3)]
+    assert page.evaluate(SEARCH, {"settings": told, "frames": slow})[::2] == [whole] * 3, "frames that are far apart"
+    lost = [{"time": 0, "whole": two, "near": []}, {"time": 0.05, "whole": [box], "near": []}]
+    joined = {"least": 48, "region": [150, 50, 400, 270]}
+    assert page.evaluate(SEARCH, {"settings": told, "frames": lost}) == [whole, two, joined, whole, [box]]
 
 
 def table(classes: Sequence[str], read: Sequence[PredictedPhoto]) -> str:

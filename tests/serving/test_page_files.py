@@ -120,6 +120,13 @@ def test_export_writes_the_page_once(mien: Command, tmp_path: Path) -> None:
     assert "Invalid value for --web" in mien("export", "mien-s", tmp_path / "other", "--web", "--one-file").err
 
 
+def test_scripts_stay_short() -> None:
+    for script in (Path(vendored.__file__).parent / "page").glob("*.js"):
+        lines = script.read_text("utf-8").splitlines()
+        assert len(lines) < 250, script
+        assert max(map(len, lines)) <= 130, script
+
+
 def test_missing_files_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vendored, "FOLDER", tmp_path)
     with pytest.raises(MienError, match=r"no ort\.wasm\.min\.mjs"):

@@ -55,7 +55,7 @@ def serve(
         recognizer = Recognizer.load(model, device)
         if not is_loopback(host):
             if not secret:
-                warn("whoever reaches this machine may ask: --token wants a token from them")
+                warn("whoever reaches this machine may ask, and gets the model with the page: --token wants a token from them")
             if reached.tls is None:
                 warn("the network can read photos and answers along, unless a proxy adds TLS")
         where = page_address(listening, reached.tls is not None, reached.path)

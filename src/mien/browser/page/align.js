@@ -1,7 +1,8 @@
 // Where in its picture a face is cut out: the ways of mien.faces.align that need no more than a box and landmarks.
 
 /**
- * A crop map: a matrix (2, 3) by rows that takes (x, y, 1) in pixels of the picture to the crop, whose corners are (0, 0) and (1, 1).
+ * A crop map: a matrix (2, 3) by rows that takes (x, y, 1), in pixels of the picture, to the crop.
+ * The crop's corners are (0, 0) and (1, 1).
  * @typedef {number[][]} CropMap
  */
 

@@ -1,5 +1,5 @@
-// Faces in frames that follow each other closely: only every so many frames are searched whole. Between, faces are looked for around
-// their last places, and not much smaller than they were, as in mien.faces.between_frames.
+// Faces in frames that follow each other closely, as in mien.faces.between_frames: only every so many frames are searched whole.
+// In those between, faces are looked for around their last places, and not much smaller than they were.
 
 /** Seconds by which two times may differ, as they are rounded. */
 const CLOSE = 1e-3;

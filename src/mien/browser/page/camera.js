@@ -32,7 +32,7 @@ export class Camera {
    */
   async start(ended) {
     if (!navigator.mediaDevices?.getUserMedia) {
-      throw new Error(`${self.isSecureContext ? "This browser shows no camera to pages" : "Browsers show the camera only to https pages"}.`);
+      throw new Error(self.isSecureContext ? "This browser shows no camera to pages." : "Only https pages may use the camera.");
     }
     try {
       const wanted = { width: { ideal: 640 }, height: { ideal: 480 }, facingMode: this.facing };

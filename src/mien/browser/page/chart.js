@@ -1,6 +1,8 @@
-// The strip of the last minute: how probable each expression of the largest face was, one above the other, and where it was unsure.
+// The strip of the last minute: how probable each expression of the largest face was, one above the other, and where it was
+// unsure.
 
 import { area } from "./boxes.js";
+import { fitToScreen } from "./screen.js";
 import { shortName } from "./words.js";
 
 /** Seconds that are shown, and the pause from which on there is a gap. */
@@ -19,7 +21,8 @@ export class Strip {
     this.canvas = canvas;
     this.colors = colors;
     this.points = [];
-    legend.replaceChildren(...classes.map((name, place) => legendItem(shortName(name), colors[place])), legendItem("unsure", null));
+    const items = classes.map((name, place) => legendItem(shortName(name), colors[place]));
+    legend.replaceChildren(...items, legendItem("unsure", null));
   }
 
   /** Forgets all. */
@@ -36,13 +39,13 @@ export class Strip {
   }
 
   #draw(now) {
-    const ratio = self.devicePixelRatio || 1, width = Math.round(this.canvas.clientWidth * ratio), height = Math.round(this.canvas.clientHeight * ratio);
-    if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
+    const { width, height, ratio } = fitToScreen(this.canvas);
     const context = this.canvas.getContext("2d"), top = Math.round(UNSURE * height) + ratio;
     context.clearRect(0, 0, width, height);
     this.points.forEach(({ time, scores, unsure }, place) => {
       const next = this.points[place + 1]?.time ?? now, end = Math.min(next, time + GAP);
-      const left = Math.floor(((time - now) / SECONDS + 1) * width), wide = Math.max(1, Math.ceil(((end - now) / SECONDS + 1) * width) - left);
+      const left = Math.floor(((time - now) / SECONDS + 1) * width), right = Math.ceil(((end - now) / SECONDS + 1) * width);
+      const wide = Math.max(1, right - left);
       let from = height;
       scores.forEach((score, number) => {
         const high = score * (height - top);

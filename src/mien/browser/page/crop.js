@@ -1,5 +1,5 @@
-// Cuts a face out of its picture by a crop map, bit for bit as mien.faces.align.crop does with OpenCV: where it shrinks, the picture is
-// averaged over areas first; then it is interpolated between four pixels, in OpenCV's whole numbers.
+// Cuts a face out of its picture by a crop map, bit for bit as mien.faces.align.crop does with OpenCV. Where it shrinks, the
+// picture is averaged over areas first; then it is interpolated between four pixels, in OpenCV's whole numbers.
 
 /**
  * @param {import("./integral.js").Picture} picture
@@ -33,15 +33,16 @@ function fromCrop([[a, b, c], [d, e, f]], side) {
 
 /**
  * What a crop sees of a picture's width, or of its height.
- * @returns {{step: number, shrink: number, begin: number, end: number, inside: boolean}} Pixels between neighbors in the crop; how
- * many are averaged into one; the range of those that are needed; and whether the crop ends within the picture.
+ * @returns {{step: number, shrink: number, begin: number, end: number, inside: boolean}} Pixels between neighbors in the crop;
+ * how many are averaged into one; the range of those that are needed; and whether the crop ends within the picture.
  */
 function seen([along, down, first], side, length) {
   const step = Math.hypot(along, down);
   // What is whole but for rounding counts as whole.
   const shrink = Math.floor(Math.min(Math.max(1, step * (1 + 1e-9)), length));
   const corner = first - (along + down) / 2;
-  const low = corner + side * (Math.min(along, 0) + Math.min(down, 0)), high = corner + side * (Math.max(along, 0) + Math.max(down, 0));
+  const low = corner + side * (Math.min(along, 0) + Math.min(down, 0));
+  const high = corner + side * (Math.max(along, 0) + Math.max(down, 0));
   let begin = Math.max(0, Math.floor(low) - 2 * shrink), end = Math.min(length, Math.ceil(high) + 2 * shrink);
   // What does not fill an area is left out, but not at the picture's own edges.
   const rest = (((end - begin) % shrink) + shrink) % shrink;

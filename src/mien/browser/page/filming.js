@@ -50,7 +50,10 @@ export class Filming {
   async #drawn() {
     const { video } = this;
     while (document.hidden) await new Promise((seen) => document.addEventListener("visibilitychange", seen, { once: true }));
-    await new Promise((seen) => (video.requestVideoFrameCallback ? video.requestVideoFrameCallback(seen) : requestAnimationFrame(seen)));
+    await new Promise((seen) => {
+      if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(seen);
+      else requestAnimationFrame(seen);
+    });
   }
 }
 

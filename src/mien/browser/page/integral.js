@@ -1,5 +1,5 @@
-// Integral images (summed-area tables), by which a picture is resized, whole or in part: a pixel of the result is the mean over the
-// pixels that its rectangle touches. The arithmetic is that of mien.faces.mtcnn.integral_image, so that both find the same faces.
+// Integral images (summed-area tables), by which a picture is resized, whole or in part: a pixel of the result is the mean over
+// the pixels that its rectangle touches. The arithmetic is that of mien.faces.mtcnn.integral_image: both find the same faces.
 
 /**
  * Pixels as a canvas gives them: upright, four bytes each, red, green, blue and one that is not looked at.
@@ -15,7 +15,7 @@ export class IntegralImage {
   constructor(picture, [left, top, right, bottom] = [0, 0, picture.width, picture.height]) {
     this.width = right - left;
     this.height = bottom - top;
-    // Sums of (height + 1) x (width + 1) corners. They may wrap around in large pictures; their differences are right all the same.
+    // Sums up to (height + 1) x (width + 1) corners. They may wrap around in large pictures; differences are right all the same.
     this.sums = new Int32Array((this.height + 1) * (this.width + 1) * 3);
     const { sums } = this, line = 3 * (this.width + 1);
     for (let y = 0; y < this.height; y++) {
@@ -83,7 +83,7 @@ export class IntegralImage {
   }
 }
 
-/** Where parts `first` to `last` of `count` equal parts of `length` pixels begin, rounded down, and end, rounded up; moved by `by`. */
+/** Where parts `first` to `last` of `count` equal parts of `length` pixels begin (rounded down) and end (up), moved by `by`. */
 function bins(length, count, first, last, by) {
   const begin = new Int32Array(last - first), end = new Int32Array(last - first);
   for (let part = first; part < last; part++) {

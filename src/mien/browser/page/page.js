@@ -119,11 +119,13 @@ class Page {
     trouble("");
     const faults = [];
     files.forEach((file, place) => {
-      this.reading = this.reading.then(() => this.#read(file, faults, files.length > 1 ? ` (${place + 1} of ${files.length})` : ""));
+      const which = files.length > 1 ? ` (${place + 1} of ${files.length})` : "";
+      this.reading = this.reading.then(() => this.#read(file, faults, which));
     });
   }
 
   async #read(file, faults, which) {
+    if (this.camera.on) return; // started meanwhile
     const name = plain(file.name);
     say(`Reading ${shortName(file.name)}${which}…`);
     try {
@@ -157,7 +159,8 @@ class Page {
   }
 
   #mark() {
-    if (this.last) drawMarks(marks, this.last.size, this.last.faces, this.settings.classes, !video.hidden && this.camera.mirrored);
+    const mirrored = !video.hidden && this.camera.mirrored;
+    if (this.last) drawMarks(marks, this.last.size, this.last.faces, this.settings.classes, mirrored);
   }
 
   #save() {

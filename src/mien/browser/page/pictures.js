@@ -4,8 +4,7 @@
 export class Unreadable extends Error {}
 
 /**
- * The pixels of a file: upright, transparent parts on white, of an animation the first picture. Color profiles are not applied, as
- * in Python.
+ * A file as a bitmap: upright, of an animation the first picture. Color profiles are not applied, as in Python.
  * @param {Blob} file
  * @param {number} most The most pixels.
  * @returns {Promise<ImageBitmap>}
@@ -26,7 +25,7 @@ export async function bitmapOf(file, most) {
 }
 
 /**
- * The pixels of a bitmap, which is let go.
+ * The pixels of a bitmap, transparent parts on white; the bitmap is let go.
  * @param {ImageBitmap} bitmap
  * @returns {import("./integral.js").Picture}
  */
@@ -59,8 +58,8 @@ function requireFew({ width, height }, most) {
 
 /** The size that the head of a PNG, GIF, BMP, WebP or JPEG states; null for other files. */
 function sizeOf(head) {
-  const starts = (text, at = 0) => head.byteLength >= at + text.length && [...text].every((c, n) => head.getUint8(at + n) === c.charCodeAt(0));
   if (head.byteLength < 30) return null;
+  const starts = (text, at = 0) => [...text].every((letter, place) => head.getUint8(at + place) === letter.charCodeAt(0));
   if (starts("\x89PNG")) return { width: head.getUint32(16), height: head.getUint32(20) };
   if (starts("GIF8")) return { width: head.getUint16(6, true), height: head.getUint16(8, true) };
   if (starts("BM")) return { width: Math.abs(head.getInt32(18, true)), height: Math.abs(head.getInt32(22, true)) };

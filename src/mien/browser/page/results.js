@@ -58,9 +58,10 @@ function card(classes) {
 function fill(item, face, place, classes) {
   item.classList.toggle("unsure", face.unsure);
   const [answer, name] = item.querySelectorAll("h3 span");
-  setText(answer, face.unsure ? `unsure: ${face.possible.map(shortName).join(" or ") || "none is likely"}` : sentence(face, classes));
+  const possible = face.possible.map(shortName).join(" or ") || "none is likely";
+  setText(answer, face.unsure ? `unsure: ${possible}` : sentence(face, classes));
   setText(name, `face ${face.track ?? place + 1}`);
-  const terms = item.querySelectorAll("dt"), fills = item.querySelectorAll(".fill"), shares = item.querySelectorAll(".share");
+  const [terms, fills, shares] = ["dt", ".fill", ".share"].map((kind) => item.querySelectorAll(kind));
   face.scores.forEach((score, number) => {
     terms[number].classList.toggle("possible", face.possible.includes(classes[number]));
     fills[number].style.transform = `scaleX(${score.toFixed(3)})`;

@@ -2,7 +2,7 @@
 
 import * as ort from "./vendor/ort.wasm.min.mjs";
 
-/** Half of the processors, so that the page and the camera have theirs; more threads wait for each other, as the networks are small. */
+/** Half of the processors: the page and the camera want theirs. The networks are small, and more threads wait for each other. */
 const THREADS = Math.max(1, Math.min(4, Math.floor((navigator.hardwareConcurrency || 1) / 2)));
 
 const vendor = (name) => new URL(`./vendor/${name}`, import.meta.url).href;

@@ -30,7 +30,8 @@ export class Tracker {
 
   /** The track of each face that has one: pairs that overlap most come first. */
   #matched(faces) {
-    const pairs = faces.flatMap(({ box }, place) => this.tracks.map((track) => ({ place, track, worth: shared(box, track.box) })));
+    const { tracks } = this;
+    const pairs = faces.flatMap(({ box }, place) => tracks.map((track) => ({ place, track, worth: shared(box, track.box) })));
     const known = new Map(), taken = new Set();
     for (const { place, track, worth } of pairs.sort((a, b) => b.worth - a.worth)) {
       if (worth < this.settings.overlap || known.has(place) || taken.has(track)) continue;
